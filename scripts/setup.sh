@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs what a bare Debian 12 with Rust lacks: a C compiler, protoc, the wasm target, cargo-deny. Safe to run again; does
+# nothing when all is there. Prints one line for each thing it does.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+tools=${TANDEM_TOOLS:-$HOME/.cache/tandem}
+mkdir -p "$tools"
+
+need=()
+command -v cc >/dev/null || need+=(gcc libc6-dev)
+command -v protoc >/dev/null || need+=(protobuf-compiler)
+command -v curl >/dev/null || need+=(curl)
+if [ ${#need[@]} -gt 0 ]; then
+  echo "setup: apt-get install ${need[*]}"
+  if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
+fi
+command -v cargo >/dev/null || { echo "setup: Rust is missing: install it from your distribution or https://rustup.rs" >&2; exit 1; }
+
+# The wasm toolchain: rustup's own where it can download, else one built from Debian's packages.
+has_target() { [ -d "$("$1" --print sysroot)/lib/rustlib/wasm32-unknown-unknown/lib" ]; }
+choice=$tools/wasm-rustc
+if ! { [ -s "$choice" ] && has_target "$(cat "$choice")"; }; then
+  rustc=$(rustup which rustc 2>/dev/null || command -v rustc)
+  if ! has_target "$rustc"; then
+    echo "setup: rustup target add wasm32-unknown-unknown"
+    timeout 60 rustup target add wasm32-unknown-unknown >/dev/null 2>&1 || true
+  fi
+  if ! has_target "$rustc"; then
+    echo "setup: rustup cannot download; making a wasm toolchain from Debian's packages (about a minute, once)"
+    "$root/scripts/wasm-toolchain.sh" "$tools/wasm-toolchain"
+    rustc=$tools/wasm-toolchain/bin/rustc
+  fi
+  echo "$rustc" >"$choice"
+fi
+
+if ! "$tools/bin/cargo-deny" --version >/dev/null 2>&1; then
+  echo "setup: cargo install cargo-deny (a few minutes, once)"
+  cargo install --quiet --locked cargo-deny --version 0.20.2 --root "$tools"
+fi
