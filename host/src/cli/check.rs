@@ -1,0 +1,133 @@
+//! `tandem check`: what is wrong, and how to mend it.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::output::Output;
+use super::service::Parts;
+use crate::connections::{Call, CallError, Connection};
+use crate::store::sqlite::Access;
+
+const LIMIT: u64 = 8 << 20;
+/// Fields the package brings, as a sign that it is installed and its permission set assigned.
+const PACKAGE_FIELDS: [&str; 3] = ["Tandem_Order_Number__c", "Tandem_Sync_State__c", "Tandem_PO_Number__c"];
+
+#[derive(Serialize)]
+struct Finding {
+    what: String,
+    good: bool,
+    says: String,
+    mend: String,
+}
+
+impl Finding {
+    fn good(what: impl Into<String>, says: impl Into<String>) -> Self {
+        Self { what: what.into(), good: true, says: says.into(), mend: String::new() }
+    }
+
+    fn bad(what: impl Into<String>, says: impl ToString, mend: impl Into<String>) -> Self {
+        Self { what: what.into(), good: false, says: says.to_string(), mend: mend.into() }
+    }
+}
+
+pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
+    let parts = Parts::open(config, Access::Tool).await?;
+    let mut findings = vec![Finding::good(config.display().to_string(), "read")];
+    let connections = parts.connect()?;
+    for (name, connection) in connections.iter() {
+        match connection.as_ref() {
+            Connection::B1(_) => b1(name, connection, &mut findings).await,
+            Connection::Salesforce(_) => salesforce(name, connection, &mut findings).await,
+        }
+    }
+    for name in parts.config.flows.keys() {
+        let what = format!("flow {name}");
+        match parts.plugins.bind(name, &parts.config, &connections, &parts.store, &parts.runtime).await {
+            Ok(flow) => findings.push(Finding::good(
+                what,
+                format!("ready: {} {}", flow.plugin.description.name, flow.plugin.description.version),
+            )),
+            Err(error) => findings.push(Finding::bad(what, error, "see left")),
+        }
+    }
+    if parts.config.flows.is_empty() {
+        findings.push(Finding::bad("flows", "tandem.toml has no [flows.<name>]", "add one; see the operator guide"));
+    }
+    let problems = findings.iter().filter(|finding| !finding.good).count();
+    let rows = findings
+        .iter()
+        .map(|f| vec![f.what.clone(), if f.good { "ok" } else { "WRONG" }.into(), f.says.clone(), f.mend.clone()])
+        .collect();
+    output.rows(&findings, &["what", "", "says", "mend"], rows);
+    Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FOUND_PROBLEMS) })
+}
+
+async fn b1(name: &str, connection: &Connection, findings: &mut Vec<Finding>) {
+    let Connection::B1(b1) = connection else { return };
+    let what = format!("connection {name}");
+    match b1.provisions().await {
+        Ok(provisions) => {
+            findings.push(Finding::good(&what, "logged in to B1"));
+            for provision in provisions {
+                let line = format!("{what}: {}", provision.what);
+                if provision.present {
+                    findings.push(Finding::good(line, "there"));
+                } else {
+                    findings.push(Finding::bad(line, "missing", "run `tandem init` while nobody works in the company"));
+                }
+            }
+        }
+        Err(error) => findings.push(Finding::bad(
+            &what,
+            &error,
+            mend(&error, "url, company, user and password of this [b1] section"),
+        )),
+    }
+    b1.log_out().await;
+}
+
+async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Finding>) {
+    let Connection::Salesforce(org) = connection else { return };
+    let what = format!("connection {name}");
+    match connection.send(Call::get("/sobjects/Opportunity/describe"), LIMIT).await {
+        Ok(answer) => {
+            let (used, allowed) = org.usage();
+            findings.push(Finding::good(&what, format!("signed in; {used} of {allowed} API calls used today")));
+            let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
+            let has = |field: &str| body["fields"].as_array().into_iter().flatten().any(|own| own["name"] == field);
+            let missing: Vec<&str> = PACKAGE_FIELDS.into_iter().filter(|field| !has(field)).collect();
+            let line = format!("{what}: the Tandem package");
+            if missing.is_empty() {
+                findings.push(Finding::good(line, "installed"));
+            } else {
+                findings.push(Finding::bad(
+                    line,
+                    format!("Opportunity lacks {}", missing.join(", ")),
+                    "install the package and assign Tandem Integration to the integration user",
+                ));
+            }
+        }
+        Err(error) => findings.push(Finding::bad(
+            &what,
+            &error,
+            mend(&error, "login_url, client_id, user and key of this [salesforce] section"),
+        )),
+    }
+}
+
+fn mend(error: &CallError, settings: &str) -> String {
+    match error {
+        CallError::Unreachable(why) if why.contains("certificate") => {
+            "trust the server: tls.ca_file with its CA, or tls.pin_sha256 with its fingerprint".into()
+        }
+        CallError::Unreachable(_) => {
+            "is the server up, and is the address right? try it with a browser from this machine".into()
+        }
+        CallError::Remote { status: 400..=401, .. } => format!("check {settings}"),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,259 @@
+//! `tandem demo`: both simulators, a company, and won opportunities becoming orders, all on this machine.
+
+use std::io::IsTerminal;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use tokio::process::{Child, Command};
+use tokio::sync::watch;
+
+use super::output::Output;
+use super::plugin::store_grant;
+use super::service::{self, Parts};
+use crate::config::Config;
+use crate::connections::{Connection, transport};
+use crate::store::sqlite::Access;
+
+#[derive(Args)]
+pub struct Options {
+    /// Folder for the demo's files; made anew.
+    #[arg(long, default_value = "demo")]
+    folder: PathBuf,
+    /// Folder with the built plugins.
+    #[arg(long, default_value = "plugins/target/wasm32-unknown-unknown/release")]
+    plugins: PathBuf,
+    /// The Salesforce package's metadata, from which the simulated org has its fields.
+    #[arg(long, default_value = "salesforce-package/force-app/main/default")]
+    package: PathBuf,
+    /// Opportunities to win.
+    #[arg(long, default_value_t = 40)]
+    opportunities: usize,
+    /// Go on until Ctrl-C, also without a terminal.
+    #[arg(long)]
+    stay: bool,
+}
+
+/// Both simulators; they end with the demo.
+struct World {
+    _b1: Child,
+    _salesforce: Child,
+    b1: String,
+    salesforce: String,
+    pubsub: String,
+}
+
+pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
+    prepare(&options)?;
+    let world = start_simulators(&options).await?;
+    output.say(format!("B1 simulator          {}/b1s/v2", world.b1));
+    output.say(format!("Salesforce simulator  {}   Pub/Sub API {}", world.salesforce, world.pubsub));
+    let config = Arc::new(write_config(&options, &world)?);
+    let parts = Parts::of(config.clone(), Access::Host).await?;
+    let connections = parts.connect()?;
+    for connection in connections.values() {
+        if let Connection::B1(b1) = connection.as_ref() {
+            b1.provision().await.context("making B1's user field and ledger table")?;
+        }
+    }
+    let plugin = parts.plugins.load(&parts.runtime, "orders").await?;
+    store_grant(parts.store.as_ref(), &plugin).await?;
+    let store = parts.store.clone();
+    let (stop, stopped) = watch::channel(false);
+    let host = tokio::spawn(service::serve(parts, connections, stopped));
+    let client =
+        transport::client(&Default::default(), Path::new("."), Duration::from_secs(30)).map_err(anyhow::Error::msg)?;
+    let console = format!("http://{}", config.host.listen);
+    wait_ready(&client, &format!("{console}/readyz")).await?;
+    output.say(format!("Tandem                {console}/readyz   {console}/metrics\n"));
+
+    let story = tell_story(&client, &world, options.opportunities, output).await;
+    if story.is_ok() && (options.stay || std::io::stdin().is_terminal()) {
+        output.say("\nStill running: press Ctrl-C to end. In another terminal, win one more:");
+        output.say(format!(
+            "  curl -X POST {}/admin/opportunities -H 'content-type: application/json' -d '{{\"count\":1}}'",
+            world.salesforce
+        ));
+        output.say(format!("  curl -X POST {}/admin/update/Opportunity/<id> -H 'content-type: application/json' -d '{{\"StageName\":\"Closed Won\"}}'", world.salesforce));
+        output.say(format!("  tandem --config {} explain <id>", options.folder.join("tandem.toml").display()));
+        super::run::asked_to_stop().await;
+    }
+    stop.send_replace(true);
+    host.await.context("the host ended badly")??;
+    drop(store);
+    story.map(|()| ExitCode::SUCCESS)
+}
+
+fn prepare(options: &Options) -> Result<()> {
+    for (folder, what) in
+        [(&options.plugins, "the built plugins (`make plugins`)"), (&options.package, "the Salesforce package")]
+    {
+        if !folder.is_dir() {
+            bail!("{} is not there: the demo runs from the repository's folder and needs {what}", folder.display());
+        }
+    }
+    // Only ever a folder that a demo made.
+    if options.folder.exists() {
+        if !options.folder.join("tandem.toml").is_file() {
+            bail!("{} is there and is not a demo's folder; name another with --folder", options.folder.display());
+        }
+        std::fs::remove_dir_all(&options.folder)
+            .with_context(|| format!("cannot clear {}", options.folder.display()))?;
+    }
+    std::fs::create_dir_all(options.folder.join("plugins"))?;
+    std::fs::copy(options.plugins.join("orders.wasm"), options.folder.join("plugins/orders.wasm"))
+        .context("orders.wasm is missing: run `make plugins`")?;
+    Ok(())
+}
+
+async fn start_simulators(options: &Options) -> Result<World> {
+    let here = std::env::current_exe()?;
+    let beside = here.parent().map(Path::to_path_buf).unwrap_or_default();
+    let start = |name: &str, arguments: &[&str], file: &Path| -> Result<Child> {
+        let program = beside.join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        Command::new(&program)
+            .args(arguments)
+            .arg("--address-file")
+            .arg(file)
+            .stdout(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("cannot start {}; build it with `make build`", program.display()))
+    };
+    let (b1_file, salesforce_file) = (options.folder.join("b1.address"), options.folder.join("salesforce.address"));
+    let package = options.package.display().to_string();
+    let b1 = start("tandem-sim-b1", &["--listen", "127.0.0.1:0"], &b1_file)?;
+    let salesforce = start(
+        "tandem-sim-salesforce",
+        &["--listen", "127.0.0.1:0", "--listen-pubsub", "127.0.0.1:0", "--package", &package],
+        &salesforce_file,
+    )?;
+    let b1_address = address(&b1_file, 1).await?;
+    let salesforce_address = address(&salesforce_file, 2).await?;
+    Ok(World {
+        _b1: b1,
+        _salesforce: salesforce,
+        b1: b1_address[0].clone(),
+        salesforce: salesforce_address[0].clone(),
+        pubsub: salesforce_address[1].clone(),
+    })
+}
+
+async fn address(file: &Path, lines: usize) -> Result<Vec<String>> {
+    for _ in 0..200 {
+        let found: Vec<String> = std::fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect();
+        if found.len() >= lines {
+            return Ok(found);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bail!("a simulator did not start within 10 s")
+}
+
+fn write_config(options: &Options, world: &World) -> Result<Config> {
+    std::fs::write(options.folder.join("b1.password"), "tandem")?;
+    std::fs::write(options.folder.join("salesforce.secret"), "tandem-secret")?;
+    let text = format!(
+        "[b1.erp]\nurl = \"{}/b1s/v2\"\ncompany = \"SBODEMO\"\nuser = \"tandem\"\npassword = {{ file = \"b1.password\" }}\n\n\
+         [salesforce.crm]\nlogin_url = \"{}\"\nclient_id = \"tandem\"\nclient_secret = {{ file = \"salesforce.secret\" }}\npubsub_url = \"{}\"\n\n\
+         [flows.orders]\nplugin = \"orders\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n",
+        world.b1, world.salesforce, world.pubsub
+    );
+    let path = options.folder.join("tandem.toml");
+    std::fs::write(&path, text)?;
+    Ok(Config::load(&path)?)
+}
+
+async fn wait_ready(client: &reqwest::Client, url: &str) -> Result<()> {
+    let mut last = String::new();
+    for _ in 0..200 {
+        if let Ok(response) = client.get(url).send().await {
+            if response.status().is_success() {
+                return Ok(());
+            }
+            last = response.text().await.unwrap_or_default();
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    bail!("the host is not ready after 10 s: {last}")
+}
+
+/// Wins opportunities and shows the orders they became.
+async fn tell_story(client: &reqwest::Client, world: &World, count: usize, output: &Output) -> Result<()> {
+    let ids: Vec<String> =
+        post(client, &format!("{}/admin/opportunities", world.salesforce), &json!({ "count": count })).await?;
+    let started = Instant::now();
+    let style =
+        ProgressStyle::with_template("{msg} {bar:40} {pos}/{len}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let progress = ProgressBar::new(count as u64).with_style(style).with_message("Closed Won -> sales order");
+    let mut won = Vec::new();
+    for id in &ids {
+        let url = format!("{}/admin/update/Opportunity/{id}", world.salesforce);
+        client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(r#"{"StageName":"Closed Won"}"#)
+            .send()
+            .await?
+            .error_for_status()?;
+        won.push((id.clone(), Instant::now()));
+        tokio::time::sleep(Duration::from_millis(40)).await;
+    }
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut data = Vec::new();
+    while rows.len() < ids.len() {
+        if started.elapsed() > Duration::from_secs(60) {
+            bail!("only {} of {} opportunities have their order number after 60 s", rows.len(), ids.len());
+        }
+        let all: Vec<Value> = get(client, &format!("{}/admin/records/Opportunity", world.salesforce)).await?;
+        for (id, _) in &won {
+            let found = all.iter().find(|record| record["Id"] == id.as_str());
+            let Some(found) = found.filter(|record| record["Tandem_Sync_State__c"].is_string()) else { continue };
+            if data.iter().any(|row: &Value| row["id"] == id.as_str()) {
+                continue;
+            }
+            let word = |name: &str| found[name].as_str().unwrap_or_default().to_owned();
+            rows.push(vec![
+                word("Name"),
+                id.clone(),
+                word("Tandem_Order_Number__c"),
+                word("Tandem_Order_Status__c"),
+                word("Tandem_Sync_Message__c"),
+            ]);
+            data.push(json!({ "id": id, "order": found["Tandem_Order_Number__c"], "message": found["Tandem_Sync_Message__c"] }));
+            progress.inc(1);
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    progress.finish_and_clear();
+    let orders: Vec<Value> = get(client, &format!("{}/admin/records/Orders", world.b1)).await?;
+    output.rows(&data, &["opportunity", "id", "order", "status", "message"], rows);
+    let made = |id: &String| orders.iter().filter(|order| order["U_SF_Id"] == id.as_str()).count();
+    let (exactly_one, other): (Vec<&String>, Vec<&String>) = ids.iter().partition(|id| made(id) == 1);
+    output.say(format!(
+        "{} opportunities won, {} with exactly one order in B1, {} otherwise",
+        ids.len(),
+        exactly_one.len(),
+        other.len()
+    ));
+    if !other.is_empty() {
+        bail!("{} opportunities do not have exactly one order", other.len());
+    }
+    Ok(())
+}
+
+async fn get<T: serde::de::DeserializeOwned>(client: &reqwest::Client, url: &str) -> Result<T> {
+    let text = client.get(url).send().await?.error_for_status()?.text().await?;
+    Ok(serde_json::from_str(&text)?)
+}
+
+async fn post<T: serde::de::DeserializeOwned>(client: &reqwest::Client, url: &str, body: &Value) -> Result<T> {
+    let request = client.post(url).header("content-type", "application/json").body(body.to_string());
+    let text = request.send().await?.error_for_status()?.text().await?;
+    Ok(serde_json::from_str(&text)?)
+}

@@ -1,0 +1,151 @@
+//! `tandem explain <record> [field]`
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::output::{Output, short};
+use super::service::Parts;
+use crate::mapping::Mapping;
+use crate::store::sqlite::Access;
+use crate::store::{CallState, EventFilter, JournalEntry};
+use crate::time::iso;
+
+#[derive(Args)]
+pub struct Options {
+    /// A record: Salesforce id, or the DocEntry or CardCode of a linked B1 record.
+    record: String,
+    /// Only this field: which call wrote it, from which source, by which rule.
+    field: Option<String>,
+    #[arg(long, default_value_t = 50)]
+    limit: u32,
+}
+
+pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
+    let parts = Parts::open(config, Access::Tool).await?;
+    let links = parts.store.links_of(&options.record).await?;
+    // A B1 key is followed to the Salesforce record its events are about.
+    let subject = links.first().map_or(options.record.clone(), |link| link.salesforce_id.clone());
+    let events = parts
+        .store
+        .events(EventFilter { key: Some(subject.clone()), limit: options.limit, ..EventFilter::default() })
+        .await?;
+    let calls = parts.store.journal_about(&subject, options.limit).await?;
+    if events.is_empty() && calls.is_empty() && links.is_empty() {
+        eprintln!("tandem: nothing is known of {}; journals are kept for [store] keep_days", options.record);
+        return Ok(ExitCode::from(super::NOT_FOUND));
+    }
+    let rules = rules(&parts, events.first().map(|event| event.flow.as_str())).await;
+    let told: Vec<Value> = calls
+        .iter()
+        .filter_map(|(run, entry)| {
+            tell(entry, options.field.as_deref(), &rules).map(|mut told| {
+                told["run"] = run.0.into();
+                told
+            })
+        })
+        .collect();
+    if output.is_json() {
+        output.value(&json!({ "record": options.record, "links": links, "events": events, "calls": told }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    for link in &links {
+        output.say(format!("{} {} in B1 <-> {} in Salesforce", link.kind, link.b1_id, link.salesforce_id));
+    }
+    let rows = events
+        .iter()
+        .map(|event| {
+            vec![
+                event.id.to_string(),
+                iso(event.created_at),
+                event.state.word().into(),
+                short(event.reason.as_deref().unwrap_or_default(), 80),
+                event.trace.clone(),
+            ]
+        })
+        .collect();
+    output.rows(&(), &["event", "taken in", "state", "what became of it", "trace"], rows);
+    let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let rows = told
+        .iter()
+        .map(|call| {
+            vec![
+                word(&call["run"]),
+                word(&call["at"]),
+                word(&call["call"]),
+                short(&word(&call["wrote"]), 160),
+                short(&word(&call["answer"]), 80),
+            ]
+        })
+        .collect();
+    output.rows(&(), &["run", "at", "call", "wrote", "answer"], rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Target field → rule, over all sections of the flow's mapping.
+async fn rules(parts: &Parts, flow: Option<&str>) -> BTreeMap<String, String> {
+    let Some(flow) = flow.and_then(|flow| parts.config.flows.get(flow)) else { return BTreeMap::new() };
+    let text = match &flow.mapping {
+        Some(path) => std::fs::read_to_string(parts.config.resolve(path)).unwrap_or_default(),
+        None => parts
+            .plugins
+            .load(&parts.runtime, &flow.plugin)
+            .await
+            .map(|plugin| plugin.description.default_mapping.clone())
+            .unwrap_or_default(),
+    };
+    Mapping::parse(&text).map(|mapping| mapping.rules()).unwrap_or_default()
+}
+
+/// One effect in words; `None` for reads and, when a field is asked for, for calls that do not write it.
+fn tell(entry: &JournalEntry, field: Option<&str>, rules: &BTreeMap<String, String>) -> Option<Value> {
+    let request: Value = serde_json::from_str(&entry.request).ok()?;
+    let method = request["method"].as_str()?;
+    if method == "GET" {
+        return None;
+    }
+    let body: Value = request["body"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let wrote = match field {
+        None => body,
+        Some(field) => {
+            let mut found = Vec::new();
+            find_field(&body, field, "", &mut found);
+            if found.is_empty() {
+                return None;
+            }
+            let rule = rules.get(field).map_or("set by the plugin itself", String::as_str);
+            json!({ "values": found, "rule": rule })
+        }
+    };
+    let answer = match entry.state {
+        CallState::Intended => "not known: the host stopped while it was sent".to_owned(),
+        CallState::Done => entry.response.clone(),
+    };
+    let slot = request["slot"].as_str().unwrap_or_default();
+    let path = request["path"].as_str().unwrap_or_default();
+    Some(json!({ "at": iso(entry.at), "call": format!("{method} {slot} {path}"), "wrote": wrote, "answer": answer }))
+}
+
+fn find_field(value: &Value, field: &str, path: &str, found: &mut Vec<Value>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                let below = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+                if name == field {
+                    found.push(json!({ "at": below, "value": value }));
+                }
+                find_field(value, field, &below, found);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                find_field(item, field, &format!("{path}[{index}]"), found);
+            }
+        }
+        _ => {}
+    }
+}

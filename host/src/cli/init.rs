@@ -1,0 +1,133 @@
+//! `tandem init`: writes `tandem.toml` when there is none, checks both connections, makes what B1 needs.
+
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::output::Output;
+use crate::config::Config;
+use crate::connections::{Call, Connection};
+
+#[derive(Args)]
+pub struct Options {
+    /// Service Layer base, such as https://b1server:50000/b1s/v2
+    #[arg(long)]
+    b1_url: Option<String>,
+    /// CompanyDB
+    #[arg(long)]
+    b1_company: Option<String>,
+    /// UserName
+    #[arg(long)]
+    b1_user: Option<String>,
+    /// PEM file of B1's private CA or self-signed certificate
+    #[arg(long)]
+    b1_ca_file: Option<String>,
+    /// My Domain or login host
+    #[arg(long)]
+    salesforce_url: Option<String>,
+    /// Consumer key of the External Client App
+    #[arg(long)]
+    salesforce_client_id: Option<String>,
+    /// Write the file only; connect to nothing.
+    #[arg(long)]
+    offline: bool,
+}
+
+pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitCode> {
+    if path.exists() {
+        output.say(format!("{} is there; checking its connections", path.display()));
+    } else {
+        let text = compose(&options)?;
+        std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
+        output.say(format!("wrote {}", path.display()));
+    }
+    if options.offline {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let config = Config::load(path)?;
+    let connections = crate::connections::connect(&config)
+        .context("set the secrets that tandem.toml names, then run `tandem init` again")?;
+    let style =
+        ProgressStyle::with_template("{bar:30} {pos}/{len} {msg}").unwrap_or_else(|_| ProgressStyle::default_bar());
+    let progress = ProgressBar::new(connections.len() as u64).with_style(style);
+    for (name, connection) in &connections {
+        progress.set_message(name.clone());
+        match connection.as_ref() {
+            Connection::B1(b1) => {
+                let made = b1.provision().await.with_context(|| {
+                    format!("connection {name}: B1's user field and table could not be made; both need an exclusive moment: let nobody else work in the company, then run `tandem init` again")
+                })?;
+                b1.log_out().await;
+                for provision in made {
+                    let state = if provision.present { "was there" } else { "made" };
+                    progress.suspend(|| output.say(format!("{name}: {} {state}", provision.what)));
+                }
+            }
+            Connection::Salesforce(_) => {
+                connection.send(Call::get("/limits"), 1 << 20).await.with_context(|| format!("connection {name}"))?;
+                progress.suspend(|| output.say(format!("{name}: signed in")));
+            }
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    output.say("next: put plugins into the plugins folder, `tandem plugin grant <name>`, `tandem check`, `tandem run`");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn compose(options: &Options) -> Result<String> {
+    let b1_url = ask(options.b1_url.as_deref(), "--b1-url", "B1 Service Layer address (https://server:50000/b1s/v2)")?;
+    let company = ask(options.b1_company.as_deref(), "--b1-company", "B1 company database")?;
+    let user = ask(options.b1_user.as_deref(), "--b1-user", "B1 user")?;
+    let salesforce = ask(
+        options.salesforce_url.as_deref(),
+        "--salesforce-url",
+        "Salesforce My Domain (https://yours.my.salesforce.com)",
+    )?;
+    let client_id = ask(
+        options.salesforce_client_id.as_deref(),
+        "--salesforce-client-id",
+        "Consumer key of the External Client App",
+    )?;
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let tls = options.b1_ca_file.as_deref().map_or_else(
+        || "# tls = { ca_file = \"b1-ca.pem\" }   # or { pin_sha256 = \"<fingerprint>\" }".to_owned(),
+        |file| format!("tls = {{ ca_file = {} }}", quoted(file)),
+    );
+    Ok(format!(
+        "# Tandem. Secrets stay outside: an environment variable ({{ env = \"NAME\" }}) or a file ({{ file = \"path\" }}).\n\n\
+         [b1.erp]\nurl = {}\ncompany = {}\nuser = {}\npassword = {{ env = \"TANDEM_B1_PASSWORD\" }}\n{tls}\n\n\
+         [salesforce.crm]\nlogin_url = {}\nclient_id = {}\nclient_secret = {{ env = \"TANDEM_SALESFORCE_SECRET\" }}\n\
+         # or, for JWT bearer: username = \"tandem@your.org\" and private_key = {{ file = \"salesforce.key\" }}\n\n\
+         [flows.orders]\nplugin = \"orders\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n",
+        quoted(&b1_url),
+        quoted(&company),
+        quoted(&user),
+        quoted(&salesforce),
+        quoted(&client_id),
+    ))
+}
+
+fn ask(given: Option<&str>, option: &str, question: &str) -> Result<String> {
+    if let Some(given) = given {
+        return Ok(given.to_owned());
+    }
+    if !std::io::stdin().is_terminal() {
+        bail!("there is no tandem.toml, and nobody to ask here: give {option}");
+    }
+    loop {
+        print!("{question}: ");
+        std::io::stdout().flush()?;
+        let mut answer = String::new();
+        if std::io::stdin().lock().read_line(&mut answer)? == 0 {
+            bail!("the input ended; give {option}");
+        }
+        if !answer.trim().is_empty() {
+            return Ok(answer.trim().to_owned());
+        }
+    }
+}

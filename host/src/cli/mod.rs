@@ -1,0 +1,116 @@
+//! Commands: read what the operator wants, call the rooms, show what came of it.
+
+mod check;
+mod demo;
+mod events;
+mod explain;
+mod init;
+mod output;
+mod plugin;
+mod replay;
+mod run;
+mod service;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+use self::output::Output;
+
+/// Something was found that needs mending.
+const FOUND_PROBLEMS: u8 = 3;
+/// What was asked for is not there.
+const NOT_FOUND: u8 = 4;
+
+/// Keeps SAP Business One and Salesforce in step.
+#[derive(Parser)]
+#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 problems found, 4 not found.")]
+struct Cli {
+    /// The configuration file.
+    #[arg(long, short, global = true, default_value = "tandem.toml", env = "TANDEM_CONFIG")]
+    config: PathBuf,
+    /// JSON for scripts instead of tables for people.
+    #[arg(long, global = true)]
+    json: bool,
+    /// Log lines as JSON objects.
+    #[arg(long, global = true)]
+    log_json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Start both simulators, load a company and watch orders being made.
+    Demo(demo::Options),
+    /// Run all flows until stopped.
+    Run,
+    /// Say what is wrong and how to mend it.
+    Check,
+    /// Write tandem.toml, check the connections, make B1's user field and ledger table.
+    Init(init::Options),
+    /// Look at events, or run one again.
+    #[command(subcommand)]
+    Events(events::Command),
+    /// Say what a plugin would do with a past event, and how that differs from what was done.
+    Replay(replay::Options),
+    /// Say why a record is as it is: every event, run and call about it.
+    Explain(explain::Options),
+    /// Look at plugins, or allow one what it asks for.
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+}
+
+/// Runs the command line.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("tandem: cannot start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    start_log(&cli);
+    let result = runtime.block_on(dispatch(cli));
+    // Tasks that outlive their command (a read that hangs) do not hold up the exit.
+    runtime.shutdown_timeout(std::time::Duration::from_secs(2));
+    match result {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("tandem: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start_log(cli: &Cli) {
+    let default = match cli.command {
+        Command::Run => "info",
+        Command::Demo(_) => "warn",
+        _ => "error",
+    };
+    let filter = EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if cli.log_json {
+        builder.json().flatten_event(true).init();
+    } else {
+        builder.with_target(false).init();
+    }
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let output = Output::new(cli.json);
+    match cli.command {
+        Command::Demo(options) => demo::run(options, &output).await,
+        Command::Run => run::run(&cli.config).await,
+        Command::Check => check::run(&cli.config, &output).await,
+        Command::Init(options) => init::run(&cli.config, options, &output).await,
+        Command::Events(command) => events::run(&cli.config, command, &output).await,
+        Command::Replay(options) => replay::run(&cli.config, options, &output).await,
+        Command::Explain(options) => explain::run(&cli.config, options, &output).await,
+        Command::Plugin(command) => plugin::run(&cli.config, command, &output).await,
+    }
+}

@@ -1,0 +1,59 @@
+//! Tables for people, JSON for scripts.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use serde::Serialize;
+
+/// How to answer.
+pub struct Output {
+    json: bool,
+}
+
+impl Output {
+    /// As the operator asked.
+    pub fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// True when a script reads.
+    pub fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// The data for a script, or the rows for a person.
+    pub fn rows(&self, data: &impl Serialize, header: &[&str], rows: Vec<Vec<String>>) {
+        if self.json {
+            self.value(data);
+            return;
+        }
+        let mut table = Table::new();
+        table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
+        table.set_header(header);
+        table.add_rows(rows);
+        println!("{table}");
+    }
+
+    /// JSON, whoever reads.
+    pub fn value(&self, data: &impl Serialize) {
+        match serde_json::to_string_pretty(data) {
+            Ok(text) => println!("{text}"),
+            Err(error) => eprintln!("tandem: cannot write JSON: {error}"),
+        }
+    }
+
+    /// A line for a person only.
+    pub fn say(&self, line: impl std::fmt::Display) {
+        if !self.json {
+            println!("{line}");
+        }
+    }
+}
+
+/// At most so many letters, on one line.
+pub fn short(text: &str, most: usize) -> String {
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if line.chars().count() <= most {
+        line
+    } else {
+        format!("{}…", line.chars().take(most.saturating_sub(1)).collect::<String>())
+    }
+}

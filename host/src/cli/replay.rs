@@ -1,0 +1,75 @@
+//! `tandem replay <event> --dry-run`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use serde_json::json;
+
+use super::output::{Output, short};
+use super::service::Parts;
+use crate::engine::Replay;
+use crate::store::EventId;
+use crate::store::sqlite::Access;
+
+#[derive(Args)]
+pub struct Options {
+    /// The event.
+    id: i64,
+    /// Nothing is sent; the only mode there is, and it must be said.
+    #[arg(long)]
+    dry_run: bool,
+    /// Another version of the plugin: what would it have done? It runs with the grants of the version in use.
+    #[arg(long)]
+    plugin: Option<PathBuf>,
+    /// Read everything anew instead of from the journal.
+    #[arg(long)]
+    fresh: bool,
+}
+
+pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
+    if !options.dry_run {
+        bail!(
+            "say --dry-run: nothing is sent; to run an event again for real use `tandem events retry {}`",
+            options.id
+        );
+    }
+    let parts = Parts::open(config, Access::Tool).await?;
+    let Some(event) = parts.store.event(EventId(options.id)).await? else {
+        eprintln!("tandem: there is no event {}", options.id);
+        return Ok(ExitCode::from(super::NOT_FOUND));
+    };
+    let connections = parts.connect()?;
+    let mut flow = parts.plugins.bind(&event.flow, &parts.config, &connections, &parts.store, &parts.runtime).await?;
+    if let Some(path) = &options.plugin {
+        flow.plugin = parts.runtime.load(path).await?;
+    }
+    let replay = Replay::run(&parts.runtime, &flow, &parts.store, event.id, options.fresh)
+        .await
+        .context("the dry run failed")?;
+    let differences = replay.differences();
+    if output.is_json() {
+        output.value(&json!({ "event": event.id, "outcome": replay.outcome, "effects": replay.dry, "recorded": replay.recorded, "differences": differences }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    output.say(format!("outcome: {}", replay.outcome));
+    let rows = replay
+        .dry
+        .iter()
+        .map(|effect| vec![effect.call.clone(), effect.subject.clone(), short(&effect.body.to_string(), 200)])
+        .collect();
+    output.rows(&(), &["would send", "about", "body"], rows);
+    if differences.is_empty() {
+        output.say("no difference from what was sent");
+    } else {
+        let rows = differences
+            .iter()
+            .map(|(effect, field, old, new)| {
+                vec![effect.clone(), field.clone(), short(&old.to_string(), 80), short(&new.to_string(), 80)]
+            })
+            .collect();
+        output.rows(&(), &["difference", "field", "sent then", "would send now"], rows);
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,471 @@
+//! `tandem.toml`: read once, checked whole, then trusted.
+
+mod secret;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use self::secret::{Secret, SecretError, SecretSource};
+
+/// Why the configuration cannot be used. The text names file, place, cause and mend.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// No file there.
+    #[error("cannot read {path}: {cause}; `tandem init` writes one")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// Not TOML, an unknown key, a wrong type.
+    #[error("{path}: {cause}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Line, column and what was expected.
+        cause: String,
+    },
+    /// Understood, but it cannot work.
+    #[error("{path}: {}", problems.join("\n"))]
+    Invalid {
+        /// The file.
+        path: PathBuf,
+        /// One line each.
+        problems: Vec<String>,
+    },
+}
+
+/// The whole of `tandem.toml`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// This process.
+    #[serde(default)]
+    pub host: HostConfig,
+    /// The database.
+    #[serde(default)]
+    pub store: StoreConfig,
+    /// B1 companies by connection name.
+    #[serde(default)]
+    pub b1: BTreeMap<String, B1Config>,
+    /// Salesforce orgs by connection name.
+    #[serde(default)]
+    pub salesforce: BTreeMap<String, SalesforceConfig>,
+    /// Configured uses of plugins by flow name.
+    #[serde(default)]
+    pub flows: BTreeMap<String, FlowConfig>,
+    /// The folder `tandem.toml` stands in: relative paths start there.
+    #[serde(skip)]
+    pub base: PathBuf,
+}
+
+/// `[host]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct HostConfig {
+    /// Folder of `<plugin>.wasm` files.
+    pub plugins: PathBuf,
+    /// Where `/healthz`, `/readyz`, `/metrics` and the webhook listen.
+    pub listen: SocketAddr,
+    /// Seconds a stop waits for runs in progress; what is not finished then is recovered at the next start.
+    pub stop_seconds: u64,
+}
+
+impl Default for HostConfig {
+    fn default() -> Self {
+        Self { plugins: "plugins".into(), listen: SocketAddr::from(([127, 0, 0, 1], 8484)), stop_seconds: 20 }
+    }
+}
+
+/// `[store]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// The SQLite file. The cache of compiled plugins lies beside it.
+    pub path: PathBuf,
+    /// Finished events and journals are kept so long. More than 3, the days Salesforce keeps events.
+    pub keep_days: u32,
+    /// Beyond this the oldest journals go first.
+    pub max_megabytes: u64,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { path: "data/tandem.db".into(), keep_days: 30, max_megabytes: 4096 }
+    }
+}
+
+/// How a server's certificate is trusted. Neither key: the public authorities.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TlsConfig {
+    /// PEM file of a private CA, or of the self-signed certificate itself.
+    pub ca_file: Option<PathBuf>,
+    /// SHA-256 of the server's certificate, hex with or without colons: only this one is trusted.
+    pub pin_sha256: Option<String>,
+}
+
+/// `[b1.<name>]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct B1Config {
+    /// Service Layer base, such as `https://b1server:50000/b1s/v2`.
+    pub url: String,
+    /// `CompanyDB`.
+    pub company: String,
+    /// `UserName`.
+    pub user: String,
+    /// Where `Password` is kept.
+    pub password: SecretSource,
+    /// Certificate trust.
+    #[serde(default)]
+    pub tls: TlsConfig,
+    /// Sessions kept open; each takes a licence while in use.
+    #[serde(default = "defaults::sessions")]
+    pub sessions: u32,
+    /// Rate budget.
+    #[serde(default = "defaults::b1_rate")]
+    pub requests_per_second: u32,
+    /// Operations packed into one `$batch`.
+    #[serde(default = "defaults::b1_batch")]
+    pub batch: u32,
+    /// Seconds until an answer counts as lost.
+    #[serde(default = "defaults::timeout")]
+    pub timeout_seconds: u64,
+}
+
+/// `[salesforce.<name>]`: with `private_key` the JWT bearer flow, with `client_secret` client credentials.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SalesforceConfig {
+    /// Login host, such as `https://login.salesforce.com` or the org's My Domain.
+    pub login_url: String,
+    /// Consumer key of the External Client App.
+    pub client_id: String,
+    /// Integration user, for JWT bearer.
+    #[serde(default)]
+    pub username: Option<String>,
+    /// PEM of the RSA key, for JWT bearer.
+    #[serde(default)]
+    pub private_key: Option<SecretSource>,
+    /// For client credentials.
+    #[serde(default)]
+    pub client_secret: Option<SecretSource>,
+    /// Certificate trust; leave out for Salesforce itself.
+    #[serde(default)]
+    pub tls: TlsConfig,
+    /// REST version.
+    #[serde(default = "defaults::api_version")]
+    pub api_version: String,
+    /// Pub/Sub API endpoint.
+    #[serde(default = "defaults::pubsub")]
+    pub pubsub_url: String,
+    /// Topics to subscribe to; empty where only the webhook brings events.
+    #[serde(default = "defaults::topics")]
+    pub topics: Vec<String>,
+    /// Key for signed webhooks; without it the webhook is closed.
+    #[serde(default)]
+    pub webhook_key: Option<SecretSource>,
+    /// Rate budget.
+    #[serde(default = "defaults::salesforce_rate")]
+    pub requests_per_second: u32,
+    /// Share of the org's daily API calls, in percent, at which Tandem holds back.
+    #[serde(default = "defaults::daily_percent")]
+    pub daily_limit_percent: u32,
+    /// Seconds until an answer counts as lost.
+    #[serde(default = "defaults::timeout")]
+    pub timeout_seconds: u64,
+}
+
+/// `[flows.<name>]`
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FlowConfig {
+    /// Plugin name: `<plugins>/<name>.wasm`.
+    pub plugin: String,
+    /// Slot of the plugin → connection name.
+    pub connections: BTreeMap<String, String>,
+    /// Mapping file; without it the plugin's own default.
+    #[serde(default)]
+    pub mapping: Option<PathBuf>,
+    /// Mapping plugin (a component of the `mapper` world) applied after the mapping file.
+    #[serde(default)]
+    pub mapper: Option<PathBuf>,
+    /// The plugin's settings, checked against its JSON Schema by `tandem check`.
+    #[serde(default)]
+    pub settings: toml::Table,
+    /// Events per run at most.
+    #[serde(default = "defaults::flow_batch")]
+    pub batch: u32,
+    /// Runs at once.
+    #[serde(default = "defaults::concurrency")]
+    pub concurrency: u32,
+    /// Counted attempts before an event goes to review.
+    #[serde(default = "defaults::attempts")]
+    pub max_attempts: u32,
+    /// Time zone of timers, as in the IANA database.
+    #[serde(default = "defaults::zone")]
+    pub time_zone: String,
+    /// What one run may use.
+    #[serde(default)]
+    pub limits: Limits,
+}
+
+/// `[flows.<name>.limits]`: what one run may use.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Linear memory, MiB.
+    pub memory_mb: u64,
+    /// Time on the processor, milliseconds.
+    pub cpu_ms: u64,
+    /// Time from start to end, calls included, seconds.
+    pub run_seconds: u64,
+    /// Wasm instructions, in millions.
+    pub fuel_millions: u64,
+    /// Host calls; each item of a many-at-once call counts.
+    pub host_calls: u32,
+    /// Bytes of one request.
+    pub request_bytes: u64,
+    /// Bytes of one response.
+    pub response_bytes: u64,
+    /// Bytes of the flow's storage.
+    pub storage_bytes: u64,
+    /// Bytes of log lines.
+    pub log_bytes: u64,
+    /// Events emitted.
+    pub emitted_events: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_mb: 64,
+            cpu_ms: 5_000,
+            run_seconds: 180,
+            fuel_millions: 20_000,
+            host_calls: 5_000,
+            request_bytes: 4 << 20,
+            response_bytes: 16 << 20,
+            storage_bytes: 64 << 20,
+            log_bytes: 256 << 10,
+            emitted_events: 1_000,
+        }
+    }
+}
+
+mod defaults {
+    pub fn sessions() -> u32 {
+        4
+    }
+    pub fn b1_rate() -> u32 {
+        50
+    }
+    pub fn b1_batch() -> u32 {
+        50
+    }
+    pub fn salesforce_rate() -> u32 {
+        50
+    }
+    pub fn daily_percent() -> u32 {
+        90
+    }
+    pub fn timeout() -> u64 {
+        60
+    }
+    pub fn api_version() -> String {
+        "64.0".into()
+    }
+    pub fn pubsub() -> String {
+        "https://api.pubsub.salesforce.com:7443".into()
+    }
+    pub fn topics() -> Vec<String> {
+        vec!["/event/Tandem_Change__e".into()]
+    }
+    pub fn flow_batch() -> u32 {
+        50
+    }
+    pub fn concurrency() -> u32 {
+        2
+    }
+    pub fn attempts() -> u32 {
+        10
+    }
+    pub fn zone() -> String {
+        "UTC".into()
+    }
+}
+
+impl Config {
+    /// Reads and checks the file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|e| ConfigError::Malformed { path: path.to_owned(), cause: e.to_string() })?;
+        config.base = path.parent().map(Path::to_owned).unwrap_or_default();
+        let problems = config.problems();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid { path: path.to_owned(), problems }) }
+    }
+
+    /// A path of the file, seen from where Tandem was started.
+    pub fn resolve(&self, path: &Path) -> PathBuf {
+        self.base.join(path)
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        for (name, b1) in &self.b1 {
+            if self.salesforce.contains_key(name) {
+                problems.push(format!("[b1.{name}] and [salesforce.{name}] share a name; give one of them another"));
+            }
+            check_url(&mut problems, &format!("[b1.{name}] url"), &b1.url);
+            if !b1.url.trim_end_matches('/').ends_with("/b1s/v2") {
+                problems.push(format!(
+                    "[b1.{name}] url = \"{}\" does not end in /b1s/v2; Tandem speaks Service Layer v2",
+                    b1.url
+                ));
+            }
+            for (key, value) in
+                [("sessions", b1.sessions), ("requests_per_second", b1.requests_per_second), ("batch", b1.batch)]
+            {
+                if value == 0 {
+                    problems.push(format!("[b1.{name}] {key} = 0: must be 1 or more"));
+                }
+            }
+            check_pin(&mut problems, &format!("[b1.{name}.tls]"), &b1.tls);
+        }
+        for (name, org) in &self.salesforce {
+            check_url(&mut problems, &format!("[salesforce.{name}] login_url"), &org.login_url);
+            check_url(&mut problems, &format!("[salesforce.{name}] pubsub_url"), &org.pubsub_url);
+            match (&org.private_key, &org.client_secret) {
+                (None, None) => problems.push(format!(
+                    "[salesforce.{name}] has neither private_key (JWT bearer) nor client_secret (client credentials); \
+                     give one"
+                )),
+                (Some(_), Some(_)) => {
+                    problems.push(format!("[salesforce.{name}] has both private_key and client_secret; give one"))
+                }
+                (Some(_), None) if org.username.is_none() => {
+                    problems.push(format!(
+                        "[salesforce.{name}] username is missing; JWT bearer needs the integration user"
+                    ));
+                }
+                _ => {}
+            }
+            if org.requests_per_second == 0 {
+                problems.push(format!("[salesforce.{name}] requests_per_second = 0: must be 1 or more"));
+            }
+            check_pin(&mut problems, &format!("[salesforce.{name}.tls]"), &org.tls);
+        }
+        for (name, flow) in &self.flows {
+            self.check_flow(&mut problems, name, flow);
+        }
+        if self.store.keep_days <= 3 {
+            problems.push(format!(
+                "[store] keep_days = {}: must be more than 3, the days Salesforce keeps events, or a repeated event \
+                 would be taken for a new one",
+                self.store.keep_days
+            ));
+        }
+        problems
+    }
+
+    fn check_flow(&self, problems: &mut Vec<String>, name: &str, flow: &FlowConfig) {
+        // `Code` of B1's ledger table holds 50 characters: flow, two colons, an 18-character id and a purpose.
+        let fits = name.len() <= 20 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if !fits {
+            problems
+                .push(format!("[flows.{name}]: a flow's name has lower case letters, digits and dashes, at most 20"));
+        }
+        for (slot, connection) in &flow.connections {
+            if !self.b1.contains_key(connection) && !self.salesforce.contains_key(connection) {
+                let known: Vec<&str> = self.b1.keys().chain(self.salesforce.keys()).map(String::as_str).collect();
+                problems.push(format!(
+                    "[flows.{name}] connections.{slot} = \"{connection}\": there is no such connection; known: {}",
+                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
+                ));
+            }
+        }
+        for (key, value) in
+            [("batch", flow.batch), ("concurrency", flow.concurrency), ("max_attempts", flow.max_attempts)]
+        {
+            if value == 0 {
+                problems.push(format!("[flows.{name}] {key} = 0: must be 1 or more"));
+            }
+        }
+        if flow.time_zone.parse::<chrono_tz::Tz>().is_err() {
+            problems.push(format!(
+                "[flows.{name}] time_zone = \"{}\": not in the IANA database; write it like Europe/Berlin",
+                flow.time_zone
+            ));
+        }
+    }
+}
+
+fn check_url(problems: &mut Vec<String>, what: &str, url: &str) {
+    let parsed = url.parse::<reqwest::Url>();
+    match parsed {
+        Ok(url) if url.scheme() == "https" => {}
+        // Plain HTTP only where nobody else can listen: the simulators on this machine.
+        Ok(url) if url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) => {}
+        Ok(url) if url.scheme() == "http" => problems.push(format!(
+            "{what} = \"{url}\": plain http would send passwords in the open; use https (http is for 127.0.0.1 only)"
+        )),
+        _ => problems.push(format!("{what} = \"{url}\" is not an address; write it like https://server:port/path")),
+    }
+}
+
+fn check_pin(problems: &mut Vec<String>, what: &str, tls: &TlsConfig) {
+    if let Some(pin) = &tls.pin_sha256 {
+        let digits = pin.chars().filter(|c| *c != ':').count();
+        if digits != 64 || !pin.chars().all(|c| c.is_ascii_hexdigit() || c == ':') {
+            problems.push(format!("{what} pin_sha256 has {digits} hex digits; a SHA-256 has 64"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tandem.toml");
+        std::fs::write(&path, text).unwrap();
+        Config::load(&path)
+    }
+
+    #[test]
+    fn a_typo_is_named_with_its_line_and_the_known_keys() {
+        let error = load("[b1.erp]\nurl = \"https://b1:50000/b1s/v2\"\ncompnay = \"X\"\n").unwrap_err().to_string();
+        assert!(error.contains("line 3"), "{error}");
+        assert!(error.contains("compnay") && error.contains("company"), "{error}");
+    }
+
+    #[test]
+    fn all_problems_are_told_at_once() {
+        let error = load(
+            "[b1.erp]\nurl = \"http://b1:50000/b1s/v2\"\ncompany = \"X\"\nuser = \"u\"\npassword = { env = \"P\" }\n\
+             [flows.orders]\nplugin = \"orders\"\nconnections = { b1 = \"epr\" }\ntime_zone = \"Berlin\"\n",
+        )
+        .unwrap_err()
+        .to_string();
+        assert!(error.contains("plain http"), "{error}");
+        assert!(error.contains("\"epr\"") && error.contains("known: erp"), "{error}");
+        assert!(error.contains("Europe/Berlin"), "{error}");
+    }
+
+    #[test]
+    fn a_password_in_the_file_is_refused() {
+        let error =
+            load("[b1.erp]\nurl = \"https://b1:50000/b1s/v2\"\ncompany = \"X\"\nuser = \"u\"\npassword = \"p\"\n")
+                .unwrap_err()
+                .to_string();
+        assert!(error.contains("line 5"), "{error}");
+    }
+}

@@ -1,0 +1,90 @@
+//! Secrets: named in `tandem.toml`, kept elsewhere.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+/// Where a secret is kept. `tandem.toml` never holds one itself, so the file can be mailed, diffed and backed up.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase", deny_unknown_fields)]
+pub enum SecretSource {
+    /// An environment variable.
+    Env(String),
+    /// A file, relative to `tandem.toml`; a trailing line break is dropped.
+    File(PathBuf),
+}
+
+/// A secret's value. Shown as `***` wherever it might be printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The value, for the one place that must send it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(value: String) -> Self {
+        Self(value)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Why a secret could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// No such variable.
+    #[error("the environment variable {0} is not set; set it for the service, or use {{ file = \"...\" }}")]
+    NotSet(String),
+    /// No such file, or not readable.
+    #[error("cannot read the secret file {path}: {cause}")]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// There, but blank.
+    #[error("the secret from {0} is empty")]
+    Empty(String),
+}
+
+impl SecretSource {
+    /// Reads the secret; files are relative to `base`.
+    pub fn read(&self, base: &Path) -> Result<Secret, SecretError> {
+        let (value, origin) = match self {
+            Self::Env(name) => (std::env::var(name).map_err(|_| SecretError::NotSet(name.clone()))?, name.clone()),
+            Self::File(path) => {
+                let path = base.join(path);
+                let text = std::fs::read_to_string(&path)
+                    .map_err(|cause| SecretError::Unreadable { path: path.clone(), cause })?;
+                (text.trim_end_matches(['\r', '\n']).to_owned(), path.display().to_string())
+            }
+        };
+        if value.is_empty() { Err(SecretError::Empty(origin)) } else { Ok(Secret(value)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_never_prints_itself() {
+        assert_eq!(format!("{:?}", Secret("hunter2".into())), "***");
+    }
+
+    #[test]
+    fn a_missing_secret_file_is_named() {
+        let error = SecretSource::File("nowhere.txt".into()).read(Path::new("/etc/tandem")).unwrap_err();
+        assert!(error.to_string().contains("nowhere.txt"), "{error}");
+    }
+}

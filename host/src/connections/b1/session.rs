@@ -1,0 +1,150 @@
+//! The session pool: few sessions, kept open, one request at a time each. Logins are slow and cost a licence, so they
+//! happen one after the other and never in a rush.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+use super::error;
+use crate::config::Secret;
+use crate::connections::CallError;
+use crate::connections::transport::fetch;
+
+/// After a refused login the next is not tried sooner: repeating a wrong password locks the user out.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(30);
+/// A login's answer is small.
+const LOGIN_LIMIT: u64 = 64 << 10;
+
+/// Cookies of one session.
+#[derive(Clone, Debug)]
+struct Cookies(String);
+
+struct Refusal {
+    at: Instant,
+    error: CallError,
+}
+
+/// See the module's words.
+pub struct Sessions {
+    client: Client,
+    base: String,
+    company: String,
+    user: String,
+    password: Secret,
+    permits: Semaphore,
+    idle: Mutex<Vec<Cookies>>,
+    /// Held during a login, with the last refusal.
+    login: tokio::sync::Mutex<Option<Refusal>>,
+}
+
+/// A session in use by one request; goes back to the pool when dropped, unless it was thrown away.
+pub struct Session<'a> {
+    pool: &'a Sessions,
+    cookies: Option<Cookies>,
+    _permit: SemaphorePermit<'a>,
+}
+
+impl Sessions {
+    /// Logs nobody in yet.
+    pub fn new(client: Client, base: String, company: String, user: String, password: Secret, size: u32) -> Self {
+        Self {
+            client,
+            base,
+            company,
+            user,
+            password,
+            permits: Semaphore::new(size as usize),
+            idle: Mutex::default(),
+            login: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Waits for a place, takes an idle session or logs in.
+    pub async fn acquire(&self) -> Result<Session<'_>, CallError> {
+        let permit =
+            self.permits.acquire().await.map_err(|_| CallError::Unreachable("the connection is closing".into()))?;
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let cookies = match idle {
+            Some(cookies) => cookies,
+            None => self.log_in().await?,
+        };
+        Ok(Session { pool: self, cookies: Some(cookies), _permit: permit })
+    }
+
+    /// Frees the licences. Best effort: B1 ends idle sessions by itself.
+    pub async fn log_out(&self) {
+        let idle: Vec<Cookies> = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
+        for cookies in idle {
+            let request = self.client.post(format!("{}/Logout", self.base)).header("Cookie", &cookies.0);
+            let _ = tokio::time::timeout(Duration::from_secs(2), fetch(request, LOGIN_LIMIT)).await;
+        }
+    }
+
+    async fn log_in(&self) -> Result<Cookies, CallError> {
+        let mut refusal = self.login.lock().await;
+        if let Some(last) = refusal.as_ref().filter(|last| last.at.elapsed() < PAUSE_AFTER_REFUSAL) {
+            return Err(last.error.clone());
+        }
+        *refusal = None;
+        let body =
+            json!({ "CompanyDB": self.company, "UserName": self.user, "Password": self.password.reveal() }).to_string();
+        let request =
+            self.client.post(format!("{}/Login", self.base)).header("Content-Type", "application/json").body(body);
+        // A login that got lost changed nothing that matters.
+        let raw = fetch(request, LOGIN_LIMIT).await.map_err(|e| match e {
+            CallError::Ambiguous(why) => CallError::Unreachable(why),
+            other => other,
+        })?;
+        metrics::counter!("tandem_b1_logins_total").increment(1);
+        if raw.status != 200 {
+            let (class, error) = error::read(&raw);
+            if class == error::Class::Balancer || raw.status >= 500 {
+                return Err(CallError::Unreachable(error.to_string()));
+            }
+            tracing::error!(company = self.company, user = self.user, %error, "B1 refused the login");
+            *refusal = Some(Refusal { at: Instant::now(), error: error.clone() });
+            return Err(error);
+        }
+        let mut cookies: Vec<&str> = raw
+            .cookies
+            .iter()
+            .filter_map(|cookie| cookie.split(';').next())
+            .filter(|cookie| cookie.starts_with("B1SESSION=") || cookie.starts_with("ROUTEID="))
+            .collect();
+        let from_body = serde_json::from_str::<Value>(&raw.body)
+            .ok()
+            .and_then(|body| body["SessionId"].as_str().map(|id| format!("B1SESSION={id}")));
+        if !cookies.iter().any(|cookie| cookie.starts_with("B1SESSION=")) {
+            match &from_body {
+                Some(cookie) => cookies.push(cookie),
+                None => return Err(CallError::Unreachable("the login answered without a session".into())),
+            }
+        }
+        Ok(Cookies(cookies.join("; ")))
+    }
+}
+
+impl Session<'_> {
+    /// The `Cookie` header.
+    pub fn cookie(&self) -> &str {
+        self.cookies.as_ref().map_or("", |cookies| &cookies.0)
+    }
+
+    /// B1 says this session is gone: takes a new one in its place.
+    pub async fn renew(&mut self) -> Result<(), CallError> {
+        self.cookies = None;
+        self.cookies = Some(self.pool.log_in().await?);
+        Ok(())
+    }
+}
+
+impl Drop for Session<'_> {
+    fn drop(&mut self) {
+        if let Some(cookies) = self.cookies.take() {
+            self.pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(cookies);
+        }
+    }
+}

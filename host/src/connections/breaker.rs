@@ -1,0 +1,136 @@
+//! A circuit breaker: after several failures in a row the system is left alone for a while, then tried by one caller.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::time::backoff;
+
+/// Failures in a row that open the breaker.
+const TRIP_AFTER: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+
+/// What a caller may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    /// All is well.
+    Closed,
+    /// The pause is over: one caller may try.
+    HalfOpen,
+    /// Left alone for so long.
+    Open(Duration),
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    failures: u32,
+    /// How often it opened without a success in between: lengthens the pause.
+    openings: u32,
+    open_until: Option<Instant>,
+    /// While one caller tries, the others are held back until then.
+    trial_until: Option<Instant>,
+}
+
+/// See the module's words.
+#[derive(Debug)]
+pub struct Breaker {
+    connection: String,
+    inner: Mutex<Inner>,
+}
+
+impl Breaker {
+    /// Closed.
+    pub fn new(connection: &str) -> Self {
+        Self { connection: connection.to_owned(), inner: Mutex::default() }
+    }
+
+    /// Looks without claiming the trial.
+    pub fn state(&self) -> BreakerState {
+        let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        state_of(&inner)
+    }
+
+    /// Asks to send. `Err` gives how long to stay away; in the half-open state one caller is let through.
+    pub fn admit(&self) -> Result<(), Duration> {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        match state_of(&inner) {
+            BreakerState::Closed => Ok(()),
+            BreakerState::HalfOpen => {
+                inner.trial_until = Some(Instant::now() + Duration::from_secs(5));
+                Ok(())
+            }
+            BreakerState::Open(left) => Err(left),
+        }
+    }
+
+    /// The system answered, be it with a refusal.
+    pub fn succeeded(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        if inner.open_until.is_some() {
+            tracing::info!(connection = self.connection, "reached again");
+        }
+        *inner = Inner::default();
+        metrics::gauge!("tandem_connection_open", "connection" => self.connection.clone()).set(0.0);
+    }
+
+    /// The system did not answer.
+    pub fn failed(&self, why: &str) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.failures += 1;
+        let on_trial = inner.open_until.is_some();
+        if inner.failures >= TRIP_AFTER || on_trial {
+            inner.openings += 1;
+            let pause = backoff(inner.openings, FIRST_PAUSE, LONGEST_PAUSE);
+            inner.open_until = Some(Instant::now() + pause);
+            inner.trial_until = None;
+            tracing::warn!(
+                connection = self.connection,
+                why,
+                pause_ms = pause.as_millis() as u64,
+                "left alone for a while"
+            );
+            metrics::gauge!("tandem_connection_open", "connection" => self.connection.clone()).set(1.0);
+        }
+    }
+}
+
+fn state_of(inner: &Inner) -> BreakerState {
+    let now = Instant::now();
+    let Some(open_until) = inner.open_until else { return BreakerState::Closed };
+    let held = inner.trial_until.map_or(open_until, |trial| trial.max(open_until));
+    match held.checked_duration_since(now) {
+        Some(left) if !left.is_zero() => BreakerState::Open(left),
+        _ => BreakerState::HalfOpen,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_and_closes_on_one_success() {
+        let breaker = Breaker::new("erp");
+        for _ in 1..TRIP_AFTER {
+            breaker.failed("reset");
+            assert_eq!(breaker.state(), BreakerState::Closed);
+        }
+        breaker.failed("reset");
+        assert!(breaker.admit().is_err());
+        breaker.succeeded();
+        assert!(breaker.admit().is_ok());
+    }
+
+    #[test]
+    fn only_one_caller_tries_a_system_that_was_down() {
+        let breaker = Breaker::new("erp");
+        for _ in 0..TRIP_AFTER {
+            breaker.failed("down");
+        }
+        breaker.inner.lock().unwrap().open_until = Some(Instant::now());
+        assert!(breaker.admit().is_ok(), "the first is let through");
+        assert!(breaker.admit().is_err(), "the second waits for the first");
+        breaker.failed("still down");
+        assert!(matches!(breaker.state(), BreakerState::Open(_)), "one more failure opens it again");
+    }
+}

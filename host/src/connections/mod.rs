@@ -1,0 +1,244 @@
+//! The two kinds of remote system: sign-in, sessions, rate budget, circuit breaker, packing many calls into few, and
+//! what their errors mean. Protocol knowledge stands here and nowhere else.
+
+pub mod b1;
+mod breaker;
+pub mod salesforce;
+pub(crate) mod transport;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+pub use self::breaker::{Breaker, BreakerState};
+use crate::config::{Config, SecretError};
+
+/// The verbs a plugin may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// Reads.
+    Get,
+    /// Creates, or runs an action.
+    Post,
+    /// Replaces.
+    Put,
+    /// Merges.
+    Patch,
+    /// Removes.
+    Delete,
+}
+
+impl Method {
+    /// As it stands on the wire.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Get => "GET",
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+
+    /// True for a call that changes nothing.
+    pub fn reads(self) -> bool {
+        self == Self::Get
+    }
+}
+
+impl From<Method> for reqwest::Method {
+    fn from(method: Method) -> Self {
+        match method {
+            Method::Get => Self::GET,
+            Method::Post => Self::POST,
+            Method::Put => Self::PUT,
+            Method::Patch => Self::PATCH,
+            Method::Delete => Self::DELETE,
+        }
+    }
+}
+
+/// A write committed together with the call it belongs to.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Part {
+    /// The verb.
+    pub method: Method,
+    /// Path and query below the connection's base.
+    pub path: String,
+    /// JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+}
+
+/// One call to a connection.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Call {
+    /// The verb.
+    pub method: Method,
+    /// Path and query below the connection's base, such as `/Orders(12)`.
+    pub path: String,
+    /// `Prefer`, `If-Match` and the like; never credentials.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// JSON text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<String>,
+    /// Committed in the same transaction, before this call.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub atomic_with: Vec<Part>,
+}
+
+impl Call {
+    /// A plain read.
+    pub fn get(path: impl Into<String>) -> Self {
+        Self { method: Method::Get, path: path.into(), headers: Vec::new(), body: None, atomic_with: Vec::new() }
+    }
+
+    /// A write with a JSON body.
+    pub fn write(method: Method, path: impl Into<String>, body: &serde_json::Value) -> Self {
+        Self { method, path: path.into(), headers: Vec::new(), body: Some(body.to_string()), atomic_with: Vec::new() }
+    }
+
+    /// True when the call, parts included, changes nothing.
+    pub fn reads(&self) -> bool {
+        self.method.reads() && self.atomic_with.is_empty()
+    }
+}
+
+/// What a remote system answered with a status below 400.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// The headers that mean something to a caller: `Location`, `ETag`, `Preference-Applied`, `Retry-After`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// JSON text; empty for 204.
+    pub body: String,
+}
+
+/// Why a call has no answer to use.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum CallError {
+    /// The rate budget, the daily limit, or the remote system itself says: later.
+    #[error("held back by the rate limit for {0} ms")]
+    Throttled(u64),
+    /// Not reached; nothing was changed there.
+    #[error("unreachable: {0}")]
+    Unreachable(String),
+    /// It answered and refused.
+    #[error("{status} {code}: {message}")]
+    Remote {
+        /// HTTP status.
+        status: u16,
+        /// The system's own code; empty when it gave none.
+        code: String,
+        /// Its words.
+        message: String,
+    },
+    /// Sent, but whether it was carried out is not known.
+    #[error("sent, but the answer was lost: {0}")]
+    Ambiguous(String),
+    /// More bytes than allowed.
+    #[error("larger than the limit of {0} bytes")]
+    TooLarge(u64),
+    /// Cannot be sent as written.
+    #[error("not a valid call: {0}")]
+    Invalid(String),
+}
+
+impl CallError {
+    /// True when the connection rather than the call is at fault: an outage, a limit.
+    pub fn is_outage(&self) -> bool {
+        matches!(self, Self::Throttled(_) | Self::Unreachable(_) | Self::Ambiguous(_))
+    }
+}
+
+/// Result of one call.
+pub type CallResult = Result<Answer, CallError>;
+
+/// A named remote system.
+pub enum Connection {
+    /// SAP Business One.
+    B1(Box<b1::B1>),
+    /// Salesforce.
+    Salesforce(Box<salesforce::Salesforce>),
+}
+
+/// Why a connection could not be made from its configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// A secret is missing.
+    #[error("connection {0}: {1}")]
+    Secret(String, #[source] SecretError),
+    /// Certificates, keys or addresses are unusable.
+    #[error("connection {0}: {1}")]
+    Unusable(String, String),
+}
+
+impl Connection {
+    /// `b1` or `salesforce`, as `describe` names kinds.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::B1(_) => "b1",
+            Self::Salesforce(_) => "salesforce",
+        }
+    }
+
+    /// The breaker that holds this connection back when it is down.
+    pub fn breaker(&self) -> &Breaker {
+        match self {
+            Self::B1(b1) => b1.breaker(),
+            Self::Salesforce(org) => org.breaker(),
+        }
+    }
+
+    /// Sends calls in the fewest requests; answers in order, each for itself.
+    pub async fn send_all(&self, calls: Vec<Call>, response_limit: u64) -> Vec<CallResult> {
+        match self {
+            Self::B1(b1) => b1.send_all(calls, response_limit).await,
+            Self::Salesforce(org) => org.send_all(calls, response_limit).await,
+        }
+    }
+
+    /// Sends one call.
+    pub async fn send(&self, call: Call, response_limit: u64) -> CallResult {
+        let mut results = self.send_all(vec![call], response_limit).await;
+        results.pop().unwrap_or_else(|| Err(CallError::Unreachable("no answer".into())))
+    }
+
+    /// True when sending the call a second time leaves the same state as sending it once.
+    pub fn repeatable(&self, call: &Call) -> bool {
+        match self {
+            Self::B1(_) => call.reads(),
+            Self::Salesforce(_) => salesforce::repeatable(call),
+        }
+    }
+}
+
+/// All configured connections by name.
+pub type Connections = BTreeMap<String, Arc<Connection>>;
+
+/// Makes every connection; nothing is sent yet.
+pub fn connect(config: &Config) -> Result<Connections, SetupError> {
+    transport::install_crypto();
+    let mut connections = Connections::new();
+    for (name, b1) in &config.b1 {
+        let b1 = b1::B1::new(name, b1, &config.base)?;
+        connections.insert(name.clone(), Arc::new(Connection::B1(Box::new(b1))));
+    }
+    for (name, org) in &config.salesforce {
+        let org = salesforce::Salesforce::new(name, org, &config.base)?;
+        connections.insert(name.clone(), Arc::new(Connection::Salesforce(Box::new(org))));
+    }
+    Ok(connections)
+}
+
+/// Doubles from 100 ms: the pause before repeating something that is safe to repeat.
+pub(crate) fn pause_before_repeat(attempt: u32) -> Duration {
+    crate::time::backoff(attempt, Duration::from_millis(100), Duration::from_secs(2))
+}

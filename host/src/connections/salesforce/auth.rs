@@ -1,0 +1,181 @@
+//! Sign-in: JWT bearer (RS256) or client credentials, and one token shared by all calls until Salesforce says it is gone.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use reqwest::Client;
+use ring::rand::SystemRandom;
+use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+
+use crate::config::{SalesforceConfig, Secret};
+use crate::connections::transport::fetch;
+use crate::connections::{CallError, SetupError};
+
+/// Salesforce accepts assertions that end at most three minutes ahead.
+const ASSERTION_SECONDS: i64 = 150;
+const TOKEN_LIMIT: u64 = 64 << 10;
+/// After a refused sign-in the next is not tried sooner.
+const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(15);
+
+/// What a sign-in gives.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Bearer token.
+    pub access_token: Secret,
+    /// Where the org's API lives.
+    pub instance_url: String,
+    /// 18-character org id: the Pub/Sub API's `tenantid`.
+    pub org_id: String,
+}
+
+enum Proof {
+    JwtBearer { username: String, key: Box<RsaKeyPair> },
+    ClientCredentials { secret: Secret },
+}
+
+#[derive(Default)]
+struct State {
+    token: Option<Token>,
+    refused: Option<(Instant, CallError)>,
+}
+
+/// See the module's words.
+pub struct Auth {
+    client: Client,
+    login_url: String,
+    client_id: String,
+    proof: Proof,
+    state: Mutex<State>,
+}
+
+impl Auth {
+    /// Reads key or secret; nothing is sent.
+    pub fn new(name: &str, config: &SalesforceConfig, base: &Path, client: Client) -> Result<Self, SetupError> {
+        let secret = |e| SetupError::Secret(name.to_owned(), e);
+        let unusable = |why: String| SetupError::Unusable(name.to_owned(), why);
+        let proof = match (&config.private_key, &config.client_secret) {
+            (Some(source), _) => {
+                let pem = source.read(base).map_err(secret)?;
+                let key = read_key(pem.reveal()).map_err(unusable)?;
+                Proof::JwtBearer { username: config.username.clone().unwrap_or_default(), key: Box::new(key) }
+            }
+            (None, Some(source)) => Proof::ClientCredentials { secret: source.read(base).map_err(secret)? },
+            (None, None) => return Err(unusable("neither private_key nor client_secret is given".into())),
+        };
+        Ok(Self {
+            client,
+            login_url: config.login_url.trim_end_matches('/').to_owned(),
+            client_id: config.client_id.clone(),
+            proof,
+            state: Mutex::default(),
+        })
+    }
+
+    /// The token in use, signing in when there is none.
+    pub async fn token(&self) -> Result<Token, CallError> {
+        let mut state = self.state.lock().await;
+        match &state.token {
+            Some(token) => Ok(token.clone()),
+            None => self.sign_in(&mut state).await,
+        }
+    }
+
+    /// A token other than `stale`: of many callers that met the same expiry, one signs in.
+    pub async fn renew(&self, stale: &Token) -> Result<Token, CallError> {
+        let mut state = self.state.lock().await;
+        match &state.token {
+            Some(token) if token != stale => Ok(token.clone()),
+            _ => self.sign_in(&mut state).await,
+        }
+    }
+
+    async fn sign_in(&self, state: &mut State) -> Result<Token, CallError> {
+        if let Some((at, error)) = &state.refused
+            && at.elapsed() < PAUSE_AFTER_REFUSAL
+        {
+            return Err(error.clone());
+        }
+        state.token = None;
+        let form = match &self.proof {
+            Proof::JwtBearer { username, key } => format!(
+                "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={}",
+                self.assertion(username, key)?
+            ),
+            Proof::ClientCredentials { secret } => format!(
+                "grant_type=client_credentials&client_id={}&client_secret={}",
+                super::percent(&self.client_id),
+                super::percent(secret.reveal())
+            ),
+        };
+        let request = self
+            .client
+            .post(format!("{}/services/oauth2/token", self.login_url))
+            .header("Content-Type", "application/x-www-form-urlencoded")
+            .body(form);
+        let raw = fetch(request, TOKEN_LIMIT).await.map_err(|e| match e {
+            CallError::Ambiguous(why) => CallError::Unreachable(why),
+            other => other,
+        })?;
+        metrics::counter!("tandem_salesforce_logins_total").increment(1);
+        let body: Value = serde_json::from_str(&raw.body).unwrap_or_default();
+        if raw.status != 200 {
+            if raw.status >= 500 {
+                return Err(CallError::Unreachable(format!("the sign-in answered {}", raw.status)));
+            }
+            let error = CallError::Remote {
+                status: raw.status,
+                code: body["error"].as_str().unwrap_or_default().to_owned(),
+                message: body["error_description"].as_str().unwrap_or("the sign-in was refused").to_owned(),
+            };
+            tracing::error!(login_url = self.login_url, %error, "Salesforce refused the sign-in");
+            state.refused = Some((Instant::now(), error.clone()));
+            return Err(error);
+        }
+        let field = |name: &str| body[name].as_str().map(str::to_owned);
+        let (Some(access_token), Some(instance_url)) = (field("access_token"), field("instance_url")) else {
+            return Err(CallError::Unreachable("the sign-in answered without access_token and instance_url".into()));
+        };
+        // `id` ends in /<org id>/<user id>.
+        let org_id = field("id").and_then(|id| id.rsplit('/').nth(1).map(str::to_owned)).unwrap_or_default();
+        let token = Token {
+            access_token: access_token.into(),
+            instance_url: instance_url.trim_end_matches('/').to_owned(),
+            org_id,
+        };
+        state.refused = None;
+        state.token = Some(token.clone());
+        Ok(token)
+    }
+
+    fn assertion(&self, username: &str, key: &RsaKeyPair) -> Result<String, CallError> {
+        let header = URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#);
+        let claims = json!({
+            "iss": self.client_id,
+            "sub": username,
+            "aud": self.login_url,
+            "exp": crate::time::now() / 1000 + ASSERTION_SECONDS,
+        });
+        let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
+        let mut signature = vec![0; key.public().modulus_len()];
+        key.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature)
+            .map_err(|_| CallError::Invalid("the private key cannot sign".into()))?;
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    }
+}
+
+fn read_key(pem: &str) -> Result<RsaKeyPair, String> {
+    let der =
+        PrivateKeyDer::from_pem_slice(pem.as_bytes()).map_err(|e| format!("private_key is not a PEM key: {e}"))?;
+    let key = match &der {
+        PrivateKeyDer::Pkcs8(der) => RsaKeyPair::from_pkcs8(der.secret_pkcs8_der()),
+        PrivateKeyDer::Pkcs1(der) => RsaKeyPair::from_der(der.secret_pkcs1_der()),
+        _ => return Err("private_key is not an RSA key".into()),
+    };
+    key.map_err(|e| format!("private_key is not a usable RSA key (2048 bits or more): {e}"))
+}

@@ -1,0 +1,192 @@
+//! sObject Collections: up to 200 single-record writes in one call, each succeeding or failing alone
+//! (`allOrNone: false`). Source: REST API guide, sObject Collections.
+
+use serde_json::{Map, Value, json};
+
+use crate::connections::{Answer, Call, CallError, CallResult, Method};
+
+/// Records of one call.
+const MOST_RECORDS: usize = 200;
+
+/// A write to one record, read from its path.
+#[derive(Clone, Debug, PartialEq)]
+enum Write {
+    Create { object: String },
+    Update { object: String, id: String },
+    Upsert { object: String, field: String, value: String },
+}
+
+/// A call's place, the record it writes, and the fields.
+type Member = (usize, Write, Map<String, Value>);
+
+/// Several calls that go out as one.
+#[derive(Debug)]
+pub struct Packed {
+    /// What is sent.
+    pub call: Call,
+    /// The places of its records among the calls, in order.
+    pub places: Vec<usize>,
+    creates: bool,
+}
+
+/// Splits calls into packed ones and those that go alone (their places).
+pub fn pack(calls: &[Call]) -> (Vec<Packed>, Vec<usize>) {
+    let mut groups: Vec<(String, Vec<Member>)> = Vec::new();
+    let mut alone = Vec::new();
+    for (place, call) in calls.iter().enumerate() {
+        let Some((write, fields)) = as_write(call) else {
+            alone.push(place);
+            continue;
+        };
+        // One object per call: mixed types are limited to ten runs of equal type, one type has no such limit.
+        let name = match &write {
+            Write::Create { object } => format!("POST {object}"),
+            Write::Update { object, .. } => format!("PATCH {object}"),
+            Write::Upsert { object, field, .. } => format!("UPSERT {object} {field}"),
+        };
+        let open = groups.iter_mut().find(|(group, members)| {
+            *group == name
+                && members.len() < MOST_RECORDS
+                // The same record twice in one call is refused.
+                && (matches!(write, Write::Create { .. }) || members.iter().all(|(_, other, _)| *other != write))
+        });
+        match open {
+            Some((_, members)) => members.push((place, write, fields)),
+            None => groups.push((name, vec![(place, write, fields)])),
+        }
+    }
+    let mut packed = Vec::new();
+    for (_, members) in groups {
+        if let [(place, ..)] = members.as_slice() {
+            alone.push(*place);
+        } else {
+            packed.push(pack_group(members));
+        }
+    }
+    alone.sort_unstable();
+    (packed, alone)
+}
+
+fn pack_group(members: Vec<Member>) -> Packed {
+    let mut places = Vec::with_capacity(members.len());
+    let mut records = Vec::with_capacity(members.len());
+    let mut target = (Method::Patch, "/composite/sobjects".to_owned());
+    let mut creates = false;
+    for (place, write, mut record) in members {
+        places.push(place);
+        let object = match write {
+            Write::Create { object } => {
+                target.0 = Method::Post;
+                creates = true;
+                object
+            }
+            Write::Update { object, id } => {
+                record.insert("id".into(), id.into());
+                object
+            }
+            Write::Upsert { object, field, value } => {
+                target.1 = format!("/composite/sobjects/{object}/{field}");
+                record.insert(field, value.into());
+                object
+            }
+        };
+        record.insert("attributes".into(), json!({ "type": object }));
+        records.push(Value::Object(record));
+    }
+    let body = json!({ "allOrNone": false, "records": records });
+    Packed { call: Call::write(target.0, target.1, &body), places, creates }
+}
+
+/// The result of each record, in the shape the single call would have had.
+pub fn unpack(packed: &Packed, result: &CallResult) -> Vec<CallResult> {
+    let answer = match result {
+        Ok(answer) => answer,
+        Err(error) => return vec![Err(error.clone()); packed.places.len()],
+    };
+    let rows = match serde_json::from_str::<Value>(&answer.body) {
+        Ok(Value::Array(rows)) if rows.len() == packed.places.len() => rows,
+        _ => {
+            let why = "Salesforce's answer to a collection does not fit the records sent";
+            return vec![Err(CallError::Ambiguous(why.into())); packed.places.len()];
+        }
+    };
+    rows.into_iter().map(|row| row_result(row, packed.creates)).collect()
+}
+
+fn row_result(row: Value, creates: bool) -> CallResult {
+    if row["success"] == Value::Bool(true) {
+        let created = creates || row["created"] == Value::Bool(true);
+        return Ok(Answer {
+            status: if created { 201 } else { 200 },
+            headers: Vec::new(),
+            body: json!({ "id": row["id"], "success": true, "errors": [], "created": created }).to_string(),
+        });
+    }
+    let error = &row["errors"][0];
+    Err(CallError::Remote {
+        status: 400,
+        code: error["statusCode"].as_str().unwrap_or_default().to_owned(),
+        message: error["message"].as_str().unwrap_or("refused without an explanation").to_owned(),
+    })
+}
+
+fn as_write(call: &Call) -> Option<(Write, Map<String, Value>)> {
+    if !call.atomic_with.is_empty() || !call.headers.is_empty() {
+        return None;
+    }
+    let fields = match serde_json::from_str(call.body.as_deref()?) {
+        Ok(Value::Object(fields)) => fields,
+        _ => return None,
+    };
+    let mut segments = call.path.strip_prefix("/sobjects/")?.split('/');
+    let object = segments.next().filter(|s| !s.is_empty() && !s.contains('?'))?.to_owned();
+    let rest: Vec<&str> = segments.collect();
+    let write = match (call.method, rest.as_slice()) {
+        (Method::Post, []) => Write::Create { object },
+        (Method::Patch, [id]) => Write::Update { object, id: (*id).to_owned() },
+        // A value that had to be escaped goes alone, as written.
+        (Method::Patch, [field, value]) if !value.contains('%') => {
+            Write::Upsert { object, field: (*field).to_owned(), value: (*value).to_owned() }
+        }
+        _ => return None,
+    };
+    Some((write, fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn update(id: usize) -> Call {
+        Call::write(Method::Patch, format!("/sobjects/Opportunity/006{id:015}"), &json!({ "Amount": 1 }))
+    }
+
+    #[test]
+    fn two_hundred_and_one_updates_are_two_calls() {
+        let calls: Vec<Call> = (0..201).map(update).collect();
+        let (packed, alone) = pack(&calls);
+        assert_eq!(packed.len(), 1);
+        assert_eq!(packed[0].places.len(), 200);
+        assert_eq!(alone, [200]);
+    }
+
+    #[test]
+    fn the_same_record_twice_never_shares_a_call() {
+        let (packed, alone) = pack(&[update(1), update(1)]);
+        assert!(packed.is_empty());
+        assert_eq!(alone, [0, 1]);
+    }
+
+    #[test]
+    fn one_refused_record_leaves_its_neighbour_done() {
+        let (packed, _) = pack(&[update(1), update(2)]);
+        let body = json!([
+            { "id": "006", "success": true, "errors": [] },
+            { "success": false, "errors": [{ "statusCode": "UNABLE_TO_LOCK_ROW", "message": "busy", "fields": [] }] },
+        ]);
+        let answer = Ok(Answer { status: 200, headers: vec![], body: body.to_string() });
+        let rows = unpack(&packed[0], &answer);
+        assert!(rows[0].is_ok());
+        assert!(matches!(&rows[1], Err(CallError::Remote { code, .. }) if code == "UNABLE_TO_LOCK_ROW"));
+    }
+}

@@ -1,0 +1,43 @@
+//! What Salesforce's refusals mean.
+
+use serde_json::Value;
+
+use crate::connections::{CallError, transport::Raw};
+
+/// How a refusal is to be treated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// Sign in again and repeat.
+    Session,
+    /// Daily or concurrent limit.
+    Limit,
+    /// No word from the org itself.
+    Unavailable,
+    /// The org has decided.
+    Refused,
+}
+
+/// Reads a response of status 400 and above (or 300, several records match an external id).
+pub fn read(raw: &Raw) -> (Class, CallError) {
+    let body: Value = serde_json::from_str(&raw.body).unwrap_or_default();
+    let first = body.get(0).unwrap_or(&body);
+    let code = first["errorCode"].as_str().or_else(|| first["error"].as_str()).unwrap_or_default().to_owned();
+    let mut message = first["message"].as_str().unwrap_or_default().to_owned();
+    let class = match (raw.status, code.as_str()) {
+        (401, _) | (_, "INVALID_SESSION_ID") => Class::Session,
+        (_, "REQUEST_LIMIT_EXCEEDED") | (429, _) => Class::Limit,
+        (500.., _) => Class::Unavailable,
+        _ => Class::Refused,
+    };
+    if raw.status == 300 {
+        message = "several records match this external id".into();
+    } else if message.is_empty() {
+        message = format!("Salesforce answered {} without an explanation", raw.status);
+    }
+    (class, CallError::Remote { status: raw.status, code, message })
+}
+
+/// A record that another transaction holds, or a system that is busy for a moment: nothing was changed, try again.
+pub fn is_passing(code: &str) -> bool {
+    matches!(code, "UNABLE_TO_LOCK_ROW" | "SERVER_UNAVAILABLE")
+}

@@ -1,0 +1,208 @@
+//! The one HTTP client: certificate trust, time-outs, size limits, and whether a failed request may have been carried
+//! out.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use reqwest::{Client, RequestBuilder};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+
+use super::{Answer, CallError};
+use crate::config::TlsConfig;
+
+/// Response headers handed on.
+const KEPT_HEADERS: [&str; 5] = ["location", "etag", "preference-applied", "retry-after", "sforce-limit-info"];
+
+/// A raw response: any status.
+#[derive(Debug)]
+pub struct Raw {
+    /// HTTP status.
+    pub status: u16,
+    /// Content type as sent; empty when missing.
+    pub content_type: String,
+    /// `Set-Cookie` values.
+    pub cookies: Vec<String>,
+    /// The headers of [`KEPT_HEADERS`].
+    pub headers: Vec<(String, String)>,
+    /// The body as text.
+    pub body: String,
+}
+
+impl Raw {
+    /// A kept header by lower-case name.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// As an answer to a caller.
+    pub fn into_answer(self) -> Answer {
+        Answer { status: self.status, headers: self.headers, body: self.body }
+    }
+}
+
+/// Chooses the cryptography of every TLS connection of this process; safe to call again.
+pub fn install_crypto() {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+}
+
+/// A client that trusts what the configuration says and waits no longer than `timeout` for an answer.
+pub fn client(tls: &TlsConfig, base: &Path, timeout: Duration) -> Result<Client, String> {
+    Client::builder()
+        .tls_backend_preconfigured(tls_config(tls, base)?)
+        .timeout(timeout)
+        .connect_timeout(timeout.min(Duration::from_secs(10)))
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(16)
+        .tcp_nodelay(true)
+        .no_proxy()
+        .build()
+        .map_err(|e| chain(&e))
+}
+
+fn tls_config(tls: &TlsConfig, base: &Path) -> Result<ClientConfig, String> {
+    install_crypto();
+    let mut roots = RootCertStore::empty();
+    if let Some(pin) = &tls.pin_sha256 {
+        let pin = parse_pin(pin).ok_or("tls.pin_sha256 is not a SHA-256 in hex")?;
+        let provider = rustls::crypto::ring::default_provider();
+        let verifier = PinnedCertificate { pin, algorithms: provider.signature_verification_algorithms };
+        return Ok(ClientConfig::builder()
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth());
+    }
+    if let Some(file) = &tls.ca_file {
+        let path = base.join(file);
+        let certificates = CertificateDer::pem_file_iter(&path)
+            .map_err(|e| format!("cannot read tls.ca_file {}: {e}", path.display()))?;
+        for certificate in certificates {
+            let certificate = certificate.map_err(|e| format!("tls.ca_file {}: {e}", path.display()))?;
+            roots.add(certificate).map_err(|e| format!("tls.ca_file {}: {e}", path.display()))?;
+        }
+        if roots.is_empty() {
+            return Err(format!("tls.ca_file {} holds no certificate in PEM form", path.display()));
+        }
+    } else {
+        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    }
+    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+fn parse_pin(pin: &str) -> Option<[u8; 32]> {
+    let digits: String = pin.chars().filter(|c| *c != ':').collect();
+    let mut bytes = [0; 32];
+    if digits.len() != 64 || !digits.is_ascii() {
+        return None;
+    }
+    for (byte, pair) in bytes.iter_mut().zip(digits.as_bytes().chunks(2)) {
+        *byte = u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+/// Trusts one certificate by its fingerprint, whatever name or date it carries: what B1's self-signed ones need.
+#[derive(Debug)]
+struct PinnedCertificate {
+    pin: [u8; 32],
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for PinnedCertificate {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let found = ring::digest::digest(&ring::digest::SHA256, end_entity);
+        if found.as_ref() == self.pin {
+            return Ok(ServerCertVerified::assertion());
+        }
+        let found: Vec<String> = found.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        Err(rustls::Error::General(format!(
+            "the server's certificate has the fingerprint {}, not the pinned one; if it was renewed on purpose, change \
+             tls.pin_sha256",
+            found.concat()
+        )))
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signature, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+/// Sends and reads the whole body. A failure before anything was sent is `Unreachable`, any later one `Ambiguous`:
+/// a caller whose request only reads may treat both alike.
+pub async fn fetch(request: RequestBuilder, limit: u64) -> Result<Raw, CallError> {
+    let mut response = request.send().await.map_err(|e| {
+        if e.is_connect() || e.is_builder() {
+            CallError::Unreachable(chain(&e))
+        } else {
+            CallError::Ambiguous(chain(&e))
+        }
+    })?;
+    let status = response.status().as_u16();
+    let text =
+        |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    let content_type = text("content-type");
+    let cookies = response
+        .headers()
+        .get_all("set-cookie")
+        .iter()
+        .filter_map(|value| value.to_str().ok().map(str::to_owned))
+        .collect();
+    let headers = KEPT_HEADERS
+        .iter()
+        .filter(|name| response.headers().contains_key(**name))
+        .map(|name| ((*name).to_owned(), text(name)))
+        .collect();
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|e| CallError::Ambiguous(chain(&e)))? {
+        if body.len() as u64 + chunk.len() as u64 > limit {
+            return Err(CallError::TooLarge(limit));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let body = String::from_utf8(body).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
+    Ok(Raw { status, content_type, cookies, headers, body })
+}
+
+/// An error with its causes, without the address: it may stand in a log that others read.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        source = cause.source();
+    }
+    text
+}

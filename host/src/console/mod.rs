@@ -1,0 +1,65 @@
+//! What the host shows over HTTP: is it alive, is it ready and if not why, and its metrics. Listens on loopback unless the
+//! operator says otherwise.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::json;
+use tokio::sync::watch;
+
+use crate::engine::{Engine, FlowStatus};
+use crate::store::Store;
+
+/// What the pages look at.
+pub struct Console {
+    /// For readiness.
+    pub engine: Arc<Engine>,
+    /// For health and counts.
+    pub store: Arc<dyn Store>,
+    /// Subscriptions: name and whether it stands.
+    pub sources: Vec<(String, watch::Receiver<bool>)>,
+    /// For `/metrics`.
+    pub metrics: PrometheusHandle,
+}
+
+/// All routes.
+pub fn router(console: Console) -> Router {
+    Router::new()
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .route("/metrics", get(metrics_page))
+        .with_state(Arc::new(console))
+}
+
+/// The process and its store work.
+async fn healthz(State(console): State<Arc<Console>>) -> impl IntoResponse {
+    if console.store.healthy().await {
+        (StatusCode::OK, "ok\n")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "the store does not take writes\n")
+    }
+}
+
+/// Every flow runs and every subscription stands; otherwise which does not, and why.
+async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
+    let flows = console.engine.status();
+    let sources: BTreeMap<&str, bool> =
+        console.sources.iter().map(|(name, up)| (name.as_str(), *up.borrow())).collect();
+    let ready = flows.values().all(|status| *status == FlowStatus::Running) && sources.values().all(|up| *up);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(json!({ "ready": ready, "flows": flows, "sources": sources })))
+}
+
+async fn metrics_page(State(console): State<Arc<Console>>) -> impl IntoResponse {
+    for count in console.store.counts().await.unwrap_or_default() {
+        metrics::gauge!("tandem_events", "flow" => count.flow, "state" => count.state.word()).set(count.events as f64);
+    }
+    console.metrics.run_upkeep();
+    console.metrics.render()
+}

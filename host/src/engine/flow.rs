@@ -1,0 +1,319 @@
+//! A flow made ready to run: plugin, grants, connections by slot, mapping, settings.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use crate::config::{Config, FlowConfig};
+use crate::connections::{Breaker, Connections};
+use crate::mapping::{Mapping, MappingError};
+use crate::sandbox::{Bound, Description, Grants, LoadError, Mapper, Permission, Plugin, Runtime};
+use crate::store::{Store, StoreError};
+
+/// A flow made ready to run.
+pub struct Flow {
+    /// Its name.
+    pub name: String,
+    /// Its part of `tandem.toml`.
+    pub config: FlowConfig,
+    /// The plugin it runs.
+    pub plugin: Arc<Plugin>,
+    /// What all its runs share.
+    pub bound: Arc<Bound>,
+    /// Holds it back when its runs fail one after the other.
+    pub breaker: Breaker,
+}
+
+/// Why a flow cannot run. The text names cause and mend.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The plugin file.
+    #[error(transparent)]
+    Plugin(#[from] LoadError),
+    /// Not granted, or asks for more than was granted.
+    #[error(
+        "the plugin {plugin} {version} waits for consent: {missing} of its permissions are not granted; look with `tandem plugin list`, allow with `tandem plugin grant {plugin}`"
+    )]
+    NotGranted {
+        /// Its name.
+        plugin: String,
+        /// Its version.
+        version: String,
+        /// How many.
+        missing: usize,
+    },
+    /// A slot without a connection, or with one of the wrong kind.
+    #[error(
+        "[flows.{flow}] connections: the plugin needs `{slot}` bound to a {kind} connection; add `{slot} = \"<name>\"`"
+    )]
+    Slot {
+        /// The flow.
+        flow: String,
+        /// The plugin's slot.
+        slot: String,
+        /// `b1` or `salesforce`.
+        kind: String,
+    },
+    /// The mapping file.
+    #[error("[flows.{flow}] mapping {path}: {cause}")]
+    MappingFile {
+        /// The flow.
+        flow: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The settings do not fit the plugin's schema.
+    #[error("[flows.{flow}] settings: {cause}")]
+    Settings {
+        /// The flow.
+        flow: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The plugins folder, and the archive of every plugin that was ever run: recovery and replay need the very same.
+#[derive(Clone, Debug)]
+pub struct Plugins {
+    /// Where an operator drops files.
+    pub folder: PathBuf,
+    /// Where copies are kept by digest.
+    pub archive: PathBuf,
+}
+
+impl Plugins {
+    /// From configuration.
+    pub fn new(config: &Config) -> Self {
+        let store = config.resolve(&config.store.path);
+        let beside = store.parent().map(PathBuf::from).unwrap_or_default();
+        Self { folder: config.resolve(&config.host.plugins), archive: beside.join("plugins") }
+    }
+
+    /// The file of a plugin by name.
+    pub fn path(&self, plugin: &str) -> PathBuf {
+        self.folder.join(format!("{plugin}.wasm"))
+    }
+
+    /// Loads a plugin by name.
+    pub async fn load(&self, runtime: &Runtime, plugin: &str) -> Result<Arc<Plugin>, LoadError> {
+        let path = self.path(plugin);
+        let loaded = runtime.load(&path).await?;
+        if loaded.description.name != plugin {
+            return Err(LoadError::BadDescription {
+                path,
+                cause: format!("it calls itself {:?}; name the file {0}.wasm", loaded.description.name),
+            });
+        }
+        Ok(loaded)
+    }
+
+    /// Loads the plugin a past run used.
+    pub async fn load_digest(&self, runtime: &Runtime, digest: &str) -> Result<Arc<Plugin>, LoadError> {
+        runtime.load(&self.archive.join(format!("{digest}.wasm"))).await
+    }
+
+    fn keep(&self, plugin: &str, digest: &str) -> std::io::Result<()> {
+        let kept = self.archive.join(format!("{digest}.wasm"));
+        if kept.exists() {
+            return Ok(());
+        }
+        std::fs::create_dir_all(&self.archive)?;
+        let draft = kept.with_extension("tmp");
+        std::fs::copy(self.path(plugin), &draft)?;
+        std::fs::rename(draft, kept)
+    }
+
+    /// Makes a configured flow ready with the plugin file as it is now.
+    pub async fn bind(
+        &self,
+        name: &str,
+        config: &Config,
+        connections: &Connections,
+        store: &Arc<dyn Store>,
+        runtime: &Arc<Runtime>,
+    ) -> Result<Flow, BindError> {
+        let flow = config.flows.get(name).cloned().ok_or_else(|| BindError::Settings {
+            flow: name.to_owned(),
+            cause: "no such flow in tandem.toml".into(),
+        })?;
+        let plugin = self.load(runtime, &flow.plugin).await?;
+        if let Err(error) = self.keep(&flow.plugin, &plugin.digest) {
+            tracing::warn!(%error, plugin = flow.plugin, "cannot keep a copy of the plugin for recovery");
+        }
+        let topics = self.topics(config, runtime).await;
+        self.bind_with(name, flow, plugin, topics, config, connections, store, runtime).await
+    }
+
+    /// Makes a flow ready with a plugin already loaded.
+    #[expect(clippy::too_many_arguments, reason = "the parts of a flow, brought together in this one place")]
+    pub async fn bind_with(
+        &self,
+        name: &str,
+        flow: FlowConfig,
+        plugin: Arc<Plugin>,
+        topics: BTreeMap<String, Vec<String>>,
+        config: &Config,
+        connections: &Connections,
+        store: &Arc<dyn Store>,
+        runtime: &Arc<Runtime>,
+    ) -> Result<Flow, BindError> {
+        let description = &plugin.description;
+        let granted = granted(store, &plugin.digest).await?;
+        let grants = Grants::new(&description.name, granted);
+        let missing = grants.missing(&description.permissions).len();
+        if missing > 0 {
+            return Err(BindError::NotGranted {
+                plugin: description.name.clone(),
+                version: description.version.clone(),
+                missing,
+            });
+        }
+        let mut slots = BTreeMap::new();
+        for (slot, kind) in &description.slots {
+            let connection = flow.connections.get(slot).and_then(|name| connections.get(name));
+            match connection.filter(|connection| connection.kind() == kind) {
+                Some(connection) => slots.insert(slot.clone(), connection.clone()),
+                None => {
+                    return Err(BindError::Slot { flow: name.to_owned(), slot: slot.clone(), kind: kind.clone() });
+                }
+            };
+        }
+        let settings = serde_json::to_value(&flow.settings).unwrap_or_default();
+        let problems = settings_problems(&description.settings_schema, &settings);
+        if !problems.is_empty() {
+            return Err(BindError::Settings { flow: name.to_owned(), cause: problems.join("; ") });
+        }
+        let mapping = read_mapping(name, &flow, description, config)?;
+        let mapper = match &flow.mapper {
+            Some(path) => Some(Arc::new(Mapper::load(runtime.clone(), &config.resolve(path), flow.limits.clone())?)),
+            None => None,
+        };
+        let bound = Bound {
+            flow: name.to_owned(),
+            grants,
+            slots,
+            scope: scope_of(&flow.connections, config),
+            mapping: Arc::new(mapping),
+            mapper,
+            settings: settings.to_string(),
+            limits: flow.limits.clone(),
+            topics,
+            store: store.clone(),
+        };
+        let breaker = Breaker::new(&format!("flow {name}"));
+        Ok(Flow { name: name.to_owned(), config: flow, plugin, bound: Arc::new(bound), breaker })
+    }
+
+    /// Flows by the topics their plugins take. A plugin that cannot be loaded now is left out.
+    pub async fn topics(&self, config: &Config, runtime: &Runtime) -> BTreeMap<String, Vec<String>> {
+        let mut topics: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for (name, flow) in &config.flows {
+            if let Ok(plugin) = self.load(runtime, &flow.plugin).await {
+                for topic in &plugin.description.topics {
+                    topics.entry(topic.clone()).or_default().push(name.clone());
+                }
+            }
+        }
+        topics
+    }
+}
+
+async fn granted(store: &Arc<dyn Store>, digest: &str) -> Result<Vec<Permission>, BindError> {
+    let grant = store.granted(digest).await?;
+    Ok(match grant {
+        Some(grant) => serde_json::from_str(&grant.permissions)
+            .map_err(|e| StoreError::Corrupt(format!("the grant of {digest}: {e}")))?,
+        None => Vec::new(),
+    })
+}
+
+/// Links are shared by all flows between the same two connections: `<b1>|<salesforce>`.
+pub fn scope_of(connections: &BTreeMap<String, String>, config: &Config) -> String {
+    let named = |known: &dyn Fn(&str) -> bool| {
+        connections.values().find(|name| known(name)).map(String::as_str).unwrap_or_default().to_owned()
+    };
+    let b1 = named(&|name| config.b1.contains_key(name));
+    let salesforce = named(&|name| config.salesforce.contains_key(name));
+    format!("{b1}|{salesforce}")
+}
+
+fn read_mapping(
+    name: &str,
+    flow: &FlowConfig,
+    description: &Description,
+    config: &Config,
+) -> Result<Mapping, BindError> {
+    let Some(path) = &flow.mapping else {
+        return Mapping::parse(&description.default_mapping)
+            .map_err(|e| mapping_error(name, PathBuf::from("(built in)"), &e));
+    };
+    let path = config.resolve(path);
+    let text = std::fs::read_to_string(&path).map_err(|e| BindError::MappingFile {
+        flow: name.to_owned(),
+        path: path.clone(),
+        cause: e.to_string(),
+    })?;
+    Mapping::parse(&text).map_err(|e| mapping_error(name, path, &e))
+}
+
+fn mapping_error(flow: &str, path: PathBuf, error: &MappingError) -> BindError {
+    BindError::MappingFile { flow: flow.to_owned(), path, cause: error.to_string() }
+}
+
+/// What does not fit: unknown settings, wrong types, missing ones. Understands the part of JSON Schema that settings are
+/// made of: `properties`, `type`, `enum`, `required`.
+pub fn settings_problems(schema: &str, settings: &Value) -> Vec<String> {
+    let schema: Value = serde_json::from_str(schema).unwrap_or_default();
+    let known = schema["properties"].as_object().cloned().unwrap_or_default();
+    let mut problems = Vec::new();
+    for (name, value) in settings.as_object().into_iter().flatten() {
+        let Some(rule) = known.get(name) else {
+            let names: Vec<&str> = known.keys().map(String::as_str).collect();
+            problems.push(format!("unknown setting `{name}`; known: {}", names.join(", ")));
+            continue;
+        };
+        let fits = match rule["type"].as_str() {
+            Some("string") => value.is_string(),
+            Some("boolean") => value.is_boolean(),
+            Some("integer") => value.is_i64() || value.is_u64(),
+            Some("number") => value.is_number(),
+            Some("array") => value.is_array(),
+            Some("object") => value.is_object(),
+            _ => true,
+        };
+        if !fits {
+            problems.push(format!("`{name}` = {value} must be of type {}", rule["type"]));
+        }
+        if let Some(allowed) = rule["enum"].as_array()
+            && !allowed.contains(value)
+        {
+            problems.push(format!("`{name}` = {value} must be one of {}", rule["enum"]));
+        }
+    }
+    for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        if settings.get(name).is_none() {
+            problems.push(format!("the setting `{name}` is missing"));
+        }
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_misspelt_setting_is_told_with_the_known_ones() {
+        let schema = r#"{"properties":{"tax_code":{"type":"string"},"mode":{"enum":["a","b"]}},"required":["mode"]}"#;
+        let problems = settings_problems(schema, &serde_json::json!({"taxcode": "X", "tax_code": 1}));
+        assert_eq!(problems.len(), 3, "{problems:?}");
+        assert!(problems.iter().any(|p| p.contains("taxcode") && p.contains("tax_code")), "{problems:?}");
+    }
+}

@@ -1,0 +1,302 @@
+//! Queue → run → outcome. Leases due events of each flow, runs the flow's plugin over them, and commits what became of
+//! them; takes up runs that a crash left open.
+
+mod flow;
+mod recovery;
+mod replay;
+mod verdict;
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::task::JoinSet;
+use tracing::Instrument;
+
+pub use self::flow::{BindError, Flow, Plugins, scope_of, settings_problems};
+pub use self::replay::{Replay, effects_of};
+use crate::connections::{BreakerState, Connections};
+use crate::sandbox::{Journal, RunError, Runtime};
+use crate::store::{Finish, Inbox, JournalEntry, Run, RunId};
+
+/// Between two looks at wake-ups and deadlines.
+const SWEEP: Duration = Duration::from_millis(500);
+/// Between two tries to bind a flow that is held: a grant or a mended file takes effect without a restart.
+const REBIND: Duration = Duration::from_secs(3);
+/// A flow looks at its queue at least so often, whoever forgot to ring.
+const LONGEST_SLEEP: Duration = Duration::from_secs(15);
+const PRUNE: Duration = Duration::from_secs(600);
+
+/// Whether a flow works, for `/readyz` and the console.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "state", content = "why", rename_all = "lowercase")]
+pub enum FlowStatus {
+    /// Not looked at yet.
+    Starting,
+    /// Takes events.
+    Running,
+    /// Cannot run until somebody mends this.
+    Held(String),
+}
+
+/// The engine of one host.
+pub struct Engine {
+    inbox: Arc<Inbox>,
+    runtime: Arc<Runtime>,
+    connections: Arc<Connections>,
+    plugins: Plugins,
+    config: Arc<crate::config::Config>,
+    status: Mutex<BTreeMap<String, FlowStatus>>,
+}
+
+/// What a flow may lease now.
+enum Gate {
+    Open,
+    /// A connection was down: one event tries it.
+    Trial,
+    /// Nothing for so long.
+    Held(Duration),
+}
+
+impl Engine {
+    /// Nothing runs yet.
+    pub fn new(
+        config: Arc<crate::config::Config>,
+        inbox: Arc<Inbox>,
+        runtime: Arc<Runtime>,
+        connections: Arc<Connections>,
+        plugins: Plugins,
+    ) -> Self {
+        let status = config.flows.keys().map(|name| (name.clone(), FlowStatus::Starting)).collect();
+        Self { inbox, runtime, connections, plugins, config, status: Mutex::new(status) }
+    }
+
+    /// How every flow is.
+    pub fn status(&self) -> BTreeMap<String, FlowStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_status(&self, flow: &str, status: FlowStatus) {
+        let mut all = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (FlowStatus::Held(why), Some(before)) = (&status, all.get(flow))
+            && *before != status
+        {
+            tracing::error!(flow, why, "the flow is held");
+        }
+        all.insert(flow.to_owned(), status);
+    }
+
+    /// Runs every flow until `stop` turns true; then finishes what is under way, within `patience`.
+    pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>, patience: Duration) {
+        let mut tasks = JoinSet::new();
+        let runs = Arc::new(tokio::sync::Mutex::new(JoinSet::new()));
+        tasks.spawn(self.clone().recover(stop.clone()));
+        for name in self.config.flows.keys() {
+            tasks.spawn(self.clone().drive(name.clone(), stop.clone(), runs.clone()));
+        }
+        tasks.spawn(self.clone().sweep(stop.clone()));
+        tasks.spawn(self.clone().prune(stop));
+        while tasks.join_next().await.is_some() {}
+        let mut runs = runs.lock().await;
+        let all_done = async { while runs.join_next().await.is_some() {} };
+        if tokio::time::timeout(patience, all_done).await.is_err() {
+            tracing::warn!("runs still under way are left to be taken up at the next start");
+        }
+    }
+
+    async fn drive(
+        self: Arc<Self>,
+        name: String,
+        mut stop: watch::Receiver<bool>,
+        runs: Arc<tokio::sync::Mutex<JoinSet<()>>>,
+    ) {
+        let Some(flow) = self.bind(&name, &mut stop).await else { return };
+        let concurrency = flow.config.concurrency as usize;
+        let permits = Arc::new(Semaphore::new(concurrency));
+        let bell = self.inbox.bell(&name);
+        while !*stop.borrow() {
+            let permit = tokio::select! {
+                permit = permits.clone().acquire_owned() => permit,
+                _ = stop.changed() => return,
+            };
+            let Ok(permit) = permit else { return };
+            let (max, alone) = match self.gate(&flow) {
+                Gate::Open => (flow.config.batch, false),
+                Gate::Trial => (1, true),
+                Gate::Held(pause) => {
+                    drop(permit);
+                    tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
+                    continue;
+                }
+            };
+            let now = crate::time::now();
+            match self.inbox.store().lease(&name, &flow.plugin.digest, max, now).await {
+                Ok(Some(run)) => {
+                    let task = self.clone().run_leased(flow.clone(), run, permit);
+                    if alone {
+                        task.await;
+                    } else {
+                        let mut runs = runs.lock().await;
+                        while runs.try_join_next().is_some() {}
+                        runs.spawn(task);
+                    }
+                }
+                Ok(None) => {
+                    drop(permit);
+                    let pause = self.until_next_due(&name).await;
+                    tokio::select! { _ = bell.notified() => {} _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
+                }
+                Err(error) => {
+                    tracing::error!(flow = name, %error, "cannot lease events");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    async fn bind(&self, name: &str, stop: &mut watch::Receiver<bool>) -> Option<Arc<Flow>> {
+        while !*stop.borrow() {
+            match self.plugins.bind(name, &self.config, &self.connections, self.inbox.store(), &self.runtime).await {
+                Ok(flow) => {
+                    tracing::info!(
+                        flow = name,
+                        plugin = flow.plugin.description.name,
+                        version = flow.plugin.description.version,
+                        "running"
+                    );
+                    self.set_status(name, FlowStatus::Running);
+                    return Some(Arc::new(flow));
+                }
+                Err(error) => self.set_status(name, FlowStatus::Held(error.to_string())),
+            }
+            tokio::select! { _ = tokio::time::sleep(REBIND) => {} _ = stop.changed() => {} }
+        }
+        None
+    }
+
+    fn gate(&self, flow: &Flow) -> Gate {
+        let connections = flow.bound.slots.values().map(|connection| connection.breaker().state());
+        let states = connections.chain([flow.breaker.state()]);
+        let mut gate = Gate::Open;
+        for state in states {
+            match (state, &gate) {
+                (BreakerState::Open(left), Gate::Held(longest)) if left > *longest => gate = Gate::Held(left),
+                (BreakerState::Open(_), Gate::Held(_)) => {}
+                (BreakerState::Open(left), _) => gate = Gate::Held(left),
+                (BreakerState::HalfOpen, Gate::Open) => gate = Gate::Trial,
+                _ => {}
+            }
+        }
+        match gate {
+            // No busy wait on the last millisecond.
+            Gate::Held(left) => Gate::Held(left.max(Duration::from_millis(20))),
+            other => other,
+        }
+    }
+
+    async fn until_next_due(&self, flow: &str) -> Duration {
+        let due = self.inbox.store().next_due(flow).await.ok().flatten();
+        match due {
+            // Due already but not leased: it waits behind an older event of its key, whose end will ring.
+            Some(due) if due > crate::time::now() => Duration::from_millis((due - crate::time::now()).unsigned_abs())
+                .clamp(Duration::from_millis(5), LONGEST_SLEEP),
+            Some(_) => Duration::from_millis(500),
+            None => LONGEST_SLEEP,
+        }
+    }
+
+    async fn run_leased(self: Arc<Self>, flow: Arc<Flow>, run: Run, permit: OwnedSemaphorePermit) {
+        self.execute(&flow, run, Vec::new()).await;
+        drop(permit);
+        self.inbox.ring(std::slice::from_ref(&flow.name));
+    }
+
+    /// Runs a batch to its end. A failing store makes it start over its own journal.
+    async fn execute(&self, flow: &Flow, run: Run, mut recorded: Vec<JournalEntry>) {
+        let trace = run.events.first().map(|event| event.trace.clone()).unwrap_or_default();
+        let key = run.events.first().map(|event| event.key.clone()).unwrap_or_default();
+        let span = tracing::info_span!("run", flow = flow.name, run = run.id.0, events = run.events.len(), key, trace);
+        async {
+            loop {
+                let journal = Journal::live(run.id, self.inbox.store().clone(), std::mem::take(&mut recorded));
+                let started = std::time::Instant::now();
+                let result = self.runtime.run(&flow.plugin, flow.bound.clone(), &run, journal).await;
+                metrics::histogram!("tandem_run_seconds", "flow" => flow.name.clone())
+                    .record(started.elapsed().as_secs_f64());
+                let finish = match result {
+                    Err(RunError::Store(error)) => {
+                        tracing::error!(%error, "the store failed during the run; taking it up again");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        recorded = self.journal_of(run.id).await;
+                        continue;
+                    }
+                    Ok(report) => {
+                        flow.breaker.succeeded();
+                        verdict::of_report(flow, &run, report)
+                    }
+                    Err(error) => {
+                        flow.breaker.failed(&error.to_string());
+                        verdict::of_failure(flow, &run, &error)
+                    }
+                };
+                self.commit(run.id, finish).await;
+                return;
+            }
+        }
+        .instrument(span)
+        .await;
+    }
+
+    async fn commit(&self, run: RunId, finish: Finish) {
+        loop {
+            match self.inbox.store().finish(run, finish.clone()).await {
+                Ok(touched) => {
+                    self.inbox.ring(&touched);
+                    return;
+                }
+                Err(error) => {
+                    tracing::error!(%error, "cannot commit a run's outcomes; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    async fn journal_of(&self, run: RunId) -> Vec<JournalEntry> {
+        loop {
+            match self.inbox.store().journal_read(run).await {
+                Ok(entries) => return entries,
+                Err(error) => {
+                    tracing::error!(%error, "cannot read a run's journal; trying again");
+                    tokio::time::sleep(Duration::from_secs(1)).await;
+                }
+            }
+        }
+    }
+
+    async fn sweep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            match self.inbox.store().sweep(crate::time::now()).await {
+                Ok(touched) => self.inbox.ring(&touched),
+                Err(error) => tracing::error!(%error, "cannot look at wake-ups and deadlines"),
+            }
+            tokio::select! { _ = tokio::time::sleep(SWEEP) => {} _ = stop.changed() => {} }
+        }
+    }
+
+    async fn prune(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let keep = i64::from(self.config.store.keep_days) * 24 * 3600 * 1000;
+        while !*stop.borrow() {
+            tokio::select! { _ = tokio::time::sleep(PRUNE) => {} _ = stop.changed() => return }
+            match self.inbox.store().prune(crate::time::now() - keep, self.config.store.max_megabytes << 20).await {
+                Ok(pruned) if pruned.runs + pruned.events > 0 => {
+                    tracing::info!(runs = pruned.runs, events = pruned.events, "old journals and events removed");
+                }
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "cannot remove old journals"),
+            }
+        }
+    }
+}

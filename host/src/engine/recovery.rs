@@ -1,0 +1,73 @@
+//! Runs that a crash left open are taken up over their journal, with the plugin they started with.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::{Engine, Flow};
+use crate::store::{Finish, Run, Verdict};
+
+/// Runs recovered at once.
+const PARALLEL: usize = 4;
+
+impl Engine {
+    pub(super) async fn recover(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let abandoned = match self.inbox.store().abandoned().await {
+            Ok(runs) => runs,
+            Err(error) => {
+                tracing::error!(%error, "cannot look for runs left open");
+                return;
+            }
+        };
+        if abandoned.is_empty() {
+            return;
+        }
+        tracing::info!(runs = abandoned.len(), "taking up runs that were left open");
+        metrics::counter!("tandem_runs_recovered_total").increment(abandoned.len() as u64);
+        use futures_util::stream::StreamExt;
+        let all = futures_util::stream::iter(abandoned)
+            .map(|run| self.recover_one(run))
+            .buffer_unordered(PARALLEL)
+            .collect::<Vec<()>>();
+        tokio::select! { _ = all => {} _ = stop.wait_for(|stop| *stop) => {} }
+    }
+
+    async fn recover_one(&self, run: Run) {
+        let flow = match self.flow_of(&run).await {
+            Ok(flow) => flow,
+            Err(why) => {
+                let verdict = |_| Verdict::Review {
+                    reason: format!("the host stopped in the middle of this run, and it cannot be taken up: {why}"),
+                    choices: vec!["retry".into(), "ignore".into()],
+                };
+                let verdicts = run.events.iter().map(|event| (event.id, verdict(event))).collect();
+                let finish = Finish { verdicts, error: Some(why), ..Finish::default() };
+                self.commit(run.id, finish).await;
+                return;
+            }
+        };
+        let recorded = self.journal_of(run.id).await;
+        self.execute(&flow, run, recorded).await;
+    }
+
+    /// The flow as it is configured now, with the plugin the run started with.
+    async fn flow_of(&self, run: &Run) -> Result<Flow, String> {
+        let config = self.config.flows.get(&run.flow).cloned();
+        let config = config.ok_or_else(|| format!("tandem.toml has no flow {} any more", run.flow))?;
+        let plugin = self.plugins.load_digest(&self.runtime, &run.digest).await.map_err(|e| e.to_string())?;
+        let topics = self.plugins.topics(&self.config, &self.runtime).await;
+        self.plugins
+            .bind_with(
+                &run.flow,
+                config,
+                plugin,
+                topics,
+                &self.config,
+                &self.connections,
+                self.inbox.store(),
+                &self.runtime,
+            )
+            .await
+            .map_err(|e| e.to_string())
+    }
+}

@@ -1,0 +1,101 @@
+//! From what a run said to what becomes of each event.
+
+use std::time::Duration;
+
+use super::Flow;
+use crate::sandbox::{Outcome, RunError, RunReport};
+use crate::store::{Event, EventId, Finish, Run, Verdict};
+use crate::time::{backoff, jitter, now};
+
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(600);
+/// After an outage work comes back within this span, not all at once.
+const AFTER_OUTAGE: Duration = Duration::from_secs(2);
+
+/// The plugin answered.
+pub fn of_report(flow: &Flow, run: &Run, report: RunReport) -> Finish {
+    let outage = report.outage;
+    let verdicts = run
+        .events
+        .iter()
+        .zip(report.outcomes)
+        .map(|(event, outcome)| (event.id, settled(flow, event, outcome, outage)))
+        .collect();
+    count(flow, &verdicts);
+    Finish {
+        verdicts,
+        journal: report.journal,
+        storage: report.storage,
+        links: report.links,
+        emitted: report.emitted,
+        wakes: report.wakes,
+        error: None,
+    }
+}
+
+/// The run ended without an answer: halves until the poison event stands alone.
+pub fn of_failure(flow: &Flow, run: &Run, error: &RunError) -> Finish {
+    tracing::warn!(%error, events = run.events.len(), "the run failed");
+    let half = (run.events.len() as u32).div_ceil(2);
+    let verdicts = run
+        .events
+        .iter()
+        .map(|event| {
+            let verdict = if run.events.len() > 1 {
+                Verdict::Retry { due_at: now(), why: error.to_string(), counts: false, batch_max: Some(half) }
+            } else {
+                Verdict::Review {
+                    reason: format!(
+                        "{error} (plugin {} {})",
+                        flow.plugin.description.name, flow.plugin.description.version
+                    ),
+                    choices: vec!["retry".into(), "ignore".into()],
+                }
+            };
+            (event.id, verdict)
+        })
+        .collect();
+    count(flow, &verdicts);
+    Finish { verdicts, error: Some(error.to_string()), ..Finish::default() }
+}
+
+fn settled(flow: &Flow, event: &Event, outcome: Outcome, outage: bool) -> Verdict {
+    match outcome {
+        Outcome::Done(what) => Verdict::Done(what),
+        Outcome::Reject(why) => Verdict::Reject(why),
+        Outcome::Review(reason, choices) => Verdict::Review { reason, choices },
+        Outcome::Wait(kind, side, id, deadline) => Verdict::Wait {
+            scope: flow.bound.scope.clone(),
+            kind,
+            side,
+            id,
+            deadline: now().saturating_add(i64::try_from(deadline).unwrap_or(i64::MAX / 2)),
+        },
+        Outcome::Retry(_, why) if outage => {
+            let pause = jitter(AFTER_OUTAGE).mul_f64(0.2 + fastrand::f64());
+            Verdict::Retry { due_at: now() + pause.as_millis() as i64, why, counts: false, batch_max: None }
+        }
+        Outcome::Retry(_, why) if event.attempts >= flow.config.max_attempts => Verdict::Review {
+            reason: format!("gave up after {} attempts: {why}", event.attempts),
+            choices: vec!["retry".into(), "ignore".into()],
+        },
+        Outcome::Retry(after, why) => {
+            let asked = jitter(Duration::from_millis(after).min(Duration::from_secs(7 * 24 * 3600)));
+            let pause = asked.max(backoff(event.attempts, FIRST_RETRY, LONGEST_RETRY));
+            Verdict::Retry { due_at: now() + pause.as_millis() as i64, why, counts: true, batch_max: None }
+        }
+    }
+}
+
+fn count(flow: &Flow, verdicts: &Vec<(EventId, Verdict)>) {
+    for (_, verdict) in verdicts {
+        let word = match verdict {
+            Verdict::Done(_) => "done",
+            Verdict::Retry { .. } => "retry",
+            Verdict::Wait { .. } => "wait",
+            Verdict::Review { .. } => "review",
+            Verdict::Reject(_) => "reject",
+        };
+        metrics::counter!("tandem_outcomes_total", "flow" => flow.name.clone(), "outcome" => word).increment(1);
+    }
+}

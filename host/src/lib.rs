@@ -1,0 +1,13 @@
+//! Tandem keeps SAP Business One and Salesforce in step. One folder is one room with one job; `docs/architecture.md`
+//! shows how they call each other.
+
+pub mod cli;
+pub mod config;
+pub mod connections;
+pub mod console;
+pub mod engine;
+pub mod mapping;
+pub mod sandbox;
+pub mod sources;
+pub mod store;
+pub mod time;

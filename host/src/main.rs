@@ -1,0 +1,7 @@
+//! The `tandem` binary: see `tandem --help`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    tandem::cli::main()
+}

@@ -1,0 +1,81 @@
+//! The cache of compiled plugins, beside the database. Safe to lose, and never trusted from outside: each file carries
+//! an HMAC under a key that only the database holds, and what was verified in memory is what is loaded.
+
+use std::path::{Path, PathBuf};
+
+use ring::hmac;
+use wasmtime::Engine;
+use wasmtime::component::Component;
+
+/// Length of the HMAC-SHA256 in front of the code.
+const TAG: usize = 32;
+
+/// See the module's words.
+pub struct Cache {
+    folder: PathBuf,
+    key: hmac::Key,
+}
+
+impl Cache {
+    /// In `folder`, with the store's own secret.
+    pub fn new(folder: PathBuf, secret: &[u8]) -> Self {
+        Self { folder, key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
+    }
+
+    /// The compiled component, from the cache or compiled now.
+    pub fn load(&self, engine: &Engine, digest: &str, wasm: &[u8]) -> wasmtime::Result<Component> {
+        let path = self.path(engine, digest);
+        if let Some(component) = self.read(engine, &path, digest) {
+            return Ok(component);
+        }
+        let component = Component::new(engine, wasm)?;
+        if let Err(error) = self.write(&path, digest, &component) {
+            tracing::warn!(path = %path.display(), %error, "cannot keep the compiled plugin; the next start compiles again");
+        }
+        Ok(component)
+    }
+
+    /// One file per plugin digest, wasmtime version, machine and settings.
+    fn path(&self, engine: &Engine, digest: &str) -> PathBuf {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let mut hasher = DefaultHasher::new();
+        engine.precompile_compatibility_hash().hash(&mut hasher);
+        self.folder.join(format!("{digest}-{:016x}.bin", hasher.finish()))
+    }
+
+    fn read(&self, engine: &Engine, path: &Path, digest: &str) -> Option<Component> {
+        let bytes = std::fs::read(path).ok()?;
+        let (tag, code) = bytes.split_at_checked(TAG)?;
+        if hmac::verify(&self.key, &signed(digest, code), tag).is_err() {
+            tracing::warn!(path = %path.display(), "the compiled plugin was changed from outside; compiling it again");
+            return None;
+        }
+        deserialize(engine, code)
+            .inspect_err(|error| tracing::info!(path = %path.display(), %error, "compiling the plugin again"))
+            .ok()
+    }
+
+    fn write(&self, path: &Path, digest: &str, component: &Component) -> wasmtime::Result<()> {
+        let code = component.serialize()?;
+        let tag = hmac::sign(&self.key, &signed(digest, &code));
+        std::fs::create_dir_all(&self.folder)?;
+        // Under another name first: a crash leaves no half file under the real one.
+        let draft = path.with_extension("tmp");
+        std::fs::write(&draft, [tag.as_ref(), &code].concat())?;
+        std::fs::rename(&draft, path)?;
+        Ok(())
+    }
+}
+
+/// The digest is signed with the code, so that one plugin's file cannot stand in for another's.
+fn signed(digest: &str, code: &[u8]) -> Vec<u8> {
+    [digest.as_bytes(), b"\n", code].concat()
+}
+
+#[allow(unsafe_code)]
+fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
+    // SAFETY: `Component::deserialize` runs native code out of `code`, so `code` must come from `Component::serialize`.
+    // The caller has verified an HMAC over exactly these bytes, in memory, with a key that only this host's database
+    // holds and that `write` alone signs with; wasmtime itself refuses bytes of another version or machine.
+    unsafe { Component::deserialize(engine, code) }
+}

@@ -1,0 +1,363 @@
+//! Calls to connections. An effect goes through three steps: *intended* (durable), sent, *done*. Whenever it is not known
+//! whether an effect was carried out, its probe is asked, and only when the probe finds nothing is it sent (again).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::connections::{Answer, Call, CallError, CallResult, Connection, Method, Part, pause_before_repeat};
+use crate::sandbox::bindings::flow::tandem::plugin::http as contract;
+use crate::sandbox::journal::Known;
+use crate::sandbox::run::RunState;
+use crate::sandbox::{Bound, Denied, RunError};
+use crate::store::{CallState, JournalEntry};
+
+/// Times an effect whose answer was lost is probed and sent again within one run.
+const ROUNDS: u32 = 4;
+
+/// Request headers a plugin may set. All others are the host's.
+const OPEN_HEADERS: [&str; 6] = [
+    "prefer",
+    "if-match",
+    "if-none-match",
+    "b1s-replacecollectionsonpatch",
+    "sforce-query-options",
+    "sforce-duplicate-rule-header",
+];
+
+/// A request as it stands in the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Asked {
+    slot: String,
+    #[serde(flatten)]
+    call: Call,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    probe: Option<Probe>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Probe {
+    path: String,
+    found: String,
+}
+
+/// A response as it stands in the journal.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Came {
+    Sent(Answer),
+    Probed(Answer),
+    Denied(String),
+    Failed(CallError),
+}
+
+/// One request on its way.
+struct Item {
+    asked: Asked,
+    subject: String,
+    request: String,
+    /// Sent in an earlier try of this run, or perhaps so.
+    uncertain: bool,
+    came: Option<Came>,
+}
+
+impl Item {
+    fn effect(&self) -> bool {
+        !self.asked.call.reads()
+    }
+
+    fn entry(&self, seq: u32, item: usize, state: CallState) -> JournalEntry {
+        JournalEntry {
+            seq,
+            item: item as u32,
+            kind: "http".into(),
+            subject: self.subject.clone(),
+            request: self.request.clone(),
+            response: String::new(),
+            state,
+            at: crate::time::now(),
+        }
+    }
+}
+
+impl contract::Host for RunState {
+    async fn send(
+        &mut self,
+        request: contract::Request,
+    ) -> wasmtime::Result<Result<contract::Response, contract::Error>> {
+        let mut results = self.send_all(vec![request]).await?;
+        results.pop().ok_or_else(|| wasmtime::Error::msg("one request has one result"))
+    }
+
+    async fn send_all(
+        &mut self,
+        requests: Vec<contract::Request>,
+    ) -> wasmtime::Result<Vec<Result<contract::Response, contract::Error>>> {
+        let came = self.send_recorded(requests).await?;
+        self.outage |= came.iter().any(|came| matches!(came, Came::Failed(error) if error.is_outage()));
+        Ok(came.into_iter().map(raw_result).collect())
+    }
+}
+
+impl RunState {
+    async fn send_recorded(&mut self, requests: Vec<contract::Request>) -> Result<Vec<Came>, RunError> {
+        self.count_calls(requests.len())?;
+        let seq = self.journal.begin();
+        let mut items = Vec::with_capacity(requests.len());
+        for (place, request) in requests.into_iter().enumerate() {
+            let mut item = self.read_request(request)?;
+            if item.came.is_none() {
+                match self.journal.known(seq, place as u32, "http", &item.request)? {
+                    Known::Done(came) => item.came = Some(came),
+                    Known::Intended => item.uncertain = true,
+                    Known::New => item.uncertain = self.repeated && item.asked.probe.is_some(),
+                }
+            }
+            items.push(item);
+        }
+        if self.journal.is_dry() {
+            self.send_dry(seq, &mut items).await?;
+        } else {
+            self.send_live(seq, &mut items).await?;
+        }
+        let mut results = Vec::with_capacity(items.len());
+        for (place, item) in items.into_iter().enumerate() {
+            let came = item.came.unwrap_or_else(|| Came::Failed(CallError::Unreachable("not sent".into())));
+            self.journal.note(seq, place as u32, "http", &item.subject, item.request, &came);
+            results.push(came);
+        }
+        Ok(results)
+    }
+
+    /// Parses and checks grant, headers and size: whatever fails here is never sent.
+    fn read_request(&self, request: contract::Request) -> Result<Item, RunError> {
+        let bound = self.bound()?;
+        let call = Call {
+            method: request.method.into(),
+            path: request.path,
+            headers: request.headers.into_iter().map(|header| (header.name, header.value)).collect(),
+            body: request.body,
+            atomic_with: request
+                .atomic_with
+                .into_iter()
+                .map(|part| Part { method: part.method.into(), path: part.path, body: part.body })
+                .collect(),
+        };
+        let probe = request.probe.map(|probe| Probe { path: probe.path, found: probe.found });
+        let asked = Asked { slot: request.connection, call, probe };
+        let text = serde_json::to_string(&asked).map_err(|e| RunError::Contract(e.to_string()))?;
+        let came = self.refusal(&bound, &asked, text.len() as u64).err();
+        Ok(Item { asked, subject: request.subject, request: text, uncertain: false, came })
+    }
+
+    fn refusal(&self, bound: &Bound, asked: &Asked, size: u64) -> Result<(), Came> {
+        let invalid = |why: String| Came::Failed(CallError::Invalid(why));
+        let denied = |error: Denied| Came::Denied(error.to_string());
+        let call = &asked.call;
+        bound.grants.check(&asked.slot, call.method, &call.path).map_err(denied)?;
+        for part in &call.atomic_with {
+            bound.grants.check(&asked.slot, part.method, &part.path).map_err(denied)?;
+            if part.method.reads() {
+                return Err(invalid("only writes can be committed together".into()));
+            }
+        }
+        if let Some(probe) = &asked.probe {
+            bound.grants.check(&asked.slot, Method::Get, &probe.path).map_err(denied)?;
+        }
+        if !bound.slots.contains_key(&asked.slot) {
+            return Err(Came::Denied(format!("the flow binds no connection to the slot `{}`", asked.slot)));
+        }
+        for (name, value) in &call.headers {
+            if !OPEN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) || value.contains(['\r', '\n']) {
+                return Err(invalid(format!(
+                    "the header {name} is not a plugin's to set; allowed: {}",
+                    OPEN_HEADERS.join(", ")
+                )));
+            }
+        }
+        for body in call.atomic_with.iter().filter_map(|part| part.body.as_ref()).chain(&call.body) {
+            serde_json::from_str::<serde::de::IgnoredAny>(body)
+                .map_err(|e| invalid(format!("the body is not JSON: {e}")))?;
+        }
+        if call.path.contains(['\r', '\n']) {
+            return Err(invalid("a path has no line breaks".into()));
+        }
+        if size > bound.limits.request_bytes {
+            return Err(Came::Failed(CallError::TooLarge(bound.limits.request_bytes)));
+        }
+        Ok(())
+    }
+
+    async fn send_live(&mut self, seq: u32, items: &mut [Item]) -> Result<(), RunError> {
+        let bound = self.bound()?;
+        let limit = bound.limits.response_bytes;
+        for round in 1..=ROUNDS {
+            ask_probes(&bound, items, limit).await;
+            let to_send: Vec<usize> = (0..items.len()).filter(|i| items[*i].came.is_none()).collect();
+            if to_send.is_empty() {
+                return Ok(());
+            }
+            let intents: Vec<JournalEntry> = to_send
+                .iter()
+                .filter(|i| items[**i].effect())
+                .map(|i| items[*i].entry(seq, *i, CallState::Intended))
+                .collect();
+            if !intents.is_empty() && round == 1 {
+                self.journal.intend(intents).await?;
+            }
+            let wanted: Vec<&Item> = to_send.iter().map(|i| &items[*i]).collect();
+            let results = send_by_slot(&bound.slots, &wanted, limit).await;
+            let mut lost = false;
+            for (place, result) in to_send.into_iter().zip(results) {
+                let item = &mut items[place];
+                let again =
+                    round < ROUNDS && matches!(result, Err(CallError::Ambiguous(_))) && item.asked.probe.is_some();
+                if again {
+                    item.uncertain = true;
+                    lost = true;
+                } else {
+                    item.came = Some(result.map_or_else(Came::Failed, Came::Sent));
+                }
+            }
+            if !lost {
+                return Ok(());
+            }
+            tokio::time::sleep(pause_before_repeat(round)).await;
+        }
+        Ok(())
+    }
+
+    /// Reads go out, effects are kept; both answer as if.
+    async fn send_dry(&mut self, seq: u32, items: &mut [Item]) -> Result<(), RunError> {
+        let bound = self.bound()?;
+        for (place, item) in items.iter_mut().enumerate() {
+            if item.effect() && !matches!(item.came, Some(Came::Denied(_))) {
+                let mut entry = item.entry(seq, place, CallState::Intended);
+                entry.response =
+                    item.came.as_ref().and_then(|came| serde_json::to_string(came).ok()).unwrap_or_default();
+                self.journal.capture(entry);
+                item.came.get_or_insert_with(|| Came::Sent(imagined(&item.asked.call)));
+            }
+        }
+        let reads: Vec<usize> = (0..items.len()).filter(|i| items[*i].came.is_none()).collect();
+        let wanted: Vec<&Item> = reads.iter().map(|i| &items[*i]).collect();
+        let results = send_by_slot(&bound.slots, &wanted, bound.limits.response_bytes).await;
+        for (place, result) in reads.into_iter().zip(results) {
+            items[place].came = Some(result.map_or_else(Came::Failed, Came::Sent));
+        }
+        Ok(())
+    }
+}
+
+/// Settles what is uncertain: found → done; nothing there → to be sent; cannot tell → ambiguous.
+async fn ask_probes(bound: &Bound, items: &mut [Item], limit: u64) {
+    let mut asking = Vec::new();
+    for (place, item) in items.iter_mut().enumerate().filter(|(_, item)| item.came.is_none() && item.uncertain) {
+        if item.asked.probe.is_some() {
+            asking.push(place);
+            continue;
+        }
+        let repeatable =
+            bound.slots.get(&item.asked.slot).is_some_and(|connection| connection.repeatable(&item.asked.call));
+        if !repeatable {
+            let why = "the host stopped while it was sent, and no probe was given".to_owned();
+            item.came = Some(Came::Failed(CallError::Ambiguous(why)));
+        }
+    }
+    let probes: Vec<Item> = asking
+        .iter()
+        .filter_map(|place| {
+            let item = &items[*place];
+            let probe = item.asked.probe.as_ref()?;
+            let asked = Asked { slot: item.asked.slot.clone(), call: Call::get(probe.path.clone()), probe: None };
+            Some(Item { asked, subject: String::new(), request: String::new(), uncertain: false, came: None })
+        })
+        .collect();
+    let answers = send_by_slot(&bound.slots, &probes.iter().collect::<Vec<_>>(), limit).await;
+    for (place, answer) in asking.into_iter().zip(answers) {
+        let item = &mut items[place];
+        let pointer = item.asked.probe.as_ref().map(|probe| probe.found.clone()).unwrap_or_default();
+        match found(&answer, &pointer) {
+            Ok(Some(body)) => {
+                tracing::info!(subject = item.subject, "the probe found it: not sent again");
+                item.came = Some(Came::Probed(Answer { status: 200, headers: Vec::new(), body }));
+            }
+            Ok(None) => item.uncertain = false,
+            Err(why) => {
+                item.came = Some(Came::Failed(CallError::Ambiguous(format!("the probe could not tell: {why}"))))
+            }
+        }
+    }
+}
+
+/// Groups by connection, keeps the order of answers.
+async fn send_by_slot(slots: &BTreeMap<String, Arc<Connection>>, items: &[&Item], limit: u64) -> Vec<CallResult> {
+    let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for (place, item) in items.iter().enumerate() {
+        groups.entry(&item.asked.slot).or_default().push(place);
+    }
+    let mut results: Vec<CallResult> = vec![Err(CallError::Unreachable("not sent".into())); items.len()];
+    let sent = groups.into_iter().map(|(slot, places)| async move {
+        let Some(connection) = slots.get(slot) else { return (places, Vec::new()) };
+        let calls = places.iter().map(|place| items[*place].asked.call.clone()).collect();
+        let answers = connection.send_all(calls, limit).await;
+        (places, answers)
+    });
+    for (places, answers) in futures_util::future::join_all(sent).await {
+        for (place, answer) in places.into_iter().zip(answers) {
+            results[place] = answer;
+        }
+    }
+    results
+}
+
+/// What a probe's answer says: the thing, nothing, or that it cannot tell.
+fn found(answer: &CallResult, pointer: &str) -> Result<Option<String>, String> {
+    match answer {
+        Ok(answer) => {
+            let body: Value = serde_json::from_str(&answer.body).map_err(|e| format!("its answer is not JSON: {e}"))?;
+            Ok(body.pointer(pointer).filter(|value| !value.is_null()).map(Value::to_string))
+        }
+        Err(CallError::Remote { status: 404, .. }) => Ok(None),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// The answer a dry run gives to a write: the body sent, with ids that cannot be mistaken for real ones.
+fn imagined(call: &Call) -> Answer {
+    let mut body: Value = call.body.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    if let Some(fields) = body.as_object_mut() {
+        for (name, value) in [("DocEntry", Value::from(0)), ("DocNum", Value::from(0)), ("id", Value::from("dry-run"))]
+        {
+            fields.entry(name).or_insert(value);
+        }
+    }
+    let status = if call.method == Method::Post { 201 } else { 204 };
+    Answer { status, headers: Vec::new(), body: if body.is_null() { String::new() } else { body.to_string() } }
+}
+
+fn raw_result(came: Came) -> Result<contract::Response, contract::Error> {
+    let response = |answer: Answer, via| contract::Response {
+        status: answer.status,
+        headers: answer.headers.into_iter().map(|(name, value)| contract::Header { name, value }).collect(),
+        body: answer.body,
+        via,
+    };
+    match came {
+        Came::Sent(answer) => Ok(response(answer, contract::Via::Sent)),
+        Came::Probed(answer) => Ok(response(answer, contract::Via::Probe)),
+        Came::Denied(why) => Err(contract::Error::Denied(why)),
+        Came::Failed(error) => Err(match error {
+            CallError::Throttled(after) => contract::Error::Throttled(after),
+            CallError::Unreachable(why) => contract::Error::Unreachable(why),
+            CallError::Remote { status, code, message } => {
+                contract::Error::Remote(contract::RemoteError { status, code, message })
+            }
+            CallError::Ambiguous(why) => contract::Error::Ambiguous(why),
+            CallError::TooLarge(limit) => contract::Error::TooLarge(limit),
+            CallError::Invalid(why) => contract::Error::Invalid(why),
+        }),
+    }
+}

@@ -1,0 +1,6 @@
+//! What a plugin can call, one file per capability. Each answers from the journal where it has the answer.
+
+mod http;
+mod outcome;
+mod pure;
+mod storage;

@@ -1,0 +1,72 @@
+//! Capabilities whose effect is committed with the run's outcomes: schedule, events, review. They need no journal: the
+//! same run over the same journal asks for the same again.
+
+use crate::sandbox::RunError;
+use crate::sandbox::bindings::flow::tandem::plugin as contract;
+use crate::sandbox::run::RunState;
+use crate::store::{NewEvent, Wake};
+
+impl contract::schedule::Host for RunState {
+    async fn wake(&mut self, at: u64, key: String, payload: String) -> wasmtime::Result<()> {
+        self.count_calls(1)?;
+        self.count_emitted()?;
+        self.wakes.push(Wake { at: i64::try_from(at).unwrap_or(i64::MAX), key, payload });
+        Ok(())
+    }
+}
+
+impl contract::events::Host for RunState {
+    async fn emit(
+        &mut self,
+        emission: contract::events::Emission,
+    ) -> wasmtime::Result<Result<(), contract::events::Error>> {
+        self.count_calls(1)?;
+        let bound = self.bound()?;
+        let Some(flows) = bound.topics.get(&emission.topic).filter(|flows| !flows.is_empty()) else {
+            return Ok(Err(contract::events::Error::NoFlow(emission.topic)));
+        };
+        self.count_emitted()?;
+        for flow in flows {
+            self.emitted.push(NewEvent {
+                flow: flow.clone(),
+                topic: emission.topic.clone(),
+                key: emission.key.clone(),
+                dedup: emission.dedup.clone(),
+                payload: emission.payload.clone(),
+                trace: self.trace.clone(),
+                held: None,
+            });
+        }
+        Ok(Ok(()))
+    }
+}
+
+impl contract::review::Host for RunState {
+    async fn raise(&mut self, subject: String, request: contract::types::ReviewRequest) -> wasmtime::Result<()> {
+        self.count_calls(1)?;
+        self.count_emitted()?;
+        let flow = self.bound()?.flow.clone();
+        let dedup = format!("{subject}:{}:{}", self.trace, self.emitted.len());
+        self.emitted.push(NewEvent {
+            flow,
+            topic: "review.raised".into(),
+            key: subject,
+            dedup,
+            payload: serde_json::json!({ "choices": request.choices }).to_string(),
+            trace: self.trace.clone(),
+            held: Some(request.reason),
+        });
+        Ok(())
+    }
+}
+
+impl RunState {
+    fn count_emitted(&self) -> Result<(), RunError> {
+        let most = self.limits().emitted_events;
+        if self.emitted.len() + self.wakes.len() >= most as usize {
+            let detail = format!("more than {most} events, wake-ups and review items from one run");
+            return Err(RunError::Limit { limit: "emitted_events", detail });
+        }
+        Ok(())
+    }
+}

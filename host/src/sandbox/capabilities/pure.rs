@@ -1,0 +1,122 @@
+//! Capabilities that reach nothing outside the host: clock, random, log, mapping.
+
+use std::sync::Arc;
+
+use ring::rand::SecureRandom;
+use serde::{Deserialize, Serialize};
+
+use crate::sandbox::bindings::flow::tandem::plugin as contract;
+use crate::sandbox::run::RunState;
+use crate::sandbox::{Bound, RunError};
+
+/// Bytes of chance per call.
+const MOST_RANDOM: u32 = 4096;
+
+impl contract::types::Host for RunState {}
+impl contract::description::Host for RunState {}
+
+impl contract::clock::Host for RunState {
+    async fn now(&mut self) -> wasmtime::Result<u64> {
+        let now: i64 = self.journaled("clock.now", String::new(), |_| async { Ok(crate::time::now()) }).await?;
+        Ok(now.unsigned_abs())
+    }
+}
+
+impl contract::random::Host for RunState {
+    async fn bytes(&mut self, len: u32) -> wasmtime::Result<Vec<u8>> {
+        let len = len.min(MOST_RANDOM);
+        let fresh = |_| async move {
+            let mut bytes = vec![0; len as usize];
+            ring::rand::SystemRandom::new()
+                .fill(&mut bytes)
+                .map_err(|_| RunError::Contract("the system gives no random bytes".into()))?;
+            Ok(bytes)
+        };
+        Ok(self.journaled("random.bytes", len.to_string(), fresh).await?)
+    }
+}
+
+impl contract::log::Host for RunState {
+    async fn log(&mut self, level: contract::log::Level, message: String) -> wasmtime::Result<()> {
+        let limits = self.limits();
+        self.log_bytes += message.len() as u64;
+        if self.log_bytes > limits.log_bytes {
+            let detail = format!("more than {} bytes of log lines", limits.log_bytes);
+            return Err(RunError::Limit { limit: "log_bytes", detail }.into());
+        }
+        let flow = self.bound.as_ref().map_or("", |bound| bound.flow.as_str());
+        let trace = self.trace.as_str();
+        match level {
+            contract::log::Level::Debug => tracing::debug!(target: "plugin", flow, trace, "{message}"),
+            contract::log::Level::Info => tracing::info!(target: "plugin", flow, trace, "{message}"),
+            contract::log::Level::Warn => tracing::warn!(target: "plugin", flow, trace, "{message}"),
+            contract::log::Level::Error => tracing::error!(target: "plugin", flow, trace, "{message}"),
+        }
+        self.count_calls(1)?;
+        let seq = self.journal.begin();
+        self.journal.note(seq, 0, "log", "", message, &());
+        Ok(())
+    }
+}
+
+/// A mapping's answer, as it stands in the journal.
+#[derive(Serialize, Deserialize)]
+enum Mapped {
+    #[serde(rename = "ok")]
+    Done(String),
+    #[serde(rename = "error")]
+    Failed(String, String),
+}
+
+impl contract::mapping::Host for RunState {
+    async fn source_fields(&mut self, section: String) -> wasmtime::Result<Vec<String>> {
+        Ok(self
+            .journaled("mapping.source-fields", section.clone(), |bound| async move {
+                Ok(bound.mapping.source_fields(&section))
+            })
+            .await?)
+    }
+
+    async fn apply(
+        &mut self,
+        section: String,
+        source: String,
+    ) -> wasmtime::Result<Result<String, contract::mapping::Error>> {
+        let request = format!("{section} {source}");
+        let live = |bound: Arc<Bound>| async move { map_one(&bound, &section, &source).await };
+        let mapped = self.journaled("mapping.apply", request, live).await?;
+        Ok(match mapped {
+            Mapped::Done(target) => Ok(target),
+            Mapped::Failed(field, message) => Err(contract::mapping::Error { field, message }),
+        })
+    }
+
+    async fn apply_all(
+        &mut self,
+        section: String,
+        sources: Vec<String>,
+    ) -> wasmtime::Result<Vec<Result<String, contract::mapping::Error>>> {
+        let mut results = Vec::with_capacity(sources.len());
+        for source in sources {
+            results.push(self.apply(section.clone(), source).await?);
+        }
+        Ok(results)
+    }
+}
+
+async fn map_one(bound: &Bound, section: &String, source: &String) -> Result<Mapped, RunError> {
+    let failed = |field: &str, message: String| Ok(Mapped::Failed(field.to_owned(), message));
+    let record = match serde_json::from_str(source) {
+        Ok(record) => record,
+        Err(e) => return failed("", format!("the source record is not JSON: {e}")),
+    };
+    let target = match bound.mapping.apply(section, &record) {
+        Ok(target) => target.to_string(),
+        Err(e) => return failed(&e.field, e.message),
+    };
+    let Some(mapper) = &bound.mapper else { return Ok(Mapped::Done(target)) };
+    match mapper.map(section, source, &target).await? {
+        Ok(last) => Ok(Mapped::Done(last)),
+        Err(why) => failed("mapper", why),
+    }
+}

@@ -1,0 +1,54 @@
+//! Runs plugins: loads components, limits them, links the capabilities they were granted, journals every call.
+
+mod bindings;
+mod cache;
+mod capabilities;
+mod grants;
+mod journal;
+mod mapper;
+mod run;
+mod runtime;
+
+pub use self::cache::Cache;
+pub use self::grants::{Denied, Grants, Permission};
+pub use self::journal::Journal;
+pub use self::mapper::Mapper;
+pub use self::run::{Bound, Outcome, RunReport};
+pub use self::runtime::{Description, LoadError, Plugin, Runtime, Timer, digest_of};
+
+use crate::store::StoreError;
+
+/// Why a run ended without outcomes.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A limit of the flow was broken.
+    #[error("the limit `{limit}` was broken: {detail}")]
+    Limit {
+        /// As in `[flows.<name>.limits]`.
+        limit: &'static str,
+        /// What was asked for, and what is allowed.
+        detail: String,
+    },
+    /// The plugin trapped: a panic, an index out of bounds.
+    #[error("the plugin trapped: {0}")]
+    Trapped(String),
+    /// The plugin broke the contract, such as one outcome too few.
+    #[error("the plugin broke the contract: {0}")]
+    Contract(String),
+    /// The plugin did not repeat what its journal says it did.
+    #[error("the plugin is not repeatable: {0}")]
+    Diverged(String),
+    /// The store failed: the run is taken up again.
+    #[error(transparent)]
+    Store(StoreError),
+    /// The host is stopping: the run is taken up again at the next start.
+    #[error("the host is stopping")]
+    Stopping,
+}
+
+impl RunError {
+    /// True when the plugin is to blame, so that running it again on the same events would end the same way.
+    pub fn blames_plugin(&self) -> bool {
+        !matches!(self, Self::Store(_) | Self::Stopping)
+    }
+}

@@ -1,0 +1,366 @@
+//! One run: a fresh instance, a batch of events, a journal, limits; and what it leaves behind.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wasmtime::{ResourceLimiter, Store as WasmStore, UpdateDeadline};
+use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+
+use super::bindings::flow::{FlowPre, tandem::plugin as contract};
+use super::journal::{Journal, Known};
+use super::runtime::TICK;
+use super::{Grants, Mapper, Plugin, RunError, Runtime};
+use crate::config::Limits;
+use crate::connections::Connection;
+use crate::mapping::Mapping;
+use crate::store::{Event, JournalEntry, LinkWrite, NewEvent, Run, StorageWrite, Store, Wake};
+
+/// All that a flow's runs share.
+pub struct Bound {
+    /// The flow's name.
+    pub flow: String,
+    /// What it may do.
+    pub grants: Grants,
+    /// Connections by slot.
+    pub slots: BTreeMap<String, Arc<Connection>>,
+    /// See [`crate::store::Link::scope`].
+    pub scope: String,
+    /// The mapping file.
+    pub mapping: Arc<Mapping>,
+    /// The mapping plugin, if any.
+    pub mapper: Option<Arc<Mapper>>,
+    /// JSON text.
+    pub settings: String,
+    /// What one run may use.
+    pub limits: Limits,
+    /// Flows by the topics they take: where emitted events go.
+    pub topics: BTreeMap<String, Vec<String>>,
+    /// For reads of storage and links.
+    pub store: Arc<dyn Store>,
+}
+
+/// What a finished run leaves behind.
+#[derive(Debug, Default)]
+pub struct RunReport {
+    /// One per event, in order.
+    pub outcomes: Vec<Outcome>,
+    /// Entries not yet written.
+    pub journal: Vec<JournalEntry>,
+    /// Effects a dry run kept.
+    pub captured: Vec<JournalEntry>,
+    /// To the flow's storage.
+    pub storage: Vec<StorageWrite>,
+    /// To the links.
+    pub links: Vec<LinkWrite>,
+    /// Events for flows.
+    pub emitted: Vec<NewEvent>,
+    /// Wake-ups for this flow.
+    pub wakes: Vec<Wake>,
+    /// A connection was down or held back during the run.
+    pub outage: bool,
+}
+
+pub(super) use contract::types::Outcome as RawOutcome;
+
+/// What a plugin said of one event.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// Finished.
+    Done(String),
+    /// Again, after so many milliseconds.
+    Retry(u64, String),
+    /// Until a link appears: kind, side, id, deadline in milliseconds from now.
+    Wait(String, crate::store::Side, String, u64),
+    /// Held for a human: reason, choices.
+    Review(String, Vec<String>),
+    /// Can never succeed.
+    Reject(String),
+}
+
+/// The state behind a running instance.
+pub struct RunState {
+    pub(super) bound: Option<Arc<Bound>>,
+    pub(super) journal: Journal,
+    pub(super) trace: String,
+    /// An event of this run was in a run before: its effects may have been carried out.
+    pub(super) repeated: bool,
+    pub(super) calls: u32,
+    pub(super) log_bytes: u64,
+    pub(super) storage: BTreeMap<String, Option<String>>,
+    pub(super) storage_bytes: Option<u64>,
+    pub(super) links: Vec<LinkWrite>,
+    pub(super) emitted: Vec<NewEvent>,
+    pub(super) wakes: Vec<Wake>,
+    pub(super) outage: bool,
+    pub(super) now: crate::store::Millis,
+    memory_limit: usize,
+    memory_used: usize,
+    table: ResourceTable,
+    wasi: Option<WasiCtx>,
+}
+
+impl RunState {
+    pub(super) fn new(bound: Option<Arc<Bound>>, journal: Journal, limits: &Limits) -> Self {
+        Self {
+            bound,
+            journal,
+            trace: String::new(),
+            repeated: false,
+            calls: 0,
+            log_bytes: 0,
+            storage: BTreeMap::new(),
+            storage_bytes: None,
+            links: Vec::new(),
+            emitted: Vec::new(),
+            wakes: Vec::new(),
+            outage: false,
+            now: 0,
+            memory_limit: (limits.memory_mb << 20) as usize,
+            memory_used: 0,
+            table: ResourceTable::new(),
+            wasi: None,
+        }
+    }
+
+    pub(super) fn bound(&self) -> Result<Arc<Bound>, RunError> {
+        self.bound.clone().ok_or_else(|| RunError::Contract("describe must not call the host".into()))
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.bound.as_ref().map(|bound| bound.limits.clone()).unwrap_or_default()
+    }
+
+    /// Counts host calls against the limit.
+    pub(super) fn count_calls(&mut self, calls: usize) -> Result<(), RunError> {
+        let most = self.limits().host_calls;
+        self.calls = self.calls.saturating_add(calls.min(u32::MAX as usize) as u32);
+        if self.calls > most {
+            return Err(RunError::Limit { limit: "host_calls", detail: format!("more than {most} calls in one run") });
+        }
+        Ok(())
+    }
+
+    /// A read-like call: its recorded result, or `live` now, recorded.
+    pub(super) async fn journaled<T, L>(
+        &mut self,
+        kind: &str,
+        request: String,
+        live: impl FnOnce(Arc<Bound>) -> L + Send,
+    ) -> Result<T, RunError>
+    where
+        T: serde::Serialize + serde::de::DeserializeOwned + Send,
+        L: Future<Output = Result<T, RunError>> + Send,
+    {
+        self.count_calls(1)?;
+        let seq = self.journal.begin();
+        let value = match self.journal.known(seq, 0, kind, &request)? {
+            Known::Done(value) => value,
+            Known::Intended | Known::New => live(self.bound()?).await?,
+        };
+        self.journal.note(seq, 0, kind, "", request, &value);
+        Ok(value)
+    }
+}
+
+impl WasiView for RunState {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        let now = self.now;
+        let ctx = self.wasi.get_or_insert_with(|| nothing_inside(now));
+        WasiCtxView { ctx, table: &mut self.table }
+    }
+}
+
+/// A WASI 0.2 with no files, no network, no environment; its clocks stand still at the run's start and its chance
+/// follows from it, so that a replay sees the same.
+fn nothing_inside(now: crate::store::Millis) -> WasiCtx {
+    struct Still(Duration);
+    impl HostWallClock for Still {
+        fn resolution(&self) -> Duration {
+            Duration::from_millis(1)
+        }
+        fn now(&self) -> Duration {
+            self.0
+        }
+    }
+    impl HostMonotonicClock for Still {
+        fn resolution(&self) -> u64 {
+            1_000_000
+        }
+        fn now(&self) -> u64 {
+            self.0.as_nanos() as u64
+        }
+    }
+    let at = Duration::from_millis(now.unsigned_abs());
+    let seed = now.to_le_bytes();
+    WasiCtxBuilder::new()
+        .allow_tcp(false)
+        .allow_udp(false)
+        .allow_ip_name_lookup(false)
+        .wall_clock(Still(at))
+        .monotonic_clock(Still(at))
+        .secure_random(wasmtime_wasi::Deterministic::new(seed.to_vec()))
+        .insecure_random(wasmtime_wasi::Deterministic::new(seed.to_vec()))
+        .insecure_random_seed(now as u128)
+        .build()
+}
+
+impl ResourceLimiter for RunState {
+    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        // One budget over all memories of the component.
+        let used = self.memory_used.saturating_sub(current).saturating_add(desired);
+        if used > self.memory_limit {
+            let detail = format!("{} MiB wanted, {} MiB allowed", used >> 20, self.memory_limit >> 20);
+            return Err(wasmtime::Error::new(RunError::Limit { limit: "memory_mb", detail }));
+        }
+        self.memory_used = used;
+        Ok(true)
+    }
+
+    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(desired <= 100_000)
+    }
+}
+
+/// A store with fuel, interruption and memory limits in force.
+pub(super) fn limited_store(
+    runtime: &Runtime,
+    state: RunState,
+    limits: &Limits,
+) -> Result<WasmStore<RunState>, RunError> {
+    let mut store = WasmStore::new(runtime.engine(), state);
+    store.limiter(|state| state);
+    store
+        .set_fuel(limits.fuel_millions.saturating_mul(1_000_000))
+        .map_err(|e| RunError::Contract(format!("fuel: {e}")))?;
+    let most_ticks = limits.cpu_ms.div_ceil(TICK.as_millis() as u64).max(1);
+    let cpu_ms = limits.cpu_ms;
+    let mut ticks = 0;
+    // Called only while the plugin's own code runs: waiting for an answer costs it nothing.
+    store.set_epoch_deadline(1);
+    store.epoch_deadline_callback(move |_| {
+        ticks += 1;
+        if ticks > most_ticks {
+            let detail = format!("more than {cpu_ms} ms on the processor");
+            return Err(wasmtime::Error::new(RunError::Limit { limit: "cpu_ms", detail }));
+        }
+        Ok(UpdateDeadline::Yield(1))
+    });
+    Ok(store)
+}
+
+/// What ended a call into a plugin, by name.
+pub(super) fn named(error: wasmtime::Error, limits: &Limits) -> RunError {
+    match error.downcast::<RunError>() {
+        Ok(own) => own,
+        Err(error) => match error.downcast_ref::<wasmtime::Trap>() {
+            Some(wasmtime::Trap::OutOfFuel) => RunError::Limit {
+                limit: "fuel_millions",
+                detail: format!("more than {} million instructions", limits.fuel_millions),
+            },
+            Some(trap) => RunError::Trapped(trap.to_string()),
+            None => RunError::Trapped(format!("{error:#}")),
+        },
+    }
+}
+
+/// Asks a plugin what it is.
+pub(super) async fn describe(
+    runtime: &Runtime,
+    pre: &FlowPre<RunState>,
+    _wants_wasi: bool,
+) -> Result<contract::description::Description, RunError> {
+    let limits = Limits { memory_mb: 256, ..Limits::default() };
+    let state = RunState::new(None, Journal::nowhere(), &limits);
+    let mut store = limited_store(runtime, state, &limits)?;
+    let instance = pre.instantiate_async(&mut store).await.map_err(|e| named(e, &limits))?;
+    instance.call_describe(&mut store).await.map_err(|e| named(e, &limits))
+}
+
+impl Runtime {
+    /// Runs a batch over a journal.
+    pub async fn run(
+        &self,
+        plugin: &Plugin,
+        bound: Arc<Bound>,
+        run: &Run,
+        journal: Journal,
+    ) -> Result<RunReport, RunError> {
+        let limits = bound.limits.clone();
+        let mut state = RunState::new(Some(bound.clone()), journal, &limits);
+        state.repeated = run.repeated;
+        state.trace = run.events.first().map(|event| event.trace.clone()).unwrap_or_default();
+        if plugin.wants_wasi {
+            state.now = state.journaled("wasi.start", String::new(), |_| async { Ok(crate::time::now()) }).await?;
+        }
+        let mut store = limited_store(self, state, &limits)?;
+        let batch = contract::types::Batch {
+            flow: run.flow.clone(),
+            settings: bound.settings.clone(),
+            events: run.events.iter().map(raw_event).collect(),
+        };
+        let call = async {
+            let instance = plugin.pre.instantiate_async(&mut store).await?;
+            instance.call_handle(&mut store, &batch).await
+        };
+        let raw = tokio::time::timeout(Duration::from_secs(limits.run_seconds), call)
+            .await
+            .map_err(|_| RunError::Limit {
+                limit: "run_seconds",
+                detail: format!("more than {} s from start to end", limits.run_seconds),
+            })?
+            .map_err(|e| named(e, &limits))?;
+        if raw.len() != run.events.len() {
+            return Err(RunError::Contract(format!("{} outcomes for {} events", raw.len(), run.events.len())));
+        }
+        let mut state = store.into_data();
+        Ok(RunReport {
+            outcomes: raw.into_iter().map(read_outcome).collect(),
+            journal: state.journal.take_pending(),
+            captured: state.journal.take_captured(),
+            storage: state
+                .storage
+                .into_iter()
+                .map(|(key, value)| match value {
+                    Some(value) => StorageWrite::Set(key, value),
+                    None => StorageWrite::Delete(key),
+                })
+                .collect(),
+            links: state.links,
+            emitted: state.emitted,
+            wakes: state.wakes,
+            outage: state.outage,
+        })
+    }
+}
+
+fn raw_event(event: &Event) -> contract::types::Event {
+    contract::types::Event {
+        id: event.id.0.unsigned_abs(),
+        topic: event.topic.clone(),
+        key: event.key.clone(),
+        payload: event.payload.clone(),
+        attempt: event.attempts,
+        trace: event.trace.clone(),
+        resolution: event.resolution.clone(),
+    }
+}
+
+fn read_outcome(raw: RawOutcome) -> Outcome {
+    match raw {
+        RawOutcome::Done(what) => Outcome::Done(what),
+        RawOutcome::Retry(retry) => Outcome::Retry(retry.after_ms, retry.why),
+        RawOutcome::Wait(wait) => Outcome::Wait(wait.kind, wait.side.into(), wait.id, wait.deadline_ms),
+        RawOutcome::Review(review) => Outcome::Review(review.reason, review.choices),
+        RawOutcome::Reject(why) => Outcome::Reject(why),
+    }
+}
+
+impl From<contract::types::Side> for crate::store::Side {
+    fn from(side: contract::types::Side) -> Self {
+        match side {
+            contract::types::Side::B1 => Self::B1,
+            contract::types::Side::Salesforce => Self::Salesforce,
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! Salesforce's Pub/Sub API over one outbound gRPC stream per topic. Events are stored before more are asked for, with
+//! the replay id in the same transaction. When the replay id has expired (72 h), the gap is read by `SystemModstamp`.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use apache_avro::Schema;
+use apache_avro::reader::datum::GenericDatumReader;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use salesforce_core_pubsubapi::eventbus::v1::pub_sub_client::PubSubClient;
+use salesforce_core_pubsubapi::eventbus::v1::{
+    ConsumerEvent, FetchRequest, FetchResponse, ReplayPreset, SchemaRequest,
+};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::metadata::MetadataValue;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::{Code, Request, Status};
+
+use super::{Route, change};
+use crate::config::SalesforceConfig;
+use crate::connections::{CallError, Connection, salesforce::Salesforce, salesforce::Token};
+use crate::store::{Inbox, Intake, Millis, NewEvent, StoreError};
+use crate::time::{backoff, now};
+
+/// The most Salesforce gives per request.
+const WINDOW: i32 = 100;
+/// Ask for more when fewer are still to come.
+const LOW_WATER: i32 = 50;
+/// Keep-alives come at least every 270 s; a stream silent for longer is dead.
+const SILENCE: Duration = Duration::from_secs(330);
+/// A catch-up query starts this much before the last sign of life: clocks differ, transactions end late.
+const OVERLAP_MS: Millis = 5 * 60 * 1000;
+const EXPIRED: &str = "replayid.validation.failed";
+/// Events of 1 MB times 100 in one response, and some.
+const MOST_MESSAGE: usize = 128 << 20;
+const QUERY_LIMIT: u64 = 64 << 20;
+const QUERY_PAGE: usize = 2_000;
+
+/// Where a subscription stands.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Position {
+    /// Base64; none before the first event.
+    replay_id: Option<String>,
+    /// Everything before this time was taken in.
+    at: Millis,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Broken {
+    #[error("{0}")]
+    Status(#[from] Box<Status>),
+    #[error("cannot connect: {0}")]
+    Connect(String),
+    #[error("signing in: {0}")]
+    SignIn(#[from] CallError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the stream was silent for {} s", SILENCE.as_secs())]
+    Silent,
+    #[error("Salesforce ended the stream")]
+    Ended,
+}
+
+/// One topic of one org.
+pub struct Subscription {
+    /// Connection name.
+    pub name: String,
+    /// The org.
+    pub connection: Arc<Connection>,
+    /// Its configuration.
+    pub config: SalesforceConfig,
+    /// Folder relative paths start at.
+    pub base: PathBuf,
+    /// Such as `/event/Tandem_Change__e`.
+    pub topic: String,
+    /// Who takes its events.
+    pub routes: Vec<Route>,
+    /// Where events go.
+    pub inbox: Arc<Inbox>,
+    /// Turns true while the stream stands, for `/readyz`.
+    pub up: watch::Sender<bool>,
+}
+
+#[derive(Clone)]
+struct Credentials(Token);
+
+impl tonic::service::Interceptor for Credentials {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let entries = [
+            ("accesstoken", self.0.access_token.reveal()),
+            ("instanceurl", &self.0.instance_url),
+            ("tenantid", &self.0.org_id),
+        ];
+        for (name, value) in entries {
+            let value = MetadataValue::try_from(value).map_err(|_| Status::internal(format!("{name} is not ASCII")))?;
+            request.metadata_mut().insert(name, value);
+        }
+        Ok(request)
+    }
+}
+
+type Client = PubSubClient<InterceptedService<Channel, Credentials>>;
+
+impl Subscription {
+    /// Subscribes, and subscribes again, until `stop` turns true.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut failures = 0;
+        let mut stale: Option<Token> = None;
+        while !*stop.borrow() {
+            let result = tokio::select! {
+                result = self.subscribe(&mut stale) => result,
+                _ = stop.changed() => return,
+            };
+            if self.up.send_replace(false) {
+                failures = 0;
+            }
+            failures += 1;
+            metrics::counter!("tandem_pubsub_reconnects_total").increment(1);
+            if let Err(error) = result {
+                tracing::warn!(connection = self.name, topic = self.topic, %error, "subscription broken; subscribing again");
+            }
+            let pause = backoff(failures, Duration::from_millis(200), Duration::from_secs(30));
+            tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
+        }
+    }
+
+    async fn subscribe(&self, stale: &mut Option<Token>) -> Result<(), Broken> {
+        let org = self.org();
+        let token = match stale.take() {
+            Some(old) => org.renew(&old).await?,
+            None => org.token().await?,
+        };
+        let mut client = self.connect(token.clone()).await?;
+        let position = self.position().await?;
+        let result = self.follow(&mut client, position).await;
+        if let Err(Broken::Status(status)) = &result
+            && status.code() == Code::Unauthenticated
+        {
+            *stale = Some(token);
+        }
+        result
+    }
+
+    fn org(&self) -> &Salesforce {
+        match self.connection.as_ref() {
+            Connection::Salesforce(org) => org,
+            Connection::B1(_) => unreachable!("subscriptions are made from [salesforce] connections only"),
+        }
+    }
+
+    async fn connect(&self, token: Token) -> Result<Client, Broken> {
+        let failed = |e: &dyn std::fmt::Display| Broken::Connect(e.to_string());
+        let mut endpoint = Endpoint::from_shared(self.config.pubsub_url.clone())
+            .map_err(|e| failed(&e))?
+            .connect_timeout(Duration::from_secs(10))
+            .http2_keep_alive_interval(Duration::from_secs(30))
+            .keep_alive_while_idle(true)
+            .tcp_nodelay(true);
+        if self.config.pubsub_url.starts_with("https:") {
+            let mut tls = ClientTlsConfig::new();
+            tls = match &self.config.tls.ca_file {
+                Some(file) => {
+                    let path = self.base.join(file);
+                    let pem = std::fs::read(&path).map_err(|e| failed(&format!("{}: {e}", path.display())))?;
+                    tls.ca_certificate(Certificate::from_pem(pem))
+                }
+                None => tls.with_webpki_roots(),
+            };
+            endpoint = endpoint.tls_config(tls).map_err(|e| failed(&crate::connections::transport::chain(&e)))?;
+        }
+        let channel = endpoint.connect().await.map_err(|e| failed(&crate::connections::transport::chain(&e)))?;
+        let client = PubSubClient::with_interceptor(channel, Credentials(token));
+        Ok(client.max_decoding_message_size(MOST_MESSAGE))
+    }
+
+    fn source(&self) -> String {
+        format!("pubsub:{}:{}", self.name, self.topic)
+    }
+
+    /// The stored position; before the first subscription now, so that what happens from here on is never missed.
+    async fn position(&self) -> Result<Position, Broken> {
+        let stored = self.inbox.store().position(&self.source()).await?;
+        if let Some(position) = stored.and_then(|text| serde_json::from_str(&text).ok()) {
+            return Ok(position);
+        }
+        let fresh = Position { replay_id: None, at: now() };
+        self.take(Vec::new(), &fresh).await?;
+        Ok(fresh)
+    }
+
+    async fn take(&self, events: Vec<NewEvent>, position: &Position) -> Result<(), Broken> {
+        let position = serde_json::to_string(position).unwrap_or_default();
+        self.inbox.take(Intake { events, position: Some((self.source(), position)) }).await?;
+        Ok(())
+    }
+
+    async fn follow(&self, client: &mut Client, mut position: Position) -> Result<(), Broken> {
+        let start = position.replay_id.as_ref().and_then(|id| STANDARD.decode(id).ok());
+        let preset = if start.is_some() { ReplayPreset::Custom } else { ReplayPreset::Latest };
+        match self.stream(client, preset, start.unwrap_or_default(), &mut position).await {
+            Err(Broken::Status(status)) if is_expired(&status) => {
+                tracing::warn!(
+                    connection = self.name,
+                    topic = self.topic,
+                    since = crate::time::iso(position.at),
+                    "Salesforce no longer keeps the events after our replay id (72 h): reading what changed since by SystemModstamp, then all events still kept"
+                );
+                self.catch_up(&position).await?;
+                let mut fresh = Position { replay_id: None, at: position.at };
+                self.stream(client, ReplayPreset::Earliest, Vec::new(), &mut fresh).await
+            }
+            other => other,
+        }
+    }
+
+    async fn stream(
+        &self,
+        client: &mut Client,
+        preset: ReplayPreset,
+        replay_id: Vec<u8>,
+        position: &mut Position,
+    ) -> Result<(), Broken> {
+        let first = FetchRequest {
+            topic_name: self.topic.clone(),
+            replay_preset: preset.into(),
+            replay_id,
+            num_requested: WINDOW,
+            auth_refresh: String::new(),
+        };
+        let (requests, outgoing) = mpsc::channel(4);
+        requests.send(first).await.map_err(|_| Broken::Ended)?;
+        let mut stream = client.subscribe(ReceiverStream::new(outgoing)).await.map_err(Box::new)?.into_inner();
+        if preset == ReplayPreset::Latest {
+            // A start without a replay id has a gap between the stored time and this moment.
+            self.catch_up(position).await?;
+        }
+        self.up.send_replace(true);
+        tracing::info!(connection = self.name, topic = self.topic, preset = preset.as_str_name(), "subscribed");
+        let mut schemas = HashMap::new();
+        loop {
+            let response = tokio::time::timeout(SILENCE, stream.message()).await.map_err(|_| Broken::Silent)?;
+            let response = response.map_err(Box::new)?.ok_or(Broken::Ended)?;
+            let pending = response.pending_num_requested;
+            self.store_response(client, response, position, &mut schemas).await?;
+            if pending <= LOW_WATER {
+                // Only now that what came is durable.
+                let more = FetchRequest {
+                    topic_name: self.topic.clone(),
+                    num_requested: WINDOW - pending,
+                    ..FetchRequest::default()
+                };
+                requests.send(more).await.map_err(|_| Broken::Ended)?;
+            }
+        }
+    }
+
+    async fn store_response(
+        &self,
+        client: &mut Client,
+        response: FetchResponse,
+        position: &mut Position,
+        schemas: &mut HashMap<String, Schema>,
+    ) -> Result<(), Broken> {
+        let last = response.events.last().map_or(&response.latest_replay_id, |event| &event.replay_id);
+        if !last.is_empty() {
+            position.replay_id = Some(STANDARD.encode(last));
+        }
+        position.at = now();
+        let mut events = Vec::new();
+        for event in &response.events {
+            events.extend(self.read_event(client, event, schemas).await?);
+        }
+        self.take(events, position).await
+    }
+
+    async fn read_event(
+        &self,
+        client: &mut Client,
+        consumed: &ConsumerEvent,
+        schemas: &mut HashMap<String, Schema>,
+    ) -> Result<Vec<NewEvent>, Broken> {
+        let Some(event) = &consumed.event else { return Ok(Vec::new()) };
+        // The id is given by the publisher and stays the same when the bus delivers twice.
+        let dedup = if event.id.is_empty() {
+            format!("replay:{}", STANDARD.encode(&consumed.replay_id))
+        } else {
+            event.id.clone()
+        };
+        let trace = trace_of(&event.id);
+        if !schemas.contains_key(&event.schema_id) {
+            let request = SchemaRequest { schema_id: event.schema_id.clone() };
+            let info = client.get_schema(request).await.map_err(Box::new)?.into_inner();
+            match Schema::parse_str(&info.schema_json) {
+                Ok(schema) => schemas.insert(event.schema_id.clone(), schema),
+                Err(error) => {
+                    let why = format!("the event's schema {} cannot be read: {error}", event.schema_id);
+                    return Ok(change::unreadable(&self.routes, &self.name, &dedup, &trace, &info.schema_json, &why));
+                }
+            };
+        }
+        let unreadable = |why: String| {
+            tracing::error!(connection = self.name, event = dedup, why, "an event cannot be read: held for review");
+            let raw = String::from_utf8_lossy(&event.payload);
+            Ok(change::unreadable(&self.routes, &self.name, &dedup, &trace, &raw, &why))
+        };
+        if event.payload.len() > change::MOST_PAYLOAD {
+            return unreadable(format!(
+                "the event has {} bytes, more than the {} a platform event may have",
+                event.payload.len(),
+                change::MOST_PAYLOAD
+            ));
+        }
+        let payload = match decode(&schemas[&event.schema_id], &event.payload) {
+            Ok(payload) => payload,
+            Err(why) => return unreadable(why),
+        };
+        match change::read(&payload, &dedup, &trace) {
+            Ok(change) => Ok(change::route(&self.routes, &self.name, &change)),
+            Err(why) => unreadable(why),
+        }
+    }
+
+    /// Reads every record changed since the last sign of life, of each object that some flow takes. Pages by
+    /// (`SystemModstamp`, `Id`), since many records share one timestamp.
+    async fn catch_up(&self, position: &Position) -> Result<(), Broken> {
+        let mut objects: Vec<&str> = self
+            .routes
+            .iter()
+            .filter(|route| route.connections.contains(&self.name))
+            .flat_map(|route| route.topics.iter().flatten())
+            .filter_map(|topic| topic.strip_prefix("salesforce."))
+            .collect();
+        objects.sort_unstable();
+        objects.dedup();
+        for object in objects {
+            let mut found = 0;
+            let mut condition = format!("SystemModstamp >= {}", soql_time(position.at - OVERLAP_MS));
+            loop {
+                let soql = format!(
+                    "SELECT Id, SystemModstamp FROM {object} WHERE {condition} ORDER BY SystemModstamp, Id LIMIT {QUERY_PAGE}"
+                );
+                let rows = self.org().query(&soql, QUERY_LIMIT).await?;
+                let events = rows.iter().filter_map(|row| self.found_change(object, row)).flatten().collect();
+                // The position stays: the stream's own events will move it.
+                self.inbox.take(Intake { events, position: None }).await?;
+                found += rows.len();
+                let last = rows.last().and_then(|row| Some((row["Id"].as_str()?, row["SystemModstamp"].as_str()?)));
+                match last {
+                    Some((id, stamp)) if rows.len() == QUERY_PAGE => {
+                        let stamp = stamp.replace("+0000", "Z");
+                        condition = format!("(SystemModstamp > {stamp} OR (SystemModstamp = {stamp} AND Id > '{id}'))");
+                    }
+                    _ => break,
+                }
+            }
+            if found > 0 {
+                tracing::info!(connection = self.name, object, records = found, "caught up by query");
+            }
+        }
+        Ok(())
+    }
+
+    fn found_change(&self, object: &str, row: &Value) -> Option<Vec<NewEvent>> {
+        let (id, stamp) = (row["Id"].as_str()?, row["SystemModstamp"].as_str()?);
+        let payload = serde_json::json!({ "Record_Id__c": id, "Object__c": object, "Operation__c": "CATCH_UP" });
+        let change = change::read(&payload, &format!("catch-up:{id}:{stamp}"), &crate::time::fresh_trace()).ok()?;
+        Some(change::route(&self.routes, &self.name, &change))
+    }
+}
+
+fn is_expired(status: &Status) -> bool {
+    let code = status.metadata().get("error-code").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    code.contains(EXPIRED) || status.message().contains(EXPIRED)
+}
+
+/// `2026-01-31T10:00:00.000Z`: a SOQL date-time literal.
+fn soql_time(at: Millis) -> String {
+    crate::time::iso(at)
+}
+
+/// The event's UUID is the trace id.
+fn trace_of(event_id: &str) -> String {
+    let digits: String = event_id.chars().filter(char::is_ascii_hexdigit).collect();
+    if digits.len() == 32 { digits.to_ascii_lowercase() } else { crate::time::fresh_trace() }
+}
+
+fn decode(schema: &Schema, mut payload: &[u8]) -> Result<Value, String> {
+    let value = GenericDatumReader::builder(schema)
+        .build()
+        .and_then(|reader| reader.read_value(&mut payload))
+        .map_err(|e| format!("the event's payload does not fit its schema: {e}"))?;
+    Value::try_from(value).map_err(|e| format!("the event's payload is not JSON: {e}"))
+}

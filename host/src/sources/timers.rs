@@ -1,0 +1,111 @@
+//! Timers: cron in the flow's time zone. A firing is one event with the planned time as its dedup id, so it happens once
+//! however often the host stops; of firings missed while it was down, the last one is made up for.
+
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use croner::Cron;
+use tokio::sync::watch;
+
+use crate::store::{Inbox, Intake, Millis, NewEvent, StoreError};
+use crate::time::{fresh_trace, now};
+
+/// The clock may be set, daylight saving may begin: look at least so often.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
+/// One timer of one flow.
+pub struct FlowTimer {
+    /// The flow.
+    pub flow: String,
+    /// The event's topic is `timer.<name>`.
+    pub name: String,
+    /// Cron, checked when the plugin was loaded.
+    pub cron: Cron,
+    /// IANA time zone.
+    pub zone: Tz,
+}
+
+impl FlowTimer {
+    /// From the texts of description and configuration.
+    pub fn parse(flow: &str, name: &str, cron: &str, zone: &str) -> Result<Self, String> {
+        Ok(Self {
+            flow: flow.to_owned(),
+            name: name.to_owned(),
+            cron: Cron::from_str(cron).map_err(|e| format!("cron {cron:?}: {e}"))?,
+            zone: zone.parse().map_err(|_| format!("time zone {zone:?}: not in the IANA database"))?,
+        })
+    }
+
+    fn source(&self) -> String {
+        format!("timer:{}:{}", self.flow, self.name)
+    }
+
+    fn next_after(&self, at: Millis) -> Option<Millis> {
+        let from = DateTime::<Utc>::from_timestamp_millis(at)?.with_timezone(&self.zone);
+        self.cron.find_next_occurrence(&from, false).ok().map(|next| next.timestamp_millis())
+    }
+
+    /// Fires what is due since the stored position; returns when to look again.
+    async fn look(&self, inbox: &Inbox) -> Result<Option<Millis>, StoreError> {
+        let stored = inbox.store().position(&self.source()).await?.and_then(|text| text.parse::<Millis>().ok());
+        let Some(last) = stored else {
+            let start = now();
+            inbox.take(Intake { events: Vec::new(), position: Some((self.source(), start.to_string())) }).await?;
+            return Ok(self.next_after(start));
+        };
+        let mut due = None;
+        let mut next = self.next_after(last);
+        while let Some(at) = next.filter(|at| *at <= now()) {
+            due = Some(at);
+            next = self.next_after(at);
+        }
+        if let Some(at) = due {
+            let event = NewEvent {
+                flow: self.flow.clone(),
+                topic: format!("timer.{}", self.name),
+                key: format!("timer.{}", self.name),
+                dedup: at.to_string(),
+                payload: serde_json::json!({ "planned": crate::time::iso(at) }).to_string(),
+                trace: fresh_trace(),
+                held: None,
+            };
+            inbox.take(Intake { events: vec![event], position: Some((self.source(), at.to_string())) }).await?;
+        }
+        Ok(next)
+    }
+}
+
+/// Runs all timers until `stop` turns true.
+pub async fn run(timers: Vec<FlowTimer>, inbox: Arc<Inbox>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() && !timers.is_empty() {
+        let mut wake = now() + LONGEST_SLEEP.as_millis() as Millis;
+        for timer in &timers {
+            match timer.look(&inbox).await {
+                Ok(next) => wake = wake.min(next.unwrap_or(wake)),
+                Err(error) => tracing::error!(flow = timer.flow, timer = timer.name, %error, "cannot fire a timer"),
+            }
+        }
+        let pause = Duration::from_millis((wake - now()).max(50).unsigned_abs());
+        tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Millis {
+        DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis()
+    }
+
+    #[test]
+    fn a_daily_timer_keeps_its_hour_through_daylight_saving() {
+        let timer = FlowTimer::parse("stock", "daily", "0 7 * * *", "Europe/Berlin").unwrap();
+        // The clocks go forward on 2026-03-29 and back on 2026-10-25.
+        assert_eq!(timer.next_after(at("2026-03-28T07:00:00Z")), Some(at("2026-03-29T05:00:00Z")));
+        assert_eq!(timer.next_after(at("2026-10-24T06:00:00Z")), Some(at("2026-10-25T06:00:00Z")));
+    }
+}

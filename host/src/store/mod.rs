@@ -1,0 +1,114 @@
+//! Durable state: events, runs, the journal, links, storage, positions, grants.
+//!
+//! One trait, so that another engine can stand behind it without touching a caller. Every method that changes something
+//! returns only when the change survives a power cut.
+
+mod inbox;
+mod model;
+pub mod sqlite;
+
+use async_trait::async_trait;
+pub use inbox::Inbox;
+pub use model::*;
+
+/// Why the store could not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database engine failed.
+    #[error("the database failed: {0}")]
+    Database(String),
+    /// Another host has this store open.
+    #[error("another tandem is using {0}; stop it first, or give this one its own `[store] path`")]
+    InUse(String),
+    /// The file was written by a newer Tandem.
+    #[error("the database has format {found}, this tandem knows up to {known}; install the newer tandem again")]
+    Newer {
+        /// In the file.
+        found: i64,
+        /// In this binary.
+        known: i64,
+    },
+    /// A stored value no version of Tandem has written.
+    #[error("the database holds a value this tandem cannot read: {0}")]
+    Corrupt(String),
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+/// Shorthand of this room.
+pub type Result<T> = std::result::Result<T, StoreError>;
+
+/// The durable side of Tandem. Implementations group concurrent writes into few commits.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Takes in events and the source's position in one transaction; returns how many were new.
+    async fn append(&self, intake: Intake) -> Result<u64>;
+    /// The position a source stored last.
+    async fn position(&self, source: &str) -> Result<Option<String>>;
+
+    /// Leases the oldest due events of a flow into a new run: never two with one key, none past an older unfinished
+    /// event of its key. `None` when nothing is due.
+    async fn lease(&self, flow: &str, digest: &str, max: u32, now: Millis) -> Result<Option<Run>>;
+    /// Runs that a host which is gone left open: to be finished over their journal.
+    async fn abandoned(&self) -> Result<Vec<Run>>;
+    /// When the flow's next event falls due, if any is planned.
+    async fn next_due(&self, flow: &str) -> Result<Option<Millis>>;
+    /// Makes wake-ups that are due into events and sends overdue waiters to review; returns the flows touched.
+    async fn sweep(&self, now: Millis) -> Result<Vec<String>>;
+
+    /// Writes journal entries; durable on return.
+    async fn journal_write(&self, run: RunId, entries: Vec<JournalEntry>) -> Result<()>;
+    /// All entries of a run, in order.
+    async fn journal_read(&self, run: RunId) -> Result<Vec<JournalEntry>>;
+    /// Ends a run: verdicts, journal, storage, links, emitted events and wake-ups together. Returns the flows that
+    /// have new work.
+    async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>>;
+
+    /// One value of a flow's storage.
+    async fn storage_get(&self, flow: &str, key: &str) -> Result<Option<String>>;
+    /// Entries by prefix, in key order.
+    async fn storage_scan(&self, flow: &str, prefix: &str, limit: u32) -> Result<Vec<(String, String)>>;
+    /// Bytes of keys and values a flow has stored.
+    async fn storage_size(&self, flow: &str) -> Result<u64>;
+    /// Links of one kind by the ids of one side, in order.
+    async fn links_find(&self, scope: &str, kind: &str, side: Side, ids: &[String]) -> Result<Vec<Option<Link>>>;
+    /// Links in which an id appears on either side.
+    async fn links_of(&self, id: &str) -> Result<Vec<Link>>;
+
+    /// Events, newest first.
+    async fn events(&self, filter: EventFilter) -> Result<Vec<Event>>;
+    /// One event.
+    async fn event(&self, id: EventId) -> Result<Option<Event>>;
+    /// Runs an event was in, oldest first.
+    async fn runs_of(&self, event: EventId) -> Result<Vec<RunRecord>>;
+    /// The events of a run and what each became, in words.
+    async fn run(&self, id: RunId) -> Result<Option<Run>>;
+    /// Journal entries about a record, newest first, with their run.
+    async fn journal_about(&self, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>>;
+    /// Makes a review, waiting, rejected or delayed event ready at once, with a human's answer; false when it is in a
+    /// run or finished.
+    async fn retry(&self, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool>;
+    /// How many events stand where.
+    async fn counts(&self) -> Result<Vec<Count>>;
+
+    /// Allows a plugin digest what it asks for.
+    async fn grant(&self, grant: Grant) -> Result<()>;
+    /// What was granted to a digest.
+    async fn granted(&self, digest: &str) -> Result<Option<Grant>>;
+    /// The newest grant of a plugin, whatever its digest.
+    async fn last_grant(&self, plugin: &str) -> Result<Option<Grant>>;
+    /// A secret of this store, made on first use: 32 random bytes.
+    async fn secret(&self, name: &str) -> Result<Vec<u8>>;
+
+    /// Removes finished events and journals older than `before`, then the oldest journals beyond `max_bytes`.
+    async fn prune(&self, before: Millis, max_bytes: u64) -> Result<Pruned>;
+    /// True while the store accepts writes.
+    async fn healthy(&self) -> bool;
+}

@@ -1,0 +1,370 @@
+//! The words of the store: what is kept durably, and in which shape it goes in and out.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Milliseconds since 1970-01-01T00:00:00Z. The one unit of time in the store.
+pub type Millis = i64;
+
+/// Position of one durable event; grows with age order within one store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct EventId(pub i64);
+
+/// One attempt at a batch of events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(pub i64);
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Where an event stands. The numbers are stored: never reuse one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(i64)]
+pub enum EventState {
+    /// Runs as soon as it is due and first of its key.
+    Ready = 0,
+    /// In a run.
+    Leased = 1,
+    /// Until a link appears, or its deadline passes.
+    Waiting = 2,
+    /// Held for a human; does not hold up later events of its key.
+    Review = 3,
+    /// Finished.
+    Done = 4,
+    /// Can never succeed.
+    Rejected = 5,
+    /// Was in review when a later event of its key was done.
+    Superseded = 6,
+}
+
+impl EventState {
+    /// Every state, in the order a person expects to read them.
+    pub const ALL: [Self; 7] =
+        [Self::Ready, Self::Leased, Self::Waiting, Self::Review, Self::Done, Self::Rejected, Self::Superseded];
+
+    /// The state stored under that number; `None` for a number no version of Tandem has written.
+    pub fn from_stored(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| *state as i64 == number)
+    }
+
+    /// The word used in tables, JSON and metrics.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ready => "ready",
+            Self::Leased => "leased",
+            Self::Waiting => "waiting",
+            Self::Review => "review",
+            Self::Done => "done",
+            Self::Rejected => "rejected",
+            Self::Superseded => "superseded",
+        }
+    }
+}
+
+/// Which system an id belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Side {
+    /// SAP Business One.
+    B1,
+    /// Salesforce.
+    Salesforce,
+}
+
+impl Side {
+    /// The word stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::B1 => "b1",
+            Self::Salesforce => "salesforce",
+        }
+    }
+}
+
+/// An event on its way in.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// The flow it is for.
+    pub flow: String,
+    /// What happened, such as `salesforce.Opportunity`.
+    pub topic: String,
+    /// Orders events of one flow.
+    pub key: String,
+    /// The same dedup id on the same flow and topic is taken once, for as long as the event is kept.
+    pub dedup: String,
+    /// JSON text.
+    pub payload: String,
+    /// Trace id from the source, 32 hex digits.
+    pub trace: String,
+    /// Set for an event that a source could not read: it goes straight to review with this reason.
+    pub held: Option<String>,
+}
+
+/// What a source hands over in one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Intake {
+    /// In the order they happened.
+    pub events: Vec<NewEvent>,
+    /// The source's name and its own position after these events, opaque JSON.
+    pub position: Option<(String, String)>,
+}
+
+/// A stored event.
+#[derive(Clone, Debug, Serialize)]
+pub struct Event {
+    /// Its place in age order.
+    pub id: EventId,
+    /// The flow it is for.
+    pub flow: String,
+    /// What happened.
+    pub topic: String,
+    /// Orders events of one flow.
+    pub key: String,
+    /// JSON text.
+    pub payload: String,
+    /// 32 hex digits.
+    pub trace: String,
+    /// Where it stands.
+    pub state: EventState,
+    /// Not run before.
+    pub due_at: Millis,
+    /// Runs it has been in; outages are not counted.
+    pub attempts: u32,
+    /// When it was taken in.
+    pub created_at: Millis,
+    /// When it reached a final state.
+    pub finished_at: Option<Millis>,
+    /// What was done, or why not, in words.
+    pub reason: Option<String>,
+    /// Offered answers while in review.
+    pub choices: Vec<String>,
+    /// The answer a human gave.
+    pub resolution: Option<String>,
+}
+
+/// A leased batch: at most one event per key.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// Its id.
+    pub id: RunId,
+    /// The flow all events belong to.
+    pub flow: String,
+    /// Content digest of the plugin the run started with; recovery uses the same.
+    pub digest: String,
+    /// Oldest first.
+    pub events: Vec<Event>,
+    /// One of them was in a run before: what it asks for may have been carried out already.
+    pub repeated: bool,
+}
+
+/// What a journal entry records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CallState {
+    /// An effect made durable before it was sent; whether it was carried out is not known.
+    Intended,
+    /// The call's result is recorded.
+    Done,
+}
+
+/// One host call of a run.
+#[derive(Clone, Debug, Serialize, PartialEq)]
+pub struct JournalEntry {
+    /// The run's n-th host call, from 0.
+    pub seq: u32,
+    /// The place within a many-at-once call, from 0.
+    pub item: u32,
+    /// The capability, such as `http`, `storage.get`, `clock.now`.
+    pub kind: String,
+    /// The record the call is about; may be empty.
+    pub subject: String,
+    /// What was asked, JSON text.
+    pub request: String,
+    /// What came back, JSON text; empty while intended.
+    pub response: String,
+    /// Whether the result is known.
+    pub state: CallState,
+    /// When it was written.
+    pub at: Millis,
+}
+
+/// The pair of record ids that one thing has in both systems.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Link {
+    /// The two connections it is between, `b1-name|salesforce-name`.
+    pub scope: String,
+    /// Kind of thing, such as `account` or `order`.
+    pub kind: String,
+    /// The key in B1, as text.
+    pub b1_id: String,
+    /// The 18-character Salesforce id.
+    pub salesforce_id: String,
+    /// Last synced value of every mapped field, JSON text.
+    pub base: String,
+}
+
+/// What became of one event of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict {
+    /// Finished, with what was done.
+    Done(String),
+    /// Run again.
+    Retry {
+        /// Not before.
+        due_at: Millis,
+        /// In words.
+        why: String,
+        /// False when an outage was to blame: those do not wear the event out.
+        counts: bool,
+        /// At most so many events in its next run (a batch that trapped is halved).
+        batch_max: Option<u32>,
+    },
+    /// Until that link appears.
+    Wait {
+        /// See [`Link::scope`].
+        scope: String,
+        /// See [`Link::kind`].
+        kind: String,
+        /// The side whose id is known.
+        side: Side,
+        /// That id.
+        id: String,
+        /// Then it goes to review.
+        deadline: Millis,
+    },
+    /// Held for a human.
+    Review {
+        /// In words.
+        reason: String,
+        /// Offered answers.
+        choices: Vec<String>,
+    },
+    /// Can never succeed.
+    Reject(String),
+}
+
+/// A write to a flow's storage.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StorageWrite {
+    /// Key and JSON text.
+    Set(String, String),
+    /// Key.
+    Delete(String),
+}
+
+/// A change to links.
+#[derive(Clone, Debug, PartialEq)]
+pub enum LinkWrite {
+    /// Make or replace.
+    Put(Link),
+    /// Remove by scope, kind and Salesforce id.
+    Delete(String, String, String),
+}
+
+/// A wake-up asked for by a plugin.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wake {
+    /// When.
+    pub at: Millis,
+    /// Key of the event it becomes.
+    pub key: String,
+    /// JSON text.
+    pub payload: String,
+}
+
+/// All that a run leaves behind, committed in one transaction.
+#[derive(Clone, Debug, Default)]
+pub struct Finish {
+    /// One for each event of the run.
+    pub verdicts: Vec<(EventId, Verdict)>,
+    /// Journal entries not yet written.
+    pub journal: Vec<JournalEntry>,
+    /// To the flow's storage.
+    pub storage: Vec<StorageWrite>,
+    /// To the links.
+    pub links: Vec<LinkWrite>,
+    /// Events for flows.
+    pub emitted: Vec<NewEvent>,
+    /// Wake-ups for this flow.
+    pub wakes: Vec<Wake>,
+    /// The named error that ended the run, if one did.
+    pub error: Option<String>,
+}
+
+/// Which events a person wants to see.
+#[derive(Clone, Debug, Default)]
+pub struct EventFilter {
+    /// Only this flow.
+    pub flow: Option<String>,
+    /// Only this state.
+    pub state: Option<EventState>,
+    /// Only this key.
+    pub key: Option<String>,
+    /// Newest first, at most so many.
+    pub limit: u32,
+}
+
+/// One run of an event, for `explain` and `events show`.
+#[derive(Clone, Debug, Serialize)]
+pub struct RunRecord {
+    /// Its id.
+    pub id: RunId,
+    /// The flow.
+    pub flow: String,
+    /// The plugin's content digest.
+    pub digest: String,
+    /// When it was leased.
+    pub started_at: Millis,
+    /// When it finished; none while open or when the host was killed in it.
+    pub finished_at: Option<Millis>,
+    /// The named error that ended it.
+    pub error: Option<String>,
+    /// How many events were in it.
+    pub events: u32,
+}
+
+/// What an operator allowed one plugin digest: the permissions of `describe`, as JSON text.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Grant {
+    /// SHA-256 of the component, hex.
+    pub digest: String,
+    /// The plugin's name.
+    pub plugin: String,
+    /// JSON list of permissions.
+    pub permissions: String,
+    /// When it was granted.
+    pub granted_at: Millis,
+}
+
+/// How many events stand where.
+#[derive(Clone, Debug, Serialize, PartialEq)]
+pub struct Count {
+    /// The flow.
+    pub flow: String,
+    /// The state.
+    pub state: EventState,
+    /// How many.
+    pub events: u64,
+}
+
+/// What retention removed.
+#[derive(Clone, Copy, Debug, Default, Serialize, PartialEq)]
+pub struct Pruned {
+    /// Journals of runs.
+    pub runs: u64,
+    /// Finished events.
+    pub events: u64,
+}

@@ -1,0 +1,433 @@
+//! The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, so that a commit survives a power cut.
+
+mod query;
+mod writer;
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ring::rand::SecureRandom;
+use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+
+use self::writer::Writer;
+use super::*;
+
+/// One entry per format: entry n brings format n to n+1. Published entries never change.
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+
+/// Idle reading connections kept open.
+const READERS: usize = 4;
+
+/// See the module's words.
+pub struct SqliteStore {
+    path: PathBuf,
+    writer: Writer,
+    readers: Arc<Mutex<Vec<Connection>>>,
+    /// Held as long as the store lives: a second host on the same file is refused.
+    _lock: Option<File>,
+}
+
+/// How a process means to use the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Runs flows: one process at a time.
+    Host,
+    /// Looks, grants, retries: beside a running host.
+    Tool,
+}
+
+impl SqliteStore {
+    /// Opens or makes the file and brings it to this binary's format.
+    pub fn open(path: &Path, access: Access) -> Result<Self> {
+        if let Some(parent) = path.parent() {
+            std::fs::create_dir_all(parent)
+                .map_err(|e| StoreError::Database(format!("cannot make {}: {e}", parent.display())))?;
+        }
+        let lock = match access {
+            Access::Host => Some(lock_beside(path)?),
+            Access::Tool => None,
+        };
+        let mut connection = Connection::open(path)?;
+        connection.busy_timeout(Duration::from_secs(10))?;
+        connection.execute_batch(
+            "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
+             PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=4000;",
+        )?;
+        connection.set_prepared_statement_cache_capacity(64);
+        migrate(&mut connection)?;
+        let writer = Writer::start(connection).map_err(|e| StoreError::Database(e.to_string()))?;
+        Ok(Self { path: path.to_owned(), writer, readers: Arc::default(), _lock: lock })
+    }
+
+    async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
+        let path = self.path.clone();
+        let readers = self.readers.clone();
+        let work = move || {
+            let idle = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let connection = match idle {
+                Some(connection) => connection,
+                None => open_reader(&path)?,
+            };
+            let result = read(&connection);
+            let mut idle = readers.lock().unwrap_or_else(PoisonError::into_inner);
+            if idle.len() < READERS {
+                idle.push(connection);
+            }
+            result
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Database(e.to_string()))?
+    }
+}
+
+fn open_reader(path: &Path) -> Result<Connection> {
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.execute_batch("PRAGMA cache_size=-4096;")?;
+    Ok(connection)
+}
+
+fn lock_beside(path: &Path) -> Result<File> {
+    let lock_path = path.with_extension("lock");
+    let file = File::create(&lock_path)
+        .map_err(|e| StoreError::Database(format!("cannot make {}: {e}", lock_path.display())))?;
+    file.try_lock().map_err(|_| StoreError::InUse(path.display().to_string()))?;
+    Ok(file)
+}
+
+fn migrate(connection: &mut Connection) -> Result<()> {
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let found: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let known = MIGRATIONS.len() as i64;
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    for step in &MIGRATIONS[found as usize..] {
+        transaction.execute_batch(step)?;
+    }
+    transaction.pragma_update(None, "user_version", known)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn append(&self, intake: Intake) -> Result<u64> {
+        self.writer
+            .run(move |db| {
+                let now = crate::time::now();
+                let mut fresh = 0;
+                for event in &intake.events {
+                    fresh += query::insert_event(db, event, now)?;
+                }
+                if let Some((source, position)) = &intake.position {
+                    db.prepare_cached(
+                        "INSERT INTO positions (source, position, at) VALUES (?1, ?2, ?3) \
+                         ON CONFLICT (source) DO UPDATE SET position = ?2, at = ?3",
+                    )?
+                    .execute(params![source, position, now])?;
+                }
+                Ok(fresh)
+            })
+            .await
+    }
+
+    async fn position(&self, source: &str) -> Result<Option<String>> {
+        let source = source.to_owned();
+        self.read(move |db| {
+            Ok(db
+                .query_row("SELECT position FROM positions WHERE source = ?1", [source], |row| row.get(0))
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn lease(&self, flow: &str, digest: &str, max: u32, now: Millis) -> Result<Option<Run>> {
+        let (flow, digest) = (flow.to_owned(), digest.to_owned());
+        self.writer.run(move |db| query::lease(db, flow, digest, max, now)).await
+    }
+
+    async fn abandoned(&self) -> Result<Vec<Run>> {
+        self.read(|db| {
+            let ids: Vec<i64> = db
+                .prepare("SELECT id FROM runs WHERE finished_at IS NULL ORDER BY id")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            ids.into_iter().filter_map(|id| query::run(db, RunId(id)).transpose()).collect()
+        })
+        .await
+    }
+
+    async fn next_due(&self, flow: &str) -> Result<Option<Millis>> {
+        let flow = flow.to_owned();
+        self.read(move |db| {
+            Ok(db
+                .prepare_cached("SELECT min(due_at) FROM events WHERE flow = ?1 AND state = 0")?
+                .query_row([flow], |row| row.get(0))?)
+        })
+        .await
+    }
+
+    async fn sweep(&self, now: Millis) -> Result<Vec<String>> {
+        self.writer.run(move |db| query::sweep(db, now)).await
+    }
+
+    async fn journal_write(&self, run: RunId, entries: Vec<JournalEntry>) -> Result<()> {
+        self.writer.run(move |db| query::write_journal(db, run, &entries)).await
+    }
+
+    async fn journal_read(&self, run: RunId) -> Result<Vec<JournalEntry>> {
+        self.read(move |db| {
+            let rows = db
+                .prepare_cached(
+                    "SELECT seq, item, kind, subject, state, at, request, response FROM journal \
+                     WHERE run = ?1 ORDER BY seq, item",
+                )?
+                .query_map([run.0], |row| query::journal_entry(row, 0))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>> {
+        self.writer.run(move |db| query::finish(db, run, finish)).await
+    }
+
+    async fn storage_get(&self, flow: &str, key: &str) -> Result<Option<String>> {
+        let (flow, key) = (flow.to_owned(), key.to_owned());
+        self.read(move |db| {
+            Ok(db
+                .prepare_cached("SELECT value FROM storage WHERE flow = ?1 AND key = ?2")?
+                .query_row([flow, key], |row| row.get(0))
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn storage_scan(&self, flow: &str, prefix: &str, limit: u32) -> Result<Vec<(String, String)>> {
+        let (flow, prefix) = (flow.to_owned(), prefix.to_owned());
+        self.read(move |db| {
+            let rows = db
+                .prepare_cached(
+                    "SELECT key, value FROM storage WHERE flow = ?1 AND key >= ?2 \
+                     AND substr(key, 1, length(?2)) = ?2 ORDER BY key LIMIT ?3",
+                )?
+                .query_map(params![flow, prefix, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn storage_size(&self, flow: &str) -> Result<u64> {
+        let flow = flow.to_owned();
+        self.read(move |db| {
+            let size: i64 = db
+                .prepare_cached(
+                    "SELECT coalesce(sum(length(CAST(key AS BLOB)) + length(CAST(value AS BLOB))), 0) \
+                     FROM storage WHERE flow = ?1",
+                )?
+                .query_row([flow], |row| row.get(0))?;
+            Ok(size.unsigned_abs())
+        })
+        .await
+    }
+
+    async fn links_find(&self, scope: &str, kind: &str, side: Side, ids: &[String]) -> Result<Vec<Option<Link>>> {
+        let (scope, kind, ids) = (scope.to_owned(), kind.to_owned(), ids.to_vec());
+        self.read(move |db| ids.iter().map(|id| query::find_link(db, &scope, &kind, side, id)).collect()).await
+    }
+
+    async fn links_of(&self, id: &str) -> Result<Vec<Link>> {
+        let id = id.to_owned();
+        self.read(move |db| {
+            let rows = db
+                .prepare(
+                    "SELECT scope, kind, b1_id, salesforce_id, base FROM links WHERE b1_id = ?1 OR salesforce_id = ?1",
+                )?
+                .query_map([id], query::link)?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn events(&self, filter: EventFilter) -> Result<Vec<Event>> {
+        self.read(move |db| {
+            let rows = db
+                .prepare(&format!(
+                    "SELECT {} FROM events WHERE (?1 IS NULL OR flow = ?1) AND (?2 IS NULL OR state = ?2) \
+                     AND (?3 IS NULL OR key = ?3) ORDER BY id DESC LIMIT ?4",
+                    query::EVENT_COLUMNS
+                ))?
+                .query_map(
+                    params![filter.flow, filter.state.map(|s| s as i64), filter.key, filter.limit.max(1)],
+                    query::event,
+                )?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn event(&self, id: EventId) -> Result<Option<Event>> {
+        self.read(move |db| {
+            Ok(db
+                .query_row(&format!("SELECT {} FROM events WHERE id = ?1", query::EVENT_COLUMNS), [id.0], query::event)
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn runs_of(&self, event: EventId) -> Result<Vec<RunRecord>> {
+        self.read(move |db| {
+            let rows = db
+                .prepare(
+                    "SELECT r.id, r.flow, r.digest, r.started_at, r.finished_at, r.error, \
+                     (SELECT count(*) FROM run_events n WHERE n.run = r.id) \
+                     FROM run_events e JOIN runs r ON r.id = e.run WHERE e.event = ?1 ORDER BY r.id",
+                )?
+                .query_map([event.0], |row| {
+                    Ok(RunRecord {
+                        id: RunId(row.get(0)?),
+                        flow: row.get(1)?,
+                        digest: row.get(2)?,
+                        started_at: row.get(3)?,
+                        finished_at: row.get(4)?,
+                        error: row.get(5)?,
+                        events: row.get(6)?,
+                    })
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn run(&self, id: RunId) -> Result<Option<Run>> {
+        self.read(move |db| query::run(db, id)).await
+    }
+
+    async fn journal_about(&self, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>> {
+        let subject = subject.to_owned();
+        self.read(move |db| {
+            let rows = db
+                .prepare(
+                    "SELECT run, seq, item, kind, subject, state, at, request, response FROM journal \
+                     WHERE subject = ?1 ORDER BY run DESC, seq DESC LIMIT ?2",
+                )?
+                .query_map(params![subject, limit], |row| Ok((RunId(row.get(0)?), query::journal_entry(row, 1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn retry(&self, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool> {
+        self.writer
+            .run(move |db| {
+                let changed = db.execute(
+                    "UPDATE events SET state = 0, due_at = ?2, resolution = ?3, attempts = 0, finished_at = NULL, \
+                     batch_max = 1 WHERE id = ?1 AND state IN (0, 2, 3, 5)",
+                    params![event.0, now, resolution],
+                )?;
+                Ok(changed == 1)
+            })
+            .await
+    }
+
+    async fn counts(&self) -> Result<Vec<Count>> {
+        self.read(|db| {
+            let rows: Vec<(String, i64, i64)> = db
+                .prepare("SELECT flow, state, count(*) FROM events GROUP BY flow, state ORDER BY flow, state")?
+                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            rows.into_iter()
+                .map(|(flow, state, events)| {
+                    let state = EventState::from_stored(state)
+                        .ok_or_else(|| StoreError::Corrupt(format!("event state {state}")))?;
+                    Ok(Count { flow, state, events: events.unsigned_abs() })
+                })
+                .collect()
+        })
+        .await
+    }
+
+    async fn grant(&self, grant: Grant) -> Result<()> {
+        self.writer
+            .run(move |db| {
+                db.execute(
+                    "INSERT OR REPLACE INTO grants (digest, plugin, permissions, granted_at) VALUES (?1, ?2, ?3, ?4)",
+                    params![grant.digest, grant.plugin, grant.permissions, grant.granted_at],
+                )?;
+                Ok(())
+            })
+            .await
+    }
+
+    async fn granted(&self, digest: &str) -> Result<Option<Grant>> {
+        let digest = digest.to_owned();
+        self.read(move |db| {
+            Ok(db
+                .query_row(
+                    "SELECT digest, plugin, permissions, granted_at FROM grants WHERE digest = ?1",
+                    [digest],
+                    query::grant,
+                )
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn last_grant(&self, plugin: &str) -> Result<Option<Grant>> {
+        let plugin = plugin.to_owned();
+        self.read(move |db| {
+            Ok(db
+                .query_row(
+                    "SELECT digest, plugin, permissions, granted_at FROM grants WHERE plugin = ?1 \
+                     ORDER BY granted_at DESC LIMIT 1",
+                    [plugin],
+                    query::grant,
+                )
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn secret(&self, name: &str) -> Result<Vec<u8>> {
+        let name = name.to_owned();
+        self.writer
+            .run(move |db| {
+                let mut fresh = vec![0; 32];
+                ring::rand::SystemRandom::new()
+                    .fill(&mut fresh)
+                    .map_err(|_| StoreError::Database("the system gives no random bytes".into()))?;
+                db.execute("INSERT OR IGNORE INTO secrets (name, value) VALUES (?1, ?2)", params![name, fresh])?;
+                Ok(db.query_row("SELECT value FROM secrets WHERE name = ?1", [name], |row| row.get(0))?)
+            })
+            .await
+    }
+
+    async fn prune(&self, before: Millis, max_bytes: u64) -> Result<Pruned> {
+        // In small bites, so that the work waits behind no long write.
+        let mut total = Pruned::default();
+        loop {
+            let bite = self.writer.run(move |db| query::prune(db, before, max_bytes)).await?;
+            total.runs += bite.runs;
+            total.events += bite.events;
+            if bite == Pruned::default() {
+                return Ok(total);
+            }
+        }
+    }
+
+    async fn healthy(&self) -> bool {
+        self.writer.run(|db| Ok(db.execute_batch("SELECT 1")?)).await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests;
