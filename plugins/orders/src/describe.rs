@@ -1,0 +1,84 @@
+//! What the plugin asks for, its settings, and its default mapping.
+
+use tandem_sdk::{Description, Method, Slot, Value, json, permission};
+
+/// Read with defaults filled in.
+pub struct Settings {
+    /// Hold orders of customers over their credit limit.
+    pub credit_check: bool,
+    /// The org has `CurrencyIsoCode` on its records.
+    pub multi_currency: bool,
+    /// Currency of records where the org has one currency.
+    pub currency: String,
+    /// For lines that name none.
+    pub warehouse: Option<String>,
+    /// Between two looks at an order that awaits approval.
+    pub approval_poll_minutes: u64,
+}
+
+impl Settings {
+    /// From the flow's settings; the host has checked them against the schema.
+    pub fn read(text: &str) -> Self {
+        let value: Value = tandem_sdk::from_json(text);
+        Self {
+            credit_check: value["credit_check"].as_bool().unwrap_or(true),
+            multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
+            currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
+            warehouse: value["warehouse"].as_str().map(str::to_owned),
+            approval_poll_minutes: value["approval_poll_minutes"].as_u64().unwrap_or(15),
+        }
+    }
+}
+
+const MAPPING: &str = r#"# Sales order <- Opportunity (header) and OpportunityLineItem (line).
+# A field of the target and a CEL expression over `source`; a plain path copies the value digit for digit.
+version = 1
+
+[header]
+NumAtCard = "source.Tandem_PO_Number__c"
+Comments = "source.Tandem_Order_Notes__c"
+ShipToCode = "source.Tandem_Ship_To__c"
+PayToCode = "source.Tandem_Bill_To__c"
+
+[line]
+WarehouseCode = "source.Tandem_Warehouse__c"
+VatGroup = "source.Tandem_Tax_Code__c"
+ShipDate = "source.ServiceDate"
+"#;
+
+pub fn description() -> Description {
+    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
+    Description {
+        name: "orders".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        title: "Won opportunities become sales orders".into(),
+        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
+        permissions: vec![
+            permission("salesforce", Method::Get, "/query", "reads the opportunity with its lines"),
+            permission("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes order number, status and messages back"),
+            permission("b1", Method::Get, "/BusinessPartners", "checks the customer: active, currency, credit"),
+            permission("b1", Method::Get, "/Items", "checks that every item can be sold"),
+            permission("b1", Method::Get, "/Orders", "finds an order that was already made"),
+            permission("b1", Method::Get, "/Drafts", "finds an order that awaits approval"),
+            permission("b1", Method::Post, "/U_TANDEM", "notes each order in the ledger, so that none is made twice"),
+            permission("b1", Method::Post, "/Orders", "makes sales orders"),
+            permission("b1", Method::Patch, "/Orders(*)", "changes an order when its opportunity changes"),
+            permission("b1", Method::Post, "/Orders(*)/Cancel", "cancels an order when its opportunity is re-opened"),
+        ],
+        topics: vec!["salesforce.Opportunity".into()],
+        timers: Vec::new(),
+        settings_schema: json!({
+            "type": "object",
+            "properties": {
+                "credit_check": { "type": "boolean", "default": true, "description": "Hold orders of customers over their credit limit for review" },
+                "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },
+                "currency": { "type": "string", "default": "EUR", "description": "Currency of the org's records when multi_currency is false" },
+                "warehouse": { "type": "string", "description": "WarehouseCode of lines that name none; without it B1's default" },
+                "approval_poll_minutes": { "type": "integer", "default": 15, "description": "Minutes between two looks at an order that awaits approval in B1" }
+            }
+        })
+        .to_string(),
+        default_mapping: MAPPING.into(),
+        tools: Vec::new(),
+    }
+}

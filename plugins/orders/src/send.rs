@@ -1,0 +1,300 @@
+//! Carries the plan out in B1: creates with a ledger row in one change set, changes, cancels; and understands what B1
+//! answers.
+
+use tandem_sdk::{
+    Error, Header, Link, Method, Outcome, Part, Probe, Request, Response, Value, b1, body_of, clock, http, json, links,
+    outcome_of, request, schedule, storage,
+};
+
+use crate::describe::Settings;
+use crate::plan::{Linked, Order};
+use crate::{News, Step, Work};
+
+/// What the opportunity shows of an order in step with it.
+pub fn synced(doc_num: &str, doc_entry: &str, status: &'static str, message: String) -> News {
+    News { doc_num: doc_num.into(), doc_entry: doc_entry.into(), status, state: "Synced", message }
+}
+
+/// Sends what was planned, all at once.
+pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
+    find_approved(settings, work);
+    let mut places = Vec::new();
+    let mut requests = Vec::new();
+    for (place, w) in work.iter().enumerate() {
+        let request = match &w.step {
+            Step::Create(order) => create(flow, w, order),
+            Step::Update(order, linked) => update(w, order, linked),
+            Step::Cancel(linked) => cancel(w, linked),
+            _ => continue,
+        };
+        places.push(place);
+        requests.push(request);
+    }
+    if requests.is_empty() {
+        return;
+    }
+    let answers = http::send_all(&requests);
+    for (place, answer) in places.into_iter().zip(answers) {
+        let w = &mut work[place];
+        match std::mem::replace(&mut w.step, Step::Open) {
+            Step::Create(order) => created(settings, w, order, answer),
+            Step::Update(order, linked) => updated(w, order, linked, answer),
+            Step::Cancel(linked) => cancelled(w, linked, answer),
+            other => w.step = other,
+        }
+    }
+}
+
+fn live_order(id: &str) -> String {
+    let filter = b1::encode(&format!("U_SF_Id eq {} and Cancelled eq 'tNO'", b1::quote(id)));
+    format!("/Orders?$filter={filter}&$select=DocEntry,DocNum,DocumentStatus")
+}
+
+fn create(flow: &str, w: &Work, order: &Order) -> Request {
+    let mut body = order.header.clone();
+    let lines: Vec<Value> = order.lines.iter().map(|(_, line)| Value::Object(line.clone())).collect();
+    body.insert("DocumentLines".into(), Value::Array(lines));
+    let mut request = request("b1", Method::Post, "/Orders", Some(&Value::Object(body)), w.id());
+    // The ledger's key makes a second order impossible, even for a host that has lost its memory.
+    let purpose = match w.event.resolution.as_deref() {
+        Some("create again") => format!("order-e{}", w.event.id),
+        _ => format!("order-{}", order.generation),
+    };
+    let code = format!("{flow}:{}:{purpose}", w.id());
+    request.atomic_with.push(Part {
+        method: Method::Post,
+        path: "/U_TANDEM".into(),
+        body: Some(json!({ "Code": code, "Name": code }).to_string()),
+    });
+    request.probe = Some(Probe { path: live_order(w.id()), found: "/value/0".into() });
+    request
+}
+
+fn update(w: &Work, order: &Order, linked: &Linked) -> Request {
+    let mut body = order.header.clone();
+    // B1 refuses to change it, and it did not change: an order of another customer is another order.
+    if linked.header.get("CardCode") == order.header.get("CardCode") {
+        body.remove("CardCode");
+    }
+    for name in linked.header.keys().filter(|name| !order.header.contains_key(*name)) {
+        body.insert(name.clone(), Value::Null);
+    }
+    let mut next = linked.next_line;
+    let lines: Vec<Value> = order
+        .lines
+        .iter()
+        .map(|(id, line)| {
+            let mut line = line.clone();
+            let known = linked.lines.iter().find(|(old, _, _)| old == id).map(|(_, num, _)| *num);
+            line.insert(
+                "LineNum".into(),
+                known
+                    .unwrap_or_else(|| {
+                        next += 1;
+                        next - 1
+                    })
+                    .into(),
+            );
+            Value::Object(line)
+        })
+        .collect();
+    body.insert("DocumentLines".into(), Value::Array(lines));
+    let path = format!("/Orders({})", linked.doc_entry);
+    let mut request = request("b1", Method::Patch, path, Some(&Value::Object(body)), w.id());
+    request.headers.push(Header { name: "B1S-ReplaceCollectionsOnPatch".into(), value: "true".into() });
+    request
+}
+
+fn cancel(w: &Work, linked: &Linked) -> Request {
+    let mut request = request("b1", Method::Post, format!("/Orders({})/Cancel", linked.doc_entry), None, w.id());
+    let filter = b1::encode(&format!("DocEntry eq {} and Cancelled eq 'tYES'", linked.doc_entry));
+    request.probe =
+        Some(Probe { path: format!("/Orders?$filter={filter}&$select=DocEntry"), found: "/value/0".into() });
+    request
+}
+
+fn link(w: &mut Work, order: &Order, doc_entry: String, doc_num: String, message: String) {
+    let linked = Linked {
+        doc_entry: doc_entry.clone(),
+        doc_num: doc_num.clone(),
+        cancelled: false,
+        generation: order.generation,
+        header: order.header.clone(),
+        lines: order
+            .lines
+            .iter()
+            .enumerate()
+            .map(|(num, (id, line))| (id.clone(), num as i64, Value::Object(line.clone())))
+            .collect(),
+        next_line: order.lines.len() as i64,
+    };
+    put_link(w.id(), &linked);
+    w.news = Some(synced(&doc_num, &doc_entry, "Open", message.clone()));
+    w.finish(Outcome::Done(message));
+}
+
+fn put_link(id: &str, linked: &Linked) {
+    links::put(&Link {
+        kind: "order".into(),
+        b1_id: linked.doc_entry.clone(),
+        salesforce_id: id.into(),
+        base: linked.base(),
+    });
+}
+
+fn entry_and_number(order: &Value) -> Option<(String, String)> {
+    Some((order["DocEntry"].as_i64()?.to_string(), order["DocNum"].as_i64()?.to_string()))
+}
+
+fn created(settings: &Settings, w: &mut Work, order: Order, answer: Result<Response, Error>) {
+    match answer {
+        Ok(response) => match entry_and_number(&body_of(&response)) {
+            Some((entry, number)) => {
+                let message = format!("order {number} created");
+                link(w, &order, entry, number, message);
+            }
+            None => w.finish(tandem_sdk::retry(2_000, "B1 made the order but did not tell its number; looking again")),
+        },
+        // The ledger has its row: the order was made before.
+        Err(Error::Remote(remote)) if remote.code == "-2035" => match find_one(&live_order(w.id()), w.id()) {
+            Ok(Some(found)) => match entry_and_number(&found) {
+                Some((entry, number)) => {
+                    let message = format!("order {number} was there already: linked");
+                    link(w, &order, entry, number, message);
+                }
+                None => w.finish(tandem_sdk::retry(2_000, "B1 did not tell the number of the order that is there")),
+            },
+            Ok(None) => w.hold(
+                "B1's ledger says that an order was made for this opportunity, but there is no open one; was it cancelled in B1?",
+                &["create again", "ignore"],
+            ),
+            Err(error) => w.finish(outcome_of(&error, "looking for the order that is there already")),
+        },
+        // Missing master data, or the trap: an approval procedure stored a draft.
+        Err(Error::Remote(remote)) if remote.code == "-2028" => match find_one(&draft(w.id()), w.id()) {
+            Ok(Some(_)) => await_approval(settings, w),
+            Ok(None) => w.hold(format!("B1 refused the order: {} ({})", remote.message, remote.code), &["retry", "ignore"]),
+            Err(error) => w.finish(outcome_of(&error, "looking for a draft that awaits approval")),
+        },
+        Err(error) => fail(w, &error, "creating the order"),
+    }
+}
+
+fn fail(w: &mut Work, error: &Error, what: &str) {
+    match outcome_of(error, what) {
+        Outcome::Review(request) => {
+            let choices: Vec<&str> = request.choices.iter().map(String::as_str).collect();
+            w.hold(request.reason.clone(), &choices);
+        }
+        other => w.finish(other),
+    }
+}
+
+fn updated(w: &mut Work, order: Order, mut linked: Linked, answer: Result<Response, Error>) {
+    match answer {
+        Ok(_) => {
+            let mut next = linked.next_line;
+            let lines = order
+                .lines
+                .iter()
+                .map(|(id, line)| {
+                    let known = linked.lines.iter().find(|(old, _, _)| old == id).map(|(_, num, _)| *num);
+                    let num = known.unwrap_or_else(|| {
+                        next += 1;
+                        next - 1
+                    });
+                    (id.clone(), num, Value::Object(line.clone()))
+                })
+                .collect();
+            linked.lines = lines;
+            linked.next_line = next;
+            linked.header = order.header;
+            put_link(w.id(), &linked);
+            let message = format!("order {} changed", linked.doc_num);
+            w.news = Some(synced(&linked.doc_num, &linked.doc_entry, "Open", message.clone()));
+            w.finish(Outcome::Done(message));
+        }
+        Err(Error::Remote(remote)) if remote.status < 500 => w.hold(
+            format!("B1 does not let order {} be changed: {} ({})", linked.doc_num, remote.message, remote.code),
+            &["retry", "ignore"],
+        ),
+        // Nothing is added twice by a second PATCH: every line carries its number.
+        Err(error) => fail(w, &error, &format!("changing order {}", linked.doc_num)),
+    }
+}
+
+fn cancelled(w: &mut Work, mut linked: Linked, answer: Result<Response, Error>) {
+    let done = match &answer {
+        Ok(_) => true,
+        // Somebody was faster in B1.
+        Err(Error::Remote(remote)) => remote.message.contains("already cancelled") || is_cancelled(w.id(), &linked),
+        Err(_) => false,
+    };
+    if done {
+        linked.cancelled = true;
+        put_link(w.id(), &linked);
+        let message = format!("order {} cancelled: the opportunity is no longer won", linked.doc_num);
+        w.news = Some(synced(&linked.doc_num, &linked.doc_entry, "Cancelled", message.clone()));
+        w.finish(Outcome::Done(message));
+        return;
+    }
+    match answer {
+        Err(Error::Remote(remote)) if remote.status < 500 => w.hold(
+            format!(
+                "the opportunity is no longer won, but B1 does not let order {} be cancelled: {} ({})",
+                linked.doc_num, remote.message, remote.code
+            ),
+            &["retry", "ignore"],
+        ),
+        Err(error) => fail(w, &error, &format!("cancelling order {}", linked.doc_num)),
+        Ok(_) => {}
+    }
+}
+
+fn is_cancelled(subject: &str, linked: &Linked) -> bool {
+    let filter = b1::encode(&format!("DocEntry eq {} and Cancelled eq 'tYES'", linked.doc_entry));
+    matches!(find_one(&format!("/Orders?$filter={filter}&$select=DocEntry"), subject), Ok(Some(_)))
+}
+
+fn draft(id: &str) -> String {
+    let filter = b1::encode(&format!("U_SF_Id eq {}", b1::quote(id)));
+    format!("/Drafts?$filter={filter}&$select=DocEntry")
+}
+
+fn find_one(path: &str, subject: &str) -> Result<Option<Value>, Error> {
+    let rows = b1::rows(http::send(&request("b1", Method::Get, path, None, subject)))?;
+    Ok(rows.into_iter().next())
+}
+
+fn await_approval(settings: &Settings, w: &mut Work) {
+    let _ = storage::set(&format!("draft:{}", w.id()), "true");
+    schedule::wake(clock::now() + settings.approval_poll_minutes * 60_000, w.id(), "{}");
+    let message = "the order awaits approval in B1".to_owned();
+    w.news = Some(synced("", "", "Awaiting approval", message.clone()));
+    w.finish(Outcome::Done(message));
+}
+
+/// Orders that awaited approval: made from the draft by now, still waiting, or refused.
+fn find_approved(settings: &Settings, work: &mut [Work]) {
+    for w in work.iter_mut() {
+        let Step::AskApproval(order) = &w.step else { continue };
+        let order = order.clone();
+        let found =
+            find_one(&live_order(w.id()), w.id()).and_then(|order| Ok((order, find_one(&draft(w.id()), w.id())?)));
+        match found {
+            Ok((Some(made), _)) => {
+                storage::delete(&format!("draft:{}", w.id()));
+                if let Some((entry, number)) = entry_and_number(&made) {
+                    let message = format!("order {number} approved in B1");
+                    link(w, &order, entry, number, message);
+                }
+            }
+            Ok((None, Some(_))) => await_approval(settings, w),
+            Ok((None, None)) => {
+                storage::delete(&format!("draft:{}", w.id()));
+                w.hold("the order awaited approval in B1, and its draft is gone: it was refused", &["retry", "ignore"]);
+            }
+            Err(error) => w.finish(outcome_of(&error, "looking for an order that awaited approval")),
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Tells the opportunity what became of it: order number, status, and messages in words.
+
+use tandem_sdk::{Error, Map, Method, Outcome, Request, Value, http, outcome_of, request, text};
+
+use crate::describe::Settings;
+use crate::{Step, Work};
+
+/// Length of `Tandem_Sync_Message__c`.
+const MOST_MESSAGE: usize = 255;
+
+/// Writes what changed, all at once. An order that was made but could not be told is told on the next attempt.
+pub fn tell(_: &Settings, work: &mut [Work]) {
+    let mut places = Vec::new();
+    let mut requests: Vec<Request> = Vec::new();
+    for (place, w) in work.iter().enumerate() {
+        if let Some(fields) = changes(w) {
+            let path = format!("/sobjects/Opportunity/{}", w.id());
+            requests.push(request("salesforce", Method::Patch, path, Some(&Value::Object(fields)), w.id()));
+            places.push(place);
+        }
+    }
+    if requests.is_empty() {
+        return;
+    }
+    for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
+        let Err(error) = answer else { continue };
+        let w = &mut work[place];
+        // An opportunity that is gone, or a review that cannot be shown there, stays what it is.
+        let gone =
+            matches!(&error, Error::Remote(remote) if remote.status == 404 || remote.code == "ENTITY_IS_DELETED");
+        let held = matches!(&w.step, Step::Finished(Outcome::Review(_)));
+        if !gone && !held {
+            w.finish(outcome_of(&error, "writing the order number back to the opportunity"));
+        }
+    }
+}
+
+fn changes(w: &Work) -> Option<Map<String, Value>> {
+    let news = w.news.as_ref()?;
+    if w.opportunity.is_null() {
+        return None;
+    }
+    let message: String = news.message.chars().take(MOST_MESSAGE).collect();
+    let mut fields = Map::new();
+    let mut set = |name: &str, value: &str| {
+        fields.insert(name.to_owned(), value.into());
+    };
+    set("Tandem_Sync_State__c", news.state);
+    set("Tandem_Sync_Message__c", &message);
+    if !news.status.is_empty() {
+        set("Tandem_Order_Status__c", news.status);
+    }
+    if !news.doc_num.is_empty() {
+        set("Tandem_Order_Number__c", &news.doc_num);
+        set("Tandem_Order_Doc_Entry__c", &news.doc_entry);
+    }
+    // What is there already is not written again.
+    let same = |name: &str| fields.get(name).is_none_or(|value| value.as_str() == Some(text(&w.opportunity, name)));
+    let told =
+        ["Tandem_Sync_State__c", "Tandem_Order_Status__c", "Tandem_Order_Number__c"].iter().all(|name| same(name));
+    if told && news.state == "Synced" { None } else { Some(fields) }
+}

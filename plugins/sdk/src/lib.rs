@@ -1,0 +1,136 @@
+//! What plugin authors use. A plugin is a type that implements [`Plugin`] and one line, `tandem_sdk::export!(Type with_types_in tandem_sdk::bindings)`.
+//!
+//! Everything a plugin sees of the world comes through the host, which records it: on a replay the same calls give the
+//! same answers. So keep no state outside [`storage`] and [`links`], and take time and chance from [`clock`] and
+//! [`random`].
+
+pub mod b1;
+pub mod salesforce;
+
+/// The generated side of the contract. Use the names above it instead.
+#[doc(hidden)]
+#[allow(missing_docs, clippy::all)]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "flow",
+        pub_export_macro: true,
+        default_bindings_module: "tandem_sdk::bindings",
+        export_macro_name: "export",
+    });
+}
+
+pub use bindings::Guest as Plugin;
+#[doc(hidden)]
+pub use bindings::export;
+pub use bindings::tandem::plugin::clock;
+pub use bindings::tandem::plugin::description::{Description, Permission, Slot, Timer};
+pub use bindings::tandem::plugin::events;
+pub use bindings::tandem::plugin::http::{
+    self, Error, Header, Method, Part, Probe, RemoteError, Request, Response, Via,
+};
+pub use bindings::tandem::plugin::links::{self, Link};
+pub use bindings::tandem::plugin::log;
+pub use bindings::tandem::plugin::mapping;
+pub use bindings::tandem::plugin::random;
+pub use bindings::tandem::plugin::review;
+pub use bindings::tandem::plugin::schedule;
+pub use bindings::tandem::plugin::storage;
+pub use bindings::tandem::plugin::types::{Batch, Event, LinkQuery, Outcome, Retry, ReviewRequest, Side};
+pub use rust_decimal::Decimal;
+pub use serde_json::{Map, Value, json};
+
+/// An exact decimal of a JSON number or numeric text.
+pub fn decimal(value: &Value) -> Option<Decimal> {
+    match value {
+        Value::Number(number) => {
+            let text = number.to_string();
+            text.parse().ok().or_else(|| Decimal::from_scientific(&text).ok())
+        }
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    }
+}
+
+/// Text of a field; empty when it is null or missing.
+pub fn text<'a>(record: &'a Value, field: &str) -> &'a str {
+    record[field].as_str().unwrap_or_default()
+}
+
+/// A permission to ask for.
+pub fn permission(slot: &str, method: Method, path: &str, reason: &str) -> Permission {
+    Permission { slot: slot.into(), method, path: path.into(), reason: reason.into() }
+}
+
+/// Held for a human.
+pub fn review(reason: impl Into<String>, choices: &[&str]) -> Outcome {
+    let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
+    Outcome::Review(ReviewRequest { reason: reason.into(), choices })
+}
+
+/// Again, later.
+pub fn retry(after_ms: u64, why: impl Into<String>) -> Outcome {
+    Outcome::Retry(Retry { after_ms, why: why.into() })
+}
+
+/// A call without headers, probe or company.
+pub fn request(
+    connection: &str,
+    method: Method,
+    path: impl Into<String>,
+    body: Option<&Value>,
+    subject: &str,
+) -> Request {
+    Request {
+        connection: connection.into(),
+        method,
+        path: path.into(),
+        headers: Vec::new(),
+        body: body.map(Value::to_string),
+        atomic_with: Vec::new(),
+        probe: None,
+        subject: subject.into(),
+    }
+}
+
+/// The JSON of a response; null when it has none.
+pub fn body_of(response: &Response) -> Value {
+    serde_json::from_str(&response.body).unwrap_or_default()
+}
+
+/// What to do about a call that failed, when the plugin has no better idea: wait out what passes, show a human the rest.
+pub fn outcome_of(error: &Error, what: &str) -> Outcome {
+    match error {
+        Error::Throttled(after) => retry(*after, format!("{what}: held back by the rate limit")),
+        Error::Unreachable(why) => retry(2_000, format!("{what}: {why}")),
+        Error::Ambiguous(why) => retry(2_000, format!("{what}: {why}")),
+        Error::Remote(remote) if remote.status >= 500 => {
+            retry(5_000, format!("{what}: {} {}", remote.status, remote.message))
+        }
+        Error::Remote(remote) if is_passing(&remote.code) => retry(1_000, format!("{what}: {}", remote.message)),
+        other => review(format!("{what}: {}", words(other)), &["retry", "ignore"]),
+    }
+}
+
+/// An error in words for people.
+pub fn words(error: &Error) -> String {
+    match error {
+        Error::Denied(why) => format!("not allowed: {why}"),
+        Error::Throttled(_) => "held back by the rate limit".into(),
+        Error::Unreachable(why) => format!("unreachable: {why}"),
+        Error::Remote(remote) if remote.code.is_empty() => format!("{} {}", remote.status, remote.message),
+        Error::Remote(remote) => format!("{} ({})", remote.message, remote.code),
+        Error::Ambiguous(why) => format!("the answer was lost: {why}"),
+        Error::TooLarge(limit) => format!("larger than the limit of {limit} bytes"),
+        Error::Invalid(why) => why.clone(),
+    }
+}
+
+fn is_passing(code: &str) -> bool {
+    matches!(code, "-2039" | "131" | "133" | "1205" | "UNABLE_TO_LOCK_ROW" | "SERVER_UNAVAILABLE")
+}
+
+/// Reads JSON text; null when it is not JSON.
+pub fn from_json(text: &str) -> Value {
+    serde_json::from_str(text).unwrap_or_default()
+}
