@@ -1,0 +1,687 @@
+//! Business behaviour of marketing documents: what B1 checks, computes and refuses. Facts: the shared Service Layer
+//! reference, with its marks.
+
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+use super::Refusal;
+use super::database::{Database, Key, Record};
+use super::odata::{decimal, number_value};
+
+/// Entity sets that are marketing documents, with their numbering and the `BaseType` by which others point at them.
+pub const DOCUMENTS: [(&str, &str, i64, i64); 8] = [
+    ("Quotations", "quotations", 1, 23),
+    ("Orders", "orders", 1, 17),
+    ("DeliveryNotes", "deliveries", 1, 15),
+    ("Returns", "returns", 1, 16),
+    ("Invoices", "invoices", 1, 13),
+    ("CreditNotes", "credit notes", 1, 14),
+    ("DownPayments", "down payments", 1, 203),
+    ("Drafts", "drafts", 1, 112),
+];
+
+/// Header properties a client may set.
+const HEADER: [&str; 24] = [
+    "DocType",
+    "CardCode",
+    "CardName",
+    "NumAtCard",
+    "DocDate",
+    "DocDueDate",
+    "TaxDate",
+    "DocCurrency",
+    "DocRate",
+    "ShipToCode",
+    "PayToCode",
+    "Address",
+    "Address2",
+    "TransportationCode",
+    "TrackingNumber",
+    "Comments",
+    "DiscountPercent",
+    "Confirmed",
+    "SalesPersonCode",
+    "ContactPersonCode",
+    "DocObjectCode",
+    "DocumentLines",
+    "Series",
+    "JournalMemo",
+];
+/// Line properties a client may set.
+const LINE: [&str; 20] = [
+    "LineNum",
+    "ItemCode",
+    "ItemDescription",
+    "Quantity",
+    "UnitPrice",
+    "Price",
+    "Currency",
+    "DiscountPercent",
+    "WarehouseCode",
+    "TaxCode",
+    "VatGroup",
+    "ShipDate",
+    "BaseType",
+    "BaseEntry",
+    "BaseLine",
+    "FreeText",
+    "LineTotal",
+    "AccountCode",
+    "UoMEntry",
+    "LineStatus",
+];
+
+/// Company settings that decide what happens to a document.
+#[derive(Clone, Debug, Default)]
+pub struct Rules {
+    /// Orders above this total need approval.
+    pub approval_over: Option<Decimal>,
+    /// Documents dated before this day are in a closed period.
+    pub closed_before: Option<String>,
+    /// B1 itself refuses orders over the credit limit.
+    pub block_over_limit: bool,
+    /// Company-local day, `2026-01-31`.
+    pub today: String,
+    /// Company-local time, `10:00:00`.
+    pub now: String,
+}
+
+fn text<'a>(record: &'a Record, name: &str) -> &'a str {
+    record.get(name).and_then(Value::as_str).unwrap_or_default()
+}
+
+fn amount(record: &Record, name: &str) -> Decimal {
+    record.get(name).and_then(decimal).unwrap_or_default()
+}
+
+fn rounded(number: Decimal) -> Value {
+    number_value(number.round_dp(6))
+}
+
+/// `POST <set>`: returns the key of the new document.
+pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Result<Key, Refusal> {
+    let (_, series, first, _) = document(set);
+    check_properties(db, &body, &HEADER, "ORDR", "Document")?;
+    let partner_key = Key::Text(text(&body, "CardCode").to_owned());
+    let partner = db.get("BusinessPartners", &partner_key).cloned().ok_or_else(|| {
+        Refusal::new(
+            400,
+            -2028,
+            format!("No matching records found (ODBC -2028) [BusinessPartners {}]", text(&body, "CardCode")),
+        )
+    })?;
+    if text(&partner, "Frozen") == "tYES" || text(&partner, "Valid") == "tNO" {
+        return Err(Refusal::new(
+            400,
+            -5002,
+            format!("Business partner {} is inactive [ORDR.CardCode]", text(&body, "CardCode")),
+        ));
+    }
+    let mut header = body.clone();
+    let currency = match text(&body, "DocCurrency") {
+        "" if text(&partner, "Currency") == "##" => "EUR".to_owned(),
+        "" => text(&partner, "Currency").to_owned(),
+        given => given.to_owned(),
+    };
+    if db.get("Currencies", &Key::Text(currency.clone())).is_none() {
+        return Err(Refusal::new(
+            400,
+            -2028,
+            format!("No matching records found (ODBC -2028) [Currencies {currency}]"),
+        ));
+    }
+    let own = text(&partner, "Currency");
+    if own != "##" && own != currency {
+        return Err(Refusal::new(
+            400,
+            -5002,
+            format!("Document currency {currency} differs from the currency of business partner {own}"),
+        ));
+    }
+    let day = |name: &str| -> String {
+        let given = text(&body, name);
+        if given.is_empty() { format!("{}T00:00:00Z", rules.today) } else { as_day(given) }
+    };
+    let doc_date = day("DocDate");
+    if rules.closed_before.as_deref().is_some_and(|closed| &doc_date[..10] < closed) {
+        return Err(Refusal::new(400, -5002, "Date deviates from permissible range [ORDR.DocDate]".into()));
+    }
+    let due = text(&body, "DocDueDate");
+    if due.is_empty() && matches!(set, "Orders" | "Quotations") {
+        return Err(Refusal::new(400, -5002, "Specify a valid due date [ORDR.DocDueDate]".into()));
+    }
+    for (property, kind) in [("ShipToCode", "bo_ShipTo"), ("PayToCode", "bo_BillTo")] {
+        let wanted = text(&body, property);
+        let known = partner["BPAddresses"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|address| address["AddressName"] == wanted && address["AddressType"] == kind);
+        if !wanted.is_empty() && !known {
+            return Err(Refusal::new(
+                400,
+                -2028,
+                format!("No matching records found (ODBC -2028) [{property} {wanted}]"),
+            ));
+        }
+        if wanted.is_empty() {
+            let default = partner["BPAddresses"].as_array().into_iter().flatten().find(|a| a["AddressType"] == kind);
+            if let Some(address) = default {
+                header.insert(property.into(), address["AddressName"].clone());
+            }
+        }
+    }
+    let Some(given) = body.get("DocumentLines").and_then(Value::as_array).filter(|lines| !lines.is_empty()) else {
+        return Err(Refusal::new(
+            400,
+            -5002,
+            "No matching records found: enter at least one row in the document".into(),
+        ));
+    };
+    let mut lines = Vec::new();
+    for (number, line) in given.clone().into_iter().enumerate() {
+        lines.push(finish_line(db, &partner, set, &currency, number as i64, line)?);
+    }
+    let discount = amount(&body, "DiscountPercent");
+    let (total, vat) = totals(&lines, discount);
+    if set == "Orders" {
+        if rules.block_over_limit && over_limit(&partner, total) {
+            return Err(Refusal::new(
+                400,
+                -5002,
+                format!("Customer {} exceeded the credit limit [ORDR.CardCode]", text(&body, "CardCode")),
+            ));
+        }
+        if rules.approval_over.is_some_and(|limit| total > limit) {
+            // The trap: the document is stored as a draft, and the answer says "not found".
+            let mut draft = header.clone();
+            draft.insert("DocObjectCode".into(), "17".into());
+            let key = store_document(db, rules, "Drafts", "drafts", 1, draft, lines, &currency, total, vat, doc_date);
+            return Err(Refusal::keeping(400, -2028, "No matching records found (ODBC -2028)".into(), key));
+        }
+    }
+    if matches!(set, "DeliveryNotes" | "Invoices" | "Returns" | "CreditNotes") {
+        draw_from_base(db, &lines)?;
+    }
+    move_stock(db, set, &lines);
+    if set == "Orders" {
+        change_partner(db, &partner_key, "OpenOrdersBalance", total);
+    }
+    if set == "Invoices" {
+        change_partner(db, &partner_key, "CurrentAccountBalance", total);
+    }
+    Ok(store_document(db, rules, set, series, first, header, lines, &currency, total, vat, doc_date))
+}
+
+#[expect(clippy::too_many_arguments, reason = "one row, written once")]
+fn store_document(
+    db: &mut Database,
+    rules: &Rules,
+    set: &str,
+    series: &'static str,
+    first: i64,
+    mut header: Record,
+    lines: Vec<Value>,
+    currency: &str,
+    total: Decimal,
+    vat: Decimal,
+    doc_date: String,
+) -> Key {
+    let entry = db.number(series, first);
+    let partner = db.get("BusinessPartners", &Key::Text(text(&header, "CardCode").to_owned()));
+    let name = partner.map(|partner| text(partner, "CardName").to_owned()).unwrap_or_default();
+    header.insert("DocEntry".into(), entry.into());
+    header.insert("DocNum".into(), (entry + 10_000).into());
+    header.entry("DocType").or_insert("dDocument_Items".into());
+    header.entry("CardName").or_insert(name.into());
+    let due = as_day(text(&header, "DocDueDate"));
+    header.insert("DocDate".into(), doc_date.clone().into());
+    header.insert("DocDueDate".into(), if due.is_empty() { doc_date.clone() } else { due }.into());
+    header.entry("TaxDate").or_insert(doc_date.into());
+    header.insert("DocCurrency".into(), currency.into());
+    header.entry("DocRate").or_insert(1.into());
+    header.insert("DocTotal".into(), rounded(total));
+    header.insert("VatSum".into(), rounded(vat));
+    header.entry("PaidToDate").or_insert(0.into());
+    header.entry("Confirmed").or_insert("tYES".into());
+    header.insert("DocumentStatus".into(), "bost_Open".into());
+    header.insert("Cancelled".into(), "tNO".into());
+    header.insert("UpdateDate".into(), format!("{}T00:00:00Z", rules.today).into());
+    header.insert("UpdateTime".into(), rules.now.clone().into());
+    header.insert("DocumentLines".into(), Value::Array(lines));
+    let key = Key::Number(entry);
+    db.put(set, key.clone(), header);
+    key
+}
+
+fn document(set: &str) -> (&'static str, &'static str, i64, i64) {
+    DOCUMENTS.iter().copied().find(|(name, ..)| *name == set).unwrap_or(DOCUMENTS[1])
+}
+
+/// `2026-01-31` and `2026-01-31T00:00:00Z` in, the latter out.
+fn as_day(text: &str) -> String {
+    match text.get(..10) {
+        Some(day) => format!("{day}T00:00:00Z"),
+        None => String::new(),
+    }
+}
+
+fn check_properties(db: &Database, body: &Record, known: &[&str], table: &str, entity: &str) -> Result<(), Refusal> {
+    let fields = db.user_fields.get(table).map(Vec::as_slice).unwrap_or_default();
+    for name in body.keys() {
+        let given = known.contains(&name.as_str()) || fields.iter().any(|field| field == name);
+        if !given && !name.starts_with("@odata") {
+            return Err(Refusal::new(400, -1000, format!("Property '{name}' of '{entity}' is invalid")));
+        }
+    }
+    Ok(())
+}
+
+fn finish_line(
+    db: &Database,
+    partner: &Record,
+    set: &str,
+    currency: &str,
+    number: i64,
+    line: Value,
+) -> Result<Value, Refusal> {
+    let Value::Object(mut line) = line else {
+        return Err(Refusal::new(400, -1000, "DocumentLines must hold objects".into()));
+    };
+    check_properties(db, &line, &LINE, "RDR1", "DocumentLine")?;
+    let base = base_line(db, &line)?;
+    if let Some(base) = &base {
+        for name in [
+            "ItemCode",
+            "ItemDescription",
+            "Quantity",
+            "UnitPrice",
+            "Price",
+            "WarehouseCode",
+            "VatGroup",
+            "DiscountPercent",
+        ] {
+            if let Some(value) = base.get(name) {
+                let fallback =
+                    if name == "Quantity" { base.get("RemainingOpenQuantity").unwrap_or(value) } else { value };
+                line.entry(name).or_insert(fallback.clone());
+            }
+        }
+    }
+    let code = text(&line, "ItemCode").to_owned();
+    let not_found = |what: String| Refusal::new(400, -2028, format!("No matching records found (ODBC -2028) [{what}]"));
+    let item = db.get("Items", &Key::Text(code.clone())).ok_or_else(|| not_found(format!("Items {code}")))?;
+    if text(item, "Valid") == "tNO" || text(item, "Frozen") == "tYES" {
+        return Err(Refusal::new(400, -5002, format!("Item {code} is inactive [RDR1.ItemCode][line: {}]", number + 1)));
+    }
+    if text(item, "SalesItem") == "tNO" {
+        return Err(Refusal::new(
+            400,
+            -5002,
+            format!("Item {code} is not a sales item [RDR1.ItemCode][line: {}]", number + 1),
+        ));
+    }
+    let quantity = match line.get("Quantity") {
+        None => Decimal::ONE,
+        Some(value) => decimal(value)
+            .ok_or_else(|| Refusal::new(400, -1000, format!("Quantity of line {} is no number", number + 1)))?,
+    };
+    if quantity <= Decimal::ZERO {
+        return Err(Refusal::new(
+            400,
+            -5002,
+            format!("Quantity must be positive [RDR1.Quantity][line: {}]", number + 1),
+        ));
+    }
+    let warehouse =
+        if text(&line, "WarehouseCode").is_empty() { "01".to_owned() } else { text(&line, "WarehouseCode").to_owned() };
+    if db.get("Warehouses", &Key::Text(warehouse.clone())).is_none() {
+        return Err(not_found(format!("Warehouses {warehouse}")));
+    }
+    let given_tax = [text(&line, "VatGroup"), text(&line, "TaxCode")]
+        .into_iter()
+        .find(|tax| !tax.is_empty())
+        .unwrap_or("A1")
+        .to_owned();
+    let tax = db
+        .get("SalesTaxCodes", &Key::Text(given_tax.clone()))
+        .ok_or_else(|| not_found(format!("VatGroups {given_tax}")))?;
+    let rate = amount(tax, "Rate");
+    let price = match line.get("UnitPrice").or(line.get("Price")) {
+        Some(price) => decimal(price)
+            .ok_or_else(|| Refusal::new(400, -1000, format!("UnitPrice of line {} is no number", number + 1)))?,
+        None => list_price(item, amount(partner, "PriceListNum")),
+    };
+    let discount = amount(&line, "DiscountPercent");
+    let hundred = Decimal::ONE_HUNDRED;
+    let net_price = price * (hundred - discount) / hundred;
+    let total = (net_price * quantity).round_dp(2);
+    line.insert("LineNum".into(), number.into());
+    line.entry("ItemDescription").or_insert(item["ItemName"].clone());
+    line.insert("Quantity".into(), rounded(quantity));
+    line.insert("RemainingOpenQuantity".into(), rounded(quantity));
+    line.insert("UnitPrice".into(), rounded(price));
+    line.insert("Price".into(), rounded(net_price));
+    line.insert("DiscountPercent".into(), rounded(discount));
+    line.entry("Currency").or_insert(currency.into());
+    line.insert("WarehouseCode".into(), warehouse.into());
+    line.insert("VatGroup".into(), given_tax.into());
+    line.insert("TaxPercentagePerRow".into(), rounded(rate));
+    line.insert("LineTotal".into(), rounded(total));
+    line.insert("LineStatus".into(), "bost_Open".into());
+    if base.is_none() {
+        line.entry("BaseType").or_insert((-1).into());
+        line.entry("BaseEntry").or_insert(Value::Null);
+        line.entry("BaseLine").or_insert(Value::Null);
+    }
+    let _ = set;
+    Ok(Value::Object(line))
+}
+
+fn base_line(db: &Database, line: &Record) -> Result<Option<Record>, Refusal> {
+    let Some(entry) = line.get("BaseEntry").and_then(Value::as_i64) else { return Ok(None) };
+    let kind = line.get("BaseType").and_then(Value::as_i64).unwrap_or(17);
+    let number = line.get("BaseLine").and_then(Value::as_i64).unwrap_or(0);
+    let set = base_set(kind);
+    let missing = || Refusal::new(400, -2028, format!("No matching records found (ODBC -2028) [{set} {entry}]"));
+    let base = db.get(set, &Key::Number(entry)).ok_or_else(missing)?;
+    let found = base["DocumentLines"].as_array().into_iter().flatten().find(|line| line["LineNum"] == number);
+    let found = found.and_then(Value::as_object).cloned().ok_or_else(missing)?;
+    if text(&found, "LineStatus") == "bost_Close" {
+        return Err(Refusal::new(
+            400,
+            -5002,
+            format!("Base document line {number} of {set} {entry} is already closed"),
+        ));
+    }
+    Ok(Some(found))
+}
+
+fn base_set(kind: i64) -> &'static str {
+    DOCUMENTS.iter().find(|(_, _, _, own)| *own == kind).map_or("Orders", |(name, ..)| name)
+}
+
+/// The base lines lose open quantity; a line with none closes, a document with all lines closed closes.
+fn draw_from_base(db: &mut Database, lines: &[Value]) -> Result<(), Refusal> {
+    for line in lines {
+        let (Some(entry), Some(kind)) = (line["BaseEntry"].as_i64(), line["BaseType"].as_i64()) else { continue };
+        let set = base_set(kind);
+        let key = Key::Number(entry);
+        let Some(mut base) = db.get(set, &key).cloned() else { continue };
+        let number = line["BaseLine"].as_i64().unwrap_or(0);
+        let quantity = decimal(&line["Quantity"]).unwrap_or_default();
+        let mut drawn = Decimal::ZERO;
+        let base_lines = base.get_mut("DocumentLines").and_then(Value::as_array_mut);
+        let mut all_closed = true;
+        for base_line in base_lines.into_iter().flatten() {
+            if base_line["LineNum"] == number {
+                let open = decimal(&base_line["RemainingOpenQuantity"]).unwrap_or_default();
+                let price = decimal(&base_line["Price"]).unwrap_or_default();
+                let left = (open - quantity).max(Decimal::ZERO);
+                drawn += (open - left) * price;
+                base_line["RemainingOpenQuantity"] = rounded(left);
+                if left.is_zero() {
+                    base_line["LineStatus"] = "bost_Close".into();
+                }
+            }
+            all_closed &= base_line["LineStatus"] == "bost_Close";
+        }
+        if all_closed {
+            base.insert("DocumentStatus".into(), "bost_Close".into());
+        }
+        let partner = Key::Text(text(&base, "CardCode").to_owned());
+        db.put(set, key, base);
+        if set == "Orders" {
+            change_partner(db, &partner, "OpenOrdersBalance", -drawn);
+        }
+    }
+    Ok(())
+}
+
+/// Orders commit stock, deliveries move it. The item's UpdateDate stays: a trap for those who poll.
+fn move_stock(db: &mut Database, set: &str, lines: &[Value]) {
+    let (committed, in_stock) = match set {
+        "Orders" => (1, 0),
+        "DeliveryNotes" => (-1, -1),
+        "Returns" => (0, 1),
+        _ => return,
+    };
+    for line in lines {
+        let key = Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned());
+        let quantity = decimal(&line["Quantity"]).unwrap_or_default();
+        let Some(mut item) = db.get("Items", &key).cloned() else { continue };
+        let warehouses = item.get_mut("ItemWarehouseInfoCollection").and_then(Value::as_array_mut);
+        for warehouse in warehouses.into_iter().flatten().filter(|w| w["WarehouseCode"] == line["WarehouseCode"]) {
+            let plus = |value: &Value, times: i64| {
+                rounded(decimal(value).unwrap_or_default() + quantity * Decimal::from(times))
+            };
+            warehouse["Committed"] = plus(&warehouse["Committed"], committed);
+            warehouse["InStock"] = plus(&warehouse["InStock"], in_stock);
+        }
+        let on_stock = amount(&item, "QuantityOnStock") + quantity * Decimal::from(in_stock);
+        let ordered = amount(&item, "QuantityOrderedByCustomers") + quantity * Decimal::from(committed);
+        item.insert("QuantityOnStock".into(), rounded(on_stock));
+        item.insert("QuantityOrderedByCustomers".into(), rounded(ordered));
+        db.put("Items", key, item);
+    }
+}
+
+fn change_partner(db: &mut Database, key: &Key, property: &str, by: Decimal) {
+    let Some(mut partner) = db.get("BusinessPartners", key).cloned() else { return };
+    let after = amount(&partner, property) + by;
+    partner.insert(property.into(), rounded(after));
+    db.put("BusinessPartners", key.clone(), partner);
+}
+
+fn over_limit(partner: &Record, total: Decimal) -> bool {
+    let limit = amount(partner, "CreditLimit");
+    let used = amount(partner, "CurrentAccountBalance")
+        + amount(partner, "OpenOrdersBalance")
+        + amount(partner, "OpenDeliveryNotesBalance");
+    !limit.is_zero() && used + total > limit
+}
+
+fn list_price(item: &Record, list: Decimal) -> Decimal {
+    let prices = item["ItemPrices"].as_array();
+    let found = prices.into_iter().flatten().find(|price| decimal(&price["PriceList"]) == Some(list));
+    found.and_then(|price| decimal(&price["Price"])).unwrap_or_default()
+}
+
+fn totals(lines: &[Value], discount: Decimal) -> (Decimal, Decimal) {
+    let hundred = Decimal::ONE_HUNDRED;
+    let factor = (hundred - discount) / hundred;
+    let mut net = Decimal::ZERO;
+    let mut vat = Decimal::ZERO;
+    for line in lines {
+        let total = decimal(&line["LineTotal"]).unwrap_or_default() * factor;
+        net += total;
+        vat += total * decimal(&line["TaxPercentagePerRow"]).unwrap_or_default() / hundred;
+    }
+    let vat = vat.round_dp(2);
+    (net.round_dp(2) + vat, vat)
+}
+
+/// `PATCH <set>(key)`: lines merge by `LineNum`; with `replace` the lines that the body lacks are dropped.
+pub fn patch(
+    db: &mut Database,
+    rules: &Rules,
+    set: &str,
+    key: &Key,
+    body: Record,
+    replace: bool,
+) -> Result<(), Refusal> {
+    check_properties(db, &body, &HEADER, "ORDR", "Document")?;
+    let mut header = db.get(set, key).cloned().ok_or_else(Refusal::not_found)?;
+    if text(&header, "DocumentStatus") == "bost_Close" {
+        return Err(Refusal::new(
+            400,
+            -5002,
+            "Document is closed or cancelled; you cannot change it [ORDR.DocStatus]".into(),
+        ));
+    }
+    if body.get("CardCode").is_some_and(|code| *code != header["CardCode"]) && set == "Orders" {
+        return Err(Refusal::new(
+            400,
+            -5002,
+            "You cannot change the business partner of an existing document [ORDR.CardCode]".into(),
+        ));
+    }
+    let partner_key = Key::Text(text(&header, "CardCode").to_owned());
+    let partner = db.get("BusinessPartners", &partner_key).cloned().unwrap_or_default();
+    let currency = text(&header, "DocCurrency").to_owned();
+    let before = amount(&header, "DocTotal");
+    let old_lines = header["DocumentLines"].as_array().cloned().unwrap_or_default();
+    let mut lines = old_lines.clone();
+    if let Some(given) = body.get("DocumentLines").and_then(Value::as_array) {
+        let mut kept = Vec::new();
+        let mut next = old_lines.iter().filter_map(|line| line["LineNum"].as_i64()).max().unwrap_or(-1) + 1;
+        for line in given {
+            let number = line["LineNum"].as_i64();
+            let old = old_lines.iter().find(|old| number.is_some() && old["LineNum"].as_i64() == number);
+            let number = match (number, old) {
+                (Some(number), Some(_)) => number,
+                _ => {
+                    next += 1;
+                    next - 1
+                }
+            };
+            let mut merged = Record::new();
+            if let Some(old) = old.and_then(Value::as_object) {
+                if text(old, "LineStatus") == "bost_Close" && old.get("Quantity") != line.get("Quantity") {
+                    return Err(Refusal::new(
+                        400,
+                        -5002,
+                        format!("Row {} is closed; you cannot change it", number + 1),
+                    ));
+                }
+                merged.extend(
+                    LINE.iter().filter_map(|name| old.get(*name).map(|value| ((*name).to_owned(), value.clone()))),
+                );
+                merged
+                    .extend(old.iter().filter(|(name, _)| name.starts_with("U_")).map(|(n, v)| (n.clone(), v.clone())));
+                merged.remove("Price");
+                merged.remove("BaseEntry");
+            }
+            merged.extend(line.as_object().cloned().unwrap_or_default());
+            let mut finished = finish_line(db, &partner, set, &currency, number, Value::Object(merged))?;
+            if let Some(old) = old {
+                let delivered = decimal(&old["Quantity"]).unwrap_or_default()
+                    - decimal(&old["RemainingOpenQuantity"]).unwrap_or_default();
+                let open = decimal(&finished["Quantity"]).unwrap_or_default() - delivered;
+                if open < Decimal::ZERO {
+                    return Err(Refusal::new(
+                        400,
+                        -5002,
+                        format!("Quantity falls below the quantity delivered [line: {}]", number + 1),
+                    ));
+                }
+                finished["RemainingOpenQuantity"] = rounded(open);
+            }
+            kept.push(finished);
+        }
+        if !replace {
+            for old in &old_lines {
+                if !kept.iter().any(|line| line["LineNum"] == old["LineNum"]) {
+                    kept.push(old.clone());
+                }
+            }
+        }
+        kept.sort_by_key(|line| line["LineNum"].as_i64());
+        lines = kept;
+    }
+    if lines.is_empty() {
+        return Err(Refusal::new(400, -5002, "A document needs at least one row".into()));
+    }
+    for (name, value) in body {
+        if name != "DocumentLines" {
+            let value = if name.ends_with("Date") && value.is_string() {
+                as_day(value.as_str().unwrap_or_default()).into()
+            } else {
+                value
+            };
+            header.insert(name, value);
+        }
+    }
+    let (total, vat) = totals(&lines, amount(&header, "DiscountPercent"));
+    header.insert("DocTotal".into(), rounded(total));
+    header.insert("VatSum".into(), rounded(vat));
+    header.insert("DocumentLines".into(), Value::Array(lines));
+    header.insert("UpdateDate".into(), format!("{}T00:00:00Z", rules.today).into());
+    header.insert("UpdateTime".into(), rules.now.clone().into());
+    db.put(set, key.clone(), header);
+    if set == "Orders" {
+        change_partner(db, &partner_key, "OpenOrdersBalance", total - before);
+    }
+    Ok(())
+}
+
+/// `POST <set>(key)/Cancel | Close | Reopen`.
+pub fn action(db: &mut Database, set: &str, key: &Key, action: &str) -> Result<(), Refusal> {
+    let mut header = db.get(set, key).cloned().ok_or_else(Refusal::not_found)?;
+    let refuse = |why: &str| Err(Refusal::new(400, -5002, why.to_owned()));
+    let closed = text(&header, "DocumentStatus") == "bost_Close";
+    let drawn = header["DocumentLines"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|line| line["Quantity"] != line["RemainingOpenQuantity"]);
+    match action {
+        "Cancel" if text(&header, "Cancelled") == "tYES" => return refuse("Document is already cancelled"),
+        "Cancel" if closed => return refuse("Document is closed; you cannot cancel it"),
+        "Cancel" if drawn => return refuse("Document is partly delivered; you cannot cancel it"),
+        "Close" if closed => return refuse("Document is already closed"),
+        "Cancel" => {
+            header.insert("Cancelled".into(), "tYES".into());
+            header.insert("DocumentStatus".into(), "bost_Close".into());
+        }
+        "Close" => {
+            header.insert("DocumentStatus".into(), "bost_Close".into());
+        }
+        "Reopen" if text(&header, "Cancelled") == "tYES" => {
+            return refuse("Document is cancelled; you cannot reopen it");
+        }
+        "Reopen" => {
+            header.insert("DocumentStatus".into(), "bost_Open".into());
+        }
+        _ => return Err(Refusal::new(404, -1000, format!("Unknown action {action}"))),
+    }
+    if set == "Orders" && action != "Reopen" {
+        let open = header["DocumentLines"].as_array().cloned().unwrap_or_default();
+        let value: Decimal = open
+            .iter()
+            .map(|line| {
+                decimal(&line["RemainingOpenQuantity"]).unwrap_or_default()
+                    * decimal(&line["Price"]).unwrap_or_default()
+            })
+            .sum();
+        let partner = Key::Text(text(&header, "CardCode").to_owned());
+        change_partner(db, &partner, "OpenOrdersBalance", -value);
+    }
+    for line in header.get_mut("DocumentLines").and_then(Value::as_array_mut).into_iter().flatten() {
+        line["LineStatus"] = if action == "Reopen" { "bost_Open" } else { "bost_Close" }.into();
+    }
+    db.put(set, key.clone(), header);
+    Ok(())
+}
+
+/// A delivery of an order made by somebody in the warehouse: all lines, or the first one only.
+pub fn deliver(db: &mut Database, rules: &Rules, order: i64, partly: bool) -> Result<Key, Refusal> {
+    let header = db.get("Orders", &Key::Number(order)).cloned().ok_or_else(Refusal::not_found)?;
+    let lines: Vec<Value> = header["DocumentLines"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|line| line["LineStatus"] == "bost_Open")
+        .take(if partly { 1 } else { usize::MAX })
+        .map(|line| {
+            let open = decimal(&line["RemainingOpenQuantity"]).unwrap_or_default();
+            let quantity = if partly { (open / Decimal::TWO).max(Decimal::ONE).floor() } else { open };
+            json!({ "BaseType": 17, "BaseEntry": order, "BaseLine": line["LineNum"], "Quantity": rounded(quantity) })
+        })
+        .collect();
+    let mut body = Record::new();
+    body.insert("CardCode".into(), header["CardCode"].clone());
+    body.insert("DocCurrency".into(), header["DocCurrency"].clone());
+    body.insert("DocumentLines".into(), Value::Array(lines));
+    create(db, rules, "DeliveryNotes", body)
+}

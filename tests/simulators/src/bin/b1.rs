@@ -1,0 +1,53 @@
+//! `tandem-sim-b1`: SAP Business One's Service Layer on this machine.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::Parser;
+use tandem_simulators::b1::{Simulator, router};
+use tandem_simulators::company::Company;
+use tandem_simulators::server;
+
+/// A stateful simulator of SAP Business One's Service Layer.
+#[derive(Parser)]
+struct Options {
+    /// Where to listen; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:50000")]
+    listen: SocketAddr,
+    /// Serve HTTPS with a fresh self-signed certificate, written to this file.
+    #[arg(long)]
+    tls_certificate: Option<PathBuf>,
+    /// Write the address listened on to this file.
+    #[arg(long)]
+    address_file: Option<PathBuf>,
+    #[arg(long, default_value_t = 60)]
+    customers: usize,
+    #[arg(long, default_value_t = 300)]
+    items: usize,
+    #[arg(long, default_value = "SBODEMO")]
+    company: String,
+    #[arg(long, default_value = "tandem")]
+    user: String,
+    #[arg(long, default_value = "tandem")]
+    password: String,
+    /// Decides which of the faults with a rate below 1 strike.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let company = Company::new(options.customers, options.items);
+    let simulator = Arc::new(Simulator::new(&company, (options.company, options.user, options.password), options.seed));
+    let listener = server::bind(options.listen).await?;
+    let tls = options.tls_certificate.as_deref().map(server::self_signed).transpose()?;
+    let scheme = if tls.is_some() { "https" } else { "http" };
+    let address = format!("{scheme}://{}", listener.local_addr()?);
+    println!("B1 Service Layer simulator on {address}/b1s/v2");
+    if let Some(file) = options.address_file {
+        std::fs::write(file, &address)?;
+    }
+    server::serve(listener, tls, router(simulator)).await
+}

@@ -1,0 +1,75 @@
+//! `tandem-sim-salesforce`: a Salesforce org on this machine.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context;
+use clap::Parser;
+use tandem_simulators::company::Company;
+use tandem_simulators::salesforce::{Simulator, router};
+use tandem_simulators::server;
+
+/// A stateful simulator of Salesforce: REST and Pub/Sub API.
+#[derive(Parser)]
+struct Options {
+    /// Where REST listens; port 0 takes a free one.
+    #[arg(long, default_value = "127.0.0.1:8443")]
+    listen: SocketAddr,
+    /// Where the Pub/Sub API listens.
+    #[arg(long, default_value = "127.0.0.1:7443")]
+    listen_pubsub: SocketAddr,
+    /// Write both addresses to this file, one per line: REST, Pub/Sub.
+    #[arg(long)]
+    address_file: Option<PathBuf>,
+    /// The installed package's metadata.
+    #[arg(long, default_value = "salesforce-package/force-app/main/default")]
+    package: PathBuf,
+    #[arg(long, default_value_t = 60)]
+    customers: usize,
+    #[arg(long, default_value_t = 300)]
+    items: usize,
+    /// Open opportunities at the start.
+    #[arg(long, default_value_t = 100)]
+    opportunities: usize,
+    #[arg(long, default_value = "tandem")]
+    client_id: String,
+    #[arg(long, default_value = "tandem-secret")]
+    client_secret: String,
+    /// DER file of the RSA public key (`RSAPublicKey`) that JWT bearer assertions are checked with.
+    #[arg(long)]
+    jwt_public_key: Option<PathBuf>,
+    /// Decides which of the faults with a rate below 1 strike.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+#[tokio::main(worker_threads = 2)]
+async fn main() -> anyhow::Result<()> {
+    let options = Options::parse();
+    let company = Company::new(options.customers, options.items);
+    let jwt_key = options
+        .jwt_public_key
+        .map(|file| std::fs::read(&file).with_context(|| file.display().to_string()))
+        .transpose()?;
+    let client = (options.client_id, options.client_secret);
+    let simulator =
+        Arc::new(Simulator::new(&options.package, company, options.opportunities, client, jwt_key, options.seed)?);
+    let listener = server::bind(options.listen).await?;
+    let pubsub = server::bind(options.listen_pubsub).await?;
+    let addresses = format!("http://{}\nhttp://{}\n", listener.local_addr()?, pubsub.local_addr()?);
+    println!("Salesforce simulator: REST and Pub/Sub API on\n{addresses}");
+    if let Some(file) = options.address_file {
+        std::fs::write(file, &addresses)?;
+    }
+    let incoming = tokio_stream::wrappers::TcpListenerStream::new(pubsub);
+    let grpc = tonic::transport::Server::builder()
+        .tcp_nodelay(true)
+        .add_service(simulator.pubsub())
+        .serve_with_incoming(incoming);
+    tokio::select! {
+        result = grpc => result.context("Pub/Sub API")?,
+        result = server::serve(listener, None, router(simulator)) => result?,
+    }
+    Ok(())
+}

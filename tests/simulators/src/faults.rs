@@ -1,0 +1,101 @@
+//! The fault switchboard of both simulators: what goes wrong, where, how often. Set by `PUT /admin/faults`.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What goes wrong.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Answers late, by so many milliseconds.
+    Latency(u64),
+    /// Drops the connection before anything is done.
+    ResetBefore,
+    /// Does everything, then drops the connection.
+    ResetAfter,
+    /// Answers 502 with the load balancer's HTML page before anything is done.
+    HtmlBefore,
+    /// Does everything, then answers 502 with HTML.
+    HtmlAfter,
+    /// Answers 500 with the system's own body before anything is done.
+    ServerError,
+    /// The session or token is gone.
+    Expire,
+    /// The system's own "too many requests".
+    Throttle,
+    /// A lock that the transaction could not get; rolled back.
+    Lock,
+}
+
+/// One line of the switchboard.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// Applies to paths that contain this text; empty means all.
+    #[serde(default)]
+    pub path: String,
+    /// Applies to this method; empty means all.
+    #[serde(default)]
+    pub method: String,
+    /// What goes wrong.
+    pub kind: Kind,
+    /// How often, 0 to 1.
+    #[serde(default = "always")]
+    pub rate: f64,
+    /// At most so many times; none means for ever.
+    #[serde(default)]
+    pub times: Option<u64>,
+}
+
+fn always() -> f64 {
+    1.0
+}
+
+/// All lines, and the chance that decides.
+pub struct Switchboard {
+    inner: Mutex<(Vec<Fault>, fastrand::Rng)>,
+}
+
+impl Switchboard {
+    /// Nothing goes wrong; chance follows `seed`.
+    pub fn new(seed: u64) -> Self {
+        Self { inner: Mutex::new((Vec::new(), fastrand::Rng::with_seed(seed))) }
+    }
+
+    /// Replaces all lines.
+    pub fn set(&self, faults: Vec<Fault>) {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).0 = faults;
+    }
+
+    /// The lines as they stand, with what is left of `times`.
+    pub fn get(&self) -> Vec<Fault> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// What goes wrong with this request; latency adds up, of the others the first wins.
+    pub fn draw(&self, method: &str, path: &str) -> (Duration, Option<Kind>) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        let (faults, chance) = &mut *inner;
+        let mut delay = 0;
+        let mut drawn = None;
+        for fault in faults.iter_mut() {
+            let applies = path.contains(&fault.path)
+                && (fault.method.is_empty() || fault.method.eq_ignore_ascii_case(method))
+                && fault.times != Some(0);
+            if !applies || chance.f64() >= fault.rate || (drawn.is_some() && !matches!(fault.kind, Kind::Latency(_))) {
+                continue;
+            }
+            fault.times = fault.times.map(|times| times - 1);
+            match &fault.kind {
+                Kind::Latency(ms) => delay += ms,
+                other => drawn = Some(other.clone()),
+            }
+        }
+        (Duration::from_millis(delay), drawn)
+    }
+}
+
+/// The page of a load balancer whose worker is down, as Apache writes it: HTML, not JSON.
+pub const BALANCER_PAGE: &str = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>502 Proxy Error</title>\n</head><body>\n<h1>Proxy Error</h1>\n</body></html>\n";
