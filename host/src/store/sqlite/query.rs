@@ -336,15 +336,9 @@ fn settle(db: &Connection, flow: &str, event: EventId, verdict: Verdict, now: Mi
 }
 
 pub(super) fn prune(db: &Connection, before: Millis, max_bytes: u64) -> Result<Pruned> {
-    let mut runs: Vec<i64> = db
-        .prepare_cached("SELECT id FROM runs WHERE finished_at < ?1 ORDER BY id LIMIT ?2")?
-        .query_map(params![before, PRUNE_BITE], |row| row.get(0))?
-        .collect::<rusqlite::Result<_>>()?;
+    let mut runs = finished_runs(db, before)?;
     if runs.is_empty() && used_bytes(db)? > max_bytes {
-        runs = db
-            .prepare_cached("SELECT id FROM runs WHERE finished_at IS NOT NULL ORDER BY id LIMIT ?1")?
-            .query_map([PRUNE_BITE], |row| row.get(0))?
-            .collect::<rusqlite::Result<_>>()?;
+        runs = finished_runs(db, Millis::MAX)?;
     }
     for run in &runs {
         db.prepare_cached("DELETE FROM journal WHERE run = ?1")?.execute([run])?;
@@ -358,6 +352,18 @@ pub(super) fn prune(db: &Connection, before: Millis, max_bytes: u64) -> Result<P
         .execute(params![before, PRUNE_BITE])?;
     db.execute_batch("PRAGMA incremental_vacuum(2000)")?;
     Ok(Pruned { runs: runs.len() as u64, events: events as u64 })
+}
+
+/// The oldest runs that finished before that time and whose events are all finished too: while an event may run again,
+/// the host must know that it ran before, or it would not ask its probes.
+fn finished_runs(db: &Connection, before: Millis) -> Result<Vec<i64>> {
+    Ok(db
+        .prepare_cached(
+            "SELECT id FROM runs WHERE finished_at < ?1 AND NOT EXISTS (SELECT 1 FROM run_events AS n \
+             JOIN events AS e ON e.id = n.event WHERE n.run = runs.id AND e.state < 4) ORDER BY id LIMIT ?2",
+        )?
+        .query_map(params![before, PRUNE_BITE], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?)
 }
 
 fn used_bytes(db: &Connection) -> Result<u64> {

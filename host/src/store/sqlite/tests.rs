@@ -218,6 +218,18 @@ async fn retention_goes_by_age_and_leaves_what_is_unfinished() {
 }
 
 #[tokio::test]
+async fn retention_keeps_the_runs_of_an_event_that_may_run_again() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1")]).await;
+    let run = lease(&store, 1).await.unwrap();
+    let verdict = Verdict::Retry { due_at: 0, why: "down".into(), counts: true, batch_max: None };
+    store.finish(run.id, Finish { verdicts: vec![(run.events[0].id, verdict)], ..Finish::default() }).await.unwrap();
+    let later = crate::time::now() + 1_000;
+    assert_eq!(store.prune(later, 0).await.unwrap(), Pruned::default());
+    assert!(lease(&store, 1).await.unwrap().repeated, "else its effects would be sent again without a probe");
+}
+
+#[tokio::test]
 async fn retention_goes_by_size() {
     let (_folder, store) = store();
     for n in 0..20 {
