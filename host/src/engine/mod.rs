@@ -4,6 +4,7 @@
 mod flow;
 mod recovery;
 mod replay;
+mod swap;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -25,8 +26,8 @@ use crate::store::{Finish, Inbox, JournalEntry, Run, RunId};
 const SWEEP: Duration = Duration::from_millis(500);
 /// Between two tries to bind a flow that is held: a grant or a mended file takes effect without a restart.
 const REBIND: Duration = Duration::from_secs(3);
-/// A flow looks at its queue at least so often, whoever forgot to ring.
-const LONGEST_SLEEP: Duration = Duration::from_secs(15);
+/// A flow looks at its queue at least so often: `tandem events retry` is another process and cannot ring.
+const LONGEST_SLEEP: Duration = Duration::from_secs(2);
 const PRUNE: Duration = Duration::from_secs(600);
 
 /// Whether a flow works, for `/readyz` and the console.
@@ -92,7 +93,9 @@ impl Engine {
     pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>, patience: Duration) {
         let mut tasks = JoinSet::new();
         let runs = Arc::new(tokio::sync::Mutex::new(JoinSet::new()));
-        tasks.spawn(self.clone().recover(stop.clone()));
+        // Before anything is leased: a run of this very host is no run that was left open.
+        let left_open = self.left_open(stop.clone()).await;
+        tasks.spawn(self.clone().recover(left_open, stop.clone()));
         for name in self.config.flows.keys() {
             tasks.spawn(self.clone().drive(name.clone(), stop.clone(), runs.clone()));
         }
@@ -112,11 +115,15 @@ impl Engine {
         mut stop: watch::Receiver<bool>,
         runs: Arc<tokio::sync::Mutex<JoinSet<()>>>,
     ) {
-        let Some(flow) = self.bind(&name, &mut stop).await else { return };
+        let mut files = self.files_of(&name);
+        let Some(mut flow) = self.bind(&name, &mut stop).await else { return };
         let concurrency = flow.config.concurrency as usize;
         let permits = Arc::new(Semaphore::new(concurrency));
         let bell = self.inbox.bell(&name);
         while !*stop.borrow() {
+            if let Some(new) = self.swapped(&flow, &mut files).await {
+                flow = new;
+            }
             let permit = tokio::select! {
                 permit = permits.clone().acquire_owned() => permit,
                 _ = stop.changed() => return,

@@ -1,6 +1,7 @@
 //! Runs that a crash left open are taken up over their journal, with the plugin they started with.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -9,16 +10,23 @@ use crate::store::{Finish, Run, Verdict};
 
 /// Runs recovered at once.
 const PARALLEL: usize = 4;
+/// Before the store is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 impl Engine {
-    pub(super) async fn recover(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let abandoned = match self.inbox.store().abandoned().await {
-            Ok(runs) => runs,
-            Err(error) => {
-                tracing::error!(%error, "cannot look for runs left open");
-                return;
+    /// Runs that a host which is gone left open. Until they are known nothing may be leased.
+    pub(super) async fn left_open(&self, mut stop: watch::Receiver<bool>) -> Vec<Run> {
+        while !*stop.borrow() {
+            match self.inbox.store().abandoned().await {
+                Ok(runs) => return runs,
+                Err(error) => tracing::error!(%error, "cannot look for runs left open; trying again"),
             }
-        };
+            tokio::select! { _ = tokio::time::sleep(AGAIN) => {} _ = stop.changed() => {} }
+        }
+        Vec::new()
+    }
+
+    pub(super) async fn recover(self: Arc<Self>, abandoned: Vec<Run>, mut stop: watch::Receiver<bool>) {
         if abandoned.is_empty() {
             return;
         }
