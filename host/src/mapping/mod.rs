@@ -50,6 +50,9 @@ pub struct ApplyError {
 #[derive(Deserialize)]
 struct File {
     version: u32,
+    /// By section: paths of the source record that no rule reads but a mapping plugin does.
+    #[serde(default)]
+    read: BTreeMap<String, Vec<String>>,
     #[serde(flatten)]
     sections: BTreeMap<String, BTreeMap<String, String>>,
 }
@@ -63,6 +66,7 @@ enum Rule {
 /// A mapping file, ready to apply.
 pub struct Mapping {
     env: Arc<Env>,
+    read: BTreeMap<String, Vec<String>>,
     sections: BTreeMap<String, Vec<(String, String, Rule)>>,
 }
 
@@ -71,7 +75,7 @@ impl Mapping {
     pub fn parse(text: &str) -> Result<Self, MappingError> {
         let env = Arc::new(Env::stdlib());
         if text.trim().is_empty() {
-            return Ok(Self { env, sections: BTreeMap::new() });
+            return Ok(Self { env, read: BTreeMap::new(), sections: BTreeMap::new() });
         }
         let file: File = toml::from_str(text).map_err(|e| MappingError::Malformed(e.to_string()))?;
         if file.version != FORMAT {
@@ -94,13 +98,15 @@ impl Mapping {
             }
             sections.insert(section, parsed);
         }
-        Ok(Self { env, sections })
+        Ok(Self { env, read: file.read, sections })
     }
 
-    /// Paths below `source` that the rules of a section read, sorted: what a plugin must ask the source system for.
+    /// Paths below `source` that the rules of a section read, and those listed for a mapping plugin, sorted: what a plugin
+    /// must ask the source system for.
     pub fn source_fields(&self, section: &str) -> Vec<String> {
         let rules = self.sections.get(section).map(Vec::as_slice).unwrap_or_default();
         let mut fields: Vec<String> = rules.iter().flat_map(|(_, text, _)| paths_in(text)).collect();
+        fields.extend(self.read.get(section).into_iter().flatten().cloned());
         fields.sort();
         fields.dedup();
         fields
@@ -226,6 +232,14 @@ mod tests {
         let text = "version = 1\n[header]\nA = 'source.Account.Name.size() > 3 ? source.X__c : \"\"'\nB = 'source.Y'\n";
         let mapping = Mapping::parse(text).unwrap();
         assert_eq!(mapping.source_fields("header"), ["Account.Name", "X__c", "Y"]);
+    }
+
+    #[test]
+    fn a_mapping_plugins_fields_are_read_too() {
+        let text = "version = 1\n[read]\nheader = [\"Account.BillingPostalCode\"]\n[header]\nA = 'source.Y'\n";
+        let mapping = Mapping::parse(text).unwrap();
+        assert_eq!(mapping.source_fields("header"), ["Account.BillingPostalCode", "Y"]);
+        assert!(mapping.source_fields("line").is_empty());
     }
 
     #[test]
