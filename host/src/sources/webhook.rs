@@ -8,11 +8,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::body::{Bytes, to_bytes};
+use axum::body::{Body, Bytes};
 use axum::extract::{Path, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
+use futures_util::StreamExt;
 use ring::hmac;
 use serde_json::{Value, json};
 
@@ -23,6 +24,7 @@ use crate::store::{Inbox, Intake, NewEvent};
 /// A signature older or newer than this is refused: whoever recorded a call cannot repeat it later.
 const WINDOW_SECONDS: i64 = 300;
 const MOST_BODY: usize = 1 << 20;
+const MOST_DROPPED: usize = 16 << 20;
 
 /// See the module's words.
 pub struct Webhook {
@@ -44,7 +46,7 @@ async fn receive(State(webhook): State<Arc<Webhook>>, Path(connection): Path<Str
         return refuse(StatusCode::NOT_FOUND, "no webhook_key is configured for this connection");
     };
     let headers = request.headers().clone();
-    let Ok(body) = to_bytes(request.into_body(), MOST_BODY).await else {
+    let Some(body) = read(request.into_body()).await else {
         return refuse(StatusCode::PAYLOAD_TOO_LARGE, "more than 1 MB: send fewer changes at once");
     };
     if let Err(why) = check_signature(key, &headers, &body, crate::time::now() / 1000) {
@@ -65,6 +67,24 @@ async fn receive(State(webhook): State<Arc<Webhook>>, Path(connection): Path<Str
             refuse(StatusCode::SERVICE_UNAVAILABLE, "cannot store the events now; send again")
         }
     }
+}
+
+/// The body; `None` when it is too large. The rest of a large one is read and dropped, within reason: a caller that is
+/// still sending would see a broken connection in place of the answer.
+async fn read(body: Body) -> Option<Bytes> {
+    let mut stream = body.into_data_stream();
+    let mut kept = Vec::new();
+    let mut size = 0;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.ok()?;
+        size += chunk.len();
+        if size <= MOST_BODY {
+            kept.extend_from_slice(&chunk);
+        } else if size > MOST_DROPPED {
+            return None;
+        }
+    }
+    (size <= MOST_BODY).then(|| kept.into())
 }
 
 impl Webhook {
