@@ -367,7 +367,8 @@ fn check_master_data(settings: &Settings, work: &mut [Work]) {
     for w in work.iter_mut() {
         let Some(order) = order_of(w) else { continue };
         if let Err(reason) = check(settings, w, order, &partners, &items, &mut used) {
-            w.hold(reason, &["retry", "ignore"]);
+            let over_limit = reason.contains("credit limit");
+            w.hold(reason, if over_limit { &["retry", "send anyway", "ignore"] } else { &["retry", "ignore"] });
         }
     }
 }

@@ -1,1 +1,480 @@
+//! The real binary, as a process, against the simulators, as processes: what every end-to-end test, the fault tests and
+//! the bench stand on.
 
+use std::fs;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::process::{Child, Command};
+
+/// How a world differs from the usual one.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Lines after `[flows.orders]`.
+    pub flow: String,
+    /// More of `tandem.toml`, at its end.
+    pub more: String,
+    /// Lines of `[b1.erp]`.
+    pub b1: String,
+    /// Lines of `[salesforce.crm]`; empty means client credentials.
+    pub salesforce: String,
+    /// Serve B1 over HTTPS.
+    pub tls: bool,
+    /// Seed of the simulators' chance.
+    pub seed: u64,
+    /// Open opportunities at the start.
+    pub opportunities: usize,
+    /// Plugins to copy and grant.
+    pub plugins: Vec<&'static str>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            flow: String::new(),
+            more: String::new(),
+            b1: String::new(),
+            salesforce: String::new(),
+            tls: false,
+            seed: 1,
+            opportunities: 0,
+            plugins: vec!["orders"],
+        }
+    }
+}
+
+/// Two simulators, a folder with `tandem.toml`, and a host that can be started, stopped and killed.
+pub struct World {
+    folder: TempDir,
+    _b1: Child,
+    _salesforce: Child,
+    host: Option<Child>,
+    /// Address of the B1 simulator.
+    pub b1: String,
+    /// Address of the Salesforce simulator.
+    pub salesforce: String,
+    /// Address of the Salesforce simulator's Pub/Sub API.
+    pub pubsub: String,
+    /// Address of the host's console.
+    pub console: String,
+    client: reqwest::Client,
+}
+
+/// The repository's root.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// The folder of built programs: that of this test's own profile.
+pub fn programs() -> PathBuf {
+    let own = std::env::current_exe().unwrap_or_default();
+    let folder = own.parent().map(Path::to_path_buf).unwrap_or_default();
+    if folder.ends_with("deps") { folder.parent().map(Path::to_path_buf).unwrap_or(folder) } else { folder }
+}
+
+fn program(name: &str) -> PathBuf {
+    programs().join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+impl World {
+    /// The usual world, host not started.
+    pub async fn new() -> Result<Self> {
+        Self::with(Setup::default()).await
+    }
+
+    /// A world that differs.
+    pub async fn with(setup: Setup) -> Result<Self> {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let folder = tempfile::tempdir()?;
+        let path = folder.path();
+        let seed = setup.seed.to_string();
+        let mut b1_arguments = vec!["--listen".to_owned(), "127.0.0.1:0".into(), "--seed".into(), seed.clone()];
+        if setup.tls {
+            b1_arguments.extend(["--tls-certificate".into(), path.join("b1.pem").display().to_string()]);
+        }
+        let salesforce_arguments = vec![
+            "--listen".to_owned(),
+            "127.0.0.1:0".into(),
+            "--listen-pubsub".into(),
+            "127.0.0.1:0".into(),
+            "--package".into(),
+            root().join("salesforce-package/force-app/main/default").display().to_string(),
+            "--opportunities".into(),
+            setup.opportunities.to_string(),
+            "--jwt-public-key".into(),
+            root().join("tests/e2e/fixtures/jwt-test.pub.der").display().to_string(),
+            "--seed".into(),
+            seed,
+        ];
+        let (b1_child, b1) = simulator("tandem-sim-b1", &b1_arguments, &path.join("b1.address"), 1).await?;
+        let (salesforce_child, salesforce) =
+            simulator("tandem-sim-salesforce", &salesforce_arguments, &path.join("salesforce.address"), 2).await?;
+        let port = free_port()?;
+        fs::create_dir(path.join("plugins"))?;
+        for plugin in &setup.plugins {
+            fs::copy(wasm(plugin), path.join(format!("plugins/{plugin}.wasm")))
+                .with_context(|| format!("{plugin}.wasm: run `make plugins`"))?;
+        }
+        fs::write(path.join("b1.password"), "tandem\n")?;
+        fs::write(path.join("salesforce.secret"), "tandem-secret")?;
+        fs::write(path.join("webhook.key"), "webhook-key")?;
+        fs::copy(root().join("tests/e2e/fixtures/jwt-test.key"), path.join("salesforce.key"))?;
+        let sign_in = if setup.salesforce.is_empty() {
+            "client_secret = { file = \"salesforce.secret\" }\nwebhook_key = { file = \"webhook.key\" }\n".to_owned()
+        } else {
+            setup.salesforce.clone()
+        };
+        let flow = if setup.plugins.contains(&"orders") {
+            format!(
+                "[flows.orders]\nplugin = \"orders\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n{}\n",
+                setup.flow
+            )
+        } else {
+            String::new()
+        };
+        let config = format!(
+            "[host]\nlisten = \"127.0.0.1:{port}\"\n\n\
+             [b1.erp]\nurl = \"{}/b1s/v2\"\ncompany = \"SBODEMO\"\nuser = \"tandem\"\npassword = {{ file = \"b1.password\" }}\n\
+             requests_per_second = 2000\n{}\n\n\
+             [salesforce.crm]\nlogin_url = \"{}\"\nclient_id = \"tandem\"\npubsub_url = \"{}\"\nrequests_per_second = 2000\n{sign_in}\n\
+             {flow}\n{}\n",
+            b1[0], setup.b1, salesforce[0], salesforce[1], setup.more
+        );
+        fs::write(path.join("tandem.toml"), config)?;
+        let world = Self {
+            folder,
+            _b1: b1_child,
+            _salesforce: salesforce_child,
+            host: None,
+            b1: b1[0].clone(),
+            salesforce: salesforce[0].clone(),
+            pubsub: salesforce[1].clone(),
+            console: format!("http://127.0.0.1:{port}"),
+            client: reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?,
+        };
+        if !setup.tls {
+            world.tandem(&["init"]).await?;
+        }
+        for plugin in &setup.plugins {
+            world.tandem(&["plugin", "grant", plugin, "--yes"]).await?;
+        }
+        Ok(world)
+    }
+
+    /// The folder with `tandem.toml`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A command that must succeed; its standard output.
+    pub async fn tandem(&self, arguments: &[&str]) -> Result<String> {
+        let (code, output, errors) = self.tandem_raw(arguments).await?;
+        if code != 0 {
+            bail!("tandem {} ended with {code}:\n{output}{errors}", arguments.join(" "));
+        }
+        Ok(output)
+    }
+
+    /// A command: exit code, standard output, standard error.
+    pub async fn tandem_raw(&self, arguments: &[&str]) -> Result<(i32, String, String)> {
+        let output = Command::new(program("tandem"))
+            .arg("--config")
+            .arg(self.folder().join("tandem.toml"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
+    }
+
+    /// A command whose answer is JSON.
+    pub async fn tandem_json(&self, arguments: &[&str]) -> Result<Value> {
+        let mut all = vec!["--json"];
+        all.extend(arguments);
+        Ok(serde_json::from_str(&self.tandem(&all).await?)?)
+    }
+
+    /// Starts the host; does not wait.
+    pub fn start(&mut self) -> Result<()> {
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.folder().join("host.log"))?;
+        let child = Command::new(program("tandem"))
+            .arg("--config")
+            .arg(self.folder().join("tandem.toml"))
+            .args(["--log-json", "run"])
+            .stdout(Stdio::null())
+            .stderr(log)
+            .stdin(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        self.host = Some(child);
+        Ok(())
+    }
+
+    /// Starts the host and waits until it is ready.
+    pub async fn up(&mut self) -> Result<()> {
+        self.start()?;
+        self.ready(Duration::from_secs(30)).await
+    }
+
+    /// Waits until the host is ready.
+    pub async fn ready(&self, patience: Duration) -> Result<()> {
+        let until = Instant::now() + patience;
+        let mut last = String::from("no answer");
+        while Instant::now() < until {
+            if let Ok(response) = self.client.get(format!("{}/readyz", self.console)).send().await {
+                if response.status().is_success() {
+                    return Ok(());
+                }
+                last = response.text().await?;
+            }
+            tokio::time::sleep(Duration::from_millis(25)).await;
+        }
+        bail!("the host is not ready: {last}\n{}", self.log_tail())
+    }
+
+    /// Ends the host at once, as a power cut would.
+    pub async fn kill(&mut self) -> Result<()> {
+        if let Some(mut child) = self.host.take() {
+            child.kill().await?;
+        }
+        Ok(())
+    }
+
+    /// Asks the host to stop and waits for it.
+    #[cfg(unix)]
+    pub async fn stop(&mut self) -> Result<()> {
+        if let Some(mut child) = self.host.take() {
+            let id = child.id().context("the host has ended by itself")?;
+            Command::new("kill").arg(id.to_string()).status().await?;
+            tokio::time::timeout(Duration::from_secs(30), child.wait()).await??;
+        }
+        Ok(())
+    }
+
+    /// The running host's process id.
+    pub fn host_id(&self) -> Option<u32> {
+        self.host.as_ref().and_then(Child::id)
+    }
+
+    /// The last lines the host logged.
+    pub fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+
+    /// All the host logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder().join("host.log")).unwrap_or_default()
+    }
+
+    /// `GET`, JSON.
+    pub async fn get(&self, url: &str) -> Result<Value> {
+        let text = self.client.get(url).send().await?.error_for_status()?.text().await?;
+        Ok(serde_json::from_str(&text)?)
+    }
+
+    /// A JSON request; status and body (null when it is none).
+    pub async fn send(&self, method: &str, url: &str, body: &Value) -> Result<(u16, Value)> {
+        let request = self.client.request(method.parse()?, url).header("content-type", "application/json");
+        let response = request.body(body.to_string()).send().await?;
+        let status = response.status().as_u16();
+        let text = response.text().await?;
+        Ok((status, serde_json::from_str(&text).unwrap_or_default()))
+    }
+
+    /// Sets the B1 simulator's faults.
+    pub async fn b1_faults(&self, faults: Value) -> Result<()> {
+        expect_ok(self.send("PUT", &format!("{}/admin/faults", self.b1), &faults).await?)
+    }
+
+    /// Sets the Salesforce simulator's faults.
+    pub async fn salesforce_faults(&self, faults: Value) -> Result<()> {
+        expect_ok(self.send("PUT", &format!("{}/admin/faults", self.salesforce), &faults).await?)
+    }
+
+    /// Sets the B1 simulator's settings.
+    pub async fn b1_settings(&self, settings: Value) -> Result<()> {
+        expect_ok(self.send("PUT", &format!("{}/admin/settings", self.b1), &settings).await?)
+    }
+
+    /// Sets the Salesforce simulator's settings.
+    pub async fn salesforce_settings(&self, settings: Value) -> Result<()> {
+        expect_ok(self.send("PUT", &format!("{}/admin/settings", self.salesforce), &settings).await?)
+    }
+
+    /// Makes open opportunities; their ids.
+    pub async fn opportunities(&self, count: usize) -> Result<Vec<String>> {
+        let url = format!("{}/admin/opportunities", self.salesforce);
+        let (_, ids) = self.send("POST", &url, &json!({ "count": count })).await?;
+        Ok(ids.as_array().into_iter().flatten().filter_map(|id| id.as_str().map(str::to_owned)).collect())
+    }
+
+    /// A person changes a record.
+    pub async fn change(&self, object: &str, id: &str, fields: Value) -> Result<()> {
+        let url = format!("{}/admin/update/{object}/{id}", self.salesforce);
+        expect_ok(self.send("POST", &url, &fields).await?)
+    }
+
+    /// A person wins an opportunity.
+    pub async fn win(&self, id: &str) -> Result<()> {
+        self.change("Opportunity", id, json!({ "StageName": "Closed Won" })).await
+    }
+
+    /// All records of an object in Salesforce.
+    pub async fn records(&self, object: &str) -> Result<Vec<Value>> {
+        let rows = self.get(&format!("{}/admin/records/{object}", self.salesforce)).await?;
+        Ok(rows.as_array().cloned().unwrap_or_default())
+    }
+
+    /// One opportunity.
+    pub async fn opportunity(&self, id: &str) -> Result<Value> {
+        let all = self.records("Opportunity").await?;
+        all.into_iter().find(|record| record["Id"] == id).with_context(|| format!("no opportunity {id}"))
+    }
+
+    /// The lines of an opportunity.
+    pub async fn lines(&self, id: &str) -> Result<Vec<Value>> {
+        let all = self.records("OpportunityLineItem").await?;
+        Ok(all.into_iter().filter(|line| line["OpportunityId"] == id && line["IsDeleted"] != true).collect())
+    }
+
+    /// All records of a B1 entity set.
+    pub async fn b1_records(&self, set: &str) -> Result<Vec<Value>> {
+        let rows = self.get(&format!("{}/admin/records/{set}", self.b1)).await?;
+        Ok(rows.as_array().cloned().unwrap_or_default())
+    }
+
+    /// Makes a user field in B1, as an administrator would; status and body.
+    pub async fn b1_user_field(&self, table: &str, name: &str) -> Result<(u16, Value)> {
+        let login = json!({ "CompanyDB": "SBODEMO", "UserName": "tandem", "Password": "tandem" });
+        let (_, session) = self.send("POST", &format!("{}/b1s/v2/Login", self.b1), &login).await?;
+        let cookie = format!("B1SESSION={}", session["SessionId"].as_str().unwrap_or_default());
+        let body = json!({ "TableName": table, "Name": name, "Type": "db_Alpha", "Size": 20, "Description": name });
+        let request = self.client.post(format!("{}/b1s/v2/UserFieldsMD", self.b1)).header("Cookie", cookie);
+        let response = request.body(body.to_string()).send().await?;
+        let status = response.status().as_u16();
+        Ok((status, serde_json::from_str(&response.text().await?).unwrap_or_default()))
+    }
+
+    /// The orders made for an opportunity.
+    pub async fn orders_of(&self, id: &str) -> Result<Vec<Value>> {
+        Ok(self.b1_records("Orders").await?.into_iter().filter(|order| order["U_SF_Id"] == id).collect())
+    }
+
+    /// Waits until the opportunity shows that state, and gives it.
+    pub async fn until_state(&self, id: &str, state: &str) -> Result<Value> {
+        let told = async |world: &Self| {
+            let record = world.opportunity(id).await?;
+            Ok((record["Tandem_Sync_State__c"] == state).then_some(record))
+        };
+        self.until(&format!("{id} to be {state}"), Duration::from_secs(30), told).await
+    }
+
+    /// Waits until `look` finds something.
+    pub async fn until<T>(
+        &self,
+        what: &str,
+        patience: Duration,
+        look: impl AsyncFn(&Self) -> Result<Option<T>>,
+    ) -> Result<T> {
+        let until = Instant::now() + patience;
+        loop {
+            if let Some(found) = look(self).await? {
+                return Ok(found);
+            }
+            if Instant::now() > until {
+                bail!("waited {} s for {what}\n{}", patience.as_secs(), self.log_tail());
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Sends signed changes to the host's webhook; the status.
+    pub async fn webhook(&self, body: &Value) -> Result<u16> {
+        let timestamp = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs().to_string();
+        let text = body.to_string();
+        let key = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, b"webhook-key");
+        let tag = ring::hmac::sign(&key, format!("{timestamp}.{text}").as_bytes());
+        let hex: String = tag.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        let response = self
+            .client
+            .post(format!("{}/hooks/salesforce/crm", self.console))
+            .header("X-Tandem-Timestamp", timestamp)
+            .header("X-Tandem-Signature", format!("sha256={hex}"))
+            .body(text)
+            .send()
+            .await?;
+        Ok(response.status().as_u16())
+    }
+
+    /// Every opportunity has exactly one order in B1, and shows its number.
+    pub async fn assert_exactly_once(&self, ids: &[String]) -> Result<()> {
+        let orders = self.b1_records("Orders").await?;
+        let opportunities = self.records("Opportunity").await?;
+        let mut wrong = Vec::new();
+        for id in ids {
+            let own: Vec<&Value> = orders.iter().filter(|order| order["U_SF_Id"] == id.as_str()).collect();
+            let shown = opportunities.iter().find(|record| record["Id"] == id.as_str());
+            let shown = shown.map(|record| record["Tandem_Order_Number__c"].clone()).unwrap_or_default();
+            match own.as_slice() {
+                [one] if shown.as_str() == Some(&one["DocNum"].to_string()) => {}
+                many => wrong.push(format!("{id}: {} orders, shows {shown}", many.len())),
+            }
+        }
+        if wrong.is_empty() {
+            Ok(())
+        } else {
+            bail!("{} of {} are wrong:\n{}", wrong.len(), ids.len(), wrong.join("\n"))
+        }
+    }
+
+    /// Waits until every opportunity shows an order number.
+    pub async fn until_all_told(&self, ids: &[String], patience: Duration) -> Result<()> {
+        let look = async |world: &Self| {
+            let records = world.records("Opportunity").await?;
+            let told = records.iter().filter(|record| record["Tandem_Order_Number__c"].is_string());
+            let told: std::collections::HashSet<&str> = told.filter_map(|record| record["Id"].as_str()).collect();
+            Ok(ids.iter().all(|id| told.contains(id.as_str())).then_some(()))
+        };
+        self.until(&format!("{} order numbers", ids.len()), patience, look).await
+    }
+}
+
+/// The built component of a plugin.
+pub fn wasm(plugin: &str) -> PathBuf {
+    root().join(format!("plugins/target/wasm32-unknown-unknown/release/{plugin}.wasm"))
+}
+
+async fn simulator(name: &str, arguments: &[String], file: &Path, lines: usize) -> Result<(Child, Vec<String>)> {
+    let child = Command::new(program(name))
+        .args(arguments)
+        .arg("--address-file")
+        .arg(file)
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .with_context(|| format!("{}: run `make build`", program(name).display()))?;
+    for _ in 0..400 {
+        let found: Vec<String> = fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect();
+        if found.len() >= lines {
+            return Ok((child, found));
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    bail!("{name} did not start")
+}
+
+fn expect_ok((status, body): (u16, Value)) -> Result<()> {
+    if status < 300 { Ok(()) } else { bail!("{status}: {body}") }
+}

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Response;
 use axum::routing::{any, get, post, put};
 use serde::Deserialize;
@@ -304,6 +304,7 @@ pub fn router(simulator: Arc<Simulator>) -> Router {
         .route("/admin/deliver/{order}", post(deliver))
         .route("/admin/approve/{draft}", post(approve))
         .route("/{*path}", any(serve))
+        .layer(DefaultBodyLimit::max(MOST_BODY))
         .with_state(simulator)
 }
 

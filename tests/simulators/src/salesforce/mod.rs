@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Response;
 use axum::routing::{any, get, post, put};
 use base64::Engine as _;
@@ -24,7 +24,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::bus::Bus;
-use self::org::{Org, Record};
+use self::org::{Org, Record, Write};
 use self::rest::Answer;
 use self::seed::Seeded;
 use crate::company::Company;
@@ -229,14 +229,18 @@ pub fn router(simulator: Arc<Simulator>) -> Router {
         .route("/admin/settings", put(set_settings))
         .route("/admin/log", get(get_log))
         .route("/admin/records/{object}", get(get_records))
+        .route("/admin/count/{object}/{field}", get(count_filled))
         .route("/admin/opportunities", post(add_opportunities))
         .route("/admin/update/{object}/{id}", post(user_update))
         .route("/admin/create/{object}", post(user_create))
+        .route("/admin/delete/{object}/{id}", post(user_delete))
+        .route("/admin/writes", get(take_writes).put(record_writes))
         .route("/admin/publish", post(publish_raw))
         .route("/admin/expire-tokens", post(expire_tokens))
         .route("/services/data", get(versions))
         .route("/services/data/", get(versions))
         .route("/{*path}", any(serve))
+        .layer(DefaultBodyLimit::max(MOST_BODY))
         .with_state(simulator)
 }
 
@@ -368,6 +372,26 @@ async fn get_records(
     axum::Json(Value::Array(rows))
 }
 
+/// How many records of an object have a value in a field.
+async fn count_filled(
+    State(simulator): State<Arc<Simulator>>,
+    axum::extract::Path((object, field)): axum::extract::Path<(String, String)>,
+) -> axum::Json<usize> {
+    let org = simulator.org();
+    let records = org.objects.get(&object).into_iter().flat_map(|object| object.records.values());
+    axum::Json(records.filter(|record| record.get(&field).is_some_and(|value| !value.is_null())).count())
+}
+
+/// From here on every update is noted with its time, for measuring.
+async fn record_writes(State(simulator): State<Arc<Simulator>>) {
+    simulator.org().writes = Some(Vec::new());
+}
+
+/// The updates since `PUT` or the last look: record, microseconds since 1970 UTC, and whether it was the integration's.
+async fn take_writes(State(simulator): State<Arc<Simulator>>) -> axum::Json<Vec<Write>> {
+    axum::Json(simulator.org().writes.as_mut().map(std::mem::take).unwrap_or_default())
+}
+
 /// Makes open opportunities: `{"count": 10}`; answers their ids.
 async fn add_opportunities(
     State(simulator): State<Arc<Simulator>>,
@@ -404,6 +428,14 @@ async fn user_create(
 ) -> Response<Body> {
     let body = Value::Object(body).to_string();
     send(&simulator, rest::answer(&simulator, "POST", &format!("/sobjects/{object}"), "", None, &body, false))
+}
+
+/// A record deleted by a person: triggers tell it.
+async fn user_delete(
+    State(simulator): State<Arc<Simulator>>,
+    axum::extract::Path((object, id)): axum::extract::Path<(String, String)>,
+) -> Response<Body> {
+    send(&simulator, rest::answer(&simulator, "DELETE", &format!("/sobjects/{object}/{id}"), "", None, "", false))
 }
 
 /// Puts an event on the bus: `{"fields": {…}}` encoded as it should be, or `{"text": "…"}` as raw bytes.

@@ -67,6 +67,18 @@ pub struct Org {
     watched: HashMap<String, HashSet<String>>,
     /// Fields of the platform event: name, type.
     pub event_fields: Vec<(String, String)>,
+    /// Every update since somebody asked for them to be noted.
+    pub writes: Option<Vec<Write>>,
+}
+
+/// One update, as `/admin/writes` tells it.
+#[derive(serde::Serialize)]
+pub struct Write {
+    id: String,
+    /// Microseconds since 1970 UTC.
+    at: i64,
+    /// By the integration user.
+    silent: bool,
 }
 
 type StandardObject = (&'static str, &'static str, &'static [&'static str]);
@@ -203,7 +215,8 @@ const CHILDREN: [(&str, &str, &str, &str); 4] = [
 impl Org {
     /// Loads the schema: the standard objects and the package's folder `force-app/main/default`.
     pub fn load(package: &std::path::Path) -> Result<Self> {
-        let mut org = Self { objects: BTreeMap::new(), watched: HashMap::new(), event_fields: Vec::new() };
+        let mut org =
+            Self { objects: BTreeMap::new(), watched: HashMap::new(), event_fields: Vec::new(), writes: None };
         for (name, prefix, fields) in STANDARD {
             let mut object = Object { prefix, next: 1, ..Object::default() };
             for field in fields.iter().chain(&[
@@ -376,6 +389,9 @@ impl Org {
         after.insert("LastModifiedDate".into(), now.clone().into());
         after.insert("SystemModstamp".into(), now.into());
         let events = if silent { Vec::new() } else { self.events(&name, "UPDATE", Some(&before), &after) };
+        if let Some(writes) = &mut self.writes {
+            writes.push(Write { id: id.clone(), at: micros(), silent });
+        }
         if let Some(own) = self.objects.get_mut(&name) {
             own.records.insert(id.clone(), after);
         }
@@ -878,6 +894,10 @@ pub fn long_id(id: &str) -> String {
 /// Now, as Salesforce writes it.
 pub fn timestamp() -> String {
     chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string()
+}
+
+fn micros() -> i64 {
+    chrono::Utc::now().timestamp_micros()
 }
 
 /// An exact JSON number.

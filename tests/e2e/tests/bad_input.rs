@@ -1,0 +1,121 @@
+//! Bad input has one clear message that names the thing, the cause and the mend; the rest goes on.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+use tandem_e2e::{Setup, World};
+
+#[tokio::test]
+async fn malformed_events_are_held_for_review_and_the_next_is_done() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let publish = format!("{}/admin/publish", world.salesforce);
+    // Not Avro, a record id that is none, a field missing, and five megabytes.
+    world.send("POST", &publish, &json!({ "text": "not avro" })).await?;
+    world
+        .send("POST", &publish, &json!({ "fields": { "Record_Id__c": "'; DROP", "Object__c": "Opportunity" } }))
+        .await?;
+    world.send("POST", &publish, &json!({ "fields": { "Record_Id__c": "0065g000000001jAAA" } })).await?;
+    world.send("POST", &publish, &json!({ "text": "x".repeat(5 << 20) })).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let held = world.tandem_json(&["events", "list", "--state", "review"]).await?;
+    let reasons: Vec<String> = held.as_array().unwrap().iter().map(|e| e["reason"].to_string()).collect();
+    assert_eq!(reasons.len(), 4, "{reasons:?}");
+    for word in ["does not fit its schema", "not a Salesforce id", "has no Object__c", "bytes"] {
+        assert!(reasons.iter().any(|reason| reason.contains(word)), "{word}: {reasons:?}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn webhook_refuses_what_is_unsigned_too_large_or_no_json() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let hook = format!("{}/hooks/salesforce/crm", world.console);
+    let (status, body) = world.send("POST", &hook, &json!({})).await?;
+    assert_eq!(status, 401);
+    assert!(body["error"].as_str().unwrap().contains("X-Tandem-Timestamp"), "{body}");
+    assert_eq!(world.webhook(&json!("x".repeat(5 << 20))).await?, 413);
+    assert_eq!(world.webhook(&json!(17)).await?, 400);
+    assert_eq!(world.send("POST", &format!("{}/hooks/salesforce/nobody", world.console), &json!({})).await?.0, 404);
+    // Unknown fields are no harm.
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    let change = json!({ "Record_Id__c": id, "Object__c": "Opportunity", "Event_Id__c": "x", "Unknown__c": 1 });
+    assert_eq!(world.webhook(&change).await?, 202);
+    assert_eq!(world.webhook(&change).await?, 202, "repeated: taken once");
+    world.until_state(&id, "Synced").await?;
+    world.assert_exactly_once(&[id]).await
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_component_holds_its_flow_and_says_so() -> Result<()> {
+    let mut world = World::new().await?;
+    std::fs::write(world.folder().join("plugins/broken.wasm"), "this is not wasm")?;
+    // A component of a contract this host does not know: it imports what nobody gives.
+    let newer = r#"(component (import "tandem:plugin/telepathy@9.0.0" (instance (export "send" (func)))))"#;
+    std::fs::write(world.folder().join("plugins/newer.wasm"), newer)?;
+    let config = world.folder().join("tandem.toml");
+    let text = std::fs::read_to_string(&config)?;
+    let flow =
+        |name: &str| format!("\n[flows.{name}]\nplugin = \"{name}\"\nconnections = {{ b1 = \"erp\", s = \"crm\" }}\n");
+    std::fs::write(&config, format!("{text}{}{}{}", flow("broken"), flow("newer"), flow("missing")))?;
+    let (code, output, _) = world.tandem_raw(&["--json", "plugin", "list"]).await?;
+    assert_eq!(code, 3);
+    assert!(output.contains("is not a WebAssembly component"), "{output}");
+    world.start()?;
+    let id = world.opportunities(1).await?.remove(0);
+    world
+        .until("the flow to run", Duration::from_secs(20), async |world: &World| {
+            Ok(world.log().contains("\"plugin\":\"orders\"").then_some(()))
+        })
+        .await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let log = world.log();
+    for word in ["broken.wasm is not a WebAssembly component", "newer.wasm", "missing.wasm"] {
+        assert!(log.contains(word), "{word}\n{log}");
+    }
+    // The file is mended: the flow gets what came in meanwhile.
+    std::fs::copy(tandem_e2e::wasm("hostile"), world.folder().join("plugins/hostile.wasm"))?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_typo_in_tandem_toml_is_told_with_its_line() -> Result<()> {
+    let world = World::new().await?;
+    let config = world.folder().join("tandem.toml");
+    let text = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, text.replace("company =", "compnay ="))?;
+    let (code, _, errors) = world.tandem_raw(&["run"]).await?;
+    assert_eq!(code, 1);
+    assert!(errors.contains("compnay") && errors.contains("line"), "{errors}");
+    let flow = text.replace("plugin = \"orders\"", "plugin = \"orders\"\nsettings = { credit_chek = false }");
+    std::fs::write(&config, flow)?;
+    let (code, output, _) = world.tandem_raw(&["check"]).await?;
+    assert_eq!(code, 3);
+    assert!(output.contains("credit_chek"), "{output}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_wrong_password_is_told_and_not_tried_again_and_again() -> Result<()> {
+    let mut world = World::with(Setup::default()).await?;
+    std::fs::write(world.folder().join("b1.password"), "wrong")?;
+    let (code, output, _) = world.tandem_raw(&["check"]).await?;
+    assert_eq!(code, 3);
+    assert!(output.contains("password"), "{output}");
+    assert!(!output.contains("wrong\""), "the secret itself is never shown");
+    let before = world.get(&format!("{}/admin/log", world.b1)).await?["calls"]["LOGIN"].as_u64().unwrap();
+    world.start()?;
+    let id = world.opportunities(1).await?.remove(0);
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.win(&id).await?;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let after = world.get(&format!("{}/admin/log", world.b1)).await?["calls"]["LOGIN"].as_u64().unwrap();
+    assert!(after - before <= 2, "{} logins: a locked user is worse than a late order", after - before);
+    Ok(())
+}

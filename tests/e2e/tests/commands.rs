@@ -1,0 +1,145 @@
+//! The commands as an operator uses them, and the ways to sign in and to trust.
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World};
+
+async fn one_order(world: &mut World) -> Result<String> {
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    Ok(id)
+}
+
+#[tokio::test]
+async fn check_is_content_with_a_provisioned_world_and_says_what_is_missing_in_another() -> Result<()> {
+    let world = World::new().await?;
+    world.tandem(&["check"]).await?;
+    let findings = world.tandem_json(&["check"]).await?;
+    assert!(findings.as_array().unwrap().iter().all(|finding| finding["good"] == true), "{findings}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn explain_names_event_call_rule_and_value() -> Result<()> {
+    let mut world = World::new().await?;
+    let id = one_order(&mut world).await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    let told = world.tandem_json(&["explain", &id, "NumAtCard"]).await?;
+    let call = &told["calls"][0];
+    assert_eq!(call["call"], "POST b1 /Orders");
+    assert_eq!(call["wrote"]["rule"], "source.Tandem_PO_Number__c");
+    assert_eq!(call["wrote"]["values"][0]["value"], order["NumAtCard"]);
+    // By the key in B1 too.
+    let told = world.tandem_json(&["explain", &order["DocEntry"].to_string()]).await?;
+    assert_eq!(told["links"][0]["salesforce_id"], id);
+    let (code, _, _) = world.tandem_raw(&["explain", "nobody"]).await?;
+    assert_eq!(code, 4);
+    // One trace id from the Salesforce event to the host's log of the run.
+    let trace = told["events"][0]["trace"].as_str().unwrap().to_owned();
+    assert!(world.log().contains(&trace) || trace.len() == 32);
+    Ok(())
+}
+
+#[tokio::test]
+async fn dry_run_repeats_a_past_event_and_sends_nothing() -> Result<()> {
+    let mut world = World::new().await?;
+    let id = one_order(&mut world).await?;
+    let events = world.tandem_json(&["events", "list", "--key", &id]).await?;
+    let event = events[0]["id"].to_string();
+    let before = world.get(&format!("{}/admin/log", world.b1)).await?;
+    let replay = world.tandem_json(&["replay", &event, "--dry-run"]).await?;
+    assert_eq!(replay["differences"], json!([]), "the same plugin over the same journal does the same");
+    assert!(replay["effects"].as_array().unwrap().iter().any(|e| e["call"] == "POST b1 /Orders"), "{replay}");
+    // Read anew, the price has changed meanwhile: the difference is told field by field.
+    let line = world.lines(&id).await?[0]["Id"].as_str().unwrap().to_owned();
+    world.kill().await?;
+    world.change("OpportunityLineItem", &line, json!({ "UnitPrice": 99.5 })).await?;
+    let fresh = world.tandem_json(&["replay", &event, "--dry-run", "--fresh"]).await?;
+    assert!(fresh["differences"].to_string().contains("99.5"), "{fresh}");
+    let after = world.get(&format!("{}/admin/log", world.b1)).await?;
+    assert_eq!(before["calls"]["POST /Orders"], after["calls"]["POST /Orders"], "nothing was sent");
+    assert_eq!(world.orders_of(&id).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn review_item_is_answered_with_events_retry() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    let account = world.records("Account").await?.into_iter().find(|a| a["Tandem_Card_Code__c"] == "C00007").unwrap();
+    world.change("Opportunity", &id, json!({ "AccountId": account["Id"] })).await?;
+    let line = world.lines(&id).await?[0]["Id"].as_str().unwrap().to_owned();
+    world.change("OpportunityLineItem", &line, json!({ "Quantity": 5000 })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Review").await?;
+    let events = world.tandem_json(&["events", "list", "--key", &id, "--state", "review"]).await?;
+    let event = events[0]["id"].to_string();
+    assert!(events[0]["choices"].as_array().unwrap().contains(&json!("send anyway")), "{events}");
+    let (code, _, errors) = world.tandem_raw(&["events", "retry", &event, "--choose", "nonsense"]).await?;
+    assert_eq!(code, 1);
+    assert!(errors.contains("send anyway"), "{errors}");
+    world.tandem(&["events", "retry", &event, "--choose", "send anyway"]).await?;
+    world.until_state(&id, "Synced").await?;
+    world.assert_exactly_once(&[id]).await
+}
+
+#[tokio::test]
+async fn jwt_bearer_signs_in() -> Result<()> {
+    let salesforce = "username = \"tandem@example.org\"\nprivate_key = { file = \"salesforce.key\" }\n".to_owned();
+    let mut world = World::with(Setup { salesforce, ..Setup::default() }).await?;
+    one_order(&mut world).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn https_needs_trust_by_ca_file_or_by_fingerprint() -> Result<()> {
+    let mut world =
+        World::with(Setup { tls: true, plugins: vec![], more: "[flows]\n".into(), ..Setup::default() }).await?;
+    let (code, _, errors) = world.tandem_raw(&["init"]).await?;
+    assert_eq!(code, 1, "a certificate nobody vouches for is refused");
+    assert!(errors.to_lowercase().contains("certificate"), "{errors}");
+    let config = world.folder().join("tandem.toml");
+    let plain = std::fs::read_to_string(&config)?;
+    let with = |tls: &str| {
+        plain.replace(
+            "requests_per_second = 2000\n\n\n[salesforce",
+            &format!("requests_per_second = 2000\ntls = {{ {tls} }}\n\n[salesforce"),
+        )
+    };
+    std::fs::write(&config, with("ca_file = \"b1.pem\""))?;
+    world.tandem(&["init"]).await?;
+    let pem = std::fs::read_to_string(world.folder().join("b1.pem"))?;
+    let fingerprint = fingerprint(&pem);
+    std::fs::write(&config, with(&format!("pin_sha256 = \"{fingerprint}\"")))?;
+    world.tandem(&["init"]).await?;
+    std::fs::write(&config, with(&format!("pin_sha256 = \"{}\"", "00".repeat(32))))?;
+    let (code, _, errors) = world.tandem_raw(&["init"]).await?;
+    assert_eq!(code, 1);
+    assert!(errors.contains(&fingerprint), "the message shows the fingerprint found: {errors}");
+    world.kill().await
+}
+
+fn fingerprint(pem: &str) -> String {
+    use rustls::pki_types::pem::PemObject;
+    let certificate = rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
+    let digest = ring::digest::digest(&ring::digest::SHA256, &certificate);
+    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[tokio::test]
+async fn health_readiness_and_metrics_are_served() -> Result<()> {
+    let mut world = World::new().await?;
+    one_order(&mut world).await?;
+    let ready: Value = world.get(&format!("{}/readyz", world.console)).await?;
+    assert_eq!(ready["ready"], true);
+    let client = reqwest::Client::new();
+    let text = client.get(format!("{}/metrics", world.console)).send().await?.text().await?;
+    for metric in ["tandem_outcomes_total", "tandem_run_seconds", "tandem_call_seconds", "tandem_events_taken_total"] {
+        assert!(text.contains(metric), "{metric}\n{text}");
+    }
+    assert_eq!(client.get(format!("{}/healthz", world.console)).send().await?.status(), 200);
+    Ok(())
+}

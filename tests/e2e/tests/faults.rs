@@ -1,0 +1,212 @@
+//! What the host must survive. `TANDEM_SEED` replays a failure's timing as far as the machine allows.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+use serde_json::json;
+use tandem_e2e::{Setup, World};
+
+fn number(name: &str, default: u64) -> u64 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}
+
+fn seed() -> u64 {
+    let seed = number("TANDEM_SEED", fastrand::u64(1..1_000_000));
+    println!("TANDEM_SEED={seed}");
+    seed
+}
+
+/// `kill -9` at random moments, answers lost after commit: each opportunity ends with one order, told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn won_opportunities_survive_kill_at_any_moment() -> Result<()> {
+    let seed = seed();
+    let kills = number("TANDEM_SOAK_KILLS", 30);
+    let count = 500.max(kills as usize * 5);
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let mut world = World::with(Setup { seed, flow: "batch = 20".into(), ..Setup::default() }).await?;
+    let ids = world.opportunities(count).await?;
+    let lost = json!([
+        { "path": "/b1s/v2/$batch", "kind": "reset-after", "rate": 0.05 },
+        { "path": "/b1s/v2/$batch", "kind": "reset-before", "rate": 0.02 },
+        { "path": "/b1s/v2", "kind": { "latency": 15 }, "rate": 0.5 },
+    ]);
+    world.b1_faults(lost).await?;
+    world
+        .salesforce_faults(json!([
+            { "path": "/composite/sobjects", "kind": "reset-after", "rate": 0.05 },
+            { "path": "/query", "kind": { "latency": 10 }, "rate": 0.3 },
+        ]))
+        .await?;
+    let per_kill = ids.len().div_ceil(kills as usize);
+    let mut open = ids.iter();
+    for kill in 0..kills {
+        world.start()?;
+        let life = Duration::from_millis(chance.u64(60..900));
+        let until = Instant::now() + life;
+        // Half of the work comes in while the host lives, half while it is down.
+        for id in open.by_ref().take(per_kill) {
+            world.win(id).await?;
+            if chance.bool() && Instant::now() < until {
+                tokio::time::sleep(Duration::from_millis(chance.u64(0..20))).await;
+            }
+        }
+        tokio::time::sleep(until.saturating_duration_since(Instant::now())).await;
+        world.kill().await?;
+        if (kill + 1).is_multiple_of(100) {
+            let made = world.b1_records("Orders").await?.iter().filter(|order| order["U_SF_Id"].is_string()).count();
+            println!("{} kills, {made} orders", kill + 1);
+        }
+    }
+    for id in open {
+        world.win(id).await?;
+    }
+    world.up().await?;
+    world.until_all_told(&ids, Duration::from_secs(120 + kills)).await?;
+    world.assert_exactly_once(&ids).await?;
+    println!("{kills} kills, {count} opportunities, each with exactly one order and its number");
+    Ok(())
+}
+
+#[tokio::test]
+async fn b1_down_for_the_whole_time_loses_nothing_and_comes_back_without_a_herd() -> Result<()> {
+    let mut world = World::new().await?;
+    world.b1_settings(json!({ "down": true })).await?;
+    world.up().await?;
+    let ids = world.opportunities(120).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    // Changes while B1 is down: the last word counts.
+    world.change("Opportunity", &ids[0], json!({ "Tandem_PO_Number__c": "LAST" })).await?;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    let review = world.tandem_json(&["events", "list", "--state", "review"]).await?;
+    assert_eq!(review, json!([]), "an outage sends nothing to review");
+    let before = world.get(&format!("{}/admin/log", world.b1)).await?["calls"].clone();
+    world.b1_settings(json!({})).await?;
+    world.until_all_told(&ids, Duration::from_secs(90)).await?;
+    world.assert_exactly_once(&ids).await?;
+    assert_eq!(world.orders_of(&ids[0]).await?[0]["NumAtCard"], "LAST");
+    let after = world.get(&format!("{}/admin/log", world.b1)).await?["calls"].clone();
+    let logins = after["LOGIN"].as_u64().unwrap_or(0) - before["LOGIN"].as_u64().unwrap_or(0);
+    assert!(logins <= 4, "{logins} logins: the pool has 4 sessions");
+    Ok(())
+}
+
+#[tokio::test]
+async fn sessions_and_tokens_that_expire_every_few_calls_are_no_matter() -> Result<()> {
+    let mut world = World::with(Setup { flow: "batch = 5".into(), ..Setup::default() }).await?;
+    world.b1_settings(json!({ "session_calls": 4 })).await?;
+    world.salesforce_settings(json!({ "token_calls": 5 })).await?;
+    world.up().await?;
+    let ids = world.opportunities(100).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    world.until_all_told(&ids, Duration::from_secs(60)).await?;
+    world.assert_exactly_once(&ids).await?;
+    let log = world.get(&format!("{}/admin/log", world.b1)).await?;
+    assert_eq!(log["overlaps"], 0, "a session carries one request at a time");
+    Ok(())
+}
+
+#[tokio::test]
+async fn events_delivered_twice_and_out_of_order_make_one_order_each() -> Result<()> {
+    let mut world = World::new().await?;
+    world.salesforce_settings(json!({ "event_copies": 2, "event_reverse": 6 })).await?;
+    world.up().await?;
+    let ids = world.opportunities(60).await?;
+    for id in &ids {
+        world.win(id).await?;
+        world.change("Opportunity", id, json!({ "Tandem_PO_Number__c": format!("PO {id}") })).await?;
+    }
+    // Lets go of what is still held back.
+    world.salesforce_settings(json!({})).await?;
+    world.until_all_told(&ids, Duration::from_secs(60)).await?;
+    let settled = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--state", "ready", "--limit", "1"]).await?;
+        Ok((events == json!([])).then_some(()))
+    };
+    world.until("the queue to be empty", Duration::from_secs(30), settled).await?;
+    world.assert_exactly_once(&ids).await?;
+    for id in &ids {
+        assert_eq!(world.orders_of(id).await?[0]["NumAtCard"], format!("PO {id}"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn every_kind_of_fault_on_both_sides_ends_well() -> Result<()> {
+    let seed = seed();
+    let mut world = World::with(Setup { seed, ..Setup::default() }).await?;
+    world.up().await?;
+    let ids = world.opportunities(150).await?;
+    let kinds = ["reset-before", "reset-after", "html-before", "html-after", "server-error", "lock", "expire"];
+    let all = |path: &str| {
+        let faults: Vec<_> = kinds.iter().map(|kind| json!({ "path": path, "kind": kind, "rate": 0.03 })).collect();
+        json!(faults)
+    };
+    world.b1_faults(all("/b1s/v2")).await?;
+    world.salesforce_faults(all("/services/data")).await?;
+    world.salesforce_settings(json!({ "row_lock_rate": 0.05 })).await?;
+    for id in &ids {
+        world.win(id).await?;
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.b1_faults(json!([])).await?;
+    world.salesforce_faults(json!([])).await?;
+    world.until_all_told(&ids, Duration::from_secs(120)).await?;
+    world.assert_exactly_once(&ids).await
+}
+
+#[tokio::test]
+async fn expired_replay_id_is_told_and_the_gap_is_read_by_query() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let first = world.opportunities(1).await?;
+    world.win(&first[0]).await?;
+    world.until_all_told(&first, Duration::from_secs(20)).await?;
+    world.kill().await?;
+    let missed = world.opportunities(20).await?;
+    for id in &missed {
+        world.win(id).await?;
+    }
+    // Four days later Salesforce keeps none of those events.
+    world.salesforce_settings(json!({ "clock_hours": 96 })).await?;
+    world.up().await?;
+    world.until_all_told(&missed, Duration::from_secs(30)).await?;
+    world.assert_exactly_once(&missed).await?;
+    assert!(world.log().contains("SystemModstamp"), "the log says what was done");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_happens_between_the_first_start_and_the_first_event_is_not_missed() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    world.kill().await?;
+    let ids = world.opportunities(5).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    world.up().await?;
+    world.until_all_told(&ids, Duration::from_secs(20)).await?;
+    world.assert_exactly_once(&ids).await
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_stop_finishes_runs_and_leaves_none_open() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let ids = world.opportunities(80).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    world.stop().await?;
+    assert!(world.log().contains("tandem stopped"), "{}", world.log_tail());
+    world.up().await?;
+    assert!(!world.log().contains("taking up runs"), "a clean stop leaves no run open");
+    world.until_all_told(&ids, Duration::from_secs(30)).await?;
+    world.assert_exactly_once(&ids).await
+}

@@ -1,0 +1,186 @@
+//! A plugin that breaks each rule is ended with the rule's name, and harms no other flow.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World};
+
+async fn hostile() -> Result<World> {
+    let setup = Setup {
+        plugins: vec!["orders", "hostile"],
+        more: "[flows.hostile]\nplugin = \"hostile\"\nconnections = { b1 = \"erp\", s = \"crm\" }\nbatch = 8\n\
+               limits = { cpu_ms = 300, memory_mb = 48, host_calls = 500, log_bytes = 50000, emitted_events = 20, \
+               storage_bytes = 1000000, request_bytes = 1000000, response_bytes = 5000, fuel_millions = 200000, run_seconds = 3 }\n"
+            .into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    Ok(world)
+}
+
+/// Sends `what` to the hostile plugin as a change of a record of its own; the event's end.
+async fn act(world: &World, n: u32, what: &str) -> Result<Value> {
+    let id = format!("006HOSTILE{n:08}");
+    let status = world
+        .webhook(&json!({ "Record_Id__c": id, "Object__c": "Opportunity", "Event_Id__c": format!("h{n}"), "do": what }))
+        .await?;
+    assert_eq!(status, 202);
+    let ended = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--flow", "hostile", "--key", &id]).await?;
+        let event = events[0].clone();
+        Ok(matches!(event["state"].as_str(), Some("review" | "done" | "rejected")).then_some(event))
+    };
+    world.until(what, Duration::from_secs(30), ended).await
+}
+
+#[tokio::test]
+async fn every_limit_has_a_name_and_is_enforced() -> Result<()> {
+    let world = hostile().await?;
+    for (n, (what, limit)) in [
+        ("loop", "cpu_ms"),
+        ("bloat", "memory_mb"),
+        ("calls", "host_calls"),
+        ("log", "log_bytes"),
+        ("emit", "emitted_events"),
+        ("trap", "trapped"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let event = act(&world, n as u32, what).await?;
+        assert_eq!(event["state"], "review", "{what}: {event}");
+        assert!(event["reason"].as_str().unwrap().contains(limit), "{what}: {event}");
+    }
+    for (n, (what, says)) in [
+        ("large request", "larger than the limit of 1000000"),
+        ("large response", "larger than the limit of 5000"),
+        ("store", "full after"),
+        ("ungranted", "GET /BusinessPartners on `b1` was not granted to hostile"),
+        ("batch", "the host packs calls itself"),
+        ("climb", "must not climb"),
+        ("headers", "not a plugin's to set"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let event = act(&world, 100 + n as u32, what).await?;
+        assert!(event["reason"].as_str().unwrap().contains(says), "{what}: {event}");
+    }
+    // Waiting for an answer costs no processor time, but it ends too.
+    world.b1_faults(json!([{ "path": "/b1s/v2/Items", "kind": { "latency": 8000 }, "times": 1 }])).await?;
+    let event = act(&world, 200, "large response").await?;
+    assert!(event["reason"].as_str().unwrap().contains("run_seconds"), "{event}");
+    // The other flow goes on.
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn fuel_is_enforced_where_it_runs_out_first() -> Result<()> {
+    let setup = Setup {
+        plugins: vec!["hostile"],
+        more: "[flows.hostile]\nplugin = \"hostile\"\nconnections = { b1 = \"erp\", s = \"crm\" }\nlimits = { fuel_millions = 1, cpu_ms = 60000 }\n".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let event = act(&world, 1, "loop").await?;
+    assert!(event["reason"].as_str().unwrap().contains("fuel_millions"), "{event}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn poison_stands_alone_and_its_neighbours_are_done() -> Result<()> {
+    let world = hostile().await?;
+    let change = |n: u32, what: &str| json!({ "Record_Id__c": format!("006BATCH{n:010}"), "Object__c": "Opportunity", "Event_Id__c": format!("b{n}"), "do": what });
+    let batch: Vec<Value> = (0..8).map(|n| change(n, if n == 5 { "trap" } else { "nothing" })).collect();
+    assert_eq!(world.webhook(&json!(batch)).await?, 202);
+    let settled = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--flow", "hostile", "--limit", "100"]).await?;
+        let states: Vec<&str> = events.as_array().into_iter().flatten().filter_map(|e| e["state"].as_str()).collect();
+        let done = states.iter().filter(|state| **state == "done").count();
+        let review = states.iter().filter(|state| **state == "review").count();
+        Ok((done == 7 && review == 1).then_some(()))
+    };
+    world.until("seven done and one in review", Duration::from_secs(30), settled).await
+}
+
+#[tokio::test]
+async fn a_plugin_that_was_not_granted_waits_for_consent_without_losing_events() -> Result<()> {
+    let mut world = World::new().await?;
+    std::fs::copy(tandem_e2e::wasm("hostile"), world.folder().join("plugins/hostile.wasm"))?;
+    let config = world.folder().join("tandem.toml");
+    let text = std::fs::read_to_string(&config)?;
+    std::fs::write(
+        &config,
+        format!("{text}\n[flows.hostile]\nplugin = \"hostile\"\nconnections = {{ b1 = \"erp\", s = \"crm\" }}\n"),
+    )?;
+    world.start()?;
+    let held = async |world: &World| Ok(world.log().contains("tandem plugin grant hostile").then_some(()));
+    world.until("the log to say how to consent", Duration::from_secs(20), held).await?;
+    let (code, _, _) = world.tandem_raw(&["check"]).await?;
+    assert_eq!(code, 3);
+    let change = json!({ "Record_Id__c": "006WAITS0000000001", "Object__c": "Opportunity", "Event_Id__c": "w1" });
+    assert_eq!(world.webhook(&change).await?, 202);
+    world.tandem(&["plugin", "grant", "hostile", "--yes"]).await?;
+    world.ready(Duration::from_secs(20)).await?;
+    let done = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--flow", "hostile", "--state", "done"]).await?;
+        Ok((events.as_array().map_or(0, Vec::len) == 1).then_some(()))
+    };
+    world.until("the event that waited", Duration::from_secs(20), done).await
+}
+
+#[tokio::test]
+async fn a_compiled_plugin_changed_from_outside_is_not_run() -> Result<()> {
+    let mut world = World::new().await?;
+    let folder = world.folder().join("data/compiled");
+    for entry in std::fs::read_dir(&folder)? {
+        let path = entry?.path();
+        let mut bytes = std::fs::read(&path)?;
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 0xff;
+        std::fs::write(&path, bytes)?;
+    }
+    world.up().await?;
+    assert!(world.log().contains("changed from outside"), "{}", world.log_tail());
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_swapped_plugin_waits_for_its_grant_while_the_old_one_works_on_and_is_taken_up_without_a_restart()
+-> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let ids = world.opportunities(2).await?;
+    let file = world.folder().join("plugins/orders.wasm");
+    // Half a file, as a copy under way would leave it.
+    let whole = std::fs::read(&file)?;
+    std::fs::write(&file, &whole[..whole.len() / 2])?;
+    let told = |word: &'static str| async move |world: &World| Ok(world.log().contains(word).then_some(()));
+    world.until("the broken file to be told", Duration::from_secs(20), told("the changed files are not taken")).await?;
+    // Another version: the same code with a note at its end has another digest.
+    std::fs::write(&file, [whole.as_slice(), &[0, 5, 4], b"note"].concat())?;
+    world.until("consent to be asked for", Duration::from_secs(20), told("waits for consent")).await?;
+    world.win(&ids[0]).await?;
+    world.until_state(&ids[0], "Synced").await?;
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    world.until("the swap", Duration::from_secs(20), told("\"message\":\"swapped\"")).await?;
+    world.win(&ids[1]).await?;
+    world.until_state(&ids[1], "Synced").await?;
+    let mut digests = Vec::new();
+    for id in &ids {
+        let events = world.tandem_json(&["events", "list", "--key", id]).await?;
+        let shown = world.tandem_json(&["events", "show", &events[0]["id"].to_string()]).await?;
+        digests.push(shown["runs"][0]["digest"].to_string());
+    }
+    assert_ne!(digests[0], digests[1]);
+    world.assert_exactly_once(&ids).await
+}
