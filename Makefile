@@ -5,12 +5,13 @@ CARGO := cargo
 # The exact toolchain that setup chose for plugins; never leaks into the host's build.
 PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_TARGET_DIR RUSTC="$$(cat $(TOOLS)/wasm-rustc)" $(CARGO)
 
-.PHONY: demo test build plugins setup lint unit e2e soak bench clean
+.PHONY: demo test build plugins setup lint soak bench clean
 
 demo: build
 	target/debug/tandem demo
 
-test: lint unit e2e
+test: lint build
+	$(CARGO) test --locked --workspace
 
 setup:
 	@scripts/setup.sh
@@ -19,25 +20,20 @@ plugins: setup
 	@$(PLUGIN_CARGO) build --quiet --release --locked
 
 build: setup plugins
-	$(CARGO) build --quiet --locked --workspace
+	$(CARGO) build --quiet --locked --workspace --all-targets
 
 lint: setup
 	$(CARGO) fmt --check
 	cd plugins && $(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
 	cd plugins && $(CARGO) clippy --quiet --locked --target "$$(rustc -vV | sed -n 's/^host: //p')" -- -D warnings
-	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error --offline check bans licenses sources
-
-unit: build
-	$(CARGO) test --locked --workspace --exclude tandem-e2e --exclude tandem-bench
-
-e2e: build
-	$(CARGO) test --locked -p tandem-e2e -- --test-threads=2
+	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error check bans licenses sources
+	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error --manifest-path plugins/Cargo.toml check bans licenses sources
 
 # The long form of the fault tests: 1,000 kills.
 soak: setup plugins
-	$(CARGO) build --locked --release --workspace
-	TANDEM_E2E_PROFILE=release TANDEM_SOAK_KILLS=1000 $(CARGO) test --locked --release -p tandem-e2e --test faults -- --nocapture kill
+	$(CARGO) build --quiet --locked --release --workspace --all-targets
+	TANDEM_SOAK_KILLS=1000 $(CARGO) test --locked --release --workspace --test faults -- --nocapture kill
 
 bench: setup plugins
 	$(CARGO) build --quiet --locked --release --workspace
