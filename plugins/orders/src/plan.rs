@@ -315,9 +315,9 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
         line.insert("Quantity".into(), row["Quantity"].clone());
         line.insert("UnitPrice".into(), row["UnitPrice"].clone());
         line.insert("Currency".into(), header["DocCurrency"].clone());
-        if decimal(&row["Discount"]).is_some_and(|discount| !discount.is_zero()) {
-            line.insert("DiscountPercent".into(), row["Discount"].clone());
-        }
+        // Said even when there is none: what is left out keeps the discount it had, or gets one of B1's own.
+        let discount = if row["Discount"].is_null() { json!(0) } else { row["Discount"].clone() };
+        line.insert("DiscountPercent".into(), discount);
         if let Some(warehouse) = &settings.warehouse {
             line.insert("WarehouseCode".into(), warehouse.as_str().into());
         }

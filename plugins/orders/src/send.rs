@@ -2,8 +2,8 @@
 //! answers.
 
 use tandem_sdk::{
-    Error, Header, Link, Method, Outcome, Part, Probe, Request, Response, Value, b1, body_of, clock, http, json, links,
-    outcome_of, request, schedule, storage,
+    Error, Header, Link, Map, Method, Outcome, Part, Probe, Request, Response, Value, b1, body_of, clock, http, json,
+    links, outcome_of, request, schedule, storage,
 };
 
 use crate::describe::Settings;
@@ -85,16 +85,20 @@ fn update(w: &Work, order: &Order, linked: &Linked) -> Request {
         .iter()
         .map(|(id, line)| {
             let mut line = line.clone();
-            let known = linked.lines.iter().find(|(old, _, _)| old == id).map(|(_, num, _)| *num);
-            line.insert(
-                "LineNum".into(),
-                known
-                    .unwrap_or_else(|| {
-                        next += 1;
-                        next - 1
-                    })
-                    .into(),
-            );
+            let num = match linked.lines.iter().find(|(old, _, _)| old == id) {
+                Some((_, num, old)) => {
+                    // Lines merge field by field: what a line lost must be emptied.
+                    for name in old.as_object().into_iter().flat_map(Map::keys) {
+                        line.entry(name.clone()).or_insert(Value::Null);
+                    }
+                    *num
+                }
+                None => {
+                    next += 1;
+                    next - 1
+                }
+            };
+            line.insert("LineNum".into(), num.into());
             Value::Object(line)
         })
         .collect();
@@ -193,16 +197,23 @@ fn fail(w: &mut Work, error: &Error, what: &str) {
 fn updated(w: &mut Work, order: Order, mut linked: Linked, answer: Result<Response, Error>) {
     match answer {
         Ok(_) => {
+            let known = |id: &String| linked.lines.iter().find(|(old, _, _)| old == id).map(|(_, num, _)| *num);
+            let kept: Vec<i64> = order.lines.iter().filter_map(|(id, _)| known(id)).collect();
+            let mut fresh = Vec::new();
+            if kept.len() < order.lines.len() {
+                match fresh_line_numbers(w.id(), &linked, &kept) {
+                    Ok(numbers) => fresh = numbers,
+                    Err(error) => return w.finish(outcome_of(&error, "reading the numbers of new order lines")),
+                }
+            }
+            let mut fresh = fresh.into_iter();
             let mut next = linked.next_line;
             let lines = order
                 .lines
                 .iter()
                 .map(|(id, line)| {
-                    let known = linked.lines.iter().find(|(old, _, _)| old == id).map(|(_, num, _)| *num);
-                    let num = known.unwrap_or_else(|| {
-                        next += 1;
-                        next - 1
-                    });
+                    let num = known(id).or_else(|| fresh.next()).unwrap_or(next);
+                    next = next.max(num + 1);
                     (id.clone(), num, Value::Object(line.clone()))
                 })
                 .collect();
@@ -223,11 +234,22 @@ fn updated(w: &mut Work, order: Order, mut linked: Linked, answer: Result<Respon
     }
 }
 
+/// The numbers B1 gave to lines that were added: whether it takes the `LineNum` sent with a new line is not documented.
+fn fresh_line_numbers(subject: &str, linked: &Linked, kept: &[i64]) -> Result<Vec<i64>, Error> {
+    let filter = b1::encode(&format!("DocEntry eq {}", linked.doc_entry));
+    let order = find_one(&format!("/Orders?$filter={filter}&$select=DocEntry,DocumentLines"), subject)?;
+    let order = order.unwrap_or_default();
+    let numbers = order["DocumentLines"].as_array().into_iter().flatten().filter_map(|line| line["LineNum"].as_i64());
+    let mut fresh: Vec<i64> = numbers.filter(|num| !kept.contains(num)).collect();
+    fresh.sort_unstable();
+    Ok(fresh)
+}
+
 fn cancelled(w: &mut Work, mut linked: Linked, answer: Result<Response, Error>) {
     let done = match &answer {
         Ok(_) => true,
         // Somebody was faster in B1.
-        Err(Error::Remote(remote)) => remote.message.contains("already cancelled") || is_cancelled(w.id(), &linked),
+        Err(Error::Remote(_)) => is_cancelled(w.id(), &linked),
         Err(_) => false,
     };
     if done {

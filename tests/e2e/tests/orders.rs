@@ -62,6 +62,16 @@ async fn changed_opportunity_changes_its_order() -> Result<()> {
         Ok(new.then_some(order))
     };
     let order = world.until("the order to change", Duration::from_secs(20), changed).await?;
+    // A discount given and taken back leaves none behind.
+    for discount in [json!(12.5), json!(null)] {
+        world.change("OpportunityLineItem", line_id, json!({ "Discount": discount })).await?;
+        let wanted = discount.as_f64().unwrap_or(0.0);
+        let told = async |world: &World| {
+            let line = world.orders_of(&id).await?.remove(0)["DocumentLines"][0].clone();
+            Ok((num(&line["DiscountPercent"]) == wanted).then_some(()))
+        };
+        world.until("the discount to be in the order", Duration::from_secs(20), told).await?;
+    }
     assert_eq!(order["DocumentLines"].as_array().unwrap().len(), world.lines(&id).await?.len());
     assert_eq!(world.orders_of(&id).await?.len(), 1);
     Ok(())
@@ -256,5 +266,39 @@ async fn mapping_plugin_has_the_last_word_on_fields_and_may_send_a_record_to_rev
     let held = world.until_state(&ids[1], "Review").await?;
     assert!(held["Tandem_Sync_Message__c"].as_str().unwrap().contains("fill in PO Number"), "{held}");
     assert!(world.orders_of(&ids[1]).await?.is_empty());
+    Ok(())
+}
+
+/// B1 numbers a new line itself, and may give it the number of one that is gone.
+#[tokio::test]
+async fn a_line_added_after_another_was_removed_is_the_one_that_later_changes() -> Result<()> {
+    let (world, id) = won().await?;
+    let lines = world.lines(&id).await?;
+    let (first, last) = (&lines[0], lines.last().unwrap());
+    assert!(lines.len() > 1);
+    let url = format!("{}/admin/delete/OpportunityLineItem/{}", world.salesforce, last["Id"].as_str().unwrap());
+    assert_eq!(world.send("POST", &url, &json!({})).await?.0, 204);
+    let of = |quantity: f64, count: usize| {
+        let id = id.clone();
+        async move |world: &World| {
+            let order = world.orders_of(&id).await?.remove(0);
+            let lines = order["DocumentLines"].as_array().unwrap().clone();
+            let there = lines.iter().any(|line| num(&line["Quantity"]) == quantity);
+            Ok((lines.len() == count && there).then_some(lines))
+        }
+    };
+    let kept = num(&first["Quantity"]);
+    world.until("the line to leave", Duration::from_secs(20), of(kept, lines.len() - 1)).await?;
+    let line = json!({
+        "OpportunityId": id, "PricebookEntryId": last["PricebookEntryId"], "Quantity": 71, "UnitPrice": 2.5, "SortOrder": 99,
+    });
+    let create = format!("{}/admin/create/OpportunityLineItem", world.salesforce);
+    let (status, made) = world.send("POST", &create, &line).await?;
+    assert_eq!(status, 201, "{made}");
+    world.until("the new line", Duration::from_secs(20), of(71.0, lines.len())).await?;
+    world.change("OpportunityLineItem", made["id"].as_str().unwrap(), json!({ "Quantity": 72 })).await?;
+    let made = world.until("the new line to change", Duration::from_secs(20), of(72.0, lines.len())).await?;
+    assert!(made.iter().any(|line| num(&line["Quantity"]) == kept), "the other line is what it was: {made:?}");
+    assert!(!made.iter().any(|line| num(&line["Quantity"]) == 71.0), "{made:?}");
     Ok(())
 }
