@@ -15,13 +15,13 @@ const AFTER_OUTAGE: Duration = Duration::from_secs(2);
 /// The plugin answered.
 pub fn of_report(flow: &Flow, run: &Run, report: RunReport) -> Finish {
     let outage = report.outage;
-    let verdicts = run
+    let verdicts: Vec<_> = run
         .events
         .iter()
         .zip(report.outcomes)
         .map(|(event, outcome)| (event.id, settled(flow, event, outcome, outage)))
         .collect();
-    count(flow, &verdicts);
+    tell(flow, run, &verdicts);
     Finish {
         verdicts,
         journal: report.journal,
@@ -37,7 +37,7 @@ pub fn of_report(flow: &Flow, run: &Run, report: RunReport) -> Finish {
 pub fn of_failure(flow: &Flow, run: &Run, error: &RunError) -> Finish {
     tracing::warn!(%error, events = run.events.len(), "the run failed");
     let half = (run.events.len() as u32).div_ceil(2);
-    let verdicts = run
+    let verdicts: Vec<_> = run
         .events
         .iter()
         .map(|event| {
@@ -55,7 +55,7 @@ pub fn of_failure(flow: &Flow, run: &Run, error: &RunError) -> Finish {
             (event.id, verdict)
         })
         .collect();
-    count(flow, &verdicts);
+    tell(flow, run, &verdicts);
     Finish { verdicts, error: Some(error.to_string()), ..Finish::default() }
 }
 
@@ -87,15 +87,17 @@ fn settled(flow: &Flow, event: &Event, outcome: Outcome, outage: bool) -> Verdic
     }
 }
 
-fn count(flow: &Flow, verdicts: &Vec<(EventId, Verdict)>) {
-    for (_, verdict) in verdicts {
-        let word = match verdict {
-            Verdict::Done(_) => "done",
-            Verdict::Retry { .. } => "retry",
-            Verdict::Wait { .. } => "wait",
-            Verdict::Review { .. } => "review",
-            Verdict::Reject(_) => "reject",
+/// One log line and one count for each event: its own trace id, from the Salesforce event to what became of it.
+fn tell(flow: &Flow, run: &Run, verdicts: &[(EventId, Verdict)]) {
+    for (event, (_, verdict)) in run.events.iter().zip(verdicts) {
+        let (outcome, what) = match verdict {
+            Verdict::Done(what) => ("done", what.as_str()),
+            Verdict::Retry { why, .. } => ("retry", why.as_str()),
+            Verdict::Wait { id, .. } => ("wait", id.as_str()),
+            Verdict::Review { reason, .. } => ("review", reason.as_str()),
+            Verdict::Reject(why) => ("reject", why.as_str()),
         };
-        metrics::counter!("tandem_outcomes_total", "flow" => flow.name.clone(), "outcome" => word).increment(1);
+        tracing::info!(event = event.id.0, event_key = event.key, event_trace = event.trace, outcome, what, "event");
+        metrics::counter!("tandem_outcomes_total", "flow" => flow.name.clone(), "outcome" => outcome).increment(1);
     }
 }

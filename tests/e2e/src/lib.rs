@@ -25,6 +25,8 @@ pub struct Setup {
     pub salesforce: String,
     /// Serve B1 over HTTPS.
     pub tls: bool,
+    /// Run `tandem init`.
+    pub init: bool,
     /// Seed of the simulators' chance.
     pub seed: u64,
     /// Open opportunities at the start.
@@ -41,6 +43,7 @@ impl Default for Setup {
             b1: String::new(),
             salesforce: String::new(),
             tls: false,
+            init: true,
             seed: 1,
             opportunities: 0,
             plugins: vec!["orders"],
@@ -161,7 +164,7 @@ impl World {
             console: format!("http://127.0.0.1:{port}"),
             client: reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?,
         };
-        if !setup.tls {
+        if setup.init {
             world.tandem(&["init"]).await?;
         }
         for plugin in &setup.plugins {
