@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::RunError;
-use crate::store::{CallState, JournalEntry, RunId, Store};
+use crate::store::{CallState, Durability, JournalEntry, RunId, Store};
 
 /// How a run's calls reach the world.
 pub enum Reach {
@@ -136,12 +136,12 @@ impl Journal {
         self.captured.push(entry);
     }
 
-    /// Makes effects durable before they are sent, with all that was noted before them.
-    pub async fn intend(&mut self, intents: Vec<JournalEntry>) -> Result<(), RunError> {
+    /// Writes effects down before they are sent, with all that was noted before them.
+    pub async fn intend(&mut self, intents: Vec<JournalEntry>, durability: Durability) -> Result<(), RunError> {
         let Reach::Live { store } = &self.reach else { return Ok(()) };
         let mut entries = std::mem::take(&mut self.pending);
         entries.extend(intents);
-        store.journal_write(self.run, entries).await.map_err(RunError::Store)
+        store.journal_write(self.run, entries, durability).await.map_err(RunError::Store)
     }
 
     /// What was noted and not written yet.

@@ -26,7 +26,7 @@ use tonic::{Code, Request, Status};
 use super::{Route, change};
 use crate::config::SalesforceConfig;
 use crate::connections::{CallError, Connection, salesforce::Salesforce, salesforce::Token};
-use crate::store::{Inbox, Intake, Millis, NewEvent, StoreError};
+use crate::store::{Durability, Inbox, Intake, Millis, NewEvent, StoreError};
 use crate::time::{backoff, now};
 
 /// The most Salesforce gives per request.
@@ -196,8 +196,11 @@ impl Subscription {
     }
 
     async fn take(&self, events: Vec<NewEvent>, position: &Position) -> Result<(), Broken> {
+        // Salesforce tells again what came after the replay id kept: should a power cut take both back, nothing is lost.
+        let told_again = position.replay_id.is_some();
+        let durability = if told_again { Durability::WithNextCommit } else { Durability::Now };
         let position = serde_json::to_string(position).unwrap_or_default();
-        self.inbox.take(Intake { events, position: Some((self.source(), position)) }).await?;
+        self.inbox.take(Intake { events, position: Some((self.source(), position)), durability }).await?;
         Ok(())
     }
 
@@ -349,7 +352,7 @@ impl Subscription {
                 let rows = self.org().query(&soql, QUERY_LIMIT).await?;
                 let events = rows.iter().filter_map(|row| self.found_change(object, row)).flatten().collect();
                 // The position stays: the stream's own events will move it.
-                self.inbox.take(Intake { events, position: None }).await?;
+                self.inbox.take(Intake { events, ..Intake::default() }).await?;
                 found += rows.len();
                 let last = rows.last().and_then(|row| Some((row["Id"].as_str()?, row["SystemModstamp"].as_str()?)));
                 match last {

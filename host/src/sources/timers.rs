@@ -53,7 +53,13 @@ impl FlowTimer {
         let stored = inbox.store().position(&self.source()).await?.and_then(|text| text.parse::<Millis>().ok());
         let Some(last) = stored else {
             let start = now();
-            inbox.take(Intake { events: Vec::new(), position: Some((self.source(), start.to_string())) }).await?;
+            inbox
+                .take(Intake {
+                    events: Vec::new(),
+                    position: Some((self.source(), start.to_string())),
+                    ..Intake::default()
+                })
+                .await?;
             return Ok(self.next_after(start));
         };
         let mut due = None;
@@ -72,7 +78,13 @@ impl FlowTimer {
                 trace: fresh_trace(),
                 held: None,
             };
-            inbox.take(Intake { events: vec![event], position: Some((self.source(), at.to_string())) }).await?;
+            inbox
+                .take(Intake {
+                    events: vec![event],
+                    position: Some((self.source(), at.to_string())),
+                    ..Intake::default()
+                })
+                .await?;
         }
         Ok(next)
     }

@@ -60,7 +60,7 @@ async fn receive(State(webhook): State<Arc<Webhook>>, Path(connection): Path<Str
         Err(error) => return refuse(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}")),
     };
     let events: Vec<NewEvent> = changes.iter().flat_map(|change| webhook.read(&connection, change)).collect();
-    match webhook.inbox.take(Intake { events, position: None }).await {
+    match webhook.inbox.take(Intake { events, ..Intake::default() }).await {
         Ok(fresh) => (StatusCode::ACCEPTED, axum::Json(json!({ "taken": fresh }))).into_response(),
         Err(error) => {
             tracing::error!(%error, "cannot store a webhook's events");

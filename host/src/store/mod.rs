@@ -1,7 +1,7 @@
 //! Durable state: events, runs, the journal, links, storage, positions, grants.
 //!
-//! One trait, so that another engine can stand behind it without touching a caller. Every method that changes something
-//! returns only when the change survives a power cut.
+//! One trait, so that another engine can stand behind it without touching a caller. A method that changes something
+//! returns only when the change survives a power cut, except where it says otherwise.
 
 mod inbox;
 mod model;
@@ -45,7 +45,8 @@ impl From<rusqlite::Error> for StoreError {
 /// Shorthand of this room.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
-/// The durable side of Tandem. Implementations group concurrent writes into few commits.
+/// The durable side of Tandem. Implementations group concurrent writes into few commits. Whatever a method says of
+/// durability, no change is ever kept without those that came before it.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
     /// Takes in events and the source's position in one transaction; returns how many were new.
@@ -54,7 +55,8 @@ pub trait Store: Send + Sync + 'static {
     async fn position(&self, source: &str) -> Result<Option<String>>;
 
     /// Leases the oldest due events of a flow into a new run: never two with one key, none past an older unfinished
-    /// event of its key. `None` when nothing is due.
+    /// event of its key. `None` when nothing is due. Durable with the next commit: a lease that a power cut takes back
+    /// leaves the events ready.
     async fn lease(&self, flow: &str, digest: &str, max: u32, now: Millis) -> Result<Option<Run>>;
     /// Runs that a host which is gone left open: to be finished over their journal.
     async fn abandoned(&self) -> Result<Vec<Run>>;
@@ -63,8 +65,8 @@ pub trait Store: Send + Sync + 'static {
     /// Makes wake-ups that are due into events and sends overdue waiters to review; returns the flows touched.
     async fn sweep(&self, now: Millis) -> Result<Vec<String>>;
 
-    /// Writes journal entries; durable on return.
-    async fn journal_write(&self, run: RunId, entries: Vec<JournalEntry>) -> Result<()>;
+    /// Writes journal entries; on return as durable as asked.
+    async fn journal_write(&self, run: RunId, entries: Vec<JournalEntry>, durability: Durability) -> Result<()>;
     /// All entries of a run, in order.
     async fn journal_read(&self, run: RunId) -> Result<Vec<JournalEntry>>;
     /// Ends a run: verdicts, journal, storage, links, emitted events and wake-ups together. Returns the flows that

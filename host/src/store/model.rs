@@ -120,6 +120,8 @@ pub struct Intake {
     pub events: Vec<NewEvent>,
     /// The source's name and its own position after these events, opaque JSON.
     pub position: Option<(String, String)>,
+    /// `WithNextCommit` for a source that tells again whatever is after the position kept.
+    pub durability: Durability,
 }
 
 /// A stored event.
@@ -178,6 +180,17 @@ pub enum CallState {
     Intended,
     /// The call's result is recorded.
     Done,
+}
+
+/// Whether a change must survive a power cut by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// Synced before the caller goes on.
+    #[default]
+    Now,
+    /// Synced with the next commit that is: a crash of the process loses nothing, a power cut may lose this and all that
+    /// came after it, never something before it. For what can be done again.
+    WithNextCommit,
 }
 
 /// One host call of a run.

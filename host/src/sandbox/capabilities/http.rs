@@ -12,7 +12,7 @@ use crate::sandbox::bindings::flow::tandem::plugin::http as contract;
 use crate::sandbox::journal::Known;
 use crate::sandbox::run::RunState;
 use crate::sandbox::{Bound, Denied, RunError};
-use crate::store::{CallState, JournalEntry};
+use crate::store::{CallState, Durability, JournalEntry};
 
 /// Times an effect whose answer was lost is probed and sent again within one run.
 const ROUNDS: u32 = 4;
@@ -205,7 +205,10 @@ impl RunState {
                 .map(|i| items[*i].entry(seq, *i, CallState::Intended))
                 .collect();
             if !intents.is_empty() && round == 1 {
-                self.journal.intend(intents).await?;
+                let again = |i: &usize| repeatable(&bound, &items[*i].asked);
+                // What a power cut makes us forget was sent may be sent again only if that changes nothing.
+                let durability = if to_send.iter().all(again) { Durability::WithNextCommit } else { Durability::Now };
+                self.journal.intend(intents, durability).await?;
             }
             let wanted: Vec<&Item> = to_send.iter().map(|i| &items[*i]).collect();
             let results = send_by_slot(&bound.slots, &wanted, limit).await;
@@ -259,9 +262,7 @@ async fn ask_probes(bound: &Bound, items: &mut [Item], limit: u64) {
             asking.push(place);
             continue;
         }
-        let repeatable =
-            bound.slots.get(&item.asked.slot).is_some_and(|connection| connection.repeatable(&item.asked.call));
-        if !repeatable {
+        if !repeatable(bound, &item.asked) {
             let why = "the host stopped while it was sent, and no probe was given".to_owned();
             item.came = Some(Came::Failed(CallError::Ambiguous(why)));
         }
@@ -290,6 +291,11 @@ async fn ask_probes(bound: &Bound, items: &mut [Item], limit: u64) {
             }
         }
     }
+}
+
+/// Sending it a second time leaves the same state as sending it once.
+fn repeatable(bound: &Bound, asked: &Asked) -> bool {
+    bound.slots.get(&asked.slot).is_some_and(|connection| connection.repeatable(&asked.call))
 }
 
 /// Groups by connection, keeps the order of answers.

@@ -116,7 +116,7 @@ fn migrate(connection: &mut Connection) -> Result<()> {
 impl Store for SqliteStore {
     async fn append(&self, intake: Intake) -> Result<u64> {
         self.writer
-            .run(move |db| {
+            .run_with(intake.durability, move |db| {
                 let now = crate::time::now();
                 let mut fresh = 0;
                 for event in &intake.events {
@@ -146,7 +146,8 @@ impl Store for SqliteStore {
 
     async fn lease(&self, flow: &str, digest: &str, max: u32, now: Millis) -> Result<Option<Run>> {
         let (flow, digest) = (flow.to_owned(), digest.to_owned());
-        self.writer.run(move |db| query::lease(db, flow, digest, max, now)).await
+        let lease = move |db: &Connection| query::lease(db, flow, digest, max, now);
+        self.writer.run_with(Durability::WithNextCommit, lease).await
     }
 
     async fn abandoned(&self) -> Result<Vec<Run>> {
@@ -174,8 +175,8 @@ impl Store for SqliteStore {
         self.writer.run(move |db| query::sweep(db, now)).await
     }
 
-    async fn journal_write(&self, run: RunId, entries: Vec<JournalEntry>) -> Result<()> {
-        self.writer.run(move |db| query::write_journal(db, run, &entries)).await
+    async fn journal_write(&self, run: RunId, entries: Vec<JournalEntry>, durability: Durability) -> Result<()> {
+        self.writer.run_with(durability, move |db| query::write_journal(db, run, &entries)).await
     }
 
     async fn journal_read(&self, run: RunId) -> Result<Vec<JournalEntry>> {

@@ -24,7 +24,7 @@ fn event(key: &str, dedup: &str) -> NewEvent {
 
 async fn append(store: &SqliteStore, events: &[(&str, &str)]) -> u64 {
     let events = events.iter().map(|(key, dedup)| event(key, dedup)).collect();
-    store.append(Intake { events, position: None }).await.unwrap()
+    store.append(Intake { events, ..Intake::default() }).await.unwrap()
 }
 
 fn done(run: &Run) -> Finish {
@@ -101,7 +101,7 @@ async fn a_crash_leaves_the_run_open_with_its_journal() {
             state: CallState::Intended,
             at: 1,
         };
-        store.journal_write(run.id, vec![entry]).await.unwrap();
+        store.journal_write(run.id, vec![entry], Durability::Now).await.unwrap();
         run
     };
     let store = SqliteStore::open(&path, Access::Host).unwrap();

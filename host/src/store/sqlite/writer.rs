@@ -7,14 +7,19 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use crate::store::{Result, StoreError};
+use crate::store::{Durability, Result, StoreError};
 
 /// Jobs per commit at most: bounds how long the first of a group waits.
 const GROUP: usize = 256;
 
 /// After the commit: hands the job's result, or the commit's error, to its caller.
 type Acknowledge = Box<dyn FnOnce(Option<String>) + Send>;
-type Job = Box<dyn FnOnce(&Connection) -> Acknowledge + Send>;
+type Work = Box<dyn FnOnce(&Connection) -> Acknowledge + Send>;
+
+struct Job {
+    durability: Durability,
+    work: Work,
+}
 
 /// Handle to the writing thread; the thread ends when the last handle is dropped.
 #[derive(Clone)]
@@ -35,8 +40,17 @@ impl Writer {
         &self,
         job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
+        self.run_with(Durability::Now, job).await
+    }
+
+    /// Runs `job` in the next group; returns when that group is as durable as asked, or more.
+    pub async fn run_with<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
-        let job: Job = Box::new(move |connection| {
+        let work: Work = Box::new(move |connection| {
             let result = in_savepoint(connection, job);
             Box::new(move |commit_error| {
                 let result = match commit_error {
@@ -47,7 +61,7 @@ impl Writer {
                 let _ = reply.send(result);
             })
         });
-        self.jobs.send(job).map_err(|_| StoreError::Closed)?;
+        self.jobs.send(Job { durability, work }).map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }
@@ -67,20 +81,30 @@ fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Res
 }
 
 fn write_groups(connection: &Connection, queue: &mpsc::Receiver<Job>) {
+    // As the connection was opened.
+    let mut synced = true;
     while let Ok(first) = queue.recv() {
-        if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
-            tracing::error!(%error, "the database cannot begin a transaction");
-            // Run outside a transaction would break atomicity: refuse by dropping the job, its caller sees `Closed`.
-            drop(first);
-            continue;
-        }
-        let mut acknowledgements = vec![first(connection)];
-        while acknowledgements.len() < GROUP {
-            match queue.try_recv() {
-                Ok(job) => acknowledgements.push(job(connection)),
-                Err(_) => break,
+        let mut group = vec![first];
+        group.extend(queue.try_iter().take(GROUP - 1));
+        let must_sync = group.iter().any(|job| job.durability == Durability::Now);
+        if must_sync != synced {
+            // In WAL mode NORMAL writes the log without syncing it; the next FULL commit syncs all of it.
+            let level = if must_sync { "FULL" } else { "NORMAL" };
+            if connection.pragma_update(None, "synchronous", level).is_ok() {
+                synced = must_sync;
             }
         }
+        let begun = if must_sync && !synced {
+            Err("the database cannot be set to sync its commits".to_owned())
+        } else {
+            connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| e.to_string())
+        };
+        if let Err(error) = begun {
+            tracing::error!(error, "the database cannot begin a transaction");
+            // Run outside a transaction would break atomicity: refuse by dropping the jobs, their callers see `Closed`.
+            continue;
+        }
+        let acknowledgements: Vec<Acknowledge> = group.into_iter().map(|job| (job.work)(connection)).collect();
         let commit_error = connection.execute_batch("COMMIT").err().map(|error| {
             tracing::error!(%error, "the database cannot commit");
             let _ = connection.execute_batch("ROLLBACK");
