@@ -40,8 +40,8 @@ async fn main() -> Result<()> {
     let options = Options::parse();
     let mut figures = Figures::default();
 
-    let bare = latency(&Maker::Bare, options.latency_events).await.context("latency of the bare loop")?;
-    let own = latency(&Maker::Tandem, options.latency_events).await.context("latency")?;
+    let bare = latency(&Maker::Bare, options.latency_events, 0).await.context("latency of the bare loop")?;
+    let own = latency(&Maker::Tandem, options.latency_events, 0).await.context("latency")?;
     figures.add("event to number written back, median", "ms", median(&own), Some(median(&bare)), "< 50, ratio 1.2");
     figures.add(
         "event to number written back, p99",
@@ -49,6 +49,16 @@ async fn main() -> Result<()> {
         percentile(&own, 0.99),
         Some(percentile(&bare, 0.99)),
         "< 250, ratio 1.2",
+    );
+
+    let bare = latency(&Maker::Bare, options.latency_events / 4, 30).await.context("the bare loop, slow systems")?;
+    let own = latency(&Maker::Tandem, options.latency_events / 4, 30).await.context("latency, slow systems")?;
+    figures.add(
+        "the same, median, where each call takes 30 ms as real ones do",
+        "ms",
+        median(&own),
+        Some(median(&bare)),
+        "ratio 1.2",
     );
 
     let (bare, _) = throughput(&Maker::Bare, options.orders).await.context("throughput of the bare loop")?;
@@ -88,8 +98,8 @@ async fn start(maker: &Maker, world: &mut World) -> Result<Option<Bare>> {
 }
 
 /// Milliseconds from the moment an event is published to the moment its order number stands in Salesforce, at 20 events
-/// a second. Both moments are taken by the simulator.
-async fn latency(maker: &Maker, count: usize) -> Result<Vec<f64>> {
+/// a second, with simulators that take so many milliseconds for each call. Both moments are taken by the simulator.
+async fn latency(maker: &Maker, count: usize, delay: u64) -> Result<Vec<f64>> {
     let mut world = world().await?;
     let ids = world.opportunities(count + 20).await?;
     let _bare = start(maker, &mut world).await?;
@@ -98,6 +108,10 @@ async fn latency(maker: &Maker, count: usize) -> Result<Vec<f64>> {
         world.win(id).await?;
     }
     world.until_all_told(warm_up, Duration::from_secs(30)).await?;
+    if delay > 0 {
+        world.b1_faults(json!([{ "path": "/b1s/v2", "kind": { "latency": delay } }])).await?;
+        world.salesforce_faults(json!([{ "path": "/services/data", "kind": { "latency": delay } }])).await?;
+    }
     let writes = format!("{}/admin/writes", world.salesforce);
     world.send("PUT", &writes, &json!({})).await?;
     let mut tick = tokio::time::interval(Duration::from_millis(50));
