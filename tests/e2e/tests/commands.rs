@@ -121,7 +121,7 @@ async fn https_needs_trust_by_ca_file_or_by_fingerprint() -> Result<()> {
     };
     std::fs::write(&config, with("ca_file = \"b1.pem\""))?;
     world.tandem(&["init"]).await?;
-    let pem = std::fs::read_to_string(world.folder().join("b1.pem"))?;
+    let pem = std::fs::read_to_string(world.folder().join("b1.server.pem"))?;
     let fingerprint = fingerprint(&pem);
     std::fs::write(&config, with(&format!("pin_sha256 = \"{fingerprint}\"")))?;
     world.tandem(&["init"]).await?;

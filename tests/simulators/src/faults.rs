@@ -27,6 +27,10 @@ pub enum Kind {
     Throttle,
     /// A lock that the transaction could not get; rolled back.
     Lock,
+    /// Does everything, then sends the answer in drips, over so many milliseconds.
+    Drip(u64),
+    /// Does everything, then answers with JSON that ends in the middle, on a connection that closes.
+    Truncate,
 }
 
 /// One line of the switchboard.
@@ -47,6 +51,12 @@ pub struct Fault {
     /// At most so many times; none means for ever.
     #[serde(default)]
     pub times: Option<u64>,
+    /// Only so many milliseconds from now on; none means for ever.
+    #[serde(default)]
+    pub for_ms: Option<u64>,
+    /// When it was set.
+    #[serde(skip)]
+    since: Option<std::time::Instant>,
 }
 
 fn always() -> f64 {
@@ -65,7 +75,10 @@ impl Switchboard {
     }
 
     /// Replaces all lines.
-    pub fn set(&self, faults: Vec<Fault>) {
+    pub fn set(&self, mut faults: Vec<Fault>) {
+        for fault in &mut faults {
+            fault.since = Some(std::time::Instant::now());
+        }
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).0 = faults;
     }
 
@@ -83,7 +96,11 @@ impl Switchboard {
         for fault in faults.iter_mut() {
             let applies = path.contains(&fault.path)
                 && (fault.method.is_empty() || fault.method.eq_ignore_ascii_case(method))
-                && fault.times != Some(0);
+                && fault.times != Some(0)
+                && fault
+                    .for_ms
+                    .zip(fault.since)
+                    .is_none_or(|(span, since)| since.elapsed().as_millis() < u128::from(span));
             if !applies || chance.f64() >= fault.rate || (drawn.is_some() && !matches!(fault.kind, Kind::Latency(_))) {
                 continue;
             }

@@ -3,7 +3,9 @@
 //! leave out.
 
 pub mod b1;
+pub mod clock;
 pub mod company;
 pub mod faults;
+pub mod log;
 pub mod salesforce;
 pub mod server;

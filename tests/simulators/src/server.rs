@@ -26,6 +26,42 @@ pub fn dropped() -> Response<Body> {
     response
 }
 
+/// Sends the body in ten drips spread over so many milliseconds.
+pub fn dripping(response: Response<Body>, over_ms: u64) -> Response<Body> {
+    let (head, body) = response.into_parts();
+    let drips = async_stream(body, std::time::Duration::from_millis(over_ms / 10));
+    Response::from_parts(head, Body::from_stream(drips))
+}
+
+fn async_stream(
+    body: Body,
+    pause: std::time::Duration,
+) -> impl tokio_stream::Stream<Item = Result<bytes::Bytes, std::io::Error>> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(1);
+    tokio::spawn(async move {
+        let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+        for drip in whole.chunks((whole.len() / 10).max(1)) {
+            tokio::time::sleep(pause).await;
+            if sender.send(Ok(bytes::Bytes::copy_from_slice(drip))).await.is_err() {
+                return;
+            }
+        }
+    });
+    tokio_stream::wrappers::ReceiverStream::new(receiver)
+}
+
+/// Promises the whole body, sends half, and closes.
+pub async fn truncated(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    head.headers.insert("content-length", whole.len().into());
+    let half = whole.slice(..whole.len() / 2);
+    let (sender, receiver) = tokio::sync::mpsc::channel(2);
+    let _ = sender.send(Ok(half)).await;
+    let _ = sender.send(Err(std::io::Error::other("cut off on purpose"))).await;
+    Response::from_parts(head, Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(receiver)))
+}
+
 /// Serves until the process ends.
 pub async fn serve(listener: TcpListener, tls: Option<TlsAcceptor>, router: Router) -> Result<()> {
     loop {
@@ -69,14 +105,94 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
-/// A self-signed certificate for 127.0.0.1 and localhost; its PEM is written to `certificate`.
-pub fn self_signed(certificate: &Path) -> Result<TlsAcceptor> {
+/// A certificate for 127.0.0.1 and localhost from a CA of this server's own. The CA's PEM is written to `file`, that of
+/// the server beside it, with the ending `server.pem`.
+pub fn own_authority(file: &Path) -> Result<TlsAcceptor> {
+    use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let made = rcgen::generate_simple_self_signed(vec!["localhost".into(), "127.0.0.1".into()])?;
-    std::fs::write(certificate, made.cert.pem())?;
-    let key =
-        rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).map_err(anyhow::Error::msg)?;
+    let authority_key = KeyPair::generate()?;
+    let mut authority = CertificateParams::default();
+    authority.distinguished_name.push(DnType::CommonName, "Simulator CA");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    authority.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    std::fs::write(file, authority.self_signed(&authority_key)?.pem())?;
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate()?;
+    let mut server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    server.distinguished_name.push(DnType::CommonName, "localhost");
+    let certificate = server.signed_by(&key, &issuer)?;
+    std::fs::write(file.with_extension("server.pem"), certificate.pem())?;
+    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
     let config =
-        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![made.cert.der().clone()], key)?;
+        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)?;
     Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+/// A file that a simulator's data survives a restart in.
+pub struct KeptFile {
+    path: std::path::PathBuf,
+    save: Box<dyn Fn() -> String + Send>,
+    last: u64,
+}
+
+impl KeptFile {
+    /// Reads the file when it is there.
+    pub fn open(
+        path: std::path::PathBuf,
+        save: impl Fn() -> String + Send + 'static,
+        restore: impl FnOnce(&str) -> Result<(), String>,
+    ) -> Result<Self> {
+        if path.exists() {
+            let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+            restore(&text).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
+        }
+        Ok(Self { path, save: Box::new(save), last: 0 })
+    }
+
+    fn write(&mut self) {
+        use std::hash::{DefaultHasher, Hash, Hasher};
+        let text = (self.save)();
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        if self.last == hasher.finish() {
+            return;
+        }
+        self.last = hasher.finish();
+        // Under another name first: an end in the middle leaves the old file whole.
+        let draft = self.path.with_extension("tmp");
+        let written = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, &self.path));
+        if let Err(error) = written {
+            eprintln!("cannot keep {}: {error}", self.path.display());
+        }
+    }
+}
+
+/// Writes the file every second, and once more when the process is asked to stop; then returns. Without a file it waits
+/// for the stop alone.
+pub async fn kept_until_stopped(kept: Option<KeptFile>) {
+    let Some(mut kept) = kept else {
+        return stopped().await;
+    };
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => kept.write(),
+            () = stopped() => {
+                kept.write();
+                return;
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn stopped() {
+    use tokio::signal::unix::{SignalKind, signal};
+    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+        tokio::select! { _ = tokio::signal::ctrl_c() => {} _ = terminate.recv() => {} }
+    }
+}
+
+#[cfg(not(unix))]
+async fn stopped() {
+    let _ = tokio::signal::ctrl_c().await;
 }

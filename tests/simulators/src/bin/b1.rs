@@ -15,7 +15,7 @@ struct Options {
     /// Where to listen; port 0 takes a free one.
     #[arg(long, default_value = "127.0.0.1:50000")]
     listen: SocketAddr,
-    /// Serve HTTPS with a fresh self-signed certificate, written to this file.
+    /// Serve HTTPS with a fresh certificate of an own CA, whose PEM is written to this file.
     #[arg(long)]
     tls_certificate: Option<PathBuf>,
     /// Write the address listened on to this file.
@@ -42,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
     let company = Company::new(options.customers, options.items);
     let simulator = Arc::new(Simulator::new(&company, (options.company, options.user, options.password), options.seed));
     let listener = server::bind(options.listen).await?;
-    let tls = options.tls_certificate.as_deref().map(server::self_signed).transpose()?;
+    let tls = options.tls_certificate.as_deref().map(server::own_authority).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = format!("{scheme}://{}", listener.local_addr()?);
     println!("B1 Service Layer simulator on {address}/b1s/v2");

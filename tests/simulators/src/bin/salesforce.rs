@@ -7,8 +7,8 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use tandem_simulators::company::Company;
-use tandem_simulators::salesforce::{Simulator, router};
-use tandem_simulators::server;
+use tandem_simulators::salesforce::{Setup, Simulator, router};
+use tandem_simulators::server::{self, KeptFile};
 
 /// A stateful simulator of Salesforce: REST and Pub/Sub API.
 #[derive(Parser)]
@@ -39,6 +39,13 @@ struct Options {
     /// DER file of the RSA public key (`RSAPublicKey`) that JWT bearer assertions are checked with.
     #[arg(long)]
     jwt_public_key: Option<PathBuf>,
+    /// Objects with change data capture, by comma; empty for none.
+    #[arg(long, value_delimiter = ',', default_value = "Account,Contact,Opportunity,Product2,Case")]
+    capture: Vec<String>,
+    /// Keep the records in this file: read at the start if it is there, written every second when they changed, and at the
+    /// end.
+    #[arg(long)]
+    data: Option<PathBuf>,
     /// Decides which of the faults with a rate below 1 strike.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -53,8 +60,20 @@ async fn main() -> anyhow::Result<()> {
         .map(|file| std::fs::read(&file).with_context(|| file.display().to_string()))
         .transpose()?;
     let client = (options.client_id, options.client_secret);
-    let simulator =
-        Arc::new(Simulator::new(&options.package, company, options.opportunities, client, jwt_key, options.seed)?);
+    let simulator = Arc::new(Simulator::new(Setup {
+        package: options.package,
+        company,
+        opportunities: options.opportunities,
+        client,
+        jwt_key,
+        seed: options.seed,
+        captured: options.capture.into_iter().filter(|object| !object.is_empty()).collect(),
+    })?);
+    let kept = options.data.map(|file| {
+        let (saved, restored) = (simulator.clone(), simulator.clone());
+        KeptFile::open(file, move || saved.snapshot(), move |text| restored.restore(text))
+    });
+    let kept = kept.transpose()?;
     let listener = server::bind(options.listen).await?;
     let pubsub = server::bind(options.listen_pubsub).await?;
     let addresses = format!("http://{}\nhttp://{}\n", listener.local_addr()?, pubsub.local_addr()?);
@@ -68,6 +87,7 @@ async fn main() -> anyhow::Result<()> {
         .add_service(simulator.pubsub())
         .serve_with_incoming(incoming);
     tokio::select! {
+        () = server::kept_until_stopped(kept) => {}
         result = grpc => result.context("Pub/Sub API")?,
         result = server::serve(listener, None, router(simulator)) => result?,
     }

@@ -1,20 +1,26 @@
-//! Salesforce: sign-in, REST, and the Pub/Sub API, over one org.
+//! A Salesforce org: REST, Bulk API 2.0 and Pub/Sub API over the records of one org.
 
-mod bus;
+mod bulk;
+pub mod bus;
 pub mod org;
 mod pubsub;
+pub mod query;
 mod rest;
+pub mod schema;
 mod seed;
 pub mod soql;
+mod transaction;
+pub mod triggers;
 
-use std::collections::{BTreeMap, HashMap};
-use std::path::Path;
+use std::collections::HashMap;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Path as Segment, Request, State};
 use axum::http::Response;
 use axum::routing::{any, get, post, put};
 use base64::Engine as _;
@@ -23,17 +29,27 @@ use salesforce_core_pubsubapi::eventbus::v1::pub_sub_server::PubSubServer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::bulk::Jobs;
 use self::bus::Bus;
-use self::org::{Org, Record, Write};
-use self::rest::Answer;
+use self::org::{Manner, Org, Record, RowError, Write};
+use self::rest::{Answer, Asked, Content};
 use self::seed::Seeded;
+use self::triggers::Change;
+use crate::clock::Clock;
 use crate::company::Company;
 use crate::faults::{BALANCER_PAGE, Fault, Kind, Switchboard};
-use crate::server::dropped;
+use crate::log::{Entry, Log};
+use crate::server::{dripping, dropped, truncated};
 
 /// The org's id.
 pub const ORG_ID: &str = "00D5g000000AbCdEAK";
-const MOST_BODY: usize = 64 << 20;
+/// A request as such; an upload of a bulk job may be larger.
+const MOST_BODY: usize = 50 << 20;
+const MOST_UPLOAD: usize = 151 << 20;
+/// Bytes of a request line. Source: the REST API guide's limits (16,384 for the address and all headers).
+const MOST_ADDRESS: usize = 16_384;
+/// Query cursors kept, oldest out first; a user has ten in the real service.
+const MOST_CURSORS: usize = 10;
 
 /// What a tester sets by `PUT /admin/settings`.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,8 +57,12 @@ const MOST_BODY: usize = 64 << 20;
 struct Settings {
     /// A token ends after so many calls.
     token_calls: Option<u64>,
+    /// A token ends after so many seconds, by the simulator's clock.
+    token_seconds: i64,
     /// Daily API calls.
     api_limit: u64,
+    /// Platform events an hour.
+    event_limit: u64,
     /// Share of rows in a collection that cannot be locked.
     row_lock_rate: f64,
     /// See [`Bus::copies`].
@@ -57,7 +77,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             token_calls: None,
+            token_seconds: 7_200,
             api_limit: 15_000_000,
+            event_limit: 250_000,
             row_lock_rate: 0.0,
             event_copies: 1,
             event_reverse: 0,
@@ -69,56 +91,77 @@ impl Default for Settings {
 struct TokenUse {
     calls: u64,
     integration: bool,
+    until: i64,
 }
 
-type Cursors = HashMap<String, (Arc<Vec<Value>>, usize)>;
+/// How an org is made.
+pub struct Setup {
+    /// The package's folder `force-app/main/default`.
+    pub package: PathBuf,
+    pub company: Company,
+    /// Open opportunities at the start.
+    pub opportunities: usize,
+    /// Consumer key and secret.
+    pub client: (String, String),
+    /// RSA public key of the JWT bearer flow, DER (`RSAPublicKey`).
+    pub jwt_key: Option<Vec<u8>>,
+    /// Decides which of the faults with a rate below 1 strike.
+    pub seed: u64,
+    /// Objects with change data capture.
+    pub captured: Vec<String>,
+}
 
 /// One simulated org.
 pub struct Simulator {
     org: Mutex<Org>,
     bus: Mutex<Bus>,
+    jobs: Mutex<Jobs>,
     company: Company,
     seeded: Seeded,
     settings: Mutex<Settings>,
     tokens: Mutex<HashMap<String, TokenUse>>,
-    cursors: Mutex<Cursors>,
-    log: Mutex<BTreeMap<String, u64>>,
+    cursors: Mutex<Vec<Cursor>>,
+    log: Log,
     calls: AtomicU64,
     opportunities: AtomicU64,
     faults: Switchboard,
-    /// Consumer key and secret.
+    clock: Clock,
     client: (String, String),
-    /// RSA public key of the JWT bearer flow, DER (`RSAPublicKey`).
     jwt_key: Option<Vec<u8>>,
+    /// Held by writers, alone by a transaction of several requests.
+    gate: RwLock<()>,
+}
+
+struct Cursor {
+    id: String,
+    rows: Arc<Vec<Value>>,
+    size: usize,
 }
 
 impl Simulator {
     /// With the package's schema and the company's data.
-    pub fn new(
-        package: &Path,
-        company: Company,
-        opportunities: usize,
-        client: (String, String),
-        jwt_key: Option<Vec<u8>>,
-        seed: u64,
-    ) -> anyhow::Result<Self> {
-        let mut org = Org::load(package)?;
-        let bus = Bus::new(org.event_fields.clone())?;
-        let seeded = seed::fill(&mut org, &company, opportunities)?;
+    pub fn new(setup: Setup) -> anyhow::Result<Self> {
+        let clock = Clock::default();
+        let mut org = Org::load(&setup.package, clock.clone())?;
+        let bus = Bus::new(&org.schema, &setup.captured, clock.clone())?;
+        let seeded = seed::fill(&mut org, &setup.company, setup.opportunities)?;
         Ok(Self {
             org: Mutex::new(org),
             bus: Mutex::new(bus),
-            company,
+            jobs: Mutex::default(),
+            company: setup.company,
             seeded,
             settings: Mutex::default(),
             tokens: Mutex::default(),
             cursors: Mutex::default(),
-            log: Mutex::default(),
+            log: Log::default(),
             calls: AtomicU64::new(0),
-            opportunities: AtomicU64::new(opportunities as u64),
-            faults: Switchboard::new(seed),
-            client,
-            jwt_key,
+            opportunities: AtomicU64::new(setup.opportunities as u64),
+            faults: Switchboard::new(setup.seed),
+            clock,
+            client: setup.client,
+            jwt_key: setup.jwt_key,
+            gate: RwLock::new(()),
         })
     }
 
@@ -126,7 +169,9 @@ impl Simulator {
     pub fn pubsub(
         self: &Arc<Self>,
     ) -> PubSubServer<impl salesforce_core_pubsubapi::eventbus::v1::pub_sub_server::PubSub> {
-        PubSubServer::new(pubsub::Service(self.clone())).max_encoding_message_size(128 << 20)
+        PubSubServer::new(pubsub::Service(self.clone()))
+            .max_encoding_message_size(128 << 20)
+            .max_decoding_message_size(64 << 20)
     }
 
     fn org(&self) -> MutexGuard<'_, Org> {
@@ -137,12 +182,12 @@ impl Simulator {
         self.bus.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn settings(&self) -> Settings {
-        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    fn jobs(&self) -> MutexGuard<'_, Jobs> {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, what: &str) {
-        *self.log.lock().unwrap_or_else(PoisonError::into_inner).entry(what.to_owned()).or_default() += 1;
+    fn settings(&self) -> Settings {
+        self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn usage(&self) -> (u64, u64) {
@@ -150,24 +195,25 @@ impl Simulator {
     }
 
     fn new_token(&self, integration: bool) -> String {
-        let token = format!("{ORG_ID}!{:032x}", fastrand::u128(..));
-        self.tokens
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(token.clone(), TokenUse { calls: 0, integration });
+        let token = format!("{}!{:032x}", &ORG_ID[..15], fastrand::u128(..));
+        let until = self.clock.millis() + self.settings().token_seconds * 1000;
+        let entry = TokenUse { calls: 0, integration, until };
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), entry);
         token
     }
 
     fn token_is_known(&self, token: &str) -> bool {
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).contains_key(token)
+        let now = self.clock.millis();
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(token).is_some_and(|entry| entry.until > now)
     }
 
     /// `Some(true)` for the integration user, `None` for a token that is gone.
     fn use_token(&self, token: &str) -> Option<bool> {
         let limit = self.settings().token_calls;
+        let now = self.clock.millis();
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = tokens.get_mut(token)?;
-        if limit.is_some_and(|limit| entry.calls >= limit) {
+        if limit.is_some_and(|limit| entry.calls >= limit) || entry.until <= now {
             tokens.remove(token);
             return None;
         }
@@ -177,12 +223,17 @@ impl Simulator {
 
     fn keep_cursor(&self, rows: Vec<Value>, size: usize) -> String {
         let id = format!("01g{:015x}", fastrand::u64(..) >> 4);
-        self.cursors.lock().unwrap_or_else(PoisonError::into_inner).insert(id.clone(), (Arc::new(rows), size));
+        let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
+        if cursors.len() >= MOST_CURSORS {
+            cursors.remove(0);
+        }
+        cursors.push(Cursor { id: id.clone(), rows: Arc::new(rows), size });
         id
     }
 
     fn cursor(&self, id: &str) -> Option<(Arc<Vec<Value>>, usize)> {
-        self.cursors.lock().unwrap_or_else(PoisonError::into_inner).get(id).cloned()
+        let cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
+        cursors.iter().find(|cursor| cursor.id == id).map(|cursor| (cursor.rows.clone(), cursor.size))
     }
 
     fn draw_lock(&self) -> bool {
@@ -204,7 +255,7 @@ impl Simulator {
         if header["alg"] != "RS256" || key.verify(signed.as_bytes(), &signature).is_err() {
             return Err("invalid assertion");
         }
-        let now = chrono::Utc::now().timestamp();
+        let now = self.clock.now().timestamp();
         let ends = claims["exp"].as_i64().unwrap_or(0);
         if claims["iss"] != self.client.0.as_str() {
             return Err("client identifier invalid");
@@ -220,28 +271,50 @@ impl Simulator {
         }
         Ok(())
     }
+
+    /// All records, as JSON text.
+    pub fn snapshot(&self) -> String {
+        self.org().snapshot().to_string()
+    }
+
+    /// Puts a snapshot in the place of all records.
+    pub fn restore(&self, snapshot: &str) -> Result<(), String> {
+        let snapshot: Value = serde_json::from_str(snapshot).map_err(|e| e.to_string())?;
+        self.org().restore(&snapshot)
+    }
 }
 
 /// All routes.
 pub fn router(simulator: Arc<Simulator>) -> Router {
     Router::new()
+        .route("/", get(page))
         .route("/admin/faults", put(set_faults).get(get_faults))
         .route("/admin/settings", put(set_settings))
-        .route("/admin/log", get(get_log))
+        .route("/admin/rules", put(set_rules))
+        .route("/admin/clock", put(set_clock).get(get_clock))
+        .route("/admin/snapshot", get(get_snapshot).put(put_snapshot))
+        .route("/admin/log", get(get_log).delete(clear_log))
         .route("/admin/records/{object}", get(get_records))
         .route("/admin/count/{object}/{field}", get(count_filled))
         .route("/admin/opportunities", post(add_opportunities))
         .route("/admin/update/{object}/{id}", post(user_update))
         .route("/admin/create/{object}", post(user_create))
         .route("/admin/delete/{object}/{id}", post(user_delete))
+        .route("/admin/undelete/{object}/{id}", post(user_undelete))
+        .route("/admin/merge/{object}/{master}/{loser}", post(user_merge))
         .route("/admin/writes", get(take_writes).put(record_writes))
         .route("/admin/publish", post(publish_raw))
+        .route("/admin/events/{event}/fields", post(add_event_field))
         .route("/admin/expire-tokens", post(expire_tokens))
         .route("/services/data", get(versions))
         .route("/services/data/", get(versions))
         .route("/{*path}", any(serve))
-        .layer(DefaultBodyLimit::max(MOST_BODY))
+        .layer(DefaultBodyLimit::max(MOST_UPLOAD))
         .with_state(simulator)
+}
+
+async fn page() -> axum::response::Html<&'static str> {
+    axum::response::Html(include_str!("page.html"))
 }
 
 async fn versions() -> axum::Json<Value> {
@@ -252,14 +325,42 @@ async fn versions() -> axum::Json<Value> {
 }
 
 async fn serve(State(simulator): State<Arc<Simulator>>, request: Request) -> Response<Body> {
+    let started = Instant::now();
+    let (method, path) = (request.method().as_str().to_owned(), request.uri().to_string());
+    let response = served(&simulator, request).await;
+    let dropped = response.extensions().get::<crate::server::DropConnection>().is_some();
+    simulator.log.note(Entry {
+        at: chrono::Utc::now().timestamp_millis(),
+        method,
+        path: path.chars().take(300).collect(),
+        status: if dropped { 0 } else { response.status().as_u16() },
+        micros: started.elapsed().as_micros() as u64,
+    });
+    response
+}
+
+async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     let method = head.method.as_str().to_owned();
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let Ok(body) = to_bytes(body, MOST_BODY).await else {
-        return send(&simulator, Answer::error(413, "REQUEST_TOO_LARGE", "The request is too large"));
+    if head.uri.to_string().len() > MOST_ADDRESS {
+        return send(simulator, Answer::error(414, "URI_TOO_LONG", "URI Too Long"));
+    }
+    let most = if path.contains("/jobs/ingest/") { MOST_UPLOAD } else { MOST_BODY };
+    let body = match read_body(body, most).await {
+        Ok(body) => body,
+        Err(()) => {
+            return send(
+                simulator,
+                Answer::error(
+                    413,
+                    "REQUEST_TOO_LARGE",
+                    "Maximum size of request reached. Maximum size of request is 52428800 bytes",
+                ),
+            );
+        }
     };
-    let body = String::from_utf8_lossy(&body).into_owned();
     let (delay, fault) = simulator.faults.draw(&method, &path);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
@@ -275,64 +376,127 @@ async fn serve(State(simulator): State<Arc<Simulator>>, request: Request) -> Res
         Some(Kind::ResetBefore) => return dropped(),
         Some(Kind::HtmlBefore) => return html(),
         Some(Kind::ServerError) => {
-            return send(&simulator, Answer::error(503, "SERVER_UNAVAILABLE", "The server is temporarily unavailable"));
+            return send(simulator, Answer::error(503, "SERVER_UNAVAILABLE", "The server is temporarily unavailable"));
         }
         Some(Kind::Throttle) => {
-            return send(&simulator, Answer::error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."));
+            return send(simulator, Answer::error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."));
         }
         Some(Kind::Lock) => {
             return send(
-                &simulator,
+                simulator,
                 Answer::error(400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record"),
             );
         }
         Some(Kind::Expire) => simulator.tokens.lock().unwrap_or_else(PoisonError::into_inner).clear(),
         _ => {}
     }
+    let instance = format!("http://{}", header("host").unwrap_or_default());
     if path == "/services/oauth2/token" {
-        let instance = format!("http://{}", header("host").unwrap_or_default());
-        return send(&simulator, rest::sign_in(&simulator, &instance, &body));
+        return send(simulator, rest::sign_in(simulator, &instance, &body));
     }
     let token =
         header("authorization").and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned)).unwrap_or_default();
+    if path == "/services/oauth2/revoke" {
+        let token = rest::parameter(&body, "token").unwrap_or_default();
+        simulator.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
+        return send(simulator, Answer::new(200, Value::Null));
+    }
     let Some(integration) = simulator.use_token(&token) else {
-        return send(&simulator, Answer::error(401, "INVALID_SESSION_ID", "Session expired or invalid"));
+        return send(simulator, Answer::error(401, "INVALID_SESSION_ID", "Session expired or invalid"));
     };
+    if path == "/services/oauth2/userinfo" || path.starts_with("/id/") {
+        return send(simulator, user_info(&instance, integration));
+    }
     let used = simulator.calls.fetch_add(1, Ordering::Relaxed);
     if used >= simulator.settings().api_limit {
-        return send(&simulator, Answer::error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."));
+        return send(simulator, Answer::error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."));
     }
     let mut segments = path.trim_start_matches('/').splitn(4, '/');
     let versioned = segments.next() == Some("services")
         && segments.next() == Some("data")
-        && segments.next().is_some_and(|version| version.starts_with('v'));
+        && segments.next().is_some_and(is_version);
     if !versioned {
-        return send(&simulator, Answer::error(404, "NOT_FOUND", "The requested resource does not exist"));
+        return send(simulator, Answer::error(404, "NOT_FOUND", "The requested resource does not exist"));
     }
     let below = format!("/{}", segments.next().unwrap_or_default());
     let shape: String = below.split('/').take(3).collect::<Vec<_>>().join("/");
-    simulator.count(&format!("{method} {shape}"));
+    simulator.log.count(&format!("{method} {shape}"));
     let page = header("sforce-query-options")
-        .and_then(|value| value.strip_prefix("batchSize=").and_then(|size| size.parse().ok()));
-    let answer =
-        rest::answer(&simulator, &method, &below, head.uri.query().unwrap_or_default(), page, &body, integration);
+        .and_then(|value| value.strip_prefix("batchSize=").and_then(|size| size.trim().parse().ok()));
+    let allow_duplicates =
+        header("sforce-duplicate-rule-header").is_some_and(|value| value.replace(' ', "").contains("allowSave=true"));
+    let content_type = header("content-type").unwrap_or_default();
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    let asked = Asked {
+        method: &method,
+        path: &below,
+        query: &query,
+        body: &body,
+        content_type: &content_type,
+        page,
+        manner: Manner { silent: integration, allow_duplicates },
+    };
+    let answer = rest::answer(simulator, &asked);
     match fault {
         Some(Kind::ResetAfter) => dropped(),
         Some(Kind::HtmlAfter) => html(),
-        _ => send(&simulator, answer),
+        Some(Kind::Drip(ms)) => dripping(send(simulator, answer), ms),
+        Some(Kind::Truncate) => truncated(send(simulator, answer)).await,
+        _ => send(simulator, answer),
     }
+}
+
+/// The body as text. What is too large is read to its end and dropped, so that the client hears why.
+async fn read_body(body: Body, most: usize) -> Result<String, ()> {
+    match to_bytes(body, 4 * MOST_UPLOAD).await {
+        Ok(bytes) if bytes.len() <= most => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        _ => Err(()),
+    }
+}
+
+fn is_version(text: &str) -> bool {
+    let number = text.strip_prefix('v').and_then(|number| number.parse::<f64>().ok());
+    number.is_some_and(|number| (31.0..=65.0).contains(&number))
+}
+
+fn user_info(instance: &str, integration: bool) -> Answer {
+    let (id, name) = if integration {
+        (org::INTEGRATION_USER, "tandem@example.org")
+    } else {
+        (org::SALES_USER, "sales@example.org")
+    };
+    Answer::new(
+        200,
+        json!({
+            "sub": format!("{instance}/id/{ORG_ID}/{id}"), "user_id": id, "organization_id": ORG_ID, "preferred_username": name,
+            "username": name, "email": name, "active": true, "user_type": "STANDARD",
+            "urls": { "rest": format!("{instance}/services/data/v{{version}}/"), "sobjects": format!("{instance}/services/data/v{{version}}/sobjects/") },
+        }),
+    )
 }
 
 fn send(simulator: &Simulator, answer: Answer) -> Response<Body> {
     let (used, most) = simulator.usage();
-    let body = if answer.body.is_null() { String::new() } else { answer.body.to_string() };
-    Response::builder()
-        .status(answer.status)
-        .header("Content-Type", "application/json;charset=UTF-8")
-        .header("Sforce-Limit-Info", format!("api-usage={used}/{most}"))
-        .body(Body::from(body))
-        .unwrap_or_default()
+    let mut response =
+        Response::builder().status(answer.status).header("Sforce-Limit-Info", format!("api-usage={used}/{most}"));
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
+    let body = match answer.content {
+        Content::None => Body::empty(),
+        Content::Json(value) => {
+            response = response.header("Content-Type", "application/json;charset=UTF-8");
+            Body::from(value.to_string())
+        }
+        Content::Csv(text) => {
+            response = response.header("Content-Type", "text/csv");
+            Body::from(text)
+        }
+    };
+    response.body(body).unwrap_or_default()
 }
+
+// The admin endpoint.
 
 async fn set_faults(State(simulator): State<Arc<Simulator>>, axum::Json(faults): axum::Json<Vec<Fault>>) {
     simulator.faults.set(faults);
@@ -343,31 +507,65 @@ async fn get_faults(State(simulator): State<Arc<Simulator>>) -> axum::Json<Vec<F
 }
 
 async fn set_settings(State(simulator): State<Arc<Simulator>>, axum::Json(settings): axum::Json<Settings>) {
+    simulator.clock.set_offset(settings.clock_hours * 3600 * 1000);
     {
         let mut bus = simulator.bus();
         bus.copies = settings.event_copies;
         bus.reverse = settings.event_reverse;
-        bus.clock_offset = settings.clock_hours * 3600 * 1000;
+        bus.hourly_limit = settings.event_limit;
         bus.flush();
     }
     *simulator.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
 }
 
-async fn get_log(State(simulator): State<Arc<Simulator>>) -> axum::Json<Value> {
-    let calls = simulator.log.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    axum::Json(json!({ "calls": calls, "api": simulator.calls.load(Ordering::Relaxed) }))
+async fn set_rules(
+    State(simulator): State<Arc<Simulator>>,
+    axum::Json(rules): axum::Json<org::Rules>,
+) -> Response<Body> {
+    let set = simulator.org().set_rules(rules);
+    match set {
+        Ok(()) => send(&simulator, Answer::new(200, json!({}))),
+        Err(why) => send(&simulator, Answer::error(400, "RULE", &why)),
+    }
 }
 
-async fn get_records(
-    State(simulator): State<Arc<Simulator>>,
-    axum::extract::Path(object): axum::extract::Path<String>,
-) -> axum::Json<Value> {
+/// `{"offset_ms": 3600000}`: how far the clock is ahead of the machine's.
+async fn set_clock(State(simulator): State<Arc<Simulator>>, axum::Json(body): axum::Json<Value>) -> axum::Json<Value> {
+    simulator.clock.set_offset(body["offset_ms"].as_i64().unwrap_or(0));
+    axum::Json(json!({ "now": simulator.clock.now().to_rfc3339() }))
+}
+
+async fn get_clock(State(simulator): State<Arc<Simulator>>) -> axum::Json<Value> {
+    axum::Json(json!({ "now": simulator.clock.now().to_rfc3339() }))
+}
+
+async fn get_snapshot(State(simulator): State<Arc<Simulator>>) -> String {
+    simulator.snapshot()
+}
+
+async fn put_snapshot(State(simulator): State<Arc<Simulator>>, body: String) -> Response<Body> {
+    match simulator.restore(&body) {
+        Ok(()) => send(&simulator, Answer::new(200, json!({}))),
+        Err(why) => send(&simulator, Answer::error(400, "SNAPSHOT", &why)),
+    }
+}
+
+async fn get_log(State(simulator): State<Arc<Simulator>>) -> axum::Json<Value> {
+    let api = simulator.calls.load(Ordering::Relaxed);
+    axum::Json(json!({ "calls": simulator.log.counts(), "api": api, "recent": simulator.log.recent() }))
+}
+
+async fn clear_log(State(simulator): State<Arc<Simulator>>) {
+    simulator.log.clear();
+}
+
+async fn get_records(State(simulator): State<Arc<Simulator>>, Segment(object): Segment<String>) -> axum::Json<Value> {
     let org = simulator.org();
     let rows: Vec<Value> = org
-        .objects
+        .tables
         .get(&object)
         .into_iter()
-        .flat_map(|object| object.records.values().cloned().map(Value::Object))
+        .flat_map(|table| table.records.values().cloned().map(Value::Object))
         .collect();
     axum::Json(Value::Array(rows))
 }
@@ -375,10 +573,10 @@ async fn get_records(
 /// How many records of an object have a value in a field.
 async fn count_filled(
     State(simulator): State<Arc<Simulator>>,
-    axum::extract::Path((object, field)): axum::extract::Path<(String, String)>,
+    Segment((object, field)): Segment<(String, String)>,
 ) -> axum::Json<usize> {
     let org = simulator.org();
-    let records = org.objects.get(&object).into_iter().flat_map(|object| object.records.values());
+    let records = org.tables.get(&object).into_iter().flat_map(|table| table.records.values());
     axum::Json(records.filter(|record| record.get(&field).is_some_and(|value| !value.is_null())).count())
 }
 
@@ -409,33 +607,58 @@ async fn add_opportunities(
     send(&simulator, Answer::new(200, json!(ids)))
 }
 
-/// A change by a person: triggers tell it.
+/// Something a person does: triggers tell it.
+fn by_a_person<T: serde::Serialize>(
+    simulator: &Simulator,
+    act: impl FnOnce(&mut Org, &mut Vec<Change>) -> Result<T, RowError>,
+) -> Response<Body> {
+    match rest::write(simulator, act) {
+        Ok(value) => match serde_json::to_value(value) {
+            Ok(Value::Null) | Err(_) => send(simulator, Answer::new(204, Value::Null)),
+            Ok(id) => send(simulator, Answer::new(201, json!({ "id": id, "success": true }))),
+        },
+        Err(error) => send(
+            simulator,
+            Answer::new(400, json!([{ "errorCode": error.code, "message": error.message, "fields": error.fields }])),
+        ),
+    }
+}
+
 async fn user_update(
     State(simulator): State<Arc<Simulator>>,
-    axum::extract::Path((object, id)): axum::extract::Path<(String, String)>,
+    Segment((object, id)): Segment<(String, String)>,
     axum::Json(body): axum::Json<Record>,
 ) -> Response<Body> {
-    let body = Value::Object(body).to_string();
-    let answer = rest::answer(&simulator, "PATCH", &format!("/sobjects/{object}/{id}"), "", None, &body, false);
-    send(&simulator, answer)
+    by_a_person(&simulator, |org, changes| org.update(&object, &id, body, Manner::default(), changes))
 }
 
-/// A record made by a person: triggers tell it.
 async fn user_create(
     State(simulator): State<Arc<Simulator>>,
-    axum::extract::Path(object): axum::extract::Path<String>,
+    Segment(object): Segment<String>,
     axum::Json(body): axum::Json<Record>,
 ) -> Response<Body> {
-    let body = Value::Object(body).to_string();
-    send(&simulator, rest::answer(&simulator, "POST", &format!("/sobjects/{object}"), "", None, &body, false))
+    by_a_person(&simulator, |org, changes| org.insert(&object, body, Manner::default(), changes))
 }
 
-/// A record deleted by a person: triggers tell it.
 async fn user_delete(
     State(simulator): State<Arc<Simulator>>,
-    axum::extract::Path((object, id)): axum::extract::Path<(String, String)>,
+    Segment((object, id)): Segment<(String, String)>,
 ) -> Response<Body> {
-    send(&simulator, rest::answer(&simulator, "DELETE", &format!("/sobjects/{object}/{id}"), "", None, "", false))
+    by_a_person(&simulator, |org, changes| org.delete(&object, &id, Manner::default(), changes))
+}
+
+async fn user_undelete(
+    State(simulator): State<Arc<Simulator>>,
+    Segment((object, id)): Segment<(String, String)>,
+) -> Response<Body> {
+    by_a_person(&simulator, |org, changes| org.undelete(&object, &id, Manner::default(), changes))
+}
+
+async fn user_merge(
+    State(simulator): State<Arc<Simulator>>,
+    Segment((object, master, loser)): Segment<(String, String, String)>,
+) -> Response<Body> {
+    by_a_person(&simulator, |org, changes| org.merge(&object, &master, &loser, Manner::default(), changes))
 }
 
 /// Puts an event on the bus: `{"fields": {…}}` encoded as it should be, or `{"text": "…"}` as raw bytes.
@@ -443,9 +666,23 @@ async fn publish_raw(State(simulator): State<Arc<Simulator>>, axum::Json(body): 
     let mut bus = simulator.bus();
     let payload = match body["text"].as_str() {
         Some(text) => text.as_bytes().to_vec(),
-        None => bus.encode(&body["fields"]),
+        None => bus.encode("Tandem_Change__e", &body["fields"]).unwrap_or_default(),
     };
-    bus.publish_raw(payload);
+    let _ = bus.publish_raw("/event/Tandem_Change__e", None, payload);
+}
+
+/// A newer package: `{"name": "Extra__c", "type": "string"}`.
+async fn add_event_field(
+    State(simulator): State<Arc<Simulator>>,
+    Segment(event): Segment<String>,
+    axum::Json(body): axum::Json<Value>,
+) -> Response<Body> {
+    let text = |name: &str| body[name].as_str().unwrap_or_default();
+    let added = simulator.bus().add_field(&event, text("name"), text("type"));
+    match added {
+        Ok(()) => send(&simulator, Answer::new(200, json!({}))),
+        Err(error) => send(&simulator, Answer::error(400, "EVENT", &error.to_string())),
+    }
 }
 
 async fn expire_tokens(State(simulator): State<Arc<Simulator>>) {

@@ -1,16 +1,23 @@
-//! The org: schema loaded from the package's own metadata, records, ids with checksum, validation, and the effect of the
-//! package's triggers.
+//! The org's records: ids with checksum, validation, cross-record rules, the recycle bin, merges. What the records are made
+//! of stands in `schema.rs`, what queries see of them in `query.rs`, what is published about them in `triggers.rs`.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use anyhow::{Context, Result};
-use roxmltree::Document;
+use anyhow::Result;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::soql::{Condition, Literal, Op, Query, Selected, holds};
+use super::schema::{Field, Schema};
+use super::soql::{self, Condition};
+use super::triggers::{Change, Operation, Triggers};
+use crate::clock::Clock;
 
 pub type Record = Map<String, Value>;
+
+/// Users of the org: who acts decides what triggers see.
+pub const INTEGRATION_USER: &str = "0055g00000ABCDEAA4";
+pub const SALES_USER: &str = "0055g00000ABCDFAA4";
 
 /// A refused row.
 #[derive(Clone, Debug)]
@@ -25,54 +32,69 @@ impl RowError {
         Self { code, message: message.into(), fields: fields.iter().map(|f| (*f).to_owned()).collect() }
     }
 
+    /// As a row of a collection's answer shows it.
     pub fn json(&self) -> Value {
         json!({ "statusCode": self.code, "message": self.message, "fields": self.fields })
     }
 }
 
-#[derive(Clone, Debug, Default)]
-pub struct Field {
-    pub kind: String,
-    pub length: Option<usize>,
-    pub required: bool,
-    pub external_id: bool,
-    pub unique: bool,
-    /// Objects the lookup points at.
-    pub parent: Option<&'static str>,
-    pub read_only: bool,
+/// How a write is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Manner {
+    /// By the integration user.
+    pub silent: bool,
+    /// `Sforce-Duplicate-Rule-Header: allowSave=true`
+    pub allow_duplicates: bool,
 }
 
+/// The records of one object.
 #[derive(Default)]
-pub struct Object {
-    pub prefix: &'static str,
-    pub fields: BTreeMap<String, Field>,
+pub struct Table {
     pub records: BTreeMap<String, Record>,
-    /// Children by parent id, for line items and entries.
-    by_parent: HashMap<String, Vec<String>>,
+    /// Record ids by lookup field and parent id.
+    children: HashMap<String, HashMap<String, Vec<String>>>,
+    /// Record ids by unique or external id field and lower-case value.
+    external: HashMap<String, HashMap<String, Vec<String>>>,
     next: u64,
 }
 
-/// An event the org would publish.
-pub struct Published {
+/// A validation rule: refuses what its condition holds for.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Validation {
     pub object: String,
-    pub record_id: String,
-    pub operation: &'static str,
-    pub changed: Vec<String>,
-    pub sequence: usize,
+    /// A SOQL condition.
+    pub condition: String,
+    pub message: String,
+    #[serde(default)]
+    pub field: Option<String>,
 }
 
-pub struct Org {
-    pub objects: BTreeMap<String, Object>,
-    /// Watched fields by object, from the package's custom metadata.
-    watched: HashMap<String, HashSet<String>>,
-    /// Fields of the platform event: name, type.
-    pub event_fields: Vec<(String, String)>,
-    /// Every update since somebody asked for them to be noted.
-    pub writes: Option<Vec<Write>>,
+/// A duplicate rule: blocks a record whose fields are all those of another.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct DuplicateRule {
+    pub object: String,
+    pub fields: Vec<String>,
+}
+
+/// What a tester sets by `PUT /admin/rules`.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Rules {
+    pub validations: Vec<Validation>,
+    pub duplicates: Vec<DuplicateRule>,
+    /// Ids of records that somebody else holds locked.
+    pub locked: Vec<String>,
+}
+
+/// Where a transaction began.
+#[derive(Clone, Copy, Debug)]
+pub struct Mark {
+    outer: bool,
+    at: usize,
 }
 
 /// One update, as `/admin/writes` tells it.
-#[derive(serde::Serialize)]
+#[derive(Serialize)]
 pub struct Write {
     id: String,
     /// Microseconds since 1970 UTC.
@@ -81,357 +103,519 @@ pub struct Write {
     silent: bool,
 }
 
-type StandardObject = (&'static str, &'static str, &'static [&'static str]);
-
-/// Standard objects as far as Tandem touches them: prefix, and `name:type[:length][!][>Parent][=]` (`!` required, `=` read
-/// only).
-const STANDARD: [StandardObject; 9] = [
-    (
-        "Account",
-        "001",
-        &[
-            "Name:string:255!",
-            "Type:string:255",
-            "Industry:string:255",
-            "Phone:phone:40",
-            "Website:url:255",
-            "BillingStreet:textarea:255",
-            "BillingCity:string:40",
-            "BillingPostalCode:string:20",
-            "BillingCountry:string:80",
-            "ShippingStreet:textarea:255",
-            "ShippingCity:string:40",
-            "ShippingPostalCode:string:20",
-            "ShippingCountry:string:80",
-            "Description:textarea:32000",
-            "CurrencyIsoCode:string:3",
-            "OwnerId:string:18",
-        ],
-    ),
-    (
-        "Contact",
-        "003",
-        &[
-            "LastName:string:80!",
-            "FirstName:string:40",
-            "Email:email:80",
-            "Phone:phone:40",
-            "AccountId:reference:18>Account",
-            "Title:string:128",
-        ],
-    ),
-    (
-        "Opportunity",
-        "006",
-        &[
-            "Name:string:120!",
-            "StageName:string:255!",
-            "CloseDate:date!",
-            "AccountId:reference:18>Account",
-            "Amount:currency",
-            "Probability:percent",
-            "Description:textarea:32000",
-            "NextStep:string:255",
-            "CurrencyIsoCode:string:3",
-            "Pricebook2Id:reference:18>Pricebook2",
-            "IsWon:boolean=",
-            "IsClosed:boolean=",
-            "OwnerId:string:18",
-        ],
-    ),
-    (
-        "OpportunityLineItem",
-        "00k",
-        &[
-            "OpportunityId:reference:18!>Opportunity",
-            "PricebookEntryId:reference:18!>PricebookEntry",
-            "Product2Id:reference:18>Product2=",
-            "ProductCode:string:255=",
-            "Quantity:double!",
-            "UnitPrice:currency",
-            "TotalPrice:currency",
-            "ListPrice:currency=",
-            "Discount:percent",
-            "ServiceDate:date",
-            "Description:string:255",
-            "SortOrder:int",
-            "CurrencyIsoCode:string:3=",
-        ],
-    ),
-    (
-        "Product2",
-        "01t",
-        &[
-            "Name:string:255!",
-            "ProductCode:string:255",
-            "Description:textarea:4000",
-            "IsActive:boolean",
-            "Family:string:255",
-        ],
-    ),
-    ("Pricebook2", "01s", &["Name:string:255!", "IsActive:boolean", "IsStandard:boolean"]),
-    (
-        "PricebookEntry",
-        "01u",
-        &[
-            "Pricebook2Id:reference:18!>Pricebook2",
-            "Product2Id:reference:18!>Product2",
-            "UnitPrice:currency!",
-            "IsActive:boolean",
-            "CurrencyIsoCode:string:3",
-        ],
-    ),
-    (
-        "Case",
-        "500",
-        &[
-            "Subject:string:255",
-            "Status:string:255",
-            "AccountId:reference:18>Account",
-            "ContactId:reference:18>Contact",
-        ],
-    ),
-    (
-        "Task",
-        "00T",
-        &[
-            "Subject:string:255",
-            "Status:string:255",
-            "WhatId:string:18",
-            "WhoId:string:18",
-            "Description:textarea:32000",
-        ],
-    ),
-];
-
-/// Plural names of child relationships.
-const CHILDREN: [(&str, &str, &str, &str); 4] = [
-    ("Opportunity", "OpportunityLineItems", "OpportunityLineItem", "OpportunityId"),
-    ("Account", "Opportunities", "Opportunity", "AccountId"),
-    ("Account", "Contacts", "Contact", "AccountId"),
-    ("Product2", "PricebookEntries", "PricebookEntry", "Product2Id"),
-];
+pub struct Org {
+    pub schema: Schema,
+    pub tables: BTreeMap<String, Table>,
+    pub triggers: Triggers,
+    pub clock: Clock,
+    /// Every update since somebody asked for them to be noted.
+    pub writes: Option<Vec<Write>>,
+    /// What records were before the transaction under way, newest last.
+    undo: Option<Vec<(String, String, Option<Record>)>>,
+    rules: Rules,
+    conditions: Vec<(Validation, Condition)>,
+}
 
 impl Org {
-    /// Loads the schema: the standard objects and the package's folder `force-app/main/default`.
-    pub fn load(package: &std::path::Path) -> Result<Self> {
-        let mut org =
-            Self { objects: BTreeMap::new(), watched: HashMap::new(), event_fields: Vec::new(), writes: None };
-        for (name, prefix, fields) in STANDARD {
-            let mut object = Object { prefix, next: 1, ..Object::default() };
-            for field in fields.iter().chain(&[
-                "Id:id=",
-                "CreatedDate:datetime=",
-                "LastModifiedDate:datetime=",
-                "SystemModstamp:datetime=",
-                "IsDeleted:boolean=",
-            ]) {
-                let (name, field) = standard_field(field);
-                object.fields.insert(name, field);
-            }
-            org.objects.insert(name.to_owned(), object);
+    /// Empty, with the schema and triggers of the package's folder `force-app/main/default`.
+    pub fn load(package: &std::path::Path, clock: Clock) -> Result<Self> {
+        let schema = Schema::load(package)?;
+        let triggers = Triggers::load(package, &schema)?;
+        let tables = schema.objects.keys().map(|name| (name.clone(), Table { next: 1, ..Table::default() })).collect();
+        let mut org = Self {
+            schema,
+            tables,
+            triggers,
+            clock,
+            writes: None,
+            undo: None,
+            rules: Rules::default(),
+            conditions: Vec::new(),
+        };
+        let metadata = std::mem::take(&mut org.schema.metadata);
+        for (object, record) in &metadata {
+            org.store(object, record.clone());
         }
-        org.load_fields(&package.join("objects"))?;
-        org.load_watched(&package.join("customMetadata"))?;
+        org.schema.metadata = metadata;
+        org.people();
         Ok(org)
     }
 
-    fn load_fields(&mut self, folder: &std::path::Path) -> Result<()> {
-        for object in std::fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
-            let object = object?.path();
-            let name = object.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            let fields = object.join("fields");
-            if !fields.is_dir() {
+    fn people(&mut self) {
+        for (id, first, last, user) in [
+            (INTEGRATION_USER, "Tandem", "Integration", "tandem@example.org"),
+            (SALES_USER, "Sales", "Person", "sales@example.org"),
+        ] {
+            let user = json!({ "Id": id, "Username": user, "LastName": last, "FirstName": first, "Name": format!("{first} {last}"), "Email": user, "Alias": last.chars().take(5).collect::<String>().to_lowercase(), "IsActive": true, "UserType": "Standard", "TimeZoneSidKey": "GMT" });
+            self.keep("User", user.as_object().cloned().unwrap_or_default());
+        }
+        let org = json!({ "Id": super::ORG_ID, "Name": "Tandem Demo", "InstanceName": "SIM1", "IsSandbox": false, "OrganizationType": "Enterprise Edition", "LanguageLocaleKey": "en_US", "TimeZoneSidKey": "GMT" });
+        self.keep("Organization", org.as_object().cloned().unwrap_or_default());
+        for (code, rate, corporate) in
+            [("EUR", 1.0, true), ("USD", 1.1, false), ("GBP", 0.85, false), ("CHF", 0.95, false)]
+        {
+            let currency = json!({ "IsoCode": code, "ConversionRate": rate, "DecimalPlaces": 2, "IsActive": true, "IsCorporate": corporate });
+            self.store("CurrencyType", currency.as_object().cloned().unwrap_or_default());
+        }
+    }
+
+    /// Sets validation rules, duplicate rules and locks; the error names the condition that cannot be read.
+    pub fn set_rules(&mut self, rules: Rules) -> Result<(), String> {
+        let today = self.clock.now().date_naive();
+        let read = |rule: &Validation| Ok((rule.clone(), soql::parse_condition(&rule.condition, today)?));
+        self.conditions = rules.validations.iter().map(read).collect::<Result<_, String>>()?;
+        self.rules = rules;
+        Ok(())
+    }
+
+    /// From here on every change can be taken back. Transactions nest: an inner one is a savepoint.
+    pub fn begin(&mut self) -> Mark {
+        let outer = self.undo.is_none();
+        Mark { outer, at: self.undo.get_or_insert_default().len() }
+    }
+
+    /// Keeps what was changed since the mark.
+    pub fn commit(&mut self, mark: Mark) {
+        if mark.outer {
+            self.undo = None;
+        }
+    }
+
+    /// Takes back what was changed since the mark. Ids given out stay used, as in the real service.
+    pub fn roll_back(&mut self, mark: Mark) {
+        let mut undo = self.undo.take().unwrap_or_default();
+        for (name, id, before) in undo.split_off(mark.at.min(undo.len())).into_iter().rev() {
+            match before {
+                Some(record) => self.keep(&name, record),
+                None => {
+                    // Emptied first, so that the indexes let go of it.
+                    let mut empty = Record::new();
+                    empty.insert("Id".into(), id.clone().into());
+                    self.keep(&name, empty);
+                    if let Some(table) = self.tables.get_mut(&name) {
+                        table.records.remove(&id);
+                    }
+                }
+            }
+        }
+        if !mark.outer {
+            self.undo = Some(undo);
+        }
+    }
+
+    /// All records, to be put back by [`Self::restore`].
+    pub fn snapshot(&self) -> Value {
+        let tables: Map<String, Value> = self
+            .tables
+            .iter()
+            .map(|(name, table)| {
+                let records: Vec<Value> = table.records.values().cloned().map(Value::Object).collect();
+                (name.clone(), json!({ "next": table.next, "records": records }))
+            })
+            .collect();
+        json!({ "tables": tables, "rules": self.rules })
+    }
+
+    /// Puts a snapshot in the place of everything.
+    pub fn restore(&mut self, snapshot: &Value) -> Result<(), String> {
+        let tables = snapshot["tables"].as_object().ok_or("a snapshot has `tables`")?;
+        let rules = serde_json::from_value(snapshot["rules"].clone()).map_err(|e| format!("rules: {e}"))?;
+        self.undo = None;
+        for name in self.schema.objects.keys().cloned().collect::<Vec<_>>() {
+            self.tables.insert(name, Table { next: 1, ..Table::default() });
+        }
+        for (name, table) in tables {
+            for record in table["records"].as_array().into_iter().flatten().filter_map(Value::as_object) {
+                self.keep(name, record.clone());
+            }
+            if let Some(own) = self.tables.get_mut(name) {
+                own.next = table["next"].as_u64().unwrap_or(1);
+            }
+        }
+        self.set_rules(rules)
+    }
+
+    /// A record that is not in the recycle bin.
+    pub fn get(&self, object: &str, id: &str) -> Option<&Record> {
+        self.any(object, id).filter(|record| record["IsDeleted"] != true)
+    }
+
+    fn any(&self, object: &str, id: &str) -> Option<&Record> {
+        let name = self.schema.real_name(object)?;
+        let records = &self.tables.get(name)?.records;
+        records.get(id).or_else(|| records.get(&long_id(id)))
+    }
+
+    /// Ids of the records whose lookup `field` points at `parent`.
+    pub fn ids_below(&self, object: &str, field: &str, parent: &str) -> &[String] {
+        let table = self.tables.get(object);
+        table.and_then(|table| table.children.get(field)?.get(parent)).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The records whose lookup `field` points at `parent`, without deleted ones.
+    pub fn below(&self, object: &str, field: &str, parent: &str) -> Vec<&Record> {
+        self.ids_below(object, field, parent).iter().filter_map(|id| self.get(object, id)).collect()
+    }
+
+    /// Ids of the records with that value in a unique or external id field.
+    pub fn ids_with(&self, object: &str, field: &str, value: &str) -> &[String] {
+        let table = self.tables.get(object);
+        let found = table.and_then(|table| table.external.get(field)?.get(&value.to_lowercase()));
+        found.map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The one record with that external id; an error with their ids when several match.
+    pub fn by_external_id(&self, object: &str, field: &str, value: &str) -> Result<Option<String>, Vec<String>> {
+        let Some(name) = self.schema.real_name(object) else { return Ok(None) };
+        let Some((field, _)) = self.schema.field(name, field) else { return Ok(None) };
+        let live: Vec<String> =
+            self.ids_with(name, field, value).iter().filter(|id| self.get(name, id).is_some()).cloned().collect();
+        match live.as_slice() {
+            [] => Ok(None),
+            [one] => Ok(Some(one.clone())),
+            _ => Err(live),
+        }
+    }
+
+    /// The object an id belongs to, by its prefix.
+    pub fn object_of(&self, id: &str) -> Option<&str> {
+        let prefix = id.get(..3)?;
+        self.schema.objects.iter().find(|(_, object)| object.prefix == prefix).map(|(name, _)| name.as_str())
+    }
+
+    /// Makes a record; `changes` gets what happened.
+    pub fn insert(
+        &mut self,
+        object: &str,
+        body: Record,
+        manner: Manner,
+        changes: &mut Vec<Change>,
+    ) -> Result<String, RowError> {
+        let name = self.known(object)?;
+        let mut record = self.checked(&name, body, None, manner)?;
+        let fields = &self.schema.objects[&name].fields;
+        let missing: Vec<&str> = fields
+            .iter()
+            .filter(|(field, spec)| spec.required && !spec.read_only && record.get(*field).is_none_or(Value::is_null))
+            .map(|(field, _)| field.as_str())
+            .collect();
+        if !missing.is_empty() {
+            return Err(RowError::new(
+                "REQUIRED_FIELD_MISSING",
+                format!("Required fields are missing: [{}]", missing.join(", ")),
+                &missing,
+            ));
+        }
+        for (field, spec) in fields.iter().filter(|(_, spec)| spec.kind == "boolean") {
+            if !spec.read_only || *field == "IsStandard" {
+                record.entry(field.clone()).or_insert(false.into());
+            }
+        }
+        if fields.contains_key("OwnerId") {
+            record.entry("OwnerId").or_insert(user(manner).into());
+        }
+        self.derive(&name, &mut record)?;
+        self.validate(&name, &record, None, manner)?;
+        record.insert("CreatedById".into(), user(manner).into());
+        record.insert("LastModifiedById".into(), user(manner).into());
+        let id = self.store(&name, record);
+        let after = self.tables[&name].records[&id].clone();
+        self.roll_up(&name, &after, changes, manner);
+        changes.push(Change {
+            object: name,
+            id: id.clone(),
+            operation: Operation::Insert,
+            before: None,
+            after,
+            silent: manner.silent,
+        });
+        Ok(id)
+    }
+
+    /// Gives a record its id and times, and keeps it.
+    pub fn store(&mut self, name: &str, mut record: Record) -> String {
+        let now = self.timestamp();
+        let prefix = self.schema.objects.get(name).map(|object| object.prefix.clone()).unwrap_or_default();
+        let table = self.tables.entry(name.to_owned()).or_default();
+        let number = table.next;
+        table.next += 1;
+        let id = make_id(&prefix, number);
+        for (field, value) in [
+            ("Id", id.clone()),
+            ("CreatedDate", now.clone()),
+            ("LastModifiedDate", now.clone()),
+            ("SystemModstamp", now),
+        ] {
+            record.insert(field.into(), value.into());
+        }
+        let auto = [("Case", "CaseNumber"), ("Order", "OrderNumber")].into_iter().find(|(object, _)| *object == name);
+        if let Some((_, field)) = auto {
+            record.insert(field.into(), format!("{number:08}").into());
+        }
+        if name.ends_with("__c") && self.schema.field(name, "Name").is_some_and(|(_, field)| field.read_only) {
+            record.insert("Name".into(), format!("{number:06}").into());
+        }
+        self.keep(name, record);
+        id
+    }
+
+    /// Keeps a record under its id, with its indexes.
+    pub fn keep(&mut self, name: &str, mut record: Record) {
+        record.entry("IsDeleted").or_insert(false.into());
+        let id = record.get("Id").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let Some(schema) = self.schema.objects.get(name) else { return };
+        let table = self.tables.entry(name.to_owned()).or_default();
+        let old = table.records.get(&id);
+        if let Some(undo) = &mut self.undo {
+            undo.push((name.to_owned(), id.clone(), old.cloned()));
+        }
+        for (field, spec) in &schema.fields {
+            let by_parent = spec.parent.is_some();
+            if !by_parent && !spec.external_id && !spec.unique {
                 continue;
             }
-            for file in std::fs::read_dir(fields)? {
-                let text = std::fs::read_to_string(file?.path())?;
-                let xml = Document::parse(&text)?;
-                let value = |tag: &str| {
-                    xml.descendants()
-                        .find(|node| node.has_tag_name(tag))
-                        .and_then(|node| node.text())
-                        .map(str::to_owned)
-                };
-                let full_name = value("fullName").context("a field without fullName")?;
-                let kind = value("type").unwrap_or_default();
-                if name == "Tandem_Change__e" {
-                    self.event_fields.push((full_name, kind));
-                    continue;
+            let key = |record: &Record| -> Option<String> {
+                match record.get(field)? {
+                    Value::String(text) if by_parent => Some(text.clone()),
+                    Value::String(text) => Some(text.to_lowercase()),
+                    Value::Number(number) => Some(number.to_string()),
+                    _ => None,
                 }
-                let field = Field {
-                    kind: kind.to_lowercase(),
-                    length: value("length").and_then(|length| length.parse().ok()),
-                    required: value("required").as_deref() == Some("true"),
-                    external_id: value("externalId").as_deref() == Some("true"),
-                    unique: value("unique").as_deref() == Some("true"),
-                    parent: None,
-                    read_only: false,
-                };
-                if let Some(object) = self.objects.get_mut(&name) {
-                    object.fields.insert(full_name, field);
-                }
+            };
+            let (was, is) = (old.and_then(key), key(&record));
+            if was == is {
+                continue;
+            }
+            let index = if by_parent { &mut table.children } else { &mut table.external };
+            let index = index.entry(field.clone()).or_default();
+            if let Some(ids) = was.and_then(|was| index.get_mut(&was)) {
+                ids.retain(|own| *own != id);
+            }
+            if let Some(is) = is {
+                index.entry(is).or_default().push(id.clone());
             }
         }
-        self.event_fields.sort();
-        Ok(())
+        table.records.insert(id, record);
     }
 
-    fn load_watched(&mut self, folder: &std::path::Path) -> Result<()> {
-        for file in std::fs::read_dir(folder).with_context(|| format!("{}", folder.display()))? {
-            let text = std::fs::read_to_string(file?.path())?;
-            let xml = Document::parse(&text)?;
-            let mut pair = HashMap::new();
-            for values in xml.descendants().filter(|node| node.has_tag_name("values")) {
-                let child = |tag: &str| {
-                    values
-                        .children()
-                        .find(|node| node.has_tag_name(tag))
-                        .and_then(|node| node.text())
-                        .unwrap_or_default()
-                        .to_owned()
-                };
-                pair.insert(child("field"), child("value"));
-            }
-            if let (Some(object), Some(field)) = (pair.remove("Object__c"), pair.remove("Field__c")) {
-                self.watched.entry(object).or_default().insert(field);
-            }
+    /// Changes a record.
+    pub fn update(
+        &mut self,
+        object: &str,
+        id: &str,
+        body: Record,
+        manner: Manner,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), RowError> {
+        let name = self.known(object)?;
+        let before = self.live(&name, id)?;
+        let id = before["Id"].as_str().unwrap_or_default().to_owned();
+        if self.rules.locked.contains(&id) {
+            return Err(RowError::new(
+                "UNABLE_TO_LOCK_ROW",
+                "unable to obtain exclusive access to this record or 1 records",
+                &[],
+            ));
         }
-        Ok(())
-    }
-
-    fn object(&self, name: &str) -> Option<&Object> {
-        self.objects.get(self.real_name(name)?)
-    }
-
-    /// Names are found whatever their case.
-    pub fn real_name(&self, name: &str) -> Option<&str> {
-        self.objects.keys().find(|own| own.eq_ignore_ascii_case(name)).map(String::as_str)
-    }
-
-    pub fn get(&self, object: &str, id: &str) -> Option<&Record> {
-        self.object(object)?.records.get(&long_id(id)).filter(|record| record["IsDeleted"] != true)
-    }
-
-    /// The one record with that external id; an error when several match.
-    pub fn by_external_id(&self, object: &str, field: &str, value: &str) -> Result<Option<String>, usize> {
-        let Some(object) = self.object(object) else { return Ok(None) };
-        let matches = |record: &&Record| {
-            record["IsDeleted"] != true
-                && record.get(field).and_then(Value::as_str).is_some_and(|own| own.eq_ignore_ascii_case(value))
+        let checked = self.checked(&name, body, Some(&id), manner)?;
+        let emptied = |field: &&String| {
+            checked[field.as_str()].is_null()
+                && self.schema.objects[&name].fields.get(*field).is_some_and(|spec| spec.required)
         };
-        let found: Vec<&Record> = object.records.values().filter(matches).collect();
-        match found.as_slice() {
-            [] => Ok(None),
-            [one] => Ok(one["Id"].as_str().map(str::to_owned)),
-            many => Err(many.len()),
+        if let Some(field) = checked.keys().find(emptied) {
+            return Err(RowError::new(
+                "REQUIRED_FIELD_MISSING",
+                format!("Required fields are missing: [{field}]"),
+                &[field],
+            ));
         }
+        let mut after = before.clone();
+        after.extend(checked);
+        self.derive(&name, &mut after)?;
+        self.validate(&name, &after, Some(&id), manner)?;
+        let now = self.timestamp();
+        after.insert("LastModifiedDate".into(), now.clone().into());
+        after.insert("SystemModstamp".into(), now.into());
+        after.insert("LastModifiedById".into(), user(manner).into());
+        if let Some(writes) = &mut self.writes {
+            writes.push(Write { id: id.clone(), at: chrono::Utc::now().timestamp_micros(), silent: manner.silent });
+        }
+        self.keep(&name, after.clone());
+        self.roll_up(&name, &after, changes, manner);
+        changes.push(Change {
+            object: name,
+            id,
+            operation: Operation::Update,
+            before: Some(before),
+            after,
+            silent: manner.silent,
+        });
+        Ok(())
     }
 
-    /// Inserts a record; returns its id and the events its triggers publish.
-    pub fn insert(&mut self, object: &str, body: Record, silent: bool) -> Result<(String, Vec<Published>), RowError> {
-        let name = self
-            .real_name(object)
-            .ok_or_else(|| RowError::new("NOT_FOUND", "The requested resource does not exist", &[]))?
-            .to_owned();
-        let mut record = self.checked(&name, body, None)?;
-        for (field, spec) in &self.objects[&name].fields {
-            if spec.required && record.get(field).is_none_or(Value::is_null) {
+    /// Moves a record, and what hangs on it, to the recycle bin.
+    pub fn delete(
+        &mut self,
+        object: &str,
+        id: &str,
+        manner: Manner,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), RowError> {
+        let name = self.known(object)?;
+        let before = self.live(&name, id)?;
+        let id = before["Id"].as_str().unwrap_or_default().to_owned();
+        if name == "Account" && !self.below("Opportunity", "AccountId", &id).is_empty() {
+            let won = self.below("Opportunity", "AccountId", &id).iter().any(|own| own["IsWon"] == true);
+            if won {
                 return Err(RowError::new(
-                    "REQUIRED_FIELD_MISSING",
-                    format!("Required fields are missing: [{field}]"),
-                    &[field],
+                    "DELETE_FAILED",
+                    "Your attempt to delete the account could not be completed because it is associated with closed won opportunities.",
+                    &[],
                 ));
             }
         }
-        self.derive(&name, &mut record)?;
-        let Some(own) = self.objects.get_mut(&name) else { return Err(RowError::new("NOT_FOUND", "gone", &[])) };
-        let id = make_id(own.prefix, own.next);
-        own.next += 1;
-        let now = timestamp();
-        for (field, value) in [
-            ("Id", Value::from(id.clone())),
-            ("CreatedDate", now.clone().into()),
-            ("LastModifiedDate", now.clone().into()),
-            ("SystemModstamp", now.into()),
-            ("IsDeleted", false.into()),
-        ] {
-            record.insert(field.into(), value);
-        }
-        for parent in ["OpportunityId", "AccountId", "Product2Id"] {
-            if let Some(parent) = record.get(parent).and_then(Value::as_str) {
-                own.by_parent.entry(parent.to_owned()).or_default().push(id.clone());
+        for (child, field) in
+            [("OpportunityLineItem", "OpportunityId"), ("Opportunity", "AccountId"), ("Contact", "AccountId")]
+        {
+            let parent = self.schema.field(child, field).and_then(|(_, spec)| spec.parent.clone());
+            if parent.is_some_and(|(parent, _)| parent == name) {
+                for below in self.ids_below(child, field, &id).to_vec() {
+                    if self.get(child, &below).is_some() {
+                        self.delete(child, &below, manner, changes)?;
+                    }
+                }
             }
         }
-        let events = if silent { Vec::new() } else { self.events(&name, "CREATE", None, &record) };
-        if let Some(own) = self.objects.get_mut(&name) {
-            own.records.insert(id.clone(), record);
-        }
-        self.roll_up(&name, &id);
-        Ok((id, events))
+        let after = self.binned(&name, before.clone(), true);
+        self.roll_up(&name, &after, changes, manner);
+        changes.push(Change {
+            object: name,
+            id,
+            operation: Operation::Delete,
+            before: Some(before),
+            after,
+            silent: manner.silent,
+        });
+        Ok(())
     }
 
-    /// Changes a record; returns the events its triggers publish.
-    pub fn update(&mut self, object: &str, id: &str, body: Record, silent: bool) -> Result<Vec<Published>, RowError> {
-        let not_found =
-            || RowError::new("NOT_FOUND", "Provided external ID field does not exist or is not accessible", &[]);
-        let name = self.real_name(object).ok_or_else(not_found)?.to_owned();
-        let id = long_id(id);
-        let before = self.objects[&name].records.get(&id).cloned().ok_or_else(not_found)?;
-        if before["IsDeleted"] == true {
-            return Err(RowError::new("ENTITY_IS_DELETED", "entity is deleted", &[]));
+    /// Takes a record out of the recycle bin.
+    pub fn undelete(
+        &mut self,
+        object: &str,
+        id: &str,
+        manner: Manner,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), RowError> {
+        let name = self.known(object)?;
+        let binned = self
+            .any(&name, id)
+            .filter(|record| record["IsDeleted"] == true && record.get("MasterRecordId").is_none_or(Value::is_null));
+        let binned =
+            binned.cloned().ok_or_else(|| RowError::new("UNDELETE_FAILED", "Entity is not in the recycle bin", &[]))?;
+        let id = binned["Id"].as_str().unwrap_or_default().to_owned();
+        let after = self.binned(&name, binned, false);
+        self.roll_up(&name, &after, changes, manner);
+        changes.push(Change {
+            object: name,
+            id,
+            operation: Operation::Undelete,
+            before: None,
+            after,
+            silent: manner.silent,
+        });
+        Ok(())
+    }
+
+    /// Merges `loser` into `master`: children move, the loser goes to the bin with `MasterRecordId`.
+    pub fn merge(
+        &mut self,
+        object: &str,
+        master: &str,
+        loser: &str,
+        manner: Manner,
+        changes: &mut Vec<Change>,
+    ) -> Result<(), RowError> {
+        let name = self.known(object)?;
+        if !matches!(name.as_str(), "Account" | "Contact" | "Lead") {
+            return Err(RowError::new("INVALID_OPERATION", format!("{name} cannot be merged"), &[]));
         }
-        let changes = self.checked(&name, body, Some(&id))?;
+        let master = self.live(&name, master)?["Id"].as_str().unwrap_or_default().to_owned();
+        let before = self.live(&name, loser)?;
+        let loser = before["Id"].as_str().unwrap_or_default().to_owned();
+        let relations: Vec<(String, String)> =
+            self.schema.relations(&name).map(|(child, field, _)| (child.to_owned(), field.to_owned())).collect();
+        for (child, field) in relations {
+            for id in self.ids_below(&child, &field, &loser).to_vec() {
+                let mut body = Record::new();
+                body.insert(field.clone(), master.clone().into());
+                let _ = self.update(&child, &id, body, manner, changes);
+            }
+        }
         let mut after = before.clone();
-        after.extend(changes);
-        self.derive(&name, &mut after)?;
-        let now = timestamp();
-        after.insert("LastModifiedDate".into(), now.clone().into());
-        after.insert("SystemModstamp".into(), now.into());
-        let events = if silent { Vec::new() } else { self.events(&name, "UPDATE", Some(&before), &after) };
-        if let Some(writes) = &mut self.writes {
-            writes.push(Write { id: id.clone(), at: micros(), silent });
-        }
-        if let Some(own) = self.objects.get_mut(&name) {
-            own.records.insert(id.clone(), after);
-        }
-        self.roll_up(&name, &id);
-        Ok(events)
+        after.insert("MasterRecordId".into(), master.into());
+        let after = self.binned(&name, after, true);
+        changes.push(Change {
+            object: name,
+            id: loser,
+            operation: Operation::Delete,
+            before: Some(before),
+            after,
+            silent: manner.silent,
+        });
+        Ok(())
     }
 
-    /// Moves a record to the recycle bin.
-    pub fn delete(&mut self, object: &str, id: &str, silent: bool) -> Result<Vec<Published>, RowError> {
-        let name = self.real_name(object).map(str::to_owned).unwrap_or_default();
-        let before = self.get(&name, id).cloned();
-        let before = before.ok_or_else(|| RowError::new("ENTITY_IS_DELETED", "entity is deleted", &[]))?;
-        let mut after = before.clone();
-        after.insert("IsDeleted".into(), true.into());
-        after.insert("SystemModstamp".into(), timestamp().into());
-        if let Some(own) = self.objects.get_mut(&name) {
-            own.records.insert(long_id(id), after.clone());
-        }
-        Ok(if silent { Vec::new() } else { self.events(&name, "DELETE", Some(&before), &after) })
+    fn binned(&mut self, name: &str, mut record: Record, deleted: bool) -> Record {
+        record.insert("IsDeleted".into(), deleted.into());
+        record.insert("SystemModstamp".into(), self.timestamp().into());
+        self.keep(name, record.clone());
+        record
     }
 
-    fn checked(&self, name: &str, body: Record, id: Option<&str>) -> Result<Record, RowError> {
-        let object = &self.objects[name];
+    fn known(&self, object: &str) -> Result<String, RowError> {
+        let missing = || RowError::new("NOT_FOUND", "The requested resource does not exist", &[]);
+        self.schema.real_name(object).map(str::to_owned).ok_or_else(missing)
+    }
+
+    fn live(&self, name: &str, id: &str) -> Result<Record, RowError> {
+        match self.any(name, id) {
+            Some(record) if record["IsDeleted"] == true => {
+                Err(RowError::new("ENTITY_IS_DELETED", "entity is deleted", &[]))
+            }
+            Some(record) => Ok(record.clone()),
+            None if id.len() != 15 && id.len() != 18 => {
+                Err(RowError::new("MALFORMED_ID", format!("{name} ID: id value of incorrect type: {id}"), &["Id"]))
+            }
+            None => Err(RowError::new(
+                "NOT_FOUND",
+                "Provided external ID field does not exist or is not accessible: Id",
+                &[],
+            )),
+        }
+    }
+
+    /// The body's fields under their own names, each fit for its field.
+    fn checked(&self, name: &str, body: Record, id: Option<&str>, manner: Manner) -> Result<Record, RowError> {
         let mut checked = Record::new();
         for (given, value) in body {
-            if given == "attributes" || given == "Id" || given == "id" {
+            if given == "attributes" || given.eq_ignore_ascii_case("Id") {
                 continue;
             }
-            let field = object
-                .fields
-                .get_key_value(&given)
-                .or_else(|| object.fields.iter().find(|(own, _)| own.eq_ignore_ascii_case(&given)));
-            let Some((field, spec)) = field else {
+            // A parent named by its external id: {"Account": {"Tandem_Card_Code__c": "C1"}}
+            if let (Value::Object(key), Some((field, parent, _))) = (&value, self.schema.parent(name, &given)) {
+                let id = self.parent_by_key(parent, key)?;
+                checked.insert(field.to_owned(), id.into());
+                continue;
+            }
+            let Some((field, spec)) = self.schema.field(name, &given) else {
                 return Err(RowError::new(
                     "INVALID_FIELD",
                     format!("No such column '{given}' on sobject of type {name}"),
                     &[],
                 ));
             };
-            if spec.read_only {
+            if spec.read_only && !(name == "Pricebook2" && field == "IsStandard" && manner.silent && id.is_none()) {
                 return Err(RowError::new(
                     "INVALID_FIELD_FOR_INSERT_UPDATE",
                     format!(
@@ -440,46 +624,155 @@ impl Org {
                     &[field],
                 ));
             }
-            if let (Some(text), Some(length)) = (value.as_str(), spec.length)
-                && text.chars().count() > length
-            {
-                return Err(RowError::new(
-                    "STRING_TOO_LONG",
-                    format!("{field}: data value too large: {text} (max length={length})"),
-                    &[field],
-                ));
-            }
-            let numeric = matches!(spec.kind.as_str(), "currency" | "double" | "percent" | "int" | "number");
-            if numeric && !(value.is_number() || value.is_null()) {
-                return Err(RowError::new(
-                    "JSON_PARSER_ERROR",
-                    format!("Cannot deserialize instance of {} from VALUE_STRING value {value}", spec.kind),
-                    &[field],
-                ));
-            }
-            if let (Some(parent), Some(text)) = (spec.parent, value.as_str())
-                && self.get(parent, text).is_none()
-            {
-                return Err(RowError::new(
-                    "INVALID_CROSS_REFERENCE_KEY",
-                    format!("invalid cross reference id: {text}"),
-                    &[field],
-                ));
-            }
-            if spec.unique
-                && let Some(text) = value.as_str()
-                && let Ok(Some(other)) = self.by_external_id(name, field, text)
-                && id != Some(other.as_str())
-            {
-                return Err(RowError::new(
-                    "DUPLICATE_VALUE",
-                    format!("duplicate value found: {field} duplicates value on record with id: {other}"),
-                    &[field],
-                ));
-            }
-            checked.insert(field.clone(), if value.as_str() == Some("") { Value::Null } else { value });
+            let value = self.fit(name, field, spec, value, id)?;
+            checked.insert(field.to_owned(), value);
         }
         Ok(checked)
+    }
+
+    fn parent_by_key(&self, parent: &str, key: &Record) -> Result<String, RowError> {
+        let wanted = key.iter().find(|(name, _)| *name != "attributes");
+        let (field, value) =
+            wanted.ok_or_else(|| RowError::new("INVALID_FIELD", "no external id is given for the parent", &[]))?;
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        match self.by_external_id(parent, field, &text) {
+            Ok(Some(id)) => Ok(id),
+            Ok(None) => Err(RowError::new(
+                "INVALID_FIELD",
+                format!(
+                    "Foreign key external ID: {} not found for field {field} in entity {parent}",
+                    text.to_lowercase()
+                ),
+                &[],
+            )),
+            Err(_) => Err(RowError::new(
+                "DUPLICATE_EXTERNAL_ID",
+                format!("More than one record found for external id field: {field}"),
+                &[],
+            )),
+        }
+    }
+
+    fn fit(&self, name: &str, field: &str, spec: &Field, value: Value, id: Option<&str>) -> Result<Value, RowError> {
+        let parse_error = |what: &str| {
+            RowError::new(
+                "JSON_PARSER_ERROR",
+                format!(
+                    "Cannot deserialize instance of {} from {what} value {value} or request may be missing a required field at [line:1, column:1]",
+                    spec.kind
+                ),
+                &[],
+            )
+        };
+        match &value {
+            Value::Null => return Ok(Value::Null),
+            Value::Array(_) | Value::Object(_) => return Err(parse_error("START_OBJECT")),
+            Value::String(text) if text.is_empty() => return Ok(Value::Null),
+            Value::String(text) => {
+                // Numbers and booleans are taken as text too, as the JSON parser of the real service does.
+                if spec.is_number() {
+                    let number: Decimal = text.trim().parse().map_err(|_| parse_error("VALUE_STRING"))?;
+                    return Ok(number_value(number));
+                }
+                if spec.kind == "boolean" {
+                    return text.parse::<bool>().map(Value::Bool).map_err(|_| parse_error("VALUE_STRING"));
+                }
+                if let Some(length) = spec.length
+                    && text.chars().count() > length
+                    && spec.kind != "reference"
+                {
+                    return Err(RowError::new(
+                        "STRING_TOO_LONG",
+                        format!("{}: data value too large: {text} (max length={length})", spec.label),
+                        &[field],
+                    ));
+                }
+                match spec.kind.as_str() {
+                    "date" => {
+                        let day =
+                            text.get(..10).and_then(|day| chrono::NaiveDate::parse_from_str(day, "%Y-%m-%d").ok());
+                        return day
+                            .map(|day| day.format("%Y-%m-%d").to_string().into())
+                            .ok_or_else(|| parse_error("VALUE_STRING"));
+                    }
+                    "datetime" => {
+                        let at = soql::date_time(text).ok_or_else(|| parse_error("VALUE_STRING"))?;
+                        return Ok(at.replace('Z', "+0000").into());
+                    }
+                    "email" if !text.contains('@') => {
+                        return Err(RowError::new(
+                            "INVALID_EMAIL_ADDRESS",
+                            format!("{}: invalid email address: {text}", spec.label),
+                            &[field],
+                        ));
+                    }
+                    "picklist" if spec.restricted && !spec.picklist.contains(text) => {
+                        return Err(RowError::new(
+                            "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+                            format!("{}: bad value for restricted picklist field: {text}", spec.label),
+                            &[field],
+                        ));
+                    }
+                    "reference" => return self.fit_reference(field, spec, text),
+                    _ => {}
+                }
+            }
+            Value::Number(number) => {
+                if spec.kind == "boolean" || matches!(spec.kind.as_str(), "date" | "datetime" | "reference") {
+                    return Err(parse_error("VALUE_NUMBER"));
+                }
+                if !spec.is_number() {
+                    return Ok(number.to_string().into());
+                }
+                let exact: Option<Decimal> = number.to_string().parse().ok();
+                let most = spec.precision.saturating_sub(spec.scale);
+                if exact.is_some_and(|number| number.abs().trunc().to_string().len() > most.max(1)) {
+                    return Err(RowError::new(
+                        "NUMBER_OUTSIDE_VALID_RANGE",
+                        format!("{}: value outside of valid range on numeric field: {number}", spec.label),
+                        &[field],
+                    ));
+                }
+            }
+            Value::Bool(_) if spec.kind != "boolean" => return Err(parse_error("VALUE_TRUE")),
+            Value::Bool(_) => {}
+        }
+        if spec.unique {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let other = self
+                .ids_with(name, field, &text)
+                .iter()
+                .find(|other| id != Some(other.as_str()) && self.get(name, other).is_some());
+            if let Some(other) = other {
+                return Err(RowError::new(
+                    "DUPLICATE_VALUE",
+                    format!("duplicate value found: {field} duplicates value on record with id: {}", &other[..15]),
+                    &[],
+                ));
+            }
+        }
+        Ok(value)
+    }
+
+    fn fit_reference(&self, field: &str, spec: &Field, text: &str) -> Result<Value, RowError> {
+        let long = long_id(text);
+        let Some((parent, _)) = &spec.parent else { return Ok(long.into()) };
+        if text.len() != 15 && text.len() != 18 {
+            return Err(RowError::new(
+                "MALFORMED_ID",
+                format!("{}: id value of incorrect type: {text}", spec.label),
+                &[field],
+            ));
+        }
+        match self.any(parent, &long) {
+            Some(record) if record["IsDeleted"] != true => Ok(long.into()),
+            Some(_) => Err(RowError::new("ENTITY_IS_DELETED", "entity is deleted", &[field])),
+            None => Err(RowError::new(
+                "INVALID_CROSS_REFERENCE_KEY",
+                format!("invalid cross reference id: {text}"),
+                &[field],
+            )),
+        }
     }
 
     /// Computed fields and cross-record rules.
@@ -490,391 +783,187 @@ impl Org {
                 let (won, closed) = (stage == "Closed Won", stage.starts_with("Closed"));
                 record.insert("IsWon".into(), won.into());
                 record.insert("IsClosed".into(), closed.into());
+                record.entry("HasOpportunityLineItem").or_insert(false.into());
                 record.entry("CurrencyIsoCode").or_insert("EUR".into());
             }
-            "OpportunityLineItem" => {
-                let id = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
-                let entry = self.get("PricebookEntry", &id("PricebookEntryId")).cloned();
-                let entry = entry.ok_or_else(|| {
-                    RowError::new(
-                        "FIELD_INTEGRITY_EXCEPTION",
-                        "field integrity exception: PricebookEntryId",
-                        &["PricebookEntryId"],
-                    )
-                })?;
-                let opportunity = self.get("Opportunity", &id("OpportunityId")).cloned().unwrap_or_default();
-                if entry["CurrencyIsoCode"] != opportunity["CurrencyIsoCode"] {
-                    return Err(RowError::new(
-                        "FIELD_INTEGRITY_EXCEPTION",
-                        "The pricebook entry currency code does not match the currency code of the opportunity",
-                        &["CurrencyIsoCode"],
-                    ));
-                }
-                let number = |field: &str| record.get(field).and_then(|v| v.to_string().parse::<Decimal>().ok());
-                let quantity = number("Quantity").unwrap_or(Decimal::ONE);
-                let discount = Decimal::ONE_HUNDRED - number("Discount").unwrap_or_default();
-                let total = match (number("UnitPrice"), number("TotalPrice")) {
-                    (Some(price), _) => price * quantity * discount / Decimal::ONE_HUNDRED,
-                    (None, Some(total)) => {
-                        record.insert("UnitPrice".into(), number_value(total / quantity));
-                        total
-                    }
-                    (None, None) => {
-                        return Err(RowError::new(
-                            "REQUIRED_FIELD_MISSING",
-                            "Specify either a sales price or a total price",
-                            &["UnitPrice"],
-                        ));
-                    }
-                };
-                record.insert("TotalPrice".into(), number_value(total.round_dp(2)));
-                record.insert("ListPrice".into(), entry["UnitPrice"].clone());
-                record.insert("CurrencyIsoCode".into(), entry["CurrencyIsoCode"].clone());
-                record.insert("Product2Id".into(), entry["Product2Id"].clone());
-                let product = self.get("Product2", entry["Product2Id"].as_str().unwrap_or_default());
-                record.insert(
-                    "ProductCode".into(),
-                    product.and_then(|p| p.get("ProductCode").cloned()).unwrap_or_default(),
-                );
+            "Contact" => {
+                let text = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+                let name = format!("{} {}", text("FirstName"), text("LastName")).trim().to_owned();
+                record.insert("Name".into(), name.into());
             }
-            "PricebookEntry" => {
-                let book = record.get("Pricebook2Id").and_then(Value::as_str).unwrap_or_default();
-                let standard = self.get("Pricebook2", book).is_some_and(|book| book["IsStandard"] == true);
-                let product = record.get("Product2Id").cloned().unwrap_or_default();
-                let currency = record.entry("CurrencyIsoCode").or_insert("EUR".into()).clone();
-                let in_standard = || {
-                    self.children("PricebookEntry", product.as_str().unwrap_or_default()).iter().any(|entry| {
-                        entry["CurrencyIsoCode"] == currency
-                            && self
-                                .get("Pricebook2", entry["Pricebook2Id"].as_str().unwrap_or_default())
-                                .is_some_and(|book| book["IsStandard"] == true)
-                    })
-                };
-                if !standard && !in_standard() {
-                    return Err(RowError::new(
-                        "STANDARD_PRICE_NOT_DEFINED",
-                        "No standard price defined for this product",
-                        &[],
-                    ));
-                }
+            "Case" => {
+                let closed = record.get("Status").is_some_and(|status| status == "Closed");
+                record.insert("IsClosed".into(), closed.into());
             }
+            "OpportunityLineItem" => self.derive_line(record)?,
+            "PricebookEntry" => self.derive_entry(record)?,
             _ => {}
         }
         Ok(())
     }
 
+    fn derive_line(&self, record: &mut Record) -> Result<(), RowError> {
+        let id = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let integrity = |message: &str, field: &str| Err(RowError::new("FIELD_INTEGRITY_EXCEPTION", message, &[field]));
+        let Some(entry) = self.get("PricebookEntry", &id("PricebookEntryId")) else {
+            return integrity(
+                "field integrity exception: PricebookEntryId (pricebook entry is inactive or not there)",
+                "PricebookEntryId",
+            );
+        };
+        let Some(opportunity) = self.get("Opportunity", &id("OpportunityId")) else {
+            return integrity("field integrity exception: OpportunityId", "OpportunityId");
+        };
+        if entry["CurrencyIsoCode"] != opportunity["CurrencyIsoCode"] {
+            return integrity(
+                "The pricebook entry currency code does not match the currency code of the opportunity",
+                "CurrencyIsoCode",
+            );
+        }
+        let book = opportunity.get("Pricebook2Id").cloned().unwrap_or_default();
+        if !book.is_null() && book != entry["Pricebook2Id"] {
+            return integrity(
+                "field integrity exception: PricebookEntryId (pricebook entry is in a different pricebook than the one assigned to the opportunity)",
+                "PricebookEntryId",
+            );
+        }
+        let number = |field: &str| {
+            record.get(field).filter(|v| v.is_number()).and_then(|v| v.to_string().parse::<Decimal>().ok())
+        };
+        let quantity = number("Quantity").unwrap_or(Decimal::ONE);
+        let discount = Decimal::ONE_HUNDRED - number("Discount").unwrap_or_default();
+        let total = match (number("UnitPrice"), number("TotalPrice")) {
+            (Some(price), _) => price * quantity * discount / Decimal::ONE_HUNDRED,
+            (None, Some(total)) if !quantity.is_zero() => {
+                record.insert("UnitPrice".into(), number_value(total / quantity));
+                total
+            }
+            _ => {
+                return Err(RowError::new(
+                    "REQUIRED_FIELD_MISSING",
+                    "Specify either a sales price or a total price",
+                    &["UnitPrice"],
+                ));
+            }
+        };
+        record.insert("TotalPrice".into(), number_value(total.round_dp(2)));
+        record.insert("ListPrice".into(), entry["UnitPrice"].clone());
+        record.insert("CurrencyIsoCode".into(), entry["CurrencyIsoCode"].clone());
+        record.insert("Product2Id".into(), entry["Product2Id"].clone());
+        let product = self.get("Product2", entry["Product2Id"].as_str().unwrap_or_default());
+        let code = product.and_then(|product| product.get("ProductCode").cloned()).unwrap_or_default();
+        let names = [opportunity.get("Name"), product.and_then(|product| product.get("Name"))];
+        let name: Vec<&str> = names.into_iter().flatten().filter_map(Value::as_str).collect();
+        record.insert("Name".into(), name.join(" ").into());
+        record.insert("ProductCode".into(), code);
+        Ok(())
+    }
+
+    fn derive_entry(&self, record: &mut Record) -> Result<(), RowError> {
+        let text = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let (book, product) = (text("Pricebook2Id"), text("Product2Id"));
+        let is_standard = |book: &str| self.get("Pricebook2", book).is_some_and(|book| book["IsStandard"] == true);
+        let currency = record.entry("CurrencyIsoCode").or_insert("EUR".into()).clone();
+        let own = record.get("Id").cloned();
+        let entries = self.below("PricebookEntry", "Product2Id", &product);
+        let same = |entry: &&&Record| entry["CurrencyIsoCode"] == currency && entry.get("Id") != own.as_ref();
+        if entries.iter().filter(same).any(|entry| entry["Pricebook2Id"] == book.as_str()) {
+            return Err(RowError::new(
+                "DUPLICATE_VALUE",
+                "This price definition already exists in this price book",
+                &[],
+            ));
+        }
+        let in_standard =
+            entries.iter().filter(same).any(|entry| is_standard(entry["Pricebook2Id"].as_str().unwrap_or_default()));
+        if own.is_none() && !is_standard(&book) && !in_standard {
+            return Err(RowError::new("STANDARD_PRICE_NOT_DEFINED", "No standard price defined for this product", &[]));
+        }
+        if let Some(product) = self.get("Product2", &product) {
+            for field in ["Name", "ProductCode"] {
+                record.insert(field.into(), product.get(field).cloned().unwrap_or_default());
+            }
+        }
+        Ok(())
+    }
+
+    /// Validation rules and duplicate rules.
+    fn validate(&self, name: &str, record: &Record, id: Option<&str>, manner: Manner) -> Result<(), RowError> {
+        for (rule, condition) in self.conditions.iter().filter(|(rule, _)| rule.object == name) {
+            if self.holds(name, record, condition)? {
+                let field: Vec<&str> = rule.field.as_deref().into_iter().collect();
+                return Err(RowError::new("FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message.clone(), &field));
+            }
+        }
+        for rule in self.rules.duplicates.iter().filter(|rule| rule.object == name && !manner.allow_duplicates) {
+            let same = |other: &Record| {
+                rule.fields.iter().all(|field| {
+                    let text = |record: &Record| record.get(field).and_then(Value::as_str).map(str::to_lowercase);
+                    text(record).is_some() && text(record) == text(other)
+                })
+            };
+            let table = &self.tables[name];
+            let twin = table
+                .records
+                .iter()
+                .any(|(own, other)| id != Some(own.as_str()) && other["IsDeleted"] != true && same(other));
+            if twin {
+                return Err(RowError::new("DUPLICATES_DETECTED", "Use one of these records?", &[]));
+            }
+        }
+        Ok(())
+    }
+
     /// An opportunity's amount is the sum of its lines.
-    fn roll_up(&mut self, name: &str, id: &str) {
+    fn roll_up(&mut self, name: &str, line: &Record, changes: &mut Vec<Change>, manner: Manner) {
         if name != "OpportunityLineItem" {
             return;
         }
-        let parent = self.objects[name]
-            .records
-            .get(id)
-            .and_then(|line| line["OpportunityId"].as_str().map(str::to_owned))
-            .unwrap_or_default();
-        let sum: Decimal = self
-            .children(name, &parent)
-            .iter()
-            .filter_map(|line| line["TotalPrice"].to_string().parse::<Decimal>().ok())
-            .sum();
-        if let Some(opportunity) =
-            self.objects.get_mut("Opportunity").and_then(|object| object.records.get_mut(&parent))
-        {
-            opportunity.insert("Amount".into(), number_value(sum));
+        let parent = line["OpportunityId"].as_str().unwrap_or_default().to_owned();
+        let lines = self.below(name, "OpportunityId", &parent);
+        let has_lines = !lines.is_empty();
+        let sum: Decimal = lines.iter().filter_map(|line| line["TotalPrice"].to_string().parse::<Decimal>().ok()).sum();
+        let Some(before) = self.get("Opportunity", &parent).cloned() else { return };
+        let mut after = before.clone();
+        after.insert("Amount".into(), number_value(sum));
+        after.insert("HasOpportunityLineItem".into(), has_lines.into());
+        if before == after {
+            return;
         }
+        self.keep("Opportunity", after.clone());
+        changes.push(Change {
+            object: "Opportunity".into(),
+            id: parent,
+            operation: Operation::Update,
+            before: Some(before),
+            after,
+            silent: manner.silent,
+        });
     }
 
-    /// What the package's triggers publish: TandemChangePublisher, told by the package's own metadata.
-    fn events(&self, name: &str, operation: &'static str, before: Option<&Record>, after: &Record) -> Vec<Published> {
-        let Some(watched) = self.watched.get(name) else { return Vec::new() };
-        let null = Value::Null;
-        let mut changed: Vec<String> = watched
-            .iter()
-            .filter(|field| {
-                let old = before.and_then(|record| record.get(*field)).unwrap_or(&null);
-                old != after.get(*field).unwrap_or(&null)
-            })
-            .cloned()
-            .collect();
-        changed.sort();
-        if operation == "UPDATE" && changed.is_empty() {
-            return Vec::new();
-        }
-        let (object, record_id, operation) = match name {
-            "OpportunityLineItem" => ("Opportunity", after["OpportunityId"].clone(), "UPDATE"),
-            _ => (name, after.get("Id").cloned().unwrap_or_default(), operation),
-        };
-        let record_id = record_id.as_str().map(str::to_owned).unwrap_or_default();
-        vec![Published { object: object.to_owned(), record_id, operation, changed, sequence: 0 }]
-    }
-
-    fn children(&self, object: &str, parent: &str) -> Vec<&Record> {
-        let Some(object) = self.objects.get(object) else { return Vec::new() };
-        let ids = object.by_parent.get(parent).map(Vec::as_slice).unwrap_or_default();
-        ids.iter().filter_map(|id| object.records.get(id)).filter(|record| record["IsDeleted"] != true).collect()
-    }
-
-    /// Rows of a query, and whether it only counts.
-    pub fn query(&self, query: &Query, with_deleted: bool) -> Result<Vec<Value>, RowError> {
-        let name = self.real_name(&query.object).ok_or_else(|| {
-            RowError::new("INVALID_TYPE", format!("sObject type '{}' is not supported.", query.object), &[])
-        })?;
-        let object = &self.objects[name];
-        let pinned = query.condition.as_ref().and_then(pinned_ids);
-        let rows: Box<dyn Iterator<Item = &Record>> = match &pinned {
-            Some(ids) => Box::new(ids.iter().filter_map(|id| object.records.get(&long_id(id)))),
-            None => Box::new(object.records.values()),
-        };
-        let mut found = Vec::new();
-        for record in rows.filter(|record| with_deleted || record["IsDeleted"] != true) {
-            let passes = match &query.condition {
-                Some(condition) => self.passes(name, record, condition)?,
-                None => true,
-            };
-            if passes {
-                found.push(record);
-            }
-        }
-        for (field, _) in &query.order {
-            self.check_field(name, field)?;
-        }
-        if !query.order.is_empty() {
-            found.sort_by(|a, b| {
-                for (field, descending) in &query.order {
-                    let order = order_of(&self.value(name, a, field), &self.value(name, b, field));
-                    let order = if *descending { order.reverse() } else { order };
-                    if order.is_ne() {
-                        return order;
-                    }
-                }
-                std::cmp::Ordering::Equal
-            });
-        }
-        for selected in &query.fields {
-            if let Selected::Field(field) = selected {
-                self.check_field(name, field)?;
-            }
-        }
-        let page = found.into_iter().skip(query.offset).take(query.limit.unwrap_or(usize::MAX));
-        page.map(|record| self.row(name, record, &query.fields)).collect()
-    }
-
-    fn row(&self, name: &str, record: &Record, fields: &[Selected]) -> Result<Value, RowError> {
-        let id = record["Id"].as_str().unwrap_or_default();
-        let mut row = Record::new();
-        row.insert(
-            "attributes".into(),
-            json!({ "type": name, "url": format!("/services/data/v64.0/sobjects/{name}/{id}") }),
-        );
-        for selected in fields {
-            match selected {
-                Selected::Count => {}
-                Selected::Field(path) => self.insert_path(&mut row, name, record, path),
-                Selected::Children(query) => {
-                    let child = CHILDREN
-                        .iter()
-                        .find(|(parent, plural, ..)| *parent == name && plural.eq_ignore_ascii_case(&query.object));
-                    let (_, plural, object, _) = child.ok_or_else(|| {
-                        RowError::new(
-                            "INVALID_TYPE",
-                            format!("Didn't understand relationship '{}' in FROM part of query call.", query.object),
-                            &[],
-                        )
-                    })?;
-                    let mut rows = Vec::new();
-                    for child in self.children(object, id) {
-                        let passes = query
-                            .condition
-                            .as_ref()
-                            .map_or(Ok(true), |condition| self.passes(object, child, condition))?;
-                        if passes {
-                            for selected in &query.fields {
-                                if let Selected::Field(field) = selected {
-                                    self.check_field(object, field)?;
-                                }
-                            }
-                            rows.push(self.row(object, child, &query.fields)?);
-                        }
-                    }
-                    let value = if rows.is_empty() {
-                        Value::Null
-                    } else {
-                        json!({ "totalSize": rows.len(), "done": true, "records": rows })
-                    };
-                    row.insert((*plural).into(), value);
-                }
-            }
-        }
-        Ok(Value::Object(row))
-    }
-
-    fn insert_path(&self, row: &mut Record, name: &str, record: &Record, path: &str) {
-        match path.split_once('.') {
-            None => {
-                let field = self.objects[name]
-                    .fields
-                    .keys()
-                    .find(|own| own.eq_ignore_ascii_case(path))
-                    .cloned()
-                    .unwrap_or_else(|| path.to_owned());
-                let value = record.get(&field).cloned().unwrap_or_default();
-                row.insert(field, value);
-            }
-            Some((relation, rest)) => {
-                let lookup = self.lookup(name, relation);
-                let parent =
-                    lookup.and_then(|(field, parent)| Some((parent, self.get(parent, record.get(&field)?.as_str()?)?)));
-                match parent {
-                    None => {
-                        row.entry(relation).or_insert(Value::Null);
-                    }
-                    Some((parent, parent_record)) => {
-                        let below = row.entry(relation).or_insert_with(|| json!({ "attributes": { "type": parent } }));
-                        if let Value::Object(below) = below {
-                            self.insert_path(below, parent, parent_record, rest);
-                        }
-                    }
-                }
-            }
-        }
-    }
-
-    fn lookup(&self, name: &str, relation: &str) -> Option<(String, &'static str)> {
-        let wanted = [format!("{relation}Id"), relation.replace("__r", "__c")];
-        let fields = &self.objects.get(name)?.fields;
-        let (field, spec) =
-            fields.iter().find(|(own, _)| wanted.iter().any(|wanted| own.eq_ignore_ascii_case(wanted)))?;
-        Some((field.clone(), spec.parent?))
-    }
-
-    fn check_field(&self, name: &str, path: &str) -> Result<(), RowError> {
-        let unknown = || {
-            RowError::new(
-                "INVALID_FIELD",
-                format!(
-                    "No such column '{path}' on entity '{name}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name."
-                ),
-                &[],
-            )
-        };
-        match path.split_once('.') {
-            None => {
-                let known = self.objects[name].fields.keys().any(|own| own.eq_ignore_ascii_case(path));
-                if known { Ok(()) } else { Err(unknown()) }
-            }
-            Some((relation, rest)) => {
-                let (_, parent) = self.lookup(name, relation).ok_or_else(unknown)?;
-                self.check_field(parent, rest)
-            }
-        }
-    }
-
-    fn value(&self, name: &str, record: &Record, path: &str) -> Value {
-        match path.split_once('.') {
-            None => {
-                let direct = record.get(path).cloned();
-                direct
-                    .or_else(|| {
-                        record.iter().find(|(own, _)| own.eq_ignore_ascii_case(path)).map(|(_, value)| value.clone())
-                    })
-                    .unwrap_or_default()
-            }
-            Some((relation, rest)) => {
-                let parent = self
-                    .lookup(name, relation)
-                    .and_then(|(field, parent)| Some((parent, self.get(parent, record.get(&field)?.as_str()?)?)));
-                parent.map(|(parent, record)| self.value(parent, record, rest)).unwrap_or_default()
-            }
-        }
-    }
-
-    fn passes(&self, name: &str, record: &Record, condition: &Condition) -> Result<bool, RowError> {
-        Ok(match condition {
-            Condition::And(a, b) => self.passes(name, record, a)? && self.passes(name, record, b)?,
-            Condition::Or(a, b) => self.passes(name, record, a)? || self.passes(name, record, b)?,
-            Condition::Not(a) => !self.passes(name, record, a)?,
-            Condition::Compare(field, op, literal) => {
-                self.check_field(name, field)?;
-                holds(&self.value(name, record, field), *op, literal)
-            }
-            Condition::In(field, literals, negated) => {
-                self.check_field(name, field)?;
-                let value = self.value(name, record, field);
-                literals.iter().any(|literal| in_list(&value, literal)) != *negated
-            }
-            Condition::InQuery(field, query, negated) => {
-                self.check_field(name, field)?;
-                let value = self.value(name, record, field);
-                let rows = self.query(query, false)?;
-                let Some(Selected::Field(inner)) = query.fields.first() else { return Ok(false) };
-                rows.iter().any(|row| row[inner] == value) != *negated
-            }
-        })
+    /// Now, as Salesforce writes it.
+    pub fn timestamp(&self) -> String {
+        self.clock.now().format("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string()
     }
 }
 
-/// 15-character ids mean their 18-character form.
-fn in_list(value: &Value, literal: &Literal) -> bool {
-    if let (Some(own), Literal::Text(text)) = (value.as_str(), literal)
-        && own.len() == 18
-        && text.len() == 15
-    {
-        return own.starts_with(text);
-    }
-    holds(value, Op::Eq, literal)
+fn user(manner: Manner) -> &'static str {
+    if manner.silent { INTEGRATION_USER } else { SALES_USER }
 }
 
-fn pinned_ids(condition: &Condition) -> Option<Vec<String>> {
-    let text = |literal: &Literal| match literal {
-        Literal::Text(text) => Some(text.clone()),
-        _ => None,
-    };
-    match condition {
-        Condition::Compare(field, Op::Eq, literal) if field.eq_ignore_ascii_case("Id") => Some(vec![text(literal)?]),
-        Condition::In(field, literals, false) if field.eq_ignore_ascii_case("Id") => {
-            literals.iter().map(text).collect()
-        }
-        Condition::And(a, b) => pinned_ids(a).or_else(|| pinned_ids(b)),
-        _ => None,
-    }
-}
-
-fn order_of(a: &Value, b: &Value) -> std::cmp::Ordering {
-    let number = |value: &Value| value.is_number().then(|| value.to_string().parse::<Decimal>().ok()).flatten();
-    match (number(a), number(b)) {
-        (Some(a), Some(b)) => a.cmp(&b),
-        _ => a.as_str().cmp(&b.as_str()),
-    }
-}
-
-fn standard_field(text: &'static str) -> (String, Field) {
-    let required = text.contains('!');
-    let read_only = text.contains('=');
-    let (spec, parent) = match text.split_once('>') {
-        Some((spec, parent)) => (spec, Some(parent.trim_end_matches('='))),
-        None => (text, None),
-    };
-    let mut parts = spec.trim_end_matches(['!', '=']).split(':');
-    let name = parts.next().unwrap_or_default().to_owned();
-    let kind = parts.next().unwrap_or_default().to_owned();
-    let length = parts.next().and_then(|length| length.trim_end_matches(['!', '=']).parse().ok());
-    (name, Field { kind, length, required, read_only, parent, ..Field::default() })
-}
-
-/// An 18-character id: prefix, instance, a base-62 number, and the checksum of the case of the first 15.
-pub fn make_id(prefix: &str, number: u64) -> String {
+/// 18 characters: prefix, instance, number in base 62, checksum.
+pub fn make_id(prefix: &str, mut number: u64) -> String {
     const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
-    let mut digits = [b'0'; 9];
-    let mut rest = number;
-    for digit in digits.iter_mut().rev() {
-        *digit = DIGITS[(rest % 62) as usize];
-        rest /= 62;
+    let mut digits = Vec::new();
+    for _ in 0..9 {
+        digits.push(char::from(DIGITS[(number % 62) as usize]));
+        number /= 62;
     }
-    long_id(&format!("{prefix}5g0{}", String::from_utf8_lossy(&digits)))
+    let tail: String = digits.into_iter().rev().collect();
+    long_id(&format!("{prefix}5g0{tail}"))
 }
 
-/// The 18-character form of a 15-character id; others as they are.
+/// The 18-character form of a 15-character id: three letters that tell the case of the others.
 pub fn long_id(id: &str) -> String {
     if id.len() != 15 || !id.is_ascii() {
         return id.to_owned();
@@ -891,15 +980,6 @@ pub fn long_id(id: &str) -> String {
     long
 }
 
-/// Now, as Salesforce writes it.
-pub fn timestamp() -> String {
-    chrono::Utc::now().format("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string()
-}
-
-fn micros() -> i64 {
-    chrono::Utc::now().timestamp_micros()
-}
-
 /// An exact JSON number.
 pub fn number_value(number: Decimal) -> Value {
     serde_json::from_str(&number.normalize().to_string()).unwrap_or_default()
@@ -912,6 +992,5 @@ mod tests {
     #[test]
     fn the_checksum_tells_the_case_of_an_id() {
         assert_eq!(long_id("0013000001Gt8R0"), "0013000001Gt8R0AAJ");
-        assert_eq!(make_id("006", 1).len(), 18);
     }
 }

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use salesforce_core_pubsubapi::eventbus::v1::pub_sub_server::PubSub;
 use salesforce_core_pubsubapi::eventbus::v1::{
-    ConsumerEvent, FetchRequest, FetchResponse, ManagedFetchRequest, ManagedFetchResponse, ProducerEvent,
-    PublishRequest, PublishResponse, PublishResult, ReplayPreset, SchemaInfo, SchemaRequest, TopicInfo, TopicRequest,
+    ConsumerEvent, Error, ErrorCode, FetchRequest, FetchResponse, ManagedFetchRequest, ManagedFetchResponse,
+    ProducerEvent, PublishRequest, PublishResponse, PublishResult, ReplayPreset, SchemaInfo, SchemaRequest, TopicInfo,
+    TopicRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -20,7 +21,9 @@ use super::Simulator;
 /// An empty response is sent at least so often.
 const KEEP_ALIVE: Duration = Duration::from_secs(270);
 const MOST_REQUESTED: i32 = 100;
-const TOPIC: &str = "/event/Tandem_Change__e";
+/// Events and bytes of one publish request.
+const MOST_PUBLISHED: usize = 200;
+const MOST_EVENT_BYTES: usize = 1 << 20;
 
 /// The service.
 pub struct Service(pub Arc<Simulator>);
@@ -40,6 +43,62 @@ impl Service {
         }
         Ok(())
     }
+
+    fn known_topic(&self, topic: &str) -> Result<(), Status> {
+        if self.0.bus().knows(topic) {
+            return Ok(());
+        }
+        Err(failure(
+            Code::NotFound,
+            "sfdc.platform.eventbus.grpc.topic.not.found",
+            &format!("The requested topic {topic} could not be found"),
+        ))
+    }
+
+    fn take(&self, request: PublishRequest) -> Result<PublishResponse, Status> {
+        let topic = request.topic_name;
+        self.known_topic(&topic)?;
+        if !topic.starts_with("/event/") {
+            return Err(failure(
+                Code::PermissionDenied,
+                "sfdc.platform.eventbus.grpc.topic.publish.not.allowed",
+                &format!("You can't publish to {topic}"),
+            ));
+        }
+        if request.events.is_empty() || request.events.len() > MOST_PUBLISHED {
+            return Err(failure(
+                Code::InvalidArgument,
+                "sfdc.platform.eventbus.grpc.publish.batch.size",
+                "A publish request holds 1 to 200 events",
+            ));
+        }
+        let mut bus = self.0.bus();
+        let mut results = Vec::with_capacity(request.events.len());
+        for event in request.events {
+            let refused = |code: ErrorCode, message: &str| PublishResult {
+                replay_id: Vec::new(),
+                error: Some(Error { code: code.into(), msg: message.to_owned() }),
+                correlation_key: event.id.clone(),
+            };
+            results.push(if event.payload.len() > MOST_EVENT_BYTES {
+                refused(ErrorCode::Publish, "The event is larger than 1 MB")
+            } else if !bus.fits(&topic, &event.schema_id, &event.payload) {
+                refused(ErrorCode::Publish, "The payload does not fit the schema")
+            } else {
+                let id = (!event.id.is_empty()).then(|| event.id.clone());
+                match bus.publish_raw(&topic, id, event.payload.clone()) {
+                    Ok(replay) => PublishResult {
+                        replay_id: replay_bytes(replay),
+                        error: None,
+                        correlation_key: event.id.clone(),
+                    },
+                    Err(code) => refused(ErrorCode::Publish, code),
+                }
+            });
+        }
+        let schema_id = bus.schema_of(&topic).unwrap_or_default().to_owned();
+        Ok(PublishResponse { results, schema_id, rpc_id: String::new() })
+    }
 }
 
 /// Salesforce puts its own error code into the trailers.
@@ -47,17 +106,6 @@ fn failure(code: Code, error_code: &'static str, message: &str) -> Status {
     let mut status = Status::new(code, format!("{message} ({error_code})"));
     status.metadata_mut().insert("error-code", tonic::metadata::MetadataValue::from_static(error_code));
     status
-}
-
-fn known_topic(topic: &str) -> Result<(), Status> {
-    if topic == TOPIC {
-        return Ok(());
-    }
-    Err(failure(
-        Code::NotFound,
-        "sfdc.platform.eventbus.grpc.topic.not.found",
-        &format!("The requested topic {topic} could not be found"),
-    ))
 }
 
 fn replay_bytes(replay: u64) -> Vec<u8> {
@@ -82,15 +130,16 @@ impl PubSub for Service {
         self.check(&request)?;
         let mut incoming = request.into_inner();
         let first = incoming.next().await.ok_or_else(|| Status::invalid_argument("no fetch request"))??;
-        known_topic(&first.topic_name)?;
+        self.known_topic(&first.topic_name)?;
         check_requested(first.num_requested)?;
         let simulator = self.0.clone();
+        let topic = first.topic_name.clone();
         let (mut at, mut tip) = {
             let bus = simulator.bus();
             let at = match ReplayPreset::try_from(first.replay_preset) {
-                Ok(ReplayPreset::Earliest) => bus.earliest(),
+                Ok(ReplayPreset::Earliest) => bus.earliest(&topic),
                 Ok(ReplayPreset::Custom) => match replay_number(&first.replay_id) {
-                    Some(replay) if bus.is_valid(replay) => replay,
+                    Some(replay) if bus.is_valid(&topic, replay) => replay,
                     _ => {
                         return Err(failure(
                             Code::InvalidArgument,
@@ -99,7 +148,7 @@ impl PubSub for Service {
                         ));
                     }
                 },
-                _ => bus.latest(),
+                _ => bus.latest(&topic),
             };
             (at, bus.watch())
         };
@@ -107,18 +156,18 @@ impl PubSub for Service {
         tokio::spawn(async move {
             let mut pending = first.num_requested;
             loop {
-                let events = if pending > 0 { simulator.bus().after(at, pending as usize) } else { Vec::new() };
+                let events = if pending > 0 { simulator.bus().after(&topic, at, pending as usize) } else { Vec::new() };
                 if !events.is_empty() {
                     pending -= events.len() as i32;
-                    at = events.last().map_or(at, |event| event.replay);
+                    at = events.last().map_or(at, |(event, _)| event.replay);
                     let events = events
                         .into_iter()
-                        .map(|event| ConsumerEvent {
+                        .map(|(event, payload)| ConsumerEvent {
                             replay_id: replay_bytes(event.replay),
                             event: Some(ProducerEvent {
                                 id: event.id,
                                 schema_id: event.schema_id,
-                                payload: event.payload,
+                                payload,
                                 headers: Vec::new(),
                             }),
                         })
@@ -130,7 +179,7 @@ impl PubSub for Service {
                 }
                 tokio::select! {
                     more = incoming.next() => match more {
-                        Some(Ok(more)) => match check_requested(more.num_requested) {
+                        Some(Ok(more)) => match check_more(&topic, &more) {
                             Ok(()) => pending += more.num_requested,
                             Err(status) => {
                                 let _ = sender.send(Err(status)).await;
@@ -141,7 +190,7 @@ impl PubSub for Service {
                     },
                     changed = tip.changed() => if changed.is_err() { return },
                     _ = tokio::time::sleep(KEEP_ALIVE) => {
-                        let latest = simulator.bus().latest();
+                        let latest = simulator.bus().latest(&topic);
                         if sender.send(Ok(response(Vec::new(), latest, pending))).await.is_err() {
                             return;
                         }
@@ -155,28 +204,27 @@ impl PubSub for Service {
 
     async fn get_schema(&self, request: Request<SchemaRequest>) -> Result<Response<SchemaInfo>, Status> {
         self.check(&request)?;
-        let wanted = request.into_inner().schema_id;
-        let bus = self.0.bus();
-        if wanted != bus.schema_id {
-            return Err(failure(
+        let schema_id = request.into_inner().schema_id;
+        let found = self.0.bus().schema(&schema_id).map(str::to_owned);
+        let schema_json = found.ok_or_else(|| {
+            failure(
                 Code::NotFound,
                 "sfdc.platform.eventbus.grpc.schema.not.found",
                 "The requested schema could not be found",
-            ));
-        }
-        Ok(Response::new(SchemaInfo { schema_json: bus.schema_json.clone(), schema_id: wanted, rpc_id: String::new() }))
+            )
+        })?;
+        Ok(Response::new(SchemaInfo { schema_json, schema_id, rpc_id: String::new() }))
     }
 
     async fn get_topic(&self, request: Request<TopicRequest>) -> Result<Response<TopicInfo>, Status> {
         self.check(&request)?;
         let topic_name = request.into_inner().topic_name;
-        known_topic(&topic_name)?;
-        let schema_id = self.0.bus().schema_id.clone();
-        let org = super::ORG_ID.to_owned();
+        self.known_topic(&topic_name)?;
+        let schema_id = self.0.bus().schema_of(&topic_name).unwrap_or_default().to_owned();
         Ok(Response::new(TopicInfo {
+            can_publish: topic_name.starts_with("/event/"),
             topic_name,
-            tenant_guid: org,
-            can_publish: true,
+            tenant_guid: super::ORG_ID.to_owned(),
             can_subscribe: true,
             schema_id,
             rpc_id: String::new(),
@@ -185,31 +233,24 @@ impl PubSub for Service {
 
     async fn publish(&self, request: Request<PublishRequest>) -> Result<Response<PublishResponse>, Status> {
         self.check(&request)?;
-        let request = request.into_inner();
-        known_topic(&request.topic_name)?;
-        let mut bus = self.0.bus();
-        let results = request
-            .events
-            .into_iter()
-            .map(|event| {
-                bus.publish_raw(event.payload);
-                PublishResult { replay_id: replay_bytes(bus.latest()), error: None, correlation_key: event.id }
-            })
-            .collect();
-        Ok(Response::new(PublishResponse { results, schema_id: bus.schema_id.clone(), rpc_id: String::new() }))
+        self.take(request.into_inner()).map(Response::new)
     }
 
     async fn publish_stream(
         &self,
-        _: Request<Streaming<PublishRequest>>,
+        request: Request<Streaming<PublishRequest>>,
     ) -> Result<Response<Self::PublishStreamStream>, Status> {
-        Err(Status::unimplemented("PublishStream is not simulated"))
+        self.check(&request)?;
+        let service = Self(self.0.clone());
+        let answers = request.into_inner().map(move |request| service.take(request?));
+        Ok(Response::new(Box::pin(answers)))
     }
 
     async fn managed_subscribe(
         &self,
         _: Request<Streaming<ManagedFetchRequest>>,
     ) -> Result<Response<Self::ManagedSubscribeStream>, Status> {
+        // A beta of its own, with a subscription made beforehand through the Tooling API: not simulated.
         Err(Status::unimplemented("ManagedSubscribe is not simulated"))
     }
 }
@@ -221,6 +262,18 @@ fn response(events: Vec<ConsumerEvent>, latest: u64, pending: i32) -> FetchRespo
         rpc_id: String::new(),
         pending_num_requested: pending,
     }
+}
+
+/// Only the number is read of later requests, and a topic only when it is the same.
+fn check_more(topic: &str, more: &FetchRequest) -> Result<(), Status> {
+    if !more.topic_name.is_empty() && more.topic_name != topic {
+        return Err(failure(
+            Code::InvalidArgument,
+            "sfdc.platform.eventbus.grpc.subscription.fetch.topic.change",
+            "The topic of a subscription cannot change",
+        ));
+    }
+    check_requested(more.num_requested)
 }
 
 fn check_requested(requested: i32) -> Result<(), Status> {

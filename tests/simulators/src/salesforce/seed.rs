@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::org::{Org, Record};
+use super::org::{Manner, Org, Record};
 use crate::company::{Company, PRICE_LISTS};
 
 /// Ids that later steps need.
@@ -89,9 +89,9 @@ pub fn add_opportunity(org: &mut Org, company: &Company, seeded: &Seeded, n: usi
 
 fn insert(org: &mut Org, object: &str, body: Value) -> anyhow::Result<String> {
     let body: Record = body.as_object().cloned().unwrap_or_default();
-    // The standard price book is there from the start in every org; here it is made like any other.
-    let (id, _) = org
-        .insert(object, body, true)
+    let manner = Manner { silent: true, allow_duplicates: true };
+    let id = org
+        .insert(object, body, manner, &mut Vec::new())
         .map_err(|error| anyhow::anyhow!("{object}: {} {}", error.code, error.message))?;
     Ok(id)
 }
