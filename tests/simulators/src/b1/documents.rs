@@ -5,11 +5,12 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::Refusal;
-use super::database::{Database, Key, Record};
+use super::database::{Database, Key, Movement, Record};
 use super::odata::{decimal, number_value};
+use super::schema;
 
 /// Entity sets that are marketing documents, with their numbering and the `BaseType` by which others point at them.
-pub const DOCUMENTS: [(&str, &str, i64, i64); 8] = [
+pub const DOCUMENTS: [(&str, &str, i64, i64); 9] = [
     ("Quotations", "quotations", 1, 23),
     ("Orders", "orders", 1, 17),
     ("DeliveryNotes", "deliveries", 1, 15),
@@ -17,58 +18,8 @@ pub const DOCUMENTS: [(&str, &str, i64, i64); 8] = [
     ("Invoices", "invoices", 1, 13),
     ("CreditNotes", "credit notes", 1, 14),
     ("DownPayments", "down payments", 1, 203),
+    ("PurchaseOrders", "purchase orders", 1, 22),
     ("Drafts", "drafts", 1, 112),
-];
-
-/// Header properties a client may set.
-const HEADER: [&str; 24] = [
-    "DocType",
-    "CardCode",
-    "CardName",
-    "NumAtCard",
-    "DocDate",
-    "DocDueDate",
-    "TaxDate",
-    "DocCurrency",
-    "DocRate",
-    "ShipToCode",
-    "PayToCode",
-    "Address",
-    "Address2",
-    "TransportationCode",
-    "TrackingNumber",
-    "Comments",
-    "DiscountPercent",
-    "Confirmed",
-    "SalesPersonCode",
-    "ContactPersonCode",
-    "DocObjectCode",
-    "DocumentLines",
-    "Series",
-    "JournalMemo",
-];
-/// Line properties a client may set.
-const LINE: [&str; 20] = [
-    "LineNum",
-    "ItemCode",
-    "ItemDescription",
-    "Quantity",
-    "UnitPrice",
-    "Price",
-    "Currency",
-    "DiscountPercent",
-    "WarehouseCode",
-    "TaxCode",
-    "VatGroup",
-    "ShipDate",
-    "BaseType",
-    "BaseEntry",
-    "BaseLine",
-    "FreeText",
-    "LineTotal",
-    "AccountCode",
-    "UoMEntry",
-    "LineStatus",
 ];
 
 /// Company settings that decide what happens to a document.
@@ -80,6 +31,10 @@ pub struct Rules {
     pub closed_before: Option<String>,
     /// B1 itself refuses orders over the credit limit.
     pub block_over_limit: bool,
+    /// B1 refuses to deliver what is not in stock.
+    pub no_negative_stock: bool,
+    /// Webhooks are on for the company.
+    pub webhooks: bool,
     /// Company-local day, `2026-01-31`.
     pub today: String,
     /// Company-local time, `10:00:00`.
@@ -101,7 +56,7 @@ fn rounded(number: Decimal) -> Value {
 /// `POST <set>`: returns the key of the new document.
 pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Result<Key, Refusal> {
     let (_, series, first, _) = document(set);
-    check_properties(db, &body, &HEADER, "ORDR", "Document")?;
+    let body = schema::check(db, "Document", "ORDR", &body)?;
     let partner_key = Key::Text(text(&body, "CardCode").to_owned());
     let partner = db.get("BusinessPartners", &partner_key).cloned().ok_or_else(|| {
         Refusal::new(
@@ -200,17 +155,65 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
             return Err(Refusal::keeping(400, -2028, "No matching records found (ODBC -2028)".into(), key));
         }
     }
-    if matches!(set, "DeliveryNotes" | "Invoices" | "Returns" | "CreditNotes") {
+    if matches!(set, "DeliveryNotes" | "Invoices" | "Returns" | "CreditNotes" | "Orders") {
         draw_from_base(db, &lines)?;
     }
-    move_stock(db, set, &lines);
-    if set == "Orders" {
-        change_partner(db, &partner_key, "OpenOrdersBalance", total);
+    if rules.no_negative_stock && matches!(set, "DeliveryNotes" | "Invoices") {
+        for (number, line) in lines.iter().enumerate().filter(|(_, line)| line["BaseType"] != 15) {
+            let item = db.get("Items", &Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned()));
+            let stock = item.and_then(|item| item["ItemWarehouseInfoCollection"].as_array()).into_iter().flatten();
+            let in_stock = stock
+                .filter(|own| own["WarehouseCode"] == line["WarehouseCode"])
+                .find_map(|own| decimal(&own["InStock"]));
+            if in_stock.unwrap_or_default() < decimal(&line["Quantity"]).unwrap_or_default() {
+                let text = format!("Quantity falls into negative inventory [DLN1.ItemCode][line: {}]", number + 1);
+                return Err(Refusal::new(400, -5002, text));
+            }
+        }
     }
-    if set == "Invoices" {
-        change_partner(db, &partner_key, "CurrentAccountBalance", total);
+    let from_order = |line: &Value| line["BaseType"] == 17;
+    let ordered = lines.iter().any(from_order);
+    move_stock(db, set, &lines, ordered);
+    match set {
+        "Orders" => change_partner(db, &partner_key, "OpenOrdersBalance", total),
+        "DeliveryNotes" => change_partner(db, &partner_key, "OpenDeliveryNotesBalance", total),
+        "Returns" => change_partner(db, &partner_key, "OpenDeliveryNotesBalance", -total),
+        "Invoices" | "DownPayments" => change_partner(db, &partner_key, "CurrentAccountBalance", total),
+        "CreditNotes" => change_partner(db, &partner_key, "CurrentAccountBalance", -total),
+        _ => {}
     }
-    Ok(store_document(db, rules, set, series, first, header, lines, &currency, total, vat, doc_date))
+    let movements: Vec<Value> = lines.clone();
+    let key = store_document(db, rules, set, series, first, header, lines, &currency, total, vat, doc_date);
+    note_movements(db, rules, set, &key, &movements);
+    Ok(key)
+}
+
+/// What the inventory journal shows of a document.
+fn note_movements(db: &mut Database, rules: &Rules, set: &str, key: &Key, lines: &[Value]) {
+    let (sign, kind) = match set {
+        "DeliveryNotes" => (-1, 15),
+        "Returns" => (1, 16),
+        "Invoices" => (-1, 13),
+        "CreditNotes" => (1, 14),
+        _ => return,
+    };
+    let Key::Number(entry) = key else { return };
+    for line in lines {
+        // An invoice of a delivery moves nothing any more.
+        if set == "Invoices" && line["BaseType"] == 15 {
+            continue;
+        }
+        let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
+        let quantity = decimal(&line["Quantity"]).unwrap_or_default() * Decimal::from(sign);
+        db.journal.push(Movement {
+            item: text("ItemCode"),
+            warehouse: text("WarehouseCode"),
+            quantity,
+            kind,
+            entry: *entry,
+            day: rules.today.clone(),
+        });
+    }
 }
 
 #[expect(clippy::too_many_arguments, reason = "one row, written once")]
@@ -231,7 +234,13 @@ fn store_document(
     let partner = db.get("BusinessPartners", &Key::Text(text(&header, "CardCode").to_owned()));
     let name = partner.map(|partner| text(partner, "CardName").to_owned()).unwrap_or_default();
     header.insert("DocEntry".into(), entry.into());
-    header.insert("DocNum".into(), (entry + 10_000).into());
+    // A number of the series, unless it was written by hand.
+    let by_hand = text(&header, "HandWritten") == "tYES" && header.contains_key("DocNum");
+    if !by_hand {
+        let number = db.number(&format!("{series} DocNum"), first + 10_000);
+        header.insert("DocNum".into(), number.into());
+    }
+    header.entry("Series").or_insert(11.into());
     header.entry("DocType").or_insert("dDocument_Items".into());
     header.entry("CardName").or_insert(name.into());
     let due = as_day(text(&header, "DocDueDate"));
@@ -246,6 +255,8 @@ fn store_document(
     header.entry("Confirmed").or_insert("tYES".into());
     header.insert("DocumentStatus".into(), "bost_Open".into());
     header.insert("Cancelled".into(), "tNO".into());
+    header.insert("CreationDate".into(), format!("{}T00:00:00Z", rules.today).into());
+    header.insert("DocTime".into(), rules.now.clone().into());
     header.insert("UpdateDate".into(), format!("{}T00:00:00Z", rules.today).into());
     header.insert("UpdateTime".into(), rules.now.clone().into());
     header.insert("DocumentLines".into(), Value::Array(lines));
@@ -266,17 +277,6 @@ fn as_day(text: &str) -> String {
     }
 }
 
-fn check_properties(db: &Database, body: &Record, known: &[&str], table: &str, entity: &str) -> Result<(), Refusal> {
-    let fields = db.user_fields.get(table).map(Vec::as_slice).unwrap_or_default();
-    for name in body.keys() {
-        let given = known.contains(&name.as_str()) || fields.iter().any(|field| field == name);
-        if !given && !name.starts_with("@odata") {
-            return Err(Refusal::new(400, -1000, format!("Property '{name}' of '{entity}' is invalid")));
-        }
-    }
-    Ok(())
-}
-
 fn finish_line(
     db: &Database,
     partner: &Record,
@@ -288,7 +288,6 @@ fn finish_line(
     let Value::Object(mut line) = line else {
         return Err(Refusal::new(400, -1000, "DocumentLines must hold objects".into()));
     };
-    check_properties(db, &line, &LINE, "RDR1", "DocumentLine")?;
     let base = base_line(db, &line)?;
     if let Some(base) = &base {
         for name in [
@@ -431,22 +430,27 @@ fn draw_from_base(db: &mut Database, lines: &[Value]) -> Result<(), Refusal> {
         }
         let partner = Key::Text(text(&base, "CardCode").to_owned());
         db.put(set, key, base);
-        if set == "Orders" {
-            change_partner(db, &partner, "OpenOrdersBalance", -drawn);
+        match set {
+            "Orders" => change_partner(db, &partner, "OpenOrdersBalance", -drawn),
+            "DeliveryNotes" => change_partner(db, &partner, "OpenDeliveryNotesBalance", -drawn),
+            _ => {}
         }
     }
     Ok(())
 }
 
 /// Orders commit stock, deliveries move it. The item's UpdateDate stays: a trap for those who poll.
-fn move_stock(db: &mut Database, set: &str, lines: &[Value]) {
-    let (committed, in_stock) = match set {
-        "Orders" => (1, 0),
-        "DeliveryNotes" => (-1, -1),
-        "Returns" => (0, 1),
-        _ => return,
-    };
+fn move_stock(db: &mut Database, set: &str, lines: &[Value], ordered: bool) {
     for line in lines {
+        let (committed, in_stock) = match (set, ordered) {
+            ("Orders", _) => (1, 0),
+            ("DeliveryNotes", true) => (-1, -1),
+            ("DeliveryNotes", false) => (0, -1),
+            ("Invoices", true) => (-1, -1),
+            ("Invoices", false) if line["BaseType"] != 15 => (0, -1),
+            ("Returns" | "CreditNotes", _) => (0, 1),
+            _ => continue,
+        };
         let key = Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned());
         let quantity = decimal(&line["Quantity"]).unwrap_or_default();
         let Some(mut item) = db.get("Items", &key).cloned() else { continue };
@@ -466,7 +470,21 @@ fn move_stock(db: &mut Database, set: &str, lines: &[Value]) {
     }
 }
 
-fn change_partner(db: &mut Database, key: &Key, property: &str, by: Decimal) {
+fn release(db: &mut Database, line: &Value) {
+    let key = Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned());
+    let open = decimal(&line["RemainingOpenQuantity"]).unwrap_or_default();
+    let Some(mut item) = db.get("Items", &key).cloned() else { return };
+    let warehouses = item.get_mut("ItemWarehouseInfoCollection").and_then(Value::as_array_mut);
+    for warehouse in warehouses.into_iter().flatten().filter(|w| w["WarehouseCode"] == line["WarehouseCode"]) {
+        warehouse["Committed"] = rounded(decimal(&warehouse["Committed"]).unwrap_or_default() - open);
+    }
+    let ordered = amount(&item, "QuantityOrderedByCustomers") - open;
+    item.insert("QuantityOrderedByCustomers".into(), rounded(ordered));
+    db.put("Items", key, item);
+}
+
+/// Adds to a balance of a partner.
+pub fn change_partner(db: &mut Database, key: &Key, property: &str, by: Decimal) {
     let Some(mut partner) = db.get("BusinessPartners", key).cloned() else { return };
     let after = amount(&partner, property) + by;
     partner.insert(property.into(), rounded(after));
@@ -510,7 +528,7 @@ pub fn patch(
     body: Record,
     replace: bool,
 ) -> Result<(), Refusal> {
-    check_properties(db, &body, &HEADER, "ORDR", "Document")?;
+    let body = schema::check(db, "Document", "ORDR", &body)?;
     let mut header = db.get(set, key).cloned().ok_or_else(Refusal::not_found)?;
     if text(&header, "DocumentStatus") == "bost_Close" {
         return Err(Refusal::new(
@@ -554,11 +572,11 @@ pub fn patch(
                         format!("Row {} is closed; you cannot change it", number + 1),
                     ));
                 }
-                merged.extend(
-                    LINE.iter().filter_map(|name| old.get(*name).map(|value| ((*name).to_owned(), value.clone()))),
-                );
-                merged
-                    .extend(old.iter().filter(|(name, _)| name.starts_with("U_")).map(|(n, v)| (n.clone(), v.clone())));
+                let settable = |name: &str| {
+                    name.starts_with("U_")
+                        || schema::properties("DocumentLine").iter().any(|own| own.name == name && !own.read_only)
+                };
+                merged.extend(old.iter().filter(|(name, _)| settable(name)).map(|(n, v)| (n.clone(), v.clone())));
                 merged.remove("Price");
                 merged.remove("BaseEntry");
             }
@@ -657,11 +675,25 @@ pub fn action(db: &mut Database, set: &str, key: &Key, action: &str) -> Result<(
         let partner = Key::Text(text(&header, "CardCode").to_owned());
         change_partner(db, &partner, "OpenOrdersBalance", -value);
     }
+    if set == "Orders" && action != "Reopen" {
+        // What was committed for it is free again.
+        for line in header["DocumentLines"].as_array().cloned().unwrap_or_default() {
+            release(db, &line);
+        }
+    }
     for line in header.get_mut("DocumentLines").and_then(Value::as_array_mut).into_iter().flatten() {
         line["LineStatus"] = if action == "Reopen" { "bost_Open" } else { "bost_Close" }.into();
     }
     db.put(set, key.clone(), header);
     Ok(())
+}
+
+/// True for a partner that documents name.
+pub fn is_used(db: &Database, partner: &Key) -> bool {
+    let Key::Text(code) = partner else { return false };
+    DOCUMENTS
+        .iter()
+        .any(|(set, ..)| db.tables[*set].records.values().any(|document| document["CardCode"] == code.as_str()))
 }
 
 /// A delivery of an order made by somebody in the warehouse: all lines, or the first one only.
@@ -684,4 +716,31 @@ pub fn deliver(db: &mut Database, rules: &Rules, order: i64, partly: bool) -> Re
     body.insert("DocCurrency".into(), header["DocCurrency"].clone());
     body.insert("DocumentLines".into(), Value::Array(lines));
     create(db, rules, "DeliveryNotes", body)
+}
+
+/// An invoice of an order's open lines; of its deliveries' open lines where it has been delivered.
+pub fn invoice(db: &mut Database, rules: &Rules, order: i64) -> Result<Key, Refusal> {
+    let header = db.get("Orders", &Key::Number(order)).cloned().ok_or_else(Refusal::not_found)?;
+    let open = |kind: i64, document: &Record| -> Vec<Value> {
+        document["DocumentLines"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|line| line["LineStatus"] == "bost_Open")
+            .map(|line| json!({ "BaseType": kind, "BaseEntry": document["DocEntry"], "BaseLine": line["LineNum"] }))
+            .collect()
+    };
+    let mut lines: Vec<Value> = Vec::new();
+    for delivery in db.tables["DeliveryNotes"].records.values() {
+        let of_order = |line: &Value| line["BaseType"] == 17 && line["BaseEntry"] == order;
+        if delivery["DocumentLines"].as_array().into_iter().flatten().any(of_order) {
+            lines.extend(open(15, delivery));
+        }
+    }
+    lines.extend(open(17, &header));
+    let mut body = Record::new();
+    body.insert("CardCode".into(), header["CardCode"].clone());
+    body.insert("DocCurrency".into(), header["DocCurrency"].clone());
+    body.insert("DocumentLines".into(), Value::Array(lines));
+    create(db, rules, "Invoices", body)
 }

@@ -1,33 +1,44 @@
-//! SAP Business One's Service Layer.
+//! SAP Business One's Service Layer: v1 and v2 over the records of one company.
 
 mod batch;
 pub mod database;
 mod documents;
+mod metadata;
 pub mod odata;
+mod payments;
+mod query;
+pub mod schema;
 mod seed;
 mod service;
+mod sql;
+pub mod webhooks;
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
 use axum::http::Response;
 use axum::routing::{any, get, post, put};
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use self::batch::HttpText;
-use self::database::{Database, Key};
+use self::database::{Database, Key, Undo};
 use self::documents::Rules;
 use self::odata::decimal;
 use self::service::Asked;
+use self::webhooks::Webhooks;
+use crate::clock::Clock;
 use crate::company::Company;
 use crate::faults::{BALANCER_PAGE, Fault, Kind, Switchboard};
-use crate::server::dropped;
+use crate::log::{Entry, Log};
+use crate::server::{dripping, dropped, truncated};
 
 const MOST_BODY: usize = 64 << 20;
 
@@ -68,6 +79,10 @@ impl Reply {
         Self { status, headers: vec![("Content-Type", "text/plain".into())], body }
     }
 
+    fn xml(body: String) -> Self {
+        Self { status: 200, headers: vec![("Content-Type", "application/xml".into())], body }
+    }
+
     fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: String::new() }
     }
@@ -75,6 +90,10 @@ impl Reply {
     fn with(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(own, _)| *own == name).map(|(_, value)| value.as_str())
     }
 
     fn response(self) -> Response<Body> {
@@ -128,20 +147,37 @@ impl Refusal {
 struct Settings {
     /// A session ends after so many calls.
     session_calls: Option<u64>,
+    /// A session ends after so many minutes without a call, by the simulator's clock; 30 unless said otherwise.
+    session_minutes: Option<i64>,
     /// See [`Rules::approval_over`].
     approval_over: Option<f64>,
     /// See [`Rules::closed_before`].
     closed_before: Option<String>,
     /// See [`Rules::block_over_limit`].
     block_over_limit: bool,
+    /// See [`Rules::no_negative_stock`].
+    no_negative_stock: bool,
     /// Refuses every connection: the server is down.
     down: bool,
+    /// Pause before a webhook's first repeat; 2,000 unless said otherwise.
+    webhook_pause_ms: Option<u64>,
 }
 
 struct Session {
-    until: Instant,
+    until: i64,
     calls: u64,
     busy: bool,
+}
+
+/// How a company is made.
+pub struct Setup {
+    pub company: Company,
+    /// `CompanyDB`, `UserName`, `Password`.
+    pub users: (String, String, String),
+    /// The company's time zone.
+    pub zone: Tz,
+    /// Decides which of the faults with a rate below 1 strike.
+    pub seed: u64,
 }
 
 /// One simulated server.
@@ -149,29 +185,37 @@ pub struct Simulator {
     db: Mutex<Database>,
     settings: Mutex<Settings>,
     sessions: Mutex<HashMap<String, Session>>,
-    log: Mutex<BTreeMap<String, u64>>,
+    log: Log,
     /// Requests on a session that was still working on another.
     overlaps: AtomicU64,
     faults: Switchboard,
     users: (String, String, String),
-    session_minutes: u64,
+    zone: Tz,
+    clock: Clock,
+    webhooks: Webhooks,
+    /// `EnableWebhook` of the company.
+    webhooks_on: AtomicBool,
 }
 
 impl Simulator {
     /// With data; users log in to `company` as `user` with `password`.
-    pub fn new(company: &Company, users: (String, String, String), seed: u64) -> Self {
-        let mut db = Database::new();
-        seed::fill(&mut db, company, &rules_of(&Settings::default()));
-        Self {
-            db: Mutex::new(db),
+    pub fn new(setup: Setup) -> Self {
+        let simulator = Self {
+            db: Mutex::new(Database::new()),
             settings: Mutex::default(),
             sessions: Mutex::default(),
-            log: Mutex::default(),
+            log: Log::default(),
             overlaps: AtomicU64::new(0),
-            faults: Switchboard::new(seed),
-            users,
-            session_minutes: 30,
-        }
+            faults: Switchboard::new(setup.seed),
+            users: setup.users,
+            zone: setup.zone,
+            clock: Clock::default(),
+            webhooks: Webhooks::default(),
+            webhooks_on: AtomicBool::new(false),
+        };
+        let rules = simulator.rules();
+        seed::fill(&mut simulator.db(), &setup.company, &rules);
+        simulator
     }
 
     fn db(&self) -> MutexGuard<'_, Database> {
@@ -182,27 +226,61 @@ impl Simulator {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn count(&self, what: String) {
-        *self.log.lock().unwrap_or_else(PoisonError::into_inner).entry(what).or_default() += 1;
+    fn sessions(&self) -> MutexGuard<'_, HashMap<String, Session>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Now, on the wall of the company's office.
+    fn local_now(&self) -> DateTime<Tz> {
+        let now: DateTime<Utc> = self.clock.now();
+        now.with_timezone(&self.zone)
+    }
+
+    fn rules(&self) -> Rules {
+        let settings = self.settings();
+        let local = self.local_now();
+        Rules {
+            approval_over: settings.approval_over.and_then(|over| rust_decimal::Decimal::try_from(over).ok()),
+            closed_before: settings.closed_before.clone(),
+            block_over_limit: settings.block_over_limit,
+            no_negative_stock: settings.no_negative_stock,
+            webhooks: self.webhooks_on.load(Ordering::Relaxed),
+            today: local.format("%Y-%m-%d").to_string(),
+            now: local.format("%H:%M:%S").to_string(),
+        }
     }
 
     /// Carries requests out as one transaction.
     fn transaction(&self, version: Version, requests: &[HttpText]) -> Result<Vec<Reply>, Refusal> {
-        let rules = rules_of(&self.settings());
+        let rules = self.rules();
         let mut db = self.db();
         db.begin();
-        let mut replies = Vec::with_capacity(requests.len());
+        let mut replies: Vec<Reply> = Vec::with_capacity(requests.len());
+        // `$1` in a later request is the address of what the request with Content-ID 1 made.
+        let mut made: Vec<(String, String)> = Vec::new();
         for request in requests {
-            let (path, query) = request.target.split_once('?').unwrap_or((&request.target, ""));
+            let mut address = request.target.clone();
+            for (id, location) in &made {
+                let reference = format!("${id}");
+                if let Some(rest) = address.trim_start_matches('/').strip_prefix(&reference) {
+                    address = format!("{location}{rest}");
+                }
+            }
+            let (path, query) = address.split_once('?').unwrap_or((&address, ""));
             let headers =
                 |name: &str| request.headers.iter().find(|(own, _)| own == name).map(|(_, value)| value.clone());
             let below = path.strip_prefix(version.root()).unwrap_or(path);
             let below = if below.starts_with('/') { below.to_owned() } else { format!("/{below}") };
-            self.count(format!("{} {}", request.method, shape(&below)));
+            self.log.count(&format!("{} {}", request.method, shape(&below)));
             let asked =
                 Asked { version, method: &request.method, path: &below, query, headers: &headers, body: &request.body };
             match service::answer(&mut db, &rules, &asked) {
-                Ok(reply) => replies.push(reply),
+                Ok(reply) => {
+                    if let (Some(id), Some(location)) = (&request.content_id, reply.header("Location")) {
+                        made.push((id.clone(), location.to_owned()));
+                    }
+                    replies.push(reply);
+                }
                 Err(refusal) => {
                     match &refusal.keep {
                         // The draft outlives its refusal.
@@ -219,14 +297,36 @@ impl Simulator {
                 }
             }
         }
-        db.commit();
+        let changes = db.commit();
+        self.tell(&mut db, &changes);
         Ok(replies)
     }
 
+    /// Something done at a desk in B1 itself.
+    fn at_a_desk<T>(&self, act: impl FnOnce(&mut Database, &Rules) -> Result<T, Refusal>) -> Result<T, Refusal> {
+        let rules = self.rules();
+        let mut db = self.db();
+        db.begin();
+        match act(&mut db, &rules) {
+            Ok(value) => {
+                let changes: Vec<Undo> = db.commit();
+                self.tell(&mut db, &changes);
+                Ok(value)
+            }
+            Err(refusal) => {
+                db.roll_back();
+                Err(refusal)
+            }
+        }
+    }
+
     fn log_in(&self, version: Version, body: &str) -> Reply {
-        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        let parsed: Result<Value, _> = serde_json::from_str(body);
+        let Ok(body) = parsed else {
+            return Refusal::new(400, -1000, "Invalid JSON format".into()).reply(version);
+        };
         let (company, user, password) = &self.users;
-        self.count("LOGIN".into());
+        self.log.count("LOGIN");
         if body["CompanyDB"] != *company || body["UserName"] != *user || body["Password"] != *password {
             return Refusal::new(401, -304, "Fail to get DB Credentials from SLD (or wrong user or password)".into())
                 .reply(version);
@@ -238,14 +338,16 @@ impl Simulator {
             fastrand::u16(..),
             fastrand::u64(..) >> 16
         );
-        let until = Instant::now() + Duration::from_secs(self.session_minutes * 60);
-        self.sessions
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id.clone(), Session { until, calls: 0, busy: false });
-        Reply::json(200, json!({ "@odata.context": "$metadata#B1Sessions/$entity", "SessionId": id, "Version": "1000290", "SessionTimeout": self.session_minutes }))
+        let until = self.clock.millis() + self.session_ms();
+        self.sessions().insert(id.clone(), Session { until, calls: 0, busy: false });
+        let context = if version == Version::V2 { "@odata.context" } else { "odata.metadata" };
+        Reply::json(200, json!({ context: format!("{}/$metadata#B1Sessions/$entity", version.root()), "SessionId": id, "Version": "1000290", "SessionTimeout": self.session_ms() / 60_000 }))
             .with("Set-Cookie", format!("B1SESSION={id};HttpOnly;"))
             .with("Set-Cookie", "ROUTEID=.node1; path=/b1s".into())
+    }
+
+    fn session_ms(&self) -> i64 {
+        self.settings().session_minutes.unwrap_or(30) * 60_000
     }
 
     /// The session of a request, marked busy; an error when there is none.
@@ -253,14 +355,15 @@ impl Simulator {
         let gone = || Refusal::new(401, 301, "Invalid session or session already timeout.".into());
         let id = cookie.split(';').find_map(|pair| pair.trim().strip_prefix("B1SESSION=")).ok_or_else(gone)?.to_owned();
         let limit = self.settings().session_calls;
-        let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        let (now, span) = (self.clock.millis(), self.session_ms());
+        let mut sessions = self.sessions();
         let session = sessions.get_mut(&id).ok_or_else(gone)?;
-        if session.until < Instant::now() || limit.is_some_and(|limit| session.calls >= limit) {
+        if session.until < now || limit.is_some_and(|limit| session.calls >= limit) {
             sessions.remove(&id);
             return Err(gone());
         }
         session.calls += 1;
-        session.until = Instant::now() + Duration::from_secs(self.session_minutes * 60);
+        session.until = now + span;
         if session.busy {
             self.overlaps.fetch_add(1, Ordering::Relaxed);
         }
@@ -269,9 +372,35 @@ impl Simulator {
     }
 
     fn leave(&self, id: &str) {
-        if let Some(session) = self.sessions.lock().unwrap_or_else(PoisonError::into_inner).get_mut(id) {
+        if let Some(session) = self.sessions().get_mut(id) {
             session.busy = false;
         }
+    }
+
+    /// User fields and tables want the company to themselves: another session at work is refused. The code is assumed,
+    /// the shared facts say only that the refusal is clear.
+    fn check_alone(&self, own: &str) -> Result<(), Refusal> {
+        let others = self.sessions().iter().filter(|(id, session)| *id != own && session.busy).count();
+        if others == 0 {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            400,
+            -1120,
+            "Other users are connected to the company; disconnect them before changing user-defined fields or tables"
+                .into(),
+        ))
+    }
+
+    /// All records, as JSON text.
+    pub fn snapshot(&self) -> String {
+        self.db().snapshot().to_string()
+    }
+
+    /// Puts a snapshot in the place of all records.
+    pub fn restore(&self, snapshot: &str) -> Result<(), String> {
+        let snapshot: Value = serde_json::from_str(snapshot).map_err(|e| e.to_string())?;
+        self.db().restore(&snapshot)
     }
 }
 
@@ -283,42 +412,57 @@ fn shape(path: &str) -> String {
     }
 }
 
-fn rules_of(settings: &Settings) -> Rules {
-    let now = chrono::Utc::now();
-    Rules {
-        approval_over: settings.approval_over.and_then(|over| rust_decimal::Decimal::try_from(over).ok()),
-        closed_before: settings.closed_before.clone(),
-        block_over_limit: settings.block_over_limit,
-        today: now.format("%Y-%m-%d").to_string(),
-        now: now.format("%H:%M:%S").to_string(),
-    }
-}
-
 /// All routes.
 pub fn router(simulator: Arc<Simulator>) -> Router {
+    tokio::spawn(webhooks::deliver(simulator.clone()));
     Router::new()
+        .route("/", get(page))
         .route("/admin/faults", put(set_faults).get(get_faults))
         .route("/admin/settings", put(set_settings))
-        .route("/admin/log", get(get_log))
+        .route("/admin/clock", put(set_clock).get(get_clock))
+        .route("/admin/snapshot", get(get_snapshot).put(put_snapshot))
+        .route("/admin/log", get(get_log).delete(clear_log))
         .route("/admin/records/{set}", get(get_records))
         .route("/admin/deliver/{order}", post(deliver))
+        .route("/admin/invoice/{order}", post(invoice))
+        .route("/admin/pay/{invoice}", post(pay))
         .route("/admin/approve/{draft}", post(approve))
         .route("/{*path}", any(serve))
         .layer(DefaultBodyLimit::max(MOST_BODY))
         .with_state(simulator)
 }
 
+async fn page() -> axum::response::Html<&'static str> {
+    axum::response::Html(include_str!("page.html"))
+}
+
 async fn serve(State(simulator): State<Arc<Simulator>>, request: Request) -> Response<Body> {
     if simulator.settings().down {
         return dropped();
     }
+    let started = Instant::now();
+    let (method, path) = (request.method().as_str().to_owned(), request.uri().to_string());
+    let response = served(&simulator, request).await;
+    let dropped = response.extensions().get::<crate::server::DropConnection>().is_some();
+    simulator.log.note(Entry {
+        at: Utc::now().timestamp_millis(),
+        method,
+        path: path.chars().take(300).collect(),
+        status: if dropped { 0 } else { response.status().as_u16() },
+        micros: started.elapsed().as_micros() as u64,
+    });
+    response
+}
+
+async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
     let query = head.uri.query().unwrap_or_default().to_owned();
     let method = head.method.as_str().to_owned();
-    let version = if path.starts_with("/b1s/v2/") {
+    let in_root = |root: &str| path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('/'));
+    let version = if in_root("/b1s/v2") {
         Version::V2
-    } else if path.starts_with("/b1s/v1/") {
+    } else if in_root("/b1s/v1") {
         Version::V1
     } else {
         return Response::builder()
@@ -327,41 +471,36 @@ async fn serve(State(simulator): State<Arc<Simulator>>, request: Request) -> Res
             .body(Body::from("<html><body><h1>Not Found</h1></body></html>"))
             .unwrap_or_default();
     };
-    let Ok(body) = to_bytes(body, MOST_BODY).await else {
-        return Refusal::new(413, -1000, "Request entity too large".into()).reply(version).response();
+    // What is too large is read to its end and dropped, so that the client hears why.
+    let body = match to_bytes(body, 4 * MOST_BODY).await {
+        Ok(body) if body.len() <= MOST_BODY => String::from_utf8_lossy(&body).into_owned(),
+        _ => return Refusal::new(413, -1000, "Request entity too large".into()).reply(version).response(),
     };
-    let body = String::from_utf8_lossy(&body).into_owned();
     let below = path[version.root().len()..].to_owned();
     let (delay, fault) = simulator.faults.draw(&method, &path);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    let html = || {
+    let html = |status: u16| {
         Response::builder()
-            .status(502)
+            .status(status)
             .header("Content-Type", "text/html; charset=iso-8859-1")
             .body(Body::from(BALANCER_PAGE))
             .unwrap_or_default()
     };
     match &fault {
         Some(Kind::ResetBefore) => return dropped(),
-        Some(Kind::HtmlBefore) => return html(),
+        Some(Kind::HtmlBefore) => return html(502),
         Some(Kind::ServerError) => {
             return Refusal::new(500, -1, "Internal error (-1)".into()).reply(version).response();
         }
-        Some(Kind::Throttle) => {
-            return Response::builder()
-                .status(503)
-                .header("Content-Type", "text/html")
-                .body(Body::from(BALANCER_PAGE))
-                .unwrap_or_default();
-        }
+        Some(Kind::Throttle) => return html(503),
         Some(Kind::Lock) => {
             return Refusal::new(400, -1, "Transaction rolled back by lock wait timeout (ODBC 131)".into())
                 .reply(version)
                 .response();
         }
-        Some(Kind::Expire) => simulator.sessions.lock().unwrap_or_else(PoisonError::into_inner).clear(),
+        Some(Kind::Expire) => simulator.sessions().clear(),
         _ => {}
     }
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -372,37 +511,73 @@ async fn serve(State(simulator): State<Arc<Simulator>>, request: Request) -> Res
         Ok(session) => session,
         Err(refusal) => return refusal.reply(version).response(),
     };
+    let headers: Vec<(String, String)> = head
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
+        .collect();
     let reply = if method == "POST" && below == "/Logout" {
-        simulator.sessions.lock().unwrap_or_else(PoisonError::into_inner).remove(&session);
+        simulator.sessions().remove(&session);
         Reply::empty(204)
     } else if method == "POST" && below == "/$batch" {
-        simulator.count("POST /$batch".into());
+        simulator.log.count("POST /$batch");
         let go_on = header("prefer").is_some_and(|prefer| prefer.contains("continue-on-error"));
         match batch::parse(&header("content-type").unwrap_or_default(), &body) {
-            Ok(operations) => batch::run(&simulator, version, operations, go_on),
+            Ok(operations) => batch::run(simulator, version, operations, go_on),
             Err(refusal) => refusal.reply(version),
         }
     } else {
-        let headers = head
-            .headers
-            .iter()
-            .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())))
-            .collect();
         let target = if query.is_empty() { path.clone() } else { format!("{path}?{query}") };
-        let request = HttpText { method, target, headers, body, content_id: None };
-        match simulator.transaction(version, std::slice::from_ref(&request)) {
-            Ok(mut replies) => replies.pop().unwrap_or_else(|| Reply::empty(204)),
-            Err(refusal) => refusal.reply(version),
-        }
+        let request = HttpText { method: method.clone(), target, headers, body, content_id: None };
+        single(simulator, version, &below, &session, request).await
     };
-    simulator.count("HTTP".into());
+    simulator.log.count("HTTP");
     simulator.leave(&session);
     match fault {
         Some(Kind::ResetAfter) => dropped(),
-        Some(Kind::HtmlAfter) => html(),
+        Some(Kind::HtmlAfter) => html(502),
+        Some(Kind::Drip(ms)) => dripping(reply.response(), ms),
+        Some(Kind::Truncate) => truncated(reply.response()).await,
         _ => reply.response(),
     }
 }
+
+async fn single(simulator: &Arc<Simulator>, version: Version, below: &str, session: &str, request: HttpText) -> Reply {
+    let posts = request.method == "POST";
+    if posts
+        && matches!(below, "/UserFieldsMD" | "/UserTablesMD")
+        && let Err(refusal) = simulator.check_alone(session)
+    {
+        return refusal.reply(version);
+    }
+    if posts && below == "/EventSubscriptions" {
+        let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
+        if body["Handshake"] == "tYES"
+            && let Err(why) = webhooks::handshake(&body).await
+        {
+            return Refusal::new(400, -5002, format!("The handshake with the webhook failed: {why}")).reply(version);
+        }
+    }
+    if let Some(webhook) = below.strip_prefix("/EventSubscriptions('").and_then(|rest| rest.strip_suffix("')/Replay"))
+        && posts
+    {
+        let sent = simulator.replay(&mut simulator.db(), &odata::decode(webhook));
+        return Reply::json(200, json!({ "value": sent }));
+    }
+    if posts && below == "/CompanyService_UpdateAdminInfo" {
+        let body: Value = serde_json::from_str(&request.body).unwrap_or_default();
+        let wanted = body["AdminInfo"]["EnableWebhook"].as_str().or(body["EnableWebhook"].as_str());
+        if let Some(wanted) = wanted {
+            simulator.webhooks_on.store(wanted == "tYES", Ordering::Relaxed);
+        }
+    }
+    match simulator.transaction(version, std::slice::from_ref(&request)) {
+        Ok(mut replies) => replies.pop().unwrap_or_else(|| Reply::empty(204)),
+        Err(refusal) => refusal.reply(version),
+    }
+}
+
+// The admin endpoint.
 
 async fn set_faults(State(simulator): State<Arc<Simulator>>, axum::Json(faults): axum::Json<Vec<Fault>>) {
     simulator.faults.set(faults);
@@ -413,86 +588,101 @@ async fn get_faults(State(simulator): State<Arc<Simulator>>) -> axum::Json<Vec<F
 }
 
 async fn set_settings(State(simulator): State<Arc<Simulator>>, axum::Json(settings): axum::Json<Settings>) {
+    simulator.webhooks.pause_ms.store(settings.webhook_pause_ms.unwrap_or(2_000), Ordering::Relaxed);
     *simulator.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
 }
 
-async fn get_log(State(simulator): State<Arc<Simulator>>) -> axum::Json<Value> {
-    let calls = simulator.log.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    axum::Json(json!({ "calls": calls, "overlaps": simulator.overlaps.load(Ordering::Relaxed) }))
+/// `{"offset_ms": 3600000}`: how far the clock is ahead of the machine's.
+async fn set_clock(State(simulator): State<Arc<Simulator>>, axum::Json(body): axum::Json<Value>) -> axum::Json<Value> {
+    simulator.clock.set_offset(body["offset_ms"].as_i64().unwrap_or(0));
+    axum::Json(json!({ "local": simulator.local_now().to_rfc3339() }))
 }
 
-async fn get_records(
-    State(simulator): State<Arc<Simulator>>,
-    axum::extract::Path(set): axum::extract::Path<String>,
-) -> axum::Json<Value> {
+async fn get_clock(State(simulator): State<Arc<Simulator>>) -> axum::Json<Value> {
+    axum::Json(json!({ "local": simulator.local_now().to_rfc3339() }))
+}
+
+async fn get_snapshot(State(simulator): State<Arc<Simulator>>) -> String {
+    simulator.snapshot()
+}
+
+async fn put_snapshot(State(simulator): State<Arc<Simulator>>, body: String) -> Response<Body> {
+    match simulator.restore(&body) {
+        Ok(()) => Reply::json(200, json!({})).response(),
+        Err(why) => Reply::json(400, json!({ "error": why })).response(),
+    }
+}
+
+async fn get_log(State(simulator): State<Arc<Simulator>>) -> axum::Json<Value> {
+    let overlaps = simulator.overlaps.load(Ordering::Relaxed);
+    let (calls, recent): (BTreeMap<String, u64>, Vec<Entry>) = (simulator.log.counts(), simulator.log.recent());
+    axum::Json(json!({ "calls": calls, "overlaps": overlaps, "recent": recent }))
+}
+
+async fn clear_log(State(simulator): State<Arc<Simulator>>) {
+    simulator.log.clear();
+    simulator.overlaps.store(0, Ordering::Relaxed);
+}
+
+async fn get_records(State(simulator): State<Arc<Simulator>>, Path(set): Path<String>) -> axum::Json<Value> {
     let db = simulator.db();
     let rows: Vec<Value> =
         db.tables.get(&set).into_iter().flat_map(|table| table.records.values().cloned().map(Value::Object)).collect();
     axum::Json(Value::Array(rows))
 }
 
-async fn deliver(
-    State(simulator): State<Arc<Simulator>>,
-    axum::extract::Path(order): axum::extract::Path<i64>,
-    axum::extract::Query(options): axum::extract::Query<HashMap<String, String>>,
-) -> Response<Body> {
-    let rules = rules_of(&simulator.settings());
-    match documents::deliver(&mut simulator.db(), &rules, order, options.contains_key("partly")) {
-        Ok(key) => Reply::json(201, json!({ "delivery": key.to_string() })).response(),
+fn answered(what: &str, result: Result<Key, Refusal>) -> Response<Body> {
+    match result {
+        Ok(key) => Reply::json(201, json!({ what: key.to_string() })).response(),
         Err(refusal) => refusal.reply(Version::V2).response(),
     }
 }
 
-/// An approver says yes: the order is made from the draft.
-async fn approve(
+async fn deliver(
     State(simulator): State<Arc<Simulator>>,
-    axum::extract::Path(draft): axum::extract::Path<i64>,
+    Path(order): Path<i64>,
+    Query(options): Query<HashMap<String, String>>,
 ) -> Response<Body> {
-    let rules = Rules { approval_over: None, ..rules_of(&simulator.settings()) };
-    let mut db = simulator.db();
-    let Some(mut order) = db.get("Drafts", &Key::Number(draft)).cloned() else {
-        return Refusal::not_found().reply(Version::V2).response();
-    };
-    for computed in [
-        "DocEntry",
-        "DocNum",
-        "DocTotal",
-        "VatSum",
-        "PaidToDate",
-        "DocumentStatus",
-        "Cancelled",
-        "UpdateDate",
-        "UpdateTime",
-        "DocObjectCode",
-    ] {
-        order.remove(computed);
-    }
-    for line in order.get_mut("DocumentLines").and_then(Value::as_array_mut).into_iter().flatten() {
-        let Some(line) = line.as_object_mut() else { continue };
-        for computed in [
-            "RemainingOpenQuantity",
-            "LineTotal",
-            "LineStatus",
-            "TaxPercentagePerRow",
-            "Price",
-            "BaseType",
-            "BaseEntry",
-            "BaseLine",
-        ] {
-            line.remove(computed);
+    let partly = options.contains_key("partly");
+    answered("delivery", simulator.at_a_desk(|db, rules| documents::deliver(db, rules, order, partly)))
+}
+
+/// An invoice of what of an order is not delivered yet, or of its deliveries.
+async fn invoice(State(simulator): State<Arc<Simulator>>, Path(order): Path<i64>) -> Response<Body> {
+    answered("invoice", simulator.at_a_desk(|db, rules| documents::invoice(db, rules, order)))
+}
+
+/// A payment of what of an invoice is open.
+async fn pay(State(simulator): State<Arc<Simulator>>, Path(invoice): Path<i64>) -> Response<Body> {
+    let result = simulator.at_a_desk(|db, rules| {
+        let found = db.get("Invoices", &Key::Number(invoice)).cloned().ok_or_else(Refusal::not_found)?;
+        let number = |name: &str| found.get(name).and_then(decimal).unwrap_or_default();
+        let open = odata::number_value(number("DocTotal") - number("PaidToDate"));
+        let body = json!({ "CardCode": found["CardCode"], "TransferSum": open, "PaymentInvoices": [{ "DocEntry": invoice, "SumApplied": open, "InvoiceType": "it_Invoice" }] });
+        payments::create(db, rules, &body.as_object().cloned().unwrap_or_default())
+    });
+    answered("payment", result)
+}
+
+/// An approver says yes: the order is made from the draft.
+async fn approve(State(simulator): State<Arc<Simulator>>, Path(draft): Path<i64>) -> Response<Body> {
+    let result = simulator.at_a_desk(|db, rules| {
+        let rules = Rules { approval_over: None, ..rules.clone() };
+        let key = Key::Number(draft);
+        let mut order = db.get("Drafts", &key).cloned().ok_or_else(Refusal::not_found)?;
+        // Computed anew.
+        for name in ["DocNum", "DocTotal", "DocObjectCode", "Series"] {
+            order.remove(name);
         }
-        let _ = decimal(&line["Quantity"]);
-    }
-    db.begin();
-    match documents::create(&mut db, &rules, "Orders", order) {
-        Ok(key) => {
-            db.remove("Drafts", &Key::Number(draft));
-            db.commit();
-            Reply::json(201, json!({ "order": key.to_string() })).response()
+        for line in order.get_mut("DocumentLines").and_then(Value::as_array_mut).into_iter().flatten() {
+            let Some(line) = line.as_object_mut() else { continue };
+            for name in ["RemainingOpenQuantity", "LineTotal", "Price", "BaseType", "BaseEntry", "BaseLine"] {
+                line.remove(name);
+            }
         }
-        Err(refusal) => {
-            db.roll_back();
-            refusal.reply(Version::V2).response()
-        }
-    }
+        let made = documents::create(db, &rules, "Orders", order)?;
+        db.remove("Drafts", &key);
+        Ok(made)
+    });
+    answered("order", result)
 }

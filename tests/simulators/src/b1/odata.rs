@@ -11,6 +11,7 @@ pub enum Expr {
     And(Box<Expr>, Box<Expr>),
     Not(Box<Expr>),
     Compare(Op, Box<Expr>, Box<Expr>),
+    Compute(Arithmetic, Box<Expr>, Box<Expr>),
     Call(String, Vec<Expr>),
     Property(String),
     Text(String),
@@ -27,6 +28,15 @@ pub enum Op {
     Ge,
     Lt,
     Le,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arithmetic {
+    Add,
+    Sub,
+    Mul,
+    Div,
+    Mod,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -169,8 +179,35 @@ impl Parser {
         self.comparison()
     }
 
+    fn sum(&mut self) -> Result<Expr, String> {
+        let mut left = self.product()?;
+        loop {
+            let op = match self.word() {
+                Some("add") => Arithmetic::Add,
+                Some("sub") => Arithmetic::Sub,
+                _ => return Ok(left),
+            };
+            self.at += 1;
+            left = Expr::Compute(op, Box::new(left), Box::new(self.product()?));
+        }
+    }
+
+    fn product(&mut self) -> Result<Expr, String> {
+        let mut left = self.primary()?;
+        loop {
+            let op = match self.word() {
+                Some("mul") => Arithmetic::Mul,
+                Some("div") => Arithmetic::Div,
+                Some("mod") => Arithmetic::Mod,
+                _ => return Ok(left),
+            };
+            self.at += 1;
+            left = Expr::Compute(op, Box::new(left), Box::new(self.primary()?));
+        }
+    }
+
     fn comparison(&mut self) -> Result<Expr, String> {
-        let left = self.primary()?;
+        let left = self.sum()?;
         let op = match self.word() {
             Some("eq") => Op::Eq,
             Some("ne") => Op::Ne,
@@ -181,7 +218,7 @@ impl Parser {
             _ => return Ok(left),
         };
         self.at += 1;
-        Ok(Expr::Compare(op, Box::new(left), Box::new(self.primary()?)))
+        Ok(Expr::Compare(op, Box::new(left), Box::new(self.sum()?)))
     }
 
     fn primary(&mut self) -> Result<Expr, String> {
@@ -205,8 +242,28 @@ impl Parser {
                     }
                 }
                 self.expect(&Token::Close)?;
-                const KNOWN: [&str; 8] =
-                    ["contains", "startswith", "endswith", "substringof", "tolower", "toupper", "length", "trim"];
+                const KNOWN: [&str; 20] = [
+                    "contains",
+                    "startswith",
+                    "endswith",
+                    "substringof",
+                    "tolower",
+                    "toupper",
+                    "length",
+                    "trim",
+                    "concat",
+                    "substring",
+                    "indexof",
+                    "year",
+                    "month",
+                    "day",
+                    "hour",
+                    "minute",
+                    "second",
+                    "round",
+                    "floor",
+                    "ceiling",
+                ];
                 if !KNOWN.contains(&word.as_str()) {
                     return Err(format!("unknown function '{word}'"));
                 }
@@ -234,29 +291,57 @@ impl Parser {
 impl Expr {
     /// True when the record passes.
     pub fn passes(&self, record: &Map<String, Value>) -> bool {
-        self.eval(record) == Value::Bool(true)
+        self.passes_by(&|path| {
+            let mut steps = path.split('/');
+            let first = steps.next().and_then(|step| record.get(step));
+            first.and_then(|first| steps.try_fold(first, |at, step| at.get(step))).cloned().unwrap_or_default()
+        })
     }
 
-    fn eval(&self, record: &Map<String, Value>) -> Value {
+    /// True when it holds for what `look` gives for each property.
+    pub fn passes_by(&self, look: &dyn Fn(&str) -> Value) -> bool {
+        self.eval(look) == Value::Bool(true)
+    }
+
+    fn eval(&self, look: &dyn Fn(&str) -> Value) -> Value {
         match self {
-            Self::Or(a, b) => Value::Bool(a.passes(record) || b.passes(record)),
-            Self::And(a, b) => Value::Bool(a.passes(record) && b.passes(record)),
-            Self::Not(a) => Value::Bool(!a.passes(record)),
-            Self::Compare(op, a, b) => Value::Bool(compare(*op, &a.eval(record), &b.eval(record))),
-            Self::Call(name, arguments) => call(name, arguments, record),
-            Self::Property(path) => path
-                .split('/')
-                .try_fold(None::<&Value>, |at, step| match at {
-                    None => record.get(step).map(Some),
-                    Some(value) => value.get(step).map(Some),
-                })
-                .flatten()
-                .cloned()
-                .unwrap_or_default(),
+            Self::Or(a, b) => Value::Bool(a.passes_by(look) || b.passes_by(look)),
+            Self::And(a, b) => Value::Bool(a.passes_by(look) && b.passes_by(look)),
+            Self::Not(a) => Value::Bool(!a.passes_by(look)),
+            Self::Compare(op, a, b) => Value::Bool(compare(*op, &a.eval(look), &b.eval(look))),
+            Self::Compute(op, a, b) => {
+                let numbers = decimal(&a.eval(look)).zip(decimal(&b.eval(look)));
+                let result = numbers.and_then(|(a, b)| match op {
+                    Arithmetic::Add => a.checked_add(b),
+                    Arithmetic::Sub => a.checked_sub(b),
+                    Arithmetic::Mul => a.checked_mul(b),
+                    Arithmetic::Div => a.checked_div(b),
+                    Arithmetic::Mod => a.checked_rem(b),
+                });
+                result.map(number_value).unwrap_or_default()
+            }
+            Self::Call(name, arguments) => {
+                let values: Vec<Value> = arguments.iter().map(|argument| argument.eval(look)).collect();
+                call(name, &values)
+            }
+            Self::Property(path) => look(path),
             Self::Text(text) => Value::String(text.clone()),
             Self::Number(number) => number_value(*number),
             Self::Bool(flag) => Value::Bool(*flag),
             Self::Null => Value::Null,
+        }
+    }
+
+    /// The properties it looks at.
+    pub fn properties(&self) -> Vec<&str> {
+        match self {
+            Self::Or(a, b) | Self::And(a, b) | Self::Compare(_, a, b) | Self::Compute(_, a, b) => {
+                [a.properties(), b.properties()].concat()
+            }
+            Self::Not(a) => a.properties(),
+            Self::Call(_, arguments) => arguments.iter().flat_map(Self::properties).collect(),
+            Self::Property(path) => vec![path],
+            _ => Vec::new(),
         }
     }
 
@@ -279,10 +364,18 @@ impl Expr {
     }
 }
 
-fn call(name: &str, arguments: &[Expr], record: &Map<String, Value>) -> Value {
-    let text = |index: usize| {
-        arguments.get(index).map(|a| a.eval(record)).and_then(|v| v.as_str().map(str::to_owned)).unwrap_or_default()
+fn call(name: &str, arguments: &[Value]) -> Value {
+    let text = |place: usize| match arguments.get(place) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Number(number)) => number.to_string(),
+        _ => String::new(),
     };
+    let number = |place: usize| arguments.get(place).and_then(decimal);
+    let digits = |from: usize, to: usize| -> Value {
+        text(0).get(from..to).and_then(|digits| digits.parse::<i64>().ok()).map(Value::from).unwrap_or_default()
+    };
+    // A time stands alone or behind a date.
+    let clock = |from: usize| if text(0).len() == 8 { digits(from, from + 2) } else { digits(from + 11, from + 13) };
     match name {
         "contains" => Value::Bool(text(0).contains(&text(1))),
         "substringof" => Value::Bool(text(1).contains(&text(0))),
@@ -291,7 +384,24 @@ fn call(name: &str, arguments: &[Expr], record: &Map<String, Value>) -> Value {
         "tolower" => Value::String(text(0).to_lowercase()),
         "toupper" => Value::String(text(0).to_uppercase()),
         "trim" => Value::String(text(0).trim().to_owned()),
-        _ => Value::from(text(0).chars().count()),
+        "concat" => Value::String(text(0) + &text(1)),
+        "length" => Value::from(text(0).chars().count()),
+        "indexof" => Value::from(text(0).find(&text(1)).map_or(-1, |at| text(0)[..at].chars().count() as i64)),
+        "substring" => {
+            let from = number(1).and_then(|n| usize::try_from(n).ok()).unwrap_or(0);
+            let most = number(2).and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX);
+            Value::String(text(0).chars().skip(from).take(most).collect())
+        }
+        "year" => digits(0, 4),
+        "month" => digits(5, 7),
+        "day" => digits(8, 10),
+        "hour" => clock(0),
+        "minute" => clock(3),
+        "second" => clock(6),
+        "round" => number(0).map(|n| number_value(n.round())).unwrap_or_default(),
+        "floor" => number(0).map(|n| number_value(n.floor())).unwrap_or_default(),
+        "ceiling" => number(0).map(|n| number_value(n.ceil())).unwrap_or_default(),
+        _ => Value::Null,
     }
 }
 
@@ -314,6 +424,65 @@ fn compare(op: Op, a: &Value, b: &Value) -> bool {
         (Op::Le, Some(order)) => order.is_le(),
         (_, None) => false,
     }
+}
+
+/// The order of two values of one property: numbers as numbers, all else as text, nothing first.
+pub fn order_of(a: &Value, b: &Value) -> std::cmp::Ordering {
+    match (a, b) {
+        (Value::Number(_), Value::Number(_)) => decimal(a).cmp(&decimal(b)),
+        (Value::Null, Value::Null) => std::cmp::Ordering::Equal,
+        (Value::Null, _) => std::cmp::Ordering::Less,
+        (_, Value::Null) => std::cmp::Ordering::Greater,
+        _ => a.as_str().cmp(&b.as_str()),
+    }
+}
+
+/// Splits at a separator that stands outside of brackets and quotes.
+pub fn split_outside(text: &str, separator: char) -> Vec<&str> {
+    let (mut depth, mut quoted, mut start) = (0, false, 0);
+    let mut parts = Vec::new();
+    for (at, c) in text.char_indices() {
+        match c {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => depth -= 1,
+            _ if c == separator && depth == 0 && !quoted => {
+                parts.push(&text[start..at]);
+                start = at + c.len_utf8();
+            }
+            _ => {}
+        }
+    }
+    parts.push(&text[start..]);
+    parts
+}
+
+/// `name(inside)`
+pub fn call_of(text: &str) -> Option<(&str, &str)> {
+    let (name, rest) = text.trim().split_once('(')?;
+    Some((name, rest.strip_suffix(')')?))
+}
+
+/// `$expand`: each navigation property with its own options.
+pub fn split_expand(text: &str) -> Result<Vec<(String, Vec<(String, String)>)>, String> {
+    split_outside(text, ',')
+        .into_iter()
+        .map(|part| {
+            let part = part.trim();
+            let Some((name, inside)) = call_of(part) else {
+                return if part.is_empty() || part.contains(['(', ')']) {
+                    Err(format!("'{part}' cannot be read"))
+                } else {
+                    Ok((part.to_owned(), Vec::new()))
+                };
+            };
+            let options = split_outside(inside, ';').into_iter().filter_map(|pair| {
+                let (name, value) = pair.split_once('=')?;
+                Some((name.trim().to_owned(), value.trim().to_owned()))
+            });
+            Ok((name.trim().to_owned(), options.collect()))
+        })
+        .collect()
 }
 
 /// `2026-01-31T00:00:00Z` and `2026-01-31` are the same day.

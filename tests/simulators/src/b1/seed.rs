@@ -37,6 +37,22 @@ pub fn fill(db: &mut Database, company: &Company, rules: &Rules) {
             json!({ "Code": code, "Name": format!("VAT {rate}%"), "Rate": rate }),
         );
     }
+    for (number, name, days) in [(1, "30 days net", 30), (2, "14 days net", 14), (3, "Prepayment", 0)] {
+        let record = json!({ "GroupNumber": number, "PaymentTermsGroupName": name, "NumberOfAdditionalDays": days });
+        put("PaymentTermsTypes", Key::Number(number), record);
+    }
+    for (code, name) in [(-1, "-No Sales Employee-"), (1, "Inside sales"), (2, "Field sales")] {
+        put(
+            "SalesPersons",
+            Key::Number(code),
+            json!({ "SalesEmployeeCode": code, "SalesEmployeeName": name, "Active": "tYES" }),
+        );
+    }
+    put(
+        "BusinessPartnerGroups",
+        Key::Number(100),
+        json!({ "Code": 100, "Name": "Customers", "Type": "bbpgt_CustomerGroup" }),
+    );
     for customer in &company.customers {
         let (street, city, postcode, country) = &customer.address;
         let address = |name: &str, kind: &str, row: i64| json!({ "AddressName": name, "AddressType": kind, "Street": street, "City": city, "ZipCode": postcode, "Country": country, "RowNum": row });
@@ -53,7 +69,7 @@ pub fn fill(db: &mut Database, company: &Company, rules: &Rules) {
             "CardCode": customer.card_code, "CardName": customer.name, "CardType": "cCustomer", "Currency": customer.currency,
             "PriceListNum": customer.price_list, "CreditLimit": customer.credit_limit, "MaxCommitment": customer.credit_limit,
             "CurrentAccountBalance": 0, "OpenOrdersBalance": 0, "OpenDeliveryNotesBalance": 0, "PayTermsGrpCode": 1,
-            "FederalTaxID": customer.tax_id, "Valid": "tYES", "Frozen": "tNO", "Phone1": "", "EmailAddress": "",
+            "FederalTaxID": customer.tax_id, "Valid": "tYES", "Frozen": "tNO", "Phone1": format!("+49 40 {}", 100_000 + customer.card_code.len() * 37), "EmailAddress": format!("info@{}.example", customer.card_code.to_lowercase()), "GroupCode": 100,
             "BPAddresses": [address("Head office", "bo_BillTo", 0), address("Head office", "bo_ShipTo", 1), address("Works 2", "bo_ShipTo", 2)],
             "ContactEmployees": contacts, "UpdateDate": format!("{}T00:00:00Z", rules.today), "UpdateTime": rules.now,
         });

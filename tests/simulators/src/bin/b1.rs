@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::Parser;
-use tandem_simulators::b1::{Simulator, router};
+use tandem_simulators::b1::{Setup, Simulator, router};
 use tandem_simulators::company::Company;
-use tandem_simulators::server;
+use tandem_simulators::server::{self, KeptFile};
 
 /// A stateful simulator of SAP Business One's Service Layer.
 #[derive(Parser)]
@@ -18,6 +18,16 @@ struct Options {
     /// Serve HTTPS with a fresh certificate of an own CA, whose PEM is written to this file.
     #[arg(long)]
     tls_certificate: Option<PathBuf>,
+    /// With HTTPS: serve plain HTTP here too.
+    #[arg(long)]
+    listen_http: Option<SocketAddr>,
+    /// The company's time zone.
+    #[arg(long, default_value = "Europe/Berlin")]
+    time_zone: String,
+    /// Keep the records in this file: read at the start if it is there, written every second when they changed, and at the
+    /// end.
+    #[arg(long)]
+    data: Option<PathBuf>,
     /// Write the address listened on to this file.
     #[arg(long)]
     address_file: Option<PathBuf>,
@@ -39,8 +49,21 @@ struct Options {
 #[tokio::main(worker_threads = 2)]
 async fn main() -> anyhow::Result<()> {
     let options = Options::parse();
-    let company = Company::new(options.customers, options.items);
-    let simulator = Arc::new(Simulator::new(&company, (options.company, options.user, options.password), options.seed));
+    let zone = options
+        .time_zone
+        .parse()
+        .map_err(|_| anyhow::anyhow!("--time-zone {}: not in the IANA database", options.time_zone))?;
+    let simulator = Arc::new(Simulator::new(Setup {
+        company: Company::new(options.customers, options.items),
+        users: (options.company, options.user, options.password),
+        zone,
+        seed: options.seed,
+    }));
+    let kept = options.data.map(|file| {
+        let (saved, restored) = (simulator.clone(), simulator.clone());
+        KeptFile::open(file, move || saved.snapshot(), move |text| restored.restore(text))
+    });
+    let kept = kept.transpose()?;
     let listener = server::bind(options.listen).await?;
     let tls = options.tls_certificate.as_deref().map(server::own_authority).transpose()?;
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -49,5 +72,20 @@ async fn main() -> anyhow::Result<()> {
     if let Some(file) = options.address_file {
         std::fs::write(file, &address)?;
     }
-    server::serve(listener, tls, router(simulator)).await
+    let plain = match options.listen_http {
+        Some(address) => Some(server::bind(address).await?),
+        None => None,
+    };
+    let router = router(simulator);
+    let also = async {
+        match plain {
+            Some(listener) => server::serve(listener, None, router.clone()).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = server::kept_until_stopped(kept) => Ok(()),
+        result = server::serve(listener, tls, router.clone()) => result,
+        result = also => result,
+    }
 }

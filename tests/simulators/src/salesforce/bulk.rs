@@ -202,7 +202,10 @@ fn set_state(simulator: &Arc<Simulator>, id: &str, asked: &Asked<'_>) -> Answer 
             });
         }
         (wanted, state) => {
-            return invalid("INVALIDJOBSTATE", &format!("Job state {wanted} not allowed when current state is {state}"));
+            return invalid(
+                "INVALIDJOBSTATE",
+                &format!("Job state {wanted} not allowed when current state is {state}"),
+            );
         }
     }
     Answer::new(200, job.info.clone())
