@@ -459,7 +459,8 @@ pub fn wasm(plugin: &str) -> PathBuf {
     root().join(format!("plugins/target/wasm32-unknown-unknown/release/{plugin}.wasm"))
 }
 
-async fn simulator(name: &str, arguments: &[String], file: &Path, lines: usize) -> Result<(Child, Vec<String>)> {
+/// Starts a simulator; the addresses it wrote to `file`.
+pub async fn simulator(name: &str, arguments: &[String], file: &Path, lines: usize) -> Result<(Child, Vec<String>)> {
     let child = Command::new(program(name))
         .args(arguments)
         .arg("--address-file")

@@ -105,9 +105,19 @@ pub async fn bind(address: SocketAddr) -> Result<TcpListener> {
     TcpListener::bind(address).await.with_context(|| format!("cannot listen on {address}"))
 }
 
+/// What HTTPS and gRPC over TLS are served with.
+pub struct Identity {
+    /// For HTTPS.
+    pub acceptor: TlsAcceptor,
+    /// The server's certificate, PEM.
+    pub certificate: String,
+    /// Its key, PEM.
+    pub key: String,
+}
+
 /// A certificate for 127.0.0.1 and localhost from a CA of this server's own. The CA's PEM is written to `file`, that of
 /// the server beside it, with the ending `server.pem`.
-pub fn own_authority(file: &Path) -> Result<TlsAcceptor> {
+pub fn own_authority(file: &Path) -> Result<Identity> {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
     let _ = rustls::crypto::ring::default_provider().install_default();
     let authority_key = KeyPair::generate()?;
@@ -122,10 +132,14 @@ pub fn own_authority(file: &Path) -> Result<TlsAcceptor> {
     server.distinguished_name.push(DnType::CommonName, "localhost");
     let certificate = server.signed_by(&key, &issuer)?;
     std::fs::write(file.with_extension("server.pem"), certificate.pem())?;
-    let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
-    let config =
-        rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.der().clone()], key)?;
-    Ok(TlsAcceptor::from(Arc::new(config)))
+    let private = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
+    let chain = vec![certificate.der().clone()];
+    let config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, private)?;
+    Ok(Identity {
+        acceptor: TlsAcceptor::from(Arc::new(config)),
+        certificate: certificate.pem(),
+        key: key.serialize_pem(),
+    })
 }
 
 /// A file that a simulator's data survives a restart in.

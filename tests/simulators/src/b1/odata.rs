@@ -531,6 +531,16 @@ pub fn decode(text: &str) -> String {
     String::from_utf8_lossy(&decoded).into_owned()
 }
 
+/// The pairs of a query string as they were written, without some: `%24skip` is `$skip` too.
+pub fn without(query: &str, names: &[&str]) -> Vec<String> {
+    let name_of = |pair: &str| decode(pair.split('=').next().unwrap_or(pair));
+    query
+        .split('&')
+        .filter(|pair| !pair.is_empty() && !names.contains(&name_of(pair).as_str()))
+        .map(str::to_owned)
+        .collect()
+}
+
 /// The options of a query string, decoded.
 pub fn options(query: &str) -> Vec<(String, String)> {
     query

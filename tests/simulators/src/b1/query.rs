@@ -144,12 +144,7 @@ pub fn page(
     let next = skip + sent.len();
     body.insert("value".into(), Value::Array(sent));
     if more {
-        let mut rest: Vec<String> = asked
-            .query
-            .split('&')
-            .filter(|pair| !pair.is_empty() && !pair.starts_with("$skip=") && !pair.starts_with("$top="))
-            .map(str::to_owned)
-            .collect();
+        let mut rest = odata::without(asked.query, &["$skip", "$top"]);
         if let Some(top) = top {
             rest.push(format!("$top={}", top - size));
         }

@@ -74,7 +74,7 @@ pub fn answer(db: &mut Database, rules: &Rules, asked: &Asked<'_>) -> Result<Rep
             act(db, &set, &key, action)?;
             Ok(Reply::empty(204))
         }
-        ("POST", Target::Function(name)) | ("GET", Target::Function(name)) => function(rules, &name, asked),
+        ("POST", Target::Function(name)) | ("GET", Target::Function(name)) => function(db, rules, &name, asked),
         ("PATCH" | "PUT", Target::One(set, key)) => {
             let current = db.get(&set, &key).ok_or_else(Refusal::not_found)?;
             if let Some(wanted) = (asked.headers)("if-match")
@@ -257,10 +257,14 @@ fn below(db: &Database, set: &str, key: &Key, rest: &[String], asked: &Asked<'_>
 
 fn run_sql(db: &Database, key: &Key, asked: &Asked<'_>) -> Result<Reply, Refusal> {
     let text = db.get("SQLQueries", key).ok_or_else(Refusal::not_found)?["SqlText"].as_str().unwrap_or_default();
-    let mut parameters: Vec<(String, String)> = odata::options(asked.query);
+    // In the address one by one or as ParamList, in the body as ParamList.
+    let (lists, mut parameters): (Vec<_>, Vec<_>) =
+        odata::options(asked.query).into_iter().partition(|(name, _)| name == "ParamList");
+    let mut lists: Vec<String> = lists.into_iter().map(|(_, list)| list).collect();
     if asked.method == "POST" && !asked.body.is_empty() {
-        let list = object(asked.body)?;
-        let list = list.get("ParamList").and_then(Value::as_str).unwrap_or_default().to_owned();
+        lists.push(string(&object(asked.body)?, "ParamList"));
+    }
+    for list in lists {
         parameters
             .extend(list.split('&').filter_map(|pair| pair.split_once('=')).map(|(n, v)| (n.to_owned(), v.to_owned())));
     }
@@ -280,12 +284,7 @@ fn run_sql(db: &Database, key: &Key, asked: &Asked<'_>) -> Result<Reply, Refusal
     let sent = page.len();
     let mut body = json!({ "value": page, "SqlText": text });
     if skip + sent < total {
-        let kept: Vec<String> = asked
-            .query
-            .split('&')
-            .filter(|pair| !pair.is_empty() && !pair.starts_with("$skip="))
-            .map(str::to_owned)
-            .collect();
+        let kept = odata::without(asked.query, &["$skip"]);
         let link = [kept, vec![format!("$skip={}", skip + sent)]].concat().join("&");
         let name = if asked.version == Version::V2 { "@odata.nextLink" } else { "odata.nextLink" };
         body[name] = format!("SQLQueries({key})/List?{link}").into();
@@ -303,7 +302,7 @@ fn act(db: &mut Database, set: &str, key: &Key, action: &str) -> Result<(), Refu
     documents::action(db, set, key, action)
 }
 
-fn function(rules: &Rules, name: &str, asked: &Asked<'_>) -> Result<Reply, Refusal> {
+fn function(db: &Database, rules: &Rules, name: &str, asked: &Asked<'_>) -> Result<Reply, Refusal> {
     match name {
         "CompanyService_GetCompanyInfo" => Ok(Reply::json(
             200,
@@ -327,6 +326,17 @@ fn function(rules: &Rules, name: &str, asked: &Asked<'_>) -> Result<Reply, Refus
                 .map(|(object, types)| json!({ "BusinessObject": object, "TransactionTypes": types }))
                 .collect();
             Ok(Reply::json(200, json!({ "value": catalogue })))
+        }
+        "QueryService_PostQuery" => {
+            let body = object(asked.body)?;
+            let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+            let sets = text("QueryPath");
+            let sets = sets
+                .strip_prefix("$crossjoin(")
+                .and_then(|rest| rest.strip_suffix(')'))
+                .ok_or_else(|| unknown(&sets))?;
+            let option = text("QueryOption");
+            query::crossjoin(db, sets, &Asked { query: &option, ..*asked })
         }
         "SeriesService_GetDocumentSeries" => Ok(Reply::json(
             200,

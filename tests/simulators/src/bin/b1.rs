@@ -65,7 +65,8 @@ async fn main() -> anyhow::Result<()> {
     });
     let kept = kept.transpose()?;
     let listener = server::bind(options.listen).await?;
-    let tls = options.tls_certificate.as_deref().map(server::own_authority).transpose()?;
+    let tls =
+        options.tls_certificate.as_deref().map(server::own_authority).transpose()?.map(|identity| identity.acceptor);
     let scheme = if tls.is_some() { "https" } else { "http" };
     let address = format!("{scheme}://{}", listener.local_addr()?);
     println!("B1 Service Layer simulator on {address}/b1s/v2");

@@ -19,6 +19,10 @@ struct Options {
     /// Where the Pub/Sub API listens.
     #[arg(long, default_value = "127.0.0.1:7443")]
     listen_pubsub: SocketAddr,
+    /// Serve REST over HTTPS and the Pub/Sub API over TLS, with a fresh certificate of an own CA, whose PEM is written to
+    /// this file.
+    #[arg(long)]
+    tls_certificate: Option<PathBuf>,
     /// Write both addresses to this file, one per line: REST, Pub/Sub.
     #[arg(long)]
     address_file: Option<PathBuf>,
@@ -76,20 +80,24 @@ async fn main() -> anyhow::Result<()> {
     let kept = kept.transpose()?;
     let listener = server::bind(options.listen).await?;
     let pubsub = server::bind(options.listen_pubsub).await?;
-    let addresses = format!("http://{}\nhttp://{}\n", listener.local_addr()?, pubsub.local_addr()?);
+    let identity = options.tls_certificate.as_deref().map(server::own_authority).transpose()?;
+    let scheme = if identity.is_some() { "https" } else { "http" };
+    let addresses = format!("{scheme}://{}\n{scheme}://{}\n", listener.local_addr()?, pubsub.local_addr()?);
     println!("Salesforce simulator: REST and Pub/Sub API on\n{addresses}");
     if let Some(file) = options.address_file {
         std::fs::write(file, &addresses)?;
     }
     let incoming = tokio_stream::wrappers::TcpListenerStream::new(pubsub);
-    let grpc = tonic::transport::Server::builder()
-        .tcp_nodelay(true)
-        .add_service(simulator.pubsub())
-        .serve_with_incoming(incoming);
+    let mut builder = tonic::transport::Server::builder().tcp_nodelay(true);
+    if let Some(identity) = &identity {
+        let identity = tonic::transport::Identity::from_pem(&identity.certificate, &identity.key);
+        builder = builder.tls_config(tonic::transport::ServerTlsConfig::new().identity(identity))?;
+    }
+    let grpc = builder.add_service(simulator.pubsub()).serve_with_incoming(incoming);
     tokio::select! {
         () = server::kept_until_stopped(kept) => {}
         result = grpc => result.context("Pub/Sub API")?,
-        result = server::serve(listener, None, router(simulator)) => result?,
+        result = server::serve(listener, identity.map(|identity| identity.acceptor), router(simulator, scheme)) => result?,
     }
     Ok(())
 }

@@ -128,6 +128,8 @@ pub struct Simulator {
     clock: Clock,
     client: (String, String),
     jwt_key: Option<Vec<u8>>,
+    /// `http` or `https`: what `instance_url` begins with.
+    scheme: Mutex<&'static str>,
     /// Held by writers, alone by a transaction of several requests.
     gate: RwLock<()>,
 }
@@ -161,6 +163,7 @@ impl Simulator {
             clock,
             client: setup.client,
             jwt_key: setup.jwt_key,
+            scheme: Mutex::new("http"),
             gate: RwLock::new(()),
         })
     }
@@ -284,8 +287,9 @@ impl Simulator {
     }
 }
 
-/// All routes.
-pub fn router(simulator: Arc<Simulator>) -> Router {
+/// All routes, served over `scheme`.
+pub fn router(simulator: Arc<Simulator>, scheme: &'static str) -> Router {
+    *simulator.scheme.lock().unwrap_or_else(PoisonError::into_inner) = scheme;
     Router::new()
         .route("/", get(page))
         .route("/admin/faults", put(set_faults).get(get_faults))
@@ -305,6 +309,7 @@ pub fn router(simulator: Arc<Simulator>) -> Router {
         .route("/admin/writes", get(take_writes).put(record_writes))
         .route("/admin/publish", post(publish_raw))
         .route("/admin/events/{event}/fields", post(add_event_field))
+        .route("/admin/fields/{object}", post(add_field))
         .route("/admin/expire-tokens", post(expire_tokens))
         .route("/services/data", get(versions))
         .route("/services/data/", get(versions))
@@ -390,7 +395,8 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
         Some(Kind::Expire) => simulator.tokens.lock().unwrap_or_else(PoisonError::into_inner).clear(),
         _ => {}
     }
-    let instance = format!("http://{}", header("host").unwrap_or_default());
+    let scheme = *simulator.scheme.lock().unwrap_or_else(PoisonError::into_inner);
+    let instance = format!("{scheme}://{}", header("host").unwrap_or_default());
     if path == "/services/oauth2/token" {
         return send(simulator, rest::sign_in(simulator, &instance, &body));
     }
@@ -682,6 +688,20 @@ async fn add_event_field(
     match added {
         Ok(()) => send(&simulator, Answer::new(200, json!({}))),
         Err(error) => send(&simulator, Answer::error(400, "EVENT", &error.to_string())),
+    }
+}
+
+/// A field of the customer's own, as an administrator makes it: `{"name": "Legacy_Id__c", "type": "string", "length": 40,
+/// "externalId": true, "unique": false, "required": false, "picklist": ["A"], "restricted": true}`.
+async fn add_field(
+    State(simulator): State<Arc<Simulator>>,
+    Segment(object): Segment<String>,
+    axum::Json(field): axum::Json<schema::NewField>,
+) -> Response<Body> {
+    let added = simulator.org().schema.add_field(&object, field);
+    match added {
+        Ok(()) => send(&simulator, Answer::new(201, json!({}))),
+        Err(why) => send(&simulator, Answer::error(400, "FIELD", &why)),
     }
 }
 

@@ -108,13 +108,13 @@ fn failure(code: Code, error_code: &'static str, message: &str) -> Status {
     status
 }
 
+/// Opaque to clients, but some read it all the same: eight bytes, the highest first.
 fn replay_bytes(replay: u64) -> Vec<u8> {
-    // Opaque: ten bytes, as the real ones.
-    [&[0, 0][..], &replay.to_be_bytes()].concat()
+    replay.to_be_bytes().to_vec()
 }
 
 fn replay_number(bytes: &[u8]) -> Option<u64> {
-    Some(u64::from_be_bytes(bytes.get(2..)?.try_into().ok()?))
+    Some(u64::from_be_bytes(bytes.try_into().ok()?))
 }
 
 #[tonic::async_trait]

@@ -52,6 +52,27 @@ pub struct ObjectSchema {
     pub custom: bool,
 }
 
+/// A field that a tester adds.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct NewField {
+    name: String,
+    #[serde(rename = "type")]
+    kind: String,
+    #[serde(default)]
+    length: Option<usize>,
+    #[serde(default)]
+    external_id: bool,
+    #[serde(default)]
+    unique: bool,
+    #[serde(default)]
+    required: bool,
+    #[serde(default)]
+    picklist: Vec<String>,
+    #[serde(default)]
+    restricted: bool,
+}
+
 /// A record read from the package: object and fields.
 pub type Packaged = (String, Map<String, Value>);
 
@@ -426,6 +447,29 @@ impl Schema {
             }
             self.metadata.push((format!("{kind}__mdt"), record));
         }
+        Ok(())
+    }
+
+    /// Adds a field of the customer's own.
+    pub fn add_field(&mut self, object: &str, field: NewField) -> Result<(), String> {
+        let own = self.objects.get_mut(object).ok_or_else(|| format!("there is no object {object}"))?;
+        if !field.name.ends_with("__c") {
+            return Err(format!("{}: a custom field's name ends in __c", field.name));
+        }
+        let added = Field {
+            label: field.name.trim_end_matches("__c").replace('_', " "),
+            kind: field.kind,
+            length: field.length,
+            precision: 18,
+            scale: 2,
+            required: field.required,
+            external_id: field.external_id,
+            unique: field.unique,
+            picklist: field.picklist,
+            restricted: field.restricted,
+            ..Field::default()
+        };
+        own.fields.insert(field.name, added);
         Ok(())
     }
 

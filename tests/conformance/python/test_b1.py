@@ -1,0 +1,350 @@
+"""Clients of the Service Layer and of OData written by others, and plain HTTP, against the simulator. Each test names the
+fact and its source: [M] the Service Layer manual, [F] field reports, as the shared facts mark them."""
+
+import json
+import os
+import unittest
+
+import pyodata
+import requests
+from b1sl.b1sl import B1Client, B1Config
+from b1sl.b1sl import entities as en
+from b1sl.b1sl.exceptions.exceptions import B1NotFoundError, B1SqlNotAllowedError, B1SqlParamError, B1SqlSyntaxError, SAPConcurrencyError
+from b1sl.b1sl.fields import BusinessPartner, Item
+from odata import ODataService
+
+HOST = os.environ["B1"]
+LOGIN = {"CompanyDB": "SBODEMO", "UserName": "tandem", "Password": "tandem"}
+
+
+def plain(version="v2"):
+    """A session with cookies, as curl would hold it."""
+    session = requests.Session()
+    session.root = f"{HOST}/b1s/{version}"
+    answer = session.post(session.root + "/Login", json=LOGIN)
+    assert answer.status_code == 200, answer.text
+    return session
+
+
+class ServiceLayerClient(unittest.TestCase):
+    """b1sl-python, made for the real Service Layer."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.b1 = B1Client(B1Config(base_url=HOST + "/b1s/v2", username="tandem", password="tandem", company_db="SBODEMO"))
+        cls.b1.connect()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.b1.close()
+
+    def test_reads_filters_and_pages(self):
+        """$filter, $select, $orderby, $top; 20 rows a page and nextLink until the end. [M]"""
+        partner = self.b1.business_partners.get("C00001")
+        self.assertEqual(partner.card_code, "C00001")
+        self.assertTrue(partner.bp_addresses)
+        page = self.b1.items.filter(Item.item_code.startswith("A000")).top(5).execute()
+        self.assertEqual(len(page), 5)
+        every = [item.item_code for item in self.b1.items.stream()]
+        self.assertEqual((len(every), len(set(every))), (300, 300))
+        self.assertEqual(self.b1.items.count(), 300)
+
+    def test_creates_changes_and_deletes(self):
+        """POST 201 with the entity, PATCH merges, DELETE 204, then 404 code -2028. [M]"""
+        made = self.b1.business_partners.create(en.BusinessPartner(card_code="CB1SL", card_name="Made by a client", card_type="cCustomer"))
+        self.assertEqual(made.card_code, "CB1SL")
+        self.b1.business_partners.update("CB1SL", en.BusinessPartner(phone1="123"))
+        changed = self.b1.business_partners.get("CB1SL")
+        self.assertEqual((changed.phone1, changed.card_name), ("123", "Made by a client"))
+        self.b1.business_partners.delete("CB1SL")
+        with self.assertRaises(B1NotFoundError):
+            self.b1.business_partners.get("CB1SL")
+
+    def test_etag_conflict(self):
+        """A stale If-Match is 412 with -2039. [M]"""
+        self.b1.business_partners.get("C00002")
+        other = plain()
+        self.assertEqual(other.patch(other.root + "/BusinessPartners('C00002')", json={"Phone2": "9"}).status_code, 204)
+        with self.assertRaises(SAPConcurrencyError):
+            self.b1.business_partners.update("C00002", en.BusinessPartner(phone2="1"))
+
+    def test_batch_and_change_set(self):
+        """A change set is all or nothing. [M]"""
+        with self.b1.batch() as batch:
+            batch.items.top(1).execute()
+            with batch.changeset() as changes:
+                changes.business_partners.create(en.BusinessPartner(card_code="CSET1", card_name="One"))
+                changes.business_partners.create(en.BusinessPartner(card_code="C00001", card_name="There already"))
+            results = batch.execute()
+        self.assertFalse(results.all_ok)
+        with self.assertRaises(B1NotFoundError):
+            self.b1.business_partners.get("CSET1")
+
+    def test_user_fields_are_described(self):
+        """UserFieldsMD tells name, type and valid values; a value off the list is -10. [M][F]"""
+        session = plain()
+        field = {"TableName": "OCRD", "Name": "Grade", "Type": "db_Alpha", "Size": 1, "Description": "Grade",
+                 "ValidValuesMD": [{"Value": "A", "Description": "best"}, {"Value": "B", "Description": "good"}]}
+        self.assertEqual(session.post(session.root + "/UserFieldsMD", json=field).status_code, 201)
+        self.assertIn("U_Grade", self.b1.business_partners.get_udf_schema())
+        self.b1.business_partners.update("C00003", en.BusinessPartner(udfs={"U_Grade": "A"}))
+        self.assertEqual(self.b1.business_partners.get("C00003").udfs["U_Grade"], "A")
+        refused = session.patch(session.root + "/BusinessPartners('C00003')", json={"U_Grade": "Z"})
+        self.assertEqual((refused.status_code, refused.json()["error"]["code"]), (400, "-10"))
+
+    def test_sql_queries(self):
+        """Stored SELECTs over an allow list, with parameters and pages. [M]"""
+        queries = self.b1.sql_queries
+        queries.create(en.SQLQuery(sql_code="stock", sql_name="stock", sql_text='SELECT "ItemCode", "OnHand" FROM "OITM" WHERE "OnHand" >= :least ORDER BY "ItemCode"'))
+        first = queries.run("stock", least=0)
+        self.assertEqual((len(first.rows), first.has_more), (20, True))
+        self.assertEqual(len(list(queries.run_stream("stock", least=0))), 300)
+        with self.assertRaises(B1SqlParamError):
+            queries.run("stock", wrong=1)
+        for text, error in [("SELECT \"USER_CODE\" FROM \"OUSR\"", B1SqlNotAllowedError), ("SELECT * FROM \"OITM\"", B1SqlSyntaxError), ("DELETE FROM \"OITM\"", B1SqlSyntaxError)]:
+            with self.assertRaises(error, msg=text):
+                queries.create(en.SQLQuery(sql_code="x", sql_name="x", sql_text=text))
+
+    def test_crossjoin(self):
+        """$crossjoin of header and lines with $expand and $filter. [M]"""
+        rows = (
+            self.b1.crossjoin("Orders", "Orders/DocumentLines")
+            .expand({"Orders": ["DocEntry", "CardCode"], "Orders/DocumentLines": ["ItemCode"]})
+            .filter("Orders/DocEntry eq Orders/DocumentLines/DocEntry and Orders/DocEntry eq 1")
+            .execute()
+        )
+        self.assertTrue(rows)
+        self.assertEqual({row["Orders"]["DocEntry"] for row in rows}, {1})
+
+    def test_session_is_renewed(self):
+        """401 code 301 after the session has gone; the client logs in again. [M]"""
+        requests.put(HOST + "/admin/faults", json=[{"path": "/Items", "kind": "expire", "times": 1}])
+        self.assertEqual(self.b1.items.get("A00001").item_code, "A00001")
+
+
+class ODataClients(unittest.TestCase):
+    """Generic OData clients, steered by $metadata alone."""
+
+    def test_odata_4(self):
+        """python-odata reads the metadata of v2 and queries by it. OData 4.0."""
+        service = ODataService(HOST + "/b1s/v2/", session=plain(), reflect_entities=True, quiet_progress=True)
+        partner = service.entities["BusinessPartners"]
+        found = service.query(partner).filter(partner.CardCode == "C00001").first()
+        self.assertTrue(found.CardName)
+        self.assertEqual(len(list(service.query(partner))), 60)
+        last = list(service.query(partner).order_by(partner.CardCode.desc()).limit(3))
+        self.assertEqual([one.CardCode for one in last], ["C00060", "C00059", "C00058"])
+        self.assertIn("Orders", service.entities)
+
+    def test_odata_3_metadata(self):
+        """pyodata reads the metadata of v1. OData 3.0; its own protocol version is 2, so it reads no more than that."""
+        names = {"edmx": "http://schemas.microsoft.com/ado/2007/06/edmx", "edm": "http://schemas.microsoft.com/ado/2009/11/edm"}
+        config = pyodata.v2.model.Config(xml_namespaces=names, default_error_policy=pyodata.v2.model.PolicyIgnore())
+        client = pyodata.Client(HOST + "/b1s/v1", plain("v1"), config=config)
+        sets = {one.name for one in client.schema.entity_sets}
+        self.assertLessEqual({"BusinessPartners", "Orders", "Items", "IncomingPayments"}, sets)
+        kinds = {prop.name: prop.typ.name for prop in client.schema.entity_type("BusinessPartner").proprties()}
+        self.assertEqual((kinds["CardCode"], kinds["CreditLimit"]), ("Edm.String", "Edm.Double"))
+
+
+class Wire(unittest.TestCase):
+    """The protocol as curl sees it."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.v2, cls.v1 = plain(), plain("v1")
+
+    def get(self, path, session=None, **headers):
+        session = session or self.v2
+        return session.get(session.root + path, headers=headers)
+
+    def post(self, path, body, **headers):
+        return self.v2.post(self.v2.root + path, json=body, headers=headers)
+
+    def order(self, **more):
+        body = {"CardCode": "C00001", "DocDueDate": "2027-01-31", "DocumentLines": [{"ItemCode": "A00001", "Quantity": 2, "UnitPrice": 10}, {"ItemCode": "A00002", "Quantity": 1, "UnitPrice": 5}]}
+        body.update(more)
+        return body
+
+    def refused(self, answer, status, code):
+        self.assertEqual(answer.status_code, status, answer.text)
+        self.assertEqual(answer.json()["error"]["code"], code, answer.text)
+
+    def test_login(self):
+        """B1SESSION and ROUTEID cookies, SessionId, Version, SessionTimeout in minutes; a wrong password is 401. [M]"""
+        answer = requests.post(HOST + "/b1s/v2/Login", json=LOGIN)
+        self.assertEqual(answer.json()["SessionTimeout"], 30)
+        self.assertEqual({cookie.name for cookie in answer.cookies}, {"B1SESSION", "ROUTEID"})
+        self.assertEqual(requests.post(HOST + "/b1s/v2/Login", json={**LOGIN, "Password": "x"}).status_code, 401)
+
+    def test_errors_by_version(self):
+        """v1: a number and an object; v2: texts and details. [M]"""
+        one, two = self.get("/Orders(999999)", self.v1).json()["error"], self.get("/Orders(999999)").json()["error"]
+        self.assertEqual(one, {"code": -2028, "message": {"lang": "en-us", "value": "No matching records found (ODBC -2028)"}})
+        self.assertEqual((two["code"], two["message"]), ("-2028", "No matching records found (ODBC -2028)"))
+        self.assertIn("details", two)
+
+    def test_every_row_of_the_error_table(self):
+        """The shared facts' table of codes, row by row."""
+        self.refused(requests.get(HOST + "/b1s/v2/Orders"), 401, "301")
+        self.refused(self.get("/Orders(999999)"), 404, "-2028")
+        self.refused(self.post("/Orders", self.order(CardCode="NOBODY")), 400, "-2028")
+        self.refused(self.post("/BusinessPartners", {"CardCode": "C00001", "CardName": "x"}), 400, "-2035")
+        self.refused(self.v2.patch(self.v2.root + "/BusinessPartners('C00005')", json={"Phone1": "1"}, headers={"If-Match": 'W/"0"'}), 412, "-2039")
+        self.refused(self.post("/Orders", self.order(Nonsense=1)), 400, "-1000")
+        self.refused(self.post("/Orders", self.order(DocumentLines=[])), 400, "-5002")
+        self.refused(self.post("/Orders", self.order(DocDueDate=None)), 400, "-5002")
+        self.refused(self.post("/Orders", self.order(DocumentLines=[{"ItemCode": "A00059", "Quantity": 1}])), 400, "-5002")
+        for kind, status, code in [("server-error", 500, "-1"), ("lock", 400, "-1")]:
+            requests.put(HOST + "/admin/faults", json=[{"path": "/Orders", "kind": kind, "times": 1}])
+            self.refused(self.get("/Orders(1)"), status, code)
+        for kind, status in [("html-before", 502), ("throttle", 503)]:
+            requests.put(HOST + "/admin/faults", json=[{"path": "/Orders", "kind": kind, "times": 1}])
+            answer = self.get("/Orders(1)")
+            self.assertEqual(answer.status_code, status)
+            self.assertIn("text/html", answer.headers["Content-Type"])
+        requests.put(HOST + "/admin/settings", json={"closed_before": "2026-01-01"})
+        self.refused(self.post("/Orders", self.order(DocDate="2025-12-31")), 400, "-5002")
+        requests.put(HOST + "/admin/settings", json={})
+
+    def test_reading(self):
+        """nextLink by version, Preference-Applied, maxpagesize 0, $count, $inlinecount, single properties, $value. [M]"""
+        page = self.get("/Items?$select=ItemCode").json()
+        self.assertEqual((len(page["value"]), page["@odata.nextLink"]), (20, "Items?$select=ItemCode&$skip=20"))
+        old = self.get("/Items?$select=ItemCode&$inlinecount=allpages", self.v1).json()
+        self.assertEqual((old["odata.nextLink"].split("?")[0], old["odata.count"]), ("/b1s/v1/Items", "300"))
+        whole = self.get("/Items?$select=ItemCode&$count=true", Prefer="odata.maxpagesize=0")
+        self.assertEqual((len(whole.json()["value"]), whole.json()["@odata.count"]), (300, 300))
+        self.assertEqual(whole.headers["Preference-Applied"], "odata.maxpagesize=0")
+        self.assertEqual(self.get("/Items/$count").text, "300")
+        self.assertEqual(self.get("/BusinessPartners('C00001')/CardName").json()["value"], self.get("/BusinessPartners('C00001')/CardName/$value").text)
+        self.assertEqual(self.get("/Orders(1)?$select=DocDate").json()["DocDate"][10:], "T00:00:00Z")
+        self.assertEqual(len(self.get("/Orders(1)?$select=DocDate", self.v1).json()["DocDate"]), 10)
+
+    def test_navigation_and_expand(self):
+        """Orders(1)/BusinessPartner, and the same by $expand. [M]"""
+        partner = self.get("/Orders(1)/BusinessPartner?$select=CardCode,CardName").json()
+        order = self.get("/Orders(1)?$select=DocEntry,CardCode&$expand=BusinessPartner($select=CardName)").json()
+        self.assertEqual(order["BusinessPartner"], {"CardName": partner["CardName"]})
+        self.assertEqual(partner["CardCode"], order["CardCode"])
+        self.assertTrue(self.get(f"/BusinessPartners('{order['CardCode']}')/Orders").json()["value"])
+
+    def test_apply(self):
+        """$apply with filter, groupby and aggregate. [M]"""
+        rows = self.get("/Orders?$apply=groupby((CardCode),aggregate(DocTotal with sum as Total,$count as N))").json()["value"]
+        self.assertEqual(sum(row["N"] for row in rows), int(self.get("/Orders/$count").text))
+
+    def test_filter_grammar(self):
+        """Precedence, not, functions of both versions, arithmetic, doubled quotes. OData 4.0 Part 2, [M]"""
+        def count(expression, session=None):
+            answer = (session or self.v2).get((session or self.v2).root + "/BusinessPartners/$count", params={"$filter": expression})
+            self.assertEqual(answer.status_code, 200, answer.text)
+            return int(answer.text)
+
+        self.assertEqual(count("CardCode eq 'C00001' or CardCode eq 'C00002' and CardCode eq 'none'"), 1)
+        self.assertEqual(count("not (CardCode ne 'C00001')"), 1)
+        self.assertEqual(count("substringof('C0000',CardCode)", self.v1), count("contains(CardCode,'C0000')"))
+        self.assertEqual(count("CreditLimit add 1 eq 501"), 2)
+        self.assertEqual(count("CardName eq 'O''Hara'"), 0)
+        for wrong in ["CardCode eq", "Nonsense eq 1", "CardCode eq 'a' ; 1", "foo(CardCode)"]:
+            answer = self.v2.get(self.v2.root + "/BusinessPartners", params={"$filter": wrong})
+            self.assertEqual(answer.status_code, 400, wrong)
+
+    def test_line_merge_and_replace(self):
+        """PATCH merges lines by LineNum; B1S-ReplaceCollectionsOnPatch drops those the body lacks. [M]"""
+        made = self.post("/Orders", self.order()).json()
+        address = self.v2.root + f"/Orders({made['DocEntry']})"
+        self.v2.patch(address, json={"DocumentLines": [{"LineNum": 1, "Quantity": 7}]})
+        lines = self.v2.get(address).json()["DocumentLines"]
+        self.assertEqual([line["Quantity"] for line in lines], [2, 7])
+        self.assertEqual(lines[1]["UnitPrice"], 5)
+        self.v2.patch(address, json={"DocumentLines": [{"LineNum": 1}]}, headers={"B1S-ReplaceCollectionsOnPatch": "true"})
+        self.assertEqual([line["LineNum"] for line in self.v2.get(address).json()["DocumentLines"]], [1])
+
+    def test_batch_transcript(self):
+        """multipart/mixed; parts in order; a failed change set one error part; Content-ID references; 202. [M]"""
+        body = "\r\n".join([
+            "--b", "Content-Type: application/http", "Content-Transfer-Encoding: binary", "", "GET /b1s/v2/Items('A00001')?$select=ItemCode HTTP/1.1", "", "",
+            "--b", "Content-Type: multipart/mixed; boundary=c", "",
+            "--c", "Content-Type: application/http", "Content-Transfer-Encoding: binary", "Content-ID: 1", "",
+            "POST /b1s/v2/BusinessPartners HTTP/1.1", "Content-Type: application/json", "", json.dumps({"CardCode": "CBATCH", "CardName": "Batch"}),
+            "--c", "Content-Type: application/http", "Content-Transfer-Encoding: binary", "Content-ID: 2", "",
+            "PATCH $1 HTTP/1.1", "Content-Type: application/json", "", json.dumps({"Phone1": "from a reference"}),
+            "--c--",
+            "--b", "Content-Type: multipart/mixed; boundary=d", "",
+            "--d", "Content-Type: application/http", "Content-Transfer-Encoding: binary", "Content-ID: 1", "",
+            "POST /b1s/v2/BusinessPartners HTTP/1.1", "Content-Type: application/json", "", json.dumps({"CardCode": "CLOST", "CardName": "Lost"}),
+            "--d", "Content-Type: application/http", "Content-Transfer-Encoding: binary", "Content-ID: 2", "",
+            "POST /b1s/v2/BusinessPartners HTTP/1.1", "Content-Type: application/json", "", json.dumps({"CardCode": "C00001", "CardName": "There"}),
+            "--d--", "--b--", "",
+        ])
+        headers = {"Content-Type": "multipart/mixed; boundary=b", "Prefer": "odata.continue-on-error"}
+        answer = self.v2.post(self.v2.root + "/$batch", data=body.encode(), headers=headers)
+        self.assertEqual(answer.status_code, 202)
+        statuses = [line.split()[1] for line in answer.text.splitlines() if line.startswith("HTTP/1.1")]
+        self.assertEqual(statuses, ["200", "201", "204", "400"])
+        self.assertEqual(self.get("/BusinessPartners('CBATCH')").json()["Phone1"], "from a reference")
+        self.assertEqual(self.get("/BusinessPartners('CLOST')").status_code, 404)
+        broken = self.v2.post(self.v2.root + "/$batch", data=b"--b\r\nnonsense", headers=headers)
+        self.refused(broken, 400, "-1000")
+
+    def test_document_chain_stock_and_credit(self):
+        """Order, delivery, invoice: open quantities, closing, stock that leaves UpdateDate alone, balances, payment. [M][F]"""
+        before = self.get("/Items('A00003')").json()
+        partner = self.get("/BusinessPartners('C00004')").json()
+        order = self.post("/Orders", self.order(CardCode="C00004", DocumentLines=[{"ItemCode": "A00003", "Quantity": 4, "UnitPrice": 10}])).json()
+        delivery = self.post("/DeliveryNotes", {"CardCode": "C00004", "DocumentLines": [{"BaseType": 17, "BaseEntry": order["DocEntry"], "BaseLine": 0, "Quantity": 1}]}).json()
+        line = self.get(f"/Orders({order['DocEntry']})").json()["DocumentLines"][0]
+        self.assertEqual((line["RemainingOpenQuantity"], line["LineStatus"]), (3, "bost_Open"))
+        refused = self.v2.post(self.v2.root + f"/Orders({order['DocEntry']})/Cancel")
+        self.refused(refused, 400, "-5002")
+        after = self.get("/Items('A00003')").json()
+        self.assertEqual(after["QuantityOnStock"], before["QuantityOnStock"] - 1)
+        self.assertEqual((after["UpdateDate"], after["UpdateTime"]), (before["UpdateDate"], before["UpdateTime"]))
+        self.post("/DeliveryNotes", {"CardCode": "C00004", "DocumentLines": [{"BaseType": 17, "BaseEntry": order["DocEntry"], "BaseLine": 0}]})
+        self.assertEqual(self.get(f"/Orders({order['DocEntry']})").json()["DocumentStatus"], "bost_Close")
+        invoice = self.post("/Invoices", {"CardCode": "C00004", "DocumentLines": [{"BaseType": 15, "BaseEntry": delivery["DocEntry"], "BaseLine": 0}]}).json()
+        owed = self.get("/BusinessPartners('C00004')").json()["CurrentAccountBalance"] - partner["CurrentAccountBalance"]
+        self.assertAlmostEqual(owed, invoice["DocTotal"])
+        payment = self.post("/IncomingPayments", {"CardCode": "C00004", "TransferSum": invoice["DocTotal"], "PaymentInvoices": [{"DocEntry": invoice["DocEntry"], "SumApplied": invoice["DocTotal"]}]}).json()
+        paid = self.get(f"/Invoices({invoice['DocEntry']})").json()
+        self.assertEqual((paid["PaidToDate"], paid["DocumentStatus"]), (invoice["DocTotal"], "bost_Close"))
+        self.assertEqual(self.v2.post(self.v2.root + f"/IncomingPayments({payment['DocEntry']})/Cancel").status_code, 204)
+        self.assertEqual(self.get(f"/Invoices({invoice['DocEntry']})").json()["DocumentStatus"], "bost_Open")
+
+    def test_approval_trap(self):
+        """An order that needs approval becomes a draft and is answered -2028. [F]"""
+        requests.put(HOST + "/admin/settings", json={"approval_over": 1})
+        drafts = int(self.get("/Drafts/$count").text)
+        self.refused(self.post("/Orders", self.order()), 400, "-2028")
+        self.assertEqual(int(self.get("/Drafts/$count").text), drafts + 1)
+        requests.put(HOST + "/admin/settings", json={})
+
+    def test_numbering_series_and_enumerations(self):
+        """A partner of a series gets its code; an enumeration takes only its members. [M]"""
+        made = self.post("/BusinessPartners", {"Series": 71, "CardName": "By series"}).json()
+        self.assertTrue(made["CardCode"].startswith("C7"))
+        self.refused(self.post("/BusinessPartners", {"CardCode": "CENUM", "CardName": "x", "CardType": "cNobody"}), 400, "-1000")
+
+    def test_bad_input(self):
+        """Malformed JSON, an unknown entity, a wrong key, no JSON object: refused, and the next request is served."""
+        answer = self.v2.post(self.v2.root + "/Orders", data=b"{not json", headers={"Content-Type": "application/json"})
+        self.refused(answer, 400, "-1000")
+        self.refused(self.post("/Orders", [1]), 400, "-1000")
+        self.refused(self.get("/Nonsense"), 404, "-1000")
+        self.refused(self.get("/Orders('x"), 404, "-1000")
+        self.assertEqual(self.v2.post(self.v2.root + "/Orders", data=b"x" * (100 << 20)).status_code, 413)
+        self.assertEqual(self.get("/Orders(1)").status_code, 200)
+
+    def test_company_time(self):
+        """UpdateDate and UpdateTime are company-local, to the second. [M]"""
+        local = requests.get(HOST + "/admin/clock").json()["local"]
+        self.v2.patch(self.v2.root + "/BusinessPartners('C00006')", json={"Phone1": "2"})
+        found = self.get("/BusinessPartners('C00006')?$select=UpdateDate,UpdateTime").json()
+        self.assertEqual(found["UpdateDate"][:10], local[:10])
+        self.assertEqual(found["UpdateTime"][:2], local[11:13])
+        self.assertEqual(local[-6:], "+01:00", "Europe/Berlin in winter")
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)

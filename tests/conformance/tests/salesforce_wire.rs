@@ -1,0 +1,229 @@
+//! The Salesforce simulator as curl sees it: bad input, limits, faults, and what survives. Source of each fact: the shared
+//! Salesforce reference and the REST API guide.
+
+use anyhow::Result;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Value, json};
+use tandem_conformance::Service;
+use tandem_e2e::root;
+
+struct Org {
+    service: Service,
+    client: reqwest::Client,
+    token: String,
+}
+
+impl Org {
+    async fn new() -> Result<Self> {
+        let service = Service::salesforce().await?;
+        let (client, token) = (service.client()?, service.token().await?);
+        Ok(Self { service, client, token })
+    }
+
+    async fn send(&self, method: &str, path: &str, content_type: &str, body: String) -> Result<(u16, Value)> {
+        let path = if path.starts_with("/admin") || path.starts_with("/services/oauth2") {
+            path.to_owned()
+        } else {
+            format!("/services/data/v64.0{path}")
+        };
+        let request = self
+            .client
+            .request(method.parse()?, format!("{}{path}", self.service.addresses[0]))
+            .bearer_auth(&self.token)
+            .header("Content-Type", content_type)
+            .body(body);
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        Ok((status, serde_json::from_str(&response.text().await?).unwrap_or_default()))
+    }
+
+    async fn json(&self, method: &str, path: &str, body: Value) -> Result<(u16, Value)> {
+        self.send(method, path, "application/json", body.to_string()).await
+    }
+
+    async fn refused(&self, method: &str, path: &str, body: Value, status: u16, code: &str) -> Result<()> {
+        let (got, answer) = self.json(method, path, body).await?;
+        assert_eq!((got, answer[0]["errorCode"].as_str()), (status, Some(code)), "{method} {path}: {answer}");
+        Ok(())
+    }
+
+    async fn query(&self, soql: &str) -> Result<Value> {
+        let path = format!("/query?q={}", soql.replace('%', "%25").replace(' ', "%20").replace('=', "%3D"));
+        Ok(self.json("GET", &path, Value::Null).await?.1)
+    }
+}
+
+#[tokio::test]
+async fn bad_input_has_the_real_services_status_and_code_and_the_next_request_is_served() -> Result<()> {
+    let org = Org::new().await?;
+    let (status, answer) = org.send("POST", "/sobjects/Account", "application/json", "{not json".into()).await?;
+    assert_eq!((status, answer[0]["errorCode"].as_str()), (400, Some("JSON_PARSER_ERROR")));
+    let (status, answer) = org.send("POST", "/sobjects/Account", "text/plain", "Name=x".into()).await?;
+    assert_eq!((status, answer[0]["errorCode"].as_str()), (415, Some("UNSUPPORTED_MEDIA_TYPE")));
+    let (status, _) = org.send("POST", "/sobjects/Account", "application/json", "x".repeat(100 << 20)).await?;
+    assert_eq!(status, 413);
+    let (status, _) = org.json("GET", &format!("/query?q={}", "x".repeat(17_000)), Value::Null).await?;
+    assert_eq!(status, 414, "an address longer than 16,384 bytes");
+    org.refused("GET", "/sobjects/Nonsense/describe", Value::Null, 404, "NOT_FOUND").await?;
+    org.refused("PUT", "/sobjects/Account", json!({}), 405, "METHOD_NOT_ALLOWED").await?;
+    org.refused(
+        "GET",
+        "/query?q=SELECT%20Id%20FROM%20Account%20WHERE%20Name='x'%20OR%20'1'='1'",
+        Value::Null,
+        400,
+        "MALFORMED_QUERY",
+    )
+    .await?;
+    let fields = [
+        (json!({ "Phone": "1" }), "REQUIRED_FIELD_MISSING"),
+        (json!({ "Name": "x".repeat(256) }), "STRING_TOO_LONG"),
+        (json!({ "Name": "x", "Nope__c": 1 }), "INVALID_FIELD"),
+        (json!({ "Name": "x", "ParentId": "001000000000000AAA" }), "INVALID_CROSS_REFERENCE_KEY"),
+        (json!({ "Name": "x", "ParentId": "nonsense" }), "MALFORMED_ID"),
+        (json!({ "Name": "x", "NumberOfEmployees": "many" }), "JSON_PARSER_ERROR"),
+        (json!({ "Name": "x", "IsDeleted": true }), "INVALID_FIELD_FOR_INSERT_UPDATE"),
+        (json!({ "Name": "x", "Tandem_Card_Code__c": "c00001" }), "DUPLICATE_VALUE"),
+    ];
+    for (body, code) in fields {
+        org.refused("POST", "/sobjects/Account", body, 400, code).await?;
+    }
+    org.refused(
+        "POST",
+        "/sobjects/Contact",
+        json!({ "LastName": "x", "Email": "nobody" }),
+        400,
+        "INVALID_EMAIL_ADDRESS",
+    )
+    .await?;
+    let (status, _) = org.json("POST", "/sobjects/Account", json!({ "Name": "Still served" })).await?;
+    assert_eq!(status, 201);
+    Ok(())
+}
+
+#[tokio::test]
+async fn jwt_bearer_is_checked_by_signature_audience_and_time() -> Result<()> {
+    let org = Org::new().await?;
+    let sign = |audience: &str, ahead: i64, tamper: bool| -> Result<String> {
+        use rustls::pki_types::pem::PemObject;
+        let key = rustls::pki_types::PrivatePkcs8KeyDer::from_pem_file(root().join("tests/e2e/fixtures/jwt-test.key"))?;
+        let key =
+            ring::signature::RsaKeyPair::from_pkcs8(key.secret_pkcs8_der()).map_err(|e| anyhow::anyhow!("{e}"))?;
+        let ends = chrono::Utc::now().timestamp() + ahead;
+        let claims = json!({ "iss": "tandem", "sub": "tandem@example.org", "aud": audience, "exp": ends }).to_string();
+        let signed = format!("{}.{}", URL_SAFE_NO_PAD.encode(r#"{"alg":"RS256"}"#), URL_SAFE_NO_PAD.encode(claims));
+        let mut signature = vec![0; key.public().modulus_len()];
+        key.sign(
+            &ring::signature::RSA_PKCS1_SHA256,
+            &ring::rand::SystemRandom::new(),
+            signed.as_bytes(),
+            &mut signature,
+        )
+        .map_err(|e| anyhow::anyhow!("{e}"))?;
+        signature[0] ^= u8::from(tamper);
+        Ok(format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signature)))
+    };
+    let own = org.service.addresses[0].clone();
+    let cases = [
+        (sign(&own, 120, false)?, 200, ""),
+        (sign("https://login.salesforce.com", 120, false)?, 400, "audience"),
+        (sign(&own, 600, false)?, 400, "expired"),
+        (sign(&own, -10, false)?, 400, "expired"),
+        (sign(&own, 120, true)?, 400, "invalid assertion"),
+    ];
+    for (assertion, status, word) in cases {
+        let form = format!("grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={assertion}");
+        let (got, answer) =
+            org.send("POST", "/services/oauth2/token", "application/x-www-form-urlencoded", form).await?;
+        assert_eq!(got, status, "{answer}");
+        if status != 200 {
+            assert_eq!(answer["error"], "invalid_grant");
+            assert!(answer["error_description"].as_str().unwrap_or_default().contains(word), "{answer}");
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn rules_locks_and_limits_refuse_as_an_org_would() -> Result<()> {
+    let org = Org::new().await?;
+    let (_, made) = org.json("POST", "/sobjects/Account", json!({ "Name": "Locked" })).await?;
+    let id = made["id"].as_str().unwrap().to_owned();
+    let rules = json!({
+        "validations": [{ "object": "Account", "condition": "Name LIKE 'Bad%'", "message": "No bad names", "field": "Name" }],
+        "duplicates": [{ "object": "Account", "fields": ["Name"] }],
+        "locked": [id],
+    });
+    assert_eq!(org.json("PUT", "/admin/rules", rules).await?.0, 200);
+    org.refused("POST", "/sobjects/Account", json!({ "Name": "Bad one" }), 400, "FIELD_CUSTOM_VALIDATION_EXCEPTION")
+        .await?;
+    org.refused("POST", "/sobjects/Account", json!({ "Name": "locked" }), 400, "DUPLICATES_DETECTED").await?;
+    org.refused("PATCH", &format!("/sobjects/Account/{id}"), json!({ "Phone": "1" }), 400, "UNABLE_TO_LOCK_ROW")
+        .await?;
+    // The header lets a duplicate through.
+    let address = format!("{}/services/data/v64.0/sobjects/Account", org.service.addresses[0]);
+    let allowed =
+        org.client.post(address).bearer_auth(&org.token).header("Sforce-Duplicate-Rule-Header", "allowSave=true");
+    let allowed = allowed.header("Content-Type", "application/json").body(r#"{"Name":"Locked"}"#).send().await?;
+    assert_eq!(allowed.status(), 201);
+    // A picklist of the customer's own.
+    let field =
+        json!({ "name": "Grade__c", "type": "picklist", "length": 255, "picklist": ["A", "B"], "restricted": true });
+    assert_eq!(org.json("POST", "/admin/fields/Account", field).await?.0, 201);
+    org.refused(
+        "POST",
+        "/sobjects/Account",
+        json!({ "Name": "Grade", "Grade__c": "Z" }),
+        400,
+        "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+    )
+    .await?;
+    // The day's calls are used up.
+    assert_eq!(org.json("PUT", "/admin/settings", json!({ "api_limit": 1 })).await?.0, 200);
+    org.refused("GET", "/limits", Value::Null, 403, "REQUEST_LIMIT_EXCEEDED").await
+}
+
+#[tokio::test]
+async fn price_book_rules_bite() -> Result<()> {
+    let org = Org::new().await?;
+    let (_, product) = org
+        .json("POST", "/sobjects/Product2", json!({ "Name": "New", "ProductCode": "NEW1", "IsActive": true }))
+        .await?;
+    let books = org.query("SELECT Id, IsStandard FROM Pricebook2 ORDER BY IsStandard DESC").await?["records"].clone();
+    let (standard, custom) = (&books[0]["Id"], &books[1]["Id"]);
+    let entry = |book: &Value| json!({ "Pricebook2Id": book, "Product2Id": product["id"], "UnitPrice": 5, "IsActive": true, "CurrencyIsoCode": "EUR" });
+    org.refused("POST", "/sobjects/PricebookEntry", entry(custom), 400, "STANDARD_PRICE_NOT_DEFINED").await?;
+    assert_eq!(org.json("POST", "/sobjects/PricebookEntry", entry(standard)).await?.0, 201);
+    assert_eq!(org.json("POST", "/sobjects/PricebookEntry", entry(custom)).await?.0, 201);
+    org.refused("POST", "/sobjects/PricebookEntry", entry(custom), 400, "DUPLICATE_VALUE").await
+}
+
+#[tokio::test]
+async fn faults_drip_truncate_and_end_by_themselves() -> Result<()> {
+    let org = Org::new().await?;
+    let started = std::time::Instant::now();
+    org.json("PUT", "/admin/faults", json!([{ "path": "/limits", "kind": { "drip": 400 }, "times": 1 }])).await?;
+    assert_eq!(org.json("GET", "/limits", Value::Null).await?.0, 200);
+    assert!(started.elapsed().as_millis() >= 400);
+    org.json("PUT", "/admin/faults", json!([{ "path": "/limits", "kind": "truncate", "times": 1 }])).await?;
+    assert!(org.json("GET", "/limits", Value::Null).await.is_err(), "the body ends in the middle");
+    org.json("PUT", "/admin/faults", json!([{ "path": "/limits", "kind": "server-error", "for_ms": 200 }])).await?;
+    org.refused("GET", "/limits", Value::Null, 503, "SERVER_UNAVAILABLE").await?;
+    tokio::time::sleep(std::time::Duration::from_millis(250)).await;
+    assert_eq!(org.json("GET", "/limits", Value::Null).await?.0, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_snapshot_is_put_back_and_the_log_tells_what_was_asked() -> Result<()> {
+    let org = Org::new().await?;
+    let (_, snapshot) = org.json("GET", "/admin/snapshot", Value::Null).await?;
+    org.json("POST", "/sobjects/Account", json!({ "Name": "Gone after restore" })).await?;
+    assert_eq!(org.query("SELECT Id FROM Account WHERE Name = 'Gone after restore'").await?["totalSize"], 1);
+    assert_eq!(org.json("PUT", "/admin/snapshot", snapshot).await?.0, 200);
+    assert_eq!(org.query("SELECT Id FROM Account WHERE Name = 'Gone after restore'").await?["totalSize"], 0);
+    let (_, log) = org.json("GET", "/admin/log", Value::Null).await?;
+    assert_eq!(log["calls"]["POST /sobjects/Account"], 1);
+    assert!(log["recent"].as_array().unwrap().iter().any(|entry| entry["status"] == 201));
+    Ok(())
+}
