@@ -463,8 +463,11 @@ pub fn call_of(text: &str) -> Option<(&str, &str)> {
     Some((name, rest.strip_suffix(')')?))
 }
 
+/// Names and values, decoded.
+pub type Pairs = Vec<(String, String)>;
+
 /// `$expand`: each navigation property with its own options.
-pub fn split_expand(text: &str) -> Result<Vec<(String, Vec<(String, String)>)>, String> {
+pub fn split_expand(text: &str) -> Result<Vec<(String, Pairs)>, String> {
     split_outside(text, ',')
         .into_iter()
         .map(|part| {
@@ -542,7 +545,7 @@ pub fn without(query: &str, names: &[&str]) -> Vec<String> {
 }
 
 /// The options of a query string, decoded.
-pub fn options(query: &str) -> Vec<(String, String)> {
+pub fn options(query: &str) -> Pairs {
     query
         .split('&')
         .filter(|pair| !pair.is_empty())

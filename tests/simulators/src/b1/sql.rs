@@ -197,7 +197,7 @@ pub fn run(db: &Database, text: &str, parameters: &[(String, String)]) -> Result
     if extra {
         return Err(parameter_error());
     }
-    let names: Vec<String> = statement.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
     let mut rows = statement.query(params_from_iter(values)).map_err(refused)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().map_err(refused)? {

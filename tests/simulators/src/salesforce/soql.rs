@@ -25,7 +25,7 @@ pub enum Selected {
     /// `COUNT()`: no rows, only how many.
     Count,
     /// `(SELECT … FROM Contacts)`
-    Children(Query),
+    Children(Box<Query>),
     /// `FIELDS(ALL | STANDARD | CUSTOM)`
     Fields(Fields),
 }
@@ -322,7 +322,7 @@ impl Parser {
         if self.symbol("(") {
             let query = self.query()?;
             self.expect_symbol(")")?;
-            return Ok(Selected::Children(query));
+            return Ok(Selected::Children(Box::new(query)));
         }
         let opens = matches!(self.tokens.get(self.at + 1), Some((_, Token::Symbol("("))));
         if opens && self.sees("FIELDS") {
@@ -402,21 +402,19 @@ impl Parser {
         }
     }
 
+    /// A chain of ANDs or a chain of ORs: where both meet on one level, SOQL wants brackets.
     fn or(&mut self) -> Result<Condition, String> {
-        let mut left = self.and()?;
-        // SOQL wants brackets where AND and OR meet on one level; both orders are read here as written.
-        while self.accept("OR") {
-            left = Condition::Or(Box::new(left), Box::new(self.and()?));
-        }
-        Ok(left)
-    }
-
-    fn and(&mut self) -> Result<Condition, String> {
         let mut left = self.unary()?;
-        while self.accept("AND") {
-            left = Condition::And(Box::new(left), Box::new(self.unary()?));
+        if self.sees("AND") {
+            while self.accept("AND") {
+                left = Condition::And(Box::new(left), Box::new(self.unary()?));
+            }
+            return if self.sees("OR") { Err("unexpected token: 'OR'".into()) } else { Ok(left) };
         }
-        Ok(left)
+        while self.accept("OR") {
+            left = Condition::Or(Box::new(left), Box::new(self.unary()?));
+        }
+        if self.sees("AND") { Err("unexpected token: 'AND'".into()) } else { Ok(left) }
     }
 
     fn unary(&mut self) -> Result<Condition, String> {
@@ -614,6 +612,8 @@ mod tests {
             "SELECT Id FROM X WHERE A = b",
             "SELECT Id FROM X WHERE A = '1' OR",
             "SELECT Id FROM X LIMIT -1",
+            "SELECT Id FROM X WHERE A = 1 AND B = 2 OR C = 3",
+            "SELECT Id FROM X WHERE A = 1 OR B = 2 AND C = 3",
         ] {
             let error = parse(text, today()).unwrap_err();
             assert!(error.contains("ERROR at Row:1:Column:"), "{text}: {error}");
