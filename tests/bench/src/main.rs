@@ -4,6 +4,7 @@
 mod bare;
 mod figures;
 mod instance;
+mod simulators;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -75,6 +76,16 @@ async fn main() -> Result<()> {
     let times = instance::times().await.context("plugin instances")?;
     figures.add("plugin instance made and called with an empty batch, median", "µs", median(&times), None, "< 50");
     figures.add("the same, p99", "µs", percentile(&times, 0.99), None, "");
+
+    for (name, rate) in simulators::rates().await.context("simulators")? {
+        figures.add(
+            &format!("{name} simulator: simple requests for each second of one core"),
+            "1/s",
+            rate,
+            None,
+            "> 2000",
+        );
+    }
 
     let starts = host_starts().await.context("host start")?;
     figures.add("host start to ready, warm cache, median", "ms", median(&starts), None, "< 300");

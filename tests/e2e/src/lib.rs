@@ -54,8 +54,8 @@ impl Default for Setup {
 /// Two simulators, a folder with `tandem.toml`, and a host that can be started, stopped and killed.
 pub struct World {
     folder: TempDir,
-    _b1: Child,
-    _salesforce: Child,
+    b1_process: Child,
+    salesforce_process: Child,
     host: Option<Child>,
     /// Address of the B1 simulator.
     pub b1: String,
@@ -155,8 +155,8 @@ impl World {
         fs::write(path.join("tandem.toml"), config)?;
         let world = Self {
             folder,
-            _b1: b1_child,
-            _salesforce: salesforce_child,
+            b1_process: b1_child,
+            salesforce_process: salesforce_child,
             host: None,
             b1: b1[0].clone(),
             salesforce: salesforce[0].clone(),
@@ -262,6 +262,11 @@ impl World {
             tokio::time::timeout(Duration::from_secs(30), child.wait()).await??;
         }
         Ok(())
+    }
+
+    /// Process ids of the B1 and the Salesforce simulator.
+    pub fn simulator_ids(&self) -> [Option<u32>; 2] {
+        [self.b1_process.id(), self.salesforce_process.id()]
     }
 
     /// The running host's process id.

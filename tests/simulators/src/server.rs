@@ -26,6 +26,12 @@ pub fn dropped() -> Response<Body> {
     response
 }
 
+/// A simulator's page with the style and the script that both share.
+pub fn page(html: &str) -> axum::response::Html<String> {
+    let styled = html.replace("/*CSS*/", include_str!("page.css"));
+    axum::response::Html(styled.replace("/*JS*/", include_str!("page.js")))
+}
+
 /// Sends the body in ten drips spread over so many milliseconds.
 pub fn dripping(response: Response<Body>, over_ms: u64) -> Response<Body> {
     let (head, body) = response.into_parts();

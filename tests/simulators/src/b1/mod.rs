@@ -176,6 +176,8 @@ pub struct Setup {
     pub users: (String, String, String),
     /// The company's time zone.
     pub zone: Tz,
+    /// Sales orders of the past, of which some were delivered and some of those invoiced.
+    pub documents: usize,
     /// Decides which of the faults with a rate below 1 strike.
     pub seed: u64,
 }
@@ -214,7 +216,7 @@ impl Simulator {
             webhooks_on: AtomicBool::new(false),
         };
         let rules = simulator.rules();
-        seed::fill(&mut simulator.db(), &setup.company, &rules);
+        seed::fill(&mut simulator.db(), &setup.company, setup.documents, &rules);
         simulator
     }
 
@@ -432,8 +434,8 @@ pub fn router(simulator: Arc<Simulator>) -> Router {
         .with_state(simulator)
 }
 
-async fn page() -> axum::response::Html<&'static str> {
-    axum::response::Html(include_str!("page.html"))
+async fn page() -> axum::response::Html<String> {
+    crate::server::page(include_str!("page.html"))
 }
 
 async fn serve(State(simulator): State<Arc<Simulator>>, request: Request) -> Response<Body> {

@@ -9,7 +9,7 @@ use super::documents::{self, Rules};
 use crate::company::{Company, PRICE_LISTS, WAREHOUSES};
 
 /// Fills an empty database.
-pub fn fill(db: &mut Database, company: &Company, rules: &Rules) {
+pub fn fill(db: &mut Database, company: &Company, documents: usize, rules: &Rules) {
     let mut put = |set: &str, key: Key, value: Value| {
         if let Value::Object(record) = value {
             db.put(set, key, record);
@@ -93,13 +93,13 @@ pub fn fill(db: &mut Database, company: &Company, rules: &Rules) {
         });
         put("Items", Key::Text(item.code.clone()), record);
     }
-    past_business(db, company, rules);
+    past_business(db, company, documents, rules);
 }
 
 /// Orders, some delivered, some of those invoiced.
-fn past_business(db: &mut Database, company: &Company, rules: &Rules) {
+fn past_business(db: &mut Database, company: &Company, orders: usize, rules: &Rules) {
     let sellable: Vec<_> = company.items.iter().filter(|item| item.active).collect();
-    for n in 0..40.min(company.customers.len() * 2) {
+    for n in 0..orders {
         let customer = &company.customers[(n * 7 + 20) % company.customers.len()];
         if customer.credit_limit < 1_000 || sellable.len() < 3 {
             continue;

@@ -35,6 +35,9 @@ struct Options {
     customers: usize,
     #[arg(long, default_value_t = 300)]
     items: usize,
+    /// Sales orders of the past.
+    #[arg(long, default_value_t = 40)]
+    orders: usize,
     #[arg(long, default_value = "SBODEMO")]
     company: String,
     #[arg(long, default_value = "tandem")]
@@ -57,6 +60,7 @@ async fn main() -> anyhow::Result<()> {
         company: Company::new(options.customers, options.items),
         users: (options.company, options.user, options.password),
         zone,
+        documents: options.orders,
         seed: options.seed,
     }));
     let kept = options.data.map(|file| {

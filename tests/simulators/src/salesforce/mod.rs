@@ -318,8 +318,8 @@ pub fn router(simulator: Arc<Simulator>, scheme: &'static str) -> Router {
         .with_state(simulator)
 }
 
-async fn page() -> axum::response::Html<&'static str> {
-    axum::response::Html(include_str!("page.html"))
+async fn page() -> axum::response::Html<String> {
+    crate::server::page(include_str!("page.html"))
 }
 
 async fn versions() -> axum::Json<Value> {
