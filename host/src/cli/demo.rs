@@ -51,8 +51,8 @@ struct World {
 pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
     prepare(&options)?;
     let world = start_simulators(&options).await?;
-    output.say(format!("B1 simulator          {}/b1s/v2", world.b1));
-    output.say(format!("Salesforce simulator  {}   Pub/Sub API {}", world.salesforce, world.pubsub));
+    output.say(format!("B1 simulator          {}/   a page with its records and buttons", world.b1));
+    output.say(format!("Salesforce simulator  {}/   likewise; Pub/Sub API {}", world.salesforce, world.pubsub));
     let config = Arc::new(write_config(&options, &world)?);
     let parts = Parts::of(config.clone(), Access::Host).await?;
     let connections = parts.connect()?;
@@ -74,7 +74,7 @@ pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
 
     let story = tell_story(&client, &world, options.opportunities, output).await;
     if story.is_ok() && (options.stay || std::io::stdin().is_terminal()) {
-        output.say("\nStill running: press Ctrl-C to end. In another terminal, win one more:");
+        output.say("\nStill running: press Ctrl-C to end. Win one more on the Salesforce simulator's page, or in another terminal:");
         output.say(format!(
             "  curl -X POST {}/admin/opportunities -H 'content-type: application/json' -d '{{\"count\":1}}'",
             world.salesforce
@@ -159,14 +159,24 @@ fn write_config(options: &Options, world: &World) -> Result<Config> {
     std::fs::write(options.folder.join("b1.password"), "tandem")?;
     std::fs::write(options.folder.join("salesforce.secret"), "tandem-secret")?;
     let text = format!(
-        "[b1.erp]\nurl = \"{}/b1s/v2\"\ncompany = \"SBODEMO\"\nuser = \"tandem\"\npassword = {{ file = \"b1.password\" }}\n\n\
+        "[host]\nlisten = \"{}\"\n\n[b1.erp]\nurl = \"{}/b1s/v2\"\ncompany = \"SBODEMO\"\nuser = \"tandem\"\npassword = {{ file = \"b1.password\" }}\n\n\
          [salesforce.crm]\nlogin_url = \"{}\"\nclient_id = \"tandem\"\nclient_secret = {{ file = \"salesforce.secret\" }}\npubsub_url = \"{}\"\n\n\
          [flows.orders]\nplugin = \"orders\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n",
-        world.b1, world.salesforce, world.pubsub
+        free_address()?,
+        world.b1,
+        world.salesforce,
+        world.pubsub
     );
     let path = options.folder.join("tandem.toml");
     std::fs::write(&path, text)?;
     Ok(Config::load(&path)?)
+}
+
+/// The host's usual address, or another one where something else listens on it.
+fn free_address() -> Result<std::net::SocketAddr> {
+    let usual = std::net::TcpListener::bind("127.0.0.1:8484");
+    let listener = usual.or_else(|_| std::net::TcpListener::bind("127.0.0.1:0")).context("no free port on loopback")?;
+    Ok(listener.local_addr()?)
 }
 
 async fn wait_ready(client: &reqwest::Client, url: &str) -> Result<()> {

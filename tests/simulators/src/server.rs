@@ -32,6 +32,38 @@ pub fn page(html: &str) -> axum::response::Html<String> {
     axum::response::Html(styled.replace("/*JS*/", include_str!("page.js")))
 }
 
+/// What `GET /admin/records/…` is asked for.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Wanted {
+    /// At most so many, the newest first; without it all, the oldest first.
+    newest: Option<usize>,
+    /// Only records that hold this text somewhere, whatever its case.
+    #[serde(default)]
+    search: String,
+}
+
+impl Wanted {
+    /// The records wanted as an array of JSON; the header `X-Total-Count` tells how many there are in all.
+    pub fn of<'a>(
+        &self,
+        records: impl DoubleEndedIterator<Item = &'a serde_json::Map<String, serde_json::Value>> + ExactSizeIterator,
+    ) -> Response<Body> {
+        let search = self.search.to_lowercase();
+        let text = |record| serde_json::to_string(record).unwrap_or_default();
+        let total = records.len();
+        let found = |text: &String| search.is_empty() || text.to_lowercase().contains(&search);
+        let rows: Vec<String> = match self.newest {
+            Some(most) => records.rev().map(text).filter(found).take(most).collect(),
+            None => records.map(text).filter(found).collect(),
+        };
+        Response::builder()
+            .header("Content-Type", "application/json")
+            .header("X-Total-Count", total)
+            .body(Body::from(format!("[{}]", rows.join(","))))
+            .unwrap_or_default()
+    }
+}
+
 /// Sends the body in ten drips spread over so many milliseconds.
 pub fn dripping(response: Response<Body>, over_ms: u64) -> Response<Body> {
     let (head, body) = response.into_parts();

@@ -626,11 +626,14 @@ async fn clear_log(State(simulator): State<Arc<Simulator>>) {
     simulator.overlaps.store(0, Ordering::Relaxed);
 }
 
-async fn get_records(State(simulator): State<Arc<Simulator>>, Path(set): Path<String>) -> axum::Json<Value> {
+async fn get_records(
+    State(simulator): State<Arc<Simulator>>,
+    Path(set): Path<String>,
+    Query(wanted): Query<crate::server::Wanted>,
+) -> Response<Body> {
     let db = simulator.db();
-    let rows: Vec<Value> =
-        db.tables.get(&set).into_iter().flat_map(|table| table.records.values().cloned().map(Value::Object)).collect();
-    axum::Json(Value::Array(rows))
+    let none = Default::default();
+    wanted.of(db.tables.get(&set).map_or(&none, |table| &table.records).values())
 }
 
 fn answered(what: &str, result: Result<Key, Refusal>) -> Response<Body> {

@@ -20,7 +20,7 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{DefaultBodyLimit, Path as Segment, Request, State};
+use axum::extract::{DefaultBodyLimit, Path as Segment, Query, Request, State};
 use axum::http::Response;
 use axum::routing::{any, get, post, put};
 use base64::Engine as _;
@@ -565,15 +565,14 @@ async fn clear_log(State(simulator): State<Arc<Simulator>>) {
     simulator.log.clear();
 }
 
-async fn get_records(State(simulator): State<Arc<Simulator>>, Segment(object): Segment<String>) -> axum::Json<Value> {
+async fn get_records(
+    State(simulator): State<Arc<Simulator>>,
+    Segment(object): Segment<String>,
+    Query(wanted): Query<crate::server::Wanted>,
+) -> Response<Body> {
     let org = simulator.org();
-    let rows: Vec<Value> = org
-        .tables
-        .get(&object)
-        .into_iter()
-        .flat_map(|table| table.records.values().cloned().map(Value::Object))
-        .collect();
-    axum::Json(Value::Array(rows))
+    let none = Default::default();
+    wanted.of(org.tables.get(&object).map_or(&none, |table| &table.records).values())
 }
 
 /// How many records of an object have a value in a field.
