@@ -5,7 +5,7 @@ CARGO := cargo
 # The exact toolchain that setup chose for plugins; never leaks into the host's build.
 PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_TARGET_DIR RUSTC="$$(cat $(TOOLS)/wasm-rustc)" $(CARGO)
 
-.PHONY: demo test build plugins setup lint soak bench clean
+.PHONY: demo test build plugins setup setup-tests lint soak bench clean
 
 demo: build
 	target/debug/tandem demo
@@ -16,13 +16,16 @@ test: lint build
 setup:
 	@scripts/setup.sh
 
+setup-tests: setup
+	@scripts/setup-tests.sh
+
 plugins: setup
 	@$(PLUGIN_CARGO) build --quiet --release --locked
 
 build: setup plugins
 	$(CARGO) build --quiet --locked --workspace --all-targets
 
-lint: setup
+lint: setup-tests
 	$(CARGO) fmt --check
 	cd plugins && $(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what a bare Debian 12 with Rust lacks: a C compiler, protoc, the wasm target, cargo-deny. Safe to run again; does
-# nothing when all is there. Prints one line for each thing it does.
+# Installs what a bare Debian 12 with Rust lacks to build and to run: a C compiler, protoc, the wasm target. Safe to run
+# again; does nothing when all is there. Prints one line for each thing it does.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 tools=${TANDEM_TOOLS:-$HOME/.cache/tandem}
@@ -10,9 +10,6 @@ need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v protoc >/dev/null || need+=(protobuf-compiler)
 command -v curl >/dev/null || need+=(curl)
-# Other people's clients, for the conformance tests.
-command -v node >/dev/null && command -v npm >/dev/null || need+=(nodejs npm)
-python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3 python3-venv)
 if [ ${#need[@]} -gt 0 ]; then
   echo "setup: apt-get install ${need[*]}"
   if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
@@ -36,25 +33,4 @@ if ! { [ -s "$choice" ] && has_target "$(cat "$choice")"; }; then
     rustc=$tools/wasm-toolchain/bin/rustc
   fi
   echo "$rustc" >"$choice"
-fi
-
-if ! "$tools/bin/cargo-deny" --version >/dev/null 2>&1; then
-  echo "setup: cargo install cargo-deny (a few minutes, once)"
-  # It runs for a second: building it fast matters more than running it fast.
-  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-    cargo install --quiet --locked cargo-deny --version 0.20.2 --root "$tools"
-fi
-
-# Other people's clients: Python and Node packages, pinned, anew when the lists change.
-clients=$tools/conformance
-stamp=$(cat "$root"/tests/conformance/python/requirements.txt "$root"/tests/conformance/node/package-lock.json | sha256sum | cut -d' ' -f1)
-if [ "$(cat "$clients/stamp" 2>/dev/null)" != "$stamp" ]; then
-  echo "setup: pip and npm install the clients of the conformance tests"
-  rm -rf "$clients"
-  mkdir -p "$clients/node"
-  python3 -m venv "$clients/venv"
-  "$clients/venv/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/conformance/python/requirements.txt"
-  cp "$root"/tests/conformance/node/package*.json "$clients/node/"
-  (cd "$clients/node" && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null)
-  echo "$stamp" >"$clients/stamp"
 fi

@@ -33,7 +33,8 @@ async function collect(subscribe, count) {
           events.push(data);
           if (events.length === count) {
             clearTimeout(timer);
-            resolve(events);
+            // The client decodes each response on its own and may tell a later one first.
+            resolve(events.sort((one, other) => Number(one.replayId) - Number(other.replayId)));
           }
         } else if (type === 'error') {
           clearTimeout(timer);
@@ -44,6 +45,19 @@ async function collect(subscribe, count) {
   } finally {
     client.close();
   }
+}
+
+/** Collects what happens from now on; resolves to a promise of the events once the subscription stands. */
+async function listen(name, count) {
+  const subscriptions = async () => (await admin('GET', '/admin/log')).calls[`SUBSCRIBE ${name}`] ?? 0;
+  const before = await subscriptions();
+  const events = collect((client, callback) => client.subscribe(name, callback), count);
+  const until = Date.now() + 10_000;
+  while ((await subscriptions()) === before) {
+    assert.ok(Date.now() < until, `no subscription to ${name} in 10 s`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return { events };
 }
 
 async function admin(method, path, body) {
@@ -66,10 +80,9 @@ step('signs in by client credentials and userinfo (shared facts, Sign-in)');
 
 // A record changed by a person is told after commit, with the package's fields (salesforce-package).
 const [id] = await admin('POST', '/admin/opportunities', { count: 1 });
-const told = collect((client, callback) => client.subscribe(topic, callback), 1);
-await new Promise((resolve) => setTimeout(resolve, 300));
+const told = await listen(topic, 1);
 await admin('POST', `/admin/update/Opportunity/${id}`, { StageName: 'Closed Won' });
-const [event] = await told;
+const [event] = await told.events;
 assert.equal(event.payload.Record_Id__c, id);
 assert.equal(event.payload.Object__c, 'Opportunity');
 assert.equal(event.payload.Operation__c, 'UPDATE');
@@ -87,8 +100,7 @@ assert.deepEqual(all.map((one) => one.replayId), [event.replayId, again[0].repla
 step('replays from a replay id and from EARLIEST, in order (replay presets)');
 
 // Publish, and hear it.
-const heard = collect((client, callback) => client.subscribe(topic, callback), 1);
-await new Promise((resolve) => setTimeout(resolve, 300));
+const heard = await listen(topic, 1);
 const published = await client.publish(topic, {
   CreatedDate: Date.now(),
   CreatedById: '0055g00000ABCDEAA4',
@@ -100,15 +112,14 @@ const published = await client.publish(topic, {
   Version__c: { string: '1' },
 });
 assert.ok(published.replayId > again[1].replayId);
-assert.equal((await heard)[0].payload.Sequence__c, 7);
+assert.equal((await heard.events)[0].payload.Sequence__c, 7);
 step('publishes an event and hears it (Publish)');
 
 // Change data capture, with the changed fields decoded from their bitmap.
-const captured = collect((client, callback) => client.subscribe('/data/AccountChangeEvent', callback), 2);
-await new Promise((resolve) => setTimeout(resolve, 300));
+const captured = await listen('/data/AccountChangeEvent', 2);
 const made = await admin('POST', '/admin/create/Account', { Name: 'Captured', Phone: '1' });
 await admin('POST', `/admin/update/Account/${made.id}`, { Phone: '2', BillingCity: 'Köln' });
-const [created, updated] = await captured;
+const [created, updated] = await captured.events;
 assert.equal(created.payload.ChangeEventHeader.changeType, 'CREATE');
 assert.deepEqual(created.payload.ChangeEventHeader.recordIds, [made.id]);
 assert.equal(updated.payload.ChangeEventHeader.changeType, 'UPDATE');
@@ -119,10 +130,9 @@ step('change events carry header and changed-fields bitmap (Change Data Capture 
 
 // A schema that changes has another id; old and new events are both read.
 await admin('POST', '/admin/events/Tandem_Change__e/fields', { name: 'Extra__c', type: 'string' });
-const newer = collect((client, callback) => client.subscribe(topic, callback), 1);
-await new Promise((resolve) => setTimeout(resolve, 300));
+const newer = await listen(topic, 1);
 await admin('POST', '/admin/publish', { fields: { Record_Id__c: id, Object__c: 'Opportunity', Extra__c: 'new' } });
-assert.equal((await newer)[0].payload.Extra__c, 'new');
+assert.equal((await newer.events)[0].payload.Extra__c, 'new');
 const both = await collect((client, callback) => client.subscribeFromReplayId(topic, callback, 100, again[1].replayId), 2);
 assert.equal(both[0].payload.Extra__c, undefined);
 assert.equal(both[1].payload.Extra__c, 'new');

@@ -76,7 +76,7 @@ impl Service {
     }
 }
 
-/// Where `scripts/setup.sh` puts the clients.
+/// Where `scripts/setup-tests.sh` puts the clients.
 fn tools() -> PathBuf {
     let home = || PathBuf::from(std::env::var_os("HOME").unwrap_or_default()).join(".cache/tandem");
     std::env::var_os("TANDEM_TOOLS").map_or_else(home, PathBuf::from).join("conformance")
@@ -91,7 +91,7 @@ pub async fn python(file: &str, environment: &[(&str, &str)]) -> Result<()> {
         .stdin(Stdio::null())
         .output()
         .await
-        .context("the Python clients are missing: run `make setup`")?;
+        .context("the Python clients are missing: run `make setup-tests`")?;
     let said = said(&output);
     if !output.status.success() || !said.contains("\nOK") || said.contains("Ran 0 tests") {
         bail!("{file} failed:\n{said}");
@@ -104,7 +104,9 @@ pub async fn node(file: &str, environment: &[(&str, &str)]) -> Result<()> {
     // Beside its node_modules: that is where Node looks for packages.
     let folder = tools().join("node");
     let script = folder.join(file);
-    tokio::fs::copy(root().join("tests/conformance/node").join(file), &script).await.context("run `make setup`")?;
+    tokio::fs::copy(root().join("tests/conformance/node").join(file), &script)
+        .await
+        .context("run `make setup-tests`")?;
     let output = Command::new("node")
         .arg("--no-deprecation")
         .arg(script)
@@ -113,7 +115,7 @@ pub async fn node(file: &str, environment: &[(&str, &str)]) -> Result<()> {
         .stdin(Stdio::null())
         .output()
         .await
-        .context("node is missing: run `make setup`")?;
+        .context("node is missing: run `make setup-tests`")?;
     let said = said(&output);
     if !output.status.success() || !said.contains("ok - ") {
         bail!("{file} failed:\n{said}");

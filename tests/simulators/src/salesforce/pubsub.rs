@@ -152,6 +152,7 @@ impl PubSub for Service {
             };
             (at, bus.watch())
         };
+        simulator.log.count(&format!("SUBSCRIBE {topic}"));
         let (sender, receiver) = mpsc::channel(16);
         tokio::spawn(async move {
             let mut pending = first.num_requested;
@@ -190,7 +191,11 @@ impl PubSub for Service {
                     },
                     changed = tip.changed() => if changed.is_err() { return },
                     _ = tokio::time::sleep(KEEP_ALIVE) => {
-                        let latest = simulator.bus().latest(&topic);
+                        // Moves the replay id, but never over an event that is still to come.
+                        let latest = {
+                            let bus = simulator.bus();
+                            if bus.after(&topic, at, 1).is_empty() { bus.latest(&topic) } else { at }
+                        };
                         if sender.send(Ok(response(Vec::new(), latest, pending))).await.is_err() {
                             return;
                         }

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Installs what the tests need beyond `setup.sh`: cargo-deny, and the clients of the conformance tests with Python and Node.
+# Safe to run again; does nothing when all is there. Prints one line for each thing it does.
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+tools=${TANDEM_TOOLS:-$HOME/.cache/tandem}
+mkdir -p "$tools"
+
+need=()
+command -v node >/dev/null && command -v npm >/dev/null || need+=(nodejs npm)
+python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3 python3-venv)
+if [ ${#need[@]} -gt 0 ]; then
+  echo "setup: apt-get install ${need[*]}"
+  if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
+fi
+
+if ! "$tools/bin/cargo-deny" --version >/dev/null 2>&1; then
+  echo "setup: cargo install cargo-deny (a few minutes, once)"
+  # It runs for a second: building it fast matters more than running it fast.
+  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+    cargo install --quiet --locked cargo-deny --version 0.20.2 --root "$tools"
+fi
+
+# Other people's clients: Python and Node packages, pinned, anew when the lists change.
+clients=$tools/conformance
+stamp=$(cat "$root"/tests/conformance/python/requirements.txt "$root"/tests/conformance/node/package-lock.json | sha256sum | cut -d' ' -f1)
+if [ "$(cat "$clients/stamp" 2>/dev/null)" != "$stamp" ]; then
+  echo "setup: pip and npm install the clients of the conformance tests"
+  rm -rf "$clients"
+  mkdir -p "$clients/node"
+  python3 -m venv "$clients/venv"
+  "$clients/venv/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/conformance/python/requirements.txt"
+  cp "$root"/tests/conformance/node/package*.json "$clients/node/"
+  (cd "$clients/node" && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null)
+  echo "$stamp" >"$clients/stamp"
+fi
