@@ -229,6 +229,20 @@ class Wire(unittest.TestCase):
         self.assertEqual(partner["CardCode"], order["CardCode"])
         self.assertTrue(self.get(f"/BusinessPartners('{order['CardCode']}')/Orders").json()["value"])
 
+    def test_service_document(self):
+        """The root lists the entity sets. OData 4.0 JSON Format, 5"""
+        names = [entry["name"] for entry in self.get("/").json()["value"]]
+        self.assertIn("Orders", names)
+
+    def test_query_service(self):
+        """The row level filter: a $crossjoin by POST, spaces after commas allowed; an unknown property is refused. [M]"""
+        query = {"QueryPath": "$crossjoin(Orders,Orders/DocumentLines)", "QueryOption": "$expand=Orders($select=DocEntry, DocNum),Orders/DocumentLines($select=ItemCode,LineNum)&$filter=Orders/DocEntry eq Orders/DocumentLines/DocEntry and Orders/DocEntry eq 3 and Orders/DocumentLines/LineNum eq 0"}
+        rows = self.post("/QueryService_PostQuery", query).json()["value"]
+        self.assertEqual(len(rows), 1)
+        self.assertEqual(rows[0]["Orders"], {"DocEntry": 3, "DocNum": self.get("/Orders(3)").json()["DocNum"]})
+        query["QueryOption"] = query["QueryOption"].replace("DocNum", "Nonsense")
+        self.refused(self.post("/QueryService_PostQuery", query), 400, "-1000")
+
     def test_apply(self):
         """$apply with filter, groupby and aggregate. [M]"""
         rows = self.get("/Orders?$apply=groupby((CardCode),aggregate(DocTotal with sum as Total,$count as N))").json()["value"]

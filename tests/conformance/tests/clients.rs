@@ -20,6 +20,14 @@ async fn simple_salesforce_takes_the_simulator_for_an_org() -> Result<()> {
     python("test_salesforce.py", &environment).await
 }
 
+/// jsforce: describe, Collections, queries page after page, Composite, Bulk 2.0, deleted records.
+#[tokio::test]
+async fn jsforce_takes_the_simulator_for_an_org() -> Result<()> {
+    let service = Service::salesforce().await?;
+    let authority = service.authority().display().to_string();
+    node("jsforce.mjs", &[("SALESFORCE", service.addresses[0].as_str()), ("NODE_EXTRA_CA_CERTS", &authority)]).await
+}
+
 /// salesforce-pubsub-api-client: subscribe, replay, publish, change data capture.
 #[tokio::test]
 async fn salesforce_pubsub_api_client_subscribes_replays_and_publishes() -> Result<()> {

@@ -417,6 +417,26 @@ pub fn crossjoin(db: &Database, sets: &str, asked: &Asked<'_>) -> Result<Reply, 
         .transpose()?;
     let expand = options.get("$expand").ok_or_else(|| invalid("$crossjoin wants $expand".into()))?;
     let expand = odata::split_expand(expand).map_err(|why| invalid(format!("Invalid query option: $expand: {why}")))?;
+    // For each set of `$expand`: its place among the sides, and the properties selected.
+    let mut columns: Vec<(String, usize, Option<Vec<String>>)> = Vec::new();
+    for (name, inner) in expand {
+        let place = names.iter().position(|own| *own == name);
+        let place = place.ok_or_else(|| invalid(format!("Invalid query option: $expand: '{name}' is not joined")))?;
+        let selected = inner.iter().find(|(option, _)| option == "$select").map(|(_, selected)| selected);
+        let selected: Option<Vec<String>> =
+            selected.map(|selected| selected.split(',').map(|property| property.trim().to_owned()).collect());
+        let (set, within) = name.split_once('/').map_or((name.as_str(), String::new()), |(set, collection)| {
+            (set, format!("{collection}/")) // a line's properties, and its document's key
+        });
+        let wrong = selected.iter().flatten().find(|property| {
+            !schema::has(db, set, &format!("{within}{property}"))
+                && !db.tables.get(set).is_some_and(|table| table.keys.contains(&property.as_str()))
+        });
+        if let Some(property) = wrong {
+            return Err(Refusal::new(400, -1000, format!("Property '{property}' of '{name}' is invalid")));
+        }
+        columns.push((name, place, selected));
+    }
     let top = options.number("$top")?.unwrap_or(usize::MAX);
     let skip = options.number("$skip")?.unwrap_or(0);
     let mut found = Vec::new();
@@ -428,15 +448,13 @@ pub fn crossjoin(db: &Database, sets: &str, asked: &Asked<'_>) -> Result<Reply, 
             seen += 1;
             if seen > skip && found.len() < top.min(PAGE * 50) {
                 let mut value = Record::new();
-                for (name, inner) in &expand {
-                    let Some(place) = names.iter().position(|own| own == name) else { continue };
-                    let selected =
-                        inner.iter().find(|(option, _)| option == "$select").map(|(_, names)| names.as_str());
+                for (name, place, selected) in &columns {
+                    let whole = row[*place];
                     let side = match selected {
-                        None => row[place].clone(),
+                        None => whole.clone(),
                         Some(selected) => selected
-                            .split(',')
-                            .map(|name| (name.to_owned(), row[place].get(name).cloned().unwrap_or_default()))
+                            .iter()
+                            .map(|property| (property.clone(), whole.get(property).cloned().unwrap_or_default()))
                             .collect(),
                     };
                     value.insert(name.clone(), Value::Object(side));

@@ -42,6 +42,7 @@ pub fn answer(db: &mut Database, rules: &Rules, asked: &Asked<'_>) -> Result<Rep
     let overridden = (asked.headers)("x-http-method-override").map(|method| method.to_ascii_uppercase());
     let method = overridden.as_deref().filter(|_| asked.method == "POST").unwrap_or(asked.method);
     if let Target::Set(set) | Target::Count(set) | Target::One(set, _) | Target::Below(set, ..) = &target
+        && !set.is_empty()
         && !db.tables.contains_key(set)
     {
         return Err(Refusal::new(404, -1000, format!("Unrecognized resource path: {}", asked.path)));

@@ -427,6 +427,9 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
     let below = format!("/{}", segments.next().unwrap_or_default());
     let shape: String = below.split('/').take(3).collect::<Vec<_>>().join("/");
     simulator.log.count(&format!("{method} {shape}"));
+    if method == "GET" && below == "/" {
+        return send(simulator, rest::resources(&format!("{instance}/id/{ORG_ID}/{}", user(integration).0)));
+    }
     let page = header("sforce-query-options")
         .and_then(|value| value.strip_prefix("batchSize=").and_then(|size| size.trim().parse().ok()));
     let allow_duplicates =
@@ -465,12 +468,13 @@ fn is_version(text: &str) -> bool {
     number.is_some_and(|number| (31.0..=65.0).contains(&number))
 }
 
+/// Id and name of who calls.
+fn user(integration: bool) -> (&'static str, &'static str) {
+    if integration { (org::INTEGRATION_USER, "tandem@example.org") } else { (org::SALES_USER, "sales@example.org") }
+}
+
 fn user_info(instance: &str, integration: bool) -> Answer {
-    let (id, name) = if integration {
-        (org::INTEGRATION_USER, "tandem@example.org")
-    } else {
-        (org::SALES_USER, "sales@example.org")
-    };
+    let (id, name) = user(integration);
     Answer::new(
         200,
         json!({

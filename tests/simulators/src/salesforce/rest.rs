@@ -59,6 +59,11 @@ impl Answer {
         Self::new(status, json!([{ "message": message, "errorCode": code }]))
     }
 
+    /// 201 with the address of the new record.
+    fn made(object: &str, id: &str, body: Value) -> Self {
+        Self::new(201, body).with("Location", format!("/services/data/v64.0/sobjects/{object}/{id}"))
+    }
+
     pub fn with(mut self, name: &'static str, value: String) -> Self {
         self.headers.push((name, value));
         self
@@ -109,7 +114,6 @@ fn route(simulator: &std::sync::Arc<Simulator>, asked: &Asked<'_>, method: &str,
     let manner = asked.manner;
     let parsed = || parse(asked.body);
     match (method, segments) {
-        ("GET", [""]) => Ok(Answer::new(200, resources())),
         ("GET", ["query" | "queryAll"]) => run_query(simulator, asked, segments[0] == "queryAll"),
         ("GET", ["query" | "queryAll", locator]) => Ok(next_page(simulator, locator)),
         ("GET", ["limits"]) => Ok(Answer::new(200, limits(simulator))),
@@ -149,7 +153,7 @@ fn route(simulator: &std::sync::Arc<Simulator>, asked: &Asked<'_>, method: &str,
             let body = record(parsed()?)?;
             let id = write(simulator, |org, changes| org.insert(object, body, manner, changes))
                 .map_err(|e| Answer::row(&e))?;
-            Ok(Answer::new(201, json!({ "id": id, "success": true, "errors": [] })))
+            Ok(Answer::made(object, &id, json!({ "id": id, "success": true, "errors": [] })))
         }
         ("GET", ["sobjects", object, id]) => read(simulator, object, id, asked.query),
         ("PATCH", ["sobjects", object, id]) => {
@@ -168,7 +172,7 @@ fn route(simulator: &std::sync::Arc<Simulator>, asked: &Asked<'_>, method: &str,
             let body = record(parsed()?)?;
             let id = write(simulator, |org, changes| org.insert(object, body, manner, changes))
                 .map_err(|e| Answer::row(&e))?;
-            Ok(Answer::new(201, json!({ "id": id, "success": true, "errors": [], "created": true })))
+            Ok(Answer::made(object, &id, json!({ "id": id, "success": true, "errors": [], "created": true })))
         }
         ("GET", ["sobjects", object, field, value]) => {
             let id = by_key(simulator, object, field, value)?;
@@ -262,13 +266,13 @@ pub fn parameter(query: &str, name: &str) -> Option<String> {
         .map(|(_, value)| decode(value))
 }
 
-fn resources() -> Value {
+/// What there is below a version, and who is asking.
+pub fn resources(identity: &str) -> Answer {
     let names = ["sobjects", "query", "queryAll", "limits", "composite", "jobs"];
-    names
-        .iter()
-        .map(|name| ((*name).to_owned(), Value::from(format!("/services/data/v64.0/{name}"))))
-        .collect::<serde_json::Map<_, _>>()
-        .into()
+    let mut resources: serde_json::Map<String, Value> =
+        names.iter().map(|name| ((*name).to_owned(), format!("/services/data/v64.0/{name}").into())).collect();
+    resources.insert("identity".into(), identity.into());
+    Answer::new(200, resources.into())
 }
 
 /// Source: the Limits resource; the ones an integration looks at.
@@ -450,7 +454,7 @@ fn upsert(simulator: &Simulator, object: &str, field: &str, value: &str, body: V
     match upsert_row(simulator, object, field, value, body, manner) {
         Ok((id, created)) => {
             let body = json!({ "id": id, "success": true, "errors": [], "created": created });
-            Ok(Answer::new(if created { 201 } else { 200 }, body))
+            Ok(if created { Answer::made(object, &id, body) } else { Answer::new(200, body) })
         }
         Err(error) if error.code == "DUPLICATE_EXTERNAL_ID" => {
             let many = simulator.org().by_external_id(object, field, value).err().unwrap_or_default();
@@ -792,7 +796,8 @@ fn composite(
         };
         well &= answer.status < 400 && answer.status != 300;
         let status = answer.status;
-        let headers = if status == 201 { json!({ "Location": below }) } else { json!({}) };
+        let headers: serde_json::Map<String, Value> =
+            answer.headers.iter().map(|(name, value)| ((*name).to_owned(), value.clone().into())).collect();
         answers.push(json!({ "body": answer.json(), "httpHeaders": headers, "httpStatusCode": status, "referenceId": reference }));
         if !well && all_or_none {
             break;
