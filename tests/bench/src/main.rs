@@ -181,7 +181,8 @@ async fn throughput(maker: &Maker, count: usize) -> Result<(f64, f64)> {
 /// A person's token: what a data loader would use.
 async fn person(world: &World) -> Result<String> {
     let client = reqwest::Client::builder().no_proxy().build()?;
-    let form = "grant_type=password&username=sales&password=x";
+    let form =
+        "grant_type=password&client_id=tandem&client_secret=tandem-secret&username=sales%40example.org&password=x";
     let response = client.post(format!("{}/services/oauth2/token", world.salesforce)).body(form).send().await?;
     let body: Value = serde_json::from_str(&response.text().await?)?;
     Ok(body["access_token"].as_str().context("no token")?.to_owned())

@@ -96,6 +96,12 @@ async fn bad_input_has_the_real_services_status_and_code_and_the_next_request_is
         "INVALID_EMAIL_ADDRESS",
     )
     .await?;
+    // What the address says must not be said again.
+    let (_, made) = org.json("POST", "/sobjects/Account", json!({ "Name": "Said twice" })).await?;
+    let id = made["id"].as_str().unwrap_or_default();
+    org.refused("PATCH", &format!("/sobjects/Account/{id}"), json!({ "Id": id }), 400, "INVALID_FIELD").await?;
+    let twice = json!({ "Name": "x", "Tandem_Card_Code__c": "TWICE" });
+    org.refused("PATCH", "/sobjects/Account/Tandem_Card_Code__c/TWICE", twice, 400, "INVALID_FIELD").await?;
     let (status, _) = org.json("POST", "/sobjects/Account", json!({ "Name": "Still served" })).await?;
     assert_eq!(status, 201);
     Ok(())

@@ -51,6 +51,9 @@ const MOST_ADDRESS: usize = 16_384;
 /// Query cursors kept, oldest out first; a user has ten in the real service.
 const MOST_CURSORS: usize = 10;
 
+/// User name of the salesperson, who signs in by the grant `password` with any password.
+const SALES_NAME: &str = "sales@example.org";
+
 /// What a tester sets by `PUT /admin/settings`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -9,7 +9,7 @@ use super::schema;
 use super::soql;
 use super::transaction::Transaction;
 use super::triggers::Change;
-use super::{ORG_ID, Simulator};
+use super::{ORG_ID, SALES_NAME, Simulator};
 use crate::b1::odata::decode;
 
 /// Records of a collection call.
@@ -157,7 +157,7 @@ fn route(simulator: &std::sync::Arc<Simulator>, asked: &Asked<'_>, method: &str,
         }
         ("GET", ["sobjects", object, id]) => read(simulator, object, id, asked.query),
         ("PATCH", ["sobjects", object, id]) => {
-            let body = record(parsed()?)?;
+            let body = without(record(parsed()?)?, "Id")?;
             write(simulator, |org, changes| org.update(object, id, body, manner, changes))
                 .map_err(|e| Answer::row(&e))?;
             Ok(Answer::new(204, Value::Null))
@@ -312,7 +312,15 @@ pub fn sign_in(simulator: &Simulator, instance_url: &str, form: &str) -> Answer 
             true
         }
         // What a person's tools use; their changes are told.
-        "password" => false,
+        "password" => {
+            if field("client_id") != simulator.client.0 || field("client_secret") != simulator.client.1 {
+                return refuse("invalid_client_id", "client identifier invalid");
+            }
+            if field("username") != SALES_NAME || field("password").is_empty() {
+                return refuse("invalid_grant", "authentication failure");
+            }
+            false
+        }
         "" => return refuse("invalid_request", "grant_type is missing"),
         _ => return refuse("unsupported_grant_type", "grant type not supported"),
     };
@@ -450,7 +458,7 @@ fn several(object: &str, ids: &[String]) -> Answer {
 }
 
 fn upsert(simulator: &Simulator, object: &str, field: &str, value: &str, body: Value, manner: Manner) -> Answered {
-    let body = record(body)?;
+    let body = without(without(record(body)?, "Id")?, field)?;
     match upsert_row(simulator, object, field, value, body, manner) {
         Ok((id, created)) => {
             let body = json!({ "id": id, "success": true, "errors": [], "created": created });
@@ -866,6 +874,15 @@ fn record(body: Value) -> Result<Record, Answer> {
         Value::Object(record) => Ok(record),
         _ => Err(Answer::error(400, "JSON_PARSER_ERROR", "Unexpected input: an object is expected")),
     }
+}
+
+/// What the address says must not be said again. Source: REST API guide, sObject Rows and Rows by External ID.
+fn without(record: Record, field: &str) -> Result<Record, Answer> {
+    if record.keys().any(|name| name.eq_ignore_ascii_case(field)) {
+        let message = format!("The {field} field should not be specified in the sobject data.");
+        return Err(Answer::error(400, "INVALID_FIELD", &message));
+    }
+    Ok(record)
 }
 
 /// One transaction; its events are published after it is committed.
