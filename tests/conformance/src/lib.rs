@@ -40,8 +40,13 @@ impl Service {
         Self::start("tandem-sim-salesforce", &arguments, 2).await
     }
 
-    async fn start(name: &str, arguments: &[&str], addresses: usize) -> Result<Self> {
+    /// What TLS clients of this process use; a second time changes nothing.
+    pub fn choose_cryptography() {
         let _ = rustls::crypto::ring::default_provider().install_default();
+    }
+
+    async fn start(name: &str, arguments: &[&str], addresses: usize) -> Result<Self> {
+        Self::choose_cryptography();
         let folder = tempfile::tempdir()?;
         let certificate = folder.path().join("ca.pem").display().to_string();
         let mut all: Vec<String> = arguments.iter().map(|argument| (*argument).to_owned()).collect();

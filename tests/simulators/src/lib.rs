@@ -2,10 +2,12 @@
 //! systems refuse, with their codes and messages. `docs/simulators.md` says which facts they stand on and what they
 //! leave out.
 
+pub mod admin;
 pub mod b1;
 pub mod clock;
 pub mod company;
 pub mod faults;
+pub mod kept;
 pub mod log;
 pub mod salesforce;
 pub mod server;

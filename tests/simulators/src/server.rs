@@ -26,44 +26,6 @@ pub fn dropped() -> Response<Body> {
     response
 }
 
-/// A simulator's page with the style and the script that both share.
-pub fn page(html: &str) -> axum::response::Html<String> {
-    let styled = html.replace("/*CSS*/", include_str!("page.css"));
-    axum::response::Html(styled.replace("/*JS*/", include_str!("page.js")))
-}
-
-/// What `GET /admin/records/…` is asked for.
-#[derive(Debug, Default, serde::Deserialize)]
-pub struct Wanted {
-    /// At most so many, the newest first; without it all, the oldest first.
-    newest: Option<usize>,
-    /// Only records that hold this text somewhere, whatever its case.
-    #[serde(default)]
-    search: String,
-}
-
-impl Wanted {
-    /// The records wanted as an array of JSON; the header `X-Total-Count` tells how many there are in all.
-    pub fn of<'a>(
-        &self,
-        records: impl DoubleEndedIterator<Item = &'a serde_json::Map<String, serde_json::Value>> + ExactSizeIterator,
-    ) -> Response<Body> {
-        let search = self.search.to_lowercase();
-        let text = |record| serde_json::to_string(record).unwrap_or_default();
-        let total = records.len();
-        let found = |text: &String| search.is_empty() || text.to_lowercase().contains(&search);
-        let rows: Vec<String> = match self.newest {
-            Some(most) => records.rev().map(text).filter(found).take(most).collect(),
-            None => records.map(text).filter(found).collect(),
-        };
-        Response::builder()
-            .header("Content-Type", "application/json")
-            .header("X-Total-Count", total)
-            .body(Body::from(format!("[{}]", rows.join(","))))
-            .unwrap_or_default()
-    }
-}
-
 /// Sends the body in ten drips spread over so many milliseconds.
 pub fn dripping(response: Response<Body>, over_ms: u64) -> Response<Body> {
     let (head, body) = response.into_parts();
@@ -178,73 +140,4 @@ pub fn own_authority(file: &Path) -> Result<Identity> {
         certificate: certificate.pem(),
         key: key.serialize_pem(),
     })
-}
-
-/// A file that a simulator's data survives a restart in.
-pub struct KeptFile {
-    path: std::path::PathBuf,
-    save: Box<dyn Fn() -> String + Send>,
-    last: u64,
-}
-
-impl KeptFile {
-    /// Reads the file when it is there.
-    pub fn open(
-        path: std::path::PathBuf,
-        save: impl Fn() -> String + Send + 'static,
-        restore: impl FnOnce(&str) -> Result<(), String>,
-    ) -> Result<Self> {
-        if path.exists() {
-            let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            restore(&text).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
-        }
-        Ok(Self { path, save: Box::new(save), last: 0 })
-    }
-
-    fn write(&mut self) {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let text = (self.save)();
-        let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
-        if self.last == hasher.finish() {
-            return;
-        }
-        self.last = hasher.finish();
-        // Under another name first: an end in the middle leaves the old file whole.
-        let draft = self.path.with_extension("tmp");
-        let written = std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, &self.path));
-        if let Err(error) = written {
-            eprintln!("cannot keep {}: {error}", self.path.display());
-        }
-    }
-}
-
-/// Writes the file every second, and once more when the process is asked to stop; then returns. Without a file it waits
-/// for the stop alone.
-pub async fn kept_until_stopped(kept: Option<KeptFile>) {
-    let Some(mut kept) = kept else {
-        return stopped().await;
-    };
-    loop {
-        tokio::select! {
-            () = tokio::time::sleep(std::time::Duration::from_secs(1)) => kept.write(),
-            () = stopped() => {
-                kept.write();
-                return;
-            }
-        }
-    }
-}
-
-#[cfg(unix)]
-async fn stopped() {
-    use tokio::signal::unix::{SignalKind, signal};
-    if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-        tokio::select! { _ = tokio::signal::ctrl_c() => {} _ = terminate.recv() => {} }
-    }
-}
-
-#[cfg(not(unix))]
-async fn stopped() {
-    let _ = tokio::signal::ctrl_c().await;
 }

@@ -1,5 +1,6 @@
 //! SAP Business One's Service Layer: v1 and v2 over the records of one company.
 
+mod admin;
 mod batch;
 pub mod database;
 mod documents;
@@ -13,16 +14,16 @@ mod service;
 mod sql;
 pub mod webhooks;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Response;
-use axum::routing::{any, get, post, put};
+use axum::routing::any;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use serde::Deserialize;
@@ -31,12 +32,11 @@ use serde_json::{Value, json};
 use self::batch::HttpText;
 use self::database::{Database, Key, Undo};
 use self::documents::Rules;
-use self::odata::decimal;
 use self::service::Asked;
 use self::webhooks::Webhooks;
 use crate::clock::Clock;
 use crate::company::Company;
-use crate::faults::{BALANCER_PAGE, Fault, Kind, Switchboard};
+use crate::faults::{BALANCER_PAGE, Kind, Switchboard};
 use crate::log::{Entry, Log};
 use crate::server::{dripping, dropped, truncated};
 
@@ -393,17 +393,6 @@ impl Simulator {
                 .into(),
         ))
     }
-
-    /// All records, as JSON text.
-    pub fn snapshot(&self) -> String {
-        self.db().snapshot().to_string()
-    }
-
-    /// Puts a snapshot in the place of all records.
-    pub fn restore(&self, snapshot: &str) -> Result<(), String> {
-        let snapshot: Value = serde_json::from_str(snapshot).map_err(|e| e.to_string())?;
-        self.db().restore(&snapshot)
-    }
 }
 
 /// `/Orders(12)/Cancel` → `/Orders(*)/Cancel`, for counting.
@@ -417,25 +406,7 @@ fn shape(path: &str) -> String {
 /// All routes.
 pub fn router(simulator: Arc<Simulator>) -> Router {
     tokio::spawn(webhooks::deliver(simulator.clone()));
-    Router::new()
-        .route("/", get(page))
-        .route("/admin/faults", put(set_faults).get(get_faults))
-        .route("/admin/settings", put(set_settings))
-        .route("/admin/clock", put(set_clock).get(get_clock))
-        .route("/admin/snapshot", get(get_snapshot).put(put_snapshot))
-        .route("/admin/log", get(get_log).delete(clear_log))
-        .route("/admin/records/{set}", get(get_records))
-        .route("/admin/deliver/{order}", post(deliver))
-        .route("/admin/invoice/{order}", post(invoice))
-        .route("/admin/pay/{invoice}", post(pay))
-        .route("/admin/approve/{draft}", post(approve))
-        .route("/{*path}", any(serve))
-        .layer(DefaultBodyLimit::max(MOST_BODY))
-        .with_state(simulator)
-}
-
-async fn page() -> axum::response::Html<String> {
-    crate::server::page(include_str!("page.html"))
+    admin::routes().route("/{*path}", any(serve)).layer(DefaultBodyLimit::max(MOST_BODY)).with_state(simulator)
 }
 
 async fn serve(State(simulator): State<Arc<Simulator>>, request: Request) -> Response<Body> {
@@ -577,117 +548,4 @@ async fn single(simulator: &Arc<Simulator>, version: Version, below: &str, sessi
         Ok(mut replies) => replies.pop().unwrap_or_else(|| Reply::empty(204)),
         Err(refusal) => refusal.reply(version),
     }
-}
-
-// The admin endpoint.
-
-async fn set_faults(State(simulator): State<Arc<Simulator>>, axum::Json(faults): axum::Json<Vec<Fault>>) {
-    simulator.faults.set(faults);
-}
-
-async fn get_faults(State(simulator): State<Arc<Simulator>>) -> axum::Json<Vec<Fault>> {
-    axum::Json(simulator.faults.get())
-}
-
-async fn set_settings(State(simulator): State<Arc<Simulator>>, axum::Json(settings): axum::Json<Settings>) {
-    simulator.webhooks.pause_ms.store(settings.webhook_pause_ms.unwrap_or(2_000), Ordering::Relaxed);
-    *simulator.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
-}
-
-/// `{"offset_ms": 3600000}`: how far the clock is ahead of the machine's.
-async fn set_clock(State(simulator): State<Arc<Simulator>>, axum::Json(body): axum::Json<Value>) -> axum::Json<Value> {
-    simulator.clock.set_offset(body["offset_ms"].as_i64().unwrap_or(0));
-    axum::Json(json!({ "local": simulator.local_now().to_rfc3339() }))
-}
-
-async fn get_clock(State(simulator): State<Arc<Simulator>>) -> axum::Json<Value> {
-    axum::Json(json!({ "local": simulator.local_now().to_rfc3339() }))
-}
-
-async fn get_snapshot(State(simulator): State<Arc<Simulator>>) -> String {
-    simulator.snapshot()
-}
-
-async fn put_snapshot(State(simulator): State<Arc<Simulator>>, body: String) -> Response<Body> {
-    match simulator.restore(&body) {
-        Ok(()) => Reply::json(200, json!({})).response(),
-        Err(why) => Reply::json(400, json!({ "error": why })).response(),
-    }
-}
-
-async fn get_log(State(simulator): State<Arc<Simulator>>) -> axum::Json<Value> {
-    let overlaps = simulator.overlaps.load(Ordering::Relaxed);
-    let (calls, recent): (BTreeMap<String, u64>, Vec<Entry>) = (simulator.log.counts(), simulator.log.recent());
-    axum::Json(json!({ "calls": calls, "overlaps": overlaps, "recent": recent }))
-}
-
-async fn clear_log(State(simulator): State<Arc<Simulator>>) {
-    simulator.log.clear();
-    simulator.overlaps.store(0, Ordering::Relaxed);
-}
-
-async fn get_records(
-    State(simulator): State<Arc<Simulator>>,
-    Path(set): Path<String>,
-    Query(wanted): Query<crate::server::Wanted>,
-) -> Response<Body> {
-    let db = simulator.db();
-    let none = Default::default();
-    wanted.of(db.tables.get(&set).map_or(&none, |table| &table.records).values())
-}
-
-fn answered(what: &str, result: Result<Key, Refusal>) -> Response<Body> {
-    match result {
-        Ok(key) => Reply::json(201, json!({ what: key.to_string() })).response(),
-        Err(refusal) => refusal.reply(Version::V2).response(),
-    }
-}
-
-async fn deliver(
-    State(simulator): State<Arc<Simulator>>,
-    Path(order): Path<i64>,
-    Query(options): Query<HashMap<String, String>>,
-) -> Response<Body> {
-    let partly = options.contains_key("partly");
-    answered("delivery", simulator.at_a_desk(|db, rules| documents::deliver(db, rules, order, partly)))
-}
-
-/// An invoice of what of an order is not delivered yet, or of its deliveries.
-async fn invoice(State(simulator): State<Arc<Simulator>>, Path(order): Path<i64>) -> Response<Body> {
-    answered("invoice", simulator.at_a_desk(|db, rules| documents::invoice(db, rules, order)))
-}
-
-/// A payment of what of an invoice is open.
-async fn pay(State(simulator): State<Arc<Simulator>>, Path(invoice): Path<i64>) -> Response<Body> {
-    let result = simulator.at_a_desk(|db, rules| {
-        let found = db.get("Invoices", &Key::Number(invoice)).cloned().ok_or_else(Refusal::not_found)?;
-        let number = |name: &str| found.get(name).and_then(decimal).unwrap_or_default();
-        let open = odata::number_value(number("DocTotal") - number("PaidToDate"));
-        let body = json!({ "CardCode": found["CardCode"], "TransferSum": open, "PaymentInvoices": [{ "DocEntry": invoice, "SumApplied": open, "InvoiceType": "it_Invoice" }] });
-        payments::create(db, rules, &body.as_object().cloned().unwrap_or_default())
-    });
-    answered("payment", result)
-}
-
-/// An approver says yes: the order is made from the draft.
-async fn approve(State(simulator): State<Arc<Simulator>>, Path(draft): Path<i64>) -> Response<Body> {
-    let result = simulator.at_a_desk(|db, rules| {
-        let rules = Rules { approval_over: None, ..rules.clone() };
-        let key = Key::Number(draft);
-        let mut order = db.get("Drafts", &key).cloned().ok_or_else(Refusal::not_found)?;
-        // Computed anew.
-        for name in ["DocNum", "DocTotal", "DocObjectCode", "Series"] {
-            order.remove(name);
-        }
-        for line in order.get_mut("DocumentLines").and_then(Value::as_array_mut).into_iter().flatten() {
-            let Some(line) = line.as_object_mut() else { continue };
-            for name in ["RemainingOpenQuantity", "LineTotal", "Price", "BaseType", "BaseEntry", "BaseLine"] {
-                line.remove(name);
-            }
-        }
-        let made = documents::create(db, &rules, "Orders", order)?;
-        db.remove("Drafts", &key);
-        Ok(made)
-    });
-    answered("order", result)
 }

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use clap::Parser;
 use tandem_simulators::b1::{Setup, Simulator, router};
 use tandem_simulators::company::Company;
-use tandem_simulators::server::{self, KeptFile};
+use tandem_simulators::kept::{self, KeptFile};
+use tandem_simulators::server;
 
 /// A stateful simulator of SAP Business One's Service Layer.
 #[derive(Parser)]
@@ -63,11 +64,7 @@ async fn main() -> anyhow::Result<()> {
         documents: options.orders,
         seed: options.seed,
     }));
-    let kept = options.data.map(|file| {
-        let (saved, restored) = (simulator.clone(), simulator.clone());
-        KeptFile::open(file, move || saved.snapshot(), move |text| restored.restore(text))
-    });
-    let kept = kept.transpose()?;
+    let kept = options.data.map(|file| KeptFile::open(file, simulator.clone())).transpose()?;
     let listener = server::bind(options.listen).await?;
     let tls =
         options.tls_certificate.as_deref().map(server::own_authority).transpose()?.map(|identity| identity.acceptor);
@@ -89,7 +86,7 @@ async fn main() -> anyhow::Result<()> {
         }
     };
     tokio::select! {
-        () = server::kept_until_stopped(kept) => Ok(()),
+        () = kept::kept_until_stopped(kept) => Ok(()),
         result = server::serve(listener, tls, router.clone()) => result,
         result = also => result,
     }

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::Parser;
 use tandem_simulators::company::Company;
+use tandem_simulators::kept::{self, KeptFile};
 use tandem_simulators::salesforce::{Setup, Simulator, router};
-use tandem_simulators::server::{self, KeptFile};
+use tandem_simulators::server;
 
 /// A stateful simulator of Salesforce: REST and Pub/Sub API.
 #[derive(Parser)]
@@ -73,11 +74,7 @@ async fn main() -> anyhow::Result<()> {
         seed: options.seed,
         captured: options.capture.into_iter().filter(|object| !object.is_empty()).collect(),
     })?);
-    let kept = options.data.map(|file| {
-        let (saved, restored) = (simulator.clone(), simulator.clone());
-        KeptFile::open(file, move || saved.snapshot(), move |text| restored.restore(text))
-    });
-    let kept = kept.transpose()?;
+    let kept = options.data.map(|file| KeptFile::open(file, simulator.clone())).transpose()?;
     let listener = server::bind(options.listen).await?;
     let pubsub = server::bind(options.listen_pubsub).await?;
     let identity = options.tls_certificate.as_deref().map(server::own_authority).transpose()?;
@@ -95,7 +92,7 @@ async fn main() -> anyhow::Result<()> {
     }
     let grpc = builder.add_service(simulator.pubsub()).serve_with_incoming(incoming);
     tokio::select! {
-        () = server::kept_until_stopped(kept) => {}
+        () = kept::kept_until_stopped(kept) => {}
         result = grpc => result.context("Pub/Sub API")?,
         result = server::serve(listener, identity.map(|identity| identity.acceptor), router(simulator, scheme)) => result?,
     }

@@ -1,5 +1,6 @@
 //! A Salesforce org: REST, Bulk API 2.0 and Pub/Sub API over the records of one org.
 
+mod admin;
 mod bulk;
 pub mod bus;
 pub mod org;
@@ -20,9 +21,9 @@ use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
-use axum::extract::{DefaultBodyLimit, Path as Segment, Query, Request, State};
+use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Response;
-use axum::routing::{any, get, post, put};
+use axum::routing::{any, get};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use salesforce_core_pubsubapi::eventbus::v1::pub_sub_server::PubSubServer;
@@ -31,13 +32,12 @@ use serde_json::{Value, json};
 
 use self::bulk::Jobs;
 use self::bus::Bus;
-use self::org::{Manner, Org, Record, RowError, Write};
+use self::org::{Manner, Org};
 use self::rest::{Answer, Asked, Content};
 use self::seed::Seeded;
-use self::triggers::Change;
 use crate::clock::Clock;
 use crate::company::Company;
-use crate::faults::{BALANCER_PAGE, Fault, Kind, Switchboard};
+use crate::faults::{BALANCER_PAGE, Kind, Switchboard};
 use crate::log::{Entry, Log};
 use crate::server::{dripping, dropped, truncated};
 
@@ -277,52 +277,17 @@ impl Simulator {
         }
         Ok(())
     }
-
-    /// All records, as JSON text.
-    pub fn snapshot(&self) -> String {
-        self.org().snapshot().to_string()
-    }
-
-    /// Puts a snapshot in the place of all records.
-    pub fn restore(&self, snapshot: &str) -> Result<(), String> {
-        let snapshot: Value = serde_json::from_str(snapshot).map_err(|e| e.to_string())?;
-        self.org().restore(&snapshot)
-    }
 }
 
 /// All routes, served over `scheme`.
 pub fn router(simulator: Arc<Simulator>, scheme: &'static str) -> Router {
     *simulator.scheme.lock().unwrap_or_else(PoisonError::into_inner) = scheme;
-    Router::new()
-        .route("/", get(page))
-        .route("/admin/faults", put(set_faults).get(get_faults))
-        .route("/admin/settings", put(set_settings))
-        .route("/admin/rules", put(set_rules))
-        .route("/admin/clock", put(set_clock).get(get_clock))
-        .route("/admin/snapshot", get(get_snapshot).put(put_snapshot))
-        .route("/admin/log", get(get_log).delete(clear_log))
-        .route("/admin/records/{object}", get(get_records))
-        .route("/admin/count/{object}/{field}", get(count_filled))
-        .route("/admin/opportunities", post(add_opportunities))
-        .route("/admin/update/{object}/{id}", post(user_update))
-        .route("/admin/create/{object}", post(user_create))
-        .route("/admin/delete/{object}/{id}", post(user_delete))
-        .route("/admin/undelete/{object}/{id}", post(user_undelete))
-        .route("/admin/merge/{object}/{master}/{loser}", post(user_merge))
-        .route("/admin/writes", get(take_writes).put(record_writes))
-        .route("/admin/publish", post(publish_raw))
-        .route("/admin/events/{event}/fields", post(add_event_field))
-        .route("/admin/fields/{object}", post(add_field))
-        .route("/admin/expire-tokens", post(expire_tokens))
+    admin::routes()
         .route("/services/data", get(versions))
         .route("/services/data/", get(versions))
         .route("/{*path}", any(serve))
         .layer(DefaultBodyLimit::max(MOST_UPLOAD))
         .with_state(simulator)
-}
-
-async fn page() -> axum::response::Html<String> {
-    crate::server::page(include_str!("page.html"))
 }
 
 async fn versions() -> axum::Json<Value> {
@@ -507,210 +472,4 @@ fn send(simulator: &Simulator, answer: Answer) -> Response<Body> {
         }
     };
     response.body(body).unwrap_or_default()
-}
-
-// The admin endpoint.
-
-async fn set_faults(State(simulator): State<Arc<Simulator>>, axum::Json(faults): axum::Json<Vec<Fault>>) {
-    simulator.faults.set(faults);
-}
-
-async fn get_faults(State(simulator): State<Arc<Simulator>>) -> axum::Json<Vec<Fault>> {
-    axum::Json(simulator.faults.get())
-}
-
-async fn set_settings(State(simulator): State<Arc<Simulator>>, axum::Json(settings): axum::Json<Settings>) {
-    simulator.clock.set_offset(settings.clock_hours * 3600 * 1000);
-    {
-        let mut bus = simulator.bus();
-        bus.copies = settings.event_copies;
-        bus.reverse = settings.event_reverse;
-        bus.hourly_limit = settings.event_limit;
-        bus.flush();
-    }
-    *simulator.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
-}
-
-async fn set_rules(
-    State(simulator): State<Arc<Simulator>>,
-    axum::Json(rules): axum::Json<org::Rules>,
-) -> Response<Body> {
-    let set = simulator.org().set_rules(rules);
-    match set {
-        Ok(()) => send(&simulator, Answer::new(200, json!({}))),
-        Err(why) => send(&simulator, Answer::error(400, "RULE", &why)),
-    }
-}
-
-/// `{"offset_ms": 3600000}`: how far the clock is ahead of the machine's.
-async fn set_clock(State(simulator): State<Arc<Simulator>>, axum::Json(body): axum::Json<Value>) -> axum::Json<Value> {
-    simulator.clock.set_offset(body["offset_ms"].as_i64().unwrap_or(0));
-    axum::Json(json!({ "now": simulator.clock.now().to_rfc3339() }))
-}
-
-async fn get_clock(State(simulator): State<Arc<Simulator>>) -> axum::Json<Value> {
-    axum::Json(json!({ "now": simulator.clock.now().to_rfc3339() }))
-}
-
-async fn get_snapshot(State(simulator): State<Arc<Simulator>>) -> String {
-    simulator.snapshot()
-}
-
-async fn put_snapshot(State(simulator): State<Arc<Simulator>>, body: String) -> Response<Body> {
-    match simulator.restore(&body) {
-        Ok(()) => send(&simulator, Answer::new(200, json!({}))),
-        Err(why) => send(&simulator, Answer::error(400, "SNAPSHOT", &why)),
-    }
-}
-
-async fn get_log(State(simulator): State<Arc<Simulator>>) -> axum::Json<Value> {
-    let api = simulator.calls.load(Ordering::Relaxed);
-    axum::Json(json!({ "calls": simulator.log.counts(), "api": api, "recent": simulator.log.recent() }))
-}
-
-async fn clear_log(State(simulator): State<Arc<Simulator>>) {
-    simulator.log.clear();
-}
-
-async fn get_records(
-    State(simulator): State<Arc<Simulator>>,
-    Segment(object): Segment<String>,
-    Query(wanted): Query<crate::server::Wanted>,
-) -> Response<Body> {
-    let org = simulator.org();
-    let none = Default::default();
-    wanted.of(org.tables.get(&object).map_or(&none, |table| &table.records).values())
-}
-
-/// How many records of an object have a value in a field.
-async fn count_filled(
-    State(simulator): State<Arc<Simulator>>,
-    Segment((object, field)): Segment<(String, String)>,
-) -> axum::Json<usize> {
-    let org = simulator.org();
-    let records = org.tables.get(&object).into_iter().flat_map(|table| table.records.values());
-    axum::Json(records.filter(|record| record.get(&field).is_some_and(|value| !value.is_null())).count())
-}
-
-/// From here on every update is noted with its time, for measuring.
-async fn record_writes(State(simulator): State<Arc<Simulator>>) {
-    simulator.org().writes = Some(Vec::new());
-}
-
-/// The updates since `PUT` or the last look: record, microseconds since 1970 UTC, and whether it was the integration's.
-async fn take_writes(State(simulator): State<Arc<Simulator>>) -> axum::Json<Vec<Write>> {
-    axum::Json(simulator.org().writes.as_mut().map(std::mem::take).unwrap_or_default())
-}
-
-/// Makes open opportunities: `{"count": 10}`; answers their ids.
-async fn add_opportunities(
-    State(simulator): State<Arc<Simulator>>,
-    axum::Json(body): axum::Json<Value>,
-) -> Response<Body> {
-    let count = body["count"].as_u64().unwrap_or(1);
-    let mut ids = Vec::new();
-    for _ in 0..count {
-        let n = simulator.opportunities.fetch_add(1, Ordering::Relaxed) as usize;
-        match seed::add_opportunity(&mut simulator.org(), &simulator.company, &simulator.seeded, n) {
-            Ok(id) => ids.push(id),
-            Err(error) => return send(&simulator, Answer::error(400, "UNKNOWN", &error.to_string())),
-        }
-    }
-    send(&simulator, Answer::new(200, json!(ids)))
-}
-
-/// Something a person does: triggers tell it.
-fn by_a_person<T: serde::Serialize>(
-    simulator: &Simulator,
-    act: impl FnOnce(&mut Org, &mut Vec<Change>) -> Result<T, RowError>,
-) -> Response<Body> {
-    match rest::write(simulator, act) {
-        Ok(value) => match serde_json::to_value(value) {
-            Ok(Value::Null) | Err(_) => send(simulator, Answer::new(204, Value::Null)),
-            Ok(id) => send(simulator, Answer::new(201, json!({ "id": id, "success": true }))),
-        },
-        Err(error) => send(
-            simulator,
-            Answer::new(400, json!([{ "errorCode": error.code, "message": error.message, "fields": error.fields }])),
-        ),
-    }
-}
-
-async fn user_update(
-    State(simulator): State<Arc<Simulator>>,
-    Segment((object, id)): Segment<(String, String)>,
-    axum::Json(body): axum::Json<Record>,
-) -> Response<Body> {
-    by_a_person(&simulator, |org, changes| org.update(&object, &id, body, Manner::default(), changes))
-}
-
-async fn user_create(
-    State(simulator): State<Arc<Simulator>>,
-    Segment(object): Segment<String>,
-    axum::Json(body): axum::Json<Record>,
-) -> Response<Body> {
-    by_a_person(&simulator, |org, changes| org.insert(&object, body, Manner::default(), changes))
-}
-
-async fn user_delete(
-    State(simulator): State<Arc<Simulator>>,
-    Segment((object, id)): Segment<(String, String)>,
-) -> Response<Body> {
-    by_a_person(&simulator, |org, changes| org.delete(&object, &id, Manner::default(), changes))
-}
-
-async fn user_undelete(
-    State(simulator): State<Arc<Simulator>>,
-    Segment((object, id)): Segment<(String, String)>,
-) -> Response<Body> {
-    by_a_person(&simulator, |org, changes| org.undelete(&object, &id, Manner::default(), changes))
-}
-
-async fn user_merge(
-    State(simulator): State<Arc<Simulator>>,
-    Segment((object, master, loser)): Segment<(String, String, String)>,
-) -> Response<Body> {
-    by_a_person(&simulator, |org, changes| org.merge(&object, &master, &loser, Manner::default(), changes))
-}
-
-/// Puts an event on the bus: `{"fields": {…}}` encoded as it should be, or `{"text": "…"}` as raw bytes.
-async fn publish_raw(State(simulator): State<Arc<Simulator>>, axum::Json(body): axum::Json<Value>) {
-    let mut bus = simulator.bus();
-    let payload = match body["text"].as_str() {
-        Some(text) => text.as_bytes().to_vec(),
-        None => bus.encode("Tandem_Change__e", &body["fields"]).unwrap_or_default(),
-    };
-    let _ = bus.publish_raw("/event/Tandem_Change__e", None, payload);
-}
-
-/// A newer package: `{"name": "Extra__c", "type": "string"}`.
-async fn add_event_field(
-    State(simulator): State<Arc<Simulator>>,
-    Segment(event): Segment<String>,
-    axum::Json(body): axum::Json<Value>,
-) -> Response<Body> {
-    let text = |name: &str| body[name].as_str().unwrap_or_default();
-    let added = simulator.bus().add_field(&event, text("name"), text("type"));
-    match added {
-        Ok(()) => send(&simulator, Answer::new(200, json!({}))),
-        Err(error) => send(&simulator, Answer::error(400, "EVENT", &error.to_string())),
-    }
-}
-
-/// A field of the customer's own, as an administrator makes it: `{"name": "Legacy_Id__c", "type": "string", "length": 40,
-/// "externalId": true, "unique": false, "required": false, "picklist": ["A"], "restricted": true}`.
-async fn add_field(
-    State(simulator): State<Arc<Simulator>>,
-    Segment(object): Segment<String>,
-    axum::Json(field): axum::Json<schema::NewField>,
-) -> Response<Body> {
-    let added = simulator.org().schema.add_field(&object, field);
-    match added {
-        Ok(()) => send(&simulator, Answer::new(201, json!({}))),
-        Err(why) => send(&simulator, Answer::error(400, "FIELD", &why)),
-    }
-}
-
-async fn expire_tokens(State(simulator): State<Arc<Simulator>>) {
-    simulator.tokens.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }

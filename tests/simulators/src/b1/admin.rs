@@ -1,0 +1,136 @@
+//! The admin endpoint of this simulator: settings, and what a clerk does at a desk in B1.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
+
+use axum::body::Body;
+use axum::extract::{Path, Query, State};
+use axum::http::Response;
+use axum::routing::{post, put};
+use axum::{Json, Router};
+use serde_json::{Value, json};
+
+use super::database::Key;
+use super::documents::{self, Rules};
+use super::odata::{self, decimal};
+use super::{Refusal, Reply, Settings, Simulator, Version, payments};
+use crate::admin::{self, Simulated, Wanted};
+use crate::clock::Clock;
+use crate::faults::Switchboard;
+use crate::log::Log;
+
+impl Simulated for Simulator {
+    const PAGE: &'static str = include_str!("page.html");
+
+    fn faults(&self) -> &Switchboard {
+        &self.faults
+    }
+
+    fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
+    fn log(&self) -> &Log {
+        &self.log
+    }
+
+    fn wall_clock(&self) -> String {
+        self.local_now().to_rfc3339()
+    }
+
+    fn snapshot(&self) -> String {
+        self.db().snapshot().to_string()
+    }
+
+    fn restore(&self, snapshot: &str) -> Result<(), String> {
+        let snapshot: Value = serde_json::from_str(snapshot).map_err(|e| e.to_string())?;
+        self.db().restore(&snapshot)
+    }
+
+    fn records(&self, set: &str, wanted: &Wanted) -> Response<Body> {
+        let db = self.db();
+        let none = Default::default();
+        wanted.of(db.tables.get(set).map_or(&none, |table| &table.records).values())
+    }
+
+    fn measured(&self) -> (&'static str, u64) {
+        ("overlaps", self.overlaps.load(Ordering::Relaxed))
+    }
+
+    fn clear_log(&self) {
+        self.log.clear();
+        self.overlaps.store(0, Ordering::Relaxed);
+    }
+}
+
+/// The page and everything below `/admin`.
+pub fn routes() -> Router<Arc<Simulator>> {
+    admin::routes()
+        .route("/admin/settings", put(set_settings))
+        .route("/admin/deliver/{order}", post(deliver))
+        .route("/admin/invoice/{order}", post(invoice))
+        .route("/admin/pay/{invoice}", post(pay))
+        .route("/admin/approve/{draft}", post(approve))
+}
+
+async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): Json<Settings>) {
+    simulator.webhooks.pause_ms.store(settings.webhook_pause_ms.unwrap_or(2_000), Ordering::Relaxed);
+    *simulator.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
+}
+
+fn answered(what: &str, result: Result<Key, Refusal>) -> Response<Body> {
+    match result {
+        Ok(key) => Reply::json(201, json!({ what: key.to_string() })).response(),
+        Err(refusal) => refusal.reply(Version::V2).response(),
+    }
+}
+
+async fn deliver(
+    State(simulator): State<Arc<Simulator>>,
+    Path(order): Path<i64>,
+    Query(options): Query<HashMap<String, String>>,
+) -> Response<Body> {
+    let partly = options.contains_key("partly");
+    answered("delivery", simulator.at_a_desk(|db, rules| documents::deliver(db, rules, order, partly)))
+}
+
+/// An invoice of what of an order is not delivered yet, or of its deliveries.
+async fn invoice(State(simulator): State<Arc<Simulator>>, Path(order): Path<i64>) -> Response<Body> {
+    answered("invoice", simulator.at_a_desk(|db, rules| documents::invoice(db, rules, order)))
+}
+
+/// A payment of what of an invoice is open.
+async fn pay(State(simulator): State<Arc<Simulator>>, Path(invoice): Path<i64>) -> Response<Body> {
+    let result = simulator.at_a_desk(|db, rules| {
+        let found = db.get("Invoices", &Key::Number(invoice)).cloned().ok_or_else(Refusal::not_found)?;
+        let number = |name: &str| found.get(name).and_then(decimal).unwrap_or_default();
+        let open = odata::number_value(number("DocTotal") - number("PaidToDate"));
+        let body = json!({ "CardCode": found["CardCode"], "TransferSum": open, "PaymentInvoices": [{ "DocEntry": invoice, "SumApplied": open, "InvoiceType": "it_Invoice" }] });
+        payments::create(db, rules, &body.as_object().cloned().unwrap_or_default())
+    });
+    answered("payment", result)
+}
+
+/// An approver says yes: the order is made from the draft.
+async fn approve(State(simulator): State<Arc<Simulator>>, Path(draft): Path<i64>) -> Response<Body> {
+    let result = simulator.at_a_desk(|db, rules| {
+        let rules = Rules { approval_over: None, ..rules.clone() };
+        let key = Key::Number(draft);
+        let mut order = db.get("Drafts", &key).cloned().ok_or_else(Refusal::not_found)?;
+        // Computed anew.
+        for name in ["DocNum", "DocTotal", "DocObjectCode", "Series"] {
+            order.remove(name);
+        }
+        for line in order.get_mut("DocumentLines").and_then(Value::as_array_mut).into_iter().flatten() {
+            let Some(line) = line.as_object_mut() else { continue };
+            for name in ["RemainingOpenQuantity", "LineTotal", "Price", "BaseType", "BaseEntry", "BaseLine"] {
+                line.remove(name);
+            }
+        }
+        let made = documents::create(db, &rules, "Orders", order)?;
+        db.remove("Drafts", &key);
+        Ok(made)
+    });
+    answered("order", result)
+}
