@@ -20,7 +20,9 @@ impl<S: Simulated> KeptFile<S> {
     pub fn open(path: PathBuf, simulator: Arc<S>) -> Result<Self> {
         if path.exists() {
             let text = std::fs::read_to_string(&path).with_context(|| path.display().to_string())?;
-            simulator.restore(&text).map_err(|why| anyhow::anyhow!("{}: {why}", path.display()))?;
+            simulator.restore(&text).map_err(|why| {
+                anyhow::anyhow!("{} is not a simulator's data ({why}); name another file with --data", path.display())
+            })?;
         }
         Ok(Self { path, simulator, last: 0 })
     }

@@ -51,12 +51,14 @@ struct Options {
 }
 
 #[tokio::main(worker_threads = 2)]
-async fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
-    let zone = options
-        .time_zone
-        .parse()
-        .map_err(|_| anyhow::anyhow!("--time-zone {}: not in the IANA database", options.time_zone))?;
+async fn main() -> std::process::ExitCode {
+    server::ended(run(Options::parse()).await)
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
+    let zone = options.time_zone.parse().map_err(|_| {
+        anyhow::anyhow!("--time-zone {}: not in the IANA database; write it as Europe/Berlin", options.time_zone)
+    })?;
     let simulator = Arc::new(Simulator::new(Setup {
         company: Company::new(options.customers, options.items),
         users: (options.company, options.user, options.password),

@@ -57,8 +57,11 @@ struct Options {
 }
 
 #[tokio::main(worker_threads = 2)]
-async fn main() -> anyhow::Result<()> {
-    let options = Options::parse();
+async fn main() -> std::process::ExitCode {
+    server::ended(run(Options::parse()).await)
+}
+
+async fn run(options: Options) -> anyhow::Result<()> {
     let company = Company::new(options.customers, options.items);
     let jwt_key = options
         .jwt_public_key

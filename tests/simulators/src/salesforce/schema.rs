@@ -388,7 +388,9 @@ impl Schema {
 
     fn load_objects(&mut self, folder: &Path) -> Result<()> {
         let mut folders: Vec<_> = std::fs::read_dir(folder)
-            .with_context(|| format!("{}", folder.display()))?
+            .with_context(|| {
+                format!("cannot read {}; name the Salesforce package's folder with --package", folder.display())
+            })?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<std::io::Result<_>>()?;
         folders.sort();
