@@ -326,6 +326,20 @@ class Wire(unittest.TestCase):
         self.assertEqual(self.v2.post(self.v2.root + f"/IncomingPayments({payment['DocEntry']})/Cancel").status_code, 204)
         self.assertEqual(self.get(f"/Invoices({invoice['DocEntry']})").json()["DocumentStatus"], "bost_Open")
 
+    def test_the_buttons_of_the_page(self):
+        """What a clerk does: ship a part, ship the rest, invoice, take the payment; the chain is one. [M]"""
+        order = self.post("/Orders", self.order(CardCode="C00009")).json()["DocEntry"]
+        press = lambda what: requests.post(HOST + "/admin/" + what)
+        for what in [f"deliver/{order}?partly", f"deliver/{order}"]:
+            self.assertEqual(press(what).status_code, 201)
+        self.assertEqual(self.get(f"/Orders({order})").json()["DocumentStatus"], "bost_Close")
+        invoice = int(press(f"invoice/{order}").json()["invoice"])
+        lines = self.get(f"/Invoices({invoice})").json()["DocumentLines"]
+        self.assertEqual({line["BaseType"] for line in lines}, {15})
+        self.assertEqual(press(f"pay/{invoice}").status_code, 201)
+        self.assertEqual(self.get(f"/Invoices({invoice})").json()["DocumentStatus"], "bost_Close")
+        self.assertEqual(press(f"deliver/{order}").status_code, 400)
+
     def test_approval_trap(self):
         """An order that needs approval becomes a draft and is answered -2028. [F]"""
         requests.put(HOST + "/admin/settings", json={"approval_over": 1})
