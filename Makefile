@@ -7,7 +7,8 @@ PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARG
 
 .PHONY: demo test build plugins setup setup-tests lint soak bench clean
 
-demo: build
+demo: setup plugins
+	$(CARGO) build --locked --workspace --bins
 	target/debug/tandem demo
 
 test: lint build
@@ -23,7 +24,7 @@ plugins: setup
 	@$(PLUGIN_CARGO) build --quiet --release --locked
 
 build: setup plugins
-	$(CARGO) build --quiet --locked --workspace --all-targets
+	$(CARGO) build --locked --workspace --all-targets
 
 lint: setup-tests
 	$(CARGO) fmt --check
