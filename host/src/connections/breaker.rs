@@ -76,9 +76,13 @@ impl Breaker {
     /// The system did not answer.
     pub fn failed(&self, why: &str) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        // Calls that were under way when it opened say nothing new: only the trial's failure lengthens the pause.
+        let open = inner.open_until.is_some();
+        if open && inner.trial_until.is_none() {
+            return;
+        }
         inner.failures += 1;
-        let on_trial = inner.open_until.is_some();
-        if inner.failures >= TRIP_AFTER || on_trial {
+        if inner.failures >= TRIP_AFTER || open {
             inner.openings += 1;
             let pause = backoff(inner.openings, FIRST_PAUSE, LONGEST_PAUSE);
             inner.open_until = Some(Instant::now() + pause);
@@ -119,6 +123,16 @@ mod tests {
         assert!(breaker.admit().is_err());
         breaker.succeeded();
         assert!(breaker.admit().is_ok());
+    }
+
+    #[test]
+    fn calls_that_were_under_way_when_it_opened_do_not_lengthen_the_pause() {
+        let breaker = Breaker::new("erp");
+        for _ in 0..TRIP_AFTER + 20 {
+            breaker.failed("reset");
+        }
+        let BreakerState::Open(left) = breaker.state() else { panic!("it is open") };
+        assert!(left <= FIRST_PAUSE * 2, "{left:?}");
     }
 
     #[test]

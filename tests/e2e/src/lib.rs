@@ -455,7 +455,24 @@ impl World {
             let told: std::collections::HashSet<&str> = told.filter_map(|record| record["Id"].as_str()).collect();
             Ok(ids.iter().all(|id| told.contains(id.as_str())).then_some(()))
         };
-        self.until(&format!("{} order numbers", ids.len()), patience, look).await
+        let result = self.until(&format!("{} order numbers", ids.len()), patience, look).await;
+        if let Err(error) = result {
+            bail!("{error}\n{}", self.untold(ids).await?);
+        }
+        Ok(())
+    }
+
+    /// The opportunities without an order number, with their events.
+    async fn untold(&self, ids: &[String]) -> Result<String> {
+        let mut text = String::new();
+        for record in self.records("Opportunity").await? {
+            let id = record["Id"].as_str().unwrap_or_default();
+            if ids.iter().any(|wanted| wanted == id) && !record["Tandem_Order_Number__c"].is_string() {
+                let events = self.tandem(&["events", "list", "--key", id]).await?;
+                text.push_str(&format!("{id} has no order number\n{events}\n"));
+            }
+        }
+        Ok(text)
     }
 }
 

@@ -110,6 +110,21 @@ async fn sessions_and_tokens_that_expire_every_few_calls_are_no_matter() -> Resu
 }
 
 #[tokio::test]
+async fn a_session_refused_again_right_after_the_new_sign_in_sends_nothing_to_review() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let ids = world.opportunities(5).await?;
+    let refused = |path: &str| json!([{ "path": path, "kind": "expire", "times": 3 }]);
+    world.salesforce_faults(refused("/query")).await?;
+    world.b1_faults(refused("/b1s/v2/$batch")).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    world.until_all_told(&ids, Duration::from_secs(30)).await?;
+    world.assert_exactly_once(&ids).await
+}
+
+#[tokio::test]
 async fn events_delivered_twice_and_out_of_order_make_one_order_each() -> Result<()> {
     let mut world = World::new().await?;
     world.salesforce_settings(json!({ "event_copies": 2, "event_reverse": 6 })).await?;

@@ -231,6 +231,12 @@ impl B1 {
                     renewed = true;
                     session.renew().await.inspect_err(|e| self.note_failure(e))?;
                 }
+                // A fresh session refused too: whatever it is, the call was not carried out and its record is not to blame.
+                (Class::Session, error) => {
+                    let error = CallError::Unreachable(error.to_string());
+                    self.note_failure(&error);
+                    return Err(error);
+                }
                 (Class::Balancer, error) => {
                     let error = if reads {
                         CallError::Unreachable(error.to_string())
@@ -295,7 +301,14 @@ fn take_next(page: &mut Value, name: &str) -> Option<String> {
 }
 
 fn judge(raw: Raw) -> CallResult {
-    if raw.status < 400 { Ok(raw.into_answer()) } else { Err(error::read(&raw).1) }
+    if raw.status < 400 {
+        return Ok(raw.into_answer());
+    }
+    match error::read(&raw) {
+        // The session ended within a batch.
+        (Class::Session, error) => Err(CallError::Unreachable(error.to_string())),
+        (_, error) => Err(error),
+    }
 }
 
 fn is_lock(code: &str) -> bool {

@@ -198,6 +198,12 @@ impl Salesforce {
                     renewed = true;
                     token = self.auth.renew(&token).await.inspect_err(|e| self.note_failure(e))?;
                 }
+                // A fresh token refused too: whatever it is, the call was not carried out and its record is not to blame.
+                (Class::Session, error) => {
+                    let error = CallError::Unreachable(error.to_string());
+                    self.note_failure(&error);
+                    return Err(error);
+                }
                 (Class::Limit, error) => {
                     tracing::warn!(%error, "the org's request limit is reached");
                     return Err(CallError::Throttled(LIMIT_PAUSE_MS));
