@@ -366,9 +366,14 @@ fn check_master_data(settings: &Settings, work: &mut [Work]) {
     let mut used: BTreeMap<String, Decimal> = BTreeMap::new();
     for w in work.iter_mut() {
         let Some(order) = order_of(w) else { continue };
-        if let Err(reason) = check(settings, w, order, &partners, &items, &mut used) {
-            let over_limit = reason.contains("credit limit");
-            w.hold(reason, if over_limit { &["retry", "send anyway", "ignore"] } else { &["retry", "ignore"] });
+        let held = match check(order, &partners, &items) {
+            Err(reason) => Some((reason, ["retry", "ignore"].as_slice())),
+            Ok(partner) => check_credit(settings, w, order, partner, &mut used)
+                .err()
+                .map(|reason| (reason, ["retry", "send anyway", "ignore"].as_slice())),
+        };
+        if let Some((reason, choices)) = held {
+            w.hold(reason, choices);
         }
     }
 }
@@ -384,14 +389,12 @@ fn field(record: &Map<String, Value>, name: &str) -> String {
     record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
-fn check(
-    settings: &Settings,
-    w: &Work,
+/// The order's business partner, when B1 would take the order from it.
+fn check<'a>(
     order: &Order,
-    partners: &BTreeMap<String, Value>,
+    partners: &'a BTreeMap<String, Value>,
     items: &BTreeMap<String, Value>,
-    used: &mut BTreeMap<String, Decimal>,
-) -> Result<(), String> {
+) -> Result<&'a Value, String> {
     let card_code = field(&order.header, "CardCode");
     let partner = partners.get(&card_code).ok_or_else(|| {
         format!("B1 has no business partner {card_code}; correct B1 Card Code on the account, or create it in B1")
@@ -416,6 +419,18 @@ fn check(
             return Err(format!("line {}: the item {code} is not a sales item in B1", index + 1));
         }
     }
+    Ok(partner)
+}
+
+/// What keeps an order within the partner's credit limit; a person may send it all the same.
+fn check_credit(
+    settings: &Settings,
+    w: &Work,
+    order: &Order,
+    partner: &Value,
+    used: &mut BTreeMap<String, Decimal>,
+) -> Result<(), String> {
+    let card_code = field(&order.header, "CardCode");
     let limit = decimal(&partner["CreditLimit"]).unwrap_or_default();
     let creates = matches!(w.step, Step::Create(_));
     let waived = w.event.resolution.as_deref() == Some("send anyway");

@@ -187,7 +187,8 @@ async fn expired_replay_id_is_told_and_the_gap_is_read_by_query() -> Result<()> 
         world.win(id).await?;
     }
     // Four days later Salesforce keeps none of those events.
-    world.salesforce_settings(json!({ "clock_hours": 96 })).await?;
+    let url = format!("{}/admin/clock", world.salesforce);
+    world.send("PUT", &url, &json!({ "offset_ms": 96 * 3_600_000 })).await?;
     world.up().await?;
     world.until_all_told(&missed, Duration::from_secs(30)).await?;
     world.assert_exactly_once(&missed).await?;

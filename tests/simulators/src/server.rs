@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 use axum::Router;
@@ -14,6 +15,9 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
+
+use crate::faults::Kind;
+use crate::log::{Entry, Log};
 
 /// A response with this extension is not sent: the connection is closed instead.
 #[derive(Clone, Copy, Debug)]
@@ -26,8 +30,43 @@ pub fn dropped() -> Response<Body> {
     response
 }
 
+/// Answers a request, and notes it in the log: what was asked, what came of it, how long it took.
+pub async fn logged(
+    log: &Log,
+    request: Request<Body>,
+    answer: impl AsyncFnOnce(Request<Body>) -> Response<Body>,
+) -> Response<Body> {
+    let started = Instant::now();
+    let (method, path) = (request.method().as_str().to_owned(), request.uri().to_string());
+    let response = answer(request).await;
+    let dropped = response.extensions().get::<DropConnection>().is_some();
+    log.note(Entry {
+        at: chrono::Utc::now().timestamp_millis(),
+        method,
+        path: path.chars().take(300).collect(),
+        status: if dropped { 0 } else { response.status().as_u16() },
+        micros: started.elapsed().as_micros() as u64,
+    });
+    response
+}
+
+/// What is left of an answer after a fault that strikes when all is done; `html` is the load balancer's page.
+pub async fn spoiled(
+    fault: Option<Kind>,
+    response: Response<Body>,
+    html: impl FnOnce() -> Response<Body>,
+) -> Response<Body> {
+    match fault {
+        Some(Kind::ResetAfter) => dropped(),
+        Some(Kind::HtmlAfter) => html(),
+        Some(Kind::Drip(ms)) => dripping(response, ms),
+        Some(Kind::Truncate) => truncated(response).await,
+        _ => response,
+    }
+}
+
 /// Sends the body in ten drips spread over so many milliseconds.
-pub fn dripping(response: Response<Body>, over_ms: u64) -> Response<Body> {
+fn dripping(response: Response<Body>, over_ms: u64) -> Response<Body> {
     let (head, body) = response.into_parts();
     let drips = async_stream(body, std::time::Duration::from_millis(over_ms / 10));
     Response::from_parts(head, Body::from_stream(drips))
@@ -51,7 +90,7 @@ fn async_stream(
 }
 
 /// Promises the whole body, sends half, and closes.
-pub async fn truncated(response: Response<Body>) -> Response<Body> {
+async fn truncated(response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     let whole = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     head.headers.insert("content-length", whole.len().into());

@@ -17,7 +17,6 @@ pub mod webhooks;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -37,8 +36,8 @@ use self::webhooks::Webhooks;
 use crate::clock::Clock;
 use crate::company::Company;
 use crate::faults::{BALANCER_PAGE, Kind, Switchboard};
-use crate::log::{Entry, Log};
-use crate::server::{dripping, dropped, truncated};
+use crate::log::Log;
+use crate::server::{dropped, logged, spoiled};
 
 const MOST_BODY: usize = 64 << 20;
 
@@ -413,18 +412,7 @@ async fn serve(State(simulator): State<Arc<Simulator>>, request: Request) -> Res
     if simulator.settings().down {
         return dropped();
     }
-    let started = Instant::now();
-    let (method, path) = (request.method().as_str().to_owned(), request.uri().to_string());
-    let response = served(&simulator, request).await;
-    let dropped = response.extensions().get::<crate::server::DropConnection>().is_some();
-    simulator.log.note(Entry {
-        at: Utc::now().timestamp_millis(),
-        method,
-        path: path.chars().take(300).collect(),
-        status: if dropped { 0 } else { response.status().as_u16() },
-        micros: started.elapsed().as_micros() as u64,
-    });
-    response
+    logged(&simulator.log, request, async |request| served(&simulator, request).await).await
 }
 
 async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> {
@@ -506,13 +494,7 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
     };
     simulator.log.count("HTTP");
     simulator.leave(&session);
-    match fault {
-        Some(Kind::ResetAfter) => dropped(),
-        Some(Kind::HtmlAfter) => html(502),
-        Some(Kind::Drip(ms)) => dripping(reply.response(), ms),
-        Some(Kind::Truncate) => truncated(reply.response()).await,
-        _ => reply.response(),
-    }
+    spoiled(fault, reply.response(), || html(502)).await
 }
 
 async fn single(simulator: &Arc<Simulator>, version: Version, below: &str, session: &str, request: HttpText) -> Reply {

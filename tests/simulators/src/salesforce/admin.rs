@@ -78,7 +78,6 @@ pub fn routes() -> Router<Arc<Simulator>> {
 }
 
 async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): Json<Settings>) {
-    simulator.clock.set_offset(settings.clock_hours * 3600 * 1000);
     {
         let mut bus = simulator.bus();
         bus.copies = settings.event_copies;

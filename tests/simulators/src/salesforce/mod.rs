@@ -17,7 +17,6 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -38,8 +37,8 @@ use self::seed::Seeded;
 use crate::clock::Clock;
 use crate::company::Company;
 use crate::faults::{BALANCER_PAGE, Kind, Switchboard};
-use crate::log::{Entry, Log};
-use crate::server::{dripping, dropped, truncated};
+use crate::log::Log;
+use crate::server::{dropped, logged, spoiled};
 
 /// The org's id.
 pub const ORG_ID: &str = "00D5g000000AbCdEAK";
@@ -72,8 +71,6 @@ struct Settings {
     event_copies: usize,
     /// See [`Bus::reverse`].
     event_reverse: usize,
-    /// Hours added to the clock.
-    clock_hours: i64,
 }
 
 impl Default for Settings {
@@ -86,7 +83,6 @@ impl Default for Settings {
             row_lock_rate: 0.0,
             event_copies: 1,
             event_reverse: 0,
-            clock_hours: 0,
         }
     }
 }
@@ -298,18 +294,7 @@ async fn versions() -> axum::Json<Value> {
 }
 
 async fn serve(State(simulator): State<Arc<Simulator>>, request: Request) -> Response<Body> {
-    let started = Instant::now();
-    let (method, path) = (request.method().as_str().to_owned(), request.uri().to_string());
-    let response = served(&simulator, request).await;
-    let dropped = response.extensions().get::<crate::server::DropConnection>().is_some();
-    simulator.log.note(Entry {
-        at: chrono::Utc::now().timestamp_millis(),
-        method,
-        path: path.chars().take(300).collect(),
-        status: if dropped { 0 } else { response.status().as_u16() },
-        micros: started.elapsed().as_micros() as u64,
-    });
-    response
+    logged(&simulator.log, request, async |request| served(&simulator, request).await).await
 }
 
 async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> {
@@ -413,14 +398,8 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
         page,
         manner: Manner { silent: integration, allow_duplicates },
     };
-    let answer = rest::answer(simulator, &asked);
-    match fault {
-        Some(Kind::ResetAfter) => dropped(),
-        Some(Kind::HtmlAfter) => html(),
-        Some(Kind::Drip(ms)) => dripping(send(simulator, answer), ms),
-        Some(Kind::Truncate) => truncated(send(simulator, answer)).await,
-        _ => send(simulator, answer),
-    }
+    let response = send(simulator, rest::answer(simulator, &asked));
+    spoiled(fault, response, html).await
 }
 
 /// The body as text. What is too large is read to its end and dropped, so that the client hears why.
@@ -438,7 +417,7 @@ fn is_version(text: &str) -> bool {
 
 /// Id and name of who calls.
 fn user(integration: bool) -> (&'static str, &'static str) {
-    if integration { (org::INTEGRATION_USER, "tandem@example.org") } else { (org::SALES_USER, "sales@example.org") }
+    if integration { (org::INTEGRATION_USER, "tandem@example.org") } else { (org::SALES_USER, SALES_NAME) }
 }
 
 fn user_info(instance: &str, integration: bool) -> Answer {

@@ -325,7 +325,7 @@ pub fn sign_in(simulator: &Simulator, instance_url: &str, form: &str) -> Answer 
         _ => return refuse("unsupported_grant_type", "grant type not supported"),
     };
     let token = simulator.new_token(integration);
-    let user = if integration { super::org::INTEGRATION_USER } else { super::org::SALES_USER };
+    let user = super::user(integration).0;
     Answer::new(
         200,
         json!({
