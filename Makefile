@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 TOOLS := $(or $(TANDEM_TOOLS),$(HOME)/.cache/tandem)
 CARGO := cargo
+HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # The exact toolchain that setup chose for plugins; never leaks into the host's build.
 PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_TARGET_DIR RUSTC="$$(cat $(TOOLS)/wasm-rustc)" $(CARGO)
 
@@ -12,6 +13,7 @@ demo: setup plugins
 	target/debug/tandem demo
 
 test: lint build
+	cd plugins && $(CARGO) test --quiet --locked --target "$(HOST)"
 	$(CARGO) test --locked --workspace
 
 setup:
@@ -30,7 +32,7 @@ lint: setup-tests
 	$(CARGO) fmt --check
 	cd plugins && $(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
-	cd plugins && $(CARGO) clippy --quiet --locked --target "$$(rustc -vV | sed -n 's/^host: //p')" -- -D warnings
+	cd plugins && $(CARGO) clippy --quiet --locked --target "$(HOST)" -- -D warnings
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error check bans licenses sources
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error --manifest-path plugins/Cargo.toml check bans licenses sources
 

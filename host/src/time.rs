@@ -2,7 +2,8 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, SecondsFormat, TimeZone, Utc};
+use chrono_tz::Tz;
 
 use crate::store::Millis;
 
@@ -30,4 +31,34 @@ pub fn jitter(delay: Duration) -> Duration {
 /// Delay before try number `attempt` (from 1): doubles from `first`, at most `most`, with jitter.
 pub fn backoff(attempt: u32, first: Duration, most: Duration) -> Duration {
     jitter(first.saturating_mul(1 << attempt.saturating_sub(1).min(16)).min(most))
+}
+
+/// The moment of a local day (`2026-01-31`, whatever follows is ignored) and time (`14:05:59`). Of an hour that the clock
+/// goes through twice the first; `None` for one it skips.
+pub fn from_local(zone: Tz, day: &str, time: &str) -> Option<Millis> {
+    let day: NaiveDate = day.get(..10)?.parse().ok()?;
+    let time: NaiveTime = time.parse().ok()?;
+    zone.from_local_datetime(&day.and_time(time)).earliest().map(|at| at.timestamp_millis())
+}
+
+/// The local clock at a moment: `2026-01-31 14:05:59`, which sorts as time does.
+pub fn local(zone: Tz, at: Millis) -> String {
+    DateTime::<Utc>::from_timestamp_millis(at)
+        .map_or_else(String::new, |time| time.with_timezone(&zone).format("%Y-%m-%d %H:%M:%S").to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn local_time_knows_daylight_saving() {
+        let berlin: Tz = "Europe/Berlin".parse().unwrap();
+        let summer = from_local(berlin, "2026-07-01T00:00:00Z", "12:00:00").unwrap();
+        assert_eq!(iso(summer), "2026-07-01T10:00:00.000Z");
+        assert_eq!(local(berlin, summer), "2026-07-01 12:00:00");
+        assert_eq!(from_local(berlin, "2026-03-29", "02:30:00"), None, "the clock skips that hour");
+        let twice = from_local(berlin, "2026-10-25", "02:30:00").unwrap();
+        assert_eq!(iso(twice), "2026-10-25T00:30:00.000Z", "of an hour that comes twice, the first");
+    }
 }

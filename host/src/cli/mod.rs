@@ -1,5 +1,6 @@
 //! Commands: read what the operator wants, call the rooms, show what came of it.
 
+mod backfill;
 mod check;
 mod demo;
 mod events;
@@ -8,6 +9,7 @@ mod init;
 mod output;
 mod plugin;
 mod replay;
+mod review;
 mod run;
 mod service;
 
@@ -51,6 +53,11 @@ enum Command {
     Check,
     /// Write tandem.toml, check the connections, make B1's user field and ledger table.
     Init(init::Options),
+    /// Bring everything that is there already in step: a first load, or after a fault.
+    Backfill(backfill::Options),
+    /// Decide what the flows cannot decide alone.
+    #[command(subcommand)]
+    Review(review::Command),
     /// Look at events, or run one again.
     #[command(subcommand)]
     Events(events::Command),
@@ -108,6 +115,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run => run::run(&cli.config).await,
         Command::Check => check::run(&cli.config, &output).await,
         Command::Init(options) => init::run(&cli.config, options, &output).await,
+        Command::Backfill(options) => backfill::run(&cli.config, options, &output).await,
+        Command::Review(command) => review::run(&cli.config, command, &output).await,
         Command::Events(command) => events::run(&cli.config, command, &output).await,
         Command::Replay(options) => replay::run(&cli.config, options, &output).await,
         Command::Explain(options) => explain::run(&cli.config, options, &output).await,

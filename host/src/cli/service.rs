@@ -15,6 +15,7 @@ use crate::console::{self, Console};
 use crate::engine::{Engine, Plugins};
 use crate::sandbox::{Cache, Runtime};
 use crate::sources::Route;
+use crate::sources::b1::{self, poll::Poller};
 use crate::sources::pubsub::Subscription;
 use crate::sources::timers::{self, FlowTimer};
 use crate::sources::webhook::{self, Webhook};
@@ -98,6 +99,21 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
                 key.read(&config.base).with_context(|| format!("[salesforce.{name}] webhook_key"))?,
             );
         }
+    }
+    for (name, b1) in &config.b1 {
+        let Some(connection) = connections.get(name) else { continue };
+        let bound = routes.iter().filter(|route| route.connections.contains(name));
+        let topics: Vec<&String> = bound.flat_map(|route| route.topics.iter().flatten()).collect();
+        let watches = b1::watched(topics.iter().map(|topic| topic.as_str()));
+        let poller = Poller {
+            name: name.clone(),
+            connection: connection.clone(),
+            config: b1.clone(),
+            watches,
+            routes: routes.clone(),
+            inbox: inbox.clone(),
+        };
+        tasks.spawn(poller.run(stop.clone()));
     }
     tasks.spawn(timers::run(flow_timers, inbox.clone(), stop.clone()));
     let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), runtime, connections.clone(), plugins));

@@ -136,6 +136,18 @@ pub struct B1Config {
     /// Seconds until an answer counts as lost.
     #[serde(default = "defaults::timeout")]
     pub timeout_seconds: u64,
+    /// Time zone of the company's clock, as in the IANA database.
+    #[serde(default = "defaults::zone")]
+    pub time_zone: String,
+    /// Seconds between two looks at what changed.
+    #[serde(default = "defaults::poll")]
+    pub poll_seconds: u64,
+    /// Seconds between two looks at quantities in stock, which leave no trace in the item's `UpdateDate`.
+    #[serde(default = "defaults::stock_scan")]
+    pub stock_scan_seconds: u64,
+    /// Seconds between two looks at prices, which leave none either.
+    #[serde(default = "defaults::price_scan")]
+    pub price_scan_seconds: u64,
 }
 
 /// `[salesforce.<name>]`: with `private_key` the JWT bearer flow, with `client_secret` client credentials.
@@ -198,9 +210,9 @@ pub struct FlowConfig {
     /// The plugin's settings, checked against its JSON Schema by `tandem check`.
     #[serde(default)]
     pub settings: toml::Table,
-    /// Events per run at most.
-    #[serde(default = "defaults::flow_batch")]
-    pub batch: u32,
+    /// Events per run at most; without it what the plugin likes, or 50.
+    #[serde(default)]
+    pub batch: Option<u32>,
     /// Runs at once.
     #[serde(default = "defaults::concurrency")]
     pub concurrency: u32,
@@ -248,7 +260,7 @@ impl Default for Limits {
             cpu_ms: 5_000,
             run_seconds: 180,
             fuel_millions: 20_000,
-            host_calls: 5_000,
+            host_calls: 20_000,
             request_bytes: 4 << 20,
             response_bytes: 16 << 20,
             storage_bytes: 64 << 20,
@@ -286,14 +298,20 @@ mod defaults {
     pub fn topics() -> Vec<String> {
         vec!["/event/Tandem_Change__e".into()]
     }
-    pub fn flow_batch() -> u32 {
-        50
-    }
     pub fn concurrency() -> u32 {
         2
     }
     pub fn attempts() -> u32 {
         10
+    }
+    pub fn poll() -> u64 {
+        60
+    }
+    pub fn stock_scan() -> u64 {
+        600
+    }
+    pub fn price_scan() -> u64 {
+        3_600
     }
     pub fn zone() -> String {
         "UTC".into()
@@ -329,6 +347,16 @@ impl Config {
                     "[b1.{name}] url = \"{}\" does not end in /b1s/v2; Tandem speaks Service Layer v2",
                     b1.url
                 ));
+            }
+            check_zone(&mut problems, &format!("[b1.{name}] time_zone"), &b1.time_zone);
+            for (key, value) in [
+                ("poll_seconds", b1.poll_seconds),
+                ("stock_scan_seconds", b1.stock_scan_seconds),
+                ("price_scan_seconds", b1.price_scan_seconds),
+            ] {
+                if value == 0 {
+                    problems.push(format!("[b1.{name}] {key} = 0: must be 1 or more"));
+                }
             }
             for (key, value) in
                 [("sessions", b1.sessions), ("requests_per_second", b1.requests_per_second), ("batch", b1.batch)]
@@ -392,18 +420,13 @@ impl Config {
             }
         }
         for (key, value) in
-            [("batch", flow.batch), ("concurrency", flow.concurrency), ("max_attempts", flow.max_attempts)]
+            [("batch", flow.batch.unwrap_or(1)), ("concurrency", flow.concurrency), ("max_attempts", flow.max_attempts)]
         {
             if value == 0 {
                 problems.push(format!("[flows.{name}] {key} = 0: must be 1 or more"));
             }
         }
-        if flow.time_zone.parse::<chrono_tz::Tz>().is_err() {
-            problems.push(format!(
-                "[flows.{name}] time_zone = \"{}\": not in the IANA database; write it like Europe/Berlin",
-                flow.time_zone
-            ));
-        }
+        check_zone(problems, &format!("[flows.{name}] time_zone"), &flow.time_zone);
     }
 }
 
@@ -417,6 +440,12 @@ fn check_url(problems: &mut Vec<String>, what: &str, url: &str) {
             "{what} = \"{url}\": plain http would send passwords in the open; use https (http is for 127.0.0.1 only)"
         )),
         _ => problems.push(format!("{what} = \"{url}\" is not an address; write it like https://server:port/path")),
+    }
+}
+
+fn check_zone(problems: &mut Vec<String>, what: &str, zone: &str) {
+    if zone.parse::<chrono_tz::Tz>().is_err() {
+        problems.push(format!("{what} = \"{zone}\": not in the IANA database; write it like Europe/Berlin"));
     }
 }
 

@@ -26,6 +26,17 @@ pub struct Flow {
     pub breaker: Breaker,
 }
 
+/// Events per run where neither operator nor plugin says.
+const BATCH: u32 = 50;
+
+impl Flow {
+    /// Events per run at most.
+    pub fn batch(&self) -> u32 {
+        let liked = self.plugin.description.batch;
+        self.config.batch.unwrap_or(if liked == 0 { BATCH } else { liked })
+    }
+}
+
 /// Why a flow cannot run. The text names cause and mend.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -176,10 +187,18 @@ impl Plugins {
             });
         }
         let mut slots = BTreeMap::new();
+        let mut named = BTreeMap::new();
+        let mut zones = BTreeMap::new();
         for (slot, kind) in &description.slots {
             let connection = flow.connections.get(slot).and_then(|name| connections.get(name));
             match connection.filter(|connection| connection.kind() == kind) {
-                Some(connection) => slots.insert(slot.clone(), connection.clone()),
+                Some(connection) => {
+                    let connection_name = flow.connections.get(slot).cloned().unwrap_or_default();
+                    let zone = config.b1.get(&connection_name).and_then(|b1| b1.time_zone.parse().ok());
+                    zones.extend(zone.map(|zone| (slot.clone(), zone)));
+                    named.insert(slot.clone(), connection_name);
+                    slots.insert(slot.clone(), connection.clone())
+                }
                 None => {
                     return Err(BindError::Slot { flow: name.to_owned(), slot: slot.clone(), kind: kind.clone() });
                 }
@@ -199,6 +218,8 @@ impl Plugins {
             flow: name.to_owned(),
             grants,
             slots,
+            named,
+            zones,
             scope: scope_of(&flow.connections, config),
             mapping: Arc::new(mapping),
             mapper,

@@ -3,6 +3,7 @@
 
 mod flow;
 mod recovery;
+mod rehearsal;
 mod replay;
 mod swap;
 mod verdict;
@@ -17,6 +18,7 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 pub use self::flow::{BindError, Flow, Plugins, scope_of, settings_problems};
+pub use self::rehearsal::Rehearsal;
 pub use self::replay::{Replay, effects_of};
 use crate::connections::{BreakerState, Connections};
 use crate::sandbox::{Journal, RunError, Runtime};
@@ -130,7 +132,7 @@ impl Engine {
             };
             let Ok(permit) = permit else { return };
             let (max, alone) = match self.gate(&flow) {
-                Gate::Open => (flow.config.batch, false),
+                Gate::Open => (flow.batch(), false),
                 Gate::Trial => (1, true),
                 Gate::Held(pause) => {
                     drop(permit);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use super::{Engine, Flow};
-use crate::store::{Finish, Run, Verdict};
+use crate::store::{Finish, Question, Run, Verdict};
 
 /// Runs recovered at once.
 const PARALLEL: usize = 4;
@@ -44,11 +44,9 @@ impl Engine {
         let flow = match self.flow_of(&run).await {
             Ok(flow) => flow,
             Err(why) => {
-                let verdict = |_| Verdict::Review {
-                    reason: format!("the host stopped in the middle of this run, and it cannot be taken up: {why}"),
-                    choices: vec!["retry".into(), "ignore".into()],
-                };
-                let verdicts = run.events.iter().map(|event| (event.id, verdict(event))).collect();
+                let reason = format!("the host stopped in the middle of this run, and it cannot be taken up: {why}");
+                let held = Verdict::Review(Question::retry_or_ignore(reason));
+                let verdicts = run.events.iter().map(|event| (event.id, held.clone())).collect();
                 let finish = Finish { verdicts, error: Some(why), ..Finish::default() };
                 self.commit(run.id, finish).await;
                 return;

@@ -136,7 +136,7 @@ fn words(outcome: Outcome) -> String {
         Outcome::Done(what) => format!("done: {what}"),
         Outcome::Retry(after, why) => format!("retry after {after} ms: {why}"),
         Outcome::Wait(kind, side, id, _) => format!("waits for the {kind} link of {id} ({})", side.word()),
-        Outcome::Review(reason, choices) => format!("review: {reason} [{}]", choices.join(", ")),
+        Outcome::Review(question) => format!("review: {} [{}]", question.reason, question.choices.join(", ")),
         Outcome::Reject(why) => format!("rejected: {why}"),
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Flow;
 use crate::sandbox::{Outcome, RunError, RunReport};
-use crate::store::{Event, EventId, Finish, Run, Verdict};
+use crate::store::{Event, EventId, Finish, Question, Run, Verdict};
 use crate::time::{backoff, jitter, now};
 
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -44,13 +44,8 @@ pub fn of_failure(flow: &Flow, run: &Run, error: &RunError) -> Finish {
             let verdict = if run.events.len() > 1 {
                 Verdict::Retry { due_at: now(), why: error.to_string(), counts: false, batch_max: Some(half) }
             } else {
-                Verdict::Review {
-                    reason: format!(
-                        "{error} (plugin {} {})",
-                        flow.plugin.description.name, flow.plugin.description.version
-                    ),
-                    choices: vec!["retry".into(), "ignore".into()],
-                }
+                let (plugin, version) = (&flow.plugin.description.name, &flow.plugin.description.version);
+                Verdict::Review(Question::retry_or_ignore(format!("{error} (plugin {plugin} {version})")))
             };
             (event.id, verdict)
         })
@@ -63,7 +58,7 @@ fn settled(flow: &Flow, event: &Event, outcome: Outcome, outage: bool) -> Verdic
     match outcome {
         Outcome::Done(what) => Verdict::Done(what),
         Outcome::Reject(why) => Verdict::Reject(why),
-        Outcome::Review(reason, choices) => Verdict::Review { reason, choices },
+        Outcome::Review(question) => Verdict::Review(question),
         Outcome::Wait(kind, side, id, deadline) => Verdict::Wait {
             scope: flow.bound.scope.clone(),
             kind,
@@ -75,10 +70,9 @@ fn settled(flow: &Flow, event: &Event, outcome: Outcome, outage: bool) -> Verdic
             let pause = jitter(AFTER_OUTAGE).mul_f64(0.2 + fastrand::f64());
             Verdict::Retry { due_at: now() + pause.as_millis() as i64, why, counts: false, batch_max: None }
         }
-        Outcome::Retry(_, why) if event.attempts >= flow.config.max_attempts => Verdict::Review {
-            reason: format!("gave up after {} attempts: {why}", event.attempts),
-            choices: vec!["retry".into(), "ignore".into()],
-        },
+        Outcome::Retry(_, why) if event.attempts >= flow.config.max_attempts => {
+            Verdict::Review(Question::retry_or_ignore(format!("gave up after {} attempts: {why}", event.attempts)))
+        }
         Outcome::Retry(after, why) => {
             let asked = jitter(Duration::from_millis(after).min(Duration::from_secs(7 * 24 * 3600)));
             let pause = asked.max(backoff(event.attempts, FIRST_RETRY, LONGEST_RETRY));
@@ -94,7 +88,7 @@ fn tell(flow: &Flow, run: &Run, verdicts: &[(EventId, Verdict)]) {
             Verdict::Done(what) => ("done", what.as_str()),
             Verdict::Retry { why, .. } => ("retry", why.as_str()),
             Verdict::Wait { id, .. } => ("wait", id.as_str()),
-            Verdict::Review { reason, .. } => ("review", reason.as_str()),
+            Verdict::Review(question) => ("review", question.reason.as_str()),
             Verdict::Reject(why) => ("reject", why.as_str()),
         };
         tracing::info!(event = event.id.0, event_key = event.key, event_trace = event.trace, outcome, what, "event");

@@ -3,12 +3,15 @@
 //! A rule that is a plain path, such as `source.Account.Name`, copies the JSON value digit for digit. Only a rule that
 //! computes goes through CEL, whose numbers are 64-bit floats; a computed number is rounded to the six decimals B1
 //! keeps. So prices and quantities are mapped by plain paths.
+//!
+//! A rule is either one-way (`Comments = "source.Description"`, in a section that a plugin applies in one direction) or
+//! two-way (a table named after B1's field: `[account.CardName]`), with a direction and a conflict policy.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cel::{Context, Env, Program, Value as Cel};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 /// The version of the file format this host writes and reads.
@@ -53,9 +56,79 @@ struct File {
     /// By section: paths of the source record that no rule reads but a mapping plugin does.
     #[serde(default)]
     read: BTreeMap<String, Vec<String>>,
+    /// Code tables: `tables.country["DE"]` gives the value, `reverse.country["Germany"]` the code.
+    #[serde(default)]
+    tables: BTreeMap<String, BTreeMap<String, String>>,
     #[serde(flatten)]
-    sections: BTreeMap<String, BTreeMap<String, String>>,
+    sections: BTreeMap<String, BTreeMap<String, Written>>,
 }
+
+/// A rule as it stands in the file.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    /// One way: the section's target field is the rule's name.
+    OneWay(String),
+    /// Two ways: the rule's name is B1's field.
+    TwoWay(TwoWay),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TwoWay {
+    salesforce: String,
+    #[serde(default)]
+    direction: Direction,
+    #[serde(default)]
+    policy: Policy,
+    to_salesforce: Option<String>,
+    to_b1: Option<String>,
+}
+
+/// The way values go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    Both,
+    /// From B1 to Salesforce only.
+    ToSalesforce,
+    /// From Salesforce to B1 only.
+    ToB1,
+}
+
+/// Whose value wins when both sides changed a field since it was last in step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Policy {
+    /// SAP Business One.
+    B1,
+    /// Salesforce.
+    Salesforce,
+    /// The later change.
+    #[default]
+    Newest,
+    /// A human decides.
+    Review,
+}
+
+/// A rule of a two-way section.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Pair {
+    /// B1's field.
+    pub b1: String,
+    /// Salesforce's field.
+    pub salesforce: String,
+    /// The way values go.
+    pub direction: Direction,
+    /// Whose value wins.
+    pub policy: Policy,
+}
+
+/// Ends of the names of a two-way section's directions.
+const TO_SALESFORCE: &str = ".to-salesforce";
+const TO_B1: &str = ".to-b1";
 
 enum Rule {
     /// Copies the value there.
@@ -63,48 +136,113 @@ enum Rule {
     Expression(Program),
 }
 
+/// One direction of a section.
+#[derive(Default)]
+struct Section {
+    /// Target field, the rule's text, the rule.
+    rules: Vec<(String, String, Rule)>,
+    /// Null is a value: what was emptied there is emptied here.
+    keeps_null: bool,
+}
+
 /// A mapping file, ready to apply.
 pub struct Mapping {
     env: Arc<Env>,
     read: BTreeMap<String, Vec<String>>,
-    sections: BTreeMap<String, Vec<(String, String, Rule)>>,
+    tables: Cel,
+    reverse: Cel,
+    sections: BTreeMap<String, Section>,
+    pairs: BTreeMap<String, Vec<Pair>>,
 }
 
 impl Mapping {
     /// Reads the text of a mapping file. An empty text maps nothing.
     pub fn parse(text: &str) -> Result<Self, MappingError> {
-        let env = Arc::new(Env::stdlib());
-        if text.trim().is_empty() {
-            return Ok(Self { env, read: BTreeMap::new(), sections: BTreeMap::new() });
-        }
+        let text = if text.trim().is_empty() { "version = 1" } else { text };
         let file: File = toml::from_str(text).map_err(|e| MappingError::Malformed(e.to_string()))?;
         if file.version != FORMAT {
             return Err(MappingError::Version(file.version));
         }
-        let mut sections = BTreeMap::new();
+        let reversed: BTreeMap<_, BTreeMap<_, _>> = file
+            .tables
+            .iter()
+            .map(|(name, table)| (name, table.iter().map(|(code, value)| (value, code)).collect()))
+            .collect();
+        let mut mapping = Self {
+            env: Arc::new(Env::stdlib()),
+            read: file.read,
+            tables: to_cel(&serde_json::json!(file.tables)),
+            reverse: to_cel(&serde_json::json!(reversed)),
+            sections: BTreeMap::new(),
+            pairs: BTreeMap::new(),
+        };
         for (section, rules) in file.sections {
-            let mut parsed = Vec::new();
-            for (field, text) in rules {
-                let rule = match as_path(&text) {
-                    Some(path) => Rule::Path(path),
-                    None => Rule::Expression(env.compile(&text).map_err(|e| MappingError::Rule {
-                        section: section.clone(),
-                        field: field.clone(),
-                        rule: text.clone(),
-                        cause: e.to_string(),
-                    })?),
-                };
-                parsed.push((field, text, rule));
+            for (field, written) in rules {
+                mapping.add(&section, field, written)?;
             }
-            sections.insert(section, parsed);
         }
-        Ok(Self { env, read: file.read, sections })
+        Ok(mapping)
+    }
+
+    fn add(&mut self, section: &str, field: String, written: Written) -> Result<(), MappingError> {
+        let two_way = match written {
+            Written::OneWay(text) => return self.add_rule(section, field, text, false),
+            Written::TwoWay(two_way) => two_way,
+        };
+        let TwoWay { salesforce, direction, policy, to_salesforce, to_b1 } = two_way;
+        if direction != Direction::ToB1 {
+            let text = to_salesforce.unwrap_or_else(|| format!("source.{field}"));
+            self.add_rule(&format!("{section}{TO_SALESFORCE}"), salesforce.clone(), text, true)?;
+        }
+        if direction != Direction::ToSalesforce {
+            let text = to_b1.unwrap_or_else(|| format!("source.{salesforce}"));
+            self.add_rule(&format!("{section}{TO_B1}"), field.clone(), text, true)?;
+        }
+        self.pairs.entry(section.to_owned()).or_default().push(Pair { b1: field, salesforce, direction, policy });
+        Ok(())
+    }
+
+    fn add_rule(&mut self, section: &str, field: String, text: String, keeps_null: bool) -> Result<(), MappingError> {
+        let rule = match as_path(&text) {
+            Some(path) => Rule::Path(path),
+            None => Rule::Expression(self.env.compile(&text).map_err(|e| MappingError::Rule {
+                section: section.to_owned(),
+                field: field.clone(),
+                rule: text.clone(),
+                cause: e.to_string(),
+            })?),
+        };
+        let section = self.sections.entry(section.to_owned()).or_default();
+        section.keeps_null |= keeps_null;
+        section.rules.push((field, text, rule));
+        Ok(())
+    }
+
+    /// The rules of a two-way section; empty for one that is none.
+    pub fn pairs(&self, section: &str) -> Vec<Pair> {
+        self.pairs.get(section).cloned().unwrap_or_default()
+    }
+
+    /// Names of the sections, each direction of a two-way one by itself, with their target fields and rules.
+    pub fn targets(&self) -> BTreeMap<&str, Vec<(&str, &str)>> {
+        self.sections
+            .iter()
+            .map(|(name, section)| {
+                let rules = section.rules.iter().map(|(field, text, _)| (field.as_str(), text.as_str())).collect();
+                (name.as_str(), rules)
+            })
+            .collect()
+    }
+
+    /// Target fields of a section.
+    pub fn target_fields(&self, section: &str) -> Vec<String> {
+        self.sections.get(section).into_iter().flat_map(|own| &own.rules).map(|(field, ..)| field.clone()).collect()
     }
 
     /// Paths below `source` that the rules of a section read, and those listed for a mapping plugin, sorted: what a plugin
     /// must ask the source system for.
     pub fn source_fields(&self, section: &str) -> Vec<String> {
-        let rules = self.sections.get(section).map(Vec::as_slice).unwrap_or_default();
+        let rules = self.sections.get(section).map(|section| section.rules.as_slice()).unwrap_or_default();
         let mut fields: Vec<String> = rules.iter().flat_map(|(_, text, _)| paths_in(text)).collect();
         fields.extend(self.read.get(section).into_iter().flatten().cloned());
         fields.sort();
@@ -114,33 +252,44 @@ impl Mapping {
 
     /// Target field → rule, over all sections, for `explain`.
     pub fn rules(&self) -> BTreeMap<String, String> {
-        self.sections.values().flatten().map(|(field, text, _)| (field.clone(), text.clone())).collect()
+        let all = self.sections.values().flat_map(|section| &section.rules);
+        all.map(|(field, text, _)| (field.clone(), text.clone())).collect()
     }
 
-    /// Applies a section. A rule that gives null leaves its field out.
+    /// Applies a section. A one-way rule that gives null leaves its field out.
     pub fn apply(&self, section: &str, source: &Value) -> Result<Value, ApplyError> {
         let mut target = Map::new();
-        let Some(rules) = self.sections.get(section) else { return Ok(Value::Object(target)) };
+        let Some(section) = self.sections.get(section) else { return Ok(Value::Object(target)) };
         let mut context = None;
-        for (field, _, rule) in rules {
+        for (field, _, rule) in &section.rules {
             let value = match rule {
                 Rule::Path(path) => path.iter().try_fold(source, |at, step| at.get(step)).cloned().unwrap_or_default(),
                 Rule::Expression(program) => {
-                    let context = context.get_or_insert_with(|| {
-                        let mut context = Context::with_env(self.env.clone());
-                        context.add_variable_from_value("source", to_cel(source));
-                        context
-                    });
                     let failed = |message: String| ApplyError { field: field.clone(), message };
+                    let context = match &mut context {
+                        Some(context) => context,
+                        none => none.insert(self.context(source).map_err(&failed)?),
+                    };
                     let value = program.execute(context).map_err(|e| failed(e.to_string()))?;
                     from_cel(&value).ok_or_else(|| failed("the rule gives a value that JSON cannot hold".into()))?
                 }
             };
-            if !value.is_null() {
+            if section.keeps_null || !value.is_null() {
                 target.insert(field.clone(), value);
             }
         }
         Ok(Value::Object(target))
+    }
+
+    fn context(&self, source: &Value) -> Result<Context<'static, 'static>, String> {
+        let mut context = Context::with_env(self.env.clone());
+        context.add_variable_from_value("source", to_cel(source));
+        context.add_variable_from_value("tables", self.tables.clone());
+        context.add_variable_from_value("reverse", self.reverse.clone());
+        // B1 writes days as moments, Salesforce wants them bare.
+        let day = |moment: Arc<String>| moment.chars().take(10).collect::<String>();
+        context.add_function("day", day).map_err(|e| e.to_string())?;
+        Ok(context)
     }
 }
 
@@ -240,6 +389,29 @@ mod tests {
         let mapping = Mapping::parse(text).unwrap();
         assert_eq!(mapping.source_fields("header"), ["Account.BillingPostalCode", "Y"]);
         assert!(mapping.source_fields("line").is_empty());
+    }
+
+    #[test]
+    fn a_two_way_rule_maps_each_direction_and_keeps_null() {
+        let text = "version = 1\n[tables.country]\nDE = \"Germany\"\n[account.CardName]\nsalesforce = \"Name\"\npolicy = \"b1\"\n\
+                    [account.Country]\nsalesforce = \"BillingCountry\"\nto_salesforce = 'tables.country[source.Country]'\n\
+                    to_b1 = 'reverse.country[source.BillingCountry]'\n[account.Phone1]\nsalesforce = \"Phone\"\ndirection = \"to_b1\"\n";
+        let mapping = Mapping::parse(text).unwrap();
+        let there = mapping.apply("account.to-salesforce", &json!({"CardName": null, "Country": "DE"})).unwrap();
+        assert_eq!(there, json!({"Name": null, "BillingCountry": "Germany"}));
+        let back =
+            mapping.apply("account.to-b1", &json!({"Name": "X", "BillingCountry": "Germany", "Phone": "1"})).unwrap();
+        assert_eq!(back, json!({"CardName": "X", "Country": "DE", "Phone1": "1"}));
+        assert_eq!(mapping.pairs("account")[0].policy, Policy::B1);
+        let error = mapping.apply("account.to-salesforce", &json!({"CardName": "X", "Country": "XX"})).unwrap_err();
+        assert_eq!(error.field, "BillingCountry", "a code without an entry is told, not guessed");
+    }
+
+    #[test]
+    fn a_day_is_cut_from_a_moment() {
+        let mapping = Mapping::parse("version = 1\n[header]\nDue__c = 'day(source.DocDueDate)'\n").unwrap();
+        let mapped = mapping.apply("header", &json!({"DocDueDate": "2026-01-31T00:00:00Z"})).unwrap();
+        assert_eq!(mapped, json!({"Due__c": "2026-01-31"}));
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chrono_tz::Tz;
 use wasmtime::{ResourceLimiter, Store as WasmStore, UpdateDeadline};
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
@@ -14,7 +15,7 @@ use super::{Grants, Mapper, Plugin, RunError, Runtime};
 use crate::config::Limits;
 use crate::connections::Connection;
 use crate::mapping::Mapping;
-use crate::store::{Event, JournalEntry, LinkWrite, NewEvent, Run, StorageWrite, Store, Wake};
+use crate::store::{Event, JournalEntry, LinkWrite, NewEvent, Question, Run, StorageWrite, Store, Wake};
 
 /// All that a flow's runs share.
 pub struct Bound {
@@ -24,6 +25,10 @@ pub struct Bound {
     pub grants: Grants,
     /// Connections by slot.
     pub slots: BTreeMap<String, Arc<Connection>>,
+    /// Their names in `tandem.toml`, by slot.
+    pub named: BTreeMap<String, String>,
+    /// Time zones of the B1 companies, by slot.
+    pub zones: BTreeMap<String, Tz>,
     /// See [`crate::store::Link::scope`].
     pub scope: String,
     /// The mapping file.
@@ -72,8 +77,8 @@ pub enum Outcome {
     Retry(u64, String),
     /// Until a link appears: kind, side, id, deadline in milliseconds from now.
     Wait(String, crate::store::Side, String, u64),
-    /// Held for a human: reason, choices.
-    Review(String, Vec<String>),
+    /// Held for a human.
+    Review(Question),
     /// Can never succeed.
     Reject(String),
 }
@@ -297,6 +302,14 @@ impl Runtime {
         let batch = contract::types::Batch {
             flow: run.flow.clone(),
             settings: bound.settings.clone(),
+            connections: bound
+                .named
+                .iter()
+                .map(|(slot, connection)| contract::types::Binding {
+                    slot: slot.clone(),
+                    connection: connection.clone(),
+                })
+                .collect(),
             events: run.events.iter().map(raw_event).collect(),
         };
         let call = async {
@@ -351,8 +364,15 @@ fn read_outcome(raw: RawOutcome) -> Outcome {
         RawOutcome::Done(what) => Outcome::Done(what),
         RawOutcome::Retry(retry) => Outcome::Retry(retry.after_ms, retry.why),
         RawOutcome::Wait(wait) => Outcome::Wait(wait.kind, wait.side.into(), wait.id, wait.deadline_ms),
-        RawOutcome::Review(review) => Outcome::Review(review.reason, review.choices),
+        RawOutcome::Review(review) => Outcome::Review(review.into()),
         RawOutcome::Reject(why) => Outcome::Reject(why),
+    }
+}
+
+impl From<contract::types::ReviewRequest> for Question {
+    fn from(request: contract::types::ReviewRequest) -> Self {
+        let detail = if request.detail == "null" { String::new() } else { request.detail };
+        Self { reason: request.reason, choices: request.choices, detail }
     }
 }
 

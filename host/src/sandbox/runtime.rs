@@ -90,6 +90,10 @@ pub struct Description {
     pub permissions: Vec<Permission>,
     /// Topics it takes.
     pub topics: Vec<String>,
+    /// Topics whose records a backfill goes through, in this order.
+    pub backfill: Vec<String>,
+    /// Events it likes to have in one run; 0 leaves it to the host.
+    pub batch: u32,
     /// Timers it asks for.
     pub timers: Vec<Timer>,
     /// JSON Schema text.
@@ -266,6 +270,8 @@ fn checked(raw: contract::description::Description) -> Result<Description, Strin
         slots,
         permissions,
         topics: raw.topics,
+        backfill: raw.backfill,
+        batch: raw.batch,
         timers: raw.timers.into_iter().map(|t| Timer { name: t.name, cron: t.cron }).collect(),
         settings_schema: raw.settings_schema,
         default_mapping: raw.default_mapping,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Route;
-use crate::store::NewEvent;
+use crate::store::{NewEvent, Question};
 
 /// Payloads above this are not stored whole.
 pub const MOST_PAYLOAD: usize = 1 << 20;
@@ -76,7 +76,7 @@ pub fn unreadable(routes: &[Route], connection: &str, dedup: &str, trace: &str, 
             dedup: dedup.to_owned(),
             payload: json!({ "beginning": shown, "bytes": raw.len() }).to_string(),
             trace: trace.to_owned(),
-            held: Some(why.to_owned()),
+            held: Some(Question { reason: why.to_owned(), choices: vec!["ignore".into()], detail: String::new() }),
         })
         .collect()
 }

@@ -1,6 +1,8 @@
 //! Outside happenings become durable events. A source's position is stored in the transaction that stores its events, so
 //! it never runs ahead of them.
 
+pub mod b1;
+pub mod backfill;
 mod change;
 pub mod pubsub;
 pub mod timers;

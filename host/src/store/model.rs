@@ -109,8 +109,26 @@ pub struct NewEvent {
     pub payload: String,
     /// Trace id from the source, 32 hex digits.
     pub trace: String,
-    /// Set for an event that a source could not read: it goes straight to review with this reason.
-    pub held: Option<String>,
+    /// Set for what goes straight to review.
+    pub held: Option<Question>,
+}
+
+/// What a human is asked.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Question {
+    /// Why, in words.
+    pub reason: String,
+    /// Offered answers.
+    pub choices: Vec<String>,
+    /// The records on both sides and the candidates, JSON text; empty when the reason says it all.
+    pub detail: String,
+}
+
+impl Question {
+    /// With the two answers that always make sense.
+    pub fn retry_or_ignore(reason: String) -> Self {
+        Self { reason, choices: vec!["retry".into(), "ignore".into()], detail: String::new() }
+    }
 }
 
 /// What a source hands over in one transaction.
@@ -153,6 +171,9 @@ pub struct Event {
     pub reason: Option<String>,
     /// Offered answers while in review.
     pub choices: Vec<String>,
+    /// What to decide by while in review, JSON text; empty when the reason says it all.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub detail: String,
     /// The answer a human gave.
     pub resolution: Option<String>,
 }
@@ -259,12 +280,7 @@ pub enum Verdict {
         deadline: Millis,
     },
     /// Held for a human.
-    Review {
-        /// In words.
-        reason: String,
-        /// Offered answers.
-        choices: Vec<String>,
-    },
+    Review(Question),
     /// Can never succeed.
     Reject(String),
 }

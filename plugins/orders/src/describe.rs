@@ -66,6 +66,8 @@ pub fn description() -> Description {
             permission("b1", Method::Post, "/Orders(*)/Cancel", "cancels an order when its opportunity is re-opened"),
         ],
         topics: vec!["salesforce.Opportunity".into()],
+        backfill: Vec::new(),
+        batch: 0,
         timers: Vec::new(),
         settings_schema: json!({
             "type": "object",

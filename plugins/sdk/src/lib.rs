@@ -5,6 +5,10 @@
 //! [`random`].
 
 pub mod b1;
+pub mod matching;
+pub mod merge;
+pub mod mirror;
+mod outcomes;
 pub mod salesforce;
 
 /// The generated side of the contract. Use the names above it instead.
@@ -20,6 +24,7 @@ pub mod bindings {
     });
 }
 
+pub use self::outcomes::Outcomes;
 pub use bindings::Guest as Plugin;
 #[doc(hidden)]
 pub use bindings::export;
@@ -36,8 +41,8 @@ pub use bindings::tandem::plugin::random;
 pub use bindings::tandem::plugin::review;
 pub use bindings::tandem::plugin::schedule;
 pub use bindings::tandem::plugin::storage;
-pub use bindings::tandem::plugin::types::{Batch, Event, LinkQuery, Outcome, Retry, ReviewRequest, Side};
-pub use rust_decimal::Decimal;
+pub use bindings::tandem::plugin::types::{Batch, Binding, Event, LinkQuery, Outcome, Retry, ReviewRequest, Side};
+pub use rust_decimal::{Decimal, RoundingStrategy};
 pub use serde_json::{Map, Value, json};
 
 /// An exact decimal of a JSON number or numeric text.
@@ -50,6 +55,18 @@ pub fn decimal(value: &Value) -> Option<Decimal> {
         Value::String(text) => text.trim().parse().ok(),
         _ => None,
     }
+}
+
+/// The UTC day of a moment: `2026-01-31`.
+pub fn day_of(at_ms: u64) -> String {
+    let at = i64::try_from(at_ms).ok().and_then(chrono::DateTime::from_timestamp_millis);
+    at.map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default()
+}
+
+/// Days from one day (`2026-01-31`) to another; `None` for what is no day.
+pub fn days_between(from: &str, to: &str) -> Option<i64> {
+    let day = |text: &str| text.parse::<chrono::NaiveDate>().ok();
+    Some((day(to)? - day(from)?).num_days())
 }
 
 /// Text of a field; empty when it is null or missing.
@@ -65,7 +82,19 @@ pub fn permission(slot: &str, method: Method, path: &str, reason: &str) -> Permi
 /// Held for a human.
 pub fn review(reason: impl Into<String>, choices: &[&str]) -> Outcome {
     let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
-    Outcome::Review(ReviewRequest { reason: reason.into(), choices })
+    Outcome::Review(ReviewRequest { reason: reason.into(), detail: "null".into(), choices })
+}
+
+/// Held for a human, with what to decide by: an object such as `{"b1": {…}, "salesforce": {…}, "candidates": [{…}]}`.
+pub fn review_with(reason: impl Into<String>, choices: &[&str], detail: &Value) -> Outcome {
+    let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
+    Outcome::Review(ReviewRequest { reason: reason.into(), detail: detail.to_string(), choices })
+}
+
+/// The connection bound to a slot: part of the keys of records that several companies may have.
+pub fn connection<'a>(batch: &'a Batch, slot: &str) -> &'a str {
+    let bound = batch.connections.iter().find(|binding| binding.slot == slot);
+    bound.map_or("", |binding| binding.connection.as_str())
 }
 
 /// Again, later.
@@ -133,4 +162,16 @@ fn is_passing(code: &str) -> bool {
 /// Reads JSON text; null when it is not JSON.
 pub fn from_json(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::day_of;
+
+    #[test]
+    fn days_of_moments() {
+        assert_eq!(day_of(0), "1970-01-01");
+        assert_eq!(day_of(1_772_236_800_000), "2026-02-28");
+        assert_eq!(day_of(1_798_761_599_999), "2026-12-31");
+    }
 }

@@ -1,6 +1,8 @@
 //! Salesforce over the `http` capability.
 
-use crate::{Error, Method, Value, body_of, http, request};
+use std::collections::BTreeMap;
+
+use crate::{Error, Method, Side, Value, b1, body_of, http, links, request, text};
 
 /// A SOQL string literal: `'` and `\` are escaped.
 pub fn quote(text: &str) -> String {
@@ -9,7 +11,112 @@ pub fn quote(text: &str) -> String {
 
 /// All rows of a query.
 pub fn query(slot: &str, soql: &str) -> Result<Vec<Value>, Error> {
-    let path = format!("/query?q={}", crate::b1::encode(soql));
+    rows_of(slot, "query", soql)
+}
+
+fn rows_of(slot: &str, verb: &str, soql: &str) -> Result<Vec<Value>, Error> {
+    let path = format!("/{verb}?q={}", b1::encode(soql));
     let response = http::send(&request(slot, Method::Get, path, None, ""))?;
     Ok(body_of(&response)["records"].as_array().cloned().unwrap_or_default())
+}
+
+/// Rows of `SELECT <fields> FROM <from> WHERE <field> IN (…) <and>`, in as few queries as fit.
+pub fn query_in(fields: &str, from: &str, field: &str, values: &[String], and: &str) -> Result<Vec<Value>, Error> {
+    rows_in("query", fields, from, field, values, and)
+}
+
+/// The same with deleted and merged records.
+pub fn query_all_in(fields: &str, from: &str, field: &str, values: &[String]) -> Result<Vec<Value>, Error> {
+    rows_in("queryAll", fields, from, field, values, "")
+}
+
+fn rows_in(
+    verb: &str,
+    fields: &str,
+    from: &str,
+    field: &str,
+    values: &[String],
+    and: &str,
+) -> Result<Vec<Value>, Error> {
+    /// Characters of literals per query: an address holds 16,000.
+    const LITERALS: usize = 8_000;
+    let mut rows = Vec::new();
+    let mut literals: Vec<String> = Vec::new();
+    let mut size = 0;
+    let values = b1::distinct(values);
+    for (place, value) in values.iter().enumerate() {
+        let literal = quote(value);
+        size += b1::encode(&literal).len() + 1;
+        literals.push(literal);
+        if size >= LITERALS || place + 1 == values.len() {
+            let list = literals.join(",");
+            let soql = format!("SELECT {fields} FROM {from} WHERE {field} IN ({list}) {and}");
+            rows.extend(rows_of("salesforce", verb, soql.trim_end())?);
+            literals.clear();
+            size = 0;
+        }
+    }
+    Ok(rows)
+}
+
+/// Account ids by `CardCode`: by link, and where there is none by the field *B1 Card Code*. A `CardCode` that two accounts
+/// carry is told in `doubled` and has no entry.
+pub struct Accounts {
+    /// Account id by `CardCode`.
+    pub ids: BTreeMap<String, String>,
+    /// Carried by several accounts, with their ids.
+    pub doubled: BTreeMap<String, Vec<String>>,
+}
+
+/// See [`Accounts`].
+pub fn accounts(card_codes: &[String]) -> Result<Accounts, Error> {
+    let card_codes = b1::distinct(card_codes);
+    let mut found = Accounts { ids: BTreeMap::new(), doubled: BTreeMap::new() };
+    for (code, link) in card_codes.iter().zip(links::find_all("account", Side::B1, &card_codes)) {
+        found.ids.extend(link.map(|link| (code.clone(), link.salesforce_id)));
+    }
+    let unlinked: Vec<String> = card_codes.into_iter().filter(|code| !found.ids.contains_key(code)).collect();
+    let mut by_code: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for row in query_in("Id,Tandem_Card_Code__c", "Account", "Tandem_Card_Code__c", &unlinked, "")? {
+        by_code.entry(text(&row, "Tandem_Card_Code__c").to_owned()).or_default().push(text(&row, "Id").to_owned());
+    }
+    for (code, mut ids) in by_code {
+        match ids.len() {
+            1 => found.ids.extend(ids.pop().map(|id| (code, id))),
+            _ => {
+                found.doubled.insert(code, ids);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// `Product2` ids by `ItemCode`: by link, and where there is none by *B1 Item Code*, then by product code. A code that
+/// several active products carry has no entry.
+pub fn products(item_codes: &[String]) -> Result<BTreeMap<String, String>, Error> {
+    let item_codes = b1::distinct(item_codes);
+    let mut found = BTreeMap::new();
+    for (code, link) in item_codes.iter().zip(links::find_all("product", Side::B1, &item_codes)) {
+        found.extend(link.map(|link| (code.clone(), link.salesforce_id)));
+    }
+    for field in ["Tandem_Item_Code__c", "ProductCode"] {
+        let unlinked: Vec<String> = item_codes.iter().filter(|code| !found.contains_key(*code)).cloned().collect();
+        let mut by_code: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for row in query_in(&format!("Id,{field}"), "Product2", field, &unlinked, "")? {
+            by_code.entry(text(&row, field).to_owned()).or_default().push(text(&row, "Id").to_owned());
+        }
+        for (code, mut ids) in by_code {
+            if let (1, Some(id)) = (ids.len(), ids.pop()) {
+                found.insert(code, id);
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// The moment of a Salesforce date-time such as `2026-01-31T10:00:00.000+0000`, in milliseconds; 0 for what is none.
+pub fn moment(value: &Value) -> u64 {
+    let text = value.as_str().unwrap_or_default();
+    let parsed = chrono::DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z");
+    parsed.ok().and_then(|at| u64::try_from(at.timestamp_millis()).ok()).unwrap_or(0)
 }

@@ -23,6 +23,8 @@ pub async fn times() -> Result<Vec<f64>> {
     let bound = Arc::new(Bound {
         flow: "orders".into(),
         grants: Grants::new("orders", plugin.description.permissions.clone()),
+        named: BTreeMap::new(),
+        zones: BTreeMap::new(),
         slots: BTreeMap::new(),
         scope: String::new(),
         mapping: Arc::new(Mapping::parse(&plugin.description.default_mapping)?),

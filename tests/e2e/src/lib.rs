@@ -31,9 +31,18 @@ pub struct Setup {
     pub seed: u64,
     /// Open opportunities at the start.
     pub opportunities: usize,
-    /// Plugins to copy and grant.
+    /// Plugins to copy and grant; each but `orders` also gets a flow of its own name.
     pub plugins: Vec<&'static str>,
+    /// Lines of the flows of plugins other than `orders`, by plugin.
+    pub flows: Vec<(&'static str, &'static str)>,
+    /// More arguments of the B1 simulator.
+    pub b1_arguments: Vec<String>,
+    /// More arguments of the Salesforce simulator.
+    pub salesforce_arguments: Vec<String>,
 }
+
+/// All plugins that are flows.
+pub const ALL: [&str; 7] = ["orders", "accounts", "catalogue", "credit", "fulfilment", "inventory", "invoices"];
 
 impl Default for Setup {
     fn default() -> Self {
@@ -47,6 +56,9 @@ impl Default for Setup {
             seed: 1,
             opportunities: 0,
             plugins: vec!["orders"],
+            flows: Vec::new(),
+            b1_arguments: Vec::new(),
+            salesforce_arguments: Vec::new(),
         }
     }
 }
@@ -104,7 +116,8 @@ impl World {
         if setup.tls {
             b1_arguments.extend(["--tls-certificate".into(), path.join("b1.pem").display().to_string()]);
         }
-        let salesforce_arguments = vec![
+        b1_arguments.extend(setup.b1_arguments.clone());
+        let mut salesforce_arguments = vec![
             "--listen".to_owned(),
             "127.0.0.1:0".into(),
             "--listen-pubsub".into(),
@@ -118,6 +131,7 @@ impl World {
             "--seed".into(),
             seed,
         ];
+        salesforce_arguments.extend(setup.salesforce_arguments.clone());
         let (b1_child, b1) = simulator("tandem-sim-b1", &b1_arguments, &path.join("b1.address"), 1).await?;
         let (salesforce_child, salesforce) =
             simulator("tandem-sim-salesforce", &salesforce_arguments, &path.join("salesforce.address"), 2).await?;
@@ -136,7 +150,7 @@ impl World {
         } else {
             setup.salesforce.clone()
         };
-        let flow = if setup.plugins.contains(&"orders") {
+        let mut flow = if setup.plugins.contains(&"orders") {
             format!(
                 "[flows.orders]\nplugin = \"orders\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n{}\n",
                 setup.flow
@@ -144,6 +158,12 @@ impl World {
         } else {
             String::new()
         };
+        for plugin in ALL.iter().filter(|plugin| **plugin != "orders" && setup.plugins.contains(plugin)) {
+            let lines = setup.flows.iter().find(|(name, _)| name == plugin).map_or("", |(_, lines)| lines);
+            flow.push_str(&format!(
+                "[flows.{plugin}]\nplugin = \"{plugin}\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n{lines}\n\n"
+            ));
+        }
         let config = format!(
             "[host]\nlisten = \"127.0.0.1:{port}\"\n\n\
              [b1.erp]\nurl = \"{}/b1s/v2\"\ncompany = \"SBODEMO\"\nuser = \"tandem\"\npassword = {{ file = \"b1.password\" }}\n\
@@ -274,11 +294,16 @@ impl World {
         self.host.as_ref().and_then(Child::id)
     }
 
-    /// The last lines the host logged.
+    /// The last lines the host logged, without those of events that went well.
     pub fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<&str> = log.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
+        let told = lines
+            .iter()
+            .filter(|line| !line.contains("\"outcome\":\"done\""))
+            .map(|line| line.chars().take(600).collect());
+        let told: Vec<String> = told.collect();
+        told[told.len().saturating_sub(15)..].join("\n")
     }
 
     /// All the host logged.
@@ -319,6 +344,63 @@ impl World {
     /// Sets the Salesforce simulator's settings.
     pub async fn salesforce_settings(&self, settings: Value) -> Result<()> {
         expect_ok(self.send("PUT", &format!("{}/admin/settings", self.salesforce), &settings).await?)
+    }
+
+    /// A clerk makes a record in B1; the record.
+    pub async fn b1_post(&self, path: &str, body: Value) -> Result<Value> {
+        self.b1_call("POST", path, body).await
+    }
+
+    /// A clerk changes a record in B1.
+    pub async fn b1_patch(&self, path: &str, body: Value) -> Result<()> {
+        self.b1_call("PATCH", path, body).await.map(|_| ())
+    }
+
+    /// A call to the Service Layer on a session of its own.
+    pub async fn b1_call(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        let login = json!({ "CompanyDB": "SBODEMO", "UserName": "tandem", "Password": "tandem" });
+        let (_, session) = self.send("POST", &format!("{}/b1s/v2/Login", self.b1), &login).await?;
+        let cookie = format!("B1SESSION={}", session["SessionId"].as_str().unwrap_or_default());
+        let request =
+            self.client.request(method.parse()?, format!("{}/b1s/v2{path}", self.b1)).header("Cookie", cookie);
+        let request = if body.is_null() { request } else { request.body(body.to_string()) };
+        let response = request.send().await?;
+        let status = response.status().as_u16();
+        let answer: Value = serde_json::from_str(&response.text().await?).unwrap_or_default();
+        if status < 300 { Ok(answer) } else { bail!("{method} {path}: {status} {answer}") }
+    }
+
+    /// A person makes a record in Salesforce; its id.
+    pub async fn create(&self, object: &str, fields: Value) -> Result<String> {
+        let (status, body) = self.send("POST", &format!("{}/admin/create/{object}", self.salesforce), &fields).await?;
+        let id = body["id"].as_str().or(body.as_str()).map(str::to_owned);
+        id.with_context(|| format!("{status}: {body}"))
+    }
+
+    /// The one record of an object for which it holds; waits for it.
+    pub async fn until_record(&self, object: &str, what: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
+        let look = async |world: &Self| Ok(world.records(object).await?.into_iter().find(&holds));
+        let found = self.until(&format!("{object}: {what}"), Duration::from_secs(30), look).await;
+        match found {
+            Ok(record) => Ok(record),
+            Err(error) => {
+                let events = self.tandem(&["events", "list", "--limit", "20"]).await?;
+                bail!("{error}\n{events}")
+            }
+        }
+    }
+
+    /// Waits until no event is on its way.
+    pub async fn settled(&self) -> Result<()> {
+        let look = async |world: &Self| {
+            let mut open = 0;
+            for state in ["ready", "leased"] {
+                let events = world.tandem_json(&["events", "list", "--state", state, "--limit", "5"]).await?;
+                open += events.as_array().map_or(0, Vec::len);
+            }
+            Ok((open == 0).then_some(()))
+        };
+        self.until("all events to be settled", Duration::from_secs(60), look).await
     }
 
     /// Makes open opportunities; their ids.

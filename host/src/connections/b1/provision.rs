@@ -1,4 +1,4 @@
-//! What Tandem needs in a B1 company: the ledger table and the user field that carries the Salesforce id. Both need an
+//! What Tandem needs in a B1 company: the ledger table and the user fields that carry the Salesforce id. They need an
 //! exclusive moment: no other session may be working, else B1 refuses clearly.
 
 use serde_json::json;
@@ -17,44 +17,47 @@ pub struct Provision {
     pub present: bool,
 }
 
+/// Tables whose records carry the Salesforce id they were made for: marketing documents, and business partners.
+const MARKED: [(&str, &str); 2] = [
+    ("ORDR", "user field U_SF_Id on marketing documents (the opportunity's id)"),
+    ("OCRD", "user field U_SF_Id on business partners (the account's id)"),
+];
+const LEDGER: &str = "user table TANDEM (the ledger that makes a second order impossible)";
+
 impl B1 {
     /// Looks which of the things are there.
     pub async fn provisions(&self) -> Result<Vec<Provision>, CallError> {
         let table = self.send_one(Call::get("/U_TANDEM?$top=1")).await;
-        let table_present = match table {
+        let present = match table {
             Ok(_) => true,
             Err(CallError::Remote { status: 400..=404, .. }) => false,
             Err(error) => return Err(error),
         };
-        let field = self
-            .send_one(Call::get("/UserFieldsMD?$filter=TableName%20eq%20'ORDR'%20and%20Name%20eq%20'SF_Id'"))
-            .await?;
-        let rows: serde_json::Value = serde_json::from_str(&field.body).unwrap_or_default();
-        let field_present = rows["value"].as_array().is_some_and(|rows| !rows.is_empty());
-        Ok(vec![
-            Provision {
-                what: "user table TANDEM (the ledger that makes a second order impossible)",
-                present: table_present,
-            },
-            Provision {
-                what: "user field U_SF_Id on marketing documents (the opportunity's id)",
-                present: field_present,
-            },
-        ])
+        let mut provisions = vec![Provision { what: LEDGER, present }];
+        for (table, what) in MARKED {
+            let path = format!("/UserFieldsMD?$filter=TableName%20eq%20'{table}'%20and%20Name%20eq%20'SF_Id'");
+            let field = self.send_one(Call::get(path)).await?;
+            let rows: serde_json::Value = serde_json::from_str(&field.body).unwrap_or_default();
+            let present = rows["value"].as_array().is_some_and(|rows| !rows.is_empty());
+            provisions.push(Provision { what, present });
+        }
+        Ok(provisions)
     }
 
     /// Makes what is missing; safe to call again.
     pub async fn provision(&self) -> Result<Vec<Provision>, CallError> {
         let before = self.provisions().await?;
-        let missing = |index: usize| before.get(index).is_some_and(|provision: &Provision| !provision.present);
-        if missing(0) {
+        let missing = |what: &str| before.iter().any(|provision| provision.what == what && !provision.present);
+        if missing(LEDGER) {
             let body =
                 json!({ "TableName": "TANDEM", "TableDescription": "Tandem ledger", "TableType": "bott_NoObject" });
             self.make("/UserTablesMD", &body).await?;
         }
-        if missing(1) {
-            let body = json!({ "Name": "SF_Id", "Type": "db_Alpha", "Size": 18, "Description": "Salesforce Id", "TableName": "ORDR" });
-            self.make("/UserFieldsMD", &body).await?;
+        for (table, what) in MARKED {
+            if missing(what) {
+                let body = json!({ "Name": "SF_Id", "Type": "db_Alpha", "Size": 18, "Description": "Salesforce Id", "TableName": table });
+                self.make("/UserFieldsMD", &body).await?;
+            }
         }
         Ok(before)
     }

@@ -17,6 +17,9 @@ use crate::store::{CallState, Durability, JournalEntry};
 /// Times an effect whose answer was lost is probed and sent again within one run.
 const ROUNDS: u32 = 4;
 
+/// A well-formed Salesforce id that no record has: that of what a dry run would make.
+const NO_RECORD: &str = "000000000000000AAA";
+
 /// Request headers a plugin may set. All others are the host's.
 const OPEN_HEADERS: [&str; 6] = [
     "prefer",
@@ -335,8 +338,12 @@ fn found(answer: &CallResult, pointer: &str) -> Result<Option<String>, String> {
 fn imagined(call: &Call) -> Answer {
     let mut body: Value = call.body.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     if let Some(fields) = body.as_object_mut() {
-        for (name, value) in [("DocEntry", Value::from(0)), ("DocNum", Value::from(0)), ("id", Value::from("dry-run"))]
-        {
+        // A change keeps its record's id; what would be made has the one id that no record has.
+        let id = match call.path.strip_prefix("/sobjects/").map(|rest| rest.split('/').collect::<Vec<_>>()).as_deref() {
+            Some([_, id]) => (*id).to_owned(),
+            _ => NO_RECORD.to_owned(),
+        };
+        for (name, value) in [("DocEntry", Value::from(0)), ("DocNum", Value::from(0)), ("id", Value::from(id))] {
             fields.entry(name).or_insert(value);
         }
     }

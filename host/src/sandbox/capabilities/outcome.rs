@@ -52,9 +52,9 @@ impl contract::review::Host for RunState {
             topic: "review.raised".into(),
             key: subject,
             dedup,
-            payload: serde_json::json!({ "choices": request.choices }).to_string(),
+            payload: "{}".into(),
             trace: self.trace.clone(),
-            held: Some(request.reason),
+            held: Some(request.into()),
         });
         Ok(())
     }

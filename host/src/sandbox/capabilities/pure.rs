@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 
+use crate::mapping::{Direction, Pair, Policy};
 use crate::sandbox::bindings::flow::tandem::plugin as contract;
 use crate::sandbox::run::RunState;
 use crate::sandbox::{Bound, RunError};
@@ -19,6 +20,15 @@ impl contract::clock::Host for RunState {
     async fn now(&mut self) -> wasmtime::Result<u64> {
         let now: i64 = self.journaled("clock.now", String::new(), |_| async { Ok(crate::time::now()) }).await?;
         Ok(now.unsigned_abs())
+    }
+
+    async fn company_time(&mut self, slot: String, day: String, time: String) -> wasmtime::Result<Option<u64>> {
+        let request = format!("{slot} {day} {time}");
+        let live = |bound: Arc<Bound>| async move {
+            Ok(bound.zones.get(&slot).and_then(|zone| crate::time::from_local(*zone, &day, &time)))
+        };
+        let at: Option<i64> = self.journaled("clock.company-time", request, live).await?;
+        Ok(at.map(i64::unsigned_abs))
     }
 }
 
@@ -69,6 +79,19 @@ enum Mapped {
 }
 
 impl contract::mapping::Host for RunState {
+    async fn pairs(&mut self, section: String) -> wasmtime::Result<Vec<contract::mapping::Pair>> {
+        let request = section.clone();
+        let live = |bound: Arc<Bound>| async move { Ok(bound.mapping.pairs(&section)) };
+        let pairs: Vec<Pair> = self.journaled("mapping.pairs", request, live).await?;
+        Ok(pairs.into_iter().map(Into::into).collect())
+    }
+
+    async fn target_fields(&mut self, section: String) -> wasmtime::Result<Vec<String>> {
+        let request = section.clone();
+        let live = |bound: Arc<Bound>| async move { Ok(bound.mapping.target_fields(&section)) };
+        Ok(self.journaled("mapping.target-fields", request, live).await?)
+    }
+
     async fn source_fields(&mut self, section: String) -> wasmtime::Result<Vec<String>> {
         Ok(self
             .journaled("mapping.source-fields", section.clone(), |bound| async move {
@@ -101,6 +124,23 @@ impl contract::mapping::Host for RunState {
             results.push(self.apply(section.clone(), source).await?);
         }
         Ok(results)
+    }
+}
+
+impl From<Pair> for contract::mapping::Pair {
+    fn from(pair: Pair) -> Self {
+        let direction = match pair.direction {
+            Direction::Both => contract::mapping::Direction::Both,
+            Direction::ToSalesforce => contract::mapping::Direction::ToSalesforce,
+            Direction::ToB1 => contract::mapping::Direction::ToB1,
+        };
+        let policy = match pair.policy {
+            Policy::B1 => contract::mapping::Policy::B1,
+            Policy::Salesforce => contract::mapping::Policy::Salesforce,
+            Policy::Newest => contract::mapping::Policy::Newest,
+            Policy::Review => contract::mapping::Policy::Review,
+        };
+        Self { b1: pair.b1, salesforce: pair.salesforce, direction, policy }
     }
 }
 

@@ -16,7 +16,7 @@ use self::writer::Writer;
 use super::*;
 
 /// One entry per format: entry n brings format n to n+1. Published entries never change.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("review-detail.sql")];
 
 /// Idle reading connections kept open.
 const READERS: usize = 4;

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use crate::store::*;
 
 pub(super) const EVENT_COLUMNS: &str = "id, flow, topic, key, payload, trace, state, due_at, attempts, created_at, \
-                                        finished_at, reason, choices, resolution";
+                                        finished_at, reason, choices, resolution, detail";
 
 /// Rows removed per bite of [`prune`].
 const PRUNE_BITE: u32 = 500;
@@ -28,6 +28,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         reason: row.get(11)?,
         choices: choices.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
         resolution: row.get(13)?,
+        detail: row.get::<_, Option<String>>(14)?.unwrap_or_default(),
     })
 }
 
@@ -62,11 +63,15 @@ pub(super) fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
 /// Returns 1 for a new event, 0 for one already taken in.
 pub(super) fn insert_event(db: &Connection, event: &NewEvent, now: Millis) -> Result<u64> {
     let state = if event.held.is_some() { EventState::Review } else { EventState::Ready };
-    let choices = event.held.as_ref().map(|_| r#"["ignore"]"#);
+    let asked = event.held.as_ref().map(asked).transpose()?;
+    let (reason, choices, detail) = match asked {
+        Some((reason, choices, detail)) => (Some(reason), Some(choices), Some(detail)),
+        None => (None, None, None),
+    };
     let inserted = db
         .prepare_cached(
             "INSERT OR IGNORE INTO events (flow, topic, key, dedup, payload, trace, state, due_at, created_at, reason, \
-             choices) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10)",
+             choices, detail) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11)",
         )?
         .execute(params![
             event.flow,
@@ -77,10 +82,17 @@ pub(super) fn insert_event(db: &Connection, event: &NewEvent, now: Millis) -> Re
             event.trace,
             state as i64,
             now,
-            event.held,
-            choices
+            reason,
+            choices,
+            detail
         ])?;
     Ok(inserted as u64)
+}
+
+/// Reason, choices and detail as they are stored.
+fn asked(question: &Question) -> Result<(&str, String, &str)> {
+    let choices = serde_json::to_string(&question.choices).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    Ok((&question.reason, choices, &question.detail))
 }
 
 pub(super) fn lease(db: &Connection, flow: String, digest: String, max: u32, now: Millis) -> Result<Option<Run>> {
@@ -91,7 +103,7 @@ pub(super) fn lease(db: &Connection, flow: String, digest: String, max: u32, now
              (SELECT 1 FROM events AS o WHERE o.flow = ?1 AND o.key = e.key AND o.id < e.id AND o.state < 3) \
              ORDER BY id LIMIT ?3"
         ))?
-        .query_map(params![flow, now, max], |row| Ok((event(row)?, row.get(14)?)))?
+        .query_map(params![flow, now, max], |row| Ok((event(row)?, row.get(15)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let events = first_batch(candidates);
     if events.is_empty() {
@@ -310,9 +322,10 @@ fn settle(db: &Connection, flow: &str, event: EventId, verdict: Verdict, now: Mi
         Verdict::Reject(why) => {
             end.execute(params![event.0, EventState::Rejected as i64, why, None::<String>, now])?;
         }
-        Verdict::Review { reason, choices } => {
-            let choices = serde_json::to_string(&choices).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+        Verdict::Review(question) => {
+            let (reason, choices, detail) = asked(&question)?;
             end.execute(params![event.0, EventState::Review as i64, reason, choices, None::<i64>])?;
+            db.prepare_cached("UPDATE events SET detail = ?2 WHERE id = ?1")?.execute(params![event.0, detail])?;
         }
         Verdict::Retry { due_at, why, counts, batch_max } => {
             db.prepare_cached(

@@ -144,7 +144,7 @@ async fn a_review_item_does_not_hold_up_the_record_and_ends_when_a_later_event_i
     let (_folder, store) = store();
     append(&store, &[("A", "1")]).await;
     let run = lease(&store, 1).await.unwrap();
-    let held = Verdict::Review { reason: "no price".into(), choices: vec!["retry".into()] };
+    let held = Verdict::Review(Question::retry_or_ignore("no price".into()));
     store.finish(run.id, Finish { verdicts: vec![(run.events[0].id, held)], ..Finish::default() }).await.unwrap();
     append(&store, &[("A", "2")]).await;
     let second = lease(&store, 1).await.unwrap();

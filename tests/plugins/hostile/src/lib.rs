@@ -18,6 +18,8 @@ impl Plugin for Hostile {
             slots: vec![Slot { name: "b1".into(), kind: "b1".into() }],
             permissions: vec![allow(Method::Get, "/Items"), allow(Method::Post, "/U_NOWHERE")],
             topics: vec!["hostile".into(), "salesforce.Opportunity".into()],
+            backfill: Vec::new(),
+            batch: 0,
             timers: Vec::new(),
             settings_schema: r#"{"type":"object","properties":{}}"#.into(),
             default_mapping: String::new(),

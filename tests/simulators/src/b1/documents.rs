@@ -439,16 +439,17 @@ fn draw_from_base(db: &mut Database, lines: &[Value]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Orders commit stock, deliveries move it. The item's UpdateDate stays: a trap for those who poll.
+/// Orders commit stock, purchase orders announce it, deliveries move it. The item's UpdateDate stays: a trap for those who poll.
 fn move_stock(db: &mut Database, set: &str, lines: &[Value], ordered: bool) {
     for line in lines {
-        let (committed, in_stock) = match (set, ordered) {
-            ("Orders", _) => (1, 0),
-            ("DeliveryNotes", true) => (-1, -1),
-            ("DeliveryNotes", false) => (0, -1),
-            ("Invoices", true) => (-1, -1),
-            ("Invoices", false) if line["BaseType"] != 15 => (0, -1),
-            ("Returns" | "CreditNotes", _) => (0, 1),
+        let (committed, in_stock, coming) = match (set, ordered) {
+            ("Orders", _) => (1, 0, 0),
+            ("PurchaseOrders", _) => (0, 0, 1),
+            ("DeliveryNotes", true) => (-1, -1, 0),
+            ("DeliveryNotes", false) => (0, -1, 0),
+            ("Invoices", true) => (-1, -1, 0),
+            ("Invoices", false) if line["BaseType"] != 15 => (0, -1, 0),
+            ("Returns" | "CreditNotes", _) => (0, 1, 0),
             _ => continue,
         };
         let key = Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned());
@@ -461,11 +462,14 @@ fn move_stock(db: &mut Database, set: &str, lines: &[Value], ordered: bool) {
             };
             warehouse["Committed"] = plus(&warehouse["Committed"], committed);
             warehouse["InStock"] = plus(&warehouse["InStock"], in_stock);
+            warehouse["Ordered"] = plus(&warehouse["Ordered"], coming);
         }
         let on_stock = amount(&item, "QuantityOnStock") + quantity * Decimal::from(in_stock);
         let ordered = amount(&item, "QuantityOrderedByCustomers") + quantity * Decimal::from(committed);
+        let announced = amount(&item, "QuantityOrderedFromVendors") + quantity * Decimal::from(coming);
         item.insert("QuantityOnStock".into(), rounded(on_stock));
         item.insert("QuantityOrderedByCustomers".into(), rounded(ordered));
+        item.insert("QuantityOrderedFromVendors".into(), rounded(announced));
         db.put("Items", key, item);
     }
 }

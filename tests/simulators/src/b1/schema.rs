@@ -197,7 +197,7 @@ const TYPES: [(&str, &[&str]); 26] = [
     (
         "ContactEmployee",
         &[
-            "InternalCode:int=",
+            "InternalCode:int",
             "Name:90",
             "FirstName:50",
             "MiddleName:50",

@@ -628,8 +628,8 @@ fn update(db: &mut Database, rules: &Rules, set: &str, key: &Key, body: Record, 
     for (name, value) in body {
         // Collections merge by their rows' key; without one a row is new.
         let by = match name.as_str() {
-            "BPAddresses" => Some(&["AddressName", "AddressType"][..]),
-            "ContactEmployees" => Some(&["Name"][..]),
+            "BPAddresses" => Some(&["RowNum", "AddressName", "AddressType"][..]),
+            "ContactEmployees" => Some(&["InternalCode", "Name"][..]),
             "ItemPrices" => Some(&["PriceList"][..]),
             "ItemWarehouseInfoCollection" => Some(&["WarehouseCode"][..]),
             _ => None,
@@ -662,8 +662,14 @@ fn properties_have(entity: &str, name: &str) -> bool {
 
 fn merged(mut old: Vec<Value>, rows: Vec<Value>, by: &[&str]) -> Vec<Value> {
     for row in rows {
-        let same = |own: &&mut Value| {
-            by.iter().all(|name| own[*name] == row[*name] || row[*name].is_null() && *name == "AddressType")
+        // A row's number says all; without one the names that make it unique do.
+        let numbered = ["RowNum", "InternalCode"].into_iter().find(|name| by.contains(name) && !row[*name].is_null());
+        let same = |own: &&mut Value| match numbered {
+            Some(number) => own[number] == row[number],
+            None => by.iter().all(|name| {
+                own[*name] == row[*name]
+                    || row[*name].is_null() && matches!(*name, "AddressType" | "RowNum" | "InternalCode")
+            }),
         };
         match old.iter_mut().find(same) {
             Some(own) => {

@@ -529,8 +529,11 @@ fn custom_object(name: &str, prefix: String, folder: &Path) -> Result<ObjectSche
             object.fields.insert(name, field);
         }
     } else {
-        let (owner, field) = standard_field("OwnerId:reference:18>User");
-        object.fields.insert(owner, field);
+        // The org has several currencies.
+        for text in ["OwnerId:reference:18>User", "CurrencyIsoCode:picklist:3"] {
+            let (name, field) = standard_field(text);
+            object.fields.insert(name, field);
+        }
         let (own_name, mut field) = standard_field("Name:string:80");
         let file = folder.join(format!("{name}.object-meta.xml"));
         if let Ok(text) = std::fs::read_to_string(&file) {

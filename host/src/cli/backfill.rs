@@ -1,0 +1,211 @@
+//! `tandem backfill <flow> [--since DAY] [--dry-run]`
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::json;
+
+use super::output::{Output, short};
+use super::service::Parts;
+use crate::engine::{Flow, Rehearsal};
+use crate::sources::backfill::{self, Place, Topic};
+use crate::store::sqlite::Access;
+use crate::store::{EventState, Store};
+
+/// Events of the flow under way at most: what happens meanwhile does not wait behind the whole load.
+const WINDOW: u64 = 2_000;
+
+#[derive(Args)]
+pub struct Options {
+    /// The flow.
+    flow: String,
+    /// Only records changed since this day, such as 2026-01-31.
+    #[arg(long)]
+    since: Option<String>,
+    /// Say what would be linked, made, changed and asked, and write nothing.
+    #[arg(long)]
+    dry_run: bool,
+    /// Begin anew, also where an earlier one was broken off.
+    #[arg(long)]
+    restart: bool,
+    /// Do not ask before it begins.
+    #[arg(long, short)]
+    yes: bool,
+}
+
+pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
+    if let Some(day) = &options.since {
+        day.parse::<chrono::NaiveDate>().with_context(|| format!("--since {day}: write it like 2026-01-31"))?;
+    }
+    let parts = Parts::open(config, Access::Tool).await?;
+    let connections = parts.connect()?;
+    if !parts.config.flows.contains_key(&options.flow) {
+        let known: Vec<&str> = parts.config.flows.keys().map(String::as_str).collect();
+        bail!("there is no flow {:?}; known: {}", options.flow, known.join(", "));
+    }
+    let flow = parts.plugins.bind(&options.flow, &parts.config, &connections, &parts.store, &parts.runtime).await?;
+    let names = &flow.plugin.description.backfill;
+    if names.is_empty() {
+        bail!("the plugin {} offers no backfill: it must not act on the past", flow.plugin.description.name);
+    }
+    let topics: Vec<Topic> = names
+        .iter()
+        .map(|name| Topic::new(name, &flow.config.connections, &connections, options.since.as_deref()))
+        .collect::<Result<_, _>>()?;
+    let mut total = 0;
+    let mut rows = Vec::new();
+    for topic in &topics {
+        let records = topic.count().await.with_context(|| format!("counting {}", topic.name))?;
+        total += records;
+        rows.push(vec![topic.name.clone(), records.to_string()]);
+    }
+    let runs = total.div_ceil(u64::from(flow.batch()));
+    if !output.is_json() {
+        output.rows(&(), &["records of", "how many"], rows);
+        output.say(format!(
+            "{total} records in about {runs} runs of {}: some {} to {} Salesforce API calls where everything is new, fewer where it is in step",
+            flow.batch(),
+            runs * 2,
+            runs * 8
+        ));
+    }
+    if options.dry_run {
+        return rehearse(&parts, &flow, &topics, total, output).await;
+    }
+    if !options.yes && !output.is_json() && !super::plugin::confirmed("begin?")? {
+        return Ok(ExitCode::SUCCESS);
+    }
+    load(parts.store.as_ref(), &flow, &topics, total, options.restart, output).await
+}
+
+fn bar(total: u64, output: &Output) -> ProgressBar {
+    let style = ProgressStyle::with_template("{msg} {bar:40} {pos}/{len}, {eta} left")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = if output.is_json() { ProgressBar::hidden() } else { ProgressBar::new(total) };
+    bar.with_style(style)
+}
+
+/// Takes the records in and waits for the host to work through them.
+async fn load(
+    store: &dyn Store,
+    flow: &Flow,
+    topics: &[Topic],
+    total: u64,
+    restart: bool,
+    output: &Output,
+) -> Result<ExitCode> {
+    let source = backfill::source(&flow.name);
+    let stored = store.position(&source).await?.and_then(|text| serde_json::from_str::<Place>(&text).ok());
+    let unfinished = stored.filter(|place| !restart && place.topics < topics.len());
+    let mut place = match unfinished {
+        Some(place) => {
+            output.say(format!("going on behind {} records (--restart begins anew)", place.records));
+            place
+        }
+        None => Place { id: format!("{:016x}", fastrand::u64(..)), ..Place::default() },
+    };
+    let progress = bar(total, output).with_message(flow.name.clone());
+    let before = tally(store, &flow.name).await?;
+    loop {
+        let now = tally(store, &flow.name).await?;
+        progress.set_position(place.records.saturating_sub(now.open));
+        if now.open >= WINDOW {
+            tokio::time::sleep(Duration::from_millis(250)).await;
+            continue;
+        }
+        match backfill::step(store, &flow.name, topics, &place).await.context("going through the records")? {
+            Some(next) => place = next,
+            None => break,
+        }
+    }
+    let mut still = (u64::MAX, 0);
+    let after = loop {
+        let now = tally(store, &flow.name).await?;
+        progress.set_position(place.records.saturating_sub(now.open));
+        if now.open == 0 {
+            break now;
+        }
+        still = if now.open == still.0 { (now.open, still.1 + 1) } else { (now.open, 0) };
+        if still.1 == 120 {
+            progress.suspend(|| {
+                output.say(format!("{} records wait, and nothing moved for 30 s: is `tandem run` running?", now.open));
+            });
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    };
+    progress.finish_and_clear();
+    let (done, review) = (after.done - before.done, after.review.saturating_sub(before.review));
+    if output.is_json() {
+        output.value(&json!({ "records": place.records, "done": done, "review": review }));
+    } else {
+        output.say(format!("{} records: {done} done, {review} to review (`tandem review list`)", place.records));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// How many events of a flow stand where.
+#[derive(Default)]
+struct Tally {
+    /// Not finished and nobody's turn but the host's.
+    open: u64,
+    done: u64,
+    review: u64,
+}
+
+async fn tally(store: &dyn Store, flow: &str) -> Result<Tally> {
+    let mut tally = Tally::default();
+    for count in store.counts().await?.into_iter().filter(|count| count.flow == flow) {
+        match count.state {
+            EventState::Ready | EventState::Leased => tally.open += count.events,
+            EventState::Done => tally.done += count.events,
+            EventState::Review => tally.review += count.events,
+            _ => {}
+        }
+    }
+    Ok(tally)
+}
+
+/// The report of a first load: what it would link, make, change and ask.
+async fn rehearse(parts: &Parts, flow: &Flow, topics: &[Topic], total: u64, output: &Output) -> Result<ExitCode> {
+    /// Questions shown.
+    const SHOWN: usize = 50;
+    let progress = bar(total, output).with_message("rehearsal");
+    let mut rehearsal = Rehearsal::new(&parts.runtime, flow);
+    for topic in topics {
+        let mut last = None;
+        loop {
+            let page = topic.page(last.as_ref()).await.with_context(|| format!("reading {}", topic.name))?;
+            for keys in page.chunks(flow.batch() as usize) {
+                let events = keys.iter().map(|keys| topic.event(&flow.name, "rehearsal", keys)).collect();
+                rehearsal.add(events).await.with_context(|| format!("rehearsing {}", topic.name))?;
+                progress.inc(keys.len() as u64);
+            }
+            match page.last() {
+                Some(keys) => last = Some(keys.clone()),
+                None => break,
+            }
+        }
+    }
+    progress.finish_and_clear();
+    if output.is_json() {
+        output.value(&rehearsal);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let rows =
+        |counts: &BTreeMap<String, u64>| counts.iter().map(|(what, n)| vec![what.clone(), n.to_string()]).collect();
+    output.rows(&(), &["would write", "records"], rows(&rehearsal.effects));
+    output.rows(&(), &["would link", "pairs"], rows(&rehearsal.links));
+    output.rows(&(), &["outcome", "records"], rows(&rehearsal.outcomes));
+    let questions: Vec<Vec<String>> =
+        rehearsal.questions.iter().take(SHOWN).map(|(key, why)| vec![key.clone(), short(why, 140)]).collect();
+    if !questions.is_empty() {
+        output.rows(&(), &["would ask about", "why"], questions);
+    }
+    output.say("nothing was written; records of one company that are in step already are not counted as written");
+    Ok(ExitCode::SUCCESS)
+}

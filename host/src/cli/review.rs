@@ -1,0 +1,148 @@
+//! `tandem review list|show|resolve`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Subcommand;
+use serde_json::Value;
+
+use super::output::{Output, short};
+use super::service::Parts;
+use crate::store::sqlite::Access;
+use crate::store::{Event, EventFilter, EventId, EventState};
+use crate::time::iso;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// What waits for a decision, newest first.
+    List {
+        /// Only this flow.
+        #[arg(long)]
+        flow: Option<String>,
+        #[arg(long, default_value_t = 100)]
+        limit: u32,
+    },
+    /// One item: the reason, the record on both sides, the choices.
+    Show { id: i64 },
+    /// Decide; the event runs again with the answer.
+    Resolve {
+        /// Several get the same answer.
+        #[arg(required = true)]
+        ids: Vec<i64>,
+        /// One of the choices that `review show` lists.
+        #[arg(long)]
+        choose: String,
+    },
+}
+
+pub async fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode> {
+    let store = Parts::open(config, Access::Tool).await?.store;
+    match command {
+        Command::List { flow, limit } => {
+            let filter = EventFilter { flow, state: Some(EventState::Review), key: None, limit };
+            let events = store.events(filter).await?;
+            let rows = events
+                .iter()
+                .map(|event| {
+                    let reason = short(event.reason.as_deref().unwrap_or_default(), 90);
+                    vec![event.id.to_string(), event.flow.clone(), event.key.clone(), reason, event.choices.join(", ")]
+                })
+                .collect();
+            output.rows(&events, &["id", "flow", "record", "why", "choices"], rows);
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Show { id } => match store.event(EventId(id)).await? {
+            Some(event) => {
+                show(&event, output);
+                Ok(ExitCode::SUCCESS)
+            }
+            None => Ok(missing(id)),
+        },
+        Command::Resolve { ids, choose } => {
+            // All or none: a choice that one of them does not offer changes nothing.
+            for id in &ids {
+                let Some(event) = store.event(EventId(*id)).await? else { return Ok(missing(*id)) };
+                if event.state != EventState::Review {
+                    bail!("event {id} is {}, not in review", event.state.word());
+                }
+                if !event.choices.contains(&choose) {
+                    bail!("event {id} does not offer {choose:?}; it offers: {}", event.choices.join(", "));
+                }
+            }
+            for id in ids {
+                if store.retry(EventId(id), Some(choose.clone()), crate::time::now()).await? {
+                    output.say(format!("{id}: {choose}; it runs as soon as the host looks"));
+                } else {
+                    output.say(format!("{id}: somebody else was faster"));
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn missing(id: i64) -> ExitCode {
+    eprintln!("tandem: there is no event {id}");
+    ExitCode::from(super::NOT_FOUND)
+}
+
+fn show(event: &Event, output: &Output) {
+    let detail: Value = serde_json::from_str(&event.detail).unwrap_or_default();
+    if output.is_json() {
+        let mut value = serde_json::to_value(event).unwrap_or_default();
+        value["detail"] = detail;
+        output.value(&value);
+        return;
+    }
+    let rows = vec![
+        vec!["flow".into(), event.flow.clone()],
+        vec!["record".into(), event.key.clone()],
+        vec!["state".into(), event.state.word().into()],
+        vec!["why".into(), event.reason.clone().unwrap_or_default()],
+        vec!["choices".into(), event.choices.join(", ")],
+        vec!["taken in".into(), iso(event.created_at)],
+    ];
+    output.rows(&(), &["review", &event.id.to_string()], rows);
+    let (columns, rows) = side_by_side(&detail);
+    if !rows.is_empty() {
+        let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
+        output.rows(&(), &columns, rows);
+    }
+    output.say(format!("decide: tandem review resolve {} --choose \"<choice>\"", event.id));
+}
+
+/// Records of a question as columns, their fields as rows.
+fn side_by_side(detail: &Value) -> (Vec<String>, Vec<Vec<String>>) {
+    let mut columns: Vec<(String, &Value)> = Vec::new();
+    for (side, name) in [("b1", "B1"), ("salesforce", "Salesforce")] {
+        if detail[side].is_object() {
+            columns.push((name.to_owned(), &detail[side]));
+        }
+    }
+    for (place, candidate) in detail["candidates"].as_array().into_iter().flatten().enumerate() {
+        columns.push((format!("candidate {}", place + 1), candidate));
+    }
+    let mut fields: Vec<&String> = Vec::new();
+    for (_, record) in &columns {
+        for field in record.as_object().into_iter().flat_map(|record| record.keys()) {
+            if field != "attributes" && !fields.contains(&field) {
+                fields.push(field);
+            }
+        }
+    }
+    let text = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let rows = fields
+        .iter()
+        .map(|field| {
+            let values = columns.iter().map(|(_, record)| short(&text(&record[field.as_str()]), 50));
+            [(*field).clone()].into_iter().chain(values).collect()
+        })
+        .collect();
+    let names = [String::from("field")].into_iter().chain(columns.into_iter().map(|(name, _)| name)).collect();
+    (names, rows)
+}

@@ -1,0 +1,117 @@
+//! Lists records of an entity set page by page, by key: rows that change meanwhile do not move between pages.
+
+use serde_json::{Map, Value};
+
+use super::Watch;
+use crate::connections::{Call, CallError, Connection};
+use crate::store::StoreError;
+
+/// Rows of one page.
+pub const PAGE: usize = 500;
+/// A page's bytes at most.
+const PAGE_BYTES: u64 = 64 << 20;
+
+/// Why a look failed; it is taken again.
+#[derive(Debug, thiserror::Error)]
+pub enum LookError {
+    /// The call.
+    #[error(transparent)]
+    Call(#[from] CallError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// What came back.
+    #[error("the answer is not what was asked for: {0}")]
+    Answer(String),
+}
+
+/// The page behind a key, in key order.
+pub async fn page(
+    connection: &Connection,
+    watch: &Watch,
+    select: &str,
+    filter: &str,
+    after: Option<&Map<String, Value>>,
+) -> Result<Vec<Value>, LookError> {
+    let mut conditions: Vec<String> = Vec::new();
+    if !filter.is_empty() {
+        conditions.push(filter.to_owned());
+    }
+    if let Some(after) = after {
+        conditions.push(beyond(watch.keys, after));
+    }
+    let filter = if conditions.is_empty() { String::new() } else { format!("&$filter={}", conditions.join(" and ")) };
+    let order = watch.keys.join(",");
+    rows(connection, format!("/{}?$select={select}{filter}&$orderby={order}&$top={PAGE}", watch.set)).await
+}
+
+/// The rows of one read.
+pub async fn rows(connection: &Connection, path: String) -> Result<Vec<Value>, LookError> {
+    let mut call = Call::get(escape(&path));
+    call.headers.push(("Prefer".into(), format!("odata.maxpagesize={PAGE}")));
+    let answer = connection.send(call, PAGE_BYTES).await?;
+    let mut body: Value = serde_json::from_str(&answer.body).map_err(|e| LookError::Answer(e.to_string()))?;
+    match body["value"].take() {
+        Value::Array(rows) => Ok(rows),
+        _ => Err(LookError::Answer(format!("{path} gave no list"))),
+    }
+}
+
+/// How many records there are.
+pub async fn count(connection: &Connection, watch: &Watch, filter: &str) -> Result<u64, LookError> {
+    let filter = if filter.is_empty() { String::new() } else { format!("?$filter={filter}") };
+    let answer = connection.send(Call::get(escape(&format!("/{}/$count{filter}", watch.set))), PAGE_BYTES).await?;
+    answer.body.trim().trim_start_matches('\u{feff}').parse().map_err(|_| LookError::Answer(answer.body))
+}
+
+/// A record's key properties.
+pub fn keys_of(watch: &Watch, row: &Value) -> Result<Map<String, Value>, LookError> {
+    let mut keys = Map::new();
+    for name in watch.keys {
+        match &row[*name] {
+            value @ (Value::String(_) | Value::Number(_)) => keys.insert((*name).to_owned(), value.clone()),
+            _ => return Err(LookError::Answer(format!("a record of {} without {name}", watch.set))),
+        };
+    }
+    Ok(keys)
+}
+
+/// `(CardCode gt 'C1' or (CardCode eq 'C1' and ItemCode gt 'A1'))`
+fn beyond(names: &[&str], after: &Map<String, Value>) -> String {
+    let literal = |name: &str| match &after[name] {
+        Value::String(text) => format!("'{}'", escape_literal(&text.replace('\'', "''"))),
+        other => other.to_string(),
+    };
+    let steps: Vec<String> = (0..names.len())
+        .map(|place| {
+            let mut terms: Vec<String> =
+                names[..place].iter().map(|name| format!("{name} eq {}", literal(name))).collect();
+            terms.push(format!("{} gt {}", names[place], literal(names[place])));
+            format!("({})", terms.join(" and "))
+        })
+        .collect();
+    format!("({})", steps.join(" or "))
+}
+
+fn escape(path: &str) -> String {
+    path.replace(' ', "%20").replace('"', "%22")
+}
+
+/// What would end a query's option, within a literal.
+fn escape_literal(text: &str) -> String {
+    text.replace('%', "%25").replace('&', "%26").replace('+', "%2B").replace('#', "%23")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_go_on_behind_the_last_key() {
+        let after = serde_json::json!({"CardCode": "O'Neil", "ItemCode": "A1"});
+        assert_eq!(
+            beyond(&["CardCode", "ItemCode"], after.as_object().unwrap()),
+            "((CardCode gt 'O''Neil') or (CardCode eq 'O''Neil' and ItemCode gt 'A1'))"
+        );
+    }
+}

@@ -1,0 +1,317 @@
+//! Looks for changes in turn, each kind of record at its own pace. What was found and the new position are stored in one
+//! transaction; a look that fails is taken again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use chrono_tz::Tz;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::sync::watch;
+
+use super::list::{self, LookError, PAGE, keys_of};
+use super::{Changed, How, Watch};
+use crate::config::B1Config;
+use crate::connections::Connection;
+use crate::sources::Route;
+use crate::store::{Inbox, Intake, Millis};
+use crate::time::now;
+
+/// A change may be committed so much later than its stamp says.
+const OVERLAP: Duration = Duration::from_secs(120);
+/// A record seen within so much of the newest stamp may change again within the same second: it is looked at once more.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// Watches one B1 company.
+pub struct Poller {
+    /// The connection's name.
+    pub name: String,
+    /// The connection.
+    pub connection: Arc<Connection>,
+    /// Its part of `tandem.toml`.
+    pub config: B1Config,
+    /// What to watch.
+    pub watches: Vec<Watch>,
+    /// Who takes events.
+    pub routes: Vec<Route>,
+    /// Where they go.
+    pub inbox: Arc<Inbox>,
+}
+
+/// Where a stamped watch stands.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Mark {
+    /// The newest stamp seen, local: `2026-01-31 14:05:59`.
+    stamp: String,
+    /// When the last look was taken.
+    at: Millis,
+    /// Records within the overlap, by key: their stamp, and whether they are to be looked at once more.
+    seen: BTreeMap<String, (String, bool)>,
+}
+
+impl Poller {
+    /// Runs until `stop` turns true.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut due: Vec<Instant> = vec![Instant::now(); self.watches.len()];
+        while !*stop.borrow() {
+            for (watch, due) in self.watches.iter().zip(&mut due) {
+                if *due > Instant::now() || *stop.borrow() {
+                    continue;
+                }
+                *due = Instant::now() + watch.pace.of(&self.config);
+                if let Err(error) = self.look(watch).await {
+                    tracing::warn!(connection = self.name, watch = watch.topic, %error, "cannot look for changes in B1");
+                    *due = Instant::now() + watch.pace.of(&self.config).min(Duration::from_secs(15));
+                }
+            }
+            let next = due.iter().min().copied().unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+            let pause = next.saturating_duration_since(Instant::now()).max(Duration::from_millis(50));
+            tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
+        }
+    }
+
+    async fn look(&self, watch: &Watch) -> Result<(), LookError> {
+        match watch.how {
+            How::Stamped => self.look_stamped(watch).await,
+            How::Appended => self.look_appended(watch).await,
+            How::Scanned { select, filter } => self.scan(watch, select, filter).await,
+        }
+    }
+
+    fn source(&self, watch: &Watch) -> String {
+        let way = match watch.how {
+            How::Stamped => "stamp",
+            How::Appended => "append",
+            How::Scanned { .. } => "scan",
+        };
+        format!("b1:{}:{}:{way}", self.name, watch.topic)
+    }
+
+    fn zone(&self) -> Tz {
+        self.config.time_zone.parse().unwrap_or(Tz::UTC)
+    }
+
+    async fn look_stamped(&self, watch: &Watch) -> Result<(), LookError> {
+        let source = self.source(watch);
+        let started = now();
+        let stored = self.inbox.store().position(&source).await?;
+        let known = stored.and_then(|text| serde_json::from_str::<Mark>(&text).ok());
+        // The first look: from now on. What was there before is a backfill's business.
+        let first = known.is_none();
+        let mark = match known {
+            Some(mark) => mark,
+            None => {
+                let newest = self.newest_stamp(watch).await?;
+                let stamp = newest.unwrap_or_else(|| crate::time::local(self.zone(), started));
+                Mark { stamp, at: started, seen: BTreeMap::new() }
+            }
+        };
+        let from = reach_back(&mark, started, self.zone());
+        let mut next = Mark { stamp: mark.stamp.clone(), at: started, seen: BTreeMap::new() };
+        let mut rows = Vec::new();
+        let mut last: Option<Map<String, Value>> = None;
+        let (day, time) = from.split_once(' ').unwrap_or((&from, "00:00:00"));
+        let since = format!("(UpdateDate gt '{day}' or (UpdateDate eq '{day}' and UpdateTime ge '{time}'))");
+        loop {
+            let select = format!("{},UpdateDate,UpdateTime", watch.keys.join(","));
+            let page = list::page(&self.connection, watch, &select, &since, last.as_ref()).await?;
+            let full = page.len() == PAGE;
+            for row in page {
+                let keys = keys_of(watch, &row)?;
+                last = Some(keys.clone());
+                rows.push((keys, stamp_of(&row)));
+            }
+            if !full {
+                break;
+            }
+        }
+        if let Some(newest) = rows.iter().map(|(_, stamp)| stamp).max() {
+            next.stamp = next.stamp.max(newest.clone());
+        }
+        let fresh_from = back(&next.stamp, FRESH);
+        let mut changes = Vec::new();
+        for (keys, stamp) in rows {
+            let change = |version| Changed { topic: watch.topic, keys: keys.clone(), version, deleted: false };
+            let key = change(String::new()).key();
+            let fresh = stamp >= fresh_from;
+            match mark.seen.get(&key) {
+                Some((old, again)) if *old == stamp => {
+                    if *again {
+                        changes.push(change(format!("{stamp}+")));
+                    }
+                    next.seen.insert(key, (stamp, false));
+                }
+                _ => {
+                    changes.push(change(stamp.clone()));
+                    next.seen.insert(key, (stamp, fresh));
+                }
+            }
+        }
+        if first {
+            changes.clear();
+        }
+        self.keep(source, &next, changes).await
+    }
+
+    async fn newest_stamp(&self, watch: &Watch) -> Result<Option<String>, LookError> {
+        let path =
+            format!("/{}?$select=UpdateDate,UpdateTime&$orderby=UpdateDate desc,UpdateTime desc&$top=1", watch.set);
+        Ok(list::rows(&self.connection, path).await?.first().map(stamp_of))
+    }
+
+    async fn look_appended(&self, watch: &Watch) -> Result<(), LookError> {
+        let source = self.source(watch);
+        let key = watch.keys.first().copied().unwrap_or_default();
+        let Some(mut last) = self.inbox.store().position(&source).await?.and_then(|text| text.parse::<i64>().ok())
+        else {
+            let newest =
+                list::rows(&self.connection, format!("/{}?$select={key}&$orderby={key} desc&$top=1", watch.set))
+                    .await?;
+            let newest = newest.first().and_then(|row| row[key].as_i64()).unwrap_or(0);
+            return self.keep(source, &newest, Vec::new()).await;
+        };
+        loop {
+            let path = format!("/{}?$select={key}&$filter={key} gt {last}&$orderby={key}&$top={PAGE}", watch.set);
+            let rows = list::rows(&self.connection, path).await?;
+            let mut changes = Vec::new();
+            for row in &rows {
+                let keys = keys_of(watch, row)?;
+                last = last.max(row[key].as_i64().unwrap_or(last));
+                changes.push(Changed { topic: watch.topic, keys, version: "new".into(), deleted: false });
+            }
+            if !changes.is_empty() {
+                self.keep(source.clone(), &last, changes).await?;
+            }
+            if rows.len() < PAGE {
+                return Ok(());
+            }
+        }
+    }
+
+    async fn scan(&self, watch: &Watch, select: &str, filter: &str) -> Result<(), LookError> {
+        let source = self.source(watch);
+        let stored = self.inbox.store().position(&source).await?;
+        let before: Option<BTreeMap<String, String>> = stored.and_then(|text| serde_json::from_str(&text).ok());
+        let mut gone: BTreeSet<String> = before.iter().flat_map(BTreeMap::keys).cloned().collect();
+        let mut after = before.clone().unwrap_or_default();
+        let mut changes = Vec::new();
+        let mut last: Option<Map<String, Value>> = None;
+        let stamp = now();
+        loop {
+            let page = list::page(&self.connection, watch, select, filter, last.as_ref()).await?;
+            let full = page.len() == PAGE;
+            for row in page {
+                let keys = keys_of(watch, &row)?;
+                last = Some(keys.clone());
+                let digest = fingerprint(&row);
+                let change = Changed { topic: watch.topic, keys, version: format!("{digest}@{stamp}"), deleted: false };
+                let id = scan_id(&change.keys);
+                gone.remove(&id);
+                if after.get(&id) != Some(&digest) {
+                    after.insert(id, digest);
+                    changes.push(change);
+                }
+            }
+            if !full {
+                break;
+            }
+        }
+        for id in gone {
+            after.remove(&id);
+            // What a filter no longer shows is not gone.
+            if filter.is_empty()
+                && let Ok(Value::Object(keys)) = serde_json::from_str(&id)
+            {
+                changes.push(Changed { topic: watch.topic, keys, version: format!("gone@{stamp}"), deleted: true });
+            }
+        }
+        if before.is_none() {
+            changes.clear();
+        } else if changes.is_empty() {
+            return Ok(());
+        }
+        self.keep(source, &after, changes).await
+    }
+
+    async fn keep(&self, source: String, position: &impl Serialize, changes: Vec<Changed>) -> Result<(), LookError> {
+        let position = serde_json::to_string(position).map_err(|e| LookError::Answer(e.to_string()))?;
+        if !changes.is_empty() {
+            tracing::debug!(connection = self.name, source, changes = changes.len(), "changed in B1");
+        }
+        let events = changes.iter().flat_map(|change| change.route(&self.routes, &self.name)).collect();
+        self.inbox.take(Intake { events, position: Some((source, position)), ..Intake::default() }).await?;
+        Ok(())
+    }
+}
+
+/// The local stamp to read from: behind the newest one seen, but never ahead of the company's clock (it goes back an hour
+/// once a year), and an hour further when it went back since the last look.
+fn reach_back(mark: &Mark, now: Millis, zone: Tz) -> String {
+    let offset = |at: Millis| {
+        let utc = crate::time::local(Tz::UTC, at);
+        seconds_of(&crate::time::local(zone, at)) - seconds_of(&utc)
+    };
+    let went_back = (offset(mark.at) - offset(now)).max(0).unsigned_abs();
+    let from = mark.stamp.clone().min(crate::time::local(zone, now));
+    back(&from, OVERLAP + Duration::from_secs(went_back))
+}
+
+fn seconds_of(local: &str) -> i64 {
+    chrono::NaiveDateTime::parse_from_str(local, "%Y-%m-%d %H:%M:%S").map_or(0, |time| time.and_utc().timestamp())
+}
+
+/// A stamp so much earlier.
+fn back(local: &str, by: Duration) -> String {
+    let seconds = seconds_of(local) - by.as_secs() as i64;
+    crate::time::local(Tz::UTC, seconds * 1000)
+}
+
+fn stamp_of(row: &Value) -> String {
+    let day: String = row["UpdateDate"].as_str().unwrap_or_default().chars().take(10).collect();
+    format!("{day} {}", row["UpdateTime"].as_str().unwrap_or("00:00:00"))
+}
+
+fn scan_id(keys: &Map<String, Value>) -> String {
+    Value::Object(keys.clone()).to_string()
+}
+
+/// 64 bits of a record's content.
+fn fingerprint(row: &Value) -> String {
+    let mut row = row.clone();
+    if let Some(fields) = row.as_object_mut() {
+        fields.retain(|name, _| !name.starts_with('@') && !name.starts_with("odata."));
+    }
+    let digest = ring::digest::digest(&ring::digest::SHA256, row.to_string().as_bytes());
+    digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Millis {
+        chrono::DateTime::parse_from_rfc3339(text).unwrap().timestamp_millis()
+    }
+
+    fn mark(stamp: &str, at: Millis) -> Mark {
+        Mark { stamp: stamp.into(), at, seen: BTreeMap::new() }
+    }
+
+    #[test]
+    fn it_reads_from_a_little_before_the_newest_stamp() {
+        let berlin: Tz = "Europe/Berlin".parse().unwrap();
+        let now = at("2026-07-01T10:00:00Z");
+        assert_eq!(reach_back(&mark("2026-07-01 11:59:00", now), now, berlin), "2026-07-01 11:57:00");
+    }
+
+    #[test]
+    fn the_hour_that_comes_twice_is_read_twice() {
+        let berlin: Tz = "Europe/Berlin".parse().unwrap();
+        // 02:59 summer time was seen; now it is 02:10 winter time.
+        let mark_before = mark("2026-10-25 02:59:00", at("2026-10-25T00:59:00Z"));
+        assert_eq!(reach_back(&mark_before, at("2026-10-25T01:10:00Z"), berlin), "2026-10-25 01:08:00");
+        // The host was off through the whole hour.
+        assert_eq!(reach_back(&mark_before, at("2026-10-25T05:00:00Z"), berlin), "2026-10-25 01:57:00");
+    }
+}

@@ -1,0 +1,292 @@
+//! Contact employees of a partner and contacts of its account: matched by e-mail, then by name; merged like accounts.
+
+use std::collections::BTreeMap;
+
+use tandem_sdk::{Link, Map, Outcomes, Side, Value, b1, from_json, json, links, matching, text};
+
+use crate::describe::Settings;
+use crate::fields::{self, Plan};
+use crate::gather::Subject;
+
+/// What is to be written of one person.
+pub struct Person {
+    /// `InternalCode`; none for an employee that is to be made.
+    pub code: Option<String>,
+    /// Contact id; none for a contact that is to be made.
+    pub id: Option<String>,
+    /// The employee's unique name within the partner.
+    pub name: String,
+    /// Row of `ContactEmployees`; empty when B1 has everything.
+    pub row: Map<String, Value>,
+    /// Fields of the contact; empty when Salesforce has everything.
+    pub contact: Map<String, Value>,
+    pub base: Map<String, Value>,
+    /// The link's base has to be kept anew.
+    pub changed: bool,
+}
+
+/// Plans the contacts of one subject. Partner or account may still be missing: then all of the other side are new.
+pub fn plan(settings: &Settings, subject: &Subject, newest: Side, outcomes: &mut Outcomes) -> Vec<Person> {
+    if !settings.contacts {
+        return Vec::new();
+    }
+    let employees: Vec<&Value> = subject.partner["ContactEmployees"].as_array().into_iter().flatten().collect();
+    let contacts: Vec<&Value> = subject.account["Contacts"]["records"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|contact| contact["IsDeleted"] != true)
+        .collect();
+    let key = |employee: &Value| format!("{}:{}", subject.card_code(), b1::key_text(&employee["InternalCode"]));
+    let keys: Vec<String> = employees.iter().map(|employee| key(employee)).collect();
+    let ids: Vec<String> = contacts.iter().map(|contact| text(contact, "Id").to_owned()).collect();
+    let by_key = links::find_all("contact", Side::B1, &keys);
+    let by_id: BTreeMap<&str, bool> = ids
+        .iter()
+        .zip(links::find_all("contact", Side::Salesforce, &ids))
+        .map(|(id, link)| (id.as_str(), link.is_some()))
+        .collect();
+    let mut free: Vec<&Value> =
+        contacts.iter().filter(|contact| by_id.get(text(contact, "Id")) != Some(&true)).copied().collect();
+    let mut persons = Vec::new();
+    for (employee, link) in employees.iter().zip(by_key) {
+        let code = b1::key_text(&employee["InternalCode"]);
+        let known =
+            link.as_ref().and_then(|link| contacts.iter().find(|contact| text(contact, "Id") == link.salesforce_id));
+        let person = match (link, known) {
+            (Some(link), Some(contact)) => merged(subject, employee, contact, Some(&link), newest, outcomes),
+            (Some(link), None) => vanished(settings, subject, employee, &link, outcomes),
+            (None, _) => match take_match(employee, &mut free) {
+                Some(contact) => merged(subject, employee, contact, None, newest, outcomes),
+                None => new_contact(subject, employee, outcomes),
+            },
+        };
+        persons.extend(person.map(|person| Person { code: Some(code), ..person }));
+    }
+    let mut names: Vec<String> = employees.iter().map(|employee| text(employee, "Name").to_lowercase()).collect();
+    for contact in free {
+        persons.extend(new_employee(subject, contact, &mut names, outcomes));
+    }
+    persons
+}
+
+/// The one free contact that is this employee: by e-mail, then by first and last name.
+fn take_match<'a>(employee: &Value, free: &mut Vec<&'a Value>) -> Option<&'a Value> {
+    let mail = text(employee, "E_Mail").to_lowercase();
+    let full = |first: &str, last: &str| matching::name(&format!("{first} {last}"));
+    let own = match (text(employee, "FirstName"), text(employee, "LastName")) {
+        ("", "") => matching::name(text(employee, "Name")),
+        (first, last) => full(first, last),
+    };
+    let same_mail = |contact: &&Value| !mail.is_empty() && text(contact, "Email").to_lowercase() == mail;
+    let same_name = |contact: &&Value| full(text(contact, "FirstName"), text(contact, "LastName")) == own;
+    let place = free.iter().position(same_mail).or_else(|| free.iter().position(same_name))?;
+    Some(free.swap_remove(place))
+}
+
+fn merged(
+    subject: &Subject,
+    employee: &Value,
+    contact: &Value,
+    link: Option<&Link>,
+    newest: Side,
+    outcomes: &mut Outcomes,
+) -> Option<Person> {
+    let old = link.map(|link| from_json(&link.base).as_object().cloned().unwrap_or_default()).unwrap_or_default();
+    let plan = match fields::merged("contact", employee, contact, &old, newest, subject.choice.as_deref()) {
+        Ok(plan) => plan,
+        Err(why) => {
+            outcomes.hold(&subject.events, &why);
+            return None;
+        }
+    };
+    if !plan.conflicts.is_empty() {
+        let (reason, detail) = fields::question(text(employee, "Name"), &plan.conflicts);
+        for place in &subject.events {
+            let choices = ["keep B1's", "keep Salesforce's", "retry", "ignore"];
+            outcomes.decide(*place, tandem_sdk::review_with(reason.clone(), &choices, &detail));
+        }
+        return None;
+    }
+    let Plan { mut to_b1, mut to_salesforce, mut base, .. } = plan;
+    if let Some(last) = to_salesforce.get("LastName").filter(|last| last.is_null()) {
+        // Salesforce wants one.
+        let last = last_name(employee).map(Value::from).unwrap_or_else(|| last.clone());
+        to_salesforce.insert("LastName".into(), last);
+    }
+    let inactive = Value::Bool(employee["Active"] == "tNO");
+    if old.get("Tandem_Inactive__c").unwrap_or(&Value::Bool(false)) != &inactive {
+        to_salesforce.insert("Tandem_Inactive__c".into(), inactive.clone());
+    }
+    base.insert("Tandem_Inactive__c".into(), inactive);
+    if !to_b1.is_empty() {
+        to_b1.insert("InternalCode".into(), employee["InternalCode"].clone());
+        to_b1.insert("Name".into(), employee["Name"].clone());
+    }
+    let changed = link.is_none() || base != old;
+    Some(Person {
+        code: None,
+        id: Some(text(contact, "Id").to_owned()),
+        name: text(employee, "Name").to_owned(),
+        row: to_b1,
+        contact: to_salesforce,
+        base,
+        changed,
+    })
+}
+
+/// The contact was deleted, or moved to another account.
+fn vanished(
+    settings: &Settings,
+    subject: &Subject,
+    employee: &Value,
+    link: &Link,
+    outcomes: &mut Outcomes,
+) -> Option<Person> {
+    let base = from_json(&link.base).as_object().cloned().unwrap_or_default();
+    if subject.account.is_null() || employee["Active"] == "tNO" {
+        return None;
+    }
+    let name = text(employee, "Name");
+    let ignored = base.get("gone").is_some_and(|gone| gone == true);
+    if ignored {
+        return None;
+    }
+    if settings.review_deleted {
+        outcomes.hold(
+            &subject.events,
+            &format!("the contact {name} was deleted in Salesforce; the contact employee stays as it is"),
+        );
+        return None;
+    }
+    outcomes.note_all(&subject.events, &format!("the contact {name} was deleted in Salesforce: inactive in B1"));
+    let mut row = Map::new();
+    row.insert("InternalCode".into(), employee["InternalCode"].clone());
+    row.insert("Name".into(), name.into());
+    row.insert("Active".into(), "tNO".into());
+    let mut base = base;
+    base.insert("gone".into(), true.into());
+    Some(Person {
+        code: None,
+        id: Some(link.salesforce_id.clone()),
+        name: name.to_owned(),
+        row,
+        contact: Map::new(),
+        base,
+        changed: true,
+    })
+}
+
+fn new_contact(subject: &Subject, employee: &Value, outcomes: &mut Outcomes) -> Option<Person> {
+    // Nobody needs to hear of somebody who left before they met.
+    if employee["Active"] == "tNO" {
+        return None;
+    }
+    let plan = match fields::for_new("contact", Side::Salesforce, employee) {
+        Ok(plan) => plan,
+        Err(why) => {
+            outcomes.hold(&subject.events, &why);
+            return None;
+        }
+    };
+    let mut contact = plan.to_salesforce;
+    let mut base = plan.base;
+    if contact.get("LastName").is_none_or(Value::is_null) {
+        match last_name(employee) {
+            Some(last) => {
+                contact.insert("LastName".into(), last.into());
+            }
+            None => {
+                let code = b1::key_text(&employee["InternalCode"]);
+                let why = format!(
+                    "the contact employee {code} of {} has no name; Salesforce needs a last name",
+                    subject.card_code()
+                );
+                outcomes.hold(&subject.events, &why);
+                return None;
+            }
+        }
+    }
+    base.insert("Tandem_Inactive__c".into(), false.into());
+    Some(Person {
+        code: None,
+        id: None,
+        name: text(employee, "Name").to_owned(),
+        row: Map::new(),
+        contact,
+        base,
+        changed: true,
+    })
+}
+
+/// The last word of the name.
+fn last_name(employee: &Value) -> Option<String> {
+    let own = text(employee, "LastName");
+    let name = if own.is_empty() { text(employee, "Name") } else { own };
+    name.split_whitespace().next_back().map(str::to_owned)
+}
+
+fn new_employee(
+    subject: &Subject,
+    contact: &Value,
+    names: &mut Vec<String>,
+    outcomes: &mut Outcomes,
+) -> Option<Person> {
+    let plan = match fields::for_new("contact", Side::B1, contact) {
+        Ok(plan) => plan,
+        Err(why) => {
+            outcomes.hold(&subject.events, &why);
+            return None;
+        }
+    };
+    let full = format!("{} {}", text(contact, "FirstName"), text(contact, "LastName")).trim().to_owned();
+    // B1 keeps 90 letters, and no name twice within a partner.
+    let full: String = full.chars().take(85).collect();
+    let mut name = full.clone();
+    let mut number = 2;
+    while names.contains(&name.to_lowercase()) {
+        name = format!("{full} {number}");
+        number += 1;
+    }
+    names.push(name.to_lowercase());
+    let mut row = plan.to_b1;
+    row.insert("Name".into(), name.as_str().into());
+    row.insert("Active".into(), "tYES".into());
+    let mut base = plan.base;
+    base.insert("Tandem_Inactive__c".into(), false.into());
+    Some(Person {
+        code: None,
+        id: Some(text(contact, "Id").to_owned()),
+        name,
+        row,
+        contact: Map::new(),
+        base,
+        changed: true,
+    })
+}
+
+/// Finds the codes of employees that were made just now.
+pub fn learn_codes(persons: &mut [Person], partner: &Value) {
+    for person in persons.iter_mut().filter(|person| person.code.is_none()) {
+        let own = partner["ContactEmployees"].as_array().into_iter().flatten();
+        let found = own.into_iter().find(|row| text(row, "Name").eq_ignore_ascii_case(&person.name));
+        person.code = found.map(|row| b1::key_text(&row["InternalCode"]));
+    }
+}
+
+/// The key of a contact's link.
+pub fn key(card_code: &str, code: &str) -> String {
+    format!("{card_code}:{code}")
+}
+
+/// Keeps the link of a person that is in step.
+pub fn put_link(card_code: &str, person: &Person) {
+    if let (Some(code), Some(id)) = (&person.code, &person.id) {
+        links::put(&Link {
+            kind: "contact".into(),
+            b1_id: key(card_code, code),
+            salesforce_id: id.clone(),
+            base: json!(person.base).to_string(),
+        });
+    }
+}

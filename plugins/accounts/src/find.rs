@@ -1,0 +1,345 @@
+//! Matching before creating: external id, tax id, name with postcode, e-mail domain. One strong match links; an ambiguous
+//! or weak one is asked about, with the candidates side by side.
+
+use std::collections::BTreeMap;
+
+use tandem_sdk::b1;
+use tandem_sdk::{
+    Decimal, Error, Map, Method, Outcomes, Side, Value, http, json, links, matching, request, review_with, salesforce,
+    text,
+};
+
+use crate::describe::{Settings, Weights};
+use crate::gather::{self, Subject};
+
+/// A candidate of the other side.
+#[derive(Clone)]
+struct Candidate {
+    record: Value,
+    score: Decimal,
+    reasons: Vec<&'static str>,
+    /// It belongs to another record already.
+    taken: Option<String>,
+}
+
+/// Finds the other side of everything that is not linked.
+pub fn counterparts(settings: &Settings, subjects: &mut [Subject], outcomes: &mut Outcomes) -> Result<(), Error> {
+    let accounts = accounts_like(settings, subjects)?;
+    for place in 0..subjects.len() {
+        let subject = &subjects[place];
+        if subject.base.is_some() || subject.partner.is_null() || subject.partner["CardType"] == "cSupplier" {
+            continue;
+        }
+        let candidates: Vec<Candidate> = accounts
+            .iter()
+            .filter_map(|account| judge(&settings.weights, &subject.partner, account, Side::Salesforce))
+            .collect();
+        if let Some(account) = decide(settings, subject, candidates, "Id", outcomes) {
+            adopt(subjects, place, account);
+        }
+    }
+    let partners = partners_like(subjects)?;
+    for subject in subjects.iter_mut() {
+        let live = !subject.account.is_null() && subject.account["IsDeleted"] != true;
+        if subject.base.is_some() || !subject.partner.is_null() || !live {
+            continue;
+        }
+        let candidates: Vec<Candidate> = partners
+            .iter()
+            .filter_map(|partner| judge(&settings.weights, partner, &subject.account, Side::B1))
+            .collect();
+        if let Some(partner) = decide(settings, subject, candidates, "CardCode", outcomes) {
+            subject.partner = partner;
+        }
+    }
+    Ok(())
+}
+
+/// The partner's subject takes over the account, and the account's own subject, if there is one, becomes part of it.
+fn adopt(subjects: &mut [Subject], place: usize, account: Value) {
+    let id = text(&account, "Id").to_owned();
+    subjects[place].account = account;
+    let own = subjects.iter().position(|other| other.partner.is_null() && other.account_id() == id);
+    if let Some(own) = own {
+        let events = std::mem::take(&mut subjects[own].events);
+        let wanted = subjects[own].wanted;
+        subjects[place].events.extend(events);
+        subjects[place].wanted |= wanted;
+        // Nothing is left to do for it.
+        subjects[own].account = Value::Null;
+    }
+}
+
+/// The one to link with; or none, when one is to be made, or a human is asked.
+fn decide(
+    settings: &Settings,
+    subject: &Subject,
+    mut candidates: Vec<Candidate>,
+    key: &str,
+    outcomes: &mut Outcomes,
+) -> Option<Value> {
+    let chosen = subject.choice.as_deref();
+    if chosen == Some("create") {
+        return None;
+    }
+    if let Some(id) = chosen.and_then(|choice| choice.strip_prefix("link with ")) {
+        if let Some(candidate) =
+            candidates.iter().find(|candidate| candidate.record[key] == id && candidate.taken.is_none())
+        {
+            return Some(candidate.record.clone());
+        }
+        outcomes.hold(
+            &subject.events,
+            &format!("{id} is no longer a candidate: it is gone, or linked with another record"),
+        );
+        return None;
+    }
+    candidates.retain(|candidate| candidate.score >= settings.weights.ask_from);
+    candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.score));
+    let strong: Vec<&Candidate> =
+        candidates.iter().filter(|candidate| candidate.score >= settings.weights.link_from).collect();
+    match strong.as_slice() {
+        [one] if one.taken.is_none() => return Some(one.record.clone()),
+        [] if candidates.is_empty() => return None,
+        _ => {}
+    }
+    ask(subject, &candidates, key, outcomes);
+    None
+}
+
+fn ask(subject: &Subject, candidates: &[Candidate], key: &str, outcomes: &mut Outcomes) {
+    /// Candidates shown.
+    const SHOWN: usize = 5;
+    let shown = &candidates[..candidates.len().min(SHOWN)];
+    let (own, name) = if key == "Id" {
+        (json!({ "b1": short(&subject.partner) }), text(&subject.partner, "CardName"))
+    } else {
+        (json!({ "salesforce": short(&subject.account) }), text(&subject.account, "Name"))
+    };
+    let mut detail = own;
+    detail["candidates"] = shown
+        .iter()
+        .map(|candidate| {
+            let mut record = short(&candidate.record);
+            record["match"] = candidate.reasons.join(", ").into();
+            if let Some(taken) = &candidate.taken {
+                record["linked with"] = taken.as_str().into();
+            }
+            record
+        })
+        .collect();
+    let why = |candidate: &Candidate| {
+        let taken = candidate.taken.as_ref().map(|id| format!(", linked with {id} already")).unwrap_or_default();
+        format!("{} ({}{taken})", b1::key_text(&candidate.record[key]), candidate.reasons.join(", "))
+    };
+    let reason = format!(
+        "{name} may be the same as {}; choose which, or let a new one be made",
+        shown.iter().map(why).collect::<Vec<_>>().join("; ")
+    );
+    let mut choices: Vec<String> = shown
+        .iter()
+        .filter(|candidate| candidate.taken.is_none())
+        .map(|candidate| format!("link with {}", b1::key_text(&candidate.record[key])))
+        .collect();
+    choices.extend(["create", "retry", "ignore"].map(str::to_owned));
+    let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
+    for place in &subject.events {
+        outcomes.decide(*place, review_with(reason.clone(), &choices, &detail));
+    }
+}
+
+/// What tells one company from another.
+fn short(record: &Value) -> Value {
+    let names = [
+        "CardCode",
+        "CardName",
+        "CardType",
+        "FederalTaxID",
+        "EmailAddress",
+        "Id",
+        "Name",
+        "Tandem_Card_Code__c",
+        "Tandem_Tax_Id__c",
+        "Tandem_Email__c",
+        "Website",
+        "BillingPostalCode",
+    ];
+    let mut shown: Map<String, Value> = names
+        .iter()
+        .filter(|name| !record[**name].is_null())
+        .map(|name| ((*name).to_owned(), record[*name].clone()))
+        .collect();
+    if !record["BillTo"].is_null() {
+        shown.insert("ZipCode".into(), record["BillTo"]["ZipCode"].clone());
+    }
+    Value::Object(shown)
+}
+
+/// How much speaks for these two being the same; `None` for nothing. `side` is the side the candidate is on.
+fn judge(weights: &Weights, partner: &Value, account: &Value, side: Side) -> Option<Candidate> {
+    let code = text(partner, "CardCode");
+    let carried = text(account, "Tandem_Card_Code__c");
+    if partner["CardType"] == "cSupplier" || (!carried.is_empty() && !carried.eq_ignore_ascii_case(code)) {
+        return None;
+    }
+    let mut score = Decimal::ZERO;
+    let mut reasons = Vec::new();
+    let mut add = |holds: bool, weight: Decimal, reason| {
+        if holds {
+            score += weight;
+            reasons.push(reason);
+        }
+    };
+    add(!carried.is_empty(), weights.link_from, "B1 Card Code");
+    let both = |a: &str, b: &str| !a.is_empty() && a == b;
+    let tax = (matching::tax_id(text(partner, "FederalTaxID")), matching::tax_id(text(account, "Tandem_Tax_Id__c")));
+    add(both(&tax.0, &tax.1), weights.tax_id, "tax id");
+    let name = both(&matching::name(text(partner, "CardName")), &matching::name(text(account, "Name")));
+    let codes = ["BillingPostalCode", "ShippingPostalCode"].map(|field| matching::postcode(text(account, field)));
+    let near = partner["BPAddresses"].as_array().into_iter().flatten().any(|address| {
+        let own = matching::postcode(text(address, "ZipCode"));
+        codes.iter().any(|code| both(code, &own))
+    });
+    add(name && near, weights.name_postcode, "name and postcode");
+    let domains = |record: &Value, fields: [&str; 2]| fields.map(|field| matching::domain(text(record, field)));
+    let theirs = domains(account, ["Tandem_Email__c", "Website"]);
+    let ours = domains(partner, ["EmailAddress", "Website"]);
+    add(ours.iter().any(|own| theirs.iter().any(|other| both(own, other))), weights.email_domain, "e-mail domain");
+    if reasons.is_empty() {
+        return None;
+    }
+    let (record, taken) = match side {
+        Side::Salesforce => {
+            let link = links::find("account", Side::Salesforce, text(account, "Id"));
+            (account, link.map(|link| link.b1_id).filter(|other| other != code))
+        }
+        Side::B1 => {
+            let link = links::find("account", Side::B1, code);
+            (partner, link.map(|link| link.salesforce_id).filter(|other| other != text(account, "Id")))
+        }
+    };
+    Some(Candidate { record: record.clone(), score, reasons, taken })
+}
+
+/// Accounts that may be those of unlinked partners.
+fn accounts_like(settings: &Settings, subjects: &[Subject]) -> Result<Vec<Value>, Error> {
+    /// Conditions of one query.
+    const CONDITIONS: usize = 60;
+    let mut conditions: Vec<String> = Vec::new();
+    for subject in subjects.iter().filter(|subject| subject.base.is_none() && !subject.partner.is_null()) {
+        let partner = &subject.partner;
+        conditions.push(format!("Tandem_Card_Code__c = {}", salesforce::quote(text(partner, "CardCode"))));
+        let tax = matching::longest_run(text(partner, "FederalTaxID"));
+        if !tax.is_empty() {
+            conditions.push(format!("Tandem_Tax_Id__c LIKE {}", like(tax)));
+        }
+        // A name may be spelt in another way; a postcode is not.
+        let codes = partner["BPAddresses"].as_array().into_iter().flatten().map(|row| text(row, "ZipCode"));
+        let mut codes: Vec<&str> = codes.filter(|code| !code.is_empty()).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        for code in codes {
+            conditions.push(format!("BillingPostalCode = {0} OR ShippingPostalCode = {0}", salesforce::quote(code)));
+        }
+        for pattern in patterns(partner, "CardName", ["EmailAddress", "Website"]) {
+            conditions.push(match pattern {
+                Pattern::Name(word) => format!("Name LIKE {}", like(&word)),
+                Pattern::Domain(domain) => {
+                    format!("Tandem_Email__c LIKE {0} OR Website LIKE {0}", like(&domain))
+                }
+            });
+        }
+    }
+    let mut found: BTreeMap<String, Value> = BTreeMap::new();
+    let fields = gather::account_fields(settings);
+    for chunk in conditions.chunks(CONDITIONS) {
+        let soql = format!("SELECT {fields} FROM Account WHERE {}", chunk.join(" OR "));
+        found.extend(salesforce::query("salesforce", &soql)?.into_iter().map(|row| (text(&row, "Id").to_owned(), row)));
+    }
+    Ok(found.into_values().collect())
+}
+
+/// Partners that may be those of unlinked accounts.
+fn partners_like(subjects: &[Subject]) -> Result<Vec<Value>, Error> {
+    /// Conditions of one filter: keeps the address below 2,000 characters.
+    const CONDITIONS: usize = 6;
+    let mut conditions: Vec<String> = Vec::new();
+    for subject in subjects.iter().filter(|own| own.base.is_none() && own.partner.is_null() && !own.account.is_null()) {
+        let account = &subject.account;
+        let code = text(account, "Tandem_Card_Code__c");
+        if !code.is_empty() {
+            conditions.push(format!("CardCode eq {}", b1::quote(code)));
+        }
+        let tax = matching::longest_run(text(account, "Tandem_Tax_Id__c"));
+        if !tax.is_empty() {
+            conditions.push(format!("contains(FederalTaxID,{})", b1::quote(tax)));
+        }
+        for pattern in patterns(account, "Name", ["Tandem_Email__c", "Website"]) {
+            conditions.push(match pattern {
+                // Whether B1 tells capitals apart depends on its database.
+                Pattern::Name(word) => spellings(&word)
+                    .iter()
+                    .map(|word| format!("contains(CardName,{})", b1::quote(word)))
+                    .collect::<Vec<_>>()
+                    .join(" or "),
+                Pattern::Domain(domain) => format!(
+                    "endswith(EmailAddress,{}) or contains(Website,{})",
+                    b1::quote(&format!("@{domain}")),
+                    b1::quote(&domain)
+                ),
+            });
+        }
+    }
+    conditions.sort();
+    conditions.dedup();
+    let select = gather::partner_fields();
+    let requests: Vec<_> = conditions
+        .chunks(CONDITIONS)
+        .map(|chunk| {
+            let filter = b1::encode(&chunk.join(" or "));
+            let mut request =
+                request("b1", Method::Get, format!("/BusinessPartners?$filter={filter}&$select={select}"), None, "");
+            request.headers.push(tandem_sdk::Header { name: "Prefer".into(), value: "odata.maxpagesize=0".into() });
+            request
+        })
+        .collect();
+    let mut found: BTreeMap<String, Value> = BTreeMap::new();
+    if !requests.is_empty() {
+        for answer in http::send_all(&requests) {
+            let rows = b1::rows(answer)?.into_iter().map(gather::flat);
+            found.extend(rows.map(|row| (text(&row, "CardCode").to_owned(), row)));
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+enum Pattern {
+    Name(String),
+    Domain(String),
+}
+
+fn patterns(record: &Value, name: &str, addresses: [&str; 2]) -> Vec<Pattern> {
+    let mut patterns = Vec::new();
+    patterns.extend(matching::search_words(text(record, name)).into_iter().map(Pattern::Name));
+    let mut domains: Vec<String> = addresses.iter().map(|field| matching::domain(text(record, field))).collect();
+    domains.sort();
+    domains.dedup();
+    patterns.extend(domains.into_iter().filter(|domain| !domain.is_empty()).map(Pattern::Domain));
+    patterns
+}
+
+/// As written, in capitals, and with a capital at its head.
+fn spellings(word: &str) -> Vec<String> {
+    let mut letters = word.chars();
+    let head: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    let capital = format!("{head}{}", letters.as_str().to_lowercase());
+    let mut all = vec![word.to_owned(), word.to_uppercase(), capital];
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn like(word: &str) -> String {
+    let escaped = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+    format!("'%{}%'", escaped.replace('\'', "\\'"))
+}

@@ -1,0 +1,257 @@
+//! From events to subjects: a partner, an account, or both where they are linked, as both systems have them now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tandem_sdk::b1::{self, Read};
+use tandem_sdk::{Batch, Error, Link, Map, Outcomes, Side, Value, from_json, json, links, mapping, salesforce, text};
+
+use crate::describe::Settings;
+
+/// What an event is about.
+#[derive(Default)]
+pub struct Subject {
+    /// The partner as B1 has it, with `BillTo` and `ShipTo`; null while there is none.
+    pub partner: Value,
+    /// The account as Salesforce has it, with its contacts; null while there is none.
+    pub account: Value,
+    /// Last synced value of every mapped field; `None` while they are not linked.
+    pub base: Option<Map<String, Value>>,
+    /// An order needs the partner.
+    pub wanted: bool,
+    /// What a human chose.
+    pub choice: Option<String>,
+    /// Places of the events.
+    pub events: Vec<usize>,
+}
+
+impl Subject {
+    pub fn card_code(&self) -> &str {
+        text(&self.partner, "CardCode")
+    }
+
+    pub fn account_id(&self) -> &str {
+        text(&self.account, "Id")
+    }
+}
+
+const PARTNER: [&str; 14] = [
+    "CardCode",
+    "CardName",
+    "CardType",
+    "Valid",
+    "Frozen",
+    "FederalTaxID",
+    "EmailAddress",
+    "Website",
+    "UpdateDate",
+    "UpdateTime",
+    "BilltoDefault",
+    "ShipToDefault",
+    "BPAddresses",
+    "ContactEmployees",
+];
+const ACCOUNT: [&str; 12] = [
+    "Id",
+    "Name",
+    "IsDeleted",
+    "MasterRecordId",
+    "LastModifiedDate",
+    "Website",
+    "BillingPostalCode",
+    "ShippingPostalCode",
+    "Tandem_Card_Code__c",
+    "Tandem_Tax_Id__c",
+    "Tandem_Email__c",
+    "Tandem_Blocked__c",
+];
+const CONTACT: [&str; 6] = ["Id", "IsDeleted", "FirstName", "LastName", "Email", "LastModifiedDate"];
+
+/// The subjects of all open events.
+pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Result<Vec<Subject>, Error> {
+    let mut partners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut accounts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut contacts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut wanted: BTreeSet<usize> = BTreeSet::new();
+    for (place, event, payload) in outcomes.open(batch) {
+        match event.topic.as_str() {
+            "b1.BusinessPartners" => partners.entry(text(&payload, "CardCode").to_owned()).or_default().push(place),
+            "salesforce.Account" => accounts.entry(event.key.clone()).or_default().push(place),
+            "salesforce.Contact" => contacts.entry(event.key.clone()).or_default().push(place),
+            "accounts.wanted" => {
+                wanted.insert(place);
+                accounts.entry(text(&payload, "AccountId").to_owned()).or_default().push(place);
+            }
+            other => {
+                let why = format!("the accounts plugin does not take {other}");
+                outcomes.decide(place, tandem_sdk::Outcome::Reject(why));
+            }
+        }
+    }
+    for (account, events) in accounts_of(&contacts, outcomes)? {
+        accounts.entry(account).or_default().extend(events);
+    }
+    let mut pairs = paired(partners, accounts);
+    let codes: Vec<String> = pairs.iter().filter_map(|pair| pair.code.clone()).collect();
+    let ids: Vec<String> = pairs.iter().filter_map(|pair| pair.id.clone()).collect();
+    let partners = read_partners(&codes)?;
+    let accounts = read_accounts(settings, &ids)?;
+    follow_merges(&mut pairs, &accounts);
+    let moved: Vec<String> =
+        pairs.iter().filter_map(|pair| pair.id.clone()).filter(|id| !accounts.contains_key(id)).collect();
+    let masters = read_accounts(settings, &moved)?;
+    let choice = |events: &[usize]| events.iter().find_map(|place| batch.events[*place].resolution.clone());
+    let mut subjects = Vec::new();
+    for pair in pairs {
+        let record = |known: &BTreeMap<String, Value>, key: &Option<String>| {
+            key.as_ref().and_then(|key| known.get(key)).cloned()
+        };
+        subjects.push(Subject {
+            partner: record(&partners, &pair.code).unwrap_or_default(),
+            account: record(&accounts, &pair.id).or_else(|| record(&masters, &pair.id)).unwrap_or_default(),
+            base: pair.base,
+            wanted: pair.events.iter().any(|place| wanted.contains(place)),
+            choice: choice(&pair.events),
+            events: pair.events,
+        });
+    }
+    Ok(subjects)
+}
+
+struct Pair {
+    code: Option<String>,
+    id: Option<String>,
+    base: Option<Map<String, Value>>,
+    events: Vec<usize>,
+}
+
+impl Pair {
+    fn linked(link: Link, events: Vec<usize>) -> Self {
+        let base = from_json(&link.base).as_object().cloned().unwrap_or_default();
+        Self { code: Some(link.b1_id), id: Some(link.salesforce_id), base: Some(base), events }
+    }
+}
+
+/// Both ends of a link are one subject, whichever side told.
+fn paired(partners: BTreeMap<String, Vec<usize>>, accounts: BTreeMap<String, Vec<usize>>) -> Vec<Pair> {
+    let mut pairs: Vec<Pair> = Vec::new();
+    let codes: Vec<String> = partners.keys().cloned().collect();
+    for ((code, events), link) in partners.into_iter().zip(links::find_all("account", Side::B1, &codes)) {
+        pairs.push(match link {
+            Some(link) => Pair::linked(link, events),
+            None => Pair { code: Some(code), id: None, base: None, events },
+        });
+    }
+    let ids: Vec<String> = accounts.keys().cloned().collect();
+    for ((id, events), link) in accounts.into_iter().zip(links::find_all("account", Side::Salesforce, &ids)) {
+        match (pairs.iter_mut().find(|pair| pair.id.as_ref() == Some(&id)), link) {
+            (Some(pair), _) => pair.events.extend(events),
+            (None, Some(link)) => pairs.push(Pair::linked(link, events)),
+            (None, None) => pairs.push(Pair { code: None, id: Some(id), base: None, events }),
+        }
+    }
+    pairs
+}
+
+/// An account that was merged into another hands its partner on to the one that is left.
+fn follow_merges(pairs: &mut [Pair], accounts: &BTreeMap<String, Value>) {
+    for pair in pairs {
+        let Some(account) = pair.id.as_ref().and_then(|id| accounts.get(id)) else { continue };
+        let master = text(account, "MasterRecordId");
+        if master.is_empty() {
+            continue;
+        }
+        match (&pair.code, links::find("account", Side::Salesforce, master)) {
+            // Nobody has a claim on the one that is left: the link moves.
+            (Some(code), None) => {
+                links::delete("account", text(account, "Id"));
+                links::put(&Link {
+                    kind: "account".into(),
+                    b1_id: code.clone(),
+                    salesforce_id: master.into(),
+                    base: "{}".into(),
+                });
+                pair.base = Some(Map::new());
+                pair.id = Some(master.to_owned());
+            }
+            (Some(_), Some(_)) => {}
+            // The loser was nobody's; the one that is left is told by an event of its own.
+            (None, _) => pair.id = Some(master.to_owned()),
+        }
+    }
+}
+
+/// Accounts of contacts, also of deleted ones.
+fn accounts_of(
+    contacts: &BTreeMap<String, Vec<usize>>,
+    outcomes: &mut Outcomes,
+) -> Result<BTreeMap<String, Vec<usize>>, Error> {
+    let ids: Vec<String> = contacts.keys().cloned().collect();
+    let mut accounts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for row in salesforce::query_all_in("Id,AccountId,IsDeleted", "Contact", "Id", &ids)? {
+        let events = contacts.get(text(&row, "Id")).cloned().unwrap_or_default();
+        let account = text(&row, "AccountId");
+        if account.is_empty() {
+            outcomes.note_all(&events, "the contact has no account");
+            continue;
+        }
+        accounts.entry(account.to_owned()).or_default().extend(events);
+    }
+    Ok(accounts)
+}
+
+/// Partners by `CardCode`.
+pub fn read_partners(codes: &[String]) -> Result<BTreeMap<String, Value>, Error> {
+    let rows = b1::read(Read::texts("BusinessPartners", "CardCode", codes, partner_fields()))?;
+    Ok(b1::by_key(rows.into_iter().map(flat).collect(), "CardCode"))
+}
+
+/// What to read of a partner.
+pub fn partner_fields() -> String {
+    let mut fields: Vec<String> = PARTNER.iter().map(|field| (*field).to_owned()).collect();
+    let mapped =
+        mapping::source_fields("account.to-salesforce").into_iter().chain(mapping::target_fields("account.to-b1"));
+    fields.extend(mapped.map(|path| path.split('.').next().unwrap_or_default().to_owned()));
+    fields.retain(|field| !matches!(field.as_str(), "BillTo" | "ShipTo"));
+    fields.sort();
+    fields.dedup();
+    fields.join(",")
+}
+
+/// With the default addresses as `BillTo` and `ShipTo`.
+pub fn flat(mut partner: Value) -> Value {
+    for (name, kind, default) in [("BillTo", "bo_BillTo", "BilltoDefault"), ("ShipTo", "bo_ShipTo", "ShipToDefault")] {
+        let own: Vec<&Value> =
+            partner["BPAddresses"].as_array().into_iter().flatten().filter(|row| row["AddressType"] == kind).collect();
+        let named =
+            own.iter().find(|row| !text(&partner, default).is_empty() && row["AddressName"] == partner[default]);
+        let address = named.or(own.first()).map(|row| (*row).clone()).unwrap_or_else(|| json!({}));
+        partner[name] = address;
+    }
+    partner
+}
+
+/// Accounts by id, with their contacts.
+pub fn read_accounts(settings: &Settings, ids: &[String]) -> Result<BTreeMap<String, Value>, Error> {
+    let rows = salesforce::query_all_in(&account_fields(settings), "Account", "Id", ids)?;
+    Ok(b1::by_key(rows, "Id"))
+}
+
+/// What to read of an account.
+pub fn account_fields(settings: &Settings) -> String {
+    let fields = |own: &[&str], section: &str| {
+        let mut fields: Vec<String> = own.iter().map(|field| (*field).to_owned()).collect();
+        fields.extend(mapping::source_fields(&format!("{section}.to-b1")));
+        fields.extend(mapping::target_fields(&format!("{section}.to-salesforce")));
+        fields.sort();
+        fields.dedup();
+        fields
+    };
+    let mut account = fields(&ACCOUNT, "account");
+    account.extend(mapping::source_fields("new_partner"));
+    account.sort();
+    account.dedup();
+    if settings.contacts {
+        account.push(format!("(SELECT {} FROM Contacts)", fields(&CONTACT, "contact").join(",")));
+    }
+    account.join(",")
+}

@@ -1,0 +1,41 @@
+//! Business partners and accounts, contact employees and contacts, both ways: matched before anything is made, merged
+//! field by field against what was last in step, and never deleted.
+
+mod contacts;
+mod describe;
+mod fields;
+mod find;
+mod gather;
+mod write;
+
+use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin};
+
+struct Accounts;
+
+impl Plugin for Accounts {
+    fn describe() -> Description {
+        describe::description()
+    }
+
+    fn handle(batch: Batch) -> Vec<Outcome> {
+        let settings = describe::Settings::read(&batch.settings);
+        let mut outcomes = Outcomes::new(&batch);
+        let all: Vec<usize> = (0..batch.events.len()).collect();
+        let mut subjects = match gather::subjects(&batch, &settings, &mut outcomes) {
+            Ok(subjects) => subjects,
+            Err(error) => {
+                outcomes.fail(&all, &error, "reading partners and accounts");
+                return outcomes.into_vec();
+            }
+        };
+        if let Err(error) = find::counterparts(&settings, &mut subjects, &mut outcomes) {
+            let open: Vec<usize> = all.into_iter().filter(|place| outcomes.is_open(*place)).collect();
+            outcomes.fail(&open, &error, "looking for the record on the other side");
+            return outcomes.into_vec();
+        }
+        write::in_step(&batch, &settings, subjects, &mut outcomes);
+        outcomes.into_vec()
+    }
+}
+
+tandem_sdk::export!(Accounts with_types_in tandem_sdk::bindings);

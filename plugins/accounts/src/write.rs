@@ -1,0 +1,440 @@
+//! Brings subjects in step: B1 first, since a new account carries its partner's `CardCode`; then accounts, then contacts.
+
+use tandem_sdk::mirror::segment;
+use tandem_sdk::{
+    Batch, Error, Link, Map, Method, Outcomes, Part, Probe, Request, Response, Side, Value, b1, body_of, clock, events,
+    from_json, http, json, links, mapping, request, salesforce, text,
+};
+
+use crate::contacts::{self, Person};
+use crate::describe::{Create, Settings};
+use crate::fields::{self, Plan};
+use crate::gather::{self, Subject};
+
+/// A subject on its way.
+struct Work {
+    subject: Subject,
+    plan: Plan,
+    persons: Vec<Person>,
+    /// Known, or learnt when the partner is made.
+    card_code: String,
+    /// Known, or learnt when the account is made.
+    account_id: String,
+    made_in_b1: bool,
+    made_in_salesforce: bool,
+    failed: bool,
+}
+
+/// See the module's words.
+pub fn in_step(batch: &Batch, settings: &Settings, subjects: Vec<Subject>, outcomes: &mut Outcomes) {
+    let mut work: Vec<Work> = subjects.into_iter().filter_map(|subject| planned(settings, subject, outcomes)).collect();
+    to_b1(batch, settings, &mut work, outcomes);
+    learn(&mut work, outcomes);
+    to_accounts(&mut work, outcomes);
+    to_contacts(&mut work, outcomes);
+    for work in work.iter().filter(|work| !work.failed) {
+        keep(work);
+    }
+}
+
+/// What a subject needs; `None` when it is decided.
+fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Option<Work> {
+    if subject.events.is_empty() || !subject.events.iter().all(|place| outcomes.is_open(*place)) {
+        return None;
+    }
+    let tell = |outcomes: &mut Outcomes, what: &str| outcomes.note_all(&subject.events, what);
+    let account_gone = subject.account.is_null() || subject.account["IsDeleted"] == true;
+    match (subject.partner.is_null(), account_gone) {
+        (true, true) => {
+            tell(outcomes, "gone on both sides, or never there");
+            return None;
+        }
+        (true, false) if subject.base.is_some() => return partner_gone(settings, subject, outcomes),
+        (true, false) => {
+            let wanted = subject.choice.as_deref() == Some("create")
+                || settings.create_in_b1 == Create::All
+                || (settings.create_in_b1 == Create::Wanted && subject.wanted);
+            if !wanted {
+                tell(outcomes, "no partner matches, and none is needed yet");
+                return None;
+            }
+        }
+        (false, true) if subject.base.is_some() => {
+            let what = format!(
+                "the account of the partner {} was deleted in Salesforce; the partner stays",
+                subject.card_code()
+            );
+            if settings.review_deleted {
+                outcomes.hold(&subject.events, &what);
+            } else {
+                tell(outcomes, &what);
+            }
+            return None;
+        }
+        (false, true) => {
+            if subject.partner["CardType"] == "cSupplier" {
+                tell(outcomes, "a supplier: no account");
+                return None;
+            }
+            if !settings.create_in_salesforce {
+                tell(outcomes, "no account matches, and none is to be made");
+                return None;
+            }
+        }
+        (false, false) => {}
+    }
+    let newest = newest(&subject);
+    let base = subject.base.clone().unwrap_or_default();
+    let plan = match (subject.partner.is_null(), account_gone) {
+        (true, _) => fields::for_new("account", Side::B1, &subject.account),
+        (_, true) => fields::for_new("account", Side::Salesforce, &subject.partner),
+        _ => fields::merged("account", &subject.partner, &subject.account, &base, newest, subject.choice.as_deref()),
+    };
+    let mut plan = match plan {
+        Ok(plan) => plan,
+        Err(why) => {
+            outcomes.hold(&subject.events, &why);
+            return None;
+        }
+    };
+    if !plan.conflicts.is_empty() {
+        let (reason, detail) = fields::question(text(&subject.partner, "CardName"), &plan.conflicts);
+        for place in &subject.events {
+            let choices = ["keep B1's", "keep Salesforce's", "retry", "ignore"];
+            outcomes.decide(*place, tandem_sdk::review_with(reason.clone(), &choices, &detail));
+        }
+        return None;
+    }
+    if !subject.partner.is_null() {
+        shown_of(&subject.partner, &base, &mut plan);
+    }
+    if subject.wanted && settings.convert_leads && subject.partner["CardType"] == "cLid" {
+        plan.to_b1.insert("CardType".into(), "cCustomer".into());
+        plan.to_salesforce.insert("Tandem_Partner_Type__c".into(), "customer".into());
+        plan.base.insert("Tandem_Partner_Type__c".into(), "customer".into());
+        tell(outcomes, "the lead became a customer: an order needs it");
+    }
+    let persons = contacts::plan(settings, &subject, newest, outcomes);
+    if !subject.events.iter().all(|place| outcomes.is_open(*place)) {
+        return None;
+    }
+    Some(Work {
+        card_code: subject.card_code().to_owned(),
+        account_id: if account_gone { String::new() } else { subject.account_id().to_owned() },
+        made_in_b1: subject.partner.is_null(),
+        made_in_salesforce: account_gone,
+        failed: false,
+        subject,
+        plan,
+        persons,
+    })
+}
+
+/// What the account shows of its partner besides the mapped fields.
+fn shown_of(partner: &Value, base: &Map<String, Value>, plan: &mut Plan) {
+    let kind = if partner["CardType"] == "cLid" { "lead" } else { "customer" };
+    let blocked = b1::yes(partner, "Frozen") || partner["Valid"] == "tNO";
+    let own: [(&str, Value); 3] = [
+        ("Tandem_Card_Code__c", partner["CardCode"].clone()),
+        ("Tandem_Partner_Type__c", kind.into()),
+        ("Tandem_Blocked__c", blocked.into()),
+    ];
+    for (name, value) in own {
+        if base.get(name) != Some(&value) {
+            plan.to_salesforce.insert(name.into(), value.clone());
+        }
+        plan.base.insert(name.into(), value);
+    }
+}
+
+fn newest(subject: &Subject) -> Side {
+    let partner = &subject.partner;
+    let b1 = clock::company_time("b1", text(partner, "UpdateDate"), text(partner, "UpdateTime")).unwrap_or(0);
+    if b1 >= salesforce::moment(&subject.account["LastModifiedDate"]) { Side::B1 } else { Side::Salesforce }
+}
+
+/// The partner was deleted in B1: the account is marked, or a human is asked.
+fn partner_gone(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Option<Work> {
+    let what = "the partner of this account was deleted in B1";
+    if settings.review_deleted {
+        outcomes.hold(&subject.events, what);
+        return None;
+    }
+    outcomes.note_all(&subject.events, what);
+    let mut base = subject.base.clone().unwrap_or_default();
+    let mut plan = Plan::default();
+    for (name, value) in [("Tandem_Partner_Type__c", json!("deleted")), ("Tandem_Blocked__c", json!(true))] {
+        if base.get(name) != Some(&value) {
+            plan.to_salesforce.insert(name.into(), value.clone());
+        }
+        base.insert(name.into(), value);
+    }
+    plan.base = base;
+    let link = links::find("account", Side::Salesforce, subject.account_id());
+    Some(Work {
+        card_code: link.map(|link| link.b1_id).unwrap_or_default(),
+        account_id: subject.account_id().to_owned(),
+        made_in_b1: false,
+        made_in_salesforce: false,
+        failed: false,
+        plan,
+        persons: Vec::new(),
+        subject,
+    })
+}
+
+fn to_b1(batch: &Batch, settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) {
+    let mut places = Vec::new();
+    let mut requests = Vec::new();
+    for (place, w) in work.iter_mut().enumerate() {
+        let rows: Vec<Value> = w
+            .persons
+            .iter()
+            .filter(|person| !person.row.is_empty())
+            .map(|person| Value::Object(person.row.clone()))
+            .collect();
+        let mut body = fields::partner_body(&w.plan.to_b1, &w.subject.partner);
+        if !rows.is_empty() {
+            body.insert("ContactEmployees".into(), Value::Array(rows));
+        }
+        let request = if w.made_in_b1 {
+            match create(batch, settings, w, body) {
+                Ok(request) => request,
+                Err(why) => {
+                    w.failed = true;
+                    outcomes.hold(&w.subject.events, &why);
+                    continue;
+                }
+            }
+        } else if body.is_empty() {
+            continue;
+        } else {
+            let path = format!("/BusinessPartners({})", segment_of_key(&w.card_code));
+            request("b1", Method::Patch, path, Some(&Value::Object(body)), &w.card_code)
+        };
+        places.push(place);
+        requests.push(request);
+    }
+    if requests.is_empty() {
+        return;
+    }
+    for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
+        let w = &mut work[place];
+        if let Err(why) = answered(w, answer, outcomes) {
+            w.failed = true;
+            outcomes.fail(&w.subject.events, &why, &format!("writing the partner {}", w.card_code));
+        }
+    }
+}
+
+fn answered(w: &mut Work, answer: Result<Response, Error>, outcomes: &mut Outcomes) -> Result<(), Error> {
+    let events = w.subject.events.clone();
+    let made = match answer {
+        Ok(_) if !w.made_in_b1 => {
+            outcomes.note_all(&events, &format!("partner {} changed", w.card_code));
+            return Ok(());
+        }
+        Ok(response) => body_of(&response),
+        // The ledger has its row: the partner was made before. Or somebody else has the code.
+        Err(Error::Remote(remote)) if w.made_in_b1 && remote.code == "-2035" => {
+            let found =
+                b1::rows(http::send(&request("b1", Method::Get, by_salesforce_id(w.subject.account_id()), None, "")))?;
+            match found.into_iter().next() {
+                Some(found) => found,
+                None => return Err(Error::Remote(remote)),
+            }
+        }
+        Err(error) => return Err(error),
+    };
+    w.card_code = text(&made, "CardCode").to_owned();
+    outcomes.note_all(&events, &format!("partner {} made", w.card_code));
+    let account = w.subject.account["Tandem_Card_Code__c"].as_str();
+    if account != Some(w.card_code.as_str()) {
+        w.plan.to_salesforce.insert("Tandem_Card_Code__c".into(), w.card_code.as_str().into());
+    }
+    Ok(())
+}
+
+fn by_salesforce_id(id: &str) -> String {
+    let filter = b1::encode(&format!("U_SF_Id eq {}", b1::quote(id)));
+    format!("/BusinessPartners?$filter={filter}&$select=CardCode")
+}
+
+/// A key in a path: quoted and escaped.
+fn segment_of_key(code: &str) -> String {
+    format!("'{}'", segment(&code.replace('\'', "''")))
+}
+
+fn create(batch: &Batch, settings: &Settings, w: &Work, mut body: Map<String, Value>) -> Result<Request, String> {
+    let account = &w.subject.account;
+    let mapped = mapping::apply("new_partner", &account.to_string())
+        .map_err(|e| format!("the mapping [new_partner] {}: {}", e.field, e.message))?;
+    body.extend(from_json(&mapped).as_object().cloned().unwrap_or_default());
+    match settings.series {
+        Some(series) => {
+            body.insert("Series".into(), series.into());
+        }
+        None if body.get("CardCode").is_none_or(Value::is_null) => {
+            return Err(format!(
+                "{} needs a CardCode in B1: set `series` to a numbering series of business partners, or give CardCode in the mapping [new_partner]",
+                text(account, "Name")
+            ));
+        }
+        None => {}
+    }
+    body.entry("CardType").or_insert_with(|| settings.new_type.as_str().into());
+    body.insert("U_SF_Id".into(), account["Id"].clone());
+    if settings.multi_currency && body.get("Currency").is_none() {
+        // All currencies: the account's opportunities may have others than its own.
+        body.insert("Currency".into(), "##".into());
+    }
+    let id = w.subject.account_id();
+    let mut request = request("b1", Method::Post, "/BusinessPartners", Some(&Value::Object(body)), id);
+    let code = format!("{}:{id}:partner", batch.flow);
+    request.atomic_with.push(Part {
+        method: Method::Post,
+        path: "/U_TANDEM".into(),
+        body: Some(json!({ "Code": code, "Name": code }).to_string()),
+    });
+    request.probe = Some(Probe { path: by_salesforce_id(id), found: "/value/0".into() });
+    Ok(request)
+}
+
+/// Learns the codes of employees that were made.
+fn learn(work: &mut [Work], outcomes: &mut Outcomes) {
+    let new = |w: &&mut Work| !w.failed && w.persons.iter().any(|person| person.code.is_none());
+    let codes: Vec<String> = work.iter_mut().filter(new).map(|w| w.card_code.clone()).collect();
+    if codes.is_empty() {
+        return;
+    }
+    match gather::read_partners(&codes) {
+        Ok(partners) => {
+            for w in work.iter_mut() {
+                if let Some(partner) = partners.get(&w.card_code) {
+                    contacts::learn_codes(&mut w.persons, partner);
+                }
+            }
+        }
+        Err(error) => {
+            for w in work.iter_mut().filter(|w| codes.contains(&w.card_code)) {
+                w.failed = true;
+                outcomes.fail(&w.subject.events, &error, "reading the contact employees that were made");
+            }
+        }
+    }
+}
+
+fn to_accounts(work: &mut [Work], outcomes: &mut Outcomes) {
+    let mut places = Vec::new();
+    let mut requests = Vec::new();
+    for (place, w) in work.iter().enumerate().filter(|(_, w)| !w.failed) {
+        let mut fields = w.plan.to_salesforce.clone();
+        let path = if w.made_in_salesforce {
+            fields.remove("Tandem_Card_Code__c");
+            format!("/sobjects/Account/Tandem_Card_Code__c/{}", segment(&w.card_code))
+        } else if fields.is_empty() {
+            continue;
+        } else {
+            format!("/sobjects/Account/{}", w.account_id)
+        };
+        places.push(place);
+        requests.push(request("salesforce", Method::Patch, path, Some(&Value::Object(fields)), &w.card_code));
+    }
+    if requests.is_empty() {
+        return;
+    }
+    for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
+        let w = &mut work[place];
+        match answer {
+            Ok(response) => {
+                if w.made_in_salesforce {
+                    w.account_id = text(&body_of(&response), "id").to_owned();
+                }
+                let verb = if w.made_in_salesforce { "made" } else { "changed" };
+                outcomes.note_all(&w.subject.events, &format!("account of {} {verb}", w.card_code));
+            }
+            Err(error) => {
+                w.failed = true;
+                outcomes.fail(&w.subject.events, &error, &format!("writing the account of {}", w.card_code));
+            }
+        }
+    }
+}
+
+fn to_contacts(work: &mut [Work], outcomes: &mut Outcomes) {
+    let mut places = Vec::new();
+    let mut requests = Vec::new();
+    for (place, w) in work.iter().enumerate().filter(|(_, w)| !w.failed) {
+        for (own, person) in w.persons.iter().enumerate() {
+            let Some(code) = &person.code else { continue };
+            let key = contacts::key(&w.card_code, code);
+            let mut fields = person.contact.clone();
+            let path = match &person.id {
+                Some(_) if fields.is_empty() => continue,
+                Some(id) => format!("/sobjects/Contact/{id}"),
+                None => {
+                    fields.insert("AccountId".into(), w.account_id.as_str().into());
+                    format!("/sobjects/Contact/Tandem_Contact_Key__c/{}", segment(&key))
+                }
+            };
+            places.push((place, own));
+            requests.push(request("salesforce", Method::Patch, path, Some(&Value::Object(fields)), &w.card_code));
+        }
+    }
+    if requests.is_empty() {
+        return;
+    }
+    for ((place, own), answer) in places.into_iter().zip(http::send_all(&requests)) {
+        let w = &mut work[place];
+        let person = &mut w.persons[own];
+        match answer {
+            Ok(response) => {
+                if person.id.is_none() {
+                    person.id = body_of(&response)["id"].as_str().map(str::to_owned);
+                }
+                outcomes.note_all(&w.subject.events, &format!("contact {} written", person.name));
+            }
+            Err(error) => {
+                // The account itself is in step; the person comes again.
+                person.changed = false;
+                outcomes.fail(
+                    &w.subject.events,
+                    &error,
+                    &format!("writing the contact {} of {}", person.name, w.card_code),
+                );
+            }
+        }
+    }
+}
+
+/// Keeps the links, and tells other flows of a customer that has an account now.
+fn keep(w: &Work) {
+    if w.card_code.is_empty() || w.account_id.is_empty() {
+        return;
+    }
+    let fresh = w.subject.base.is_none();
+    let mut base = w.plan.base.clone();
+    if let Some(code) = w.plan.to_salesforce.get("Tandem_Card_Code__c") {
+        base.insert("Tandem_Card_Code__c".into(), code.clone());
+    }
+    if fresh || w.subject.base.as_ref() != Some(&base) {
+        links::put(&Link {
+            kind: "account".into(),
+            b1_id: w.card_code.clone(),
+            salesforce_id: w.account_id.clone(),
+            base: Value::Object(base).to_string(),
+        });
+    }
+    for person in w.persons.iter().filter(|person| person.changed) {
+        contacts::put_link(&w.card_code, person);
+    }
+    if fresh {
+        let emission = events::Emission {
+            topic: "account.linked".into(),
+            key: w.card_code.clone(),
+            dedup: format!("{}:{}", w.card_code, w.account_id),
+            payload: json!({ "CardCode": w.card_code }).to_string(),
+        };
+        let _ = events::emit(&emission);
+    }
+}

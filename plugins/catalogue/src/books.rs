@@ -1,0 +1,109 @@
+//! Price list → `Pricebook2`.
+
+use std::collections::BTreeMap;
+
+use tandem_sdk::mirror::{self, Row};
+use tandem_sdk::{Batch, Error, Link, Map, Outcomes, Probe, Value, b1, clock, json, links, salesforce, text};
+
+use crate::describe::Settings;
+
+/// A price list and its book.
+pub struct Book {
+    pub list: i64,
+    pub id: String,
+    /// Of prices that name none.
+    pub currency: String,
+}
+
+/// All books.
+pub struct Books {
+    /// Id of the standard price book.
+    pub standard: String,
+    /// One for each price list that is shown.
+    pub books: Vec<Book>,
+}
+
+/// Makes sure that every price list that is shown has a book.
+pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Result<Books, Error> {
+    let about_lists: Vec<usize> = outcomes
+        .open(batch)
+        .iter()
+        .filter(|(_, event, _)| event.topic == "b1.PriceLists")
+        .map(|(place, ..)| *place)
+        .collect();
+    let lists = b1::all("PriceLists", "", "PriceListNo,PriceListName,Active,ValidFrom,ValidTo,DefaultPrimeCurrency")?;
+    let standard = salesforce::query("salesforce", "SELECT Id FROM Pricebook2 WHERE IsStandard = true")?;
+    let standard = standard.first().map(|book| text(book, "Id").to_owned()).unwrap_or_default();
+    let today = tandem_sdk::day_of(clock::now());
+    let shown: Vec<&Value> = lists.iter().filter(|list| is_shown(settings, list)).collect();
+    find_unlinked(&shown)?;
+    let rows: Vec<Row> = shown.iter().map(|list| row(list, &today, &about_lists)).collect();
+    let written = mirror::write(&rows, outcomes, &BTreeMap::new());
+    let books = shown
+        .iter()
+        .zip(written)
+        .filter_map(|(list, written)| {
+            Some(Book {
+                list: list["PriceListNo"].as_i64()?,
+                id: written.id?,
+                currency: text(list, "DefaultPrimeCurrency").to_owned(),
+            })
+        })
+        .collect();
+    Ok(Books { standard, books })
+}
+
+fn is_shown(settings: &Settings, list: &Value) -> bool {
+    let number = list["PriceListNo"].as_i64().unwrap_or(0);
+    match &settings.price_lists {
+        Some(wanted) => wanted.contains(&number),
+        // A list that is switched off is shown as an inactive book, if it ever was shown.
+        None => {
+            b1::yes(list, "Active")
+                || list["Active"].is_null()
+                || !mirror::linked("pricebook", &[number.to_string()]).is_empty()
+        }
+    }
+}
+
+fn row(list: &Value, today: &str, events: &[usize]) -> Row {
+    let name = text(list, "PriceListName");
+    let (from, to) = (b1::day(&list["ValidFrom"]), b1::day(&list["ValidTo"]));
+    let in_time = from.as_str().is_none_or(|from| from <= today) && to.as_str().is_none_or(|to| today <= to);
+    let active = list["Active"] != "tNO" && in_time;
+    let mut fields = Map::new();
+    fields.insert("Name".into(), name.into());
+    fields.insert("IsActive".into(), active.into());
+    let mut row = Row::new("pricebook", b1::key_text(&list["PriceListNo"]), "Pricebook2", fields).serving(events);
+    row.probe = Some(Probe { path: by_names(&[name.to_owned()]), found: "/records/0".into() });
+    row
+}
+
+/// Price books that people made are linked by their name.
+fn find_unlinked(lists: &[&Value]) -> Result<(), Error> {
+    let numbers: Vec<String> = lists.iter().map(|list| b1::key_text(&list["PriceListNo"])).collect();
+    let linked = mirror::linked("pricebook", &numbers);
+    let open: Vec<&&Value> =
+        lists.iter().filter(|list| !linked.contains_key(&b1::key_text(&list["PriceListNo"]))).collect();
+    let names: Vec<String> = open.iter().map(|list| text(list, "PriceListName").to_owned()).collect();
+    let found = salesforce::query_in("Id,Name,IsActive", "Pricebook2", "Name", &names, "AND IsStandard = false")?;
+    for list in open {
+        let name = text(list, "PriceListName");
+        let same: Vec<&Value> = found.iter().filter(|book| text(book, "Name").eq_ignore_ascii_case(name)).collect();
+        if let [book] = same.as_slice() {
+            links::put(&Link {
+                kind: "pricebook".into(),
+                b1_id: b1::key_text(&list["PriceListNo"]),
+                salesforce_id: text(book, "Id").into(),
+                base: json!({ "Name": book["Name"], "IsActive": book["IsActive"] }).to_string(),
+            });
+        }
+    }
+    Ok(())
+}
+
+fn by_names(names: &[String]) -> String {
+    let names: Vec<String> = names.iter().map(|name| salesforce::quote(name)).collect();
+    let soql = format!("SELECT Id FROM Pricebook2 WHERE IsStandard = false AND Name IN ({})", names.join(","));
+    format!("/query?q={}", b1::encode(&soql))
+}

@@ -1,0 +1,92 @@
+//! What the plugin asks for, its settings, and its default mapping.
+
+use tandem_sdk::{Description, Method, Slot, Value, json, permission};
+
+/// Read with defaults filled in.
+pub struct Settings {
+    /// The price list whose prices are the standard prices.
+    pub standard_price_list: i64,
+    /// Price lists that become price books; none means all active ones.
+    pub price_lists: Option<Vec<i64>>,
+    /// The org has `CurrencyIsoCode` on its records.
+    pub multi_currency: bool,
+    /// Currency of the org's records when it has one.
+    pub currency: String,
+    /// Decimals that the org's `UnitPrice` keeps.
+    pub price_decimals: u32,
+    /// Prices with more decimals go to review instead of being rounded half up.
+    pub review_rounded: bool,
+    /// What becomes of the product of an item that was deleted in B1: `mark` or `review`.
+    pub review_deleted: bool,
+}
+
+impl Settings {
+    /// From the flow's settings; the host has checked them against the schema.
+    pub fn read(text: &str) -> Self {
+        let value: Value = tandem_sdk::from_json(text);
+        let list = |value: &Value| value.as_array().map(|lists| lists.iter().filter_map(Value::as_i64).collect());
+        Self {
+            standard_price_list: value["standard_price_list"].as_i64().unwrap_or(1),
+            price_lists: list(&value["price_lists"]),
+            multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
+            currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
+            price_decimals: value["price_decimals"].as_u64().unwrap_or(2) as u32,
+            review_rounded: value["more_decimals"] == "review",
+            review_deleted: value["deleted"] == "review",
+        }
+    }
+}
+
+const MAPPING: &str = r#"# Product2 <- Item. A field of the target and a CEL expression over `source`; a plain path copies the value digit for digit.
+version = 1
+
+[product]
+Name = "source.ItemName"
+ProductCode = "source.ItemCode"
+Description = "source.User_Text"
+QuantityUnitOfMeasure = "source.SalesUnit"
+"#;
+
+pub fn description() -> Description {
+    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
+    let ask = permission;
+    Description {
+        name: "catalogue".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        title: "Items and price lists become products and price books".into(),
+        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
+        permissions: vec![
+            ask("b1", Method::Get, "/Items", "reads items with their prices"),
+            ask("b1", Method::Get, "/PriceLists", "reads price lists: name, validity, currency"),
+            ask("b1", Method::Get, "/SpecialPrices", "reads prices agreed with a customer"),
+            ask("salesforce", Method::Get, "/query", "finds products, price books and entries that are there already"),
+            ask("salesforce", Method::Patch, "/sobjects/Product2/*", "changes products"),
+            ask("salesforce", Method::Patch, "/sobjects/Product2/Tandem_Item_Code__c/*", "makes products by item code"),
+            ask("salesforce", Method::Post, "/sobjects/Pricebook2", "makes a price book per price list"),
+            ask("salesforce", Method::Patch, "/sobjects/Pricebook2/*", "renames and deactivates price books"),
+            ask("salesforce", Method::Post, "/sobjects/PricebookEntry", "makes prices"),
+            ask("salesforce", Method::Patch, "/sobjects/PricebookEntry/*", "changes prices"),
+            ask("salesforce", Method::Patch, "/sobjects/Tandem_Special_Price__c/*", "changes special prices"),
+            ask("salesforce", Method::Patch, "/sobjects/Tandem_Special_Price__c/Tandem_Key__c/*", "makes special prices"),
+        ],
+        topics: ["b1.Items", "b1.ItemPrices", "b1.PriceLists", "b1.SpecialPrices"].map(str::to_owned).to_vec(),
+        backfill: ["b1.Items", "b1.SpecialPrices"].map(str::to_owned).to_vec(),
+        batch: 200,
+        timers: Vec::new(),
+        settings_schema: json!({
+            "type": "object",
+            "properties": {
+                "standard_price_list": { "type": "integer", "default": 1, "description": "PriceListNo whose prices are the standard prices" },
+                "price_lists": { "type": "array", "items": { "type": "integer" }, "description": "PriceListNo of the lists that become price books; without it all active ones" },
+                "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },
+                "currency": { "type": "string", "default": "EUR", "description": "Currency of the org's records when multi_currency is false: prices in others are left out" },
+                "price_decimals": { "type": "integer", "default": 2, "description": "Decimals that the org's UnitPrice keeps" },
+                "more_decimals": { "type": "string", "enum": ["round", "review"], "default": "round", "description": "Prices with more decimals are rounded half up, or go to review" },
+                "deleted": { "type": "string", "enum": ["mark", "review"], "default": "mark", "description": "The product of an item deleted in B1 is deactivated and marked, or goes to review" }
+            }
+        })
+        .to_string(),
+        default_mapping: MAPPING.into(),
+        tools: Vec::new(),
+    }
+}

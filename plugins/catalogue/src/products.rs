@@ -1,0 +1,238 @@
+//! Item → `Product2`.
+
+use std::collections::BTreeMap;
+
+use tandem_sdk::b1::{self, Read};
+use tandem_sdk::mirror::{self, Row};
+use tandem_sdk::{
+    Batch, Error, Link, Map, Outcomes, Side, Value, clock, from_json, json, links, mapping, salesforce, text,
+};
+
+use crate::describe::Settings;
+
+const ITEM: [&str; 10] = [
+    "ItemCode",
+    "ItemName",
+    "SalesItem",
+    "Valid",
+    "ValidFrom",
+    "ValidTo",
+    "Frozen",
+    "FrozenFrom",
+    "FrozenTo",
+    "ItemPrices",
+];
+
+/// A product in step with its item.
+pub struct Product {
+    pub item_code: String,
+    pub id: String,
+    pub created: bool,
+    /// The item as B1 has it.
+    pub item: Value,
+    /// Places of the events it was looked at for.
+    pub events: Vec<usize>,
+    /// Compare with what Salesforce has, and not with what was written last.
+    pub verify: bool,
+}
+
+/// Brings the products of all item events in step.
+pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<Product> {
+    let mut wanted: BTreeMap<String, (Vec<usize>, bool)> = BTreeMap::new();
+    for (place, event, payload) in outcomes.open(batch) {
+        if matches!(event.topic.as_str(), "b1.Items" | "b1.ItemPrices") {
+            let own = wanted.entry(text(&payload, "ItemCode").to_owned()).or_default();
+            own.0.push(place);
+            own.1 |= payload["backfill"] == true || event.resolution.is_some();
+        }
+    }
+    let codes: Vec<String> = wanted.keys().cloned().collect();
+    if codes.is_empty() {
+        return Vec::new();
+    }
+    let all: Vec<usize> = wanted.values().flat_map(|(events, _)| events.clone()).collect();
+    let items = match read_items(&codes) {
+        Ok(items) => items,
+        Err(error) => {
+            outcomes.fail(&all, &error, "reading items");
+            return Vec::new();
+        }
+    };
+    let verified: Vec<String> =
+        wanted.iter().filter(|(_, (_, verify))| *verify).map(|(code, _)| code.clone()).collect();
+    let there = match find_unlinked(&codes, &wanted, outcomes).and_then(|()| as_they_are(&verified)) {
+        Ok(there) => there,
+        Err(error) => {
+            outcomes.fail(&all, &error, "reading products");
+            return Vec::new();
+        }
+    };
+    let today = today();
+    let mut rows = Vec::new();
+    for (code, (events, _)) in &wanted {
+        if !events.iter().all(|event| outcomes.is_open(*event)) {
+            continue;
+        }
+        match items.get(code) {
+            Some(item) => match product(item, &today) {
+                Ok(fields) => rows.push(
+                    Row::new("product", code, "Product2", fields).external("Tandem_Item_Code__c", code).serving(events),
+                ),
+                Err(why) => outcomes.hold(events, &why),
+            },
+            None => rows.extend(discontinue(settings, code, events, outcomes)),
+        }
+    }
+    let rows = mirror::joined(rows);
+    let written = mirror::write(&rows, outcomes, &there);
+    rows.into_iter()
+        .zip(written)
+        .filter_map(|(row, written)| {
+            Some(Product {
+                id: written.id?,
+                created: written.created,
+                item: items.get(&row.b1_id)?.clone(),
+                verify: wanted.get(&row.b1_id).is_some_and(|(_, verify)| *verify),
+                item_code: row.b1_id,
+                events: row.events,
+            })
+        })
+        .collect()
+}
+
+fn read_items(codes: &[String]) -> Result<BTreeMap<String, Value>, Error> {
+    let mut select: Vec<String> = ITEM.iter().map(|field| (*field).to_owned()).collect();
+    select.extend(mapping::source_fields("product"));
+    select.sort();
+    select.dedup();
+    Ok(b1::by_key(b1::read(Read::texts("Items", "ItemCode", codes, select.join(",")))?, "ItemCode"))
+}
+
+/// Links items with products that are there already: by item code, then by product code. One strong match links, several
+/// go to review.
+fn find_unlinked(
+    codes: &[String],
+    wanted: &BTreeMap<String, (Vec<usize>, bool)>,
+    outcomes: &mut Outcomes,
+) -> Result<(), Error> {
+    let linked = mirror::linked("product", codes);
+    let unlinked: Vec<String> = codes.iter().filter(|code| !linked.contains_key(*code)).cloned().collect();
+    if unlinked.is_empty() {
+        return Ok(());
+    }
+    let fields = "Id,Name,ProductCode,Tandem_Item_Code__c,IsActive";
+    let mut candidates: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    for field in ["Tandem_Item_Code__c", "ProductCode"] {
+        let open: Vec<String> = unlinked.iter().filter(|code| !candidates.contains_key(*code)).cloned().collect();
+        for row in salesforce::query_in(fields, "Product2", field, &open, "")? {
+            // Another item's product is no candidate, whatever its product code.
+            let owner = text(&row, "Tandem_Item_Code__c");
+            let code = text(&row, field).to_owned();
+            if owner.is_empty() || owner == code {
+                candidates.entry(code).or_default().push(row);
+            }
+        }
+    }
+    for (code, mut rows) in candidates {
+        let Some((events, _)) = wanted.get(&code) else { continue };
+        if let (1, Some(row)) = (rows.len(), rows.pop()) {
+            let base = json!({ "Tandem_Item_Code__c": row["Tandem_Item_Code__c"] });
+            links::put(&Link {
+                kind: "product".into(),
+                b1_id: code.clone(),
+                salesforce_id: text(&row, "Id").into(),
+                base: base.to_string(),
+            });
+            outcomes.note_all(events, &format!("linked with the product {}", text(&row, "Name")));
+            continue;
+        }
+        let reason = format!(
+            "several products carry the code {code}; keep one of them, or put {code} into B1 Item Code of the right one"
+        );
+        for event in events {
+            let detail = json!({ "b1": { "ItemCode": code }, "candidates": rows });
+            outcomes.decide(*event, tandem_sdk::review_with(reason.clone(), &["retry", "ignore"], &detail));
+        }
+    }
+    Ok(())
+}
+
+/// What Salesforce has of linked products, by id.
+fn as_they_are(codes: &[String]) -> Result<BTreeMap<String, Value>, Error> {
+    let ids: Vec<String> = mirror::linked("product", codes).into_values().map(|link| link.salesforce_id).collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let mut fields: Vec<String> = targets();
+    fields.push("Id".into());
+    fields.sort();
+    fields.dedup();
+    let rows = salesforce::query_in(&fields.join(","), "Product2", "Id", &ids, "")?;
+    Ok(b1::by_key(rows, "Id"))
+}
+
+/// Fields that [`product`] sets.
+fn targets() -> Vec<String> {
+    let mut fields: Vec<String> =
+        ["IsActive", "Tandem_Item_Code__c", "Tandem_Discontinued__c"].map(str::to_owned).to_vec();
+    fields.extend(mapping::target_fields("product"));
+    fields
+}
+
+fn product(item: &Value, today: &str) -> Result<Map<String, Value>, String> {
+    let mapped = mapping::apply("product", &item.to_string())
+        .map_err(|e| format!("the mapping [product] {}: {}", e.field, e.message))?;
+    let mut fields: Map<String, Value> =
+        mapping::target_fields("product").into_iter().map(|field| (field, Value::Null)).collect();
+    fields.extend(from_json(&mapped).as_object().cloned().unwrap_or_default());
+    let usable = usable(item, today);
+    fields.insert("Tandem_Item_Code__c".into(), item["ItemCode"].clone());
+    fields.insert("IsActive".into(), (usable && b1::yes(item, "SalesItem")).into());
+    fields.insert("Tandem_Discontinued__c".into(), (!usable).into());
+    Ok(fields)
+}
+
+/// Active today: `Valid` and `Frozen` count within their days, where they have any.
+fn usable(item: &Value, today: &str) -> bool {
+    let within = |from: &str, to: &str| {
+        let (from, to) = (b1::day(&item[from]), b1::day(&item[to]));
+        from.as_str().is_none_or(|from| from <= today) && to.as_str().is_none_or(|to| today <= to)
+    };
+    let valid = !b1::yes(item, "Valid") && item["Valid"].is_string();
+    let frozen = b1::yes(item, "Frozen") && within("FrozenFrom", "FrozenTo");
+    !valid && within("ValidFrom", "ValidTo") && !frozen
+}
+
+fn today() -> String {
+    tandem_sdk::day_of(clock::now())
+}
+
+/// The product of an item that is gone.
+fn discontinue(settings: &Settings, code: &str, events: &[usize], outcomes: &mut Outcomes) -> Option<Row> {
+    if links::find("product", Side::B1, code).is_none() {
+        outcomes.note_all(events, "the item is gone and never had a product");
+        return None;
+    }
+    if settings.review_deleted {
+        outcomes.hold(events, &format!("the item {code} was deleted in B1; what should become of its product?"));
+        return None;
+    }
+    let fields = json!({ "IsActive": false, "Tandem_Discontinued__c": true });
+    outcomes.note_all(events, "the item was deleted in B1: the product is deactivated");
+    Some(Row::new("product", code, "Product2", fields.as_object().cloned().unwrap_or_default()).serving(events))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_item_is_usable_within_its_days() {
+        let item = |text: &str| from_json(text);
+        assert!(usable(&item(r#"{"Valid":"tYES","Frozen":"tNO"}"#), "2026-05-01"));
+        assert!(!usable(&item(r#"{"Valid":"tYES","ValidTo":"2026-04-30T00:00:00Z"}"#), "2026-05-01"));
+        assert!(!usable(&item(r#"{"Valid":"tYES","Frozen":"tYES"}"#), "2026-05-01"));
+        assert!(usable(&item(r#"{"Frozen":"tYES","FrozenFrom":"2026-06-01T00:00:00Z"}"#), "2026-05-01"));
+        assert!(!usable(&item(r#"{"Valid":"tNO"}"#), "2026-05-01"));
+    }
+}

@@ -1,0 +1,78 @@
+//! What the plugin asks for and its settings.
+
+use tandem_sdk::{Decimal, Description, Method, Slot, Value, decimal, json, permission};
+
+/// Read with defaults filled in.
+pub struct Settings {
+    /// Percent of the limit from which a customer is near it.
+    pub near_percent: Decimal,
+    /// Percent of the limit from which it is exceeded.
+    pub exceeded_percent: Decimal,
+    /// Percent of the limit that the exposure must fall below a threshold before it is left.
+    pub hysteresis_percent: Decimal,
+    /// Write a task when a threshold is crossed upwards.
+    pub alerts: bool,
+    /// User id of the task's owner.
+    pub alert_owner: Option<String>,
+}
+
+impl Settings {
+    /// From the flow's settings; the host has checked them against the schema.
+    pub fn read(text: &str) -> Self {
+        let value: Value = tandem_sdk::from_json(text);
+        let percent = |name: &str, default: i64| decimal(&value[name]).unwrap_or_else(|| default.into());
+        Self {
+            near_percent: percent("near_percent", 80),
+            exceeded_percent: percent("exceeded_percent", 100),
+            hysteresis_percent: percent("hysteresis_percent", 5),
+            alerts: value["alerts"].as_bool().unwrap_or(true),
+            alert_owner: value["alert_owner"].as_str().map(str::to_owned),
+        }
+    }
+}
+
+pub fn description() -> Description {
+    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
+    let mut permissions = vec![permission("b1", Method::Get, "/BusinessPartners", "reads limit and balances")];
+    permissions.extend(
+        crate::DOCUMENTS.map(|set| {
+            permission("b1", Method::Get, &format!("/{set}"), "finds the customer of a document that changed")
+        }),
+    );
+    permissions.extend([
+        permission(
+            "salesforce",
+            Method::Get,
+            "/query",
+            "finds accounts by CardCode, and an alert that is there already",
+        ),
+        permission("salesforce", Method::Patch, "/sobjects/Account/*", "writes credit on the account"),
+        permission("salesforce", Method::Post, "/sobjects/Task", "tells a crossing"),
+    ]);
+    let mut topics: Vec<String> = crate::DOCUMENTS.map(|set| format!("b1.{set}")).to_vec();
+    topics.extend(["b1.BusinessPartners", "account.linked"].map(str::to_owned));
+    Description {
+        name: "credit".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        title: "Credit limit and exposure on the account".into(),
+        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
+        permissions,
+        topics,
+        backfill: ["b1.BusinessPartners"].map(str::to_owned).to_vec(),
+        batch: 200,
+        timers: Vec::new(),
+        settings_schema: json!({
+            "type": "object",
+            "properties": {
+                "near_percent": { "type": "number", "default": 80, "description": "Percent of the limit from which a customer is near it" },
+                "exceeded_percent": { "type": "number", "default": 100, "description": "Percent of the limit from which it counts as exceeded" },
+                "hysteresis_percent": { "type": "number", "default": 5, "description": "Percent of the limit that exposure must fall below a threshold before it is left again" },
+                "alerts": { "type": "boolean", "default": true, "description": "Write one task when a threshold is crossed upwards" },
+                "alert_owner": { "type": "string", "description": "User id of the task's owner; without it the integration user" }
+            }
+        })
+        .to_string(),
+        default_mapping: String::new(),
+        tools: Vec::new(),
+    }
+}

@@ -1,0 +1,208 @@
+//! Credit limit, exposure and headroom of SAP Business One on the account; a state with hysteresis, and one task per crossing.
+
+mod describe;
+mod state;
+
+use std::collections::BTreeMap;
+
+use tandem_sdk::b1::{self, Read};
+use tandem_sdk::mirror::{self, Row};
+use tandem_sdk::{
+    Batch, Description, Error, Link, Map, Method, Outcome, Outcomes, Plugin, Probe, Side, Value, clock, day_of,
+    from_json, http, json, links, request, salesforce, text,
+};
+
+use crate::describe::Settings;
+use crate::state::{Credit, State};
+
+const PARTNER: &str =
+    "CardCode,CardName,CardType,CreditLimit,CurrentAccountBalance,OpenOrdersBalance,OpenDeliveryNotesBalance";
+/// Documents that move a customer's exposure.
+const DOCUMENTS: [&str; 7] =
+    ["Orders", "DeliveryNotes", "Returns", "Invoices", "CreditNotes", "DownPayments", "IncomingPayments"];
+
+struct CreditPlugin;
+
+impl Plugin for CreditPlugin {
+    fn describe() -> Description {
+        describe::description()
+    }
+
+    fn handle(batch: Batch) -> Vec<Outcome> {
+        let settings = Settings::read(&batch.settings);
+        let mut outcomes = Outcomes::new(&batch);
+        let all: Vec<usize> = (0..batch.events.len()).collect();
+        if let Err(error) =
+            customers(&batch, &mut outcomes).and_then(|customers| keep(&settings, &customers, &mut outcomes))
+        {
+            outcomes.fail(&all, &error, "reading credit");
+        }
+        outcomes.into_vec()
+    }
+}
+
+tandem_sdk::export!(CreditPlugin with_types_in tandem_sdk::bindings);
+
+/// The customers that events are about, with the events' places.
+fn customers(batch: &Batch, outcomes: &mut Outcomes) -> Result<BTreeMap<String, Vec<usize>>, Error> {
+    let mut customers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut documents: BTreeMap<&str, BTreeMap<i64, Vec<usize>>> = BTreeMap::new();
+    for (place, event, payload) in outcomes.open(batch) {
+        let set = event.topic.strip_prefix("b1.").unwrap_or_default();
+        match (text(&payload, "CardCode"), payload["DocEntry"].as_i64()) {
+            (code, _) if !code.is_empty() => customers.entry(code.to_owned()).or_default().push(place),
+            (_, Some(entry)) if DOCUMENTS.contains(&set) => {
+                documents.entry(set).or_default().entry(entry).or_default().push(place);
+            }
+            _ => {}
+        }
+    }
+    let reads: Vec<Read<'_>> = documents
+        .iter()
+        .map(|(set, entries)| {
+            let entries: Vec<i64> = entries.keys().copied().collect();
+            Read::numbers(set, "DocEntry", &entries, "DocEntry,CardCode")
+        })
+        .collect();
+    for ((_, entries), rows) in documents.iter().zip(b1::read_all(&reads)?) {
+        for row in rows {
+            let events = row["DocEntry"].as_i64().and_then(|entry| entries.get(&entry));
+            customers.entry(text(&row, "CardCode").to_owned()).or_default().extend(events.into_iter().flatten());
+        }
+    }
+    Ok(customers)
+}
+
+/// An alert that a crossing asks for.
+struct Alert {
+    card_code: String,
+    account: String,
+    subject: String,
+    text: String,
+    events: Vec<usize>,
+}
+
+fn keep(settings: &Settings, customers: &BTreeMap<String, Vec<usize>>, outcomes: &mut Outcomes) -> Result<(), Error> {
+    let codes: Vec<String> = customers.keys().cloned().collect();
+    if codes.is_empty() {
+        return Ok(());
+    }
+    let partners = b1::by_key(b1::read(Read::texts("BusinessPartners", "CardCode", &codes, PARTNER))?, "CardCode");
+    let accounts = salesforce::accounts(&codes)?;
+    let now = clock::now();
+    let mut rows = Vec::new();
+    let mut alerts = Vec::new();
+    for (code, events) in customers {
+        let Some(partner) = partners.get(code) else { continue };
+        if partner["CardType"] == "cSupplier" {
+            continue;
+        }
+        if let Some(ids) = accounts.doubled.get(code) {
+            outcomes.hold(
+                events,
+                &format!(
+                    "the accounts {} all carry the CardCode {code}; merge them, or empty B1 Card Code on all but one",
+                    ids.join(", ")
+                ),
+            );
+            continue;
+        }
+        let Some(account) = accounts.ids.get(code) else {
+            outcomes.note_all(events, &format!("no account carries the CardCode {code}: not shown"));
+            continue;
+        };
+        let link = links::find("credit", Side::B1, code);
+        let base = link.as_ref().map(|link| from_json(&link.base)).unwrap_or_default();
+        let before = State::read(text(&base, "Tandem_Credit_State__c"));
+        let credit = Credit::of(partner);
+        let state = credit.state(settings, before);
+        let fields = credit.fields(state);
+        // An alert that could not be told yet is told now, under its own subject.
+        let mut alert = base["alert"].clone();
+        if settings.alerts && state.graver_than(before) && alert.is_null() {
+            let day = day_of(now);
+            let subject =
+                format!("Credit {}: {} ({day}, {})", state.word(), text(partner, "CardName"), now / 1000 % 86_400);
+            alert = json!({ "subject": subject, "text": credit.words(state, code) });
+        }
+        if link.as_ref().is_none_or(|link| link.salesforce_id != *account) || alert != base["alert"] {
+            let mut kept =
+                if link.as_ref().is_some_and(|link| link.salesforce_id == *account) { base.clone() } else { json!({}) };
+            if !kept.is_object() {
+                kept = json!({});
+            }
+            kept["alert"] = alert.clone();
+            put(code, account, &kept);
+        }
+        if alert.is_object() {
+            alerts.push(Alert {
+                card_code: code.clone(),
+                account: account.clone(),
+                subject: text(&alert, "subject").to_owned(),
+                text: text(&alert, "text").to_owned(),
+                events: events.clone(),
+            });
+        }
+        rows.push(Row::new("credit", code, "Account", fields).serving(events));
+    }
+    let written = mirror::write(&rows, outcomes, &BTreeMap::new());
+    // Only what the account shows is told.
+    let shown: Vec<&str> =
+        rows.iter().zip(&written).filter(|(_, own)| own.id.is_some()).map(|(row, _)| row.b1_id.as_str()).collect();
+    alerts.retain(|alert| shown.contains(&alert.card_code.as_str()));
+    tell(settings, alerts, outcomes);
+    Ok(())
+}
+
+fn put(code: &str, account: &str, base: &Value) {
+    links::put(&Link {
+        kind: "credit".into(),
+        b1_id: code.into(),
+        salesforce_id: account.into(),
+        base: base.to_string(),
+    });
+}
+
+/// One task per crossing: its subject is unique, and a probe finds it after a lost answer.
+fn tell(settings: &Settings, alerts: Vec<Alert>, outcomes: &mut Outcomes) {
+    let requests: Vec<_> = alerts
+        .iter()
+        .map(|alert| {
+            let mut task: Map<String, Value> = json!({
+                "Subject": alert.subject, "Description": alert.text, "WhatId": alert.account,
+                "Status": "Not Started", "Priority": "High",
+            })
+            .as_object()
+            .cloned()
+            .unwrap_or_default();
+            if let Some(owner) = &settings.alert_owner {
+                task.insert("OwnerId".into(), owner.as_str().into());
+            }
+            let mut request =
+                request("salesforce", Method::Post, "/sobjects/Task", Some(&Value::Object(task)), &alert.card_code);
+            let soql = format!(
+                "SELECT Id FROM Task WHERE WhatId = {} AND Subject = {}",
+                salesforce::quote(&alert.account),
+                salesforce::quote(&alert.subject)
+            );
+            request.probe = Some(Probe { path: format!("/query?q={}", b1::encode(&soql)), found: "/records/0".into() });
+            request
+        })
+        .collect();
+    if requests.is_empty() {
+        return;
+    }
+    for (alert, answer) in alerts.iter().zip(http::send_all(&requests)) {
+        match answer {
+            Ok(_) => {
+                outcomes.note_all(&alert.events, &format!("alert: {}", alert.subject));
+                if let Some(link) = links::find("credit", Side::B1, &alert.card_code) {
+                    let mut base = from_json(&link.base);
+                    base["alert"] = Value::Null;
+                    put(&alert.card_code, &alert.account, &base);
+                }
+            }
+            Err(error) => outcomes.fail(&alert.events, &error, "writing the credit alert"),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! How credit is judged.
+
+use tandem_sdk::{Decimal, Map, Value, b1};
+
+use crate::describe::Settings;
+
+/// ok, near the limit, beyond it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum State {
+    Ok,
+    Near,
+    Exceeded,
+}
+
+impl State {
+    /// As the account shows it; ok for what it does not show yet.
+    pub fn read(word: &str) -> Self {
+        match word {
+            "near" => Self::Near,
+            "exceeded" => Self::Exceeded,
+            _ => Self::Ok,
+        }
+    }
+
+    /// As the account shows it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Near => "near",
+            Self::Exceeded => "exceeded",
+        }
+    }
+
+    /// A crossing that somebody must hear of.
+    pub fn graver_than(self, before: Self) -> bool {
+        self > before
+    }
+}
+
+/// A customer's credit, in company currency.
+pub struct Credit {
+    /// Zero means none.
+    limit: Decimal,
+    balance: Decimal,
+    orders: Decimal,
+    deliveries: Decimal,
+}
+
+impl Credit {
+    /// From a business partner.
+    pub fn of(partner: &Value) -> Self {
+        Self {
+            limit: b1::amount(partner, "CreditLimit"),
+            balance: b1::amount(partner, "CurrentAccountBalance"),
+            orders: b1::amount(partner, "OpenOrdersBalance"),
+            deliveries: b1::amount(partner, "OpenDeliveryNotesBalance"),
+        }
+    }
+
+    fn exposure(&self) -> Decimal {
+        self.balance + self.orders + self.deliveries
+    }
+
+    /// The state, by thresholds in percent of the limit. One left behind is only left again when the exposure has
+    /// fallen by the hysteresis, so that a customer at the threshold does not flap.
+    pub fn state(&self, settings: &Settings, before: State) -> State {
+        if self.limit <= Decimal::ZERO {
+            return State::Ok;
+        }
+        let percent = self.exposure() * Decimal::ONE_HUNDRED / self.limit;
+        let reached =
+            |state: State, at: Decimal| percent >= if before >= state { at - settings.hysteresis_percent } else { at };
+        if reached(State::Exceeded, settings.exceeded_percent) {
+            State::Exceeded
+        } else if reached(State::Near, settings.near_percent) {
+            State::Near
+        } else {
+            State::Ok
+        }
+    }
+
+    /// What the account shows.
+    pub fn fields(&self, state: State) -> Map<String, Value> {
+        let limited = self.limit > Decimal::ZERO;
+        let limit = if limited { b1::number(self.limit) } else { Value::Null };
+        let headroom = if limited { b1::number(self.limit - self.exposure()) } else { Value::Null };
+        [
+            ("Tandem_Credit_Limit__c", limit),
+            ("Tandem_Balance__c", b1::number(self.balance)),
+            ("Tandem_Open_Orders__c", b1::number(self.orders)),
+            ("Tandem_Open_Deliveries__c", b1::number(self.deliveries)),
+            ("Tandem_Exposure__c", b1::number(self.exposure())),
+            ("Tandem_Headroom__c", headroom),
+            ("Tandem_Credit_State__c", state.word().into()),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect()
+    }
+
+    /// What a crossing means.
+    pub fn words(&self, state: State, card_code: &str) -> String {
+        let what = match state {
+            State::Exceeded => "is beyond its credit limit: new orders are held",
+            _ => "is near its credit limit",
+        };
+        format!(
+            "The customer {card_code} {what}. Limit {}, exposure {} (balance {}, open orders {}, open deliveries {}).",
+            self.limit.normalize(),
+            self.exposure().normalize(),
+            self.balance.normalize(),
+            self.orders.normalize(),
+            self.deliveries.normalize()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn credit(exposure: i64) -> Credit {
+        Credit { limit: 1000.into(), balance: exposure.into(), orders: Decimal::ZERO, deliveries: Decimal::ZERO }
+    }
+
+    #[test]
+    fn thresholds_with_hysteresis() {
+        let settings = Settings::read("{}");
+        assert_eq!(credit(799).state(&settings, State::Ok), State::Ok);
+        assert_eq!(credit(800).state(&settings, State::Ok), State::Near);
+        assert_eq!(credit(790).state(&settings, State::Near), State::Near, "it does not flap");
+        assert_eq!(credit(740).state(&settings, State::Near), State::Ok);
+        assert_eq!(credit(1000).state(&settings, State::Near), State::Exceeded);
+        assert_eq!(credit(960).state(&settings, State::Exceeded), State::Exceeded);
+        assert_eq!(credit(900).state(&settings, State::Exceeded), State::Near);
+    }
+
+    #[test]
+    fn without_a_limit_there_is_no_headroom_and_no_alarm() {
+        let none = Credit { limit: Decimal::ZERO, ..credit(5000) };
+        assert_eq!(none.state(&Settings::read("{}"), State::Ok), State::Ok);
+        assert_eq!(none.fields(State::Ok)["Tandem_Headroom__c"], Value::Null);
+    }
+}

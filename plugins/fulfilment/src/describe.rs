@@ -1,0 +1,68 @@
+//! What the plugin asks for and its settings.
+
+use std::collections::BTreeMap;
+
+use tandem_sdk::{Description, Method, Slot, Value, json, permission};
+
+/// Read with defaults filled in.
+pub struct Settings {
+    /// Names of carriers by `TransportationCode`.
+    pub carriers: BTreeMap<String, String>,
+    /// A user field of the delivery that says it arrived, and its value.
+    pub delivered: Option<(String, String)>,
+    /// Cases that are linked with the opportunity are told, too.
+    pub cases: bool,
+}
+
+impl Settings {
+    /// From the flow's settings; the host has checked them against the schema.
+    pub fn read(text: &str) -> Self {
+        let value: Value = tandem_sdk::from_json(text);
+        let names = value["carriers"].as_object().into_iter().flatten();
+        let field = value["delivered_field"].as_str().map(str::to_owned);
+        let equals = value["delivered_value"].as_str().unwrap_or("Y").to_owned();
+        Self {
+            carriers: names.filter_map(|(code, name)| Some((code.clone(), name.as_str()?.to_owned()))).collect(),
+            delivered: field.map(|field| (field, equals)),
+            cases: value["cases"].as_bool().unwrap_or(true),
+        }
+    }
+}
+
+pub fn description() -> Description {
+    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
+    let ask = permission;
+    Description {
+        name: "fulfilment".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        title: "Deliveries and returns on opportunity, lines and case".into(),
+        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
+        permissions: vec![
+            ask("b1", Method::Get, "/DeliveryNotes", "reads deliveries"),
+            ask("b1", Method::Get, "/Returns", "reads returns"),
+            ask("b1", Method::Get, "/Orders", "reads what is still open of an order"),
+            ask("salesforce", Method::Get, "/query", "finds accounts and cases"),
+            ask("salesforce", Method::Patch, "/sobjects/Tandem_Delivery__c/*", "changes delivery records"),
+            ask("salesforce", Method::Patch, "/sobjects/Tandem_Delivery__c/Tandem_Key__c/*", "makes delivery records"),
+            ask("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes delivery state, tracking number and carrier"),
+            ask("salesforce", Method::Patch, "/sobjects/OpportunityLineItem/*", "writes the state of a line"),
+            ask("salesforce", Method::Patch, "/sobjects/Case/*", "writes the delivery state on linked cases"),
+        ],
+        topics: ["b1.DeliveryNotes", "b1.Returns", "b1.Orders"].map(str::to_owned).to_vec(),
+        backfill: ["b1.DeliveryNotes", "b1.Returns"].map(str::to_owned).to_vec(),
+        batch: 100,
+        timers: Vec::new(),
+        settings_schema: json!({
+            "type": "object",
+            "properties": {
+                "carriers": { "type": "object", "description": "Names of carriers by TransportationCode, such as { \"1\" = \"DHL\" }" },
+                "delivered_field": { "type": "string", "description": "A user field of the delivery that says it arrived, such as U_Arrived; without it a shipped order never turns to Delivered" },
+                "delivered_value": { "type": "string", "default": "Y", "description": "Its value then" },
+                "cases": { "type": "boolean", "default": true, "description": "Write the state on cases whose B1 Order Opportunity is this one" }
+            }
+        })
+        .to_string(),
+        default_mapping: String::new(),
+        tools: Vec::new(),
+    }
+}

@@ -1,0 +1,31 @@
+//! Deliveries and returns of SAP Business One: as records, and as the state of the opportunity, of its lines, and of cases
+//! that are linked with it.
+
+mod describe;
+mod documents;
+mod state;
+mod tell;
+
+use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin};
+
+struct Fulfilment;
+
+impl Plugin for Fulfilment {
+    fn describe() -> Description {
+        describe::description()
+    }
+
+    fn handle(batch: Batch) -> Vec<Outcome> {
+        let settings = describe::Settings::read(&batch.settings);
+        let mut outcomes = Outcomes::new(&batch);
+        let all: Vec<usize> = (0..batch.events.len()).collect();
+        let told = documents::read(&batch, &settings, &mut outcomes)
+            .and_then(|orders| tell::keep(&batch, &settings, &orders, &mut outcomes));
+        if let Err(error) = told {
+            outcomes.fail(&all, &error, "reading deliveries");
+        }
+        outcomes.into_vec()
+    }
+}
+
+tandem_sdk::export!(Fulfilment with_types_in tandem_sdk::bindings);

@@ -1,0 +1,75 @@
+//! What the plugin asks for and its settings.
+
+use tandem_sdk::{Description, Method, Slot, Value, json, permission};
+
+/// Read with defaults filled in.
+pub struct Settings {
+    /// Warehouses that count; none means all.
+    pub warehouses: Option<Vec<String>>,
+    /// What vendors will deliver counts as available.
+    pub count_ordered: bool,
+    /// One record per warehouse.
+    pub per_warehouse: bool,
+    /// Availability on open opportunities.
+    pub opportunity_lines: bool,
+}
+
+impl Settings {
+    /// From the flow's settings; the host has checked them against the schema.
+    pub fn read(text: &str) -> Self {
+        let value: Value = tandem_sdk::from_json(text);
+        let flag = |name: &str, default| value[name].as_bool().unwrap_or(default);
+        let codes = |list: &Vec<Value>| list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        Self {
+            warehouses: value["warehouses"].as_array().map(codes),
+            count_ordered: flag("count_ordered", false),
+            per_warehouse: flag("per_warehouse", true),
+            opportunity_lines: flag("opportunity_lines", true),
+        }
+    }
+}
+
+pub fn description() -> Description {
+    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
+    let ask = permission;
+    let documents = ["Orders", "DeliveryNotes", "Returns", "Invoices", "CreditNotes", "PurchaseOrders"]
+        .map(|set| format!("b1.{set}"));
+    let mut topics = ["b1.ItemStock", "stock.wanted", "salesforce.Opportunity"].map(str::to_owned).to_vec();
+    topics.extend(documents);
+    Description {
+        name: "inventory".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        title: "Stock on products and open opportunities".into(),
+        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
+        permissions: vec![
+            ask("b1", Method::Get, "/Items", "reads quantities per warehouse"),
+            ask("b1", Method::Get, "/Orders", "finds the items of an order that changed"),
+            ask("b1", Method::Get, "/DeliveryNotes", "finds the items of a delivery"),
+            ask("b1", Method::Get, "/Returns", "finds the items of a return"),
+            ask("b1", Method::Get, "/Invoices", "finds the items of an invoice"),
+            ask("b1", Method::Get, "/CreditNotes", "finds the items of a credit memo"),
+            ask("b1", Method::Get, "/PurchaseOrders", "finds what vendors will deliver, and when"),
+            ask("salesforce", Method::Get, "/query", "finds products and lines of open opportunities"),
+            ask("salesforce", Method::Patch, "/sobjects/Product2/*", "writes stock on the product"),
+            ask("salesforce", Method::Patch, "/sobjects/Tandem_Stock__c/*", "changes stock per warehouse"),
+            ask("salesforce", Method::Patch, "/sobjects/Tandem_Stock__c/Tandem_Key__c/*", "makes stock per warehouse"),
+            ask("salesforce", Method::Patch, "/sobjects/OpportunityLineItem/*", "writes availability on open opportunities"),
+        ],
+        topics,
+        backfill: ["b1.ItemStock"].map(str::to_owned).to_vec(),
+        batch: 200,
+        timers: Vec::new(),
+        settings_schema: json!({
+            "type": "object",
+            "properties": {
+                "warehouses": { "type": "array", "items": { "type": "string" }, "description": "WarehouseCode of the warehouses that count; without it all" },
+                "count_ordered": { "type": "boolean", "default": false, "description": "Available = in stock - committed + ordered from vendors; without it the last is left out" },
+                "per_warehouse": { "type": "boolean", "default": true, "description": "Keep a B1 Stock record per item and warehouse" },
+                "opportunity_lines": { "type": "boolean", "default": true, "description": "Write availability on the lines of open opportunities" }
+            }
+        })
+        .to_string(),
+        default_mapping: String::new(),
+        tools: Vec::new(),
+    }
+}

@@ -1,0 +1,184 @@
+//! Availability on the lines of open opportunities: enough in stock, expected from a vendor by a day, or short.
+
+use std::collections::BTreeMap;
+
+use tandem_sdk::b1::{self, Read};
+use tandem_sdk::{
+    Batch, Decimal, Error, Method, Outcomes, Request, Value, decimal, http, json, mirror, request, salesforce, text,
+};
+
+use crate::describe::Settings;
+use crate::stock::{Quantities, Stock};
+
+const LINE: &str = "Id,OpportunityId,Product2Id,ProductCode,Product2.Tandem_Item_Code__c,Product2.Tandem_In_Stock__c,\
+                    Product2.Tandem_Committed__c,Product2.Tandem_On_Order__c,Quantity,Tandem_Availability__c,\
+                    Tandem_Expected_Date__c";
+
+/// What vendors will deliver of one item: day and quantity, earliest first.
+type Expected = BTreeMap<String, Vec<(String, Decimal)>>;
+
+/// Brings the lines of products whose stock changed, and of opportunities that changed, in step.
+pub fn keep(batch: &Batch, stocks: &[Stock], settings: &Settings, outcomes: &mut Outcomes) {
+    if let Err((events, error)) = write(batch, stocks, settings, outcomes) {
+        outcomes.fail(&events, &error, "writing availability on opportunities");
+    }
+}
+
+fn write(
+    batch: &Batch,
+    stocks: &[Stock],
+    settings: &Settings,
+    outcomes: &mut Outcomes,
+) -> Result<(), (Vec<usize>, Error)> {
+    let mut events: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    for stock in stocks.iter().filter(|stock| stock.changed) {
+        events.entry(stock.product.clone()).or_default().extend(&stock.events);
+    }
+    for (place, event, _) in outcomes.open(batch) {
+        if event.topic == "salesforce.Opportunity" {
+            events.entry(event.key.clone()).or_default().push(place);
+        }
+    }
+    if events.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<usize> = events.values().flatten().copied().collect();
+    let failed = |error| (all.clone(), error);
+    let ids: Vec<String> = events.keys().cloned().collect();
+    let (opportunities, products): (Vec<String>, Vec<String>) = ids.into_iter().partition(|id| id.starts_with("006"));
+    let open = "AND Opportunity.IsClosed = false";
+    let mut lines = salesforce::query_in(LINE, "OpportunityLineItem", "Product2Id", &products, open).map_err(failed)?;
+    lines.extend(
+        salesforce::query_in(LINE, "OpportunityLineItem", "OpportunityId", &opportunities, open).map_err(failed)?,
+    );
+    let short: Vec<String> = lines
+        .iter()
+        .filter(|line| quantity(line) > quantities(line, stocks).available(settings))
+        .map(|line| item_code(line).to_owned())
+        .collect();
+    let expected = expected(&short).map_err(failed)?;
+    let mut requests: Vec<Request> = Vec::new();
+    let mut owners: Vec<&[usize]> = Vec::new();
+    for line in &lines {
+        let stock = quantities(line, stocks);
+        let none = Vec::new();
+        let coming = expected.get(item_code(line)).unwrap_or(&none);
+        let (state, day) = availability(quantity(line), &stock, settings, coming);
+        let fields = json!({ "Tandem_Availability__c": state, "Tandem_Expected_Date__c": day });
+        let same =
+            fields.as_object().into_iter().flatten().all(|(name, value)| mirror::same(value, &line[name.as_str()]));
+        if same {
+            continue;
+        }
+        let id = text(line, "Id");
+        requests.push(request(
+            "salesforce",
+            Method::Patch,
+            format!("/sobjects/OpportunityLineItem/{id}"),
+            Some(&fields),
+            text(line, "OpportunityId"),
+        ));
+        let own = events.get(text(line, "Product2Id")).or_else(|| events.get(text(line, "OpportunityId")));
+        owners.push(own.map(Vec::as_slice).unwrap_or_default());
+    }
+    if requests.is_empty() {
+        return Ok(());
+    }
+    for (own, answer) in owners.into_iter().zip(http::send_all(&requests)) {
+        match answer {
+            Ok(_) => outcomes.note_all(own, "availability on an open opportunity changed"),
+            // The line went away meanwhile.
+            Err(error) if mirror::is_gone(&error) => {}
+            Err(error) => outcomes.fail(own, &error, "writing availability on an opportunity line"),
+        }
+    }
+    Ok(())
+}
+
+fn quantity(line: &Value) -> Decimal {
+    decimal(&line["Quantity"]).unwrap_or_default()
+}
+
+fn item_code(line: &Value) -> &str {
+    let own = text(&line["Product2"], "Tandem_Item_Code__c");
+    if own.is_empty() { text(line, "ProductCode") } else { own }
+}
+
+/// As read from B1 in this run; else as the product shows it.
+fn quantities(line: &Value, stocks: &[Stock]) -> Quantities {
+    if let Some(stock) = stocks.iter().find(|stock| stock.product == text(line, "Product2Id")) {
+        return stock.total;
+    }
+    let shown = |field: &str| decimal(&line["Product2"][field]).unwrap_or_default();
+    Quantities {
+        in_stock: shown("Tandem_In_Stock__c"),
+        committed: shown("Tandem_Committed__c"),
+        ordered: shown("Tandem_On_Order__c"),
+    }
+}
+
+fn expected(item_codes: &[String]) -> Result<Expected, Error> {
+    let mut expected = Expected::new();
+    if item_codes.is_empty() {
+        return Ok(expected);
+    }
+    let open = ["'bost_Open'".to_owned()].to_vec();
+    let read = Read {
+        set: "PurchaseOrders",
+        field: "DocumentStatus",
+        literals: open,
+        and: "",
+        select: "DocEntry,DocDueDate,DocumentLines".into(),
+    };
+    for order in b1::read(read)? {
+        for line in b1::lines(&order) {
+            let code = text(line, "ItemCode");
+            let left = b1::amount(line, "RemainingOpenQuantity");
+            if left > Decimal::ZERO && item_codes.iter().any(|wanted| wanted == code) {
+                let day = [b1::day(&line["ShipDate"]), b1::day(&order["DocDueDate"])];
+                let day = day.iter().find_map(Value::as_str).unwrap_or_default().to_owned();
+                expected.entry(code.to_owned()).or_default().push((day, left));
+            }
+        }
+    }
+    for coming in expected.values_mut() {
+        coming.sort();
+    }
+    Ok(expected)
+}
+
+/// Enough, expected on a day, or short.
+fn availability(
+    wanted: Decimal,
+    stock: &Quantities,
+    settings: &Settings,
+    coming: &[(String, Decimal)],
+) -> (&'static str, Value) {
+    let free = stock.in_stock - stock.committed;
+    if wanted <= stock.available(settings) && wanted <= free {
+        return ("Enough", Value::Null);
+    }
+    let mut covered = free;
+    for (day, quantity) in coming {
+        covered += *quantity;
+        if wanted <= covered {
+            return ("Expected", day.as_str().into());
+        }
+    }
+    if wanted <= stock.available(settings) { ("Enough", Value::Null) } else { ("Short", Value::Null) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_enough_expected_or_short() {
+        let stock = Quantities { in_stock: 10.into(), committed: 4.into(), ordered: 5.into() };
+        let settings = Settings::read("{}");
+        let coming = [("2026-05-01".to_owned(), Decimal::from(2)), ("2026-06-01".to_owned(), Decimal::from(3))];
+        assert_eq!(availability(6.into(), &stock, &settings, &coming).0, "Enough");
+        assert_eq!(availability(9.into(), &stock, &settings, &coming), ("Expected", "2026-06-01".into()));
+        assert_eq!(availability(12.into(), &stock, &settings, &coming).0, "Short");
+    }
+}

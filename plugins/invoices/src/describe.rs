@@ -1,0 +1,62 @@
+//! What the plugin asks for and its settings.
+
+use tandem_sdk::{Description, Method, Slot, Timer, Value, json, permission};
+
+/// Read with defaults filled in.
+pub struct Settings {
+    /// Currency of the company: that of amounts without a document currency of their own.
+    pub currency: String,
+    /// The org has `CurrencyIsoCode` on its records.
+    pub multi_currency: bool,
+}
+
+impl Settings {
+    /// From the flow's settings; the host has checked them against the schema.
+    pub fn read(text: &str) -> Self {
+        let value: Value = tandem_sdk::from_json(text);
+        Self {
+            currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
+            multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
+        }
+    }
+}
+
+pub fn description() -> Description {
+    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
+    let ask = permission;
+    Description {
+        name: "invoices".into(),
+        version: env!("CARGO_PKG_VERSION").into(),
+        title: "Invoices and payments under account and opportunity".into(),
+        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
+        permissions: vec![
+            ask("b1", Method::Get, "/Invoices", "reads A/R invoices"),
+            ask("b1", Method::Get, "/CreditNotes", "reads A/R credit memos"),
+            ask("b1", Method::Get, "/DownPayments", "reads A/R down payments"),
+            ask("b1", Method::Get, "/IncomingPayments", "reads what was paid of which invoice"),
+            ask("b1", Method::Get, "/DeliveryNotes", "follows an invoice to the order it came from"),
+            ask("b1", Method::Get, "/Orders", "follows an invoice to its opportunity"),
+            ask("salesforce", Method::Get, "/query", "finds accounts, and sums up what an opportunity was invoiced"),
+            ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/*", "changes invoice records"),
+            ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/Tandem_Key__c/*", "makes invoice records"),
+            ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/*", "changes payment records"),
+            ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/Tandem_Key__c/*", "makes payment records"),
+            ask("salesforce", Method::Patch, "/sobjects/Account/*", "writes open and overdue amounts"),
+            ask("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes invoiced and paid amounts"),
+        ],
+        topics: ["Invoices", "CreditNotes", "DownPayments", "IncomingPayments"].map(|set| format!("b1.{set}")).to_vec(),
+        backfill: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments"].map(str::to_owned).to_vec(),
+        batch: 200,
+        timers: vec![Timer { name: "ageing".into(), cron: "15 5 * * *".into() }],
+        settings_schema: json!({
+            "type": "object",
+            "properties": {
+                "currency": { "type": "string", "default": "EUR", "description": "The company's currency" },
+                "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" }
+            }
+        })
+        .to_string(),
+        default_mapping: String::new(),
+        tools: Vec::new(),
+    }
+}

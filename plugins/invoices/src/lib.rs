@@ -1,0 +1,30 @@
+//! Invoices, credit memos, down payments and incoming payments of SAP Business One: as records under the account, by the
+//! chain of base documents under the opportunity, and summed up on both.
+
+mod chain;
+mod describe;
+mod documents;
+mod payments;
+mod receivables;
+
+use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin};
+
+struct Invoices;
+
+impl Plugin for Invoices {
+    fn describe() -> Description {
+        describe::description()
+    }
+
+    fn handle(batch: Batch) -> Vec<Outcome> {
+        let settings = describe::Settings::read(&batch.settings);
+        let mut outcomes = Outcomes::new(&batch);
+        let paid = payments::read(&batch, &mut outcomes);
+        let written = documents::keep(&batch, &settings, &paid, &mut outcomes);
+        payments::keep(&batch, &paid, &written, &mut outcomes);
+        receivables::keep(&batch, &written, &mut outcomes);
+        outcomes.into_vec()
+    }
+}
+
+tandem_sdk::export!(Invoices with_types_in tandem_sdk::bindings);

@@ -1,0 +1,166 @@
+//! Matching before creating: are these two records the same company, the same person?
+
+use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
+
+/// Legal forms, without points: what a name may carry or lack.
+const LEGAL_FORMS: [&str; 38] = [
+    "gmbh",
+    "mbh",
+    "ag",
+    "kg",
+    "kgaa",
+    "ohg",
+    "ug",
+    "ev",
+    "eg",
+    "gbr",
+    "se",
+    "co",
+    "ltd",
+    "limited",
+    "llc",
+    "inc",
+    "corp",
+    "corporation",
+    "company",
+    "plc",
+    "sa",
+    "sas",
+    "sarl",
+    "srl",
+    "spa",
+    "bv",
+    "nv",
+    "ab",
+    "as",
+    "oy",
+    "aps",
+    "z",
+    "oo",
+    "zoo",
+    "sp",
+    "sro",
+    "kft",
+    "doo",
+];
+
+/// Domains that many unrelated people share.
+const SHARED_DOMAINS: [&str; 16] = [
+    "gmail.com",
+    "googlemail.com",
+    "outlook.com",
+    "hotmail.com",
+    "live.com",
+    "yahoo.com",
+    "icloud.com",
+    "aol.com",
+    "gmx.de",
+    "gmx.net",
+    "web.de",
+    "t-online.de",
+    "freenet.de",
+    "orange.fr",
+    "wanadoo.fr",
+    "wp.pl",
+];
+
+/// A name without case, accents, punctuation and legal form: `Müller & Söhne GmbH` and `MUELLER UND SOEHNE` are one.
+pub fn name(text: &str) -> String {
+    let mut words: Vec<String> = words(text);
+    let bare: Vec<String> = words.iter().filter(|word| !LEGAL_FORMS.contains(&word.as_str())).cloned().collect();
+    // A name of nothing but legal forms stays as it is.
+    if !bare.is_empty() {
+        words = bare;
+    }
+    words.join(" ")
+}
+
+fn words(text: &str) -> Vec<String> {
+    // Points within a form (`S.A.`, `e.V.`) hold it together.
+    let lower = text.to_lowercase().replace('.', "");
+    let spelt: String = lower
+        .replace('ä', "ae")
+        .replace('ö', "oe")
+        .replace('ü', "ue")
+        .replace('ß', "ss")
+        .replace('ø', "oe")
+        .replace('å', "aa")
+        .replace('ł', "l")
+        .replace(['&', '+'], " und ")
+        .nfd()
+        .filter(|c| !is_combining_mark(*c))
+        .collect();
+    let and = |word: &&str| !matches!(*word, "und" | "and" | "et" | "e" | "y" | "i");
+    spelt.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).filter(and).map(str::to_owned).collect()
+}
+
+/// The two longest words of a name, as it is written: what to search for where a system only finds what is spelt the
+/// same.
+pub fn search_words(text: &str) -> Vec<String> {
+    let form = |word: &str| LEGAL_FORMS.contains(&word.to_lowercase().replace('.', "").as_str());
+    let words = text.split(|c: char| !(c.is_alphanumeric() || c == '.')).filter(|word| !form(word));
+    let mut words: Vec<String> = words.map(|word| word.trim_matches('.').to_owned()).collect();
+    words.retain(|word| word.chars().count() > 1);
+    words.sort_by_key(|word| std::cmp::Reverse(word.chars().count()));
+    words.truncate(2);
+    words
+}
+
+/// The longest run of letters and digits: what to search a tax id by, however it is grouped.
+pub fn longest_run(text: &str) -> &str {
+    text.split(|c: char| !c.is_alphanumeric()).max_by_key(|run| run.len()).unwrap_or_default()
+}
+
+/// A tax id without blanks, points and dashes, in capitals.
+pub fn tax_id(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
+}
+
+/// A postcode likewise.
+pub fn postcode(text: &str) -> String {
+    tax_id(text)
+}
+
+/// The domain of an e-mail or web address; empty for one that unrelated people share.
+pub fn domain(address: &str) -> String {
+    let lower = address.trim().to_lowercase();
+    let host = match lower.rsplit_once('@') {
+        Some((_, domain)) => domain,
+        None => {
+            let bare = lower.trim_start_matches("https://").trim_start_matches("http://").trim_start_matches("www.");
+            bare.split(['/', '?', ':']).next().unwrap_or_default()
+        }
+    };
+    if SHARED_DOMAINS.contains(&host) || !host.contains('.') { String::new() } else { host.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_compared_without_case_accents_forms_and_punctuation() {
+        assert_eq!(name("Müller & Söhne GmbH & Co. KG"), name("MUELLER UND SOEHNE"));
+        assert_eq!(name("Société Générale S.A."), name("societe generale"));
+        assert_eq!(name("Gdańsk Pumps Sp. z o.o."), name("Gdansk Pumps"));
+        assert_eq!(name("AG"), "ag");
+        assert_ne!(name("Nord Pumpen AG"), name("Nord Werkzeuge AG"));
+        assert_eq!(name("Завод «Прогресс»"), name("завод прогресс"));
+        assert_eq!(name("北京贸易"), "北京贸易");
+    }
+
+    #[test]
+    fn shared_domains_tell_nothing() {
+        assert_eq!(domain("a.b@Acme.example"), "acme.example");
+        assert_eq!(domain("https://www.acme.example/shop"), "acme.example");
+        assert_eq!(domain("someone@gmail.com"), "");
+        assert_eq!(domain("nobody"), "");
+    }
+
+    #[test]
+    fn what_is_searched_for() {
+        assert_eq!(search_words("Alster Maschinenbau und Handel GmbH"), ["Maschinenbau", "Alster"]);
+        assert_eq!(longest_run("ATU 12345678"), "12345678");
+    }
+}

@@ -1,0 +1,277 @@
+//! One-way flows: records in Salesforce that show what B1 has. A row is compared with what was written last (the link's
+//! base), and only fields that changed are sent; rows are packed 200 to a call by the host.
+
+use std::collections::BTreeMap;
+
+use crate::{
+    Error, Link, Map, Method, Outcomes, Probe, Request, Side, Value, body_of, from_json, http, links, request, words,
+};
+
+/// A record as Salesforce should have it.
+#[derive(Clone)]
+pub struct Row {
+    /// Kind of the link, such as `product`.
+    pub kind: &'static str,
+    /// B1's key, as the link has it.
+    pub b1_id: String,
+    /// sObject type.
+    pub object: &'static str,
+    /// External id field and value: makes creating safe to repeat.
+    pub external: Option<(&'static str, String)>,
+    /// For objects without an external id: finds what a create would have made.
+    pub probe: Option<Probe>,
+    /// Fields that are never changed once the record exists.
+    pub on_create: Map<String, Value>,
+    /// What Salesforce should have.
+    pub fields: Map<String, Value>,
+    /// Places of the events it is written for.
+    pub events: Vec<usize>,
+}
+
+impl Row {
+    /// Without probe and create-only fields.
+    pub fn new(kind: &'static str, b1_id: impl Into<String>, object: &'static str, fields: Map<String, Value>) -> Self {
+        Self {
+            kind,
+            b1_id: b1_id.into(),
+            object,
+            external: None,
+            probe: None,
+            on_create: Map::new(),
+            fields,
+            events: Vec::new(),
+        }
+    }
+
+    /// With an external id.
+    pub fn external(mut self, field: &'static str, value: impl Into<String>) -> Self {
+        self.external = Some((field, value.into()));
+        self
+    }
+
+    /// For these events.
+    pub fn serving(mut self, events: &[usize]) -> Self {
+        self.events = events.to_vec();
+        self
+    }
+}
+
+/// Joins rows of one record: the last one's fields, everybody's events.
+pub fn joined(rows: Vec<Row>) -> Vec<Row> {
+    let mut places: BTreeMap<(&'static str, String), usize> = BTreeMap::new();
+    let mut kept: Vec<Row> = Vec::new();
+    for row in rows {
+        match places.get(&(row.kind, row.b1_id.clone())) {
+            Some(place) => {
+                let old = &mut kept[*place];
+                old.fields.extend(row.fields);
+                old.events.extend(row.events);
+                old.events.sort_unstable();
+                old.events.dedup();
+            }
+            None => {
+                places.insert((row.kind, row.b1_id.clone()), kept.len());
+                kept.push(row);
+            }
+        }
+    }
+    kept
+}
+
+/// What became of a row.
+pub struct Written {
+    /// The record's id; none when it could not be written.
+    pub id: Option<String>,
+    /// It was there and had all fields already, or nothing was sent for another reason.
+    pub unchanged: bool,
+    /// It was made.
+    pub created: bool,
+}
+
+/// The ids that rows of one kind are linked with, by B1's key.
+pub fn linked(kind: &str, b1_ids: &[String]) -> BTreeMap<String, Link> {
+    let found = links::find_all(kind, Side::B1, b1_ids);
+    found.into_iter().flatten().map(|link| (link.b1_id.clone(), link)).collect()
+}
+
+/// Writes what differs; decides the events of rows that fail, and notes what was written. `verify` gives what Salesforce
+/// has by record id: then that is compared, and not what was written last.
+pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Value>) -> Vec<Written> {
+    let mut written: Vec<Written> =
+        rows.iter().map(|_| Written { id: None, unchanged: true, created: false }).collect();
+    let mut bases: Vec<Option<Link>> = vec![None; rows.len()];
+    let mut kinds: Vec<&str> = rows.iter().map(|row| row.kind).collect();
+    kinds.sort_unstable();
+    kinds.dedup();
+    for kind in kinds {
+        let places: Vec<usize> = (0..rows.len()).filter(|place| rows[*place].kind == kind).collect();
+        let ids: Vec<String> = places.iter().map(|place| rows[*place].b1_id.clone()).collect();
+        for (place, link) in places.into_iter().zip(links::find_all(kind, Side::B1, &ids)) {
+            bases[place] = link;
+        }
+    }
+    let mut open: Vec<usize> = (0..rows.len()).collect();
+    // Twice at most: a record that was deleted in Salesforce is made again.
+    for last in [false, true] {
+        let mut places = Vec::new();
+        let mut requests = Vec::new();
+        for place in open {
+            let row = &rows[place];
+            match plan(row, bases[place].as_ref(), verify) {
+                Some(request) => {
+                    places.push(place);
+                    requests.push(request);
+                }
+                None => written[place].id = bases[place].as_ref().map(|link| link.salesforce_id.clone()),
+            }
+        }
+        if requests.is_empty() {
+            break;
+        }
+        open = Vec::new();
+        for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
+            let row = &rows[place];
+            match answer {
+                Ok(response) => {
+                    let body = body_of(&response);
+                    let known = bases[place].as_ref().map(|link| link.salesforce_id.clone());
+                    let told = body["id"].as_str().or(body["Id"].as_str()).map(str::to_owned);
+                    let Some(id) = told.or(known) else {
+                        let why = format!("{} {}: Salesforce did not tell the record's id", row.object, row.b1_id);
+                        row.events.iter().for_each(|event| outcomes.decide(*event, crate::retry(2_000, why.clone())));
+                        continue;
+                    };
+                    let created = bases[place].is_none() && (response.status == 201 || body["created"] == true);
+                    let verb = if created { "created" } else { "changed" };
+                    outcomes.note_all(&row.events, &format!("{} {} {verb}", row.object, row.b1_id));
+                    put_base(row, bases[place].as_ref(), &id);
+                    written[place] = Written { id: Some(id), unchanged: false, created };
+                }
+                Err(error) if bases[place].is_some() && is_gone(&error) && !last => {
+                    if let Some(link) = bases[place].take() {
+                        links::delete(row.kind, &link.salesforce_id);
+                    }
+                    open.push(place);
+                }
+                Err(error) => {
+                    outcomes.fail(&row.events, &error, &format!("writing {} {}", row.object, row.b1_id));
+                }
+            }
+        }
+    }
+    written
+}
+
+/// The call that brings a row up to date; none when it is.
+fn plan(row: &Row, link: Option<&Link>, verify: &BTreeMap<String, Value>) -> Option<Request> {
+    let Some(link) = link else {
+        let mut fields = row.on_create.clone();
+        fields.extend(row.fields.clone());
+        let (method, path) = match &row.external {
+            Some((field, value)) => {
+                fields.remove(*field);
+                (Method::Patch, format!("/sobjects/{}/{field}/{}", row.object, segment(value)))
+            }
+            None => (Method::Post, format!("/sobjects/{}", row.object)),
+        };
+        let mut request = request("salesforce", method, path, Some(&Value::Object(fields)), &row.b1_id);
+        request.probe = row.probe.clone();
+        return Some(request);
+    };
+    let base = from_json(&link.base);
+    let there = verify.get(&link.salesforce_id).unwrap_or(&base);
+    let changed: Map<String, Value> = row
+        .fields
+        .iter()
+        .filter(|(name, value)| !same(value, there.get(name.as_str()).unwrap_or(&Value::Null)))
+        .map(|(name, value)| (name.clone(), value.clone()))
+        .collect();
+    if changed.is_empty() {
+        return None;
+    }
+    let path = format!("/sobjects/{}/{}", row.object, link.salesforce_id);
+    Some(request("salesforce", Method::Patch, path, Some(&Value::Object(changed)), &row.b1_id))
+}
+
+/// The same value in JSON: numbers by value, empty text as null.
+pub fn same(a: &Value, b: &Value) -> bool {
+    if a.is_number() && b.is_number() {
+        return crate::decimal(a) == crate::decimal(b);
+    }
+    let empty = |value: &Value| value.is_null() || value.as_str() == Some("");
+    (empty(a) && empty(b)) || a == b
+}
+
+fn put_base(row: &Row, link: Option<&Link>, id: &str) {
+    let mut base = link.map(|link| from_json(&link.base)).unwrap_or_default();
+    if !base.is_object() {
+        base = Value::Object(Map::new());
+    }
+    if let Some(base) = base.as_object_mut() {
+        base.extend(row.fields.clone());
+    }
+    links::put(&Link {
+        kind: row.kind.into(),
+        b1_id: row.b1_id.clone(),
+        salesforce_id: id.into(),
+        base: base.to_string(),
+    });
+}
+
+/// The record is not there (any more).
+pub fn is_gone(error: &Error) -> bool {
+    let code = |code: &str| matches!(code, "ENTITY_IS_DELETED" | "NOT_FOUND" | "INVALID_CROSS_REFERENCE_KEY");
+    matches!(error, Error::Remote(remote) if remote.status == 404 || code(&remote.code))
+}
+
+/// A value as one segment of a path.
+pub fn segment(value: &str) -> String {
+    let mut encoded = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-._~:@".contains(&byte) {
+            encoded.push(char::from(byte));
+        } else {
+            encoded.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    encoded
+}
+
+/// An error told of a record, in words.
+pub fn told(what: &str, error: &Error) -> String {
+    format!("{what}: {}", words(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json;
+
+    #[test]
+    fn numbers_are_the_same_by_value_and_empty_text_is_null() {
+        assert!(same(&json!(5), &crate::from_json("5.0")));
+        assert!(same(&json!(""), &Value::Null));
+        assert!(!same(&json!("5"), &json!(5)));
+    }
+
+    #[test]
+    fn only_changed_fields_are_sent() {
+        let fields = json!({ "A": 1, "B": "x" }).as_object().cloned().unwrap_or_default();
+        let row = Row::new("product", "A1", "Product2", fields);
+        let link = Link {
+            kind: "product".into(),
+            b1_id: "A1".into(),
+            salesforce_id: "01t".into(),
+            base: r#"{"A":1.0}"#.into(),
+        };
+        let request = plan(&row, Some(&link), &BTreeMap::new()).expect("B is new");
+        assert_eq!((request.path.as_str(), request.body.as_deref()), ("/sobjects/Product2/01t", Some(r#"{"B":"x"}"#)));
+    }
+
+    #[test]
+    fn rows_of_one_record_become_one() {
+        let row = |event| Row::new("product", "A1", "Product2", Map::new()).serving(&[event]);
+        let rows = joined(vec![row(0), row(1)]);
+        assert_eq!((rows.len(), rows[0].events.clone()), (1, vec![0, 1]));
+    }
+}

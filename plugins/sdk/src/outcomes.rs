@@ -1,0 +1,94 @@
+//! What becomes of each event of a batch, collected while the batch is worked on as a whole.
+
+use crate::{Batch, Error, Event, Outcome, Value, from_json, outcome_of};
+
+/// One answer for each event. An event that nobody decided is done, with the notes taken about it.
+pub struct Outcomes {
+    decided: Vec<Option<Outcome>>,
+    notes: Vec<Vec<String>>,
+    keys: Vec<String>,
+}
+
+impl Outcomes {
+    /// Nothing decided but what a human chose to ignore.
+    pub fn new(batch: &Batch) -> Self {
+        let decided = |event: &Event| {
+            (event.resolution.as_deref() == Some("ignore"))
+                .then(|| Outcome::Done("ignored, as decided in review".into()))
+        };
+        Self {
+            decided: batch.events.iter().map(decided).collect(),
+            notes: vec![Vec::new(); batch.events.len()],
+            keys: batch.events.iter().map(|event| event.key.clone()).collect(),
+        }
+    }
+
+    /// True while nothing is decided for the event at that place.
+    pub fn is_open(&self, place: usize) -> bool {
+        self.decided[place].is_none()
+    }
+
+    /// The ordering key of the event at that place.
+    pub fn key(&self, place: usize) -> &str {
+        &self.keys[place]
+    }
+
+    /// The open events with their places and payloads.
+    pub fn open<'a>(&self, batch: &'a Batch) -> Vec<(usize, &'a Event, Value)> {
+        let open = batch.events.iter().enumerate().filter(|(place, _)| self.is_open(*place));
+        open.map(|(place, event)| (place, event, from_json(&event.payload))).collect()
+    }
+
+    /// Decides. Of several answers the one that comes back counts: a retry finds again what a human must see.
+    pub fn decide(&mut self, place: usize, outcome: Outcome) {
+        let slot = &mut self.decided[place];
+        let returns = |outcome: &Outcome| matches!(outcome, Outcome::Retry(_) | Outcome::Wait(_));
+        match slot {
+            Some(old) if returns(old) => {}
+            Some(Outcome::Review(_)) if !returns(&outcome) => {}
+            _ => *slot = Some(outcome),
+        }
+    }
+
+    /// Decides by a failed call.
+    pub fn fail(&mut self, places: &[usize], error: &Error, what: &str) {
+        for place in places {
+            self.decide(*place, outcome_of(error, what));
+        }
+    }
+
+    /// Holds for a human.
+    pub fn hold(&mut self, places: &[usize], reason: &str) {
+        for place in places {
+            self.decide(*place, crate::review(reason, &["retry", "ignore"]));
+        }
+    }
+
+    /// Something to tell of an event that ends well.
+    pub fn note(&mut self, place: usize, text: impl Into<String>) {
+        self.notes[place].push(text.into());
+    }
+
+    /// Something to tell of several.
+    pub fn note_all(&mut self, places: &[usize], text: &str) {
+        for place in places {
+            self.note(*place, text);
+        }
+    }
+
+    /// The answers, in the batch's order.
+    pub fn into_vec(self) -> Vec<Outcome> {
+        /// Notes told of one event.
+        const NOTES: usize = 6;
+        let told = |notes: Vec<String>| match notes.len() {
+            0 => "in step already".to_owned(),
+            more if more > NOTES => format!("{}; and {} more", notes[..NOTES].join("; "), more - NOTES),
+            _ => notes.join("; "),
+        };
+        self.decided
+            .into_iter()
+            .zip(self.notes)
+            .map(|(decided, notes)| decided.unwrap_or_else(|| Outcome::Done(told(notes))))
+            .collect()
+    }
+}

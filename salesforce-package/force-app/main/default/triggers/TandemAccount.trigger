@@ -1,0 +1,3 @@
+trigger TandemAccount on Account (after insert, after update, after delete, after undelete) {
+    new TandemChangePublisher(null).publish(Trigger.operationType, Trigger.oldMap, Trigger.newMap);
+}

@@ -1,0 +1,311 @@
+//! Partners and accounts, contact employees and contacts, both ways.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World};
+
+const FAST: &str = "poll_seconds = 1\ntime_zone = \"Europe/Berlin\"";
+
+async fn world(flow: &'static str) -> Result<World> {
+    let setup =
+        Setup { plugins: vec!["accounts"], flows: vec![("accounts", flow)], b1: FAST.into(), ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    Ok(world)
+}
+
+async fn partner(world: &World, code: &str) -> Result<Value> {
+    let all = world.b1_records("BusinessPartners").await?;
+    Ok(all.into_iter().find(|partner| partner["CardCode"] == code).unwrap_or_default())
+}
+
+async fn account(world: &World, code: &str) -> Result<Value> {
+    let all = world.records("Account").await?;
+    let mut own = all.into_iter().filter(|record| record["Tandem_Card_Code__c"] == code && record["IsDeleted"] != true);
+    Ok(own.next().unwrap_or_default())
+}
+
+async fn until_partner(world: &World, what: &str, code: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
+    let look = async |world: &World| Ok(Some(partner(world, code).await?).filter(|partner| holds(partner)));
+    world.until(what, Duration::from_secs(20), look).await
+}
+
+async fn question(world: &World, words: &str) -> Result<Value> {
+    let look = async |world: &World| {
+        let items = world.tandem_json(&["review", "list"]).await?;
+        let found = items
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|item| item["reason"].as_str().unwrap_or_default().contains(words));
+        Ok(found.cloned())
+    };
+    world.until(&format!("a question about {words}"), Duration::from_secs(20), look).await
+}
+
+/// Calls that changed something, on both sides.
+async fn writes(world: &World) -> Result<u64> {
+    let mut writes = 0;
+    for side in [&world.b1, &world.salesforce] {
+        let log = world.get(&format!("{side}/admin/log")).await?;
+        let calls = log["calls"].as_object().cloned().unwrap_or_default();
+        let changing = |name: &str| {
+            name.starts_with("PATCH")
+                || name.starts_with("DELETE")
+                || name.starts_with("PUT")
+                || (name.starts_with("POST") && name.contains("sobjects"))
+        };
+        writes += calls.iter().filter(|(name, _)| changing(name)).filter_map(|(_, count)| count.as_u64()).sum::<u64>();
+    }
+    Ok(writes)
+}
+
+#[tokio::test]
+async fn a_change_on_either_side_reaches_the_other_and_ends_there() -> Result<()> {
+    let world = world("").await?;
+    world.tandem(&["backfill", "accounts", "--yes"]).await?;
+    world.settled().await?;
+    let before = account(&world, "C00001").await?;
+    let id = before["Id"].as_str().unwrap_or_default().to_owned();
+    assert_eq!(
+        before["Tandem_Tax_Id__c"],
+        partner(&world, "C00001").await?["FederalTaxID"],
+        "what was empty is filled"
+    );
+
+    world.change("Account", &id, json!({ "Phone": "+49 40 555", "BillingCity": "Bremen" })).await?;
+    let changed =
+        until_partner(&world, "phone and city in B1", "C00001", |partner| partner["Phone1"] == "+49 40 555").await?;
+    let cities: Vec<&Value> = changed["BPAddresses"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|row| row["AddressType"] == "bo_BillTo")
+        .map(|row| &row["City"])
+        .collect();
+    assert_eq!(cities, ["Bremen"]);
+    assert_eq!(changed["BPAddresses"].as_array().map(Vec::len), Some(3), "the other addresses stay");
+
+    world
+        .b1_patch("/BusinessPartners('C00001')", json!({ "CardName": "Zażółć 株式会社 🏭 Ltd", "Frozen": "tYES" }))
+        .await?;
+    world
+        .until_record("Account", "name and block", |record| {
+            record["Id"] == id.as_str()
+                && record["Name"] == "Zażółć 株式会社 🏭 Ltd"
+                && record["Tandem_Blocked__c"] == true
+        })
+        .await?;
+
+    // A contact of each side.
+    world
+        .create(
+            "Contact",
+            json!({ "LastName": "Новый", "FirstName": "Contact", "Email": "n@c1.example", "AccountId": id }),
+        )
+        .await?;
+    let with = until_partner(&world, "the contact in B1", "C00001", |partner| {
+        partner["ContactEmployees"].to_string().contains("Новый")
+    })
+    .await?;
+    let employee = with["ContactEmployees"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|row| row["LastName"] == "Новый")
+        .cloned()
+        .unwrap_or_default();
+    world.b1_patch("/BusinessPartners('C00001')", json!({ "ContactEmployees": [{ "InternalCode": employee["InternalCode"], "Name": employee["Name"], "Position": "CEO" }] })).await?;
+    let contact = world
+        .until_record("Contact", "title", |record| record["LastName"] == "Новый" && record["Title"] == "CEO")
+        .await?;
+    world
+        .b1_patch(
+            "/BusinessPartners('C00001')",
+            json!({ "ContactEmployees": [{ "Name": "Only Here", "FirstName": "Only", "LastName": "Here" }] }),
+        )
+        .await?;
+    world
+        .until_record("Contact", "the employee", |record| {
+            record["LastName"] == "Here" && record["AccountId"] == id.as_str()
+        })
+        .await?;
+    // Deleted there, inactive here.
+    let (status, _) = world
+        .send(
+            "POST",
+            &format!("{}/admin/delete/Contact/{}", world.salesforce, contact["Id"].as_str().unwrap_or_default()),
+            &json!({}),
+        )
+        .await?;
+    assert!(status < 300);
+    until_partner(&world, "inactive", "C00001", |partner| {
+        partner["ContactEmployees"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .any(|row| row["InternalCode"] == employee["InternalCode"] && row["Active"] == "tNO")
+    })
+    .await?;
+
+    world.settled().await?;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    world.settled().await?;
+    let before = writes(&world).await?;
+    tokio::time::sleep(Duration::from_millis(2_500)).await;
+    assert_eq!(writes(&world).await?, before, "echoes have ended");
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn created_on_both_sides_at_once_is_one_record() -> Result<()> {
+    let world = world("settings = { create_in_b1 = \"all\", series = 11 }").await?;
+    let count = (world.records("Account").await?.len(), world.b1_records("BusinessPartners").await?.len());
+    let address = json!([{ "AddressName": "HQ", "AddressType": "bo_BillTo", "ZipCode": "1010", "City": "Wien", "Country": "AT" }]);
+    let there = world.b1_post(
+        "/BusinessPartners",
+        json!({ "CardCode": "V1", "CardName": "Vöcklabruck Pumpen GmbH", "BPAddresses": address }),
+    );
+    let here = world.create("Account", json!({ "Name": "VOECKLABRUCK PUMPEN", "BillingPostalCode": "1010" }));
+    let (there, here) = tokio::join!(there, here);
+    there?;
+    let id = here?;
+    let record = world.until_record("Account", "its code", |record| record["Tandem_Card_Code__c"] == "V1").await?;
+    assert_eq!(record["Id"], id.as_str());
+    world.settled().await?;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    world.settled().await?;
+    let after = (world.records("Account").await?.len(), world.b1_records("BusinessPartners").await?.len());
+    assert_eq!(after, (count.0 + 1, count.1 + 1));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_order_that_needs_a_customer_gets_one_and_goes_on() -> Result<()> {
+    let setup = Setup {
+        plugins: vec!["orders", "accounts"],
+        flows: vec![("accounts", "settings = { series = 11 }")],
+        b1: FAST.into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let account = world.create("Account", json!({ "Name": "Brand New Customer", "BillingStreet": "Weg 1", "BillingCity": "Kiel", "BillingPostalCode": "24103", "BillingCountry": "DE" })).await?;
+    world.create("Contact", json!({ "LastName": "Neu", "FirstName": "Nina", "AccountId": account })).await?;
+    world.settled().await?;
+    let known = world.b1_records("BusinessPartners").await?.len();
+    assert!(
+        world.b1_records("BusinessPartners").await?.iter().all(|partner| partner["CardName"] != "Brand New Customer"),
+        "a prospect is no customer"
+    );
+    // The answer to the create is lost, twice.
+    world.b1_faults(json!([{ "path": "/b1s/v2/$batch", "kind": "reset-after", "times": 2 }])).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.change("Opportunity", &id, json!({ "AccountId": account })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    let made = partner(&world, order["CardCode"].as_str().unwrap_or_default()).await?;
+    assert_eq!((&made["CardName"], &made["U_SF_Id"]), (&json!("Brand New Customer"), &json!(account)));
+    assert_eq!(made["BPAddresses"][0]["City"], "Kiel");
+    assert_eq!(made["ContactEmployees"][0]["LastName"], "Neu");
+    assert_eq!(world.b1_records("BusinessPartners").await?.len(), known + 1, "one partner, whatever was lost");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_ambiguous_match_is_asked_and_the_answer_counts() -> Result<()> {
+    let world = world("settings = { create_in_b1 = \"all\", series = 11 }").await?;
+    // Two partners with one tax id.
+    for code in ["T1", "T2"] {
+        world.b1_post("/BusinessPartners", json!({ "CardCode": code, "CardName": format!("Tax twin {code}"), "CardType": "cLid", "FederalTaxID": "ATU 12345678" })).await?;
+    }
+    world.until_record("Account", "both twins", |record| record["Tandem_Card_Code__c"] == "T2").await?;
+    world.settled().await?;
+    let id = world.create("Account", json!({ "Name": "Somebody", "Tandem_Tax_Id__c": "ATU-12345678" })).await?;
+    let item = question(&world, "Somebody may be the same").await?;
+    let shown = world.tandem_json(&["review", "show", &item["id"].to_string()]).await?;
+    assert_eq!(shown["detail"]["candidates"].as_array().map(Vec::len), Some(2), "{shown}");
+    assert_eq!(shown["detail"]["salesforce"]["Id"], id.as_str());
+    let number = item["id"].to_string();
+    let (code, _, errors) = world.tandem_raw(&["review", "resolve", &number, "--choose", "nonsense"]).await?;
+    assert!(code != 0 && errors.contains("create"), "{errors}");
+    world.tandem(&["review", "resolve", &number, "--choose", "create"]).await?;
+    let record = world
+        .until_record("Account", "a partner of its own", |record| {
+            record["Id"] == id.as_str() && record["Tandem_Card_Code__c"].is_string()
+        })
+        .await?;
+    assert!(!["T1", "T2"].contains(&record["Tandem_Card_Code__c"].as_str().unwrap_or_default()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn both_sides_changed_goes_by_policy_or_asks() -> Result<()> {
+    let setup = Setup {
+        plugins: vec!["accounts"],
+        flows: vec![("accounts", "mapping = \"accounts.mapping.toml\"")],
+        b1: FAST.into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    let mapping = "version = 1\n[account]\nCardName = { salesforce = \"Name\", policy = \"b1\" }\n\
+                   Phone1 = { salesforce = \"Phone\", policy = \"salesforce\" }\nWebsite = { salesforce = \"Website\", policy = \"review\" }\n";
+    std::fs::write(world.folder().join("accounts.mapping.toml"), mapping)?;
+    world.up().await?;
+    world.tandem(&["backfill", "accounts", "--yes"]).await?;
+    world.settled().await?;
+    world.kill().await?;
+    let id = account(&world, "C00002").await?["Id"].as_str().unwrap_or_default().to_owned();
+    world.change("Account", &id, json!({ "Name": "Here", "Phone": "1", "Website": "here.example" })).await?;
+    world
+        .b1_patch(
+            "/BusinessPartners('C00002')",
+            json!({ "CardName": "There", "Phone1": "2", "Website": "there.example" }),
+        )
+        .await?;
+    world.up().await?;
+    let item = question(&world, "Website").await?;
+    let shown = world.tandem_json(&["review", "show", &item["id"].to_string()]).await?;
+    assert_eq!(shown["detail"]["b1"]["Website / Website"], "there.example", "{shown}");
+    world.tandem(&["review", "resolve", &item["id"].to_string(), "--choose", "keep Salesforce's"]).await?;
+    until_partner(&world, "the answer", "C00002", |partner| {
+        partner["Website"] == "here.example" && partner["Phone1"] == "1"
+    })
+    .await?;
+    world
+        .until_record("Account", "B1's name", |record| record["Id"] == id.as_str() && record["Name"] == "There")
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn merges_and_deletes_are_followed_and_never_propagated() -> Result<()> {
+    let world = world("").await?;
+    world.tandem(&["backfill", "accounts", "--yes"]).await?;
+    world.settled().await?;
+    let loser = account(&world, "C00003").await?["Id"].as_str().unwrap_or_default().to_owned();
+    let master = world.create("Account", json!({ "Name": "Master of C00003" })).await?;
+    world.settled().await?;
+    let (status, body) =
+        world.send("POST", &format!("{}/admin/merge/Account/{master}/{loser}", world.salesforce), &json!({})).await?;
+    assert!(status < 300, "{body}");
+    let record = world
+        .until_record("Account", "the code moves", |record| {
+            record["Id"] == master.as_str() && record["Tandem_Card_Code__c"] == "C00003"
+        })
+        .await?;
+    assert!(record["IsDeleted"] != true);
+    let gone = account(&world, "C00004").await?["Id"].as_str().unwrap_or_default().to_owned();
+    world.send("POST", &format!("{}/admin/delete/Account/{gone}", world.salesforce), &json!({})).await?;
+    world.settled().await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.settled().await?;
+    assert_eq!(partner(&world, "C00004").await?["Valid"], "tYES", "the partner stays");
+    assert!(account(&world, "C00004").await?.is_null(), "and no new account is made for it");
+    Ok(())
+}
