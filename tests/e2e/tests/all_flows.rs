@@ -1,0 +1,160 @@
+//! All seven flows at once: with every kind of fault on both sides and the host killed in between, each record ends once
+//! and in step. `TANDEM_SEED` replays a failure's timing as far as the machine allows.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+use tandem_e2e::{ALL, Setup, World};
+
+fn text<'a>(record: &'a Value, name: &str) -> &'a str {
+    record[name].as_str().unwrap_or_default()
+}
+
+/// Live records by a field; fails when two share a value.
+async fn by(world: &World, object: &str, field: &str) -> Result<BTreeMap<String, Value>> {
+    let mut found = BTreeMap::new();
+    for record in world.records(object).await? {
+        let key = text(&record, field).to_owned();
+        if !key.is_empty() && record["IsDeleted"] != true {
+            ensure!(found.insert(key.clone(), record).is_none(), "two {object} with {field} = {key}");
+        }
+    }
+    Ok(found)
+}
+
+fn faults(path: &str) -> Value {
+    let kinds = ["reset-before", "reset-after", "html-before", "html-after", "server-error", "lock", "expire"];
+    kinds.iter().map(|kind| json!({ "path": path, "kind": kind, "rate": 0.02 })).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_flows_survive_faults_and_kills() -> Result<()> {
+    let seed = std::env::var("TANDEM_SEED")
+        .ok()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or_else(|| fastrand::u64(1..1_000_000));
+    println!("TANDEM_SEED={seed}");
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let setup = Setup {
+        seed,
+        plugins: ALL.to_vec(),
+        flows: vec![("accounts", "settings = { series = 11 }")],
+        b1: "poll_seconds = 1\nstock_scan_seconds = 1\nprice_scan_seconds = 1\ntime_zone = \"Europe/Berlin\"".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    for flow in ["accounts", "catalogue"] {
+        world.tandem(&["backfill", flow, "--yes"]).await?;
+    }
+    let accounts = by(&world, "Account", "Tandem_Card_Code__c").await?;
+    let before = (world.records("Account").await?.len(), world.b1_records("BusinessPartners").await?.len());
+    let ids = world.opportunities(24).await?;
+    world.b1_faults(faults("/b1s/v2")).await?;
+    world.salesforce_faults(faults("/services/data")).await?;
+    let mut phones: BTreeMap<String, String> = BTreeMap::new();
+    for (round, won) in ids.chunks(4).enumerate() {
+        for id in won {
+            world.win(id).await?;
+        }
+        let code = format!("C{:05}", 20 + round);
+        let phone = format!("+49 {round}");
+        if round % 2 == 0 {
+            world.change("Account", text(&accounts[&code], "Id"), json!({ "Phone": phone })).await?;
+        } else {
+            clerk(&world, "PATCH", &format!("/BusinessPartners('{code}')"), json!({ "Phone1": phone })).await?;
+        }
+        phones.insert(code, phone);
+        clerk(
+            &world,
+            "PATCH",
+            &format!("/Items('A{:05}')", round + 1),
+            json!({ "ItemName": format!("Renamed {round}") }),
+        )
+        .await?;
+        for entry in entries(&world, "Orders").await?.into_iter().rev().take(2) {
+            for action in ["deliver", "invoice"] {
+                world.send("POST", &format!("{}/admin/{action}/{entry}", world.b1), &json!({})).await?;
+            }
+        }
+        if let Some(invoice) = entries(&world, "Invoices").await?.last() {
+            world.send("POST", &format!("{}/admin/pay/{invoice}", world.b1), &json!({})).await?;
+        }
+        tokio::time::sleep(Duration::from_millis(chance.u64(200..1_500))).await;
+        world.kill().await?;
+        world.start()?;
+    }
+    world.b1_faults(json!([])).await?;
+    world.salesforce_faults(json!([])).await?;
+    world.ready(Duration::from_secs(60)).await?;
+    world.until_all_told(&ids, Duration::from_secs(120)).await?;
+    // The polls look once more at everything.
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.settled().await?;
+    world.assert_exactly_once(&ids).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "faults send nothing to review");
+    let after = (world.records("Account").await?.len(), world.b1_records("BusinessPartners").await?.len());
+    assert_eq!(before, after, "no customer is made twice");
+    in_step(&world, &phones).await
+}
+
+/// A clerk's call goes through whatever the faults.
+async fn clerk(world: &World, method: &str, path: &str, body: Value) -> Result<()> {
+    let mut last = Ok(());
+    for _ in 0..20 {
+        last = world.b1_call(method, path, body.clone()).await.map(|_| ());
+        if last.is_ok() {
+            break;
+        }
+    }
+    last
+}
+
+async fn entries(world: &World, set: &str) -> Result<Vec<i64>> {
+    let mut entries: Vec<i64> =
+        world.b1_records(set).await?.iter().filter_map(|record| record["DocEntry"].as_i64()).collect();
+    entries.sort_unstable();
+    Ok(entries)
+}
+
+async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result<()> {
+    let accounts = by(world, "Account", "Tandem_Card_Code__c").await?;
+    let partners = world.b1_records("BusinessPartners").await?;
+    for partner in &partners {
+        let code = text(partner, "CardCode");
+        let account = &accounts[code];
+        assert_eq!(text(partner, "Phone1"), text(account, "Phone"), "{code}");
+        if let Some(phone) = phones.get(code) {
+            assert_eq!(text(account, "Phone"), phone, "{code}");
+        }
+        if account["Tandem_Balance__c"].is_number() {
+            let same = |b1: &str, sf: &str| assert_eq!(partner[b1].as_f64(), account[sf].as_f64(), "{code} {b1}");
+            same("CurrentAccountBalance", "Tandem_Balance__c");
+            same("OpenOrdersBalance", "Tandem_Open_Orders__c");
+        }
+    }
+    let products = by(world, "Product2", "Tandem_Item_Code__c").await?;
+    for item in world.b1_records("Items").await? {
+        let product = &products[text(&item, "ItemCode")];
+        assert_eq!(text(&item, "ItemName"), text(product, "Name"));
+        if product["Tandem_Committed__c"].is_number() {
+            let same = |b1: &str, sf: &str| assert_eq!(item[b1].as_f64(), product[sf].as_f64(), "{item} {sf}");
+            same("QuantityOnStock", "Tandem_In_Stock__c");
+            same("QuantityOrderedByCustomers", "Tandem_Committed__c");
+        }
+    }
+    let invoices = by(world, "Tandem_Invoice__c", "Tandem_Key__c").await?;
+    for invoice in invoices.values() {
+        let mine = |record: &&Value| record["DocNum"].to_string() == text(invoice, "Tandem_Number__c");
+        let all = world.b1_records("Invoices").await?;
+        let record = all.iter().find(mine).expect("an invoice of B1");
+        assert_eq!(record["PaidToDate"].as_f64(), invoice["Tandem_Paid__c"].as_f64(), "{invoice}");
+    }
+    let deliveries = by(world, "Tandem_Delivery__c", "Tandem_Key__c").await?;
+    ensure!(!invoices.is_empty() && !deliveries.is_empty(), "something was shipped and invoiced");
+    by(world, "Tandem_Payment__c", "Tandem_Key__c").await?;
+    by(world, "Tandem_Stock__c", "Tandem_Key__c").await?;
+    Ok(())
+}
