@@ -1,4 +1,6 @@
-//! `tandem demo`: both simulators, a company, and won opportunities becoming orders, all on this machine.
+//! `tandem demo`: both simulators, a company, and every flow at work, all on this machine.
+
+mod story;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -19,6 +21,9 @@ use super::service::{self, Parts};
 use crate::config::Config;
 use crate::connections::{Connection, transport};
 use crate::store::sqlite::Access;
+
+/// Every flow, one of each plugin.
+const PLUGINS: [&str; 7] = ["orders", "accounts", "catalogue", "inventory", "fulfilment", "invoices", "credit"];
 
 #[derive(Args)]
 pub struct Options {
@@ -61,18 +66,24 @@ pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
             b1.provision().await.context("making B1's user field and ledger table")?;
         }
     }
-    let plugin = parts.plugins.load(&parts.runtime, "orders").await?;
-    store_grant(parts.store.as_ref(), &plugin).await?;
+    for plugin in PLUGINS {
+        let plugin = parts.plugins.load(&parts.runtime, plugin).await?;
+        store_grant(parts.store.as_ref(), &plugin).await?;
+    }
     let store = parts.store.clone();
     let (stop, stopped) = watch::channel(false);
-    let host = tokio::spawn(service::serve(parts, connections, stopped));
+    let host = tokio::spawn(service::serve(parts, connections.clone(), stopped));
     let client =
         transport::client(&Default::default(), Path::new("."), Duration::from_secs(30)).map_err(anyhow::Error::msg)?;
     let console = format!("http://{}", config.host.listen);
     wait_ready(&client, &format!("{console}/readyz")).await?;
     output.say(format!("Tandem                {console}/readyz   {console}/metrics\n"));
 
-    let story = tell_story(&client, &world, options.opportunities, output).await;
+    let mut story = tell_story(&client, &world, options.opportunities, output).await;
+    if story.is_ok() {
+        let erp = connections.get("erp").context("the demo's own connection is missing")?;
+        story = story::tell(&client, erp, &world.b1, &world.salesforce, output).await;
+    }
     if story.is_ok() && (options.stay || std::io::stdin().is_terminal()) {
         output.say("\nStill running: press Ctrl-C to end. Win one more on the Salesforce simulator's page, or in another terminal:");
         output.say(format!(
@@ -106,8 +117,11 @@ fn prepare(options: &Options) -> Result<()> {
             .with_context(|| format!("cannot clear {}", options.folder.display()))?;
     }
     std::fs::create_dir_all(options.folder.join("plugins"))?;
-    std::fs::copy(options.plugins.join("orders.wasm"), options.folder.join("plugins/orders.wasm"))
-        .context("orders.wasm is missing: run `make plugins`")?;
+    for plugin in PLUGINS {
+        let file = format!("{plugin}.wasm");
+        std::fs::copy(options.plugins.join(&file), options.folder.join("plugins").join(&file))
+            .with_context(|| format!("{file} is missing: run `make plugins`"))?;
+    }
     Ok(())
 }
 
@@ -158,15 +172,24 @@ async fn address(file: &Path, lines: usize) -> Result<Vec<String>> {
 fn write_config(options: &Options, world: &World) -> Result<Config> {
     std::fs::write(options.folder.join("b1.password"), "tandem")?;
     std::fs::write(options.folder.join("salesforce.secret"), "tandem-secret")?;
-    let text = format!(
-        "[host]\nlisten = \"{}\"\n\n[b1.erp]\nurl = \"{}/b1s/v2\"\ncompany = \"SBODEMO\"\nuser = \"tandem\"\npassword = {{ file = \"b1.password\" }}\n\n\
-         [salesforce.crm]\nlogin_url = \"{}\"\nclient_id = \"tandem\"\nclient_secret = {{ file = \"salesforce.secret\" }}\npubsub_url = \"{}\"\n\n\
-         [flows.orders]\nplugin = \"orders\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n",
+    let mut text = format!(
+        "[host]\nlisten = \"{}\"\n\n[b1.erp]\nurl = \"{}/b1s/v2\"\ncompany = \"SBODEMO\"\nuser = \"tandem\"\npassword = {{ file = \"b1.password\" }}\n\
+         time_zone = \"Europe/Berlin\"\npoll_seconds = 1\nstock_scan_seconds = 2\nprice_scan_seconds = 2\n\n\
+         [salesforce.crm]\nlogin_url = \"{}\"\nclient_id = \"tandem\"\nclient_secret = {{ file = \"salesforce.secret\" }}\npubsub_url = \"{}\"\n\n",
         free_address()?,
         world.b1,
         world.salesforce,
         world.pubsub
     );
+    for plugin in PLUGINS {
+        text.push_str(&format!(
+            "[flows.{plugin}]\nplugin = \"{plugin}\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n"
+        ));
+        if plugin == "accounts" {
+            text.push_str("settings = { series = 11 }\n");
+        }
+        text.push('\n');
+    }
     let path = options.folder.join("tandem.toml");
     std::fs::write(&path, text)?;
     Ok(Config::load(&path)?)
