@@ -6,6 +6,7 @@ mod demo;
 mod events;
 mod explain;
 mod init;
+mod mapping;
 mod output;
 mod plugin;
 mod replay;
@@ -55,6 +56,9 @@ enum Command {
     Init(init::Options),
     /// Bring everything that is there already in step: a first load, or after a fault.
     Backfill(backfill::Options),
+    /// Look at mappings: check them against both systems, try one on a record.
+    #[command(subcommand)]
+    Mapping(mapping::Command),
     /// Decide what the flows cannot decide alone.
     #[command(subcommand)]
     Review(review::Command),
@@ -116,6 +120,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check => check::run(&cli.config, &output).await,
         Command::Init(options) => init::run(&cli.config, options, &output).await,
         Command::Backfill(options) => backfill::run(&cli.config, options, &output).await,
+        Command::Mapping(command) => mapping::run(&cli.config, command, &output).await,
         Command::Review(command) => review::run(&cli.config, command, &output).await,
         Command::Events(command) => events::run(&cli.config, command, &output).await,
         Command::Replay(options) => replay::run(&cli.config, options, &output).await,

@@ -100,6 +100,23 @@ pub struct Description {
     pub settings_schema: String,
     /// Text of a mapping file.
     pub default_mapping: String,
+    /// The sections of the mapping that it applies.
+    pub sections: Vec<Section>,
+}
+
+/// A section of a mapping: what its rules read and set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Section {
+    /// Its name.
+    pub name: String,
+    /// Rules set fields of B1.
+    pub to_b1: bool,
+    /// Rules set fields of Salesforce.
+    pub to_salesforce: bool,
+    /// Entity set, and the collection within it: `Orders/DocumentLines`.
+    pub b1: String,
+    /// sObject type.
+    pub salesforce: String,
 }
 
 /// A loaded plugin.
@@ -275,7 +292,19 @@ fn checked(raw: contract::description::Description) -> Result<Description, Strin
         timers: raw.timers.into_iter().map(|t| Timer { name: t.name, cron: t.cron }).collect(),
         settings_schema: raw.settings_schema,
         default_mapping: raw.default_mapping,
+        sections: raw.sections.into_iter().map(section).collect(),
     })
+}
+
+fn section(raw: contract::description::Section) -> Section {
+    use contract::description::Way;
+    Section {
+        name: raw.name,
+        to_b1: raw.way != Way::ToSalesforce,
+        to_salesforce: raw.way != Way::ToB1,
+        b1: raw.b1,
+        salesforce: raw.salesforce,
+    }
 }
 
 impl From<contract::http::Method> for Method {

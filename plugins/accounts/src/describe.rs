@@ -1,6 +1,6 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::{Decimal, Description, Method, Slot, Value, decimal, json, permission};
+use tandem_sdk::{Decimal, Description, Method, Slot, Value, Way, decimal, json, permission, section};
 
 /// Which accounts without a partner get one.
 #[derive(Clone, Copy, PartialEq)]
@@ -145,6 +145,11 @@ pub fn description() -> Description {
         })
         .to_string(),
         default_mapping: MAPPING.into(),
+        sections: vec![
+            section("account", Way::Both, "BusinessPartners", "Account"),
+            section("contact", Way::Both, "BusinessPartners/ContactEmployees", "Contact"),
+            section("new_partner", Way::ToB1, "BusinessPartners", "Account"),
+        ],
         tools: Vec::new(),
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Error, Link, Map, Outcomes, Probe, Value, b1, clock, json, links, salesforce, text};
+use tandem_sdk::{Batch, Error, Link, Map, Outcomes, Probe, Value, b1, clock, from_json, json, links, salesforce, storage, text};
 
 use crate::describe::Settings;
 
@@ -32,8 +32,7 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
         .map(|(place, ..)| *place)
         .collect();
     let lists = b1::all("PriceLists", "", "PriceListNo,PriceListName,Active,ValidFrom,ValidTo,DefaultPrimeCurrency")?;
-    let standard = salesforce::query("salesforce", "SELECT Id FROM Pricebook2 WHERE IsStandard = true")?;
-    let standard = standard.first().map(|book| text(book, "Id").to_owned()).unwrap_or_default();
+    let standard = standard_book()?;
     let today = tandem_sdk::day_of(clock::now());
     let shown: Vec<&Value> = lists.iter().filter(|list| is_shown(settings, list)).collect();
     find_unlinked(&shown)?;
@@ -51,6 +50,20 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
         })
         .collect();
     Ok(Books { standard, books })
+}
+
+/// The org's one standard price book: asked for once.
+fn standard_book() -> Result<String, Error> {
+    const KEY: &str = "standard-book";
+    if let Some(known) = storage::get(KEY) {
+        return Ok(b1::key_text(&from_json(&known)));
+    }
+    let books = salesforce::query("salesforce", "SELECT Id FROM Pricebook2 WHERE IsStandard = true")?;
+    let id = books.first().map(|book| text(book, "Id").to_owned()).unwrap_or_default();
+    if !id.is_empty() {
+        let _ = storage::set(KEY, &json!(id).to_string());
+    }
+    Ok(id)
 }
 
 fn is_shown(settings: &Settings, list: &Value) -> bool {

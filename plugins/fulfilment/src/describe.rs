@@ -63,6 +63,7 @@ pub fn description() -> Description {
         })
         .to_string(),
         default_mapping: String::new(),
+        sections: Vec::new(),
         tools: Vec::new(),
     }
 }

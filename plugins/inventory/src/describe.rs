@@ -57,7 +57,7 @@ pub fn description() -> Description {
         ],
         topics,
         backfill: ["b1.ItemStock"].map(str::to_owned).to_vec(),
-        batch: 200,
+        batch: 1_000,
         timers: Vec::new(),
         settings_schema: json!({
             "type": "object",
@@ -70,6 +70,7 @@ pub fn description() -> Description {
         })
         .to_string(),
         default_mapping: String::new(),
+        sections: Vec::new(),
         tools: Vec::new(),
     }
 }

@@ -1,6 +1,6 @@
 //! Availability on the lines of open opportunities: enough in stock, expected from a vendor by a day, or short.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{
@@ -47,6 +47,7 @@ fn write(
     let ids: Vec<String> = events.keys().cloned().collect();
     let (opportunities, products): (Vec<String>, Vec<String>) = ids.into_iter().partition(|id| id.starts_with("006"));
     let open = "AND Opportunity.IsClosed = false";
+    let products = on_open_lines(products).map_err(failed)?;
     let mut lines = salesforce::query_in(LINE, "OpportunityLineItem", "Product2Id", &products, open).map_err(failed)?;
     lines.extend(
         salesforce::query_in(LINE, "OpportunityLineItem", "OpportunityId", &opportunities, open).map_err(failed)?,
@@ -93,6 +94,19 @@ fn write(
         }
     }
     Ok(())
+}
+
+/// Of many products those that stand on an open opportunity, by one call.
+fn on_open_lines(products: Vec<String>) -> Result<Vec<String>, Error> {
+    /// So many fit into one query anyway.
+    const FEW: usize = 300;
+    if products.len() <= FEW {
+        return Ok(products);
+    }
+    let soql = "SELECT Product2Id product FROM OpportunityLineItem WHERE Opportunity.IsClosed = false GROUP BY Product2Id";
+    let rows = salesforce::query("salesforce", soql)?;
+    let open: BTreeSet<&str> = rows.iter().map(|row| text(row, "product")).collect();
+    Ok(products.into_iter().filter(|id| open.contains(id.as_str())).collect())
 }
 
 fn quantity(line: &Value) -> Decimal {

@@ -57,6 +57,7 @@ pub fn description() -> Description {
         })
         .to_string(),
         default_mapping: String::new(),
+        sections: Vec::new(),
         tools: Vec::new(),
     }
 }

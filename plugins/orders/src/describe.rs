@@ -1,6 +1,6 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::{Description, Method, Slot, Value, json, permission};
+use tandem_sdk::{Description, Method, Slot, Value, Way, json, permission, section};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -81,6 +81,10 @@ pub fn description() -> Description {
         })
         .to_string(),
         default_mapping: MAPPING.into(),
+        sections: vec![
+            section("header", Way::ToB1, "Orders", "Opportunity"),
+            section("line", Way::ToB1, "Orders/DocumentLines", "OpportunityLineItem"),
+        ],
         tools: Vec::new(),
     }
 }

@@ -29,7 +29,7 @@ pub use bindings::Guest as Plugin;
 #[doc(hidden)]
 pub use bindings::export;
 pub use bindings::tandem::plugin::clock;
-pub use bindings::tandem::plugin::description::{Description, Permission, Slot, Timer};
+pub use bindings::tandem::plugin::description::{Description, Permission, Section, Slot, Timer, Way};
 pub use bindings::tandem::plugin::events;
 pub use bindings::tandem::plugin::http::{
     self, Error, Header, Method, Part, Probe, RemoteError, Request, Response, Via,
@@ -77,6 +77,11 @@ pub fn text<'a>(record: &'a Value, field: &str) -> &'a str {
 /// A permission to ask for.
 pub fn permission(slot: &str, method: Method, path: &str, reason: &str) -> Permission {
     Permission { slot: slot.into(), method, path: path.into(), reason: reason.into() }
+}
+
+/// A section of the mapping: `b1` is an entity set, or a collection within it (`Orders/DocumentLines`).
+pub fn section(name: &str, way: Way, b1: &str, salesforce: &str) -> Section {
+    Section { name: name.into(), way, b1: b1.into(), salesforce: salesforce.into() }
 }
 
 /// Held for a human.

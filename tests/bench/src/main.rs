@@ -2,6 +2,7 @@
 //! with no durability and no sandbox. `make bench`; bounded, and on this machine only.
 
 mod bare;
+mod budgets;
 mod figures;
 mod instance;
 mod simulators;
@@ -28,6 +29,9 @@ struct Options {
     /// Leave out the run with ten times the orders.
     #[arg(long)]
     short: bool,
+    /// Only the call budgets.
+    #[arg(long)]
+    budgets: bool,
 }
 
 /// Who makes the orders.
@@ -40,6 +44,11 @@ enum Maker {
 async fn main() -> Result<()> {
     let options = Options::parse();
     let mut figures = Figures::default();
+    if options.budgets {
+        budgets::all(&mut figures).await.context("call budgets")?;
+        println!("{figures}");
+        return Ok(());
+    }
 
     let bare = latency(&Maker::Bare, options.latency_events, 0).await.context("latency of the bare loop")?;
     let own = latency(&Maker::Tandem, options.latency_events, 0).await.context("latency")?;
@@ -86,6 +95,8 @@ async fn main() -> Result<()> {
             "> 2000",
         );
     }
+
+    budgets::all(&mut figures).await.context("call budgets")?;
 
     let starts = host_starts().await.context("host start")?;
     figures.add("host start to ready, warm cache, median", "ms", median(&starts), None, "< 300");
@@ -203,10 +214,19 @@ async fn close(world: &World, token: &str, ids: &[String]) -> Result<()> {
     Ok(())
 }
 
+/// The most memory a process ever had, in MB; 0 where the system does not tell.
+fn peak_megabytes(process: Option<u32>) -> f64 {
+    process.map_or(0.0, |process| status_mb(process, "VmHWM:"))
+}
+
 /// Resident memory of a process, in MB; 0 where the system does not tell it so.
 fn memory_mb(process: u32) -> f64 {
+    status_mb(process, "VmRSS:")
+}
+
+fn status_mb(process: u32, name: &str) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
     line.and_then(|rest| rest.trim().trim_end_matches("kB").trim().parse::<f64>().ok()).map_or(0.0, |kb| kb / 1000.0)
 }
 

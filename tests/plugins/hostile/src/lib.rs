@@ -23,6 +23,7 @@ impl Plugin for Hostile {
             timers: Vec::new(),
             settings_schema: r#"{"type":"object","properties":{}}"#.into(),
             default_mapping: String::new(),
+            sections: Vec::new(),
             tools: Vec::new(),
         }
     }

@@ -1,0 +1,168 @@
+//! `tandem mapping check|preview|show`
+
+mod schema;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result, bail};
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use self::schema::Schema;
+use super::output::{Output, short};
+use super::service::Parts;
+use crate::connections::{Call, Connections};
+use crate::engine::Flow;
+use crate::sandbox::Section;
+use crate::store::sqlite::Access;
+
+/// Bytes of a record.
+const LIMIT: u64 = 16 << 20;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Checks every rule against the fields both systems have now.
+    Check {
+        /// Only this flow.
+        flow: Option<String>,
+    },
+    /// Applies a section's rules to a real record and shows what each gives; nothing is written.
+    Preview {
+        flow: String,
+        /// A section of the mapping, such as `header` or `account`.
+        section: String,
+        /// The record: a Salesforce id, or a key of B1 such as C00001 or 12.
+        record: String,
+    },
+    /// Prints the mapping a flow uses: the start of one of your own.
+    Show { flow: String },
+}
+
+pub async fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode> {
+    let parts = Parts::open(config, Access::Tool).await?;
+    let connections = parts.connect()?;
+    match command {
+        Command::Check { flow } => check(&parts, &connections, flow, output).await,
+        Command::Preview { flow, section, record } => {
+            let flow = bound(&parts, &connections, &flow).await?;
+            preview(&flow, &section, &record, output).await
+        }
+        Command::Show { flow } => {
+            let flow = bound(&parts, &connections, &flow).await?;
+            let text = match &flow.config.mapping {
+                Some(path) => std::fs::read_to_string(parts.config.resolve(path))?,
+                None => flow.plugin.description.default_mapping.clone(),
+            };
+            print!("{text}");
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+async fn bound(parts: &Parts, connections: &Connections, name: &str) -> Result<Flow> {
+    Ok(parts.plugins.bind(name, &parts.config, connections, &parts.store, &parts.runtime).await?)
+}
+
+async fn check(parts: &Parts, connections: &Connections, only: Option<String>, output: &Output) -> Result<ExitCode> {
+    let mut findings = Vec::new();
+    let mut good = true;
+    for name in parts.config.flows.keys().filter(|name| only.as_ref().is_none_or(|only| only == *name)) {
+        let flow = match bound(parts, connections, name).await {
+            Ok(flow) => flow,
+            Err(error) => {
+                good = false;
+                findings.push([name.clone(), String::new(), String::new(), format!("{error:#}")]);
+                continue;
+            }
+        };
+        for section in &flow.plugin.description.sections {
+            for (field, problem) in schema::problems(&flow, section).await.with_context(|| format!("flow {name}"))? {
+                good &= problem.starts_with("not checked");
+                findings.push([name.clone(), section.name.clone(), field, problem]);
+            }
+        }
+    }
+    let data: Vec<Value> = findings
+        .iter()
+        .map(|[flow, section, field, problem]| json!({ "flow": flow, "section": section, "field": field, "problem": problem }))
+        .collect();
+    if findings.is_empty() {
+        output.rows(&data, &["mapping"], vec![vec!["every rule reads and sets fields that are there".into()]]);
+    } else {
+        output.rows(&data, &["flow", "section", "field", "finding"], findings.into_iter().map(Vec::from).collect());
+    }
+    Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(super::FOUND_PROBLEMS) })
+}
+
+async fn preview(flow: &Flow, name: &str, record: &str, output: &Output) -> Result<ExitCode> {
+    let sections = &flow.plugin.description.sections;
+    let Some(section) = sections.iter().find(|section| section.name == name) else {
+        let known: Vec<&str> = sections.iter().map(|section| section.name.as_str()).collect();
+        bail!("the plugin {} has no section {name:?}; it has: {}", flow.plugin.description.name, known.join(", "));
+    };
+    let from_salesforce = section.to_b1 && (!section.to_salesforce || is_salesforce_id(record));
+    let applied = match (section.to_b1 && section.to_salesforce, from_salesforce) {
+        (false, _) => name.to_owned(),
+        (true, true) => format!("{name}.to-b1"),
+        (true, false) => format!("{name}.to-salesforce"),
+    };
+    let mapping = &flow.bound.mapping;
+    let source = if from_salesforce {
+        salesforce_record(flow, section, &mapping.source_fields(&applied), record).await?
+    } else {
+        b1_record(flow, section, record).await?
+    };
+    let target = match mapping.apply(&applied, &source) {
+        Ok(target) => target,
+        Err(error) => bail!("[{name}] {}: {}", error.field, error.message),
+    };
+    let targets = mapping.targets();
+    let rules = targets.get(applied.as_str()).cloned().unwrap_or_default();
+    let data: Vec<Value> =
+        rules.iter().map(|(field, rule)| json!({ "field": field, "rule": rule, "value": target[*field] })).collect();
+    let rows = rules
+        .iter()
+        .map(|(field, rule)| vec![(*field).to_owned(), (*rule).to_owned(), short(&target[*field].to_string(), 60)])
+        .collect();
+    output.rows(&data, &["field", "rule", "value"], rows);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_salesforce_id(text: &str) -> bool {
+    matches!(text.len(), 15 | 18) && text.starts_with("00") && text.chars().all(|c| c.is_ascii_alphanumeric())
+}
+
+async fn salesforce_record(flow: &Flow, section: &Section, fields: &[String], id: &str) -> Result<Value> {
+    let mut fields = fields.to_vec();
+    fields.push("Id".into());
+    fields.sort();
+    fields.dedup();
+    if !is_salesforce_id(id) {
+        bail!("{id} is not a Salesforce id; the section {} reads {} records", section.name, section.salesforce);
+    }
+    let soql = format!("SELECT {} FROM {} WHERE Id = '{id}'", fields.join(","), section.salesforce);
+    let path = format!("/query?q={}", crate::connections::salesforce::percent(&soql));
+    let body = schema::get(flow, "salesforce", Call::get(path)).await?;
+    match body["records"].as_array().and_then(|rows| rows.first()) {
+        Some(row) => Ok(row.clone()),
+        None => bail!("there is no {} {id}", section.salesforce),
+    }
+}
+
+async fn b1_record(flow: &Flow, section: &Section, key: &str) -> Result<Value> {
+    let (set, part) = section.b1.split_once('/').unwrap_or((&section.b1, ""));
+    let quoted = if key.chars().all(|c| c.is_ascii_digit()) && Schema::has_number_key(set) {
+        key.to_owned()
+    } else {
+        format!("'{}'", crate::connections::salesforce::percent(&key.replace('\'', "''")))
+    };
+    let record = schema::get(flow, "b1", Call::get(format!("/{set}({quoted})"))).await?;
+    match part {
+        "" => Ok(record),
+        part => match record[part].as_array().and_then(|rows| rows.first()) {
+            Some(row) => Ok(row.clone()),
+            None => bail!("{set}({quoted}) has no {part}"),
+        },
+    }
+}

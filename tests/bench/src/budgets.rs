@@ -1,0 +1,231 @@
+//! What the flows ask of the two systems, counted by the simulators.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, bail};
+use serde_json::{Value, json};
+use tandem_e2e::{ALL, Setup, World};
+
+use crate::figures::Figures;
+
+/// What, unit, figure, aim.
+type Budget = (String, &'static str, f64, &'static str);
+
+const ITEMS: usize = 10_000;
+const MANY: usize = 100_000;
+const ACCOUNTS: usize = 1_000;
+
+/// All budgets.
+pub async fn all(figures: &mut Figures) -> Result<()> {
+    add(figures, changed_items().await?);
+    add(figures, new_accounts().await?);
+    add(figures, idle_hour().await?);
+    add(figures, large_backfill().await?);
+    Ok(())
+}
+
+fn add(figures: &mut Figures, budgets: Vec<Budget>) {
+    for (what, unit, own, aim) in budgets {
+        figures.add(&what, unit, own, None, aim);
+    }
+}
+
+fn sized(items: usize) -> (Vec<String>, Vec<String>) {
+    let items = items.to_string();
+    let b1 = vec!["--items".to_owned(), items.clone()];
+    (b1.clone(), b1)
+}
+
+async fn calls(world: &World, side: &str) -> Result<Value> {
+    Ok(world.get(&format!("{side}/admin/log")).await?["calls"].clone())
+}
+
+fn total(calls: &Value) -> f64 {
+    let kinds = calls.as_object().into_iter().flatten();
+    kinds.filter(|(name, _)| !matches!(name.as_str(), "HTTP" | "TOKEN")).filter_map(|(_, count)| count.as_f64()).sum()
+}
+
+fn count(calls: &Value, kind: &str) -> f64 {
+    calls[kind].as_f64().unwrap_or(0.0)
+}
+
+/// Waits until nothing is on its way and nothing has come for a while.
+async fn quiet(world: &World) -> Result<()> {
+    let until = Instant::now() + Duration::from_secs(900);
+    let mut still = 0;
+    while still < 3 {
+        let mut open = 0;
+        for state in ["ready", "leased"] {
+            let events = world.tandem_json(&["events", "list", "--state", state, "--limit", "1"]).await?;
+            open += events.as_array().map_or(0, Vec::len);
+        }
+        still = if open == 0 { still + 1 } else { 0 };
+        if Instant::now() > until {
+            bail!("the queue is not empty after 15 minutes\n{}", world.log_tail());
+        }
+        tokio::time::sleep(Duration::from_millis(700)).await;
+    }
+    Ok(())
+}
+
+/// 10,000 items renamed, and the stock of 10,000 changed.
+async fn changed_items() -> Result<Vec<Budget>> {
+    let (b1_arguments, salesforce_arguments) = sized(ITEMS);
+    let setup = Setup {
+        plugins: vec!["catalogue", "inventory"],
+        b1: "poll_seconds = 5\nstock_scan_seconds = 5\nprice_scan_seconds = 3600\n".into(),
+        b1_arguments,
+        salesforce_arguments,
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    for flow in ["catalogue", "inventory"] {
+        world.tandem(&["backfill", flow, "--yes"]).await?;
+    }
+    quiet(&world).await?;
+    let snapshot = world.get(&format!("{}/admin/snapshot", world.b1)).await?;
+    let before = calls(&world, &world.salesforce).await?;
+    let (renamed, stamp) = renamed(snapshot, &world).await?;
+    world.send("PUT", &format!("{}/admin/snapshot", world.b1), &renamed).await?;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    quiet(&world).await?;
+    let after = calls(&world, &world.salesforce).await?;
+    let told = world
+        .records("Product2")
+        .await?
+        .iter()
+        .filter(|record| record["Name"].as_str().is_some_and(|name| name.ends_with(&stamp)))
+        .count();
+    if told != ITEMS {
+        bail!("only {told} of {ITEMS} items were renamed in Salesforce");
+    }
+    let mut budgets = vec![(
+        "10,000 items renamed in B1: Salesforce REST calls".to_owned(),
+        "",
+        total(&after) - total(&before),
+        "<= 60",
+    )];
+
+    let before = after;
+    let snapshot = world.get(&format!("{}/admin/snapshot", world.b1)).await?;
+    world.send("PUT", &format!("{}/admin/snapshot", world.b1), &restocked(snapshot)).await?;
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    quiet(&world).await?;
+    let after = calls(&world, &world.salesforce).await?;
+    budgets.push((
+        "stock of 10,000 items changed, product and one warehouse each: Salesforce REST calls".to_owned(),
+        "",
+        total(&after) - total(&before),
+        "100 at least: two records each",
+    ));
+    Ok(budgets)
+}
+
+fn rows<'a>(snapshot: &'a mut Value, set: &str) -> Vec<&'a mut Value> {
+    match &mut snapshot["tables"][set] {
+        Value::Array(rows) => rows.iter_mut().collect(),
+        Value::Object(rows) => rows.values_mut().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// All items with another name, stamped with B1's time of now.
+async fn renamed(mut snapshot: Value, world: &World) -> Result<(Value, String)> {
+    let touched = world.b1_post("/Items", json!({ "ItemCode": "STAMP", "ItemName": "Stamp" })).await?;
+    let mark = " (new)".to_owned();
+    for item in rows(&mut snapshot, "Items") {
+        let name = format!("{}{mark}", item["ItemName"].as_str().unwrap_or_default());
+        item["ItemName"] = name.into();
+        item["UpdateDate"] = touched["UpdateDate"].clone();
+        item["UpdateTime"] = touched["UpdateTime"].clone();
+    }
+    Ok((snapshot, mark))
+}
+
+fn restocked(mut snapshot: Value) -> Value {
+    for item in rows(&mut snapshot, "Items") {
+        let warehouse = &mut item["ItemWarehouseInfoCollection"][0];
+        let stock = warehouse["InStock"].as_f64().unwrap_or(0.0) + 1.0;
+        warehouse["InStock"] = json!(stock as i64);
+    }
+    snapshot
+}
+
+/// 1,000 accounts that B1 does not know.
+async fn new_accounts() -> Result<Vec<Budget>> {
+    let setup = Setup {
+        plugins: vec!["accounts"],
+        flows: vec![("accounts", "settings = { create_in_b1 = \"all\", series = 11 }")],
+        b1: "poll_seconds = 3600\n".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    quiet(&world).await?;
+    world.kill().await?;
+    for n in 0..ACCOUNTS {
+        let fields = json!({ "Name": format!("Newcomer {n} {}", n * 7919), "BillingPostalCode": format!("{:05}", 10_000 + n), "BillingCity": "Kiel" });
+        world.create("Account", fields).await?;
+    }
+    let before = calls(&world, &world.b1).await?;
+    let known = world.b1_records("BusinessPartners").await?.len();
+    world.up().await?;
+    quiet(&world).await?;
+    let after = calls(&world, &world.b1).await?;
+    let made = world.b1_records("BusinessPartners").await?.len() - known;
+    if made != ACCOUNTS {
+        bail!("{made} of {ACCOUNTS} partners were made");
+    }
+    let writes = count(&after, "POST /BusinessPartners") - count(&before, "POST /BusinessPartners");
+    let requests = count(&after, "HTTP") - count(&before, "HTTP");
+    Ok(vec![
+        ("1,000 new accounts into B1: partners written".to_owned(), "", writes, "<= 1,000"),
+        ("1,000 new accounts into B1: HTTP requests".to_owned(), "", requests, "<= 100"),
+    ])
+}
+
+/// An hour at sixty times its speed: all flows, nothing happens.
+async fn idle_hour() -> Result<Vec<Budget>> {
+    let setup = Setup {
+        plugins: ALL.to_vec(),
+        b1: "poll_seconds = 1\nstock_scan_seconds = 10\nprice_scan_seconds = 60\n".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    quiet(&world).await?;
+    let before = (calls(&world, &world.salesforce).await?, calls(&world, &world.b1).await?);
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let after = (calls(&world, &world.salesforce).await?, calls(&world, &world.b1).await?);
+    Ok(vec![
+        ("an idle hour, all flows: Salesforce calls".to_owned(), "", total(&after.0) - total(&before.0), "<= 400"),
+        ("an idle hour, all flows: B1 calls".to_owned(), "", total(&after.1) - total(&before.1), "<= 1,500"),
+    ])
+}
+
+/// 100,000 items for the first time: all are there already, and linked.
+async fn large_backfill() -> Result<Vec<Budget>> {
+    let (b1_arguments, salesforce_arguments) = sized(MANY);
+    let setup = Setup {
+        plugins: vec!["inventory"],
+        flows: vec![("inventory", "settings = { per_warehouse = false, opportunity_lines = false }")],
+        b1: "poll_seconds = 3600\nstock_scan_seconds = 86400\nprice_scan_seconds = 86400\n".into(),
+        b1_arguments,
+        salesforce_arguments,
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let started = Instant::now();
+    world.tandem(&["backfill", "inventory", "--yes"]).await?;
+    let seconds = started.elapsed().as_secs_f64();
+    let memory = super::peak_megabytes(world.host_id());
+    let calls = total(&calls(&world, &world.salesforce).await?);
+    Ok(vec![
+        ("backfill of 100,000 items: memory of the host at its peak".to_owned(), "MB", memory, "< 200"),
+        ("backfill of 100,000 items: records a second".to_owned(), "1/s", MANY as f64 / seconds, ""),
+        ("backfill of 100,000 items: Salesforce REST calls".to_owned(), "", calls, ""),
+    ])
+}

@@ -1,0 +1,64 @@
+//! Mappings checked against both systems, and tried on a record.
+
+use anyhow::Result;
+use serde_json::json;
+use tandem_e2e::{Setup, World};
+
+async fn world(flows: Vec<(&'static str, &'static str)>) -> Result<World> {
+    World::with(Setup { plugins: vec!["orders", "accounts", "catalogue"], flows, ..Setup::default() }).await
+}
+
+#[tokio::test]
+async fn the_built_in_mappings_fit_both_systems() -> Result<()> {
+    let world = world(Vec::new()).await?;
+    let findings = world.tandem_json(&["mapping", "check"]).await?;
+    let bad: Vec<_> = findings
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|finding| !finding["problem"].as_str().unwrap_or_default().starts_with("not checked"))
+        .collect();
+    assert!(bad.is_empty(), "{bad:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_field_that_is_not_there_is_told_before_anything_is_sent() -> Result<()> {
+    let world = world(vec![("accounts", "mapping = \"own.toml\""), ("catalogue", "mapping = \"items.toml\"")]).await?;
+    std::fs::write(
+        world.folder().join("own.toml"),
+        "version = 1\n[account]\nCardName = { salesforce = \"Name\" }\nU_Nope = { salesforce = \"Phone\" }\nPhone1 = { salesforce = \"Nope__c\" }\n",
+    )?;
+    std::fs::write(world.folder().join("items.toml"), "version = 1\n[product]\nName = 'source.ItemNane'\n")?;
+    let (code, output, _) = world.tandem_raw(&["mapping", "check"]).await?;
+    assert_eq!(code, 3);
+    for word in ["U_Nope", "Nope__c", "ItemNane"] {
+        assert!(output.contains(word), "{word}\n{output}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_preview_shows_each_rule_with_its_value() -> Result<()> {
+    let world = world(Vec::new()).await?;
+    let shown = world.tandem_json(&["mapping", "preview", "catalogue", "product", "A00001"]).await?;
+    let name = shown.as_array().into_iter().flatten().find(|row| row["field"] == "Name").cloned().unwrap_or_default();
+    assert_eq!(name["rule"], "source.ItemName");
+    assert!(name["value"].is_string(), "{shown}");
+    let id = world.opportunities(1).await?.remove(0);
+    let shown = world.tandem_json(&["mapping", "preview", "orders", "header", &id]).await?;
+    assert!(
+        shown.as_array().into_iter().flatten().any(|row| row["field"] == "NumAtCard" && row["value"].is_string()),
+        "{shown}"
+    );
+    let accounts = world.records("Account").await?;
+    let account = accounts[0]["Id"].as_str().unwrap_or_default();
+    for record in ["C00001", account] {
+        let shown = world.tandem_json(&["mapping", "preview", "accounts", "account", record]).await?;
+        let fields: Vec<_> = shown.as_array().into_iter().flatten().map(|row| row["field"].clone()).collect();
+        assert!(fields.contains(&json!("Name")) || fields.contains(&json!("CardName")), "{shown}");
+    }
+    let (code, _, errors) = world.tandem_raw(&["mapping", "preview", "orders", "nothing", &id]).await?;
+    assert!(code != 0 && errors.contains("header, line"), "{errors}");
+    Ok(())
+}
