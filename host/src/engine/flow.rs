@@ -158,7 +158,7 @@ impl Plugins {
         if let Err(error) = self.keep(&flow.plugin, &plugin.digest) {
             tracing::warn!(%error, plugin = flow.plugin, "cannot keep a copy of the plugin for recovery");
         }
-        let topics = self.topics(config, runtime).await;
+        let topics = self.topics(name, config, runtime).await;
         self.bind_with(name, flow, plugin, topics, config, connections, store, runtime).await
     }
 
@@ -232,11 +232,16 @@ impl Plugins {
         Ok(Flow { name: name.to_owned(), config: flow, plugin, bound: Arc::new(bound), breaker })
     }
 
-    /// Flows by the topics their plugins take. A plugin that cannot be loaded now is left out.
-    pub async fn topics(&self, config: &Config, runtime: &Runtime) -> BTreeMap<String, Vec<String>> {
+    /// Flows between the same two connections as this one, by the topics their plugins take: what one company's flow emits
+    /// is no other company's business. A plugin that cannot be loaded now is left out.
+    pub async fn topics(&self, flow: &str, config: &Config, runtime: &Runtime) -> BTreeMap<String, Vec<String>> {
+        let scope = config.flows.get(flow).map(|own| scope_of(&own.connections, config));
         let mut topics: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (name, flow) in &config.flows {
-            if let Ok(plugin) = self.load(runtime, &flow.plugin).await {
+        for (name, other) in &config.flows {
+            if Some(scope_of(&other.connections, config)) != scope {
+                continue;
+            }
+            if let Ok(plugin) = self.load(runtime, &other.plugin).await {
                 for topic in &plugin.description.topics {
                     topics.entry(topic.clone()).or_default().push(name.clone());
                 }

@@ -61,7 +61,7 @@ impl Engine {
         let config = self.config.flows.get(&run.flow).cloned();
         let config = config.ok_or_else(|| format!("tandem.toml has no flow {} any more", run.flow))?;
         let plugin = self.plugins.load_digest(&self.runtime, &run.digest).await.map_err(|e| e.to_string())?;
-        let topics = self.plugins.topics(&self.config, &self.runtime).await;
+        let topics = self.plugins.topics(&run.flow, &self.config, &self.runtime).await;
         self.plugins
             .bind_with(
                 &run.flow,

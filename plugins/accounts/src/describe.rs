@@ -1,6 +1,6 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::{Decimal, Description, Method, Slot, Value, Way, decimal, json, permission, section};
+use tandem_sdk::{Decimal, Description, Keys, Method, Only, Slot, Value, Way, decimal, json, permission, section};
 
 /// Which accounts without a partner get one.
 #[derive(Clone, Copy, PartialEq)]
@@ -13,6 +13,10 @@ pub enum Create {
 
 /// Read with defaults filled in.
 pub struct Settings {
+    /// B1's codes as Salesforce carries them.
+    pub keys: Keys,
+    /// Which records are this company's.
+    pub only: Only,
     pub create_in_b1: Create,
     pub create_in_salesforce: bool,
     /// Numbering series of new partners; without it the mapping gives the `CardCode`.
@@ -44,6 +48,8 @@ impl Settings {
         let flag = |name: &str, default| value[name].as_bool().unwrap_or(default);
         let weight = |name: &str, default: i64| decimal(&value["match"][name]).unwrap_or_else(|| default.into());
         Self {
+            keys: Keys::of(&value),
+            only: Only::of(&value),
             create_in_b1: match value["create_in_b1"].as_str() {
                 Some("all") => Create::All,
                 Some("never") => Create::Never,
@@ -132,6 +138,9 @@ pub fn description() -> Description {
         settings_schema: json!({
             "type": "object",
             "properties": {
+                "key_prefix": Keys::schema(),
+                "only_field": Only::schema().0,
+                "only_value": Only::schema().1,
                 "create_in_b1": { "type": "string", "enum": ["wanted", "all", "never"], "default": "wanted", "description": "Accounts without a partner get one: those that an order needs, all, or none" },
                 "create_in_salesforce": { "type": "boolean", "default": true, "description": "Partners (customers and leads) without an account get one" },
                 "series": { "type": "integer", "description": "B1 numbering series of new partners; without it the mapping [new_partner] gives CardCode" },

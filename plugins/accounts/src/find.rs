@@ -9,7 +9,7 @@ use tandem_sdk::{
     text,
 };
 
-use crate::describe::{Settings, Weights};
+use crate::describe::Settings;
 use crate::gather::{self, Subject};
 
 /// A candidate of the other side.
@@ -32,22 +32,20 @@ pub fn counterparts(settings: &Settings, subjects: &mut [Subject], outcomes: &mu
         }
         let candidates: Vec<Candidate> = accounts
             .iter()
-            .filter_map(|account| judge(&settings.weights, &subject.partner, account, Side::Salesforce))
+            .filter_map(|account| judge(settings, &subject.partner, account, Side::Salesforce))
             .collect();
         if let Some(account) = decide(settings, subject, candidates, "Id", outcomes) {
             adopt(subjects, place, account);
         }
     }
-    let partners = partners_like(subjects)?;
+    let partners = partners_like(settings, subjects)?;
     for subject in subjects.iter_mut() {
         let live = !subject.account.is_null() && subject.account["IsDeleted"] != true;
         if subject.base.is_some() || !subject.partner.is_null() || !live {
             continue;
         }
-        let candidates: Vec<Candidate> = partners
-            .iter()
-            .filter_map(|partner| judge(&settings.weights, partner, &subject.account, Side::B1))
-            .collect();
+        let candidates: Vec<Candidate> =
+            partners.iter().filter_map(|partner| judge(settings, partner, &subject.account, Side::B1)).collect();
         if let Some(partner) = decide(settings, subject, candidates, "CardCode", outcomes) {
             subject.partner = partner;
         }
@@ -176,10 +174,14 @@ fn short(record: &Value) -> Value {
 }
 
 /// How much speaks for these two being the same; `None` for nothing. `side` is the side the candidate is on.
-fn judge(weights: &Weights, partner: &Value, account: &Value, side: Side) -> Option<Candidate> {
+fn judge(settings: &Settings, partner: &Value, account: &Value, side: Side) -> Option<Candidate> {
     let code = text(partner, "CardCode");
     let carried = text(account, "Tandem_Card_Code__c");
-    if partner["CardType"] == "cSupplier" || (!carried.is_empty() && !carried.eq_ignore_ascii_case(code)) {
+    let ours = settings.keys.own(carried);
+    let weights = &settings.weights;
+    if partner["CardType"] == "cSupplier"
+        || (!carried.is_empty() && !ours.is_some_and(|own| own.eq_ignore_ascii_case(code)))
+    {
         return None;
     }
     let mut score = Decimal::ZERO;
@@ -228,7 +230,10 @@ fn accounts_like(settings: &Settings, subjects: &[Subject]) -> Result<Vec<Value>
     let mut conditions: Vec<String> = Vec::new();
     for subject in subjects.iter().filter(|subject| subject.base.is_none() && !subject.partner.is_null()) {
         let partner = &subject.partner;
-        conditions.push(format!("Tandem_Card_Code__c = {}", salesforce::quote(text(partner, "CardCode"))));
+        conditions.push(format!(
+            "Tandem_Card_Code__c = {}",
+            salesforce::quote(&settings.keys.carried(text(partner, "CardCode")))
+        ));
         let tax = matching::longest_run(text(partner, "FederalTaxID"));
         if !tax.is_empty() {
             conditions.push(format!("Tandem_Tax_Id__c LIKE {}", like(tax)));
@@ -260,14 +265,13 @@ fn accounts_like(settings: &Settings, subjects: &[Subject]) -> Result<Vec<Value>
 }
 
 /// Partners that may be those of unlinked accounts.
-fn partners_like(subjects: &[Subject]) -> Result<Vec<Value>, Error> {
+fn partners_like(settings: &Settings, subjects: &[Subject]) -> Result<Vec<Value>, Error> {
     /// Conditions of one filter: keeps the address below 2,000 characters.
     const CONDITIONS: usize = 6;
     let mut conditions: Vec<String> = Vec::new();
     for subject in subjects.iter().filter(|own| own.base.is_none() && own.partner.is_null() && !own.account.is_null()) {
         let account = &subject.account;
-        let code = text(account, "Tandem_Card_Code__c");
-        if !code.is_empty() {
+        if let Some(code) = settings.keys.own(text(account, "Tandem_Card_Code__c")) {
             conditions.push(format!("CardCode eq {}", b1::quote(code)));
         }
         let tax = matching::longest_run(text(account, "Tandem_Tax_Id__c"));

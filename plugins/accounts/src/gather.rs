@@ -248,6 +248,7 @@ pub fn account_fields(settings: &Settings) -> String {
     };
     let mut account = fields(&ACCOUNT, "account");
     account.extend(mapping::source_fields("new_partner"));
+    account.extend(settings.only.field());
     account.sort();
     account.dedup();
     if settings.contacts {

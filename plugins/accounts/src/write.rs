@@ -30,8 +30,8 @@ pub fn in_step(batch: &Batch, settings: &Settings, subjects: Vec<Subject>, outco
     let mut work: Vec<Work> = subjects.into_iter().filter_map(|subject| planned(settings, subject, outcomes)).collect();
     to_b1(batch, settings, &mut work, outcomes);
     learn(&mut work, outcomes);
-    to_accounts(&mut work, outcomes);
-    to_contacts(&mut work, outcomes);
+    to_accounts(settings, &mut work, outcomes);
+    to_contacts(settings, &mut work, outcomes);
     for work in work.iter().filter(|work| !work.failed) {
         keep(work);
     }
@@ -50,6 +50,10 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
             return None;
         }
         (true, false) if subject.base.is_some() => return partner_gone(settings, subject, outcomes),
+        (true, false) if !settings.only.holds(&subject.account) => {
+            tell(outcomes, "an account of another company");
+            return None;
+        }
         (true, false) => {
             let wanted = subject.choice.as_deref() == Some("create")
                 || settings.create_in_b1 == Create::All
@@ -106,7 +110,7 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
         return None;
     }
     if !subject.partner.is_null() {
-        shown_of(&subject.partner, &base, &mut plan);
+        shown_of(settings, &subject.partner, &base, &mut plan);
     }
     if subject.wanted && settings.convert_leads && subject.partner["CardType"] == "cLid" {
         plan.to_b1.insert("CardType".into(), "cCustomer".into());
@@ -131,11 +135,11 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
 }
 
 /// What the account shows of its partner besides the mapped fields.
-fn shown_of(partner: &Value, base: &Map<String, Value>, plan: &mut Plan) {
+fn shown_of(settings: &Settings, partner: &Value, base: &Map<String, Value>, plan: &mut Plan) {
     let kind = if partner["CardType"] == "cLid" { "lead" } else { "customer" };
     let blocked = b1::yes(partner, "Frozen") || partner["Valid"] == "tNO";
     let own: [(&str, Value); 3] = [
-        ("Tandem_Card_Code__c", partner["CardCode"].clone()),
+        ("Tandem_Card_Code__c", settings.keys.carried(text(partner, "CardCode")).into()),
         ("Tandem_Partner_Type__c", kind.into()),
         ("Tandem_Blocked__c", blocked.into()),
     ];
@@ -220,14 +224,19 @@ fn to_b1(batch: &Batch, settings: &Settings, work: &mut [Work], outcomes: &mut O
     }
     for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
         let w = &mut work[place];
-        if let Err(why) = answered(w, answer, outcomes) {
+        if let Err(why) = answered(settings, w, answer, outcomes) {
             w.failed = true;
             outcomes.fail(&w.subject.events, &why, &format!("writing the partner {}", w.card_code));
         }
     }
 }
 
-fn answered(w: &mut Work, answer: Result<Response, Error>, outcomes: &mut Outcomes) -> Result<(), Error> {
+fn answered(
+    settings: &Settings,
+    w: &mut Work,
+    answer: Result<Response, Error>,
+    outcomes: &mut Outcomes,
+) -> Result<(), Error> {
     let events = w.subject.events.clone();
     let made = match answer {
         Ok(_) if !w.made_in_b1 => {
@@ -248,9 +257,9 @@ fn answered(w: &mut Work, answer: Result<Response, Error>, outcomes: &mut Outcom
     };
     w.card_code = text(&made, "CardCode").to_owned();
     outcomes.note_all(&events, &format!("partner {} made", w.card_code));
-    let account = w.subject.account["Tandem_Card_Code__c"].as_str();
-    if account != Some(w.card_code.as_str()) {
-        w.plan.to_salesforce.insert("Tandem_Card_Code__c".into(), w.card_code.as_str().into());
+    let carried = settings.keys.carried(&w.card_code);
+    if w.subject.account["Tandem_Card_Code__c"] != carried.as_str() {
+        w.plan.to_salesforce.insert("Tandem_Card_Code__c".into(), carried.into());
     }
     Ok(())
 }
@@ -324,14 +333,14 @@ fn learn(work: &mut [Work], outcomes: &mut Outcomes) {
     }
 }
 
-fn to_accounts(work: &mut [Work], outcomes: &mut Outcomes) {
+fn to_accounts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) {
     let mut places = Vec::new();
     let mut requests = Vec::new();
     for (place, w) in work.iter().enumerate().filter(|(_, w)| !w.failed) {
         let mut fields = w.plan.to_salesforce.clone();
         let path = if w.made_in_salesforce {
             fields.remove("Tandem_Card_Code__c");
-            format!("/sobjects/Account/Tandem_Card_Code__c/{}", segment(&w.card_code))
+            format!("/sobjects/Account/Tandem_Card_Code__c/{}", segment(&settings.keys.carried(&w.card_code)))
         } else if fields.is_empty() {
             continue;
         } else {
@@ -361,7 +370,7 @@ fn to_accounts(work: &mut [Work], outcomes: &mut Outcomes) {
     }
 }
 
-fn to_contacts(work: &mut [Work], outcomes: &mut Outcomes) {
+fn to_contacts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) {
     let mut places = Vec::new();
     let mut requests = Vec::new();
     for (place, w) in work.iter().enumerate().filter(|(_, w)| !w.failed) {
@@ -374,7 +383,7 @@ fn to_contacts(work: &mut [Work], outcomes: &mut Outcomes) {
                 Some(id) => format!("/sobjects/Contact/{id}"),
                 None => {
                     fields.insert("AccountId".into(), w.account_id.as_str().into());
-                    format!("/sobjects/Contact/Tandem_Contact_Key__c/{}", segment(&key))
+                    format!("/sobjects/Contact/Tandem_Contact_Key__c/{}", segment(&settings.keys.carried(&key)))
                 }
             };
             places.push((place, own));

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Error, Link, Map, Outcomes, Probe, Value, b1, clock, from_json, json, links, salesforce, storage, text};
+use tandem_sdk::{
+    Batch, Error, Link, Map, Outcomes, Probe, Value, b1, clock, from_json, json, links, salesforce, storage, text,
+};
 
 use crate::describe::Settings;
 

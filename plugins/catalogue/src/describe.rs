@@ -1,9 +1,11 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::{Description, Method, Slot, Value, Way, json, permission, section};
+use tandem_sdk::{Description, Keys, Method, Slot, Value, Way, json, permission, section};
 
 /// Read with defaults filled in.
 pub struct Settings {
+    /// B1's codes as Salesforce carries them.
+    pub keys: Keys,
     /// The price list whose prices are the standard prices.
     pub standard_price_list: i64,
     /// Price lists that become price books; none means all active ones.
@@ -26,6 +28,7 @@ impl Settings {
         let value: Value = tandem_sdk::from_json(text);
         let list = |value: &Value| value.as_array().map(|lists| lists.iter().filter_map(Value::as_i64).collect());
         Self {
+            keys: Keys::of(&value),
             standard_price_list: value["standard_price_list"].as_i64().unwrap_or(1),
             price_lists: list(&value["price_lists"]),
             multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
@@ -76,6 +79,7 @@ pub fn description() -> Description {
         settings_schema: json!({
             "type": "object",
             "properties": {
+                "key_prefix": Keys::schema(),
                 "standard_price_list": { "type": "integer", "default": 1, "description": "PriceListNo whose prices are the standard prices" },
                 "price_lists": { "type": "array", "items": { "type": "integer" }, "description": "PriceListNo of the lists that become price books; without it all active ones" },
                 "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Error, Link, Map, Outcomes, Side, Value, clock, from_json, json, links, mapping, salesforce, text,
+    Batch, Error, Keys, Link, Map, Outcomes, Side, Value, clock, from_json, json, links, mapping, salesforce, text,
 };
 
 use crate::describe::Settings;
@@ -60,7 +60,7 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
     };
     let verified: Vec<String> =
         wanted.iter().filter(|(_, (_, verify))| *verify).map(|(code, _)| code.clone()).collect();
-    let there = match find_unlinked(&codes, &wanted, outcomes).and_then(|()| as_they_are(&verified)) {
+    let there = match find_unlinked(settings, &codes, &wanted, outcomes).and_then(|()| as_they_are(&verified)) {
         Ok(there) => there,
         Err(error) => {
             outcomes.fail(&all, &error, "reading products");
@@ -74,9 +74,11 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
             continue;
         }
         match items.get(code) {
-            Some(item) => match product(item, &today) {
+            Some(item) => match product(settings, item, &today) {
                 Ok(fields) => rows.push(
-                    Row::new("product", code, "Product2", fields).external("Tandem_Item_Code__c", code).serving(events),
+                    Row::new("product", code, "Product2", fields)
+                        .external("Tandem_Item_Code__c", settings.keys.carried(code))
+                        .serving(events),
                 ),
                 Err(why) => outcomes.hold(events, &why),
             },
@@ -111,6 +113,7 @@ fn read_items(codes: &[String]) -> Result<BTreeMap<String, Value>, Error> {
 /// Links items with products that are there already: by item code, then by product code. One strong match links, several
 /// go to review.
 fn find_unlinked(
+    settings: &Settings,
     codes: &[String],
     wanted: &BTreeMap<String, (Vec<usize>, bool)>,
     outcomes: &mut Outcomes,
@@ -122,13 +125,15 @@ fn find_unlinked(
     }
     let fields = "Id,Name,ProductCode,Tandem_Item_Code__c,IsActive";
     let mut candidates: BTreeMap<String, Vec<Value>> = BTreeMap::new();
-    for field in ["Tandem_Item_Code__c", "ProductCode"] {
-        let open: Vec<String> = unlinked.iter().filter(|code| !candidates.contains_key(*code)).cloned().collect();
+    // A product code is what people gave: it carries no prefix.
+    for (field, keys) in [("Tandem_Item_Code__c", &settings.keys), ("ProductCode", &Keys::default())] {
+        let open = unlinked.iter().filter(|code| !candidates.contains_key(*code));
+        let open: Vec<String> = open.map(|code| keys.carried(code)).collect();
         for row in salesforce::query_in(fields, "Product2", field, &open, "")? {
             // Another item's product is no candidate, whatever its product code.
             let owner = text(&row, "Tandem_Item_Code__c");
-            let code = text(&row, field).to_owned();
-            if owner.is_empty() || owner == code {
+            let Some(code) = keys.own(text(&row, field)).map(str::to_owned) else { continue };
+            if owner.is_empty() || settings.keys.own(owner) == Some(code.as_str()) {
                 candidates.entry(code).or_default().push(row);
             }
         }
@@ -179,14 +184,14 @@ fn targets() -> Vec<String> {
     fields
 }
 
-fn product(item: &Value, today: &str) -> Result<Map<String, Value>, String> {
+fn product(settings: &Settings, item: &Value, today: &str) -> Result<Map<String, Value>, String> {
     let mapped = mapping::apply("product", &item.to_string())
         .map_err(|e| format!("the mapping [product] {}: {}", e.field, e.message))?;
     let mut fields: Map<String, Value> =
         mapping::target_fields("product").into_iter().map(|field| (field, Value::Null)).collect();
     fields.extend(from_json(&mapped).as_object().cloned().unwrap_or_default());
     let usable = usable(item, today);
-    fields.insert("Tandem_Item_Code__c".into(), item["ItemCode"].clone());
+    fields.insert("Tandem_Item_Code__c".into(), settings.keys.carried(text(item, "ItemCode")).into());
     fields.insert("IsActive".into(), (usable && b1::yes(item, "SalesItem")).into());
     fields.insert("Tandem_Discontinued__c".into(), (!usable).into());
     Ok(fields)

@@ -41,8 +41,8 @@ fn rows(
     let card_codes: Vec<String> = wanted.keys().map(|(card, _)| card.clone()).collect();
     let item_codes: Vec<String> = wanted.keys().map(|(_, item)| item.clone()).collect();
     let found = b1::read(Read::texts("SpecialPrices", "CardCode", &card_codes, SELECT))?;
-    let accounts = salesforce::accounts(&card_codes)?;
-    let products = salesforce::products(&item_codes)?;
+    let accounts = salesforce::accounts(&card_codes, &settings.keys)?;
+    let products = salesforce::products(&item_codes, &settings.keys)?;
     let today = tandem_sdk::day_of(clock::now());
     let mut rows = Vec::new();
     for ((card, item), events) in wanted {

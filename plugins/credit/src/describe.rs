@@ -1,9 +1,11 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Decimal, Description, Method, Slot, Value, decimal, json, permission};
+use tandem_sdk::{Decimal, Description, Keys, Method, Slot, Value, decimal, json, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
+    /// B1's codes as Salesforce carries them.
+    pub keys: Keys,
     /// Percent of the limit from which a customer is near it.
     pub near_percent: Decimal,
     /// Percent of the limit from which it is exceeded.
@@ -22,6 +24,7 @@ impl Settings {
         let value: Value = tandem_sdk::from_json(text);
         let percent = |name: &str, default: i64| decimal(&value[name]).unwrap_or_else(|| default.into());
         Self {
+            keys: Keys::of(&value),
             near_percent: percent("near_percent", 80),
             exceeded_percent: percent("exceeded_percent", 100),
             hysteresis_percent: percent("hysteresis_percent", 5),
@@ -64,6 +67,7 @@ pub fn description() -> Description {
         settings_schema: json!({
             "type": "object",
             "properties": {
+                "key_prefix": Keys::schema(),
                 "near_percent": { "type": "number", "default": 80, "description": "Percent of the limit from which a customer is near it" },
                 "exceeded_percent": { "type": "number", "default": 100, "description": "Percent of the limit from which it counts as exceeded" },
                 "hysteresis_percent": { "type": "number", "default": 5, "description": "Percent of the limit that exposure must fall below a threshold before it is left again" },

@@ -88,7 +88,7 @@ fn keep(settings: &Settings, customers: &BTreeMap<String, Vec<usize>>, outcomes:
         return Ok(());
     }
     let partners = b1::by_key(b1::read(Read::texts("BusinessPartners", "CardCode", &codes, PARTNER))?, "CardCode");
-    let accounts = salesforce::accounts(&codes)?;
+    let accounts = salesforce::accounts(&codes, &settings.keys)?;
     let now = clock::now();
     let mut rows = Vec::new();
     let mut alerts = Vec::new();

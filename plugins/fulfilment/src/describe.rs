@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Description, Method, Slot, Value, json, permission};
+use tandem_sdk::{Description, Keys, Method, Slot, Value, json, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
+    /// B1's codes as Salesforce carries them.
+    pub keys: Keys,
     /// Names of carriers by `TransportationCode`.
     pub carriers: BTreeMap<String, String>,
     /// A user field of the delivery that says it arrived, and its value.
@@ -22,6 +24,7 @@ impl Settings {
         let field = value["delivered_field"].as_str().map(str::to_owned);
         let equals = value["delivered_value"].as_str().unwrap_or("Y").to_owned();
         Self {
+            keys: Keys::of(&value),
             carriers: names.filter_map(|(code, name)| Some((code.clone(), name.as_str()?.to_owned()))).collect(),
             delivered: field.map(|field| (field, equals)),
             cases: value["cases"].as_bool().unwrap_or(true),
@@ -55,6 +58,7 @@ pub fn description() -> Description {
         settings_schema: json!({
             "type": "object",
             "properties": {
+                "key_prefix": Keys::schema(),
                 "carriers": { "type": "object", "description": "Names of carriers by TransportationCode, such as { \"1\" = \"DHL\" }" },
                 "delivered_field": { "type": "string", "description": "A user field of the delivery that says it arrived, such as U_Arrived; without it a shipped order never turns to Delivered" },
                 "delivered_value": { "type": "string", "default": "Y", "description": "Its value then" },

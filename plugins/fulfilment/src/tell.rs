@@ -18,7 +18,7 @@ pub fn keep(batch: &Batch, settings: &Settings, orders: &[Order], outcomes: &mut
         return Ok(());
     }
     let customers: Vec<String> = orders.iter().map(|order| text(&order.document, "CardCode").to_owned()).collect();
-    let accounts = salesforce::accounts(&customers)?;
+    let accounts = salesforce::accounts(&customers, &settings.keys)?;
     let opportunities: Vec<String> = orders.iter().map(|order| order.link.salesforce_id.clone()).collect();
     let cases = if settings.cases {
         salesforce::query_in("Id,Tandem_Opportunity__c", "Case", "Tandem_Opportunity__c", &opportunities, "")?

@@ -1,9 +1,11 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Description, Method, Slot, Value, json, permission};
+use tandem_sdk::{Description, Keys, Method, Slot, Value, json, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
+    /// B1's codes as Salesforce carries them.
+    pub keys: Keys,
     /// Warehouses that count; none means all.
     pub warehouses: Option<Vec<String>>,
     /// What vendors will deliver counts as available.
@@ -21,6 +23,7 @@ impl Settings {
         let flag = |name: &str, default| value[name].as_bool().unwrap_or(default);
         let codes = |list: &Vec<Value>| list.iter().filter_map(Value::as_str).map(str::to_owned).collect();
         Self {
+            keys: Keys::of(&value),
             warehouses: value["warehouses"].as_array().map(codes),
             count_ordered: flag("count_ordered", false),
             per_warehouse: flag("per_warehouse", true),
@@ -62,6 +65,7 @@ pub fn description() -> Description {
         settings_schema: json!({
             "type": "object",
             "properties": {
+                "key_prefix": Keys::schema(),
                 "warehouses": { "type": "array", "items": { "type": "string" }, "description": "WarehouseCode of the warehouses that count; without it all" },
                 "count_ordered": { "type": "boolean", "default": false, "description": "Available = in stock - committed + ordered from vendors; without it the last is left out" },
                 "per_warehouse": { "type": "boolean", "default": true, "description": "Keep a B1 Stock record per item and warehouse" },

@@ -55,7 +55,7 @@ fn write(
     let short: Vec<String> = lines
         .iter()
         .filter(|line| quantity(line) > quantities(line, stocks).available(settings))
-        .map(|line| item_code(line).to_owned())
+        .map(|line| item_code(line, settings).to_owned())
         .collect();
     let expected = expected(&short).map_err(failed)?;
     let mut requests: Vec<Request> = Vec::new();
@@ -63,7 +63,7 @@ fn write(
     for line in &lines {
         let stock = quantities(line, stocks);
         let none = Vec::new();
-        let coming = expected.get(item_code(line)).unwrap_or(&none);
+        let coming = expected.get(item_code(line, settings)).unwrap_or(&none);
         let (state, day) = availability(quantity(line), &stock, settings, coming);
         let fields = json!({ "Tandem_Availability__c": state, "Tandem_Expected_Date__c": day });
         let same =
@@ -103,7 +103,8 @@ fn on_open_lines(products: Vec<String>) -> Result<Vec<String>, Error> {
     if products.len() <= FEW {
         return Ok(products);
     }
-    let soql = "SELECT Product2Id product FROM OpportunityLineItem WHERE Opportunity.IsClosed = false GROUP BY Product2Id";
+    let soql =
+        "SELECT Product2Id product FROM OpportunityLineItem WHERE Opportunity.IsClosed = false GROUP BY Product2Id";
     let rows = salesforce::query("salesforce", soql)?;
     let open: BTreeSet<&str> = rows.iter().map(|row| text(row, "product")).collect();
     Ok(products.into_iter().filter(|id| open.contains(id.as_str())).collect())
@@ -113,9 +114,9 @@ fn quantity(line: &Value) -> Decimal {
     decimal(&line["Quantity"]).unwrap_or_default()
 }
 
-fn item_code(line: &Value) -> &str {
-    let own = text(&line["Product2"], "Tandem_Item_Code__c");
-    if own.is_empty() { text(line, "ProductCode") } else { own }
+fn item_code<'a>(line: &'a Value, settings: &Settings) -> &'a str {
+    let own = settings.keys.own(text(&line["Product2"], "Tandem_Item_Code__c"));
+    own.unwrap_or_else(|| text(line, "ProductCode"))
 }
 
 /// As read from B1 in this run; else as the product shows it.

@@ -69,7 +69,8 @@ pub fn keep(
     let codes: Vec<String> = items.keys().cloned().collect();
     let all: Vec<usize> = items.values().flatten().copied().collect();
     let read = Read::texts("Items", "ItemCode", &codes, "ItemCode,InventoryItem,ItemWarehouseInfoCollection");
-    let found = b1::read(read).and_then(|rows| Ok((b1::by_key(rows, "ItemCode"), salesforce::products(&codes)?)));
+    let found = b1::read(read)
+        .and_then(|rows| Ok((b1::by_key(rows, "ItemCode"), salesforce::products(&codes, &settings.keys)?)));
     let (rows, products) = match found {
         Ok(found) => found,
         Err(error) => {

@@ -1,9 +1,11 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Description, Method, Slot, Timer, Value, json, permission};
+use tandem_sdk::{Description, Keys, Method, Slot, Timer, Value, json, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
+    /// B1's codes as Salesforce carries them.
+    pub keys: Keys,
     /// Currency of the company: that of amounts without a document currency of their own.
     pub currency: String,
     /// The org has `CurrencyIsoCode` on its records.
@@ -15,6 +17,7 @@ impl Settings {
     pub fn read(text: &str) -> Self {
         let value: Value = tandem_sdk::from_json(text);
         Self {
+            keys: Keys::of(&value),
             currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
             multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
         }
@@ -51,6 +54,7 @@ pub fn description() -> Description {
         settings_schema: json!({
             "type": "object",
             "properties": {
+                "key_prefix": Keys::schema(),
                 "currency": { "type": "string", "default": "EUR", "description": "The company's currency" },
                 "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" }
             }

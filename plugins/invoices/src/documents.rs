@@ -78,7 +78,7 @@ fn write(
         .flat_map(|((_, kind, word), rows)| rows.iter().map(move |row| (*kind, *word, row)))
         .collect();
     let card_codes: Vec<String> = rows.iter().map(|(_, _, row)| text(row, "CardCode").to_owned()).collect();
-    let accounts = salesforce::accounts(&card_codes)?;
+    let accounts = salesforce::accounts(&card_codes, &settings.keys)?;
     let opportunities = chain::opportunities(&rows.iter().map(|(_, _, row)| *row).collect::<Vec<_>>())?;
     let mut targets = Vec::new();
     for ((kind, word, row), opportunity) in rows.iter().zip(&opportunities) {

@@ -22,7 +22,7 @@ impl Plugin for Invoices {
         let paid = payments::read(&batch, &mut outcomes);
         let written = documents::keep(&batch, &settings, &paid, &mut outcomes);
         payments::keep(&batch, &paid, &written, &mut outcomes);
-        receivables::keep(&batch, &written, &mut outcomes);
+        receivables::keep(&batch, &settings, &written, &mut outcomes);
         outcomes.into_vec()
     }
 }

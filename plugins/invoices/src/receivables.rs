@@ -9,6 +9,7 @@ use tandem_sdk::{
     salesforce, storage, text,
 };
 
+use crate::describe::Settings;
 use crate::documents::Documents;
 
 const OPEN: &str = "DocEntry,CardCode,DocDueDate,DocTotal,PaidToDate";
@@ -23,7 +24,7 @@ const BUCKETS: [(i64, &str); 4] = [
 ];
 
 /// Brings the sums of customers and opportunities in step, of all that owe something when the day turns.
-pub fn keep(batch: &Batch, documents: &Documents, outcomes: &mut Outcomes) {
+pub fn keep(batch: &Batch, settings: &Settings, documents: &Documents, outcomes: &mut Outcomes) {
     let mut customers = documents.customers.clone();
     let turns: Vec<usize> = outcomes
         .open(batch)
@@ -39,7 +40,7 @@ pub fn keep(batch: &Batch, documents: &Documents, outcomes: &mut Outcomes) {
         }
     }
     let all: Vec<usize> = customers.values().flatten().copied().collect();
-    if let Err(error) = on_accounts(&customers, outcomes) {
+    if let Err(error) = on_accounts(settings, &customers, outcomes) {
         outcomes.fail(&all, &error, "summing up open invoices");
     }
     let all: Vec<usize> = documents.opportunities.values().flatten().copied().collect();
@@ -48,7 +49,11 @@ pub fn keep(batch: &Batch, documents: &Documents, outcomes: &mut Outcomes) {
     }
 }
 
-fn on_accounts(customers: &BTreeMap<String, Vec<usize>>, outcomes: &mut Outcomes) -> Result<(), Error> {
+fn on_accounts(
+    settings: &Settings,
+    customers: &BTreeMap<String, Vec<usize>>,
+    outcomes: &mut Outcomes,
+) -> Result<(), Error> {
     let codes: Vec<String> = customers.keys().cloned().collect();
     if codes.is_empty() {
         return Ok(());
@@ -58,7 +63,7 @@ fn on_accounts(customers: &BTreeMap<String, Vec<usize>>, outcomes: &mut Outcomes
         Read::texts("DownPayments", "CardCode", &codes, OPEN).and(IS_OPEN),
         Read::texts("CreditNotes", "CardCode", &codes, OPEN).and(IS_OPEN),
     ])?;
-    let accounts = salesforce::accounts(&codes)?;
+    let accounts = salesforce::accounts(&codes, &settings.keys)?;
     let today = day_of(clock::now());
     let mut rows = Vec::new();
     for (code, events) in customers {

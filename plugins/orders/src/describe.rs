@@ -1,9 +1,13 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::{Description, Method, Slot, Value, Way, json, permission, section};
+use tandem_sdk::{Description, Keys, Method, Only, Slot, Value, Way, json, permission, section};
 
 /// Read with defaults filled in.
 pub struct Settings {
+    /// B1's codes as Salesforce carries them.
+    pub keys: Keys,
+    /// Which records are this company's.
+    pub only: Only,
     /// Hold orders of customers over their credit limit.
     pub credit_check: bool,
     /// The org has `CurrencyIsoCode` on its records.
@@ -21,6 +25,8 @@ impl Settings {
     pub fn read(text: &str) -> Self {
         let value: Value = tandem_sdk::from_json(text);
         Self {
+            keys: Keys::of(&value),
+            only: Only::of(&value),
             credit_check: value["credit_check"].as_bool().unwrap_or(true),
             multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
             currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
@@ -72,6 +78,9 @@ pub fn description() -> Description {
         settings_schema: json!({
             "type": "object",
             "properties": {
+                "key_prefix": Keys::schema(),
+                "only_field": Only::schema().0,
+                "only_value": Only::schema().1,
                 "credit_check": { "type": "boolean", "default": true, "description": "Hold orders of customers over their credit limit for review" },
                 "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },
                 "currency": { "type": "string", "default": "EUR", "description": "Currency of the org's records when multi_currency is false" },

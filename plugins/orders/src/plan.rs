@@ -123,6 +123,10 @@ pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
         .collect();
     for w in work.iter_mut().filter(|w| w.is_open()) {
         let link = linked.remove(w.id());
+        if link.is_none() && !settings.only.holds(&w.opportunity) {
+            w.finish(Outcome::Done("an opportunity of another company".into()));
+            continue;
+        }
         decide(w, link);
     }
     build_orders(flow, settings, work);
@@ -135,6 +139,7 @@ fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<St
     if settings.multi_currency {
         header.push("CurrencyIsoCode".into());
     }
+    header.extend(settings.only.field());
     header.extend(mapping::source_fields("header"));
     line.extend(mapping::source_fields("line"));
     header.sort();
@@ -213,16 +218,17 @@ fn build_orders(flow: &str, settings: &Settings, work: &mut [Work]) {
             Step::Create(order) | Step::Update(order, _) => order.generation,
             _ => continue,
         };
-        let order = match customer(w, &card_codes).and_then(|card_code| build(settings, w, card_code, generation)) {
-            Ok(order) => order,
-            Err(held) => {
-                match held {
-                    Held::Review(reason) => w.hold(reason, &["retry", "ignore"]),
-                    Held::Outcome(outcome) => w.finish(outcome),
+        let order =
+            match customer(settings, w, &card_codes).and_then(|card_code| build(settings, w, card_code, generation)) {
+                Ok(order) => order,
+                Err(held) => {
+                    match held {
+                        Held::Review(reason) => w.hold(reason, &["retry", "ignore"]),
+                        Held::Outcome(outcome) => w.finish(outcome),
+                    }
+                    continue;
                 }
-                continue;
-            }
-        };
+            };
         w.step = match std::mem::replace(&mut w.step, Step::Open) {
             Step::Update(_, link) if link.same_as(&order) => {
                 // Our own echo, or a change of nothing that matters in B1.
@@ -243,7 +249,7 @@ enum Held {
     Outcome(Outcome),
 }
 
-fn customer(w: &Work, card_codes: &BTreeMap<String, String>) -> Result<String, Held> {
+fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>) -> Result<String, Held> {
     let account = text(&w.opportunity, "AccountId");
     if account.is_empty() {
         return Err(Held::Review("the opportunity has no account; choose the customer".into()));
@@ -252,8 +258,11 @@ fn customer(w: &Work, card_codes: &BTreeMap<String, String>) -> Result<String, H
         return Ok(card_code.clone());
     }
     let given = text(&w.opportunity["Account"], "Tandem_Card_Code__c");
+    if let Some(card_code) = settings.keys.own(given) {
+        return Ok(card_code.to_owned());
+    }
     if !given.is_empty() {
-        return Ok(given.to_owned());
+        return Err(Held::Outcome(Outcome::Done(format!("{given} is the customer of another company"))));
     }
     let emission = events::Emission {
         topic: "accounts.wanted".into(),
@@ -298,8 +307,8 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
     let mut lines = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
         let place = format!("line {}", index + 1);
-        let own = text(&row["Product2"], "Tandem_Item_Code__c");
-        let item_code = if own.is_empty() { text(row, "ProductCode") } else { own };
+        let own = settings.keys.own(text(&row["Product2"], "Tandem_Item_Code__c"));
+        let item_code = own.unwrap_or_else(|| text(row, "ProductCode"));
         if item_code.is_empty() {
             return Err(Held::Review(format!("{place}: the product has neither B1 Item Code nor product code")));
         }

@@ -5,6 +5,7 @@
 //! [`random`].
 
 pub mod b1;
+mod keys;
 pub mod matching;
 pub mod merge;
 pub mod mirror;
@@ -24,6 +25,7 @@ pub mod bindings {
     });
 }
 
+pub use self::keys::{Keys, Only};
 pub use self::outcomes::Outcomes;
 pub use bindings::Guest as Plugin;
 #[doc(hidden)]

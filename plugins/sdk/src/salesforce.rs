@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Error, Method, Side, Value, b1, body_of, http, links, request, text};
+use crate::{Error, Keys, Method, Side, Value, b1, body_of, http, links, request, text};
 
 /// A SOQL string literal: `'` and `\` are escaped.
 pub fn quote(text: &str) -> String {
@@ -69,16 +69,19 @@ pub struct Accounts {
 }
 
 /// See [`Accounts`].
-pub fn accounts(card_codes: &[String]) -> Result<Accounts, Error> {
+pub fn accounts(card_codes: &[String], keys: &Keys) -> Result<Accounts, Error> {
     let card_codes = b1::distinct(card_codes);
     let mut found = Accounts { ids: BTreeMap::new(), doubled: BTreeMap::new() };
     for (code, link) in card_codes.iter().zip(links::find_all("account", Side::B1, &card_codes)) {
         found.ids.extend(link.map(|link| (code.clone(), link.salesforce_id)));
     }
-    let unlinked: Vec<String> = card_codes.into_iter().filter(|code| !found.ids.contains_key(code)).collect();
+    let unlinked = card_codes.into_iter().filter(|code| !found.ids.contains_key(code));
+    let unlinked: Vec<String> = unlinked.map(|code| keys.carried(&code)).collect();
     let mut by_code: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for row in query_in("Id,Tandem_Card_Code__c", "Account", "Tandem_Card_Code__c", &unlinked, "")? {
-        by_code.entry(text(&row, "Tandem_Card_Code__c").to_owned()).or_default().push(text(&row, "Id").to_owned());
+        if let Some(code) = keys.own(text(&row, "Tandem_Card_Code__c")) {
+            by_code.entry(code.to_owned()).or_default().push(text(&row, "Id").to_owned());
+        }
     }
     for (code, mut ids) in by_code {
         match ids.len() {
@@ -93,17 +96,21 @@ pub fn accounts(card_codes: &[String]) -> Result<Accounts, Error> {
 
 /// `Product2` ids by `ItemCode`: by link, and where there is none by *B1 Item Code*, then by product code. A code that
 /// several active products carry has no entry.
-pub fn products(item_codes: &[String]) -> Result<BTreeMap<String, String>, Error> {
+pub fn products(item_codes: &[String], keys: &Keys) -> Result<BTreeMap<String, String>, Error> {
     let item_codes = b1::distinct(item_codes);
     let mut found = BTreeMap::new();
     for (code, link) in item_codes.iter().zip(links::find_all("product", Side::B1, &item_codes)) {
         found.extend(link.map(|link| (code.clone(), link.salesforce_id)));
     }
-    for field in ["Tandem_Item_Code__c", "ProductCode"] {
-        let unlinked: Vec<String> = item_codes.iter().filter(|code| !found.contains_key(*code)).cloned().collect();
+    // A product code is what people gave: it carries no prefix.
+    for (field, keys) in [("Tandem_Item_Code__c", keys), ("ProductCode", &Keys::default())] {
+        let unlinked = item_codes.iter().filter(|code| !found.contains_key(*code));
+        let unlinked: Vec<String> = unlinked.map(|code| keys.carried(code)).collect();
         let mut by_code: BTreeMap<String, Vec<String>> = BTreeMap::new();
         for row in query_in(&format!("Id,{field}"), "Product2", field, &unlinked, "")? {
-            by_code.entry(text(&row, field).to_owned()).or_default().push(text(&row, "Id").to_owned());
+            if let Some(code) = keys.own(text(&row, field)) {
+                by_code.entry(code.to_owned()).or_default().push(text(&row, "Id").to_owned());
+            }
         }
         for (code, mut ids) in by_code {
             if let (1, Some(id)) = (ids.len(), ids.pop()) {

@@ -358,11 +358,16 @@ impl World {
 
     /// A call to the Service Layer on a session of its own.
     pub async fn b1_call(&self, method: &str, path: &str, body: Value) -> Result<Value> {
+        self.service_layer(&self.b1, method, path, body).await
+    }
+
+    /// The same, of any company.
+    pub async fn service_layer(&self, address: &str, method: &str, path: &str, body: Value) -> Result<Value> {
         let login = json!({ "CompanyDB": "SBODEMO", "UserName": "tandem", "Password": "tandem" });
-        let (_, session) = self.send("POST", &format!("{}/b1s/v2/Login", self.b1), &login).await?;
+        let (_, session) = self.send("POST", &format!("{}/b1s/v2/Login", address), &login).await?;
         let cookie = format!("B1SESSION={}", session["SessionId"].as_str().unwrap_or_default());
         let request =
-            self.client.request(method.parse()?, format!("{}/b1s/v2{path}", self.b1)).header("Cookie", cookie);
+            self.client.request(method.parse()?, format!("{}/b1s/v2{path}", address)).header("Cookie", cookie);
         let request = if body.is_null() { request } else { request.body(body.to_string()) };
         let response = request.send().await?;
         let status = response.status().as_u16();
