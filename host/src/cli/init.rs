@@ -79,6 +79,30 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// The other flows, ready to be switched on.
+const OTHER_FLOWS: &str = r#"
+# More flows: take the # away, copy the plugin into the plugins folder, `tandem plugin grant <name>`, `tandem backfill <name>`.
+# [flows.accounts]
+# plugin = "accounts"
+# connections = { b1 = "erp", salesforce = "crm" }
+# settings = { series = 1 }    # B1's numbering series of new partners
+# [flows.catalogue]
+# plugin = "catalogue"
+# connections = { b1 = "erp", salesforce = "crm" }
+# [flows.inventory]
+# plugin = "inventory"
+# connections = { b1 = "erp", salesforce = "crm" }
+# [flows.invoices]
+# plugin = "invoices"
+# connections = { b1 = "erp", salesforce = "crm" }
+# [flows.credit]
+# plugin = "credit"
+# connections = { b1 = "erp", salesforce = "crm" }
+# [flows.fulfilment]
+# plugin = "fulfilment"
+# connections = { b1 = "erp", salesforce = "crm" }
+"#;
+
 fn compose(options: &Options) -> Result<String> {
     let b1_url = ask(options.b1_url.as_deref(), "--b1-url", "B1 Service Layer address (https://server:50000/b1s/v2)")?;
     let company = ask(options.b1_company.as_deref(), "--b1-company", "B1 company database")?;
@@ -100,10 +124,10 @@ fn compose(options: &Options) -> Result<String> {
     );
     Ok(format!(
         "# Tandem. Secrets stay outside: an environment variable ({{ env = \"NAME\" }}) or a file ({{ file = \"path\" }}).\n\n\
-         [b1.erp]\nurl = {}\ncompany = {}\nuser = {}\npassword = {{ env = \"TANDEM_B1_PASSWORD\" }}\n{tls}\n\n\
+         [b1.erp]\nurl = {}\ncompany = {}\nuser = {}\npassword = {{ env = \"TANDEM_B1_PASSWORD\" }}\n{tls}\n# time_zone = \"Europe/Berlin\"   # of B1's clock\n\n\
          [salesforce.crm]\nlogin_url = {}\nclient_id = {}\nclient_secret = {{ env = \"TANDEM_SALESFORCE_SECRET\" }}\n\
          # or, for JWT bearer: username = \"tandem@your.org\" and private_key = {{ file = \"salesforce.key\" }}\n\n\
-         [flows.orders]\nplugin = \"orders\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n",
+         [flows.orders]\nplugin = \"orders\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n{OTHER_FLOWS}",
         quoted(&b1_url),
         quoted(&company),
         quoted(&user),

@@ -147,7 +147,7 @@ async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result<()>
     }
     let invoices = by(world, "Tandem_Invoice__c", "Tandem_Key__c").await?;
     for invoice in invoices.values() {
-        let mine = |record: &&Value| record["DocNum"].to_string() == text(invoice, "Tandem_Number__c");
+        let mine = |record: &&Value| record["DocNum"].as_i64() == text(invoice, "Tandem_Number__c").parse().ok();
         let all = world.b1_records("Invoices").await?;
         let record = all.iter().find(mine).expect("an invoice of B1");
         assert_eq!(record["PaidToDate"].as_f64(), invoice["Tandem_Paid__c"].as_f64(), "{invoice}");

@@ -70,7 +70,7 @@ impl Stage<'_> {
         let product = |record: &Value| record["Tandem_Item_Code__c"] == "DEMO-1";
         self.seen("catalogue", "a new item with a price in B1", "Product2", "Product2", product).await?;
         let id = self.find("Product2", product).await?["Id"].clone();
-        let entry = |record: &Value| record["Product2Id"] == id && record["UnitPrice"].to_string() == "19.95";
+        let entry = |record: &Value| record["Product2Id"] == id && record["UnitPrice"].as_f64() == Some(19.95);
         self.seen("catalogue", "the same", "PricebookEntry 19.95 EUR", "PricebookEntry", entry).await
     }
 
