@@ -15,7 +15,7 @@ use crate::console::{self, Console};
 use crate::engine::{Engine, Plugins};
 use crate::sandbox::{Cache, Runtime};
 use crate::sources::Route;
-use crate::sources::b1::{self, poll::Poller};
+use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
 use crate::sources::pubsub::Subscription;
 use crate::sources::timers::{self, FlowTimer};
 use crate::sources::webhook::{self, Webhook};
@@ -100,11 +100,24 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
             );
         }
     }
+    let mut b1_keys = std::collections::BTreeMap::new();
     for (name, b1) in &config.b1 {
         let Some(connection) = connections.get(name) else { continue };
         let bound = routes.iter().filter(|route| route.connections.contains(name));
         let topics: Vec<&String> = bound.flat_map(|route| route.topics.iter().flatten()).collect();
         let watches = b1::watched(topics.iter().map(|topic| topic.as_str()));
+        if let (Some(url), Some(key)) = (&b1.webhook_url, &b1.webhook_key) {
+            let key = key.read(&config.base).with_context(|| format!("[b1.{name}] webhook_key"))?;
+            b1_keys.insert(name.clone(), key.clone());
+            tasks.spawn(b1::webhook::keep_subscribed(
+                name.clone(),
+                connection.clone(),
+                url.clone(),
+                key,
+                watches.clone(),
+                stop.clone(),
+            ));
+        }
         let poller = Poller {
             name: name.clone(),
             connection: connection.clone(),
@@ -118,7 +131,12 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
     tasks.spawn(timers::run(flow_timers, inbox.clone(), stop.clone()));
     let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), runtime, connections.clone(), plugins));
     let console = Console { engine: engine.clone(), store, sources, metrics };
-    let router = console::router(console).merge(webhook::router(Webhook { keys, routes, inbox }));
+    let b1_webhook = B1Webhook { keys: b1_keys, routes: routes.clone(), inbox: inbox.clone() };
+    let router = console::router(console).merge(b1::webhook::router(b1_webhook)).merge(webhook::router(Webhook {
+        keys,
+        routes,
+        inbox,
+    }));
     let mut stop_console = stop.clone();
     tasks.spawn(async move {
         let stopped = async move {

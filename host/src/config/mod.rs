@@ -139,6 +139,12 @@ pub struct B1Config {
     /// Time zone of the company's clock, as in the IANA database.
     #[serde(default = "defaults::zone")]
     pub time_zone: String,
+    /// Address under which B1 reaches `/hooks/b1/<connection>` of this host, https; with it B1's webhooks are used.
+    #[serde(default)]
+    pub webhook_url: Option<String>,
+    /// Key that B1 signs its webhooks with.
+    #[serde(default)]
+    pub webhook_key: Option<SecretSource>,
     /// Seconds between two looks at what changed.
     #[serde(default = "defaults::poll")]
     pub poll_seconds: u64,
@@ -347,6 +353,12 @@ impl Config {
                     "[b1.{name}] url = \"{}\" does not end in /b1s/v2; Tandem speaks Service Layer v2",
                     b1.url
                 ));
+            }
+            if b1.webhook_url.is_some() != b1.webhook_key.is_some() {
+                problems.push(format!("[b1.{name}] webhook_url and webhook_key go together; give both or none"));
+            }
+            if let Some(url) = b1.webhook_url.as_ref().filter(|url| !url.starts_with("https://")) {
+                problems.push(format!("[b1.{name}] webhook_url = \"{url}\": B1 tells https addresses only"));
             }
             check_zone(&mut problems, &format!("[b1.{name}] time_zone"), &b1.time_zone);
             for (key, value) in [

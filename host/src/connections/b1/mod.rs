@@ -4,8 +4,10 @@ mod batch;
 mod error;
 mod provision;
 mod session;
+mod subscription;
 
 pub use self::provision::Provision;
+pub use self::subscription::Subscribed;
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::time::Duration;

@@ -1,9 +1,11 @@
-//! Changes in SAP Business One. An event only says *look at this record*: a record that is in step already costs no write,
+//! Changes in SAP Business One: by polling everywhere ([`poll`]), and at once by B1's own webhooks where its version has
+//! them ([`webhook`]). Both run together: an event only says *look at this record*: a record that is in step already costs no write,
 //! however often it is told.
 
 pub mod list;
 pub mod poll;
 mod watch;
+pub mod webhook;
 
 use serde_json::{Map, Value};
 

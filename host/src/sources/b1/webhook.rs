@@ -1,0 +1,163 @@
+//! B1's own webhooks: what happened is told at once, and polling becomes the net below it.
+//!
+//! `GET /hooks/b1/<connection>` answers B1's handshake; `POST` takes deliveries, signed over the body. B1 asks for https: a
+//! proxy on the host's machine ends it and passes on to the address the host listens on. How the signature is written is
+//! assumed, in [`signed`] alone.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::hmac;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+
+use super::{Changed, How, WATCHES, Watch};
+use crate::config::Secret;
+use crate::connections::Connection;
+use crate::connections::b1::Subscribed;
+use crate::sources::Route;
+use crate::store::{Inbox, Intake, NewEvent};
+
+const MOST_BODY: usize = 4 << 20;
+/// Between two looks at the subscription: B1 gives up on one whose deliveries fail.
+const LOOK: Duration = Duration::from_secs(900);
+const SOON: Duration = Duration::from_secs(30);
+
+/// See the module's words.
+pub struct B1Webhook {
+    /// Keys by connection.
+    pub keys: BTreeMap<String, Secret>,
+    /// Who takes events.
+    pub routes: Vec<Route>,
+    /// Where they go.
+    pub inbox: Arc<Inbox>,
+}
+
+/// The webhook's route.
+pub fn router(webhook: B1Webhook) -> Router {
+    Router::new()
+        .route("/hooks/b1/{connection}", get(shake_hands).post(receive))
+        .layer(DefaultBodyLimit::max(MOST_BODY))
+        .with_state(Arc::new(webhook))
+}
+
+async fn shake_hands(headers: HeaderMap) -> Response {
+    let token = headers.get("x-b1-webhook-token").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    axum::Json(json!({ "Challenge": token })).into_response()
+}
+
+async fn receive(
+    State(webhook): State<Arc<B1Webhook>>,
+    Path(connection): Path<String>,
+    headers: HeaderMap,
+    body: String,
+) -> Response {
+    let Some(key) = webhook.keys.get(&connection) else {
+        return refuse(StatusCode::NOT_FOUND, "no webhook_key is configured for this connection");
+    };
+    if !signed(key, &headers, &body) {
+        tracing::warn!(connection, "a delivery of B1's webhook was refused: its signature does not fit");
+        return refuse(StatusCode::UNAUTHORIZED, "the signature does not fit");
+    }
+    let told: Vec<Value> = match serde_json::from_str(&body) {
+        Ok(Value::Array(told)) => told,
+        Ok(one) => vec![one],
+        Err(error) => return refuse(StatusCode::BAD_REQUEST, &format!("the body is not JSON: {error}")),
+    };
+    let mut events: Vec<NewEvent> = Vec::new();
+    for event in &told {
+        match read(event) {
+            Some(changed) => events.extend(changed.route(&webhook.routes, &connection)),
+            // Something new in a later version: polling finds the change all the same.
+            None => tracing::warn!(connection, kind = %event["type"], "a kind of delivery that is not known"),
+        }
+    }
+    match webhook.inbox.take(Intake { events, ..Intake::default() }).await {
+        Ok(_) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => {
+            tracing::error!(%error, "cannot store what B1's webhook told");
+            refuse(StatusCode::SERVICE_UNAVAILABLE, "cannot store the events now; send again")
+        }
+    }
+}
+
+/// `{"id": …, "type": "sap.b1.Orders.Created.v1", "data": {"DocEntry": 7}}`
+fn read(event: &Value) -> Option<Changed> {
+    let mut words = event["type"].as_str()?.strip_prefix("sap.b1.")?.split('.');
+    let (object, operation) = (words.next()?, words.next()?);
+    let watch = WATCHES.iter().find(|watch| watch.topic == object && watch.set == object)?;
+    let data = event["data"].as_object()?;
+    let keys =
+        watch.keys.iter().map(|name| Some(((*name).to_owned(), data.get(*name)?.clone()))).collect::<Option<_>>()?;
+    let version = format!("webhook {}", event["id"].as_str()?);
+    Some(Changed { topic: watch.topic, keys, version, deleted: operation == "Deleted" })
+}
+
+/// Assumed: `X-B1-Webhook-Signature` is the base64 of the HMAC-SHA256 over the body as sent.
+fn signed(key: &Secret, headers: &HeaderMap, body: &str) -> bool {
+    let given = headers.get("x-b1-webhook-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let Ok(given) = STANDARD.decode(given) else { return false };
+    let key = hmac::Key::new(hmac::HMAC_SHA256, key.reveal().as_bytes());
+    // Constant time.
+    hmac::verify(&key, body.as_bytes(), &given).is_ok()
+}
+
+fn refuse(status: StatusCode, why: &str) -> Response {
+    (status, axum::Json(json!({ "error": why }))).into_response()
+}
+
+/// Keeps the subscription alive until `stop` turns true.
+pub async fn keep_subscribed(
+    name: String,
+    connection: Arc<Connection>,
+    url: String,
+    key: Secret,
+    watches: Vec<Watch>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let Connection::B1(b1) = connection.as_ref() else { return };
+    let whole = |watch: &&Watch| watch.topic == watch.set && !matches!(watch.how, How::Scanned { .. });
+    let objects: Vec<&str> = watches.iter().filter(whole).map(|watch| watch.topic).collect();
+    while !*stop.borrow() {
+        let pause = match b1.subscribe("tandem", &url, key.reveal(), &objects).await {
+            Ok(Subscribed::Active) => LOOK,
+            Ok(Subscribed::Unsupported) => {
+                tracing::warn!(
+                    connection = name,
+                    "this B1 has no webhooks (before FP 2602): polling does its work alone"
+                );
+                return;
+            }
+            Ok(how) => {
+                tracing::info!(connection = name, ?how, url, "subscribed to B1's webhooks");
+                LOOK
+            }
+            Err(error) => {
+                tracing::warn!(connection = name, %error, "cannot subscribe to B1's webhooks; polling goes on");
+                SOON
+            }
+        };
+        tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_delivery_names_its_record() {
+        let event = json!({ "id": "e1", "type": "sap.b1.Orders.Cancelled.v1", "data": { "DocEntry": 7 } });
+        let changed = read(&event).unwrap();
+        assert_eq!((changed.key(), changed.deleted), ("Orders(7)".into(), false));
+        assert_eq!(read(&json!({ "id": "e2", "type": "sap.b1.Nothing.Created.v1", "data": {} })), None);
+    }
+}
