@@ -1,5 +1,7 @@
-//! sObject Collections: up to 200 single-record writes in one call, each succeeding or failing alone
-//! (`allOrNone: false`). Source: REST API guide, sObject Collections.
+//! Packs single-record writes: into sObject Collections, up to 200 in one call, each succeeding or failing alone
+//! (`allOrNone: false`); very many of one kind into a Bulk API job. Source: REST API guide, sObject Collections.
+
+use std::collections::HashSet;
 
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
@@ -9,16 +11,19 @@ use crate::connections::{Answer, Call, CallError, CallResult, Method};
 /// Records of one call.
 const MOST_RECORDS: usize = 200;
 
+/// From so many writes of one kind a job costs fewer calls than collections do.
+pub const BULK_ROWS: usize = 2_000;
+
 /// A write to one record, read from its path.
-#[derive(Clone, Debug, PartialEq)]
-enum Write {
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Write {
     Create { object: String },
     Update { object: String, id: String },
     Upsert { object: String, field: String, value: String },
 }
 
 /// A call's place, the record it writes, and the fields.
-type Member = (usize, Write, Map<String, Value>);
+pub(super) type Member = (usize, Write, Map<String, Value>);
 
 /// Several calls that go out as one.
 #[derive(Debug)]
@@ -30,13 +35,24 @@ pub struct Packed {
     creates: bool,
 }
 
-/// Splits calls into packed ones and those that go alone (their places).
-pub fn pack(calls: &[Call]) -> (Vec<Packed>, Vec<usize>) {
-    let mut groups: Vec<(String, Vec<Member>)> = Vec::new();
-    let mut alone = Vec::new();
+/// Calls by the way they go out.
+#[derive(Debug, Default)]
+pub(super) struct Packs {
+    /// Very many updates or upserts of one object.
+    pub jobs: Vec<Vec<Member>>,
+    /// Collections.
+    pub packed: Vec<Packed>,
+    /// Places of those that go alone.
+    pub alone: Vec<usize>,
+}
+
+/// Sorts calls by the way they go out.
+pub(super) fn pack(calls: &[Call]) -> Packs {
+    let mut packs = Packs::default();
+    let mut groups: Vec<(String, HashSet<Write>, Vec<Member>)> = Vec::new();
     for (place, call) in calls.iter().enumerate() {
         let Some((write, fields)) = as_write(call) else {
-            alone.push(place);
+            packs.alone.push(place);
             continue;
         };
         // One object per call: mixed types are limited to ten runs of equal type, one type has no such limit.
@@ -45,29 +61,46 @@ pub fn pack(calls: &[Call]) -> (Vec<Packed>, Vec<usize>) {
             Write::Update { object, .. } => format!("PATCH {object}"),
             Write::Upsert { object, field, .. } => format!("UPSERT {object} {field}"),
         };
-        let open = groups.iter_mut().find(|(group, members)| {
-            *group == name
-                && members.len() < MOST_RECORDS
-                // The same record twice in one call is refused.
-                && (matches!(write, Write::Create { .. }) || members.iter().all(|(_, other, _)| *other != write))
-        });
+        let creates = matches!(write, Write::Create { .. });
+        // The same record twice in one call is refused.
+        let open = groups.iter_mut().find(|(group, seen, _)| *group == name && (creates || !seen.contains(&write)));
         match open {
-            Some((_, members)) => members.push((place, write, fields)),
-            None => groups.push((name, vec![(place, write, fields)])),
+            Some((_, seen, members)) => {
+                seen.insert(write.clone());
+                members.push((place, write, fields));
+            }
+            None => groups.push((name, HashSet::from([write.clone()]), vec![(place, write, fields)])),
         }
     }
-    let mut packed = Vec::new();
-    for (_, members) in groups {
-        if let [(place, write, _)] = members.as_slice()
-            && !in_body_only(write)
-        {
-            alone.push(*place);
+    for (_, _, members) in groups {
+        if members.len() >= BULK_ROWS && super::bulk::fits(&members) {
+            packs.jobs.push(members);
         } else {
-            packed.push(pack_group(members));
+            packs.collect(members);
         }
     }
-    alone.sort_unstable();
-    (packed, alone)
+    packs.alone.sort_unstable();
+    packs
+}
+
+impl Packs {
+    fn collect(&mut self, mut members: Vec<Member>) {
+        while !members.is_empty() {
+            let rest = members.split_off(members.len().min(MOST_RECORDS));
+            match members.as_slice() {
+                [(place, write, _)] if !in_body_only(write) => self.alone.push(*place),
+                _ => self.packed.push(pack_group(members)),
+            }
+            members = rest;
+        }
+    }
+}
+
+/// Members of a job that could not be, as collections.
+pub(super) fn collected(members: Vec<Member>) -> Packs {
+    let mut packs = Packs::default();
+    packs.collect(members);
+    packs
 }
 
 /// A value that would have to be escaped in an address: servers differ in what they make of an escaped slash.
@@ -172,15 +205,22 @@ mod tests {
     #[test]
     fn two_hundred_and_one_updates_are_two_calls() {
         let calls: Vec<Call> = (0..201).map(update).collect();
-        let (packed, alone) = pack(&calls);
+        let Packs { packed, alone, .. } = pack(&calls);
         assert_eq!(packed.len(), 1);
         assert_eq!(packed[0].places.len(), 200);
         assert_eq!(alone, [200]);
     }
 
     #[test]
+    fn two_thousand_updates_are_one_job() {
+        let calls: Vec<Call> = (0..BULK_ROWS).map(update).collect();
+        let packs = pack(&calls);
+        assert_eq!((packs.jobs.len(), packs.packed.len(), packs.alone.len()), (1, 0, 0));
+    }
+
+    #[test]
     fn the_same_record_twice_never_shares_a_call() {
-        let (packed, alone) = pack(&[update(1), update(1)]);
+        let Packs { packed, alone, .. } = pack(&[update(1), update(1)]);
         assert!(packed.is_empty());
         assert_eq!(alone, [0, 1]);
     }
@@ -188,7 +228,7 @@ mod tests {
     #[test]
     fn an_external_id_with_a_slash_travels_in_the_body() {
         let call = Call::write(Method::Patch, "/sobjects/Product2/Tandem_Item_Code__c/N%201%2F%C3%BC", &json!({}));
-        let (packed, alone) = pack(&[call]);
+        let Packs { packed, alone, .. } = pack(&[call]);
         assert!(alone.is_empty());
         let body: Value = serde_json::from_str(packed[0].call.body.as_deref().unwrap()).unwrap();
         assert_eq!(body["records"][0]["Tandem_Item_Code__c"], "N 1/ü");
@@ -196,7 +236,7 @@ mod tests {
 
     #[test]
     fn one_refused_record_leaves_its_neighbour_done() {
-        let (packed, _) = pack(&[update(1), update(2)]);
+        let packed = pack(&[update(1), update(2)]).packed;
         let body = json!([
             { "id": "006", "success": true, "errors": [] },
             { "success": false, "errors": [{ "statusCode": "UNABLE_TO_LOCK_ROW", "message": "busy", "fields": [] }] },

@@ -1,6 +1,7 @@
 //! Salesforce through its REST API.
 
 mod auth;
+mod bulk;
 mod collections;
 mod error;
 
@@ -95,8 +96,28 @@ impl Salesforce {
 
     /// Sends calls; single-record writes go out as sObject Collections. Answers in order.
     pub async fn send_all(&self, calls: Vec<Call>, limit: u64) -> Vec<CallResult> {
-        let (packed, alone) = collections::pack(&calls);
+        let mut packs = collections::pack(&calls);
         let mut results: Vec<CallResult> = vec![Err(CallError::Unreachable("not sent".into())); calls.len()];
+        for members in std::mem::take(&mut packs.jobs) {
+            match self.job(&members, limit).await {
+                Ok(rows) => {
+                    for (place, row) in rows {
+                        results[place] = row;
+                    }
+                }
+                // The org takes no jobs: the usual way, then.
+                Err(bulk::NoJob::Refused(why)) => {
+                    tracing::warn!(why, rows = members.len(), "no Bulk API job: sent as collections");
+                    let more = collections::collected(members);
+                    packs.packed.extend(more.packed);
+                    packs.alone.extend(more.alone);
+                }
+                Err(bulk::NoJob::Failed(error)) => {
+                    members.iter().for_each(|(place, ..)| results[*place] = Err(error.clone()));
+                }
+            }
+        }
+        let collections::Packs { packed, alone, .. } = packs;
         let requests: Vec<&Call> =
             packed.iter().map(|pack| &pack.call).chain(alone.iter().map(|place| &calls[*place])).collect();
         let mut answers: Vec<CallResult> = stream::iter(0..requests.len())
@@ -182,7 +203,9 @@ impl Salesforce {
                 request = request.header(name, value);
             }
             if let Some(body) = &call.body {
-                request = request.header("Content-Type", "application/json").body(body.clone());
+                let typed = call.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+                request = if typed { request } else { request.header("Content-Type", "application/json") };
+                request = request.body(body.clone());
             }
             let started = std::time::Instant::now();
             let result = transport::fetch(request, limit).await;

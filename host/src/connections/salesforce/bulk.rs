@@ -1,0 +1,207 @@
+//! Bulk API 2.0: very many updates or upserts of one object as one job. A job that sets values may be sent again, so a lost
+//! answer does no harm. Source: Bulk API 2.0 guide.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::Salesforce;
+use super::collections::{Member, Write};
+use crate::connections::{Answer, Call, CallError, CallResult, Method};
+
+/// Rows of one job: its CSV stays far below the 150 MB that are allowed.
+const MOST_ROWS: usize = 10_000;
+/// A job that takes longer is aborted, and its rows are tried again.
+const PATIENCE: Duration = Duration::from_secs(150);
+const FIRST_LOOK: Duration = Duration::from_millis(200);
+const LONGEST_LOOK: Duration = Duration::from_secs(5);
+/// In CSV: the field is emptied.
+const NULL: &str = "#N/A";
+/// Bytes of a job's results.
+const RESULTS: u64 = 256 << 20;
+
+/// Why there are no results.
+pub(super) enum NoJob {
+    /// The org does not take the job; collections may do.
+    Refused(String),
+    /// An outage.
+    Failed(CallError),
+}
+
+impl From<CallError> for NoJob {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Remote { code, message, .. } => Self::Refused(format!("{message} ({code})")),
+            // What sets values may be sent again.
+            CallError::Ambiguous(why) => Self::Failed(CallError::Unreachable(why)),
+            other => Self::Failed(other),
+        }
+    }
+}
+
+/// True when a job can carry these rows: updates and upserts of plain values.
+pub(super) fn fits(members: &[Member]) -> bool {
+    let plain = |value: &Value| !value.is_object() && !value.is_array();
+    members.iter().all(|(_, write, fields)| !matches!(write, Write::Create { .. }) && fields.values().all(plain))
+}
+
+/// The key column and its value.
+fn key_of(write: &Write) -> (&str, &str) {
+    match write {
+        Write::Update { id, .. } => ("Id", id),
+        Write::Upsert { field, value, .. } => (field, value),
+        Write::Create { .. } => ("", ""),
+    }
+}
+
+impl Salesforce {
+    /// Sends the rows as jobs; the result of each by its place.
+    pub(super) async fn job(&self, members: &[Member], limit: u64) -> Result<Vec<(usize, CallResult)>, NoJob> {
+        let mut results = Vec::with_capacity(members.len());
+        for chunk in members.chunks(MOST_ROWS) {
+            results.extend(self.one_job(chunk, limit).await?);
+        }
+        Ok(results)
+    }
+
+    async fn one_job(&self, members: &[Member], limit: u64) -> Result<Vec<(usize, CallResult)>, NoJob> {
+        let Some((_, first, _)) = members.first() else { return Ok(Vec::new()) };
+        let mut job = json!({ "contentType": "CSV", "lineEnding": "LF" });
+        match first {
+            Write::Update { object, .. } => {
+                job["object"] = object.as_str().into();
+                job["operation"] = "update".into();
+            }
+            Write::Upsert { object, field, .. } => {
+                job["object"] = object.as_str().into();
+                job["operation"] = "upsert".into();
+                job["externalIdFieldName"] = field.as_str().into();
+            }
+            Write::Create { .. } => return Err(NoJob::Refused("creates are not sent as jobs".into())),
+        }
+        let table = csv_of(members).map_err(NoJob::Refused)?;
+        let made = self.ask(Call::write(Method::Post, "/jobs/ingest", &job), limit).await?;
+        let id = made["id"].as_str().ok_or_else(|| NoJob::Refused("the job has no id".into()))?;
+        let path = format!("/jobs/ingest/{id}");
+        let upload = Call {
+            method: Method::Put,
+            path: format!("{path}/batches"),
+            headers: vec![("Content-Type".into(), "text/csv".into())],
+            body: Some(table),
+            atomic_with: Vec::new(),
+        };
+        self.ask(upload, limit).await?;
+        self.ask(Call::write(Method::Patch, &path, &json!({ "state": "UploadComplete" })), limit).await?;
+        self.until_complete(&path, limit).await?;
+        let mut results: HashMap<String, CallResult> = HashMap::with_capacity(members.len());
+        let key = key_of(first).0.to_owned();
+        for (kind, good) in [("successfulResults", true), ("failedResults", false)] {
+            let answer = self.single(&Call::get(format!("{path}/{kind}")), RESULTS).await?;
+            for row in rows_of(&answer.body).map_err(NoJob::Refused)? {
+                let own = row.get(&key).cloned().unwrap_or_default();
+                results.insert(own, if good { written(&row) } else { Err(refused(&row)) });
+            }
+        }
+        let missing = || Err(CallError::Unreachable("the job ended without a word about this record".into()));
+        Ok(members
+            .iter()
+            .map(|(place, write, _)| (*place, results.remove(key_of(write).1).unwrap_or_else(missing)))
+            .collect())
+    }
+
+    async fn until_complete(&self, path: &str, limit: u64) -> Result<(), NoJob> {
+        let until = Instant::now() + PATIENCE;
+        let mut pause = FIRST_LOOK;
+        loop {
+            tokio::time::sleep(pause).await;
+            let state = self.ask(Call::get(path), limit).await?;
+            match state["state"].as_str().unwrap_or_default() {
+                "JobComplete" => return Ok(()),
+                "Failed" | "Aborted" => {
+                    return Err(NoJob::Refused(state["errorMessage"].as_str().unwrap_or("the job failed").to_owned()));
+                }
+                _ if Instant::now() > until => {
+                    self.ask(Call::write(Method::Patch, path, &json!({ "state": "Aborted" })), limit).await?;
+                    let why = format!("a Bulk API job was not done after {} s", PATIENCE.as_secs());
+                    return Err(NoJob::Failed(CallError::Unreachable(why)));
+                }
+                _ => pause = (pause * 2).min(LONGEST_LOOK),
+            }
+        }
+    }
+
+    async fn ask(&self, call: Call, limit: u64) -> Result<Value, NoJob> {
+        let answer = self.single(&call, limit).await?;
+        Ok(serde_json::from_str(&answer.body).unwrap_or_default())
+    }
+}
+
+/// The rows as CSV. A field that a row does not have is left empty, which leaves it as it is; null empties it.
+fn csv_of(members: &[Member]) -> Result<String, String> {
+    let mut columns: BTreeSet<&str> = BTreeSet::new();
+    for (_, _, fields) in members {
+        columns.extend(fields.keys().map(String::as_str));
+    }
+    let key = members.first().map(|(_, write, _)| key_of(write).0).unwrap_or_default();
+    columns.remove(key);
+    let mut writer = csv::WriterBuilder::new().terminator(csv::Terminator::Any(b'\n')).from_writer(Vec::new());
+    let failed = |e: csv::Error| e.to_string();
+    writer.write_record([key].into_iter().chain(columns.iter().copied())).map_err(failed)?;
+    for (_, write, fields) in members {
+        let cells = columns.iter().map(|column| fields.get(*column).map_or_else(String::new, cell));
+        writer.write_record([key_of(write).1.to_owned()].into_iter().chain(cells)).map_err(failed)?;
+    }
+    let bytes = writer.into_inner().map_err(|e| e.to_string())?;
+    String::from_utf8(bytes).map_err(|e| e.to_string())
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => NULL.into(),
+        Value::String(text) if text.is_empty() => NULL.into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn rows_of(text: &str) -> Result<Vec<BTreeMap<String, String>>, String> {
+    let mut reader = csv::Reader::from_reader(text.as_bytes());
+    reader.deserialize().collect::<Result<_, csv::Error>>().map_err(|e| format!("a job's results are not CSV: {e}"))
+}
+
+fn written(row: &BTreeMap<String, String>) -> CallResult {
+    let created = row.get("sf__Created").is_some_and(|flag| flag == "true");
+    let body = json!({ "id": row.get("sf__Id"), "success": true, "errors": [], "created": created });
+    Ok(Answer { status: if created { 201 } else { 200 }, headers: Vec::new(), body: body.to_string() })
+}
+
+/// `FIELD_CUSTOM_VALIDATION_EXCEPTION:Ask first:Name --`
+fn refused(row: &BTreeMap<String, String>) -> CallError {
+    let text = row.get("sf__Error").map(String::as_str).unwrap_or_default();
+    let (code, message) = text.split_once(':').unwrap_or(("", text));
+    CallError::Remote { status: 400, code: code.to_owned(), message: message.trim_end_matches(" --").to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn csv_tells_null_from_unchanged() {
+        let member = |place: usize, value: Value| {
+            let write = Write::Upsert { object: "A".into(), field: "K__c".into(), value: format!("k,{place}") };
+            (place, write, value.as_object().cloned().unwrap_or_default())
+        };
+        let members = [member(0, json!({ "B": null, "C": 1.50 })), member(1, json!({ "B": "x\"y\nz" }))];
+        assert_eq!(csv_of(&members).unwrap(), "K__c,B,C\n\"k,0\",#N/A,1.5\n\"k,1\",\"x\"\"y\nz\",\n");
+    }
+
+    #[test]
+    fn a_refusal_has_code_and_words() {
+        let row =
+            BTreeMap::from([("sf__Error".to_owned(), "STRING_TOO_LONG:City: data value too large:City --".to_owned())]);
+        let CallError::Remote { code, message, .. } = refused(&row) else { panic!("a refusal") };
+        assert_eq!((code.as_str(), message.as_str()), ("STRING_TOO_LONG", "City: data value too large:City"));
+    }
+}
