@@ -12,6 +12,9 @@ use tandem_sdk::{
 use crate::describe::Settings;
 use crate::gather::{self, Subject};
 
+/// The reason that needs no other.
+const CARRIED: &str = "B1 Card Code";
+
 /// A candidate of the other side.
 #[derive(Clone)]
 struct Candidate {
@@ -24,33 +27,88 @@ struct Candidate {
 
 /// Finds the other side of everything that is not linked.
 pub fn counterparts(settings: &Settings, subjects: &mut [Subject], outcomes: &mut Outcomes) -> Result<(), Error> {
-    let accounts = accounts_like(settings, subjects)?;
-    for place in 0..subjects.len() {
-        let subject = &subjects[place];
+    let unlinked: Vec<&Value> = subjects.iter().filter(|own| own.base.is_none()).map(|own| &own.partner).collect();
+    let accounts = accounts_like(settings, &unlinked)?;
+    let mut found: Vec<(usize, Value)> = Vec::new();
+    for (place, subject) in subjects.iter().enumerate() {
         if subject.base.is_some() || subject.partner.is_null() || subject.partner["CardType"] == "cSupplier" {
             continue;
         }
-        let candidates: Vec<Candidate> = accounts
-            .iter()
-            .filter_map(|account| judge(settings, &subject.partner, account, Side::Salesforce))
-            .collect();
-        if let Some(account) = decide(settings, subject, candidates, "Id", outcomes) {
+        let judged = accounts.iter().filter_map(|account| judge(settings, &subject.partner, account, Side::Salesforce));
+        found.extend(decide(settings, subject, judged.collect(), "Id", outcomes).map(|account| (place, account)));
+    }
+    // Another partner that fits the same account as well: nobody but a human can say which.
+    let claimed: Vec<&Value> = found.iter().map(|(_, account)| account).collect();
+    let rivals = partners_like(settings, &claimed)?;
+    for (place, account) in found {
+        let subject = &subjects[place];
+        let judged = rivals.iter().filter_map(|partner| judge(settings, partner, &account, Side::B1));
+        if !contested(settings, subject, judged.collect(), "CardCode", &account, outcomes) {
             adopt(subjects, place, account);
         }
     }
-    let partners = partners_like(settings, subjects)?;
-    for subject in subjects.iter_mut() {
+    let unlinked = subjects.iter().filter(|own| own.base.is_none() && own.partner.is_null());
+    let unlinked: Vec<&Value> = unlinked.map(|own| &own.account).collect();
+    let partners = partners_like(settings, &unlinked)?;
+    let mut found: Vec<(usize, Value)> = Vec::new();
+    for (place, subject) in subjects.iter().enumerate() {
         let live = !subject.account.is_null() && subject.account["IsDeleted"] != true;
         if subject.base.is_some() || !subject.partner.is_null() || !live {
             continue;
         }
-        let candidates: Vec<Candidate> =
-            partners.iter().filter_map(|partner| judge(settings, partner, &subject.account, Side::B1)).collect();
-        if let Some(partner) = decide(settings, subject, candidates, "CardCode", outcomes) {
-            subject.partner = partner;
+        let judged = partners.iter().filter_map(|partner| judge(settings, partner, &subject.account, Side::B1));
+        found.extend(decide(settings, subject, judged.collect(), "CardCode", outcomes).map(|partner| (place, partner)));
+    }
+    let claimed: Vec<&Value> = found.iter().map(|(_, partner)| partner).collect();
+    let rivals = accounts_like(settings, &claimed)?;
+    for (place, partner) in found {
+        let subject = &subjects[place];
+        let judged = rivals.iter().filter_map(|account| judge(settings, &partner, account, Side::Salesforce));
+        if !contested(settings, subject, judged.collect(), "Id", &partner, outcomes) {
+            subjects[place].partner = partner;
         }
     }
     Ok(())
+}
+
+/// True when another record of the subject's own side fits what it is to be linked with, too; then a human is asked. `key`
+/// is that of the subject's side.
+fn contested(
+    settings: &Settings,
+    subject: &Subject,
+    judged: Vec<Candidate>,
+    key: &str,
+    chosen: &Value,
+    outcomes: &mut Outcomes,
+) -> bool {
+    // The code on the account, or a human, has said it already.
+    let own = if key == "Id" { &subject.account } else { &subject.partner };
+    let said = judged.iter().any(|one| one.record[key] == own[key] && one.reasons.contains(&CARRIED));
+    if said || subject.choice.as_deref().is_some_and(|choice| choice.starts_with("link with ")) {
+        return false;
+    }
+    let rivals: Vec<Candidate> = judged
+        .into_iter()
+        .filter(|one| one.record[key] != own[key] && one.taken.is_none() && one.score >= settings.weights.link_from)
+        .collect();
+    if rivals.is_empty() {
+        return false;
+    }
+    let (other, side, mine) = if key == "Id" { ("CardCode", "b1", "salesforce") } else { ("Id", "salesforce", "b1") };
+    let names: Vec<String> = rivals.iter().map(|one| b1::key_text(&one.record[key])).collect();
+    let target = b1::key_text(&chosen[other]);
+    let reason = format!(
+        "{} fits {target}, and so does {}; choose, or make one record of them",
+        b1::key_text(&own[key]),
+        names.join(", ")
+    );
+    let mut detail = json!({ side: short(chosen), mine: short(own) });
+    detail["candidates"] = rivals.iter().map(|one| short(&one.record)).collect();
+    let link = format!("link with {target}");
+    for place in &subject.events {
+        outcomes.decide(*place, review_with(reason.clone(), &[link.as_str(), "create", "retry", "ignore"], &detail));
+    }
+    true
 }
 
 /// The partner's subject takes over the account, and the account's own subject, if there is one, becomes part of it.
@@ -192,7 +250,7 @@ fn judge(settings: &Settings, partner: &Value, account: &Value, side: Side) -> O
             reasons.push(reason);
         }
     };
-    add(!carried.is_empty(), weights.link_from, "B1 Card Code");
+    add(!carried.is_empty(), weights.link_from, CARRIED);
     let both = |a: &str, b: &str| !a.is_empty() && a == b;
     let tax = (matching::tax_id(text(partner, "FederalTaxID")), matching::tax_id(text(account, "Tandem_Tax_Id__c")));
     add(both(&tax.0, &tax.1), weights.tax_id, "tax id");
@@ -223,13 +281,12 @@ fn judge(settings: &Settings, partner: &Value, account: &Value, side: Side) -> O
     Some(Candidate { record: record.clone(), score, reasons, taken })
 }
 
-/// Accounts that may be those of unlinked partners.
-fn accounts_like(settings: &Settings, subjects: &[Subject]) -> Result<Vec<Value>, Error> {
+/// Accounts that may be those of these partners.
+fn accounts_like(settings: &Settings, partners: &[&Value]) -> Result<Vec<Value>, Error> {
     /// Conditions of one query.
     const CONDITIONS: usize = 60;
     let mut conditions: Vec<String> = Vec::new();
-    for subject in subjects.iter().filter(|subject| subject.base.is_none() && !subject.partner.is_null()) {
-        let partner = &subject.partner;
+    for partner in partners.iter().filter(|partner| !partner.is_null()) {
         conditions.push(format!(
             "Tandem_Card_Code__c = {}",
             salesforce::quote(&settings.keys.carried(text(partner, "CardCode")))
@@ -264,13 +321,12 @@ fn accounts_like(settings: &Settings, subjects: &[Subject]) -> Result<Vec<Value>
     Ok(found.into_values().collect())
 }
 
-/// Partners that may be those of unlinked accounts.
-fn partners_like(settings: &Settings, subjects: &[Subject]) -> Result<Vec<Value>, Error> {
+/// Partners that may be those of these accounts.
+fn partners_like(settings: &Settings, accounts: &[&Value]) -> Result<Vec<Value>, Error> {
     /// Conditions of one filter: keeps the address below 2,000 characters.
     const CONDITIONS: usize = 6;
     let mut conditions: Vec<String> = Vec::new();
-    for subject in subjects.iter().filter(|own| own.base.is_none() && own.partner.is_null() && !own.account.is_null()) {
-        let account = &subject.account;
+    for account in accounts.iter().filter(|account| !account.is_null()) {
         if let Some(code) = settings.keys.own(text(account, "Tandem_Card_Code__c")) {
             conditions.push(format!("CardCode eq {}", b1::quote(code)));
         }

@@ -50,7 +50,7 @@ const PARTNER: [&str; 14] = [
     "BPAddresses",
     "ContactEmployees",
 ];
-const ACCOUNT: [&str; 12] = [
+const ACCOUNT: [&str; 13] = [
     "Id",
     "Name",
     "IsDeleted",
@@ -63,6 +63,7 @@ const ACCOUNT: [&str; 12] = [
     "Tandem_Tax_Id__c",
     "Tandem_Email__c",
     "Tandem_Blocked__c",
+    "Tandem_Sync_State__c",
 ];
 const CONTACT: [&str; 6] = ["Id", "IsDeleted", "FirstName", "LastName", "Email", "LastModifiedDate"];
 

@@ -27,6 +27,32 @@ struct Work {
 
 /// See the module's words.
 pub fn in_step(batch: &Batch, settings: &Settings, subjects: Vec<Subject>, outcomes: &mut Outcomes) {
+    let live = |subject: &&Subject| !subject.account_id().is_empty() && subject.account["IsDeleted"] != true;
+    let shown: Vec<(String, Vec<usize>)> =
+        subjects.iter().filter(live).map(|subject| (subject.account_id().to_owned(), subject.events.clone())).collect();
+    bring_in_step(batch, settings, subjects, outcomes);
+    tell_questions(&shown, outcomes);
+}
+
+/// What is asked about an account stands on it, too: the rep who can mend it does not see the queue.
+fn tell_questions(shown: &[(String, Vec<usize>)], outcomes: &Outcomes) {
+    /// Length of `Tandem_Sync_Message__c`.
+    const MESSAGE: usize = 255;
+    let mut requests = Vec::new();
+    for (id, events) in shown {
+        if let Some(reason) = events.iter().find_map(|place| outcomes.question(*place)) {
+            let message: String = reason.chars().take(MESSAGE).collect();
+            let fields = json!({ "Tandem_Sync_State__c": "Review", "Tandem_Sync_Message__c": message });
+            requests.push(request("salesforce", Method::Patch, format!("/sobjects/Account/{id}"), Some(&fields), id));
+        }
+    }
+    if !requests.is_empty() {
+        // The question stands in the queue, whether or not the account can show it.
+        http::send_all(&requests);
+    }
+}
+
+fn bring_in_step(batch: &Batch, settings: &Settings, subjects: Vec<Subject>, outcomes: &mut Outcomes) {
     let mut work: Vec<Work> = subjects.into_iter().filter_map(|subject| planned(settings, subject, outcomes)).collect();
     to_b1(batch, settings, &mut work, outcomes);
     learn(&mut work, outcomes);
@@ -62,6 +88,16 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
                 tell(outcomes, "no partner matches, and none is needed yet");
                 return None;
             }
+        }
+        (false, true) if subject.base.is_some() && !text(&subject.account, "MasterRecordId").is_empty() => {
+            // The one that is left has a partner of its own.
+            let what = format!(
+                "the account of the partner {} was merged into {}, which is linked with another partner; make one partner of the two in B1",
+                subject.card_code(),
+                text(&subject.account, "MasterRecordId")
+            );
+            outcomes.hold(&subject.events, &what);
+            return None;
         }
         (false, true) if subject.base.is_some() => {
             let what = format!(
@@ -111,6 +147,11 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
     }
     if !subject.partner.is_null() {
         shown_of(settings, &subject.partner, &base, &mut plan);
+    }
+    // What an earlier question left there.
+    if subject.account["Tandem_Sync_State__c"] != "Synced" {
+        plan.to_salesforce.insert("Tandem_Sync_State__c".into(), "Synced".into());
+        plan.to_salesforce.insert("Tandem_Sync_Message__c".into(), Value::Null);
     }
     if subject.wanted && settings.convert_leads && subject.partner["CardType"] == "cLid" {
         plan.to_b1.insert("CardType".into(), "cCustomer".into());

@@ -53,7 +53,7 @@ pub fn description() -> Description {
         permission("salesforce", Method::Post, "/sobjects/Task", "tells a crossing"),
     ]);
     let mut topics: Vec<String> = crate::DOCUMENTS.map(|set| format!("b1.{set}")).to_vec();
-    topics.extend(["b1.BusinessPartners", "account.linked"].map(str::to_owned));
+    topics.extend(["b1.BusinessPartners", "account.linked", "credit.wanted"].map(str::to_owned));
     Description {
         name: "credit".into(),
         version: env!("CARGO_PKG_VERSION").into(),

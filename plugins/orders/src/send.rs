@@ -2,8 +2,8 @@
 //! answers.
 
 use tandem_sdk::{
-    Error, Header, Link, Map, Method, Outcome, Part, Probe, Request, Response, Value, b1, body_of, clock, http, json,
-    links, outcome_of, request, schedule, storage,
+    Error, Header, Link, Map, Method, Outcome, Part, Probe, Request, Response, Value, b1, body_of, clock, events, http,
+    json, links, outcome_of, request, schedule, storage,
 };
 
 use crate::describe::Settings;
@@ -133,8 +133,27 @@ fn link(w: &mut Work, order: &Order, doc_entry: String, doc_num: String, message
         next_line: order.lines.len() as i64,
     };
     put_link(w.id(), &linked);
+    tell_flows(w, order, &doc_entry);
     w.news = Some(synced(&doc_num, &doc_entry, "Open", message.clone()));
     w.finish(Outcome::Done(message));
+}
+
+/// Stock and credit that the order took are shown at once, where flows want it, and not at the next look.
+fn tell_flows(w: &Work, order: &Order, doc_entry: &str) {
+    let tell = |topic: &str, field: &str, code: &Value| {
+        let key = b1::key_text(code);
+        let emission = events::Emission {
+            topic: topic.into(),
+            dedup: format!("{key}:{doc_entry}:{}", w.event.id),
+            key,
+            payload: json!({ field: code }).to_string(),
+        };
+        // Nobody wants it: nothing to tell.
+        events::emit(&emission).is_ok()
+    };
+    let _ = order.header.get("CardCode").is_some_and(|code| tell("credit.wanted", "CardCode", code));
+    let items = order.lines.iter().filter_map(|(_, line)| line.get("ItemCode"));
+    let _ = items.take_while(|code| tell("stock.wanted", "ItemCode", code)).count();
 }
 
 fn put_link(id: &str, linked: &Linked) {

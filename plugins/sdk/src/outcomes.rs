@@ -57,6 +57,14 @@ impl Outcomes {
         }
     }
 
+    /// What is asked about the event at that place.
+    pub fn question(&self, place: usize) -> Option<&str> {
+        match &self.decided[place] {
+            Some(Outcome::Review(request)) => Some(&request.reason),
+            _ => None,
+        }
+    }
+
     /// Holds for a human.
     pub fn hold(&mut self, places: &[usize], reason: &str) {
         for place in places {

@@ -245,6 +245,38 @@ async fn an_ambiguous_match_is_asked_and_the_answer_counts() -> Result<()> {
 }
 
 #[tokio::test]
+async fn two_partners_that_fit_one_account_are_asked_about_and_never_share_it() -> Result<()> {
+    let world = world("").await?;
+    let account = world.create("Account", json!({ "Name": "Doppelt AG", "BillingPostalCode": "12345" })).await?;
+    world.settled().await?;
+    let address = json!([{ "AddressName": "HQ", "AddressType": "bo_BillTo", "ZipCode": "12345" }]);
+    for code in ["D1", "D2"] {
+        let body = json!({ "CardCode": code, "CardName": "DOPPELT", "BPAddresses": address });
+        world.b1_post("/BusinessPartners", body).await?;
+    }
+    let item = question(&world, "and so does").await?;
+    world
+        .until_record("Account", "its question", |record| {
+            record["Id"] == account.as_str() && record["Tandem_Sync_State__c"] == "Review"
+        })
+        .await?;
+    assert!(
+        world.records("Account").await?.iter().all(|record| record["Tandem_Card_Code__c"] != "D1"),
+        "nothing is guessed"
+    );
+    let number = item["id"].to_string();
+    world.tandem(&["review", "resolve", &number, "--choose", &format!("link with {account}")]).await?;
+    let code = item["key"].as_str().unwrap_or_default().to_owned();
+    let linked = |record: &Value| {
+        record["Id"] == account.as_str()
+            && record["Tandem_Card_Code__c"] == code.as_str()
+            && record["Tandem_Sync_State__c"] == "Synced"
+    };
+    world.until_record("Account", "the answer", linked).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn both_sides_changed_goes_by_policy_or_asks() -> Result<()> {
     let setup = Setup {
         plugins: vec!["accounts"],
