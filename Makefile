@@ -36,10 +36,11 @@ lint: setup-tests
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error check bans licenses sources
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error --manifest-path plugins/Cargo.toml check bans licenses sources
 
-# The long form of the fault tests: 1,000 kills.
+# The long form of the fault tests: 1,000 kills with orders, 200 with all flows.
 soak: setup plugins
 	$(CARGO) build --quiet --locked --release --workspace --all-targets
 	TANDEM_SOAK_KILLS=1000 $(CARGO) test --locked --release --workspace --test faults -- --nocapture kill
+	TANDEM_SOAK_KILLS=200 $(CARGO) test --locked --release --workspace --test all_flows -- --nocapture
 
 bench: setup plugins
 	$(CARGO) build --quiet --locked --release --workspace

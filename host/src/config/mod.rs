@@ -219,9 +219,9 @@ pub struct FlowConfig {
     /// Events per run at most; without it what the plugin likes, or 50.
     #[serde(default)]
     pub batch: Option<u32>,
-    /// Runs at once.
-    #[serde(default = "defaults::concurrency")]
-    pub concurrency: u32,
+    /// Runs at once; without it what the plugin likes, or 2.
+    #[serde(default)]
+    pub concurrency: Option<u32>,
     /// Counted attempts before an event goes to review.
     #[serde(default = "defaults::attempts")]
     pub max_attempts: u32,
@@ -303,9 +303,6 @@ mod defaults {
     }
     pub fn topics() -> Vec<String> {
         vec!["/event/Tandem_Change__e".into()]
-    }
-    pub fn concurrency() -> u32 {
-        2
     }
     pub fn attempts() -> u32 {
         10
@@ -431,9 +428,11 @@ impl Config {
                 ));
             }
         }
-        for (key, value) in
-            [("batch", flow.batch.unwrap_or(1)), ("concurrency", flow.concurrency), ("max_attempts", flow.max_attempts)]
-        {
+        for (key, value) in [
+            ("batch", flow.batch.unwrap_or(1)),
+            ("concurrency", flow.concurrency.unwrap_or(1)),
+            ("max_attempts", flow.max_attempts),
+        ] {
             if value == 0 {
                 problems.push(format!("[flows.{name}] {key} = 0: must be 1 or more"));
             }

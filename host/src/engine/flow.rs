@@ -28,12 +28,20 @@ pub struct Flow {
 
 /// Events per run where neither operator nor plugin says.
 const BATCH: u32 = 50;
+/// Runs at once where neither says.
+const CONCURRENCY: u32 = 2;
 
 impl Flow {
     /// Events per run at most.
     pub fn batch(&self) -> u32 {
         let liked = self.plugin.description.batch;
         self.config.batch.unwrap_or(if liked == 0 { BATCH } else { liked })
+    }
+
+    /// Runs at once, at most.
+    pub fn concurrency(&self) -> u32 {
+        let liked = self.plugin.description.concurrency;
+        self.config.concurrency.unwrap_or(if liked == 0 { CONCURRENCY } else { liked })
     }
 }
 

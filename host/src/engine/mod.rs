@@ -119,7 +119,7 @@ impl Engine {
     ) {
         let mut files = self.files_of(&name);
         let Some(mut flow) = self.bind(&name, &mut stop).await else { return };
-        let concurrency = flow.config.concurrency as usize;
+        let concurrency = flow.concurrency() as usize;
         let permits = Arc::new(Semaphore::new(concurrency));
         let bell = self.inbox.bell(&name);
         while !*stop.borrow() {

@@ -94,6 +94,8 @@ pub struct Description {
     pub backfill: Vec<String>,
     /// Events it likes to have in one run; 0 leaves it to the host.
     pub batch: u32,
+    /// Runs it likes to have at once; 0 leaves it to the host.
+    pub concurrency: u32,
     /// Timers it asks for.
     pub timers: Vec<Timer>,
     /// JSON Schema text.
@@ -289,6 +291,7 @@ fn checked(raw: contract::description::Description) -> Result<Description, Strin
         topics: raw.topics,
         backfill: raw.backfill,
         batch: raw.batch,
+        concurrency: raw.concurrency,
         timers: raw.timers.into_iter().map(|t| Timer { name: t.name, cron: t.cron }).collect(),
         settings_schema: raw.settings_schema,
         default_mapping: raw.default_mapping,

@@ -134,6 +134,7 @@ pub fn description() -> Description {
             .to_vec(),
         backfill: ["b1.BusinessPartners", "salesforce.Account"].map(str::to_owned).to_vec(),
         batch: 100,
+        concurrency: 1,
         timers: Vec::new(),
         settings_schema: json!({
             "type": "object",

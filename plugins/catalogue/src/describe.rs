@@ -75,6 +75,7 @@ pub fn description() -> Description {
         topics: ["b1.Items", "b1.ItemPrices", "b1.PriceLists", "b1.SpecialPrices"].map(str::to_owned).to_vec(),
         backfill: ["b1.Items", "b1.SpecialPrices"].map(str::to_owned).to_vec(),
         batch: 200,
+        concurrency: 1,
         timers: Vec::new(),
         settings_schema: json!({
             "type": "object",

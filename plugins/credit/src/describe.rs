@@ -63,6 +63,7 @@ pub fn description() -> Description {
         topics,
         backfill: ["b1.BusinessPartners"].map(str::to_owned).to_vec(),
         batch: 200,
+        concurrency: 1,
         timers: Vec::new(),
         settings_schema: json!({
             "type": "object",

@@ -54,6 +54,7 @@ pub fn description() -> Description {
         topics: ["b1.DeliveryNotes", "b1.Returns", "b1.Orders"].map(str::to_owned).to_vec(),
         backfill: ["b1.DeliveryNotes", "b1.Returns"].map(str::to_owned).to_vec(),
         batch: 100,
+        concurrency: 1,
         timers: Vec::new(),
         settings_schema: json!({
             "type": "object",

@@ -61,6 +61,7 @@ pub fn description() -> Description {
         topics,
         backfill: ["b1.ItemStock"].map(str::to_owned).to_vec(),
         batch: 1_000,
+        concurrency: 1,
         timers: Vec::new(),
         settings_schema: json!({
             "type": "object",

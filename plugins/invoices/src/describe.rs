@@ -50,6 +50,7 @@ pub fn description() -> Description {
         topics: ["Invoices", "CreditNotes", "DownPayments", "IncomingPayments"].map(|set| format!("b1.{set}")).to_vec(),
         backfill: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments"].map(str::to_owned).to_vec(),
         batch: 200,
+        concurrency: 1,
         timers: vec![Timer { name: "ageing".into(), cron: "15 5 * * *".into() }],
         settings_schema: json!({
             "type": "object",

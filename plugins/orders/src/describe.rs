@@ -74,6 +74,7 @@ pub fn description() -> Description {
         topics: vec!["salesforce.Opportunity".into()],
         backfill: Vec::new(),
         batch: 0,
+        concurrency: 0,
         timers: Vec::new(),
         settings_schema: json!({
             "type": "object",

@@ -275,6 +275,26 @@ class Wire(unittest.TestCase):
         self.v2.patch(address, json={"DocumentLines": [{"LineNum": 1}]}, headers={"B1S-ReplaceCollectionsOnPatch": "true"})
         self.assertEqual([line["LineNum"] for line in self.v2.get(address).json()["DocumentLines"]], [1])
 
+    def test_rows_of_a_partner_merge_by_their_number(self):
+        """PATCH merges ContactEmployees by InternalCode and BPAddresses by RowNum; a row without one is new. [?]"""
+        address = {"AddressName": "Main", "AddressType": "bo_BillTo", "City": "Kiel"}
+        self.post("/BusinessPartners", {"CardCode": "CROWS", "CardName": "Rows", "BPAddresses": [address], "ContactEmployees": [{"Name": "Old Name", "E_Mail": "o@rows.example"}]})
+        there = self.get("/BusinessPartners('CROWS')").json()
+        code = there["ContactEmployees"][0]["InternalCode"]
+        rows = {"ContactEmployees": [{"InternalCode": code, "Name": "New Name"}, {"Name": "Another"}], "BPAddresses": [{"RowNum": 0, "AddressName": "Main", "City": "Bremen"}]}
+        self.v2.patch(self.v2.root + "/BusinessPartners('CROWS')", json=rows)
+        after = self.get("/BusinessPartners('CROWS')").json()
+        self.assertEqual([(c["Name"], c.get("E_Mail")) for c in after["ContactEmployees"]], [("New Name", "o@rows.example"), ("Another", None)])
+        self.assertEqual([a["City"] for a in after["BPAddresses"]], ["Bremen"])
+
+    def test_purchase_orders_announce_stock(self):
+        """A purchase order raises what is ordered from vendors, on the item and in its warehouse. [M]"""
+        before = self.get("/Items('A00006')").json()
+        self.post("/PurchaseOrders", {"CardCode": "C00001", "DocDueDate": "2027-01-31", "DocumentLines": [{"ItemCode": "A00006", "Quantity": 5, "UnitPrice": 1, "WarehouseCode": "01"}]})
+        after = self.get("/Items('A00006')").json()
+        self.assertEqual(after["QuantityOrderedFromVendors"], before["QuantityOrderedFromVendors"] + 5)
+        self.assertEqual(after["ItemWarehouseInfoCollection"][0]["Ordered"], before["ItemWarehouseInfoCollection"][0]["Ordered"] + 5)
+
     def test_batch_transcript(self):
         """multipart/mixed; parts in order; a failed change set one error part; Content-ID references; 202. [M]"""
         body = "\r\n".join([

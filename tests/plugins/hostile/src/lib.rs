@@ -20,6 +20,7 @@ impl Plugin for Hostile {
             topics: vec!["hostile".into(), "salesforce.Opportunity".into()],
             backfill: Vec::new(),
             batch: 0,
+            concurrency: 0,
             timers: Vec::new(),
             settings_schema: r#"{"type":"object","properties":{}}"#.into(),
             default_mapping: String::new(),
