@@ -17,7 +17,7 @@ use crate::time::iso;
 
 #[derive(Args)]
 pub struct Options {
-    /// A record: Salesforce id, or the DocEntry or CardCode of a linked B1 record.
+    /// A record: Salesforce id, or the DocEntry, CardCode or ItemCode of a B1 record.
     record: String,
     /// Only this field: which call wrote it, from which source, by which rule.
     field: Option<String>,
@@ -28,27 +28,39 @@ pub struct Options {
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
     let parts = Parts::open(config, Access::Tool).await?;
     let links = parts.store.links_of(&options.record).await?;
-    // A B1 key is followed to the Salesforce record its events are about.
-    let subject = links.first().map_or(options.record.clone(), |link| link.salesforce_id.clone());
-    let events = parts
-        .store
-        .events(EventFilter { key: Some(subject.clone()), limit: options.limit, ..EventFilter::default() })
-        .await?;
-    let calls = parts.store.journal_about(&subject, options.limit).await?;
+    // What is told of a record in one system may stand under its key in the other.
+    let mut subjects = vec![options.record.clone()];
+    subjects.extend(links.iter().flat_map(|link| [link.salesforce_id.clone(), link.b1_id.clone()]));
+    subjects.sort();
+    subjects.dedup();
+    let mut events = Vec::new();
+    let mut calls = Vec::new();
+    for subject in &subjects {
+        let filter = EventFilter { key: Some(subject.clone()), limit: options.limit, ..EventFilter::default() };
+        events.extend(parts.store.events(filter).await?);
+        calls.extend(parts.store.journal_about(subject, options.limit).await?);
+    }
+    events.sort_by_key(|event| std::cmp::Reverse(event.id));
+    calls.sort_by_key(|(run, entry)| std::cmp::Reverse((*run, entry.seq, entry.item)));
     if events.is_empty() && calls.is_empty() && links.is_empty() {
         eprintln!("tandem: nothing is known of {}; journals are kept for [store] keep_days", options.record);
         return Ok(ExitCode::from(super::NOT_FOUND));
     }
-    let rules = rules(&parts, events.first().map(|event| event.flow.as_str())).await;
-    let told: Vec<Value> = calls
-        .iter()
-        .filter_map(|(run, entry)| {
-            tell(entry, options.field.as_deref(), &rules).map(|mut told| {
-                told["run"] = run.0.into();
-                told
-            })
-        })
-        .collect();
+    let mut rules: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let mut told: Vec<Value> = Vec::new();
+    for (run, entry) in &calls {
+        let flow = parts.store.run(*run).await?.map(|run| run.flow).unwrap_or_default();
+        if !rules.contains_key(&flow) {
+            rules.insert(flow.clone(), rules_of(&parts, &flow).await);
+        }
+        let own = rules.get(&flow).cloned().unwrap_or_default();
+        if let Some(mut call) = tell(entry, options.field.as_deref(), &own) {
+            call["run"] = run.0.into();
+            call["flow"] = flow.into();
+            told.push(call);
+        }
+    }
+    told.truncate(options.limit as usize);
     if output.is_json() {
         output.value(&json!({ "record": options.record, "links": links, "events": events, "calls": told }));
         return Ok(ExitCode::SUCCESS);
@@ -61,6 +73,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         .map(|event| {
             vec![
                 event.id.to_string(),
+                event.flow.clone(),
                 iso(event.created_at),
                 event.state.word().into(),
                 short(event.reason.as_deref().unwrap_or_default(), 80),
@@ -68,13 +81,14 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
             ]
         })
         .collect();
-    output.rows(&(), &["event", "taken in", "state", "what became of it", "trace"], rows);
+    output.rows(&(), &["event", "flow", "taken in", "state", "what became of it", "trace"], rows);
     let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let rows = told
         .iter()
         .map(|call| {
             vec![
                 word(&call["run"]),
+                word(&call["flow"]),
                 word(&call["at"]),
                 word(&call["call"]),
                 short(&word(&call["wrote"]), 160),
@@ -82,13 +96,13 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
             ]
         })
         .collect();
-    output.rows(&(), &["run", "at", "call", "wrote", "answer"], rows);
+    output.rows(&(), &["run", "flow", "at", "call", "wrote", "answer"], rows);
     Ok(ExitCode::SUCCESS)
 }
 
-/// Target field → rule, over all sections of the flow's mapping.
-async fn rules(parts: &Parts, flow: Option<&str>) -> BTreeMap<String, String> {
-    let Some(flow) = flow.and_then(|flow| parts.config.flows.get(flow)) else { return BTreeMap::new() };
+/// Target field → rule, over all sections of a flow's mapping.
+async fn rules_of(parts: &Parts, flow: &str) -> BTreeMap<String, String> {
+    let Some(flow) = parts.config.flows.get(flow) else { return BTreeMap::new() };
     let text = match &flow.mapping {
         Some(path) => std::fs::read_to_string(parts.config.resolve(path)).unwrap_or_default(),
         None => parts
