@@ -1,6 +1,6 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::{Decimal, Description, Keys, Method, Only, Slot, Value, Way, decimal, json, permission, section};
+use tandem_sdk::{Decimal, Description, Keys, Method, Only, Value, Way, decimal, described, json, permission, section};
 
 /// Which accounts without a partner get one.
 #[derive(Clone, Copy, PartialEq)]
@@ -110,13 +110,8 @@ Position = { salesforce = "Title" }
 "#;
 
 pub fn description() -> Description {
-    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
     let ask = permission;
     Description {
-        name: "accounts".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        title: "Business partners and accounts, contacts, both ways".into(),
-        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
         permissions: vec![
             ask("b1", Method::Get, "/BusinessPartners", "reads partners, and finds the one an account belongs to"),
             ask("b1", Method::Post, "/BusinessPartners", "makes a partner for an account"),
@@ -135,7 +130,6 @@ pub fn description() -> Description {
         backfill: ["b1.BusinessPartners", "salesforce.Account"].map(str::to_owned).to_vec(),
         batch: 100,
         concurrency: 1,
-        timers: Vec::new(),
         settings_schema: json!({
             "type": "object",
             "properties": {
@@ -160,6 +154,6 @@ pub fn description() -> Description {
             section("contact", Way::Both, "BusinessPartners/ContactEmployees", "Contact"),
             section("new_partner", Way::ToB1, "BusinessPartners", "Account"),
         ],
-        tools: Vec::new(),
+        ..described("accounts", env!("CARGO_PKG_VERSION"), "Business partners and accounts, contacts, both ways")
     }
 }

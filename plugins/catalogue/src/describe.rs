@@ -1,6 +1,6 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::{Description, Keys, Method, Slot, Value, Way, json, permission, section};
+use tandem_sdk::{Description, Keys, Method, Value, Way, described, json, permission, section};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -51,13 +51,8 @@ QuantityUnitOfMeasure = "source.SalesUnit"
 "#;
 
 pub fn description() -> Description {
-    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
     let ask = permission;
     Description {
-        name: "catalogue".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        title: "Items and price lists become products and price books".into(),
-        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
         permissions: vec![
             ask("b1", Method::Get, "/Items", "reads items with their prices"),
             ask("b1", Method::Get, "/PriceLists", "reads price lists: name, validity, currency"),
@@ -76,7 +71,6 @@ pub fn description() -> Description {
         backfill: ["b1.Items", "b1.SpecialPrices"].map(str::to_owned).to_vec(),
         batch: 200,
         concurrency: 1,
-        timers: Vec::new(),
         settings_schema: json!({
             "type": "object",
             "properties": {
@@ -93,6 +87,6 @@ pub fn description() -> Description {
         .to_string(),
         default_mapping: MAPPING.into(),
         sections: vec![section("product", Way::ToSalesforce, "Items", "Product2")],
-        tools: Vec::new(),
+        ..described("catalogue", env!("CARGO_PKG_VERSION"), "Items and price lists become products and price books")
     }
 }

@@ -1,6 +1,6 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Decimal, Description, Keys, Method, Slot, Value, decimal, json, permission};
+use tandem_sdk::{Decimal, Description, Keys, Method, Value, decimal, described, json, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -35,7 +35,6 @@ impl Settings {
 }
 
 pub fn description() -> Description {
-    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
     let mut permissions = vec![permission("b1", Method::Get, "/BusinessPartners", "reads limit and balances")];
     permissions.extend(
         crate::DOCUMENTS.map(|set| {
@@ -55,16 +54,11 @@ pub fn description() -> Description {
     let mut topics: Vec<String> = crate::DOCUMENTS.map(|set| format!("b1.{set}")).to_vec();
     topics.extend(["b1.BusinessPartners", "account.linked", "credit.wanted"].map(str::to_owned));
     Description {
-        name: "credit".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        title: "Credit limit and exposure on the account".into(),
-        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
         permissions,
         topics,
         backfill: ["b1.BusinessPartners"].map(str::to_owned).to_vec(),
         batch: 200,
         concurrency: 1,
-        timers: Vec::new(),
         settings_schema: json!({
             "type": "object",
             "properties": {
@@ -77,8 +71,6 @@ pub fn description() -> Description {
             }
         })
         .to_string(),
-        default_mapping: String::new(),
-        sections: Vec::new(),
-        tools: Vec::new(),
+        ..described("credit", env!("CARGO_PKG_VERSION"), "Credit limit and exposure on the account")
     }
 }

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Description, Error, Link, Map, Method, Outcome, Outcomes, Plugin, Probe, Side, Value, clock, day_of,
-    from_json, http, json, links, request, salesforce, text,
+    Batch, Description, Documents, Error, Link, Map, Method, Outcome, Outcomes, Plugin, Probe, Side, Value, clock,
+    day_of, from_json, http, json, links, request, salesforce, text,
 };
 
 use crate::describe::Settings;
@@ -46,29 +46,14 @@ tandem_sdk::export!(CreditPlugin with_types_in tandem_sdk::bindings);
 /// The customers that events are about, with the events' places.
 fn customers(batch: &Batch, outcomes: &mut Outcomes) -> Result<BTreeMap<String, Vec<usize>>, Error> {
     let mut customers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    let mut documents: BTreeMap<&str, BTreeMap<i64, Vec<usize>>> = BTreeMap::new();
-    for (place, event, payload) in outcomes.open(batch) {
-        let set = event.topic.strip_prefix("b1.").unwrap_or_default();
-        match (text(&payload, "CardCode"), payload["DocEntry"].as_i64()) {
-            (code, _) if !code.is_empty() => customers.entry(code.to_owned()).or_default().push(place),
-            (_, Some(entry)) if DOCUMENTS.contains(&set) => {
-                documents.entry(set).or_default().entry(entry).or_default().push(place);
-            }
-            _ => {}
+    for (place, _, payload) in outcomes.open(batch) {
+        let code = text(&payload, "CardCode");
+        if !code.is_empty() {
+            customers.entry(code.to_owned()).or_default().push(place);
         }
     }
-    let reads: Vec<Read<'_>> = documents
-        .iter()
-        .map(|(set, entries)| {
-            let entries: Vec<i64> = entries.keys().copied().collect();
-            Read::numbers(set, "DocEntry", &entries, "DocEntry,CardCode")
-        })
-        .collect();
-    for ((_, entries), rows) in documents.iter().zip(b1::read_all(&reads)?) {
-        for row in rows {
-            let events = row["DocEntry"].as_i64().and_then(|entry| entries.get(&entry));
-            customers.entry(text(&row, "CardCode").to_owned()).or_default().extend(events.into_iter().flatten());
-        }
+    for document in Documents::told(batch, outcomes, &DOCUMENTS).read("DocEntry,CardCode")? {
+        customers.entry(text(&document.row, "CardCode").to_owned()).or_default().extend(document.events);
     }
     Ok(customers)
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Description, Keys, Method, Slot, Value, json, permission};
+use tandem_sdk::{Description, Keys, Method, Value, described, json, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -33,13 +33,8 @@ impl Settings {
 }
 
 pub fn description() -> Description {
-    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
     let ask = permission;
     Description {
-        name: "fulfilment".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        title: "Deliveries and returns on opportunity, lines and case".into(),
-        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
         permissions: vec![
             ask("b1", Method::Get, "/DeliveryNotes", "reads deliveries"),
             ask("b1", Method::Get, "/Returns", "reads returns"),
@@ -55,7 +50,6 @@ pub fn description() -> Description {
         backfill: ["b1.DeliveryNotes", "b1.Returns"].map(str::to_owned).to_vec(),
         batch: 100,
         concurrency: 1,
-        timers: Vec::new(),
         settings_schema: json!({
             "type": "object",
             "properties": {
@@ -67,8 +61,6 @@ pub fn description() -> Description {
             }
         })
         .to_string(),
-        default_mapping: String::new(),
-        sections: Vec::new(),
-        tools: Vec::new(),
+        ..described("fulfilment", env!("CARGO_PKG_VERSION"), "Deliveries and returns on opportunity, lines and case")
     }
 }

@@ -1,6 +1,6 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Description, Keys, Method, Slot, Value, json, permission};
+use tandem_sdk::{Description, Keys, Method, Value, described, json, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -33,17 +33,11 @@ impl Settings {
 }
 
 pub fn description() -> Description {
-    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
     let ask = permission;
-    let documents = ["Orders", "DeliveryNotes", "Returns", "Invoices", "CreditNotes", "PurchaseOrders"]
-        .map(|set| format!("b1.{set}"));
+    let documents = crate::DOCUMENTS.map(|set| format!("b1.{set}"));
     let mut topics = ["b1.ItemStock", "stock.wanted", "salesforce.Opportunity"].map(str::to_owned).to_vec();
     topics.extend(documents);
     Description {
-        name: "inventory".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        title: "Stock on products and open opportunities".into(),
-        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
         permissions: vec![
             ask("b1", Method::Get, "/Items", "reads quantities per warehouse"),
             ask("b1", Method::Get, "/Orders", "finds the items of an order that changed"),
@@ -62,7 +56,6 @@ pub fn description() -> Description {
         backfill: ["b1.ItemStock"].map(str::to_owned).to_vec(),
         batch: 1_000,
         concurrency: 1,
-        timers: Vec::new(),
         settings_schema: json!({
             "type": "object",
             "properties": {
@@ -74,8 +67,6 @@ pub fn description() -> Description {
             }
         })
         .to_string(),
-        default_mapping: String::new(),
-        sections: Vec::new(),
-        tools: Vec::new(),
+        ..described("inventory", env!("CARGO_PKG_VERSION"), "Stock on products and open opportunities")
     }
 }

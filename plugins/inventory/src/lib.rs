@@ -7,8 +7,7 @@ mod stock;
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::b1::{self, Read};
-use tandem_sdk::{Batch, Description, Error, Outcome, Outcomes, Plugin, text};
+use tandem_sdk::{Batch, Description, Documents, Error, Outcome, Outcomes, Plugin, b1, text};
 
 struct Inventory;
 
@@ -38,35 +37,23 @@ impl Plugin for Inventory {
 
 tandem_sdk::export!(Inventory with_types_in tandem_sdk::bindings);
 
+/// Documents that move or commit stock.
+pub const DOCUMENTS: [&str; 6] = ["Orders", "DeliveryNotes", "Returns", "Invoices", "CreditNotes", "PurchaseOrders"];
+
 /// The items that events are about, with the events' places: their own, or those on the lines of a document.
 fn items(batch: &Batch, outcomes: &mut Outcomes) -> Result<BTreeMap<String, Vec<usize>>, Error> {
     let mut items: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    let mut documents: BTreeMap<&str, BTreeMap<i64, Vec<usize>>> = BTreeMap::new();
-    for (place, event, payload) in outcomes.open(batch) {
-        match (text(&payload, "ItemCode"), payload["DocEntry"].as_i64()) {
-            (code, _) if !code.is_empty() => items.entry(code.to_owned()).or_default().push(place),
-            (_, Some(entry)) => {
-                let set = event.topic.strip_prefix("b1.").unwrap_or_default();
-                documents.entry(set).or_default().entry(entry).or_default().push(place);
-            }
-            _ => {}
+    for (place, _, payload) in outcomes.open(batch) {
+        let code = text(&payload, "ItemCode");
+        if !code.is_empty() {
+            items.entry(code.to_owned()).or_default().push(place);
         }
     }
-    let reads: Vec<Read<'_>> = documents
-        .iter()
-        .map(|(set, entries)| {
-            let entries: Vec<i64> = entries.keys().copied().collect();
-            Read::numbers(set, "DocEntry", &entries, "DocEntry,DocumentLines")
-        })
-        .collect();
-    for ((_, entries), rows) in documents.iter().zip(b1::read_all(&reads)?) {
-        for row in rows {
-            let events = row["DocEntry"].as_i64().and_then(|entry| entries.get(&entry));
-            for line in b1::lines(&row) {
-                let code = text(line, "ItemCode");
-                if !code.is_empty() {
-                    items.entry(code.to_owned()).or_default().extend(events.into_iter().flatten());
-                }
+    for document in Documents::told(batch, outcomes, &DOCUMENTS).read("DocEntry,DocumentLines")? {
+        for line in b1::lines(&document.row) {
+            let code = text(line, "ItemCode");
+            if !code.is_empty() {
+                items.entry(code.to_owned()).or_default().extend(&document.events);
             }
         }
     }

@@ -1,6 +1,6 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Description, Keys, Method, Slot, Timer, Value, json, permission};
+use tandem_sdk::{Description, Keys, Method, Timer, Value, described, json, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -25,13 +25,8 @@ impl Settings {
 }
 
 pub fn description() -> Description {
-    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
     let ask = permission;
     Description {
-        name: "invoices".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        title: "Invoices and payments under account and opportunity".into(),
-        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
         permissions: vec![
             ask("b1", Method::Get, "/Invoices", "reads A/R invoices"),
             ask("b1", Method::Get, "/CreditNotes", "reads A/R credit memos"),
@@ -61,8 +56,6 @@ pub fn description() -> Description {
             }
         })
         .to_string(),
-        default_mapping: String::new(),
-        sections: Vec::new(),
-        tools: Vec::new(),
+        ..described("invoices", env!("CARGO_PKG_VERSION"), "Invoices and payments under account and opportunity")
     }
 }

@@ -1,6 +1,6 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::{Description, Keys, Method, Only, Slot, Value, Way, json, permission, section};
+use tandem_sdk::{Description, Keys, Method, Only, Value, Way, described, json, permission, section};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -53,12 +53,7 @@ ShipDate = "source.ServiceDate"
 "#;
 
 pub fn description() -> Description {
-    let slot = |name: &str, kind: &str| Slot { name: name.into(), kind: kind.into() };
     Description {
-        name: "orders".into(),
-        version: env!("CARGO_PKG_VERSION").into(),
-        title: "Won opportunities become sales orders".into(),
-        slots: vec![slot("b1", "b1"), slot("salesforce", "salesforce")],
         permissions: vec![
             permission("salesforce", Method::Get, "/query", "reads the opportunity with its lines"),
             permission("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes order number, status and messages back"),
@@ -72,10 +67,6 @@ pub fn description() -> Description {
             permission("b1", Method::Post, "/Orders(*)/Cancel", "cancels an order when its opportunity is re-opened"),
         ],
         topics: vec!["salesforce.Opportunity".into()],
-        backfill: Vec::new(),
-        batch: 0,
-        concurrency: 0,
-        timers: Vec::new(),
         settings_schema: json!({
             "type": "object",
             "properties": {
@@ -95,6 +86,6 @@ pub fn description() -> Description {
             section("header", Way::ToB1, "Orders", "Opportunity"),
             section("line", Way::ToB1, "Orders/DocumentLines", "OpportunityLineItem"),
         ],
-        tools: Vec::new(),
+        ..described("orders", env!("CARGO_PKG_VERSION"), "Won opportunities become sales orders")
     }
 }

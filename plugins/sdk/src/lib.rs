@@ -5,6 +5,7 @@
 //! [`random`].
 
 pub mod b1;
+mod documents;
 mod keys;
 pub mod matching;
 pub mod merge;
@@ -25,6 +26,7 @@ pub mod bindings {
     });
 }
 
+pub use self::documents::{Document, Documents};
 pub use self::keys::{Keys, Only};
 pub use self::outcomes::Outcomes;
 pub use bindings::Guest as Plugin;
@@ -74,6 +76,28 @@ pub fn days_between(from: &str, to: &str) -> Option<i64> {
 /// Text of a field; empty when it is null or missing.
 pub fn text<'a>(record: &'a Value, field: &str) -> &'a str {
     record[field].as_str().unwrap_or_default()
+}
+
+/// A description with the slots `b1` and `salesforce` that asks for nothing yet: the end of a plugin's own, as
+/// `..tandem_sdk::described("stock", env!("CARGO_PKG_VERSION"), "Stock on products")`.
+pub fn described(name: &str, version: &str, title: &str) -> Description {
+    let slot = |name: &str| Slot { name: name.into(), kind: name.into() };
+    Description {
+        name: name.into(),
+        version: version.into(),
+        title: title.into(),
+        slots: vec![slot("b1"), slot("salesforce")],
+        permissions: Vec::new(),
+        topics: Vec::new(),
+        backfill: Vec::new(),
+        batch: 0,
+        concurrency: 0,
+        timers: Vec::new(),
+        settings_schema: "{}".into(),
+        default_mapping: String::new(),
+        sections: Vec::new(),
+        tools: Vec::new(),
+    }
 }
 
 /// A permission to ask for.
