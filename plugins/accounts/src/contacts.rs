@@ -135,6 +135,10 @@ fn merged(
     })
 }
 
+/// Answers to a contact that was deleted.
+const INACTIVE: &str = "make inactive in B1";
+const KEEP: &str = "keep in B1";
+
 /// The contact was deleted, or moved to another account.
 fn vanished(
     settings: &Settings,
@@ -148,33 +152,38 @@ fn vanished(
         return None;
     }
     let name = text(employee, "Name");
-    let ignored = base.get("gone").is_some_and(|gone| gone == true);
-    if ignored {
+    if base.get("gone").is_some_and(|gone| gone == true) {
         return None;
     }
-    if settings.review_deleted {
-        outcomes.hold(
-            &subject.events,
-            &format!("the contact {name} was deleted in Salesforce; the contact employee stays as it is"),
-        );
-        return None;
-    }
-    outcomes.note_all(&subject.events, &format!("the contact {name} was deleted in Salesforce: inactive in B1"));
-    let mut row = Map::new();
-    row.insert("InternalCode".into(), employee["InternalCode"].clone());
-    row.insert("Name".into(), name.into());
-    row.insert("Active".into(), "tNO".into());
+    let choice = subject.choice.as_deref();
     let mut base = base;
     base.insert("gone".into(), true.into());
-    Some(Person {
+    let mut person = Person {
         code: None,
         id: Some(link.salesforce_id.clone()),
         name: name.to_owned(),
-        row,
+        row: Map::new(),
         contact: Map::new(),
         base,
         changed: true,
-    })
+    };
+    if choice == Some(KEEP) {
+        return Some(person);
+    }
+    if settings.review_deleted && choice != Some(INACTIVE) {
+        let reason =
+            format!("the contact {name} was deleted in Salesforce; what should become of the contact employee?");
+        let detail = json!({ "b1": { "CardCode": subject.card_code(), "Name": name, "E_Mail": employee["E_Mail"] } });
+        for place in &subject.events {
+            outcomes.decide(*place, tandem_sdk::review_with(reason.clone(), &[INACTIVE, KEEP, "retry"], &detail));
+        }
+        return None;
+    }
+    outcomes.note_all(&subject.events, &format!("the contact {name} was deleted in Salesforce: inactive in B1"));
+    person.row.insert("InternalCode".into(), employee["InternalCode"].clone());
+    person.row.insert("Name".into(), name.into());
+    person.row.insert("Active".into(), "tNO".into());
+    Some(person)
 }
 
 fn new_contact(subject: &Subject, employee: &Value, outcomes: &mut Outcomes) -> Option<Person> {

@@ -100,15 +100,22 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
             return None;
         }
         (false, true) if subject.base.is_some() => {
-            let what = format!(
-                "the account of the partner {} was deleted in Salesforce; the partner stays",
-                subject.card_code()
-            );
-            if settings.review_deleted {
-                outcomes.hold(&subject.events, &what);
-            } else {
-                tell(outcomes, &what);
+            let known = subject.base.as_ref().is_some_and(|base| base.get("gone").is_some_and(|gone| gone == true));
+            let what = format!("the account of the partner {} was deleted in Salesforce", subject.card_code());
+            match subject.choice.as_deref() {
+                Some("keep in B1") => put_gone(&subject),
+                _ if settings.review_deleted && !known => {
+                    let detail =
+                        json!({ "b1": { "CardCode": subject.card_code(), "CardName": subject.partner["CardName"] } });
+                    for place in &subject.events {
+                        let choices = ["keep in B1", "retry", "ignore"];
+                        outcomes.decide(*place, tandem_sdk::review_with(what.clone(), &choices, &detail));
+                    }
+                    return None;
+                }
+                _ => {}
             }
+            tell(outcomes, &format!("{what}; the partner stays"));
             return None;
         }
         (false, true) => {
@@ -159,10 +166,8 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
         plan.base.insert("Tandem_Partner_Type__c".into(), "customer".into());
         tell(outcomes, "the lead became a customer: an order needs it");
     }
+    // A question about one person holds up neither the account nor its other people.
     let persons = contacts::plan(settings, &subject, newest, outcomes);
-    if !subject.events.iter().all(|place| outcomes.is_open(*place)) {
-        return None;
-    }
     Some(Work {
         card_code: subject.card_code().to_owned(),
         account_id: if account_gone { String::new() } else { subject.account_id().to_owned() },
@@ -196,6 +201,15 @@ fn newest(subject: &Subject) -> Side {
     let partner = &subject.partner;
     let b1 = clock::company_time("b1", text(partner, "UpdateDate"), text(partner, "UpdateTime")).unwrap_or(0);
     if b1 >= salesforce::moment(&subject.account["LastModifiedDate"]) { Side::B1 } else { Side::Salesforce }
+}
+
+/// Remembers that nobody needs to be asked again.
+fn put_gone(subject: &Subject) {
+    let mut base = subject.base.clone().unwrap_or_default();
+    base.insert("gone".into(), true.into());
+    if let Some(link) = links::find("account", Side::B1, subject.card_code()) {
+        links::put(&Link { base: Value::Object(base).to_string(), ..link });
+    }
 }
 
 /// The partner was deleted in B1: the account is marked, or a human is asked.

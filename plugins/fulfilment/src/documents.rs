@@ -19,7 +19,7 @@ pub struct Order {
 
 const SHIPMENT: &str =
     "DocEntry,DocNum,CardCode,DocDate,DocumentStatus,Cancelled,TransportationCode,TrackingNumber,DocumentLines";
-const ORDER: &str = "DocEntry,DocNum,CardCode,DocumentStatus,Cancelled,DocumentLines";
+const ORDER: &str = "DocEntry,DocNum,CardCode,DocDate,DocumentStatus,Cancelled,DocumentLines";
 
 /// Reads the orders that events touch. Orders without an opportunity are nobody's business here.
 pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Result<Vec<Order>, Error> {
@@ -35,6 +35,8 @@ pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
         }
     }
     let select = shipment_fields(settings);
+    // Shipments that were told are kept: they may be dated before their order.
+    let mut told: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
     // A return names its delivery, a delivery its order.
     for (set, kind) in [("Returns", code::DELIVERY), ("DeliveryNotes", code::ORDER)] {
         let Some(entries) = shipments.remove(set) else { continue };
@@ -48,6 +50,7 @@ pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
                 };
                 target.entry(base).or_default().extend(&events);
             }
+            told.entry(set).or_default().push(row);
         }
     }
     let entries: Vec<String> = orders.keys().map(i64::to_string).collect();
@@ -68,10 +71,20 @@ pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
     }
     let documents = b1::by_key(b1::read(Read::numbers("Orders", "DocEntry", &numbers, ORDER))?, "DocEntry");
     let customers: Vec<String> = documents.values().map(|order| b1::key_text(&order["CardCode"])).collect();
-    let found = b1::read_all(&[
-        Read::texts("DeliveryNotes", "CardCode", &customers, select.as_str()),
-        Read::texts("Returns", "CardCode", &customers, select.as_str()),
+    // A customer of many years has shipped much: only what is not older than the orders in question is read.
+    let oldest = documents.values().filter_map(|order| order["DocDate"].as_str()?.get(..10)).min().unwrap_or_default();
+    let since = format!("DocDate ge '{oldest}'");
+    let mut found = b1::read_all(&[
+        Read::texts("DeliveryNotes", "CardCode", &customers, select.as_str()).and(&since),
+        Read::texts("Returns", "CardCode", &customers, select.as_str()).and(&since),
     ])?;
+    for (rows, set) in found.iter_mut().zip(["DeliveryNotes", "Returns"]) {
+        for row in told.remove(set).into_iter().flatten() {
+            if !rows.iter().any(|other| other["DocEntry"] == row["DocEntry"]) {
+                rows.push(row);
+            }
+        }
+    }
     let mut whole = Vec::new();
     for (entry, link) in linked {
         let Some(document) = documents.get(&entry.to_string()) else { continue };

@@ -264,13 +264,7 @@ fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>
     if !given.is_empty() {
         return Err(Held::Outcome(Outcome::Done(format!("{given} is the customer of another company"))));
     }
-    let emission = events::Emission {
-        topic: "accounts.wanted".into(),
-        key: account.into(),
-        dedup: format!("{account}:{}", w.event.id),
-        payload: json!({ "AccountId": account }).to_string(),
-    };
-    match events::emit(&emission) {
+    match want_account(w) {
         Ok(()) => Err(Held::Outcome(Outcome::Wait(LinkQuery {
             kind: "account".into(),
             side: Side::Salesforce,
@@ -282,6 +276,17 @@ fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>
             text(&w.opportunity["Account"], "Name")
         ))),
     }
+}
+
+/// Asks the accounts flow, if there is one, for a customer.
+fn want_account(w: &Work) -> Result<(), events::Error> {
+    let account = text(&w.opportunity, "AccountId");
+    events::emit(&events::Emission {
+        topic: "accounts.wanted".into(),
+        key: account.into(),
+        dedup: format!("{account}:{}", w.event.id),
+        payload: json!({ "AccountId": account }).to_string(),
+    })
 }
 
 fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> Result<Order, Held> {
@@ -349,7 +354,7 @@ fn check_master_data(settings: &Settings, work: &mut [Work]) {
         codes.sort();
         codes.dedup();
     }
-    const PARTNER: &str = "CardCode,CardName,Valid,Frozen,Currency,CreditLimit,CurrentAccountBalance,OpenOrdersBalance,OpenDeliveryNotesBalance";
+    const PARTNER: &str = "CardCode,CardName,CardType,Valid,Frozen,Currency,CreditLimit,CurrentAccountBalance,OpenOrdersBalance,OpenDeliveryNotesBalance";
     let mut requests = b1::by_values("b1", "BusinessPartners", "CardCode", &card_codes, PARTNER);
     let partner_reads = requests.len();
     requests.extend(b1::by_values("b1", "Items", "ItemCode", &item_codes, "ItemCode,Valid,Frozen,SalesItem"));
@@ -375,6 +380,10 @@ fn check_master_data(settings: &Settings, work: &mut [Work]) {
     let mut used: BTreeMap<String, Decimal> = BTreeMap::new();
     for w in work.iter_mut() {
         let Some(order) = order_of(w) else { continue };
+        if partners.get(&field(&order.header, "CardCode")).is_some_and(|partner| partner["CardType"] == "cLid") {
+            // B1 takes an order of a lead, but no delivery: the accounts flow makes it a customer.
+            let _ = want_account(w);
+        }
         let held = match check(order, &partners, &items) {
             Err(reason) => Some((reason, ["retry", "ignore"].as_slice())),
             Ok(partner) => check_credit(settings, w, order, partner, &mut used)

@@ -245,6 +245,53 @@ async fn an_ambiguous_match_is_asked_and_the_answer_counts() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_lead_that_an_order_needs_becomes_a_customer_and_questions_come_by_setting() -> Result<()> {
+    let setup = Setup {
+        plugins: vec!["orders", "accounts"],
+        flows: vec![("accounts", "settings = { deleted = \"review\" }")],
+        b1: FAST.into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    world
+        .b1_post(
+            "/BusinessPartners",
+            json!({ "CardCode": "LEAD", "CardName": "Leads to something", "CardType": "cLid", "Currency": "##" }),
+        )
+        .await?;
+    let of = |kind: &'static str| {
+        move |record: &Value| record["Tandem_Card_Code__c"] == "LEAD" && record["Tandem_Partner_Type__c"] == kind
+    };
+    let account = world.until_record("Account", "the lead", of("lead")).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.change("Opportunity", &id, json!({ "AccountId": account["Id"] })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    until_partner(&world, "a customer", "LEAD", |partner| partner["CardType"] == "cCustomer").await?;
+    world.until_record("Account", "a customer", of("customer")).await?;
+    // Deleted here: asked, and the partner stays.
+    let gone = account_id(&world, "C00006").await?;
+    world.send("POST", &format!("{}/admin/delete/Account/{gone}", world.salesforce), &json!({})).await?;
+    let item = question(&world, "was deleted in Salesforce").await?;
+    assert!(item["reason"].as_str().unwrap_or_default().contains("C00006"), "{item}");
+    // Back from the recycle bin: in step again, and nothing left to ask.
+    world.send("POST", &format!("{}/admin/undelete/Account/{gone}", world.salesforce), &json!({})).await?;
+    world.b1_patch("/BusinessPartners('C00006')", json!({ "Phone1": "+1 back" })).await?;
+    world
+        .until_record("Account", "back", |record| record["Id"] == gone.as_str() && record["Phone"] == "+1 back")
+        .await?;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+async fn account_id(world: &World, code: &str) -> Result<String> {
+    Ok(account(world, code).await?["Id"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
 async fn two_partners_that_fit_one_account_are_asked_about_and_never_share_it() -> Result<()> {
     let world = world("").await?;
     let account = world.create("Account", json!({ "Name": "Doppelt AG", "BillingPostalCode": "12345" })).await?;

@@ -113,6 +113,8 @@ pub struct Org {
     /// What records were before the transaction under way, newest last.
     undo: Option<Vec<(String, String, Option<Record>)>>,
     rules: Rules,
+    /// Records that went to the bin with another: it brings them back.
+    binned_with: HashMap<String, String>,
     conditions: Vec<(Validation, Condition)>,
 }
 
@@ -130,6 +132,7 @@ impl Org {
             writes: None,
             undo: None,
             rules: Rules::default(),
+            binned_with: HashMap::new(),
             conditions: Vec::new(),
         };
         let metadata = std::mem::take(&mut org.schema.metadata);
@@ -482,6 +485,7 @@ impl Org {
                 for below in self.ids_below(child, field, &id).to_vec() {
                     if self.get(child, &below).is_some() {
                         self.delete(child, &below, manner, changes)?;
+                        self.binned_with.insert(below, id.clone());
                     }
                 }
             }
@@ -515,6 +519,17 @@ impl Org {
             binned.cloned().ok_or_else(|| RowError::new("UNDELETE_FAILED", "Entity is not in the recycle bin", &[]))?;
         let id = binned["Id"].as_str().unwrap_or_default().to_owned();
         let after = self.binned(&name, binned, false);
+        // What went to the bin with it comes back with it.
+        for child in ["Opportunity", "OpportunityLineItem", "Contact"] {
+            let below: Vec<String> = self.tables.get(child).map_or_else(Vec::new, |table| {
+                let with = |own: &&String| self.binned_with.get(*own) == Some(&id);
+                table.records.keys().filter(with).cloned().collect()
+            });
+            for below in below {
+                self.binned_with.remove(&below);
+                self.undelete(child, &below, manner, changes)?;
+            }
+        }
         self.roll_up(&name, &after, changes, manner);
         changes.push(Change {
             object: name,
