@@ -8,7 +8,6 @@ use tandem_sdk::{Batch, Decimal, Error, Map, Outcomes, Value, connection, json, 
 
 use crate::chain;
 use crate::describe::Settings;
-use crate::payments::Payments;
 
 /// Entity set, object code, word.
 pub const SETS: [(&str, i64, &str); 3] = [
@@ -38,9 +37,14 @@ pub fn key(batch: &Batch, kind: i64, entry: i64) -> String {
     format!("{}:{kind}:{entry}", connection(batch, "b1"))
 }
 
-/// Brings the records of changed and of paid documents in step.
-pub fn keep(batch: &Batch, settings: &Settings, paid: &Payments, outcomes: &mut Outcomes) -> Documents {
-    let mut wanted: BTreeMap<(i64, i64), Vec<usize>> = paid.documents();
+/// Brings the records of changed documents in step, and of those that `paid` names by object code and `DocEntry`.
+pub fn keep(
+    batch: &Batch,
+    settings: &Settings,
+    paid: BTreeMap<(i64, i64), Vec<usize>>,
+    outcomes: &mut Outcomes,
+) -> Documents {
+    let mut wanted = paid;
     for (place, event, payload) in outcomes.open(batch) {
         let set = SETS.iter().find(|(set, ..)| event.topic.strip_prefix("b1.") == Some(*set));
         if let (Some((_, kind, _)), Some(entry)) = (set, payload["DocEntry"].as_i64()) {

@@ -20,7 +20,7 @@ impl Plugin for Invoices {
         let settings = describe::Settings::read(&batch.settings);
         let mut outcomes = Outcomes::new(&batch);
         let paid = payments::read(&batch, &mut outcomes);
-        let written = documents::keep(&batch, &settings, &paid, &mut outcomes);
+        let written = documents::keep(&batch, &settings, paid.documents(), &mut outcomes);
         payments::keep(&batch, &paid, &written, &mut outcomes);
         receivables::keep(&batch, &settings, &written, &mut outcomes);
         outcomes.into_vec()

@@ -18,9 +18,9 @@ impl Plugin for Orders {
     fn handle(batch: Batch) -> Vec<Outcome> {
         let settings = describe::Settings::read(&batch.settings);
         let mut work: Vec<Work> = batch.events.into_iter().map(Work::new).collect();
-        plan::look(&batch.flow, &settings, &mut work);
+        plan::look(&settings, &mut work);
         send::carry_out(&batch.flow, &settings, &mut work);
-        write_back::tell(&settings, &mut work);
+        write_back::tell(&mut work);
         work.into_iter().map(Work::outcome).collect()
     }
 }
@@ -59,6 +59,13 @@ struct News {
     /// Synced, Review, Error.
     state: &'static str,
     message: String,
+}
+
+impl News {
+    /// Of an order in step with its opportunity.
+    fn synced(doc_num: &str, doc_entry: &str, status: &'static str, message: String) -> Self {
+        Self { doc_num: doc_num.into(), doc_entry: doc_entry.into(), status, state: "Synced", message }
+    }
 }
 
 impl Work {

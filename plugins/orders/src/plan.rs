@@ -8,7 +8,7 @@ use tandem_sdk::{
 };
 
 use crate::describe::Settings;
-use crate::{Step, Work};
+use crate::{News, Step, Work};
 
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
@@ -102,7 +102,7 @@ impl Linked {
 }
 
 /// Decides the step of every open event.
-pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
+pub fn look(settings: &Settings, work: &mut [Work]) {
     let ids: Vec<String> = work.iter().filter(|w| w.is_open()).map(|w| w.id().to_owned()).collect();
     if ids.is_empty() {
         return;
@@ -129,7 +129,7 @@ pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
         }
         decide(w, link);
     }
-    build_orders(flow, settings, work);
+    build_orders(settings, work);
     check_master_data(settings, work);
 }
 
@@ -201,7 +201,7 @@ fn decide(w: &mut Work, link: Option<Linked>) {
     }
 }
 
-fn build_orders(flow: &str, settings: &Settings, work: &mut [Work]) {
+fn build_orders(settings: &Settings, work: &mut [Work]) {
     let accounts: Vec<String> = work
         .iter()
         .filter(|w| matches!(w.step, Step::Create(_) | Step::Update(..)))
@@ -233,7 +233,7 @@ fn build_orders(flow: &str, settings: &Settings, work: &mut [Work]) {
             Step::Update(_, link) if link.same_as(&order) => {
                 // Our own echo, or a change of nothing that matters in B1.
                 let what = format!("order {} is up to date", link.doc_num);
-                w.news = Some(crate::send::synced(&link.doc_num, &link.doc_entry, "Open", what.clone()));
+                w.news = Some(News::synced(&link.doc_num, &link.doc_entry, "Open", what.clone()));
                 Step::Finished(Outcome::Done(what))
             }
             Step::Update(_, link) => Step::Update(order, link),
@@ -241,7 +241,6 @@ fn build_orders(flow: &str, settings: &Settings, work: &mut [Work]) {
             _ => Step::Create(order),
         };
     }
-    let _ = flow;
 }
 
 enum Held {

@@ -10,11 +10,6 @@ use crate::describe::Settings;
 use crate::plan::{Linked, Order};
 use crate::{News, Step, Work};
 
-/// What the opportunity shows of an order in step with it.
-pub fn synced(doc_num: &str, doc_entry: &str, status: &'static str, message: String) -> News {
-    News { doc_num: doc_num.into(), doc_entry: doc_entry.into(), status, state: "Synced", message }
-}
-
 /// Sends what was planned, all at once.
 pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
     find_approved(settings, work);
@@ -134,7 +129,7 @@ fn link(w: &mut Work, order: &Order, doc_entry: String, doc_num: String, message
     };
     put_link(w.id(), &linked);
     tell_flows(w, order, &doc_entry);
-    w.news = Some(synced(&doc_num, &doc_entry, "Open", message.clone()));
+    w.news = Some(News::synced(&doc_num, &doc_entry, "Open", message.clone()));
     w.finish(Outcome::Done(message));
 }
 
@@ -241,7 +236,7 @@ fn updated(w: &mut Work, order: Order, mut linked: Linked, answer: Result<Respon
             linked.header = order.header;
             put_link(w.id(), &linked);
             let message = format!("order {} changed", linked.doc_num);
-            w.news = Some(synced(&linked.doc_num, &linked.doc_entry, "Open", message.clone()));
+            w.news = Some(News::synced(&linked.doc_num, &linked.doc_entry, "Open", message.clone()));
             w.finish(Outcome::Done(message));
         }
         Err(Error::Remote(remote)) if remote.status < 500 => w.hold(
@@ -275,7 +270,7 @@ fn cancelled(w: &mut Work, mut linked: Linked, answer: Result<Response, Error>) 
         linked.cancelled = true;
         put_link(w.id(), &linked);
         let message = format!("order {} cancelled: the opportunity is no longer won", linked.doc_num);
-        w.news = Some(synced(&linked.doc_num, &linked.doc_entry, "Cancelled", message.clone()));
+        w.news = Some(News::synced(&linked.doc_num, &linked.doc_entry, "Cancelled", message.clone()));
         w.finish(Outcome::Done(message));
         return;
     }
@@ -311,7 +306,7 @@ fn await_approval(settings: &Settings, w: &mut Work) {
     let _ = storage::set(&format!("draft:{}", w.id()), "true");
     schedule::wake(clock::now() + settings.approval_poll_minutes * 60_000, w.id(), "{}");
     let message = "the order awaits approval in B1".to_owned();
-    w.news = Some(synced("", "", "Awaiting approval", message.clone()));
+    w.news = Some(News::synced("", "", "Awaiting approval", message.clone()));
     w.finish(Outcome::Done(message));
 }
 

@@ -2,14 +2,13 @@
 
 use tandem_sdk::{Error, Map, Method, Outcome, Request, Value, http, outcome_of, request, text};
 
-use crate::describe::Settings;
 use crate::{Step, Work};
 
 /// Length of `Tandem_Sync_Message__c`.
 const MOST_MESSAGE: usize = 255;
 
 /// Writes what changed, all at once. An order that was made but could not be told is told on the next attempt.
-pub fn tell(_: &Settings, work: &mut [Work]) {
+pub fn tell(work: &mut [Work]) {
     let mut places = Vec::new();
     let mut requests: Vec<Request> = Vec::new();
     for (place, w) in work.iter().enumerate() {

@@ -40,12 +40,6 @@ impl From<CallError> for NoJob {
     }
 }
 
-/// True when a job can carry these rows: updates and upserts of plain values.
-pub(super) fn fits(members: &[Member]) -> bool {
-    let plain = |value: &Value| !value.is_object() && !value.is_array();
-    members.iter().all(|(_, write, fields)| !matches!(write, Write::Create { .. }) && fields.values().all(plain))
-}
-
 /// The key column and its value.
 fn key_of(write: &Write) -> (&str, &str) {
     match write {

@@ -73,7 +73,7 @@ pub(super) fn pack(calls: &[Call]) -> Packs {
         }
     }
     for (_, _, members) in groups {
-        if members.len() >= BULK_ROWS && super::bulk::fits(&members) {
+        if members.len() >= BULK_ROWS && fits_a_job(&members) {
             packs.jobs.push(members);
         } else {
             packs.collect(members);
@@ -81,6 +81,12 @@ pub(super) fn pack(calls: &[Call]) -> Packs {
     }
     packs.alone.sort_unstable();
     packs
+}
+
+/// True when a job can carry these rows: updates and upserts of plain values.
+fn fits_a_job(members: &[Member]) -> bool {
+    let plain = |value: &Value| !value.is_object() && !value.is_array();
+    members.iter().all(|(_, write, fields)| !matches!(write, Write::Create { .. }) && fields.values().all(plain))
 }
 
 impl Packs {
