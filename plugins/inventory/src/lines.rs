@@ -2,9 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{
-    Batch, Decimal, Error, Method, Outcomes, Request, Value, decimal, http, json, mirror, request, salesforce, text,
+    Batch, Decimal, Error, Method, Outcomes, Request, Value, b1, decimal, http, json, mirror, request, salesforce, text,
 };
 
 use crate::describe::Settings;
@@ -137,16 +136,9 @@ fn expected(item_codes: &[String]) -> Result<Expected, Error> {
     if item_codes.is_empty() {
         return Ok(expected);
     }
-    let open = ["'bost_Open'".to_owned()].to_vec();
-    let read = Read {
-        set: "PurchaseOrders",
-        field: "DocumentStatus",
-        literals: open,
-        and: "",
-        select: "DocEntry,DocDueDate,DocumentLines".into(),
-    };
-    for order in b1::read(read)? {
-        for line in b1::lines(&order) {
+    let select = "DocEntry,DocDueDate,DocumentLines";
+    b1::each("PurchaseOrders", "DocEntry", "DocumentStatus eq 'bost_Open'", select, |order| {
+        for line in b1::lines(order) {
             let code = text(line, "ItemCode");
             let left = b1::amount(line, "RemainingOpenQuantity");
             if left > Decimal::ZERO && item_codes.iter().any(|wanted| wanted == code) {
@@ -155,7 +147,7 @@ fn expected(item_codes: &[String]) -> Result<Expected, Error> {
                 expected.entry(code.to_owned()).or_default().push((day, left));
             }
         }
-    }
+    })?;
     for coming in expected.values_mut() {
         coming.sort();
     }

@@ -125,6 +125,27 @@ pub fn all(set: &str, filter: &str, select: &str) -> Result<Vec<Value>, Error> {
     rows(http::send(&request))
 }
 
+/// Goes through all records of a filter, page by page in the order of a number key, and keeps none: for what may be too
+/// much to hold.
+pub fn each(set: &str, key: &str, filter: &str, select: &str, mut look: impl FnMut(&Value)) -> Result<(), Error> {
+    /// Records of one page.
+    const PAGE: usize = 200;
+    let mut last = i64::MIN;
+    loop {
+        let more = if last == i64::MIN { String::new() } else { format!(" and {key} gt {last}") };
+        let filter = encode(&format!("{filter}{more}"));
+        let path = format!("/{set}?$filter={filter}&$select={select}&$orderby={key}&$top={PAGE}");
+        let mut request = request("b1", Method::Get, path, None, "");
+        request.headers.push(Header { name: "Prefer".into(), value: format!("odata.maxpagesize={PAGE}") });
+        let page = rows(http::send(&request))?;
+        page.iter().for_each(&mut look);
+        match page.last().and_then(|row| row[key].as_i64()) {
+            Some(newest) if page.len() == PAGE => last = newest,
+            _ => return Ok(()),
+        }
+    }
+}
+
 /// Rows by the text or number of one property.
 pub fn by_key(rows: Vec<Value>, key: &str) -> BTreeMap<String, Value> {
     rows.into_iter().map(|row| (key_text(&row[key]), row)).collect()
