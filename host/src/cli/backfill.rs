@@ -19,12 +19,15 @@ use crate::store::{EventState, Store};
 
 /// Events of the flow under way at most: what happens meanwhile does not wait behind the whole load.
 const WINDOW: u64 = 2_000;
+/// Between two looks.
+const PAUSE: Duration = Duration::from_millis(250);
 
 #[derive(Args)]
 pub struct Options {
     /// The flow.
     flow: String,
-    /// Only records changed since this day, such as 2026-01-31.
+    /// Only records changed since this day, such as 2026-01-31; what leaves no trace of a change (stock, special prices) is
+    /// taken whole.
     #[arg(long)]
     since: Option<String>,
     /// Say what would be linked, made, changed and asked, and write nothing.
@@ -111,32 +114,27 @@ async fn load(
     };
     let progress = bar(total, output).with_message(flow.name.clone());
     let before = tally(store, &flow.name).await?;
-    loop {
-        let now = tally(store, &flow.name).await?;
-        progress.set_position(place.records.saturating_sub(now.open));
-        if now.open >= WINDOW {
-            tokio::time::sleep(Duration::from_millis(250)).await;
-            continue;
-        }
-        match backfill::step(store, &flow.name, topics, &place).await.context("going through the records")? {
-            Some(next) => place = next,
-            None => break,
-        }
-    }
-    let mut still = (u64::MAX, 0);
+    let mut watch = Watch::default();
+    let mut all_taken = false;
     let after = loop {
         let now = tally(store, &flow.name).await?;
         progress.set_position(place.records.saturating_sub(now.open));
-        if now.open == 0 {
+        if all_taken && now.open == 0 {
             break now;
         }
-        still = if now.open == still.0 { (now.open, still.1 + 1) } else { (now.open, 0) };
-        if still.1 == 120 {
+        if !all_taken && now.open < WINDOW {
+            match backfill::step(store, &flow.name, topics, &place).await.context("going through the records")? {
+                Some(next) => place = next,
+                None => all_taken = true,
+            }
+            continue;
+        }
+        if watch.stands_still(now.open) {
             progress.suspend(|| {
                 output.say(format!("{} records wait, and nothing moved for 30 s: is `tandem run` running?", now.open));
             });
         }
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        tokio::time::sleep(PAUSE).await;
     };
     progress.finish_and_clear();
     let (done, review) = (after.done - before.done, after.review.saturating_sub(before.review));
@@ -146,6 +144,22 @@ async fn load(
         output.say(format!("{} records: {done} done, {review} to review (`tandem review list`)", place.records));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Notices when nothing moves.
+#[derive(Default)]
+struct Watch {
+    open: u64,
+    looks: u32,
+}
+
+impl Watch {
+    /// True once, after 30 seconds without a change.
+    fn stands_still(&mut self, open: u64) -> bool {
+        self.looks = if open == self.open { self.looks + 1 } else { 0 };
+        self.open = open;
+        self.looks == 120
+    }
 }
 
 /// How many events of a flow stand where.

@@ -227,3 +227,64 @@ async fn stock_is_written_only_where_it_changed_and_open_lines_show_availability
     world.kill().await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn overdue_amounts_stand_by_age_and_a_credit_memo_lowers_what_is_open() -> Result<()> {
+    let world = world(&["invoices"]).await?;
+    let invoice = async |due: &str, price: i64| {
+        let line = json!({ "ItemCode": "A00001", "Quantity": 1, "UnitPrice": price });
+        let body = json!({ "CardCode": "C00011", "DocDate": due, "DocDueDate": due, "DocumentLines": [line] });
+        world.b1_post("/Invoices", body).await
+    };
+    // Far in the past whatever the day: over ninety days; and one that is not due.
+    let old = invoice("2020-01-31", 100).await?;
+    let new = invoice("2099-01-31", 50).await?;
+    let total = |record: &Value| record["DocTotal"].as_f64().unwrap_or_default();
+    let of = |record: &Value| record["Tandem_Card_Code__c"] == "C00011";
+    let near = |value: &Value, wanted: f64| value.as_f64().is_some_and(|own| (own - wanted).abs() < 0.005);
+    let both = total(&old) + total(&new);
+    let account = world
+        .until_record("Account", "both open", |record| of(record) && near(&record["Tandem_Open_Amount__c"], both))
+        .await?;
+    assert!(near(&account["Tandem_Overdue__c"], total(&old)), "{account}");
+    assert!(near(&account["Tandem_Ageing_Over_90__c"], total(&old)), "{account}");
+    assert!(near(&account["Tandem_Ageing_30__c"], 0.0), "{account}");
+    let memo =
+        json!({ "CardCode": "C00011", "DocumentLines": [{ "ItemCode": "A00001", "Quantity": 1, "UnitPrice": 20 }] });
+    let memo = world.b1_post("/CreditNotes", memo).await?;
+    let less = both - total(&memo);
+    world.until_record("Account", "less", |record| of(record) && near(&record["Tandem_Open_Amount__c"], less)).await?;
+    let credited =
+        |record: &Value| record["Tandem_Type__c"] == "Credit memo" && near(&record["Tandem_Total__c"], -total(&memo));
+    world.until_record("Tandem_Invoice__c", "the credit memo gives back", credited).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_comes_back_is_told_on_the_opportunity_and_on_its_case() -> Result<()> {
+    let world = world(&["orders", "fulfilment"]).await?;
+    let (id, order) = ordered(&world).await?;
+    let case = world.create("Case", json!({ "Subject": "Where is it?", "Tandem_Opportunity__c": id })).await?;
+    clerk(&world, &format!("deliver/{}", order["DocEntry"])).await?;
+    let told = |object: &'static str, key: String, word: &'static str| {
+        let world = &world;
+        async move {
+            let holds = |record: &Value| record["Id"] == key.as_str() && record["Tandem_Delivery_State__c"] == word;
+            world.until_record(object, word, holds).await
+        }
+    };
+    told("Opportunity", id.clone(), "Shipped").await?;
+    told("Case", case.clone(), "Shipped").await?;
+    let delivery = newest(&world, "DeliveryNotes").await?;
+    let lines: Vec<Value> = delivery["DocumentLines"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|line| json!({ "BaseType": 15, "BaseEntry": delivery["DocEntry"], "BaseLine": line["LineNum"] }))
+        .collect();
+    world.b1_post("/Returns", json!({ "CardCode": order["CardCode"], "DocumentLines": lines })).await?;
+    told("Opportunity", id.clone(), "Returned").await?;
+    told("Case", case, "Returned").await?;
+    world.until_record("Tandem_Delivery__c", "the return", |record| record["Tandem_Type__c"] == "Return").await?;
+    Ok(())
+}
