@@ -35,7 +35,7 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
         .collect();
     let lists = b1::all("PriceLists", "", "PriceListNo,PriceListName,Active,ValidFrom,ValidTo,DefaultPrimeCurrency")?;
     let standard = standard_book()?;
-    let today = tandem_sdk::day_of(clock::now());
+    let today = clock::today("b1");
     let shown: Vec<&Value> = lists.iter().filter(|list| is_shown(settings, list)).collect();
     find_unlinked(&shown)?;
     let rows: Vec<Row> = shown.iter().map(|list| row(list, &today, &about_lists)).collect();

@@ -67,7 +67,7 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
             return Vec::new();
         }
     };
-    let today = today();
+    let today = clock::today("b1");
     let mut rows = Vec::new();
     for (code, (events, _)) in &wanted {
         if !events.iter().all(|event| outcomes.is_open(*event)) {
@@ -206,10 +206,6 @@ fn usable(item: &Value, today: &str) -> bool {
     let valid = !b1::yes(item, "Valid") && item["Valid"].is_string();
     let frozen = b1::yes(item, "Frozen") && within("FrozenFrom", "FrozenTo");
     !valid && within("ValidFrom", "ValidTo") && !frozen
-}
-
-fn today() -> String {
-    tandem_sdk::day_of(clock::now())
 }
 
 /// The product of an item that is gone.

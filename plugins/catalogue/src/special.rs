@@ -43,7 +43,7 @@ fn rows(
     let found = b1::read(Read::texts("SpecialPrices", "CardCode", &card_codes, SELECT))?;
     let accounts = salesforce::accounts(&card_codes, &settings.keys)?;
     let products = salesforce::products(&item_codes, &settings.keys)?;
-    let today = tandem_sdk::day_of(clock::now());
+    let today = clock::today("b1");
     let mut rows = Vec::new();
     for ((card, item), events) in wanted {
         let key = format!("{}:{card}:{item}", connection(batch, "b1"));

@@ -9,7 +9,7 @@ use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
     Batch, Description, Documents, Error, Link, Map, Method, Outcome, Outcomes, Plugin, Probe, Side, Value, clock,
-    day_of, from_json, http, json, links, request, salesforce, text,
+    from_json, http, json, links, request, salesforce, text,
 };
 
 use crate::describe::Settings;
@@ -105,7 +105,7 @@ fn keep(settings: &Settings, customers: &BTreeMap<String, Vec<usize>>, outcomes:
         // An alert that could not be told yet is told now, under its own subject.
         let mut alert = base["alert"].clone();
         if settings.alerts && state.graver_than(before) && alert.is_null() {
-            let day = day_of(now);
+            let day = clock::today("b1");
             let subject =
                 format!("Credit {}: {} ({day}, {})", state.word(), text(partner, "CardName"), now / 1000 % 86_400);
             alert = json!({ "subject": subject, "text": credit.words(state, code) });

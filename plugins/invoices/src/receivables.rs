@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Decimal, Error, Link, Map, Outcomes, Side, Value, clock, day_of, days_between, decimal, json, links,
-    salesforce, storage, text,
+    Batch, Decimal, Error, Link, Map, Outcomes, Side, Value, clock, days_between, decimal, json, links, salesforce,
+    storage, text,
 };
 
 use crate::describe::Settings;
@@ -64,7 +64,7 @@ fn on_accounts(
         Read::texts("CreditNotes", "CardCode", &codes, OPEN).and(IS_OPEN),
     ])?;
     let accounts = salesforce::accounts(&codes, &settings.keys)?;
-    let today = day_of(clock::now());
+    let today = clock::today("b1");
     let mut rows = Vec::new();
     for (code, events) in customers {
         let Some(account) = accounts.ids.get(code) else { continue };

@@ -61,12 +61,6 @@ pub fn decimal(value: &Value) -> Option<Decimal> {
     }
 }
 
-/// The UTC day of a moment: `2026-01-31`.
-pub fn day_of(at_ms: u64) -> String {
-    let at = i64::try_from(at_ms).ok().and_then(chrono::DateTime::from_timestamp_millis);
-    at.map(|at| at.format("%Y-%m-%d").to_string()).unwrap_or_default()
-}
-
 /// Days from one day (`2026-01-31`) to another; `None` for what is no day.
 pub fn days_between(from: &str, to: &str) -> Option<i64> {
     let day = |text: &str| text.parse::<chrono::NaiveDate>().ok();
@@ -197,12 +191,13 @@ pub fn from_json(text: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::day_of;
+    use super::days_between;
 
     #[test]
-    fn days_of_moments() {
-        assert_eq!(day_of(0), "1970-01-01");
-        assert_eq!(day_of(1_772_236_800_000), "2026-02-28");
-        assert_eq!(day_of(1_798_761_599_999), "2026-12-31");
+    fn days_are_counted_through_months_and_leap_years() {
+        assert_eq!(days_between("2026-02-28", "2026-03-01"), Some(1));
+        assert_eq!(days_between("2028-02-28", "2028-03-01"), Some(2));
+        assert_eq!(days_between("2026-06-30", "2026-06-01"), Some(-29));
+        assert_eq!(days_between("", "2026-06-01"), None);
     }
 }

@@ -22,6 +22,15 @@ impl contract::clock::Host for RunState {
         Ok(now.unsigned_abs())
     }
 
+    async fn today(&mut self, slot: String) -> wasmtime::Result<String> {
+        let request = slot.clone();
+        let live = |bound: Arc<Bound>| async move {
+            let zone = bound.zones.get(&slot).copied().unwrap_or(chrono_tz::Tz::UTC);
+            Ok(crate::time::local(zone, crate::time::now()).chars().take(10).collect::<String>())
+        };
+        Ok(self.journaled("clock.today", request, live).await?)
+    }
+
     async fn company_time(&mut self, slot: String, day: String, time: String) -> wasmtime::Result<Option<u64>> {
         let request = format!("{slot} {day} {time}");
         let live = |bound: Arc<Bound>| async move {
