@@ -220,6 +220,6 @@ async fn rehearse(parts: &Parts, flow: &Flow, topics: &[Topic], total: u64, outp
     if !questions.is_empty() {
         output.rows(&(), &["would ask about", "why"], questions);
     }
-    output.say("nothing was written; records of one company that are in step already are not counted as written");
+    output.say("nothing was written; what is in step already is not counted");
     Ok(ExitCode::SUCCESS)
 }

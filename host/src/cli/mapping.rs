@@ -54,7 +54,7 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                 Some(path) => std::fs::read_to_string(parts.config.resolve(path))?,
                 None => flow.plugin.description.default_mapping.clone(),
             };
-            print!("{text}");
+            output.print(&text.trim_end());
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -121,12 +121,23 @@ async fn preview(flow: &Flow, name: &str, record: &str, output: &Output) -> Resu
     let rules = targets.get(applied.as_str()).cloned().unwrap_or_default();
     let data: Vec<Value> =
         rules.iter().map(|(field, rule)| json!({ "field": field, "rule": rule, "value": target[*field] })).collect();
-    let rows = rules
-        .iter()
-        .map(|(field, rule)| vec![(*field).to_owned(), (*rule).to_owned(), short(&target[*field].to_string(), 60)])
-        .collect();
+    let shown = |field: &str, rule: &str| {
+        if put_together(rule, &source) {
+            "(put together by the plugin)".to_owned()
+        } else {
+            short(&target[field].to_string(), 60)
+        }
+    };
+    let rows =
+        rules.iter().map(|(field, rule)| vec![(*field).to_owned(), (*rule).to_owned(), shown(field, rule)]).collect();
     output.rows(&data, &["field", "rule", "value"], rows);
     Ok(ExitCode::SUCCESS)
+}
+
+/// True for a rule over something that is not in the record itself, such as `source.BillTo.City`.
+fn put_together(rule: &str, source: &Value) -> bool {
+    let first = rule.strip_prefix("source.").and_then(|path| path.split_once('.')).map(|(first, _)| first);
+    first.is_some_and(|first| source.get(first).is_none())
 }
 
 fn is_salesforce_id(text: &str) -> bool {

@@ -1,5 +1,7 @@
 //! Tables for people, JSON for scripts.
 
+use std::io::Write;
+
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
@@ -29,21 +31,28 @@ impl Output {
         table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(header);
         table.add_rows(rows);
-        println!("{table}");
+        self.print(&table);
     }
 
     /// JSON, whoever reads.
     pub fn value(&self, data: &impl Serialize) {
         match serde_json::to_string_pretty(data) {
-            Ok(text) => println!("{text}"),
+            Ok(text) => self.print(&text),
             Err(error) => eprintln!("tandem: cannot write JSON: {error}"),
+        }
+    }
+
+    /// Writes a line. A reader that has seen enough (`| head`) ends the program, and is no error.
+    pub fn print(&self, line: &impl std::fmt::Display) {
+        if writeln!(std::io::stdout(), "{line}").is_err() {
+            std::process::exit(0);
         }
     }
 
     /// A line for a person only.
     pub fn say(&self, line: impl std::fmt::Display) {
         if !self.json {
-            println!("{line}");
+            self.print(&line);
         }
     }
 }

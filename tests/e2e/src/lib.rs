@@ -220,6 +220,21 @@ impl World {
         Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
     }
 
+    /// A command whose standard output nobody reads; its standard error.
+    pub async fn tandem_unread(&self, arguments: &[&str]) -> Result<String> {
+        let mut child = Command::new(program("tandem"))
+            .arg("--config")
+            .arg(self.folder().join("tandem.toml"))
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()?;
+        drop(child.stdout.take());
+        let output = child.wait_with_output().await?;
+        Ok(String::from_utf8_lossy(&output.stderr).into_owned())
+    }
+
     /// A command whose answer is JSON.
     pub async fn tandem_json(&self, arguments: &[&str]) -> Result<Value> {
         let mut all = vec!["--json"];

@@ -153,3 +153,11 @@ async fn health_readiness_and_metrics_are_served() -> Result<()> {
     assert_eq!(client.get(format!("{}/healthz", world.console)).send().await?.status(), 200);
     Ok(())
 }
+
+#[tokio::test]
+async fn a_reader_that_has_seen_enough_ends_a_command_quietly() -> Result<()> {
+    let world = World::new().await?;
+    let errors = world.tandem_unread(&["check"]).await?;
+    assert!(!errors.contains("panicked"), "{errors}");
+    Ok(())
+}

@@ -80,19 +80,20 @@ pub async fn problems(flow: &Flow, section: &Section) -> Result<Vec<(String, Str
             found.extend(problem.map(|problem| (path, problem)));
         }
         for field in mapping.target_fields(&name) {
-            found.extend(problem_in(&properties, section, &field).map(|problem| (field, problem)));
+            found.extend(problem_in(&properties, section, &field));
         }
     }
     if section.to_salesforce {
         let name = if two_way { format!("{}.to-salesforce", section.name) } else { section.name.clone() };
         for path in mapping.source_fields(&name) {
-            found.extend(problem_in(&properties, section, &path).map(|problem| (path, problem)));
+            found.extend(problem_in(&properties, section, &path));
         }
         for field in mapping.target_fields(&name) {
             let problem = schema.problem_of_target(flow, &section.salesforce, &field).await?;
             found.extend(problem.map(|problem| (field, problem)));
         }
     }
+    found.sort();
     found.dedup();
     Ok(found)
 }
@@ -143,15 +144,16 @@ impl Tag for roxmltree::Node<'_, '_> {
     }
 }
 
-fn problem_in(properties: &BTreeSet<String>, section: &Section, path: &str) -> Option<String> {
+/// The field and what is wrong with it.
+fn problem_in(properties: &BTreeSet<String>, section: &Section, path: &str) -> Option<(String, String)> {
     let (first, nested) = path.split_once('.').map_or((path, false), |(first, _)| (first, true));
     if properties.contains(first) {
         return None;
     }
     Some(if nested {
-        format!("not checked: {first} is put together by the plugin")
+        (format!("{first}.*"), format!("not checked: {first} is put together by the plugin"))
     } else {
-        format!("{} has no property {first}; a user field is called U_<name>", section.b1)
+        (first.to_owned(), format!("{} has no property {first}; a user field is called U_<name>", section.b1))
     })
 }
 
