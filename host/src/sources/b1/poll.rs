@@ -112,6 +112,7 @@ impl Poller {
         let mut rows = Vec::new();
         let mut last: Option<Map<String, Value>> = None;
         let (day, time) = from.split_once(' ').unwrap_or((&from, "00:00:00"));
+        // Assumed: a time is compared as quoted text, as days are.
         let since = format!("(UpdateDate gt '{day}' or (UpdateDate eq '{day}' and UpdateTime ge '{time}'))");
         loop {
             let select = format!("{},UpdateDate,UpdateTime", watch.keys.join(","));
