@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use super::list::{self, LookError, PAGE, keys_of};
 use super::{Changed, How, Watch};
 use crate::config::B1Config;
-use crate::connections::Connection;
+use crate::connections::{CallError, Connection};
 use crate::sources::Route;
 use crate::store::{Inbox, Intake, Millis};
 use crate::time::now;
@@ -109,24 +109,13 @@ impl Poller {
         };
         let from = reach_back(&mark, started, self.zone());
         let mut next = Mark { stamp: mark.stamp.clone(), at: started, seen: BTreeMap::new() };
-        let mut rows = Vec::new();
-        let mut last: Option<Map<String, Value>> = None;
-        let (day, time) = from.split_once(' ').unwrap_or((&from, "00:00:00"));
-        // Assumed: a time is compared as quoted text, as days are.
-        let since = format!("(UpdateDate gt '{day}' or (UpdateDate eq '{day}' and UpdateTime ge '{time}'))");
-        loop {
-            let select = format!("{},UpdateDate,UpdateTime", watch.keys.join(","));
-            let page = list::page(&self.connection, watch, &select, &since, last.as_ref()).await?;
-            let full = page.len() == PAGE;
-            for row in page {
-                let keys = keys_of(watch, &row)?;
-                last = Some(keys.clone());
-                rows.push((keys, stamp_of(&row)));
-            }
-            if !full {
-                break;
-            }
-        }
+        let [exact, by_day] = since(&from);
+        let mut rows = match self.stamped(watch, &exact).await {
+            // Whether every server compares times is not known: all compare days.
+            Err(LookError::Call(CallError::Remote { status: 400, .. })) => self.stamped(watch, &by_day).await?,
+            other => other?,
+        };
+        rows.retain(|(_, stamp)| *stamp >= from);
         if let Some(newest) = rows.iter().map(|(_, stamp)| stamp).max() {
             next.stamp = next.stamp.max(newest.clone());
         }
@@ -153,6 +142,25 @@ impl Poller {
             changes.clear();
         }
         self.keep(source, &next, changes).await
+    }
+
+    /// Keys and stamps of all records of a filter.
+    async fn stamped(&self, watch: &Watch, filter: &str) -> Result<Vec<(Map<String, Value>, String)>, LookError> {
+        let select = format!("{},UpdateDate,UpdateTime", watch.keys.join(","));
+        let mut rows = Vec::new();
+        let mut last: Option<Map<String, Value>> = None;
+        loop {
+            let page = list::page(&self.connection, watch, &select, filter, last.as_ref()).await?;
+            let full = page.len() == PAGE;
+            for row in page {
+                let keys = keys_of(watch, &row)?;
+                last = Some(keys.clone());
+                rows.push((keys, stamp_of(&row)));
+            }
+            if !full {
+                return Ok(rows);
+            }
+        }
     }
 
     async fn newest_stamp(&self, watch: &Watch) -> Result<Option<String>, LookError> {
@@ -246,6 +254,15 @@ impl Poller {
     }
 }
 
+/// What changed since a local stamp: to the second, and by days alone.
+fn since(from: &str) -> [String; 2] {
+    let (day, time) = from.split_once(' ').unwrap_or((from, "00:00:00"));
+    [
+        format!("(UpdateDate gt '{day}' or (UpdateDate eq '{day}' and UpdateTime ge '{time}'))"),
+        format!("UpdateDate ge '{day}'"),
+    ]
+}
+
 /// The local stamp to read from: behind the newest one seen, but never ahead of the company's clock (it goes back an hour
 /// once a year), and an hour further when it went back since the last look.
 fn reach_back(mark: &Mark, now: Millis, zone: Tz) -> String {
@@ -304,6 +321,13 @@ mod tests {
         let berlin: Tz = "Europe/Berlin".parse().unwrap();
         let now = at("2026-07-01T10:00:00Z");
         assert_eq!(reach_back(&mark("2026-07-01 11:59:00", now), now, berlin), "2026-07-01 11:57:00");
+    }
+
+    #[test]
+    fn it_asks_by_the_second_and_where_that_is_refused_by_the_day() {
+        let [exact, by_day] = since("2026-07-01 11:57:00");
+        assert_eq!(exact, "(UpdateDate gt '2026-07-01' or (UpdateDate eq '2026-07-01' and UpdateTime ge '11:57:00'))");
+        assert_eq!(by_day, "UpdateDate ge '2026-07-01'");
     }
 
     #[test]
