@@ -96,11 +96,13 @@ impl Engine {
         let mut tasks = JoinSet::new();
         let runs = Arc::new(tokio::sync::Mutex::new(JoinSet::new()));
         // Before anything is leased: a run of this very host is no run that was left open.
-        let left_open = self.left_open(stop.clone()).await;
-        tasks.spawn(self.clone().recover(left_open, stop.clone()));
+        let mut left_open = self.left_open(stop.clone()).await;
         for name in self.config.flows.keys() {
-            tasks.spawn(self.clone().drive(name.clone(), stop.clone(), runs.clone()));
+            let own = left_open.extract_if(.., |run| run.flow == *name).collect();
+            tasks.spawn(self.clone().drive(name.clone(), own, stop.clone(), runs.clone()));
         }
+        // Of flows that are configured no more.
+        tasks.spawn(self.clone().recover(left_open, stop.clone()));
         tasks.spawn(self.clone().sweep(stop.clone()));
         tasks.spawn(self.clone().prune(stop));
         while tasks.join_next().await.is_some() {}
@@ -114,9 +116,12 @@ impl Engine {
     async fn drive(
         self: Arc<Self>,
         name: String,
+        left_open: Vec<Run>,
         mut stop: watch::Receiver<bool>,
         runs: Arc<tokio::sync::Mutex<JoinSet<()>>>,
     ) {
+        // A run that is taken up writes what it read before the crash: nothing newer may be written before it.
+        self.clone().recover(left_open, stop.clone()).await;
         let mut files = self.files_of(&name);
         let Some(mut flow) = self.bind(&name, &mut stop).await else { return };
         let concurrency = flow.concurrency() as usize;

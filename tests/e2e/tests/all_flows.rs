@@ -162,3 +162,42 @@ async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result<()>
     by(world, "Tandem_Stock__c", "Tandem_Key__c").await?;
     Ok(())
 }
+
+#[tokio::test]
+async fn a_run_taken_up_after_a_crash_does_not_overwrite_what_is_newer() -> Result<()> {
+    let setup = Setup {
+        plugins: vec!["inventory"],
+        flows: vec![("inventory", "settings = { per_warehouse = false, opportunity_lines = false }")],
+        // One look at each start, and none that would mend it later.
+        b1: "poll_seconds = 3600\nstock_scan_seconds = 3600".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    world.tandem(&["backfill", "inventory", "--yes"]).await?;
+    world.kill().await?;
+    // Old enough at the next look not to be looked at twice: the second one is newer.
+    let ordered = async |world: &World, item: &str| {
+        let line = json!({ "ItemCode": item, "Quantity": 5, "UnitPrice": 1 });
+        let order = json!({ "CardCode": "C00001", "DocDueDate": "2027-01-31", "DocumentLines": [line] });
+        world.b1_post("/Orders", order).await
+    };
+    ordered(&world, "A00009").await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    ordered(&world, "A00010").await?;
+    // The first run's write is slow: before the crash, and when it is taken up.
+    let slow = json!([{ "path": "/composite/sobjects", "kind": { "latency": 6000 }, "times": 2 }]);
+    world.salesforce_faults(slow).await?;
+    world.start()?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.kill().await?;
+    // Told at the next start, under a key of its own: no older event holds it back.
+    ordered(&world, "A00009").await?;
+    world.up().await?;
+    tokio::time::sleep(Duration::from_secs(9)).await;
+    world.settled().await?;
+    let product = |record: &Value| record["ProductCode"] == "A00009";
+    let shown = world.records("Product2").await?.into_iter().find(product).expect("the product");
+    assert_eq!(shown["Tandem_Committed__c"].as_f64(), Some(10.0), "{shown}");
+    Ok(())
+}
