@@ -102,10 +102,7 @@ fn merged(
     };
     if !plan.conflicts.is_empty() {
         let (reason, detail) = fields::question(text(employee, "Name"), &plan.conflicts);
-        for place in &subject.events {
-            let choices = ["keep B1's", "keep Salesforce's", "retry", "ignore"];
-            outcomes.decide(*place, tandem_sdk::review_with(reason.clone(), &choices, &detail));
-        }
+        outcomes.ask(&subject.events, &reason, &["keep B1's", "keep Salesforce's", "retry", "ignore"], &detail);
         return None;
     }
     let Plan { mut to_b1, mut to_salesforce, mut base, .. } = plan;
@@ -174,9 +171,7 @@ fn vanished(
         let reason =
             format!("the contact {name} was deleted in Salesforce; what should become of the contact employee?");
         let detail = json!({ "b1": { "CardCode": subject.card_code(), "Name": name, "E_Mail": employee["E_Mail"] } });
-        for place in &subject.events {
-            outcomes.decide(*place, tandem_sdk::review_with(reason.clone(), &[INACTIVE, KEEP, "retry"], &detail));
-        }
+        outcomes.ask(&subject.events, &reason, &[INACTIVE, KEEP, "retry"], &detail);
         return None;
     }
     outcomes.note_all(&subject.events, &format!("the contact {name} was deleted in Salesforce: inactive in B1"));

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::b1;
 use tandem_sdk::{
-    Decimal, Error, Map, Method, Outcomes, Side, Value, http, json, links, matching, request, review_with, salesforce,
-    text,
+    Decimal, Error, Map, Method, Outcomes, Side, Value, http, json, links, matching, request, salesforce, text,
 };
 
 use crate::describe::Settings;
@@ -105,9 +104,7 @@ fn contested(
     let mut detail = json!({ side: short(chosen), mine: short(own) });
     detail["candidates"] = rivals.iter().map(|one| short(&one.record)).collect();
     let link = format!("link with {target}");
-    for place in &subject.events {
-        outcomes.decide(*place, review_with(reason.clone(), &[link.as_str(), "create", "retry", "ignore"], &detail));
-    }
+    outcomes.ask(&subject.events, &reason, &[link.as_str(), "create", "retry", "ignore"], &detail);
     true
 }
 
@@ -199,9 +196,7 @@ fn ask(subject: &Subject, candidates: &[Candidate], key: &str, outcomes: &mut Ou
         .collect();
     choices.extend(["create", "retry", "ignore"].map(str::to_owned));
     let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
-    for place in &subject.events {
-        outcomes.decide(*place, review_with(reason.clone(), &choices, &detail));
-    }
+    outcomes.ask(&subject.events, &reason, &choices, &detail);
 }
 
 /// What tells one company from another.

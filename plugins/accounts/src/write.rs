@@ -107,10 +107,7 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
                 _ if settings.review_deleted && !known => {
                     let detail =
                         json!({ "b1": { "CardCode": subject.card_code(), "CardName": subject.partner["CardName"] } });
-                    for place in &subject.events {
-                        let choices = ["keep in B1", "retry", "ignore"];
-                        outcomes.decide(*place, tandem_sdk::review_with(what.clone(), &choices, &detail));
-                    }
+                    outcomes.ask(&subject.events, &what, &["keep in B1", "retry", "ignore"], &detail);
                     return None;
                 }
                 _ => {}
@@ -146,10 +143,7 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
     };
     if !plan.conflicts.is_empty() {
         let (reason, detail) = fields::question(text(&subject.partner, "CardName"), &plan.conflicts);
-        for place in &subject.events {
-            let choices = ["keep B1's", "keep Salesforce's", "retry", "ignore"];
-            outcomes.decide(*place, tandem_sdk::review_with(reason.clone(), &choices, &detail));
-        }
+        outcomes.ask(&subject.events, &reason, &["keep B1's", "keep Salesforce's", "retry", "ignore"], &detail);
         return None;
     }
     if !subject.partner.is_null() {

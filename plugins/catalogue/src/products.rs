@@ -154,10 +154,8 @@ fn find_unlinked(
         let reason = format!(
             "several products carry the code {code}; keep one of them, or put {code} into B1 Item Code of the right one"
         );
-        for event in events {
-            let detail = json!({ "b1": { "ItemCode": code }, "candidates": rows });
-            outcomes.decide(*event, tandem_sdk::review_with(reason.clone(), &["retry", "ignore"], &detail));
-        }
+        let detail = json!({ "b1": { "ItemCode": code }, "candidates": rows });
+        outcomes.ask(events, &reason, &["retry", "ignore"], &detail);
     }
     Ok(())
 }

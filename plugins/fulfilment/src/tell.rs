@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::b1;
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{
-    Batch, Error, Link, Map, Outcomes, Side, Value, connection, from_json, json, links, salesforce, text,
-};
+use tandem_sdk::{Batch, Error, Map, Outcomes, Value, connection, from_json, json, salesforce, text};
 
 use crate::describe::Settings;
 use crate::documents::Order;
@@ -102,8 +100,6 @@ fn shipment(
 
 /// A record that is there: the link only keeps what was written of it.
 fn existing(kind: &'static str, id: &str, object: &'static str, fields: Value, events: &[usize]) -> Row {
-    if links::find(kind, Side::B1, id).is_none() {
-        links::put(&Link { kind: kind.into(), b1_id: id.into(), salesforce_id: id.into(), base: "{}".into() });
-    }
+    mirror::shown_on(kind, id, id);
     Row::new(kind, id, object, fields.as_object().cloned().unwrap_or_default()).serving(events)
 }

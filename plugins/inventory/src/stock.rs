@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Decimal, Link, Map, Outcomes, Side, Value, connection, json, links, salesforce};
+use tandem_sdk::{Batch, Decimal, Map, Outcomes, Side, Value, connection, json, links, salesforce};
 
 use crate::describe::Settings;
 
@@ -100,7 +100,7 @@ pub fn keep(
                 targets.extend(warehouse_row(batch, settings, code, product, &warehouse, own, events));
             }
         }
-        link_product(code, product);
+        mirror::shown_on("stock", code, product);
         targets.push(Row::new("stock", code, "Product2", total.fields(settings)).serving(events));
         stocks.push(Stock {
             item_code: code.clone(),
@@ -118,19 +118,6 @@ pub fn keep(
         }
     }
     stocks
-}
-
-/// The product may be there without having shown stock yet.
-fn link_product(code: &str, product: &str) {
-    let known = links::find("stock", Side::B1, code);
-    if known.is_none_or(|link| link.salesforce_id != product) {
-        links::put(&Link {
-            kind: "stock".into(),
-            b1_id: code.into(),
-            salesforce_id: product.into(),
-            base: "{}".into(),
-        });
-    }
 }
 
 fn warehouse_row(

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::b1::{self, Read, code};
+use tandem_sdk::b1::{self, code};
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Map, Outcomes, Value, connection, json, text};
+use tandem_sdk::{Batch, Documents, Map, Outcomes, Value, connection, json, text};
 
-use crate::documents::Documents;
+use crate::documents::Documents as Shown;
 
 const SELECT: &str = "DocEntry,DocNum,CardCode,DocDate,Cancelled,PaymentInvoices";
 
@@ -19,26 +19,11 @@ pub struct Payments {
 
 /// Reads the payments that events are about.
 pub fn read(batch: &Batch, outcomes: &mut Outcomes) -> Payments {
-    let mut wanted: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
-    for (place, event, payload) in outcomes.open(batch) {
-        if let ("b1.IncomingPayments", Some(entry)) = (event.topic.as_str(), payload["DocEntry"].as_i64()) {
-            wanted.entry(entry).or_default().push(place);
-        }
-    }
-    let entries: Vec<i64> = wanted.keys().copied().collect();
-    match b1::read(Read::numbers("IncomingPayments", "DocEntry", &entries, SELECT)) {
-        Ok(rows) => Payments {
-            rows: rows
-                .into_iter()
-                .map(|row| {
-                    let events = row["DocEntry"].as_i64().and_then(|entry| wanted.get(&entry)).cloned();
-                    (row, events.unwrap_or_default())
-                })
-                .collect(),
-        },
+    let told = Documents::told(batch, outcomes, &["IncomingPayments"]);
+    match told.read(SELECT) {
+        Ok(read) => Payments { rows: read.into_iter().map(|payment| (payment.row, payment.events)).collect() },
         Err(error) => {
-            let all: Vec<usize> = wanted.into_values().flatten().collect();
-            outcomes.fail(&all, &error, "reading incoming payments");
+            outcomes.fail(&told.events(), &error, "reading incoming payments");
             Payments::default()
         }
     }
@@ -76,7 +61,7 @@ fn applied(payment: &Value) -> Vec<(i64, i64, &Value)> {
 }
 
 /// Brings the records of payments in step, once those of the invoices are there.
-pub fn keep(batch: &Batch, payments: &Payments, documents: &Documents, outcomes: &mut Outcomes) {
+pub fn keep(batch: &Batch, payments: &Payments, documents: &Shown, outcomes: &mut Outcomes) {
     let mut rows = Vec::new();
     for (payment, events) in &payments.rows {
         let number = b1::key_text(&payment["DocNum"]);

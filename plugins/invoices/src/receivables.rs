@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Decimal, Error, Link, Map, Outcomes, Side, Value, clock, days_between, decimal, json, links, salesforce,
-    storage, text,
+    Batch, Decimal, Error, Map, Outcomes, Value, clock, days_between, decimal, json, salesforce, storage, text,
 };
 
 use crate::describe::Settings;
@@ -77,15 +76,7 @@ fn on_accounts(
         } else {
             storage::delete(&key);
         }
-        // The account was made by others: here is only what this flow writes of it.
-        if links::find("receivables", Side::B1, code).is_none_or(|link| link.salesforce_id != *account) {
-            links::put(&Link {
-                kind: "receivables".into(),
-                b1_id: code.clone(),
-                salesforce_id: account.clone(),
-                base: "{}".into(),
-            });
-        }
+        mirror::shown_on("receivables", code, account);
         rows.push(Row::new("receivables", code, "Account", fields).serving(events));
     }
     mirror::write(&rows, outcomes, &BTreeMap::new());
@@ -139,14 +130,7 @@ fn on_opportunities(opportunities: &BTreeMap<String, Vec<usize>>, outcomes: &mut
         let sum = sums.iter().find(|row| text(row, "opportunity") == id);
         let amount = |name: &str| sum.and_then(|row| decimal(&row[name])).unwrap_or_default();
         let fields = json!({ "Tandem_Invoiced__c": b1::number(amount("invoiced")), "Tandem_Paid__c": b1::number(amount("paid")) });
-        if links::find("invoiced", Side::B1, id).is_none() {
-            links::put(&Link {
-                kind: "invoiced".into(),
-                b1_id: id.clone(),
-                salesforce_id: id.clone(),
-                base: "{}".into(),
-            });
-        }
+        mirror::shown_on("invoiced", id, id);
         let fields = fields.as_object().cloned().unwrap_or_default();
         rows.push(Row::new("invoiced", id, "Opportunity", fields).serving(events));
     }

@@ -9,9 +9,7 @@ use crate::{Batch, Error, Outcomes, Value};
 pub struct Documents<'a>(BTreeMap<&'a str, BTreeMap<i64, Vec<usize>>>);
 
 /// A document as B1 has it.
-pub struct Document<'a> {
-    /// Entity set.
-    pub set: &'a str,
+pub struct Document {
     /// The properties asked for.
     pub row: Value,
     /// Places of its events.
@@ -31,8 +29,13 @@ impl<'a> Documents<'a> {
         Self(told)
     }
 
+    /// Places of all their events.
+    pub fn events(&self) -> Vec<usize> {
+        self.0.values().flat_map(BTreeMap::values).flatten().copied().collect()
+    }
+
     /// Reads them, in as few requests as fit. One that is gone is not among the answers.
-    pub fn read(&self, select: &str) -> Result<Vec<Document<'a>>, Error> {
+    pub fn read(&self, select: &str) -> Result<Vec<Document>, Error> {
         let reads: Vec<Read<'_>> = self
             .0
             .iter()
@@ -42,10 +45,10 @@ impl<'a> Documents<'a> {
             })
             .collect();
         let mut documents = Vec::new();
-        for ((set, entries), rows) in self.0.iter().zip(b1::read_all(&reads)?) {
+        for ((_, entries), rows) in self.0.iter().zip(b1::read_all(&reads)?) {
             for row in rows {
                 let events = row["DocEntry"].as_i64().and_then(|entry| entries.get(&entry)).cloned();
-                documents.push(Document { set, row, events: events.unwrap_or_default() });
+                documents.push(Document { row, events: events.unwrap_or_default() });
             }
         }
         Ok(documents)

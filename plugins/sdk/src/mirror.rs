@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Error, Link, Map, Method, Outcomes, Probe, Request, Side, Value, body_of, from_json, http, links, request, words,
+    Error, Link, Map, Method, Outcomes, Probe, Request, Side, Value, body_of, from_json, http, links, request,
 };
 
 /// A record as Salesforce should have it.
@@ -92,6 +92,19 @@ pub struct Written {
 pub fn linked(kind: &str, b1_ids: &[String]) -> BTreeMap<String, Link> {
     let found = links::find_all(kind, Side::B1, b1_ids);
     found.into_iter().flatten().map(|link| (link.b1_id.clone(), link)).collect()
+}
+
+/// For rows on a record that somebody else made: the link only keeps what this flow wrote of it. One that points
+/// elsewhere, or is not there, begins empty.
+pub fn shown_on(kind: &str, b1_id: &str, salesforce_id: &str) {
+    if links::find(kind, Side::B1, b1_id).is_none_or(|link| link.salesforce_id != salesforce_id) {
+        links::put(&Link {
+            kind: kind.into(),
+            b1_id: b1_id.into(),
+            salesforce_id: salesforce_id.into(),
+            base: "{}".into(),
+        });
+    }
 }
 
 /// Writes what differs; decides the events of rows that fail, and notes what was written. `verify` gives what Salesforce
@@ -235,11 +248,6 @@ pub fn segment(value: &str) -> String {
         }
     }
     encoded
-}
-
-/// An error told of a record, in words.
-pub fn told(what: &str, error: &Error) -> String {
-    format!("{what}: {}", words(error))
 }
 
 #[cfg(test)]

@@ -6,7 +6,6 @@ use crate::{Batch, Error, Event, Outcome, Value, from_json, outcome_of};
 pub struct Outcomes {
     decided: Vec<Option<Outcome>>,
     notes: Vec<Vec<String>>,
-    keys: Vec<String>,
 }
 
 impl Outcomes {
@@ -16,21 +15,12 @@ impl Outcomes {
             (event.resolution.as_deref() == Some("ignore"))
                 .then(|| Outcome::Done("ignored, as decided in review".into()))
         };
-        Self {
-            decided: batch.events.iter().map(decided).collect(),
-            notes: vec![Vec::new(); batch.events.len()],
-            keys: batch.events.iter().map(|event| event.key.clone()).collect(),
-        }
+        Self { decided: batch.events.iter().map(decided).collect(), notes: vec![Vec::new(); batch.events.len()] }
     }
 
     /// True while nothing is decided for the event at that place.
     pub fn is_open(&self, place: usize) -> bool {
         self.decided[place].is_none()
-    }
-
-    /// The ordering key of the event at that place.
-    pub fn key(&self, place: usize) -> &str {
-        &self.keys[place]
     }
 
     /// The open events with their places and payloads.
@@ -69,6 +59,13 @@ impl Outcomes {
     pub fn hold(&mut self, places: &[usize], reason: &str) {
         for place in places {
             self.decide(*place, crate::review(reason, &["retry", "ignore"]));
+        }
+    }
+
+    /// Asks a human, with what to decide by: see [`crate::review_with`].
+    pub fn ask(&mut self, places: &[usize], reason: &str, choices: &[&str], detail: &Value) {
+        for place in places {
+            self.decide(*place, crate::review_with(reason, choices, detail));
         }
     }
 
