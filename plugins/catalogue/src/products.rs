@@ -138,17 +138,17 @@ fn find_unlinked(
             }
         }
     }
-    for (code, mut rows) in candidates {
+    for (code, rows) in candidates {
         let Some((events, _)) = wanted.get(&code) else { continue };
-        if let (1, Some(row)) = (rows.len(), rows.pop()) {
+        if let [row] = rows.as_slice() {
             let base = json!({ "Tandem_Item_Code__c": row["Tandem_Item_Code__c"] });
             links::put(&Link {
                 kind: "product".into(),
                 b1_id: code.clone(),
-                salesforce_id: text(&row, "Id").into(),
+                salesforce_id: text(row, "Id").into(),
                 base: base.to_string(),
             });
-            outcomes.note_all(events, &format!("linked with the product {}", text(&row, "Name")));
+            outcomes.note_all(events, &format!("linked with the product {}", text(row, "Name")));
             continue;
         }
         let reason = format!(

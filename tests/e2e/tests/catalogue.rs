@@ -1,5 +1,7 @@
 //! Items, price lists and special prices of B1 as products and price books.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 use tandem_e2e::{Setup, World};
@@ -142,5 +144,24 @@ async fn a_price_for_one_customer_becomes_a_record_of_its_own() -> Result<()> {
     let record = world.until_record("Tandem_Special_Price__c", "the price", |_| true).await?;
     assert_eq!(record["Tandem_Price__c"].to_string(), "9.5");
     assert_eq!((&record["Tandem_Valid_To__c"], &record["Tandem_Active__c"]), (&json!("2031-12-31"), &json!(true)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_products_with_one_code_are_asked_about_and_both_are_shown() -> Result<()> {
+    let mut world = world().await?;
+    for name in ["Pump", "Pump (old)"] {
+        world.create("Product2", json!({ "Name": name, "ProductCode": "P-1" })).await?;
+    }
+    world.up().await?;
+    world.b1_post("/Items", json!({ "ItemCode": "P-1", "ItemName": "Pump", "SalesItem": "tYES" })).await?;
+    let waiting = world
+        .until("the question", Duration::from_secs(20), async |world: &World| {
+            let list = world.tandem_json(&["review", "list"]).await?;
+            Ok(list.as_array().and_then(|all| all.first().cloned()))
+        })
+        .await?;
+    let shown = world.tandem_json(&["review", "show", &waiting["id"].to_string()]).await?;
+    assert_eq!(shown["detail"]["candidates"].as_array().map(Vec::len), Some(2), "{shown}");
     Ok(())
 }
