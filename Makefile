@@ -14,7 +14,7 @@ demo: setup plugins
 
 test: lint build
 	cd plugins && $(CARGO) test --quiet --locked --target "$(HOST)"
-	$(CARGO) test --locked --workspace
+	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) test --locked --workspace
 
 setup:
 	@scripts/setup.sh

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need beyond `setup.sh`: cargo-deny, and the clients of the conformance tests with Python and Node.
+# Installs what the tests need beyond `setup.sh`: cargo-deny, Java and the npm packages that check the Salesforce package,
+# Chromium for its pages, and the clients of the conformance tests with Python and Node.
 # Safe to run again; does nothing when all is there. Prints one line for each thing it does.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -9,11 +10,22 @@ mkdir -p "$tools"
 need=()
 command -v node >/dev/null && command -v npm >/dev/null || need+=(nodejs npm)
 python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3 python3-venv)
+command -v java >/dev/null || need+=(openjdk-17-jre-headless)
+command -v chromium >/dev/null || need+=(chromium)
 if [ ${#need[@]} -gt 0 ]; then
   echo "setup: apt-get install ${need[*]}"
   if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
   $sudo apt-get update -qq
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
+fi
+
+# Debian 12 has Node 18; what checks the package needs 20. npm carries newer ones.
+export PATH=$tools/bin:$PATH
+if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
+  echo "setup: npm install node 22"
+  mkdir -p "$tools/node" "$tools/bin"
+  npm install --silent --no-audit --no-fund --prefix "$tools/node" "node-linux-$(node -p process.arch)@22.23.3" >/dev/null
+  ln -sf "$tools/node/node_modules/node-linux-$(node -p process.arch)/bin/node" "$tools/bin/node"
 fi
 
 if ! "$tools/bin/cargo-deny" --version >/dev/null 2>&1; then
@@ -35,4 +47,13 @@ if [ "$(cat "$clients/stamp" 2>/dev/null)" != "$stamp" ]; then
   cp "$root"/tests/conformance/node/package*.json "$clients/node/"
   (cd "$clients/node" && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null)
   echo "$stamp" >"$clients/stamp"
+fi
+
+# What checks the Salesforce package: pinned, in its own folder, anew when the list changes.
+package=$root/salesforce-package
+stamp=$(sha256sum <"$package/package-lock.json" | cut -d' ' -f1)
+if [ "$(cat "$package/node_modules/.stamp" 2>/dev/null)" != "$stamp" ]; then
+  echo "setup: npm ci in salesforce-package (a minute, once)"
+  (cd "$package" && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null)
+  echo "$stamp" >"$package/node_modules/.stamp"
 fi

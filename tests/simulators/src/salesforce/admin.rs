@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::org::{Manner, Org, Record, RowError, Write};
 use super::rest::Answer;
-use super::triggers::Change;
+use super::triggers::{Change, Published};
 use super::{Settings, Simulator, org, rest, schema, seed, send};
 use crate::admin::{self, Simulated, Wanted};
 use crate::clock::Clock;
@@ -74,6 +74,8 @@ pub fn routes() -> Router<Arc<Simulator>> {
         .route("/admin/publish", post(publish_raw))
         .route("/admin/events/{event}/fields", post(add_event_field))
         .route("/admin/fields/{object}", post(add_field))
+        .route("/admin/sync/{id}", post(sync_now))
+        .route("/admin/outbox/retry", post(retry_outbox))
         .route("/admin/expire-tokens", post(expire_tokens))
 }
 
@@ -83,6 +85,7 @@ async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): J
         bus.copies = settings.event_copies;
         bus.reverse = settings.event_reverse;
         bus.hourly_limit = settings.event_limit;
+        bus.refuse = settings.event_failures;
         bus.flush();
     }
     *simulator.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
@@ -220,6 +223,23 @@ async fn add_field(
         Ok(()) => send(&simulator, Answer::new(201, json!({}))),
         Err(why) => send(&simulator, Answer::error(400, "FIELD", &why)),
     }
+}
+
+/// What the button *Sync now* does.
+async fn sync_now(State(simulator): State<Arc<Simulator>>, Path(id): Path<String>) -> Response<Body> {
+    let object = simulator.org().object_of(&id).map(str::to_owned);
+    let Some(object) = object else {
+        return send(&simulator, Answer::error(404, "NOT_FOUND", "The requested resource does not exist"));
+    };
+    let event =
+        Published { record_id: id, object, operation: "SYNC", changed: Vec::new(), sequence: 0, outbox: None };
+    simulator.tell(&[event]);
+    send(&simulator, Answer::new(204, Value::Null))
+}
+
+/// A run of the scheduled retry, which is due every quarter of an hour: how many were told again.
+async fn retry_outbox(State(simulator): State<Arc<Simulator>>) -> Json<usize> {
+    Json(simulator.retry_outbox())
 }
 
 async fn expire_tokens(State(simulator): State<Arc<Simulator>>) {

@@ -86,6 +86,8 @@ pub struct Bus {
     hour: (i64, u64),
     /// Platform events an hour; more are refused.
     pub hourly_limit: u64,
+    /// So many of the package's next events are refused, at once or after they were accepted.
+    pub refuse: u64,
     clock: Clock,
     tip: watch::Sender<u64>,
 }
@@ -107,6 +109,7 @@ impl Bus {
             held: Vec::new(),
             hour: (0, 0),
             hourly_limit: 250_000,
+            refuse: 0,
             clock,
             tip: watch::channel(0).0,
         };
@@ -224,24 +227,26 @@ impl Bus {
         self.schemas.get(id).map(String::as_str)
     }
 
-    /// Publishes what triggers made of a transaction, and its change events.
-    pub fn publish(&mut self, events: &[Published], changes: &[Change]) {
-        for event in events {
-            let values = json!({
-                "Record_Id__c": event.record_id, "Object__c": event.object, "Operation__c": event.operation,
-                "Changed_Fields__c": event.changed.join(","), "Sequence__c": event.sequence, "Version__c": "1",
-            });
-            if let Some(payload) = self.encode(OWN_EVENT, &values) {
-                // A trigger whose publish is refused saves all the same.
-                let _ = self.publish_raw(&format!("/event/{OWN_EVENT}"), None, payload);
-            }
+    /// Publishes the package's own event; Salesforce's code where it is refused.
+    pub fn publish(&mut self, event: &Published) -> Result<(), &'static str> {
+        let values = json!({
+            "Record_Id__c": event.record_id, "Object__c": event.object, "Operation__c": event.operation,
+            "Changed_Fields__c": event.changed.join(","), "Sequence__c": event.sequence, "Version__c": "1",
+            "Outbox_Id__c": event.outbox,
+        });
+        if self.refuse > 0 {
+            self.refuse -= 1;
+            return Err("PLATFORM_EVENT_PUBLISH_FAILED");
         }
-        if !self.changes.is_empty() {
-            self.capture(changes);
-        }
+        let payload = self.encode(OWN_EVENT, &values).ok_or("INVALID_EVENT")?;
+        self.publish_raw(&format!("/event/{OWN_EVENT}"), None, payload).map(|_| ())
     }
 
-    fn capture(&mut self, changes: &[Change]) {
+    /// Publishes the change events of a transaction.
+    pub fn capture(&mut self, changes: &[Change]) {
+        if self.changes.is_empty() {
+            return;
+        }
         self.commits += 1;
         let transaction = format!("{:08x}-0000-4000-8000-{:012x}", fastrand::u32(..), fastrand::u64(..) >> 16);
         let at = self.clock.millis();

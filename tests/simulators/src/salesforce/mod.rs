@@ -4,6 +4,7 @@ mod admin;
 mod bulk;
 pub mod bus;
 pub mod org;
+mod outbox;
 mod pubsub;
 pub mod query;
 mod rest;
@@ -32,6 +33,7 @@ use serde_json::{Value, json};
 use self::bulk::Jobs;
 use self::bus::Bus;
 use self::org::{Manner, Org};
+use self::outbox::Pauses;
 use self::rest::{Answer, Asked, Content};
 use self::seed::Seeded;
 use crate::clock::Clock;
@@ -65,6 +67,8 @@ struct Settings {
     api_limit: u64,
     /// Platform events an hour.
     event_limit: u64,
+    /// So many of the triggers' next events cannot be published.
+    event_failures: u64,
     /// Share of rows in a collection that cannot be locked.
     row_lock_rate: f64,
     /// See [`Bus::copies`].
@@ -80,6 +84,7 @@ impl Default for Settings {
             token_seconds: 7_200,
             api_limit: 15_000_000,
             event_limit: 250_000,
+            event_failures: 0,
             row_lock_rate: 0.0,
             event_copies: 1,
             event_reverse: 0,
@@ -129,6 +134,7 @@ pub struct Simulator {
     jwt_key: Option<Vec<u8>>,
     /// `http` or `https`: what `instance_url` begins with.
     scheme: Mutex<&'static str>,
+    pauses: Pauses,
     /// Held by writers, alone by a transaction of several requests.
     gate: RwLock<()>,
 }
@@ -144,6 +150,7 @@ impl Simulator {
     pub fn new(setup: Setup) -> anyhow::Result<Self> {
         let clock = Clock::default();
         let mut org = Org::load(&setup.package, clock.clone())?;
+        let pauses = Pauses::load(&setup.package)?;
         let bus = Bus::new(&org.schema, &setup.captured, clock.clone())?;
         let seeded = seed::fill(&mut org, &setup.company, setup.opportunities)?;
         Ok(Self {
@@ -163,6 +170,7 @@ impl Simulator {
             client: setup.client,
             jwt_key: setup.jwt_key,
             scheme: Mutex::new("http"),
+            pauses,
             gate: RwLock::new(()),
         })
     }

@@ -70,6 +70,7 @@ impl Simulator {
             return;
         }
         let events = self.org().triggers.events(&changes);
-        self.bus().publish(&events, &changes);
+        self.tell(&events);
+        self.bus().capture(&changes);
     }
 }

@@ -1,6 +1,6 @@
-//! What the package's triggers do, read from the package itself: the trigger files say on which object, after which
-//! operations and for which parent; the custom metadata says which fields matter. The handler class is mirrored in
-//! [`Triggers::events`]; a test holds that every trigger file is of the form that is read here.
+//! What the package's triggers do, read from the package itself: the trigger files say on which object and after which
+//! operations; the custom metadata says what is watched and who is told instead. The class `TandemChanges` is mirrored in
+//! [`Triggers::events`]; both are held to the cases in the package's static resource `TandemChangeCases`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -41,20 +41,25 @@ pub struct Published {
     pub operation: &'static str,
     pub changed: Vec<String>,
     pub sequence: usize,
+    /// The outbox record it is told again from.
+    pub outbox: Option<String>,
 }
 
+/// A record of `Tandem_Watched_Object__mdt`.
 #[derive(Debug)]
-struct Trigger {
-    after: BTreeSet<Operation>,
-    /// The lookup whose record is told as changed in place of the record itself.
-    parent_field: Option<String>,
+struct Watched {
+    active: bool,
+    /// The lookup whose record is told as changed in place of the record itself, and the object it points at.
+    parent: Option<(String, String)>,
 }
 
 /// See the module's words.
 #[derive(Debug, Default)]
 pub struct Triggers {
-    by_object: BTreeMap<String, Trigger>,
-    watched: BTreeMap<String, BTreeSet<String>>,
+    /// The operations after which an object's trigger runs.
+    after: BTreeMap<String, BTreeSet<Operation>>,
+    objects: BTreeMap<String, Watched>,
+    fields: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Triggers {
@@ -66,16 +71,23 @@ impl Triggers {
             let path = file?.path();
             if path.extension().is_some_and(|extension| extension == "trigger") {
                 let text = std::fs::read_to_string(&path)?;
-                let (object, trigger) = read(&text).with_context(|| path.display().to_string())?;
-                triggers.by_object.insert(object, trigger);
+                let (object, after) = read(&text).with_context(|| path.display().to_string())?;
+                triggers.after.insert(object, after);
             }
         }
         for (kind, record) in &schema.metadata {
             let text = |field: &str| record.get(field).and_then(Value::as_str).map(str::to_owned);
-            if kind == "Tandem_Watched_Field__mdt"
-                && let (Some(object), Some(field)) = (text("Object__c"), text("Field__c"))
-            {
-                triggers.watched.entry(object).or_default().insert(field);
+            let Some(object) = text("Object__c") else { continue };
+            if kind == "Tandem_Watched_Object__mdt" {
+                let field = text("Tell_Parent__c").filter(|field| !field.is_empty());
+                let parent = field.and_then(|field| {
+                    let (_, spec) = schema.field(&object, &field)?;
+                    Some((field, spec.parent.as_ref()?.0.clone()))
+                });
+                let active = text("Active__c").as_deref() == Some("true");
+                triggers.objects.insert(object, Watched { active, parent });
+            } else if let Some(field) = text("Field__c") {
+                triggers.fields.entry(object).or_default().insert(field);
             }
         }
         Ok(triggers)
@@ -93,48 +105,58 @@ impl Triggers {
     }
 
     fn events_of(&self, object: &str, changes: &[Change]) -> Vec<Published> {
+        let (Some(after), Some(watched)) = (self.after.get(object), self.objects.get(object)) else {
+            return Vec::new();
+        };
         let mut events: Vec<Published> = Vec::new();
-        let changes = changes.iter().filter(|change| change.object == object);
-        for change in changes.filter(|change| !change.silent) {
-            let Some(trigger) = self.by_object.get(&change.object) else { continue };
-            if !trigger.after.contains(&change.operation) {
-                continue;
-            }
-            let null = Value::Null;
-            let changed: Vec<String> = self
-                .watched
-                .get(&change.object)
-                .into_iter()
-                .flatten()
-                .filter(|field| {
-                    let old = change.before.as_ref().and_then(|record| record.get(*field)).unwrap_or(&null);
-                    let new = if change.operation == Operation::Delete {
-                        &null
-                    } else {
-                        change.after.get(*field).unwrap_or(&null)
-                    };
-                    old != new
-                })
-                .cloned()
-                .collect();
+        let told = |change: &&Change| change.object == object && !change.silent && after.contains(&change.operation);
+        for change in changes.iter().filter(told).filter(|_| watched.active) {
+            let (before, after) = match change.operation {
+                // A deleted record is what it was.
+                Operation::Delete => (Some(&change.after), None),
+                Operation::Update => (change.before.as_ref(), Some(&change.after)),
+                Operation::Insert | Operation::Undelete => (None, Some(&change.after)),
+            };
+            let value = |record: Option<&Record>, field: &str| record.and_then(|record| record.get(field).cloned());
+            let value = |record, field: &str| value(record, field).unwrap_or_default();
+            let fields = self.fields.get(object).into_iter().flatten();
+            let changed: Vec<String> =
+                fields.filter(|field| value(before, field) != value(after, field)).cloned().collect();
             if change.operation == Operation::Update && changed.is_empty() {
                 continue;
             }
-            let (object, record_id, operation) = match &trigger.parent_field {
-                Some(field) => {
-                    let parent = change.after.get(field).and_then(Value::as_str).unwrap_or_default();
-                    (field.trim_end_matches("Id").to_owned(), parent.to_owned(), "UPDATE")
+            match &watched.parent {
+                None => add(&mut events, &change.id, object, word(change.operation), &changed),
+                Some((field, parent)) => {
+                    // A record that moves to another parent changes both.
+                    for record in [before, after] {
+                        if let Some(id) = value(record, field).as_str() {
+                            add(&mut events, id, parent, "UPDATE", &changed);
+                        }
+                    }
                 }
-                None => (change.object.clone(), change.id.clone(), word(change.operation)),
-            };
-            let event = Published { record_id, object, operation, changed, sequence: 0 };
-            // `Map.put`: the same record told twice by one trigger is one event, the later.
-            match events.iter_mut().find(|own| own.record_id == event.record_id) {
-                Some(own) => *own = Published { sequence: own.sequence, ..event },
-                None => events.push(Published { sequence: events.len(), ..event }),
             }
         }
         events
+    }
+}
+
+fn add(events: &mut Vec<Published>, id: &str, object: &str, operation: &'static str, changed: &[String]) {
+    let place = events.iter().position(|own| own.record_id == id).unwrap_or_else(|| {
+        events.push(Published {
+            record_id: id.to_owned(),
+            object: object.to_owned(),
+            operation,
+            changed: Vec::new(),
+            sequence: events.len(),
+            outbox: None,
+        });
+        events.len() - 1
+    });
+    for field in changed {
+        if !events[place].changed.contains(field) {
+            events[place].changed.push(field.clone());
+        }
     }
 }
 
@@ -147,8 +169,8 @@ fn word(operation: Operation) -> &'static str {
     }
 }
 
-/// `trigger X on Object (after insert, …) { new TandemChangePublisher(null | 'Field').publish(…); }` and nothing else.
-fn read(text: &str) -> Result<(String, Trigger)> {
+/// `trigger X on Object (after insert, …) { TandemChangePublisher.tell(…); }` and nothing else.
+fn read(text: &str) -> Result<(String, BTreeSet<Operation>)> {
     let (head, body) = text.split_once('{').context("no body")?;
     let words: Vec<&str> =
         head.split(|c: char| c.is_whitespace() || "(),".contains(c)).filter(|w| !w.is_empty()).collect();
@@ -165,25 +187,16 @@ fn read(text: &str) -> Result<(String, Trigger)> {
             other => bail!("`{}` is not simulated", other.join(" ")),
         });
     }
-    let call =
-        body.trim().strip_prefix("new TandemChangePublisher(").context("the body is not one call of the handler")?;
-    let (argument, rest) = call.split_once(')').context("the handler's argument is not closed")?;
-    let expected = ".publish(Trigger.operationType, Trigger.oldMap, Trigger.newMap);}";
-    if rest.split_whitespace().collect::<String>() != expected.replace(' ', "") {
+    let call = "TandemChangePublisher.tell(Trigger.operationType,Trigger.old,Trigger.new);}";
+    if body.split_whitespace().collect::<String>() != call {
         bail!("the body does more than call the handler");
     }
-    let parent_field = match argument.trim() {
-        "null" => None,
-        quoted => Some(quoted.trim_matches('\'').to_owned()),
-    };
-    Ok(((*object).to_owned(), Trigger { after, parent_field }))
+    Ok(((*object).to_owned(), after))
 }
 
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
-
-    use serde_json::json;
 
     use super::*;
 
@@ -191,65 +204,98 @@ mod tests {
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../salesforce-package/force-app/main/default")
     }
 
-    fn change(object: &str, before: Value, after: Value) -> Change {
-        Change {
-            object: object.into(),
-            id: "006000000000001AAA".into(),
-            operation: Operation::Update,
-            before: before.as_object().cloned(),
-            after: after.as_object().cloned().unwrap_or_default(),
-            silent: false,
-        }
+    /// One case of the package's static resource.
+    #[derive(serde::Deserialize)]
+    struct Case {
+        name: String,
+        object: String,
+        operation: String,
+        changes: Vec<CaseChange>,
+        told: Vec<CaseTold>,
+    }
+
+    #[derive(serde::Deserialize)]
+    struct CaseChange {
+        before: Option<Record>,
+        after: Option<Record>,
+    }
+
+    #[derive(Debug, PartialEq, serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct CaseTold {
+        record_id: String,
+        operation: String,
+        fields: Vec<String>,
+    }
+
+    fn loaded() -> (Schema, Triggers) {
+        let schema = Schema::load(&package()).unwrap();
+        let triggers = Triggers::load(&package(), &schema).unwrap();
+        (schema, triggers)
     }
 
     /// The package and what the simulator makes of it are the same thing.
     #[test]
-    fn every_trigger_watched_field_and_event_field_of_the_package_is_known_here() {
-        let schema = Schema::load(&package()).unwrap();
-        let triggers = Triggers::load(&package(), &schema).unwrap();
+    fn every_trigger_watched_object_and_field_of_the_package_is_known_here() {
+        let (schema, triggers) = loaded();
         let files = std::fs::read_dir(package().join("triggers")).unwrap();
         let files = files.filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "trigger")).count();
-        assert_eq!(triggers.by_object.len(), files, "one trigger for each object");
-        for (object, fields) in &triggers.watched {
-            assert!(triggers.by_object.contains_key(object), "{object} is watched but has no trigger");
+        assert_eq!(triggers.after.len(), files, "one trigger for each object");
+        assert!(triggers.after.keys().eq(triggers.objects.keys()), "each trigger has a record of Tandem Watched Object");
+        for (object, fields) in &triggers.fields {
+            assert!(triggers.after.contains_key(object), "{object} is watched but has no trigger");
             for field in fields {
                 assert!(schema.field(object, field).is_some(), "{object}.{field} is watched but not there");
             }
         }
-        // The handler class sets just the event's fields.
+        // The handler sets just the event's fields.
         let class = std::fs::read_to_string(package().join("classes/TandemChangePublisher.cls")).unwrap();
-        let mut set: Vec<&str> = class
-            .lines()
-            .filter_map(|line| line.trim().split_once("__c = ").map(|(name, _)| name))
-            .filter(|name| name.chars().all(|c| c.is_alphanumeric() || c == '_'))
-            .collect();
+        let set = class.lines().filter_map(|line| line.trim().strip_prefix("event.")?.split_once("__c = "));
+        let mut set: Vec<&str> = set.map(|(name, _)| name).collect();
         set.sort_unstable();
         let declared: Vec<&str> =
             schema.events["Tandem_Change__e"].iter().map(|(name, _)| name.trim_end_matches("__c")).collect();
         assert_eq!(set, declared);
     }
 
+    /// The Apex test `TandemChangesTest` reads the same file.
     #[test]
-    fn an_unwatched_field_tells_nothing_and_lines_tell_their_opportunity_once() {
-        let schema = Schema::load(&package()).unwrap();
-        let triggers = Triggers::load(&package(), &schema).unwrap();
-        let silent = change("Opportunity", json!({ "NextStep": "a" }), json!({ "NextStep": "b" }));
-        assert!(triggers.events(&[silent]).is_empty());
-        let line = |quantity| {
-            change(
-                "OpportunityLineItem",
-                json!({ "Quantity": 1 }),
-                json!({ "Quantity": quantity, "OpportunityId": "006X" }),
-            )
-        };
-        let events = triggers.events(&[line(2), line(3)]);
-        assert_eq!(events.len(), 1);
-        assert_eq!(
-            (events[0].object.as_str(), events[0].operation, events[0].record_id.as_str()),
-            ("Opportunity", "UPDATE", "006X")
-        );
-        let mut own = change("Opportunity", json!({ "StageName": "a" }), json!({ "StageName": "b" }));
-        own.silent = true;
-        assert!(triggers.events(&[own]).is_empty(), "the integration user bypasses the trigger");
+    fn the_cases_of_the_package_are_decided_as_they_say() {
+        let (_, triggers) = loaded();
+        let text = std::fs::read_to_string(package().join("staticresources/TandemChangeCases.json")).unwrap();
+        let cases: Vec<Case> = serde_json::from_str(&text).unwrap();
+        assert!(cases.len() >= 14);
+        for case in cases {
+            let operation = match case.operation.as_str() {
+                "INSERT" => Operation::Insert,
+                "UPDATE" => Operation::Update,
+                "DELETE" => Operation::Delete,
+                "UNDELETE" => Operation::Undelete,
+                other => panic!("{}: {other}", case.name),
+            };
+            let changes: Vec<Change> = case
+                .changes
+                .into_iter()
+                .map(|change| {
+                    let after = change.after.or_else(|| change.before.clone()).unwrap();
+                    let id = after["Id"].as_str().unwrap().to_owned();
+                    let object = case.object.clone();
+                    Change { object, id, operation, before: change.before, after, silent: false }
+                })
+                .collect();
+            let events = triggers.events(&changes);
+            assert!(events.iter().enumerate().all(|(place, event)| event.sequence == place), "{}", case.name);
+            let told: Vec<CaseTold> = events
+                .into_iter()
+                .map(|event| CaseTold {
+                    record_id: event.record_id,
+                    operation: event.operation.into(),
+                    fields: event.changed,
+                })
+                .collect();
+            assert_eq!(told, case.told, "{}", case.name);
+            let silent: Vec<Change> = changes.into_iter().map(|change| Change { silent: true, ..change }).collect();
+            assert!(triggers.events(&silent).is_empty(), "{}: the integration user is silent", case.name);
+        }
     }
 }

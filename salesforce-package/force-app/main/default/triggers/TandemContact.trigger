@@ -1,3 +1,3 @@
-trigger TandemContact on Contact (after insert, after update, after delete, after undelete) {
-    new TandemChangePublisher(null).publish(Trigger.operationType, Trigger.oldMap, Trigger.newMap);
+trigger TandemContact on Contact(after insert, after update, after delete, after undelete) {
+    TandemChangePublisher.tell(Trigger.operationType, Trigger.old, Trigger.new);
 }

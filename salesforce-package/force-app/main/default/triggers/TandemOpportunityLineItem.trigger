@@ -1,3 +1,3 @@
-trigger TandemOpportunityLineItem on OpportunityLineItem (after insert, after update, after delete) {
-    new TandemChangePublisher('OpportunityId').publish(Trigger.operationType, Trigger.oldMap, Trigger.newMap);
+trigger TandemOpportunityLineItem on OpportunityLineItem(after insert, after update, after delete) {
+    TandemChangePublisher.tell(Trigger.operationType, Trigger.old, Trigger.new);
 }

@@ -1,0 +1,130 @@
+import { createElement } from 'lwc';
+import hosts from '@salesforce/apex/TandemSetup.hosts';
+import outbox from '@salesforce/apex/TandemSetup.outbox';
+import org from '@salesforce/apex/TandemSetup.org';
+import startRetry from '@salesforce/apex/TandemSetup.startRetry';
+import TandemSetup from 'c/tandemSetup';
+
+jest.mock('@salesforce/apex/TandemSetup.hosts', () => ({ default: jest.fn() }), { virtual: true });
+jest.mock('@salesforce/apex/TandemSetup.outbox', () => ({ default: jest.fn() }), { virtual: true });
+jest.mock('@salesforce/apex/TandemSetup.org', () => ({ default: jest.fn() }), { virtual: true });
+jest.mock('@salesforce/apex/TandemSetup.startRetry', () => ({ default: jest.fn() }), { virtual: true });
+
+const WELL = { integrationUsers: 1, people: 4, retryRuns: true, unknownFields: [], mayStart: true };
+
+const host = (changes) => ({
+    Id: 'h1',
+    Name: 'crm',
+    Tandem_State__c: 'Ready',
+    Tandem_Last_Seen__c: new Date().toISOString(),
+    Tandem_Last_Event__c: null,
+    Tandem_Waiting__c: 3,
+    Tandem_Reviews__c: 1,
+    Tandem_Version__c: '0.1.0',
+    ...changes
+});
+
+const settled = async () => {
+    for (let turn = 0; turn < 8; turn++) {
+        // eslint-disable-next-line no-await-in-loop
+        await Promise.resolve();
+    }
+};
+
+async function show() {
+    const element = createElement('c-tandem-setup', { is: TandemSetup });
+    document.body.appendChild(element);
+    await settled();
+    return element;
+}
+
+const find = (element, id) => element.shadowRoot.querySelector(`[data-id="${id}"]`);
+const all = (element, id) => [...element.shadowRoot.querySelectorAll(`[data-id="${id}"]`)];
+
+describe('c-tandem-setup', () => {
+    beforeEach(() => {
+        hosts.mockResolvedValue([host()]);
+        outbox.mockResolvedValue([]);
+        org.mockResolvedValue(WELL);
+        startRetry.mockResolvedValue(undefined);
+    });
+
+    afterEach(() => {
+        document.body.replaceChildren();
+        jest.clearAllMocks();
+    });
+
+    it('says that all is well', async () => {
+        const element = await show();
+        expect(find(element, 'host-state').textContent).toContain('Well.');
+        expect(find(element, 'well')).not.toBeNull();
+        expect(find(element, 'outbox-empty')).not.toBeNull();
+    });
+
+    it.each([
+        [{ Tandem_State__c: 'Not ready', Tandem_Message__c: 'flow orders waits' }, 'Not well.'],
+        [{ Tandem_State__c: 'Stopped' }, 'Stopped on purpose'],
+        [{ Tandem_Last_Seen__c: '2026-01-01T00:00:00.000Z' }, 'Silent since Jan 1, 2026']
+    ])('says how a host is: %j', async (changes, words) => {
+        hosts.mockResolvedValue([host(changes)]);
+        const element = await show();
+        expect(find(element, 'host-state').textContent).toContain(words);
+        expect(find(element, 'host-message')?.textContent).toBe(changes.Tandem_Message__c);
+    });
+
+    it('says what is missing, and schedules the retry', async () => {
+        hosts.mockResolvedValue([]);
+        org.mockResolvedValue({
+            integrationUsers: 0,
+            people: 0,
+            retryRuns: false,
+            unknownFields: ['Account.Typo__c'],
+            mayStart: true
+        });
+        const element = await show();
+        expect(find(element, 'no-host').textContent).toContain('tandem run');
+        const words = all(element, 'missing').map((one) => one.textContent);
+        expect(words).toHaveLength(4);
+        expect(words[3]).toContain('Account.Typo__c');
+        org.mockResolvedValue(WELL);
+        find(element, 'start').click();
+        await settled();
+        expect(startRetry).toHaveBeenCalledTimes(1);
+        expect(find(element, 'well')).not.toBeNull();
+    });
+
+    it('offers the button to whoever may, and says why it did not work', async () => {
+        org.mockResolvedValue({ ...WELL, retryRuns: false, mayStart: false });
+        expect(find(await show(), 'start')).toBeNull();
+        document.body.replaceChildren();
+        org.mockResolvedValue({ ...WELL, retryRuns: false });
+        startRetry.mockRejectedValue({ body: { message: 'not allowed' } });
+        const element = await show();
+        find(element, 'start').click();
+        await settled();
+        expect(find(element, 'problem').textContent).toContain('not allowed');
+    });
+
+    it('lists what waits in the outbox', async () => {
+        outbox.mockResolvedValue([
+            {
+                Id: 'o1',
+                Tandem_Object__c: 'Account',
+                Tandem_Record_Id__c: '001000000000001AAA',
+                Tandem_Error__c: 'limit exceeded',
+                Tandem_Attempts__c: 2
+            }
+        ]);
+        const element = await show();
+        expect(find(element, 'outbox-row').textContent).toContain('limit exceeded');
+    });
+
+    it('says what kept it, and loads again', async () => {
+        hosts.mockRejectedValueOnce({ body: { message: 'no access' } });
+        const element = await show();
+        expect(find(element, 'problem').textContent).toContain('no access');
+        find(element, 'reload').click();
+        await settled();
+        expect(find(element, 'host')).not.toBeNull();
+    });
+});

@@ -1,0 +1,152 @@
+import { LightningElement } from 'lwc';
+import hosts from '@salesforce/apex/TandemSetup.hosts';
+import outbox from '@salesforce/apex/TandemSetup.outbox';
+import org from '@salesforce/apex/TandemSetup.org';
+import startRetry from '@salesforce/apex/TandemSetup.startRetry';
+import LABEL_ERROR from '@salesforce/label/c.Tandem_Error';
+import LABEL_LOADING from '@salesforce/label/c.Tandem_Loading';
+import LABEL_RELOAD from '@salesforce/label/c.Tandem_Reload';
+import LABEL_TITLE from '@salesforce/label/c.Tandem_Setup_Title';
+import LABEL_HOSTS from '@salesforce/label/c.Tandem_Setup_Hosts';
+import LABEL_NO_HOST from '@salesforce/label/c.Tandem_Setup_No_Host';
+import LABEL_READY from '@salesforce/label/c.Tandem_Setup_Ready';
+import LABEL_NOT_READY from '@salesforce/label/c.Tandem_Setup_Not_Ready';
+import LABEL_STOPPED from '@salesforce/label/c.Tandem_Setup_Stopped';
+import LABEL_SILENT from '@salesforce/label/c.Tandem_Setup_Silent';
+import LABEL_LAST_EVENT from '@salesforce/label/c.Tandem_Setup_Last_Event';
+import LABEL_WAITING from '@salesforce/label/c.Tandem_Setup_Waiting';
+import LABEL_REVIEWS from '@salesforce/label/c.Tandem_Setup_Reviews';
+import LABEL_VERSION from '@salesforce/label/c.Tandem_Setup_Version';
+import LABEL_CHECKS from '@salesforce/label/c.Tandem_Setup_Checks';
+import LABEL_WELL from '@salesforce/label/c.Tandem_Setup_Well';
+import LABEL_NO_INTEGRATION from '@salesforce/label/c.Tandem_Setup_No_Integration';
+import LABEL_NO_PEOPLE from '@salesforce/label/c.Tandem_Setup_No_People';
+import LABEL_NO_RETRY from '@salesforce/label/c.Tandem_Setup_No_Retry';
+import LABEL_START_RETRY from '@salesforce/label/c.Tandem_Setup_Start_Retry';
+import LABEL_UNKNOWN_FIELD from '@salesforce/label/c.Tandem_Setup_Unknown_Field';
+import LABEL_OUTBOX from '@salesforce/label/c.Tandem_Setup_Outbox';
+import LABEL_OUTBOX_EMPTY from '@salesforce/label/c.Tandem_Setup_Outbox_Empty';
+import LABEL_ATTEMPTS from '@salesforce/label/c.Tandem_Setup_Attempts';
+import LABEL_RECORD from '@salesforce/label/c.Tandem_Setup_Record';
+import LABEL_PROBLEM from '@salesforce/label/c.Tandem_Setup_Problem';
+import LABEL_NONE from '@salesforce/label/c.Tandem_None';
+import { errorText, moment, quantity, text } from 'c/tandemText';
+
+/** A host reports every five minutes; silent for three of them, something is wrong. In milliseconds. */
+const SILENCE = 15 * 60 * 1000;
+
+/** Is the host well, what is missing in this org, and what waits in the outbox? */
+export default class TandemSetup extends LightningElement {
+    label = {
+        title: LABEL_TITLE,
+        loading: LABEL_LOADING,
+        reload: LABEL_RELOAD,
+        hosts: LABEL_HOSTS,
+        noHost: LABEL_NO_HOST,
+        checks: LABEL_CHECKS,
+        well: LABEL_WELL,
+        startRetry: LABEL_START_RETRY,
+        outbox: LABEL_OUTBOX,
+        outboxEmpty: LABEL_OUTBOX_EMPTY,
+        record: LABEL_RECORD,
+        problem: LABEL_PROBLEM,
+        attempts: LABEL_ATTEMPTS
+    };
+
+    loading = true;
+    problem = '';
+    foundHosts = [];
+    foundOutbox = [];
+    foundOrg;
+
+    connectedCallback() {
+        this.load();
+    }
+
+    async load() {
+        this.loading = true;
+        this.problem = '';
+        try {
+            [this.foundHosts, this.foundOutbox, this.foundOrg] = await Promise.all([hosts(), outbox(), org()]);
+        } catch (error) {
+            this.problem = text(LABEL_ERROR, errorText(error));
+        } finally {
+            this.loading = false;
+        }
+    }
+
+    async startRetry() {
+        try {
+            await startRetry();
+            await this.load();
+        } catch (error) {
+            this.problem = errorText(error);
+        }
+    }
+
+    get noHost() {
+        return this.foundHosts.length === 0;
+    }
+
+    get hosts() {
+        return this.foundHosts.map((row) => ({
+            id: row.Id,
+            name: row.Name,
+            message: row.Tandem_Message__c,
+            facts: [
+                [LABEL_LAST_EVENT, moment(row.Tandem_Last_Event__c) || LABEL_NONE],
+                [LABEL_WAITING, quantity(row.Tandem_Waiting__c)],
+                [LABEL_REVIEWS, quantity(row.Tandem_Reviews__c)],
+                [LABEL_VERSION, row.Tandem_Version__c]
+            ].map(([name, value]) => ({ name, key: `${name} value`, value })),
+            ...state(row)
+        }));
+    }
+
+    get missing() {
+        const found = [];
+        if (this.foundOrg.integrationUsers === 0) {
+            found.push({ text: LABEL_NO_INTEGRATION });
+        }
+        if (this.foundOrg.people === 0) {
+            found.push({ text: LABEL_NO_PEOPLE });
+        }
+        if (!this.foundOrg.retryRuns) {
+            found.push({ text: LABEL_NO_RETRY, startable: this.foundOrg.mayStart });
+        }
+        return found.concat(this.foundOrg.unknownFields.map((name) => ({ text: text(LABEL_UNKNOWN_FIELD, name) })));
+    }
+
+    get nothingMissing() {
+        return this.missing.length === 0;
+    }
+
+    get outboxEmpty() {
+        return this.foundOutbox.length === 0;
+    }
+
+    get outbox() {
+        return this.foundOutbox.map((row) => ({
+            id: row.Id,
+            url: `/${row.Tandem_Record_Id__c}`,
+            name: `${row.Tandem_Object__c} ${row.Tandem_Record_Id__c}`,
+            problem: row.Tandem_Error__c,
+            attempts: quantity(row.Tandem_Attempts__c)
+        }));
+    }
+}
+
+function state(host) {
+    const seen = moment(host.Tandem_Last_Seen__c);
+    const silent = Date.now() - Date.parse(host.Tandem_Last_Seen__c) > SILENCE;
+    if (host.Tandem_State__c === 'Stopped') {
+        return { state: text(LABEL_STOPPED, seen), icon: 'utility:pause', variant: '' };
+    }
+    if (silent) {
+        return { state: text(LABEL_SILENT, seen), icon: 'utility:error', variant: 'error' };
+    }
+    if (host.Tandem_State__c === 'Ready') {
+        return { state: text(LABEL_READY, seen), icon: 'utility:success', variant: 'success' };
+    }
+    return { state: text(LABEL_NOT_READY, seen), icon: 'utility:warning', variant: 'warning' };
+}

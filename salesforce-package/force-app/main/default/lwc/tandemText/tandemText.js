@@ -1,0 +1,48 @@
+/** Texts, amounts and days as the components show them. */
+import LOCALE from '@salesforce/i18n/locale';
+import TIME_ZONE from '@salesforce/i18n/timeZone';
+import ORG_CURRENCY from '@salesforce/i18n/currency';
+
+/** `{0}` in a label becomes the first value, and so on. */
+export function text(label, ...values) {
+    return values.reduce((filled, value, place) => filled.replaceAll(`{${place}}`, value ?? ''), label);
+}
+
+/** An amount; without a currency, in that of the org. */
+export function money(amount, currency) {
+    return new Intl.NumberFormat(LOCALE, { style: 'currency', currency: currency || ORG_CURRENCY }).format(amount ?? 0);
+}
+
+/** A quantity, with the decimals it has. */
+export function quantity(amount) {
+    return new Intl.NumberFormat(LOCALE, { maximumFractionDigits: 6 }).format(amount ?? 0);
+}
+
+/** `2026-01-31` as a day of the reader's language; empty for none. */
+export function day(date) {
+    return date ? new Intl.DateTimeFormat(LOCALE, { dateStyle: 'medium', timeZone: 'UTC' }).format(new Date(date)) : '';
+}
+
+/** A moment in the reader's language and time zone; empty for none. */
+export function moment(time) {
+    if (!time) {
+        return '';
+    }
+    const style = { dateStyle: 'medium', timeStyle: 'short', timeZone: TIME_ZONE };
+    return new Intl.DateTimeFormat(LOCALE, style).format(new Date(time));
+}
+
+/** Whole days from a day to today, both as calendar days of the reader; negative when it is to come. */
+export function daysSince(date, now = new Date()) {
+    const today = new Intl.DateTimeFormat('en-CA', { timeZone: TIME_ZONE }).format(now);
+    return Math.round((Date.parse(today) - Date.parse(date)) / 86_400_000);
+}
+
+/** What went wrong, from the shapes in which the platform reports it. */
+export function errorText(error) {
+    const body = error?.body;
+    if (Array.isArray(body)) {
+        return body.map((one) => one.message).join(', ');
+    }
+    return body?.message || error?.message || String(error);
+}

@@ -1,0 +1,3 @@
+trigger TandemCase on Case(after insert, after update) {
+    TandemChangePublisher.tell(Trigger.operationType, Trigger.old, Trigger.new);
+}

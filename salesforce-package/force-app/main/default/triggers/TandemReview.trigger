@@ -1,0 +1,3 @@
+trigger TandemReview on Tandem_Review__c(after update) {
+    TandemChangePublisher.tell(Trigger.operationType, Trigger.old, Trigger.new);
+}
