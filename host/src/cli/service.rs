@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
 use crate::connections::{Connection, Connections};
+use crate::console::salesforce::Reporter;
 use crate::console::{self, Console};
 use crate::engine::{Engine, Plugins};
 use crate::sandbox::{Cache, Runtime};
@@ -74,10 +75,16 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
     let flow_timers = flow_timers(&config, &plugins, &runtime).await;
 
     let mut tasks = JoinSet::new();
+    let mut reporters = JoinSet::new();
     let mut sources = Vec::new();
+    let mut orgs = Vec::new();
     let mut keys = std::collections::BTreeMap::new();
     for (name, org) in &config.salesforce {
         let Some(connection) = connections.get(name) else { continue };
+        let answered = Arc::new(Notify::new());
+        if org.report_seconds > 0 {
+            orgs.push((name.clone(), connection.clone(), Duration::from_secs(org.report_seconds), answered.clone()));
+        }
         for topic in &org.topics {
             let (up, watched) = watch::channel(false);
             sources.push((format!("{name} {topic}"), watched));
@@ -90,6 +97,7 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
                 routes: routes.clone(),
                 inbox: inbox.clone(),
                 up,
+                answered: answered.clone(),
             };
             tasks.spawn(subscription.run(stop.clone()));
         }
@@ -130,6 +138,20 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
     }
     tasks.spawn(timers::run(flow_timers, inbox.clone(), stop.clone()));
     let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), runtime, connections.clone(), plugins));
+    for (name, connection, every, answered) in orgs {
+        let own = config.flows.iter().filter(|(_, flow)| flow.connections.values().any(|bound| *bound == name));
+        let reporter = Reporter {
+            flows: own.map(|(flow, _)| flow.clone()).collect(),
+            sources: sources.iter().filter(|(source, _)| source.starts_with(&format!("{name} "))).cloned().collect(),
+            name,
+            connection,
+            engine: engine.clone(),
+            inbox: inbox.clone(),
+            answered,
+            every,
+        };
+        reporters.spawn(reporter.run(stop.clone()));
+    }
     let console = Console { engine: engine.clone(), store, sources, metrics };
     let b1_webhook = B1Webhook { keys: b1_keys, routes: routes.clone(), inbox: inbox.clone() };
     let router = console::router(console).merge(b1::webhook::router(b1_webhook)).merge(webhook::router(Webhook {
@@ -149,6 +171,8 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
     tracing::info!(listen = %config.host.listen, flows = config.flows.len(), "tandem is up");
     engine.run(stop, Duration::from_secs(config.host.stop_seconds)).await;
     tasks.shutdown().await;
+    // They tell the org that the host stops.
+    while reporters.join_next().await.is_some() {}
     for connection in connections.values() {
         if let Connection::B1(b1) = connection.as_ref() {
             b1.log_out().await;

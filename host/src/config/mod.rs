@@ -197,6 +197,9 @@ pub struct SalesforceConfig {
     /// Seconds until an answer counts as lost.
     #[serde(default = "defaults::timeout")]
     pub timeout_seconds: u64,
+    /// How often the host says in the org that it is well, in seconds; 0 for never, and no reviews there.
+    #[serde(default = "defaults::report")]
+    pub report_seconds: u64,
 }
 
 /// `[flows.<name>]`
@@ -306,6 +309,9 @@ mod defaults {
     }
     pub fn attempts() -> u32 {
         10
+    }
+    pub fn report() -> u64 {
+        300
     }
     pub fn poll() -> u64 {
         60

@@ -1,5 +1,7 @@
 //! What the host shows over HTTP: is it alive, is it ready and if not why, and its metrics. Listens on loopback unless the
-//! operator says otherwise.
+//! operator says otherwise. What it shows in the org is in [`salesforce`].
+
+pub mod salesforce;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::Route;
 use crate::store::{NewEvent, Question};
 
+/// The object in which people answer what the host asks: its changes are the host's own business, no flow's.
+pub const REVIEW: &str = "Tandem_Review__c";
+
 /// Payloads above this are not stored whole.
 pub const MOST_PAYLOAD: usize = 1 << 20;
 
@@ -19,6 +22,8 @@ pub struct Change {
     pub dedup: String,
     /// 32 hex digits.
     pub trace: String,
+    /// The record of `Tandem_Outbox__c` it was told again from.
+    pub outbox: Option<String>,
     /// The source's payload.
     pub payload: Value,
 }
@@ -31,8 +36,7 @@ pub fn read(payload: &Value, dedup: &str, trace: &str) -> Result<Change, String>
         })
     };
     let record_id = text("Record_Id__c")?;
-    let well_formed = matches!(record_id.len(), 15 | 18) && record_id.chars().all(|c| c.is_ascii_alphanumeric());
-    if !well_formed {
+    if !is_salesforce_id(record_id) {
         return Err(format!("Record_Id__c = {record_id:?} is not a Salesforce id"));
     }
     Ok(Change {
@@ -40,8 +44,13 @@ pub fn read(payload: &Value, dedup: &str, trace: &str) -> Result<Change, String>
         record_id: record_id.to_owned(),
         dedup: dedup.to_owned(),
         trace: trace.to_owned(),
+        outbox: payload["Outbox_Id__c"].as_str().filter(|id| is_salesforce_id(id)).map(str::to_owned),
         payload: payload.clone(),
     })
+}
+
+fn is_salesforce_id(text: &str) -> bool {
+    matches!(text.len(), 15 | 18) && text.chars().all(|c| c.is_ascii_alphanumeric())
 }
 
 /// One event for each flow that takes it.

@@ -16,7 +16,7 @@ use salesforce_core_pubsubapi::eventbus::v1::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
 use tonic::service::interceptor::InterceptedService;
@@ -25,7 +25,7 @@ use tonic::{Code, Request, Status};
 
 use super::{Route, change};
 use crate::config::SalesforceConfig;
-use crate::connections::{CallError, Connection, salesforce::Salesforce, salesforce::Token};
+use crate::connections::{Call, CallError, Connection, Method, salesforce::Salesforce, salesforce::Token};
 use crate::store::{Durability, Inbox, Intake, Millis, NewEvent, StoreError};
 use crate::time::{backoff, now};
 
@@ -42,6 +42,8 @@ const EXPIRED: &str = "replayid.validation.failed";
 const MOST_MESSAGE: usize = 128 << 20;
 const QUERY_LIMIT: u64 = 64 << 20;
 const QUERY_PAGE: usize = 2_000;
+/// Records of one Collections delete.
+const MOST_DELETED: usize = 200;
 
 /// Where a subscription stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -86,6 +88,18 @@ pub struct Subscription {
     pub inbox: Arc<Inbox>,
     /// Turns true while the stream stands, for `/readyz`.
     pub up: watch::Sender<bool>,
+    /// Rung when a person answered a question in the org.
+    pub answered: Arc<Notify>,
+}
+
+/// What one response of the bus amounts to.
+#[derive(Default)]
+struct Told {
+    events: Vec<NewEvent>,
+    /// Outbox records that may go once the events are stored.
+    outbox: Vec<String>,
+    /// A person answered a question.
+    answered: bool,
 }
 
 #[derive(Clone)]
@@ -191,14 +205,11 @@ impl Subscription {
             return Ok(position);
         }
         let fresh = Position { replay_id: None, at: now() };
-        self.take(Vec::new(), &fresh).await?;
+        self.take(Vec::new(), &fresh, Durability::Now).await?;
         Ok(fresh)
     }
 
-    async fn take(&self, events: Vec<NewEvent>, position: &Position) -> Result<(), Broken> {
-        // Salesforce tells again what came after the replay id kept: should a power cut take both back, nothing is lost.
-        let told_again = position.replay_id.is_some();
-        let durability = if told_again { Durability::WithNextCommit } else { Durability::Now };
+    async fn take(&self, events: Vec<NewEvent>, position: &Position, durability: Durability) -> Result<(), Broken> {
         let position = serde_json::to_string(position).unwrap_or_default();
         self.inbox.take(Intake { events, position: Some((self.source(), position)), durability }).await?;
         Ok(())
@@ -276,11 +287,34 @@ impl Subscription {
             position.replay_id = Some(STANDARD.encode(last));
         }
         position.at = now();
-        let mut events = Vec::new();
+        let mut told = Told::default();
         for event in &response.events {
-            events.extend(self.read_event(client, event, schemas).await?);
+            self.read_event(client, event, schemas, &mut told).await?;
         }
-        self.take(events, position).await
+        // Salesforce tells again what came after the replay id kept: should a power cut take both back, nothing is lost.
+        // What is confirmed is told no more.
+        let told_again = position.replay_id.is_some() && told.outbox.is_empty();
+        let durability = if told_again { Durability::WithNextCommit } else { Durability::Now };
+        self.take(told.events, position, durability).await?;
+        if told.answered {
+            self.answered.notify_one();
+        }
+        self.confirm(&told.outbox).await;
+        Ok(())
+    }
+
+    /// Deletes outbox records whose change is stored. One that cannot be deleted is told again, and confirmed then.
+    async fn confirm(&self, outbox: &[String]) {
+        for ids in outbox.chunks(MOST_DELETED) {
+            let call = Call::get(format!("/composite/sobjects?ids={}&allOrNone=false", ids.join(",")));
+            let call = Call { method: Method::Delete, ..call };
+            match self.connection.send(call, QUERY_LIMIT).await {
+                Ok(_) => tracing::info!(connection = self.name, changes = ids.len(), "taken in from the outbox"),
+                Err(error) => {
+                    tracing::warn!(connection = self.name, %error, "the outbox could not be cleared: it will be told again");
+                }
+            }
+        }
     }
 
     async fn read_event(
@@ -288,8 +322,9 @@ impl Subscription {
         client: &mut Client,
         consumed: &ConsumerEvent,
         schemas: &mut HashMap<String, Schema>,
-    ) -> Result<Vec<NewEvent>, Broken> {
-        let Some(event) = &consumed.event else { return Ok(Vec::new()) };
+        told: &mut Told,
+    ) -> Result<(), Broken> {
+        let Some(event) = &consumed.event else { return Ok(()) };
         // The id is given by the publisher and stays the same when the bus delivers twice.
         let dedup = if event.id.is_empty() {
             format!("replay:{}", STANDARD.encode(&consumed.replay_id))
@@ -304,30 +339,36 @@ impl Subscription {
                 Ok(schema) => schemas.insert(event.schema_id.clone(), schema),
                 Err(error) => {
                     let why = format!("the event's schema {} cannot be read: {error}", event.schema_id);
-                    return Ok(change::unreadable(&self.routes, &self.name, &dedup, &trace, &info.schema_json, &why));
+                    let held = change::unreadable(&self.routes, &self.name, &dedup, &trace, &info.schema_json, &why);
+                    told.events.extend(held);
+                    return Ok(());
                 }
             };
         }
-        let unreadable = |why: String| {
-            tracing::error!(connection = self.name, event = dedup, why, "an event cannot be read: held for review");
-            let raw = String::from_utf8_lossy(&event.payload);
-            Ok(change::unreadable(&self.routes, &self.name, &dedup, &trace, &raw, &why))
+        let size = event.payload.len();
+        let read = if size > change::MOST_PAYLOAD {
+            let most = change::MOST_PAYLOAD;
+            Err(format!("the event has {size} bytes, more than the {most} a platform event may have"))
+        } else {
+            decode(&schemas[&event.schema_id], &event.payload)
+                .and_then(|payload| change::read(&payload, &dedup, &trace))
         };
-        if event.payload.len() > change::MOST_PAYLOAD {
-            return unreadable(format!(
-                "the event has {} bytes, more than the {} a platform event may have",
-                event.payload.len(),
-                change::MOST_PAYLOAD
-            ));
+        match read {
+            Ok(change) => {
+                told.outbox.extend(change.outbox.clone());
+                if change.object == change::REVIEW {
+                    told.answered = true;
+                } else {
+                    told.events.extend(change::route(&self.routes, &self.name, &change));
+                }
+            }
+            Err(why) => {
+                tracing::error!(connection = self.name, event = dedup, why, "an event cannot be read: held for review");
+                let raw = String::from_utf8_lossy(&event.payload);
+                told.events.extend(change::unreadable(&self.routes, &self.name, &dedup, &trace, &raw, &why));
+            }
         }
-        let payload = match decode(&schemas[&event.schema_id], &event.payload) {
-            Ok(payload) => payload,
-            Err(why) => return unreadable(why),
-        };
-        match change::read(&payload, &dedup, &trace) {
-            Ok(change) => Ok(change::route(&self.routes, &self.name, &change)),
-            Err(why) => unreadable(why),
-        }
+        Ok(())
     }
 
     /// Reads every record changed since the last sign of life, of each object that some flow takes. Pages by

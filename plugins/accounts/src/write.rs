@@ -395,6 +395,7 @@ fn to_accounts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
         } else {
             format!("/sobjects/Account/{}", w.account_id)
         };
+        fields.insert("Tandem_Synced_At__c".into(), tandem_sdk::salesforce::now());
         places.push(place);
         requests.push(request("salesforce", Method::Patch, path, Some(&Value::Object(fields)), &w.card_code));
     }

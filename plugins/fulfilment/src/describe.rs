@@ -46,7 +46,7 @@ pub fn description() -> Description {
             ask("salesforce", Method::Patch, "/sobjects/OpportunityLineItem/*", "writes the state of a line"),
             ask("salesforce", Method::Patch, "/sobjects/Case/*", "writes the delivery state on linked cases"),
         ],
-        topics: ["b1.DeliveryNotes", "b1.Returns", "b1.Orders"].map(str::to_owned).to_vec(),
+        topics: ["b1.DeliveryNotes", "b1.Returns", "b1.Orders", "salesforce.Case"].map(str::to_owned).to_vec(),
         backfill: ["b1.DeliveryNotes", "b1.Returns"].map(str::to_owned).to_vec(),
         batch: 100,
         concurrency: 1,

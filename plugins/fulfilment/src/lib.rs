@@ -1,6 +1,7 @@
 //! Deliveries and returns of SAP Business One: as records, and as the state of the opportunity, of its lines, and of cases
 //! that are linked with it.
 
+mod cases;
 mod describe;
 mod documents;
 mod state;
@@ -23,6 +24,9 @@ impl Plugin for Fulfilment {
             .and_then(|orders| tell::keep(&batch, &settings, &orders, &mut outcomes));
         if let Err(error) = told {
             outcomes.fail(&all, &error, "reading deliveries");
+        }
+        if settings.cases {
+            cases::tell(&batch, &mut outcomes);
         }
         outcomes.into_vec()
     }

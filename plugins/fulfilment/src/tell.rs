@@ -99,7 +99,7 @@ fn shipment(
 }
 
 /// A record that is there: the link only keeps what was written of it.
-fn existing(kind: &'static str, id: &str, object: &'static str, fields: Value, events: &[usize]) -> Row {
+pub fn existing(kind: &'static str, id: &str, object: &'static str, fields: Value, events: &[usize]) -> Row {
     mirror::shown_on(kind, id, id);
     Row::new(kind, id, object, fields.as_object().cloned().unwrap_or_default()).serving(events)
 }

@@ -57,5 +57,9 @@ fn changes(w: &Work) -> Option<Map<String, Value>> {
     let same = |name: &str| fields.get(name).is_none_or(|value| value.as_str() == Some(text(&w.opportunity, name)));
     let told =
         ["Tandem_Sync_State__c", "Tandem_Order_Status__c", "Tandem_Order_Number__c"].iter().all(|name| same(name));
-    if told && news.state == "Synced" { None } else { Some(fields) }
+    if told && news.state == "Synced" {
+        return None;
+    }
+    fields.insert("Tandem_Synced_At__c".into(), tandem_sdk::salesforce::now());
+    Some(fields)
 }

@@ -24,6 +24,8 @@ pub struct Row {
     pub on_create: Map<String, Value>,
     /// What Salesforce should have.
     pub fields: Map<String, Value>,
+    /// A date-time field that gets the time of each write.
+    pub stamp: Option<&'static str>,
     /// Places of the events it is written for.
     pub events: Vec<usize>,
 }
@@ -39,6 +41,7 @@ impl Row {
             probe: None,
             on_create: Map::new(),
             fields,
+            stamp: None,
             events: Vec::new(),
         }
     }
@@ -46,6 +49,12 @@ impl Row {
     /// With an external id.
     pub fn external(mut self, field: &'static str, value: impl Into<String>) -> Self {
         self.external = Some((field, value.into()));
+        self
+    }
+
+    /// With a field for the time of each write.
+    pub fn stamped(mut self, field: &'static str) -> Self {
+        self.stamp = Some(field);
         self
     }
 
@@ -180,6 +189,7 @@ fn plan(row: &Row, link: Option<&Link>, verify: &BTreeMap<String, Value>) -> Opt
     let Some(link) = link else {
         let mut fields = row.on_create.clone();
         fields.extend(row.fields.clone());
+        stamp(row, &mut fields);
         let (method, path) = match &row.external {
             Some((field, value)) => {
                 fields.remove(*field);
@@ -193,7 +203,7 @@ fn plan(row: &Row, link: Option<&Link>, verify: &BTreeMap<String, Value>) -> Opt
     };
     let base = from_json(&link.base);
     let there = verify.get(&link.salesforce_id).unwrap_or(&base);
-    let changed: Map<String, Value> = row
+    let mut changed: Map<String, Value> = row
         .fields
         .iter()
         .filter(|(name, value)| !same(value, there.get(name.as_str()).unwrap_or(&Value::Null)))
@@ -202,8 +212,15 @@ fn plan(row: &Row, link: Option<&Link>, verify: &BTreeMap<String, Value>) -> Opt
     if changed.is_empty() {
         return None;
     }
+    stamp(row, &mut changed);
     let path = format!("/sobjects/{}/{}", row.object, link.salesforce_id);
     Some(request("salesforce", Method::Patch, path, Some(&Value::Object(changed)), &row.b1_id))
+}
+
+fn stamp(row: &Row, fields: &mut Map<String, Value>) {
+    if let Some(field) = row.stamp {
+        fields.insert(field.into(), crate::salesforce::now());
+    }
 }
 
 /// The same value in JSON: numbers by value, empty text as null.

@@ -121,6 +121,12 @@ pub fn products(item_codes: &[String], keys: &Keys) -> Result<BTreeMap<String, S
     Ok(found)
 }
 
+/// The time now, as a date-time field takes it.
+pub fn now() -> Value {
+    let at = i64::try_from(crate::clock::now()).ok().and_then(chrono::DateTime::from_timestamp_millis);
+    at.map_or(Value::Null, |at| at.to_rfc3339_opts(chrono::SecondsFormat::Millis, true).into())
+}
+
 /// The moment of a Salesforce date-time such as `2026-01-31T10:00:00.000+0000`, in milliseconds; 0 for what is none.
 pub fn moment(value: &Value) -> u64 {
     let text = value.as_str().unwrap_or_default();

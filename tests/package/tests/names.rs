@@ -234,7 +234,8 @@ fn nothing_in_the_package_is_a_secret_or_an_address() -> Result<()> {
             }
         }
     }
-    let scopes = texts(&package().join("extlClntAppOauthSettings/Tandem_oauth.ecaOauth-meta.xml"), "commaSeparatedOauthScopes")?;
+    let scopes =
+        texts(&package().join("extlClntAppOauthSettings/Tandem_oauth.ecaOauth-meta.xml"), "commaSeparatedOauthScopes")?;
     assert_eq!(scopes, ["Api"], "the host needs no more");
     Ok(())
 }

@@ -231,8 +231,7 @@ async fn sync_now(State(simulator): State<Arc<Simulator>>, Path(id): Path<String
     let Some(object) = object else {
         return send(&simulator, Answer::error(404, "NOT_FOUND", "The requested resource does not exist"));
     };
-    let event =
-        Published { record_id: id, object, operation: "SYNC", changed: Vec::new(), sequence: 0, outbox: None };
+    let event = Published { record_id: id, object, operation: "SYNC", changed: Vec::new(), sequence: 0, outbox: None };
     simulator.tell(&[event]);
     send(&simulator, Answer::new(204, Value::Null))
 }

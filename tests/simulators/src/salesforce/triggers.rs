@@ -241,7 +241,10 @@ mod tests {
         let files = std::fs::read_dir(package().join("triggers")).unwrap();
         let files = files.filter(|f| f.as_ref().unwrap().path().extension().is_some_and(|e| e == "trigger")).count();
         assert_eq!(triggers.after.len(), files, "one trigger for each object");
-        assert!(triggers.after.keys().eq(triggers.objects.keys()), "each trigger has a record of Tandem Watched Object");
+        assert!(
+            triggers.after.keys().eq(triggers.objects.keys()),
+            "each trigger has a record of Tandem Watched Object"
+        );
         for (object, fields) in &triggers.fields {
             assert!(triggers.after.contains_key(object), "{object} is watched but has no trigger");
             for field in fields {

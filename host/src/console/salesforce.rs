@@ -1,0 +1,321 @@
+//! What the host shows in the org, for those who never see its server: `Tandem_Health__c` says how it is, a
+//! `Tandem_Review__c` stands for each event that waits for a decision. An answer given there counts as one given by
+//! `tandem review resolve`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde_json::{Map, Value, json};
+use tokio::sync::{Notify, watch};
+
+use crate::connections::{Call, CallError, Connection, Method};
+use crate::engine::{Engine, FlowStatus};
+use crate::store::{Event, EventFilter, EventId, EventState, Inbox, StoreError};
+use crate::time::{iso, now};
+
+/// How often the host looks at itself; that costs the org nothing.
+const LOOK: Duration = Duration::from_secs(2);
+/// After Salesforce refused, such as for a package without these objects.
+const AFTER_REFUSAL: Duration = Duration::from_secs(600);
+/// How long a stop waits to say so.
+const FAREWELL: Duration = Duration::from_secs(3);
+/// Questions shown at once, newest first; the others are in `tandem review list`.
+const MOST_SHOWN: usize = 200;
+/// Events looked at for them.
+const MOST_READ: u32 = 1_000;
+const ANSWER_LIMIT: u64 = 4 << 20;
+/// Lengths of the fields.
+const LONG: usize = 4_000;
+const CHOICES: usize = 2_000;
+const SHORT: usize = 255;
+
+/// One org, told by this host.
+pub struct Reporter {
+    /// Connection name.
+    pub name: String,
+    /// The org.
+    pub connection: Arc<Connection>,
+    /// Flows bound to it.
+    pub flows: BTreeSet<String>,
+    /// Its subscriptions and whether they stand.
+    pub sources: Vec<(String, watch::Receiver<bool>)>,
+    /// Knows how the flows are.
+    pub engine: Arc<Engine>,
+    /// Knows what waits, and rings the flow whose question was answered.
+    pub inbox: Arc<Inbox>,
+    /// Rung when a person answered.
+    pub answered: Arc<Notify>,
+    /// Says that it is well at least so often.
+    pub every: Duration,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What the org was told last.
+#[derive(Default)]
+struct Shown {
+    /// State, message and number of questions.
+    health: Option<(&'static str, String, usize)>,
+    at: Option<Instant>,
+    /// Open questions in the org; none before it was asked which there are.
+    reviews: Option<BTreeSet<EventId>>,
+}
+
+impl Reporter {
+    /// Tells until `stop` turns true, then that the host stops.
+    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let host = match self.inbox.store().secret("host-id").await {
+            Ok(secret) => secret.iter().take(6).map(|byte| format!("{byte:02x}")).collect::<String>(),
+            Err(error) => {
+                tracing::error!(%error, "the host has no id: it is not shown in the org");
+                return;
+            }
+        };
+        let mut shown = Shown::default();
+        // An answer given while the host was off rang nobody.
+        let mut answers = true;
+        while !*stop.borrow() {
+            let pause = match self.tell(&host, &mut shown, answers).await {
+                Ok(()) => {
+                    answers = false;
+                    LOOK
+                }
+                Err(Failed::Call(error)) if !error.is_outage() => {
+                    tracing::warn!(
+                        connection = self.name,
+                        %error,
+                        "the org does not take what the host shows there; install the package that goes with this tandem, and give the integration user Tandem Integration"
+                    );
+                    AFTER_REFUSAL
+                }
+                Err(error) => {
+                    tracing::debug!(connection = self.name, %error, "the org could not be told");
+                    LOOK
+                }
+            };
+            tokio::select! {
+                _ = tokio::time::sleep(pause) => {}
+                _ = self.answered.notified() => answers = true,
+                _ = stop.changed() => {}
+            }
+        }
+        let questions = self.questions().await.map_or(0, |questions| questions.len());
+        let farewell = self.health(&host, "Stopped", "", questions);
+        if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
+            tracing::debug!(connection = self.name, "the org could not be told that the host stops");
+        }
+    }
+
+    async fn tell(&self, host: &str, shown: &mut Shown, answers: bool) -> Result<(), Failed> {
+        let mut open = match shown.reviews.take() {
+            Some(open) => open,
+            None => self.open_in_org(host).await?,
+        };
+        let told = self.tell_all(host, shown, &mut open, answers).await;
+        shown.reviews = Some(open);
+        told
+    }
+
+    async fn tell_all(
+        &self,
+        host: &str,
+        shown: &mut Shown,
+        open: &mut BTreeSet<EventId>,
+        answers: bool,
+    ) -> Result<(), Failed> {
+        if answers {
+            self.take_answers(host, open).await?;
+        }
+        let questions = self.questions().await?;
+        let (state, message) = self.state();
+        let health = (state, message.clone(), questions.len());
+        let due = shown.at.is_none_or(|at| at.elapsed() >= self.every);
+        // The numbers change all the time: they go along, and are no reason by themselves.
+        if due || shown.health.as_ref() != Some(&health) {
+            self.health(host, state, &message, questions.len()).await?;
+            (shown.health, shown.at) = (Some(health), Some(Instant::now()));
+        }
+        self.tell_reviews(host, &questions, open).await
+    }
+
+    fn state(&self) -> (&'static str, String) {
+        let mut wrong: Vec<String> = Vec::new();
+        for (flow, status) in self.engine.status().into_iter().filter(|(flow, _)| self.flows.contains(flow)) {
+            match status {
+                FlowStatus::Running => {}
+                FlowStatus::Starting => wrong.push(format!("flow {flow}: starting")),
+                FlowStatus::Held(why) => wrong.push(format!("flow {flow}: {why}")),
+            }
+        }
+        let down = self.sources.iter().filter(|(_, up)| !*up.borrow());
+        wrong.extend(down.map(|(source, _)| format!("{source}: not subscribed")));
+        (if wrong.is_empty() { "Ready" } else { "Not ready" }, short(&wrong.join("\n"), LONG))
+    }
+
+    /// What waits for a decision, once for each record of a flow: the answer to the newest event settles the older ones.
+    async fn questions(&self) -> Result<BTreeMap<EventId, Event>, Failed> {
+        let filter = EventFilter { state: Some(EventState::Review), limit: MOST_READ, ..EventFilter::default() };
+        let mut asked = BTreeSet::new();
+        let mut questions = BTreeMap::new();
+        for event in self.inbox.store().events(filter).await? {
+            let own = self.flows.contains(&event.flow) && questions.len() < MOST_SHOWN;
+            if own && asked.insert((event.flow.clone(), event.key.clone())) {
+                questions.insert(event.id, event);
+            }
+        }
+        Ok(questions)
+    }
+
+    async fn health(&self, host: &str, state: &str, message: &str, questions: usize) -> Result<(), Failed> {
+        let store = self.inbox.store();
+        let mut newest = None;
+        for flow in &self.flows {
+            let filter = EventFilter { flow: Some(flow.clone()), limit: 1, ..EventFilter::default() };
+            newest = newest.max(store.events(filter).await?.first().map(|event| event.created_at));
+        }
+        let under_way = [EventState::Ready, EventState::Leased, EventState::Waiting];
+        let counts = store.counts().await?.into_iter();
+        let waiting = counts.filter(|count| self.flows.contains(&count.flow) && under_way.contains(&count.state));
+        let fields = json!({
+            "Name": self.name, "Tandem_State__c": state, "Tandem_Message__c": message,
+            "Tandem_Last_Seen__c": iso(now()), "Tandem_Last_Event__c": newest.map(iso),
+            "Tandem_Waiting__c": waiting.map(|count| count.events).sum::<u64>(),
+            "Tandem_Reviews__c": questions, "Tandem_Version__c": env!("CARGO_PKG_VERSION"),
+        });
+        let path = format!("/sobjects/Tandem_Health__c/Tandem_Key__c/{host}:{}", self.name);
+        self.connection.send(Call::write(Method::Patch, path, &fields), ANSWER_LIMIT).await?;
+        Ok(())
+    }
+
+    async fn rows(&self, soql: &str) -> Result<Vec<Value>, Failed> {
+        match self.connection.as_ref() {
+            Connection::Salesforce(org) => Ok(org.query(soql, ANSWER_LIMIT).await?),
+            Connection::B1(_) => Ok(Vec::new()),
+        }
+    }
+
+    async fn open_in_org(&self, host: &str) -> Result<BTreeSet<EventId>, Failed> {
+        let rows = self
+            .rows(&format!(
+                "SELECT Tandem_Key__c FROM Tandem_Review__c WHERE Tandem_State__c = 'Open' AND Tandem_Key__c LIKE '{host}:%'"
+            ))
+            .await?;
+        Ok(rows.iter().filter_map(event_of).collect())
+    }
+
+    /// Runs again what a person answered in the org. What cannot be answered so is closed with the reason.
+    async fn take_answers(&self, host: &str, open: &mut BTreeSet<EventId>) -> Result<(), Failed> {
+        let rows = self
+            .rows(&format!(
+                "SELECT Tandem_Key__c, Tandem_Answer__c, LastModifiedBy.Name FROM Tandem_Review__c WHERE Tandem_State__c = 'Open' AND Tandem_Answer__c != null AND Tandem_Key__c LIKE '{host}:%'"
+            ))
+            .await?;
+        for row in rows {
+            let Some(id) = event_of(&row) else { continue };
+            let answer = row["Tandem_Answer__c"].as_str().unwrap_or_default();
+            let who = row["LastModifiedBy"]["Name"].as_str().unwrap_or("somebody");
+            let event = self.inbox.store().event(id).await?;
+            // Of another org's flow, or of nobody's: this org decides nothing about it.
+            let asked = event.filter(|event| event.state == EventState::Review && self.flows.contains(&event.flow));
+            let Some(event) = asked else { continue };
+            if !event.choices.iter().any(|choice| choice == answer) {
+                let outcome = format!("{answer} is none of the answers: {}", event.choices.join(", "));
+                let fields = json!({ "Tandem_Answer__c": null, "Tandem_Outcome__c": short(&outcome, SHORT) });
+                self.write_review(host, id, &fields).await?;
+            } else if self.inbox.store().retry(id, Some(answer.to_owned()), now()).await? {
+                tracing::info!(connection = self.name, event = id.0, answer, who, "answered in the org");
+                self.inbox.ring(std::slice::from_ref(&event.flow));
+                // Should the same event ask again, it is a question of its own.
+                open.remove(&id);
+                let outcome = short(&format!("{who}: {answer}"), SHORT);
+                let fields = json!({ "Tandem_State__c": "Closed", "Tandem_Outcome__c": outcome });
+                self.write_review(host, id, &fields).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows what waits now, and closes what waits no more.
+    async fn tell_reviews(
+        &self,
+        host: &str,
+        questions: &BTreeMap<EventId, Event>,
+        open: &mut BTreeSet<EventId>,
+    ) -> Result<(), Failed> {
+        let fresh: Vec<&Event> = questions.values().filter(|event| !open.contains(&event.id)).collect();
+        let calls = fresh.iter().map(|event| review_call(host, event.id, &question(event, true))).collect();
+        for (event, result) in fresh.iter().zip(self.connection.send_all(calls, ANSWER_LIMIT).await) {
+            match result {
+                Ok(_) => {}
+                Err(error) if error.is_outage() => return Err(error.into()),
+                // The record it is about may be gone: the question is not.
+                Err(_) => self.write_review(host, event.id, &question(event, false)).await?,
+            }
+            open.insert(event.id);
+        }
+        let over: Vec<EventId> = open.iter().filter(|id| !questions.contains_key(id)).copied().collect();
+        for id in over {
+            let event = self.inbox.store().event(id).await?;
+            let outcome = event.map_or_else(
+                || "no longer kept".to_owned(),
+                |event| match event.state {
+                    EventState::Review => "asked anew".to_owned(),
+                    state => format!("{}: {}", state.word(), event.reason.unwrap_or_default()),
+                },
+            );
+            let fields = json!({ "Tandem_State__c": "Closed", "Tandem_Outcome__c": short(&outcome, SHORT) });
+            self.write_review(host, id, &fields).await?;
+            open.remove(&id);
+        }
+        Ok(())
+    }
+
+    async fn write_review(&self, host: &str, id: EventId, fields: &Value) -> Result<(), Failed> {
+        self.connection.send(review_call(host, id, fields), ANSWER_LIMIT).await?;
+        Ok(())
+    }
+}
+
+fn review_call(host: &str, id: EventId, fields: &Value) -> Call {
+    Call::write(Method::Patch, format!("/sobjects/Tandem_Review__c/Tandem_Key__c/{host}:{id}"), fields)
+}
+
+/// The event that a row stands for.
+fn event_of(row: &Value) -> Option<EventId> {
+    row["Tandem_Key__c"].as_str()?.split_once(':')?.1.parse().ok().map(EventId)
+}
+
+/// The fields of a question; `linked` with the record that it is about, where that is one of the org's.
+fn question(event: &Event, linked: bool) -> Value {
+    let mut fields = Map::new();
+    let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+    set("Name", short(&format!("{} {}", event.flow, event.id), 80).into());
+    set("Tandem_Flow__c", event.flow.as_str().into());
+    set("Tandem_Reason__c", short(event.reason.as_deref().unwrap_or_default(), LONG).into());
+    set("Tandem_Choices__c", short(&event.choices.join("\n"), CHOICES).into());
+    set("Tandem_State__c", "Open".into());
+    set("Tandem_Answer__c", Value::Null);
+    set("Tandem_Outcome__c", Value::Null);
+    set("Tandem_Since__c", iso(event.created_at).into());
+    if event.topic.starts_with("salesforce.") && event.key.len() == 18 {
+        set("Tandem_Record_Id__c", event.key.as_str().into());
+        // Source: the Object Reference's key prefixes.
+        let lookup = [("001", "Tandem_Account__c"), ("006", "Tandem_Opportunity__c")];
+        if let Some((_, field)) = lookup.iter().find(|(prefix, _)| linked && event.key.starts_with(prefix)) {
+            set(field, event.key.as_str().into());
+        }
+    }
+    fields.into()
+}
+
+/// At most so many characters.
+fn short(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}

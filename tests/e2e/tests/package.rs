@@ -1,0 +1,232 @@
+//! What the package and the host do together: the outbox, *Sync now*, questions answered in the org, and how the host is.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn world(plugins: &[&'static str]) -> Result<World> {
+    let setup = Setup {
+        plugins: plugins.to_vec(),
+        b1: "poll_seconds = 1\nstock_scan_seconds = 1\nprice_scan_seconds = 1".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    Ok(world)
+}
+
+async fn outbox(world: &World) -> Result<Vec<Value>> {
+    let rows = world.records("Tandem_Outbox__c").await?;
+    Ok(rows.into_iter().filter(|row| row["IsDeleted"] != true).collect())
+}
+
+/// The schedule's next run; how many changes were told again.
+async fn retry(world: &World) -> Result<u64> {
+    let url = format!("{}/admin/outbox/retry", world.salesforce);
+    world.send("POST", &url, &json!({})).await?.1.as_u64().context("no count")
+}
+
+/// The org's clock, so many minutes ahead of ours.
+async fn later(world: &World, minutes: i64) -> Result<()> {
+    let url = format!("{}/admin/clock", world.salesforce);
+    world.send("PUT", &url, &json!({ "offset_ms": minutes * 60_000 })).await?;
+    Ok(())
+}
+
+/// A customer over the credit limit: the order asks before it is made.
+async fn over_the_limit(world: &World) -> Result<String> {
+    let id = world.opportunities(1).await?.remove(0);
+    let accounts = world.records("Account").await?;
+    let account = accounts.iter().find(|a| a["Tandem_Card_Code__c"] == "C00007").context("no C00007")?["Id"].clone();
+    world.change("Opportunity", &id, json!({ "AccountId": account })).await?;
+    let line = world.lines(&id).await?[0]["Id"].as_str().context("no line")?.to_owned();
+    world.change("OpportunityLineItem", &line, json!({ "Quantity": 100_000 })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Review").await?;
+    Ok(id)
+}
+
+async fn question(world: &World, id: &str) -> Result<Value> {
+    let asked = |row: &Value| row["Tandem_Record_Id__c"] == id && row["Tandem_State__c"] == "Open";
+    world.until_record("Tandem_Review__c", "the question", asked).await
+}
+
+#[tokio::test]
+async fn a_change_that_could_not_be_published_becomes_one_order_and_leaves_the_outbox() -> Result<()> {
+    let mut world = world(&["orders"]).await?;
+    let mut ids = world.opportunities(3).await?;
+    // From here on the host has a place on the bus to go on from.
+    let usual = ids.remove(2);
+    world.win(&usual).await?;
+    world.until_state(&usual, "Synced").await?;
+    world.salesforce_settings(json!({ "event_failures": 2 })).await?;
+    world.win(&ids[0]).await?;
+    world.win(&ids[1]).await?;
+    let rows = outbox(&world).await?;
+    assert_eq!(rows.len(), 2, "{rows:?}");
+    assert_eq!(rows[0]["Tandem_Operation__c"], "UPDATE");
+    // The bus refuses again; the host is off when it is told at last; and stores it before it confirms.
+    world.salesforce_settings(json!({ "event_failures": 2 })).await?;
+    assert_eq!(retry(&world).await?, 2);
+    assert_eq!(retry(&world).await?, 0, "not due again at once");
+    world.kill().await?;
+    later(&world, 16).await?;
+    assert_eq!(retry(&world).await?, 2);
+    assert_eq!(outbox(&world).await?.len(), 2, "nobody has confirmed yet");
+    world.up().await?;
+    for id in &ids {
+        world.until_state(id, "Synced").await?;
+    }
+    let empty = async |world: &World| Ok(outbox(world).await?.is_empty().then_some(()));
+    world.until("the host to confirm", PATIENCE, empty).await?;
+    world.assert_exactly_once(&ids).await
+}
+
+/// Told by the outbox, and then by the event that was not lost after all.
+#[tokio::test]
+async fn a_confirmation_that_fails_is_made_good_by_the_next_telling() -> Result<()> {
+    let world = world(&["orders"]).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.salesforce_settings(json!({ "event_failures": 1 })).await?;
+    world.win(&id).await?;
+    let faults = json!([{ "path": "/services/data/v64.0/composite/sobjects", "method": "DELETE", "kind": "server-error", "times": 1 }]);
+    world.salesforce_faults(faults).await?;
+    retry(&world).await?;
+    world.until_state(&id, "Synced").await?;
+    let empty = async |world: &World| {
+        if outbox(world).await?.is_empty() {
+            return Ok(Some(()));
+        }
+        later(world, 60).await?;
+        retry(world).await?;
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok(None)
+    };
+    world.until("the host to confirm", PATIENCE, empty).await?;
+    world.assert_exactly_once(&[id]).await
+}
+
+#[tokio::test]
+async fn sync_now_looks_at_the_record_again() -> Result<()> {
+    let world = world(&["orders"]).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    // The change itself is not told: only the button brings it.
+    world.salesforce_settings(json!({ "event_failures": 1 })).await?;
+    world.win(&id).await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(world.orders_of(&id).await?.is_empty());
+    let (status, _) = world.send("POST", &format!("{}/admin/sync/{id}", world.salesforce), &json!({})).await?;
+    assert_eq!(status, 204);
+    let shown = world.until_state(&id, "Synced").await?;
+    assert!(shown["Tandem_Synced_At__c"].is_string(), "{shown}");
+    world.assert_exactly_once(&[id]).await
+}
+
+#[tokio::test]
+async fn a_question_is_answered_in_the_org() -> Result<()> {
+    let world = world(&["orders"]).await?;
+    let id = over_the_limit(&world).await?;
+    let asked = question(&world, &id).await?;
+    assert!(asked["Tandem_Reason__c"].as_str().unwrap_or_default().contains("credit limit"), "{asked}");
+    assert_eq!(asked["Tandem_Choices__c"], "retry\nsend anyway\nignore");
+    assert_eq!(asked["Tandem_Opportunity__c"], id.as_str());
+    world.settled().await?;
+    let asked = question(&world, &id).await?;
+    let all = world.records("Tandem_Review__c").await?;
+    let open = all.iter().filter(|row| row["Tandem_State__c"] == "Open").count();
+    assert_eq!(open, 1, "however often the record changed, it is one question: {all:?}");
+    let review = asked["Id"].as_str().context("no id")?;
+    // What is none of the answers is refused in words.
+    world.change("Tandem_Review__c", review, json!({ "Tandem_Answer__c": "perhaps" })).await?;
+    let refused =
+        |row: &Value| row["Tandem_Outcome__c"].as_str().is_some_and(|text| text.contains("none of the answers"));
+    let row = world.until_record("Tandem_Review__c", "a refusal", refused).await?;
+    assert_eq!((&row["Tandem_State__c"], &row["Tandem_Answer__c"]), (&json!("Open"), &Value::Null));
+    world.change("Tandem_Review__c", review, json!({ "Tandem_Answer__c": "send anyway" })).await?;
+    world.until_state(&id, "Synced").await?;
+    let closed = |row: &Value| row["Tandem_State__c"] == "Closed";
+    let row = world.until_record("Tandem_Review__c", "closed", closed).await?;
+    assert!(row["Tandem_Outcome__c"].as_str().unwrap_or_default().ends_with(": send anyway"), "{row}");
+    world.assert_exactly_once(&[id]).await
+}
+
+#[tokio::test]
+async fn an_answer_given_while_the_host_was_off_counts_and_one_given_on_the_server_closes_the_question() -> Result<()> {
+    let mut world = world(&["orders"]).await?;
+    let (first, second) = (over_the_limit(&world).await?, over_the_limit(&world).await?);
+    let (one, two) = (question(&world, &first).await?, question(&world, &second).await?);
+    world.kill().await?;
+    let review = one["Id"].as_str().context("no id")?;
+    world.change("Tandem_Review__c", review, json!({ "Tandem_Answer__c": "send anyway" })).await?;
+    let number = two["Tandem_Key__c"].as_str().and_then(|key| key.split(':').nth(1)).context("no key")?.to_owned();
+    world.tandem(&["review", "resolve", &number, "--choose", "ignore"]).await?;
+    world.up().await?;
+    world.until_state(&first, "Synced").await?;
+    let closed = |row: &Value| row["Id"] == two["Id"] && row["Tandem_State__c"] == "Closed";
+    world.until_record("Tandem_Review__c", "closed", closed).await?;
+    assert!(world.orders_of(&second).await?.is_empty());
+    world.assert_exactly_once(&[first]).await
+}
+
+#[tokio::test]
+async fn the_org_sees_how_the_host_is() -> Result<()> {
+    let mut world = world(&["orders"]).await?;
+    let is = |state: &'static str| move |row: &Value| row["Tandem_State__c"] == state;
+    let row = world.until_record("Tandem_Health__c", "ready", is("Ready")).await?;
+    assert_eq!((&row["Name"], row["Tandem_Reviews__c"].as_f64()), (&json!("crm"), Some(0.0)), "{row}");
+    over_the_limit(&world).await?;
+    let waits = |row: &Value| row["Tandem_Reviews__c"].as_f64() == Some(1.0) && row["Tandem_Last_Event__c"].is_string();
+    world.until_record("Tandem_Health__c", "one review", waits).await?;
+    // A plugin that may not run says why.
+    std::fs::write(world.folder().join("plugins/orders.wasm"), b"no component")?;
+    world.kill().await?;
+    world.start()?;
+    let held = |row: &Value| row["Tandem_Message__c"].as_str().is_some_and(|text| text.contains("flow orders"));
+    world.until_record("Tandem_Health__c", "held", held).await?;
+    #[cfg(unix)]
+    {
+        world.stop().await?;
+        world.until_record("Tandem_Health__c", "stopped", is("Stopped")).await?;
+    }
+    assert_eq!(world.records("Tandem_Health__c").await?.len(), 1, "one host, one record");
+    Ok(())
+}
+
+/// An org whose package is older, or an integration user without the permission set: orders go on.
+#[tokio::test]
+async fn an_org_that_takes_none_of_it_gets_its_orders_all_the_same() -> Result<()> {
+    let mut world = World::new().await?;
+    let faults = json!([
+        { "path": "Tandem_Health__c", "kind": "lock" },
+        { "path": "Tandem_Review__c", "kind": "lock" },
+    ]);
+    world.salesforce_faults(faults).await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    assert!(world.records("Tandem_Health__c").await?.is_empty());
+    world.assert_exactly_once(&[id]).await
+}
+
+#[tokio::test]
+async fn a_case_that_is_linked_later_shows_the_delivery_state_at_once() -> Result<()> {
+    let world = world(&["orders", "fulfilment"]).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    world.send("POST", &format!("{}/admin/deliver/{}", world.b1, order["DocEntry"]), &json!({})).await?;
+    let shipped = |row: &Value| row["Id"] == id.as_str() && row["Tandem_Delivery_State__c"] == "Shipped";
+    world.until_record("Opportunity", "shipped", shipped).await?;
+    world.settled().await?;
+    let case = world.create("Case", json!({ "Subject": "Where is it?" })).await?;
+    world.change("Case", &case, json!({ "Tandem_Opportunity__c": id })).await?;
+    let shown = |row: &Value| row["Id"] == case.as_str() && row["Tandem_Delivery_State__c"] == "Shipped";
+    world.until_record("Case", "shipped", shown).await?;
+    Ok(())
+}
