@@ -36,10 +36,6 @@ fn sized(items: usize) -> (Vec<String>, Vec<String>) {
     (b1.clone(), b1)
 }
 
-async fn calls(world: &World, side: &str) -> Result<Value> {
-    Ok(world.get(&format!("{side}/admin/log")).await?["calls"].clone())
-}
-
 fn total(calls: &Value) -> f64 {
     let kinds = calls.as_object().into_iter().flatten();
     kinds.filter(|(name, _)| !matches!(name.as_str(), "HTTP" | "TOKEN")).filter_map(|(_, count)| count.as_f64()).sum()
@@ -85,12 +81,12 @@ async fn changed_items() -> Result<Vec<Budget>> {
     }
     quiet(&world).await?;
     let snapshot = world.get(&format!("{}/admin/snapshot", world.b1)).await?;
-    let before = calls(&world, &world.salesforce).await?;
+    let before = world.calls(&world.salesforce).await?;
     let (renamed, stamp) = renamed(snapshot, &world).await?;
     world.send("PUT", &format!("{}/admin/snapshot", world.b1), &renamed).await?;
     tokio::time::sleep(Duration::from_secs(8)).await;
     quiet(&world).await?;
-    let after = calls(&world, &world.salesforce).await?;
+    let after = world.calls(&world.salesforce).await?;
     let told = world
         .records("Product2")
         .await?
@@ -112,7 +108,7 @@ async fn changed_items() -> Result<Vec<Budget>> {
     world.send("PUT", &format!("{}/admin/snapshot", world.b1), &restocked(snapshot)).await?;
     tokio::time::sleep(Duration::from_secs(8)).await;
     quiet(&world).await?;
-    let after = calls(&world, &world.salesforce).await?;
+    let after = world.calls(&world.salesforce).await?;
     budgets.push((
         "stock of 10,000 items changed, product and one warehouse each: Salesforce REST calls".to_owned(),
         "",
@@ -168,11 +164,11 @@ async fn new_accounts() -> Result<Vec<Budget>> {
         let fields = json!({ "Name": format!("Newcomer {n} {}", n * 7919), "BillingPostalCode": format!("{:05}", 10_000 + n), "BillingCity": "Kiel" });
         world.create("Account", fields).await?;
     }
-    let before = calls(&world, &world.b1).await?;
+    let before = world.calls(&world.b1).await?;
     let known = world.b1_records("BusinessPartners").await?.len();
     world.up().await?;
     quiet(&world).await?;
-    let after = calls(&world, &world.b1).await?;
+    let after = world.calls(&world.b1).await?;
     let made = world.b1_records("BusinessPartners").await?.len() - known;
     if made != ACCOUNTS {
         bail!("{made} of {ACCOUNTS} partners were made");
@@ -196,9 +192,9 @@ async fn idle_hour() -> Result<Vec<Budget>> {
     world.up().await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     quiet(&world).await?;
-    let before = (calls(&world, &world.salesforce).await?, calls(&world, &world.b1).await?);
+    let before = (world.calls(&world.salesforce).await?, world.calls(&world.b1).await?);
     tokio::time::sleep(Duration::from_secs(60)).await;
-    let after = (calls(&world, &world.salesforce).await?, calls(&world, &world.b1).await?);
+    let after = (world.calls(&world.salesforce).await?, world.calls(&world.b1).await?);
     Ok(vec![
         ("an idle hour, all flows: Salesforce calls".to_owned(), "", total(&after.0) - total(&before.0), "<= 400"),
         ("an idle hour, all flows: B1 calls".to_owned(), "", total(&after.1) - total(&before.1), "<= 1,500"),
@@ -222,7 +218,7 @@ async fn large_backfill() -> Result<Vec<Budget>> {
     world.tandem(&["backfill", "inventory", "--yes"]).await?;
     let seconds = started.elapsed().as_secs_f64();
     let memory = super::peak_megabytes(world.host_id());
-    let calls = total(&calls(&world, &world.salesforce).await?);
+    let calls = total(&world.calls(&world.salesforce).await?);
     Ok(vec![
         ("backfill of 100,000 items: memory of the host at its peak".to_owned(), "MB", memory, "< 200"),
         ("backfill of 100,000 items: records a second".to_owned(), "1/s", MANY as f64 / seconds, ""),

@@ -410,6 +410,15 @@ impl World {
         }
     }
 
+    /// Calls that a simulator has served, by kind; without those by which the host says how it is.
+    pub async fn calls(&self, side: &str) -> Result<Value> {
+        let mut calls = self.get(&format!("{side}/admin/log")).await?["calls"].take();
+        if let Some(calls) = calls.as_object_mut() {
+            calls.retain(|kind, _| !kind.contains("Tandem_Health__c"));
+        }
+        Ok(calls)
+    }
+
     /// Waits until no event is on its way.
     pub async fn settled(&self) -> Result<()> {
         let look = async |world: &Self| {

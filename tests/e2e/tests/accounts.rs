@@ -50,8 +50,8 @@ async fn question(world: &World, words: &str) -> Result<Value> {
 async fn writes(world: &World) -> Result<u64> {
     let mut writes = 0;
     for side in [&world.b1, &world.salesforce] {
-        let log = world.get(&format!("{side}/admin/log")).await?;
-        let calls = log["calls"].as_object().cloned().unwrap_or_default();
+        let calls = world.calls(side).await?;
+        let calls = calls.as_object().cloned().unwrap_or_default();
         let changing = |name: &str| {
             name.starts_with("PATCH")
                 || name.starts_with("DELETE")

@@ -36,9 +36,9 @@ async fn a_first_load_links_what_is_there_and_a_second_writes_nothing() -> Resul
     world.tandem(&["backfill", "catalogue", "--yes"]).await?;
     assert_eq!(world.records("Product2").await?.len(), products, "none is made twice");
     assert!(world.records("Product2").await?.iter().all(|product| !code(product).is_empty()));
-    let before = world.get(&format!("{}/admin/log", world.salesforce)).await?["calls"].clone();
+    let before = world.calls(&world.salesforce).await?;
     world.tandem(&["backfill", "catalogue", "--yes"]).await?;
-    let after = world.get(&format!("{}/admin/log", world.salesforce)).await?["calls"].clone();
+    let after = world.calls(&world.salesforce).await?;
     let writes = |calls: &Value| -> u64 {
         let all = calls.as_object().into_iter().flatten();
         all.filter(|(name, _)| !name.starts_with("GET")).filter_map(|(_, count)| count.as_u64()).sum()

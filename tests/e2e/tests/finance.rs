@@ -200,10 +200,7 @@ async fn stock_is_written_only_where_it_changed_and_open_lines_show_availability
         })
         .await?;
     world.settled().await?;
-    let log = async |world: &World| {
-        Ok::<_, anyhow::Error>(world.get(&format!("{}/admin/log", world.salesforce)).await?["calls"].clone())
-    };
-    let before = log(&world).await?;
+    let before = world.calls(&world.salesforce).await?;
     // Somebody else orders all there is.
     let code = line["ProductCode"].as_str().unwrap_or_default();
     let body = json!({ "CardCode": "C00001", "DocDueDate": "2027-01-31", "DocumentLines": [{ "ItemCode": code, "Quantity": 100_000, "UnitPrice": 1 }] });
@@ -214,7 +211,7 @@ async fn stock_is_written_only_where_it_changed_and_open_lines_show_availability
         })
         .await?;
     world.settled().await?;
-    let after = log(&world).await?;
+    let after = world.calls(&world.salesforce).await?;
     let total =
         |calls: &Value| calls.as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum::<u64>();
     assert!(total(&after) - total(&before) <= 12, "one item's change costs one item's calls:\n{before}\n{after}");
