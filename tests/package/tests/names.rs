@@ -136,6 +136,41 @@ fn every_field_is_in_the_permission_sets_and_the_integration_user_may_write_it()
     Ok(())
 }
 
+/// The flows' own descriptions say what they write.
+#[test]
+fn the_integration_user_may_write_the_objects_that_the_flows_write() -> Result<()> {
+    let text = std::fs::read_to_string(package().join("permissionsets/Tandem_Integration.permissionset-meta.xml"))?;
+    let xml = roxmltree::Document::parse(&text)?;
+    let objects = xml.descendants().filter(|node| node.tag_name().name() == "objectPermissions");
+    let may: BTreeMap<String, (bool, bool)> = objects
+        .map(|node| (child(node, "object"), (child(node, "allowCreate") == "true", child(node, "allowEdit") == "true")))
+        .collect();
+    let mut seen = 0;
+    for file in files(&root().join("plugins"), "describe.rs")? {
+        for asked in std::fs::read_to_string(&file)?.split("\"salesforce\", Method::").skip(1) {
+            let (method, rest) = asked.split_once(", \"").context("a path follows")?;
+            let path: Vec<&str> = rest.split('"').next().unwrap_or_default().split('/').collect();
+            let ["", "sobjects", object, below @ ..] = path.as_slice() else { continue };
+            // These follow their parents; tasks have a permission of their own.
+            let owner = match *object {
+                "OpportunityLineItem" => "Opportunity",
+                "PricebookEntry" => "Pricebook2",
+                "Task" => {
+                    assert!(text.contains("<name>EditTask</name>"), "tasks are made");
+                    continue;
+                }
+                own => own,
+            };
+            let makes = method == "Post" || below.len() == 2;
+            let (create, edit) = may.get(owner).copied().unwrap_or_default();
+            assert!(if makes { create } else { edit }, "{}: {method} {object}", file.display());
+            seen += 1;
+        }
+    }
+    assert!(seen > 20, "{seen}: the descriptions were read");
+    Ok(())
+}
+
 #[test]
 fn every_class_custom_permission_tab_and_page_that_is_named_is_there() -> Result<()> {
     let known = [
