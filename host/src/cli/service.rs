@@ -73,18 +73,16 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
     let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
     let routes = routes(&config, &plugins, &runtime).await;
     let flow_timers = flow_timers(&config, &plugins, &runtime).await;
+    let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), runtime, connections.clone(), plugins));
 
     let mut tasks = JoinSet::new();
     let mut reporters = JoinSet::new();
     let mut sources = Vec::new();
-    let mut orgs = Vec::new();
     let mut keys = std::collections::BTreeMap::new();
     for (name, org) in &config.salesforce {
         let Some(connection) = connections.get(name) else { continue };
         let answered = Arc::new(Notify::new());
-        if org.report_seconds > 0 {
-            orgs.push((name.clone(), connection.clone(), Duration::from_secs(org.report_seconds), answered.clone()));
-        }
+        let first = sources.len();
         for topic in &org.topics {
             let (up, watched) = watch::channel(false);
             sources.push((format!("{name} {topic}"), watched));
@@ -100,6 +98,20 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
                 answered: answered.clone(),
             };
             tasks.spawn(subscription.run(stop.clone()));
+        }
+        if org.report_seconds > 0 {
+            let own = config.flows.iter().filter(|(_, flow)| flow.connections.values().any(|bound| bound == name));
+            let reporter = Reporter {
+                name: name.clone(),
+                connection: connection.clone(),
+                flows: own.map(|(flow, _)| flow.clone()).collect(),
+                sources: sources[first..].to_vec(),
+                engine: engine.clone(),
+                inbox: inbox.clone(),
+                answered,
+                every: Duration::from_secs(org.report_seconds),
+            };
+            reporters.spawn(reporter.run(stop.clone()));
         }
         if let Some(key) = &org.webhook_key {
             keys.insert(
@@ -137,21 +149,6 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
         tasks.spawn(poller.run(stop.clone()));
     }
     tasks.spawn(timers::run(flow_timers, inbox.clone(), stop.clone()));
-    let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), runtime, connections.clone(), plugins));
-    for (name, connection, every, answered) in orgs {
-        let own = config.flows.iter().filter(|(_, flow)| flow.connections.values().any(|bound| *bound == name));
-        let reporter = Reporter {
-            flows: own.map(|(flow, _)| flow.clone()).collect(),
-            sources: sources.iter().filter(|(source, _)| source.starts_with(&format!("{name} "))).cloned().collect(),
-            name,
-            connection,
-            engine: engine.clone(),
-            inbox: inbox.clone(),
-            answered,
-            every,
-        };
-        reporters.spawn(reporter.run(stop.clone()));
-    }
     let console = Console { engine: engine.clone(), store, sources, metrics };
     let b1_webhook = B1Webhook { keys: b1_keys, routes: routes.clone(), inbox: inbox.clone() };
     let router = console::router(console).merge(b1::webhook::router(b1_webhook)).merge(webhook::router(Webhook {

@@ -1,29 +1,13 @@
 /* The components and Salesforce's own base components as one script for a browser, in one language. */
-import { readFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { dirname, join } from 'node:path';
 import lwc from '@lwc/rollup-plugin';
 import { nodeResolve } from '@rollup/plugin-node-resolve';
 import { rollup } from 'rollup';
+import { labels } from '../labels.cjs';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const project = join(here, '../..');
-const entities = { '&apos;': "'", '&quot;': '"', '&lt;': '<', '&gt;': '>', '&amp;': '&' };
-const plain = (text) => text.replace(/&\w+;/g, (entity) => entities[entity]);
-
-/** Labels by name. */
-async function labels(language) {
-    const german = language === 'de';
-    const file = german
-        ? 'german/main/default/translations/de.translation-meta.xml'
-        : 'force-app/main/default/labels/CustomLabels.labels-meta.xml';
-    const text = await readFile(join(project, file), 'utf8');
-    const pattern = german
-        ? /<label>([\s\S]*?)<\/label>\s*<name>(\w+)<\/name>/g
-        : /<fullName>(\w+)<\/fullName>[\s\S]*?<value>([\s\S]*?)<\/value>/g;
-    const found = [...text.matchAll(pattern)].map(([, one, two]) => (german ? [two, one] : [one, two]));
-    return Object.fromEntries(found.map(([name, value]) => [name, plain(value)]));
-}
 
 /** The modules that only an org has. */
 function platform(texts, settings) {
@@ -74,7 +58,7 @@ export async function build(language) {
     const bundle = await rollup({
         input: join(here, 'main.js'),
         plugins: [
-            platform(await labels(language), settings),
+            platform(labels(language), settings),
             lwc({
                 rootDir: project,
                 modules: [{ npm: 'lightning-base-components' }],

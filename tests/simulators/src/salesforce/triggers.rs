@@ -117,8 +117,9 @@ impl Triggers {
                 Operation::Update => (change.before.as_ref(), Some(&change.after)),
                 Operation::Insert | Operation::Undelete => (None, Some(&change.after)),
             };
-            let value = |record: Option<&Record>, field: &str| record.and_then(|record| record.get(field).cloned());
-            let value = |record, field: &str| value(record, field).unwrap_or_default();
+            let value = |record: Option<&Record>, field: &str| {
+                record.and_then(|record| record.get(field).cloned()).unwrap_or_default()
+            };
             let fields = self.fields.get(object).into_iter().flatten();
             let changed: Vec<String> =
                 fields.filter(|field| value(before, field) != value(after, field)).cloned().collect();
