@@ -29,12 +29,17 @@ pub fn counterparts(settings: &Settings, subjects: &mut [Subject], outcomes: &mu
     let unlinked: Vec<&Value> = subjects.iter().filter(|own| own.base.is_none()).map(|own| &own.partner).collect();
     let accounts = accounts_like(settings, &unlinked)?;
     let mut found: Vec<(usize, Value)> = Vec::new();
+    let mut about: Vec<(usize, Vec<String>)> = Vec::new();
     for (place, subject) in subjects.iter().enumerate() {
         if subject.base.is_some() || subject.partner.is_null() || subject.partner["CardType"] == "cSupplier" {
             continue;
         }
         let judged = accounts.iter().filter_map(|account| judge(settings, &subject.partner, account, Side::Salesforce));
-        found.extend(decide(settings, subject, judged.collect(), "Id", outcomes).map(|account| (place, account)));
+        match decide(settings, subject, judged.collect(), "Id", outcomes) {
+            Found::One(account) => found.push((place, account)),
+            Found::Asked(accounts) => about.push((place, accounts)),
+            Found::None => {}
+        }
     }
     // Another partner that fits the same account as well: nobody but a human can say which.
     let claimed: Vec<&Value> = found.iter().map(|(_, account)| account).collect();
@@ -42,9 +47,13 @@ pub fn counterparts(settings: &Settings, subjects: &mut [Subject], outcomes: &mu
     for (place, account) in found {
         let subject = &subjects[place];
         let judged = rivals.iter().filter_map(|partner| judge(settings, partner, &account, Side::B1));
-        if !contested(settings, subject, judged.collect(), "CardCode", &account, outcomes) {
-            adopt(subjects, place, account);
+        match contested(settings, subject, judged.collect(), "CardCode", &account, outcomes) {
+            Some(accounts) => about.push((place, accounts)),
+            None => adopt(subjects, place, account),
         }
+    }
+    for (place, accounts) in about {
+        subjects[place].about = accounts;
     }
     let unlinked = subjects.iter().filter(|own| own.base.is_none() && own.partner.is_null());
     let unlinked: Vec<&Value> = unlinked.map(|own| &own.account).collect();
@@ -56,22 +65,25 @@ pub fn counterparts(settings: &Settings, subjects: &mut [Subject], outcomes: &mu
             continue;
         }
         let judged = partners.iter().filter_map(|partner| judge(settings, partner, &subject.account, Side::B1));
-        found.extend(decide(settings, subject, judged.collect(), "CardCode", outcomes).map(|partner| (place, partner)));
+        if let Found::One(partner) = decide(settings, subject, judged.collect(), "CardCode", outcomes) {
+            found.push((place, partner));
+        }
     }
     let claimed: Vec<&Value> = found.iter().map(|(_, partner)| partner).collect();
     let rivals = accounts_like(settings, &claimed)?;
     for (place, partner) in found {
         let subject = &subjects[place];
         let judged = rivals.iter().filter_map(|account| judge(settings, &partner, account, Side::Salesforce));
-        if !contested(settings, subject, judged.collect(), "Id", &partner, outcomes) {
-            subjects[place].partner = partner;
+        match contested(settings, subject, judged.collect(), "Id", &partner, outcomes) {
+            Some(accounts) => subjects[place].about = accounts,
+            None => subjects[place].partner = partner,
         }
     }
     Ok(())
 }
 
-/// True when another record of the subject's own side fits what it is to be linked with, too; then a human is asked. `key`
-/// is that of the subject's side.
+/// When another record of the subject's own side fits what it is to be linked with, too, a human is asked: the accounts that
+/// the question is about. `key` is that of the subject's side.
 fn contested(
     settings: &Settings,
     subject: &Subject,
@@ -79,19 +91,19 @@ fn contested(
     key: &str,
     chosen: &Value,
     outcomes: &mut Outcomes,
-) -> bool {
+) -> Option<Vec<String>> {
     // The code on the account, or a human, has said it already.
     let own = if key == "Id" { &subject.account } else { &subject.partner };
     let said = judged.iter().any(|one| one.record[key] == own[key] && one.reasons.contains(&CARRIED));
     if said || subject.choice.as_deref().is_some_and(|choice| choice.starts_with("link with ")) {
-        return false;
+        return None;
     }
     let rivals: Vec<Candidate> = judged
         .into_iter()
         .filter(|one| one.record[key] != own[key] && one.taken.is_none() && one.score >= settings.weights.link_from)
         .collect();
     if rivals.is_empty() {
-        return false;
+        return None;
     }
     let (other, side, mine) = if key == "Id" { ("CardCode", "b1", "salesforce") } else { ("Id", "salesforce", "b1") };
     let names: Vec<String> = rivals.iter().map(|one| b1::key_text(&one.record[key])).collect();
@@ -105,7 +117,8 @@ fn contested(
     detail["candidates"] = rivals.iter().map(|one| short(&one.record)).collect();
     let link = format!("link with {target}");
     outcomes.ask(&subject.events, &reason, &[link.as_str(), "create", "retry", "ignore"], &detail);
-    true
+    let accounts: Vec<&Value> = if key == "Id" { rivals.iter().map(|one| &one.record).collect() } else { vec![chosen] };
+    Some(accounts.into_iter().map(|account| text(account, "Id").to_owned()).collect())
 }
 
 /// The partner's subject takes over the account, and the account's own subject, if there is one, becomes part of it.
@@ -123,41 +136,51 @@ fn adopt(subjects: &mut [Subject], place: usize, account: Value) {
     }
 }
 
-/// The one to link with; or none, when one is to be made, or a human is asked.
+/// What looking on the other side has given.
+enum Found {
+    /// The one to link with.
+    One(Value),
+    /// None: one is to be made.
+    None,
+    /// A human is asked, about these accounts where it is accounts that were found.
+    Asked(Vec<String>),
+}
+
 fn decide(
     settings: &Settings,
     subject: &Subject,
     mut candidates: Vec<Candidate>,
     key: &str,
     outcomes: &mut Outcomes,
-) -> Option<Value> {
+) -> Found {
     let chosen = subject.choice.as_deref();
     if chosen == Some("create") {
-        return None;
+        return Found::None;
     }
     if let Some(id) = chosen.and_then(|choice| choice.strip_prefix("link with ")) {
         if let Some(candidate) =
             candidates.iter().find(|candidate| candidate.record[key] == id && candidate.taken.is_none())
         {
-            return Some(candidate.record.clone());
+            return Found::One(candidate.record.clone());
         }
         outcomes.hold(
             &subject.events,
             &format!("{id} is no longer a candidate: it is gone, or linked with another record"),
         );
-        return None;
+        return Found::Asked(Vec::new());
     }
     candidates.retain(|candidate| candidate.score >= settings.weights.ask_from);
     candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.score));
     let strong: Vec<&Candidate> =
         candidates.iter().filter(|candidate| candidate.score >= settings.weights.link_from).collect();
     match strong.as_slice() {
-        [one] if one.taken.is_none() => return Some(one.record.clone()),
-        [] if candidates.is_empty() => return None,
+        [one] if one.taken.is_none() => return Found::One(one.record.clone()),
+        [] if candidates.is_empty() => return Found::None,
         _ => {}
     }
     ask(subject, &candidates, key, outcomes);
-    None
+    let free = candidates.iter().filter(|candidate| key == "Id" && candidate.taken.is_none());
+    Found::Asked(free.map(|candidate| text(&candidate.record, "Id").to_owned()).collect())
 }
 
 fn ask(subject: &Subject, candidates: &[Candidate], key: &str, outcomes: &mut Outcomes) {

@@ -20,6 +20,8 @@ pub struct Subject {
     pub wanted: bool,
     /// What a human chose.
     pub choice: Option<String>,
+    /// Unlinked accounts that a question about the partner is about.
+    pub about: Vec<String>,
     /// Places of the events.
     pub events: Vec<usize>,
 }
@@ -112,6 +114,7 @@ pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> 
             base: pair.base,
             wanted: pair.events.iter().any(|place| wanted.contains(place)),
             choice: choice(&pair.events),
+            about: Vec::new(),
             events: pair.events,
         });
     }

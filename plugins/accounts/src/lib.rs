@@ -6,6 +6,7 @@ mod describe;
 mod fields;
 mod find;
 mod gather;
+mod questions;
 mod write;
 
 use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin};
@@ -33,7 +34,9 @@ impl Plugin for Accounts {
             outcomes.fail(&open, &error, "looking for the record on the other side");
             return outcomes.into_vec();
         }
+        let askers: Vec<questions::Asker> = subjects.iter().map(questions::Asker::of).collect();
         write::in_step(&batch, &settings, subjects, &mut outcomes);
+        questions::tell(&batch, &askers, &outcomes);
         outcomes.into_vec()
     }
 }

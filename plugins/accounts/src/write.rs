@@ -27,32 +27,6 @@ struct Work {
 
 /// See the module's words.
 pub fn in_step(batch: &Batch, settings: &Settings, subjects: Vec<Subject>, outcomes: &mut Outcomes) {
-    let live = |subject: &&Subject| !subject.account_id().is_empty() && subject.account["IsDeleted"] != true;
-    let shown: Vec<(String, Vec<usize>)> =
-        subjects.iter().filter(live).map(|subject| (subject.account_id().to_owned(), subject.events.clone())).collect();
-    bring_in_step(batch, settings, subjects, outcomes);
-    tell_questions(&shown, outcomes);
-}
-
-/// What is asked about an account stands on it, too: the rep who can mend it does not see the queue.
-fn tell_questions(shown: &[(String, Vec<usize>)], outcomes: &Outcomes) {
-    /// Length of `Tandem_Sync_Message__c`.
-    const MESSAGE: usize = 255;
-    let mut requests = Vec::new();
-    for (id, events) in shown {
-        if let Some(reason) = events.iter().find_map(|place| outcomes.question(*place)) {
-            let message: String = reason.chars().take(MESSAGE).collect();
-            let fields = json!({ "Tandem_Sync_State__c": "Review", "Tandem_Sync_Message__c": message });
-            requests.push(request("salesforce", Method::Patch, format!("/sobjects/Account/{id}"), Some(&fields), id));
-        }
-    }
-    if !requests.is_empty() {
-        // The question stands in the queue, whether or not the account can show it.
-        http::send_all(&requests);
-    }
-}
-
-fn bring_in_step(batch: &Batch, settings: &Settings, subjects: Vec<Subject>, outcomes: &mut Outcomes) {
     let mut work: Vec<Work> = subjects.into_iter().filter_map(|subject| planned(settings, subject, outcomes)).collect();
     to_b1(batch, settings, &mut work, outcomes);
     learn(&mut work, outcomes);

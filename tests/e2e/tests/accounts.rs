@@ -291,22 +291,36 @@ async fn account_id(world: &World, code: &str) -> Result<String> {
     Ok(account(world, code).await?["Id"].as_str().unwrap_or_default().to_owned())
 }
 
-#[tokio::test]
-async fn two_partners_that_fit_one_account_are_asked_about_and_never_share_it() -> Result<()> {
-    let world = world("").await?;
+/// The account's own event has ended before two partners that fit it are there at once: the question can only begin in B1.
+async fn account_that_two_partners_fit() -> Result<(World, String)> {
+    let mut world = world("").await?;
     let account = world.create("Account", json!({ "Name": "Doppelt AG", "BillingPostalCode": "12345" })).await?;
-    world.settled().await?;
+    let ended = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--key", &account, "--state", "done"]).await?;
+        Ok(events.as_array().is_some_and(|events| !events.is_empty()).then_some(()))
+    };
+    world.until("the account's own event", Duration::from_secs(20), ended).await?;
+    world.stop().await?;
     let address = json!([{ "AddressName": "HQ", "AddressType": "bo_BillTo", "ZipCode": "12345" }]);
     for code in ["D1", "D2"] {
         let body = json!({ "CardCode": code, "CardName": "DOPPELT", "BPAddresses": address });
         world.b1_post("/BusinessPartners", body).await?;
     }
+    world.up().await?;
+    Ok((world, account))
+}
+
+async fn until_account(world: &World, what: &str, id: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
+    world.until_record("Account", what, |record| record["Id"] == id && holds(record)).await
+}
+
+#[tokio::test]
+async fn two_partners_that_fit_one_account_are_asked_about_and_never_share_it() -> Result<()> {
+    let (world, account) = account_that_two_partners_fit().await?;
     let item = question(&world, "and so does").await?;
-    world
-        .until_record("Account", "its question", |record| {
-            record["Id"] == account.as_str() && record["Tandem_Sync_State__c"] == "Review"
-        })
-        .await?;
+    let asked = until_account(&world, "its question", &account, |record| record["Tandem_Sync_State__c"] == "Review");
+    let message = asked.await?["Tandem_Sync_Message__c"].clone();
+    assert!(message.as_str().is_some_and(|text| text.contains("and so does")), "{message}");
     assert!(
         world.records("Account").await?.iter().all(|record| record["Tandem_Card_Code__c"] != "D1"),
         "nothing is guessed"
@@ -314,12 +328,34 @@ async fn two_partners_that_fit_one_account_are_asked_about_and_never_share_it() 
     let number = item["id"].to_string();
     world.tandem(&["review", "resolve", &number, "--choose", &format!("link with {account}")]).await?;
     let code = item["key"].as_str().unwrap_or_default().to_owned();
-    let linked = |record: &Value| {
-        record["Id"] == account.as_str()
-            && record["Tandem_Card_Code__c"] == code.as_str()
-            && record["Tandem_Sync_State__c"] == "Synced"
+    until_account(&world, "the answer", &account, |record| {
+        record["Tandem_Card_Code__c"] == code.as_str() && record["Tandem_Sync_State__c"] == "Synced"
+    })
+    .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_says_that_it_is_asked_about_until_the_last_question_has_ended() -> Result<()> {
+    let (world, account) = account_that_two_partners_fit().await?;
+    let both = async |world: &World| {
+        let items = world.tandem_json(&["review", "list"]).await?;
+        let of = |code: &str| items.as_array().into_iter().flatten().find(|item| item["key"] == code).cloned();
+        Ok(of("D1").zip(of("D2")))
     };
-    world.until_record("Account", "the answer", linked).await?;
+    let (first, _) = world.until("a question of each partner", Duration::from_secs(20), both).await?;
+    until_account(&world, "its question", &account, |record| record["Tandem_Sync_State__c"] == "Review").await?;
+    world.tandem(&["review", "resolve", &first["id"].to_string(), "--choose", "ignore"]).await?;
+    world.settled().await?;
+    let shown = until_account(&world, "the other question", &account, |_| true).await?;
+    assert_eq!(shown["Tandem_Sync_State__c"], "Review", "the second partner still asks: {shown}");
+    // A clerk gives both partners other names: nothing fits the account any more, and nobody is asked.
+    world.b1_patch("/BusinessPartners('D1')", json!({ "CardName": "Erste GmbH" })).await?;
+    world.b1_patch("/BusinessPartners('D2')", json!({ "CardName": "Zweite GmbH" })).await?;
+    until_account(&world, "the end of the questions", &account, |record| {
+        record["Tandem_Sync_State__c"].is_null() && record["Tandem_Sync_Message__c"].is_null()
+    })
+    .await?;
     Ok(())
 }
 
