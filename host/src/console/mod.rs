@@ -48,14 +48,16 @@ async fn healthz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     }
 }
 
-/// Every flow runs and every subscription stands; otherwise which does not, and why.
+/// The store takes writes, every flow runs and every subscription stands; otherwise which does not, and why.
 async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let flows = console.engine.status();
     let sources: BTreeMap<&str, bool> =
         console.sources.iter().map(|(name, up)| (name.as_str(), *up.borrow())).collect();
-    let ready = flows.values().all(|status| *status == FlowStatus::Running) && sources.values().all(|up| *up);
+    let store = console.store.healthy().await;
+    let ready = store && flows.values().all(|status| *status == FlowStatus::Running) && sources.values().all(|up| *up);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Json(json!({ "ready": ready, "flows": flows, "sources": sources })))
+    let store = if store { "ok" } else { "does not take writes: is the disk full?" };
+    (status, axum::Json(json!({ "ready": ready, "store": store, "flows": flows, "sources": sources })))
 }
 
 async fn metrics_page(State(console): State<Arc<Console>>) -> impl IntoResponse {

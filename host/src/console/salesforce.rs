@@ -66,6 +66,9 @@ struct Shown {
     at: Option<Instant>,
     /// Open questions in the org; none before it was asked which there are.
     reviews: Option<BTreeSet<EventId>>,
+    /// Those of the store as they were read last, and the revision they were read at.
+    questions: BTreeMap<EventId, Event>,
+    revision: u64,
 }
 
 impl Reporter {
@@ -133,7 +136,12 @@ impl Reporter {
         if answers {
             self.take_answers(host, open).await?;
         }
-        let questions = self.questions().await?;
+        let revision = self.inbox.store().questions_revision().await?;
+        if revision != shown.revision {
+            shown.questions = self.questions().await?;
+            shown.revision = revision;
+        }
+        let questions = &shown.questions;
         let (state, message) = self.state();
         let health = (state, message.clone(), questions.len());
         let due = shown.at.is_none_or(|at| at.elapsed() >= self.every);
@@ -142,7 +150,7 @@ impl Reporter {
             self.health(host, state, &message, questions.len()).await?;
             (shown.health, shown.at) = (Some(health), Some(Instant::now()));
         }
-        self.tell_reviews(host, &questions, open).await
+        self.tell_reviews(host, &shown.questions, open).await
     }
 
     fn state(&self) -> (&'static str, String) {
@@ -159,14 +167,14 @@ impl Reporter {
         (if wrong.is_empty() { "Ready" } else { "Not ready" }, short(&wrong.join("\n"), LONG))
     }
 
-    /// What waits for a decision, once for each record of a flow: the answer to the newest event settles the older ones.
+    /// What waits for a decision, once for each record of a flow: the answer to the newest question settles the older ones.
     async fn questions(&self) -> Result<BTreeMap<EventId, Event>, Failed> {
         let filter = EventFilter { state: Some(EventState::Review), limit: MOST_READ, ..EventFilter::default() };
         let mut asked = BTreeSet::new();
         let mut questions = BTreeMap::new();
         for event in self.inbox.store().events(filter).await? {
             let own = self.flows.contains(&event.flow) && questions.len() < MOST_SHOWN;
-            if own && asked.insert((event.flow.clone(), event.key.clone())) {
+            if own && asked.insert((event.flow.clone(), event.topic.clone(), event.key.clone())) {
                 questions.insert(event.id, event);
             }
         }

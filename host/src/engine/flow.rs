@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::size::BatchSize;
 use crate::config::{Config, FlowConfig};
 use crate::connections::{Breaker, Connections};
 use crate::mapping::{Mapping, MappingError};
@@ -24,6 +25,8 @@ pub struct Flow {
     pub bound: Arc<Bound>,
     /// Holds it back when its runs fail one after the other.
     pub breaker: Breaker,
+    /// How many events its runs bear.
+    pub(super) size: BatchSize,
 }
 
 /// Events per run where neither operator nor plugin says.
@@ -35,7 +38,7 @@ impl Flow {
     /// Events per run at most.
     pub fn batch(&self) -> u32 {
         let liked = self.plugin.description.batch;
-        self.config.batch.unwrap_or(if liked == 0 { BATCH } else { liked })
+        self.size.at_most(self.config.batch.unwrap_or(if liked == 0 { BATCH } else { liked }))
     }
 
     /// Runs at once, at most.
@@ -237,7 +240,14 @@ impl Plugins {
             store: store.clone(),
         };
         let breaker = Breaker::new(&format!("flow {name}"));
-        Ok(Flow { name: name.to_owned(), config: flow, plugin, bound: Arc::new(bound), breaker })
+        Ok(Flow {
+            name: name.to_owned(),
+            config: flow,
+            plugin,
+            bound: Arc::new(bound),
+            breaker,
+            size: BatchSize::default(),
+        })
     }
 
     /// Flows between the same two connections as this one, by the topics their plugins take: what one company's flow emits

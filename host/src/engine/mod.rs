@@ -5,6 +5,7 @@ mod flow;
 mod recovery;
 mod rehearsal;
 mod replay;
+mod size;
 mod swap;
 mod verdict;
 
@@ -124,11 +125,11 @@ impl Engine {
         self.clone().recover(left_open, stop.clone()).await;
         let mut files = self.files_of(&name);
         let Some(mut flow) = self.bind(&name, &mut stop).await else { return };
-        let concurrency = flow.concurrency() as usize;
-        let permits = Arc::new(Semaphore::new(concurrency));
+        let permits = Arc::new(Semaphore::new(flow.concurrency() as usize));
         let bell = self.inbox.bell(&name);
         while !*stop.borrow() {
             if let Some(new) = self.swapped(&flow, &mut files).await {
+                resize(&permits, flow.concurrency(), new.concurrency()).await;
                 flow = new;
             }
             let permit = tokio::select! {
@@ -136,7 +137,8 @@ impl Engine {
                 _ = stop.changed() => return,
             };
             let Ok(permit) = permit else { return };
-            let (max, alone) = match self.gate(&flow) {
+            let gate = self.gate(&flow);
+            let (max, alone) = match gate {
                 Gate::Open => (flow.batch(), false),
                 Gate::Trial => (1, true),
                 Gate::Held(pause) => {
@@ -148,13 +150,17 @@ impl Engine {
             let now = crate::time::now();
             match self.inbox.store().lease(&name, &flow.plugin.digest, max, now).await {
                 Ok(Some(run)) => {
+                    let (ended, trial) = tokio::sync::oneshot::channel::<()>();
                     let task = self.clone().run_leased(flow.clone(), run, permit);
-                    if alone {
+                    let mut under_way = runs.lock().await;
+                    while under_way.try_join_next().is_some() {}
+                    under_way.spawn(async move {
                         task.await;
-                    } else {
-                        let mut runs = runs.lock().await;
-                        while runs.try_join_next().is_some() {}
-                        runs.spawn(task);
+                        drop(ended);
+                    });
+                    drop(under_way);
+                    if alone {
+                        tokio::select! { _ = trial => {} _ = stop.changed() => {} }
                     }
                 }
                 Ok(None) => {
@@ -190,6 +196,7 @@ impl Engine {
         None
     }
 
+    /// What the flow may do now. Whoever is told to try a flow that failed has claimed the one try there is.
     fn gate(&self, flow: &Flow) -> Gate {
         let connections = flow.bound.slots.values().map(|connection| connection.breaker().state());
         let states = connections.chain([flow.breaker.state()]);
@@ -203,10 +210,11 @@ impl Engine {
                 _ => {}
             }
         }
-        match gate {
+        match (gate, flow.breaker.state()) {
             // No busy wait on the last millisecond.
-            Gate::Held(left) => Gate::Held(left.max(Duration::from_millis(20))),
-            other => other,
+            (Gate::Held(left), _) => Gate::Held(left.max(Duration::from_millis(20))),
+            (Gate::Trial, BreakerState::HalfOpen) => flow.breaker.admit().map_or_else(Gate::Held, |()| Gate::Trial),
+            (other, _) => other,
         }
     }
 
@@ -248,10 +256,12 @@ impl Engine {
                     }
                     Ok(report) => {
                         flow.breaker.succeeded();
+                        flow.size.worked(run.events.len());
                         verdict::of_report(flow, &run, report)
                     }
                     Err(error) => {
                         flow.breaker.failed(&error.to_string());
+                        flow.size.failed(run.events.len(), &error);
                         verdict::of_failure(flow, &run, &error)
                     }
                 };
@@ -312,5 +322,13 @@ impl Engine {
                 Err(error) => tracing::error!(%error, "cannot remove old journals"),
             }
         }
+    }
+}
+
+/// As many runs at once as the new plugin likes: fewer only when those under way have ended.
+async fn resize(permits: &Semaphore, old: u32, new: u32) {
+    permits.add_permits(new.saturating_sub(old) as usize);
+    if let Ok(surplus) = permits.acquire_many(old.saturating_sub(new)).await {
+        surplus.forget();
     }
 }

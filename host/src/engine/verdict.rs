@@ -59,12 +59,18 @@ fn settled(flow: &Flow, event: &Event, outcome: Outcome, outage: bool) -> Verdic
         Outcome::Done(what) => Verdict::Done(what),
         Outcome::Reject(why) => Verdict::Reject(why),
         Outcome::Review(question) => Verdict::Review(question),
+        Outcome::Wait(kind, _, id, _) if event.attempts > flow.config.max_attempts => {
+            let why = format!("still waits for the {kind} link of {id}, which is there");
+            Verdict::Review(Question::retry_or_ignore(format!("gave up after {} attempts: {why}", event.attempts)))
+        }
         Outcome::Wait(kind, side, id, deadline) => Verdict::Wait {
             scope: flow.bound.scope.clone(),
             kind,
             side,
             id,
             deadline: now().saturating_add(i64::try_from(deadline).unwrap_or(i64::MAX / 2)),
+            // The first time it appeared during the run: at once.
+            there_at: if event.attempts < 2 { now() } else { now() + pause_of(event).as_millis() as i64 },
         },
         Outcome::Retry(_, why) if outage => {
             let pause = jitter(AFTER_OUTAGE).mul_f64(0.2 + fastrand::f64());
@@ -75,10 +81,14 @@ fn settled(flow: &Flow, event: &Event, outcome: Outcome, outage: bool) -> Verdic
         }
         Outcome::Retry(after, why) => {
             let asked = jitter(Duration::from_millis(after).min(Duration::from_secs(7 * 24 * 3600)));
-            let pause = asked.max(backoff(event.attempts, FIRST_RETRY, LONGEST_RETRY));
+            let pause = asked.max(pause_of(event));
             Verdict::Retry { due_at: now() + pause.as_millis() as i64, why, counts: true, batch_max: None }
         }
     }
+}
+
+fn pause_of(event: &Event) -> Duration {
+    backoff(event.attempts, FIRST_RETRY, LONGEST_RETRY)
 }
 
 /// One log line and one count for each event: its own trace id, from the Salesforce event to what became of it.

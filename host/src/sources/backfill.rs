@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::b1::{Changed, How, WATCHES, Watch, list};
 use crate::connections::{Connection, Connections};
-use crate::store::{Intake, NewEvent, Store};
+use crate::store::{Intake, Lane, NewEvent, Store};
 
 pub use super::b1::list::LookError;
 
@@ -188,6 +188,7 @@ pub async fn step(store: &dyn Store, flow: &str, topics: &[Topic], place: &Place
     }
     let events = page.iter().map(|keys| topic.event(flow, &place.id, keys)).collect();
     let position = serde_json::to_string(&next).map_err(|e| LookError::Answer(e.to_string()))?;
-    store.append(Intake { events, position: Some((source(flow), position)), ..Intake::default() }).await?;
+    let position = Some((source(flow), position));
+    store.append(Intake { events, position, lane: Lane::Backfill, ..Intake::default() }).await?;
     Ok(Some(next))
 }

@@ -211,7 +211,9 @@ impl Subscription {
 
     async fn take(&self, events: Vec<NewEvent>, position: &Position, durability: Durability) -> Result<(), Broken> {
         let position = serde_json::to_string(position).unwrap_or_default();
-        self.inbox.take(Intake { events, position: Some((self.source(), position)), durability }).await?;
+        self.inbox
+            .take(Intake { events, position: Some((self.source(), position)), durability, ..Intake::default() })
+            .await?;
         Ok(())
     }
 

@@ -51,7 +51,8 @@ impl FlowTimer {
     /// Fires what is due since the stored position; returns when to look again.
     async fn look(&self, inbox: &Inbox) -> Result<Option<Millis>, StoreError> {
         let stored = inbox.store().position(&self.source()).await?.and_then(|text| text.parse::<Millis>().ok());
-        let Some(last) = stored else {
+        // A position in the future was written while the clock was wrong: it must not silence the timer until then.
+        let Some(last) = stored.map(|last| last.min(now())) else {
             let start = now();
             inbox
                 .take(Intake {

@@ -54,8 +54,8 @@ pub trait Store: Send + Sync + 'static {
     /// The position a source stored last.
     async fn position(&self, source: &str) -> Result<Option<String>>;
 
-    /// Leases the oldest due events of a flow into a new run: never two with one key, none past an older unfinished
-    /// event of its key. `None` when nothing is due. Durable with the next commit: a lease that a power cut takes back
+    /// Leases due events of a flow into a new run, first due first: never two with one key under way, none past an older
+    /// unfinished event of its key, of each [`Lane`] its share. `None` when nothing is due. Durable with the next commit: a lease that a power cut takes back
     /// leaves the events ready.
     async fn lease(&self, flow: &str, digest: &str, max: u32, now: Millis) -> Result<Option<Run>>;
     /// Runs that a host which is gone left open: to be finished over their journal.
@@ -69,7 +69,7 @@ pub trait Store: Send + Sync + 'static {
     async fn journal_write(&self, run: RunId, entries: Vec<JournalEntry>, durability: Durability) -> Result<()>;
     /// All entries of a run, in order.
     async fn journal_read(&self, run: RunId) -> Result<Vec<JournalEntry>>;
-    /// Ends a run: verdicts, journal, storage, links, emitted events and wake-ups together. Returns the flows that
+    /// Ends an open run, once: verdicts, journal, storage, links, emitted events and wake-ups together. Returns the flows that
     /// have new work.
     async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>>;
 
@@ -97,6 +97,8 @@ pub trait Store: Send + Sync + 'static {
     /// Makes a review, waiting, rejected or delayed event ready at once, with a human's answer; false when it is in a
     /// run or finished.
     async fn retry(&self, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool>;
+    /// Grows with every event that enters or leaves review, whoever moved it.
+    async fn questions_revision(&self) -> Result<u64>;
     /// How many events stand where.
     async fn counts(&self) -> Result<Vec<Count>>;
 
@@ -109,7 +111,8 @@ pub trait Store: Send + Sync + 'static {
     /// A secret of this store, made on first use: 32 random bytes.
     async fn secret(&self, name: &str) -> Result<Vec<u8>>;
 
-    /// Removes finished events and journals older than `before`, then the oldest journals beyond `max_bytes`.
+    /// Removes journals and finished events older than `before`, then the oldest journals and the oldest finished events beyond
+    /// `max_bytes`; gives the room back to the file system.
     async fn prune(&self, before: Millis, max_bytes: u64) -> Result<Pruned>;
     /// True while the store accepts writes.
     async fn healthy(&self) -> bool;

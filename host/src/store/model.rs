@@ -131,6 +131,17 @@ impl Question {
     }
 }
 
+/// Which events share a flow's runs half and half, so that a flood of one kind holds up no other. The numbers are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[repr(i64)]
+pub enum Lane {
+    /// What happens now.
+    #[default]
+    Live = 0,
+    /// What a person asked to have gone through again.
+    Backfill = 1,
+}
+
 /// What a source hands over in one transaction.
 #[derive(Clone, Debug, Default)]
 pub struct Intake {
@@ -138,6 +149,8 @@ pub struct Intake {
     pub events: Vec<NewEvent>,
     /// The source's name and its own position after these events, opaque JSON.
     pub position: Option<(String, String)>,
+    /// Of all these events.
+    pub lane: Lane,
     /// `WithNextCommit` for a source that tells again whatever is after the position kept.
     pub durability: Durability,
 }
@@ -161,7 +174,7 @@ pub struct Event {
     pub state: EventState,
     /// Not run before.
     pub due_at: Millis,
-    /// Runs it has been in; outages are not counted.
+    /// Attempts at it, a run under way included; outages are not counted.
     pub attempts: u32,
     /// When it was taken in.
     pub created_at: Millis,
@@ -278,6 +291,8 @@ pub enum Verdict {
         id: String,
         /// Then it goes to review.
         deadline: Millis,
+        /// When it runs again if that link is there already; that counts as an attempt.
+        there_at: Millis,
     },
     /// Held for a human.
     Review(Question),

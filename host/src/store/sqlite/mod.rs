@@ -1,22 +1,30 @@
 //! The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, so that a commit survives a power cut.
 
-mod query;
+mod events;
+mod retention;
+mod runs;
 mod writer;
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use ring::rand::SecureRandom;
-use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use self::writer::Writer;
 use super::*;
 
 /// One entry per format: entry n brings format n to n+1. Published entries never change.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("review-detail.sql")];
+const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("review-detail.sql"), include_str!("scale.sql")];
+
+/// Finished events are kept at least so long, however full the store is: a source may tell one again.
+const TOLD_AGAIN: Millis = 3_600_000;
+/// A clock that differs by so much from what was expected was set: a correction by less is no step.
+const STEP: Millis = 5_000;
 
 /// Idle reading connections kept open.
 const READERS: usize = 4;
@@ -26,6 +34,8 @@ pub struct SqliteStore {
     path: PathBuf,
     writer: Writer,
     readers: Arc<Mutex<Vec<Connection>>>,
+    /// When the last sweep was; 0 before the first.
+    swept: AtomicI64,
     /// Held as long as the store lives: a second host on the same file is refused.
     _lock: Option<File>,
 }
@@ -58,8 +68,15 @@ impl SqliteStore {
         )?;
         connection.set_prepared_statement_cache_capacity(64);
         migrate(&mut connection)?;
+        if access == Access::Host {
+            let (last, now) = (events::last_moment(&connection)?, crate::time::now());
+            if last > now + STEP {
+                tracing::warn!(back_ms = last - now, "the clock was set back while the host was off");
+                events::clock_was_set(&connection, last, now)?;
+            }
+        }
         let writer = Writer::start(connection).map_err(|e| StoreError::Database(e.to_string()))?;
-        Ok(Self { path: path.to_owned(), writer, readers: Arc::default(), _lock: lock })
+        Ok(Self { path: path.to_owned(), writer, readers: Arc::default(), swept: AtomicI64::new(0), _lock: lock })
     }
 
     async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
@@ -120,7 +137,7 @@ impl Store for SqliteStore {
                 let now = crate::time::now();
                 let mut fresh = 0;
                 for event in &intake.events {
-                    fresh += query::insert_event(db, event, now)?;
+                    fresh += events::insert(db, event, intake.lane, now)?;
                 }
                 if let Some((source, position)) = &intake.position {
                     db.prepare_cached(
@@ -146,7 +163,7 @@ impl Store for SqliteStore {
 
     async fn lease(&self, flow: &str, digest: &str, max: u32, now: Millis) -> Result<Option<Run>> {
         let (flow, digest) = (flow.to_owned(), digest.to_owned());
-        let lease = move |db: &Connection| query::lease(db, flow, digest, max, now);
+        let lease = move |db: &Connection| events::lease(db, flow, digest, max, now);
         self.writer.run_with(Durability::WithNextCommit, lease).await
     }
 
@@ -156,27 +173,32 @@ impl Store for SqliteStore {
                 .prepare("SELECT id FROM runs WHERE finished_at IS NULL ORDER BY id")?
                 .query_map([], |row| row.get(0))?
                 .collect::<rusqlite::Result<_>>()?;
-            ids.into_iter().filter_map(|id| query::run(db, RunId(id)).transpose()).collect()
+            ids.into_iter().filter_map(|id| runs::run(db, RunId(id)).transpose()).collect()
         })
         .await
     }
 
     async fn next_due(&self, flow: &str) -> Result<Option<Millis>> {
         let flow = flow.to_owned();
-        self.read(move |db| {
-            Ok(db
-                .prepare_cached("SELECT min(due_at) FROM events WHERE flow = ?1 AND state = 0")?
-                .query_row([flow], |row| row.get(0))?)
-        })
-        .await
+        self.read(move |db| events::next_due(db, &flow)).await
     }
 
     async fn sweep(&self, now: Millis) -> Result<Vec<String>> {
-        self.writer.run(move |db| query::sweep(db, now)).await
+        let before = self.swept.swap(now, Ordering::Relaxed);
+        // Sweeps follow each other within a second; a longer way is that of a clock that was set, or of a machine that slept.
+        let stepped = before > 0 && (now - before).abs() > STEP;
+        let sweep = move |db: &Connection| {
+            if stepped {
+                tracing::warn!(by_ms = now - before, "the clock was set, or the machine slept");
+                events::clock_was_set(db, before, now)?;
+            }
+            events::sweep(db, now)
+        };
+        self.writer.run(sweep).await
     }
 
     async fn journal_write(&self, run: RunId, entries: Vec<JournalEntry>, durability: Durability) -> Result<()> {
-        self.writer.run_with(durability, move |db| query::write_journal(db, run, &entries)).await
+        self.writer.run_with(durability, move |db| runs::write_journal(db, run, &entries)).await
     }
 
     async fn journal_read(&self, run: RunId) -> Result<Vec<JournalEntry>> {
@@ -186,7 +208,7 @@ impl Store for SqliteStore {
                     "SELECT seq, item, kind, subject, state, at, request, response FROM journal \
                      WHERE run = ?1 ORDER BY seq, item",
                 )?
-                .query_map([run.0], |row| query::journal_entry(row, 0))?
+                .query_map([run.0], |row| runs::journal_entry(row, 0))?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(rows)
         })
@@ -194,7 +216,7 @@ impl Store for SqliteStore {
     }
 
     async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>> {
-        self.writer.run(move |db| query::finish(db, run, finish)).await
+        self.writer.run(move |db| runs::finish(db, run, finish)).await
     }
 
     async fn storage_get(&self, flow: &str, key: &str) -> Result<Option<String>> {
@@ -239,7 +261,7 @@ impl Store for SqliteStore {
 
     async fn links_find(&self, scope: &str, kind: &str, side: Side, ids: &[String]) -> Result<Vec<Option<Link>>> {
         let (scope, kind, ids) = (scope.to_owned(), kind.to_owned(), ids.to_vec());
-        self.read(move |db| ids.iter().map(|id| query::find_link(db, &scope, &kind, side, id)).collect()).await
+        self.read(move |db| ids.iter().map(|id| runs::find_link(db, &scope, &kind, side, id)).collect()).await
     }
 
     async fn links_of(&self, id: &str) -> Result<Vec<Link>> {
@@ -249,7 +271,7 @@ impl Store for SqliteStore {
                 .prepare(
                     "SELECT scope, kind, b1_id, salesforce_id, base FROM links WHERE b1_id = ?1 OR salesforce_id = ?1",
                 )?
-                .query_map([id], query::link)?
+                .query_map([id], runs::link)?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(rows)
         })
@@ -257,27 +279,17 @@ impl Store for SqliteStore {
     }
 
     async fn events(&self, filter: EventFilter) -> Result<Vec<Event>> {
-        self.read(move |db| {
-            let rows = db
-                .prepare(&format!(
-                    "SELECT {} FROM events WHERE (?1 IS NULL OR flow = ?1) AND (?2 IS NULL OR state = ?2) \
-                     AND (?3 IS NULL OR key = ?3) ORDER BY id DESC LIMIT ?4",
-                    query::EVENT_COLUMNS
-                ))?
-                .query_map(
-                    params![filter.flow, filter.state.map(|s| s as i64), filter.key, filter.limit.max(1)],
-                    query::event,
-                )?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(rows)
-        })
-        .await
+        self.read(move |db| events::list(db, &filter)).await
     }
 
     async fn event(&self, id: EventId) -> Result<Option<Event>> {
         self.read(move |db| {
             Ok(db
-                .query_row(&format!("SELECT {} FROM events WHERE id = ?1", query::EVENT_COLUMNS), [id.0], query::event)
+                .query_row(
+                    &format!("SELECT {} FROM events WHERE id = ?1", events::EVENT_COLUMNS),
+                    [id.0],
+                    events::event,
+                )
                 .optional()?)
         })
         .await
@@ -309,7 +321,7 @@ impl Store for SqliteStore {
     }
 
     async fn run(&self, id: RunId) -> Result<Option<Run>> {
-        self.read(move |db| query::run(db, id)).await
+        self.read(move |db| runs::run(db, id)).await
     }
 
     async fn journal_about(&self, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>> {
@@ -320,7 +332,7 @@ impl Store for SqliteStore {
                     "SELECT run, seq, item, kind, subject, state, at, request, response FROM journal \
                      WHERE subject = ?1 ORDER BY run DESC, seq DESC LIMIT ?2",
                 )?
-                .query_map(params![subject, limit], |row| Ok((RunId(row.get(0)?), query::journal_entry(row, 1)?)))?
+                .query_map(params![subject, limit], |row| Ok((RunId(row.get(0)?), runs::journal_entry(row, 1)?)))?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(rows)
         })
@@ -328,31 +340,18 @@ impl Store for SqliteStore {
     }
 
     async fn retry(&self, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool> {
-        self.writer
-            .run(move |db| {
-                let changed = db.execute(
-                    "UPDATE events SET state = 0, due_at = ?2, resolution = ?3, attempts = 0, finished_at = NULL, \
-                     batch_max = 1 WHERE id = ?1 AND state IN (0, 2, 3, 5)",
-                    params![event.0, now, resolution],
-                )?;
-                Ok(changed == 1)
-            })
-            .await
+        self.writer.run(move |db| events::retry(db, event, resolution, now)).await
     }
 
     async fn counts(&self) -> Result<Vec<Count>> {
+        self.read(events::counts).await
+    }
+
+    async fn questions_revision(&self) -> Result<u64> {
         self.read(|db| {
-            let rows: Vec<(String, i64, i64)> = db
-                .prepare("SELECT flow, state, count(*) FROM events GROUP BY flow, state ORDER BY flow, state")?
-                .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect::<rusqlite::Result<_>>()?;
-            rows.into_iter()
-                .map(|(flow, state, events)| {
-                    let state = EventState::from_stored(state)
-                        .ok_or_else(|| StoreError::Corrupt(format!("event state {state}")))?;
-                    Ok(Count { flow, state, events: events.unsigned_abs() })
-                })
-                .collect()
+            let number: i64 =
+                db.query_row("SELECT number FROM revisions WHERE name = 'review'", [], |row| row.get(0))?;
+            Ok(number.unsigned_abs())
         })
         .await
     }
@@ -376,7 +375,7 @@ impl Store for SqliteStore {
                 .query_row(
                     "SELECT digest, plugin, permissions, granted_at FROM grants WHERE digest = ?1",
                     [digest],
-                    query::grant,
+                    grant,
                 )
                 .optional()?)
         })
@@ -391,7 +390,7 @@ impl Store for SqliteStore {
                     "SELECT digest, plugin, permissions, granted_at FROM grants WHERE plugin = ?1 \
                      ORDER BY granted_at DESC LIMIT 1",
                     [plugin],
-                    query::grant,
+                    grant,
                 )
                 .optional()?)
         })
@@ -413,21 +412,57 @@ impl Store for SqliteStore {
     }
 
     async fn prune(&self, before: Millis, max_bytes: u64) -> Result<Pruned> {
-        // In small bites, so that the work waits behind no long write.
+        // What to remove is looked up beside the work; removed in bites, so that the work waits behind no long write.
         let mut total = Pruned::default();
+        let mut after = 0;
         loop {
-            let bite = self.writer.run(move |db| query::prune(db, before, max_bytes)).await?;
-            total.runs += bite.runs;
-            total.events += bite.events;
-            if bite == Pruned::default() {
-                return Ok(total);
+            let runs =
+                self.read(move |db| retention::finished_runs(db, after, until(db, before, max_bytes, Millis::MAX)?));
+            let runs = runs.await?;
+            if runs.is_empty() {
+                break;
             }
+            let (removed, last) = self
+                .writer
+                .run(move |db| {
+                    let removed = retention::remove_runs(db, &runs)?;
+                    Ok((removed, runs[..removed].last().copied()))
+                })
+                .await?;
+            total.runs += removed as u64;
+            after = last.unwrap_or(after);
         }
+        loop {
+            let newest = crate::time::now() - TOLD_AGAIN;
+            let old =
+                self.read(move |db| retention::finished_events(db, until(db, before, max_bytes, newest)?)).await?;
+            if old.is_empty() {
+                break;
+            }
+            total.events += self.writer.run(move |db| retention::remove_events(db, &old)).await? as u64;
+        }
+        while self.writer.run(retention::give_back).await? {}
+        Ok(total)
     }
 
     async fn healthy(&self) -> bool {
-        self.writer.run(|db| Ok(db.execute_batch("SELECT 1")?)).await.is_ok()
+        // A write of its own tells whether there is room again.
+        let write = |db: &Connection| {
+            let now = crate::time::now();
+            db.execute("INSERT OR REPLACE INTO positions (source, position, at) VALUES ('health', '', ?1)", [now])?;
+            Ok(())
+        };
+        !self.writer.is_failing() || self.writer.run(write).await.is_ok()
     }
+}
+
+/// What ended before that time goes; where the store holds too much, before `full` goes, too.
+fn until(db: &Connection, before: Millis, max_bytes: u64, full: Millis) -> Result<Millis> {
+    Ok(if retention::used_bytes(db)? > max_bytes { before.max(full) } else { before })
+}
+
+fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
+    Ok(Grant { digest: row.get(0)?, plugin: row.get(1)?, permissions: row.get(2)?, granted_at: row.get(3)? })
 }
 
 #[cfg(test)]

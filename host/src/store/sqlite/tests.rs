@@ -52,7 +52,56 @@ fn waits(id: &str) -> Verdict {
         side: Side::Salesforce,
         id: id.into(),
         deadline: crate::time::now() + 60_000,
+        there_at: crate::time::now() + 30_000,
     }
+}
+
+fn each(run: &Run, verdict: &Verdict) -> Finish {
+    Finish { verdicts: run.events.iter().map(|event| (event.id, verdict.clone())).collect(), ..Finish::default() }
+}
+
+fn asks(reason: &str) -> Verdict {
+    Verdict::Review(Question::retry_or_ignore(reason.into()))
+}
+
+fn of(topic: &str, key: &str, dedup: &str) -> NewEvent {
+    NewEvent { topic: topic.into(), ..event(key, dedup) }
+}
+
+async fn take(store: &SqliteStore, events: Vec<NewEvent>) -> Result<u64> {
+    store.append(Intake { events, ..Intake::default() }).await
+}
+
+async fn state(store: &SqliteStore, id: EventId) -> EventState {
+    store.event(id).await.unwrap().unwrap().state
+}
+
+/// Room for so many pages more, as on a disk that is nearly full.
+async fn room(store: &SqliteStore, pages: i64) {
+    let limit = move |db: &Connection| {
+        let used: i64 = db.query_row("PRAGMA page_count", [], |row| row.get(0))?;
+        db.query_row(&format!("PRAGMA max_page_count={}", used + pages), [], |row| row.get::<_, i64>(0))?;
+        Ok(())
+    };
+    store.writer.run(limit).await.unwrap();
+}
+
+/// Keeps the writing thread busy until `job` and those after it stand in its queue, so that they make one group.
+async fn hold(store: &Arc<SqliteStore>) -> std::sync::mpsc::Sender<()> {
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let (begun, ready) = tokio::sync::oneshot::channel();
+    let own = store.clone();
+    tokio::spawn(async move {
+        own.writer
+            .run(move |_| {
+                let _ = begun.send(());
+                let _ = wait.recv();
+                Ok(())
+            })
+            .await
+    });
+    ready.await.unwrap();
+    go
 }
 
 #[tokio::test]
@@ -289,4 +338,252 @@ proptest! {
             }
         });
     }
+}
+
+#[tokio::test]
+async fn an_answered_question_never_runs_beside_a_newer_event_of_its_record() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1")]).await;
+    let older = lease(&store, 1).await.unwrap();
+    store.finish(older.id, each(&older, &asks("which?"))).await.unwrap();
+    append(&store, &[("A", "2"), ("A", "3")]).await;
+    let newer = lease(&store, 1).await.unwrap();
+    assert!(store.retry(older.events[0].id, Some("retry".into()), crate::time::now()).await.unwrap());
+    assert!(lease(&store, 10).await.is_none(), "the newer event is under way");
+    store.finish(newer.id, done(&newer)).await.unwrap();
+    assert_eq!(lease(&store, 10).await.unwrap().events[0].id, older.events[0].id, "then the oldest");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_full_disk_fails_its_whole_group_and_no_caller_is_told_otherwise() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1")]).await;
+    let run = lease(&store, 1).await.unwrap();
+    append(&store, &[("B", "2")]).await;
+    room(&store, 3).await;
+    let go = hold(&store).await;
+    let mut large = event("C", "3");
+    large.payload = "x".repeat(200_000);
+    let jobs = [vec![event("D", "4")], vec![large], vec![event("E", "5")]].map(|events| {
+        let store = store.clone();
+        tokio::spawn(async move { take(&store, events).await })
+    });
+    let (leasing, finishing) = (store.clone(), store.clone());
+    let outage = Verdict::Retry { due_at: 0, why: "outage".into(), counts: false, batch_max: None };
+    let finish = each(&run, &outage);
+    let own = finish.clone();
+    let leased = tokio::spawn(async move { leasing.lease("orders", "digest", 1, crate::time::now()).await });
+    let finished = tokio::spawn(async move { finishing.finish(run.id, own).await });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    go.send(()).unwrap();
+    let told: Vec<bool> = vec![leased.await.unwrap().is_ok(), finished.await.unwrap().is_ok()];
+    let mut kept = 0;
+    for job in jobs {
+        kept += u64::from(job.await.unwrap().is_ok());
+    }
+    // Whoever was told that it was kept finds it kept; the rest is as before.
+    let counts = store.counts().await.unwrap();
+    let number = |state| counts.iter().find(|count| count.state == state).map_or(0, |count| count.events);
+    let all: u64 = counts.iter().map(|count| count.events).sum();
+    assert_eq!(all, 2 + kept, "{counts:?}");
+    assert_eq!(number(EventState::Leased), u64::from(!told[1]) + u64::from(told[0]), "{told:?} {counts:?}");
+    // There is room again: everything goes on.
+    room(&store, 1_000_000).await;
+    store.finish(run.id, finish.clone()).await.unwrap();
+    store.finish(run.id, finish).await.unwrap();
+    let again = lease(&store, 10).await.unwrap();
+    assert!(again.events.iter().all(|event| event.attempts == 1), "{:?}", again.events);
+    assert!(store.healthy().await);
+}
+
+#[tokio::test]
+async fn a_finish_that_is_repeated_after_a_lost_commit_happens_once() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1")]).await;
+    let run = lease(&store, 1).await.unwrap();
+    let retry = Verdict::Retry { due_at: 0, why: "outage".into(), counts: false, batch_max: None };
+    let wake = Wake { at: 0, key: "w".into(), payload: "{}".into() };
+    let finish = Finish { wakes: vec![wake], ..each(&run, &retry) };
+    store.finish(run.id, finish.clone()).await.unwrap();
+    store.finish(run.id, finish).await.unwrap();
+    store.sweep(crate::time::now()).await.unwrap();
+    let leased = lease(&store, 10).await.unwrap();
+    assert_eq!(leased.events.len(), 2, "the event and one wake-up");
+    assert_eq!(leased.events[0].attempts, 1, "an outage wears nothing out");
+}
+
+#[tokio::test]
+async fn a_question_about_an_item_is_not_answered_by_a_price_list_of_the_same_number() {
+    let (_folder, store) = store();
+    take(&store, vec![of("b1.PriceLists", "1", "1")]).await.unwrap();
+    let list = lease(&store, 1).await.unwrap();
+    store.finish(list.id, each(&list, &asks("which price book?"))).await.unwrap();
+    take(&store, vec![of("b1.Items", "1", "2")]).await.unwrap();
+    let item = lease(&store, 1).await.unwrap();
+    store.finish(item.id, done(&item)).await.unwrap();
+    assert_eq!(state(&store, list.events[0].id).await, EventState::Review);
+    take(&store, vec![of("b1.PriceLists", "1", "3")]).await.unwrap();
+    let list_again = lease(&store, 1).await.unwrap();
+    store.finish(list_again.id, done(&list_again)).await.unwrap();
+    assert_eq!(state(&store, list.events[0].id).await, EventState::Superseded);
+}
+
+#[tokio::test]
+async fn a_record_refused_again_and_again_is_one_open_question() {
+    let (_folder, store) = store();
+    for round in 0..5 {
+        append(&store, &[("A", &round.to_string())]).await;
+        let run = lease(&store, 1).await.unwrap();
+        store.finish(run.id, each(&run, &asks("the credit limit is passed"))).await.unwrap();
+    }
+    append(&store, &[("A", "other")]).await;
+    let run = lease(&store, 1).await.unwrap();
+    store.finish(run.id, each(&run, &asks("the item is inactive"))).await.unwrap();
+    let filter = EventFilter { state: Some(EventState::Review), limit: 100, ..EventFilter::default() };
+    let open = store.events(filter).await.unwrap();
+    let reasons: Vec<&str> = open.iter().filter_map(|event| event.reason.as_deref()).collect();
+    assert_eq!(reasons, ["the item is inactive", "the credit limit is passed"]);
+    assert_eq!(open[1].id, EventId(5), "the last time it was asked");
+}
+
+#[tokio::test]
+async fn ready_is_ready_whatever_the_clock_says() {
+    let (_folder, store) = store();
+    let now = crate::time::now();
+    append(&store, &[("A", "1"), ("B", "2")]).await;
+    let waiting = lease(&store, 1).await.unwrap();
+    store.finish(waiting.id, each(&waiting, &waits("001X"))).await.unwrap();
+    store.sweep(now).await.unwrap();
+    // An hour back.
+    let earlier = now - 3_600_000;
+    store.sweep(earlier).await.unwrap();
+    assert!(store.lease("orders", "digest", 1, earlier + 1_000).await.unwrap().is_some());
+    // A day forward: the deadline of one that waits was a minute away, and still is.
+    store.sweep(now + 86_400_000).await.unwrap();
+    assert_eq!(state(&store, waiting.events[0].id).await, EventState::Waiting);
+}
+
+#[tokio::test]
+async fn a_clock_set_back_while_the_host_was_off_holds_nothing_up() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tandem.db");
+    {
+        let store = SqliteStore::open(&path, Access::Host).unwrap();
+        append(&store, &[("A", "1")]).await;
+        let ahead = "UPDATE events SET created_at = created_at + 36000000, due_at = due_at + 36000000";
+        store.writer.run(move |db| Ok(db.execute_batch(ahead)?)).await.unwrap();
+    }
+    let store = SqliteStore::open(&path, Access::Host).unwrap();
+    assert!(lease(&store, 1).await.is_some());
+}
+
+#[tokio::test]
+async fn a_plugin_that_waits_for_a_link_that_is_there_is_slowed_down_and_counted() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1")]).await;
+    let first = lease(&store, 1).await.unwrap();
+    let there = Finish { links: vec![LinkWrite::Put(link("001X"))], ..each(&first, &waits("001X")) };
+    store.finish(first.id, there).await.unwrap();
+    assert!(lease(&store, 1).await.is_none(), "not before the time that the engine gave");
+    let event = store.event(EventId(1)).await.unwrap().unwrap();
+    assert_eq!((event.state, event.attempts), (EventState::Ready, 1));
+}
+
+#[tokio::test]
+async fn that_an_event_ran_is_known_longer_than_what_it_did() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1")]).await;
+    let run = lease(&store, 1).await.unwrap();
+    store.finish(run.id, each(&run, &Verdict::Reject("no".into()))).await.unwrap();
+    assert_eq!(store.prune(0, 0).await.unwrap(), Pruned { runs: 1, events: 0 });
+    assert!(store.retry(run.events[0].id, None, crate::time::now()).await.unwrap());
+    assert!(lease(&store, 1).await.unwrap().repeated, "its probes are asked");
+}
+
+#[tokio::test]
+async fn what_was_removed_leaves_the_file() {
+    let (_folder, store) = store();
+    for n in 0..20 {
+        let mut own = event(&format!("k{n}"), &n.to_string());
+        own.payload = "x".repeat(200_000);
+        take(&store, vec![own]).await.unwrap();
+    }
+    while let Some(run) = lease(&store, 50).await {
+        store.finish(run.id, done(&run)).await.unwrap();
+    }
+    let pruned = store.prune(crate::time::now() + 1_000, u64::MAX).await.unwrap();
+    assert_eq!(pruned.events, 20);
+    let pages = |name: &'static str| {
+        store.read(move |db| Ok(db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))?))
+    };
+    assert_eq!(pages("freelist_count").await.unwrap(), 0);
+    assert!(pages("page_count").await.unwrap() < 100);
+}
+
+#[tokio::test]
+async fn a_backfill_and_what_happens_now_share_the_runs() {
+    let (_folder, store) = store();
+    let many = |lane: &str| (0..100).map(|n| event(&format!("{lane}{n}"), &format!("{lane}{n}"))).collect::<Vec<_>>();
+    store.append(Intake { events: many("old"), lane: Lane::Backfill, ..Intake::default() }).await.unwrap();
+    store.append(Intake { events: many("new"), ..Intake::default() }).await.unwrap();
+    for _ in 0..4 {
+        let run = lease(&store, 20).await.unwrap();
+        let live = run.events.iter().filter(|event| event.key.starts_with("new")).count();
+        assert_eq!((run.events.len(), live), (20, 10));
+    }
+    append(&store, &[("one", "one")]).await;
+    while let Some(run) = lease(&store, 20).await {
+        assert!(!run.events.is_empty());
+    }
+    let counts = store.counts().await.unwrap();
+    assert_eq!(
+        counts,
+        [Count { flow: "orders".into(), state: EventState::Leased, events: 201 }],
+        "and nothing is left"
+    );
+}
+
+#[tokio::test]
+async fn who_shows_the_questions_learns_that_they_changed() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1"), ("B", "2")]).await;
+    let before = store.questions_revision().await.unwrap();
+    let run = lease(&store, 1).await.unwrap();
+    assert_eq!(store.questions_revision().await.unwrap(), before);
+    store.finish(run.id, each(&run, &asks("which?"))).await.unwrap();
+    let asked = store.questions_revision().await.unwrap();
+    assert!(asked > before);
+    store.retry(run.events[0].id, None, crate::time::now()).await.unwrap();
+    assert!(store.questions_revision().await.unwrap() > asked);
+}
+
+#[tokio::test]
+async fn a_store_of_the_format_before_is_taken_over_with_what_was_under_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tandem.db");
+    let old = Connection::open(&path).unwrap();
+    for step in &MIGRATIONS[..2] {
+        old.execute_batch(step).unwrap();
+    }
+    old.execute_batch(
+        "PRAGMA user_version = 2;
+         INSERT INTO events (flow, topic, key, dedup, payload, trace, state, due_at, attempts, created_at) VALUES
+           ('orders', 't', 'A', '1', '{}', '', 1, 0, 2, 1), ('orders', 't', 'A', '2', '{}', '', 0, 0, 0, 2),
+           ('orders', 't', 'B', '3', '{}', '', 0, 0, 1, 3), ('orders', 't', 'C', '4', '{}', '', 4, 0, 1, 4);
+         INSERT INTO runs (flow, digest, started_at, finished_at) VALUES ('orders', 'd', 1, 2), ('orders', 'd', 3, NULL);
+         INSERT INTO run_events VALUES (1, 1), (1, 4), (1, 3), (2, 1);",
+    )
+    .unwrap();
+    drop(old);
+    let store = SqliteStore::open(&path, Access::Host).unwrap();
+    let open = store.abandoned().await.unwrap();
+    assert_eq!((open.len(), open[0].events[0].attempts, open[0].repeated), (1, 2, true));
+    let ready = lease(&store, 10).await.unwrap();
+    assert_eq!(ready.events.iter().map(|event| event.id.0).collect::<Vec<_>>(), [3], "A is under way");
+    assert!(ready.repeated);
+    store.finish(open[0].id, done(&open[0])).await.unwrap();
+    let next = lease(&store, 10).await.unwrap();
+    assert_eq!((next.events[0].id.0, next.repeated), (2, false));
+    let counts = store.counts().await.unwrap();
+    assert_eq!(counts.iter().map(|count| count.events).collect::<Vec<_>>(), [2, 2], "{counts:?}");
 }

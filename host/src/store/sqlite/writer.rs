@@ -1,7 +1,10 @@
 //! The one thread that writes: takes jobs from many callers and commits a group of them at a time, so that a busy host
-//! pays for few fsyncs. Each job runs in its own savepoint: one that fails takes none of its neighbours with it.
+//! pays for few fsyncs. Each job runs in its own savepoint: one that fails takes none of its neighbours with it. What ends the
+//! whole transaction, such as a full disk, fails every job of its group: none is told that it was kept.
 
-use std::sync::mpsc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use rusqlite::Connection;
@@ -11,10 +14,23 @@ use crate::store::{Durability, Result, StoreError};
 
 /// Jobs per commit at most: bounds how long the first of a group waits.
 const GROUP: usize = 256;
+/// What the process ends with when the writing thread does: `EX_SOFTWARE` of `sysexits.h`.
+const DIED: i32 = 70;
 
-/// After the commit: hands the job's result, or the commit's error, to its caller.
-type Acknowledge = Box<dyn FnOnce(Option<String>) + Send>;
-type Work = Box<dyn FnOnce(&Connection) -> Acknowledge + Send>;
+/// After the commit: hands the job's result, or what failed the group, to its caller.
+type Acknowledge = Box<dyn FnOnce(Option<&str>) + Send>;
+
+/// A job that has run, or was refused.
+struct Ran {
+    acknowledge: Acknowledge,
+    /// Why it failed, if it did.
+    failed: Option<String>,
+    /// Its savepoint could not be taken back: the group cannot be committed.
+    stuck: bool,
+}
+
+/// Runs on the connection; or is told why it cannot.
+type Work = Box<dyn FnOnce(std::result::Result<&Connection, &str>) -> Ran + Send>;
 
 struct Job {
     durability: Durability,
@@ -25,14 +41,27 @@ struct Job {
 #[derive(Clone)]
 pub struct Writer {
     jobs: mpsc::Sender<Job>,
+    failing: Arc<AtomicBool>,
 }
 
 impl Writer {
-    /// Starts the thread on its own connection.
+    /// Starts the thread on its own connection. A panic in it ends the process: a host whose store is dead must not go on.
     pub fn start(connection: Connection) -> std::io::Result<Self> {
         let (jobs, queue) = mpsc::channel::<Job>();
-        thread::Builder::new().name("store-writer".into()).spawn(move || write_groups(&connection, &queue))?;
-        Ok(Self { jobs })
+        let failing = Arc::new(AtomicBool::new(false));
+        let told = failing.clone();
+        thread::Builder::new().name("store-writer".into()).spawn(move || {
+            if catch_unwind(AssertUnwindSafe(|| write_groups(&connection, &queue, &told))).is_err() {
+                tracing::error!("the thread that writes the store has failed; the process ends, to be started again");
+                std::process::exit(DIED);
+            }
+        })?;
+        Ok(Self { jobs, failing })
+    }
+
+    /// True from a commit that failed until one that did not.
+    pub fn is_failing(&self) -> bool {
+        self.failing.load(Ordering::Relaxed)
     }
 
     /// Runs `job` in the next group; returns when that group is durable.
@@ -51,36 +80,38 @@ impl Writer {
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
         let work: Work = Box::new(move |connection| {
-            let result = in_savepoint(connection, job);
-            Box::new(move |commit_error| {
-                let result = match commit_error {
+            let (result, stuck) = match connection {
+                Ok(connection) => in_savepoint(connection, job),
+                Err(why) => (Err(StoreError::Database(why.to_owned())), false),
+            };
+            let failed = result.as_ref().err().map(ToString::to_string);
+            let acknowledge: Acknowledge = Box::new(move |group_error| {
+                let result = match group_error {
                     None => result,
-                    Some(error) => Err(StoreError::Database(error)),
+                    Some(error) => Err(StoreError::Database(error.to_owned())),
                 };
                 // A caller that gave up does not need its answer.
                 let _ = reply.send(result);
-            })
+            });
+            Ran { acknowledge, failed, stuck }
         });
         self.jobs.send(Job { durability, work }).map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }
 
-fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
-    connection.execute_batch("SAVEPOINT job")?;
-    match job(connection) {
-        Ok(value) => {
-            connection.execute_batch("RELEASE job")?;
-            Ok(value)
-        }
-        Err(error) => {
-            connection.execute_batch("ROLLBACK TO job; RELEASE job")?;
-            Err(error)
-        }
-    }
+/// The job's result, and whether its failure could not be taken back alone.
+fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Result<T>) -> (Result<T>, bool) {
+    let tried = connection.execute_batch("SAVEPOINT job").map_err(StoreError::from).and_then(|()| {
+        let value = job(connection)?;
+        connection.execute_batch("RELEASE job")?;
+        Ok(value)
+    });
+    let stuck = tried.is_err() && connection.execute_batch("ROLLBACK TO job; RELEASE job").is_err();
+    (tried, stuck)
 }
 
-fn write_groups(connection: &Connection, queue: &mpsc::Receiver<Job>) {
+fn write_groups(connection: &Connection, queue: &mpsc::Receiver<Job>, failing: &AtomicBool) {
     // As the connection was opened.
     let mut synced = true;
     while let Ok(first) = queue.recv() {
@@ -99,22 +130,38 @@ fn write_groups(connection: &Connection, queue: &mpsc::Receiver<Job>) {
         } else {
             connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| e.to_string())
         };
-        if let Err(error) = begun {
-            tracing::error!(error, "the database cannot begin a transaction");
-            // Run outside a transaction would break atomicity: refuse by dropping the jobs, their callers see `Closed`.
-            continue;
+        metrics::histogram!("tandem_store_group_size").record(group.len() as f64);
+        let error = write_group(connection, begun.err(), group);
+        if let Some(error) = &error {
+            tracing::error!(error, "the database does not take what is written; all of it is tried again");
         }
-        let acknowledgements: Vec<Acknowledge> = group.into_iter().map(|job| (job.work)(connection)).collect();
-        let commit_error = connection.execute_batch("COMMIT").err().map(|error| {
-            tracing::error!(%error, "the database cannot commit");
-            let _ = connection.execute_batch("ROLLBACK");
-            error.to_string()
-        });
-        metrics::histogram!("tandem_store_group_size").record(acknowledgements.len() as f64);
-        for acknowledge in acknowledgements {
-            acknowledge(commit_error.clone());
-        }
+        failing.store(error.is_some(), Ordering::Relaxed);
     }
     // A clean end leaves one file, not three.
     let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+}
+
+/// One transaction and one verdict for all: `None` when it was committed. `error` says why it could not be begun.
+fn write_group(connection: &Connection, mut error: Option<String>, group: Vec<Job>) -> Option<String> {
+    let mut ran: Vec<Acknowledge> = Vec::with_capacity(group.len());
+    for job in group {
+        if let Some(error) = &error {
+            ran.push((job.work)(Err(error)).acknowledge);
+            continue;
+        }
+        let one = (job.work)(Ok(connection));
+        // A full disk or a failing one rolls everything back by itself; what is written after that would commit alone.
+        if one.stuck || connection.is_autocommit() {
+            error = Some(one.failed.unwrap_or_else(|| "the transaction was ended by the database".into()));
+        }
+        ran.push(one.acknowledge);
+    }
+    if error.is_none() {
+        error = connection.execute_batch("COMMIT").err().map(|error| error.to_string());
+    }
+    if error.is_some() && !connection.is_autocommit() {
+        let _ = connection.execute_batch("ROLLBACK");
+    }
+    ran.into_iter().for_each(|acknowledge| acknowledge(error.as_deref()));
+    error
 }

@@ -1,0 +1,403 @@
+//! Events in SQL: taken in, leased, settled, listed. One function per thing done, each within the transaction its caller
+//! opened.
+//!
+//! Of each key of a flow one unfinished event is its *head*: the oldest, unless another is under way. Only heads are leased,
+//! so two events of one key are never under way at once, whoever came first; an index of the table refuses it.
+
+use std::cmp::Reverse;
+
+use rusqlite::{Connection, Row, params};
+
+use super::runs::find_link;
+use crate::store::*;
+
+pub(super) const EVENT_COLUMNS: &str = "id, flow, topic, key, payload, trace, state, due_at, attempts, created_at, \
+                                        finished_at, reason, choices, resolution, detail";
+
+const READY: i64 = EventState::Ready as i64;
+const LEASED: i64 = EventState::Leased as i64;
+const WAITING: i64 = EventState::Waiting as i64;
+const REVIEW: i64 = EventState::Review as i64;
+const DONE: i64 = EventState::Done as i64;
+const REJECTED: i64 = EventState::Rejected as i64;
+const SUPERSEDED: i64 = EventState::Superseded as i64;
+
+pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
+    let state: i64 = row.get(6)?;
+    let choices: Option<String> = row.get(12)?;
+    Ok(Event {
+        id: EventId(row.get(0)?),
+        flow: row.get(1)?,
+        topic: row.get(2)?,
+        key: row.get(3)?,
+        payload: row.get(4)?,
+        trace: row.get(5)?,
+        state: EventState::from_stored(state).ok_or(rusqlite::Error::IntegralValueOutOfRange(6, state))?,
+        due_at: row.get(7)?,
+        attempts: row.get(8)?,
+        created_at: row.get(9)?,
+        finished_at: row.get(10)?,
+        reason: row.get(11)?,
+        choices: choices.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+        resolution: row.get(13)?,
+        detail: row.get::<_, Option<String>>(14)?.unwrap_or_default(),
+    })
+}
+
+/// Returns 1 for a new event, 0 for one already taken in.
+pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis) -> Result<u64> {
+    let state = if event.held.is_some() { REVIEW } else { READY };
+    let asked = event.held.as_ref().map(asked).transpose()?;
+    let (reason, choices, detail) = match asked {
+        Some((reason, choices, detail)) => (Some(reason), Some(choices), Some(detail)),
+        None => (None, None, None),
+    };
+    let inserted = db
+        .prepare_cached(&format!(
+            "INSERT OR IGNORE INTO events (flow, topic, key, dedup, payload, trace, state, due_at, created_at, reason, \
+             choices, detail, lane, head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12, \
+             ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1))"
+        ))?
+        .execute(params![
+            event.flow,
+            event.topic,
+            event.key,
+            event.dedup,
+            event.payload,
+            event.trace,
+            state,
+            now,
+            reason,
+            choices,
+            detail,
+            lane as i64
+        ])?;
+    Ok(inserted as u64)
+}
+
+/// Reason, choices and detail as they are stored.
+fn asked(question: &Question) -> Result<(&str, String, &str)> {
+    let choices = serde_json::to_string(&question.choices).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    Ok((&question.reason, choices, &question.detail))
+}
+
+/// A due event, and what the store alone knows of it.
+struct Candidate {
+    event: Event,
+    /// It was cut out of a batch that failed: at most so many in its next run.
+    cap: Option<u32>,
+    ran: bool,
+}
+
+/// See [`Store::lease`].
+pub(super) fn lease(db: &Connection, flow: String, digest: String, max: u32, now: Millis) -> Result<Option<Run>> {
+    let live = due(db, &flow, Lane::Live, max, now)?;
+    let backfill = due(db, &flow, Lane::Backfill, max, now)?;
+    let batch = first_batch(fair(live, backfill, max as usize, now));
+    if batch.is_empty() {
+        return Ok(None);
+    }
+    db.prepare_cached("INSERT INTO runs (flow, digest, started_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![flow, digest, now])?;
+    let id = RunId(db.last_insert_rowid());
+    let mut take = db.prepare_cached(&format!("UPDATE events SET state = {LEASED}, ran = 1 WHERE id = ?1"))?;
+    let mut note = db.prepare_cached("INSERT INTO run_events (run, event, attempt, again) VALUES (?1, ?2, ?3, ?4)")?;
+    let repeated = batch.iter().any(|candidate| candidate.ran);
+    let mut events = Vec::with_capacity(batch.len());
+    for Candidate { mut event, ran, .. } in batch {
+        event.state = EventState::Leased;
+        event.attempts += 1;
+        take.execute([event.id.0])?;
+        note.execute(params![id.0, event.id.0, event.attempts, ran])?;
+        events.push(event);
+    }
+    events.sort_by_key(|event| event.id);
+    Ok(Some(Run { id, flow, digest, events, repeated }))
+}
+
+fn due(db: &Connection, flow: &str, lane: Lane, max: u32, now: Millis) -> Result<Vec<Candidate>> {
+    let rows = db
+        .prepare_cached(&format!(
+            "SELECT {EVENT_COLUMNS}, batch_max, ran FROM events INDEXED BY events_ready \
+             WHERE flow = ?1 AND lane = ?2 AND state = {READY} AND head = 1 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4"
+        ))?
+        .query_map(params![flow, lane as i64, now, max], |row| {
+            Ok(Candidate { event: event(row)?, cap: row.get(15)?, ran: row.get(16)? })
+        })?
+        .collect::<rusqlite::Result<_>>()?;
+    Ok(rows)
+}
+
+/// Half for each lane; what one leaves is the other's. A batch of one goes to either in turn, so to say: by the clock.
+fn fair(live: Vec<Candidate>, backfill: Vec<Candidate>, max: usize, now: Millis) -> Vec<Candidate> {
+    let turn = if max % 2 == 1 && now % 2 == 0 { 1 } else { 0 };
+    let share = (max / 2 + turn).max(max.saturating_sub(backfill.len()));
+    let mut batch: Vec<Candidate> = live.into_iter().take(share).collect();
+    let rest = max - batch.len();
+    batch.extend(backfill.into_iter().take(rest));
+    batch
+}
+
+/// Events that were cut out of a batch that failed run apart from fresh ones, in batches no larger than their cap.
+fn first_batch(candidates: Vec<Candidate>) -> Vec<Candidate> {
+    let Some(first) = candidates.first() else { return Vec::new() };
+    let cap = first.cap;
+    let size = cap.map_or(usize::MAX, |cap| cap.max(1) as usize);
+    candidates.into_iter().filter(|candidate| candidate.cap == cap).take(size).collect()
+}
+
+pub(super) fn next_due(db: &Connection, flow: &str) -> Result<Option<Millis>> {
+    let mut first = db.prepare_cached(&format!(
+        "SELECT min(due_at) FROM events INDEXED BY events_ready WHERE flow = ?1 AND lane = ?2 AND state = {READY} AND head = 1"
+    ))?;
+    let mut earliest: Option<Millis> = None;
+    for lane in [Lane::Live, Lane::Backfill] {
+        let due: Option<Millis> = first.query_row(params![flow, lane as i64], |row| row.get(0))?;
+        earliest = [earliest, due].into_iter().flatten().min();
+    }
+    Ok(earliest)
+}
+
+/// Which event of a key may run next, after one of them entered or left the unfinished ones.
+fn choose_head(db: &Connection, flow: &str, key: &str) -> Result<()> {
+    let under_way = db
+        .prepare_cached(&format!(
+            "SELECT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?2 AND head = 1 AND state = {LEASED})"
+        ))?
+        .query_row([flow, key], |row| row.get::<_, bool>(0))?;
+    if under_way {
+        return Ok(());
+    }
+    db.prepare_cached("UPDATE events SET head = 0 WHERE flow = ?1 AND key = ?2 AND head = 1")?.execute([flow, key])?;
+    db.prepare_cached(
+        "UPDATE events SET head = 1 WHERE id = (SELECT id FROM events INDEXED BY events_unfinished \
+         WHERE flow = ?1 AND key = ?2 AND state < 3 ORDER BY id LIMIT 1)",
+    )?
+    .execute([flow, key])?;
+    Ok(())
+}
+
+/// What becomes of one event of a run.
+pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Millis) -> Result<()> {
+    let (flow, topic, key): (String, String, String) = db
+        .prepare_cached("SELECT flow, topic, key FROM events WHERE id = ?1")?
+        .query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let mut end = db.prepare_cached(
+        "UPDATE events SET state = ?2, reason = ?3, choices = ?4, finished_at = ?5, attempts = attempts + 1, \
+         batch_max = NULL WHERE id = ?1",
+    )?;
+    match verdict {
+        Verdict::Done(what) => {
+            end.execute(params![event.0, DONE, what, None::<String>, now])?;
+            // The newer event saw the record as it is now: older questions about it are answered.
+            for question in questions(db, &flow, &topic, &key)? {
+                if question.id < event {
+                    supersede(db, question.id, now)?;
+                }
+            }
+        }
+        Verdict::Reject(why) => {
+            end.execute(params![event.0, REJECTED, why, None::<String>, now])?;
+        }
+        Verdict::Review(question) => {
+            // One open question per record and reason: the last time it was asked is the one that stands.
+            for older in questions(db, &flow, &topic, &key)? {
+                if older.reason == question.reason {
+                    supersede(db, older.id, now)?;
+                }
+            }
+            let (reason, choices, detail) = asked(&question)?;
+            end.execute(params![event.0, REVIEW, reason, choices, None::<i64>])?;
+            db.prepare_cached("UPDATE events SET detail = ?2 WHERE id = ?1")?.execute(params![event.0, detail])?;
+        }
+        Verdict::Retry { due_at, why, counts, batch_max } => {
+            db.prepare_cached(&format!(
+                "UPDATE events SET state = {READY}, due_at = ?2, reason = ?3, attempts = attempts + ?4, batch_max = ?5 \
+                 WHERE id = ?1"
+            ))?
+            .execute(params![event.0, due_at, why, i64::from(counts), batch_max])?;
+        }
+        Verdict::Wait { scope, kind, side, id, deadline, there_at } => {
+            // It may have appeared while the run was under way; a plugin that waits for what is there is slowed down, and counted.
+            let there = find_link(db, &scope, &kind, side, &id)?.is_some();
+            let (state, due) = if there { (READY, there_at) } else { (WAITING, deadline) };
+            let why = format!("waits for the {kind} link of {id} ({})", side.word());
+            db.prepare_cached(
+                "UPDATE events SET state = ?2, due_at = ?3, reason = ?4, wait_scope = ?5, wait_kind = ?6, \
+                 wait_side = ?7, wait_id = ?8, attempts = attempts + ?9 WHERE id = ?1",
+            )?
+            .execute(params![event.0, state, due, why, scope, kind, side.word(), id, i64::from(there)])?;
+        }
+    }
+    choose_head(db, &flow, &key)
+}
+
+/// An open question about a record.
+struct Asked {
+    id: EventId,
+    reason: String,
+}
+
+/// Open questions about the record that this topic and key name. Topics of sources name kinds of record: item `1` is not
+/// price list `1`. What a plugin emits or wakes itself with is about whatever record has that key.
+fn questions(db: &Connection, flow: &str, topic: &str, key: &str) -> Result<Vec<Asked>> {
+    let own = kind_of_record(topic);
+    let mut rows = db.prepare_cached(&format!(
+        "SELECT id, reason, topic FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW}"
+    ))?;
+    let rows = rows.query_map([flow, key], |row| {
+        let asked = Asked { id: EventId(row.get(0)?), reason: row.get::<_, Option<String>>(1)?.unwrap_or_default() };
+        Ok((asked, row.get::<_, String>(2)?))
+    })?;
+    let mut found = Vec::new();
+    for row in rows {
+        let (asked, topic) = row?;
+        let other = kind_of_record(&topic);
+        if own.is_none() || other.is_none() || own == other {
+            found.push(asked);
+        }
+    }
+    Ok(found)
+}
+
+fn kind_of_record(topic: &str) -> Option<&str> {
+    let of_source = topic.starts_with("b1.") || topic.starts_with("salesforce.");
+    of_source.then_some(topic)
+}
+
+fn supersede(db: &Connection, event: EventId, now: Millis) -> Result<()> {
+    db.prepare_cached(&format!("UPDATE events SET state = {SUPERSEDED}, finished_at = ?2 WHERE id = ?1"))?
+        .execute(params![event.0, now])?;
+    Ok(())
+}
+
+/// See [`Store::retry`].
+pub(super) fn retry(db: &Connection, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool> {
+    let changed: Option<(String, String)> = db
+        .prepare_cached(&format!(
+            "UPDATE events SET state = {READY}, due_at = ?2, resolution = ?3, attempts = 0, finished_at = NULL, \
+             batch_max = 1 WHERE id = ?1 AND state IN ({READY}, {WAITING}, {REVIEW}, {REJECTED}) RETURNING flow, key"
+        ))?
+        .query_map(params![event.0, now, resolution], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .next()
+        .transpose()?;
+    let Some((flow, key)) = changed else { return Ok(false) };
+    choose_head(db, &flow, &key)?;
+    Ok(true)
+}
+
+/// See [`Store::sweep`].
+pub(super) fn sweep(db: &Connection, now: Millis) -> Result<Vec<String>> {
+    let due: Vec<(i64, String, String, String)> = db
+        .prepare_cached("SELECT id, flow, key, payload FROM wakes WHERE at <= ?1 ORDER BY at LIMIT 1000")?
+        .query_map([now], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let mut touched = Vec::new();
+    for (id, flow, key, payload) in due {
+        let event = NewEvent {
+            flow: flow.clone(),
+            topic: "timer.wake".into(),
+            key,
+            dedup: format!("wake:{id}"),
+            payload,
+            trace: crate::time::fresh_trace(),
+            held: None,
+        };
+        insert(db, &event, Lane::Live, now)?;
+        db.prepare_cached("DELETE FROM wakes WHERE id = ?1")?.execute([id])?;
+        touched.push(flow);
+    }
+    let overdue: Vec<(String, String)> = db
+        .prepare_cached(&format!(
+            "UPDATE events SET state = {REVIEW}, reason = 'waited too long for the ' || wait_kind || ' link of ' || \
+             wait_id || ' (' || wait_side || ')', choices = '[\"retry\",\"ignore\"]' \
+             WHERE state = {WAITING} AND due_at <= ?1 RETURNING flow, key"
+        ))?
+        .query_map([now], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    for (flow, key) in overdue {
+        choose_head(db, &flow, &key)?;
+        touched.push(flow);
+    }
+    touched.sort();
+    touched.dedup();
+    Ok(touched)
+}
+
+/// The clock was set: what was planned under the old one keeps its distance. A ready event whose clock went forward is due
+/// early, which harms nobody; a deadline is moved either way.
+pub(super) fn clock_was_set(db: &Connection, from: Millis, to: Millis) -> Result<()> {
+    let by = to - from;
+    db.execute(&format!("UPDATE events SET due_at = due_at + ?1 WHERE state = {WAITING}"), [by])?;
+    if by < 0 {
+        db.execute(&format!("UPDATE events SET due_at = due_at + ?1 WHERE state = {READY} AND due_at > ?2"), [by, to])?;
+        db.execute("UPDATE wakes SET at = at + ?1 WHERE at > ?2", [by, to])?;
+    }
+    Ok(())
+}
+
+/// The latest moment this store has seen: by it a clock that went back while the host was off is noticed.
+pub(super) fn last_moment(db: &Connection) -> Result<Millis> {
+    let newest = |table: &str, column: &str| {
+        db.query_row(&format!("SELECT {column} FROM {table} ORDER BY id DESC LIMIT 1"), [], |row| row.get(0))
+    };
+    let or_none = |moment: rusqlite::Result<Millis>| match moment {
+        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(0),
+        other => other,
+    };
+    Ok(or_none(newest("events", "created_at"))?.max(or_none(newest("runs", "started_at"))?))
+}
+
+/// See [`Store::events`]. Each state of each flow has its newest events at hand in an index; nothing else is read.
+pub(super) fn list(db: &Connection, filter: &EventFilter) -> Result<Vec<Event>> {
+    let limit = filter.limit.max(1);
+    let counted = counts(db)?.into_iter().filter(|count| count.events > 0);
+    let wanted = counted.filter(|count| {
+        filter.flow.as_ref().is_none_or(|flow| *flow == count.flow)
+            && filter.state.is_none_or(|state| state == count.state)
+    });
+    let mut found = Vec::new();
+    match &filter.key {
+        None => {
+            let mut newest = db.prepare_cached(&format!(
+                "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_by_state WHERE flow = ?1 AND state = ?2 \
+                 ORDER BY id DESC LIMIT ?3"
+            ))?;
+            for count in wanted {
+                let rows = newest.query_map(params![count.flow, count.state as i64, limit], event)?;
+                found.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+            }
+        }
+        Some(key) => {
+            let mut states: Vec<EventState> = wanted.map(|count| count.state).collect();
+            states.sort_by_key(|state| *state as i64);
+            states.dedup();
+            let mut newest = db.prepare_cached(&format!(
+                "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_by_key WHERE key = ?1 AND state = ?2 \
+                 AND (?3 IS NULL OR flow = ?3) ORDER BY id DESC LIMIT ?4"
+            ))?;
+            for state in states {
+                let rows = newest.query_map(params![key, state as i64, filter.flow, limit], event)?;
+                found.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+            }
+        }
+    }
+    found.sort_by_key(|event| Reverse(event.id));
+    found.truncate(limit as usize);
+    Ok(found)
+}
+
+/// See [`Store::counts`].
+pub(super) fn counts(db: &Connection) -> Result<Vec<Count>> {
+    let rows: Vec<(String, i64, i64)> = db
+        .prepare_cached("SELECT flow, state, events FROM counts WHERE events > 0 ORDER BY flow, state")?
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    rows.into_iter()
+        .map(|(flow, state, events)| {
+            let state =
+                EventState::from_stored(state).ok_or_else(|| StoreError::Corrupt(format!("event state {state}")))?;
+            Ok(Count { flow, state, events: events.unsigned_abs() })
+        })
+        .collect()
+}

@@ -1,0 +1,171 @@
+//! Runs in SQL: their journal, and all that one leaves behind, together.
+
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::events::{self, EVENT_COLUMNS};
+use crate::store::*;
+
+pub(super) fn journal_entry(row: &Row<'_>, first: usize) -> rusqlite::Result<JournalEntry> {
+    let state: i64 = row.get(first + 4)?;
+    Ok(JournalEntry {
+        seq: row.get(first)?,
+        item: row.get(first + 1)?,
+        kind: row.get(first + 2)?,
+        subject: row.get(first + 3)?,
+        state: if state == 0 { CallState::Intended } else { CallState::Done },
+        at: row.get(first + 5)?,
+        request: row.get(first + 6)?,
+        response: row.get(first + 7)?,
+    })
+}
+
+pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
+    Ok(Link {
+        scope: row.get(0)?,
+        kind: row.get(1)?,
+        b1_id: row.get(2)?,
+        salesforce_id: row.get(3)?,
+        base: row.get(4)?,
+    })
+}
+
+/// A run with its events as they were given to it.
+pub(super) fn run(db: &Connection, id: RunId) -> Result<Option<Run>> {
+    let head: Option<(String, String)> = db
+        .query_row("SELECT flow, digest FROM runs WHERE id = ?1", [id.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    let Some((flow, digest)) = head else { return Ok(None) };
+    let given = db
+        .prepare(&format!(
+            "SELECT {EVENT_COLUMNS}, attempt, again FROM run_events JOIN events ON id = event WHERE run = ?1 ORDER BY id"
+        ))?
+        .query_map([id.0], |row| Ok((Event { attempts: row.get(15)?, ..events::event(row)? }, row.get::<_, bool>(16)?)))?
+        .collect::<rusqlite::Result<Vec<_>>>()?;
+    let repeated = given.iter().any(|(_, again)| *again);
+    let events = given.into_iter().map(|(event, _)| event).collect();
+    Ok(Some(Run { id, flow, digest, events, repeated }))
+}
+
+pub(super) fn write_journal(db: &Connection, run: RunId, entries: &[JournalEntry]) -> Result<()> {
+    let mut insert = db.prepare_cached(
+        "INSERT INTO journal (run, seq, item, kind, subject, state, at, request, response) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         ON CONFLICT (run, seq, item) DO UPDATE SET state = ?6, at = ?7, response = ?9",
+    )?;
+    for entry in entries {
+        insert.execute(params![
+            run.0,
+            entry.seq,
+            entry.item,
+            entry.kind,
+            entry.subject,
+            matches!(entry.state, CallState::Done) as i64,
+            entry.at,
+            entry.request,
+            entry.response
+        ])?;
+    }
+    Ok(())
+}
+
+pub(super) fn find_link(db: &Connection, scope: &str, kind: &str, side: Side, id: &str) -> Result<Option<Link>> {
+    let column = match side {
+        Side::B1 => "b1_id",
+        Side::Salesforce => "salesforce_id",
+    };
+    Ok(db
+        .prepare_cached(&format!(
+            "SELECT scope, kind, b1_id, salesforce_id, base FROM links \
+             WHERE scope = ?1 AND kind = ?2 AND {column} = ?3"
+        ))?
+        .query_row([scope, kind, id], link)
+        .optional()?)
+}
+
+/// See [`Store::finish`].
+pub(super) fn finish(db: &Connection, run: RunId, finish: Finish) -> Result<Vec<String>> {
+    let now = crate::time::now();
+    let open: Option<String> = db
+        .prepare_cached("SELECT flow FROM runs WHERE id = ?1 AND finished_at IS NULL")?
+        .query_row([run.0], |row| row.get(0))
+        .optional()?;
+    // Ended before, by a commit whose answer was lost: nothing of it may happen twice.
+    let Some(flow) = open else { return Ok(Vec::new()) };
+    write_journal(db, run, &finish.journal)?;
+    let mut touched = Vec::new();
+    write_storage(db, &flow, &finish.storage)?;
+    // Links first: an event of this very run may wait for one of them.
+    for write in &finish.links {
+        touched.extend(write_link(db, write, now)?);
+    }
+    for (event, verdict) in finish.verdicts {
+        events::settle(db, event, verdict, now)?;
+    }
+    for event in &finish.emitted {
+        events::insert(db, event, Lane::Live, now)?;
+        touched.push(event.flow.clone());
+    }
+    for wake in &finish.wakes {
+        db.prepare_cached("INSERT INTO wakes (flow, at, key, payload) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
+            flow,
+            wake.at,
+            wake.key,
+            wake.payload
+        ])?;
+    }
+    db.prepare_cached("UPDATE runs SET finished_at = ?2, error = ?3 WHERE id = ?1")?.execute(params![
+        run.0,
+        now,
+        finish.error
+    ])?;
+    touched.push(flow);
+    touched.sort();
+    touched.dedup();
+    Ok(touched)
+}
+
+fn write_storage(db: &Connection, flow: &str, writes: &[StorageWrite]) -> Result<()> {
+    for write in writes {
+        match write {
+            StorageWrite::Set(key, value) => db
+                .prepare_cached(
+                    "INSERT INTO storage (flow, key, value) VALUES (?1, ?2, ?3) \
+                     ON CONFLICT (flow, key) DO UPDATE SET value = ?3",
+                )?
+                .execute([flow, key, value])?,
+            StorageWrite::Delete(key) => {
+                db.prepare_cached("DELETE FROM storage WHERE flow = ?1 AND key = ?2")?.execute([flow, key])?
+            }
+        };
+    }
+    Ok(())
+}
+
+/// Returns the flows in which the link woke a waiting event.
+fn write_link(db: &Connection, write: &LinkWrite, now: Millis) -> Result<Vec<String>> {
+    match write {
+        LinkWrite::Delete(scope, kind, id) => {
+            db.prepare_cached("DELETE FROM links WHERE scope = ?1 AND kind = ?2 AND salesforce_id = ?3")?
+                .execute([scope, kind, id])?;
+            Ok(Vec::new())
+        }
+        LinkWrite::Put(link) => {
+            db.prepare_cached(
+                "INSERT OR REPLACE INTO links (scope, kind, b1_id, salesforce_id, base) VALUES (?1, ?2, ?3, ?4, ?5)",
+            )?
+            .execute([&link.scope, &link.kind, &link.b1_id, &link.salesforce_id, &link.base])?;
+            let mut woken = Vec::new();
+            for (side, id) in [(Side::B1, &link.b1_id), (Side::Salesforce, &link.salesforce_id)] {
+                let flows = db
+                    .prepare_cached(
+                        "UPDATE events SET state = 0, due_at = ?5 WHERE state = 2 AND wait_scope = ?1 \
+                         AND wait_kind = ?2 AND wait_side = ?3 AND wait_id = ?4 RETURNING flow",
+                    )?
+                    .query_map(params![link.scope, link.kind, side.word(), id, now], |row| row.get(0))?
+                    .collect::<rusqlite::Result<Vec<String>>>()?;
+                woken.extend(flows);
+            }
+            Ok(woken)
+        }
+    }
+}
