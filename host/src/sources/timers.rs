@@ -121,4 +121,17 @@ mod tests {
         assert_eq!(timer.next_after(at("2026-03-28T07:00:00Z")), Some(at("2026-03-29T05:00:00Z")));
         assert_eq!(timer.next_after(at("2026-10-24T06:00:00Z")), Some(at("2026-10-25T06:00:00Z")));
     }
+
+    #[tokio::test]
+    async fn a_position_written_while_the_clock_was_ahead_silences_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("tandem.db");
+        let store = crate::store::sqlite::SqliteStore::open(&path, crate::store::sqlite::Access::Host).unwrap();
+        let inbox = Inbox::new(Arc::new(store), ["stock".to_owned()]);
+        let timer = FlowTimer::parse("stock", "hourly", "0 * * * *", "UTC").unwrap();
+        let position = Some((timer.source(), at("2036-01-01T00:00:00Z").to_string()));
+        inbox.take(Intake { position, ..Intake::default() }).await.unwrap();
+        let next = timer.look(&inbox).await.unwrap().unwrap();
+        assert!(next <= now() + 3_600_000, "{}", crate::time::iso(next));
+    }
 }

@@ -110,6 +110,25 @@ async fn poison_stands_alone_and_its_neighbours_are_done() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_flow_whose_every_run_fails_is_tried_by_one_event_at_a_time_and_not_sent_to_review_whole() -> Result<()> {
+    let world = hostile().await?;
+    let change = |n: u32| json!({ "Record_Id__c": format!("006TRAP{n:011}"), "Object__c": "Opportunity", "Event_Id__c": format!("t{n}"), "do": "trap" });
+    let batch: Vec<Value> = (0..200).map(change).collect();
+    assert_eq!(world.webhook(&json!(batch)).await?, 202);
+    let openings = async |world: &World| {
+        let log = world.log();
+        let opened = log.lines().filter(|line| line.contains("left alone") && line.contains("flow hostile"));
+        Ok((opened.count() >= 3).then_some(()))
+    };
+    world.until("three openings of the breaker", Duration::from_secs(30), openings).await?;
+    let asked =
+        world.tandem_json(&["events", "list", "--flow", "hostile", "--state", "review", "--limit", "500"]).await?;
+    let asked = asked.as_array().map_or(0, Vec::len);
+    assert!((1..20).contains(&asked), "{asked} of 200 events are in review");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_plugin_that_was_not_granted_waits_for_consent_without_losing_events() -> Result<()> {
     let mut world = World::new().await?;
     std::fs::copy(tandem_e2e::wasm("hostile"), world.folder().join("plugins/hostile.wasm"))?;

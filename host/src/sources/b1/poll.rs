@@ -20,6 +20,8 @@ use crate::time::now;
 
 /// A change may be committed so much later than its stamp says.
 const OVERLAP: Duration = Duration::from_secs(120);
+/// A newest stamp that stood for so long is settled: nothing can come any more that is not newer.
+const SETTLED: Duration = Duration::from_secs(2 * OVERLAP.as_secs());
 /// A record seen within so much of the newest stamp may change again within the same second: it is looked at once more.
 const FRESH: Duration = Duration::from_secs(2);
 
@@ -46,6 +48,9 @@ struct Mark {
     stamp: String,
     /// When the last look was taken.
     at: Millis,
+    /// When that stamp was first seen as the newest. Missing in marks of before: then it was just now.
+    #[serde(default)]
+    since: Millis,
     /// Records within the overlap, by key: their stamp, and whether they are to be looked at once more.
     seen: BTreeMap<String, (String, bool)>,
 }
@@ -104,20 +109,20 @@ impl Poller {
             None => {
                 let newest = self.newest_stamp(watch).await?;
                 let stamp = newest.unwrap_or_else(|| crate::time::local(self.zone(), started));
-                Mark { stamp, at: started, seen: BTreeMap::new() }
+                Mark { stamp, at: started, since: started, seen: BTreeMap::new() }
             }
         };
-        let from = reach_back(&mark, started, self.zone());
-        let mut next = Mark { stamp: mark.stamp.clone(), at: started, seen: BTreeMap::new() };
-        let [exact, by_day] = since(&from);
+        let (from, since) = reach_back(&mark, started, self.zone());
+        let mut next = Mark { stamp: mark.stamp.clone(), at: started, since, seen: BTreeMap::new() };
+        let [exact, by_day] = from.filters();
         let mut rows = match self.stamped(watch, &exact).await {
             // Whether every server compares times is not known: all compare days.
             Err(LookError::Call(CallError::Remote { status: 400, .. })) => self.stamped(watch, &by_day).await?,
             other => other?,
         };
-        rows.retain(|(_, stamp)| *stamp >= from);
-        if let Some(newest) = rows.iter().map(|(_, stamp)| stamp).max() {
-            next.stamp = next.stamp.max(newest.clone());
+        rows.retain(|(_, stamp)| from.covers(stamp));
+        if let Some(newest) = rows.iter().map(|(_, stamp)| stamp).max().filter(|newest| **newest > next.stamp) {
+            (next.stamp, next.since) = (newest.clone(), started);
         }
         let fresh_from = back(&next.stamp, FRESH);
         let mut changes = Vec::new();
@@ -254,25 +259,55 @@ impl Poller {
     }
 }
 
-/// What changed since a local stamp: to the second, and by days alone.
-fn since(from: &str) -> [String; 2] {
-    let (day, time) = from.split_once(' ').unwrap_or((from, "00:00:00"));
-    [
-        format!("(UpdateDate gt '{day}' or (UpdateDate eq '{day}' and UpdateTime ge '{time}'))"),
-        format!("UpdateDate ge '{day}'"),
-    ]
+/// Where a look begins, as a local stamp.
+#[derive(Clone, Debug, PartialEq)]
+enum From {
+    /// Some way before the newest stamp: a change may be committed later than its stamp says.
+    At(String),
+    /// Behind the newest stamp, which is settled: a mass change is not read again and again for having been the last.
+    After(String),
 }
 
-/// The local stamp to read from: behind the newest one seen, but never ahead of the company's clock (it goes back an hour
-/// once a year), and an hour further when it went back since the last look.
-fn reach_back(mark: &Mark, now: Millis, zone: Tz) -> String {
+impl From {
+    fn covers(&self, stamp: &str) -> bool {
+        match self {
+            Self::At(from) => stamp >= from.as_str(),
+            Self::After(from) => stamp > from.as_str(),
+        }
+    }
+
+    /// What changed since then: to the second, and by days alone.
+    fn filters(&self) -> [String; 2] {
+        let (from, time_is) = match self {
+            Self::At(from) => (from, "ge"),
+            Self::After(from) => (from, "gt"),
+        };
+        let (day, time) = from.split_once(' ').unwrap_or((from, "00:00:00"));
+        [
+            format!("(UpdateDate gt '{day}' or (UpdateDate eq '{day}' and UpdateTime {time_is} '{time}'))"),
+            format!("UpdateDate ge '{day}'"),
+        ]
+    }
+}
+
+/// Where to read from, and since when the newest stamp stands: behind that stamp once it is settled; until then a little
+/// before it, but never ahead of the company's clock (it goes back an hour once a year), and an hour further when it went back
+/// since the last look.
+fn reach_back(mark: &Mark, now: Millis, zone: Tz) -> (From, Millis) {
     let offset = |at: Millis| {
         let utc = crate::time::local(Tz::UTC, at);
         seconds_of(&crate::time::local(zone, at)) - seconds_of(&utc)
     };
     let went_back = (offset(mark.at) - offset(now)).max(0).unsigned_abs();
-    let from = mark.stamp.clone().min(crate::time::local(zone, now));
-    back(&from, OVERLAP + Duration::from_secs(went_back))
+    let local = crate::time::local(zone, now);
+    // A clock that has not come to the stamp yet, or went back, will pass it once more.
+    let passed = went_back == 0 && mark.stamp <= local;
+    let since = if passed && mark.since > 0 { mark.since.min(now) } else { now };
+    if passed && now - since >= SETTLED.as_millis() as Millis {
+        return (From::After(mark.stamp.clone()), since);
+    }
+    let from = mark.stamp.clone().min(local);
+    (From::At(back(&from, OVERLAP + Duration::from_secs(went_back))), since)
 }
 
 fn seconds_of(local: &str) -> i64 {
@@ -313,30 +348,46 @@ mod tests {
     }
 
     fn mark(stamp: &str, at: Millis) -> Mark {
-        Mark { stamp: stamp.into(), at, seen: BTreeMap::new() }
+        Mark { stamp: stamp.into(), at, since: at, seen: BTreeMap::new() }
+    }
+
+    fn from(mark: &Mark, now: Millis) -> From {
+        reach_back(mark, now, "Europe/Berlin".parse().unwrap()).0
     }
 
     #[test]
     fn it_reads_from_a_little_before_the_newest_stamp() {
-        let berlin: Tz = "Europe/Berlin".parse().unwrap();
         let now = at("2026-07-01T10:00:00Z");
-        assert_eq!(reach_back(&mark("2026-07-01 11:59:00", now), now, berlin), "2026-07-01 11:57:00");
+        assert_eq!(from(&mark("2026-07-01 11:59:00", now), now), From::At("2026-07-01 11:57:00".into()));
+    }
+
+    #[test]
+    fn a_mass_change_that_stays_the_newest_is_read_once_and_not_for_ever() {
+        let seen = at("2026-07-01T10:00:00Z");
+        let mark = mark("2026-07-01 11:59:00", seen);
+        assert!(matches!(from(&mark, seen + 200_000), From::At(_)), "something may still be committed late");
+        let settled = from(&mark, seen + 300_000);
+        assert_eq!(settled, From::After("2026-07-01 11:59:00".into()));
+        assert!(!settled.covers("2026-07-01 11:59:00") && settled.covers("2026-07-01 11:59:01"));
     }
 
     #[test]
     fn it_asks_by_the_second_and_where_that_is_refused_by_the_day() {
-        let [exact, by_day] = since("2026-07-01 11:57:00");
+        let [exact, by_day] = From::At("2026-07-01 11:57:00".into()).filters();
         assert_eq!(exact, "(UpdateDate gt '2026-07-01' or (UpdateDate eq '2026-07-01' and UpdateTime ge '11:57:00'))");
         assert_eq!(by_day, "UpdateDate ge '2026-07-01'");
     }
 
     #[test]
     fn the_hour_that_comes_twice_is_read_twice() {
-        let berlin: Tz = "Europe/Berlin".parse().unwrap();
         // 02:59 summer time was seen; now it is 02:10 winter time.
-        let mark_before = mark("2026-10-25 02:59:00", at("2026-10-25T00:59:00Z"));
-        assert_eq!(reach_back(&mark_before, at("2026-10-25T01:10:00Z"), berlin), "2026-10-25 01:08:00");
+        let before = mark("2026-10-25 02:59:00", at("2026-10-25T00:59:00Z"));
+        let now = at("2026-10-25T01:10:00Z");
+        assert_eq!(from(&before, now), From::At("2026-10-25 01:08:00".into()));
+        // Ten minutes later the clock has not come to the stamp again.
+        let meanwhile = Mark { at: now, ..before.clone() };
+        assert_eq!(from(&meanwhile, now + 600_000), From::At("2026-10-25 02:18:00".into()));
         // The host was off through the whole hour.
-        assert_eq!(reach_back(&mark_before, at("2026-10-25T05:00:00Z"), berlin), "2026-10-25 01:57:00");
+        assert_eq!(from(&before, at("2026-10-25T05:00:00Z")), From::At("2026-10-25 01:57:00".into()));
     }
 }
