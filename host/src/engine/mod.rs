@@ -31,6 +31,7 @@ const SWEEP: Duration = Duration::from_millis(500);
 const REBIND: Duration = Duration::from_secs(3);
 /// A flow looks at its queue at least so often: `tandem events retry` is another process and cannot ring.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
+const PACK: Duration = Duration::from_secs(5);
 const PRUNE: Duration = Duration::from_secs(600);
 
 /// Whether a flow works, for `/readyz` and the console.
@@ -105,6 +106,7 @@ impl Engine {
         // Of flows that are configured no more.
         tasks.spawn(self.clone().recover(left_open, stop.clone()));
         tasks.spawn(self.clone().sweep(stop.clone()));
+        tasks.spawn(self.clone().pack(stop.clone()));
         tasks.spawn(self.clone().prune(stop));
         while tasks.join_next().await.is_some() {}
         let mut runs = runs.lock().await;
@@ -307,6 +309,15 @@ impl Engine {
                 Err(error) => tracing::error!(%error, "cannot look at wake-ups and deadlines"),
             }
             tokio::select! { _ = tokio::time::sleep(SWEEP) => {} _ = stop.changed() => {} }
+        }
+    }
+
+    async fn pack(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        while !*stop.borrow() {
+            tokio::select! { _ = tokio::time::sleep(PACK) => {} _ = stop.changed() => return }
+            if let Err(error) = self.inbox.store().pack().await {
+                tracing::error!(%error, "cannot pack journals");
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! From what a run said to what becomes of each event.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Flow;
@@ -91,8 +92,10 @@ fn pause_of(event: &Event) -> Duration {
     backoff(event.attempts, FIRST_RETRY, LONGEST_RETRY)
 }
 
-/// One log line and one count for each event: its own trace id, from the Salesforce event to what became of it.
+/// Counts each event, and logs a run in one line for each thing that became of some of its events, with the first of them. A line of
+/// each event, with its own trace id from the Salesforce event on, is there at `debug`.
 fn tell(flow: &Flow, run: &Run, verdicts: &[(EventId, Verdict)]) {
+    let mut likes: BTreeMap<(&str, &str), Vec<(&Event, &str)>> = BTreeMap::new();
     for (event, (_, verdict)) in run.events.iter().zip(verdicts) {
         let (outcome, what) = match verdict {
             Verdict::Done(what) => ("done", what.as_str()),
@@ -101,7 +104,22 @@ fn tell(flow: &Flow, run: &Run, verdicts: &[(EventId, Verdict)]) {
             Verdict::Review(question) => ("review", question.reason.as_str()),
             Verdict::Reject(why) => ("reject", why.as_str()),
         };
-        tracing::info!(event = event.id.0, event_key = event.key, event_trace = event.trace, outcome, what, "event");
+        tracing::debug!(event = event.id.0, event_key = event.key, event_trace = event.trace, outcome, what, "event");
         metrics::counter!("tandem_outcomes_total", "flow" => flow.name.clone(), "outcome" => outcome).increment(1);
+        // What was done differs from event to event; what went wrong often does not.
+        let like = if outcome == "done" { (outcome, "") } else { (outcome, what) };
+        likes.entry(like).or_default().push((event, what));
+    }
+    for ((outcome, _), alike) in likes {
+        let [(first, what), ..] = alike.as_slice() else { continue };
+        tracing::info!(
+            outcome,
+            what,
+            events = alike.len(),
+            event = first.id.0,
+            event_key = first.key,
+            event_trace = first.trace,
+            "ended"
+        );
     }
 }

@@ -69,6 +69,9 @@ pub trait Store: Send + Sync + 'static {
     async fn journal_write(&self, run: RunId, entries: Vec<JournalEntry>, durability: Durability) -> Result<()>;
     /// All entries of a run, in order.
     async fn journal_read(&self, run: RunId) -> Result<Vec<JournalEntry>>;
+    /// Packs the journals of runs that ended; how many. Nothing of them is lost but who reads packed ones by their subject:
+    /// [`Store::journal_about`] then finds what they did, not what they read.
+    async fn pack(&self) -> Result<u64>;
     /// Ends an open run, once: verdicts, journal, storage, links, emitted events and wake-ups together. Returns the flows that
     /// have new work.
     async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>>;
@@ -92,7 +95,7 @@ pub trait Store: Send + Sync + 'static {
     async fn runs_of(&self, event: EventId) -> Result<Vec<RunRecord>>;
     /// The events of a run and what each became, in words.
     async fn run(&self, id: RunId) -> Result<Option<Run>>;
-    /// Journal entries about a record, newest first, with their run.
+    /// Journal entries about a record, newest first, with their run; see [`Store::pack`].
     async fn journal_about(&self, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>>;
     /// Makes a review, waiting, rejected or delayed event ready at once, with a human's answer; false when it is in a
     /// run or finished.

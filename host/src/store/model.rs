@@ -142,6 +142,28 @@ pub enum Lane {
     Backfill = 1,
 }
 
+/// How soon an event is to run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Haste {
+    /// A person or a record waits for it.
+    #[default]
+    AtOnce,
+    /// Within a second, together with what else comes in it: many that are shown in one system then share its calls.
+    WithOthers,
+}
+
+impl Haste {
+    /// When an event that comes now is due.
+    pub fn due(self, now: Millis) -> Millis {
+        /// What comes within so much runs together.
+        const SHARED: Millis = 1_000;
+        match self {
+            Self::AtOnce => now,
+            Self::WithOthers => (now / SHARED + 1) * SHARED,
+        }
+    }
+}
+
 /// What a source hands over in one transaction.
 #[derive(Clone, Debug, Default)]
 pub struct Intake {
@@ -151,6 +173,8 @@ pub struct Intake {
     pub position: Option<(String, String)>,
     /// Of all these events.
     pub lane: Lane,
+    /// Of all these events.
+    pub haste: Haste,
     /// `WithNextCommit` for a source that tells again whatever is after the position kept.
     pub durability: Durability,
 }
@@ -228,7 +252,7 @@ pub enum Durability {
 }
 
 /// One host call of a run.
-#[derive(Clone, Debug, Serialize, PartialEq)]
+#[derive(Clone, Debug, Serialize, Deserialize, PartialEq)]
 pub struct JournalEntry {
     /// The run's n-th host call, from 0.
     pub seq: u32,

@@ -24,6 +24,49 @@ pub async fn all(figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
+/// Twenty mixed changes a second on both sides, all flows at work: what one of them costs in Salesforce.
+pub async fn mixed(figures: &mut Figures) -> Result<()> {
+    const SECONDS: usize = 30;
+    const EACH: u64 = 50;
+    let setup = Setup { plugins: ALL.to_vec(), b1: "poll_seconds = 1\n".into(), ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    let ids = world.opportunities(SECONDS * 5).await?;
+    world.up().await?;
+    for flow in ["accounts", "catalogue", "inventory", "credit"] {
+        world.tandem(&["backfill", flow, "--yes"]).await?;
+    }
+    quiet(&world).await?;
+    let accounts = world.records("Account").await?;
+    let items = world.b1_records("Items").await?;
+    let before = world.calls(&world.salesforce).await?;
+    let mut tick = tokio::time::interval(Duration::from_millis(EACH));
+    for (n, id) in ids.iter().enumerate() {
+        for kind in 0..4 {
+            tick.tick().await;
+            let item = items[n % items.len()]["ItemCode"].as_str().unwrap_or_default();
+            let account = &accounts[n % accounts.len()];
+            match kind {
+                0 => world.win(id).await?,
+                1 => world.b1_patch(&format!("/Items('{item}')"), json!({ "ItemName": format!("Item {n}") })).await?,
+                2 => {
+                    let code = account["Tandem_Card_Code__c"].as_str().unwrap_or("C00001");
+                    world.b1_patch(&format!("/BusinessPartners('{code}')"), json!({ "Phone2": n.to_string() })).await?
+                }
+                _ => {
+                    let id = account["Id"].as_str().unwrap_or_default();
+                    world.change("Account", id, json!({ "Phone": format!("+49 40 {n}") })).await?
+                }
+            }
+        }
+    }
+    quiet(&world).await?;
+    let after = world.calls(&world.salesforce).await?;
+    let changes = (ids.len() * 4) as f64;
+    let calls = (total(&after) - total(&before)) / changes;
+    figures.add("20 mixed changes a second, all flows: Salesforce calls for each change", "", calls, None, "<= 0.5");
+    Ok(())
+}
+
 fn add(figures: &mut Figures, budgets: Vec<Budget>) {
     for (what, unit, own, aim) in budgets {
         figures.add(&what, unit, own, None, aim);

@@ -6,6 +6,7 @@ mod budgets;
 mod figures;
 mod instance;
 mod simulators;
+mod store;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -32,6 +33,12 @@ struct Options {
     /// Only the call budgets.
     #[arg(long)]
     budgets: bool,
+    /// Only the store with a million events.
+    #[arg(long)]
+    store: bool,
+    /// Only the calls of mixed changes.
+    #[arg(long)]
+    mixed: bool,
 }
 
 /// Who makes the orders.
@@ -46,6 +53,17 @@ async fn main() -> Result<()> {
     let mut figures = Figures::default();
     if options.budgets {
         budgets::all(&mut figures).await.context("call budgets")?;
+        println!("{figures}");
+        return Ok(());
+    }
+
+    if options.store {
+        store::all(&mut figures).await.context("the store")?;
+        println!("{figures}");
+        return Ok(());
+    }
+    if options.mixed {
+        budgets::mixed(&mut figures).await.context("mixed changes")?;
         println!("{figures}");
         return Ok(());
     }
@@ -97,6 +115,8 @@ async fn main() -> Result<()> {
     }
 
     budgets::all(&mut figures).await.context("call budgets")?;
+    budgets::mixed(&mut figures).await.context("mixed changes")?;
+    store::all(&mut figures).await.context("the store")?;
 
     let starts = host_starts().await.context("host start")?;
     figures.add("host start to ready, warm cache, median", "ms", median(&starts), None, "< 300");

@@ -15,7 +15,7 @@ use super::{Changed, How, Watch};
 use crate::config::B1Config;
 use crate::connections::{CallError, Connection};
 use crate::sources::Route;
-use crate::store::{Inbox, Intake, Millis};
+use crate::store::{Haste, Inbox, Intake, Millis};
 use crate::time::now;
 
 /// A change may be committed so much later than its stamp says.
@@ -254,7 +254,8 @@ impl Poller {
             tracing::debug!(connection = self.name, source, changes = changes.len(), "changed in B1");
         }
         let events = changes.iter().flat_map(|change| change.route(&self.routes, &self.name)).collect();
-        self.inbox.take(Intake { events, position: Some((source, position)), ..Intake::default() }).await?;
+        let position = Some((source, position));
+        self.inbox.take(Intake { events, position, haste: Haste::WithOthers, ..Intake::default() }).await?;
         Ok(())
     }
 }

@@ -45,7 +45,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
 }
 
 /// Returns 1 for a new event, 0 for one already taken in.
-pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis) -> Result<u64> {
+pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, due: Millis, now: Millis) -> Result<u64> {
     let state = if event.held.is_some() { REVIEW } else { READY };
     let asked = event.held.as_ref().map(asked).transpose()?;
     let (reason, choices, detail) = match asked {
@@ -55,7 +55,7 @@ pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis)
     let inserted = db
         .prepare_cached(&format!(
             "INSERT OR IGNORE INTO events (flow, topic, key, dedup, payload, trace, state, due_at, created_at, reason, \
-             choices, detail, lane, head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?8, ?9, ?10, ?11, ?12, \
+             choices, detail, lane, head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?13, ?8, ?9, ?10, ?11, ?12, \
              ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1))"
         ))?
         .execute(params![
@@ -70,7 +70,8 @@ pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis)
             reason,
             choices,
             detail,
-            lane as i64
+            lane as i64,
+            due
         ])?;
     Ok(inserted as u64)
 }
@@ -303,7 +304,7 @@ pub(super) fn sweep(db: &Connection, now: Millis) -> Result<Vec<String>> {
             trace: crate::time::fresh_trace(),
             held: None,
         };
-        insert(db, &event, Lane::Live, now)?;
+        insert(db, &event, Lane::Live, now, now)?;
         db.prepare_cached("DELETE FROM wakes WHERE id = ?1")?.execute([id])?;
         touched.push(flow);
     }

@@ -1,6 +1,7 @@
 //! The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, so that a commit survives a power cut.
 
 mod events;
+mod packing;
 mod retention;
 mod runs;
 mod writer;
@@ -135,9 +136,10 @@ impl Store for SqliteStore {
         self.writer
             .run_with(intake.durability, move |db| {
                 let now = crate::time::now();
+                let due = intake.haste.due(now);
                 let mut fresh = 0;
                 for event in &intake.events {
-                    fresh += events::insert(db, event, intake.lane, now)?;
+                    fresh += events::insert(db, event, intake.lane, due, now)?;
                 }
                 if let Some((source, position)) = &intake.position {
                     db.prepare_cached(
@@ -202,17 +204,18 @@ impl Store for SqliteStore {
     }
 
     async fn journal_read(&self, run: RunId) -> Result<Vec<JournalEntry>> {
-        self.read(move |db| {
-            let rows = db
-                .prepare_cached(
-                    "SELECT seq, item, kind, subject, state, at, request, response FROM journal \
-                     WHERE run = ?1 ORDER BY seq, item",
-                )?
-                .query_map([run.0], |row| runs::journal_entry(row, 0))?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(rows)
-        })
-        .await
+        self.read(move |db| packing::journal(db, run)).await
+    }
+
+    async fn pack(&self) -> Result<u64> {
+        let mut total = 0;
+        loop {
+            let packed = self.read(packing::unpacked).await?;
+            if packed.is_empty() {
+                return Ok(total);
+            }
+            total += self.writer.run_with(Durability::WithNextCommit, move |db| packing::keep(db, &packed)).await?;
+        }
     }
 
     async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>> {
@@ -326,17 +329,7 @@ impl Store for SqliteStore {
 
     async fn journal_about(&self, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>> {
         let subject = subject.to_owned();
-        self.read(move |db| {
-            let rows = db
-                .prepare(
-                    "SELECT run, seq, item, kind, subject, state, at, request, response FROM journal \
-                     WHERE subject = ?1 ORDER BY run DESC, seq DESC LIMIT ?2",
-                )?
-                .query_map(params![subject, limit], |row| Ok((RunId(row.get(0)?), runs::journal_entry(row, 1)?)))?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(rows)
-        })
-        .await
+        self.read(move |db| packing::about(db, &subject, limit)).await
     }
 
     async fn retry(&self, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool> {

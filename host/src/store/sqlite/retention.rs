@@ -37,8 +37,9 @@ pub(super) fn finished_events(db: &Connection, before: Millis) -> Result<Vec<i64
 /// Removes runs with their journals, as many as one bite takes; how many.
 pub(super) fn remove_runs(db: &Connection, runs: &[i64]) -> Result<usize> {
     bite(runs, |run| {
-        db.prepare_cached("DELETE FROM journal WHERE run = ?1")?.execute([run])?;
-        db.prepare_cached("DELETE FROM run_events WHERE run = ?1")?.execute([run])?;
+        for table in ["journal", "packed", "packed_subjects", "run_events"] {
+            db.prepare_cached(&format!("DELETE FROM {table} WHERE run = ?1"))?.execute([run])?;
+        }
         db.prepare_cached("DELETE FROM runs WHERE id = ?1")?.execute([run])?;
         Ok(())
     })

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::events::{self, EVENT_COLUMNS};
 use crate::store::*;
 
-pub(super) fn journal_entry(row: &Row<'_>, first: usize) -> rusqlite::Result<JournalEntry> {
+fn journal_entry(row: &Row<'_>, first: usize) -> rusqlite::Result<JournalEntry> {
     let state: i64 = row.get(first + 4)?;
     Ok(JournalEntry {
         seq: row.get(first)?,
@@ -68,6 +68,27 @@ pub(super) fn write_journal(db: &Connection, run: RunId, entries: &[JournalEntry
     Ok(())
 }
 
+/// The rows of a run's journal, in order; none once they are packed.
+pub(super) fn unpacked_journal(db: &Connection, run: RunId) -> Result<Vec<JournalEntry>> {
+    Ok(db
+        .prepare_cached(
+            "SELECT seq, item, kind, subject, state, at, request, response FROM journal WHERE run = ?1 ORDER BY seq, item",
+        )?
+        .query_map([run.0], |row| journal_entry(row, 0))?
+        .collect::<rusqlite::Result<_>>()?)
+}
+
+/// Rows about a record, newest first, with their run.
+pub(super) fn unpacked_about(db: &Connection, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>> {
+    Ok(db
+        .prepare_cached(
+            "SELECT run, seq, item, kind, subject, state, at, request, response FROM journal \
+             WHERE subject = ?1 AND subject <> '' ORDER BY run DESC, seq DESC LIMIT ?2",
+        )?
+        .query_map(params![subject, limit], |row| Ok((RunId(row.get(0)?), journal_entry(row, 1)?)))?
+        .collect::<rusqlite::Result<_>>()?)
+}
+
 pub(super) fn find_link(db: &Connection, scope: &str, kind: &str, side: Side, id: &str) -> Result<Option<Link>> {
     let column = match side {
         Side::B1 => "b1_id",
@@ -102,7 +123,7 @@ pub(super) fn finish(db: &Connection, run: RunId, finish: Finish) -> Result<Vec<
         events::settle(db, event, verdict, now)?;
     }
     for event in &finish.emitted {
-        events::insert(db, event, Lane::Live, now)?;
+        events::insert(db, event, Lane::Live, now, now)?;
         touched.push(event.flow.clone());
     }
     for wake in &finish.wakes {

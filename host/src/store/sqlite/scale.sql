@@ -53,3 +53,11 @@ CREATE TRIGGER events_out AFTER DELETE ON events BEGIN
   UPDATE counts SET events = events - 1 WHERE flow = old.flow AND state = old.state;
   UPDATE revisions SET number = number + 1 WHERE name = 'review' AND old.state = 3;
 END;
+
+-- Journals of runs that ended, packed (zstd over JSON, see packing.rs): the rows of `journal` are those of open runs and of the last
+-- seconds. Subjects are those of effects: what `tandem explain` asks for.
+ALTER TABLE runs ADD COLUMN packed INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX runs_unpacked ON runs (id) WHERE packed = 0 AND finished_at IS NOT NULL;
+CREATE TABLE packed (run INTEGER PRIMARY KEY, entries BLOB NOT NULL);
+CREATE TABLE packed_subjects (subject TEXT NOT NULL, run INTEGER NOT NULL, PRIMARY KEY (subject, run)) WITHOUT ROWID;
+CREATE INDEX packed_subjects_run ON packed_subjects (run);

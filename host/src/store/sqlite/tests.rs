@@ -587,3 +587,40 @@ async fn a_store_of_the_format_before_is_taken_over_with_what_was_under_way() {
     let counts = store.counts().await.unwrap();
     assert_eq!(counts.iter().map(|count| count.events).collect::<Vec<_>>(), [2, 2], "{counts:?}");
 }
+
+#[tokio::test]
+async fn a_packed_journal_says_what_it_said_and_takes_less_room() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1")]).await;
+    let run = lease(&store, 1).await.unwrap();
+    let entry = |seq: u32, subject: &str, method: &str| JournalEntry {
+        seq,
+        item: 0,
+        kind: "http".into(),
+        subject: subject.into(),
+        request: serde_json::json!({ "slot": "b1", "method": method, "path": "/Orders" }).to_string(),
+        response: "{\"DocEntry\":7,\"Comments\":\"für Müller\"}".repeat(20),
+        state: CallState::Done,
+        at: seq.into(),
+    };
+    let early = vec![entry(0, "A", "GET"), entry(1, "A", "POST")];
+    store.journal_write(run.id, early.clone(), Durability::Now).await.unwrap();
+    assert_eq!(store.pack().await.unwrap(), 0, "an open run is not packed");
+    let late = vec![entry(2, "B", "PATCH")];
+    store.finish(run.id, Finish { journal: late.clone(), ..done(&run) }).await.unwrap();
+    let all = [early, late].concat();
+    assert_eq!(store.journal_read(run.id).await.unwrap(), all);
+    assert_eq!(store.pack().await.unwrap(), 1);
+    assert_eq!(store.journal_read(run.id).await.unwrap(), all);
+    assert_eq!(store.journal_about("B", 9).await.unwrap(), [(run.id, all[2].clone())]);
+    assert_eq!(store.journal_about("A", 1).await.unwrap(), [(run.id, all[1].clone())]);
+    let size = |sql: &'static str| store.read(move |db| Ok(db.query_row(sql, [], |row| row.get::<_, i64>(0))?));
+    assert_eq!(size("SELECT count(*) FROM journal").await.unwrap(), 0);
+    assert!(size("SELECT sum(length(entries)) FROM packed").await.unwrap() < 500);
+    store.prune(crate::time::now() + 1_000, u64::MAX).await.unwrap();
+    assert_eq!(
+        size("SELECT count(*) FROM packed").await.unwrap()
+            + size("SELECT count(*) FROM packed_subjects").await.unwrap(),
+        0
+    );
+}

@@ -65,6 +65,8 @@ pub fn run(simulator: &Simulator, version: Version, operations: Vec<Operation>, 
                     text.push_str(&format!("--{inner}--\r\n"));
                     false
                 }
+                // What was committed before stays committed; nobody is told.
+                Err(refusal) if simulator.breaks_the_batch(&refusal) => return Reply::balancer(502),
                 Err(refusal) => {
                     write_part(&mut text, &refusal.reply(version), None);
                     true

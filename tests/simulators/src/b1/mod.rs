@@ -82,6 +82,12 @@ impl Reply {
         Self { status: 200, headers: vec![("Content-Type", "application/xml".into())], body }
     }
 
+    /// The load balancer speaking in place of B1.
+    fn balancer(status: u16) -> Self {
+        let headers = vec![("Content-Type", "text/html; charset=iso-8859-1".into())];
+        Self { status, headers, body: BALANCER_PAGE.into() }
+    }
+
     fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: String::new() }
     }
@@ -156,10 +162,39 @@ struct Settings {
     block_over_limit: bool,
     /// See [`Rules::no_negative_stock`].
     no_negative_stock: bool,
+    /// What `SBO_SP_TransactionNotification` refuses.
+    procedure: Option<Procedure>,
     /// Refuses every connection: the server is down.
     down: bool,
     /// Pause before a webhook's first repeat; 2,000 unless said otherwise.
     webhook_pause_ms: Option<u64>,
+}
+
+/// A rule of the company's own, in its database: a record of that set whose field has that value (or none, where `is` is null)
+/// is refused with the procedure's number and words.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Procedure {
+    set: String,
+    field: String,
+    is: Value,
+    number: i64,
+    words: String,
+    /// As some versions do, answer with the balancer's page where the record stood in a change set.
+    #[serde(default)]
+    page_in_change_sets: bool,
+}
+
+impl Procedure {
+    fn refuses(&self, asked: &Asked) -> bool {
+        let body: Value = serde_json::from_str(asked.body).unwrap_or_default();
+        let set = asked.path.trim_start_matches('/').split('(').next();
+        matches!(asked.method, "POST" | "PATCH") && set == Some(&self.set) && body[&self.field] == self.is
+    }
+
+    fn refusal(&self) -> Refusal {
+        Refusal::new(400, -1, format!("({}) {}", self.number, self.words))
+    }
 }
 
 struct Session {
@@ -254,6 +289,7 @@ impl Simulator {
     /// Carries requests out as one transaction.
     fn transaction(&self, version: Version, requests: &[HttpText]) -> Result<Vec<Reply>, Refusal> {
         let rules = self.rules();
+        let procedure = self.settings().procedure;
         let mut db = self.db();
         db.begin();
         let mut replies: Vec<Reply> = Vec::with_capacity(requests.len());
@@ -275,7 +311,11 @@ impl Simulator {
             self.log.count(&format!("{} {}", request.method, shape(&below)));
             let asked =
                 Asked { version, method: &request.method, path: &below, query, headers: &headers, body: &request.body };
-            match service::answer(&mut db, &rules, &asked) {
+            let notified = |reply| match &procedure {
+                Some(procedure) if procedure.refuses(&asked) => Err(procedure.refusal()),
+                _ => Ok(reply),
+            };
+            match service::answer(&mut db, &rules, &asked).and_then(notified) {
                 Ok(reply) => {
                     if let (Some(id), Some(location)) = (&request.content_id, reply.header("Location")) {
                         made.push((id.clone(), location.to_owned()));
@@ -301,6 +341,12 @@ impl Simulator {
         let changes = db.commit();
         self.tell(&mut db, &changes);
         Ok(replies)
+    }
+
+    /// True for a refusal that kills the worker where it happens in a change set: the balancer answers the whole batch.
+    fn breaks_the_batch(&self, refusal: &Refusal) -> bool {
+        let procedure = self.settings().procedure.filter(|procedure| procedure.page_in_change_sets);
+        procedure.is_some_and(|procedure| procedure.refusal().message == refusal.message)
     }
 
     /// Something done at a desk in B1 itself.
@@ -442,13 +488,7 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    let html = |status: u16| {
-        Response::builder()
-            .status(status)
-            .header("Content-Type", "text/html; charset=iso-8859-1")
-            .body(Body::from(BALANCER_PAGE))
-            .unwrap_or_default()
-    };
+    let html = |status: u16| Reply::balancer(status).response();
     match &fault {
         Some(Kind::ResetBefore) => return dropped(),
         Some(Kind::HtmlBefore) => return html(502),
