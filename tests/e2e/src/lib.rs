@@ -39,6 +39,8 @@ pub struct Setup {
     pub b1_arguments: Vec<String>,
     /// More arguments of the Salesforce simulator.
     pub salesforce_arguments: Vec<String>,
+    /// Environment variables of the host.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 /// All plugins that are flows.
@@ -59,6 +61,7 @@ impl Default for Setup {
             flows: Vec::new(),
             b1_arguments: Vec::new(),
             salesforce_arguments: Vec::new(),
+            environment: Vec::new(),
         }
     }
 }
@@ -69,6 +72,7 @@ pub struct World {
     b1_process: Child,
     salesforce_process: Child,
     host: Option<Child>,
+    environment: Vec<(&'static str, String)>,
     /// Address of the B1 simulator.
     pub b1: String,
     /// Address of the Salesforce simulator.
@@ -178,6 +182,7 @@ impl World {
             b1_process: b1_child,
             salesforce_process: salesforce_child,
             host: None,
+            environment: setup.environment.clone(),
             b1: b1[0].clone(),
             salesforce: salesforce[0].clone(),
             pubsub: salesforce[1].clone(),
@@ -249,6 +254,7 @@ impl World {
             .arg("--config")
             .arg(self.folder().join("tandem.toml"))
             .args(["--log-json", "run"])
+            .envs(self.environment.iter().cloned())
             .stdout(Stdio::null())
             .stderr(log)
             .stdin(Stdio::null())

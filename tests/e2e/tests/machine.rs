@@ -1,0 +1,171 @@
+//! What the machine does to the host: a disk that is full at random moments, a clock that is set.
+#![cfg(target_os = "linux")]
+
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World};
+
+/// A small file system of its own, gone with the value.
+struct SmallDisk {
+    folder: tempfile::TempDir,
+}
+
+impl SmallDisk {
+    fn new(megabytes: u32) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let size = format!("size={megabytes}m");
+        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status()?;
+        ensure!(mounted.success(), "a small disk needs a user who may mount one (root)");
+        Ok(Self { folder })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    fn ballast(&self) -> PathBuf {
+        self.path().join("ballast")
+    }
+
+    /// Until not one byte more fits.
+    fn fill(&self) -> Result<()> {
+        let mut ballast = fs::OpenOptions::new().create(true).append(true).open(self.ballast())?;
+        for size in [1 << 20, 4096, 1] {
+            while ballast.write_all(&vec![0; size]).is_ok() {}
+        }
+        Ok(())
+    }
+
+    fn empty(&self) -> Result<()> {
+        Ok(fs::remove_file(self.ballast())?)
+    }
+}
+
+impl Drop for SmallDisk {
+    fn drop(&mut self) {
+        // Lazily: the host may still be ending.
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+/// `/readyz`: ready, and what it says of the store; `None` while the host does not answer.
+async fn readiness(world: &World) -> Option<Value> {
+    let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().ok()?;
+    let answer = client.get(format!("{}/readyz", world.console)).send().await.ok()?;
+    serde_json::from_str(&answer.text().await.ok()?).ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_is_full_now_and_then_loses_and_doubles_nothing() -> Result<()> {
+    let seed = fastrand::u64(1..1_000_000);
+    println!("TANDEM_SEED={seed}");
+    let mut chance = fastrand::Rng::with_seed(seed);
+    let disk = SmallDisk::new(64)?;
+    let store = disk.path().join("tandem.db");
+    let more = format!("[store]\npath = \"{}\"\n", store.display());
+    let mut world = World::with(Setup { seed, flow: "batch = 10".into(), more, ..Setup::default() }).await?;
+    world.up().await?;
+    let ids = world.opportunities(200).await?;
+    for (round, chunk) in ids.chunks(20).enumerate() {
+        for (n, id) in chunk.iter().enumerate() {
+            world.win(id).await?;
+            if n == 5 {
+                tokio::time::sleep(Duration::from_millis(chance.u64(0..60))).await;
+                disk.fill()?;
+            }
+        }
+        let full = async |world: &World| {
+            let told = readiness(world).await;
+            let word = told.as_ref().and_then(|told| told["store"].as_str()).unwrap_or_default().to_owned();
+            Ok((word.contains("does not take writes")).then_some(()))
+        };
+        world.until("the host to say that it cannot write", Duration::from_secs(20), full).await?;
+        if round % 4 == 3 {
+            world.kill().await?;
+            disk.empty()?;
+            world.up().await?;
+        } else {
+            disk.empty()?;
+        }
+    }
+    world.until_all_told(&ids, Duration::from_secs(60)).await?;
+    world.assert_exactly_once(&ids).await?;
+    let ready = async |world: &World| Ok(readiness(world).await.filter(|told| told["ready"] == true).map(|_| ()));
+    world.until("the host to be ready by itself", Duration::from_secs(20), ready).await?;
+    let review = world.tandem_json(&["events", "list", "--state", "review"]).await?;
+    assert_eq!(review, json!([]), "a full disk is no record's fault");
+    Ok(())
+}
+
+/// A clock for the host alone, `+0` or so many seconds off.
+fn set(clock: &Path, offset: &str) -> Result<()> {
+    let fresh = clock.with_extension("new");
+    fs::write(&fresh, offset)?;
+    Ok(fs::rename(fresh, clock)?)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_set_back_or_forward_holds_nothing_up_and_runs_no_deadline_out() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let clock = folder.path().join("clock");
+    set(&clock, "+0")?;
+    let library = fs::read_dir("/usr/lib")?
+        .filter_map(|entry| Some(entry.ok()?.path().join("faketime/libfaketimeMT.so.1")))
+        .find(|path| path.exists())
+        .context("libfaketime is missing: run `scripts/setup-tests.sh`")?;
+    let environment = vec![
+        ("LD_PRELOAD", library.display().to_string()),
+        ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
+        ("FAKETIME_NO_CACHE", "1".into()),
+        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
+    ];
+    let setup = Setup {
+        plugins: vec!["orders", "accounts"],
+        flows: vec![("accounts", "settings = { create_in_b1 = \"never\" }")],
+        environment,
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let ids = world.opportunities(6).await?;
+    // One whose customer B1 does not know waits for the customer.
+    let account = world.create("Account", json!({ "Name": "Unknown to B1" })).await?;
+    let waiting = ids[5].clone();
+    world.change("Opportunity", &waiting, json!({ "AccountId": account })).await?;
+    world.win(&waiting).await?;
+    let waits = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--key", &waiting, "--state", "waiting"]).await?;
+        Ok(events.as_array().is_some_and(|events| !events.is_empty()).then_some(()))
+    };
+    world.until("the order to wait", Duration::from_secs(20), waits).await?;
+
+    world.win(&ids[0]).await?;
+    world.until_all_told(&ids[..1], Duration::from_secs(20)).await?;
+    // Tries that wait for B1 were planned under a clock that is then set back by two hours.
+    world.b1_settings(json!({ "down": true })).await?;
+    world.win(&ids[1]).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    set(&clock, "-7200")?;
+    world.win(&ids[2]).await?;
+    world.b1_settings(json!({})).await?;
+    world.until_all_told(&ids[..3], Duration::from_secs(60)).await?;
+    // Set back once more while the host is off.
+    world.win(&ids[3]).await?;
+    world.kill().await?;
+    set(&clock, "-14400")?;
+    world.up().await?;
+    world.until_all_told(&ids[..4], Duration::from_secs(30)).await?;
+    // Two days forward.
+    set(&clock, "+172800")?;
+    world.win(&ids[4]).await?;
+    world.until_all_told(&ids[..5], Duration::from_secs(30)).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    waits(&world).await?.context("the deadline of the one that waits ran out with the clock")?;
+    world.assert_exactly_once(&ids[..5]).await
+}
