@@ -3,13 +3,19 @@
 
 pub mod b1;
 mod breaker;
+mod order;
+mod pages;
 pub mod salesforce;
+#[cfg(test)]
+mod tests;
+mod throttle;
 pub(crate) mod transport;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 pub use self::breaker::{Breaker, BreakerState};
@@ -106,9 +112,38 @@ impl Call {
     pub fn reads(&self) -> bool {
         self.method.reads() && self.atomic_with.is_empty()
     }
+
+    /// True for a call that asks only for what changed: nothing new is an answer to it.
+    pub fn is_conditional(&self) -> bool {
+        let conditions = ["if-none-match", "if-modified-since"];
+        self.headers.iter().any(|(name, _)| conditions.iter().any(|own| name.eq_ignore_ascii_case(own)))
+    }
+
+    /// Headers that no request can carry: the caller's fault, found before anything is sent.
+    fn check(&self) -> Result<(), CallError> {
+        for (name, value) in &self.headers {
+            HeaderName::from_bytes(name.as_bytes())
+                .map_err(|_| CallError::Invalid(format!("{name:?} is no name of a header")))?;
+            HeaderValue::from_str(value)
+                .map_err(|_| CallError::Invalid(format!("the value of the header {name} holds what no header may")))?;
+        }
+        Ok(())
+    }
+
+    /// An error as it bears on this call. What reads has changed nothing, whatever was lost; a write whose answer is too
+    /// large to be read was sent all the same.
+    fn settled(&self, error: CallError) -> CallError {
+        match error {
+            CallError::Ambiguous(why) if self.reads() => CallError::Unreachable(why),
+            CallError::TooLarge(limit) if !self.reads() => {
+                CallError::Ambiguous(format!("the answer is larger than the limit of {limit} bytes"))
+            }
+            other => other,
+        }
+    }
 }
 
-/// What a remote system answered with a status below 400.
+/// What a remote system answered: done (2xx), or unchanged (304) to a read that asked only for what changed.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// HTTP status.
@@ -161,6 +196,9 @@ impl CallError {
 /// Result of one call.
 pub type CallResult = Result<Answer, CallError>;
 
+/// Why a write was not sent.
+const WAITS: &str = "not sent: it is not known yet what became of an earlier write of the same record";
+
 /// A named remote system.
 pub enum Connection {
     /// SAP Business One.
@@ -197,12 +235,66 @@ impl Connection {
         }
     }
 
-    /// Sends calls in the fewest requests; answers in order, each for itself.
-    pub async fn send_all(&self, calls: Vec<Call>, response_limit: u64) -> Vec<CallResult> {
-        match self {
-            Self::B1(b1) => b1.send_all(calls, response_limit).await,
-            Self::Salesforce(org) => org.send_all(calls, response_limit).await,
+    /// True while calls may be made, and if not, for how long: what is down or asks for a pause is left alone.
+    pub fn state(&self) -> BreakerState {
+        let (breaker, pause) = match self {
+            Self::B1(b1) => (b1.breaker(), b1.pause()),
+            Self::Salesforce(org) => (org.breaker(), org.pause()),
+        };
+        match (breaker.state(), pause) {
+            (BreakerState::Open(down), Some(pause)) => BreakerState::Open(down.max(pause)),
+            (_, Some(pause)) => BreakerState::Open(pause),
+            (state, None) => state,
         }
+    }
+
+    /// Sends calls in the fewest requests; answers in order, each for itself. Two that write one record go out one after
+    /// the other, and the later one not at all while it is not known what became of the earlier.
+    pub async fn send_all(&self, calls: Vec<Call>, response_limit: u64) -> Vec<CallResult> {
+        let turns = order::turns(&calls, |call| self.records(call));
+        let mut results: Vec<Option<CallResult>> = calls.iter().map(|call| call.check().err().map(Err)).collect();
+        let rounds = turns.iter().map(|turn| turn.round + 1).max().unwrap_or(0);
+        for round in 0..rounds {
+            let mut places = Vec::new();
+            for (place, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.round == round) {
+                let open = |before: &usize| matches!(&results[*before], Some(Err(error)) if error.is_outage());
+                match &results[place] {
+                    Some(_) => {}
+                    None if turn.after.iter().any(open) => {
+                        results[place] = Some(Err(CallError::Unreachable(WAITS.into())))
+                    }
+                    None => places.push(place),
+                }
+            }
+            if places.is_empty() {
+                continue;
+            }
+            let sent = places.iter().map(|place| calls[*place].clone()).collect();
+            let answers = match self {
+                Self::B1(b1) => b1.send_all(sent, response_limit).await,
+                Self::Salesforce(org) => org.send_all(sent, response_limit).await,
+            };
+            for (place, answer) in places.into_iter().zip(answers) {
+                results[place] = Some(answer);
+            }
+        }
+        results
+            .into_iter()
+            .map(|result| result.unwrap_or_else(|| Err(CallError::Unreachable("not sent".into()))))
+            .collect()
+    }
+
+    /// The records a call writes, as far as its text tells: see [`order::turns`].
+    fn records(&self, call: &Call) -> Vec<String> {
+        let parts = call.atomic_with.iter().map(|part| (part.method, part.path.as_str(), part.body.as_deref()));
+        parts
+            .chain([(call.method, call.path.as_str(), call.body.as_deref())])
+            .filter(|(method, ..)| !method.reads())
+            .flat_map(|(method, path, body)| match self {
+                Self::B1(_) => b1::written(method, path).into_iter().collect::<Vec<_>>(),
+                Self::Salesforce(_) => salesforce::written(method, path, body),
+            })
+            .collect()
     }
 
     /// Sends one call.

@@ -12,14 +12,17 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
-use super::{Answer, CallError};
+use super::{Answer, Call, CallError};
 use crate::config::TlsConfig;
 
 /// Response headers handed on.
 const KEPT_HEADERS: [&str; 5] = ["location", "etag", "preference-applied", "retry-after", "sforce-limit-info"];
 
+/// The answer to a conditional read of something that did not change.
+pub const NOT_MODIFIED: u16 = 304;
+
 /// A raw response: any status.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Raw {
     /// HTTP status.
     pub status: u16,
@@ -37,6 +40,28 @@ impl Raw {
     /// A kept header by lower-case name.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
+    }
+
+    /// True when it was done: 2xx and nothing else. A redirect is no success, least of all of a write: it went nowhere.
+    pub fn done(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// True when it answers the call: done, or unchanged where that was asked.
+    pub fn answers(&self, call: &Call) -> bool {
+        self.done() || (self.status == NOT_MODIFIED && call.reads() && call.is_conditional())
+    }
+
+    /// What a status says that is neither done nor refused; none for those.
+    pub fn astray(&self) -> Option<String> {
+        if self.done() || self.status >= 400 {
+            return None;
+        }
+        Some(match self.header("location").and_then(|to| to.parse::<reqwest::Url>().ok()) {
+            // The rest of the address may hold what was asked for.
+            Some(to) => format!("answered {}: redirected to {}", self.status, to.origin().ascii_serialization()),
+            None => format!("answered {}, which says neither that it was done nor that it was refused", self.status),
+        })
     }
 
     /// As an answer to a caller.
@@ -61,7 +86,7 @@ pub fn client(tls: &TlsConfig, base: &Path, timeout: Duration) -> Result<Client,
         .tcp_nodelay(true)
         .no_proxy()
         .build()
-        .map_err(|e| chain(&e))
+        .map_err(words)
 }
 
 fn tls_config(tls: &TlsConfig, base: &Path) -> Result<ClientConfig, String> {
@@ -156,14 +181,16 @@ impl ServerCertVerifier for PinnedCertificate {
     }
 }
 
-/// Sends and reads the whole body. A failure before anything was sent is `Unreachable`, any later one `Ambiguous`:
-/// a caller whose request only reads may treat both alike.
+/// Sends and reads the whole body. What cannot be written as a request is `Invalid`, a failure before anything was sent
+/// `Unreachable`, any later one `Ambiguous`: a caller whose request only reads may treat both alike.
 pub async fn fetch(request: RequestBuilder, limit: u64) -> Result<Raw, CallError> {
     let mut response = request.send().await.map_err(|e| {
-        if e.is_connect() || e.is_builder() {
-            CallError::Unreachable(chain(&e))
-        } else {
-            CallError::Ambiguous(chain(&e))
+        let (before_sending, unwritable) = (e.is_connect(), e.is_builder());
+        let why = words(e);
+        match (unwritable, before_sending) {
+            (true, _) => CallError::Invalid(why),
+            (_, true) => CallError::Unreachable(why),
+            _ => CallError::Ambiguous(why),
         }
     })?;
     let status = response.status().as_u16();
@@ -182,7 +209,7 @@ pub async fn fetch(request: RequestBuilder, limit: u64) -> Result<Raw, CallError
         .map(|name| ((*name).to_owned(), text(name)))
         .collect();
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|e| CallError::Ambiguous(chain(&e)))? {
+    while let Some(chunk) = response.chunk().await.map_err(|e| CallError::Ambiguous(words(e)))? {
         if body.len() as u64 + chunk.len() as u64 > limit {
             return Err(CallError::TooLarge(limit));
         }
@@ -192,7 +219,12 @@ pub async fn fetch(request: RequestBuilder, limit: u64) -> Result<Raw, CallError
     Ok(Raw { status, content_type, cookies, headers, body })
 }
 
-/// An error with its causes, without the address: it may stand in a log that others read.
+/// What went wrong, without the address: its query holds customers' data, and this may stand in a log that others read.
+fn words(error: reqwest::Error) -> String {
+    chain(&error.without_url())
+}
+
+/// An error with its causes, each said once.
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

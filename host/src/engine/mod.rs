@@ -200,7 +200,7 @@ impl Engine {
 
     /// What the flow may do now. Whoever is told to try a flow that failed has claimed the one try there is.
     fn gate(&self, flow: &Flow) -> Gate {
-        let connections = flow.bound.slots.values().map(|connection| connection.breaker().state());
+        let connections = flow.bound.slots.values().map(|connection| connection.state());
         let states = connections.chain([flow.breaker.state()]);
         let mut gate = Gate::Open;
         for state in states {

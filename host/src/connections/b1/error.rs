@@ -14,12 +14,19 @@ pub enum Class {
     Lock,
     /// The balancer or a worker is down: no word from B1 itself.
     Balancer,
+    /// Neither done nor refused, such as a redirect: no word from B1 either.
+    Astray,
+    /// Too many requests: nothing was done.
+    Limit,
     /// B1 has decided.
     Refused,
 }
 
-/// Reads a response of status 400 and above.
+/// Reads a response that is not 2xx.
 pub fn read(raw: &Raw) -> (Class, CallError) {
+    if let Some(message) = raw.astray() {
+        return (Class::Astray, CallError::Remote { status: raw.status, code: String::new(), message });
+    }
     let (code, message) = code_and_message(&raw.body);
     let class = classify(raw.status, &code, raw.content_type.to_ascii_lowercase().contains("html"));
     let message = if class == Class::Balancer && message.is_empty() {
@@ -35,6 +42,7 @@ fn classify(status: u16, code: &str, html: bool) -> Class {
         (401, _) | (_, "301") => Class::Session,
         // HANA 131 and 133, SQL Server 1205.
         (_, "131" | "133" | "1205" | "-131" | "-133" | "-1205") => Class::Lock,
+        (429, _) => Class::Limit,
         (502..=504, _) => Class::Balancer,
         (500.., _) if html => Class::Balancer,
         _ => Class::Refused,

@@ -13,19 +13,21 @@ use std::path::Path;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use percent_encoding::percent_decode_str;
 use reqwest::{Client, Url};
-use serde_json::Value;
 
 use self::error::Class;
 use self::session::Sessions;
+use super::pages::{self, Joining};
+use super::throttle::{self, Throttle};
 use super::transport::{self, Raw};
-use super::{Answer, Breaker, Call, CallError, CallResult, SetupError, pause_before_repeat};
+use super::{Answer, Breaker, Call, CallError, CallResult, Method, SetupError, pause_before_repeat};
 use crate::config::B1Config;
 
 /// Tries of a call that a lock kept back or that only reads.
 const TRIES: u32 = 4;
-/// Pages followed for one read: a runaway filter ends here, as `too-large`.
-const MOST_PAGES: usize = 500;
+/// How long "too many requests" holds when B1 does not say.
+const LIMIT_PAUSE: Duration = Duration::from_secs(5);
 
 /// A B1 company.
 pub struct B1 {
@@ -37,7 +39,27 @@ pub struct B1 {
     sessions: Sessions,
     budget: DefaultDirectRateLimiter,
     breaker: Breaker,
+    throttle: Throttle,
     batch: usize,
+}
+
+/// The record that a write names in its path, the same text for the same record; none for what makes a new one.
+pub(super) fn written(method: Method, path: &str) -> Option<String> {
+    let path = path.split('?').next().unwrap_or_default().trim_matches('/');
+    let path = percent_decode_str(path).decode_utf8_lossy();
+    let Some((set, rest)) = path.split_once('(') else {
+        // A singleton; an action without a key says in its body what it acts on.
+        return (method != Method::Post).then(|| path.to_ascii_lowercase());
+    };
+    let key = rest.rfind(')').map_or(rest, |end| &rest[..end]).trim();
+    // `CardCode='C1'` is `'C1'`.
+    let key = match key.split_once('=') {
+        Some((name, value)) if name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_') && !value.contains('=') => {
+            value
+        }
+        _ => key,
+    };
+    Some(format!("{set}({key})").to_lowercase())
 }
 
 impl B1 {
@@ -66,6 +88,7 @@ impl B1 {
             sessions,
             budget: RateLimiter::direct(Quota::per_second(rate)),
             breaker: Breaker::new(name),
+            throttle: Throttle::default(),
             batch: config.batch.max(1) as usize,
         })
     }
@@ -73,6 +96,11 @@ impl B1 {
     /// The breaker that holds this connection back when it is down.
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
+    }
+
+    /// What is left of a pause that B1 asked for.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        self.throttle.left()
     }
 
     /// Ends the pooled sessions, to free their licences.
@@ -104,7 +132,7 @@ impl B1 {
                 _ => false,
             };
             if !again || attempt >= TRIES {
-                return result.map_err(|e| settle_read(call, e));
+                return result.map_err(|e| call.settled(e));
             }
             tokio::time::sleep(pause_before_repeat(attempt)).await;
             attempt += 1;
@@ -125,7 +153,7 @@ impl B1 {
                 }
             })
             .await?;
-        let answer = judge(raw)?;
+        let answer = judge(raw, call)?;
         if call.reads() { self.whole(answer, limit).await } else { Ok(answer) }
     }
 
@@ -151,7 +179,7 @@ impl B1 {
                 };
                 if !again || last_try {
                     let unanswered = || Err(CallError::Unreachable("B1 ended the batch before this call".into()));
-                    results[index] = Some(answer.unwrap_or_else(unanswered).map_err(|e| settle_read(call, e)));
+                    results[index] = Some(answer.unwrap_or_else(unanswered).map_err(|e| call.settled(e)));
                 }
             }
             if results.iter().any(Option::is_none) {
@@ -163,6 +191,8 @@ impl B1 {
         for (call, result) in calls.iter().zip(results.into_iter().flatten()) {
             complete.push(match result {
                 Ok(answer) if call.reads() => self.whole(answer, limit).await,
+                // The answers were too large together: each may fit.
+                Err(CallError::TooLarge(_)) if call.reads() && calls.len() > 1 => self.single(call, limit).await,
                 other => other,
             });
         }
@@ -185,7 +215,7 @@ impl B1 {
             })
             .await;
         let raw = match sent {
-            Ok(raw) if raw.status < 300 => raw,
+            Ok(raw) if raw.done() => raw,
             Ok(raw) => {
                 let (_, error) = error::read(&raw);
                 return vec![Some(Err(error)); calls.len()];
@@ -194,7 +224,8 @@ impl B1 {
         };
         match batch::decode(&raw.content_type, &raw.body) {
             Ok(parts) => {
-                let mut answers: Vec<Option<CallResult>> = parts.into_iter().map(|part| Some(judge(part))).collect();
+                let judged = parts.into_iter().zip(calls).map(|(part, call)| Some(judge(part, call)));
+                let mut answers: Vec<Option<CallResult>> = judged.collect();
                 answers.resize(calls.len(), None);
                 answers
             }
@@ -212,6 +243,9 @@ impl B1 {
         request: impl Fn(&Client) -> reqwest::RequestBuilder,
     ) -> Result<Raw, CallError> {
         self.budget.until_ready().await;
+        if let Some(left) = self.throttle.left() {
+            return Err(CallError::Throttled(throttle::millis(left)));
+        }
         self.breaker.admit().map_err(|left| {
             CallError::Unreachable(format!("left alone for another {} ms after failures", left.as_millis()))
         })?;
@@ -223,7 +257,10 @@ impl B1 {
             let result = transport::fetch(request, limit).await;
             metrics::histogram!("tandem_call_seconds", "kind" => "b1").record(started.elapsed().as_secs_f64());
             let raw = result.inspect_err(|e| self.note_failure(e))?;
-            if raw.status < 400 {
+            if let Some(pause) = throttle::asked_for(&raw).filter(|_| !raw.done()) {
+                self.throttle.hold(pause);
+            }
+            if raw.done() || raw.status == transport::NOT_MODIFIED {
                 self.breaker.succeeded();
                 return Ok(raw);
             }
@@ -239,7 +276,13 @@ impl B1 {
                     self.note_failure(&error);
                     return Err(error);
                 }
-                (Class::Balancer, error) => {
+                (Class::Limit, error) => {
+                    tracing::warn!(%error, "B1 asks for a pause");
+                    let pause = throttle::asked_for(&raw).unwrap_or(LIMIT_PAUSE);
+                    self.throttle.hold(pause);
+                    return Err(CallError::Throttled(throttle::millis(pause)));
+                }
+                (Class::Balancer | Class::Astray, error) => {
                     let error = if reads {
                         CallError::Unreachable(error.to_string())
                     } else {
@@ -262,67 +305,39 @@ impl B1 {
         }
     }
 
-    /// Follows `@odata.nextLink` and joins the pages' `value`.
-    async fn whole(&self, mut answer: Answer, limit: u64) -> CallResult {
-        const NEXT: &str = "@odata.nextLink";
-        if !answer.body.contains(NEXT) {
-            return Ok(answer);
-        }
-        let not_json = |e: serde_json::Error| CallError::Invalid(format!("B1 sent a page that is not JSON: {e}"));
-        let mut first: Value = serde_json::from_str(&answer.body).map_err(not_json)?;
-        let mut size = answer.body.len() as u64;
-        let mut next = take_next(&mut first, NEXT);
-        let mut rows = first["value"].as_array().cloned().unwrap_or_default();
-        for _ in 0..MOST_PAGES {
-            let Some(link) = next else {
-                first["value"] = Value::Array(rows);
-                answer.body = first.to_string();
-                return Ok(answer);
-            };
-            let path = format!("/{}", link.trim_start_matches(&self.root).trim_start_matches('/'));
-            let call = Call::get(path);
+    /// With all next pages, see [`pages`].
+    async fn whole(&self, answer: Answer, limit: u64) -> CallResult {
+        let mut joining = Joining::begin(pages::Form::OData, answer, limit)?;
+        while let Some(link) = joining.next()? {
+            let call = Call::get(format!("/{}", link.trim_start_matches(&self.root).trim_start_matches('/')));
             let url = format!("{}{}{}", self.origin, self.root, call.path);
-            let page =
-                judge(self.exchange(true, limit, |client| client.get(&url)).await.map_err(|e| settle_read(&call, e))?)?;
-            size += page.body.len() as u64;
-            if size > limit {
-                return Err(CallError::TooLarge(limit));
+            let raw = self.exchange(true, limit, |client| client.get(&url)).await.map_err(|e| call.settled(e))?;
+            if !raw.done() {
+                return Err(refused(&raw, &call));
             }
-            let mut page: Value = serde_json::from_str(&page.body).map_err(not_json)?;
-            next = take_next(&mut page, NEXT);
-            if let Some(more) = page["value"].as_array_mut() {
-                rows.append(more);
-            }
+            joining.add(&raw.body)?;
         }
-        Err(CallError::TooLarge(limit))
+        Ok(joining.end())
     }
 }
 
-fn take_next(page: &mut Value, name: &str) -> Option<String> {
-    page.as_object_mut()?.remove(name)?.as_str().map(str::to_owned)
+/// An answer, or what was said in its place; also of a part of a batch.
+fn judge(raw: Raw, call: &Call) -> CallResult {
+    if raw.answers(call) { Ok(raw.into_answer()) } else { Err(refused(&raw, call)) }
 }
 
-fn judge(raw: Raw) -> CallResult {
-    if raw.status < 400 {
-        return Ok(raw.into_answer());
-    }
-    match error::read(&raw) {
+fn refused(raw: &Raw, call: &Call) -> CallError {
+    match error::read(raw) {
         // The session ended within a batch.
-        (Class::Session, error) => Err(CallError::Unreachable(error.to_string())),
-        (_, error) => Err(error),
+        (Class::Session, error) => CallError::Unreachable(error.to_string()),
+        (Class::Limit, _) => CallError::Throttled(throttle::millis(LIMIT_PAUSE)),
+        (Class::Astray, error) => call.settled(CallError::Ambiguous(error.to_string())),
+        (_, error) => error,
     }
 }
 
 fn is_lock(code: &str) -> bool {
     matches!(code.trim_start_matches('-'), "131" | "133" | "1205")
-}
-
-/// A read whose answer was lost changed nothing: it is simply unreachable.
-fn settle_read(call: &Call, error: CallError) -> CallError {
-    match error {
-        CallError::Ambiguous(why) if call.reads() => CallError::Unreachable(why),
-        other => other,
-    }
 }
 
 /// Neighbours together, no group with more operations than `size` unless a single call has.

@@ -101,7 +101,7 @@ impl Sessions {
         metrics::counter!("tandem_b1_logins_total").increment(1);
         if raw.status != 200 {
             let (class, error) = error::read(&raw);
-            if class == error::Class::Balancer || raw.status >= 500 {
+            if class == error::Class::Balancer || class == error::Class::Astray || raw.status >= 500 {
                 return Err(CallError::Unreachable(error.to_string()));
             }
             tracing::error!(company = self.company, user = self.user, %error, "B1 refused the login");

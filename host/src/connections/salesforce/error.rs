@@ -11,14 +11,20 @@ pub enum Class {
     Session,
     /// Daily or concurrent limit.
     Limit,
-    /// No word from the org itself.
+    /// No word from the org itself: down, or a redirect to somewhere else.
     Unavailable,
     /// The org has decided.
     Refused,
 }
 
-/// Reads a response of status 400 and above (or 300, several records match an external id).
+/// Several records match an external id: the one status below 400 by which the org refuses.
+pub const SEVERAL_MATCH: u16 = 300;
+
+/// Reads a response that is not 2xx.
 pub fn read(raw: &Raw) -> (Class, CallError) {
+    if let Some(message) = raw.astray().filter(|_| raw.status != SEVERAL_MATCH) {
+        return (Class::Unavailable, CallError::Remote { status: raw.status, code: String::new(), message });
+    }
     let body: Value = serde_json::from_str(&raw.body).unwrap_or_default();
     let first = body.get(0).unwrap_or(&body);
     let code = first["errorCode"].as_str().or_else(|| first["error"].as_str()).unwrap_or_default().to_owned();
@@ -29,7 +35,7 @@ pub fn read(raw: &Raw) -> (Class, CallError) {
         (500.., _) => Class::Unavailable,
         _ => Class::Refused,
     };
-    if raw.status == 300 {
+    if raw.status == SEVERAL_MATCH {
         message = "several records match this external id".into();
     } else if message.is_empty() {
         message = format!("Salesforce answered {} without an explanation", raw.status);

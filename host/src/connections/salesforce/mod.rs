@@ -12,22 +12,24 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use reqwest::Client;
 use serde_json::Value;
 
 use self::auth::Auth;
 pub use self::auth::Token;
 use self::error::Class;
-use super::{Breaker, Call, CallError, CallResult, Method, Part, SetupError, pause_before_repeat, transport};
+use super::pages::{self, Joining};
+use super::throttle::{self, Throttle};
+use super::{Answer, Breaker, Call, CallError, CallResult, Method, Part, SetupError, pause_before_repeat, transport};
 use crate::config::SalesforceConfig;
 
 /// Tries of a call that is safe to repeat.
 const TRIES: u32 = 4;
 /// Calls under way at once for one list.
 const PARALLEL: usize = 4;
-/// When the org's daily limit is near, work waits this long.
-const LIMIT_PAUSE_MS: u64 = 60_000;
+/// When the org's daily limit is near, or it says that a limit is reached and not for how long, work waits this long.
+const LIMIT_PAUSE: Duration = Duration::from_secs(60);
 /// Subrequests of one Composite call.
 const MOST_SUBREQUESTS: usize = 25;
 
@@ -39,6 +41,9 @@ pub struct Salesforce {
     root: String,
     budget: DefaultDirectRateLimiter,
     breaker: Breaker,
+    throttle: Throttle,
+    /// Held while the day's calls are used up but for those left to the org's people.
+    day: Throttle,
     daily_percent: u64,
     used: AtomicU64,
     allowed: AtomicU64,
@@ -47,6 +52,40 @@ pub struct Salesforce {
 /// True for writes that leave the same state when sent twice: updates and upserts set values, deletes remove.
 pub fn repeatable(call: &Call) -> bool {
     call.reads() || (call.atomic_with.is_empty() && matches!(call.method, Method::Patch | Method::Put | Method::Delete))
+}
+
+/// The records that a write names, the same text for the same record; none for what makes a new one.
+pub(super) fn written(method: Method, path: &str, body: Option<&str>) -> Vec<String> {
+    let (path, query) = path.split_once('?').unwrap_or((path, ""));
+    let path = percent_decode_str(path.trim_matches('/')).decode_utf8_lossy().into_owned();
+    let steps: Vec<&str> = path.splitn(4, '/').collect();
+    match steps.as_slice() {
+        // `/sobjects/Account/001…`
+        ["sobjects", _, id] => vec![short_id(id)],
+        // `/sobjects/Account/Tandem_Card_Code__c/C1`
+        ["sobjects", ..] if steps.len() == 4 => vec![path.to_lowercase()],
+        ["composite", "sobjects", by @ ..] => {
+            let listed = query.split('&').find_map(|pair| pair.strip_prefix("ids=")).unwrap_or_default();
+            let listed = percent_decode_str(listed).decode_utf8_lossy().into_owned();
+            let body: Value = body.and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+            let of_row = |row: &Value| match by {
+                [object, field] => {
+                    row[*field].as_str().map(|v| format!("sobjects/{object}/{field}/{v}").to_lowercase())
+                }
+                _ => row["id"].as_str().or_else(|| row["Id"].as_str()).map(short_id),
+            };
+            let rows = body["records"].as_array().into_iter().flatten().filter_map(of_row);
+            listed.split(',').filter(|id| !id.is_empty()).map(short_id).chain(rows).collect()
+        }
+        // What else writes names no record in its address.
+        _ if method == Method::Post => Vec::new(),
+        _ => vec![path.to_lowercase()],
+    }
+}
+
+/// Of 18 letters the last three only repeat the case of the others.
+fn short_id(id: &str) -> String {
+    id.get(..15).filter(|_| id.len() == 18).unwrap_or(id).to_owned()
 }
 
 impl Salesforce {
@@ -61,6 +100,8 @@ impl Salesforce {
             root: format!("/services/data/v{}", config.api_version.trim_start_matches('v')),
             budget: RateLimiter::direct(Quota::per_second(rate)),
             breaker: Breaker::new(name),
+            throttle: Throttle::default(),
+            day: Throttle::default(),
             daily_percent: u64::from(config.daily_limit_percent),
             used: AtomicU64::new(0),
             allowed: AtomicU64::new(0),
@@ -70,6 +111,11 @@ impl Salesforce {
     /// The breaker that holds this connection back when it is down.
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
+    }
+
+    /// What is left of a pause that the org asked for, or that its daily limit asks for.
+    pub(super) fn pause(&self) -> Option<Duration> {
+        self.throttle.left().max(self.day.left())
     }
 
     /// The token in use, for the Pub/Sub API.
@@ -90,9 +136,12 @@ impl Salesforce {
     /// All rows of a SOQL query.
     pub async fn query(&self, soql: &str, limit: u64) -> Result<Vec<Value>, CallError> {
         let answer = self.single(&Call::get(format!("/query?q={}", percent(soql))), limit).await?;
-        let body: Value = serde_json::from_str(&answer.body)
+        let mut body: Value = serde_json::from_str(&answer.body)
             .map_err(|e| CallError::Invalid(format!("Salesforce sent rows that are not JSON: {e}")))?;
-        Ok(body["records"].as_array().cloned().unwrap_or_default())
+        match body["records"].take() {
+            Value::Array(rows) => Ok(rows),
+            _ => Err(CallError::Invalid("Salesforce answered a query without rows".into())),
+        }
     }
 
     /// Sends calls; single-record writes go out as sObject Collections. Answers in order.
@@ -147,7 +196,7 @@ impl Salesforce {
                 }
             }
         }
-        results
+        calls.iter().zip(results).map(|(call, result)| result.map_err(|error| call.settled(error))).collect()
     }
 
     async fn single(&self, call: &Call, limit: u64) -> CallResult {
@@ -172,19 +221,32 @@ impl Salesforce {
 
     async fn once(&self, call: &Call, limit: u64) -> CallResult {
         let raw = self.exchange(call, limit).await?;
-        if raw.status == 300 || raw.status >= 400 {
-            return Err(error::read(&raw).1);
+        if !raw.answers(call) {
+            return Err(match error::read(&raw) {
+                // Unchanged, where nobody asked for changes only.
+                (Class::Unavailable, error) => call.settled(CallError::Ambiguous(error.to_string())),
+                (_, error) => error,
+            });
         }
-        if call.reads() && raw.body.contains("\"nextRecordsUrl\"") {
-            return self.whole(raw, limit).await;
+        if !call.reads() {
+            return Ok(raw.into_answer());
         }
-        Ok(raw.into_answer())
+        // No rows at all is not the same as no answer: the one means that there are none.
+        if raw.done()
+            && ["/query?", "/queryAll?"].iter().any(|q| call.path.starts_with(q))
+            && !raw.body.contains("\"records\"")
+        {
+            return Err(CallError::Unreachable("the answer to a query holds no rows and does not say so".into()));
+        }
+        self.whole(raw.into_answer(), limit).await
     }
 
     /// One exchange, with a new token when Salesforce says the old one is gone.
     async fn exchange(&self, call: &Call, limit: u64) -> Result<transport::Raw, CallError> {
-        self.check_daily_limit()?;
         self.budget.until_ready().await;
+        let throttled = |left| CallError::Throttled(throttle::millis(left));
+        self.throttle.left().map_or(Ok(()), |left| Err(throttled(left)))?;
+        self.check_daily_limit().map_err(throttled)?;
         self.breaker.admit().map_err(|left| {
             CallError::Unreachable(format!("left alone for another {} ms after failures", left.as_millis()))
         })?;
@@ -213,7 +275,9 @@ impl Salesforce {
             metrics::histogram!("tandem_call_seconds", "kind" => "salesforce").record(started.elapsed().as_secs_f64());
             let raw = result.inspect_err(|e| self.note_failure(e))?;
             self.note_usage(raw.header("sforce-limit-info"));
-            if raw.status < 400 {
+            let asked_for = throttle::asked_for(&raw).filter(|_| !raw.done());
+            asked_for.inspect(|pause| self.throttle.hold(*pause));
+            if raw.done() || raw.status == transport::NOT_MODIFIED {
                 self.breaker.succeeded();
                 return Ok(raw);
             }
@@ -230,7 +294,9 @@ impl Salesforce {
                 }
                 (Class::Limit, error) => {
                     tracing::warn!(%error, "the org's request limit is reached");
-                    return Err(CallError::Throttled(LIMIT_PAUSE_MS));
+                    let pause = asked_for.unwrap_or(LIMIT_PAUSE);
+                    self.throttle.hold(pause);
+                    return Err(throttled(pause));
                 }
                 (Class::Unavailable, error) => {
                     let error = CallError::Ambiguous(error.to_string());
@@ -268,12 +334,13 @@ impl Salesforce {
             .map_err(|_| CallError::Ambiguous("Salesforce's answer to a composite call is not JSON".into()))?;
         let rows = answers["compositeResponse"].as_array().cloned().unwrap_or_default();
         let status = |row: &Value| row["httpStatusCode"].as_u64().unwrap_or(500) as u16;
+        let refused = |row: &&Value| !(200..300).contains(&status(row));
         // Of a failed transaction one row carries the cause, the others say PROCESSING_HALTED.
         let failed = rows
             .iter()
-            .filter(|row| status(row) >= 400)
+            .filter(refused)
             .find(|row| row["body"][0]["errorCode"] != "PROCESSING_HALTED")
-            .or_else(|| rows.iter().find(|row| status(row) >= 400));
+            .or_else(|| rows.iter().find(refused));
         if let Some(row) = failed {
             return Err(CallError::Remote {
                 status: status(row),
@@ -281,47 +348,33 @@ impl Salesforce {
                 message: row["body"][0]["message"].as_str().unwrap_or_default().to_owned(),
             });
         }
-        let Some(row) = rows.last() else {
-            return Err(CallError::Ambiguous("Salesforce's answer to a composite call is empty".into()));
+        let Some(row) = rows.last().filter(|_| rows.len() == parts.len() + 1) else {
+            return Err(CallError::Ambiguous(
+                "Salesforce's answer to a composite call does not fit what was sent".into(),
+            ));
         };
         let body = if row["body"].is_null() { String::new() } else { row["body"].to_string() };
-        Ok(super::Answer { status: status(row), headers: Vec::new(), body })
+        self.whole(Answer { status: status(row), headers: Vec::new(), body }, limit).await
     }
 
-    /// Follows `nextRecordsUrl` and joins the pages' `records`.
-    async fn whole(&self, first: transport::Raw, limit: u64) -> CallResult {
-        let not_json =
-            |e: serde_json::Error| CallError::Invalid(format!("Salesforce sent a page that is not JSON: {e}"));
-        let mut answer = first.into_answer();
-        let mut joined: Value = serde_json::from_str(&answer.body).map_err(not_json)?;
-        let mut rows = joined["records"].as_array().cloned().unwrap_or_default();
-        let mut size = answer.body.len() as u64;
-        let mut next = joined["nextRecordsUrl"].as_str().map(str::to_owned);
-        while let Some(path) = next {
-            let raw = self.exchange(&Call::get(path), limit).await.map_err(|e| match e {
-                CallError::Ambiguous(why) => CallError::Unreachable(why),
-                other => other,
-            })?;
-            if raw.status >= 400 {
-                return Err(error::read(&raw).1);
+    /// With all next pages of it and of its child rows, see [`pages`].
+    async fn whole(&self, answer: Answer, limit: u64) -> CallResult {
+        let mut joining = Joining::begin(pages::Form::Salesforce, answer, limit)?;
+        while let Some(path) = joining.next()? {
+            let call = Call::get(path);
+            let raw = self.exchange(&call, limit).await.map_err(|e| call.settled(e))?;
+            if !raw.done() {
+                return Err(match error::read(&raw).1 {
+                    // The cursor is gone: the read begins anew.
+                    CallError::Remote { code, message, .. } if code == "INVALID_QUERY_LOCATOR" => {
+                        CallError::Unreachable(format!("the rest of a read is no longer there: {message}"))
+                    }
+                    error => error,
+                });
             }
-            size += raw.body.len() as u64;
-            if size > limit {
-                return Err(CallError::TooLarge(limit));
-            }
-            let mut page: Value = serde_json::from_str(&raw.body).map_err(not_json)?;
-            next = page["nextRecordsUrl"].as_str().map(str::to_owned);
-            if let Some(more) = page["records"].as_array_mut() {
-                rows.append(more);
-            }
+            joining.add(&raw.body)?;
         }
-        joined["records"] = Value::Array(rows);
-        joined["done"] = Value::Bool(true);
-        if let Some(object) = joined.as_object_mut() {
-            object.remove("nextRecordsUrl");
-        }
-        answer.body = joined.to_string();
-        Ok(answer)
+        Ok(joining.end())
     }
 
     fn note_failure(&self, error: &CallError) {
@@ -341,17 +394,19 @@ impl Salesforce {
             self.allowed.store(allowed, Ordering::Relaxed);
             metrics::gauge!("tandem_salesforce_api_used").set(used as f64);
             metrics::gauge!("tandem_salesforce_api_allowed").set(allowed as f64);
+            if self.day_is_over() { self.day.hold(LIMIT_PAUSE) } else { self.day.release() }
         }
     }
 
-    /// The last calls of the day belong to the org's people. One call in a while is let through to see a new day.
-    fn check_daily_limit(&self) -> Result<(), CallError> {
+    /// True when what is left of the day's calls belongs to the org's people.
+    fn day_is_over(&self) -> bool {
         let (used, allowed) = self.usage();
-        if allowed == 0 || used * 100 < allowed * self.daily_percent {
-            return Ok(());
-        }
-        self.allowed.store(0, Ordering::Relaxed);
-        Err(CallError::Throttled(LIMIT_PAUSE_MS))
+        allowed > 0 && used.saturating_mul(100) >= allowed.saturating_mul(self.daily_percent)
+    }
+
+    /// Once the day is over, one call in a while is let through to see a new one.
+    fn check_daily_limit(&self) -> Result<(), Duration> {
+        if self.day_is_over() { self.day.let_one_through(LIMIT_PAUSE) } else { Ok(()) }
     }
 }
 
