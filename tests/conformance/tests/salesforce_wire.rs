@@ -205,6 +205,30 @@ async fn price_book_rules_bite() -> Result<()> {
 }
 
 #[tokio::test]
+async fn child_rows_come_in_pages_of_their_own() -> Result<()> {
+    let org = Org::new().await?;
+    let (_, account) = org.json("POST", "/sobjects/Account", json!({ "Name": "Many" })).await?;
+    for part in 0..2 {
+        let contact = |n| json!({ "attributes": { "type": "Contact" }, "LastName": format!("{part}-{n}"), "AccountId": account["id"] });
+        let records: Vec<Value> = (0..105).map(contact).collect();
+        let (status, _) =
+            org.json("POST", "/composite/sobjects", json!({ "allOrNone": true, "records": records })).await?;
+        assert_eq!(status, 200);
+    }
+    let soql =
+        format!("SELECT Id, (SELECT Id FROM Contacts) FROM Account WHERE Id = '{}'", account["id"].as_str().unwrap());
+    let answer = org.query(&soql).await?;
+    assert_eq!(answer["done"], true, "the outer page says that it is done");
+    let contacts = &answer["records"][0]["Contacts"];
+    assert_eq!((&contacts["totalSize"], &contacts["done"]), (&json!(210), &json!(false)));
+    assert_eq!(contacts["records"].as_array().unwrap().len(), 199);
+    let next = contacts["nextRecordsUrl"].as_str().unwrap().trim_start_matches("/services/data/v64.0");
+    let rest = org.json("GET", next, Value::Null).await?.1;
+    assert_eq!((rest["records"].as_array().unwrap().len(), &rest["done"]), (11, &json!(true)));
+    Ok(())
+}
+
+#[tokio::test]
 async fn faults_drip_truncate_and_end_by_themselves() -> Result<()> {
     let org = Org::new().await?;
     let started = std::time::Instant::now();

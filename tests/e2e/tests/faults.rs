@@ -155,9 +155,11 @@ async fn every_kind_of_fault_on_both_sides_ends_well() -> Result<()> {
     let mut world = World::with(Setup { seed, ..Setup::default() }).await?;
     world.up().await?;
     let ids = world.opportunities(150).await?;
-    let kinds = ["reset-before", "reset-after", "html-before", "html-after", "server-error", "lock", "expire"];
+    let kinds =
+        ["reset-before", "reset-after", "html-before", "html-after", "server-error", "redirect", "lock", "expire"];
+    let kinds = kinds.map(|kind| json!(kind)).into_iter().chain([json!({ "retry-after": 1 })]);
     let all = |path: &str| {
-        let faults: Vec<_> = kinds.iter().map(|kind| json!({ "path": path, "kind": kind, "rate": 0.03 })).collect();
+        let faults: Vec<_> = kinds.clone().map(|kind| json!({ "path": path, "kind": kind, "rate": 0.03 })).collect();
         json!(faults)
     };
     world.b1_faults(all("/b1s/v2")).await?;
@@ -171,6 +173,44 @@ async fn every_kind_of_fault_on_both_sides_ends_well() -> Result<()> {
     world.b1_faults(json!([])).await?;
     world.salesforce_faults(json!([])).await?;
     world.until_all_told(&ids, Duration::from_secs(120)).await?;
+    world.assert_exactly_once(&ids).await
+}
+
+/// A network's sign-in page, a maintenance page: whoever sends a write elsewhere has not carried it out.
+#[tokio::test]
+async fn writes_that_are_redirected_on_either_side_are_not_taken_for_done() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let ids = world.opportunities(5).await?;
+    let redirected = |path: &str| json!([{ "path": path, "kind": "redirect", "times": 3 }]);
+    world.b1_faults(redirected("/b1s/v2/$batch")).await?;
+    world.salesforce_faults(redirected("/composite")).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    world.until_all_told(&ids, Duration::from_secs(60)).await?;
+    world.assert_exactly_once(&ids).await
+}
+
+#[tokio::test]
+async fn a_pause_that_salesforce_asks_for_is_kept_by_every_flow() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    world.settled().await?;
+    let ids = world.opportunities(20).await?;
+    world.salesforce_faults(json!([{ "path": "/services/data", "kind": { "retry-after": 6 }, "times": 1 }])).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    let faults = format!("{}/admin/faults", world.salesforce);
+    let asked = async |world: &World| Ok((world.get(&faults).await?[0]["times"] == 0).then_some(()));
+    world.until("Salesforce to ask for a pause", Duration::from_secs(20), asked).await?;
+    // What was under way comes to its end.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let calls = world.calls(&world.salesforce).await?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(world.calls(&world.salesforce).await?, calls, "nobody calls before the time is over");
+    world.until_all_told(&ids, Duration::from_secs(60)).await?;
     world.assert_exactly_once(&ids).await
 }
 

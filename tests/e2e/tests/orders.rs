@@ -78,6 +78,32 @@ async fn changed_opportunity_changes_its_order() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_opportunity_with_more_lines_than_a_page_holds_loses_none() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    let lines = world.lines(&id).await?;
+    for n in lines.len()..250 {
+        let line = json!({
+            "OpportunityId": id, "PricebookEntryId": lines[0]["PricebookEntryId"], "Quantity": 1, "UnitPrice": n, "SortOrder": n + 1,
+        });
+        world.create("OpportunityLineItem", line).await?;
+    }
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(world.orders_of(&id).await?[0]["DocumentLines"].as_array().unwrap().len(), 250);
+    // Nor does an order that is there.
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-CHANGED" })).await?;
+    let changed = async |world: &World| {
+        let order = world.orders_of(&id).await?.remove(0);
+        Ok((order["NumAtCard"] == "PO-CHANGED").then_some(order))
+    };
+    let order = world.until("the order to change", Duration::from_secs(20), changed).await?;
+    assert_eq!(order["DocumentLines"].as_array().unwrap().len(), 250);
+    Ok(())
+}
+
+#[tokio::test]
 async fn removed_line_leaves_the_order_and_reopened_opportunity_cancels_it_and_winning_again_makes_a_new_one()
 -> Result<()> {
     let (world, id) = won().await?;

@@ -25,6 +25,10 @@ pub enum Kind {
     Expire,
     /// The system's own "too many requests".
     Throttle,
+    /// The same, with the header `Retry-After` of so many seconds.
+    RetryAfter(u64),
+    /// Sends the caller to another address before anything is done: a maintenance page, a sign-in page of the network.
+    Redirect,
     /// A lock that the transaction could not get; rolled back.
     Lock,
     /// Does everything, then sends the answer in drips, over so many milliseconds.
@@ -113,6 +117,9 @@ impl Switchboard {
         (Duration::from_millis(delay), drawn)
     }
 }
+
+/// Where [`Kind::Redirect`] sends: a name that nobody has.
+pub const ELSEWHERE: &str = "https://maintenance.invalid/";
 
 /// The page of a load balancer whose worker is down, as Apache writes it: HTML, not JSON.
 pub const BALANCER_PAGE: &str = "<!DOCTYPE HTML PUBLIC \"-//IETF//DTD HTML 2.0//EN\">\n<html><head>\n<title>502 Proxy Error</title>\n</head><body>\n<h1>Proxy Error</h1>\n</body></html>\n";

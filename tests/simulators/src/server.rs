@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt;
 
-use crate::faults::Kind;
+use crate::faults::{ELSEWHERE, Kind};
 use crate::log::{Entry, Log};
 
 /// A response with this extension is not sent: the connection is closed instead.
@@ -28,6 +28,11 @@ pub fn dropped() -> Response<Body> {
     let mut response = Response::new(Body::empty());
     response.extensions_mut().insert(DropConnection);
     response
+}
+
+/// Sends the caller elsewhere.
+pub fn redirected() -> Response<Body> {
+    Response::builder().status(302).header("Location", ELSEWHERE).body(Body::empty()).unwrap_or_default()
 }
 
 /// Answers a request, and notes it in the log: what was asked, what came of it, how long it took.

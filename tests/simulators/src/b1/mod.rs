@@ -37,7 +37,7 @@ use crate::clock::Clock;
 use crate::company::Company;
 use crate::faults::{BALANCER_PAGE, Kind, Switchboard};
 use crate::log::Log;
-use crate::server::{dropped, logged, spoiled};
+use crate::server::{dropped, logged, redirected, spoiled};
 
 const MOST_BODY: usize = 64 << 20;
 
@@ -496,6 +496,12 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
             return Refusal::new(500, -1, "Internal error (-1)".into()).reply(version).response();
         }
         Some(Kind::Throttle) => return html(503),
+        Some(Kind::RetryAfter(seconds)) => {
+            let mut page = html(503);
+            page.headers_mut().insert("Retry-After", (*seconds).into());
+            return page;
+        }
+        Some(Kind::Redirect) => return redirected(),
         Some(Kind::Lock) => {
             return Refusal::new(400, -1, "Transaction rolled back by lock wait timeout (ODBC 131)".into())
                 .reply(version)

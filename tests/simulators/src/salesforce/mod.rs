@@ -14,7 +14,7 @@ pub mod soql;
 mod transaction;
 pub mod triggers;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -40,7 +40,7 @@ use crate::clock::Clock;
 use crate::company::Company;
 use crate::faults::{BALANCER_PAGE, Kind, Switchboard};
 use crate::log::Log;
-use crate::server::{dropped, logged, spoiled};
+use crate::server::{dropped, logged, redirected, spoiled};
 
 /// The org's id.
 pub const ORG_ID: &str = "00D5g000000AbCdEAK";
@@ -49,7 +49,9 @@ const MOST_BODY: usize = 50 << 20;
 const MOST_UPLOAD: usize = 151 << 20;
 /// Bytes of a request line. Source: the REST API guide's limits (16,384 for the address and all headers).
 const MOST_ADDRESS: usize = 16_384;
-/// Query cursors kept, oldest out first; a user has ten in the real service.
+/// Child rows of a sub-query on one page. Source: the shared facts (199 or 499, by version and size of the rows).
+const CHILD_PAGE: usize = 199;
+/// Queries whose cursors are kept, oldest out first; a user has ten in the real service.
 const MOST_CURSORS: usize = 10;
 
 /// User name of the salesperson, who signs in by the grant `password` with any password.
@@ -71,6 +73,8 @@ struct Settings {
     event_failures: u64,
     /// Share of rows in a collection that cannot be locked.
     row_lock_rate: f64,
+    /// Child rows of a sub-query on one page.
+    child_page: usize,
     /// See [`Bus::copies`].
     event_copies: usize,
     /// See [`Bus::reverse`].
@@ -86,6 +90,7 @@ impl Default for Settings {
             event_limit: 250_000,
             event_failures: 0,
             row_lock_rate: 0.0,
+            child_page: CHILD_PAGE,
             event_copies: 1,
             event_reverse: 0,
         }
@@ -141,6 +146,8 @@ pub struct Simulator {
 
 struct Cursor {
     id: String,
+    /// The query whose rows, or child rows, these are.
+    query: u64,
     rows: Arc<Vec<Value>>,
     size: usize,
 }
@@ -231,13 +238,15 @@ impl Simulator {
         Some(entry.integration)
     }
 
-    fn keep_cursor(&self, rows: Vec<Value>, size: usize) -> String {
+    fn keep_cursor(&self, query: u64, rows: Vec<Value>, size: usize) -> String {
         let id = format!("01g{:015x}", fastrand::u64(..) >> 4);
         let mut cursors = self.cursors.lock().unwrap_or_else(PoisonError::into_inner);
-        if cursors.len() >= MOST_CURSORS {
-            cursors.remove(0);
+        let queries: HashSet<u64> = cursors.iter().map(|cursor| cursor.query).collect();
+        if queries.len() >= MOST_CURSORS && !queries.contains(&query) {
+            let oldest = cursors[0].query;
+            cursors.retain(|cursor| cursor.query != oldest);
         }
-        cursors.push(Cursor { id: id.clone(), rows: Arc::new(rows), size });
+        cursors.push(Cursor { id: id.clone(), query, rows: Arc::new(rows), size });
         id
     }
 
@@ -344,9 +353,14 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
         Some(Kind::ServerError) => {
             return send(simulator, Answer::error(503, "SERVER_UNAVAILABLE", "The server is temporarily unavailable"));
         }
-        Some(Kind::Throttle) => {
-            return send(simulator, Answer::error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded."));
+        Some(kind @ (Kind::Throttle | Kind::RetryAfter(_))) => {
+            let answer = Answer::error(403, "REQUEST_LIMIT_EXCEEDED", "TotalRequests Limit exceeded.");
+            return match kind {
+                Kind::RetryAfter(seconds) => send(simulator, answer.with("Retry-After", seconds.to_string())),
+                _ => send(simulator, answer),
+            };
         }
+        Some(Kind::Redirect) => return redirected(),
         Some(Kind::Lock) => {
             return send(
                 simulator,

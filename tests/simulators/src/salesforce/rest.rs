@@ -344,18 +344,37 @@ fn run_query(simulator: &Simulator, asked: &Asked<'_>, with_deleted: bool) -> An
     match found {
         Rows::Count(count) => Ok(Answer::new(200, json!({ "totalSize": count, "done": true, "records": [] }))),
         // The page is between 200 and 2,000 rows, whatever is asked for.
-        Rows::Records(rows) => Ok(page_of(simulator, rows, asked.page.map_or(PAGE, |page| page.clamp(200, PAGE)))),
+        Rows::Records(mut rows) => {
+            let query = fastrand::u64(..);
+            page_children(simulator, query, &mut rows, simulator.settings().child_page.max(1));
+            Ok(page_of(simulator, query, rows, asked.page.map_or(PAGE, |page| page.clamp(200, PAGE))))
+        }
     }
 }
 
-fn page_of(simulator: &Simulator, mut rows: Vec<Value>, size: usize) -> Answer {
+/// Cuts the child rows of sub-queries to a page: the outer answer is done all the same.
+fn page_children(simulator: &Simulator, query: u64, rows: &mut [Value], size: usize) {
+    let children = rows.iter_mut().filter_map(Value::as_object_mut).flat_map(|row| row.values_mut());
+    for child in children {
+        let Some(below) = child.get_mut("records").and_then(Value::as_array_mut) else { continue };
+        page_children(simulator, query, below, size);
+        if below.len() > size {
+            let first = below[..size].to_vec();
+            let locator = simulator.keep_cursor(query, std::mem::replace(below, first), size);
+            child["done"] = false.into();
+            child["nextRecordsUrl"] = format!("/services/data/v64.0/query/{locator}-{size}").into();
+        }
+    }
+}
+
+fn page_of(simulator: &Simulator, query: u64, mut rows: Vec<Value>, size: usize) -> Answer {
     let total = rows.len();
     if total <= size {
         return Answer::new(200, json!({ "totalSize": total, "done": true, "records": rows }));
     }
     let first: Vec<Value> = rows[..size].to_vec();
     rows.shrink_to_fit();
-    let locator = simulator.keep_cursor(rows, size);
+    let locator = simulator.keep_cursor(query, rows, size);
     let next = format!("/services/data/v64.0/query/{locator}-{size}");
     Answer::new(200, json!({ "totalSize": total, "done": false, "nextRecordsUrl": next, "records": first }))
 }
