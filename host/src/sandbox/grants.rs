@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::paths;
 use crate::connections::Method;
 
 /// One thing a plugin asks for and an operator may grant.
@@ -61,10 +62,11 @@ impl Grants {
         Self { plugin: plugin.into(), permissions }
     }
 
-    /// May it send this? `path` may carry a query, which is not looked at.
-    pub fn check(&self, slot: &str, method: Method, path: &str) -> Result<(), Denied> {
-        let bare = path.split('?').next().unwrap_or_default();
-        if let Some(why) = not_plain(bare) {
+    /// May it send this? `target` is the whole of it, path and query: the one place every address passes, be it of a
+    /// call, of a part committed with it, or of a probe.
+    pub fn check(&self, slot: &str, method: Method, target: &str) -> Result<(), Denied> {
+        let bare = paths::path_of(target);
+        if let Some(why) = paths::problem_of(target) {
             return Err(Denied::NotPlain(bare.to_owned(), why));
         }
         if self.permissions.iter().any(|permission| permission.covers(slot, method, bare)) {
@@ -86,39 +88,7 @@ impl Grants {
 
 /// Why a permission asked for in `describe` is not one the host can give.
 pub fn problem_of(permission: &Permission) -> Option<String> {
-    not_plain(&permission.path).map(|why| format!("permission {} {}: {why}", permission.method.word(), permission.path))
-}
-
-fn not_plain(path: &str) -> Option<&'static str> {
-    // The value of an external id travels in a body, never in the address: what is escaped in it reaches no server.
-    let path = match path.strip_prefix("/sobjects/").map(|rest| rest.splitn(3, '/').collect::<Vec<_>>()) {
-        Some(parts) if parts.len() == 3 && !parts[2].contains('/') => &path[..path.len() - parts[2].len() - 1],
-        _ => path,
-    };
-    let lower = path.to_ascii_lowercase();
-    if !path.starts_with('/') {
-        return Some("it must start with /");
-    }
-    if path.contains("//") || path.contains('\\') {
-        return Some("empty segments and backslashes are not allowed");
-    }
-    if path.split('/').any(|segment| segment == "." || segment == "..") {
-        return Some("it must not climb");
-    }
-    if ["%2e", "%2f", "%5c", "%25"].iter().any(|code| lower.contains(code)) {
-        return Some("escaped dots, slashes and percent signs are not allowed");
-    }
-    if path.chars().any(|c| c.is_control() || c == '#') {
-        return Some("control characters and # are not allowed");
-    }
-    // Packing is the host's business: inside a packed call no single grant could be checked.
-    if lower.starts_with("/$batch") || lower.starts_with("/composite") || lower.starts_with("/services/") {
-        return Some("the host packs calls itself; send them one by one or with send-all");
-    }
-    if ["/login", "/logout"].contains(&lower.as_str()) {
-        return Some("the host signs in");
-    }
-    None
+    paths::problem_of(&permission.path).map(|why| format!("permission {} {}: {why}", permission.method.word(), permission.path))
 }
 
 fn path_matches(pattern: &str, path: &str) -> bool {

@@ -6,6 +6,7 @@ mod capabilities;
 mod grants;
 mod journal;
 mod mapper;
+mod paths;
 mod run;
 mod runtime;
 

@@ -173,7 +173,10 @@ impl RunState {
             return Err(Came::Denied(format!("the flow binds no connection to the slot `{}`", asked.slot)));
         }
         for (name, value) in &call.headers {
-            if !OPEN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) || value.contains(['\r', '\n']) {
+            if value.chars().any(|c| !c.is_ascii_graphic() && c != ' ') {
+                return Err(invalid(format!("the value of the header {name} is not one line of plain text")));
+            }
+            if !OPEN_HEADERS.contains(&name.to_ascii_lowercase().as_str()) {
                 return Err(invalid(format!(
                     "the header {name} is not a plugin's to set; allowed: {}",
                     OPEN_HEADERS.join(", ")
@@ -183,9 +186,6 @@ impl RunState {
         for body in call.atomic_with.iter().filter_map(|part| part.body.as_ref()).chain(&call.body) {
             serde_json::from_str::<serde::de::IgnoredAny>(body)
                 .map_err(|e| invalid(format!("the body is not JSON: {e}")))?;
-        }
-        if call.path.contains(['\r', '\n']) {
-            return Err(invalid("a path has no line breaks".into()));
         }
         if size > bound.limits.request_bytes {
             return Err(Came::Failed(CallError::TooLarge(bound.limits.request_bytes)));
