@@ -134,7 +134,7 @@ impl Call {
     /// large to be read was sent all the same.
     fn settled(&self, error: CallError) -> CallError {
         match error {
-            CallError::Ambiguous(why) if self.reads() => CallError::Unreachable(why),
+            CallError::Ambiguous(why) | CallError::Displaced(why) if self.reads() => CallError::Unreachable(why),
             CallError::TooLarge(limit) if !self.reads() => {
                 CallError::Ambiguous(format!("the answer is larger than the limit of {limit} bytes"))
             }
@@ -178,6 +178,10 @@ pub enum CallError {
     /// Sent, but whether it was carried out is not known.
     #[error("sent, but the answer was lost: {0}")]
     Ambiguous(String),
+    /// Sent, and answered by something in the system's place while the system itself is there: whether it was carried out is not
+    /// known, and it may be the call that brought this about.
+    #[error("sent, but not answered by the system itself: {0}")]
+    Displaced(String),
     /// More bytes than allowed.
     #[error("larger than the limit of {0} bytes")]
     TooLarge(u64),
@@ -187,9 +191,19 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// True when the connection rather than the call is at fault: an outage, a limit.
+    /// True when the connection rather than the call is at fault, and nothing was carried out: an outage, a limit.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Throttled(_) | Self::Unreachable(_) | Self::Ambiguous(_))
+        matches!(self, Self::Throttled(_) | Self::Unreachable(_))
+    }
+
+    /// True when it is not known whether the call was carried out.
+    pub fn is_lost(&self) -> bool {
+        matches!(self, Self::Ambiguous(_) | Self::Displaced(_))
+    }
+
+    /// True for what may go away by itself.
+    pub fn is_passing(&self) -> bool {
+        self.is_outage() || self.is_lost()
     }
 }
 
@@ -257,7 +271,7 @@ impl Connection {
         for round in 0..rounds {
             let mut places = Vec::new();
             for (place, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.round == round) {
-                let open = |before: &usize| matches!(&results[*before], Some(Err(error)) if error.is_outage());
+                let open = |before: &usize| matches!(&results[*before], Some(Err(error)) if error.is_passing());
                 match &results[place] {
                     Some(_) => {}
                     None if turn.after.iter().any(open) => {
@@ -301,6 +315,19 @@ impl Connection {
     pub async fn send(&self, call: Call, response_limit: u64) -> CallResult {
         let mut results = self.send_all(vec![call], response_limit).await;
         results.pop().unwrap_or_else(|| Err(CallError::Unreachable("no answer".into())))
+    }
+
+    /// Sends a call whose change set the system does not answer, without one: its parts first, then the call itself; see
+    /// [`b1::B1::send_apart`].
+    pub async fn send_apart(&self, call: &Call, begun: bool, response_limit: u64) -> CallResult {
+        call.check()?;
+        match self {
+            Self::B1(b1) => b1.send_apart(call, begun, response_limit).await,
+            Self::Salesforce(org) => {
+                let mut results = org.send_all(vec![call.clone()], response_limit).await;
+                results.pop().unwrap_or_else(|| Err(CallError::Unreachable("no answer".into())))
+            }
+        }
     }
 
     /// True when sending the call a second time leaves the same state as sending it once.

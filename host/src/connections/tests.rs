@@ -130,7 +130,7 @@ async fn a_redirect_is_no_success_on_either_side() {
         assert!(made.to_string().contains("https://elsewhere.example"), "{made}");
         assert!(!made.to_string().contains("jane"), "{made}");
         let changed = served.send(connection, rename(path, "x")).await.unwrap_err();
-        assert!(changed.is_outage(), "{connection}: {changed:?}");
+        assert!(changed.is_passing(), "{connection}: {changed:?}");
         let read = served.send(connection, Call::get(path)).await.unwrap_err();
         assert!(matches!(read, CallError::Unreachable(_)), "{connection}: {read:?}");
     }
@@ -240,7 +240,7 @@ async fn a_later_write_does_not_overtake_one_whose_answer_was_lost() {
         served.asked.lock().unwrap().clear();
         let results =
             served.connections[connection].send_all(vec![rename(path, "first"), rename(path, "second")], 1 << 20).await;
-        assert!(results.iter().all(|result| matches!(result, Err(error) if error.is_outage())), "{results:?}");
+        assert!(results.iter().all(|result| matches!(result, Err(error) if error.is_passing())), "{results:?}");
         assert!(!served.asked().iter().any(|text| text.contains("second")), "{connection}");
     }
 }

@@ -90,7 +90,7 @@ impl Reporter {
                     answers = false;
                     LOOK
                 }
-                Err(Failed::Call(error)) if !error.is_outage() => {
+                Err(Failed::Call(error)) if !error.is_passing() => {
                     tracing::warn!(
                         connection = self.name,
                         %error,
@@ -262,7 +262,7 @@ impl Reporter {
         for (event, result) in fresh.iter().zip(self.connection.send_all(calls, ANSWER_LIMIT).await) {
             match result {
                 Ok(_) => {}
-                Err(error) if error.is_outage() => return Err(error.into()),
+                Err(error) if error.is_passing() => return Err(error.into()),
                 // The record it is about may be gone: the question is not.
                 Err(_) => self.write_review(host, event.id, &question(event, false)).await?,
             }

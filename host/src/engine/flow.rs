@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::size::BatchSize;
 use crate::config::{Config, FlowConfig};
-use crate::connections::{Breaker, Connections};
+use crate::connections::{Breaker, BreakerState, Connections};
 use crate::mapping::{Mapping, MappingError};
 use crate::sandbox::{Bound, Description, Grants, LoadError, Mapper, Permission, Plugin, Runtime};
 use crate::store::{Store, StoreError};
@@ -39,6 +39,11 @@ impl Flow {
     pub fn batch(&self) -> u32 {
         let liked = self.plugin.description.batch;
         self.size.at_most(self.config.batch.unwrap_or(if liked == 0 { BATCH } else { liked }))
+    }
+
+    /// A connection of it is left alone after failures, or was and is not known to be back.
+    pub fn is_cut_off(&self) -> bool {
+        self.bound.slots.values().any(|connection| connection.state() != BreakerState::Closed)
     }
 
     /// Runs at once, at most.

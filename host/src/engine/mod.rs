@@ -258,7 +258,11 @@ impl Engine {
                     }
                     Ok(report) => {
                         flow.breaker.succeeded();
-                        flow.size.worked(run.events.len());
+                        if report.trouble.too_large {
+                            flow.size.too_large(run.events.len());
+                        } else {
+                            flow.size.worked(run.events.len());
+                        }
                         verdict::of_report(flow, &run, report)
                     }
                     Err(error) => {

@@ -39,16 +39,17 @@ impl BatchSize {
         }
     }
 
-    /// A run of so many events failed. One that fails alone failed by itself, not by its size.
+    /// A run of so many events failed.
     pub(super) fn failed(&self, events: usize, error: &RunError) {
-        let mut learnt = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match error {
-            RunError::Limit { .. } if events > 1 => {
-                *learnt = Learnt { most: Some((events as u32).div_ceil(2)), well: 0 };
-            }
-            RunError::Limit { .. } => *learnt = Learnt::default(),
-            _ => {}
+        if matches!(error, RunError::Limit { .. }) {
+            self.too_large(events);
         }
+    }
+
+    /// So many events asked for more than a limit allows. One that does so alone does it by itself, not by the batch's size.
+    pub(super) fn too_large(&self, events: usize) {
+        let most = (events > 1).then(|| (events as u32).div_ceil(2));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Learnt { most, well: 0 };
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Flow;
-use crate::sandbox::{Outcome, RunError, RunReport};
+use crate::sandbox::{Outcome, RunError, RunReport, Trouble};
 use crate::store::{Event, EventId, Finish, Question, Run, Verdict};
 use crate::time::{backoff, jitter, now};
 
@@ -15,12 +15,12 @@ const AFTER_OUTAGE: Duration = Duration::from_secs(2);
 
 /// The plugin answered.
 pub fn of_report(flow: &Flow, run: &Run, report: RunReport) -> Finish {
-    let outage = report.outage;
+    let met = Met { trouble: report.trouble, down: flow.is_cut_off(), events: run.events.len() as u32 };
     let verdicts: Vec<_> = run
         .events
         .iter()
         .zip(report.outcomes)
-        .map(|(event, outcome)| (event.id, settled(flow, event, outcome, outage)))
+        .map(|(event, outcome)| (event.id, settled(flow, event, outcome, met)))
         .collect();
     tell(flow, run, &verdicts);
     Finish {
@@ -55,8 +55,40 @@ pub fn of_failure(flow: &Flow, run: &Run, error: &RunError) -> Finish {
     Finish { verdicts, error: Some(error.to_string()), ..Finish::default() }
 }
 
-fn settled(flow: &Flow, event: &Event, outcome: Outcome, outage: bool) -> Verdict {
+/// What a run met that bears on the verdicts of its events.
+#[derive(Clone, Copy)]
+struct Met {
+    trouble: Trouble,
+    /// A connection of the flow is down.
+    down: bool,
+    /// In the run.
+    events: u32,
+}
+
+impl Met {
+    /// What failed was no event's doing.
+    fn outage(self) -> bool {
+        self.trouble.outage || (self.trouble.lost && self.down)
+    }
+
+    /// How many events may run together next time.
+    fn batch_max(self) -> Option<u32> {
+        match self.trouble {
+            _ if self.events < 2 => None,
+            // What was lost may be the doing of one of them.
+            Trouble { lost: true, .. } => Some(1),
+            Trouble { too_large: true, .. } => Some(self.events.div_ceil(2)),
+            _ => None,
+        }
+    }
+}
+
+fn settled(flow: &Flow, event: &Event, outcome: Outcome, met: Met) -> Verdict {
     match outcome {
+        // Fewer at once ask for less: only one that is too large alone is held.
+        Outcome::Review(question) if met.trouble.too_large && met.events > 1 => {
+            Verdict::Retry { due_at: now(), why: question.reason, counts: false, batch_max: met.batch_max() }
+        }
         Outcome::Done(what) => Verdict::Done(what),
         Outcome::Reject(why) => Verdict::Reject(why),
         Outcome::Review(question) => Verdict::Review(question),
@@ -73,7 +105,7 @@ fn settled(flow: &Flow, event: &Event, outcome: Outcome, outage: bool) -> Verdic
             // The first time it appeared during the run: at once.
             there_at: if event.attempts < 2 { now() } else { now() + pause_of(event).as_millis() as i64 },
         },
-        Outcome::Retry(_, why) if outage => {
+        Outcome::Retry(_, why) if met.outage() => {
             let pause = jitter(AFTER_OUTAGE).mul_f64(0.2 + fastrand::f64());
             Verdict::Retry { due_at: now() + pause.as_millis() as i64, why, counts: false, batch_max: None }
         }
@@ -83,7 +115,8 @@ fn settled(flow: &Flow, event: &Event, outcome: Outcome, outage: bool) -> Verdic
         Outcome::Retry(after, why) => {
             let asked = jitter(Duration::from_millis(after).min(Duration::from_secs(7 * 24 * 3600)));
             let pause = asked.max(pause_of(event));
-            Verdict::Retry { due_at: now() + pause.as_millis() as i64, why, counts: true, batch_max: None }
+            let due_at = now() + pause.as_millis() as i64;
+            Verdict::Retry { due_at, why, counts: true, batch_max: met.batch_max() }
         }
     }
 }

@@ -88,7 +88,8 @@ impl Grants {
 
 /// Why a permission asked for in `describe` is not one the host can give.
 pub fn problem_of(permission: &Permission) -> Option<String> {
-    paths::problem_of(&permission.path).map(|why| format!("permission {} {}: {why}", permission.method.word(), permission.path))
+    paths::problem_of(&permission.path)
+        .map(|why| format!("permission {} {}: {why}", permission.method.word(), permission.path))
 }
 
 fn path_matches(pattern: &str, path: &str) -> bool {

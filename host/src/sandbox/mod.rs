@@ -14,7 +14,7 @@ pub use self::cache::Cache;
 pub use self::grants::{Denied, Grants, Permission};
 pub use self::journal::Journal;
 pub use self::mapper::Mapper;
-pub use self::run::{Bound, Outcome, RunReport};
+pub use self::run::{Bound, Outcome, RunReport, Trouble};
 pub use self::runtime::{Description, LoadError, Plugin, Runtime, Section, Timer, digest_of};
 
 use crate::store::StoreError;

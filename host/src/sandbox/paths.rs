@@ -27,14 +27,17 @@ pub fn problem_of(target: &str) -> Option<&'static str> {
         return Some("it must not climb");
     }
     let segments: Vec<&str> = path.split('/').skip(1).collect();
-    let hidden = segments.iter().enumerate().any(|(place, segment)| !is_external_id(&segments, place) && hides(segment));
+    let hidden =
+        segments.iter().enumerate().any(|(place, segment)| !is_external_id(&segments, place) && hides(segment));
     if hidden {
         return Some("escaped dots, slashes and percent signs are allowed in a quoted key only");
     }
     let first = decoded.trim_start_matches('/').split(['/', ';', '(']).next().unwrap_or_default().to_ascii_lowercase();
     match first.as_str() {
         // Packing is the host's business: inside a packed call no single grant could be checked.
-        "$batch" | "composite" | "services" => Some("the host packs calls itself; send them one by one or with send-all"),
+        "$batch" | "composite" | "services" => {
+            Some("the host packs calls itself; send them one by one or with send-all")
+        }
         "login" | "logout" => Some("the host signs in"),
         _ => None,
     }

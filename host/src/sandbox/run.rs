@@ -62,8 +62,19 @@ pub struct RunReport {
     pub emitted: Vec<NewEvent>,
     /// Wake-ups for this flow.
     pub wakes: Vec<Wake>,
-    /// A connection was down or held back during the run.
+    /// What calls of the run met.
+    pub trouble: Trouble,
+}
+
+/// What calls of a run met that is not the doing of their records alone.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Trouble {
+    /// A connection was down or held back.
     pub outage: bool,
+    /// It is not known whether a call was carried out.
+    pub lost: bool,
+    /// A request or an answer was larger than allowed: fewer events at once make smaller ones.
+    pub too_large: bool,
 }
 
 pub(super) use contract::types::Outcome as RawOutcome;
@@ -97,7 +108,7 @@ pub struct RunState {
     pub(super) links: Vec<LinkWrite>,
     pub(super) emitted: Vec<NewEvent>,
     pub(super) wakes: Vec<Wake>,
-    pub(super) outage: bool,
+    pub(super) trouble: Trouble,
     pub(super) now: crate::store::Millis,
     memory_limit: usize,
     memory_used: usize,
@@ -119,7 +130,7 @@ impl RunState {
             links: Vec::new(),
             emitted: Vec::new(),
             wakes: Vec::new(),
-            outage: false,
+            trouble: Trouble::default(),
             now: 0,
             memory_limit: (limits.memory_mb << 20) as usize,
             memory_used: 0,
@@ -342,7 +353,7 @@ impl Runtime {
             links: state.links,
             emitted: state.emitted,
             wakes: state.wakes,
-            outage: state.outage,
+            trouble: state.trouble,
         })
     }
 }

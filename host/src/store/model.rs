@@ -46,7 +46,7 @@ pub enum EventState {
     Done = 4,
     /// Can never succeed.
     Rejected = 5,
-    /// Was in review when a later event of its key was done.
+    /// Was in review when a later event of its key was done; or asked what an open question asks already.
     Superseded = 6,
 }
 

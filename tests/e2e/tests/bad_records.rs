@@ -199,3 +199,41 @@ async fn an_item_deleted_between_look_and_write_is_marked() -> Result<()> {
     assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
     Ok(())
 }
+
+#[tokio::test]
+async fn an_order_that_a_stored_procedure_refuses_is_shown_its_words_and_its_neighbours_are_made() -> Result<()> {
+    let mut world = World::new().await?;
+    // As some versions do: within a change set the balancer answers in place of B1.
+    let procedure = json!({ "set": "Orders", "field": "NumAtCard", "is": "PO-X", "number": 1001,
+        "words": "The customer reference PO-X is not allowed", "page_in_change_sets": true });
+    world.b1_settings(json!({ "procedure": procedure })).await?;
+    let ids = world.opportunities(12).await?;
+    let (refused, fine) = ids.split_at(3);
+    for id in refused {
+        world.change("Opportunity", id, json!({ "Tandem_PO_Number__c": "PO-X" })).await?;
+    }
+    for id in &ids {
+        world.win(id).await?;
+    }
+    world.up().await?;
+    world.until_all_told(fine, Duration::from_secs(30)).await?;
+    for id in refused {
+        let told = world.until_state(id, "Review").await?;
+        let message = told["Tandem_Sync_Message__c"].as_str().unwrap_or_default();
+        assert!(message.contains("The customer reference PO-X is not allowed"), "{message}");
+    }
+    let batches = world.calls(&world.b1).await?["POST /$batch"].as_u64().unwrap_or(0);
+    assert!(batches < 60, "{batches} batches for twelve orders");
+    // Mended, it becomes one order: what was tried left nothing behind.
+    for id in refused {
+        world.change("Opportunity", id, json!({ "Tandem_PO_Number__c": "PO-Y" })).await?;
+    }
+    world.until_all_told(refused, Duration::from_secs(30)).await?;
+    world.assert_exactly_once(&ids).await?;
+    let ledger = world.b1_records("U_TANDEM").await?;
+    for id in &ids {
+        let own = ledger.iter().filter(|row| row["Code"].as_str().is_some_and(|code| code.contains(id.as_str())));
+        assert_eq!(own.count(), 1, "{id} in {ledger:?}");
+    }
+    Ok(())
+}

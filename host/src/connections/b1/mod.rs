@@ -1,5 +1,6 @@
 //! SAP Business One through its Service Layer, v2.
 
+mod apart;
 mod batch;
 mod error;
 mod provision;
@@ -17,7 +18,7 @@ use percent_encoding::percent_decode_str;
 use reqwest::{Client, Url};
 
 use self::error::Class;
-use self::session::Sessions;
+use self::session::{Session, Sessions};
 use super::pages::{self, Joining};
 use super::throttle::{self, Throttle};
 use super::transport::{self, Raw};
@@ -28,6 +29,9 @@ use crate::config::B1Config;
 const TRIES: u32 = 4;
 /// How long "too many requests" holds when B1 does not say.
 const LIMIT_PAUSE: Duration = Duration::from_secs(5);
+
+/// Bytes of an answer of which only the kind counts.
+const SMALL: u64 = 1 << 20;
 
 /// A B1 company.
 pub struct B1 {
@@ -127,7 +131,7 @@ impl B1 {
         loop {
             let result = self.single_once(call, limit).await;
             let again = match &result {
-                Err(CallError::Ambiguous(_) | CallError::Unreachable(_)) => call.reads(),
+                Err(CallError::Ambiguous(_) | CallError::Displaced(_) | CallError::Unreachable(_)) => call.reads(),
                 Err(CallError::Remote { code, .. }) => is_lock(code),
                 _ => false,
             };
@@ -173,7 +177,9 @@ impl B1 {
                 let again = match &answer {
                     // The server stopped before it: it was not carried out.
                     None => true,
-                    Some(Err(CallError::Ambiguous(_) | CallError::Unreachable(_))) => call.reads(),
+                    Some(Err(CallError::Ambiguous(_) | CallError::Displaced(_) | CallError::Unreachable(_))) => {
+                        call.reads()
+                    }
                     Some(Err(CallError::Remote { code, .. })) => is_lock(code),
                     Some(_) => false,
                 };
@@ -282,6 +288,12 @@ impl B1 {
                     self.throttle.hold(pause);
                     return Err(CallError::Throttled(throttle::millis(pause)));
                 }
+                (Class::Balancer, error)
+                    if !reads && self.throttle.left().is_none() && self.is_there(&session).await =>
+                {
+                    self.breaker.succeeded();
+                    return Err(CallError::Displaced(error.to_string()));
+                }
                 (Class::Balancer | Class::Astray, error) => {
                     let error = if reads {
                         CallError::Unreachable(error.to_string())
@@ -299,8 +311,16 @@ impl B1 {
         }
     }
 
+    /// Whether B1 itself answers, were it with a refusal.
+    async fn is_there(&self, session: &Session<'_>) -> bool {
+        let url = format!("{}{}/BusinessPartners?$select=CardCode&$top=1", self.origin, self.root);
+        let request = self.client.get(url).header("Cookie", session.cookie());
+        let answer = transport::fetch(request, SMALL).await;
+        answer.is_ok_and(|raw| raw.status < 500 && raw.content_type.to_ascii_lowercase().contains("json"))
+    }
+
     fn note_failure(&self, error: &CallError) {
-        if error.is_outage() {
+        if error.is_passing() {
             self.breaker.failed(&error.to_string());
         }
     }

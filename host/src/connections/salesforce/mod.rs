@@ -378,7 +378,7 @@ impl Salesforce {
     }
 
     fn note_failure(&self, error: &CallError) {
-        if error.is_outage() {
+        if error.is_passing() {
             self.breaker.failed(&error.to_string());
         }
     }

@@ -56,6 +56,24 @@ enum Came {
     Failed(CallError),
 }
 
+impl Came {
+    fn error(&self) -> Option<&CallError> {
+        match self {
+            Self::Failed(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// How a request is sent (again).
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    /// With its neighbours, packed as the system likes best.
+    Together,
+    /// Without its change set: alone it was not answered by the system itself. True once that was tried.
+    Apart { begun: bool },
+}
+
 /// One request on its way.
 struct Item {
     asked: Asked,
@@ -63,6 +81,7 @@ struct Item {
     request: String,
     /// Sent in an earlier try of this run, or perhaps so.
     uncertain: bool,
+    way: Way,
     came: Option<Came>,
 }
 
@@ -99,7 +118,11 @@ impl contract::Host for RunState {
         requests: Vec<contract::Request>,
     ) -> wasmtime::Result<Vec<Result<contract::Response, contract::Error>>> {
         let came = self.send_recorded(requests).await?;
-        self.outage |= came.iter().any(|came| matches!(came, Came::Failed(error) if error.is_outage()));
+        for error in came.iter().filter_map(Came::error) {
+            self.trouble.outage |= error.is_outage();
+            self.trouble.lost |= error.is_lost();
+            self.trouble.too_large |= matches!(error, CallError::TooLarge(_));
+        }
         Ok(came.into_iter().map(raw_result).collect())
     }
 }
@@ -152,7 +175,7 @@ impl RunState {
         let asked = Asked { slot: request.connection, call, probe };
         let text = serde_json::to_string(&asked).map_err(|e| RunError::Contract(e.to_string()))?;
         let came = self.refusal(&bound, &asked, text.len() as u64).err();
-        Ok(Item { asked, subject: request.subject, request: text, uncertain: false, came })
+        Ok(Item { asked, subject: request.subject, request: text, uncertain: false, way: Way::Together, came })
     }
 
     fn refusal(&self, bound: &Bound, asked: &Asked, size: u64) -> Result<(), Came> {
@@ -214,15 +237,27 @@ impl RunState {
                 self.journal.intend(intents, durability).await?;
             }
             let wanted: Vec<&Item> = to_send.iter().map(|i| &items[*i]).collect();
-            let results = send_by_slot(&bound.slots, &wanted, limit).await;
+            let alone = round > 1 || wanted.len() == 1;
+            // What was lost among others may be the doing of one of them: it stands alone from now on.
+            let results = if alone {
+                send_one_by_one(&bound.slots, &wanted, limit).await
+            } else {
+                send_by_slot(&bound.slots, &wanted, limit).await
+            };
             let mut lost = false;
             for (place, result) in to_send.into_iter().zip(results) {
                 let item = &mut items[place];
-                let again =
-                    round < ROUNDS && matches!(result, Err(CallError::Ambiguous(_))) && item.asked.probe.is_some();
-                if again {
+                let again = matches!(&result, Err(error) if error.is_lost()) && item.asked.probe.is_some();
+                if again && round < ROUNDS {
                     item.uncertain = true;
                     lost = true;
+                    item.way = match item.way {
+                        Way::Apart { .. } => Way::Apart { begun: true },
+                        Way::Together if alone && matches!(result, Err(CallError::Displaced(_))) => {
+                            Way::Apart { begun: false }
+                        }
+                        Way::Together => Way::Together,
+                    };
                 } else {
                     item.came = Some(result.map_or_else(Came::Failed, Came::Sent));
                 }
@@ -276,7 +311,14 @@ async fn ask_probes(bound: &Bound, items: &mut [Item], limit: u64) {
             let item = &items[*place];
             let probe = item.asked.probe.as_ref()?;
             let asked = Asked { slot: item.asked.slot.clone(), call: Call::get(probe.path.clone()), probe: None };
-            Some(Item { asked, subject: String::new(), request: String::new(), uncertain: false, came: None })
+            Some(Item {
+                asked,
+                subject: String::new(),
+                request: String::new(),
+                uncertain: false,
+                way: Way::Together,
+                came: None,
+            })
         })
         .collect();
     let answers = send_by_slot(&bound.slots, &probes.iter().collect::<Vec<_>>(), limit).await;
@@ -299,6 +341,19 @@ async fn ask_probes(bound: &Bound, items: &mut [Item], limit: u64) {
 /// Sending it a second time leaves the same state as sending it once.
 fn repeatable(bound: &Bound, asked: &Asked) -> bool {
     bound.slots.get(&asked.slot).is_some_and(|connection| connection.repeatable(&asked.call))
+}
+
+/// In order, each alone.
+async fn send_one_by_one(slots: &BTreeMap<String, Arc<Connection>>, items: &[&Item], limit: u64) -> Vec<CallResult> {
+    let mut results = Vec::with_capacity(items.len());
+    for item in items {
+        results.push(match (slots.get(&item.asked.slot), item.way) {
+            (None, _) => Err(CallError::Unreachable("not sent".into())),
+            (Some(connection), Way::Together) => connection.send(item.asked.call.clone(), limit).await,
+            (Some(connection), Way::Apart { begun }) => connection.send_apart(&item.asked.call, begun, limit).await,
+        });
+    }
+    results
 }
 
 /// Groups by connection, keeps the order of answers.
@@ -368,7 +423,7 @@ fn raw_result(came: Came) -> Result<contract::Response, contract::Error> {
             CallError::Remote { status, code, message } => {
                 contract::Error::Remote(contract::RemoteError { status, code, message })
             }
-            CallError::Ambiguous(why) => contract::Error::Ambiguous(why),
+            CallError::Ambiguous(why) | CallError::Displaced(why) => contract::Error::Ambiguous(why),
             CallError::TooLarge(limit) => contract::Error::TooLarge(limit),
             CallError::Invalid(why) => contract::Error::Invalid(why),
         }),

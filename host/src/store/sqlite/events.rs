@@ -201,15 +201,21 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             end.execute(params![event.0, REJECTED, why, None::<String>, now])?;
         }
         Verdict::Review(question) => {
-            // One open question per record and reason: the last time it was asked is the one that stands.
-            for older in questions(db, &flow, &topic, &key)? {
-                if older.reason == question.reason {
-                    supersede(db, older.id, now)?;
+            let (reason, choices, detail) = asked(&question)?;
+            let mut told = db.prepare_cached("UPDATE events SET choices = ?2, detail = ?3 WHERE id = ?1")?;
+            // One open question per record and reason: it keeps its number and is told anew.
+            let same = questions(db, &flow, &topic, &key)?.into_iter().filter(|other| other.reason == question.reason);
+            match same.map(|other| other.id).min() {
+                Some(open) => {
+                    told.execute(params![open.0, choices, detail])?;
+                    let asked_already = format!("asked already, as event {open}");
+                    end.execute(params![event.0, SUPERSEDED, asked_already, None::<String>, now])?;
+                }
+                None => {
+                    end.execute(params![event.0, REVIEW, reason, choices, None::<i64>])?;
+                    told.execute(params![event.0, choices, detail])?;
                 }
             }
-            let (reason, choices, detail) = asked(&question)?;
-            end.execute(params![event.0, REVIEW, reason, choices, None::<i64>])?;
-            db.prepare_cached("UPDATE events SET detail = ?2 WHERE id = ?1")?.execute(params![event.0, detail])?;
         }
         Verdict::Retry { due_at, why, counts, batch_max } => {
             db.prepare_cached(&format!(

@@ -443,7 +443,7 @@ async fn a_record_refused_again_and_again_is_one_open_question() {
     let open = store.events(filter).await.unwrap();
     let reasons: Vec<&str> = open.iter().filter_map(|event| event.reason.as_deref()).collect();
     assert_eq!(reasons, ["the item is inactive", "the credit limit is passed"]);
-    assert_eq!(open[1].id, EventId(5), "the last time it was asked");
+    assert_eq!(open[1].id, EventId(1), "under the number it had when a person saw it first");
 }
 
 #[tokio::test]
