@@ -16,11 +16,12 @@ const AFTER_OUTAGE: Duration = Duration::from_secs(2);
 /// The plugin answered.
 pub fn of_report(flow: &Flow, run: &Run, report: RunReport) -> Finish {
     let met = Met { trouble: report.trouble, down: flow.is_cut_off(), events: run.events.len() as u32 };
+    let rules = Rules { scope: &flow.bound.scope, max_attempts: flow.config.max_attempts };
     let verdicts: Vec<_> = run
         .events
         .iter()
         .zip(report.outcomes)
-        .map(|(event, outcome)| (event.id, settled(flow, event, outcome, met)))
+        .map(|(event, outcome)| (event.id, settled(&rules, event, outcome, met)))
         .collect();
     tell(flow, run, &verdicts);
     Finish {
@@ -83,7 +84,15 @@ impl Met {
     }
 }
 
-fn settled(flow: &Flow, event: &Event, outcome: Outcome, met: Met) -> Verdict {
+/// What a flow says of verdicts.
+struct Rules<'a> {
+    /// See [`crate::store::Link::scope`].
+    scope: &'a str,
+    /// Attempts before a person is asked.
+    max_attempts: u32,
+}
+
+fn settled(rules: &Rules, event: &Event, outcome: Outcome, met: Met) -> Verdict {
     match outcome {
         // Fewer at once ask for less: only one that is too large alone is held.
         Outcome::Review(question) if met.trouble.too_large && met.events > 1 => {
@@ -92,12 +101,12 @@ fn settled(flow: &Flow, event: &Event, outcome: Outcome, met: Met) -> Verdict {
         Outcome::Done(what) => Verdict::Done(what),
         Outcome::Reject(why) => Verdict::Reject(why),
         Outcome::Review(question) => Verdict::Review(question),
-        Outcome::Wait(kind, _, id, _) if event.attempts > flow.config.max_attempts => {
+        Outcome::Wait(kind, _, id, _) if event.attempts > rules.max_attempts => {
             let why = format!("still waits for the {kind} link of {id}, which is there");
             Verdict::Review(Question::retry_or_ignore(format!("gave up after {} attempts: {why}", event.attempts)))
         }
         Outcome::Wait(kind, side, id, deadline) => Verdict::Wait {
-            scope: flow.bound.scope.clone(),
+            scope: rules.scope.to_owned(),
             kind,
             side,
             id,
@@ -109,7 +118,7 @@ fn settled(flow: &Flow, event: &Event, outcome: Outcome, met: Met) -> Verdict {
             let pause = jitter(AFTER_OUTAGE).mul_f64(0.2 + fastrand::f64());
             Verdict::Retry { due_at: now() + pause.as_millis() as i64, why, counts: false, batch_max: None }
         }
-        Outcome::Retry(_, why) if event.attempts >= flow.config.max_attempts => {
+        Outcome::Retry(_, why) if event.attempts >= rules.max_attempts => {
             Verdict::Review(Question::retry_or_ignore(format!("gave up after {} attempts: {why}", event.attempts)))
         }
         Outcome::Retry(after, why) => {
@@ -154,5 +163,74 @@ fn tell(flow: &Flow, run: &Run, verdicts: &[(EventId, Verdict)]) {
             event_trace = first.trace,
             "ended"
         );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::EventState;
+
+    const RULES: Rules<'static> = Rules { scope: "erp|crm", max_attempts: 3 };
+
+    fn event(attempts: u32) -> Event {
+        Event {
+            id: EventId(1),
+            flow: "orders".into(),
+            topic: "salesforce.Opportunity".into(),
+            key: "006".into(),
+            payload: "{}".into(),
+            trace: String::new(),
+            state: EventState::Leased,
+            due_at: 0,
+            attempts,
+            created_at: 0,
+            finished_at: None,
+            reason: None,
+            choices: Vec::new(),
+            detail: String::new(),
+            resolution: None,
+        }
+    }
+
+    fn retried(attempts: u32, met: Met) -> Verdict {
+        settled(&RULES, &event(attempts), Outcome::Retry(0, "lost".into()), met)
+    }
+
+    fn met(trouble: Trouble, down: bool, events: u32) -> Met {
+        Met { trouble, down, events }
+    }
+
+    #[test]
+    fn an_outage_wears_nothing_out() {
+        let outage = Trouble { outage: true, ..Trouble::default() };
+        assert!(matches!(retried(99, met(outage, false, 5)), Verdict::Retry { counts: false, .. }));
+        let lost = Trouble { lost: true, ..Trouble::default() };
+        assert!(matches!(retried(99, met(lost, true, 5)), Verdict::Retry { counts: false, .. }), "it is down");
+    }
+
+    #[test]
+    fn an_answer_that_stays_lost_is_tried_alone_and_as_often_as_was_said() {
+        let lost = Trouble { lost: true, ..Trouble::default() };
+        assert!(matches!(retried(1, met(lost, false, 5)), Verdict::Retry { counts: true, batch_max: Some(1), .. }));
+        assert!(matches!(retried(3, met(lost, false, 1)), Verdict::Review(_)));
+    }
+
+    #[test]
+    fn what_is_too_large_together_is_asked_about_only_when_it_is_too_large_alone() {
+        let large = Trouble { too_large: true, ..Trouble::default() };
+        let asks = || Outcome::Review(Question::retry_or_ignore("larger than the limit".into()));
+        let together = settled(&RULES, &event(1), asks(), met(large, false, 100));
+        assert!(matches!(together, Verdict::Retry { counts: false, batch_max: Some(50), .. }));
+        assert!(matches!(settled(&RULES, &event(1), asks(), met(large, false, 1)), Verdict::Review(_)));
+    }
+
+    #[test]
+    fn a_link_that_is_waited_for_although_it_is_there_is_waited_for_only_so_often() {
+        let waits = || Outcome::Wait("account".into(), crate::store::Side::B1, "C1".into(), 1_000);
+        let fine = met(Trouble::default(), false, 1);
+        let Verdict::Wait { there_at, .. } = settled(&RULES, &event(3), waits(), fine) else { panic!("it waits") };
+        assert!(there_at > now() + 500, "slower each time");
+        assert!(matches!(settled(&RULES, &event(4), waits(), fine), Verdict::Review(_)));
     }
 }
