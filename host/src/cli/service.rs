@@ -101,10 +101,14 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
         }
         if org.report_seconds > 0 {
             let own = config.flows.iter().filter(|(_, flow)| flow.connections.values().any(|bound| bound == name));
+            let own: std::collections::BTreeMap<_, _> = own.collect();
+            let bound: std::collections::BTreeSet<&String> =
+                own.values().flat_map(|flow| flow.connections.values()).collect();
             let reporter = Reporter {
                 name: name.clone(),
                 connection: connection.clone(),
-                flows: own.map(|(flow, _)| flow.clone()).collect(),
+                flows: own.keys().map(|flow| (*flow).clone()).collect(),
+                bound: bound.into_iter().filter_map(|bound| connections.get(bound).cloned()).collect(),
                 sources: sources[first..].to_vec(),
                 engine: engine.clone(),
                 inbox: inbox.clone(),
@@ -149,7 +153,7 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
         tasks.spawn(poller.run(stop.clone()));
     }
     tasks.spawn(timers::run(flow_timers, inbox.clone(), stop.clone()));
-    let console = Console { engine: engine.clone(), store, sources, metrics };
+    let console = Console { engine: engine.clone(), store, connections: connections.clone(), sources, metrics };
     let b1_webhook = B1Webhook { keys: b1_keys, routes: routes.clone(), inbox: inbox.clone() };
     let router = console::router(console).merge(b1::webhook::router(b1_webhook)).merge(webhook::router(Webhook {
         keys,

@@ -164,6 +164,10 @@ pub struct SalesforceConfig {
     pub login_url: String,
     /// Consumer key of the External Client App.
     pub client_id: String,
+    /// Audience of the assertion, for JWT bearer, where it is not `login_url`: older orgs want
+    /// `https://login.salesforce.com` beside a My Domain.
+    #[serde(default)]
+    pub audience: Option<String>,
     /// Integration user, for JWT bearer.
     #[serde(default)]
     pub username: Option<String>,

@@ -1,14 +1,17 @@
 //! A circuit breaker: after several failures in a row the system is left alone for a while, then tried by one caller.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::sign_in::SignIn;
 use crate::time::backoff;
 
 /// Failures in a row that open the breaker.
 const TRIP_AFTER: u32 = 5;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// While a sign-in stands refused, whether its secret has changed is looked at so often.
+const LOOK_AT_SECRET: Duration = Duration::from_secs(1);
 
 /// What a caller may do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,28 +35,46 @@ struct Inner {
 }
 
 /// See the module's words.
-#[derive(Debug)]
 pub struct Breaker {
     connection: String,
+    sign_in: Option<Arc<SignIn>>,
     inner: Mutex<Inner>,
 }
 
 impl Breaker {
     /// Closed.
     pub fn new(connection: &str) -> Self {
-        Self { connection: connection.to_owned(), inner: Mutex::default() }
+        Self { connection: connection.to_owned(), sign_in: None, inner: Mutex::default() }
+    }
+
+    /// Closed, and open as long as the sign-in stands refused.
+    pub fn of_connection(connection: &str, sign_in: Arc<SignIn>) -> Self {
+        Self { sign_in: Some(sign_in), ..Self::new(connection) }
+    }
+
+    /// What only a person can mend: a refused sign-in.
+    pub fn needs_person(&self) -> Option<String> {
+        let why = self.sign_in.as_ref()?.refusal()?;
+        Some(format!("connection {}: the sign-in is refused: {why}", self.connection))
+    }
+
+    fn state_of(&self, inner: &Inner) -> BreakerState {
+        match self.sign_in.as_ref().and_then(|sign_in| sign_in.standing()) {
+            Some(standing) => BreakerState::Open(standing.left.min(LOOK_AT_SECRET)),
+            None => state_of(inner),
+        }
     }
 
     /// Looks without claiming the trial.
     pub fn state(&self) -> BreakerState {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        state_of(&inner)
+        self.state_of(&inner)
     }
 
     /// Asks to send. `Err` gives how long to stay away; in the half-open state one caller is let through.
     pub fn admit(&self) -> Result<(), Duration> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        match state_of(&inner) {
+        match self.state_of(&inner) {
             BreakerState::Closed => Ok(()),
             BreakerState::HalfOpen => {
                 inner.trial_until = Some(Instant::now() + Duration::from_secs(5));

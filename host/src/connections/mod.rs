@@ -6,6 +6,7 @@ mod breaker;
 mod order;
 mod pages;
 pub mod salesforce;
+pub mod sign_in;
 #[cfg(test)]
 mod tests;
 mod throttle;

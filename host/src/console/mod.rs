@@ -15,6 +15,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio::sync::watch;
 
+use crate::connections::Connections;
 use crate::engine::{Engine, FlowStatus};
 use crate::store::Store;
 
@@ -24,6 +25,8 @@ pub struct Console {
     pub engine: Arc<Engine>,
     /// For health and counts.
     pub store: Arc<dyn Store>,
+    /// Which of them wait for a person.
+    pub connections: Arc<Connections>,
     /// Subscriptions: name and whether it stands.
     pub sources: Vec<(String, watch::Receiver<bool>)>,
     /// For `/metrics`.
@@ -48,16 +51,23 @@ async fn healthz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     }
 }
 
-/// The store takes writes, every flow runs and every subscription stands; otherwise which does not, and why.
+/// The store takes writes, every flow runs, every subscription stands and no sign-in is refused; otherwise which does not, and why.
 async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let flows = console.engine.status();
     let sources: BTreeMap<&str, bool> =
         console.sources.iter().map(|(name, up)| (name.as_str(), *up.borrow())).collect();
+    let refused: BTreeMap<&str, String> = console
+        .connections
+        .iter()
+        .filter_map(|(name, connection)| Some((name.as_str(), connection.breaker().needs_person()?)))
+        .collect();
     let store = console.store.healthy().await;
-    let ready = store && flows.values().all(|status| *status == FlowStatus::Running) && sources.values().all(|up| *up);
+    let running = flows.values().all(|status| *status == FlowStatus::Running) && sources.values().all(|up| *up);
+    let ready = store && running && refused.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let store = if store { "ok" } else { "does not take writes: is the disk full?" };
-    (status, axum::Json(json!({ "ready": ready, "store": store, "flows": flows, "sources": sources })))
+    let told = json!({ "ready": ready, "store": store, "flows": flows, "sources": sources, "refused": refused });
+    (status, axum::Json(told))
 }
 
 async fn metrics_page(State(console): State<Arc<Console>>) -> impl IntoResponse {

@@ -38,6 +38,8 @@ pub struct Reporter {
     pub connection: Arc<Connection>,
     /// Flows bound to it.
     pub flows: BTreeSet<String>,
+    /// What its flows are bound to, itself included.
+    pub bound: Vec<Arc<Connection>>,
     /// Its subscriptions and whether they stand.
     pub sources: Vec<(String, watch::Receiver<bool>)>,
     /// Knows how the flows are.
@@ -162,6 +164,7 @@ impl Reporter {
                 FlowStatus::Held(why) => wrong.push(format!("flow {flow}: {why}")),
             }
         }
+        wrong.extend(self.bound.iter().filter_map(|connection| connection.breaker().needs_person()));
         let down = self.sources.iter().filter(|(_, up)| !*up.borrow());
         wrong.extend(down.map(|(source, _)| format!("{source}: not subscribed")));
         (if wrong.is_empty() { "Ready" } else { "Not ready" }, short(&wrong.join("\n"), LONG))

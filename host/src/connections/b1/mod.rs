@@ -11,6 +11,7 @@ pub use self::provision::Provision;
 pub use self::subscription::Subscribed;
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
@@ -20,6 +21,7 @@ use reqwest::{Client, Url};
 use self::error::Class;
 use self::session::{Session, Sessions};
 use super::pages::{self, Joining};
+use super::sign_in::SignIn;
 use super::throttle::{self, Throttle};
 use super::transport::{self, Raw};
 use super::{Answer, Breaker, Call, CallError, CallResult, Method, SetupError, pause_before_repeat};
@@ -70,7 +72,8 @@ impl B1 {
     /// From configuration; nothing is sent.
     pub fn new(name: &str, config: &B1Config, base: &Path) -> Result<Self, SetupError> {
         let unusable = |why: String| SetupError::Unusable(name.to_owned(), why);
-        let password = config.password.read(base).map_err(|e| SetupError::Secret(name.to_owned(), e))?;
+        let sign_in = SignIn::new(&config.password, base).map_err(|e| SetupError::Secret(name.to_owned(), e))?;
+        let sign_in = Arc::new(sign_in);
         let client =
             transport::client(&config.tls, base, Duration::from_secs(config.timeout_seconds)).map_err(unusable)?;
         let url: Url = config.url.parse().map_err(|e| unusable(format!("url: {e}")))?;
@@ -81,7 +84,7 @@ impl B1 {
             format!("{origin}{root}"),
             config.company.clone(),
             config.user.clone(),
-            password,
+            sign_in.clone(),
             config.sessions,
         );
         let rate = NonZeroU32::new(config.requests_per_second).unwrap_or(NonZeroU32::MIN);
@@ -91,7 +94,7 @@ impl B1 {
             root,
             sessions,
             budget: RateLimiter::direct(Quota::per_second(rate)),
-            breaker: Breaker::new(name),
+            breaker: Breaker::of_connection(name, sign_in),
             throttle: Throttle::default(),
             batch: config.batch.max(1) as usize,
         })

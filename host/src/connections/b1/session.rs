@@ -1,20 +1,18 @@
 //! The session pool: few sessions, kept open, one request at a time each. Logins are slow and cost a licence, so they
 //! happen one after the other and never in a rush.
 
-use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error;
-use crate::config::Secret;
 use crate::connections::CallError;
+use crate::connections::sign_in::SignIn;
 use crate::connections::transport::fetch;
 
-/// After a refused login the next is not tried sooner: repeating a wrong password locks the user out.
-const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(30);
 /// A login's answer is small.
 const LOGIN_LIMIT: u64 = 64 << 10;
 
@@ -22,22 +20,17 @@ const LOGIN_LIMIT: u64 = 64 << 10;
 #[derive(Clone, Debug)]
 struct Cookies(String);
 
-struct Refusal {
-    at: Instant,
-    error: CallError,
-}
-
 /// See the module's words.
 pub struct Sessions {
     client: Client,
     base: String,
     company: String,
     user: String,
-    password: Secret,
+    sign_in: Arc<SignIn>,
     permits: Semaphore,
     idle: Mutex<Vec<Cookies>>,
-    /// Held during a login, with the last refusal.
-    login: tokio::sync::Mutex<Option<Refusal>>,
+    /// Held during a login.
+    login: tokio::sync::Mutex<()>,
 }
 
 /// A session in use by one request; goes back to the pool when dropped, unless it was thrown away.
@@ -49,13 +42,13 @@ pub struct Session<'a> {
 
 impl Sessions {
     /// Logs nobody in yet.
-    pub fn new(client: Client, base: String, company: String, user: String, password: Secret, size: u32) -> Self {
+    pub fn new(client: Client, base: String, company: String, user: String, sign_in: Arc<SignIn>, size: u32) -> Self {
         Self {
             client,
             base,
             company,
             user,
-            password,
+            sign_in,
             permits: Semaphore::new(size as usize),
             idle: Mutex::default(),
             login: tokio::sync::Mutex::default(),
@@ -84,13 +77,11 @@ impl Sessions {
     }
 
     async fn log_in(&self) -> Result<Cookies, CallError> {
-        let mut refusal = self.login.lock().await;
-        if let Some(last) = refusal.as_ref().filter(|last| last.at.elapsed() < PAUSE_AFTER_REFUSAL) {
-            return Err(last.error.clone());
-        }
-        *refusal = None;
+        let _alone = self.login.lock().await;
+        // Asked only now: whoever waited behind a refused login does not repeat it.
+        let password = self.sign_in.ask()?;
         let body =
-            json!({ "CompanyDB": self.company, "UserName": self.user, "Password": self.password.reveal() }).to_string();
+            json!({ "CompanyDB": self.company, "UserName": self.user, "Password": password.reveal() }).to_string();
         let request =
             self.client.post(format!("{}/Login", self.base)).header("Content-Type", "application/json").body(body);
         // A login that got lost changed nothing that matters.
@@ -105,9 +96,9 @@ impl Sessions {
                 return Err(CallError::Unreachable(error.to_string()));
             }
             tracing::error!(company = self.company, user = self.user, %error, "B1 refused the login");
-            *refusal = Some(Refusal { at: Instant::now(), error: error.clone() });
-            return Err(error);
+            return Err(self.sign_in.refused(password, &error));
         }
+        self.sign_in.accepted();
         let mut cookies: Vec<&str> = raw
             .cookies
             .iter()

@@ -1,7 +1,7 @@
 //! Sign-in: JWT bearer (RS256) or client credentials, and one token shared by all calls until Salesforce says it is gone.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -14,14 +14,13 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
 use crate::config::{SalesforceConfig, Secret};
+use crate::connections::sign_in::SignIn;
 use crate::connections::transport::fetch;
 use crate::connections::{CallError, SetupError};
 
 /// Salesforce accepts assertions that end at most three minutes ahead.
 const ASSERTION_SECONDS: i64 = 150;
 const TOKEN_LIMIT: u64 = 64 << 10;
-/// After a refused sign-in the next is not tried sooner.
-const PAUSE_AFTER_REFUSAL: Duration = Duration::from_secs(15);
 
 /// What a sign-in gives.
 #[derive(Clone, PartialEq, Eq)]
@@ -35,23 +34,21 @@ pub struct Token {
 }
 
 enum Proof {
-    JwtBearer { username: String, key: Box<RsaKeyPair> },
-    ClientCredentials { secret: Secret },
-}
-
-#[derive(Default)]
-struct State {
-    token: Option<Token>,
-    refused: Option<(Instant, CallError)>,
+    JwtBearer { username: String },
+    ClientCredentials,
 }
 
 /// See the module's words.
 pub struct Auth {
     client: Client,
     login_url: String,
+    /// Of an assertion: orgs differ in whether it is the address signed in at.
+    audience: String,
     client_id: String,
     proof: Proof,
-    state: Mutex<State>,
+    /// The private key or the client's secret.
+    sign_in: Arc<SignIn>,
+    token: Mutex<Option<Token>>,
 }
 
 impl Auth {
@@ -59,55 +56,62 @@ impl Auth {
     pub fn new(name: &str, config: &SalesforceConfig, base: &Path, client: Client) -> Result<Self, SetupError> {
         let secret = |e| SetupError::Secret(name.to_owned(), e);
         let unusable = |why: String| SetupError::Unusable(name.to_owned(), why);
-        let proof = match (&config.private_key, &config.client_secret) {
-            (Some(source), _) => {
-                let pem = source.read(base).map_err(secret)?;
-                let key = read_key(pem.reveal()).map_err(unusable)?;
-                Proof::JwtBearer { username: config.username.clone().unwrap_or_default(), key: Box::new(key) }
-            }
-            (None, Some(source)) => Proof::ClientCredentials { secret: source.read(base).map_err(secret)? },
+        let (proof, source) = match (&config.private_key, &config.client_secret) {
+            (Some(source), _) => (Proof::JwtBearer { username: config.username.clone().unwrap_or_default() }, source),
+            (None, Some(source)) => (Proof::ClientCredentials, source),
             (None, None) => return Err(unusable("neither private_key nor client_secret is given".into())),
         };
+        let sign_in = SignIn::new(source, base).map_err(secret)?;
+        if let (Proof::JwtBearer { .. }, Ok(pem)) = (&proof, sign_in.ask()) {
+            read_key(pem.reveal()).map_err(unusable)?;
+        }
+        let login_url = config.login_url.trim_end_matches('/').to_owned();
         Ok(Self {
             client,
-            login_url: config.login_url.trim_end_matches('/').to_owned(),
+            audience: config.audience.clone().unwrap_or_else(|| login_url.clone()),
+            login_url,
             client_id: config.client_id.clone(),
             proof,
-            state: Mutex::default(),
+            sign_in: Arc::new(sign_in),
+            token: Mutex::default(),
         })
+    }
+
+    /// What a refused sign-in leaves behind.
+    pub fn sign_in(&self) -> Arc<SignIn> {
+        self.sign_in.clone()
     }
 
     /// The token in use, signing in when there is none.
     pub async fn token(&self) -> Result<Token, CallError> {
-        let mut state = self.state.lock().await;
-        match &state.token {
+        let mut current = self.token.lock().await;
+        match &*current {
             Some(token) => Ok(token.clone()),
-            None => self.sign_in(&mut state).await,
+            None => self.fresh(&mut current).await,
         }
     }
 
     /// A token other than `stale`: of many callers that met the same expiry, one signs in.
     pub async fn renew(&self, stale: &Token) -> Result<Token, CallError> {
-        let mut state = self.state.lock().await;
-        match &state.token {
+        let mut current = self.token.lock().await;
+        match &*current {
             Some(token) if token != stale => Ok(token.clone()),
-            _ => self.sign_in(&mut state).await,
+            _ => self.fresh(&mut current).await,
         }
     }
 
-    async fn sign_in(&self, state: &mut State) -> Result<Token, CallError> {
-        if let Some((at, error)) = &state.refused
-            && at.elapsed() < PAUSE_AFTER_REFUSAL
-        {
-            return Err(error.clone());
-        }
-        state.token = None;
+    async fn fresh(&self, current: &mut Option<Token>) -> Result<Token, CallError> {
+        *current = None;
+        let secret = self.sign_in.ask()?;
         let form = match &self.proof {
-            Proof::JwtBearer { username, key } => format!(
-                "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={}",
-                self.assertion(username, key)?
-            ),
-            Proof::ClientCredentials { secret } => format!(
+            Proof::JwtBearer { username } => {
+                let key = read_key(secret.reveal()).map_err(CallError::Unreachable)?;
+                format!(
+                    "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={}",
+                    self.assertion(username, &key)?
+                )
+            }
+            Proof::ClientCredentials => format!(
                 "grant_type=client_credentials&client_id={}&client_secret={}",
                 super::percent(&self.client_id),
                 super::percent(secret.reveal())
@@ -134,8 +138,7 @@ impl Auth {
                 message: body["error_description"].as_str().unwrap_or("the sign-in was refused").to_owned(),
             };
             tracing::error!(login_url = self.login_url, %error, "Salesforce refused the sign-in");
-            state.refused = Some((Instant::now(), error.clone()));
-            return Err(error);
+            return Err(self.sign_in.refused(secret, &error));
         }
         let field = |name: &str| body[name].as_str().map(str::to_owned);
         let (Some(access_token), Some(instance_url)) = (field("access_token"), field("instance_url")) else {
@@ -148,8 +151,8 @@ impl Auth {
             instance_url: instance_url.trim_end_matches('/').to_owned(),
             org_id,
         };
-        state.refused = None;
-        state.token = Some(token.clone());
+        self.sign_in.accepted();
+        *current = Some(token.clone());
         Ok(token)
     }
 
@@ -158,7 +161,7 @@ impl Auth {
         let claims = json!({
             "iss": self.client_id,
             "sub": username,
-            "aud": self.login_url,
+            "aud": self.audience,
             "exp": crate::time::now() / 1000 + ASSERTION_SECONDS,
         });
         let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));

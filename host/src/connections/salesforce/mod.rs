@@ -94,12 +94,13 @@ impl Salesforce {
         let client = transport::client(&config.tls, base, Duration::from_secs(config.timeout_seconds))
             .map_err(|why| SetupError::Unusable(name.to_owned(), why))?;
         let rate = NonZeroU32::new(config.requests_per_second).unwrap_or(NonZeroU32::MIN);
+        let auth = Auth::new(name, config, base, client.clone())?;
         Ok(Self {
-            auth: Auth::new(name, config, base, client.clone())?,
+            breaker: Breaker::of_connection(name, auth.sign_in()),
+            auth,
             client,
             root: format!("/services/data/v{}", config.api_version.trim_start_matches('v')),
             budget: RateLimiter::direct(Quota::per_second(rate)),
-            breaker: Breaker::new(name),
             throttle: Throttle::default(),
             day: Throttle::default(),
             daily_percent: u64::from(config.daily_limit_percent),
@@ -135,7 +136,16 @@ impl Salesforce {
 
     /// All rows of a SOQL query.
     pub async fn query(&self, soql: &str, limit: u64) -> Result<Vec<Value>, CallError> {
-        let answer = self.single(&Call::get(format!("/query?q={}", percent(soql))), limit).await?;
+        self.rows("/query", soql, limit).await
+    }
+
+    /// All rows of a SOQL query, those of deleted records too.
+    pub async fn query_with_deleted(&self, soql: &str, limit: u64) -> Result<Vec<Value>, CallError> {
+        self.rows("/queryAll", soql, limit).await
+    }
+
+    async fn rows(&self, resource: &str, soql: &str, limit: u64) -> Result<Vec<Value>, CallError> {
+        let answer = self.single(&Call::get(format!("{resource}?q={}", percent(soql))), limit).await?;
         let mut body: Value = serde_json::from_str(&answer.body)
             .map_err(|e| CallError::Invalid(format!("Salesforce sent rows that are not JSON: {e}")))?;
         match body["records"].take() {

@@ -76,6 +76,10 @@ pub fn routes() -> Router<Arc<Simulator>> {
 
 async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): Json<Settings>) {
     simulator.webhooks.pause_ms.store(settings.webhook_pause_ms.unwrap_or(2_000), Ordering::Relaxed);
+    // Neither outlives a change of the password.
+    if settings.sign_in_refused || settings.password.is_some() {
+        simulator.sessions().clear();
+    }
     *simulator.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
 }
 

@@ -164,6 +164,10 @@ struct Settings {
     no_negative_stock: bool,
     /// What `SBO_SP_TransactionNotification` refuses.
     procedure: Option<Procedure>,
+    /// The password, where it is no longer the first one.
+    password: Option<String>,
+    /// Refuses every sign-in and ends the sessions: the directory (SLD) is down, or the user is locked.
+    sign_in_refused: bool,
     /// Refuses every connection: the server is down.
     down: bool,
     /// Pause before a webhook's first repeat; 2,000 unless said otherwise.
@@ -374,7 +378,13 @@ impl Simulator {
         };
         let (company, user, password) = &self.users;
         self.log.count("LOGIN");
-        if body["CompanyDB"] != *company || body["UserName"] != *user || body["Password"] != *password {
+        let (changed, refused) = {
+            let settings = self.settings();
+            (settings.password.clone(), settings.sign_in_refused)
+        };
+        let password = changed.as_ref().unwrap_or(password);
+        let known = body["CompanyDB"] == *company && body["UserName"] == *user && body["Password"] == *password;
+        if refused || !known {
             return Refusal::new(401, -304, "Fail to get DB Credentials from SLD (or wrong user or password)".into())
                 .reply(version);
         }

@@ -88,6 +88,9 @@ async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): J
         bus.refuse = settings.event_failures;
         bus.flush();
     }
+    if settings.sign_in_refused {
+        simulator.tokens.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
     *simulator.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
 }
 

@@ -65,6 +65,8 @@ struct Settings {
     token_calls: Option<u64>,
     /// A token ends after so many seconds, by the simulator's clock.
     token_seconds: i64,
+    /// Refuses every sign-in of the integration user and ends its tokens: the user is frozen.
+    sign_in_refused: bool,
     /// Daily API calls.
     api_limit: u64,
     /// Platform events an hour.
@@ -86,6 +88,7 @@ impl Default for Settings {
         Self {
             token_calls: None,
             token_seconds: 7_200,
+            sign_in_refused: false,
             api_limit: 15_000_000,
             event_limit: 250_000,
             event_failures: 0,

@@ -295,6 +295,9 @@ pub fn sign_in(simulator: &Simulator, instance_url: &str, form: &str) -> Answer 
     let refuse =
         |error: &str, description: &str| Answer::new(400, json!({ "error": error, "error_description": description }));
     simulator.log.count("LOGIN");
+    if simulator.settings().sign_in_refused && field("grant_type") != "password" {
+        return refuse("invalid_grant", "user is frozen");
+    }
     let integration = match field("grant_type").as_str() {
         "client_credentials" => {
             if field("client_id") != simulator.client.0 {
