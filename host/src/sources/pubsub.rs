@@ -1,5 +1,6 @@
 //! Salesforce's Pub/Sub API over one outbound gRPC stream per topic. Events are stored before more are asked for, with
-//! the replay id in the same transaction. When the replay id has expired (72 h), the gap is read by `SystemModstamp`.
+//! the replay id in the same transaction. When the replay id is refused (expired after 72 h, another org's), the gap is
+//! read by `SystemModstamp`, deleted records included.
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -37,7 +38,8 @@ const LOW_WATER: i32 = 50;
 const SILENCE: Duration = Duration::from_secs(330);
 /// A catch-up query starts this much before the last sign of life: clocks differ, transactions end late.
 const OVERLAP_MS: Millis = 5 * 60 * 1000;
-const EXPIRED: &str = "replayid.validation.failed";
+/// What the codes of all refusals of a replay id share: `…fetch.replayid.validation.failed`, `…fetch.replayid.corrupted`.
+const REPLAY_ID: &str = ".replayid.";
 /// Events of 1 MB times 100 in one response, and some.
 const MOST_MESSAGE: usize = 128 << 20;
 const QUERY_LIMIT: u64 = 64 << 20;
@@ -137,7 +139,14 @@ impl Subscription {
             }
             failures += 1;
             metrics::counter!("tandem_pubsub_reconnects_total").increment(1);
-            if let Err(error) = result {
+            if stale.is_some() {
+                // As often as tokens end: no fault.
+                tracing::info!(
+                    connection = self.name,
+                    topic = self.topic,
+                    "the stream ended with its token; subscribing again"
+                );
+            } else if let Err(error) = result {
                 tracing::warn!(connection = self.name, topic = self.topic, %error, "subscription broken; subscribing again");
             }
             let pause = backoff(failures, Duration::from_millis(200), Duration::from_secs(30));
@@ -221,15 +230,19 @@ impl Subscription {
         let start = position.replay_id.as_ref().and_then(|id| STANDARD.decode(id).ok());
         let preset = if start.is_some() { ReplayPreset::Custom } else { ReplayPreset::Latest };
         match self.stream(client, preset, start.unwrap_or_default(), &mut position).await {
-            Err(Broken::Status(status)) if is_expired(&status) => {
+            Err(Broken::Status(status)) if preset == ReplayPreset::Custom && is_refused_position(&status) => {
                 tracing::warn!(
                     connection = self.name,
                     topic = self.topic,
                     since = crate::time::iso(position.at),
-                    "Salesforce no longer keeps the events after our replay id (72 h): reading what changed since by SystemModstamp, then all events still kept"
+                    refusal = status.message(),
+                    "Salesforce refuses our replay id (kept for 72 h; after a sandbox refresh it is another org's): reading what changed since by SystemModstamp, then all events still kept"
                 );
+                let begun = now();
                 self.catch_up(&position).await?;
-                let mut fresh = Position { replay_id: None, at: position.at };
+                // The refused id is not tried again, also should the stream break before it gives another.
+                let mut fresh = Position { replay_id: None, at: begun };
+                self.take(Vec::new(), &fresh, Durability::Now).await?;
                 self.stream(client, ReplayPreset::Earliest, Vec::new(), &mut fresh).await
             }
             other => other,
@@ -373,7 +386,7 @@ impl Subscription {
         Ok(())
     }
 
-    /// Reads every record changed since the last sign of life, of each object that some flow takes. Pages by
+    /// Reads every record changed or deleted since the last sign of life, of each object that some flow takes. Pages by
     /// (`SystemModstamp`, `Id`), since many records share one timestamp.
     async fn catch_up(&self, position: &Position) -> Result<(), Broken> {
         let mut objects: Vec<&str> = self
@@ -390,9 +403,9 @@ impl Subscription {
             let mut condition = format!("SystemModstamp >= {}", soql_time(position.at - OVERLAP_MS));
             loop {
                 let soql = format!(
-                    "SELECT Id, SystemModstamp FROM {object} WHERE {condition} ORDER BY SystemModstamp, Id LIMIT {QUERY_PAGE}"
+                    "SELECT Id, SystemModstamp, IsDeleted FROM {object} WHERE {condition} ORDER BY SystemModstamp, Id LIMIT {QUERY_PAGE}"
                 );
-                let rows = self.org().query(&soql, QUERY_LIMIT).await?;
+                let rows = self.org().query_with_deleted(&soql, QUERY_LIMIT).await?;
                 let events = rows.iter().filter_map(|row| self.found_change(object, row)).flatten().collect();
                 // The position stays: the stream's own events will move it.
                 self.inbox.take(Intake { events, ..Intake::default() }).await?;
@@ -415,15 +428,17 @@ impl Subscription {
 
     fn found_change(&self, object: &str, row: &Value) -> Option<Vec<NewEvent>> {
         let (id, stamp) = (row["Id"].as_str()?, row["SystemModstamp"].as_str()?);
-        let payload = serde_json::json!({ "Record_Id__c": id, "Object__c": object, "Operation__c": "CATCH_UP" });
+        let operation = if row["IsDeleted"] == true { "DELETE" } else { "CATCH_UP" };
+        let payload = serde_json::json!({ "Record_Id__c": id, "Object__c": object, "Operation__c": operation });
         let change = change::read(&payload, &format!("catch-up:{id}:{stamp}"), &crate::time::fresh_trace()).ok()?;
         Some(change::route(&self.routes, &self.name, &change))
     }
 }
 
-fn is_expired(status: &Status) -> bool {
+/// Whatever is wrong with the replay id, trying it again mends nothing.
+fn is_refused_position(status: &Status) -> bool {
     let code = status.metadata().get("error-code").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    code.contains(EXPIRED) || status.message().contains(EXPIRED)
+    [code, status.message()].iter().any(|text| text.to_ascii_lowercase().contains(REPLAY_ID))
 }
 
 /// `2026-01-31T10:00:00.000Z`: a SOQL date-time literal.
@@ -443,4 +458,28 @@ fn decode(schema: &Schema, mut payload: &[u8]) -> Result<Value, String> {
         .and_then(|reader| reader.read_value(&mut payload))
         .map_err(|e| format!("the event's payload does not fit its schema: {e}"))?;
     Value::try_from(value).map_err(|e| format!("the event's payload is not JSON: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_of_a_replay_id_is_known_as_one() {
+        let told = |code: &'static str| {
+            let mut status = Status::new(Code::InvalidArgument, "refused");
+            status.metadata_mut().insert("error-code", MetadataValue::from_static(code));
+            is_refused_position(&status)
+        };
+        for end in ["validation.failed", "corrupted", "corrupted.invalid", "expired"] {
+            let code = format!("sfdc.platform.eventbus.grpc.subscription.fetch.replayid.{end}");
+            assert!(told(code.leak()), "in the trailer");
+        }
+        assert!(
+            is_refused_position(&Status::invalid_argument("sfdc.….fetch.replayid.corrupted: not valid")),
+            "in words"
+        );
+        assert!(!told("sfdc.platform.eventbus.grpc.subscription.fetch.requests.limit"));
+        assert!(!told("sfdc.platform.eventbus.grpc.service.auth.error"));
+    }
 }

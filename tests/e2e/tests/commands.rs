@@ -104,6 +104,24 @@ async fn jwt_bearer_signs_in() -> Result<()> {
 }
 
 #[tokio::test]
+async fn the_audience_may_differ_from_the_address_signed_in_at() -> Result<()> {
+    let salesforce = "username = \"tandem@example.org\"\nprivate_key = { file = \"salesforce.key\" }\n".to_owned();
+    let world =
+        World::with(Setup { salesforce, init: false, plugins: vec![], more: "[flows]\n".into(), ..Setup::default() })
+            .await?;
+    world.salesforce_settings(serde_json::json!({ "jwt_audience": "https://login.salesforce.com" })).await?;
+    let (code, output, errors) = world.tandem_raw(&["check"]).await?;
+    assert!(code != 0 && format!("{output}{errors}").contains("audience"), "{output}{errors}");
+    let config = world.folder().join("tandem.toml");
+    let with = std::fs::read_to_string(&config)?
+        .replace("username =", "audience = \"https://login.salesforce.com\"\nusername =");
+    std::fs::write(&config, with)?;
+    let (_, output, errors) = world.tandem_raw(&["check"]).await?;
+    assert!(!format!("{output}{errors}").contains("audience"), "{output}{errors}");
+    Ok(())
+}
+
+#[tokio::test]
 async fn https_needs_trust_by_ca_file_or_by_fingerprint() -> Result<()> {
     let mut world =
         World::with(Setup { tls: true, init: false, plugins: vec![], more: "[flows]\n".into(), ..Setup::default() })

@@ -237,6 +237,79 @@ async fn expired_replay_id_is_told_and_the_gap_is_read_by_query() -> Result<()> 
 }
 
 #[tokio::test]
+async fn a_replay_id_of_another_org_ends_in_one_catch_up() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let first = world.opportunities(1).await?;
+    world.win(&first[0]).await?;
+    world.until_all_told(&first, Duration::from_secs(20)).await?;
+    world.kill().await?;
+    let missed = world.opportunities(3).await?;
+    for id in &missed {
+        world.win(id).await?;
+    }
+    // Their events are gone with the old bus, which had given higher numbers than the new one.
+    world.send("POST", &format!("{}/admin/refresh", world.salesforce), &json!({})).await?;
+    world.up().await?;
+    world.until_all_told(&missed, Duration::from_secs(30)).await?;
+    world.assert_exactly_once(&missed).await?;
+    // A restart before the new bus has said anything does not try the refused id again.
+    world.kill().await?;
+    world.up().await?;
+    let log = world.log();
+    assert_eq!(log.matches("refuses our replay id").count(), 1, "{}", world.log_tail());
+    assert!(log.contains("replayid.corrupted"), "the log says why");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_won_opportunity_deleted_during_the_gap_loses_its_order() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let ids = world.opportunities(2).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    world.until_all_told(&ids, Duration::from_secs(20)).await?;
+    let delete = async |world: &World, id: &str| {
+        world.send("POST", &format!("{}/admin/delete/Opportunity/{id}", world.salesforce), &json!({})).await
+    };
+    let cancelled = async |world: &World, id: &str| {
+        let look = async |world: &World| {
+            Ok(world.orders_of(id).await?.iter().all(|order| order["Cancelled"] == "tYES").then_some(()))
+        };
+        world.until("the order to be cancelled", Duration::from_secs(30), look).await
+    };
+    delete(&world, &ids[0]).await?;
+    cancelled(&world, &ids[0]).await?;
+    world.kill().await?;
+    let url = format!("{}/admin/clock", world.salesforce);
+    world.send("PUT", &url, &json!({ "offset_ms": 3_600_000 })).await?;
+    delete(&world, &ids[1]).await?;
+    world.send("PUT", &url, &json!({ "offset_ms": 96 * 3_600_000 })).await?;
+    world.up().await?;
+    cancelled(&world, &ids[1]).await
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_with_its_token_is_opened_again_and_misses_nothing() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let ids = world.opportunities(6).await?;
+    for (turn, id) in ids.iter().enumerate() {
+        world.send("POST", &format!("{}/admin/expire-tokens", world.salesforce), &json!({})).await?;
+        let ended = async |world: &World| {
+            Ok((world.log().matches("the stream ended with its token").count() > turn).then_some(()))
+        };
+        world.until("the stream to end", Duration::from_secs(20), ended).await?;
+        world.win(id).await?;
+        world.ready(Duration::from_secs(20)).await?;
+    }
+    world.until_all_told(&ids, Duration::from_secs(30)).await?;
+    world.assert_exactly_once(&ids).await
+}
+
+#[tokio::test]
 async fn what_happens_between_the_first_start_and_the_first_event_is_not_missed() -> Result<()> {
     let mut world = World::new().await?;
     world.up().await?;

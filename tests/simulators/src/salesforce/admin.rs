@@ -77,6 +77,7 @@ pub fn routes() -> Router<Arc<Simulator>> {
         .route("/admin/sync/{id}", post(sync_now))
         .route("/admin/outbox/retry", post(retry_outbox))
         .route("/admin/expire-tokens", post(expire_tokens))
+        .route("/admin/refresh", post(refresh))
 }
 
 async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): Json<Settings>) {
@@ -242,6 +243,11 @@ async fn sync_now(State(simulator): State<Arc<Simulator>>, Path(id): Path<String
 /// A run of the scheduled retry, which is due every quarter of an hour: how many were told again.
 async fn retry_outbox(State(simulator): State<Arc<Simulator>>) -> Json<usize> {
     Json(simulator.retry_outbox())
+}
+
+/// The bus of a refreshed sandbox: other replay ids.
+async fn refresh(State(simulator): State<Arc<Simulator>>) {
+    simulator.bus().refresh();
 }
 
 async fn expire_tokens(State(simulator): State<Arc<Simulator>>) {

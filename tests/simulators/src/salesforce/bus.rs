@@ -451,6 +451,18 @@ impl Bus {
         !lost && replay < self.next
     }
 
+    /// Begins anew, as after a sandbox refresh: replay ids given before are no longer its own.
+    pub fn refresh(&mut self) {
+        self.topics.values_mut().for_each(Vec::clear);
+        self.held.clear();
+        self.next = 1;
+    }
+
+    /// False for a number that this bus has not come to.
+    pub fn was_given(&self, replay: u64) -> bool {
+        replay < self.next
+    }
+
     /// The Avro schemas of all events, for the page of the simulator.
     pub fn declared(&self) -> Vec<(&str, &str)> {
         self.events.iter().chain(&self.changes).map(|(name, kind)| (name.as_str(), kind.json.as_str())).collect()

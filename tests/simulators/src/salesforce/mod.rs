@@ -67,6 +67,8 @@ struct Settings {
     token_seconds: i64,
     /// Refuses every sign-in of the integration user and ends its tokens: the user is frozen.
     sign_in_refused: bool,
+    /// The only audience that assertions may have; the address signed in at unless said otherwise.
+    jwt_audience: Option<String>,
     /// Daily API calls.
     api_limit: u64,
     /// Platform events an hour.
@@ -89,6 +91,7 @@ impl Default for Settings {
             token_calls: None,
             token_seconds: 7_200,
             sign_in_refused: false,
+            jwt_audience: None,
             api_limit: 15_000_000,
             event_limit: 250_000,
             event_failures: 0,
@@ -282,7 +285,8 @@ impl Simulator {
         if claims["iss"] != self.client.0.as_str() {
             return Err("client identifier invalid");
         }
-        if claims["aud"] != audience {
+        let wanted = self.settings().jwt_audience;
+        if claims["aud"] != wanted.as_deref().unwrap_or(audience) {
             return Err("audience is invalid");
         }
         if ends <= now || ends > now + 180 {

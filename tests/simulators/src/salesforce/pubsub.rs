@@ -18,6 +18,8 @@ use tonic::{Code, Request, Response, Status, Streaming};
 
 use super::Simulator;
 
+/// A stream whose token is gone is ended within this time.
+const TOKEN_LOOK: Duration = Duration::from_millis(100);
 /// An empty response is sent at least so often.
 const KEEP_ALIVE: Duration = Duration::from_secs(270);
 const MOST_REQUESTED: i32 = 100;
@@ -35,11 +37,7 @@ impl Service {
         let token = request.metadata().get("accesstoken").and_then(|value| value.to_str().ok()).unwrap_or_default();
         let complete = ["instanceurl", "tenantid"].iter().all(|name| request.metadata().contains_key(*name));
         if !complete || !self.0.token_is_known(token) {
-            return Err(failure(
-                Code::Unauthenticated,
-                "sfdc.platform.eventbus.grpc.service.auth.error",
-                "An error occurred while getting the user's token",
-            ));
+            return Err(unauthenticated());
         }
         Ok(())
     }
@@ -101,6 +99,14 @@ impl Service {
     }
 }
 
+fn unauthenticated() -> Status {
+    failure(
+        Code::Unauthenticated,
+        "sfdc.platform.eventbus.grpc.service.auth.error",
+        "An error occurred while getting the user's token",
+    )
+}
+
 /// Salesforce puts its own error code into the trailers.
 fn failure(code: Code, error_code: &'static str, message: &str) -> Status {
     let mut status = Status::new(code, format!("{message} ({error_code})"));
@@ -128,6 +134,8 @@ impl PubSub for Service {
         request: Request<Streaming<FetchRequest>>,
     ) -> Result<Response<Self::SubscribeStream>, Status> {
         self.check(&request)?;
+        let token = request.metadata().get("accesstoken").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let token = token.to_owned();
         let mut incoming = request.into_inner();
         let first = incoming.next().await.ok_or_else(|| Status::invalid_argument("no fetch request"))??;
         self.known_topic(&first.topic_name)?;
@@ -140,6 +148,14 @@ impl PubSub for Service {
                 Ok(ReplayPreset::Earliest) => bus.earliest(&topic),
                 Ok(ReplayPreset::Custom) => match replay_number(&first.replay_id) {
                     Some(replay) if bus.is_valid(&topic, replay) => replay,
+                    // No id of this bus: another org's.
+                    found if found.is_none_or(|replay| !bus.was_given(replay)) => {
+                        return Err(failure(
+                            Code::InvalidArgument,
+                            "sfdc.platform.eventbus.grpc.subscription.fetch.replayid.corrupted",
+                            "The Replay ID is corrupted",
+                        ));
+                    }
                     _ => {
                         return Err(failure(
                             Code::InvalidArgument,
@@ -156,7 +172,14 @@ impl PubSub for Service {
         let (sender, receiver) = mpsc::channel(16);
         tokio::spawn(async move {
             let mut pending = first.num_requested;
+            let mut look = tokio::time::interval(TOKEN_LOOK);
+            let mut alive_until = tokio::time::Instant::now() + KEEP_ALIVE;
             loop {
+                // A stream ends with the token it was opened with.
+                if !simulator.token_is_known(&token) {
+                    let _ = sender.send(Err(unauthenticated())).await;
+                    return;
+                }
                 let events = if pending > 0 { simulator.bus().after(&topic, at, pending as usize) } else { Vec::new() };
                 if !events.is_empty() {
                     pending -= events.len() as i32;
@@ -176,6 +199,7 @@ impl PubSub for Service {
                     if sender.send(Ok(response(events, at, pending))).await.is_err() {
                         return;
                     }
+                    alive_until = tokio::time::Instant::now() + KEEP_ALIVE;
                     continue;
                 }
                 tokio::select! {
@@ -190,7 +214,9 @@ impl PubSub for Service {
                         _ => return,
                     },
                     changed = tip.changed() => if changed.is_err() { return },
-                    _ = tokio::time::sleep(KEEP_ALIVE) => {
+                    _ = look.tick() => {}
+                    _ = tokio::time::sleep_until(alive_until) => {
+                        alive_until = tokio::time::Instant::now() + KEEP_ALIVE;
                         // Moves the replay id, but never over an event that is still to come.
                         let latest = {
                             let bus = simulator.bus();
