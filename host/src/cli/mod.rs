@@ -105,10 +105,15 @@ fn start_log(cli: &Cli) {
     };
     let filter = EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    // A file or a service manager shows colours as what they are: odd letters.
+    let plain = !std::io::IsTerminal::is_terminal(&std::io::stderr());
     if cli.log_json {
         builder.json().flatten_event(true).init();
     } else {
-        builder.with_target(false).init();
+        match plain {
+            true => builder.with_target(false).with_ansi(false).init(),
+            false => builder.with_target(false).init(),
+        }
     }
 }
 

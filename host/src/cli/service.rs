@@ -139,6 +139,7 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
                 url.clone(),
                 key,
                 watches.clone(),
+                inbox.clone(),
                 stop.clone(),
             ));
         }

@@ -88,5 +88,28 @@ async fn a_change_is_told_at_once_and_done_once_and_a_forged_delivery_is_refused
             })
             .await?;
     }
+
+    // Another key: B1 never tells which one it has, and is given the new one.
+    world.kill().await?;
+    std::fs::write(world.folder().join("webhook.key"), "another-key")?;
+    let made = |world: &World| world.log().matches("subscribed to B1's webhooks").count();
+    let before = made(&world);
+    world.up().await?;
+    let again = async |world: &World| Ok((made(world) > before).then_some(()));
+    world.until("a subscription with the new key", Duration::from_secs(20), again).await?;
+    let started = Instant::now();
+    world.b1_patch("/BusinessPartners('C00008')", json!({ "Phone1": "+1 new key" })).await?;
+    world
+        .until_record("Account", "the phone told under the new key", |record| {
+            record["Tandem_Card_Code__c"] == "C00008" && record["Phone"] == "+1 new key"
+        })
+        .await?;
+    assert!(started.elapsed() < Duration::from_secs(20));
+    // The same key: B1 is asked for nothing new.
+    let before = made(&world);
+    world.kill().await?;
+    world.up().await?;
+    world.settled().await?;
+    assert_eq!(made(&world), before);
     Ok(())
 }

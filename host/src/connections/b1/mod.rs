@@ -8,7 +8,7 @@ mod session;
 mod subscription;
 
 pub use self::provision::Provision;
-pub use self::subscription::Subscribed;
+pub use self::subscription::{Signing, Subscribed, Wish};
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::Arc;

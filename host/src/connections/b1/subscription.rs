@@ -20,10 +20,34 @@ pub enum Subscribed {
     Unsupported,
 }
 
+/// Whether B1 signs with the key it is to sign with: it never tells which one it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signing {
+    /// The subscription was made with this key.
+    WithThisKey,
+    /// With another, or nobody knows.
+    WithAnother,
+}
+
+/// How the host asks to be told.
+pub struct Wish<'a> {
+    /// The subscription's name.
+    pub id: &'a str,
+    /// Where B1 calls.
+    pub url: &'a str,
+    /// What it signs with.
+    pub key: &'a str,
+    /// What it signed with so far.
+    pub signing: Signing,
+    /// Of which objects.
+    pub objects: &'a [&'a str],
+}
+
 impl B1 {
-    /// Makes sure that B1 tells `url` of everything that happens to these objects. B1 calls the address while it makes the
+    /// Makes sure that B1 tells the wished address of everything that happens to these objects. B1 calls the address while it makes the
     /// subscription: something must answer there.
-    pub async fn subscribe(&self, id: &str, url: &str, key: &str, objects: &[&str]) -> Result<Subscribed, CallError> {
+    pub async fn subscribe(&self, wish: &Wish<'_>) -> Result<Subscribed, CallError> {
+        let Wish { id, url, key, signing, objects } = *wish;
         let path = format!("/EventSubscriptions('{id}')");
         let found = match self.ask(Call::get(&path)).await {
             Ok(found) => Some(found),
@@ -34,7 +58,9 @@ impl B1 {
         };
         let wanted = self.events_of(objects).await?;
         let current = found.as_ref().is_some_and(|own| {
-            own["WebhookURL"] == url && own["EventCollection"].as_array().map(Vec::len) == Some(wanted.len())
+            signing == Signing::WithThisKey
+                && own["WebhookURL"] == url
+                && own["EventCollection"].as_array().map(Vec::len) == Some(wanted.len())
         });
         match found {
             Some(own) if current && own["Status"] == "Active" => return Ok(Subscribed::Active),

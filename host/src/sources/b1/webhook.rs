@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use super::{Changed, How, WATCHES, Watch};
 use crate::config::Secret;
 use crate::connections::Connection;
-use crate::connections::b1::Subscribed;
+use crate::connections::b1::{Signing, Subscribed, Wish};
 use crate::sources::Route;
 use crate::store::{Haste, Inbox, Intake, NewEvent};
 
@@ -121,13 +121,20 @@ pub async fn keep_subscribed(
     url: String,
     key: Secret,
     watches: Vec<Watch>,
+    inbox: Arc<Inbox>,
     mut stop: watch::Receiver<bool>,
 ) {
     let Connection::B1(b1) = connection.as_ref() else { return };
     let whole = |watch: &&Watch| watch.topic == watch.set && !matches!(watch.how, How::Scanned { .. });
     let objects: Vec<&str> = watches.iter().filter(whole).map(|watch| watch.topic).collect();
     while !*stop.borrow() {
-        let pause = match b1.subscribe("tandem", &url, key.reveal(), &objects).await {
+        let signed_with = SignedWith::new(&name, &key, &inbox).await;
+        let wish = Wish { id: "tandem", url: &url, key: key.reveal(), signing: signed_with.signing, objects: &objects };
+        let subscribed = b1.subscribe(&wish).await;
+        if subscribed.as_ref().is_ok_and(|how| *how != Subscribed::Unsupported) {
+            signed_with.keep(&inbox).await;
+        }
+        let pause = match subscribed {
             Ok(Subscribed::Active) => LOOK,
             Ok(Subscribed::Unsupported) => {
                 tracing::warn!(
@@ -146,6 +153,36 @@ pub async fn keep_subscribed(
             }
         };
         tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
+    }
+}
+
+/// Which key B1 was given last, as a digest under a secret of the store.
+struct SignedWith {
+    source: String,
+    digest: String,
+    signing: Signing,
+}
+
+impl SignedWith {
+    async fn new(connection: &str, key: &Secret, inbox: &Inbox) -> Self {
+        let source = format!("b1-webhook-key:{connection}");
+        // A store that fails here says so elsewhere; B1 is then given the key once more.
+        let secret = inbox.store().secret("webhook-keys").await.unwrap_or_default();
+        let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &secret), key.reveal().as_bytes());
+        let digest = STANDARD.encode(tag);
+        let known = inbox.store().position(&source).await.ok().flatten();
+        let signing = if known.as_ref() == Some(&digest) { Signing::WithThisKey } else { Signing::WithAnother };
+        Self { source, digest, signing }
+    }
+
+    async fn keep(&self, inbox: &Inbox) {
+        if self.signing == Signing::WithThisKey {
+            return;
+        }
+        let position = Some((self.source.clone(), self.digest.clone()));
+        if let Err(error) = inbox.take(Intake { position, ..Intake::default() }).await {
+            tracing::warn!(%error, "the webhook's key is not noted: B1 is given it again");
+        }
     }
 }
 
