@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use self::schema::Schema;
 use super::output::{Output, short};
 use super::service::Parts;
+use crate::connections::transport::chain;
 use crate::connections::{Call, Connections};
 use crate::engine::Flow;
 use crate::sandbox::Section;
@@ -72,7 +73,7 @@ async fn check(parts: &Parts, connections: &Connections, only: Option<String>, o
             Ok(flow) => flow,
             Err(error) => {
                 good = false;
-                findings.push([name.clone(), String::new(), String::new(), format!("{error:#}")]);
+                findings.push([name.clone(), String::new(), String::new(), chain(error.as_ref())]);
                 continue;
             }
         };

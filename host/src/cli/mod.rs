@@ -21,6 +21,7 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use self::output::Output;
+use crate::connections::transport::chain;
 
 /// Something was found that needs mending.
 const FOUND_PROBLEMS: u8 = 3;
@@ -91,7 +92,7 @@ pub fn main() -> ExitCode {
     match result {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("tandem: {error:#}");
+            eprintln!("tandem: {}", chain(error.as_ref()));
             ExitCode::FAILURE
         }
     }

@@ -227,7 +227,7 @@ pub enum Connection {
 pub enum SetupError {
     /// A secret is missing.
     #[error("connection {0}: {1}")]
-    Secret(String, #[source] SecretError),
+    Secret(String, SecretError),
     /// Certificates, keys or addresses are unusable.
     #[error("connection {0}: {1}")]
     Unusable(String, String),

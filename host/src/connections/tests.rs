@@ -158,6 +158,21 @@ async fn a_redirect_inside_a_batch_or_a_composite_call_is_no_success() {
 }
 
 #[tokio::test]
+async fn an_answer_that_somebody_in_between_put_there_or_that_is_cut_off_is_none() {
+    for (kind, body) in
+        [("text/html; charset=utf-8", "<html>Sign in</html>"), ("application/json", "{\"value\":[{\"Ite")]
+    {
+        let served = Served::by(move |_| reply(200, body).with("Content-Type", kind)).await;
+        for (connection, path) in [("erp", PARTNER), ("crm", ACCOUNT)] {
+            let made = served.send(connection, Call::write(Method::Post, path, &json!({}))).await;
+            assert!(matches!(made, Err(CallError::Ambiguous(_))), "{connection}: {made:?}");
+            let read = served.send(connection, Call::get(path)).await;
+            assert!(matches!(read, Err(CallError::Unreachable(_))), "{connection}: {read:?}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn unchanged_answers_only_a_read_that_asked_for_changes() {
     let served = Served::by(|_| reply(304, "")).await;
     for connection in ["erp", "crm"] {
@@ -350,6 +365,27 @@ async fn an_error_holds_no_address_and_each_cause_once() {
         assert!(!text.contains("jane") && !text.contains("services/data"), "{text}");
     }
 }
+
+#[test]
+fn a_missing_secret_is_said_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tandem.toml");
+    let text = "[b1.erp]\nurl = \"http://localhost/b1s/v2\"\ncompany = \"X\"\nuser = \"u\"\npassword = { env = \"TANDEM_TEST_UNSET\" }\n";
+    std::fs::write(&file, text).unwrap();
+    let Err(error) = connect(&Config::load(&file).unwrap()) else { panic!("there is no password") };
+    for told in [format!("{:#}", anyhow::Error::from(error)), transport::chain(&Doubled(NotThere))] {
+        assert!(told.matches("is not set").count() == 1, "{told}");
+    }
+}
+
+/// An error that says its cause and hands it on as well.
+#[derive(Debug, thiserror::Error)]
+#[error("the setting: {0}")]
+struct Doubled(#[source] NotThere);
+
+#[derive(Debug, thiserror::Error)]
+#[error("it is not set")]
+struct NotThere;
 
 #[test]
 fn a_record_has_one_name_however_its_address_is_written() {

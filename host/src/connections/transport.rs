@@ -12,6 +12,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 
+use serde::de::IgnoredAny;
+
 use super::{Answer, Call, CallError};
 use crate::config::TlsConfig;
 
@@ -42,8 +44,13 @@ impl Raw {
         self.headers.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
-    /// True when it was done: 2xx and nothing else. A redirect is no success, least of all of a write: it went nowhere.
+    /// True when it was done: 2xx and nothing else. A redirect is no success, least of all of a write: it went nowhere. Nor
+    /// is a page for people: neither system has any at its addresses, but networks put theirs in between.
     pub fn done(&self) -> bool {
+        self.is_2xx() && !self.content_type.to_ascii_lowercase().contains("html")
+    }
+
+    fn is_2xx(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
@@ -57,11 +64,20 @@ impl Raw {
         if self.done() || self.status >= 400 {
             return None;
         }
+        if self.is_2xx() {
+            return Some(format!("answered {} with a web page, which somebody in between has put there", self.status));
+        }
         Some(match self.header("location").and_then(|to| to.parse::<reqwest::Url>().ok()) {
             // The rest of the address may hold what was asked for.
             Some(to) => format!("answered {}: redirected to {}", self.status, to.origin().ascii_serialization()),
             None => format!("answered {}, which says neither that it was done nor that it was refused", self.status),
         })
+    }
+
+    /// True when it says that it is JSON and is none: a connection that closes early looks like one that is done.
+    fn is_cut_short(&self) -> bool {
+        let json = self.content_type.to_ascii_lowercase().contains("json");
+        json && self.is_2xx() && !self.body.is_empty() && serde_json::from_str::<IgnoredAny>(&self.body).is_err()
     }
 
     /// As an answer to a caller.
@@ -216,7 +232,11 @@ pub async fn fetch(request: RequestBuilder, limit: u64) -> Result<Raw, CallError
         body.extend_from_slice(&chunk);
     }
     let body = String::from_utf8(body).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
-    Ok(Raw { status, content_type, cookies, headers, body })
+    let raw = Raw { status, content_type, cookies, headers, body };
+    if raw.is_cut_short() {
+        return Err(CallError::Ambiguous("the answer ends in the middle".into()));
+    }
+    Ok(raw)
 }
 
 /// What went wrong, without the address: its query holds customers' data, and this may stand in a log that others read.

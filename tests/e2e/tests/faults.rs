@@ -155,8 +155,17 @@ async fn every_kind_of_fault_on_both_sides_ends_well() -> Result<()> {
     let mut world = World::with(Setup { seed, ..Setup::default() }).await?;
     world.up().await?;
     let ids = world.opportunities(150).await?;
-    let kinds =
-        ["reset-before", "reset-after", "html-before", "html-after", "server-error", "redirect", "lock", "expire"];
+    let kinds = [
+        "reset-before",
+        "reset-after",
+        "html-before",
+        "html-after",
+        "server-error",
+        "redirect",
+        "truncate",
+        "lock",
+        "expire",
+    ];
     let kinds = kinds.map(|kind| json!(kind)).into_iter().chain([json!({ "retry-after": 1 })]);
     let all = |path: &str| {
         let faults: Vec<_> = kinds.clone().map(|kind| json!({ "path": path, "kind": kind, "rate": 0.03 })).collect();

@@ -55,10 +55,13 @@ fn operation(
     text.push_str("\r\n");
 }
 
-/// Reads the answer: for each operation or change set in order the response of its last operation (for a failed change
+/// Reads the answer, which must be whole: what is missing at its end may have been carried out. For each operation or change set in order the response of its last operation (for a failed change
 /// set its one error). Shorter than the calls when the server stopped early.
 pub fn decode(content_type: &str, body: &str) -> Result<Vec<Raw>, String> {
     let boundary = boundary_of(content_type).ok_or("the answer to $batch is not multipart")?;
+    if !body.contains(&format!("--{boundary}--")) {
+        return Err("the answer to $batch ends in the middle".into());
+    }
     parts(body, &boundary)
         .into_iter()
         .map(|part| {
@@ -151,6 +154,16 @@ mod tests {
         assert_eq!(answers.iter().map(|raw| raw.status).collect::<Vec<_>>(), [200, 201, 400]);
         assert_eq!(answers[1].body, "{\"DocEntry\":7}");
         assert_eq!(answers[1].header("location"), Some("/b1s/v2/Orders(7)"));
+    }
+
+    #[test]
+    fn an_answer_without_its_end_is_no_answer() {
+        let body = "--b\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 200 OK\r\n\r\n{}\r\n--b\r\n";
+        assert!(decode("multipart/mixed;boundary=b", body).is_err());
+        assert_eq!(
+            decode("multipart/mixed;boundary=b", &format!("{}--b--", body.trim_end_matches("--b\r\n"))).unwrap().len(),
+            1
+        );
     }
 
     #[test]
