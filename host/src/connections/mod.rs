@@ -252,14 +252,15 @@ impl Connection {
 
     /// True while calls may be made, and if not, for how long: what is down or asks for a pause is left alone.
     pub fn state(&self) -> BreakerState {
-        let (breaker, pause) = match self {
-            Self::B1(b1) => (b1.breaker(), b1.pause()),
-            Self::Salesforce(org) => (org.breaker(), org.pause()),
+        let (breaker, throttle) = match self {
+            Self::B1(b1) => (b1.breaker(), b1.throttled()),
+            Self::Salesforce(org) => (org.breaker(), org.throttled()),
         };
-        match (breaker.state(), pause) {
-            (BreakerState::Open(down), Some(pause)) => BreakerState::Open(down.max(pause)),
-            (_, Some(pause)) => BreakerState::Open(pause),
-            (state, None) => state,
+        match (breaker.state(), throttle) {
+            (BreakerState::Open(one), BreakerState::Open(other)) => BreakerState::Open(one.max(other)),
+            (open @ BreakerState::Open(_), _) | (_, open @ BreakerState::Open(_)) => open,
+            (BreakerState::HalfOpen, _) | (_, BreakerState::HalfOpen) => BreakerState::HalfOpen,
+            (BreakerState::Closed, BreakerState::Closed) => BreakerState::Closed,
         }
     }
 
@@ -269,6 +270,7 @@ impl Connection {
         let turns = order::turns(&calls, |call| self.records(call));
         let mut results: Vec<Option<CallResult>> = calls.iter().map(|call| call.check().err().map(Err)).collect();
         let rounds = turns.iter().map(|turn| turn.round + 1).max().unwrap_or(0);
+        let mut calls: Vec<Option<Call>> = calls.into_iter().map(Some).collect();
         for round in 0..rounds {
             let mut places = Vec::new();
             for (place, turn) in turns.iter().enumerate().filter(|(_, turn)| turn.round == round) {
@@ -284,7 +286,7 @@ impl Connection {
             if places.is_empty() {
                 continue;
             }
-            let sent = places.iter().map(|place| calls[*place].clone()).collect();
+            let sent = places.iter().filter_map(|place| calls[*place].take()).collect();
             let answers = match self {
                 Self::B1(b1) => b1.send_all(sent, response_limit).await,
                 Self::Salesforce(org) => org.send_all(sent, response_limit).await,

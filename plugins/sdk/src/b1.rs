@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Decimal, Error, Header, Method, Request, Response, Value, body_of, decimal, http, request, text};
+use crate::{Decimal, Error, Header, Method, Request, Response, Value, decimal, http, list_of, request, text};
 
 /// A literal in a `$filter` or a key: `'` is doubled.
 pub fn quote(text: &str) -> String {
@@ -47,8 +47,7 @@ pub fn by_values(slot: &str, set: &str, field: &str, values: &[String], select: 
 
 /// The rows of an answered read.
 pub fn rows(answer: Result<Response, Error>) -> Result<Vec<Value>, Error> {
-    let body = body_of(&answer?);
-    Ok(body["value"].as_array().cloned().unwrap_or_default())
+    list_of(&answer?, "value")
 }
 
 /// What to read of an entity set, in one request with others.

@@ -152,6 +152,16 @@ pub fn body_of(response: &Response) -> Value {
     serde_json::from_str(&response.body).unwrap_or_default()
 }
 
+/// The rows of a read. An answer without them, or one that goes on, is an error and not an empty list: what is absent there
+/// is not known to be absent.
+fn list_of(response: &Response, name: &str) -> Result<Vec<Value>, Error> {
+    let mut body = body_of(response);
+    match body.get_mut(name).map(Value::take) {
+        Some(Value::Array(rows)) if body["done"] != false => Ok(rows),
+        _ => Err(Error::Unreachable(format!("the answer to a read holds no whole list {name}"))),
+    }
+}
+
 /// What to do about a call that failed, when the plugin has no better idea: wait out what passes, show a human the rest.
 pub fn outcome_of(error: &Error, what: &str) -> Outcome {
     match error {
@@ -191,7 +201,20 @@ pub fn from_json(text: &str) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::days_between;
+    use super::*;
+
+    #[test]
+    fn an_answer_without_rows_is_not_an_empty_list() {
+        let list = |body: &str| {
+            let response = Response { status: 200, headers: Vec::new(), body: body.into(), via: Via::Sent };
+            list_of(&response, "records").map(|rows| rows.len())
+        };
+        assert_eq!(list(r#"{"done":true,"records":[{"Id":"1"}]}"#).ok(), Some(1));
+        assert_eq!(list(r#"{"records":[]}"#).ok(), Some(0));
+        for no_answer in ["", "[]", "{}", r#"{"records":[{"Id"#, r#"{"done":false,"records":[{"Id":"1"}]}"#] {
+            assert!(list(no_answer).is_err(), "{no_answer}");
+        }
+    }
 
     #[test]
     fn days_are_counted_through_months_and_leap_years() {

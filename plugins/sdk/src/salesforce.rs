@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Error, Keys, Method, Side, Value, b1, body_of, http, links, request, text};
+use crate::{Error, Keys, Method, Side, Value, b1, http, links, list_of, request, text};
 
 /// A SOQL string literal: `'` and `\` are escaped.
 pub fn quote(text: &str) -> String {
@@ -17,7 +17,7 @@ pub fn query(slot: &str, soql: &str) -> Result<Vec<Value>, Error> {
 fn rows_of(slot: &str, verb: &str, soql: &str) -> Result<Vec<Value>, Error> {
     let path = format!("/{verb}?q={}", b1::encode(soql));
     let response = http::send(&request(slot, Method::Get, path, None, ""))?;
-    Ok(body_of(&response)["records"].as_array().cloned().unwrap_or_default())
+    list_of(&response, "records")
 }
 
 /// Rows of `SELECT <fields> FROM <from> WHERE <field> IN (…) <and>`, in as few queries as fit.

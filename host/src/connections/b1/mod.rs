@@ -24,7 +24,7 @@ use super::pages::{self, Joining};
 use super::sign_in::SignIn;
 use super::throttle::{self, Throttle};
 use super::transport::{self, Raw};
-use super::{Answer, Breaker, Call, CallError, CallResult, Method, SetupError, pause_before_repeat};
+use super::{Answer, Breaker, BreakerState, Call, CallError, CallResult, Method, SetupError, pause_before_repeat};
 use crate::config::B1Config;
 
 /// Tries of a call that a lock kept back or that only reads.
@@ -105,9 +105,9 @@ impl B1 {
         &self.breaker
     }
 
-    /// What is left of a pause that B1 asked for.
-    pub(super) fn pause(&self) -> Option<Duration> {
-        self.throttle.left()
+    /// Whether B1 asked for a pause that is not over.
+    pub(super) fn throttled(&self) -> BreakerState {
+        self.throttle.left().map_or(BreakerState::Closed, BreakerState::Open)
     }
 
     /// Ends the pooled sessions, to free their licences.

@@ -21,7 +21,10 @@ pub use self::auth::Token;
 use self::error::Class;
 use super::pages::{self, Joining};
 use super::throttle::{self, Throttle};
-use super::{Answer, Breaker, Call, CallError, CallResult, Method, Part, SetupError, pause_before_repeat, transport};
+use super::{
+    Answer, Breaker, BreakerState, Call, CallError, CallResult, Method, Part, SetupError, pause_before_repeat,
+    transport,
+};
 use crate::config::SalesforceConfig;
 
 /// Tries of a call that is safe to repeat.
@@ -114,9 +117,13 @@ impl Salesforce {
         &self.breaker
     }
 
-    /// What is left of a pause that the org asked for, or that its daily limit asks for.
-    pub(super) fn pause(&self) -> Option<Duration> {
-        self.throttle.left().max(self.day.left())
+    /// Whether the org asked for a pause that is not over, or its day is: then one call in a while looks for a new one.
+    pub(super) fn throttled(&self) -> BreakerState {
+        match self.throttle.left().max(self.day.left()) {
+            Some(left) => BreakerState::Open(left),
+            None if self.day_is_over() => BreakerState::HalfOpen,
+            None => BreakerState::Closed,
+        }
     }
 
     /// The token in use, for the Pub/Sub API.
@@ -404,7 +411,14 @@ impl Salesforce {
             self.allowed.store(allowed, Ordering::Relaxed);
             metrics::gauge!("tandem_salesforce_api_used").set(used as f64);
             metrics::gauge!("tandem_salesforce_api_allowed").set(allowed as f64);
-            if self.day_is_over() { self.day.hold(LIMIT_PAUSE) } else { self.day.release() }
+            if !self.day_is_over() {
+                self.day.release();
+                return;
+            }
+            if self.day.left().is_none_or(|left| left.as_secs() + 1 >= LIMIT_PAUSE.as_secs()) {
+                tracing::warn!(used, allowed, "the rest of the day's API calls is left to the org's people");
+            }
+            self.day.hold(LIMIT_PAUSE);
         }
     }
 

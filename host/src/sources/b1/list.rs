@@ -53,7 +53,7 @@ pub async fn rows(connection: &Connection, path: String) -> Result<Vec<Value>, L
     let mut body: Value = serde_json::from_str(&answer.body).map_err(|e| LookError::Answer(e.to_string()))?;
     match body["value"].take() {
         Value::Array(rows) => Ok(rows),
-        _ => Err(LookError::Answer(format!("{path} gave no list"))),
+        _ => Err(LookError::Answer(format!("{} gave no list", path.split('?').next().unwrap_or_default()))),
     }
 }
 
