@@ -25,9 +25,13 @@ async fn won_opportunities_survive_kill_at_any_moment() -> Result<()> {
     let mut chance = fastrand::Rng::with_seed(seed);
     let mut world = World::with(Setup { seed, flow: "batch = 20".into(), ..Setup::default() }).await?;
     let ids = world.opportunities(count).await?;
+    // Lines come in pages, as those of large opportunities do.
+    world.salesforce_settings(json!({ "child_page": chance.usize(1..4) })).await?;
     let lost = json!([
         { "path": "/b1s/v2/$batch", "kind": "reset-after", "rate": 0.05 },
         { "path": "/b1s/v2/$batch", "kind": "reset-before", "rate": 0.02 },
+        { "path": "/b1s/v2/$batch", "kind": "redirect", "rate": 0.01 },
+        { "path": "/b1s/v2/$batch", "kind": "truncate", "rate": 0.01 },
         { "path": "/b1s/v2", "kind": { "latency": 15 }, "rate": 0.5 },
     ]);
     world.b1_faults(lost).await?;
@@ -63,7 +67,12 @@ async fn won_opportunities_survive_kill_at_any_moment() -> Result<()> {
     world.up().await?;
     world.until_all_told(&ids, Duration::from_secs(120 + kills)).await?;
     world.assert_exactly_once(&ids).await?;
-    println!("{kills} kills, {count} opportunities, each with exactly one order and its number");
+    let lines = world.records("OpportunityLineItem").await?;
+    for order in world.b1_records("Orders").await?.iter().filter(|order| order["U_SF_Id"].is_string()) {
+        let wanted = lines.iter().filter(|line| line["OpportunityId"] == order["U_SF_Id"]).count();
+        assert_eq!(order["DocumentLines"].as_array().map(Vec::len), Some(wanted), "{order}");
+    }
+    println!("{kills} kills, {count} opportunities, each with exactly one order of all its lines, and its number");
     Ok(())
 }
 
