@@ -117,15 +117,23 @@ async fn grant(parts: &Parts, plugin: &Plugin, yes: bool, output: &Output) -> Re
     };
     let known = Grants::new(&description.name, before);
     let new = known.missing(&description.permissions);
-    let rows = description
-        .permissions
+    let shown: Vec<&Permission> = description.permissions.iter().chain(&description.unasked).collect();
+    let rows = shown
         .iter()
         .map(|p| {
-            let mark = if new.iter().any(|want| want.same_as(p)) { "new" } else { "as before" };
-            vec![p.slot.clone(), p.method.word().into(), p.path.clone(), mark.into(), p.reason.clone()]
+            let mark = match () {
+                () if description.unasked.contains(p) => "not asked for",
+                () if new.contains(p) => "new",
+                () => "as before",
+            };
+            let why = match p.warning() {
+                Some(warning) => format!("{} ({warning})", p.reason),
+                None => p.reason.clone(),
+            };
+            vec![p.slot.clone(), p.method.word().into(), p.path.clone(), mark.into(), why]
         })
         .collect();
-    output.rows(&description.permissions, &["connection", "method", "path", "", "why"], rows);
+    output.rows(&shown, &["connection", "method", "path", "", "why"], rows);
     if !yes
         && !confirmed(&format!(
             "Allow {} {} ({}) all of this?",

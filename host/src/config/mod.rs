@@ -264,6 +264,8 @@ pub struct Limits {
     pub log_bytes: u64,
     /// Events emitted.
     pub emitted_events: u32,
+    /// Links of a chain in which an emitted event makes a run emit the next.
+    pub emission_chain: u32,
 }
 
 impl Default for Limits {
@@ -279,6 +281,7 @@ impl Default for Limits {
             storage_bytes: 64 << 20,
             log_bytes: 256 << 10,
             emitted_events: 1_000,
+            emission_chain: 16,
         }
     }
 }

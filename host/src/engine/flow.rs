@@ -192,7 +192,8 @@ impl Plugins {
         runtime: &Arc<Runtime>,
     ) -> Result<Flow, BindError> {
         let description = &plugin.description;
-        let granted = granted(store, &plugin.digest).await?;
+        let mut granted = granted(store, &plugin.digest).await?;
+        granted.extend(description.unasked.iter().cloned());
         let grants = Grants::new(&description.name, granted);
         let missing = grants.missing(&description.permissions).len();
         if missing > 0 {

@@ -9,9 +9,11 @@ mod mapper;
 mod paths;
 mod run;
 mod runtime;
+mod soql;
+mod trace;
 
 pub use self::cache::Cache;
-pub use self::grants::{Denied, Grants, Permission};
+pub use self::grants::{Denied, Grants, HOST_SLOT, Permission};
 pub use self::journal::Journal;
 pub use self::mapper::Mapper;
 pub use self::run::{Bound, Outcome, RunReport, Trouble};
@@ -36,6 +38,9 @@ pub enum RunError {
     /// The plugin broke the contract, such as one outcome too few.
     #[error("the plugin broke the contract: {0}")]
     Contract(String),
+    /// The plugin did what it was not granted, where the contract has no word for a refusal.
+    #[error("not allowed: {0}")]
+    Denied(#[from] Denied),
     /// The plugin did not repeat what its journal says it did.
     #[error("the plugin is not repeatable: {0}")]
     Diverged(String),

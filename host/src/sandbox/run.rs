@@ -305,7 +305,7 @@ impl Runtime {
         let limits = bound.limits.clone();
         let mut state = RunState::new(Some(bound.clone()), journal, &limits);
         state.repeated = run.repeated;
-        state.trace = run.events.first().map(|event| event.trace.clone()).unwrap_or_default();
+        state.trace = super::trace::furthest(run.events.iter().map(|event| event.trace.as_str())).to_owned();
         if plugin.wants_wasi {
             state.now = state.journaled("wasi.start", String::new(), |_| async { Ok(crate::time::now()) }).await?;
         }

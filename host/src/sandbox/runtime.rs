@@ -11,7 +11,7 @@ use wasmtime::{Config, Engine, InstanceAllocationStrategy, PoolingAllocationConf
 use super::bindings::flow::{Flow, FlowPre, tandem::plugin as contract};
 use super::bindings::mapper::MapperPre;
 use super::run::RunState;
-use super::{Cache, Permission, grants};
+use super::{Cache, HOST_SLOT, Permission, grants};
 use crate::connections::Method;
 
 /// Between two looks at a plugin's time on the processor.
@@ -88,6 +88,9 @@ pub struct Description {
     pub slots: Vec<(String, String)>,
     /// What it asks for.
     pub permissions: Vec<Permission>,
+    /// What it has of the host's own without asking: see [`Permission::unasked`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<Permission>,
     /// Topics it takes.
     pub topics: Vec<String>,
     /// Topics whose records a backfill goes through, in this order.
@@ -265,8 +268,16 @@ fn checked(raw: contract::description::Description) -> Result<Description, Strin
         .into_iter()
         .map(|p| Permission { slot: p.slot, method: p.method.into(), path: p.path, reason: p.reason })
         .collect();
+    let is_slot = |slot: &str| slots.iter().any(|(name, _)| name == slot);
+    let of_host = |permission: &Permission| permission.slot == HOST_SLOT && !is_slot(HOST_SLOT);
     for permission in &permissions {
-        if !slots.iter().any(|(name, _)| *name == permission.slot) {
+        if of_host(permission) {
+            match grants::problem_of_own(permission) {
+                Some(problem) => return Err(problem),
+                None => continue,
+            }
+        }
+        if !is_slot(&permission.slot) {
             return Err(format!(
                 "permission {} names the slot {:?}, which is not declared",
                 permission.path, permission.slot
@@ -282,12 +293,14 @@ fn checked(raw: contract::description::Description) -> Result<Description, Strin
     for timer in &raw.timers {
         timer.cron.parse::<croner::Cron>().map_err(|e| format!("timer {} = {:?}: {e}", timer.name, timer.cron))?;
     }
+    let unasked = if permissions.iter().any(of_host) { Vec::new() } else { Permission::unasked() };
     Ok(Description {
         name: raw.name,
         version: raw.version,
         title: raw.title,
         slots,
         permissions,
+        unasked,
         topics: raw.topics,
         backfill: raw.backfill,
         batch: raw.batch,

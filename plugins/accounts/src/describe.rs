@@ -1,6 +1,9 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::{Decimal, Description, Keys, Method, Only, Value, Way, decimal, described, json, permission, section};
+use tandem_sdk::{
+    Decimal, Description, Keys, Method, Only, Value, Way, decimal, described, json, may_emit, may_link, permission,
+    section,
+};
 
 /// Which accounts without a partner get one.
 #[derive(Clone, Copy, PartialEq)]
@@ -117,12 +120,15 @@ pub fn description() -> Description {
             ask("b1", Method::Post, "/BusinessPartners", "makes a partner for an account"),
             ask("b1", Method::Post, "/U_TANDEM", "notes each partner made in the ledger, so that none is made twice"),
             ask("b1", Method::Patch, "/BusinessPartners(*)", "changes a partner when its account changes"),
-            ask("salesforce", Method::Get, "/query", "reads accounts and contacts, and finds the one a partner belongs to"),
-            ask("salesforce", Method::Get, "/queryAll", "sees merges and deletes"),
+            ask("salesforce", Method::Get, "/query?FROM=Account,Contacts", "reads accounts and contacts, and finds the one a partner belongs to"),
+            ask("salesforce", Method::Get, "/queryAll?FROM=Account,Contact,Contacts", "sees merges and deletes"),
             ask("salesforce", Method::Patch, "/sobjects/Account/*", "changes accounts"),
             ask("salesforce", Method::Patch, "/sobjects/Account/Tandem_Card_Code__c/*", "makes an account for a partner"),
             ask("salesforce", Method::Patch, "/sobjects/Contact/*", "changes contacts"),
             ask("salesforce", Method::Patch, "/sobjects/Contact/Tandem_Contact_Key__c/*", "makes contacts"),
+            may_link("account", "remembers which partner is which account"),
+            may_link("contact", "remembers which contact employee is which contact"),
+            may_emit("account.linked", "tells other flows of an account that has its partner now"),
         ],
         topics: ["b1.BusinessPartners", "salesforce.Account", "salesforce.Contact", "accounts.wanted"]
             .map(str::to_owned)

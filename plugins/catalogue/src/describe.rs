@@ -1,6 +1,8 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::{Description, Keys, Method, Value, Way, described, json, permission, section};
+use tandem_sdk::{
+    Description, Keys, Method, Value, Way, described, json, may_emit, may_link, may_see_links, permission, section,
+};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -57,7 +59,7 @@ pub fn description() -> Description {
             ask("b1", Method::Get, "/Items", "reads items with their prices"),
             ask("b1", Method::Get, "/PriceLists", "reads price lists: name, validity, currency"),
             ask("b1", Method::Get, "/SpecialPrices", "reads prices agreed with a customer"),
-            ask("salesforce", Method::Get, "/query", "finds products, price books and entries that are there already"),
+            ask("salesforce", Method::Get, "/query?FROM=Product2,Pricebook2,PricebookEntry,Account", "finds products, price books, entries and customers that are there already"),
             ask("salesforce", Method::Patch, "/sobjects/Product2/*", "changes products"),
             ask("salesforce", Method::Patch, "/sobjects/Product2/Tandem_Item_Code__c/*", "makes products by item code"),
             ask("salesforce", Method::Post, "/sobjects/Pricebook2", "makes a price book per price list"),
@@ -66,6 +68,12 @@ pub fn description() -> Description {
             ask("salesforce", Method::Patch, "/sobjects/PricebookEntry/*", "changes prices"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Special_Price__c/*", "changes special prices"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Special_Price__c/Tandem_Key__c/*", "makes special prices"),
+            may_link("product", "remembers which item is which product"),
+            may_link("pricebook", "remembers which price list is which price book"),
+            may_link("price", "remembers which price is which entry"),
+            may_link("special-price", "remembers what it wrote of special prices"),
+            may_see_links("account", "finds the customer of a special price"),
+            may_emit("stock.wanted", "asks for the stock of a new product"),
         ],
         topics: ["b1.Items", "b1.ItemPrices", "b1.PriceLists", "b1.SpecialPrices"].map(str::to_owned).to_vec(),
         backfill: ["b1.Items", "b1.SpecialPrices"].map(str::to_owned).to_vec(),

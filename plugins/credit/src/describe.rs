@@ -1,6 +1,8 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Decimal, Description, Keys, Method, Value, decimal, described, json, permission};
+use tandem_sdk::{
+    Decimal, Description, Keys, Method, Value, decimal, described, json, may_link, may_see_links, permission,
+};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -45,11 +47,13 @@ pub fn description() -> Description {
         permission(
             "salesforce",
             Method::Get,
-            "/query",
+            "/query?FROM=Account,Task",
             "finds accounts by CardCode, and an alert that is there already",
         ),
         permission("salesforce", Method::Patch, "/sobjects/Account/*", "writes credit on the account"),
         permission("salesforce", Method::Post, "/sobjects/Task", "tells a crossing"),
+        may_link("credit", "remembers what it wrote on an account"),
+        may_see_links("account", "finds the account of a customer"),
     ]);
     let mut topics: Vec<String> = crate::DOCUMENTS.map(|set| format!("b1.{set}")).to_vec();
     topics.extend(["b1.BusinessPartners", "account.linked", "credit.wanted"].map(str::to_owned));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Description, Keys, Method, Value, described, json, permission};
+use tandem_sdk::{Description, Keys, Method, Value, described, json, may_link, may_see_links, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -39,12 +39,18 @@ pub fn description() -> Description {
             ask("b1", Method::Get, "/DeliveryNotes", "reads deliveries"),
             ask("b1", Method::Get, "/Returns", "reads returns"),
             ask("b1", Method::Get, "/Orders", "reads what is still open of an order"),
-            ask("salesforce", Method::Get, "/query", "finds accounts and cases"),
+            ask("salesforce", Method::Get, "/query?FROM=Account,Case", "finds accounts and cases"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Delivery__c/*", "changes delivery records"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Delivery__c/Tandem_Key__c/*", "makes delivery records"),
             ask("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes delivery state, tracking number and carrier"),
             ask("salesforce", Method::Patch, "/sobjects/OpportunityLineItem/*", "writes the state of a line"),
             ask("salesforce", Method::Patch, "/sobjects/Case/*", "writes the delivery state on linked cases"),
+            may_link("shipment", "remembers what it wrote of a delivery"),
+            may_link("delivery-state", "remembers what it wrote on an opportunity"),
+            may_link("line-state", "remembers what it wrote on a line"),
+            may_link("case-state", "remembers what it wrote on a case"),
+            may_see_links("order", "finds the opportunity of a delivery"),
+            may_see_links("account", "finds the account of a delivery"),
         ],
         topics: ["b1.DeliveryNotes", "b1.Returns", "b1.Orders", "salesforce.Case"].map(str::to_owned).to_vec(),
         backfill: ["b1.DeliveryNotes", "b1.Returns"].map(str::to_owned).to_vec(),

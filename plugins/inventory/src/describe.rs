@@ -1,6 +1,6 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Description, Keys, Method, Value, described, json, permission};
+use tandem_sdk::{Description, Keys, Method, Value, described, json, may_link, may_see_links, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -46,11 +46,14 @@ pub fn description() -> Description {
             ask("b1", Method::Get, "/Invoices", "finds the items of an invoice"),
             ask("b1", Method::Get, "/CreditNotes", "finds the items of a credit memo"),
             ask("b1", Method::Get, "/PurchaseOrders", "finds what vendors will deliver, and when"),
-            ask("salesforce", Method::Get, "/query", "finds products and lines of open opportunities"),
+            ask("salesforce", Method::Get, "/query?FROM=Product2,OpportunityLineItem", "finds products and lines of open opportunities"),
             ask("salesforce", Method::Patch, "/sobjects/Product2/*", "writes stock on the product"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Stock__c/*", "changes stock per warehouse"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Stock__c/Tandem_Key__c/*", "makes stock per warehouse"),
             ask("salesforce", Method::Patch, "/sobjects/OpportunityLineItem/*", "writes availability on open opportunities"),
+            may_link("stock", "remembers what it wrote on a product"),
+            may_link("warehouse-stock", "remembers what it wrote per warehouse"),
+            may_see_links("product", "finds the product of an item"),
         ],
         topics,
         backfill: ["b1.ItemStock"].map(str::to_owned).to_vec(),

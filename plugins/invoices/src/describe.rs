@@ -1,6 +1,6 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Description, Keys, Method, Timer, Value, described, json, permission};
+use tandem_sdk::{Description, Keys, Method, Timer, Value, described, json, may_link, may_see_links, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -34,13 +34,19 @@ pub fn description() -> Description {
             ask("b1", Method::Get, "/IncomingPayments", "reads what was paid of which invoice"),
             ask("b1", Method::Get, "/DeliveryNotes", "follows an invoice to the order it came from"),
             ask("b1", Method::Get, "/Orders", "follows an invoice to its opportunity"),
-            ask("salesforce", Method::Get, "/query", "finds accounts, and sums up what an opportunity was invoiced"),
+            ask("salesforce", Method::Get, "/query?FROM=Account,Tandem_Invoice__c", "finds accounts, and sums up what an opportunity was invoiced"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/*", "changes invoice records"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/Tandem_Key__c/*", "makes invoice records"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/*", "changes payment records"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/Tandem_Key__c/*", "makes payment records"),
             ask("salesforce", Method::Patch, "/sobjects/Account/*", "writes open and overdue amounts"),
             ask("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes invoiced and paid amounts"),
+            may_link("invoice", "remembers what it wrote of an invoice"),
+            may_link("payment", "remembers what it wrote of a payment"),
+            may_link("receivables", "remembers what it wrote on an account"),
+            may_link("invoiced", "remembers what it wrote on an opportunity"),
+            may_see_links("account", "finds the account of a customer"),
+            may_see_links("order", "finds the opportunity of an order"),
         ],
         topics: ["Invoices", "CreditNotes", "DownPayments", "IncomingPayments"].map(|set| format!("b1.{set}")).to_vec(),
         backfill: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments"].map(str::to_owned).to_vec(),

@@ -1,6 +1,9 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::{Description, Keys, Method, Only, Value, Way, described, json, permission, section};
+use tandem_sdk::{
+    Description, Keys, Method, Only, Value, Way, described, json, may_emit, may_link, may_see_links, permission,
+    section,
+};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -55,7 +58,7 @@ ShipDate = "source.ServiceDate"
 pub fn description() -> Description {
     Description {
         permissions: vec![
-            permission("salesforce", Method::Get, "/query", "reads the opportunity with its lines"),
+            permission("salesforce", Method::Get, "/query?FROM=Opportunity,OpportunityLineItems", "reads the opportunity with its lines"),
             permission("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes order number, status and messages back"),
             permission("b1", Method::Get, "/BusinessPartners", "checks the customer: active, currency, credit"),
             permission("b1", Method::Get, "/Items", "checks that every item can be sold"),
@@ -65,6 +68,11 @@ pub fn description() -> Description {
             permission("b1", Method::Post, "/Orders", "makes sales orders"),
             permission("b1", Method::Patch, "/Orders(*)", "changes an order when its opportunity changes"),
             permission("b1", Method::Post, "/Orders(*)/Cancel", "cancels an order when its opportunity is re-opened"),
+            may_link("order", "remembers which opportunity is which order"),
+            may_see_links("account", "finds the customer of an opportunity"),
+            may_emit("accounts.wanted", "asks for a partner for an account that has none"),
+            may_emit("credit.wanted", "asks for the customer's credit after an order"),
+            may_emit("stock.wanted", "asks for the stock of what was ordered"),
         ],
         topics: vec!["salesforce.Opportunity".into()],
         settings_schema: json!({

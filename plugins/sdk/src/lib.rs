@@ -99,6 +99,21 @@ pub fn permission(slot: &str, method: Method, path: &str, reason: &str) -> Permi
     Permission { slot: slot.into(), method, path: path.into(), reason: reason.into() }
 }
 
+/// Asks to emit events of a topic; those of the sources (`b1.…`, `salesforce.…`, `timer.…`) are the host's alone.
+pub fn may_emit(topic: &str, reason: &str) -> Permission {
+    permission("tandem", Method::Post, &format!("/events/{topic}"), reason)
+}
+
+/// Asks to read, put and delete links of a kind.
+pub fn may_link(kind: &str, reason: &str) -> Permission {
+    permission("tandem", Method::Put, &format!("/links/{kind}"), reason)
+}
+
+/// Asks to read links of a kind that another flow puts.
+pub fn may_see_links(kind: &str, reason: &str) -> Permission {
+    permission("tandem", Method::Get, &format!("/links/{kind}"), reason)
+}
+
 /// A section of the mapping: `b1` is an entity set, or a collection within it (`Orders/DocumentLines`).
 pub fn section(name: &str, way: Way, b1: &str, salesforce: &str) -> Section {
     Section { name: name.into(), way, b1: b1.into(), salesforce: salesforce.into() }

@@ -45,6 +45,7 @@ async fn every_limit_has_a_name_and_is_enforced() -> Result<()> {
         ("log", "log_bytes"),
         ("emit", "emitted_events"),
         ("trap", "trapped"),
+        ("forge", "told by the host's own sources"),
     ]
     .into_iter()
     .enumerate()
@@ -76,6 +77,21 @@ async fn every_limit_has_a_name_and_is_enforced() -> Result<()> {
     let id = world.opportunities(1).await?.remove(0);
     world.win(&id).await?;
     world.until_state(&id, "Synced").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_chain_of_events_that_make_events_ends_and_says_so() -> Result<()> {
+    let world = hostile().await?;
+    act(&world, 1, "chain").await?;
+    let ended = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--flow", "hostile", "--state", "review"]).await?;
+        Ok(events.as_array().and_then(|events| events.first().cloned()))
+    };
+    let last = world.until("the chain's end", Duration::from_secs(30), ended).await?;
+    assert!(last["reason"].as_str().unwrap().contains("emission_chain"), "{last}");
+    let events = world.tandem_json(&["events", "list", "--flow", "hostile", "--limit", "100"]).await?;
+    assert_eq!(events.as_array().map_or(0, Vec::len), 17, "the source's event, and sixteen after it: {events}");
     Ok(())
 }
 

@@ -4,6 +4,7 @@
 use crate::sandbox::RunError;
 use crate::sandbox::bindings::flow::tandem::plugin as contract;
 use crate::sandbox::run::RunState;
+use crate::sandbox::trace;
 use crate::store::{NewEvent, Wake};
 
 impl contract::schedule::Host for RunState {
@@ -22,18 +23,29 @@ impl contract::events::Host for RunState {
     ) -> wasmtime::Result<Result<(), contract::events::Error>> {
         self.count_calls(1)?;
         let bound = self.bound()?;
+        bound.grants.check_emission(&emission.topic).map_err(RunError::from)?;
         let Some(flows) = bound.topics.get(&emission.topic).filter(|flows| !flows.is_empty()) else {
             return Ok(Err(contract::events::Error::NoFlow(emission.topic)));
         };
         self.count_emitted()?;
+        let trace = trace::next(&self.trace, self.limits().emission_chain).map_err(|most| RunError::Limit {
+            limit: "emission_chain",
+            detail: format!(
+                "an event of `{}` would be number {} of a chain in which one makes the next, and {most} are allowed",
+                emission.topic,
+                most + 1
+            ),
+        })?;
+        // Two flows that give the same dedup id mean two things: none can keep another's event from being taken.
+        let dedup = format!("{}:{}", bound.flow, emission.dedup);
         for flow in flows {
             self.emitted.push(NewEvent {
                 flow: flow.clone(),
                 topic: emission.topic.clone(),
                 key: emission.key.clone(),
-                dedup: emission.dedup.clone(),
+                dedup: dedup.clone(),
                 payload: emission.payload.clone(),
-                trace: self.trace.clone(),
+                trace: trace.clone(),
                 held: None,
             });
         }

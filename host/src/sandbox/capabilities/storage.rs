@@ -86,6 +86,7 @@ impl contract::links::Host for RunState {
         side: contract::types::Side,
         ids: Vec<String>,
     ) -> wasmtime::Result<Vec<Option<contract::links::Link>>> {
+        self.bound()?.grants.check_links_read(&kind).map_err(RunError::from)?;
         let side = Side::from(side);
         let request = format!("{kind} {} {}", side.word(), ids.join(" "));
         let (wanted_kind, wanted) = (kind.clone(), ids.clone());
@@ -101,7 +102,9 @@ impl contract::links::Host for RunState {
 
     async fn put(&mut self, link: contract::links::Link) -> wasmtime::Result<()> {
         self.count_calls(1)?;
-        let scope = self.bound()?.scope.clone();
+        let bound = self.bound()?;
+        bound.grants.check_links_write(&link.kind).map_err(RunError::from)?;
+        let scope = bound.scope.clone();
         self.links.push(LinkWrite::Put(Link {
             scope,
             kind: link.kind,
@@ -114,7 +117,9 @@ impl contract::links::Host for RunState {
 
     async fn delete(&mut self, kind: String, salesforce_id: String) -> wasmtime::Result<()> {
         self.count_calls(1)?;
-        let scope = self.bound()?.scope.clone();
+        let bound = self.bound()?;
+        bound.grants.check_links_write(&kind).map_err(RunError::from)?;
+        let scope = bound.scope.clone();
         self.links.push(LinkWrite::Delete(scope, kind, salesforce_id));
         Ok(())
     }

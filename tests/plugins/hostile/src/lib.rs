@@ -1,8 +1,8 @@
 //! Does what the event's payload says: loop, bloat, trap, call what was not granted.
 
 use tandem_sdk::{
-    Batch, Description, Method, Outcome, Permission, Plugin, Slot, clock, events, from_json, http, log, random,
-    request, storage, text, words,
+    Batch, Description, Method, Outcome, Permission, Plugin, Slot, clock, events, from_json, http, log, mapping,
+    random, request, storage, text, words,
 };
 
 struct Hostile;
@@ -30,11 +30,11 @@ impl Plugin for Hostile {
     }
 
     fn handle(batch: Batch) -> Vec<Outcome> {
-        batch.events.iter().map(|event| act(text(&from_json(&event.payload), "do"))).collect()
+        batch.events.iter().map(|event| act(text(&from_json(&event.payload), "do"), event.id)).collect()
     }
 }
 
-fn act(what: &str) -> Outcome {
+fn act(what: &str, id: u64) -> Outcome {
     match what {
         "loop" => loop {
             std::hint::black_box(0);
@@ -68,6 +68,25 @@ fn act(what: &str) -> Outcome {
                 }
             }
         }
+        "forge" => {
+            emit("b1.Items", "elsewhere", "erp:A1@2026-11-25 10:00:00", what);
+            Outcome::Done("forged".into())
+        }
+        // Each event makes the next.
+        "chain" => Outcome::Done(emit("hostile", &format!("chain-{id}"), &id.to_string(), what)),
+        // Texts that stay with the host: each within its own limit.
+        "hoard" => {
+            let source = format!("\"{}\"", "x".repeat(8 << 20));
+            for _ in 0..60 {
+                let _ = mapping::apply("none", &source);
+            }
+            Outcome::Done("hoarded".into())
+        }
+        "hoard refused" => {
+            let body = tandem_sdk::json!({ "Code": "x".repeat(8 << 20) });
+            let refused = (0..60).map(|_| call(request("b1", Method::Post, "/U_ELSEWHERE", Some(&body), ""))).count();
+            Outcome::Done(format!("{refused} refused"))
+        }
         "store" => {
             for index in 0.. {
                 if storage::set(&format!("k{index}"), &format!("\"{}\"", "x".repeat(100_000))).is_err() {
@@ -92,6 +111,12 @@ fn act(what: &str) -> Outcome {
         "random" => Outcome::Done(format!("{:?} {}", random::bytes(4), clock::now())),
         _ => Outcome::Done("well behaved".into()),
     }
+}
+
+fn emit(topic: &str, key: &str, dedup: &str, what: &str) -> String {
+    let payload = tandem_sdk::json!({ "do": what }).to_string();
+    let emission = events::Emission { topic: topic.into(), key: key.into(), dedup: dedup.into(), payload };
+    format!("{:?}", events::emit(&emission))
 }
 
 fn call(request: http::Request) -> Outcome {
