@@ -201,7 +201,7 @@ pub fn problem_of(permission: &Permission) -> Option<String> {
     if let Some(why) = paths::problem_of(&permission.path) {
         return told(why);
     }
-    let Some((path, query)) = permission.path.split_once('?') else { return None };
+    let (path, query) = permission.path.split_once('?')?;
     let name = |text: &str| {
         text.starts_with(|c: char| c.is_ascii_alphabetic())
             && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
