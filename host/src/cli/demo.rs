@@ -19,6 +19,7 @@ use super::output::Output;
 use super::plugin::store_grant;
 use super::service::{self, Parts};
 use crate::config::Config;
+use crate::connections::proxy::Proxies;
 use crate::connections::{Connection, transport};
 use crate::store::sqlite::Access;
 
@@ -73,8 +74,8 @@ pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
     let store = parts.store.clone();
     let (stop, stopped) = watch::channel(false);
     let host = tokio::spawn(service::serve(parts, connections.clone(), stopped));
-    let client =
-        transport::client(&Default::default(), Path::new("."), Duration::from_secs(30)).map_err(anyhow::Error::msg)?;
+    let client = transport::client(&Default::default(), Proxies::Direct, Path::new("."), Duration::from_secs(30))
+        .map_err(anyhow::Error::msg)?;
     let console = format!("http://{}", config.host.listen);
     wait_ready(&client, &format!("{console}/readyz")).await?;
     output.say(format!("Tandem                {console}/readyz   {console}/metrics\n"));

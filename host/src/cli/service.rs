@@ -90,7 +90,6 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
                 name: name.clone(),
                 connection: connection.clone(),
                 config: org.clone(),
-                base: config.base.clone(),
                 topic: topic.clone(),
                 routes: routes.clone(),
                 inbox: inbox.clone(),

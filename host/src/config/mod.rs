@@ -109,6 +109,20 @@ pub struct TlsConfig {
     pub pin_sha256: Option<String>,
 }
 
+/// A proxy on the way to a connection.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProxyConfig {
+    /// Such as `http://proxy.intra:3128`; `https` where the proxy itself is reached over TLS.
+    pub url: String,
+    /// User name, where the proxy wants one.
+    #[serde(default)]
+    pub user: Option<String>,
+    /// Where its password is kept.
+    #[serde(default)]
+    pub password: Option<SecretSource>,
+}
+
 /// `[b1.<name>]`
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -124,6 +138,9 @@ pub struct B1Config {
     /// Certificate trust.
     #[serde(default)]
     pub tls: TlsConfig,
+    /// Proxy; without it B1 is reached directly.
+    #[serde(default)]
+    pub proxy: Option<ProxyConfig>,
     /// Sessions kept open; each takes a licence while in use.
     #[serde(default = "defaults::sessions")]
     pub sessions: u32,
@@ -180,6 +197,9 @@ pub struct SalesforceConfig {
     /// Certificate trust; leave out for Salesforce itself.
     #[serde(default)]
     pub tls: TlsConfig,
+    /// Proxy, for REST and events; without it the one that the environment names (`HTTPS_PROXY`, `NO_PROXY`).
+    #[serde(default)]
+    pub proxy: Option<ProxyConfig>,
     /// REST version.
     #[serde(default = "defaults::api_version")]
     pub api_version: String,
@@ -388,6 +408,7 @@ impl Config {
                 }
             }
             check_pin(&mut problems, &format!("[b1.{name}.tls]"), &b1.tls);
+            check_proxy(&mut problems, &format!("[b1.{name}] proxy"), b1.proxy.as_ref());
         }
         for (name, org) in &self.salesforce {
             check_url(&mut problems, &format!("[salesforce.{name}] login_url"), &org.login_url);
@@ -411,6 +432,7 @@ impl Config {
                 problems.push(format!("[salesforce.{name}] requests_per_second = 0: must be 1 or more"));
             }
             check_pin(&mut problems, &format!("[salesforce.{name}.tls]"), &org.tls);
+            check_proxy(&mut problems, &format!("[salesforce.{name}] proxy"), org.proxy.as_ref());
         }
         for (name, flow) in &self.flows {
             self.check_flow(&mut problems, name, flow);
@@ -479,6 +501,21 @@ fn check_pin(problems: &mut Vec<String>, what: &str, tls: &TlsConfig) {
         if digits != 64 || !pin.chars().all(|c| c.is_ascii_hexdigit() || c == ':') {
             problems.push(format!("{what} pin_sha256 has {digits} hex digits; a SHA-256 has 64"));
         }
+    }
+}
+
+fn check_proxy(problems: &mut Vec<String>, what: &str, proxy: Option<&ProxyConfig>) {
+    let Some(proxy) = proxy else { return };
+    match proxy.url.parse::<reqwest::Url>() {
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            problems.push(format!("{what}: user and password do not stand in url; give user = and password = {{ … }}"));
+        }
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => {}
+        _ => problems
+            .push(format!("{what}: url = \"{}\" is not a proxy's address; write it like http://proxy:3128", proxy.url)),
+    }
+    if proxy.user.is_some() != proxy.password.is_some() {
+        problems.push(format!("{what}: user and password go together; give both or none"));
     }
 }
 

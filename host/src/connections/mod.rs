@@ -3,8 +3,10 @@
 
 pub mod b1;
 mod breaker;
+pub(crate) mod dial;
 mod order;
 mod pages;
+pub(crate) mod proxy;
 pub mod salesforce;
 pub mod sign_in;
 #[cfg(test)]

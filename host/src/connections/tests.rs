@@ -343,7 +343,13 @@ async fn the_last_calls_of_the_day_are_left_to_the_orgs_people() {
 
 #[tokio::test]
 async fn an_error_holds_no_address_and_each_cause_once() {
-    let client = transport::client(&Default::default(), std::path::Path::new("."), Duration::from_secs(5)).unwrap();
+    let client = transport::client(
+        &Default::default(),
+        super::proxy::Proxies::Direct,
+        std::path::Path::new("."),
+        Duration::from_secs(5),
+    )
+    .unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let dropped = tokio::spawn(async move {

@@ -2,7 +2,7 @@
 //! out.
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder};
@@ -14,6 +14,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use serde::de::IgnoredAny;
 
+use super::proxy::Proxies;
 use super::{Answer, Call, CallError};
 use crate::config::TlsConfig;
 
@@ -91,8 +92,9 @@ pub fn install_crypto() {
     let _ = rustls::crypto::ring::default_provider().install_default();
 }
 
-/// A client that trusts what the configuration says and waits no longer than `timeout` for an answer.
-pub fn client(tls: &TlsConfig, base: &Path, timeout: Duration) -> Result<Client, String> {
+/// A client that trusts what the configuration says, goes through these proxies and waits no longer than `timeout` for an
+/// answer.
+pub fn client(tls: &TlsConfig, proxies: Proxies, base: &Path, timeout: Duration) -> Result<Client, String> {
     Client::builder()
         .tls_backend_preconfigured(tls_config(tls, base)?)
         .timeout(timeout)
@@ -101,11 +103,13 @@ pub fn client(tls: &TlsConfig, base: &Path, timeout: Duration) -> Result<Client,
         .pool_max_idle_per_host(16)
         .tcp_nodelay(true)
         .no_proxy()
+        .proxy(reqwest::Proxy::custom(move |target| proxies.hop(target).map(|hop| hop.url().clone())))
         .build()
         .map_err(words)
 }
 
-fn tls_config(tls: &TlsConfig, base: &Path) -> Result<ClientConfig, String> {
+/// Trust as the configuration says, for REST and gRPC alike.
+pub fn tls_config(tls: &TlsConfig, base: &Path) -> Result<ClientConfig, String> {
     install_crypto();
     let mut roots = RootCertStore::empty();
     if let Some(pin) = &tls.pin_sha256 {
@@ -130,8 +134,22 @@ fn tls_config(tls: &TlsConfig, base: &Path) -> Result<ClientConfig, String> {
         }
     } else {
         roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+        // A company that opens TLS at its border puts its authority there.
+        roots.add_parsable_certificates(system_roots().iter().cloned());
     }
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+/// What the operating system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` count where they are set. Read once.
+fn system_roots() -> &'static [CertificateDer<'static>] {
+    static ROOTS: OnceLock<Vec<CertificateDer<'static>>> = OnceLock::new();
+    ROOTS.get_or_init(|| {
+        let found = rustls_native_certs::load_native_certs();
+        for error in &found.errors {
+            tracing::debug!(%error, "a certificate of the operating system cannot be read");
+        }
+        found.certs
+    })
 }
 
 fn parse_pin(pin: &str) -> Option<[u8; 32]> {

@@ -3,7 +3,6 @@
 //! read by `SystemModstamp`, deleted records included.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,6 +10,7 @@ use apache_avro::Schema;
 use apache_avro::reader::datum::GenericDatumReader;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use hyper_util::rt::TokioIo;
 use salesforce_core_pubsubapi::eventbus::v1::pub_sub_client::PubSubClient;
 use salesforce_core_pubsubapi::eventbus::v1::{
     ConsumerEvent, FetchRequest, FetchResponse, ReplayPreset, SchemaRequest,
@@ -21,7 +21,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::metadata::MetadataValue;
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint};
+use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status};
 
 use super::{Route, change};
@@ -80,8 +80,6 @@ pub struct Subscription {
     pub connection: Arc<Connection>,
     /// Its configuration.
     pub config: SalesforceConfig,
-    /// Folder relative paths start at.
-    pub base: PathBuf,
     /// Such as `/event/Tandem_Change__e`.
     pub topic: String,
     /// Who takes its events.
@@ -180,25 +178,22 @@ impl Subscription {
 
     async fn connect(&self, token: Token) -> Result<Client, Broken> {
         let failed = |e: &dyn std::fmt::Display| Broken::Connect(e.to_string());
-        let mut endpoint = Endpoint::from_shared(self.config.pubsub_url.clone())
+        let address: Uri = self.config.pubsub_url.parse().map_err(|e| failed(&e))?;
+        let authority = address.authority().map(ToString::to_string).unwrap_or_default();
+        // Proxy and TLS are the dialer's, as for REST: to tonic the way is plain.
+        let endpoint = Endpoint::from_shared(format!("http://{authority}"))
             .map_err(|e| failed(&e))?
+            .origin(address)
             .connect_timeout(Duration::from_secs(10))
             .http2_keep_alive_interval(Duration::from_secs(30))
-            .keep_alive_while_idle(true)
-            .tcp_nodelay(true);
-        if self.config.pubsub_url.starts_with("https:") {
-            let mut tls = ClientTlsConfig::new();
-            tls = match &self.config.tls.ca_file {
-                Some(file) => {
-                    let path = self.base.join(file);
-                    let pem = std::fs::read(&path).map_err(|e| failed(&format!("{}: {e}", path.display())))?;
-                    tls.ca_certificate(Certificate::from_pem(pem))
-                }
-                None => tls.with_webpki_roots(),
-            };
-            endpoint = endpoint.tls_config(tls).map_err(|e| failed(&crate::connections::transport::chain(&e)))?;
-        }
-        let channel = endpoint.connect().await.map_err(|e| failed(&crate::connections::transport::chain(&e)))?;
+            .keep_alive_while_idle(true);
+        let dialer = self.org().bus().clone();
+        let connector = tower::service_fn(move |_| {
+            let dialer = dialer.clone();
+            async move { dialer.dial().await.map(TokioIo::new) }
+        });
+        let channel = endpoint.connect_with_connector(connector).await;
+        let channel = channel.map_err(|e| failed(&crate::connections::transport::chain(&e)))?;
         let client = PubSubClient::with_interceptor(channel, Credentials(token));
         Ok(client.max_decoding_message_size(MOST_MESSAGE))
     }

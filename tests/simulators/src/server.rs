@@ -171,7 +171,7 @@ pub struct Identity {
     pub key: String,
 }
 
-/// A certificate for 127.0.0.1 and localhost from a CA of this server's own. The CA's PEM is written to `file`, that of
+/// A certificate for 127.0.0.1, ::1 and localhost from a CA of this server's own. The CA's PEM is written to `file`, that of
 /// the server beside it, with the ending `server.pem`.
 pub fn own_authority(file: &Path) -> Result<Identity> {
     use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
@@ -184,7 +184,7 @@ pub fn own_authority(file: &Path) -> Result<Identity> {
     std::fs::write(file, authority.self_signed(&authority_key)?.pem())?;
     let issuer = Issuer::new(authority, authority_key);
     let key = KeyPair::generate()?;
-    let mut server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned()])?;
+    let mut server = CertificateParams::new(vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned()])?;
     server.distinguished_name.push(DnType::CommonName, "localhost");
     let certificate = server.signed_by(&key, &issuer)?;
     std::fs::write(file.with_extension("server.pem"), certificate.pem())?;

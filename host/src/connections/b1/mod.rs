@@ -21,6 +21,7 @@ use reqwest::{Client, Url};
 use self::error::Class;
 use self::session::{Session, Sessions};
 use super::pages::{self, Joining};
+use super::proxy::Proxies;
 use super::sign_in::SignIn;
 use super::throttle::{self, Throttle};
 use super::transport::{self, Raw};
@@ -74,8 +75,11 @@ impl B1 {
         let unusable = |why: String| SetupError::Unusable(name.to_owned(), why);
         let sign_in = SignIn::new(&config.password, base).map_err(|e| SetupError::Secret(name.to_owned(), e))?;
         let sign_in = Arc::new(sign_in);
-        let client =
-            transport::client(&config.tls, base, Duration::from_secs(config.timeout_seconds)).map_err(unusable)?;
+        // B1 stands in one's own network: the environment's proxy, there for the internet, is not asked.
+        let proxies = Proxies::new(config.proxy.as_ref(), base, Proxies::Direct)
+            .map_err(|e| SetupError::Secret(name.to_owned(), e))?;
+        let timeout = Duration::from_secs(config.timeout_seconds);
+        let client = transport::client(&config.tls, proxies, base, timeout).map_err(unusable)?;
         let url: Url = config.url.parse().map_err(|e| unusable(format!("url: {e}")))?;
         let origin = url.origin().ascii_serialization();
         let root = url.path().trim_end_matches('/').to_owned();

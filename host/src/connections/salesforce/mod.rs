@@ -19,7 +19,9 @@ use serde_json::Value;
 use self::auth::Auth;
 pub use self::auth::Token;
 use self::error::Class;
+use super::dial::Dialer;
 use super::pages::{self, Joining};
+use super::proxy::Proxies;
 use super::throttle::{self, Throttle};
 use super::{
     Answer, Breaker, BreakerState, Call, CallError, CallResult, Method, Part, SetupError, pause_before_repeat,
@@ -40,6 +42,7 @@ const MOST_SUBREQUESTS: usize = 25;
 pub struct Salesforce {
     client: Client,
     auth: Auth,
+    bus: Dialer,
     /// `/services/data/v64.0`
     root: String,
     budget: DefaultDirectRateLimiter,
@@ -94,13 +97,18 @@ fn short_id(id: &str) -> String {
 impl Salesforce {
     /// From configuration; nothing is sent.
     pub fn new(name: &str, config: &SalesforceConfig, base: &Path) -> Result<Self, SetupError> {
-        let client = transport::client(&config.tls, base, Duration::from_secs(config.timeout_seconds))
-            .map_err(|why| SetupError::Unusable(name.to_owned(), why))?;
+        let unusable = |why| SetupError::Unusable(name.to_owned(), why);
+        let proxies = Proxies::new(config.proxy.as_ref(), base, Proxies::from_environment())
+            .map_err(|e| SetupError::Secret(name.to_owned(), e))?;
+        let timeout = Duration::from_secs(config.timeout_seconds);
+        let bus = Dialer::new(&config.pubsub_url, &config.tls, &proxies, base).map_err(unusable)?;
+        let client = transport::client(&config.tls, proxies, base, timeout).map_err(unusable)?;
         let rate = NonZeroU32::new(config.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let auth = Auth::new(name, config, base, client.clone())?;
         Ok(Self {
             breaker: Breaker::of_connection(name, auth.sign_in()),
             auth,
+            bus,
             client,
             root: format!("/services/data/v{}", config.api_version.trim_start_matches('v')),
             budget: RateLimiter::direct(Quota::per_second(rate)),
@@ -124,6 +132,11 @@ impl Salesforce {
             None if self.day_is_over() => BreakerState::HalfOpen,
             None => BreakerState::Closed,
         }
+    }
+
+    /// The way to the Pub/Sub API.
+    pub fn bus(&self) -> &Dialer {
+        &self.bus
     }
 
     /// The token in use, for the Pub/Sub API.
