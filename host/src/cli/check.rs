@@ -84,7 +84,7 @@ async fn b1(name: &str, connection: &Connection, findings: &mut Vec<Finding>) {
         Err(error) => findings.push(Finding::bad(
             &what,
             &error,
-            mend(&error, "url, company, user and password of this [b1] section"),
+            mend(connection, &error, "url, company, user and password of this [b1] section"),
         )),
     }
     b1.log_out().await;
@@ -114,20 +114,20 @@ async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Find
         Err(error) => findings.push(Finding::bad(
             &what,
             &error,
-            mend(&error, "login_url, client_id, user and key of this [salesforce] section"),
+            mend(connection, &error, "login_url, audience, client_id, user and key of this [salesforce] section"),
         )),
     }
 }
 
-fn mend(error: &CallError, settings: &str) -> String {
+fn mend(connection: &Connection, error: &CallError, settings: &str) -> String {
     match error {
+        _ if connection.breaker().needs_person().is_some() => format!("check {settings}"),
         CallError::Unreachable(why) if why.contains("certificate") => {
             "trust the server: tls.ca_file with its CA, or tls.pin_sha256 with its fingerprint".into()
         }
         CallError::Unreachable(_) => {
             "is the server up, and is the address right? try it with a browser from this machine".into()
         }
-        CallError::Remote { status: 400..=401, .. } => format!("check {settings}"),
         _ => String::new(),
     }
 }

@@ -551,6 +551,21 @@ mod tests {
     }
 
     #[test]
+    fn a_proxy_is_an_address_and_its_password_stands_elsewhere() {
+        let with = |proxy: &str| {
+            let org = "[salesforce.crm]\nlogin_url = \"https://x.my.salesforce.com\"\nclient_id = \"c\"\n\
+                       client_secret = { env = \"S\" }\n";
+            load(&format!("{org}proxy = {{ {proxy} }}\n")).map(|_| ()).map_err(|e| e.to_string())
+        };
+        assert_eq!(with("url = \"http://proxy:3128\""), Ok(()));
+        assert_eq!(with("url = \"http://[fd00::1]:3128\", user = \"u\", password = { env = \"P\" }"), Ok(()));
+        for wrong in ["url = \"socks5://proxy:1080\"", "url = \"proxy:3128\"", "url = \"http://u:p@proxy:3128\""] {
+            assert!(with(wrong).is_err(), "{wrong}");
+        }
+        assert!(with("url = \"http://proxy:3128\", user = \"u\"").unwrap_err().contains("go together"));
+    }
+
+    #[test]
     fn a_password_in_the_file_is_refused() {
         let error =
             load("[b1.erp]\nurl = \"https://b1:50000/b1s/v2\"\ncompany = \"X\"\nuser = \"u\"\npassword = \"p\"\n")

@@ -30,7 +30,7 @@ pub struct Dialer {
     tls: Option<Arc<ClientConfig>>,
     hop: Option<Hop>,
     /// For a proxy that is reached over TLS itself.
-    proxy_tls: Arc<ClientConfig>,
+    proxy_tls: Option<Arc<ClientConfig>>,
 }
 
 impl Dialer {
@@ -43,8 +43,13 @@ impl Dialer {
             Ok(Arc::new(config))
         };
         let tls = if target.scheme() == "https" { Some(own()?) } else { None };
-        let proxy_tls = Arc::new(transport::tls_config(&TlsConfig::default(), base)?);
         let hop = proxies.hop(&target);
+        let proxy_tls = match &hop {
+            Some(hop) if hop.url().scheme() == "https" => {
+                Some(Arc::new(transport::tls_config(&TlsConfig::default(), base)?))
+            }
+            _ => None,
+        };
         Ok(Self { target, tls, hop, proxy_tls })
     }
 
@@ -63,9 +68,9 @@ impl Dialer {
     async fn tunnel(&self, hop: &Hop) -> Result<Box<dyn Stream>> {
         let told = |why: String| Error::other(format!("the proxy {}: {why}", hop.name()));
         let socket = tcp(hop.url()).await.map_err(|e| told(e.to_string()))?;
-        let mut stream: Box<dyn Stream> = match hop.url().scheme() {
-            "https" => secured(&self.proxy_tls, hop.url(), socket).await.map_err(|e| told(e.to_string()))?,
-            _ => Box::new(socket),
+        let mut stream: Box<dyn Stream> = match &self.proxy_tls {
+            Some(config) => secured(config, hop.url(), socket).await.map_err(|e| told(e.to_string()))?,
+            None => Box::new(socket),
         };
         let (host, port) = place(&self.target)?;
         let authorization =

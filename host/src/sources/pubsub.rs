@@ -418,6 +418,8 @@ impl Subscription {
                 tracing::info!(connection = self.name, object, records = found, "caught up by query");
             }
         }
+        // Questions may have been answered meanwhile.
+        self.answered.notify_one();
         Ok(())
     }
 

@@ -112,6 +112,7 @@ async fn the_audience_may_differ_from_the_address_signed_in_at() -> Result<()> {
     world.salesforce_settings(serde_json::json!({ "jwt_audience": "https://login.salesforce.com" })).await?;
     let (code, output, errors) = world.tandem_raw(&["check"]).await?;
     assert!(code != 0 && format!("{output}{errors}").contains("audience"), "{output}{errors}");
+    assert!(output.contains("check login_url"), "the mend is told: {output}");
     assert!(errors.contains("refused the sign-in"), "logged: {errors}");
     assert!(!errors.contains('\u{1b}'), "a log that is no terminal has no colours: {errors}");
     let config = world.folder().join("tandem.toml");

@@ -105,7 +105,8 @@ impl Auth {
         let secret = self.sign_in.ask()?;
         let form = match &self.proof {
             Proof::JwtBearer { username } => {
-                let key = read_key(secret.reveal()).map_err(CallError::Unreachable)?;
+                let key = read_key(secret.reveal())
+                    .map_err(|why| self.sign_in.refused(secret.clone(), &CallError::Invalid(why)))?;
                 format!(
                     "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer&assertion={}",
                     self.assertion(username, &key)?
