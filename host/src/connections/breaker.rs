@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::CallError;
 use super::sign_in::SignIn;
 use crate::time::backoff;
 
@@ -81,6 +82,14 @@ impl Breaker {
                 Ok(())
             }
             BreakerState::Open(left) => Err(left),
+        }
+    }
+
+    /// What a caller that was not admitted is told.
+    pub fn held_back(&self, left: Duration) -> CallError {
+        match self.sign_in.as_ref().and_then(|sign_in| sign_in.standing()) {
+            Some(standing) => standing.into(),
+            None => CallError::Unreachable(format!("left alone for another {} ms after failures", left.as_millis())),
         }
     }
 
@@ -167,5 +176,25 @@ mod tests {
         assert!(breaker.admit().is_err(), "the second waits for the first");
         breaker.failed("still down");
         assert!(matches!(breaker.state(), BreakerState::Open(_)), "one more failure opens it again");
+    }
+
+    #[test]
+    fn a_refused_sign_in_holds_the_connection_although_another_session_still_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("password");
+        std::fs::write(&file, "old").unwrap();
+        let source = crate::config::SecretSource::File(file.clone());
+        let sign_in = Arc::new(SignIn::new(&source, folder.path()).unwrap());
+        let breaker = Breaker::of_connection("erp", sign_in.clone());
+        assert_eq!(breaker.needs_person(), None);
+        let refusal = CallError::Remote { status: 401, code: "-304".into(), message: "no".into() };
+        let _ = sign_in.refused(sign_in.ask().unwrap(), &refusal);
+        breaker.succeeded();
+        let left = breaker.admit().unwrap_err();
+        assert!(left <= LOOK_AT_SECRET, "the secret is looked at soon: {left:?}");
+        assert!(breaker.held_back(left).to_string().contains("-304"), "the caller is told why");
+        assert!(breaker.needs_person().is_some_and(|why| why.contains("erp") && why.contains("-304")));
+        std::fs::write(&file, "new").unwrap();
+        assert_eq!(breaker.admit(), Ok(()), "another secret is tried at once");
     }
 }

@@ -29,6 +29,15 @@ pub struct Standing {
     pub why: String,
 }
 
+impl From<Standing> for CallError {
+    fn from(Standing { left, why }: Standing) -> Self {
+        let seconds = left.as_secs();
+        Self::Unreachable(format!(
+            "the sign-in was refused: {why}; tried again in {seconds} s, or as soon as the secret is changed"
+        ))
+    }
+}
+
 /// The secret of one connection, and what came of its last use.
 pub struct SignIn {
     source: SecretSource,
@@ -71,11 +80,7 @@ impl SignIn {
     pub fn ask(&self) -> Result<Secret, CallError> {
         match self.standing() {
             None => Ok(self.secret()),
-            Some(standing) => Err(CallError::Unreachable(format!(
-                "the sign-in was refused: {}; tried again in {} s, or as soon as the secret is changed",
-                standing.why,
-                standing.left.as_secs()
-            ))),
+            Some(standing) => Err(standing.into()),
         }
     }
 

@@ -259,9 +259,7 @@ impl B1 {
         if let Some(left) = self.throttle.left() {
             return Err(CallError::Throttled(throttle::millis(left)));
         }
-        self.breaker.admit().map_err(|left| {
-            CallError::Unreachable(format!("left alone for another {} ms after failures", left.as_millis()))
-        })?;
+        self.breaker.admit().map_err(|left| self.breaker.held_back(left))?;
         let mut session = self.sessions.acquire().await.inspect_err(|e| self.note_failure(e))?;
         let mut renewed = false;
         loop {

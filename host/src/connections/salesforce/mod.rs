@@ -277,9 +277,7 @@ impl Salesforce {
         let throttled = |left| CallError::Throttled(throttle::millis(left));
         self.throttle.left().map_or(Ok(()), |left| Err(throttled(left)))?;
         self.check_daily_limit().map_err(throttled)?;
-        self.breaker.admit().map_err(|left| {
-            CallError::Unreachable(format!("left alone for another {} ms after failures", left.as_millis()))
-        })?;
+        self.breaker.admit().map_err(|left| self.breaker.held_back(left))?;
         let mut token = self.auth.token().await.inspect_err(|e| self.note_failure(e))?;
         let mut renewed = false;
         loop {
