@@ -122,8 +122,16 @@ impl Call {
         self.headers.iter().any(|(name, _)| conditions.iter().any(|own| name.eq_ignore_ascii_case(own)))
     }
 
-    /// Headers that no request can carry: the caller's fault, found before anything is sent.
+    /// Paths and headers that no request can carry, or that would say more than one thing in the text of a batch: the
+    /// caller's fault, found before anything is sent.
     fn check(&self) -> Result<(), CallError> {
+        if [&self.path]
+            .into_iter()
+            .chain(self.atomic_with.iter().map(|part| &part.path))
+            .any(|p| p.contains(char::is_control))
+        {
+            return Err(CallError::Invalid("a path holds no line breaks or other control characters".into()));
+        }
         for (name, value) in &self.headers {
             HeaderName::from_bytes(name.as_bytes())
                 .map_err(|_| CallError::Invalid(format!("{name:?} is no name of a header")))?;

@@ -286,7 +286,7 @@ async fn a_write_whose_answer_is_too_large_is_ambiguous() {
 }
 
 #[tokio::test]
-async fn a_header_that_no_request_can_carry_is_its_callers_fault_alone() {
+async fn a_header_or_path_that_no_request_can_carry_is_its_callers_fault_alone() {
     let served = Served::by(|_| reply(200, "{}")).await;
     for connection in ["erp", "crm"] {
         for value in ["\u{1}", "a\r\nb: c"] {
@@ -299,6 +299,12 @@ async fn a_header_that_no_request_can_carry_is_its_callers_fault_alone() {
                 let result = served.send(connection, call.clone()).await;
                 assert!(matches!(result, Err(CallError::Invalid(_))), "{connection}: {result:?}");
             }
+        }
+        let mut call = rename("/Items('A')", "x");
+        call.atomic_with = vec![Part { method: Method::Post, path: "/U_T?\r\nIf-Match: *".into(), body: None }];
+        for call in [call, Call::get("/Items?\nIf-Match: *")] {
+            let result = served.send(connection, call).await;
+            assert!(matches!(result, Err(CallError::Invalid(_))), "{connection}: {result:?}");
         }
         assert_eq!(served.connections[connection].state(), BreakerState::Closed);
     }
