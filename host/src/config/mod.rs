@@ -284,6 +284,8 @@ pub struct Limits {
     pub log_bytes: u64,
     /// Events emitted.
     pub emitted_events: u32,
+    /// Bytes of all texts that the host keeps of a run until its end: journal, links, events, outcomes.
+    pub run_bytes: u64,
     /// Links of a chain in which an emitted event makes a run emit the next.
     pub emission_chain: u32,
 }
@@ -301,6 +303,7 @@ impl Default for Limits {
             storage_bytes: 64 << 20,
             log_bytes: 256 << 10,
             emitted_events: 1_000,
+            run_bytes: 32 << 20,
             emission_chain: 16,
         }
     }

@@ -228,7 +228,7 @@ impl Plugins {
         }
         let mapping = read_mapping(name, &flow, description, config)?;
         let mapper = match &flow.mapper {
-            Some(path) => Some(Arc::new(Mapper::load(runtime.clone(), &config.resolve(path), flow.limits.clone())?)),
+            Some(path) => Some(Arc::new(Mapper::load(runtime, &config.resolve(path), flow.limits.clone()).await?)),
             None => None,
         };
         let bound = Bound {

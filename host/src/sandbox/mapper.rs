@@ -6,35 +6,42 @@ use std::sync::Arc;
 
 use super::bindings::mapper::MapperPre;
 use super::journal::Journal;
-use super::run::{RunState, limited_store, named};
+use super::machine::{Machine, named};
+use super::run::RunState;
+use super::workers;
 use super::{LoadError, RunError, Runtime};
 use crate::config::Limits;
 
 /// See the module's words.
 pub struct Mapper {
-    runtime: Arc<Runtime>,
+    machine: Arc<Machine>,
     pre: MapperPre<RunState>,
     limits: Limits,
 }
 
 impl Mapper {
     /// Loads the component.
-    pub fn load(runtime: Arc<Runtime>, path: &Path, limits: Limits) -> Result<Self, LoadError> {
-        let pre = runtime.load_mapper(path)?;
-        Ok(Self { runtime, pre, limits })
+    pub async fn load(runtime: &Runtime, path: &Path, limits: Limits) -> Result<Self, LoadError> {
+        let pre = runtime.load_mapper(path).await?;
+        Ok(Self { machine: runtime.machine().clone(), pre, limits })
     }
 
-    /// One record; `&String`, as the generated call wants it. The inner error is the mapper's own word on the record.
-    #[expect(clippy::ptr_arg, reason = "the generated binding takes &String")]
+    /// One record. The inner error is the mapper's own word on the record.
     pub async fn map(
         &self,
-        section: &String,
-        source: &String,
-        mapped: &String,
+        section: &str,
+        source: &str,
+        mapped: &str,
     ) -> Result<Result<String, String>, RunError> {
-        let state = RunState::new(None, Journal::nowhere(), &self.limits);
-        let mut store = limited_store(&self.runtime, state, &self.limits)?;
-        let instance = self.pre.instantiate_async(&mut store).await.map_err(|e| named(e, &self.limits))?;
-        instance.call_map(&mut store, section, source, mapped).await.map_err(|e| named(e, &self.limits))
+        let (machine, pre, limits) = (self.machine.clone(), self.pre.clone(), self.limits.clone());
+        let (section, source, mapped) = (section.to_owned(), source.to_owned(), mapped.to_owned());
+        let work = async move {
+            let state = RunState::new(None, Journal::nowhere(), &limits);
+            let mut store = machine.store(state, &limits)?;
+            let instance = pre.instantiate_async(&mut store).await.map_err(|e| named(e, &limits))?;
+            instance.call_map(&mut store, &section, &source, &mapped).await.map_err(|e| named(e, &limits))
+        };
+        // Inside a run it is a part of it, on the run's thread and in the run's place.
+        if workers::used().is_some() { work.await } else { self.machine.run(work).await }
     }
 }

@@ -3,21 +3,26 @@
 mod bindings;
 mod cache;
 mod capabilities;
+mod description;
 mod grants;
 mod journal;
+mod machine;
 mod mapper;
 mod paths;
+mod places;
 mod run;
 mod runtime;
 mod soql;
 mod trace;
+mod workers;
 
 pub use self::cache::Cache;
+pub use self::description::{Description, Section, Timer};
 pub use self::grants::{Denied, Grants, HOST_SLOT, Permission};
 pub use self::journal::Journal;
 pub use self::mapper::Mapper;
 pub use self::run::{Bound, Outcome, RunReport, Trouble};
-pub use self::runtime::{Description, LoadError, Plugin, Runtime, Section, Timer, digest_of};
+pub use self::runtime::{LoadError, Plugin, Runtime, digest_of};
 
 use crate::store::StoreError;
 

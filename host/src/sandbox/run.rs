@@ -1,17 +1,16 @@
-//! One run: a fresh instance, a batch of events, a journal, limits; and what it leaves behind.
+//! One run as it stands behind an instance: what it may use, what it has used, and what it leaves behind.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono_tz::Tz;
-use wasmtime::{ResourceLimiter, Store as WasmStore, UpdateDeadline};
+use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::bindings::flow::{FlowPre, tandem::plugin as contract};
+use super::bindings::flow::tandem::plugin as contract;
 use super::journal::{Journal, Known};
-use super::runtime::TICK;
-use super::{Grants, Mapper, Plugin, RunError, Runtime};
+use super::{Grants, Mapper, RunError};
 use crate::config::Limits;
 use crate::connections::Connection;
 use crate::mapping::Mapping;
@@ -238,123 +237,40 @@ impl ResourceLimiter for RunState {
     }
 }
 
-/// A store with fuel, interruption and memory limits in force.
-pub(super) fn limited_store(
-    runtime: &Runtime,
-    state: RunState,
-    limits: &Limits,
-) -> Result<WasmStore<RunState>, RunError> {
-    let mut store = WasmStore::new(runtime.engine(), state);
-    store.limiter(|state| state);
-    store
-        .set_fuel(limits.fuel_millions.saturating_mul(1_000_000))
-        .map_err(|e| RunError::Contract(format!("fuel: {e}")))?;
-    let most_ticks = limits.cpu_ms.div_ceil(TICK.as_millis() as u64).max(1);
-    let cpu_ms = limits.cpu_ms;
-    let mut ticks = 0;
-    // Called only while the plugin's own code runs: waiting for an answer costs it nothing.
-    store.set_epoch_deadline(1);
-    store.epoch_deadline_callback(move |_| {
-        ticks += 1;
-        if ticks > most_ticks {
-            let detail = format!("more than {cpu_ms} ms on the processor");
-            return Err(wasmtime::Error::new(RunError::Limit { limit: "cpu_ms", detail }));
-        }
-        Ok(UpdateDeadline::Yield(1))
-    });
-    Ok(store)
-}
-
-/// What ended a call into a plugin, by name.
-pub(super) fn named(error: wasmtime::Error, limits: &Limits) -> RunError {
-    match error.downcast::<RunError>() {
-        Ok(own) => own,
-        Err(error) => match error.downcast_ref::<wasmtime::Trap>() {
-            Some(wasmtime::Trap::OutOfFuel) => RunError::Limit {
-                limit: "fuel_millions",
-                detail: format!("more than {} million instructions", limits.fuel_millions),
-            },
-            Some(trap) => RunError::Trapped(trap.to_string()),
-            None => RunError::Trapped(format!("{error:#}")),
-        },
-    }
-}
-
-/// Asks a plugin what it is.
-pub(super) async fn describe(
-    runtime: &Runtime,
-    pre: &FlowPre<RunState>,
-    _wants_wasi: bool,
-) -> Result<contract::description::Description, RunError> {
-    let limits = Limits { memory_mb: 256, ..Limits::default() };
-    let state = RunState::new(None, Journal::nowhere(), &limits);
-    let mut store = limited_store(runtime, state, &limits)?;
-    let instance = pre.instantiate_async(&mut store).await.map_err(|e| named(e, &limits))?;
-    instance.call_describe(&mut store).await.map_err(|e| named(e, &limits))
-}
-
-impl Runtime {
-    /// Runs a batch over a journal.
-    pub async fn run(
-        &self,
-        plugin: &Plugin,
-        bound: Arc<Bound>,
-        run: &Run,
-        journal: Journal,
-    ) -> Result<RunReport, RunError> {
-        let limits = bound.limits.clone();
-        let mut state = RunState::new(Some(bound.clone()), journal, &limits);
-        state.repeated = run.repeated;
-        state.trace = super::trace::furthest(run.events.iter().map(|event| event.trace.as_str())).to_owned();
-        if plugin.wants_wasi {
-            state.now = state.journaled("wasi.start", String::new(), |_| async { Ok(crate::time::now()) }).await?;
-        }
-        let mut store = limited_store(self, state, &limits)?;
-        let batch = contract::types::Batch {
+impl RunState {
+    /// What `handle` gets.
+    pub(super) fn batch(bound: &Bound, run: &Run) -> contract::types::Batch {
+        let binding = |(slot, connection): (&String, &String)| contract::types::Binding {
+            slot: slot.clone(),
+            connection: connection.clone(),
+        };
+        contract::types::Batch {
             flow: run.flow.clone(),
             settings: bound.settings.clone(),
-            connections: bound
-                .named
-                .iter()
-                .map(|(slot, connection)| contract::types::Binding {
-                    slot: slot.clone(),
-                    connection: connection.clone(),
-                })
-                .collect(),
+            connections: bound.named.iter().map(binding).collect(),
             events: run.events.iter().map(raw_event).collect(),
-        };
-        let call = async {
-            let instance = plugin.pre.instantiate_async(&mut store).await?;
-            instance.call_handle(&mut store, &batch).await
-        };
-        let raw = tokio::time::timeout(Duration::from_secs(limits.run_seconds), call)
-            .await
-            .map_err(|_| RunError::Limit {
-                limit: "run_seconds",
-                detail: format!("more than {} s from start to end", limits.run_seconds),
-            })?
-            .map_err(|e| named(e, &limits))?;
-        if raw.len() != run.events.len() {
-            return Err(RunError::Contract(format!("{} outcomes for {} events", raw.len(), run.events.len())));
         }
-        let mut state = store.into_data();
-        Ok(RunReport {
+    }
+
+    /// What the run leaves behind, with the plugin's word on each event.
+    pub(super) fn report(mut self, raw: Vec<RawOutcome>) -> RunReport {
+        let state = &mut self;
+        RunReport {
             outcomes: raw.into_iter().map(read_outcome).collect(),
             journal: state.journal.take_pending(),
             captured: state.journal.take_captured(),
-            storage: state
-                .storage
+            storage: std::mem::take(&mut state.storage)
                 .into_iter()
                 .map(|(key, value)| match value {
                     Some(value) => StorageWrite::Set(key, value),
                     None => StorageWrite::Delete(key),
                 })
                 .collect(),
-            links: state.links,
-            emitted: state.emitted,
-            wakes: state.wakes,
+            links: std::mem::take(&mut state.links),
+            emitted: std::mem::take(&mut state.emitted),
+            wakes: std::mem::take(&mut state.wakes),
             trouble: state.trouble,
-        })
+        }
     }
 }
 

@@ -1,0 +1,149 @@
+//! What a plugin says of itself, read whole and bounded before anything of it is used.
+
+use serde::Serialize;
+
+use super::bindings::flow::tandem::plugin as contract;
+use super::{HOST_SLOT, Permission, grants};
+use crate::connections::Method;
+
+/// A timer a plugin asks for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Timer {
+    /// Its event's topic is `timer.<name>`.
+    pub name: String,
+    /// Cron.
+    pub cron: String,
+}
+
+/// What a plugin says of itself.
+#[derive(Clone, Debug, Serialize)]
+pub struct Description {
+    /// Also the file's name.
+    pub name: String,
+    /// Semantic version.
+    pub version: String,
+    /// For people.
+    pub title: String,
+    /// Slot name and kind.
+    pub slots: Vec<(String, String)>,
+    /// What it asks for.
+    pub permissions: Vec<Permission>,
+    /// What it has of the host's own without asking: see [`Permission::unasked`].
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<Permission>,
+    /// Topics it takes.
+    pub topics: Vec<String>,
+    /// Topics whose records a backfill goes through, in this order.
+    pub backfill: Vec<String>,
+    /// Events it likes to have in one run; 0 leaves it to the host.
+    pub batch: u32,
+    /// Runs it likes to have at once; 0 leaves it to the host.
+    pub concurrency: u32,
+    /// Timers it asks for.
+    pub timers: Vec<Timer>,
+    /// JSON Schema text.
+    pub settings_schema: String,
+    /// Text of a mapping file.
+    pub default_mapping: String,
+    /// The sections of the mapping that it applies.
+    pub sections: Vec<Section>,
+}
+
+/// A section of a mapping: what its rules read and set.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Section {
+    /// Its name.
+    pub name: String,
+    /// Rules set fields of B1.
+    pub to_b1: bool,
+    /// Rules set fields of Salesforce.
+    pub to_salesforce: bool,
+    /// Entity set, and the collection within it: `Orders/DocumentLines`.
+    pub b1: String,
+    /// sObject type.
+    pub salesforce: String,
+}
+
+/// Parses at the border: what a plugin says of itself is not trusted until it was read whole.
+pub(super) fn checked(raw: contract::description::Description) -> Result<Description, String> {
+    let name_fits = !raw.name.is_empty()
+        && raw.name.len() <= 40
+        && raw.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+    if !name_fits {
+        return Err(format!("name = {:?}: lower case letters, digits and dashes, at most 40", raw.name));
+    }
+    let slots: Vec<(String, String)> = raw.slots.into_iter().map(|slot| (slot.name, slot.kind)).collect();
+    if let Some((name, kind)) = slots.iter().find(|(_, kind)| kind != "b1" && kind != "salesforce") {
+        return Err(format!("slot {name} has the kind {kind:?}; known are b1 and salesforce"));
+    }
+    let permissions: Vec<Permission> = raw
+        .permissions
+        .into_iter()
+        .map(|p| Permission { slot: p.slot, method: p.method.into(), path: p.path, reason: p.reason })
+        .collect();
+    let is_slot = |slot: &str| slots.iter().any(|(name, _)| name == slot);
+    let of_host = |permission: &Permission| permission.slot == HOST_SLOT && !is_slot(HOST_SLOT);
+    for permission in &permissions {
+        if of_host(permission) {
+            match grants::problem_of_own(permission) {
+                Some(problem) => return Err(problem),
+                None => continue,
+            }
+        }
+        if !is_slot(&permission.slot) {
+            return Err(format!(
+                "permission {} names the slot {:?}, which is not declared",
+                permission.path, permission.slot
+            ));
+        }
+        if let Some(problem) = grants::problem_of(permission) {
+            return Err(problem);
+        }
+    }
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&raw.settings_schema)
+        .map_err(|e| format!("settings-schema is not a JSON object: {e}"))?;
+    crate::mapping::Mapping::parse(&raw.default_mapping).map_err(|e| e.to_string())?;
+    for timer in &raw.timers {
+        timer.cron.parse::<croner::Cron>().map_err(|e| format!("timer {} = {:?}: {e}", timer.name, timer.cron))?;
+    }
+    let unasked = if permissions.iter().any(of_host) { Vec::new() } else { Permission::unasked() };
+    Ok(Description {
+        name: raw.name,
+        version: raw.version,
+        title: raw.title,
+        slots,
+        permissions,
+        unasked,
+        topics: raw.topics,
+        backfill: raw.backfill,
+        batch: raw.batch,
+        concurrency: raw.concurrency,
+        timers: raw.timers.into_iter().map(|t| Timer { name: t.name, cron: t.cron }).collect(),
+        settings_schema: raw.settings_schema,
+        default_mapping: raw.default_mapping,
+        sections: raw.sections.into_iter().map(section).collect(),
+    })
+}
+
+fn section(raw: contract::description::Section) -> Section {
+    use contract::description::Way;
+    Section {
+        name: raw.name,
+        to_b1: raw.way != Way::ToSalesforce,
+        to_salesforce: raw.way != Way::ToB1,
+        b1: raw.b1,
+        salesforce: raw.salesforce,
+    }
+}
+
+impl From<contract::http::Method> for Method {
+    fn from(method: contract::http::Method) -> Self {
+        match method {
+            contract::http::Method::Get => Self::Get,
+            contract::http::Method::Post => Self::Post,
+            contract::http::Method::Put => Self::Put,
+            contract::http::Method::Patch => Self::Patch,
+            contract::http::Method::Delete => Self::Delete,
+        }
+    }
+}
