@@ -297,7 +297,7 @@ impl Default for Limits {
             cpu_ms: 5_000,
             run_seconds: 180,
             fuel_millions: 20_000,
-            host_calls: 20_000,
+            host_calls: 50_000,
             request_bytes: 4 << 20,
             response_bytes: 16 << 20,
             storage_bytes: 64 << 20,

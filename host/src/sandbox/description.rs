@@ -66,6 +66,7 @@ pub struct Section {
 
 /// Parses at the border: what a plugin says of itself is not trusted until it was read whole.
 pub(super) fn checked(raw: contract::description::Description) -> Result<Description, String> {
+    bounded(&raw)?;
     let name_fits = !raw.name.is_empty()
         && raw.name.len() <= 40
         && raw.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
@@ -144,6 +145,103 @@ impl From<contract::http::Method> for Method {
             contract::http::Method::Put => Self::Put,
             contract::http::Method::Patch => Self::Patch,
             contract::http::Method::Delete => Self::Delete,
+        }
+    }
+}
+
+/// No field is longer than anyone needs, nor could write over the screen of the person who reads it.
+fn bounded(raw: &contract::description::Description) -> Result<(), String> {
+    const LINE: usize = 1_000;
+    const TEXT: usize = 512 << 10;
+    let lists = [
+        ("slots", raw.slots.len(), 16),
+        ("permissions", raw.permissions.len(), 500),
+        ("topics", raw.topics.len(), 200),
+        ("backfill", raw.backfill.len(), 200),
+        ("timers", raw.timers.len(), 50),
+        ("sections", raw.sections.len(), 200),
+        ("tools", raw.tools.len(), 100),
+    ];
+    if let Some((name, length, most)) = lists.into_iter().find(|(_, length, most)| length > most) {
+        return Err(format!("{name} has {length} entries; at most {most} are read"));
+    }
+    let line = |name: &'static str, text: &str, most: usize| match text {
+        _ if text.len() > most => Err(format!("{name}: a text of {} bytes; at most {most} are read", text.len())),
+        _ if text.chars().any(char::is_control) => {
+            Err(format!("{name}: {text:?} has control characters or line breaks"))
+        }
+        _ => Ok(()),
+    };
+    line("version", &raw.version, 100)?;
+    line("title", &raw.title, LINE)?;
+    for slot in &raw.slots {
+        line("slot", &slot.name, 100)?;
+    }
+    for permission in &raw.permissions {
+        line("permission", &permission.slot, 100)?;
+        line("permission", &permission.path, LINE)?;
+        line("permission", &permission.reason, LINE)?;
+    }
+    for topic in raw.topics.iter().chain(&raw.backfill) {
+        line("topic", topic, 200)?;
+    }
+    for timer in &raw.timers {
+        line("timer", &timer.name, 100)?;
+        line("timer", &timer.cron, 100)?;
+    }
+    for section in &raw.sections {
+        for text in [&section.name, &section.b1, &section.salesforce] {
+            line("section", text, 200)?;
+        }
+    }
+    for tool in &raw.tools {
+        line("tool", &tool.name, 100)?;
+        line("tool", &tool.title, LINE)?;
+    }
+    let texts = [("settings-schema", &raw.settings_schema), ("default-mapping", &raw.default_mapping)];
+    let schemas = raw.tools.iter().map(|tool| ("tool", &tool.input_schema));
+    match texts.into_iter().chain(schemas).find(|(_, text)| text.len() > TEXT) {
+        Some((name, text)) => Err(format!("{name}: a text of {} bytes; at most {TEXT} are read", text.len())),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn description() -> contract::description::Description {
+        contract::description::Description {
+            name: "mine".into(),
+            version: "1.0.0".into(),
+            title: "Mine".into(),
+            slots: Vec::new(),
+            permissions: Vec::new(),
+            topics: Vec::new(),
+            backfill: Vec::new(),
+            batch: 0,
+            concurrency: 0,
+            timers: Vec::new(),
+            settings_schema: "{}".into(),
+            default_mapping: String::new(),
+            sections: Vec::new(),
+            tools: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn every_field_is_bounded_and_plain() {
+        assert!(checked(description()).is_ok());
+        let long = |text: &str| text.repeat(600 << 10);
+        for bad in [
+            contract::description::Description { title: long("x"), ..description() },
+            contract::description::Description { title: "\u{1b}[2J".into(), ..description() },
+            contract::description::Description { topics: vec![long("x")], ..description() },
+            contract::description::Description { topics: vec!["x".into(); 100_000], ..description() },
+            contract::description::Description { settings_schema: long(" "), ..description() },
+            contract::description::Description { default_mapping: long("#"), ..description() },
+        ] {
+            assert!(checked(bad).is_err());
         }
     }
 }

@@ -130,7 +130,7 @@ impl Grants {
     pub fn check(&self, slot: &str, method: Method, target: &str) -> Result<(), Denied> {
         let bare = paths::path_of(target);
         if let Some(why) = paths::problem_of(target) {
-            return Err(Denied::NotPlain(bare.to_owned(), why));
+            return Err(Denied::NotPlain(shortened(bare), why));
         }
         let covering: Vec<&Permission> =
             self.permissions.iter().filter(|permission| permission.covers(slot, method, bare)).collect();
@@ -154,7 +154,7 @@ impl Grants {
     /// May it emit events of this topic?
     pub fn check_emission(&self, topic: &str) -> Result<(), Denied> {
         if SOURCE_TOPICS.iter().any(|source| topic.starts_with(source)) {
-            return Err(Denied::SourceTopic(topic.to_owned()));
+            return Err(Denied::SourceTopic(shortened(topic)));
         }
         self.check_own(&[Method::Post], format!("/events/{topic}"))
     }
@@ -178,13 +178,23 @@ impl Grants {
     }
 
     fn not_granted(&self, slot: &str, method: Method, path: String) -> Denied {
-        Denied::NotGranted { plugin: self.plugin.clone(), slot: slot.to_owned(), method: method.word(), path }
+        Denied::NotGranted {
+            plugin: self.plugin.clone(),
+            slot: shortened(slot),
+            method: method.word(),
+            path: shortened(&path),
+        }
     }
 
     /// Permissions wanted but not among these.
     pub fn missing<'a>(&self, wanted: &'a [Permission]) -> Vec<&'a Permission> {
         wanted.iter().filter(|want| !self.permissions.iter().any(|have| have.includes(want))).collect()
     }
+}
+
+/// Enough of a text of any length to know it by.
+fn shortened(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 /// The SOQL of `/query?q=…`, the only thing that may stand there where it is checked.

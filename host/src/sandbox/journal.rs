@@ -4,7 +4,6 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::RunError;
@@ -116,15 +115,15 @@ impl Journal {
         }
     }
 
-    /// Records a result; written with the next effect or with the run's end.
-    pub fn note(&mut self, seq: u32, item: u32, kind: &str, subject: &str, request: String, response: &impl Serialize) {
+    /// Records a result, JSON text; written with the next effect or with the run's end.
+    pub fn note(&mut self, seq: u32, item: u32, kind: &str, subject: &str, request: String, response: String) {
         let entry = JournalEntry {
             seq,
             item,
             kind: kind.to_owned(),
             subject: subject.to_owned(),
             request,
-            response: serde_json::to_string(response).unwrap_or_default(),
+            response,
             state: CallState::Done,
             at: crate::time::now(),
         };

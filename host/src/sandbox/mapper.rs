@@ -27,12 +27,7 @@ impl Mapper {
     }
 
     /// One record. The inner error is the mapper's own word on the record.
-    pub async fn map(
-        &self,
-        section: &str,
-        source: &str,
-        mapped: &str,
-    ) -> Result<Result<String, String>, RunError> {
+    pub async fn map(&self, section: &str, source: &str, mapped: &str) -> Result<Result<String, String>, RunError> {
         let (machine, pre, limits) = (self.machine.clone(), self.pre.clone(), self.limits.clone());
         let (section, source, mapped) = (section.to_owned(), source.to_owned(), mapped.to_owned());
         let work = async move {

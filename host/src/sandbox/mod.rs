@@ -13,6 +13,8 @@ mod places;
 mod run;
 mod runtime;
 mod soql;
+#[cfg(test)]
+mod tests;
 mod trace;
 mod workers;
 

@@ -76,6 +76,9 @@ pub struct Trouble {
     pub too_large: bool,
 }
 
+/// Bytes that stand around each text kept.
+const ENTRY: u64 = 128;
+
 pub(super) use contract::types::Outcome as RawOutcome;
 
 /// What a plugin said of one event.
@@ -102,6 +105,8 @@ pub struct RunState {
     pub(super) repeated: bool,
     pub(super) calls: u32,
     pub(super) log_bytes: u64,
+    /// Bytes of the texts kept until the run's end.
+    kept: u64,
     pub(super) storage: BTreeMap<String, Option<String>>,
     pub(super) storage_bytes: Option<u64>,
     pub(super) links: Vec<LinkWrite>,
@@ -124,6 +129,7 @@ impl RunState {
             repeated: false,
             calls: 0,
             log_bytes: 0,
+            kept: 0,
             storage: BTreeMap::new(),
             storage_bytes: None,
             links: Vec::new(),
@@ -156,6 +162,47 @@ impl RunState {
         Ok(())
     }
 
+    /// Counts what is about to be kept until the run's end against its one budget. Asked before anything is copied.
+    pub(super) fn keep(&mut self, bytes: usize) -> Result<(), RunError> {
+        let most = self.limits().run_bytes;
+        // What stands around a text in memory is counted with it.
+        self.kept = self.kept.saturating_add(bytes as u64).saturating_add(ENTRY);
+        if self.kept > most {
+            let detail =
+                format!("more than {most} bytes of requests, answers, links, events and other texts in one run");
+            return Err(RunError::Limit { limit: "run_bytes", detail });
+        }
+        Ok(())
+    }
+
+    /// Bytes of the budget not used yet.
+    pub(super) fn left(&self) -> u64 {
+        self.limits().run_bytes.saturating_sub(self.kept)
+    }
+
+    /// The same for what is counted once it is there: a text to be made of others.
+    pub(super) fn room_for(&mut self, bytes: usize) -> Result<(), RunError> {
+        let before = self.kept;
+        let kept = self.keep(bytes);
+        self.kept = before;
+        kept
+    }
+
+    /// Writes a result into the journal, within the budget.
+    pub(super) fn note(
+        &mut self,
+        (seq, item): (u32, u32),
+        kind: &str,
+        subject: &str,
+        request: String,
+        response: &impl serde::Serialize,
+    ) -> Result<(), RunError> {
+        let response = serde_json::to_string(response).unwrap_or_default();
+        self.keep(response.len())?;
+        self.journal.note(seq, item, kind, subject, request, response);
+        Ok(())
+    }
+
     /// A read-like call: its recorded result, or `live` now, recorded.
     pub(super) async fn journaled<T, L>(
         &mut self,
@@ -168,12 +215,13 @@ impl RunState {
         L: Future<Output = Result<T, RunError>> + Send,
     {
         self.count_calls(1)?;
+        self.keep(request.len())?;
         let seq = self.journal.begin();
         let value = match self.journal.known(seq, 0, kind, &request)? {
             Known::Done(value) => value,
             Known::Intended | Known::New => live(self.bound()?).await?,
         };
-        self.journal.note(seq, 0, kind, "", request, &value);
+        self.note((seq, 0), kind, "", request, &value)?;
         Ok(value)
     }
 }
@@ -253,9 +301,12 @@ impl RunState {
     }
 
     /// What the run leaves behind, with the plugin's word on each event.
-    pub(super) fn report(mut self, raw: Vec<RawOutcome>) -> RunReport {
+    pub(super) fn report(mut self, raw: Vec<RawOutcome>) -> Result<RunReport, RunError> {
         let state = &mut self;
-        RunReport {
+        for outcome in &raw {
+            state.keep(length(outcome))?;
+        }
+        Ok(RunReport {
             outcomes: raw.into_iter().map(read_outcome).collect(),
             journal: state.journal.take_pending(),
             captured: state.journal.take_captured(),
@@ -270,8 +321,22 @@ impl RunState {
             emitted: std::mem::take(&mut state.emitted),
             wakes: std::mem::take(&mut state.wakes),
             trouble: state.trouble,
-        }
+        })
     }
+}
+
+fn length(outcome: &RawOutcome) -> usize {
+    match outcome {
+        RawOutcome::Done(text) | RawOutcome::Reject(text) => text.len(),
+        RawOutcome::Retry(retry) => retry.why.len(),
+        RawOutcome::Wait(wait) => wait.kind.len() + wait.id.len(),
+        RawOutcome::Review(review) => length_of_question(review),
+    }
+}
+
+/// Bytes of what a person is asked.
+pub(super) fn length_of_question(review: &contract::types::ReviewRequest) -> usize {
+    review.reason.len() + review.detail.len() + review.choices.iter().map(|choice| choice.len() + 24).sum::<usize>()
 }
 
 fn raw_event(event: &Event) -> contract::types::Event {

@@ -129,7 +129,7 @@ impl Runtime {
             if raw.len() != events {
                 return Err(RunError::Contract(format!("{} outcomes for {events} events", raw.len())));
             }
-            Ok(store.into_data().report(raw))
+            store.into_data().report(raw)
         };
         let work = self.machine.run(work.instrument(tracing::Span::current()));
         tokio::time::timeout(Duration::from_secs(seconds), work).await.unwrap_or_else(|_| {
@@ -193,9 +193,7 @@ impl Runtime {
                 .map_err(|e| LoadError::NotAComponent { path: owned, cause: format!("{e:#}") })?;
             Ok((digest, component))
         });
-        compiled
-            .await
-            .unwrap_or_else(|e| Err(LoadError::NotAComponent { path: path.to_owned(), cause: e.to_string() }))
+        compiled.await.unwrap_or_else(|e| Err(LoadError::NotAComponent { path: path.to_owned(), cause: e.to_string() }))
     }
 }
 
@@ -208,4 +206,3 @@ pub fn digest_of(wasm: &[u8]) -> String {
 fn imports_wasi(engine: &Engine, component: &Component) -> bool {
     component.component_type().imports(engine).any(|(name, _)| name.starts_with("wasi:"))
 }
-

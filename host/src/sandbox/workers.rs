@@ -45,16 +45,15 @@ impl Workers {
         for thread in 0..threads {
             let (queue, handle) = (queue.clone(), handle.clone());
             let levels = if thread == 0 { KEPT_LEVELS } else { LEVELS };
-            std::thread::Builder::new().name(format!("plugins-{thread}")).spawn(move || serve(&queue, &handle, levels))?;
+            std::thread::Builder::new()
+                .name(format!("plugins-{thread}"))
+                .spawn(move || serve(&queue, &handle, levels))?;
         }
         Ok(Self { queue })
     }
 
     /// Runs it on the workers. Dropped before its end, it is given up.
-    pub async fn run<T: Send + 'static>(
-        &self,
-        work: impl Future<Output = T> + Send + 'static,
-    ) -> Result<T, Panicked> {
+    pub async fn run<T: Send + 'static>(&self, work: impl Future<Output = T> + Send + 'static) -> Result<T, Panicked> {
         let (done, result) = oneshot::channel();
         let work = async move {
             let result = AssertUnwindSafe(work).catch_unwind().await;
@@ -289,9 +288,21 @@ mod tests {
         assert!(waited.await.unwrap().unwrap() < Duration::from_millis(200));
         let endless = workers.run(std::future::pending::<()>());
         assert!(tokio::time::timeout(Duration::from_millis(50), endless).await.is_err());
-        let looping = workers.run(async { loop { tokio::task::yield_now().await } });
+        let looping = workers.run(async {
+            loop {
+                tokio::task::yield_now().await
+            }
+        });
         assert!(tokio::time::timeout(Duration::from_millis(50), looping).await.is_err());
-        let Err(Panicked(why)) = workers.run(async { panic!("on purpose") }).await else { panic!("it should have told") };
+        let why = workers
+            .run(async {
+                if used().is_some() {
+                    panic!("on purpose")
+                }
+            })
+            .await
+            .unwrap_err()
+            .0;
         assert_eq!(why, "on purpose");
         assert_eq!(workers.run(async { 7 }).await.ok(), Some(7));
         assert_eq!(used(), None);

@@ -45,6 +45,7 @@ async fn every_limit_has_a_name_and_is_enforced() -> Result<()> {
         ("log", "log_bytes"),
         ("emit", "emitted_events"),
         ("trap", "trapped"),
+        ("hoard", "run_bytes"),
         ("forge", "told by the host's own sources"),
     ]
     .into_iter()
@@ -93,6 +94,63 @@ async fn a_chain_of_events_that_make_events_ends_and_says_so() -> Result<()> {
     let events = world.tandem_json(&["events", "list", "--flow", "hostile", "--limit", "100"]).await?;
     assert_eq!(events.as_array().map_or(0, Vec::len), 17, "the source's event, and sixteen after it: {events}");
     Ok(())
+}
+
+/// A flow of the hostile plugin, beside the orders flow, with its own words of configuration.
+async fn beside_orders(more: &str) -> Result<World> {
+    let setup = Setup {
+        plugins: vec!["orders", "hostile"],
+        more: format!(
+            "[flows.hostile]\nplugin = \"hostile\"\nconnections = {{ b1 = \"erp\", s = \"crm\" }}\nbatch = 1\n{more}\n"
+        ),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    Ok(world)
+}
+
+async fn tell(world: &World, ids: std::ops::Range<u32>, what: &str) -> Result<()> {
+    let change = |n: u32| json!({ "Record_Id__c": format!("006MANY{n:011}"), "Object__c": "Opportunity", "Event_Id__c": format!("m{n}"), "do": what });
+    assert_eq!(world.webhook(&json!(ids.map(change).collect::<Vec<Value>>())).await?, 202);
+    Ok(())
+}
+
+async fn in_state(world: &World, state: &str) -> Result<usize> {
+    let list = ["events", "list", "--flow", "hostile", "--state", state, "--limit", "1000"];
+    Ok(world.tandem_json(&list).await?.as_array().map_or(0, Vec::len))
+}
+
+#[tokio::test]
+async fn loops_on_every_core_hold_up_neither_the_host_nor_another_flow() -> Result<()> {
+    let loops = 2 * std::thread::available_parallelism().map_or(2, usize::from);
+    let world = beside_orders(&format!(
+        "concurrency = {loops}\nlimits = {{ cpu_ms = 600000, fuel_millions = 100000000, run_seconds = 600 }}"
+    ))
+    .await?;
+    tell(&world, 0..loops as u32, "loop").await?;
+    let all = async |world: &World| Ok((in_state(world, "leased").await? == loops).then_some(()));
+    world.until("all loops", Duration::from_secs(20), all).await?;
+    // While they go on: the host answers, and an order is made.
+    world.ready(Duration::from_secs(20)).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(in_state(&world, "leased").await?, loops, "the loops still go on");
+    Ok(())
+}
+
+#[tokio::test]
+async fn more_runs_than_there_are_places_wait_and_none_fails() -> Result<()> {
+    let world = beside_orders("concurrency = 100\nlimits = { response_bytes = 5000 }").await?;
+    world.b1_faults(json!([{ "path": "/b1s/v2/Items", "kind": { "latency": 300 }, "rate": 1.0 }])).await?;
+    tell(&world, 0..100, "large response").await?;
+    let settled = async |world: &World| {
+        let (done, review) = (in_state(world, "done").await?, in_state(world, "review").await?);
+        assert_eq!(review, 0, "the host's own shortage is no event's fault");
+        Ok((done == 100).then_some(()))
+    };
+    world.until("a hundred events", Duration::from_secs(60), settled).await
 }
 
 #[tokio::test]

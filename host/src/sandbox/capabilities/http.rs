@@ -134,6 +134,7 @@ impl RunState {
         let mut items = Vec::with_capacity(requests.len());
         for (place, request) in requests.into_iter().enumerate() {
             let mut item = self.read_request(request)?;
+            self.keep(item.request.len() + item.subject.len())?;
             if item.came.is_none() {
                 match self.journal.known(seq, place as u32, "http", &item.request)? {
                     Known::Done(came) => item.came = Some(came),
@@ -151,15 +152,16 @@ impl RunState {
         let mut results = Vec::with_capacity(items.len());
         for (place, item) in items.into_iter().enumerate() {
             let came = item.came.unwrap_or_else(|| Came::Failed(CallError::Unreachable("not sent".into())));
-            self.journal.note(seq, place as u32, "http", &item.subject, item.request, &came);
+            self.note((seq, place as u32), "http", &item.subject, item.request, &came)?;
             results.push(came);
         }
         Ok(results)
     }
 
     /// Parses and checks grant, headers and size: whatever fails here is never sent.
-    fn read_request(&self, request: contract::Request) -> Result<Item, RunError> {
+    fn read_request(&mut self, request: contract::Request) -> Result<Item, RunError> {
         let bound = self.bound()?;
+        let size = length(&request);
         let call = Call {
             method: request.method.into(),
             path: request.path,
@@ -173,9 +175,15 @@ impl RunState {
         };
         let probe = request.probe.map(|probe| Probe { path: probe.path, found: probe.found });
         let asked = Asked { slot: request.connection, call, probe };
+        let came = self.refusal(&bound, &asked, size as u64).err();
+        // What is not sent is only told apart from others later: nothing of its texts is kept.
+        let (asked, subject) = match &came {
+            Some(_) => (digest_of(asked)?, shortened(&request.subject)),
+            None => (asked, request.subject),
+        };
+        self.room_for(size)?;
         let text = serde_json::to_string(&asked).map_err(|e| RunError::Contract(e.to_string()))?;
-        let came = self.refusal(&bound, &asked, text.len() as u64).err();
-        Ok(Item { asked, subject: request.subject, request: text, uncertain: false, way: Way::Together, came })
+        Ok(Item { asked, subject, request: text, uncertain: false, way: Way::Together, came })
     }
 
     fn refusal(&self, bound: &Bound, asked: &Asked, size: u64) -> Result<(), Came> {
@@ -218,7 +226,7 @@ impl RunState {
 
     async fn send_live(&mut self, seq: u32, items: &mut [Item]) -> Result<(), RunError> {
         let bound = self.bound()?;
-        let limit = bound.limits.response_bytes;
+        let limit = bound.limits.response_bytes.min(self.left());
         for round in 1..=ROUNDS {
             ask_probes(&bound, items, limit).await;
             let to_send: Vec<usize> = (0..items.len()).filter(|i| items[*i].came.is_none()).collect();
@@ -290,6 +298,42 @@ impl RunState {
         }
         Ok(())
     }
+}
+
+/// Bytes of all texts of a request.
+fn length(request: &contract::Request) -> usize {
+    let body = |body: &Option<String>| body.as_ref().map_or(0, String::len);
+    let parts = request.atomic_with.iter().map(|part| part.path.len() + body(&part.body) + 64);
+    let headers = request.headers.iter().map(|header| header.name.len() + header.value.len() + 64);
+    let probe = request.probe.as_ref().map_or(0, |probe| probe.path.len() + probe.found.len());
+    request.connection.len() + request.path.len() + body(&request.body) + probe + parts.chain(headers).sum::<usize>()
+}
+
+/// A refused request as the journal keeps it: what it was about, and the SHA-256 of the whole.
+fn digest_of(asked: Asked) -> Result<Asked, RunError> {
+    struct Hashed(ring::digest::Context);
+    impl std::io::Write for Hashed {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.update(bytes);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut hashed = Hashed(ring::digest::Context::new(&ring::digest::SHA256));
+    serde_json::to_writer(&mut hashed, &asked).map_err(|e| RunError::Contract(e.to_string()))?;
+    let digest: String = hashed.0.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    let body = serde_json::json!({ "refused": digest }).to_string();
+    let mut call = Call::get(shortened(&asked.call.path));
+    call.method = asked.call.method;
+    call.body = Some(body);
+    Ok(Asked { slot: shortened(&asked.slot), call, probe: None })
+}
+
+/// The beginning of a text that may be of any length.
+fn shortened(text: &str) -> String {
+    text.chars().take(200).collect()
 }
 
 /// Settles what is uncertain: found → done; nothing there → to be sent; cannot tell → ambiguous.

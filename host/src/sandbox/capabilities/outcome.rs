@@ -3,7 +3,7 @@
 
 use crate::sandbox::RunError;
 use crate::sandbox::bindings::flow::tandem::plugin as contract;
-use crate::sandbox::run::RunState;
+use crate::sandbox::run::{RunState, length_of_question};
 use crate::sandbox::trace;
 use crate::store::{NewEvent, Wake};
 
@@ -11,6 +11,7 @@ impl contract::schedule::Host for RunState {
     async fn wake(&mut self, at: u64, key: String, payload: String) -> wasmtime::Result<()> {
         self.count_calls(1)?;
         self.count_emitted()?;
+        self.keep(key.len() + payload.len())?;
         self.wakes.push(Wake { at: i64::try_from(at).unwrap_or(i64::MAX), key, payload });
         Ok(())
     }
@@ -39,6 +40,7 @@ impl contract::events::Host for RunState {
         // Two flows that give the same dedup id mean two things: none can keep another's event from being taken.
         let dedup = format!("{}:{}", bound.flow, emission.dedup);
         for flow in flows {
+            self.keep(emission.topic.len() + emission.key.len() + dedup.len() + emission.payload.len())?;
             self.emitted.push(NewEvent {
                 flow: flow.clone(),
                 topic: emission.topic.clone(),
@@ -57,6 +59,7 @@ impl contract::review::Host for RunState {
     async fn raise(&mut self, subject: String, request: contract::types::ReviewRequest) -> wasmtime::Result<()> {
         self.count_calls(1)?;
         self.count_emitted()?;
+        self.keep(2 * subject.len() + length_of_question(&request))?;
         let flow = self.bound()?.flow.clone();
         let dedup = format!("{subject}:{}:{}", self.trace, self.emitted.len());
         self.emitted.push(NewEvent {

@@ -73,7 +73,8 @@ impl contract::log::Host for RunState {
         }
         self.count_calls(1)?;
         let seq = self.journal.begin();
-        self.journal.note(seq, 0, "log", "", message, &());
+        self.keep(message.len())?;
+        self.note((seq, 0), "log", "", message, &())?;
         Ok(())
     }
 }
@@ -114,6 +115,7 @@ impl contract::mapping::Host for RunState {
         section: String,
         source: String,
     ) -> wasmtime::Result<Result<String, contract::mapping::Error>> {
+        self.room_for(section.len() + source.len())?;
         let request = format!("{section} {source}");
         let live = |bound: Arc<Bound>| async move { map_one(&bound, &section, &source).await };
         let mapped = self.journaled("mapping.apply", request, live).await?;
@@ -153,7 +155,7 @@ impl From<Pair> for contract::mapping::Pair {
     }
 }
 
-async fn map_one(bound: &Bound, section: &String, source: &String) -> Result<Mapped, RunError> {
+async fn map_one(bound: &Bound, section: &str, source: &str) -> Result<Mapped, RunError> {
     let failed = |field: &str, message: String| Ok(Mapped::Failed(field.to_owned(), message));
     let record = match serde_json::from_str(source) {
         Ok(record) => record,

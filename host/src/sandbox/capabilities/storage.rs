@@ -36,6 +36,7 @@ impl contract::storage::Host for RunState {
         if after > limit {
             return Ok(Err(contract::storage::Error::Full(limit)));
         }
+        self.keep(key.len() + value.len())?;
         self.storage_bytes = Some(after);
         self.storage.insert(key, Some(value));
         Ok(Ok(()))
@@ -43,6 +44,7 @@ impl contract::storage::Host for RunState {
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<()> {
         self.count_calls(1)?;
+        self.keep(key.len())?;
         self.storage.insert(key, None);
         Ok(())
     }
@@ -88,6 +90,9 @@ impl contract::links::Host for RunState {
     ) -> wasmtime::Result<Vec<Option<contract::links::Link>>> {
         self.bound()?.grants.check_links_read(&kind).map_err(RunError::from)?;
         let side = Side::from(side);
+        // One is counted with the call itself.
+        self.count_calls(ids.len().saturating_sub(1))?;
+        self.room_for(ids.iter().map(|id| id.len() + 24).sum())?;
         let request = format!("{kind} {} {}", side.word(), ids.join(" "));
         let (wanted_kind, wanted) = (kind.clone(), ids.clone());
         let read = |bound: Arc<Bound>| async move {
@@ -105,6 +110,7 @@ impl contract::links::Host for RunState {
         let bound = self.bound()?;
         bound.grants.check_links_write(&link.kind).map_err(RunError::from)?;
         let scope = bound.scope.clone();
+        self.keep(link.kind.len() + link.b1_id.len() + link.salesforce_id.len() + link.base.len())?;
         self.links.push(LinkWrite::Put(Link {
             scope,
             kind: link.kind,
@@ -120,6 +126,7 @@ impl contract::links::Host for RunState {
         let bound = self.bound()?;
         bound.grants.check_links_write(&kind).map_err(RunError::from)?;
         let scope = bound.scope.clone();
+        self.keep(kind.len() + salesforce_id.len())?;
         self.links.push(LinkWrite::Delete(scope, kind, salesforce_id));
         Ok(())
     }

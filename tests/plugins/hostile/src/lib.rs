@@ -74,18 +74,13 @@ fn act(what: &str, id: u64) -> Outcome {
         }
         // Each event makes the next.
         "chain" => Outcome::Done(emit("hostile", &format!("chain-{id}"), &id.to_string(), what)),
-        // Texts that stay with the host: each within its own limit.
+        // Texts that stay with the host, each within its own limit.
         "hoard" => {
             let source = format!("\"{}\"", "x".repeat(8 << 20));
             for _ in 0..60 {
                 let _ = mapping::apply("none", &source);
             }
             Outcome::Done("hoarded".into())
-        }
-        "hoard refused" => {
-            let body = tandem_sdk::json!({ "Code": "x".repeat(8 << 20) });
-            let refused = (0..60).map(|_| call(request("b1", Method::Post, "/U_ELSEWHERE", Some(&body), ""))).count();
-            Outcome::Done(format!("{refused} refused"))
         }
         "store" => {
             for index in 0.. {

@@ -1,0 +1,111 @@
+//! What a run may keep, capability by capability.
+
+use std::sync::Arc;
+
+use super::bindings::flow::tandem::plugin as contract;
+use super::run::RunState;
+use super::{Bound, Grants, Journal, Permission, RunError};
+use crate::config::Limits;
+use crate::store::sqlite::{Access, SqliteStore};
+use crate::store::{RunId, Store};
+
+fn state(folder: &tempfile::TempDir) -> RunState {
+    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Access::Host).unwrap());
+    let limits = Limits { host_calls: 100, ..Limits::default() };
+    let bound = Bound {
+        flow: "f".into(),
+        grants: Grants::new("p", Permission::unasked()),
+        slots: Default::default(),
+        named: Default::default(),
+        zones: Default::default(),
+        scope: "a|b".into(),
+        mapping: Arc::new(crate::mapping::Mapping::parse("").unwrap()),
+        mapper: None,
+        settings: "{}".into(),
+        limits: limits.clone(),
+        topics: [("b1.Items".to_owned(), vec!["other".to_owned()]), ("news".to_owned(), vec!["other".to_owned()])]
+            .into(),
+        store: store.clone(),
+    };
+    RunState::new(Some(Arc::new(bound)), Journal::live(RunId(1), store, Vec::new()), &limits)
+}
+
+fn limit_of<T>(result: wasmtime::Result<T>) -> Option<&'static str> {
+    match result.err()?.downcast::<RunError>().ok()? {
+        RunError::Limit { limit, .. } => Some(limit),
+        _ => None,
+    }
+}
+
+fn large() -> String {
+    format!("\"{}\"", "x".repeat(20 << 20))
+}
+
+#[tokio::test]
+async fn texts_of_every_kind_share_one_budget() {
+    let folder = tempfile::tempdir().unwrap();
+    let emission =
+        || contract::events::Emission { topic: "news".into(), key: "k".into(), dedup: "d".into(), payload: large() };
+    let link =
+        || contract::links::Link { kind: "k".into(), b1_id: "1".into(), salesforce_id: "2".into(), base: large() };
+    let mut state = self::state(&folder);
+    assert!(contract::links::Host::put(&mut state, link()).await.is_ok());
+    assert_eq!(limit_of(contract::links::Host::put(&mut state, link()).await), Some("run_bytes"));
+    let mapped = contract::mapping::Host::apply(&mut state, "s".into(), large()).await;
+    assert_eq!(limit_of(mapped), Some("run_bytes"));
+    assert_eq!(limit_of(contract::events::Host::emit(&mut state, emission()).await), Some("run_bytes"));
+    assert_eq!(limit_of(contract::schedule::Host::wake(&mut state, 1, "k".into(), large()).await), Some("run_bytes"));
+    let set = contract::storage::Host::set(&mut state, "k".into(), large()).await;
+    assert_eq!(limit_of(set), Some("run_bytes"));
+    let question = contract::types::ReviewRequest { reason: large(), detail: "null".into(), choices: Vec::new() };
+    assert_eq!(limit_of(contract::review::Host::raise(&mut state, "s".into(), question).await), Some("run_bytes"));
+}
+
+#[tokio::test]
+async fn a_refused_request_is_kept_as_a_digest() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = self::state(&folder);
+    for _ in 0..10 {
+        let request = contract::http::Request {
+            connection: "b1".into(),
+            method: contract::http::Method::Post,
+            path: "/nowhere".into(),
+            headers: vec![],
+            body: Some(large()),
+            atomic_with: vec![],
+            probe: None,
+            subject: String::new(),
+        };
+        let refused = contract::http::Host::send(&mut state, request).await.unwrap();
+        assert!(matches!(refused, Err(contract::http::Error::Denied(_))));
+    }
+    let kept: usize = state.journal.take_pending().iter().map(|entry| entry.request.len() + entry.response.len()).sum();
+    assert!(kept < 10_000, "{kept}");
+}
+
+#[tokio::test]
+async fn each_id_looked_up_is_a_call() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = self::state(&folder);
+    let find = |ids: usize| (0..ids).map(|id| id.to_string()).collect::<Vec<_>>();
+    let b1 = contract::types::Side::B1;
+    assert!(contract::links::Host::find_all(&mut state, "k".into(), b1, find(100)).await.is_ok());
+    let more = contract::links::Host::find_all(&mut state, "k".into(), b1, find(1)).await;
+    assert_eq!(limit_of(more), Some("host_calls"));
+}
+
+#[tokio::test]
+async fn an_emission_carries_its_emitter_and_is_no_sources_event() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = self::state(&folder);
+    let emission = |topic: &str| contract::events::Emission {
+        topic: topic.into(),
+        key: "k".into(),
+        dedup: "erp:A1@2026-11-25 10:00:00".into(),
+        payload: "{}".into(),
+    };
+    let forged = contract::events::Host::emit(&mut state, emission("b1.Items")).await.unwrap_err().to_string();
+    assert!(forged.contains("told by the host's own sources"), "{forged}");
+    assert!(contract::events::Host::emit(&mut state, emission("news")).await.unwrap().is_ok());
+    assert_eq!(state.emitted[0].dedup, "f:erp:A1@2026-11-25 10:00:00");
+}
