@@ -140,21 +140,22 @@ impl Topic {
 
     /// The event of one record.
     pub fn event(&self, flow: &str, id: &str, keys: &Map<String, Value>) -> NewEvent {
-        let (key, payload) = match self.kind {
+        let (key, kind, payload) = match self.kind {
             Kind::B1(watch) => {
                 let changed =
                     Changed { topic: watch.topic, keys: keys.clone(), version: String::new(), deleted: false };
                 let mut payload = keys.clone();
                 payload.insert("backfill".into(), true.into());
-                (changed.key(), Value::Object(payload))
+                (changed.key(), changed.kind(), Value::Object(payload))
             }
             Kind::Salesforce => {
                 let id = keys["Id"].as_str().unwrap_or_default().to_owned();
                 let payload = json!({ "Record_Id__c": id, "Object__c": self.object(), "backfill": true });
-                (id, payload)
+                (id, self.name.clone(), payload)
             }
         };
         NewEvent {
+            kind,
             flow: flow.to_owned(),
             topic: self.name.clone(),
             dedup: format!("backfill:{id}:{}:{key}", self.connection_name),

@@ -61,6 +61,7 @@ pub fn route(routes: &[Route], connection: &str, change: &Change) -> Vec<NewEven
         .iter()
         .filter(|route| route.takes(connection, &topic))
         .map(|route| NewEvent {
+            kind: topic.clone(),
             flow: route.flow.clone(),
             topic: topic.clone(),
             key: change.record_id.clone(),
@@ -79,6 +80,7 @@ pub fn unreadable(routes: &[Route], connection: &str, dedup: &str, trace: &str, 
         .iter()
         .filter(|route| route.connections.iter().any(|bound| bound == connection))
         .map(|route| NewEvent {
+            kind: String::new(),
             flow: route.flow.clone(),
             topic: "salesforce.unreadable".into(),
             key: dedup.to_owned(),

@@ -71,6 +71,7 @@ impl FlowTimer {
         }
         if let Some(at) = due {
             let event = NewEvent {
+                kind: String::new(),
                 flow: self.flow.clone(),
                 topic: format!("timer.{}", self.name),
                 key: format!("timer.{}", self.name),

@@ -103,6 +103,9 @@ pub struct NewEvent {
     pub topic: String,
     /// Orders events of one flow.
     pub key: String,
+    /// What kind of record the key names, such as `b1.Items` or `salesforce.Account`: item `1` is not price list `1`. Empty for
+    /// what is about whatever record has that key.
+    pub kind: String,
     /// The same dedup id on the same flow and topic is taken once, for as long as the event is kept.
     pub dedup: String,
     /// JSON text.

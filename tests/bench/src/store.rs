@@ -121,6 +121,7 @@ fn done(run: &tandem::store::Run) -> Finish {
 
 fn event(flow: &str, key: &str, dedup: &str) -> NewEvent {
     NewEvent {
+        kind: String::new(),
         flow: flow.into(),
         topic: "salesforce.Opportunity".into(),
         key: key.into(),

@@ -8,8 +8,15 @@ use tandem_e2e::{Setup, World};
 
 const FAST: &str = "poll_seconds = 1\nprice_scan_seconds = 1\nstock_scan_seconds = 1\ntime_zone = \"Europe/Berlin\"";
 
+/// Only what is asked for is looked at: no change found meanwhile does a backfill's work before it.
+const SELDOM: &str = "poll_seconds = 3600\nprice_scan_seconds = 3600\nstock_scan_seconds = 3600";
+
 async fn world() -> Result<World> {
-    World::with(Setup { plugins: vec!["catalogue"], b1: FAST.into(), ..Setup::default() }).await
+    looking(FAST).await
+}
+
+async fn looking(b1: &str) -> Result<World> {
+    World::with(Setup { plugins: vec!["catalogue"], b1: b1.into(), ..Setup::default() }).await
 }
 
 fn code(product: &Value) -> &str {
@@ -23,7 +30,7 @@ async fn entries(world: &World, product: &Value) -> Result<Vec<Value>> {
 
 #[tokio::test]
 async fn a_first_load_links_what_is_there_and_a_second_writes_nothing() -> Result<()> {
-    let mut world = world().await?;
+    let mut world = looking(SELDOM).await?;
     world.up().await?;
     let products = world.records("Product2").await?.len();
     let report = world.tandem_json(&["backfill", "catalogue", "--dry-run"]).await?;

@@ -42,6 +42,7 @@ impl contract::events::Host for RunState {
         for flow in flows {
             self.keep(emission.topic.len() + emission.key.len() + dedup.len() + emission.payload.len())?;
             self.emitted.push(NewEvent {
+                kind: String::new(),
                 flow: flow.clone(),
                 topic: emission.topic.clone(),
                 key: emission.key.clone(),
@@ -63,6 +64,7 @@ impl contract::review::Host for RunState {
         let flow = self.bound()?.flow.clone();
         let dedup = format!("{subject}:{}:{}", self.trace, self.emitted.len());
         self.emitted.push(NewEvent {
+            kind: String::new(),
             flow,
             topic: "review.raised".into(),
             key: subject,

@@ -38,6 +38,12 @@ impl Changed {
         }
     }
 
+    /// The entity set whose key it is, such as `b1.Items` for `ItemPrices`.
+    pub fn kind(&self) -> String {
+        let watch = WATCHES.iter().find(|watch| watch.topic == self.topic);
+        format!("b1.{}", watch.map_or(self.topic, |watch| watch.set))
+    }
+
     /// One event for each flow that takes it.
     pub fn route(&self, routes: &[Route], connection: &str) -> Vec<NewEvent> {
         let topic = format!("b1.{}", self.topic);
@@ -51,6 +57,7 @@ impl Changed {
             .iter()
             .filter(|route| route.takes(connection, &topic))
             .map(|route| NewEvent {
+                kind: self.kind(),
                 flow: route.flow.clone(),
                 topic: topic.clone(),
                 key: key.clone(),

@@ -55,7 +55,7 @@ pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, due: Millis,
     let inserted = db
         .prepare_cached(&format!(
             "INSERT OR IGNORE INTO events (flow, topic, key, dedup, payload, trace, state, due_at, created_at, reason, \
-             choices, detail, lane, head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?13, ?8, ?9, ?10, ?11, ?12, \
+             choices, detail, lane, kind, head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?13, ?8, ?9, ?10, ?11, ?12, ?14, \
              ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1))"
         ))?
         .execute(params![
@@ -71,7 +71,8 @@ pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, due: Millis,
             choices,
             detail,
             lane as i64,
-            due
+            due,
+            event.kind
         ])?;
     Ok(inserted as u64)
 }
@@ -180,8 +181,8 @@ fn choose_head(db: &Connection, flow: &str, key: &str) -> Result<()> {
 
 /// What becomes of one event of a run.
 pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Millis) -> Result<()> {
-    let (flow, topic, key): (String, String, String) = db
-        .prepare_cached("SELECT flow, topic, key FROM events WHERE id = ?1")?
+    let (flow, kind, key): (String, String, String) = db
+        .prepare_cached("SELECT flow, kind, key FROM events WHERE id = ?1")?
         .query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut end = db.prepare_cached(
         "UPDATE events SET state = ?2, reason = ?3, choices = ?4, finished_at = ?5, attempts = attempts + 1, \
@@ -191,7 +192,7 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
         Verdict::Done(what) => {
             end.execute(params![event.0, DONE, what, None::<String>, now])?;
             // The newer event saw the record as it is now: older questions about it are answered.
-            for question in questions(db, &flow, &topic, &key)? {
+            for question in questions(db, &flow, &kind, &key)? {
                 if question.id < event {
                     supersede(db, question.id, now)?;
                 }
@@ -204,7 +205,7 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             let (reason, choices, detail) = asked(&question)?;
             let mut told = db.prepare_cached("UPDATE events SET choices = ?2, detail = ?3 WHERE id = ?1")?;
             // One open question per record and reason: it keeps its number and is told anew.
-            let same = questions(db, &flow, &topic, &key)?.into_iter().filter(|other| other.reason == question.reason);
+            let same = questions(db, &flow, &kind, &key)?.into_iter().filter(|other| other.reason == question.reason);
             match same.map(|other| other.id).min() {
                 Some(open) => {
                     told.execute(params![open.0, choices, detail])?;
@@ -245,31 +246,16 @@ struct Asked {
     reason: String,
 }
 
-/// Open questions about the record that this topic and key name. Topics of sources name kinds of record: item `1` is not
-/// price list `1`. What a plugin emits or wakes itself with is about whatever record has that key.
-fn questions(db: &Connection, flow: &str, topic: &str, key: &str) -> Result<Vec<Asked>> {
-    let own = kind_of_record(topic);
+/// Open questions about the record that this kind and key name; see [`NewEvent::kind`].
+fn questions(db: &Connection, flow: &str, kind: &str, key: &str) -> Result<Vec<Asked>> {
     let mut rows = db.prepare_cached(&format!(
-        "SELECT id, reason, topic FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW}"
+        "SELECT id, reason FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW} \
+         AND (?3 = '' OR kind = '' OR kind = ?3)"
     ))?;
-    let rows = rows.query_map([flow, key], |row| {
-        let asked = Asked { id: EventId(row.get(0)?), reason: row.get::<_, Option<String>>(1)?.unwrap_or_default() };
-        Ok((asked, row.get::<_, String>(2)?))
+    let rows = rows.query_map([flow, key, kind], |row| {
+        Ok(Asked { id: EventId(row.get(0)?), reason: row.get::<_, Option<String>>(1)?.unwrap_or_default() })
     })?;
-    let mut found = Vec::new();
-    for row in rows {
-        let (asked, topic) = row?;
-        let other = kind_of_record(&topic);
-        if own.is_none() || other.is_none() || own == other {
-            found.push(asked);
-        }
-    }
-    Ok(found)
-}
-
-fn kind_of_record(topic: &str) -> Option<&str> {
-    let of_source = topic.starts_with("b1.") || topic.starts_with("salesforce.");
-    of_source.then_some(topic)
+    Ok(rows.collect::<rusqlite::Result<_>>()?)
 }
 
 fn supersede(db: &Connection, event: EventId, now: Millis) -> Result<()> {
@@ -302,6 +288,7 @@ pub(super) fn sweep(db: &Connection, now: Millis) -> Result<Vec<String>> {
     let mut touched = Vec::new();
     for (id, flow, key, payload) in due {
         let event = NewEvent {
+            kind: String::new(),
             flow: flow.clone(),
             topic: "timer.wake".into(),
             key,

@@ -1,9 +1,11 @@
 -- Format 3: what a host looks at all day is found without looking at the rest, at a million events.
 -- `head`: the one event of its key that may run or is under way. `ran`: it was in a run, whatever its journal's age.
+-- `kind`: what kind of record the key names.
 -- `lane`: 0 for what happens now, 1 for a backfill (store/model.rs, Lane). `attempts` no longer counts a run under way.
 ALTER TABLE events ADD COLUMN head INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE events ADD COLUMN ran INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE events ADD COLUMN lane INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE events ADD COLUMN kind TEXT NOT NULL DEFAULT '';
 -- The attempt the plugin was told, and whether the event had run before: a replay and a recovery see the same.
 ALTER TABLE run_events ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE run_events ADD COLUMN again INTEGER NOT NULL DEFAULT 0;

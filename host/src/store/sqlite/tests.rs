@@ -12,6 +12,7 @@ fn store() -> (tempfile::TempDir, Arc<SqliteStore>) {
 
 fn event(key: &str, dedup: &str) -> NewEvent {
     NewEvent {
+        kind: "salesforce.Opportunity".into(),
         flow: "orders".into(),
         topic: "salesforce.Opportunity".into(),
         key: key.into(),
@@ -65,7 +66,8 @@ fn asks(reason: &str) -> Verdict {
 }
 
 fn of(topic: &str, key: &str, dedup: &str) -> NewEvent {
-    NewEvent { topic: topic.into(), ..event(key, dedup) }
+    let kind = if topic == "b1.ItemPrices" { "b1.Items" } else { topic };
+    NewEvent { topic: topic.into(), kind: kind.into(), ..event(key, dedup) }
 }
 
 async fn take(store: &SqliteStore, events: Vec<NewEvent>) -> Result<u64> {
@@ -422,6 +424,13 @@ async fn a_question_about_an_item_is_not_answered_by_a_price_list_of_the_same_nu
     let item = lease(&store, 1).await.unwrap();
     store.finish(item.id, done(&item)).await.unwrap();
     assert_eq!(state(&store, list.events[0].id).await, EventState::Review);
+    take(&store, vec![of("b1.ItemPrices", "1", "4")]).await.unwrap();
+    let prices = lease(&store, 1).await.unwrap();
+    store.finish(prices.id, each(&prices, &asks("the price is negative"))).await.unwrap();
+    take(&store, vec![of("b1.Items", "1", "5")]).await.unwrap();
+    let mended = lease(&store, 1).await.unwrap();
+    store.finish(mended.id, done(&mended)).await.unwrap();
+    assert_eq!(state(&store, prices.events[0].id).await, EventState::Superseded, "prices are the item's");
     take(&store, vec![of("b1.PriceLists", "1", "3")]).await.unwrap();
     let list_again = lease(&store, 1).await.unwrap();
     store.finish(list_again.id, done(&list_again)).await.unwrap();
