@@ -1,5 +1,6 @@
 //! Brings the rooms together: opens the store, connects, starts the sandbox, and runs engine, sources and console.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,17 +10,17 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
-use crate::config::Config;
+use crate::config::{Config, FlowConfig, Secret};
 use crate::connections::{Connection, Connections};
 use crate::console::salesforce::Reporter;
 use crate::console::{self, Console};
 use crate::engine::{Engine, Plugins};
-use crate::sandbox::{Cache, Runtime};
-use crate::sources::Route;
+use crate::sandbox::{Cache, Description, Runtime};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
 use crate::sources::pubsub::Subscription;
-use crate::sources::timers::{self, FlowTimer};
+use crate::sources::timers::{self, FlowTimer, Timers};
 use crate::sources::webhook::{self, Webhook};
+use crate::sources::{Route, Routes};
 use crate::store::sqlite::{Access, SqliteStore};
 use crate::store::{Inbox, Store};
 
@@ -63,6 +64,20 @@ impl Parts {
     }
 }
 
+/// What all rooms of a running host share.
+struct Host {
+    config: Arc<Config>,
+    connections: Arc<Connections>,
+    engine: Arc<Engine>,
+    inbox: Arc<Inbox>,
+    routes: Routes,
+    stop: watch::Receiver<bool>,
+    /// What runs by itself until the host stops.
+    tasks: JoinSet<()>,
+    /// What says good-bye to the org when everything else has ended.
+    reporters: JoinSet<()>,
+}
+
 /// Runs until `stop` turns true, then finishes what is under way.
 pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Receiver<bool>) -> Result<()> {
     let Parts { config, store, runtime, plugins } = parts;
@@ -71,116 +86,158 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
         .await
         .with_context(|| format!("[host] listen: cannot listen on {}", config.host.listen))?;
     let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
-    let routes = routes(&config, &plugins, &runtime).await;
-    let flow_timers = flow_timers(&config, &plugins, &runtime).await;
+    let routes = Routes::new(routes(&config, &plugins, &runtime).await);
+    let timers = timers_of(&config, &plugins, &runtime).await;
     let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), runtime, connections.clone(), plugins));
-
-    let mut tasks = JoinSet::new();
-    let mut reporters = JoinSet::new();
-    let mut sources = Vec::new();
-    let mut keys = std::collections::BTreeMap::new();
-    for (name, org) in &config.salesforce {
-        let Some(connection) = connections.get(name) else { continue };
-        let answered = Arc::new(Notify::new());
-        let first = sources.len();
-        for topic in &org.topics {
-            let (up, watched) = watch::channel(false);
-            sources.push((format!("{name} {topic}"), watched));
-            let subscription = Subscription {
-                name: name.clone(),
-                connection: connection.clone(),
-                config: org.clone(),
-                topic: topic.clone(),
-                routes: routes.clone(),
-                inbox: inbox.clone(),
-                up,
-                answered: answered.clone(),
-            };
-            tasks.spawn(subscription.run(stop.clone()));
-        }
-        if org.report_seconds > 0 {
-            let own = config.flows.iter().filter(|(_, flow)| flow.connections.values().any(|bound| bound == name));
-            let own: std::collections::BTreeMap<_, _> = own.collect();
-            let bound: std::collections::BTreeSet<&String> =
-                own.values().flat_map(|flow| flow.connections.values()).collect();
-            let reporter = Reporter {
-                name: name.clone(),
-                connection: connection.clone(),
-                flows: own.keys().map(|flow| (*flow).clone()).collect(),
-                bound: bound.into_iter().filter_map(|bound| connections.get(bound).cloned()).collect(),
-                sources: sources[first..].to_vec(),
-                engine: engine.clone(),
-                inbox: inbox.clone(),
-                answered,
-                every: Duration::from_secs(org.report_seconds),
-            };
-            reporters.spawn(reporter.run(stop.clone()));
-        }
-        if let Some(key) = &org.webhook_key {
-            keys.insert(
-                name.clone(),
-                key.read(&config.base).with_context(|| format!("[salesforce.{name}] webhook_key"))?,
-            );
-        }
-    }
-    let mut b1_keys = std::collections::BTreeMap::new();
-    for (name, b1) in &config.b1 {
-        let Some(connection) = connections.get(name) else { continue };
-        let bound = routes.iter().filter(|route| route.connections.contains(name));
-        let topics: Vec<&String> = bound.flat_map(|route| route.topics.iter().flatten()).collect();
-        let watches = b1::watched(topics.iter().map(|topic| topic.as_str()));
-        if let (Some(url), Some(key)) = (&b1.webhook_url, &b1.webhook_key) {
-            let key = key.read(&config.base).with_context(|| format!("[b1.{name}] webhook_key"))?;
-            b1_keys.insert(name.clone(), key.clone());
-            tasks.spawn(b1::webhook::keep_subscribed(
-                name.clone(),
-                connection.clone(),
-                url.clone(),
-                key,
-                watches.clone(),
-                inbox.clone(),
-                stop.clone(),
-            ));
-        }
-        let poller = Poller {
-            name: name.clone(),
-            connection: connection.clone(),
-            config: b1.clone(),
-            watches,
-            routes: routes.clone(),
-            inbox: inbox.clone(),
-        };
-        tasks.spawn(poller.run(stop.clone()));
-    }
-    tasks.spawn(timers::run(flow_timers, inbox.clone(), stop.clone()));
-    let console = Console { engine: engine.clone(), store, connections: connections.clone(), sources, metrics };
-    let b1_webhook = B1Webhook { keys: b1_keys, routes: routes.clone(), inbox: inbox.clone() };
-    let router = console::router(console).merge(b1::webhook::router(b1_webhook)).merge(webhook::router(Webhook {
-        keys,
-        routes,
-        inbox,
-    }));
-    let mut stop_console = stop.clone();
-    tasks.spawn(async move {
-        let stopped = async move {
-            let _ = stop_console.wait_for(|stop| *stop).await;
-        };
-        if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-            tracing::error!(%error, "the console stopped");
-        }
-    });
-    tracing::info!(listen = %config.host.listen, flows = config.flows.len(), "tandem is up");
-    engine.run(stop, Duration::from_secs(config.host.stop_seconds)).await;
-    tasks.shutdown().await;
-    // They tell the org that the host stops.
-    while reporters.join_next().await.is_some() {}
-    for connection in connections.values() {
-        if let Connection::B1(b1) = connection.as_ref() {
-            b1.log_out().await;
-        }
-    }
+    let mut host =
+        Host { config, connections, engine, inbox, routes, stop, tasks: JoinSet::new(), reporters: JoinSet::new() };
+    let (sources, keys) = host.salesforce()?;
+    let b1_keys = host.b1()?;
+    host.timers(timers);
+    let console =
+        Console { engine: host.engine.clone(), store, connections: host.connections.clone(), sources, metrics };
+    let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
+    let router = console::router(console)
+        .merge(b1::webhook::router(B1Webhook { keys: b1_keys, routes: routes.clone(), inbox: inbox.clone() }))
+        .merge(webhook::router(Webhook { keys, routes, inbox }));
+    host.listen(listener, router);
+    tracing::info!(listen = %host.config.host.listen, flows = host.config.flows.len(), "tandem is up");
+    host.run().await;
     tracing::info!("tandem stopped");
     Ok(())
+}
+
+/// Subscriptions, each with its name and whether it stands.
+type Sources = Vec<(String, watch::Receiver<bool>)>;
+/// Webhook keys by connection.
+type Keys = BTreeMap<String, Secret>;
+
+impl Host {
+    /// The streams of each org, and what the org is told of the host.
+    fn salesforce(&mut self) -> Result<(Sources, Keys)> {
+        let mut sources = Vec::new();
+        let mut keys = BTreeMap::new();
+        for (name, org) in &self.config.salesforce {
+            let Some(connection) = self.connections.get(name) else { continue };
+            let answered = Arc::new(Notify::new());
+            let first = sources.len();
+            for topic in &org.topics {
+                let (up, watched) = watch::channel(false);
+                sources.push((format!("{name} {topic}"), watched));
+                let subscription = Subscription {
+                    name: name.clone(),
+                    connection: connection.clone(),
+                    config: org.clone(),
+                    topic: topic.clone(),
+                    routes: self.routes.clone(),
+                    inbox: self.inbox.clone(),
+                    up,
+                    answered: answered.clone(),
+                };
+                self.tasks.spawn(subscription.run(self.stop.clone()));
+            }
+            if org.report_seconds > 0 {
+                let own: BTreeMap<_, _> = self
+                    .config
+                    .flows
+                    .iter()
+                    .filter(|(_, flow)| flow.connections.values().any(|to| to == name))
+                    .collect();
+                let bound: BTreeSet<&String> = own.values().flat_map(|flow| flow.connections.values()).collect();
+                let reporter = Reporter {
+                    name: name.clone(),
+                    connection: connection.clone(),
+                    flows: own.keys().map(|flow| (*flow).clone()).collect(),
+                    bound: bound.into_iter().filter_map(|bound| self.connections.get(bound).cloned()).collect(),
+                    sources: sources[first..].to_vec(),
+                    engine: self.engine.clone(),
+                    inbox: self.inbox.clone(),
+                    answered,
+                    every: Duration::from_secs(org.report_seconds),
+                };
+                self.reporters.spawn(reporter.run(self.stop.clone()));
+            }
+            if let Some(key) = &org.webhook_key {
+                let read = key.read(&self.config.base);
+                keys.insert(name.clone(), read.with_context(|| format!("[salesforce.{name}] webhook_key"))?);
+            }
+        }
+        Ok((sources, keys))
+    }
+
+    /// What watches each company.
+    fn b1(&mut self) -> Result<Keys> {
+        let mut keys = BTreeMap::new();
+        for (name, b1) in &self.config.b1 {
+            let Some(connection) = self.connections.get(name) else { continue };
+            if let (Some(url), Some(key)) = (&b1.webhook_url, &b1.webhook_key) {
+                let key = key.read(&self.config.base).with_context(|| format!("[b1.{name}] webhook_key"))?;
+                keys.insert(name.clone(), key.clone());
+                self.tasks.spawn(b1::webhook::keep_subscribed(
+                    name.clone(),
+                    connection.clone(),
+                    url.clone(),
+                    key,
+                    self.routes.clone(),
+                    self.inbox.clone(),
+                    self.stop.clone(),
+                ));
+            }
+            let poller = Poller {
+                name: name.clone(),
+                connection: connection.clone(),
+                config: b1.clone(),
+                routes: self.routes.clone(),
+                inbox: self.inbox.clone(),
+            };
+            self.tasks.spawn(poller.run(self.stop.clone()));
+        }
+        Ok(keys)
+    }
+
+    /// The flows' timers; and topics and timers of a plugin that is taken up while the host runs.
+    fn timers(&mut self, timers: Timers) {
+        let (known, told) = watch::channel(timers);
+        self.tasks.spawn(timers::run(told, self.inbox.clone(), self.stop.clone()));
+        let (config, routes, mut running) = (self.config.clone(), self.routes.clone(), self.engine.running());
+        self.tasks.spawn(async move {
+            while running.changed().await.is_ok() {
+                let plugins = running.borrow_and_update().clone();
+                for (flow, plugin) in &plugins {
+                    routes.take(flow, &plugin.description.topics);
+                    let own = config.flows.get(flow).map(|own| flow_timers(flow, own, &plugin.description));
+                    known.send_modify(|timers| {
+                        timers.insert(flow.clone(), own.unwrap_or_default());
+                    });
+                }
+            }
+        });
+    }
+
+    fn listen(&mut self, listener: tokio::net::TcpListener, router: axum::Router) {
+        let mut stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let stopped = async move {
+                let _ = stop.wait_for(|stop| *stop).await;
+            };
+            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
+                tracing::error!(%error, "the console stopped");
+            }
+        });
+    }
+
+    /// Until `stop` turns true and what was under way has ended.
+    async fn run(mut self) {
+        self.engine.run(self.stop, Duration::from_secs(self.config.host.stop_seconds)).await;
+        self.tasks.shutdown().await;
+        // They tell the org that the host stops.
+        while self.reporters.join_next().await.is_some() {}
+        for connection in self.connections.values() {
+            if let Connection::B1(b1) = connection.as_ref() {
+                b1.log_out().await;
+            }
+        }
+    }
 }
 
 fn install_metrics() -> PrometheusHandle {
@@ -200,16 +257,20 @@ async fn routes(config: &Config, plugins: &Plugins, runtime: &Runtime) -> Vec<Ro
     routes
 }
 
-async fn flow_timers(config: &Config, plugins: &Plugins, runtime: &Runtime) -> Vec<FlowTimer> {
-    let mut timers = Vec::new();
+async fn timers_of(config: &Config, plugins: &Plugins, runtime: &Runtime) -> Timers {
+    let mut timers = Timers::new();
     for (name, flow) in &config.flows {
         let Ok(plugin) = plugins.load(runtime, &flow.plugin).await else { continue };
-        for timer in &plugin.description.timers {
-            match FlowTimer::parse(name, &timer.name, &timer.cron, &flow.time_zone) {
-                Ok(timer) => timers.push(timer),
-                Err(why) => tracing::error!(flow = name, timer = timer.name, why, "the timer cannot be used"),
-            }
-        }
+        timers.insert(name.clone(), flow_timers(name, flow, &plugin.description));
     }
     timers
+}
+
+/// What cannot be used is told in the log, and left out.
+fn flow_timers(name: &str, flow: &FlowConfig, description: &Description) -> Vec<FlowTimer> {
+    let parsed = description.timers.iter().map(|timer| {
+        FlowTimer::parse(name, &timer.name, &timer.cron, &flow.time_zone)
+            .inspect_err(|why| tracing::error!(flow = name, timer = timer.name, why, "the timer cannot be used"))
+    });
+    parsed.filter_map(Result::ok).collect()
 }

@@ -22,7 +22,7 @@ pub use self::flow::{BindError, Flow, Plugins, scope_of, settings_problems};
 pub use self::rehearsal::Rehearsal;
 pub use self::replay::{Replay, effects_of};
 use crate::connections::{BreakerState, Connections};
-use crate::sandbox::{Journal, RunError, Runtime};
+use crate::sandbox::{Journal, Plugin, RunError, Runtime};
 use crate::store::{Finish, Inbox, JournalEntry, Run, RunId};
 
 /// Between two looks at wake-ups and deadlines.
@@ -54,7 +54,11 @@ pub struct Engine {
     plugins: Plugins,
     config: Arc<crate::config::Config>,
     status: Mutex<BTreeMap<String, FlowStatus>>,
+    running: watch::Sender<Running>,
 }
+
+/// What each flow runs now.
+pub type Running = BTreeMap<String, Arc<Plugin>>;
 
 /// What a flow may lease now.
 enum Gate {
@@ -75,7 +79,20 @@ impl Engine {
         plugins: Plugins,
     ) -> Self {
         let status = config.flows.keys().map(|name| (name.clone(), FlowStatus::Starting)).collect();
-        Self { inbox, runtime, connections, plugins, config, status: Mutex::new(status) }
+        let running = watch::Sender::new(Running::new());
+        Self { inbox, runtime, connections, plugins, config, status: Mutex::new(status), running }
+    }
+
+    /// What each flow runs: told anew with each plugin that is taken up.
+    pub fn running(&self) -> watch::Receiver<Running> {
+        self.running.subscribe()
+    }
+
+    fn runs(&self, flow: &Flow) {
+        self.running.send_if_modified(|running| {
+            let before = running.insert(flow.name.clone(), flow.plugin.clone());
+            before.is_none_or(|before| before.digest != flow.plugin.digest)
+        });
     }
 
     /// How every flow is.
@@ -129,8 +146,9 @@ impl Engine {
         let Some(mut flow) = self.bind(&name, &mut stop).await else { return };
         let permits = Arc::new(Semaphore::new(flow.concurrency() as usize));
         let bell = self.inbox.bell(&name);
+        let mut running = self.running();
         while !*stop.borrow() {
-            if let Some(new) = self.swapped(&flow, &mut files).await {
+            if let Some(new) = self.swapped(&flow, &mut files, &mut running).await {
                 resize(&permits, flow.concurrency(), new.concurrency()).await;
                 flow = new;
             }
@@ -189,6 +207,7 @@ impl Engine {
                         "running"
                     );
                     self.set_status(name, FlowStatus::Running);
+                    self.runs(&flow);
                     return Some(Arc::new(flow));
                 }
                 Err(error) => self.set_status(name, FlowStatus::Held(error.to_string())),

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
 
-use super::{Engine, Flow, REBIND};
+use tokio::sync::watch;
+
+use super::{Engine, Flow, REBIND, Running};
 
 /// When a file was changed, and its size; `None` while it is not there.
 type Stamp = Option<(SystemTime, u64)>;
@@ -43,29 +45,33 @@ impl Engine {
         Files::new(plugin.into_iter().chain(others.map(|path| self.config.resolve(path))))
     }
 
-    /// The flow made anew when one of its files was swapped and can be used.
-    pub(super) async fn swapped(&self, flow: &Flow, files: &mut Files) -> Option<Arc<Flow>> {
+    /// The flow made anew when one of its files was swapped and can be used, or when another flow takes other topics now.
+    pub(super) async fn swapped(
+        &self,
+        flow: &Flow,
+        files: &mut Files,
+        running: &mut watch::Receiver<Running>,
+    ) -> Option<Arc<Flow>> {
         if files.looked.elapsed() < REBIND {
             return None;
         }
         files.looked = Instant::now();
-        if !files.changed() {
+        let others = running.has_changed().unwrap_or(false) && {
+            running.mark_unchanged();
+            self.plugins.topics(&flow.name, &self.config, &self.runtime).await != flow.bound.topics
+        };
+        if !files.changed() && !others {
             return None;
         }
         let mut fresh = self.files_of(&flow.name);
         match self.plugins.bind(&flow.name, &self.config, &self.connections, self.inbox.store(), &self.runtime).await {
             Ok(new) => {
-                let (old, now) = (&flow.plugin.description, &new.plugin.description);
-                tracing::info!(
-                    flow = flow.name,
-                    from = old.version,
-                    to = now.version,
-                    digest = new.plugin.digest,
-                    "swapped"
-                );
-                if old.topics != now.topics {
-                    tracing::warn!(flow = flow.name, topics = ?now.topics, "the new plugin takes other topics: restart the host to get them");
+                let (old, now) = (&flow.plugin, &new.plugin);
+                if old.digest != now.digest || !others {
+                    let (from, to) = (&old.description.version, &now.description.version);
+                    tracing::info!(flow = flow.name, from, to, digest = now.digest, "swapped");
                 }
+                self.runs(&new);
                 *files = fresh;
                 Some(Arc::new(new))
             }

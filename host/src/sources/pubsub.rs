@@ -24,7 +24,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status};
 
-use super::{Route, change};
+use super::{Routes, change};
 use crate::config::SalesforceConfig;
 use crate::connections::{Call, CallError, Connection, Method, salesforce::Salesforce, salesforce::Token};
 use crate::store::{Durability, Inbox, Intake, Millis, NewEvent, StoreError};
@@ -83,7 +83,7 @@ pub struct Subscription {
     /// Such as `/event/Tandem_Change__e`.
     pub topic: String,
     /// Who takes its events.
-    pub routes: Vec<Route>,
+    pub routes: Routes,
     /// Where events go.
     pub inbox: Arc<Inbox>,
     /// Turns true while the stream stands, for `/readyz`.
@@ -349,7 +349,8 @@ impl Subscription {
                 Ok(schema) => schemas.insert(event.schema_id.clone(), schema),
                 Err(error) => {
                     let why = format!("the event's schema {} cannot be read: {error}", event.schema_id);
-                    let held = change::unreadable(&self.routes, &self.name, &dedup, &trace, &info.schema_json, &why);
+                    let held =
+                        change::unreadable(&self.routes.now(), &self.name, &dedup, &trace, &info.schema_json, &why);
                     told.events.extend(held);
                     return Ok(());
                 }
@@ -369,13 +370,13 @@ impl Subscription {
                 if change.object == change::REVIEW {
                     told.answered = true;
                 } else {
-                    told.events.extend(change::route(&self.routes, &self.name, &change));
+                    told.events.extend(change::route(&self.routes.now(), &self.name, &change));
                 }
             }
             Err(why) => {
                 tracing::error!(connection = self.name, event = dedup, why, "an event cannot be read: held for review");
                 let raw = String::from_utf8_lossy(&event.payload);
-                told.events.extend(change::unreadable(&self.routes, &self.name, &dedup, &trace, &raw, &why));
+                told.events.extend(change::unreadable(&self.routes.now(), &self.name, &dedup, &trace, &raw, &why));
             }
         }
         Ok(())
@@ -384,18 +385,13 @@ impl Subscription {
     /// Reads every record changed or deleted since the last sign of life, of each object that some flow takes. Pages by
     /// (`SystemModstamp`, `Id`), since many records share one timestamp.
     async fn catch_up(&self, position: &Position) -> Result<(), Broken> {
-        let mut objects: Vec<&str> = self
-            .routes
-            .iter()
-            .filter(|route| route.connections.contains(&self.name))
-            .flat_map(|route| route.topics.iter().flatten())
-            .filter_map(|topic| topic.strip_prefix("salesforce."))
-            .collect();
+        let topics = self.routes.topics_of(&self.name);
+        let mut objects: Vec<&str> = topics.iter().filter_map(|topic| topic.strip_prefix("salesforce.")).collect();
         objects.sort_unstable();
         objects.dedup();
         for object in objects {
             let mut found = 0;
-            let mut condition = format!("SystemModstamp >= {}", soql_time(position.at - OVERLAP_MS));
+            let mut condition = format!("SystemModstamp >= {}", soql_time(position.at.min(now()) - OVERLAP_MS));
             loop {
                 let soql = format!(
                     "SELECT Id, SystemModstamp, IsDeleted FROM {object} WHERE {condition} ORDER BY SystemModstamp, Id LIMIT {QUERY_PAGE}"
@@ -428,7 +424,7 @@ impl Subscription {
         let operation = if row["IsDeleted"] == true { "DELETE" } else { "CATCH_UP" };
         let payload = serde_json::json!({ "Record_Id__c": id, "Object__c": object, "Operation__c": operation });
         let change = change::read(&payload, &format!("catch-up:{id}:{stamp}"), &crate::time::fresh_trace()).ok()?;
-        Some(change::route(&self.routes, &self.name, &change))
+        Some(change::route(&self.routes.now(), &self.name, &change))
     }
 }
 

@@ -1,6 +1,7 @@
 //! Timers: cron in the flow's time zone. A firing is one event with the planned time as its dedup id, so it happens once
 //! however often the host stops; of firings missed while it was down, the last one is made up for.
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::time::{fresh_trace, now};
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// One timer of one flow.
+#[derive(Clone)]
 pub struct FlowTimer {
     /// The flow.
     pub flow: String,
@@ -92,18 +94,27 @@ impl FlowTimer {
     }
 }
 
+/// The timers of all flows, by flow: those of a plugin that is swapped change.
+pub type Timers = BTreeMap<String, Vec<FlowTimer>>;
+
 /// Runs all timers until `stop` turns true.
-pub async fn run(timers: Vec<FlowTimer>, inbox: Arc<Inbox>, mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow() && !timers.is_empty() {
+pub async fn run(mut timers: watch::Receiver<Timers>, inbox: Arc<Inbox>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() {
         let mut wake = now() + LONGEST_SLEEP.as_millis() as Millis;
-        for timer in &timers {
+        let own: Vec<FlowTimer> = timers.borrow_and_update().values().flatten().cloned().collect();
+        for timer in &own {
             match timer.look(&inbox).await {
                 Ok(next) => wake = wake.min(next.unwrap_or(wake)),
                 Err(error) => tracing::error!(flow = timer.flow, timer = timer.name, %error, "cannot fire a timer"),
             }
         }
         let pause = Duration::from_millis((wake - now()).max(50).unsigned_abs());
-        tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
+        tokio::select! {
+            _ = tokio::time::sleep(pause) => {}
+            // Nobody is left who could change them: they go on.
+            Ok(()) = timers.changed() => {}
+            _ = stop.changed() => {}
+        }
     }
 }
 

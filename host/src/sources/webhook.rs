@@ -17,7 +17,7 @@ use futures_util::StreamExt;
 use ring::hmac;
 use serde_json::{Value, json};
 
-use super::{Route, change};
+use super::{Routes, change};
 use crate::config::Secret;
 use crate::store::{Inbox, Intake, NewEvent};
 
@@ -31,7 +31,7 @@ pub struct Webhook {
     /// Keys by connection.
     pub keys: BTreeMap<String, Secret>,
     /// Who takes events.
-    pub routes: Vec<Route>,
+    pub routes: Routes,
     /// Where they go.
     pub inbox: Arc<Inbox>,
 }
@@ -97,8 +97,8 @@ impl Webhook {
             digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
         });
         match change::read(payload, &dedup, &trace) {
-            Ok(change) => change::route(&self.routes, connection, &change),
-            Err(why) => change::unreadable(&self.routes, connection, &dedup, &trace, &raw, &why),
+            Ok(change) => change::route(&self.routes.now(), connection, &change),
+            Err(why) => change::unreadable(&self.routes.now(), connection, &dedup, &trace, &raw, &why),
         }
     }
 }

@@ -277,3 +277,41 @@ async fn a_swapped_plugin_waits_for_its_grant_while_the_old_one_works_on_and_is_
     assert_ne!(digests[0], digests[1]);
     world.assert_exactly_once(&ids).await
 }
+
+#[tokio::test]
+async fn a_swapped_plugin_gets_its_new_topics_without_a_restart() -> Result<()> {
+    let world = hostile().await?;
+    let change = |n: u32| json!({ "Record_Id__c": format!("801ORDER{n:010}"), "Object__c": "OrderAction", "Event_Id__c": format!("o{n}"), "do": "nothing" });
+    let taken = async |world: &World, n: u32| {
+        assert_eq!(world.webhook(&change(n)).await?, 202);
+        let key = format!("801ORDER{n:010}");
+        let events = world.tandem_json(&["events", "list", "--flow", "hostile", "--key", &key]).await?;
+        anyhow::Ok(events.as_array().is_some_and(|events| !events.is_empty()))
+    };
+    assert!(!taken(&world, 0).await?, "the plugin does not take it");
+    // The same code that names another object of the same length.
+    let file = world.folder().join("plugins/hostile.wasm");
+    let mut code = std::fs::read(&file)?;
+    let (old, new) = (b"salesforce.Opportunity", b"salesforce.OrderAction");
+    let places: Vec<usize> = (0..code.len() - old.len()).filter(|place| code[*place..].starts_with(old)).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        code[place..place + new.len()].copy_from_slice(new);
+    }
+    std::fs::write(&file, code)?;
+    let told = |word: &'static str| async move |world: &World| Ok(world.log().contains(word).then_some(()));
+    world.until("consent to be asked for", Duration::from_secs(20), told("waits for consent")).await?;
+    world.tandem(&["plugin", "grant", "hostile", "--yes"]).await?;
+    world.until("the swap", Duration::from_secs(20), told("\"message\":\"swapped\"")).await?;
+    let mut n = 0;
+    while !taken(&world, {
+        n += 1;
+        n
+    })
+    .await?
+    {
+        assert!(n < 100, "the new topic is not taken");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}

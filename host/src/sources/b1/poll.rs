@@ -11,10 +11,10 @@ use serde_json::{Map, Value};
 use tokio::sync::watch;
 
 use super::list::{self, LookError, PAGE, keys_of};
-use super::{Changed, How, Watch};
+use super::{Changed, How, Watch, watched};
 use crate::config::B1Config;
 use crate::connections::{CallError, Connection};
-use crate::sources::Route;
+use crate::sources::Routes;
 use crate::store::{Haste, Inbox, Intake, Millis};
 use crate::time::now;
 
@@ -33,10 +33,8 @@ pub struct Poller {
     pub connection: Arc<Connection>,
     /// Its part of `tandem.toml`.
     pub config: B1Config,
-    /// What to watch.
-    pub watches: Vec<Watch>,
-    /// Who takes events.
-    pub routes: Vec<Route>,
+    /// Who takes events, and so what to watch.
+    pub routes: Routes,
     /// Where they go.
     pub inbox: Arc<Inbox>,
 }
@@ -58,9 +56,17 @@ struct Mark {
 impl Poller {
     /// Runs until `stop` turns true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
-        let mut due: Vec<Instant> = vec![Instant::now(); self.watches.len()];
+        let mut changes = self.routes.changes();
+        let mut due: Vec<(Watch, Instant)> = Vec::new();
         while !*stop.borrow() {
-            for (watch, due) in self.watches.iter().zip(&mut due) {
+            changes.mark_unchanged();
+            let before = std::mem::take(&mut due);
+            let known = |watch: &Watch| before.iter().find(|(own, _)| own.topic == watch.topic).map(|(_, due)| *due);
+            due.extend(watched(&self.routes, &self.name).into_iter().map(|watch| {
+                let at = known(&watch).unwrap_or_else(Instant::now);
+                (watch, at)
+            }));
+            for (watch, due) in &mut due {
                 if *due > Instant::now() || *stop.borrow() {
                     continue;
                 }
@@ -70,9 +76,14 @@ impl Poller {
                     *due = Instant::now() + watch.pace.of(&self.config).min(Duration::from_secs(15));
                 }
             }
-            let next = due.iter().min().copied().unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
+            let next =
+                due.iter().map(|(_, due)| *due).min().unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
             let pause = next.saturating_duration_since(Instant::now()).max(Duration::from_millis(50));
-            tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
+            tokio::select! {
+                _ = tokio::time::sleep(pause) => {}
+                _ = changes.changed() => {}
+                _ = stop.changed() => {}
+            }
         }
     }
 
@@ -253,7 +264,7 @@ impl Poller {
         if !changes.is_empty() {
             tracing::debug!(connection = self.name, source, changes = changes.len(), "changed in B1");
         }
-        let events = changes.iter().flat_map(|change| change.route(&self.routes, &self.name)).collect();
+        let events = changes.iter().flat_map(|change| change.route(&self.routes.now(), &self.name)).collect();
         let position = Some((source, position));
         self.inbox.take(Intake { events, position, haste: Haste::WithOthers, ..Intake::default() }).await?;
         Ok(())

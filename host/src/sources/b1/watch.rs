@@ -3,6 +3,7 @@
 //! does not touch its invoice's, and payments have no `UpdateDate` at all.
 
 use crate::config::B1Config;
+use crate::sources::Routes;
 use std::time::Duration;
 
 /// How a change shows.
@@ -118,8 +119,9 @@ pub const WATCHES: [Watch; 17] = [
     scanned("Warehouses", "Warehouses", &["WarehouseCode"], "WarehouseCode,WarehouseName,Inactive", Pace::Prices),
 ];
 
-/// What the topics ask to watch.
-pub fn watched<'a>(topics: impl Iterator<Item = &'a str> + Clone) -> Vec<Watch> {
-    let wanted = |watch: &Watch| topics.clone().any(|topic| topic.strip_prefix("b1.") == Some(watch.topic));
+/// What the flows ask to watch in a company.
+pub fn watched(routes: &Routes, connection: &str) -> Vec<Watch> {
+    let topics = routes.topics_of(connection);
+    let wanted = |watch: &Watch| topics.iter().any(|topic| topic.strip_prefix("b1.") == Some(watch.topic));
     WATCHES.into_iter().filter(wanted).collect()
 }

@@ -19,11 +19,11 @@ use ring::hmac;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
-use super::{Changed, How, WATCHES, Watch};
+use super::{Changed, How, WATCHES, Watch, watched};
 use crate::config::Secret;
 use crate::connections::Connection;
 use crate::connections::b1::{Signing, Subscribed, Wish};
-use crate::sources::Route;
+use crate::sources::Routes;
 use crate::store::{Haste, Inbox, Intake, NewEvent};
 
 const MOST_BODY: usize = 4 << 20;
@@ -36,7 +36,7 @@ pub struct B1Webhook {
     /// Keys by connection.
     pub keys: BTreeMap<String, Secret>,
     /// Who takes events.
-    pub routes: Vec<Route>,
+    pub routes: Routes,
     /// Where they go.
     pub inbox: Arc<Inbox>,
 }
@@ -75,7 +75,7 @@ async fn receive(
     let mut events: Vec<NewEvent> = Vec::new();
     for event in &told {
         match read(event) {
-            Some(changed) => events.extend(changed.route(&webhook.routes, &connection)),
+            Some(changed) => events.extend(changed.route(&webhook.routes.now(), &connection)),
             // Something new in a later version: polling finds the change all the same.
             None => tracing::warn!(connection, kind = %event["type"], "a kind of delivery that is not known"),
         }
@@ -120,14 +120,17 @@ pub async fn keep_subscribed(
     connection: Arc<Connection>,
     url: String,
     key: Secret,
-    watches: Vec<Watch>,
+    routes: Routes,
     inbox: Arc<Inbox>,
     mut stop: watch::Receiver<bool>,
 ) {
     let Connection::B1(b1) = connection.as_ref() else { return };
-    let whole = |watch: &&Watch| watch.topic == watch.set && !matches!(watch.how, How::Scanned { .. });
-    let objects: Vec<&str> = watches.iter().filter(whole).map(|watch| watch.topic).collect();
+    let whole = |watch: &Watch| watch.topic == watch.set && !matches!(watch.how, How::Scanned { .. });
+    let mut changes = routes.changes();
     while !*stop.borrow() {
+        changes.mark_unchanged();
+        let watches = watched(&routes, &name);
+        let objects: Vec<&str> = watches.iter().filter(|watch| whole(watch)).map(|watch| watch.topic).collect();
         let signed_with = SignedWith::new(&name, &key, &inbox).await;
         let wish = Wish { id: "tandem", url: &url, key: key.reveal(), signing: signed_with.signing, objects: &objects };
         let subscribed = b1.subscribe(&wish).await;
@@ -152,7 +155,7 @@ pub async fn keep_subscribed(
                 SOON
             }
         };
-        tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
+        tokio::select! { _ = tokio::time::sleep(pause) => {} _ = changes.changed() => {} _ = stop.changed() => {} }
     }
 }
 

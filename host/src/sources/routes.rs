@@ -1,0 +1,82 @@
+//! Who takes which events, as the flows are now: a swapped plugin changes it under sources at work.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// Who takes which events: one flow, seen from a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The flow.
+    pub flow: String,
+    /// Connections it is bound to.
+    pub connections: Vec<String>,
+    /// Topics its plugin takes; `None` while the plugin cannot be loaded: then it gets every event of its connections,
+    /// since one left out now would be lost.
+    pub topics: Option<Vec<String>>,
+}
+
+impl Route {
+    pub(super) fn takes(&self, connection: &str, topic: &str) -> bool {
+        self.connections.iter().any(|bound| bound == connection)
+            && self.topics.as_ref().is_none_or(|topics| topics.iter().any(|own| own == topic))
+    }
+}
+
+/// All routes, shared by the sources.
+#[derive(Clone, Debug)]
+pub struct Routes(Arc<watch::Sender<Arc<Vec<Route>>>>);
+
+impl Routes {
+    /// As the flows are at the start.
+    pub fn new(routes: Vec<Route>) -> Self {
+        Self(Arc::new(watch::Sender::new(Arc::new(routes))))
+    }
+
+    /// As they are now.
+    pub fn now(&self) -> Arc<Vec<Route>> {
+        self.0.borrow().clone()
+    }
+
+    /// Tells of each change.
+    pub fn changes(&self) -> watch::Receiver<Arc<Vec<Route>>> {
+        self.0.subscribe()
+    }
+
+    /// A flow runs a plugin that takes these topics.
+    pub fn take(&self, flow: &str, topics: &[String]) {
+        self.0.send_if_modified(|routes| {
+            let differs = |route: &Route| route.flow == flow && route.topics.as_deref() != Some(topics);
+            let Some(place) = routes.iter().position(differs) else { return false };
+            Arc::make_mut(routes)[place].topics = Some(topics.to_vec());
+            true
+        });
+    }
+
+    /// The topics that flows take from a connection.
+    pub fn topics_of(&self, connection: &str) -> Vec<String> {
+        let routes = self.now();
+        let bound = routes.iter().filter(|route| route.connections.iter().any(|bound| bound == connection));
+        bound.flat_map(|route| route.topics.iter().flatten().cloned()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_swapped_plugin_gets_its_new_topics_and_who_takes_all_keeps_all_until_it_is_known() {
+        let route = Route { flow: "orders".into(), connections: vec!["erp".into()], topics: None };
+        let routes = Routes::new(vec![route]);
+        let mut changes = routes.changes();
+        assert!(routes.now()[0].takes("erp", "b1.Orders"), "left out now it would be lost");
+        routes.take("orders", &["b1.Items".into()]);
+        assert!(changes.has_changed().unwrap());
+        assert!(!routes.now()[0].takes("erp", "b1.Orders") && routes.now()[0].takes("erp", "b1.Items"));
+        assert_eq!(routes.topics_of("erp"), ["b1.Items"]);
+        changes.mark_unchanged();
+        routes.take("orders", &["b1.Items".into()]);
+        assert!(!changes.has_changed().unwrap(), "nothing is told that was known");
+    }
+}
