@@ -264,6 +264,7 @@ impl Engine {
         async {
             loop {
                 let journal = Journal::live(run.id, self.inbox.store().clone(), std::mem::take(&mut recorded));
+                let told = journal.told();
                 let started = std::time::Instant::now();
                 let result = self.runtime.run(&flow.plugin, flow.bound.clone(), &run, journal).await;
                 metrics::histogram!("tandem_run_seconds", "flow" => flow.name.clone())
@@ -287,7 +288,8 @@ impl Engine {
                     Err(error) => {
                         flow.breaker.failed(&error.to_string());
                         flow.size.failed(run.events.len(), &error);
-                        verdict::of_failure(flow, &run, &error)
+                        // What it was answered before it failed is what tells why.
+                        Finish { journal: told.take(), ..verdict::of_failure(flow, &run, &error) }
                     }
                 };
                 self.commit(run.id, finish).await;

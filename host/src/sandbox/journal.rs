@@ -2,7 +2,7 @@
 //! before it is sent.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
 
@@ -30,10 +30,25 @@ pub struct Journal {
     run: RunId,
     reach: Reach,
     recorded: BTreeMap<(u32, u32), JournalEntry>,
-    pending: Vec<JournalEntry>,
+    pending: Told,
     next: u32,
     /// Effects a dry run would have sent.
     captured: Vec<JournalEntry>,
+}
+
+/// Entries that were noted and not written yet.
+#[derive(Clone, Default)]
+pub struct Told(Arc<Mutex<Vec<JournalEntry>>>);
+
+impl Told {
+    /// Hands them over.
+    pub fn take(&self) -> Vec<JournalEntry> {
+        std::mem::take(&mut self.entries())
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Vec<JournalEntry>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the journal knows of a call.
@@ -50,7 +65,7 @@ impl Journal {
     /// For a run over what an earlier, interrupted try of the same run recorded.
     pub fn live(run: RunId, store: Arc<dyn Store>, recorded: Vec<JournalEntry>) -> Self {
         let recorded = recorded.into_iter().map(|entry| ((entry.seq, entry.item), entry)).collect();
-        Self { run, reach: Reach::Live { store }, recorded, pending: Vec::new(), next: 0, captured: Vec::new() }
+        Self { run, reach: Reach::Live { store }, recorded, pending: Told::default(), next: 0, captured: Vec::new() }
     }
 
     /// For a dry run over the journal of a past one.
@@ -68,7 +83,14 @@ impl Journal {
     }
 
     fn without_store(reach: Reach) -> Self {
-        Self { run: RunId(0), reach, recorded: BTreeMap::new(), pending: Vec::new(), next: 0, captured: Vec::new() }
+        Self {
+            run: RunId(0),
+            reach,
+            recorded: BTreeMap::new(),
+            pending: Told::default(),
+            next: 0,
+            captured: Vec::new(),
+        }
     }
 
     /// True when effects are kept, not sent.
@@ -127,7 +149,7 @@ impl Journal {
             state: CallState::Done,
             at: crate::time::now(),
         };
-        self.pending.push(entry);
+        self.pending.entries().push(entry);
     }
 
     /// Records what a dry run would have sent.
@@ -138,14 +160,14 @@ impl Journal {
     /// Writes effects down before they are sent, with all that was noted before them.
     pub async fn intend(&mut self, intents: Vec<JournalEntry>, durability: Durability) -> Result<(), RunError> {
         let Reach::Live { store } = &self.reach else { return Ok(()) };
-        let mut entries = std::mem::take(&mut self.pending);
+        let mut entries = self.pending.take();
         entries.extend(intents);
         store.journal_write(self.run, entries, durability).await.map_err(RunError::Store)
     }
 
-    /// What was noted and not written yet.
-    pub fn take_pending(&mut self) -> Vec<JournalEntry> {
-        std::mem::take(&mut self.pending)
+    /// What was noted and not written yet: kept for whoever holds it, also of a run that ends without a report.
+    pub fn told(&self) -> Told {
+        self.pending.clone()
     }
 
     /// The effects of a dry run, in order.
@@ -156,4 +178,19 @@ impl Journal {
 
 fn fingerprint(kind: &str, request: &str) -> String {
     format!("{kind}\n{request}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_answered_outlives_a_run_that_ends_without_a_report() {
+        let mut journal = Journal::nowhere();
+        let told = journal.told();
+        journal.note(0, 0, "http", "006", "{}".into(), "\"answered\"".into());
+        drop(journal);
+        assert_eq!(told.take()[0].response, "\"answered\"");
+        assert!(told.take().is_empty(), "handed over once");
+    }
 }

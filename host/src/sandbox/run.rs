@@ -308,7 +308,7 @@ impl RunState {
         }
         Ok(RunReport {
             outcomes: raw.into_iter().map(read_outcome).collect(),
-            journal: state.journal.take_pending(),
+            journal: state.journal.told().take(),
             captured: state.journal.take_captured(),
             storage: std::mem::take(&mut state.storage)
                 .into_iter()

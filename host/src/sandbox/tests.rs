@@ -79,7 +79,7 @@ async fn a_refused_request_is_kept_as_a_digest() {
         let refused = contract::http::Host::send(&mut state, request).await.unwrap();
         assert!(matches!(refused, Err(contract::http::Error::Denied(_))));
     }
-    let kept: usize = state.journal.take_pending().iter().map(|entry| entry.request.len() + entry.response.len()).sum();
+    let kept: usize = state.journal.told().take().iter().map(|entry| entry.request.len() + entry.response.len()).sum();
     assert!(kept < 10_000, "{kept}");
 }
 

@@ -61,6 +61,7 @@ impl SqliteStore {
             Access::Host => Some(lock_beside(path)?),
             Access::Tool => None,
         };
+        for_its_user_alone(path)?;
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.execute_batch(
@@ -98,6 +99,25 @@ impl SqliteStore {
         };
         tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Database(e.to_string()))?
     }
+}
+
+/// Makes the file, which holds keys, so that nobody but its user reads it; SQLite makes those beside it like it.
+#[cfg(unix)]
+fn for_its_user_alone(path: &Path) -> Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    let cannot = |e: std::io::Error| StoreError::Database(format!("{}: {e}", path.display()));
+    let file = std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(path).map_err(cannot)?;
+    let open_to_others = file.metadata().map_err(cannot)?.permissions().mode() & 0o077 != 0;
+    if open_to_others && let Err(error) = file.set_permissions(std::fs::Permissions::from_mode(0o600)) {
+        tracing::warn!(%error, path = %path.display(), "others may read the database, which holds keys");
+    }
+    Ok(())
+}
+
+/// On Windows a file has the rights of its folder: the operator guide says which.
+#[cfg(not(unix))]
+fn for_its_user_alone(_: &Path) -> Result<()> {
+    Ok(())
 }
 
 fn open_reader(path: &Path) -> Result<Connection> {

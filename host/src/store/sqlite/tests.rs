@@ -633,3 +633,19 @@ async fn a_packed_journal_says_what_it_said_and_takes_less_room() {
         0
     );
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn nobody_but_its_user_reads_the_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tandem.db");
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let store = SqliteStore::open(&path, Access::Host).unwrap();
+    append(&store, &[("A", "1")]).await;
+    for name in ["tandem.db", "tandem.db-wal"] {
+        let mode = std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
+}
