@@ -1,6 +1,9 @@
 //! The real binary, as a process, against the simulators, as processes: what every end-to-end test, the fault tests and
 //! the bench stand on.
 
+#[cfg(target_os = "linux")]
+pub mod machine;
+
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};

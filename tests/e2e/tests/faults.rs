@@ -16,14 +16,76 @@ fn seed() -> u64 {
     seed
 }
 
-/// `kill -9` at random moments, answers lost after commit: each opportunity ends with one order, told.
+/// What happens to the machine and to the sign-in in some lives of the host.
+#[cfg(target_os = "linux")]
+struct Upsets {
+    disk: tandem_e2e::machine::SmallDisk,
+    clock: tandem_e2e::machine::Clock,
+}
+
+#[cfg(target_os = "linux")]
+impl Upsets {
+    fn new() -> Result<Self> {
+        Ok(Self { disk: tandem_e2e::machine::SmallDisk::new(256)?, clock: tandem_e2e::machine::Clock::new()? })
+    }
+
+    fn setup(&self) -> Setup {
+        let more = format!("[store]\npath = \"{}\"\n", self.disk.path().join("tandem.db").display());
+        Setup { more, environment: self.clock.environment(), ..Setup::default() }
+    }
+
+    /// Each now and then.
+    async fn begin(&self, world: &World, chance: &mut fastrand::Rng) -> Result<()> {
+        if chance.u8(..8) == 0 {
+            self.disk.fill()?;
+        }
+        if chance.u8(..8) == 0 {
+            self.clock.set(chance.i64(-7_200..7_200))?;
+        }
+        if chance.u8(..8) == 0 {
+            world.b1_settings(json!({ "sign_in_refused": true })).await?;
+        }
+        Ok(())
+    }
+
+    async fn end(&self, world: &World) -> Result<()> {
+        self.disk.empty()?;
+        world.b1_settings(json!({})).await
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+struct Upsets;
+
+#[cfg(not(target_os = "linux"))]
+impl Upsets {
+    fn new() -> Result<Self> {
+        Ok(Self)
+    }
+
+    fn setup(&self) -> Setup {
+        Setup::default()
+    }
+
+    async fn begin(&self, _: &World, _: &mut fastrand::Rng) -> Result<()> {
+        Ok(())
+    }
+
+    async fn end(&self, _: &World) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// `kill -9` at random moments, answers lost after commit, a full disk, a clock that is set, sign-ins refused: each opportunity
+/// ends with one order, told.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn won_opportunities_survive_kill_at_any_moment() -> Result<()> {
     let seed = seed();
     let kills = number("TANDEM_SOAK_KILLS", 30);
     let count = 500.max(kills as usize * 5);
     let mut chance = fastrand::Rng::with_seed(seed);
-    let mut world = World::with(Setup { seed, flow: "batch = 20".into(), ..Setup::default() }).await?;
+    let upsets = Upsets::new()?;
+    let mut world = World::with(Setup { seed, flow: "batch = 20".into(), ..upsets.setup() }).await?;
     let ids = world.opportunities(count).await?;
     // Lines come in pages, as those of large opportunities do.
     world.salesforce_settings(json!({ "child_page": chance.usize(1..4) })).await?;
@@ -47,6 +109,7 @@ async fn won_opportunities_survive_kill_at_any_moment() -> Result<()> {
         world.start()?;
         let life = Duration::from_millis(chance.u64(60..900));
         let until = Instant::now() + life;
+        upsets.begin(&world, &mut chance).await?;
         // Half of the work comes in while the host lives, half while it is down.
         for id in open.by_ref().take(per_kill) {
             world.win(id).await?;
@@ -56,6 +119,7 @@ async fn won_opportunities_survive_kill_at_any_moment() -> Result<()> {
         }
         tokio::time::sleep(until.saturating_duration_since(Instant::now())).await;
         world.kill().await?;
+        upsets.end(&world).await?;
         if (kill + 1).is_multiple_of(100) {
             let made = world.b1_records("Orders").await?.iter().filter(|order| order["U_SF_Id"].is_string()).count();
             println!("{} kills, {made} orders", kill + 1);

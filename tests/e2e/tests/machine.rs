@@ -1,58 +1,12 @@
 //! What the machine does to the host: a disk that is full at random moments, a clock that is set.
 #![cfg(target_os = "linux")]
 
-use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use tandem_e2e::machine::{Clock, SmallDisk};
 use tandem_e2e::{Setup, World};
-
-/// A small file system of its own, gone with the value.
-struct SmallDisk {
-    folder: tempfile::TempDir,
-}
-
-impl SmallDisk {
-    fn new(megabytes: u32) -> Result<Self> {
-        let folder = tempfile::tempdir()?;
-        let size = format!("size={megabytes}m");
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &size, "tmpfs"]).arg(folder.path()).status()?;
-        ensure!(mounted.success(), "a small disk needs a user who may mount one (root)");
-        Ok(Self { folder })
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn ballast(&self) -> PathBuf {
-        self.path().join("ballast")
-    }
-
-    /// Until not one byte more fits.
-    fn fill(&self) -> Result<()> {
-        let mut ballast = fs::OpenOptions::new().create(true).append(true).open(self.ballast())?;
-        for size in [1 << 20, 4096, 1] {
-            while ballast.write_all(&vec![0; size]).is_ok() {}
-        }
-        Ok(())
-    }
-
-    fn empty(&self) -> Result<()> {
-        Ok(fs::remove_file(self.ballast())?)
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        // Lazily: the host may still be ending.
-        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
-    }
-}
 
 /// `/readyz`: ready, and what it says of the store; `None` while the host does not answer.
 async fn readiness(world: &World) -> Option<Value> {
@@ -108,32 +62,13 @@ async fn a_disk_that_is_full_now_and_then_loses_and_doubles_nothing() -> Result<
     Ok(())
 }
 
-/// A clock for the host alone, `+0` or so many seconds off.
-fn set(clock: &Path, offset: &str) -> Result<()> {
-    let fresh = clock.with_extension("new");
-    fs::write(&fresh, offset)?;
-    Ok(fs::rename(fresh, clock)?)
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_clock_set_back_or_forward_holds_nothing_up_and_runs_no_deadline_out() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let clock = folder.path().join("clock");
-    set(&clock, "+0")?;
-    let library = fs::read_dir("/usr/lib")?
-        .filter_map(|entry| Some(entry.ok()?.path().join("faketime/libfaketimeMT.so.1")))
-        .find(|path| path.exists())
-        .context("libfaketime is missing: run `scripts/setup-tests.sh`")?;
-    let environment = vec![
-        ("LD_PRELOAD", library.display().to_string()),
-        ("FAKETIME_TIMESTAMP_FILE", clock.display().to_string()),
-        ("FAKETIME_NO_CACHE", "1".into()),
-        ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
-    ];
+    let clock = Clock::new()?;
     let setup = Setup {
         plugins: vec!["orders", "accounts"],
         flows: vec![("accounts", "settings = { create_in_b1 = \"never\" }")],
-        environment,
+        environment: clock.environment(),
         ..Setup::default()
     };
     let mut world = World::with(setup).await?;
@@ -156,18 +91,18 @@ async fn a_clock_set_back_or_forward_holds_nothing_up_and_runs_no_deadline_out()
     world.b1_settings(json!({ "down": true })).await?;
     world.win(&ids[1]).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
-    set(&clock, "-7200")?;
+    clock.set(-7_200)?;
     world.win(&ids[2]).await?;
     world.b1_settings(json!({})).await?;
     world.until_all_told(&ids[..3], Duration::from_secs(60)).await?;
     // Set back once more while the host is off.
     world.win(&ids[3]).await?;
     world.kill().await?;
-    set(&clock, "-14400")?;
+    clock.set(-14_400)?;
     world.up().await?;
     world.until_all_told(&ids[..4], Duration::from_secs(30)).await?;
     // Two days forward.
-    set(&clock, "+172800")?;
+    clock.set(172_800)?;
     world.win(&ids[4]).await?;
     world.until_all_told(&ids[..5], Duration::from_secs(30)).await?;
     tokio::time::sleep(Duration::from_secs(2)).await;
