@@ -5,6 +5,7 @@ mod bare;
 mod budgets;
 mod figures;
 mod instance;
+mod neighbours;
 mod simulators;
 mod store;
 
@@ -36,6 +37,9 @@ struct Options {
     /// Only the store with a million events.
     #[arg(long)]
     store: bool,
+    /// Only what looping plugins cost the others.
+    #[arg(long)]
+    neighbours: bool,
     /// Only the calls of mixed changes.
     #[arg(long)]
     mixed: bool,
@@ -59,6 +63,11 @@ async fn main() -> Result<()> {
 
     if options.store {
         store::all(&mut figures).await.context("the store")?;
+        println!("{figures}");
+        return Ok(());
+    }
+    if options.neighbours {
+        neighbours::all(&mut figures).await.context("neighbours")?;
         println!("{figures}");
         return Ok(());
     }
@@ -116,6 +125,7 @@ async fn main() -> Result<()> {
 
     budgets::all(&mut figures).await.context("call budgets")?;
     budgets::mixed(&mut figures).await.context("mixed changes")?;
+    neighbours::all(&mut figures).await.context("neighbours")?;
     store::all(&mut figures).await.context("the store")?;
 
     let starts = host_starts().await.context("host start")?;
