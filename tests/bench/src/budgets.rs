@@ -64,6 +64,21 @@ pub async fn mixed(figures: &mut Figures) -> Result<()> {
     let changes = (ids.len() * 4) as f64;
     let calls = (total(&after) - total(&before)) / changes;
     figures.add("20 mixed changes a second, all flows: Salesforce calls for each change", "", calls, None, "<= 0.5");
+    // Journals are packed within seconds; a stop leaves one file.
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    let events = world.tandem_json(&["events", "list", "--limit", "1000000"]).await?;
+    let events = events.as_array().map_or(1, Vec::len) as f64;
+    world.stop().await?;
+    let bytes = std::fs::metadata(world.folder().join("data/tandem.db"))?.len() as f64;
+    figures.add(
+        "the store, for a thousand events of the first load and of these changes",
+        "MB",
+        bytes / 1e3 / events,
+        None,
+        "3",
+    );
+    let log = std::fs::metadata(world.folder().join("host.log"))?.len() as f64;
+    figures.add("the log, for a thousand changes", "MB", log / 1e3 / changes, None, "");
     Ok(())
 }
 
