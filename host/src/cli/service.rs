@@ -22,7 +22,7 @@ use crate::sources::timers::{self, FlowTimer, Timers};
 use crate::sources::webhook::{self, Webhook};
 use crate::sources::{Route, Routes};
 use crate::store::sqlite::{Access, SqliteStore};
-use crate::store::{Inbox, Store};
+use crate::store::{Haste, Inbox, Store};
 
 /// Everything but what runs by itself.
 pub struct Parts {
@@ -251,8 +251,17 @@ fn install_metrics() -> PrometheusHandle {
 async fn routes(config: &Config, plugins: &Plugins, runtime: &Runtime) -> Vec<Route> {
     let mut routes = Vec::new();
     for (name, flow) in &config.flows {
-        let topics = plugins.load(runtime, &flow.plugin).await.ok().map(|plugin| plugin.description.topics.clone());
-        routes.push(Route { flow: name.clone(), connections: flow.connections.values().cloned().collect(), topics });
+        let plugin = plugins.load(runtime, &flow.plugin).await.ok();
+        let liked = plugin.as_ref().map_or(0, |plugin| plugin.description.concurrency);
+        let gathers = flow.concurrency.unwrap_or(liked) == 1;
+        let haste = if gathers { Haste::WithOthers } else { Haste::AtOnce };
+        let topics = plugin.map(|plugin| plugin.description.topics.clone());
+        routes.push(Route {
+            flow: name.clone(),
+            connections: flow.connections.values().cloned().collect(),
+            topics,
+            haste,
+        });
     }
     routes
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::b1::{Changed, How, WATCHES, Watch, list};
 use crate::connections::{Connection, Connections};
-use crate::store::{Intake, Lane, NewEvent, Store};
+use crate::store::{Haste, Intake, Lane, NewEvent, Store};
 
 pub use super::b1::list::LookError;
 
@@ -162,6 +162,7 @@ impl Topic {
             key,
             payload: payload.to_string(),
             trace: crate::time::fresh_trace(),
+            haste: Haste::AtOnce,
             held: None,
         }
     }

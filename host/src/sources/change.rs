@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Route;
-use crate::store::{NewEvent, Question};
+use crate::store::{Haste, NewEvent, Question};
 
 /// The object in which people answer what the host asks: its changes are the host's own business, no flow's.
 pub const REVIEW: &str = "Tandem_Review__c";
@@ -68,6 +68,7 @@ pub fn route(routes: &[Route], connection: &str, change: &Change) -> Vec<NewEven
             dedup: change.dedup.clone(),
             payload: payload.clone(),
             trace: change.trace.clone(),
+            haste: route.haste,
             held: None,
         })
         .collect()
@@ -87,6 +88,7 @@ pub fn unreadable(routes: &[Route], connection: &str, dedup: &str, trace: &str, 
             dedup: dedup.to_owned(),
             payload: json!({ "beginning": shown, "bytes": raw.len() }).to_string(),
             trace: trace.to_owned(),
+            haste: Haste::AtOnce,
             held: Some(Question { reason: why.to_owned(), choices: vec!["ignore".into()], detail: String::new() }),
         })
         .collect()

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
+use crate::store::Haste;
+
 /// Who takes which events: one flow, seen from a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -14,6 +16,8 @@ pub struct Route {
     /// Topics its plugin takes; `None` while the plugin cannot be loaded: then it gets every event of its connections,
     /// since one left out now would be lost.
     pub topics: Option<Vec<String>>,
+    /// How soon it wants its events: one that runs one batch after the other gathers what comes within a second.
+    pub haste: Haste,
 }
 
 impl Route {
@@ -67,7 +71,8 @@ mod tests {
 
     #[test]
     fn a_swapped_plugin_gets_its_new_topics_and_who_takes_all_keeps_all_until_it_is_known() {
-        let route = Route { flow: "orders".into(), connections: vec!["erp".into()], topics: None };
+        let route =
+            Route { flow: "orders".into(), connections: vec!["erp".into()], topics: None, haste: Haste::AtOnce };
         let routes = Routes::new(vec![route]);
         let mut changes = routes.changes();
         assert!(routes.now()[0].takes("erp", "b1.Orders"), "left out now it would be lost");

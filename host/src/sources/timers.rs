@@ -11,7 +11,7 @@ use chrono_tz::Tz;
 use croner::Cron;
 use tokio::sync::watch;
 
-use crate::store::{Inbox, Intake, Millis, NewEvent, StoreError};
+use crate::store::{Haste, Inbox, Intake, Millis, NewEvent, StoreError};
 use crate::time::{fresh_trace, now};
 
 /// The clock may be set, daylight saving may begin: look at least so often.
@@ -80,6 +80,7 @@ impl FlowTimer {
                 dedup: at.to_string(),
                 payload: serde_json::json!({ "planned": crate::time::iso(at) }).to_string(),
                 trace: fresh_trace(),
+                haste: Haste::AtOnce,
                 held: None,
             };
             inbox

@@ -112,6 +112,8 @@ pub struct NewEvent {
     pub payload: String,
     /// Trace id from the source, 32 hex digits.
     pub trace: String,
+    /// How soon it is to run.
+    pub haste: Haste,
     /// Set for what goes straight to review.
     pub held: Option<Question>,
 }
@@ -176,8 +178,6 @@ pub struct Intake {
     pub position: Option<(String, String)>,
     /// Of all these events.
     pub lane: Lane,
-    /// Of all these events.
-    pub haste: Haste,
     /// `WithNextCommit` for a source that tells again whatever is after the position kept.
     pub durability: Durability,
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tandem::store::sqlite::{Access, SqliteStore};
-use tandem::store::{EventFilter, EventState, Finish, Intake, NewEvent, Store, Verdict};
+use tandem::store::{EventFilter, EventState, Finish, Haste, Intake, NewEvent, Store, Verdict};
 use tandem::time::now;
 
 use crate::figures::{Figures, median};
@@ -130,6 +130,7 @@ fn event(flow: &str, key: &str, dedup: &str) -> NewEvent {
             "{{\"Record_Id__c\":\"{key}\",\"Object__c\":\"Opportunity\",\"Changed_At__c\":\"2026-01-31T10:00:00Z\"}}"
         ),
         trace: "0".repeat(32),
+        haste: Haste::AtOnce,
         held: None,
     }
 }

@@ -5,7 +5,7 @@ use crate::sandbox::RunError;
 use crate::sandbox::bindings::flow::tandem::plugin as contract;
 use crate::sandbox::run::{RunState, length_of_question};
 use crate::sandbox::trace;
-use crate::store::{NewEvent, Wake};
+use crate::store::{Haste, NewEvent, Wake};
 
 impl contract::schedule::Host for RunState {
     async fn wake(&mut self, at: u64, key: String, payload: String) -> wasmtime::Result<()> {
@@ -49,6 +49,7 @@ impl contract::events::Host for RunState {
                 dedup: dedup.clone(),
                 payload: emission.payload.clone(),
                 trace: trace.clone(),
+                haste: Haste::AtOnce,
                 held: None,
             });
         }
@@ -71,6 +72,7 @@ impl contract::review::Host for RunState {
             dedup,
             payload: "{}".into(),
             trace: self.trace.clone(),
+            haste: Haste::AtOnce,
             held: Some(request.into()),
         });
         Ok(())

@@ -64,6 +64,7 @@ impl Changed {
                 dedup: format!("{connection}:{key}@{}", self.version),
                 payload: payload.clone(),
                 trace: crate::time::fresh_trace(),
+                haste: route.haste,
                 held: None,
             })
             .collect()

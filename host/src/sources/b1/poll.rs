@@ -15,7 +15,7 @@ use super::{Changed, How, Watch, watched};
 use crate::config::B1Config;
 use crate::connections::{CallError, Connection};
 use crate::sources::Routes;
-use crate::store::{Haste, Inbox, Intake, Millis};
+use crate::store::{Inbox, Intake, Millis};
 use crate::time::now;
 
 /// A change may be committed so much later than its stamp says.
@@ -266,7 +266,7 @@ impl Poller {
         }
         let events = changes.iter().flat_map(|change| change.route(&self.routes.now(), &self.name)).collect();
         let position = Some((source, position));
-        self.inbox.take(Intake { events, position, haste: Haste::WithOthers, ..Intake::default() }).await?;
+        self.inbox.take(Intake { events, position, ..Intake::default() }).await?;
         Ok(())
     }
 }

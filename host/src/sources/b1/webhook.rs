@@ -24,7 +24,7 @@ use crate::config::Secret;
 use crate::connections::Connection;
 use crate::connections::b1::{Signing, Subscribed, Wish};
 use crate::sources::Routes;
-use crate::store::{Haste, Inbox, Intake, NewEvent};
+use crate::store::{Inbox, Intake, NewEvent};
 
 const MOST_BODY: usize = 4 << 20;
 /// Between two looks at the subscription: B1 gives up on one whose deliveries fail.
@@ -80,7 +80,7 @@ async fn receive(
             None => tracing::warn!(connection, kind = %event["type"], "a kind of delivery that is not known"),
         }
     }
-    match webhook.inbox.take(Intake { events, haste: Haste::WithOthers, ..Intake::default() }).await {
+    match webhook.inbox.take(Intake { events, ..Intake::default() }).await {
         Ok(_) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => {
             tracing::error!(%error, "cannot store what B1's webhook told");

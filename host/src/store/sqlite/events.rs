@@ -45,7 +45,7 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
 }
 
 /// Returns 1 for a new event, 0 for one already taken in.
-pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, due: Millis, now: Millis) -> Result<u64> {
+pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis) -> Result<u64> {
     let state = if event.held.is_some() { REVIEW } else { READY };
     let asked = event.held.as_ref().map(asked).transpose()?;
     let (reason, choices, detail) = match asked {
@@ -71,7 +71,7 @@ pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, due: Millis,
             choices,
             detail,
             lane as i64,
-            due,
+            event.haste.due(now),
             event.kind
         ])?;
     Ok(inserted as u64)
@@ -295,9 +295,10 @@ pub(super) fn sweep(db: &Connection, now: Millis) -> Result<Vec<String>> {
             dedup: format!("wake:{id}"),
             payload,
             trace: crate::time::fresh_trace(),
+            haste: Haste::AtOnce,
             held: None,
         };
-        insert(db, &event, Lane::Live, now, now)?;
+        insert(db, &event, Lane::Live, now)?;
         db.prepare_cached("DELETE FROM wakes WHERE id = ?1")?.execute([id])?;
         touched.push(flow);
     }

@@ -156,10 +156,9 @@ impl Store for SqliteStore {
         self.writer
             .run_with(intake.durability, move |db| {
                 let now = crate::time::now();
-                let due = intake.haste.due(now);
                 let mut fresh = 0;
                 for event in &intake.events {
-                    fresh += events::insert(db, event, intake.lane, due, now)?;
+                    fresh += events::insert(db, event, intake.lane, now)?;
                 }
                 if let Some((source, position)) = &intake.position {
                     db.prepare_cached(

@@ -123,7 +123,7 @@ pub(super) fn finish(db: &Connection, run: RunId, finish: Finish) -> Result<Vec<
         events::settle(db, event, verdict, now)?;
     }
     for event in &finish.emitted {
-        events::insert(db, event, Lane::Live, now, now)?;
+        events::insert(db, event, Lane::Live, now)?;
         touched.push(event.flow.clone());
     }
     for wake in &finish.wakes {

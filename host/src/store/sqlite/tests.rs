@@ -19,6 +19,7 @@ fn event(key: &str, dedup: &str) -> NewEvent {
         dedup: dedup.into(),
         payload: "{}".into(),
         trace: "0".repeat(32),
+        haste: Haste::AtOnce,
         held: None,
     }
 }
