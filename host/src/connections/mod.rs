@@ -332,10 +332,10 @@ impl Connection {
 
     /// Sends a call whose change set the system does not answer, without one: its parts first, then the call itself; see
     /// [`b1::B1::send_apart`].
-    pub async fn send_apart(&self, call: &Call, begun: bool, response_limit: u64) -> CallResult {
+    pub async fn send_apart(&self, call: &Call, response_limit: u64) -> CallResult {
         call.check()?;
         match self {
-            Self::B1(b1) => b1.send_apart(call, begun, response_limit).await,
+            Self::B1(b1) => b1.send_apart(call, response_limit).await,
             Self::Salesforce(org) => {
                 let mut results = org.send_all(vec![call.clone()], response_limit).await;
                 results.pop().unwrap_or_else(|| Err(CallError::Unreachable("no answer".into())))

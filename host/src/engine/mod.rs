@@ -163,6 +163,8 @@ impl Engine {
                 Gate::Trial => (1, true),
                 Gate::Held(pause) => {
                     drop(permit);
+                    // Not longer than files are left unlooked at: a pause may last an hour.
+                    let pause = pause.min(REBIND);
                     tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
                     continue;
                 }

@@ -69,7 +69,8 @@ struct Met {
 impl Met {
     /// What failed was no event's doing.
     fn outage(self) -> bool {
-        self.trouble.outage || (self.trouble.lost && self.down)
+        // What was lost is looked for alone, also where another call was held back because of it.
+        if self.trouble.lost { self.down } else { self.trouble.outage }
     }
 
     /// How many events may run together next time.
@@ -101,10 +102,6 @@ fn settled(rules: &Rules, event: &Event, outcome: Outcome, met: Met) -> Verdict 
         Outcome::Done(what) => Verdict::Done(what),
         Outcome::Reject(why) => Verdict::Reject(why),
         Outcome::Review(question) => Verdict::Review(question),
-        Outcome::Wait(kind, _, id, _) if event.attempts > rules.max_attempts => {
-            let why = format!("still waits for the {kind} link of {id}, which is there");
-            Verdict::Review(Question::retry_or_ignore(format!("gave up after {} attempts: {why}", event.attempts)))
-        }
         Outcome::Wait(kind, side, id, deadline) => Verdict::Wait {
             scope: rules.scope.to_owned(),
             kind,
@@ -112,6 +109,7 @@ fn settled(rules: &Rules, event: &Event, outcome: Outcome, met: Met) -> Verdict 
             id,
             deadline: now().saturating_add(i64::try_from(deadline).unwrap_or(i64::MAX / 2)),
             // The first time it appeared during the run: at once.
+            tired: event.attempts >= rules.max_attempts,
             there_at: if event.attempts < 2 { now() } else { now() + pause_of(event).as_millis() as i64 },
         },
         Outcome::Retry(_, why) if met.outage() => {
@@ -207,6 +205,11 @@ mod tests {
         assert!(matches!(retried(99, met(outage, false, 5)), Verdict::Retry { counts: false, .. }));
         let lost = Trouble { lost: true, ..Trouble::default() };
         assert!(matches!(retried(99, met(lost, true, 5)), Verdict::Retry { counts: false, .. }), "it is down");
+        let held_back = Trouble { lost: true, outage: true, ..Trouble::default() };
+        assert!(matches!(
+            retried(1, met(held_back, false, 5)),
+            Verdict::Retry { counts: true, batch_max: Some(1), .. }
+        ));
     }
 
     #[test]
@@ -229,8 +232,10 @@ mod tests {
     fn a_link_that_is_waited_for_although_it_is_there_is_waited_for_only_so_often() {
         let waits = || Outcome::Wait("account".into(), crate::store::Side::B1, "C1".into(), 1_000);
         let fine = met(Trouble::default(), false, 1);
-        let Verdict::Wait { there_at, .. } = settled(&RULES, &event(3), waits(), fine) else { panic!("it waits") };
-        assert!(there_at > now() + 500, "slower each time");
-        assert!(matches!(settled(&RULES, &event(4), waits(), fine), Verdict::Review(_)));
+        let Verdict::Wait { there_at, tired, .. } = settled(&RULES, &event(2), waits(), fine) else {
+            panic!("it waits")
+        };
+        assert!(there_at > now() + 500 && !tired, "slower each time");
+        assert!(matches!(settled(&RULES, &event(3), waits(), fine), Verdict::Wait { tired: true, .. }));
     }
 }

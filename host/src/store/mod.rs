@@ -17,6 +17,9 @@ pub enum StoreError {
     /// The database engine failed.
     #[error("the database failed: {0}")]
     Database(String),
+    /// There is no room, or the disk fails.
+    #[error("the disk is full or fails: {0}")]
+    NoRoom(String),
     /// Another host has this store open.
     #[error("another tandem is using {0}; stop it first, or give this one its own `[store] path`")]
     InUse(String),
@@ -38,7 +41,12 @@ pub enum StoreError {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Database(error.to_string())
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure) => {
+                Self::NoRoom(error.to_string())
+            }
+            _ => Self::Database(error.to_string()),
+        }
     }
 }
 

@@ -320,6 +320,8 @@ pub enum Verdict {
         deadline: Millis,
         /// When it runs again if that link is there already; that counts as an attempt.
         there_at: Millis,
+        /// It was tried as often as may be: if that link is there already, a person is asked.
+        tired: bool,
     },
     /// Held for a human.
     Review(Question),

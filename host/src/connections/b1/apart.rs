@@ -1,20 +1,21 @@
 //! Some versions answer a change set in which a stored procedure refuses a document with the balancer's page, and so keep the
 //! procedure's words to themselves. Without a change set they are told: the parts go first, each for itself, and what was put
-//! there is taken away again when B1 refuses the call. Source: shared facts, *a stored procedure's refusal*.
+//! there is taken away again unless the call may have been carried out. Source: shared facts, *a stored procedure's refusal*.
+
+use serde_json::Value;
 
 use super::B1;
-use crate::connections::{Call, CallError, CallResult, Method};
+use crate::connections::{Call, CallResult, Method, Part};
 
-/// B1's word for a record that exists.
-const EXISTS: &str = "-2035";
 /// Tries to take a part away again.
 const TRIES: u32 = 3;
 
 impl B1 {
-    /// Sends the parts, then the call. `begun` says that an earlier try of this very call may have put its parts there: then they
-    /// may exist; else a part that exists is B1's refusal, as in a change set.
-    pub async fn send_apart(&self, call: &Call, begun: bool, limit: u64) -> CallResult {
-        let mut put: Vec<String> = Vec::new();
+    /// Sends the parts, then the call. A part that exists already is B1's refusal, as it is in a change set; where the call's own
+    /// answer is lost the parts stay, so that nobody sends it a second time.
+    pub async fn send_apart(&self, call: &Call, limit: u64) -> CallResult {
+        let mut put: Vec<&Part> = Vec::new();
+        let mut result = Ok(());
         for part in &call.atomic_with {
             let own = Call {
                 method: part.method,
@@ -24,48 +25,73 @@ impl B1 {
                 atomic_with: Vec::new(),
             };
             match self.single(&own, limit).await {
-                Ok(answer) => {
-                    let made = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("location"));
-                    put.extend(made.map(|(_, address)| self.below_root(address)));
+                Ok(_) => put.push(part),
+                Err(error) => {
+                    // Perhaps it is there: the call it belongs to was not sent.
+                    put.extend(error.is_lost().then_some(part));
+                    result = Err(error);
+                    break;
                 }
-                Err(CallError::Remote { code, .. }) if begun && code == EXISTS => {}
-                Err(error) => return Err(error),
             }
         }
-        let alone = Call { atomic_with: Vec::new(), ..call.clone() };
-        let result = self.single(&alone, limit).await;
-        if matches!(result, Err(CallError::Remote { .. })) {
-            for path in put {
-                self.take_away(&path, limit).await;
+        let result = match result {
+            Ok(()) => {
+                self.single(&Call { atomic_with: Vec::new(), ..call.clone() }, limit).await.inspect_err(|error| {
+                    if error.is_lost() {
+                        put.clear();
+                    }
+                })
+            }
+            Err(error) => Err(error),
+        };
+        if result.is_err() {
+            for part in put {
+                self.take_away(part, limit).await;
             }
         }
         result
     }
 
-    async fn take_away(&self, path: &str, limit: u64) {
-        let call = Call {
-            method: Method::Delete,
-            path: path.to_owned(),
-            headers: Vec::new(),
-            body: None,
-            atomic_with: Vec::new(),
-        };
+    async fn take_away(&self, part: &Part, limit: u64) {
+        let Some(path) = record_of(part) else { return };
+        let call = Call { method: Method::Delete, path, headers: Vec::new(), body: None, atomic_with: Vec::new() };
         for attempt in 1..=TRIES {
             match self.single(&call, limit).await {
                 Err(error) if error.is_passing() && attempt < TRIES => {
                     tokio::time::sleep(crate::connections::pause_before_repeat(attempt)).await;
                 }
-                Ok(_) | Err(CallError::Remote { status: 404, .. }) => return,
-                Err(error) => {
-                    tracing::warn!(%error, path, "what belongs to a refused call cannot be taken away again");
+                Err(error) if error.is_passing() => {
+                    tracing::warn!(%error, path = call.path, "what belongs to a call that was not carried out stays in B1");
                     return;
                 }
+                // Gone, or never there.
+                _ => return,
             }
         }
     }
+}
 
-    fn below_root(&self, address: &str) -> String {
-        let path = address.strip_prefix(&self.origin).unwrap_or(address);
-        path.strip_prefix(&self.root).unwrap_or(path).to_owned()
+/// The record that a part makes: of a user table, whose rows name their own key.
+fn record_of(part: &Part) -> Option<String> {
+    let body: Value = serde_json::from_str(part.body.as_deref()?).ok()?;
+    let code = body["Code"].as_str().filter(|_| part.method == Method::Post)?;
+    let quoted = code.replace('\'', "\'\'");
+    let escaped = percent_encoding::utf8_percent_encode(&quoted, percent_encoding::NON_ALPHANUMERIC);
+    Some(format!("{}('{escaped}')", part.path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_a_user_table_is_found_by_its_code() {
+        let part = Part {
+            method: Method::Post,
+            path: "/U_TANDEM".into(),
+            body: Some("{\"Code\":\"orders:006:order-1\"}".into()),
+        };
+        assert_eq!(record_of(&part).as_deref(), Some("/U_TANDEM('orders%3A006%3Aorder%2D1')"));
+        assert_eq!(record_of(&Part { body: None, ..part }), None);
     }
 }

@@ -70,8 +70,8 @@ impl Came {
 enum Way {
     /// With its neighbours, packed as the system likes best.
     Together,
-    /// Without its change set: alone it was not answered by the system itself. True once that was tried.
-    Apart { begun: bool },
+    /// Without its change set: alone it was not answered by the system itself. Tried once.
+    Apart,
 }
 
 /// One request on its way.
@@ -256,16 +256,13 @@ impl RunState {
             for (place, result) in to_send.into_iter().zip(results) {
                 let item = &mut items[place];
                 let again = matches!(&result, Err(error) if error.is_lost()) && item.asked.probe.is_some();
-                if again && round < ROUNDS {
+                // One whose own answer is lost apart may still be under way there: its parts stay, and it is looked for later.
+                if again && round < ROUNDS && item.way == Way::Together {
                     item.uncertain = true;
                     lost = true;
-                    item.way = match item.way {
-                        Way::Apart { .. } => Way::Apart { begun: true },
-                        Way::Together if alone && matches!(result, Err(CallError::Displaced(_))) => {
-                            Way::Apart { begun: false }
-                        }
-                        Way::Together => Way::Together,
-                    };
+                    if alone && matches!(result, Err(CallError::Displaced(_))) {
+                        item.way = Way::Apart;
+                    }
                 } else {
                     item.came = Some(result.map_or_else(Came::Failed, Came::Sent));
                 }
@@ -394,7 +391,7 @@ async fn send_one_by_one(slots: &BTreeMap<String, Arc<Connection>>, items: &[&It
         results.push(match (slots.get(&item.asked.slot), item.way) {
             (None, _) => Err(CallError::Unreachable("not sent".into())),
             (Some(connection), Way::Together) => connection.send(item.asked.call.clone(), limit).await,
-            (Some(connection), Way::Apart { begun }) => connection.send_apart(&item.asked.call, begun, limit).await,
+            (Some(connection), Way::Apart) => connection.send_apart(&item.asked.call, limit).await,
         });
     }
     results

@@ -315,7 +315,8 @@ fn reach_back(mark: &Mark, now: Millis, zone: Tz) -> (From, Millis) {
     // A clock that has not come to the stamp yet, or went back, will pass it once more.
     let passed = went_back == 0 && mark.stamp <= local;
     let since = if passed && mark.since > 0 { mark.since.min(now) } else { now };
-    if passed && now - since >= SETTLED.as_millis() as Millis {
+    // Looked at, not waited for: what came while nobody could look is read from before the stamp.
+    if passed && mark.at.saturating_sub(since) >= SETTLED.as_millis() as Millis {
         return (From::After(mark.stamp.clone()), since);
     }
     let from = mark.stamp.clone().min(local);
@@ -378,7 +379,12 @@ mod tests {
         let seen = at("2026-07-01T10:00:00Z");
         let mark = mark("2026-07-01 11:59:00", seen);
         assert!(matches!(from(&mark, seen + 200_000), From::At(_)), "something may still be committed late");
-        let settled = from(&mark, seen + 300_000);
+        assert!(
+            matches!(from(&mark, seen + 300_000), From::At(_)),
+            "nobody looked for five minutes: it may have changed again"
+        );
+        let looked = Mark { at: seen + 290_000, ..mark };
+        let settled = from(&looked, seen + 300_000);
         assert_eq!(settled, From::After("2026-07-01 11:59:00".into()));
         assert!(!settled.covers("2026-07-01 11:59:00") && settled.covers("2026-07-01 11:59:01"));
     }

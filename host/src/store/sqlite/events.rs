@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::runs::find_link;
 use crate::store::*;
@@ -95,7 +95,7 @@ struct Candidate {
 pub(super) fn lease(db: &Connection, flow: String, digest: String, max: u32, now: Millis) -> Result<Option<Run>> {
     let live = due(db, &flow, Lane::Live, max, now)?;
     let backfill = due(db, &flow, Lane::Backfill, max, now)?;
-    let batch = first_batch(fair(live, backfill, max as usize, now));
+    let batch = first_batch(live, backfill, max as usize, now);
     if batch.is_empty() {
         return Ok(None);
     }
@@ -130,22 +130,20 @@ fn due(db: &Connection, flow: &str, lane: Lane, max: u32, now: Millis) -> Result
     Ok(rows)
 }
 
-/// Half for each lane; what one leaves is the other's. A batch of one goes to either in turn, so to say: by the clock.
-fn fair(live: Vec<Candidate>, backfill: Vec<Candidate>, max: usize, now: Millis) -> Vec<Candidate> {
-    let turn = if max % 2 == 1 && now % 2 == 0 { 1 } else { 0 };
-    let share = (max / 2 + turn).max(max.saturating_sub(backfill.len()));
+/// Half for each lane; what one leaves is the other's. Events that were cut out of a batch that failed run apart from fresh ones,
+/// in batches no larger than their cap: the lanes take turns, by the clock, in saying which.
+fn first_batch(mut live: Vec<Candidate>, mut backfill: Vec<Candidate>, max: usize, now: Millis) -> Vec<Candidate> {
+    let turn = usize::from(now % 2 == 0);
+    let lead = if turn == 1 { live.first().or(backfill.first()) } else { backfill.first().or(live.first()) };
+    let Some(cap) = lead.map(|lead| lead.cap) else { return Vec::new() };
+    live.retain(|candidate| candidate.cap == cap);
+    backfill.retain(|candidate| candidate.cap == cap);
+    let max = cap.map_or(max, |cap| max.min(cap.max(1) as usize));
+    let share = (max / 2 + turn * (max % 2)).max(max.saturating_sub(backfill.len()));
     let mut batch: Vec<Candidate> = live.into_iter().take(share).collect();
     let rest = max - batch.len();
     batch.extend(backfill.into_iter().take(rest));
     batch
-}
-
-/// Events that were cut out of a batch that failed run apart from fresh ones, in batches no larger than their cap.
-fn first_batch(candidates: Vec<Candidate>) -> Vec<Candidate> {
-    let Some(first) = candidates.first() else { return Vec::new() };
-    let cap = first.cap;
-    let size = cap.map_or(usize::MAX, |cap| cap.max(1) as usize);
-    candidates.into_iter().filter(|candidate| candidate.cap == cap).take(size).collect()
 }
 
 pub(super) fn next_due(db: &Connection, flow: &str) -> Result<Option<Millis>> {
@@ -209,6 +207,12 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             match same.map(|other| other.id).min() {
                 Some(open) => {
                     told.execute(params![open.0, choices, detail])?;
+                    // Answered, it runs with what was told last.
+                    db.prepare_cached(
+                        "UPDATE events SET payload = (SELECT payload FROM events WHERE id = ?2) \
+                         WHERE id = ?1 AND topic = (SELECT topic FROM events WHERE id = ?2)",
+                    )?
+                    .execute([open.0, event.0])?;
                     let asked_already = format!("asked already, as event {open}");
                     end.execute(params![event.0, SUPERSEDED, asked_already, None::<String>, now])?;
                 }
@@ -225,9 +229,13 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             ))?
             .execute(params![event.0, due_at, why, i64::from(counts), batch_max])?;
         }
-        Verdict::Wait { scope, kind, side, id, deadline, there_at } => {
+        Verdict::Wait { scope, kind, side, id, deadline, there_at, tired } => {
             // It may have appeared while the run was under way; a plugin that waits for what is there is slowed down, and counted.
             let there = find_link(db, &scope, &kind, side, &id)?.is_some();
+            if there && tired {
+                let why = format!("still waits for the {kind} link of {id}, which is there");
+                return settle(db, event, Verdict::Review(Question::retry_or_ignore(why)), now);
+            }
             let (state, due) = if there { (READY, there_at) } else { (WAITING, deadline) };
             let why = format!("waits for the {kind} link of {id} ({})", side.word());
             db.prepare_cached(
@@ -331,8 +339,28 @@ pub(super) fn clock_was_set(db: &Connection, from: Millis, to: Millis) -> Result
     Ok(())
 }
 
-/// The latest moment this store has seen: by it a clock that went back while the host was off is noticed.
-pub(super) fn last_moment(db: &Connection) -> Result<Millis> {
+/// A clock that was set back while the host was off is noticed by what this store holds: each such moment once.
+pub(super) fn clock_at_start(db: &Connection, now: Millis, step: Millis) -> Result<()> {
+    const KNOWN: &str = "clock";
+    let last = last_moment(db)?;
+    let known: Option<String> =
+        db.query_row("SELECT position FROM positions WHERE source = ?1", [KNOWN], |row| row.get(0)).optional()?;
+    let known = known.and_then(|known| known.parse::<Millis>().ok()).unwrap_or(0);
+    if last <= now + step || last <= known {
+        return Ok(());
+    }
+    tracing::warn!(back_ms = last - now, "the clock was set back while the host was off");
+    db.execute_batch("SAVEPOINT clock")?;
+    clock_was_set(db, last, now)?;
+    db.execute(
+        "INSERT OR REPLACE INTO positions (source, position, at) VALUES (?1, ?2, ?3)",
+        params![KNOWN, last.to_string(), now],
+    )?;
+    Ok(db.execute_batch("RELEASE clock")?)
+}
+
+/// The latest moment this store has seen.
+fn last_moment(db: &Connection) -> Result<Millis> {
     let newest = |table: &str, column: &str| {
         db.query_row(&format!("SELECT {column} FROM {table} ORDER BY id DESC LIMIT 1"), [], |row| row.get(0))
     };

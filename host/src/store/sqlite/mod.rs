@@ -71,11 +71,7 @@ impl SqliteStore {
         connection.set_prepared_statement_cache_capacity(64);
         migrate(&mut connection)?;
         if access == Access::Host {
-            let (last, now) = (events::last_moment(&connection)?, crate::time::now());
-            if last > now + STEP {
-                tracing::warn!(back_ms = last - now, "the clock was set back while the host was off");
-                events::clock_was_set(&connection, last, now)?;
-            }
+            events::clock_at_start(&connection, crate::time::now(), STEP)?;
         }
         let writer = Writer::start(connection).map_err(|e| StoreError::Database(e.to_string()))?;
         Ok(Self { path: path.to_owned(), writer, readers: Arc::default(), swept: AtomicI64::new(0), _lock: lock })
@@ -90,7 +86,8 @@ impl SqliteStore {
                 Some(connection) => connection,
                 None => open_reader(&path)?,
             };
-            let result = read(&connection);
+            // One moment of the store, however many statements look at it.
+            let result = connection.unchecked_transaction().map_err(StoreError::from).and_then(|moment| read(&moment));
             let mut idle = readers.lock().unwrap_or_else(PoisonError::into_inner);
             if idle.len() < READERS {
                 idle.push(connection);
@@ -205,7 +202,7 @@ impl Store for SqliteStore {
     }
 
     async fn sweep(&self, now: Millis) -> Result<Vec<String>> {
-        let before = self.swept.swap(now, Ordering::Relaxed);
+        let before = self.swept.load(Ordering::Relaxed);
         // Sweeps follow each other within a second; a longer way is that of a clock that was set, or of a machine that slept.
         let stepped = before > 0 && (now - before).abs() > STEP;
         let sweep = move |db: &Connection| {
@@ -215,7 +212,9 @@ impl Store for SqliteStore {
             }
             events::sweep(db, now)
         };
-        self.writer.run(sweep).await
+        let touched = self.writer.run(sweep).await?;
+        self.swept.store(now, Ordering::Relaxed);
+        Ok(touched)
     }
 
     async fn journal_write(&self, run: RunId, entries: Vec<JournalEntry>, durability: Durability) -> Result<()> {

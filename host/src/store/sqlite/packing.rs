@@ -35,7 +35,13 @@ pub(super) fn unpacked(db: &Connection) -> Result<Vec<Packed>> {
     let mut packed = Vec::with_capacity(ids.len());
     let mut bytes = 0;
     for run in ids {
-        let entries = runs::unpacked_journal(db, RunId(run))?;
+        let entries = match runs::unpacked_journal(db, RunId(run)) {
+            Ok(entries) => entries,
+            Err(error) => {
+                tracing::warn!(run, %error, "a journal cannot be packed");
+                continue;
+            }
+        };
         bytes += entries.iter().map(|entry| entry.request.len() + entry.response.len()).sum::<usize>();
         let effects = entries.iter().filter(|entry| !entry.subject.is_empty() && !is_read(entry));
         let subjects = effects.map(|entry| entry.subject.clone()).collect();

@@ -55,6 +55,7 @@ fn waits(id: &str) -> Verdict {
         id: id.into(),
         deadline: crate::time::now() + 60_000,
         there_at: crate::time::now() + 30_000,
+        tired: false,
     }
 }
 
@@ -484,7 +485,30 @@ async fn a_clock_set_back_while_the_host_was_off_holds_nothing_up() {
         store.writer.run(move |db| Ok(db.execute_batch(ahead)?)).await.unwrap();
     }
     let store = SqliteStore::open(&path, Access::Host).unwrap();
-    assert!(lease(&store, 1).await.is_some());
+    let run = lease(&store, 1).await.unwrap();
+    store.finish(run.id, each(&run, &waits("001X"))).await.unwrap();
+    let deadline = store.event(run.events[0].id).await.unwrap().unwrap().due_at;
+    drop(store);
+    // Once: the next start moves nothing any more.
+    let store = SqliteStore::open(&path, Access::Host).unwrap();
+    assert_eq!(store.event(run.events[0].id).await.unwrap().unwrap().due_at, deadline);
+}
+
+#[tokio::test]
+async fn a_batch_that_was_cut_in_one_lane_starves_no_other() {
+    let (_folder, store) = store();
+    let many = |lane: &str| (0..40).map(|n| event(&format!("{lane}{n}"), &format!("{lane}{n}"))).collect::<Vec<_>>();
+    store.append(Intake { events: many("old"), lane: Lane::Backfill, ..Intake::default() }).await.unwrap();
+    let cut = store.lease("orders", "digest", 40, crate::time::now()).await.unwrap().unwrap();
+    let halves = Verdict::Retry { due_at: 0, why: "too large".into(), counts: false, batch_max: Some(20) };
+    store.finish(cut.id, each(&cut, &halves)).await.unwrap();
+    store.append(Intake { events: many("new"), ..Intake::default() }).await.unwrap();
+    let mut lanes = std::collections::BTreeSet::new();
+    for now in 0..2 {
+        let run = store.lease("orders", "digest", 10, crate::time::now() / 2 * 2 + now).await.unwrap().unwrap();
+        lanes.extend(run.events.iter().map(|event| event.key[..3].to_owned()));
+    }
+    assert_eq!(lanes.into_iter().collect::<Vec<_>>(), ["new", "old"]);
 }
 
 #[tokio::test]

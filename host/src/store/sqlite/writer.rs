@@ -25,6 +25,8 @@ struct Ran {
     acknowledge: Acknowledge,
     /// Why it failed, if it did.
     failed: Option<String>,
+    /// It found no room: the store does not take writes, even where the group goes on without it.
+    no_room: bool,
     /// Its savepoint could not be taken back: the group cannot be committed.
     stuck: bool,
 }
@@ -85,6 +87,7 @@ impl Writer {
                 Err(why) => (Err(StoreError::Database(why.to_owned())), false),
             };
             let failed = result.as_ref().err().map(ToString::to_string);
+            let no_room = matches!(result, Err(StoreError::NoRoom(_)));
             let acknowledge: Acknowledge = Box::new(move |group_error| {
                 let result = match group_error {
                     None => result,
@@ -93,7 +96,7 @@ impl Writer {
                 // A caller that gave up does not need its answer.
                 let _ = reply.send(result);
             });
-            Ran { acknowledge, failed, stuck }
+            Ran { acknowledge, failed, no_room, stuck }
         });
         self.jobs.send(Job { durability, work }).map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
@@ -131,18 +134,20 @@ fn write_groups(connection: &Connection, queue: &mpsc::Receiver<Job>, failing: &
             connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| e.to_string())
         };
         metrics::histogram!("tandem_store_group_size").record(group.len() as f64);
-        let error = write_group(connection, begun.err(), group);
+        let (error, no_room) = write_group(connection, begun.err(), group);
         if let Some(error) = &error {
             tracing::error!(error, "the database does not take what is written; all of it is tried again");
         }
-        failing.store(error.is_some(), Ordering::Relaxed);
+        failing.store(error.is_some() || no_room, Ordering::Relaxed);
     }
     // A clean end leaves one file, not three.
     let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
 }
 
-/// One transaction and one verdict for all: `None` when it was committed. `error` says why it could not be begun.
-fn write_group(connection: &Connection, mut error: Option<String>, group: Vec<Job>) -> Option<String> {
+/// One transaction and one verdict for all: no error when it was committed; and whether one of the jobs found no room. `error`
+/// says why it could not be begun.
+fn write_group(connection: &Connection, mut error: Option<String>, group: Vec<Job>) -> (Option<String>, bool) {
+    let mut no_room = false;
     let mut ran: Vec<Acknowledge> = Vec::with_capacity(group.len());
     for job in group {
         if let Some(error) = &error {
@@ -150,6 +155,7 @@ fn write_group(connection: &Connection, mut error: Option<String>, group: Vec<Jo
             continue;
         }
         let one = (job.work)(Ok(connection));
+        no_room |= one.no_room;
         // A full disk or a failing one rolls everything back by itself; what is written after that would commit alone.
         if one.stuck || connection.is_autocommit() {
             error = Some(one.failed.unwrap_or_else(|| "the transaction was ended by the database".into()));
@@ -163,5 +169,5 @@ fn write_group(connection: &Connection, mut error: Option<String>, group: Vec<Jo
         let _ = connection.execute_batch("ROLLBACK");
     }
     ran.into_iter().for_each(|acknowledge| acknowledge(error.as_deref()));
-    error
+    (error, no_room)
 }
