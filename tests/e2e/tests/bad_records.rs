@@ -237,3 +237,39 @@ async fn an_order_that_a_stored_procedure_refuses_is_shown_its_words_and_its_nei
     }
     Ok(())
 }
+
+/// Half of the orders are refused by a procedure, answers are lost, the balancer speaks in between, and the host is killed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_refused_orders_among_lost_answers_and_kills_leave_nothing_behind() -> Result<()> {
+    let seed = fastrand::u64(1..1_000_000);
+    println!("TANDEM_SEED={seed}");
+    let mut world = World::with(Setup { seed, flow: "max_attempts = 30".into(), ..Setup::default() }).await?;
+    let procedure = json!({ "set": "Orders", "field": "NumAtCard", "is": "PO-X", "number": 1001,
+        "words": "The customer reference PO-X is not allowed", "page_in_change_sets": true });
+    world.b1_settings(json!({ "procedure": procedure })).await?;
+    let faults = ["reset-after", "html-after", "reset-before"]
+        .map(|kind| json!({ "path": "/b1s/v2", "method": "POST", "kind": kind, "rate": 0.05 }));
+    world.b1_faults(json!(faults)).await?;
+    let ids = world.opportunities(40).await?;
+    let (refused, fine) = ids.split_at(20);
+    for id in refused {
+        world.change("Opportunity", id, json!({ "Tandem_PO_Number__c": "PO-X" })).await?;
+    }
+    for id in &ids {
+        world.win(id).await?;
+    }
+    for life in [300, 700, 1_500] {
+        world.start()?;
+        tokio::time::sleep(Duration::from_millis(life)).await;
+        world.kill().await?;
+    }
+    world.up().await?;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    world.b1_faults(json!([])).await?;
+    world.until_all_told(fine, Duration::from_secs(90)).await?;
+    for id in refused {
+        world.until_state(id, "Review").await?;
+        assert_eq!(world.orders_of(id).await?, Vec::<Value>::new());
+    }
+    world.assert_exactly_once(fine).await
+}
