@@ -363,7 +363,7 @@ impl Config {
         let text =
             std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
         let mut config: Self = toml::from_str(&text)
-            .map_err(|e| ConfigError::Malformed { path: path.to_owned(), cause: e.to_string() })?;
+            .map_err(|e| ConfigError::Malformed { path: path.to_owned(), cause: words_of(&e, &text) })?;
         config.base = path.parent().map(Path::to_owned).unwrap_or_default();
         let problems = config.problems();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid { path: path.to_owned(), problems }) }
@@ -439,6 +439,12 @@ impl Config {
         }
         for (name, flow) in &self.flows {
             self.check_flow(&mut problems, name, flow);
+        }
+        if self.store.max_megabytes < LEAST_MEGABYTES {
+            problems.push(format!(
+                "[store] max_megabytes = {}: must be {LEAST_MEGABYTES} or more; beyond it journals and finished events are removed",
+                self.store.max_megabytes
+            ));
         }
         if self.store.keep_days <= 3 {
             problems.push(format!(
@@ -522,6 +528,19 @@ fn check_proxy(problems: &mut Vec<String>, what: &str, proxy: Option<&ProxyConfi
     }
 }
 
+/// Below that a store would forget what it has just done.
+const LEAST_MEGABYTES: u64 = 64;
+
+/// Where and what, without the line itself: a password may stand there by mistake, and this goes into logs.
+fn words_of(error: &toml::de::Error, text: &str) -> String {
+    let place = error.span().and_then(|span| text.get(..span.start)).map(|before| {
+        let line = before.matches('\n').count() + 1;
+        let column = before.rsplit('\n').next().map_or(0, |line| line.chars().count()) + 1;
+        format!("line {line}, column {column}: ")
+    });
+    format!("{}{}", place.unwrap_or_default(), error.message())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -538,6 +557,18 @@ mod tests {
         let error = load("[b1.erp]\nurl = \"https://b1:50000/b1s/v2\"\ncompnay = \"X\"\n").unwrap_err().to_string();
         assert!(error.contains("line 3"), "{error}");
         assert!(error.contains("compnay") && error.contains("company"), "{error}");
+    }
+
+    #[test]
+    fn a_password_that_stands_in_the_file_is_not_repeated() {
+        for wrong in ["\"geheim\"", "geheim", "{ value = \"geheim\" }", "{ env = \"A\", geheim = \"B\" }"] {
+            let text = format!(
+                "[b1.erp]\nurl = \"https://b1:50000/b1s/v2\"\ncompany = \"X\"\nuser = \"u\"\npassword = {wrong}\n"
+            );
+            let error = load(&text).unwrap_err().to_string();
+            assert!(error.contains("line 5") && !error.contains("geheim"), "{error}");
+        }
+        assert!(load("[store]\nmax_megabytes = 0\n").unwrap_err().to_string().contains("max_megabytes"));
     }
 
     #[test]

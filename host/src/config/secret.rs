@@ -3,16 +3,35 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// Where a secret is kept. `tandem.toml` never holds one itself, so the file can be mailed, diffed and backed up.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase", deny_unknown_fields)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
     /// An environment variable.
     Env(String),
     /// A file, relative to `tandem.toml`; a trailing line break is dropped.
     File(PathBuf),
+}
+
+impl<'de> Deserialize<'de> for SecretSource {
+    /// What stands in its place is never repeated: it may be the secret itself.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "lowercase", deny_unknown_fields)]
+        enum Named {
+            Env(String),
+            File(PathBuf),
+        }
+        match Named::deserialize(deserializer) {
+            Ok(Named::Env(name)) => Ok(Self::Env(name)),
+            Ok(Named::File(path)) => Ok(Self::File(path)),
+            Err(_) => Err(D::Error::custom(
+                "a secret never stands here itself; write { env = \"NAME\" } or { file = \"path\" }",
+            )),
+        }
+    }
 }
 
 /// A secret's value. Shown as `***` wherever it might be printed.
