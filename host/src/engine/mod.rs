@@ -149,7 +149,11 @@ impl Engine {
         let mut running = self.running();
         while !*stop.borrow() {
             if let Some(new) = self.swapped(&flow, &mut files, &mut running).await {
-                resize(&permits, flow.concurrency(), new.concurrency()).await;
+                // A stop does not wait for the runs that are too many now.
+                tokio::select! {
+                    () = resize(&permits, flow.concurrency(), new.concurrency()) => {}
+                    _ = stop.changed() => return,
+                }
                 flow = new;
             }
             let permit = tokio::select! {

@@ -374,8 +374,7 @@ fn last_moment(db: &Connection) -> Result<Millis> {
 /// See [`Store::events`]. Each state of each flow has its newest events at hand in an index; nothing else is read.
 pub(super) fn list(db: &Connection, filter: &EventFilter) -> Result<Vec<Event>> {
     let limit = filter.limit.max(1);
-    let counted = counts(db)?.into_iter().filter(|count| count.events > 0);
-    let wanted = counted.filter(|count| {
+    let wanted = counts(db)?.into_iter().filter(|count| {
         filter.flow.as_ref().is_none_or(|flow| *flow == count.flow)
             && filter.state.is_none_or(|state| state == count.state)
     });
