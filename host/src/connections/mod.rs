@@ -3,6 +3,7 @@
 
 pub mod b1;
 mod breaker;
+mod clock;
 pub(crate) mod dial;
 mod order;
 mod pages;
@@ -22,6 +23,7 @@ use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
 pub use self::breaker::{Breaker, BreakerState};
+pub use self::clock::RemoteClock;
 use crate::config::{Config, SecretError};
 
 /// The verbs a plugin may use.
@@ -257,6 +259,14 @@ impl Connection {
         match self {
             Self::B1(b1) => b1.breaker(),
             Self::Salesforce(org) => org.breaker(),
+        }
+    }
+
+    /// What time it is over there.
+    pub fn clock(&self) -> &RemoteClock {
+        match self {
+            Self::B1(b1) => b1.clock(),
+            Self::Salesforce(org) => org.clock(),
         }
     }
 

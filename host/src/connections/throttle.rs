@@ -56,7 +56,7 @@ pub fn millis(pause: Duration) -> u64 {
 
 /// The pause that an answer asks for: seconds, or a moment. Source: RFC 9110, 10.2.3.
 pub fn asked_for(raw: &Raw) -> Option<Duration> {
-    pause_of(raw.header("retry-after")?.trim(), crate::time::now())
+    pause_of(raw.header("retry-after")?.trim(), raw.date.unwrap_or_else(crate::time::now))
 }
 
 fn pause_of(text: &str, now: i64) -> Option<Duration> {

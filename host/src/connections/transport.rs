@@ -14,6 +14,7 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 
 use serde::de::IgnoredAny;
 
+use super::clock::{self, RemoteClock};
 use super::proxy::Proxies;
 use super::{Answer, Call, CallError};
 use crate::config::TlsConfig;
@@ -33,6 +34,8 @@ pub struct Raw {
     pub content_type: String,
     /// `Set-Cookie` values.
     pub cookies: Vec<String>,
+    /// When the system made it, by its own clock; milliseconds since 1970 UTC.
+    pub date: Option<crate::store::Millis>,
     /// The headers of [`KEPT_HEADERS`].
     pub headers: Vec<(String, String)>,
     /// The body as text.
@@ -215,6 +218,35 @@ impl ServerCertVerifier for PinnedCertificate {
     }
 }
 
+/// A client of one system, and what its answers tell of the system's clock.
+#[derive(Clone)]
+pub struct Wire {
+    /// Makes requests.
+    pub client: Client,
+    clock: Arc<RemoteClock>,
+}
+
+impl Wire {
+    /// Nothing is known of the clock yet.
+    pub fn new(client: Client) -> Self {
+        Self { client, clock: Arc::default() }
+    }
+
+    /// The system's clock.
+    pub fn clock(&self) -> &RemoteClock {
+        &self.clock
+    }
+
+    /// See [`fetch`].
+    pub async fn fetch(&self, request: RequestBuilder, limit: u64) -> Result<Raw, CallError> {
+        let raw = fetch(request, limit).await?;
+        if let Some(date) = raw.date {
+            self.clock.told(date);
+        }
+        Ok(raw)
+    }
+}
+
 /// Sends and reads the whole body. What cannot be written as a request is `Invalid`, a failure before anything was sent
 /// `Unreachable`, any later one `Ambiguous`: a caller whose request only reads may treat both alike.
 pub async fn fetch(request: RequestBuilder, limit: u64) -> Result<Raw, CallError> {
@@ -231,6 +263,7 @@ pub async fn fetch(request: RequestBuilder, limit: u64) -> Result<Raw, CallError
     let text =
         |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let content_type = text("content-type");
+    let date = clock::date(&text("date"));
     let cookies = response
         .headers()
         .get_all("set-cookie")
@@ -250,7 +283,7 @@ pub async fn fetch(request: RequestBuilder, limit: u64) -> Result<Raw, CallError
         body.extend_from_slice(&chunk);
     }
     let body = String::from_utf8(body).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());
-    let raw = Raw { status, content_type, cookies, headers, body };
+    let raw = Raw { status, content_type, cookies, date, headers, body };
     if raw.is_cut_short() {
         return Err(CallError::Ambiguous("the answer ends in the middle".into()));
     }

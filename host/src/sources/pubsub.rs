@@ -28,7 +28,7 @@ use super::{Routes, change};
 use crate::config::SalesforceConfig;
 use crate::connections::{Call, CallError, Connection, Method, salesforce::Salesforce, salesforce::Token};
 use crate::store::{Durability, Inbox, Intake, Millis, NewEvent, StoreError};
-use crate::time::{backoff, now};
+use crate::time::backoff;
 
 /// The most Salesforce gives per request.
 const WINDOW: i32 = 100;
@@ -52,7 +52,7 @@ const MOST_DELETED: usize = 200;
 struct Position {
     /// Base64; none before the first event.
     replay_id: Option<String>,
-    /// Everything before this time was taken in.
+    /// Everything before this time, by the org's clock, was taken in.
     at: Millis,
 }
 
@@ -176,6 +176,11 @@ impl Subscription {
         }
     }
 
+    /// By the org's clock: what it stamps is compared with this.
+    fn now(&self) -> Millis {
+        self.connection.clock().now()
+    }
+
     async fn connect(&self, token: Token) -> Result<Client, Broken> {
         let failed = |e: &dyn std::fmt::Display| Broken::Connect(e.to_string());
         let address: Uri = self.config.pubsub_url.parse().map_err(|e| failed(&e))?;
@@ -208,7 +213,7 @@ impl Subscription {
         if let Some(position) = stored.and_then(|text| serde_json::from_str(&text).ok()) {
             return Ok(position);
         }
-        let fresh = Position { replay_id: None, at: now() };
+        let fresh = Position { replay_id: None, at: self.now() };
         self.take(Vec::new(), &fresh, Durability::Now).await?;
         Ok(fresh)
     }
@@ -233,7 +238,7 @@ impl Subscription {
                     refusal = status.message(),
                     "Salesforce refuses our replay id (kept for 72 h; after a sandbox refresh it is another org's): reading what changed since by SystemModstamp, then all events still kept"
                 );
-                let begun = now();
+                let begun = self.now();
                 self.catch_up(&position).await?;
                 // The refused id is not tried again, also should the stream break before it gives another.
                 let mut fresh = Position { replay_id: None, at: begun };
@@ -296,7 +301,7 @@ impl Subscription {
         if !last.is_empty() {
             position.replay_id = Some(STANDARD.encode(last));
         }
-        position.at = now();
+        position.at = self.now();
         let mut told = Told::default();
         for event in &response.events {
             self.read_event(client, event, schemas, &mut told).await?;
@@ -391,7 +396,7 @@ impl Subscription {
         objects.dedup();
         for object in objects {
             let mut found = 0;
-            let mut condition = format!("SystemModstamp >= {}", soql_time(position.at.min(now()) - OVERLAP_MS));
+            let mut condition = format!("SystemModstamp >= {}", soql_time(position.at.min(self.now()) - OVERLAP_MS));
             loop {
                 let soql = format!(
                     "SELECT Id, SystemModstamp, IsDeleted FROM {object} WHERE {condition} ORDER BY SystemModstamp, Id LIMIT {QUERY_PAGE}"

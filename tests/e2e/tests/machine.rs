@@ -109,3 +109,23 @@ async fn a_clock_set_back_or_forward_holds_nothing_up_and_runs_no_deadline_out()
     waits(&world).await?.context("the deadline of the one that waits ran out with the clock")?;
     world.assert_exactly_once(&ids[..5]).await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_wrong_from_the_first_start_misses_nothing() -> Result<()> {
+    for hours in [2, -2] {
+        let clock = Clock::new()?;
+        clock.set(hours * 3_600)?;
+        let mut world = World::with(Setup { environment: clock.environment(), ..Setup::default() }).await?;
+        world.up().await?;
+        // Nothing came yet: where the stream stands is told by time alone.
+        world.kill().await?;
+        let ids = world.opportunities(3).await?;
+        for id in &ids {
+            world.win(id).await?;
+        }
+        world.up().await?;
+        world.until_all_told(&ids, Duration::from_secs(30)).await?;
+        world.assert_exactly_once(&ids).await?;
+    }
+    Ok(())
+}

@@ -133,6 +133,7 @@ fn response(text: &str) -> Result<Raw, String> {
         status,
         content_type: header(head, "content-type").unwrap_or_default().to_owned(),
         cookies: Vec::new(),
+        date: None,
         headers,
         body: body.trim_matches(['\r', '\n']).to_owned(),
     })

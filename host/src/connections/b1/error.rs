@@ -81,7 +81,7 @@ mod tests {
     use super::*;
 
     fn raw(status: u16, content_type: &str, body: &str) -> Raw {
-        Raw { status, content_type: content_type.into(), cookies: vec![], headers: vec![], body: body.into() }
+        Raw { status, content_type: content_type.into(), body: body.into(), ..Raw::default() }
     }
 
     #[test]

@@ -24,8 +24,10 @@ use super::pages::{self, Joining};
 use super::proxy::Proxies;
 use super::sign_in::SignIn;
 use super::throttle::{self, Throttle};
-use super::transport::{self, Raw};
-use super::{Answer, Breaker, BreakerState, Call, CallError, CallResult, Method, SetupError, pause_before_repeat};
+use super::transport::{self, Raw, Wire};
+use super::{
+    Answer, Breaker, BreakerState, Call, CallError, CallResult, Method, RemoteClock, SetupError, pause_before_repeat,
+};
 use crate::config::B1Config;
 
 /// Tries of a call that a lock kept back or that only reads.
@@ -38,7 +40,7 @@ const SMALL: u64 = 1 << 20;
 
 /// A B1 company.
 pub struct B1 {
-    client: Client,
+    wire: Wire,
     /// `https://server:50000`
     origin: String,
     /// `/b1s/v2`
@@ -79,12 +81,12 @@ impl B1 {
         let proxies = Proxies::new(config.proxy.as_ref(), base, Proxies::Direct)
             .map_err(|e| SetupError::Secret(name.to_owned(), e))?;
         let timeout = Duration::from_secs(config.timeout_seconds);
-        let client = transport::client(&config.tls, proxies, base, timeout).map_err(unusable)?;
+        let wire = Wire::new(transport::client(&config.tls, proxies, base, timeout).map_err(unusable)?);
         let url: Url = config.url.parse().map_err(|e| unusable(format!("url: {e}")))?;
         let origin = url.origin().ascii_serialization();
         let root = url.path().trim_end_matches('/').to_owned();
         let sessions = Sessions::new(
-            client.clone(),
+            wire.clone(),
             format!("{origin}{root}"),
             config.company.clone(),
             config.user.clone(),
@@ -93,7 +95,7 @@ impl B1 {
         );
         let rate = NonZeroU32::new(config.requests_per_second).unwrap_or(NonZeroU32::MIN);
         Ok(Self {
-            client,
+            wire,
             origin,
             root,
             sessions,
@@ -102,6 +104,11 @@ impl B1 {
             throttle: Throttle::default(),
             batch: config.batch.max(1) as usize,
         })
+    }
+
+    /// B1's clock.
+    pub fn clock(&self) -> &RemoteClock {
+        self.wire.clock()
     }
 
     /// The breaker that holds this connection back when it is down.
@@ -263,9 +270,9 @@ impl B1 {
         let mut session = self.sessions.acquire().await.inspect_err(|e| self.note_failure(e))?;
         let mut renewed = false;
         loop {
-            let request = request(&self.client).header("Cookie", session.cookie());
+            let request = request(&self.wire.client).header("Cookie", session.cookie());
             let started = std::time::Instant::now();
-            let result = transport::fetch(request, limit).await;
+            let result = self.wire.fetch(request, limit).await;
             metrics::histogram!("tandem_call_seconds", "kind" => "b1").record(started.elapsed().as_secs_f64());
             let raw = result.inspect_err(|e| self.note_failure(e))?;
             if let Some(pause) = throttle::asked_for(&raw).filter(|_| !raw.done()) {
@@ -319,8 +326,8 @@ impl B1 {
     /// Whether B1 itself answers, were it with a refusal.
     async fn is_there(&self, session: &Session<'_>) -> bool {
         let url = format!("{}{}/BusinessPartners?$select=CardCode&$top=1", self.origin, self.root);
-        let request = self.client.get(url).header("Cookie", session.cookie());
-        let answer = transport::fetch(request, SMALL).await;
+        let request = self.wire.client.get(url).header("Cookie", session.cookie());
+        let answer = self.wire.fetch(request, SMALL).await;
         answer.is_ok_and(|raw| raw.status < 500 && raw.content_type.to_ascii_lowercase().contains("json"))
     }
 

@@ -4,14 +4,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use reqwest::Client;
 use serde_json::{Value, json};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error;
 use crate::connections::CallError;
 use crate::connections::sign_in::SignIn;
-use crate::connections::transport::fetch;
+use crate::connections::transport::Wire;
 
 /// A login's answer is small.
 const LOGIN_LIMIT: u64 = 64 << 10;
@@ -22,7 +21,7 @@ struct Cookies(String);
 
 /// See the module's words.
 pub struct Sessions {
-    client: Client,
+    wire: Wire,
     base: String,
     company: String,
     user: String,
@@ -42,9 +41,9 @@ pub struct Session<'a> {
 
 impl Sessions {
     /// Logs nobody in yet.
-    pub fn new(client: Client, base: String, company: String, user: String, sign_in: Arc<SignIn>, size: u32) -> Self {
+    pub fn new(wire: Wire, base: String, company: String, user: String, sign_in: Arc<SignIn>, size: u32) -> Self {
         Self {
-            client,
+            wire,
             base,
             company,
             user,
@@ -71,8 +70,8 @@ impl Sessions {
     pub async fn log_out(&self) {
         let idle: Vec<Cookies> = std::mem::take(&mut *self.idle.lock().unwrap_or_else(PoisonError::into_inner));
         for cookies in idle {
-            let request = self.client.post(format!("{}/Logout", self.base)).header("Cookie", &cookies.0);
-            let _ = tokio::time::timeout(Duration::from_secs(2), fetch(request, LOGIN_LIMIT)).await;
+            let request = self.wire.client.post(format!("{}/Logout", self.base)).header("Cookie", &cookies.0);
+            let _ = tokio::time::timeout(Duration::from_secs(2), self.wire.fetch(request, LOGIN_LIMIT)).await;
         }
     }
 
@@ -83,9 +82,9 @@ impl Sessions {
         let body =
             json!({ "CompanyDB": self.company, "UserName": self.user, "Password": password.reveal() }).to_string();
         let request =
-            self.client.post(format!("{}/Login", self.base)).header("Content-Type", "application/json").body(body);
+            self.wire.client.post(format!("{}/Login", self.base)).header("Content-Type", "application/json").body(body);
         // A login that got lost changed nothing that matters.
-        let raw = fetch(request, LOGIN_LIMIT).await.map_err(|e| match e {
+        let raw = self.wire.fetch(request, LOGIN_LIMIT).await.map_err(|e| match e {
             CallError::Ambiguous(why) => CallError::Unreachable(why),
             other => other,
         })?;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use reqwest::Client;
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivateKeyDer;
@@ -15,7 +14,7 @@ use tokio::sync::Mutex;
 
 use crate::config::{SalesforceConfig, Secret};
 use crate::connections::sign_in::SignIn;
-use crate::connections::transport::fetch;
+use crate::connections::transport::Wire;
 use crate::connections::{CallError, SetupError};
 
 /// Salesforce accepts assertions that end at most three minutes ahead.
@@ -40,7 +39,7 @@ enum Proof {
 
 /// See the module's words.
 pub struct Auth {
-    client: Client,
+    wire: Wire,
     login_url: String,
     /// Of an assertion: orgs differ in whether it is the address signed in at.
     audience: String,
@@ -53,7 +52,7 @@ pub struct Auth {
 
 impl Auth {
     /// Reads key or secret; nothing is sent.
-    pub fn new(name: &str, config: &SalesforceConfig, base: &Path, client: Client) -> Result<Self, SetupError> {
+    pub fn new(name: &str, config: &SalesforceConfig, base: &Path, wire: Wire) -> Result<Self, SetupError> {
         let secret = |e| SetupError::Secret(name.to_owned(), e);
         let unusable = |why: String| SetupError::Unusable(name.to_owned(), why);
         let (proof, source) = match (&config.private_key, &config.client_secret) {
@@ -67,7 +66,7 @@ impl Auth {
         }
         let login_url = config.login_url.trim_end_matches('/').to_owned();
         Ok(Self {
-            client,
+            wire,
             audience: config.audience.clone().unwrap_or_else(|| login_url.clone()),
             login_url,
             client_id: config.client_id.clone(),
@@ -119,11 +118,12 @@ impl Auth {
             ),
         };
         let request = self
+            .wire
             .client
             .post(format!("{}/services/oauth2/token", self.login_url))
             .header("Content-Type", "application/x-www-form-urlencoded")
             .body(form);
-        let raw = fetch(request, TOKEN_LIMIT).await.map_err(|e| match e {
+        let raw = self.wire.fetch(request, TOKEN_LIMIT).await.map_err(|e| match e {
             CallError::Ambiguous(why) => CallError::Unreachable(why),
             other => other,
         })?;
@@ -163,7 +163,8 @@ impl Auth {
             "iss": self.client_id,
             "sub": username,
             "aud": self.audience,
-            "exp": crate::time::now() / 1000 + ASSERTION_SECONDS,
+            // By the org's clock: once it has answered, were it with a refusal, a wrong clock here is no matter.
+            "exp": self.wire.clock().now() / 1000 + ASSERTION_SECONDS,
         });
         let signed = format!("{header}.{}", URL_SAFE_NO_PAD.encode(claims.to_string()));
         let mut signature = vec![0; key.public().modulus_len()];

@@ -13,7 +13,6 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
-use reqwest::Client;
 use serde_json::Value;
 
 use self::auth::Auth;
@@ -23,9 +22,10 @@ use super::dial::Dialer;
 use super::pages::{self, Joining};
 use super::proxy::Proxies;
 use super::throttle::{self, Throttle};
+use super::transport::{self, Wire};
 use super::{
-    Answer, Breaker, BreakerState, Call, CallError, CallResult, Method, Part, SetupError, pause_before_repeat,
-    transport,
+    Answer, Breaker, BreakerState, Call, CallError, CallResult, Method, Part, RemoteClock, SetupError,
+    pause_before_repeat,
 };
 use crate::config::SalesforceConfig;
 
@@ -40,7 +40,7 @@ const MOST_SUBREQUESTS: usize = 25;
 
 /// A Salesforce org.
 pub struct Salesforce {
-    client: Client,
+    wire: Wire,
     auth: Auth,
     bus: Dialer,
     /// `/services/data/v64.0`
@@ -102,14 +102,14 @@ impl Salesforce {
             .map_err(|e| SetupError::Secret(name.to_owned(), e))?;
         let timeout = Duration::from_secs(config.timeout_seconds);
         let bus = Dialer::new(&config.pubsub_url, &config.tls, &proxies, base).map_err(unusable)?;
-        let client = transport::client(&config.tls, proxies, base, timeout).map_err(unusable)?;
+        let wire = Wire::new(transport::client(&config.tls, proxies, base, timeout).map_err(unusable)?);
         let rate = NonZeroU32::new(config.requests_per_second).unwrap_or(NonZeroU32::MIN);
-        let auth = Auth::new(name, config, base, client.clone())?;
+        let auth = Auth::new(name, config, base, wire.clone())?;
         Ok(Self {
             breaker: Breaker::of_connection(name, auth.sign_in()),
             auth,
             bus,
-            client,
+            wire,
             root: format!("/services/data/v{}", config.api_version.trim_start_matches('v')),
             budget: RateLimiter::direct(Quota::per_second(rate)),
             throttle: Throttle::default(),
@@ -118,6 +118,11 @@ impl Salesforce {
             used: AtomicU64::new(0),
             allowed: AtomicU64::new(0),
         })
+    }
+
+    /// The org's clock.
+    pub fn clock(&self) -> &RemoteClock {
+        self.wire.clock()
     }
 
     /// The breaker that holds this connection back when it is down.
@@ -287,6 +292,7 @@ impl Salesforce {
                 format!("{}{}", self.root, call.path)
             };
             let mut request = self
+                .wire
                 .client
                 .request(call.method.into(), format!("{}{path}", token.instance_url))
                 .bearer_auth(token.access_token.reveal());
@@ -299,7 +305,7 @@ impl Salesforce {
                 request = request.body(body.clone());
             }
             let started = std::time::Instant::now();
-            let result = transport::fetch(request, limit).await;
+            let result = self.wire.fetch(request, limit).await;
             metrics::histogram!("tandem_call_seconds", "kind" => "salesforce").record(started.elapsed().as_secs_f64());
             let raw = result.inspect_err(|e| self.note_failure(e))?;
             self.note_usage(raw.header("sforce-limit-info"));

@@ -44,7 +44,7 @@ pub struct Poller {
 struct Mark {
     /// The newest stamp seen, local: `2026-01-31 14:05:59`.
     stamp: String,
-    /// When the last look was taken.
+    /// When the last look was taken, by B1's clock.
     at: Millis,
     /// When that stamp was first seen as the newest. Missing in marks of before: then it was just now.
     #[serde(default)]
@@ -110,7 +110,10 @@ impl Poller {
 
     async fn look_stamped(&self, watch: &Watch) -> Result<(), LookError> {
         let source = self.source(watch);
-        let started = now();
+        if !self.connection.clock().is_known() {
+            self.newest_stamp(watch).await?;
+        }
+        let started = self.connection.clock().now();
         let stored = self.inbox.store().position(&source).await?;
         let known = stored.and_then(|text| serde_json::from_str::<Mark>(&text).ok());
         // The first look: from now on. What was there before is a backfill's business.

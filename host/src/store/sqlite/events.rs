@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use rusqlite::{Connection, OptionalExtension, Row, params};
+use rusqlite::{Connection, Row, params};
 
 use super::runs::find_link;
 use crate::store::*;
@@ -55,8 +55,8 @@ pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis)
     let inserted = db
         .prepare_cached(&format!(
             "INSERT OR IGNORE INTO events (flow, topic, key, dedup, payload, trace, state, due_at, created_at, reason, \
-             choices, detail, lane, kind, head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?13, ?8, ?9, ?10, ?11, ?12, ?14, \
-             ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1))"
+             choices, detail, lane, kind, planned_at, head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?13, ?8, ?9, ?10, ?11, \
+             ?12, ?14, ?8, ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1))"
         ))?
         .execute(params![
             event.flow,
@@ -224,10 +224,10 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
         }
         Verdict::Retry { due_at, why, counts, batch_max } => {
             db.prepare_cached(&format!(
-                "UPDATE events SET state = {READY}, due_at = ?2, reason = ?3, attempts = attempts + ?4, batch_max = ?5 \
-                 WHERE id = ?1"
+                "UPDATE events SET state = {READY}, due_at = ?2, reason = ?3, attempts = attempts + ?4, batch_max = ?5, \
+                 planned_at = ?6 WHERE id = ?1"
             ))?
-            .execute(params![event.0, due_at, why, i64::from(counts), batch_max])?;
+            .execute(params![event.0, due_at, why, i64::from(counts), batch_max, now])?;
         }
         Verdict::Wait { scope, kind, side, id, deadline, there_at, tired } => {
             // It may have appeared while the run was under way; a plugin that waits for what is there is slowed down, and counted.
@@ -240,9 +240,20 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             let why = format!("waits for the {kind} link of {id} ({})", side.word());
             db.prepare_cached(
                 "UPDATE events SET state = ?2, due_at = ?3, reason = ?4, wait_scope = ?5, wait_kind = ?6, \
-                 wait_side = ?7, wait_id = ?8, attempts = attempts + ?9 WHERE id = ?1",
+                 wait_side = ?7, wait_id = ?8, attempts = attempts + ?9, planned_at = ?10 WHERE id = ?1",
             )?
-            .execute(params![event.0, state, due, why, scope, kind, side.word(), id, i64::from(there)])?;
+            .execute(params![
+                event.0,
+                state,
+                due,
+                why,
+                scope,
+                kind,
+                side.word(),
+                id,
+                i64::from(there),
+                now
+            ])?;
         }
     }
     choose_head(db, &flow, &key)
@@ -276,8 +287,8 @@ fn supersede(db: &Connection, event: EventId, now: Millis) -> Result<()> {
 pub(super) fn retry(db: &Connection, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool> {
     let changed: Option<(String, String)> = db
         .prepare_cached(&format!(
-            "UPDATE events SET state = {READY}, due_at = ?2, resolution = ?3, attempts = 0, finished_at = NULL, \
-             batch_max = 1 WHERE id = ?1 AND state IN ({READY}, {WAITING}, {REVIEW}, {REJECTED}) RETURNING flow, key"
+            "UPDATE events SET state = {READY}, due_at = ?2, planned_at = ?2, resolution = ?3, attempts = 0, \
+             finished_at = NULL, batch_max = 1 WHERE id = ?1 AND state IN ({READY}, {WAITING}, {REVIEW}, {REJECTED}) RETURNING flow, key"
         ))?
         .query_map(params![event.0, now, resolution], |row| Ok((row.get(0)?, row.get(1)?)))?
         .next()
@@ -327,48 +338,33 @@ pub(super) fn sweep(db: &Connection, now: Millis) -> Result<Vec<String>> {
     Ok(touched)
 }
 
-/// The clock was set: what was planned under the old one keeps its distance. A ready event whose clock went forward is due
-/// early, which harms nobody; a deadline is moved either way.
-pub(super) fn clock_was_set(db: &Connection, from: Millis, to: Millis) -> Result<()> {
-    let by = to - from;
-    db.execute(&format!("UPDATE events SET due_at = due_at + ?1 WHERE state = {WAITING}"), [by])?;
-    if by < 0 {
-        db.execute(&format!("UPDATE events SET due_at = due_at + ?1 WHERE state = {READY} AND due_at > ?2"), [by, to])?;
-        db.execute("UPDATE wakes SET at = at + ?1 WHERE at > ?2", [by, to])?;
+/// The clock went back: what was planned in a future that is gone keeps its distance from now on. What that is each row
+/// tells by itself, so it does not matter whether the host was there, nor how often the clock was set before.
+pub(super) fn clock_went_back(db: &Connection, now: Millis, step: Millis) -> Result<()> {
+    let gone = params![now, now + step];
+    let mut moved = db
+        .prepare(
+            "UPDATE events SET due_at = due_at - planned_at + ?1, planned_at = ?1 WHERE state IN (0, 2) AND planned_at > ?2",
+        )?
+        .execute(gone)?;
+    moved += db
+        .prepare("UPDATE wakes SET at = at - planned_at + ?1, planned_at = ?1 WHERE planned_at > ?2")?
+        .execute(gone)?;
+    if moved > 0 {
+        tracing::warn!(moved, "the clock was set back: what was planned by it keeps its distance");
     }
     Ok(())
 }
 
-/// A clock that was set back while the host was off is noticed by what this store holds: each such moment once.
-pub(super) fn clock_at_start(db: &Connection, now: Millis, step: Millis) -> Result<()> {
-    const KNOWN: &str = "clock";
-    let last = last_moment(db)?;
-    let known: Option<String> =
-        db.query_row("SELECT position FROM positions WHERE source = ?1", [KNOWN], |row| row.get(0)).optional()?;
-    let known = known.and_then(|known| known.parse::<Millis>().ok()).unwrap_or(0);
-    if last <= now + step || last <= known {
-        return Ok(());
-    }
-    tracing::warn!(back_ms = last - now, "the clock was set back while the host was off");
-    db.execute_batch("SAVEPOINT clock")?;
-    clock_was_set(db, last, now)?;
+/// The clock was set forward, by so much, or the machine slept: a deadline keeps its distance. A ready event is due early,
+/// which harms nobody.
+pub(super) fn clock_went_forward(db: &Connection, by: Millis) -> Result<()> {
+    tracing::warn!(by_ms = by, "the clock was set forward, or the machine slept");
     db.execute(
-        "INSERT OR REPLACE INTO positions (source, position, at) VALUES (?1, ?2, ?3)",
-        params![KNOWN, last.to_string(), now],
+        &format!("UPDATE events SET due_at = due_at + ?1, planned_at = planned_at + ?1 WHERE state = {WAITING}"),
+        [by],
     )?;
-    Ok(db.execute_batch("RELEASE clock")?)
-}
-
-/// The latest moment this store has seen.
-fn last_moment(db: &Connection) -> Result<Millis> {
-    let newest = |table: &str, column: &str| {
-        db.query_row(&format!("SELECT {column} FROM {table} ORDER BY id DESC LIMIT 1"), [], |row| row.get(0))
-    };
-    let or_none = |moment: rusqlite::Result<Millis>| match moment {
-        Err(rusqlite::Error::QueryReturnedNoRows) => Ok(0),
-        other => other,
-    };
-    Ok(or_none(newest("events", "created_at"))?.max(or_none(newest("runs", "started_at"))?))
+    Ok(())
 }
 
 /// See [`Store::events`]. Each state of each flow has its newest events at hand in an index; nothing else is read.

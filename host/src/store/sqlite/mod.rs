@@ -71,7 +71,7 @@ impl SqliteStore {
         connection.set_prepared_statement_cache_capacity(64);
         migrate(&mut connection)?;
         if access == Access::Host {
-            events::clock_at_start(&connection, crate::time::now(), STEP)?;
+            events::clock_went_back(&connection, crate::time::now(), STEP)?;
         }
         let writer = Writer::start(connection).map_err(|e| StoreError::Database(e.to_string()))?;
         Ok(Self { path: path.to_owned(), writer, readers: Arc::default(), swept: AtomicI64::new(0), _lock: lock })
@@ -204,11 +204,12 @@ impl Store for SqliteStore {
     async fn sweep(&self, now: Millis) -> Result<Vec<String>> {
         let before = self.swept.load(Ordering::Relaxed);
         // Sweeps follow each other within a second; a longer way is that of a clock that was set, or of a machine that slept.
-        let stepped = before > 0 && (now - before).abs() > STEP;
+        let stepped = if before > 0 { now - before } else { 0 };
         let sweep = move |db: &Connection| {
-            if stepped {
-                tracing::warn!(by_ms = now - before, "the clock was set, or the machine slept");
-                events::clock_was_set(db, before, now)?;
+            if stepped > STEP {
+                events::clock_went_forward(db, stepped)?;
+            } else if stepped < -STEP {
+                events::clock_went_back(db, now, STEP)?;
             }
             events::sweep(db, now)
         };

@@ -127,12 +127,8 @@ pub(super) fn finish(db: &Connection, run: RunId, finish: Finish) -> Result<Vec<
         touched.push(event.flow.clone());
     }
     for wake in &finish.wakes {
-        db.prepare_cached("INSERT INTO wakes (flow, at, key, payload) VALUES (?1, ?2, ?3, ?4)")?.execute(params![
-            flow,
-            wake.at,
-            wake.key,
-            wake.payload
-        ])?;
+        db.prepare_cached("INSERT INTO wakes (flow, at, key, payload, planned_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
+            .execute(params![flow, wake.at, wake.key, wake.payload, now])?;
     }
     db.prepare_cached("UPDATE runs SET finished_at = ?2, error = ?3 WHERE id = ?1")?.execute(params![
         run.0,
@@ -179,7 +175,7 @@ fn write_link(db: &Connection, write: &LinkWrite, now: Millis) -> Result<Vec<Str
             for (side, id) in [(Side::B1, &link.b1_id), (Side::Salesforce, &link.salesforce_id)] {
                 let flows = db
                     .prepare_cached(
-                        "UPDATE events SET state = 0, due_at = ?5 WHERE state = 2 AND wait_scope = ?1 \
+                        "UPDATE events SET state = 0, due_at = ?5, planned_at = ?5 WHERE state = 2 AND wait_scope = ?1 \
                          AND wait_kind = ?2 AND wait_side = ?3 AND wait_id = ?4 RETURNING flow",
                     )?
                     .query_map(params![link.scope, link.kind, side.word(), id, now], |row| row.get(0))?

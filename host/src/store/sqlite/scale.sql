@@ -1,11 +1,14 @@
 -- Format 3: what a host looks at all day is found without looking at the rest, at a million events.
 -- `head`: the one event of its key that may run or is under way. `ran`: it was in a run, whatever its journal's age.
 -- `kind`: what kind of record the key names.
+-- `planned_at`: when `due_at` was set, by the clock of then: of what was planned in a future that is gone the distance counts.
 -- `lane`: 0 for what happens now, 1 for a backfill (store/model.rs, Lane). `attempts` no longer counts a run under way.
 ALTER TABLE events ADD COLUMN head INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE events ADD COLUMN ran INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE events ADD COLUMN lane INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE events ADD COLUMN kind TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN planned_at INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE wakes ADD COLUMN planned_at INTEGER NOT NULL DEFAULT 0;
 -- The attempt the plugin was told, and whether the event had run before: a replay and a recovery see the same.
 ALTER TABLE run_events ADD COLUMN attempt INTEGER NOT NULL DEFAULT 1;
 ALTER TABLE run_events ADD COLUMN again INTEGER NOT NULL DEFAULT 0;
@@ -14,6 +17,7 @@ UPDATE run_events SET
   attempt = coalesce((SELECT max(1, attempts) FROM events WHERE id = run_events.event), 1),
   again = EXISTS (SELECT 1 FROM run_events AS o WHERE o.event = run_events.event AND o.run < run_events.run);
 UPDATE events SET ran = 1 WHERE state IN (0, 1, 2, 3, 5) AND EXISTS (SELECT 1 FROM run_events WHERE event = events.id);
+UPDATE events SET planned_at = created_at;
 UPDATE events SET attempts = max(0, attempts - 1) WHERE state = 1;
 UPDATE events SET head = 1 WHERE id IN (
   SELECT id FROM (

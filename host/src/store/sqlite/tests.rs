@@ -474,24 +474,56 @@ async fn ready_is_ready_whatever_the_clock_says() {
     assert_eq!(state(&store, waiting.events[0].id).await, EventState::Waiting);
 }
 
+/// As if the host had done all it did so far by a clock that was so far ahead.
+async fn done_ahead(store: &SqliteStore, by: i64) {
+    let ahead = format!(
+        "UPDATE events SET created_at = created_at + {by}, planned_at = planned_at + {by}, due_at = due_at + {by}; \
+         UPDATE wakes SET at = at + {by}, planned_at = planned_at + {by}; \
+         UPDATE runs SET started_at = started_at + {by}, finished_at = finished_at + {by}"
+    );
+    store.writer.run(move |db| Ok(db.execute_batch(&ahead)?)).await.unwrap();
+}
+
 #[tokio::test]
 async fn a_clock_set_back_while_the_host_was_off_holds_nothing_up() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("tandem.db");
-    {
-        let store = SqliteStore::open(&path, Access::Host).unwrap();
-        append(&store, &[("A", "1")]).await;
-        let ahead = "UPDATE events SET created_at = created_at + 36000000, due_at = due_at + 36000000";
-        store.writer.run(move |db| Ok(db.execute_batch(ahead)?)).await.unwrap();
+    let open = || SqliteStore::open(&path, Access::Host).unwrap();
+    // Each life by another wrong clock, the later ones less wrong: each counts by itself.
+    for (life, hours) in [10, 2, 5, 1].into_iter().enumerate() {
+        let store = open();
+        append(&store, &[(&format!("A{life}"), &life.to_string())]).await;
+        done_ahead(&store, hours * 3_600_000).await;
+        drop(store);
+        let store = open();
+        let run = lease(&store, 1).await.expect("ready is ready");
+        store.finish(run.id, each(&run, &Verdict::Done("done".into()))).await.unwrap();
     }
-    let store = SqliteStore::open(&path, Access::Host).unwrap();
+}
+
+#[tokio::test]
+async fn a_deadline_keeps_its_distance_over_a_clock_that_is_set() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tandem.db");
+    let open = || SqliteStore::open(&path, Access::Host).unwrap();
+    let store = open();
+    append(&store, &[("A", "1")]).await;
     let run = lease(&store, 1).await.unwrap();
-    store.finish(run.id, each(&run, &waits("001X"))).await.unwrap();
-    let deadline = store.event(run.events[0].id).await.unwrap().unwrap().due_at;
+    let wake = Wake { at: crate::time::now() + 60_000, key: "K".into(), payload: "{}".into() };
+    store.finish(run.id, Finish { wakes: vec![wake], ..each(&run, &waits("001X")) }).await.unwrap();
+    let planned = store.event(run.events[0].id).await.unwrap().unwrap().due_at;
+    let wake_at = async |store: &SqliteStore| {
+        store.read(|db| Ok(db.query_row("SELECT at FROM wakes", [], |row| row.get::<_, i64>(0))?)).await.unwrap()
+    };
+    let woken = wake_at(&store).await;
+    done_ahead(&store, 7_200_000).await;
     drop(store);
-    // Once: the next start moves nothing any more.
-    let store = SqliteStore::open(&path, Access::Host).unwrap();
-    assert_eq!(store.event(run.events[0].id).await.unwrap().unwrap().due_at, deadline);
+    for _ in 0..3 {
+        let store = open();
+        let deadline = store.event(run.events[0].id).await.unwrap().unwrap().due_at;
+        assert!((deadline - planned).abs() < 5_000, "{} off", deadline - planned);
+        assert!((wake_at(&store).await - woken).abs() < 5_000);
+    }
 }
 
 #[tokio::test]
