@@ -3,6 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use axum::extract::State;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
 use chrono::{DateTime, Utc};
 
 /// See the module's words. Clones share the offset.
@@ -26,4 +29,13 @@ impl Clock {
     pub fn millis(&self) -> i64 {
         self.now().timestamp_millis()
     }
+}
+
+/// Every answer says what time it is here, not on the machine.
+pub async fn dated(State(clock): State<Clock>, mut response: Response) -> Response {
+    let date = clock.now().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        response.headers_mut().insert(header::DATE, date);
+    }
+    response
 }

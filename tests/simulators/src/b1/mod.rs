@@ -22,6 +22,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Response;
+use axum::middleware;
 use axum::routing::any;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
@@ -33,7 +34,7 @@ use self::database::{Database, Key, Undo};
 use self::documents::Rules;
 use self::service::Asked;
 use self::webhooks::Webhooks;
-use crate::clock::Clock;
+use crate::clock::{Clock, dated};
 use crate::company::Company;
 use crate::faults::{BALANCER_PAGE, Kind, Switchboard};
 use crate::log::Log;
@@ -461,7 +462,9 @@ fn shape(path: &str) -> String {
 /// All routes.
 pub fn router(simulator: Arc<Simulator>) -> Router {
     tokio::spawn(webhooks::deliver(simulator.clone()));
-    admin::routes().route("/{*path}", any(serve)).layer(DefaultBodyLimit::max(MOST_BODY)).with_state(simulator)
+    let date = middleware::map_response_with_state(simulator.clock.clone(), dated);
+    let routes = admin::routes().route("/{*path}", any(serve));
+    routes.layer(DefaultBodyLimit::max(MOST_BODY)).layer(date).with_state(simulator)
 }
 
 async fn serve(State(simulator): State<Arc<Simulator>>, request: Request) -> Response<Body> {

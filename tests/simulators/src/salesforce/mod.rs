@@ -23,6 +23,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::http::Response;
+use axum::middleware;
 use axum::routing::{any, get};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -36,7 +37,7 @@ use self::org::{Manner, Org};
 use self::outbox::Pauses;
 use self::rest::{Answer, Asked, Content};
 use self::seed::Seeded;
-use crate::clock::Clock;
+use crate::clock::{Clock, dated};
 use crate::company::Company;
 use crate::faults::{BALANCER_PAGE, Kind, Switchboard};
 use crate::log::Log;
@@ -302,11 +303,13 @@ impl Simulator {
 /// All routes, served over `scheme`.
 pub fn router(simulator: Arc<Simulator>, scheme: &'static str) -> Router {
     *simulator.scheme.lock().unwrap_or_else(PoisonError::into_inner) = scheme;
+    let date = middleware::map_response_with_state(simulator.clock.clone(), dated);
     admin::routes()
         .route("/services/data", get(versions))
         .route("/services/data/", get(versions))
         .route("/{*path}", any(serve))
         .layer(DefaultBodyLimit::max(MOST_UPLOAD))
+        .layer(date)
         .with_state(simulator)
 }
 
