@@ -134,7 +134,7 @@ pub fn description() -> Description {
             .map(str::to_owned)
             .to_vec(),
         backfill: ["b1.BusinessPartners", "salesforce.Account"].map(str::to_owned).to_vec(),
-        batch: 100,
+        batch: 600,
         concurrency: 1,
         settings_schema: json!({
             "type": "object",

@@ -1,82 +1,109 @@
-//! Matching before creating: external id, tax id, name with postcode, e-mail domain. One strong match links; an ambiguous
-//! or weak one is asked about, with the candidates side by side.
+//! Matching before creating. The code that an account carries says it by itself and is asked for first, many in one query.
+//! Only what is left over is looked for by tax id, name with postcode, and e-mail domain, among records that carry no code,
+//! with the few fields that tell companies apart. One strong match links; an ambiguous or weak one is asked about, with the
+//! candidates side by side.
 
-use std::collections::BTreeMap;
-
-use tandem_sdk::b1;
-use tandem_sdk::{
-    Decimal, Error, Map, Method, Outcomes, Side, Value, http, json, links, matching, request, salesforce, text,
-};
+use tandem_sdk::{Error, Map, Outcomes, Side, Value, b1, json, text};
 
 use crate::describe::Settings;
 use crate::gather::{self, Subject};
-
-/// The reason that needs no other.
-const CARRIED: &str = "B1 Card Code";
-
-/// A candidate of the other side.
-#[derive(Clone)]
-struct Candidate {
-    record: Value,
-    score: Decimal,
-    reasons: Vec<&'static str>,
-    /// It belongs to another record already.
-    taken: Option<String>,
-}
+use crate::judge::{CARRIED, Candidate, Known, judged};
+use crate::search;
 
 /// Finds the other side of everything that is not linked.
 pub fn counterparts(settings: &Settings, subjects: &mut [Subject], outcomes: &mut Outcomes) -> Result<(), Error> {
-    let unlinked: Vec<&Value> = subjects.iter().filter(|own| own.base.is_none()).map(|own| &own.partner).collect();
-    let accounts = accounts_like(settings, &unlinked)?;
-    let mut found: Vec<(usize, Value)> = Vec::new();
-    let mut about: Vec<(usize, Vec<String>)> = Vec::new();
-    for (place, subject) in subjects.iter().enumerate() {
-        if subject.base.is_some() || subject.partner.is_null() || subject.partner["CardType"] == "cSupplier" {
-            continue;
+    accounts_of_partners(settings, subjects, outcomes)?;
+    partners_of_accounts(settings, subjects, outcomes)
+}
+
+fn accounts_of_partners(settings: &Settings, subjects: &mut [Subject], outcomes: &mut Outcomes) -> Result<(), Error> {
+    let looks = |own: &Subject| own.base.is_none() && !own.partner.is_null() && own.partner["CardType"] != "cSupplier";
+    let seekers: Vec<usize> = (0..subjects.len()).filter(|place| looks(&subjects[*place])).collect();
+    let codes: Vec<String> = seekers.iter().map(|place| subjects[*place].card_code().to_owned()).collect();
+    let carriers = Known::accounts(search::accounts_carrying(settings, &codes)?);
+    let mut rest: Vec<(usize, Vec<Candidate>)> = Vec::new();
+    for place in seekers {
+        let subject = &subjects[place];
+        let carrying = judged(settings, Side::Salesforce, &Known::partner(&subject.partner), &carriers);
+        match carrying.as_slice() {
+            [one] if one.taken.is_none() && subject.choice.is_none() => {
+                let account = one.record.clone();
+                adopt(subjects, place, account);
+            }
+            _ => rest.push((place, carrying)),
         }
-        let judged = accounts.iter().filter_map(|account| judge(settings, &subject.partner, account, Side::Salesforce));
-        match decide(settings, subject, judged.collect(), "Id", outcomes) {
+    }
+    let partners: Vec<&Value> = rest.iter().map(|(place, _)| &subjects[*place].partner).collect();
+    let alike = Known::accounts(search::accounts_like(&partners)?);
+    let mut found: Vec<(usize, Value)> = Vec::new();
+    for (place, mut candidates) in rest {
+        candidates.extend(judged(settings, Side::Salesforce, &Known::partner(&subjects[place].partner), &alike));
+        match decide(settings, &subjects[place], candidates, "Id", outcomes) {
             Found::One(account) => found.push((place, account)),
-            Found::Asked(accounts) => about.push((place, accounts)),
+            Found::Asked(accounts) => subjects[place].about = accounts,
             Found::None => {}
         }
     }
     // Another partner that fits the same account as well: nobody but a human can say which.
     let claimed: Vec<&Value> = found.iter().map(|(_, account)| account).collect();
-    let rivals = partners_like(settings, &claimed)?;
+    let rivals = Known::partners(search::partners_like(&claimed)?);
+    // Found by a part of its fields: from here on all of them count.
+    let ids: Vec<String> = claimed.iter().map(|account| text(account, "Id").to_owned()).collect();
+    let mut whole = gather::read_accounts(settings, &ids)?;
     for (place, account) in found {
-        let subject = &subjects[place];
-        let judged = rivals.iter().filter_map(|partner| judge(settings, partner, &account, Side::B1));
-        match contested(settings, subject, judged.collect(), "CardCode", &account, outcomes) {
-            Some(accounts) => about.push((place, accounts)),
-            None => adopt(subjects, place, account),
+        let judged = judged(settings, Side::B1, &Known::account(&account), &rivals);
+        match contested(settings, &subjects[place], judged, "CardCode", &account, outcomes) {
+            Some(accounts) => subjects[place].about = accounts,
+            // Gone since: as if it had not been found.
+            None => {
+                if let Some(account) = whole.remove(text(&account, "Id")) {
+                    adopt(subjects, place, account);
+                }
+            }
         }
     }
-    for (place, accounts) in about {
-        subjects[place].about = accounts;
-    }
-    let unlinked = subjects.iter().filter(|own| own.base.is_none() && own.partner.is_null());
-    let unlinked: Vec<&Value> = unlinked.map(|own| &own.account).collect();
-    let partners = partners_like(settings, &unlinked)?;
+    Ok(())
+}
+
+fn partners_of_accounts(settings: &Settings, subjects: &mut [Subject], outcomes: &mut Outcomes) -> Result<(), Error> {
+    let looks = |own: &Subject| {
+        let live = !own.account.is_null() && own.account["IsDeleted"] != true;
+        own.base.is_none() && own.partner.is_null() && live
+    };
+    let seekers: Vec<usize> = (0..subjects.len()).filter(|place| looks(&subjects[*place])).collect();
+    let code_of = |account: &Value| settings.keys.own(text(account, "Tandem_Card_Code__c")).map(str::to_owned);
+    let codes: Vec<String> = seekers.iter().filter_map(|place| code_of(&subjects[*place].account)).collect();
+    let mut whole = gather::read_partners(&codes)?;
+    let named = Known::partners(whole.values().cloned().collect());
+    // One that carries a code fits no partner of another.
+    let without_code = |place: &&usize| text(&subjects[**place].account, "Tandem_Card_Code__c").is_empty();
+    let accounts: Vec<&Value> = seekers.iter().filter(without_code).map(|place| &subjects[*place].account).collect();
+    let alike = Known::partners(search::partners_like(&accounts)?);
     let mut found: Vec<(usize, Value)> = Vec::new();
-    for (place, subject) in subjects.iter().enumerate() {
-        let live = !subject.account.is_null() && subject.account["IsDeleted"] != true;
-        if subject.base.is_some() || !subject.partner.is_null() || !live {
-            continue;
-        }
-        let judged = partners.iter().filter_map(|partner| judge(settings, partner, &subject.account, Side::B1));
-        if let Found::One(partner) = decide(settings, subject, judged.collect(), "CardCode", outcomes) {
+    for place in seekers {
+        let subject = &subjects[place];
+        let partners = if text(&subject.account, "Tandem_Card_Code__c").is_empty() { &alike } else { &named };
+        let candidates = judged(settings, Side::B1, &Known::account(&subject.account), partners);
+        if let Found::One(partner) = decide(settings, subject, candidates, "CardCode", outcomes) {
             found.push((place, partner));
         }
     }
-    let claimed: Vec<&Value> = found.iter().map(|(_, partner)| partner).collect();
-    let rivals = accounts_like(settings, &claimed)?;
+    let claimed: Vec<String> = found.iter().map(|(_, partner)| text(partner, "CardCode").to_owned()).collect();
+    let unread: Vec<String> = claimed.iter().filter(|code| !whole.contains_key(*code)).cloned().collect();
+    whole.extend(gather::read_partners(&unread)?);
+    let mut rivals = search::accounts_carrying(settings, &claimed)?;
+    let by_weak: Vec<&Value> = found
+        .iter()
+        .filter(|(place, _)| text(&subjects[*place].account, "Tandem_Card_Code__c").is_empty())
+        .map(|(_, partner)| partner)
+        .collect();
+    rivals.extend(search::accounts_like(&by_weak)?);
+    let rivals = Known::accounts(rivals);
     for (place, partner) in found {
-        let subject = &subjects[place];
-        let judged = rivals.iter().filter_map(|account| judge(settings, &partner, account, Side::Salesforce));
-        match contested(settings, subject, judged.collect(), "Id", &partner, outcomes) {
+        let judged = judged(settings, Side::Salesforce, &Known::partner(&partner), &rivals);
+        match contested(settings, &subjects[place], judged, "Id", &partner, outcomes) {
             Some(accounts) => subjects[place].about = accounts,
-            None => subjects[place].partner = partner,
+            None => subjects[place].partner = whole.get(text(&partner, "CardCode")).cloned().unwrap_or_default(),
         }
     }
     Ok(())
@@ -92,15 +119,17 @@ fn contested(
     chosen: &Value,
     outcomes: &mut Outcomes,
 ) -> Option<Vec<String>> {
-    // The code on the account, or a human, has said it already.
-    let own = if key == "Id" { &subject.account } else { &subject.partner };
-    let said = judged.iter().any(|one| one.record[key] == own[key] && one.reasons.contains(&CARRIED));
-    if said || subject.choice.as_deref().is_some_and(|choice| choice.starts_with("link with ")) {
+    // A human has said it already.
+    if subject.choice.as_deref().is_some_and(|choice| choice.starts_with("link with ")) {
         return None;
     }
+    // So has the code on the account, unless another account carries it, too.
+    let own = if key == "Id" { &subject.account } else { &subject.partner };
+    let said = judged.iter().any(|one| one.record[key] == own[key] && one.reasons.contains(&CARRIED));
     let rivals: Vec<Candidate> = judged
         .into_iter()
         .filter(|one| one.record[key] != own[key] && one.taken.is_none() && one.score >= settings.weights.link_from)
+        .filter(|one| !said || one.reasons.contains(&CARRIED))
         .collect();
     if rivals.is_empty() {
         return None;
@@ -247,177 +276,4 @@ fn short(record: &Value) -> Value {
         shown.insert("ZipCode".into(), record["BillTo"]["ZipCode"].clone());
     }
     Value::Object(shown)
-}
-
-/// How much speaks for these two being the same; `None` for nothing. `side` is the side the candidate is on.
-fn judge(settings: &Settings, partner: &Value, account: &Value, side: Side) -> Option<Candidate> {
-    let code = text(partner, "CardCode");
-    let carried = text(account, "Tandem_Card_Code__c");
-    let ours = settings.keys.own(carried);
-    let weights = &settings.weights;
-    if partner["CardType"] == "cSupplier"
-        || (!carried.is_empty() && !ours.is_some_and(|own| own.eq_ignore_ascii_case(code)))
-    {
-        return None;
-    }
-    let mut score = Decimal::ZERO;
-    let mut reasons = Vec::new();
-    let mut add = |holds: bool, weight: Decimal, reason| {
-        if holds {
-            score += weight;
-            reasons.push(reason);
-        }
-    };
-    add(!carried.is_empty(), weights.link_from, CARRIED);
-    let both = |a: &str, b: &str| !a.is_empty() && a == b;
-    let tax = (matching::tax_id(text(partner, "FederalTaxID")), matching::tax_id(text(account, "Tandem_Tax_Id__c")));
-    add(both(&tax.0, &tax.1), weights.tax_id, "tax id");
-    let name = both(&matching::name(text(partner, "CardName")), &matching::name(text(account, "Name")));
-    let codes = ["BillingPostalCode", "ShippingPostalCode"].map(|field| matching::postcode(text(account, field)));
-    let near = partner["BPAddresses"].as_array().into_iter().flatten().any(|address| {
-        let own = matching::postcode(text(address, "ZipCode"));
-        codes.iter().any(|code| both(code, &own))
-    });
-    add(name && near, weights.name_postcode, "name and postcode");
-    let domains = |record: &Value, fields: [&str; 2]| fields.map(|field| matching::domain(text(record, field)));
-    let theirs = domains(account, ["Tandem_Email__c", "Website"]);
-    let ours = domains(partner, ["EmailAddress", "Website"]);
-    add(ours.iter().any(|own| theirs.iter().any(|other| both(own, other))), weights.email_domain, "e-mail domain");
-    if reasons.is_empty() {
-        return None;
-    }
-    let (record, taken) = match side {
-        Side::Salesforce => {
-            let link = links::find("account", Side::Salesforce, text(account, "Id"));
-            (account, link.map(|link| link.b1_id).filter(|other| other != code))
-        }
-        Side::B1 => {
-            let link = links::find("account", Side::B1, code);
-            (partner, link.map(|link| link.salesforce_id).filter(|other| other != text(account, "Id")))
-        }
-    };
-    Some(Candidate { record: record.clone(), score, reasons, taken })
-}
-
-/// Accounts that may be those of these partners.
-fn accounts_like(settings: &Settings, partners: &[&Value]) -> Result<Vec<Value>, Error> {
-    /// Conditions of one query.
-    const CONDITIONS: usize = 60;
-    let mut conditions: Vec<String> = Vec::new();
-    for partner in partners.iter().filter(|partner| !partner.is_null()) {
-        conditions.push(format!(
-            "Tandem_Card_Code__c = {}",
-            salesforce::quote(&settings.keys.carried(text(partner, "CardCode")))
-        ));
-        let tax = matching::longest_run(text(partner, "FederalTaxID"));
-        if !tax.is_empty() {
-            conditions.push(format!("Tandem_Tax_Id__c LIKE {}", like(tax)));
-        }
-        // A name may be spelt in another way; a postcode is not.
-        let codes = partner["BPAddresses"].as_array().into_iter().flatten().map(|row| text(row, "ZipCode"));
-        let mut codes: Vec<&str> = codes.filter(|code| !code.is_empty()).collect();
-        codes.sort_unstable();
-        codes.dedup();
-        for code in codes {
-            conditions.push(format!("BillingPostalCode = {0} OR ShippingPostalCode = {0}", salesforce::quote(code)));
-        }
-        for pattern in patterns(partner, "CardName", ["EmailAddress", "Website"]) {
-            conditions.push(match pattern {
-                Pattern::Name(word) => format!("Name LIKE {}", like(&word)),
-                Pattern::Domain(domain) => {
-                    format!("Tandem_Email__c LIKE {0} OR Website LIKE {0}", like(&domain))
-                }
-            });
-        }
-    }
-    let mut found: BTreeMap<String, Value> = BTreeMap::new();
-    let fields = gather::account_fields(settings);
-    for chunk in conditions.chunks(CONDITIONS) {
-        let soql = format!("SELECT {fields} FROM Account WHERE {}", chunk.join(" OR "));
-        found.extend(salesforce::query("salesforce", &soql)?.into_iter().map(|row| (text(&row, "Id").to_owned(), row)));
-    }
-    Ok(found.into_values().collect())
-}
-
-/// Partners that may be those of these accounts.
-fn partners_like(settings: &Settings, accounts: &[&Value]) -> Result<Vec<Value>, Error> {
-    /// Conditions of one filter: keeps the address below 2,000 characters.
-    const CONDITIONS: usize = 6;
-    let mut conditions: Vec<String> = Vec::new();
-    for account in accounts.iter().filter(|account| !account.is_null()) {
-        if let Some(code) = settings.keys.own(text(account, "Tandem_Card_Code__c")) {
-            conditions.push(format!("CardCode eq {}", b1::quote(code)));
-        }
-        let tax = matching::longest_run(text(account, "Tandem_Tax_Id__c"));
-        if !tax.is_empty() {
-            conditions.push(format!("contains(FederalTaxID,{})", b1::quote(tax)));
-        }
-        for pattern in patterns(account, "Name", ["Tandem_Email__c", "Website"]) {
-            conditions.push(match pattern {
-                // Whether B1 tells capitals apart depends on its database.
-                Pattern::Name(word) => spellings(&word)
-                    .iter()
-                    .map(|word| format!("contains(CardName,{})", b1::quote(word)))
-                    .collect::<Vec<_>>()
-                    .join(" or "),
-                Pattern::Domain(domain) => format!(
-                    "endswith(EmailAddress,{}) or contains(Website,{})",
-                    b1::quote(&format!("@{domain}")),
-                    b1::quote(&domain)
-                ),
-            });
-        }
-    }
-    conditions.sort();
-    conditions.dedup();
-    let select = gather::partner_fields();
-    let requests: Vec<_> = conditions
-        .chunks(CONDITIONS)
-        .map(|chunk| {
-            let filter = b1::encode(&chunk.join(" or "));
-            let mut request =
-                request("b1", Method::Get, format!("/BusinessPartners?$filter={filter}&$select={select}"), None, "");
-            request.headers.push(tandem_sdk::Header { name: "Prefer".into(), value: "odata.maxpagesize=0".into() });
-            request
-        })
-        .collect();
-    let mut found: BTreeMap<String, Value> = BTreeMap::new();
-    if !requests.is_empty() {
-        for answer in http::send_all(&requests) {
-            let rows = b1::rows(answer)?.into_iter().map(gather::flat);
-            found.extend(rows.map(|row| (text(&row, "CardCode").to_owned(), row)));
-        }
-    }
-    Ok(found.into_values().collect())
-}
-
-enum Pattern {
-    Name(String),
-    Domain(String),
-}
-
-fn patterns(record: &Value, name: &str, addresses: [&str; 2]) -> Vec<Pattern> {
-    let mut patterns = Vec::new();
-    patterns.extend(matching::search_words(text(record, name)).into_iter().map(Pattern::Name));
-    let mut domains: Vec<String> = addresses.iter().map(|field| matching::domain(text(record, field))).collect();
-    domains.sort();
-    domains.dedup();
-    patterns.extend(domains.into_iter().filter(|domain| !domain.is_empty()).map(Pattern::Domain));
-    patterns
-}
-
-/// As written, in capitals, and with a capital at its head.
-fn spellings(word: &str) -> Vec<String> {
-    let mut letters = word.chars();
-    let head: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    let capital = format!("{head}{}", letters.as_str().to_lowercase());
-    let mut all = vec![word.to_owned(), word.to_uppercase(), capital];
-    all.sort();
-    all.dedup();
-    all
-}
-
-fn like(word: &str) -> String {
-    let escaped = word.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    format!("'%{}%'", escaped.replace('\'', "\\'"))
 }

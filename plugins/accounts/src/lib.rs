@@ -6,7 +6,9 @@ mod describe;
 mod fields;
 mod find;
 mod gather;
+mod judge;
 mod questions;
+mod search;
 mod write;
 
 use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin};

@@ -38,8 +38,8 @@ fn rows_in(
     values: &[String],
     and: &str,
 ) -> Result<Vec<Value>, Error> {
-    /// Characters of literals per query: an address holds 16,000.
-    const LITERALS: usize = 8_000;
+    /// Characters of literals per query: an address holds 16,000, and fields stand in it, too.
+    const LITERALS: usize = 13_000;
     let mut rows = Vec::new();
     let mut literals: Vec<String> = Vec::new();
     let mut size = 0;

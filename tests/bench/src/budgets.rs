@@ -100,9 +100,16 @@ fn sized(items: usize) -> (Vec<String>, Vec<String>) {
     (b1.clone(), b1)
 }
 
-fn total(calls: &Value) -> f64 {
+pub fn total(calls: &Value) -> f64 {
     let kinds = calls.as_object().into_iter().flatten();
     kinds.filter(|(name, _)| !matches!(name.as_str(), "HTTP" | "TOKEN")).filter_map(|(_, count)| count.as_f64()).sum()
+}
+
+/// Calls that change something; a batch counts by what is in it.
+pub fn writes(calls: &Value) -> f64 {
+    let kinds = calls.as_object().into_iter().flatten();
+    let writes = kinds.filter(|(name, _)| ["POST", "PATCH", "PUT", "DELETE"].iter().any(|verb| name.starts_with(verb)));
+    writes.filter(|(name, _)| !name.contains("$batch")).filter_map(|(_, count)| count.as_f64()).sum()
 }
 
 fn count(calls: &Value, kind: &str) -> f64 {
@@ -110,7 +117,7 @@ fn count(calls: &Value, kind: &str) -> f64 {
 }
 
 /// Waits until nothing is on its way and nothing has come for a while.
-async fn quiet(world: &World) -> Result<()> {
+pub async fn quiet(world: &World) -> Result<()> {
     let until = Instant::now() + Duration::from_secs(900);
     let mut still = 0;
     while still < 3 {

@@ -6,6 +6,7 @@ mod budgets;
 mod figures;
 mod instance;
 mod neighbours;
+mod scale;
 mod simulators;
 mod store;
 
@@ -43,6 +44,11 @@ struct Options {
     /// Only the calls of mixed changes.
     #[arg(long)]
     mixed: bool,
+    /// Only the first load of a whole company.
+    #[arg(long)]
+    scale: bool,
+    #[command(flatten)]
+    size: scale::Size,
 }
 
 /// Who makes the orders.
@@ -73,6 +79,11 @@ async fn main() -> Result<()> {
     }
     if options.mixed {
         budgets::mixed(&mut figures).await.context("mixed changes")?;
+        println!("{figures}");
+        return Ok(());
+    }
+    if options.scale {
+        scale::all(&mut figures, options.size).await.context("a whole company")?;
         println!("{figures}");
         return Ok(());
     }
