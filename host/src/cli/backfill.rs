@@ -5,11 +5,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::json;
 
+use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::engine::{Flow, Rehearsal};
@@ -28,7 +29,7 @@ pub struct Options {
     flow: String,
     /// Only records changed since this day, such as 2026-01-31; what leaves no trace of a change (stock, special prices) is
     /// taken whole.
-    #[arg(long)]
+    #[arg(long, value_parser = day)]
     since: Option<String>,
     /// Say what would be linked, made, changed and asked, and write nothing.
     #[arg(long)]
@@ -42,19 +43,16 @@ pub struct Options {
 }
 
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
-    if let Some(day) = &options.since {
-        day.parse::<chrono::NaiveDate>().with_context(|| format!("--since {day}: write it like 2026-01-31"))?;
-    }
     let parts = Parts::open(config, Access::Tool).await?;
     let connections = parts.connect()?;
-    if !parts.config.flows.contains_key(&options.flow) {
-        let known: Vec<&str> = parts.config.flows.keys().map(String::as_str).collect();
-        bail!("there is no flow {:?}; known: {}", options.flow, known.join(", "));
-    }
     let flow = parts.plugins.bind(&options.flow, &parts.config, &connections, &parts.store, &parts.runtime).await?;
     let names = &flow.plugin.description.backfill;
     if names.is_empty() {
-        bail!("the plugin {} offers no backfill: it must not act on the past", flow.plugin.description.name);
+        let plugin = &flow.plugin.description.name;
+        return Err(Failure::WrongUsage(format!(
+            "the plugin {plugin} offers no backfill: it must not act on the past"
+        ))
+        .into());
     }
     let topics: Vec<Topic> = names
         .iter()
@@ -69,7 +67,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     }
     let runs = total.div_ceil(u64::from(flow.batch()));
     if !output.is_json() {
-        output.rows(&(), &["records of", "how many"], rows);
+        output.facts(&["records of", "how many"], rows);
         output.say(format!(
             "{total} records in about {runs} runs of {}: some {} to {} Salesforce API calls where everything is new, fewer where it is in step",
             flow.batch(),
@@ -81,9 +79,15 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         return rehearse(&parts, &flow, &topics, total, output).await;
     }
     if !options.yes && !output.is_json() && !super::plugin::confirmed("begin?")? {
-        return Ok(ExitCode::SUCCESS);
+        output.say("nothing was begun");
+        return Ok(ExitCode::FAILURE);
     }
     load(parts.store.as_ref(), &flow, &topics, total, options.restart, output).await
+}
+
+/// A day as `--since` takes it.
+fn day(text: &str) -> Result<String, String> {
+    text.parse::<chrono::NaiveDate>().map(|day| day.to_string()).map_err(|_| "write it like 2026-01-31".into())
 }
 
 fn bar(total: u64, output: &Output) -> ProgressBar {
@@ -212,14 +216,15 @@ async fn rehearse(parts: &Parts, flow: &Flow, topics: &[Topic], total: u64, outp
     }
     let rows =
         |counts: &BTreeMap<String, u64>| counts.iter().map(|(what, n)| vec![what.clone(), n.to_string()]).collect();
-    output.rows(&(), &["would write", "records"], rows(&rehearsal.effects));
-    output.rows(&(), &["would link", "pairs"], rows(&rehearsal.links));
-    output.rows(&(), &["outcome", "records"], rows(&rehearsal.outcomes));
+    output.rows(&(), &["would write", "records"], rows(&rehearsal.effects), "nothing to write");
+    output.rows(&(), &["would link", "pairs"], rows(&rehearsal.links), "nothing to link");
+    output.rows(&(), &["outcome", "records"], rows(&rehearsal.outcomes), "nothing to look at: there are no records");
+    if rehearsal.changes_nothing() {
+        output.say("nothing to do: everything is in step");
+    }
     let questions: Vec<Vec<String>> =
         rehearsal.questions.iter().take(SHOWN).map(|(key, why)| vec![key.clone(), short(why, 140)]).collect();
-    if !questions.is_empty() {
-        output.rows(&(), &["would ask about", "why"], questions);
-    }
+    output.rows(&(), &["would ask about", "why"], questions, "nothing to ask");
     output.say("nothing was written; what is in step already is not counted");
     Ok(ExitCode::SUCCESS)
 }

@@ -62,7 +62,7 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
         .iter()
         .map(|f| vec![f.what.clone(), if f.good { "ok" } else { "WRONG" }.into(), f.says.clone(), f.mend.clone()])
         .collect();
-    output.rows(&findings, &["what", "", "says", "mend"], rows);
+    output.rows(&findings, &["what", "", "says", "mend"], rows, "nothing to check");
     Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FOUND_PROBLEMS) })
 }
 

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
+use super::failure::Failure;
 use super::output::Output;
 use super::plugin::store_grant;
 use super::service::{self, Parts};
@@ -106,13 +107,19 @@ fn prepare(options: &Options) -> Result<()> {
         [(&options.plugins, "the built plugins (`make plugins`)"), (&options.package, "the Salesforce package")]
     {
         if !folder.is_dir() {
-            bail!("{} is not there: the demo runs from the repository's folder and needs {what}", folder.display());
+            let folder = folder.display();
+            return Err(Failure::WrongUsage(format!(
+                "{folder} is not there: the demo runs from the repository's folder and needs {what}"
+            ))
+            .into());
         }
     }
     // Only ever a folder that a demo made.
     if options.folder.exists() {
         if !options.folder.join("tandem.toml").is_file() {
-            bail!("{} is there and is not a demo's folder; name another with --folder", options.folder.display());
+            let folder = options.folder.display();
+            let other = format!("{folder} is there and is not a demo's folder; name another with --folder");
+            return Err(Failure::WrongUsage(other).into());
         }
         std::fs::remove_dir_all(&options.folder)
             .with_context(|| format!("cannot clear {}", options.folder.display()))?;
@@ -266,7 +273,7 @@ async fn tell_story(client: &reqwest::Client, world: &World, count: usize, outpu
     }
     progress.finish_and_clear();
     let orders: Vec<Value> = get(client, &format!("{}/admin/records/Orders", world.b1)).await?;
-    output.rows(&data, &["opportunity", "id", "order", "status", "message"], rows);
+    output.rows(&data, &["opportunity", "id", "order", "status", "message"], rows, "no opportunity was won");
     let made = |id: &String| orders.iter().filter(|order| order["U_SF_Id"] == id.as_str()).count();
     let (exactly_one, other): (Vec<&String>, Vec<&String>) = ids.iter().partition(|id| made(id) == 1);
     output.say(format!(

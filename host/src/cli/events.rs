@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::failure::{Failure, listed};
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::store::sqlite::Access;
@@ -21,8 +22,8 @@ pub enum Command {
         #[arg(long)]
         flow: Option<String>,
         /// Only this state: ready, leased, waiting, review, done, rejected, superseded.
-        #[arg(long)]
-        state: Option<String>,
+        #[arg(long, value_parser = state)]
+        state: Option<EventState>,
         /// Only this key, such as an opportunity's id.
         #[arg(long)]
         key: Option<String>,
@@ -42,10 +43,10 @@ pub enum Command {
 
 pub async fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode> {
     let parts = Parts::open(config, Access::Tool).await?;
-    let store = parts.store;
+    let store = parts.store.clone();
     match command {
         Command::List { flow, state, key, limit } => {
-            let state = state.as_deref().map(parse_state).transpose()?;
+            parts.known_flow(flow.as_deref()).await?;
             let events = store.events(EventFilter { flow, state, key, limit }).await?;
             let rows = events
                 .iter()
@@ -60,14 +61,12 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                     ]
                 })
                 .collect();
-            output.rows(&events, &["id", "taken in", "flow", "state", "key", "what became of it"], rows);
+            let header = ["id", "taken in", "flow", "state", "key", "what became of it"];
+            output.rows(&events, &header, rows, "no such events");
             Ok(ExitCode::SUCCESS)
         }
         Command::Show { id } => {
-            let Some(event) = store.event(EventId(id)).await? else {
-                eprintln!("tandem: there is no event {id}");
-                return Ok(ExitCode::from(super::NOT_FOUND));
-            };
+            let event = store.event(EventId(id)).await?.ok_or_else(|| Failure::no_event(id))?;
             let runs = store.runs_of(event.id).await?;
             if output.is_json() {
                 output.value(&json!({ "event": event, "runs": runs }));
@@ -85,7 +84,7 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                 vec!["trace".into(), event.trace.clone()],
                 vec!["payload".into(), short(&event.payload, 400)],
             ];
-            output.rows(&(), &["event", &id.to_string()], rows);
+            output.facts(&["event", &id.to_string()], rows);
             let rows = runs
                 .iter()
                 .map(|run| {
@@ -100,24 +99,26 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                     ]
                 })
                 .collect();
-            output.rows(&(), &["run", "started", "took", "events", "plugin", "error"], rows);
+            let header = ["run", "started", "took", "events", "plugin", "error"];
+            output.rows(&(), &header, rows, "no run of it is kept: it has not run yet, or its journal was removed");
             Ok(ExitCode::SUCCESS)
         }
         Command::Retry { id, choose } => {
-            let Some(event) = store.event(EventId(id)).await? else {
-                eprintln!("tandem: there is no event {id}");
-                return Ok(ExitCode::from(super::NOT_FOUND));
-            };
+            let event = store.event(EventId(id)).await?.ok_or_else(|| Failure::no_event(id))?;
             if let Some(choice) =
                 choose.as_ref().filter(|choice| !event.choices.is_empty() && !event.choices.contains(choice))
             {
-                bail!("event {id} does not offer {choice:?}; it offers: {}", event.choices.join(", "));
+                let offers = event.choices.join(", ");
+                return Err(
+                    Failure::WrongUsage(format!("event {id} does not offer {choice:?}; it offers: {offers}")).into()
+                );
             }
             if !store.retry(event.id, choose, crate::time::now()).await? {
-                bail!(
-                    "event {id} is {}: only ready, waiting, review and rejected events can be run again",
-                    event.state.word()
-                );
+                let state = event.state.word();
+                return Err(Failure::WrongUsage(format!(
+                    "event {id} is {state}: only ready, waiting, review and rejected events can be run again"
+                ))
+                .into());
             }
             output.say(format!("event {id} runs again as soon as the host looks"));
             Ok(ExitCode::SUCCESS)
@@ -125,12 +126,8 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     }
 }
 
-fn parse_state(word: &str) -> Result<EventState> {
-    match EventState::ALL.into_iter().find(|state| state.word() == word) {
-        Some(state) => Ok(state),
-        None => {
-            let known: Vec<&str> = EventState::ALL.iter().map(|state| state.word()).collect();
-            bail!("no such state {word:?}; known: {}", known.join(", "))
-        }
-    }
+/// A state as `--state` takes it.
+fn state(word: &str) -> Result<EventState, String> {
+    let known = || listed(EventState::ALL.iter().map(|state| state.word()));
+    EventState::ALL.into_iter().find(|state| state.word() == word).ok_or_else(known)
 }

@@ -1,6 +1,6 @@
 //! `tandem explain <record> [field]`
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::failure::{Failure, listed};
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::mapping::Mapping;
@@ -43,17 +44,22 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     events.sort_by_key(|event| std::cmp::Reverse(event.id));
     calls.sort_by_key(|(run, entry)| std::cmp::Reverse((*run, entry.seq, entry.item)));
     if events.is_empty() && calls.is_empty() && links.is_empty() {
-        eprintln!("tandem: nothing is known of {}; journals are kept for [store] keep_days", options.record);
-        return Ok(ExitCode::from(super::NOT_FOUND));
+        let record = &options.record;
+        let nothing = format!("nothing is known of {record}; journals are kept for [store] keep_days");
+        return Err(Failure::NotFound(nothing).into());
     }
     let mut rules: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
     let mut told: Vec<Value> = Vec::new();
+    let mut written = BTreeSet::new();
     for (run, entry) in &calls {
         let flow = parts.store.run(*run).await?.map(|run| run.flow).unwrap_or_default();
         if !rules.contains_key(&flow) {
             rules.insert(flow.clone(), rules_of(&parts, &flow).await);
         }
         let own = rules.get(&flow).cloned().unwrap_or_default();
+        if let Ok(request) = serde_json::from_str::<Value>(&entry.request) {
+            names_in(&body_of(&request), &mut written);
+        }
         if let Some(mut call) = tell(entry, options.field.as_deref(), &own) {
             call["run"] = run.0.into();
             call["flow"] = flow.into();
@@ -61,6 +67,15 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         }
     }
     told.truncate(options.limit as usize);
+    if let (Some(field), true) = (&options.field, told.is_empty()) {
+        let (record, written) = (&options.record, listed(written.iter().map(String::as_str)));
+        return Err(Failure::NotFound(format!(
+            "no call kept of {record} wrote a field {field} (journals are kept for [store] keep_days, --limit {} calls are \
+             looked at); fields that were written: {written}",
+            options.limit
+        ))
+        .into());
+    }
     if output.is_json() {
         output.value(&json!({ "record": options.record, "links": links, "events": events, "calls": told }));
         return Ok(ExitCode::SUCCESS);
@@ -81,7 +96,8 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
             ]
         })
         .collect();
-    output.rows(&(), &["event", "flow", "taken in", "state", "what became of it", "trace"], rows);
+    let header = ["event", "flow", "taken in", "state", "what became of it", "trace"];
+    output.rows(&(), &header, rows, "no event about it is kept");
     let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let rows = told
         .iter()
@@ -96,7 +112,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
             ]
         })
         .collect();
-    output.rows(&(), &["run", "flow", "at", "call", "wrote", "answer"], rows);
+    output.rows(&(), &["run", "flow", "at", "call", "wrote", "answer"], rows, "no call about it wrote anything");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -122,7 +138,7 @@ fn tell(entry: &JournalEntry, field: Option<&str>, rules: &BTreeMap<String, Stri
     if method == "GET" {
         return None;
     }
-    let body: Value = request["body"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    let body = body_of(&request);
     let wrote = match field {
         None => body,
         Some(field) => {
@@ -142,6 +158,24 @@ fn tell(entry: &JournalEntry, field: Option<&str>, rules: &BTreeMap<String, Stri
     let slot = request["slot"].as_str().unwrap_or_default();
     let path = request["path"].as_str().unwrap_or_default();
     Some(json!({ "at": iso(entry.at), "call": format!("{method} {slot} {path}"), "wrote": wrote, "answer": answer }))
+}
+
+fn body_of(request: &Value) -> Value {
+    request["body"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default()
+}
+
+/// The fields that [`find_field`] would find.
+fn names_in(value: &Value, names: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                names.insert(name.clone());
+                names_in(value, names);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| names_in(item, names)),
+        _ => {}
+    }
 }
 
 fn find_field(value: &Value, field: &str, path: &str, found: &mut Vec<Value>) {

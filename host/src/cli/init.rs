@@ -4,10 +4,11 @@ use std::io::{BufRead, IsTerminal, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::failure::Failure;
 use super::output::Output;
 use crate::config::Config;
 use crate::connections::{Call, Connection};
@@ -141,14 +142,15 @@ fn ask(given: Option<&str>, option: &str, question: &str) -> Result<String> {
         return Ok(given.to_owned());
     }
     if !std::io::stdin().is_terminal() {
-        bail!("there is no tandem.toml, and nobody to ask here: give {option}");
+        let missing = format!("there is no tandem.toml, and nobody to ask here: give {option}");
+        return Err(Failure::WrongUsage(missing).into());
     }
     loop {
         print!("{question}: ");
         std::io::stdout().flush()?;
         let mut answer = String::new();
         if std::io::stdin().lock().read_line(&mut answer)? == 0 {
-            bail!("the input ended; give {option}");
+            return Err(Failure::WrongUsage(format!("the input ended; give {option}")).into());
         }
         if !answer.trim().is_empty() {
             return Ok(answer.trim().to_owned());

@@ -10,6 +10,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use self::schema::Schema;
+use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::connections::transport::chain;
@@ -68,6 +69,9 @@ async fn bound(parts: &Parts, connections: &Connections, name: &str) -> Result<F
 async fn check(parts: &Parts, connections: &Connections, only: Option<String>, output: &Output) -> Result<ExitCode> {
     let mut findings = Vec::new();
     let mut good = true;
+    if let Some(only) = only.as_ref().filter(|only| !parts.config.flows.contains_key(*only)) {
+        return Err(Failure::unknown("flow", only, parts.config.flows.keys().map(String::as_str)).into());
+    }
     for name in parts.config.flows.keys().filter(|name| only.as_ref().is_none_or(|only| only == *name)) {
         let flow = match bound(parts, connections, name).await {
             Ok(flow) => flow,
@@ -88,19 +92,17 @@ async fn check(parts: &Parts, connections: &Connections, only: Option<String>, o
         .iter()
         .map(|[flow, section, field, problem]| json!({ "flow": flow, "section": section, "field": field, "problem": problem }))
         .collect();
-    if findings.is_empty() {
-        output.rows(&data, &["mapping"], vec![vec!["every rule reads and sets fields that are there".into()]]);
-    } else {
-        output.rows(&data, &["flow", "section", "field", "finding"], findings.into_iter().map(Vec::from).collect());
-    }
+    let rows = findings.into_iter().map(Vec::from).collect();
+    let none = "every rule reads and sets fields that are there";
+    output.rows(&data, &["flow", "section", "field", "finding"], rows, none);
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::from(super::FOUND_PROBLEMS) })
 }
 
 async fn preview(flow: &Flow, name: &str, record: &str, output: &Output) -> Result<ExitCode> {
     let sections = &flow.plugin.description.sections;
     let Some(section) = sections.iter().find(|section| section.name == name) else {
-        let known: Vec<&str> = sections.iter().map(|section| section.name.as_str()).collect();
-        bail!("the plugin {} has no section {name:?}; it has: {}", flow.plugin.description.name, known.join(", "));
+        let kind = format!("section of the plugin {}:", flow.plugin.description.name);
+        return Err(Failure::unknown(&kind, name, sections.iter().map(|section| section.name.as_str())).into());
     };
     let from_salesforce = section.to_b1 && (!section.to_salesforce || is_salesforce_id(record));
     let applied = match (section.to_b1 && section.to_salesforce, from_salesforce) {
@@ -131,7 +133,7 @@ async fn preview(flow: &Flow, name: &str, record: &str, output: &Output) -> Resu
     };
     let rows =
         rules.iter().map(|(field, rule)| vec![(*field).to_owned(), (*rule).to_owned(), shown(field, rule)]).collect();
-    output.rows(&data, &["field", "rule", "value"], rows);
+    output.rows(&data, &["field", "rule", "value"], rows, "the section has no rules");
     Ok(ExitCode::SUCCESS)
 }
 
@@ -151,14 +153,18 @@ async fn salesforce_record(flow: &Flow, section: &Section, fields: &[String], id
     fields.sort();
     fields.dedup();
     if !is_salesforce_id(id) {
-        bail!("{id} is not a Salesforce id; the section {} reads {} records", section.name, section.salesforce);
+        let (section, object) = (&section.name, &section.salesforce);
+        return Err(Failure::WrongUsage(format!(
+            "{id} is not a Salesforce id; the section {section} reads {object} records"
+        ))
+        .into());
     }
     let soql = format!("SELECT {} FROM {} WHERE Id = '{id}'", fields.join(","), section.salesforce);
     let path = format!("/query?q={}", crate::connections::salesforce::percent(&soql));
     let body = schema::get(flow, "salesforce", Call::get(path)).await?;
     match body["records"].as_array().and_then(|rows| rows.first()) {
         Some(row) => Ok(row.clone()),
-        None => bail!("there is no {} {id}", section.salesforce),
+        None => Err(Failure::NotFound(format!("there is no {} {id}", section.salesforce)).into()),
     }
 }
 
@@ -174,7 +180,7 @@ async fn b1_record(flow: &Flow, section: &Section, key: &str) -> Result<Value> {
         "" => Ok(record),
         part => match record[part].as_array().and_then(|rows| rows.first()) {
             Some(row) => Ok(row.clone()),
-            None => bail!("{set}({quoted}) has no {part}"),
+            None => Err(Failure::NotFound(format!("{set}({quoted}) has no {part}")).into()),
         },
     }
 }

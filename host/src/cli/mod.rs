@@ -5,6 +5,7 @@ mod check;
 mod demo;
 mod events;
 mod explain;
+mod failure;
 mod init;
 mod mapping;
 mod output;
@@ -20,17 +21,16 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+use self::failure::{FOUND_PROBLEMS, exit_code};
 use self::output::Output;
 use crate::connections::transport::chain;
 
-/// Something was found that needs mending.
-const FOUND_PROBLEMS: u8 = 3;
-/// What was asked for is not there.
-const NOT_FOUND: u8 = 4;
-
 /// Keeps SAP Business One and Salesforce in step.
 #[derive(Parser)]
-#[command(version, after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 problems found, 4 not found.")]
+#[command(
+    version,
+    after_help = "Exit codes: 0 done, 1 failed, 2 wrong usage or tandem.toml, 3 problems found, 4 not found."
+)]
 struct Cli {
     /// The configuration file.
     #[arg(long, short, global = true, default_value = "tandem.toml", env = "TANDEM_CONFIG")]
@@ -93,7 +93,7 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("tandem: {}", chain(error.as_ref()));
-            ExitCode::FAILURE
+            ExitCode::from(exit_code(&error))
         }
     }
 }

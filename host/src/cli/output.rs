@@ -21,10 +21,14 @@ impl Output {
         self.json
     }
 
-    /// The data for a script, or the rows for a person.
-    pub fn rows(&self, data: &impl Serialize, header: &[&str], rows: Vec<Vec<String>>) {
+    /// The data for a script, or the rows for a person; where there are none, what that means.
+    pub fn rows(&self, data: &impl Serialize, header: &[&str], rows: Vec<Vec<String>>, none: &str) {
         if self.json {
             self.value(data);
+            return;
+        }
+        if rows.is_empty() {
+            self.print(&none);
             return;
         }
         let mut table = Table::new();
@@ -32,6 +36,11 @@ impl Output {
         table.set_header(header);
         table.add_rows(rows);
         self.print(&table);
+    }
+
+    /// What is told of one thing: never empty.
+    pub fn facts(&self, header: &[&str], rows: Vec<Vec<String>>) {
+        self.rows(&(), header, rows, "");
     }
 
     /// JSON, whoever reads.

@@ -7,6 +7,7 @@ use anyhow::{Context, Result};
 use clap::Subcommand;
 use serde_json::json;
 
+use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::sandbox::{Grants, Permission, Plugin};
@@ -82,7 +83,8 @@ async fn list(parts: &Parts, output: &Output) -> Result<ExitCode> {
             }
         }
     }
-    output.rows(&data, &["plugin", "version", "digest", "grant", "flows", "what it does"], rows);
+    let none = format!("no plugin in {}: copy <name>.wasm there", parts.plugins.folder.display());
+    output.rows(&data, &["plugin", "version", "digest", "grant", "flows", "what it does"], rows, &none);
     Ok(code)
 }
 
@@ -133,7 +135,7 @@ async fn grant(parts: &Parts, plugin: &Plugin, yes: bool, output: &Output) -> Re
             vec![p.slot.clone(), p.method.word().into(), p.path.clone(), mark.into(), why]
         })
         .collect();
-    output.rows(&shown, &["connection", "method", "path", "", "why"], rows);
+    output.rows(&shown, &["connection", "method", "path", "", "why"], rows, "it asks for nothing");
     if !yes
         && !confirmed(&format!(
             "Allow {} {} ({}) all of this?",
@@ -164,12 +166,11 @@ pub async fn store_grant(store: &dyn Store, plugin: &Plugin) -> Result<()> {
     Ok(store.grant(grant).await?)
 }
 
-/// Asks on the terminal; without one the answer is no.
+/// Asks on the terminal; without one it must be said beforehand.
 pub fn confirmed(question: &str) -> Result<bool> {
     use std::io::{BufRead, IsTerminal, Write};
     if !std::io::stdin().is_terminal() {
-        eprintln!("{question} (nobody to ask here: say --yes)");
-        return Ok(false);
+        return Err(Failure::WrongUsage(format!("{question} (nobody to ask here: say --yes)")).into());
     }
     print!("{question} [y/N] ");
     std::io::stdout().flush()?;

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
 
+use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::engine::Replay;
@@ -30,16 +31,14 @@ pub struct Options {
 
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
     if !options.dry_run {
-        bail!(
-            "say --dry-run: nothing is sent; to run an event again for real use `tandem events retry {}`",
-            options.id
-        );
+        let id = options.id;
+        return Err(Failure::WrongUsage(format!(
+            "say --dry-run: nothing is sent; to run an event again for real use `tandem events retry {id}`"
+        ))
+        .into());
     }
     let parts = Parts::open(config, Access::Tool).await?;
-    let Some(event) = parts.store.event(EventId(options.id)).await? else {
-        eprintln!("tandem: there is no event {}", options.id);
-        return Ok(ExitCode::from(super::NOT_FOUND));
-    };
+    let event = parts.store.event(EventId(options.id)).await?.ok_or_else(|| Failure::no_event(options.id))?;
     let connections = parts.connect()?;
     let mut flow = parts.plugins.bind(&event.flow, &parts.config, &connections, &parts.store, &parts.runtime).await?;
     if let Some(path) = &options.plugin {
@@ -59,7 +58,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         .iter()
         .map(|effect| vec![effect.call.clone(), effect.subject.clone(), short(&effect.body.to_string(), 200)])
         .collect();
-    output.rows(&(), &["would send", "about", "body"], rows);
+    output.rows(&(), &["would send", "about", "body"], rows, "nothing to send");
     if differences.is_empty() {
         output.say("no difference from what was sent");
     } else {
@@ -69,7 +68,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
                 vec![effect.clone(), field.clone(), short(&old.to_string(), 80), short(&new.to_string(), 80)]
             })
             .collect();
-        output.rows(&(), &["difference", "field", "sent then", "would send now"], rows);
+        output.facts(&["difference", "field", "sent then", "would send now"], rows);
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -3,10 +3,11 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::Subcommand;
 use serde_json::Value;
 
+use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::store::sqlite::Access;
@@ -37,9 +38,11 @@ pub enum Command {
 }
 
 pub async fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode> {
-    let store = Parts::open(config, Access::Tool).await?.store;
+    let parts = Parts::open(config, Access::Tool).await?;
+    let store = parts.store.clone();
     match command {
         Command::List { flow, limit } => {
+            parts.known_flow(flow.as_deref()).await?;
             let filter = EventFilter { flow, state: Some(EventState::Review), key: None, limit };
             let events = store.events(filter).await?;
             let rows = events
@@ -49,26 +52,25 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                     vec![event.id.to_string(), event.flow.clone(), event.key.clone(), reason, event.choices.join(", ")]
                 })
                 .collect();
-            output.rows(&events, &["id", "flow", "record", "why", "choices"], rows);
+            output.rows(&events, &["id", "flow", "record", "why", "choices"], rows, "nothing to decide");
             Ok(ExitCode::SUCCESS)
         }
-        Command::Show { id } => match store.event(EventId(id)).await? {
-            Some(event) => {
-                show(&event, output);
-                Ok(ExitCode::SUCCESS)
-            }
-            None => Ok(missing(id)),
-        },
+        Command::Show { id } => {
+            show(&store.event(EventId(id)).await?.ok_or_else(|| Failure::no_event(id))?, output);
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Resolve { ids, choose } => {
             // All or none: a choice that one of them does not offer changes nothing.
             for id in &ids {
-                let Some(event) = store.event(EventId(*id)).await? else { return Ok(missing(*id)) };
-                if event.state != EventState::Review {
-                    bail!("event {id} is {}, not in review", event.state.word());
-                }
-                if !event.choices.contains(&choose) {
-                    bail!("event {id} does not offer {choose:?}; it offers: {}", event.choices.join(", "));
-                }
+                let event = store.event(EventId(*id)).await?.ok_or_else(|| Failure::no_event(*id))?;
+                let refused = if event.state != EventState::Review {
+                    format!("event {id} is {}, not in review", event.state.word())
+                } else if !event.choices.contains(&choose) {
+                    format!("event {id} does not offer {choose:?}; it offers: {}", event.choices.join(", "))
+                } else {
+                    continue;
+                };
+                return Err(Failure::WrongUsage(refused).into());
             }
             for id in ids {
                 if store.retry(EventId(id), Some(choose.clone()), crate::time::now()).await? {
@@ -80,11 +82,6 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
             Ok(ExitCode::SUCCESS)
         }
     }
-}
-
-fn missing(id: i64) -> ExitCode {
-    eprintln!("tandem: there is no event {id}");
-    ExitCode::from(super::NOT_FOUND)
 }
 
 fn show(event: &Event, output: &Output) {
@@ -103,11 +100,11 @@ fn show(event: &Event, output: &Output) {
         vec!["choices".into(), event.choices.join(", ")],
         vec!["taken in".into(), iso(event.created_at)],
     ];
-    output.rows(&(), &["review", &event.id.to_string()], rows);
+    output.facts(&["review", &event.id.to_string()], rows);
     let (columns, rows) = side_by_side(&detail);
     if !rows.is_empty() {
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-        output.rows(&(), &columns, rows);
+        output.facts(&columns, rows);
     }
     output.say(format!("decide: tandem review resolve {} --choose \"<choice>\"", event.id));
 }

@@ -10,6 +10,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 
+use super::failure::Failure;
 use crate::config::{Config, FlowConfig, Secret};
 use crate::connections::{Connection, Connections};
 use crate::console::salesforce::Reporter;
@@ -56,6 +57,17 @@ impl Parts {
         );
         let plugins = Plugins::new(&config);
         Ok(Self { config, store, runtime, plugins })
+    }
+
+    /// A flow to look for among events: configured, or one that was.
+    pub async fn known_flow(&self, name: Option<&str>) -> Result<()> {
+        let Some(name) = name else { return Ok(()) };
+        let counts = self.store.counts().await?;
+        let mut known: Vec<&str> = self.config.flows.keys().map(String::as_str).collect();
+        known.extend(counts.iter().map(|count| count.flow.as_str()));
+        known.sort_unstable();
+        known.dedup();
+        if known.contains(&name) { Ok(()) } else { Err(Failure::unknown("flow", name, known).into()) }
     }
 
     /// The connections; nothing is sent.

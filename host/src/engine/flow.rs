@@ -71,6 +71,14 @@ pub enum BindError {
         /// How many.
         missing: usize,
     },
+    /// No such flow.
+    #[error("there is no flow {flow:?} in tandem.toml; {known}")]
+    NoFlow {
+        /// What was asked for.
+        flow: String,
+        /// The flows there are, in words.
+        known: String,
+    },
     /// A slot without a connection, or with one of the wrong kind.
     #[error(
         "[flows.{flow}] connections: the plugin needs `{slot}` bound to a {kind} connection; add `{slot} = \"<name>\"`"
@@ -166,9 +174,11 @@ impl Plugins {
         store: &Arc<dyn Store>,
         runtime: &Arc<Runtime>,
     ) -> Result<Flow, BindError> {
-        let flow = config.flows.get(name).cloned().ok_or_else(|| BindError::Settings {
-            flow: name.to_owned(),
-            cause: "no such flow in tandem.toml".into(),
+        let flow = config.flows.get(name).cloned().ok_or_else(|| {
+            let known: Vec<&str> = config.flows.keys().map(String::as_str).collect();
+            let known =
+                if known.is_empty() { "none is configured".into() } else { format!("known: {}", known.join(", ")) };
+            BindError::NoFlow { flow: name.to_owned(), known }
         })?;
         let plugin = self.load(runtime, &flow.plugin).await?;
         if let Err(error) = self.keep(&flow.plugin, &plugin.digest) {

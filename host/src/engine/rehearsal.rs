@@ -39,6 +39,11 @@ impl<'a> Rehearsal<'a> {
         }
     }
 
+    /// True when a load would write nothing, link nothing and ask nothing.
+    pub fn changes_nothing(&self) -> bool {
+        self.effects.is_empty() && self.links.is_empty() && self.questions.is_empty()
+    }
+
     /// Runs one batch dry.
     pub async fn add(&mut self, events: Vec<NewEvent>) -> Result<(), RunError> {
         let events: Vec<Event> = events.into_iter().enumerate().map(|(place, event)| as_stored(place, event)).collect();

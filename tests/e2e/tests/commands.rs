@@ -42,12 +42,67 @@ async fn explain_names_event_call_rule_and_value() -> Result<()> {
     assert_eq!(told["links"][0]["salesforce_id"], id);
     let (code, _, _) = world.tandem_raw(&["explain", "nobody"]).await?;
     assert_eq!(code, 4);
+    let (code, _, errors) = world.tandem_raw(&["explain", &id, "Numatcard"]).await?;
+    assert_eq!(code, 4);
+    assert!(errors.contains("wrote a field Numatcard"), "{errors}");
+    for known in ["NumAtCard", "CardCode", "ItemCode"] {
+        assert!(errors.contains(known), "{known}: {errors}");
+    }
     // One trace id from the Salesforce event to the host's log of the run.
     let trace = told["events"][0]["trace"].as_str().unwrap().to_owned();
     let log = world.log();
     let line =
         log.lines().find(|line| line.contains(&trace) && line.contains("\"outcome\":\"done\"")).expect("its line");
     assert!(line.contains(&id) && line.contains(&format!("order {} created", order["DocNum"])), "{line}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_exit_code_says_whether_it_failed_was_asked_wrongly_or_is_not_there() -> Result<()> {
+    let world = World::new().await?;
+    let cases: [(i32, &[&str], &str); 16] = [
+        (2, &["backfill", "orders", "--since", "yesterday", "--dry-run"], "2026-01-31"),
+        (2, &["events", "list", "--state", "lost"], "superseded"),
+        (2, &["replay", "1"], "--dry-run"),
+        (2, &["plugin", "grant", "orders"], "--yes"),
+        (2, &["backfill", "orders"], "offers no backfill"),
+        (2, &["mapping", "preview", "orders", "header", "C00001"], "not a Salesforce id"),
+        (4, &["backfill", "nope"], "known: orders"),
+        (4, &["plugin", "grant", "nothere"], "nothere.wasm"),
+        (4, &["mapping", "preview", "orders", "nope", "006"], "known: "),
+        (4, &["mapping", "preview", "orders", "header", "006000000000000AAA"], "no Opportunity"),
+        (4, &["mapping", "show", "nope"], "known: orders"),
+        (4, &["mapping", "check", "nope"], "known: orders"),
+        (4, &["events", "list", "--flow", "nope"], "known: orders"),
+        (4, &["review", "list", "--flow", "nope"], "known: orders"),
+        (4, &["review", "resolve", "99", "--choose", "ignore"], "no event 99"),
+        (4, &["replay", "99", "--dry-run"], "no event 99"),
+    ];
+    for (wanted, arguments, word) in cases {
+        let (code, output, errors) = world.tandem_raw(arguments).await?;
+        assert_eq!(code, wanted, "{arguments:?}: {output}{errors}");
+        assert!(errors.contains(word), "{arguments:?}: {errors}");
+    }
+    let config = world.folder().join("tandem.toml");
+    let plain = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, format!("{plain}\nsettings = {{ nonsense = true }}\n"))?;
+    let (code, _, errors) = world.tandem_raw(&["mapping", "show", "orders"]).await?;
+    assert_eq!(code, 2, "{errors}");
+    std::fs::remove_file(&config)?;
+    for (command, word) in [("check", "tandem.toml"), ("run", "tandem.toml"), ("init", "--b1-url")] {
+        let (code, _, errors) = world.tandem_raw(&[command]).await?;
+        assert_eq!(code, 2, "{command}: {errors}");
+        assert!(errors.contains(word), "{command}: {errors}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_list_with_nothing_in_it_says_so() -> Result<()> {
+    let world = World::new().await?;
+    assert_eq!(world.tandem(&["review", "list"]).await?, "nothing to decide\n");
+    assert_eq!(world.tandem(&["events", "list"]).await?, "no such events\n");
+    assert_eq!(world.tandem_json(&["events", "list"]).await?, json!([]));
     Ok(())
 }
 
@@ -88,7 +143,7 @@ async fn review_item_is_answered_with_events_retry() -> Result<()> {
     let event = events[0]["id"].to_string();
     assert!(events[0]["choices"].as_array().unwrap().contains(&json!("send anyway")), "{events}");
     let (code, _, errors) = world.tandem_raw(&["events", "retry", &event, "--choose", "nonsense"]).await?;
-    assert_eq!(code, 1);
+    assert_eq!(code, 2);
     assert!(errors.contains("send anyway"), "{errors}");
     world.tandem(&["events", "retry", &event, "--choose", "send anyway"]).await?;
     world.until_state(&id, "Synced").await?;

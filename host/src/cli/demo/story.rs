@@ -39,7 +39,12 @@ pub async fn tell(
         .iter()
         .map(|row| json!({ "flow": row[0], "happens": row[1], "shown": row[2], "after": row[3] }))
         .collect();
-    output.rows(&data, &["flow", "what happens", "where Salesforce shows it", "after"], stage.rows.clone());
+    output.rows(
+        &data,
+        &["flow", "what happens", "where Salesforce shows it", "after"],
+        stage.rows.clone(),
+        "nothing happened",
+    );
     Ok(())
 }
 

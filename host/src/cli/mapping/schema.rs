@@ -6,6 +6,7 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::LIMIT;
+use crate::cli::failure::Failure;
 use crate::connections::{Call, CallError};
 use crate::engine::Flow;
 use crate::sandbox::Section;
@@ -162,7 +163,9 @@ pub async fn get(flow: &Flow, slot: &str, call: Call) -> Result<Value> {
     let connection = flow.bound.slots.get(slot).with_context(|| format!("the flow has no connection `{slot}`"))?;
     let path = call.path.clone();
     let answer = connection.send(call, LIMIT).await.map_err(|error| match error {
-        CallError::Remote { status: 404, message, .. } => anyhow::anyhow!("{path} is not there: {message}"),
+        CallError::Remote { status: 404, message, .. } => {
+            Failure::NotFound(format!("{path} is not there: {message}")).into()
+        }
         other => anyhow::anyhow!("{path}: {other}"),
     })?;
     serde_json::from_str(&answer.body).with_context(|| format!("{path}: the answer is not JSON"))
