@@ -94,9 +94,9 @@ struct Host {
 pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Receiver<bool>) -> Result<()> {
     let Parts { config, store, runtime, plugins } = parts;
     let metrics = install_metrics();
-    let listener = tokio::net::TcpListener::bind(config.host.listen)
-        .await
-        .with_context(|| format!("[host] listen: cannot listen on {}", config.host.listen))?;
+    let listener = tokio::net::TcpListener::bind(config.host.listen).await.with_context(|| {
+        format!("{}[host] listen: cannot listen on {}", config.place(&["host", "listen"]), config.host.listen)
+    })?;
     let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
     let routes = Routes::new(routes(&config, &plugins, &runtime).await);
     let timers = timers_of(&config, &plugins, &runtime).await;
@@ -171,7 +171,8 @@ impl Host {
             }
             if let Some(key) = &org.webhook_key {
                 let read = key.read(&self.config.base);
-                keys.insert(name.clone(), read.with_context(|| format!("[salesforce.{name}] webhook_key"))?);
+                let place = self.config.place(&["salesforce", name, "webhook_key"]);
+                keys.insert(name.clone(), read.with_context(|| format!("{place}[salesforce.{name}] webhook_key"))?);
             }
         }
         Ok((sources, keys))
@@ -183,7 +184,8 @@ impl Host {
         for (name, b1) in &self.config.b1 {
             let Some(connection) = self.connections.get(name) else { continue };
             if let (Some(url), Some(key)) = (&b1.webhook_url, &b1.webhook_key) {
-                let key = key.read(&self.config.base).with_context(|| format!("[b1.{name}] webhook_key"))?;
+                let place = self.config.place(&["b1", name, "webhook_key"]);
+                let key = key.read(&self.config.base).with_context(|| format!("{place}[b1.{name}] webhook_key"))?;
                 keys.insert(name.clone(), key.clone());
                 self.tasks.spawn(b1::webhook::keep_subscribed(
                     name.clone(),

@@ -1,5 +1,6 @@
 //! `tandem.toml`: read once, checked whole, then trusted.
 
+mod lines;
 mod secret;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use self::lines::Lines;
 pub use self::secret::{Secret, SecretError, SecretSource};
 
 /// Why the configuration cannot be used. The text names file, place, cause and mend.
@@ -30,11 +32,9 @@ pub enum ConfigError {
         cause: String,
     },
     /// Understood, but it cannot work.
-    #[error("{path}: {}", problems.join("\n"))]
+    #[error("{}", problems.join("\n"))]
     Invalid {
-        /// The file.
-        path: PathBuf,
-        /// One line each.
+        /// One line each, with file and line.
         problems: Vec<String>,
     },
 }
@@ -61,6 +61,12 @@ pub struct Config {
     /// The folder `tandem.toml` stands in: relative paths start there.
     #[serde(skip)]
     pub base: PathBuf,
+    /// The file itself.
+    #[serde(skip)]
+    pub file: PathBuf,
+    /// Where everything stands in it.
+    #[serde(skip)]
+    lines: Lines,
 }
 
 /// `[host]`
@@ -365,8 +371,16 @@ impl Config {
         let mut config: Self = toml::from_str(&text)
             .map_err(|e| ConfigError::Malformed { path: path.to_owned(), cause: words_of(&e, &text) })?;
         config.base = path.parent().map(Path::to_owned).unwrap_or_default();
+        config.file = path.to_owned();
+        config.lines = Lines::of(&text);
         let problems = config.problems();
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid { path: path.to_owned(), problems }) }
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid { problems }) }
+    }
+
+    /// File and line of a key by its path, or of the section around it, to begin an error with: `tandem.toml: line 12: `.
+    pub fn place(&self, path: &[&str]) -> String {
+        let line = self.lines.line(path).map_or_else(String::new, |line| format!(" line {line}:"));
+        format!("{}:{line} ", self.file.display())
     }
 
     /// A path of the file, seen from where Tandem was started.
@@ -375,156 +389,242 @@ impl Config {
     }
 
     fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
+        let mut problems = Problems { config: self, told: Vec::new() };
         for (name, b1) in &self.b1 {
-            if self.salesforce.contains_key(name) {
-                problems.push(format!("[b1.{name}] and [salesforce.{name}] share a name; give one of them another"));
-            }
-            check_url(&mut problems, &format!("[b1.{name}] url"), &b1.url);
-            if !b1.url.trim_end_matches('/').ends_with("/b1s/v2") {
-                problems.push(format!(
-                    "[b1.{name}] url = \"{}\" does not end in /b1s/v2; Tandem speaks Service Layer v2",
-                    b1.url
-                ));
-            }
-            if b1.webhook_url.is_some() != b1.webhook_key.is_some() {
-                problems.push(format!("[b1.{name}] webhook_url and webhook_key go together; give both or none"));
-            }
-            if let Some(url) = b1.webhook_url.as_ref().filter(|url| !url.starts_with("https://")) {
-                problems.push(format!("[b1.{name}] webhook_url = \"{url}\": B1 tells https addresses only"));
-            }
-            check_zone(&mut problems, &format!("[b1.{name}] time_zone"), &b1.time_zone);
-            for (key, value) in [
-                ("poll_seconds", b1.poll_seconds),
-                ("stock_scan_seconds", b1.stock_scan_seconds),
-                ("price_scan_seconds", b1.price_scan_seconds),
-            ] {
-                if value == 0 {
-                    problems.push(format!("[b1.{name}] {key} = 0: must be 1 or more"));
-                }
-            }
-            for (key, value) in
-                [("sessions", b1.sessions), ("requests_per_second", b1.requests_per_second), ("batch", b1.batch)]
-            {
-                if value == 0 {
-                    problems.push(format!("[b1.{name}] {key} = 0: must be 1 or more"));
-                }
-            }
-            check_pin(&mut problems, &format!("[b1.{name}.tls]"), &b1.tls);
-            check_proxy(&mut problems, &format!("[b1.{name}] proxy"), b1.proxy.as_ref());
+            self.check_b1(&mut problems.of(&["b1", name]), name, b1);
         }
         for (name, org) in &self.salesforce {
-            check_url(&mut problems, &format!("[salesforce.{name}] login_url"), &org.login_url);
-            check_url(&mut problems, &format!("[salesforce.{name}] pubsub_url"), &org.pubsub_url);
-            match (&org.private_key, &org.client_secret) {
-                (None, None) => problems.push(format!(
-                    "[salesforce.{name}] has neither private_key (JWT bearer) nor client_secret (client credentials); \
-                     give one"
-                )),
-                (Some(_), Some(_)) => {
-                    problems.push(format!("[salesforce.{name}] has both private_key and client_secret; give one"))
-                }
-                (Some(_), None) if org.username.is_none() => {
-                    problems.push(format!(
-                        "[salesforce.{name}] username is missing; JWT bearer needs the integration user"
-                    ));
-                }
-                _ => {}
-            }
-            if org.requests_per_second == 0 {
-                problems.push(format!("[salesforce.{name}] requests_per_second = 0: must be 1 or more"));
-            }
-            check_pin(&mut problems, &format!("[salesforce.{name}.tls]"), &org.tls);
-            check_proxy(&mut problems, &format!("[salesforce.{name}] proxy"), org.proxy.as_ref());
+            check_salesforce(&mut problems.of(&["salesforce", name]), org);
         }
         for (name, flow) in &self.flows {
-            self.check_flow(&mut problems, name, flow);
+            self.check_flow(&mut problems.of(&["flows", name]), name, flow);
         }
+        let mut store = problems.of(&["store"]);
         if self.store.max_megabytes < LEAST_MEGABYTES {
-            problems.push(format!(
-                "[store] max_megabytes = {}: must be {LEAST_MEGABYTES} or more; beyond it journals and finished events are removed",
-                self.store.max_megabytes
-            ));
+            store.tell(
+                "max_megabytes",
+                format!(
+                    " = {}: must be {LEAST_MEGABYTES} or more; beyond it journals and finished events are removed",
+                    self.store.max_megabytes
+                ),
+            );
         }
         if self.store.keep_days <= 3 {
-            problems.push(format!(
-                "[store] keep_days = {}: must be more than 3, the days Salesforce keeps events, or a repeated event \
-                 would be taken for a new one",
-                self.store.keep_days
-            ));
+            store.tell(
+                "keep_days",
+                format!(
+                    " = {}: must be more than 3, the days Salesforce keeps events, or a repeated event would be taken for a new \
+                     one",
+                    self.store.keep_days
+                ),
+            );
         }
-        problems
+        problems.told
     }
 
-    fn check_flow(&self, problems: &mut Vec<String>, name: &str, flow: &FlowConfig) {
+    fn check_b1(&self, section: &mut Section, name: &str, b1: &B1Config) {
+        if self.salesforce.contains_key(name) {
+            section.tell("", format!(" and [salesforce.{name}] share a name; give one of them another"));
+        }
+        section.url("url", &b1.url);
+        if !b1.url.trim_end_matches('/').ends_with("/b1s/v2") {
+            section.tell("url", format!(" = \"{}\" does not end in /b1s/v2; Tandem speaks Service Layer v2", b1.url));
+        }
+        section.filled(&[("company", Some(&b1.company)), ("user", Some(&b1.user))]);
+        if b1.webhook_url.is_some() != b1.webhook_key.is_some() {
+            let given = if b1.webhook_url.is_some() { "webhook_url" } else { "webhook_key" };
+            section.tell(given, ": webhook_url and webhook_key go together; give both or none");
+        }
+        if let Some(url) = b1.webhook_url.as_ref().filter(|url| !url.starts_with("https://")) {
+            section.tell("webhook_url", format!(" = \"{url}\": B1 tells https addresses only"));
+        }
+        section.zone("time_zone", &b1.time_zone);
+        section.positive(&[
+            ("poll_seconds", b1.poll_seconds),
+            ("stock_scan_seconds", b1.stock_scan_seconds),
+            ("price_scan_seconds", b1.price_scan_seconds),
+            ("sessions", b1.sessions.into()),
+            ("requests_per_second", b1.requests_per_second.into()),
+            ("batch", b1.batch.into()),
+            ("timeout_seconds", b1.timeout_seconds),
+        ]);
+        section.tls(&b1.tls);
+        section.proxy(b1.proxy.as_ref());
+    }
+
+    fn check_flow(&self, section: &mut Section, name: &str, flow: &FlowConfig) {
         // `Code` of B1's ledger table holds 50 characters: flow, two colons, an 18-character id and a purpose.
         let fits = name.len() <= 20 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if !fits {
-            problems
-                .push(format!("[flows.{name}]: a flow's name has lower case letters, digits and dashes, at most 20"));
+            section.tell("", ": a flow's name has lower case letters, digits and dashes, at most 20");
         }
+        section.filled(&[("plugin", Some(&flow.plugin))]);
         for (slot, connection) in &flow.connections {
             if !self.b1.contains_key(connection) && !self.salesforce.contains_key(connection) {
-                let known: Vec<&str> = self.b1.keys().chain(self.salesforce.keys()).map(String::as_str).collect();
-                problems.push(format!(
-                    "[flows.{name}] connections.{slot} = \"{connection}\": there is no such connection; known: {}",
-                    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
-                ));
+                let known = self.connections_for(slot);
+                section.tell(
+                    &format!("connections.{slot}"),
+                    format!(" = \"{connection}\": there is no such connection; {known}"),
+                );
             }
         }
-        for (key, value) in [
-            ("batch", flow.batch.unwrap_or(1)),
-            ("concurrency", flow.concurrency.unwrap_or(1)),
-            ("max_attempts", flow.max_attempts),
-        ] {
-            if value == 0 {
-                problems.push(format!("[flows.{name}] {key} = 0: must be 1 or more"));
+        section.positive(&[
+            ("batch", flow.batch.unwrap_or(1).into()),
+            ("concurrency", flow.concurrency.unwrap_or(1).into()),
+            ("max_attempts", flow.max_attempts.into()),
+        ]);
+        section.zone("time_zone", &flow.time_zone);
+    }
+
+    /// The connections to choose from, in words: those of a kind, `b1` or `salesforce`. A slot that is not called after a kind has
+    /// its kind from its plugin alone: all, each with its kind.
+    pub fn connections_for(&self, kind: &str) -> String {
+        let of = |names: &mut dyn Iterator<Item = &String>, kind: &str| -> Vec<String> {
+            names.map(|name| if kind.is_empty() { name.clone() } else { format!("{name} ({kind})") }).collect()
+        };
+        let known = match kind {
+            "b1" => of(&mut self.b1.keys(), ""),
+            "salesforce" => of(&mut self.salesforce.keys(), ""),
+            _ => [of(&mut self.b1.keys(), "b1"), of(&mut self.salesforce.keys(), "salesforce")].concat(),
+        };
+        if known.is_empty() { "known: none".into() } else { format!("known: {}", known.join(", ")) }
+    }
+}
+
+fn check_salesforce(section: &mut Section, org: &SalesforceConfig) {
+    section.url("login_url", &org.login_url);
+    section.url("pubsub_url", &org.pubsub_url);
+    section.filled(&[
+        ("client_id", Some(&org.client_id)),
+        ("audience", org.audience.as_ref()),
+        ("username", org.username.as_ref()),
+        ("api_version", Some(&org.api_version)),
+    ]);
+    match (&org.private_key, &org.client_secret) {
+        (None, None) => {
+            section.tell("", " has neither private_key (JWT bearer) nor client_secret (client credentials); give one")
+        }
+        (Some(_), Some(_)) => section.tell("client_secret", ": there is private_key, too; give one"),
+        (Some(_), None) if org.username.is_none() => {
+            section.tell("private_key", ": username is missing; JWT bearer needs the integration user");
+        }
+        (Some(_), None) => {}
+        (None, Some(_)) => {
+            for (key, given) in [("audience", &org.audience), ("username", &org.username)] {
+                if given.is_some() {
+                    section.tell(
+                        key,
+                        " is for JWT bearer, and client_secret signs in with client credentials: remove it, or give private_key \
+                         in place of client_secret",
+                    );
+                }
             }
         }
-        check_zone(problems, &format!("[flows.{name}] time_zone"), &flow.time_zone);
+    }
+    if org.topics.iter().any(|topic| !topic.starts_with('/')) {
+        section.tell("topics", ": a topic begins with a slash, such as /event/Tandem_Change__e");
+    }
+    section.positive(&[
+        ("requests_per_second", org.requests_per_second.into()),
+        ("daily_limit_percent", org.daily_limit_percent.into()),
+        ("timeout_seconds", org.timeout_seconds),
+    ]);
+    section.tls(&org.tls);
+    section.proxy(org.proxy.as_ref());
+}
+
+/// What is wrong so far, each with file and line.
+struct Problems<'a> {
+    config: &'a Config,
+    told: Vec<String>,
+}
+
+impl<'a> Problems<'a> {
+    fn of<'b>(&'b mut self, path: &'b [&'b str]) -> Section<'a, 'b> {
+        Section { problems: self, path }
     }
 }
 
-fn check_url(problems: &mut Vec<String>, what: &str, url: &str) {
-    let parsed = url.parse::<reqwest::Url>();
-    match parsed {
-        Ok(url) if url.scheme() == "https" => {}
-        // Plain HTTP only where nobody else can listen: the simulators on this machine.
-        Ok(url) if url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) => {}
-        Ok(url) if url.scheme() == "http" => problems.push(format!(
-            "{what} = \"{url}\": plain http would send passwords in the open; use https (http is for 127.0.0.1 only)"
-        )),
-        _ => problems.push(format!("{what} = \"{url}\" is not an address; write it like https://server:port/path")),
-    }
+/// What is wrong in one section.
+struct Section<'a, 'b> {
+    problems: &'b mut Problems<'a>,
+    path: &'b [&'b str],
 }
 
-fn check_zone(problems: &mut Vec<String>, what: &str, zone: &str) {
-    if zone.parse::<chrono_tz::Tz>().is_err() {
-        problems.push(format!("{what} = \"{zone}\": not in the IANA database; write it like Europe/Berlin"));
+impl Section<'_, '_> {
+    /// `[b1.erp] url` and what about it; an empty key is the section itself, one with dots stands in a table of it.
+    fn tell(&mut self, key: &str, what: impl std::fmt::Display) {
+        let path: Vec<&str> = self.path.iter().copied().chain(key.split('.')).filter(|step| !step.is_empty()).collect();
+        let place = self.problems.config.place(&path);
+        let space = if key.is_empty() { "" } else { " " };
+        self.problems.told.push(format!("{place}[{}]{space}{key}{what}", self.path.join(".")));
     }
-}
 
-fn check_pin(problems: &mut Vec<String>, what: &str, tls: &TlsConfig) {
-    if let Some(pin) = &tls.pin_sha256 {
+    /// Texts that say nothing.
+    fn filled(&mut self, texts: &[(&str, Option<&String>)]) {
+        for (key, text) in texts {
+            if text.is_some_and(|text| text.trim().is_empty()) {
+                self.tell(key, " is empty: give it, or remove the line");
+            }
+        }
+    }
+
+    fn positive(&mut self, numbers: &[(&str, u64)]) {
+        for (key, number) in numbers {
+            if *number == 0 {
+                self.tell(key, " = 0: must be 1 or more");
+            }
+        }
+    }
+
+    fn url(&mut self, key: &str, url: &str) {
+        match url.parse::<reqwest::Url>() {
+            Ok(url) if url.scheme() == "https" => {}
+            // Plain HTTP only where nobody else can listen: the simulators on this machine.
+            Ok(url)
+                if url.scheme() == "http" && matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) => {}
+            Ok(url) if url.scheme() == "http" => self.tell(
+                key,
+                format!(
+                    " = \"{url}\": plain http would send passwords in the open; use https (http is for 127.0.0.1 only)"
+                ),
+            ),
+            _ => self.tell(key, format!(" = \"{url}\" is not an address; write it like https://server:port/path")),
+        }
+    }
+
+    fn zone(&mut self, key: &str, zone: &str) {
+        if zone.parse::<chrono_tz::Tz>().is_err() {
+            self.tell(key, format!(" = \"{zone}\": not in the IANA database; write it like Europe/Berlin"));
+        }
+    }
+
+    fn tls(&mut self, tls: &TlsConfig) {
+        let Some(pin) = &tls.pin_sha256 else { return };
         let digits = pin.chars().filter(|c| *c != ':').count();
         if digits != 64 || !pin.chars().all(|c| c.is_ascii_hexdigit() || c == ':') {
-            problems.push(format!("{what} pin_sha256 has {digits} hex digits; a SHA-256 has 64"));
+            self.tell("tls.pin_sha256", format!(" has {digits} hex digits; a SHA-256 has 64"));
+        }
+        if tls.ca_file.is_some() {
+            self.tell("tls.ca_file", " is not looked at where there is pin_sha256; give one");
         }
     }
-}
 
-fn check_proxy(problems: &mut Vec<String>, what: &str, proxy: Option<&ProxyConfig>) {
-    let Some(proxy) = proxy else { return };
-    match proxy.url.parse::<reqwest::Url>() {
-        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
-            problems.push(format!("{what}: user and password do not stand in url; give user = and password = {{ … }}"));
+    fn proxy(&mut self, proxy: Option<&ProxyConfig>) {
+        let Some(proxy) = proxy else { return };
+        match proxy.url.parse::<reqwest::Url>() {
+            Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+                self.tell("proxy.url", ": user and password do not stand in url; give user = and password = { … }");
+            }
+            Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => {}
+            _ => self.tell(
+                "proxy.url",
+                format!(" = \"{}\" is not a proxy's address; write it like http://proxy:3128", proxy.url),
+            ),
         }
-        Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => {}
-        _ => problems
-            .push(format!("{what}: url = \"{}\" is not a proxy's address; write it like http://proxy:3128", proxy.url)),
-    }
-    if proxy.user.is_some() != proxy.password.is_some() {
-        problems.push(format!("{what}: user and password go together; give both or none"));
+        if proxy.user.is_some() != proxy.password.is_some() {
+            self.tell("proxy", ": user and password go together; give both or none");
+        }
     }
 }
 
@@ -597,6 +697,58 @@ mod tests {
             assert!(with(wrong).is_err(), "{wrong}");
         }
         assert!(with("url = \"http://proxy:3128\", user = \"u\"").unwrap_err().contains("go together"));
+    }
+
+    #[test]
+    fn what_is_found_wrong_later_has_its_line_too() {
+        let error = load(
+            "# first\n[b1.erp]\nurl = \"https://b1:50000/b1s/v2\"\ncompany = \"X\"\nuser = \"\"\n\
+             password = { env = \"P\" }\nbatch = 0\ntls = { pin_sha256 = \"ab\" }\n\
+             [salesforce.crm]\nlogin_url = \"https://x.my.salesforce.com\"\nclient_id = \"c\"\n\
+             [store]\nkeep_days = 1\n",
+        )
+        .unwrap_err()
+        .to_string();
+        for (line, what) in [
+            (5, "[b1.erp] user is empty"),
+            (7, "[b1.erp] batch = 0"),
+            (8, "[b1.erp] tls.pin_sha256"),
+            (9, "[salesforce.crm] has neither"),
+            (13, "[store] keep_days"),
+        ] {
+            assert!(error.contains(&format!("tandem.toml: line {line}: {what}")), "{line} {what}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_would_not_be_looked_at_is_refused_with_the_mend() {
+        let with = |lines: &str| {
+            let org = "[salesforce.crm]\nlogin_url = \"https://x.my.salesforce.com\"\nclient_id = \"c\"\n";
+            load(&format!("{org}{lines}\n")).map(|_| ()).map_err(|e| e.to_string()).err().unwrap_or_default()
+        };
+        let (jwt, secret) = ("username = \"u\"\nprivate_key = { env = \"K\" }\n", "client_secret = { env = \"S\" }\n");
+        assert_eq!(with(&format!("{jwt}audience = \"https://login.salesforce.com\"")), "");
+        assert!(with(&format!("{jwt}audience = \"\"")).contains("line 6: [salesforce.crm] audience is empty"));
+        for key in ["audience", "username"] {
+            let told = with(&format!("{secret}{key} = \"https://login.salesforce.com\""));
+            assert!(told.contains("line 5") && told.contains(key) && told.contains("remove it"), "{told}");
+        }
+        let both = format!("{secret}tls = {{ ca_file = \"a.pem\", pin_sha256 = \"{}\" }}", "0".repeat(64));
+        assert!(with(&both).contains("ca_file"));
+    }
+
+    #[test]
+    fn only_connections_of_the_right_kind_are_offered() {
+        let both = "[b1.erp]\nurl = \"https://b1:50000/b1s/v2\"\ncompany = \"X\"\nuser = \"u\"\npassword = { env = \"P\" }\n\
+                    [salesforce.crm]\nlogin_url = \"https://x.my.salesforce.com\"\nclient_id = \"c\"\nclient_secret = { env = \"S\" }\n";
+        let with = |slot: &str| {
+            load(&format!("{both}[flows.orders]\nplugin = \"orders\"\nconnections = {{ {slot} = \"x\" }}\n"))
+                .unwrap_err()
+                .to_string()
+        };
+        assert!(with("b1").ends_with("known: erp"), "{}", with("b1"));
+        assert!(with("salesforce").ends_with("known: crm"), "{}", with("salesforce"));
+        assert!(with("target").ends_with("known: erp (b1), crm (salesforce)"), "{}", with("target"));
     }
 
     #[test]

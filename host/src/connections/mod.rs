@@ -245,6 +245,17 @@ pub enum SetupError {
     Unusable(String, String),
 }
 
+impl SetupError {
+    /// With the place of the connection's section.
+    fn at(self, place: &str) -> Self {
+        let placed = |name: String| format!("{name} ({})", place.trim_end_matches([':', ' ']));
+        match self {
+            Self::Secret(name, error) => Self::Secret(placed(name), error),
+            Self::Unusable(name, why) => Self::Unusable(placed(name), why),
+        }
+    }
+}
+
 impl Connection {
     /// `b1` or `salesforce`, as `describe` names kinds.
     pub fn kind(&self) -> &'static str {
@@ -370,11 +381,13 @@ pub fn connect(config: &Config) -> Result<Connections, SetupError> {
     transport::install_crypto();
     let mut connections = Connections::new();
     for (name, b1) in &config.b1 {
-        let b1 = b1::B1::new(name, b1, &config.base)?;
+        let place = config.place(&["b1", name]);
+        let b1 = b1::B1::new(name, b1, &config.base).map_err(|e| e.at(&place))?;
         connections.insert(name.clone(), Arc::new(Connection::B1(Box::new(b1))));
     }
     for (name, org) in &config.salesforce {
-        let org = salesforce::Salesforce::new(name, org, &config.base)?;
+        let place = config.place(&["salesforce", name]);
+        let org = salesforce::Salesforce::new(name, org, &config.base).map_err(|e| e.at(&place))?;
         connections.insert(name.clone(), Arc::new(Connection::Salesforce(Box::new(org))));
     }
     Ok(connections)

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::size::BatchSize;
 use crate::config::{Config, FlowConfig};
 use crate::connections::{Breaker, BreakerState, Connections};
-use crate::mapping::{Mapping, MappingError};
+use crate::mapping::Mapping;
 use crate::sandbox::{Bound, Description, Grants, LoadError, Mapper, Permission, Plugin, Runtime};
 use crate::store::{Store, StoreError};
 
@@ -81,9 +81,13 @@ pub enum BindError {
     },
     /// A slot without a connection, or with one of the wrong kind.
     #[error(
-        "[flows.{flow}] connections: the plugin needs `{slot}` bound to a {kind} connection; add `{slot} = \"<name>\"`"
+        "{place}[flows.{flow}] connections: the plugin needs `{slot}` bound to a {kind} connection; write `{slot} = \"<name>\"`, {known}"
     )]
     Slot {
+        /// Where it stands, as [`Config::place`] says it.
+        place: String,
+        /// The connections of that kind, in words.
+        known: String,
         /// The flow.
         flow: String,
         /// The plugin's slot.
@@ -92,8 +96,10 @@ pub enum BindError {
         kind: String,
     },
     /// The mapping file.
-    #[error("[flows.{flow}] mapping {path}: {cause}")]
+    #[error("{place}[flows.{flow}] mapping {path}: {cause}")]
     MappingFile {
+        /// Where it stands, as [`Config::place`] says it.
+        place: String,
         /// The flow.
         flow: String,
         /// The file.
@@ -102,8 +108,10 @@ pub enum BindError {
         cause: String,
     },
     /// The settings do not fit the plugin's schema.
-    #[error("[flows.{flow}] settings: {cause}")]
+    #[error("{place}[flows.{flow}] settings: {cause}")]
     Settings {
+        /// Where they stand, as [`Config::place`] says it.
+        place: String,
         /// The flow.
         flow: String,
         /// What is wrong.
@@ -227,14 +235,24 @@ impl Plugins {
                     slots.insert(slot.clone(), connection.clone())
                 }
                 None => {
-                    return Err(BindError::Slot { flow: name.to_owned(), slot: slot.clone(), kind: kind.clone() });
+                    return Err(BindError::Slot {
+                        place: config.place(&["flows", name, "connections", slot]),
+                        known: config.connections_for(kind),
+                        flow: name.to_owned(),
+                        slot: slot.clone(),
+                        kind: kind.clone(),
+                    });
                 }
             };
         }
         let settings = serde_json::to_value(&flow.settings).unwrap_or_default();
         let problems = settings_problems(&description.settings_schema, &settings);
         if !problems.is_empty() {
-            return Err(BindError::Settings { flow: name.to_owned(), cause: problems.join("; ") });
+            return Err(BindError::Settings {
+                place: config.place(&["flows", name, "settings"]),
+                flow: name.to_owned(),
+                cause: problems.join("; "),
+            });
         }
         let mapping = read_mapping(name, &flow, description, config)?;
         let mapper = match &flow.mapper {
@@ -310,21 +328,19 @@ fn read_mapping(
     description: &Description,
     config: &Config,
 ) -> Result<Mapping, BindError> {
+    let unusable = |path: &std::path::Path, cause: String| BindError::MappingFile {
+        place: config.place(&["flows", name, "mapping"]),
+        flow: name.to_owned(),
+        path: path.to_owned(),
+        cause,
+    };
     let Some(path) = &flow.mapping else {
-        return Mapping::parse(&description.default_mapping)
-            .map_err(|e| mapping_error(name, PathBuf::from("(built in)"), &e));
+        let built_in = std::path::Path::new("(built in)");
+        return Mapping::parse(&description.default_mapping).map_err(|e| unusable(built_in, e.to_string()));
     };
     let path = config.resolve(path);
-    let text = std::fs::read_to_string(&path).map_err(|e| BindError::MappingFile {
-        flow: name.to_owned(),
-        path: path.clone(),
-        cause: e.to_string(),
-    })?;
-    Mapping::parse(&text).map_err(|e| mapping_error(name, path, &e))
-}
-
-fn mapping_error(flow: &str, path: PathBuf, error: &MappingError) -> BindError {
-    BindError::MappingFile { flow: flow.to_owned(), path, cause: error.to_string() }
+    let text = std::fs::read_to_string(&path).map_err(|e| unusable(&path, e.to_string()))?;
+    Mapping::parse(&text).map_err(|e| unusable(&path, e.to_string()))
 }
 
 /// What does not fit: unknown settings, wrong types, missing ones. Understands the part of JSON Schema that settings are

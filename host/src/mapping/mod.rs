@@ -14,6 +14,8 @@ use cel::{Context, Env, Program, Value as Cel};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use crate::config::Lines;
+
 /// The version of the file format this host writes and reads.
 pub const FORMAT: u32 = 1;
 
@@ -27,8 +29,10 @@ pub enum MappingError {
     #[error("the mapping says version = {0}; this tandem reads version {FORMAT}")]
     Version(u32),
     /// A rule that is not an expression.
-    #[error("[{section}] {field} = {rule:?}: {cause}")]
+    #[error("line {line}: [{section}] {field} = {rule:?}: {cause}")]
     Rule {
+        /// Where it stands in the file.
+        line: usize,
         /// Section of the file.
         section: String,
         /// Target field.
@@ -38,6 +42,15 @@ pub enum MappingError {
         /// What is wrong, with the place.
         cause: String,
     },
+}
+
+impl MappingError {
+    fn on(mut self, found: usize) -> Self {
+        if let Self::Rule { line, .. } = &mut self {
+            *line = found;
+        }
+        self
+    }
 }
 
 /// Why a record could not be mapped.
@@ -178,7 +191,10 @@ impl Mapping {
         };
         for (section, rules) in file.sections {
             for (field, written) in rules {
-                mapping.add(&section, field, written)?;
+                let key = field.clone();
+                mapping
+                    .add(&section, field, written)
+                    .map_err(|error| error.on(Lines::of(text).line(&[&section, &key]).unwrap_or_default()))?;
             }
         }
         Ok(mapping)
@@ -206,6 +222,7 @@ impl Mapping {
         let rule = match as_path(&text) {
             Some(path) => Rule::Path(path),
             None => Rule::Expression(self.env.compile(&text).map_err(|e| MappingError::Rule {
+                line: 0,
                 section: section.to_owned(),
                 field: field.clone(),
                 rule: text.clone(),
@@ -373,7 +390,7 @@ mod tests {
     #[test]
     fn a_broken_rule_is_named() {
         let error = Mapping::parse("version = 1\n[header]\nU_X = 'source.A +'\n").err().unwrap().to_string();
-        assert!(error.contains("[header] U_X"), "{error}");
+        assert!(error.contains("line 3: [header] U_X"), "{error}");
     }
 
     #[test]

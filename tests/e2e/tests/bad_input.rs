@@ -91,13 +91,21 @@ async fn a_typo_in_tandem_toml_is_told_with_its_line() -> Result<()> {
     let text = std::fs::read_to_string(&config)?;
     std::fs::write(&config, text.replace("company =", "compnay ="))?;
     let (code, _, errors) = world.tandem_raw(&["run"]).await?;
-    assert_eq!(code, 1);
+    assert_eq!(code, 2);
     assert!(errors.contains("compnay") && errors.contains("line"), "{errors}");
     let flow = text.replace("plugin = \"orders\"", "plugin = \"orders\"\nsettings = { credit_chek = false }");
     std::fs::write(&config, flow)?;
     let (code, output, _) = world.tandem_raw(&["check"]).await?;
     assert_eq!(code, 3);
     assert!(output.contains("credit_chek"), "{output}");
+    let findings = world.tandem_raw(&["--json", "check"]).await?.1;
+    assert!(findings.contains("tandem.toml: line "), "{findings}");
+    // A secret that is not there has the line of its section.
+    std::fs::write(&config, text.replace("b1.password", "nowhere.password"))?;
+    let (code, _, errors) = world.tandem_raw(&["check"]).await?;
+    assert_eq!(code, 2);
+    let line = text.lines().position(|line| line == "[b1.erp]").unwrap() + 1;
+    assert!(errors.contains(&format!("line {line})")) && errors.contains("nowhere.password"), "{errors}");
     Ok(())
 }
 

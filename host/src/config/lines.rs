@@ -1,0 +1,65 @@
+//! Where things stand in a TOML file, for what is found wrong after it was read.
+
+use std::collections::BTreeMap;
+
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The line of each key and section of a file.
+#[derive(Clone, Debug, Default)]
+pub struct Lines(BTreeMap<String, usize>);
+
+impl Lines {
+    /// Of the text of a file; empty where it is not TOML.
+    pub fn of(text: &str) -> Self {
+        let mut lines = Self::default();
+        if let Ok(table) = DeTable::parse(text) {
+            lines.note(text, "", table.get_ref());
+        }
+        lines
+    }
+
+    fn note(&mut self, text: &str, above: &str, table: &DeTable<'_>) {
+        for (key, value) in table {
+            let path = format!("{above}{}\n", key.get_ref());
+            self.0.insert(path.clone(), line_of(text, key));
+            if let DeValue::Table(below) = value.get_ref() {
+                self.note(text, &path, below);
+            }
+        }
+    }
+
+    /// The line of a key by its path, or of the nearest section around it; none where even the outermost is not there.
+    pub fn line(&self, path: &[&str]) -> Option<usize> {
+        (1..=path.len()).rev().find_map(|most| self.0.get(&format!("{}\n", path[..most].join("\n"))).copied())
+    }
+}
+
+fn line_of<T>(text: &str, at: &Spanned<T>) -> usize {
+    text.get(..at.span().start).unwrap_or_default().matches('\n').count() + 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_has_its_line_or_that_of_its_section() {
+        let lines = Lines::of(
+            "a = 1\n[b1.erp]\nurl = \"x\"\ntls = { ca_file = \"y\" }\n\n[flows.\"o.x\".limits]\ncpu_ms = 1\n",
+        );
+        for (path, line) in [
+            (&["a"][..], Some(1)),
+            (&["b1", "erp"], Some(2)),
+            (&["b1", "erp", "url"], Some(3)),
+            (&["b1", "erp", "tls", "ca_file"], Some(4)),
+            (&["b1", "erp", "user"], Some(2)),
+            (&["flows", "o.x", "limits", "cpu_ms"], Some(7)),
+            (&["flows", "o.x", "batch"], Some(6)),
+            (&["salesforce", "crm"], None),
+        ] {
+            assert_eq!(lines.line(path), line, "{path:?}");
+        }
+        assert_eq!(Lines::of("not toml").line(&["a"]), None);
+    }
+}
