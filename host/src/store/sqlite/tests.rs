@@ -706,3 +706,32 @@ async fn nobody_but_its_user_reads_the_file() {
         assert_eq!(mode & 0o777, 0o600, "{name}");
     }
 }
+
+/// The folder of the process that the test below starts; nothing anywhere else.
+const DOOMED: &str = "TANDEM_TEST_DOOMED_STORE";
+
+#[tokio::test]
+async fn doomed_process() {
+    let Some(folder) = std::env::var_os(DOOMED) else { return };
+    let store = SqliteStore::open(&std::path::Path::new(&folder).join("tandem.db"), Access::Host).unwrap();
+    append(&store, &[("kept", "1")]).await;
+    let half = |db: &Connection| -> Result<()> {
+        db.execute("DELETE FROM events", [])?;
+        panic!("a fault of our own")
+    };
+    let _ = store.writer.run(half).await;
+    // Nobody gets here: it is not known what state the writing thread was in.
+    std::process::exit(0);
+}
+
+#[tokio::test]
+async fn a_panic_of_the_writing_thread_ends_the_process_and_what_was_kept_is_there_at_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let own = std::env::current_exe().unwrap();
+    let arguments = ["--exact", "store::sqlite::tests::doomed_process", "--nocapture"];
+    let ended = std::process::Command::new(own).args(arguments).env(DOOMED, folder.path()).output().unwrap();
+    assert_eq!(ended.status.code(), Some(super::writer::DIED), "{}", String::from_utf8_lossy(&ended.stderr));
+    let store = SqliteStore::open(&folder.path().join("tandem.db"), Access::Host).unwrap();
+    let run = lease(&store, 10).await.expect("what was told to be kept");
+    assert_eq!(run.events[0].key, "kept");
+}

@@ -15,7 +15,7 @@ use crate::store::{Durability, Result, StoreError};
 /// Jobs per commit at most: bounds how long the first of a group waits.
 const GROUP: usize = 256;
 /// What the process ends with when the writing thread does: `EX_SOFTWARE` of `sysexits.h`.
-const DIED: i32 = 70;
+pub(super) const DIED: i32 = 70;
 
 /// After the commit: hands the job's result, or what failed the group, to its caller.
 type Acknowledge = Box<dyn FnOnce(Option<&str>) + Send>;
