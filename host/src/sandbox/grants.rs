@@ -101,7 +101,7 @@ pub enum Denied {
         /// The path without query; where SOQL is limited, with the names that were not granted.
         path: String,
     },
-    /// A path that could mean something else to the remote system than to this check.
+    /// A path that could mean something else to the remote system than to this check; as far as it may be told.
     #[error("the path {0:?} is not plain: {1}")]
     NotPlain(String, &'static str),
     /// SOQL that cannot be read, where what it reads from decides.
@@ -130,7 +130,7 @@ impl Grants {
     pub fn check(&self, slot: &str, method: Method, target: &str) -> Result<(), Denied> {
         let bare = paths::path_of(target);
         if let Some(why) = paths::problem_of(target) {
-            return Err(Denied::NotPlain(shortened(bare), why));
+            return Err(Denied::NotPlain(shortened(paths::shown(target)), why));
         }
         let covering: Vec<&Permission> =
             self.permissions.iter().filter(|permission| permission.covers(slot, method, bare)).collect();
@@ -305,6 +305,25 @@ mod tests {
             assert!(grants().check("b1", method, path).is_err(), "{path}");
         }
         assert!(grants().check("salesforce", Method::Get, "/Orders").is_err());
+    }
+
+    #[test]
+    fn a_refusal_tells_nothing_of_the_query() {
+        let limited = Grants::new("p", vec![one("b1", Method::Get, "/query?FROM=Account")]);
+        for target in [
+            "/Users?$filter=CardName eq 'Miller'",
+            "/Orders%3F$filter=CardName eq 'Miller'",
+            "/Orders%253f$filter=CardName eq 'Miller'",
+            "/Orders#CardName eq 'Miller'",
+            "/../Orders?$filter=CardName eq 'Miller'",
+            "/query?q=SELECT Id FROM User WHERE Name = 'Miller'",
+            "/query?q=SELECT Id FROM User WHERE Name = 'Miller",
+        ] {
+            for grants in [grants(), limited.clone()] {
+                let told = grants.check("b1", Method::Get, target).unwrap_err().to_string();
+                assert!(!told.contains("Miller") && !told.contains("CardName"), "{told}");
+            }
+        }
     }
 
     #[test]

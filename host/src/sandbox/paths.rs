@@ -48,6 +48,13 @@ pub fn path_of(target: &str) -> &str {
     target.split('?').next().unwrap_or_default()
 }
 
+/// What of an address may be told to people: nothing of its query, which is customers' data, however its beginning is written.
+pub fn shown(target: &str) -> &str {
+    let lower = target.to_ascii_lowercase();
+    let begins = ["?", "#", "%3f", "%23", "%25"].iter().filter_map(|sign| lower.find(sign)).min();
+    begins.and_then(|end| target.get(..end)).unwrap_or(target)
+}
+
 /// True when a server that takes the escapes off first, once or more often, would find a segment that is only dots.
 fn climbs(path: &str) -> bool {
     let dots = |piece: &str| matches!(piece.split(';').next().unwrap_or_default().trim(), "." | "..");

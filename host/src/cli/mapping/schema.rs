@@ -161,7 +161,7 @@ fn problem_in(properties: &BTreeSet<String>, section: &Section, path: &str) -> O
 /// A read on the connection bound to a slot.
 pub async fn get(flow: &Flow, slot: &str, call: Call) -> Result<Value> {
     let connection = flow.bound.slots.get(slot).with_context(|| format!("the flow has no connection `{slot}`"))?;
-    let path = call.path.clone();
+    let path = call.path.split('?').next().unwrap_or_default().to_owned();
     let answer = connection.send(call, LIMIT).await.map_err(|error| match error {
         CallError::Remote { status: 404, message, .. } => {
             Failure::NotFound(format!("{path} is not there: {message}")).into()

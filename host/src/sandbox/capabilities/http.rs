@@ -11,7 +11,7 @@ use crate::connections::{Answer, Call, CallError, CallResult, Connection, Method
 use crate::sandbox::bindings::flow::tandem::plugin::http as contract;
 use crate::sandbox::journal::Known;
 use crate::sandbox::run::RunState;
-use crate::sandbox::{Bound, Denied, RunError};
+use crate::sandbox::{Bound, Denied, RunError, paths};
 use crate::store::{CallState, Durability, JournalEntry};
 
 /// Times an effect whose answer was lost is probed and sent again within one run.
@@ -322,7 +322,7 @@ fn digest_of(asked: Asked) -> Result<Asked, RunError> {
     serde_json::to_writer(&mut hashed, &asked).map_err(|e| RunError::Contract(e.to_string()))?;
     let digest: String = hashed.0.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let body = serde_json::json!({ "refused": digest }).to_string();
-    let mut call = Call::get(shortened(&asked.call.path));
+    let mut call = Call::get(shortened(paths::shown(&asked.call.path)));
     call.method = asked.call.method;
     call.body = Some(body);
     Ok(Asked { slot: shortened(&asked.slot), call, probe: None })
