@@ -378,6 +378,42 @@ async fn an_error_holds_no_address_and_each_cause_once() {
     }
 }
 
+#[tokio::test]
+async fn a_failure_at_the_proxy_names_the_proxy_and_no_address() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = format!("http://{}", listener.local_addr().unwrap());
+    let own = crate::config::ProxyConfig { url: proxy.clone(), user: None, password: None };
+    let proxies = super::proxy::Proxies::new(Some(&own), std::path::Path::new("."), super::proxy::Proxies::Direct);
+    let client =
+        transport::client(&Default::default(), proxies.unwrap(), std::path::Path::new("."), Duration::from_secs(5));
+    let client = client.unwrap();
+    let ask = async || {
+        let request = client.get("https://b1.invalid:50000/b1s/v2/Orders?$filter=CardName eq 'Miller'");
+        let error = client.fetch(request, 1_000).await.unwrap_err();
+        assert!(matches!(error, CallError::Unreachable(_)), "{error:?}");
+        assert!(error.to_string().contains(&format!("the proxy {proxy}")), "{error}");
+        assert!(!error.to_string().contains("Miller"), "{error}");
+        error.to_string()
+    };
+    for (answer, told) in [
+        ("HTTP/1.1 503 Service Unavailable\r\n\r\n", "opens no way to the server"),
+        ("HTTP/1.1 407 Proxy Authentication Required\r\n\r\n", "407"),
+        ("HTTP/1.1 200 Connection established\r\n\r\n", "through the proxy"),
+    ] {
+        let answered = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let mut buffer = [0; 4096];
+            let _ = socket.read(&mut buffer).await;
+            let _ = socket.write_all(answer.as_bytes()).await;
+        };
+        let (error, ()) = tokio::join!(ask(), answered);
+        assert!(error.contains(told), "{error}");
+    }
+    drop(listener);
+    let error = ask().await;
+    assert!(error.contains("is not reached") && error.contains("refused"), "{error}");
+}
+
 #[test]
 fn a_missing_secret_is_said_once() {
     let folder = tempfile::tempdir().unwrap();

@@ -97,8 +97,9 @@ pub fn install_crypto() {
 
 /// A client that trusts what the configuration says, goes through these proxies and waits no longer than `timeout` for an
 /// answer.
-pub fn client(tls: &TlsConfig, proxies: Proxies, base: &Path, timeout: Duration) -> Result<Client, String> {
-    Client::builder()
+pub fn client(tls: &TlsConfig, proxies: Proxies, base: &Path, timeout: Duration) -> Result<Routed, String> {
+    let way = proxies.clone();
+    let client = Client::builder()
         .tls_backend_preconfigured(tls_config(tls, base)?)
         .timeout(timeout)
         .connect_timeout(timeout.min(Duration::from_secs(10)))
@@ -108,7 +109,51 @@ pub fn client(tls: &TlsConfig, proxies: Proxies, base: &Path, timeout: Duration)
         .no_proxy()
         .proxy(reqwest::Proxy::custom(move |target| proxies.hop(target).map(|hop| hop.url().clone())))
         .build()
-        .map_err(words)
+        .map_err(words)?;
+    Ok(Routed { client, proxies: way })
+}
+
+/// A client, and the proxies it goes through: a failure on the way to one of them is not the server's.
+#[derive(Clone)]
+pub struct Routed {
+    client: Client,
+    proxies: Proxies,
+}
+
+impl std::ops::Deref for Routed {
+    type Target = Client;
+
+    fn deref(&self) -> &Client {
+        &self.client
+    }
+}
+
+impl Routed {
+    /// See [`fetch`]; where a proxy is on the way, what failed before anything was sent names it.
+    pub async fn fetch(&self, request: RequestBuilder, limit: u64) -> Result<Raw, CallError> {
+        let request = request.build().map_err(|e| CallError::Invalid(words(e)))?;
+        let hop = self.proxies.hop(request.url());
+        let request = RequestBuilder::from_parts(self.client.clone(), request);
+        fetch(request, limit).await.map_err(|error| match (error, hop) {
+            (CallError::Unreachable(why), Some(hop)) => CallError::Unreachable(through(&hop.name(), &why)),
+            (other, _) => other,
+        })
+    }
+}
+
+/// Whose failure it was: the proxy's as long as it opened no way (a *tunnel*), the server's behind it from then on.
+fn through(proxy: &str, why: &str) -> String {
+    let Some((_, why)) = why.split_once("tunnel error: ") else { return format!("through the proxy {proxy}: {why}") };
+    match why {
+        "unsuccessful" => format!("the proxy {proxy} opens no way to the server"),
+        "proxy authorization required" => {
+            format!("the proxy {proxy}: proxy authorization required (407), it wants a user and a password, or others")
+        }
+        other => match other.strip_prefix("failed to create underlying connection") {
+            Some(cause) => format!("the proxy {proxy} is not reached{cause}"),
+            None => format!("the proxy {proxy}: {other}"),
+        },
+    }
 }
 
 /// Trust as the configuration says, for REST and gRPC alike.
@@ -222,13 +267,13 @@ impl ServerCertVerifier for PinnedCertificate {
 #[derive(Clone)]
 pub struct Wire {
     /// Makes requests.
-    pub client: Client,
+    pub client: Routed,
     clock: Arc<RemoteClock>,
 }
 
 impl Wire {
     /// Nothing is known of the clock yet.
-    pub fn new(client: Client) -> Self {
+    pub fn new(client: Routed) -> Self {
         Self { client, clock: Arc::default() }
     }
 
@@ -237,9 +282,9 @@ impl Wire {
         &self.clock
     }
 
-    /// See [`fetch`].
+    /// See [`Routed::fetch`].
     pub async fn fetch(&self, request: RequestBuilder, limit: u64) -> Result<Raw, CallError> {
-        let raw = fetch(request, limit).await?;
+        let raw = self.client.fetch(request, limit).await?;
         if let Some(date) = raw.date {
             self.clock.told(date);
         }
