@@ -178,6 +178,9 @@ pub enum CallError {
     /// Not reached; nothing was changed there.
     #[error("unreachable: {0}")]
     Unreachable(String),
+    /// It refused who we are, whatever was to be sent: a person must mend it. Nothing was changed there.
+    #[error("the sign-in was refused: {0}")]
+    SignIn(String),
     /// It answered and refused.
     #[error("{status} {code}: {message}")]
     Remote {
@@ -206,7 +209,7 @@ pub enum CallError {
 impl CallError {
     /// True when the connection rather than the call is at fault, and nothing was carried out: an outage, a limit.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Throttled(_) | Self::Unreachable(_))
+        matches!(self, Self::Throttled(_) | Self::Unreachable(_) | Self::SignIn(_))
     }
 
     /// True when it is not known whether the call was carried out.

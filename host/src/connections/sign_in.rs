@@ -32,9 +32,7 @@ pub struct Standing {
 impl From<Standing> for CallError {
     fn from(Standing { left, why }: Standing) -> Self {
         let seconds = left.as_secs();
-        Self::Unreachable(format!(
-            "the sign-in was refused: {why}; tried again in {seconds} s, or as soon as the secret is changed"
-        ))
+        Self::SignIn(format!("{why}; tried again in {seconds} s, or as soon as the secret is changed"))
     }
 }
 
@@ -90,7 +88,7 @@ impl SignIn {
         let in_row = refused.as_ref().filter(|last| last.secret == secret).map_or(0, |last| last.in_row);
         let pause = PAUSES[in_row.min(PAUSES.len() - 1)];
         let why = why.to_string();
-        let error = CallError::Unreachable(format!("the sign-in was refused: {why}"));
+        let error = CallError::SignIn(why.clone());
         *refused = Some(Refused { secret, why, in_row: in_row + 1, until: Instant::now() + pause });
         error
     }

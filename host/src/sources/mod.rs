@@ -7,6 +7,7 @@ mod change;
 pub mod pubsub;
 mod routes;
 pub mod timers;
+mod trouble;
 pub mod webhook;
 
 pub use self::routes::{Route, Routes};

@@ -13,7 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use hyper_util::rt::TokioIo;
 use salesforce_core_pubsubapi::eventbus::v1::pub_sub_client::PubSubClient;
 use salesforce_core_pubsubapi::eventbus::v1::{
-    ConsumerEvent, FetchRequest, FetchResponse, ReplayPreset, SchemaRequest,
+    ConsumerEvent, FetchRequest, FetchResponse, ReplayPreset, SchemaRequest, TopicRequest,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +24,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status};
 
+use super::trouble::Troubles;
 use super::{Routes, change};
 use crate::config::SalesforceConfig;
 use crate::connections::{Call, CallError, Connection, Method, salesforce::Salesforce, salesforce::Token};
@@ -40,6 +41,8 @@ const SILENCE: Duration = Duration::from_secs(330);
 const OVERLAP_MS: Millis = 5 * 60 * 1000;
 /// What the codes of all refusals of a replay id share: `…fetch.replayid.validation.failed`, `…fetch.replayid.corrupted`.
 const REPLAY_ID: &str = ".replayid.";
+/// With a try-out.
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Events of 1 MB times 100 in one response, and some.
 const MOST_MESSAGE: usize = 128 << 20;
 const QUERY_LIMIT: u64 = 64 << 20;
@@ -70,6 +73,20 @@ enum Broken {
     Silent,
     #[error("Salesforce ended the stream")]
     Ended,
+}
+
+impl Broken {
+    /// Likes have the same, whatever else their words say.
+    fn kind(&self) -> String {
+        match self {
+            Self::Status(status) => format!("{:?}", status.code()),
+            Self::Connect(_) => "connect".into(),
+            Self::SignIn(error) => format!("sign-in {}", matches!(error, CallError::SignIn(_))),
+            Self::Store(_) => "store".into(),
+            Self::Silent => "silent".into(),
+            Self::Ended => "ended".into(),
+        }
+    }
 }
 
 /// One topic of one org.
@@ -127,13 +144,15 @@ impl Subscription {
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut failures = 0;
         let mut stale: Option<Token> = None;
+        let mut troubles = Troubles::default();
         while !*stop.borrow() {
             let result = tokio::select! {
-                result = self.subscribe(&mut stale) => result,
+                result = self.subscribe(&mut stale, failures) => result,
                 _ = stop.changed() => return,
             };
             if self.up.send_replace(false) {
                 failures = 0;
+                troubles = Troubles::default();
             }
             failures += 1;
             metrics::counter!("tandem_pubsub_reconnects_total").increment(1);
@@ -145,22 +164,27 @@ impl Subscription {
                     "the stream ended with its token; subscribing again"
                 );
             } else if let Err(error) = result {
-                tracing::warn!(connection = self.name, topic = self.topic, %error, "subscription broken; subscribing again");
+                // It is tried twice a minute: the same trouble is told once, and that it is over with "subscribed".
+                if troubles.begins(&error.kind()) {
+                    tracing::warn!(connection = self.name, topic = self.topic, %error, "subscription broken; subscribing again");
+                } else {
+                    tracing::debug!(connection = self.name, topic = self.topic, %error, "subscription broken; subscribing again");
+                }
             }
             let pause = backoff(failures, Duration::from_millis(200), Duration::from_secs(30));
             tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
         }
     }
 
-    async fn subscribe(&self, stale: &mut Option<Token>) -> Result<(), Broken> {
+    async fn subscribe(&self, stale: &mut Option<Token>, failures: u32) -> Result<(), Broken> {
         let org = self.org();
         let token = match stale.take() {
             Some(old) => org.renew(&old).await?,
             None => org.token().await?,
         };
-        let mut client = self.connect(token.clone()).await?;
+        let mut client = connect(org, &self.config, token.clone()).await?;
         let position = self.position().await?;
-        let result = self.follow(&mut client, position).await;
+        let result = self.follow(&mut client, position, failures).await;
         if let Err(Broken::Status(status)) = &result
             && status.code() == Code::Unauthenticated
         {
@@ -179,28 +203,6 @@ impl Subscription {
     /// By the org's clock: what it stamps is compared with this.
     fn now(&self) -> Millis {
         self.connection.clock().now()
-    }
-
-    async fn connect(&self, token: Token) -> Result<Client, Broken> {
-        let failed = |e: &dyn std::fmt::Display| Broken::Connect(e.to_string());
-        let address: Uri = self.config.pubsub_url.parse().map_err(|e| failed(&e))?;
-        let authority = address.authority().map(ToString::to_string).unwrap_or_default();
-        // Proxy and TLS are the dialer's, as for REST: to tonic the way is plain.
-        let endpoint = Endpoint::from_shared(format!("http://{authority}"))
-            .map_err(|e| failed(&e))?
-            .origin(address)
-            .connect_timeout(Duration::from_secs(10))
-            .http2_keep_alive_interval(Duration::from_secs(30))
-            .keep_alive_while_idle(true);
-        let dialer = self.org().bus().clone();
-        let connector = tower::service_fn(move |_| {
-            let dialer = dialer.clone();
-            async move { dialer.dial().await.map(TokioIo::new) }
-        });
-        let channel = endpoint.connect_with_connector(connector).await;
-        let channel = channel.map_err(|e| failed(&crate::connections::transport::chain(&e)))?;
-        let client = PubSubClient::with_interceptor(channel, Credentials(token));
-        Ok(client.max_decoding_message_size(MOST_MESSAGE))
     }
 
     fn source(&self) -> String {
@@ -226,10 +228,10 @@ impl Subscription {
         Ok(())
     }
 
-    async fn follow(&self, client: &mut Client, mut position: Position) -> Result<(), Broken> {
+    async fn follow(&self, client: &mut Client, mut position: Position, failures: u32) -> Result<(), Broken> {
         let start = position.replay_id.as_ref().and_then(|id| STANDARD.decode(id).ok());
         let preset = if start.is_some() { ReplayPreset::Custom } else { ReplayPreset::Latest };
-        match self.stream(client, preset, start.unwrap_or_default(), &mut position).await {
+        match self.stream(client, preset, start.unwrap_or_default(), &mut position, failures).await {
             Err(Broken::Status(status)) if preset == ReplayPreset::Custom && is_refused_position(&status) => {
                 tracing::warn!(
                     connection = self.name,
@@ -243,7 +245,7 @@ impl Subscription {
                 // The refused id is not tried again, also should the stream break before it gives another.
                 let mut fresh = Position { replay_id: None, at: begun };
                 self.take(Vec::new(), &fresh, Durability::Now).await?;
-                self.stream(client, ReplayPreset::Earliest, Vec::new(), &mut fresh).await
+                self.stream(client, ReplayPreset::Earliest, Vec::new(), &mut fresh, failures).await
             }
             other => other,
         }
@@ -255,6 +257,7 @@ impl Subscription {
         preset: ReplayPreset,
         replay_id: Vec<u8>,
         position: &mut Position,
+        failures: u32,
     ) -> Result<(), Broken> {
         let first = FetchRequest {
             topic_name: self.topic.clone(),
@@ -271,7 +274,13 @@ impl Subscription {
             self.catch_up(position).await?;
         }
         self.up.send_replace(true);
-        tracing::info!(connection = self.name, topic = self.topic, preset = preset.as_str_name(), "subscribed");
+        tracing::info!(
+            connection = self.name,
+            topic = self.topic,
+            preset = preset.as_str_name(),
+            failed_before = failures,
+            "subscribed"
+        );
         let mut schemas = HashMap::new();
         loop {
             let response = tokio::time::timeout(SILENCE, stream.message()).await.map_err(|_| Broken::Silent)?;
@@ -430,6 +439,45 @@ impl Subscription {
         let payload = serde_json::json!({ "Record_Id__c": id, "Object__c": object, "Operation__c": operation });
         let change = change::read(&payload, &format!("catch-up:{id}:{stamp}"), &crate::time::fresh_trace()).ok()?;
         Some(change::route(&self.routes.now(), &self.name, &change))
+    }
+}
+
+async fn connect(org: &Salesforce, config: &SalesforceConfig, token: Token) -> Result<Client, Broken> {
+    let failed = |e: &dyn std::fmt::Display| Broken::Connect(e.to_string());
+    let address: Uri = config.pubsub_url.parse().map_err(|e| failed(&e))?;
+    let authority = address.authority().map(ToString::to_string).unwrap_or_default();
+    // Proxy and TLS are the dialer's, as for REST: to tonic the way is plain.
+    let endpoint = Endpoint::from_shared(format!("http://{authority}"))
+        .map_err(|e| failed(&e))?
+        .origin(address)
+        .connect_timeout(Duration::from_secs(10))
+        .http2_keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_while_idle(true);
+    let dialer = org.bus().clone();
+    let connector = tower::service_fn(move |_| {
+        let dialer = dialer.clone();
+        async move { dialer.dial().await.map(TokioIo::new) }
+    });
+    let channel = endpoint.connect_with_connector(connector).await;
+    let channel = channel.map_err(|e| failed(&crate::connections::transport::chain(&e)))?;
+    let client = PubSubClient::with_interceptor(channel, Credentials(token));
+    Ok(client.max_decoding_message_size(MOST_MESSAGE))
+}
+
+/// Goes the whole way of a subscription (proxy, TLS, sign-in, the right to the topic) and subscribes to nothing. An error is in
+/// words.
+pub async fn try_out(org: &Salesforce, config: &SalesforceConfig, topic: &str) -> Result<(), String> {
+    let asked = async {
+        let mut client = connect(org, config, org.token().await?).await?;
+        let request = TopicRequest { topic_name: topic.to_owned() };
+        Ok::<_, Broken>(client.get_topic(request).await.map_err(Box::new)?.into_inner())
+    };
+    let answered = tokio::time::timeout(PATIENCE, asked).await;
+    match answered.map_err(|_| format!("no answer within {} s", PATIENCE.as_secs()))? {
+        Ok(found) if found.can_subscribe => Ok(()),
+        Ok(_) => Err("the integration user may not subscribe to it".into()),
+        Err(Broken::Status(status)) => Err(format!("{:?}: {}", status.code(), status.message())),
+        Err(error) => Err(error.to_string()),
     }
 }
 

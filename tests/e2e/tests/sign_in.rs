@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::{Value, json};
-use tandem_e2e::World;
+use tandem_e2e::{Setup, World};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -72,5 +72,33 @@ async fn a_directory_of_b1_that_is_down_and_a_frozen_user_are_waited_for() -> Re
     world.until_all_told(&ids, PATIENCE).await?;
     world.ready(PATIENCE).await?;
     assert_eq!(reviews(&world).await?, 0, "no record is to blame");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_sign_in_is_one_line_of_the_log_for_all_watches_and_one_when_it_is_over() -> Result<()> {
+    // Many watches, looked at often.
+    let b1 = "poll_seconds = 1\nstock_scan_seconds = 1\nprice_scan_seconds = 1\n".to_owned();
+    let plugins = tandem_e2e::ALL.to_vec();
+    let flows = vec![("accounts", "settings = { series = 11 }")];
+    let mut world = World::with(Setup { b1, plugins, flows, ..Setup::default() }).await?;
+    world.up().await?;
+    world.b1_settings(json!({ "password": "changed" })).await?;
+    until_refused(&world, "erp").await?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let lines = |world: &World, words: &str, level: &str| {
+        let log = world.log();
+        let told = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        told.filter(|line| line["level"] == level && line["message"].to_string().contains(words)).collect::<Vec<_>>()
+    };
+    let begun = lines(&world, "cannot look for changes", "WARN");
+    assert_eq!(begun.len(), 1, "{begun:?}");
+    assert!(begun[0]["error"].to_string().contains("the sign-in was refused"), "{begun:?}");
+    std::fs::write(world.folder().join("b1.password"), "changed\n")?;
+    world.ready(PATIENCE).await?;
+    let over = async |world: &World| Ok(lines(world, "are looked for again", "INFO").pop());
+    let over = world.until("its end to be told", PATIENCE, over).await?;
+    assert!(over["looks"].as_u64().is_some_and(|looks| looks > 5), "{over}");
+    assert_eq!(lines(&world, "cannot look for changes", "WARN").len(), 1);
     Ok(())
 }

@@ -461,6 +461,7 @@ fn raw_result(came: Came) -> Result<contract::Response, contract::Error> {
         Came::Failed(error) => Err(match error {
             CallError::Throttled(after) => contract::Error::Throttled(after),
             CallError::Unreachable(why) => contract::Error::Unreachable(why),
+            error @ CallError::SignIn(_) => contract::Error::Unreachable(error.to_string()),
             CallError::Remote { status, code, message } => {
                 contract::Error::Remote(contract::RemoteError { status, code, message })
             }

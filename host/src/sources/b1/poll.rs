@@ -15,6 +15,7 @@ use super::{Changed, How, Watch, watched};
 use crate::config::B1Config;
 use crate::connections::{CallError, Connection};
 use crate::sources::Routes;
+use crate::sources::trouble::Troubles;
 use crate::store::{Inbox, Intake, Millis};
 use crate::time::now;
 
@@ -58,6 +59,7 @@ impl Poller {
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut changes = self.routes.changes();
         let mut due: Vec<(Watch, Instant)> = Vec::new();
+        let mut troubles = Troubles::default();
         while !*stop.borrow() {
             changes.mark_unchanged();
             let before = std::mem::take(&mut due);
@@ -71,8 +73,9 @@ impl Poller {
                     continue;
                 }
                 *due = Instant::now() + watch.pace.of(&self.config);
-                if let Err(error) = self.look(watch).await {
-                    tracing::warn!(connection = self.name, watch = watch.topic, %error, "cannot look for changes in B1");
+                let looked = self.look(watch).await;
+                self.tell(&mut troubles, watch, looked.as_ref().err());
+                if looked.is_err() {
                     *due = Instant::now() + watch.pace.of(&self.config).min(Duration::from_secs(15));
                 }
             }
@@ -84,6 +87,34 @@ impl Poller {
                 _ = changes.changed() => {}
                 _ = stop.changed() => {}
             }
+        }
+    }
+
+    /// What the connection is at fault for is one trouble of all its watches, not one of each.
+    fn tell(&self, troubles: &mut Troubles, watch: &Watch, failed: Option<&LookError>) {
+        const OF_ALL: [&str; 2] = ["sign-in", "outage"];
+        let (connection, watch) = (&self.name, watch.topic);
+        let Some(error) = failed else {
+            for trouble in OF_ALL.into_iter().chain([watch]).filter_map(|kind| troubles.over(kind)) {
+                let (looks, seconds) = (trouble.times, trouble.lasted().as_secs());
+                tracing::info!(
+                    connection,
+                    looks,
+                    seconds,
+                    "changes in B1 are looked for again; so many looks had failed"
+                );
+            }
+            return;
+        };
+        let kind = match error {
+            LookError::Call(CallError::SignIn(_)) => OF_ALL[0],
+            LookError::Call(error) if error.is_outage() => OF_ALL[1],
+            _ => watch,
+        };
+        if troubles.begins(kind) {
+            tracing::warn!(connection, watch, %error, "cannot look for changes in B1; told again when it is over");
+        } else {
+            tracing::debug!(connection, watch, %error, "cannot look for changes in B1");
         }
     }
 

@@ -24,6 +24,7 @@ use crate::config::Secret;
 use crate::connections::Connection;
 use crate::connections::b1::{Signing, Subscribed, Wish};
 use crate::sources::Routes;
+use crate::sources::trouble::Troubles;
 use crate::store::{Inbox, Intake, NewEvent};
 
 const MOST_BODY: usize = 4 << 20;
@@ -127,6 +128,7 @@ pub async fn keep_subscribed(
     let Connection::B1(b1) = connection.as_ref() else { return };
     let whole = |watch: &Watch| watch.topic == watch.set && !matches!(watch.how, How::Scanned { .. });
     let mut changes = routes.changes();
+    let mut troubles = Troubles::default();
     while !*stop.borrow() {
         changes.mark_unchanged();
         let watches = watched(&routes, &name);
@@ -136,6 +138,9 @@ pub async fn keep_subscribed(
         let subscribed = b1.subscribe(&wish).await;
         if subscribed.as_ref().is_ok_and(|how| *how != Subscribed::Unsupported) {
             signed_with.keep(&inbox).await;
+        }
+        if let Some(trouble) = subscribed.as_ref().ok().and_then(|_| troubles.over("subscribe")) {
+            tracing::info!(connection = name, times = trouble.times, "B1's webhooks can be subscribed to again");
         }
         let pause = match subscribed {
             Ok(Subscribed::Active) => LOOK,
@@ -151,7 +156,11 @@ pub async fn keep_subscribed(
                 LOOK
             }
             Err(error) => {
-                tracing::warn!(connection = name, %error, "cannot subscribe to B1's webhooks; polling goes on");
+                if troubles.begins("subscribe") {
+                    tracing::warn!(connection = name, %error, "cannot subscribe to B1's webhooks; polling goes on");
+                } else {
+                    tracing::debug!(connection = name, %error, "cannot subscribe to B1's webhooks");
+                }
                 SOON
             }
         };
