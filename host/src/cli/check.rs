@@ -9,10 +9,13 @@ use serde_json::Value;
 
 use super::output::Output;
 use super::service::Parts;
+use crate::config::SalesforceConfig;
 use crate::connections::{Call, CallError, Connection};
+use crate::sources::pubsub;
 use crate::store::sqlite::Access;
 
 const LIMIT: u64 = 8 << 20;
+const CERTIFICATE: &str = "trust the server: tls.ca_file with its CA, or tls.pin_sha256 with its fingerprint";
 /// Fields the package brings, as a sign that it is installed and its permission set assigned.
 const PACKAGE_FIELDS: [&str; 3] = ["Tandem_Order_Number__c", "Tandem_Sync_State__c", "Tandem_PO_Number__c"];
 
@@ -41,7 +44,12 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
     for (name, connection) in connections.iter() {
         match connection.as_ref() {
             Connection::B1(_) => b1(name, connection, &mut findings).await,
-            Connection::Salesforce(_) => salesforce(name, connection, &mut findings).await,
+            Connection::Salesforce(_) => {
+                let signed_in = salesforce(name, connection, &mut findings).await;
+                if let (true, Some(own)) = (signed_in, parts.config.salesforce.get(name)) {
+                    events(name, connection, own, &mut findings).await;
+                }
+            }
         }
     }
     for name in parts.config.flows.keys() {
@@ -62,7 +70,10 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
         .iter()
         .map(|f| vec![f.what.clone(), if f.good { "ok" } else { "WRONG" }.into(), f.says.clone(), f.mend.clone()])
         .collect();
+    let signs_in =
+        "each check signs in to every connection: where a password is wrong it counts towards the system's lock-out";
     output.rows(&findings, &["what", "", "says", "mend"], rows, "nothing to check");
+    output.say(signs_in);
     Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FOUND_PROBLEMS) })
 }
 
@@ -84,16 +95,18 @@ async fn b1(name: &str, connection: &Connection, findings: &mut Vec<Finding>) {
         Err(error) => findings.push(Finding::bad(
             &what,
             &error,
-            mend(connection, &error, "url, company, user and password of this [b1] section"),
+            mend(&error, "url, company, user and password of this [b1] section"),
         )),
     }
     b1.log_out().await;
 }
 
-async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Finding>) {
-    let Connection::Salesforce(org) = connection else { return };
+/// True when it is signed in.
+async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Finding>) -> bool {
+    let Connection::Salesforce(org) = connection else { return false };
     let what = format!("connection {name}");
-    match connection.send(Call::get("/sobjects/Opportunity/describe"), LIMIT).await {
+    let answered = connection.send(Call::get("/sobjects/Opportunity/describe"), LIMIT).await;
+    match &answered {
         Ok(answer) => {
             let (used, allowed) = org.usage();
             findings.push(Finding::good(&what, format!("signed in; {used} of {allowed} API calls used today")));
@@ -113,17 +126,41 @@ async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Find
         }
         Err(error) => findings.push(Finding::bad(
             &what,
-            &error,
-            mend(connection, &error, "login_url, audience, client_id, user and key of this [salesforce] section"),
+            error,
+            mend(error, "login_url, audience, client_id, user and key of this [salesforce] section"),
         )),
+    }
+    !matches!(answered, Err(error) if error.is_outage())
+}
+
+/// The way of the events is another than that of REST: another address, and gRPC.
+async fn events(name: &str, connection: &Connection, config: &SalesforceConfig, findings: &mut Vec<Finding>) {
+    let Connection::Salesforce(org) = connection else { return };
+    for topic in &config.topics {
+        let what = format!("connection {name}: events of {topic}");
+        match pubsub::try_out(org, config, topic).await {
+            Ok(()) => findings.push(Finding::good(what, "can be subscribed to")),
+            Err(why) => {
+                let mend = if why.contains("certificate") {
+                    CERTIFICATE.to_owned()
+                } else {
+                    format!(
+                        "is {} open at the firewall or the proxy, and the topic one of the package or of topics = […]?",
+                        config.pubsub_url
+                    )
+                };
+                findings.push(Finding::bad(what, why, mend));
+            }
+        }
     }
 }
 
-fn mend(connection: &Connection, error: &CallError, settings: &str) -> String {
+fn mend(error: &CallError, settings: &str) -> String {
     match error {
-        _ if connection.breaker().needs_person().is_some() => format!("check {settings}"),
-        CallError::Unreachable(why) if why.contains("certificate") => {
-            "trust the server: tls.ca_file with its CA, or tls.pin_sha256 with its fingerprint".into()
+        CallError::SignIn(_) => format!("check {settings}"),
+        CallError::Unreachable(why) if why.contains("certificate") => CERTIFICATE.into(),
+        CallError::Unreachable(why) if why.contains("the proxy") => {
+            "check proxy of this section (or HTTPS_PROXY of the service), and what the proxy lets through".into()
         }
         CallError::Unreachable(_) => {
             "is the server up, and is the address right? try it with a browser from this machine".into()

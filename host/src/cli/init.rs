@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::failure::Failure;
 use super::output::Output;
 use crate::config::Config;
-use crate::connections::{Call, Connection};
+use crate::connections::{Call, CallError, Connection};
 
 #[derive(Args)]
 pub struct Options {
@@ -59,9 +59,12 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
         progress.set_message(name.clone());
         match connection.as_ref() {
             Connection::B1(b1) => {
-                let made = b1.provision().await.with_context(|| {
-                    format!("connection {name}: B1's user field and table could not be made; both need an exclusive moment: let nobody else work in the company, then run `tandem init` again")
-                })?;
+                let made = b1.provision().await;
+                let made = made.map_err(|error| match &error {
+                    CallError::Remote { .. } => anyhow::Error::new(error).context(EXCLUSIVE),
+                    _ => error.into(),
+                });
+                let made = made.with_context(|| format!("connection {name}"))?;
                 b1.log_out().await;
                 for provision in made {
                     let state = if provision.present { "was there" } else { "made" };
@@ -79,6 +82,10 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     output.say("next: put plugins into the plugins folder, `tandem plugin grant <name>`, `tandem check`, `tandem run`");
     Ok(ExitCode::SUCCESS)
 }
+
+/// What B1 may have refused.
+const EXCLUSIVE: &str = "B1's user field and table could not be made; both need an exclusive moment: let nobody else work in the \
+                         company, then run `tandem init` again";
 
 /// The other flows, ready to be switched on.
 const OTHER_FLOWS: &str = r#"

@@ -21,9 +21,47 @@ async fn check_is_content_with_a_provisioned_world_and_says_what_is_missing_in_a
     let bare = World::with(Setup { init: false, plugins: vec!["orders"], ..Setup::default() }).await?;
     let (code, output, _) = bare.tandem_raw(&["check"]).await?;
     assert_eq!(code, 3);
-    for word in ["user table TANDEM", "U_SF_Id", "missing", "tandem init"] {
+    for word in ["user table TANDEM", "U_SF_Id", "missing", "tandem init", "counts towards"] {
         assert!(output.contains(word), "{word}\n{output}");
     }
+    Ok(())
+}
+
+async fn finding(world: &World, what: &str) -> Result<Value> {
+    let findings: Value = serde_json::from_str(&world.tandem_raw(&["--json", "check"]).await?.1)?;
+    let found = findings.as_array().into_iter().flatten().find(|finding| finding["what"] == what).cloned();
+    Ok(found.unwrap_or_default())
+}
+
+#[tokio::test]
+async fn check_tells_a_refused_sign_in_from_a_server_that_is_down_and_tries_the_event_stream() -> Result<()> {
+    let world = World::new().await?;
+    const EVENTS: &str = "connection crm: events of /event/Tandem_Change__e";
+    assert_eq!(finding(&world, EVENTS).await?["good"], true);
+    world.b1_settings(json!({ "password": "changed" })).await?;
+    world.salesforce_settings(json!({ "sign_in_refused": true })).await?;
+    for (connection, word, mend) in
+        [("connection erp", "-304", "user and password"), ("connection crm", "frozen", "client_id")]
+    {
+        let found = finding(&world, connection).await?;
+        let says = found["says"].as_str().unwrap_or_default();
+        assert!(says.starts_with("the sign-in was refused: ") && says.contains(word), "{says}");
+        assert!(found["mend"].as_str().is_some_and(|own| own.contains(mend)), "{found}");
+    }
+    world.salesforce_settings(json!({})).await?;
+    let (code, _, errors) = world.tandem_raw(&["init"]).await?;
+    assert_eq!(code, 1);
+    assert!(errors.contains("connection erp: the sign-in was refused") && !errors.contains("exclusive"), "{errors}");
+    world.b1_settings(json!({})).await?;
+    let config = world.folder().join("tandem.toml");
+    let text = std::fs::read_to_string(&config)?;
+    // Nobody listens there; then a topic that the org does not have.
+    std::fs::write(&config, text.replace(&world.pubsub, "http://127.0.0.1:1"))?;
+    let found = finding(&world, EVENTS).await?;
+    assert!(found["good"] == false && found["mend"].to_string().contains("127.0.0.1:1"), "{found}");
+    std::fs::write(&config, text.replace("client_id =", "topics = [\"/event/Other__e\"]\nclient_id ="))?;
+    let found = finding(&world, "connection crm: events of /event/Other__e").await?;
+    assert!(found["good"] == false && found["says"].to_string().contains("Other__e"), "{found}");
     Ok(())
 }
 
