@@ -25,7 +25,7 @@ use crate::connections::{Connection, transport};
 use crate::store::sqlite::Access;
 
 /// Every flow, one of each plugin.
-const PLUGINS: [&str; 7] = ["orders", "accounts", "catalogue", "inventory", "fulfilment", "invoices", "credit"];
+pub const PLUGINS: [&str; 7] = ["orders", "accounts", "catalogue", "inventory", "fulfilment", "invoices", "credit"];
 
 #[derive(Args)]
 pub struct Options {

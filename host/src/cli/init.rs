@@ -27,6 +27,9 @@ pub struct Options {
     /// PEM file of B1's private CA or self-signed certificate
     #[arg(long)]
     b1_ca_file: Option<String>,
+    /// Time zone of B1's clock, as in the IANA database; without it this machine's
+    #[arg(long, value_parser = zone)]
+    time_zone: Option<String>,
     /// My Domain or login host
     #[arg(long)]
     salesforce_url: Option<String>,
@@ -46,10 +49,11 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
         output.say(format!("wrote {}", path.display()));
     }
+    let config = Config::load(path)?;
+    tell_flows(&config, output);
     if options.offline {
         return Ok(ExitCode::SUCCESS);
     }
-    let config = Config::load(path)?;
     let connections = crate::connections::connect(&config)
         .context("set the secrets that tandem.toml names, then run `tandem init` again")?;
     let style =
@@ -79,8 +83,27 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
         progress.inc(1);
     }
     progress.finish_and_clear();
-    output.say("next: put plugins into the plugins folder, `tandem plugin grant <name>`, `tandem check`, `tandem run`");
+    output.say(
+        "next: for each active flow copy <plugin>.wasm into the plugins folder and `tandem plugin grant <plugin>`; then `tandem check`, \
+         `tandem run`",
+    );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Which flows run and which could.
+fn tell_flows(config: &Config, output: &Output) {
+    let named = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let active = config.flows.keys().map(String::as_str).collect();
+    let used = |plugin: &&str| config.flows.values().any(|flow| flow.plugin == *plugin);
+    let others: Vec<&str> = super::demo::PLUGINS.into_iter().filter(|plugin| !used(plugin)).collect();
+    output.say(format!("active flows: {}", named(active)));
+    if !others.is_empty() {
+        output.say(format!(
+            "not active: {}; to switch one on give it a [flows.<name>] section in {} (init writes them behind a #)",
+            named(others),
+            config.file.display()
+        ));
+    }
 }
 
 /// What B1 may have refused.
@@ -115,6 +138,7 @@ fn compose(options: &Options) -> Result<String> {
     let b1_url = ask(options.b1_url.as_deref(), "--b1-url", "B1 Service Layer address (https://server:50000/b1s/v2)")?;
     let company = ask(options.b1_company.as_deref(), "--b1-company", "B1 company database")?;
     let user = ask(options.b1_user.as_deref(), "--b1-user", "B1 user")?;
+    let zone = time_zone(options)?;
     let salesforce = ask(
         options.salesforce_url.as_deref(),
         "--salesforce-url",
@@ -126,13 +150,17 @@ fn compose(options: &Options) -> Result<String> {
         "Consumer key of the External Client App",
     )?;
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let zone = match zone {
+        Some(zone) => format!("time_zone = {}   # of B1's clock", quoted(&zone)),
+        None => "# time_zone = \"Europe/Berlin\"   # of B1's clock; UTC without it".to_owned(),
+    };
     let tls = options.b1_ca_file.as_deref().map_or_else(
         || "# tls = { ca_file = \"b1-ca.pem\" }   # or { pin_sha256 = \"<fingerprint>\" }".to_owned(),
         |file| format!("tls = {{ ca_file = {} }}", quoted(file)),
     );
     Ok(format!(
         "# Tandem. Secrets stay outside: an environment variable ({{ env = \"NAME\" }}) or a file ({{ file = \"path\" }}).\n\n\
-         [b1.erp]\nurl = {}\ncompany = {}\nuser = {}\npassword = {{ env = \"TANDEM_B1_PASSWORD\" }}\n{tls}\n# time_zone = \"Europe/Berlin\"   # of B1's clock\n\n\
+         [b1.erp]\nurl = {}\ncompany = {}\nuser = {}\npassword = {{ env = \"TANDEM_B1_PASSWORD\" }}\n{tls}\n{zone}\n\n\
          [salesforce.crm]\nlogin_url = {}\nclient_id = {}\nclient_secret = {{ env = \"TANDEM_SALESFORCE_SECRET\" }}\n\
          # or, for JWT bearer: username = \"tandem@your.org\" and private_key = {{ file = \"salesforce.key\" }}\n\n\
          [flows.orders]\nplugin = \"orders\"\nconnections = {{ b1 = \"erp\", salesforce = \"crm\" }}\n{OTHER_FLOWS}",
@@ -142,6 +170,34 @@ fn compose(options: &Options) -> Result<String> {
         quoted(&salesforce),
         quoted(&client_id),
     ))
+}
+
+/// As `--time-zone` takes it.
+fn zone(text: &str) -> Result<String, String> {
+    let known = text.parse::<chrono_tz::Tz>().map(|zone| zone.name().to_owned());
+    known.map_err(|_| "it is not in the IANA database; write it like Europe/Berlin".into())
+}
+
+/// The zone of B1's clock: as given, as answered, or this machine's.
+fn time_zone(options: &Options) -> Result<Option<String>> {
+    let own = iana_time_zone::get_timezone().ok().and_then(|name| zone(&name).ok());
+    if options.time_zone.is_some() || !std::io::stdin().is_terminal() {
+        return Ok(options.time_zone.clone().or(own));
+    }
+    loop {
+        let proposed = own.as_deref().unwrap_or("UTC");
+        print!("Time zone of B1's clock [{proposed}]: ");
+        std::io::stdout().flush()?;
+        let mut answer = String::new();
+        std::io::stdin().lock().read_line(&mut answer)?;
+        match answer.trim() {
+            "" => return Ok(Some(proposed.to_owned())),
+            answer => match zone(answer) {
+                Ok(zone) => return Ok(Some(zone)),
+                Err(why) => println!("{why}"),
+            },
+        }
+    }
 }
 
 fn ask(given: Option<&str>, option: &str, question: &str) -> Result<String> {

@@ -259,6 +259,10 @@ fn install_metrics() -> PrometheusHandle {
     let handle = recorder.handle();
     // A second host in one process (tests) keeps the first one's recorder.
     let _ = metrics::set_global_recorder(recorder);
+    metrics::describe_gauge!(
+        "tandem_connection_open",
+        "The circuit breaker of a connection or flow: 1 while it is open, which is left alone after failures; 0 while calls go through"
+    );
     handle
 }
 

@@ -136,6 +136,27 @@ async fn the_exit_code_says_whether_it_failed_was_asked_wrongly_or_is_not_there(
 }
 
 #[tokio::test]
+async fn init_writes_the_time_zone_and_says_which_flows_are_active() -> Result<()> {
+    let world =
+        World::with(Setup { init: false, plugins: vec![], more: "[flows]\n".into(), ..Setup::default() }).await?;
+    let config = world.folder().join("tandem.toml");
+    let url = format!("{}/b1s/v2", world.b1);
+    let mut arguments = vec!["init", "--offline", "--b1-url", &url, "--b1-company", "SBODEMO", "--b1-user", "tandem"];
+    arguments.extend(["--salesforce-url", &world.salesforce, "--salesforce-client-id", "tandem"]);
+    std::fs::remove_file(&config)?;
+    let (code, _, errors) = world.tandem_raw(&[&arguments[..], &["--time-zone", "Vienna"]].concat()).await?;
+    assert!(code == 2 && errors.contains("Europe/Berlin"), "{errors}");
+    let output = world.tandem(&[&arguments[..], &["--time-zone", "Europe/Vienna"]].concat()).await?;
+    assert!(std::fs::read_to_string(&config)?.contains("\ntime_zone = \"Europe/Vienna\""));
+    assert!(output.contains("active flows: orders\n"), "{output}");
+    assert!(output.contains("not active: accounts, catalogue") && output.contains("[flows.<name>]"), "{output}");
+    std::fs::remove_file(&config)?;
+    world.tandem(&arguments).await?;
+    assert!(std::fs::read_to_string(&config)?.contains("time_zone = "), "this machine's, or an example");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_list_with_nothing_in_it_says_so() -> Result<()> {
     let world = World::new().await?;
     assert_eq!(world.tandem(&["review", "list"]).await?, "nothing to decide\n");
@@ -264,6 +285,8 @@ async fn health_readiness_and_metrics_are_served() -> Result<()> {
     for metric in ["tandem_outcomes_total", "tandem_run_seconds", "tandem_call_seconds", "tandem_events_taken_total"] {
         assert!(text.contains(metric), "{metric}\n{text}");
     }
+    let help = text.lines().find(|line| line.starts_with("# HELP tandem_connection_open")).unwrap_or_default();
+    assert!(help.contains("1 while it is open") && help.contains("0 while calls go through"), "{text}");
     assert_eq!(client.get(format!("{}/healthz", world.console)).send().await?.status(), 200);
     Ok(())
 }
