@@ -218,7 +218,12 @@ async fn rehearse(parts: &Parts, flow: &Flow, topics: &[Topic], total: u64, outp
         |counts: &BTreeMap<String, u64>| counts.iter().map(|(what, n)| vec![what.clone(), n.to_string()]).collect();
     output.rows(&(), &["would write", "records"], rows(&rehearsal.effects), "nothing to write");
     output.rows(&(), &["would link", "pairs"], rows(&rehearsal.links), "nothing to link");
-    output.rows(&(), &["outcome", "records"], rows(&rehearsal.outcomes), "nothing to look at: there are no records");
+    output.rows(
+        &(),
+        &["outcome", "records looked at"],
+        rows(&rehearsal.outcomes),
+        "nothing to look at: there are no records",
+    );
     if rehearsal.changes_nothing() {
         output.say("nothing to do: everything is in step");
     }

@@ -1,6 +1,7 @@
 //! A first load without writing: what a flow would link, make, change and ask, counted.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use serde::Serialize;
 
@@ -16,11 +17,14 @@ pub struct Rehearsal<'a> {
     runtime: &'a Runtime,
     #[serde(skip)]
     flow: &'a Flow,
-    /// Effects by kind: `make Account`, `change BusinessPartners`.
+    /// Records written, by kind: `make Account`, `change BusinessPartners`.
     pub effects: BTreeMap<String, u64>,
-    /// New links by kind.
+    /// New links by kind: pairs of records.
     pub links: BTreeMap<String, u64>,
-    /// `done`, `review` …
+    /// A pair that is seen from both sides is one: digests of what is counted already.
+    #[serde(skip)]
+    counted: HashSet<u64>,
+    /// `done`, `review` … of each record looked at.
     pub outcomes: BTreeMap<String, u64>,
     /// Key and question of everything that would go to review.
     pub questions: Vec<(String, String)>,
@@ -34,6 +38,7 @@ impl<'a> Rehearsal<'a> {
             flow,
             effects: BTreeMap::new(),
             links: BTreeMap::new(),
+            counted: HashSet::new(),
             outcomes: BTreeMap::new(),
             questions: Vec::new(),
         }
@@ -57,20 +62,24 @@ impl<'a> Rehearsal<'a> {
         };
         let report = self.runtime.run(&self.flow.plugin, self.flow.bound.clone(), &run, Journal::dry(&[])).await?;
         for effect in effects_of(&report.captured) {
+            // The address of what is made says nothing of which it is.
+            let which = effect.call.starts_with("POST").then(|| (effect.subject.clone(), effect.body.to_string()));
+            if !self.first(&(&effect.call, which)) {
+                continue;
+            }
             *self.effects.entry(kind_of(&effect.call)).or_default() += 1;
         }
-        let mut fresh: BTreeSet<(&str, &str)> = BTreeSet::new();
         for link in &report.links {
-            if let LinkWrite::Put(link) = link {
-                fresh.insert((&link.kind, &link.b1_id));
+            let LinkWrite::Put(link) = link else { continue };
+            let (kind, id) = (&link.kind, &link.b1_id);
+            if !self.first(&(kind, id)) {
+                continue;
             }
-        }
-        for (kind, id) in fresh {
             let store = &self.flow.bound.store;
-            let ids = [id.to_owned()];
+            let ids = [id.clone()];
             let known = store.links_find(&self.flow.bound.scope, kind, Side::B1, &ids).await;
             if known.map_err(RunError::Store)?.iter().all(Option::is_none) {
-                *self.links.entry(kind.to_owned()).or_default() += 1;
+                *self.links.entry(kind.clone()).or_default() += 1;
             }
         }
         for (key, outcome) in keys.into_iter().zip(report.outcomes) {
@@ -87,6 +96,14 @@ impl<'a> Rehearsal<'a> {
             *self.outcomes.entry(word.to_owned()).or_default() += 1;
         }
         Ok(())
+    }
+}
+
+impl Rehearsal<'_> {
+    fn first(&mut self, what: &impl Hash) -> bool {
+        let mut hasher = DefaultHasher::new();
+        what.hash(&mut hasher);
+        self.counted.insert(hasher.finish())
     }
 }
 

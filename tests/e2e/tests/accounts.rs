@@ -424,3 +424,21 @@ async fn merges_and_deletes_are_followed_and_never_propagated() -> Result<()> {
     assert!(account(&world, "C00004").await?.is_null(), "and no new account is made for it");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rehearsal_counts_each_pair_once_whichever_side_it_is_seen_from() -> Result<()> {
+    let flows = vec![("accounts", "settings = { series = 11 }")];
+    let world = World::with(Setup { plugins: vec!["accounts"], flows, b1: FAST.into(), ..Setup::default() }).await?;
+    let report = world.tandem_json(&["backfill", "accounts", "--dry-run"]).await?;
+    let partners = world.b1_records("BusinessPartners").await?;
+    let contacts: usize = partners.iter().filter_map(|own| own["ContactEmployees"].as_array()).map(Vec::len).sum();
+    assert_eq!(report["links"], json!({ "account": partners.len(), "contact": contacts }), "{report:#}");
+    assert_eq!(
+        report["effects"],
+        json!({ "change Account": partners.len(), "change Contact": contacts }),
+        "{report:#}"
+    );
+    // What is looked at is looked at on both sides.
+    assert_eq!(report["outcomes"], json!({ "done": 2 * partners.len() }), "{report:#}");
+    Ok(())
+}
