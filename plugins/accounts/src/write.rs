@@ -184,7 +184,8 @@ fn put_gone(subject: &Subject) {
 fn partner_gone(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Option<Work> {
     let what = "the partner of this account was deleted in B1";
     if settings.review_deleted {
-        outcomes.hold(&subject.events, what);
+        let asked = format!("{what}: delete the account in Salesforce, or keep it, and answer with ignore");
+        outcomes.hold(&subject.events, &asked);
         return None;
     }
     outcomes.note_all(&subject.events, what);

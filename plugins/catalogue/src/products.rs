@@ -213,7 +213,7 @@ fn discontinue(settings: &Settings, code: &str, events: &[usize], outcomes: &mut
         return None;
     }
     if settings.review_deleted {
-        outcomes.hold(events, &format!("the item {code} was deleted in B1; what should become of its product?"));
+        outcomes.hold(events, &format!("the item {code} was deleted in B1: deactivate its product in Salesforce, or keep it, and answer with ignore"));
         return None;
     }
     let fields = json!({ "IsActive": false, "Tandem_Discontinued__c": true });

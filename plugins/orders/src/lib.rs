@@ -2,11 +2,12 @@
 //! where B1 allows. Never half an order: whatever is missing goes to review.
 
 mod describe;
+mod facts;
 mod plan;
 mod send;
 mod write_back;
 
-use tandem_sdk::{Batch, Description, Event, Outcome, Plugin};
+use tandem_sdk::{Batch, Description, Event, Map, Outcome, Plugin, Value};
 
 struct Orders;
 
@@ -31,7 +32,9 @@ tandem_sdk::export!(Orders with_types_in tandem_sdk::bindings);
 struct Work {
     event: Event,
     /// The opportunity as Salesforce has it now; null when it is gone.
-    opportunity: tandem_sdk::Value,
+    opportunity: Value,
+    /// What is known of its customer, items and order in B1, to decide a question by.
+    b1: Map<String, Value>,
     step: Step,
     /// What the opportunity is told.
     news: Option<News>,
@@ -78,7 +81,7 @@ impl Work {
             }
             _ => Step::Open,
         };
-        Self { event, opportunity: tandem_sdk::Value::Null, step, news: None }
+        Self { event, opportunity: Value::Null, b1: Map::new(), step, news: None }
     }
 
     fn id(&self) -> &str {
@@ -89,7 +92,7 @@ impl Work {
         matches!(self.step, Step::Open)
     }
 
-    /// Ends with a review item that the opportunity shows too.
+    /// Ends with a review item that the opportunity shows too, with both sides to decide it by.
     fn hold(&mut self, reason: impl Into<String>, choices: &[&str]) {
         let reason = reason.into();
         self.news = Some(News {
@@ -99,7 +102,8 @@ impl Work {
             state: "Review",
             message: reason.clone(),
         });
-        self.step = Step::Finished(tandem_sdk::review(reason, choices));
+        let detail = facts::both(&self.opportunity, &self.b1);
+        self.step = Step::Finished(tandem_sdk::review_with(reason, choices, &detail));
     }
 
     fn finish(&mut self, outcome: Outcome) {

@@ -8,7 +8,7 @@ use tandem_sdk::{
 };
 
 use crate::describe::Settings;
-use crate::{News, Step, Work};
+use crate::{News, Step, Work, facts};
 
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
@@ -251,7 +251,9 @@ enum Held {
 fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>) -> Result<String, Held> {
     let account = text(&w.opportunity, "AccountId");
     if account.is_empty() {
-        return Err(Held::Review("the opportunity has no account; choose the customer".into()));
+        return Err(Held::Review(
+            "the opportunity has no account: set the one of the customer on it, and it runs again".into(),
+        ));
     }
     if let Some(card_code) = card_codes.get(account) {
         return Ok(card_code.clone());
@@ -389,6 +391,9 @@ fn check_master_data(settings: &Settings, work: &mut [Work]) {
                 .err()
                 .map(|reason| (reason, ["retry", "send anyway", "ignore"].as_slice())),
         };
+        let partner = partners.get(&field(&order.header, "CardCode"));
+        let facts = facts::of_partner(partner, order, |code| items.get(code).cloned());
+        w.b1.extend(facts);
         if let Some((reason, choices)) = held {
             w.hold(reason, choices);
         }

@@ -8,7 +8,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::plan::{Linked, Order};
-use crate::{News, Step, Work};
+use crate::{News, Step, Work, facts};
 
 /// Sends what was planned, all at once.
 pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
@@ -209,6 +209,7 @@ fn fail(w: &mut Work, error: &Error, what: &str) {
 }
 
 fn updated(w: &mut Work, order: Order, mut linked: Linked, answer: Result<Response, Error>) {
+    w.b1 = facts::of_order(&linked);
     match answer {
         Ok(_) => {
             let known = |id: &String| linked.lines.iter().find(|(old, _, _)| old == id).map(|(_, num, _)| *num);
@@ -260,6 +261,7 @@ fn fresh_line_numbers(subject: &str, linked: &Linked, kept: &[i64]) -> Result<Ve
 }
 
 fn cancelled(w: &mut Work, mut linked: Linked, answer: Result<Response, Error>) {
+    w.b1 = facts::of_order(&linked);
     let done = match &answer {
         Ok(_) => true,
         // Somebody was faster in B1.

@@ -166,6 +166,10 @@ async fn what_is_missing_goes_to_review_and_never_makes_half_an_order() -> Resul
         }))
         .await?;
     let empty = made["id"].as_str().unwrap().to_owned();
+    // Nobody to sell to: what to do is said, since no choice here could do it.
+    let nobody =
+        json!({ "Name": "Nobody", "StageName": "Prospecting", "CloseDate": "2027-01-31", "CurrencyIsoCode": "EUR" });
+    let nobody = world.create("Opportunity", nobody).await?;
     // Over the credit limit: the simulator's C00007 has a narrow one.
     world.change("Opportunity", &ids[0], json!({ "AccountId": code("C00007") })).await?;
     let line = world.lines(&ids[0]).await?[0]["Id"].as_str().unwrap().to_owned();
@@ -186,6 +190,7 @@ async fn what_is_missing_goes_to_review_and_never_makes_half_an_order() -> Resul
 
     for (id, word) in [
         (&empty, "no products"),
+        (&nobody, "set the one of the customer on it"),
         (&ids[0], "credit limit"),
         (&ids[1], "Stranger AG"),
         (&ids[2], "XTS"),
@@ -197,6 +202,22 @@ async fn what_is_missing_goes_to_review_and_never_makes_half_an_order() -> Resul
         let message = shown["Tandem_Sync_Message__c"].as_str().unwrap();
         assert!(message.contains(word), "{word}: {message}");
         assert!(world.orders_of(id).await?.is_empty(), "{word}: an order was made");
+    }
+
+    // What to decide by stands beside the question.
+    let asked = world.tandem_json(&["events", "list", "--key", &ids[0], "--state", "review"]).await?;
+    let event = asked[0]["id"].to_string();
+    let detail = world.tandem_json(&["review", "show", &event]).await?["detail"].take();
+    assert_eq!(detail["b1"]["CardCode"], "C00007", "{detail}");
+    assert!(
+        detail["b1"]["CreditLimit"].is_number() && detail["b1"]["line 1"].to_string().contains("Valid tYES"),
+        "{detail}"
+    );
+    assert_eq!(detail["salesforce"]["Id"], ids[0], "{detail}");
+    assert!(detail["salesforce"]["line 1"].to_string().contains("100000"), "{detail}");
+    let shown = world.tandem(&["review", "show", &event]).await?;
+    for word in ["Salesforce", "CreditLimit", "Account.Name", "line 1"] {
+        assert!(shown.contains(word), "{word}: {shown}");
     }
 
     // Mended in Salesforce, the review item ends by itself.
