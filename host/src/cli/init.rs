@@ -50,6 +50,9 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
         output.say(format!("wrote {}", path.display()));
     }
     let config = Config::load(path)?;
+    let plugins = config.resolve(&config.host.plugins);
+    std::fs::create_dir_all(&plugins)
+        .with_context(|| format!("cannot make the plugins folder {}", plugins.display()))?;
     tell_flows(&config, output);
     if options.offline {
         return Ok(ExitCode::SUCCESS);

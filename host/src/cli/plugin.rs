@@ -89,8 +89,10 @@ async fn list(parts: &Parts, output: &Output) -> Result<ExitCode> {
 }
 
 fn names_in(folder: &Path) -> Result<Vec<String>> {
-    let entries =
-        std::fs::read_dir(folder).with_context(|| format!("cannot read the plugins folder {}", folder.display()))?;
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("cannot read the plugins folder {}", folder.display()))?,
+    };
     let mut names: Vec<String> = entries
         .filter_map(|entry| {
             let path = entry.ok()?.path();

@@ -97,7 +97,7 @@ impl Breaker {
     pub fn succeeded(&self) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         if inner.open_until.is_some() {
-            tracing::info!(connection = self.connection, "reached again");
+            tracing::info!(connection = self.connection, pauses = inner.openings, "reached again");
         }
         *inner = Inner::default();
         metrics::gauge!("tandem_connection_open", "connection" => self.connection.clone()).set(0.0);

@@ -126,6 +126,9 @@ async fn the_exit_code_says_whether_it_failed_was_asked_wrongly_or_is_not_there(
     std::fs::write(&config, format!("{plain}\nsettings = {{ nonsense = true }}\n"))?;
     let (code, _, errors) = world.tandem_raw(&["mapping", "show", "orders"]).await?;
     assert_eq!(code, 2, "{errors}");
+    std::fs::write(&config, plain.replace("b1 = \"erp\"", "b1 = \"crm\""))?;
+    let (code, _, errors) = world.tandem_raw(&["mapping", "show", "orders"]).await?;
+    assert!(code == 2 && errors.contains("tandem.toml: line ") && errors.contains("known: erp\n"), "{errors}");
     std::fs::remove_file(&config)?;
     for (command, word) in [("check", "tandem.toml"), ("run", "tandem.toml"), ("init", "--b1-url")] {
         let (code, _, errors) = world.tandem_raw(&[command]).await?;
@@ -150,6 +153,10 @@ async fn init_writes_the_time_zone_and_says_which_flows_are_active() -> Result<(
     assert!(std::fs::read_to_string(&config)?.contains("\ntime_zone = \"Europe/Vienna\""));
     assert!(output.contains("active flows: orders\n"), "{output}");
     assert!(output.contains("not active: accounts, catalogue") && output.contains("[flows.<name>]"), "{output}");
+    std::fs::remove_dir(world.folder().join("plugins"))?;
+    world.tandem(&["init", "--offline"]).await?;
+    assert!(world.folder().join("plugins").is_dir(), "there is a folder to copy them to");
+    assert!(world.tandem(&["plugin", "list"]).await?.contains("no plugin in "));
     std::fs::remove_file(&config)?;
     world.tandem(&arguments).await?;
     assert!(std::fs::read_to_string(&config)?.contains("time_zone = "), "this machine's, or an example");

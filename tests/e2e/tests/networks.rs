@@ -130,6 +130,22 @@ async fn a_proxy_without_a_password_carries_both_too() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proxy_that_is_down_is_told_as_the_proxy_and_not_as_salesforce() -> Result<()> {
+    let (world, folder) = org_over_tls().await?;
+    let gone = TcpListener::bind("127.0.0.1:0").await?.local_addr()?;
+    let authority = folder.path().join("authority.pem").display().to_string();
+    configure(&world, &format!("tls = {{ ca_file = {authority:?} }}\nproxy = {{ url = \"http://{gone}\" }}"))?;
+    let (code, output, _) = world.tandem_raw(&["--json", "check"]).await?;
+    assert_eq!(code, 3);
+    let findings: serde_json::Value = serde_json::from_str(&output)?;
+    let found = findings.as_array().into_iter().flatten().find(|finding| finding["what"] == "connection crm");
+    let told = found.map(ToString::to_string).unwrap_or_default();
+    assert!(told.contains(&format!("the proxy http://{gone} is not reached")), "{told}");
+    assert!(told.contains("check proxy of this section"), "{told}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_the_operating_system_trusts_is_trusted_for_rest_and_events() -> Result<()> {
     let (world, folder) = org_over_tls().await?;
     let log = std::fs::File::create(world.folder().join("host.log"))?;
