@@ -70,10 +70,10 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
         .iter()
         .map(|f| vec![f.what.clone(), if f.good { "ok" } else { "WRONG" }.into(), f.says.clone(), f.mend.clone()])
         .collect();
-    let signs_in =
-        "each check signs in to every connection: where a password is wrong it counts towards the system's lock-out";
     output.rows(&findings, &["what", "", "says", "mend"], rows, "nothing to check");
-    output.say(signs_in);
+    output.say(
+        "each check signs in to every connection: where a password is wrong it counts towards the system's lock-out",
+    );
     Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FOUND_PROBLEMS) })
 }
 
