@@ -68,11 +68,11 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     }
     told.truncate(options.limit as usize);
     if let (Some(field), true) = (&options.field, told.is_empty()) {
-        let (record, written) = (&options.record, listed(written.iter().map(String::as_str)));
+        let (record, limit) = (&options.record, options.limit);
+        let written = listed(written.iter().map(String::as_str));
         return Err(Failure::NotFound(format!(
-            "no call kept of {record} wrote a field {field} (journals are kept for [store] keep_days, --limit {} calls are \
-             looked at); fields that were written: {written}",
-            options.limit
+            "no call about {record} wrote a field {field}, as far as journals are kept ([store] keep_days) and --limit {limit} \
+             reaches; written fields {written}"
         ))
         .into());
     }

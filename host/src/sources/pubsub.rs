@@ -81,7 +81,8 @@ impl Broken {
         match self {
             Self::Status(status) => format!("{:?}", status.code()),
             Self::Connect(_) => "connect".into(),
-            Self::SignIn(error) => format!("sign-in {}", matches!(error, CallError::SignIn(_))),
+            Self::SignIn(CallError::SignIn(_)) => "refused".into(),
+            Self::SignIn(_) => "sign-in".into(),
             Self::Store(_) => "store".into(),
             Self::Silent => "silent".into(),
             Self::Ended => "ended".into(),

@@ -75,6 +75,30 @@ async fn a_directory_of_b1_that_is_down_and_a_frozen_user_are_waited_for() -> Re
     Ok(())
 }
 
+/// Lines of the host's log of a level, by words of theirs.
+fn lines(world: &World, words: &str, level: &str) -> Vec<Value> {
+    let log = world.log();
+    let told = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    told.filter(|line| line["level"] == level && line["message"].to_string().contains(words)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stream_that_cannot_be_opened_is_one_line_of_the_log_however_often_it_is_tried() -> Result<()> {
+    let mut world = World::new().await?;
+    std::fs::write(world.folder().join("salesforce.secret"), "wrong")?;
+    world.start()?;
+    let begun = async |world: &World| Ok(lines(world, "subscription broken", "WARN").pop());
+    world.until("its beginning to be told", PATIENCE, begun).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    std::fs::write(world.folder().join("salesforce.secret"), "tandem-secret")?;
+    world.ready(PATIENCE).await?;
+    assert_eq!(lines(&world, "subscription broken", "WARN").len(), 1);
+    let subscribed = lines(&world, "subscribed", "INFO");
+    let failed = subscribed.iter().filter_map(|line| line["failed_before"].as_u64()).max();
+    assert!(failed.is_some_and(|failed| failed > 2), "{subscribed:?}");
+    Ok(())
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refused_sign_in_is_one_line_of_the_log_for_all_watches_and_one_when_it_is_over() -> Result<()> {
     // Many watches, looked at often.
@@ -86,11 +110,6 @@ async fn a_refused_sign_in_is_one_line_of_the_log_for_all_watches_and_one_when_i
     world.b1_settings(json!({ "password": "changed" })).await?;
     until_refused(&world, "erp").await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    let lines = |world: &World, words: &str, level: &str| {
-        let log = world.log();
-        let told = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        told.filter(|line| line["level"] == level && line["message"].to_string().contains(words)).collect::<Vec<_>>()
-    };
     let begun = lines(&world, "cannot look for changes", "WARN");
     assert_eq!(begun.len(), 1, "{begun:?}");
     assert!(begun[0]["error"].to_string().contains("the sign-in was refused"), "{begun:?}");
