@@ -5,6 +5,7 @@ pub mod b1;
 mod breaker;
 mod clock;
 pub(crate) mod dial;
+mod limit;
 mod order;
 mod pages;
 pub(crate) mod proxy;
@@ -24,6 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::breaker::{Breaker, BreakerState};
 pub use self::clock::RemoteClock;
+pub use self::limit::Limit;
 use crate::config::{Config, SecretError};
 
 /// The verbs a plugin may use.
@@ -300,7 +302,8 @@ impl Connection {
 
     /// Sends calls in the fewest requests; answers in order, each for itself. Two that write one record go out one after
     /// the other, and the later one not at all while it is not known what became of the earlier.
-    pub async fn send_all(&self, calls: Vec<Call>, response_limit: u64) -> Vec<CallResult> {
+    pub async fn send_all(&self, calls: Vec<Call>, limit: impl Into<Limit<'_>>) -> Vec<CallResult> {
+        let limit = limit.into();
         let turns = order::turns(&calls, |call| self.records(call));
         let mut results: Vec<Option<CallResult>> = calls.iter().map(|call| call.check().err().map(Err)).collect();
         let rounds = turns.iter().map(|turn| turn.round + 1).max().unwrap_or(0);
@@ -322,8 +325,8 @@ impl Connection {
             }
             let sent = places.iter().filter_map(|place| calls[*place].take()).collect();
             let answers = match self {
-                Self::B1(b1) => b1.send_all(sent, response_limit).await,
-                Self::Salesforce(org) => org.send_all(sent, response_limit).await,
+                Self::B1(b1) => b1.send_all(sent, limit).await,
+                Self::Salesforce(org) => org.send_all(sent, limit).await,
             };
             for (place, answer) in places.into_iter().zip(answers) {
                 results[place] = Some(answer);
@@ -349,19 +352,19 @@ impl Connection {
     }
 
     /// Sends one call.
-    pub async fn send(&self, call: Call, response_limit: u64) -> CallResult {
-        let mut results = self.send_all(vec![call], response_limit).await;
+    pub async fn send(&self, call: Call, limit: impl Into<Limit<'_>>) -> CallResult {
+        let mut results = self.send_all(vec![call], limit).await;
         results.pop().unwrap_or_else(|| Err(CallError::Unreachable("no answer".into())))
     }
 
     /// Sends a call whose change set the system does not answer, without one: its parts first, then the call itself; see
     /// [`b1::B1::send_apart`].
-    pub async fn send_apart(&self, call: &Call, response_limit: u64) -> CallResult {
+    pub async fn send_apart(&self, call: &Call, limit: Limit<'_>) -> CallResult {
         call.check()?;
         match self {
-            Self::B1(b1) => b1.send_apart(call, response_limit).await,
+            Self::B1(b1) => b1.send_apart(call, limit).await,
             Self::Salesforce(org) => {
-                let mut results = org.send_all(vec![call.clone()], response_limit).await;
+                let mut results = org.send_all(vec![call.clone()], limit).await;
                 results.pop().unwrap_or_else(|| Err(CallError::Unreachable("no answer".into())))
             }
         }

@@ -6,7 +6,7 @@ use std::collections::{HashSet, VecDeque};
 
 use serde_json::Value;
 
-use super::{Answer, CallError};
+use super::{Answer, CallError, Limit};
 
 /// How a system says that a list goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,7 +122,7 @@ pub(super) struct Joining {
 
 impl Joining {
     /// Of all pages together no more than `limit` bytes are taken.
-    pub(super) fn begin(form: Form, answer: Answer, limit: u64) -> Result<Self, CallError> {
+    pub(super) fn begin(form: Form, answer: Answer, limit: Limit<'_>) -> Result<Self, CallError> {
         let size = answer.body.len() as u64;
         let mut joined = None;
         let mut found = Vec::new();
@@ -132,7 +132,7 @@ impl Joining {
             joined = Some(body).filter(|_| !found.is_empty());
         }
         let (open, under_way, seen) = (found.into(), String::new(), HashSet::new());
-        Ok(Self { form, limit, answer, joined, size, open, under_way, seen })
+        Ok(Self { form, limit: limit.each, answer, joined, size, open, under_way, seen })
     }
 
     /// The address of the next page; none when all are there.
@@ -207,7 +207,7 @@ mod tests {
 
     fn joined(form: Form, first: Value, pages: &[(&str, Value)]) -> Result<Value, CallError> {
         let answer = Answer { status: 200, headers: Vec::new(), body: first.to_string() };
-        let mut joining = Joining::begin(form, answer, 10_000)?;
+        let mut joining = Joining::begin(form, answer, 10_000.into())?;
         while let Some(next) = joining.next()? {
             let (_, page) = pages.iter().find(|(address, _)| *address == next).unwrap_or_else(|| panic!("{next}"));
             joining.add(&page.to_string())?;

@@ -286,6 +286,20 @@ async fn a_write_whose_answer_is_too_large_is_ambiguous() {
 }
 
 #[tokio::test]
+async fn the_answers_of_one_list_share_what_is_left_however_many_they_are() {
+    let served = Served::by(|_| reply(200, format!("{{\"value\":[\"{}\"]}}", "x".repeat(5_000)))).await;
+    let rest = std::sync::atomic::AtomicU64::new(22_000);
+    let reads = (0..40).map(|n| Call::get(format!("/sobjects/Account/{n}"))).collect();
+    let results = served.connections["crm"].send_all(reads, Limit::shared(6_000, &rest)).await;
+    let read: usize = results.iter().flatten().map(|answer| answer.body.len()).sum();
+    assert!((5_000..=22_000).contains(&read), "{read} bytes in memory");
+    assert!(results.iter().filter_map(|result| result.as_ref().err()).all(|e| *e == CallError::TooLarge(6_000)));
+    let write = Call::write(Method::Patch, "/sobjects/Account/1", &json!({}));
+    let written = served.connections["crm"].send(write, Limit::shared(6_000, &rest)).await;
+    assert!(written.is_ok(), "what became of a write is known: {written:?}");
+}
+
+#[tokio::test]
 async fn a_header_or_path_that_no_request_can_carry_is_its_callers_fault_alone() {
     let served = Served::by(|_| reply(200, "{}")).await;
     for connection in ["erp", "crm"] {

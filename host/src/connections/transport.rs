@@ -16,7 +16,7 @@ use serde::de::IgnoredAny;
 
 use super::clock::{self, RemoteClock};
 use super::proxy::Proxies;
-use super::{Answer, Call, CallError};
+use super::{Answer, Call, CallError, Limit};
 use crate::config::TlsConfig;
 
 /// Response headers handed on.
@@ -130,7 +130,7 @@ impl std::ops::Deref for Routed {
 
 impl Routed {
     /// See [`fetch`]; where a proxy is on the way, what failed before anything was sent names it.
-    pub async fn fetch(&self, request: RequestBuilder, limit: u64) -> Result<Raw, CallError> {
+    pub async fn fetch(&self, request: RequestBuilder, limit: impl Into<Limit<'_>>) -> Result<Raw, CallError> {
         let request = request.build().map_err(|e| CallError::Invalid(words(e)))?;
         let hop = self.proxies.hop(request.url());
         let request = RequestBuilder::from_parts(self.client.clone(), request);
@@ -283,7 +283,7 @@ impl Wire {
     }
 
     /// See [`Routed::fetch`].
-    pub async fn fetch(&self, request: RequestBuilder, limit: u64) -> Result<Raw, CallError> {
+    pub async fn fetch(&self, request: RequestBuilder, limit: impl Into<Limit<'_>>) -> Result<Raw, CallError> {
         let raw = self.client.fetch(request, limit).await?;
         if let Some(date) = raw.date {
             self.clock.told(date);
@@ -294,7 +294,8 @@ impl Wire {
 
 /// Sends and reads the whole body. What cannot be written as a request is `Invalid`, a failure before anything was sent
 /// `Unreachable`, any later one `Ambiguous`: a caller whose request only reads may treat both alike.
-pub async fn fetch(request: RequestBuilder, limit: u64) -> Result<Raw, CallError> {
+pub async fn fetch(request: RequestBuilder, limit: impl Into<Limit<'_>>) -> Result<Raw, CallError> {
+    let limit = limit.into();
     let mut response = request.send().await.map_err(|e| {
         let (before_sending, unwritable) = (e.is_connect(), e.is_builder());
         let why = words(e);
@@ -322,9 +323,7 @@ pub async fn fetch(request: RequestBuilder, limit: u64) -> Result<Raw, CallError
         .collect();
     let mut body = Vec::new();
     while let Some(chunk) = response.chunk().await.map_err(|e| CallError::Ambiguous(words(e)))? {
-        if body.len() as u64 + chunk.len() as u64 > limit {
-            return Err(CallError::TooLarge(limit));
-        }
+        limit.take(body.len(), chunk.len())?;
         body.extend_from_slice(&chunk);
     }
     let body = String::from_utf8(body).unwrap_or_else(|e| String::from_utf8_lossy(e.as_bytes()).into_owned());

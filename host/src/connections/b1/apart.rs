@@ -5,7 +5,7 @@
 use serde_json::Value;
 
 use super::B1;
-use crate::connections::{Call, CallResult, Method, Part};
+use crate::connections::{Call, CallResult, Limit, Method, Part};
 
 /// Tries to take a part away again.
 const TRIES: u32 = 3;
@@ -13,7 +13,7 @@ const TRIES: u32 = 3;
 impl B1 {
     /// Sends the parts, then the call. A part that exists already is B1's refusal, as it is in a change set; where the call's own
     /// answer is lost the parts stay, so that nobody sends it a second time.
-    pub async fn send_apart(&self, call: &Call, limit: u64) -> CallResult {
+    pub async fn send_apart(&self, call: &Call, limit: Limit<'_>) -> CallResult {
         let mut put: Vec<&Part> = Vec::new();
         let mut result = Ok(());
         for part in &call.atomic_with {
@@ -52,7 +52,7 @@ impl B1 {
         result
     }
 
-    async fn take_away(&self, part: &Part, limit: u64) {
+    async fn take_away(&self, part: &Part, limit: Limit<'_>) {
         let Some(path) = record_of(part) else { return };
         let call = Call { method: Method::Delete, path, headers: Vec::new(), body: None, atomic_with: Vec::new() };
         for attempt in 1..=TRIES {

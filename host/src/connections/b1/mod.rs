@@ -26,7 +26,8 @@ use super::sign_in::SignIn;
 use super::throttle::{self, Throttle};
 use super::transport::{self, Raw, Wire};
 use super::{
-    Answer, Breaker, BreakerState, Call, CallError, CallResult, Method, RemoteClock, SetupError, pause_before_repeat,
+    Answer, Breaker, BreakerState, Call, CallError, CallResult, Limit, Method, RemoteClock, SetupError,
+    pause_before_repeat,
 };
 use crate::config::B1Config;
 
@@ -128,7 +129,7 @@ impl B1 {
 
     /// Sends calls, several in one `$batch`; answers in order. A read is answered whole: next pages are fetched and
     /// joined.
-    pub async fn send_all(&self, calls: Vec<Call>, limit: u64) -> Vec<CallResult> {
+    pub async fn send_all(&self, calls: Vec<Call>, limit: Limit<'_>) -> Vec<CallResult> {
         if let [call] = calls.as_slice()
             && call.atomic_with.is_empty()
         {
@@ -140,7 +141,7 @@ impl B1 {
     }
 
     /// Repeats what may be repeated: reads after a lost answer, anything that a lock rolled back.
-    async fn single(&self, call: &Call, limit: u64) -> CallResult {
+    async fn single(&self, call: &Call, limit: Limit<'_>) -> CallResult {
         let mut attempt = 1;
         loop {
             let result = self.single_once(call, limit).await;
@@ -157,10 +158,10 @@ impl B1 {
         }
     }
 
-    async fn single_once(&self, call: &Call, limit: u64) -> CallResult {
+    async fn single_once(&self, call: &Call, limit: Limit<'_>) -> CallResult {
         let url = format!("{}{}{}", self.origin, self.root, call.path);
         let raw = self
-            .exchange(call.reads(), limit, |client| {
+            .exchange(call.reads(), limit.of(call.reads()), |client| {
                 let mut request = client.request(call.method.into(), &url);
                 for (name, value) in &call.headers {
                     request = request.header(name, value);
@@ -175,7 +176,7 @@ impl B1 {
         if call.reads() { self.whole(answer, limit).await } else { Ok(answer) }
     }
 
-    async fn grouped(&self, calls: &[Call], limit: u64) -> Vec<CallResult> {
+    async fn grouped(&self, calls: &[Call], limit: Limit<'_>) -> Vec<CallResult> {
         let mut results: Vec<Option<CallResult>> = vec![None; calls.len()];
         let mut attempt = 1;
         loop {
@@ -220,13 +221,14 @@ impl B1 {
     }
 
     /// `None` for calls the server did not get to.
-    async fn batch_once(&self, calls: &[Call], limit: u64) -> Vec<Option<CallResult>> {
+    async fn batch_once(&self, calls: &[Call], limit: Limit<'_>) -> Vec<Option<CallResult>> {
         let boundary = format!("tandem_{:016x}", fastrand::u64(..));
         let body = batch::encode(calls, &boundary, &self.root);
         let content_type = format!("multipart/mixed; boundary={boundary}");
         let url = format!("{}{}/$batch", self.origin, self.root);
+        let reads = calls.iter().all(Call::reads);
         let sent = self
-            .exchange(calls.iter().all(Call::reads), limit, |client| {
+            .exchange(reads, limit.of(reads), |client| {
                 client
                     .post(&url)
                     .header("Content-Type", &content_type)
@@ -259,7 +261,7 @@ impl B1 {
     async fn exchange(
         &self,
         reads: bool,
-        limit: u64,
+        limit: Limit<'_>,
         request: impl Fn(&Client) -> reqwest::RequestBuilder,
     ) -> Result<Raw, CallError> {
         self.budget.until_ready().await;
@@ -338,7 +340,7 @@ impl B1 {
     }
 
     /// With all next pages, see [`pages`].
-    async fn whole(&self, answer: Answer, limit: u64) -> CallResult {
+    async fn whole(&self, answer: Answer, limit: Limit<'_>) -> CallResult {
         let mut joining = Joining::begin(pages::Form::OData, answer, limit)?;
         while let Some(link) = joining.next()? {
             let call = Call::get(format!("/{}", link.trim_start_matches(&self.root).trim_start_matches('/')));

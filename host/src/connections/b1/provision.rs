@@ -72,7 +72,7 @@ impl B1 {
     }
 
     async fn send_one(&self, call: Call) -> crate::connections::CallResult {
-        let mut answers = self.send_all(vec![call], LIMIT).await;
+        let mut answers = self.send_all(vec![call], LIMIT.into()).await;
         answers.pop().unwrap_or_else(|| Err(CallError::Unreachable("no answer".into())))
     }
 }

@@ -103,7 +103,7 @@ impl B1 {
     }
 
     async fn ask(&self, call: Call) -> Result<Value, CallError> {
-        let answer: CallResult = self.single(&call, LIMIT).await;
+        let answer: CallResult = self.single(&call, LIMIT.into()).await;
         Ok(serde_json::from_str(&answer?.body).unwrap_or_default())
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::Salesforce;
 use super::collections::{Member, Write};
-use crate::connections::{Answer, Call, CallError, CallResult, Method};
+use crate::connections::{Answer, Call, CallError, CallResult, Limit, Method};
 
 /// Rows of one job: its CSV stays far below the 150 MB that are allowed.
 const MOST_ROWS: usize = 10_000;
@@ -51,7 +51,7 @@ fn key_of(write: &Write) -> (&str, &str) {
 
 impl Salesforce {
     /// Sends the rows as jobs; the result of each by its place.
-    pub(super) async fn job(&self, members: &[Member], limit: u64) -> Result<Vec<(usize, CallResult)>, NoJob> {
+    pub(super) async fn job(&self, members: &[Member], limit: Limit<'_>) -> Result<Vec<(usize, CallResult)>, NoJob> {
         let mut results = Vec::with_capacity(members.len());
         for chunk in members.chunks(MOST_ROWS) {
             results.extend(self.one_job(chunk, limit).await?);
@@ -59,7 +59,7 @@ impl Salesforce {
         Ok(results)
     }
 
-    async fn one_job(&self, members: &[Member], limit: u64) -> Result<Vec<(usize, CallResult)>, NoJob> {
+    async fn one_job(&self, members: &[Member], limit: Limit<'_>) -> Result<Vec<(usize, CallResult)>, NoJob> {
         let Some((_, first, _)) = members.first() else { return Ok(Vec::new()) };
         let mut job = json!({ "contentType": "CSV", "lineEnding": "LF" });
         match first {
@@ -91,7 +91,7 @@ impl Salesforce {
         let mut results: HashMap<String, CallResult> = HashMap::with_capacity(members.len());
         let key = key_of(first).0.to_owned();
         for (kind, good) in [("successfulResults", true), ("failedResults", false)] {
-            let answer = self.single(&Call::get(format!("{path}/{kind}")), RESULTS).await?;
+            let answer = self.single(&Call::get(format!("{path}/{kind}")), RESULTS.into()).await?;
             for row in rows_of(&answer.body).map_err(NoJob::Refused)? {
                 let own = row.get(&key).cloned().unwrap_or_default();
                 results.insert(own, if good { written(&row) } else { Err(refused(&row)) });
@@ -104,7 +104,7 @@ impl Salesforce {
             .collect())
     }
 
-    async fn until_complete(&self, path: &str, limit: u64) -> Result<(), NoJob> {
+    async fn until_complete(&self, path: &str, limit: Limit<'_>) -> Result<(), NoJob> {
         let until = Instant::now() + PATIENCE;
         let mut pause = FIRST_LOOK;
         loop {
@@ -125,7 +125,7 @@ impl Salesforce {
         }
     }
 
-    async fn ask(&self, call: Call, limit: u64) -> Result<Value, NoJob> {
+    async fn ask(&self, call: Call, limit: Limit<'_>) -> Result<Value, NoJob> {
         let answer = self.single(&call, limit).await?;
         Ok(serde_json::from_str(&answer.body).unwrap_or_default())
     }

@@ -24,7 +24,7 @@ use super::proxy::Proxies;
 use super::throttle::{self, Throttle};
 use super::transport::{self, Wire};
 use super::{
-    Answer, Breaker, BreakerState, Call, CallError, CallResult, Method, Part, RemoteClock, SetupError,
+    Answer, Breaker, BreakerState, Call, CallError, CallResult, Limit, Method, Part, RemoteClock, SetupError,
     pause_before_repeat,
 };
 use crate::config::SalesforceConfig;
@@ -170,7 +170,7 @@ impl Salesforce {
     }
 
     async fn rows(&self, resource: &str, soql: &str, limit: u64) -> Result<Vec<Value>, CallError> {
-        let answer = self.single(&Call::get(format!("{resource}?q={}", percent(soql))), limit).await?;
+        let answer = self.single(&Call::get(format!("{resource}?q={}", percent(soql))), limit.into()).await?;
         let mut body: Value = serde_json::from_str(&answer.body)
             .map_err(|e| CallError::Invalid(format!("Salesforce sent rows that are not JSON: {e}")))?;
         match body["records"].take() {
@@ -180,7 +180,7 @@ impl Salesforce {
     }
 
     /// Sends calls; single-record writes go out as sObject Collections. Answers in order.
-    pub async fn send_all(&self, calls: Vec<Call>, limit: u64) -> Vec<CallResult> {
+    pub async fn send_all(&self, calls: Vec<Call>, limit: Limit<'_>) -> Vec<CallResult> {
         let mut packs = collections::pack(&calls);
         let mut results: Vec<CallResult> = vec![Err(CallError::Unreachable("not sent".into())); calls.len()];
         for members in std::mem::take(&mut packs.jobs) {
@@ -234,7 +234,7 @@ impl Salesforce {
         calls.iter().zip(results).map(|(call, result)| result.map_err(|error| call.settled(error))).collect()
     }
 
-    async fn single(&self, call: &Call, limit: u64) -> CallResult {
+    async fn single(&self, call: &Call, limit: Limit<'_>) -> CallResult {
         let mut attempt = 1;
         loop {
             let result = match call.atomic_with.as_slice() {
@@ -254,8 +254,8 @@ impl Salesforce {
         }
     }
 
-    async fn once(&self, call: &Call, limit: u64) -> CallResult {
-        let raw = self.exchange(call, limit).await?;
+    async fn once(&self, call: &Call, limit: Limit<'_>) -> CallResult {
+        let raw = self.exchange(call, limit.of(call.reads())).await?;
         if !raw.answers(call) {
             return Err(match error::read(&raw) {
                 // Unchanged, where nobody asked for changes only.
@@ -277,7 +277,7 @@ impl Salesforce {
     }
 
     /// One exchange, with a new token when Salesforce says the old one is gone.
-    async fn exchange(&self, call: &Call, limit: u64) -> Result<transport::Raw, CallError> {
+    async fn exchange(&self, call: &Call, limit: Limit<'_>) -> Result<transport::Raw, CallError> {
         self.budget.until_ready().await;
         let throttled = |left| CallError::Throttled(throttle::millis(left));
         self.throttle.left().map_or(Ok(()), |left| Err(throttled(left)))?;
@@ -346,7 +346,7 @@ impl Salesforce {
     }
 
     /// All or nothing: Composite with `allOrNone`. The answer is the last subrequest's.
-    async fn composite(&self, parts: &[Part], call: &Call, limit: u64) -> CallResult {
+    async fn composite(&self, parts: &[Part], call: &Call, limit: Limit<'_>) -> CallResult {
         if parts.len() + 1 > MOST_SUBREQUESTS {
             return Err(CallError::Invalid(format!("{MOST_SUBREQUESTS} writes at most fit in one transaction")));
         }
@@ -392,7 +392,7 @@ impl Salesforce {
     }
 
     /// With all next pages of it and of its child rows, see [`pages`].
-    async fn whole(&self, answer: Answer, limit: u64) -> CallResult {
+    async fn whole(&self, answer: Answer, limit: Limit<'_>) -> CallResult {
         let mut joining = Joining::begin(pages::Form::Salesforce, answer, limit)?;
         while let Some(path) = joining.next()? {
             let call = Call::get(path);

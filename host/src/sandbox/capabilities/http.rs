@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::connections::{Answer, Call, CallError, CallResult, Connection, Method, Part, pause_before_repeat};
+use crate::connections::{Answer, Call, CallError, CallResult, Connection, Limit, Method, Part, pause_before_repeat};
 use crate::sandbox::bindings::flow::tandem::plugin::http as contract;
 use crate::sandbox::journal::Known;
 use crate::sandbox::run::RunState;
@@ -226,7 +227,9 @@ impl RunState {
 
     async fn send_live(&mut self, seq: u32, items: &mut [Item]) -> Result<(), RunError> {
         let bound = self.bound()?;
-        let limit = bound.limits.response_bytes.min(self.left());
+        // Answers share what is left of the run's budget: they are counted while they come in.
+        let rest = AtomicU64::new(self.left());
+        let limit = Limit::shared(bound.limits.response_bytes.min(self.left()), &rest);
         for round in 1..=ROUNDS {
             ask_probes(&bound, items, limit).await;
             let to_send: Vec<usize> = (0..items.len()).filter(|i| items[*i].came.is_none()).collect();
@@ -289,7 +292,7 @@ impl RunState {
         }
         let reads: Vec<usize> = (0..items.len()).filter(|i| items[*i].came.is_none()).collect();
         let wanted: Vec<&Item> = reads.iter().map(|i| &items[*i]).collect();
-        let results = send_by_slot(&bound.slots, &wanted, bound.limits.response_bytes).await;
+        let results = send_by_slot(&bound.slots, &wanted, bound.limits.response_bytes.into()).await;
         for (place, result) in reads.into_iter().zip(results) {
             items[place].came = Some(result.map_or_else(Came::Failed, Came::Sent));
         }
@@ -334,7 +337,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// Settles what is uncertain: found → done; nothing there → to be sent; cannot tell → ambiguous.
-async fn ask_probes(bound: &Bound, items: &mut [Item], limit: u64) {
+async fn ask_probes(bound: &Bound, items: &mut [Item], limit: Limit<'_>) {
     let mut asking = Vec::new();
     for (place, item) in items.iter_mut().enumerate().filter(|(_, item)| item.came.is_none() && item.uncertain) {
         if item.asked.probe.is_some() {
@@ -385,7 +388,11 @@ fn repeatable(bound: &Bound, asked: &Asked) -> bool {
 }
 
 /// In order, each alone.
-async fn send_one_by_one(slots: &BTreeMap<String, Arc<Connection>>, items: &[&Item], limit: u64) -> Vec<CallResult> {
+async fn send_one_by_one(
+    slots: &BTreeMap<String, Arc<Connection>>,
+    items: &[&Item],
+    limit: Limit<'_>,
+) -> Vec<CallResult> {
     let mut results = Vec::with_capacity(items.len());
     for item in items {
         results.push(match (slots.get(&item.asked.slot), item.way) {
@@ -398,7 +405,7 @@ async fn send_one_by_one(slots: &BTreeMap<String, Arc<Connection>>, items: &[&It
 }
 
 /// Groups by connection, keeps the order of answers.
-async fn send_by_slot(slots: &BTreeMap<String, Arc<Connection>>, items: &[&Item], limit: u64) -> Vec<CallResult> {
+async fn send_by_slot(slots: &BTreeMap<String, Arc<Connection>>, items: &[&Item], limit: Limit<'_>) -> Vec<CallResult> {
     let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, item) in items.iter().enumerate() {
         groups.entry(&item.asked.slot).or_default().push(place);

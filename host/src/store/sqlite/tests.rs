@@ -537,7 +537,7 @@ async fn a_batch_that_was_cut_in_one_lane_starves_no_other() {
     store.append(Intake { events: many("new"), ..Intake::default() }).await.unwrap();
     let mut lanes = std::collections::BTreeSet::new();
     for now in 0..2 {
-        let run = store.lease("orders", "digest", 10, crate::time::now() / 2 * 2 + now).await.unwrap().unwrap();
+        let run = store.lease("orders", "digest", 10, crate::time::now() / 2 * 2 + 2 + now).await.unwrap().unwrap();
         lanes.extend(run.events.iter().map(|event| event.key[..3].to_owned()));
     }
     assert_eq!(lanes.into_iter().collect::<Vec<_>>(), ["new", "old"]);
