@@ -135,12 +135,16 @@ impl Database {
     }
 
     /// Records that may pass a filter which pins `property` to `values`.
-    pub fn candidates<'a>(&'a self, set: &str, property: &str, values: &[String]) -> Option<Vec<&'a Record>> {
+    pub fn candidates<'a>(&'a self, set: &str, property: &str, values: &[Key]) -> Option<Vec<&'a Record>> {
         let table = self.tables.get(set)?;
+        let texts = values.iter().filter_map(|value| match value {
+            Key::Text(text) => Some(text),
+            _ => None,
+        });
         let mut keys: Vec<Key> = if property == "U_SF_Id" {
-            values.iter().filter_map(|value| table.by_sf_id.get(value)).flatten().cloned().collect()
+            texts.filter_map(|value| table.by_sf_id.get(value)).flatten().cloned().collect()
         } else if table.keys == [property] {
-            values.iter().map(|value| Key::Text(value.clone())).collect()
+            values.to_vec()
         } else {
             return None;
         };

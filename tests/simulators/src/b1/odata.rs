@@ -2,7 +2,10 @@
 //! Layer manual says it is served.
 
 use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive;
 use serde_json::{Map, Value};
+
+use super::database::Key;
 
 /// A parsed `$filter`.
 #[derive(Clone, Debug, PartialEq)]
@@ -346,10 +349,11 @@ impl Expr {
     }
 
     /// Properties that `or`-ed equalities pin to texts: lets a reader use an index. `None` when the filter is more.
-    pub fn pinned(&self) -> Option<(String, Vec<String>)> {
+    pub fn pinned(&self) -> Option<(String, Vec<Key>)> {
         match self {
             Self::Compare(Op::Eq, a, b) => match (a.as_ref(), b.as_ref()) {
-                (Self::Property(name), Self::Text(value)) => Some((name.clone(), vec![value.clone()])),
+                (Self::Property(name), Self::Text(value)) => Some((name.clone(), vec![Key::Text(value.clone())])),
+                (Self::Property(name), Self::Number(value)) => Some((name.clone(), vec![Key::Number(value.to_i64()?)])),
                 _ => None,
             },
             Self::Or(a, b) => {

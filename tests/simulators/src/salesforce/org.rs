@@ -374,7 +374,7 @@ impl Org {
         }
         for (field, spec) in &schema.fields {
             let by_parent = spec.parent.is_some();
-            if !by_parent && !spec.external_id && !spec.unique {
+            if !by_parent && !spec.is_found_by(field) {
                 continue;
             }
             let key = |record: &Record| -> Option<String> {

@@ -92,7 +92,7 @@ impl Org {
                 let below = texts.into_iter().flat_map(|text| self.ids_below(name, field, &long_id(text)));
                 return Some(below.cloned().collect());
             }
-            if spec.unique || spec.external_id {
+            if spec.is_found_by(field) {
                 return Some(texts.into_iter().flat_map(|text| self.ids_with(name, field, text)).cloned().collect());
             }
             None

@@ -32,6 +32,14 @@ pub struct Field {
 }
 
 impl Field {
+    /// True for a field by whose value records are found without looking at all: what is unique, external ids, and standard
+    /// fields that an org of any size has an index for.
+    pub fn is_found_by(&self, name: &str) -> bool {
+        self.unique || self.external_id || matches!(name, "ProductCode" | "Email")
+    }
+}
+
+impl Field {
     /// True for a kind whose values are JSON numbers.
     pub fn is_number(&self) -> bool {
         matches!(self.kind.as_str(), "double" | "currency" | "percent" | "int")
