@@ -3,6 +3,7 @@
 
 mod describe;
 mod facts;
+mod found;
 mod plan;
 mod send;
 mod write_back;
@@ -48,8 +49,14 @@ enum Step {
     /// The new order and what is linked now.
     Update(plan::Order, plan::Linked),
     Cancel(plan::Linked),
-    /// An order may be waiting for approval in B1.
-    AskApproval(plan::Order),
+    /// Unlinked, and found in B1: brought in step with what is wanted now.
+    Adopt(plan::Order, Value),
+    /// A draft waits for approval in B1.
+    Await,
+    /// One waited, and is there no more.
+    Awaited(plan::Order),
+    /// No longer won, while a draft waited for approval.
+    Withdraw,
     Finished(Outcome),
 }
 

@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{
-    Decimal, LinkQuery, Map, Outcome, Side, Value, b1, decimal, events, from_json, http, json, links, mapping,
-    outcome_of, salesforce, storage, text,
+    Decimal, LinkQuery, Map, Outcome, Side, Value, decimal, events, from_json, json, links, mapping, outcome_of,
+    salesforce, storage, text,
 };
 
 use crate::describe::Settings;
-use crate::{News, Step, Work, facts};
+use crate::{News, Step, Work, facts, found};
 
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
@@ -90,7 +91,7 @@ impl Linked {
         .to_string()
     }
 
-    fn same_as(&self, order: &Order) -> bool {
+    pub fn same_as(&self, order: &Order) -> bool {
         let old: Vec<(&str, &Value)> = self.lines.iter().map(|(id, _, fields)| (id.as_str(), fields)).collect();
         old.len() == order.lines.len()
             && self.header == order.header
@@ -182,6 +183,7 @@ fn decide(w: &mut Work, link: Option<Linked>) {
     let won = w.opportunity["IsWon"] == true;
     let gone = w.opportunity.is_null();
     match link {
+        None if !won && is_awaited(w.id()) => w.step = Step::Withdraw,
         None if gone => w.finish(Outcome::Done("the opportunity is gone and never had an order".into())),
         None if !won => {
             w.finish(Outcome::Done(format!("not won ({}): nothing to do", text(&w.opportunity, "StageName"))))
@@ -237,7 +239,6 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
                 Step::Finished(Outcome::Done(what))
             }
             Step::Update(_, link) => Step::Update(order, link),
-            _ if storage::get(&format!("draft:{}", w.event.key)).is_some() => Step::AskApproval(order),
             _ => Step::Create(order),
         };
     }
@@ -342,7 +343,18 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
     Ok(Order { header, lines, generation })
 }
 
-/// Customers and items as B1 has them: one read of each kind for the whole batch.
+/// Whether a draft of the opportunity's order awaited approval at the last look.
+fn is_awaited(id: &str) -> bool {
+    storage::get(&awaits(id)).is_some()
+}
+
+/// Where that is kept.
+pub fn awaits(id: &str) -> String {
+    format!("draft:{id}")
+}
+
+/// Customers and items as B1 has them, and what stands there already of what is to be made: one read of each kind for the
+/// whole batch.
 fn check_master_data(settings: &Settings, work: &mut [Work]) {
     let orders: Vec<&Order> = work.iter().filter_map(order_of).collect();
     if orders.is_empty() {
@@ -355,28 +367,28 @@ fn check_master_data(settings: &Settings, work: &mut [Work]) {
         codes.sort();
         codes.dedup();
     }
+    let fresh: Vec<&Work> = work.iter().filter(|w| matches!(w.step, Step::Create(_))).collect();
+    let ids: Vec<String> = fresh.iter().map(|w| w.id().to_owned()).collect();
     const PARTNER: &str = "CardCode,CardName,CardType,Valid,Frozen,Currency,CreditLimit,CurrentAccountBalance,OpenOrdersBalance,OpenDeliveryNotesBalance";
-    let mut requests = b1::by_values("b1", "BusinessPartners", "CardCode", &card_codes, PARTNER);
-    let partner_reads = requests.len();
-    requests.extend(b1::by_values("b1", "Items", "ItemCode", &item_codes, "ItemCode,Valid,Frozen,SalesItem"));
-    let mut partners: BTreeMap<String, Value> = BTreeMap::new();
-    let mut items: BTreeMap<String, Value> = BTreeMap::new();
-    for (index, answer) in http::send_all(&requests).into_iter().enumerate() {
-        match b1::rows(answer) {
-            Ok(rows) => {
-                let (target, key) =
-                    if index < partner_reads { (&mut partners, "CardCode") } else { (&mut items, "ItemCode") };
-                target.extend(rows.into_iter().map(|row| (text(&row, key).to_owned(), row)));
+    let read = b1::read_all(&[
+        found::drafts(&ids),
+        found::orders(&ids, fresh.into_iter().filter_map(order_of)),
+        Read::texts("BusinessPartners", "CardCode", &card_codes, PARTNER),
+        Read::texts("Items", "ItemCode", &item_codes, "ItemCode,Valid,Frozen,SalesItem"),
+    ]);
+    let [drafts, made, partners, items] = match read.map(<[Vec<Value>; 4]>::try_from) {
+        Ok(Ok(read)) => read,
+        Ok(Err(_)) => Default::default(),
+        Err(error) => {
+            let outcome = outcome_of(&error, "reading customers, items and orders from B1");
+            for w in work.iter_mut().filter(|w| order_of(w).is_some()) {
+                w.finish(outcome.clone());
             }
-            Err(error) => {
-                let outcome = outcome_of(&error, "reading customers and items from B1");
-                for w in work.iter_mut().filter(|w| order_of(w).is_some()) {
-                    w.finish(outcome.clone());
-                }
-                return;
-            }
+            return;
         }
-    }
+    };
+    let (partners, items) = (b1::by_key(partners, "CardCode"), b1::by_key(items, "ItemCode"));
+    look_in_b1(work, found::by_opportunity(drafts), found::by_opportunity(made));
     // Orders of one batch for one customer add up.
     let mut used: BTreeMap<String, Decimal> = BTreeMap::new();
     for w in work.iter_mut() {
@@ -400,9 +412,23 @@ fn check_master_data(settings: &Settings, work: &mut [Work]) {
     }
 }
 
+/// What is to be made but stands in B1 already, or waits there.
+fn look_in_b1(work: &mut [Work], drafts: BTreeMap<String, Value>, mut made: BTreeMap<String, Value>) {
+    for w in work.iter_mut().filter(|w| matches!(w.step, Step::Create(_))) {
+        let (waits, awaited) = (drafts.contains_key(w.id()), is_awaited(w.id()));
+        let order = made.remove(w.id());
+        w.step = match (std::mem::replace(&mut w.step, Step::Open), order) {
+            (Step::Create(wanted), Some(order)) => Step::Adopt(wanted, order),
+            (Step::Create(_), None) if waits => Step::Await,
+            (Step::Create(wanted), None) if awaited => Step::Awaited(wanted),
+            (other, _) => other,
+        };
+    }
+}
+
 fn order_of(w: &Work) -> Option<&Order> {
     match &w.step {
-        Step::Create(order) | Step::Update(order, _) | Step::AskApproval(order) => Some(order),
+        Step::Create(order) | Step::Update(order, _) => Some(order),
         _ => None,
     }
 }

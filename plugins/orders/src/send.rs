@@ -2,17 +2,25 @@
 //! answers.
 
 use tandem_sdk::{
-    Error, Header, Link, Map, Method, Outcome, Part, Probe, Request, Response, Value, b1, body_of, clock, events, http,
-    json, links, outcome_of, request, schedule, storage,
+    Error, Header, Link, Map, Method, Outcome, Part, Probe, Request, Response, Value, Via, b1, body_of, clock, events,
+    http, json, links, outcome_of, request, schedule, storage,
 };
 
 use crate::describe::Settings;
-use crate::plan::{Linked, Order};
-use crate::{News, Step, Work, facts};
+use crate::plan::{Linked, Order, awaits};
+use crate::{News, Step, Work, facts, found};
 
 /// Sends what was planned, all at once.
 pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
-    find_approved(settings, work);
+    for w in work.iter_mut() {
+        match std::mem::replace(&mut w.step, Step::Open) {
+            Step::Adopt(order, found) => adopt(flow, w, order, &found),
+            Step::Await => await_approval(settings, w),
+            Step::Awaited(order) => decided(flow, w, order),
+            Step::Withdraw => withdraw(settings, w),
+            other => w.step = other,
+        }
+    }
     let mut places = Vec::new();
     let mut requests = Vec::new();
     for (place, w) in work.iter().enumerate() {
@@ -32,7 +40,7 @@ pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
     for (place, answer) in places.into_iter().zip(answers) {
         let w = &mut work[place];
         match std::mem::replace(&mut w.step, Step::Open) {
-            Step::Create(order) => created(settings, w, order, answer),
+            Step::Create(order) => created(flow, settings, w, order, answer),
             Step::Update(order, linked) => updated(w, order, linked, answer),
             Step::Cancel(linked) => cancelled(w, linked, answer),
             other => w.step = other,
@@ -40,29 +48,51 @@ pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
     }
 }
 
-fn live_order(id: &str) -> String {
-    let filter = b1::encode(&format!("U_SF_Id eq {} and Cancelled eq 'tNO'", b1::quote(id)));
-    format!("/Orders?$filter={filter}&$select=DocEntry,DocNum,DocumentStatus")
-}
-
 fn create(flow: &str, w: &Work, order: &Order) -> Request {
     let mut body = order.header.clone();
     let lines: Vec<Value> = order.lines.iter().map(|(_, line)| Value::Object(line.clone())).collect();
     body.insert("DocumentLines".into(), Value::Array(lines));
     let mut request = request("b1", Method::Post, "/Orders", Some(&Value::Object(body)), w.id());
-    // The ledger's key makes a second order impossible, even for a host that has lost its memory.
+    request.atomic_with.push(Part {
+        method: Method::Post,
+        path: "/U_TANDEM".into(),
+        body: Some(ledger_row(flow, w, order).to_string()),
+    });
+    request.probe = Some(Probe { path: found::address(w.id()), found: "/value/0".into() });
+    request
+}
+
+/// The ledger's key makes a second order impossible, even for a host that has lost its memory.
+fn ledger_row(flow: &str, w: &Work, order: &Order) -> Value {
     let purpose = match w.event.resolution.as_deref() {
         Some("create again") => format!("order-e{}", w.event.id),
         _ => format!("order-{}", order.generation),
     };
     let code = format!("{flow}:{}:{purpose}", w.id());
-    request.atomic_with.push(Part {
-        method: Method::Post,
-        path: "/U_TANDEM".into(),
-        body: Some(json!({ "Code": code, "Name": code }).to_string()),
-    });
-    request.probe = Some(Probe { path: live_order(w.id()), found: "/value/0".into() });
-    request
+    json!({ "Code": code, "Name": code })
+}
+
+/// Takes over an order that stands in B1 as it is there, with its row in the ledger, and brings it in step.
+fn adopt(flow: &str, w: &mut Work, order: Order, found: &Value) {
+    let Some(linked) = found::linked(found, &order) else {
+        return w.finish(tandem_sdk::retry(2_000, "B1 did not tell the number of the order that is there"));
+    };
+    // One that was approved has no row yet; any other has: that it is there already is as good.
+    let row = ledger_row(flow, w, &order);
+    let _ = http::send(&request("b1", Method::Post, "/U_TANDEM", Some(&row), w.id()));
+    put_link(w.id(), &linked);
+    let approved = storage::get(&awaits(w.id())).is_some();
+    storage::delete(&awaits(w.id()));
+    tell_flows(w, &order, &linked.doc_entry);
+    if linked.same_as(&order) {
+        let how = if approved { "approved in B1" } else { "was there already: linked" };
+        let message = format!("order {} {how}", linked.doc_num);
+        w.news = Some(News::synced(&linked.doc_num, &linked.doc_entry, "Open", message.clone()));
+        return w.finish(Outcome::Done(message));
+    }
+    // What was changed meanwhile.
+    let answer = http::send(&update(w, &order, &linked));
+    updated(w, order, linked, answer);
 }
 
 fn update(w: &Work, order: &Order, linked: &Linked) -> Request {
@@ -164,8 +194,10 @@ fn entry_and_number(order: &Value) -> Option<(String, String)> {
     Some((order["DocEntry"].as_i64()?.to_string(), order["DocNum"].as_i64()?.to_string()))
 }
 
-fn created(settings: &Settings, w: &mut Work, order: Order, answer: Result<Response, Error>) {
+fn created(flow: &str, settings: &Settings, w: &mut Work, order: Order, answer: Result<Response, Error>) {
     match answer {
+        // Not sent: what a probe found is not yet what is wanted now.
+        Ok(response) if response.via == Via::Probe => look_again(flow, w, order, CREATED_BEFORE),
         Ok(response) => match entry_and_number(&body_of(&response)) {
             Some((entry, number)) => {
                 let message = format!("order {number} created");
@@ -174,27 +206,31 @@ fn created(settings: &Settings, w: &mut Work, order: Order, answer: Result<Respo
             None => w.finish(tandem_sdk::retry(2_000, "B1 made the order but did not tell its number; looking again")),
         },
         // The ledger has its row: the order was made before.
-        Err(Error::Remote(remote)) if remote.code == "-2035" => match find_one(&live_order(w.id()), w.id()) {
-            Ok(Some(found)) => match entry_and_number(&found) {
-                Some((entry, number)) => {
-                    let message = format!("order {number} was there already: linked");
-                    link(w, &order, entry, number, message);
-                }
-                None => w.finish(tandem_sdk::retry(2_000, "B1 did not tell the number of the order that is there")),
-            },
-            Ok(None) => w.hold(
-                "B1's ledger says that an order was made for this opportunity, but there is no open one; was it cancelled in B1?",
-                &["create again", "ignore"],
-            ),
-            Err(error) => w.finish(outcome_of(&error, "looking for the order that is there already")),
-        },
+        Err(Error::Remote(remote)) if remote.code == "-2035" => look_again(flow, w, order, CREATED_BEFORE),
         // Missing master data, or the trap: an approval procedure stored a draft.
-        Err(Error::Remote(remote)) if remote.code == "-2028" => match find_one(&draft(w.id()), w.id()) {
+        Err(Error::Remote(remote)) if remote.code == "-2028" => match found::draft(w.id()) {
             Ok(Some(_)) => await_approval(settings, w),
-            Ok(None) => w.hold(format!("B1 refused the order: {} ({})", remote.message, remote.code), &["retry", "ignore"]),
+            Ok(None) => {
+                w.hold(format!("B1 refused the order: {} ({})", remote.message, remote.code), &["retry", "ignore"])
+            }
             Err(error) => w.finish(outcome_of(&error, "looking for a draft that awaits approval")),
         },
         Err(error) => fail(w, &error, "creating the order"),
+    }
+}
+
+/// What is asked when the ledger knows of an order that does not stand.
+const CREATED_BEFORE: (&str, &[&str]) = (
+    "B1's ledger says that an order was made for this opportunity, but there is no open one; was it cancelled in B1?",
+    &["create again", "ignore"],
+);
+
+/// An order that must be there: taken over as it is; asked about when it is not there.
+fn look_again(flow: &str, w: &mut Work, order: Order, else_ask: (&str, &[&str])) {
+    match found::order(w.id(), &order) {
+        Ok(Some(found)) => adopt(flow, w, order, &found),
+        Ok(None) => w.hold(else_ask.0, else_ask.1),
+        Err(error) => w.finish(outcome_of(&error, "looking for the order that is there already")),
     }
 }
 
@@ -252,7 +288,7 @@ fn updated(w: &mut Work, order: Order, mut linked: Linked, answer: Result<Respon
 /// The numbers B1 gave to lines that were added: whether it takes the `LineNum` sent with a new line is not documented.
 fn fresh_line_numbers(subject: &str, linked: &Linked, kept: &[i64]) -> Result<Vec<i64>, Error> {
     let filter = b1::encode(&format!("DocEntry eq {}", linked.doc_entry));
-    let order = find_one(&format!("/Orders?$filter={filter}&$select=DocEntry,DocumentLines"), subject)?;
+    let order = found::one(&format!("/Orders?$filter={filter}&$select=DocEntry,DocumentLines"), subject)?;
     let order = order.unwrap_or_default();
     let numbers = order["DocumentLines"].as_array().into_iter().flatten().filter_map(|line| line["LineNum"].as_i64());
     let mut fresh: Vec<i64> = numbers.filter(|num| !kept.contains(num)).collect();
@@ -291,48 +327,63 @@ fn cancelled(w: &mut Work, mut linked: Linked, answer: Result<Response, Error>) 
 
 fn is_cancelled(subject: &str, linked: &Linked) -> bool {
     let filter = b1::encode(&format!("DocEntry eq {} and Cancelled eq 'tYES'", linked.doc_entry));
-    matches!(find_one(&format!("/Orders?$filter={filter}&$select=DocEntry"), subject), Ok(Some(_)))
-}
-
-fn draft(id: &str) -> String {
-    let filter = b1::encode(&format!("U_SF_Id eq {}", b1::quote(id)));
-    format!("/Drafts?$filter={filter}&$select=DocEntry")
-}
-
-fn find_one(path: &str, subject: &str) -> Result<Option<Value>, Error> {
-    let rows = b1::rows(http::send(&request("b1", Method::Get, path, None, subject)))?;
-    Ok(rows.into_iter().next())
+    matches!(found::one(&format!("/Orders?$filter={filter}&$select=DocEntry"), subject), Ok(Some(_)))
 }
 
 fn await_approval(settings: &Settings, w: &mut Work) {
-    let _ = storage::set(&format!("draft:{}", w.id()), "true");
-    schedule::wake(clock::now() + settings.approval_poll_minutes * 60_000, w.id(), "{}");
-    let message = "the order awaits approval in B1".to_owned();
+    look_later(settings, w);
+    let message = "the order awaits approval in B1; what changes until then follows when it is approved".to_owned();
     w.news = Some(News::synced("", "", "Awaiting approval", message.clone()));
     w.finish(Outcome::Done(message));
 }
 
-/// Orders that awaited approval: made from the draft by now, still waiting, or refused.
-fn find_approved(settings: &Settings, work: &mut [Work]) {
-    for w in work.iter_mut() {
-        let Step::AskApproval(order) = &w.step else { continue };
-        let order = order.clone();
-        let found =
-            find_one(&live_order(w.id()), w.id()).and_then(|order| Ok((order, find_one(&draft(w.id()), w.id())?)));
-        match found {
-            Ok((Some(made), _)) => {
-                storage::delete(&format!("draft:{}", w.id()));
-                if let Some((entry, number)) = entry_and_number(&made) {
-                    let message = format!("order {number} approved in B1");
-                    link(w, &order, entry, number, message);
-                }
+fn look_later(settings: &Settings, w: &Work) {
+    let _ = storage::set(&awaits(w.id()), "true");
+    schedule::wake(clock::now() + settings.approval_poll_minutes * 60_000, w.id(), "{}");
+}
+
+/// The draft that waited is gone. Whether it was refused only a look at the orders tells that comes after.
+fn decided(flow: &str, w: &mut Work, order: Order) {
+    look_again(
+        flow,
+        w,
+        order,
+        ("the order awaited approval in B1, and its draft is gone: it was refused", &["retry", "ignore"]),
+    );
+    if matches!(&w.step, Step::Finished(Outcome::Review(_))) {
+        storage::delete(&awaits(w.id()));
+    }
+}
+
+/// No longer won, or deleted, while its draft waits: B1 lets nobody take a draft out of its approval, so that what becomes of it
+/// is watched, and an order is cancelled.
+fn withdraw(settings: &Settings, w: &mut Work) {
+    let nothing = Order { header: Map::new(), lines: Vec::new(), generation: 1 };
+    let seen = found::draft(w.id()).and_then(|draft| Ok((draft, found::order(w.id(), &nothing)?)));
+    match seen {
+        Err(error) => w.finish(outcome_of(&error, "looking for the draft of an opportunity that is no longer won")),
+        Ok((_, Some(made))) => match found::linked(&made, &nothing) {
+            Some(linked) => {
+                storage::delete(&awaits(w.id()));
+                put_link(w.id(), &linked);
+                w.step = Step::Cancel(linked);
             }
-            Ok((None, Some(_))) => await_approval(settings, w),
-            Ok((None, None)) => {
-                storage::delete(&format!("draft:{}", w.id()));
-                w.hold("the order awaited approval in B1, and its draft is gone: it was refused", &["retry", "ignore"]);
-            }
-            Err(error) => w.finish(outcome_of(&error, "looking for an order that awaited approval")),
+            None => w.finish(tandem_sdk::retry(2_000, "B1 did not tell the number of the order that is there")),
+        },
+        Ok((Some(draft), None)) => {
+            look_later(settings, w);
+            let message = format!(
+                "no longer won, but its order awaits approval in B1 as draft {}: refuse it there; approved all the same, it is cancelled",
+                b1::key_text(&draft["DocEntry"])
+            );
+            w.news = Some(News { state: "Review", ..News::synced("", "", "Awaiting approval", message.clone()) });
+            w.finish(Outcome::Done(message));
+        }
+        Ok((None, None)) => {
+            storage::delete(&awaits(w.id()));
+            let message = "no longer won; the draft that awaited approval in B1 is gone".to_owned();
+            w.news = Some(News::synced("", "", "Cancelled", message.clone()));
+            w.finish(Outcome::Done(message));
         }
     }
 }

@@ -1,0 +1,181 @@
+//! What is found in B1 is not taken for what is meant: an order that stands there already, whoever made it known, ends as the
+//! opportunity is now, and is the only one.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World};
+
+async fn world() -> Result<World> {
+    let mut world =
+        World::with(Setup { flow: "settings = { approval_poll_minutes = 0 }".into(), ..Setup::default() }).await?;
+    world.up().await?;
+    Ok(world)
+}
+
+/// The quantity of the opportunity's first line.
+async fn set_quantity(world: &World, id: &str, quantity: i64) -> Result<()> {
+    let line = world.lines(id).await?.remove(0);
+    let line = line["Id"].as_str().context("a line has an id")?.to_owned();
+    world.change("OpportunityLineItem", &line, json!({ "Quantity": quantity })).await?;
+    // What the package's trigger on lines does.
+    world.change("Opportunity", id, json!({ "Tandem_PO_Number__c": format!("PO of {quantity}") })).await
+}
+
+/// The one order that stands for an opportunity, once its first line has that quantity.
+async fn until_quantity(world: &World, id: &str, quantity: f64) -> Result<Value> {
+    let looks = async |world: &World| {
+        let standing = standing(world, id).await?;
+        ensure!(standing.len() < 2, "two orders stand: {standing:?}");
+        let order = standing.into_iter().next();
+        Ok(order.filter(|order| order["DocumentLines"][0]["Quantity"].as_f64() == Some(quantity)))
+    };
+    world.until(&format!("one order with a quantity of {quantity}"), Duration::from_secs(30), looks).await
+}
+
+async fn standing(world: &World, id: &str) -> Result<Vec<Value>> {
+    Ok(world.orders_of(id).await?.into_iter().filter(|order| order["Cancelled"] != "tYES").collect())
+}
+
+/// Waits for approval; the number of the draft.
+async fn awaited(world: &World, id: &str) -> Result<i64> {
+    let waits = async |world: &World| {
+        Ok((world.opportunity(id).await?["Tandem_Order_Status__c"] == "Awaiting approval").then_some(()))
+    };
+    world.until("approval to be awaited", Duration::from_secs(20), waits).await?;
+    let drafts = world.b1_records("Drafts").await?;
+    let own = drafts.iter().find(|draft| draft["U_SF_Id"] == id).context("there is no draft")?;
+    own["DocEntry"].as_i64().context("a draft has a number")
+}
+
+async fn approve(world: &World, draft: i64) -> Result<()> {
+    let (status, body) = world.send("POST", &format!("{}/admin/approve/{draft}", world.b1), &json!({})).await?;
+    ensure!(status == 201, "{body}");
+    Ok(())
+}
+
+/// The host starts anew with nothing but its grants.
+async fn without_memory(world: &mut World) -> Result<()> {
+    world.kill().await?;
+    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    world.up().await
+}
+
+#[tokio::test]
+async fn an_order_that_was_approved_is_not_made_again_by_a_host_without_memory() -> Result<()> {
+    let mut world = world().await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    approve(&world, awaited(&world, &id).await?).await?;
+    world.until_all_told(std::slice::from_ref(&id), Duration::from_secs(20)).await?;
+    world.b1_settings(json!({})).await?;
+    let ledger = world.b1_records("U_TANDEM").await?;
+    assert!(ledger.iter().any(|row| row["Code"].as_str().is_some_and(|code| code.contains(&id))), "{ledger:?}");
+    without_memory(&mut world).await?;
+    set_quantity(&world, &id, 33).await?;
+    until_quantity(&world, &id, 33.0).await?;
+    assert_eq!(world.orders_of(&id).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_draft_that_waits_is_known_to_a_host_without_memory() -> Result<()> {
+    let mut world = world().await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    awaited(&world, &id).await?;
+    without_memory(&mut world).await?;
+    set_quantity(&world, &id, 5).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(world.b1_records("Drafts").await?.len(), 1, "no second draft");
+    approve(&world, awaited(&world, &id).await?).await?;
+    world.b1_settings(json!({})).await?;
+    until_quantity(&world, &id, 5.0).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_changes_while_a_host_has_lost_its_memory_reaches_the_order_that_is_there() -> Result<()> {
+    let mut world = world().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    set_quantity(&world, &id, 2).await?;
+    world.win(&id).await?;
+    world.until_all_told(std::slice::from_ref(&id), Duration::from_secs(20)).await?;
+    without_memory(&mut world).await?;
+    set_quantity(&world, &id, 33).await?;
+    let order = until_quantity(&world, &id, 33.0).await?;
+    assert_eq!(order["NumAtCard"], "PO of 33");
+    let lines = world.lines(&id).await?.len();
+    assert_eq!(order["DocumentLines"].as_array().map(Vec::len), Some(lines));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_changes_during_the_outage_in_which_the_order_was_made_reaches_it() -> Result<()> {
+    let world = world().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    set_quantity(&world, &id, 1).await?;
+    // The order is made, its answer is lost, and so is every look for it.
+    world
+        .b1_faults(json!([
+            { "path": "/Orders", "method": "POST", "kind": "reset-after", "times": 1 },
+            { "path": "/b1s/v2/$batch", "kind": "reset-after", "rate": 1.0 },
+            { "path": "/b1s/v2/Orders", "kind": "reset-before", "rate": 1.0 },
+        ]))
+        .await?;
+    world.win(&id).await?;
+    let made = async |world: &World| Ok((!world.orders_of(&id).await?.is_empty()).then_some(()));
+    let made = world.until("the order to be made", Duration::from_secs(8), made).await;
+    set_quantity(&world, &id, 8).await?;
+    world.b1_faults(json!([])).await?;
+    let order = until_quantity(&world, &id, 8.0).await?;
+    assert_eq!(order["NumAtCard"], "PO of 8", "{made:?}");
+    assert_eq!(world.orders_of(&id).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_changes_while_a_draft_waits_follows_when_it_is_approved() -> Result<()> {
+    let world = world().await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    set_quantity(&world, &id, 1).await?;
+    world.win(&id).await?;
+    let draft = awaited(&world, &id).await?;
+    set_quantity(&world, &id, 9).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    approve(&world, draft).await?;
+    world.b1_settings(json!({})).await?;
+    until_quantity(&world, &id, 9.0).await?;
+    world.until_all_told(&[id], Duration::from_secs(20)).await
+}
+
+#[tokio::test]
+async fn an_order_approved_for_an_opportunity_that_is_no_longer_won_is_cancelled() -> Result<()> {
+    let world = world().await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    let draft = awaited(&world, &id).await?;
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    let told = async |world: &World| {
+        let told = world.opportunity(&id).await?["Tandem_Sync_Message__c"].as_str().map(str::to_owned);
+        Ok(told.filter(|told| told.contains(&format!("draft {draft}"))))
+    };
+    world.until("the rep to be told of the draft", Duration::from_secs(20), told).await?;
+    approve(&world, draft).await?;
+    world.b1_settings(json!({})).await?;
+    let cancelled = async |world: &World| {
+        let orders = world.orders_of(&id).await?;
+        Ok((orders.len() == 1 && orders[0]["Cancelled"] == "tYES").then_some(()))
+    };
+    world.until("the order to be cancelled", Duration::from_secs(20), cancelled).await?;
+    let shown = async |world: &World| {
+        Ok((world.opportunity(&id).await?["Tandem_Order_Status__c"] == "Cancelled").then_some(()))
+    };
+    world.until("the opportunity to say so", Duration::from_secs(20), shown).await
+}
