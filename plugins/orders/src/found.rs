@@ -15,6 +15,11 @@ pub fn drafts(ids: &[String]) -> Read<'static> {
     Read::texts("Drafts", "U_SF_Id", ids, "DocEntry,U_SF_Id")
 }
 
+/// Rows of orders that are to be changed, by `DocEntry`.
+pub fn rows(entries: &[i64]) -> Read<'static> {
+    Read::numbers("Orders", "DocEntry", entries, "DocEntry,DocumentLines")
+}
+
 /// Orders that stand, by `U_SF_Id`, with everything that `of` would give them.
 pub fn orders<'a>(ids: &[String], of: impl IntoIterator<Item = &'a Order>) -> Read<'static> {
     Read::texts("Orders", "U_SF_Id", ids, select(of)).and(LIVE)
@@ -54,6 +59,11 @@ pub fn one(path: &str, subject: &str) -> Result<Option<Value>, Error> {
     Ok(rows.into_iter().next())
 }
 
+/// `LineNum` of each line that is wanted, as B1 gave it: B1 may add rows of its own, such as the components of a kit.
+pub fn numbers(made: &Value, order: &Order) -> Vec<Option<i64>> {
+    pairs(b1::lines(made), order).into_iter().map(|line| line.and_then(|line| line["LineNum"].as_i64())).collect()
+}
+
 /// The found order as what was synced last: B1's values, not today's. `None` when it does not tell its numbers.
 pub fn linked(found: &Value, order: &Order) -> Option<Linked> {
     let number = |line: &Value| line["LineNum"].as_i64().unwrap_or(0);
@@ -73,6 +83,7 @@ pub fn linked(found: &Value, order: &Order) -> Option<Linked> {
         header: as_there(found, &order.header),
         lines,
         next_line,
+        adding: Vec::new(),
     })
 }
 
@@ -83,16 +94,19 @@ type Fits = dyn Fn(&Value, &Map<String, Value>) -> bool;
 fn pairs<'a>(there: &'a [Value], order: &Order) -> Vec<Option<&'a Value>> {
     let mut free: Vec<&Value> = there.iter().collect();
     let mut rows = vec![None; order.lines.len()];
-    let whole =
-        |line: &Value, wanted: &Map<String, Value>| wanted.iter().all(|(name, value)| equal(&line[name], value));
     let item = |line: &Value, wanted: &Map<String, Value>| wanted.get("ItemCode") == Some(&line["ItemCode"]);
-    let rules: [&Fits; 2] = [&whole, &item];
+    let rules: [&Fits; 2] = [&is_as, &item];
     for fits in rules {
         for (row, (_, wanted)) in rows.iter_mut().zip(&order.lines).filter(|(row, _)| row.is_none()) {
             *row = free.iter().position(|line| fits(line, wanted)).map(|place| free.remove(place));
         }
     }
     rows
+}
+
+/// True when a row has every value that is wanted.
+pub fn is_as(row: &Value, wanted: &Map<String, Value>) -> bool {
+    wanted.iter().all(|(name, value)| equal(&row[name], value))
 }
 
 /// What a record has in the fields that are wanted; as wanted where it means the same.

@@ -34,6 +34,8 @@ struct Work {
     event: Event,
     /// The opportunity as Salesforce has it now; null when it is gone.
     opportunity: Value,
+    /// Rows of the order in B1 as it is now, whoever made them; none where it was not read.
+    rows: Vec<Value>,
     /// What is known of its customer, items and order in B1, to decide a question by.
     b1: Map<String, Value>,
     step: Step,
@@ -88,7 +90,7 @@ impl Work {
             }
             _ => Step::Open,
         };
-        Self { event, opportunity: Value::Null, b1: Map::new(), step, news: None }
+        Self { event, opportunity: Value::Null, rows: Vec::new(), b1: Map::new(), step, news: None }
     }
 
     fn id(&self) -> &str {

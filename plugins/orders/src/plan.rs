@@ -61,6 +61,8 @@ pub struct Linked {
     /// Fields by `OpportunityLineItem` id, with B1's `LineNum`.
     pub lines: Vec<(String, i64, Value)>,
     pub next_line: i64,
+    /// Lines that were sent and not confirmed: B1 may have them under a number of its own.
+    pub adding: Vec<(String, Value)>,
 }
 
 impl Linked {
@@ -77,6 +79,12 @@ impl Linked {
             header: base["header"].as_object().cloned().unwrap_or_default(),
             lines: base["lines"].as_array().into_iter().flatten().map(line).collect(),
             next_line: base["next_line"].as_i64().unwrap_or(0),
+            adding: base["adding"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .map(|line| (text(line, "id").to_owned(), line["fields"].clone()))
+                .collect(),
         }
     }
 
@@ -84,11 +92,14 @@ impl Linked {
     pub fn base(&self) -> String {
         let lines: Vec<Value> =
             self.lines.iter().map(|(id, num, fields)| json!({ "id": id, "num": num, "fields": fields })).collect();
-        json!({
+        let mut base = json!({
             "doc_num": self.doc_num, "cancelled": self.cancelled, "generation": self.generation,
             "header": self.header, "lines": lines, "next_line": self.next_line,
-        })
-        .to_string()
+        });
+        if !self.adding.is_empty() {
+            base["adding"] = self.adding.iter().map(|(id, fields)| json!({ "id": id, "fields": fields })).collect();
+        }
+        base.to_string()
     }
 
     pub fn same_as(&self, order: &Order) -> bool {
@@ -369,14 +380,20 @@ fn check_master_data(settings: &Settings, work: &mut [Work]) {
     }
     let fresh: Vec<&Work> = work.iter().filter(|w| matches!(w.step, Step::Create(_))).collect();
     let ids: Vec<String> = fresh.iter().map(|w| w.id().to_owned()).collect();
+    let entry = |w: &Work| match &w.step {
+        Step::Update(_, linked) => linked.doc_entry.parse::<i64>().ok(),
+        _ => None,
+    };
+    let entries: Vec<i64> = work.iter().filter_map(entry).collect();
     const PARTNER: &str = "CardCode,CardName,CardType,Valid,Frozen,Currency,CreditLimit,CurrentAccountBalance,OpenOrdersBalance,OpenDeliveryNotesBalance";
     let read = b1::read_all(&[
         found::drafts(&ids),
         found::orders(&ids, fresh.into_iter().filter_map(order_of)),
+        found::rows(&entries),
         Read::texts("BusinessPartners", "CardCode", &card_codes, PARTNER),
         Read::texts("Items", "ItemCode", &item_codes, "ItemCode,Valid,Frozen,SalesItem"),
     ]);
-    let [drafts, made, partners, items] = match read.map(<[Vec<Value>; 4]>::try_from) {
+    let [drafts, made, rows, partners, items] = match read.map(<[Vec<Value>; 5]>::try_from) {
         Ok(Ok(read)) => read,
         Ok(Err(_)) => Default::default(),
         Err(error) => {
@@ -388,6 +405,12 @@ fn check_master_data(settings: &Settings, work: &mut [Work]) {
         }
     };
     let (partners, items) = (b1::by_key(partners, "CardCode"), b1::by_key(items, "ItemCode"));
+    let rows = b1::by_key(rows, "DocEntry");
+    for w in work.iter_mut() {
+        if let Some(order) = entry(w).and_then(|entry| rows.get(&entry.to_string())) {
+            w.rows = b1::lines(order).to_vec();
+        }
+    }
     look_in_b1(work, found::by_opportunity(drafts), found::by_opportunity(made));
     // Orders of one batch for one customer add up.
     let mut used: BTreeMap<String, Decimal> = BTreeMap::new();

@@ -80,6 +80,7 @@ fn adopt(flow: &str, w: &mut Work, order: Order, found: &Value) {
     // One that was approved has no row yet; any other has: that it is there already is as good.
     let row = ledger_row(flow, w, &order);
     let _ = http::send(&request("b1", Method::Post, "/U_TANDEM", Some(&row), w.id()));
+    w.rows = b1::lines(found).to_vec();
     put_link(w.id(), &linked);
     let approved = storage::get(&awaits(w.id())).is_some();
     storage::delete(&awaits(w.id()));
@@ -95,43 +96,75 @@ fn adopt(flow: &str, w: &mut Work, order: Order, found: &Value) {
     updated(w, order, linked, answer);
 }
 
+/// Where a line of the opportunity stands in B1's order.
+enum Row {
+    /// In this row, which was in step with these fields last.
+    There(i64, Map<String, Value>),
+    /// Somebody removed its row in B1, and nobody in Salesforce has said anything else since.
+    Removed(i64),
+    New,
+}
+
+/// The rows of the lines that are wanted.
+fn rows(w: &Work, order: &Order, linked: &Linked) -> Vec<Row> {
+    let number = |row: &Value| row["LineNum"].as_i64();
+    let known = |num: i64| linked.lines.iter().any(|(_, own, _)| *own == num);
+    let mut foreign: Vec<&Value> = w.rows.iter().filter(|row| number(row).is_some_and(|num| !known(num))).collect();
+    let there = |num: i64| w.rows.is_empty() || w.rows.iter().any(|row| number(row) == Some(num));
+    let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
+    let mut row_of = |(id, line): &(String, Map<String, Value>)| {
+        match linked.lines.iter().find(|(own, ..)| own == id) {
+            Some((_, num, old)) if there(*num) => return Row::There(*num, fields(old)),
+            Some((_, num, old)) if fields(old) == *line => return Row::Removed(*num),
+            _ => {}
+        }
+        // Sent before, and its answer lost.
+        let sent = linked.adding.iter().find(|(own, _)| own == id).map(|(_, sent)| fields(sent));
+        for before in [Some(line.clone()), sent].into_iter().flatten() {
+            if let Some(place) = foreign.iter().position(|row| found::is_as(row, &before)) {
+                return number(foreign.remove(place)).map_or(Row::New, |num| Row::There(num, before));
+            }
+        }
+        Row::New
+    };
+    order.lines.iter().map(&mut row_of).collect()
+}
+
+/// What changed in Salesforce since the last time, and nothing else: what a clerk did in B1 meanwhile stays.
 fn update(w: &Work, order: &Order, linked: &Linked) -> Request {
-    let mut body = order.header.clone();
-    // B1 refuses to change it, and it did not change: an order of another customer is another order.
-    if linked.header.get("CardCode") == order.header.get("CardCode") {
-        body.remove("CardCode");
+    // B1 refuses to change `CardCode`, and it did not change: an order of another customer is another order.
+    let mut body = changed(&linked.header, &order.header);
+    let numbers: Vec<i64> = w.rows.iter().filter_map(|row| row["LineNum"].as_i64()).collect();
+    let mut next = numbers.iter().map(|num| num + 1).fold(linked.next_line, i64::max);
+    let mut named: Vec<i64> = linked.lines.iter().map(|(_, num, _)| *num).collect();
+    let mut lines: Vec<Value> = Vec::new();
+    for (row, (_, line)) in rows(w, order, linked).into_iter().zip(&order.lines) {
+        let (num, mut fields) = match row {
+            Row::There(num, before) => (num, changed(&before, line)),
+            Row::Removed(_) => continue,
+            Row::New => {
+                next += 1;
+                (next - 1, line.clone())
+            }
+        };
+        fields.insert("LineNum".into(), num.into());
+        named.push(num);
+        lines.push(Value::Object(fields));
     }
-    for name in linked.header.keys().filter(|name| !order.header.contains_key(*name)) {
-        body.insert(name.clone(), Value::Null);
-    }
-    let mut next = linked.next_line;
-    let lines: Vec<Value> = order
-        .lines
-        .iter()
-        .map(|(id, line)| {
-            let mut line = line.clone();
-            let num = match linked.lines.iter().find(|(old, _, _)| old == id) {
-                Some((_, num, old)) => {
-                    // Lines merge field by field: what a line lost must be emptied.
-                    for name in old.as_object().into_iter().flat_map(Map::keys) {
-                        line.entry(name.clone()).or_insert(Value::Null);
-                    }
-                    *num
-                }
-                None => {
-                    next += 1;
-                    next - 1
-                }
-            };
-            line.insert("LineNum".into(), num.into());
-            Value::Object(line)
-        })
-        .collect();
+    // Rows of others, such as those of a clerk or the components of a kit: what is not named is removed.
+    lines.extend(numbers.iter().filter(|num| !named.contains(num)).map(|num| json!({ "LineNum": num })));
     body.insert("DocumentLines".into(), Value::Array(lines));
     let path = format!("/Orders({})", linked.doc_entry);
     let mut request = request("b1", Method::Patch, path, Some(&Value::Object(body)), w.id());
     request.headers.push(Header { name: "B1S-ReplaceCollectionsOnPatch".into(), value: "true".into() });
     request
+}
+
+/// Fields that are not what they were; what is lost is emptied.
+fn changed(before: &Map<String, Value>, now: &Map<String, Value>) -> Map<String, Value> {
+    let lost = before.keys().filter(|name| !now.contains_key(*name)).map(|name| (name.clone(), Value::Null));
+    let fresh = now.iter().filter(|(name, value)| before.get(*name) != Some(value));
+    fresh.map(|(name, value)| (name.clone(), value.clone())).chain(lost).collect()
 }
 
 fn cancel(w: &Work, linked: &Linked) -> Request {
@@ -142,7 +175,10 @@ fn cancel(w: &Work, linked: &Linked) -> Request {
     request
 }
 
-fn link(w: &mut Work, order: &Order, doc_entry: String, doc_num: String, message: String) {
+fn link(w: &mut Work, order: &Order, made: &Value, doc_entry: String, doc_num: String) {
+    let message = format!("order {doc_num} created");
+    let given = found::numbers(made, order);
+    let next_line = b1::lines(made).iter().filter_map(|line| line["LineNum"].as_i64()).map(|num| num + 1).max();
     let linked = Linked {
         doc_entry: doc_entry.clone(),
         doc_num: doc_num.clone(),
@@ -152,10 +188,12 @@ fn link(w: &mut Work, order: &Order, doc_entry: String, doc_num: String, message
         lines: order
             .lines
             .iter()
+            .zip(given)
             .enumerate()
-            .map(|(num, (id, line))| (id.clone(), num as i64, Value::Object(line.clone())))
+            .map(|(place, ((id, line), num))| (id.clone(), num.unwrap_or(place as i64), Value::Object(line.clone())))
             .collect(),
-        next_line: order.lines.len() as i64,
+        next_line: next_line.unwrap_or(order.lines.len() as i64),
+        adding: Vec::new(),
     };
     put_link(w.id(), &linked);
     tell_flows(w, order, &doc_entry);
@@ -198,13 +236,15 @@ fn created(flow: &str, settings: &Settings, w: &mut Work, order: Order, answer: 
     match answer {
         // Not sent: what a probe found is not yet what is wanted now.
         Ok(response) if response.via == Via::Probe => look_again(flow, w, order, CREATED_BEFORE),
-        Ok(response) => match entry_and_number(&body_of(&response)) {
-            Some((entry, number)) => {
-                let message = format!("order {number} created");
-                link(w, &order, entry, number, message);
+        Ok(response) => {
+            let made = body_of(&response);
+            match entry_and_number(&made) {
+                Some((entry, number)) => link(w, &order, &made, entry, number),
+                None => {
+                    w.finish(tandem_sdk::retry(2_000, "B1 made the order but did not tell its number; looking again"));
+                }
             }
-            None => w.finish(tandem_sdk::retry(2_000, "B1 made the order but did not tell its number; looking again")),
-        },
+        }
         // The ledger has its row: the order was made before.
         Err(Error::Remote(remote)) if remote.code == "-2035" => look_again(flow, w, order, CREATED_BEFORE),
         // Missing master data, or the trap: an approval procedure stored a draft.
@@ -246,31 +286,30 @@ fn fail(w: &mut Work, error: &Error, what: &str) {
 
 fn updated(w: &mut Work, order: Order, mut linked: Linked, answer: Result<Response, Error>) {
     w.b1 = facts::of_order(&linked);
+    let rows = rows(w, &order, &linked);
     match answer {
         Ok(_) => {
-            let known = |id: &String| linked.lines.iter().find(|(old, _, _)| old == id).map(|(_, num, _)| *num);
-            let kept: Vec<i64> = order.lines.iter().filter_map(|(id, _)| known(id)).collect();
             let mut fresh = Vec::new();
-            if kept.len() < order.lines.len() {
-                match fresh_line_numbers(w.id(), &linked, &kept) {
+            if rows.iter().any(|row| matches!(row, Row::New)) {
+                let mut before: Vec<i64> = w.rows.iter().filter_map(|row| row["LineNum"].as_i64()).collect();
+                before.extend(linked.lines.iter().map(|(_, num, _)| *num));
+                match fresh_line_numbers(w.id(), &linked, &before) {
                     Ok(numbers) => fresh = numbers,
                     Err(error) => return w.finish(outcome_of(&error, "reading the numbers of new order lines")),
                 }
             }
             let mut fresh = fresh.into_iter();
             let mut next = linked.next_line;
-            let lines = order
-                .lines
-                .iter()
-                .map(|(id, line)| {
-                    let num = known(id).or_else(|| fresh.next()).unwrap_or(next);
-                    next = next.max(num + 1);
-                    (id.clone(), num, Value::Object(line.clone()))
-                })
-                .collect();
-            linked.lines = lines;
-            linked.next_line = next;
-            linked.header = order.header;
+            let mut lines = Vec::with_capacity(rows.len());
+            for (row, (id, line)) in rows.into_iter().zip(&order.lines) {
+                let num = match row {
+                    Row::There(num, _) | Row::Removed(num) => num,
+                    Row::New => fresh.next().unwrap_or(next),
+                };
+                next = next.max(num + 1);
+                lines.push((id.clone(), num, Value::Object(line.clone())));
+            }
+            (linked.lines, linked.next_line, linked.header, linked.adding) = (lines, next, order.header, Vec::new());
             put_link(w.id(), &linked);
             let message = format!("order {} changed", linked.doc_num);
             w.news = Some(News::synced(&linked.doc_num, &linked.doc_entry, "Open", message.clone()));
@@ -280,18 +319,27 @@ fn updated(w: &mut Work, order: Order, mut linked: Linked, answer: Result<Respon
             format!("B1 does not let order {} be changed: {} ({})", linked.doc_num, remote.message, remote.code),
             &["retry", "ignore"],
         ),
-        // Nothing is added twice by a second PATCH: every line carries its number.
-        Err(error) => fail(w, &error, &format!("changing order {}", linked.doc_num)),
+        Err(error) => {
+            // Whether the new lines are there is seen by what they say: they are not added a second time.
+            let sent = rows.iter().zip(&order.lines).filter(|(row, _)| matches!(row, Row::New));
+            let sent: Vec<(String, Value)> =
+                sent.map(|(_, (id, line))| (id.clone(), Value::Object(line.clone()))).collect();
+            if !sent.is_empty() {
+                linked.adding = sent;
+                put_link(w.id(), &linked);
+            }
+            fail(w, &error, &format!("changing order {}", linked.doc_num));
+        }
     }
 }
 
 /// The numbers B1 gave to lines that were added: whether it takes the `LineNum` sent with a new line is not documented.
-fn fresh_line_numbers(subject: &str, linked: &Linked, kept: &[i64]) -> Result<Vec<i64>, Error> {
+fn fresh_line_numbers(subject: &str, linked: &Linked, before: &[i64]) -> Result<Vec<i64>, Error> {
     let filter = b1::encode(&format!("DocEntry eq {}", linked.doc_entry));
     let order = found::one(&format!("/Orders?$filter={filter}&$select=DocEntry,DocumentLines"), subject)?;
     let order = order.unwrap_or_default();
     let numbers = order["DocumentLines"].as_array().into_iter().flatten().filter_map(|line| line["LineNum"].as_i64());
-    let mut fresh: Vec<i64> = numbers.filter(|num| !kept.contains(num)).collect();
+    let mut fresh: Vec<i64> = numbers.filter(|num| !before.contains(num)).collect();
     fresh.sort_unstable();
     Ok(fresh)
 }

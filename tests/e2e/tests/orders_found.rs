@@ -179,3 +179,81 @@ async fn an_order_approved_for_an_opportunity_that_is_no_longer_won_is_cancelled
     };
     world.until("the opportunity to say so", Duration::from_secs(20), shown).await
 }
+
+fn quantities(order: &Value) -> Vec<f64> {
+    let lines = order["DocumentLines"].as_array().into_iter().flatten();
+    let mut all: Vec<f64> = lines.filter_map(|line| line["Quantity"].as_f64()).collect();
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+#[tokio::test]
+async fn what_a_clerk_did_in_the_order_stays_unless_salesforce_says_otherwise() -> Result<()> {
+    let world = world().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_all_told(std::slice::from_ref(&id), Duration::from_secs(20)).await?;
+    let order = standing(&world, &id).await?.remove(0);
+    let path = format!("/Orders({})", order["DocEntry"]);
+    let own = order["DocumentLines"].as_array().map_or(0, Vec::len);
+    // A line more, and another price of the first.
+    let num = order["DocumentLines"][0]["LineNum"].clone();
+    world.b1_patch(&path, json!({ "DocumentLines": [{ "LineNum": num, "UnitPrice": 1.23 }] })).await?;
+    world.b1_patch(&path, json!({ "DocumentLines": [{ "ItemCode": "A00050", "Quantity": 77 }] })).await?;
+    set_quantity(&world, &id, 9).await?;
+    let order = until_quantity(&world, &id, 9.0).await?;
+    assert_eq!(order["DocumentLines"][0]["UnitPrice"].as_f64(), Some(1.23), "{order}");
+    assert_eq!(order["DocumentLines"].as_array().map(Vec::len), Some(own + 1), "{order}");
+    assert!(quantities(&order).contains(&77.0), "{order}");
+    // A line of Salesforce's own beside the clerk's, then another value of it.
+    let first = world.lines(&id).await?.remove(0);
+    let line = json!({ "OpportunityId": id, "PricebookEntryId": first["PricebookEntryId"], "Quantity": 71, "UnitPrice": 2.5, "SortOrder": 99 });
+    let (status, made) =
+        world.send("POST", &format!("{}/admin/create/OpportunityLineItem", world.salesforce), &line).await?;
+    ensure!(status == 201, "{made}");
+    let with = |quantity: f64| {
+        let id = id.clone();
+        async move |world: &World| {
+            let order = standing(world, &id).await?.remove(0);
+            Ok(quantities(&order).contains(&quantity).then_some(order))
+        }
+    };
+    world.until("the new line", Duration::from_secs(20), with(71.0)).await?;
+    let made = made["id"].as_str().context("a line has an id")?.to_owned();
+    world.change("OpportunityLineItem", &made, json!({ "Quantity": 72 })).await?;
+    let order = world.until("the new line to change", Duration::from_secs(20), with(72.0)).await?;
+    let all = quantities(&order);
+    assert!(all.contains(&77.0) && all.contains(&9.0) && !all.contains(&71.0) && all.len() == own + 2, "{order}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_line_whose_answer_is_lost_is_added_once() -> Result<()> {
+    let world = world().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_all_told(std::slice::from_ref(&id), Duration::from_secs(20)).await?;
+    let first = world.lines(&id).await?.remove(0);
+    let own = world.lines(&id).await?.len();
+    world.b1_faults(json!([{ "path": "/b1s/v2/Orders(", "kind": "reset-after", "times": 3 }])).await?;
+    let line = json!({ "OpportunityId": id, "PricebookEntryId": first["PricebookEntryId"], "Quantity": 71, "UnitPrice": 2.5, "SortOrder": 99 });
+    let (status, made) =
+        world.send("POST", &format!("{}/admin/create/OpportunityLineItem", world.salesforce), &line).await?;
+    ensure!(status == 201, "{made}");
+    let added = async |world: &World| {
+        let order = standing(world, &id).await?.remove(0);
+        Ok(quantities(&order).contains(&71.0).then_some(()))
+    };
+    world.until("the line to be added", Duration::from_secs(20), added).await?;
+    // Changed before anybody knows that it was added.
+    let made = made["id"].as_str().context("a line has an id")?.to_owned();
+    world.change("OpportunityLineItem", &made, json!({ "Quantity": 72 })).await?;
+    let changed = async |world: &World| {
+        let order = standing(world, &id).await?.remove(0);
+        Ok(quantities(&order).contains(&72.0).then_some(order))
+    };
+    let order = world.until("the line to change", Duration::from_secs(60), changed).await?;
+    world.settled().await?;
+    assert_eq!(quantities(&order).len(), own + 1, "{order}");
+    Ok(())
+}
