@@ -189,7 +189,7 @@ fn time_zone(options: &Options) -> Result<Option<String>> {
     }
     loop {
         let proposed = own.as_deref().unwrap_or("UTC");
-        print!("Time zone of B1's clock [{proposed}]: ");
+        write!(std::io::stdout(), "Time zone of B1's clock [{proposed}]: ")?;
         std::io::stdout().flush()?;
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer)?;
@@ -197,7 +197,7 @@ fn time_zone(options: &Options) -> Result<Option<String>> {
             "" => return Ok(Some(proposed.to_owned())),
             answer => match zone(answer) {
                 Ok(zone) => return Ok(Some(zone)),
-                Err(why) => println!("{why}"),
+                Err(why) => writeln!(std::io::stdout(), "{why}")?,
             },
         }
     }
@@ -212,7 +212,7 @@ fn ask(given: Option<&str>, option: &str, question: &str) -> Result<String> {
         return Err(Failure::WrongUsage(missing).into());
     }
     loop {
-        print!("{question}: ");
+        write!(std::io::stdout(), "{question}: ")?;
         std::io::stdout().flush()?;
         let mut answer = String::new();
         if std::io::stdin().lock().read_line(&mut answer)? == 0 {

@@ -22,8 +22,9 @@ use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
 use self::failure::{FOUND_PROBLEMS, exit_code};
-use self::output::Output;
+use self::output::{Output, complain};
 use crate::connections::transport::chain;
+use crate::log::Log;
 
 /// Keeps SAP Business One and Salesforce in step.
 #[derive(Parser)]
@@ -81,31 +82,34 @@ pub fn main() -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("tandem: cannot start: {error}");
+            complain(format_args!("cannot start: {error}"));
             return ExitCode::FAILURE;
         }
     };
-    start_log(&cli);
+    if let Err(error) = start_log(&cli) {
+        complain(format_args!("cannot start: {error}"));
+        return ExitCode::FAILURE;
+    }
     let result = runtime.block_on(dispatch(cli));
     // Tasks that outlive their command (a read that hangs) do not hold up the exit.
     runtime.shutdown_timeout(std::time::Duration::from_secs(2));
-    match result {
-        Ok(code) => code,
-        Err(error) => {
-            eprintln!("tandem: {}", chain(error.as_ref()));
-            ExitCode::from(exit_code(&error))
-        }
-    }
+    let code = result.unwrap_or_else(|error| {
+        complain(chain(error.as_ref()));
+        ExitCode::from(exit_code(&error))
+    });
+    crate::log::flush();
+    code
 }
 
-fn start_log(cli: &Cli) {
+fn start_log(cli: &Cli) -> std::io::Result<()> {
     let default = match cli.command {
         Command::Run => "info",
         Command::Demo(_) => "warn",
         _ => "error",
     };
     let filter = EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(Log::start()?).log_internal_errors(false);
     // A file or a service manager shows colours as what they are: odd letters.
     let plain = !std::io::IsTerminal::is_terminal(&std::io::stderr());
     if cli.log_json {
@@ -116,6 +120,8 @@ fn start_log(cli: &Cli) {
             false => builder.with_target(false).init(),
         }
     }
+    crate::ending::log_panics();
+    Ok(())
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {

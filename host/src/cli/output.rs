@@ -5,6 +5,8 @@ use std::io::Write;
 use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
+use super::failure::FAILED;
+
 /// How to answer.
 pub struct Output {
     json: bool,
@@ -47,14 +49,19 @@ impl Output {
     pub fn value(&self, data: &impl Serialize) {
         match serde_json::to_string_pretty(data) {
             Ok(text) => self.print(&text),
-            Err(error) => eprintln!("tandem: cannot write JSON: {error}"),
+            Err(error) => complain(format_args!("cannot write JSON: {error}")),
         }
     }
 
     /// Writes a line. A reader that has seen enough (`| head`) ends the program, and is no error.
     pub fn print(&self, line: &impl std::fmt::Display) {
-        if writeln!(std::io::stdout(), "{line}").is_err() {
-            std::process::exit(0);
+        match writeln!(std::io::stdout(), "{line}") {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => crate::ending::exit(0),
+            Err(error) => {
+                complain(format_args!("cannot write the answer: {error}"));
+                crate::ending::exit(i32::from(FAILED));
+            }
         }
     }
 
@@ -64,6 +71,12 @@ impl Output {
             self.print(&line);
         }
     }
+}
+
+/// What went wrong, to standard error behind what was logged. Where nobody takes it there is nobody to tell.
+pub fn complain(what: impl std::fmt::Display) {
+    crate::log::flush();
+    let _ = writeln!(std::io::stderr(), "tandem: {what}");
 }
 
 /// At most so many letters, on one line.

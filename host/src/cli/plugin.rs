@@ -174,7 +174,7 @@ pub fn confirmed(question: &str) -> Result<bool> {
     if !std::io::stdin().is_terminal() {
         return Err(Failure::WrongUsage(format!("{question} (nobody to ask here: say --yes)")).into());
     }
-    print!("{question} [y/N] ");
+    write!(std::io::stdout(), "{question} [y/N] ")?;
     std::io::stdout().flush()?;
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;

@@ -20,7 +20,7 @@ pub async fn run(config: &Path) -> Result<ExitCode> {
         stop.send_replace(true);
         // Asked twice: at once. Nothing is lost; the next start takes up what was open.
         asked_to_stop().await;
-        std::process::exit(130);
+        crate::ending::exit(130);
     });
     service::serve(parts, connections, stopped).await?;
     Ok(ExitCode::SUCCESS)

@@ -15,6 +15,7 @@ use crate::config::{Config, FlowConfig, Secret};
 use crate::connections::{Connection, Connections};
 use crate::console::salesforce::Reporter;
 use crate::console::{self, Console};
+use crate::ending::guarded;
 use crate::engine::{Engine, Plugins};
 use crate::sandbox::{Cache, Description, Runtime};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
@@ -146,7 +147,7 @@ impl Host {
                     up,
                     answered: answered.clone(),
                 };
-                self.tasks.spawn(subscription.run(self.stop.clone()));
+                self.tasks.spawn(guarded("event stream", subscription.run(self.stop.clone())));
             }
             if org.report_seconds > 0 {
                 let own: BTreeMap<_, _> = self
@@ -167,7 +168,7 @@ impl Host {
                     answered,
                     every: Duration::from_secs(org.report_seconds),
                 };
-                self.reporters.spawn(reporter.run(self.stop.clone()));
+                self.reporters.spawn(guarded("report to the org", reporter.run(self.stop.clone())));
             }
             if let Some(key) = &org.webhook_key {
                 let read = key.read(&self.config.base);
@@ -187,7 +188,7 @@ impl Host {
                 let place = self.config.place(&["b1", name, "webhook_key"]);
                 let key = key.read(&self.config.base).with_context(|| format!("{place}[b1.{name}] webhook_key"))?;
                 keys.insert(name.clone(), key.clone());
-                self.tasks.spawn(b1::webhook::keep_subscribed(
+                let subscribed = b1::webhook::keep_subscribed(
                     name.clone(),
                     connection.clone(),
                     url.clone(),
@@ -195,7 +196,8 @@ impl Host {
                     self.routes.clone(),
                     self.inbox.clone(),
                     self.stop.clone(),
-                ));
+                );
+                self.tasks.spawn(guarded("subscription to B1's webhooks", subscribed));
             }
             let poller = Poller {
                 name: name.clone(),
@@ -204,7 +206,7 @@ impl Host {
                 routes: self.routes.clone(),
                 inbox: self.inbox.clone(),
             };
-            self.tasks.spawn(poller.run(self.stop.clone()));
+            self.tasks.spawn(guarded("watch of B1", poller.run(self.stop.clone())));
         }
         Ok(keys)
     }
@@ -212,9 +214,9 @@ impl Host {
     /// The flows' timers; and topics and timers of a plugin that is taken up while the host runs.
     fn timers(&mut self, timers: Timers) {
         let (known, told) = watch::channel(timers);
-        self.tasks.spawn(timers::run(told, self.inbox.clone(), self.stop.clone()));
+        self.tasks.spawn(guarded("timers", timers::run(told, self.inbox.clone(), self.stop.clone())));
         let (config, routes, mut running) = (self.config.clone(), self.routes.clone(), self.engine.running());
-        self.tasks.spawn(async move {
+        let taken_up = async move {
             while running.changed().await.is_ok() {
                 let plugins = running.borrow_and_update().clone();
                 for (flow, plugin) in &plugins {
@@ -225,19 +227,21 @@ impl Host {
                     });
                 }
             }
-        });
+        };
+        self.tasks.spawn(guarded("plugins taken up", taken_up));
     }
 
     fn listen(&mut self, listener: tokio::net::TcpListener, router: axum::Router) {
         let mut stop = self.stop.clone();
-        self.tasks.spawn(async move {
+        let served = async move {
             let stopped = async move {
                 let _ = stop.wait_for(|stop| *stop).await;
             };
             if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
                 tracing::error!(%error, "the console stopped");
             }
-        });
+        };
+        self.tasks.spawn(guarded("console", served));
     }
 
     /// Until `stop` turns true and what was under way has ended.

@@ -22,6 +22,7 @@ pub use self::flow::{BindError, Flow, Plugins, scope_of, settings_problems};
 pub use self::rehearsal::Rehearsal;
 pub use self::replay::{Replay, effects_of};
 use crate::connections::{BreakerState, Connections};
+use crate::ending::guarded;
 use crate::sandbox::{Journal, Plugin, RunError, Runtime};
 use crate::store::{Finish, Inbox, JournalEntry, Run, RunId};
 
@@ -118,13 +119,13 @@ impl Engine {
         let mut left_open = self.left_open(stop.clone()).await;
         for name in self.config.flows.keys() {
             let own = left_open.extract_if(.., |run| run.flow == *name).collect();
-            tasks.spawn(self.clone().drive(name.clone(), own, stop.clone(), runs.clone()));
+            tasks.spawn(guarded("flow", self.clone().drive(name.clone(), own, stop.clone(), runs.clone())));
         }
         // Of flows that are configured no more.
-        tasks.spawn(self.clone().recover(left_open, stop.clone()));
-        tasks.spawn(self.clone().sweep(stop.clone()));
-        tasks.spawn(self.clone().pack(stop.clone()));
-        tasks.spawn(self.clone().prune(stop));
+        tasks.spawn(guarded("recovery", self.clone().recover(left_open, stop.clone())));
+        tasks.spawn(guarded("sweep", self.clone().sweep(stop.clone())));
+        tasks.spawn(guarded("pack", self.clone().pack(stop.clone())));
+        tasks.spawn(guarded("prune", self.clone().prune(stop)));
         while tasks.join_next().await.is_some() {}
         let mut runs = runs.lock().await;
         let all_done = async { while runs.join_next().await.is_some() {} };
@@ -177,7 +178,7 @@ impl Engine {
             match self.inbox.store().lease(&name, &flow.plugin.digest, max, now).await {
                 Ok(Some(run)) => {
                     let (ended, trial) = tokio::sync::oneshot::channel::<()>();
-                    let task = self.clone().run_leased(flow.clone(), run, permit);
+                    let task = guarded("run", self.clone().run_leased(flow.clone(), run, permit));
                     let mut under_way = runs.lock().await;
                     while under_way.try_join_next().is_some() {}
                     under_way.spawn(async move {

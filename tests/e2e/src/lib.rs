@@ -253,6 +253,11 @@ impl World {
     /// Starts the host; does not wait.
     pub fn start(&mut self) -> Result<()> {
         let log = fs::OpenOptions::new().create(true).append(true).open(self.folder().join("host.log"))?;
+        self.start_logging_to(log)
+    }
+
+    /// Starts the host with another standard error.
+    pub fn start_logging_to(&mut self, log: impl Into<Stdio>) -> Result<()> {
         let child = Command::new(program("tandem"))
             .arg("--config")
             .arg(self.folder().join("tandem.toml"))

@@ -129,3 +129,42 @@ async fn a_clock_that_is_wrong_from_the_first_start_misses_nothing() -> Result<(
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_takes_nothing_holds_no_order_up_and_says_later_what_is_missing() -> Result<()> {
+    let setup = Setup { environment: vec![("TANDEM_LOG", "debug".into())], ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    let ids = world.opportunities(30).await?;
+    // A full disk from the first line on, as `/dev/full` is one.
+    world.start_logging_to(std::fs::OpenOptions::new().write(true).open("/dev/full")?)?;
+    win_all(&mut world, &ids[..10]).await?;
+    world.stop().await?;
+    // A collector that reads no more: a pipe takes 64 KiB.
+    let (reader, writer) = std::io::pipe()?;
+    world.start_logging_to(writer)?;
+    win_all(&mut world, &ids[10..20]).await?;
+    drop(reader);
+    world.kill().await?;
+    // A disk that is full while the host runs, and has room again.
+    let disk = SmallDisk::new(4)?;
+    let path = disk.path().join("host.log");
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(&path)?;
+    disk.fill()?;
+    world.start_logging_to(log)?;
+    win_all(&mut world, &ids[20..25]).await?;
+    disk.empty()?;
+    win_all(&mut world, &ids[25..]).await?;
+    world.stop().await?;
+    let told = std::fs::read_to_string(path)?;
+    assert!(told.contains("lines of this log were lost") && told.contains("tandem stopped"), "{told}");
+    world.assert_exactly_once(&ids).await
+}
+
+/// The host is ready, and each of these becomes an order.
+async fn win_all(world: &mut World, ids: &[String]) -> Result<()> {
+    world.ready(Duration::from_secs(30)).await?;
+    for id in ids {
+        world.win(id).await?;
+    }
+    world.until_all_told(ids, Duration::from_secs(30)).await
+}

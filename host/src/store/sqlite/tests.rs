@@ -536,8 +536,9 @@ async fn a_batch_that_was_cut_in_one_lane_starves_no_other() {
     store.finish(cut.id, each(&cut, &halves)).await.unwrap();
     store.append(Intake { events: many("new"), ..Intake::default() }).await.unwrap();
     let mut lanes = std::collections::BTreeSet::new();
-    for now in 0..2 {
-        let run = store.lease("orders", "digest", 10, crate::time::now() / 2 * 2 + 2 + now).await.unwrap().unwrap();
+    let even = crate::time::now() / 2 * 2 + 2;
+    for now in even..even + 2 {
+        let run = store.lease("orders", "digest", 10, now).await.unwrap().unwrap();
         lanes.extend(run.events.iter().map(|event| event.key[..3].to_owned()));
     }
     assert_eq!(lanes.into_iter().collect::<Vec<_>>(), ["new", "old"]);
@@ -720,7 +721,8 @@ async fn doomed_process() {
         panic!("a fault of our own")
     };
     let _ = store.writer.run(half).await;
-    // Nobody gets here: it is not known what state the writing thread was in.
+    // Nobody gets far here: it is not known what state the writing thread was in.
+    std::thread::sleep(Duration::from_secs(10));
     std::process::exit(0);
 }
 
@@ -730,7 +732,7 @@ async fn a_panic_of_the_writing_thread_ends_the_process_and_what_was_kept_is_the
     let own = std::env::current_exe().unwrap();
     let arguments = ["--exact", "store::sqlite::tests::doomed_process", "--nocapture"];
     let ended = std::process::Command::new(own).args(arguments).env(DOOMED, folder.path()).output().unwrap();
-    assert_eq!(ended.status.code(), Some(super::writer::DIED), "{}", String::from_utf8_lossy(&ended.stderr));
+    assert_eq!(ended.status.code(), Some(crate::ending::DIED), "{}", String::from_utf8_lossy(&ended.stderr));
     let store = SqliteStore::open(&folder.path().join("tandem.db"), Access::Host).unwrap();
     let run = lease(&store, 10).await.expect("what was told to be kept");
     assert_eq!(run.events[0].key, "kept");

@@ -14,8 +14,6 @@ use crate::store::{Durability, Result, StoreError};
 
 /// Jobs per commit at most: bounds how long the first of a group waits.
 const GROUP: usize = 256;
-/// What the process ends with when the writing thread does: `EX_SOFTWARE` of `sysexits.h`.
-pub(super) const DIED: i32 = 70;
 
 /// After the commit: hands the job's result, or what failed the group, to its caller.
 type Acknowledge = Box<dyn FnOnce(Option<&str>) + Send>;
@@ -54,8 +52,7 @@ impl Writer {
         let told = failing.clone();
         thread::Builder::new().name("store-writer".into()).spawn(move || {
             if catch_unwind(AssertUnwindSafe(|| write_groups(&connection, &queue, &told))).is_err() {
-                tracing::error!("the thread that writes the store has failed; the process ends, to be started again");
-                std::process::exit(DIED);
+                crate::ending::died("the thread that writes the store");
             }
         })?;
         Ok(Self { jobs, failing })
