@@ -10,6 +10,7 @@ use serde_json::json;
 use super::failure::{Failure, listed};
 use super::output::{Output, short};
 use super::service::Parts;
+use crate::sources::full_id;
 use crate::store::sqlite::Access;
 use crate::store::{EventFilter, EventId, EventState};
 use crate::time::iso;
@@ -47,7 +48,11 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     match command {
         Command::List { flow, state, key, limit } => {
             parts.known_flow(flow.as_deref()).await?;
-            let events = store.events(EventFilter { flow, state, key, limit }).await?;
+            let mut events = store.events(EventFilter { flow: flow.clone(), state, key: key.clone(), limit }).await?;
+            // Reports and addresses of the org show ids of 15 letters; a code of B1 may have as many.
+            if let (true, Some(key)) = (events.is_empty(), key.as_deref().and_then(full_id)) {
+                events = store.events(EventFilter { flow, state, key: Some(key), limit }).await?;
+            }
             let rows = events
                 .iter()
                 .map(|event| {

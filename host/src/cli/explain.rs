@@ -12,6 +12,7 @@ use super::failure::{Failure, listed};
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::mapping::Mapping;
+use crate::sources::full_id;
 use crate::store::sqlite::Access;
 use crate::store::{CallState, EventFilter, JournalEntry};
 use crate::time::iso;
@@ -28,9 +29,14 @@ pub struct Options {
 
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
     let parts = Parts::open(config, Access::Tool).await?;
-    let links = parts.store.links_of(&options.record).await?;
-    // What is told of a record in one system may stand under its key in the other.
+    // Reports and addresses of the org show ids of 15 letters; a code of B1 may have as many.
     let mut subjects = vec![options.record.clone()];
+    subjects.extend(full_id(&options.record));
+    let mut links = Vec::new();
+    for subject in BTreeSet::from_iter(&subjects) {
+        links.extend(parts.store.links_of(subject).await?);
+    }
+    // What is told of a record in one system may stand under its key in the other.
     subjects.extend(links.iter().flat_map(|link| [link.salesforce_id.clone(), link.b1_id.clone()]));
     subjects.sort();
     subjects.dedup();

@@ -21,7 +21,7 @@ use crate::sandbox::{Cache, Description, Runtime};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
 use crate::sources::pubsub::Subscription;
 use crate::sources::timers::{self, FlowTimer, Timers};
-use crate::sources::webhook::{self, Webhook};
+use crate::sources::webhook::{self, Caller, Webhook};
 use crate::sources::{Route, Routes};
 use crate::store::sqlite::{Access, SqliteStore};
 use crate::store::{Haste, Inbox, Store};
@@ -104,7 +104,7 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
     let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), runtime, connections.clone(), plugins));
     let mut host =
         Host { config, connections, engine, inbox, routes, stop, tasks: JoinSet::new(), reporters: JoinSet::new() };
-    let (sources, keys) = host.salesforce()?;
+    let (sources, callers) = host.salesforce()?;
     let b1_keys = host.b1()?;
     host.timers(timers);
     let console =
@@ -112,7 +112,7 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
     let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
     let router = console::router(console)
         .merge(b1::webhook::router(B1Webhook { keys: b1_keys, routes: routes.clone(), inbox: inbox.clone() }))
-        .merge(webhook::router(Webhook { keys, routes, inbox }));
+        .merge(webhook::router(Webhook { callers, routes, inbox }));
     host.listen(listener, router);
     tracing::info!(listen = %host.config.host.listen, flows = host.config.flows.len(), "tandem is up");
     host.run().await;
@@ -124,12 +124,14 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
 type Sources = Vec<(String, watch::Receiver<bool>)>;
 /// Webhook keys by connection.
 type Keys = BTreeMap<String, Secret>;
+/// Who may call, by connection.
+type Callers = BTreeMap<String, Caller>;
 
 impl Host {
     /// The streams of each org, and what the org is told of the host.
-    fn salesforce(&mut self) -> Result<(Sources, Keys)> {
+    fn salesforce(&mut self) -> Result<(Sources, Callers)> {
         let mut sources = Vec::new();
-        let mut keys = BTreeMap::new();
+        let mut callers = BTreeMap::new();
         for (name, org) in &self.config.salesforce {
             let Some(connection) = self.connections.get(name) else { continue };
             let answered = Arc::new(Notify::new());
@@ -165,7 +167,7 @@ impl Host {
                     sources: sources[first..].to_vec(),
                     engine: self.engine.clone(),
                     inbox: self.inbox.clone(),
-                    answered,
+                    answered: answered.clone(),
                     every: Duration::from_secs(org.report_seconds),
                 };
                 self.reporters.spawn(guarded("report to the org", reporter.run(self.stop.clone())));
@@ -173,10 +175,11 @@ impl Host {
             if let Some(key) = &org.webhook_key {
                 let read = key.read(&self.config.base);
                 let place = self.config.place(&["salesforce", name, "webhook_key"]);
-                keys.insert(name.clone(), read.with_context(|| format!("{place}[salesforce.{name}] webhook_key"))?);
+                let key = read.with_context(|| format!("{place}[salesforce.{name}] webhook_key"))?;
+                callers.insert(name.clone(), Caller { key, answered });
             }
         }
-        Ok((sources, keys))
+        Ok((sources, callers))
     }
 
     /// What watches each company.

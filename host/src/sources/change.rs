@@ -16,7 +16,7 @@ pub const MOST_PAYLOAD: usize = 1 << 20;
 pub struct Change {
     /// sObject type, such as `Opportunity`.
     pub object: String,
-    /// 18-character id; the ordering key.
+    /// In its 18 letters, however it was told; the ordering key.
     pub record_id: String,
     /// Identifies the telling, not the record: a later change of the same record has another.
     pub dedup: String,
@@ -36,21 +36,43 @@ pub fn read(payload: &Value, dedup: &str, trace: &str) -> Result<Change, String>
         })
     };
     let record_id = text("Record_Id__c")?;
-    if !is_salesforce_id(record_id) {
-        return Err(format!("Record_Id__c = {record_id:?} is not a Salesforce id"));
-    }
+    let record_id = full_id(record_id).ok_or_else(|| format!("Record_Id__c = {record_id:?} is not a Salesforce id"))?;
+    let object = text("Object__c")?.trim().to_owned();
+    let mut payload = payload.clone();
+    payload["Record_Id__c"] = record_id.as_str().into();
+    payload["Object__c"] = object.as_str().into();
     Ok(Change {
-        object: text("Object__c")?.to_owned(),
-        record_id: record_id.to_owned(),
+        object,
+        record_id,
         dedup: dedup.to_owned(),
         trace: trace.to_owned(),
-        outbox: payload["Outbox_Id__c"].as_str().filter(|id| is_salesforce_id(id)).map(str::to_owned),
-        payload: payload.clone(),
+        outbox: payload["Outbox_Id__c"].as_str().and_then(full_id),
+        payload,
     })
 }
 
-fn is_salesforce_id(text: &str) -> bool {
-    matches!(text.len(), 15 | 18) && text.chars().all(|c| c.is_ascii_alphanumeric())
+impl Change {
+    /// A person answered a question of the host: its own business, no flow's.
+    pub fn is_answer(&self) -> bool {
+        self.object.eq_ignore_ascii_case(REVIEW)
+    }
+}
+
+/// A Salesforce id in its 18 letters: of the 15 that reports and addresses show, the others tell which are capitals. `None` for
+/// what is no id.
+pub fn full_id(text: &str) -> Option<String> {
+    if !matches!(text.len(), 15 | 18) || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return None;
+    }
+    let mut full = text.to_owned();
+    if text.len() == 15 {
+        const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+        for five in text.as_bytes().chunks(5) {
+            let capitals = five.iter().rev().fold(0, |bits, byte| bits << 1 | usize::from(byte.is_ascii_uppercase()));
+            full.push(char::from(LETTERS[capitals]));
+        }
+    }
+    Some(full)
 }
 
 /// One event for each flow that takes it.
@@ -59,11 +81,11 @@ pub fn route(routes: &[Route], connection: &str, change: &Change) -> Vec<NewEven
     let payload = change.payload.to_string();
     routes
         .iter()
-        .filter(|route| route.takes(connection, &topic))
-        .map(|route| NewEvent {
+        .filter_map(|route| Some((route, route.own_topic(connection, &topic)?)))
+        .map(|(route, topic)| NewEvent {
             kind: topic.clone(),
             flow: route.flow.clone(),
-            topic: topic.clone(),
+            topic,
             key: change.record_id.clone(),
             dedup: change.dedup.clone(),
             payload: payload.clone(),
@@ -92,4 +114,41 @@ pub fn unreadable(routes: &[Route], connection: &str, dedup: &str, trace: &str, 
             held: Some(Question { reason: why.to_owned(), choices: vec!["ignore".into()], detail: String::new() }),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(object: &str, record: &str) -> Vec<NewEvent> {
+        let payload = json!({ "Object__c": object, "Record_Id__c": record });
+        let flow = Route {
+            flow: "orders".into(),
+            connections: vec!["crm".into()],
+            topics: Some(vec!["salesforce.Opportunity".into()]),
+            haste: Haste::AtOnce,
+        };
+        route(&[flow], "crm", &read(&payload, "d", "t").unwrap())
+    }
+
+    #[test]
+    fn an_id_of_15_letters_is_the_same_record_as_its_18() {
+        assert_eq!(full_id("001D000000IRFma").as_deref(), Some("001D000000IRFmaIAH"));
+        assert_eq!(full_id("001D000000IRFmaIAH").as_deref(), Some("001D000000IRFmaIAH"));
+        for no_id in ["", "001D000000IRFm", "001D000000IRFmaI", "001D000000IRF-a", "001D000000IRFmä"] {
+            assert_eq!(full_id(no_id), None, "{no_id}");
+        }
+        let event = told("Opportunity", "006D000000IRFma").remove(0);
+        let payload: Value = serde_json::from_str(&event.payload).unwrap();
+        assert_eq!((event.key.len(), payload["Record_Id__c"].as_str()), (18, Some(event.key.as_str())));
+    }
+
+    #[test]
+    fn objects_are_named_as_salesforce_reads_names() {
+        for name in ["Opportunity", "opportunity", "OPPORTUNITY", " Opportunity "] {
+            let events = told(name, "006D000000IRFma");
+            assert_eq!(events.first().map(|event| event.topic.as_str()), Some("salesforce.Opportunity"), "{name}");
+        }
+        assert!(told("Opportunities", "006D000000IRFma").is_empty());
+    }
 }

@@ -382,7 +382,7 @@ impl Subscription {
         match read {
             Ok(change) => {
                 told.outbox.extend(change.outbox.clone());
-                if change.object == change::REVIEW {
+                if change.is_answer() {
                     told.answered = true;
                 } else {
                     told.events.extend(change::route(&self.routes.now(), &self.name, &change));

@@ -25,6 +25,16 @@ impl Route {
         self.connections.iter().any(|bound| bound == connection)
             && self.topics.as_ref().is_none_or(|topics| topics.iter().any(|own| own == topic))
     }
+
+    /// A topic of Salesforce as the flow knows it, where it takes it: to Salesforce the case of a name is no difference.
+    pub(super) fn own_topic(&self, connection: &str, topic: &str) -> Option<String> {
+        let bound = self.connections.iter().any(|bound| bound == connection);
+        match &self.topics {
+            _ if !bound => None,
+            None => Some(topic.to_owned()),
+            Some(topics) => topics.iter().find(|own| own.eq_ignore_ascii_case(topic)).cloned(),
+        }
+    }
 }
 
 /// All routes, shared by the sources.

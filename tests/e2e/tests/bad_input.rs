@@ -52,6 +52,43 @@ async fn webhook_refuses_what_is_unsigned_too_large_or_no_json() -> Result<()> {
 }
 
 #[tokio::test]
+async fn webhook_takes_every_change_and_says_what_it_does_not_take() -> Result<()> {
+    let mut world = World::with(Setup {
+        salesforce:
+            "client_secret = { file = \"salesforce.secret\" }\nwebhook_key = { file = \"webhook.key\" }\ntopics = []\n"
+                .into(),
+        ..Setup::default()
+    })
+    .await?;
+    world.up().await?;
+    let ids = world.opportunities(3).await?;
+    let change =
+        |id: &str, event: &str| json!({ "Object__c": "Opportunity", "Record_Id__c": id, "Event_Id__c": event });
+    // Told while open, then won: without an id of its own the second would be taken for the first.
+    let nameless = json!({ "Object__c": "Opportunity", "Record_Id__c": ids[0] });
+    assert_eq!(world.webhook(&nameless).await?, 400);
+    assert_eq!(world.webhook(&json!([change(&ids[0], "a"), change(&ids[0], "")])).await?, 400);
+    assert_eq!(world.webhook(&change(&ids[0], "b")).await?, 202);
+    for id in &ids {
+        world.win(id).await?;
+    }
+    // One transaction, three records, one of them by its short id and in a hurried hand.
+    let hurried = json!({ "Object__c": "opportunity ", "Record_Id__c": ids[2][..15], "Event_Id__c": "c" });
+    assert_eq!(world.webhook(&json!([change(&ids[0], "c"), change(&ids[1], "c"), hurried])).await?, 202);
+    world.until_all_told(&ids, Duration::from_secs(20)).await?;
+    world.assert_exactly_once(&ids).await?;
+    let explained = world.tandem(&["explain", &ids[2][..15]]).await?;
+    assert!(explained.contains("Orders"), "{explained}");
+    // What nobody takes is no secret.
+    for event in ["d", "e"] {
+        let strange = json!({ "Object__c": "Lead", "Record_Id__c": "00Q000000000001", "Event_Id__c": event });
+        assert_eq!(world.webhook(&strange).await?, 202);
+    }
+    assert_eq!(world.log().matches("objects that no flow takes").count(), 1, "{}", world.log_tail());
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_file_that_is_no_component_holds_its_flow_and_says_so() -> Result<()> {
     let mut world = World::new().await?;
     std::fs::write(world.folder().join("plugins/broken.wasm"), "this is not wasm")?;
