@@ -9,13 +9,16 @@ pub fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
-/// Percent-encodes what may not stand in a query.
+/// Percent-encodes a value of a query: all that may not stand in one as it is (RFC 3986), control characters of a pasted text
+/// among it, and what would begin another value.
 pub fn encode(query: &str) -> String {
     let mut encoded = String::with_capacity(query.len());
     for byte in query.bytes() {
         match byte {
-            b'%' | b'&' | b'+' | b'#' | b'"' | b'<' | b'>' | b' ' | 0x80.. => encoded.push_str(&format!("%{byte:02X}")),
-            other => encoded.push(char::from(other)),
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' => encoded.push(char::from(byte)),
+            b'-' | b'.' | b'_' | b'~' | b'!' | b'$' | b'\'' | b'(' | b')' | b'*' | b',' | b';' | b'=' | b':' | b'@'
+            | b'/' | b'?' => encoded.push(char::from(byte)),
+            other => encoded.push_str(&format!("%{other:02X}")),
         }
     }
     encoded
@@ -209,4 +212,18 @@ pub mod code {
     pub const CREDIT_MEMO: i64 = 14;
     /// A/R down payment.
     pub const DOWN_PAYMENT: i64 = 203;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_makes_a_query_that_is_none() {
+        let all: String = (0_u8..=0x7f).map(char::from).chain(['\u{85}', '\u{2028}', 'ü']).collect();
+        let encoded = encode(&all);
+        let plain = |c: char| c.is_ascii_graphic() && !"\"#<>[\\]^`{|}&+".contains(c);
+        assert!(encoded.chars().all(plain), "{encoded}");
+        assert_eq!(encode("Name eq 'a\tb\u{7f}\n'"), "Name%20eq%20'a%09b%7F%0A'");
+    }
 }

@@ -4,9 +4,21 @@ use std::collections::BTreeMap;
 
 use crate::{Error, Keys, Method, Side, Value, b1, http, links, list_of, request, text};
 
-/// A SOQL string literal: `'` and `\` are escaped.
+/// A SOQL string literal: `'` and `\` are escaped, and the line breaks and tabs of a pasted text.
 pub fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('\'');
+    for c in text.chars() {
+        match c {
+            '\\' | '\'' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\r' => quoted.push_str("\\r"),
+            '\t' => quoted.push_str("\\t"),
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('\'');
+    quoted
 }
 
 /// All rows of a query.
@@ -132,4 +144,14 @@ pub fn moment(value: &Value) -> u64 {
     let text = value.as_str().unwrap_or_default();
     let parsed = chrono::DateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%S%.f%z");
     parsed.ok().and_then(|at| u64::try_from(at.timestamp_millis()).ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_holds_any_text() {
+        assert_eq!(quote("O'Neil\\Co\t\r\n"), r"'O\'Neil\\Co\t\r\n'");
+    }
 }

@@ -273,3 +273,43 @@ async fn many_refused_orders_among_lost_answers_and_kills_leave_nothing_behind()
     }
     world.assert_exactly_once(fine).await
 }
+
+/// Texts pasted from elsewhere hold tabs and line breaks: one of them is nobody else's trouble.
+#[tokio::test]
+async fn a_control_character_in_one_record_holds_up_none_of_its_batch() -> Result<()> {
+    let plugins = vec!["orders", "accounts"];
+    let flows = vec![("accounts", "settings = { create_in_b1 = \"all\", series = 11 }")];
+    let mut world = World::with(Setup { plugins, flows, b1: FAST.into(), ..Setup::default() }).await?;
+    let ids = world.opportunities(12).await?;
+    let strange = world.lines(&ids[0]).await?.remove(0);
+    let product = strange["Product2Id"].as_str().unwrap_or_default().to_owned();
+    let code = json!({ "ProductCode": "A\t1\u{7f}", "Tandem_Item_Code__c": "A\t1\u{7f}" });
+    world.change("Product2", &product, code).await?;
+    let mut plain = Vec::new();
+    for id in &ids[1..] {
+        if world.lines(id).await?.iter().all(|line| line["Product2Id"] != strange["Product2Id"]) {
+            plain.push(id.clone());
+        }
+    }
+    let mut accounts = Vec::new();
+    for (name, code) in [("Foo\tBarwerke GmbH", "53\t111"), ("Quux\nZipwerke", "53112"), ("Goodone GmbH", "10115")] {
+        accounts.push(world.create("Account", json!({ "Name": name, "BillingPostalCode": code })).await?);
+    }
+    for id in ids[..1].iter().chain(&plain) {
+        world.win(id).await?;
+    }
+    // All of it came in while the host was off: it shares a batch.
+    world.up().await?;
+    world.until_all_told(&plain, Duration::from_secs(30)).await?;
+    world.assert_exactly_once(&plain).await?;
+    let asked = world.until_state(&ids[0], "Review").await?;
+    assert!(!asked["Tandem_Sync_Message__c"].as_str().unwrap_or_default().contains("not allowed"), "{asked}");
+    for id in &accounts {
+        world
+            .until_record("Account", id, |record| {
+                record["Id"] == id.as_str() && record["Tandem_Card_Code__c"].is_string()
+            })
+            .await?;
+    }
+    Ok(())
+}
