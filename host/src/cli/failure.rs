@@ -4,6 +4,7 @@ use crate::config::{ConfigError, SecretError};
 use crate::connections::SetupError;
 use crate::engine::BindError;
 use crate::sandbox::LoadError;
+use crate::store::StoreError;
 
 /// It was tried, and did not succeed.
 pub const FAILED: u8 = 1;
@@ -58,6 +59,9 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if cause.is::<ConfigError>() || cause.is::<SetupError>() || cause.is::<SecretError>() {
         return Some(WRONG_USAGE);
     }
+    if let Some(StoreError::Missing) = cause.downcast_ref::<StoreError>() {
+        return Some(NOT_FOUND);
+    }
     if let Some(error) = cause.downcast_ref::<BindError>() {
         return match error {
             BindError::NoFlow { .. } => Some(NOT_FOUND),
@@ -96,6 +100,8 @@ mod tests {
         assert_eq!(code(LoadError::Unreadable { path: "x.wasm".into(), cause: missing() }), NOT_FOUND);
         let gone = LoadError::Unreadable { path: "x.wasm".into(), cause: missing() };
         assert_eq!(code(BindError::Plugin(gone)), NOT_FOUND);
+        assert_eq!(code(StoreError::Missing), NOT_FOUND);
+        assert_eq!(code(StoreError::Gone("data/tandem.db".into())), FAILED);
         assert_eq!(code(BindError::NoFlow { flow: "nope".into(), known: "known: orders".into() }), NOT_FOUND);
     }
 }

@@ -12,6 +12,7 @@ use super::failure::Failure;
 use super::output::Output;
 use crate::config::Config;
 use crate::connections::{Call, CallError, Connection};
+use crate::store::sqlite::{Access, SqliteStore};
 
 #[derive(Args)]
 pub struct Options {
@@ -53,6 +54,8 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     let plugins = config.resolve(&config.host.plugins);
     std::fs::create_dir_all(&plugins)
         .with_context(|| format!("cannot make the plugins folder {}", plugins.display()))?;
+    let database = config.resolve(&config.store.path);
+    SqliteStore::open(&database, Access::Maker).with_context(|| format!("{}", database.display()))?;
     tell_flows(&config, output);
     if options.offline {
         return Ok(ExitCode::SUCCESS);

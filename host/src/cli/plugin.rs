@@ -28,7 +28,9 @@ pub enum Command {
 }
 
 pub async fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode> {
-    let parts = Parts::open(config, Access::Tool).await?;
+    // A grant comes before the first run.
+    let access = if matches!(command, Command::Grant { .. }) { Access::Maker } else { Access::Tool };
+    let parts = Parts::open(config, access).await?;
     match command {
         Command::List => list(&parts, output).await,
         Command::Grant { name, yes } => {

@@ -24,7 +24,7 @@ use crate::sources::timers::{self, FlowTimer, Timers};
 use crate::sources::webhook::{self, Caller, Webhook};
 use crate::sources::{Route, Routes};
 use crate::store::sqlite::{Access, SqliteStore};
-use crate::store::{Haste, Inbox, Store};
+use crate::store::{Haste, Inbox, Store, StoreError, StoreTrouble};
 
 /// Everything but what runs by itself.
 pub struct Parts {
@@ -91,13 +91,19 @@ struct Host {
     reporters: JoinSet<()>,
 }
 
-/// Runs until `stop` turns true, then finishes what is under way.
-pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Receiver<bool>) -> Result<()> {
+/// Between two looks whether the database still lies where it was opened.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Runs until `stop` turns true, then finishes what is under way. The same where the store is gone, which is an error.
+pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Receiver<bool>) -> Result<()> {
     let Parts { config, store, runtime, plugins } = parts;
     let metrics = install_metrics();
     let listener = tokio::net::TcpListener::bind(config.host.listen).await.with_context(|| {
         format!("{}[host] listen: cannot listen on {}", config.place(&["host", "listen"]), config.host.listen)
     })?;
+    let (stopping, stop) = watch::channel(false);
+    let watched = store.clone();
+    let watching = tokio::spawn(guarded("watch of the store", until_over(asked, watched, stopping)));
     let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
     let routes = Routes::new(routes(&config, &plugins, &runtime).await);
     let timers = timers_of(&config, &plugins, &runtime).await;
@@ -107,6 +113,7 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
     let (sources, callers) = host.salesforce()?;
     let b1_keys = host.b1()?;
     host.timers(timers);
+    let kept = store.clone();
     let console =
         Console { engine: host.engine.clone(), store, connections: host.connections.clone(), sources, metrics };
     let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
@@ -116,8 +123,35 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, stop: watch::Rec
     host.listen(listener, router);
     tracing::info!(listen = %host.config.host.listen, flows = host.config.flows.len(), "tandem is up");
     host.run().await;
+    if let Ok(Some(gone)) = watching.await {
+        // To close it would take the log away from the database that may lie there now.
+        std::mem::forget(kept);
+        return Err(gone.into());
+    }
     tracing::info!("tandem stopped");
     Ok(())
+}
+
+/// Until the host is asked to stop, or its store is gone; then it stops.
+async fn until_over(
+    mut asked: watch::Receiver<bool>,
+    store: Arc<dyn Store>,
+    stopping: watch::Sender<bool>,
+) -> Option<StoreError> {
+    let gone = loop {
+        tokio::select! {
+            // One that cannot ask any more asks for nothing else.
+            _ = asked.wait_for(|stop| *stop) => break None,
+            () = tokio::time::sleep(LOOK) => {}
+        }
+        if let Some(StoreTrouble::Gone(path)) = store.trouble().await {
+            let gone = StoreError::Gone(path);
+            tracing::error!(%gone, "the host stops");
+            break Some(gone);
+        }
+    };
+    stopping.send_replace(true);
+    gone
 }
 
 /// Subscriptions, each with its name and whether it stands.

@@ -44,10 +44,9 @@ pub fn router(console: Console) -> Router {
 
 /// The process and its store work.
 async fn healthz(State(console): State<Arc<Console>>) -> impl IntoResponse {
-    if console.store.healthy().await {
-        (StatusCode::OK, "ok\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "the store does not take writes\n")
+    match console.store.trouble().await {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("the store: {trouble}\n")),
     }
 }
 
@@ -61,11 +60,11 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
         .iter()
         .filter_map(|(name, connection)| Some((name.as_str(), connection.breaker().needs_person()?)))
         .collect();
-    let store = console.store.healthy().await;
+    let store = console.store.trouble().await;
     let running = flows.values().all(|status| *status == FlowStatus::Running) && sources.values().all(|up| *up);
-    let ready = store && running && refused.is_empty();
+    let ready = store.is_none() && running && refused.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let store = if store { "ok" } else { "does not take writes: is the disk full?" };
+    let store = store.map_or_else(|| "ok".to_owned(), |trouble| trouble.to_string());
     let told = json!({ "ready": ready, "store": store, "flows": flows, "sources": sources, "refused": refused });
     (status, axum::Json(told))
 }

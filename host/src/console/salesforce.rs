@@ -112,7 +112,8 @@ impl Reporter {
             }
         }
         let questions = self.questions().await.map_or(0, |questions| questions.len());
-        let farewell = self.health(&host, "Stopped", "", questions);
+        let why = self.inbox.store().trouble().await.map(|trouble| format!("the store: {trouble}")).unwrap_or_default();
+        let farewell = self.health(&host, "Stopped", &why, questions);
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
             tracing::debug!(connection = self.name, "the org could not be told that the host stops");
         }
@@ -144,7 +145,7 @@ impl Reporter {
             shown.revision = revision;
         }
         let questions = &shown.questions;
-        let (state, message) = self.state();
+        let (state, message) = self.state().await;
         let health = (state, message.clone(), questions.len());
         let due = shown.at.is_none_or(|at| at.elapsed() >= self.every);
         // The numbers change all the time: they go along, and are no reason by themselves.
@@ -155,8 +156,9 @@ impl Reporter {
         self.tell_reviews(host, &shown.questions, open).await
     }
 
-    fn state(&self) -> (&'static str, String) {
+    async fn state(&self) -> (&'static str, String) {
         let mut wrong: Vec<String> = Vec::new();
+        wrong.extend(self.inbox.store().trouble().await.map(|trouble| format!("the store: {trouble}")));
         for (flow, status) in self.engine.status().into_iter().filter(|(flow, _)| self.flows.contains(flow)) {
             match status {
                 FlowStatus::Running => {}

@@ -20,6 +20,14 @@ pub enum StoreError {
     /// There is no room, or the disk fails.
     #[error("the disk is full or fails: {0}")]
     NoRoom(String),
+    /// A command that makes none was asked to open one.
+    #[error("there is no database ([store] path); `tandem init`, `tandem plugin grant` and `tandem run` make one")]
+    Missing,
+    /// It is open, and lies no more where it was opened.
+    #[error(
+        "the database {0} was deleted or replaced while it was open: nothing new is taken in, since all that is written now is lost; put it back, or start with another one"
+    )]
+    Gone(String),
     /// Another host has this store open.
     #[error("another tandem is using {0}; stop it first, or give this one its own `[store] path`")]
     InUse(String),
@@ -46,6 +54,24 @@ impl From<rusqlite::Error> for StoreError {
                 Self::NoRoom(error.to_string())
             }
             _ => Self::Database(error.to_string()),
+        }
+    }
+}
+
+/// Why a store does not take new work.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreTrouble {
+    /// What is written fails, and is tried again until it does not.
+    TakesNoWrites,
+    /// See [`StoreError::Gone`].
+    Gone(String),
+}
+
+impl std::fmt::Display for StoreTrouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TakesNoWrites => f.write_str("does not take writes: is the disk full?"),
+            Self::Gone(path) => StoreError::Gone(path.clone()).fmt(f),
         }
     }
 }
@@ -125,6 +151,6 @@ pub trait Store: Send + Sync + 'static {
     /// Removes journals and finished events older than `before`, then the oldest journals and the oldest finished events beyond
     /// `max_bytes`; gives the room back to the file system.
     async fn prune(&self, before: Millis, max_bytes: u64) -> Result<Pruned>;
-    /// True while the store accepts writes.
-    async fn healthy(&self) -> bool;
+    /// Why the store does not take new work; `None` while all is well.
+    async fn trouble(&self) -> Option<StoreTrouble>;
 }

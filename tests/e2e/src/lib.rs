@@ -302,6 +302,12 @@ impl World {
         Ok(())
     }
 
+    /// Waits until the host ends by itself; its exit code.
+    pub async fn ended(&mut self, patience: Duration) -> Result<Option<i32>> {
+        let mut child = self.host.take().context("no host was started")?;
+        Ok(tokio::time::timeout(patience, child.wait()).await.context("the host goes on")??.code())
+    }
+
     /// Asks the host to stop and waits for it.
     #[cfg(unix)]
     pub async fn stop(&mut self) -> Result<()> {

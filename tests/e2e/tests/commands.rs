@@ -230,6 +230,7 @@ async fn the_audience_may_differ_from_the_address_signed_in_at() -> Result<()> {
     let world =
         World::with(Setup { salesforce, init: false, plugins: vec![], more: "[flows]\n".into(), ..Setup::default() })
             .await?;
+    world.tandem(&["init", "--offline"]).await?;
     world.salesforce_settings(serde_json::json!({ "jwt_audience": "https://login.salesforce.com" })).await?;
     let (code, output, errors) = world.tandem_raw(&["check"]).await?;
     assert!(code != 0 && format!("{output}{errors}").contains("audience"), "{output}{errors}");

@@ -168,3 +168,31 @@ async fn win_all(world: &mut World, ids: &[String]) -> Result<()> {
     }
     world.until_all_told(ids, Duration::from_secs(30)).await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_deleted_ends_the_host_which_says_so() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let ids = world.opportunities(2).await?;
+    world.win(&ids[0]).await?;
+    world.until_all_told(&ids[..1], Duration::from_secs(20)).await?;
+    std::fs::remove_file(world.folder().join("data/tandem.db"))?;
+    world.win(&ids[1]).await?;
+    assert_eq!(world.ended(Duration::from_secs(20)).await?, Some(1), "{}", world.log_tail());
+    assert!(world.log().contains("was deleted or replaced while it was open"), "{}", world.log_tail());
+    let health = world.records("Tandem_Health__c").await?.remove(0);
+    assert_eq!(health["Tandem_State__c"], "Stopped");
+    assert!(health["Tandem_Message__c"].as_str().unwrap_or_default().contains("deleted or replaced"), "{health}");
+    // Who only looks makes no new one beside.
+    for command in [vec!["events", "list"], vec!["review", "list"], vec!["check"], vec!["explain", &ids[0]]] {
+        let (code, _, errors) = world.tandem_raw(&command).await?;
+        assert!(code == 4 && errors.contains("data/tandem.db: there is no database"), "{command:?}: {code} {errors}");
+    }
+    assert!(!world.folder().join("data/tandem.db").exists());
+    // A start with an empty one: nothing is made twice, and what nobody took in is told again.
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    world.up().await?;
+    world.win(&ids[1]).await?;
+    world.until_all_told(&ids, Duration::from_secs(30)).await?;
+    world.assert_exactly_once(&ids).await
+}

@@ -2,12 +2,13 @@
 
 mod events;
 mod packing;
+mod place;
 mod retention;
 mod runs;
 mod writer;
 
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,6 +17,7 @@ use async_trait::async_trait;
 use ring::rand::SecureRandom;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
+use self::place::Place;
 use self::writer::Writer;
 use super::*;
 
@@ -32,7 +34,7 @@ const READERS: usize = 4;
 
 /// See the module's words.
 pub struct SqliteStore {
-    path: PathBuf,
+    place: Place,
     writer: Writer,
     readers: Arc<Mutex<Vec<Connection>>>,
     /// When the last sweep was; 0 before the first.
@@ -44,23 +46,32 @@ pub struct SqliteStore {
 /// How a process means to use the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Runs flows: one process at a time.
+    /// Runs flows: one process at a time. Makes the file where there is none.
     Host,
-    /// Looks, grants, retries: beside a running host.
+    /// Grants, before the first run or beside a running host. Makes the file where there is none.
+    Maker,
+    /// Looks and retries. Where there is no file, nothing is known of anything.
     Tool,
 }
 
 impl SqliteStore {
     /// Opens or makes the file and brings it to this binary's format.
     pub fn open(path: &Path, access: Access) -> Result<Self> {
+        let there = path.exists();
+        if !there && access == Access::Tool {
+            return Err(StoreError::Missing);
+        }
         if let Some(parent) = path.parent() {
             std::fs::create_dir_all(parent)
                 .map_err(|e| StoreError::Database(format!("cannot make {}: {e}", parent.display())))?;
         }
         let lock = match access {
             Access::Host => Some(lock_beside(path)?),
-            Access::Tool => None,
+            Access::Maker | Access::Tool => None,
         };
+        if !there && access == Access::Host {
+            tracing::warn!(path = %path.display(), "there was no database: a new one is made, which knows of nothing that was done before");
+        }
         for_its_user_alone(path)?;
         let mut connection = Connection::open(path)?;
         connection.busy_timeout(Duration::from_secs(10))?;
@@ -74,17 +85,18 @@ impl SqliteStore {
             events::clock_went_back(&connection, crate::time::now(), STEP)?;
         }
         let writer = Writer::start(connection).map_err(|e| StoreError::Database(e.to_string()))?;
-        Ok(Self { path: path.to_owned(), writer, readers: Arc::default(), swept: AtomicI64::new(0), _lock: lock })
+        let place = Place::opened(path);
+        Ok(Self { place, writer, readers: Arc::default(), swept: AtomicI64::new(0), _lock: lock })
     }
 
     async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
-        let path = self.path.clone();
+        let place = self.place.clone();
         let readers = self.readers.clone();
         let work = move || {
             let idle = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let connection = match idle {
                 Some(connection) => connection,
-                None => open_reader(&path)?,
+                None => open_reader(place.path())?,
             };
             // One moment of the store, however many statements look at it.
             let result = connection.unchecked_transaction().map_err(StoreError::from).and_then(|moment| read(&moment));
@@ -150,8 +162,10 @@ fn migrate(connection: &mut Connection) -> Result<()> {
 #[async_trait]
 impl Store for SqliteStore {
     async fn append(&self, intake: Intake) -> Result<u64> {
+        let place = self.place.clone();
         self.writer
             .run_with(intake.durability, move |db| {
+                place.check()?;
                 let now = crate::time::now();
                 let mut fresh = 0;
                 for event in &intake.events {
@@ -181,7 +195,11 @@ impl Store for SqliteStore {
 
     async fn lease(&self, flow: &str, digest: &str, max: u32, now: Millis) -> Result<Option<Run>> {
         let (flow, digest) = (flow.to_owned(), digest.to_owned());
-        let lease = move |db: &Connection| events::lease(db, flow, digest, max, now);
+        let place = self.place.clone();
+        let lease = move |db: &Connection| {
+            place.check()?;
+            events::lease(db, flow, digest, max, now)
+        };
         self.writer.run_with(Durability::WithNextCommit, lease).await
     }
 
@@ -457,14 +475,18 @@ impl Store for SqliteStore {
         Ok(total)
     }
 
-    async fn healthy(&self) -> bool {
+    async fn trouble(&self) -> Option<StoreTrouble> {
+        if self.place.check().is_err() {
+            return Some(StoreTrouble::Gone(self.place.path().display().to_string()));
+        }
         // A write of its own tells whether there is room again.
         let write = |db: &Connection| {
             let now = crate::time::now();
             db.execute("INSERT OR REPLACE INTO positions (source, position, at) VALUES ('health', '', ?1)", [now])?;
             Ok(())
         };
-        !self.writer.is_failing() || self.writer.run(write).await.is_ok()
+        let well = !self.writer.is_failing() || self.writer.run(write).await.is_ok();
+        (!well).then_some(StoreTrouble::TakesNoWrites)
     }
 }
 

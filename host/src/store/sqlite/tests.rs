@@ -397,7 +397,7 @@ async fn a_full_disk_fails_its_whole_group_and_no_caller_is_told_otherwise() {
     store.finish(run.id, finish).await.unwrap();
     let again = lease(&store, 10).await.unwrap();
     assert!(again.events.iter().all(|event| event.attempts == 1), "{:?}", again.events);
-    assert!(store.healthy().await);
+    assert_eq!(store.trouble().await, None);
 }
 
 #[tokio::test]
@@ -736,4 +736,40 @@ async fn a_panic_of_the_writing_thread_ends_the_process_and_what_was_kept_is_the
     let store = SqliteStore::open(&folder.path().join("tandem.db"), Access::Host).unwrap();
     let run = lease(&store, 10).await.expect("what was told to be kept");
     assert_eq!(run.events[0].key, "kept");
+}
+
+#[test]
+fn who_only_looks_makes_no_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("data/tandem.db");
+    assert!(matches!(SqliteStore::open(&path, Access::Tool), Err(StoreError::Missing)));
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nor a folder for it");
+    drop(SqliteStore::open(&path, Access::Maker).unwrap());
+    SqliteStore::open(&path, Access::Tool).unwrap();
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_database_that_is_deleted_or_replaced_takes_no_new_work_and_says_so() {
+    let disturb: [fn(&Path); 3] = [
+        |path| std::fs::remove_file(path).unwrap(),
+        |path| std::fs::remove_file(path.with_extension("db-wal")).unwrap(),
+        |path| {
+            std::fs::copy(path, path.with_extension("old")).unwrap();
+            std::fs::rename(path.with_extension("old"), path).unwrap();
+        },
+    ];
+    for (place, disturb) in disturb.iter().enumerate() {
+        let (folder, store) = store();
+        append(&store, &[("A", "1"), ("B", "2")]).await;
+        let under_way = lease(&store, 1).await.unwrap();
+        assert_eq!(store.trouble().await, None);
+        disturb(&folder.path().join("tandem.db"));
+        assert!(matches!(store.trouble().await, Some(StoreTrouble::Gone(_))), "{place}");
+        let more = Intake { events: vec![event("C", "3")], ..Intake::default() };
+        assert!(matches!(store.append(more).await, Err(StoreError::Gone(_))), "its source must tell it again");
+        let leased = store.lease("orders", "digest", 1, crate::time::now()).await;
+        assert!(matches!(leased, Err(StoreError::Gone(_))));
+        store.finish(under_way.id, done(&under_way)).await.expect("what is under way may end");
+    }
 }
