@@ -2,6 +2,8 @@
 //! `Tandem_Review__c` stands for each event that waits for a decision. An answer given there counts as one given by
 //! `tandem review resolve`.
 
+mod lost;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -71,6 +73,8 @@ struct Shown {
     /// Those of the store as they were read last, and the revision they were read at.
     questions: BTreeMap<EventId, Event>,
     revision: u64,
+    /// When to look for hosts that are seen no more; none while there is no other one.
+    look: Option<Instant>,
 }
 
 impl Reporter {
@@ -83,7 +87,7 @@ impl Reporter {
                 return;
             }
         };
-        let mut shown = Shown::default();
+        let mut shown = Shown { look: Some(Instant::now()), ..Shown::default() };
         // An answer given while the host was off rang nobody.
         let mut answers = true;
         while !*stop.borrow() {
@@ -153,7 +157,11 @@ impl Reporter {
             self.health(host, state, &message, questions.len()).await?;
             (shown.health, shown.at) = (Some(health), Some(Instant::now()));
         }
-        self.tell_reviews(host, &shown.questions, open).await
+        self.tell_reviews(host, &shown.questions, open).await?;
+        if shown.look.is_some_and(|at| at <= Instant::now()) {
+            shown.look = self.close_lost(host).await?.then(|| Instant::now() + self.silence());
+        }
+        Ok(())
     }
 
     async fn state(&self) -> (&'static str, String) {
@@ -297,7 +305,11 @@ impl Reporter {
 }
 
 fn review_call(host: &str, id: EventId, fields: &Value) -> Call {
-    Call::write(Method::Patch, format!("/sobjects/Tandem_Review__c/Tandem_Key__c/{host}:{id}"), fields)
+    review_call_of(&format!("{host}:{id}"), fields)
+}
+
+fn review_call_of(key: &str, fields: &Value) -> Call {
+    Call::write(Method::Patch, format!("/sobjects/Tandem_Review__c/Tandem_Key__c/{key}"), fields)
 }
 
 /// The event that a row stands for.

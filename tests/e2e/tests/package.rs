@@ -173,6 +173,34 @@ async fn an_answer_given_while_the_host_was_off_counts_and_one_given_on_the_serv
 }
 
 #[tokio::test]
+async fn what_a_host_asked_whose_database_was_lost_is_closed_and_an_answer_to_it_told_as_too_late() -> Result<()> {
+    let sign_in = "client_secret = { file = \"salesforce.secret\" }\nreport_seconds = 1\n";
+    let mut world = World::with(Setup { salesforce: sign_in.into(), ..Setup::default() }).await?;
+    world.up().await?;
+    let id = over_the_limit(&world).await?;
+    let lost = question(&world, &id).await?;
+    world.kill().await?;
+    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world
+        .change("Tandem_Review__c", lost["Id"].as_str().context("no id")?, json!({ "Tandem_Answer__c": "ignore" }))
+        .await?;
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    world.up().await?;
+    let closed = |row: &Value| row["Id"] == lost["Id"] && row["Tandem_State__c"] == "Closed";
+    let row = world.until_record("Tandem_Review__c", "closed", closed).await?;
+    assert!(row["Tandem_Outcome__c"].as_str().unwrap_or_default().starts_with("Too late: "), "{row}");
+    let gone = |row: &Value| row["Tandem_State__c"] == "Stopped";
+    let row = world.until_record("Tandem_Health__c", "the lost host", gone).await?;
+    assert!(row["Tandem_Message__c"].as_str().unwrap_or_default().starts_with("Seen no more"), "{row}");
+    assert!(world.log().contains("a host is seen no more"), "{}", world.log_tail());
+    // The question itself is asked anew once the record is told again.
+    world.change("Opportunity", &id, json!({ "Name": "Told again" })).await?;
+    let anew = |row: &Value| row["Id"] != lost["Id"] && row["Tandem_State__c"] == "Open";
+    world.until_record("Tandem_Review__c", "asked anew", anew).await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn the_org_sees_how_the_host_is() -> Result<()> {
     let mut world = world(&["orders"]).await?;
     let is = |state: &'static str| move |row: &Value| row["Tandem_State__c"] == state;
