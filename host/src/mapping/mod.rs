@@ -7,10 +7,12 @@
 //! A rule is either one-way (`Comments = "source.Description"`, in a section that a plugin applies in one direction) or
 //! two-way (a table named after B1's field: `[account.CardName]`), with a direction and a conflict policy.
 
+mod budget;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use cel::{Context, Env, Program, Value as Cel};
+use cel::{Context, Env, IdedExpr, Value as Cel};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -146,7 +148,8 @@ const TO_B1: &str = ".to-b1";
 enum Rule {
     /// Copies the value there.
     Path(Vec<String>),
-    Expression(Program),
+    /// Pays for what it does: see [`budget`].
+    Expression(IdedExpr),
 }
 
 /// One direction of a section.
@@ -172,7 +175,7 @@ impl Mapping {
     /// Reads the text of a mapping file. An empty text maps nothing.
     pub fn parse(text: &str) -> Result<Self, MappingError> {
         let text = if text.trim().is_empty() { "version = 1" } else { text };
-        let file: File = toml::from_str(text).map_err(|e| MappingError::Malformed(e.to_string()))?;
+        let file: File = toml::from_str(text).map_err(|e| MappingError::Malformed(malformed(text, &e)))?;
         if file.version != FORMAT {
             return Err(MappingError::Version(file.version));
         }
@@ -221,18 +224,23 @@ impl Mapping {
     fn add_rule(&mut self, section: &str, field: String, text: String, keeps_null: bool) -> Result<(), MappingError> {
         let rule = match as_path(&text) {
             Some(path) => Rule::Path(path),
-            None => Rule::Expression(self.env.compile(&text).map_err(|e| MappingError::Rule {
+            None => Rule::Expression(self.expression(&text).map_err(|cause| MappingError::Rule {
                 line: 0,
                 section: section.to_owned(),
                 field: field.clone(),
-                rule: text.clone(),
-                cause: e.to_string(),
+                rule: shown(&text),
+                cause: shown(&cause),
             })?),
         };
         let section = self.sections.entry(section.to_owned()).or_default();
         section.keeps_null |= keeps_null;
         section.rules.push((field, text, rule));
         Ok(())
+    }
+
+    fn expression(&self, text: &str) -> Result<IdedExpr, String> {
+        let program = self.env.compile(text).map_err(|e| e.to_string())?;
+        budget::bounded(text, program.expression())
     }
 
     /// The rules of a two-way section; empty for one that is none.
@@ -281,13 +289,13 @@ impl Mapping {
         for (field, _, rule) in &section.rules {
             let value = match rule {
                 Rule::Path(path) => path.iter().try_fold(source, |at, step| at.get(step)).cloned().unwrap_or_default(),
-                Rule::Expression(program) => {
+                Rule::Expression(expression) => {
                     let failed = |message: String| ApplyError { field: field.clone(), message };
                     let context = match &mut context {
                         Some(context) => context,
                         none => none.insert(self.context(source).map_err(&failed)?),
                     };
-                    let value = program.execute(context).map_err(|e| failed(e.to_string()))?;
+                    let value = context.resolve(expression).map_err(|e| failed(e.to_string()))?;
                     from_cel(&value).ok_or_else(|| failed("the rule gives a value that JSON cannot hold".into()))?
                 }
             };
@@ -306,7 +314,23 @@ impl Mapping {
         // B1 writes days as moments, Salesforce wants them bare.
         let day = |moment: Arc<String>| moment.chars().take(10).collect::<String>();
         context.add_function("day", day).map_err(|e| e.to_string())?;
+        budget::grant(&mut context).map_err(|e| e.to_string())?;
         Ok(context)
+    }
+}
+
+/// Where a file is no mapping, and why; without the line itself, which may be of any length.
+fn malformed(text: &str, error: &toml::de::Error) -> String {
+    let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+    format!("line {}: {}", before.matches('\n').count() + 1, shown(error.message()))
+}
+
+/// The beginning of a rule, or of what is wrong with it: enough to know it again.
+fn shown(text: &str) -> String {
+    const MOST: usize = 200;
+    match text.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }
 
@@ -391,6 +415,17 @@ mod tests {
     fn a_broken_rule_is_named() {
         let error = Mapping::parse("version = 1\n[header]\nU_X = 'source.A +'\n").err().unwrap().to_string();
         assert!(error.contains("line 3: [header] U_X"), "{error}");
+    }
+
+    #[test]
+    fn a_broken_file_of_any_length_is_told_in_a_few_words() {
+        let long = "x".repeat(40_000);
+        for text in
+            [format!("version = 1\n[header]\nU_X = {long}\n"), format!("version = 1\n[header]\nU_X = \"{long} +\"\n")]
+        {
+            let told = Mapping::parse(&text).err().unwrap().to_string();
+            assert!(told.contains("line 3") && told.len() < 600, "{} letters", told.len());
+        }
     }
 
     #[test]
