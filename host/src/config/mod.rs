@@ -394,7 +394,7 @@ impl Config {
             self.check_b1(&mut problems.of(&["b1", name]), name, b1);
         }
         for (name, org) in &self.salesforce {
-            check_salesforce(&mut problems.of(&["salesforce", name]), org);
+            check_salesforce(&mut problems.of(&["salesforce", name]), name, org);
         }
         for (name, flow) in &self.flows {
             self.check_flow(&mut problems.of(&["flows", name]), name, flow);
@@ -423,6 +423,7 @@ impl Config {
     }
 
     fn check_b1(&self, section: &mut Section, name: &str, b1: &B1Config) {
+        section.named(name);
         if self.salesforce.contains_key(name) {
             section.tell("", format!(" and [salesforce.{name}] share a name; give one of them another"));
         }
@@ -454,9 +455,10 @@ impl Config {
 
     fn check_flow(&self, section: &mut Section, name: &str, flow: &FlowConfig) {
         // `Code` of B1's ledger table holds 50 characters: flow, two colons, an 18-character id and a purpose.
-        let fits = name.len() <= 20 && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        let fits = (1..=20).contains(&name.len())
+            && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
         if !fits {
-            section.tell("", ": a flow's name has lower case letters, digits and dashes, at most 20");
+            section.tell("", ": a flow's name has lower case letters, digits and dashes, 1 to 20");
         }
         section.filled(&[("plugin", Some(&flow.plugin))]);
         for (slot, connection) in &flow.connections {
@@ -474,6 +476,18 @@ impl Config {
             ("max_attempts", flow.max_attempts.into()),
         ]);
         section.zone("time_zone", &flow.time_zone);
+        let limits = &flow.limits;
+        section.within(&[
+            ("limits.memory_mb", limits.memory_mb, 16, MOST_MEMORY_MB),
+            ("limits.cpu_ms", limits.cpu_ms, 50, u64::MAX),
+            ("limits.run_seconds", limits.run_seconds, 3, u64::MAX),
+            ("limits.fuel_millions", limits.fuel_millions, 1, u64::MAX),
+            ("limits.host_calls", limits.host_calls.into(), 100, u64::MAX),
+            ("limits.request_bytes", limits.request_bytes, 4 << 10, u64::MAX),
+            ("limits.response_bytes", limits.response_bytes, 4 << 10, u64::MAX),
+            ("limits.run_bytes", limits.run_bytes, 1 << 20, u64::MAX),
+            ("limits.emission_chain", limits.emission_chain.into(), 1, u64::MAX),
+        ]);
     }
 
     /// The connections to choose from, in words: those of a kind, `b1` or `salesforce`. A slot that is not called after a kind has
@@ -491,7 +505,8 @@ impl Config {
     }
 }
 
-fn check_salesforce(section: &mut Section, org: &SalesforceConfig) {
+fn check_salesforce(section: &mut Section, name: &str, org: &SalesforceConfig) {
+    section.named(name);
     section.url("login_url", &org.login_url);
     section.url("pubsub_url", &org.pubsub_url);
     section.filled(&[
@@ -560,6 +575,13 @@ impl Section<'_, '_> {
         self.problems.told.push(format!("{place}[{}]{space}{key}{what}", self.path.join(".")));
     }
 
+    /// A connection is called by something: its name stands in addresses and in the log.
+    fn named(&mut self, name: &str) {
+        if name.trim().is_empty() || name.chars().any(char::is_control) {
+            self.tell("", ": a connection needs a name, such as erp");
+        }
+    }
+
     /// Texts that say nothing.
     fn filled(&mut self, texts: &[(&str, Option<&String>)]) {
         for (key, text) in texts {
@@ -573,6 +595,20 @@ impl Section<'_, '_> {
         for (key, number) in numbers {
             if *number == 0 {
                 self.tell(key, " = 0: must be 1 or more");
+            }
+        }
+    }
+
+    /// Limits below which no run of any plugin would do its work, nor above what the host keeps room for.
+    fn within(&mut self, numbers: &[(&str, u64, u64, u64)]) {
+        for (key, number, least, most) in numbers {
+            if number < least {
+                self.tell(
+                    key,
+                    format!(" = {number}: must be {least} or more, or no run succeeds; without the line it is enough"),
+                );
+            } else if number > most {
+                self.tell(key, format!(" = {number}: must be {most} or less"));
             }
         }
     }
@@ -628,6 +664,9 @@ impl Section<'_, '_> {
     }
 }
 
+/// For each of the instances that the host keeps room for.
+pub const MOST_MEMORY_MB: u64 = 512;
+
 /// Below that a store would forget what it has just done.
 const LEAST_MEGABYTES: u64 = 64;
 
@@ -682,6 +721,29 @@ mod tests {
         assert!(error.contains("plain http"), "{error}");
         assert!(error.contains("\"epr\"") && error.contains("known: erp"), "{error}");
         assert!(error.contains("Europe/Berlin"), "{error}");
+    }
+
+    #[test]
+    fn limits_that_no_run_could_keep_and_names_that_are_none_are_told() {
+        let flow = |name: &str, limits: &str| {
+            let text = format!("[flows.{name}]\nplugin = \"orders\"\nconnections = {{}}\nlimits = {{ {limits} }}\n");
+            load(&text).map(|_| ()).map_err(|e| e.to_string())
+        };
+        assert_eq!(flow("orders", "memory_mb = 16, emitted_events = 0, log_bytes = 0"), Ok(()));
+        for limit in [
+            "memory_mb = 0",
+            "memory_mb = 9999999999",
+            "cpu_ms = 0",
+            "run_seconds = 0",
+            "host_calls = 0",
+            "run_bytes = 1",
+        ] {
+            let told = flow("orders", limit).unwrap_err();
+            let name = limit.split(' ').next().unwrap();
+            assert!(told.contains("line 4") && told.contains(name) && told.contains("must be"), "{told}");
+        }
+        assert!(flow("\"\"", "cpu_ms = 100").is_err(), "a flow without a name");
+        assert!(load("[salesforce.\"\"]\nlogin_url = \"https://x.my.salesforce.com\"\nclient_id = \"c\"\nclient_secret = { env = \"S\" }\n").is_err());
     }
 
     #[test]

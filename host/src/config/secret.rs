@@ -1,6 +1,7 @@
 //! Secrets: named in `tandem.toml`, kept elsewhere.
 
 use std::fmt;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use serde::de::Error as _;
@@ -76,6 +77,19 @@ pub enum SecretError {
     Empty(String),
 }
 
+/// Bytes of a secret: a key has 4 KiB at most.
+const MOST: u64 = 64 << 10;
+
+/// A path that was meant for something else may never end.
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    let bytes = std::fs::File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
+    if bytes as u64 > MOST {
+        return Err(std::io::Error::other(format!("it has more than {MOST} bytes: no secret has")));
+    }
+    Ok(text)
+}
+
 impl SecretSource {
     /// Reads the secret; files are relative to `base`.
     pub fn read(&self, base: &Path) -> Result<Secret, SecretError> {
@@ -83,8 +97,8 @@ impl SecretSource {
             Self::Env(name) => (std::env::var(name).map_err(|_| SecretError::NotSet(name.clone()))?, name.clone()),
             Self::File(path) => {
                 let path = base.join(path);
-                let text = std::fs::read_to_string(&path)
-                    .map_err(|cause| SecretError::Unreadable { path: path.clone(), cause })?;
+                let text =
+                    read_bounded(&path).map_err(|cause| SecretError::Unreadable { path: path.clone(), cause })?;
                 (text.trim_end_matches(['\r', '\n']).to_owned(), path.display().to_string())
             }
         };
@@ -99,6 +113,14 @@ mod tests {
     #[test]
     fn a_secret_never_prints_itself() {
         assert_eq!(format!("{:?}", Secret("hunter2".into())), "***");
+    }
+
+    #[test]
+    fn a_file_without_end_is_no_secret() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("long"), "x".repeat(70_000)).unwrap();
+        let error = SecretSource::File("long".into()).read(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("more than 65536 bytes"), "{error}");
     }
 
     #[test]

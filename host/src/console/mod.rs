@@ -51,6 +51,7 @@ async fn healthz(State(console): State<Arc<Console>>) -> impl IntoResponse {
 }
 
 /// The store takes writes, every flow runs, every subscription stands and no sign-in is refused; otherwise which does not, and why.
+/// `warnings` names flows that run what they had, since their changed files cannot be used.
 async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let flows = console.engine.status();
     let sources: BTreeMap<&str, bool> =
@@ -65,7 +66,11 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let ready = store.is_none() && running && refused.is_empty();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let store = store.map_or_else(|| "ok".to_owned(), |trouble| trouble.to_string());
-    let told = json!({ "ready": ready, "store": store, "flows": flows, "sources": sources, "refused": refused });
+    let mut told = json!({ "ready": ready, "store": store, "flows": flows, "sources": sources, "refused": refused });
+    let warnings = console.engine.refused();
+    if !warnings.is_empty() {
+        told["warnings"] = json!(warnings);
+    }
     (status, axum::Json(told))
 }
 

@@ -177,7 +177,10 @@ impl Reporter {
         wrong.extend(self.bound.iter().filter_map(|connection| connection.breaker().needs_person()));
         let down = self.sources.iter().filter(|(_, up)| !*up.borrow());
         wrong.extend(down.map(|(source, _)| format!("{source}: not subscribed")));
-        (if wrong.is_empty() { "Ready" } else { "Not ready" }, short(&wrong.join("\n"), LONG))
+        let state = if wrong.is_empty() { "Ready" } else { "Not ready" };
+        let old = self.engine.refused().into_iter().filter(|(flow, _)| self.flows.contains(flow));
+        wrong.extend(old.map(|(flow, why)| format!("flow {flow} goes on with what it had: {why}")));
+        (state, short(&wrong.join("\n"), LONG))
     }
 
     /// What waits for a decision, once for each record of a flow: the answer to the newest question settles the older ones.

@@ -336,11 +336,12 @@ fn read_mapping(
     };
     let Some(path) = &flow.mapping else {
         let built_in = std::path::Path::new("(built in)");
-        return Mapping::parse(&description.default_mapping).map_err(|e| unusable(built_in, e.to_string()));
+        return Mapping::parse_for(&description.default_mapping, description.reserved())
+            .map_err(|e| unusable(built_in, e.to_string()));
     };
     let path = config.resolve(path);
     let text = std::fs::read_to_string(&path).map_err(|e| unusable(&path, e.to_string()))?;
-    Mapping::parse(&text).map_err(|e| unusable(&path, e.to_string()))
+    Mapping::parse_for(&text, description.reserved()).map_err(|e| unusable(&path, e.to_string()))
 }
 
 /// What does not fit: unknown settings, wrong types, missing ones. Understands the part of JSON Schema that settings are

@@ -55,6 +55,7 @@ pub struct Engine {
     plugins: Plugins,
     config: Arc<crate::config::Config>,
     status: Mutex<BTreeMap<String, FlowStatus>>,
+    refused: Mutex<BTreeMap<String, String>>,
     running: watch::Sender<Running>,
 }
 
@@ -81,7 +82,16 @@ impl Engine {
     ) -> Self {
         let status = config.flows.keys().map(|name| (name.clone(), FlowStatus::Starting)).collect();
         let running = watch::Sender::new(Running::new());
-        Self { inbox, runtime, connections, plugins, config, status: Mutex::new(status), running }
+        Self {
+            inbox,
+            runtime,
+            connections,
+            plugins,
+            config,
+            status: Mutex::new(status),
+            refused: Mutex::default(),
+            running,
+        }
     }
 
     /// What each flow runs: told anew with each plugin that is taken up.
@@ -99,6 +109,19 @@ impl Engine {
     /// How every flow is.
     pub fn status(&self) -> BTreeMap<String, FlowStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Flows that go on with what they had, since their files as they are now cannot be used, and why.
+    pub fn refused(&self) -> BTreeMap<String, String> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set_refused(&self, flow: &str, why: Option<&str>) {
+        let mut all = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        match why {
+            Some(why) => all.insert(flow.to_owned(), why.to_owned()),
+            None => all.remove(flow),
+        };
     }
 
     fn set_status(&self, flow: &str, status: FlowStatus) {

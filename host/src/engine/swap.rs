@@ -61,6 +61,10 @@ impl Engine {
             self.plugins.topics(&flow.name, &self.config, &self.runtime).await != flow.bound.topics
         };
         if !files.changed() && !others {
+            // Put back as they were.
+            if files.refused.take().is_some() {
+                self.set_refused(&flow.name, None);
+            }
             return None;
         }
         let mut fresh = self.files_of(&flow.name);
@@ -72,6 +76,7 @@ impl Engine {
                     tracing::info!(flow = flow.name, from, to, digest = now.digest, "swapped");
                 }
                 self.runs(&new);
+                self.set_refused(&flow.name, None);
                 *files = fresh;
                 Some(Arc::new(new))
             }
@@ -84,6 +89,7 @@ impl Engine {
                         "the changed files are not taken; the flow goes on with what it had"
                     );
                 }
+                self.set_refused(&flow.name, Some(&why));
                 // Asked again until the file is mended or the grant is given.
                 fresh.stamps.clone_from(&files.stamps);
                 fresh.refused = Some(why);

@@ -169,11 +169,20 @@ pub struct Mapping {
     reverse: Cel,
     sections: BTreeMap<String, Section>,
     pairs: BTreeMap<String, Vec<Pair>>,
+    reserved: Reserved,
 }
+
+/// By section, each direction of a two-way one by itself: fields that no rule sets, since the flow itself does.
+pub type Reserved = BTreeMap<String, Vec<String>>;
 
 impl Mapping {
     /// Reads the text of a mapping file. An empty text maps nothing.
     pub fn parse(text: &str) -> Result<Self, MappingError> {
+        Self::parse_for(text, Reserved::new())
+    }
+
+    /// The same for a flow that sets some fields itself.
+    pub fn parse_for(text: &str, reserved: Reserved) -> Result<Self, MappingError> {
         let text = if text.trim().is_empty() { "version = 1" } else { text };
         let file: File = toml::from_str(text).map_err(|e| MappingError::Malformed(malformed(text, &e)))?;
         if file.version != FORMAT {
@@ -191,6 +200,7 @@ impl Mapping {
             reverse: to_cel(&serde_json::json!(reversed)),
             sections: BTreeMap::new(),
             pairs: BTreeMap::new(),
+            reserved,
         };
         for (section, rules) in file.sections {
             for (field, written) in rules {
@@ -222,15 +232,20 @@ impl Mapping {
     }
 
     fn add_rule(&mut self, section: &str, field: String, text: String, keeps_null: bool) -> Result<(), MappingError> {
+        let wrong = |cause: &str| MappingError::Rule {
+            line: 0,
+            section: section.to_owned(),
+            field: shown(&field),
+            rule: shown(&text),
+            cause: shown(cause),
+        };
+        let own = self.reserved.get(section).into_iter().flatten();
+        if own.into_iter().any(|own| own.eq_ignore_ascii_case(&field)) {
+            return Err(wrong("the flow itself sets this field: remove the rule"));
+        }
         let rule = match as_path(&text) {
             Some(path) => Rule::Path(path),
-            None => Rule::Expression(self.expression(&text).map_err(|cause| MappingError::Rule {
-                line: 0,
-                section: section.to_owned(),
-                field: field.clone(),
-                rule: shown(&text),
-                cause: shown(&cause),
-            })?),
+            None => Rule::Expression(self.expression(&text).map_err(|cause| wrong(&cause))?),
         };
         let section = self.sections.entry(section.to_owned()).or_default();
         section.keeps_null |= keeps_null;
@@ -426,6 +441,23 @@ mod tests {
             let told = Mapping::parse(&text).err().unwrap().to_string();
             assert!(told.contains("line 3") && told.len() < 600, "{} letters", told.len());
         }
+    }
+
+    #[test]
+    fn a_field_that_the_flow_sets_itself_is_no_rules() {
+        let reserved = || {
+            Reserved::from([
+                ("header".into(), vec!["U_SF_Id".into()]),
+                ("account.to-b1".into(), vec!["CardCode".into()]),
+            ])
+        };
+        let told =
+            |text: &str| Mapping::parse_for(&format!("version = 1\n{text}"), reserved()).err().map(|e| e.to_string());
+        let refused = told("[header]\nU_SF_Id = \"source.Name\"\n").unwrap_or_default();
+        assert!(refused.starts_with("line 3: [header] U_SF_Id") && refused.contains("the flow itself"), "{refused}");
+        assert!(told("[account.CardCode]\nsalesforce = \"Code__c\"\n").is_some());
+        assert_eq!(told("[account.CardCode]\nsalesforce = \"Code__c\"\ndirection = \"to_salesforce\"\n"), None);
+        assert_eq!(told("[line]\nU_SF_Id = \"source.Name\"\n"), None);
     }
 
     #[test]

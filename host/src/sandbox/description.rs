@@ -5,6 +5,7 @@ use serde::Serialize;
 use super::bindings::flow::tandem::plugin as contract;
 use super::{HOST_SLOT, Permission, grants};
 use crate::connections::Method;
+use crate::mapping::Reserved;
 
 /// A timer a plugin asks for.
 #[derive(Clone, Debug, Serialize)]
@@ -62,6 +63,36 @@ pub struct Section {
     pub b1: String,
     /// sObject type.
     pub salesforce: String,
+}
+
+impl Description {
+    /// Fields that no rule of a mapping may set: which record it is, what the host finds it by, and the collections that
+    /// sections of their own make.
+    pub fn reserved(&self) -> Reserved {
+        let mut reserved = Reserved::new();
+        for section in &self.sections {
+            let both = section.to_b1 && section.to_salesforce;
+            let direction = |to: &str| if both { format!("{}.{to}", section.name) } else { section.name.clone() };
+            if section.to_b1 {
+                let mut fields: Vec<String> = ["U_SF_Id", "DocEntry", "DocNum"].map(str::to_owned).into();
+                let within = format!("{}/", section.b1);
+                fields
+                    .extend(self.sections.iter().filter_map(|other| other.b1.strip_prefix(&within)).map(str::to_owned));
+                match section.b1.split_once('/') {
+                    Some((_, "DocumentLines")) => fields.push("LineNum".into()),
+                    Some(_) => {}
+                    // A partner that is made may get its code by a rule; one that is there keeps it.
+                    None if section.b1 != "BusinessPartners" || both => fields.push("CardCode".into()),
+                    None => {}
+                }
+                reserved.insert(direction("to-b1"), fields);
+            }
+            if section.to_salesforce {
+                reserved.insert(direction("to-salesforce"), vec!["Id".into()]);
+            }
+        }
+        reserved
+    }
 }
 
 /// Parses at the border: what a plugin says of itself is not trusted until it was read whole.

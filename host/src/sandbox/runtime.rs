@@ -29,9 +29,7 @@ pub enum LoadError {
         cause: std::io::Error,
     },
     /// Not a WebAssembly component.
-    #[error(
-        "{path} is not a WebAssembly component: {cause}; build it with `tandem plugin build` or see the plugin author guide"
-    )]
+    #[error("{path} is not a WebAssembly component: {cause}; the plugin author guide says how to build one")]
     NotAComponent {
         /// The file.
         path: PathBuf,

@@ -122,6 +122,31 @@ async fn a_file_that_is_no_component_holds_its_flow_and_says_so() -> Result<()> 
 }
 
 #[tokio::test]
+async fn a_plugin_file_that_breaks_under_the_host_is_a_warning_until_it_is_mended() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let file = world.folder().join("plugins/orders.wasm");
+    std::fs::write(&file, "this is not wasm")?;
+    let warned = async |world: &World| {
+        let told = world.get(&format!("{}/readyz", world.console)).await?;
+        Ok(told["warnings"]["orders"].as_str().map(str::to_owned))
+    };
+    let why = world.until("a warning", Duration::from_secs(20), warned).await?;
+    assert!(why.contains("is not a WebAssembly component"), "{why}");
+    let shown = |row: &serde_json::Value| {
+        let message = row["Tandem_Message__c"].as_str().unwrap_or_default();
+        row["Tandem_State__c"] == "Ready" && message.contains("goes on with what it had")
+    };
+    world.until_record("Tandem_Health__c", "a warning", shown).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    std::fs::copy(tandem_e2e::wasm("orders"), &file)?;
+    let mended = async |world: &World| Ok(warned(world).await?.is_none().then_some(()));
+    world.until("no warning", Duration::from_secs(20), mended).await
+}
+
+#[tokio::test]
 async fn a_typo_in_tandem_toml_is_told_with_its_line() -> Result<()> {
     let world = World::new().await?;
     let config = world.folder().join("tandem.toml");
