@@ -54,7 +54,7 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
     }
     for name in parts.config.flows.keys() {
         let what = format!("flow {name}");
-        match parts.plugins.bind(name, &parts.config, &connections, &parts.store, &parts.runtime).await {
+        match parts.plugins.bind(name, &parts.config, &connections, &parts.store, parts.runtime().await?).await {
             Ok(flow) => findings.push(Finding::good(
                 what,
                 format!("ready: {} {}", flow.plugin.description.name, flow.plugin.description.version),

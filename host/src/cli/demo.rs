@@ -69,7 +69,7 @@ pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
         }
     }
     for plugin in PLUGINS {
-        let plugin = parts.plugins.load(&parts.runtime, plugin).await?;
+        let plugin = parts.plugins.load(parts.runtime().await?, plugin).await?;
         store_grant(parts.store.as_ref(), &plugin).await?;
     }
     let store = parts.store.clone();

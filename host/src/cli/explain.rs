@@ -127,12 +127,11 @@ async fn rules_of(parts: &Parts, flow: &str) -> BTreeMap<String, String> {
     let Some(flow) = parts.config.flows.get(flow) else { return BTreeMap::new() };
     let text = match &flow.mapping {
         Some(path) => std::fs::read_to_string(parts.config.resolve(path)).unwrap_or_default(),
-        None => parts
-            .plugins
-            .load(&parts.runtime, &flow.plugin)
-            .await
-            .map(|plugin| plugin.description.default_mapping.clone())
-            .unwrap_or_default(),
+        None => {
+            let Ok(runtime) = parts.runtime().await else { return BTreeMap::new() };
+            let plugin = parts.plugins.load(runtime, &flow.plugin).await;
+            plugin.map(|plugin| plugin.description.default_mapping.clone()).unwrap_or_default()
+        }
     };
     Mapping::parse(&text).map(|mapping| mapping.rules()).unwrap_or_default()
 }

@@ -63,7 +63,7 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
 }
 
 async fn bound(parts: &Parts, connections: &Connections, name: &str) -> Result<Flow> {
-    Ok(parts.plugins.bind(name, &parts.config, connections, &parts.store, &parts.runtime).await?)
+    Ok(parts.plugins.bind(name, &parts.config, connections, &parts.store, parts.runtime().await?).await?)
 }
 
 async fn check(parts: &Parts, connections: &Connections, only: Option<String>, output: &Output) -> Result<ExitCode> {

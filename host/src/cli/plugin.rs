@@ -34,7 +34,7 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     match command {
         Command::List => list(&parts, output).await,
         Command::Grant { name, yes } => {
-            let plugin = parts.plugins.load(&parts.runtime, &name).await?;
+            let plugin = parts.plugins.load(parts.runtime().await?, &name).await?;
             grant(&parts, &plugin, yes, output).await
         }
     }
@@ -45,7 +45,7 @@ async fn list(parts: &Parts, output: &Output) -> Result<ExitCode> {
     let mut rows = Vec::new();
     let mut code = ExitCode::SUCCESS;
     for name in names_in(&parts.plugins.folder)? {
-        match parts.plugins.load(&parts.runtime, &name).await {
+        match parts.plugins.load(parts.runtime().await?, &name).await {
             Ok(plugin) => {
                 let missing = missing(parts.store.as_ref(), &plugin).await?.len();
                 let asked = plugin.description.permissions.len();

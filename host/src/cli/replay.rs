@@ -40,11 +40,12 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     let parts = Parts::open(config, Access::Tool).await?;
     let event = parts.store.event(EventId(options.id)).await?.ok_or_else(|| Failure::no_event(options.id))?;
     let connections = parts.connect()?;
-    let mut flow = parts.plugins.bind(&event.flow, &parts.config, &connections, &parts.store, &parts.runtime).await?;
+    let mut flow =
+        parts.plugins.bind(&event.flow, &parts.config, &connections, &parts.store, parts.runtime().await?).await?;
     if let Some(path) = &options.plugin {
-        flow.plugin = parts.runtime.load(path).await?;
+        flow.plugin = parts.runtime().await?.load(path).await?;
     }
-    let replay = Replay::run(&parts.runtime, &flow, &parts.store, event.id, options.fresh)
+    let replay = Replay::run(parts.runtime().await?, &flow, &parts.store, event.id, options.fresh)
         .await
         .context("the dry run failed")?;
     let differences = replay.differences();

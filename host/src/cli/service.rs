@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinSet;
 
 use super::failure::Failure;
@@ -32,8 +32,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// Durable state.
     pub store: Arc<dyn Store>,
-    /// The sandbox.
-    pub runtime: Arc<Runtime>,
+    /// The sandbox: see [`Parts::runtime`].
+    runtime: OnceCell<Arc<Runtime>>,
     /// The plugins folder and archive.
     pub plugins: Plugins,
 }
@@ -50,14 +50,20 @@ impl Parts {
         let path = config.resolve(&config.store.path);
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&path, access).with_context(|| format!("{}", path.display()))?);
-        let secret = store.secret("compiled-plugins").await?;
-        let folder = path.parent().map(|parent| parent.join("compiled")).unwrap_or_else(|| "compiled".into());
-        let runtime = Arc::new(
-            Runtime::new(Cache::new(folder, &secret))
-                .map_err(|e| anyhow::anyhow!("the sandbox cannot start: {e:#}"))?,
-        );
         let plugins = Plugins::new(&config);
-        Ok(Self { config, store, runtime, plugins })
+        Ok(Self { config, store, runtime: OnceCell::new(), plugins })
+    }
+
+    /// The sandbox, started by the first who runs a plugin: who only looks at events needs none of its memory.
+    pub async fn runtime(&self) -> Result<&Arc<Runtime>> {
+        let start = async || {
+            let secret = self.store.secret("compiled-plugins").await?;
+            let path = self.config.resolve(&self.config.store.path);
+            let folder = path.parent().map(|parent| parent.join("compiled")).unwrap_or_else(|| "compiled".into());
+            let runtime = Runtime::new(Cache::new(folder, &secret));
+            runtime.map(Arc::new).map_err(|e| anyhow::anyhow!("the sandbox cannot start: {e:#}"))
+        };
+        self.runtime.get_or_try_init(start).await
     }
 
     /// A flow to look for among events: configured, or one that was.
@@ -96,7 +102,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until `stop` turns true, then finishes what is under way. The same where the store is gone, which is an error.
 pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Receiver<bool>) -> Result<()> {
-    let Parts { config, store, runtime, plugins } = parts;
+    let runtime = parts.runtime().await?.clone();
+    let Parts { config, store, plugins, .. } = parts;
     let metrics = install_metrics();
     let listener = tokio::net::TcpListener::bind(config.host.listen).await.with_context(|| {
         format!("{}[host] listen: cannot listen on {}", config.place(&["host", "listen"]), config.host.listen)

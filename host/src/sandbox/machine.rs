@@ -12,13 +12,13 @@ use super::RunError;
 use super::places::Places;
 use super::run::RunState;
 use super::workers::{self, Panicked, Workers};
-use crate::config::Limits;
+use crate::config::{Limits, MOST_MEMORY_MB};
 
 /// Between two looks at a plugin's time on the processor.
 const TICK: Duration = Duration::from_millis(5);
 
-/// No flow may set `limits.memory_mb` above this.
-const MOST_MEMORY: usize = 512 << 20;
+/// Of one instance, whatever its flow's limits say.
+const MOST_MEMORY: usize = (MOST_MEMORY_MB as usize) << 20;
 
 /// Runs at once in the whole host; the next wait.
 const RUNS: u32 = 32;
@@ -28,6 +28,13 @@ const INSTANCES: u32 = RUNS * 2;
 const MODULES: u32 = 24;
 const MEMORIES: u32 = 8;
 const TABLES: u32 = 16;
+
+/// What an engine does, wherever its memory comes from.
+fn settings() -> Config {
+    let mut config = Config::new();
+    config.wasm_component_model(true).consume_fuel(true).epoch_interruption(true);
+    config
+}
 
 /// See the module's words.
 pub struct Machine {
@@ -55,13 +62,18 @@ impl Machine {
             .max_memory_size(MOST_MEMORY)
             .linear_memory_keep_resident(1 << 20)
             .max_unused_warm_slots(8);
-        let mut config = Config::new();
-        config
-            .wasm_component_model(true)
-            .consume_fuel(true)
-            .epoch_interruption(true)
-            .allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
-        let engine = Engine::new(&config)?;
+        let pooled = Engine::new(settings().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)));
+        let engine = pooled.or_else(|error| {
+            tracing::warn!(
+                error = format!("{error:#}"),
+                "this machine does not give the addresses for a pool of plugins' memory (is there a limit, such as ulimit -v?): \
+                 each plugin gets its own when it runs, which is slower"
+            );
+            // Instead of the 4 GiB that spare each access its check.
+            let own = InstanceAllocationStrategy::OnDemand;
+            let small = settings().allocation_strategy(own).memory_reservation(1 << 20).memory_guard_size(1 << 16).clone();
+            Engine::new(&small)
+        })?;
         // A thread of its own: it ticks however busy everything else is, and ends with the last store of the engine.
         let ticking = engine.weak();
         std::thread::Builder::new().name("plugins-tick".into()).spawn(move || {

@@ -196,3 +196,30 @@ async fn a_database_that_is_deleted_ends_the_host_which_says_so() -> Result<()> 
     world.until_all_told(&ids, Duration::from_secs(30)).await?;
     world.assert_exactly_once(&ids).await
 }
+
+/// Some hosters and unit files limit the addresses of a process, of which a pool of plugins' memory takes terabytes.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_may_take_few_addresses_runs_its_plugins_all_the_same() -> Result<()> {
+    let world = World::new().await?;
+    let limited = |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new("prlimit");
+        command.arg("--as=6442450944").arg(tandem_e2e::programs().join("tandem"));
+        command.arg("--config").arg(world.folder().join("tandem.toml")).args(arguments);
+        command.stdin(std::process::Stdio::null()).kill_on_drop(true);
+        command
+    };
+    let listed = limited(&["events", "list"]).env("TANDEM_LOG", "warn").output().await?;
+    let words = String::from_utf8_lossy(&listed.stderr).into_owned();
+    assert!(listed.status.success() && words.is_empty(), "who only looks starts no sandbox: {words}");
+    let log = std::fs::File::create(world.folder().join("host.log"))?;
+    let mut host = limited(&["run"]).stderr(log).spawn()?;
+    world.ready(Duration::from_secs(60)).await?;
+    let ids = world.opportunities(40).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    world.until_all_told(&ids, Duration::from_secs(60)).await?;
+    assert!(world.log().contains("each plugin gets its own"), "{}", world.log_tail());
+    host.kill().await?;
+    world.assert_exactly_once(&ids).await
+}
