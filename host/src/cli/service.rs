@@ -14,7 +14,7 @@ use super::failure::Failure;
 use crate::config::{Config, FlowConfig, Secret};
 use crate::connections::{Connection, Connections};
 use crate::console::salesforce::Reporter;
-use crate::console::{self, Console};
+use crate::console::{self, Console, Patience};
 use crate::ending::guarded;
 use crate::engine::{Engine, Plugins};
 use crate::sandbox::{Cache, Description, Runtime};
@@ -276,15 +276,7 @@ impl Host {
     }
 
     fn listen(&mut self, listener: tokio::net::TcpListener, router: axum::Router) {
-        let mut stop = self.stop.clone();
-        let served = async move {
-            let stopped = async move {
-                let _ = stop.wait_for(|stop| *stop).await;
-            };
-            if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stopped).await {
-                tracing::error!(%error, "the console stopped");
-            }
-        };
+        let served = console::serve(listener, router, Patience::default(), self.stop.clone());
         self.tasks.spawn(guarded("console", served));
     }
 

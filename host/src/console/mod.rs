@@ -2,6 +2,7 @@
 //! operator says otherwise. What it shows in the org is in [`salesforce`].
 
 pub mod salesforce;
+mod serve;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::json;
 use tokio::sync::watch;
 
+pub use self::serve::{Patience, serve};
 use crate::connections::Connections;
 use crate::engine::{Engine, FlowStatus};
 use crate::store::Store;
