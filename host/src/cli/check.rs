@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Serialize;
@@ -9,9 +10,10 @@ use serde_json::Value;
 
 use super::output::Output;
 use super::service::Parts;
-use crate::config::SalesforceConfig;
-use crate::connections::{Call, CallError, Connection};
+use crate::config::{Config, SalesforceConfig};
+use crate::connections::{Call, CallError, Connection, Connections, connect};
 use crate::sources::pubsub;
+use crate::store::StoreError;
 use crate::store::sqlite::Access;
 
 const LIMIT: u64 = 8 << 20;
@@ -38,33 +40,21 @@ impl Finding {
 }
 
 pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
-    let parts = Parts::open(config, Access::Tool).await?;
     let mut findings = vec![Finding::good(config.display().to_string(), "read")];
-    let connections = parts.connect()?;
+    let config = Arc::new(Config::load(config)?);
+    let connections = connect(&config)?;
     for (name, connection) in connections.iter() {
         match connection.as_ref() {
             Connection::B1(_) => b1(name, connection, &mut findings).await,
             Connection::Salesforce(_) => {
                 let signed_in = salesforce(name, connection, &mut findings).await;
-                if let (true, Some(own)) = (signed_in, parts.config.salesforce.get(name)) {
+                if let (true, Some(own)) = (signed_in, config.salesforce.get(name)) {
                     events(name, connection, own, &mut findings).await;
                 }
             }
         }
     }
-    for name in parts.config.flows.keys() {
-        let what = format!("flow {name}");
-        match parts.plugins.bind(name, &parts.config, &connections, &parts.store, parts.runtime().await?).await {
-            Ok(flow) => findings.push(Finding::good(
-                what,
-                format!("ready: {} {}", flow.plugin.description.name, flow.plugin.description.version),
-            )),
-            Err(error) => findings.push(Finding::bad(what, error, "see left")),
-        }
-    }
-    if parts.config.flows.is_empty() {
-        findings.push(Finding::bad("flows", "tandem.toml has no [flows.<name>]", "add one; see the operator guide"));
-    }
+    flows(&config, &connections, &mut findings).await?;
     let problems = findings.iter().filter(|finding| !finding.good).count();
     let rows = findings
         .iter()
@@ -75,6 +65,32 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
         "each check signs in to every connection: where a password is wrong it counts towards the system's lock-out",
     );
     Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FOUND_PROBLEMS) })
+}
+
+async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut Vec<Finding>) -> Result<()> {
+    if config.flows.is_empty() {
+        findings.push(Finding::bad("flows", "tandem.toml has no [flows.<name>]", "add one; see the operator guide"));
+        return Ok(());
+    }
+    let parts = match Parts::of(config.clone(), Access::Tool).await {
+        // Before the first run: what stands in the way of the connections is worth knowing all the same.
+        Err(error) if matches!(error.downcast_ref(), Some(StoreError::Missing)) => {
+            findings.push(Finding::bad("flows", format!("{error:#}"), "grant the plugins: `tandem plugin grant`"));
+            return Ok(());
+        }
+        parts => parts?,
+    };
+    for name in config.flows.keys() {
+        let what = format!("flow {name}");
+        match parts.plugins.bind(name, config, connections, &parts.store, parts.runtime().await?).await {
+            Ok(flow) => findings.push(Finding::good(
+                what,
+                format!("ready: {} {}", flow.plugin.description.name, flow.plugin.description.version),
+            )),
+            Err(error) => findings.push(Finding::bad(what, error, "see left")),
+        }
+    }
+    Ok(())
 }
 
 async fn b1(name: &str, connection: &Connection, findings: &mut Vec<Finding>) {
