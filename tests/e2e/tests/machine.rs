@@ -184,10 +184,13 @@ async fn a_database_that_is_deleted_ends_the_host_which_says_so() -> Result<()> 
     assert_eq!(health["Tandem_State__c"], "Stopped");
     assert!(health["Tandem_Message__c"].as_str().unwrap_or_default().contains("deleted or replaced"), "{health}");
     // Who only looks makes no new one beside.
-    for command in [vec!["events", "list"], vec!["review", "list"], vec!["check"], vec!["explain", &ids[0]]] {
+    for command in [vec!["events", "list"], vec!["review", "list"], vec!["explain", &ids[0]]] {
         let (code, _, errors) = world.tandem_raw(&command).await?;
         assert!(code == 4 && errors.contains("data/tandem.db: there is no database"), "{command:?}: {code} {errors}");
     }
+    // The connections are looked at all the same.
+    let (code, told, _) = world.tandem_raw(&["check"]).await?;
+    assert!(code == 3 && told.contains("there is no database") && told.contains("logged in to B1"), "{code} {told}");
     assert!(!world.folder().join("data/tandem.db").exists());
     // A start with an empty one: nothing is made twice, and what nobody took in is told again.
     world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
