@@ -17,10 +17,12 @@ pub struct Provision {
     pub present: bool,
 }
 
-/// Tables whose records carry the Salesforce id they were made for: marketing documents, and business partners.
-const MARKED: [(&str, &str); 2] = [
-    ("ORDR", "user field U_SF_Id on marketing documents (the opportunity's id)"),
-    ("OCRD", "user field U_SF_Id on business partners (the account's id)"),
+/// User fields with the Salesforce id that records were made for: table, name, and for people. Marketing documents, their
+/// rows, and business partners.
+const MARKED: [(&str, &str, &str); 3] = [
+    ("ORDR", "SF_Id", "user field U_SF_Id on marketing documents (the opportunity's id)"),
+    ("RDR1", "SF_LineId", "user field U_SF_LineId on their rows (the opportunity line's id)"),
+    ("OCRD", "SF_Id", "user field U_SF_Id on business partners (the account's id)"),
 ];
 const LEDGER: &str = "user table TANDEM (the ledger that makes a second order impossible)";
 
@@ -34,8 +36,8 @@ impl B1 {
             Err(error) => return Err(error),
         };
         let mut provisions = vec![Provision { what: LEDGER, present }];
-        for (table, what) in MARKED {
-            let path = format!("/UserFieldsMD?$filter=TableName%20eq%20'{table}'%20and%20Name%20eq%20'SF_Id'");
+        for (table, name, what) in MARKED {
+            let path = format!("/UserFieldsMD?$filter=TableName%20eq%20'{table}'%20and%20Name%20eq%20'{name}'");
             let field = self.send_one(Call::get(path)).await?;
             let rows: serde_json::Value = serde_json::from_str(&field.body).unwrap_or_default();
             let present = rows["value"].as_array().is_some_and(|rows| !rows.is_empty());
@@ -53,9 +55,9 @@ impl B1 {
                 json!({ "TableName": "TANDEM", "TableDescription": "Tandem ledger", "TableType": "bott_NoObject" });
             self.make("/UserTablesMD", &body).await?;
         }
-        for (table, what) in MARKED {
+        for (table, name, what) in MARKED {
             if missing(what) {
-                let body = json!({ "Name": "SF_Id", "Type": "db_Alpha", "Size": 18, "Description": "Salesforce Id", "TableName": table });
+                let body = json!({ "Name": name, "Type": "db_Alpha", "Size": 18, "Description": "Salesforce Id", "TableName": table });
                 self.make("/UserFieldsMD", &body).await?;
             }
         }

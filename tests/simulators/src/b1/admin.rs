@@ -126,6 +126,10 @@ async fn approve(State(simulator): State<Arc<Simulator>>, Path(draft): Path<i64>
         for name in ["DocNum", "DocTotal", "DocObjectCode", "Series"] {
             order.remove(name);
         }
+        // Components come anew.
+        if let Some(lines) = order.get_mut("DocumentLines").and_then(Value::as_array_mut) {
+            lines.retain(|line| line["TreeType"] != "iIngredient");
+        }
         for line in order.get_mut("DocumentLines").and_then(Value::as_array_mut).into_iter().flatten() {
             let Some(line) = line.as_object_mut() else { continue };
             for name in ["RemainingOpenQuantity", "LineTotal", "Price", "BaseType", "BaseEntry", "BaseLine"] {

@@ -1,6 +1,8 @@
 //! Business behaviour of marketing documents: what B1 checks, computes and refuses. Facts: the shared Service Layer
 //! reference, with its marks.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
@@ -35,6 +37,10 @@ pub struct Rules {
     pub no_negative_stock: bool,
     /// Webhooks are on for the company.
     pub webhooks: bool,
+    /// Drafts cannot be removed.
+    pub keeps_drafts: bool,
+    /// Items that are BOMs of type *Sales*, with the components of one piece.
+    pub boms: BTreeMap<String, Vec<(String, Decimal)>>,
     /// Company-local day, `2026-01-31`.
     pub today: String,
     /// Company-local time, `10:00:00`.
@@ -134,8 +140,12 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
         ));
     };
     let mut lines = Vec::new();
-    for (number, line) in given.clone().into_iter().enumerate() {
-        lines.push(finish_line(db, &partner, set, &currency, number as i64, line)?);
+    for line in given.clone() {
+        let own = finish_line(db, &partner, set, &currency, lines.len() as i64, line)?;
+        let number = own["LineNum"].as_i64().unwrap_or_default() + 1;
+        let components = components(db, rules, &partner, set, &currency, number, &own)?;
+        lines.push(own);
+        lines.extend(components);
     }
     let discount = amount(&body, "DiscountPercent");
     let (total, vat) = totals(&lines, discount);
@@ -368,6 +378,7 @@ fn finish_line(
     line.insert("TaxPercentagePerRow".into(), rounded(rate));
     line.insert("LineTotal".into(), rounded(total));
     line.insert("LineStatus".into(), "bost_Open".into());
+    line.insert("TreeType".into(), "iNotATree".into());
     if base.is_none() {
         line.entry("BaseType").or_insert((-1).into());
         line.entry("BaseEntry").or_insert(Value::Null);
@@ -375,6 +386,58 @@ fn finish_line(
     }
     let _ = set;
     Ok(Value::Object(line))
+}
+
+/// The rows that a BOM of type *Sales* brings behind its own, from that number on.
+fn components(
+    db: &Database,
+    rules: &Rules,
+    partner: &Record,
+    set: &str,
+    currency: &str,
+    first: i64,
+    parent: &Value,
+) -> Result<Vec<Value>, Refusal> {
+    let parts = parent["ItemCode"].as_str().and_then(|code| rules.boms.get(code));
+    if parent["BaseType"] != -1 {
+        return Ok(Vec::new());
+    }
+    let pieces = decimal(&parent["Quantity"]).unwrap_or_default();
+    let row = |(number, (code, each)): (i64, &(String, Decimal))| {
+        let line = json!({ "ItemCode": code, "Quantity": rounded(pieces * *each), "UnitPrice": 0, "WarehouseCode": parent["WarehouseCode"] });
+        let mut line = finish_line(db, partner, set, currency, number, line)?;
+        line["TreeType"] = "iIngredient".into();
+        Ok(line)
+    };
+    (first..).zip(parts.into_iter().flatten()).map(row).collect()
+}
+
+/// Components follow the row that brought them: in quantity, and when it goes.
+fn follow_parents(rules: &Rules, old: &[Value], kept: &mut Vec<Value>) {
+    let is_component = |line: &Value| line["TreeType"] == "iIngredient";
+    let mut parent: Option<&Value> = None;
+    let mut part = 0;
+    for line in old {
+        if !is_component(line) {
+            (parent, part) = (Some(line), 0);
+            continue;
+        }
+        let now = parent.and_then(|own| kept.iter().find(|kept| kept["LineNum"] == own["LineNum"])).cloned();
+        let each = parent
+            .and_then(|own| rules.boms.get(own["ItemCode"].as_str()?)?.get(part))
+            .map_or(Decimal::ONE, |(_, each)| *each);
+        part += 1;
+        match now {
+            None => kept.retain(|own| own["LineNum"] != line["LineNum"]),
+            Some(now) => {
+                let quantity = rounded(decimal(&now["Quantity"]).unwrap_or_default() * each);
+                for own in kept.iter_mut().filter(|own| own["LineNum"] == line["LineNum"]) {
+                    own["Quantity"] = quantity.clone();
+                    own["RemainingOpenQuantity"] = quantity.clone();
+                }
+            }
+        }
+    }
 }
 
 fn base_line(db: &Database, line: &Record) -> Result<Option<Record>, Refusal> {
@@ -567,6 +630,11 @@ pub fn patch(
                     next - 1
                 }
             };
+            // Only named, so that it stays.
+            if let (Some(old), Some(1)) = (old, line.as_object().map(Record::len)) {
+                kept.push(old.clone());
+                continue;
+            }
             let mut merged = Record::new();
             if let Some(old) = old.and_then(Value::as_object) {
                 if text(old, "LineStatus") == "bost_Close" && old.get("Quantity") != line.get("Quantity") {
@@ -598,8 +666,14 @@ pub fn patch(
                     ));
                 }
                 finished["RemainingOpenQuantity"] = rounded(open);
+                finished["TreeType"] = old["TreeType"].clone();
+                kept.push(finished);
+            } else {
+                let own = components(db, rules, &partner, set, &currency, next, &finished)?;
+                next += own.len() as i64;
+                kept.push(finished);
+                kept.extend(own);
             }
-            kept.push(finished);
         }
         if !replace {
             for old in &old_lines {
@@ -609,6 +683,9 @@ pub fn patch(
             }
         }
         kept.sort_by_key(|line| line["LineNum"].as_i64());
+        if !rules.boms.is_empty() {
+            follow_parents(rules, &old_lines, &mut kept);
+        }
         lines = kept;
     }
     if lines.is_empty() {
@@ -638,7 +715,7 @@ pub fn patch(
 }
 
 /// `POST <set>(key)/Cancel | Close | Reopen`.
-pub fn action(db: &mut Database, set: &str, key: &Key, action: &str) -> Result<(), Refusal> {
+pub fn action(db: &mut Database, rules: &Rules, set: &str, key: &Key, action: &str) -> Result<(), Refusal> {
     let mut header = db.get(set, key).cloned().ok_or_else(Refusal::not_found)?;
     let refuse = |why: &str| Err(Refusal::new(400, -5002, why.to_owned()));
     let closed = text(&header, "DocumentStatus") == "bost_Close";
@@ -688,6 +765,8 @@ pub fn action(db: &mut Database, set: &str, key: &Key, action: &str) -> Result<(
     for line in header.get_mut("DocumentLines").and_then(Value::as_array_mut).into_iter().flatten() {
         line["LineStatus"] = if action == "Reopen" { "bost_Open" } else { "bost_Close" }.into();
     }
+    header.insert("UpdateDate".into(), format!("{}T00:00:00Z", rules.today).into());
+    header.insert("UpdateTime".into(), rules.now.clone().into());
     db.put(set, key.clone(), header);
     Ok(())
 }

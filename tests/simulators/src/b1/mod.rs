@@ -14,7 +14,7 @@ mod service;
 mod sql;
 pub mod webhooks;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -163,6 +163,10 @@ struct Settings {
     block_over_limit: bool,
     /// See [`Rules::no_negative_stock`].
     no_negative_stock: bool,
+    /// Drafts cannot be removed.
+    keeps_drafts: bool,
+    /// See [`Rules::boms`]: `{"A00001": {"A00002": 2}}`.
+    sales_boms: BTreeMap<String, BTreeMap<String, u32>>,
     /// What `SBO_SP_TransactionNotification` refuses.
     procedure: Option<Procedure>,
     /// The password, where it is no longer the first one.
@@ -286,6 +290,12 @@ impl Simulator {
             block_over_limit: settings.block_over_limit,
             no_negative_stock: settings.no_negative_stock,
             webhooks: self.webhooks_on.load(Ordering::Relaxed),
+            keeps_drafts: settings.keeps_drafts,
+            boms: settings
+                .sales_boms
+                .into_iter()
+                .map(|(item, parts)| (item, parts.into_iter().map(|(code, each)| (code, each.into())).collect()))
+                .collect(),
             today: local.format("%Y-%m-%d").to_string(),
             now: local.format("%H:%M:%S").to_string(),
         }

@@ -79,7 +79,7 @@ pub const SETS: [Set; 25] = [
 ];
 
 /// Enumerations and their members.
-pub const ENUMS: [(&str, &[&str]); 13] = [
+pub const ENUMS: [(&str, &[&str]); 14] = [
     ("BoYesNoEnum", &["tNO", "tYES"]),
     ("BoStatus", &["bost_Open", "bost_Close", "bost_Paid", "bost_Delivered"]),
     ("BoCardTypes", &["cCustomer", "cSupplier", "cLid"]),
@@ -119,6 +119,10 @@ pub const ENUMS: [(&str, &[&str]); 13] = [
     ("WebhookAuthTypeEnum", &["None", "Basic", "HMAC", "OAuth"]),
     ("WebhookStatusEnum", &["Active", "Inactive"]),
     ("BoCancelEnum", &["csNo", "csYes"]),
+    (
+        "BoItemTreeTypes",
+        &["iNotATree", "iAssemblyTree", "iSalesTree", "iProductionTree", "iTemplateTree", "iIngredient"],
+    ),
 ];
 
 /// Entity and complex types: `name:type[=]`. The type is a length of text, `int`, `num`, `day`, `time`, the name of an
@@ -403,6 +407,7 @@ const TYPES: [(&str, &[&str]); 26] = [
             "RowTotalFC:num",
             "ShipDate:day",
             "LineStatus:BoStatus=",
+            "TreeType:BoItemTreeTypes=",
             "BaseType:int",
             "BaseEntry:int",
             "BaseLine:int",

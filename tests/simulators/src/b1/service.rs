@@ -72,7 +72,7 @@ pub fn answer(db: &mut Database, rules: &Rules, asked: &Asked<'_>) -> Result<Rep
         }
         ("POST", Target::Below(set, key, rest)) => {
             let [action] = rest.as_slice() else { return Err(unknown(asked.path)) };
-            act(db, &set, &key, action)?;
+            act(db, rules, &set, &key, action)?;
             Ok(Reply::empty(204))
         }
         ("POST", Target::Function(name)) | ("GET", Target::Function(name)) => function(db, rules, &name, asked),
@@ -97,6 +97,9 @@ pub fn answer(db: &mut Database, rules: &Rules, asked: &Asked<'_>) -> Result<Rep
         ("DELETE", Target::One(set, key)) => {
             if DOCUMENTS.iter().any(|(name, ..)| *name == set && set != "Drafts") || set == "IncomingPayments" {
                 return Err(Refusal::new(400, -5006, "The requested action is not supported for this object".into()));
+            }
+            if set == "Drafts" && rules.keeps_drafts {
+                return Err(Refusal::new(400, -5002, "The draft is in an approval process [ODRF]".into()));
             }
             if set == "EventNotifications" {
                 return Err(Refusal::new(405, -1000, "EventNotifications is read-only".into()));
@@ -293,14 +296,14 @@ fn run_sql(db: &Database, key: &Key, asked: &Asked<'_>) -> Result<Reply, Refusal
     Ok(Reply::json(200, body))
 }
 
-fn act(db: &mut Database, set: &str, key: &Key, action: &str) -> Result<(), Refusal> {
+fn act(db: &mut Database, rules: &Rules, set: &str, key: &Key, action: &str) -> Result<(), Refusal> {
     if set == "IncomingPayments" && action == "Cancel" {
         return payments::cancel(db, key);
     }
     if !DOCUMENTS.iter().any(|(name, ..)| *name == set) {
         return Err(unknown(&format!("/{set}({key})/{action}")));
     }
-    documents::action(db, set, key, action)
+    documents::action(db, rules, set, key, action)
 }
 
 fn function(db: &Database, rules: &Rules, name: &str, asked: &Asked<'_>) -> Result<Reply, Refusal> {
