@@ -21,6 +21,17 @@ pub struct Settings {
     pub warehouse: Option<String>,
     /// Between two looks at an order that awaits approval.
     pub approval_poll_minutes: u64,
+    /// Where opportunity and clerk changed the same of a line.
+    pub lines: Wins,
+}
+
+/// Whose change of a line counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wins {
+    Salesforce,
+    B1,
+    /// A person is asked.
+    Review,
 }
 
 impl Settings {
@@ -35,6 +46,11 @@ impl Settings {
             currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
             warehouse: value["warehouse"].as_str().map(str::to_owned),
             approval_poll_minutes: value["approval_poll_minutes"].as_u64().unwrap_or(15),
+            lines: match value["lines"].as_str() {
+                Some("b1") => Wins::B1,
+                Some("review") => Wins::Review,
+                _ => Wins::Salesforce,
+            },
         }
     }
 }
@@ -68,13 +84,15 @@ pub fn description() -> Description {
             permission("b1", Method::Post, "/Orders", "makes sales orders"),
             permission("b1", Method::Patch, "/Orders(*)", "changes an order when its opportunity changes"),
             permission("b1", Method::Post, "/Orders(*)/Cancel", "cancels an order when its opportunity is re-opened"),
+            permission("b1", Method::Delete, "/Drafts(*)", "removes an order that awaits approval when its opportunity is re-opened"),
+            permission("b1", Method::Get, "/UserFieldsMD", "sees whether rows can carry the line's id"),
             may_link("order", "remembers which opportunity is which order"),
             may_see_links("account", "finds the customer of an opportunity"),
             may_emit("accounts.wanted", "asks for a partner for an account that has none"),
             may_emit("credit.wanted", "asks for the customer's credit after an order"),
             may_emit("stock.wanted", "asks for the stock of what was ordered"),
         ],
-        topics: vec!["salesforce.Opportunity".into()],
+        topics: ["salesforce.Opportunity", crate::told::TOPIC].map(str::to_owned).to_vec(),
         settings_schema: json!({
             "type": "object",
             "properties": {
@@ -85,7 +103,8 @@ pub fn description() -> Description {
                 "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },
                 "currency": { "type": "string", "default": "EUR", "description": "Currency of the org's records when multi_currency is false" },
                 "warehouse": { "type": "string", "description": "WarehouseCode of lines that name none; without it B1's default" },
-                "approval_poll_minutes": { "type": "integer", "default": 15, "description": "Minutes between two looks at an order that awaits approval in B1" }
+                "approval_poll_minutes": { "type": "integer", "default": 15, "description": "Minutes between two looks at an order that awaits approval in B1" },
+                "lines": { "type": "string", "enum": ["salesforce", "b1", "review"], "default": "salesforce", "description": "Whose change counts where the opportunity and a clerk in B1 changed the same of a line; a clerk's own rows stay in any case" }
             }
         })
         .to_string(),

@@ -2,7 +2,8 @@
 
 use tandem_sdk::{Map, Value, json, text};
 
-use crate::plan::{Linked, Order};
+use crate::linked::Linked;
+use crate::plan::Order;
 
 /// Both sides of a question; `{"salesforce": …, "b1": …}`, without a side of which nothing is known.
 pub fn both(opportunity: &Value, b1: &Map<String, Value>) -> Value {
@@ -66,8 +67,11 @@ pub fn of_order(linked: &Linked) -> Map<String, Value> {
     let mut facts = linked.header.clone();
     facts.insert("DocEntry".into(), linked.doc_entry.as_str().into());
     facts.insert("DocNum".into(), linked.doc_num.as_str().into());
-    for (place, (_, _, fields)) in linked.lines.iter().enumerate() {
-        facts.insert(line(place), in_words(text(fields, "ItemCode"), &fields["Quantity"], &fields["UnitPrice"]).into());
+    for (place, own) in linked.lines.iter().enumerate() {
+        let field = |name: &str| own.fields.get(name).cloned().unwrap_or_default();
+        let item = field("ItemCode");
+        let told = in_words(item.as_str().unwrap_or_default(), &field("Quantity"), &field("UnitPrice"));
+        facts.insert(line(place), told.into());
     }
     facts
 }

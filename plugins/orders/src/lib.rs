@@ -1,14 +1,20 @@
 //! A won opportunity becomes one sales order in SAP Business One; a changed one changes it, a re-opened one cancels it,
 //! where B1 allows. Never half an order: whatever is missing goes to review.
 
+mod adopt;
+mod approval;
+mod change;
+mod check;
 mod describe;
 mod facts;
-mod found;
+mod linked;
+mod look;
 mod plan;
 mod send;
+mod told;
 mod write_back;
 
-use tandem_sdk::{Batch, Description, Event, Map, Outcome, Plugin, Value};
+use tandem_sdk::{Batch, Description, Error, Event, Map, Outcome, Plugin, Value, outcome_of};
 
 struct Orders;
 
@@ -20,7 +26,9 @@ impl Plugin for Orders {
     fn handle(batch: Batch) -> Vec<Outcome> {
         let settings = describe::Settings::read(&batch.settings);
         let mut work: Vec<Work> = batch.events.into_iter().map(Work::new).collect();
-        plan::look(&settings, &mut work);
+        told::orders(&mut work);
+        plan::plan(&settings, &mut work);
+        look::look(&batch.flow, &settings, &mut work);
         send::carry_out(&batch.flow, &settings, &mut work);
         write_back::tell(&mut work);
         work.into_iter().map(Work::outcome).collect()
@@ -34,10 +42,14 @@ struct Work {
     event: Event,
     /// The opportunity as Salesforce has it now; null when it is gone.
     opportunity: Value,
-    /// Rows of the order in B1 as it is now, whoever made them; none where it was not read.
-    rows: Vec<Value>,
     /// What is known of its customer, items and order in B1, to decide a question by.
     b1: Map<String, Value>,
+    /// The order as B1 has it now; null when it was not read.
+    document: Value,
+    /// How the order was found that is taken over.
+    adopted: Option<String>,
+    /// What B1's order gets.
+    change: Option<change::Change>,
     step: Step,
     /// What the opportunity is told.
     news: Option<News>,
@@ -49,25 +61,21 @@ enum Step {
     Open,
     Create(plan::Order),
     /// The new order and what is linked now.
-    Update(plan::Order, plan::Linked),
-    Cancel(plan::Linked),
-    /// Unlinked, and found in B1: brought in step with what is wanted now.
-    Adopt(plan::Order, Value),
-    /// A draft waits for approval in B1.
-    Await,
-    /// One waited, and is there no more.
-    Awaited(plan::Order),
-    /// No longer won, while a draft waited for approval.
+    Update(plan::Order, Box<linked::Linked>),
+    Cancel(Box<linked::Linked>),
+    /// Not won, and B1 may have a draft or an order of it.
     Withdraw,
+    /// The draft goes.
+    Remove(i64),
     Finished(Outcome),
 }
 
 /// What the opportunity shows.
 struct News {
-    doc_num: String,
-    doc_entry: String,
-    /// Open, Closed, Cancelled, Awaiting approval; empty leaves it as it is.
-    status: &'static str,
+    /// Number and `DocEntry`; none leaves them as they are.
+    order: Option<(String, String)>,
+    /// Open, Closed, Cancelled, Awaiting approval, or empty; none leaves it as it is.
+    status: Option<String>,
     /// Synced, Review, Error.
     state: &'static str,
     message: String,
@@ -75,14 +83,24 @@ struct News {
 
 impl News {
     /// Of an order in step with its opportunity.
-    fn synced(doc_num: &str, doc_entry: &str, status: &'static str, message: String) -> Self {
-        Self { doc_num: doc_num.into(), doc_entry: doc_entry.into(), status, state: "Synced", message }
+    fn synced(linked: &linked::Linked, message: String) -> Self {
+        Self {
+            order: Some((linked.doc_num.clone(), linked.doc_entry.clone())),
+            status: Some(linked.status.clone()),
+            state: "Synced",
+            message,
+        }
+    }
+
+    /// Without an order.
+    fn of(status: &str, state: &'static str, message: String) -> Self {
+        Self { order: None, status: Some(status.to_owned()), state, message }
     }
 }
 
 impl Work {
     fn new(event: Event) -> Self {
-        let relevant = matches!(event.topic.as_str(), "salesforce.Opportunity" | "timer.wake");
+        let relevant = matches!(event.topic.as_str(), "salesforce.Opportunity" | "timer.wake" | told::TOPIC);
         let step = match event.resolution.as_deref() {
             Some("ignore") => Step::Finished(Outcome::Done("ignored, as decided in review".into())),
             _ if !relevant => {
@@ -90,7 +108,16 @@ impl Work {
             }
             _ => Step::Open,
         };
-        Self { event, opportunity: Value::Null, rows: Vec::new(), b1: Map::new(), step, news: None }
+        Self {
+            event,
+            opportunity: Value::Null,
+            b1: Map::new(),
+            document: Value::Null,
+            adopted: None,
+            change: None,
+            step,
+            news: None,
+        }
     }
 
     fn id(&self) -> &str {
@@ -101,18 +128,45 @@ impl Work {
         matches!(self.step, Step::Open)
     }
 
+    /// What changed in Salesforce may be nothing: the order itself is to be looked at.
+    fn looks(&self) -> bool {
+        self.event.topic == "timer.wake" || self.event.resolution.is_some()
+    }
+
+    /// A person wants a new order beside one that is over.
+    fn makes_new(&self) -> bool {
+        self.event.resolution.as_deref() == Some(look::MAKE_NEW)
+    }
+
     /// Ends with a review item that the opportunity shows too, with both sides to decide it by.
     fn hold(&mut self, reason: impl Into<String>, choices: &[&str]) {
         let reason = reason.into();
-        self.news = Some(News {
-            doc_num: String::new(),
-            doc_entry: String::new(),
-            status: "",
-            state: "Review",
-            message: reason.clone(),
-        });
+        let order = match &self.step {
+            Step::Update(_, linked) | Step::Cancel(linked) => Some((linked.doc_num.clone(), linked.doc_entry.clone())),
+            _ => None,
+        };
+        self.news = Some(News { order, status: None, state: "Review", message: reason.clone() });
         let detail = facts::both(&self.opportunity, &self.b1);
         self.step = Step::Finished(tandem_sdk::review_with(reason, choices, &detail));
+    }
+
+    /// Its opportunity shows this order beside the question.
+    fn shows(&mut self, linked: &linked::Linked) {
+        if let Some(news) = &mut self.news {
+            news.order = Some((linked.doc_num.clone(), linked.doc_entry.clone()));
+            news.status = Some(linked.status.clone());
+        }
+    }
+
+    /// Ends by a failed call; what a human must see the opportunity shows, too.
+    fn fail(&mut self, error: &Error, what: &str) {
+        match outcome_of(error, what) {
+            Outcome::Review(request) => {
+                let choices: Vec<&str> = request.choices.iter().map(String::as_str).collect();
+                self.hold(request.reason.clone(), &choices);
+            }
+            other => self.finish(other),
+        }
     }
 
     fn finish(&mut self, outcome: Outcome) {

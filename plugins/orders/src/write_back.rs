@@ -42,19 +42,21 @@ fn changes(w: &Work) -> Option<Map<String, Value>> {
     let message: String = news.message.chars().take(MOST_MESSAGE).collect();
     let mut fields = Map::new();
     let mut set = |name: &str, value: &str| {
-        fields.insert(name.to_owned(), value.into());
+        fields.insert(name.to_owned(), if value.is_empty() { Value::Null } else { value.into() });
     };
     set("Tandem_Sync_State__c", news.state);
     set("Tandem_Sync_Message__c", &message);
-    if !news.status.is_empty() {
-        set("Tandem_Order_Status__c", news.status);
+    if let Some(status) = &news.status {
+        set("Tandem_Order_Status__c", status);
     }
-    if !news.doc_num.is_empty() {
-        set("Tandem_Order_Number__c", &news.doc_num);
-        set("Tandem_Order_Doc_Entry__c", &news.doc_entry);
+    if let Some((doc_num, doc_entry)) = &news.order {
+        set("Tandem_Order_Number__c", doc_num);
+        set("Tandem_Order_Doc_Entry__c", doc_entry);
     }
     // What is there already is not written again.
-    let same = |name: &str| fields.get(name).is_none_or(|value| value.as_str() == Some(text(&w.opportunity, name)));
+    let same = |name: &str| {
+        fields.get(name).is_none_or(|value| value.as_str().unwrap_or_default() == text(&w.opportunity, name))
+    };
     let told =
         ["Tandem_Sync_State__c", "Tandem_Order_Status__c", "Tandem_Order_Number__c"].iter().all(|name| same(name));
     if told && news.state == "Synced" {

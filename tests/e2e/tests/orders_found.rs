@@ -157,7 +157,7 @@ async fn what_changes_while_a_draft_waits_follows_when_it_is_approved() -> Resul
 #[tokio::test]
 async fn an_order_approved_for_an_opportunity_that_is_no_longer_won_is_cancelled() -> Result<()> {
     let world = world().await?;
-    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    world.b1_settings(json!({ "approval_over": 0.01, "keeps_drafts": true })).await?;
     let id = world.opportunities(1).await?.remove(0);
     world.win(&id).await?;
     let draft = awaited(&world, &id).await?;

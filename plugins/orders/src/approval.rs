@@ -1,0 +1,163 @@
+//! Orders that an approval procedure keeps as drafts: waited for, and taken back when the opportunity is no longer won.
+
+use tandem_sdk::{
+    Error, Method, Outcome, Request, Response, Value, b1, clock, outcome_of, request, schedule, storage, text,
+};
+
+use crate::describe::Settings;
+use crate::linked::{Linked, status_of};
+use crate::{News, Step, Work};
+
+/// What is read of drafts.
+pub const DRAFT: &str = "DocEntry,U_SF_Id,DocObjectCode";
+
+const AWAITING: &str = "Awaiting approval";
+
+fn key(id: &str) -> String {
+    format!("draft:{id}")
+}
+
+/// A draft was made for the opportunity, and it is not known what became of it.
+pub fn is_awaited(id: &str) -> bool {
+    storage::get(&key(id)).is_some()
+}
+
+/// It is known.
+pub fn forget(id: &str) {
+    if is_awaited(id) {
+        storage::delete(&key(id));
+    }
+}
+
+/// B1 may have something for an opportunity that has no link: a draft, or an order that this host has forgotten.
+pub fn may_be_there(w: &Work) -> bool {
+    is_awaited(w.id()) || matches!(text(&w.opportunity, "Tandem_Order_Status__c"), AWAITING | "Open")
+}
+
+/// Looks again later.
+pub fn wait(settings: &Settings, w: &mut Work, draft: i64) {
+    look_later(settings, w.id());
+    let message = "the order awaits approval in B1; what is changed meanwhile follows when it is approved".to_owned();
+    w.news = Some(News::of(AWAITING, "Synced", message.clone()));
+    w.finish(Outcome::Done(format!("{message} (draft {draft})")));
+}
+
+fn look_later(settings: &Settings, id: &str) {
+    // However often it is looked at meanwhile, one look is due at a time.
+    let due = storage::get(&key(id)).and_then(|due| due.parse::<u64>().ok()).unwrap_or(0);
+    let now = clock::now();
+    if due > now {
+        return;
+    }
+    let due = now + settings.approval_poll_minutes * 60_000;
+    let _ = storage::set(&key(id), &due.to_string());
+    schedule::wake(due, id, "{}");
+}
+
+/// The draft is gone, and there was no order: it was refused, or approved between the two reads. Only an order that is
+/// looked for after the draft was gone can tell.
+pub fn after_the_draft(w: &mut Work) {
+    match find_order(w.id()) {
+        Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
+        Ok(None) => {
+            forget(w.id());
+            w.hold("the order awaited approval in B1, and its draft is gone: it was refused", &["retry", "ignore"]);
+            if let Some(news) = &mut w.news {
+                news.status = Some(String::new());
+            }
+        }
+        Err(error) => w.finish(outcome_of(&error, "looking for an order that awaited approval")),
+    }
+}
+
+/// B1 answered that it did not find something: missing master data, or the trap, a draft that it stored.
+pub fn stored_or_refused(settings: &Settings, w: &mut Work, refused: &Error) {
+    let found = find_draft(w.id()).and_then(|draft| Ok((draft, find_order(w.id())?)));
+    match found {
+        Ok((_, Some(_))) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
+        Ok((Some(draft), None)) => wait(settings, w, draft),
+        Ok((None, None)) => {
+            let reason = format!("B1 refused the order: {}", tandem_sdk::words(refused));
+            w.hold(reason, &["retry", "ignore"]);
+        }
+        Err(error) => w.finish(outcome_of(&error, "looking for a draft that awaits approval")),
+    }
+}
+
+fn find_draft(id: &str) -> Result<Option<i64>, Error> {
+    let rows = b1::read(b1::Read::texts("Drafts", "U_SF_Id", &[id.to_owned()], DRAFT))?;
+    Ok(rows.iter().find(|row| is_order(row)).and_then(|row| row["DocEntry"].as_i64()))
+}
+
+/// A draft of a delivery or an invoice carries its order's fields, too. Whether the kind is told as a number or as a name is not
+/// documented.
+pub fn is_order(draft: &Value) -> bool {
+    matches!(b1::key_text(&draft["DocObjectCode"]).as_str(), "17" | "oOrders" | "")
+}
+
+/// The live order made for an opportunity.
+pub fn find_order(id: &str) -> Result<Option<Value>, Error> {
+    let read = b1::Read::texts("Orders", "U_SF_Id", &[id.to_owned()], "DocEntry,DocNum,DocumentStatus,Cancelled");
+    Ok(b1::read(read.and("Cancelled eq 'tNO'"))?.into_iter().next())
+}
+
+/// The opportunity is not won (any more): what there is of it in B1 is taken back.
+pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<i64>) {
+    let order = match (order, draft) {
+        // Approved between the two reads.
+        (None, None) => match find_order(w.id()) {
+            Ok(order) => order.filter(|order| status_of(order) == "Open"),
+            Err(error) => return w.finish(outcome_of(&error, "looking for an order that awaited approval")),
+        },
+        (order, _) => order,
+    };
+    match (order.and_then(|order| Linked::empty(&order, 1)), draft) {
+        (Some(linked), _) => {
+            w.adopted = Some(format!("order {} was there already", linked.doc_num));
+            w.step = Step::Cancel(Box::new(linked));
+        }
+        (None, Some(draft)) => w.step = Step::Remove(draft),
+        (None, None) => {
+            if is_awaited(w.id()) || text(&w.opportunity, "Tandem_Order_Status__c") == AWAITING {
+                forget(w.id());
+                w.news = Some(News::of("", "Synced", "not won, and B1 has neither draft nor order of it".into()));
+            }
+            w.finish(Outcome::Done("not won, and B1 has neither draft nor order of it".into()));
+        }
+    }
+}
+
+/// Takes a draft away.
+pub fn remove(w: &Work, draft: i64) -> Request {
+    request("b1", Method::Delete, format!("/Drafts({draft})"), None, w.id())
+}
+
+/// A draft was to be taken away. Whether B1 lets a draft go whose approval is under way is not documented: where it does not,
+/// the order that is made of it is cancelled.
+pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Response, Error>) {
+    match answer {
+        Ok(_) => {
+            forget(w.id());
+            let message =
+                format!("the opportunity is no longer won: draft {draft}, which awaited approval, was removed");
+            w.news = Some(News::of("", "Synced", message.clone()));
+            w.finish(Outcome::Done(message));
+        }
+        // Approved or removed just now.
+        Err(Error::Remote(remote)) if remote.status == 404 => {
+            w.finish(tandem_sdk::retry(100, "the draft is gone: looking what became of it"));
+        }
+        Err(error) => match outcome_of(&error, "removing the draft") {
+            Outcome::Review(_) => {
+                look_later(settings, w.id());
+                let why = tandem_sdk::words(&error);
+                let message = format!(
+                    "the opportunity is no longer won, but B1 keeps draft {draft}: {why}. Refuse it there; an order made of it is cancelled"
+                );
+                w.news = Some(News::of(AWAITING, "Review", message.clone()));
+                w.finish(Outcome::Done(message));
+            }
+            other => w.finish(other),
+        },
+    }
+}

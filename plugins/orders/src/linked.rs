@@ -1,0 +1,294 @@
+//! The order an opportunity is linked with, as both sides had it when they were last in step: the base of a change.
+
+use std::collections::BTreeMap;
+
+use tandem_sdk::{Link, Map, Value, b1, decimal, from_json, json, links, mirror, text};
+
+use crate::plan::Order;
+
+/// The user field of an order's rows with the `OpportunityLineItem` id; `tandem init` makes it.
+pub const LINE_ID: &str = "U_SF_LineId";
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct Linked {
+    pub doc_entry: String,
+    pub doc_num: String,
+    /// Open, Closed, Cancelled: as B1 had it last.
+    pub status: String,
+    /// It is over: winning again makes a new one.
+    pub cancelled: bool,
+    /// A person chose to leave it cancelled in B1.
+    pub left: bool,
+    pub generation: u64,
+    pub header: Map<String, Value>,
+    pub lines: Vec<LinkedLine>,
+    /// Sent as new, and the answer lost: B1 may have them.
+    pub adding: Vec<LinkedLine>,
+}
+
+/// One line of it.
+#[derive(Clone, Debug)]
+pub struct LinkedLine {
+    /// `OpportunityLineItem` id.
+    pub id: String,
+    /// B1's `LineNum`, as B1 told it.
+    pub num: Option<i64>,
+    pub fields: Map<String, Value>,
+}
+
+impl Linked {
+    /// From a link's base.
+    pub fn read(doc_entry: &str, base: &str) -> Self {
+        let base = from_json(base);
+        let fields = |value: &Value| value.as_object().cloned().unwrap_or_default();
+        let line = |line: &Value| LinkedLine {
+            id: text(line, "id").to_owned(),
+            num: line["num"].as_i64(),
+            fields: fields(&line["fields"]),
+        };
+        Self {
+            doc_entry: doc_entry.to_owned(),
+            doc_num: text(&base, "doc_num").to_owned(),
+            status: text(&base, "status").to_owned(),
+            cancelled: base["cancelled"] == true,
+            left: base["left"] == true,
+            generation: base["generation"].as_u64().unwrap_or(1),
+            header: fields(&base["header"]),
+            lines: base["lines"].as_array().into_iter().flatten().map(line).collect(),
+            adding: base["adding"].as_array().into_iter().flatten().map(line).collect(),
+        }
+    }
+
+    /// An order that B1 made of `order` just now.
+    pub fn made(document: &Value, order: &Order) -> Option<Self> {
+        let mut linked = Self::empty(document, order.generation)?;
+        linked.header = order.header.clone();
+        linked.lines = order
+            .lines
+            .iter()
+            .map(|(id, fields)| LinkedLine { id: id.clone(), num: None, fields: fields.clone() })
+            .collect();
+        linked.number(document, order);
+        Some(linked)
+    }
+
+    /// An order that was found in B1: what it has is the base, so that what `order` has beyond it is a change.
+    pub fn found(document: &Value, order: &Order, generation: u64) -> Option<Self> {
+        let mut linked = Self::empty(document, generation)?;
+        linked.header = as_in(document, &order.header);
+        let numbers = numbers(document, order, &BTreeMap::new(), true);
+        for (id, fields) in &order.lines {
+            if let Some(row) = numbers.get(id).and_then(|num| row(document, *num)) {
+                linked.lines.push(LinkedLine {
+                    id: id.clone(),
+                    num: row["LineNum"].as_i64(),
+                    fields: as_in(row, fields),
+                });
+            }
+        }
+        // Its opportunity has lost these lines since.
+        for row in b1::lines(document) {
+            let id = text(row, LINE_ID);
+            if !id.is_empty() && !linked.lines.iter().any(|line| line.id == id) {
+                let fields = json!({ "ItemCode": row["ItemCode"] }).as_object().cloned().unwrap_or_default();
+                linked.lines.push(LinkedLine { id: id.to_owned(), num: row["LineNum"].as_i64(), fields });
+            }
+        }
+        Some(linked)
+    }
+
+    /// Of a document of which nothing but itself is known.
+    pub fn empty(document: &Value, generation: u64) -> Option<Self> {
+        Some(Self {
+            doc_entry: document["DocEntry"].as_i64()?.to_string(),
+            doc_num: document["DocNum"].as_i64()?.to_string(),
+            status: status_of(document).to_owned(),
+            cancelled: false,
+            left: false,
+            generation,
+            header: Map::new(),
+            lines: Vec::new(),
+            adding: Vec::new(),
+        })
+    }
+
+    /// Takes the rows' numbers from what B1 has.
+    pub fn number(&mut self, document: &Value, order: &Order) {
+        let numbers = numbers(document, order, &self.known(), false);
+        for line in &mut self.lines {
+            line.num = numbers.get(&line.id).copied().or(line.num);
+        }
+    }
+
+    /// Numbers of lines by id.
+    pub fn known(&self) -> BTreeMap<String, i64> {
+        self.lines.iter().filter_map(|line| Some((line.id.clone(), line.num?))).collect()
+    }
+
+    /// True when nothing of the order differs.
+    pub fn same_as(&self, order: &Order) -> bool {
+        self.header == order.header
+            && self.lines.len() == order.lines.len()
+            && self.lines.iter().zip(&order.lines).all(|(old, (id, fields))| old.id == *id && old.fields == *fields)
+    }
+
+    /// Notes it as the opportunity's.
+    pub fn put(&self, opportunity: &str) {
+        let line = |line: &LinkedLine| json!({ "id": line.id, "num": line.num, "fields": line.fields });
+        let lines: Vec<Value> = self.lines.iter().map(line).collect();
+        let adding: Vec<Value> = self.adding.iter().map(line).collect();
+        let base = json!({
+            "doc_num": self.doc_num, "status": self.status, "cancelled": self.cancelled, "left": self.left,
+            "generation": self.generation, "header": self.header, "lines": lines, "adding": adding,
+        });
+        links::put(&Link {
+            kind: "order".into(),
+            b1_id: self.doc_entry.clone(),
+            salesforce_id: opportunity.into(),
+            base: base.to_string(),
+        });
+    }
+}
+
+/// Open, Closed, Cancelled.
+pub fn status_of(document: &Value) -> &'static str {
+    if b1::yes(document, "Cancelled") {
+        "Cancelled"
+    } else if document["DocumentStatus"] == "bost_Close" {
+        "Closed"
+    } else {
+        "Open"
+    }
+}
+
+/// The row with that number.
+pub fn row(document: &Value, num: i64) -> Option<&Value> {
+    b1::lines(document).iter().find(|row| row["LineNum"].as_i64() == Some(num))
+}
+
+/// The fields' values in B1; where they say the same, as the opportunity writes it.
+pub fn as_in(record: &Value, fields: &Map<String, Value>) -> Map<String, Value> {
+    let own = |(name, value): (&String, &Value)| {
+        let there = &record[name.as_str()];
+        let value = if alike(there, value) { value } else { there };
+        (!value.is_null()).then(|| (name.clone(), value.clone()))
+    };
+    fields.iter().filter_map(own).collect()
+}
+
+/// Equal as B1 keeps them: numbers by value, also in an alphanumeric field; days without their time.
+pub fn alike(a: &Value, b: &Value) -> bool {
+    if mirror::same(a, b) {
+        return true;
+    }
+    if a.is_number() || b.is_number() {
+        return decimal(a).is_some() && decimal(a) == decimal(b);
+    }
+    let day = |value: &Value| {
+        value.as_str().and_then(|text| text.strip_suffix("T00:00:00Z").or(Some(text)).map(str::to_owned))
+    };
+    day(a).is_some() && day(a) == day(b)
+}
+
+/// `LineNum` by line id: B1 numbers the rows itself, and puts rows of its own between ours (components of a sales BOM).
+/// By the field with the line's id; by a number that B1 told before; where no row has the field filled, by item and
+/// quantity in their order, and for an order that was `found` by item alone.
+pub fn numbers(document: &Value, order: &Order, known: &BTreeMap<String, i64>, found: bool) -> BTreeMap<String, i64> {
+    let rows = b1::lines(document);
+    let num = |row: &Value| row["LineNum"].as_i64();
+    let mut numbers: BTreeMap<String, i64> = BTreeMap::new();
+    for row in rows {
+        if let (id @ [_, ..], Some(num)) = (text(row, LINE_ID).as_bytes(), num(row)) {
+            numbers.insert(String::from_utf8_lossy(id).into_owned(), num);
+        }
+    }
+    let marked = !numbers.is_empty();
+    for (id, own) in known {
+        let there = rows.iter().any(|row| num(row) == Some(*own) && text(row, LINE_ID).is_empty());
+        if there && !numbers.contains_key(id) {
+            numbers.insert(id.clone(), *own);
+        }
+    }
+    if marked {
+        return numbers;
+    }
+    let alike_in =
+        |row: &Value, line: &Map<String, Value>, name: &str| alike(&row[name], line.get(name).unwrap_or(&Value::Null));
+    for names in [["ItemCode", "Quantity"].as_slice(), &["ItemCode"]] {
+        if names.len() == 1 && !found {
+            break;
+        }
+        for (id, line) in order.lines.iter().filter(|(id, _)| !known.contains_key(id)) {
+            if numbers.contains_key(id) {
+                continue;
+            }
+            let taken: Vec<i64> = numbers.values().copied().collect();
+            let free = |row: &&Value| num(row).is_some_and(|num| !taken.contains(&num)) && !is_component(row);
+            let own = rows.iter().filter(free).find(|row| names.iter().all(|name| alike_in(row, line, name)));
+            numbers.extend(own.and_then(num).map(|num| (id.clone(), num)));
+        }
+    }
+    numbers
+}
+
+/// A row that a sales BOM brought.
+fn is_component(row: &Value) -> bool {
+    row["TreeType"] == "iIngredient"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(lines: &[(&str, &str, i64)]) -> Order {
+        let fields = |item: &str, quantity: i64| {
+            json!({ "ItemCode": item, "Quantity": quantity }).as_object().cloned().unwrap_or_default()
+        };
+        Order {
+            header: Map::new(),
+            lines: lines.iter().map(|(id, item, quantity)| ((*id).into(), fields(item, *quantity))).collect(),
+            generation: 1,
+        }
+    }
+
+    #[test]
+    fn rows_are_found_by_their_mark_by_a_known_number_or_by_what_they_sell() {
+        let none = BTreeMap::new();
+        let wanted = order(&[("a", "A1", 1), ("b", "A2", 2), ("c", "A1", 3)]);
+        // A component between ours, and a clerk's row behind them.
+        let rows = json!({ "DocumentLines": [
+            { "LineNum": 0, "ItemCode": "A1", "Quantity": 1.0 },
+            { "LineNum": 1, "ItemCode": "A2", "Quantity": 2.0, "TreeType": "iIngredient" },
+            { "LineNum": 2, "ItemCode": "A2", "Quantity": 2.0 },
+            { "LineNum": 5, "ItemCode": "A1", "Quantity": 7.0 },
+        ]});
+        let found = numbers(&rows, &wanted, &none, false);
+        assert_eq!(found, BTreeMap::from([("a".into(), 0), ("b".into(), 2)]));
+        let found = numbers(&rows, &wanted, &none, true);
+        assert_eq!(found.get("c"), Some(&5));
+        let known = BTreeMap::from([("c".to_owned(), 5), ("gone".to_owned(), 9)]);
+        let found = numbers(&rows, &wanted, &known, false);
+        assert_eq!(found, BTreeMap::from([("a".into(), 0), ("b".into(), 2), ("c".into(), 5)]));
+        let marked = json!({ "DocumentLines": [
+            { "LineNum": 3, "ItemCode": "A1", "Quantity": 9, "U_SF_LineId": "a" },
+            { "LineNum": 4, "ItemCode": "A2", "Quantity": 2, "U_SF_LineId": null },
+        ]});
+        assert_eq!(numbers(&marked, &wanted, &none, true), BTreeMap::from([("a".into(), 3)]));
+    }
+
+    #[test]
+    fn days_and_numbers_are_alike_as_b1_keeps_them() {
+        for (a, b) in [
+            (json!("2027-01-29T00:00:00Z"), json!("2027-01-29")),
+            (json!(9), json!(9.0)),
+            (json!("0"), json!(0)),
+            (json!(null), json!("")),
+        ] {
+            assert!(alike(&a, &b), "{a} {b}");
+        }
+        assert!(
+            !alike(&json!("A1"), &json!("A2")) && !alike(&json!(1), &json!(null)) && !alike(&json!(null), &json!("x"))
+        );
+    }
+}

@@ -1,0 +1,209 @@
+//! Looks into B1, in one read for the whole batch: customers and items, orders and drafts that are there already, and the
+//! orders that are to be changed. What is there already is taken over, never made again.
+
+use std::collections::BTreeMap;
+
+use tandem_sdk::b1::{self, Read};
+use tandem_sdk::{Error, Outcome, Value, outcome_of, text};
+
+use crate::check::{self, field, order_of};
+use crate::describe::Settings;
+use crate::linked::{Linked, status_of};
+use crate::plan::Order;
+use crate::{News, Step, Work, adopt, approval, facts};
+
+/// What a person may choose about an order that was cancelled in B1.
+pub const MAKE_NEW: &str = "create a new order";
+const LEAVE: &str = "leave it cancelled";
+
+const PARTNER: &str = "CardCode,CardName,CardType,Valid,Frozen,Currency,CreditLimit,CurrentAccountBalance,OpenOrdersBalance,OpenDeliveryNotesBalance";
+
+/// What B1 has.
+#[derive(Default)]
+pub struct There {
+    pub partners: BTreeMap<String, Value>,
+    pub items: BTreeMap<String, Value>,
+    /// Orders of the opportunities in question, and those that are linked with them.
+    orders: Vec<Value>,
+    drafts: Vec<Value>,
+}
+
+/// Reads B1's side of all that is to be done, and settles what is there already.
+pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
+    let places: Vec<usize> = (0..work.len()).filter(|place| asks(&work[*place])).collect();
+    if places.is_empty() {
+        return;
+    }
+    let mut there = There::default();
+    match there.read(work, &places) {
+        Ok(()) => {}
+        // One record's value that cannot be asked for concerns that record alone.
+        Err(error) if matches!(outcome_of(&error, ""), Outcome::Review(_)) && places.len() > 1 => {
+            for place in places {
+                if let Err(error) = there.read(work, &[place]) {
+                    work[place].fail(&error, "reading customer, items and order from B1");
+                }
+            }
+        }
+        Err(error) => {
+            for place in places {
+                work[place].fail(&error, "reading customer, items and order from B1");
+            }
+        }
+    }
+    for w in work.iter_mut() {
+        settle(settings, w, &there);
+    }
+    adopt::note(flow, work);
+    adopt::compare(settings, work);
+    check::check_master_data(settings, work, &there);
+}
+
+fn asks(w: &Work) -> bool {
+    matches!(w.step, Step::Create(_) | Step::Update(..) | Step::Withdraw)
+}
+
+impl There {
+    fn read(&mut self, work: &[Work], places: &[usize]) -> Result<(), Error> {
+        let of = |wanted: fn(&Work) -> bool| places.iter().map(|place| &work[*place]).filter(move |w| wanted(w));
+        let made_for = |w: &Work| matches!(w.step, Step::Create(_) | Step::Withdraw) || w.makes_new();
+        let ids: Vec<String> = of(|_| true).filter(|w| made_for(w)).map(|w| w.id().to_owned()).collect();
+        let entries: Vec<i64> = of(|_| true)
+            .filter_map(|w| match &w.step {
+                Step::Update(_, linked) => linked.doc_entry.parse().ok(),
+                _ => None,
+            })
+            .collect();
+        let orders: Vec<&Order> = of(|_| true).filter_map(order_of).collect();
+        let card_codes: Vec<String> = orders.iter().map(|order| field(&order.header, "CardCode")).collect();
+        let lines = orders.iter().flat_map(|order| &order.lines);
+        let item_codes: Vec<String> = lines.map(|(_, line)| field(line, "ItemCode")).collect();
+        let select = order_fields(&orders);
+        // The draft first: it is gone once there is an order made from it.
+        let mut rows = b1::read_all(&[
+            Read::texts("Drafts", "U_SF_Id", &ids, approval::DRAFT),
+            Read::texts("Orders", "U_SF_Id", &ids, select.as_str()),
+            Read::numbers("Orders", "DocEntry", &entries, select.as_str()),
+            Read::texts("BusinessPartners", "CardCode", &card_codes, PARTNER),
+            Read::texts("Items", "ItemCode", &item_codes, "ItemCode,Valid,Frozen,SalesItem"),
+        ])?
+        .into_iter();
+        let mut next = || rows.next().unwrap_or_default();
+        self.drafts.extend(next());
+        self.orders.extend(next());
+        self.orders.extend(next());
+        self.partners.extend(b1::by_key(next(), "CardCode"));
+        self.items.extend(b1::by_key(next(), "ItemCode"));
+        Ok(())
+    }
+
+    fn made_for<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Value> {
+        self.orders.iter().filter(move |order| text(order, "U_SF_Id") == id)
+    }
+
+    fn linked(&self, linked: &Linked) -> Option<&Value> {
+        self.orders.iter().find(|order| b1::key_text(&order["DocEntry"]) == linked.doc_entry)
+    }
+
+    fn draft(&self, id: &str) -> Option<i64> {
+        let own = |draft: &&Value| text(draft, "U_SF_Id") == id && approval::is_order(draft);
+        self.drafts.iter().find(own)?["DocEntry"].as_i64()
+    }
+}
+
+/// What is read of an order: itself, and what the mapping sets.
+fn order_fields(orders: &[&Order]) -> String {
+    let mut names: Vec<&str> = vec!["DocEntry", "DocNum", "DocumentStatus", "Cancelled", "U_SF_Id", "DocumentLines"];
+    names.extend(orders.iter().flat_map(|order| order.header.keys()).map(String::as_str));
+    names.sort_unstable();
+    names.dedup();
+    names.join(",")
+}
+
+fn settle(settings: &Settings, w: &mut Work, there: &There) {
+    match std::mem::replace(&mut w.step, Step::Open) {
+        Step::Create(order) => settle_new(settings, w, order, there),
+        Step::Update(order, linked) => settle_linked(w, order, linked, there),
+        Step::Withdraw => {
+            let found = there.made_for(w.id()).find(|order| status_of(order) == "Open").cloned();
+            approval::settle_withdrawal(w, found, there.draft(w.id()));
+        }
+        other => w.step = other,
+    }
+}
+
+/// An order that would be made: unless there is one.
+fn settle_new(settings: &Settings, w: &mut Work, mut order: Order, there: &There) {
+    let id = w.id().to_owned();
+    let (over, live): (Vec<&Value>, Vec<&Value>) = there.made_for(&id).partition(|o| status_of(o) == "Cancelled");
+    // Each that was made has used up a key of the ledger.
+    let used = (over.len() + live.len()) as u64;
+    match live.as_slice() {
+        [one] => adopt::take_over(w, order, one, used),
+        [] => match (there.draft(&id), over.last()) {
+            (Some(draft), _) => approval::wait(settings, w, draft),
+            (None, _) if approval::is_awaited(&id) => {
+                w.step = Step::Create(order);
+                approval::after_the_draft(w);
+            }
+            (None, Some(cancelled)) if order.generation == 1 && !w.makes_new() => {
+                ask_about_cancelled(w, &b1::key_text(&cancelled["DocNum"]));
+            }
+            _ => {
+                order.generation = order.generation.max(used + 1);
+                w.step = Step::Create(order);
+            }
+        },
+        many => {
+            let numbers: Vec<String> = many.iter().map(|order| b1::key_text(&order["DocNum"])).collect();
+            let numbers = numbers.join(" and ");
+            let reason = format!("B1 has several orders for this opportunity: {numbers}; cancel all but one there");
+            w.hold(reason, &["retry", "ignore"]);
+        }
+    }
+}
+
+/// An order that is linked, as B1 has it now.
+fn settle_linked(w: &mut Work, order: Order, mut linked: Box<Linked>, there: &There) {
+    w.b1 = facts::of_order(&linked);
+    let Some(document) = there.linked(&linked) else {
+        w.hold(format!("B1 has no order {} any more", linked.doc_num), &["retry", "ignore"]);
+        return;
+    };
+    linked.status = status_of(document).to_owned();
+    if linked.status != "Cancelled" {
+        linked.left = false;
+        w.document = document.clone();
+        w.step = Step::Update(order, linked);
+        return;
+    }
+    if w.makes_new() {
+        let generation = linked.generation + 1;
+        let made = there.made_for(w.id()).find(|order| status_of(order) != "Cancelled").cloned();
+        return match made {
+            Some(made) => adopt::take_over(w, order, &made, generation),
+            None => w.step = Step::Create(Order { generation, ..order }),
+        };
+    }
+    linked.left |= w.event.resolution.as_deref() == Some(LEAVE);
+    linked.put(w.id());
+    if linked.left {
+        let message = format!("order {} stays cancelled, as decided", linked.doc_num);
+        w.news = Some(News::synced(&linked, message.clone()));
+        w.finish(Outcome::Done(message));
+    } else {
+        ask_about_cancelled(w, &linked.doc_num);
+        w.shows(&linked);
+    }
+}
+
+/// A won opportunity without a live order.
+fn ask_about_cancelled(w: &mut Work, doc_num: &str) {
+    w.hold(
+        format!("order {doc_num} was cancelled in B1, and the opportunity is won: is a new one wanted?"),
+        &[MAKE_NEW, LEAVE],
+    );
+    if let Some(news) = &mut w.news {
+        news.status = Some("Cancelled".into());
+    }
+}
