@@ -1,29 +1,37 @@
 //! The threads that plugins' code runs on. They are few and never the host's own, so that nothing a plugin does keeps the
 //! host from answering. What waits (for a call, for the store) waits in the host's runtime and holds no thread.
 //!
-//! A run gives its thread back at every tick. The runs that have used the least time go first, and one thread never
-//! serves those that have used much: a plugin in a loop slows down other loops, and nobody else.
+//! A run gives its thread back at every tick. The runs that have used the least time go first, and those that have used
+//! much go on on threads of their own, to which the operating system gives what nobody else wants: a plugin in a loop
+//! slows down other loops, and nobody else.
 
 use std::any::Any;
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::future::Future;
+use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Wake, Waker};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use cpu_time::ThreadTime;
 use futures_util::FutureExt;
+use thread_priority::{ThreadPriority, ThreadPriorityValue};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// Each level has used twice as much time as the one before; the first less than this.
 const FIRST_LEVEL: Duration = Duration::from_millis(20);
 const LEVELS: usize = 12;
-/// The thread kept free of loops serves so many levels: less than 320 ms in all.
-const KEPT_LEVELS: usize = 5;
+/// The first so many levels are short: less than 320 ms in all. What has used more is long.
+const SHORT: Range<usize> = 0..5;
+const LONG: Range<usize> = SHORT.end..LEVELS;
+/// Of the threads for what is long, 0 to 99: nice 15 on Linux, where a busy core gives such a thread a thirtieth of its
+/// time; *lowest* on Windows. Not the very last, so that long work ends also on a machine that is never idle.
+const LONG_PRIORITY: u8 = 10;
 
 type Work = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -37,17 +45,24 @@ pub struct Workers {
 pub struct Panicked(pub String);
 
 impl Workers {
-    /// As many threads as the machine has cores, at least two. What they wait for is waited for in this runtime.
+    /// As many threads as the machine has cores, at least two, and one less for what is long. What they wait for is waited
+    /// for in this runtime.
     pub fn start() -> std::io::Result<Self> {
         let handle = Handle::try_current().map_err(std::io::Error::other)?;
         let queue = Arc::new(Queue { waiting: Mutex::new(Waiting::default()), bell: Condvar::new() });
         let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
         for thread in 0..threads {
             let (queue, handle) = (queue.clone(), handle.clone());
-            let levels = if thread == 0 { KEPT_LEVELS } else { LEVELS };
-            std::thread::Builder::new()
-                .name(format!("plugins-{thread}"))
-                .spawn(move || serve(&queue, &handle, levels))?;
+            let name = format!("plugins-{thread}");
+            std::thread::Builder::new().name(name).spawn(move || serve(&queue, &handle, SHORT))?;
+        }
+        for thread in 1..threads {
+            let (queue, handle) = (queue.clone(), handle.clone());
+            let name = format!("plugins-long-{thread}");
+            std::thread::Builder::new().name(name).spawn(move || {
+                yield_to_others();
+                serve(&queue, &handle, LONG);
+            })?;
         }
         Ok(Self { queue })
     }
@@ -79,7 +94,8 @@ impl Drop for Workers {
     }
 }
 
-/// Time on a thread that the work around this call has used so far; `None` outside the workers.
+/// Processor time that the work around this call has used so far; `None` outside the workers. What its thread spent waiting
+/// for a core is not in it.
 pub fn used() -> Option<Duration> {
     RUNNING.with_borrow(|running| {
         running.as_ref().map(|(task, since)| Duration::from_nanos(task.used.load(Ordering::Relaxed)) + since.elapsed())
@@ -88,7 +104,7 @@ pub fn used() -> Option<Duration> {
 
 thread_local! {
     /// What this thread runs now, and since when.
-    static RUNNING: RefCell<Option<(Arc<Task>, Instant)>> = const { RefCell::new(None) };
+    static RUNNING: RefCell<Option<(Arc<Task>, ThreadTime)>> = const { RefCell::new(None) };
 }
 
 struct Queue {
@@ -113,14 +129,14 @@ impl Queue {
         }
     }
 
-    /// The next of the first so many levels; `None` when the workers are dropped.
-    fn pop(&self, levels: usize) -> Option<Arc<Task>> {
+    /// The next of these levels; `None` when the workers are dropped.
+    fn pop(&self, levels: Range<usize>) -> Option<Arc<Task>> {
         let mut waiting = lock(&self.waiting);
         loop {
             if waiting.closed {
                 return None;
             }
-            if let Some(task) = waiting.levels[..levels].iter_mut().find_map(VecDeque::pop_front) {
+            if let Some(task) = waiting.levels[levels.clone()].iter_mut().find_map(VecDeque::pop_front) {
                 return Some(task);
             }
             waiting = self.bell.wait(waiting).unwrap_or_else(PoisonError::into_inner);
@@ -192,9 +208,19 @@ impl Drop for Given {
     }
 }
 
-fn serve(queue: &Queue, handle: &Handle, levels: usize) {
+/// This thread takes what others leave. Where the system does not let it, it is a thread like any other.
+fn yield_to_others() {
+    let lowest = ThreadPriorityValue::try_from(LONG_PRIORITY).map(ThreadPriority::Crossplatform);
+    if let Err(error) =
+        lowest.and_then(|lowest| thread_priority::set_current_thread_priority(lowest).map_err(|e| format!("{e:?}")))
+    {
+        tracing::debug!(%error, "long runs of plugins have the same priority as short ones");
+    }
+}
+
+fn serve(queue: &Queue, handle: &Handle, levels: Range<usize>) {
     let _inside = handle.enter();
-    while let Some(task) = queue.pop(levels) {
+    while let Some(task) = queue.pop(levels.clone()) {
         step(&task);
     }
 }
@@ -208,7 +234,7 @@ fn step(task: &Arc<Task>) {
         work
     };
     let waker = Waker::from(task.clone());
-    let since = Instant::now();
+    let since = ThreadTime::now();
     RUNNING.set(Some((task.clone(), since)));
     let polled = work.as_mut().poll(&mut Context::from_waker(&waker));
     RUNNING.set(None);
@@ -245,6 +271,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     /// Uses its thread for so long, giving it back every few milliseconds, as a plugin does at each tick.
