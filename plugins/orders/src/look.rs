@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read};
-use tandem_sdk::{Error, Outcome, Value, outcome_of, text};
+use tandem_sdk::{Error, Outcome, Value, passing, text};
 
 use crate::check::{self, field, order_of};
 use crate::describe::Settings;
@@ -38,7 +38,7 @@ pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
     match there.read(work, &places) {
         Ok(()) => {}
         // One record's value that cannot be asked for concerns that record alone.
-        Err(error) if matches!(outcome_of(&error, ""), Outcome::Review(_)) && places.len() > 1 => {
+        Err(error) if passing::pause(&error).is_none() && places.len() > 1 => {
             for place in places {
                 if let Err(error) = there.read(work, &[place]) {
                     work[place].fail(&error, "reading customer, items and order from B1");

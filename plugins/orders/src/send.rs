@@ -4,7 +4,7 @@
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{
     Error, Header, Map, Method, Outcome, Part, Probe, Request, Response, Value, Via, body_of, events, http, json,
-    outcome_of, request, storage,
+    outcome_of, passing, request, storage,
 };
 
 use crate::change::{self, Change, KEEP_B1, KEEP_SALESFORCE};
@@ -204,7 +204,7 @@ fn updated(w: &mut Work, linked: &Linked, answer: Option<Result<Response, Error>
         }
         Some(Err(error)) => {
             match &error {
-                Error::Remote(remote) if matches!(outcome_of(&error, ""), Outcome::Review(_)) => w.hold(
+                Error::Remote(remote) if passing::pause(&error).is_none() => w.hold(
                     format!("B1 does not let order {doc_num} be changed: {} ({})", remote.message, remote.code),
                     &["retry", "ignore"],
                 ),
@@ -257,7 +257,7 @@ fn cancelled(w: &mut Work, mut linked: Linked, answer: Result<Response, Error>) 
         return;
     }
     match answer {
-        Err(Error::Remote(remote)) if remote.status < 500 => w.hold(
+        Err(Error::Remote(remote)) if passing::pause(&Error::Remote(remote.clone())).is_none() => w.hold(
             format!(
                 "the opportunity is no longer won, but B1 does not let order {} be cancelled: {} ({})",
                 linked.doc_num, remote.message, remote.code

@@ -11,6 +11,7 @@ pub mod matching;
 pub mod merge;
 pub mod mirror;
 mod outcomes;
+pub mod passing;
 pub mod salesforce;
 
 /// The generated side of the contract. Use the names above it instead.
@@ -179,15 +180,9 @@ fn list_of(response: &Response, name: &str) -> Result<Vec<Value>, Error> {
 
 /// What to do about a call that failed, when the plugin has no better idea: wait out what passes, show a human the rest.
 pub fn outcome_of(error: &Error, what: &str) -> Outcome {
-    match error {
-        Error::Throttled(after) => retry(*after, format!("{what}: held back by the rate limit")),
-        Error::Unreachable(why) => retry(2_000, format!("{what}: {why}")),
-        Error::Ambiguous(why) => retry(2_000, format!("{what}: {why}")),
-        Error::Remote(remote) if remote.status >= 500 => {
-            retry(5_000, format!("{what}: {} {}", remote.status, remote.message))
-        }
-        Error::Remote(remote) if is_passing(&remote.code) => retry(1_000, format!("{what}: {}", remote.message)),
-        other => review(format!("{what}: {}", words(other)), &["retry", "ignore"]),
+    match passing::pause(error) {
+        Some(after) => retry(after, format!("{what}: {}", words(error))),
+        None => review(format!("{what}: {}", words(error)), &["retry", "ignore"]),
     }
 }
 
@@ -203,10 +198,6 @@ pub fn words(error: &Error) -> String {
         Error::TooLarge(limit) => format!("larger than the limit of {limit} bytes"),
         Error::Invalid(why) => why.clone(),
     }
-}
-
-fn is_passing(code: &str) -> bool {
-    matches!(code, "-2039" | "131" | "133" | "1205" | "UNABLE_TO_LOCK_ROW" | "SERVER_UNAVAILABLE")
 }
 
 /// Reads JSON text; null when it is not JSON.

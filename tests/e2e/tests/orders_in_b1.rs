@@ -485,3 +485,37 @@ async fn rows_that_b1_adds_do_not_shift_ours() -> Result<()> {
     }
     Ok(())
 }
+
+/// Rolled back, whatever B1 calls it: the same call goes through a moment later.
+const PASSING: [(u16, &str, &str); 5] = [
+    (412, "-2039", "Another user or another operation modified data; to continue, open the window again"),
+    (400, "-1116", "Could not commit transaction"),
+    (400, "-1", "Transaction rolled back by lock wait timeout (ODBC 131)"),
+    (400, "-1", "Transaction was deadlocked on lock resources and has been chosen as the victim (ODBC 1205)"),
+    (400, "-1", "Lock request time out period exceeded (ODBC -1222)"),
+];
+
+fn passing(method: &str, path: &str) -> Value {
+    let fault = |(status, code, message): &(u16, &str, &str)| {
+        let kind = json!({ "refuse": { "status": status, "code": code, "message": message } });
+        json!({ "method": method, "path": path, "kind": kind, "times": 1 })
+    };
+    PASSING.iter().map(fault).collect()
+}
+
+#[tokio::test]
+async fn what_b1_rolled_back_is_waited_out_on_a_change_and_on_a_cancelling() -> Result<()> {
+    let mut world = fast("").await?;
+    world.up().await?;
+    let id = won(&world).await?;
+    world.b1_faults(passing("PATCH", "/Orders")).await?;
+    set_quantity(&world, &id, 21).await?;
+    until_quantity(&world, &id, 21.0).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "none of these is a person's matter");
+    world.b1_faults(passing("POST", "/Cancel")).await?;
+    world.change("Opportunity", &id, json!({ "StageName": "Negotiation/Review" })).await?;
+    until_status(&world, &id, "Cancelled").await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "none of these is a person's matter");
+    Ok(())
+}

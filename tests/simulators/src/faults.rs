@@ -31,6 +31,15 @@ pub enum Kind {
     Redirect,
     /// A lock that the transaction could not get; rolled back.
     Lock,
+    /// Refuses before anything is done, in the system's own body.
+    Refuse {
+        /// HTTP status.
+        status: u16,
+        /// B1's number (`-1116`), or Salesforce's `errorCode`.
+        code: String,
+        /// The words.
+        message: String,
+    },
     /// Does everything, then sends the answer in drips, over so many milliseconds.
     Drip(u64),
     /// Does everything, then answers with JSON that ends in the middle, on a connection that closes.

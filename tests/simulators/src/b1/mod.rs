@@ -530,6 +530,10 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
                 .reply(version)
                 .response();
         }
+        Some(Kind::Refuse { status, code, message }) => {
+            let code = code.parse().unwrap_or(-1);
+            return Refusal::new(*status, code, message.clone()).reply(version).response();
+        }
         Some(Kind::Expire) => simulator.sessions().clear(),
         _ => {}
     }

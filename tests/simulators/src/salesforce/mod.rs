@@ -377,6 +377,9 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
                 Answer::error(400, "UNABLE_TO_LOCK_ROW", "unable to obtain exclusive access to this record"),
             );
         }
+        Some(Kind::Refuse { status, code, message }) => {
+            return send(simulator, Answer::error(*status, code, message));
+        }
         Some(Kind::Expire) => simulator.tokens.lock().unwrap_or_else(PoisonError::into_inner).clear(),
         _ => {}
     }
