@@ -129,6 +129,7 @@ pub fn description() -> Description {
             may_link("account", "remembers which partner is which account"),
             may_link("contact", "remembers which contact employee is which contact"),
             may_emit("account.linked", "tells other flows of an account that has its partner now"),
+            may_emit(crate::questions::ASKED, "tells other flows of an account that a person is asked about"),
         ],
         topics: ["b1.BusinessPartners", "salesforce.Account", "salesforce.Contact", "accounts.wanted"]
             .map(str::to_owned)

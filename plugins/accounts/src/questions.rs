@@ -5,10 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::{
-    Batch, Error, Method, Outcomes, Side, Value, from_json, http, json, links, request, salesforce, storage, text,
+    Batch, Error, Method, Outcomes, Side, Value, clock, events, from_json, http, json, links, request, salesforce,
+    storage, text,
 };
 
 use crate::gather::Subject;
+
+/// The topic of accounts that a person is asked about.
+pub const ASKED: &str = "account.asked";
 
 /// Length of `Tandem_Sync_Message__c`.
 const MESSAGE: usize = 255;
@@ -88,6 +92,10 @@ pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes) {
         }
     }
     marks.remove("");
+    marks
+        .iter()
+        .filter_map(|(id, reason)| Some((id, reason.as_ref()?)))
+        .for_each(|(id, reason)| tell_flows(id, reason));
     let requests: Vec<_> = marks
         .into_iter()
         .map(|(id, reason)| {
@@ -101,6 +109,17 @@ pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes) {
         // The question stands in the queue, whether or not the account can show it.
         http::send_all(&requests);
     }
+}
+
+/// Records of other flows may wait for this account: they are told why it takes long.
+fn tell_flows(account: &str, reason: &str) {
+    // Nobody wants it: nothing to tell.
+    let _ = events::emit(&events::Emission {
+        topic: ASKED.into(),
+        key: account.into(),
+        dedup: format!("{account}:{}", clock::now()),
+        payload: json!({ "AccountId": account, "reason": reason }).to_string(),
+    });
 }
 
 /// What the question of one that had no counterpart changes on accounts: the reason to show, or `None` where the mark goes.

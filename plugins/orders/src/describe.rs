@@ -92,7 +92,7 @@ pub fn description() -> Description {
             may_emit("credit.wanted", "asks for the customer's credit after an order"),
             may_emit("stock.wanted", "asks for the stock of what was ordered"),
         ],
-        topics: ["salesforce.Opportunity", crate::told::TOPIC].map(str::to_owned).to_vec(),
+        topics: ["salesforce.Opportunity", crate::told::TOPIC, crate::waiting::TOPIC].map(str::to_owned).to_vec(),
         settings_schema: json!({
             "type": "object",
             "properties": {

@@ -12,6 +12,7 @@ mod look;
 mod plan;
 mod send;
 mod told;
+mod waiting;
 mod write_back;
 
 use tandem_sdk::{Batch, Description, Error, Event, Map, Outcome, Plugin, Value, outcome_of};
@@ -27,6 +28,7 @@ impl Plugin for Orders {
         let settings = describe::Settings::read(&batch.settings);
         let mut work: Vec<Work> = batch.events.into_iter().map(Work::new).collect();
         told::orders(&mut work);
+        waiting::tell(&mut work);
         plan::plan(&settings, &mut work);
         look::look(&batch.flow, &settings, &mut work);
         send::carry_out(&batch.flow, &settings, &mut work);
@@ -76,7 +78,7 @@ struct News {
     order: Option<(String, String)>,
     /// Open, Closed, Cancelled, Awaiting approval, or empty; none leaves it as it is.
     status: Option<String>,
-    /// Synced, Review, Error.
+    /// Synced, Waiting, Review, Error.
     state: &'static str,
     message: String,
 }
@@ -100,7 +102,8 @@ impl News {
 
 impl Work {
     fn new(event: Event) -> Self {
-        let relevant = matches!(event.topic.as_str(), "salesforce.Opportunity" | "timer.wake" | told::TOPIC);
+        let relevant =
+            matches!(event.topic.as_str(), "salesforce.Opportunity" | "timer.wake" | told::TOPIC | waiting::TOPIC);
         let step = match event.resolution.as_deref() {
             Some("ignore") => Step::Finished(Outcome::Done("ignored, as decided in review".into())),
             _ if !relevant => {

@@ -9,12 +9,12 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::Linked;
-use crate::{News, Step, Work, approval};
+use crate::{News, Step, Work, approval, waiting};
 
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
 
-const OPPORTUNITY: [&str; 12] = [
+const OPPORTUNITY: [&str; 14] = [
     "Id",
     "Name",
     "StageName",
@@ -23,6 +23,8 @@ const OPPORTUNITY: [&str; 12] = [
     "AccountId",
     "Account.Name",
     "Account.Tandem_Card_Code__c",
+    "Account.Tandem_Sync_State__c",
+    "Account.Tandem_Sync_Message__c",
     "Tandem_Requested_Date__c",
     "Tandem_Order_Number__c",
     "Tandem_Order_Status__c",
@@ -178,7 +180,12 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
                 Err(held) => {
                     match held {
                         Held::Review(reason) => w.hold(reason, &["retry", "ignore"]),
-                        Held::Outcome(outcome) => w.finish(outcome),
+                        Held::Outcome(outcome) => {
+                            if matches!(outcome, Outcome::Wait(_)) {
+                                w.news = Some(waiting::news(&w.opportunity));
+                            }
+                            w.finish(outcome);
+                        }
                     }
                     continue;
                 }

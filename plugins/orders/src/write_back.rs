@@ -24,14 +24,19 @@ pub fn tell(work: &mut [Work]) {
     for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
         let Err(error) = answer else { continue };
         let w = &mut work[place];
-        // An opportunity that is gone, or a review that cannot be shown there, stays what it is.
+        // An opportunity that is gone, or a review or a wait that cannot be shown there, stays what it is.
         let gone =
             matches!(&error, Error::Remote(remote) if remote.status == 404 || remote.code == "ENTITY_IS_DELETED");
-        let held = matches!(&w.step, Step::Finished(Outcome::Review(_)));
+        let held = matches!(&w.step, Step::Finished(Outcome::Review(_) | Outcome::Wait(_)));
         if !gone && !held {
             w.finish(outcome_of(&error, "writing the order number back to the opportunity"));
         }
     }
+}
+
+/// As much of a message as `Tandem_Sync_Message__c` holds.
+pub fn message_of(text: &str) -> String {
+    text.chars().take(MOST_MESSAGE).collect()
 }
 
 fn changes(w: &Work) -> Option<Map<String, Value>> {
@@ -39,7 +44,7 @@ fn changes(w: &Work) -> Option<Map<String, Value>> {
     if w.opportunity.is_null() {
         return None;
     }
-    let message: String = news.message.chars().take(MOST_MESSAGE).collect();
+    let message = message_of(&news.message);
     let mut fields = Map::new();
     let mut set = |name: &str, value: &str| {
         fields.insert(name.to_owned(), if value.is_empty() { Value::Null } else { value.into() });

@@ -218,6 +218,37 @@ async fn an_order_that_needs_a_customer_gets_one_and_goes_on() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_opportunity_whose_customer_is_in_review_says_for_whom_it_waits_and_why() -> Result<()> {
+    // Without a series B1 has no code for a new partner: a person is asked.
+    let setup = Setup { plugins: vec!["orders", "accounts"], b1: FAST.into(), ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let account =
+        world.create("Account", json!({ "Name": "Brand New Customer", "Tandem_Tax_Id__c": "ATU 87654321" })).await?;
+    let ids = world.opportunities(2).await?;
+    // One that is won before anybody was asked about its customer, and one after.
+    for id in &ids {
+        world.change("Opportunity", id, json!({ "AccountId": account })).await?;
+        world.win(id).await?;
+        let why = "waits for the customer Brand New Customer, about whom a decision is open: Brand New Customer needs a CardCode";
+        let told = world
+            .until_record("Opportunity", "why it waits", |record| {
+                record["Id"] == id.as_str()
+                    && record["Tandem_Sync_Message__c"].as_str().unwrap_or_default().starts_with(why)
+            })
+            .await?;
+        assert_eq!(told["Tandem_Sync_State__c"], "Waiting");
+    }
+    assert_eq!(world.tandem_json(&["review", "list"]).await?.as_array().map(Vec::len), Some(1), "one question");
+    // A clerk makes the partner in B1.
+    world.b1_post("/BusinessPartners", json!({ "CardCode": "NEW1", "CardName": "Brand New Customer", "CardType": "cCustomer", "FederalTaxID": "ATU 87654321" })).await?;
+    for id in &ids {
+        world.until_state(id, "Synced").await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn an_ambiguous_match_is_asked_and_the_answer_counts() -> Result<()> {
     let world = world("settings = { create_in_b1 = \"all\", series = 11 }").await?;
     // Two partners with one tax id.

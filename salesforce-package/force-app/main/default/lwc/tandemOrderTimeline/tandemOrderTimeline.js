@@ -165,7 +165,8 @@ export default class TandemOrderTimeline extends LightningElement {
     }
 
     get messageIcon() {
-        return { Synced: 'utility:success', Review: 'utility:question' }[this.value(SYNC_STATE)] || 'utility:error';
+        const icons = { Synced: 'utility:success', Waiting: 'utility:clock', Review: 'utility:question' };
+        return icons[this.value(SYNC_STATE)] || 'utility:error';
     }
 
     get questions() {

@@ -140,6 +140,7 @@ describe('c-tandem-order-timeline', () => {
 
     it.each([
         ['Synced', 'utility:success'],
+        ['Waiting', 'utility:clock'],
         ['Review', 'utility:question'],
         ['Error', 'utility:error']
     ])('shows the last message of %s', async (state, icon) => {

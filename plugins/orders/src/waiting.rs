@@ -1,0 +1,68 @@
+//! An opportunity that waits for its customer says for whom, and why it takes long.
+
+use tandem_sdk::{Method, Outcome, Value, from_json, http, json, outcome_of, request, salesforce, text};
+
+use crate::write_back::message_of;
+use crate::{News, Work};
+
+/// The accounts flow asks a person about an account: `{"AccountId": …, "reason": …}`, under the account's key.
+pub const TOPIC: &str = "account.asked";
+
+/// State of an opportunity that nothing is wrong with itself.
+const WAITING: &str = "Waiting";
+
+/// What an opportunity shows from the moment it waits: whether its customer is in review is known then, or told later by
+/// [`TOPIC`].
+pub fn news(opportunity: &Value) -> News {
+    let account = &opportunity["Account"];
+    let asked = match text(account, "Tandem_Sync_State__c") {
+        "Review" => text(account, "Tandem_Sync_Message__c"),
+        _ => "",
+    };
+    News { order: None, status: None, state: WAITING, message: message(text(account, "Name"), asked) }
+}
+
+fn message(customer: &str, asked: &str) -> String {
+    if asked.is_empty() {
+        format!("waits for the customer {customer}, who is being brought into B1")
+    } else {
+        format!("waits for the customer {customer}, about whom a decision is open: {asked}")
+    }
+}
+
+/// Tells the opportunities that wait for an account in review.
+pub fn tell(work: &mut [Work]) {
+    for w in work.iter_mut().filter(|w| w.is_open() && w.event.topic == TOPIC) {
+        let payload = from_json(&w.event.payload);
+        let account = [text(&payload, "AccountId").to_owned()];
+        let and = format!("AND Tandem_Sync_State__c = {}", salesforce::quote(WAITING));
+        let found = salesforce::query_in("Id,Account.Name", "Opportunity", "AccountId", &account, &and);
+        let waiting = match found {
+            Ok(waiting) => waiting,
+            Err(error) => {
+                w.finish(outcome_of(&error, "looking for opportunities that wait for a customer"));
+                continue;
+            }
+        };
+        let requests: Vec<_> = waiting
+            .iter()
+            .map(|opportunity| {
+                let id = text(opportunity, "Id");
+                let words = message(text(&opportunity["Account"], "Name"), text(&payload, "reason"));
+                let fields = json!({ "Tandem_Sync_Message__c": message_of(&words) });
+                request("salesforce", Method::Patch, format!("/sobjects/Opportunity/{id}"), Some(&fields), id)
+            })
+            .collect();
+        let told = requests.len();
+        let failed =
+            if requests.is_empty() { None } else { http::send_all(&requests).into_iter().find_map(Result::err) };
+        w.finish(match failed {
+            // What an opportunity refuses to show stands in the queue all the same.
+            Some(error) => match outcome_of(&error, "telling opportunities that wait for a customer") {
+                Outcome::Review(request) => Outcome::Done(request.reason),
+                other => other,
+            },
+            None => Outcome::Done(format!("{told} opportunities that wait for this customer are told why")),
+        });
+    }
+}
