@@ -3,9 +3,10 @@
 //! with the few fields that tell companies apart. One strong match links; an ambiguous or weak one is asked about, with the
 //! candidates side by side.
 
-use tandem_sdk::{Error, Map, Outcomes, Side, Value, b1, json, text};
+use tandem_sdk::{Error, Map, Outcomes, Side, Value, b1, json, links, text};
 
 use crate::describe::Settings;
+use crate::duplicates;
 use crate::gather::{self, Subject};
 use crate::judge::{CARRIED, Candidate, Known, judged};
 use crate::search;
@@ -183,7 +184,7 @@ fn decide(
     outcomes: &mut Outcomes,
 ) -> Found {
     let chosen = subject.choice.as_deref();
-    if chosen == Some("create") {
+    if matches!(chosen, Some("create" | duplicates::CREATE)) {
         return Found::None;
     }
     if let Some(id) = chosen.and_then(|choice| choice.strip_prefix("link with ")) {
@@ -191,6 +192,14 @@ fn decide(
             candidates.iter().find(|candidate| candidate.record[key] == id && candidate.taken.is_none())
         {
             return Found::One(candidate.record.clone());
+        }
+        // One that only the org's duplicate rule has named.
+        if key == "Id"
+            && links::find("account", Side::Salesforce, id).is_none()
+            && let Ok(mut accounts) = gather::read_accounts(settings, &[id.to_owned()])
+            && let Some(account) = accounts.remove(id).filter(|account| account["IsDeleted"] != true)
+        {
+            return Found::One(account);
         }
         outcomes.hold(
             &subject.events,

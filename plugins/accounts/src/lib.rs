@@ -3,6 +3,7 @@
 
 mod contacts;
 mod describe;
+mod duplicates;
 mod fields;
 mod find;
 mod gather;

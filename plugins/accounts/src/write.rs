@@ -8,6 +8,7 @@ use tandem_sdk::{
 
 use crate::contacts::{self, Person};
 use crate::describe::{Create, Settings};
+use crate::duplicates::{self, Write};
 use crate::fields::{self, Plan};
 use crate::gather::{self, Subject};
 
@@ -371,8 +372,10 @@ fn to_accounts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
             format!("/sobjects/Account/{}", w.account_id)
         };
         fields.insert("Tandem_Synced_At__c".into(), tandem_sdk::salesforce::now());
+        let mut request = request("salesforce", Method::Patch, path, Some(&Value::Object(fields)), &w.card_code);
+        duplicates::pass(w.subject.choice.as_deref(), &mut request);
         places.push(place);
-        requests.push(request("salesforce", Method::Patch, path, Some(&Value::Object(fields)), &w.card_code));
+        requests.push(request);
     }
     if requests.is_empty() {
         return;
@@ -389,7 +392,9 @@ fn to_accounts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
             }
             Err(error) => {
                 w.failed = true;
-                outcomes.fail(&w.subject.events, &error, &format!("writing the account of {}", w.card_code));
+                let what = format!("writing the account of {}", w.card_code);
+                let write = if w.made_in_salesforce { Write::NewAccount } else { Write::Change };
+                duplicates::fail(outcomes, &w.subject.events, &error, &what, write, w.subject.choice.as_deref());
             }
         }
     }
@@ -411,8 +416,10 @@ fn to_contacts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
                     format!("/sobjects/Contact/Tandem_Contact_Key__c/{}", segment(&settings.keys.carried(&key)))
                 }
             };
+            let mut request = request("salesforce", Method::Patch, path, Some(&Value::Object(fields)), &w.card_code);
+            duplicates::pass(w.subject.choice.as_deref(), &mut request);
             places.push((place, own));
-            requests.push(request("salesforce", Method::Patch, path, Some(&Value::Object(fields)), &w.card_code));
+            requests.push(request);
         }
     }
     if requests.is_empty() {
@@ -431,11 +438,9 @@ fn to_contacts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
             Err(error) => {
                 // The account itself is in step; the person comes again.
                 person.changed = false;
-                outcomes.fail(
-                    &w.subject.events,
-                    &error,
-                    &format!("writing the contact {} of {}", person.name, w.card_code),
-                );
+                let what = format!("writing the contact {} of {}", person.name, w.card_code);
+                let write = if person.id.is_none() { Write::NewContact } else { Write::Change };
+                duplicates::fail(outcomes, &w.subject.events, &error, &what, write, w.subject.choice.as_deref());
             }
         }
     }

@@ -473,3 +473,45 @@ async fn a_rehearsal_counts_each_pair_once_whichever_side_it_is_seen_from() -> R
     assert_eq!(report["outcomes"], json!({ "done": 2 * partners.len() }), "{report:#}");
     Ok(())
 }
+
+/// A branch that a duplicate rule takes for the account that is there: the question, and the account's id.
+async fn twin(world: &World, blocks: bool) -> Result<(Value, String)> {
+    let id = world.create("Account", json!({ "Name": "Nordlicht Pumpen", "BillingCity": "Hamburg" })).await?;
+    world.settled().await?;
+    let rules = json!({ "duplicates": [{ "object": "Account", "fields": ["Name"], "blocks": blocks }] });
+    world.send("PUT", &format!("{}/admin/rules", world.salesforce), &rules).await?;
+    world
+        .b1_post(
+            "/BusinessPartners",
+            json!({ "CardCode": "N1", "CardName": "Nordlicht Pumpen", "CardType": "cCustomer" }),
+        )
+        .await?;
+    Ok((question(world, "duplicate rule").await?, id))
+}
+
+async fn answer(world: &World, asked: &Value, choice: &str) -> Result<()> {
+    world.tandem(&["review", "resolve", &asked["id"].to_string(), "--choose", choice]).await?;
+    world.settled().await
+}
+
+#[tokio::test]
+async fn a_duplicate_rule_is_overruled_or_the_account_that_it_names_is_taken() -> Result<()> {
+    let alerted = world("").await?;
+    let (asked, id) = twin(&alerted, false).await?;
+    let link = format!("link with {id}");
+    assert_eq!(asked["choices"], json!([link, "create all the same", "ignore"]));
+    answer(&alerted, &asked, "create all the same").await?;
+    let made = account(&alerted, "N1").await?;
+    assert!(made["Name"] == "Nordlicht Pumpen" && made["Id"] != id.as_str(), "{made}");
+
+    let blocked = world("").await?;
+    let (asked, id) = twin(&blocked, true).await?;
+    answer(&blocked, &asked, "create all the same").await?;
+    let asked = question(&blocked, "blocks").await?;
+    let link = format!("link with {id}");
+    assert_eq!(asked["choices"], json!([link, "ignore"]));
+    // As another branch of the same firm.
+    answer(&blocked, &asked, &link).await?;
+    assert_eq!(account(&blocked, "N1").await?["Id"], id.as_str());
+    Ok(())
+}

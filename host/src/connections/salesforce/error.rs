@@ -37,10 +37,20 @@ pub fn read(raw: &Raw) -> (Class, CallError) {
     };
     if raw.status == SEVERAL_MATCH {
         message = "several records match this external id".into();
+    } else if let Some(like) = duplicates(first) {
+        message = format!("{message} (like {like})");
     } else if message.is_empty() {
         message = format!("Salesforce answered {} without an explanation", raw.status);
     }
     (class, CallError::Remote { status: raw.status, code, message })
+}
+
+/// Ids of the records that a duplicate rule names in its `duplicateResult`, so that a person can choose one.
+fn duplicates(error: &Value) -> Option<String> {
+    let results = error["duplicateResult"]["matchResults"].as_array()?;
+    let records = results.iter().filter_map(|result| result["matchRecords"].as_array()).flatten();
+    let ids: Vec<&str> = records.filter_map(|one| one["record"]["Id"].as_str()).collect();
+    (!ids.is_empty()).then(|| ids.join(", "))
 }
 
 /// A record that another transaction holds, or a system that is busy for a moment: nothing was changed, try again.

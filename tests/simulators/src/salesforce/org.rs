@@ -25,11 +25,14 @@ pub struct RowError {
     pub code: &'static str,
     pub message: String,
     pub fields: Vec<String>,
+    /// What a duplicate rule tells beside its words, null for other errors: a single call's answer has it.
+    pub duplicate_result: Value,
 }
 
 impl RowError {
     pub fn new(code: &'static str, message: impl Into<String>, fields: &[&str]) -> Self {
-        Self { code, message: message.into(), fields: fields.iter().map(|f| (*f).to_owned()).collect() }
+        let fields = fields.iter().map(|f| (*f).to_owned()).collect();
+        Self { code, message: message.into(), fields, duplicate_result: Value::Null }
     }
 
     /// As a row of a collection's answer shows it.
@@ -69,11 +72,14 @@ pub struct Validation {
     pub field: Option<String>,
 }
 
-/// A duplicate rule: blocks a record whose fields are all those of another.
+/// A duplicate rule: refuses a record whose fields are all those of another.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct DuplicateRule {
     pub object: String,
     pub fields: Vec<String>,
+    /// Refuses also with `allowSave`; else it only alerts.
+    #[serde(default)]
+    pub blocks: bool,
 }
 
 /// What a tester sets by `PUT /admin/rules`.
@@ -910,7 +916,9 @@ impl Org {
                 return Err(RowError::new("FIELD_CUSTOM_VALIDATION_EXCEPTION", rule.message.clone(), &field));
             }
         }
-        for rule in self.rules.duplicates.iter().filter(|rule| rule.object == name && !manner.allow_duplicates) {
+        for rule in
+            self.rules.duplicates.iter().filter(|rule| rule.object == name && (rule.blocks || !manner.allow_duplicates))
+        {
             let same = |other: &Record| {
                 rule.fields.iter().all(|field| {
                     let text = |record: &Record| record.get(field).and_then(Value::as_str).map(str::to_lowercase);
@@ -918,12 +926,21 @@ impl Org {
                 })
             };
             let table = &self.tables[name];
-            let twin = table
+            let twins: Vec<Value> = table
                 .records
                 .iter()
-                .any(|(own, other)| id != Some(own.as_str()) && other["IsDeleted"] != true && same(other));
-            if twin {
-                return Err(RowError::new("DUPLICATES_DETECTED", "Use one of these records?", &[]));
+                .filter(|(own, other)| id != Some(own.as_str()) && other["IsDeleted"] != true && same(other))
+                .map(|(own, _)| json!({ "matchConfidence": 100.0, "record": { "attributes": { "type": name }, "Id": own } }))
+                .collect();
+            if !twins.is_empty() {
+                let words = "Use one of these records?";
+                let matches =
+                    json!([{ "entityType": name, "size": twins.len(), "success": true, "matchRecords": twins }]);
+                let mut error = RowError::new("DUPLICATES_DETECTED", words, &[]);
+                error.duplicate_result = json!({
+                    "allowSave": !rule.blocks, "duplicateRuleEntityType": name, "errorMessage": words, "matchResults": matches,
+                });
+                return Err(error);
             }
         }
         Ok(())

@@ -80,6 +80,9 @@ impl Answer {
         if !fields {
             body["fields"] = error.fields.clone().into();
         }
+        if !error.duplicate_result.is_null() {
+            body["duplicateResult"] = error.duplicate_result.clone();
+        }
         Self::new(status, json!([body]))
     }
 
