@@ -25,14 +25,14 @@ pub struct RowError {
     pub code: &'static str,
     pub message: String,
     pub fields: Vec<String>,
-    /// What a duplicate rule tells beside its words, null for other errors: a single call's answer has it.
-    pub duplicate_result: Value,
+    /// What a duplicate rule tells beside its words: a single call's answer has it.
+    pub duplicate_result: Option<Box<Value>>,
 }
 
 impl RowError {
     pub fn new(code: &'static str, message: impl Into<String>, fields: &[&str]) -> Self {
         let fields = fields.iter().map(|f| (*f).to_owned()).collect();
-        Self { code, message: message.into(), fields, duplicate_result: Value::Null }
+        Self { code, message: message.into(), fields, duplicate_result: None }
     }
 
     /// As a row of a collection's answer shows it.
@@ -937,9 +937,10 @@ impl Org {
                 let matches =
                     json!([{ "entityType": name, "size": twins.len(), "success": true, "matchRecords": twins }]);
                 let mut error = RowError::new("DUPLICATES_DETECTED", words, &[]);
-                error.duplicate_result = json!({
+                let result = json!({
                     "allowSave": !rule.blocks, "duplicateRuleEntityType": name, "errorMessage": words, "matchResults": matches,
                 });
+                error.duplicate_result = Some(Box::new(result));
                 return Err(error);
             }
         }

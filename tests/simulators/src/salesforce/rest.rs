@@ -80,8 +80,8 @@ impl Answer {
         if !fields {
             body["fields"] = error.fields.clone().into();
         }
-        if !error.duplicate_result.is_null() {
-            body["duplicateResult"] = error.duplicate_result.clone();
+        if let Some(result) = &error.duplicate_result {
+            body["duplicateResult"] = (**result).clone();
         }
         Self::new(status, json!([body]))
     }
