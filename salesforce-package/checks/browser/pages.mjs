@@ -37,7 +37,7 @@ const pages = [
         'en',
         opportunity,
         { recordId: ASKING, objectApiName: 'Opportunity' },
-        ['Tandem asks', 'send anyway', 'credit limit']
+        ['Tandem asks', 'Send although over the limit', 'credit limit']
     ],
     [
         'opportunity-open',
@@ -130,9 +130,9 @@ for (const [name, wanted, components, params, words] of pages) {
 language = 'en';
 {
     const { page, errors } = await open('tandemOrderTimeline', { recordId: ASKING, objectApiName: 'Opportunity' }, [
-        'send anyway'
+        'Send although over the limit'
     ]);
-    await page.getByRole('button', { name: 'send anyway' }).click();
+    await page.getByRole('button', { name: 'Send although over the limit' }).click();
     await page
         .getByText(/Order \d+, Open/)
         .waitFor({ timeout: 30_000 })

@@ -41,6 +41,7 @@ import LABEL_DELIVERIES from '@salesforce/label/c.Tandem_Deliveries';
 import LABEL_INVOICES from '@salesforce/label/c.Tandem_Invoices';
 import LABEL_TRACKING from '@salesforce/label/c.Tandem_Tracking';
 import LABEL_AS_OF from '@salesforce/label/c.Tandem_Synced_At';
+import { choiceLabel } from 'c/tandemChoice';
 import { day, errorText, moment, money, text } from 'c/tandemText';
 
 const FIELDS = [
@@ -173,8 +174,11 @@ export default class TandemOrderTimeline extends LightningElement {
         return this.reviews.map((row) => ({
             id: row.Id,
             reason: row.Tandem_Reason__c,
-            choices: (row.Tandem_Choices__c || '').split('\n').filter(Boolean),
-            answered: row.Tandem_Answer__c ? text(LABEL_ANSWERED, row.Tandem_Answer__c) : ''
+            choices: (row.Tandem_Choices__c || '')
+                .split('\n')
+                .filter(Boolean)
+                .map((value) => ({ value, label: choiceLabel(value) })),
+            answered: row.Tandem_Answer__c ? text(LABEL_ANSWERED, choiceLabel(row.Tandem_Answer__c)) : ''
         }));
     }
 

@@ -209,12 +209,12 @@ describe('c-tandem-order-timeline', () => {
         const element = await show({ IsWon: true });
         expect(find(element, 'question').textContent).toContain('Over the limit');
         const choices = all(element, 'choice');
-        expect(choices.map((choice) => choice.label)).toEqual(['send anyway', 'ignore']);
+        expect(choices.map((choice) => choice.label)).toEqual(['Send although over the limit', 'Leave it as it is']);
         openReviews.mockResolvedValue([{ ...question, Tandem_Answer__c: 'ignore' }]);
         choices[1].click();
         await settled();
         expect(answer).toHaveBeenCalledWith({ reviewId: 'r1', choice: 'ignore' });
-        expect(find(element, 'answered').textContent).toContain('ignore');
+        expect(find(element, 'answered').textContent).toContain('Leave it as it is');
         expect(find(element, 'choice')).toBeNull();
     });
 

@@ -1,0 +1,14 @@
+import { choiceLabel } from 'c/tandemChoice';
+
+describe('choices', () => {
+    it('say what they do', () => {
+        expect(choiceLabel('send anyway')).toBe('Send although over the limit');
+        expect(choiceLabel("keep B1's")).toBe('Take the value of SAP Business One');
+        expect(choiceLabel('link with C20000')).toBe('It is the same as C20000');
+    });
+
+    it('of a plugin of the company stand as it words them', () => {
+        expect(choiceLabel('ask the warehouse')).toBe('ask the warehouse');
+        expect(choiceLabel('constructor')).toBe('constructor');
+    });
+});
