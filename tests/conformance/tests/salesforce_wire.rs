@@ -228,6 +228,94 @@ async fn child_rows_come_in_pages_of_their_own() -> Result<()> {
     Ok(())
 }
 
+/// Subrequests of a composite call, each with a reference of its own.
+fn composite(asked: &[(&str, &str, Value)]) -> Value {
+    let subrequests = asked.iter().enumerate().map(|(place, (method, path, body))| {
+        let mut one = json!({ "method": method, "url": format!("/services/data/v64.0{path}"), "referenceId": format!("r{place}") });
+        if !body.is_null() {
+            one["body"] = body.clone();
+        }
+        one
+    });
+    json!({ "allOrNone": false, "collateSubrequests": false, "compositeRequest": subrequests.collect::<Vec<_>>() })
+}
+
+#[tokio::test]
+async fn a_composite_call_answers_each_subrequest_and_counts_once() -> Result<()> {
+    let org = Org::new().await?;
+    let (_, account) = org.json("POST", "/sobjects/Account", json!({ "Name": "Shared" })).await?;
+    let path = format!("/sobjects/Account/{}", account["id"].as_str().unwrap());
+    let row = json!({ "attributes": { "type": "Account" }, "id": account["id"], "Phone": "1" });
+    let left = async || -> Result<u64> {
+        let limits = org.json("GET", "/limits", Value::Null).await?.1;
+        Ok(limits["DailyApiRequests"]["Remaining"].as_u64().unwrap())
+    };
+    let before = left().await?;
+    let asked = [
+        ("PATCH", path.as_str(), json!({ "Website": "a.example" })),
+        ("GET", "/query?q=SELECT%20Website%20FROM%20Account%20WHERE%20Name='Shared'", Value::Null),
+        ("GET", "/query?q=SELECT", Value::Null),
+        (
+            "PATCH",
+            "/composite/sobjects",
+            json!({ "allOrNone": false, "records": [row, { "attributes": { "type": "Account" }, "id": "001000000000000AAA" }] }),
+        ),
+        ("PATCH", "/sobjects/Account/001000000000000AAA", json!({ "Phone": "2" })),
+        ("GET", "/limits", Value::Null),
+    ];
+    let (status, answer) = org.json("POST", "/composite", composite(&asked)).await?;
+    let rows = answer["compositeResponse"].as_array().unwrap();
+    let codes: Vec<u64> = rows.iter().map(|row| row["httpStatusCode"].as_u64().unwrap()).collect();
+    assert_eq!((status, codes), (200, vec![204, 200, 400, 200, 404, 400]), "{answer}");
+    assert_eq!(rows[1]["body"]["records"][0]["Website"], "a.example", "in the order in which they stand");
+    assert_eq!((&rows[3]["body"][0]["success"], &rows[3]["body"][1]["success"]), (&json!(true), &json!(false)));
+    assert!(rows.iter().enumerate().all(|(place, row)| row["referenceId"] == format!("r{place}")));
+    assert_eq!(before - left().await?, 2, "one for all of them, one for looking");
+    let log = org.json("GET", "/admin/log", Value::Null).await?.1;
+    assert_eq!((&log["calls"]["POST /composite"], &log["subrequests"]["GET /query"]), (&json!(1), &json!(2)));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_composite_call_that_asks_for_too_much_is_refused_as_a_whole() -> Result<()> {
+    let org = Org::new().await?;
+    let change = || ("PATCH", "/sobjects/Account/001000000000000AAA", json!({ "Phone": "2" }));
+    let query = || ("GET", "/query?q=SELECT%20Id%20FROM%20Account%20LIMIT%201", Value::Null);
+    let rows = || ("PATCH", "/composite/sobjects", json!({ "records": [] }));
+    let mut header = composite(&[query()]);
+    header["compositeRequest"][0]["httpHeaders"] = json!({ "Content-Type": "text/csv" });
+    let mut twice = composite(&[change(), change()]);
+    twice["compositeRequest"][1]["referenceId"] = json!("r0");
+    let refused = [
+        composite(&vec![change(); 26]),
+        composite(&[query(), query(), query(), rows(), rows(), rows()]),
+        header,
+        twice,
+    ];
+    for body in refused {
+        let (status, answer) = org.json("POST", "/composite", body).await?;
+        let rows = answer["compositeResponse"].as_array().unwrap();
+        assert_eq!((status, rows.len(), &rows[0]["referenceId"]), (400, 1, &Value::Null), "{answer}");
+    }
+    let most = [vec![query(); 3], vec![rows(); 2], vec![change(); 20]].concat();
+    assert_eq!(org.json("POST", "/composite", composite(&most)).await?.0, 200);
+    let mut paged = composite(&[query()]);
+    paged["compositeRequest"][0]["httpHeaders"] = json!({ "Sforce-Query-Options": "batchSize=200" });
+    assert_eq!(org.json("POST", "/composite", paged).await?.0, 200);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_fault_strikes_a_composite_call_by_its_subrequests() -> Result<()> {
+    let org = Org::new().await?;
+    let faults = json!([{ "path": "/query", "method": "GET", "kind": "server-error", "times": 1 }]);
+    org.json("PUT", "/admin/faults", faults).await?;
+    let query = ("GET", "/query?q=SELECT%20Id%20FROM%20Account%20LIMIT%201", Value::Null);
+    assert_eq!(org.json("POST", "/composite", composite(&[query.clone(), query.clone()])).await?.0, 503);
+    assert_eq!(org.json("POST", "/composite", composite(&[query.clone(), query])).await?.0, 200, "it struck once");
+    Ok(())
+}
+
 #[tokio::test]
 async fn faults_drip_truncate_and_end_by_themselves() -> Result<()> {
     let org = Org::new().await?;

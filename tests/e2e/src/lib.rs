@@ -4,6 +4,7 @@
 #[cfg(target_os = "linux")]
 pub mod machine;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -437,6 +438,20 @@ impl World {
             calls.retain(|kind, _| !kind.contains("Tandem_Health__c"));
         }
         Ok(calls)
+    }
+
+    /// What a simulator was asked for, by kind, whether in a call of its own or in one that others share; without what tells how
+    /// the host is.
+    pub async fn asked(&self, side: &str) -> Result<BTreeMap<String, u64>> {
+        let log = self.get(&format!("{side}/admin/log")).await?;
+        let mut asked = BTreeMap::new();
+        for counts in [&log["calls"], &log["subrequests"]] {
+            for (kind, count) in counts.as_object().into_iter().flatten() {
+                *asked.entry(kind.clone()).or_default() += count.as_u64().unwrap_or(0);
+            }
+        }
+        asked.retain(|kind, _| kind != "POST /composite" && !kind.contains("Tandem_Health__c"));
+        Ok(asked)
     }
 
     /// Waits until no event is on its way.

@@ -123,7 +123,9 @@ async fn put_snapshot<S: Simulated>(State(simulator): State<Arc<S>>, body: Strin
 
 async fn get_log<S: Simulated>(State(simulator): State<Arc<S>>) -> Json<Value> {
     let (what, often) = simulator.measured();
-    Json(json!({ "calls": simulator.log().counts(), what: often, "recent": simulator.log().recent() }))
+    Json(
+        json!({ "calls": simulator.log().counts(), "subrequests": simulator.log().counts_inside(), what: often, "recent": simulator.log().recent() }),
+    )
 }
 
 async fn clear_log<S: Simulated>(State(simulator): State<Arc<S>>) {

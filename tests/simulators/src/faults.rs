@@ -100,15 +100,18 @@ impl Switchboard {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
     }
 
-    /// What goes wrong with this request; latency adds up, of the others the first wins.
-    pub fn draw(&self, method: &str, path: &str) -> (Duration, Option<Kind>) {
+    /// What goes wrong with a request for these, methods and paths: one, or with it those of its subrequests; a line strikes the
+    /// request once, whichever of them it names. Latency adds up, of the others the first wins.
+    pub fn draw(&self, asked: &[(String, String)]) -> (Duration, Option<Kind>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let (faults, chance) = &mut *inner;
         let mut delay = 0;
         let mut drawn = None;
         for fault in faults.iter_mut() {
-            let applies = path.contains(&fault.path)
-                && (fault.method.is_empty() || fault.method.eq_ignore_ascii_case(method))
+            let named = asked.iter().any(|(method, path)| {
+                path.contains(&fault.path) && (fault.method.is_empty() || fault.method.eq_ignore_ascii_case(method))
+            });
+            let applies = named
                 && fault.times != Some(0)
                 && fault
                     .for_ms

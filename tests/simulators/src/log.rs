@@ -26,19 +26,19 @@ pub struct Entry {
 #[derive(Default)]
 pub struct Log {
     counts: Mutex<BTreeMap<String, u64>>,
+    inside: Mutex<BTreeMap<String, u64>>,
     recent: Mutex<VecDeque<Entry>>,
 }
 
 impl Log {
     /// One more of a kind.
     pub fn count(&self, what: &str) {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        match counts.get_mut(what) {
-            Some(count) => *count += 1,
-            None => {
-                counts.insert(what.to_owned(), 1);
-            }
-        }
+        one_more(&self.counts, what);
+    }
+
+    /// One more of a kind, inside of a call that is counted already.
+    pub fn count_inside(&self, what: &str) {
+        one_more(&self.inside, what);
     }
 
     /// A request as it was answered.
@@ -55,6 +55,11 @@ impl Log {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// All counts of what was asked for inside of calls.
+    pub fn counts_inside(&self) -> BTreeMap<String, u64> {
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The last requests, oldest first.
     pub fn recent(&self) -> Vec<Entry> {
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
@@ -63,6 +68,17 @@ impl Log {
     /// Forgets everything.
     pub fn clear(&self) {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.inside.lock().unwrap_or_else(PoisonError::into_inner).clear();
         self.recent.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+}
+
+fn one_more(counts: &Mutex<BTreeMap<String, u64>>, what: &str) {
+    let mut counts = counts.lock().unwrap_or_else(PoisonError::into_inner);
+    match counts.get_mut(what) {
+        Some(count) => *count += 1,
+        None => {
+            counts.insert(what.to_owned(), 1);
+        }
     }
 }

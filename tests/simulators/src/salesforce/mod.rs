@@ -346,7 +346,9 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
             );
         }
     };
-    let (delay, fault) = simulator.faults.draw(&method, &path);
+    let mut asked = vec![(method.clone(), path.clone())];
+    asked.extend(rest::asked_inside(&path, &body));
+    let (delay, fault) = simulator.faults.draw(&asked);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
@@ -413,15 +415,12 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
         return send(simulator, Answer::error(404, "NOT_FOUND", "The requested resource does not exist"));
     }
     let below = format!("/{}", segments.next().unwrap_or_default());
-    let shape: String = below.split('/').take(3).collect::<Vec<_>>().join("/");
-    simulator.log.count(&format!("{method} {shape}"));
+    simulator.log.count(&format!("{method} {}", rest::shape(&below)));
     if method == "GET" && below == "/" {
         return send(simulator, rest::resources(&format!("{instance}/id/{ORG_ID}/{}", user(integration).0)));
     }
-    let page = header("sforce-query-options")
-        .and_then(|value| value.strip_prefix("batchSize=").and_then(|size| size.trim().parse().ok()));
-    let allow_duplicates =
-        header("sforce-duplicate-rule-header").is_some_and(|value| value.replace(' ', "").contains("allowSave=true"));
+    let page = header("sforce-query-options").and_then(|value| rest::page_size(&value));
+    let allow_duplicates = header("sforce-duplicate-rule-header").is_some_and(|value| rest::allows_duplicates(&value));
     let content_type = header("content-type").unwrap_or_default();
     let query = head.uri.query().unwrap_or_default().to_owned();
     let asked = Asked {

@@ -17,6 +17,8 @@ const MOST_RECORDS: usize = 200;
 /// Runs of one object in a collection call of mixed types.
 const MOST_CHUNKS: usize = 10;
 const MOST_SUBREQUESTS: usize = 25;
+/// Queries and collections among the subrequests of a composite call. Source: REST API guide, Composite.
+const MOST_LISTS: usize = 5;
 const MOST_NODES: usize = 500;
 const PAGE: usize = 2_000;
 
@@ -218,12 +220,9 @@ fn route(simulator: &std::sync::Arc<Simulator>, asked: &Asked<'_>, method: &str,
             let subrequests = body["compositeRequest"]
                 .as_array()
                 .ok_or_else(|| Answer::error(400, "JSON_PARSER_ERROR", "compositeRequest is missing"))?;
-            if subrequests.len() > MOST_SUBREQUESTS {
-                return Err(Answer::error(
-                    400,
-                    "LIMIT_EXCEEDED",
-                    &format!("The number of subrequests must not exceed {MOST_SUBREQUESTS}"),
-                ));
+            check_composite(subrequests)?;
+            for (method, path) in subrequests.iter().filter_map(named) {
+                simulator.log.count_inside(&format!("{method} {}", shape(path)));
             }
             let (answers, _) = composite(simulator, subrequests, all_or_none, manner);
             Ok(Answer::new(200, json!({ "compositeResponse": answers })))
@@ -258,6 +257,16 @@ fn parse(body: &str) -> Result<Value, Answer> {
             &format!("Unexpected input at [line:{}, column:{}]: {e}", e.line(), e.column()),
         )
     })
+}
+
+/// What the header `Sforce-Query-Options` asks for: rows of a page.
+pub fn page_size(header: &str) -> Option<usize> {
+    header.strip_prefix("batchSize=")?.trim().parse().ok()
+}
+
+/// Whether the header `Sforce-Duplicate-Rule-Header` lets alerts pass.
+pub fn allows_duplicates(header: &str) -> bool {
+    header.replace(' ', "").contains("allowSave=true")
 }
 
 /// A parameter of a query string, decoded.
@@ -790,6 +799,7 @@ fn batch(simulator: &std::sync::Arc<Simulator>, body: &Value, manner: Manner) ->
             request["method"].as_str().unwrap_or_default(),
             &format!("/{below}"),
             &request["richInput"],
+            None,
             manner,
         );
         failed |= answer.status >= 400;
@@ -798,10 +808,97 @@ fn batch(simulator: &std::sync::Arc<Simulator>, body: &Value, manner: Manner) ->
     Ok(Answer::new(200, json!({ "hasErrors": failed, "results": results })))
 }
 
-fn inner(simulator: &std::sync::Arc<Simulator>, method: &str, below: &str, body: &Value, manner: Manner) -> Answer {
+fn inner(
+    simulator: &std::sync::Arc<Simulator>,
+    method: &str,
+    below: &str,
+    body: &Value,
+    page: Option<usize>,
+    manner: Manner,
+) -> Answer {
     let (path, query) = below.split_once('?').unwrap_or((below, ""));
     let body = if body.is_null() { String::new() } else { body.to_string() };
-    answer(simulator, &Asked { method, path, query, body: &body, content_type: "application/json", page: None, manner })
+    answer(simulator, &Asked { method, path, query, body: &body, content_type: "application/json", page, manner })
+}
+
+/// The first two steps of a path below a version: what calls are counted by.
+pub fn shape(below: &str) -> String {
+    below.split('/').take(3).collect::<Vec<_>>().join("/")
+}
+
+/// Method of a subrequest, and its path below the version, without the query.
+fn named(subrequest: &Value) -> Option<(&str, &str)> {
+    let url = subrequest["url"].as_str()?;
+    let path = url.split_once('?').map_or(url, |(path, _)| path);
+    let below = path.strip_prefix("/services/data/")?;
+    Some((subrequest["method"].as_str()?, &below[below.find('/')?..]))
+}
+
+/// The addresses that a composite call asks for, with their methods; empty for any other call.
+pub fn asked_inside(path: &str, body: &str) -> Vec<(String, String)> {
+    let is_composite = path.trim_end_matches('/').ends_with("/composite");
+    let body: Value = if is_composite { serde_json::from_str(body).unwrap_or_default() } else { Value::Null };
+    let subrequests = body["compositeRequest"].as_array().into_iter().flatten();
+    subrequests
+        .filter_map(|subrequest| {
+            let path = subrequest["url"].as_str()?.split('?').next()?;
+            Some((subrequest["method"].as_str()?.to_owned(), path.to_owned()))
+        })
+        .collect()
+}
+
+/// What refuses a composite call as a whole. Source: REST API guide, Composite and its request body. How it is said is known for
+/// too many subrequests alone, from a log that others published: as one row without a reference; the others are taken to be
+/// said likewise.
+fn check_composite(subrequests: &[Value]) -> Result<(), Answer> {
+    let refused = |code: &str, message: &str| {
+        let body = json!([{ "errorCode": code, "message": message }]);
+        let row = json!({ "body": body, "httpHeaders": {}, "httpStatusCode": 400, "referenceId": null });
+        Err(Answer::new(400, json!({ "compositeResponse": [row] })))
+    };
+    if subrequests.len() > MOST_SUBREQUESTS {
+        return refused(
+            "LIMIT_EXCEEDED",
+            &format!("The request can’t contain more than {MOST_SUBREQUESTS} operations."),
+        );
+    }
+    let is_list = |path: &str| {
+        let mut steps = path.trim_matches('/').split('/');
+        matches!((steps.next(), steps.next()), (Some("query" | "queryAll"), _) | (Some("composite"), Some("sobjects")))
+    };
+    let lists = subrequests.iter().filter_map(named).filter(|(_, path)| is_list(path)).count();
+    if lists > MOST_LISTS {
+        let message =
+            format!("The request can’t contain more than {MOST_LISTS} query or sObject Collections operations.");
+        return refused("LIMIT_EXCEEDED", &message);
+    }
+    let mut references = std::collections::HashSet::new();
+    for subrequest in subrequests {
+        let reference = subrequest["referenceId"].as_str().unwrap_or_default();
+        let valid = reference.starts_with(|c: char| c.is_ascii_alphanumeric())
+            && reference.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        if !valid || !references.insert(reference) {
+            return refused(
+                "INVALID_INPUT",
+                "referenceId: each subrequest needs one of its own, of letters, digits and _",
+            );
+        }
+        let headers = subrequest["httpHeaders"].as_object().into_iter().flatten();
+        let inherited = ["accept", "authorization", "content-type"];
+        if headers.into_iter().any(|(name, _)| inherited.contains(&name.to_ascii_lowercase().as_str())) {
+            return refused(
+                "INVALID_INPUT",
+                "httpHeaders: Accept, Authorization and Content-Type are those of the whole request",
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Resources that a subrequest may name. Source: REST API guide, Composite.
+fn supported(path: &str) -> bool {
+    let steps: Vec<&str> = path.trim_matches('/').split('/').collect();
+    matches!(steps.as_slice(), ["sobjects" | "query" | "queryAll", ..] | ["composite", "sobjects"])
 }
 
 /// Subrequests in order, later ones referring to earlier answers; the answers, and whether all went well.
@@ -821,9 +918,21 @@ fn composite(
         let resolved = resolve(&below, &answers)
             .and_then(|below| Ok((below, resolve(&subrequest["body"].to_string(), &answers)?)));
         let answer = match resolved {
+            Ok((below, _)) if !supported(below.split('?').next().unwrap_or_default()) => {
+                Answer::error(400, "INVALID_INPUT", "The resource is not supported in a composite call")
+            }
             Ok((below, body)) => {
                 let body: Value = serde_json::from_str(&body).unwrap_or_default();
-                inner(simulator, subrequest["method"].as_str().unwrap_or_default(), &below, &body, manner)
+                let header = |wanted: &str| {
+                    let headers = subrequest["httpHeaders"].as_object().into_iter().flatten();
+                    let mut own = headers.filter(|(name, _)| name.eq_ignore_ascii_case(wanted));
+                    own.next().and_then(|(_, value)| value.as_str())
+                };
+                let page = header("sforce-query-options").and_then(page_size);
+                let allow_duplicates =
+                    manner.allow_duplicates || header("sforce-duplicate-rule-header").is_some_and(allows_duplicates);
+                let manner = Manner { allow_duplicates, ..manner };
+                inner(simulator, subrequest["method"].as_str().unwrap_or_default(), &below, &body, page, manner)
             }
             Err(why) => Answer::error(400, "PROCESSING_HALTED", &why),
         };
