@@ -16,7 +16,7 @@ use crate::connections::{Connection, Connections};
 use crate::console::salesforce::Reporter;
 use crate::console::{self, Console, Patience};
 use crate::ending::guarded;
-use crate::engine::{Engine, Plugins};
+use crate::engine::{Engine, Plugins, haste_of};
 use crate::sandbox::{Cache, Description, Runtime};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
 use crate::sources::pubsub::Subscription;
@@ -24,7 +24,7 @@ use crate::sources::timers::{self, FlowTimer, Timers};
 use crate::sources::webhook::{self, Caller, Webhook};
 use crate::sources::{Route, Routes};
 use crate::store::sqlite::{Access, SqliteStore};
-use crate::store::{Haste, Inbox, Store, StoreError, StoreTrouble};
+use crate::store::{Inbox, Store, StoreError, StoreTrouble};
 
 /// Everything but what runs by itself.
 pub struct Parts {
@@ -310,9 +310,7 @@ async fn routes(config: &Config, plugins: &Plugins, runtime: &Runtime) -> Vec<Ro
     let mut routes = Vec::new();
     for (name, flow) in &config.flows {
         let plugin = plugins.load(runtime, &flow.plugin).await.ok();
-        let liked = plugin.as_ref().map_or(0, |plugin| plugin.description.concurrency);
-        let gathers = flow.concurrency.unwrap_or(liked) == 1;
-        let haste = if gathers { Haste::WithOthers } else { Haste::AtOnce };
+        let haste = haste_of(flow, plugin.as_ref().map(|plugin| &plugin.description));
         let topics = plugin.map(|plugin| plugin.description.topics.clone());
         routes.push(Route {
             flow: name.clone(),

@@ -30,6 +30,11 @@ impl<'a> Limit<'a> {
         if reads { self } else { self.each.into() }
     }
 
+    /// Bytes of an answer that would be taken now.
+    pub(super) fn room(&self) -> u64 {
+        self.rest.map_or(self.each, |rest| rest.load(Ordering::Relaxed).min(self.each))
+    }
+
     /// Counts more bytes of an answer that has `so_far`.
     pub(super) fn take(&self, so_far: usize, more: usize) -> Result<(), CallError> {
         let more = more as u64;
@@ -52,6 +57,7 @@ mod tests {
         assert_eq!(limit.take(60, 1), Err(CallError::TooLarge(60)), "one alone");
         assert_eq!(limit.take(0, 50), Err(CallError::TooLarge(60)), "all together");
         assert!(limit.of(false).take(0, 50).is_ok());
+        assert_eq!((limit.room(), limit.of(false).room()), (39, 60));
         assert!(limit.take(0, 39).is_ok());
     }
 }

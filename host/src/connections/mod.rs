@@ -225,6 +225,15 @@ impl CallError {
     }
 }
 
+/// How soon a call is to go out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pace {
+    /// Somebody waits for what it does.
+    AtOnce,
+    /// It may stay a moment, under half a second, to share a request with calls of other runs.
+    WithOthers,
+}
+
 /// Result of one call.
 pub type CallResult = Result<Answer, CallError>;
 
@@ -302,7 +311,7 @@ impl Connection {
 
     /// Sends calls in the fewest requests; answers in order, each for itself. Two that write one record go out one after
     /// the other, and the later one not at all while it is not known what became of the earlier.
-    pub async fn send_all(&self, calls: Vec<Call>, limit: impl Into<Limit<'_>>) -> Vec<CallResult> {
+    pub async fn send_all(&self, calls: Vec<Call>, limit: impl Into<Limit<'_>>, pace: Pace) -> Vec<CallResult> {
         let limit = limit.into();
         let turns = order::turns(&calls, |call| self.records(call));
         let mut results: Vec<Option<CallResult>> = calls.iter().map(|call| call.check().err().map(Err)).collect();
@@ -326,7 +335,9 @@ impl Connection {
             let sent = places.iter().filter_map(|place| calls[*place].take()).collect();
             let answers = match self {
                 Self::B1(b1) => b1.send_all(sent, limit).await,
-                Self::Salesforce(org) => org.send_all(sent, limit).await,
+                // What has waited for an earlier write has waited.
+                Self::Salesforce(org) if round > 0 => org.send_all(sent, limit, Pace::AtOnce).await,
+                Self::Salesforce(org) => org.send_all(sent, limit, pace).await,
             };
             for (place, answer) in places.into_iter().zip(answers) {
                 results[place] = Some(answer);
@@ -351,9 +362,9 @@ impl Connection {
             .collect()
     }
 
-    /// Sends one call.
+    /// Sends one call, at once.
     pub async fn send(&self, call: Call, limit: impl Into<Limit<'_>>) -> CallResult {
-        let mut results = self.send_all(vec![call], limit).await;
+        let mut results = self.send_all(vec![call], limit, Pace::AtOnce).await;
         results.pop().unwrap_or_else(|| Err(CallError::Unreachable("no answer".into())))
     }
 
@@ -364,7 +375,7 @@ impl Connection {
         match self {
             Self::B1(b1) => b1.send_apart(call, limit).await,
             Self::Salesforce(org) => {
-                let mut results = org.send_all(vec![call.clone()], limit).await;
+                let mut results = org.send_all(vec![call.clone()], limit, Pace::AtOnce).await;
                 results.pop().unwrap_or_else(|| Err(CallError::Unreachable("no answer".into())))
             }
         }

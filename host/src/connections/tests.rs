@@ -1,5 +1,7 @@
 //! Both connections against a server that answers what a test says: what comes back to a caller, and what went out.
 
+mod shared;
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -148,7 +150,7 @@ async fn a_redirect_inside_a_batch_or_a_composite_call_is_no_success() {
     })
     .await;
     let calls = vec![rename("/Items('A')", "x"), rename("/Items('B')", "x"), rename("/Items('C')", "x")];
-    let results = served.connections["erp"].send_all(calls, 1 << 20).await;
+    let results = served.connections["erp"].send_all(calls, 1 << 20, Pace::AtOnce).await;
     assert!(results[0].is_ok(), "{results:?}");
     assert!(results[1..].iter().all(|result| matches!(result, Err(CallError::Ambiguous(_)))), "{results:?}");
     let mut call = rename(ACCOUNT, "x");
@@ -235,7 +237,7 @@ async fn two_writes_of_one_record_in_one_list_keep_their_order() {
     for (connection, one, again, other) in same {
         served.asked.lock().unwrap().clear();
         let calls = vec![rename(one, "first"), rename(again, "second"), rename(other, "third"), rename(one, "fourth")];
-        let results = served.connections[connection].send_all(calls, 1 << 20).await;
+        let results = served.connections[connection].send_all(calls, 1 << 20, Pace::AtOnce).await;
         assert!(results.iter().all(Result::is_ok), "{results:?}");
         let asked = served.asked();
         let request = |word: &str| asked.iter().position(|text| text.contains(word)).unwrap();
@@ -253,8 +255,9 @@ async fn a_later_write_does_not_overtake_one_whose_answer_was_lost() {
     .await;
     for (connection, path) in [("erp", PARTNER), ("crm", ACCOUNT)] {
         served.asked.lock().unwrap().clear();
-        let results =
-            served.connections[connection].send_all(vec![rename(path, "first"), rename(path, "second")], 1 << 20).await;
+        let results = served.connections[connection]
+            .send_all(vec![rename(path, "first"), rename(path, "second")], 1 << 20, Pace::AtOnce)
+            .await;
         assert!(results.iter().all(|result| matches!(result, Err(error) if error.is_passing())), "{results:?}");
         assert!(!served.asked().iter().any(|text| text.contains("second")), "{connection}");
     }
@@ -279,7 +282,7 @@ async fn a_write_whose_answer_is_too_large_is_ambiguous() {
         assert_eq!(result, Err(CallError::TooLarge(1_000)), "what only reads may be asked for less");
     }
     let calls = vec![Call::get("/Items/small"), Call::get("/Items"), Call::write(Method::Post, "/Orders", &json!({}))];
-    let results = served.connections["erp"].send_all(calls, 1_000).await;
+    let results = served.connections["erp"].send_all(calls, 1_000, Pace::AtOnce).await;
     assert!(results[0].is_ok(), "alone it fits: {results:?}");
     assert_eq!(results[1], Err(CallError::TooLarge(1_000)));
     assert!(matches!(results[2], Err(CallError::Ambiguous(_))), "{results:?}");
@@ -290,7 +293,7 @@ async fn the_answers_of_one_list_share_what_is_left_however_many_they_are() {
     let served = Served::by(|_| reply(200, format!("{{\"value\":[\"{}\"]}}", "x".repeat(5_000)))).await;
     let rest = std::sync::atomic::AtomicU64::new(22_000);
     let reads = (0..40).map(|n| Call::get(format!("/sobjects/Account/{n}"))).collect();
-    let results = served.connections["crm"].send_all(reads, Limit::shared(6_000, &rest)).await;
+    let results = served.connections["crm"].send_all(reads, Limit::shared(6_000, &rest), Pace::AtOnce).await;
     let read: usize = results.iter().flatten().map(|answer| answer.body.len()).sum();
     assert!((5_000..=22_000).contains(&read), "{read} bytes in memory");
     assert!(results.iter().filter_map(|result| result.as_ref().err()).all(|e| *e == CallError::TooLarge(6_000)));
@@ -306,8 +309,9 @@ async fn a_header_or_path_that_no_request_can_carry_is_its_callers_fault_alone()
         for value in ["\u{1}", "a\r\nb: c"] {
             let mut call = Call::get("/Items");
             call.headers.push(("If-Match".into(), value.into()));
-            let results =
-                served.connections[connection].send_all(vec![call.clone(), Call::get("/Items")], 1 << 20).await;
+            let results = served.connections[connection]
+                .send_all(vec![call.clone(), Call::get("/Items")], 1 << 20, Pace::AtOnce)
+                .await;
             assert!(matches!(results[0], Err(CallError::Invalid(_))), "{connection}: {results:?}");
             for _ in 0..5 {
                 let result = served.send(connection, call.clone()).await;

@@ -22,6 +22,11 @@ use crate::config::TlsConfig;
 /// Response headers handed on.
 const KEPT_HEADERS: [&str; 5] = ["location", "etag", "preference-applied", "retry-after", "sforce-limit-info"];
 
+/// True for the lower-case name of a response header that is handed on.
+pub fn is_kept(name: &str) -> bool {
+    KEPT_HEADERS.contains(&name)
+}
+
 /// The answer to a conditional read of something that did not change.
 pub const NOT_MODIFIED: u16 = 304;
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, watch};
 
-use crate::connections::{Call, CallError, Connection, Method};
+use crate::connections::{Call, CallError, Connection, Method, Pace};
 use crate::engine::{Engine, FlowStatus};
 use crate::store::{Event, EventFilter, EventId, EventState, Inbox, StoreError};
 use crate::time::{iso, now};
@@ -275,7 +275,7 @@ impl Reporter {
     ) -> Result<(), Failed> {
         let fresh: Vec<&Event> = questions.values().filter(|event| !open.contains(&event.id)).collect();
         let calls = fresh.iter().map(|event| review_call(host, event.id, &question(event, true))).collect();
-        for (event, result) in fresh.iter().zip(self.connection.send_all(calls, ANSWER_LIMIT).await) {
+        for (event, result) in fresh.iter().zip(self.connection.send_all(calls, ANSWER_LIMIT, Pace::AtOnce).await) {
             match result {
                 Ok(_) => {}
                 Err(error) if error.is_passing() => return Err(error.into()),

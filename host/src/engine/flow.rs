@@ -10,8 +10,8 @@ use super::size::BatchSize;
 use crate::config::{Config, FlowConfig};
 use crate::connections::{Breaker, BreakerState, Connections};
 use crate::mapping::Mapping;
-use crate::sandbox::{Bound, Description, Grants, LoadError, Mapper, Permission, Plugin, Runtime};
-use crate::store::{Store, StoreError};
+use crate::sandbox::{Bound, Description, Grants, LoadError, Mapper, Permission, Plugin, Runtime, Taker};
+use crate::store::{Haste, Store, StoreError};
 
 /// A flow made ready to run.
 pub struct Flow {
@@ -51,6 +51,13 @@ impl Flow {
         let liked = self.plugin.description.concurrency;
         self.config.concurrency.unwrap_or(if liked == 0 { CONCURRENCY } else { liked })
     }
+}
+
+/// How soon the events of a flow are to run: one that runs one batch after the other gathers what comes within a second. A plugin
+/// that cannot be loaded says nothing.
+pub fn haste_of(flow: &FlowConfig, description: Option<&Description>) -> Haste {
+    let liked = description.map_or(0, |description| description.concurrency);
+    if flow.concurrency.unwrap_or(liked) == 1 { Haste::WithOthers } else { Haste::AtOnce }
 }
 
 /// Why a flow cannot run. The text names cause and mend.
@@ -203,7 +210,7 @@ impl Plugins {
         name: &str,
         flow: FlowConfig,
         plugin: Arc<Plugin>,
-        topics: BTreeMap<String, Vec<String>>,
+        topics: BTreeMap<String, Vec<Taker>>,
         config: &Config,
         connections: &Connections,
         store: &Arc<dyn Store>,
@@ -270,6 +277,7 @@ impl Plugins {
             mapper,
             settings: settings.to_string(),
             limits: flow.limits.clone(),
+            haste: haste_of(&flow, Some(description)),
             topics,
             store: store.clone(),
         };
@@ -286,16 +294,17 @@ impl Plugins {
 
     /// Flows between the same two connections as this one, by the topics their plugins take: what one company's flow emits
     /// is no other company's business. A plugin that cannot be loaded now is left out.
-    pub async fn topics(&self, flow: &str, config: &Config, runtime: &Runtime) -> BTreeMap<String, Vec<String>> {
+    pub async fn topics(&self, flow: &str, config: &Config, runtime: &Runtime) -> BTreeMap<String, Vec<Taker>> {
         let scope = config.flows.get(flow).map(|own| scope_of(&own.connections, config));
-        let mut topics: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut topics: BTreeMap<String, Vec<Taker>> = BTreeMap::new();
         for (name, other) in &config.flows {
             if Some(scope_of(&other.connections, config)) != scope {
                 continue;
             }
             if let Ok(plugin) = self.load(runtime, &other.plugin).await {
+                let taker = Taker { flow: name.clone(), haste: haste_of(other, Some(&plugin.description)) };
                 for topic in &plugin.description.topics {
-                    topics.entry(topic.clone()).or_default().push(name.clone());
+                    topics.entry(topic.clone()).or_default().push(taker.clone());
                 }
             }
         }

@@ -18,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-pub use self::flow::{BindError, Flow, Plugins, scope_of, settings_problems};
+pub use self::flow::{BindError, Flow, Plugins, haste_of, scope_of, settings_problems};
 pub use self::rehearsal::Rehearsal;
 pub use self::replay::{Replay, effects_of};
 use crate::connections::{BreakerState, Connections};

@@ -23,7 +23,7 @@ pub use self::description::{Description, Section, Timer};
 pub use self::grants::{Denied, Grants, HOST_SLOT, Permission};
 pub use self::journal::{Journal, Told};
 pub use self::mapper::Mapper;
-pub use self::run::{Bound, Outcome, RunReport, Trouble};
+pub use self::run::{Bound, Outcome, RunReport, Taker, Trouble};
 pub use self::runtime::{LoadError, Plugin, Runtime, digest_of};
 
 use crate::store::StoreError;

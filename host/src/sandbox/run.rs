@@ -12,9 +12,9 @@ use super::bindings::flow::tandem::plugin as contract;
 use super::journal::{Journal, Known};
 use super::{Grants, Mapper, RunError};
 use crate::config::Limits;
-use crate::connections::Connection;
+use crate::connections::{Connection, Pace};
 use crate::mapping::Mapping;
-use crate::store::{Event, JournalEntry, LinkWrite, NewEvent, Question, Run, StorageWrite, Store, Wake};
+use crate::store::{Event, Haste, JournalEntry, LinkWrite, NewEvent, Question, Run, StorageWrite, Store, Wake};
 
 /// All that a flow's runs share.
 pub struct Bound {
@@ -38,10 +38,21 @@ pub struct Bound {
     pub settings: String,
     /// What one run may use.
     pub limits: Limits,
+    /// How soon its events are to run.
+    pub haste: Haste,
     /// Flows by the topics they take: where emitted events go.
-    pub topics: BTreeMap<String, Vec<String>>,
+    pub topics: BTreeMap<String, Vec<Taker>>,
     /// For reads of storage and links.
     pub store: Arc<dyn Store>,
+}
+
+/// A flow that takes events of a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Taker {
+    /// Its name.
+    pub flow: String,
+    /// How soon it wants them.
+    pub haste: Haste,
 }
 
 /// What a finished run leaves behind.
@@ -103,6 +114,8 @@ pub struct RunState {
     pub(super) trace: String,
     /// An event of this run was in a run before: its effects may have been carried out.
     pub(super) repeated: bool,
+    /// So many times more its calls may stay for those of other runs.
+    pub(super) waits: u32,
     pub(super) calls: u32,
     pub(super) log_bytes: u64,
     /// Bytes of the texts kept until the run's end.
@@ -127,6 +140,7 @@ impl RunState {
             journal,
             trace: String::new(),
             repeated: false,
+            waits: 0,
             calls: 0,
             log_bytes: 0,
             kept: 0,
@@ -150,6 +164,17 @@ impl RunState {
 
     pub(super) fn limits(&self) -> Limits {
         self.bound.as_ref().map(|bound| bound.limits.clone()).unwrap_or_default()
+    }
+
+    /// How soon the next calls are to go out.
+    pub(super) fn pace(&mut self) -> Pace {
+        match self.waits.checked_sub(1) {
+            Some(left) => {
+                self.waits = left;
+                Pace::WithOthers
+            }
+            None => Pace::AtOnce,
+        }
     }
 
     /// Counts host calls against the limit.
@@ -285,6 +310,19 @@ impl ResourceLimiter for RunState {
     }
 }
 
+/// The calls of a run of more events are shared by those already, and gain nothing by waiting.
+const FEW_EVENTS: usize = 50;
+
+/// So many times the calls of one run stay for those of others: a bound on what that adds to a run.
+const MOST_WAITS: u32 = 10;
+
+/// How often the calls of a run may stay for those of other runs: never where its events were not to wait either.
+pub(super) fn waits_of(bound: &Bound, run: &Run) -> u32 {
+    let waited = |event: &Event| event.due_at > event.created_at;
+    let gathers = bound.haste == Haste::WithOthers && run.events.len() <= FEW_EVENTS && run.events.iter().all(waited);
+    if gathers { MOST_WAITS } else { 0 }
+}
+
 impl RunState {
     /// What `handle` gets.
     pub(super) fn batch(bound: &Bound, run: &Run) -> contract::types::Batch {
@@ -305,6 +343,10 @@ impl RunState {
         let state = &mut self;
         for outcome in &raw {
             state.keep(length(outcome))?;
+        }
+        // It waits for what they make.
+        if raw.iter().any(|outcome| matches!(outcome, RawOutcome::Wait(_))) {
+            state.emitted.iter_mut().for_each(|event| event.haste = Haste::AtOnce);
         }
         Ok(RunReport {
             outcomes: raw.into_iter().map(read_outcome).collect(),

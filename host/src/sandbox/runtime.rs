@@ -12,7 +12,7 @@ use super::bindings::flow::{Flow, FlowPre, tandem::plugin as contract};
 use super::bindings::mapper::MapperPre;
 use super::description::{Description, checked};
 use super::machine::{Machine, named};
-use super::run::{Bound, RunReport, RunState};
+use super::run::{Bound, RunReport, RunState, waits_of};
 use super::{Cache, Journal, RunError, trace};
 use crate::config::Limits;
 use crate::store::Run;
@@ -112,7 +112,9 @@ impl Runtime {
         let batch = RunState::batch(&bound, run);
         let limits = bound.limits.clone();
         let events = run.events.len();
+        let waits = waits_of(&bound, run);
         let mut state = RunState::new(Some(bound), journal, &limits);
+        state.waits = waits;
         state.repeated = run.repeated;
         state.trace = trace::furthest(run.events.iter().map(|event| event.trace.as_str())).to_owned();
         let seconds = limits.run_seconds;

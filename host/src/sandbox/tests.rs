@@ -3,16 +3,20 @@
 use std::sync::Arc;
 
 use super::bindings::flow::tandem::plugin as contract;
-use super::run::RunState;
+use super::run::{RawOutcome, RunState, Taker, waits_of};
 use super::{Bound, Grants, Journal, Permission, RunError};
 use crate::config::Limits;
+use crate::connections::Pace;
 use crate::store::sqlite::{Access, SqliteStore};
-use crate::store::{RunId, Store};
+use crate::store::{Event, EventId, EventState, Haste, Run, RunId, Store};
 
-fn state(folder: &tempfile::TempDir) -> RunState {
+fn other() -> Taker {
+    Taker { flow: "other".into(), haste: Haste::WithOthers }
+}
+
+fn bound(folder: &tempfile::TempDir, haste: Haste) -> Bound {
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Access::Host).unwrap());
-    let limits = Limits { host_calls: 100, ..Limits::default() };
-    let bound = Bound {
+    Bound {
         flow: "f".into(),
         grants: Grants::new("p", Permission::unasked()),
         slots: Default::default(),
@@ -22,11 +26,16 @@ fn state(folder: &tempfile::TempDir) -> RunState {
         mapping: Arc::new(crate::mapping::Mapping::parse("").unwrap()),
         mapper: None,
         settings: "{}".into(),
-        limits: limits.clone(),
-        topics: [("b1.Items".to_owned(), vec!["other".to_owned()]), ("news".to_owned(), vec!["other".to_owned()])]
-            .into(),
-        store: store.clone(),
-    };
+        limits: Limits { host_calls: 100, ..Limits::default() },
+        haste,
+        topics: [("b1.Items".to_owned(), vec![other()]), ("news".to_owned(), vec![other()])].into(),
+        store,
+    }
+}
+
+fn state(folder: &tempfile::TempDir) -> RunState {
+    let bound = bound(folder, Haste::AtOnce);
+    let (store, limits) = (bound.store.clone(), bound.limits.clone());
     RunState::new(Some(Arc::new(bound)), Journal::live(RunId(1), store, Vec::new()), &limits)
 }
 
@@ -110,4 +119,65 @@ async fn an_emission_carries_its_emitter_and_is_no_sources_event() {
     assert!(forged.contains("told by the host's own sources"), "{forged}");
     assert!(contract::events::Host::emit(&mut state, emission("news")).await.unwrap().is_ok());
     assert_eq!(state.emitted[0].dedup, "f:erp:A1@2026-11-25 10:00:00");
+}
+
+#[tokio::test]
+async fn what_a_run_emits_gathers_with_others_unless_the_run_waits_for_it() {
+    let emitted = async |outcome: RawOutcome| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut state = state(&folder);
+        let emission = contract::events::Emission {
+            topic: "news".into(),
+            key: "k".into(),
+            dedup: "d".into(),
+            payload: "{}".into(),
+        };
+        assert!(contract::events::Host::emit(&mut state, emission).await.unwrap().is_ok());
+        state.report(vec![outcome]).unwrap().emitted[0].haste
+    };
+    assert_eq!(emitted(RawOutcome::Done("told".into())).await, Haste::WithOthers);
+    let wait = contract::types::LinkQuery {
+        kind: "account".into(),
+        side: contract::types::Side::Salesforce,
+        id: "001".into(),
+        deadline_ms: 1,
+    };
+    assert_eq!(emitted(RawOutcome::Wait(wait)).await, Haste::AtOnce);
+}
+
+#[tokio::test]
+async fn calls_wait_only_where_few_events_gathered_and_a_few_times_only() {
+    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let (follows, hurries) = (bound(&folders[0], Haste::WithOthers), bound(&folders[1], Haste::AtOnce));
+    let gathered = run_of(&[(1, 1_000)]);
+    assert!(waits_of(&follows, &gathered) > 0);
+    assert_eq!(waits_of(&hurries, &gathered), 0, "a flow whose events are not to wait");
+    assert_eq!(waits_of(&follows, &run_of(&[(1, 1_000), (7, 7)])), 0, "one of them was due at once");
+    assert_eq!(waits_of(&follows, &run_of(&[(1, 1_000); 200])), 0, "many share their calls already");
+    let mut state = state(&folders[2]);
+    state.waits = 2;
+    assert_eq!([state.pace(), state.pace(), state.pace()], [Pace::WithOthers, Pace::WithOthers, Pace::AtOnce]);
+}
+
+/// Events by the times at which they came and were due.
+fn run_of(events: &[(i64, i64)]) -> Run {
+    let event = |(created_at, due_at): &(i64, i64)| Event {
+        id: EventId(1),
+        flow: "f".into(),
+        topic: "b1.Items".into(),
+        key: "A1".into(),
+        payload: "{}".into(),
+        trace: String::new(),
+        state: EventState::Leased,
+        due_at: *due_at,
+        attempts: 1,
+        created_at: *created_at,
+        finished_at: None,
+        reason: None,
+        choices: Vec::new(),
+        detail: String::new(),
+        resolution: None,
+    };
+    let events = events.iter().map(event).collect();
+    Run { id: RunId(1), flow: "f".into(), digest: String::new(), events, repeated: false }
 }

@@ -31,6 +31,7 @@ pub async fn times() -> Result<Vec<f64>> {
         mapper: None,
         settings: "{}".into(),
         limits: Limits::default(),
+        haste: tandem::store::Haste::AtOnce,
         topics: BTreeMap::new(),
         store: store.clone(),
     });

@@ -183,21 +183,27 @@ async fn latency(maker: &Maker, count: usize, delay: u64) -> Result<Vec<f64>> {
         world.win(id).await?;
     }
     world.until_all_told(measured, Duration::from_secs(60)).await?;
-    let writes = world.get(&writes).await?;
-    let mut won: HashMap<&str, i64> = HashMap::new();
-    let mut times = Vec::new();
-    for write in writes.as_array().into_iter().flatten() {
-        let (Some(id), Some(at)) = (write["id"].as_str(), write["at"].as_i64()) else { continue };
-        if write["silent"] != true {
-            won.insert(id, at);
-        } else if let Some(start) = won.remove(id) {
-            times.push((at - start) as f64 / 1000.0);
-        }
-    }
+    let times = waits(&world.get(&writes).await?);
     if times.len() != measured.len() {
         bail!("{} of {} events were answered", times.len(), measured.len());
     }
     Ok(times)
+}
+
+/// Milliseconds from the moment a record was changed by a person to the moment the host wrote to it, of each such pair, as
+/// the simulator of Salesforce recorded its writes.
+fn waits(writes: &Value) -> Vec<f64> {
+    let mut changed: HashMap<&str, i64> = HashMap::new();
+    let mut times = Vec::new();
+    for write in writes.as_array().into_iter().flatten() {
+        let (Some(id), Some(at)) = (write["id"].as_str(), write["at"].as_i64()) else { continue };
+        if write["silent"] != true {
+            changed.insert(id, at);
+        } else if let Some(start) = changed.remove(id) {
+            times.push((at - start) as f64 / 1000.0);
+        }
+    }
+    times
 }
 
 /// Orders a second from the first opportunity won to the last number written back, and the host's memory after, in MB.

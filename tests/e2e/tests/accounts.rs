@@ -50,15 +50,14 @@ async fn question(world: &World, words: &str) -> Result<Value> {
 async fn writes(world: &World) -> Result<u64> {
     let mut writes = 0;
     for side in [&world.b1, &world.salesforce] {
-        let calls = world.calls(side).await?;
-        let calls = calls.as_object().cloned().unwrap_or_default();
+        let asked = world.asked(side).await?;
         let changing = |name: &str| {
             name.starts_with("PATCH")
                 || name.starts_with("DELETE")
                 || name.starts_with("PUT")
                 || (name.starts_with("POST") && name.contains("sobjects"))
         };
-        writes += calls.iter().filter(|(name, _)| changing(name)).filter_map(|(_, count)| count.as_u64()).sum::<u64>();
+        writes += asked.iter().filter(|(name, _)| changing(name)).map(|(_, count)| count).sum::<u64>();
     }
     Ok(writes)
 }

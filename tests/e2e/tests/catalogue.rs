@@ -1,5 +1,6 @@
 //! Items, price lists and special prices of B1 as products and price books.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -43,14 +44,13 @@ async fn a_first_load_links_what_is_there_and_a_second_writes_nothing() -> Resul
     world.tandem(&["backfill", "catalogue", "--yes"]).await?;
     assert_eq!(world.records("Product2").await?.len(), products, "none is made twice");
     assert!(world.records("Product2").await?.iter().all(|product| !code(product).is_empty()));
-    let before = world.calls(&world.salesforce).await?;
+    let before = world.asked(&world.salesforce).await?;
     world.tandem(&["backfill", "catalogue", "--yes"]).await?;
-    let after = world.calls(&world.salesforce).await?;
-    let writes = |calls: &Value| -> u64 {
-        let all = calls.as_object().into_iter().flatten();
-        all.filter(|(name, _)| !name.starts_with("GET")).filter_map(|(_, count)| count.as_u64()).sum()
+    let after = world.asked(&world.salesforce).await?;
+    let writes = |asked: &BTreeMap<String, u64>| -> u64 {
+        asked.iter().filter(|(name, _)| !name.starts_with("GET")).map(|(_, count)| count).sum()
     };
-    assert_eq!(writes(&before), writes(&after), "what is in step costs no write\n{before}\n{after}");
+    assert_eq!(writes(&before), writes(&after), "what is in step costs no write\n{before:?}\n{after:?}");
     Ok(())
 }
 

@@ -56,7 +56,8 @@ async fn an_order_shows_stock_delivery_invoice_and_payment() -> Result<()> {
     let mine = |stock: &Value| stock["Tandem_Product__c"] == product["Id"] && stock["Tandem_Committed__c"] == quantity;
     world.until_record("Tandem_Stock__c", "the warehouse", mine).await?;
 
-    // Why does the product show that? By its id, and by B1's key.
+    // Why does the product show that? By its id, and by B1's key; told once the run that wrote it has ended.
+    world.settled().await?;
     for record in [product["Id"].as_str().unwrap_or_default(), item.as_str()] {
         let told = world.tandem_json(&["explain", record, "Tandem_Committed__c"]).await?;
         let call = &told["calls"][0];

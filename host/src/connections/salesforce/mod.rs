@@ -4,27 +4,30 @@ mod auth;
 mod bulk;
 mod collections;
 mod error;
+mod shared;
 
 use std::num::NonZeroU32;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::future::join_all;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::Value;
+use tokio::sync::Semaphore;
 
 use self::auth::Auth;
 pub use self::auth::Token;
 use self::error::Class;
+use self::shared::Gathering;
 use super::dial::Dialer;
 use super::pages::{self, Joining};
 use super::proxy::Proxies;
 use super::throttle::{self, Throttle};
 use super::transport::{self, Wire};
 use super::{
-    Answer, Breaker, BreakerState, Call, CallError, CallResult, Limit, Method, Part, RemoteClock, SetupError,
+    Answer, Breaker, BreakerState, Call, CallError, CallResult, Limit, Method, Pace, Part, RemoteClock, SetupError,
     pause_before_repeat,
 };
 use crate::config::SalesforceConfig;
@@ -51,6 +54,7 @@ pub struct Salesforce {
     /// Held while the day's calls are used up but for those left to the org's people.
     day: Throttle,
     daily_percent: u64,
+    gathering: Gathering,
     used: AtomicU64,
     allowed: AtomicU64,
 }
@@ -115,6 +119,7 @@ impl Salesforce {
             throttle: Throttle::default(),
             day: Throttle::default(),
             daily_percent: u64::from(config.daily_limit_percent),
+            gathering: Gathering::default(),
             used: AtomicU64::new(0),
             allowed: AtomicU64::new(0),
         })
@@ -179,8 +184,9 @@ impl Salesforce {
         }
     }
 
-    /// Sends calls; single-record writes go out as sObject Collections. Answers in order.
-    pub async fn send_all(&self, calls: Vec<Call>, limit: Limit<'_>) -> Vec<CallResult> {
+    /// Sends calls; single-record writes go out as sObject Collections, and what may wait shares requests with calls of other
+    /// runs (see [`shared`]). Answers in order.
+    pub async fn send_all(&self, calls: Vec<Call>, limit: Limit<'_>, pace: Pace) -> Vec<CallResult> {
         let mut packs = collections::pack(&calls);
         let mut results: Vec<CallResult> = vec![Err(CallError::Unreachable("not sent".into())); calls.len()];
         for members in std::mem::take(&mut packs.jobs) {
@@ -205,11 +211,9 @@ impl Salesforce {
         let collections::Packs { packed, alone, .. } = packs;
         let requests: Vec<&Call> =
             packed.iter().map(|pack| &pack.call).chain(alone.iter().map(|place| &calls[*place])).collect();
-        let mut answers: Vec<CallResult> = stream::iter(0..requests.len())
-            .map(|index| self.single(requests[index], limit))
-            .buffered(PARALLEL)
-            .collect()
-            .await;
+        let own = Semaphore::new(PARALLEL);
+        let sent = requests.into_iter().map(|call| self.paced(call, limit, pace, &own));
+        let mut answers: Vec<CallResult> = join_all(sent).await;
         let sent_alone = answers.split_off(packed.len());
         for (pack, answer) in packed.iter().zip(&answers) {
             for (place, row) in pack.places.iter().zip(collections::unpack(pack, answer)) {
@@ -232,6 +236,19 @@ impl Salesforce {
             }
         }
         calls.iter().zip(results).map(|(call, result)| result.map_err(|error| call.settled(error))).collect()
+    }
+
+    /// In a request shared with others, or by itself; of these, so many of one list at once as `own` has places.
+    async fn paced(&self, call: &Call, limit: Limit<'_>, pace: Pace, own: &Semaphore) -> CallResult {
+        if let Some(answer) = self.shared(call, limit, pace).await {
+            match if call.reads() { self.whole(answer, limit).await } else { Ok(answer) } {
+                // The way on was lost: the read begins anew.
+                Err(error) if error.is_passing() => {}
+                result => return result,
+            }
+        }
+        let _place = own.acquire().await;
+        self.single(call, limit).await
     }
 
     async fn single(&self, call: &Call, limit: Limit<'_>) -> CallResult {

@@ -7,7 +7,7 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::{ANSWER_LIMIT, Failed, Reporter, SHORT, review_call_of, short};
-use crate::connections::{Call, Method};
+use crate::connections::{Call, Method, Pace};
 use crate::time::{iso, now};
 
 /// Reports that a host leaves out before it counts as lost: an hour, as it is configured.
@@ -58,7 +58,7 @@ impl Reporter {
             let fields = json!({ "Tandem_State__c": "Closed", "Tandem_Outcome__c": short(&outcome, SHORT) });
             Some(review_call_of(row["Tandem_Key__c"].as_str()?, &fields))
         });
-        for result in self.connection.send_all(calls.collect(), ANSWER_LIMIT).await {
+        for result in self.connection.send_all(calls.collect(), ANSWER_LIMIT, Pace::AtOnce).await {
             result?;
         }
         // Last: what failed before is tried again.

@@ -8,7 +8,9 @@ use std::sync::atomic::AtomicU64;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::connections::{Answer, Call, CallError, CallResult, Connection, Limit, Method, Part, pause_before_repeat};
+use crate::connections::{
+    Answer, Call, CallError, CallResult, Connection, Limit, Method, Pace, Part, pause_before_repeat,
+};
 use crate::sandbox::bindings::flow::tandem::plugin::http as contract;
 use crate::sandbox::journal::Known;
 use crate::sandbox::run::RunState;
@@ -230,8 +232,9 @@ impl RunState {
         // Answers share what is left of the run's budget: they are counted while they come in.
         let rest = AtomicU64::new(self.left());
         let limit = Limit::shared(bound.limits.response_bytes.min(self.left()), &rest);
+        let pace = self.pace();
         for round in 1..=ROUNDS {
-            ask_probes(&bound, items, limit).await;
+            ask_probes(&bound, items, limit, pace).await;
             let to_send: Vec<usize> = (0..items.len()).filter(|i| items[*i].came.is_none()).collect();
             if to_send.is_empty() {
                 return Ok(());
@@ -250,10 +253,10 @@ impl RunState {
             let wanted: Vec<&Item> = to_send.iter().map(|i| &items[*i]).collect();
             let alone = round > 1 || wanted.len() == 1;
             // What was lost among others may be the doing of one of them: it stands alone from now on.
-            let results = if alone {
+            let results = if round > 1 {
                 send_one_by_one(&bound.slots, &wanted, limit).await
             } else {
-                send_by_slot(&bound.slots, &wanted, limit).await
+                send_by_slot(&bound.slots, &wanted, limit, pace).await
             };
             let mut lost = false;
             for (place, result) in to_send.into_iter().zip(results) {
@@ -292,7 +295,7 @@ impl RunState {
         }
         let reads: Vec<usize> = (0..items.len()).filter(|i| items[*i].came.is_none()).collect();
         let wanted: Vec<&Item> = reads.iter().map(|i| &items[*i]).collect();
-        let results = send_by_slot(&bound.slots, &wanted, bound.limits.response_bytes.into()).await;
+        let results = send_by_slot(&bound.slots, &wanted, bound.limits.response_bytes.into(), Pace::AtOnce).await;
         for (place, result) in reads.into_iter().zip(results) {
             items[place].came = Some(result.map_or_else(Came::Failed, Came::Sent));
         }
@@ -337,7 +340,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// Settles what is uncertain: found → done; nothing there → to be sent; cannot tell → ambiguous.
-async fn ask_probes(bound: &Bound, items: &mut [Item], limit: Limit<'_>) {
+async fn ask_probes(bound: &Bound, items: &mut [Item], limit: Limit<'_>, pace: Pace) {
     let mut asking = Vec::new();
     for (place, item) in items.iter_mut().enumerate().filter(|(_, item)| item.came.is_none() && item.uncertain) {
         if item.asked.probe.is_some() {
@@ -365,7 +368,7 @@ async fn ask_probes(bound: &Bound, items: &mut [Item], limit: Limit<'_>) {
             })
         })
         .collect();
-    let answers = send_by_slot(&bound.slots, &probes.iter().collect::<Vec<_>>(), limit).await;
+    let answers = send_by_slot(&bound.slots, &probes.iter().collect::<Vec<_>>(), limit, pace).await;
     for (place, answer) in asking.into_iter().zip(answers) {
         let item = &mut items[place];
         let pointer = item.asked.probe.as_ref().map(|probe| probe.found.clone()).unwrap_or_default();
@@ -405,7 +408,12 @@ async fn send_one_by_one(
 }
 
 /// Groups by connection, keeps the order of answers.
-async fn send_by_slot(slots: &BTreeMap<String, Arc<Connection>>, items: &[&Item], limit: Limit<'_>) -> Vec<CallResult> {
+async fn send_by_slot(
+    slots: &BTreeMap<String, Arc<Connection>>,
+    items: &[&Item],
+    limit: Limit<'_>,
+    pace: Pace,
+) -> Vec<CallResult> {
     let mut groups: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, item) in items.iter().enumerate() {
         groups.entry(&item.asked.slot).or_default().push(place);
@@ -414,7 +422,7 @@ async fn send_by_slot(slots: &BTreeMap<String, Arc<Connection>>, items: &[&Item]
     let sent = groups.into_iter().map(|(slot, places)| async move {
         let Some(connection) = slots.get(slot) else { return (places, Vec::new()) };
         let calls = places.iter().map(|place| items[*place].asked.call.clone()).collect();
-        let answers = connection.send_all(calls, limit).await;
+        let answers = connection.send_all(calls, limit, pace).await;
         (places, answers)
     });
     for (places, answers) in futures_util::future::join_all(sent).await {

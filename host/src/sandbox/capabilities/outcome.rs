@@ -39,17 +39,17 @@ impl contract::events::Host for RunState {
         })?;
         // Two flows that give the same dedup id mean two things: none can keep another's event from being taken.
         let dedup = format!("{}:{}", bound.flow, emission.dedup);
-        for flow in flows {
+        for taker in flows {
             self.keep(emission.topic.len() + emission.key.len() + dedup.len() + emission.payload.len())?;
             self.emitted.push(NewEvent {
                 kind: String::new(),
-                flow: flow.clone(),
+                flow: taker.flow.clone(),
                 topic: emission.topic.clone(),
                 key: emission.key.clone(),
                 dedup: dedup.clone(),
                 payload: emission.payload.clone(),
                 trace: trace.clone(),
-                haste: Haste::AtOnce,
+                haste: taker.haste,
                 held: None,
             });
         }
