@@ -245,7 +245,7 @@ pub enum Connection {
     /// SAP Business One.
     B1(Box<b1::B1>),
     /// Salesforce.
-    Salesforce(Box<salesforce::Salesforce>),
+    Salesforce(Arc<salesforce::Salesforce>),
 }
 
 /// Why a connection could not be made from its configuration.
@@ -405,7 +405,7 @@ pub fn connect(config: &Config) -> Result<Connections, SetupError> {
     for (name, org) in &config.salesforce {
         let place = config.place(&["salesforce", name]);
         let org = salesforce::Salesforce::new(name, org, &config.base).map_err(|e| e.at(&place))?;
-        connections.insert(name.clone(), Arc::new(Connection::Salesforce(Box::new(org))));
+        connections.insert(name.clone(), Arc::new(Connection::Salesforce(Arc::new(org))));
     }
     Ok(connections)
 }

@@ -1,5 +1,6 @@
 //! Both connections against a server that answers what a test says: what comes back to a caller, and what went out.
 
+mod apart;
 mod shared;
 
 use std::sync::{Arc, Mutex};

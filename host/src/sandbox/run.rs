@@ -316,11 +316,15 @@ const FEW_EVENTS: usize = 50;
 /// So many times the calls of one run stay for those of others: a bound on what that adds to a run.
 const MOST_WAITS: u32 = 10;
 
+/// Of the seconds a run may take, one wait (0.4 s) for each four: waiting takes a tenth of its time at most.
+const SECONDS_A_WAIT: u64 = 4;
+
 /// How often the calls of a run may stay for those of other runs: never where its events were not to wait either.
 pub(super) fn waits_of(bound: &Bound, run: &Run) -> u32 {
     let waited = |event: &Event| event.due_at > event.created_at;
     let gathers = bound.haste == Haste::WithOthers && run.events.len() <= FEW_EVENTS && run.events.iter().all(waited);
-    if gathers { MOST_WAITS } else { 0 }
+    let most = u32::try_from(bound.limits.run_seconds / SECONDS_A_WAIT).unwrap_or(MOST_WAITS).min(MOST_WAITS);
+    if gathers { most } else { 0 }
 }
 
 impl RunState {

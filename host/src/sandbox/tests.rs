@@ -147,14 +147,17 @@ async fn what_a_run_emits_gathers_with_others_unless_the_run_waits_for_it() {
 
 #[tokio::test]
 async fn calls_wait_only_where_few_events_gathered_and_a_few_times_only() {
-    let folders = [(); 3].map(|()| tempfile::tempdir().unwrap());
+    let folders = [(); 4].map(|()| tempfile::tempdir().unwrap());
     let (follows, hurries) = (bound(&folders[0], Haste::WithOthers), bound(&folders[1], Haste::AtOnce));
     let gathered = run_of(&[(1, 1_000)]);
     assert!(waits_of(&follows, &gathered) > 0);
     assert_eq!(waits_of(&hurries, &gathered), 0, "a flow whose events are not to wait");
     assert_eq!(waits_of(&follows, &run_of(&[(1, 1_000), (7, 7)])), 0, "one of them was due at once");
     assert_eq!(waits_of(&follows, &run_of(&[(1, 1_000); 200])), 0, "many share their calls already");
-    let mut state = state(&folders[2]);
+    let mut brief = bound(&folders[2], Haste::WithOthers);
+    brief.limits.run_seconds = 8;
+    assert_eq!(waits_of(&brief, &gathered), 2, "a tenth of what a run may take");
+    let mut state = state(&folders[3]);
     state.waits = 2;
     assert_eq!([state.pace(), state.pace(), state.pace()], [Pace::WithOthers, Pace::WithOthers, Pace::AtOnce]);
 }

@@ -8,6 +8,7 @@ mod shared;
 
 use std::num::NonZeroU32;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -186,7 +187,7 @@ impl Salesforce {
 
     /// Sends calls; single-record writes go out as sObject Collections, and what may wait shares requests with calls of other
     /// runs (see [`shared`]). Answers in order.
-    pub async fn send_all(&self, calls: Vec<Call>, limit: Limit<'_>, pace: Pace) -> Vec<CallResult> {
+    pub async fn send_all(self: &Arc<Self>, calls: Vec<Call>, limit: Limit<'_>, pace: Pace) -> Vec<CallResult> {
         let mut packs = collections::pack(&calls);
         let mut results: Vec<CallResult> = vec![Err(CallError::Unreachable("not sent".into())); calls.len()];
         for members in std::mem::take(&mut packs.jobs) {
@@ -239,7 +240,7 @@ impl Salesforce {
     }
 
     /// In a request shared with others, or by itself; of these, so many of one list at once as `own` has places.
-    async fn paced(&self, call: &Call, limit: Limit<'_>, pace: Pace, own: &Semaphore) -> CallResult {
+    async fn paced(self: &Arc<Self>, call: &Call, limit: Limit<'_>, pace: Pace, own: &Semaphore) -> CallResult {
         if let Some(answer) = self.shared(call, limit, pace).await {
             match if call.reads() { self.whole(answer, limit).await } else { Ok(answer) } {
                 // The way on was lost: the read begins anew.
@@ -295,12 +296,21 @@ impl Salesforce {
 
     /// One exchange, with a new token when Salesforce says the old one is gone.
     async fn exchange(&self, call: &Call, limit: Limit<'_>) -> Result<transport::Raw, CallError> {
+        let token = self.admitted().await?;
+        self.exchange_as(token, call, limit).await
+    }
+
+    /// The token of a call that may be sent now.
+    async fn admitted(&self) -> Result<Token, CallError> {
         self.budget.until_ready().await;
         let throttled = |left| CallError::Throttled(throttle::millis(left));
         self.throttle.left().map_or(Ok(()), |left| Err(throttled(left)))?;
         self.check_daily_limit().map_err(throttled)?;
         self.breaker.admit().map_err(|left| self.breaker.held_back(left))?;
-        let mut token = self.auth.token().await.inspect_err(|e| self.note_failure(e))?;
+        self.auth.token().await.inspect_err(|e| self.note_failure(e))
+    }
+
+    async fn exchange_as(&self, mut token: Token, call: &Call, limit: Limit<'_>) -> Result<transport::Raw, CallError> {
         let mut renewed = false;
         loop {
             let path = if call.path.starts_with("/services/") {
@@ -347,7 +357,7 @@ impl Salesforce {
                     tracing::warn!(%error, "the org's request limit is reached");
                     let pause = asked_for.unwrap_or(LIMIT_PAUSE);
                     self.throttle.hold(pause);
-                    return Err(throttled(pause));
+                    return Err(CallError::Throttled(throttle::millis(pause)));
                 }
                 (Class::Unavailable, error) => {
                     let error = CallError::Ambiguous(error.to_string());

@@ -1,92 +1,50 @@
 //! Requests that runs share. A call that nobody waits for stays a moment for those of other runs; together they go out as one
-//! Composite request, which counts as one API call, and a write that somebody does wait for takes them along.
+//! Composite request, which counts as one API call, and a write that somebody does wait for takes a few of them along.
 //!
 //! Only what may be sent twice is shared, and only an answer that says *done* is taken from a shared request. Who gets none,
 //! be it refused, lost, cut off or too large, alone or with all the others, sends its call by itself as if it had never been
-//! shared: so nobody bears what another's call brought about, and every rule for a single call holds as it stands.
+//! shared: so nobody bears what another's call brought about, and every rule for a single call holds as it stands. After a
+//! request that came to nothing calls go apart for a while: what one call brings about costs the others one wait, not one each time.
 //!
 //! Source: REST API guide, *Composite*: 25 subrequests, 5 of them queries or sObject Collections; the whole counts as one
 //! call; without `allOrNone` a refused one leaves the others; without `collateSubrequests` they are carried out in the order in
 //! which they stand. Assumed, as the guide does not say: that each then is a transaction of its own. Were it not, one that
 //! breaks a governor limit for another is sent again alone.
 
+mod size;
+
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use tokio::sync::oneshot::{self, error::RecvError};
+use tokio::sync::{
+    OwnedSemaphorePermit, Semaphore,
+    oneshot::{self, error::RecvError},
+};
 
+use self::size::Size;
 use super::{MOST_SUBREQUESTS, Salesforce, error};
 use crate::connections::throttle::Throttle;
 use crate::connections::{Answer, Call, CallError, Limit, Method, Pace, transport};
 
 /// So long a call waits for others at most.
 const WAIT: Duration = Duration::from_millis(400);
-/// Queries and sObject Collections of one request.
-const MOST_LISTS: usize = 5;
-/// Records written by one request: what is larger costs little for each, and would keep the others waiting.
-const MOST_ROWS: usize = 100;
-/// Records that a write which somebody waits for takes along: its answer comes after theirs.
-const MOST_ALONG: usize = 25;
+/// What one request takes. Its records are fewer than an org takes: a request of more costs little for each, and would keep
+/// the others waiting.
+const MOST: Size = Size { subrequests: MOST_SUBREQUESTS, lists: 5, rows: 100, bytes: 1 << 20 };
+/// What a write that somebody waits for takes along: its answer comes after theirs.
+const ALONG: Size = Size { subrequests: 5, lists: 5, rows: 25, bytes: 64 << 10 };
 /// Bytes of one request's answer, whatever its callers may take each.
-const MOST_BYTES: u64 = 8 << 20;
+const MOST_BYTES: u64 = 2 << 20;
+/// Shared requests under way at once; what finds no place goes apart.
+const PARALLEL: usize = 4;
 /// An org that refuses a request as a whole is not asked to share for so long.
-const APART: Duration = Duration::from_secs(600);
-
-/// What a call takes of a shared request.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-struct Size {
-    subrequests: usize,
-    lists: usize,
-    rows: usize,
-}
-
-impl Size {
-    /// None for a call that goes by itself.
-    fn of(call: &Call) -> Option<Self> {
-        let one = Self { subrequests: 1, ..Self::default() };
-        let plain = call.atomic_with.is_empty() && call.headers.is_empty() && !refers(call);
-        let (path, query) = call.path.split_once('?').unwrap_or((&call.path, ""));
-        let steps: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-        match (call.method, steps.as_slice()) {
-            _ if !plain => None,
-            (Method::Get, ["query" | "queryAll"]) if query.starts_with("q=") => Some(Self { lists: 1, ..one }),
-            (Method::Patch, steps) if query.is_empty() => {
-                let body: Value = serde_json::from_str(call.body.as_deref()?).ok()?;
-                match steps {
-                    ["sobjects", _, _] | ["sobjects", _, _, _] if body.is_object() => Some(Self { rows: 1, ..one }),
-                    // Collections of upserts are left out: whether Composite takes them is not known.
-                    ["composite", "sobjects"] => {
-                        Some(Self { lists: 1, rows: body["records"].as_array()?.len(), ..one })
-                    }
-                    _ => None,
-                }
-            }
-            _ => None,
-        }
-    }
-
-    fn and(self, other: Self) -> Self {
-        Self {
-            subrequests: self.subrequests + other.subrequests,
-            lists: self.lists + other.lists,
-            rows: self.rows + other.rows,
-        }
-    }
-
-    fn fits(self, rows: usize) -> bool {
-        self.subrequests <= MOST_SUBREQUESTS && self.lists <= MOST_LISTS && self.rows <= rows
-    }
-}
-
-/// True for a text that Composite might take for a reference to another answer: `@{…}`.
-fn refers(call: &Call) -> bool {
-    let path = percent_decode_str(&call.path).decode_utf8_lossy();
-    // An escaped sign may be one of the two.
-    path.contains("@{") || call.body.as_ref().is_some_and(|body| body.contains("@{") || body.contains("\\u00"))
-}
+const REFUSED: Duration = Duration::from_secs(600);
+/// The same when a request was lost, cut off or too large: one of its calls may have brought that about.
+const LOST: Duration = Duration::from_secs(60);
+/// An answer that somebody waited for longer than this came too late: such writes take none along for a while.
+const LATE: Duration = Duration::from_secs(2);
 
 /// A call that goes out with others.
 struct Member {
@@ -99,12 +57,26 @@ struct Member {
 }
 
 /// The calls of all runs that stay for others, oldest first.
-#[derive(Default)]
 pub(super) struct Gathering {
     waiting: Mutex<Vec<(u64, Member)>>,
     numbers: AtomicU64,
+    places: Arc<Semaphore>,
     /// While it lasts all calls go apart.
     apart: Throttle,
+    /// While it lasts what somebody waits for takes none along.
+    late: Throttle,
+}
+
+impl Default for Gathering {
+    fn default() -> Self {
+        Self {
+            waiting: Mutex::default(),
+            numbers: AtomicU64::default(),
+            places: Arc::new(Semaphore::new(PARALLEL)),
+            apart: Throttle::default(),
+            late: Throttle::default(),
+        }
+    }
 }
 
 impl Gathering {
@@ -126,14 +98,14 @@ impl Gathering {
         Some(waiting.remove(place).1)
     }
 
-    /// Those that fit beside this one into a request of so many rows, oldest first. What a run that has ended still waits with is
+    /// Those that fit beside this one into a request of this size, oldest first. What a run that has ended still waits with is
     /// dropped.
-    fn beside(&self, first: Size, rows: usize) -> Vec<Member> {
+    fn beside(&self, first: Size, most: Size) -> Vec<Member> {
         let (mut taken, mut with, mut stay) = (first, Vec::new(), Vec::new());
         let mut waiting = self.waiting();
         for (number, member) in waiting.drain(..).filter(|(_, member)| !member.tell.is_closed()) {
             let both = taken.and(member.size);
-            if both.fits(rows) {
+            if both.fits(most) {
                 taken = both;
                 with.push(member);
             } else {
@@ -147,64 +119,78 @@ impl Gathering {
 
 impl Salesforce {
     /// The answer out of a request that calls of other runs share; none when the call is to be sent by itself.
-    pub(super) async fn shared(&self, call: &Call, limit: Limit<'_>, pace: Pace) -> Option<Answer> {
+    pub(super) async fn shared(self: &Arc<Self>, call: &Call, limit: Limit<'_>, pace: Pace) -> Option<Answer> {
+        let gathering = &self.gathering;
         // A read that somebody waits for does not wait for what others read. A write does no harm: it goes first.
-        if pace == Pace::AtOnce && (call.reads() || self.gathering.waiting().is_empty()) {
+        let goes_alone = || call.reads() || gathering.late.left().is_some() || gathering.waiting().is_empty();
+        if gathering.apart.left().is_some() || (pace == Pace::AtOnce && goes_alone()) {
             return None;
         }
-        let size = Size::of(call).filter(|size| size.fits(MOST_ROWS) && self.gathering.apart.left().is_none())?;
-        let (tell, mut told) = oneshot::channel();
+        let size = Size::of(call).filter(|size| size.fits(MOST))?;
         let limit = limit.of(call.reads());
+        let (tell, mut told) = oneshot::channel();
         let own = Member { call: call.clone(), limit: limit.room(), size, tell };
-        let (first, rows) = match pace {
-            Pace::AtOnce => (Some(own), size.rows + MOST_ALONG),
+        let (first, most) = match pace {
+            Pace::AtOnce => (own, Size { lists: MOST.lists, ..size.and(ALONG) }),
             Pace::WithOthers => {
-                let number = self.gathering.stay(own);
+                let number = gathering.stay(own);
                 match tokio::time::timeout(WAIT, &mut told).await {
                     Ok(answer) => return taken(answer, limit),
-                    Err(_) => (self.gathering.leave(number), MOST_ROWS),
+                    Err(_) => match gathering.leave(number) {
+                        Some(own) => (own, MOST),
+                        None => return taken(told.await, limit),
+                    },
                 }
             }
         };
-        if let Some(first) = first {
-            let with = self.gathering.beside(size, rows);
-            if with.is_empty() {
-                return None;
-            }
-            self.send_together(std::iter::once(first).chain(with).collect()).await;
+        let place = gathering.places.clone().try_acquire_owned().ok()?;
+        let with = gathering.beside(size, most);
+        if with.is_empty() {
+            return None;
         }
+        let members = std::iter::once(first).chain(with).collect();
+        // By itself: the end of one run leaves the answers of the others.
+        tokio::spawn(self.clone().send_together(members, pace, place));
         taken(told.await, limit)
     }
 
-    /// One Composite request for all; each is told its own answer.
-    async fn send_together(&self, members: Vec<Member>) {
-        let subrequests: Vec<Value> = members
-            .iter()
-            .enumerate()
-            .map(|(place, member)| {
-                let mut subrequest = json!({
-                    "method": member.call.method.word(), "url": format!("{}{}", self.root, member.call.path), "referenceId": reference(place),
-                });
-                if let Some(body) = member.call.body.as_deref().and_then(|body| serde_json::from_str(body).ok()) {
-                    subrequest["body"] = body;
+    /// One Composite request for all, at the pace of the first; each is told its own answer.
+    async fn send_together(self: Arc<Self>, mut members: Vec<Member>, pace: Pace, _place: OwnedSemaphorePermit) {
+        let admitted = self.admitted().await;
+        // Nothing is sent of a run that has ended meanwhile: its events may be on their way again.
+        members.retain(|member| !member.tell.is_closed());
+        let came = match admitted {
+            Ok(_) if members.len() < 2 => return,
+            Ok(token) => {
+                let limit = members.iter().fold(0, |sum: u64, one| sum.saturating_add(one.limit)).min(MOST_BYTES);
+                let begun = Instant::now();
+                let came = self.exchange_as(token, &request_of(&self.root, &members), limit.into()).await;
+                if pace == Pace::AtOnce && begun.elapsed() > LATE {
+                    tracing::debug!(
+                        seconds = REFUSED.as_secs(),
+                        "a write waited for others too long: it goes alone for now"
+                    );
+                    self.gathering.late.hold(REFUSED);
                 }
-                subrequest
-            })
-            .collect();
-        let body = json!({ "allOrNone": false, "collateSubrequests": false, "compositeRequest": subrequests });
-        let limit = members.iter().fold(0, |sum: u64, member| sum.saturating_add(member.limit)).min(MOST_BYTES);
-        let came = self.exchange(&Call::write(Method::Post, "/composite", &body), limit.into()).await;
+                came
+            }
+            Err(error) => Err(error),
+        };
         let rows = match came {
             Ok(raw) => rows(&raw, members.len()).unwrap_or_else(|| {
                 let (_, error) = error::read(&raw);
                 if !matches!(&error, CallError::Remote { code, .. } if error::is_passing(code)) {
-                    tracing::warn!(%error, seconds = APART.as_secs(), "a shared request is refused: calls go apart for now");
-                    self.gathering.apart.hold(APART);
+                    tracing::warn!(%error, seconds = REFUSED.as_secs(), "a shared request is refused: calls go apart for now");
+                    self.gathering.apart.hold(REFUSED);
                 }
                 Vec::new()
             }),
             Err(error) => {
                 tracing::debug!(%error, calls = members.len(), "a shared request is not answered: its calls go apart");
+                // An outage that was known before anything was sent is nobody's doing.
+                if !error.is_outage() {
+                    self.gathering.apart.hold(LOST);
+                }
                 Vec::new()
             }
         };
@@ -215,6 +201,21 @@ impl Salesforce {
             let _ = member.tell.send(answer);
         }
     }
+}
+
+fn request_of(root: &str, members: &[Member]) -> Call {
+    let subrequest = |(place, member): (usize, &Member)| {
+        let mut subrequest = json!({
+            "method": member.call.method.word(), "url": format!("{root}{}", member.call.path), "referenceId": reference(place),
+        });
+        if let Some(body) = member.call.body.as_deref().and_then(|body| serde_json::from_str(body).ok()) {
+            subrequest["body"] = body;
+        }
+        subrequest
+    };
+    let subrequests: Vec<Value> = members.iter().enumerate().map(subrequest).collect();
+    let body = json!({ "allOrNone": false, "collateSubrequests": false, "compositeRequest": subrequests });
+    Call::write(Method::Post, "/composite", &body)
 }
 
 fn reference(place: usize) -> String {
