@@ -24,8 +24,9 @@ pub async fn all(figures: &mut Figures) -> Result<()> {
     Ok(())
 }
 
-/// Twenty mixed changes a second on both sides, all flows at work: what one of them costs in Salesforce.
-pub async fn mixed(figures: &mut Figures) -> Result<()> {
+/// Twenty mixed changes a second on both sides, all flows at work: what one of them costs in Salesforce, whose answers take so
+/// many milliseconds longer.
+pub async fn mixed(figures: &mut Figures, delay: u64) -> Result<()> {
     const SECONDS: usize = 30;
     const EACH: u64 = 50;
     let setup = Setup { plugins: ALL.to_vec(), b1: "poll_seconds = 1\n".into(), ..Setup::default() };
@@ -38,6 +39,11 @@ pub async fn mixed(figures: &mut Figures) -> Result<()> {
     quiet(&world).await?;
     let accounts = world.records("Account").await?;
     let items = world.b1_records("Items").await?;
+    if delay > 0 {
+        world
+            .salesforce_faults(serde_json::json!([{ "path": "/services/data", "kind": { "latency": delay } }]))
+            .await?;
+    }
     let before = world.calls(&world.salesforce).await?;
     let writes = format!("{}/admin/writes", world.salesforce);
     world.send("PUT", &writes, &json!({})).await?;

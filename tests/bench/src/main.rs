@@ -44,6 +44,9 @@ struct Options {
     /// Only the calls of mixed changes.
     #[arg(long)]
     mixed: bool,
+    /// Milliseconds by which Salesforce answers each of those later.
+    #[arg(long, default_value_t = 0)]
+    mixed_delay: u64,
     /// Only the first load of a whole company.
     #[arg(long)]
     scale: bool,
@@ -78,7 +81,7 @@ async fn main() -> Result<()> {
         return Ok(());
     }
     if options.mixed {
-        budgets::mixed(&mut figures).await.context("mixed changes")?;
+        budgets::mixed(&mut figures, options.mixed_delay).await.context("mixed changes")?;
         println!("{figures}");
         return Ok(());
     }
@@ -135,7 +138,7 @@ async fn main() -> Result<()> {
     }
 
     budgets::all(&mut figures).await.context("call budgets")?;
-    budgets::mixed(&mut figures).await.context("mixed changes")?;
+    budgets::mixed(&mut figures, 0).await.context("mixed changes")?;
     neighbours::all(&mut figures).await.context("neighbours")?;
     store::all(&mut figures).await.context("the store")?;
 

@@ -250,3 +250,65 @@ async fn what_follows_shares_calls_and_won_opportunities_do_not_wait_for_it() ->
     ensure!(asked > calls + ROUNDS as u64 / 2, "what follows was asked for in shared calls: {calls} for {asked}");
     Ok(())
 }
+
+/// Two flows' calls wait for each other and go out together; the host is killed while they wait, while they are under way, or after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_shares_a_call_is_in_step_after_a_kill_at_any_moment() -> Result<()> {
+    let setup = Setup {
+        plugins: vec!["accounts", "catalogue", "inventory"],
+        flows: vec![("accounts", "settings = { series = 11 }")],
+        b1: "poll_seconds = 1\nstock_scan_seconds = 1\nprice_scan_seconds = 3600\ntime_zone = \"Europe/Berlin\"".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    for flow in ["accounts", "catalogue", "inventory"] {
+        world.tandem(&["backfill", flow, "--yes"]).await?;
+    }
+    world.settled().await?;
+    // Each way that a host knows of losing an answer to all of a shared request, and of being slow with one.
+    world
+        .salesforce_faults(json!([
+            { "path": "/composite", "method": "POST", "kind": { "latency": 700 } },
+            { "path": "/composite", "method": "POST", "kind": "reset-after", "rate": 0.3 },
+            { "path": "/composite", "method": "POST", "kind": "truncate", "rate": 0.2 },
+        ]))
+        .await?;
+    let mut last = BTreeMap::new();
+    for round in 0..8 {
+        for n in 0..3 {
+            let code = format!("C{:05}", 20 + n);
+            let (phone, name) = (format!("+49 40 {round}{n}"), format!("Item {round}.{n}"));
+            world.b1_patch(&format!("/BusinessPartners('{code}')"), json!({ "Phone1": phone })).await?;
+            world.b1_patch(&format!("/Items('A{:05}')", n + 1), json!({ "ItemName": name })).await?;
+            last.insert(code, phone);
+            last.insert(format!("A{:05}", n + 1), name);
+        }
+        // Within the second in which the poll finds it, that in which its events gather, and that in which calls wait and go.
+        tokio::time::sleep(Duration::from_millis(1_200 + 250 * round)).await;
+        world.kill().await?;
+        world.start()?;
+    }
+    world.salesforce_faults(json!([])).await?;
+    world.ready(Duration::from_secs(60)).await?;
+    for (object, key, field) in
+        [("Account", "Tandem_Card_Code__c", "Phone"), ("Product2", "Tandem_Item_Code__c", "Name")]
+    {
+        for n in 0..3 {
+            let code = if object == "Account" { format!("C{:05}", 20 + n) } else { format!("A{:05}", n + 1) };
+            let there = |record: &Value| record[key] == code.as_str() && record[field] == last[&code].as_str();
+            world.until_record(object, &code, there).await?;
+        }
+    }
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "nothing is sent to review");
+    let accounts = by(&world, "Account", "Tandem_Card_Code__c").await?;
+    let products = by(&world, "Product2", "Tandem_Item_Code__c").await?;
+    for (code, value) in &last {
+        let shown = accounts.get(code).map(|a| text(a, "Phone")).or(products.get(code).map(|p| text(p, "Name")));
+        assert_eq!(shown, Some(value.as_str()), "{code}: nothing older comes after it");
+    }
+    let log = world.get(&format!("{}/admin/log", world.salesforce)).await?;
+    ensure!(log["subrequests"].as_object().is_some_and(|kinds| !kinds.is_empty()), "calls were shared: {log}");
+    Ok(())
+}
