@@ -156,8 +156,10 @@ export default class TandemOrderTimeline extends LightningElement {
         return this.value(IS_WON) !== true && !this.value(ORDER_NUMBER);
     }
 
+    /** What the record says, unless a question below says it in full. */
     get message() {
-        return this.value(SYNC_MESSAGE);
+        const message = this.value(SYNC_MESSAGE) || '';
+        return this.reviews.some((row) => row.Tandem_Reason__c?.startsWith(message)) ? '' : message;
     }
 
     get messageClass() {

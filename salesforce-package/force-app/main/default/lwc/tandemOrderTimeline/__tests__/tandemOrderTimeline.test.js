@@ -203,6 +203,14 @@ describe('c-tandem-order-timeline', () => {
         expect(find(element, 'action-problem').textContent).toContain('no access');
     });
 
+    it('says once what it asks', async () => {
+        const reason = 'Over the limit of 500, by so much that it does not fit';
+        openReviews.mockResolvedValue([{ Id: 'r1', Tandem_Reason__c: reason, Tandem_Choices__c: 'ignore' }]);
+        const of = (message) => ({ IsWon: true, Tandem_Sync_State__c: 'Review', Tandem_Sync_Message__c: message });
+        expect(find(await show(of(reason.slice(0, 20))), 'message')).toBeNull();
+        expect(find(await show(of('waits for another')), 'message').textContent).toBe('waits for another');
+    });
+
     it('shows what Tandem asks, and sends the answer', async () => {
         const question = { Id: 'r1', Tandem_Reason__c: 'Over the limit', Tandem_Choices__c: 'send anyway\nignore\n' };
         openReviews.mockResolvedValue([question]);
