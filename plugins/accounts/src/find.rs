@@ -3,7 +3,9 @@
 //! with the few fields that tell companies apart. One strong match links; an ambiguous or weak one is asked about, with the
 //! candidates side by side.
 
-use tandem_sdk::{Error, Map, Outcomes, Side, Value, b1, json, links, text};
+use std::collections::BTreeMap;
+
+use tandem_sdk::{Error, Map, Outcomes, Side, Value, are_twins, b1, json, links, text, twin_words};
 
 use crate::describe::Settings;
 use crate::duplicates;
@@ -21,10 +23,16 @@ fn accounts_of_partners(settings: &Settings, subjects: &mut [Subject], outcomes:
     let looks = |own: &Subject| own.base.is_none() && !own.partner.is_null() && own.partner["CardType"] != "cSupplier";
     let seekers: Vec<usize> = (0..subjects.len()).filter(|place| looks(&subjects[*place])).collect();
     let codes: Vec<String> = seekers.iter().map(|place| subjects[*place].card_code().to_owned()).collect();
-    let carriers = Known::accounts(search::accounts_carrying(settings, &codes)?);
+    let carriers = search::accounts_carrying(settings, &codes)?;
+    let twins = twins(settings, &codes, &carriers)?;
+    let carriers = Known::accounts(carriers);
     let mut rest: Vec<(usize, Vec<Candidate>)> = Vec::new();
     for place in seekers {
         let subject = &subjects[place];
+        if let Some(twin) = twins.get(subject.card_code()) {
+            outcomes.hold(&subject.events, &twin_words(subject.card_code(), twin));
+            continue;
+        }
         let carrying = judged(settings, Side::Salesforce, &Known::partner(&subject.partner), &carriers);
         match carrying.as_slice() {
             [one] if one.taken.is_none() && subject.choice.is_none() => {
@@ -64,6 +72,22 @@ fn accounts_of_partners(settings: &Settings, subjects: &mut [Subject], outcomes:
         }
     }
     Ok(())
+}
+
+/// Codes of unlinked partners whose account another partner has, or is about to have, since its code differs in capitals only.
+fn twins(settings: &Settings, codes: &[String], carriers: &[Value]) -> Result<BTreeMap<String, String>, Error> {
+    let carried = |account: &Value| settings.keys.own(text(account, "Tandem_Card_Code__c")).map(str::to_owned);
+    let carried: Vec<String> = carriers.iter().filter_map(carried).collect();
+    let others: Vec<String> = carried.iter().filter(|code| !codes.contains(code)).cloned().collect();
+    let others = b1::spelt_so("BusinessPartners", "CardCode", &others)?;
+    let owners: Vec<&String> = carried.iter().filter(|code| codes.contains(code) || others.contains(*code)).collect();
+    let first = b1::distinct(codes);
+    let twin = |code: &String| {
+        let owner = owners.iter().find(|owner| **owner == code || are_twins(owner, code)).copied();
+        let owner = owner.or_else(|| first.iter().find(|other| *other == code || are_twins(other, code)))?;
+        (owner != code).then(|| (code.clone(), owner.clone()))
+    };
+    Ok(first.iter().filter_map(twin).collect())
 }
 
 fn partners_of_accounts(settings: &Settings, subjects: &mut [Subject], outcomes: &mut Outcomes) -> Result<(), Error> {

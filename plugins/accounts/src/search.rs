@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Error, Header, Method, Value, b1, http, matching, request, salesforce, text};
+use tandem_sdk::{Error, Header, Method, Value, b1, http, lists, matching, request, salesforce, text};
 
 use crate::describe::Settings;
 use crate::gather;
@@ -23,6 +23,8 @@ pub fn accounts_like(partners: &[&Value]) -> Result<Vec<Value>, Error> {
                           Tandem_Email__c";
     /// Conditions of one query.
     const CONDITIONS: usize = 60;
+    /// Characters of a query besides its conditions.
+    const FRAME: usize = 500;
     let mut conditions: Vec<String> = Vec::new();
     for partner in partners {
         let tax = matching::longest_run(text(partner, "FederalTaxID"));
@@ -41,7 +43,7 @@ pub fn accounts_like(partners: &[&Value]) -> Result<Vec<Value>, Error> {
         }
     }
     let mut found: BTreeMap<String, Value> = BTreeMap::new();
-    for chunk in b1::distinct(&conditions).chunks(CONDITIONS) {
+    for chunk in lists::runs(&b1::distinct(&conditions), " OR ".len() + 4, lists::SALESFORCE - FRAME, CONDITIONS) {
         let any = chunk.join(" OR ");
         let mut last = String::new();
         loop {
@@ -65,8 +67,10 @@ pub fn accounts_like(partners: &[&Value]) -> Result<Vec<Value>, Error> {
 pub fn partners_like(accounts: &[&Value]) -> Result<Vec<Value>, Error> {
     const FIELDS: &str =
         "CardCode,CardName,CardType,FederalTaxID,EmailAddress,Website,BilltoDefault,ShipToDefault,BPAddresses";
-    /// Conditions of one filter: keeps the address below 2,000 characters.
+    /// Conditions of one filter.
     const CONDITIONS: usize = 6;
+    /// Characters of an address besides them.
+    const FRAME: usize = 300;
     let mut conditions: Vec<String> = Vec::new();
     for account in accounts {
         let tax = matching::longest_run(text(account, "Tandem_Tax_Id__c"));
@@ -92,8 +96,10 @@ pub fn partners_like(accounts: &[&Value]) -> Result<Vec<Value>, Error> {
     let mut found: BTreeMap<String, Value> = BTreeMap::new();
     let conditions = b1::distinct(&conditions);
     // Each with the key behind which its next page begins.
-    let mut open: Vec<(String, String)> =
-        conditions.chunks(CONDITIONS).map(|chunk| (chunk.join(" or "), String::new())).collect();
+    let mut open: Vec<(String, String)> = lists::runs(&conditions, "%20or%20".len(), lists::B1 - FRAME, CONDITIONS)
+        .into_iter()
+        .map(|chunk| (chunk.join(" or "), String::new()))
+        .collect();
     while !open.is_empty() {
         let asked = open.iter().map(|(any, last)| {
             let more = if last.is_empty() { String::new() } else { format!(" and CardCode gt {}", b1::quote(last)) };

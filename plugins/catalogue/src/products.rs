@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Error, Keys, Link, Map, Outcomes, Side, Value, clock, from_json, json, links, mapping, salesforce, text,
+    Batch, Error, Keys, Link, Map, Outcomes, Side, Value, are_twins, clock, from_json, json, links, mapping,
+    salesforce, text, twin_words,
 };
 
 use crate::describe::Settings;
@@ -125,6 +126,7 @@ fn find_unlinked(
     }
     let fields = "Id,Name,ProductCode,Tandem_Item_Code__c,IsActive";
     let mut candidates: BTreeMap<String, Vec<Value>> = BTreeMap::new();
+    let mut spelt: Vec<(String, Value)> = Vec::new();
     // A product code is what people gave: it carries no prefix.
     for (field, keys) in [("Tandem_Item_Code__c", &settings.keys), ("ProductCode", &Keys::default())] {
         let open = unlinked.iter().filter(|code| !candidates.contains_key(*code));
@@ -134,10 +136,15 @@ fn find_unlinked(
             let owner = text(&row, "Tandem_Item_Code__c");
             let Some(code) = keys.own(text(&row, field)).map(str::to_owned) else { continue };
             if owner.is_empty() || settings.keys.own(owner) == Some(code.as_str()) {
-                candidates.entry(code).or_default().push(row);
+                if owner.is_empty() || unlinked.contains(&code) {
+                    candidates.entry(code).or_default().push(row);
+                } else {
+                    spelt.push((code, row));
+                }
             }
         }
     }
+    by_another_spelling(spelt, &unlinked, wanted, &mut candidates, outcomes)?;
     for (code, rows) in candidates {
         let Some((events, _)) = wanted.get(&code) else { continue };
         if let [row] = rows.as_slice() {
@@ -156,6 +163,29 @@ fn find_unlinked(
         );
         let detail = json!({ "b1": { "ItemCode": code }, "candidates": rows });
         outcomes.ask(events, &reason, &["retry", "ignore"], &detail);
+    }
+    Ok(())
+}
+
+/// Products whose item code is another's in other capitals. Where B1 has an item of that code, too, they are two, and one
+/// product cannot be both; where it has none, a person has spelt it so.
+fn by_another_spelling(
+    found: Vec<(String, Value)>,
+    unlinked: &[String],
+    wanted: &BTreeMap<String, (Vec<usize>, bool)>,
+    candidates: &mut BTreeMap<String, Vec<Value>>,
+    outcomes: &mut Outcomes,
+) -> Result<(), Error> {
+    let codes: Vec<String> = found.iter().map(|(code, _)| code.clone()).collect();
+    let others = b1::spelt_so("Items", "ItemCode", &codes)?;
+    for (carried, row) in found {
+        for code in unlinked.iter().filter(|code| are_twins(code, &carried)) {
+            if !others.contains(&carried) {
+                candidates.entry(code.clone()).or_default().push(row.clone());
+            } else if let Some((events, _)) = wanted.get(code) {
+                outcomes.hold(events, &twin_words(code, &carried));
+            }
+        }
     }
     Ok(())
 }

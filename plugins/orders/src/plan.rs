@@ -96,14 +96,9 @@ fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<St
     header.dedup();
     line.sort();
     line.dedup();
-    let quoted: Vec<String> = ids.iter().map(|id| salesforce::quote(id)).collect();
-    let soql = format!(
-        "SELECT {}, (SELECT {} FROM OpportunityLineItems ORDER BY SortOrder) FROM Opportunity WHERE Id IN ({})",
-        header.join(","),
-        line.join(","),
-        quoted.join(",")
-    );
-    let rows = salesforce::query("salesforce", &soql).map_err(|error| {
+    let lines = format!("(SELECT {} FROM OpportunityLineItems ORDER BY SortOrder)", line.join(","));
+    let fields = format!("{},{lines}", header.join(","));
+    let rows = salesforce::query_in(&fields, "Opportunity", "Id", ids, "").map_err(|error| {
         let hint = match &error {
             tandem_sdk::Error::Remote(remote)
                 if remote.code == "INVALID_FIELD" && remote.message.contains("CurrencyIsoCode") =>

@@ -1,8 +1,8 @@
 //! SAP Business One over the `http` capability.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{Decimal, Error, Header, Method, Request, Response, Value, decimal, http, list_of, request, text};
+use crate::{Decimal, Error, Header, Method, Request, Response, Value, decimal, http, list_of, lists, request, text};
 
 /// A literal in a `$filter` or a key: `'` is doubled.
 pub fn quote(text: &str) -> String {
@@ -26,10 +26,13 @@ pub fn encode(query: &str) -> String {
 
 /// Reads of an entity set by many key values (literals), as few filters as fit.
 fn by_literals(slot: &str, set: &str, field: &str, literals: &[String], more: &str, select: &str) -> Vec<Request> {
-    /// Values per filter: keeps the address below 2,000 characters.
+    /// Values per filter.
     const VALUES: usize = 25;
-    literals
-        .chunks(VALUES)
+    let frame = set.len() + lists::length(more) + select.len() + "/?$filter=()%20and%20&$select=".len();
+    // ` or CardCode eq `
+    let joint = field.len() + 4 + "%20or%20%20eq%20".len();
+    lists::runs(literals, joint, lists::B1.saturating_sub(frame), VALUES)
+        .into_iter()
         .map(|chunk| {
             let any: Vec<String> = chunk.iter().map(|value| format!("{field} eq {value}")).collect();
             let any = any.join(" or ");
@@ -117,6 +120,16 @@ pub fn read_all(reads: &[Read<'_>]) -> Result<Vec<Vec<Value>>, Error> {
 /// Reads one thing.
 pub fn read(read: Read<'_>) -> Result<Vec<Value>, Error> {
     Ok(read_all(&[read])?.pop().unwrap_or_default())
+}
+
+/// Which of these codes B1 has, spelt exactly so: on HANA it tells `PUMP-x1` and `PUMP-X1` apart, on SQL Server it finds the
+/// one by the other.
+pub fn spelt_so(set: &str, key: &str, codes: &[String]) -> Result<BTreeSet<String>, Error> {
+    if codes.is_empty() {
+        return Ok(BTreeSet::new());
+    }
+    let found = read(Read::texts(set, key, codes, key))?;
+    Ok(found.iter().map(|row| text(row, key).to_owned()).filter(|code| codes.contains(code)).collect())
 }
 
 /// All records of an entity set, or those of a filter.

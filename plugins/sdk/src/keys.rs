@@ -33,6 +33,19 @@ impl Keys {
     }
 }
 
+/// True for two codes that are not the same and that Salesforce takes for one: its external ids are compared without case.
+pub fn are_twins(one: &str, other: &str) -> bool {
+    one != other && one.to_lowercase() == other.to_lowercase()
+}
+
+/// What a person is told of a code whose twin has the record in Salesforce.
+pub fn twin_words(code: &str, twin: &str) -> String {
+    format!(
+        "{code} and {twin} are two codes in B1 and one in Salesforce, which does not tell capitals apart: the record there is \
+         that of {twin}; give one of them another code in B1"
+    )
+}
+
 /// Which records of a shared org are this company's: those whose field has a value.
 #[derive(Clone, Debug, Default)]
 pub struct Only(Option<(String, String)>);
@@ -71,6 +84,12 @@ impl Only {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn codes_that_differ_in_capitals_only_are_twins() {
+        assert!(are_twins("PUMP-x1", "PUMP-X1") && are_twins("ärger", "ÄRGER"));
+        assert!(!are_twins("PUMP-X1", "PUMP-X1") && !are_twins("PUMP-X1", "PUMP-X2"));
+    }
 
     #[test]
     fn another_companys_code_is_not_ours() {

@@ -7,6 +7,7 @@
 pub mod b1;
 mod documents;
 mod keys;
+pub mod lists;
 pub mod matching;
 pub mod merge;
 pub mod mirror;
@@ -28,7 +29,7 @@ pub mod bindings {
 }
 
 pub use self::documents::{Document, Documents};
-pub use self::keys::{Keys, Only};
+pub use self::keys::{Keys, Only, are_twins, twin_words};
 pub use self::outcomes::Outcomes;
 pub use bindings::Guest as Plugin;
 #[doc(hidden)]

@@ -133,6 +133,12 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
         }
     }
     let mut open: Vec<usize> = (0..rows.len()).collect();
+    let twins = twins(rows, &bases);
+    open.retain(|place| !twins.contains_key(place));
+    for (place, other) in twins {
+        let (own, other) = (&rows[place], &rows[other]);
+        outcomes.hold(&own.events, &crate::twin_words(&own.b1_id, &other.b1_id));
+    }
     // Twice at most: a record that was deleted in Salesforce is made again.
     for last in [false, true] {
         let mut places = Vec::new();
@@ -182,6 +188,25 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
         }
     }
     written
+}
+
+/// Rows that are not linked and whose external id Salesforce takes for that of another row, with that row's place: the one
+/// that has its record already, or the first. Sent, they would make one record of two.
+fn twins(rows: &[Row], bases: &[Option<Link>]) -> BTreeMap<usize, usize> {
+    let key = |row: &Row| {
+        let (field, value) = row.external.as_ref()?;
+        Some((row.object, *field, value.to_lowercase()))
+    };
+    let (mut owners, mut twins) = (BTreeMap::new(), BTreeMap::new());
+    let linked_first = [true, false].map(|linked| (0..rows.len()).filter(move |at| bases[*at].is_some() == linked));
+    for place in linked_first.into_iter().flatten() {
+        let Some(key) = key(&rows[place]) else { continue };
+        let owner = *owners.entry(key).or_insert(place);
+        if bases[place].is_none() && rows[owner].external != rows[place].external {
+            twins.insert(place, owner);
+        }
+    }
+    twins
 }
 
 /// The call that brings a row up to date; none when it is.
@@ -291,6 +316,16 @@ mod tests {
         };
         let request = plan(&row, Some(&link), &BTreeMap::new()).expect("B is new");
         assert_eq!((request.path.as_str(), request.body.as_deref()), ("/sobjects/Product2/01t", Some(r#"{"B":"x"}"#)));
+    }
+
+    #[test]
+    fn a_row_whose_external_id_differs_in_capitals_only_is_not_sent() {
+        let row = |code: &str| Row::new("product", code, "Product2", Map::new()).external("Code__c", code);
+        let rows = [row("PUMP-X1"), row("PUMP-x1"), row("PUMP-X2"), row("PUMP-X1")];
+        assert_eq!(twins(&rows, &[None, None, None, None]), BTreeMap::from([(1, 0)]));
+        let link =
+            Link { kind: "product".into(), b1_id: "PUMP-x1".into(), salesforce_id: "01t".into(), base: "{}".into() };
+        assert_eq!(twins(&rows, &[None, Some(link), None, None]), BTreeMap::from([(0, 1), (3, 1)]));
     }
 
     #[test]

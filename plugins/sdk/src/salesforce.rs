@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::{Error, Keys, Method, Side, Value, b1, http, links, list_of, request, text};
+use crate::{Error, Keys, Method, Side, Value, b1, http, links, list_of, lists, request, text};
 
 /// A SOQL string literal: `'` and `\` are escaped, and the line breaks and tabs of a pasted text.
 pub fn quote(text: &str) -> String {
@@ -50,23 +50,13 @@ fn rows_in(
     values: &[String],
     and: &str,
 ) -> Result<Vec<Value>, Error> {
-    /// Characters of literals per query: an address holds 16,000, and fields stand in it, too.
-    const LITERALS: usize = 13_000;
+    let soql =
+        |list: &str| format!("SELECT {fields} FROM {from} WHERE {field} IN ({list}) {and}").trim_end().to_owned();
+    let room = lists::SALESFORCE.saturating_sub(lists::length(&soql("")));
+    let literals: Vec<String> = b1::distinct(values).iter().map(|value| quote(value)).collect();
     let mut rows = Vec::new();
-    let mut literals: Vec<String> = Vec::new();
-    let mut size = 0;
-    let values = b1::distinct(values);
-    for (place, value) in values.iter().enumerate() {
-        let literal = quote(value);
-        size += b1::encode(&literal).len() + 1;
-        literals.push(literal);
-        if size >= LITERALS || place + 1 == values.len() {
-            let list = literals.join(",");
-            let soql = format!("SELECT {fields} FROM {from} WHERE {field} IN ({list}) {and}");
-            rows.extend(rows_of("salesforce", verb, soql.trim_end())?);
-            literals.clear();
-            size = 0;
-        }
+    for run in lists::runs(&literals, 1, room, usize::MAX) {
+        rows.extend(rows_of("salesforce", verb, &soql(&run.join(",")))?);
     }
     Ok(rows)
 }
