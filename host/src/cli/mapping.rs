@@ -17,6 +17,7 @@ use crate::connections::transport::chain;
 use crate::connections::{Call, Connections};
 use crate::engine::Flow;
 use crate::sandbox::Section;
+use crate::sources::full_id;
 use crate::store::sqlite::Access;
 
 /// Bytes of a record.
@@ -104,7 +105,8 @@ async fn preview(flow: &Flow, name: &str, record: &str, output: &Output) -> Resu
         let kind = format!("section of the plugin {}:", flow.plugin.description.name);
         return Err(Failure::unknown(&kind, name, sections.iter().map(|section| section.name.as_str())).into());
     };
-    let from_salesforce = section.to_b1 && (!section.to_salesforce || is_salesforce_id(record));
+    let id = full_id(record).filter(|_| !section.to_salesforce || is_no_code(record));
+    let from_salesforce = section.to_b1 && (!section.to_salesforce || id.is_some());
     let applied = match (section.to_b1 && section.to_salesforce, from_salesforce) {
         (false, _) => name.to_owned(),
         (true, true) => format!("{name}.to-b1"),
@@ -112,7 +114,12 @@ async fn preview(flow: &Flow, name: &str, record: &str, output: &Output) -> Resu
     };
     let mapping = &flow.bound.mapping;
     let source = if from_salesforce {
-        salesforce_record(flow, section, &mapping.source_fields(&applied), record).await?
+        let Some(id) = id else {
+            let (section, object) = (&section.name, &section.salesforce);
+            let why = format!("{record} is not a Salesforce id; the section {section} reads {object} records");
+            return Err(Failure::WrongUsage(why).into());
+        };
+        salesforce_record(flow, section, &mapping.source_fields(&applied), &id).await?
     } else {
         b1_record(flow, section, record).await?
     };
@@ -143,8 +150,9 @@ fn put_together(rule: &str, source: &Value) -> bool {
     first.is_some_and(|first| source.get(first).is_none())
 }
 
-fn is_salesforce_id(text: &str) -> bool {
-    matches!(text.len(), 15 | 18) && text.starts_with("00") && text.chars().all(|c| c.is_ascii_alphanumeric())
+/// Where either may be meant: codes of B1 have up to 15 letters, accounts and contacts begin with 00.
+fn is_no_code(id: &str) -> bool {
+    id.len() == 18 || id.starts_with("00")
 }
 
 async fn salesforce_record(flow: &Flow, section: &Section, fields: &[String], id: &str) -> Result<Value> {
@@ -152,13 +160,6 @@ async fn salesforce_record(flow: &Flow, section: &Section, fields: &[String], id
     fields.push("Id".into());
     fields.sort();
     fields.dedup();
-    if !is_salesforce_id(id) {
-        let (section, object) = (&section.name, &section.salesforce);
-        return Err(Failure::WrongUsage(format!(
-            "{id} is not a Salesforce id; the section {section} reads {object} records"
-        ))
-        .into());
-    }
     let soql = format!("SELECT {} FROM {} WHERE Id = '{id}'", fields.join(","), section.salesforce);
     let path = format!("/query?q={}", crate::connections::salesforce::percent(&soql));
     let body = schema::get(flow, "salesforce", Call::get(path)).await?;

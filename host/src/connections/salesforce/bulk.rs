@@ -131,6 +131,16 @@ impl Salesforce {
     }
 }
 
+/// True for a record whose texts a cell can carry: what means *empty* there is a text like any other in JSON, and control
+/// characters are none of CSV's.
+pub(super) fn in_cells(member: &Member) -> bool {
+    let (_, write, fields) = member;
+    let plain = |text: &str| {
+        !text.trim().eq_ignore_ascii_case(NULL) && !text.contains(|c: char| c.is_control() && !"\t\r\n".contains(c))
+    };
+    plain(key_of(write).1) && fields.values().filter_map(Value::as_str).all(plain)
+}
+
 /// The rows as CSV. A field that a row does not have is left empty, which leaves it as it is; null empties it.
 fn csv_of(members: &[Member]) -> Result<String, String> {
     let mut columns: BTreeSet<&str> = BTreeSet::new();
@@ -153,7 +163,8 @@ fn csv_of(members: &[Member]) -> Result<String, String> {
 fn cell(value: &Value) -> String {
     match value {
         Value::Null => NULL.into(),
-        Value::String(text) if text.is_empty() => NULL.into(),
+        // Blank text is null in an org; an empty cell would leave the field as it is.
+        Value::String(text) if text.trim().is_empty() => NULL.into(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     }

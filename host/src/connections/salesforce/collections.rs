@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
+use super::bulk;
 use crate::connections::{Answer, Call, CallError, CallResult, Method};
 
 /// Records of one call.
@@ -74,7 +75,9 @@ pub(super) fn pack(calls: &[Call]) -> Packs {
     }
     for (_, _, members) in groups {
         if members.len() >= BULK_ROWS && fits_a_job(&members) {
-            packs.jobs.push(members);
+            let (cells, texts) = members.into_iter().partition(bulk::in_cells);
+            packs.jobs.push(cells);
+            packs.collect(texts);
         } else {
             packs.collect(members);
         }
@@ -222,6 +225,18 @@ mod tests {
         let calls: Vec<Call> = (0..BULK_ROWS).map(update).collect();
         let packs = pack(&calls);
         assert_eq!((packs.jobs.len(), packs.packed.len(), packs.alone.len()), (1, 0, 0));
+    }
+
+    #[test]
+    fn what_means_something_in_csv_goes_another_way() {
+        let mut calls: Vec<Call> = (0..BULK_ROWS).map(update).collect();
+        for (id, text) in ["#N/A", " #n/a ", "a\u{0}b", "a\tb\r\nc"].into_iter().enumerate() {
+            let path = format!("/sobjects/Opportunity/006{:015}", BULK_ROWS + id);
+            calls.push(Call::write(Method::Patch, path, &json!({ "Name": text })));
+        }
+        let packs = pack(&calls);
+        assert_eq!(packs.jobs[0].len(), BULK_ROWS + 1, "blanks and line ends are plain text");
+        assert_eq!(packs.packed[0].places, [BULK_ROWS, BULK_ROWS + 1, BULK_ROWS + 2]);
     }
 
     #[test]
