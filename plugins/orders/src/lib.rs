@@ -3,6 +3,7 @@
 
 mod adopt;
 mod approval;
+mod branch;
 mod change;
 mod check;
 mod describe;

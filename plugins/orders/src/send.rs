@@ -11,7 +11,7 @@ use crate::change::{self, Change, KEEP_B1, KEEP_SALESFORCE};
 use crate::describe::Settings;
 use crate::linked::{LINE_ID, Linked, LinkedLine};
 use crate::plan::Order;
-use crate::{News, Step, Work, adopt, approval, facts, look};
+use crate::{News, Step, Work, adopt, approval, branch, facts, look};
 
 /// Sends what was planned, all at once.
 pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
@@ -169,7 +169,10 @@ fn created(settings: &Settings, w: &mut Work, order: &Order, answer: Result<Resp
         Err(error @ Error::Remote(_)) if code_of(&error) == "-2028" => {
             approval::stored_or_refused(settings, w, &error);
         }
-        Err(error) => w.fail(&error, "creating the order"),
+        Err(error) => match branch::question(order, &error) {
+            Some(question) => w.hold(question, &["retry", "ignore"]),
+            None => w.fail(&error, "creating the order"),
+        },
     }
 }
 

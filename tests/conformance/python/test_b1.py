@@ -368,6 +368,79 @@ class Wire(unittest.TestCase):
         self.assertEqual(int(self.get("/Drafts/$count").text), drafts + 1)
         requests.put(HOST + "/admin/settings", json={})
 
+    def test_branches(self):
+        """In a company with several a document names an active one, that of its partner and its warehouses, and keeps it. [F]"""
+        requests.put(HOST + "/admin/settings", json={"branches": True})
+        try:
+            branches = {row["BPLID"]: row["Disabled"] for row in self.get("/BusinessPlaces").json()["value"]}
+            self.assertEqual(branches, {1: "tNO", 2: "tNO", 3: "tYES"})
+            refused = self.post("/Orders", self.order())
+            self.refused(refused, 400, "-5002")
+            self.assertIn("active branch", refused.text)
+            self.refused(self.post("/Orders", self.order(BPL_IDAssignedToInvoice=3)), 400, "-5002")
+            self.refused(self.post("/Orders", self.order(BPL_IDAssignedToInvoice=2)), 400, "-5002")  # warehouse 01 is Main's
+            made = self.post("/Orders", self.order(BPL_IDAssignedToInvoice=1)).json()
+            self.assertEqual((made["BPL_IDAssignedToInvoice"], made["BPLName"]), (1, "Main"))
+            order = f"{self.v2.root}/Orders({made['DocEntry']})"
+            self.refused(self.v2.patch(order, json={"BPL_IDAssignedToInvoice": 2}), 400, "-5002")
+            self.assertEqual(self.v2.patch(order, json={"Comments": "x", "BPL_IDAssignedToInvoice": 1}).status_code, 204)
+            delivery = requests.post(f"{HOST}/admin/deliver/{made['DocEntry']}").json()["delivery"]
+            self.assertEqual(self.get(f"/DeliveryNotes({delivery})").json()["BPL_IDAssignedToInvoice"], 1)
+            self.post("/BusinessPartners", {"CardCode": "CSOUTH", "CardName": "South", "BPBranchAssignment": [{"BPLID": 2}]})
+            self.refused(self.post("/Orders", self.order(CardCode="CSOUTH", BPL_IDAssignedToInvoice=1)), 400, "-5002")
+        finally:
+            requests.put(HOST + "/admin/settings", json={})
+
+    def test_freight(self):
+        """Freight of document and row by ExpenseCode: in DocTotal, with its own tax, untouched by the discount. [F]"""
+        rows = {"DocumentLines": [{"ItemCode": "A00001", "Quantity": 1, "UnitPrice": 100, "VatGroup": "A1"}], "DiscountPercent": 10}
+        plain = self.post("/Orders", self.order(**rows)).json()
+        self.assertAlmostEqual(plain["DocTotal"], 107.1)
+        made = self.post("/Orders", self.order(**rows, DocumentAdditionalExpenses=[{"ExpenseCode": 1, "LineTotal": 20}])).json()
+        self.assertAlmostEqual(made["DocTotal"], 107.1 + 23.8)
+        self.assertAlmostEqual(made["VatSum"], plain["VatSum"] + 3.8)
+        line = {**rows["DocumentLines"][0], "DocumentLineAdditionalExpenses": [{"ExpenseCode": 2, "LineTotal": 5}]}
+        self.assertAlmostEqual(self.post("/Orders", self.order(**{**rows, "DocumentLines": [line]})).json()["DocTotal"], 112.1)
+        self.refused(self.post("/Orders", self.order(DocumentAdditionalExpenses=[{"ExpenseCode": 9, "LineTotal": 1}])), 400, "-2028")
+        order = f"/Orders({made['DocEntry']})"
+        change = {"DocumentAdditionalExpenses": [{"ExpenseCode": 2, "LineTotal": 1}]}
+        self.assertEqual(self.v2.patch(self.v2.root + order, json=change).status_code, 204)
+        self.assertEqual([row["ExpenseCode"] for row in self.get(order).json()["DocumentAdditionalExpenses"]], [1, 2])
+        self.assertAlmostEqual(self.get(order).json()["DocTotal"], 107.1 + 23.8 + 1)
+
+    def test_batches_and_serial_numbers(self):
+        """An order goes without them, a delivery does not; a row shows empty collections. [F]"""
+        for item, by in [("A00006", "ManageBatchNumbers"), ("A00007", "ManageSerialNumbers")]:
+            self.assertEqual(self.v2.patch(f"{self.v2.root}/Items('{item}')", json={by: "tYES"}).status_code, 204)
+        lines = [{"ItemCode": "A00006", "Quantity": 3, "UnitPrice": 1}, {"ItemCode": "A00007", "Quantity": 2, "UnitPrice": 1}]
+        order = self.post("/Orders", self.order(DocumentLines=lines)).json()
+        self.assertEqual((order["DocumentLines"][0]["BatchNumbers"], order["DocumentLines"][1]["SerialNumbers"]), ([], []))
+        drawn = [{"BaseType": 17, "BaseEntry": order["DocEntry"], "BaseLine": n} for n in (0, 1)]
+        self.refused(self.post("/DeliveryNotes", {"CardCode": "C00001", "DocumentLines": drawn}), 400, "-4014")
+        drawn[0]["BatchNumbers"] = [{"BatchNumber": "B1", "Quantity": 2}]
+        drawn[1]["SerialNumbers"] = [{"InternalSerialNumber": "S1"}, {"InternalSerialNumber": "S2"}]
+        self.refused(self.post("/DeliveryNotes", {"CardCode": "C00001", "DocumentLines": drawn}), 400, "-4014")
+        drawn[0]["BatchNumbers"].append({"BatchNumber": "B2", "Quantity": 1})
+        delivery = self.post("/DeliveryNotes", {"CardCode": "C00001", "DocumentLines": drawn})
+        self.assertEqual(delivery.status_code, 201, delivery.text)
+        invoice = [{"BaseType": 15, "BaseEntry": delivery.json()["DocEntry"], "BaseLine": n} for n in (0, 1)]
+        self.assertEqual(self.post("/Invoices", {"CardCode": "C00001", "DocumentLines": invoice}).status_code, 201)
+
+    def test_a_stored_procedure_refuses(self):
+        """Alone by -1 with its number and words; in a change set some versions answer the balancer's page. [F]"""
+        rule = {"set": "Orders", "field": "NumAtCard", "is": "PO-X", "number": 1001, "words": "PO-X is used", "page_in_change_sets": True}
+        requests.put(HOST + "/admin/settings", json={"procedure": rule})
+        try:
+            refused = self.post("/Orders", self.order(NumAtCard="PO-X"))
+            self.refused(refused, 400, "-1")
+            self.assertIn("(1001) PO-X is used", refused.json()["error"]["message"])
+            body = "\r\n".join(["--b", "Content-Type: multipart/mixed; boundary=c", "", "--c", "Content-Type: application/http", "", "POST /b1s/v2/Orders HTTP/1.1", "Content-Type: application/json", "", json.dumps(self.order(NumAtCard="PO-X")), "--c--", "--b--", ""])
+            page = self.v2.post(self.v2.root + "/$batch", data=body, headers={"Content-Type": "multipart/mixed; boundary=b"})
+            self.assertEqual(page.status_code, 502)
+            self.assertIn("text/html", page.headers["Content-Type"])
+        finally:
+            requests.put(HOST + "/admin/settings", json={})
+
     def test_numbering_series_and_enumerations(self):
         """A partner of a series gets its code; an enumeration takes only its members. [M]"""
         made = self.post("/BusinessPartners", {"Series": 71, "CardName": "By series"}).json()

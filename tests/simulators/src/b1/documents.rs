@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::Refusal;
 use super::database::{Database, Key, Movement, Record};
 use super::odata::{decimal, number_value};
-use super::schema;
+use super::{branches, freight, schema, tracked};
 
 /// Entity sets that are marketing documents, with their numbering and the `BaseType` by which others point at them.
 pub const DOCUMENTS: [(&str, &str, i64, i64); 9] = [
@@ -35,6 +35,8 @@ pub struct Rules {
     pub block_over_limit: bool,
     /// B1 refuses to deliver what is not in stock.
     pub no_negative_stock: bool,
+    /// The company has several branches: see [`branches`].
+    pub branches: bool,
     /// Webhooks are on for the company.
     pub webhooks: bool,
     /// Drafts cannot be removed.
@@ -147,8 +149,13 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
         lines.push(own);
         lines.extend(components);
     }
+    if rules.branches {
+        branches::check(db, &mut header, &partner, &lines)?;
+    }
+    tracked::check(db, set, &lines)?;
     let discount = amount(&body, "DiscountPercent");
-    let (total, vat) = totals(&lines, discount);
+    let freight = freight::finish(db, &mut header, &mut lines)?;
+    let (total, vat) = totals(&lines, discount, freight);
     if set == "Orders" {
         if rules.block_over_limit && over_limit(&partner, total) {
             return Err(Refusal::new(
@@ -379,6 +386,9 @@ fn finish_line(
     line.insert("LineTotal".into(), rounded(total));
     line.insert("LineStatus".into(), "bost_Open".into());
     line.insert("TreeType".into(), "iNotATree".into());
+    for rows in ["BatchNumbers", "SerialNumbers", "DocumentLineAdditionalExpenses"] {
+        line.entry(rows).or_insert(json!([]));
+    }
     if base.is_none() {
         line.entry("BaseType").or_insert((-1).into());
         line.entry("BaseEntry").or_insert(Value::Null);
@@ -572,7 +582,8 @@ fn list_price(item: &Record, list: Decimal) -> Decimal {
     found.and_then(|price| decimal(&price["Price"])).unwrap_or_default()
 }
 
-fn totals(lines: &[Value], discount: Decimal) -> (Decimal, Decimal) {
+/// `DocTotal` and `VatSum`; freight is net and tax.
+fn totals(lines: &[Value], discount: Decimal, freight: (Decimal, Decimal)) -> (Decimal, Decimal) {
     let hundred = Decimal::ONE_HUNDRED;
     let factor = (hundred - discount) / hundred;
     let mut net = Decimal::ZERO;
@@ -582,8 +593,8 @@ fn totals(lines: &[Value], discount: Decimal) -> (Decimal, Decimal) {
         net += total;
         vat += total * decimal(&line["TaxPercentagePerRow"]).unwrap_or_default() / hundred;
     }
-    let vat = vat.round_dp(2);
-    (net.round_dp(2) + vat, vat)
+    let vat = vat.round_dp(2) + freight.1;
+    (net.round_dp(2) + freight.0 + vat, vat)
 }
 
 /// `PATCH <set>(key)`: lines merge by `LineNum`; with `replace` the lines that the body lacks are dropped.
@@ -595,7 +606,7 @@ pub fn patch(
     body: Record,
     replace: bool,
 ) -> Result<(), Refusal> {
-    let body = schema::check(db, "Document", "ORDR", &body)?;
+    let mut body = schema::check(db, "Document", "ORDR", &body)?;
     let mut header = db.get(set, key).cloned().ok_or_else(Refusal::not_found)?;
     if text(&header, "DocumentStatus") == "bost_Close" {
         return Err(Refusal::new(
@@ -611,6 +622,10 @@ pub fn patch(
             "You cannot change the business partner of an existing document [ORDR.CardCode]".into(),
         ));
     }
+    if rules.branches {
+        branches::keeps(&header, &body)?;
+    }
+    freight::merged(&header, &mut body, replace);
     let partner_key = Key::Text(text(&header, "CardCode").to_owned());
     let partner = db.get("BusinessPartners", &partner_key).cloned().unwrap_or_default();
     let currency = text(&header, "DocCurrency").to_owned();
@@ -701,7 +716,8 @@ pub fn patch(
             header.insert(name, value);
         }
     }
-    let (total, vat) = totals(&lines, amount(&header, "DiscountPercent"));
+    let freight = freight::finish(db, &mut header, &mut lines)?;
+    let (total, vat) = totals(&lines, amount(&header, "DiscountPercent"), freight);
     header.insert("DocTotal".into(), rounded(total));
     header.insert("VatSum".into(), rounded(vat));
     header.insert("DocumentLines".into(), Value::Array(lines));
@@ -791,13 +807,17 @@ pub fn deliver(db: &mut Database, rules: &Rules, order: i64, partly: bool) -> Re
         .map(|line| {
             let open = decimal(&line["RemainingOpenQuantity"]).unwrap_or_default();
             let quantity = if partly { (open / Decimal::TWO).max(Decimal::ONE).floor() } else { open };
-            json!({ "BaseType": 17, "BaseEntry": order, "BaseLine": line["LineNum"], "Quantity": rounded(quantity) })
+            let item = line["ItemCode"].as_str().unwrap_or_default();
+            let mut drawn = json!({ "BaseType": 17, "BaseEntry": order, "BaseLine": line["LineNum"], "Quantity": rounded(quantity) });
+            tracked::pick(db, item, quantity, &mut drawn);
+            drawn
         })
         .collect();
     let mut body = Record::new();
     body.insert("CardCode".into(), header["CardCode"].clone());
     body.insert("DocCurrency".into(), header["DocCurrency"].clone());
     body.insert("DocumentLines".into(), Value::Array(lines));
+    branches::inherit(&header, &mut body);
     create(db, rules, "DeliveryNotes", body)
 }
 
@@ -810,7 +830,15 @@ pub fn invoice(db: &mut Database, rules: &Rules, order: i64) -> Result<Key, Refu
             .into_iter()
             .flatten()
             .filter(|line| line["LineStatus"] == "bost_Open")
-            .map(|line| json!({ "BaseType": kind, "BaseEntry": document["DocEntry"], "BaseLine": line["LineNum"] }))
+            .map(|line| {
+                let mut drawn =
+                    json!({ "BaseType": kind, "BaseEntry": document["DocEntry"], "BaseLine": line["LineNum"] });
+                if kind == 17 {
+                    let open = decimal(&line["RemainingOpenQuantity"]).unwrap_or_default();
+                    tracked::pick(db, line["ItemCode"].as_str().unwrap_or_default(), open, &mut drawn);
+                }
+                drawn
+            })
             .collect()
     };
     let mut lines: Vec<Value> = Vec::new();
@@ -825,5 +853,6 @@ pub fn invoice(db: &mut Database, rules: &Rules, order: i64) -> Result<Key, Refu
     body.insert("CardCode".into(), header["CardCode"].clone());
     body.insert("DocCurrency".into(), header["DocCurrency"].clone());
     body.insert("DocumentLines".into(), Value::Array(lines));
+    branches::inherit(&header, &mut body);
     create(db, rules, "Invoices", body)
 }

@@ -2,8 +2,10 @@
 
 mod admin;
 mod batch;
+mod branches;
 pub mod database;
 mod documents;
+mod freight;
 mod metadata;
 pub mod odata;
 mod payments;
@@ -12,6 +14,7 @@ pub mod schema;
 mod seed;
 mod service;
 mod sql;
+mod tracked;
 pub mod webhooks;
 
 use std::collections::{BTreeMap, HashMap};
@@ -163,6 +166,8 @@ struct Settings {
     block_over_limit: bool,
     /// See [`Rules::no_negative_stock`].
     no_negative_stock: bool,
+    /// The company has several branches: see [`branches`].
+    branches: bool,
     /// Drafts cannot be removed.
     keeps_drafts: bool,
     /// See [`Rules::boms`]: `{"A00001": {"A00002": 2}}`.
@@ -290,6 +295,7 @@ impl Simulator {
             block_over_limit: settings.block_over_limit,
             no_negative_stock: settings.no_negative_stock,
             webhooks: self.webhooks_on.load(Ordering::Relaxed),
+            branches: settings.branches,
             keeps_drafts: settings.keeps_drafts,
             boms: settings
                 .sales_boms

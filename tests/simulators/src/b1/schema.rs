@@ -50,7 +50,7 @@ const fn set(name: &'static str, entity: &'static str, keys: &'static [&'static 
 }
 
 /// All entity sets but user tables.
-pub const SETS: [Set; 25] = [
+pub const SETS: [Set; 27] = [
     set("BusinessPartners", "BusinessPartner", &["CardCode"], "OCRD"),
     set("Items", "Item", &["ItemCode"], "OITM"),
     set("Warehouses", "Warehouse", &["WarehouseCode"], "OWHS"),
@@ -76,6 +76,8 @@ pub const SETS: [Set; 25] = [
     set("EventSubscriptions", "EventSubscription", &["WebhookID"], ""),
     set("EventNotifications", "EventNotification", &["EventID"], ""),
     set("BusinessPartnerGroups", "BusinessPartnerGroup", &["Code"], ""),
+    set("BusinessPlaces", "BusinessPlace", &["BPLID"], ""),
+    set("AdditionalExpenses", "AdditionalExpense", &["ExpensCode"], ""),
 ];
 
 /// Enumerations and their members.
@@ -127,7 +129,7 @@ pub const ENUMS: [(&str, &[&str]); 14] = [
 
 /// Entity and complex types: `name:type[=]`. The type is a length of text, `int`, `num`, `day`, `time`, the name of an
 /// enumeration, or `[Complex]`; `=` says that a client cannot set it.
-const TYPES: [(&str, &[&str]); 26] = [
+const TYPES: [(&str, &[&str]); 33] = [
     (
         "BusinessPartner",
         &[
@@ -175,6 +177,7 @@ const TYPES: [(&str, &[&str]); 26] = [
             "UpdateDate:day=",
             "UpdateTime:time=",
             "BPAddresses:[BPAddress]",
+            "BPBranchAssignment:[BPBranchAssignment]",
             "ContactEmployees:[ContactEmployee]",
         ],
     ),
@@ -242,6 +245,8 @@ const TYPES: [(&str, &[&str]); 26] = [
             "SalesItemsPerUnit:num",
             "SalesVATGroup:8",
             "DefaultWarehouse:8",
+            "ManageBatchNumbers:BoYesNoEnum",
+            "ManageSerialNumbers:BoYesNoEnum",
             "Manufacturer:int",
             "User_Text:64000",
             "QuantityOnStock:num=",
@@ -292,6 +297,7 @@ const TYPES: [(&str, &[&str]); 26] = [
             "ZipCode:20",
             "Country:3",
             "Inactive:BoYesNoEnum",
+            "BusinessPlaceID:int",
         ],
     ),
     (
@@ -375,6 +381,9 @@ const TYPES: [(&str, &[&str]); 26] = [
             "Reference1:11",
             "Reference2:11",
             "DocObjectCode:20",
+            "BPL_IDAssignedToInvoice:int",
+            "BPLName:100=",
+            "DocumentAdditionalExpenses:[DocumentAdditionalExpense]",
             "CreationDate:day=",
             "DocTime:time=",
             "UpdateDate:day=",
@@ -419,8 +428,51 @@ const TYPES: [(&str, &[&str]); 26] = [
             "MeasureUnit:100",
             "SupplierCatNum:50",
             "DocEntry:int=",
+            "BatchNumbers:[BatchNumber]",
+            "SerialNumbers:[SerialNumber]",
+            "DocumentLineAdditionalExpenses:[DocumentLineAdditionalExpense]",
         ],
     ),
+    (
+        "DocumentAdditionalExpense",
+        &[
+            "LineNum:int",
+            "ExpenseCode:int",
+            "LineTotal:num",
+            "LineGross:num=",
+            "Remarks:100",
+            "VatGroup:8",
+            "TaxPercent:num=",
+            "TaxSum:num=",
+            "BaseDocEntry:int",
+            "BaseDocLine:int",
+            "BaseDocType:int",
+        ],
+    ),
+    (
+        "DocumentLineAdditionalExpense",
+        &[
+            "LineNumber:int",
+            "GroupCode:int",
+            "ExpenseCode:int",
+            "LineTotal:num",
+            "LineGross:num=",
+            "VatGroup:8",
+            "TaxPercent:num=",
+            "TaxSum:num=",
+        ],
+    ),
+    (
+        "BatchNumber",
+        &["BatchNumber:36", "Quantity:num", "ExpiryDate:day", "ManufacturingDate:day", "BaseLineNumber:int"],
+    ),
+    (
+        "SerialNumber",
+        &["InternalSerialNumber:36", "ManufacturerSerialNumber:36", "Quantity:num", "BatchID:36", "BaseLineNumber:int"],
+    ),
+    ("BusinessPlace", &["BPLID:int", "BPLName:100", "Disabled:BoYesNoEnum", "MainBPL:BoYesNoEnum"]),
+    ("BPBranchAssignment", &["BPCode:15", "BPLID:int", "DisabledForBP:BoYesNoEnum"]),
+    ("AdditionalExpense", &["ExpensCode:int", "Name:20", "OutputVATGroup:8"]),
     (
         "Payment",
         &[

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::database::{Database, Key};
 use super::documents::{self, Rules};
+use super::{branches, freight};
 use crate::company::{Company, PRICE_LISTS, WAREHOUSES};
 
 /// Fills an empty database.
@@ -15,11 +16,22 @@ pub fn fill(db: &mut Database, company: &Company, documents: usize, rules: &Rule
             db.put(set, key, record);
         }
     };
-    for (code, name) in WAREHOUSES {
+    for (place, (code, name)) in WAREHOUSES.into_iter().enumerate() {
+        let branch = branches::of_warehouse(place);
+        let record =
+            json!({ "WarehouseCode": code, "WarehouseName": name, "Inactive": "tNO", "BusinessPlaceID": branch });
+        put("Warehouses", Key::Text(code.into()), record);
+    }
+    for (id, name, disabled) in branches::SEEDED {
+        let main = if id == 1 { "tYES" } else { "tNO" };
+        let record = json!({ "BPLID": id, "BPLName": name, "Disabled": disabled, "MainBPL": main });
+        put("BusinessPlaces", Key::Number(id), record);
+    }
+    for (code, name, group) in freight::SEEDED {
         put(
-            "Warehouses",
-            Key::Text(code.into()),
-            json!({ "WarehouseCode": code, "WarehouseName": name, "Inactive": "tNO" }),
+            "AdditionalExpenses",
+            Key::Number(code),
+            json!({ "ExpensCode": code, "Name": name, "OutputVATGroup": group }),
         );
     }
     for (index, (name, percent, currency)) in PRICE_LISTS.iter().enumerate() {
@@ -87,7 +99,7 @@ pub fn fill(db: &mut Database, company: &Company, documents: usize, rules: &Rule
         let record = json!({
             "ItemCode": item.code, "ItemName": item.name, "ItemsGroupCode": 100, "SalesItem": "tYES",
             "Valid": if item.active { "tYES" } else { "tNO" }, "Frozen": if item.active { "tNO" } else { "tYES" },
-            "SalesUnit": "pcs", "QuantityOnStock": item.stock.iter().sum::<i64>(), "QuantityOrderedByCustomers": 0,
+            "SalesUnit": "pcs", "ManageBatchNumbers": "tNO", "ManageSerialNumbers": "tNO", "QuantityOnStock": item.stock.iter().sum::<i64>(), "QuantityOrderedByCustomers": 0,
             "QuantityOrderedFromVendors": 0, "ItemPrices": prices, "ItemWarehouseInfoCollection": stock,
             "UpdateDate": format!("{}T00:00:00Z", rules.today), "UpdateTime": rules.now,
         });
