@@ -21,6 +21,8 @@ pub struct Person {
     /// Fields of the contact; empty when Salesforce has everything.
     pub contact: Map<String, Value>,
     pub base: Map<String, Value>,
+    /// The base before.
+    pub old: Map<String, Value>,
     /// The link's base has to be kept anew.
     pub changed: bool,
 }
@@ -128,6 +130,7 @@ fn merged(
         row: to_b1,
         contact: to_salesforce,
         base,
+        old,
         changed,
     })
 }
@@ -153,6 +156,7 @@ fn vanished(
         return None;
     }
     let choice = subject.choice.as_deref();
+    let old = base.clone();
     let mut base = base;
     base.insert("gone".into(), true.into());
     let mut person = Person {
@@ -162,6 +166,7 @@ fn vanished(
         row: Map::new(),
         contact: Map::new(),
         base,
+        old,
         changed: true,
     };
     if choice == Some(KEEP) {
@@ -219,6 +224,7 @@ fn new_contact(subject: &Subject, employee: &Value, outcomes: &mut Outcomes) -> 
         row: Map::new(),
         contact,
         base,
+        old: Map::new(),
         changed: true,
     })
 }
@@ -265,6 +271,7 @@ fn new_employee(
         row,
         contact: Map::new(),
         base,
+        old: Map::new(),
         changed: true,
     })
 }

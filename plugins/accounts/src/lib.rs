@@ -8,6 +8,7 @@ mod fields;
 mod find;
 mod gather;
 mod judge;
+mod left_out;
 mod questions;
 mod search;
 mod write;
@@ -38,8 +39,8 @@ impl Plugin for Accounts {
             return outcomes.into_vec();
         }
         let askers: Vec<questions::Asker> = subjects.iter().map(questions::Asker::of).collect();
-        write::in_step(&batch, &settings, subjects, &mut outcomes);
-        questions::tell(&batch, &askers, &outcomes);
+        let shown = write::in_step(&batch, &settings, subjects, &mut outcomes);
+        questions::tell(&batch, &askers, &outcomes, shown);
         outcomes.into_vec()
     }
 }

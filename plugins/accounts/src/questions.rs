@@ -72,7 +72,8 @@ impl Asker {
 }
 
 /// Marks the accounts that something is asked about, and takes the mark from those about which nothing is asked any more.
-pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes) {
+/// `shown` are accounts that are in step but for what was refused, with what to show.
+pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes, shown: BTreeMap<String, String>) {
     let mut marks: BTreeMap<String, Option<String>> = BTreeMap::new();
     for asker in askers.iter().filter(|asker| !asker.key.is_empty()) {
         match asker.events.iter().find_map(|place| outcomes.question(*place)) {
@@ -91,6 +92,7 @@ pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes) {
             asked(&asker, None, &mut marks);
         }
     }
+    marks.extend(shown.into_iter().map(|(account, reason)| (account, Some(reason))));
     marks.remove("");
     marks
         .iter()

@@ -1,6 +1,9 @@
 //! Brings subjects in step: B1 first, since a new account carries its partner's `CardCode`; then accounts, then contacts.
 
+use std::collections::BTreeMap;
+
 use tandem_sdk::mirror::segment;
+use tandem_sdk::refused::{self, Sent};
 use tandem_sdk::{
     Batch, Error, Link, Map, Method, Outcomes, Part, Probe, Request, Response, Side, Value, b1, body_of, clock, events,
     from_json, http, json, links, mapping, request, salesforce, text,
@@ -11,6 +14,7 @@ use crate::describe::{Create, Settings};
 use crate::duplicates::{self, Write};
 use crate::fields::{self, Plan};
 use crate::gather::{self, Subject};
+use crate::left_out::{self, Refused};
 
 /// A subject on its way.
 struct Work {
@@ -24,18 +28,37 @@ struct Work {
     made_in_b1: bool,
     made_in_salesforce: bool,
     failed: bool,
+    /// What the systems did not take of it.
+    refused: Vec<Refused>,
 }
 
-/// See the module's words.
-pub fn in_step(batch: &Batch, settings: &Settings, subjects: Vec<Subject>, outcomes: &mut Outcomes) {
+impl Work {
+    /// What was last in step; empty while nothing was.
+    fn old(&self) -> Map<String, Value> {
+        self.subject.base.clone().unwrap_or_default()
+    }
+}
+
+/// See the module's words. Gives the accounts that are in step but for what was refused, with what they are to show.
+pub fn in_step(
+    batch: &Batch,
+    settings: &Settings,
+    subjects: Vec<Subject>,
+    outcomes: &mut Outcomes,
+) -> BTreeMap<String, String> {
     let mut work: Vec<Work> = subjects.into_iter().filter_map(|subject| planned(settings, subject, outcomes)).collect();
     to_b1(batch, settings, &mut work, outcomes);
     learn(&mut work, outcomes);
     to_accounts(settings, &mut work, outcomes);
     to_contacts(settings, &mut work, outcomes);
-    for work in work.iter().filter(|work| !work.failed) {
-        keep(work);
+    let mut shown = BTreeMap::new();
+    for w in work.iter_mut().filter(|w| !w.failed) {
+        let old = w.old();
+        let asked = left_out::ask(batch, &w.refused, &old, &mut w.plan.base, &w.subject.events, outcomes);
+        shown.extend(asked.map(|reason| (w.account_id.clone(), reason)));
+        keep(w);
     }
+    shown
 }
 
 /// What a subject needs; `None` when it is decided.
@@ -143,6 +166,7 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
         made_in_b1: subject.partner.is_null(),
         made_in_salesforce: account_gone,
         failed: false,
+        refused: Vec::new(),
         subject,
         plan,
         persons,
@@ -206,6 +230,7 @@ fn partner_gone(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) 
         made_in_b1: false,
         made_in_salesforce: false,
         failed: false,
+        refused: Vec::new(),
         plan,
         persons: Vec::new(),
         subject,
@@ -247,11 +272,17 @@ fn to_b1(batch: &Batch, settings: &Settings, work: &mut [Work], outcomes: &mut O
     if requests.is_empty() {
         return;
     }
-    for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
+    let made: Vec<bool> = places.iter().map(|place| work[*place].made_in_b1).collect();
+    let sent = refused::send_all(&requests, |at, property| left_out::may_of_b1(made[at], property));
+    for (place, Sent { answer, left_out }) in places.into_iter().zip(sent) {
         let w = &mut work[place];
         if let Err(why) = answered(settings, w, answer, outcomes) {
             w.failed = true;
             outcomes.fail(&w.subject.events, &why, &format!("writing the partner {}", w.card_code));
+        } else {
+            let old = w.old();
+            left_out::in_b1(&mut w.plan, &old, &mut w.persons, &left_out);
+            w.refused.extend(Refused::of(format!("the partner {}", w.card_code), Side::Salesforce, left_out));
         }
     }
 }
@@ -380,10 +411,14 @@ fn to_accounts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
     if requests.is_empty() {
         return;
     }
-    for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
+    let sent = refused::send_all(&requests, |_, field| left_out::may_of_salesforce(field));
+    for (place, Sent { answer, left_out }) in places.into_iter().zip(sent) {
         let w = &mut work[place];
         match answer {
             Ok(response) => {
+                let old = w.old();
+                left_out::in_salesforce(&mut w.plan.base, &old, &left_out);
+                w.refused.extend(Refused::of(format!("the account of {}", w.card_code), Side::B1, left_out));
                 if w.made_in_salesforce {
                     w.account_id = text(&body_of(&response), "id").to_owned();
                 }
@@ -425,11 +460,15 @@ fn to_contacts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
     if requests.is_empty() {
         return;
     }
-    for ((place, own), answer) in places.into_iter().zip(http::send_all(&requests)) {
+    let sent = refused::send_all(&requests, |_, field| left_out::may_of_salesforce(field));
+    for ((place, own), Sent { answer, left_out }) in places.into_iter().zip(sent) {
         let w = &mut work[place];
         let person = &mut w.persons[own];
         match answer {
             Ok(response) => {
+                left_out::in_salesforce(&mut person.base, &person.old, &left_out);
+                let record = format!("the contact {} of {}", person.name, w.card_code);
+                w.refused.extend(Refused::of(record, Side::B1, left_out));
                 if person.id.is_none() {
                     person.id = body_of(&response)["id"].as_str().map(str::to_owned);
                 }

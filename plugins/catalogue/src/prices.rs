@@ -128,7 +128,7 @@ fn row(settings: &Settings, books: &Books, product: &Product, price: &Price) -> 
         fields.insert("UnitPrice".into(), b1::number(price.amount));
     }
     let key = format!("{}@{}@{}", product.item_code, price.list, price.currency);
-    let mut row = Row::new("price", key, "PricebookEntry", fields).serving(&product.events);
+    let mut row = Row::new("price", key, "PricebookEntry", fields).whole().serving(&product.events);
     let currency = if settings.multi_currency {
         format!(" AND CurrencyIsoCode = {}", salesforce::quote(&price.currency))
     } else {

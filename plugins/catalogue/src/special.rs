@@ -68,6 +68,7 @@ fn rows(
         rows.push(
             Row::new("special-price", &key, "Tandem_Special_Price__c", fields)
                 .external("Tandem_Key__c", &key)
+                .whole()
                 .serving(events),
         );
     }

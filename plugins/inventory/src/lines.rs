@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::{
-    Batch, Decimal, Error, Method, Outcomes, Request, Value, b1, decimal, http, json, mirror, request, salesforce, text,
+    Batch, Decimal, Error, Method, Outcomes, Request, Side, Value, b1, decimal, json, mirror, refused, request,
+    salesforce, text,
 };
 
 use crate::describe::Settings;
@@ -84,9 +85,13 @@ fn write(
     if requests.is_empty() {
         return Ok(());
     }
-    for (own, answer) in owners.into_iter().zip(http::send_all(&requests)) {
-        match answer {
-            Ok(_) => outcomes.note_all(own, "availability on an open opportunity changed"),
+    for ((own, request), sent) in owners.into_iter().zip(&requests).zip(refused::send_all(&requests, |_, _| true)) {
+        match sent.answer {
+            Ok(_) => {
+                outcomes.note_all(own, "availability on an open opportunity changed");
+                let record = format!("a line of the opportunity {}", request.subject);
+                refused::ask(outcomes, own, &record, Side::B1, &sent.left_out);
+            }
             // The line went away meanwhile.
             Err(error) if mirror::is_gone(&error) => {}
             Err(error) => outcomes.fail(own, &error, "writing availability on an opportunity line"),

@@ -1,6 +1,6 @@
 //! Tells the opportunity what became of it: order number, status, and messages in words.
 
-use tandem_sdk::{Error, Map, Method, Outcome, Request, Value, http, outcome_of, request, text};
+use tandem_sdk::{Error, Map, Method, Outcome, Request, Value, outcome_of, refused, request, review, text};
 
 use crate::{Step, Work};
 
@@ -21,9 +21,16 @@ pub fn tell(work: &mut [Work]) {
     if requests.is_empty() {
         return;
     }
-    for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
-        let Err(error) = answer else { continue };
+    for (place, sent) in places.into_iter().zip(refused::send_all(&requests, |_, _| true)) {
         let w = &mut work[place];
+        let Err(error) = sent.answer else {
+            // A question or a wait that came first stays what it is.
+            if !sent.left_out.is_empty() && matches!(&w.step, Step::Finished(Outcome::Done(_))) {
+                let reason = refused::reason(&format!("the opportunity {}", w.id()), &sent.left_out);
+                w.finish(review(reason, &["retry", "ignore"]));
+            }
+            continue;
+        };
         // An opportunity that is gone, or a review or a wait that cannot be shown there, stays what it is.
         let gone =
             matches!(&error, Error::Remote(remote) if remote.status == 404 || remote.code == "ENTITY_IS_DELETED");

@@ -13,6 +13,7 @@ pub mod merge;
 pub mod mirror;
 mod outcomes;
 pub mod passing;
+pub mod refused;
 pub mod salesforce;
 
 /// The generated side of the contract. Use the names above it instead.

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use crate::{
-    Error, Link, Map, Method, Outcomes, Probe, Request, Side, Value, body_of, from_json, http, links, request,
+    Error, Link, Map, Method, Outcomes, Probe, Request, Side, Value, body_of, from_json, links,
+    refused::{self, LeftOut, Sent},
+    request,
 };
 
 /// A record as Salesforce should have it.
@@ -26,6 +28,8 @@ pub struct Row {
     pub fields: Map<String, Value>,
     /// A date-time field that gets the time of each write.
     pub stamp: Option<&'static str>,
+    /// Its fields mean something only together: none is left out when it is refused.
+    pub whole: bool,
     /// Places of the events it is written for.
     pub events: Vec<usize>,
 }
@@ -42,6 +46,7 @@ impl Row {
             on_create: Map::new(),
             fields,
             stamp: None,
+            whole: false,
             events: Vec::new(),
         }
     }
@@ -55,6 +60,12 @@ impl Row {
     /// With a field for the time of each write.
     pub fn stamped(mut self, field: &'static str) -> Self {
         self.stamp = Some(field);
+        self
+    }
+
+    /// Taken with all its fields or not at all, such as a price and its currency.
+    pub fn whole(mut self) -> Self {
+        self.whole = true;
         self
     }
 
@@ -116,8 +127,9 @@ pub fn shown_on(kind: &str, b1_id: &str, salesforce_id: &str) {
     }
 }
 
-/// Writes what differs; decides the events of rows that fail, and notes what was written. `verify` gives what Salesforce
-/// has by record id: then that is compared, and not what was written last.
+/// Writes what differs; decides the events of rows that fail, and notes what was written. What is refused of a row is asked
+/// about, and tried again with the row's next event. `verify` gives what Salesforce has by record id: then that is compared,
+/// and not what was written last.
 pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Value>) -> Vec<Written> {
     let mut written: Vec<Written> =
         rows.iter().map(|_| Written { id: None, unchanged: true, created: false }).collect();
@@ -157,7 +169,11 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
             break;
         }
         open = Vec::new();
-        for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
+        let may = |at: usize, field: &str| {
+            let row = &rows[places[at]];
+            !row.whole && row.external.as_ref().is_none_or(|(key, _)| *key != field)
+        };
+        for (place, Sent { answer, left_out }) in places.iter().copied().zip(refused::send_all(&requests, may)) {
             let row = &rows[place];
             match answer {
                 Ok(response) => {
@@ -172,7 +188,8 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
                     let created = bases[place].is_none() && (response.status == 201 || body["created"] == true);
                     let verb = if created { "created" } else { "changed" };
                     outcomes.note_all(&row.events, &format!("{} {} {verb}", row.object, row.b1_id));
-                    put_base(row, bases[place].as_ref(), &id);
+                    refused::ask(outcomes, &row.events, &format!("{} {}", row.object, row.b1_id), Side::B1, &left_out);
+                    put_base(row, bases[place].as_ref(), &id, &left_out);
                     written[place] = Written { id: Some(id), unchanged: false, created };
                 }
                 Err(error) if bases[place].is_some() && is_gone(&error) && !last => {
@@ -257,13 +274,15 @@ pub fn same(a: &Value, b: &Value) -> bool {
     (empty(a) && empty(b)) || a == b
 }
 
-fn put_base(row: &Row, link: Option<&Link>, id: &str) {
+/// Keeps what was written; of what was left out the base stays as it was.
+fn put_base(row: &Row, link: Option<&Link>, id: &str, left_out: &[LeftOut]) {
     let mut base = link.map(|link| from_json(&link.base)).unwrap_or_default();
     if !base.is_object() {
         base = Value::Object(Map::new());
     }
     if let Some(base) = base.as_object_mut() {
-        base.extend(row.fields.clone());
+        let taken = |field: &str| left_out.iter().all(|own| own.field != field);
+        base.extend(row.fields.clone().into_iter().filter(|(field, _)| taken(field)));
     }
     links::put(&Link {
         kind: row.kind.into(),

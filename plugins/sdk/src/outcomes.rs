@@ -69,6 +69,18 @@ impl Outcomes {
         }
     }
 
+    /// The same, beside what is asked already: both are told in one question.
+    pub fn ask_too(&mut self, places: &[usize], reason: &str, choices: &[&str], detail: &Value) {
+        for place in places {
+            match &mut self.decided[*place] {
+                Some(Outcome::Review(asked)) if !asked.reason.contains(reason) => {
+                    asked.reason = format!("{}; {reason}", asked.reason);
+                }
+                _ => self.decide(*place, crate::review_with(reason, choices, detail)),
+            }
+        }
+    }
+
     /// Something to tell of an event that ends well.
     pub fn note(&mut self, place: usize, text: impl Into<String>) {
         self.notes[place].push(text.into());

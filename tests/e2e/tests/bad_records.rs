@@ -98,6 +98,9 @@ async fn partners_with_faults_are_asked_about_and_their_neighbours_go_through() 
     let items = questions(&world, 1).await?;
     assert_eq!(items.len(), 1, "{items:?}");
     assert!(items[0]["key"] == "L1" && reason(&items[0]).contains("STRING_TOO_LONG"), "{items:?}");
+    let made =
+        world.until_record("Account", "without its city", |record| record["Tandem_Card_Code__c"] == "L1").await?;
+    assert_eq!((&made["Name"], &made["BillingCity"]), (&json!("Long city"), &Value::Null));
     assert!(world.records("Account").await?.iter().all(|record| record["Tandem_Card_Code__c"] != "L3"));
     world
         .b1_patch(

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Salesforce;
 use super::collections::{Member, Write};
+use super::error::told;
 use crate::connections::{Answer, Call, CallError, CallResult, Limit, Method};
 
 /// Rows of one job: its CSV stays far below the 150 MB that are allowed.
@@ -181,11 +182,20 @@ fn written(row: &BTreeMap<String, String>) -> CallResult {
     Ok(Answer { status: if created { 201 } else { 200 }, headers: Vec::new(), body: body.to_string() })
 }
 
-/// `FIELD_CUSTOM_VALIDATION_EXCEPTION:Ask first:Name --`
+/// `FIELD_CUSTOM_VALIDATION_EXCEPTION:Ask first:Name --`: code, words, the fields that are refused.
 fn refused(row: &BTreeMap<String, String>) -> CallError {
-    let text = row.get("sf__Error").map(String::as_str).unwrap_or_default();
-    let (code, message) = text.split_once(':').unwrap_or(("", text));
-    CallError::Remote { status: 400, code: code.to_owned(), message: message.trim_end_matches(" --").to_owned() }
+    let text = row.get("sf__Error").map(String::as_str).unwrap_or_default().trim_end_matches("--").trim_end();
+    let (code, rest) = text.split_once(':').unwrap_or(("", text));
+    let (words, named) = rest.rsplit_once(':').unwrap_or((rest, ""));
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    let fields: Vec<&str> = named.split(',').map(str::trim).collect();
+    let (words, fields) = match fields.iter().all(|name| is_name(name)) {
+        true => (words, fields),
+        // Words that hold a colon, or nothing behind it.
+        false => (if named.trim().is_empty() { words } else { rest }, Vec::new()),
+    };
+    let (code, message) = told(&[json!({ "statusCode": code, "message": words, "fields": fields })]);
+    CallError::Remote { status: 400, code, message }
 }
 
 #[cfg(test)]
@@ -207,6 +217,6 @@ mod tests {
         let row =
             BTreeMap::from([("sf__Error".to_owned(), "STRING_TOO_LONG:City: data value too large:City --".to_owned())]);
         let CallError::Remote { code, message, .. } = refused(&row) else { panic!("a refusal") };
-        assert_eq!((code.as_str(), message.as_str()), ("STRING_TOO_LONG", "City: data value too large:City"));
+        assert_eq!((code.as_str(), message.as_str()), ("STRING_TOO_LONG", "City: data value too large [fields: City]"));
     }
 }

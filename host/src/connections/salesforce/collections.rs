@@ -7,6 +7,7 @@ use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value, json};
 
 use super::bulk;
+use super::error::told;
 use crate::connections::{Answer, Call, CallError, CallResult, Method};
 
 /// Records of one call.
@@ -172,12 +173,9 @@ fn row_result(row: Value, creates: bool) -> CallResult {
             body: json!({ "id": row["id"], "success": true, "errors": [], "created": created }).to_string(),
         });
     }
-    let error = &row["errors"][0];
-    Err(CallError::Remote {
-        status: 400,
-        code: error["statusCode"].as_str().unwrap_or_default().to_owned(),
-        message: error["message"].as_str().unwrap_or("refused without an explanation").to_owned(),
-    })
+    let (code, message) = told(row["errors"].as_array().map(Vec::as_slice).unwrap_or_default());
+    let message = if message.is_empty() { "refused without an explanation".to_owned() } else { message };
+    Err(CallError::Remote { status: 400, code, message })
 }
 
 fn as_write(call: &Call) -> Option<(Write, Map<String, Value>)> {
@@ -260,11 +258,13 @@ mod tests {
         let packed = pack(&[update(1), update(2)]).packed;
         let body = json!([
             { "id": "006", "success": true, "errors": [] },
-            { "success": false, "errors": [{ "statusCode": "UNABLE_TO_LOCK_ROW", "message": "busy", "fields": [] }] },
+            { "success": false, "errors": [{ "statusCode": "STRING_TOO_LONG", "message": "long", "fields": ["Name"] }] },
         ]);
         let answer = Ok(Answer { status: 200, headers: vec![], body: body.to_string() });
         let rows = unpack(&packed[0], &answer);
         assert!(rows[0].is_ok());
-        assert!(matches!(&rows[1], Err(CallError::Remote { code, .. }) if code == "UNABLE_TO_LOCK_ROW"));
+        let refused =
+            CallError::Remote { status: 400, code: "STRING_TOO_LONG".into(), message: "long [fields: Name]".into() };
+        assert_eq!(rows[1].as_ref().err(), Some(&refused));
     }
 }
