@@ -9,6 +9,8 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, operators};
 use cel::objects::Value;
 use cel::{Context, ExecutionError, IdedExpr};
 
+use super::lookups;
+
 /// Turns, values and pieces of text for one section of one record: a thousand times what a long order needs, and done within a
 /// second.
 const BUDGET: u64 = 500_000;
@@ -106,12 +108,13 @@ fn paying(expression: &IdedExpr, depth: usize) -> Result<IdedExpr, String> {
             };
             let target = call.target.as_deref().map(below).transpose()?.map(Box::new);
             let args = call.args.iter().map(below).collect::<Result<_, _>>()?;
-            Expr::Call(CallExpr { func_name: call.func_name.clone(), target, args })
+            Expr::Call(lookups::in_table(CallExpr { func_name: call.func_name.clone(), target, args }))
         }
         Expr::Select(select) => {
             let mut select = select.clone();
+            let of_source = lookups::is_of_source(&select.operand);
             select.operand = Box::new(below(&select.operand)?);
-            Expr::Select(select)
+            if of_source { lookups::in_record(select) } else { Expr::Select(select) }
         }
         Expr::List(list) => {
             let mut list = list.clone();

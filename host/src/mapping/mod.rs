@@ -8,6 +8,8 @@
 //! two-way (a table named after B1's field: `[account.CardName]`), with a direction and a conflict policy.
 
 mod budget;
+mod countries;
+mod lookups;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -329,7 +331,9 @@ impl Mapping {
         // B1 writes days as moments, Salesforce wants them bare.
         let day = |moment: Arc<String>| moment.chars().take(10).collect::<String>();
         context.add_function("day", day).map_err(|e| e.to_string())?;
-        budget::grant(&mut context).map_err(|e| e.to_string())?;
+        for grant in [budget::grant, countries::grant, lookups::grant] {
+            grant(&mut context).map_err(|e| e.to_string())?;
+        }
         Ok(context)
     }
 }
@@ -489,6 +493,53 @@ mod tests {
         assert_eq!(mapping.pairs("account")[0].policy, Policy::B1);
         let error = mapping.apply("account.to-salesforce", &json!({"CardName": "X", "Country": "XX"})).unwrap_err();
         assert_eq!(error.field, "BillingCountry", "a code without an entry is told, not guessed");
+    }
+
+    #[test]
+    fn null_through_a_code_table_stays_null_and_an_unknown_word_is_told() {
+        let text = "version = 1\n[tables.country]\nDE = \"Germany\"\n[account.Country]\nsalesforce = \"BillingCountry\"\n\
+                    to_salesforce = 'tables.country[source.Country]'\nto_b1 = 'reverse.country[source.BillingCountry]'\n";
+        let mapping = Mapping::parse(text).unwrap();
+        for none in [json!(null), json!(""), json!(" ")] {
+            let there = mapping.apply("account.to-salesforce", &json!({ "Country": none })).unwrap();
+            assert_eq!(there, json!({ "BillingCountry": null }), "{none}");
+        }
+        assert_eq!(
+            mapping.apply("account.to-b1", &json!({ "BillingCountry": null })).unwrap(),
+            json!({ "Country": null })
+        );
+        let error = mapping.apply("account.to-b1", &json!({ "BillingCountry": "Deutschland" })).unwrap_err();
+        assert_eq!(error.field, "Country");
+        assert!(error.message.contains("\"Deutschland\" has no entry in the code table country"), "{}", error.message);
+        // A table that is not there is the file's fault.
+        let wrong = Mapping::parse("version = 1\n[s]\nA = 'tables.nope[source.A]'\n").unwrap();
+        assert!(wrong.apply("s", &json!({ "A": "x" })).is_err());
+    }
+
+    #[test]
+    fn countries_and_states_are_named_as_iso_3166_does() {
+        let text = "version = 1\n[s]\nName = 'country_name(source.Code)'\nCode = 'country_code(source.Name)'\n\
+                    StateName = 'state_name(source.State, source.Code)'\nState = 'state_code(source.StateName, source.Name)'\n";
+        let mapping = Mapping::parse(text).unwrap();
+        for (code, name) in [("DE", "Germany"), ("NL", "Netherlands"), ("US", "United States"), ("KR", "South Korea")] {
+            let mapped = mapping.apply("s", &json!({ "Code": code, "Name": name })).unwrap();
+            assert_eq!((&mapped["Name"], &mapped["Code"]), (&json!(name), &json!(code)));
+        }
+        for name in ["de", "DEU", "GERMANY", " Germany "] {
+            assert_eq!(mapping.apply("s", &json!({ "Name": name })).unwrap()["Code"], "DE", "{name}");
+        }
+        for code in rust_iso3166::ALL {
+            let name = mapping.apply("s", &json!({ "Code": code.alpha2 })).unwrap()["Name"].clone();
+            assert_eq!(mapping.apply("s", &json!({ "Name": name })).unwrap()["Code"], code.alpha2, "{name}");
+        }
+        let state = json!({ "Code": "US", "Name": "USA", "State": "CA", "StateName": "california" });
+        let mapped = mapping.apply("s", &state).unwrap();
+        assert_eq!((&mapped["StateName"], &mapped["State"]), (&json!("California"), &json!("CA")));
+        assert_eq!(mapping.apply("s", &json!({ "Code": null, "State": "" })).unwrap(), json!({}));
+        let error = mapping.apply("s", &json!({ "Name": "Deutschland" })).unwrap_err();
+        assert!(error.field == "Code" && error.message.contains("\"Deutschland\" is no country"), "{error}");
+        let error = mapping.apply("s", &json!({ "StateName": "Nowhere", "Name": "US" })).unwrap_err();
+        assert!(error.message.contains("\"Nowhere\" is no state"), "{error}");
     }
 
     #[test]

@@ -345,3 +345,80 @@ async fn a_snapshot_is_put_back_and_the_log_tells_what_was_asked() -> Result<()>
     assert!(log["recent"].as_array().unwrap().iter().any(|entry| entry["status"] == 201));
     Ok(())
 }
+
+#[tokio::test]
+async fn text_currencies_and_numbers_are_kept_as_an_org_keeps_them() -> Result<()> {
+    let org = Org::new().await?;
+    for name in [json!(""), json!("  "), json!(null)] {
+        org.refused("POST", "/sobjects/Account", json!({ "Name": name }), 400, "REQUIRED_FIELD_MISSING").await?;
+    }
+    let fields =
+        json!({ "Name": "  ACME  Ltd ", "BillingCity": "   ", "AnnualRevenue": 10_000_000, "CurrencyIsoCode": "USD" });
+    let (_, made) = org.json("POST", "/sobjects/Account", fields).await?;
+    let id = made["id"].as_str().unwrap_or_default();
+    let (_, account) = org.json("GET", &format!("/sobjects/Account/{id}"), Value::Null).await?;
+    assert_eq!((&account["Name"], &account["BillingCity"]), (&json!("ACME  Ltd"), &Value::Null));
+    let rows = org.query(&format!("SELECT AnnualRevenue FROM Account WHERE Id = '{id}'")).await?;
+    // So this test's own JSON library says `1.0E7`.
+    assert_eq!(rows["records"][0]["AnnualRevenue"].to_string(), "1.0e+7");
+    let other = json!({ "CurrencyIsoCode": "XYZ" });
+    org.refused("PATCH", &format!("/sobjects/Account/{id}"), other, 400, "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST")
+        .await?;
+    let record_type = json!({ "RecordTypeId": "012000000000001AAA" });
+    org.refused("PATCH", &format!("/sobjects/Account/{id}"), record_type, 400, "INVALID_CROSS_REFERENCE_KEY").await
+}
+
+#[tokio::test]
+async fn countries_are_of_a_list_and_persons_have_two_names_by_a_switch() -> Result<()> {
+    let org = Org::new().await?;
+    org.refused("POST", "/sobjects/Account", json!({ "Name": "A", "BillingCountryCode": "DE" }), 400, "INVALID_FIELD")
+        .await?;
+    org.json("PUT", "/admin/settings", json!({ "country_picklists": true, "person_accounts": true })).await?;
+    let made = async |fields: Value| -> Result<Value> {
+        let (status, made) = org.json("POST", "/sobjects/Account", fields).await?;
+        assert_eq!(status, 201, "{made}");
+        Ok(org
+            .json("GET", &format!("/sobjects/Account/{}", made["id"].as_str().unwrap_or_default()), Value::Null)
+            .await?
+            .1)
+    };
+    for country in [json!({ "BillingCountryCode": "US" }), json!({ "BillingCountry": "united states" })] {
+        let mut fields = json!({ "Name": "A", "BillingState": "California" });
+        fields.as_object_mut().unwrap().extend(country.as_object().cloned().unwrap());
+        let account = made(fields).await?;
+        assert_eq!(
+            (&account["BillingCountry"], &account["BillingCountryCode"]),
+            (&json!("United States"), &json!("US"))
+        );
+        assert_eq!(account["BillingStateCode"], "CA");
+    }
+    for wrong in [
+        json!({ "BillingCountry": "DE" }),
+        json!({ "BillingCountry": "Deutschland" }),
+        json!({ "BillingCountryCode": "XX" }),
+        json!({ "BillingCountryCode": "DE", "BillingStateCode": "BY" }),
+    ] {
+        let mut fields = json!({ "Name": "A" });
+        fields.as_object_mut().unwrap().extend(wrong.as_object().cloned().unwrap());
+        org.refused("POST", "/sobjects/Account", fields, 400, "FIELD_INTEGRITY_EXCEPTION").await?;
+    }
+    let person = made(json!({ "FirstName": "Erika", "LastName": "Muster", "Phone": "1" })).await?;
+    assert_eq!((&person["Name"], &person["IsPersonAccount"]), (&json!("Erika Muster"), &json!(true)));
+    let id = person["Id"].as_str().unwrap_or_default();
+    org.refused(
+        "PATCH",
+        &format!("/sobjects/Account/{id}"),
+        json!({ "Name": "X" }),
+        400,
+        "INVALID_FIELD_FOR_INSERT_UPDATE",
+    )
+    .await?;
+    assert_eq!(org.json("PATCH", &format!("/sobjects/Account/{id}"), json!({ "LastName": "Beispiel" })).await?.0, 204);
+    let behind = org.query(&format!("SELECT Name, Phone FROM Contact WHERE AccountId = '{id}'")).await?;
+    assert_eq!(
+        (&behind["records"][0]["Name"], &behind["records"][0]["Phone"]),
+        (&json!("Erika Beispiel"), &json!("1"))
+    );
+    let own = json!({ "LastName": "Other", "AccountId": id });
+    org.refused("POST", "/sobjects/Contact", own, 400, "FIELD_INTEGRITY_EXCEPTION").await
+}

@@ -10,6 +10,7 @@ use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
+use super::options::Options;
 use super::org::{Manner, Org, Record, RowError, Write};
 use super::rest::Answer;
 use super::triggers::{Change, Published};
@@ -89,6 +90,8 @@ async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): J
         bus.refuse = settings.event_failures;
         bus.flush();
     }
+    let (country_picklists, person_accounts) = (settings.country_picklists, settings.person_accounts);
+    simulator.org().set_options(Options { country_picklists, person_accounts });
     if settings.sign_in_refused {
         simulator.tokens.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }

@@ -3,6 +3,7 @@
 mod admin;
 mod bulk;
 pub mod bus;
+mod options;
 pub mod org;
 mod outbox;
 mod pubsub;
@@ -80,6 +81,10 @@ struct Settings {
     row_lock_rate: f64,
     /// Child rows of a sub-query on one page.
     child_page: usize,
+    /// See [`options::Options`].
+    country_picklists: bool,
+    /// See [`options::Options`].
+    person_accounts: bool,
     /// See [`Bus::copies`].
     event_copies: usize,
     /// See [`Bus::reverse`].
@@ -98,6 +103,8 @@ impl Default for Settings {
             event_failures: 0,
             row_lock_rate: 0.0,
             child_page: CHILD_PAGE,
+            country_picklists: false,
+            person_accounts: false,
             event_copies: 1,
             event_reverse: 0,
         }
@@ -475,7 +482,8 @@ fn send(simulator: &Simulator, answer: Answer) -> Response<Body> {
     }
     let body = match answer.content {
         Content::None => Body::empty(),
-        Content::Json(value) => {
+        Content::Json(mut value) => {
+            options::as_written(&mut value);
             response = response.header("Content-Type", "application/json;charset=UTF-8");
             Body::from(value.to_string())
         }

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::options::Options;
 use super::schema::{Field, Schema};
 use super::soql::{self, Condition};
 use super::triggers::{Change, Operation, Triggers};
@@ -118,6 +119,8 @@ pub struct Org {
     pub writes: Option<Vec<Write>>,
     /// What records were before the transaction under way, newest last.
     undo: Option<Vec<(String, String, Option<Record>)>>,
+    /// See [`Org::set_options`].
+    pub options: Options,
     rules: Rules,
     /// Records that went to the bin with another: it brings them back.
     binned_with: HashMap<String, String>,
@@ -137,6 +140,7 @@ impl Org {
             clock,
             writes: None,
             undo: None,
+            options: Options::default(),
             rules: Rules::default(),
             binned_with: HashMap::new(),
             conditions: Vec::new(),
@@ -302,6 +306,7 @@ impl Org {
     ) -> Result<String, RowError> {
         let name = self.known(object)?;
         let mut record = self.checked(&name, body, None, manner)?;
+        self.by_options(&name, &mut record, None)?;
         let fields = &self.schema.objects[&name].fields;
         let missing: Vec<&str> = fields
             .iter()
@@ -328,6 +333,7 @@ impl Org {
         record.insert("CreatedById".into(), user(manner).into());
         record.insert("LastModifiedById".into(), user(manner).into());
         let id = self.store(&name, record);
+        self.keep_person(&name, &id);
         let after = self.tables[&name].records[&id].clone();
         self.roll_up(&name, &after, changes, manner);
         changes.push(Change {
@@ -426,7 +432,8 @@ impl Org {
                 &[],
             ));
         }
-        let checked = self.checked(&name, body, Some(&id), manner)?;
+        let mut checked = self.checked(&name, body, Some(&id), manner)?;
+        self.by_options(&name, &mut checked, Some(&before))?;
         let emptied = |field: &&String| {
             checked[field.as_str()].is_null()
                 && self.schema.objects[&name].fields.get(*field).is_some_and(|spec| spec.required)
@@ -450,6 +457,7 @@ impl Org {
             writes.push(Write { id: id.clone(), at: chrono::Utc::now().timestamp_micros(), silent: manner.silent });
         }
         self.keep(&name, after.clone());
+        self.keep_person(&name, &id);
         self.roll_up(&name, &after, changes, manner);
         changes.push(Change {
             object: name,
@@ -675,6 +683,11 @@ impl Org {
     }
 
     fn fit(&self, name: &str, field: &str, spec: &Field, value: Value, id: Option<&str>) -> Result<Value, RowError> {
+        // Blanks at the ends are cut, and blank text is none.
+        let value = match value {
+            Value::String(text) if text.trim().len() < text.len() => text.trim().into(),
+            other => other,
+        };
         let parse_error = |what: &str| {
             RowError::new(
                 "JSON_PARSER_ERROR",
@@ -727,6 +740,13 @@ impl Org {
                             &[field],
                         ));
                     }
+                    "picklist" if field == "CurrencyIsoCode" && !self.is_active_currency(text) => {
+                        return Err(RowError::new(
+                            "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
+                            format!("Currency ISO Code: bad value for restricted picklist field: {text}"),
+                            &[field],
+                        ));
+                    }
                     "picklist" if spec.restricted && !spec.picklist.contains(text) => {
                         return Err(RowError::new(
                             "INVALID_OR_NULL_FOR_RESTRICTED_PICKLIST",
@@ -773,6 +793,11 @@ impl Org {
             }
         }
         Ok(value)
+    }
+
+    fn is_active_currency(&self, code: &str) -> bool {
+        let all = self.tables.get("CurrencyType").into_iter().flat_map(|table| table.records.values());
+        all.into_iter().any(|own| own["IsoCode"] == code && own["IsActive"] == true && own["IsDeleted"] != true)
     }
 
     fn fit_reference(&self, field: &str, spec: &Field, text: &str) -> Result<Value, RowError> {

@@ -131,6 +131,7 @@ const STANDARD: [Standard; 16] = [
         "Account",
         "001",
         &[
+            "RecordTypeId:reference:18>RecordType",
             "Name:string:255!",
             "Type:picklist:255",
             "ParentId:reference:18>Account/ChildAccounts",
@@ -161,6 +162,7 @@ const STANDARD: [Standard; 16] = [
         "Contact",
         "003",
         &[
+            "RecordTypeId:reference:18>RecordType",
             "LastName:string:80!",
             "FirstName:string:40",
             "Salutation:picklist:40",
@@ -185,6 +187,7 @@ const STANDARD: [Standard; 16] = [
         "Lead",
         "00Q",
         &[
+            "RecordTypeId:reference:18>RecordType",
             "LastName:string:80!",
             "FirstName:string:40",
             "Company:string:255!",
@@ -199,6 +202,7 @@ const STANDARD: [Standard; 16] = [
         "Opportunity",
         "006",
         &[
+            "RecordTypeId:reference:18>RecordType",
             "Name:string:120!",
             "StageName:picklist:255!",
             "CloseDate:date!",
@@ -243,6 +247,7 @@ const STANDARD: [Standard; 16] = [
         "Product2",
         "01t",
         &[
+            "RecordTypeId:reference:18>RecordType",
             "Name:string:255!",
             "ProductCode:string:255",
             "Description:textarea:4000",
@@ -271,6 +276,7 @@ const STANDARD: [Standard; 16] = [
         "Case",
         "500",
         &[
+            "RecordTypeId:reference:18>RecordType",
             "CaseNumber:string:30=",
             "Subject:string:255",
             "Status:picklist:255",
@@ -619,7 +625,7 @@ fn packaged_field(root: Node<'_, '_>) -> (String, Field) {
 }
 
 /// See [`STANDARD`].
-fn standard_field(text: &str) -> (String, Field) {
+pub fn standard_field(text: &str) -> (String, Field) {
     let (text, read_only) = (text.replace('=', ""), text.contains('='));
     let (text, required) = (text.replace('!', ""), text.contains('!'));
     let (text, external_id) = (text.replace('*', ""), text.contains('*'));
@@ -669,6 +675,7 @@ pub fn describe(schema: &Schema, name: &str) -> Option<Value> {
     let mut described = describe_head(name, object);
     described["fields"] = fields.into();
     described["childRelationships"] = children.into();
+    // Those that an administrator made are records of `RecordType`.
     described["recordTypeInfos"] = json!([{ "active": true, "available": true, "defaultRecordTypeMapping": true, "developerName": "Master", "master": true, "name": "Master", "recordTypeId": "012000000000000AAA" }]);
     Some(described)
 }
