@@ -20,6 +20,9 @@ use crate::sandbox::Section;
 use crate::sources::full_id;
 use crate::store::sqlite::Access;
 
+/// Begins what is told of alternatives: no fault.
+const USED: &str = "in use: ";
+
 /// Bytes of a record.
 const LIMIT: u64 = 16 << 20;
 
@@ -82,7 +85,17 @@ async fn check(parts: &Parts, connections: &Connections, only: Option<String>, o
                 continue;
             }
         };
-        for section in &flow.plugin.description.sections {
+        let chosen = schema::chosen(&flow).await.with_context(|| format!("flow {name}"))?;
+        for (what, section) in &chosen {
+            let told = format!("{USED}{section}, as the org's fields are");
+            findings.push([name.clone(), section.clone(), what.clone(), told]);
+        }
+        let others = |section: &&Section| {
+            let groups = flow.bound.mapping.alternatives();
+            let group = groups.iter().find(|(_, sections)| sections.contains(&section.name));
+            group.is_none_or(|(what, _)| chosen.get(what) == Some(&section.name))
+        };
+        for section in flow.plugin.description.sections.iter().filter(others) {
             for (field, problem) in schema::problems(&flow, section).await.with_context(|| format!("flow {name}"))? {
                 good &= problem.starts_with("not checked");
                 findings.push([name.clone(), section.name.clone(), field, problem]);

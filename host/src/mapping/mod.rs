@@ -76,6 +76,9 @@ struct File {
     /// Code tables: `tables.country["DE"]` gives the value, `reverse.country["Germany"]` the code.
     #[serde(default)]
     tables: BTreeMap<String, BTreeMap<String, String>>,
+    /// Sections of which a flow uses the first whose fields Salesforce has, by what they are for.
+    #[serde(default)]
+    alternatives: BTreeMap<String, Vec<String>>,
     #[serde(flatten)]
     sections: BTreeMap<String, BTreeMap<String, Written>>,
 }
@@ -167,6 +170,7 @@ struct Section {
 pub struct Mapping {
     env: Arc<Env>,
     read: BTreeMap<String, Vec<String>>,
+    alternatives: BTreeMap<String, Vec<String>>,
     tables: Cel,
     reverse: Cel,
     sections: BTreeMap<String, Section>,
@@ -198,6 +202,7 @@ impl Mapping {
         let mut mapping = Self {
             env: Arc::new(Env::stdlib()),
             read: file.read,
+            alternatives: file.alternatives,
             tables: to_cel(&serde_json::json!(file.tables)),
             reverse: to_cel(&serde_json::json!(reversed)),
             sections: BTreeMap::new(),
@@ -274,6 +279,11 @@ impl Mapping {
                 (name.as_str(), rules)
             })
             .collect()
+    }
+
+    /// Sections of which a flow uses the first whose fields Salesforce has, by what they are for.
+    pub fn alternatives(&self) -> &BTreeMap<String, Vec<String>> {
+        &self.alternatives
     }
 
     /// Target fields of a section.

@@ -7,6 +7,7 @@ use tandem_sdk::{Link, Map, Outcomes, Side, Value, b1, from_json, json, links, m
 use crate::describe::Settings;
 use crate::fields::{self, Plan};
 use crate::gather::Subject;
+use crate::person;
 
 /// What is to be written of one person.
 pub struct Person {
@@ -29,7 +30,7 @@ pub struct Person {
 
 /// Plans the contacts of one subject. Partner or account may still be missing: then all of the other side are new.
 pub fn plan(settings: &Settings, subject: &Subject, newest: Side, outcomes: &mut Outcomes) -> Vec<Person> {
-    if !settings.contacts {
+    if !settings.contacts || person::is(&subject.account) {
         return Vec::new();
     }
     let employees: Vec<&Value> = subject.partner["ContactEmployees"].as_array().into_iter().flatten().collect();
@@ -95,7 +96,7 @@ fn merged(
     outcomes: &mut Outcomes,
 ) -> Option<Person> {
     let old = link.map(|link| from_json(&link.base).as_object().cloned().unwrap_or_default()).unwrap_or_default();
-    let plan = match fields::merged("contact", employee, contact, &old, newest, subject.choice.as_deref()) {
+    let plan = match fields::merged(&["contact"], employee, contact, &old, newest, subject.choice.as_deref()) {
         Ok(plan) => plan,
         Err(why) => {
             outcomes.hold(&subject.events, &why);
@@ -191,7 +192,7 @@ fn new_contact(subject: &Subject, employee: &Value, outcomes: &mut Outcomes) -> 
     if employee["Active"] == "tNO" {
         return None;
     }
-    let plan = match fields::for_new("contact", Side::Salesforce, employee) {
+    let plan = match fields::for_new(&["contact"], Side::Salesforce, employee) {
         Ok(plan) => plan,
         Err(why) => {
             outcomes.hold(&subject.events, &why);
@@ -242,7 +243,7 @@ fn new_employee(
     names: &mut Vec<String>,
     outcomes: &mut Outcomes,
 ) -> Option<Person> {
-    let plan = match fields::for_new("contact", Side::B1, contact) {
+    let plan = match fields::for_new(&["contact"], Side::B1, contact) {
         Ok(plan) => plan,
         Err(why) => {
             outcomes.hold(&subject.events, &why);

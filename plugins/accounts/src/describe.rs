@@ -5,6 +5,8 @@ use tandem_sdk::{
     section,
 };
 
+use crate::org::Org;
+
 /// Which accounts without a partner get one.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Create {
@@ -20,6 +22,8 @@ pub struct Settings {
     pub keys: Keys,
     /// Which records are this company's.
     pub only: Only,
+    /// What the org has.
+    pub org: Org,
     pub create_in_b1: Create,
     pub create_in_salesforce: bool,
     /// Numbering series of new partners; without it the mapping gives the `CardCode`.
@@ -53,6 +57,7 @@ impl Settings {
         Self {
             keys: Keys::of(&value),
             only: Only::of(&value),
+            org: Org::default(),
             create_in_b1: match value["create_in_b1"].as_str() {
                 Some("all") => Create::All,
                 Some("never") => Create::Never,
@@ -91,13 +96,27 @@ FederalTaxID = { salesforce = "Tandem_Tax_Id__c" }
 "BillTo.Street" = { salesforce = "BillingStreet" }
 "BillTo.City" = { salesforce = "BillingCity" }
 "BillTo.ZipCode" = { salesforce = "BillingPostalCode" }
-"BillTo.State" = { salesforce = "BillingState" }
-"BillTo.Country" = { salesforce = "BillingCountry" }
 "ShipTo.Street" = { salesforce = "ShippingStreet" }
 "ShipTo.City" = { salesforce = "ShippingCity" }
 "ShipTo.ZipCode" = { salesforce = "ShippingPostalCode" }
-"ShipTo.State" = { salesforce = "ShippingState" }
-"ShipTo.Country" = { salesforce = "ShippingCountry" }
+
+# Of an account, too: the first of these sections whose fields the org has.
+[alternatives]
+address = ["address_codes", "address_words"]
+
+# An org with state and country picklists
+[address_codes]
+"BillTo.State" = { salesforce = "BillingStateCode" }
+"BillTo.Country" = { salesforce = "BillingCountryCode" }
+"ShipTo.State" = { salesforce = "ShippingStateCode" }
+"ShipTo.Country" = { salesforce = "ShippingCountryCode" }
+
+# One without: names of ISO 3166
+[address_words]
+"BillTo.State" = { salesforce = "BillingState", to_salesforce = 'state_name(source.BillTo.State, source.BillTo.Country)', to_b1 = 'state_code(source.BillingState, source.BillingCountry)' }
+"BillTo.Country" = { salesforce = "BillingCountry", to_salesforce = 'country_name(source.BillTo.Country)', to_b1 = 'country_code(source.BillingCountry)' }
+"ShipTo.State" = { salesforce = "ShippingState", to_salesforce = 'state_name(source.ShipTo.State, source.ShipTo.Country)', to_b1 = 'state_code(source.ShippingState, source.ShippingCountry)' }
+"ShipTo.Country" = { salesforce = "ShippingCountry", to_salesforce = 'country_name(source.ShipTo.Country)', to_b1 = 'country_code(source.ShippingCountry)' }
 
 # ContactEmployee <-> Contact
 [contact]
@@ -158,6 +177,8 @@ pub fn description() -> Description {
         default_mapping: MAPPING.into(),
         sections: vec![
             section("account", Way::Both, "BusinessPartners", "Account"),
+            section("address_codes", Way::Both, "BusinessPartners", "Account"),
+            section("address_words", Way::Both, "BusinessPartners", "Account"),
             section("contact", Way::Both, "BusinessPartners/ContactEmployees", "Contact"),
             section("new_partner", Way::ToB1, "BusinessPartners", "Account"),
         ],

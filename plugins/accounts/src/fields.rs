@@ -2,6 +2,7 @@
 
 use tandem_sdk::mapping::{self, Direction, Pair};
 use tandem_sdk::merge::{self, Field, Merged};
+use tandem_sdk::mirror::same;
 use tandem_sdk::{Map, Side, Value, from_json, json};
 
 /// What a merge came to.
@@ -17,32 +18,56 @@ pub struct Plan {
     pub conflicts: Vec<(String, Value, Value)>,
 }
 
-/// Merges one section. `choice` is what a human answered to its conflicts.
+/// Merges sections. `choice` is what a human answered to their conflicts.
 pub fn merged(
-    section: &str,
+    sections: &[&str],
     partner: &Value,
     account: &Value,
     base: &Map<String, Value>,
     newest: Side,
     choice: Option<&str>,
 ) -> Result<Plan, String> {
-    let there = apply(&format!("{section}.to-salesforce"), partner)?;
-    let here = apply(&format!("{section}.to-b1"), account)?;
     let mut plan = Plan::default();
+    for section in sections {
+        merge_section(&mut plan, section, partner, account, base, newest, choice)?;
+    }
+    Ok(plan)
+}
+
+fn merge_section(
+    plan: &mut Plan,
+    section: &str,
+    partner: &Value,
+    account: &Value,
+    base: &Map<String, Value>,
+    newest: Side,
+    choice: Option<&str>,
+) -> Result<(), String> {
+    let there = apply(section, Side::Salesforce, partner)?;
+    let here = apply(section, Side::B1, account)?;
     let null = Value::Null;
     for pair in mapping::pairs(section) {
+        let own = pair.b1.split('.').try_fold(partner, |at, step| at.get(step)).unwrap_or(&null);
         let (name, b1, salesforce) = match pair.direction {
             // Compared as B1 writes it: Salesforce's field may have no way back.
-            Direction::ToB1 => {
-                let own = pair.b1.split('.').try_fold(partner, |at, step| at.get(step)).unwrap_or(&null);
-                (format!("b1:{}", pair.b1), own, here.get(&pair.b1).unwrap_or(&null))
-            }
+            Direction::ToB1 => (format!("b1:{}", pair.b1), own, here.get(&pair.b1).unwrap_or(&null)),
             _ => (
                 pair.salesforce.clone(),
                 there.get(&pair.salesforce).unwrap_or(&null),
                 account.get(&pair.salesforce).unwrap_or(&null),
             ),
         };
+        let spelt = format!("spelt:{name}");
+        let written = b1;
+        // Two words for what is one thing in B1 are in step, and stay as people wrote them.
+        if pair.direction == Direction::Both && !same(b1, salesforce) && same(own, here.get(&pair.b1).unwrap_or(&null))
+        {
+            plan.base.insert(spelt, b1.clone());
+            plan.base.insert(name, salesforce.clone());
+            continue;
+        }
+        let unchanged = base.get(&spelt).is_some_and(|old| same(old, b1));
+        let b1 = if unchanged { base.get(&name).unwrap_or(b1) } else { b1 };
         let field = Field { base: base.get(&name), b1, salesforce };
         let decided = match merge::merge(&field, pair.direction, pair.policy, newest) {
             Merged::Conflict => match choice {
@@ -52,9 +77,9 @@ pub fn merged(
             },
             other => other,
         };
-        take(&mut plan, &pair, &name, decided, b1, salesforce, &here);
+        take(plan, &pair, &name, decided, written, salesforce, &here);
     }
-    Ok(plan)
+    Ok(())
 }
 
 fn take(
@@ -85,11 +110,18 @@ fn take(
 }
 
 /// Everything that one side has, for a record that is made on the other.
-pub fn for_new(section: &str, side: Side, source: &Value) -> Result<Plan, String> {
+pub fn for_new(sections: &[&str], side: Side, source: &Value) -> Result<Plan, String> {
     let mut plan = Plan::default();
+    for section in sections {
+        new_section(&mut plan, section, side, source)?;
+    }
+    Ok(plan)
+}
+
+fn new_section(plan: &mut Plan, section: &str, side: Side, source: &Value) -> Result<(), String> {
     let (there, here) = match side {
-        Side::Salesforce => (apply(&format!("{section}.to-salesforce"), source)?, Map::new()),
-        Side::B1 => (Map::new(), apply(&format!("{section}.to-b1"), source)?),
+        Side::Salesforce => (apply(section, side, source)?, Map::new()),
+        Side::B1 => (Map::new(), apply(section, side, source)?),
     };
     for pair in mapping::pairs(section) {
         match side {
@@ -114,12 +146,18 @@ pub fn for_new(section: &str, side: Side, source: &Value) -> Result<Plan, String
             }
         }
     }
-    Ok(plan)
+    Ok(())
 }
 
-fn apply(section: &str, source: &Value) -> Result<Map<String, Value>, String> {
-    let target = mapping::apply(section, &source.to_string())
-        .map_err(|e| format!("the mapping [{section}] {}: {}", e.field, e.message))?;
+/// The section's fields for one side. An error names the field of both sides.
+fn apply(section: &str, side: Side, source: &Value) -> Result<Map<String, Value>, String> {
+    let way = if side == Side::Salesforce { "to-salesforce" } else { "to-b1" };
+    let target = mapping::apply(&format!("{section}.{way}"), &source.to_string()).map_err(|e| {
+        let own = |pair: &Pair| e.field == if side == Side::Salesforce { pair.salesforce.as_str() } else { &pair.b1 };
+        let pair = mapping::pairs(section).into_iter().find(own);
+        let field = pair.map_or(e.field.clone(), |pair| format!("{} / {}", pair.b1, pair.salesforce));
+        format!("the mapping [{section}] {field}: {}", e.message)
+    })?;
     Ok(from_json(&target).as_object().cloned().unwrap_or_default())
 }
 

@@ -6,6 +6,7 @@ use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{Batch, Error, Link, Map, Outcomes, Side, Value, from_json, json, links, mapping, salesforce, text};
 
 use crate::describe::Settings;
+use crate::person;
 
 /// What an event is about.
 #[derive(Default)]
@@ -212,9 +213,11 @@ pub fn read_partners(codes: &[String]) -> Result<BTreeMap<String, Value>, Error>
 /// What to read of a partner.
 pub fn partner_fields() -> String {
     let mut fields: Vec<String> = PARTNER.iter().map(|field| (*field).to_owned()).collect();
-    let mapped =
-        mapping::source_fields("account.to-salesforce").into_iter().chain(mapping::target_fields("account.to-b1"));
-    fields.extend(mapped.map(|path| path.split('.').next().unwrap_or_default().to_owned()));
+    for section in ["account", "address_codes", "address_words"] {
+        let mapped = mapping::source_fields(&format!("{section}.to-salesforce")).into_iter();
+        let mapped = mapped.chain(mapping::target_fields(&format!("{section}.to-b1")));
+        fields.extend(mapped.map(|path| path.split('.').next().unwrap_or_default().to_owned()));
+    }
     fields.retain(|field| !matches!(field.as_str(), "BillTo" | "ShipTo"));
     fields.sort();
     fields.dedup();
@@ -242,21 +245,26 @@ pub fn read_accounts(settings: &Settings, ids: &[String]) -> Result<BTreeMap<Str
 
 /// What to read of an account.
 pub fn account_fields(settings: &Settings) -> String {
-    let fields = |own: &[&str], section: &str| {
+    let fields = |own: &[&str], sections: &[&str]| {
         let mut fields: Vec<String> = own.iter().map(|field| (*field).to_owned()).collect();
-        fields.extend(mapping::source_fields(&format!("{section}.to-b1")));
-        fields.extend(mapping::target_fields(&format!("{section}.to-salesforce")));
+        for section in sections {
+            fields.extend(mapping::source_fields(&format!("{section}.to-b1")));
+            fields.extend(mapping::target_fields(&format!("{section}.to-salesforce")));
+        }
         fields.sort();
         fields.dedup();
         fields
     };
-    let mut account = fields(&ACCOUNT, "account");
+    let mut account = fields(&ACCOUNT, &settings.org.sections());
+    if settings.org.persons {
+        account.extend(person::FIELDS.map(str::to_owned));
+    }
     account.extend(mapping::source_fields("new_partner"));
     account.extend(settings.only.field());
     account.sort();
     account.dedup();
     if settings.contacts {
-        account.push(format!("(SELECT {} FROM Contacts)", fields(&CONTACT, "contact").join(",")));
+        account.push(format!("(SELECT {} FROM Contacts)", fields(&CONTACT, &["contact"]).join(",")));
     }
     account.join(",")
 }

@@ -9,6 +9,8 @@ mod find;
 mod gather;
 mod judge;
 mod left_out;
+mod org;
+mod person;
 mod questions;
 mod search;
 mod write;
@@ -23,12 +25,22 @@ impl Plugin for Accounts {
     }
 
     fn handle(batch: Batch) -> Vec<Outcome> {
-        let settings = describe::Settings::read(&batch.settings);
+        let mut settings = describe::Settings::read(&batch.settings);
         let mut outcomes = Outcomes::new(&batch);
         let all: Vec<usize> = (0..batch.events.len()).collect();
+        match org::Org::look() {
+            Ok(org) => settings.org = org,
+            Err(error) => {
+                outcomes.fail(&all, &error, "looking what the org has");
+                return outcomes.into_vec();
+            }
+        }
         let mut subjects = match gather::subjects(&batch, &settings, &mut outcomes) {
             Ok(subjects) => subjects,
             Err(error) => {
+                if org::is_unknown_field(&error) {
+                    org::Org::forget();
+                }
                 outcomes.fail(&all, &error, "reading partners and accounts");
                 return outcomes.into_vec();
             }

@@ -15,6 +15,7 @@ use crate::duplicates::{self, Write};
 use crate::fields::{self, Plan};
 use crate::gather::{self, Subject};
 use crate::left_out::{self, Refused};
+use crate::person;
 
 /// A subject on its way.
 struct Work {
@@ -127,18 +128,27 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
     }
     let newest = newest(&subject);
     let base = subject.base.clone().unwrap_or_default();
+    let sections = settings.org.sections();
+    let of_person = person::is(&subject.account);
+    let partner = if of_person { person::partner(&subject.partner) } else { subject.partner.clone() };
     let plan = match (subject.partner.is_null(), account_gone) {
-        (true, _) => fields::for_new("account", Side::B1, &subject.account),
-        (_, true) => fields::for_new("account", Side::Salesforce, &subject.partner),
-        _ => fields::merged("account", &subject.partner, &subject.account, &base, newest, subject.choice.as_deref()),
+        (true, _) => fields::for_new(&sections, Side::B1, &subject.account),
+        (_, true) => fields::for_new(&sections, Side::Salesforce, &subject.partner),
+        _ => fields::merged(&sections, &partner, &subject.account, &base, newest, subject.choice.as_deref()),
     };
     let mut plan = match plan {
         Ok(plan) => plan,
         Err(why) => {
-            outcomes.hold(&subject.events, &why);
+            let code = if subject.partner.is_null() { subject.account_id() } else { subject.card_code() };
+            let names = [text(&subject.partner, "CardName"), text(&subject.account, "Name")];
+            let name = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
+            outcomes.hold(&subject.events, &format!("{name} ({code}): {why}"));
             return None;
         }
     };
+    if of_person && !account_gone {
+        person::put_names(&mut plan.to_salesforce, &subject.partner, &subject.account);
+    }
     if !plan.conflicts.is_empty() {
         let (reason, detail) = fields::question(text(&subject.partner, "CardName"), &plan.conflicts);
         outcomes.ask(&subject.events, &reason, &["keep B1's", "keep Salesforce's", "retry", "ignore"], &detail);

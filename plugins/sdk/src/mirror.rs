@@ -265,13 +265,18 @@ fn stamp(row: &Row, fields: &mut Map<String, Value>) {
     }
 }
 
-/// The same value in JSON: numbers by value, empty text as null.
+/// The same value in JSON: numbers by value; text without the blanks at its ends, which Salesforce does not keep, and blank text
+/// as null.
 pub fn same(a: &Value, b: &Value) -> bool {
     if a.is_number() && b.is_number() {
         return crate::decimal(a) == crate::decimal(b);
     }
-    let empty = |value: &Value| value.is_null() || value.as_str() == Some("");
-    (empty(a) && empty(b)) || a == b
+    let text =
+        |value: &Value| if value.is_null() { Some(String::new()) } else { value.as_str().map(|t| t.trim().to_owned()) };
+    match (text(a), text(b)) {
+        (Some(a), Some(b)) => a == b,
+        _ => a == b,
+    }
 }
 
 /// Keeps what was written; of what was left out the base stays as it was.
@@ -319,7 +324,8 @@ mod tests {
     #[test]
     fn numbers_are_the_same_by_value_and_empty_text_is_null() {
         assert!(same(&json!(5), &crate::from_json("5.0")));
-        assert!(same(&json!(""), &Value::Null));
+        assert!(same(&json!(""), &Value::Null) && same(&json!(" "), &Value::Null));
+        assert!(same(&json!("ACME "), &json!("ACME")) && !same(&json!("A B"), &json!("AB")));
         assert!(!same(&json!("5"), &json!(5)));
     }
 

@@ -99,6 +99,26 @@ pub async fn problems(flow: &Flow, section: &Section) -> Result<Vec<(String, Str
     Ok(found)
 }
 
+/// Of each of the mapping's alternatives the section that fits the org: the first whose fields are all there, else the last.
+pub async fn chosen(flow: &Flow) -> Result<BTreeMap<String, String>> {
+    let mut schema = Schema::default();
+    let mut chosen = BTreeMap::new();
+    for (what, names) in flow.bound.mapping.alternatives() {
+        for name in names {
+            let Some(section) = flow.plugin.description.sections.iter().find(|own| own.name == *name) else { continue };
+            chosen.insert(what.clone(), name.clone());
+            let mut fits = true;
+            for pair in flow.bound.mapping.pairs(name) {
+                fits &= schema.problem_of_path(flow, &section.salesforce, &pair.salesforce).await?.is_none();
+            }
+            if fits {
+                break;
+            }
+        }
+    }
+    Ok(chosen)
+}
+
 /// Properties of the section's entity set, or of the rows of its collection, by `$metadata`.
 async fn properties(flow: &Flow, section: &Section) -> Result<BTreeSet<String>> {
     /// A real company's is some 10 MB.
