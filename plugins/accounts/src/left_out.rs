@@ -34,8 +34,8 @@ pub fn may_of_salesforce(field: &str) -> bool {
 
 /// B1's properties that a partner cannot be without.
 pub fn may_of_b1(made: bool, property: &str) -> bool {
-    !matches!(property, "CardCode" | "CardType" | "Series" | "U_SF_Id" | "Currency")
-        && !(made && property == "CardName")
+    let key = matches!(property, "CardCode" | "CardType" | "Series" | "U_SF_Id" | "Currency");
+    !(key || made && property == "CardName")
 }
 
 /// Takes back from a base what Salesforce did not take.
