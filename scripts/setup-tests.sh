@@ -38,13 +38,16 @@ fi
 
 # Other people's clients: Python and Node packages, pinned, anew when the lists change.
 clients=$tools/conformance
-stamp=$(cat "$root"/tests/conformance/python/requirements.txt "$root"/tests/conformance/node/package-lock.json | sha256sum | cut -d' ' -f1)
+stamp=$(cat "$root"/tests/conformance/python/requirements*.txt "$root"/tests/conformance/node/package-lock.json | sha256sum | cut -d' ' -f1)
 if [ "$(cat "$clients/stamp" 2>/dev/null)" != "$stamp" ]; then
   echo "setup: pip and npm install the clients of the conformance tests"
   rm -rf "$clients"
   mkdir -p "$clients/node"
   python3 -m venv "$clients/venv"
   "$clients/venv/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/conformance/python/requirements.txt"
+  # The tap wants versions of its own.
+  python3 -m venv "$clients/tap"
+  "$clients/tap/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/conformance/python/requirements-tap.txt"
   cp "$root"/tests/conformance/node/package*.json "$clients/node/"
   (cd "$clients/node" && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null)
   echo "$stamp" >"$clients/stamp"

@@ -73,6 +73,22 @@ for await (const row of await org.bulk2.query("SELECT Name FROM Account WHERE Na
 assert.deepEqual(streamed, ['Bulk, with "quotes"']);
 step('loads and reads by Bulk API 2.0 (Bulk API 2.0 guide)');
 
+const job = org.bulk.createJob('Account', 'insert');
+const write = job.createBatch();
+const told = new Promise((resolve, reject) => write.on('queue', () => write.poll(50, 20_000)).on('response', resolve).on('error', reject));
+write.execute([{ Name: 'Async <&> 1' }, { Name: 'x'.repeat(300) }]);
+const outcome = await told;
+await job.close();
+assert.deepEqual(outcome.map((one) => one.success), [true, false]);
+assert.match(outcome[1].errors[0], /^STRING_TOO_LONG/);
+org.bulk.pollInterval = 50;
+const asynchronous = [];
+for await (const row of await org.bulk.query("SELECT Name FROM Account WHERE Name LIKE 'Async%'")) asynchronous.push(row.Name);
+assert.deepEqual(asynchronous, ['Async <&> 1']);
+const stranger = new jsforce.Connection({ instanceUrl: instance, accessToken: 'nobody', version: '64.0' });
+await assert.rejects(stranger.bulk.createJob('Account', 'insert').open(), { name: 'InvalidSessionId' });
+step('loads and reads by the first Bulk API, in XML and CSV (Bulk API guide)');
+
 const gone = await account.find({ Name: { $like: 'Jsforce%' } }).destroy();
 assert.equal(gone.length, 2);
 const hour = 3_600_000;

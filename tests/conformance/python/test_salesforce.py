@@ -1,7 +1,9 @@
 """simple-salesforce, written for the real service, against the simulator. Each test names the fact and its source."""
 
 import os
+import time
 import unittest
+from unittest import mock
 
 import requests
 from simple_salesforce import Salesforce, SalesforceMalformedRequest, SalesforceMoreThanOneRecord, SalesforceResourceNotFound
@@ -187,6 +189,30 @@ class SalesforceRest(unittest.TestCase):
         pages = list(bulk.query("SELECT Id, Name FROM Account WHERE Name LIKE 'Bulk%'", max_records=200))
         self.assertEqual(len(pages), 3)
         self.assertIn("Bulk changed", "".join(pages))
+
+    def test_the_first_bulk_api(self):
+        """Jobs of batches below /services/async, session in a header of its own, moments in milliseconds. Bulk API guide."""
+        # It looks at a job every five seconds.
+        pause = time.sleep
+        shorter = mock.patch("simple_salesforce.bulk.sleep", lambda _: pause(0.05))
+        shorter.start()
+        self.addCleanup(shorter.stop)
+        bulk = self.sf.bulk.Account
+        rows = [{"Name": f"Async {n}", "Tandem_Card_Code__c": f"AS{n:04}"} for n in range(250)] + [{"Phone": "1"}]
+        results = bulk.insert(rows, batch_size=200)
+        self.assertEqual([row["success"] for row in results], [True] * 250 + [False])
+        self.assertEqual(results[-1]["errors"][0]["statusCode"], "REQUIRED_FIELD_MISSING")
+        again = bulk.upsert([{"Tandem_Card_Code__c": "AS0001", "Name": "Async changed"}], "Tandem_Card_Code__c")
+        self.assertEqual((again[0]["success"], again[0]["created"]), (True, False))
+        found = bulk.query("SELECT Id, Name, CreatedDate FROM Account WHERE Name LIKE 'Async%'")
+        self.assertEqual(len(found), 250)
+        self.assertIsInstance(found[0]["CreatedDate"], int)
+        gone = bulk.delete([{"Id": row["Id"]} for row in found])
+        self.assertTrue(all(row["success"] for row in gone))
+        self.assertEqual(len(bulk.query("SELECT Id FROM Account WHERE Name LIKE 'Async%'")), 0)
+        self.assertEqual(len(bulk.query_all("SELECT Id FROM Account WHERE Name LIKE 'Async%'")), 250)
+        left = self.sf.limits()["DailyBulkApiBatches"]
+        self.assertLess(left["Remaining"], left["Max"])
 
     def test_three_hundred_for_several(self):
         """300 Multiple Choices when an external id is not unique. Shared facts; restforce issue 243."""

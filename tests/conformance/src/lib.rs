@@ -87,10 +87,20 @@ fn tools() -> PathBuf {
     std::env::var_os("TANDEM_TOOLS").map_or_else(home, PathBuf::from).join("conformance")
 }
 
+/// The published protocol of the Pub/Sub API, as one of the clients brings it.
+pub fn protocol() -> PathBuf {
+    tools().join("node/node_modules/salesforce-pubsub-api-client/pubsub_api.proto")
+}
+
 /// Runs a file of Python tests; prints what it said, and fails when one of them did or none was found.
 pub async fn python(file: &str, environment: &[(&str, &str)]) -> Result<()> {
+    python_of("venv", file, environment).await
+}
+
+/// The same with the packages of another folder.
+pub async fn python_of(folder: &str, file: &str, environment: &[(&str, &str)]) -> Result<()> {
     let script = root().join("tests/conformance/python").join(file);
-    let output = Command::new(tools().join("venv/bin/python"))
+    let output = Command::new(tools().join(folder).join("bin/python"))
         .arg(script)
         .envs(environment.iter().copied())
         .stdin(Stdio::null())

@@ -5,19 +5,44 @@ use salesforce_core_pubsubapi::eventbus::v1::pub_sub_client::PubSubClient;
 use salesforce_core_pubsubapi::eventbus::v1::{
     FetchRequest, ProducerEvent, PublishRequest, ReplayPreset, SchemaRequest, TopicRequest,
 };
-use tandem_conformance::{Service, node, python};
+use tandem_conformance::{Service, node, protocol, python, python_of};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Request;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig};
 
-/// simple-salesforce: query, CRUD, upsert, Bulk 2.0, Composite.
+/// simple-salesforce: query, CRUD, upsert, both Bulk APIs, Composite.
 #[tokio::test]
 async fn simple_salesforce_takes_the_simulator_for_an_org() -> Result<()> {
     let service = Service::salesforce().await?;
     let authority = service.authority().display().to_string();
     let environment = [("SALESFORCE", service.addresses[0].as_str()), ("REQUESTS_CA_BUNDLE", &authority)];
     python("test_salesforce.py", &environment).await
+}
+
+/// The Singer tap: a refresh token, discovery, every record by REST and by the first Bulk API.
+#[tokio::test]
+async fn the_singer_tap_reads_the_same_by_rest_and_by_bulk() -> Result<()> {
+    let service = Service::salesforce().await?;
+    let authority = service.authority().display().to_string();
+    let environment = [("SALESFORCE", service.addresses[0].as_str()), ("REQUESTS_CA_BUNDLE", &authority)];
+    python_of("tap", "test_tap.py", &environment).await
+}
+
+/// The protocol's own Python sample: generated stubs, Apache's avro, a semaphore for flow control.
+#[tokio::test]
+async fn the_python_sample_of_the_protocol_follows_and_publishes_events() -> Result<()> {
+    let service = Service::salesforce().await?;
+    let authority = service.authority().display().to_string();
+    let protocol = protocol().display().to_string();
+    let pubsub = service.addresses[1].trim_start_matches("https://");
+    let environment = [
+        ("SALESFORCE", service.addresses[0].as_str()),
+        ("PUBSUB", pubsub),
+        ("PROTOCOL", &protocol),
+        ("REQUESTS_CA_BUNDLE", &authority),
+    ];
+    python("test_pubsub.py", &environment).await
 }
 
 /// jsforce: describe, Collections, queries page after page, Composite, Bulk 2.0, deleted records.

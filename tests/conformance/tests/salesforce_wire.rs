@@ -55,6 +55,45 @@ impl Org {
 }
 
 #[tokio::test]
+async fn what_the_integration_user_may_not_see_or_write_is_not_there_for_it() -> Result<()> {
+    let org = Org::new().await?;
+    let id = org.query("SELECT Id FROM Opportunity LIMIT 1").await?["records"][0]["Id"].clone();
+    let path = format!("/sobjects/Opportunity/{}", id.as_str().unwrap_or_default());
+    let rules = json!({ "integration": {
+        "hidden": ["Opportunity.Tandem_PO_Number__c"], "read_only": ["Opportunity.Tandem_Order_Notes__c"],
+    } });
+    assert_eq!(org.json("PUT", "/admin/rules", rules).await?.0, 200);
+    for soql in [
+        "SELECT Tandem_PO_Number__c FROM Opportunity",
+        "SELECT Id FROM Opportunity WHERE Tandem_PO_Number__c = null",
+        "SELECT Opportunity.Tandem_PO_Number__c FROM OpportunityLineItem",
+        "SELECT Id, (SELECT Tandem_PO_Number__c FROM Opportunities) FROM Account",
+    ] {
+        let refused = org.query(soql).await?;
+        assert_eq!(refused[0]["errorCode"], "INVALID_FIELD", "{soql}: {refused}");
+        assert!(refused[0]["message"].to_string().contains("No such column 'Tandem_PO_Number__c'"), "{refused}");
+    }
+    let (_, described) = org.json("GET", "/sobjects/Opportunity/describe", Value::Null).await?;
+    let field =
+        |name: &str| described["fields"].as_array().into_iter().flatten().find(|own| own["name"] == name).cloned();
+    assert_eq!(field("Tandem_PO_Number__c"), None);
+    assert_eq!(field("Tandem_Order_Notes__c").unwrap_or_default()["updateable"], false);
+    let (_, whole) = org.json("GET", &path, Value::Null).await?;
+    assert!(whole.get("Tandem_PO_Number__c").is_none() && whole.get("Tandem_Order_Notes__c").is_some(), "{whole}");
+    let all = org.query("SELECT FIELDS(CUSTOM) FROM Opportunity LIMIT 1").await?;
+    assert!(all["records"][0].get("Tandem_PO_Number__c").is_none(), "{all}");
+    org.refused("PATCH", &path, json!({ "Tandem_PO_Number__c": "1" }), 400, "INVALID_FIELD").await?;
+    let notes = json!({ "Tandem_Order_Notes__c": "1" });
+    org.refused("PATCH", &path, notes.clone(), 400, "INVALID_FIELD_FOR_INSERT_UPDATE").await?;
+    // A person sees and writes all.
+    let person = format!("/admin/update/Opportunity/{}", id.as_str().unwrap_or_default());
+    assert_eq!(org.json("POST", &person, json!({ "Tandem_PO_Number__c": "1" })).await?.0, 204);
+    assert_eq!(org.json("PUT", "/admin/rules", json!({})).await?.0, 200);
+    assert_eq!(org.json("PATCH", &path, notes).await?.0, 204);
+    Ok(())
+}
+
+#[tokio::test]
 async fn bad_input_has_the_real_services_status_and_code_and_the_next_request_is_served() -> Result<()> {
     let org = Org::new().await?;
     let (status, answer) = org.send("POST", "/sobjects/Account", "application/json", "{not json".into()).await?;

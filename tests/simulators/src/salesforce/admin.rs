@@ -93,7 +93,7 @@ async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): J
     let (country_picklists, person_accounts) = (settings.country_picklists, settings.person_accounts);
     simulator.org().set_options(Options { country_picklists, person_accounts });
     if settings.sign_in_refused {
-        simulator.tokens.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        simulator.tokens().clear();
     }
     *simulator.settings.lock().unwrap_or_else(PoisonError::into_inner) = settings;
 }
@@ -225,7 +225,12 @@ async fn add_field(
     Path(object): Path<String>,
     Json(field): Json<schema::NewField>,
 ) -> Response<Body> {
-    let added = simulator.org().schema.add_field(&object, field);
+    let added = {
+        let mut org = simulator.org();
+        let added = org.schema.add_field(&object, field);
+        org.restrict();
+        added
+    };
     match added {
         Ok(()) => send(&simulator, Answer::new(201, json!({}))),
         Err(why) => send(&simulator, Answer::error(400, "FIELD", &why)),
@@ -248,11 +253,11 @@ async fn retry_outbox(State(simulator): State<Arc<Simulator>>) -> Json<usize> {
     Json(simulator.retry_outbox())
 }
 
-/// The bus of a refreshed sandbox: other replay ids.
+/// What a sandbox refresh ends: sessions, streams, replay ids.
 async fn refresh(State(simulator): State<Arc<Simulator>>) {
-    simulator.bus().refresh();
+    simulator.refresh();
 }
 
 async fn expire_tokens(State(simulator): State<Arc<Simulator>>) {
-    simulator.tokens.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    simulator.tokens().clear();
 }

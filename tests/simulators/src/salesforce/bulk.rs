@@ -239,7 +239,8 @@ fn ingest(simulator: &Simulator, id: &str) {
     {
         let org = simulator.org();
         // `Account.Tandem_Card_Code__c` names a parent by its external id.
-        let unknown = header.iter().find(|name| !name.contains('.') && org.schema.field(&object, name).is_none());
+        let seen = org.seen_by(manner);
+        let unknown = header.iter().find(|name| !name.contains('.') && seen.field(&object, name).is_none());
         if let Some(name) = unknown {
             drop(org);
             return fail(format!("InvalidBatch : Field name not found : {name}"));
@@ -290,7 +291,8 @@ fn ingest(simulator: &Simulator, id: &str) {
     }
 }
 
-fn row_of(object: &str, operation: &str, key: &str, header: &[String], cells: &[String], manner: Manner) -> Row {
+/// A line of a batch as the write it asks for.
+pub fn row_of(object: &str, operation: &str, key: &str, header: &[String], cells: &[String], manner: Manner) -> Row {
     let mut body = Record::new();
     let (mut id, mut value) = (String::new(), String::new());
     for (name, cell) in header.iter().zip(cells) {
@@ -361,7 +363,7 @@ fn create_query(simulator: &Arc<Simulator>, asked: &Asked<'_>) -> Answer {
 }
 
 /// Bulk queries know neither child sub-queries nor aggregates.
-fn columns_of(query: &Query) -> Result<Vec<String>, &'static str> {
+pub fn columns_of(query: &Query) -> Result<Vec<String>, &'static str> {
     if !query.group.is_empty() {
         return Err("Group by is not supported in a bulk query");
     }
@@ -380,25 +382,13 @@ fn columns_of(query: &Query) -> Result<Vec<String>, &'static str> {
 }
 
 fn run(simulator: &Simulator, id: &str, query: &Query, with_deleted: bool, columns: &[String]) {
-    let found = simulator.org().query(query, with_deleted);
+    let Some(manner) = simulator.jobs().jobs.get(id).map(|job| job.manner) else { return };
+    let found = simulator.org().query_by(manner, query, with_deleted);
     let mut jobs = simulator.jobs();
     let Some(job) = jobs.jobs.get_mut(id).filter(|job| job.info["state"] != "Aborted") else { return };
     match found {
         Ok(Rows::Records(rows)) => {
-            job.succeeded = rows
-                .iter()
-                .map(|row| {
-                    let cell = |path: &String| {
-                        let value = path.split('.').fold(row, |at, step| find(at, step));
-                        match value {
-                            Value::Null => String::new(),
-                            Value::String(text) => text.replace("+0000", "Z"),
-                            other => other.to_string(),
-                        }
-                    };
-                    columns.iter().map(cell).collect()
-                })
-                .collect();
+            job.succeeded = rows.iter().map(|row| cells(columns, row)).collect();
             job.header = columns.to_vec();
             job.info["numberRecordsProcessed"] = job.succeeded.len().into();
             job.info["totalProcessingTime"] = 1.into();
@@ -411,6 +401,16 @@ fn run(simulator: &Simulator, id: &str, query: &Query, with_deleted: bool, colum
             job.info["errorMessage"] = format!("{}: {}", error.code, error.message).into();
         }
     }
+}
+
+/// A row as CSV shows it: null is empty, a moment ends in `Z`.
+pub fn cells(columns: &[String], row: &Value) -> Vec<String> {
+    let cell = |path: &String| match path.split('.').fold(row, |at, step| find(at, step)) {
+        Value::Null => String::new(),
+        Value::String(text) => text.replace("+0000", "Z"),
+        other => other.to_string(),
+    };
+    columns.iter().map(cell).collect()
 }
 
 fn find<'a>(value: &'a Value, name: &str) -> &'a Value {
@@ -449,7 +449,7 @@ fn decode_locator(locator: &str) -> Option<usize> {
 }
 
 /// Every cell quoted, as the real service writes it.
-fn csv_of(header: &[String], rows: &[Vec<String>]) -> String {
+pub fn csv_of(header: &[String], rows: &[Vec<String>]) -> String {
     let mut writer =
         csv::WriterBuilder::new().quote_style(csv::QuoteStyle::Always).flexible(true).from_writer(Vec::new());
     // Writing to memory cannot fail.

@@ -88,6 +88,8 @@ pub struct Bus {
     pub hourly_limit: u64,
     /// So many of the package's next events are refused, at once or after they were accepted.
     pub refuse: u64,
+    /// How often it has begun anew.
+    begun: u64,
     clock: Clock,
     tip: watch::Sender<u64>,
 }
@@ -110,6 +112,7 @@ impl Bus {
             hour: (0, 0),
             hourly_limit: 250_000,
             refuse: 0,
+            begun: 0,
             clock,
             tip: watch::channel(0).0,
         };
@@ -299,7 +302,7 @@ impl Bus {
         self.notify();
     }
 
-    /// Publishes bytes, as any publisher does; the id is made when the publisher gives none. An error is Salesforce's
+    /// Publishes bytes, as any publisher does, and gives the replay id; the id is made when the publisher gives none. An error is Salesforce's
     /// own code: the hour's allocation is used up.
     pub fn publish_raw(&mut self, topic: &str, id: Option<String>, payload: Vec<u8>) -> Result<u64, &'static str> {
         let now = self.clock.millis();
@@ -315,7 +318,7 @@ impl Bus {
             BusEvent { replay: 0, id: id.unwrap_or_else(uuid), schema_id, payload: Payload::Avro(payload), at: now };
         self.hold(topic.to_owned(), event);
         self.notify();
-        Ok(self.next - 1)
+        Ok(self.latest(topic))
     }
 
     /// Platform events published since the hour began.
@@ -451,11 +454,17 @@ impl Bus {
         !lost && replay < self.next
     }
 
-    /// Begins anew, as after a sandbox refresh: replay ids given before are no longer its own.
+    /// Begins anew, as after a sandbox refresh: replay ids given before are no longer its own, and streams that stand are cut.
     pub fn refresh(&mut self) {
         self.topics.values_mut().for_each(Vec::clear);
         self.held.clear();
         self.next = 1;
+        self.begun += 1;
+    }
+
+    /// How often it has begun anew: a stream ends with the bus it was opened on.
+    pub fn begun(&self) -> u64 {
+        self.begun
     }
 
     /// False for a number that this bus has not come to.
@@ -500,7 +509,8 @@ fn optional(kind: &str, value: &Value) -> Avro {
     Avro::Union(1, Box::new(inner))
 }
 
-fn millis_of(text: &str) -> i64 {
+/// Milliseconds since 1970 UTC of a date or a date-time.
+pub fn millis_of(text: &str) -> i64 {
     let full = if text.len() == 10 { format!("{text}T00:00:00.000Z") } else { text.replace("+0000", "Z") };
     chrono::DateTime::parse_from_rfc3339(&full).map_or(0, |at| at.timestamp_millis())
 }

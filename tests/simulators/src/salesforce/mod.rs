@@ -1,8 +1,10 @@
 //! A Salesforce org: REST, Bulk API 2.0 and Pub/Sub API over the records of one org.
 
 mod admin;
+mod async_jobs;
 mod bulk;
 pub mod bus;
+mod fls;
 mod options;
 pub mod org;
 mod outbox;
@@ -11,6 +13,7 @@ pub mod query;
 mod rest;
 pub mod schema;
 mod seed;
+mod sign_in;
 pub mod soql;
 mod transaction;
 pub mod triggers;
@@ -32,12 +35,14 @@ use salesforce_core_pubsubapi::eventbus::v1::pub_sub_server::PubSubServer;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::async_jobs::AsyncJobs;
 use self::bulk::Jobs;
 use self::bus::Bus;
 use self::org::{Manner, Org};
 use self::outbox::Pauses;
 use self::rest::{Answer, Asked, Content};
 use self::seed::Seeded;
+use self::sign_in::Consents;
 use crate::clock::{Clock, dated};
 use crate::company::Company;
 use crate::faults::{BALANCER_PAGE, Kind, Switchboard};
@@ -139,6 +144,8 @@ pub struct Simulator {
     org: Mutex<Org>,
     bus: Mutex<Bus>,
     jobs: Mutex<Jobs>,
+    async_jobs: Mutex<AsyncJobs>,
+    consents: Mutex<Consents>,
     company: Company,
     seeded: Seeded,
     settings: Mutex<Settings>,
@@ -178,6 +185,8 @@ impl Simulator {
             org: Mutex::new(org),
             bus: Mutex::new(bus),
             jobs: Mutex::default(),
+            async_jobs: Mutex::default(),
+            consents: Mutex::default(),
             company: setup.company,
             seeded,
             settings: Mutex::default(),
@@ -217,6 +226,28 @@ impl Simulator {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn async_jobs(&self) -> MutexGuard<'_, AsyncJobs> {
+        self.async_jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn consents(&self) -> MutexGuard<'_, Consents> {
+        self.consents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn tokens(&self) -> MutexGuard<'_, HashMap<String, TokenUse>> {
+        self.tokens.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end_token(&self, token: &str) {
+        self.tokens().remove(token);
+    }
+
+    /// A sandbox refresh: sessions are those of an org that is no more, and the bus begins anew.
+    fn refresh(&self) {
+        self.tokens().clear();
+        self.bus().refresh();
+    }
+
     fn settings(&self) -> Settings {
         self.settings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -229,20 +260,20 @@ impl Simulator {
         let token = format!("{}!{:032x}", &ORG_ID[..15], fastrand::u128(..));
         let until = self.clock.millis() + self.settings().token_seconds * 1000;
         let entry = TokenUse { calls: 0, integration, until };
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).insert(token.clone(), entry);
+        self.tokens().insert(token.clone(), entry);
         token
     }
 
     fn token_is_known(&self, token: &str) -> bool {
         let now = self.clock.millis();
-        self.tokens.lock().unwrap_or_else(PoisonError::into_inner).get(token).is_some_and(|entry| entry.until > now)
+        self.tokens().get(token).is_some_and(|entry| entry.until > now)
     }
 
     /// `Some(true)` for the integration user, `None` for a token that is gone.
     fn use_token(&self, token: &str) -> Option<bool> {
         let limit = self.settings().token_calls;
         let now = self.clock.millis();
-        let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tokens = self.tokens();
         let entry = tokens.get_mut(token)?;
         if limit.is_some_and(|limit| entry.calls >= limit) || entry.until <= now {
             tokens.remove(token);
@@ -389,22 +420,29 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
         Some(Kind::Refuse { status, code, message }) => {
             return send(simulator, Answer::error(*status, code, message));
         }
-        Some(Kind::Expire) => simulator.tokens.lock().unwrap_or_else(PoisonError::into_inner).clear(),
+        Some(Kind::Expire) => simulator.tokens().clear(),
         _ => {}
     }
     let scheme = *simulator.scheme.lock().unwrap_or_else(PoisonError::into_inner);
     let instance = format!("{scheme}://{}", header("host").unwrap_or_default());
     if path == "/services/oauth2/token" {
-        return send(simulator, rest::sign_in(simulator, &instance, &body));
+        return send(simulator, sign_in::token(simulator, &instance, &body));
     }
-    let token =
-        header("authorization").and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned)).unwrap_or_default();
+    let query = head.uri.query().unwrap_or_default().to_owned();
+    if path == "/services/oauth2/authorize" {
+        return send(simulator, sign_in::authorize(simulator, &query));
+    }
+    let bearer = header("authorization").and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned));
+    let in_jobs = path.starts_with("/services/async/");
+    let token = if in_jobs { header(async_jobs::SESSION) } else { bearer }.unwrap_or_default();
+    let content_type = header("content-type").unwrap_or_default();
     if path == "/services/oauth2/revoke" {
-        let token = rest::parameter(&body, "token").unwrap_or_default();
-        simulator.tokens.lock().unwrap_or_else(PoisonError::into_inner).remove(&token);
-        return send(simulator, Answer::new(200, Value::Null));
+        return send(simulator, sign_in::revoke(simulator, &body));
     }
     let Some(integration) = simulator.use_token(&token) else {
+        if in_jobs {
+            return send(simulator, async_jobs::no_session(&content_type));
+        }
         return send(simulator, Answer::error(401, "INVALID_SESSION_ID", "Session expired or invalid"));
     };
     if path == "/services/oauth2/userinfo" || path.starts_with("/id/") {
@@ -416,8 +454,10 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
     }
     let mut segments = path.trim_start_matches('/').splitn(4, '/');
     let versioned = segments.next() == Some("services")
-        && segments.next() == Some("data")
-        && segments.next().is_some_and(is_version);
+        && segments.next() == Some(if in_jobs { "async" } else { "data" })
+        && segments.next().is_some_and(|version| {
+            if in_jobs { is_version(version) } else { version.strip_prefix('v').is_some_and(is_version) }
+        });
     if !versioned {
         return send(simulator, Answer::error(404, "NOT_FOUND", "The requested resource does not exist"));
     }
@@ -428,8 +468,6 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
     }
     let page = header("sforce-query-options").and_then(|value| rest::page_size(&value));
     let allow_duplicates = header("sforce-duplicate-rule-header").is_some_and(|value| rest::allows_duplicates(&value));
-    let content_type = header("content-type").unwrap_or_default();
-    let query = head.uri.query().unwrap_or_default().to_owned();
     let asked = Asked {
         method: &method,
         path: &below,
@@ -439,7 +477,8 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
         page,
         manner: Manner { silent: integration, allow_duplicates },
     };
-    let response = send(simulator, rest::answer(simulator, &asked));
+    let answer = if in_jobs { async_jobs::answer(simulator, &asked) } else { rest::answer(simulator, &asked) };
+    let response = send(simulator, answer);
     spoiled(fault, response, html).await
 }
 
@@ -452,8 +491,7 @@ async fn read_body(body: Body, most: usize) -> Result<String, ()> {
 }
 
 fn is_version(text: &str) -> bool {
-    let number = text.strip_prefix('v').and_then(|number| number.parse::<f64>().ok());
-    number.is_some_and(|number| (31.0..=65.0).contains(&number))
+    text.parse::<f64>().is_ok_and(|number| (31.0..=65.0).contains(&number))
 }
 
 /// Id and name of who calls.
@@ -487,8 +525,12 @@ fn send(simulator: &Simulator, answer: Answer) -> Response<Body> {
             response = response.header("Content-Type", "application/json;charset=UTF-8");
             Body::from(value.to_string())
         }
+        Content::Xml(text) => {
+            response = response.header("Content-Type", "application/xml;charset=UTF-8");
+            Body::from(text)
+        }
         Content::Csv(text) => {
-            response = response.header("Content-Type", "text/csv");
+            response = response.header("Content-Type", "text/csv;charset=UTF-8");
             Body::from(text)
         }
     };

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::fls::Lacking;
 use super::options::Options;
 use super::schema::{Field, Schema};
 use super::soql::{self, Condition};
@@ -91,6 +92,8 @@ pub struct Rules {
     pub duplicates: Vec<DuplicateRule>,
     /// Ids of records that somebody else holds locked.
     pub locked: Vec<String>,
+    /// What the integration user may not.
+    pub integration: Lacking,
 }
 
 /// Where a transaction began.
@@ -122,6 +125,8 @@ pub struct Org {
     /// See [`Org::set_options`].
     pub options: Options,
     rules: Rules,
+    /// The schema as the integration user sees it, where that is less.
+    pub(super) seen: Option<Schema>,
     /// Records that went to the bin with another: it brings them back.
     binned_with: HashMap<String, String>,
     conditions: Vec<(Validation, Condition)>,
@@ -142,6 +147,7 @@ impl Org {
             undo: None,
             options: Options::default(),
             rules: Rules::default(),
+            seen: None,
             binned_with: HashMap::new(),
             conditions: Vec::new(),
         };
@@ -178,7 +184,13 @@ impl Org {
         let read = |rule: &Validation| Ok((rule.clone(), soql::parse_condition(&rule.condition, today)?));
         self.conditions = rules.validations.iter().map(read).collect::<Result<_, String>>()?;
         self.rules = rules;
+        self.restrict();
         Ok(())
+    }
+
+    /// The integration user's view, made anew.
+    pub fn restrict(&mut self) {
+        self.seen = self.rules.integration.reduce(&self.schema);
     }
 
     /// From here on every change can be taken back. Transactions nest: an inner one is a savepoint.
@@ -632,12 +644,13 @@ impl Org {
                 continue;
             }
             // A parent named by its external id: {"Account": {"Tandem_Card_Code__c": "C1"}}
-            if let (Value::Object(key), Some((field, parent, _))) = (&value, self.schema.parent(name, &given)) {
+            if let (Value::Object(key), Some((field, parent, _))) = (&value, self.seen_by(manner).parent(name, &given))
+            {
                 let id = self.parent_by_key(parent, key)?;
                 checked.insert(field.to_owned(), id.into());
                 continue;
             }
-            let Some((field, spec)) = self.schema.field(name, &given) else {
+            let Some((field, spec)) = self.seen_by(manner).field(name, &given) else {
                 return Err(RowError::new(
                     "INVALID_FIELD",
                     format!("No such column '{given}' on sobject of type {name}"),

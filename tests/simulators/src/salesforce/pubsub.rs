@@ -142,7 +142,7 @@ impl PubSub for Service {
         check_requested(first.num_requested)?;
         let simulator = self.0.clone();
         let topic = first.topic_name.clone();
-        let (mut at, mut tip) = {
+        let (mut at, mut tip, begun) = {
             let bus = simulator.bus();
             let at = match ReplayPreset::try_from(first.replay_preset) {
                 Ok(ReplayPreset::Earliest) => bus.earliest(&topic),
@@ -166,7 +166,7 @@ impl PubSub for Service {
                 },
                 _ => bus.latest(&topic),
             };
-            (at, bus.watch())
+            (at, bus.watch(), bus.begun())
         };
         simulator.log.count(&format!("SUBSCRIBE {topic}"));
         let (sender, receiver) = mpsc::channel(16);
@@ -175,8 +175,8 @@ impl PubSub for Service {
             let mut look = tokio::time::interval(TOKEN_LOOK);
             let mut alive_until = tokio::time::Instant::now() + KEEP_ALIVE;
             loop {
-                // A stream ends with the token it was opened with.
-                if !simulator.token_is_known(&token) {
+                // A stream ends with the token it was opened with, and with its org.
+                if !simulator.token_is_known(&token) || simulator.bus().begun() != begun {
                     let _ = sender.send(Err(unauthenticated())).await;
                     return;
                 }

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::org::{Org, Record, RowError, long_id, number_value};
-use super::schema::Field;
+use super::schema::{Field, Schema};
 use super::soql::{Aggregate, Condition, DatePart, Fields, Literal, Op, Operand, Order, Query, Selected};
 
 /// Source: SOQL limits of the Salesforce Developer Limits reference.
@@ -35,7 +35,7 @@ impl Org {
                 &[],
             ));
         }
-        self.check(name, query)?;
+        Self::check(&self.schema, name, query)?;
         let mut found = self.candidates(name, query.condition.as_ref());
         found.retain(|record| with_deleted || record["IsDeleted"] != true);
         let semi = self.resolve(query.condition.as_ref())?;
@@ -334,11 +334,11 @@ impl Org {
 
     // What follows refuses what Salesforce refuses before it looks at any record.
 
-    fn check(&self, name: &str, query: &Query) -> Result<(), RowError> {
+    pub(super) fn check(schema: &Schema, name: &str, query: &Query) -> Result<(), RowError> {
         for selected in &query.fields {
             match selected {
                 Selected::Operand(operand, _) => {
-                    self.check_operand(name, operand)?;
+                    Self::check_operand(schema, name, operand)?;
                     let grouped = !query.group.is_empty()
                         || query.fields.iter().any(|own| matches!(own, Selected::Operand(Operand::Aggregate(..), _)));
                     if grouped && !matches!(operand, Operand::Aggregate(..)) && !query.group.contains(operand) {
@@ -353,30 +353,30 @@ impl Org {
                 }
                 Selected::Children(query) => {
                     let (child, _, _) =
-                        self.schema.children(name, &query.object).ok_or_else(|| no_relation(&query.object))?;
-                    self.check(child, query)?;
+                        schema.children(name, &query.object).ok_or_else(|| no_relation(&query.object))?;
+                    Self::check(schema, child, query)?;
                 }
                 Selected::Count => {}
             }
         }
         for operand in query.group.iter().chain(query.order.iter().map(|order| &order.by)) {
-            self.check_operand(name, operand)?;
+            Self::check_operand(schema, name, operand)?;
         }
         if let Some(condition) = &query.condition {
-            self.check_condition(name, condition)?;
+            Self::check_condition(schema, name, condition)?;
         }
         Ok(())
     }
 
-    fn check_condition(&self, name: &str, condition: &Condition) -> Result<(), RowError> {
+    fn check_condition(schema: &Schema, name: &str, condition: &Condition) -> Result<(), RowError> {
         match condition {
             Condition::And(a, b) | Condition::Or(a, b) => {
-                self.check_condition(name, a)?;
-                self.check_condition(name, b)
+                Self::check_condition(schema, name, a)?;
+                Self::check_condition(schema, name, b)
             }
-            Condition::Not(a) => self.check_condition(name, a),
+            Condition::Not(a) => Self::check_condition(schema, name, a),
             Condition::Compare(operand, op, literal) => {
-                let field = self.check_operand(name, operand)?;
+                let field = Self::check_operand(schema, name, operand)?;
                 if let (Some(field), Operand::Field(path)) = (field, operand) {
                     if *op == Op::Like && !field.is_text() {
                         return Err(RowError::new(
@@ -390,7 +390,7 @@ impl Org {
                 Ok(())
             }
             Condition::In(operand, literals, _) => {
-                let field = self.check_operand(name, operand)?;
+                let field = Self::check_operand(schema, name, operand)?;
                 if let (Some(field), Operand::Field(path)) = (field, operand) {
                     for literal in literals {
                         fits(path, field, literal)?;
@@ -399,35 +399,35 @@ impl Org {
                 Ok(())
             }
             Condition::InQuery(operand, query, _) => {
-                self.check_operand(name, operand)?;
-                let inner = self.schema.real_name(&query.object).ok_or_else(|| unsupported(&query.object))?;
-                self.check(inner, query)
+                Self::check_operand(schema, name, operand)?;
+                let inner = schema.real_name(&query.object).ok_or_else(|| unsupported(&query.object))?;
+                Self::check(schema, inner, query)
             }
-            Condition::Includes(operand, _, _) => self.check_operand(name, operand).map(|_| ()),
+            Condition::Includes(operand, _, _) => Self::check_operand(schema, name, operand).map(|_| ()),
         }
     }
 
-    fn check_operand(&self, name: &str, operand: &Operand) -> Result<Option<&Field>, RowError> {
+    fn check_operand<'a>(schema: &'a Schema, name: &str, operand: &Operand) -> Result<Option<&'a Field>, RowError> {
         let path = path_of(operand);
         if path.matches('.').count() > MOST_PARENTS {
             return Err(malformed("a relationship goes at most five levels up"));
         }
-        self.check_path(name, path)
+        Self::check_path(schema, name, path)
     }
 
-    fn check_path(&self, name: &str, path: &str) -> Result<Option<&Field>, RowError> {
+    fn check_path<'a>(schema: &'a Schema, name: &str, path: &str) -> Result<Option<&'a Field>, RowError> {
         match path.split_once('.') {
-            None => self.schema.field(name, path).map(|(_, field)| Some(field)).ok_or_else(|| {
+            None => schema.field(name, path).map(|(_, field)| Some(field)).ok_or_else(|| {
                 RowError::new(
                     "INVALID_FIELD",
                     format!("\nNo such column '{path}' on entity '{name}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name. Please reference your WSDL or the describe call for the appropriate names."),
                     &[],
                 )
             }),
-            Some((relation, rest)) => match self.schema.parent(name, relation) {
-                Some((_, parent, _)) => self.check_path(parent, rest),
+            Some((relation, rest)) => match schema.parent(name, relation) {
+                Some((_, parent, _)) => Self::check_path(schema, parent, rest),
                 // `FROM Account a` lets a query say `a.Name`, and `Account.Name` means the same.
-                None if relation.eq_ignore_ascii_case(name) => self.check_path(name, rest),
+                None if relation.eq_ignore_ascii_case(name) => Self::check_path(schema, name, rest),
                 None => Err(RowError::new(
                     "INVALID_FIELD",
                     format!("\nDidn't understand relationship '{relation}' in field path. If you are attempting to use a custom relationship, be sure to append the '__r' after the custom relationship name. Please reference your WSDL or the describe call for the appropriate names."),
@@ -472,7 +472,7 @@ fn no_relation(relation: &str) -> RowError {
     )
 }
 
-fn is_among(field: &str, which: Fields) -> bool {
+pub(super) fn is_among(field: &str, which: Fields) -> bool {
     match which {
         Fields::All => true,
         Fields::Custom => field.ends_with("__c"),

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::Simulator;
 use super::bulk;
 use super::org::{Manner, Org, Record, RowError};
 use super::query::Rows;
@@ -9,7 +10,6 @@ use super::schema;
 use super::soql;
 use super::transaction::Transaction;
 use super::triggers::Change;
-use super::{ORG_ID, SALES_NAME, Simulator};
 use crate::b1::odata::decode;
 
 /// Records of a collection call.
@@ -39,6 +39,7 @@ pub enum Content {
     None,
     Json(Value),
     Csv(String),
+    Xml(String),
 }
 
 /// An answer.
@@ -55,6 +56,10 @@ impl Answer {
 
     pub fn csv(text: String) -> Self {
         Self { status: 200, content: Content::Csv(text), headers: Vec::new() }
+    }
+
+    pub fn xml(status: u16, text: String) -> Self {
+        Self { status, content: Content::Xml(text), headers: Vec::new() }
     }
 
     pub fn error(status: u16, code: &str, message: &str) -> Self {
@@ -137,7 +142,7 @@ fn route(simulator: &std::sync::Arc<Simulator>, asked: &Asked<'_>, method: &str,
         ("GET", ["sobjects", object, "describe"]) => {
             let org = simulator.org();
             let name = org.schema.real_name(object).ok_or_else(missing)?;
-            schema::describe(&org.schema, name).map(|described| Answer::new(200, described)).ok_or_else(missing)
+            schema::describe(org.seen_by(manner), name).map(|described| Answer::new(200, described)).ok_or_else(missing)
         }
         ("GET", ["sobjects", object, "updated" | "deleted"]) => {
             changed_between(simulator, object, segments[2], asked.query)
@@ -160,7 +165,7 @@ fn route(simulator: &std::sync::Arc<Simulator>, asked: &Asked<'_>, method: &str,
                 .map_err(|e| Answer::row(&e))?;
             Ok(Answer::made(object, &id, json!({ "id": id, "success": true, "errors": [] })))
         }
-        ("GET", ["sobjects", object, id]) => read(simulator, object, id, asked.query),
+        ("GET", ["sobjects", object, id]) => read(simulator, object, id, asked),
         ("PATCH", ["sobjects", object, id]) => {
             let body = without(record(parsed()?)?, "Id")?;
             write(simulator, |org, changes| org.update(object, id, body, manner, changes))
@@ -181,7 +186,7 @@ fn route(simulator: &std::sync::Arc<Simulator>, asked: &Asked<'_>, method: &str,
         }
         ("GET", ["sobjects", object, field, value]) => {
             let id = by_key(simulator, object, field, value)?;
-            read(simulator, object, &id, asked.query)
+            read(simulator, object, &id, asked)
         }
         ("DELETE", ["sobjects", object, field, value]) => {
             let id = by_key(simulator, object, field, value)?;
@@ -197,7 +202,7 @@ fn route(simulator: &std::sync::Arc<Simulator>, asked: &Asked<'_>, method: &str,
             let list = |name: &str| {
                 parameter(asked.query, name).unwrap_or_default().split(',').map(str::to_owned).collect::<Vec<_>>()
             };
-            read_many(simulator, object, &list("ids"), &list("fields"))
+            read_many(simulator, object, &list("ids"), &list("fields"), manner)
         }
         ("POST", ["composite", "sobjects", object]) => {
             let body = parsed()?;
@@ -209,7 +214,7 @@ fn route(simulator: &std::sync::Arc<Simulator>, asked: &Asked<'_>, method: &str,
                     .filter_map(|v| v.as_str().map(str::to_owned))
                     .collect::<Vec<_>>()
             };
-            read_many(simulator, object, &list("ids"), &list("fields"))
+            read_many(simulator, object, &list("ids"), &list("fields"), manner)
         }
         ("POST", ["composite", "tree", object]) => tree(simulator, object, &parsed()?, manner),
         ("POST", ["composite", "batch"]) => batch(simulator, &parsed()?, manner),
@@ -293,7 +298,7 @@ fn limits(simulator: &Simulator) -> Value {
     let room = |most: u64, left: u64| json!({ "Max": most, "Remaining": left });
     json!({
         "DailyApiRequests": room(most, most.saturating_sub(used)),
-        "DailyBulkApiBatches": room(15_000, 15_000), "DailyBulkV2QueryJobs": room(10_000, 10_000),
+        "DailyBulkApiBatches": room(15_000, 15_000_u64.saturating_sub(simulator.async_jobs().batches())), "DailyBulkV2QueryJobs": room(10_000, 10_000),
         "DailyBulkV2QueryFileStorageMB": room(976_562, 976_562),
         "HourlyPublishedPlatformEvents": room(250_000, 250_000_u64.saturating_sub(simulator.bus().published_this_hour())),
         "DailyDeliveredPlatformEvents": room(50_000, 50_000), "DataStorageMB": room(1_024, 1_000), "FileStorageMB": room(1_024, 1_000),
@@ -301,61 +306,12 @@ fn limits(simulator: &Simulator) -> Value {
     })
 }
 
-/// `POST /services/oauth2/token`
-pub fn sign_in(simulator: &Simulator, instance_url: &str, form: &str) -> Answer {
-    let field = |name: &str| parameter(form, name).unwrap_or_default();
-    let refuse =
-        |error: &str, description: &str| Answer::new(400, json!({ "error": error, "error_description": description }));
-    simulator.log.count("LOGIN");
-    if simulator.settings().sign_in_refused && field("grant_type") != "password" {
-        return refuse("invalid_grant", "user is frozen");
-    }
-    let integration = match field("grant_type").as_str() {
-        "client_credentials" => {
-            if field("client_id") != simulator.client.0 {
-                return refuse("invalid_client_id", "client identifier invalid");
-            }
-            if field("client_secret") != simulator.client.1 {
-                return refuse("invalid_client", "invalid client credentials");
-            }
-            true
-        }
-        "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
-            if let Err(why) = simulator.check_assertion(&field("assertion"), instance_url) {
-                return refuse("invalid_grant", why);
-            }
-            true
-        }
-        // What a person's tools use; their changes are told.
-        "password" => {
-            if field("client_id") != simulator.client.0 || field("client_secret") != simulator.client.1 {
-                return refuse("invalid_client_id", "client identifier invalid");
-            }
-            if field("username") != SALES_NAME || field("password").is_empty() {
-                return refuse("invalid_grant", "authentication failure");
-            }
-            false
-        }
-        "" => return refuse("invalid_request", "grant_type is missing"),
-        _ => return refuse("unsupported_grant_type", "grant type not supported"),
-    };
-    let token = simulator.new_token(integration);
-    let user = super::user(integration).0;
-    Answer::new(
-        200,
-        json!({
-            "access_token": token, "instance_url": instance_url, "id": format!("{instance_url}/id/{ORG_ID}/{user}"),
-            "token_type": "Bearer", "scope": "api", "issued_at": simulator.clock.millis().to_string(), "signature": "c2ltdWxhdGVk",
-        }),
-    )
-}
-
 fn run_query(simulator: &Simulator, asked: &Asked<'_>, with_deleted: bool) -> Answered {
     let text =
         parameter(asked.query, "q").ok_or_else(|| Answer::error(400, "MALFORMED_QUERY", "unexpected token: <EOF>"))?;
     let parsed = soql::parse(&text, simulator.clock.now().date_naive())
         .map_err(|why| Answer::error(400, "MALFORMED_QUERY", &why))?;
-    let found = simulator.org().query(&parsed, with_deleted).map_err(|error| Answer::row(&error))?;
+    let found = simulator.org().query_by(asked.manner, &parsed, with_deleted).map_err(|error| Answer::row(&error))?;
     match found {
         Rows::Count(count) => Ok(Answer::new(200, json!({ "totalSize": count, "done": true, "records": [] }))),
         // The page is between 200 and 2,000 rows, whatever is asked for.
@@ -410,24 +366,23 @@ fn next_page(simulator: &Simulator, locator: &str) -> Answer {
     Answer::new(200, body)
 }
 
-fn read(simulator: &Simulator, object: &str, id: &str, query: &str) -> Answered {
+fn read(simulator: &Simulator, object: &str, id: &str, asked: &Asked<'_>) -> Answered {
     let org = simulator.org();
     let found = org.get(object, id).ok_or_else(missing)?;
     let name = org.schema.real_name(object).unwrap_or_default();
-    let wanted = parameter(query, "fields");
+    let seen = org.seen_by(asked.manner);
+    let wanted = parameter(asked.query, "fields");
     let mut row = Record::new();
     row.insert("attributes".into(), json!({ "type": name, "url": format!("/services/data/v64.0/sobjects/{name}/{}", found["Id"].as_str().unwrap_or_default()) }));
     match wanted {
         Some(fields) => {
             for given in fields.split(',').map(str::trim).filter(|given| !given.is_empty()) {
-                let (field, _) = org.schema.field(name, given).ok_or_else(|| {
-                    Answer::error(400, "INVALID_FIELD", &format!("No such column '{given}' on entity '{name}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name."))
-                })?;
+                let (field, _) = seen.field(name, given).ok_or_else(|| no_column(given, name))?;
                 row.insert(field.to_owned(), found.get(field).cloned().unwrap_or_default());
             }
         }
         None => {
-            for field in org.schema.objects[name].fields.keys() {
+            for field in seen.objects[name].fields.keys() {
                 row.insert(field.clone(), found.get(field).cloned().unwrap_or_default());
             }
         }
@@ -435,9 +390,19 @@ fn read(simulator: &Simulator, object: &str, id: &str, query: &str) -> Answered 
     Ok(Answer::new(200, Value::Object(row)))
 }
 
-fn read_many(simulator: &Simulator, object: &str, ids: &[String], fields: &[String]) -> Answered {
+fn no_column(field: &str, object: &str) -> Answer {
+    let why = format!(
+        "No such column '{field}' on entity '{object}'. If you are attempting to use a custom field, be sure to append the '__c' after the custom field name."
+    );
+    Answer::error(400, "INVALID_FIELD", &why)
+}
+
+fn read_many(simulator: &Simulator, object: &str, ids: &[String], fields: &[String], manner: Manner) -> Answered {
     let org = simulator.org();
     let name = org.schema.real_name(object).ok_or_else(missing)?;
+    if let Some(field) = fields.iter().find(|field| org.seen_by(manner).field(name, field).is_none()) {
+        return Err(no_column(field, name));
+    }
     let row = |id: &String| match org.get(name, id) {
         None => Value::Null,
         Some(record) => {
@@ -539,7 +504,7 @@ fn upsert_in(
         org.update(&name, value, body, manner, changes)?;
         return Ok((super::org::long_id(value), false));
     }
-    let field = match org.schema.field(&name, field) {
+    let field = match org.seen_by(manner).field(&name, field) {
         Some((field, spec)) if spec.external_id => field.to_owned(),
         _ => return Err(not_found()),
     };

@@ -85,7 +85,7 @@ pub struct NewField {
 pub type Packaged = (String, Map<String, Value>);
 
 /// All that the package and the platform declare.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Schema {
     pub objects: BTreeMap<String, ObjectSchema>,
     /// Platform events by API name: fields and types, in order of their names.
