@@ -10,7 +10,7 @@ pub fn encode(calls: &[Call], boundary: &str, root: &str) -> String {
     for (index, call) in calls.iter().enumerate() {
         text.push_str(&format!("--{boundary}\r\n"));
         if call.reads() {
-            operation(&mut text, None, call.method, &call.path, &call.headers, None, root);
+            operation(&mut text, None, call.method, &call.path, &call.headers, call.body.as_deref(), root);
             continue;
         }
         let change_set = format!("{boundary}_cs{index}");
@@ -142,6 +142,20 @@ fn response(text: &str) -> Result<Raw, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_function_that_only_answers_stands_among_the_reads_with_its_parameters() {
+        let rate =
+            Call::write(Method::Post, "/SBOBobService_GetCurrencyRate", &serde_json::json!({ "Currency": "USD" }));
+        assert!(rate.reads());
+        let text = encode(&[rate], "b", "/b1s/v2");
+        assert!(!text.contains("_cs0") && text.contains("{\"Currency\":\"USD\"}"), "{text}");
+        for acts in
+            ["/Orders", "/Orders(1)/Cancel", "/SBOBobService_SetCurrencyRate", "/Orders('Service_Get')", "/Service_Get"]
+        {
+            assert!(!Call::write(Method::Post, acts, &serde_json::json!({})).reads(), "{acts}");
+        }
+    }
 
     #[test]
     fn reads_and_change_sets_are_answered_in_order() {
