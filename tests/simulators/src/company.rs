@@ -92,6 +92,13 @@ impl Company {
         Self { customers, items }
     }
 
+    /// Gives the customers limits around that one, in company currency; those with a narrow one keep it.
+    pub fn limit_credit(&mut self, around: i64) {
+        for (n, customer) in self.customers.iter_mut().enumerate().filter(|(_, own)| own.credit_limit > 1_000) {
+            customer.credit_limit = around * [4, 6, 10, 15, 20][n % 5] / 10;
+        }
+    }
+
     /// A price in cents on a list.
     pub fn price(item: &Item, list: i64) -> i64 {
         let percent = PRICE_LISTS[(list.clamp(1, 4) - 1) as usize].1;

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::Refusal;
 use super::database::{Database, Key, Movement, Record};
+use super::money::{self, Terms};
 use super::odata::{decimal, number_value};
-use super::{branches, freight, schema, tracked};
+use super::{branches, freight, periods, schema, tracked, units};
 
 /// Entity sets that are marketing documents, with their numbering and the `BaseType` by which others point at them.
 pub const DOCUMENTS: [(&str, &str, i64, i64); 9] = [
@@ -43,6 +44,12 @@ pub struct Rules {
     pub keeps_drafts: bool,
     /// Items that are BOMs of type *Sales*, with the components of one piece.
     pub boms: BTreeMap<String, Vec<(String, Decimal)>>,
+    /// A rule of the company's own puts this discount into every order, whatever it says.
+    pub forced_discount: Option<Decimal>,
+    /// The company's own currency.
+    pub local: String,
+    /// Of other currencies: what one is worth in the company's own today.
+    pub rates: BTreeMap<String, Decimal>,
     /// Company-local day, `2026-01-31`.
     pub today: String,
     /// Company-local time, `10:00:00`.
@@ -73,16 +80,10 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
             format!("No matching records found (ODBC -2028) [BusinessPartners {}]", text(&body, "CardCode")),
         )
     })?;
-    if text(&partner, "Frozen") == "tYES" || text(&partner, "Valid") == "tNO" {
-        return Err(Refusal::new(
-            400,
-            -5002,
-            format!("Business partner {} is inactive [ORDR.CardCode]", text(&body, "CardCode")),
-        ));
-    }
     let mut header = body.clone();
+    money::default_discount(&mut header, &partner, rules);
     let currency = match text(&body, "DocCurrency") {
-        "" if text(&partner, "Currency") == "##" => "EUR".to_owned(),
+        "" if text(&partner, "Currency") == "##" => rules.local.clone(),
         "" => text(&partner, "Currency").to_owned(),
         given => given.to_owned(),
     };
@@ -109,7 +110,16 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
     if rules.closed_before.as_deref().is_some_and(|closed| &doc_date[..10] < closed) {
         return Err(Refusal::new(400, -5002, "Date deviates from permissible range [ORDR.DocDate]".into()));
     }
+    if !periods::is_in_use(&partner, &doc_date[..10]) {
+        return Err(Refusal::new(
+            400,
+            -5002,
+            format!("Business partner {} is inactive [ORDR.CardCode]", text(&body, "CardCode")),
+        ));
+    }
+    let terms = Terms::of(rules, &currency, &doc_date[..10])?;
     let due = text(&body, "DocDueDate");
+    due_after(due, &doc_date)?;
     if due.is_empty() && matches!(set, "Orders" | "Quotations") {
         return Err(Refusal::new(400, -5002, "Specify a valid due date [ORDR.DocDueDate]".into()));
     }
@@ -143,9 +153,9 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
     };
     let mut lines = Vec::new();
     for line in given.clone() {
-        let own = finish_line(db, &partner, set, &currency, lines.len() as i64, line)?;
+        let own = finish_line(db, &partner, set, &terms, lines.len() as i64, line)?;
         let number = own["LineNum"].as_i64().unwrap_or_default() + 1;
-        let components = components(db, rules, &partner, set, &currency, number, &own)?;
+        let components = components(db, rules, &partner, set, &terms, number, &own)?;
         lines.push(own);
         lines.extend(components);
     }
@@ -153,9 +163,9 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
         branches::check(db, &mut header, &partner, &lines)?;
     }
     tracked::check(db, set, &lines)?;
-    let discount = amount(&body, "DiscountPercent");
     let freight = freight::finish(db, &mut header, &mut lines)?;
-    let (total, vat) = totals(&lines, discount, freight);
+    header.insert("DocRate".into(), rounded(terms.rate));
+    let total = money::write_totals(&mut header, &lines, freight, &terms);
     if set == "Orders" {
         if rules.block_over_limit && over_limit(&partner, total) {
             return Err(Refusal::new(
@@ -168,7 +178,7 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
             // The trap: the document is stored as a draft, and the answer says "not found".
             let mut draft = header.clone();
             draft.insert("DocObjectCode".into(), "17".into());
-            let key = store_document(db, rules, "Drafts", "drafts", 1, draft, lines, &currency, total, vat, doc_date);
+            let key = store_document(db, rules, "Drafts", "drafts", 1, draft, lines, &currency, doc_date);
             return Err(Refusal::keeping(400, -2028, "No matching records found (ODBC -2028)".into(), key));
         }
     }
@@ -182,7 +192,7 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
             let in_stock = stock
                 .filter(|own| own["WarehouseCode"] == line["WarehouseCode"])
                 .find_map(|own| decimal(&own["InStock"]));
-            if in_stock.unwrap_or_default() < decimal(&line["Quantity"]).unwrap_or_default() {
+            if in_stock.unwrap_or_default() < units::pieces(line, "Quantity") {
                 let text = format!("Quantity falls into negative inventory [DLN1.ItemCode][line: {}]", number + 1);
                 return Err(Refusal::new(400, -5002, text));
             }
@@ -195,12 +205,14 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
         "Orders" => change_partner(db, &partner_key, "OpenOrdersBalance", total),
         "DeliveryNotes" => change_partner(db, &partner_key, "OpenDeliveryNotesBalance", total),
         "Returns" => change_partner(db, &partner_key, "OpenDeliveryNotesBalance", -total),
+        // Asked for only: nothing is owed.
+        "DownPayments" if text(&header, "DownPaymentType") == "dptRequest" => {}
         "Invoices" | "DownPayments" => change_partner(db, &partner_key, "CurrentAccountBalance", total),
         "CreditNotes" => change_partner(db, &partner_key, "CurrentAccountBalance", -total),
         _ => {}
     }
     let movements: Vec<Value> = lines.clone();
-    let key = store_document(db, rules, set, series, first, header, lines, &currency, total, vat, doc_date);
+    let key = store_document(db, rules, set, series, first, header, lines, &currency, doc_date);
     note_movements(db, rules, set, &key, &movements);
     Ok(key)
 }
@@ -221,7 +233,7 @@ fn note_movements(db: &mut Database, rules: &Rules, set: &str, key: &Key, lines:
             continue;
         }
         let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
-        let quantity = decimal(&line["Quantity"]).unwrap_or_default() * Decimal::from(sign);
+        let quantity = units::pieces(line, "Quantity") * Decimal::from(sign);
         db.journal.push(Movement {
             item: text("ItemCode"),
             warehouse: text("WarehouseCode"),
@@ -243,8 +255,6 @@ fn store_document(
     mut header: Record,
     lines: Vec<Value>,
     currency: &str,
-    total: Decimal,
-    vat: Decimal,
     doc_date: String,
 ) -> Key {
     let entry = db.number(series, first);
@@ -265,10 +275,8 @@ fn store_document(
     header.insert("DocDueDate".into(), if due.is_empty() { doc_date.clone() } else { due }.into());
     header.entry("TaxDate").or_insert(doc_date.into());
     header.insert("DocCurrency".into(), currency.into());
-    header.entry("DocRate").or_insert(1.into());
-    header.insert("DocTotal".into(), rounded(total));
-    header.insert("VatSum".into(), rounded(vat));
     header.entry("PaidToDate").or_insert(0.into());
+    header.entry("PaidToDateFC").or_insert(0.into());
     header.entry("Confirmed").or_insert("tYES".into());
     header.insert("DocumentStatus".into(), "bost_Open".into());
     header.insert("Cancelled".into(), "tNO".into());
@@ -294,11 +302,21 @@ fn as_day(text: &str) -> String {
     }
 }
 
+/// B1 delivers nothing before it is ordered.
+fn due_after(due: &str, doc_date: &str) -> Result<(), Refusal> {
+    match (due.get(..10), doc_date.get(..10)) {
+        (Some(due), Some(day)) if due < day => {
+            Err(Refusal::new(400, -5002, "Due date must be on or after the posting date [ORDR.DocDueDate]".into()))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn finish_line(
     db: &Database,
     partner: &Record,
     set: &str,
-    currency: &str,
+    terms: &Terms<'_>,
     number: i64,
     line: Value,
 ) -> Result<Value, Refusal> {
@@ -316,6 +334,8 @@ fn finish_line(
             "WarehouseCode",
             "VatGroup",
             "DiscountPercent",
+            "UoMEntry",
+            "UseBaseUnits",
         ] {
             if let Some(value) = base.get(name) {
                 let fallback =
@@ -327,7 +347,7 @@ fn finish_line(
     let code = text(&line, "ItemCode").to_owned();
     let not_found = |what: String| Refusal::new(400, -2028, format!("No matching records found (ODBC -2028) [{what}]"));
     let item = db.get("Items", &Key::Text(code.clone())).ok_or_else(|| not_found(format!("Items {code}")))?;
-    if text(item, "Valid") == "tNO" || text(item, "Frozen") == "tYES" {
+    if !periods::is_in_use(item, terms.day) {
         return Err(Refusal::new(400, -5002, format!("Item {code} is inactive [RDR1.ItemCode][line: {}]", number + 1)));
     }
     if text(item, "SalesItem") == "tNO" {
@@ -354,11 +374,12 @@ fn finish_line(
     if db.get("Warehouses", &Key::Text(warehouse.clone())).is_none() {
         return Err(not_found(format!("Warehouses {warehouse}")));
     }
-    let given_tax = [text(&line, "VatGroup"), text(&line, "TaxCode")]
-        .into_iter()
-        .find(|tax| !tax.is_empty())
-        .unwrap_or("A1")
-        .to_owned();
+    let given_tax =
+        [text(&line, "VatGroup"), text(&line, "TaxCode"), text(partner, "VatGroup"), text(item, "SalesVATGroup")]
+            .into_iter()
+            .find(|tax| !tax.is_empty())
+            .unwrap_or("A1")
+            .to_owned();
     let tax = db
         .get("SalesTaxCodes", &Key::Text(given_tax.clone()))
         .ok_or_else(|| not_found(format!("VatGroups {given_tax}")))?;
@@ -366,12 +387,13 @@ fn finish_line(
     let price = match line.get("UnitPrice").or(line.get("Price")) {
         Some(price) => decimal(price)
             .ok_or_else(|| Refusal::new(400, -1000, format!("UnitPrice of line {} is no number", number + 1)))?,
-        None => list_price(item, amount(partner, "PriceListNum")),
+        None => terms.list_price(db, item, amount(partner, "PriceListNum"), rate),
     };
     let discount = amount(&line, "DiscountPercent");
     let hundred = Decimal::ONE_HUNDRED;
     let net_price = price * (hundred - discount) / hundred;
     let total = (net_price * quantity).round_dp(2);
+    units::settle(db, set, item, &mut line, quantity)?;
     line.insert("LineNum".into(), number.into());
     line.entry("ItemDescription").or_insert(item["ItemName"].clone());
     line.insert("Quantity".into(), rounded(quantity));
@@ -379,11 +401,12 @@ fn finish_line(
     line.insert("UnitPrice".into(), rounded(price));
     line.insert("Price".into(), rounded(net_price));
     line.insert("DiscountPercent".into(), rounded(discount));
-    line.entry("Currency").or_insert(currency.into());
+    line.entry("Currency").or_insert(terms.currency.into());
     line.insert("WarehouseCode".into(), warehouse.into());
     line.insert("VatGroup".into(), given_tax.into());
     line.insert("TaxPercentagePerRow".into(), rounded(rate));
-    line.insert("LineTotal".into(), rounded(total));
+    line.insert("LineTotal".into(), rounded((total * terms.rate).round_dp(2)));
+    line.insert("RowTotalFC".into(), rounded(if terms.foreign { total } else { Decimal::ZERO }));
     line.insert("LineStatus".into(), "bost_Open".into());
     line.insert("TreeType".into(), "iNotATree".into());
     for rows in ["BatchNumbers", "SerialNumbers", "DocumentLineAdditionalExpenses"] {
@@ -394,7 +417,6 @@ fn finish_line(
         line.entry("BaseEntry").or_insert(Value::Null);
         line.entry("BaseLine").or_insert(Value::Null);
     }
-    let _ = set;
     Ok(Value::Object(line))
 }
 
@@ -404,7 +426,7 @@ fn components(
     rules: &Rules,
     partner: &Record,
     set: &str,
-    currency: &str,
+    terms: &Terms<'_>,
     first: i64,
     parent: &Value,
 ) -> Result<Vec<Value>, Refusal> {
@@ -415,7 +437,7 @@ fn components(
     let pieces = decimal(&parent["Quantity"]).unwrap_or_default();
     let row = |(number, (code, each)): (i64, &(String, Decimal))| {
         let line = json!({ "ItemCode": code, "Quantity": rounded(pieces * *each), "UnitPrice": 0, "WarehouseCode": parent["WarehouseCode"] });
-        let mut line = finish_line(db, partner, set, currency, number, line)?;
+        let mut line = finish_line(db, partner, set, terms, number, line)?;
         line["TreeType"] = "iIngredient".into();
         Ok(line)
     };
@@ -483,14 +505,14 @@ fn draw_from_base(db: &mut Database, lines: &[Value]) -> Result<(), Refusal> {
         let number = line["BaseLine"].as_i64().unwrap_or(0);
         let quantity = decimal(&line["Quantity"]).unwrap_or_default();
         let mut drawn = Decimal::ZERO;
+        let header = base.clone();
         let base_lines = base.get_mut("DocumentLines").and_then(Value::as_array_mut);
         let mut all_closed = true;
         for base_line in base_lines.into_iter().flatten() {
             if base_line["LineNum"] == number {
                 let open = decimal(&base_line["RemainingOpenQuantity"]).unwrap_or_default();
-                let price = decimal(&base_line["Price"]).unwrap_or_default();
                 let left = (open - quantity).max(Decimal::ZERO);
-                drawn += (open - left) * price;
+                drawn += money::worth(&header, base_line, open - left);
                 base_line["RemainingOpenQuantity"] = rounded(left);
                 if left.is_zero() {
                     base_line["LineStatus"] = "bost_Close".into();
@@ -526,7 +548,7 @@ fn move_stock(db: &mut Database, set: &str, lines: &[Value], ordered: bool) {
             _ => continue,
         };
         let key = Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned());
-        let quantity = decimal(&line["Quantity"]).unwrap_or_default();
+        let quantity = units::pieces(line, "Quantity");
         let Some(mut item) = db.get("Items", &key).cloned() else { continue };
         let warehouses = item.get_mut("ItemWarehouseInfoCollection").and_then(Value::as_array_mut);
         for warehouse in warehouses.into_iter().flatten().filter(|w| w["WarehouseCode"] == line["WarehouseCode"]) {
@@ -549,7 +571,7 @@ fn move_stock(db: &mut Database, set: &str, lines: &[Value], ordered: bool) {
 
 fn release(db: &mut Database, line: &Value) {
     let key = Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned());
-    let open = decimal(&line["RemainingOpenQuantity"]).unwrap_or_default();
+    let open = units::pieces(line, "RemainingOpenQuantity");
     let Some(mut item) = db.get("Items", &key).cloned() else { return };
     let warehouses = item.get_mut("ItemWarehouseInfoCollection").and_then(Value::as_array_mut);
     for warehouse in warehouses.into_iter().flatten().filter(|w| w["WarehouseCode"] == line["WarehouseCode"]) {
@@ -574,27 +596,6 @@ fn over_limit(partner: &Record, total: Decimal) -> bool {
         + amount(partner, "OpenOrdersBalance")
         + amount(partner, "OpenDeliveryNotesBalance");
     !limit.is_zero() && used + total > limit
-}
-
-fn list_price(item: &Record, list: Decimal) -> Decimal {
-    let prices = item["ItemPrices"].as_array();
-    let found = prices.into_iter().flatten().find(|price| decimal(&price["PriceList"]) == Some(list));
-    found.and_then(|price| decimal(&price["Price"])).unwrap_or_default()
-}
-
-/// `DocTotal` and `VatSum`; freight is net and tax.
-fn totals(lines: &[Value], discount: Decimal, freight: (Decimal, Decimal)) -> (Decimal, Decimal) {
-    let hundred = Decimal::ONE_HUNDRED;
-    let factor = (hundred - discount) / hundred;
-    let mut net = Decimal::ZERO;
-    let mut vat = Decimal::ZERO;
-    for line in lines {
-        let total = decimal(&line["LineTotal"]).unwrap_or_default() * factor;
-        net += total;
-        vat += total * decimal(&line["TaxPercentagePerRow"]).unwrap_or_default() / hundred;
-    }
-    let vat = vat.round_dp(2) + freight.1;
-    (net.round_dp(2) + freight.0 + vat, vat)
 }
 
 /// `PATCH <set>(key)`: lines merge by `LineNum`; with `replace` the lines that the body lacks are dropped.
@@ -629,6 +630,11 @@ pub fn patch(
     let partner_key = Key::Text(text(&header, "CardCode").to_owned());
     let partner = db.get("BusinessPartners", &partner_key).cloned().unwrap_or_default();
     let currency = text(&header, "DocCurrency").to_owned();
+    let doc_date = as_day(body.get("DocDate").and_then(Value::as_str).unwrap_or(text(&header, "DocDate")));
+    due_after(body.get("DocDueDate").and_then(Value::as_str).unwrap_or_default(), &doc_date)?;
+    // A document keeps the rate that it was made with.
+    let kept_rate = Rules { rates: [(currency.clone(), amount(&header, "DocRate"))].into(), ..rules.clone() };
+    let terms = Terms::of(&kept_rate, &currency, doc_date.get(..10).unwrap_or(&rules.today))?;
     let before = amount(&header, "DocTotal");
     let old_lines = header["DocumentLines"].as_array().cloned().unwrap_or_default();
     let mut lines = old_lines.clone();
@@ -668,7 +674,7 @@ pub fn patch(
                 merged.remove("BaseEntry");
             }
             merged.extend(line.as_object().cloned().unwrap_or_default());
-            let mut finished = finish_line(db, &partner, set, &currency, number, Value::Object(merged))?;
+            let mut finished = finish_line(db, &partner, set, &terms, number, Value::Object(merged))?;
             if let Some(old) = old {
                 let delivered = decimal(&old["Quantity"]).unwrap_or_default()
                     - decimal(&old["RemainingOpenQuantity"]).unwrap_or_default();
@@ -684,7 +690,7 @@ pub fn patch(
                 finished["TreeType"] = old["TreeType"].clone();
                 kept.push(finished);
             } else {
-                let own = components(db, rules, &partner, set, &currency, next, &finished)?;
+                let own = components(db, rules, &partner, set, &terms, next, &finished)?;
                 next += own.len() as i64;
                 kept.push(finished);
                 kept.extend(own);
@@ -717,9 +723,7 @@ pub fn patch(
         }
     }
     let freight = freight::finish(db, &mut header, &mut lines)?;
-    let (total, vat) = totals(&lines, amount(&header, "DiscountPercent"), freight);
-    header.insert("DocTotal".into(), rounded(total));
-    header.insert("VatSum".into(), rounded(vat));
+    let total = money::write_totals(&mut header, &lines, freight, &terms);
     header.insert("DocumentLines".into(), Value::Array(lines));
     header.insert("UpdateDate".into(), format!("{}T00:00:00Z", rules.today).into());
     header.insert("UpdateTime".into(), rules.now.clone().into());
@@ -764,10 +768,7 @@ pub fn action(db: &mut Database, rules: &Rules, set: &str, key: &Key, action: &s
         let open = header["DocumentLines"].as_array().cloned().unwrap_or_default();
         let value: Decimal = open
             .iter()
-            .map(|line| {
-                decimal(&line["RemainingOpenQuantity"]).unwrap_or_default()
-                    * decimal(&line["Price"]).unwrap_or_default()
-            })
+            .map(|line| money::worth(&header, line, decimal(&line["RemainingOpenQuantity"]).unwrap_or_default()))
             .sum();
         let partner = Key::Text(text(&header, "CardCode").to_owned());
         change_partner(db, &partner, "OpenOrdersBalance", -value);
@@ -816,6 +817,7 @@ pub fn deliver(db: &mut Database, rules: &Rules, order: i64, partly: bool) -> Re
     let mut body = Record::new();
     body.insert("CardCode".into(), header["CardCode"].clone());
     body.insert("DocCurrency".into(), header["DocCurrency"].clone());
+    body.insert("DiscountPercent".into(), header["DiscountPercent"].clone());
     body.insert("DocumentLines".into(), Value::Array(lines));
     branches::inherit(&header, &mut body);
     create(db, rules, "DeliveryNotes", body)
@@ -852,6 +854,7 @@ pub fn invoice(db: &mut Database, rules: &Rules, order: i64) -> Result<Key, Refu
     let mut body = Record::new();
     body.insert("CardCode".into(), header["CardCode"].clone());
     body.insert("DocCurrency".into(), header["DocCurrency"].clone());
+    body.insert("DiscountPercent".into(), header["DiscountPercent"].clone());
     body.insert("DocumentLines".into(), Value::Array(lines));
     branches::inherit(&header, &mut body);
     create(db, rules, "Invoices", body)

@@ -6,15 +6,19 @@ mod branches;
 pub mod database;
 mod documents;
 mod freight;
+mod ledger;
 mod metadata;
+mod money;
 pub mod odata;
 mod payments;
+mod periods;
 mod query;
 pub mod schema;
 mod seed;
 mod service;
 mod sql;
 mod tracked;
+mod units;
 pub mod webhooks;
 
 use std::collections::{BTreeMap, HashMap};
@@ -174,6 +178,12 @@ struct Settings {
     sales_boms: BTreeMap<String, BTreeMap<String, u32>>,
     /// What `SBO_SP_TransactionNotification` refuses.
     procedure: Option<Procedure>,
+    /// See [`Rules::forced_discount`].
+    forced_discount: Option<f64>,
+    /// The company's own currency; EUR unless said otherwise.
+    local_currency: Option<String>,
+    /// What one of a currency is worth in the company's own: `{"USD": 0.85}`; a currency that is not named has no rate today.
+    rates: Option<BTreeMap<String, f64>>,
     /// The password, where it is no longer the first one.
     password: Option<String>,
     /// Refuses every sign-in and ends the sessions: the directory (SLD) is down, or the user is locked.
@@ -302,6 +312,12 @@ impl Simulator {
                 .into_iter()
                 .map(|(item, parts)| (item, parts.into_iter().map(|(code, each)| (code, each.into())).collect()))
                 .collect(),
+            forced_discount: settings.forced_discount.and_then(|percent| rust_decimal::Decimal::try_from(percent).ok()),
+            local: settings.local_currency.unwrap_or_else(|| money::LOCAL.into()),
+            rates: settings.rates.map_or_else(money::usual_rates, |rates| {
+                let exact = |rate: f64| rust_decimal::Decimal::try_from(rate).ok();
+                rates.into_iter().filter_map(|(code, rate)| Some((code, exact(rate)?))).collect()
+            }),
             today: local.format("%Y-%m-%d").to_string(),
             now: local.format("%H:%M:%S").to_string(),
         }

@@ -100,6 +100,9 @@ fn apply(db: &mut Database, line: &Value, card_code: &str, sign: Decimal) -> Res
         ));
     }
     invoice.insert("PaidToDate".into(), number_value(paid));
+    if let Some(total_fc) = invoice.get("DocTotalFc").and_then(decimal).filter(|fc| !fc.is_zero() && !total.is_zero()) {
+        invoice.insert("PaidToDateFC".into(), number_value((paid * total_fc / total).round_dp(2)));
+    }
     let status = if paid >= total { "bost_Close" } else { "bost_Open" };
     invoice.insert("DocumentStatus".into(), status.into());
     db.put(set, key, invoice);

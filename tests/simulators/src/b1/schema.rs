@@ -50,7 +50,7 @@ const fn set(name: &'static str, entity: &'static str, keys: &'static [&'static 
 }
 
 /// All entity sets but user tables.
-pub const SETS: [Set; 27] = [
+pub const SETS: [Set; 30] = [
     set("BusinessPartners", "BusinessPartner", &["CardCode"], "OCRD"),
     set("Items", "Item", &["ItemCode"], "OITM"),
     set("Warehouses", "Warehouse", &["WarehouseCode"], "OWHS"),
@@ -70,18 +70,21 @@ pub const SETS: [Set; 27] = [
     set("PurchaseOrders", "Document", &["DocEntry"], "ORDR"),
     set("Drafts", "Document", &["DocEntry"], "ORDR"),
     set("IncomingPayments", "Payment", &["DocEntry"], "ORCT"),
+    set("JournalEntries", "JournalEntry", &["JdtNum"], ""),
     set("UserFieldsMD", "UserFieldMD", &["TableName", "FieldID"], ""),
     set("UserTablesMD", "UserTablesMD", &["TableName"], ""),
     set("SQLQueries", "SQLQuery", &["SqlCode"], ""),
     set("EventSubscriptions", "EventSubscription", &["WebhookID"], ""),
     set("EventNotifications", "EventNotification", &["EventID"], ""),
+    set("UnitOfMeasurements", "UnitOfMeasurement", &["AbsEntry"], ""),
+    set("UnitOfMeasurementGroups", "UnitOfMeasurementGroup", &["AbsEntry"], ""),
     set("BusinessPartnerGroups", "BusinessPartnerGroup", &["Code"], ""),
     set("BusinessPlaces", "BusinessPlace", &["BPLID"], ""),
     set("AdditionalExpenses", "AdditionalExpense", &["ExpensCode"], ""),
 ];
 
 /// Enumerations and their members.
-pub const ENUMS: [(&str, &[&str]); 14] = [
+pub const ENUMS: [(&str, &[&str]); 15] = [
     ("BoYesNoEnum", &["tNO", "tYES"]),
     ("BoStatus", &["bost_Open", "bost_Close", "bost_Paid", "bost_Delivered"]),
     ("BoCardTypes", &["cCustomer", "cSupplier", "cLid"]),
@@ -120,6 +123,7 @@ pub const ENUMS: [(&str, &[&str]); 14] = [
     ),
     ("WebhookAuthTypeEnum", &["None", "Basic", "HMAC", "OAuth"]),
     ("WebhookStatusEnum", &["Active", "Inactive"]),
+    ("DownPaymentTypeEnum", &["dptRequest", "dptInvoice"]),
     ("BoCancelEnum", &["csNo", "csYes"]),
     (
         "BoItemTreeTypes",
@@ -129,7 +133,7 @@ pub const ENUMS: [(&str, &[&str]); 14] = [
 
 /// Entity and complex types: `name:type[=]`. The type is a length of text, `int`, `num`, `day`, `time`, the name of an
 /// enumeration, or `[Complex]`; `=` says that a client cannot set it.
-const TYPES: [(&str, &[&str]); 33] = [
+const TYPES: [(&str, &[&str]); 38] = [
     (
         "BusinessPartner",
         &[
@@ -154,6 +158,7 @@ const TYPES: [(&str, &[&str]); 33] = [
             "PriceListNum:int",
             "PayTermsGrpCode:int",
             "CreditLimit:num",
+            "DiscountPercent:num",
             "MaxCommitment:num",
             "CurrentAccountBalance:num=",
             "OpenOrdersBalance:num=",
@@ -243,6 +248,11 @@ const TYPES: [(&str, &[&str]); 33] = [
             "SalesUnit:100",
             "InventoryUOM:100",
             "SalesItemsPerUnit:num",
+            "PurchaseItemsPerUnit:num",
+            "UoMGroupEntry:int",
+            "DefaultSalesUoMEntry:int",
+            "InventoryUoMEntry:int",
+            "PricingUnit:int",
             "SalesVATGroup:8",
             "DefaultWarehouse:8",
             "ManageBatchNumbers:BoYesNoEnum",
@@ -330,6 +340,14 @@ const TYPES: [(&str, &[&str]); 33] = [
         ],
     ),
     ("Currency", &["Code:3", "Name:20", "DocumentsCode:3", "InternationalDescription:20"]),
+    ("JournalEntry", &["JdtNum:int=", "ReferenceDate:day", "Memo:50", "JournalEntryLines:[JournalEntryLine]"]),
+    ("JournalEntryLine", &["Line_ID:int", "AccountCode:15", "ShortName:15", "Debit:num", "Credit:num", "LineMemo:50"]),
+    ("UnitOfMeasurement", &["AbsEntry:int", "Code:20", "Name:100"]),
+    (
+        "UnitOfMeasurementGroup",
+        &["AbsEntry:int", "Code:20", "Name:100", "BaseUoM:int", "UoMGroupDefinitionCollection:[UoMGroupDefinition]"],
+    ),
+    ("UoMGroupDefinition", &["AlternateUoM:int", "AlternateQuantity:num", "BaseQuantity:num", "Active:BoYesNoEnum"]),
     ("SalesTaxCode", &["Code:8", "Name:100", "Rate:num"]),
     ("PaymentTermsType", &["GroupNumber:int", "PaymentTermsGroupName:100", "NumberOfAdditionalDays:int"]),
     ("SalesPerson", &["SalesEmployeeCode:int", "SalesEmployeeName:155", "Active:BoYesNoEnum"]),
@@ -384,6 +402,7 @@ const TYPES: [(&str, &[&str]); 33] = [
             "BPL_IDAssignedToInvoice:int",
             "BPLName:100=",
             "DocumentAdditionalExpenses:[DocumentAdditionalExpense]",
+            "DownPaymentType:DownPaymentTypeEnum",
             "CreationDate:day=",
             "DocTime:time=",
             "UpdateDate:day=",
@@ -426,6 +445,9 @@ const TYPES: [(&str, &[&str]); 33] = [
             "UoMEntry:int",
             "UoMCode:20",
             "MeasureUnit:100",
+            "UseBaseUnits:BoYesNoEnum",
+            "UnitsOfMeasurment:num",
+            "InventoryQuantity:num=",
             "SupplierCatNum:50",
             "DocEntry:int=",
             "BatchNumbers:[BatchNumber]",

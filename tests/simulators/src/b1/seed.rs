@@ -40,7 +40,7 @@ pub fn fill(db: &mut Database, company: &Company, documents: usize, rules: &Rule
         put("PriceLists", Key::Number(number), record);
     }
     for (code, name) in [("EUR", "Euro"), ("USD", "US Dollar"), ("GBP", "Pound Sterling"), ("CHF", "Swiss Franc")] {
-        put("Currencies", Key::Text(code.into()), json!({ "Code": code, "Name": name }));
+        put("Currencies", Key::Text(code.into()), json!({ "Code": code, "Name": name, "DocumentsCode": code }));
     }
     for (code, rate) in [("A1", 19), ("A2", 7), ("A0", 0), ("EU", 0)] {
         put(
@@ -99,7 +99,7 @@ pub fn fill(db: &mut Database, company: &Company, documents: usize, rules: &Rule
         let record = json!({
             "ItemCode": item.code, "ItemName": item.name, "ItemsGroupCode": 100, "SalesItem": "tYES",
             "Valid": if item.active { "tYES" } else { "tNO" }, "Frozen": if item.active { "tNO" } else { "tYES" },
-            "SalesUnit": "pcs", "ManageBatchNumbers": "tNO", "ManageSerialNumbers": "tNO", "QuantityOnStock": item.stock.iter().sum::<i64>(), "QuantityOrderedByCustomers": 0,
+            "SalesUnit": "pcs", "SalesVATGroup": "A1", "ManageBatchNumbers": "tNO", "ManageSerialNumbers": "tNO", "QuantityOnStock": item.stock.iter().sum::<i64>(), "QuantityOrderedByCustomers": 0,
             "QuantityOrderedFromVendors": 0, "ItemPrices": prices, "ItemWarehouseInfoCollection": stock,
             "UpdateDate": format!("{}T00:00:00Z", rules.today), "UpdateTime": rules.now,
         });

@@ -7,7 +7,7 @@ use super::database::{Database, Key, Record};
 use super::documents::{self, DOCUMENTS, Rules};
 use super::query::{self, Followed, Options};
 use super::webhooks::CATALOGUE;
-use super::{Refusal, Reply, Version, metadata, odata, payments, schema, sql};
+use super::{Refusal, Reply, Version, ledger, metadata, money, odata, payments, schema, sql};
 
 /// A request, wherever it came from.
 pub struct Asked<'a> {
@@ -316,9 +316,10 @@ fn function(db: &Database, rules: &Rules, name: &str, asked: &Asked<'_>) -> Resu
             let enabled = if rules.webhooks { "tYES" } else { "tNO" };
             Ok(Reply::json(
                 200,
-                json!({ "CompanyName": "Tandem Demo", "LocalCurrency": "EUR", "SystemCurrency": "EUR", "EnableWebhook": enabled }),
+                json!({ "CompanyName": "Tandem Demo", "LocalCurrency": rules.local, "SystemCurrency": rules.local, "DirectIndirectRate": "tYES", "EnableWebhook": enabled }),
             ))
         }
+        "SBOBobService_GetCurrencyRate" => Ok(Reply::json(200, money::asked_rate(db, rules, &object(asked.body)?)?)),
         // The switch itself is thrown by the caller, who holds it.
         "CompanyService_UpdateAdminInfo" => {
             object(asked.body)?;
@@ -368,6 +369,7 @@ fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Result<K
     }
     match set {
         "IncomingPayments" => payments::create(db, rules, &body),
+        "JournalEntries" => ledger::create(db, rules, &body),
         "EventNotifications" => Err(Refusal::new(405, -1000, "EventNotifications is read-only".into())),
         "UserFieldsMD" => create_user_field(db, &body),
         "UserTablesMD" => create_user_table(db, &body),
@@ -614,7 +616,7 @@ fn update(db: &mut Database, rules: &Rules, set: &str, key: &Key, body: Record, 
         db.put(set, key.clone(), record);
         return Ok(());
     };
-    if matches!(set, "EventNotifications" | "IncomingPayments" | "UserTablesMD") {
+    if matches!(set, "EventNotifications" | "IncomingPayments" | "JournalEntries" | "UserTablesMD") {
         return Err(Refusal::new(400, -5006, "The requested action is not supported for this object".into()));
     }
     let body = schema::check(db, known.entity, known.table, &body)?;

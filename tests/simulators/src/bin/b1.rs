@@ -39,6 +39,9 @@ struct Options {
     /// Sales orders of the past.
     #[arg(long, default_value_t = 40)]
     orders: usize,
+    /// Credit limits around this one, in company currency; without it none is ever reached.
+    #[arg(long)]
+    credit_limit: Option<i64>,
     #[arg(long, default_value = "SBODEMO")]
     company: String,
     #[arg(long, default_value = "tandem")]
@@ -59,8 +62,12 @@ async fn run(options: Options) -> anyhow::Result<()> {
     let zone = options.time_zone.parse().map_err(|_| {
         anyhow::anyhow!("--time-zone {}: not in the IANA database; write it as Europe/Berlin", options.time_zone)
     })?;
+    let mut company = Company::new(options.customers, options.items);
+    if let Some(limit) = options.credit_limit {
+        company.limit_credit(limit);
+    }
     let simulator = Arc::new(Simulator::new(Setup {
-        company: Company::new(options.customers, options.items),
+        company,
         users: (options.company, options.user, options.password),
         zone,
         documents: options.orders,
