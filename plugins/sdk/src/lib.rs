@@ -11,10 +11,13 @@ pub mod lists;
 pub mod matching;
 pub mod merge;
 pub mod mirror;
+pub mod money;
 mod outcomes;
 pub mod passing;
+mod periods;
 pub mod refused;
 pub mod salesforce;
+pub mod units;
 
 /// The generated side of the contract. Use the names above it instead.
 #[doc(hidden)]
@@ -31,7 +34,10 @@ pub mod bindings {
 
 pub use self::documents::{Document, Documents};
 pub use self::keys::{Keys, Only, are_twins, twin_words};
+pub use self::money::Currencies;
 pub use self::outcomes::Outcomes;
+pub use self::periods::{PERIODS, in_use, is_within};
+pub use self::units::Units;
 pub use bindings::Guest as Plugin;
 #[doc(hidden)]
 pub use bindings::export;
