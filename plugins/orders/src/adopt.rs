@@ -1,12 +1,12 @@
 //! An order that was there already: it gets its ledger row and its link, and is brought in step like any other.
 
-use tandem_sdk::{Error, Method, Outcome, Value, b1, http, json, outcome_of, request};
+use tandem_sdk::{Error, Method, Value, b1, http, json, outcome_of, request};
 
 use crate::change::Change;
 use crate::describe::Settings;
 use crate::linked::Linked;
 use crate::plan::Order;
-use crate::{News, Step, Work, approval};
+use crate::{Step, Work, approval, total};
 
 /// The row of the ledger whose key makes a second order impossible, even for a host that has lost its memory.
 pub fn ledger_row(flow: &str, w: &Work, generation: u64) -> String {
@@ -66,15 +66,20 @@ pub fn compare(settings: &Settings, work: &mut [Work]) {
             w.change = Some(change);
             continue;
         }
-        let linked = change.linked;
+        let mut linked = change.linked;
         linked.put(w.id());
+        let difference = total::is_asked(w, &linked).then(|| total::difference(&w.document, order)).flatten();
         let message = w.adopted.take().unwrap_or_else(|| format!("order {} is up to date", linked.doc_num));
-        w.news = Some(News::synced(&linked, message.clone()));
-        w.finish(Outcome::Done(message));
+        total::tell(settings, w, &mut linked, vec![message], difference);
     }
 }
 
 /// Orders as B1 has them now, by `DocEntry`.
 pub fn read_again(entries: &[i64]) -> Result<Vec<Value>, Error> {
-    b1::read(b1::Read::numbers("Orders", "DocEntry", entries, "DocEntry,DocNum,DocumentStatus,Cancelled,DocumentLines"))
+    b1::read(b1::Read::numbers(
+        "Orders",
+        "DocEntry",
+        entries,
+        "DocEntry,DocNum,DocumentStatus,Cancelled,DocTotal,VatSum,DocTotalFc,VatSumFc,DocumentLines",
+    ))
 }

@@ -52,11 +52,23 @@ impl Change {
             body: different(&linked.header, &order.header),
             replace: false,
             adds: false,
-            linked: Linked { header: order.header.clone(), lines: Vec::new(), adding: Vec::new(), ..linked.clone() },
+            linked: Linked {
+                header: order.header.clone(),
+                asked: order.asked.clone(),
+                lines: Vec::new(),
+                adding: Vec::new(),
+                ..linked.clone()
+            },
             notes: Vec::new(),
             left: Vec::new(),
             conflicts: Vec::new(),
         };
+        change.body.retain(|name, value| {
+            let there = w.document.get(name.as_str());
+            // An order of before it was said keeps the discount it got.
+            let unsaid = name == "DiscountPercent" && !linked.header.contains_key(name) && *value == 0;
+            !unsaid && !there.is_some_and(|there| alike(there, value))
+        });
         let numbers = numbers(&w.document, &as_sent(order, linked), &linked.known(), false);
         let mut rows = Rows::default();
         for (place, (id, fields)) in order.lines.iter().enumerate() {

@@ -1,8 +1,8 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
 use tandem_sdk::{
-    Description, Keys, Method, Only, Value, Way, described, json, may_emit, may_link, may_see_links, permission,
-    section,
+    Currencies, Decimal, Description, Keys, Method, Only, Units, Value, Way, decimal, described, json, may_emit,
+    may_link, may_see_links, money, permission, section,
 };
 
 /// Read with defaults filled in.
@@ -17,6 +17,10 @@ pub struct Settings {
     pub multi_currency: bool,
     /// Currency of records where the org has one currency.
     pub currency: String,
+    /// B1's codes of currencies.
+    pub currencies: Currencies,
+    /// Difference of B1's total before tax from the opportunity's from which a person is asked; none only tells it.
+    pub total_difference: Option<Decimal>,
     /// For lines that name none.
     pub warehouse: Option<String>,
     /// Between two looks at an order that awaits approval.
@@ -44,6 +48,8 @@ impl Settings {
             credit_check: value["credit_check"].as_bool().unwrap_or(true),
             multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
             currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
+            currencies: Currencies::of(&value),
+            total_difference: decimal(&value["total_difference"]),
             warehouse: value["warehouse"].as_str().map(str::to_owned),
             approval_poll_minutes: value["approval_poll_minutes"].as_u64().unwrap_or(15),
             lines: match value["lines"].as_str() {
@@ -72,26 +78,45 @@ ShipDate = "source.ServiceDate"
 "#;
 
 pub fn description() -> Description {
+    let mut permissions = vec![Currencies::permission(), Units::permission()];
+    permissions.extend(money::rate_permissions());
+    permissions.extend(money::tax_permissions());
+    permissions.extend([
+        permission(
+            "salesforce",
+            Method::Get,
+            "/query?FROM=Opportunity,OpportunityLineItems",
+            "reads the opportunity with its lines",
+        ),
+        permission(
+            "salesforce",
+            Method::Patch,
+            "/sobjects/Opportunity/*",
+            "writes order number, status and messages back",
+        ),
+        permission("b1", Method::Get, "/BusinessPartners", "checks the customer: active, currency, credit"),
+        permission("b1", Method::Get, "/Items", "checks that every item can be sold"),
+        permission("b1", Method::Get, "/Orders", "finds an order that was already made"),
+        permission("b1", Method::Get, "/Drafts", "finds an order that awaits approval"),
+        permission("b1", Method::Post, "/U_TANDEM", "notes each order in the ledger, so that none is made twice"),
+        permission("b1", Method::Post, "/Orders", "makes sales orders"),
+        permission("b1", Method::Patch, "/Orders(*)", "changes an order when its opportunity changes"),
+        permission("b1", Method::Post, "/Orders(*)/Cancel", "cancels an order when its opportunity is re-opened"),
+        permission(
+            "b1",
+            Method::Delete,
+            "/Drafts(*)",
+            "removes an order that awaits approval when its opportunity is re-opened",
+        ),
+        permission("b1", Method::Get, "/UserFieldsMD", "sees whether rows can carry the line's id"),
+        may_link("order", "remembers which opportunity is which order"),
+        may_see_links("account", "finds the customer of an opportunity"),
+        may_emit("accounts.wanted", "asks for a partner for an account that has none"),
+        may_emit("credit.wanted", "asks for the customer's credit after an order"),
+        may_emit("stock.wanted", "asks for the stock of what was ordered"),
+    ]);
     Description {
-        permissions: vec![
-            permission("salesforce", Method::Get, "/query?FROM=Opportunity,OpportunityLineItems", "reads the opportunity with its lines"),
-            permission("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes order number, status and messages back"),
-            permission("b1", Method::Get, "/BusinessPartners", "checks the customer: active, currency, credit"),
-            permission("b1", Method::Get, "/Items", "checks that every item can be sold"),
-            permission("b1", Method::Get, "/Orders", "finds an order that was already made"),
-            permission("b1", Method::Get, "/Drafts", "finds an order that awaits approval"),
-            permission("b1", Method::Post, "/U_TANDEM", "notes each order in the ledger, so that none is made twice"),
-            permission("b1", Method::Post, "/Orders", "makes sales orders"),
-            permission("b1", Method::Patch, "/Orders(*)", "changes an order when its opportunity changes"),
-            permission("b1", Method::Post, "/Orders(*)/Cancel", "cancels an order when its opportunity is re-opened"),
-            permission("b1", Method::Delete, "/Drafts(*)", "removes an order that awaits approval when its opportunity is re-opened"),
-            permission("b1", Method::Get, "/UserFieldsMD", "sees whether rows can carry the line's id"),
-            may_link("order", "remembers which opportunity is which order"),
-            may_see_links("account", "finds the customer of an opportunity"),
-            may_emit("accounts.wanted", "asks for a partner for an account that has none"),
-            may_emit("credit.wanted", "asks for the customer's credit after an order"),
-            may_emit("stock.wanted", "asks for the stock of what was ordered"),
-        ],
+        permissions,
         topics: ["salesforce.Opportunity", crate::told::TOPIC, crate::waiting::TOPIC].map(str::to_owned).to_vec(),
         settings_schema: json!({
             "type": "object",
@@ -102,6 +127,8 @@ pub fn description() -> Description {
                 "credit_check": { "type": "boolean", "default": true, "description": "Hold orders of customers over their credit limit for review" },
                 "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },
                 "currency": { "type": "string", "default": "EUR", "description": "Currency of the org's records when multi_currency is false" },
+                "currencies": Currencies::schema(),
+                "total_difference": { "type": "number", "minimum": 0, "description": "Amount, in the order's currency, from which on a total before tax that B1 sees otherwise is a question; without it it is only told" },
                 "warehouse": { "type": "string", "description": "WarehouseCode of lines that name none; without it B1's default" },
                 "approval_poll_minutes": { "type": "integer", "default": 15, "description": "Minutes between two looks at an order that awaits approval in B1" },
                 "lines": { "type": "string", "enum": ["salesforce", "b1", "review"], "default": "salesforce", "description": "Whose change counts where the opportunity and a clerk in B1 changed the same of a line; a clerk's own rows stay in any case" }

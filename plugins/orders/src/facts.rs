@@ -115,6 +115,7 @@ mod tests {
             header: Map::new(),
             lines: vec![("1".into(), fields("A1")), ("2".into(), fields("A2"))],
             generation: 1,
+            ..Order::default()
         };
         let partner = json!({ "@odata.etag": "x", "CardCode": "C1", "Frozen": "tYES", "Currency": null });
         let item =

@@ -6,6 +6,8 @@ mod approval;
 mod branch;
 mod change;
 mod check;
+mod complete;
+mod credit;
 mod describe;
 mod facts;
 mod linked;
@@ -13,6 +15,7 @@ mod look;
 mod plan;
 mod send;
 mod told;
+mod total;
 mod waiting;
 mod write_back;
 

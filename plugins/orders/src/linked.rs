@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::{Link, Map, Value, b1, decimal, from_json, json, links, mirror, text};
 
+use crate::complete;
 use crate::plan::Order;
 
 /// The user field of an order's rows with the `OpportunityLineItem` id; `tandem init` makes it.
@@ -22,7 +23,11 @@ pub struct Linked {
     pub left: bool,
     pub generation: u64,
     pub header: Map<String, Value>,
+    /// What the opportunity asked for where `header` has B1's own word.
+    pub asked: Map<String, Value>,
     pub lines: Vec<LinkedLine>,
+    /// What a person is asked about it until it is answered; empty for nothing.
+    pub question: String,
     /// Sent as new, and the answer lost: B1 may have them.
     pub adding: Vec<LinkedLine>,
 }
@@ -55,7 +60,9 @@ impl Linked {
             left: base["left"] == true,
             generation: base["generation"].as_u64().unwrap_or(1),
             header: fields(&base["header"]),
+            asked: fields(&base["asked"]),
             lines: base["lines"].as_array().into_iter().flatten().map(line).collect(),
+            question: text(&base, "question").to_owned(),
             adding: base["adding"].as_array().into_iter().flatten().map(line).collect(),
         }
     }
@@ -64,6 +71,7 @@ impl Linked {
     pub fn made(document: &Value, order: &Order) -> Option<Self> {
         let mut linked = Self::empty(document, order.generation)?;
         linked.header = order.header.clone();
+        linked.asked = order.asked.clone();
         linked.lines = order
             .lines
             .iter()
@@ -77,6 +85,7 @@ impl Linked {
     pub fn found(document: &Value, order: &Order, generation: u64) -> Option<Self> {
         let mut linked = Self::empty(document, generation)?;
         linked.header = as_in(document, &order.header);
+        linked.asked = order.asked.clone();
         let numbers = numbers(document, order, &BTreeMap::new(), true);
         for (id, fields) in &order.lines {
             if let Some(row) = numbers.get(id).and_then(|num| row(document, *num)) {
@@ -108,7 +117,9 @@ impl Linked {
             left: false,
             generation,
             header: Map::new(),
+            asked: Map::new(),
             lines: Vec::new(),
+            question: String::new(),
             adding: Vec::new(),
         })
     }
@@ -126,11 +137,18 @@ impl Linked {
         self.lines.iter().filter_map(|line| Some((line.id.clone(), line.num?))).collect()
     }
 
-    /// True when nothing of the order differs.
+    /// True when the opportunity asks for nothing else than it did. B1 has not been asked about the order yet.
     pub fn same_as(&self, order: &Order) -> bool {
-        self.header == order.header
+        let mut header = self.header.clone();
+        header.extend(self.asked.clone());
+        let currency = self.asked.get("DocCurrency");
+        header == order.header
             && self.lines.len() == order.lines.len()
-            && self.lines.iter().zip(&order.lines).all(|(old, (id, fields))| old.id == *id && old.fields == *fields)
+            && self
+                .lines
+                .iter()
+                .zip(&order.lines)
+                .all(|(old, (id, fields))| old.id == *id && complete::same_row(&old.fields, currency, fields))
     }
 
     /// Notes it as the opportunity's.
@@ -140,7 +158,8 @@ impl Linked {
         let adding: Vec<Value> = self.adding.iter().map(line).collect();
         let base = json!({
             "doc_num": self.doc_num, "status": self.status, "cancelled": self.cancelled, "left": self.left,
-            "generation": self.generation, "header": self.header, "lines": lines, "adding": adding,
+            "generation": self.generation, "header": self.header, "asked": self.asked, "lines": lines, "adding": adding,
+            "question": self.question,
         });
         links::put(&Link {
             kind: "order".into(),
@@ -249,6 +268,7 @@ mod tests {
             header: Map::new(),
             lines: lines.iter().map(|(id, item, quantity)| ((*id).into(), fields(item, *quantity))).collect(),
             generation: 1,
+            ..Order::default()
         }
     }
 

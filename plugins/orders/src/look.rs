@@ -4,25 +4,29 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read};
-use tandem_sdk::{Error, Outcome, Value, passing, text};
+use tandem_sdk::{Error, Outcome, PERIODS, Units, Value, passing, text, units};
 
 use crate::check::{self, field, order_of};
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
 use crate::plan::Order;
-use crate::{News, Step, Work, adopt, approval, facts};
+use crate::{News, Step, Work, adopt, approval, complete, facts};
 
 /// What a person may choose about an order that was cancelled in B1.
 pub const MAKE_NEW: &str = "create a new order";
 const LEAVE: &str = "leave it cancelled";
 
-const PARTNER: &str = "CardCode,CardName,CardType,Valid,Frozen,Currency,CreditLimit,CurrentAccountBalance,OpenOrdersBalance,OpenDeliveryNotesBalance";
+const PARTNER: &str = "CardCode,CardName,CardType,Currency,VatGroup,CreditLimit,CurrentAccountBalance,OpenOrdersBalance,OpenDeliveryNotesBalance";
+
+const ITEM: &str = "ItemCode,SalesItem,SalesVATGroup";
 
 /// What B1 has.
 #[derive(Default)]
 pub struct There {
     pub partners: BTreeMap<String, Value>,
     pub items: BTreeMap<String, Value>,
+    /// In which items are sold.
+    pub units: Units,
     /// Orders of the opportunities in question, and those that are linked with them.
     orders: Vec<Value>,
     drafts: Vec<Value>,
@@ -51,6 +55,7 @@ pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
             }
         }
     }
+    complete::orders(settings, work, &there);
     for w in work.iter_mut() {
         settle(settings, w, &there);
     }
@@ -84,8 +89,8 @@ impl There {
             Read::texts("Drafts", "U_SF_Id", &ids, approval::DRAFT),
             Read::texts("Orders", "U_SF_Id", &ids, select.as_str()),
             Read::numbers("Orders", "DocEntry", &entries, select.as_str()),
-            Read::texts("BusinessPartners", "CardCode", &card_codes, PARTNER),
-            Read::texts("Items", "ItemCode", &item_codes, "ItemCode,Valid,Frozen,SalesItem"),
+            Read::texts("BusinessPartners", "CardCode", &card_codes, format!("{PARTNER},{PERIODS}")),
+            Read::texts("Items", "ItemCode", &item_codes, format!("{ITEM},{PERIODS},{}", units::UNITS)),
         ])?
         .into_iter();
         let mut next = || rows.next().unwrap_or_default();
@@ -94,14 +99,17 @@ impl There {
         self.orders.extend(next());
         self.partners.extend(b1::by_key(next(), "CardCode"));
         self.items.extend(b1::by_key(next(), "ItemCode"));
+        self.units = Units::read(self.items.values())?;
         Ok(())
     }
 
-    fn made_for<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Value> {
+    /// Orders of an opportunity, cancelled ones among them.
+    pub fn made_for<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Value> {
         self.orders.iter().filter(move |order| text(order, "U_SF_Id") == id)
     }
 
-    fn linked(&self, linked: &Linked) -> Option<&Value> {
+    /// The order of a link.
+    pub fn linked(&self, linked: &Linked) -> Option<&Value> {
         self.orders.iter().find(|order| b1::key_text(&order["DocEntry"]) == linked.doc_entry)
     }
 
@@ -114,6 +122,7 @@ impl There {
 /// What is read of an order: itself, and what the mapping sets.
 fn order_fields(orders: &[&Order]) -> String {
     let mut names: Vec<&str> = vec!["DocEntry", "DocNum", "DocumentStatus", "Cancelled", "U_SF_Id", "DocumentLines"];
+    names.extend(["DocDate", "DocTotal", "VatSum", "DocTotalFc", "VatSumFc"]);
     names.extend(orders.iter().flat_map(|order| order.header.keys()).map(String::as_str));
     names.sort_unstable();
     names.dedup();

@@ -9,7 +9,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::Linked;
-use crate::{News, Step, Work, approval, waiting};
+use crate::{News, Step, Work, approval, total, waiting};
 
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
@@ -48,8 +48,23 @@ pub struct Order {
     pub header: Map<String, Value>,
     /// Line fields by `OpportunityLineItem` id, in order.
     pub lines: Vec<(String, Map<String, Value>)>,
+    /// What the opportunity asks for where B1's own words stand in `header`: see [`crate::complete`].
+    pub asked: Map<String, Value>,
+    /// `DocDate`, `2026-01-31`: the day that holds, rates and due date are judged by.
+    pub day: String,
+    /// What the opportunity is told beside the order.
+    pub notes: Vec<String>,
     /// How often an order was made for this opportunity before: part of the ledger's key.
     pub generation: u64,
+}
+
+impl Order {
+    /// Puts B1's own word in place of what the opportunity asks for.
+    pub fn replace(&mut self, name: &str, value: Value) {
+        if let Some(asked) = self.header.insert(name.into(), value) {
+            self.asked.entry(name).or_insert(asked);
+        }
+    }
 }
 
 /// Decides the step of every open event.
@@ -186,6 +201,10 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
                 }
             };
         w.step = match std::mem::replace(&mut w.step, Step::Open) {
+            Step::Update(_, link) if link.same_as(&order) && !w.looks() && !link.question.is_empty() => {
+                total::ask(w, &link, link.question.clone());
+                continue;
+            }
             // Our own echo, or a change of nothing that matters in B1.
             Step::Update(_, link) if link.same_as(&order) && !w.looks() => {
                 let what = if link.left {
@@ -264,6 +283,8 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
     let due = if requested.is_empty() { text(opportunity, "CloseDate") } else { requested };
     header.insert("DocDueDate".into(), due.into());
     header.insert("U_SF_Id".into(), w.id().into());
+    // Said even when there is none: B1 would put the partner's standing discount into an order that says nothing.
+    header.insert("DiscountPercent".into(), json!(0));
     header.extend(mapped("header", opportunity)?);
     let rows = opportunity["OpportunityLineItems"]["records"].as_array().cloned().unwrap_or_default();
     if rows.is_empty() {
@@ -298,5 +319,5 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
         line.extend(mapped("line", row)?);
         lines.push((text(row, "Id").to_owned(), line));
     }
-    Ok(Order { header, lines, generation })
+    Ok(Order { header, lines, generation, ..Order::default() })
 }

@@ -11,7 +11,7 @@ use crate::change::{self, Change, KEEP_B1, KEEP_SALESFORCE};
 use crate::describe::Settings;
 use crate::linked::{LINE_ID, Linked, LinkedLine};
 use crate::plan::Order;
-use crate::{News, Step, Work, adopt, approval, branch, facts, look};
+use crate::{News, Step, Work, adopt, approval, branch, facts, look, total};
 
 /// Sends what was planned, all at once.
 pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
@@ -41,7 +41,7 @@ pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
         match (std::mem::replace(&mut w.step, Step::Open), answer) {
             (Step::Create(order), Some(answer)) => created(settings, w, &order, answer),
             (Step::Update(order, linked), answer) => {
-                if let Some(linked) = updated(w, &linked, answer) {
+                if let Some(linked) = updated(settings, w, &order, &linked, answer) {
                     added.push((w.id().to_owned(), order, linked));
                 }
             }
@@ -123,15 +123,15 @@ fn cancel(w: &Work, linked: &Linked) -> Request {
 }
 
 /// An order that was made just now, as B1 answered it.
-fn link(w: &mut Work, order: &Order, document: &Value) {
-    let Some(linked) = Linked::made(document, order) else {
+fn link(settings: &Settings, w: &mut Work, order: &Order, document: &Value) {
+    let Some(mut linked) = Linked::made(document, order) else {
         return w.finish(tandem_sdk::retry(2_000, "B1 made the order but did not tell its number; looking again"));
     };
     linked.put(w.id());
     tell_flows(w, order, &linked.doc_entry);
-    let message = format!("order {} created", linked.doc_num);
-    w.news = Some(News::synced(&linked, message.clone()));
-    w.finish(Outcome::Done(message));
+    let mut told = vec![format!("order {} created", linked.doc_num)];
+    told.extend(order.notes.clone());
+    total::tell(settings, w, &mut linked, told, total::difference(document, order));
 }
 
 /// Stock and credit that the order took are shown at once, where flows want it, and not at the next look.
@@ -154,7 +154,7 @@ fn tell_flows(w: &Work, order: &Order, doc_entry: &str) {
 
 fn created(settings: &Settings, w: &mut Work, order: &Order, answer: Result<Response, Error>) {
     match answer {
-        Ok(response) if response.via == Via::Sent => link(w, order, &body_of(&response)),
+        Ok(response) if response.via == Via::Sent => link(settings, w, order, &body_of(&response)),
         // It was made in an earlier try, of what the opportunity was then: it is read, and brought in step.
         Ok(_) => w.finish(tandem_sdk::retry(100, "the order was there already: taking it over")),
         // The ledger has its row: the order was made before.
@@ -184,8 +184,14 @@ fn code_of(error: &Error) -> &str {
 }
 
 /// What is linked, when lines were added whose numbers B1 did not tell.
-fn updated(w: &mut Work, linked: &Linked, answer: Option<Result<Response, Error>>) -> Option<Linked> {
-    let change = w.change.take()?;
+fn updated(
+    settings: &Settings,
+    w: &mut Work,
+    order: &Order,
+    linked: &Linked,
+    answer: Option<Result<Response, Error>>,
+) -> Option<Linked> {
+    let mut change = w.change.take()?;
     w.b1 = facts::of_order(linked);
     let doc_num = &linked.doc_num;
     match answer {
@@ -193,8 +199,14 @@ fn updated(w: &mut Work, linked: &Linked, answer: Option<Result<Response, Error>
             let told = w.adopted.take().unwrap_or_else(|| format!("order {doc_num} changed"));
             let mut told = vec![told];
             told.extend(change.notes);
+            told.extend(order.notes.iter().filter(|_| change.body.contains_key("DocDueDate")).cloned());
             change.linked.put(w.id());
-            if change.left.is_empty() {
+            if change.left.is_empty() && total::is_asked(w, &change.linked) {
+                let entries: Vec<i64> = change.linked.doc_entry.parse().into_iter().collect();
+                let documents = adopt::read_again(&entries).unwrap_or_default();
+                let difference = documents.first().and_then(|document| total::difference(document, order));
+                total::tell(settings, w, &mut change.linked, told, difference);
+            } else if change.left.is_empty() {
                 let message = told.join("; ");
                 w.news = Some(News::synced(&change.linked, message.clone()));
                 w.finish(Outcome::Done(message));

@@ -1,0 +1,167 @@
+//! Whether an order fits into its customer's credit limit. Limit and balances are in the company's own currency, with tax; so is
+//! the order, by B1's rate of the day and the rates of its tax groups.
+
+use std::collections::BTreeMap;
+
+use tandem_sdk::{Decimal, Error, Map, Value, b1, money, text};
+
+use crate::check::{field, order_of};
+use crate::describe::Settings;
+use crate::look::There;
+use crate::plan::Order;
+use crate::total;
+use crate::{Step, Work};
+
+/// What orders are valued by.
+#[derive(Default)]
+pub struct Rates {
+    /// The company's own currency, B1's code.
+    local: String,
+    /// By currency and day; none where B1 has no rate.
+    currencies: BTreeMap<(String, String), Option<Decimal>>,
+    /// Percent by tax group.
+    taxes: BTreeMap<String, Decimal>,
+}
+
+/// An order's worth, with what is not known of it.
+struct Worth {
+    amount: Decimal,
+    /// Rows without a known tax group: they count without tax.
+    untaxed: bool,
+}
+
+impl Rates {
+    /// Asks B1 for what the orders in question need; for nothing where no order is to be checked.
+    pub fn read(settings: &Settings, work: &[Work], there: &There) -> Result<Self, Error> {
+        let orders: Vec<(&Order, &Value)> = work
+            .iter()
+            .filter(|w| is_checked(settings, w))
+            .filter_map(|w| {
+                let order = order_of(w)?;
+                let partner = there.partners.get(&field(&order.header, "CardCode"))?;
+                (!limit(partner).is_zero()).then_some((order, partner))
+            })
+            .collect();
+        let mut rates = Self::default();
+        if orders.is_empty() {
+            return Ok(rates);
+        }
+        rates.local = money::local_currency()?.unwrap_or_else(|| settings.currency.clone());
+        for (order, _) in &orders {
+            let key = (field(&order.header, "DocCurrency"), order.day.clone());
+            if key.0 != rates.local && !rates.currencies.contains_key(&key) {
+                let rate = money::rate(&key.0, &key.1)?;
+                rates.currencies.insert(key, rate);
+            }
+        }
+        let mut groups: Vec<String> = Vec::new();
+        for (order, partner) in &orders {
+            groups.extend(order.lines.iter().map(|(_, line)| tax_group(line, partner, there)));
+        }
+        rates.taxes = money::tax_rates(&groups)?;
+        Ok(rates)
+    }
+
+    fn worth<'a>(
+        &self,
+        order: &Order,
+        header: &Map<String, Value>,
+        lines: impl Iterator<Item = &'a Map<String, Value>>,
+        partner: &Value,
+        there: &There,
+    ) -> Option<Worth> {
+        let key = (field(&order.header, "DocCurrency"), order.day.clone());
+        let rate = if key.0 == self.local { Decimal::ONE } else { (*self.currencies.get(&key)?)? };
+        let mut worth = Worth { amount: Decimal::ZERO, untaxed: false };
+        for line in lines {
+            let tax = self.taxes.get(&tax_group(line, partner, there));
+            worth.untaxed |= tax.is_none();
+            let gross = Decimal::ONE + tax.copied().unwrap_or_default() / Decimal::ONE_HUNDRED;
+            worth.amount += total::net(header, std::iter::once(line)) * gross * rate;
+        }
+        Some(worth)
+    }
+}
+
+fn is_checked(settings: &Settings, w: &Work) -> bool {
+    settings.credit_check && order_of(w).is_some() && w.event.resolution.as_deref() != Some("send anyway")
+}
+
+fn limit(partner: &Value) -> Decimal {
+    b1::amount(partner, "CreditLimit")
+}
+
+/// The tax group of a row: its own, else the customer's, else the item's.
+fn tax_group(line: &Map<String, Value>, partner: &Value, there: &There) -> String {
+    let own = ["VatGroup", "TaxCode"].map(|name| field(line, name));
+    let item = there.items.get(&field(line, "ItemCode")).map_or("", |item| text(item, "SalesVATGroup"));
+    let found = own.iter().map(String::as_str).chain([text(partner, "VatGroup"), item]).find(|group| !group.is_empty());
+    found.unwrap_or_default().to_owned()
+}
+
+/// What keeps an order, or what is added to one, within the limit; a person may send it all the same. Orders of one batch for one
+/// customer add up in `used`.
+pub fn check(
+    settings: &Settings,
+    rates: &Rates,
+    w: &mut Work,
+    there: &There,
+    used: &mut BTreeMap<String, Decimal>,
+) -> Result<(), String> {
+    if !is_checked(settings, w) {
+        return Ok(());
+    }
+    let Some(order) = order_of(w) else { return Ok(()) };
+    let card_code = field(&order.header, "CardCode");
+    let Some(partner) = there.partners.get(&card_code).filter(|partner| !limit(partner).is_zero()) else {
+        return Ok(());
+    };
+    let currency = field(&order.header, "DocCurrency");
+    let lines = order.lines.iter().map(|(_, line)| line);
+    let Some(worth) = rates.worth(order, &order.header, lines, partner, there) else {
+        let note = format!("credit was not checked: B1 has no rate for {currency} on {}", order.day);
+        if let Some(order) = order_mut(w) {
+            order.notes.push(note);
+        }
+        return Ok(());
+    };
+    // What the order had before is in the balances already.
+    let before = match &w.step {
+        Step::Update(_, linked) => {
+            let lines = linked.lines.iter().map(|line| &line.fields);
+            rates.worth(order, &linked.header, lines, partner, there).map(|worth| worth.amount)
+        }
+        _ => None,
+    };
+    let more = worth.amount - before.unwrap_or_default();
+    if more <= Decimal::ZERO {
+        return Ok(());
+    }
+    let balances = ["CurrentAccountBalance", "OpenOrdersBalance", "OpenDeliveryNotesBalance"];
+    let in_batch = used.entry(card_code.clone()).or_default();
+    let taken = balances.iter().map(|name| b1::amount(partner, name)).sum::<Decimal>() + *in_batch;
+    if taken + more > limit(partner) {
+        let local = &rates.local;
+        let what = if before.is_some() { "this change adds" } else { "this order" };
+        let tax = if worth.untaxed { "before tax" } else { "with tax" };
+        let foreign = match currency == *local {
+            true => String::new(),
+            false => format!(" (in {currency}, at B1's rate of {})", order.day),
+        };
+        return Err(format!(
+            "{card_code} would exceed the credit limit of {} {local}: {} {local} used, {what} {} {local} {tax}{foreign}",
+            limit(partner).normalize(),
+            taken.round_dp(2).normalize(),
+            more.round_dp(2).normalize(),
+        ));
+    }
+    *in_batch += more;
+    Ok(())
+}
+
+fn order_mut(w: &mut Work) -> Option<&mut Order> {
+    match &mut w.step {
+        Step::Create(order) | Step::Update(order, _) => Some(order),
+        _ => None,
+    }
+}
