@@ -1,10 +1,11 @@
 //! Price list → `Pricebook2`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Error, Link, Map, Outcomes, Probe, Value, b1, clock, from_json, json, links, salesforce, storage, text,
+    Batch, Error, Link, Map, Outcomes, Probe, Value, b1, clock, from_json, is_within, json, links, salesforce, storage,
+    text,
 };
 
 use crate::describe::Settings;
@@ -23,6 +24,8 @@ pub struct Books {
     pub standard: String,
     /// One for each price list that is shown.
     pub books: Vec<Book>,
+    /// Lists whose prices are with tax.
+    pub gross: BTreeSet<i64>,
 }
 
 /// Makes sure that every price list that is shown has a book.
@@ -33,7 +36,11 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
         .filter(|(_, event, _)| event.topic == "b1.PriceLists")
         .map(|(place, ..)| *place)
         .collect();
-    let lists = b1::all("PriceLists", "", "PriceListNo,PriceListName,Active,ValidFrom,ValidTo,DefaultPrimeCurrency")?;
+    let lists = b1::all(
+        "PriceLists",
+        "",
+        "PriceListNo,PriceListName,Active,ValidFrom,ValidTo,DefaultPrimeCurrency,IsGrossPrice",
+    )?;
     let standard = standard_book()?;
     let today = clock::today("b1");
     let shown: Vec<&Value> = lists.iter().filter(|list| is_shown(settings, list)).collect();
@@ -51,7 +58,9 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
             })
         })
         .collect();
-    Ok(Books { standard, books })
+    let gross =
+        lists.iter().filter(|list| b1::yes(list, "IsGrossPrice")).filter_map(|list| list["PriceListNo"].as_i64());
+    Ok(Books { standard, books, gross: gross.collect() })
 }
 
 /// The org's one standard price book: asked for once.
@@ -83,9 +92,7 @@ fn is_shown(settings: &Settings, list: &Value) -> bool {
 
 fn row(list: &Value, today: &str, events: &[usize]) -> Row {
     let name = text(list, "PriceListName");
-    let (from, to) = (b1::day(&list["ValidFrom"]), b1::day(&list["ValidTo"]));
-    let in_time = from.as_str().is_none_or(|from| from <= today) && to.as_str().is_none_or(|to| today <= to);
-    let active = list["Active"] != "tNO" && in_time;
+    let active = list["Active"] != "tNO" && is_within(list, "ValidFrom", "ValidTo", today);
     let mut fields = Map::new();
     fields.insert("Name".into(), name.into());
     fields.insert("IsActive".into(), active.into());

@@ -1,7 +1,8 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
 use tandem_sdk::{
-    Description, Keys, Method, Value, Way, described, json, may_emit, may_link, may_see_links, permission, section,
+    Currencies, Description, Keys, Method, Units, Value, Way, described, json, may_emit, may_link, may_see_links,
+    money, permission, section,
 };
 
 /// Read with defaults filled in.
@@ -14,6 +15,8 @@ pub struct Settings {
     pub price_lists: Option<Vec<i64>>,
     /// The org has `CurrencyIsoCode` on its records.
     pub multi_currency: bool,
+    /// B1's codes of currencies.
+    pub currencies: Currencies,
     /// Currency of the org's records when it has one.
     pub currency: String,
     /// Decimals that the org's `UnitPrice` keeps.
@@ -34,6 +37,7 @@ impl Settings {
             standard_price_list: value["standard_price_list"].as_i64().unwrap_or(1),
             price_lists: list(&value["price_lists"]),
             multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
+            currencies: Currencies::of(&value),
             currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
             price_decimals: value["price_decimals"].as_u64().unwrap_or(2) as u32,
             review_rounded: value["more_decimals"] == "review",
@@ -54,10 +58,15 @@ QuantityUnitOfMeasure = "source.SalesUnit"
 
 pub fn description() -> Description {
     let ask = permission;
+    let [tax_of_groups, tax_of_codes] = money::tax_permissions();
     Description {
         permissions: vec![
             ask("b1", Method::Get, "/Items", "reads items with their prices"),
             ask("b1", Method::Get, "/PriceLists", "reads price lists: name, validity, currency"),
+            Currencies::permission(),
+            Units::permission(),
+            tax_of_groups,
+            tax_of_codes,
             ask("b1", Method::Get, "/SpecialPrices", "reads prices agreed with a customer"),
             ask("salesforce", Method::Get, "/query?FROM=Product2,Pricebook2,PricebookEntry,Account", "finds products, price books, entries and customers that are there already"),
             ask("salesforce", Method::Patch, "/sobjects/Product2/*", "changes products"),
@@ -87,6 +96,7 @@ pub fn description() -> Description {
                 "price_lists": { "type": "array", "items": { "type": "integer" }, "description": "PriceListNo of the lists that become price books; without it all active ones" },
                 "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },
                 "currency": { "type": "string", "default": "EUR", "description": "Currency of the org's records when multi_currency is false: prices in others are left out" },
+                "currencies": Currencies::schema(),
                 "price_decimals": { "type": "integer", "default": 2, "description": "Decimals that the org's UnitPrice keeps" },
                 "more_decimals": { "type": "string", "enum": ["round", "review"], "default": "round", "description": "Prices with more decimals are rounded half up, or go to review" },
                 "deleted": { "type": "string", "enum": ["mark", "review"], "default": "mark", "description": "The product of an item deleted in B1 is deactivated and marked, or goes to review" }

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Decimal, Error, Link, Map, Outcomes, Probe, Value, b1, decimal, json, links, salesforce, text};
+use tandem_sdk::{
+    Decimal, Error, Link, Map, Outcomes, Probe, Units, Value, b1, decimal, json, links, money, salesforce, text,
+};
 
 use crate::books::Books;
 use crate::describe::Settings;
@@ -21,10 +23,18 @@ struct Price {
 /// Brings the entries of these products in step.
 pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: &mut Outcomes) {
     let mut rows = Vec::new();
+    let terms = match Terms::read(books, products) {
+        Ok(terms) => terms,
+        Err(error) => {
+            let all: Vec<usize> = products.iter().flat_map(|product| product.events.clone()).collect();
+            return outcomes.fail(&all, &error, "reading units and taxes");
+        }
+    };
     for product in products {
-        match prices(settings, books, &product.item) {
+        match prices(settings, books, &terms, &product.item) {
+            Err(Held::Failed(error)) => outcomes.fail(&product.events, &error, "reading currencies"),
             Ok(prices) => rows.extend(prices.iter().filter_map(|price| row(settings, books, product, price))),
-            Err(why) => outcomes.hold(&product.events, &format!("{}: {why}", product.item_code)),
+            Err(Held::Wrong(why)) => outcomes.hold(&product.events, &format!("{}: {why}", product.item_code)),
         }
     }
     let verify: Vec<&Product> = products.iter().filter(|product| product.verify).collect();
@@ -45,8 +55,48 @@ pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: 
     }
 }
 
+/// By what a price of a list becomes a price of the book: net, and of the sales unit.
+#[derive(Default)]
+struct Terms {
+    units: Units,
+    /// Percent by tax group.
+    taxes: BTreeMap<String, Decimal>,
+}
+
+impl Terms {
+    fn read(books: &Books, products: &[Product]) -> Result<Self, Error> {
+        let units = Units::read(products.iter().map(|product| &product.item))?;
+        let groups: Vec<String> = match books.gross.is_empty() {
+            true => Vec::new(),
+            false => products.iter().map(|product| text(&product.item, "SalesVATGroup").to_owned()).collect(),
+        };
+        let taxes = if groups.is_empty() { BTreeMap::new() } else { money::tax_rates(&groups)? };
+        Ok(Self { units, taxes })
+    }
+
+    fn of_book(&self, books: &Books, list: i64, item: &Value, amount: Decimal) -> Result<Decimal, String> {
+        let amount = amount * self.units.of(text(item, "ItemCode")).of_list;
+        if !books.gross.contains(&list) || amount.is_zero() {
+            return Ok(amount);
+        }
+        let group = text(item, "SalesVATGroup");
+        let tax = self.taxes.get(group).ok_or_else(|| {
+            format!("the list's prices are with tax, and B1 tells no rate of the item's tax group {group:?}")
+        })?;
+        Ok((amount * Decimal::ONE_HUNDRED / (Decimal::ONE_HUNDRED + tax)).round_dp(6))
+    }
+}
+
+/// Why an item's prices are not shown.
+#[derive(Debug)]
+enum Held {
+    /// A person must see to it.
+    Wrong(String),
+    Failed(Error),
+}
+
 /// All prices of an item that are shown, those of the standard book among them.
-fn prices(settings: &Settings, books: &Books, item: &Value) -> Result<Vec<Price>, String> {
+fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Result<Vec<Price>, Held> {
     let mut found: Vec<Price> = Vec::new();
     for row in item["ItemPrices"].as_array().into_iter().flatten() {
         let Some(list) = row["PriceList"].as_i64() else { continue };
@@ -63,11 +113,14 @@ fn prices(settings: &Settings, books: &Books, item: &Value) -> Result<Vec<Price>
             let own = text(row, currency);
             let listed = book.map_or("", |book| book.currency.as_str());
             let currency = [own, listed, settings.currency.as_str()].into_iter().find(|c| !c.is_empty());
-            let currency = currency.unwrap_or_default().to_owned();
+            let currency = settings.currencies.iso(currency.unwrap_or_default()).map_err(Held::Failed)?;
             if (own.is_empty() && amount.is_zero()) || (!settings.multi_currency && currency != settings.currency) {
                 continue;
             }
-            let amount = told(settings, amount).map_err(|why| format!("price list {list}: {why}"))?;
+            let amount = terms
+                .of_book(books, list, item, amount)
+                .and_then(|amount| told(settings, amount))
+                .map_err(|why| Held::Wrong(format!("price list {list}: {why}")))?;
             if book.is_some() {
                 found.push(Price { list, currency: currency.clone(), amount });
             }
@@ -192,17 +245,18 @@ mod tests {
 
     fn books() -> Books {
         let book = |list, currency: &str| Book { list, id: format!("01s{list}"), currency: currency.into() };
-        Books { standard: "01s".into(), books: vec![book(1, "EUR"), book(4, "USD")] }
+        Books { standard: "01s".into(), books: vec![book(1, "EUR"), book(4, "USD")], gross: Default::default() }
     }
 
     fn settings(text: &str) -> Settings {
-        Settings::read(text)
+        let currencies = tandem_sdk::Currencies::fixed(&[("EUR", "EUR"), ("USD", "USD"), ("$", "USD")]);
+        Settings { currencies, ..Settings::read(text) }
     }
 
     #[test]
     fn a_currency_without_standard_price_gets_one() {
         let item = json!({ "ItemPrices": [{ "PriceList": 1, "Price": 10, "Currency": "EUR" }, { "PriceList": 4, "Price": 12, "Currency": "USD" }] });
-        let prices = prices(&settings("{}"), &books(), &item).unwrap();
+        let prices = prices(&settings("{}"), &books(), &Terms::default(), &item).unwrap();
         let standard: Vec<_> =
             prices.iter().filter(|price| price.list == 0).map(|price| price.currency.as_str()).collect();
         assert_eq!(standard, ["EUR", "USD"]);
@@ -213,9 +267,29 @@ mod tests {
         let item = |price: &str| {
             tandem_sdk::from_json(&format!(r#"{{"ItemPrices":[{{"PriceList":1,"Price":{price},"Currency":"EUR"}}]}}"#))
         };
-        assert!(prices(&settings("{}"), &books(), &item("-1")).unwrap_err().contains("negative"));
-        assert_eq!(prices(&settings("{}"), &books(), &item("1.234567")).unwrap()[0].amount.to_string(), "1.23");
-        assert!(prices(&settings(r#"{"more_decimals":"review"}"#), &books(), &item("1.234567")).is_err());
-        assert!(prices(&settings("{}"), &books(), &item("0.001")).unwrap_err().contains("zero"));
+        let held = |wanted: &'static str| move |held: Held| matches!(held, Held::Wrong(why) if why.contains(wanted));
+        assert!(prices(&settings("{}"), &books(), &Terms::default(), &item("-1")).is_err_and(held("negative")));
+        assert_eq!(
+            prices(&settings("{}"), &books(), &Terms::default(), &item("1.234567")).unwrap()[0].amount.to_string(),
+            "1.23"
+        );
+        assert!(
+            prices(&settings(r#"{"more_decimals":"review"}"#), &books(), &Terms::default(), &item("1.234567")).is_err()
+        );
+        assert!(prices(&settings("{}"), &books(), &Terms::default(), &item("0.001")).is_err_and(held("zero")));
+    }
+
+    #[test]
+    fn a_price_of_the_book_is_net_in_the_orgs_currency_and_of_the_sales_unit() {
+        let item = json!({ "ItemCode": "A1", "SalesVATGroup": "A1", "ItemPrices": [{ "PriceList": 1, "Price": 119, "Currency": "$" }] });
+        let mut books = books();
+        let one =
+            |books: &Books, terms: &Terms| prices(&settings("{}"), books, terms, &item).map(|prices| prices[0].clone());
+        let terms = Terms { taxes: BTreeMap::from([("A1".to_owned(), 19.into())]), ..Terms::default() };
+        let net = one(&books, &terms).unwrap();
+        assert_eq!((net.currency.as_str(), net.amount), ("USD", 119.into()));
+        books.gross.insert(1);
+        assert_eq!(one(&books, &terms).unwrap().amount, 100.into());
+        assert!(one(&books, &Terms::default()).is_err(), "nobody knows how much of it is tax");
     }
 }

@@ -5,24 +5,13 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Error, Keys, Link, Map, Outcomes, Side, Value, are_twins, clock, from_json, json, links, mapping,
-    salesforce, text, twin_words,
+    Batch, Error, Keys, Link, Map, Outcomes, PERIODS, Side, Value, are_twins, clock, from_json, in_use, json, links,
+    mapping, salesforce, text, twin_words, units,
 };
 
 use crate::describe::Settings;
 
-const ITEM: [&str; 10] = [
-    "ItemCode",
-    "ItemName",
-    "SalesItem",
-    "Valid",
-    "ValidFrom",
-    "ValidTo",
-    "Frozen",
-    "FrozenFrom",
-    "FrozenTo",
-    "ItemPrices",
-];
+const ITEM: [&str; 5] = ["ItemCode", "ItemName", "SalesItem", "SalesVATGroup", "ItemPrices"];
 
 /// A product in step with its item.
 pub struct Product {
@@ -105,6 +94,7 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
 
 fn read_items(codes: &[String]) -> Result<BTreeMap<String, Value>, Error> {
     let mut select: Vec<String> = ITEM.iter().map(|field| (*field).to_owned()).collect();
+    select.extend(PERIODS.split(',').chain(units::UNITS.split(',')).map(str::to_owned));
     select.extend(mapping::source_fields("product"));
     select.sort();
     select.dedup();
@@ -218,22 +208,11 @@ fn product(settings: &Settings, item: &Value, today: &str) -> Result<Map<String,
     let mut fields: Map<String, Value> =
         mapping::target_fields("product").into_iter().map(|field| (field, Value::Null)).collect();
     fields.extend(from_json(&mapped).as_object().cloned().unwrap_or_default());
-    let usable = usable(item, today);
+    let usable = in_use(item, today);
     fields.insert("Tandem_Item_Code__c".into(), settings.keys.carried(text(item, "ItemCode")).into());
     fields.insert("IsActive".into(), (usable && b1::yes(item, "SalesItem")).into());
     fields.insert("Tandem_Discontinued__c".into(), (!usable).into());
     Ok(fields)
-}
-
-/// Active today: `Valid` and `Frozen` count within their days, where they have any.
-fn usable(item: &Value, today: &str) -> bool {
-    let within = |from: &str, to: &str| {
-        let (from, to) = (b1::day(&item[from]), b1::day(&item[to]));
-        from.as_str().is_none_or(|from| from <= today) && to.as_str().is_none_or(|to| today <= to)
-    };
-    let valid = !b1::yes(item, "Valid") && item["Valid"].is_string();
-    let frozen = b1::yes(item, "Frozen") && within("FrozenFrom", "FrozenTo");
-    !valid && within("ValidFrom", "ValidTo") && !frozen
 }
 
 /// The product of an item that is gone.
@@ -249,19 +228,4 @@ fn discontinue(settings: &Settings, code: &str, events: &[usize], outcomes: &mut
     let fields = json!({ "IsActive": false, "Tandem_Discontinued__c": true });
     outcomes.note_all(events, "the item was deleted in B1: the product is deactivated");
     Some(Row::new("product", code, "Product2", fields.as_object().cloned().unwrap_or_default()).serving(events))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_item_is_usable_within_its_days() {
-        let item = |text: &str| from_json(text);
-        assert!(usable(&item(r#"{"Valid":"tYES","Frozen":"tNO"}"#), "2026-05-01"));
-        assert!(!usable(&item(r#"{"Valid":"tYES","ValidTo":"2026-04-30T00:00:00Z"}"#), "2026-05-01"));
-        assert!(!usable(&item(r#"{"Valid":"tYES","Frozen":"tYES"}"#), "2026-05-01"));
-        assert!(usable(&item(r#"{"Frozen":"tYES","FrozenFrom":"2026-06-01T00:00:00Z"}"#), "2026-05-01"));
-        assert!(!usable(&item(r#"{"Valid":"tNO"}"#), "2026-05-01"));
-    }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Error, Map, Outcomes, Value, clock, connection, json, salesforce, text};
+use tandem_sdk::{Batch, Error, Map, Outcomes, Value, clock, connection, is_within, json, salesforce, text};
 
 use crate::describe::Settings;
 
@@ -54,7 +54,7 @@ fn rows(
                 continue;
             }
             (None, ..) => json!({ "Tandem_Active__c": false }),
-            (Some(price), Some(account), Some(product)) => shown(settings, price, account, product, &today),
+            (Some(price), Some(account), Some(product)) => shown(settings, price, account, product, &today)?,
             (Some(_), None, _) => {
                 outcomes.note_all(events, &format!("no account carries the CardCode {card}: not shown"));
                 continue;
@@ -75,15 +75,15 @@ fn rows(
     Ok(rows)
 }
 
-fn shown(settings: &Settings, price: &Value, account: &str, product: &str, today: &str) -> Value {
+fn shown(settings: &Settings, price: &Value, account: &str, product: &str, today: &str) -> Result<Value, Error> {
     let (from, to) = (b1::day(&price["ValidFrom"]), b1::day(&price["ValidTo"]));
-    let in_time = from.as_str().is_none_or(|from| from <= today) && to.as_str().is_none_or(|to| today <= to);
     let currency = text(price, "Currency");
-    json!({
+    let currency = if currency.is_empty() { settings.currency.clone() } else { settings.currencies.iso(currency)? };
+    Ok(json!({
         "Name": format!("{} {}", text(price, "CardCode"), text(price, "ItemCode")),
         "Tandem_Account__c": account, "Tandem_Product__c": product, "Tandem_Price__c": price["Price"],
-        "Tandem_Currency__c": if currency.is_empty() { settings.currency.as_str() } else { currency },
+        "Tandem_Currency__c": currency,
         "Tandem_Discount__c": price["DiscountPercent"], "Tandem_Valid_From__c": from.clone(), "Tandem_Valid_To__c": to.clone(),
-        "Tandem_Active__c": price["Valid"] != "tNO" && in_time,
-    })
+        "Tandem_Active__c": price["Valid"] != "tNO" && is_within(price, "ValidFrom", "ValidTo", today),
+    }))
 }

@@ -1,6 +1,6 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Description, Keys, Method, Value, described, json, may_link, may_see_links, permission};
+use tandem_sdk::{Description, Keys, Method, Units, Value, described, json, may_link, may_see_links, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -40,6 +40,7 @@ pub fn description() -> Description {
     Description {
         permissions: vec![
             ask("b1", Method::Get, "/Items", "reads quantities per warehouse"),
+            Units::permission(),
             ask("b1", Method::Get, "/Orders", "finds the items of an order that changed"),
             ask("b1", Method::Get, "/DeliveryNotes", "finds the items of a delivery"),
             ask("b1", Method::Get, "/Returns", "finds the items of a return"),

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tandem_sdk::b1::Read;
+use tandem_sdk::units::{self, Unit, Units};
 use tandem_sdk::{
     Batch, Decimal, Error, Method, Outcomes, Request, Side, Value, b1, decimal, json, mirror, refused, request,
     salesforce, text,
@@ -57,7 +59,7 @@ fn write(
         .filter(|line| quantity(line) > quantities(line, stocks).available(settings))
         .map(|line| item_code(line, settings).to_owned())
         .collect();
-    let expected = expected(&short).map_err(failed)?;
+    let expected = expected(&short, stocks).map_err(failed)?;
     let mut requests: Vec<Request> = Vec::new();
     let mut owners: Vec<&[usize]> = Vec::new();
     for line in &lines {
@@ -136,16 +138,32 @@ fn quantities(line: &Value, stocks: &[Stock]) -> Quantities {
     }
 }
 
-fn expected(item_codes: &[String]) -> Result<Expected, Error> {
+/// Units of items as read in this run, and of the others.
+fn units_of(item_codes: &[String], stocks: &[Stock]) -> Result<BTreeMap<String, Unit>, Error> {
+    let mut found: BTreeMap<String, Unit> =
+        stocks.iter().map(|stock| (stock.item_code.clone(), stock.unit.clone())).collect();
+    let missing: Vec<String> = item_codes.iter().filter(|code| !found.contains_key(*code)).cloned().collect();
+    if !missing.is_empty() {
+        let rows = b1::read(Read::texts("Items", "ItemCode", &missing, format!("ItemCode,{}", units::UNITS)))?;
+        let units = Units::read(rows.iter())?;
+        found.extend(missing.into_iter().map(|code| (code.clone(), units.of(&code))));
+    }
+    Ok(found)
+}
+
+fn expected(item_codes: &[String], stocks: &[Stock]) -> Result<Expected, Error> {
     let mut expected = Expected::new();
     if item_codes.is_empty() {
         return Ok(expected);
     }
+    let sold_in = units_of(item_codes, stocks)?;
     let select = "DocEntry,DocDueDate,DocumentLines";
     b1::each("PurchaseOrders", "DocEntry", "DocumentStatus eq 'bost_Open'", select, |order| {
         for line in b1::lines(order) {
             let code = text(line, "ItemCode");
-            let left = b1::amount(line, "RemainingOpenQuantity");
+            // A vendor's unit is another one.
+            let left = units::pieces_of(line, "RemainingOpenQuantity");
+            let left = sold_in.get(code).map_or(left, |unit| unit.of_pieces(left));
             if left > Decimal::ZERO && item_codes.iter().any(|wanted| wanted == code) {
                 let day = [b1::day(&line["ShipDate"]), b1::day(&order["DocDueDate"])];
                 let day = day.iter().find_map(Value::as_str).unwrap_or_default().to_owned();

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
+use tandem_sdk::units::{self, Unit, Units};
 use tandem_sdk::{Batch, Decimal, Map, Outcomes, Side, Value, connection, json, links, salesforce};
 
 use crate::describe::Settings;
 
-/// Quantities of one item in one warehouse, or in all.
+/// Quantities of one item in one warehouse, or in all, in its sales unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Quantities {
     pub in_stock: Decimal,
@@ -17,11 +18,21 @@ pub struct Quantities {
 }
 
 impl Quantities {
+    /// In pieces.
     fn of(row: &Value) -> Self {
         Self {
             in_stock: b1::amount(row, "InStock"),
             committed: b1::amount(row, "Committed"),
             ordered: b1::amount(row, "Ordered"),
+        }
+    }
+
+    /// Of pieces; what is promised is rounded up, so that no more is offered than there is.
+    fn in_units(self, unit: &Unit) -> Self {
+        Self {
+            in_stock: unit.of_pieces(self.in_stock),
+            committed: -unit.of_pieces(-self.committed),
+            ordered: unit.of_pieces(self.ordered),
         }
     }
 
@@ -54,6 +65,8 @@ pub struct Stock {
     pub item_code: String,
     pub product: String,
     pub total: Quantities,
+    /// In which it is sold.
+    pub unit: Unit,
     /// Lines of opportunities have to be looked at.
     pub changed: bool,
     pub events: Vec<usize>,
@@ -68,10 +81,12 @@ pub fn keep(
 ) -> Vec<Stock> {
     let codes: Vec<String> = items.keys().cloned().collect();
     let all: Vec<usize> = items.values().flatten().copied().collect();
-    let read = Read::texts("Items", "ItemCode", &codes, "ItemCode,InventoryItem,ItemWarehouseInfoCollection");
-    let found = b1::read(read)
-        .and_then(|rows| Ok((b1::by_key(rows, "ItemCode"), salesforce::products(&codes, &settings.keys)?)));
-    let (rows, products) = match found {
+    let select = format!("ItemCode,InventoryItem,ItemWarehouseInfoCollection,{}", units::UNITS);
+    let found = b1::read(Read::texts("Items", "ItemCode", &codes, select)).and_then(|rows| {
+        let units = Units::read(rows.iter())?;
+        Ok((b1::by_key(rows, "ItemCode"), units, salesforce::products(&codes, &settings.keys)?))
+    });
+    let (rows, units, products) = match found {
         Ok(found) => found,
         Err(error) => {
             outcomes.fail(&all, &error, "reading stock");
@@ -88,24 +103,27 @@ pub fn keep(
         // An item that is gone has no stock: the catalogue flow says what becomes of its product.
         let gone = json!({});
         let item = rows.get(code).unwrap_or(&gone);
-        let mut total = Quantities::default();
+        let unit = units.of(code);
+        let mut pieces = Quantities::default();
         for row in item["ItemWarehouseInfoCollection"].as_array().into_iter().flatten() {
             let warehouse = b1::key_text(&row["WarehouseCode"]);
             if settings.warehouses.as_ref().is_some_and(|counted| !counted.contains(&warehouse)) {
                 continue;
             }
             let own = Quantities::of(row);
-            total.add(own);
+            pieces.add(own);
             if settings.per_warehouse {
-                targets.extend(warehouse_row(batch, settings, code, product, &warehouse, own, events));
+                targets.extend(warehouse_row(batch, settings, code, product, &warehouse, own.in_units(&unit), events));
             }
         }
+        let total = pieces.in_units(&unit);
         mirror::shown_on("stock", code, product);
         targets.push(Row::new("stock", code, "Product2", total.fields(settings)).serving(events));
         stocks.push(Stock {
             item_code: code.clone(),
             product: product.clone(),
             total,
+            unit,
             // What vendors will deliver may come at another day, in the same quantity.
             changed: events.iter().any(|place| batch.events[*place].topic == "b1.PurchaseOrders"),
             events: events.clone(),
