@@ -1,7 +1,7 @@
 //! What the plugin asks for and its settings.
 
 use tandem_sdk::{
-    Decimal, Description, Keys, Method, Value, decimal, described, json, may_link, may_see_links, permission,
+    Decimal, Description, Keys, Method, Value, decimal, described, json, may_link, may_see_links, money, permission,
 };
 
 /// Read with defaults filled in.
@@ -37,6 +37,7 @@ impl Settings {
 }
 
 pub fn description() -> Description {
+    let [local_currency, _] = money::rate_permissions();
     let mut permissions = vec![permission("b1", Method::Get, "/BusinessPartners", "reads limit and balances")];
     permissions.extend(
         crate::DOCUMENTS.map(|set| {
@@ -44,6 +45,8 @@ pub fn description() -> Description {
         }),
     );
     permissions.extend([
+        local_currency,
+        permission("b1", Method::Get, "/JournalEntries", "finds the customers of entries made by hand"),
         permission(
             "salesforce",
             Method::Get,
@@ -56,7 +59,7 @@ pub fn description() -> Description {
         may_see_links("account", "finds the account of a customer"),
     ]);
     let mut topics: Vec<String> = crate::DOCUMENTS.map(|set| format!("b1.{set}")).to_vec();
-    topics.extend(["b1.BusinessPartners", "account.linked", "credit.wanted"].map(str::to_owned));
+    topics.extend(["b1.BusinessPartners", crate::journal::TOPIC, "account.linked", "credit.wanted"].map(str::to_owned));
     Description {
         permissions,
         topics,

@@ -1,6 +1,7 @@
 //! Credit limit, exposure and headroom of SAP Business One on the account; a state with hysteresis, and one task per crossing.
 
 mod describe;
+mod journal;
 mod state;
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
     Batch, Description, Documents, Error, Link, Map, Method, Outcome, Outcomes, Plugin, Probe, Side, Value, clock,
-    from_json, http, json, links, request, salesforce, text,
+    from_json, http, json, links, money, request, salesforce, text,
 };
 
 use crate::describe::Settings;
@@ -51,6 +52,9 @@ fn customers(batch: &Batch, outcomes: &mut Outcomes) -> Result<BTreeMap<String, 
         if !code.is_empty() {
             customers.entry(code.to_owned()).or_default().push(place);
         }
+    }
+    for (place, code) in journal::customers(batch, outcomes)? {
+        customers.entry(code).or_default().push(place);
     }
     for document in Documents::told(batch, outcomes, &DOCUMENTS).read("DocEntry,CardCode")? {
         customers.entry(text(&document.row, "CardCode").to_owned()).or_default().extend(document.events);
@@ -108,7 +112,8 @@ fn keep(settings: &Settings, customers: &BTreeMap<String, Vec<usize>>, outcomes:
             let day = clock::today("b1");
             let subject =
                 format!("Credit {}: {} ({day}, {})", state.word(), text(partner, "CardName"), now / 1000 % 86_400);
-            alert = json!({ "subject": subject, "text": credit.words(state, code) });
+            let currency = money::local_currency()?.unwrap_or_default();
+            alert = json!({ "subject": subject, "text": credit.words(state, code, &currency) });
         }
         if link.as_ref().is_none_or(|link| link.salesforce_id != *account) || alert != base["alert"] {
             let mut kept =

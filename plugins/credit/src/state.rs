@@ -98,19 +98,20 @@ impl Credit {
         .collect()
     }
 
-    /// What a crossing means.
-    pub fn words(&self, state: State, card_code: &str) -> String {
+    /// What a crossing means; `currency` is the company's own, empty where it is not known.
+    pub fn words(&self, state: State, card_code: &str, currency: &str) -> String {
         let what = match state {
             State::Exceeded => "is beyond its credit limit: new orders are held",
             _ => "is near its credit limit",
         };
+        let told = |amount: Decimal| format!("{} {currency}", amount.normalize()).trim_end().to_owned();
         format!(
             "The customer {card_code} {what}. Limit {}, exposure {} (balance {}, open orders {}, open deliveries {}).",
-            self.limit.normalize(),
-            self.exposure().normalize(),
-            self.balance.normalize(),
-            self.orders.normalize(),
-            self.deliveries.normalize()
+            told(self.limit),
+            told(self.exposure()),
+            told(self.balance),
+            told(self.orders),
+            told(self.deliveries)
         )
     }
 }
@@ -133,6 +134,13 @@ mod tests {
         assert_eq!(credit(1000).state(&settings, State::Near), State::Exceeded);
         assert_eq!(credit(960).state(&settings, State::Exceeded), State::Exceeded);
         assert_eq!(credit(900).state(&settings, State::Exceeded), State::Near);
+    }
+
+    #[test]
+    fn a_crossing_is_told_with_the_companys_currency() {
+        let words = credit(1500).words(State::Exceeded, "C1", "EUR");
+        assert!(words.contains("Limit 1000 EUR, exposure 1500 EUR (balance 1500 EUR"), "{words}");
+        assert!(credit(1500).words(State::Exceeded, "C1", "").contains("Limit 1000, exposure 1500 ("));
     }
 
     #[test]

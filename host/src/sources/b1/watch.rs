@@ -74,7 +74,7 @@ const fn scanned(
 }
 
 /// All that can be watched.
-pub const WATCHES: [Watch; 17] = [
+pub const WATCHES: [Watch; 18] = [
     stamped("BusinessPartners", &["CardCode"]),
     stamped("Items", &["ItemCode"]),
     stamped("Quotations", &["DocEntry"]),
@@ -100,6 +100,7 @@ pub const WATCHES: [Watch; 17] = [
         how: How::Scanned { select: "DocEntry", filter: "Cancelled eq 'tYES'" },
         pace: Pace::Poll,
     },
+    Watch { topic: "JournalEntries", set: "JournalEntries", keys: &["JdtNum"], how: How::Appended, pace: Pace::Poll },
     scanned("ItemStock", "Items", &["ItemCode"], "ItemCode,ItemWarehouseInfoCollection", Pace::Stock),
     scanned("ItemPrices", "Items", &["ItemCode"], "ItemCode,ItemPrices", Pace::Prices),
     scanned(
