@@ -1,11 +1,15 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Description, Keys, Method, Timer, Value, described, json, may_link, may_see_links, permission};
+use tandem_sdk::{
+    Currencies, Description, Keys, Method, Timer, Value, described, json, may_link, may_see_links, money, permission,
+};
 
 /// Read with defaults filled in.
 pub struct Settings {
     /// B1's codes as Salesforce carries them.
     pub keys: Keys,
+    /// B1's codes of currencies.
+    pub currencies: Currencies,
     /// Currency of the company: that of amounts without a document currency of their own.
     pub currency: String,
     /// The org has `CurrencyIsoCode` on its records.
@@ -18,6 +22,7 @@ impl Settings {
         let value: Value = tandem_sdk::from_json(text);
         Self {
             keys: Keys::of(&value),
+            currencies: Currencies::of(&value),
             currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
             multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
         }
@@ -26,6 +31,7 @@ impl Settings {
 
 pub fn description() -> Description {
     let ask = permission;
+    let [local, rates] = money::rate_permissions();
     Description {
         permissions: vec![
             ask("b1", Method::Get, "/Invoices", "reads A/R invoices"),
@@ -34,7 +40,10 @@ pub fn description() -> Description {
             ask("b1", Method::Get, "/IncomingPayments", "reads what was paid of which invoice"),
             ask("b1", Method::Get, "/DeliveryNotes", "follows an invoice to the order it came from"),
             ask("b1", Method::Get, "/Orders", "follows an invoice to its opportunity"),
-            ask("salesforce", Method::Get, "/query?FROM=Account,Tandem_Invoice__c", "finds accounts, and sums up what an opportunity was invoiced"),
+            Currencies::permission(),
+            local,
+            rates,
+            ask("salesforce", Method::Get, "/query?FROM=Account,Opportunity,Tandem_Invoice__c", "finds accounts, and sums up what an opportunity was invoiced"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/*", "changes invoice records"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/Tandem_Key__c/*", "makes invoice records"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/*", "changes payment records"),
@@ -58,6 +67,7 @@ pub fn description() -> Description {
             "properties": {
                 "key_prefix": Keys::schema(),
                 "currency": { "type": "string", "default": "EUR", "description": "The company's currency" },
+                "currencies": Currencies::schema(),
                 "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" }
             }
         })

@@ -17,7 +17,15 @@ pub const SETS: [(&str, i64, &str); 3] = [
 ];
 
 const SELECT: &str = "DocEntry,DocNum,CardCode,CardName,DocDate,DocDueDate,DocCurrency,DocTotal,DocTotalFc,PaidToDate,\
-                      PaidToDateFC,DocumentStatus,Cancelled,DocumentLines";
+                      PaidToDateFC,DownPaymentType,DocumentStatus,Cancelled,DocumentLines";
+
+/// The word of a down payment that is only asked for: nothing is owed for it until it is paid.
+pub const REQUEST: &str = "Down payment request";
+
+/// See [`REQUEST`].
+pub fn is_request(row: &Value) -> bool {
+    text(row, "DownPaymentType") == "dptRequest"
+}
 
 /// What was written, for those who follow.
 #[derive(Default)]
@@ -102,7 +110,12 @@ fn write(
             documents.opportunities.entry(opportunity.clone()).or_default().extend(&events);
         }
         let key = key(batch, *kind, entry);
-        let fields = fields(settings, *kind, word, row, account, opportunity.as_deref());
+        let currency = match text(row, "DocCurrency") {
+            "" => settings.currency.clone(),
+            code => settings.currencies.iso(code)?,
+        };
+        let word = if is_request(row) { REQUEST } else { word };
+        let fields = fields(settings, *kind, word, row, account, opportunity.as_deref(), &currency);
         targets.push(
             Row::new("invoice", &key, "Tandem_Invoice__c", fields).external("Tandem_Key__c", &key).serving(&events),
         );
@@ -134,11 +147,12 @@ fn fields(
     row: &Value,
     account: &str,
     opportunity: Option<&str>,
+    currency: &str,
 ) -> Map<String, Value> {
     // A credit memo gives back.
     let sign = if kind == code::CREDIT_MEMO { Decimal::NEGATIVE_ONE } else { Decimal::ONE };
-    let own = text(row, "DocCurrency");
-    let foreign = !own.is_empty() && own != settings.currency;
+    // In company currency these are empty.
+    let foreign = !b1::amount(row, "DocTotalFc").is_zero();
     let cancelled = b1::yes(row, "Cancelled");
     let (total, paid) = (b1::amount(row, "DocTotal"), b1::amount(row, "PaidToDate"));
     let (total_own, paid_own) =
@@ -155,7 +169,7 @@ fn fields(
         "Tandem_Account__c": account, "Tandem_Opportunity__c": opportunity, "Tandem_Type__c": word,
         "Tandem_Number__c": b1::key_text(&row["DocNum"]),
         "Tandem_Date__c": b1::day(&row["DocDate"]), "Tandem_Due_Date__c": b1::day(&row["DocDueDate"]),
-        "Tandem_Currency__c": if own.is_empty() { settings.currency.as_str() } else { own },
+        "Tandem_Currency__c": currency,
         "Tandem_Total__c": b1::number(sign * total), "Tandem_Total_Document__c": b1::number(sign * total_own),
         "Tandem_Paid__c": b1::number(sign * paid), "Tandem_Paid_Document__c": b1::number(sign * paid_own),
         "Tandem_Open__c": b1::number(sign * open(total, paid)),
@@ -181,10 +195,10 @@ mod tests {
             r#"{"DocNum":7,"DocCurrency":"USD","DocTotal":90.10,"DocTotalFc":100.5,"PaidToDate":10,"PaidToDateFC":11,"DocumentStatus":"bost_Open"}"#,
         );
         let settings = Settings::read("{}");
-        let invoice = fields(&settings, code::INVOICE, "Invoice", &row, "001", None);
+        let invoice = fields(&settings, code::INVOICE, "Invoice", &row, "001", None, "USD");
         assert_eq!(invoice["Tandem_Open__c"].to_string(), "80.1");
         assert_eq!(invoice["Tandem_Open_Document__c"].to_string(), "89.5");
-        let memo = fields(&settings, code::CREDIT_MEMO, "Credit memo", &row, "001", None);
+        let memo = fields(&settings, code::CREDIT_MEMO, "Credit memo", &row, "001", None, "USD");
         assert_eq!(memo["Tandem_Total__c"].to_string(), "-90.1");
     }
 }

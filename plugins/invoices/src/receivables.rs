@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Decimal, Error, Map, Outcomes, Value, clock, days_between, decimal, json, salesforce, storage, text,
+    Batch, Decimal, Error, Map, Outcomes, Value, clock, days_between, decimal, json, money, salesforce, storage, text,
 };
 
 use crate::describe::Settings;
-use crate::documents::Documents;
+use crate::documents::{Documents, REQUEST, is_request};
 
-const OPEN: &str = "DocEntry,CardCode,DocDueDate,DocTotal,PaidToDate";
+const OPEN: &str = "DocEntry,CardCode,DocDueDate,DocTotal,PaidToDate,DownPaymentType";
 const IS_OPEN: &str = "DocumentStatus eq 'bost_Open' and Cancelled eq 'tNO'";
 
 /// Upper ends of the buckets, in days, and their fields; the last has no end.
@@ -43,7 +43,7 @@ pub fn keep(batch: &Batch, settings: &Settings, documents: &Documents, outcomes:
         outcomes.fail(&all, &error, "summing up open invoices");
     }
     let all: Vec<usize> = documents.opportunities.values().flatten().copied().collect();
-    if let Err(error) = on_opportunities(&documents.opportunities, outcomes) {
+    if let Err(error) = on_opportunities(settings, &documents.opportunities, outcomes) {
         outcomes.fail(&all, &error, "summing up the opportunity's invoices");
     }
 }
@@ -67,7 +67,7 @@ fn on_accounts(
     let mut rows = Vec::new();
     for (code, events) in customers {
         let Some(account) = accounts.ids.get(code) else { continue };
-        let own = |place: usize| found[place].iter().filter(|row| text(row, "CardCode") == code);
+        let own = |place: usize| found[place].iter().filter(|row| text(row, "CardCode") == code && !is_request(row));
         let fields = sums(own(0).chain(own(1)), own(2), &today);
         let owes = fields["Tandem_Open_Amount__c"] != 0;
         let key = format!("owes:{code}");
@@ -113,29 +113,67 @@ fn sums<'a>(
     fields
 }
 
-fn on_opportunities(opportunities: &BTreeMap<String, Vec<usize>>, outcomes: &mut Outcomes) -> Result<(), Error> {
+/// In the opportunity's own currency: the documents' amounts where they are in it, else the company's, by B1's rate of today.
+fn on_opportunities(
+    settings: &Settings,
+    opportunities: &BTreeMap<String, Vec<usize>>,
+    outcomes: &mut Outcomes,
+) -> Result<(), Error> {
+    const AMOUNTS: &str = "Id,Tandem_Opportunity__c,Tandem_Type__c,Tandem_Currency__c,Tandem_Total__c,Tandem_Total_Document__c,\
+                           Tandem_Paid__c,Tandem_Paid_Document__c";
     let ids: Vec<String> = opportunities.keys().cloned().collect();
     if ids.is_empty() {
         return Ok(());
     }
-    let sums = salesforce::query_in(
-        "Tandem_Opportunity__c opportunity, SUM(Tandem_Total__c) invoiced, SUM(Tandem_Paid__c) paid",
-        "Tandem_Invoice__c",
-        "Tandem_Opportunity__c",
-        &ids,
-        "AND Tandem_Status__c != 'Cancelled' GROUP BY Tandem_Opportunity__c",
-    )?;
+    // Not summed up by Salesforce: that would turn them into the org's own currency.
+    let live = "AND Tandem_Status__c != 'Cancelled'";
+    let invoices = salesforce::query_in(AMOUNTS, "Tandem_Invoice__c", "Tandem_Opportunity__c", &ids, live)?;
+    let currencies: BTreeMap<String, Value> = match settings.multi_currency {
+        true => b1::by_key(salesforce::query_in("Id,CurrencyIsoCode", "Opportunity", "Id", &ids, "")?, "Id"),
+        false => BTreeMap::new(),
+    };
+    let mut rates: BTreeMap<String, Option<Decimal>> = BTreeMap::new();
     let mut rows = Vec::new();
     for (id, events) in opportunities {
-        let sum = sums.iter().find(|row| text(row, "opportunity") == id);
-        let amount = |name: &str| sum.and_then(|row| decimal(&row[name])).unwrap_or_default();
-        let fields = json!({ "Tandem_Invoiced__c": b1::number(amount("invoiced")), "Tandem_Paid__c": b1::number(amount("paid")) });
+        let own = currencies.get(id).map_or("", |record| text(record, "CurrencyIsoCode"));
+        let own = if own.is_empty() { settings.currency.as_str() } else { own };
+        let invoices: Vec<&Value> = invoices
+            .iter()
+            .filter(|row| text(row, "Tandem_Opportunity__c") == id && text(row, "Tandem_Type__c") != REQUEST)
+            .collect();
+        let converts = own != settings.currency && invoices.iter().any(|row| text(row, "Tandem_Currency__c") != own);
+        if converts && !rates.contains_key(own) {
+            let rate = money::rate(&settings.currencies.code(own, &[])?, &clock::today("b1"))?;
+            rates.insert(own.to_owned(), rate);
+        }
+        let rate = rates.get(own).copied().flatten();
+        let amount = |name: &str| {
+            let sum: Option<Decimal> =
+                invoices.iter().map(|row| in_currency(row, name, own, &settings.currency, rate)).sum();
+            sum.map_or(Value::Null, |sum| b1::number(sum.round_dp(2)))
+        };
+        if converts && rate.is_none() {
+            outcomes.note_all(events, &format!("B1 has no rate for {own} today: what was invoiced is not shown"));
+        }
+        let fields = json!({ "Tandem_Invoiced__c": amount("Total"), "Tandem_Paid__c": amount("Paid") });
         mirror::shown_on("invoiced", id, id);
         let fields = fields.as_object().cloned().unwrap_or_default();
         rows.push(Row::new("invoiced", id, "Opportunity", fields).serving(events));
     }
     mirror::write(&rows, outcomes, &BTreeMap::new());
     Ok(())
+}
+
+/// An amount of an invoice record (`Total`, `Paid`) in a currency; `None` where it takes a rate that nobody has entered.
+fn in_currency(row: &Value, name: &str, own: &str, company: &str, rate: Option<Decimal>) -> Option<Decimal> {
+    let amount = |field: String| decimal(&row[field]).unwrap_or_default();
+    if own == company {
+        Some(amount(format!("Tandem_{name}__c")))
+    } else if text(row, "Tandem_Currency__c") == own {
+        Some(amount(format!("Tandem_{name}_Document__c")))
+    } else {
+        amount(format!("Tandem_{name}__c")).checked_div(rate?)
+    }
 }
 
 #[cfg(test)]
@@ -160,5 +198,15 @@ mod tests {
         assert_eq!(sums["Tandem_Overdue__c"], 62);
         let buckets: Vec<&Value> = BUCKETS.iter().map(|(_, field)| &sums[*field]).collect();
         assert_eq!(buckets, [&json!(6), &json!(8), &json!(16), &json!(32)]);
+    }
+
+    #[test]
+    fn what_was_invoiced_is_told_in_the_opportunitys_own_currency() {
+        let row = |currency: &str| json!({ "Tandem_Currency__c": currency, "Tandem_Total__c": 85, "Tandem_Total_Document__c": 100 });
+        let rate = Some(Decimal::new(85, 2));
+        assert_eq!(in_currency(&row("USD"), "Total", "USD", "EUR", None), Some(100.into()));
+        assert_eq!(in_currency(&row("USD"), "Total", "EUR", "EUR", None), Some(85.into()));
+        assert_eq!(in_currency(&row("EUR"), "Total", "USD", "EUR", rate), Some(100.into()));
+        assert_eq!(in_currency(&row("EUR"), "Total", "USD", "EUR", None), None);
     }
 }
