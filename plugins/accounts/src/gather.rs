@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::b1::{self, Read};
-use tandem_sdk::{Batch, Error, Link, Map, Outcomes, Side, Value, from_json, json, links, mapping, salesforce, text};
+use tandem_sdk::{
+    Batch, Error, Link, Map, Outcomes, PERIODS, Side, Value, clock, from_json, in_use, json, links, mapping,
+    salesforce, text,
+};
 
 use crate::describe::Settings;
 use crate::person;
@@ -11,6 +14,8 @@ use crate::person;
 /// What an event is about.
 #[derive(Default)]
 pub struct Subject {
+    /// B1 takes no documents of the partner today.
+    pub blocked: bool,
     /// The partner as B1 has it, with `BillTo` and `ShipTo`; null while there is none.
     pub partner: Value,
     /// The account as Salesforce has it, with its contacts; null while there is none.
@@ -37,12 +42,10 @@ impl Subject {
     }
 }
 
-const PARTNER: [&str; 14] = [
+const PARTNER: [&str; 12] = [
     "CardCode",
     "CardName",
     "CardType",
-    "Valid",
-    "Frozen",
     "FederalTaxID",
     "EmailAddress",
     "Website",
@@ -104,13 +107,16 @@ pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> 
         pairs.iter().filter_map(|pair| pair.id.clone()).filter(|id| !accounts.contains_key(id)).collect();
     let masters = read_accounts(settings, &moved)?;
     let choice = |events: &[usize]| events.iter().find_map(|place| batch.events[*place].resolution.clone());
+    let today = clock::today("b1");
     let mut subjects = Vec::new();
     for pair in pairs {
         let record = |known: &BTreeMap<String, Value>, key: &Option<String>| {
             key.as_ref().and_then(|key| known.get(key)).cloned()
         };
+        let partner = record(&partners, &pair.code).unwrap_or_default();
         subjects.push(Subject {
-            partner: record(&partners, &pair.code).unwrap_or_default(),
+            blocked: !partner.is_null() && !in_use(&partner, &today),
+            partner,
             account: record(&accounts, &pair.id).or_else(|| record(&masters, &pair.id)).unwrap_or_default(),
             base: pair.base,
             wanted: pair.events.iter().any(|place| wanted.contains(place)),
@@ -213,6 +219,7 @@ pub fn read_partners(codes: &[String]) -> Result<BTreeMap<String, Value>, Error>
 /// What to read of a partner.
 pub fn partner_fields() -> String {
     let mut fields: Vec<String> = PARTNER.iter().map(|field| (*field).to_owned()).collect();
+    fields.extend(PERIODS.split(',').map(str::to_owned));
     for section in ["account", "address_codes", "address_words"] {
         let mapped = mapping::source_fields(&format!("{section}.to-salesforce")).into_iter();
         let mapped = mapped.chain(mapping::target_fields(&format!("{section}.to-b1")));

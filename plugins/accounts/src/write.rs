@@ -155,7 +155,7 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
         return None;
     }
     if !subject.partner.is_null() {
-        shown_of(settings, &subject.partner, &base, &mut plan);
+        shown_of(settings, &subject, &base, &mut plan);
     }
     // What an earlier question left there.
     if subject.account["Tandem_Sync_State__c"] != "Synced" {
@@ -184,13 +184,13 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
 }
 
 /// What the account shows of its partner besides the mapped fields.
-fn shown_of(settings: &Settings, partner: &Value, base: &Map<String, Value>, plan: &mut Plan) {
+fn shown_of(settings: &Settings, subject: &Subject, base: &Map<String, Value>, plan: &mut Plan) {
+    let partner = &subject.partner;
     let kind = if partner["CardType"] == "cLid" { "lead" } else { "customer" };
-    let blocked = b1::yes(partner, "Frozen") || partner["Valid"] == "tNO";
     let own: [(&str, Value); 3] = [
         ("Tandem_Card_Code__c", settings.keys.carried(text(partner, "CardCode")).into()),
         ("Tandem_Partner_Type__c", kind.into()),
-        ("Tandem_Blocked__c", blocked.into()),
+        ("Tandem_Blocked__c", subject.blocked.into()),
     ];
     for (name, value) in own {
         if base.get(name) != Some(&value) {
