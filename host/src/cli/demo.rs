@@ -149,7 +149,7 @@ async fn start_simulators(options: &Options) -> Result<World> {
     };
     let (b1_file, salesforce_file) = (options.folder.join("b1.address"), options.folder.join("salesforce.address"));
     let package = options.package.display().to_string();
-    let b1 = start("tandem-sim-b1", &["--listen", "127.0.0.1:0"], &b1_file)?;
+    let b1 = start("tandem-sim-b1", &["--listen", "127.0.0.1:0", "--credit-limit", "200000"], &b1_file)?;
     let salesforce = start(
         "tandem-sim-salesforce",
         &["--listen", "127.0.0.1:0", "--listen-pubsub", "127.0.0.1:0", "--package", &package],
