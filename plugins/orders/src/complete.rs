@@ -23,14 +23,19 @@ pub fn orders(settings: &Settings, work: &mut [Work], there: &There) {
     for w in work.iter_mut() {
         let id = w.id().to_owned();
         let (order, document) = match &mut w.step {
-            Step::Create(order) => (order, there.made_for(&id).find(|document| status_of(document) != "Cancelled")),
-            Step::Update(order, linked) => (order, there.linked(linked)),
+            Step::Create(order) => (order, there.made_for(&id).find(|document| is_live(document))),
+            // Beside one that is over a new one is made, today.
+            Step::Update(order, linked) => (order, there.linked(linked).filter(|document| is_live(document))),
             _ => continue,
         };
         if let Err(error) = complete(settings, order, document, there, &today) {
             w.fail(&error, "reading currencies from B1");
         }
     }
+}
+
+fn is_live(document: &Value) -> bool {
+    status_of(document) != "Cancelled"
 }
 
 fn complete(

@@ -305,3 +305,28 @@ async fn a_close_date_in_the_past_becomes_a_due_date_of_today_and_is_told() -> R
     };
     world.until("the change", PATIENCE, changed).await
 }
+
+#[tokio::test]
+async fn an_order_made_anew_is_due_by_its_own_day_and_not_by_that_of_the_cancelled_one() -> Result<()> {
+    let world = world("").await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.change("Opportunity", &id, json!({ "CloseDate": "2020-11-01" })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    let address = format!("/Orders({})", order["DocEntry"]);
+    world.b1_patch(&address, json!({ "DocDate": "2020-10-01", "DocDueDate": "2020-10-01" })).await?;
+    world.b1_call("POST", &format!("{address}/Cancel"), Value::Null).await?;
+    let question = async |world: &World| {
+        let reviews = world.tandem_json(&["review", "list"]).await?;
+        let own =
+            reviews.as_array().into_iter().flatten().find(|own| own["choices"][0] == "create a new order").cloned();
+        Ok(own)
+    };
+    let question = world.until("the question", PATIENCE, question).await?;
+    world.tandem(&["review", "resolve", "--choose", "create a new order", &question["id"].to_string()]).await?;
+    let made = async |world: &World| Ok(world.orders_of(&id).await?.into_iter().find(|own| own["Cancelled"] == "tNO"));
+    let made = world.until("the new order", PATIENCE, made).await?;
+    assert_eq!((&made["DocDate"], &made["DocDueDate"]), (&order["DocDate"], &order["DocDate"]));
+    Ok(())
+}
