@@ -1,6 +1,6 @@
 //! What a question is decided by: the opportunity and, beside it, what is known of its customer, items and order in B1.
 
-use tandem_sdk::{Map, Value, json, text};
+use tandem_sdk::{Map, Value, b1, json, text};
 
 use crate::linked::Linked;
 use crate::plan::Order;
@@ -53,7 +53,11 @@ pub fn of_partner(partner: Option<&Value>, order: &Order, item: impl Fn(&str) ->
         let told = match item(code) {
             None => format!("{code}: B1 has no such item"),
             Some(item) => {
-                let flags = ["Valid", "Frozen", "SalesItem"].map(|name| format!("{name} {}", text(&item, name)));
+                let mut flags =
+                    ["Valid", "Frozen", "SalesItem"].map(|name| format!("{name} {}", text(&item, name))).to_vec();
+                let days = ["ValidFrom", "ValidTo", "FrozenFrom", "FrozenTo"];
+                flags
+                    .extend(days.iter().filter_map(|name| Some(format!("{name} {}", b1::day(&item[*name]).as_str()?))));
                 format!("{code}: {}", flags.join(", "))
             }
         };

@@ -311,4 +311,33 @@ mod tests {
             !alike(&json!("A1"), &json!("A2")) && !alike(&json!(1), &json!(null)) && !alike(&json!(null), &json!("x"))
         );
     }
+
+    #[test]
+    fn an_echo_is_told_as_one_whatever_b1s_own_words_for_it_are() {
+        let fields = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let line = |more: Value| {
+            let mut line = fields(json!({ "ItemCode": "A1", "Quantity": 5, "Currency": "USD" }));
+            line.extend(fields(more));
+            line
+        };
+        let asked = Order {
+            header: fields(json!({ "DocCurrency": "USD", "DocDueDate": "2020-11-01" })),
+            lines: vec![("a".into(), line(json!({})))],
+            ..Order::default()
+        };
+        let mut sent = asked.clone();
+        sent.replace("DocCurrency", "$".into());
+        sent.replace("DocDueDate", "2026-11-26".into());
+        sent.lines[0].1 = line(json!({ "Currency": "$", "UoMEntry": 7 }));
+        let linked = Linked::made(&json!({ "DocEntry": 1, "DocNum": 2 }), &sent).unwrap();
+        assert!(linked.same_as(&asked));
+        for change in [json!({ "Quantity": 6 }), json!({ "Currency": "EUR" }), json!({ "WarehouseCode": "02" })] {
+            let mut changed = asked.clone();
+            changed.lines[0].1 = line(change.clone());
+            assert!(!linked.same_as(&changed), "{change}");
+        }
+        let mut later = asked.clone();
+        later.header.insert("DocDueDate".into(), "2027-01-01".into());
+        assert!(!linked.same_as(&later));
+    }
 }
