@@ -469,14 +469,15 @@ fn rows(job: &Job, batch: &Batch, result: &str, dates: &[String]) -> Result<Answ
         };
         return Ok(Answer::csv(text));
     }
-    let mut rows = rows.clone();
+    let mut rows = Value::Array(rows.clone());
+    super::options::as_written(&mut rows);
     // In JSON this API writes moments in milliseconds, unlike REST; for days that is assumed.
-    for row in rows.iter_mut().filter_map(Value::as_object_mut) {
+    for row in rows.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
         for (_, value) in row.iter_mut().filter(|(name, _)| dates.contains(name)) {
             if let Some(text) = value.as_str() {
                 *value = super::bus::millis_of(text).into();
             }
         }
     }
-    Ok(Answer::new(200, Value::Array(rows)))
+    Ok(Answer::written(rows.to_string()))
 }

@@ -525,6 +525,10 @@ fn send(simulator: &Simulator, answer: Answer) -> Response<Body> {
             response = response.header("Content-Type", "application/json;charset=UTF-8");
             Body::from(value.to_string())
         }
+        Content::Written(text) => {
+            response = response.header("Content-Type", "application/json;charset=UTF-8");
+            Body::from(text)
+        }
         Content::Xml(text) => {
             response = response.header("Content-Type", "application/xml;charset=UTF-8");
             Body::from(text)

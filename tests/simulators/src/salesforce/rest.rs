@@ -38,6 +38,8 @@ pub struct Asked<'a> {
 pub enum Content {
     None,
     Json(Value),
+    /// JSON whose numbers stand as they are to be written.
+    Written(String),
     Csv(String),
     Xml(String),
 }
@@ -52,6 +54,10 @@ pub struct Answer {
 impl Answer {
     pub fn new(status: u16, body: Value) -> Self {
         Self { status, content: if body.is_null() { Content::None } else { Content::Json(body) }, headers: Vec::new() }
+    }
+
+    pub fn written(text: String) -> Self {
+        Self { status: 200, content: Content::Written(text), headers: Vec::new() }
     }
 
     pub fn csv(text: String) -> Self {
