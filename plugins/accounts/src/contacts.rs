@@ -51,6 +51,8 @@ pub fn plan(settings: &Settings, subject: &Subject, newest: Side, outcomes: &mut
         .collect();
     let mut free: Vec<&Value> =
         contacts.iter().filter(|contact| by_id.get(text(contact, "Id")) != Some(&true)).copied().collect();
+    let unlinked = employees.iter().zip(&by_key).filter(|(_, link)| link.is_none()).map(|(employee, _)| *employee);
+    let mut matches = matches(&unlinked.collect::<Vec<_>>(), &mut free);
     let mut persons = Vec::new();
     for (employee, link) in employees.iter().zip(by_key) {
         let code = b1::key_text(&employee["InternalCode"]);
@@ -59,7 +61,7 @@ pub fn plan(settings: &Settings, subject: &Subject, newest: Side, outcomes: &mut
         let person = match (link, known) {
             (Some(link), Some(contact)) => merged(subject, employee, contact, Some(&link), newest, outcomes),
             (Some(link), None) => vanished(settings, subject, employee, &link, outcomes),
-            (None, _) => match take_match(employee, &mut free) {
+            (None, _) => match matches.remove(&code) {
                 Some(contact) => merged(subject, employee, contact, None, newest, outcomes),
                 None => new_contact(subject, employee, outcomes),
             },
@@ -73,18 +75,47 @@ pub fn plan(settings: &Settings, subject: &Subject, newest: Side, outcomes: &mut
     persons
 }
 
-/// The one free contact that is this employee: by e-mail, then by first and last name.
-fn take_match<'a>(employee: &Value, free: &mut Vec<&'a Value>) -> Option<&'a Value> {
-    let mail = text(employee, "E_Mail").to_lowercase();
-    let full = |first: &str, last: &str| matching::name(&format!("{first} {last}"));
-    let own = match (text(employee, "FirstName"), text(employee, "LastName")) {
-        ("", "") => matching::name(text(employee, "Name")),
-        (first, last) => full(first, last),
+/// The contact that each employee is, by `InternalCode`; taken out of the free ones. Who agrees in e-mail and name comes before
+/// all others; an e-mail alone counts where it is one person's on either side, since people share `info@`.
+fn matches<'a>(employees: &[&Value], free: &mut Vec<&'a Value>) -> BTreeMap<String, &'a Value> {
+    let of_employee = |employee: &Value| {
+        let name = match (text(employee, "FirstName"), text(employee, "LastName")) {
+            ("", "") => matching::name(text(employee, "Name")),
+            (first, last) => matching::name(&format!("{first} {last}")),
+        };
+        (text(employee, "E_Mail").trim().to_lowercase(), name)
     };
-    let same_mail = |contact: &&Value| !mail.is_empty() && text(contact, "Email").to_lowercase() == mail;
-    let same_name = |contact: &&Value| full(text(contact, "FirstName"), text(contact, "LastName")) == own;
-    let place = free.iter().position(same_mail).or_else(|| free.iter().position(same_name))?;
-    Some(free.swap_remove(place))
+    let of_contact = |contact: &Value| {
+        let name = format!("{} {}", text(contact, "FirstName"), text(contact, "LastName"));
+        (text(contact, "Email").trim().to_lowercase(), matching::name(&name))
+    };
+    let own: Vec<(String, String)> = employees.iter().map(|employee| of_employee(employee)).collect();
+    let theirs: Vec<(String, String)> = free.iter().map(|contact| of_contact(contact)).collect();
+    let once = |mail: &str, all: &[(String, String)]| all.iter().filter(|(other, _)| other == mail).count() == 1;
+    let same_mail = |a: usize, b: usize| !own[a].0.is_empty() && own[a].0 == theirs[b].0;
+    let same_name = |a: usize, b: usize| !own[a].1.is_empty() && own[a].1 == theirs[b].1;
+    let both = |a, b| same_mail(a, b) && same_name(a, b);
+    let mail = |a: usize, b| same_mail(a, b) && once(&own[a].0, &own) && once(&own[a].0, &theirs);
+    let rules: [&dyn Fn(usize, usize) -> bool; 3] = [&both, &mail, &same_name];
+    let (mut found, mut taken) = (BTreeMap::new(), vec![false; free.len()]);
+    for rule in rules {
+        for (a, employee) in employees.iter().enumerate() {
+            let code = b1::key_text(&employee["InternalCode"]);
+            if found.contains_key(&code) {
+                continue;
+            }
+            if let Some(b) = (0..free.len()).find(|b| !taken[*b] && rule(a, *b)) {
+                taken[b] = true;
+                found.insert(code, free[b]);
+            }
+        }
+    }
+    let mut place = 0;
+    free.retain(|_| {
+        place += 1;
+        !taken[place - 1]
+    });
+    found
 }
 
 fn merged(

@@ -43,7 +43,7 @@ fn accounts_of_partners(settings: &Settings, subjects: &mut [Subject], outcomes:
         }
     }
     let partners: Vec<&Value> = rest.iter().map(|(place, _)| &subjects[*place].partner).collect();
-    let alike = Known::accounts(search::accounts_like(&partners)?);
+    let alike = Known::accounts(search::accounts_like(settings, &partners)?);
     let mut found: Vec<(usize, Value)> = Vec::new();
     for (place, mut candidates) in rest {
         candidates.extend(judged(settings, Side::Salesforce, &Known::partner(&subjects[place].partner), &alike));
@@ -93,7 +93,10 @@ fn twins(settings: &Settings, codes: &[String], carriers: &[Value]) -> Result<BT
 fn partners_of_accounts(settings: &Settings, subjects: &mut [Subject], outcomes: &mut Outcomes) -> Result<(), Error> {
     let looks = |own: &Subject| {
         let live = !own.account.is_null() && own.account["IsDeleted"] != true;
-        own.base.is_none() && own.partner.is_null() && live
+        // Another company's finds nobody here, unless it carries a code of ours.
+        let ours =
+            settings.only.holds(&own.account) || settings.keys.own(text(&own.account, "Tandem_Card_Code__c")).is_some();
+        own.base.is_none() && own.partner.is_null() && live && ours
     };
     let seekers: Vec<usize> = (0..subjects.len()).filter(|place| looks(&subjects[*place])).collect();
     let code_of = |account: &Value| settings.keys.own(text(account, "Tandem_Card_Code__c")).map(str::to_owned);
@@ -122,7 +125,7 @@ fn partners_of_accounts(settings: &Settings, subjects: &mut [Subject], outcomes:
         .filter(|(place, _)| text(&subjects[*place].account, "Tandem_Card_Code__c").is_empty())
         .map(|(_, partner)| partner)
         .collect();
-    rivals.extend(search::accounts_like(&by_weak)?);
+    rivals.extend(search::accounts_like(settings, &by_weak)?);
     let rivals = Known::accounts(rivals);
     for (place, partner) in found {
         let judged = judged(settings, Side::Salesforce, &Known::partner(&partner), &rivals);

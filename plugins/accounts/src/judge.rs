@@ -104,6 +104,15 @@ fn judge(settings: &Settings, partner: &Known, account: &Known) -> Option<(Decim
         (shared(&partner.domains, &account.domains), weights.email_domain, "e-mail domain"),
     ];
     let held = || rules.iter().filter(|(holds, ..)| *holds);
-    let reasons: Vec<&'static str> = held().map(|(.., reason)| *reason).collect();
-    (!reasons.is_empty()).then(|| (held().map(|(_, weight, _)| *weight).sum(), reasons))
+    let mut reasons: Vec<&'static str> = held().map(|(.., reason)| *reason).collect();
+    if reasons.is_empty() {
+        return None;
+    }
+    let mut score: Decimal = held().map(|(_, weight, _)| *weight).sum();
+    // A company and its general partner share name and house.
+    if !carried && matching::tax_ids_differ(&partner.tax, &account.tax) && score >= weights.link_from {
+        score = weights.link_from - Decimal::ONE;
+        reasons.push("tax ids differ");
+    }
+    Some((score, reasons))
 }

@@ -17,18 +17,20 @@ pub fn accounts_carrying(settings: &Settings, codes: &[String]) -> Result<Vec<Va
     salesforce::query_in(&gather::account_fields(settings), "Account", "Tandem_Card_Code__c", &codes, "")
 }
 
-/// Accounts without a code that share something telling with one of these partners; what `find` looks at, and no more.
-pub fn accounts_like(partners: &[&Value]) -> Result<Vec<Value>, Error> {
+/// This company's accounts without a code that share something telling with one of these partners; what `find` looks at, and no
+/// more.
+pub fn accounts_like(settings: &Settings, partners: &[&Value]) -> Result<Vec<Value>, Error> {
     const FIELDS: &str = "Id,Name,Website,BillingPostalCode,ShippingPostalCode,Tandem_Card_Code__c,Tandem_Tax_Id__c,\
                           Tandem_Email__c";
     /// Conditions of one query.
     const CONDITIONS: usize = 60;
     /// Characters of a query besides its conditions.
     const FRAME: usize = 500;
+    let company = settings.only.field().map(|field| format!(",{field}")).unwrap_or_default();
     let mut conditions: Vec<String> = Vec::new();
     for partner in partners {
         let tax = matching::longest_run(text(partner, "FederalTaxID"));
-        if !tax.is_empty() {
+        if !matching::tax_id(text(partner, "FederalTaxID")).is_empty() {
             conditions.push(format!("Tandem_Tax_Id__c LIKE {}", like(tax)));
         }
         // A name may be spelt in another way; a postcode is not.
@@ -49,12 +51,13 @@ pub fn accounts_like(partners: &[&Value]) -> Result<Vec<Value>, Error> {
         loop {
             let more = if last.is_empty() { String::new() } else { format!(" AND Id > {}", salesforce::quote(&last)) };
             let soql = format!(
-                "SELECT {FIELDS} FROM Account WHERE Tandem_Card_Code__c = null AND ({any}){more} ORDER BY Id LIMIT {PAGE}"
+                "SELECT {FIELDS}{company} FROM Account WHERE Tandem_Card_Code__c = null AND ({any}){more} ORDER BY Id LIMIT {PAGE}"
             );
             let rows = salesforce::query("salesforce", &soql)?;
             let full = rows.len() == PAGE;
             last = rows.last().map(|row| text(row, "Id").to_owned()).unwrap_or_default();
-            found.extend(rows.into_iter().map(|row| (text(&row, "Id").to_owned(), row)));
+            let rows = rows.into_iter().filter(|row| settings.only.holds(row));
+            found.extend(rows.map(|row| (text(&row, "Id").to_owned(), row)));
             if !full {
                 break;
             }
@@ -74,7 +77,7 @@ pub fn partners_like(accounts: &[&Value]) -> Result<Vec<Value>, Error> {
     let mut conditions: Vec<String> = Vec::new();
     for account in accounts {
         let tax = matching::longest_run(text(account, "Tandem_Tax_Id__c"));
-        if !tax.is_empty() {
+        if !matching::tax_id(text(account, "Tandem_Tax_Id__c")).is_empty() {
             conditions.push(format!("contains(FederalTaxID,{})", b1::quote(tax)));
         }
         for pattern in patterns(account, "Name", ["Tandem_Email__c", "Website"]) {

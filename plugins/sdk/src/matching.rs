@@ -112,14 +112,30 @@ pub fn longest_run(text: &str) -> &str {
     text.split(|c: char| !c.is_alphanumeric()).max_by_key(|run| run.len()).unwrap_or_default()
 }
 
-/// A tax id without blanks, points and dashes, in capitals.
+/// A tax id without blanks, points and dashes, in capitals; empty for what people write where there is none: too short, with hardly
+/// a number in it (`N/A`, `none`), one digit again and again, or digits counted up.
 pub fn tax_id(text: &str) -> String {
-    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
+    /// Letters and digits of the shortest, and digits among them.
+    const SHORTEST: (usize, usize) = (6, 4);
+    let id = bare(text);
+    let digits: Vec<u32> = id.chars().filter_map(|c| c.to_digit(10)).collect();
+    let counted = digits.len() == id.len() && digits.windows(2).all(|pair| pair[1] == (pair[0] + 1) % 10);
+    let again = digits.windows(2).all(|pair| pair[0] == pair[1]);
+    if id.chars().count() < SHORTEST.0 || digits.len() < SHORTEST.1 || counted || again { String::new() } else { id }
 }
 
-/// A postcode likewise.
+/// True for two tax ids that are known and not the same, with or without the country before them.
+pub fn tax_ids_differ(one: &str, other: &str) -> bool {
+    !one.is_empty() && !other.is_empty() && !one.ends_with(other) && !other.ends_with(one)
+}
+
+/// A postcode without blanks, points and dashes, in capitals.
 pub fn postcode(text: &str) -> String {
-    tax_id(text)
+    bare(text)
+}
+
+fn bare(text: &str) -> String {
+    text.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_uppercase).collect()
 }
 
 /// The domain of an e-mail or web address; empty for one that unrelated people share.
@@ -156,6 +172,31 @@ mod tests {
         assert_eq!(domain("https://www.acme.example/shop"), "acme.example");
         assert_eq!(domain("someone@gmail.com"), "");
         assert_eq!(domain("nobody"), "");
+    }
+
+    #[test]
+    fn a_tax_id_that_is_none_matches_nothing() {
+        for none in [
+            "",
+            "N/A",
+            "n.a.",
+            "0",
+            "-",
+            "000 000 000",
+            "999999999",
+            "123456789",
+            "keine",
+            "unbekannt 1",
+            "DE",
+            "DE000000000",
+        ] {
+            assert_eq!(tax_id(none), "", "{none}");
+        }
+        assert_eq!(tax_id("ATU 1234 5678"), "ATU12345678");
+        assert_eq!(tax_id("27-123.456"), "27123456");
+        assert!(tax_ids_differ("DE123456781", "DE123456782") && !tax_ids_differ("DE123456781", "123456781"));
+        assert!(!tax_ids_differ("", "DE123456782"));
+        assert_eq!(postcode("1010 AB"), "1010AB");
     }
 
     #[test]

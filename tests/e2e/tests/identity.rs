@@ -112,3 +112,143 @@ async fn a_batch_of_any_size_is_read_in_queries_that_fit() -> Result<()> {
     world.until_all_told(&ids, Duration::from_secs(120)).await?;
     world.assert_exactly_once(&ids).await
 }
+
+async fn partners_meet_accounts(flows: &'static str) -> Result<World> {
+    let setup = Setup {
+        plugins: vec!["accounts"],
+        flows: vec![("accounts", flows)],
+        b1: "poll_seconds = 1".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    // Behind the first look at B1's clock.
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    Ok(world)
+}
+
+#[tokio::test]
+async fn strangers_whose_tax_id_is_a_placeholder_are_not_linked() -> Result<()> {
+    let world = partners_meet_accounts("").await?;
+    let pairs = [("N/A", "n.a."), ("0", "0"), ("-", "-"), ("000000000", "000 000 000"), ("keine", "Keine")];
+    for (place, (theirs, ours)) in pairs.iter().enumerate() {
+        let account = json!({ "Name": format!("Brauerei {place}"), "Tandem_Tax_Id__c": theirs, "Phone": "111" });
+        world.create("Account", account).await?;
+        let partner = json!({ "CardCode": format!("NA{place}"), "CardName": format!("Labor {place}"), "CardType": "cCustomer", "FederalTaxID": ours });
+        world.b1_post("/BusinessPartners", partner).await?;
+    }
+    for place in 0..pairs.len() {
+        let own = |record: &Value| record["Tandem_Card_Code__c"] == format!("NA{place}");
+        let account = world.until_record("Account", "the partner's own", own).await?;
+        assert_eq!(account["Name"], format!("Labor {place}"));
+    }
+    world.settled().await?;
+    let accounts = world.records("Account").await?;
+    let theirs: Vec<&Value> =
+        accounts.iter().filter(|own| own["Name"].as_str().is_some_and(|name| name.starts_with("Brauerei"))).collect();
+    assert!(theirs.len() == pairs.len() && theirs.iter().all(|own| own["Tandem_Card_Code__c"].is_null()), "{theirs:?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_name_and_postcode_with_two_tax_ids_is_a_question() -> Result<()> {
+    let world = partners_meet_accounts("").await?;
+    let account = json!({ "Name": "Meier GmbH", "Tandem_Tax_Id__c": "DE222222220", "BillingPostalCode": "20095" });
+    let id = world.create("Account", account).await?;
+    let partner = json!({ "CardCode": "CKG", "CardName": "Meier GmbH & Co. KG", "CardType": "cCustomer", "FederalTaxID": "DE111111110",
+        "BPAddresses": [{ "AddressName": "Main", "AddressType": "bo_BillTo", "ZipCode": "20095" }] });
+    world.b1_post("/BusinessPartners", partner).await?;
+    let look = async |world: &World| {
+        let questions = held(world).await?;
+        Ok(reviews(&questions).into_iter().find(|reason| reason.contains("Meier")).map(str::to_owned))
+    };
+    let reason = world.until("a question", Duration::from_secs(30), look).await?;
+    assert!(reason.contains("tax ids differ") && reason.contains(&id), "{reason}");
+    let account = world.until_record("Account", "as it was", |record| record["Id"] == id.as_str()).await?;
+    assert_eq!(account["Tandem_Card_Code__c"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn two_people_with_one_address_keep_their_own_names_and_phones() -> Result<()> {
+    let world = partners_meet_accounts("").await?;
+    let id = world.create("Account", json!({ "Name": "Kranbau Zwick", "Tandem_Tax_Id__c": "DE333333331" })).await?;
+    for (first, last) in [("Berta", "Busch"), ("Anton", "Adler"), ("Carl", "Celan")] {
+        let contact = json!({ "AccountId": id, "FirstName": first, "LastName": last, "Email": "info@zwick.example", "Phone": format!("{first} 1") });
+        world.create("Contact", contact).await?;
+    }
+    let employee = |first: &str, last: &str| json!({ "Name": format!("{first} {last}"), "FirstName": first, "LastName": last, "E_Mail": "info@zwick.example", "MobilePhone": format!("{first} 2"), "Active": "tYES" });
+    let partner = json!({ "CardCode": "CZW", "CardName": "Kranbau Zwick", "CardType": "cCustomer", "FederalTaxID": "DE333333331",
+        "ContactEmployees": [employee("Dora", "Dahl"), employee("Anton", "Adler"), employee("Berta", "Busch")] });
+    world.b1_post("/BusinessPartners", partner).await?;
+    world.until_record("Contact", "Dora", |record| record["LastName"] == "Dahl").await?;
+    world.settled().await?;
+    let contacts = world.records("Contact").await?;
+    let mut own: Vec<String> = contacts
+        .iter()
+        .filter(|contact| contact["AccountId"] == id.as_str())
+        .map(|contact| {
+            ["FirstName", "LastName", "Phone", "MobilePhone"]
+                .map(|field| contact[field].as_str().unwrap_or("-"))
+                .join(" ")
+        })
+        .collect();
+    own.sort();
+    let right =
+        ["Anton Adler Anton 1 Anton 2", "Berta Busch Berta 1 Berta 2", "Carl Celan Carl 1 -", "Dora Dahl - Dora 2"];
+    assert_eq!(own, right);
+    Ok(())
+}
+
+#[tokio::test]
+async fn another_companys_account_is_no_candidate() -> Result<()> {
+    let world = partners_meet_accounts(
+        "settings = { only_field = \"Industry\", only_value = \"US\", key_prefix = \"us:\", series = 11 }",
+    )
+    .await?;
+    let theirs = json!({ "Name": "Global Pumps", "Tandem_Tax_Id__c": "DE121212121", "Industry": "EU" });
+    let id = world.create("Account", theirs).await?;
+    let partner =
+        json!({ "CardCode": "CG", "CardName": "Global Pumps", "CardType": "cCustomer", "FederalTaxID": "DE121212121" });
+    world.b1_post("/BusinessPartners", partner).await?;
+    let own = world.until_record("Account", "our own", |record| record["Tandem_Card_Code__c"] == "us:CG").await?;
+    assert_ne!(own["Id"], id.as_str());
+    // Told again, theirs does not find our partner either.
+    world.change("Account", &id, json!({ "Phone": "5" })).await?;
+    world.settled().await?;
+    let account = world.until_record("Account", "theirs", |record| record["Id"] == id.as_str()).await?;
+    assert_eq!(account["Tandem_Card_Code__c"], Value::Null);
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_id_of_15_letters_is_the_record_wherever_it_is_told() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    world.settled().await?;
+    let short = &id[..15];
+    for arguments in
+        [vec!["explain", short], vec!["explain", short, "CardCode"], vec!["events", "list", "--key", short]]
+    {
+        let long: Vec<&str> = arguments.iter().map(|word| if *word == short { id.as_str() } else { word }).collect();
+        let told = world.tandem_json(&arguments).await?.to_string();
+        assert_eq!(told.replace(&id, short), world.tandem_json(&long).await?.to_string().replace(&id, short));
+    }
+    let shown = world.tandem(&["mapping", "preview", "orders", "header", short]).await?;
+    assert_eq!(shown, world.tandem(&["mapping", "preview", "orders", "header", &id]).await?);
+    // A Flow of the customer's tells it with a formula's id: one order still.
+    let event = json!({ "fields": { "Record_Id__c": short, "Object__c": "Opportunity", "Operation__c": "UPDATE" } });
+    world.send("POST", &format!("{}/admin/publish", world.salesforce), &event).await?;
+    let told = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--key", &id]).await?;
+        Ok((events.as_array().map_or(0, Vec::len) > 1).then_some(()))
+    };
+    world.until("its event", Duration::from_secs(30), told).await?;
+    world.settled().await?;
+    assert_eq!(world.orders_of(&id).await?.len(), 1);
+    assert!(reviews(&held(&world).await?).is_empty());
+    Ok(())
+}
