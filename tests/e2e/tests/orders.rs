@@ -180,6 +180,8 @@ async fn what_is_missing_goes_to_review_and_never_makes_half_an_order() -> Resul
         .await?;
     world.change("Opportunity", &ids[1], json!({ "AccountId": account["id"] })).await?;
     // A currency B1 does not know for this customer.
+    let currency = json!({ "IsoCode": "XTS", "ConversionRate": 1, "DecimalPlaces": 2, "IsActive": true });
+    world.create("CurrencyType", currency).await?;
     world.change("Opportunity", &ids[2], json!({ "CurrencyIsoCode": "XTS" })).await?;
     // An item that is no longer sold.
     let product = world.lines(&ids[3]).await?[0]["Product2Id"].as_str().unwrap().to_owned();
