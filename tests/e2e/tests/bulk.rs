@@ -15,7 +15,7 @@ async fn thousands_of_rows_are_one_job_and_each_refusal_is_its_own() -> Result<(
         ..Setup::default()
     };
     let mut world = World::with(setup).await?;
-    let rule = json!({ "validations": [{ "object": "Tandem_Stock__c", "condition": "Name = 'A00500 02'", "message": "Not this one", "field": "Name" }] });
+    let rule = json!({ "validations": [{ "object": "Tandem_Stock__c", "condition": "Name = 'A00500 02'", "message": "Not this one" }] });
     world.send("PUT", &format!("{}/admin/rules", world.salesforce), &rule).await?;
     // One answer is lost at each step of a job.
     world
