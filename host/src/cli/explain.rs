@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::failure::{Failure, listed};
 use super::output::{Output, short};
 use super::service::Parts;
-use crate::connections::asks;
+use crate::connections::reads;
 use crate::mapping::Mapping;
 use crate::sources::full_id;
 use crate::store::sqlite::Access;
@@ -141,7 +141,7 @@ async fn rules_of(parts: &Parts, flow: &str) -> BTreeMap<String, String> {
 fn tell(entry: &JournalEntry, field: Option<&str>, rules: &BTreeMap<String, String>) -> Option<Value> {
     let request: Value = serde_json::from_str(&entry.request).ok()?;
     let method = request["method"].as_str()?;
-    if method == "GET" || asks(method, request["path"].as_str().unwrap_or_default()) {
+    if reads(method, request["path"].as_str().unwrap_or_default()) {
         return None;
     }
     let body = body_of(&request);

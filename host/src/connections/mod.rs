@@ -62,9 +62,14 @@ impl Method {
     }
 }
 
+/// True for a request that changes nothing, by its method's word and its path.
+pub fn reads(method: &str, path: &str) -> bool {
+    method == Method::Get.word() || asks(method, path)
+}
+
 /// True for a function of B1 that only answers, though it is a POST with its parameters in the body, such as
 /// `SBOBobService_GetCurrencyRate` and `CompanyService_GetAdminInfo`.
-pub fn asks(method: &str, path: &str) -> bool {
+fn asks(method: &str, path: &str) -> bool {
     let plain = |service: &str| !service.is_empty() && service.bytes().all(|b| b.is_ascii_alphanumeric());
     let service = path.strip_prefix('/').and_then(|path| path.split_once("Service_Get"));
     method == "POST" && service.is_some_and(|(service, function)| plain(service) && plain(function))
@@ -125,7 +130,7 @@ impl Call {
 
     /// True when the call, parts included, changes nothing.
     pub fn reads(&self) -> bool {
-        (self.method.reads() || asks(self.method.word(), &self.path)) && self.atomic_with.is_empty()
+        reads(self.method.word(), &self.path) && self.atomic_with.is_empty()
     }
 
     /// True for a call that asks only for what changed: nothing new is an answer to it.

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::Flow;
-use crate::connections::asks;
+use crate::connections::reads;
 use crate::sandbox::{Journal, Outcome, RunError, Runtime};
 use crate::store::{EventId, JournalEntry, Run, RunId, Store};
 
@@ -121,7 +121,7 @@ pub fn effects_of(entries: &[JournalEntry]) -> Vec<Effect> {
         .filter_map(|entry| {
             let request: Value = serde_json::from_str(&entry.request).ok()?;
             let method = request["method"].as_str()?;
-            if method == "GET" || asks(method, request["path"].as_str().unwrap_or_default()) {
+            if reads(method, request["path"].as_str().unwrap_or_default()) {
                 return None;
             }
             let body = request["body"].as_str().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();

@@ -16,19 +16,23 @@ use cel::objects::Value;
 use cel::{Context, ExecutionError};
 use rust_iso3166::iso3166_2::Subdivision;
 
-/// Names besides those of ISO 3166-1. The first of a country is the one that is written.
-const COMMON: [(&str, &str); 20] = [
+/// Names that are written in the place of those of ISO 3166-1: shorter, or all that tells two countries apart.
+const WRITTEN: [(&str, &str); 7] = [
     ("US", "United States"),
-    ("US", "USA"),
     ("GB", "United Kingdom"),
-    ("GB", "UK"),
-    ("GB", "Great Britain"),
     ("KR", "South Korea"),
-    ("KR", "Korea, Republic of"),
     ("KP", "North Korea"),
     ("CD", "Democratic Republic of the Congo"),
     ("VG", "British Virgin Islands"),
     ("VI", "US Virgin Islands"),
+];
+
+/// Names that are read besides.
+const READ: [(&str, &str); 13] = [
+    ("US", "USA"),
+    ("GB", "UK"),
+    ("GB", "Great Britain"),
+    ("KR", "Korea, Republic of"),
     ("CZ", "Czech Republic"),
     ("RU", "Russia"),
     ("TR", "Turkey"),
@@ -51,7 +55,7 @@ static CODES: LazyLock<HashMap<String, &'static str>> = LazyLock::new(|| {
             codes.insert(bare(name), country.alpha2);
         }
     }
-    codes.extend(COMMON.iter().map(|(code, name)| (bare(name), *code)));
+    codes.extend(WRITTEN.iter().chain(&READ).map(|(code, name)| (bare(name), *code)));
     codes
 });
 
@@ -60,15 +64,10 @@ fn bare(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// The name that is written: `Netherlands (Kingdom of the)` without its explanation, one in common use where that explanation
-/// is all that tells two countries apart.
+/// The name that is written: `Netherlands (Kingdom of the)` without its explanation, or that of [`WRITTEN`].
 fn shown(code: &'static str, name: &'static str) -> &'static str {
-    if let Some((_, common)) =
-        COMMON.iter().find(|(own, _)| *own == code && matches!(code, "US" | "GB" | "KR" | "KP" | "CD" | "VG" | "VI"))
-    {
-        return common;
-    }
-    name.split(" (").next().unwrap_or(name)
+    let common = WRITTEN.iter().find(|(own, _)| *own == code).map(|(_, common)| *common);
+    common.unwrap_or_else(|| name.split(" (").next().unwrap_or(name))
 }
 
 /// Adds the functions to a context.

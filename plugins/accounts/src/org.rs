@@ -1,7 +1,7 @@
 //! What the org has that others lack: state and country picklists, person accounts. Asked by a query, whose refusal says no, and
 //! remembered for a day.
 
-use tandem_sdk::{Error, clock, from_json, json, mapping, salesforce, storage};
+use tandem_sdk::{Error, json, kept, mapping, salesforce, storage};
 
 use crate::person;
 
@@ -21,19 +21,14 @@ const DAY_MS: u64 = 86_400_000;
 impl Org {
     /// As it was within a day, or as it is.
     pub fn look() -> Result<Self, Error> {
-        let known = storage::get(KEY).map(|text| from_json(&text)).unwrap_or_default();
-        let now = clock::now();
-        if known["at"].as_u64().is_some_and(|at| now.saturating_sub(at) < DAY_MS) {
+        let known = kept::within(KEY, DAY_MS);
+        if known.is_object() {
             return Ok(Self { address_codes: known["address_codes"] == true, persons: known["persons"] == true });
         }
         let codes: Vec<String> = mapping::pairs("address_codes").into_iter().map(|pair| pair.salesforce).collect();
         let address_codes = !codes.is_empty() && has(&codes.join(","))?;
         let org = Self { address_codes, persons: has(&person::FIELDS.join(","))? };
-        // Not remembered it is asked again.
-        let _ = storage::set(
-            KEY,
-            &json!({ "at": now, "address_codes": address_codes, "persons": org.persons }).to_string(),
-        );
+        kept::keep(KEY, &json!({ "address_codes": address_codes, "persons": org.persons }));
         Ok(org)
     }
 

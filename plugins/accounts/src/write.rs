@@ -1,5 +1,6 @@
 //! Brings subjects in step: B1 first, since a new account carries its partner's `CardCode`; then accounts, then contacts.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tandem_sdk::mirror::segment;
@@ -130,7 +131,8 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
     let base = subject.base.clone().unwrap_or_default();
     let sections = settings.org.sections();
     let of_person = person::is(&subject.account);
-    let partner = if of_person { person::partner(&subject.partner) } else { subject.partner.clone() };
+    let partner =
+        if of_person { Cow::Owned(person::partner(&subject.partner)) } else { Cow::Borrowed(&subject.partner) };
     let plan = match (subject.partner.is_null(), account_gone) {
         (true, _) => fields::for_new(&sections, Side::B1, &subject.account),
         (_, true) => fields::for_new(&sections, Side::Salesforce, &subject.partner),

@@ -7,7 +7,7 @@ use tandem_sdk::{Map, Value, b1, decimal, json, text};
 
 use crate::Work;
 use crate::describe::{Settings, Wins};
-use crate::linked::{LINE_ID, Linked, LinkedLine, alike, as_in, numbers, row};
+use crate::linked::{LINE_ID, Linked, LinkedLine, alike, as_in, is_component, numbers, row};
 use crate::plan::Order;
 
 /// What a person may choose where both sides changed the same.
@@ -193,7 +193,7 @@ impl Change {
         for row in b1::lines(document) {
             let Some(num) = row["LineNum"].as_i64() else { continue };
             // Components of a sales BOM go with it.
-            with_its_parent = if row["TreeType"] == "iIngredient" { with_its_parent } else { rows.gone.contains(&num) };
+            with_its_parent = if is_component(row) { with_its_parent } else { rows.gone.contains(&num) };
             let changed = rows.changed.remove(&num);
             if with_its_parent || (changed.is_none() && !self.replace) {
                 continue;

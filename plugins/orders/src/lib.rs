@@ -90,12 +90,7 @@ struct News {
 impl News {
     /// Of an order in step with its opportunity.
     fn synced(linked: &linked::Linked, message: String) -> Self {
-        Self {
-            order: Some((linked.doc_num.clone(), linked.doc_entry.clone())),
-            status: Some(linked.status.clone()),
-            state: "Synced",
-            message,
-        }
+        Self { order: Some(linked.told()), status: Some(linked.status.clone()), state: "Synced", message }
     }
 
     /// Without an order.
@@ -149,7 +144,7 @@ impl Work {
     fn hold(&mut self, reason: impl Into<String>, choices: &[&str]) {
         let reason = reason.into();
         let order = match &self.step {
-            Step::Update(_, linked) | Step::Cancel(linked) => Some((linked.doc_num.clone(), linked.doc_entry.clone())),
+            Step::Update(_, linked) | Step::Cancel(linked) => Some(linked.told()),
             _ => None,
         };
         self.news = Some(News { order, status: None, state: "Review", message: reason.clone() });
@@ -160,7 +155,7 @@ impl Work {
     /// Its opportunity shows this order beside the question.
     fn shows(&mut self, linked: &linked::Linked) {
         if let Some(news) = &mut self.news {
-            news.order = Some((linked.doc_num.clone(), linked.doc_entry.clone()));
+            news.order = Some(linked.told());
             news.status = Some(linked.status.clone());
         }
     }

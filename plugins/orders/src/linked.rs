@@ -132,6 +132,11 @@ impl Linked {
         }
     }
 
+    /// Number and `DocEntry`, as its opportunity shows them.
+    pub fn told(&self) -> (String, String) {
+        (self.doc_num.clone(), self.doc_entry.clone())
+    }
+
     /// Numbers of lines by id.
     pub fn known(&self) -> BTreeMap<String, i64> {
         self.lines.iter().filter_map(|line| Some((line.id.clone(), line.num?))).collect()
@@ -204,10 +209,12 @@ pub fn alike(a: &Value, b: &Value) -> bool {
     if a.is_number() || b.is_number() {
         return decimal(a).is_some() && decimal(a) == decimal(b);
     }
-    let day = |value: &Value| {
-        value.as_str().and_then(|text| text.strip_suffix("T00:00:00Z").or(Some(text)).map(str::to_owned))
-    };
     day(a).is_some() && day(a) == day(b)
+}
+
+/// A text without the midnight that B1 writes behind a day.
+fn day(value: &Value) -> Option<&str> {
+    value.as_str().map(|text| text.strip_suffix("T00:00:00Z").unwrap_or(text))
 }
 
 /// `LineNum` by line id: B1 numbers the rows itself, and puts rows of its own between ours (components of a sales BOM).
@@ -218,8 +225,9 @@ pub fn numbers(document: &Value, order: &Order, known: &BTreeMap<String, i64>, f
     let num = |row: &Value| row["LineNum"].as_i64();
     let mut numbers: BTreeMap<String, i64> = BTreeMap::new();
     for row in rows {
-        if let (id @ [_, ..], Some(num)) = (text(row, LINE_ID).as_bytes(), num(row)) {
-            numbers.insert(String::from_utf8_lossy(id).into_owned(), num);
+        let id = text(row, LINE_ID);
+        if let Some(num) = num(row).filter(|_| !id.is_empty()) {
+            numbers.insert(id.to_owned(), num);
         }
     }
     let marked = !numbers.is_empty();
@@ -234,10 +242,9 @@ pub fn numbers(document: &Value, order: &Order, known: &BTreeMap<String, i64>, f
     }
     let alike_in =
         |row: &Value, line: &Map<String, Value>, name: &str| alike(&row[name], line.get(name).unwrap_or(&Value::Null));
-    for names in [["ItemCode", "Quantity"].as_slice(), &["ItemCode"]] {
-        if names.len() == 1 && !found {
-            break;
-        }
+    let rules: &[&[&str]] =
+        if found { &[&["ItemCode", "Quantity"], &["ItemCode"]] } else { &[&["ItemCode", "Quantity"]] };
+    for names in rules {
         for (id, line) in order.lines.iter().filter(|(id, _)| !known.contains_key(id)) {
             if numbers.contains_key(id) {
                 continue;
@@ -252,7 +259,7 @@ pub fn numbers(document: &Value, order: &Order, known: &BTreeMap<String, i64>, f
 }
 
 /// A row that a sales BOM brought.
-fn is_component(row: &Value) -> bool {
+pub fn is_component(row: &Value) -> bool {
     row["TreeType"] == "iIngredient"
 }
 

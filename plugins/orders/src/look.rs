@@ -70,16 +70,16 @@ fn asks(w: &Work) -> bool {
 
 impl There {
     fn read(&mut self, work: &[Work], places: &[usize]) -> Result<(), Error> {
-        let of = |wanted: fn(&Work) -> bool| places.iter().map(|place| &work[*place]).filter(move |w| wanted(w));
+        let asking = || places.iter().map(|place| &work[*place]);
         let made_for = |w: &Work| matches!(w.step, Step::Create(_) | Step::Withdraw) || w.makes_new();
-        let ids: Vec<String> = of(|_| true).filter(|w| made_for(w)).map(|w| w.id().to_owned()).collect();
-        let entries: Vec<i64> = of(|_| true)
+        let ids: Vec<String> = asking().filter(|w| made_for(w)).map(|w| w.id().to_owned()).collect();
+        let entries: Vec<i64> = asking()
             .filter_map(|w| match &w.step {
                 Step::Update(_, linked) => linked.doc_entry.parse().ok(),
                 _ => None,
             })
             .collect();
-        let orders: Vec<&Order> = of(|_| true).filter_map(order_of).collect();
+        let orders: Vec<&Order> = asking().filter_map(order_of).collect();
         let card_codes: Vec<String> = orders.iter().map(|order| field(&order.header, "CardCode")).collect();
         let lines = orders.iter().flat_map(|order| &order.lines);
         let item_codes: Vec<String> = lines.map(|(_, line)| field(line, "ItemCode")).collect();
@@ -98,8 +98,9 @@ impl There {
         self.orders.extend(next());
         self.orders.extend(next());
         self.partners.extend(b1::by_key(next(), "CardCode"));
-        self.items.extend(b1::by_key(next(), "ItemCode"));
-        self.units = Units::read(self.items.values())?;
+        let items = b1::by_key(next(), "ItemCode");
+        self.units.extend(Units::read(items.values())?);
+        self.items.extend(items);
         Ok(())
     }
 

@@ -271,16 +271,16 @@ fn cancelled(w: &mut Work, mut linked: Linked, answer: Result<Response, Error>) 
         w.finish(Outcome::Done(message));
         return;
     }
-    match answer {
-        Err(Error::Remote(remote)) if passing::pause(&Error::Remote(remote.clone())).is_none() => w.hold(
+    let Err(error) = answer else { return };
+    match &error {
+        Error::Remote(remote) if passing::pause(&error).is_none() => w.hold(
             format!(
                 "the opportunity is no longer won, but B1 does not let order {} be cancelled: {} ({})",
                 linked.doc_num, remote.message, remote.code
             ),
             &["retry", "ignore"],
         ),
-        Err(error) => w.fail(&error, &format!("cancelling order {}", linked.doc_num)),
-        Ok(_) => {}
+        _ => w.fail(&error, &format!("cancelling order {}", linked.doc_num)),
     }
 }
 

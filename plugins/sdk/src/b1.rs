@@ -135,16 +135,18 @@ pub fn spelt_so(set: &str, key: &str, codes: &[String]) -> Result<BTreeSet<Strin
 /// All records of an entity set, or those of a filter.
 pub fn all(set: &str, filter: &str, select: &str) -> Result<Vec<Value>, Error> {
     let filter = if filter.is_empty() { String::new() } else { format!("$filter={}&", encode(filter)) };
-    let mut request = request("b1", Method::Get, format!("/{set}?{filter}$select={select}"), None, "");
+    in_pages(format!("/{set}?{filter}$select={select}"))
+}
+
+fn in_pages(path: String) -> Result<Vec<Value>, Error> {
+    let mut request = request("b1", Method::Get, path, None, "");
     request.headers.push(Header { name: "Prefer".into(), value: "odata.maxpagesize=500".into() });
     rows(http::send(&request))
 }
 
 /// All records of a small entity set with all properties: for those whose properties differ from version to version.
 pub fn every(set: &str) -> Result<Vec<Value>, Error> {
-    let mut request = request("b1", Method::Get, format!("/{set}"), None, "");
-    request.headers.push(Header { name: "Prefer".into(), value: "odata.maxpagesize=500".into() });
-    rows(http::send(&request))
+    in_pages(format!("/{set}"))
 }
 
 /// Goes through all records of a filter, page by page in the order of a number key, and keeps none: for what may be too

@@ -6,6 +6,7 @@
 
 pub mod b1;
 mod documents;
+pub mod kept;
 mod keys;
 pub mod lists;
 pub mod matching;

@@ -5,13 +5,15 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::{
-    Decimal, Error, Map, Method, Permission, Value, body_of, clock, decimal, from_json, http, json, permission,
-    request, storage, text,
+    Decimal, Error, Map, Method, Permission, Value, body_of, decimal, from_json, http, json, kept, permission, request,
+    storage, text,
 };
 
-const KEPT: &str = "currencies";
 /// What B1 said is asked anew after an hour.
 const KEPT_MS: u64 = 3_600_000;
+/// Where ISO codes are kept by B1's codes, and percents by tax group.
+const CURRENCIES: &str = "currencies";
+const TAXES: &str = "taxes";
 
 /// The company's currencies: B1's codes and their ISO codes. Read when first asked for, and again for a code that is not known.
 pub struct Currencies {
@@ -77,15 +79,12 @@ impl Currencies {
         if there(&self.told) || there(&self.known.borrow()) || self.fresh.get() {
             return Ok(());
         }
-        let kept = from_json(&storage::get(KEPT).unwrap_or_default());
-        let now = clock::now();
-        if kept["at"].as_u64().is_some_and(|at| now.saturating_sub(at) < KEPT_MS) {
-            let kept = kept["iso"].as_object().into_iter().flatten();
-            let kept = kept.filter_map(|(code, iso)| Some((code.clone(), iso.as_str()?.to_owned())));
-            *self.known.borrow_mut() = kept.collect();
-            if there(&self.known.borrow()) {
-                return Ok(());
-            }
+        let kept = kept::within(CURRENCIES, KEPT_MS);
+        let kept = kept.as_object().into_iter().flatten();
+        *self.known.borrow_mut() =
+            kept.filter_map(|(code, iso)| Some((code.clone(), iso.as_str()?.to_owned()))).collect();
+        if there(&self.known.borrow()) {
+            return Ok(());
         }
         self.fresh.set(true);
         let rows = match crate::b1::every("Currencies") {
@@ -96,7 +95,7 @@ impl Currencies {
         };
         let known: BTreeMap<String, String> =
             rows.iter().map(|row| (text(row, "Code").to_owned(), iso_in(row))).collect();
-        let _ = storage::set(KEPT, &json!({ "at": now, "iso": known }).to_string());
+        kept::keep(CURRENCIES, &json!(known));
         *self.known.borrow_mut() = known;
         Ok(())
     }
@@ -166,20 +165,18 @@ pub fn rate(code: &str, day: &str) -> Result<Option<Decimal>, Error> {
 /// Percent by group: of `VatGroups`, whose rate is that of its last row, and of `SalesTaxCodes`; a company has the one or the other.
 /// What B1 said holds for an hour.
 pub fn tax_rates(groups: &[String]) -> Result<BTreeMap<String, Decimal>, Error> {
-    const KEPT: &str = "taxes";
-    const KEPT_MS: u64 = 3_600_000;
-    let now = clock::now();
-    let kept = from_json(&storage::get(KEPT).unwrap_or_default());
-    let mut taxes: BTreeMap<String, Decimal> = BTreeMap::new();
-    if kept["at"].as_u64().is_some_and(|at| now.saturating_sub(at) < KEPT_MS) {
-        let kept = kept["percent"].as_object().into_iter().flatten();
-        taxes.extend(kept.filter_map(|(group, percent)| Some((group.clone(), decimal(percent)?))));
-    }
-    if groups.iter().all(|group| group.is_empty() || taxes.contains_key(group)) {
-        return Ok(taxes);
-    }
+    let kept = kept::within(TAXES, KEPT_MS);
+    let kept = kept.as_object().into_iter().flatten();
+    let mut taxes: BTreeMap<String, Decimal> =
+        kept.filter_map(|(group, percent)| Some((group.clone(), decimal(percent)?))).collect();
+    let known = taxes.len();
     for (set, select) in [("VatGroups", "Code,VatGroups_Lines"), ("SalesTaxCodes", "Code,Rate")] {
-        let rows = match crate::b1::read(crate::b1::Read::texts(set, "Code", groups, select)) {
+        let is_open = |group: &&String| !group.is_empty() && !taxes.contains_key(*group);
+        let open: Vec<String> = groups.iter().filter(is_open).cloned().collect();
+        if open.is_empty() {
+            break;
+        }
+        let rows = match crate::b1::read(crate::b1::Read::texts(set, "Code", &open, select)) {
             Ok(rows) => rows,
             // Not in this company's country, or not for this user.
             Err(error) if is_refused(&error) => continue,
@@ -195,9 +192,11 @@ pub fn tax_rates(groups: &[String]) -> Result<BTreeMap<String, Decimal>, Error> 
             }
         }
     }
-    let percent: Map<String, Value> =
-        taxes.iter().map(|(group, rate)| (group.clone(), crate::b1::number(*rate))).collect();
-    let _ = storage::set(KEPT, &json!({ "at": now, "percent": percent }).to_string());
+    if taxes.len() > known {
+        let percent: Map<String, Value> =
+            taxes.iter().map(|(group, rate)| (group.clone(), crate::b1::number(*rate))).collect();
+        kept::keep(TAXES, &Value::Object(percent));
+    }
     Ok(taxes)
 }
 

@@ -58,6 +58,11 @@ impl Units {
         Ok(Self(items.map(|item| (b1::key_text(&item["ItemCode"]), unit(item, &groups))).collect()))
     }
 
+    /// Those of other items, too.
+    pub fn extend(&mut self, others: Self) {
+        self.0.extend(others.0);
+    }
+
     /// Of an item; by the piece where it is not known.
     pub fn of(&self, item_code: &str) -> Unit {
         self.0.get(item_code).cloned().unwrap_or_default()
