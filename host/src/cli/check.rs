@@ -6,11 +6,12 @@ use std::sync::Arc;
 
 use anyhow::Result;
 use serde::Serialize;
-use serde_json::Value;
 
 use super::output::Output;
+use super::package;
 use super::service::Parts;
 use crate::config::{Config, SalesforceConfig};
+use crate::connections::salesforce::rights::PERMISSION_SET;
 use crate::connections::{Call, CallError, Connection, Connections, connect};
 use crate::sources::pubsub;
 use crate::store::StoreError;
@@ -18,8 +19,6 @@ use crate::store::sqlite::Access;
 
 const LIMIT: u64 = 8 << 20;
 const CERTIFICATE: &str = "trust the server: tls.ca_file with its CA, or tls.pin_sha256 with its fingerprint";
-/// Fields the package brings, as a sign that it is installed and its permission set assigned.
-const PACKAGE_FIELDS: [&str; 3] = ["Tandem_Order_Number__c", "Tandem_Sync_State__c", "Tandem_PO_Number__c"];
 
 #[derive(Serialize)]
 struct Finding {
@@ -121,24 +120,12 @@ async fn b1(name: &str, connection: &Connection, findings: &mut Vec<Finding>) {
 async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Finding>) -> bool {
     let Connection::Salesforce(org) = connection else { return false };
     let what = format!("connection {name}");
-    let answered = connection.send(Call::get("/sobjects/Opportunity/describe"), LIMIT).await;
+    let answered = connection.send(Call::get("/"), LIMIT).await;
     match &answered {
-        Ok(answer) => {
+        Ok(_) => {
             let (used, allowed) = org.usage();
             findings.push(Finding::good(&what, format!("signed in; {used} of {allowed} API calls used today")));
-            let body: Value = serde_json::from_str(&answer.body).unwrap_or_default();
-            let has = |field: &str| body["fields"].as_array().into_iter().flatten().any(|own| own["name"] == field);
-            let missing: Vec<&str> = PACKAGE_FIELDS.into_iter().filter(|field| !has(field)).collect();
-            let line = format!("{what}: the Tandem package");
-            if missing.is_empty() {
-                findings.push(Finding::good(line, "installed"));
-            } else {
-                findings.push(Finding::bad(
-                    line,
-                    format!("Opportunity lacks {}", missing.join(", ")),
-                    "install the package and assign Tandem Integration to the integration user",
-                ));
-            }
+            granted(&what, connection, findings).await;
         }
         Err(error) => findings.push(Finding::bad(
             &what,
@@ -147,6 +134,19 @@ async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Find
         )),
     }
     !matches!(answered, Err(error) if error.is_outage())
+}
+
+/// The package is there, and its permission set is assigned.
+async fn granted(what: &str, connection: &Connection, findings: &mut Vec<Finding>) {
+    let line = format!("{what}: the Tandem package");
+    let mend = format!("install this version's package, and assign {PERMISSION_SET} to the integration user");
+    match package::lacking(connection).await {
+        Ok(lacking) if lacking.is_empty() => {
+            findings.push(Finding::good(line, format!("installed; {PERMISSION_SET} grants every field")));
+        }
+        Ok(lacking) => findings.extend(lacking.into_iter().map(|says| Finding::bad(&line, says, &mend))),
+        Err(error) => findings.push(Finding::bad(line, format!("{error:#}"), "")),
+    }
 }
 
 /// The way of the events is another than that of REST: another address, and gRPC.

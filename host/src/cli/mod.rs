@@ -9,6 +9,7 @@ mod failure;
 mod init;
 mod mapping;
 mod output;
+mod package;
 mod plugin;
 mod replay;
 mod review;

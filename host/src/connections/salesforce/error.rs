@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use super::rights;
 use crate::connections::{CallError, transport::Raw};
 
 /// How a refusal is to be treated.
@@ -50,7 +51,7 @@ pub fn told(errors: &[Value]) -> (String, String) {
         own.unwrap_or_default().to_owned()
     };
     let words = |error: &Value| {
-        let own = error["message"].as_str().unwrap_or_default().to_owned();
+        let own = rights::with_mend(&code(error), error["message"].as_str().unwrap_or_default());
         duplicates(error).map_or(own.clone(), |like| format!("{own} (like {like})"))
     };
     let mut message = String::new();

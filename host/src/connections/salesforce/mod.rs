@@ -4,6 +4,7 @@ mod auth;
 mod bulk;
 mod collections;
 mod error;
+pub mod rights;
 mod shared;
 
 use std::num::NonZeroU32;
@@ -403,11 +404,8 @@ impl Salesforce {
             .find(|row| row["body"][0]["errorCode"] != "PROCESSING_HALTED")
             .or_else(|| rows.iter().find(refused));
         if let Some(row) = failed {
-            return Err(CallError::Remote {
-                status: status(row),
-                code: row["body"][0]["errorCode"].as_str().unwrap_or_default().to_owned(),
-                message: row["body"][0]["message"].as_str().unwrap_or_default().to_owned(),
-            });
+            let (code, message) = error::told(row["body"].as_array().map(Vec::as_slice).unwrap_or_default());
+            return Err(CallError::Remote { status: status(row), code, message });
         }
         let Some(row) = rows.last().filter(|_| rows.len() == parts.len() + 1) else {
             return Err(CallError::Ambiguous(
