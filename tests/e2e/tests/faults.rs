@@ -345,6 +345,34 @@ async fn a_replay_id_of_another_org_ends_in_one_catch_up() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_sandbox_refresh_cuts_the_standing_stream_and_what_is_won_meanwhile_becomes_one_order_each() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let ids = world.opportunities(8).await?;
+    world.win(&ids[0]).await?;
+    world.until_all_told(&ids[..1], Duration::from_secs(20)).await?;
+    // Nobody can sign in to the new org for a while.
+    world.salesforce_faults(json!([{ "path": "/services/oauth2/token", "kind": "reset-before" }])).await?;
+    world.send("POST", &format!("{}/admin/refresh", world.salesforce), &json!({})).await?;
+    let cut = async |world: &World| Ok(world.log().contains("the stream ended with its token").then_some(()));
+    world.until("the stream to be cut", Duration::from_secs(20), cut).await?;
+    for id in &ids[1..5] {
+        world.win(id).await?;
+    }
+    world.salesforce_faults(json!([])).await?;
+    world.until_all_told(&ids[..5], Duration::from_secs(60)).await?;
+    assert!(world.log().contains("replayid.corrupted"), "the old position is another org's");
+    // The new stream stands.
+    world.ready(Duration::from_secs(20)).await?;
+    for id in &ids[5..] {
+        world.win(id).await?;
+    }
+    world.until_all_told(&ids, Duration::from_secs(30)).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    world.assert_exactly_once(&ids).await
+}
+
+#[tokio::test]
 async fn a_won_opportunity_deleted_during_the_gap_loses_its_order() -> Result<()> {
     let mut world = World::new().await?;
     world.up().await?;

@@ -44,7 +44,7 @@ async fn a_field_that_the_integration_user_may_not_see_is_named_with_the_permiss
     assert!(line.contains(SET), "{checked}");
     lacks(&world, json!({})).await?;
     answer(&world, &asked).await?;
-    world.until_all_told(&[id.clone()], Duration::from_secs(30)).await?;
+    world.until_all_told(std::slice::from_ref(&id), Duration::from_secs(30)).await?;
     world.assert_exactly_once(&[id]).await
 }
 
