@@ -90,6 +90,12 @@ pub fn description() -> Description {
         ),
         permission(
             "salesforce",
+            Method::Get,
+            "/queryAll?FROM=Opportunity",
+            "tells a deleted opportunity from one that it may not see",
+        ),
+        permission(
+            "salesforce",
             Method::Patch,
             "/sobjects/Opportunity/*",
             "writes order number, status and messages back",

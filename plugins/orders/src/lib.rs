@@ -16,6 +16,7 @@ mod plan;
 mod send;
 mod told;
 mod total;
+mod unseen;
 mod waiting;
 mod write_back;
 
@@ -46,8 +47,10 @@ tandem_sdk::export!(Orders with_types_in tandem_sdk::bindings);
 /// One event on its way through a run.
 struct Work {
     event: Event,
-    /// The opportunity as Salesforce has it now; null when it is gone.
+    /// The opportunity as Salesforce has it now; null when it is not to be seen.
     opportunity: Value,
+    /// It is known to be deleted.
+    deleted: bool,
     /// What is known of its customer, items and order in B1, to decide a question by.
     b1: Map<String, Value>,
     /// The order as B1 has it now; null when it was not read.
@@ -113,6 +116,7 @@ impl Work {
         Self {
             event,
             opportunity: Value::Null,
+            deleted: false,
             b1: Map::new(),
             document: Value::Null,
             adopted: None,

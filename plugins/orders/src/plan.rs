@@ -9,7 +9,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::Linked;
-use crate::{News, Step, Work, approval, total, waiting};
+use crate::{News, Step, Work, approval, total, unseen, waiting};
 
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
@@ -81,6 +81,7 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
             }
         }
     }
+    unseen::tell_apart(work);
     let linked = links::find_all("order", Side::Salesforce, &ids);
     let mut linked: BTreeMap<String, Linked> = ids
         .into_iter()
@@ -93,7 +94,9 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
             w.finish(Outcome::Done("an opportunity of another company".into()));
             continue;
         }
-        decide(w, link);
+        if !unseen::ask(w, link.as_ref()) {
+            decide(w, link);
+        }
     }
     build_orders(settings, work);
 }

@@ -71,3 +71,27 @@ async fn a_field_that_the_integration_user_may_not_write_is_named_and_the_order_
     world.until_all_told(&ids, Duration::from_secs(30)).await?;
     world.assert_exactly_once(&ids).await
 }
+
+#[tokio::test]
+async fn an_opportunity_that_the_integration_user_no_longer_sees_keeps_its_order() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_all_told(std::slice::from_ref(&id), Duration::from_secs(30)).await?;
+    // Its owner makes it private; triggers go on telling its changes.
+    lacks(&world, json!({ "unshared": [id] })).await?;
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-UNSEEN" })).await?;
+    let asked = question(&world).await?;
+    let reason = asked["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("integration user"), "{reason}");
+    assert_eq!(world.orders_of(&id).await?[0]["Cancelled"], "tNO", "what is not seen is not gone");
+    lacks(&world, json!({})).await?;
+    answer(&world, &asked).await?;
+    let follows = async |world: &World| {
+        let orders = world.orders_of(&id).await?;
+        Ok((orders[0]["NumAtCard"] == "PO-UNSEEN" && orders[0]["Cancelled"] == "tNO").then_some(()))
+    };
+    world.until("the order to follow", Duration::from_secs(20), follows).await?;
+    world.assert_exactly_once(&[id]).await
+}

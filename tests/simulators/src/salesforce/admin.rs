@@ -79,6 +79,7 @@ pub fn routes() -> Router<Arc<Simulator>> {
         .route("/admin/outbox/retry", post(retry_outbox))
         .route("/admin/expire-tokens", post(expire_tokens))
         .route("/admin/refresh", post(refresh))
+        .route("/admin/empty-bin", post(empty_bin))
 }
 
 async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): Json<Settings>) {
@@ -251,6 +252,11 @@ async fn sync_now(State(simulator): State<Arc<Simulator>>, Path(id): Path<String
 /// A run of the scheduled retry, which is due every quarter of an hour: how many were told again.
 async fn retry_outbox(State(simulator): State<Arc<Simulator>>) -> Json<usize> {
     Json(simulator.retry_outbox())
+}
+
+/// Deleted records are gone for good.
+async fn empty_bin(State(simulator): State<Arc<Simulator>>) {
+    simulator.org().empty_bin();
 }
 
 /// What a sandbox refresh ends: sessions, streams, replay ids.

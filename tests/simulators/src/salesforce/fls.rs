@@ -1,13 +1,13 @@
-//! Field-level security: what the integration user may not see, or not write, is not there for it in queries, describe and writes; everybody
-//! else sees all. Source: Salesforce help, "Field-Level Security"; public reports say "No such column" of a field that may not be seen,
+//! Rights of the integration user. Fields: what it may not see, or not write, is not there for it in queries, describe and writes. Records: one
+//! that is not shared with it is not there either. Everybody else sees all. Source: Salesforce help, "Field-Level Security"; public reports say "No such column" of a field that may not be seen,
 //! also of a write, and INVALID_FIELD_FOR_INSERT_UPDATE of one that may only be read.
 
 use serde::{Deserialize, Serialize};
 
-use super::org::{Manner, Org, RowError};
+use super::org::{Manner, Org, RowError, long_id};
 use super::query::{Rows, is_among};
 use super::schema::Schema;
-use super::soql::{Operand, Query, Selected};
+use super::soql::{Condition, Literal, Operand, Query, Selected};
 
 /// Rights that the integration user lacks, as `Opportunity.Tandem_PO_Number__c`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
@@ -17,6 +17,8 @@ pub struct Lacking {
     pub hidden: Vec<String>,
     /// Seen, not written.
     pub read_only: Vec<String>,
+    /// Ids of records that are not shared with it.
+    pub unshared: Vec<String>,
 }
 
 impl Lacking {
@@ -48,11 +50,35 @@ impl Org {
 
     /// A query by that user.
     pub fn query_by(&self, manner: Manner, query: &Query, with_deleted: bool) -> Result<Rows, RowError> {
-        let Some(seen) = self.seen.as_ref().filter(|_| manner.silent) else { return self.query(query, with_deleted) };
+        if !manner.silent {
+            return self.query(query, with_deleted);
+        }
+        let shared = self.shared_of(query);
+        let Some(seen) = &self.seen else { return self.query(&shared, with_deleted) };
         if let Some(name) = seen.real_name(&query.object) {
             Self::check(seen, name, query)?;
         }
-        self.query(&spelt_out(seen, query), with_deleted)
+        self.query(&spelt_out(seen, &shared), with_deleted)
+    }
+
+    /// The query over what is shared with the integration user.
+    fn shared_of(&self, query: &Query) -> Query {
+        let unshared = &self.rules().integration.unshared;
+        if unshared.is_empty() {
+            return query.clone();
+        }
+        let ids = unshared.iter().map(|id| Literal::Text(id.clone())).collect();
+        let shared = Condition::In(Operand::Field("Id".into()), ids, true);
+        let condition = match query.condition.clone() {
+            Some(own) => Condition::And(Box::new(own), Box::new(shared)),
+            None => shared,
+        };
+        Query { condition: Some(condition), ..query.clone() }
+    }
+
+    /// False for a record that is not shared with that user.
+    pub fn is_shared(&self, manner: Manner, id: &str) -> bool {
+        !manner.silent || !self.rules().integration.unshared.iter().any(|own| *own == long_id(id))
     }
 }
 

@@ -17,6 +17,9 @@ use crate::clock::Clock;
 
 pub type Record = Map<String, Value>;
 
+/// Source: Salesforce help, "Recycle Bin".
+const IN_BIN_DAYS: i64 = 15;
+
 /// Users of the org: who acts decides what triggers see.
 pub const INTEGRATION_USER: &str = "0055g00000ABCDEAA4";
 pub const SALES_USER: &str = "0055g00000ABCDFAA4";
@@ -188,6 +191,10 @@ impl Org {
         Ok(())
     }
 
+    pub(super) fn rules(&self) -> &Rules {
+        &self.rules
+    }
+
     /// The integration user's view, made anew.
     pub fn restrict(&mut self) {
         self.seen = self.rules.integration.reduce(&self.schema);
@@ -268,7 +275,32 @@ impl Org {
     fn any(&self, object: &str, id: &str) -> Option<&Record> {
         let name = self.schema.real_name(object)?;
         let records = &self.tables.get(name)?.records;
-        records.get(id).or_else(|| records.get(&long_id(id)))
+        records.get(id).or_else(|| records.get(&long_id(id))).filter(|record| !self.has_left_the_bin(record))
+    }
+
+    /// The recycle bin keeps a record for 15 days.
+    pub fn has_left_the_bin(&self, record: &Record) -> bool {
+        record["IsDeleted"] == true
+            && record["SystemModstamp"].as_str().unwrap_or_default() < self.binned_since().as_str()
+    }
+
+    /// What was deleted before is gone for good.
+    fn binned_since(&self) -> String {
+        let since = self.clock.now() - chrono::Duration::days(IN_BIN_DAYS);
+        since.format("%Y-%m-%dT%H:%M:%S%.3f+0000").to_string()
+    }
+
+    /// Somebody empties the recycle bin.
+    pub fn empty_bin(&mut self) {
+        for table in self.tables.values_mut() {
+            let binned = |(_, record): (&String, &Record)| record["IsDeleted"] == true;
+            let gone: Vec<String> = table.records.iter().filter(|own| binned(*own)).map(|(id, _)| id.clone()).collect();
+            for id in gone {
+                table.records.remove(&id);
+                let indexes = table.children.values_mut().chain(table.external.values_mut());
+                indexes.flat_map(HashMap::values_mut).for_each(|ids| ids.retain(|own| *own != id));
+            }
+        }
     }
 
     /// Ids of the records whose lookup `field` points at `parent`.
@@ -437,6 +469,13 @@ impl Org {
         let name = self.known(object)?;
         let before = self.live(&name, id)?;
         let id = before["Id"].as_str().unwrap_or_default().to_owned();
+        if !self.is_shared(manner, &id) {
+            return Err(RowError::new(
+                "INSUFFICIENT_ACCESS_OR_READONLY",
+                "insufficient access rights on object id",
+                &[],
+            ));
+        }
         if self.rules.locked.contains(&id) {
             return Err(RowError::new(
                 "UNABLE_TO_LOCK_ROW",

@@ -37,7 +37,7 @@ impl Org {
         }
         Self::check(&self.schema, name, query)?;
         let mut found = self.candidates(name, query.condition.as_ref());
-        found.retain(|record| with_deleted || record["IsDeleted"] != true);
+        found.retain(|record| record["IsDeleted"] != true || with_deleted && !self.has_left_the_bin(record));
         let semi = self.resolve(query.condition.as_ref())?;
         if let Some(condition) = &semi {
             let mut kept = Vec::with_capacity(found.len());

@@ -374,7 +374,7 @@ fn next_page(simulator: &Simulator, locator: &str) -> Answer {
 
 fn read(simulator: &Simulator, object: &str, id: &str, asked: &Asked<'_>) -> Answered {
     let org = simulator.org();
-    let found = org.get(object, id).ok_or_else(missing)?;
+    let found = org.get(object, id).filter(|_| org.is_shared(asked.manner, id)).ok_or_else(missing)?;
     let name = org.schema.real_name(object).unwrap_or_default();
     let seen = org.seen_by(asked.manner);
     let wanted = parameter(asked.query, "fields");

@@ -1,0 +1,56 @@
+//! An opportunity that a query does not give is deleted, or only not to be seen by the integration user: its owner made it private, a
+//! sharing rule was changed. Only the first takes its order with it.
+
+use std::collections::BTreeSet;
+
+use tandem_sdk::{Outcome, Value, from_json, outcome_of, salesforce, text};
+
+use crate::linked::Linked;
+use crate::{Work, approval};
+
+/// What a person may choose about the order of an opportunity that is not to be seen.
+pub const CANCEL: &str = "cancel the order";
+
+/// Sets apart the deleted ones: the recycle bin has them, their deletion was told, or a person says so.
+pub fn tell_apart(work: &mut [Work]) {
+    let missing = |w: &Work| w.is_open() && w.opportunity.is_null();
+    let ids: Vec<String> = work.iter().filter(|w| missing(w)).map(|w| w.id().to_owned()).collect();
+    if ids.is_empty() {
+        return;
+    }
+    let binned: Result<BTreeSet<String>, Outcome> = salesforce::query_all_in("Id,IsDeleted", "Opportunity", "Id", &ids)
+        .map(|rows| rows.iter().filter(|row| row["IsDeleted"] == true).map(|row| text(row, "Id").to_owned()).collect())
+        .map_err(|error| outcome_of(&error, "looking for the opportunity in the recycle bin"));
+    for w in work.iter_mut().filter(|w| missing(w)) {
+        match &binned {
+            Err(outcome) => w.finish(outcome.clone()),
+            Ok(binned) => w.deleted = binned.contains(w.id()) || is_told(w),
+        }
+    }
+}
+
+fn is_told(w: &Work) -> bool {
+    let payload: Value = from_json(&w.event.payload);
+    payload["Operation__c"] == "DELETE" || w.event.resolution.as_deref() == Some(CANCEL)
+}
+
+/// Asks about the order of one that is neither seen nor known to be deleted; true where there is something to ask about.
+pub fn ask(w: &mut Work, link: Option<&Linked>) -> bool {
+    if !w.opportunity.is_null() || w.deleted {
+        return false;
+    }
+    let what = match link {
+        Some(link) if link.cancelled || link.status == "Cancelled" => return false,
+        Some(link) => format!("order {}", link.doc_num),
+        None if approval::may_be_there(w) => "an order that awaits approval".to_owned(),
+        None => return false,
+    };
+    w.hold(
+        format!(
+            "{what}: its opportunity {} is deleted for good, or the integration user may no longer see it; share it with that user, or {CANCEL}",
+            w.id()
+        ),
+        &["retry", CANCEL, "ignore"],
+    );
+    true
+}
