@@ -4,6 +4,7 @@
 pub mod b1;
 pub mod backfill;
 mod change;
+mod missing;
 pub mod pubsub;
 mod routes;
 pub mod timers;

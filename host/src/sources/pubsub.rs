@@ -1,6 +1,6 @@
 //! Salesforce's Pub/Sub API over one outbound gRPC stream per topic. Events are stored before more are asked for, with
 //! the replay id in the same transaction. When the replay id is refused (expired after 72 h, another org's), the gap is
-//! read by `SystemModstamp`, deleted records included.
+//! read by `SystemModstamp`, deleted records included, and every linked record is looked for.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status};
 
 use super::trouble::Troubles;
-use super::{Routes, change};
+use super::{Routes, change, missing};
 use crate::config::SalesforceConfig;
 use crate::connections::{Call, CallError, Connection, Method, salesforce::Salesforce, salesforce::Token};
 use crate::store::{Durability, Inbox, Intake, Millis, NewEvent, StoreError};
@@ -59,8 +59,9 @@ struct Position {
     at: Millis,
 }
 
+/// Why a subscription ended.
 #[derive(Debug, thiserror::Error)]
-enum Broken {
+pub(super) enum Broken {
     #[error("{0}")]
     Status(#[from] Box<Status>),
     #[error("cannot connect: {0}")]
@@ -243,6 +244,7 @@ impl Subscription {
                 );
                 let begun = self.now();
                 self.catch_up(&position).await?;
+                self.find_missing(&position).await?;
                 // The refused id is not tried again, also should the stream break before it gives another.
                 let mut fresh = Position { replay_id: None, at: begun };
                 self.take(Vec::new(), &fresh, Durability::Now).await?;
@@ -400,11 +402,7 @@ impl Subscription {
     /// Reads every record changed or deleted since the last sign of life, of each object that some flow takes. Pages by
     /// (`SystemModstamp`, `Id`), since many records share one timestamp.
     async fn catch_up(&self, position: &Position) -> Result<(), Broken> {
-        let topics = self.routes.topics_of(&self.name);
-        let mut objects: Vec<&str> = topics.iter().filter_map(|topic| topic.strip_prefix("salesforce.")).collect();
-        objects.sort_unstable();
-        objects.dedup();
-        for object in objects {
+        for object in &self.objects() {
             let mut found = 0;
             let mut condition = format!("SystemModstamp >= {}", soql_time(position.at.min(self.now()) - OVERLAP_MS));
             loop {
@@ -431,6 +429,39 @@ impl Subscription {
         }
         // Questions may have been answered meanwhile.
         self.answered.notify_one();
+        Ok(())
+    }
+
+    /// Objects that some flow takes.
+    fn objects(&self) -> Vec<String> {
+        let topics = self.routes.topics_of(&self.name);
+        let mut objects: Vec<String> =
+            topics.iter().filter_map(|topic| topic.strip_prefix("salesforce.")).map(str::to_owned).collect();
+        objects.sort_unstable();
+        objects.dedup();
+        objects
+    }
+
+    /// Linked records that are not to be seen any more: their flows look.
+    async fn find_missing(&self, position: &Position) -> Result<(), Broken> {
+        for object in self.objects() {
+            let store = self.inbox.store().as_ref();
+            let missing = missing::look(&self.connection, self.org(), store, &self.name, &object).await?;
+            if missing.is_empty() {
+                continue;
+            }
+            tracing::warn!(
+                connection = self.name,
+                object,
+                records = missing.len(),
+                "linked records are not to be seen any more"
+            );
+            let stamp = crate::time::iso(position.at);
+            let told =
+                |id: String| self.found_change(&object, &serde_json::json!({ "Id": id, "SystemModstamp": stamp }));
+            let events = missing.into_iter().filter_map(told).flatten().collect();
+            self.inbox.take(Intake { events, ..Intake::default() }).await?;
+        }
         Ok(())
     }
 

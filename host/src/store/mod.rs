@@ -120,6 +120,8 @@ pub trait Store: Send + Sync + 'static {
     async fn links_find(&self, scope: &str, kind: &str, side: Side, ids: &[String]) -> Result<Vec<Option<Link>>>;
     /// Links in which an id appears on either side.
     async fn links_of(&self, id: &str) -> Result<Vec<Link>>;
+    /// Salesforce ids with that prefix that are linked over a Salesforce connection, in their order, `limit` at most after one.
+    async fn linked_ids(&self, salesforce: &str, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>>;
 
     /// Events, newest first.
     async fn events(&self, filter: EventFilter) -> Result<Vec<Event>>;

@@ -402,6 +402,41 @@ async fn a_won_opportunity_deleted_during_the_gap_loses_its_order() -> Result<()
 }
 
 #[tokio::test]
+async fn a_won_opportunity_that_left_the_recycle_bin_during_the_gap_is_asked_about() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let ids = world.opportunities(3).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    world.until_all_told(&ids, Duration::from_secs(20)).await?;
+    world.kill().await?;
+    let delete = format!("{}/admin/delete/Opportunity/{}", world.salesforce, ids[1]);
+    assert_eq!(world.send("POST", &delete, &json!({})).await?.0, 204);
+    world.send("POST", &format!("{}/admin/empty-bin", world.salesforce), &json!({})).await?;
+    // Its event is no longer kept either.
+    let url = format!("{}/admin/clock", world.salesforce);
+    world.send("PUT", &url, &json!({ "offset_ms": 96 * 3_600_000 })).await?;
+    world.up().await?;
+    let asked = async |world: &World| {
+        let list = world.tandem_json(&["review", "list"]).await?;
+        Ok(list.as_array().and_then(|list| list.first().cloned()))
+    };
+    let question = world.until("a question", Duration::from_secs(30), asked).await?;
+    let reason = question["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains(&ids[1]) && reason.contains("deleted for good"), "{reason}");
+    assert_eq!(world.orders_of(&ids[1]).await?[0]["Cancelled"], "tNO", "nobody has decided yet");
+    world.tandem(&["review", "resolve", "--choose", "cancel the order", &question["id"].to_string()]).await?;
+    let cancelled = async |world: &World| Ok((world.orders_of(&ids[1]).await?[0]["Cancelled"] == "tYES").then_some(()));
+    world.until("the order to be cancelled", Duration::from_secs(20), cancelled).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    for id in [&ids[0], &ids[2]] {
+        assert_eq!(world.orders_of(id).await?[0]["Cancelled"], "tNO");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_stream_that_ends_with_its_token_is_opened_again_and_misses_nothing() -> Result<()> {
     let mut world = World::new().await?;
     world.up().await?;

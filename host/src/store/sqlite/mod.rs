@@ -318,6 +318,21 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn linked_ids(&self, salesforce: &str, prefix: &str, after: &str, limit: u32) -> Result<Vec<String>> {
+        let (scope, from, to) = (format!("|{salesforce}"), after.max(prefix).to_owned(), format!("{prefix}~"));
+        self.read(move |db| {
+            let ids = db
+                .prepare_cached(
+                    "SELECT DISTINCT salesforce_id FROM links WHERE salesforce_id > ?1 AND salesforce_id < ?2 \
+                     AND substr(scope, -length(?3)) = ?3 ORDER BY salesforce_id LIMIT ?4",
+                )?
+                .query_map(rusqlite::params![from, to, scope, limit], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(ids)
+        })
+        .await
+    }
+
     async fn events(&self, filter: EventFilter) -> Result<Vec<Event>> {
         self.read(move |db| events::list(db, &filter)).await
     }

@@ -242,6 +242,22 @@ async fn outcomes_storage_links_and_emitted_events_are_committed_together() {
 }
 
 #[tokio::test]
+async fn linked_ids_are_paged_by_connection_and_kind_of_record() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1")]).await;
+    let run = lease(&store, 1).await.unwrap();
+    let in_other = |id: &str| Link { scope: "erp|other-crm".into(), ..link(id) };
+    let links =
+        [link("001B"), link("001A"), in_other("001C"), link("006A"), Link { kind: "twin".into(), ..link("001B") }];
+    let finish = Finish { links: links.map(LinkWrite::Put).to_vec(), ..done(&run) };
+    store.finish(run.id, finish).await.unwrap();
+    let salesforce = link("001A").scope.split_once('|').map(|(_, name)| name.to_owned()).unwrap();
+    assert_eq!(store.linked_ids(&salesforce, "001", "", 1).await.unwrap(), ["001A"]);
+    assert_eq!(store.linked_ids(&salesforce, "001", "001A", 9).await.unwrap(), ["001B"]);
+    assert_eq!(store.linked_ids(&salesforce, "006", "", 9).await.unwrap(), ["006A"]);
+}
+
+#[tokio::test]
 async fn a_second_host_on_the_same_file_is_refused() {
     let (folder, _store) = store();
     let second = SqliteStore::open(&folder.path().join("tandem.db"), Access::Host);
