@@ -409,7 +409,7 @@ class Wire(unittest.TestCase):
         self.assertAlmostEqual(self.get(order).json()["DocTotal"], 107.1 + 23.8 + 1)
 
     def test_batches_and_serial_numbers(self):
-        """An order goes without them, a delivery does not; a row shows empty collections. [F]"""
+        """An order goes without them, a delivery does not; a row shows empty collections, and under $select always. [F]"""
         for item, by in [("A00006", "ManageBatchNumbers"), ("A00007", "ManageSerialNumbers")]:
             self.assertEqual(self.v2.patch(f"{self.v2.root}/Items('{item}')", json={by: "tYES"}).status_code, 204)
         lines = [{"ItemCode": "A00006", "Quantity": 3, "UnitPrice": 1}, {"ItemCode": "A00007", "Quantity": 2, "UnitPrice": 1}]
@@ -423,6 +423,9 @@ class Wire(unittest.TestCase):
         drawn[0]["BatchNumbers"].append({"BatchNumber": "B2", "Quantity": 1})
         delivery = self.post("/DeliveryNotes", {"CardCode": "C00001", "DocumentLines": drawn})
         self.assertEqual(delivery.status_code, 201, delivery.text)
+        address = f"/DeliveryNotes({delivery.json()['DocEntry']})"
+        batches = lambda query: [len(row["BatchNumbers"]) for row in self.get(address + query).json()["DocumentLines"]]
+        self.assertEqual((batches(""), batches("?$select=DocumentLines")), ([2, 0], [0, 0]))
         invoice = [{"BaseType": 15, "BaseEntry": delivery.json()["DocEntry"], "BaseLine": n} for n in (0, 1)]
         self.assertEqual(self.post("/Invoices", {"CardCode": "C00001", "DocumentLines": invoice}).status_code, 201)
 

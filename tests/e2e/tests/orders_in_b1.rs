@@ -519,3 +519,40 @@ async fn what_b1_rolled_back_is_waited_out_on_a_change_and_on_a_cancelling() -> 
     assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "none of these is a person's matter");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_batch_managed_item_is_ordered_and_delivered_and_freight_of_a_clerk_stays() -> Result<()> {
+    let mut world = fast("").await?;
+    world.up().await?;
+    let id = world.opportunities(3).await?[2].clone();
+    let mut lines = world.lines(&id).await?;
+    lines.sort_by_key(|line| line["SortOrder"].as_i64());
+    let item = lines[0]["ProductCode"].as_str().unwrap_or_default().to_owned();
+    world.b1_patch(&format!("/Items('{item}')"), json!({ "ManageBatchNumbers": "tYES" })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    let path = format!("/Orders({})", order["DocEntry"]);
+    let freight = json!({ "DocumentAdditionalExpenses": [{ "ExpenseCode": 1, "LineTotal": 20 }] });
+    world.b1_patch(&path, freight).await?;
+    set_quantity(&world, &id, 7).await?;
+    let order = until_quantity(&world, &id, 7.0).await?;
+    let net = |order: &Value| num(&order["DocumentAdditionalExpenses"][0]["LineTotal"]);
+    assert_eq!(net(&order), 20.0);
+    // A row of the opportunity goes: all other rows are named, and freight is none of them.
+    let last = lines.last().and_then(|line| line["Id"].as_str()).unwrap_or_default();
+    let delete = format!("{}/admin/delete/OpportunityLineItem/{last}", world.salesforce);
+    assert_eq!(world.send("POST", &delete, &json!({})).await?.0, 204);
+    let fewer = async |world: &World| {
+        let order = world.orders_of(&id).await?.remove(0);
+        let rows = order["DocumentLines"].as_array().map_or(0, Vec::len);
+        Ok((rows == lines.len() - 1).then_some(order))
+    };
+    let order = world.until("the row to go", PATIENCE, fewer).await?;
+    assert_eq!(net(&order), 20.0);
+    let deliver = format!("{}/admin/deliver/{}", world.b1, order["DocEntry"]);
+    let (status, delivery) = world.send("POST", &deliver, &json!({})).await?;
+    assert_eq!(status, 201, "{delivery}");
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    world.assert_exactly_once(&[id]).await
+}

@@ -10,7 +10,7 @@ use super::database::{Database, Key, Record};
 use super::odata::{self, decimal, number_value};
 use super::schema::{self, NAVIGATION};
 use super::service::Asked;
-use super::{Refusal, Reply, Version};
+use super::{Refusal, Reply, Version, tracked};
 
 /// Rows of a page unless the client says otherwise.
 const PAGE: usize = 20;
@@ -227,6 +227,7 @@ pub fn shape(
                 }
                 selected.insert(head.to_owned(), record.get(head).cloned().unwrap_or_default());
             }
+            tracked::leave_out(&mut selected);
             selected
         }
     };

@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use super::Refusal;
-use super::database::{Database, Key};
+use super::database::{Database, Key, Record};
 use super::odata::{decimal, number_value};
 
 fn is_managed(db: &Database, item: &str, by: &str) -> bool {
@@ -39,6 +39,17 @@ pub fn check(db: &Database, set: &str, lines: &[Value]) -> Result<(), Refusal> {
         }
     }
     Ok(())
+}
+
+/// Under `$select` a document's rows come without them: the collections are empty.
+pub fn leave_out(selected: &mut Record) {
+    for line in selected.get_mut("DocumentLines").and_then(Value::as_array_mut).into_iter().flatten() {
+        for rows in ["BatchNumbers", "SerialNumbers"] {
+            if !line[rows].is_null() {
+                line[rows] = json!([]);
+            }
+        }
+    }
 }
 
 /// What a clerk in the warehouse scans for that quantity of a row's item.
