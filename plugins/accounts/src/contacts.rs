@@ -1,6 +1,6 @@
 //! Contact employees of a partner and contacts of its account: matched by e-mail, then by name; merged like accounts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::{Link, Map, Outcomes, Side, Value, b1, from_json, json, links, matching, text};
 
@@ -8,6 +8,7 @@ use crate::describe::Settings;
 use crate::fields::{self, Plan};
 use crate::gather::Subject;
 use crate::person;
+use crate::unseen;
 
 /// What is to be written of one person.
 pub struct Person {
@@ -53,6 +54,15 @@ pub fn plan(settings: &Settings, subject: &Subject, newest: Side, outcomes: &mut
         contacts.iter().filter(|contact| by_id.get(text(contact, "Id")) != Some(&true)).copied().collect();
     let unlinked = employees.iter().zip(&by_key).filter(|(_, link)| link.is_none()).map(|(employee, _)| *employee);
     let mut matches = matches(&unlinked.collect::<Vec<_>>(), &mut free);
+    let absent = |link: &&Link| !contacts.iter().any(|contact| text(contact, "Id") == link.salesforce_id);
+    let absent: Vec<String> = by_key.iter().flatten().filter(absent).map(|link| link.salesforce_id.clone()).collect();
+    let unseen = match if subject.account.is_null() { Ok(BTreeSet::new()) } else { unseen::of(&absent) } {
+        Ok(unseen) => unseen,
+        Err(error) => {
+            outcomes.fail(&subject.events, &error, "looking for contacts that their account does not show");
+            return Vec::new();
+        }
+    };
     let mut persons = Vec::new();
     for (employee, link) in employees.iter().zip(by_key) {
         let code = b1::key_text(&employee["InternalCode"]);
@@ -60,6 +70,12 @@ pub fn plan(settings: &Settings, subject: &Subject, newest: Side, outcomes: &mut
             link.as_ref().and_then(|link| contacts.iter().find(|contact| text(contact, "Id") == link.salesforce_id));
         let person = match (link, known) {
             (Some(link), Some(contact)) => merged(subject, employee, contact, Some(&link), newest, outcomes),
+            (Some(link), None) if unseen.contains(&link.salesforce_id) => {
+                let name = text(employee, "Name");
+                outcomes
+                    .note_all(&subject.events, &format!("the contact {name} is not to be seen: left as it is in B1"));
+                None
+            }
             (Some(link), None) => vanished(settings, subject, employee, &link, outcomes),
             (None, _) => match matches.remove(&code) {
                 Some(contact) => merged(subject, employee, contact, None, newest, outcomes),

@@ -13,6 +13,7 @@ mod org;
 mod person;
 mod questions;
 mod search;
+mod unseen;
 mod write;
 
 use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin};

@@ -514,3 +514,22 @@ async fn a_duplicate_rule_is_overruled_or_the_account_that_it_names_is_taken() -
     assert_eq!(account(&blocked, "N1").await?["Id"], id.as_str());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_contact_that_the_integration_user_no_longer_sees_stays_active_in_b1() -> Result<()> {
+    let world = world("").await?;
+    world.tandem(&["backfill", "accounts", "--yes"]).await?;
+    world.settled().await?;
+    let account = account(&world, "C00001").await?["Id"].as_str().unwrap_or_default().to_owned();
+    let contacts = world.records("Contact").await?;
+    let own = contacts.into_iter().find(|contact| contact["AccountId"] == account.as_str()).unwrap_or_default();
+    let url = format!("{}/admin/rules", world.salesforce);
+    world.send("PUT", &url, &json!({ "integration": { "unshared": [own["Id"]] } })).await?;
+    world.change("Account", &account, json!({ "Phone": "+49 40 1" })).await?;
+    until_partner(&world, "the phone", "C00001", |partner| partner["Phone1"] == "+49 40 1").await?;
+    world.settled().await?;
+    let partner = partner(&world, "C00001").await?;
+    let active = partner["ContactEmployees"].as_array().into_iter().flatten().map(|row| row["Active"].clone());
+    assert_eq!(active.filter(|active| active == "tNO").count(), 0, "what is not seen is not gone");
+    Ok(())
+}

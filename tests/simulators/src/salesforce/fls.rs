@@ -73,7 +73,11 @@ impl Org {
             Some(own) => Condition::And(Box::new(own), Box::new(shared)),
             None => shared,
         };
-        Query { condition: Some(condition), ..query.clone() }
+        let fields = query.fields.iter().map(|selected| match selected {
+            Selected::Children(inner) => Selected::Children(Box::new(self.shared_of(inner))),
+            other => other.clone(),
+        });
+        Query { condition: Some(condition), fields: fields.collect(), ..query.clone() }
     }
 
     /// False for a record that is not shared with that user.
