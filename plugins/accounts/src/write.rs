@@ -101,7 +101,12 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
         }
         (false, true) if subject.base.is_some() => {
             let known = subject.base.as_ref().is_some_and(|base| base.get("gone").is_some_and(|gone| gone == true));
-            let what = format!("the account of the partner {} was deleted in Salesforce", subject.card_code());
+            let how = if subject.account.is_null() {
+                "is not to be seen any more: deleted for good, or not shared with the integration user"
+            } else {
+                "was deleted in Salesforce"
+            };
+            let what = format!("the account of the partner {} {how}", subject.card_code());
             match subject.choice.as_deref() {
                 Some("keep in B1") => put_gone(&subject),
                 _ if settings.review_deleted && !known => {

@@ -429,6 +429,26 @@ class Wire(unittest.TestCase):
         invoice = [{"BaseType": 15, "BaseEntry": delivery.json()["DocEntry"], "BaseLine": n} for n in (0, 1)]
         self.assertEqual(self.post("/Invoices", {"CardCode": "C00001", "DocumentLines": invoice}).status_code, 201)
 
+    def batch(self, *bodies):
+        """A change set of orders, as text on the wire."""
+        part = lambda body: ["--c", "Content-Type: application/http", "", "POST /b1s/v2/Orders HTTP/1.1", "Content-Type: application/json", "", json.dumps(body)]
+        lines = ["--b", "Content-Type: multipart/mixed; boundary=c", "", *sum(map(part, bodies), []), "--c--", "--b--", ""]
+        return self.v2.post(self.v2.root + "/$batch", data="\r\n".join(lines), headers={"Content-Type": "multipart/mixed; boundary=b"})
+
+    def test_a_transaction_that_cannot_be_committed(self):
+        """-1116 comes and goes: rolled back, and the same goes through a moment later. [F]"""
+        orders = lambda: int(self.get("/Orders/$count").text)
+        before = orders()
+        requests.put(HOST + "/admin/settings", json={"commit_failures": 2})
+        self.refused(self.post("/Orders", self.order()), 400, "-1116")
+        answer = self.batch(self.order(), self.order())
+        self.assertEqual(answer.status_code, 202)
+        self.assertIn("HTTP/1.1 400", answer.text)
+        self.assertIn("-1116", answer.text)
+        self.assertEqual(orders(), before)
+        self.assertIn("HTTP/1.1 201", self.batch(self.order(), self.order()).text)
+        self.assertEqual(orders(), before + 2)
+
     def test_a_stored_procedure_refuses(self):
         """Alone by -1 with its number and words; in a change set some versions answer the balancer's page. [F]"""
         rule = {"set": "Orders", "field": "NumAtCard", "is": "PO-X", "number": 1001, "words": "PO-X is used", "page_in_change_sets": True}
@@ -437,8 +457,7 @@ class Wire(unittest.TestCase):
             refused = self.post("/Orders", self.order(NumAtCard="PO-X"))
             self.refused(refused, 400, "-1")
             self.assertIn("(1001) PO-X is used", refused.json()["error"]["message"])
-            body = "\r\n".join(["--b", "Content-Type: multipart/mixed; boundary=c", "", "--c", "Content-Type: application/http", "", "POST /b1s/v2/Orders HTTP/1.1", "Content-Type: application/json", "", json.dumps(self.order(NumAtCard="PO-X")), "--c--", "--b--", ""])
-            page = self.v2.post(self.v2.root + "/$batch", data=body, headers={"Content-Type": "multipart/mixed; boundary=b"})
+            page = self.batch(self.order(NumAtCard="PO-X"))
             self.assertEqual(page.status_code, 502)
             self.assertIn("text/html", page.headers["Content-Type"])
         finally:

@@ -190,6 +190,8 @@ struct Settings {
     sign_in_refused: bool,
     /// Refuses every connection: the server is down.
     down: bool,
+    /// So many of the next transactions that write cannot be committed: -1116, rolled back.
+    commit_failures: u64,
     /// Pause before a webhook's first repeat; 2,000 unless said otherwise.
     webhook_pause_ms: Option<u64>,
 }
@@ -375,9 +377,21 @@ impl Simulator {
                 }
             }
         }
+        if requests.iter().any(|request| request.method != "GET") && self.fails_to_commit() {
+            db.roll_back();
+            let why = "Could not commit transaction: Error -1 detected during transaction (ODBC -1116)";
+            return Err(Refusal::new(400, -1116, why.into()));
+        }
         let changes = db.commit();
         self.tell(&mut db, &changes);
         Ok(replies)
+    }
+
+    fn fails_to_commit(&self) -> bool {
+        let mut settings = self.settings.lock().unwrap_or_else(PoisonError::into_inner);
+        let fails = settings.commit_failures > 0;
+        settings.commit_failures = settings.commit_failures.saturating_sub(1);
+        fails
     }
 
     /// True for a refusal that kills the worker where it happens in a change set: the balancer answers the whole batch.
