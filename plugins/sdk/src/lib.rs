@@ -232,6 +232,13 @@ mod tests {
     }
 
     #[test]
+    fn numbers_of_any_spelling_are_read() {
+        for (text, value) in [("1.0E7", "10000000"), ("1.441209288E7", "14412092.88"), ("1e-2", "0.01"), ("5", "5")] {
+            assert_eq!(decimal(&from_json(text)), value.parse().ok(), "{text}");
+        }
+    }
+
+    #[test]
     fn days_are_counted_through_months_and_leap_years() {
         assert_eq!(days_between("2026-02-28", "2026-03-01"), Some(1));
         assert_eq!(days_between("2028-02-28", "2028-03-01"), Some(2));

@@ -254,3 +254,27 @@ async fn an_id_of_15_letters_is_the_record_wherever_it_is_told() -> Result<()> {
     assert!(reviews(&held(&world).await?).is_empty());
     Ok(())
 }
+
+#[tokio::test]
+async fn a_price_of_more_than_ten_million_is_the_same_in_b1() -> Result<()> {
+    let mut world =
+        World::with(Setup { flow: "settings = { credit_check = false }".into(), ..Setup::default() }).await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    for line in world.lines(&id).await? {
+        // Sent as 1.250000055E7.
+        let price = json!({ "Quantity": 1, "UnitPrice": 12_500_000.55, "Discount": null });
+        world.change("OpportunityLineItem", line["Id"].as_str().unwrap_or_default(), price).await?;
+    }
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let orders = world.orders_of(&id).await?;
+    let lines = orders[0]["DocumentLines"].as_array().cloned().unwrap_or_default();
+    assert!(
+        !lines.is_empty() && lines.iter().all(|line| line["UnitPrice"].as_f64() == Some(12_500_000.55)),
+        "{lines:?}"
+    );
+    world.settled().await?;
+    assert!(reviews(&held(&world).await?).is_empty());
+    Ok(())
+}
