@@ -39,16 +39,13 @@ impl Plugin for Accounts {
         let mut subjects = match gather::subjects(&batch, &settings, &mut outcomes) {
             Ok(subjects) => subjects,
             Err(error) => {
-                if org::is_unknown_field(&error) {
-                    org::Org::forget();
-                }
-                outcomes.fail(&all, &error, "reading partners and accounts");
+                settings.org.failed(&error, &all, "reading partners and accounts", &mut outcomes);
                 return outcomes.into_vec();
             }
         };
         if let Err(error) = find::counterparts(&settings, &mut subjects, &mut outcomes) {
             let open: Vec<usize> = all.into_iter().filter(|place| outcomes.is_open(*place)).collect();
-            outcomes.fail(&open, &error, "looking for the record on the other side");
+            settings.org.failed(&error, &open, "looking for the record on the other side", &mut outcomes);
             return outcomes.into_vec();
         }
         let askers: Vec<questions::Asker> = subjects.iter().map(questions::Asker::of).collect();

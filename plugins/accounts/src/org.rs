@@ -1,7 +1,7 @@
 //! What the org has that others lack: state and country picklists, person accounts. Asked by a query, whose refusal says no, and
 //! remembered for a day.
 
-use tandem_sdk::{Error, json, kept, mapping, salesforce, storage};
+use tandem_sdk::{Error, Outcomes, json, kept, mapping, salesforce, storage};
 
 use crate::person;
 
@@ -25,16 +25,30 @@ impl Org {
         if known.is_object() {
             return Ok(Self { address_codes: known["address_codes"] == true, persons: known["persons"] == true });
         }
-        let codes: Vec<String> = mapping::pairs("address_codes").into_iter().map(|pair| pair.salesforce).collect();
+        let codes = codes();
         let address_codes = !codes.is_empty() && has(&codes.join(","))?;
         let org = Self { address_codes, persons: has(&person::FIELDS.join(","))? };
         kept::keep(KEY, &json!({ "address_codes": address_codes, "persons": org.persons }));
         Ok(org)
     }
 
-    /// For an org that says now that a field is not there.
-    pub fn forget() {
-        storage::delete(KEY);
+    /// Decides by a failed read. Where the org has lost what it had, it is asked anew and the events come again.
+    pub fn failed(self, error: &Error, places: &[usize], what: &str, outcomes: &mut Outcomes) {
+        let lost = |fields: Vec<String>| {
+            let named =
+                |field: &String| matches!(error, Error::Remote(remote) if remote.message.contains(field.as_str()));
+            is_unknown_field(error) && fields.iter().any(named)
+        };
+        let persons = self.persons && lost(person::FIELDS.map(str::to_owned).to_vec());
+        if persons || (self.address_codes && lost(codes())) {
+            storage::delete(KEY);
+            for place in places {
+                outcomes
+                    .decide(*place, tandem_sdk::retry(1_000, format!("{what}: the org has other fields than it had")));
+            }
+            return;
+        }
+        outcomes.fail(places, error, what);
     }
 
     /// The mapping's sections of an account.
@@ -51,7 +65,12 @@ fn has(fields: &str) -> Result<bool, Error> {
     }
 }
 
+/// Fields that only an org with picklists has.
+fn codes() -> Vec<String> {
+    mapping::pairs("address_codes").into_iter().map(|pair| pair.salesforce).collect()
+}
+
 /// The org has no such field, or does not show it.
-pub fn is_unknown_field(error: &Error) -> bool {
+fn is_unknown_field(error: &Error) -> bool {
     matches!(error, Error::Remote(remote) if remote.code == "INVALID_FIELD")
 }

@@ -73,6 +73,11 @@ async fn an_org_with_country_picklists_gets_codes_both_ways() -> Result<()> {
     };
     world.until("the partner to move", Duration::from_secs(30), moved).await?;
     world.settled().await?;
+    // Switched off while the host runs: nobody is asked, and the next change goes as a name.
+    world.salesforce_settings(json!({})).await?;
+    world.b1_post("/BusinessPartners", partner("PL2", json!("US"), json!("NY"))).await?;
+    let account = account_of(&world, "PL2").await?;
+    assert_eq!((&account["BillingCountry"], &account["BillingState"]), (&json!("United States"), &json!("New York")));
     assert_eq!(questions(&world).await?, Vec::<String>::new());
     Ok(())
 }
