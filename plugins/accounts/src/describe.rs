@@ -104,11 +104,11 @@ FederalTaxID = { salesforce = "Tandem_Tax_Id__c" }
 [alternatives]
 address = ["address_codes", "address_words"]
 
-# An org with state and country picklists
+# An org with state and country picklists. It has the states of nine countries at the start; add those that were added.
 [address_codes]
-"BillTo.State" = { salesforce = "BillingStateCode" }
+"BillTo.State" = { salesforce = "BillingStateCode", to_salesforce = 'source.BillTo.Country in ["AU", "BR", "CA", "CN", "IE", "IN", "IT", "MX", "US"] ? source.BillTo.State : null' }
 "BillTo.Country" = { salesforce = "BillingCountryCode" }
-"ShipTo.State" = { salesforce = "ShippingStateCode" }
+"ShipTo.State" = { salesforce = "ShippingStateCode", to_salesforce = 'source.ShipTo.Country in ["AU", "BR", "CA", "CN", "IE", "IN", "IT", "MX", "US"] ? source.ShipTo.State : null' }
 "ShipTo.Country" = { salesforce = "ShippingCountryCode" }
 
 # One without: names of ISO 3166

@@ -73,6 +73,17 @@ async fn an_org_with_country_picklists_gets_codes_both_ways() -> Result<()> {
     };
     world.until("the partner to move", Duration::from_secs(30), moved).await?;
     world.settled().await?;
+    // A country whose states the org does not have: B1 keeps them for itself.
+    world.b1_post("/BusinessPartners", partner("PL3", json!("DE"), json!("BY"))).await?;
+    let account = account_of(&world, "PL3").await?;
+    assert_eq!((&account["BillingCountry"], &account["BillingState"]), (&json!("Germany"), &Value::Null));
+    world.change("Account", account["Id"].as_str().unwrap_or_default(), json!({ "Website": "pl3.example" })).await?;
+    let told = async |world: &World| {
+        let own = partner_of(world, "Firm PL3").await?;
+        Ok((own["Website"] == "pl3.example").then_some(own))
+    };
+    let own = world.until("its website", Duration::from_secs(30), told).await?;
+    assert_eq!(address(&own), (json!("DE"), json!("BY")));
     // Switched off while the host runs: nobody is asked, and the next change goes as a name.
     world.salesforce_settings(json!({})).await?;
     world.b1_post("/BusinessPartners", partner("PL2", json!("US"), json!("NY"))).await?;
