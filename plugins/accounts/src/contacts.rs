@@ -2,11 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_sdk::{Link, Map, Outcomes, Side, Value, b1, from_json, json, links, matching, text};
+use tandem_sdk::{Link, Map, Outcomes, Side, Value, b1, from_json, json, links, text};
 
 use crate::describe::Settings;
 use crate::fields::{self, Plan};
 use crate::gather::Subject;
+use crate::meet;
 use crate::person;
 use crate::unseen;
 
@@ -53,7 +54,7 @@ pub fn plan(settings: &Settings, subject: &Subject, newest: Side, outcomes: &mut
     let mut free: Vec<&Value> =
         contacts.iter().filter(|contact| by_id.get(text(contact, "Id")) != Some(&true)).copied().collect();
     let unlinked = employees.iter().zip(&by_key).filter(|(_, link)| link.is_none()).map(|(employee, _)| *employee);
-    let mut matches = matches(&unlinked.collect::<Vec<_>>(), &mut free);
+    let mut matches = meet::matches(&unlinked.collect::<Vec<_>>(), &mut free);
     let absent = |link: &&Link| !contacts.iter().any(|contact| text(contact, "Id") == link.salesforce_id);
     let absent: Vec<String> = by_key.iter().flatten().filter(absent).map(|link| link.salesforce_id.clone()).collect();
     let unseen = match if subject.account.is_null() { Ok(BTreeSet::new()) } else { unseen::of(&absent) } {
@@ -89,49 +90,6 @@ pub fn plan(settings: &Settings, subject: &Subject, newest: Side, outcomes: &mut
         persons.extend(new_employee(subject, contact, &mut names, outcomes));
     }
     persons
-}
-
-/// The contact that each employee is, by `InternalCode`; taken out of the free ones. Who agrees in e-mail and name comes before
-/// all others; an e-mail alone counts where it is one person's on either side, since people share `info@`.
-fn matches<'a>(employees: &[&Value], free: &mut Vec<&'a Value>) -> BTreeMap<String, &'a Value> {
-    let of_employee = |employee: &Value| {
-        let name = match (text(employee, "FirstName"), text(employee, "LastName")) {
-            ("", "") => matching::name(text(employee, "Name")),
-            (first, last) => matching::name(&format!("{first} {last}")),
-        };
-        (text(employee, "E_Mail").trim().to_lowercase(), name)
-    };
-    let of_contact = |contact: &Value| {
-        let name = format!("{} {}", text(contact, "FirstName"), text(contact, "LastName"));
-        (text(contact, "Email").trim().to_lowercase(), matching::name(&name))
-    };
-    let own: Vec<(String, String)> = employees.iter().map(|employee| of_employee(employee)).collect();
-    let theirs: Vec<(String, String)> = free.iter().map(|contact| of_contact(contact)).collect();
-    let once = |mail: &str, all: &[(String, String)]| all.iter().filter(|(other, _)| other == mail).count() == 1;
-    let same_mail = |a: usize, b: usize| !own[a].0.is_empty() && own[a].0 == theirs[b].0;
-    let same_name = |a: usize, b: usize| !own[a].1.is_empty() && own[a].1 == theirs[b].1;
-    let both = |a, b| same_mail(a, b) && same_name(a, b);
-    let mail = |a: usize, b| same_mail(a, b) && once(&own[a].0, &own) && once(&own[a].0, &theirs);
-    let rules: [&dyn Fn(usize, usize) -> bool; 3] = [&both, &mail, &same_name];
-    let (mut found, mut taken) = (BTreeMap::new(), vec![false; free.len()]);
-    for rule in rules {
-        for (a, employee) in employees.iter().enumerate() {
-            let code = b1::key_text(&employee["InternalCode"]);
-            if found.contains_key(&code) {
-                continue;
-            }
-            if let Some(b) = (0..free.len()).find(|b| !taken[*b] && rule(a, *b)) {
-                taken[b] = true;
-                found.insert(code, free[b]);
-            }
-        }
-    }
-    let mut place = 0;
-    free.retain(|_| {
-        place += 1;
-        !taken[place - 1]
-    });
-    found
 }
 
 fn merged(

@@ -9,6 +9,7 @@ mod find;
 mod gather;
 mod judge;
 mod left_out;
+mod meet;
 mod org;
 mod person;
 mod questions;
