@@ -2,6 +2,7 @@
 import LABEL_RETRY from '@salesforce/label/c.Tandem_Choice_Retry';
 import LABEL_IGNORE from '@salesforce/label/c.Tandem_Choice_Ignore';
 import LABEL_SEND_ANYWAY from '@salesforce/label/c.Tandem_Choice_Send_Anyway';
+import LABEL_CANCEL_ORDER from '@salesforce/label/c.Tandem_Choice_Cancel_Order';
 import LABEL_CREATE from '@salesforce/label/c.Tandem_Choice_Create';
 import LABEL_CREATE_ANYWAY from '@salesforce/label/c.Tandem_Choice_Create_Anyway';
 import LABEL_SAVE_ANYWAY from '@salesforce/label/c.Tandem_Choice_Save_Anyway';
@@ -17,6 +18,7 @@ const LABELS = {
     retry: LABEL_RETRY,
     ignore: LABEL_IGNORE,
     'send anyway': LABEL_SEND_ANYWAY,
+    'cancel the order': LABEL_CANCEL_ORDER,
     create: LABEL_CREATE,
     'create all the same': LABEL_CREATE_ANYWAY,
     'save all the same': LABEL_SAVE_ANYWAY,

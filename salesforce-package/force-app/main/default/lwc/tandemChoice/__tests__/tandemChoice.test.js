@@ -4,6 +4,7 @@ describe('choices', () => {
     it('say what they do', () => {
         expect(choiceLabel('send anyway')).toBe('Send although over the limit');
         expect(choiceLabel("keep B1's")).toBe('Take the value of SAP Business One');
+        expect(choiceLabel('cancel the order')).toBe('Cancel the order in SAP Business One');
         expect(choiceLabel('link with C20000')).toBe('It is the same as C20000');
     });
 
