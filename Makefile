@@ -6,6 +6,9 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # The exact toolchain that setup chose for plugins; never leaks into the host's build.
 PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_TARGET_DIR RUSTC="$$(cat $(TOOLS)/wasm-rustc)" $(CARGO)
 
+# Tests of what flows do in real companies; each holds also while every kind of fault strikes one call in fifty.
+SITUATIONS = accounts orders orders_found orders_in_b1
+
 .PHONY: demo test build plugins setup setup-tests lint soak bench clean
 
 demo: setup plugins
@@ -36,11 +39,12 @@ lint: setup-tests
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error check bans licenses sources
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error --manifest-path plugins/Cargo.toml check bans licenses sources
 
-# The long form of the fault tests: 1,000 kills with orders, 200 with all flows.
+# The long form of the fault tests: 1,000 kills with orders, 200 with all flows, and each situation of the flows again with faults.
 soak: setup plugins
 	$(CARGO) build --quiet --locked --release --workspace --all-targets
 	TANDEM_SOAK_KILLS=1000 $(CARGO) test --locked --release --workspace --test faults -- --nocapture kill
 	TANDEM_SOAK_KILLS=200 $(CARGO) test --locked --release --workspace --test all_flows -- --nocapture
+	TANDEM_FAULTS=0.02 $(CARGO) test --locked --release --workspace --no-fail-fast $(SITUATIONS:%=--test %)
 
 bench: setup plugins
 	$(CARGO) build --quiet --locked --release --workspace

@@ -3,6 +3,7 @@
 mod apart;
 mod shared;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -45,14 +46,20 @@ struct Served {
 
 impl Served {
     async fn by(answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
+        Self::after(Vec::new(), answer).await
+    }
+
+    /// The first sign-ins are answered with these, in turn.
+    async fn after(sign_ins: Vec<Reply>, answer: impl Fn(&str) -> Reply + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (noted, answer, instance) = (asked.clone(), Arc::new(answer), address.clone());
+        let sign_ins = Arc::new(Mutex::new(VecDeque::from(sign_ins)));
         tokio::spawn(async move {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
-                tokio::spawn(converse(socket, noted.clone(), answer.clone(), instance.clone()));
+                tokio::spawn(converse(socket, noted.clone(), sign_ins.clone(), answer.clone(), instance.clone()));
             }
         });
         let folder = tempfile::tempdir().unwrap();
@@ -78,6 +85,7 @@ impl Served {
 async fn converse(
     mut socket: TcpStream,
     asked: Arc<Mutex<Vec<String>>>,
+    sign_ins: Arc<Mutex<VecDeque<Reply>>>,
     answer: Arc<impl Fn(&str) -> Reply>,
     instance: String,
 ) {
@@ -91,10 +99,12 @@ async fn converse(
         if body.len() < length.unwrap_or(0) {
             continue;
         }
+        let next_sign_in = || sign_ins.lock().unwrap().pop_front();
         let reply = if text.contains("/b1s/v2/Login") {
-            reply(200, json!({ "SessionId": "a" }))
+            next_sign_in().unwrap_or_else(|| reply(200, json!({ "SessionId": "a" })))
         } else if text.contains("/oauth2/token") {
-            reply(200, json!({ "access_token": "t", "instance_url": instance, "id": "a/b/c" }))
+            let token = json!({ "access_token": "t", "instance_url": instance, "id": "a/b/c" });
+            next_sign_in().unwrap_or_else(|| reply(200, token))
         } else {
             let reply = answer(&text);
             if let Some((_, millis)) = reply.1.iter().find(|(name, _)| *name == "X-Test-Slow") {
@@ -136,6 +146,26 @@ async fn a_redirect_is_no_success_on_either_side() {
         assert!(changed.is_passing(), "{connection}: {changed:?}");
         let read = served.send(connection, Call::get(path)).await.unwrap_err();
         assert!(matches!(read, CallError::Unreachable(_)), "{connection}: {read:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_passes_at_a_sign_in_is_no_refusal_and_the_next_call_signs_in() {
+    let lock = json!({ "error": { "code": "131", "message": "lock wait timeout (ODBC 131)" } });
+    let b1 = vec![reply(400, lock), reply(429, ""), reply(502, "<html>"), reply(302, "")];
+    let busy = json!({ "error": "server_error", "error_description": "busy" });
+    let page = reply(403, "<html>blocked by the network</html>").with("Content-Type", "text/html");
+    let salesforce = vec![reply(400, busy), reply(429, ""), page, reply(302, "")];
+    for (connection, path, passing) in [("erp", PARTNER, b1), ("crm", ACCOUNT, salesforce)] {
+        let count = passing.len();
+        let served = Served::after(passing, |_| reply(200, json!({ "Id": "1" }))).await;
+        let mut answers = Vec::new();
+        while answers.len() <= count && !matches!(answers.last(), Some(Ok(_))) {
+            answers.push(served.send(connection, Call::get(path)).await);
+        }
+        let errors = answers.iter().filter_map(|answer| answer.as_ref().err());
+        let wrong: Vec<_> = errors.filter(|error| !matches!(error, CallError::Unreachable(_))).collect();
+        assert!(wrong.is_empty() && matches!(answers.last(), Some(Ok(_))), "{connection}: {answers:?}");
     }
 }
 

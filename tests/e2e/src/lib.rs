@@ -12,6 +12,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
+use reqwest::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::process::{Child, Command};
@@ -104,6 +105,18 @@ fn program(name: &str) -> PathBuf {
     programs().join(format!("{name}{}", std::env::consts::EXE_SUFFIX))
 }
 
+/// Whoever plays clerk and salesperson: no fault strikes them.
+fn spared_client() -> Result<reqwest::Client> {
+    let headers = [(HeaderName::from_static("x-spared-faults"), HeaderValue::from_static("1"))].into_iter().collect();
+    Ok(reqwest::Client::builder().timeout(Duration::from_secs(20)).default_headers(headers).no_proxy().build()?)
+}
+
+/// Each test is run with faults on when `TANDEM_FAULTS` says at what rate each kind strikes; what only holds without, such as a
+/// number of calls, asks this.
+pub fn faults_rate() -> Option<f64> {
+    std::env::var("TANDEM_FAULTS").ok()?.parse().ok()
+}
+
 fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
@@ -191,7 +204,7 @@ impl World {
             salesforce: salesforce[0].clone(),
             pubsub: salesforce[1].clone(),
             console: format!("http://127.0.0.1:{port}"),
-            client: reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?,
+            client: spared_client()?,
         };
         if setup.init {
             world.tandem(&["init"]).await?;
@@ -199,7 +212,21 @@ impl World {
         for plugin in &setup.plugins {
             world.tandem(&["plugin", "grant", plugin, "--yes"]).await?;
         }
+        if let Some(rate) = faults_rate() {
+            world.strike(rate).await?;
+        }
         Ok(world)
+    }
+
+    /// From now on each kind of fault that passes strikes the host's calls to both systems at that rate, until the test sets
+    /// faults of its own.
+    pub async fn strike(&self, rate: f64) -> Result<()> {
+        let kinds = ["reset-before", "reset-after", "html-before", "html-after", "server-error", "lock", "expire"];
+        let faults = |path: &str| -> Value {
+            kinds.iter().map(|kind| json!({ "path": path, "kind": kind, "rate": rate })).collect()
+        };
+        self.b1_faults(faults("/b1s/v2")).await?;
+        self.salesforce_faults(faults("/services/data")).await
     }
 
     /// The folder with `tandem.toml`.
@@ -408,7 +435,12 @@ impl World {
         let response = request.send().await?;
         let status = response.status().as_u16();
         let answer: Value = serde_json::from_str(&response.text().await?).unwrap_or_default();
-        if status < 300 { Ok(answer) } else { bail!("{method} {path}: {status} {answer}") }
+        match status {
+            // Another caller's session was ended, and all with it.
+            401 => Box::pin(self.service_layer(address, method, path, body)).await,
+            200..300 => Ok(answer),
+            _ => bail!("{method} {path}: {status} {answer}"),
+        }
     }
 
     /// A person makes a record in Salesforce; its id.

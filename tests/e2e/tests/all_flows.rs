@@ -28,11 +28,6 @@ async fn by(world: &World, object: &str, field: &str) -> Result<BTreeMap<String,
     Ok(found)
 }
 
-fn faults(path: &str) -> Value {
-    let kinds = ["reset-before", "reset-after", "html-before", "html-after", "server-error", "lock", "expire"];
-    kinds.iter().map(|kind| json!({ "path": path, "kind": kind, "rate": 0.02 })).collect()
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_flows_survive_faults_and_kills() -> Result<()> {
     let seed = number("TANDEM_SEED", fastrand::u64(1..1_000_000));
@@ -54,8 +49,7 @@ async fn all_flows_survive_faults_and_kills() -> Result<()> {
     let before = (world.records("Account").await?.len(), world.b1_records("BusinessPartners").await?.len());
     let kills = number("TANDEM_SOAK_KILLS", 6);
     let ids = world.opportunities(kills as usize * 4).await?;
-    world.b1_faults(faults("/b1s/v2")).await?;
-    world.salesforce_faults(faults("/services/data")).await?;
+    world.strike(0.02).await?;
     let mut phones: BTreeMap<String, String> = BTreeMap::new();
     for (round, won) in ids.chunks(4).enumerate() {
         for id in won {
@@ -67,16 +61,12 @@ async fn all_flows_survive_faults_and_kills() -> Result<()> {
         if round % 2 == 0 {
             world.change("Account", text(&accounts[&code], "Id"), json!({ "Phone": phone })).await?;
         } else {
-            clerk(&world, "PATCH", &format!("/BusinessPartners('{code}')"), json!({ "Phone1": phone })).await?;
+            world.b1_patch(&format!("/BusinessPartners('{code}')"), json!({ "Phone1": phone })).await?;
         }
         phones.insert(code, phone);
-        clerk(
-            &world,
-            "PATCH",
-            &format!("/Items('A{:05}')", round % 250 + 1),
-            json!({ "ItemName": format!("Renamed {round}") }),
-        )
-        .await?;
+        world
+            .b1_patch(&format!("/Items('A{:05}')", round % 250 + 1), json!({ "ItemName": format!("Renamed {round}") }))
+            .await?;
         for entry in entries(&world, "Orders").await?.into_iter().rev().take(2) {
             for action in ["deliver", "invoice"] {
                 world.send("POST", &format!("{}/admin/{action}/{entry}", world.b1), &json!({})).await?;
@@ -102,18 +92,6 @@ async fn all_flows_survive_faults_and_kills() -> Result<()> {
     let after = (world.records("Account").await?.len(), world.b1_records("BusinessPartners").await?.len());
     assert_eq!(before, after, "no customer is made twice");
     in_step(&world, &phones).await
-}
-
-/// A clerk's call goes through whatever the faults.
-async fn clerk(world: &World, method: &str, path: &str, body: Value) -> Result<()> {
-    let mut last = Ok(());
-    for _ in 0..20 {
-        last = world.b1_call(method, path, body.clone()).await.map(|_| ());
-        if last.is_ok() {
-            break;
-        }
-    }
-    last
 }
 
 async fn entries(world: &World, set: &str) -> Result<Vec<i64>> {

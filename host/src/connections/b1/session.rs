@@ -91,7 +91,8 @@ impl Sessions {
         metrics::counter!("tandem_b1_logins_total").increment(1);
         if raw.status != 200 {
             let (class, error) = error::read(&raw);
-            if class == error::Class::Balancer || class == error::Class::Astray || raw.status >= 500 {
+            // Only a decision about who signs in is one: a lock or a limit met on the way passes.
+            if class != error::Class::Refused && class != error::Class::Session || raw.status >= 500 {
                 return Err(CallError::Unreachable(error.to_string()));
             }
             tracing::error!(company = self.company, user = self.user, %error, "B1 refused the login");

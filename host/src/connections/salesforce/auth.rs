@@ -130,12 +130,15 @@ impl Auth {
         metrics::counter!("tandem_salesforce_logins_total").increment(1);
         let body: Value = serde_json::from_str(&raw.body).unwrap_or_default();
         if raw.status != 200 {
-            if raw.status >= 500 {
-                return Err(CallError::Unreachable(format!("the sign-in answered {}", raw.status)));
+            let code = body["error"].as_str().unwrap_or_default();
+            // Only the org itself decides about who signs in: not a page from somebody in between, and not while it is busy.
+            let busy = matches!(code, "" | "server_error" | "temporarily_unavailable" | "unknown_error");
+            if raw.status >= 500 || raw.status == 429 || busy {
+                return Err(CallError::Unreachable(format!("the sign-in answered {} {code}", raw.status)));
             }
             let error = CallError::Remote {
                 status: raw.status,
-                code: body["error"].as_str().unwrap_or_default().to_owned(),
+                code: code.to_owned(),
                 message: body["error_description"].as_str().unwrap_or("the sign-in was refused").to_owned(),
             };
             tracing::error!(login_url = self.login_url, %error, "Salesforce refused the sign-in");

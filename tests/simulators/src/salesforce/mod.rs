@@ -386,7 +386,7 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
     };
     let mut asked = vec![(method.clone(), path.clone())];
     asked.extend(rest::asked_inside(&path, &body));
-    let (delay, fault) = simulator.faults.draw(&asked);
+    let (delay, fault) = simulator.faults.strike(&head.headers, &asked);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
