@@ -30,7 +30,7 @@ fn accounts_of_partners(settings: &Settings, subjects: &mut [Subject], outcomes:
     for place in seekers {
         let subject = &subjects[place];
         if let Some(twin) = twins.get(subject.card_code()) {
-            outcomes.hold(&subject.events, &twin_words(subject.card_code(), twin));
+            outcomes.hold(&subject.events, twin_words(subject.card_code(), twin));
             continue;
         }
         let carrying = judged(settings, Side::Salesforce, &Known::partner(&subject.partner), &carriers);
@@ -228,10 +228,8 @@ fn decide(
         {
             return Found::One(account);
         }
-        outcomes.hold(
-            &subject.events,
-            &format!("{id} is no longer a candidate: it is gone, or linked with another record"),
-        );
+        outcomes
+            .hold(&subject.events, format!("{id} is no longer a candidate: it is gone, or linked with another record"));
         return Found::Asked(Vec::new());
     }
     candidates.retain(|candidate| candidate.score >= settings.weights.ask_from);

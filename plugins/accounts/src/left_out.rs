@@ -3,7 +3,7 @@
 
 use tandem_sdk::mapping::{self, Direction};
 use tandem_sdk::refused::{self, LeftOut};
-use tandem_sdk::{Batch, Map, Outcomes, Side, Value};
+use tandem_sdk::{Batch, Map, Outcomes, Said, Side, Value};
 
 use crate::contacts::Person;
 use crate::fields::Plan;
@@ -14,7 +14,7 @@ const REFUSED: &str = "refused";
 /// Of one record.
 pub struct Refused {
     /// `the account of C00005`
-    pub record: String,
+    pub record: Said,
     /// The side that has the values.
     pub from: Side,
     pub fields: Vec<LeftOut>,
@@ -22,7 +22,7 @@ pub struct Refused {
 
 impl Refused {
     /// None when everything was taken.
-    pub fn of(record: String, from: Side, fields: Vec<LeftOut>) -> Option<Self> {
+    pub fn of(record: Said, from: Side, fields: Vec<LeftOut>) -> Option<Self> {
         (!fields.is_empty()).then_some(Self { record, from, fields })
     }
 }
@@ -95,7 +95,7 @@ pub fn ask(
         let here: Vec<usize> = events.iter().copied().filter(|place| comes_from(batch, *place) == own.from).collect();
         let asked = own.fields.iter().all(known);
         match (here.is_empty(), asked) {
-            (true, true) => outcomes.note_all(events, &refused::reason(&own.record, &own.fields)),
+            (true, true) => outcomes.note_all(events, refused::reason(&own.record, &own.fields).english()),
             (true, false) => refused::ask(outcomes, events, &own.record, own.from, &own.fields),
             (false, _) => refused::ask(outcomes, &here, &own.record, own.from, &own.fields),
         }
@@ -105,8 +105,7 @@ pub fn ask(
         return None;
     }
     base.insert(REFUSED.into(), Value::Object(kept));
-    let reasons: Vec<String> = refused.iter().map(|own| refused::reason(&own.record, &own.fields)).collect();
-    Some(reasons.join("; "))
+    Some(Said::all(refused.iter().map(|own| refused::reason(&own.record, &own.fields))).into())
 }
 
 fn name(own: &Refused, left: &LeftOut) -> String {

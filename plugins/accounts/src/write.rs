@@ -149,7 +149,7 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
             let code = if subject.partner.is_null() { subject.account_id() } else { subject.card_code() };
             let names = [text(&subject.partner, "CardName"), text(&subject.account, "Name")];
             let name = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
-            outcomes.hold(&subject.events, &format!("{name} ({code}): {why}"));
+            outcomes.hold(&subject.events, format!("{name} ({code}): {why}"));
             return None;
         }
     };
@@ -295,11 +295,11 @@ fn to_b1(batch: &Batch, settings: &Settings, work: &mut [Work], outcomes: &mut O
         let w = &mut work[place];
         if let Err(why) = answered(settings, w, answer, outcomes) {
             w.failed = true;
-            outcomes.fail(&w.subject.events, &why, &format!("writing the partner {}", w.card_code));
+            outcomes.fail(&w.subject.events, &why, format!("writing the partner {}", w.card_code));
         } else {
             let old = w.old();
             left_out::in_b1(&mut w.plan, &old, &mut w.persons, &left_out);
-            w.refused.extend(Refused::of(format!("the partner {}", w.card_code), Side::Salesforce, left_out));
+            w.refused.extend(Refused::of(format!("the partner {}", w.card_code).into(), Side::Salesforce, left_out));
         }
     }
 }
@@ -435,7 +435,7 @@ fn to_accounts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
             Ok(response) => {
                 let old = w.old();
                 left_out::in_salesforce(&mut w.plan.base, &old, &left_out);
-                w.refused.extend(Refused::of(format!("the account of {}", w.card_code), Side::B1, left_out));
+                w.refused.extend(Refused::of(format!("the account of {}", w.card_code).into(), Side::B1, left_out));
                 if w.made_in_salesforce {
                     w.account_id = text(&body_of(&response), "id").to_owned();
                 }
@@ -485,7 +485,7 @@ fn to_contacts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
             Ok(response) => {
                 left_out::in_salesforce(&mut person.base, &person.old, &left_out);
                 let record = format!("the contact {} of {}", person.name, w.card_code);
-                w.refused.extend(Refused::of(record, Side::B1, left_out));
+                w.refused.extend(Refused::of(record.into(), Side::B1, left_out));
                 if person.id.is_none() {
                     person.id = body_of(&response)["id"].as_str().map(str::to_owned);
                 }

@@ -34,7 +34,7 @@ pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: 
         match prices(settings, books, &terms, &product.item) {
             Err(Held::Failed(error)) => outcomes.fail(&product.events, &error, "reading currencies"),
             Ok(prices) => rows.extend(prices.iter().filter_map(|price| row(settings, books, product, price))),
-            Err(Held::Wrong(why)) => outcomes.hold(&product.events, &format!("{}: {why}", product.item_code)),
+            Err(Held::Wrong(why)) => outcomes.hold(&product.events, format!("{}: {why}", product.item_code)),
         }
     }
     let verify: Vec<&Product> = products.iter().filter(|product| product.verify).collect();

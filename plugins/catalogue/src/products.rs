@@ -173,7 +173,7 @@ fn by_another_spelling(
             if !others.contains(&carried) {
                 candidates.entry(code.clone()).or_default().push(row.clone());
             } else if let Some((events, _)) = wanted.get(code) {
-                outcomes.hold(events, &twin_words(code, &carried));
+                outcomes.hold(events, twin_words(code, &carried));
             }
         }
     }
@@ -222,7 +222,7 @@ fn discontinue(settings: &Settings, code: &str, events: &[usize], outcomes: &mut
         return None;
     }
     if settings.review_deleted {
-        outcomes.hold(events, &format!("the item {code} was deleted in B1: deactivate its product in Salesforce, or keep it, and answer with ignore"));
+        outcomes.hold(events, format!("the item {code} was deleted in B1: deactivate its product in Salesforce, or keep it, and answer with ignore"));
         return None;
     }
     let fields = json!({ "IsActive": false, "Tandem_Discontinued__c": true });

@@ -89,7 +89,7 @@ fn keep(settings: &Settings, customers: &BTreeMap<String, Vec<usize>>, outcomes:
         if let Some(ids) = accounts.doubled.get(code) {
             outcomes.hold(
                 events,
-                &format!(
+                format!(
                     "the accounts {} all carry the CardCode {code}; merge them, or empty B1 Card Code on all but one",
                     ids.join(", ")
                 ),

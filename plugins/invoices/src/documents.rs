@@ -98,7 +98,7 @@ fn write(
         let events = wanted.get(&(*kind, entry)).cloned().unwrap_or_default();
         let card_code = text(row, "CardCode");
         if let Some(ids) = accounts.doubled.get(card_code) {
-            outcomes.hold(&events, &doubled(card_code, ids));
+            outcomes.hold(&events, doubled(card_code, ids));
             continue;
         }
         let Some(account) = accounts.ids.get(card_code) else {

@@ -1,6 +1,6 @@
 //! An order that was there already: it gets its ledger row and its link, and is brought in step like any other.
 
-use tandem_sdk::{Error, Method, Value, b1, http, json, outcome_of, request};
+use tandem_sdk::{Error, Method, Value, b1, http, json, outcome_of, request, say};
 
 use crate::change::Change;
 use crate::describe::Settings;
@@ -45,7 +45,7 @@ pub fn note(flow: &str, work: &mut [Work]) {
         let w = &mut work[place];
         match answer {
             Err(error) if !matches!(&error, Error::Remote(remote) if remote.code == "-2035") => {
-                w.finish(outcome_of(&error, "noting the order in B1's ledger"));
+                w.finish(outcome_of(&error, say("orders.noting", "noting the order in B1's ledger", [])));
             }
             _ => {
                 approval::forget(w.id());

@@ -1,7 +1,8 @@
 //! Orders that an approval procedure keeps as drafts: waited for, and taken back when the opportunity is no longer won.
 
 use tandem_sdk::{
-    Error, Method, Outcome, Request, Response, Value, b1, clock, outcome_of, request, schedule, storage, text,
+    Error, Method, Outcome, Request, Response, Said, Value, b1, clock, outcome_of, request, say, schedule, storage,
+    text,
 };
 
 use crate::describe::Settings;
@@ -61,12 +62,14 @@ pub fn after_the_draft(w: &mut Work) {
         Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
         Ok(None) => {
             forget(w.id());
-            w.hold("the order awaited approval in B1, and its draft is gone: it was refused", &["retry", "ignore"]);
+            let reason =
+                say("orders.refused", "the order awaited approval in B1, and its draft is gone: it was refused", []);
+            w.hold(reason, &["retry", "ignore"]);
             if let Some(news) = &mut w.news {
                 news.status = Some(String::new());
             }
         }
-        Err(error) => w.finish(outcome_of(&error, "looking for an order that awaited approval")),
+        Err(error) => w.finish(outcome_of(&error, looking())),
     }
 }
 
@@ -77,11 +80,16 @@ pub fn stored_or_refused(settings: &Settings, w: &mut Work, refused: &Error) {
         Ok((_, Some(_))) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
         Ok((Some(draft), None)) => wait(settings, w, draft),
         Ok((None, None)) => {
-            let reason = format!("B1 refused the order: {}", tandem_sdk::words(refused));
+            let reason =
+                say("orders.not_taken", "B1 refused the order: {why}", [("why", Said::of_error(refused).into())]);
             w.hold(reason, &["retry", "ignore"]);
         }
-        Err(error) => w.finish(outcome_of(&error, "looking for a draft that awaits approval")),
+        Err(error) => w.finish(outcome_of(&error, looking())),
     }
+}
+
+fn looking() -> Said {
+    say("orders.looking_approval", "looking for what awaits approval", [])
 }
 
 fn find_draft(id: &str) -> Result<Option<i64>, Error> {
@@ -107,7 +115,7 @@ pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<i64>)
         // Approved between the two reads.
         (None, None) => match find_order(w.id()) {
             Ok(order) => order.filter(|order| status_of(order) == "Open"),
-            Err(error) => return w.finish(outcome_of(&error, "looking for an order that awaited approval")),
+            Err(error) => return w.finish(outcome_of(&error, looking())),
         },
         (order, _) => order,
     };
@@ -147,7 +155,7 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
         Err(Error::Remote(remote)) if remote.status == 404 => {
             w.finish(tandem_sdk::retry(100, "the draft is gone: looking what became of it"));
         }
-        Err(error) => match outcome_of(&error, "removing the draft") {
+        Err(error) => match outcome_of(&error, say("orders.removing_draft", "removing the draft", [])) {
             Outcome::Review(_) => {
                 look_later(settings, w.id());
                 let why = tandem_sdk::words(&error);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Map, Value, b1, decimal, json, text};
+use tandem_sdk::{Map, Said, Value, b1, decimal, json, say, text};
 
 use crate::Work;
 use crate::describe::{Settings, Wins};
@@ -27,9 +27,9 @@ pub struct Change {
     /// Worth telling.
     pub notes: Vec<String>,
     /// What B1 will not have: a person must.
-    pub left: Vec<String>,
+    pub left: Vec<Said>,
     /// Both sides changed it: place and field, B1's value, Salesforce's.
-    pub conflicts: Vec<(String, Value, Value)>,
+    pub conflicts: Vec<(Said, Value, Value)>,
 }
 
 /// Rows of the order while they are compared.
@@ -75,7 +75,7 @@ impl Change {
             let there = numbers.get(id).and_then(|num| row(&w.document, *num));
             let sent = linked.adding.iter().filter(|_| there.is_some());
             let old = linked.lines.iter().chain(sent).find(|line| line.id == *id);
-            let name = format!("line {} ({})", place + 1, shown(fields.get("ItemCode")));
+            let name = line_of(place, shown(fields.get("ItemCode")));
             change.line(wins, &mut rows, &name, id, fields, old, there);
         }
         for old in linked.lines.iter().filter(|old| !order.lines.iter().any(|(id, _)| *id == old.id)) {
@@ -96,7 +96,7 @@ impl Change {
         &mut self,
         wins: Wins,
         rows: &mut Rows,
-        name: &str,
+        name: &Said,
         id: &str,
         fields: &Map<String, Value>,
         old: Option<&LinkedLine>,
@@ -112,7 +112,12 @@ impl Change {
                 if !wanted.is_empty() {
                     match fixed(row) {
                         Some(why) => {
-                            self.left.push(format!("{name} is {why} in B1 and stays as it is there"));
+                            let with = [("line", name.clone().into()), ("why", why.into())];
+                            self.left.push(say(
+                                "orders.line_fixed",
+                                "{line} is {why} in B1 and stays as it is there",
+                                with,
+                            ));
                             line.fields = base;
                         }
                         None => {
@@ -126,7 +131,7 @@ impl Change {
                 line.num = None;
             }
             (_, _, Some(_)) if wins == Wins::Review => {
-                self.conflicts.push((name.to_owned(), "removed".into(), "changed".into()));
+                self.conflicts.push((name.clone(), "removed".into(), "changed".into()));
             }
             _ => rows.fresh.push(fresh(id, fields)),
         }
@@ -137,7 +142,7 @@ impl Change {
     fn wanted(
         &mut self,
         wins: Wins,
-        name: &str,
+        name: &Said,
         row: &Value,
         base: &Map<String, Value>,
         fields: &Map<String, Value>,
@@ -157,7 +162,12 @@ impl Change {
                     false
                 }
                 Wins::Review if clerk => {
-                    self.conflicts.push((format!("{field} of {name}"), there.clone(), value.clone()));
+                    let what = [("field", field.into()), ("line", name.clone().into())];
+                    self.conflicts.push((
+                        say("orders.field_of", "{field} of {line}", what),
+                        there.clone(),
+                        value.clone(),
+                    ));
                     false
                 }
                 _ => true,
@@ -169,11 +179,17 @@ impl Change {
     /// A line that the opportunity has no longer.
     fn lost_line(&mut self, wins: Wins, rows: &mut Rows, old: &LinkedLine, there: Option<&Value>) {
         let Some((row, num)) = there.and_then(|row| Some((row, row["LineNum"].as_i64()?))) else { return };
-        let name = format!("the removed line {}", shown(old.fields.get("ItemCode")));
+        let item = shown(old.fields.get("ItemCode"));
+        let name = say("orders.removed_line", "the removed line {item}", [("item", item.into())]);
         let clerk = old.fields.iter().any(|(field, value)| !alike(&row[field.as_str()], value));
         match (fixed(row), wins) {
             (Some(why), _) => {
-                self.left.push(format!("{name} is {why} in B1 and stays there"));
+                let (line, why) = (name.into(), why.into());
+                self.left.push(say(
+                    "orders.line_stays",
+                    "{line} is {why} in B1 and stays there",
+                    [("line", line), ("why", why)],
+                ));
                 self.linked.lines.push(old.clone());
             }
             (None, Wins::B1) if clerk => self.notes.push(format!("{name} was changed in B1 and stays there")),
@@ -248,12 +264,17 @@ fn marked(row: &Value, id: &str, mut fields: Map<String, Value>) -> Map<String, 
 }
 
 /// Why a row is not changed.
-fn fixed(row: &Value) -> Option<&'static str> {
+fn fixed(row: &Value) -> Option<Said> {
     if row["LineStatus"] == "bost_Close" {
-        return Some("closed");
+        return Some(say("orders.closed", "closed", []));
     }
     let (open, all) = (decimal(&row["RemainingOpenQuantity"])?, decimal(&row["Quantity"])?);
-    (open != all).then_some("delivered in part")
+    (open != all).then(|| say("orders.delivered_in_part", "delivered in part", []))
+}
+
+/// The line at a place of the opportunity.
+fn line_of(place: usize, item: String) -> Said {
+    say("orders.line", "line {number} ({item})", [("number", (place + 1).into()), ("item", item.into())])
 }
 
 fn shown(value: Option<&Value>) -> String {
@@ -261,9 +282,9 @@ fn shown(value: Option<&Value>) -> String {
 }
 
 /// Both sides of what both changed.
-pub fn sides(conflicts: &[(String, Value, Value)]) -> Value {
-    let side = |own: fn(&(String, Value, Value)) -> &Value| -> Map<String, Value> {
-        conflicts.iter().map(|conflict| (conflict.0.clone(), own(conflict).clone())).collect()
+pub fn sides(conflicts: &[(Said, Value, Value)]) -> Value {
+    let side = |own: fn(&(Said, Value, Value)) -> &Value| -> Map<String, Value> {
+        conflicts.iter().map(|conflict| (conflict.0.to_string(), own(conflict).clone())).collect()
     };
     json!({ "b1": side(|conflict| &conflict.1), "salesforce": side(|conflict| &conflict.2) })
 }

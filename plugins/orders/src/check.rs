@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Decimal, Map, Value, in_use, outcome_of, text};
+use tandem_sdk::{Decimal, Map, Said, Value, in_use, outcome_of, say, text};
 
 use crate::credit::{self, Rates};
 use crate::describe::Settings;
@@ -16,7 +16,8 @@ pub fn check_master_data(settings: &Settings, work: &mut [Work], there: &There) 
         Ok(rates) => rates,
         Err(error) => {
             let open = work.iter_mut().filter(|w| order_of(w).is_some());
-            return open.for_each(|w| w.finish(outcome_of(&error, "reading rates from B1")));
+            return open
+                .for_each(|w| w.finish(outcome_of(&error, say("orders.reading_rates", "reading rates from B1", []))));
         }
     };
     // Orders of one batch for one customer add up.
@@ -56,30 +57,56 @@ pub fn field(record: &Map<String, Value>, name: &str) -> String {
     record.get(name).and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
+/// A partner as a person knows it: `Maxi-Teq (C20000)`.
+pub fn named(partner: &Value) -> String {
+    match text(partner, "CardName") {
+        "" => text(partner, "CardCode").to_owned(),
+        name => format!("{name} ({})", text(partner, "CardCode")),
+    }
+}
+
 /// What B1 would refuse.
-fn check(order: &Order, partners: &BTreeMap<String, Value>, items: &BTreeMap<String, Value>) -> Result<(), String> {
+fn check(order: &Order, partners: &BTreeMap<String, Value>, items: &BTreeMap<String, Value>) -> Result<(), Said> {
     let card_code = field(&order.header, "CardCode");
     let partner = partners.get(&card_code).ok_or_else(|| {
-        format!("B1 has no business partner {card_code}; correct B1 Card Code on the account, or create it in B1")
+        let customer = [("customer", card_code.as_str().into())];
+        say(
+            "orders.no_customer",
+            "B1 has no business partner {customer}; correct B1 Card Code on the account, or create it in B1",
+            customer,
+        )
     })?;
     if !in_use(partner, &order.day) {
-        return Err(format!("the business partner {card_code} is inactive or frozen in B1"));
+        let customer = [("customer", named(partner).into())];
+        return Err(say(
+            "orders.customer_frozen",
+            "the business partner {customer} is inactive or frozen in B1",
+            customer,
+        ));
     }
     let currency = field(&order.header, "DocCurrency");
     let own = text(partner, "Currency");
     if own != "##" && !own.is_empty() && own != currency {
-        return Err(format!(
-            "the opportunity is in {currency}, but {card_code} trades in {own}; change the currency on one side"
+        return Err(say(
+            "orders.currency_differs",
+            "the opportunity is in {currency}, but {customer} trades in {own}; change the currency on one side",
+            [("currency", currency.into()), ("customer", named(partner).into()), ("own", own.into())],
         ));
     }
     for (index, (_, line)) in order.lines.iter().enumerate() {
         let code = field(line, "ItemCode");
-        let item = items.get(&code).ok_or_else(|| format!("line {}: B1 has no item {code}", index + 1))?;
+        let place = || [("line", (index + 1).into()), ("item", code.as_str().into())];
+        let item =
+            items.get(&code).ok_or_else(|| say("orders.no_item", "line {line}: B1 has no item {item}", place()))?;
         if !in_use(item, &order.day) {
-            return Err(format!("line {}: the item {code} is inactive in B1; replace it", index + 1));
+            return Err(say(
+                "orders.item_inactive",
+                "line {line}: the item {item} is inactive in B1; replace it",
+                place(),
+            ));
         }
         if text(item, "SalesItem") == "tNO" {
-            return Err(format!("line {}: the item {code} is not a sales item in B1", index + 1));
+            return Err(say("orders.not_for_sale", "line {line}: the item {item} is not a sales item in B1", place()));
         }
     }
     Ok(())

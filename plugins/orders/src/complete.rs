@@ -2,7 +2,7 @@
 //! first day on which it may be due. An order keeps what the opportunity asked for beside it, so that an echo is told as one
 //! without asking B1.
 
-use tandem_sdk::{Decimal, Error, Map, Value, b1, clock, json, text};
+use tandem_sdk::{Decimal, Error, Map, Value, b1, clock, json, say, text};
 
 use crate::check::field;
 use crate::describe::Settings;
@@ -29,7 +29,7 @@ pub fn orders(settings: &Settings, work: &mut [Work], there: &There) {
             _ => continue,
         };
         if let Err(error) = complete(settings, order, document, there, &today) {
-            w.fail(&error, "reading currencies from B1");
+            w.fail(&error, say("orders.reading_currencies", "reading currencies from B1", []));
         }
     }
 }

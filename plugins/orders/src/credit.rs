@@ -3,9 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Decimal, Error, Map, Value, b1, money, text};
+use tandem_sdk::{Decimal, Error, Map, Said, Told, Value, b1, money, say, text};
 
-use crate::check::{field, order_of};
+use crate::check::{field, named, order_of};
 use crate::describe::Settings;
 use crate::look::There;
 use crate::plan::Order;
@@ -107,7 +107,7 @@ pub fn check(
     w: &mut Work,
     there: &There,
     used: &mut BTreeMap<String, Decimal>,
-) -> Result<(), String> {
+) -> Result<(), Said> {
     if !is_checked(settings, w) {
         return Ok(());
     }
@@ -141,19 +141,37 @@ pub fn check(
     let in_batch = used.entry(card_code.clone()).or_default();
     let taken = balances.iter().map(|name| b1::amount(partner, name)).sum::<Decimal>() + *in_batch;
     if taken + more > limit(partner) {
-        let local = &rates.local;
-        let what = if before.is_some() { "this change adds" } else { "this order" };
-        let tax = if worth.untaxed { "before tax" } else { "with tax" };
-        let foreign = match currency == *local {
-            true => String::new(),
-            false => format!(" (in {currency}, at B1's rate of {})", order.day),
+        let local = settings.currencies.iso(&rates.local).unwrap_or_else(|_| rates.local.clone());
+        let amount = |amount: Decimal| Said::amount(amount.round_dp(2), local.as_str());
+        let tax: Told = if worth.untaxed {
+            say("orders.before_tax", "before tax", []).into()
+        } else {
+            say("orders.with_tax", "with tax", []).into()
         };
-        return Err(format!(
-            "{card_code} would exceed the credit limit of {} {local}: {} {local} used, {what} {} {local} {tax}{foreign}",
-            limit(partner).normalize(),
-            taken.round_dp(2).normalize(),
-            more.round_dp(2).normalize(),
-        ));
+        let with = [
+            ("customer", named(partner).into()),
+            ("limit", amount(limit(partner))),
+            ("used", amount(taken)),
+            ("more", amount(more)),
+            ("tax", tax),
+        ];
+        let over = match before {
+            None => say(
+                "orders.over_limit",
+                "{customer} would exceed the credit limit of {limit}: {used} used, this order {more} {tax}",
+                with,
+            ),
+            Some(_) => say(
+                "orders.change_over_limit",
+                "{customer} would exceed the credit limit of {limit}: {used} used, this change adds {more} {tax}",
+                with,
+            ),
+        };
+        let rate = || {
+            let with = [("currency", currency.as_str().into()), ("day", Said::day(order.day.as_str()))];
+            say("orders.at_rate", "the order is in {currency}, taken at B1's rate of {day}", with)
+        };
+        return Err(if currency == rates.local { over } else { over.and(rate()) });
     }
     *in_batch += more;
     Ok(())

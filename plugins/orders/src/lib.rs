@@ -20,7 +20,7 @@ mod unseen;
 mod waiting;
 mod write_back;
 
-use tandem_sdk::{Batch, Description, Error, Event, Map, Outcome, Plugin, Value, outcome_of};
+use tandem_sdk::{Batch, Description, Error, Event, Map, Outcome, Plugin, Said, Value, outcome_of};
 
 struct Orders;
 
@@ -145,13 +145,13 @@ impl Work {
     }
 
     /// Ends with a review item that the opportunity shows too, with both sides to decide it by.
-    fn hold(&mut self, reason: impl Into<String>, choices: &[&str]) {
+    fn hold(&mut self, reason: impl Into<Said>, choices: &[&str]) {
         let reason = reason.into();
         let order = match &self.step {
             Step::Update(_, linked) | Step::Cancel(linked) => Some(linked.told()),
             _ => None,
         };
-        self.news = Some(News { order, status: None, state: "Review", message: reason.clone() });
+        self.news = Some(News { order, status: None, state: "Review", message: reason.to_string() });
         let detail = facts::both(&self.opportunity, &self.b1);
         self.step = Step::Finished(tandem_sdk::review_with(reason, choices, &detail));
     }
@@ -165,11 +165,11 @@ impl Work {
     }
 
     /// Ends by a failed call; what a human must see the opportunity shows, too.
-    fn fail(&mut self, error: &Error, what: &str) {
+    fn fail(&mut self, error: &Error, what: impl Into<Said>) {
         match outcome_of(error, what) {
             Outcome::Review(request) => {
                 let choices: Vec<&str> = request.choices.iter().map(String::as_str).collect();
-                self.hold(request.reason.clone(), &choices);
+                self.hold(Said::asked(&request), &choices);
             }
             other => self.finish(other),
         }

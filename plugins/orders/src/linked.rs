@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Link, Map, Value, b1, decimal, from_json, json, links, mirror, text};
+use tandem_sdk::{Link, Map, Said, Value, b1, decimal, from_json, json, links, mirror, text};
 
 use crate::complete;
 use crate::plan::Order;
@@ -27,7 +27,7 @@ pub struct Linked {
     pub asked: Map<String, Value>,
     pub lines: Vec<LinkedLine>,
     /// What a person is asked about it until it is answered; empty for nothing.
-    pub question: String,
+    pub question: Said,
     /// Sent as new, and the answer lost: B1 may have them.
     pub adding: Vec<LinkedLine>,
 }
@@ -62,7 +62,7 @@ impl Linked {
             header: fields(&base["header"]),
             asked: fields(&base["asked"]),
             lines: base["lines"].as_array().into_iter().flatten().map(line).collect(),
-            question: text(&base, "question").to_owned(),
+            question: Said::of_kept(&base["question"]),
             adding: base["adding"].as_array().into_iter().flatten().map(line).collect(),
         }
     }
@@ -119,7 +119,7 @@ impl Linked {
             header: Map::new(),
             asked: Map::new(),
             lines: Vec::new(),
-            question: String::new(),
+            question: Said::default(),
             adding: Vec::new(),
         })
     }
@@ -164,7 +164,7 @@ impl Linked {
         let base = json!({
             "doc_num": self.doc_num, "status": self.status, "cancelled": self.cancelled, "left": self.left,
             "generation": self.generation, "header": self.header, "asked": self.asked, "lines": lines, "adding": adding,
-            "question": self.question,
+            "question": self.question.kept(),
         });
         links::put(&Link {
             kind: "order".into(),

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read};
-use tandem_sdk::{Error, Outcome, PERIODS, Units, Value, passing, text, units};
+use tandem_sdk::{Error, Outcome, PERIODS, Said, Units, Value, passing, say, text, units};
 
 use crate::check::{self, field, order_of};
 use crate::describe::Settings;
@@ -45,13 +45,13 @@ pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
         Err(error) if passing::pause(&error).is_none() && places.len() > 1 => {
             for place in places {
                 if let Err(error) = there.read(work, &[place]) {
-                    work[place].fail(&error, "reading customer, items and order from B1");
+                    work[place].fail(&error, reading());
                 }
             }
         }
         Err(error) => {
             for place in places {
-                work[place].fail(&error, "reading customer, items and order from B1");
+                work[place].fail(&error, reading());
             }
         }
     }
@@ -62,6 +62,10 @@ pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
     adopt::note(flow, work);
     adopt::compare(settings, work);
     check::check_master_data(settings, work, &there);
+}
+
+fn reading() -> Said {
+    say("orders.reading", "reading customer, items and order from B1", [])
 }
 
 fn asks(w: &Work) -> bool {
@@ -166,8 +170,11 @@ fn settle_new(settings: &Settings, w: &mut Work, mut order: Order, there: &There
         },
         many => {
             let numbers: Vec<String> = many.iter().map(|order| b1::key_text(&order["DocNum"])).collect();
-            let numbers = numbers.join(" and ");
-            let reason = format!("B1 has several orders for this opportunity: {numbers}; cancel all but one there");
+            let reason = say(
+                "orders.several",
+                "B1 has several orders for this opportunity: {numbers}; cancel all but one there",
+                [("numbers", numbers.into())],
+            );
             w.hold(reason, &["retry", "ignore"]);
         }
     }
@@ -177,7 +184,8 @@ fn settle_new(settings: &Settings, w: &mut Work, mut order: Order, there: &There
 fn settle_linked(w: &mut Work, order: Order, mut linked: Box<Linked>, there: &There) {
     w.b1 = facts::of_order(&linked);
     let Some(document) = there.linked(&linked) else {
-        w.hold(format!("B1 has no order {} any more", linked.doc_num), &["retry", "ignore"]);
+        let number = [("number", linked.doc_num.as_str().into())];
+        w.hold(say("orders.gone", "B1 has no order {number} any more", number), &["retry", "ignore"]);
         return;
     };
     linked.status = status_of(document).to_owned();
@@ -209,10 +217,12 @@ fn settle_linked(w: &mut Work, order: Order, mut linked: Box<Linked>, there: &Th
 
 /// A won opportunity without a live order.
 fn ask_about_cancelled(w: &mut Work, doc_num: &str) {
-    w.hold(
-        format!("order {doc_num} was cancelled in B1, and the opportunity is won: is a new one wanted?"),
-        &[MAKE_NEW, LEAVE],
+    let reason = say(
+        "orders.cancelled",
+        "order {number} was cancelled in B1, and the opportunity is won: is a new one wanted?",
+        [("number", doc_num.into())],
     );
+    w.hold(reason, &[MAKE_NEW, LEAVE]);
     if let Some(news) = &mut w.news {
         news.status = Some("Cancelled".into());
     }

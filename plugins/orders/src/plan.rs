@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::{
-    Decimal, LinkQuery, Map, Outcome, Side, Value, decimal, events, from_json, json, links, mapping, outcome_of,
-    salesforce, text,
+    Decimal, LinkQuery, Map, Outcome, Said, Side, Value, decimal, events, from_json, json, links, mapping, outcome_of,
+    salesforce, say, text,
 };
 
 use crate::describe::Settings;
@@ -117,18 +117,26 @@ fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<St
     let lines = format!("(SELECT {} FROM OpportunityLineItems ORDER BY SortOrder)", line.join(","));
     let fields = format!("{},{lines}", header.join(","));
     let rows = salesforce::query_in(&fields, "Opportunity", "Id", ids, "").map_err(|error| {
-        let hint = match &error {
+        let what = match &error {
             tandem_sdk::Error::Remote(remote)
                 if remote.code == "INVALID_FIELD" && remote.message.contains("CurrencyIsoCode") =>
             {
-                " (an org with one currency has no CurrencyIsoCode: set multi_currency = false)"
+                say(
+                    "orders.reading_one_currency",
+                    "reading the opportunity (an org with one currency has no CurrencyIsoCode: set multi_currency = false)",
+                    [],
+                )
             }
             tandem_sdk::Error::Remote(remote) if remote.code == "INVALID_FIELD" => {
-                " (is the Tandem package installed, its permission set assigned, and every field of the mapping there?)"
+                say(
+                    "orders.reading_without_fields",
+                    "reading the opportunity (is the Tandem package installed, its permission set assigned, and every field of the mapping there?)",
+                    [],
+                )
             }
-            _ => "",
+            _ => say("orders.reading_opportunity", "reading the opportunity", []),
         };
-        outcome_of(&error, &format!("reading the opportunity{hint}"))
+        outcome_of(&error, what)
     })?;
     Ok(rows.into_iter().map(|row| (text(&row, "Id").to_owned(), row)).collect())
 }
@@ -225,16 +233,18 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
 }
 
 enum Held {
-    Review(String),
+    Review(Said),
     Outcome(Outcome),
 }
 
 fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>) -> Result<String, Held> {
     let account = text(&w.opportunity, "AccountId");
     if account.is_empty() {
-        return Err(Held::Review(
-            "the opportunity has no account: set the one of the customer on it, and it runs again".into(),
-        ));
+        return Err(Held::Review(say(
+            "orders.no_account",
+            "the opportunity has no account: set the one of the customer on it, and it runs again",
+            [],
+        )));
     }
     if let Some(card_code) = card_codes.get(account) {
         return Ok(card_code.clone());
@@ -253,9 +263,10 @@ fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>
             id: account.into(),
             deadline_ms: ACCOUNT_DEADLINE_MS,
         }))),
-        Err(_) => Err(Held::Review(format!(
-            "the account {} is not linked with a B1 customer; put its CardCode into B1 Card Code, or set up the accounts flow",
-            text(&w.opportunity["Account"], "Name")
+        Err(_) => Err(Held::Review(say(
+            "orders.account_not_linked",
+            "the account {account} is not linked with a B1 customer; put its CardCode into B1 Card Code, or set up the accounts flow",
+            [("account", text(&w.opportunity["Account"], "Name").into())],
         ))),
     }
 }
@@ -274,8 +285,10 @@ pub fn want_account(w: &Work) -> Result<(), events::Error> {
 fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> Result<Order, Held> {
     let opportunity = &w.opportunity;
     let mapped = |section: &str, source: &Value| -> Result<Map<String, Value>, Held> {
-        let target = mapping::apply(section, &source.to_string())
-            .map_err(|e| Held::Review(format!("the mapping [{section}] {}: {}", e.field, e.message)))?;
+        let target = mapping::apply(section, &source.to_string()).map_err(|e| {
+            let with = [("section", section.into()), ("field", e.field.into()), ("why", e.message.into())];
+            Held::Review(say("orders.mapping", "the mapping [{section}] {field}: {why}", with))
+        })?;
         Ok(from_json(&target).as_object().cloned().unwrap_or_default())
     };
     let mut header = Map::new();
@@ -291,22 +304,35 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
     header.extend(mapped("header", opportunity)?);
     let rows = opportunity["OpportunityLineItems"]["records"].as_array().cloned().unwrap_or_default();
     if rows.is_empty() {
-        return Err(Held::Review("the opportunity has no products; an order needs at least one".into()));
+        let reason = say("orders.no_products", "the opportunity has no products; an order needs at least one", []);
+        return Err(Held::Review(reason));
     }
     let mut lines = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
-        let place = format!("line {}", index + 1);
+        let place = index + 1;
         let own = settings.keys.own(text(&row["Product2"], "Tandem_Item_Code__c"));
         let item_code = own.unwrap_or_else(|| text(row, "ProductCode"));
         if item_code.is_empty() {
-            return Err(Held::Review(format!("{place}: the product has neither B1 Item Code nor product code")));
+            return Err(Held::Review(say(
+                "orders.no_item_code",
+                "line {line}: the product has neither B1 Item Code nor product code",
+                [("line", place.into())],
+            )));
         }
         let quantity = decimal(&row["Quantity"]).unwrap_or_default();
         if quantity <= Decimal::ZERO {
-            return Err(Held::Review(format!("{place} ({item_code}): the quantity is {}", row["Quantity"])));
+            return Err(Held::Review(say(
+                "orders.quantity",
+                "line {line} ({item}): the quantity is {quantity}",
+                [("line", place.into()), ("item", item_code.into()), ("quantity", quantity.into())],
+            )));
         }
         if decimal(&row["UnitPrice"]).is_none() {
-            return Err(Held::Review(format!("{place} ({item_code}): the price is missing")));
+            return Err(Held::Review(say(
+                "orders.no_price",
+                "line {line} ({item}): the price is missing",
+                [("line", place.into()), ("item", item_code.into())],
+            )));
         }
         let mut line = Map::new();
         line.insert("ItemCode".into(), item_code.into());

@@ -3,8 +3,8 @@
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{
-    Error, Header, Map, Method, Outcome, Part, Probe, Request, Response, Value, Via, body_of, events, http, json,
-    outcome_of, passing, request, storage,
+    Error, Header, Map, Method, Outcome, Part, Probe, Request, Response, Said, Told, Value, Via, body_of, events, http,
+    json, outcome_of, passing, request, say, storage,
 };
 
 use crate::change::{self, Change, KEEP_B1, KEEP_SALESFORCE};
@@ -72,8 +72,12 @@ fn line_ids() -> bool {
 /// Both sides changed a line, and a person is to say whose counts.
 fn ask_about_conflicts(w: &mut Work) {
     let Some(change) = w.change.as_ref().filter(|change| !change.conflicts.is_empty()) else { return };
-    let names: Vec<&str> = change.conflicts.iter().map(|(name, ..)| name.as_str()).collect();
-    let reason = format!("order {}: both sides changed {}", change.linked.doc_num, names.join(", "));
+    let names: Vec<Told> = change.conflicts.iter().map(|(name, ..)| name.clone().into()).collect();
+    let reason = say(
+        "orders.both_changed",
+        "order {number}: both sides changed {what}",
+        [("number", change.linked.doc_num.as_str().into()), ("what", Told::List(names))],
+    );
     let sides = change::sides(&change.conflicts);
     w.b1 = sides["b1"].as_object().cloned().unwrap_or_default();
     w.hold(reason, &[KEEP_B1, KEEP_SALESFORCE, "ignore"]);
@@ -160,20 +164,32 @@ fn created(settings: &Settings, w: &mut Work, order: &Order, answer: Result<Resp
         // The ledger has its row: the order was made before.
         Err(Error::Remote(remote)) if remote.code == "-2035" => match approval::find_order(w.id()) {
             Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was there already: taking it over")),
-            Ok(None) => w.hold(
-                "B1's ledger says that an order was made for this opportunity, but there is no open one; was it cancelled in B1?",
-                &[look::MAKE_NEW, "ignore"],
-            ),
-            Err(error) => w.finish(outcome_of(&error, "looking for the order that is there already")),
+            Ok(None) => {
+                let reason = say(
+                    "orders.made_before",
+                    "B1's ledger says that an order was made for this opportunity, but there is no open one; was it cancelled in B1?",
+                    [],
+                );
+                w.hold(reason, &[look::MAKE_NEW, "ignore"]);
+            }
+            Err(error) => {
+                let what = say("orders.looking", "looking for the order that is there already", []);
+                w.finish(outcome_of(&error, what));
+            }
         },
         Err(error @ Error::Remote(_)) if code_of(&error) == "-2028" => {
             approval::stored_or_refused(settings, w, &error);
         }
         Err(error) => match branch::question(order, &error) {
             Some(question) => w.hold(question, &["retry", "ignore"]),
-            None => w.fail(&error, "creating the order"),
+            None => w.fail(&error, creating()),
         },
     }
+}
+
+/// What is tried when B1 gets a new order.
+pub fn creating() -> Said {
+    say("orders.creating", "creating the order", [])
 }
 
 fn code_of(error: &Error) -> &str {
@@ -211,7 +227,9 @@ fn updated(
                 w.news = Some(News::synced(&change.linked, message.clone()));
                 w.finish(Outcome::Done(message));
             } else {
-                let reason = format!("order {doc_num}: {}", change.left.join("; "));
+                let left = Said::all(change.left);
+                let reason =
+                    say("orders.left", "order {number}: {what}", [("number", doc_num.into()), ("what", left.into())]);
                 w.hold(reason, &["retry", "ignore"]);
                 w.shows(&change.linked);
             }
@@ -219,10 +237,14 @@ fn updated(
         }
         Some(Err(error)) => {
             match &error {
-                Error::Remote(remote) if passing::pause(&error).is_none() => w.hold(
-                    format!("B1 does not let order {doc_num} be changed: {} ({})", remote.message, remote.code),
-                    &["retry", "ignore"],
-                ),
+                Error::Remote(_) if passing::pause(&error).is_none() => {
+                    let reason = say(
+                        "orders.no_change",
+                        "B1 does not let order {number} be changed: {why}",
+                        [("number", doc_num.into()), ("why", Said::of_error(&error).into())],
+                    );
+                    w.hold(reason, &["retry", "ignore"]);
+                }
                 // Whatever of it was done is found when the order is read again.
                 _ => {
                     let new = |line: &&LinkedLine| !linked.lines.iter().any(|old| old.id == line.id);
@@ -230,7 +252,8 @@ fn updated(
                     if !adding.is_empty() {
                         Linked { adding, ..linked.clone() }.put(w.id());
                     }
-                    w.fail(&error, &format!("changing order {doc_num}"));
+                    let what = say("orders.changing", "changing order {number}", [("number", doc_num.into())]);
+                    w.fail(&error, what);
                 }
             }
             None
@@ -272,15 +295,17 @@ fn cancelled(w: &mut Work, mut linked: Linked, answer: Result<Response, Error>) 
         return;
     }
     let Err(error) = answer else { return };
+    let number = linked.doc_num.as_str().into();
     match &error {
-        Error::Remote(remote) if passing::pause(&error).is_none() => w.hold(
-            format!(
-                "the opportunity is no longer won, but B1 does not let order {} be cancelled: {} ({})",
-                linked.doc_num, remote.message, remote.code
-            ),
-            &["retry", "ignore"],
-        ),
-        _ => w.fail(&error, &format!("cancelling order {}", linked.doc_num)),
+        Error::Remote(_) if passing::pause(&error).is_none() => {
+            let reason = say(
+                "orders.no_cancel",
+                "the opportunity is no longer won, but B1 does not let order {number} be cancelled: {why}",
+                [("number", number), ("why", Said::of_error(&error).into())],
+            );
+            w.hold(reason, &["retry", "ignore"]);
+        }
+        _ => w.fail(&error, say("orders.cancelling", "cancelling order {number}", [("number", number)])),
     }
 }
 

@@ -1,7 +1,7 @@
 //! What B1 tells of orders: one whose status is not what its opportunity shows is looked at under the opportunity's own
 //! key, in turn with whatever else happens to it.
 
-use tandem_sdk::{Outcome, Side, b1, clock, from_json, links, outcome_of, schedule, text};
+use tandem_sdk::{Outcome, Side, b1, clock, from_json, links, outcome_of, say, schedule, text};
 
 use crate::linked::{Linked, status_of};
 use crate::{Work, approval};
@@ -21,7 +21,7 @@ pub fn orders(work: &mut [Work]) {
     let documents = match b1::read(read) {
         Ok(rows) => b1::by_key(rows, "DocEntry"),
         Err(error) => {
-            let outcome = outcome_of(&error, "reading orders that changed in B1");
+            let outcome = outcome_of(&error, say("orders.reading_changed", "reading orders that changed in B1", []));
             return work.iter_mut().filter(|w| told(w)).for_each(|w| w.finish(outcome.clone()));
         }
     };

@@ -1,7 +1,7 @@
 //! Whether B1's total is what the opportunity's lines come to. Discounts, freight, components and rounding of B1's own make
 //! it another one, and then somebody must hear of it.
 
-use tandem_sdk::{Decimal, Map, Outcome, Value, b1, decimal};
+use tandem_sdk::{Decimal, Map, Outcome, Said, Value, b1, decimal, say};
 
 use crate::check::field;
 use crate::describe::Settings;
@@ -18,7 +18,7 @@ pub struct Difference {
     /// B1's less the opportunity's, in the document's currency, before tax.
     pub amount: Decimal,
     /// For the opportunity.
-    pub words: String,
+    pub words: Said,
 }
 
 /// What the rows come to, before tax, in the document's currency.
@@ -41,10 +41,10 @@ pub fn difference(document: &Value, order: &Order) -> Option<Difference> {
     let currency = field(&order.header, "DocCurrency");
     (amount.abs() > rounding).then(|| Difference {
         amount,
-        words: format!(
-            "B1's total before tax is {} {currency}, the opportunity's {} {currency}",
-            there.normalize(),
-            wanted.normalize()
+        words: say(
+            "orders.total",
+            "B1's total before tax is {there}, the opportunity's {wanted}",
+            [("there", Said::amount(there, currency.as_str())), ("wanted", Said::amount(wanted, currency.as_str()))],
         ),
     })
 }
@@ -61,8 +61,12 @@ pub fn tell(
     let most = settings.total_difference;
     let asks = difference.as_ref().is_some_and(|found| most.is_some_and(|most| found.amount.abs() >= most));
     let question = match &difference {
-        Some(found) if asks => format!("order {}: {}; correct one of them, or keep it so", linked.doc_num, found.words),
-        _ => String::new(),
+        Some(found) if asks => say(
+            "orders.total_differs",
+            "order {number}: {totals}; correct one of them, or keep it so",
+            [("number", linked.doc_num.as_str().into()), ("totals", found.words.clone().into())],
+        ),
+        _ => Said::default(),
     };
     if question != linked.question {
         linked.question.clone_from(&question);
@@ -71,14 +75,14 @@ pub fn tell(
     if asks {
         return ask(w, linked, question);
     }
-    told.extend(difference.map(|found| found.words));
+    told.extend(difference.map(|found| found.words.to_string()));
     let message = told.join("; ");
     w.news = Some(News::synced(linked, message.clone()));
     w.finish(Outcome::Done(message));
 }
 
 /// Asks, beside the order's number.
-pub fn ask(w: &mut Work, linked: &Linked, question: String) {
+pub fn ask(w: &mut Work, linked: &Linked, question: Said) {
     w.hold(question, &["retry", KEEP]);
     w.shows(linked);
 }
@@ -115,7 +119,7 @@ mod tests {
         assert_eq!(difference(&json!({ "DocTotal": 178.50, "VatSum": 28.50 }), &order()), None);
         let found = difference(&json!({ "DocTotal": 169.58, "VatSum": 27.08 }), &order()).unwrap();
         assert_eq!(found.amount.to_string(), "-7.50");
-        assert_eq!(found.words, "B1's total before tax is 142.5 EUR, the opportunity's 150 EUR");
+        assert_eq!(found.words.english(), "B1's total before tax is 142.50 EUR, the opportunity's 150.00 EUR");
         assert_eq!(difference(&json!({}), &order()), None);
     }
 

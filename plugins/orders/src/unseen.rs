@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use tandem_sdk::{Outcome, Value, from_json, outcome_of, salesforce, text};
+use tandem_sdk::{Outcome, Value, from_json, outcome_of, salesforce, say, text};
 
 use crate::linked::Linked;
 use crate::{Work, approval};
@@ -20,7 +20,9 @@ pub fn tell_apart(work: &mut [Work]) {
     }
     let binned: Result<BTreeSet<String>, Outcome> = salesforce::query_all_in("Id,IsDeleted", "Opportunity", "Id", &ids)
         .map(|rows| rows.iter().filter(|row| row["IsDeleted"] == true).map(|row| text(row, "Id").to_owned()).collect())
-        .map_err(|error| outcome_of(&error, "looking for the opportunity in the recycle bin"));
+        .map_err(|error| {
+            outcome_of(&error, say("orders.looking_bin", "looking for the opportunity in the recycle bin", []))
+        });
     for w in work.iter_mut().filter(|w| missing(w)) {
         match &binned {
             Err(outcome) => w.finish(outcome.clone()),
@@ -41,14 +43,15 @@ pub fn ask(w: &mut Work, link: Option<&Linked>) -> bool {
     }
     let what = match link {
         Some(link) if link.cancelled || link.status == "Cancelled" => return false,
-        Some(link) => format!("order {}", link.doc_num),
-        None if approval::may_be_there(w) => "an order that awaits approval".to_owned(),
+        Some(link) => say("orders.order", "order {number}", [("number", link.doc_num.as_str().into())]),
+        None if approval::may_be_there(w) => say("orders.awaiting", "an order that awaits approval", []),
         None => return false,
     };
     w.hold(
-        format!(
-            "{what}: its opportunity {} is deleted for good, or the integration user may no longer see it; share it with that user, or {CANCEL}",
-            w.id()
+        say(
+            "orders.unseen",
+            "{order}: its opportunity {opportunity} is deleted for good, or the integration user may no longer see it; share it with that user, or cancel the order",
+            [("order", what.into()), ("opportunity", w.id().into())],
         ),
         &["retry", CANCEL, "ignore"],
     );

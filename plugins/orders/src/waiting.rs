@@ -1,6 +1,6 @@
 //! An opportunity that waits for its customer says for whom, and why it takes long.
 
-use tandem_sdk::{Method, Outcome, Value, from_json, http, json, outcome_of, request, salesforce, text};
+use tandem_sdk::{Method, Outcome, Value, from_json, http, json, outcome_of, request, salesforce, say, text};
 
 use crate::write_back::message_of;
 use crate::{News, Work};
@@ -40,7 +40,10 @@ pub fn tell(work: &mut [Work]) {
         let waiting = match found {
             Ok(waiting) => waiting,
             Err(error) => {
-                w.finish(outcome_of(&error, "looking for opportunities that wait for a customer"));
+                w.finish(outcome_of(
+                    &error,
+                    say("orders.looking_waiting", "looking for opportunities that wait for a customer", []),
+                ));
                 continue;
             }
         };

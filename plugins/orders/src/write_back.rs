@@ -1,6 +1,6 @@
 //! Tells the opportunity what became of it: order number, status, and messages in words.
 
-use tandem_sdk::{Error, Map, Method, Outcome, Request, Value, outcome_of, refused, request, review, text};
+use tandem_sdk::{Error, Map, Method, Outcome, Request, Value, outcome_of, refused, request, review, say, text};
 
 use crate::{Step, Work};
 
@@ -26,7 +26,7 @@ pub fn tell(work: &mut [Work]) {
         let Err(error) = sent.answer else {
             // A question or a wait that came first stays what it is.
             if !sent.left_out.is_empty() && matches!(&w.step, Step::Finished(Outcome::Done(_))) {
-                let reason = refused::reason(&format!("the opportunity {}", w.id()), &sent.left_out);
+                let reason = refused::reason(say("orders.the_opportunity", "the opportunity", []), &sent.left_out);
                 w.finish(review(reason, &["retry", "ignore"]));
             }
             continue;
@@ -36,7 +36,10 @@ pub fn tell(work: &mut [Work]) {
             matches!(&error, Error::Remote(remote) if remote.status == 404 || remote.code == "ENTITY_IS_DELETED");
         let held = matches!(&w.step, Step::Finished(Outcome::Review(_) | Outcome::Wait(_)));
         if !gone && !held {
-            w.finish(outcome_of(&error, "writing the order number back to the opportunity"));
+            w.finish(outcome_of(
+                &error,
+                say("orders.writing_back", "writing the order number back to the opportunity", []),
+            ));
         }
     }
 }

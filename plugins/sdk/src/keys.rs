@@ -1,7 +1,7 @@
 //! B1's codes as Salesforce carries them. Several companies in one org may use the same codes for different things: each then
 //! has a prefix of its own, the setting `key_prefix`.
 
-use crate::Value;
+use crate::{Said, Value, say};
 
 /// The prefix of one company's codes; empty where there is only one.
 #[derive(Clone, Debug, Default)]
@@ -39,10 +39,11 @@ pub fn are_twins(one: &str, other: &str) -> bool {
 }
 
 /// What a person is told of a code whose twin has the record in Salesforce.
-pub fn twin_words(code: &str, twin: &str) -> String {
-    format!(
-        "{code} and {twin} are two codes in B1 and one in Salesforce, which does not tell capitals apart: the record there is \
-         that of {twin}; give one of them another code in B1"
+pub fn twin_words(code: &str, twin: &str) -> Said {
+    say(
+        "shared.twins",
+        "{code} and {twin} are two codes in B1 and one in Salesforce, which does not tell capitals apart: the record there is that of {twin}; give one of them another code in B1",
+        [("code", code.into()), ("twin", twin.into())],
     )
 }
 

@@ -17,6 +17,7 @@ mod outcomes;
 pub mod passing;
 mod periods;
 pub mod refused;
+mod said;
 pub mod salesforce;
 pub mod units;
 
@@ -38,6 +39,7 @@ pub use self::keys::{Keys, Only, are_twins, twin_words};
 pub use self::money::Currencies;
 pub use self::outcomes::Outcomes;
 pub use self::periods::{PERIODS, in_use, is_within};
+pub use self::said::{Said, Told, say};
 pub use self::units::Units;
 pub use bindings::Guest as Plugin;
 #[doc(hidden)]
@@ -130,15 +132,13 @@ pub fn section(name: &str, way: Way, b1: &str, salesforce: &str) -> Section {
 }
 
 /// Held for a human.
-pub fn review(reason: impl Into<String>, choices: &[&str]) -> Outcome {
-    let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
-    Outcome::Review(ReviewRequest { reason: reason.into(), detail: "null".into(), choices })
+pub fn review(reason: impl Into<Said>, choices: &[&str]) -> Outcome {
+    review_with(reason, choices, &Value::Null)
 }
 
 /// Held for a human, with what to decide by: an object such as `{"b1": {…}, "salesforce": {…}, "candidates": [{…}]}`.
-pub fn review_with(reason: impl Into<String>, choices: &[&str], detail: &Value) -> Outcome {
-    let choices = choices.iter().map(|choice| (*choice).to_owned()).collect();
-    Outcome::Review(ReviewRequest { reason: reason.into(), detail: detail.to_string(), choices })
+pub fn review_with(reason: impl Into<Said>, choices: &[&str], detail: &Value) -> Outcome {
+    Outcome::Review(reason.into().ask(choices, detail))
 }
 
 /// The connection bound to a slot: part of the keys of records that several companies may have.
@@ -188,25 +188,17 @@ fn list_of(response: &Response, name: &str) -> Result<Vec<Value>, Error> {
 }
 
 /// What to do about a call that failed, when the plugin has no better idea: wait out what passes, show a human the rest.
-pub fn outcome_of(error: &Error, what: &str) -> Outcome {
+pub fn outcome_of(error: &Error, what: impl Into<Said>) -> Outcome {
+    let failed = Said::failed(what, error);
     match passing::pause(error) {
-        Some(after) => retry(after, format!("{what}: {}", words(error))),
-        None => review(format!("{what}: {}", words(error)), &["retry", "ignore"]),
+        Some(after) => retry(after, failed),
+        None => review(failed, &["retry", "ignore"]),
     }
 }
 
-/// An error in words for people.
+/// An error in words for people, in English: [`Said::of_error`] for any language.
 pub fn words(error: &Error) -> String {
-    match error {
-        Error::Denied(why) => format!("not allowed: {why}"),
-        Error::Throttled(_) => "held back by the rate limit".into(),
-        Error::Unreachable(why) => format!("unreachable: {why}"),
-        Error::Remote(remote) if remote.code.is_empty() => format!("{} {}", remote.status, remote.message),
-        Error::Remote(remote) => format!("{} ({})", remote.message, remote.code),
-        Error::Ambiguous(why) => format!("the answer was lost: {why}"),
-        Error::TooLarge(limit) => format!("larger than the limit of {limit} bytes"),
-        Error::Invalid(why) => why.clone(),
-    }
+    Said::of_error(error).into()
 }
 
 /// Reads JSON text; null when it is not JSON.

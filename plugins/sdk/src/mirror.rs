@@ -149,7 +149,7 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
     open.retain(|place| !twins.contains_key(place));
     for (place, other) in twins {
         let (own, other) = (&rows[place], &rows[other]);
-        outcomes.hold(&own.events, &crate::twin_words(&own.b1_id, &other.b1_id));
+        outcomes.hold(&own.events, crate::twin_words(&own.b1_id, &other.b1_id));
     }
     // Twice at most: a record that was deleted in Salesforce is made again.
     for last in [false, true] {
@@ -188,7 +188,7 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
                     let created = bases[place].is_none() && (response.status == 201 || body["created"] == true);
                     let verb = if created { "created" } else { "changed" };
                     outcomes.note_all(&row.events, &format!("{} {} {verb}", row.object, row.b1_id));
-                    refused::ask(outcomes, &row.events, &format!("{} {}", row.object, row.b1_id), Side::B1, &left_out);
+                    refused::ask(outcomes, &row.events, format!("{} {}", row.object, row.b1_id), Side::B1, &left_out);
                     put_base(row, bases[place].as_ref(), &id, &left_out);
                     written[place] = Written { id: Some(id), unchanged: false, created };
                 }
@@ -199,7 +199,15 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
                     open.push(place);
                 }
                 Err(error) => {
-                    outcomes.fail(&row.events, &error, &format!("writing {} {}", row.object, row.b1_id));
+                    outcomes.fail(
+                        &row.events,
+                        &error,
+                        crate::say(
+                            "shared.writing",
+                            "writing {record}",
+                            [("record", format!("{} {}", row.object, row.b1_id).into())],
+                        ),
+                    );
                 }
             }
         }

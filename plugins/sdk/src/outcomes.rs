@@ -1,6 +1,6 @@
 //! What becomes of each event of a batch, collected while the batch is worked on as a whole.
 
-use crate::{Batch, Error, Event, Outcome, Value, from_json, outcome_of};
+use crate::{Batch, Error, Event, Outcome, Said, Value, from_json, outcome_of};
 
 /// One answer for each event. An event that nobody decided is done, with the notes taken about it.
 pub struct Outcomes {
@@ -41,9 +41,10 @@ impl Outcomes {
     }
 
     /// Decides by a failed call.
-    pub fn fail(&mut self, places: &[usize], error: &Error, what: &str) {
+    pub fn fail(&mut self, places: &[usize], error: &Error, what: impl Into<Said>) {
+        let what = what.into();
         for place in places {
-            self.decide(*place, outcome_of(error, what));
+            self.decide(*place, outcome_of(error, &what));
         }
     }
 
@@ -56,27 +57,28 @@ impl Outcomes {
     }
 
     /// Holds for a human.
-    pub fn hold(&mut self, places: &[usize], reason: &str) {
-        for place in places {
-            self.decide(*place, crate::review(reason, &["retry", "ignore"]));
-        }
+    pub fn hold(&mut self, places: &[usize], reason: impl Into<Said>) {
+        self.ask(places, reason, &["retry", "ignore"], &Value::Null);
     }
 
     /// Asks a human, with what to decide by: see [`crate::review_with`].
-    pub fn ask(&mut self, places: &[usize], reason: &str, choices: &[&str], detail: &Value) {
+    pub fn ask(&mut self, places: &[usize], reason: impl Into<Said>, choices: &[&str], detail: &Value) {
+        let reason = reason.into();
         for place in places {
-            self.decide(*place, crate::review_with(reason, choices, detail));
+            self.decide(*place, crate::review_with(&reason, choices, detail));
         }
     }
 
     /// The same, beside what is asked already: both are told in one question.
-    pub fn ask_too(&mut self, places: &[usize], reason: &str, choices: &[&str], detail: &Value) {
+    pub fn ask_too(&mut self, places: &[usize], reason: impl Into<Said>, choices: &[&str], detail: &Value) {
+        let reason = reason.into();
         for place in places {
             match &mut self.decided[*place] {
-                Some(Outcome::Review(asked)) if !asked.reason.contains(reason) => {
-                    asked.reason = format!("{}; {reason}", asked.reason);
+                Some(Outcome::Review(asked)) if !asked.reason.contains(reason.english()) => {
+                    let offered: Vec<&str> = asked.choices.iter().map(String::as_str).collect();
+                    *asked = Said::asked(asked).and(&reason).ask(&offered, &from_json(&asked.detail));
                 }
-                _ => self.decide(*place, crate::review_with(reason, choices, detail)),
+                _ => self.decide(*place, crate::review_with(&reason, choices, detail)),
             }
         }
     }

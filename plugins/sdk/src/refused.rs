@@ -1,7 +1,7 @@
 //! One refused field does not hold up its record: what a system names as refused is left out and asked about, and the rest is
 //! written.
 
-use crate::{Error, Map, Method, Outcomes, Request, Response, Side, Value, http, json};
+use crate::{Error, Map, Method, Outcomes, Request, Response, Said, Side, Value, http, json, say};
 
 /// Salesforce checks lengths and types first, then the org's rules, then what flows and triggers change: each may name
 /// other fields of a record.
@@ -217,17 +217,17 @@ fn take_property(
 }
 
 /// Asks about what was left out of a record (`the account of C00005`); `from` is the side that has the values.
-pub fn ask(outcomes: &mut Outcomes, events: &[usize], record: &str, from: Side, left_out: &[LeftOut]) {
+pub fn ask(outcomes: &mut Outcomes, events: &[usize], record: impl Into<Said>, from: Side, left_out: &[LeftOut]) {
     if left_out.is_empty() {
         return;
     }
     let values: Map<String, Value> = left_out.iter().map(|own| (own.field.clone(), own.value.clone())).collect();
     let side = if from == Side::B1 { "b1" } else { "salesforce" };
-    outcomes.ask_too(events, &reason(record, left_out), &["retry", "ignore"], &json!({ side: values }));
+    outcomes.ask_too(events, reason(record, left_out), &["retry", "ignore"], &json!({ side: values }));
 }
 
 /// `the account of C00005 is written without Phone +49 x1: A phone has digits (FIELD_CUSTOM_VALIDATION_EXCEPTION)`
-pub fn reason(record: &str, left_out: &[LeftOut]) -> String {
+pub fn reason(record: impl Into<Said>, left_out: &[LeftOut]) -> Said {
     /// Letters of a value that are told.
     const SHOWN: usize = 60;
     let shown = |own: &LeftOut| {
@@ -235,15 +235,18 @@ pub fn reason(record: &str, left_out: &[LeftOut]) -> String {
         let cut = if value.chars().count() > SHOWN { "…" } else { "" };
         format!("{} {}{cut}", own.field, value.chars().take(SHOWN).collect::<String>())
     };
-    let mut parts: Vec<(String, &str)> = Vec::new();
+    let mut parts: Vec<(Vec<String>, &str)> = Vec::new();
     for own in left_out {
         match parts.last_mut() {
-            Some((fields, words)) if *words == own.words => fields.push_str(&format!(", {}", shown(own))),
-            _ => parts.push((shown(own), &own.words)),
+            Some((fields, words)) if *words == own.words => fields.push(shown(own)),
+            _ => parts.push((vec![shown(own)], &own.words)),
         }
     }
-    let parts: Vec<String> = parts.into_iter().map(|(fields, words)| format!("{fields}: {words}")).collect();
-    format!("{record} is written without {}", parts.join("; without "))
+    let record = record.into();
+    Said::all(parts.into_iter().map(|(fields, words)| {
+        let with = [("record", record.clone().into()), ("fields", fields.into()), ("why", words.into())];
+        say("shared.left_out", "{record} is written without {fields}: {why}", with)
+    }))
 }
 
 #[cfg(test)]
@@ -336,8 +339,8 @@ mod tests {
         assert!(out(2).is_empty() && words(error).contains("too long"), "told as it was told first");
         let told = reason("the account of C1", &sent[0].left_out);
         assert_eq!(
-            told,
-            "the account of C1 is written without Phone 1: too long (STRING_TOO_LONG); without Fax 2: no fax (FIELD_CUSTOM_VALIDATION_EXCEPTION)"
+            told.english(),
+            "the account of C1 is written without Phone 1: too long (STRING_TOO_LONG); the account of C1 is written without Fax 2: no fax (FIELD_CUSTOM_VALIDATION_EXCEPTION)"
         );
     }
 }
