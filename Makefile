@@ -7,7 +7,7 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_TARGET_DIR RUSTC="$$(cat $(TOOLS)/wasm-rustc)" $(CARGO)
 
 # Tests of what flows do in real companies; each holds also while every kind of fault strikes one call in fifty.
-SITUATIONS = accounts orders orders_found orders_in_b1
+SITUATIONS = accounts orders orders_found orders_in_b1 orders_and_clerks
 
 .PHONY: demo test build plugins setup setup-tests lint soak bench clean
 

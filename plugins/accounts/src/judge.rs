@@ -86,6 +86,10 @@ pub fn judged(settings: &Settings, side: Side, of: &Known, records: &[Known]) ->
     candidates
 }
 
+fn forms_differ(partner: &Known, account: &Known) -> bool {
+    matching::forms_differ(text(&partner.record, "CardName"), text(&account.record, "Name"))
+}
+
 /// How much speaks for these two being the same, and what; `None` for nothing.
 fn judge(settings: &Settings, partner: &Known, account: &Known) -> Option<(Decimal, Vec<&'static str>)> {
     let carried = !account.code.is_empty();
@@ -110,9 +114,13 @@ fn judge(settings: &Settings, partner: &Known, account: &Known) -> Option<(Decim
     }
     let mut score: Decimal = held().map(|(_, weight, _)| *weight).sum();
     // A company and its general partner share name and house.
-    if !carried && matching::tax_ids_differ(&partner.tax, &account.tax) && score >= weights.link_from {
+    let apart = [
+        (matching::tax_ids_differ(&partner.tax, &account.tax), "tax ids differ"),
+        (!same(&partner.tax, &account.tax) && forms_differ(partner, account), "legal forms differ"),
+    ];
+    if !carried && score >= weights.link_from && apart.iter().any(|(holds, _)| *holds) {
         score = weights.link_from - Decimal::ONE;
-        reasons.push("tax ids differ");
+        reasons.extend(apart.iter().filter(|(holds, _)| *holds).map(|(_, reason)| *reason));
     }
     Some((score, reasons))
 }

@@ -1,6 +1,6 @@
 //! An order that was there already: it gets its ledger row and its link, and is brought in step like any other.
 
-use tandem_sdk::{Error, Method, Value, b1, http, json, outcome_of, request, say};
+use tandem_sdk::{Error, Method, Value, b1, http, json, outcome_of, request, say, storage};
 
 use crate::change::Change;
 use crate::describe::Settings;
@@ -10,14 +10,64 @@ use crate::{Step, Work, approval, total};
 
 /// The row of the ledger whose key makes a second order impossible, even for a host that has lost its memory.
 pub fn ledger_row(flow: &str, w: &Work, generation: u64) -> String {
-    let purpose = if w.makes_new() { format!("order-e{}", w.event.id) } else { format!("order-{generation}") };
-    let code = format!("{flow}:{}:{purpose}", w.id());
+    let code = ledger_code(flow, w, generation);
     json!({ "Code": code, "Name": code }).to_string()
+}
+
+/// Its key.
+pub fn ledger_code(flow: &str, w: &Work, generation: u64) -> String {
+    if w.makes_new() { format!("{flow}:{}:order-e{}", w.id(), w.event.id) } else { code_of(flow, w, generation) }
+}
+
+fn code_of(flow: &str, w: &Work, generation: u64) -> String {
+    format!("{flow}:{}:order-{generation}", w.id())
+}
+
+/// What a person may choose about an order that was not made here: this, and its number.
+pub const LINK: &str = "link with order ";
+
+/// Whether an order that carries the opportunity's id was made of it, where `orders` have carried it so far, over or not. B1's
+/// *Duplicate* copies the id, too: only one that is alone, awaited, or has its row in the ledger is taken over unasked.
+pub fn is_ours(flow: &str, w: &Work, generation: u64, orders: u64, doc_num: &str) -> Result<bool, Error> {
+    let answer = w.event.resolution.as_deref().and_then(|answer| answer.strip_prefix(LINK));
+    if answer == Some(doc_num) || (generation == 1 && orders == 1 && !w.makes_new()) || awaits(w.id()) {
+        return Ok(true);
+    }
+    let mut codes: Vec<String> = (1..=orders.max(generation)).map(|number| code_of(flow, w, number)).collect();
+    codes.push(ledger_code(flow, w, generation));
+    let rows = b1::read(b1::Read::texts("U_TANDEM", "Code", &codes, "Code"))?;
+    Ok(rows.len() as u64 >= orders)
+}
+
+fn awaits(id: &str) -> bool {
+    approval::is_awaited(id) || storage::get(&sent_key(id)).is_some()
+}
+
+fn sent_key(id: &str) -> String {
+    format!("sent:{id}")
+}
+
+/// An order was sent, and it is not known what became of it: when it is found, what B1 has else than this is a clerk's.
+pub fn remember(id: &str, order: &Order) {
+    // Not remembered it is taken over as it is.
+    let _ = storage::set(&sent_key(id), &Linked::sent(order));
+}
+
+/// It is known.
+pub fn forget(id: &str) {
+    if storage::get(&sent_key(id)).is_some() {
+        storage::delete(&sent_key(id));
+    }
+    approval::forget(id);
 }
 
 /// Takes an order that B1 has for the opportunity as its own.
 pub fn take_over(w: &mut Work, order: Order, document: &Value, generation: u64) {
-    let Some(linked) = Linked::found(document, &order, generation.max(1)) else {
+    let found = match storage::get(&sent_key(w.id())) {
+        Some(sent) => Linked::found_as_sent(document, &sent, generation.max(1)),
+        None => Linked::found(document, &order, generation.max(1)),
+    };
+    let Some(linked) = found else {
         return w.finish(tandem_sdk::retry(2_000, "B1 did not tell the number of the order that is there"));
     };
     let how = if approval::is_awaited(w.id()) { "approved in B1" } else { "was there already: linked" };
@@ -48,7 +98,7 @@ pub fn note(flow: &str, work: &mut [Work]) {
                 w.finish(outcome_of(&error, say("orders.noting", "noting the order in B1's ledger", [])));
             }
             _ => {
-                approval::forget(w.id());
+                forget(w.id());
                 if let Step::Update(_, linked) | Step::Cancel(linked) = &w.step {
                     linked.put(w.id());
                 }
@@ -70,7 +120,8 @@ pub fn compare(settings: &Settings, work: &mut [Work]) {
         linked.put(w.id());
         let difference = total::is_asked(w, &linked).then(|| total::difference(&w.document, order)).flatten();
         let message = w.adopted.take().unwrap_or_else(|| format!("order {} is up to date", linked.doc_num));
-        total::tell(settings, w, &mut linked, vec![message], difference);
+        let told = std::iter::once(message).chain(change.notes).collect();
+        total::tell(settings, w, &mut linked, told, difference);
     }
 }
 

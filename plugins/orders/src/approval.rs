@@ -7,10 +7,49 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
-use crate::{News, Step, Work};
+use crate::{News, Step, Work, adopt, look};
 
 /// What is read of drafts.
-pub const DRAFT: &str = "DocEntry,U_SF_Id,DocObjectCode";
+pub const DRAFT: &str = "DocEntry,U_SF_Id,DocObjectCode,DocumentStatus,AuthorizationStatus";
+
+/// A draft that B1 keeps of an opportunity's order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Draft {
+    pub entry: i64,
+    stand: Stand,
+}
+
+/// Where its approval stands, the nearest to an order first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Stand {
+    /// Its author, or whoever approved it, is still to add it.
+    Approved,
+    Awaited,
+    /// Refused or called off: B1 keeps it, and it may be approved all the same.
+    Refused,
+}
+
+impl Stand {
+    /// By `DocumentAuthorizationStatusEnum`; `None` for a draft of which the order was made: B1 keeps it closed.
+    fn of(draft: &Value) -> Option<Self> {
+        match text(draft, "AuthorizationStatus") {
+            _ if text(draft, "DocumentStatus") == "bost_Close" => None,
+            "dasGenerated" | "dasGeneratedbyAuthorizer" => None,
+            "dasApproved" => Some(Self::Approved),
+            "dasRejected" | "dasCancelled" => Some(Self::Refused),
+            _ => Some(Self::Awaited),
+        }
+    }
+}
+
+impl Draft {
+    /// That of an opportunity's order, among drafts of all kinds.
+    pub fn of<'a>(drafts: impl IntoIterator<Item = &'a Value>, id: &str) -> Option<Self> {
+        let own = |draft: &&Value| text(draft, "U_SF_Id") == id && is_order(draft);
+        let read = |draft: &Value| Some(Self { entry: draft["DocEntry"].as_i64()?, stand: Stand::of(draft)? });
+        drafts.into_iter().filter(own).filter_map(read).min_by_key(|draft| draft.stand)
+    }
+}
 
 const AWAITING: &str = "Awaiting approval";
 
@@ -35,12 +74,43 @@ pub fn may_be_there(w: &Work) -> bool {
     is_awaited(w.id()) || matches!(text(&w.opportunity, "Tandem_Order_Status__c"), AWAITING | "Open")
 }
 
-/// Looks again later.
-pub fn wait(settings: &Settings, w: &mut Work, draft: i64) {
+/// A draft stands for the order: it is looked at again later, or a person is asked about one that was refused.
+pub fn wait(settings: &Settings, w: &mut Work, draft: Draft) {
+    let entry = draft.entry;
+    let (state, message) = match draft.stand {
+        Stand::Refused => return refused(w, entry),
+        Stand::Awaited => (
+            "Synced",
+            "the order awaits approval in B1; what is changed meanwhile follows when it is approved".to_owned(),
+        ),
+        Stand::Approved => {
+            ("Waiting", format!("the order is approved in B1, and draft {entry} is still to be added there"))
+        }
+    };
     look_later(settings, w.id());
-    let message = "the order awaits approval in B1; what is changed meanwhile follows when it is approved".to_owned();
-    w.news = Some(News::of(AWAITING, "Synced", message.clone()));
-    w.finish(Outcome::Done(format!("{message} (draft {draft})")));
+    w.news = Some(News::of(AWAITING, state, message.clone()));
+    w.finish(Outcome::Done(format!("{message} (draft {entry})")));
+}
+
+/// An approver said no. Whoever changes his mind in B1 makes the order there, and it is taken over; whoever wants another one here
+/// has the draft removed first, so that there are never two.
+fn refused(w: &mut Work, draft: i64) {
+    if w.makes_new() {
+        w.step = Step::Remove(draft);
+        return;
+    }
+    if !is_awaited(w.id()) {
+        let _ = storage::set(&key(w.id()), "0");
+    }
+    let reason = say(
+        "orders.draft_refused",
+        "the order was refused by its approver in B1 (draft {draft}): change the opportunity and create a new order, or ask the approver",
+        [("draft", draft.to_string().into())],
+    );
+    w.hold(reason, &["retry", look::MAKE_NEW, "ignore"]);
+    if let Some(news) = &mut w.news {
+        news.status = Some(String::new());
+    }
 }
 
 fn look_later(settings: &Settings, id: &str) {
@@ -61,7 +131,7 @@ pub fn after_the_draft(w: &mut Work) {
     match find_order(w.id()) {
         Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
         Ok(None) => {
-            forget(w.id());
+            adopt::forget(w.id());
             let reason =
                 say("orders.refused", "the order awaited approval in B1, and its draft is gone: it was refused", []);
             w.hold(reason, &["retry", "ignore"]);
@@ -80,6 +150,7 @@ pub fn stored_or_refused(settings: &Settings, w: &mut Work, refused: &Error) {
         Ok((_, Some(_))) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
         Ok((Some(draft), None)) => wait(settings, w, draft),
         Ok((None, None)) => {
+            adopt::forget(w.id());
             let reason =
                 say("orders.not_taken", "B1 refused the order: {why}", [("why", Said::of_error(refused).into())]);
             w.hold(reason, &["retry", "ignore"]);
@@ -92,14 +163,14 @@ fn looking() -> Said {
     say("orders.looking_approval", "looking for what awaits approval", [])
 }
 
-fn find_draft(id: &str) -> Result<Option<i64>, Error> {
+fn find_draft(id: &str) -> Result<Option<Draft>, Error> {
     let rows = b1::read(b1::Read::texts("Drafts", "U_SF_Id", &[id.to_owned()], DRAFT))?;
-    Ok(rows.iter().find(|row| is_order(row)).and_then(|row| row["DocEntry"].as_i64()))
+    Ok(Draft::of(&rows, id))
 }
 
 /// A draft of a delivery or an invoice carries its order's fields, too. Whether the kind is told as a number or as a name is not
 /// documented.
-pub fn is_order(draft: &Value) -> bool {
+fn is_order(draft: &Value) -> bool {
     matches!(b1::key_text(&draft["DocObjectCode"]).as_str(), "17" | "oOrders" | "")
 }
 
@@ -110,7 +181,7 @@ pub fn find_order(id: &str) -> Result<Option<Value>, Error> {
 }
 
 /// The opportunity is not won (any more): what there is of it in B1 is taken back.
-pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<i64>) {
+pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft>) {
     let order = match (order, draft) {
         // Approved between the two reads.
         (None, None) => match find_order(w.id()) {
@@ -124,10 +195,10 @@ pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<i64>)
             w.adopted = Some(format!("order {} was there already", linked.doc_num));
             w.step = Step::Cancel(Box::new(linked));
         }
-        (None, Some(draft)) => w.step = Step::Remove(draft),
+        (None, Some(draft)) => w.step = Step::Remove(draft.entry),
         (None, None) => {
             if is_awaited(w.id()) || text(&w.opportunity, "Tandem_Order_Status__c") == AWAITING {
-                forget(w.id());
+                adopt::forget(w.id());
                 w.news = Some(News::of("", "Synced", "not won, and B1 has neither draft nor order of it".into()));
             }
             w.finish(Outcome::Done("not won, and B1 has neither draft nor order of it".into()));
@@ -144,8 +215,12 @@ pub fn remove(w: &Work, draft: i64) -> Request {
 /// the order that is made of it is cancelled.
 pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Response, Error>) {
     match answer {
+        Ok(_) if w.makes_new() => {
+            adopt::forget(w.id());
+            w.finish(tandem_sdk::retry(100, format!("draft {draft} was removed: the order is made anew")));
+        }
         Ok(_) => {
-            forget(w.id());
+            adopt::forget(w.id());
             let message =
                 format!("the opportunity is no longer won: draft {draft}, which awaited approval, was removed");
             w.news = Some(News::of("", "Synced", message.clone()));
@@ -156,6 +231,15 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
             w.finish(tandem_sdk::retry(100, "the draft is gone: looking what became of it"));
         }
         Err(error) => match outcome_of(&error, say("orders.removing_draft", "removing the draft", [])) {
+            Outcome::Review(_) if w.makes_new() => {
+                let with = [("draft", draft.to_string().into()), ("why", Said::of_error(&error).into())];
+                let reason = say(
+                    "orders.draft_kept",
+                    "B1 keeps draft {draft}, which was refused: {why}. Remove it there, and try again",
+                    with,
+                );
+                w.hold(reason, &[look::MAKE_NEW, "ignore"]);
+            }
             Outcome::Review(_) => {
                 look_later(settings, w.id());
                 let why = tandem_sdk::words(&error);
@@ -167,5 +251,31 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
             }
             other => w.finish(other),
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_sdk::json;
+
+    use super::*;
+
+    #[test]
+    fn a_draft_is_told_by_its_approval_and_one_that_is_over_is_none() {
+        let draft = |entry: i64, status: &str, closed: bool| {
+            let document = if closed { "bost_Close" } else { "bost_Open" };
+            json!({ "DocEntry": entry, "U_SF_Id": "006", "DocObjectCode": "17", "AuthorizationStatus": status, "DocumentStatus": document })
+        };
+        let found = |drafts: &[Value]| Draft::of(drafts, "006").map(|draft| (draft.entry, draft.stand));
+        assert_eq!(found(&[draft(1, "dasPending", false)]), Some((1, Stand::Awaited)));
+        assert_eq!(found(&[draft(1, "dasGenerated", false), draft(2, "dasPending", true)]), None);
+        let two = [draft(1, "dasRejected", false), draft(2, "dasPending", false)];
+        assert_eq!(found(&two), Some((2, Stand::Awaited)));
+        assert_eq!(found(&two[..1]), Some((1, Stand::Refused)));
+        assert_eq!(found(&[draft(3, "dasApproved", false)]), Some((3, Stand::Approved)));
+        assert_eq!(Draft::of(&two, "007"), None);
+        let mut invoice = draft(4, "dasPending", false);
+        invoice["DocObjectCode"] = json!("13");
+        assert_eq!(found(&[invoice]), None);
     }
 }

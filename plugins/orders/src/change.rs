@@ -6,8 +6,9 @@ use std::collections::BTreeMap;
 use tandem_sdk::{Map, Said, Value, b1, decimal, json, say, text};
 
 use crate::Work;
+use crate::complete::UNIT_FIELDS;
 use crate::describe::{Settings, Wins};
-use crate::linked::{LINE_ID, Linked, LinkedLine, alike, as_in, is_component, numbers, row};
+use crate::linked::{LINE_ID, Linked, LinkedLine, alike, as_in, copies, is_component, numbers, row};
 use crate::plan::Order;
 
 /// What a person may choose where both sides changed the same.
@@ -32,6 +33,33 @@ pub struct Change {
     pub conflicts: Vec<(Said, Value, Value)>,
 }
 
+/// Whose change counts.
+#[derive(Clone, Copy)]
+struct Policy {
+    wins: Wins,
+    /// A person said so.
+    answered: bool,
+    /// What both had before is not known.
+    found: bool,
+}
+
+/// A row that B1 has of a line.
+struct Row<'a> {
+    row: &'a Value,
+    num: i64,
+    /// Rows that a clerk split off.
+    copies: Vec<i64>,
+}
+
+impl<'a> Row<'a> {
+    fn of(document: &Value, id: &str, row: (i64, &'a Value)) -> Self {
+        Self { row: row.1, num: row.0, copies: copies(document, id, row.0) }
+    }
+}
+
+/// Fields that say together how much of what at which price.
+const MEASURE: [&str; 5] = ["Quantity", "UnitPrice", "UoMEntry", "UoMCode", "UseBaseUnits"];
+
 /// Rows of the order while they are compared.
 #[derive(Default)]
 struct Rows {
@@ -43,13 +71,15 @@ struct Rows {
 impl Change {
     /// Between what is linked, what B1 has now, and the order as it should be.
     pub fn between(settings: &Settings, w: &Work, order: &Order, linked: &Linked) -> Self {
-        let wins = match w.event.resolution.as_deref() {
-            Some(KEEP_B1) => Wins::B1,
-            Some(KEEP_SALESFORCE) => Wins::Salesforce,
-            _ => settings.lines,
+        let answered = match w.event.resolution.as_deref() {
+            Some(KEEP_B1) => Some(Wins::B1),
+            Some(KEEP_SALESFORCE) => Some(Wins::Salesforce),
+            _ => None,
         };
+        let policy =
+            Policy { wins: answered.unwrap_or(settings.lines), answered: answered.is_some(), found: linked.found };
         let mut change = Self {
-            body: different(&linked.header, &order.header),
+            body: Map::new(),
             replace: false,
             adds: false,
             linked: Linked {
@@ -57,30 +87,33 @@ impl Change {
                 asked: order.asked.clone(),
                 lines: Vec::new(),
                 adding: Vec::new(),
+                found: false,
                 ..linked.clone()
             },
             notes: Vec::new(),
             left: Vec::new(),
             conflicts: Vec::new(),
         };
+        change.body =
+            change.wanted(policy, &say("orders.header", "the order", []), &w.document, &linked.header, &order.header);
         change.body.retain(|name, value| {
-            let there = w.document.get(name.as_str());
             // An order of before it was said keeps the discount it got.
-            let unsaid = name == "DiscountPercent" && !linked.header.contains_key(name) && *value == 0;
-            !unsaid && !there.is_some_and(|there| alike(there, value))
+            name != "DiscountPercent" || linked.header.contains_key(name) || *value != 0
         });
         let numbers = numbers(&w.document, &as_sent(order, linked), &linked.known(), false);
         let mut rows = Rows::default();
         for (place, (id, fields)) in order.lines.iter().enumerate() {
-            let there = numbers.get(id).and_then(|num| row(&w.document, *num));
+            let there = numbers.get(id).and_then(|num| Some((*num, row(&w.document, *num)?)));
             let sent = linked.adding.iter().filter(|_| there.is_some());
             let old = linked.lines.iter().chain(sent).find(|line| line.id == *id);
             let name = line_of(place, shown(fields.get("ItemCode")));
-            change.line(wins, &mut rows, &name, id, fields, old, there);
+            let there = there.map(|row| Row::of(&w.document, id, row));
+            change.line(policy, &mut rows, &name, id, fields, old, there);
         }
         for old in linked.lines.iter().filter(|old| !order.lines.iter().any(|(id, _)| *id == old.id)) {
-            let there = numbers.get(&old.id).and_then(|num| row(&w.document, *num));
-            change.lost_line(wins, &mut rows, old, there);
+            let there = numbers.get(&old.id).and_then(|num| Some((*num, row(&w.document, *num)?)));
+            let there = there.map(|row| Row::of(&w.document, &old.id, row));
+            change.lost_line(policy, &mut rows, old, there);
         }
         change.put_rows(&w.document, rows);
         change
@@ -94,22 +127,25 @@ impl Change {
     #[expect(clippy::too_many_arguments, reason = "one line with all that is known of it")]
     fn line(
         &mut self,
-        wins: Wins,
+        policy: Policy,
         rows: &mut Rows,
         name: &Said,
         id: &str,
         fields: &Map<String, Value>,
         old: Option<&LinkedLine>,
-        there: Option<&Value>,
+        there: Option<Row>,
     ) {
-        let num = there.and_then(|row| row["LineNum"].as_i64());
+        let wins = policy.wins;
+        let num = there.as_ref().map(|row| row.num);
         let mut line = LinkedLine { id: id.to_owned(), num, fields: fields.clone() };
-        match (there, num, old) {
-            (Some(row), Some(num), _) => {
+        match (there, old) {
+            (Some(Row { row, num, copies }), _) => {
                 // Without a base it was added by us, and the answer was lost.
                 let base = old.map_or_else(|| as_in(row, fields), |old| old.fields.clone());
-                let wanted = self.wanted(wins, name, row, &base, fields);
-                if !wanted.is_empty() {
+                let wanted = self.wanted(policy, name, row, &base, fields);
+                if !wanted.is_empty() && !copies.is_empty() && !policy.answered {
+                    self.conflicts.push((split(name, &copies), "split".into(), "changed".into()));
+                } else if !wanted.is_empty() {
                     match fixed(row) {
                         Some(why) => {
                             let with = [("line", name.clone().into()), ("why", why.into())];
@@ -121,16 +157,17 @@ impl Change {
                             line.fields = base;
                         }
                         None => {
+                            rows.gone.extend(copies);
                             rows.changed.insert(num, marked(row, id, wanted));
                         }
                     }
                 }
             }
-            (_, _, Some(old)) if old.fields == *fields || wins == Wins::B1 => {
+            (_, Some(old)) if old.fields == *fields || wins == Wins::B1 => {
                 self.notes.push(format!("{name} was removed in B1"));
                 line.num = None;
             }
-            (_, _, Some(_)) if wins == Wins::Review => {
+            (_, Some(_)) if wins == Wins::Review => {
                 self.conflicts.push((name.clone(), "removed".into(), "changed".into()));
             }
             _ => rows.fresh.push(fresh(id, fields)),
@@ -141,48 +178,60 @@ impl Change {
     /// Fields that the opportunity changed, and that B1 is to have.
     fn wanted(
         &mut self,
-        wins: Wins,
+        policy: Policy,
         name: &Said,
-        row: &Value,
+        there: &Value,
         base: &Map<String, Value>,
         fields: &Map<String, Value>,
     ) -> Map<String, Value> {
         let mut wanted = different(base, fields);
+        wanted.retain(|field, value| !alike(&there[field.as_str()], value));
+        // In another unit a quantity or a price alone would be another quantity or price.
+        let other_unit =
+            UNIT_FIELDS.iter().any(|name| fields.get(*name).is_some_and(|value| !alike(&there[*name], value)));
+        let measured = |field: &str| other_unit && MEASURE.contains(&field);
+        if wanted.keys().any(|field| measured(field)) {
+            let whole = fields.iter().filter(|(field, _)| measured(field));
+            wanted.extend(whole.map(|(field, value)| (field.clone(), value.clone())));
+        }
         wanted.retain(|field, value| {
-            let there = &row[field.as_str()];
-            if alike(there, value) {
-                return false;
-            }
+            let there = &there[field.as_str()];
             let before = base.get(field).unwrap_or(&Value::Null);
             // What B1 fills in by itself where we say nothing is no change of a clerk's.
-            let clerk = !before.is_null() && !alike(there, before);
-            match wins {
+            let clerk = policy.found || measured(field) || (!before.is_null() && !alike(there, before));
+            let what = || {
+                let with = [("field", field.into()), ("line", name.clone().into())];
+                say("orders.field_of", "{field} of {line}", with)
+            };
+            match policy.wins {
                 Wins::B1 if clerk => {
-                    self.notes.push(format!("{field} of {name} stays {there} as in B1"));
+                    self.notes.push(format!("{} stays {} as in B1", what(), b1::key_text(there)));
                     false
                 }
                 Wins::Review if clerk => {
-                    let what = [("field", field.into()), ("line", name.clone().into())];
-                    self.conflicts.push((
-                        say("orders.field_of", "{field} of {line}", what),
-                        there.clone(),
-                        value.clone(),
-                    ));
+                    if !alike(there, value) {
+                        self.conflicts.push((what(), there.clone(), value.clone()));
+                    }
                     false
                 }
-                _ => true,
+                _ => {
+                    if policy.found && !policy.answered {
+                        self.notes.push(format!("{} was {} in B1", what(), b1::key_text(there)));
+                    }
+                    true
+                }
             }
         });
         wanted
     }
 
     /// A line that the opportunity has no longer.
-    fn lost_line(&mut self, wins: Wins, rows: &mut Rows, old: &LinkedLine, there: Option<&Value>) {
-        let Some((row, num)) = there.and_then(|row| Some((row, row["LineNum"].as_i64()?))) else { return };
+    fn lost_line(&mut self, policy: Policy, rows: &mut Rows, old: &LinkedLine, there: Option<Row>) {
+        let Some(Row { row, num, copies }) = there else { return };
         let item = shown(old.fields.get("ItemCode"));
         let name = say("orders.removed_line", "the removed line {item}", [("item", item.into())]);
         let clerk = old.fields.iter().any(|(field, value)| !alike(&row[field.as_str()], value));
-        match (fixed(row), wins) {
+        match (fixed(row), policy.wins) {
             (Some(why), _) => {
                 let (line, why) = (name.into(), why.into());
                 self.left.push(say(
@@ -192,11 +241,17 @@ impl Change {
                 ));
                 self.linked.lines.push(old.clone());
             }
+            (None, _) if !copies.is_empty() && !policy.answered => {
+                self.conflicts.push((split(&name, &copies), "split".into(), "removed".into()));
+            }
             (None, Wins::B1) if clerk => self.notes.push(format!("{name} was changed in B1 and stays there")),
             (None, Wins::Review) if clerk => {
                 self.conflicts.push((name, "changed".into(), "removed".into()));
             }
-            _ => rows.gone.push(num),
+            _ => {
+                rows.gone.push(num);
+                rows.gone.extend(copies);
+            }
         }
     }
 
@@ -270,6 +325,12 @@ fn fixed(row: &Value) -> Option<Said> {
     }
     let (open, all) = (decimal(&row["RemainingOpenQuantity"])?, decimal(&row["Quantity"])?);
     (open != all).then(|| say("orders.delivered_in_part", "delivered in part", []))
+}
+
+/// A line of which B1 has several rows.
+fn split(name: &Said, copies: &[i64]) -> Said {
+    let with = [("line", name.clone().into()), ("rows", (copies.len() + 1).into())];
+    say("orders.split", "{line}, which B1 has in {rows} rows", with)
 }
 
 /// The line at a place of the opportunity.

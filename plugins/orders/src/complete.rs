@@ -6,7 +6,7 @@ use tandem_sdk::{Decimal, Error, Map, Value, b1, clock, json, say, text};
 
 use crate::check::field;
 use crate::describe::Settings;
-use crate::linked::status_of;
+use crate::linked::{LinkedLine, status_of};
 use crate::look::There;
 use crate::plan::Order;
 use crate::{Step, Work};
@@ -22,12 +22,20 @@ pub fn orders(settings: &Settings, work: &mut [Work], there: &There) {
     let today = clock::today("b1");
     for w in work.iter_mut() {
         let id = w.id().to_owned();
-        let (order, document) = match &mut w.step {
-            Step::Create(order) => (order, there.made_for(&id).find(|document| is_live(document))),
+        let (order, document, had) = match &mut w.step {
+            Step::Create(order) => (order, there.made_for(&id).find(|document| is_live(document)), &[][..]),
             // Beside one that is over a new one is made, today.
-            Step::Update(order, linked) => (order, there.linked(linked).filter(|document| is_live(document))),
+            Step::Update(order, linked) => {
+                (order, there.linked(linked).filter(|document| is_live(document)), linked.lines.as_slice())
+            }
             _ => continue,
         };
+        for (id, line) in &mut order.lines {
+            match had.iter().find(|had| had.id == *id) {
+                Some(had) => keep_unit(line, had),
+                None => give_unit(line, there),
+            }
+        }
         if let Err(error) = complete(settings, order, document, there, &today) {
             w.fail(&error, say("orders.reading_currencies", "reading currencies from B1", []));
         }
@@ -64,13 +72,17 @@ fn complete(
     // B1 takes no due date before the document's own.
     let due = field(&order.header, "DocDueDate");
     if due.get(..10).is_some_and(|due| due < order.day.as_str()) {
-        order.notes.push(format!("due {} in B1, since {} is past", order.day, &due[..10]));
+        order.due_note = Some(format!("due {} in B1, since {} is past", order.day, &due[..10]));
         order.replace("DocDueDate", order.day.clone().into());
     }
-    for (_, line) in &mut order.lines {
-        give_unit(line, there);
-    }
     Ok(())
+}
+
+/// A row keeps the unit in which its quantity and price were agreed, whatever the item is sold in today.
+fn keep_unit(line: &mut Map<String, Value>, had: &LinkedLine) {
+    if !UNIT_FIELDS.iter().any(|name| line.contains_key(*name)) {
+        line.extend(UNIT_FIELDS.iter().filter_map(|name| Some(((*name).to_owned(), had.fields.get(*name)?.clone()))));
+    }
 }
 
 /// Says that the quantity is in the sales unit: B1 would take another one, where a partner or a clerk's setting has one.

@@ -88,17 +88,24 @@ struct News {
     /// Synced, Waiting, Review, Error.
     state: &'static str,
     message: String,
+    /// Told also where nothing but the message is new.
+    loud: bool,
 }
 
 impl News {
     /// Of an order in step with its opportunity.
     fn synced(linked: &linked::Linked, message: String) -> Self {
-        Self { order: Some(linked.told()), status: Some(linked.status.clone()), state: "Synced", message }
+        Self { order: Some(linked.told()), status: Some(linked.status.clone()), state: "Synced", message, loud: false }
     }
 
     /// Without an order.
     fn of(status: &str, state: &'static str, message: String) -> Self {
-        Self { order: None, status: Some(status.to_owned()), state, message }
+        Self { order: None, status: Some(status.to_owned()), state, message, loud: false }
+    }
+
+    /// With a message that a person is to read.
+    fn loud(self) -> Self {
+        Self { loud: true, ..self }
     }
 }
 
@@ -151,7 +158,7 @@ impl Work {
             Step::Update(_, linked) | Step::Cancel(linked) => Some(linked.told()),
             _ => None,
         };
-        self.news = Some(News { order, status: None, state: "Review", message: reason.to_string() });
+        self.news = Some(News { order, status: None, state: "Review", message: reason.to_string(), loud: true });
         let detail = facts::both(&self.opportunity, &self.b1);
         self.step = Step::Finished(tandem_sdk::review_with(reason, choices, &detail));
     }

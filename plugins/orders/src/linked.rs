@@ -30,6 +30,9 @@ pub struct Linked {
     pub question: Said,
     /// Sent as new, and the answer lost: B1 may have them.
     pub adding: Vec<LinkedLine>,
+    /// It was found in B1 and what was sent is not known: header and lines are B1's, and where the opportunity differs nobody can say
+    /// who changed it.
+    pub found: bool,
 }
 
 /// One line of it.
@@ -64,6 +67,7 @@ impl Linked {
             lines: base["lines"].as_array().into_iter().flatten().map(line).collect(),
             question: Said::of_kept(&base["question"]),
             adding: base["adding"].as_array().into_iter().flatten().map(line).collect(),
+            found: base["found"] == true,
         }
     }
 
@@ -81,9 +85,30 @@ impl Linked {
         Some(linked)
     }
 
-    /// An order that was found in B1: what it has is the base, so that what `order` has beyond it is a change.
+    /// What is sent of an order, before B1 has answered.
+    pub fn sent(order: &Order) -> String {
+        let none = json!({ "DocEntry": 0, "DocNum": 0 });
+        Self::made(&none, order).map(|linked| linked.base()).unwrap_or_default()
+    }
+
+    /// An order that was found in B1, of which [`Linked::sent`] is known: what B1 has else is a clerk's.
+    pub fn found_as_sent(document: &Value, sent: &str, generation: u64) -> Option<Self> {
+        let sent = Self::read("", sent);
+        let lines = sent.lines.iter().map(|line| (line.id.clone(), line.fields.clone())).collect();
+        let order = Order { lines, ..Order::default() };
+        let numbers = numbers(document, &order, &BTreeMap::new(), true);
+        let numbered = |line: LinkedLine| LinkedLine { num: numbers.get(&line.id).copied(), ..line };
+        let mut linked = Self::empty(document, generation)?;
+        linked.header = sent.header;
+        linked.asked = sent.asked;
+        linked.lines = sent.lines.into_iter().map(numbered).collect();
+        Some(linked)
+    }
+
+    /// An order that was found in B1: what it has is the base.
     pub fn found(document: &Value, order: &Order, generation: u64) -> Option<Self> {
         let mut linked = Self::empty(document, generation)?;
+        linked.found = true;
         linked.header = as_in(document, &order.header);
         linked.asked = order.asked.clone();
         let numbers = numbers(document, order, &BTreeMap::new(), true);
@@ -121,6 +146,7 @@ impl Linked {
             lines: Vec::new(),
             question: Said::default(),
             adding: Vec::new(),
+            found: false,
         })
     }
 
@@ -158,20 +184,24 @@ impl Linked {
 
     /// Notes it as the opportunity's.
     pub fn put(&self, opportunity: &str) {
+        links::put(&Link {
+            kind: "order".into(),
+            b1_id: self.doc_entry.clone(),
+            salesforce_id: opportunity.into(),
+            base: self.base(),
+        });
+    }
+
+    fn base(&self) -> String {
         let line = |line: &LinkedLine| json!({ "id": line.id, "num": line.num, "fields": line.fields });
         let lines: Vec<Value> = self.lines.iter().map(line).collect();
         let adding: Vec<Value> = self.adding.iter().map(line).collect();
         let base = json!({
             "doc_num": self.doc_num, "status": self.status, "cancelled": self.cancelled, "left": self.left,
             "generation": self.generation, "header": self.header, "asked": self.asked, "lines": lines, "adding": adding,
-            "question": self.question.kept(),
+            "question": self.question.kept(), "found": self.found,
         });
-        links::put(&Link {
-            kind: "order".into(),
-            b1_id: self.doc_entry.clone(),
-            salesforce_id: opportunity.into(),
-            base: base.to_string(),
-        });
+        base.to_string()
     }
 }
 
@@ -226,7 +256,10 @@ pub fn numbers(document: &Value, order: &Order, known: &BTreeMap<String, i64>, f
     let mut numbers: BTreeMap<String, i64> = BTreeMap::new();
     for row in rows {
         let id = text(row, LINE_ID);
-        if let Some(num) = num(row).filter(|_| !id.is_empty()) {
+        // A row that a clerk duplicates takes the mark with it.
+        if let Some(num) =
+            num(row).filter(|num| !id.is_empty() && (!numbers.contains_key(id) || known.get(id) == Some(num)))
+        {
             numbers.insert(id.to_owned(), num);
         }
     }
@@ -256,6 +289,12 @@ pub fn numbers(document: &Value, order: &Order, known: &BTreeMap<String, i64>, f
         }
     }
     numbers
+}
+
+/// Other rows with the mark of one: a clerk has split it.
+pub fn copies(document: &Value, id: &str, own: i64) -> Vec<i64> {
+    let marked = b1::lines(document).iter().filter(|row| text(row, LINE_ID) == id);
+    marked.filter_map(|row| row["LineNum"].as_i64()).filter(|num| *num != own).collect()
 }
 
 /// A row that a sales BOM brought.

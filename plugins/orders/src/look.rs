@@ -57,7 +57,7 @@ pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
     }
     complete::orders(settings, work, &there);
     for w in work.iter_mut() {
-        settle(settings, w, &there);
+        settle(flow, settings, w, &there);
     }
     adopt::note(flow, work);
     adopt::compare(settings, work);
@@ -118,9 +118,8 @@ impl There {
         self.orders.iter().find(|order| b1::key_text(&order["DocEntry"]) == linked.doc_entry)
     }
 
-    fn draft(&self, id: &str) -> Option<i64> {
-        let own = |draft: &&Value| text(draft, "U_SF_Id") == id && approval::is_order(draft);
-        self.drafts.iter().find(own)?["DocEntry"].as_i64()
+    fn draft(&self, id: &str) -> Option<approval::Draft> {
+        approval::Draft::of(&self.drafts, id)
     }
 }
 
@@ -134,9 +133,9 @@ fn order_fields(orders: &[&Order]) -> String {
     names.join(",")
 }
 
-fn settle(settings: &Settings, w: &mut Work, there: &There) {
+fn settle(flow: &str, settings: &Settings, w: &mut Work, there: &There) {
     match std::mem::replace(&mut w.step, Step::Open) {
-        Step::Create(order) => settle_new(settings, w, order, there),
+        Step::Create(order) => settle_new(flow, settings, w, order, there),
         Step::Update(order, linked) => settle_linked(w, order, linked, there),
         Step::Withdraw => {
             let found = there.made_for(w.id()).find(|order| status_of(order) == "Open").cloned();
@@ -147,21 +146,30 @@ fn settle(settings: &Settings, w: &mut Work, there: &There) {
 }
 
 /// An order that would be made: unless there is one.
-fn settle_new(settings: &Settings, w: &mut Work, mut order: Order, there: &There) {
+fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, there: &There) {
     let id = w.id().to_owned();
     let (over, live): (Vec<&Value>, Vec<&Value>) = there.made_for(&id).partition(|o| status_of(o) == "Cancelled");
     // Each that was made has used up a key of the ledger.
     let used = (over.len() + live.len()) as u64;
     match live.as_slice() {
-        [one] => adopt::take_over(w, order, one, used),
+        [one] => match adopt::is_ours(flow, w, order.generation, used, &b1::key_text(&one["DocNum"])) {
+            Ok(true) => adopt::take_over(w, order, one, used),
+            Ok(false) if w.makes_new() => {
+                order.generation = order.generation.max(used + 1);
+                w.step = Step::Create(order);
+            }
+            Ok(false) => ask_about_copy(w, &b1::key_text(&one["DocNum"])),
+            Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
+        },
         [] => match (there.draft(&id), over.last()) {
             (Some(draft), _) => approval::wait(settings, w, draft),
+            // The one that this opportunity is to have was made, and cancelled in B1.
+            (None, Some(cancelled)) if used >= order.generation && !w.makes_new() => {
+                settle_cancelled(w, &order, cancelled, used);
+            }
             (None, _) if approval::is_awaited(&id) => {
                 w.step = Step::Create(order);
                 approval::after_the_draft(w);
-            }
-            (None, Some(cancelled)) if order.generation == 1 && !w.makes_new() => {
-                ask_about_cancelled(w, &b1::key_text(&cancelled["DocNum"]));
             }
             _ => {
                 order.generation = order.generation.max(used + 1);
@@ -203,16 +211,48 @@ fn settle_linked(w: &mut Work, order: Order, mut linked: Box<Linked>, there: &Th
             None => w.step = Step::Create(Order { generation, ..order }),
         };
     }
-    linked.left |= w.event.resolution.as_deref() == Some(LEAVE);
+    linked.left |= leaves(w);
     linked.put(w.id());
     if linked.left {
-        let message = format!("order {} stays cancelled, as decided", linked.doc_num);
-        w.news = Some(News::synced(&linked, message.clone()));
-        w.finish(Outcome::Done(message));
+        stays_cancelled(w, &linked);
     } else {
         ask_about_cancelled(w, &linked.doc_num);
         w.shows(&linked);
     }
+}
+
+/// An order that was cancelled in B1 before it was linked.
+fn settle_cancelled(w: &mut Work, order: &Order, cancelled: &Value, generation: u64) {
+    match Linked::found(cancelled, order, generation) {
+        Some(linked) if leaves(w) => {
+            let linked = Linked { left: true, ..linked };
+            adopt::forget(w.id());
+            linked.put(w.id());
+            stays_cancelled(w, &linked);
+        }
+        _ => ask_about_cancelled(w, &b1::key_text(&cancelled["DocNum"])),
+    }
+}
+
+fn leaves(w: &Work) -> bool {
+    w.event.resolution.as_deref() == Some(LEAVE)
+}
+
+fn stays_cancelled(w: &mut Work, linked: &Linked) {
+    let message = format!("order {} stays cancelled, as decided", linked.doc_num);
+    w.news = Some(News::synced(linked, message.clone()));
+    w.finish(Outcome::Done(message));
+}
+
+/// An order that carries the opportunity's id and was not made of it.
+fn ask_about_copy(w: &mut Work, doc_num: &str) {
+    let reason = say(
+        "orders.copy",
+        "order {number} in B1 carries this opportunity's id and was not made of it, such as a duplicate of its order: is it the opportunity's, or is a new one wanted?",
+        [("number", doc_num.into())],
+    );
+    let link = format!("{}{doc_num}", adopt::LINK);
+    w.hold(reason, &[MAKE_NEW, &link, "ignore"]);
 }
 
 /// A won opportunity without a live order.

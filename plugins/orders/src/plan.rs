@@ -14,7 +14,7 @@ use crate::{News, Step, Work, approval, total, unseen, waiting};
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
 
-const OPPORTUNITY: [&str; 14] = [
+const OPPORTUNITY: [&str; 15] = [
     "Id",
     "Name",
     "StageName",
@@ -29,6 +29,7 @@ const OPPORTUNITY: [&str; 14] = [
     "Tandem_Order_Number__c",
     "Tandem_Order_Status__c",
     "Tandem_Sync_State__c",
+    "Tandem_Sync_Message__c",
 ];
 const LINE: [&str; 8] = [
     "Id",
@@ -54,6 +55,8 @@ pub struct Order {
     pub day: String,
     /// What the opportunity is told beside the order.
     pub notes: Vec<String>,
+    /// The same, of the day on which it is due.
+    pub due_note: Option<String>,
     /// How often an order was made for this opportunity before: part of the ledger's key.
     pub generation: u64,
 }
@@ -90,7 +93,8 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
         .collect();
     for w in work.iter_mut().filter(|w| w.is_open()) {
         let link = linked.remove(w.id());
-        if link.is_none() && !settings.only.holds(&w.opportunity) {
+        // Of one that is not to be seen it cannot be said whose it is: what there is of it in this company tells.
+        if link.is_none() && !w.opportunity.is_null() && !settings.only.holds(&w.opportunity) {
             w.finish(Outcome::Done("an opportunity of another company".into()));
             continue;
         }
@@ -310,8 +314,17 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
     let mut lines = Vec::with_capacity(rows.len());
     for (index, row) in rows.iter().enumerate() {
         let place = index + 1;
-        let own = settings.keys.own(text(&row["Product2"], "Tandem_Item_Code__c"));
-        let item_code = own.unwrap_or_else(|| text(row, "ProductCode"));
+        let carried = text(&row["Product2"], "Tandem_Item_Code__c");
+        let item_code = match settings.keys.own(carried) {
+            Some(own) => own,
+            None if carried.is_empty() => text(row, "ProductCode"),
+            // Its product code may be the code of another thing here.
+            None => {
+                let with = [("line", place.into()), ("item", carried.into())];
+                let words = "line {line}: {item} is an item of another company; choose a product of this one";
+                return Err(Held::Review(say("orders.foreign_item", words, with)));
+            }
+        };
         if item_code.is_empty() {
             return Err(Held::Review(say(
                 "orders.no_item_code",

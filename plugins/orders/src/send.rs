@@ -83,11 +83,6 @@ fn ask_about_conflicts(w: &mut Work) {
     w.hold(reason, &[KEEP_B1, KEEP_SALESFORCE, "ignore"]);
 }
 
-fn live_order(id: &str) -> String {
-    let filter = b1::encode(&format!("U_SF_Id eq {} and Cancelled eq 'tNO'", b1::quote(id)));
-    format!("/Orders?$filter={filter}&$select=DocEntry,DocNum,DocumentStatus")
-}
-
 fn create(flow: &str, w: &Work, order: &Order, marks: bool) -> Request {
     let mut body = order.header.clone();
     let line = |(id, line): &(String, Map<String, Value>)| {
@@ -100,7 +95,10 @@ fn create(flow: &str, w: &Work, order: &Order, marks: bool) -> Request {
         path: "/U_TANDEM".into(),
         body: Some(adopt::ledger_row(flow, w, order.generation)),
     });
-    request.probe = Some(Probe { path: live_order(w.id()), found: "/value/0".into() });
+    // The row is made with the order and by nobody else; an order that carries the id may be a clerk's duplicate.
+    let code = adopt::ledger_code(flow, w, order.generation);
+    let filter = b1::encode(&format!("Code eq {}", b1::quote(&code)));
+    request.probe = Some(Probe { path: format!("/U_TANDEM?$filter={filter}&$select=Code"), found: "/value/0".into() });
     request
 }
 
@@ -132,9 +130,10 @@ fn link(settings: &Settings, w: &mut Work, order: &Order, document: &Value) {
         return w.finish(tandem_sdk::retry(2_000, "B1 made the order but did not tell its number; looking again"));
     };
     linked.put(w.id());
+    adopt::forget(w.id());
     tell_flows(w, order, &linked.doc_entry);
     let mut told = vec![format!("order {} created", linked.doc_num)];
-    told.extend(order.notes.clone());
+    told.extend(order.notes.iter().chain(&order.due_note).cloned());
     total::tell(settings, w, &mut linked, told, total::difference(document, order));
 }
 
@@ -178,12 +177,18 @@ fn created(settings: &Settings, w: &mut Work, order: &Order, answer: Result<Resp
             }
         },
         Err(error @ Error::Remote(_)) if code_of(&error) == "-2028" => {
+            adopt::remember(w.id(), order);
             approval::stored_or_refused(settings, w, &error);
         }
-        Err(error) => match branch::question(order, &error) {
-            Some(question) => w.hold(question, &["retry", "ignore"]),
-            None => w.fail(&error, creating()),
-        },
+        Err(error) => {
+            if matches!(error, Error::Ambiguous(_)) {
+                adopt::remember(w.id(), order);
+            }
+            match branch::question(order, &error) {
+                Some(question) => w.hold(question, &["retry", "ignore"]),
+                None => w.fail(&error, creating()),
+            }
+        }
     }
 }
 
@@ -212,19 +217,21 @@ fn updated(
     let doc_num = &linked.doc_num;
     match answer {
         None | Some(Ok(_)) => {
+            let asks_total = total::is_asked(w, &change.linked);
             let told = w.adopted.take().unwrap_or_else(|| format!("order {doc_num} changed"));
             let mut told = vec![told];
             told.extend(change.notes);
-            told.extend(order.notes.iter().filter(|_| change.body.contains_key("DocDueDate")).cloned());
+            told.extend(order.notes.clone());
+            told.extend(order.due_note.clone().filter(|_| change.body.contains_key("DocDueDate")));
             change.linked.put(w.id());
-            if change.left.is_empty() && total::is_asked(w, &change.linked) {
+            if change.left.is_empty() && asks_total {
                 let entries: Vec<i64> = change.linked.doc_entry.parse().into_iter().collect();
                 let documents = adopt::read_again(&entries).unwrap_or_default();
                 let difference = documents.first().and_then(|document| total::difference(document, order));
                 total::tell(settings, w, &mut change.linked, told, difference);
             } else if change.left.is_empty() {
                 let message = told.join("; ");
-                w.news = Some(News::synced(&change.linked, message.clone()));
+                w.news = Some(News::synced(&change.linked, message.clone()).loud());
                 w.finish(Outcome::Done(message));
             } else {
                 let left = Said::all(change.left);

@@ -77,7 +77,8 @@ pub fn tell(
     }
     told.extend(difference.map(|found| found.words.to_string()));
     let message = told.join("; ");
-    w.news = Some(News::synced(linked, message.clone()));
+    let news = News::synced(linked, message.clone());
+    w.news = Some(if told.len() > 1 { news.loud() } else { news });
     w.finish(Outcome::Done(message));
 }
 

@@ -19,7 +19,7 @@ pub fn news(opportunity: &Value) -> News {
         "Review" => text(account, "Tandem_Sync_Message__c"),
         _ => "",
     };
-    News { order: None, status: None, state: WAITING, message: message(text(account, "Name"), asked) }
+    News { order: None, status: None, state: WAITING, message: message(text(account, "Name"), asked), loud: false }
 }
 
 fn message(customer: &str, asked: &str) -> String {

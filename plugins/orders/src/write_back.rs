@@ -74,7 +74,8 @@ fn changes(w: &Work) -> Option<Map<String, Value>> {
     };
     let told =
         ["Tandem_Sync_State__c", "Tandem_Order_Status__c", "Tandem_Order_Number__c"].iter().all(|name| same(name));
-    if told && news.state == "Synced" {
+    let said = !news.loud || same("Tandem_Sync_Message__c");
+    if told && said && news.state == "Synced" {
         return None;
     }
     fields.insert("Tandem_Synced_At__c".into(), tandem_sdk::salesforce::now());

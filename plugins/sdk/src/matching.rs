@@ -76,6 +76,29 @@ pub fn name(text: &str) -> String {
     words.join(" ")
 }
 
+/// True for two names that both say their legal form, and not the same one: a `Meyer GmbH` and a `Meyer KG` are two companies.
+pub fn forms_differ(one: &str, other: &str) -> bool {
+    let (one, other) = (forms(one), forms(other));
+    !one.is_empty() && !other.is_empty() && one != other
+}
+
+/// The legal forms in a name, each in one spelling, in order of the alphabet.
+fn forms(text: &str) -> Vec<String> {
+    let same = |word: String| match word.as_str() {
+        "limited" => vec!["ltd".to_owned()],
+        "corporation" => vec!["corp".to_owned()],
+        "zoo" => vec!["oo".to_owned(), "z".to_owned()],
+        // Goes with another form, or is a part of the name.
+        "co" | "company" => Vec::new(),
+        _ => vec![word],
+    };
+    let mut forms: Vec<String> =
+        words(text).into_iter().filter(|word| LEGAL_FORMS.contains(&word.as_str())).flat_map(same).collect();
+    forms.sort_unstable();
+    forms.dedup();
+    forms
+}
+
 fn words(text: &str) -> Vec<String> {
     // Points within a form (`S.A.`, `e.V.`) hold it together.
     let lower = text.to_lowercase().replace('.', "");
@@ -164,6 +187,23 @@ mod tests {
         assert_ne!(name("Nord Pumpen AG"), name("Nord Werkzeuge AG"));
         assert_eq!(name("Завод «Прогресс»"), name("завод прогресс"));
         assert_eq!(name("北京贸易"), "北京贸易");
+    }
+
+    #[test]
+    fn two_legal_forms_are_two_companies_and_a_missing_one_is_none() {
+        for (one, other) in
+            [("Meyer GmbH", "Meyer KG"), ("Meier GmbH", "Meier GmbH & Co. KG"), ("Dupont SA", "Dupont S.A.S.")]
+        {
+            assert!(forms_differ(one, other) && forms_differ(other, one), "{one} {other}");
+        }
+        for (one, other) in [
+            ("Meyer GmbH", "Meyer"),
+            ("Acme Ltd.", "ACME Limited"),
+            ("Acme Company Inc", "Acme Inc."),
+            ("Pumps Sp. z o.o.", "Pumps Sp. zoo"),
+        ] {
+            assert!(!forms_differ(one, other), "{one} {other}");
+        }
     }
 
     #[test]

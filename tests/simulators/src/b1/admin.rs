@@ -11,7 +11,7 @@ use axum::routing::{post, put};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::database::Key;
+use super::database::{Database, Key};
 use super::documents::{self, Rules};
 use super::odata::{self, decimal};
 use super::{Refusal, Reply, Settings, Simulator, Version, payments};
@@ -72,6 +72,7 @@ pub fn routes() -> Router<Arc<Simulator>> {
         .route("/admin/invoice/{order}", post(invoice))
         .route("/admin/pay/{invoice}", post(pay))
         .route("/admin/approve/{draft}", post(approve))
+        .route("/admin/reject/{draft}", post(reject))
 }
 
 async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): Json<Settings>) {
@@ -116,14 +117,23 @@ async fn pay(State(simulator): State<Arc<Simulator>>, Path(invoice): Path<i64>) 
     answered("payment", result)
 }
 
-/// An approver says yes: the order is made from the draft.
-async fn approve(State(simulator): State<Arc<Simulator>>, Path(draft): Path<i64>) -> Response<Body> {
+/// An approver says yes, and the order is made from the draft, which stays as a closed one; with `?only` its author is still to
+/// add it.
+async fn approve(
+    State(simulator): State<Arc<Simulator>>,
+    Path(draft): Path<i64>,
+    Query(options): Query<HashMap<String, String>>,
+) -> Response<Body> {
     let result = simulator.at_a_desk(|db, rules| {
         let rules = Rules { approval_over: None, ..rules.clone() };
         let key = Key::Number(draft);
         let mut order = db.get("Drafts", &key).cloned().ok_or_else(Refusal::not_found)?;
+        if options.contains_key("only") {
+            judged(db, draft, "dasApproved")?;
+            return Ok(key);
+        }
         // Computed anew.
-        for name in ["DocNum", "DocTotal", "DocObjectCode", "Series"] {
+        for name in ["DocNum", "DocTotal", "DocObjectCode", "AuthorizationStatus", "Series"] {
             order.remove(name);
         }
         // Components come anew.
@@ -137,8 +147,26 @@ async fn approve(State(simulator): State<Arc<Simulator>>, Path(draft): Path<i64>
             }
         }
         let made = documents::create(db, &rules, "Orders", order)?;
-        db.remove("Drafts", &key);
+        judged(db, draft, "dasGenerated")?;
         Ok(made)
     });
     answered("order", result)
+}
+
+/// An approver says no: the draft stays.
+async fn reject(State(simulator): State<Arc<Simulator>>, Path(draft): Path<i64>) -> Response<Body> {
+    let result = simulator.at_a_desk(|db, _| judged(db, draft, "dasRejected").map(|()| Key::Number(draft)));
+    answered("draft", result)
+}
+
+/// Writes what became of a draft's approval, by the names of `DocumentAuthorizationStatusEnum`.
+fn judged(db: &mut Database, draft: i64, status: &str) -> Result<(), Refusal> {
+    let key = Key::Number(draft);
+    let mut record = db.get("Drafts", &key).cloned().ok_or_else(Refusal::not_found)?;
+    record.insert("AuthorizationStatus".into(), status.into());
+    if status == "dasGenerated" {
+        record.insert("DocumentStatus".into(), "bost_Close".into());
+    }
+    db.put("Drafts", key, record);
+    Ok(())
 }

@@ -178,6 +178,7 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
             // The trap: the document is stored as a draft, and the answer says "not found".
             let mut draft = header.clone();
             draft.insert("DocObjectCode".into(), "17".into());
+            draft.insert("AuthorizationStatus".into(), "dasPending".into());
             let key = store_document(db, rules, "Drafts", "drafts", 1, draft, lines, &currency, doc_date);
             return Err(Refusal::keeping(400, -2028, "No matching records found (ODBC -2028)".into(), key));
         }

@@ -84,7 +84,7 @@ pub const SETS: [Set; 30] = [
 ];
 
 /// Enumerations and their members.
-pub const ENUMS: [(&str, &[&str]); 15] = [
+pub const ENUMS: [(&str, &[&str]); 16] = [
     ("BoYesNoEnum", &["tNO", "tYES"]),
     ("BoStatus", &["bost_Open", "bost_Close", "bost_Paid", "bost_Delivered"]),
     ("BoCardTypes", &["cCustomer", "cSupplier", "cLid"]),
@@ -125,6 +125,18 @@ pub const ENUMS: [(&str, &[&str]); 15] = [
     ("WebhookStatusEnum", &["Active", "Inactive"]),
     ("DownPaymentTypeEnum", &["dptRequest", "dptInvoice"]),
     ("BoCancelEnum", &["csNo", "csYes"]),
+    (
+        "DocumentAuthorizationStatusEnum",
+        &[
+            "dasWithout",
+            "dasPending",
+            "dasApproved",
+            "dasRejected",
+            "dasGenerated",
+            "dasGeneratedbyAuthorizer",
+            "dasCancelled",
+        ],
+    ),
     (
         "BoItemTreeTypes",
         &["iNotATree", "iAssemblyTree", "iSalesTree", "iProductionTree", "iTemplateTree", "iIngredient"],
@@ -399,6 +411,7 @@ const TYPES: [(&str, &[&str]); 38] = [
             "Reference1:11",
             "Reference2:11",
             "DocObjectCode:20",
+            "AuthorizationStatus:DocumentAuthorizationStatusEnum=",
             "BPL_IDAssignedToInvoice:int",
             "BPLName:100=",
             "DocumentAdditionalExpenses:[DocumentAdditionalExpense]",

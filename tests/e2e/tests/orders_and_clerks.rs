@@ -1,0 +1,317 @@
+//! Orders in which approvers and clerks of B1 have a hand: refused, approved and not added, duplicated, split, sold in another unit.
+//! Nobody's work is undone without a word, and nothing waits for ever.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn world(flow: &str) -> Result<World> {
+    let b1 = "poll_seconds = 1\ntime_zone = \"Europe/Berlin\"".into();
+    let mut world = World::with(Setup { flow: flow.into(), b1, ..Setup::default() }).await?;
+    world.up().await?;
+    Ok(world)
+}
+
+/// A world in which orders await approval.
+async fn approvals() -> Result<World> {
+    let world = world("settings = { approval_poll_minutes = 0 }").await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    Ok(world)
+}
+
+async fn win(world: &World, state: &str) -> Result<String> {
+    let id = world.opportunities(3).await?[2].clone();
+    world.win(&id).await?;
+    world.until_state(&id, state).await?;
+    Ok(id)
+}
+
+/// Wins one that awaits approval; its id and its draft's number.
+async fn awaited(world: &World) -> Result<(String, Value)> {
+    let id = win(world, "Synced").await?;
+    let drafts = world.b1_records("Drafts").await?;
+    let draft = drafts.iter().find(|draft| draft["U_SF_Id"] == id.as_str()).context("there is no draft")?;
+    Ok((id, draft["DocEntry"].clone()))
+}
+
+async fn desk(world: &World, what: &str) -> Result<()> {
+    let (status, body) = world.send("POST", &format!("{}/admin/{what}", world.b1), &json!({})).await?;
+    anyhow::ensure!(status < 300, "{what}: {status} {body}");
+    Ok(())
+}
+
+async fn message(world: &World, id: &str) -> Result<String> {
+    Ok(world.opportunity(id).await?["Tandem_Sync_Message__c"].as_str().unwrap_or_default().to_owned())
+}
+
+async fn until_message(world: &World, id: &str, part: &str) -> Result<()> {
+    let look = async |world: &World| Ok(message(world, id).await?.contains(part).then_some(()));
+    let told = world.until(&format!("the message {part:?}"), PATIENCE, look).await;
+    told.context(message(world, id).await?)
+}
+
+/// Answers the only question there is.
+async fn answer(world: &World, choice: &str) -> Result<()> {
+    let items = world.tandem_json(&["review", "list"]).await?;
+    assert_eq!(items.as_array().map(Vec::len), Some(1), "{items}");
+    world.tandem(&["review", "resolve", "--choose", choice, &items[0]["id"].to_string()]).await?;
+    Ok(())
+}
+
+async fn live(world: &World, id: &str) -> Result<Vec<Value>> {
+    Ok(world.orders_of(id).await?.into_iter().filter(|order| order["Cancelled"] == "tNO").collect())
+}
+
+/// The opportunity's orders that are not cancelled, once there are so many.
+async fn until_live(world: &World, id: &str, count: usize) -> Result<Vec<Value>> {
+    let look = async |world: &World| Ok(Some(live(world, id).await?).filter(|orders| orders.len() == count));
+    world.until(&format!("{count} live orders"), PATIENCE, look).await
+}
+
+fn row(order: &Value, num: i64) -> Value {
+    let rows = order["DocumentLines"].as_array().into_iter().flatten();
+    rows.cloned().find(|row| row["LineNum"] == num).unwrap_or_default()
+}
+
+async fn line(world: &World, id: &str, fields: Value) -> Result<()> {
+    let mut lines = world.lines(id).await?;
+    lines.sort_by_key(|line| line["SortOrder"].as_i64());
+    world.change("OpportunityLineItem", lines[0]["Id"].as_str().context("a line has an id")?, fields).await
+}
+
+/// The order's first row once it has that value.
+async fn until_row(world: &World, entry: &Value, field: &str, value: f64) -> Result<Value> {
+    let look = async |world: &World| {
+        let orders = world.b1_records("Orders").await?;
+        let order = orders.into_iter().find(|order| order["DocEntry"] == *entry).unwrap_or_default();
+        Ok(Some(order).filter(|order| row(order, 0)[field].as_f64() == Some(value)))
+    };
+    world.until(&format!("{field} {value}"), PATIENCE, look).await
+}
+
+#[tokio::test]
+async fn a_refused_draft_is_asked_about_and_replaced_or_taken_over_when_its_approver_changes_his_mind() -> Result<()> {
+    let world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    let shown = world.until_state(&id, "Review").await?;
+    let message = shown["Tandem_Sync_Message__c"].as_str().unwrap_or_default();
+    assert!(message.contains(&format!("refused by its approver in B1 (draft {draft})")), "{message}");
+    desk(&world, &format!("approve/{draft}")).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(until_live(&world, &id, 1).await?.len(), 1);
+    // Another one, which is replaced.
+    let (id, draft) = awaited(&world).await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    world.until_state(&id, "Review").await?;
+    world.b1_settings(json!({})).await?;
+    answer(&world, "create a new order").await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(until_live(&world, &id, 1).await?.len(), 1);
+    let drafts = world.b1_records("Drafts").await?;
+    assert!(!drafts.iter().any(|own| own["DocEntry"] == draft), "a refused draft could still be approved: {drafts:?}");
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_approved_draft_that_nobody_has_added_says_so() -> Result<()> {
+    let world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    desk(&world, &format!("approve/{draft}?only")).await?;
+    world.until_state(&id, "Waiting").await?;
+    until_message(&world, &id, &format!("draft {draft} is still to be added")).await?;
+    desk(&world, &format!("approve/{draft}")).await?;
+    world.until_state(&id, "Synced").await?;
+    // The draft stays in B1, closed: re-opened and won again, the opportunity gets an order and does not wait for it.
+    world.b1_settings(json!({})).await?;
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    until_live(&world, &id, 0).await?;
+    world.win(&id).await?;
+    until_live(&world, &id, 1).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_an_approver_changed_in_the_draft_stays() -> Result<()> {
+    let world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    world
+        .b1_patch(&format!("/Drafts({draft})"), json!({ "DocumentLines": [{ "LineNum": 0, "UnitPrice": 1.23 }] }))
+        .await?;
+    desk(&world, &format!("approve/{draft}")).await?;
+    let order = until_live(&world, &id, 1).await?.remove(0);
+    world.until_state(&id, "Synced").await?;
+    line(&world, &id, json!({ "Quantity": 37 })).await?;
+    let order = until_row(&world, &order["DocEntry"], "Quantity", 37.0).await?;
+    assert_eq!(row(&order, 0)["UnitPrice"].as_f64(), Some(1.23));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_order_cancelled_before_it_was_linked_stays_cancelled_as_decided() -> Result<()> {
+    let mut world = world("").await?;
+    let id = win(&world, "Synced").await?;
+    let entry = live(&world, &id).await?[0]["DocEntry"].clone();
+    world.kill().await?;
+    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    world.b1_call("POST", &format!("/Orders({entry})/Cancel"), Value::Null).await?;
+    world.up().await?;
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-1" })).await?;
+    world.until_state(&id, "Review").await?;
+    answer(&world, "leave it cancelled").await?;
+    world.until_state(&id, "Synced").await?;
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-2" })).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    assert_eq!(live(&world, &id).await?.len(), 0);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_clerks_duplicate_of_an_order_is_asked_about_and_left_alone() -> Result<()> {
+    let world = world("").await?;
+    let id = win(&world, "Synced").await?;
+    let mut order = live(&world, &id).await?.remove(0);
+    // What B1's Duplicate does: everything, user fields, too.
+    let fields = ["CardCode", "DocDueDate", "U_SF_Id"].map(|name| (name.to_owned(), order[name].take()));
+    let mut copy = serde_json::Map::from_iter(fields);
+    let rows = order["DocumentLines"].as_array().cloned().unwrap_or_default();
+    let own = |row: &Value| json!({ "ItemCode": row["ItemCode"], "Quantity": 77, "U_SF_LineId": row["U_SF_LineId"] });
+    copy.insert("DocumentLines".into(), rows.iter().map(own).collect());
+    let copy = world.b1_post("/Orders", copy.into()).await?;
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    until_live(&world, &id, 1).await?;
+    world.win(&id).await?;
+    let shown = world.until_state(&id, "Review").await?;
+    let message = shown["Tandem_Sync_Message__c"].as_str().unwrap_or_default();
+    assert!(message.contains(&format!("order {} in B1 carries this opportunity's id", copy["DocNum"])), "{message}");
+    answer(&world, "create a new order").await?;
+    let orders = until_live(&world, &id, 2).await?;
+    let copied = orders.iter().find(|order| order["DocEntry"] == copy["DocEntry"]).context("the copy is live")?;
+    assert_eq!(row(copied, 0)["Quantity"].as_f64(), Some(77.0));
+    let shown = world.until_state(&id, "Synced").await?;
+    assert_ne!(shown["Tandem_Order_Number__c"].as_str(), Some(copy["DocNum"].to_string().as_str()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_row_that_a_clerk_split_is_asked_about() -> Result<()> {
+    let world = world("").await?;
+    let id = win(&world, "Synced").await?;
+    line(&world, &id, json!({ "Quantity": 5 })).await?;
+    let entry = live(&world, &id).await?[0]["DocEntry"].clone();
+    let order = until_row(&world, &entry, "Quantity", 5.0).await?;
+    let first = row(&order, 0);
+    let split = json!({ "DocumentLines": [
+        { "LineNum": 0, "Quantity": 3 },
+        { "ItemCode": first["ItemCode"], "Quantity": 2, "UnitPrice": first["UnitPrice"], "U_SF_LineId": first["U_SF_LineId"] },
+    ]});
+    world.b1_patch(&format!("/Orders({entry})"), split).await?;
+    line(&world, &id, json!({ "Quantity": 6 })).await?;
+    world.until_state(&id, "Review").await?;
+    assert!(message(&world, &id).await?.contains("which B1 has in 2 rows"), "{}", message(&world, &id).await?);
+    answer(&world, "keep Salesforce's").await?;
+    let order = until_row(&world, &entry, "Quantity", 6.0).await?;
+    let rows = order["DocumentLines"].as_array().into_iter().flatten();
+    assert_eq!(rows.filter(|row| row["U_SF_LineId"] == first["U_SF_LineId"]).count(), 1, "{order}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_row_keeps_its_unit_and_a_quantity_never_goes_without_it() -> Result<()> {
+    let world = world("").await?;
+    let id = world.opportunities(3).await?[2].clone();
+    let mut lines = world.lines(&id).await?;
+    lines.sort_by_key(|line| line["SortOrder"].as_i64());
+    let products = world.records("Product2").await?;
+    let product = products.into_iter().find(|own| own["Id"] == lines[0]["Product2Id"]).unwrap_or_default();
+    let item = format!("/Items('{}')", product["ProductCode"].as_str().unwrap_or_default());
+    // Pieces, boxes of 12, cartons of 24; sold by the box.
+    let unit =
+        |entry: i64, pieces: i64| json!({ "AlternateUoM": entry, "AlternateQuantity": 1, "BaseQuantity": pieces });
+    let group = json!({ "AbsEntry": 3, "Code": "Boxes", "BaseUoM": 1, "UoMGroupDefinitionCollection": [unit(1, 1), unit(7, 12), unit(9, 24)] });
+    world.b1_post("/UnitOfMeasurementGroups", group).await?;
+    world.b1_patch(&item, json!({ "UoMGroupEntry": 3, "DefaultSalesUoMEntry": 7, "PricingUnit": 7 })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let entry = live(&world, &id).await?[0]["DocEntry"].clone();
+    let boxes = row(&live(&world, &id).await?[0], 0);
+    assert_eq!(boxes["UoMEntry"], 7, "{boxes}");
+    // From now on by the carton: what was agreed stays.
+    world.b1_patch(&item, json!({ "DefaultSalesUoMEntry": 9 })).await?;
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-1" })).await?;
+    let look = async |world: &World| Ok(live(world, &id).await?.pop().filter(|order| order["NumAtCard"] == "PO-1"));
+    let after = row(&world.until("the PO number", PATIENCE, look).await?, 0);
+    for field in ["Quantity", "UnitPrice", "UoMEntry"] {
+        assert_eq!(boxes[field], after[field], "{field}");
+    }
+    // A clerk writes it in pieces; the rep's boxes are boxes all the same.
+    let pieces = json!({ "DocumentLines": [{ "LineNum": 0, "Quantity": 60, "UoMEntry": 1, "UnitPrice": 1.23 }] });
+    world.b1_patch(&format!("/Orders({entry})"), pieces).await?;
+    line(&world, &id, json!({ "Quantity": 6 })).await?;
+    let after = row(&until_row(&world, &entry, "Quantity", 6.0).await?, 0);
+    assert_eq!((&after["UoMEntry"], &after["UnitPrice"]), (&json!(7), &boxes["UnitPrice"]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_stays_as_in_b1_is_told() -> Result<()> {
+    let world = world("settings = { lines = \"b1\" }").await?;
+    let id = win(&world, "Synced").await?;
+    line(&world, &id, json!({ "Quantity": 5 })).await?;
+    let entry = live(&world, &id).await?[0]["DocEntry"].clone();
+    until_row(&world, &entry, "Quantity", 5.0).await?;
+    world.b1_patch(&format!("/Orders({entry})"), json!({ "DocumentLines": [{ "LineNum": 0, "Quantity": 3 }] })).await?;
+    line(&world, &id, json!({ "Quantity": 8 })).await?;
+    until_message(&world, &id, "stays 3 as in B1").await?;
+    until_row(&world, &entry, "Quantity", 3.0).await?;
+    // A due date of a clerk's is under the same policy.
+    world.b1_patch(&format!("/Orders({entry})"), json!({ "DocDueDate": "2031-01-01" })).await?;
+    world.change("Opportunity", &id, json!({ "Tandem_Requested_Date__c": "2030-06-01" })).await?;
+    until_message(&world, &id, "DocDueDate of the order stays 2031-01-01").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deleted_opportunity_takes_its_draft_with_it_also_where_companies_share_an_org() -> Result<()> {
+    let flow = "settings = { approval_poll_minutes = 0, only_field = \"Tandem_PO_Number__c\", only_value = \"DE\" }";
+    let world = world(flow).await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "DE" })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(world.b1_records("Drafts").await?.len(), 1);
+    let url = format!("{}/admin/delete/Opportunity/{id}", world.salesforce);
+    assert_eq!(world.send("POST", &url, &json!({})).await?.0, 204);
+    let gone = async |world: &World| Ok(world.b1_records("Drafts").await?.is_empty().then_some(()));
+    world.until("the draft to go", PATIENCE, gone).await
+}
+
+#[tokio::test]
+async fn another_companys_item_is_never_ordered_by_its_product_code() -> Result<()> {
+    let world = world("settings = { key_prefix = \"de:\" }").await?;
+    let id = world.opportunities(1).await?.remove(0);
+    let opportunity = world.opportunity(&id).await?;
+    let account = opportunity["AccountId"].as_str().context("an account")?;
+    let code = world.records("Account").await?.into_iter().find(|own| own["Id"] == account).unwrap_or_default();
+    let code = format!("de:{}", code["Tandem_Card_Code__c"].as_str().unwrap_or_default());
+    world.change("Account", account, json!({ "Tandem_Card_Code__c": code })).await?;
+    for line in world.lines(&id).await? {
+        let product = line["Product2Id"].as_str().context("a product")?;
+        let fields = json!({ "Tandem_Item_Code__c": "us:A00001", "ProductCode": "A00001" });
+        world.change("Product2", product, fields).await?;
+    }
+    world.win(&id).await?;
+    world.until_state(&id, "Review").await?;
+    assert!(message(&world, &id).await?.contains("us:A00001 is an item of another company"));
+    assert!(world.orders_of(&id).await?.is_empty());
+    Ok(())
+}
