@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_sdk::{Link, Map, Outcomes, Side, Value, b1, from_json, json, links, text};
+use tandem_sdk::{Link, Map, Outcomes, Side, Value, b1, from_json, json, links, say, text};
 
 use crate::describe::Settings;
 use crate::fields::{self, Plan};
@@ -60,7 +60,11 @@ pub fn plan(settings: &Settings, subject: &Subject, newest: Side, outcomes: &mut
     let unseen = match if subject.account.is_null() { Ok(BTreeSet::new()) } else { unseen::of(&absent) } {
         Ok(unseen) => unseen,
         Err(error) => {
-            outcomes.fail(&subject.events, &error, "looking for contacts that their account does not show");
+            outcomes.fail(
+                &subject.events,
+                &error,
+                say("accounts.looking_contacts", "looking for contacts that their account does not show", []),
+            );
             return Vec::new();
         }
     };
@@ -104,13 +108,13 @@ fn merged(
     let plan = match fields::merged(&["contact"], employee, contact, &old, newest, subject.choice.as_deref()) {
         Ok(plan) => plan,
         Err(why) => {
-            outcomes.hold(&subject.events, &why);
+            outcomes.hold(&subject.events, why);
             return None;
         }
     };
     if !plan.conflicts.is_empty() {
         let (reason, detail) = fields::question(text(employee, "Name"), &plan.conflicts);
-        outcomes.ask(&subject.events, &reason, &["keep B1's", "keep Salesforce's", "retry", "ignore"], &detail);
+        outcomes.ask(&subject.events, reason, &["keep B1's", "keep Salesforce's", "retry", "ignore"], &detail);
         return None;
     }
     let Plan { mut to_b1, mut to_salesforce, mut base, .. } = plan;
@@ -179,10 +183,13 @@ fn vanished(
         return Some(person);
     }
     if settings.review_deleted && choice != Some(INACTIVE) {
-        let reason =
-            format!("the contact {name} was deleted in Salesforce; what should become of the contact employee?");
+        let reason = say(
+            "accounts.contact_deleted",
+            "the contact {contact} was deleted in Salesforce; what should become of the contact employee?",
+            [("contact", name.into())],
+        );
         let detail = json!({ "b1": { "CardCode": subject.card_code(), "Name": name, "E_Mail": employee["E_Mail"] } });
-        outcomes.ask(&subject.events, &reason, &[INACTIVE, KEEP, "retry"], &detail);
+        outcomes.ask(&subject.events, reason, &[INACTIVE, KEEP, "retry"], &detail);
         return None;
     }
     outcomes.note_all(&subject.events, &format!("the contact {name} was deleted in Salesforce: inactive in B1"));
@@ -200,7 +207,7 @@ fn new_contact(subject: &Subject, employee: &Value, outcomes: &mut Outcomes) -> 
     let plan = match fields::for_new(&["contact"], Side::Salesforce, employee) {
         Ok(plan) => plan,
         Err(why) => {
-            outcomes.hold(&subject.events, &why);
+            outcomes.hold(&subject.events, why);
             return None;
         }
     };
@@ -213,11 +220,12 @@ fn new_contact(subject: &Subject, employee: &Value, outcomes: &mut Outcomes) -> 
             }
             None => {
                 let code = b1::key_text(&employee["InternalCode"]);
-                let why = format!(
-                    "the contact employee {code} of {} has no name; Salesforce needs a last name",
-                    subject.card_code()
+                let why = say(
+                    "accounts.no_last_name",
+                    "the contact employee {employee} of {customer} has no name; Salesforce needs a last name",
+                    [("employee", code.into()), ("customer", subject.card_code().into())],
                 );
-                outcomes.hold(&subject.events, &why);
+                outcomes.hold(&subject.events, why);
                 return None;
             }
         }
@@ -251,7 +259,7 @@ fn new_employee(
     let plan = match fields::for_new(&["contact"], Side::B1, contact) {
         Ok(plan) => plan,
         Err(why) => {
-            outcomes.hold(&subject.events, &why);
+            outcomes.hold(&subject.events, why);
             return None;
         }
     };

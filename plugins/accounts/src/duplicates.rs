@@ -1,7 +1,7 @@
 //! What a duplicate rule of the org refuses is asked about: the record that it names is taken, or this one is saved all the
 //! same, which the rule allows by a header where it only alerts.
 
-use tandem_sdk::{Error, Header, Outcomes, Request};
+use tandem_sdk::{Error, Header, Outcomes, Request, Said, say};
 
 /// The answer by which a new record is made although a rule alerts.
 pub const CREATE: &str = "create all the same";
@@ -36,7 +36,7 @@ pub fn pass(choice: Option<&str>, request: &mut Request) {
 }
 
 /// Decides by a failed write.
-pub fn fail(outcomes: &mut Outcomes, events: &[usize], error: &Error, what: &str, write: Write, choice: Option<&str>) {
+pub fn fail(outcomes: &mut Outcomes, events: &[usize], error: &Error, what: Said, write: Write, choice: Option<&str>) {
     let message = match error {
         Error::Remote(remote) if remote.code == "DUPLICATES_DETECTED" => remote.message.as_str(),
         _ => return outcomes.fail(events, error, what),
@@ -46,15 +46,20 @@ pub fn fail(outcomes: &mut Outcomes, events: &[usize], error: &Error, what: &str
         choices.extend(accounts_in(message).map(|id| format!("link with {id}")));
     }
     // Refused in spite of the header: the rule would refuse again.
+    let with = [("what", what.into()), ("why", message.into())];
     let reason = if is_wanted(choice) {
-        format!("{what}: a duplicate rule of the org blocks it, whoever wants it saved: {message}")
+        say(
+            "accounts.duplicate_blocked",
+            "{what}: a duplicate rule of the org blocks it, whoever wants it saved: {why}",
+            with,
+        )
     } else {
         choices.push(if write == Write::Change { SAVE } else { CREATE }.to_owned());
-        format!("{what}: a duplicate rule of the org takes it for another record: {message}")
+        say("accounts.duplicate", "{what}: a duplicate rule of the org takes it for another record: {why}", with)
     };
     choices.push("ignore".into());
     let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
-    outcomes.ask(events, &reason, &choices, &tandem_sdk::Value::Null);
+    outcomes.ask(events, reason, &choices, &tandem_sdk::Value::Null);
 }
 
 /// Ids of accounts that the host put beside the org's words.

@@ -3,7 +3,7 @@
 use tandem_sdk::mapping::{self, Direction, Pair};
 use tandem_sdk::merge::{self, Field, Merged};
 use tandem_sdk::mirror::same;
-use tandem_sdk::{Map, Side, Value, from_json, json};
+use tandem_sdk::{Map, Said, Side, Value, from_json, json, say};
 
 /// What a merge came to.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ pub fn merged(
     base: &Map<String, Value>,
     newest: Side,
     choice: Option<&str>,
-) -> Result<Plan, String> {
+) -> Result<Plan, Said> {
     let mut plan = Plan::default();
     for section in sections {
         merge_section(&mut plan, section, partner, account, base, newest, choice)?;
@@ -42,7 +42,7 @@ fn merge_section(
     base: &Map<String, Value>,
     newest: Side,
     choice: Option<&str>,
-) -> Result<(), String> {
+) -> Result<(), Said> {
     let there = apply(section, Side::Salesforce, partner)?;
     let here = apply(section, Side::B1, account)?;
     let null = Value::Null;
@@ -110,7 +110,7 @@ fn take(
 }
 
 /// Everything that one side has, for a record that is made on the other.
-pub fn for_new(sections: &[&str], side: Side, source: &Value) -> Result<Plan, String> {
+pub fn for_new(sections: &[&str], side: Side, source: &Value) -> Result<Plan, Said> {
     let mut plan = Plan::default();
     for section in sections {
         new_section(&mut plan, section, side, source)?;
@@ -118,7 +118,7 @@ pub fn for_new(sections: &[&str], side: Side, source: &Value) -> Result<Plan, St
     Ok(plan)
 }
 
-fn new_section(plan: &mut Plan, section: &str, side: Side, source: &Value) -> Result<(), String> {
+fn new_section(plan: &mut Plan, section: &str, side: Side, source: &Value) -> Result<(), Said> {
     let (there, here) = match side {
         Side::Salesforce => (apply(section, side, source)?, Map::new()),
         Side::B1 => (Map::new(), apply(section, side, source)?),
@@ -150,13 +150,14 @@ fn new_section(plan: &mut Plan, section: &str, side: Side, source: &Value) -> Re
 }
 
 /// The section's fields for one side. An error names the field of both sides.
-fn apply(section: &str, side: Side, source: &Value) -> Result<Map<String, Value>, String> {
+fn apply(section: &str, side: Side, source: &Value) -> Result<Map<String, Value>, Said> {
     let way = if side == Side::Salesforce { "to-salesforce" } else { "to-b1" };
     let target = mapping::apply(&format!("{section}.{way}"), &source.to_string()).map_err(|e| {
         let own = |pair: &Pair| e.field == if side == Side::Salesforce { pair.salesforce.as_str() } else { &pair.b1 };
         let pair = mapping::pairs(section).into_iter().find(own);
         let field = pair.map_or(e.field.clone(), |pair| format!("{} / {}", pair.b1, pair.salesforce));
-        format!("the mapping [{section}] {field}: {}", e.message)
+        let with = [("section", section.into()), ("field", field.into()), ("why", e.message.into())];
+        say("accounts.mapping", "the mapping [{section}] {field}: {why}", with)
     })?;
     Ok(from_json(&target).as_object().cloned().unwrap_or_default())
 }
@@ -197,9 +198,13 @@ pub fn partner_body(fields: &Map<String, Value>, partner: &Value) -> Map<String,
 }
 
 /// What a conflict of fields is told as.
-pub fn question(name: &str, conflicts: &[(String, Value, Value)]) -> (String, Value) {
+pub fn question(name: &str, conflicts: &[(String, Value, Value)]) -> (Said, Value) {
     let fields: Vec<&str> = conflicts.iter().map(|(field, ..)| field.as_str()).collect();
-    let reason = format!("{name}: both sides changed {} to different values", fields.join(", "));
+    let reason = say(
+        "accounts.both_changed",
+        "{name}: both sides changed {fields} to different values",
+        [("name", name.into()), ("fields", fields.into())],
+    );
     let side = |b1: bool| -> Map<String, Value> {
         conflicts
             .iter()

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Error, Map, Outcomes, Side, Value, are_twins, b1, json, links, text, twin_words};
+use tandem_sdk::{Error, Map, Outcomes, Said, Side, Told, Value, are_twins, b1, json, links, say, text, twin_words};
 
 use crate::describe::Settings;
 use crate::duplicates;
 use crate::gather::{self, Subject};
-use crate::judge::{CARRIED, Candidate, Known, judged};
+use crate::judge::{self, CARRIED, Candidate, Known, judged};
 use crate::search;
 
 /// Finds the other side of everything that is not linked.
@@ -165,15 +165,15 @@ fn contested(
     let (other, side, mine) = if key == "Id" { ("CardCode", "b1", "salesforce") } else { ("Id", "salesforce", "b1") };
     let names: Vec<String> = rivals.iter().map(|one| b1::key_text(&one.record[key])).collect();
     let target = b1::key_text(&chosen[other]);
-    let reason = format!(
-        "{} fits {target}, and so does {}; choose, or make one record of them",
-        b1::key_text(&own[key]),
-        names.join(", ")
+    let reason = say(
+        "accounts.contested",
+        "{record} fits {target}, and so does {others}; choose, or make one record of them",
+        [("record", b1::key_text(&own[key]).into()), ("target", target.as_str().into()), ("others", names.into())],
     );
     let mut detail = json!({ side: short(chosen), mine: short(own) });
     detail["candidates"] = rivals.iter().map(|one| short(&one.record)).collect();
     let link = format!("link with {target}");
-    outcomes.ask(&subject.events, &reason, &[link.as_str(), "create", "retry", "ignore"], &detail);
+    outcomes.ask(&subject.events, reason, &[link.as_str(), "create", "retry", "ignore"], &detail);
     let accounts: Vec<&Value> = if key == "Id" { rivals.iter().map(|one| &one.record).collect() } else { vec![chosen] };
     Some(accounts.into_iter().map(|account| text(account, "Id").to_owned()).collect())
 }
@@ -228,8 +228,14 @@ fn decide(
         {
             return Found::One(account);
         }
-        outcomes
-            .hold(&subject.events, format!("{id} is no longer a candidate: it is gone, or linked with another record"));
+        outcomes.hold(
+            &subject.events,
+            say(
+                "accounts.no_candidate",
+                "{record} is no longer a candidate: it is gone, or linked with another record",
+                [("record", id.into())],
+            ),
+        );
         return Found::Asked(Vec::new());
     }
     candidates.retain(|candidate| candidate.score >= settings.weights.ask_from);
@@ -267,13 +273,21 @@ fn ask(subject: &Subject, candidates: &[Candidate], key: &str, outcomes: &mut Ou
             record
         })
         .collect();
-    let why = |candidate: &Candidate| {
-        let taken = candidate.taken.as_ref().map(|id| format!(", linked with {id} already")).unwrap_or_default();
-        format!("{} ({}{taken})", b1::key_text(&candidate.record[key]), candidate.reasons.join(", "))
+    let why = |candidate: &Candidate| -> Told {
+        let mut why: Vec<Said> = candidate.reasons.iter().map(|reason| judge::said(reason)).collect();
+        why.extend(
+            candidate
+                .taken
+                .as_deref()
+                .map(|id| say("accounts.linked_already", "linked with {record} already", [("record", id.into())])),
+        );
+        let record = b1::key_text(&candidate.record[key]);
+        say("accounts.candidate", "{record} ({why})", [("record", record.into()), ("why", why.into())]).into()
     };
-    let reason = format!(
-        "{name} may be the same as {}; choose which, or let a new one be made",
-        shown.iter().map(why).collect::<Vec<_>>().join("; ")
+    let reason = say(
+        "accounts.maybe_same",
+        "{name} may be the same as {candidates}; choose which, or let a new one be made",
+        [("name", name.into()), ("candidates", Told::List(shown.iter().map(why).collect()))],
     );
     let mut choices: Vec<String> = shown
         .iter()
@@ -282,7 +296,7 @@ fn ask(subject: &Subject, candidates: &[Candidate], key: &str, outcomes: &mut Ou
         .collect();
     choices.extend(["create", "retry", "ignore"].map(str::to_owned));
     let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
-    outcomes.ask(&subject.events, &reason, &choices, &detail);
+    outcomes.ask(&subject.events, reason, &choices, &detail);
 }
 
 /// What tells one company from another.

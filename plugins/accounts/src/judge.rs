@@ -1,11 +1,22 @@
 //! How much speaks for a partner and an account being the same company.
 
-use tandem_sdk::{Decimal, Side, Value, links, matching, text};
+use tandem_sdk::{Decimal, Said, Side, Value, links, matching, say, text};
 
 use crate::describe::Settings;
 
 /// The reason that needs no other.
 pub const CARRIED: &str = "B1 Card Code";
+
+/// A reason in the reader's language.
+pub fn said(reason: &str) -> Said {
+    match reason {
+        "tax id" => say("accounts.tax_id", "tax id", []),
+        "name and postcode" => say("accounts.name_postcode", "name and postcode", []),
+        "e-mail domain" => say("accounts.email_domain", "e-mail domain", []),
+        "tax ids differ" => say("accounts.tax_ids_differ", "tax ids differ", []),
+        other => other.into(),
+    }
+}
 
 /// A candidate of the other side.
 #[derive(Clone)]

@@ -17,7 +17,7 @@ mod search;
 mod unseen;
 mod write;
 
-use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin};
+use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, say};
 
 struct Accounts;
 
@@ -33,20 +33,30 @@ impl Plugin for Accounts {
         match org::Org::look() {
             Ok(org) => settings.org = org,
             Err(error) => {
-                outcomes.fail(&all, &error, "looking what the org has");
+                outcomes.fail(&all, &error, say("accounts.looking_org", "looking what the org has", []));
                 return outcomes.into_vec();
             }
         }
         let mut subjects = match gather::subjects(&batch, &settings, &mut outcomes) {
             Ok(subjects) => subjects,
             Err(error) => {
-                settings.org.failed(&error, &all, "reading partners and accounts", &mut outcomes);
+                settings.org.failed(
+                    &error,
+                    &all,
+                    say("accounts.reading", "reading partners and accounts", []),
+                    &mut outcomes,
+                );
                 return outcomes.into_vec();
             }
         };
         if let Err(error) = find::counterparts(&settings, &mut subjects, &mut outcomes) {
             let open: Vec<usize> = all.into_iter().filter(|place| outcomes.is_open(*place)).collect();
-            settings.org.failed(&error, &open, "looking for the record on the other side", &mut outcomes);
+            settings.org.failed(
+                &error,
+                &open,
+                say("accounts.looking", "looking for the record on the other side", []),
+                &mut outcomes,
+            );
             return outcomes.into_vec();
         }
         let askers: Vec<questions::Asker> = subjects.iter().map(questions::Asker::of).collect();

@@ -1,7 +1,7 @@
 //! What the org has that others lack: state and country picklists, person accounts. Asked by a query, whose refusal says no, and
 //! remembered for a day.
 
-use tandem_sdk::{Error, Outcomes, json, kept, mapping, salesforce, storage};
+use tandem_sdk::{Error, Outcomes, Said, json, kept, mapping, salesforce, storage};
 
 use crate::person;
 
@@ -33,7 +33,7 @@ impl Org {
     }
 
     /// Decides by a failed read. Where the org has lost what it had, it is asked anew and the events come again.
-    pub fn failed(self, error: &Error, places: &[usize], what: &str, outcomes: &mut Outcomes) {
+    pub fn failed(self, error: &Error, places: &[usize], what: Said, outcomes: &mut Outcomes) {
         let lost = |fields: Vec<String>| {
             let named =
                 |field: &String| matches!(error, Error::Remote(remote) if remote.message.contains(field.as_str()));

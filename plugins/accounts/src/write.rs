@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use tandem_sdk::mirror::segment;
 use tandem_sdk::refused::{self, Sent};
 use tandem_sdk::{
-    Batch, Error, Link, Map, Method, Outcomes, Part, Probe, Request, Response, Side, Value, b1, body_of, clock, events,
-    from_json, http, json, links, mapping, request, salesforce, text,
+    Batch, Error, Link, Map, Method, Outcomes, Part, Probe, Request, Response, Said, Side, Told, Value, b1, body_of,
+    clock, events, from_json, http, json, links, mapping, request, salesforce, say, text,
 };
 
 use crate::contacts::{self, Person};
@@ -91,28 +91,39 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
         }
         (false, true) if subject.base.is_some() && !text(&subject.account, "MasterRecordId").is_empty() => {
             // The one that is left has a partner of its own.
-            let what = format!(
-                "the account of the partner {} was merged into {}, which is linked with another partner; make one partner of the two in B1",
-                subject.card_code(),
-                text(&subject.account, "MasterRecordId")
+            let what = say(
+                "accounts.merged",
+                "the account of the partner {customer} was merged into {account}, which is linked with another partner; make one partner of the two in B1",
+                [
+                    ("customer", subject.card_code().into()),
+                    ("account", text(&subject.account, "MasterRecordId").into()),
+                ],
             );
-            outcomes.hold(&subject.events, &what);
+            outcomes.hold(&subject.events, what);
             return None;
         }
         (false, true) if subject.base.is_some() => {
             let known = subject.base.as_ref().is_some_and(|base| base.get("gone").is_some_and(|gone| gone == true));
-            let how = if subject.account.is_null() {
-                "is not to be seen any more: deleted for good, or not shared with the integration user"
+            let customer = [("customer", subject.card_code().into())];
+            let what = if subject.account.is_null() {
+                say(
+                    "accounts.account_unseen",
+                    "the account of the partner {customer} is not to be seen any more: deleted for good, or not shared with the integration user",
+                    customer,
+                )
             } else {
-                "was deleted in Salesforce"
+                say(
+                    "accounts.account_deleted",
+                    "the account of the partner {customer} was deleted in Salesforce",
+                    customer,
+                )
             };
-            let what = format!("the account of the partner {} {how}", subject.card_code());
             match subject.choice.as_deref() {
                 Some("keep in B1") => put_gone(&subject),
                 _ if settings.review_deleted && !known => {
                     let detail =
                         json!({ "b1": { "CardCode": subject.card_code(), "CardName": subject.partner["CardName"] } });
-                    outcomes.ask(&subject.events, &what, &["keep in B1", "retry", "ignore"], &detail);
+                    outcomes.ask(&subject.events, what, &["keep in B1", "retry", "ignore"], &detail);
                     return None;
                 }
                 _ => {}
@@ -149,7 +160,8 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
             let code = if subject.partner.is_null() { subject.account_id() } else { subject.card_code() };
             let names = [text(&subject.partner, "CardName"), text(&subject.account, "Name")];
             let name = names.into_iter().find(|name| !name.is_empty()).unwrap_or_default();
-            outcomes.hold(&subject.events, format!("{name} ({code}): {why}"));
+            let with = [("name", name.into()), ("code", code.into()), ("why", why.into())];
+            outcomes.hold(&subject.events, say("accounts.of", "{name} ({code}): {why}", with));
             return None;
         }
     };
@@ -158,7 +170,7 @@ fn planned(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Op
     }
     if !plan.conflicts.is_empty() {
         let (reason, detail) = fields::question(text(&subject.partner, "CardName"), &plan.conflicts);
-        outcomes.ask(&subject.events, &reason, &["keep B1's", "keep Salesforce's", "retry", "ignore"], &detail);
+        outcomes.ask(&subject.events, reason, &["keep B1's", "keep Salesforce's", "retry", "ignore"], &detail);
         return None;
     }
     if !subject.partner.is_null() {
@@ -213,6 +225,11 @@ fn newest(subject: &Subject) -> Side {
     if b1 >= salesforce::moment(&subject.account["LastModifiedDate"]) { Side::B1 } else { Side::Salesforce }
 }
 
+/// The parameter of what is said of a partner.
+fn of(card_code: &str) -> [(&'static str, Told); 1] {
+    [("customer", card_code.into())]
+}
+
 /// Remembers that nobody needs to be asked again.
 fn put_gone(subject: &Subject) {
     let mut base = subject.base.clone().unwrap_or_default();
@@ -226,8 +243,12 @@ fn put_gone(subject: &Subject) {
 fn partner_gone(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Option<Work> {
     let what = "the partner of this account was deleted in B1";
     if settings.review_deleted {
-        let asked = format!("{what}: delete the account in Salesforce, or keep it, and answer with ignore");
-        outcomes.hold(&subject.events, &asked);
+        let asked = say(
+            "accounts.partner_deleted",
+            "the partner of this account was deleted in B1: delete the account in Salesforce, or keep it, and answer with ignore",
+            [],
+        );
+        outcomes.hold(&subject.events, asked);
         return None;
     }
     outcomes.note_all(&subject.events, what);
@@ -273,7 +294,7 @@ fn to_b1(batch: &Batch, settings: &Settings, work: &mut [Work], outcomes: &mut O
                 Ok(request) => request,
                 Err(why) => {
                     w.failed = true;
-                    outcomes.hold(&w.subject.events, &why);
+                    outcomes.hold(&w.subject.events, why);
                     continue;
                 }
             }
@@ -295,11 +316,19 @@ fn to_b1(batch: &Batch, settings: &Settings, work: &mut [Work], outcomes: &mut O
         let w = &mut work[place];
         if let Err(why) = answered(settings, w, answer, outcomes) {
             w.failed = true;
-            outcomes.fail(&w.subject.events, &why, format!("writing the partner {}", w.card_code));
+            outcomes.fail(
+                &w.subject.events,
+                &why,
+                say("accounts.writing_partner", "writing the partner {customer}", of(&w.card_code)),
+            );
         } else {
             let old = w.old();
             left_out::in_b1(&mut w.plan, &old, &mut w.persons, &left_out);
-            w.refused.extend(Refused::of(format!("the partner {}", w.card_code).into(), Side::Salesforce, left_out));
+            w.refused.extend(Refused::of(
+                say("accounts.the_partner", "the partner {customer}", of(&w.card_code)),
+                Side::Salesforce,
+                left_out,
+            ));
         }
     }
 }
@@ -347,19 +376,22 @@ fn segment_of_key(code: &str) -> String {
     format!("'{}'", segment(&code.replace('\'', "''")))
 }
 
-fn create(batch: &Batch, settings: &Settings, w: &Work, mut body: Map<String, Value>) -> Result<Request, String> {
+fn create(batch: &Batch, settings: &Settings, w: &Work, mut body: Map<String, Value>) -> Result<Request, Said> {
     let account = &w.subject.account;
-    let mapped = mapping::apply("new_partner", &account.to_string())
-        .map_err(|e| format!("the mapping [new_partner] {}: {}", e.field, e.message))?;
+    let mapped = mapping::apply("new_partner", &account.to_string()).map_err(|e| {
+        let with = [("field", e.field.into()), ("why", e.message.into())];
+        say("accounts.mapping_new_partner", "the mapping [new_partner] {field}: {why}", with)
+    })?;
     body.extend(from_json(&mapped).as_object().cloned().unwrap_or_default());
     match settings.series {
         Some(series) => {
             body.insert("Series".into(), series.into());
         }
         None if body.get("CardCode").is_none_or(Value::is_null) => {
-            return Err(format!(
-                "{} needs a CardCode in B1: set `series` to a numbering series of business partners, or give CardCode in the mapping [new_partner]",
-                text(account, "Name")
+            return Err(say(
+                "accounts.no_card_code",
+                "{account} needs a CardCode in B1: set `series` to a numbering series of business partners, or give CardCode in the mapping [new_partner]",
+                [("account", text(account, "Name").into())],
             ));
         }
         None => {}
@@ -400,7 +432,11 @@ fn learn(work: &mut [Work], outcomes: &mut Outcomes) {
         Err(error) => {
             for w in work.iter_mut().filter(|w| codes.contains(&w.card_code)) {
                 w.failed = true;
-                outcomes.fail(&w.subject.events, &error, "reading the contact employees that were made");
+                outcomes.fail(
+                    &w.subject.events,
+                    &error,
+                    say("accounts.reading_employees", "reading the contact employees that were made", []),
+                );
             }
         }
     }
@@ -435,7 +471,11 @@ fn to_accounts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
             Ok(response) => {
                 let old = w.old();
                 left_out::in_salesforce(&mut w.plan.base, &old, &left_out);
-                w.refused.extend(Refused::of(format!("the account of {}", w.card_code).into(), Side::B1, left_out));
+                w.refused.extend(Refused::of(
+                    say("accounts.the_account", "the account of {customer}", of(&w.card_code)),
+                    Side::B1,
+                    left_out,
+                ));
                 if w.made_in_salesforce {
                     w.account_id = text(&body_of(&response), "id").to_owned();
                 }
@@ -444,9 +484,9 @@ fn to_accounts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
             }
             Err(error) => {
                 w.failed = true;
-                let what = format!("writing the account of {}", w.card_code);
+                let what = say("accounts.writing_account", "writing the account of {customer}", of(&w.card_code));
                 let write = if w.made_in_salesforce { Write::NewAccount } else { Write::Change };
-                duplicates::fail(outcomes, &w.subject.events, &error, &what, write, w.subject.choice.as_deref());
+                duplicates::fail(outcomes, &w.subject.events, &error, what, write, w.subject.choice.as_deref());
             }
         }
     }
@@ -484,8 +524,9 @@ fn to_contacts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
         match answer {
             Ok(response) => {
                 left_out::in_salesforce(&mut person.base, &person.old, &left_out);
-                let record = format!("the contact {} of {}", person.name, w.card_code);
-                w.refused.extend(Refused::of(record.into(), Side::B1, left_out));
+                let with = [("contact", person.name.as_str().into()), ("customer", w.card_code.as_str().into())];
+                let record = say("accounts.the_contact", "the contact {contact} of {customer}", with);
+                w.refused.extend(Refused::of(record, Side::B1, left_out));
                 if person.id.is_none() {
                     person.id = body_of(&response)["id"].as_str().map(str::to_owned);
                 }
@@ -494,9 +535,10 @@ fn to_contacts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes) 
             Err(error) => {
                 // The account itself is in step; the person comes again.
                 person.changed = false;
-                let what = format!("writing the contact {} of {}", person.name, w.card_code);
+                let with = [("contact", person.name.as_str().into()), ("customer", w.card_code.as_str().into())];
+                let what = say("accounts.writing_contact", "writing the contact {contact} of {customer}", with);
                 let write = if person.id.is_none() { Write::NewContact } else { Write::Change };
-                duplicates::fail(outcomes, &w.subject.events, &error, &what, write, w.subject.choice.as_deref());
+                duplicates::fail(outcomes, &w.subject.events, &error, what, write, w.subject.choice.as_deref());
             }
         }
     }

@@ -10,7 +10,7 @@ use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
     Batch, Description, Documents, Error, Link, Map, Method, Outcome, Outcomes, Plugin, Probe, Side, Value, clock,
-    from_json, http, json, links, money, request, salesforce, text,
+    from_json, http, json, links, money, request, salesforce, say, text,
 };
 
 use crate::describe::Settings;
@@ -36,7 +36,7 @@ impl Plugin for CreditPlugin {
         if let Err(error) =
             customers(&batch, &mut outcomes).and_then(|customers| keep(&settings, &customers, &mut outcomes))
         {
-            outcomes.fail(&all, &error, "reading credit");
+            outcomes.fail(&all, &error, say("credit.reading", "reading credit", []));
         }
         outcomes.into_vec()
     }
@@ -89,9 +89,10 @@ fn keep(settings: &Settings, customers: &BTreeMap<String, Vec<usize>>, outcomes:
         if let Some(ids) = accounts.doubled.get(code) {
             outcomes.hold(
                 events,
-                format!(
-                    "the accounts {} all carry the CardCode {code}; merge them, or empty B1 Card Code on all but one",
-                    ids.join(", ")
+                say(
+                    "credit.same_code",
+                    "the accounts {accounts} all carry the CardCode {code}; merge them, or empty B1 Card Code on all but one",
+                    [("accounts", ids.clone().into()), ("code", code.into())],
                 ),
             );
             continue;
@@ -192,7 +193,9 @@ fn tell(settings: &Settings, alerts: Vec<Alert>, outcomes: &mut Outcomes) {
                     put(&alert.card_code, &alert.account, &base);
                 }
             }
-            Err(error) => outcomes.fail(&alert.events, &error, "writing the credit alert"),
+            Err(error) => {
+                outcomes.fail(&alert.events, &error, say("credit.writing_alert", "writing the credit alert", []))
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! How credit is judged.
 
-use tandem_sdk::{Decimal, Map, Value, b1};
+use tandem_sdk::{Decimal, Map, Said, Value, b1};
 
 use crate::describe::Settings;
 
@@ -104,7 +104,7 @@ impl Credit {
             State::Exceeded => "is beyond its credit limit: new orders are held",
             _ => "is near its credit limit",
         };
-        let told = |amount: Decimal| format!("{} {currency}", amount.normalize()).trim_end().to_owned();
+        let told = |amount: Decimal| Said::amount(amount, currency);
         format!(
             "The customer {card_code} {what}. Limit {}, exposure {} (balance {}, open orders {}, open deliveries {}).",
             told(self.limit),
@@ -139,8 +139,8 @@ mod tests {
     #[test]
     fn a_crossing_is_told_with_the_companys_currency() {
         let words = credit(1500).words(State::Exceeded, "C1", "EUR");
-        assert!(words.contains("Limit 1000 EUR, exposure 1500 EUR (balance 1500 EUR"), "{words}");
-        assert!(credit(1500).words(State::Exceeded, "C1", "").contains("Limit 1000, exposure 1500 ("));
+        assert!(words.contains("Limit 1,000.00 EUR, exposure 1,500.00 EUR (balance 1,500.00 EUR"), "{words}");
+        assert!(credit(1500).words(State::Exceeded, "C1", "").contains("Limit 1,000.00, exposure 1,500.00 ("));
     }
 
     #[test]

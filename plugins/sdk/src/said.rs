@@ -250,6 +250,13 @@ fn grouped(number: Decimal) -> String {
     format!("{sign}{grouped}{rest}")
 }
 
+/// In English.
+impl fmt::Display for Told {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.english())
+    }
+}
+
 impl From<&str> for Told {
     fn from(text: &str) -> Self {
         Self::Text(text.to_owned())
