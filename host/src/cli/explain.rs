@@ -8,6 +8,7 @@ use anyhow::Result;
 use clap::Args;
 use serde_json::{Value, json};
 
+use super::choices;
 use super::failure::{Failure, listed};
 use super::output::{Output, short};
 use super::service::Parts;
@@ -15,7 +16,7 @@ use crate::connections::reads;
 use crate::mapping::Mapping;
 use crate::sources::full_id;
 use crate::store::sqlite::Access;
-use crate::store::{CallState, EventFilter, JournalEntry};
+use crate::store::{CallState, EventFilter, EventState, JournalEntry};
 use crate::time::iso;
 
 #[derive(Args)]
@@ -105,6 +106,11 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         .collect();
     let header = ["event", "flow", "taken in", "state", "what became of it", "trace"];
     output.rows(&(), &header, rows, "no event about it is kept");
+    for event in events.iter().filter(|event| event.state == EventState::Review) {
+        output
+            .say(format!("event {0} waits for a decision: tandem review resolve {0} --choose \"<choice>\"", event.id));
+        output.facts(&["choice", "what it does"], choices::rows(&event.choices));
+    }
     let word = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let rows = told
         .iter()

@@ -2,6 +2,7 @@
 
 mod backfill;
 mod check;
+mod choices;
 mod demo;
 mod events;
 mod explain;

@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use serde_json::Value;
 
+use super::choices;
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
@@ -97,10 +98,10 @@ fn show(event: &Event, output: &Output) {
         vec!["record".into(), event.key.clone()],
         vec!["state".into(), event.state.word().into()],
         vec!["why".into(), event.reason.clone().unwrap_or_default()],
-        vec!["choices".into(), event.choices.join(", ")],
         vec!["taken in".into(), iso(event.created_at)],
     ];
     output.facts(&["review", &event.id.to_string()], rows);
+    output.facts(&["choice", "what it does"], choices::rows(&event.choices));
     let (columns, rows) = side_by_side(&detail);
     if !rows.is_empty() {
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();

@@ -30,6 +30,7 @@ const ANSWER_LIMIT: u64 = 4 << 20;
 /// Lengths of the fields.
 const LONG: usize = 4_000;
 const CHOICES: usize = 2_000;
+const SAID: usize = 32_000;
 const SHORT: usize = 255;
 
 /// One org, told by this host.
@@ -274,13 +275,12 @@ impl Reporter {
         open: &mut BTreeSet<EventId>,
     ) -> Result<(), Failed> {
         let fresh: Vec<&Event> = questions.values().filter(|event| !open.contains(&event.id)).collect();
-        let calls = fresh.iter().map(|event| review_call(host, event.id, &question(event, true))).collect();
+        let calls = fresh.iter().map(|event| review_call(host, event.id, &question(event))).collect();
         for (event, result) in fresh.iter().zip(self.connection.send_all(calls, ANSWER_LIMIT, Pace::AtOnce).await) {
             match result {
                 Ok(_) => {}
                 Err(error) if error.is_passing() => return Err(error.into()),
-                // The record it is about may be gone: the question is not.
-                Err(_) => self.write_review(host, event.id, &question(event, false)).await?,
+                Err(error) => self.insist(host, event, error).await?,
             }
             open.insert(event.id);
         }
@@ -299,6 +299,19 @@ impl Reporter {
             open.remove(&id);
         }
         Ok(())
+    }
+
+    /// Shows a question all the same: the record that it is about may be gone, the package older than this host.
+    async fn insist(&self, host: &str, event: &Event, refused: CallError) -> Result<(), Failed> {
+        let mut fields = question(event);
+        leave_out(&refused, &mut fields);
+        match self.write_review(host, event.id, &fields).await {
+            Err(Failed::Call(refused)) if !refused.is_passing() => {
+                leave_out(&refused, &mut fields);
+                self.write_review(host, event.id, &fields).await
+            }
+            told => told,
+        }
     }
 
     async fn write_review(&self, host: &str, id: EventId, fields: &Value) -> Result<(), Failed> {
@@ -320,13 +333,37 @@ fn event_of(row: &Value) -> Option<EventId> {
     row["Tandem_Key__c"].as_str()?.split_once(':')?.1.parse().ok().map(EventId)
 }
 
-/// The fields of a question; `linked` with the record that it is about, where that is one of the org's.
-fn question(event: &Event, linked: bool) -> Value {
+/// Lookups of a question by the key prefix of the record that it is about. Source: the Object Reference's key prefixes.
+const LOOKUPS: [(&str, &str); 2] = [("001", "Tandem_Account__c"), ("006", "Tandem_Opportunity__c")];
+
+/// Keys and parameters of a question's reason, for the reader's language.
+const SAID_FIELD: &str = "Tandem_Said__c";
+
+/// Takes from a question what the org refuses of it.
+fn leave_out(refused: &CallError, fields: &mut Value) {
+    let Some(fields) = fields.as_object_mut() else { return };
+    // A field that the org has not, or does not let the integration user write.
+    if matches!(refused, CallError::Remote { code, .. } if code.starts_with("INVALID_FIELD")) {
+        fields.remove(SAID_FIELD);
+    } else {
+        LOOKUPS.iter().for_each(|(_, lookup)| drop(fields.remove(*lookup)));
+    }
+}
+
+/// What the plugin said of its reason beside the English, as JSON; none where that is longer than the field.
+fn said(event: &Event) -> Option<String> {
+    let detail: Value = serde_json::from_str(&event.detail).ok()?;
+    detail.get("said").map(Value::to_string).filter(|said| said.chars().count() <= SAID)
+}
+
+/// The fields of a question, with the record that it is about where that is one of the org's.
+fn question(event: &Event) -> Value {
     let mut fields = Map::new();
     let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
     set("Name", short(&format!("{} {}", event.flow, event.id), 80).into());
     set("Tandem_Flow__c", event.flow.as_str().into());
     set("Tandem_Reason__c", short(event.reason.as_deref().unwrap_or_default(), LONG).into());
+    set(SAID_FIELD, said(event).into());
     set("Tandem_Choices__c", short(&event.choices.join("\n"), CHOICES).into());
     set("Tandem_State__c", "Open".into());
     set("Tandem_Answer__c", Value::Null);
@@ -334,9 +371,7 @@ fn question(event: &Event, linked: bool) -> Value {
     set("Tandem_Since__c", iso(event.created_at).into());
     if event.topic.starts_with("salesforce.") && event.key.len() == 18 {
         set("Tandem_Record_Id__c", event.key.as_str().into());
-        // Source: the Object Reference's key prefixes.
-        let lookup = [("001", "Tandem_Account__c"), ("006", "Tandem_Opportunity__c")];
-        if let Some((_, field)) = lookup.iter().find(|(prefix, _)| linked && event.key.starts_with(prefix)) {
+        if let Some((_, field)) = LOOKUPS.iter().find(|(prefix, _)| event.key.starts_with(prefix)) {
             set(field, event.key.as_str().into());
         }
     }

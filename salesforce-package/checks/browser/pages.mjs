@@ -40,6 +40,13 @@ const pages = [
         ['Tandem asks', 'Send although over the limit', 'credit limit']
     ],
     [
+        'opportunity-asking-german',
+        'de',
+        opportunity,
+        { recordId: ASKING, objectApiName: 'Opportunity' },
+        ['käme über das Kreditlimit von', 'dieser Auftrag bringt']
+    ],
+    [
         'opportunity-open',
         'en',
         opportunity,

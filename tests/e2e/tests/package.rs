@@ -132,6 +132,9 @@ async fn a_question_is_answered_in_the_org() -> Result<()> {
     let id = over_the_limit(&world).await?;
     let asked = question(&world, &id).await?;
     assert!(asked["Tandem_Reason__c"].as_str().unwrap_or_default().contains("credit limit"), "{asked}");
+    let said: Value = serde_json::from_str(asked["Tandem_Said__c"].as_str().unwrap_or_default())?;
+    assert_eq!(said[0]["key"], "orders.over_limit", "{said}");
+    assert_eq!(said[0]["with"]["limit"], json!({ "amount": "500", "currency": "EUR" }), "{said}");
     assert_eq!(asked["Tandem_Choices__c"], "retry\nsend anyway\nignore");
     assert_eq!(asked["Tandem_Opportunity__c"], id.as_str());
     world.settled().await?;

@@ -223,6 +223,8 @@ fn every_label_is_used_and_every_used_label_is_there() -> Result<()> {
             }
         }
     }
+    // Looked up by its name, whatever that is: no label.
+    used.remove("get");
     assert_eq!(used, labels);
     Ok(())
 }
@@ -272,5 +274,108 @@ fn nothing_in_the_package_is_a_secret_or_an_address() -> Result<()> {
     let scopes =
         texts(&package().join("extlClntAppOauthSettings/Tandem_oauth.ecaOauth-meta.xml"), "commaSeparatedOauthScopes")?;
     assert_eq!(scopes, ["Api"], "the host needs no more");
+    Ok(())
+}
+
+/// The value of each label by its name: of the package, or of its German.
+fn label_texts(file: &Path, name: &str, value: &str) -> Result<BTreeMap<String, String>> {
+    let text = std::fs::read_to_string(file)?;
+    let xml = roxmltree::Document::parse(&text)?;
+    let labels = xml.descendants().filter(|node| matches!(node.tag_name().name(), "labels" | "customLabels"));
+    Ok(labels.map(|node| (child(node, name), child(node, value))).collect())
+}
+
+/// What the plugins say: `say("orders.gone", "B1 has no order {number} any more", [("number", …)])` as English by key. Every
+/// place has a parameter in the same file. Tests of the plugins are left out.
+fn said() -> Result<BTreeMap<String, String>> {
+    let mut said: BTreeMap<String, String> = BTreeMap::new();
+    for file in files(&root().join("plugins"), ".rs")? {
+        let source = std::fs::read_to_string(&file)?;
+        let source = source.split("#[cfg(test)]").next().unwrap_or_default();
+        for call in source.split("say(").skip(1).filter(|call| call.trim_start().starts_with('"')) {
+            let (key, rest) = literal(call).with_context(|| format!("{}: a key", file.display()))?;
+            let (english, _) = literal(rest).with_context(|| format!("{}: {key} has no English", file.display()))?;
+            for place in places(&english) {
+                assert!(source.contains(&format!("(\"{place}\",")), "{}: {key} has no {place}", file.display());
+            }
+            let other = said.insert(key.clone(), english.clone());
+            assert!(other.is_none_or(|other| other == english), "{key} says two things");
+        }
+    }
+    Ok(said)
+}
+
+/// The first string literal of a source, and what follows it.
+fn literal(source: &str) -> Option<(String, &str)> {
+    let (_, rest) = source.split_once('"')?;
+    let ends = |place: &usize| rest[..*place].bytes().rev().take_while(|byte| *byte == b'\\').count() % 2 == 0;
+    let end = rest.match_indices('"').map(|(place, _)| place).find(ends)?;
+    Some((rest[..end].replace("\\\"", "\""), &rest[end + 1..]))
+}
+
+/// Names of the places (`{number}`) in a text.
+fn places(text: &str) -> BTreeSet<&str> {
+    text.split('{').skip(1).filter_map(|rest| rest.split_once('}')).map(|(name, _)| name).collect()
+}
+
+/// The string literals of a source, in order.
+fn literals(mut source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    while let Some((text, rest)) = literal(source) {
+        found.push(text);
+        source = rest;
+    }
+    found
+}
+
+/// An answer says what it does in the same words on the command line and on the record.
+#[test]
+fn every_choice_reads_the_same_on_the_command_line_and_in_the_org() -> Result<()> {
+    let table = std::fs::read_to_string(root().join("host/src/cli/choices.rs"))?;
+    let (_, table) = table.split_once("const CHOICES").context("a table of choices")?;
+    let table = literals(table.split("];").next().unwrap_or_default());
+    let host: BTreeMap<&str, &str> = table.chunks(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();
+    let labels = label_texts(&package().join("labels/CustomLabels.labels-meta.xml"), "fullName", "value")?;
+    let script = std::fs::read_to_string(package().join("lwc/tandemChoice/tandemChoice.js"))?;
+    let (imports, rest) = script.split_once("const LABELS = {").context("a table of labels")?;
+    let import = |line: &str| -> Option<(String, String)> {
+        let (name, label) = line.strip_prefix("import ")?.split_once(" from '@salesforce/label/c.")?;
+        Some((name.to_owned(), labels.get(label.trim_end_matches("';"))?.clone()))
+    };
+    let imports: BTreeMap<String, String> = imports.lines().filter_map(import).collect();
+    let own = |line: &str| -> Option<(String, String)> {
+        let (choice, name) = line.trim().trim_end_matches(',').split_once(": ")?;
+        Some((choice.trim_matches(['\'', '"']).to_owned(), imports.get(name)?.clone()))
+    };
+    let own: BTreeMap<String, String> = rest.split("};").next().unwrap_or_default().lines().filter_map(own).collect();
+    assert_eq!(own.iter().map(|(choice, does)| (choice.as_str(), does.as_str())).collect::<BTreeMap<_, _>>(), host);
+    Ok(())
+}
+
+/// A reason that is new in a plugin has its label, its German and its line in `tandemReason`; one that is gone has none.
+#[test]
+fn every_reason_of_a_plugin_has_a_label_with_its_words_and_its_german() -> Result<()> {
+    let said = said()?;
+    assert!(said.len() > 90, "the reasons were found");
+    let of_reasons = |labels: BTreeMap<String, String>| -> BTreeMap<String, String> {
+        labels.into_iter().filter(|(name, _)| name.starts_with("Tandem_Said_")).collect()
+    };
+    let own = package().join("labels/CustomLabels.labels-meta.xml");
+    let english = of_reasons(label_texts(&own, "fullName", "value")?);
+    let file = german().join("translations/de.translation-meta.xml");
+    let german = of_reasons(label_texts(&file, "name", "label")?);
+    let phrases = std::fs::read_to_string(package().join("lwc/tandemReason/phrases.js"))?;
+    for (key, words) in &said {
+        let name = key.replace('.', "_");
+        let label = format!("Tandem_Said_{name}");
+        assert_eq!(english.get(&label), Some(words), "{label}: the words of {key}");
+        let translated = german.get(&label).with_context(|| format!("{label} has no German"))?;
+        assert_eq!(places(translated), places(words), "{label}: the places of its German");
+        let import = format!("import SAID_{} from '@salesforce/label/c.{label}';", name.to_uppercase());
+        let line = format!("'{key}': SAID_{}", name.to_uppercase());
+        assert!(phrases.contains(&import) && phrases.contains(&line), "tandemReason/phrases.js has no {key}");
+    }
+    let labels: BTreeSet<String> = said.keys().map(|key| format!("Tandem_Said_{}", key.replace('.', "_"))).collect();
+    assert_eq!(english.keys().cloned().collect::<BTreeSet<_>>(), labels, "labels of reasons that nobody says");
     Ok(())
 }

@@ -69,7 +69,7 @@ async fn every_component_shows_what_b1_has_and_a_rep_answers_on_the_record() -> 
     ];
     let said = run("node", &["--no-deprecation", "checks/browser/pages.mjs"], &environment).await?;
     println!("{said}");
-    assert_eq!(said.matches("ok - ").count(), 9, "{said}");
+    assert_eq!(said.matches("ok - ").count(), 10, "{said}");
     world.until_state(&asking, "Synced").await?;
     world.assert_exactly_once(&[delivered, asking]).await
 }

@@ -11,6 +11,8 @@ import LABEL_LEAVE_CANCELLED from '@salesforce/label/c.Tandem_Choice_Leave_Cance
 import LABEL_KEEP_B1 from '@salesforce/label/c.Tandem_Choice_Keep_B1';
 import LABEL_KEEP_SALESFORCE from '@salesforce/label/c.Tandem_Choice_Keep_Salesforce';
 import LABEL_KEEP_IN_B1 from '@salesforce/label/c.Tandem_Choice_Keep_In_B1';
+import LABEL_MAKE_INACTIVE from '@salesforce/label/c.Tandem_Choice_Make_Inactive';
+import LABEL_KEEP_SO from '@salesforce/label/c.Tandem_Choice_Keep_So';
 import LABEL_LINK_WITH from '@salesforce/label/c.Tandem_Choice_Link_With';
 import { text } from 'c/tandemText';
 
@@ -26,7 +28,9 @@ const LABELS = {
     'leave it cancelled': LABEL_LEAVE_CANCELLED,
     "keep B1's": LABEL_KEEP_B1,
     "keep Salesforce's": LABEL_KEEP_SALESFORCE,
-    'keep in B1': LABEL_KEEP_IN_B1
+    'keep in B1': LABEL_KEEP_IN_B1,
+    'make inactive in B1': LABEL_MAKE_INACTIVE,
+    'keep it so': LABEL_KEEP_SO
 };
 const LINK_WITH = 'link with ';
 

@@ -5,6 +5,7 @@ import { refreshApex } from '@salesforce/apex';
 import deliveries from '@salesforce/apex/TandemRecords.deliveries';
 import invoices from '@salesforce/apex/TandemRecords.invoices';
 import openReviews from '@salesforce/apex/TandemRecords.openReviews';
+import phrases from '@salesforce/apex/TandemRecords.phrases';
 import syncNow from '@salesforce/apex/TandemActions.syncNow';
 import answer from '@salesforce/apex/TandemActions.answer';
 import MAY_ANSWER from '@salesforce/customPermission/Tandem_Answer_Reviews';
@@ -42,6 +43,7 @@ import LABEL_INVOICES from '@salesforce/label/c.Tandem_Invoices';
 import LABEL_TRACKING from '@salesforce/label/c.Tandem_Tracking';
 import LABEL_AS_OF from '@salesforce/label/c.Tandem_Synced_At';
 import { choiceLabel } from 'c/tandemChoice';
+import { keysWithoutLabel, reason } from 'c/tandemReason';
 import { day, errorText, moment, money, text } from 'c/tandemText';
 
 const FIELDS = [
@@ -85,6 +87,8 @@ export default class TandemOrderTimeline extends LightningElement {
     asking = false;
     actionProblem = '';
     reviews = [];
+    /** Labels of the company's own plugins by key. */
+    ownPhrases = {};
     foundDeliveries;
     foundInvoices;
     timers = [];
@@ -113,7 +117,10 @@ export default class TandemOrderTimeline extends LightningElement {
 
     async loadReviews() {
         try {
-            this.reviews = await openReviews({ recordId: this.recordId });
+            const reviews = await openReviews({ recordId: this.recordId });
+            const keys = keysWithoutLabel(reviews);
+            this.ownPhrases = keys.length ? await phrases({ keys }) : {};
+            this.reviews = reviews;
         } catch (error) {
             this.actionProblem = text(LABEL_ERROR, errorText(error));
         }
@@ -175,7 +182,7 @@ export default class TandemOrderTimeline extends LightningElement {
     get questions() {
         return this.reviews.map((row) => ({
             id: row.Id,
-            reason: row.Tandem_Reason__c,
+            reason: reason(row, this.ownPhrases),
             choices: (row.Tandem_Choices__c || '')
                 .split('\n')
                 .filter(Boolean)

@@ -8,9 +8,12 @@ export function text(label, ...values) {
     return values.reduce((filled, value, place) => filled.replaceAll(`{${place}}`, value ?? ''), label);
 }
 
-/** An amount; without a currency, in that of the org. */
+/** An amount; without a currency, in that of the org. A currency that has no ISO code stands behind it as it is. */
 export function money(amount, currency) {
-    return new Intl.NumberFormat(LOCALE, { style: 'currency', currency: currency || ORG_CURRENCY }).format(amount ?? 0);
+    const code = currency || ORG_CURRENCY;
+    const style = /^[A-Z]{3}$/.test(code) ? { style: 'currency', currency: code } : { minimumFractionDigits: 2 };
+    const shown = new Intl.NumberFormat(LOCALE, style).format(amount ?? 0);
+    return style.currency ? shown : `${shown} ${code}`;
 }
 
 /** A quantity, with the decimals it has. */

@@ -3,6 +3,7 @@ import { getRecord, notifyRecordUpdateAvailable } from 'lightning/uiRecordApi';
 import deliveries from '@salesforce/apex/TandemRecords.deliveries';
 import invoices from '@salesforce/apex/TandemRecords.invoices';
 import openReviews from '@salesforce/apex/TandemRecords.openReviews';
+import phrases from '@salesforce/apex/TandemRecords.phrases';
 import syncNow from '@salesforce/apex/TandemActions.syncNow';
 import answer from '@salesforce/apex/TandemActions.answer';
 import TandemOrderTimeline from 'c/tandemOrderTimeline';
@@ -18,6 +19,7 @@ jest.mock(
     { virtual: true }
 );
 jest.mock('@salesforce/apex/TandemRecords.openReviews', () => ({ default: jest.fn() }), { virtual: true });
+jest.mock('@salesforce/apex/TandemRecords.phrases', () => ({ default: jest.fn() }), { virtual: true });
 jest.mock('@salesforce/apex/TandemActions.syncNow', () => ({ default: jest.fn() }), { virtual: true });
 jest.mock('@salesforce/apex/TandemActions.answer', () => ({ default: jest.fn() }), { virtual: true });
 jest.mock('@salesforce/customPermission/Tandem_Answer_Reviews', () => ({ default: true }), { virtual: true });
@@ -224,6 +226,17 @@ describe('c-tandem-order-timeline', () => {
         expect(answer).toHaveBeenCalledWith({ reviewId: 'r1', choice: 'ignore' });
         expect(find(element, 'answered').textContent).toContain('Leave it as it is');
         expect(find(element, 'choice')).toBeNull();
+    });
+
+    it('says a question by the label of its key, be it one of the company itself', async () => {
+        const said = (key) => JSON.stringify([{ key, with: { number: '17' } }]);
+        phrases.mockResolvedValue({ 'bonus.too_high': 'Bonus {number} is too high' });
+        const asked = (id, key) => ({ Id: id, Tandem_Reason__c: 'English', Tandem_Said__c: said(key) });
+        openReviews.mockResolvedValue([asked('r1', 'orders.gone'), asked('r2', 'bonus.too_high')]);
+        const questions = all(await show({ IsWon: true }), 'question');
+        expect(phrases).toHaveBeenCalledWith({ keys: ['bonus.too_high'] });
+        expect(questions[0].textContent).toContain('B1 has no order 17 any more');
+        expect(questions[1].textContent).toContain('Bonus 17 is too high');
     });
 
     it('says when the questions cannot be read', async () => {

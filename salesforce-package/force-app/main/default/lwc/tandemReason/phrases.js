@@ -1,0 +1,214 @@
+/** Reasons by their key: the package's labels. What every plugin of the package says is here; `names.rs` sees to it. */
+import SAID_ACCOUNTS_ACCOUNT_DELETED from '@salesforce/label/c.Tandem_Said_accounts_account_deleted';
+import SAID_ACCOUNTS_ACCOUNT_UNSEEN from '@salesforce/label/c.Tandem_Said_accounts_account_unseen';
+import SAID_ACCOUNTS_BOTH_CHANGED from '@salesforce/label/c.Tandem_Said_accounts_both_changed';
+import SAID_ACCOUNTS_CANDIDATE from '@salesforce/label/c.Tandem_Said_accounts_candidate';
+import SAID_ACCOUNTS_CONTACT_DELETED from '@salesforce/label/c.Tandem_Said_accounts_contact_deleted';
+import SAID_ACCOUNTS_CONTESTED from '@salesforce/label/c.Tandem_Said_accounts_contested';
+import SAID_ACCOUNTS_DUPLICATE from '@salesforce/label/c.Tandem_Said_accounts_duplicate';
+import SAID_ACCOUNTS_DUPLICATE_BLOCKED from '@salesforce/label/c.Tandem_Said_accounts_duplicate_blocked';
+import SAID_ACCOUNTS_EMAIL_DOMAIN from '@salesforce/label/c.Tandem_Said_accounts_email_domain';
+import SAID_ACCOUNTS_LINKED_ALREADY from '@salesforce/label/c.Tandem_Said_accounts_linked_already';
+import SAID_ACCOUNTS_LOOKING from '@salesforce/label/c.Tandem_Said_accounts_looking';
+import SAID_ACCOUNTS_LOOKING_CONTACTS from '@salesforce/label/c.Tandem_Said_accounts_looking_contacts';
+import SAID_ACCOUNTS_LOOKING_ORG from '@salesforce/label/c.Tandem_Said_accounts_looking_org';
+import SAID_ACCOUNTS_MAPPING from '@salesforce/label/c.Tandem_Said_accounts_mapping';
+import SAID_ACCOUNTS_MAPPING_NEW_PARTNER from '@salesforce/label/c.Tandem_Said_accounts_mapping_new_partner';
+import SAID_ACCOUNTS_MAYBE_SAME from '@salesforce/label/c.Tandem_Said_accounts_maybe_same';
+import SAID_ACCOUNTS_MERGED from '@salesforce/label/c.Tandem_Said_accounts_merged';
+import SAID_ACCOUNTS_NAME_POSTCODE from '@salesforce/label/c.Tandem_Said_accounts_name_postcode';
+import SAID_ACCOUNTS_NO_CANDIDATE from '@salesforce/label/c.Tandem_Said_accounts_no_candidate';
+import SAID_ACCOUNTS_NO_CARD_CODE from '@salesforce/label/c.Tandem_Said_accounts_no_card_code';
+import SAID_ACCOUNTS_NO_LAST_NAME from '@salesforce/label/c.Tandem_Said_accounts_no_last_name';
+import SAID_ACCOUNTS_OF from '@salesforce/label/c.Tandem_Said_accounts_of';
+import SAID_ACCOUNTS_PARTNER_DELETED from '@salesforce/label/c.Tandem_Said_accounts_partner_deleted';
+import SAID_ACCOUNTS_READING from '@salesforce/label/c.Tandem_Said_accounts_reading';
+import SAID_ACCOUNTS_READING_EMPLOYEES from '@salesforce/label/c.Tandem_Said_accounts_reading_employees';
+import SAID_ACCOUNTS_TAX_ID from '@salesforce/label/c.Tandem_Said_accounts_tax_id';
+import SAID_ACCOUNTS_TAX_IDS_DIFFER from '@salesforce/label/c.Tandem_Said_accounts_tax_ids_differ';
+import SAID_ACCOUNTS_THE_ACCOUNT from '@salesforce/label/c.Tandem_Said_accounts_the_account';
+import SAID_ACCOUNTS_THE_CONTACT from '@salesforce/label/c.Tandem_Said_accounts_the_contact';
+import SAID_ACCOUNTS_THE_PARTNER from '@salesforce/label/c.Tandem_Said_accounts_the_partner';
+import SAID_ACCOUNTS_WRITING_ACCOUNT from '@salesforce/label/c.Tandem_Said_accounts_writing_account';
+import SAID_ACCOUNTS_WRITING_CONTACT from '@salesforce/label/c.Tandem_Said_accounts_writing_contact';
+import SAID_ACCOUNTS_WRITING_PARTNER from '@salesforce/label/c.Tandem_Said_accounts_writing_partner';
+import SAID_CREDIT_READING from '@salesforce/label/c.Tandem_Said_credit_reading';
+import SAID_CREDIT_SAME_CODE from '@salesforce/label/c.Tandem_Said_credit_same_code';
+import SAID_CREDIT_WRITING_ALERT from '@salesforce/label/c.Tandem_Said_credit_writing_alert';
+import SAID_ORDERS_ACCOUNT_NOT_LINKED from '@salesforce/label/c.Tandem_Said_orders_account_not_linked';
+import SAID_ORDERS_AT_RATE from '@salesforce/label/c.Tandem_Said_orders_at_rate';
+import SAID_ORDERS_AWAITING from '@salesforce/label/c.Tandem_Said_orders_awaiting';
+import SAID_ORDERS_BEFORE_TAX from '@salesforce/label/c.Tandem_Said_orders_before_tax';
+import SAID_ORDERS_BOTH_CHANGED from '@salesforce/label/c.Tandem_Said_orders_both_changed';
+import SAID_ORDERS_BRANCH_MISSING from '@salesforce/label/c.Tandem_Said_orders_branch_missing';
+import SAID_ORDERS_BRANCH_WRONG from '@salesforce/label/c.Tandem_Said_orders_branch_wrong';
+import SAID_ORDERS_CANCELLED from '@salesforce/label/c.Tandem_Said_orders_cancelled';
+import SAID_ORDERS_CANCELLING from '@salesforce/label/c.Tandem_Said_orders_cancelling';
+import SAID_ORDERS_CHANGE_OVER_LIMIT from '@salesforce/label/c.Tandem_Said_orders_change_over_limit';
+import SAID_ORDERS_CHANGING from '@salesforce/label/c.Tandem_Said_orders_changing';
+import SAID_ORDERS_CLOSED from '@salesforce/label/c.Tandem_Said_orders_closed';
+import SAID_ORDERS_CREATING from '@salesforce/label/c.Tandem_Said_orders_creating';
+import SAID_ORDERS_CURRENCY_DIFFERS from '@salesforce/label/c.Tandem_Said_orders_currency_differs';
+import SAID_ORDERS_CUSTOMER_FROZEN from '@salesforce/label/c.Tandem_Said_orders_customer_frozen';
+import SAID_ORDERS_DELIVERED_IN_PART from '@salesforce/label/c.Tandem_Said_orders_delivered_in_part';
+import SAID_ORDERS_FIELD_OF from '@salesforce/label/c.Tandem_Said_orders_field_of';
+import SAID_ORDERS_GONE from '@salesforce/label/c.Tandem_Said_orders_gone';
+import SAID_ORDERS_ITEM_INACTIVE from '@salesforce/label/c.Tandem_Said_orders_item_inactive';
+import SAID_ORDERS_LEFT from '@salesforce/label/c.Tandem_Said_orders_left';
+import SAID_ORDERS_LINE from '@salesforce/label/c.Tandem_Said_orders_line';
+import SAID_ORDERS_LINE_FIXED from '@salesforce/label/c.Tandem_Said_orders_line_fixed';
+import SAID_ORDERS_LINE_STAYS from '@salesforce/label/c.Tandem_Said_orders_line_stays';
+import SAID_ORDERS_LOOKING from '@salesforce/label/c.Tandem_Said_orders_looking';
+import SAID_ORDERS_LOOKING_APPROVAL from '@salesforce/label/c.Tandem_Said_orders_looking_approval';
+import SAID_ORDERS_LOOKING_BIN from '@salesforce/label/c.Tandem_Said_orders_looking_bin';
+import SAID_ORDERS_LOOKING_WAITING from '@salesforce/label/c.Tandem_Said_orders_looking_waiting';
+import SAID_ORDERS_MADE_BEFORE from '@salesforce/label/c.Tandem_Said_orders_made_before';
+import SAID_ORDERS_MAPPING from '@salesforce/label/c.Tandem_Said_orders_mapping';
+import SAID_ORDERS_NO_ACCOUNT from '@salesforce/label/c.Tandem_Said_orders_no_account';
+import SAID_ORDERS_NO_CANCEL from '@salesforce/label/c.Tandem_Said_orders_no_cancel';
+import SAID_ORDERS_NO_CHANGE from '@salesforce/label/c.Tandem_Said_orders_no_change';
+import SAID_ORDERS_NO_CUSTOMER from '@salesforce/label/c.Tandem_Said_orders_no_customer';
+import SAID_ORDERS_NO_ITEM from '@salesforce/label/c.Tandem_Said_orders_no_item';
+import SAID_ORDERS_NO_ITEM_CODE from '@salesforce/label/c.Tandem_Said_orders_no_item_code';
+import SAID_ORDERS_NO_PRICE from '@salesforce/label/c.Tandem_Said_orders_no_price';
+import SAID_ORDERS_NO_PRODUCTS from '@salesforce/label/c.Tandem_Said_orders_no_products';
+import SAID_ORDERS_NOT_FOR_SALE from '@salesforce/label/c.Tandem_Said_orders_not_for_sale';
+import SAID_ORDERS_NOT_TAKEN from '@salesforce/label/c.Tandem_Said_orders_not_taken';
+import SAID_ORDERS_NOTING from '@salesforce/label/c.Tandem_Said_orders_noting';
+import SAID_ORDERS_ORDER from '@salesforce/label/c.Tandem_Said_orders_order';
+import SAID_ORDERS_OVER_LIMIT from '@salesforce/label/c.Tandem_Said_orders_over_limit';
+import SAID_ORDERS_QUANTITY from '@salesforce/label/c.Tandem_Said_orders_quantity';
+import SAID_ORDERS_READING from '@salesforce/label/c.Tandem_Said_orders_reading';
+import SAID_ORDERS_READING_CHANGED from '@salesforce/label/c.Tandem_Said_orders_reading_changed';
+import SAID_ORDERS_READING_CURRENCIES from '@salesforce/label/c.Tandem_Said_orders_reading_currencies';
+import SAID_ORDERS_READING_ONE_CURRENCY from '@salesforce/label/c.Tandem_Said_orders_reading_one_currency';
+import SAID_ORDERS_READING_OPPORTUNITY from '@salesforce/label/c.Tandem_Said_orders_reading_opportunity';
+import SAID_ORDERS_READING_RATES from '@salesforce/label/c.Tandem_Said_orders_reading_rates';
+import SAID_ORDERS_READING_WITHOUT_FIELDS from '@salesforce/label/c.Tandem_Said_orders_reading_without_fields';
+import SAID_ORDERS_REFUSED from '@salesforce/label/c.Tandem_Said_orders_refused';
+import SAID_ORDERS_REMOVED_LINE from '@salesforce/label/c.Tandem_Said_orders_removed_line';
+import SAID_ORDERS_REMOVING_DRAFT from '@salesforce/label/c.Tandem_Said_orders_removing_draft';
+import SAID_ORDERS_SEVERAL from '@salesforce/label/c.Tandem_Said_orders_several';
+import SAID_ORDERS_THE_OPPORTUNITY from '@salesforce/label/c.Tandem_Said_orders_the_opportunity';
+import SAID_ORDERS_TOTAL from '@salesforce/label/c.Tandem_Said_orders_total';
+import SAID_ORDERS_TOTAL_DIFFERS from '@salesforce/label/c.Tandem_Said_orders_total_differs';
+import SAID_ORDERS_UNSEEN from '@salesforce/label/c.Tandem_Said_orders_unseen';
+import SAID_ORDERS_WITH_TAX from '@salesforce/label/c.Tandem_Said_orders_with_tax';
+import SAID_ORDERS_WRITING_BACK from '@salesforce/label/c.Tandem_Said_orders_writing_back';
+import SAID_SHARED_ANSWER_LOST from '@salesforce/label/c.Tandem_Said_shared_answer_lost';
+import SAID_SHARED_DENIED from '@salesforce/label/c.Tandem_Said_shared_denied';
+import SAID_SHARED_FAILED from '@salesforce/label/c.Tandem_Said_shared_failed';
+import SAID_SHARED_LEFT_OUT from '@salesforce/label/c.Tandem_Said_shared_left_out';
+import SAID_SHARED_RATE_LIMIT from '@salesforce/label/c.Tandem_Said_shared_rate_limit';
+import SAID_SHARED_TOO_LARGE from '@salesforce/label/c.Tandem_Said_shared_too_large';
+import SAID_SHARED_TWINS from '@salesforce/label/c.Tandem_Said_shared_twins';
+import SAID_SHARED_UNREACHABLE from '@salesforce/label/c.Tandem_Said_shared_unreachable';
+import SAID_SHARED_WRITING from '@salesforce/label/c.Tandem_Said_shared_writing';
+
+export const PHRASES = {
+    'accounts.account_deleted': SAID_ACCOUNTS_ACCOUNT_DELETED,
+    'accounts.account_unseen': SAID_ACCOUNTS_ACCOUNT_UNSEEN,
+    'accounts.both_changed': SAID_ACCOUNTS_BOTH_CHANGED,
+    'accounts.candidate': SAID_ACCOUNTS_CANDIDATE,
+    'accounts.contact_deleted': SAID_ACCOUNTS_CONTACT_DELETED,
+    'accounts.contested': SAID_ACCOUNTS_CONTESTED,
+    'accounts.duplicate': SAID_ACCOUNTS_DUPLICATE,
+    'accounts.duplicate_blocked': SAID_ACCOUNTS_DUPLICATE_BLOCKED,
+    'accounts.email_domain': SAID_ACCOUNTS_EMAIL_DOMAIN,
+    'accounts.linked_already': SAID_ACCOUNTS_LINKED_ALREADY,
+    'accounts.looking': SAID_ACCOUNTS_LOOKING,
+    'accounts.looking_contacts': SAID_ACCOUNTS_LOOKING_CONTACTS,
+    'accounts.looking_org': SAID_ACCOUNTS_LOOKING_ORG,
+    'accounts.mapping': SAID_ACCOUNTS_MAPPING,
+    'accounts.mapping_new_partner': SAID_ACCOUNTS_MAPPING_NEW_PARTNER,
+    'accounts.maybe_same': SAID_ACCOUNTS_MAYBE_SAME,
+    'accounts.merged': SAID_ACCOUNTS_MERGED,
+    'accounts.name_postcode': SAID_ACCOUNTS_NAME_POSTCODE,
+    'accounts.no_candidate': SAID_ACCOUNTS_NO_CANDIDATE,
+    'accounts.no_card_code': SAID_ACCOUNTS_NO_CARD_CODE,
+    'accounts.no_last_name': SAID_ACCOUNTS_NO_LAST_NAME,
+    'accounts.of': SAID_ACCOUNTS_OF,
+    'accounts.partner_deleted': SAID_ACCOUNTS_PARTNER_DELETED,
+    'accounts.reading': SAID_ACCOUNTS_READING,
+    'accounts.reading_employees': SAID_ACCOUNTS_READING_EMPLOYEES,
+    'accounts.tax_id': SAID_ACCOUNTS_TAX_ID,
+    'accounts.tax_ids_differ': SAID_ACCOUNTS_TAX_IDS_DIFFER,
+    'accounts.the_account': SAID_ACCOUNTS_THE_ACCOUNT,
+    'accounts.the_contact': SAID_ACCOUNTS_THE_CONTACT,
+    'accounts.the_partner': SAID_ACCOUNTS_THE_PARTNER,
+    'accounts.writing_account': SAID_ACCOUNTS_WRITING_ACCOUNT,
+    'accounts.writing_contact': SAID_ACCOUNTS_WRITING_CONTACT,
+    'accounts.writing_partner': SAID_ACCOUNTS_WRITING_PARTNER,
+    'credit.reading': SAID_CREDIT_READING,
+    'credit.same_code': SAID_CREDIT_SAME_CODE,
+    'credit.writing_alert': SAID_CREDIT_WRITING_ALERT,
+    'orders.account_not_linked': SAID_ORDERS_ACCOUNT_NOT_LINKED,
+    'orders.at_rate': SAID_ORDERS_AT_RATE,
+    'orders.awaiting': SAID_ORDERS_AWAITING,
+    'orders.before_tax': SAID_ORDERS_BEFORE_TAX,
+    'orders.both_changed': SAID_ORDERS_BOTH_CHANGED,
+    'orders.branch_missing': SAID_ORDERS_BRANCH_MISSING,
+    'orders.branch_wrong': SAID_ORDERS_BRANCH_WRONG,
+    'orders.cancelled': SAID_ORDERS_CANCELLED,
+    'orders.cancelling': SAID_ORDERS_CANCELLING,
+    'orders.change_over_limit': SAID_ORDERS_CHANGE_OVER_LIMIT,
+    'orders.changing': SAID_ORDERS_CHANGING,
+    'orders.closed': SAID_ORDERS_CLOSED,
+    'orders.creating': SAID_ORDERS_CREATING,
+    'orders.currency_differs': SAID_ORDERS_CURRENCY_DIFFERS,
+    'orders.customer_frozen': SAID_ORDERS_CUSTOMER_FROZEN,
+    'orders.delivered_in_part': SAID_ORDERS_DELIVERED_IN_PART,
+    'orders.field_of': SAID_ORDERS_FIELD_OF,
+    'orders.gone': SAID_ORDERS_GONE,
+    'orders.item_inactive': SAID_ORDERS_ITEM_INACTIVE,
+    'orders.left': SAID_ORDERS_LEFT,
+    'orders.line': SAID_ORDERS_LINE,
+    'orders.line_fixed': SAID_ORDERS_LINE_FIXED,
+    'orders.line_stays': SAID_ORDERS_LINE_STAYS,
+    'orders.looking': SAID_ORDERS_LOOKING,
+    'orders.looking_approval': SAID_ORDERS_LOOKING_APPROVAL,
+    'orders.looking_bin': SAID_ORDERS_LOOKING_BIN,
+    'orders.looking_waiting': SAID_ORDERS_LOOKING_WAITING,
+    'orders.made_before': SAID_ORDERS_MADE_BEFORE,
+    'orders.mapping': SAID_ORDERS_MAPPING,
+    'orders.no_account': SAID_ORDERS_NO_ACCOUNT,
+    'orders.no_cancel': SAID_ORDERS_NO_CANCEL,
+    'orders.no_change': SAID_ORDERS_NO_CHANGE,
+    'orders.no_customer': SAID_ORDERS_NO_CUSTOMER,
+    'orders.no_item': SAID_ORDERS_NO_ITEM,
+    'orders.no_item_code': SAID_ORDERS_NO_ITEM_CODE,
+    'orders.no_price': SAID_ORDERS_NO_PRICE,
+    'orders.no_products': SAID_ORDERS_NO_PRODUCTS,
+    'orders.not_for_sale': SAID_ORDERS_NOT_FOR_SALE,
+    'orders.not_taken': SAID_ORDERS_NOT_TAKEN,
+    'orders.noting': SAID_ORDERS_NOTING,
+    'orders.order': SAID_ORDERS_ORDER,
+    'orders.over_limit': SAID_ORDERS_OVER_LIMIT,
+    'orders.quantity': SAID_ORDERS_QUANTITY,
+    'orders.reading': SAID_ORDERS_READING,
+    'orders.reading_changed': SAID_ORDERS_READING_CHANGED,
+    'orders.reading_currencies': SAID_ORDERS_READING_CURRENCIES,
+    'orders.reading_one_currency': SAID_ORDERS_READING_ONE_CURRENCY,
+    'orders.reading_opportunity': SAID_ORDERS_READING_OPPORTUNITY,
+    'orders.reading_rates': SAID_ORDERS_READING_RATES,
+    'orders.reading_without_fields': SAID_ORDERS_READING_WITHOUT_FIELDS,
+    'orders.refused': SAID_ORDERS_REFUSED,
+    'orders.removed_line': SAID_ORDERS_REMOVED_LINE,
+    'orders.removing_draft': SAID_ORDERS_REMOVING_DRAFT,
+    'orders.several': SAID_ORDERS_SEVERAL,
+    'orders.the_opportunity': SAID_ORDERS_THE_OPPORTUNITY,
+    'orders.total': SAID_ORDERS_TOTAL,
+    'orders.total_differs': SAID_ORDERS_TOTAL_DIFFERS,
+    'orders.unseen': SAID_ORDERS_UNSEEN,
+    'orders.with_tax': SAID_ORDERS_WITH_TAX,
+    'orders.writing_back': SAID_ORDERS_WRITING_BACK,
+    'shared.answer_lost': SAID_SHARED_ANSWER_LOST,
+    'shared.denied': SAID_SHARED_DENIED,
+    'shared.failed': SAID_SHARED_FAILED,
+    'shared.left_out': SAID_SHARED_LEFT_OUT,
+    'shared.rate_limit': SAID_SHARED_RATE_LIMIT,
+    'shared.too_large': SAID_SHARED_TOO_LARGE,
+    'shared.twins': SAID_SHARED_TWINS,
+    'shared.unreachable': SAID_SHARED_UNREACHABLE,
+    'shared.writing': SAID_SHARED_WRITING
+};
