@@ -38,7 +38,8 @@ pub fn difference(document: &Value, order: &Order) -> Option<Difference> {
     let wanted = net(&order.header, order.lines.iter().map(|(_, line)| line)).round_dp(2);
     let rounding = Decimal::new(1, 2) * Decimal::from(order.lines.len().max(1));
     let amount = there - wanted;
-    let currency = field(&order.header, "DocCurrency");
+    let asked = field(&order.asked, "DocCurrency");
+    let currency = if asked.is_empty() { field(&order.header, "DocCurrency") } else { asked };
     (amount.abs() > rounding).then(|| Difference {
         amount,
         words: say(
