@@ -10,7 +10,7 @@ use tandem_sdk::{Error, Map, Outcomes, Said, Side, Told, Value, are_twins, b1, j
 use crate::describe::Settings;
 use crate::duplicates;
 use crate::gather::{self, Subject};
-use crate::judge::{self, CARRIED, Candidate, Known, judged};
+use crate::judge::{self, CARRIED, Candidate, Known, MADE_FOR, judged};
 use crate::search;
 
 /// Finds the other side of everything that is not linked.
@@ -153,11 +153,12 @@ fn contested(
     }
     // So has the code on the account, unless another account carries it, too.
     let own = if key == "Id" { &subject.account } else { &subject.partner };
-    let said = judged.iter().any(|one| one.record[key] == own[key] && one.reasons.contains(&CARRIED));
+    let says = |one: &Candidate| one.reasons.contains(&CARRIED) || one.reasons.contains(&MADE_FOR);
+    let said = judged.iter().any(|one| one.record[key] == own[key] && says(one));
     let rivals: Vec<Candidate> = judged
         .into_iter()
         .filter(|one| one.record[key] != own[key] && one.taken.is_none() && one.score >= settings.weights.link_from)
-        .filter(|one| !said || one.reasons.contains(&CARRIED))
+        .filter(|one| !said || says(one))
         .collect();
     if rivals.is_empty() {
         return None;
@@ -210,6 +211,11 @@ fn decide(
     key: &str,
     outcomes: &mut Outcomes,
 ) -> Found {
+    // Our own create, whose end was lost: nothing else is to be made or asked.
+    let mut own = candidates.iter().filter(|one| one.taken.is_none() && one.reasons.contains(&MADE_FOR));
+    if let (Some(one), None) = (own.next(), own.next()) {
+        return Found::One(one.record.clone());
+    }
     let chosen = subject.choice.as_deref();
     if matches!(chosen, Some("create" | duplicates::CREATE)) {
         return Found::None;

@@ -42,7 +42,7 @@ impl Subject {
     }
 }
 
-const PARTNER: [&str; 12] = [
+const PARTNER: [&str; 13] = [
     "CardCode",
     "CardName",
     "CardType",
@@ -51,6 +51,7 @@ const PARTNER: [&str; 12] = [
     "Website",
     "UpdateDate",
     "UpdateTime",
+    "U_SF_Id",
     "BilltoDefault",
     "ShipToDefault",
     "BPAddresses",

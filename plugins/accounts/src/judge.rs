@@ -13,10 +13,15 @@ pub fn said(reason: &str) -> Said {
         "tax id" => say("accounts.tax_id", "tax id", []),
         "name and postcode" => say("accounts.name_postcode", "name and postcode", []),
         "e-mail domain" => say("accounts.email_domain", "e-mail domain", []),
+        "legal forms differ" => say("accounts.legal_forms_differ", "legal forms differ", []),
+        MADE_FOR => say("accounts.made_for", "made for it", []),
         "tax ids differ" => say("accounts.tax_ids_differ", "tax ids differ", []),
         other => other.into(),
     }
 }
+
+/// The partner says itself that it was made for the account: a create whose end was lost.
+pub const MADE_FOR: &str = "made for it";
 
 /// A candidate of the other side.
 #[derive(Clone)]
@@ -33,6 +38,8 @@ pub struct Known {
     record: Value,
     /// `CardCode` of a partner; *B1 Card Code* of an account.
     code: String,
+    /// `U_SF_Id` of a partner; `Id` of an account.
+    account_id: String,
     supplier: bool,
     tax: String,
     name: String,
@@ -53,6 +60,7 @@ impl Known {
         let addresses = record["BPAddresses"].as_array().into_iter().flatten();
         Self {
             code: text(record, "CardCode").to_owned(),
+            account_id: text(record, "U_SF_Id").to_owned(),
             supplier: record["CardType"] == "cSupplier",
             tax: matching::tax_id(text(record, "FederalTaxID")),
             name: matching::name(text(record, "CardName")),
@@ -66,6 +74,7 @@ impl Known {
         let postcode = |field| matching::postcode(text(record, field));
         Self {
             code: text(record, "Tandem_Card_Code__c").to_owned(),
+            account_id: text(record, "Id").to_owned(),
             supplier: false,
             tax: matching::tax_id(text(record, "Tandem_Tax_Id__c")),
             name: matching::name(text(record, "Name")),
@@ -111,9 +120,11 @@ fn judge(settings: &Settings, partner: &Known, account: &Known) -> Option<(Decim
     let weights = &settings.weights;
     let shared = |a: &[String], b: &[String]| a.iter().any(|one| b.contains(one));
     let same = |a: &str, b: &str| !a.is_empty() && a == b;
+    let made_for = same(&partner.account_id, &account.account_id);
     let near = shared(&partner.postcodes, &account.postcodes);
     let rules = [
         (carried, weights.link_from, CARRIED),
+        (made_for, weights.link_from, MADE_FOR),
         (same(&partner.tax, &account.tax), weights.tax_id, "tax id"),
         (near && same(&partner.name, &account.name), weights.name_postcode, "name and postcode"),
         (shared(&partner.domains, &account.domains), weights.email_domain, "e-mail domain"),
@@ -129,7 +140,7 @@ fn judge(settings: &Settings, partner: &Known, account: &Known) -> Option<(Decim
         (matching::tax_ids_differ(&partner.tax, &account.tax), "tax ids differ"),
         (!same(&partner.tax, &account.tax) && forms_differ(partner, account), "legal forms differ"),
     ];
-    if !carried && score >= weights.link_from && apart.iter().any(|(holds, _)| *holds) {
+    if !carried && !made_for && score >= weights.link_from && apart.iter().any(|(holds, _)| *holds) {
         score = weights.link_from - Decimal::ONE;
         reasons.extend(apart.iter().filter(|(holds, _)| *holds).map(|(_, reason)| *reason));
     }

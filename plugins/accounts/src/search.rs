@@ -29,6 +29,11 @@ pub fn accounts_like(settings: &Settings, partners: &[&Value]) -> Result<Vec<Val
     let company = settings.only.field().map(|field| format!(",{field}")).unwrap_or_default();
     let mut conditions: Vec<String> = Vec::new();
     for partner in partners {
+        // What is no id would fail the query.
+        let made_for = text(partner, "U_SF_Id");
+        if made_for.len() == 18 && made_for.chars().all(|c| c.is_ascii_alphanumeric()) {
+            conditions.push(format!("Id = {}", salesforce::quote(made_for)));
+        }
         let tax = matching::longest_run(text(partner, "FederalTaxID"));
         if !matching::tax_id(text(partner, "FederalTaxID")).is_empty() {
             conditions.push(format!("Tandem_Tax_Id__c LIKE {}", like(tax)));
@@ -69,13 +74,14 @@ pub fn accounts_like(settings: &Settings, partners: &[&Value]) -> Result<Vec<Val
 /// Partners that share something telling with one of these accounts; what `find` looks at, and no more.
 pub fn partners_like(accounts: &[&Value]) -> Result<Vec<Value>, Error> {
     const FIELDS: &str =
-        "CardCode,CardName,CardType,FederalTaxID,EmailAddress,Website,BilltoDefault,ShipToDefault,BPAddresses";
+        "CardCode,CardName,CardType,FederalTaxID,EmailAddress,Website,U_SF_Id,BilltoDefault,ShipToDefault,BPAddresses";
     /// Conditions of one filter.
     const CONDITIONS: usize = 6;
     /// Characters of an address besides them.
     const FRAME: usize = 300;
     let mut conditions: Vec<String> = Vec::new();
     for account in accounts {
+        conditions.push(format!("U_SF_Id eq {}", b1::quote(text(account, "Id"))));
         let tax = matching::longest_run(text(account, "Tandem_Tax_Id__c"));
         if !matching::tax_id(text(account, "Tandem_Tax_Id__c")).is_empty() {
             conditions.push(format!("contains(FederalTaxID,{})", b1::quote(tax)));

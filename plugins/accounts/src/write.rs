@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use tandem_sdk::mirror::segment;
 use tandem_sdk::refused::{self, Sent};
 use tandem_sdk::{
-    Batch, Error, Link, Map, Method, Outcomes, Part, Probe, Request, Response, Said, Side, Told, Value, b1, body_of,
-    clock, events, from_json, http, json, links, mapping, request, salesforce, say, text,
+    Batch, Error, Link, Map, Method, Outcomes, Part, Probe, Request, Response, Said, Side, Told, Value, Via, b1,
+    body_of, clock, events, from_json, http, json, links, mapping, request, salesforce, say, text,
 };
 
 use crate::contacts::{self, Person};
@@ -345,15 +345,31 @@ fn answered(
             outcomes.note_all(&events, &format!("partner {} changed", w.card_code));
             return Ok(());
         }
-        Ok(response) => body_of(&response),
+        Ok(response) if response.via == Via::Sent => body_of(&response),
+        // Made in an earlier try, of what the account was then: it is found by its account's id, and merged like any other.
+        Ok(_) => {
+            made_before(w, outcomes);
+            return Ok(());
+        }
         // The ledger has its row: the partner was made before. Or somebody else has the code.
         Err(Error::Remote(remote)) if w.made_in_b1 && remote.code == "-2035" => {
-            let found =
-                b1::rows(http::send(&request("b1", Method::Get, by_salesforce_id(w.subject.account_id()), None, "")))?;
-            match found.into_iter().next() {
-                Some(found) => found,
-                None => return Err(Error::Remote(remote)),
+            let own = request("b1", Method::Get, by_salesforce_id(w.subject.account_id()), None, "");
+            let found = b1::rows(http::send(&own))?;
+            match found.as_slice() {
+                [] => return Err(Error::Remote(remote)),
+                [_] => made_before(w, outcomes),
+                many => {
+                    w.failed = true;
+                    let codes: Vec<String> = many.iter().map(|row| text(row, "CardCode").to_owned()).collect();
+                    let reason = say(
+                        "accounts.several_made",
+                        "B1 has several partners for {account}: {customers}; write the CardCode of the right one into B1 Card Code",
+                        [("account", text(&w.subject.account, "Name").into()), ("customers", codes.into())],
+                    );
+                    outcomes.hold(&events, reason);
+                }
             }
+            return Ok(());
         }
         Err(error) => return Err(error),
     };
@@ -364,6 +380,13 @@ fn answered(
         w.plan.to_salesforce.insert("Tandem_Card_Code__c".into(), carried.into());
     }
     Ok(())
+}
+
+fn made_before(w: &mut Work, outcomes: &mut Outcomes) {
+    w.failed = true;
+    for place in &w.subject.events {
+        outcomes.decide(*place, tandem_sdk::retry(100, "the partner was there already: taking it over"));
+    }
 }
 
 fn by_salesforce_id(id: &str) -> String {

@@ -321,8 +321,11 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
             // Its product code may be the code of another thing here.
             None => {
                 let with = [("line", place.into()), ("item", carried.into())];
-                let words = "line {line}: {item} is an item of another company; choose a product of this one";
-                return Err(Held::Review(say("orders.foreign_item", words, with)));
+                return Err(Held::Review(say(
+                    "orders.foreign_item",
+                    "line {line}: {item} is an item of another company; choose a product of this one",
+                    with,
+                )));
             }
         };
         if item_code.is_empty() {

@@ -533,3 +533,33 @@ async fn a_contact_that_the_integration_user_no_longer_sees_stays_active_in_b1()
     assert_eq!(active.filter(|active| active == "tNO").count(), 0, "what is not seen is not gone");
     Ok(())
 }
+
+/// A partner was made and the rest of the run was refused, or its answer was lost: it is the account's own.
+#[tokio::test]
+async fn a_partner_made_for_an_account_is_known_again_without_a_question() -> Result<()> {
+    let world = world("settings = { series = 1, create_in_b1 = \"all\" }").await?;
+    let refuses = "Name = 'Vulkan Fasern' AND Tandem_Card_Code__c != null";
+    let rule = json!([{ "object": "Account", "condition": refuses, "message": "no", "field": "Name" }]);
+    world.send("PUT", &format!("{}/admin/rules", world.salesforce), &json!({ "validations": rule })).await?;
+    let fields = json!({ "Name": "Vulkan Fasern", "Tandem_Email__c": "a@vulkanfasern.example", "Phone": "1" });
+    let id = world.create("Account", fields).await?;
+    let item = question(&world, "no").await?;
+    world.send("PUT", &format!("{}/admin/rules", world.salesforce), &json!({ "validations": [] })).await?;
+    // A rep goes on meanwhile; what he says stays.
+    world.change("Account", &id, json!({ "Phone": "222" })).await?;
+    world.tandem(&["review", "resolve", "--choose", "retry", &item["id"].to_string()]).await?;
+    let linked = world
+        .until_record("Account", "its code", |own| own["Id"] == id.as_str() && own["Tandem_Card_Code__c"].is_string());
+    let linked = linked.await?;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    let own = |partner: &Value| partner["U_SF_Id"] == id.as_str();
+    let partners: Vec<Value> = world.b1_records("BusinessPartners").await?.into_iter().filter(own).collect();
+    assert_eq!(partners.len(), 1, "{partners:?}");
+    assert_eq!(linked["Tandem_Card_Code__c"], partners[0]["CardCode"]);
+    until_partner(&world, "the phone", linked["Tandem_Card_Code__c"].as_str().unwrap_or_default(), |own| {
+        own["Phone1"] == "222"
+    })
+    .await?;
+    Ok(())
+}

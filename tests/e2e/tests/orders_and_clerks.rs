@@ -73,8 +73,8 @@ async fn until_live(world: &World, id: &str, count: usize) -> Result<Vec<Value>>
 }
 
 fn row(order: &Value, num: i64) -> Value {
-    let rows = order["DocumentLines"].as_array().into_iter().flatten();
-    rows.cloned().find(|row| row["LineNum"] == num).unwrap_or_default()
+    let mut rows = order["DocumentLines"].as_array().into_iter().flatten();
+    rows.find(|row| row["LineNum"] == num).cloned().unwrap_or_default()
 }
 
 async fn line(world: &World, id: &str, fields: Value) -> Result<()> {

@@ -8,10 +8,12 @@ import SAID_ACCOUNTS_CONTESTED from '@salesforce/label/c.Tandem_Said_accounts_co
 import SAID_ACCOUNTS_DUPLICATE from '@salesforce/label/c.Tandem_Said_accounts_duplicate';
 import SAID_ACCOUNTS_DUPLICATE_BLOCKED from '@salesforce/label/c.Tandem_Said_accounts_duplicate_blocked';
 import SAID_ACCOUNTS_EMAIL_DOMAIN from '@salesforce/label/c.Tandem_Said_accounts_email_domain';
+import SAID_ACCOUNTS_LEGAL_FORMS_DIFFER from '@salesforce/label/c.Tandem_Said_accounts_legal_forms_differ';
 import SAID_ACCOUNTS_LINKED_ALREADY from '@salesforce/label/c.Tandem_Said_accounts_linked_already';
 import SAID_ACCOUNTS_LOOKING from '@salesforce/label/c.Tandem_Said_accounts_looking';
 import SAID_ACCOUNTS_LOOKING_CONTACTS from '@salesforce/label/c.Tandem_Said_accounts_looking_contacts';
 import SAID_ACCOUNTS_LOOKING_ORG from '@salesforce/label/c.Tandem_Said_accounts_looking_org';
+import SAID_ACCOUNTS_MADE_FOR from '@salesforce/label/c.Tandem_Said_accounts_made_for';
 import SAID_ACCOUNTS_MAPPING from '@salesforce/label/c.Tandem_Said_accounts_mapping';
 import SAID_ACCOUNTS_MAPPING_NEW_PARTNER from '@salesforce/label/c.Tandem_Said_accounts_mapping_new_partner';
 import SAID_ACCOUNTS_MAYBE_SAME from '@salesforce/label/c.Tandem_Said_accounts_maybe_same';
@@ -24,6 +26,7 @@ import SAID_ACCOUNTS_OF from '@salesforce/label/c.Tandem_Said_accounts_of';
 import SAID_ACCOUNTS_PARTNER_DELETED from '@salesforce/label/c.Tandem_Said_accounts_partner_deleted';
 import SAID_ACCOUNTS_READING from '@salesforce/label/c.Tandem_Said_accounts_reading';
 import SAID_ACCOUNTS_READING_EMPLOYEES from '@salesforce/label/c.Tandem_Said_accounts_reading_employees';
+import SAID_ACCOUNTS_SEVERAL_MADE from '@salesforce/label/c.Tandem_Said_accounts_several_made';
 import SAID_ACCOUNTS_TAX_ID from '@salesforce/label/c.Tandem_Said_accounts_tax_id';
 import SAID_ACCOUNTS_TAX_IDS_DIFFER from '@salesforce/label/c.Tandem_Said_accounts_tax_ids_differ';
 import SAID_ACCOUNTS_THE_ACCOUNT from '@salesforce/label/c.Tandem_Said_accounts_the_account';
@@ -47,12 +50,17 @@ import SAID_ORDERS_CANCELLING from '@salesforce/label/c.Tandem_Said_orders_cance
 import SAID_ORDERS_CHANGE_OVER_LIMIT from '@salesforce/label/c.Tandem_Said_orders_change_over_limit';
 import SAID_ORDERS_CHANGING from '@salesforce/label/c.Tandem_Said_orders_changing';
 import SAID_ORDERS_CLOSED from '@salesforce/label/c.Tandem_Said_orders_closed';
+import SAID_ORDERS_COPY from '@salesforce/label/c.Tandem_Said_orders_copy';
 import SAID_ORDERS_CREATING from '@salesforce/label/c.Tandem_Said_orders_creating';
 import SAID_ORDERS_CURRENCY_DIFFERS from '@salesforce/label/c.Tandem_Said_orders_currency_differs';
 import SAID_ORDERS_CUSTOMER_FROZEN from '@salesforce/label/c.Tandem_Said_orders_customer_frozen';
 import SAID_ORDERS_DELIVERED_IN_PART from '@salesforce/label/c.Tandem_Said_orders_delivered_in_part';
+import SAID_ORDERS_DRAFT_KEPT from '@salesforce/label/c.Tandem_Said_orders_draft_kept';
+import SAID_ORDERS_DRAFT_REFUSED from '@salesforce/label/c.Tandem_Said_orders_draft_refused';
 import SAID_ORDERS_FIELD_OF from '@salesforce/label/c.Tandem_Said_orders_field_of';
+import SAID_ORDERS_FOREIGN_ITEM from '@salesforce/label/c.Tandem_Said_orders_foreign_item';
 import SAID_ORDERS_GONE from '@salesforce/label/c.Tandem_Said_orders_gone';
+import SAID_ORDERS_HEADER from '@salesforce/label/c.Tandem_Said_orders_header';
 import SAID_ORDERS_ITEM_INACTIVE from '@salesforce/label/c.Tandem_Said_orders_item_inactive';
 import SAID_ORDERS_LEFT from '@salesforce/label/c.Tandem_Said_orders_left';
 import SAID_ORDERS_LINE from '@salesforce/label/c.Tandem_Said_orders_line';
@@ -81,6 +89,7 @@ import SAID_ORDERS_QUANTITY from '@salesforce/label/c.Tandem_Said_orders_quantit
 import SAID_ORDERS_READING from '@salesforce/label/c.Tandem_Said_orders_reading';
 import SAID_ORDERS_READING_CHANGED from '@salesforce/label/c.Tandem_Said_orders_reading_changed';
 import SAID_ORDERS_READING_CURRENCIES from '@salesforce/label/c.Tandem_Said_orders_reading_currencies';
+import SAID_ORDERS_READING_LEDGER from '@salesforce/label/c.Tandem_Said_orders_reading_ledger';
 import SAID_ORDERS_READING_ONE_CURRENCY from '@salesforce/label/c.Tandem_Said_orders_reading_one_currency';
 import SAID_ORDERS_READING_OPPORTUNITY from '@salesforce/label/c.Tandem_Said_orders_reading_opportunity';
 import SAID_ORDERS_READING_RATES from '@salesforce/label/c.Tandem_Said_orders_reading_rates';
@@ -89,6 +98,7 @@ import SAID_ORDERS_REFUSED from '@salesforce/label/c.Tandem_Said_orders_refused'
 import SAID_ORDERS_REMOVED_LINE from '@salesforce/label/c.Tandem_Said_orders_removed_line';
 import SAID_ORDERS_REMOVING_DRAFT from '@salesforce/label/c.Tandem_Said_orders_removing_draft';
 import SAID_ORDERS_SEVERAL from '@salesforce/label/c.Tandem_Said_orders_several';
+import SAID_ORDERS_SPLIT from '@salesforce/label/c.Tandem_Said_orders_split';
 import SAID_ORDERS_THE_OPPORTUNITY from '@salesforce/label/c.Tandem_Said_orders_the_opportunity';
 import SAID_ORDERS_TOTAL from '@salesforce/label/c.Tandem_Said_orders_total';
 import SAID_ORDERS_TOTAL_DIFFERS from '@salesforce/label/c.Tandem_Said_orders_total_differs';
@@ -115,10 +125,12 @@ export const PHRASES = {
     'accounts.duplicate': SAID_ACCOUNTS_DUPLICATE,
     'accounts.duplicate_blocked': SAID_ACCOUNTS_DUPLICATE_BLOCKED,
     'accounts.email_domain': SAID_ACCOUNTS_EMAIL_DOMAIN,
+    'accounts.legal_forms_differ': SAID_ACCOUNTS_LEGAL_FORMS_DIFFER,
     'accounts.linked_already': SAID_ACCOUNTS_LINKED_ALREADY,
     'accounts.looking': SAID_ACCOUNTS_LOOKING,
     'accounts.looking_contacts': SAID_ACCOUNTS_LOOKING_CONTACTS,
     'accounts.looking_org': SAID_ACCOUNTS_LOOKING_ORG,
+    'accounts.made_for': SAID_ACCOUNTS_MADE_FOR,
     'accounts.mapping': SAID_ACCOUNTS_MAPPING,
     'accounts.mapping_new_partner': SAID_ACCOUNTS_MAPPING_NEW_PARTNER,
     'accounts.maybe_same': SAID_ACCOUNTS_MAYBE_SAME,
@@ -131,6 +143,7 @@ export const PHRASES = {
     'accounts.partner_deleted': SAID_ACCOUNTS_PARTNER_DELETED,
     'accounts.reading': SAID_ACCOUNTS_READING,
     'accounts.reading_employees': SAID_ACCOUNTS_READING_EMPLOYEES,
+    'accounts.several_made': SAID_ACCOUNTS_SEVERAL_MADE,
     'accounts.tax_id': SAID_ACCOUNTS_TAX_ID,
     'accounts.tax_ids_differ': SAID_ACCOUNTS_TAX_IDS_DIFFER,
     'accounts.the_account': SAID_ACCOUNTS_THE_ACCOUNT,
@@ -154,12 +167,17 @@ export const PHRASES = {
     'orders.change_over_limit': SAID_ORDERS_CHANGE_OVER_LIMIT,
     'orders.changing': SAID_ORDERS_CHANGING,
     'orders.closed': SAID_ORDERS_CLOSED,
+    'orders.copy': SAID_ORDERS_COPY,
     'orders.creating': SAID_ORDERS_CREATING,
     'orders.currency_differs': SAID_ORDERS_CURRENCY_DIFFERS,
     'orders.customer_frozen': SAID_ORDERS_CUSTOMER_FROZEN,
     'orders.delivered_in_part': SAID_ORDERS_DELIVERED_IN_PART,
+    'orders.draft_kept': SAID_ORDERS_DRAFT_KEPT,
+    'orders.draft_refused': SAID_ORDERS_DRAFT_REFUSED,
     'orders.field_of': SAID_ORDERS_FIELD_OF,
+    'orders.foreign_item': SAID_ORDERS_FOREIGN_ITEM,
     'orders.gone': SAID_ORDERS_GONE,
+    'orders.header': SAID_ORDERS_HEADER,
     'orders.item_inactive': SAID_ORDERS_ITEM_INACTIVE,
     'orders.left': SAID_ORDERS_LEFT,
     'orders.line': SAID_ORDERS_LINE,
@@ -188,6 +206,7 @@ export const PHRASES = {
     'orders.reading': SAID_ORDERS_READING,
     'orders.reading_changed': SAID_ORDERS_READING_CHANGED,
     'orders.reading_currencies': SAID_ORDERS_READING_CURRENCIES,
+    'orders.reading_ledger': SAID_ORDERS_READING_LEDGER,
     'orders.reading_one_currency': SAID_ORDERS_READING_ONE_CURRENCY,
     'orders.reading_opportunity': SAID_ORDERS_READING_OPPORTUNITY,
     'orders.reading_rates': SAID_ORDERS_READING_RATES,
@@ -196,6 +215,7 @@ export const PHRASES = {
     'orders.removed_line': SAID_ORDERS_REMOVED_LINE,
     'orders.removing_draft': SAID_ORDERS_REMOVING_DRAFT,
     'orders.several': SAID_ORDERS_SEVERAL,
+    'orders.split': SAID_ORDERS_SPLIT,
     'orders.the_opportunity': SAID_ORDERS_THE_OPPORTUNITY,
     'orders.total': SAID_ORDERS_TOTAL,
     'orders.total_differs': SAID_ORDERS_TOTAL_DIFFERS,
