@@ -244,6 +244,21 @@ async fn an_org_that_takes_none_of_it_gets_its_orders_all_the_same() -> Result<(
     world.assert_exactly_once(&[id]).await
 }
 
+/// A host that is newer than the package, or an integration user who may not write the field: the question is in English.
+#[tokio::test]
+async fn a_question_is_shown_in_an_org_that_has_no_field_for_its_translation() -> Result<()> {
+    let mut world = World::new().await?;
+    let rights = json!({ "integration": { "hidden": ["Tandem_Review__c.Tandem_Said__c"] } });
+    world.send("PUT", &format!("{}/admin/rules", world.salesforce), &rights).await?;
+    world.up().await?;
+    let id = over_the_limit(&world).await?;
+    let asked = question(&world, &id).await?;
+    assert!(asked["Tandem_Reason__c"].as_str().unwrap_or_default().contains("limit of 500.00 EUR"), "{asked}");
+    assert_eq!(asked["Tandem_Said__c"], Value::Null);
+    assert_eq!(asked["Tandem_Opportunity__c"], id.as_str(), "what the org does take is there");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_case_that_is_linked_later_shows_the_delivery_state_at_once() -> Result<()> {
     let world = world(&["orders", "fulfilment"]).await?;
