@@ -5,6 +5,7 @@
 //! [`random`].
 
 pub mod b1;
+pub mod chain;
 mod documents;
 pub mod kept;
 mod keys;

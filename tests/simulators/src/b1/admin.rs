@@ -73,6 +73,7 @@ pub fn routes() -> Router<Arc<Simulator>> {
         .route("/admin/pay/{invoice}", post(pay))
         .route("/admin/approve/{draft}", post(approve))
         .route("/admin/reject/{draft}", post(reject))
+        .route("/admin/duplicate/{set}/{entry}", post(duplicate))
 }
 
 async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): Json<Settings>) {
@@ -115,6 +116,12 @@ async fn pay(State(simulator): State<Arc<Simulator>>, Path(invoice): Path<i64>) 
         payments::create(db, rules, &body.as_object().cloned().unwrap_or_default())
     });
     answered("payment", result)
+}
+
+/// *Duplicate*, as a clerk uses it for the next order of the same kind.
+async fn duplicate(State(simulator): State<Arc<Simulator>>, Path((set, entry)): Path<(String, i64)>) -> Response<Body> {
+    let result = simulator.at_a_desk(|db, rules| documents::duplicate(db, rules, &set, &Key::Number(entry)));
+    answered("duplicate", result)
 }
 
 /// An approver says yes, and the order is made from the draft, which stays as a closed one; with `?only` its author is still to

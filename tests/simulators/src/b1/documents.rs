@@ -10,7 +10,7 @@ use super::Refusal;
 use super::database::{Database, Key, Movement, Record};
 use super::money::{self, Terms};
 use super::odata::{decimal, number_value};
-use super::{branches, freight, periods, schema, tracked, units};
+use super::{branches, cancellation, freight, instalments, periods, reconciliations, schema, tracked, units};
 
 /// Entity sets that are marketing documents, with their numbering and the `BaseType` by which others point at them.
 pub const DOCUMENTS: [(&str, &str, i64, i64); 9] = [
@@ -183,9 +183,6 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
             return Err(Refusal::keeping(400, -2028, "No matching records found (ODBC -2028)".into(), key));
         }
     }
-    if matches!(set, "DeliveryNotes" | "Invoices" | "Returns" | "CreditNotes" | "Orders") {
-        draw_from_base(db, &lines)?;
-    }
     if rules.no_negative_stock && matches!(set, "DeliveryNotes" | "Invoices") {
         for (number, line) in lines.iter().enumerate().filter(|(_, line)| line["BaseType"] != 15) {
             let item = db.get("Items", &Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned()));
@@ -199,27 +196,62 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
             }
         }
     }
-    let from_order = |line: &Value| line["BaseType"] == 17;
-    let ordered = lines.iter().any(from_order);
-    move_stock(db, set, &lines, ordered);
-    match set {
-        "Orders" => change_partner(db, &partner_key, "OpenOrdersBalance", total),
-        "DeliveryNotes" => change_partner(db, &partner_key, "OpenDeliveryNotesBalance", total),
-        "Returns" => change_partner(db, &partner_key, "OpenDeliveryNotesBalance", -total),
-        // Asked for only: nothing is owed.
-        "DownPayments" if text(&header, "DownPaymentType") == "dptRequest" => {}
-        "Invoices" | "DownPayments" => change_partner(db, &partner_key, "CurrentAccountBalance", total),
-        "CreditNotes" => change_partner(db, &partner_key, "CurrentAccountBalance", -total),
-        _ => {}
+    if matches!(set, "Invoices" | "CreditNotes" | "DownPayments") {
+        let due = if due.is_empty() { doc_date.clone() } else { as_day(due) };
+        instalments::finish(&mut header, total, &due)?;
     }
-    let movements: Vec<Value> = lines.clone();
+    let posted = (header.clone(), lines.clone());
     let key = store_document(db, rules, set, series, first, header, lines, &currency, doc_date);
-    note_movements(db, rules, set, &key, &movements);
+    post(db, rules, set, &key, &posted.0, &posted.1, Decimal::ONE)?;
+    if let ("CreditNotes", Key::Number(memo)) = (set, &key) {
+        reconciliations::settle_memo(db, *memo, text(&body, "CardCode"))?;
+    }
     Ok(key)
 }
 
+/// What a document does to its base documents, to stock and to the partner's balances; with -1 it is taken back.
+pub fn post(
+    db: &mut Database,
+    rules: &Rules,
+    set: &str,
+    key: &Key,
+    header: &Record,
+    lines: &[Value],
+    sign: Decimal,
+) -> Result<(), Refusal> {
+    if matches!(set, "DeliveryNotes" | "Invoices" | "Returns" | "CreditNotes" | "Orders") {
+        draw_from_base(db, lines, sign);
+    }
+    let moving: Vec<Value> = lines.iter().filter(|line| moves_stock(set, header, line)).cloned().collect();
+    move_stock(db, set, &moving, sign);
+    let partner = Key::Text(text(header, "CardCode").to_owned());
+    let total = amount(header, "DocTotal") * sign;
+    match set {
+        "Orders" => change_partner(db, &partner, "OpenOrdersBalance", total),
+        "DeliveryNotes" => change_partner(db, &partner, "OpenDeliveryNotesBalance", total),
+        "Returns" => change_partner(db, &partner, "OpenDeliveryNotesBalance", -total),
+        // Asked for only: nothing is owed.
+        "DownPayments" if text(header, "DownPaymentType") == "dptRequest" => {}
+        "Invoices" | "DownPayments" => change_partner(db, &partner, "CurrentAccountBalance", total),
+        "CreditNotes" => change_partner(db, &partner, "CurrentAccountBalance", -total),
+        _ => {}
+    }
+    note_movements(db, rules, set, key, &moving, sign);
+    Ok(())
+}
+
+/// False for a row whose goods another document moves: an invoice of a delivery, a credit memo of a return, a reserve invoice.
+fn moves_stock(set: &str, header: &Record, line: &Value) -> bool {
+    let elsewhere = match set {
+        "Invoices" => line["BaseType"] == 15 || text(header, "ReserveInvoice") == "tYES",
+        "CreditNotes" => line["BaseType"] == 16 || line["WithoutInventoryMovement"] == "tYES",
+        _ => false,
+    };
+    !elsewhere
+}
+
 /// What the inventory journal shows of a document.
-fn note_movements(db: &mut Database, rules: &Rules, set: &str, key: &Key, lines: &[Value]) {
+fn note_movements(db: &mut Database, rules: &Rules, set: &str, key: &Key, lines: &[Value], taken: Decimal) {
     let (sign, kind) = match set {
         "DeliveryNotes" => (-1, 15),
         "Returns" => (1, 16),
@@ -229,12 +261,8 @@ fn note_movements(db: &mut Database, rules: &Rules, set: &str, key: &Key, lines:
     };
     let Key::Number(entry) = key else { return };
     for line in lines {
-        // An invoice of a delivery moves nothing any more.
-        if set == "Invoices" && line["BaseType"] == 15 {
-            continue;
-        }
         let text = |name: &str| line[name].as_str().unwrap_or_default().to_owned();
-        let quantity = units::pieces(line, "Quantity") * Decimal::from(sign);
+        let quantity = units::pieces(line, "Quantity") * Decimal::from(sign) * taken;
         db.journal.push(Movement {
             item: text("ItemCode"),
             warehouse: text("WarehouseCode"),
@@ -246,8 +274,9 @@ fn note_movements(db: &mut Database, rules: &Rules, set: &str, key: &Key, lines:
     }
 }
 
+/// Keeps a document as the next of its series.
 #[expect(clippy::too_many_arguments, reason = "one row, written once")]
-fn store_document(
+pub fn store_document(
     db: &mut Database,
     rules: &Rules,
     set: &str,
@@ -281,6 +310,8 @@ fn store_document(
     header.entry("Confirmed").or_insert("tYES".into());
     header.insert("DocumentStatus".into(), "bost_Open".into());
     header.insert("Cancelled".into(), "tNO".into());
+    header.insert("CancelStatus".into(), "csNo".into());
+    header.entry("ReserveInvoice").or_insert("tNO".into());
     header.insert("CreationDate".into(), format!("{}T00:00:00Z", rules.today).into());
     header.insert("DocTime".into(), rules.now.clone().into());
     header.insert("UpdateDate".into(), format!("{}T00:00:00Z", rules.today).into());
@@ -291,7 +322,8 @@ fn store_document(
     key
 }
 
-fn document(set: &str) -> (&'static str, &'static str, i64, i64) {
+/// See [`DOCUMENTS`].
+pub fn document(set: &str) -> (&'static str, &'static str, i64, i64) {
     DOCUMENTS.iter().copied().find(|(name, ..)| *name == set).unwrap_or(DOCUMENTS[1])
 }
 
@@ -496,15 +528,15 @@ fn base_set(kind: i64) -> &'static str {
     DOCUMENTS.iter().find(|(_, _, _, own)| *own == kind).map_or("Orders", |(name, ..)| name)
 }
 
-/// The base lines lose open quantity; a line with none closes, a document with all lines closed closes.
-fn draw_from_base(db: &mut Database, lines: &[Value]) -> Result<(), Refusal> {
+/// The base lines lose open quantity; a line with none closes, a document with all lines closed closes. With -1 they get it back.
+fn draw_from_base(db: &mut Database, lines: &[Value], sign: Decimal) {
     for line in lines {
         let (Some(entry), Some(kind)) = (line["BaseEntry"].as_i64(), line["BaseType"].as_i64()) else { continue };
         let set = base_set(kind);
         let key = Key::Number(entry);
         let Some(mut base) = db.get(set, &key).cloned() else { continue };
         let number = line["BaseLine"].as_i64().unwrap_or(0);
-        let quantity = decimal(&line["Quantity"]).unwrap_or_default();
+        let quantity = decimal(&line["Quantity"]).unwrap_or_default() * sign;
         let mut drawn = Decimal::ZERO;
         let header = base.clone();
         let base_lines = base.get_mut("DocumentLines").and_then(Value::as_array_mut);
@@ -515,14 +547,12 @@ fn draw_from_base(db: &mut Database, lines: &[Value]) -> Result<(), Refusal> {
                 let left = (open - quantity).max(Decimal::ZERO);
                 drawn += money::worth(&header, base_line, open - left);
                 base_line["RemainingOpenQuantity"] = rounded(left);
-                if left.is_zero() {
-                    base_line["LineStatus"] = "bost_Close".into();
-                }
+                base_line["LineStatus"] = if left.is_zero() { "bost_Close" } else { "bost_Open" }.into();
             }
             all_closed &= base_line["LineStatus"] == "bost_Close";
         }
-        if all_closed {
-            base.insert("DocumentStatus".into(), "bost_Close".into());
+        if all_closed || sign.is_sign_negative() {
+            base.insert("DocumentStatus".into(), if all_closed { "bost_Close" } else { "bost_Open" }.into());
         }
         let partner = Key::Text(text(&base, "CardCode").to_owned());
         db.put(set, key, base);
@@ -532,11 +562,12 @@ fn draw_from_base(db: &mut Database, lines: &[Value]) -> Result<(), Refusal> {
             _ => {}
         }
     }
-    Ok(())
 }
 
 /// Orders commit stock, purchase orders announce it, deliveries move it. The item's UpdateDate stays: a trap for those who poll.
-fn move_stock(db: &mut Database, set: &str, lines: &[Value], ordered: bool) {
+fn move_stock(db: &mut Database, set: &str, lines: &[Value], sign: Decimal) {
+    // A reserve invoice has kept what the order committed.
+    let ordered = lines.iter().any(|line| line["BaseType"] == 17 || line["BaseType"] == 13);
     for line in lines {
         let (committed, in_stock, coming) = match (set, ordered) {
             ("Orders", _) => (1, 0, 0),
@@ -544,12 +575,12 @@ fn move_stock(db: &mut Database, set: &str, lines: &[Value], ordered: bool) {
             ("DeliveryNotes", true) => (-1, -1, 0),
             ("DeliveryNotes", false) => (0, -1, 0),
             ("Invoices", true) => (-1, -1, 0),
-            ("Invoices", false) if line["BaseType"] != 15 => (0, -1, 0),
+            ("Invoices", false) => (0, -1, 0),
             ("Returns" | "CreditNotes", _) => (0, 1, 0),
             _ => continue,
         };
         let key = Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned());
-        let quantity = units::pieces(line, "Quantity");
+        let quantity = units::pieces(line, "Quantity") * sign;
         let Some(mut item) = db.get("Items", &key).cloned() else { continue };
         let warehouses = item.get_mut("ItemWarehouseInfoCollection").and_then(Value::as_array_mut);
         for warehouse in warehouses.into_iter().flatten().filter(|w| w["WarehouseCode"] == line["WarehouseCode"]) {
@@ -737,6 +768,9 @@ pub fn patch(
 
 /// `POST <set>(key)/Cancel | Close | Reopen`.
 pub fn action(db: &mut Database, rules: &Rules, set: &str, key: &Key, action: &str) -> Result<(), Refusal> {
+    if cancellation::SETS.contains(&set) && matches!(action, "Cancel" | "CreateCancellationDocument") {
+        return cancellation::cancel(db, rules, set, key).map(|_| ());
+    }
     let mut header = db.get(set, key).cloned().ok_or_else(Refusal::not_found)?;
     let refuse = |why: &str| Err(Refusal::new(400, -5002, why.to_owned()));
     let closed = text(&header, "DocumentStatus") == "bost_Close";
@@ -752,6 +786,7 @@ pub fn action(db: &mut Database, rules: &Rules, set: &str, key: &Key, action: &s
         "Close" if closed => return refuse("Document is already closed"),
         "Cancel" => {
             header.insert("Cancelled".into(), "tYES".into());
+            header.insert("CancelStatus".into(), "csYes".into());
             header.insert("DocumentStatus".into(), "bost_Close".into());
         }
         "Close" => {
@@ -822,6 +857,28 @@ pub fn deliver(db: &mut Database, rules: &Rules, order: i64, partly: bool) -> Re
     body.insert("DocumentLines".into(), Value::Array(lines));
     branches::inherit(&header, &mut body);
     create(db, rules, "DeliveryNotes", body)
+}
+
+/// *Duplicate* on a document: a new one with the same lines, and with all user fields.
+pub fn duplicate(db: &mut Database, rules: &Rules, set: &str, key: &Key) -> Result<Key, Refusal> {
+    let header = db.get(set, key).cloned().ok_or_else(Refusal::not_found)?;
+    let is_kept = |name: &str| {
+        name.starts_with("U_") || matches!(name, "CardCode" | "DocCurrency" | "DiscountPercent" | "NumAtCard" | "Comments")
+    };
+    let of_line = |name: &str| {
+        name.starts_with("U_")
+            || matches!(name, "ItemCode" | "Quantity" | "UnitPrice" | "DiscountPercent" | "WarehouseCode" | "VatGroup")
+    };
+    let mut body: Record = header.clone().into_iter().filter(|(name, _)| is_kept(name)).collect();
+    let lines = header["DocumentLines"].as_array().into_iter().flatten().filter_map(Value::as_object);
+    let lines: Vec<Value> = lines
+        .filter(|line| line.get("TreeType").is_none_or(|tree| tree != "iIngredient"))
+        .map(|line| Value::Object(line.clone().into_iter().filter(|(name, _)| of_line(name)).collect()))
+        .collect();
+    body.insert("DocDueDate".into(), rules.today.clone().into());
+    body.insert("DocumentLines".into(), lines.into());
+    branches::inherit(&header, &mut body);
+    create(db, rules, set, body)
 }
 
 /// An invoice of an order's open lines; of its deliveries' open lines where it has been delivered.

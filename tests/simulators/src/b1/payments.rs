@@ -8,7 +8,7 @@ use super::Refusal;
 use super::database::{Database, Key, Record};
 use super::documents::{Rules, change_partner};
 use super::odata::{decimal, number_value};
-use super::schema;
+use super::{reconciliations, schema};
 
 const SET: &str = "IncomingPayments";
 
@@ -76,7 +76,6 @@ pub fn cancel(db: &mut Database, key: &Key) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Adds to an invoice's `PaidToDate`, or takes away; the invoice closes when all is paid and opens again when not.
 fn apply(db: &mut Database, line: &Value, card_code: &str, sign: Decimal) -> Result<(), Refusal> {
     let set = match line["InvoiceType"].as_str().unwrap_or("it_Invoice") {
         "it_CredItnote" => "CreditNotes",
@@ -84,27 +83,6 @@ fn apply(db: &mut Database, line: &Value, card_code: &str, sign: Decimal) -> Res
         _ => "Invoices",
     };
     let entry = line["DocEntry"].as_i64().unwrap_or_default();
-    let key = Key::Number(entry);
-    let mut invoice =
-        db.get(set, &key).filter(|invoice| invoice["CardCode"] == card_code).cloned().ok_or_else(|| {
-            Refusal::new(400, -2028, format!("No matching records found (ODBC -2028) [{set} {entry}]"))
-        })?;
-    let sum = decimal(&line["SumApplied"]).unwrap_or_default();
-    let total = decimal(&invoice["DocTotal"]).unwrap_or_default();
-    let paid = decimal(&invoice["PaidToDate"]).unwrap_or_default() + sum * sign;
-    if paid > total || (sign > Decimal::ZERO && invoice["DocumentStatus"] == "bost_Close") {
-        return Err(Refusal::new(
-            400,
-            -5002,
-            format!("Invoice {} is already closed or has less open [RCT2.DocEntry]", invoice["DocNum"]),
-        ));
-    }
-    invoice.insert("PaidToDate".into(), number_value(paid));
-    if let Some(total_fc) = invoice.get("DocTotalFc").and_then(decimal).filter(|fc| !fc.is_zero() && !total.is_zero()) {
-        invoice.insert("PaidToDateFC".into(), number_value((paid * total_fc / total).round_dp(2)));
-    }
-    let status = if paid >= total { "bost_Close" } else { "bost_Open" };
-    invoice.insert("DocumentStatus".into(), status.into());
-    db.put(set, key, invoice);
-    Ok(())
+    let sum = decimal(&line["SumApplied"]).unwrap_or_default() * sign;
+    reconciliations::apply(db, set, entry, card_code, sum)
 }

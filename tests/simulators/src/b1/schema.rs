@@ -50,7 +50,7 @@ const fn set(name: &'static str, entity: &'static str, keys: &'static [&'static 
 }
 
 /// All entity sets but user tables.
-pub const SETS: [Set; 30] = [
+pub const SETS: [Set; 31] = [
     set("BusinessPartners", "BusinessPartner", &["CardCode"], "OCRD"),
     set("Items", "Item", &["ItemCode"], "OITM"),
     set("Warehouses", "Warehouse", &["WarehouseCode"], "OWHS"),
@@ -71,6 +71,7 @@ pub const SETS: [Set; 30] = [
     set("Drafts", "Document", &["DocEntry"], "ORDR"),
     set("IncomingPayments", "Payment", &["DocEntry"], "ORCT"),
     set("JournalEntries", "JournalEntry", &["JdtNum"], ""),
+    set("InternalReconciliations", "InternalReconciliation", &["ReconNum"], ""),
     set("UserFieldsMD", "UserFieldMD", &["TableName", "FieldID"], ""),
     set("UserTablesMD", "UserTablesMD", &["TableName"], ""),
     set("SQLQueries", "SQLQuery", &["SqlCode"], ""),
@@ -84,7 +85,7 @@ pub const SETS: [Set; 30] = [
 ];
 
 /// Enumerations and their members.
-pub const ENUMS: [(&str, &[&str]); 16] = [
+pub const ENUMS: [(&str, &[&str]); 18] = [
     ("BoYesNoEnum", &["tNO", "tYES"]),
     ("BoStatus", &["bost_Open", "bost_Close", "bost_Paid", "bost_Delivered"]),
     ("BoCardTypes", &["cCustomer", "cSupplier", "cLid"]),
@@ -124,7 +125,9 @@ pub const ENUMS: [(&str, &[&str]); 16] = [
     ("WebhookAuthTypeEnum", &["None", "Basic", "HMAC", "OAuth"]),
     ("WebhookStatusEnum", &["Active", "Inactive"]),
     ("DownPaymentTypeEnum", &["dptRequest", "dptInvoice"]),
-    ("BoCancelEnum", &["csNo", "csYes"]),
+    ("CancelStatusEnum", &["csNo", "csYes", "csCancellation"]),
+    ("CardOrAccountEnum", &["coaCard", "coaAccount"]),
+    ("BoCreditOrDebitEnum", &["codCredit", "codDebit"]),
     (
         "DocumentAuthorizationStatusEnum",
         &[
@@ -145,7 +148,7 @@ pub const ENUMS: [(&str, &[&str]); 16] = [
 
 /// Entity and complex types: `name:type[=]`. The type is a length of text, `int`, `num`, `day`, `time`, the name of an
 /// enumeration, or `[Complex]`; `=` says that a client cannot set it.
-const TYPES: [(&str, &[&str]); 38] = [
+const TYPES: [(&str, &[&str]); 41] = [
     (
         "BusinessPartner",
         &[
@@ -395,7 +398,7 @@ const TYPES: [(&str, &[&str]); 38] = [
             "TotalDiscount:num",
             "DocumentStatus:BoStatus=",
             "Cancelled:BoYesNoEnum=",
-            "CancelStatus:BoCancelEnum",
+            "CancelStatus:CancelStatusEnum=",
             "Confirmed:BoYesNoEnum",
             "ShipToCode:50",
             "PayToCode:50",
@@ -416,6 +419,8 @@ const TYPES: [(&str, &[&str]); 38] = [
             "BPLName:100=",
             "DocumentAdditionalExpenses:[DocumentAdditionalExpense]",
             "DownPaymentType:DownPaymentTypeEnum",
+            "ReserveInvoice:BoYesNoEnum",
+            "DocumentInstallments:[DocumentInstallment]",
             "CreationDate:day=",
             "DocTime:time=",
             "UpdateDate:day=",
@@ -462,6 +467,7 @@ const TYPES: [(&str, &[&str]); 38] = [
             "UnitsOfMeasurment:num",
             "InventoryQuantity:num=",
             "SupplierCatNum:50",
+            "WithoutInventoryMovement:BoYesNoEnum",
             "DocEntry:int=",
             "BatchNumbers:[BatchNumber]",
             "SerialNumbers:[SerialNumber]",
@@ -495,6 +501,31 @@ const TYPES: [(&str, &[&str]); 38] = [
             "VatGroup:8",
             "TaxPercent:num=",
             "TaxSum:num=",
+        ],
+    ),
+    ("DocumentInstallment", &["InstallmentId:int", "DueDate:day", "Percentage:num", "Total:num", "TotalFC:num="]),
+    (
+        "InternalReconciliation",
+        &[
+            "ReconNum:int=",
+            "ReconDate:day",
+            "CardOrAccount:CardOrAccountEnum",
+            "Total:num=",
+            "InternalReconciliationOpenTransRows:[InternalReconciliationOpenTransRow]",
+        ],
+    ),
+    (
+        "InternalReconciliationOpenTransRow",
+        &[
+            "Selected:BoYesNoEnum",
+            "ShortName:15",
+            "TransId:int",
+            "TransRowId:int",
+            "SrcObjTyp:20",
+            "SrcObjAbs:int",
+            "CreditOrDebit:BoCreditOrDebitEnum",
+            "ReconcileAmount:num",
+            "CashDiscount:num",
         ],
     ),
     (

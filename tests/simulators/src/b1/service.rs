@@ -7,7 +7,7 @@ use super::database::{Database, Key, Record};
 use super::documents::{self, DOCUMENTS, Rules};
 use super::query::{self, Followed, Options};
 use super::webhooks::CATALOGUE;
-use super::{Refusal, Reply, Version, ledger, metadata, money, odata, payments, schema, sql};
+use super::{Refusal, Reply, Version, ledger, metadata, money, odata, payments, reconciliations, schema, sql};
 
 /// A request, wherever it came from.
 pub struct Asked<'a> {
@@ -300,6 +300,9 @@ fn act(db: &mut Database, rules: &Rules, set: &str, key: &Key, action: &str) -> 
     if set == "IncomingPayments" && action == "Cancel" {
         return payments::cancel(db, key);
     }
+    if set == "InternalReconciliations" && action == "Cancel" {
+        return reconciliations::cancel(db, key);
+    }
     if !DOCUMENTS.iter().any(|(name, ..)| *name == set) {
         return Err(unknown(&format!("/{set}({key})/{action}")));
     }
@@ -370,6 +373,7 @@ fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Result<K
     match set {
         "IncomingPayments" => payments::create(db, rules, &body),
         "JournalEntries" => ledger::create(db, rules, &body),
+        "InternalReconciliations" => reconciliations::create(db, rules, &body),
         "EventNotifications" => Err(Refusal::new(405, -1000, "EventNotifications is read-only".into())),
         "UserFieldsMD" => create_user_field(db, &body),
         "UserTablesMD" => create_user_table(db, &body),
@@ -616,7 +620,7 @@ fn update(db: &mut Database, rules: &Rules, set: &str, key: &Key, body: Record, 
         db.put(set, key.clone(), record);
         return Ok(());
     };
-    if matches!(set, "EventNotifications" | "IncomingPayments" | "JournalEntries" | "UserTablesMD") {
+    if matches!(set, "EventNotifications" | "IncomingPayments" | "InternalReconciliations" | "JournalEntries" | "UserTablesMD") {
         return Err(Refusal::new(400, -5006, "The requested action is not supported for this object".into()));
     }
     let body = schema::check(db, known.entity, known.table, &body)?;
