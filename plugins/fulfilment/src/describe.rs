@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tandem_sdk::chain::Chain;
 use tandem_sdk::{Description, Keys, Method, Value, described, json, may_link, may_see_links, permission};
 
 /// Read with defaults filled in.
@@ -35,9 +36,7 @@ impl Settings {
 pub fn description() -> Description {
     let ask = permission;
     Description {
-        permissions: vec![
-            ask("b1", Method::Get, "/DeliveryNotes", "reads deliveries"),
-            ask("b1", Method::Get, "/Returns", "reads returns"),
+        permissions: [Chain::permissions(), vec![
             ask("b1", Method::Get, "/Orders", "reads what is still open of an order"),
             ask("salesforce", Method::Get, "/query?FROM=Account,Case", "finds accounts and cases"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Delivery__c/*", "changes delivery records"),
@@ -51,8 +50,8 @@ pub fn description() -> Description {
             may_link("case-state", "remembers what it wrote on a case"),
             may_see_links("order", "finds the opportunity of a delivery"),
             may_see_links("account", "finds the account of a delivery"),
-        ],
-        topics: ["b1.DeliveryNotes", "b1.Returns", "b1.Orders", "salesforce.Case"].map(str::to_owned).to_vec(),
+        ]].concat(),
+        topics: ["b1.DeliveryNotes", "b1.Returns", "b1.Invoices", "b1.CreditNotes", "b1.Orders", "salesforce.Case"].map(str::to_owned).to_vec(),
         backfill: ["b1.DeliveryNotes", "b1.Returns"].map(str::to_owned).to_vec(),
         batch: 100,
         concurrency: 1,

@@ -1,67 +1,59 @@
-//! How far an order is: of each line what was ordered, shipped and came back.
+//! How far an order is: of each line what was ordered, left and came back.
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::b1::{self, code};
-use tandem_sdk::{Decimal, Value};
+use tandem_sdk::b1;
+use tandem_sdk::chain::Moved;
+use tandem_sdk::{Decimal, Value, text, units};
 
-use crate::documents::Order;
+use crate::documents::{Order, Shipment};
 
-/// Quantities of one order line.
+/// One order line, in pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Progress {
     pub ordered: Decimal,
-    pub shipped: Decimal,
-    pub returned: Decimal,
+    pub moved: Moved,
+    /// B1 has closed it: what has not left does not leave any more, unless an invoice in reserve has it.
+    pub closed: bool,
+    /// The order is cancelled.
+    pub cancelled: bool,
 }
 
 impl Progress {
     /// As line and opportunity show it.
     pub fn word(&self) -> &'static str {
-        if self.shipped > Decimal::ZERO && self.returned >= self.shipped {
+        let Moved { shipped, reserved, returned, touched } = self.moved;
+        let nothing_left = self.closed && shipped.max(reserved - returned) < self.ordered;
+        if self.cancelled {
+            "Cancelled"
+        } else if shipped > Decimal::ZERO && returned >= shipped {
             "Returned"
-        } else if self.shipped <= Decimal::ZERO {
-            "Open"
-        } else if self.shipped < self.ordered {
+        } else if touched && shipped >= self.ordered && (self.closed || shipped > Decimal::ZERO) {
+            "Shipped"
+        } else if nothing_left {
+            "Closed"
+        } else if touched {
             "Partly shipped"
         } else {
-            "Shipped"
+            "Open"
         }
     }
 }
 
 /// Progress by the order's `LineNum`.
 pub fn of_lines(order: &Order) -> BTreeMap<i64, Progress> {
-    let mut lines: BTreeMap<i64, Progress> = BTreeMap::new();
-    for line in b1::lines(&order.document) {
-        if let Some(number) = line["LineNum"].as_i64() {
-            lines.entry(number).or_default().ordered = b1::amount(line, "Quantity");
-        }
-    }
-    let entry = order.document["DocEntry"].as_i64();
-    // Where a delivery's line came from: (delivery, line) → the order's line.
-    let mut origin: BTreeMap<(i64, i64), i64> = BTreeMap::new();
-    for delivery in order.deliveries.iter().filter(|delivery| !b1::yes(delivery, "Cancelled")) {
-        for line in b1::lines(delivery) {
-            if line["BaseType"].as_i64() != Some(code::ORDER) || line["BaseEntry"].as_i64() != entry {
-                continue;
-            }
-            let Some(number) = line["BaseLine"].as_i64() else { continue };
-            lines.entry(number).or_default().shipped += b1::amount(line, "Quantity");
-            if let (Some(delivery), Some(own)) = (delivery["DocEntry"].as_i64(), line["LineNum"].as_i64()) {
-                origin.insert((delivery, own), number);
-            }
-        }
-    }
-    for back in order.returns.iter().filter(|back| !b1::yes(back, "Cancelled")) {
-        for line in b1::lines(back) {
-            let base = (line["BaseEntry"].as_i64().unwrap_or(-1), line["BaseLine"].as_i64().unwrap_or(-1));
-            if let Some(number) = origin.get(&base) {
-                lines.entry(*number).or_default().returned += b1::amount(line, "Quantity");
-            }
-        }
-    }
-    lines
+    let cancelled = b1::yes(&order.document, "Cancelled");
+    let line = |line: &Value| {
+        let number = line["LineNum"].as_i64()?;
+        let progress = Progress {
+            ordered: units::pieces_of(line, "Quantity"),
+            moved: order.moved.get(&number).copied().unwrap_or_default(),
+            closed: text(line, "LineStatus") == "bost_Close",
+            cancelled,
+        };
+        Some((number, progress))
+    };
+    b1::lines(&order.document).iter().filter_map(line).collect()
 }
 
 /// The whole order: its lines together, and delivered when every delivery arrived.
@@ -69,31 +61,37 @@ pub fn of_order(order: &Order, lines: &BTreeMap<i64, Progress>, delivered: Optio
     let mut words: Vec<&str> = lines.values().map(Progress::word).collect();
     words.sort_unstable();
     words.dedup();
+    let only = |known: &[&str]| words.iter().all(|word| known.contains(word));
     let word = match words.as_slice() {
         [] => "Open",
         [one] => one,
         // What came back was shipped.
         ["Returned", "Shipped"] => "Shipped",
+        ["Closed", "Returned"] => "Returned",
+        _ if only(&["Closed", "Returned", "Shipped"]) => "Closed",
+        _ if only(&["Closed", "Open"]) => "Open",
         _ => "Partly shipped",
     };
     let arrived = |(field, value): &(String, String)| {
-        let live = || order.deliveries.iter().filter(|delivery| !b1::yes(delivery, "Cancelled"));
-        live().next().is_some() && live().all(|delivery| b1::key_text(&delivery[field.as_str()]) == *value)
+        let live = || order.deliveries.iter().filter(|delivery| delivery.is_live());
+        live().next().is_some() && live().all(|delivery| b1::key_text(&delivery.document[field.as_str()]) == *value)
     };
     match word {
         "Shipped" if delivered.is_some_and(arrived) => "Delivered",
         "Open" => "Open",
         "Partly shipped" => "Partly shipped",
         "Returned" => "Returned",
+        "Closed" => "Closed",
+        "Cancelled" => "Cancelled",
         _ => "Shipped",
     }
 }
 
 /// Values of all deliveries, each once, joined.
-pub fn joined(deliveries: &[Value], value: impl Fn(&Value) -> String, most: usize) -> String {
+pub fn joined(deliveries: &[Shipment], value: impl Fn(&Value) -> String, most: usize) -> String {
     let mut values: Vec<String> = Vec::new();
-    for delivery in deliveries.iter().filter(|delivery| !b1::yes(delivery, "Cancelled")) {
-        let value = value(delivery);
+    for delivery in deliveries.iter().filter(|delivery| delivery.is_live()) {
+        let value = value(&delivery.document);
         if !value.is_empty() && !values.contains(&value) {
             values.push(value);
         }
@@ -106,36 +104,75 @@ mod tests {
     use super::*;
     use tandem_sdk::{Link, json};
 
-    fn order(deliveries: Value, returns: Value) -> Order {
-        let list = |value: Value| value.as_array().cloned().unwrap_or_default();
-        let lines = json!([{ "LineNum": 0, "Quantity": 5 }, { "LineNum": 1, "Quantity": 2 }]);
+    /// An order of five and of two pieces, of which so many (left, came back) have moved, and the lines that B1 has closed.
+    fn order(moved: [(i64, i64); 2], closed: &[i64]) -> Order {
+        let line = |number: i64, pieces: i64| {
+            let status = if closed.contains(&number) { "bost_Close" } else { "bost_Open" };
+            json!({ "LineNum": number, "Quantity": pieces, "LineStatus": status })
+        };
+        let moved = (0..).zip(moved).map(|(number, (shipped, returned))| {
+            let touched = shipped > 0;
+            (number, Moved { shipped: shipped.into(), returned: returned.into(), touched, ..Moved::default() })
+        });
         Order {
-            document: json!({ "DocEntry": 7, "DocumentLines": lines }),
+            document: json!({ "DocEntry": 7, "DocumentLines": [line(0, 5), line(1, 2)] }),
             link: Link { kind: "order".into(), b1_id: "7".into(), salesforce_id: "006".into(), base: "{}".into() },
-            deliveries: list(deliveries),
-            returns: list(returns),
+            moved: moved.collect(),
+            deliveries: vec![Shipment { document: json!({ "U_Arrived": "Y" }), opportunity: "006".into() }],
+            returns: Vec::new(),
             events: Vec::new(),
         }
     }
 
-    fn delivery(entry: i64, line: i64, quantity: i64) -> Value {
-        json!({ "DocEntry": entry, "U_Arrived": "Y", "DocumentLines": [{ "LineNum": 0, "BaseType": 17, "BaseEntry": 7, "BaseLine": line, "Quantity": quantity }] })
-    }
-
-    fn word(order: &Order, delivered: Option<&(String, String)>) -> &'static str {
-        of_order(order, &of_lines(order), delivered)
+    fn word(order: &Order) -> &'static str {
+        of_order(order, &of_lines(order), None)
     }
 
     #[test]
     fn open_partly_shipped_shipped_delivered_returned() {
-        assert_eq!(word(&order(json!([]), json!([])), None), "Open");
-        assert_eq!(word(&order(json!([delivery(1, 0, 3)]), json!([])), None), "Partly shipped");
-        let all = json!([delivery(1, 0, 3), delivery(2, 0, 2), delivery(3, 1, 2)]);
-        assert_eq!(word(&order(all.clone(), json!([])), None), "Shipped");
+        assert_eq!(word(&order([(0, 0), (0, 0)], &[])), "Open");
+        assert_eq!(word(&order([(3, 0), (0, 0)], &[])), "Partly shipped");
+        let all = order([(5, 0), (2, 0)], &[0, 1]);
+        assert_eq!(word(&all), "Shipped");
         let arrived = ("U_Arrived".to_owned(), "Y".to_owned());
-        assert_eq!(word(&order(all.clone(), json!([])), Some(&arrived)), "Delivered");
-        let back = |entry, quantity| json!({ "DocumentLines": [{ "BaseType": 15, "BaseEntry": entry, "BaseLine": 0, "Quantity": quantity }] });
-        assert_eq!(word(&order(all.clone(), json!([back(3, 2)])), None), "Shipped");
-        assert_eq!(word(&order(all, json!([back(1, 3), back(2, 2), back(3, 2)])), None), "Returned");
+        assert_eq!(of_order(&all, &of_lines(&all), Some(&arrived)), "Delivered");
+        assert_eq!(word(&order([(5, 0), (2, 2)], &[0, 1])), "Shipped");
+        assert_eq!(word(&order([(5, 5), (2, 2)], &[0, 1])), "Returned");
+    }
+
+    #[test]
+    fn what_is_closed_by_hand_or_cancelled_ends_in_a_state_that_says_so() {
+        assert_eq!(word(&order([(3, 0), (0, 0)], &[0, 1])), "Closed");
+        assert_eq!(word(&order([(5, 0), (0, 0)], &[0, 1])), "Closed");
+        assert_eq!(word(&order([(3, 3), (0, 0)], &[0, 1])), "Returned");
+        // The other line may still leave.
+        assert_eq!(word(&order([(5, 0), (0, 0)], &[0])), "Partly shipped");
+        assert_eq!(word(&order([(0, 0), (0, 0)], &[0])), "Open");
+        let mut cancelled = order([(0, 0), (0, 0)], &[0, 1]);
+        cancelled.document["Cancelled"] = "tYES".into();
+        assert_eq!(word(&cancelled), "Cancelled");
+    }
+
+    #[test]
+    fn what_an_invoice_in_reserve_has_is_still_to_leave() {
+        let reserved = |shipped: i64, returned: i64| Progress {
+            ordered: 5.into(),
+            moved: Moved {
+                shipped: shipped.into(),
+                reserved: 5.into(),
+                returned: returned.into(),
+                touched: shipped > 0,
+            },
+            closed: true,
+            cancelled: false,
+        };
+        assert_eq!(reserved(0, 0).word(), "Open");
+        assert_eq!(reserved(3, 0).word(), "Partly shipped");
+        assert_eq!(reserved(5, 0).word(), "Shipped");
+        assert_eq!(reserved(0, 5).word(), "Closed");
+        // A row of a service document has no quantity.
+        let service =
+            |closed| Progress { moved: Moved { touched: true, ..Moved::default() }, closed, ..Progress::default() };
+        assert_eq!((service(true).word(), service(false).word()), ("Shipped", "Partly shipped"));
     }
 }

@@ -7,7 +7,7 @@ use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{Batch, Error, Map, Outcomes, Value, connection, from_json, json, salesforce, text};
 
 use crate::describe::Settings;
-use crate::documents::Order;
+use crate::documents::{Order, Shipment};
 use crate::state;
 
 /// Brings everything that shows an order's delivery in step.
@@ -77,20 +77,16 @@ fn shipment(
     account: Option<&String>,
     kind: i64,
     word: &str,
-    document: &Value,
+    shipment: &Shipment,
 ) -> Row {
+    let document = &shipment.document;
     let key = format!("{}:{kind}:{}", connection(batch, "b1"), b1::key_text(&document["DocEntry"]));
     let number = b1::key_text(&document["DocNum"]);
-    let status = match (b1::yes(document, "Cancelled"), &document["DocumentStatus"]) {
-        (true, _) => "Cancelled",
-        (_, status) if status == "bost_Close" => "Closed",
-        _ => "Open",
-    };
     let fields: Map<String, Value> = json!({
         "Name": format!("{word} {number}"), "Tandem_Account__c": account,
-        "Tandem_Opportunity__c": order.link.salesforce_id, "Tandem_Type__c": word, "Tandem_Number__c": number,
+        "Tandem_Opportunity__c": shipment.opportunity, "Tandem_Type__c": word, "Tandem_Number__c": number,
         "Tandem_Date__c": b1::day(&document["DocDate"]), "Tandem_Carrier__c": carrier(settings, document),
-        "Tandem_Tracking_Number__c": document["TrackingNumber"], "Tandem_Status__c": status,
+        "Tandem_Tracking_Number__c": document["TrackingNumber"], "Tandem_Status__c": shipment.status(),
     })
     .as_object()
     .cloned()

@@ -1,8 +1,11 @@
 //! What the plugin asks for and its settings.
 
+use tandem_sdk::chain::Chain;
 use tandem_sdk::{
     Currencies, Description, Keys, Method, Timer, Value, described, json, may_link, may_see_links, money, permission,
 };
+
+use crate::wanted::LINKED;
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -33,31 +36,30 @@ pub fn description() -> Description {
     let ask = permission;
     let [local, rates] = money::rate_permissions();
     Description {
-        permissions: vec![
-            ask("b1", Method::Get, "/Invoices", "reads A/R invoices"),
-            ask("b1", Method::Get, "/CreditNotes", "reads A/R credit memos"),
-            ask("b1", Method::Get, "/DownPayments", "reads A/R down payments"),
-            ask("b1", Method::Get, "/IncomingPayments", "reads what was paid of which invoice"),
-            ask("b1", Method::Get, "/DeliveryNotes", "follows an invoice to the order it came from"),
-            ask("b1", Method::Get, "/Orders", "follows an invoice to its opportunity"),
-            Currencies::permission(),
-            local,
-            rates,
-            ask("salesforce", Method::Get, "/query?FROM=Account,Opportunity,Tandem_Invoice__c", "finds accounts, and sums up what an opportunity was invoiced"),
-            ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/*", "changes invoice records"),
-            ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/Tandem_Key__c/*", "makes invoice records"),
-            ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/*", "changes payment records"),
-            ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/Tandem_Key__c/*", "makes payment records"),
-            ask("salesforce", Method::Patch, "/sobjects/Account/*", "writes open and overdue amounts"),
-            ask("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes invoiced and paid amounts"),
-            may_link("invoice", "remembers what it wrote of an invoice"),
-            may_link("payment", "remembers what it wrote of a payment"),
-            may_link("receivables", "remembers what it wrote on an account"),
-            may_link("invoiced", "remembers what it wrote on an opportunity"),
-            may_see_links("account", "finds the account of a customer"),
-            may_see_links("order", "finds the opportunity of an order"),
-        ],
-        topics: ["Invoices", "CreditNotes", "DownPayments", "IncomingPayments"].map(|set| format!("b1.{set}")).to_vec(),
+        permissions: [
+            Chain::permissions(),
+            vec![
+                ask("b1", Method::Get, "/IncomingPayments", "reads what was paid of which invoice"),
+                Currencies::permission(),
+                local,
+                rates,
+                ask("salesforce", Method::Get, "/query?FROM=Account,Opportunity,Tandem_Invoice__c", "finds accounts, and sums up what an opportunity was invoiced"),
+                ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/*", "changes invoice records"),
+                ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/Tandem_Key__c/*", "makes invoice records"),
+                ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/*", "changes payment records"),
+                ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/Tandem_Key__c/*", "makes payment records"),
+                ask("salesforce", Method::Patch, "/sobjects/Account/*", "writes open and overdue amounts"),
+                ask("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes invoiced and paid amounts"),
+                may_link("invoice", "remembers what it wrote of an invoice"),
+                may_link("payment", "remembers what it wrote of a payment"),
+                may_link("receivables", "remembers what it wrote on an account"),
+                may_link("invoiced", "remembers what it wrote on an opportunity"),
+                may_see_links("account", "finds the account of a customer"),
+                may_see_links("order", "finds the opportunity of an order"),
+            ],
+        ]
+        .concat(),
+        topics: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments", LINKED].map(str::to_owned).to_vec(),
         backfill: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments"].map(str::to_owned).to_vec(),
         batch: 200,
         concurrency: 1,

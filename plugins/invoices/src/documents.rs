@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read, code};
+use tandem_sdk::chain::{self, Chain};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{Batch, Decimal, Error, Map, Outcomes, Value, connection, json, salesforce, text};
 
-use crate::chain;
 use crate::describe::Settings;
+use crate::open::{self, Open};
+use crate::wanted::{Wanted, unseen};
+use crate::{receivables, shares};
 
 /// Entity set, object code, word.
 pub const SETS: [(&str, i64, &str); 3] = [
@@ -16,8 +19,8 @@ pub const SETS: [(&str, i64, &str); 3] = [
     ("DownPayments", code::DOWN_PAYMENT, "Down payment"),
 ];
 
-const SELECT: &str = "DocEntry,DocNum,CardCode,CardName,DocDate,DocDueDate,DocCurrency,DocTotal,DocTotalFc,PaidToDate,\
-                      PaidToDateFC,DownPaymentType,DocumentStatus,Cancelled,DocumentLines";
+const SELECT: &str = "DocNum,CardCode,DocDate,DocDueDate,DocCurrency,DocTotal,DocTotalFc,PaidToDate,PaidToDateFC,\
+                      DownPaymentType,DocumentStatus";
 
 /// The word of a down payment that is only asked for: nothing is owed for it until it is paid.
 pub const REQUEST: &str = "Down payment request";
@@ -26,6 +29,9 @@ pub const REQUEST: &str = "Down payment request";
 pub fn is_request(row: &Value) -> bool {
     text(row, "DownPaymentType") == "dptRequest"
 }
+
+/// Places of events by object code and `DocEntry`.
+pub type Events = BTreeMap<(i64, i64), Vec<usize>>;
 
 /// What was written, for those who follow.
 #[derive(Default)]
@@ -38,94 +44,166 @@ pub struct Documents {
     pub opportunities: BTreeMap<String, Vec<usize>>,
     /// Account ids by `CardCode`.
     pub accounts: BTreeMap<String, String>,
+    /// What is open of them, by `CardCode`.
+    pub open: BTreeMap<String, Vec<Open>>,
 }
 
 /// The key of a document's record.
-pub fn key(batch: &Batch, kind: i64, entry: i64) -> String {
-    format!("{}:{kind}:{entry}", connection(batch, "b1"))
+pub fn key(connection: &str, kind: i64, entry: i64) -> String {
+    format!("{connection}:{kind}:{entry}")
 }
 
-/// Brings the records of changed documents in step, and of those that `paid` names by object code and `DocEntry`.
+/// Object code and `DocEntry` of a record's key; none of another company's.
+pub fn parsed(connection: &str, key: &str) -> Option<(i64, i64)> {
+    let (kind, entry) = key.strip_prefix(connection)?.strip_prefix(':')?.split_once(':')?;
+    Some((kind.parse().ok()?, entry.parse().ok()?))
+}
+
+/// A credit memo gives back.
+pub fn signed(kind: i64, amount: Decimal) -> Decimal {
+    if kind == code::CREDIT_MEMO { -amount } else { amount }
+}
+
+/// Brings the records of changed documents in step, of those that were `paid`, and of those of the same customers that do not
+/// show what is open of them.
 pub fn keep(
     batch: &Batch,
     settings: &Settings,
-    paid: BTreeMap<(i64, i64), Vec<usize>>,
+    wanted: &mut Wanted,
+    paid: Events,
     outcomes: &mut Outcomes,
 ) -> Documents {
-    let mut wanted = paid;
-    for (place, event, payload) in outcomes.open(batch) {
-        let set = SETS.iter().find(|(set, ..)| event.topic.strip_prefix("b1.") == Some(*set));
-        if let (Some((_, kind, _)), Some(entry)) = (set, payload["DocEntry"].as_i64()) {
-            wanted.entry((*kind, entry)).or_default().push(place);
+    let mut events = paid;
+    for (set, kind, _) in SETS {
+        for (entry, places) in wanted.take(set) {
+            events.entry((kind, entry)).or_default().extend(places);
         }
     }
-    let mut documents = Documents::default();
-    if !wanted.is_empty()
-        && let Err(error) = write(batch, settings, &wanted, &mut documents, outcomes)
-    {
-        let all: Vec<usize> = wanted.into_values().flatten().collect();
+    let mut documents = Documents { customers: receivables::looked_at(batch, outcomes), ..Documents::default() };
+    if let Err(error) = all(batch, settings, events.clone(), &mut documents, outcomes) {
+        let looked_at = documents.customers.values().flatten();
+        let all: Vec<usize> = events.values().flatten().chain(looked_at).copied().collect();
         outcomes.fail(&all, &error, "reading invoices");
     }
     documents
 }
 
-fn write(
+fn all(
     batch: &Batch,
     settings: &Settings,
-    wanted: &BTreeMap<(i64, i64), Vec<usize>>,
+    mut events: Events,
     documents: &mut Documents,
     outcomes: &mut Outcomes,
 ) -> Result<(), Error> {
-    let reads: Vec<Read<'_>> = SETS
-        .iter()
-        .map(|(set, kind, _)| {
-            let entries: Vec<i64> = wanted.keys().filter(|(own, _)| own == kind).map(|(_, entry)| *entry).collect();
-            Read::numbers(set, "DocEntry", &entries, SELECT)
+    let mut rows = read(events.keys())?;
+    for ((kind, entry), row) in &rows {
+        let own = events.get(&(*kind, *entry)).into_iter().flatten();
+        documents.customers.entry(text(row, "CardCode").to_owned()).or_default().extend(own);
+    }
+    let codes: Vec<String> = documents.customers.keys().cloned().collect();
+    let accounts = salesforce::accounts(&codes, &settings.keys)?;
+    let shown: Vec<String> = codes.into_iter().filter(|code| accounts.ids.contains_key(code)).collect();
+    documents.open = open::read(&shown)?;
+    let mut more: Events = open::stale(connection(batch, "b1"), &documents.open, &accounts.ids)?
+        .into_iter()
+        .filter_map(|(document, code)| Some((document, documents.customers.get(&code)?.clone())))
+        .collect();
+    let mut chain = Chain::default();
+    chain_of(&mut chain, &rows);
+    for (kind, entry, own) in cancelled(&chain, &rows, &events) {
+        more.entry((kind, entry)).or_default().extend(own);
+    }
+    more.retain(|document, _| !rows.contains_key(document));
+    rows.extend(read(more.keys())?);
+    events.extend(more);
+    chain_of(&mut chain, &rows);
+    chain.read()?;
+    documents.accounts = accounts.ids;
+    write(batch, settings, &Looked { rows, events, chain, doubled: accounts.doubled }, documents, outcomes)
+}
+
+/// Documents by object code and `DocEntry`.
+fn read<'a>(documents: impl Iterator<Item = &'a (i64, i64)>) -> Result<BTreeMap<(i64, i64), Value>, Error> {
+    let wanted: Vec<(i64, i64)> = documents.copied().collect();
+    let reads = SETS.map(|(set, kind, _)| {
+        let entries: Vec<i64> = wanted.iter().filter(|(own, _)| *own == kind).map(|(_, entry)| *entry).collect();
+        Read::numbers(set, "DocEntry", &entries, format!("{},{SELECT}", chain::FIELDS))
+    });
+    let found = SETS.iter().zip(b1::read_all(&reads)?);
+    let rows = found.flat_map(|((_, kind, _), rows)| rows.into_iter().map(move |row| (*kind, row)));
+    Ok(rows.filter_map(|(kind, row)| Some(((kind, row["DocEntry"].as_i64()?), row))).collect())
+}
+
+fn chain_of(chain: &mut Chain, rows: &BTreeMap<(i64, i64), Value>) {
+    for ((kind, _), row) in rows {
+        chain.add(*kind, [row]);
+    }
+}
+
+/// What cancellation documents cancel, with their events.
+fn cancelled(chain: &Chain, rows: &BTreeMap<(i64, i64), Value>, events: &Events) -> Vec<(i64, i64, Vec<usize>)> {
+    let cancelling = rows.iter().filter(|(_, row)| text(row, "CancelStatus") == "csCancellation");
+    let bases = |kind: i64, row: &Value| -> Vec<i64> {
+        let own = b1::lines(row).iter().filter(|line| line["BaseType"].as_i64() == Some(kind));
+        own.filter_map(|line| line["BaseEntry"].as_i64()).filter(|base| chain.is_void(kind, *base)).collect()
+    };
+    cancelling
+        .flat_map(|((kind, entry), row)| {
+            let own = events.get(&(*kind, *entry)).cloned().unwrap_or_default();
+            bases(*kind, row).into_iter().map(move |base| (*kind, base, own.clone()))
         })
-        .collect();
-    let found = b1::read_all(&reads)?;
-    let rows: Vec<(i64, &str, &Value)> = SETS
-        .iter()
-        .zip(&found)
-        .flat_map(|((_, kind, word), rows)| rows.iter().map(move |row| (*kind, *word, row)))
-        .collect();
-    let card_codes: Vec<String> = rows.iter().map(|(_, _, row)| text(row, "CardCode").to_owned()).collect();
-    let accounts = salesforce::accounts(&card_codes, &settings.keys)?;
-    let opportunities = chain::opportunities(&rows.iter().map(|(_, _, row)| *row).collect::<Vec<_>>())?;
+        .collect()
+}
+
+/// What was read for a batch.
+struct Looked {
+    rows: BTreeMap<(i64, i64), Value>,
+    events: Events,
+    chain: Chain,
+    doubled: BTreeMap<String, Vec<String>>,
+}
+
+fn write(
+    batch: &Batch,
+    settings: &Settings,
+    looked: &Looked,
+    documents: &mut Documents,
+    outcomes: &mut Outcomes,
+) -> Result<(), Error> {
+    let numbers: Vec<(i64, i64)> = looked.rows.keys().copied().collect();
     let mut targets = Vec::new();
-    for ((kind, word, row), opportunity) in rows.iter().zip(&opportunities) {
-        let Some(entry) = row["DocEntry"].as_i64() else { continue };
-        let events = wanted.get(&(*kind, entry)).cloned().unwrap_or_default();
+    for (((kind, entry), row), shares) in looked.rows.iter().zip(shares::of(&looked.chain, &numbers)) {
+        let events = looked.events.get(&(*kind, *entry)).cloned().unwrap_or_default();
         let card_code = text(row, "CardCode");
-        if let Some(ids) = accounts.doubled.get(card_code) {
+        if let Some(ids) = looked.doubled.get(card_code) {
             outcomes.hold(&events, doubled(card_code, ids));
             continue;
         }
-        let Some(account) = accounts.ids.get(card_code) else {
+        let (set, _, word) = SETS.iter().find(|(_, own, _)| own == kind).copied().unwrap_or(SETS[0]);
+        let Some(account) = documents.accounts.get(card_code) else {
+            unseen(card_code, set, *entry);
             outcomes.note_all(&events, &format!("no account carries the CardCode {card_code}: not shown"));
             continue;
         };
-        documents.customers.entry(card_code.to_owned()).or_default().extend(&events);
-        if let Some(opportunity) = opportunity {
-            documents.opportunities.entry(opportunity.clone()).or_default().extend(&events);
-        }
-        let key = key(batch, *kind, entry);
+        let key = key(connection(batch, "b1"), *kind, *entry);
         let currency = match text(row, "DocCurrency") {
             "" => settings.currency.clone(),
             code => settings.currencies.iso(code)?,
         };
         let word = if is_request(row) { REQUEST } else { word };
-        let fields = fields(settings, *kind, word, row, account, opportunity.as_deref(), &currency);
+        let void = looked.chain.is_void(*kind, *entry);
+        let fields = fields(settings, (*kind, word, row), void, account, shares.shown_under.as_deref(), &currency);
+        for opportunity in shares.note(&key, &fields) {
+            documents.opportunities.entry(opportunity).or_default().extend(&events);
+        }
         targets.push(
             Row::new("invoice", &key, "Tandem_Invoice__c", fields).external("Tandem_Key__c", &key).serving(&events),
         );
     }
-    documents.accounts = accounts.ids;
     let written = mirror::write(&targets, outcomes, &BTreeMap::new());
     for (row, written) in targets.iter().zip(written) {
-        let mut parts = row.b1_id.rsplit(':').filter_map(|part| part.parse::<i64>().ok());
-        if let (Some(entry), Some(kind), Some(id)) = (parts.next(), parts.next(), written.id) {
-            documents.ids.insert((kind, entry), id);
+        if let (Some(document), Some(id)) = (parsed(connection(batch, "b1"), &row.b1_id), written.id) {
+            documents.ids.insert(document, id);
         }
     }
     Ok(())
@@ -142,38 +220,35 @@ pub fn doubled(card_code: &str, ids: &[String]) -> String {
 
 fn fields(
     settings: &Settings,
-    kind: i64,
-    word: &str,
-    row: &Value,
+    (kind, word, row): (i64, &str, &Value),
+    void: bool,
     account: &str,
     opportunity: Option<&str>,
     currency: &str,
 ) -> Map<String, Value> {
-    // A credit memo gives back.
-    let sign = if kind == code::CREDIT_MEMO { Decimal::NEGATIVE_ONE } else { Decimal::ONE };
     // In company currency these are empty.
     let foreign = !b1::amount(row, "DocTotalFc").is_zero();
-    let cancelled = b1::yes(row, "Cancelled");
     let (total, paid) = (b1::amount(row, "DocTotal"), b1::amount(row, "PaidToDate"));
     let (total_own, paid_own) =
         if foreign { (b1::amount(row, "DocTotalFc"), b1::amount(row, "PaidToDateFC")) } else { (total, paid) };
     let closed = row["DocumentStatus"] == "bost_Close";
-    let open = |total: Decimal, paid: Decimal| if cancelled || closed { Decimal::ZERO } else { total - paid };
-    let status = match (cancelled, closed) {
+    let open = |total: Decimal, paid: Decimal| if void || closed { Decimal::ZERO } else { total - paid };
+    let status = match (void, closed) {
         (true, _) => "Cancelled",
         (_, true) => "Paid",
         _ => "Open",
     };
+    let amount = |amount: Decimal| b1::number(signed(kind, amount));
     let mut fields = json!({
         "Name": format!("{word} {}", b1::key_text(&row["DocNum"])),
         "Tandem_Account__c": account, "Tandem_Opportunity__c": opportunity, "Tandem_Type__c": word,
         "Tandem_Number__c": b1::key_text(&row["DocNum"]),
         "Tandem_Date__c": b1::day(&row["DocDate"]), "Tandem_Due_Date__c": b1::day(&row["DocDueDate"]),
         "Tandem_Currency__c": currency,
-        "Tandem_Total__c": b1::number(sign * total), "Tandem_Total_Document__c": b1::number(sign * total_own),
-        "Tandem_Paid__c": b1::number(sign * paid), "Tandem_Paid_Document__c": b1::number(sign * paid_own),
-        "Tandem_Open__c": b1::number(sign * open(total, paid)),
-        "Tandem_Open_Document__c": b1::number(sign * open(total_own, paid_own)),
+        "Tandem_Total__c": amount(total), "Tandem_Total_Document__c": amount(total_own),
+        "Tandem_Paid__c": amount(paid), "Tandem_Paid_Document__c": amount(paid_own),
+        "Tandem_Open__c": amount(open(total, paid)),
+        "Tandem_Open_Document__c": amount(open(total_own, paid_own)),
         "Tandem_Status__c": status,
     })
     .as_object()
@@ -195,10 +270,10 @@ mod tests {
             r#"{"DocNum":7,"DocCurrency":"USD","DocTotal":90.10,"DocTotalFc":100.5,"PaidToDate":10,"PaidToDateFC":11,"DocumentStatus":"bost_Open"}"#,
         );
         let settings = Settings::read("{}");
-        let invoice = fields(&settings, code::INVOICE, "Invoice", &row, "001", None, "USD");
+        let invoice = fields(&settings, (code::INVOICE, "Invoice", &row), false, "001", None, "USD");
         assert_eq!(invoice["Tandem_Open__c"].to_string(), "80.1");
         assert_eq!(invoice["Tandem_Open_Document__c"].to_string(), "89.5");
-        let memo = fields(&settings, code::CREDIT_MEMO, "Credit memo", &row, "001", None, "USD");
+        let memo = fields(&settings, (code::CREDIT_MEMO, "Credit memo", &row), false, "001", None, "USD");
         assert_eq!(memo["Tandem_Total__c"].to_string(), "-90.1");
     }
 }

@@ -1,11 +1,13 @@
 //! Invoices, credit memos, down payments and incoming payments of SAP Business One: as records under the account, by the
 //! chain of base documents under the opportunity, and summed up on both.
 
-mod chain;
 mod describe;
 mod documents;
+mod open;
 mod payments;
 mod receivables;
+mod shares;
+mod wanted;
 
 use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin};
 
@@ -19,10 +21,12 @@ impl Plugin for Invoices {
     fn handle(batch: Batch) -> Vec<Outcome> {
         let settings = describe::Settings::read(&batch.settings);
         let mut outcomes = Outcomes::new(&batch);
-        let paid = payments::read(&batch, &mut outcomes);
-        let written = documents::keep(&batch, &settings, paid.documents(), &mut outcomes);
+        let mut wanted = wanted::Wanted::of(&batch, &mut outcomes);
+        let paid = payments::read(&mut wanted, &mut outcomes);
+        let written = documents::keep(&batch, &settings, &mut wanted, paid.documents(), &mut outcomes);
         payments::keep(&batch, &paid, &written, &mut outcomes);
-        receivables::keep(&batch, &settings, &written, &mut outcomes);
+        receivables::keep(&settings, &written, &mut outcomes);
+        wanted::seen(&batch, &outcomes);
         outcomes.into_vec()
     }
 }

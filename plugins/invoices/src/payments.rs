@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::b1::{self, code};
+use tandem_sdk::b1::{self, Read, code};
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Documents, Map, Outcomes, Value, connection, json, text};
+use tandem_sdk::{Batch, Decimal, Map, Outcomes, Value, connection, json, text};
 
-use crate::documents::Documents as Shown;
+use crate::documents::{Documents, Events};
+use crate::wanted::{Wanted, unseen};
 
 const SELECT: &str = "DocEntry,DocNum,CardCode,DocDate,Cancelled,PaymentInvoices";
 
@@ -17,13 +18,24 @@ pub struct Payments {
     rows: Vec<(Value, Vec<usize>)>,
 }
 
-/// Reads the payments that events are about.
-pub fn read(batch: &Batch, outcomes: &mut Outcomes) -> Payments {
-    let told = Documents::told(batch, outcomes, &["IncomingPayments"]);
-    match told.read(SELECT) {
-        Ok(read) => Payments { rows: read.into_iter().map(|payment| (payment.row, payment.events)).collect() },
+const SET: &str = "IncomingPayments";
+
+/// Reads the payments that a batch is about.
+pub fn read(wanted: &mut Wanted, outcomes: &mut Outcomes) -> Payments {
+    let events = wanted.take(SET);
+    let entries: Vec<i64> = events.keys().copied().collect();
+    let own = |row: &Value| row["DocEntry"].as_i64().and_then(|entry| events.get(&entry)).cloned().unwrap_or_default();
+    match b1::read(Read::numbers(SET, "DocEntry", &entries, SELECT)) {
+        Ok(rows) => {
+            let with_events = |row: Value| {
+                let own = own(&row);
+                (row, own)
+            };
+            Payments { rows: rows.into_iter().map(with_events).collect() }
+        }
         Err(error) => {
-            outcomes.fail(&told.events(), &error, "reading incoming payments");
+            let all: Vec<usize> = events.into_values().flatten().collect();
+            outcomes.fail(&all, &error, "reading incoming payments");
             Payments::default()
         }
     }
@@ -31,48 +43,53 @@ pub fn read(batch: &Batch, outcomes: &mut Outcomes) -> Payments {
 
 impl Payments {
     /// The documents that were paid, by object code and `DocEntry`, with the events.
-    pub fn documents(&self) -> BTreeMap<(i64, i64), Vec<usize>> {
-        let mut documents: BTreeMap<(i64, i64), Vec<usize>> = BTreeMap::new();
+    pub fn documents(&self) -> Events {
+        let mut documents = Events::new();
         for (payment, events) in &self.rows {
-            for (kind, entry, _) in applied(payment) {
-                documents.entry((kind, entry)).or_default().extend(events);
+            for document in applied(payment).into_keys() {
+                documents.entry(document).or_default().extend(events);
             }
         }
         documents
     }
 }
 
-/// Object code, `DocEntry` and the row of everything a payment pays.
-fn applied(payment: &Value) -> Vec<(i64, i64, &Value)> {
-    payment["PaymentInvoices"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|row| {
-            let kind = match text(row, "InvoiceType") {
-                "it_CredItnote" => code::CREDIT_MEMO,
-                "it_DownPayment" => code::DOWN_PAYMENT,
-                "it_Invoice" | "" => code::INVOICE,
-                _ => return None,
-            };
-            Some((kind, row["DocEntry"].as_i64()?, row))
-        })
-        .collect()
+/// What a payment pays of each document, by object code and `DocEntry`: all its instalments together.
+fn applied(payment: &Value) -> BTreeMap<(i64, i64), Decimal> {
+    let mut applied: BTreeMap<(i64, i64), Decimal> = BTreeMap::new();
+    for row in payment["PaymentInvoices"].as_array().into_iter().flatten() {
+        let kind = match text(row, "InvoiceType") {
+            "it_CredItnote" => code::CREDIT_MEMO,
+            "it_DownPayment" => code::DOWN_PAYMENT,
+            "it_Invoice" | "" => code::INVOICE,
+            _ => continue,
+        };
+        if let Some(entry) = row["DocEntry"].as_i64() {
+            *applied.entry((kind, entry)).or_default() += b1::amount(row, "SumApplied");
+        }
+    }
+    applied
 }
 
 /// Brings the records of payments in step, once those of the invoices are there.
-pub fn keep(batch: &Batch, payments: &Payments, documents: &Shown, outcomes: &mut Outcomes) {
+pub fn keep(batch: &Batch, payments: &Payments, documents: &Documents, outcomes: &mut Outcomes) {
     let mut rows = Vec::new();
     for (payment, events) in &payments.rows {
         let number = b1::key_text(&payment["DocNum"]);
-        let Some(account) = documents.accounts.get(text(payment, "CardCode")) else { continue };
-        for (kind, entry, row) in applied(payment) {
+        let card_code = text(payment, "CardCode");
+        let Some(account) = documents.accounts.get(card_code) else {
+            if let (false, Some(entry)) = (applied(payment).is_empty(), payment["DocEntry"].as_i64()) {
+                unseen(card_code, SET, entry);
+            }
+            continue;
+        };
+        for ((kind, entry), amount) in applied(payment) {
             let Some(invoice) = documents.ids.get(&(kind, entry)) else { continue };
             let key = format!("{}:{}:{kind}:{entry}", connection(batch, "b1"), b1::key_text(&payment["DocEntry"]));
             let fields: Map<String, Value> = json!({
                 "Name": format!("Payment {number}"), "Tandem_Account__c": account, "Tandem_Invoice__c": invoice,
                 "Tandem_Number__c": number, "Tandem_Date__c": b1::day(&payment["DocDate"]),
-                "Tandem_Amount__c": b1::number(b1::amount(row, "SumApplied")),
+                "Tandem_Amount__c": b1::number(amount),
                 "Tandem_Cancelled__c": b1::yes(payment, "Cancelled"),
             })
             .as_object()
@@ -84,4 +101,16 @@ pub fn keep(batch: &Batch, payments: &Payments, documents: &Shown, outcomes: &mu
         }
     }
     mirror::write(&rows, outcomes, &BTreeMap::new());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn instalments_of_one_invoice_in_one_payment_are_one_sum() {
+        let part = |id: i64, sum: i64| json!({ "DocEntry": 5, "InvoiceType": "it_Invoice", "InstallmentId": id, "SumApplied": sum });
+        let payment = json!({ "PaymentInvoices": [part(1, 30), part(2, 60), { "DocEntry": 5, "InvoiceType": "it_CredItnote", "SumApplied": 9 }] });
+        assert_eq!(applied(&payment), BTreeMap::from([((13, 5), 90.into()), ((14, 5), 9.into())]));
+    }
 }

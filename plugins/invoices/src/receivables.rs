@@ -2,17 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::b1::{self, Read};
+use tandem_sdk::b1;
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Decimal, Error, Map, Outcomes, Value, clock, days_between, decimal, json, money, salesforce, storage, text,
+    Batch, Decimal, Error, Map, Outcomes, Value, clock, days_between, json, money, salesforce, storage, text,
 };
 
 use crate::describe::Settings;
-use crate::documents::{Documents, REQUEST, is_request};
-
-const OPEN: &str = "DocEntry,CardCode,DocDueDate,DocTotal,PaidToDate,DownPaymentType";
-const IS_OPEN: &str = "DocumentStatus eq 'bost_Open' and Cancelled eq 'tNO'";
+use crate::documents::{Documents, REQUEST};
+use crate::open::{Open, is_credit};
+use crate::shares::{self, in_currency};
+use crate::wanted::LINKED;
 
 /// Upper ends of the buckets, in days, and their fields; the last has no end.
 const BUCKETS: [(i64, &str); 4] = [
@@ -22,53 +22,42 @@ const BUCKETS: [(i64, &str); 4] = [
     (i64::MAX, "Tandem_Ageing_Over_90__c"),
 ];
 
-/// Brings the sums of customers and opportunities in step, of all that owe something when the day turns.
-pub fn keep(batch: &Batch, settings: &Settings, documents: &Documents, outcomes: &mut Outcomes) {
-    let mut customers = documents.customers.clone();
-    let turns: Vec<usize> = outcomes
-        .open(batch)
-        .iter()
-        .filter(|(_, event, _)| event.topic == "timer.ageing")
-        .map(|(place, ..)| *place)
-        .collect();
+/// Customers that a batch looks at whatever documents it tells: those that have an account now, and, when the day turns, all that
+/// owed something when they were looked at last.
+pub fn looked_at(batch: &Batch, outcomes: &Outcomes) -> BTreeMap<String, Vec<usize>> {
+    let mut customers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let mut turns = Vec::new();
+    for (place, event, payload) in outcomes.open(batch) {
+        match event.topic.as_str() {
+            "timer.ageing" => turns.push(place),
+            LINKED => customers.entry(text(&payload, "CardCode").to_owned()).or_default().push(place),
+            _ => {}
+        }
+    }
     if !turns.is_empty() {
-        // Everybody who owed something when it was looked at last.
         for entry in storage::scan("owes:", 100_000) {
             let card_code = entry.key.trim_start_matches("owes:").to_owned();
             customers.entry(card_code).or_default().extend(&turns);
         }
     }
-    let all: Vec<usize> = customers.values().flatten().copied().collect();
-    if let Err(error) = on_accounts(settings, &customers, outcomes) {
-        outcomes.fail(&all, &error, "summing up open invoices");
-    }
+    customers
+}
+
+/// Brings the sums of customers and opportunities in step.
+pub fn keep(settings: &Settings, documents: &Documents, outcomes: &mut Outcomes) {
+    on_accounts(documents, outcomes);
     let all: Vec<usize> = documents.opportunities.values().flatten().copied().collect();
     if let Err(error) = on_opportunities(settings, &documents.opportunities, outcomes) {
         outcomes.fail(&all, &error, "summing up the opportunity's invoices");
     }
 }
 
-fn on_accounts(
-    settings: &Settings,
-    customers: &BTreeMap<String, Vec<usize>>,
-    outcomes: &mut Outcomes,
-) -> Result<(), Error> {
-    let codes: Vec<String> = customers.keys().cloned().collect();
-    if codes.is_empty() {
-        return Ok(());
-    }
-    let found = b1::read_all(&[
-        Read::texts("Invoices", "CardCode", &codes, OPEN).and(IS_OPEN),
-        Read::texts("DownPayments", "CardCode", &codes, OPEN).and(IS_OPEN),
-        Read::texts("CreditNotes", "CardCode", &codes, OPEN).and(IS_OPEN),
-    ])?;
-    let accounts = salesforce::accounts(&codes, &settings.keys)?;
+fn on_accounts(documents: &Documents, outcomes: &mut Outcomes) {
     let today = clock::today("b1");
     let mut rows = Vec::new();
-    for (code, events) in customers {
-        let Some(account) = accounts.ids.get(code) else { continue };
-        let own = |place: usize| found[place].iter().filter(|row| text(row, "CardCode") == code && !is_request(row));
-        let fields = sums(own(0).chain(own(1)), own(2), &today);
+    for (code, events) in &documents.customers {
+        let Some(account) = documents.accounts.get(code) else { continue };
+        let fields = sums(documents.open.get(code).map(Vec::as_slice).unwrap_or_default(), &today);
         let owes = fields["Tandem_Open_Amount__c"] != 0;
         let key = format!("owes:{code}");
         if owes {
@@ -80,30 +69,28 @@ fn on_accounts(
         rows.push(Row::new("receivables", code, "Account", fields).serving(events));
     }
     mirror::write(&rows, outcomes, &BTreeMap::new());
-    Ok(())
 }
 
 /// Open, overdue, and by age; credit memos are taken off what is open.
-fn sums<'a>(
-    due: impl Iterator<Item = &'a Value>,
-    credits: impl Iterator<Item = &'a Value>,
-    today: &str,
-) -> Map<String, Value> {
-    let left = |row: &Value| b1::amount(row, "DocTotal") - b1::amount(row, "PaidToDate");
+fn sums(documents: &[Open], today: &str) -> Map<String, Value> {
     let mut open = Decimal::ZERO;
     let mut overdue = Decimal::ZERO;
     let mut buckets = [Decimal::ZERO; 4];
-    for row in due {
-        let amount = left(row);
-        open += amount;
-        let days = b1::day(&row["DocDueDate"]).as_str().and_then(|day| days_between(day, today)).unwrap_or(0);
-        if days > 0 {
-            overdue += amount;
-            let place = BUCKETS.iter().position(|(end, _)| days <= *end).unwrap_or(3);
-            buckets[place] += amount;
+    for document in documents {
+        for (day, amount) in &document.due {
+            if is_credit(document) {
+                open -= amount;
+                continue;
+            }
+            open += amount;
+            let days = days_between(day, today).unwrap_or(0);
+            if days > 0 {
+                overdue += amount;
+                let place = BUCKETS.iter().position(|(end, _)| days <= *end).unwrap_or(3);
+                buckets[place] += amount;
+            }
         }
     }
-    open -= credits.map(left).sum::<Decimal>();
     let mut fields = Map::new();
     fields.insert("Tandem_Open_Amount__c".into(), b1::number(open));
     fields.insert("Tandem_Overdue__c".into(), b1::number(overdue));
@@ -119,15 +106,11 @@ fn on_opportunities(
     opportunities: &BTreeMap<String, Vec<usize>>,
     outcomes: &mut Outcomes,
 ) -> Result<(), Error> {
-    const AMOUNTS: &str = "Id,Tandem_Opportunity__c,Tandem_Type__c,Tandem_Currency__c,Tandem_Total__c,Tandem_Total_Document__c,\
-                           Tandem_Paid__c,Tandem_Paid_Document__c";
     let ids: Vec<String> = opportunities.keys().cloned().collect();
     if ids.is_empty() {
         return Ok(());
     }
-    // Not summed up by Salesforce: that would turn them into the org's own currency.
-    let live = "AND Tandem_Status__c != 'Cancelled'";
-    let invoices = salesforce::query_in(AMOUNTS, "Tandem_Invoice__c", "Tandem_Opportunity__c", &ids, live)?;
+    let amounts = shares::amounts(&ids)?;
     let currencies: BTreeMap<String, Value> = match settings.multi_currency {
         true => b1::by_key(salesforce::query_in("Id,CurrencyIsoCode", "Opportunity", "Id", &ids, "")?, "Id"),
         false => BTreeMap::new(),
@@ -137,10 +120,8 @@ fn on_opportunities(
     for (id, events) in opportunities {
         let own = currencies.get(id).map_or("", |record| text(record, "CurrencyIsoCode"));
         let own = if own.is_empty() { settings.currency.as_str() } else { own };
-        let invoices: Vec<&Value> = invoices
-            .iter()
-            .filter(|row| text(row, "Tandem_Opportunity__c") == id && text(row, "Tandem_Type__c") != REQUEST)
-            .collect();
+        let invoices = amounts.get(id).into_iter().flatten();
+        let invoices: Vec<&Value> = invoices.filter(|row| text(row, "Tandem_Type__c") != REQUEST).collect();
         let converts = own != settings.currency && invoices.iter().any(|row| text(row, "Tandem_Currency__c") != own);
         if converts && !rates.contains_key(own) {
             let rate = money::rate(&settings.currencies.code(own, &[])?, &clock::today("b1"))?;
@@ -164,49 +145,32 @@ fn on_opportunities(
     Ok(())
 }
 
-/// An amount of an invoice record (`Total`, `Paid`) in a currency; `None` where it takes a rate that nobody has entered.
-fn in_currency(row: &Value, name: &str, own: &str, company: &str, rate: Option<Decimal>) -> Option<Decimal> {
-    let amount = |field: String| decimal(&row[field]).unwrap_or_default();
-    if own == company {
-        Some(amount(format!("Tandem_{name}__c")))
-    } else if text(row, "Tandem_Currency__c") == own {
-        Some(amount(format!("Tandem_{name}_Document__c")))
-    } else {
-        amount(format!("Tandem_{name}__c")).checked_div(rate?)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn ages_fall_into_buckets_and_credit_memos_lower_what_is_open() {
-        let row = |day: &str, total: i64| json!({ "DocDueDate": format!("{day}T00:00:00Z"), "DocTotal": total, "PaidToDate": 0 });
-        let due = [
-            row("2026-06-30", 1),
-            row("2026-06-29", 2),
-            row("2026-05-31", 4),
-            row("2026-05-30", 8),
-            row("2026-04-01", 16),
-            row("2026-03-31", 32),
-            row("2026-07-01", 64),
+        let open = |kind: i64, day: &str, amount: i64| Open {
+            kind,
+            entry: 1,
+            paid: Decimal::ZERO,
+            due: vec![(day.to_owned(), amount.into())],
+        };
+        let documents = [
+            open(13, "2026-06-30", 1),
+            open(13, "2026-06-29", 2),
+            open(13, "2026-05-31", 4),
+            open(203, "2026-05-30", 8),
+            open(13, "2026-04-01", 16),
+            open(13, "2026-03-31", 32),
+            open(13, "2026-07-01", 64),
+            open(14, "2026-06-01", 100),
         ];
-        let credits = [row("2026-06-01", 100)];
-        let sums = sums(due.iter(), credits.iter(), "2026-06-30");
+        let sums = sums(&documents, "2026-06-30");
         assert_eq!(sums["Tandem_Open_Amount__c"], 27);
         assert_eq!(sums["Tandem_Overdue__c"], 62);
         let buckets: Vec<&Value> = BUCKETS.iter().map(|(_, field)| &sums[*field]).collect();
         assert_eq!(buckets, [&json!(6), &json!(8), &json!(16), &json!(32)]);
-    }
-
-    #[test]
-    fn what_was_invoiced_is_told_in_the_opportunitys_own_currency() {
-        let row = |currency: &str| json!({ "Tandem_Currency__c": currency, "Tandem_Total__c": 85, "Tandem_Total_Document__c": 100 });
-        let rate = Some(Decimal::new(85, 2));
-        assert_eq!(in_currency(&row("USD"), "Total", "USD", "EUR", None), Some(100.into()));
-        assert_eq!(in_currency(&row("USD"), "Total", "EUR", "EUR", None), Some(85.into()));
-        assert_eq!(in_currency(&row("EUR"), "Total", "USD", "EUR", rate), Some(100.into()));
-        assert_eq!(in_currency(&row("EUR"), "Total", "USD", "EUR", None), None);
     }
 }

@@ -81,6 +81,8 @@ pub struct Share {
 pub struct Moved {
     /// Has left: delivered, or invoiced without a delivery.
     pub shipped: Decimal,
+    /// Invoiced in reserve: still to be delivered, also where the order's line is closed by it.
+    pub reserved: Decimal,
     /// Came back: returned, or credited without a return.
     pub returned: Decimal,
     /// Something of it has left, also where the line has no quantity (documents of type *Service*).
@@ -134,7 +136,8 @@ impl Chain {
                 break;
             }
             let reads = SETS.map(|(set, kind)| {
-                let entries: Vec<i64> = missing.iter().filter(|(own, _)| *own == kind).map(|(_, entry)| *entry).collect();
+                let entries: Vec<i64> =
+                    missing.iter().filter(|(own, _)| *own == kind).map(|(_, entry)| *entry).collect();
                 Read::numbers(set, "DocEntry", &entries, FIELDS)
             });
             for ((_, kind), rows) in SETS.iter().zip(b1::read_all(&reads)?) {
@@ -150,7 +153,9 @@ impl Chain {
     /// What reading needs.
     pub fn permissions() -> Vec<Permission> {
         SETS.iter()
-            .map(|(set, _)| permission("b1", Method::Get, &format!("/{set}"), "follows a document's lines to their order"))
+            .map(|(set, _)| {
+                permission("b1", Method::Get, &format!("/{set}"), "follows a document's lines to their order")
+            })
             .collect()
     }
 
@@ -191,11 +196,6 @@ impl Chain {
         own.is_some_and(|document| document.void) || self.cancelled.contains(&(kind, entry))
     }
 
-    /// Documents of a kind that cancellation documents name.
-    pub fn cancelled(&self, kind: i64) -> impl Iterator<Item = i64> {
-        self.cancelled.iter().filter(move |(own, _)| *own == kind).map(|(_, entry)| *entry)
-    }
-
     /// The orders that a document leads to, void or not: by `DocEntry`.
     pub fn orders(&self, kind: i64, entry: i64) -> BTreeSet<i64> {
         self.lines(kind, entry).filter_map(|(line, _)| self.walk(line).order()).map(|line| line.entry).collect()
@@ -232,6 +232,9 @@ impl Chain {
                     own.shipped += row.share.quantity;
                     own.touched = true;
                 }
+                if self.reserves(line) {
+                    own.reserved += row.share.quantity;
+                }
                 let is_back = |step: &Line| self.returns(*step) || step.kind == code::DOWN_PAYMENT;
                 if self.returns(line) && !bases.iter().any(is_back) {
                     own.returned += row.share.quantity;
@@ -243,9 +246,12 @@ impl Chain {
 
     /// A delivery, or an invoice that is not one of reserve: goods leave with it, and services are done.
     fn ships(&self, line: Line) -> bool {
-        let document = || self.documents.get(&(line.kind, line.entry)).and_then(Option::as_ref);
-        line.kind == code::DELIVERY
-            || line.kind == code::INVOICE && document().is_some_and(|document| !document.reserves)
+        line.kind == code::DELIVERY || line.kind == code::INVOICE && !self.reserves(line)
+    }
+
+    fn reserves(&self, line: Line) -> bool {
+        let document = self.documents.get(&(line.kind, line.entry)).and_then(Option::as_ref);
+        line.kind == code::INVOICE && document.is_some_and(|document| document.reserves)
     }
 
     /// A return, or a credit memo that is not about the price alone.
