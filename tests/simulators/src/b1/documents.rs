@@ -863,7 +863,8 @@ pub fn deliver(db: &mut Database, rules: &Rules, order: i64, partly: bool) -> Re
 pub fn duplicate(db: &mut Database, rules: &Rules, set: &str, key: &Key) -> Result<Key, Refusal> {
     let header = db.get(set, key).cloned().ok_or_else(Refusal::not_found)?;
     let is_kept = |name: &str| {
-        name.starts_with("U_") || matches!(name, "CardCode" | "DocCurrency" | "DiscountPercent" | "NumAtCard" | "Comments")
+        name.starts_with("U_")
+            || matches!(name, "CardCode" | "DocCurrency" | "DiscountPercent" | "NumAtCard" | "Comments")
     };
     let of_line = |name: &str| {
         name.starts_with("U_")

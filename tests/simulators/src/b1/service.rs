@@ -620,7 +620,10 @@ fn update(db: &mut Database, rules: &Rules, set: &str, key: &Key, body: Record, 
         db.put(set, key.clone(), record);
         return Ok(());
     };
-    if matches!(set, "EventNotifications" | "IncomingPayments" | "InternalReconciliations" | "JournalEntries" | "UserTablesMD") {
+    if matches!(
+        set,
+        "EventNotifications" | "IncomingPayments" | "InternalReconciliations" | "JournalEntries" | "UserTablesMD"
+    ) {
         return Err(Refusal::new(400, -5006, "The requested action is not supported for this object".into()));
     }
     let body = schema::check(db, known.entity, known.table, &body)?;

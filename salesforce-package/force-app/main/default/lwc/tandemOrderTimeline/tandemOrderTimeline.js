@@ -60,7 +60,7 @@ const FIELDS = [
 const CURRENCY = 'Opportunity.CurrencyIsoCode';
 /** Tandem answers within seconds: look again this long after a person asked for something, in milliseconds. */
 const LOOK_AGAIN = [2000, 5000, 12000];
-const OVER = ['Shipped', 'Delivered', 'Returned'];
+const OVER = ['Shipped', 'Delivered', 'Returned', 'Closed', 'Cancelled'];
 
 const STATES = {
     done: { class: 'step done', icon: 'utility:success', variant: 'success', spoken: LABEL_DONE },
