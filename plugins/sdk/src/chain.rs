@@ -21,7 +21,7 @@ const SETS: [(&str, i64); 5] = [
 ];
 
 /// What a walk looks at of a document, for a `$select`.
-pub const FIELDS: &str = "DocEntry,Cancelled,CancelStatus,ReserveInvoice,DocumentLines";
+pub const FIELDS: &str = "DocEntry,Cancelled,CancelStatus,ReserveInvoice,DiscountPercent,DocumentLines";
 
 /// Rounds of reading, each of one request to a kind of documents: the longest chain that B1 makes has four documents, and one
 /// more where a document is cancelled.
@@ -72,7 +72,7 @@ impl Walk {
 pub struct Share {
     /// In pieces.
     pub quantity: Decimal,
-    /// With tax, in company currency.
+    /// After the document's discount and with tax, in company currency.
     pub value: Decimal,
 }
 
@@ -276,29 +276,21 @@ impl Share {
     }
 }
 
-/// Splits an amount by shares of a whole, to cents, so that the parts of all of it are all of it: by value, by quantity where
-/// nothing has a value, and else evenly.
+/// Parts of a document's amount by shares of the whole, each rounded to cents as if it were a document of its own: the value itself
+/// where the amount is that of all rows, but for rounding; else in proportion (freight, a part that was paid, another currency).
+/// By quantity where nothing has a value.
 pub fn split(amount: Decimal, shares: &[Share], whole: Share) -> Vec<Decimal> {
-    let by = |part: fn(&Share) -> Decimal| {
-        let weights: Vec<Decimal> = shares.iter().map(part).collect();
-        (weights, part(&whole))
+    /// What B1's rounding of taxes makes of many rows, at most.
+    const ROUNDING: Decimal = Decimal::from_parts(5, 0, 0, false, 2);
+    let is_all = (amount.abs() - whole.value).abs() <= ROUNDING;
+    let part = |share: &Share| match (is_all, whole.value.is_zero(), whole.quantity.is_zero()) {
+        (true, false, _) if amount.is_sign_negative() => -share.value,
+        (true, false, _) => share.value,
+        (false, false, _) => amount * share.value / whole.value,
+        (_, true, false) => amount * share.quantity / whole.quantity,
+        (_, true, true) => amount / Decimal::from(shares.len()),
     };
-    let (weights, all) = match (whole.value.is_zero(), whole.quantity.is_zero()) {
-        (false, _) => by(|share| share.value),
-        (true, false) => by(|share| share.quantity),
-        (true, true) => (vec![Decimal::ONE; shares.len()], shares.len().into()),
-    };
-    let (mut reached, mut told) = (Decimal::ZERO, Decimal::ZERO);
-    weights
-        .into_iter()
-        .map(|weight| {
-            reached += weight;
-            let until = if reached == all { amount } else { (amount * reached / all).round_dp(2) };
-            let part = until - told;
-            told = until;
-            part
-        })
-        .collect()
+    shares.iter().map(|share| part(share).round_dp(2)).collect()
 }
 
 /// True for a document that is cancelled, or that cancels another.
@@ -307,11 +299,12 @@ pub fn is_void(document: &Value) -> bool {
 }
 
 fn parsed(document: &Value) -> Document {
+    let discount = (Decimal::ONE_HUNDRED - b1::amount(document, "DiscountPercent")) / Decimal::ONE_HUNDRED;
     let row = |line: &Value| {
         let number = line["LineNum"].as_i64()?;
         let base = line["BaseType"].as_i64().zip(line["BaseEntry"].as_i64()).filter(|(kind, _)| *kind > 0);
         let base = base.map(|(kind, entry)| Line { kind, entry, number: line["BaseLine"].as_i64().unwrap_or(0) });
-        let net = b1::amount(line, "LineTotal");
+        let net = b1::amount(line, "LineTotal") * discount;
         let tax = net * b1::amount(line, "TaxPercentagePerRow") / Decimal::ONE_HUNDRED;
         let share = Share { quantity: units::pieces_of(line, "Quantity"), value: net + tax };
         Some((number, Row { base, share, stays: b1::yes(line, "WithoutInventoryMovement") }))

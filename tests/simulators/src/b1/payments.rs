@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::Refusal;
 use super::database::{Database, Key, Record};
 use super::documents::{Rules, change_partner};
-use super::odata::{decimal, number_value};
+use super::odata::decimal;
 use super::{reconciliations, schema};
 
 const SET: &str = "IncomingPayments";
