@@ -79,7 +79,7 @@ async fn a_total_that_b1_makes_another_is_told_and_asked_about_from_the_amount_s
     let told = opportunity(&world, "C00001", "EUR", 100.0).await?;
     world.win(&told).await?;
     let shown = world.until_state(&told, "Synced").await?;
-    assert!(message(&shown).contains("B1's total before tax is 90 EUR, the opportunity's 100 EUR"), "{shown}");
+    assert!(message(&shown).contains("B1's total before tax is 90.00 EUR, the opportunity's 100.00 EUR"), "{shown}");
     let asked = opportunity(&world, "C00001", "EUR", 1000.0).await?;
     world.win(&asked).await?;
     let shown = world.until_state(&asked, "Review").await?;
@@ -87,7 +87,7 @@ async fn a_total_that_b1_makes_another_is_told_and_asked_about_from_the_amount_s
     assert_eq!(shown["Tandem_Order_Number__c"].as_str().unwrap(), order["DocNum"].to_string(), "the order is there");
     let reviews = world.tandem_json(&["review", "list"]).await?;
     let (reason, number) = (reviews[0]["reason"].as_str().unwrap_or_default(), reviews[0]["id"].to_string());
-    assert!(reason.contains("900 EUR") && reason.contains("1000 EUR"), "{reason}");
+    assert!(reason.contains("900.00 EUR") && reason.contains("1,000.00 EUR"), "{reason}");
     world.tandem(&["review", "resolve", "--choose", "keep it so", &number]).await?;
     world.until_state(&asked, "Synced").await?;
     assert_eq!(world.orders_of(&asked).await?.len(), 1);
@@ -115,7 +115,7 @@ async fn an_order_in_dollars_is_held_against_a_limit_in_euros_by_the_rate_of_the
     let more = opportunity(&world, "C00010", "USD", 1_000.0).await?;
     world.win(&more).await?;
     let shown = world.until_state(&more, "Review").await?;
-    for part in ["limit of 50000 EUR", "49563.5 EUR used", "1011.5 EUR with tax", "in USD"] {
+    for part in ["limit of 50,000.00 EUR", "49,563.50 EUR used", "1,011.50 EUR with tax", "in USD"] {
         assert!(message(&shown).contains(part), "{part}: {shown}");
     }
     assert!(world.orders_of(&more).await?.is_empty());
