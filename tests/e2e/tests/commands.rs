@@ -208,6 +208,10 @@ async fn review_item_is_answered_with_events_retry() -> Result<()> {
     let events = world.tandem_json(&["events", "list", "--key", &id, "--state", "review"]).await?;
     let event = events[0]["id"].to_string();
     assert!(events[0]["choices"].as_array().unwrap().contains(&json!("send anyway")), "{events}");
+    for command in [["review", "show", event.as_str()], ["explain", id.as_str(), "--limit=50"]] {
+        let said = world.tandem(&command).await?;
+        assert!(said.contains("Send although over the limit"), "what each choice does: {said}");
+    }
     let (code, _, errors) = world.tandem_raw(&["events", "retry", &event, "--choose", "nonsense"]).await?;
     assert_eq!(code, 2);
     assert!(errors.contains("send anyway"), "{errors}");
