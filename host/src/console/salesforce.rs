@@ -3,14 +3,16 @@
 //! `tandem review resolve`.
 
 mod lost;
+mod question;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
+use self::question::{leave_out, question};
 use crate::connections::{Call, CallError, Connection, Method, Pace};
 use crate::engine::{Engine, FlowStatus};
 use crate::store::{Event, EventFilter, EventId, EventState, Inbox, StoreError};
@@ -29,8 +31,6 @@ const MOST_READ: u32 = 1_000;
 const ANSWER_LIMIT: u64 = 4 << 20;
 /// Lengths of the fields.
 const LONG: usize = 4_000;
-const CHOICES: usize = 2_000;
-const SAID: usize = 32_000;
 const SHORT: usize = 255;
 
 /// One org, told by this host.
@@ -331,51 +331,6 @@ fn review_call_of(key: &str, fields: &Value) -> Call {
 /// The event that a row stands for.
 fn event_of(row: &Value) -> Option<EventId> {
     row["Tandem_Key__c"].as_str()?.split_once(':')?.1.parse().ok().map(EventId)
-}
-
-/// Lookups of a question by the key prefix of the record that it is about. Source: the Object Reference's key prefixes.
-const LOOKUPS: [(&str, &str); 2] = [("001", "Tandem_Account__c"), ("006", "Tandem_Opportunity__c")];
-
-/// Keys and parameters of a question's reason, for the reader's language.
-const SAID_FIELD: &str = "Tandem_Said__c";
-
-/// Takes from a question what the org refuses of it.
-fn leave_out(refused: &CallError, fields: &mut Value) {
-    let Some(fields) = fields.as_object_mut() else { return };
-    // A field that the org has not, or does not let the integration user write.
-    if matches!(refused, CallError::Remote { code, .. } if code.starts_with("INVALID_FIELD")) {
-        fields.remove(SAID_FIELD);
-    } else {
-        LOOKUPS.iter().for_each(|(_, lookup)| drop(fields.remove(*lookup)));
-    }
-}
-
-/// What the plugin said of its reason beside the English, as JSON; none where that is longer than the field.
-fn said(event: &Event) -> Option<String> {
-    let detail: Value = serde_json::from_str(&event.detail).ok()?;
-    detail.get("said").map(Value::to_string).filter(|said| said.chars().count() <= SAID)
-}
-
-/// The fields of a question, with the record that it is about where that is one of the org's.
-fn question(event: &Event) -> Value {
-    let mut fields = Map::new();
-    let mut set = |name: &str, value: Value| fields.insert(name.to_owned(), value);
-    set("Name", short(&format!("{} {}", event.flow, event.id), 80).into());
-    set("Tandem_Flow__c", event.flow.as_str().into());
-    set("Tandem_Reason__c", short(event.reason.as_deref().unwrap_or_default(), LONG).into());
-    set(SAID_FIELD, said(event).into());
-    set("Tandem_Choices__c", short(&event.choices.join("\n"), CHOICES).into());
-    set("Tandem_State__c", "Open".into());
-    set("Tandem_Answer__c", Value::Null);
-    set("Tandem_Outcome__c", Value::Null);
-    set("Tandem_Since__c", iso(event.created_at).into());
-    if event.topic.starts_with("salesforce.") && event.key.len() == 18 {
-        set("Tandem_Record_Id__c", event.key.as_str().into());
-        if let Some((_, field)) = LOOKUPS.iter().find(|(prefix, _)| event.key.starts_with(prefix)) {
-            set(field, event.key.as_str().into());
-        }
-    }
-    fields.into()
 }
 
 /// At most so many characters.
