@@ -148,10 +148,11 @@ async fn an_invoice_that_a_bookkeeper_reconciles_shows_as_paid_with_the_customer
     let bonus = json!({ "ItemCode": "A00001", "Quantity": 1, "UnitPrice": total, "VatGroup": "A0" });
     let memo = json!({ "CardCode": customer, "DocCurrency": invoice["DocCurrency"], "DocumentLines": [bonus] });
     let memo = world.b1_post("/CreditNotes", memo).await?;
-    let shown = |entry: Value, status: &'static str| {
-        move |own: &Value| own["Tandem_Number__c"] == entry.to_string() && own["Tandem_Status__c"] == status
+    let shown = |kind: i64, document: &Value, status: &'static str| {
+        let key = format!("erp:{kind}:{}", document["DocEntry"]);
+        move |own: &Value| own["Tandem_Key__c"] == key.as_str() && own["Tandem_Status__c"] == status
     };
-    world.until_record("Tandem_Invoice__c", "the bonus", shown(memo["DocNum"].clone(), "Open")).await?;
+    world.until_record("Tandem_Invoice__c", "the bonus", shown(14, &memo, "Open")).await?;
     let row = |kind: &str, document: &Value, side: &str| {
         json!({ "Selected": "tYES", "ShortName": customer, "SrcObjTyp": kind, "SrcObjAbs": document["DocEntry"],
             "CreditOrDebit": side, "ReconcileAmount": total })
@@ -162,9 +163,9 @@ async fn an_invoice_that_a_bookkeeper_reconciles_shows_as_paid_with_the_customer
     let line = json!({ "ItemCode": "A00001", "Quantity": 1, "UnitPrice": 10, "VatGroup": "A0" });
     let next = json!({ "CardCode": customer, "DocCurrency": invoice["DocCurrency"], "DocumentLines": [line] });
     world.b1_post("/Invoices", next).await?;
-    let paid = world.until_record("Tandem_Invoice__c", "paid", shown(invoice["DocNum"].clone(), "Paid")).await?;
+    let paid = world.until_record("Tandem_Invoice__c", "paid", shown(13, &invoice, "Paid")).await?;
     assert!(near(&paid["Tandem_Open__c"], 0.0) && near(&paid["Tandem_Paid__c"], total), "{paid}");
-    world.until_record("Tandem_Invoice__c", "used", shown(memo["DocNum"].clone(), "Paid")).await?;
+    world.until_record("Tandem_Invoice__c", "used", shown(14, &memo, "Paid")).await?;
     until(&world, &id, "Tandem_Paid__c", json!(total)).await?;
     let account = world.opportunity(&id).await?["AccountId"].clone();
     let owes = |own: &Value| own["Id"] == account && near(&own["Tandem_Open_Amount__c"], 10.0);
