@@ -228,9 +228,10 @@ fn fields(
 ) -> Map<String, Value> {
     // In company currency these are empty.
     let foreign = !b1::amount(row, "DocTotalFc").is_zero();
-    let (total, paid) = (b1::amount(row, "DocTotal"), b1::amount(row, "PaidToDate"));
-    let (total_own, paid_own) =
-        if foreign { (b1::amount(row, "DocTotalFc"), b1::amount(row, "PaidToDateFC")) } else { (total, paid) };
+    // A cancelled document and the one that cancels it are settled with each other: nobody has paid.
+    let of = |name: &str| if void && name.starts_with("Paid") { Decimal::ZERO } else { b1::amount(row, name) };
+    let (total, paid) = (of("DocTotal"), of("PaidToDate"));
+    let (total_own, paid_own) = if foreign { (of("DocTotalFc"), of("PaidToDateFC")) } else { (total, paid) };
     let closed = row["DocumentStatus"] == "bost_Close";
     let open = |total: Decimal, paid: Decimal| if void || closed { Decimal::ZERO } else { total - paid };
     let status = match (void, closed) {
