@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::b1::{self, Read, code};
 use tandem_sdk::chain::{self, Chain, Line, Moved};
-use tandem_sdk::{Batch, Error, Link, Outcomes, Side, Value, links, text};
+use tandem_sdk::{Batch, Error, Link, Outcomes, Side, Value, from_json, json, links, storage, text};
 
 use crate::describe::Settings;
 
@@ -78,24 +78,19 @@ pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
         return Ok(Vec::new());
     }
     let documents = b1::by_key(b1::read(Read::numbers("Orders", "DocEntry", &numbers, ORDER))?, "DocEntry");
-    let customers: Vec<String> = documents.values().map(|order| b1::key_text(&order["CardCode"])).collect();
-    // A customer of many years has shipped much: only what was made after the orders in question is read, whatever its date.
-    let made = |order: &Value| order["CreationDate"].as_str()?.get(..10).map(str::to_owned);
-    let since = format!("CreationDate ge '{}'", documents.values().filter_map(made).min().unwrap_or_default());
-    let reads = SETS.map(|(set, kind)| Read::texts(set, "CardCode", &customers, fields(settings, kind)).and(&since));
-    take(&mut rows, &mut chain, &reads)?;
-    chain.read()?;
-    let moved = chain.moved();
+    read_made(settings, &documents, &mut rows, &mut chain)?;
+    let (moved, made_of) = (chain.moved(), chain.made_of());
     let shipments = shipments(&chain, rows, &linked);
     let mut whole = Vec::new();
     for (entry, link) in linked {
         let Some(document) = documents.get(&entry.to_string()) else { continue };
         let from = |number: i64| Line { kind: code::ORDER, entry, number };
+        let own = made_of.get(&entry).cloned().unwrap_or_default();
+        let noted: Vec<[i64; 2]> = own.iter().map(|(kind, entry)| [*kind, *entry]).collect();
+        let _ = storage::set(&made(entry), &json!(noted).to_string());
         let of_kind = |kind: i64| -> Vec<Shipment> {
-            let own = shipments
-                .iter()
-                .filter(|((own, number), _)| *own == kind && chain.orders(kind, *number).contains(&entry));
-            own.map(|(_, (document, opportunity))| Shipment {
+            let own = own.iter().filter(|(own, _)| *own == kind).filter_map(|key| shipments.get(key));
+            own.map(|(document, opportunity)| Shipment {
                 document: document.clone(),
                 opportunity: opportunity.clone().unwrap_or_else(|| link.salesforce_id.clone()),
             })
@@ -113,13 +108,54 @@ pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
     Ok(whole)
 }
 
-/// Reads documents, and adds them to what was read.
+/// Reads all that was made of orders, by `DocEntry`.
+fn read_made(
+    settings: &Settings,
+    orders: &BTreeMap<String, Value>,
+    rows: &mut Rows,
+    chain: &mut Chain,
+) -> Result<(), Error> {
+    // Of an order that was looked at before it is known what was made of it, and events tell what is since.
+    let mut known: BTreeSet<(i64, i64)> = BTreeSet::new();
+    let mut new = Vec::new();
+    for (entry, document) in orders {
+        match storage::get(&made(entry)) {
+            Some(noted) => known.extend(pairs(&from_json(&noted))),
+            None => new.push(document),
+        }
+    }
+    known.retain(|key| !rows.contains_key(key));
+    let known_of = |kind: i64| -> Vec<i64> { known.iter().filter(|(own, _)| *own == kind).map(|(_, e)| *e).collect() };
+    let reads = SETS.map(|(set, kind)| Read::numbers(set, "DocEntry", &known_of(kind), fields(settings, kind)));
+    take(rows, chain, &reads)?;
+    // Of others all is looked through that their customers had since, by the day it was made: its own date may be any.
+    let customers: Vec<String> = new.iter().map(|order| b1::key_text(&order["CardCode"])).collect();
+    let day = |order: &&Value| order["CreationDate"].as_str()?.get(..10).map(str::to_owned);
+    let since = format!("CreationDate ge '{}'", new.iter().filter_map(day).min().unwrap_or_default());
+    let reads = SETS.map(|(set, kind)| Read::texts(set, "CardCode", &customers, fields(settings, kind)).and(&since));
+    take(rows, chain, &reads)?;
+    chain.read()
+}
+
+/// Reads documents, and adds them to what was read; of deliveries and returns the rows are kept.
 fn take(rows: &mut Rows, chain: &mut Chain, reads: &[Read<'_>]) -> Result<(), Error> {
     for ((_, kind), found) in SETS.iter().zip(b1::read_all(reads)?) {
         chain.add(*kind, &found);
-        rows.extend(found.into_iter().filter_map(|row| Some(((*kind, row["DocEntry"].as_i64()?), row))));
+        if matches!(*kind, code::DELIVERY | code::RETURN) {
+            rows.extend(found.into_iter().filter_map(|row| Some(((*kind, row["DocEntry"].as_i64()?), row))));
+        }
     }
     Ok(())
+}
+
+/// Where it is noted which documents were made of an order, by its `DocEntry`.
+fn made(order: impl std::fmt::Display) -> String {
+    format!("made:{order}")
+}
+
+fn pairs(noted: &Value) -> Vec<(i64, i64)> {
+    let pair = |pair: &Value| Some((pair[0].as_i64()?, pair[1].as_i64()?));
+    noted.as_array().into_iter().flatten().filter_map(pair).collect()
 }
 
 /// Links of those orders that have one.
@@ -133,9 +169,8 @@ fn linked(orders: impl Iterator<Item = i64>) -> BTreeMap<i64, Link> {
 /// Deliveries and returns that lead to linked orders, with the opportunity each stands under: that with the greatest share, where
 /// it is of several.
 fn shipments(chain: &Chain, rows: Rows, known: &BTreeMap<i64, Link>) -> BTreeMap<(i64, i64), (Value, Option<String>)> {
-    let is_shipment = |kind: i64| matches!(kind, code::DELIVERY | code::RETURN);
     let of = |(kind, entry): (i64, i64)| chain.orders(kind, entry);
-    let is_ours = |key: &(i64, i64)| is_shipment(key.0) && of(*key).iter().any(|order| known.contains_key(order));
+    let is_ours = |key: &(i64, i64)| of(*key).iter().any(|order| known.contains_key(order));
     let ours: Rows = rows.into_iter().filter(|(key, _)| is_ours(key)).collect();
     let others: BTreeSet<i64> =
         ours.keys().flat_map(|key| of(*key)).filter(|order| !known.contains_key(order)).collect();

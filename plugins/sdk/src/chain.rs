@@ -201,6 +201,17 @@ impl Chain {
         self.lines(kind, entry).filter_map(|(line, _)| self.walk(line).order()).map(|line| line.entry).collect()
     }
 
+    /// The documents that lead to orders, void or not: object code and `DocEntry` by the order's `DocEntry`.
+    pub fn made_of(&self) -> BTreeMap<i64, BTreeSet<(i64, i64)>> {
+        let mut made: BTreeMap<i64, BTreeSet<(i64, i64)>> = BTreeMap::new();
+        for (kind, entry) in self.documents.keys().copied() {
+            for order in self.orders(kind, entry) {
+                made.entry(order).or_default().insert((kind, entry));
+            }
+        }
+        made
+    }
+
     /// What of a document belongs to which order, by the order's `DocEntry`, and what all of it is. A void document has nothing.
     pub fn shares(&self, kind: i64, entry: i64) -> (BTreeMap<i64, Share>, Share) {
         let (mut shares, mut whole) = (BTreeMap::<i64, Share>::new(), Share::default());
