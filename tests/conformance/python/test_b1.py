@@ -346,6 +346,50 @@ class Wire(unittest.TestCase):
         self.assertEqual(self.v2.post(self.v2.root + f"/IncomingPayments({payment['DocEntry']})/Cancel").status_code, 204)
         self.assertEqual(self.get(f"/Invoices({invoice['DocEntry']})").json()["DocumentStatus"], "bost_Open")
 
+    def test_cancellation_documents_and_reconciliations(self):
+        """A cancelled delivery opens its order and gives the stock back, by a document of its own; a reconciliation closes what is open, and stamps nothing."""
+        def entity(name, entry):
+            return self.get(f"/{name}({entry})").json()
+        def act(path):
+            return self.v2.post(self.v2.root + path)
+        before = self.get("/Items('A00008')").json()["QuantityOnStock"]
+        balances = ("CurrentAccountBalance", "OpenOrdersBalance", "OpenDeliveryNotesBalance")
+        partner = self.get("/BusinessPartners('C00006')").json()
+        order = self.post("/Orders", self.order(CardCode="C00006", DocumentLines=[{"ItemCode": "A00008", "Quantity": 2, "UnitPrice": 10}])).json()
+        delivery = self.post("/DeliveryNotes", {"CardCode": "C00006", "DocumentLines": [{"BaseType": 17, "BaseEntry": order["DocEntry"], "BaseLine": 0}]}).json()
+        self.assertEqual(entity("Orders", order["DocEntry"])["DocumentStatus"], "bost_Close")
+        self.assertEqual(act(f"/DeliveryNotes({delivery['DocEntry']})/Cancel").status_code, 204)
+        old, new = entity("DeliveryNotes", delivery["DocEntry"]), entity("DeliveryNotes", delivery["DocEntry"] + 1)
+        self.assertEqual((old["Cancelled"], old["CancelStatus"], old["DocumentStatus"]), ("tYES", "csYes", "bost_Close"))
+        self.assertEqual((new["Cancelled"], new["CancelStatus"], new["DocumentStatus"]), ("tNO", "csCancellation", "bost_Close"))
+        line = new["DocumentLines"][0]
+        self.assertEqual((line["BaseType"], line["BaseEntry"], line["BaseLine"]), (15, delivery["DocEntry"], 0))
+        self.refused(act(f"/DeliveryNotes({delivery['DocEntry']})/Cancel"), 400, "-5002")
+        self.assertEqual(self.get("/Items('A00008')").json()["QuantityOnStock"], before)
+        opened = entity("Orders", order["DocEntry"])
+        self.assertEqual((opened["DocumentStatus"], opened["DocumentLines"][0]["RemainingOpenQuantity"]), ("bost_Open", 2))
+        now = self.get("/BusinessPartners('C00006')").json()
+        for name, more in zip(balances, (0, order["DocTotal"], 0)):
+            self.assertAlmostEqual(now[name], partner[name] + more, msg=name)
+        parts = [{"DueDate": "2027-01-31", "Percentage": 50}, {"DueDate": "2027-02-28", "Percentage": 50}]
+        own = {"ItemCode": "A00008", "Quantity": 1, "UnitPrice": 100}
+        invoice = self.post("/Invoices", {"CardCode": "C00006", "DocumentLines": [own], "DocumentInstallments": parts}).json()
+        self.assertEqual([(part["InstallmentId"], part["Total"]) for part in invoice["DocumentInstallments"]], [(1, 59.5), (2, 59.5)])
+        memo = self.post("/CreditNotes", {"CardCode": "C00006", "DocumentLines": [own]}).json()
+        def row(kind, document, side, amount):
+            return {"Selected": "tYES", "ShortName": "C00006", "SrcObjTyp": kind, "SrcObjAbs": document["DocEntry"], "CreditOrDebit": side, "ReconcileAmount": amount}
+        def body(amount):
+            rows = [row("13", invoice, "codDebit", 119), row("14", memo, "codCredit", amount)]
+            return {"CardOrAccount": "coaCard", "InternalReconciliationOpenTransRows": rows}
+        self.refused(self.v2.post(self.v2.root + "/InternalReconciliations", json=body(100)), 400, "-5002")
+        made = self.post("/InternalReconciliations", body(119)).json()
+        for name, document in (("Invoices", invoice), ("CreditNotes", memo)):
+            closed = entity(name, document["DocEntry"])
+            self.assertEqual((closed["DocumentStatus"], closed["PaidToDate"], closed["UpdateTime"]), ("bost_Close", 119, document["UpdateTime"]))
+        self.refused(act(f"/Invoices({invoice['DocEntry']})/Cancel"), 400, "-5002")
+        self.assertEqual(act(f"/InternalReconciliations({made['ReconNum']})/Cancel").status_code, 204)
+        self.assertEqual(entity("Invoices", invoice["DocEntry"])["DocumentStatus"], "bost_Open")
+
     def test_the_buttons_of_the_page(self):
         """What a clerk does: ship a part, ship the rest, invoice, take the payment; the chain is one. [M]"""
         order = self.post("/Orders", self.order(CardCode="C00009")).json()["DocEntry"]
