@@ -435,6 +435,25 @@ class Wire(unittest.TestCase):
         finally:
             requests.put(HOST + "/admin/settings", json={})
 
+    def test_warehouses_and_price_lists_go(self):
+        """Neither while others stand on it; with one go its rows of all items. A service is in no stock. [F]"""
+        delete = lambda path: self.v2.delete(self.v2.root + path)
+        self.refused(delete("/Warehouses('01')"), 400, "-5002")
+        self.refused(delete("/PriceLists(1)"), 400, "-5002")
+        self.post("/Warehouses", {"WarehouseCode": "GONE", "WarehouseName": "Gone"})
+        self.post("/PriceLists", {"PriceListNo": 77, "PriceListName": "Gone"})
+        item = {"ItemWarehouseInfoCollection": [{"WarehouseCode": "GONE"}], "ItemPrices": [{"PriceList": 77, "Price": 1, "Currency": "EUR"}]}
+        self.assertEqual(self.v2.patch(self.v2.root + "/Items('A00009')", json=item).status_code, 204)
+        for path in ("/Warehouses('GONE')", "/PriceLists(77)"):
+            self.assertEqual(delete(path).status_code, 204)
+        left = self.get("/Items('A00009')").json()
+        self.assertNotIn("GONE", [row["WarehouseCode"] for row in left["ItemWarehouseInfoCollection"]])
+        self.assertNotIn(77, [row["PriceList"] for row in left["ItemPrices"]])
+        self.post("/Items", {"ItemCode": "SERVICE", "ItemName": "A service", "InventoryItem": "tNO"})
+        self.post("/Orders", self.order(DocumentLines=[{"ItemCode": "SERVICE", "Quantity": 3, "UnitPrice": 1}]))
+        rows = self.get("/Items('SERVICE')").json()["ItemWarehouseInfoCollection"]
+        self.assertEqual({row["Committed"] for row in rows}, {0})
+
     def test_freight(self):
         """Freight of document and row by ExpenseCode: in DocTotal, with its own tax, untouched by the discount. [F]"""
         rows = {"DocumentLines": [{"ItemCode": "A00001", "Quantity": 1, "UnitPrice": 100, "VatGroup": "A1"}], "DiscountPercent": 10}

@@ -244,6 +244,23 @@ async fn price_book_rules_bite() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_deleted_products_prices_go_with_it_and_lookups_of_it_are_cleared() -> Result<()> {
+    let org = Org::new().await?;
+    let (_, product) = org.json("POST", "/sobjects/Product2", json!({ "Name": "Gone", "IsActive": true })).await?;
+    let books = org.query("SELECT Id FROM Pricebook2 WHERE IsStandard = true").await?["records"].clone();
+    let entry = json!({ "Pricebook2Id": books[0]["Id"], "Product2Id": product["id"], "UnitPrice": 5, "CurrencyIsoCode": "EUR" });
+    let (_, entry) = org.json("POST", "/sobjects/PricebookEntry", entry).await?;
+    let stock = json!({ "Name": "Gone 01", "Tandem_Key__c": "erp:GONE:01", "Tandem_Product__c": product["id"] });
+    let (_, stock) = org.json("POST", "/sobjects/Tandem_Stock__c", stock).await?;
+    let path = |object: &str, made: &Value| format!("/sobjects/{object}/{}", made["id"].as_str().unwrap_or_default());
+    assert_eq!(org.json("DELETE", &path("Product2", &product), Value::Null).await?.0, 204);
+    org.refused("GET", &path("PricebookEntry", &entry), Value::Null, 404, "ENTITY_IS_DELETED").await?;
+    let (status, left) = org.json("GET", &path("Tandem_Stock__c", &stock), Value::Null).await?;
+    assert_eq!((status, &left["Tandem_Product__c"]), (200, &Value::Null));
+    Ok(())
+}
+
+#[tokio::test]
 async fn child_rows_come_in_pages_of_their_own() -> Result<()> {
     let org = Org::new().await?;
     let (_, account) = org.json("POST", "/sobjects/Account", json!({ "Name": "Many" })).await?;

@@ -186,6 +186,9 @@ pub fn create(db: &mut Database, rules: &Rules, set: &str, body: Record) -> Resu
     if rules.no_negative_stock && matches!(set, "DeliveryNotes" | "Invoices") {
         for (number, line) in lines.iter().enumerate().filter(|(_, line)| line["BaseType"] != 15) {
             let item = db.get("Items", &Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned()));
+            if item.is_some_and(|item| text(item, "InventoryItem") == "tNO") {
+                continue;
+            }
             let stock = item.and_then(|item| item["ItemWarehouseInfoCollection"].as_array()).into_iter().flatten();
             let in_stock = stock
                 .filter(|own| own["WarehouseCode"] == line["WarehouseCode"])
@@ -581,7 +584,9 @@ fn move_stock(db: &mut Database, set: &str, lines: &[Value], sign: Decimal) {
         };
         let key = Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned());
         let quantity = units::pieces(line, "Quantity") * sign;
-        let Some(mut item) = db.get("Items", &key).cloned() else { continue };
+        // A service is in no stock.
+        let kept = db.get("Items", &key).filter(|item| text(item, "InventoryItem") != "tNO");
+        let Some(mut item) = kept.cloned() else { continue };
         let warehouses = item.get_mut("ItemWarehouseInfoCollection").and_then(Value::as_array_mut);
         for warehouse in warehouses.into_iter().flatten().filter(|w| w["WarehouseCode"] == line["WarehouseCode"]) {
             let plus = |value: &Value, times: i64| {
@@ -604,7 +609,8 @@ fn move_stock(db: &mut Database, set: &str, lines: &[Value], sign: Decimal) {
 fn release(db: &mut Database, line: &Value) {
     let key = Key::Text(line["ItemCode"].as_str().unwrap_or_default().to_owned());
     let open = units::pieces(line, "RemainingOpenQuantity");
-    let Some(mut item) = db.get("Items", &key).cloned() else { return };
+    let kept = db.get("Items", &key).filter(|item| text(item, "InventoryItem") != "tNO");
+    let Some(mut item) = kept.cloned() else { return };
     let warehouses = item.get_mut("ItemWarehouseInfoCollection").and_then(Value::as_array_mut);
     for warehouse in warehouses.into_iter().flatten().filter(|w| w["WarehouseCode"] == line["WarehouseCode"]) {
         warehouse["Committed"] = rounded(decimal(&warehouse["Committed"]).unwrap_or_default() - open);

@@ -16,6 +16,7 @@ mod payments;
 mod periods;
 mod query;
 mod reconciliations;
+mod removal;
 pub mod schema;
 mod seed;
 mod service;

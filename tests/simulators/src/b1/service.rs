@@ -7,7 +7,7 @@ use super::database::{Database, Key, Record};
 use super::documents::{self, DOCUMENTS, Rules};
 use super::query::{self, Followed, Options};
 use super::webhooks::CATALOGUE;
-use super::{Refusal, Reply, Version, ledger, metadata, money, odata, payments, reconciliations, schema, sql};
+use super::{Refusal, Reply, Version, ledger, metadata, money, odata, payments, reconciliations, removal, schema, sql};
 
 /// A request, wherever it came from.
 pub struct Asked<'a> {
@@ -104,13 +104,7 @@ pub fn answer(db: &mut Database, rules: &Rules, asked: &Asked<'_>) -> Result<Rep
             if set == "EventNotifications" {
                 return Err(Refusal::new(405, -1000, "EventNotifications is read-only".into()));
             }
-            if set == "BusinessPartners" && documents::is_used(db, &key) {
-                return Err(Refusal::new(
-                    400,
-                    -5002,
-                    "Business partner cannot be removed: it has transactions [OCRD.CardCode]".into(),
-                ));
-            }
+            removal::prepare(db, &set, &key)?;
             if db.remove(&set, &key) { Ok(Reply::empty(204)) } else { Err(Refusal::not_found()) }
         }
         _ => Err(Refusal::new(405, -1000, format!("{method} is not allowed on {}", asked.path))),

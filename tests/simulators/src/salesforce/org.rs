@@ -19,6 +19,14 @@ pub type Record = Map<String, Value>;
 
 /// Source: Salesforce help, "Recycle Bin".
 const IN_BIN_DAYS: i64 = 15;
+/// Children that go to the recycle bin with their parent, by the lookup that names it.
+const GOES_WITH: [(&str, &str); 5] = [
+    ("OpportunityLineItem", "OpportunityId"),
+    ("Opportunity", "AccountId"),
+    ("Contact", "AccountId"),
+    ("PricebookEntry", "Product2Id"),
+    ("PricebookEntry", "Pricebook2Id"),
+];
 
 /// Users of the org: who acts decides what triggers see.
 pub const INTEGRATION_USER: &str = "0055g00000ABCDEAA4";
@@ -542,9 +550,11 @@ impl Org {
                 ));
             }
         }
-        for (child, field) in
-            [("OpportunityLineItem", "OpportunityId"), ("Opportunity", "AccountId"), ("Contact", "AccountId")]
-        {
+        if name == "Product2" && !self.below("OpportunityLineItem", "Product2Id", &id).is_empty() {
+            let why = "Your attempt to delete the product could not be completed because it is associated with opportunity products.";
+            return Err(RowError::new("DELETE_FAILED", why, &[]));
+        }
+        for (child, field) in GOES_WITH {
             let parent = self.schema.field(child, field).and_then(|(_, spec)| spec.parent.clone());
             if parent.is_some_and(|(parent, _)| parent == name) {
                 for below in self.ids_below(child, field, &id).to_vec() {
@@ -555,6 +565,7 @@ impl Org {
                 }
             }
         }
+        self.let_go(&name, &id, manner, changes);
         let after = self.binned(&name, before.clone(), true);
         self.roll_up(&name, &after, changes, manner);
         changes.push(Change {
@@ -566,6 +577,18 @@ impl Org {
             silent: manner.silent,
         });
         Ok(())
+    }
+
+    /// Lookups of custom objects lose what is deleted (*clear the value of this field*), as those of the package are.
+    fn let_go(&mut self, name: &str, id: &str, manner: Manner, changes: &mut Vec<Change>) {
+        let relations: Vec<(String, String)> =
+            self.schema.relations(name).map(|(child, field, _)| (child.to_owned(), field.to_owned())).collect();
+        for (child, field) in relations.into_iter().filter(|(child, _)| child.ends_with("__c")) {
+            for own in self.ids_below(&child, &field, id).to_vec() {
+                let cleared = Record::from_iter([(field.clone(), Value::Null)]);
+                let _ = self.update(&child, &own, cleared, manner, changes);
+            }
+        }
     }
 
     /// Takes a record out of the recycle bin.
@@ -585,7 +608,7 @@ impl Org {
         let id = binned["Id"].as_str().unwrap_or_default().to_owned();
         let after = self.binned(&name, binned, false);
         // What went to the bin with it comes back with it.
-        for child in ["Opportunity", "OpportunityLineItem", "Contact"] {
+        for child in ["Opportunity", "OpportunityLineItem", "Contact", "PricebookEntry"] {
             let below: Vec<String> = self.tables.get(child).map_or_else(Vec::new, |table| {
                 let with = |own: &&String| self.binned_with.get(*own) == Some(&id);
                 table.records.keys().filter(with).cloned().collect()
