@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Error, Link, Map, Outcomes, Probe, Value, b1, clock, from_json, is_within, json, links, salesforce, storage,
-    text,
+    Batch, Error, Link, Map, Outcomes, Probe, Value, again, b1, clock, from_json, is_within, json, links, salesforce,
+    storage, text,
 };
 
 use crate::describe::Settings;
@@ -30,11 +30,11 @@ pub struct Books {
 
 /// Makes sure that every price list that is shown has a book.
 pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Result<Books, Error> {
-    let about_lists: Vec<usize> = outcomes
+    let about_lists: Vec<(usize, i64)> = outcomes
         .open(batch)
         .iter()
         .filter(|(_, event, _)| event.topic == "b1.PriceLists")
-        .map(|(place, ..)| *place)
+        .filter_map(|(place, _, payload)| Some((*place, payload["PriceListNo"].as_i64()?)))
         .collect();
     let lists = b1::all(
         "PriceLists",
@@ -44,9 +44,16 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
     let standard = standard_book()?;
     let today = clock::today("b1");
     let shown: Vec<&Value> = lists.iter().filter(|list| is_shown(settings, list)).collect();
+    let there = as_they_are(batch, &shown)?;
     find_unlinked(&shown)?;
-    let rows: Vec<Row> = shown.iter().map(|list| row(list, &today, &about_lists)).collect();
-    let written = mirror::write(&rows, outcomes, &BTreeMap::new());
+    let events: Vec<usize> = about_lists.iter().map(|(place, _)| *place).collect();
+    let mut rows: Vec<Row> = shown.iter().map(|list| row(list, &today, &events)).collect();
+    // A list that was deleted, or is left out by the setting.
+    let told = lists.iter().filter_map(|list| list["PriceListNo"].as_i64());
+    let numbers: BTreeSet<i64> = told.chain(about_lists.iter().map(|(_, number)| *number)).collect();
+    let is_shown = |number: &i64| shown.iter().any(|list| list["PriceListNo"].as_i64() == Some(*number));
+    rows.extend(numbers.into_iter().filter(|number| !is_shown(number)).map(|number| ended(number, &events)));
+    let written = mirror::write(&rows, outcomes, &there);
     let books = shown
         .iter()
         .zip(written)
@@ -99,6 +106,21 @@ fn row(list: &Value, today: &str, events: &[usize]) -> Row {
     let mut row = Row::new("pricebook", b1::key_text(&list["PriceListNo"]), "Pricebook2", fields).serving(events);
     row.probe = Some(Probe { path: by_names(&[name.to_owned()]), found: "/records/0".into() });
     row
+}
+
+/// What Salesforce has of the books, when something is to be compared: one that somebody deleted is made again.
+fn as_they_are(batch: &Batch, shown: &[&Value]) -> Result<BTreeMap<String, Value>, Error> {
+    if !batch.events.iter().any(|event| again::verifies(event, &from_json(&event.payload))) {
+        return Ok(BTreeMap::new());
+    }
+    let numbers: Vec<String> = shown.iter().map(|list| b1::key_text(&list["PriceListNo"])).collect();
+    mirror::as_they_are("pricebook", &numbers, "Pricebook2", &["Name", "IsActive"].map(str::to_owned))
+}
+
+/// The book of a list that is shown no longer.
+fn ended(list: i64, events: &[usize]) -> Row {
+    let fields = Map::from_iter([("IsActive".to_owned(), Value::Bool(false))]);
+    Row::new("pricebook", list.to_string(), "Pricebook2", fields).switched_off().serving(events)
 }
 
 /// Price books that people made are linked by their name.

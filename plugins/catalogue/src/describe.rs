@@ -1,8 +1,8 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
 use tandem_sdk::{
-    Currencies, Description, Keys, Method, Units, Value, Way, described, json, may_emit, may_link, may_see_links,
-    money, permission, section,
+    Currencies, Description, Keys, Method, Units, Value, Way, again, described, json, may_emit, may_link,
+    may_see_links, money, permission, section,
 };
 
 /// Read with defaults filled in.
@@ -25,6 +25,8 @@ pub struct Settings {
     pub review_rounded: bool,
     /// What becomes of the product of an item that was deleted in B1: `mark` or `review`.
     pub review_deleted: bool,
+    /// Records a day that are compared though nothing tells of them.
+    pub look_again: usize,
 }
 
 impl Settings {
@@ -42,6 +44,7 @@ impl Settings {
             price_decimals: value["price_decimals"].as_u64().unwrap_or(2) as u32,
             review_rounded: value["more_decimals"] == "review",
             review_deleted: value["deleted"] == "review",
+            look_again: again::most(&value),
         }
     }
 }
@@ -68,7 +71,7 @@ pub fn description() -> Description {
             tax_of_groups,
             tax_of_codes,
             ask("b1", Method::Get, "/SpecialPrices", "reads prices agreed with a customer"),
-            ask("salesforce", Method::Get, "/query?FROM=Product2,Pricebook2,PricebookEntry,Account", "finds products, price books, entries and customers that are there already"),
+            ask("salesforce", Method::Get, "/query?FROM=Product2,Pricebook2,PricebookEntry,Account,Tandem_Special_Price__c", "finds products, price books, entries, special prices and customers that are there already"),
             ask("salesforce", Method::Patch, "/sobjects/Product2/*", "changes products"),
             ask("salesforce", Method::Patch, "/sobjects/Product2/Tandem_Item_Code__c/*", "makes products by item code"),
             ask("salesforce", Method::Post, "/sobjects/Pricebook2", "makes a price book per price list"),
@@ -82,12 +85,13 @@ pub fn description() -> Description {
             may_link("price", "remembers which price is which entry"),
             may_link("special-price", "remembers what it wrote of special prices"),
             may_see_links("account", "finds the customer of a special price"),
-            may_emit("stock.wanted", "asks for the stock of a new product"),
+            may_emit("product.linked", "tells other flows of a product that was linked, so that they show on it what they have"),
         ],
-        topics: ["b1.Items", "b1.ItemPrices", "b1.PriceLists", "b1.SpecialPrices"].map(str::to_owned).to_vec(),
+        topics: ["b1.Items", "b1.ItemPrices", "b1.PriceLists", "b1.SpecialPrices", "account.linked"].map(str::to_owned).to_vec(),
         backfill: ["b1.Items", "b1.SpecialPrices"].map(str::to_owned).to_vec(),
         batch: 200,
         concurrency: 1,
+        timers: vec![again::timer()],
         settings_schema: json!({
             "type": "object",
             "properties": {
@@ -99,7 +103,8 @@ pub fn description() -> Description {
                 "currencies": Currencies::schema(),
                 "price_decimals": { "type": "integer", "default": 2, "description": "Decimals that the org's UnitPrice keeps" },
                 "more_decimals": { "type": "string", "enum": ["round", "review"], "default": "round", "description": "Prices with more decimals are rounded half up, or go to review" },
-                "deleted": { "type": "string", "enum": ["mark", "review"], "default": "mark", "description": "The product of an item deleted in B1 is deactivated and marked, or goes to review" }
+                "deleted": { "type": "string", "enum": ["mark", "review"], "default": "mark", "description": "The product of an item deleted in B1 is deactivated and marked, or goes to review" },
+                "look_again": again::schema()
             }
         })
         .to_string(),

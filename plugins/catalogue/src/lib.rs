@@ -6,10 +6,26 @@ mod describe;
 mod prices;
 mod products;
 mod special;
+mod terms;
 
+use tandem_sdk::again::{self, Walk, Which};
 use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, events, json};
 
+use crate::products::Product;
+
 struct Catalogue;
+
+/// What is looked at though no event tells of it.
+const WALKS: [Walk; 3] = [
+    Walk { topic: "b1.Items", set: "Items", keys: &["ItemCode"], which: Which::PERIODS },
+    Walk {
+        topic: "b1.SpecialPrices",
+        set: "SpecialPrices",
+        keys: &["CardCode", "ItemCode"],
+        which: Which::Due(&["ValidFrom", "ValidTo"]),
+    },
+    Walk { topic: "b1.Items", set: "Items", keys: &["ItemCode"], which: Which::InTurn },
+];
 
 impl Plugin for Catalogue {
     fn describe() -> Description {
@@ -29,19 +45,24 @@ impl Plugin for Catalogue {
         };
         let products = products::keep(&batch, &settings, &mut outcomes);
         prices::keep(&settings, &books, &products, &mut outcomes);
-        special::keep(&batch, &settings, &mut outcomes);
-        // Stock of what is new is shown at once, where a flow wants it.
-        for product in products.iter().filter(|product| product.created) {
-            let emission = events::Emission {
-                topic: "stock.wanted".into(),
-                key: product.item_code.clone(),
-                dedup: format!("{}:{}", product.item_code, product.id),
-                payload: json!({ "ItemCode": product.item_code }).to_string(),
-            };
-            let _ = events::emit(&emission);
-        }
+        let linked: Vec<&Product> = products.iter().filter(|product| product.linked).collect();
+        special::keep(&batch, &settings, &books, &linked, &mut outcomes);
+        linked.into_iter().for_each(tell);
+        again::keep(&batch, &WALKS, settings.look_again, &mut outcomes);
         outcomes.into_vec()
     }
+}
+
+/// A product that was linked or made: what other flows show on it is shown at once.
+fn tell(product: &Product) {
+    let emission = events::Emission {
+        topic: "product.linked".into(),
+        key: product.item_code.clone(),
+        dedup: format!("{}:{}", product.item_code, product.id),
+        payload: json!({ "ItemCode": product.item_code }).to_string(),
+    };
+    // Where no flow wants to know, nobody is told.
+    let _ = events::emit(&emission);
 }
 
 tandem_sdk::export!(Catalogue with_types_in tandem_sdk::bindings);

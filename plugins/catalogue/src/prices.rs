@@ -1,15 +1,15 @@
 //! Item price → `PricebookEntry`. Salesforce wants a price in the standard book before one in another, in each currency.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use tandem_sdk::desired::{Desired, Keys};
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{
-    Decimal, Error, Link, Map, Outcomes, Probe, Units, Value, b1, decimal, json, links, money, salesforce, text,
-};
+use tandem_sdk::{Decimal, Error, Link, Map, Outcomes, Probe, Value, b1, decimal, json, links, salesforce, text};
 
 use crate::books::Books;
 use crate::describe::Settings;
 use crate::products::Product;
+use crate::terms::Terms;
 
 /// A price as B1 has it.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,71 +20,83 @@ struct Price {
     amount: Decimal,
 }
 
+/// An item's prices: the link of its product keeps which entries stand.
+const PRICES: Desired = Desired { owners: "product", rows: "price" };
+
 /// Brings the entries of these products in step.
 pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: &mut Outcomes) {
-    let mut rows = Vec::new();
-    let terms = match Terms::read(books, products) {
+    let terms = match Terms::read(books, products.iter().map(|product| &product.item)) {
         Ok(terms) => terms,
         Err(error) => {
             let all: Vec<usize> = products.iter().flat_map(|product| product.events.clone()).collect();
             return outcomes.fail(&all, &error, "reading units and taxes");
         }
     };
+    let mut rows = Vec::new();
+    let mut told: Vec<&Product> = Vec::new();
     for product in products {
+        // Prices that were not told are not known to be gone.
+        if !product.item["ItemPrices"].is_array() {
+            outcomes.note_all(&product.events, "B1 told no prices: they are left as they are");
+            continue;
+        }
         match prices(settings, books, &terms, &product.item) {
             Err(Held::Failed(error)) => outcomes.fail(&product.events, &error, "reading currencies"),
-            Ok(prices) => rows.extend(prices.iter().filter_map(|price| row(settings, books, product, price))),
             Err(Held::Wrong(why)) => outcomes.hold(&product.events, format!("{}: {why}", product.item_code)),
+            Ok(prices) => {
+                rows.extend(prices.iter().filter_map(|price| row(settings, books, product, price)));
+                told.push(product);
+            }
         }
     }
-    let verify: Vec<&Product> = products.iter().filter(|product| product.verify).collect();
-    let there = match find_unlinked(settings, &rows, products).and_then(|()| as_they_are(&verify)) {
-        Ok(there) => there,
+    let (there, mut standing) = match entries(settings, &rows, &told) {
+        Ok(found) => found,
         Err(error) => {
-            let all: Vec<usize> = products.iter().flat_map(|product| product.events.clone()).collect();
+            let all: Vec<usize> = told.iter().flat_map(|product| product.events.clone()).collect();
             return outcomes.fail(&all, &error, "reading prices");
         }
     };
     // A price of zero is none: it ends an entry, and begins none.
-    let keys: Vec<String> = rows.iter().map(|row| row.b1_id.clone()).collect();
-    let known = mirror::linked("price", &keys);
-    rows.retain(|row| row.fields["IsActive"] == true || known.contains_key(&row.b1_id));
+    let zero: Vec<String> = rows.iter().filter(|row| !is_active(row)).map(|row| row.b1_id.clone()).collect();
+    let linked = mirror::linked("price", &zero);
+    rows.retain(|row| is_active(row) || linked.contains_key(&row.b1_id));
+    // So does what stands and is told no more: another currency, a list that is gone or shown no longer.
+    let wanted: Keys = rows.iter().map(|row| row.b1_id.clone()).collect();
+    for product in &told {
+        let stands = standing.entry(product.item_code.clone()).or_default();
+        rows.extend(stands.difference(&wanted).map(|key| ended(key, product)));
+    }
+    // Salesforce wants a price in the standard book before, and as long as, there is one in another.
     let (standard, custom): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.b1_id.contains("@0@"));
-    for rows in [standard, custom] {
-        mirror::write(&rows, outcomes, &there);
-    }
-}
-
-/// By what a price of a list becomes a price of the book: net, and of the sales unit.
-#[derive(Default)]
-struct Terms {
-    units: Units,
-    /// Percent by tax group.
-    taxes: BTreeMap<String, Decimal>,
-}
-
-impl Terms {
-    fn read(books: &Books, products: &[Product]) -> Result<Self, Error> {
-        let units = Units::read(products.iter().map(|product| &product.item))?;
-        let groups: Vec<String> = match books.gross.is_empty() {
-            true => Vec::new(),
-            false => products.iter().map(|product| text(&product.item, "SalesVATGroup").to_owned()).collect(),
-        };
-        let taxes = if groups.is_empty() { BTreeMap::new() } else { money::tax_rates(&groups)? };
-        Ok(Self { units, taxes })
-    }
-
-    fn of_book(&self, books: &Books, list: i64, item: &Value, amount: Decimal) -> Result<Decimal, String> {
-        let amount = amount * self.units.of(text(item, "ItemCode")).of_list;
-        if !books.gross.contains(&list) || amount.is_zero() {
-            return Ok(amount);
+    let (begun, ended): (Vec<Row>, Vec<Row>) = standard.into_iter().partition(is_active);
+    for rows in [begun, custom, ended] {
+        for (row, written) in rows.iter().zip(mirror::write(&rows, outcomes, &there)) {
+            let Some(stands) = standing.get_mut(item_of(&row.b1_id)) else { continue };
+            // One that could not be ended is tried again.
+            let ended = || written.id.is_some() || row.events.iter().all(|event| outcomes.is_open(*event));
+            if !is_active(row) && ended() {
+                stands.remove(&row.b1_id);
+            } else if written.id.is_some() {
+                stands.insert(row.b1_id.clone());
+            }
         }
-        let group = text(item, "SalesVATGroup");
-        let tax = self.taxes.get(group).ok_or_else(|| {
-            format!("the list's prices are with tax, and B1 tells no rate of the item's tax group {group:?}")
-        })?;
-        Ok((amount * Decimal::ONE_HUNDRED / (Decimal::ONE_HUNDRED + tax)).round_dp(6))
     }
+    PRICES.keep(&standing);
+}
+
+fn is_active(row: &Row) -> bool {
+    row.fields["IsActive"] == true
+}
+
+/// The item of a price's key, such as `A1@2@EUR`.
+fn item_of(key: &str) -> &str {
+    key.rsplitn(3, '@').nth(2).unwrap_or_default()
+}
+
+/// An entry that B1 has no price for.
+fn ended(key: &str, product: &Product) -> Row {
+    let fields = Map::from_iter([("IsActive".to_owned(), Value::Bool(false))]);
+    Row::new("price", key, "PricebookEntry", fields).switched_off().serving(&product.events)
 }
 
 /// Why an item's prices are not shown.
@@ -129,16 +141,12 @@ fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Re
             }
         }
     }
-    // A currency that the standard list does not have: its first price stands in the standard book, too.
-    let missing: Vec<Price> = found
-        .iter()
-        .filter(|price| !price.amount.is_zero())
-        .filter(|price| !found.iter().any(|other| other.list == 0 && other.currency == price.currency))
-        .cloned()
-        .collect();
-    for price in missing {
-        if !found.iter().any(|other| other.list == 0 && other.currency == price.currency) {
-            found.push(Price { list: 0, ..price });
+    // A currency that the standard list has no price in, or one of zero: the first of another list stands in the standard book, too.
+    for price in found.clone().into_iter().filter(|price| !price.amount.is_zero()) {
+        match found.iter_mut().find(|other| other.list == 0 && other.currency == price.currency) {
+            Some(standard) if standard.amount.is_zero() => standard.amount = price.amount,
+            Some(_) => {}
+            None => found.push(Price { list: 0, ..price }),
         }
     }
     Ok(found)
@@ -197,31 +205,53 @@ fn row(settings: &Settings, books: &Books, product: &Product, price: &Price) -> 
     Some(row)
 }
 
-/// Links prices with entries that are there already.
-fn find_unlinked(settings: &Settings, rows: &[Row], products: &[Product]) -> Result<(), Error> {
+/// What Salesforce has of these products' prices, where it has to be asked: entries by id. And which prices stand, by item.
+type Entries = (BTreeMap<String, Value>, BTreeMap<String, Keys>);
+
+/// Asks for the entries of products that are to be compared, of which it is not known what stands, or that have a price without an entry:
+/// one that is there already is linked, and one that is there no longer is forgotten.
+fn entries(settings: &Settings, rows: &[Row], products: &[&Product]) -> Result<Entries, Error> {
+    let codes: Vec<String> = products.iter().map(|product| product.item_code.clone()).collect();
+    let mut standing = PRICES.standing(&codes);
     let keys: Vec<String> = rows.iter().map(|row| row.b1_id.clone()).collect();
-    let linked = mirror::linked("price", &keys);
-    let open: Vec<&Row> = rows.iter().filter(|row| !linked.contains_key(&row.b1_id)).collect();
+    let mut linked = mirror::linked("price", &keys);
+    let open: BTreeSet<&str> = keys.iter().filter(|key| !linked.contains_key(*key)).map(|key| item_of(key)).collect();
+    let is_asked = |product: &&&Product| {
+        let code = product.item_code.as_str();
+        product.verify || product.created || !standing.contains_key(code) || open.contains(code)
+    };
+    let asked: Vec<&&Product> = products.iter().filter(is_asked).collect();
     // A product that was made just now has none.
-    let old = |id: &Value| products.iter().any(|product| *id == product.id.as_str() && !product.created);
-    let ids: Vec<String> =
-        open.iter().map(|row| &row.on_create["Product2Id"]).filter(|id| old(id)).map(b1::key_text).collect();
-    if ids.is_empty() {
-        return Ok(());
-    }
+    let ids: Vec<String> = asked.iter().filter(|product| !product.created).map(|product| product.id.clone()).collect();
     let currency = if settings.multi_currency { ",CurrencyIsoCode" } else { "" };
     let fields = format!("Id,Pricebook2Id,Product2Id,UnitPrice,IsActive{currency}");
-    let found = salesforce::query_in(&fields, "PricebookEntry", "Product2Id", &ids, "")?;
-    let mut entries: BTreeMap<(String, String, String), &Value> = BTreeMap::new();
-    for entry in &found {
-        let part = |name: &str| text(entry, name).to_owned();
-        entries.insert((part("Pricebook2Id"), part("Product2Id"), part("CurrencyIsoCode")), entry);
+    let found = b1::by_key(salesforce::query_in(&fields, "PricebookEntry", "Product2Id", &ids, "")?, "Id");
+    let asked: BTreeSet<&str> = asked.iter().map(|product| product.item_code.as_str()).collect();
+    linked.retain(|key, _| asked.contains(item_of(key)));
+    mirror::forget_missing(linked.values(), &found);
+    linked.retain(|_, link| found.contains_key(&link.salesforce_id));
+    let rows = rows.iter().filter(|row| asked.contains(item_of(&row.b1_id)) && !linked.contains_key(&row.b1_id));
+    adopt(rows, &found);
+    let active = found.iter().filter(|(_, entry)| entry["IsActive"] == true).map(|(id, _)| id.clone());
+    standing.extend(asked.iter().map(|code| ((*code).to_owned(), Keys::new())));
+    for key in PRICES.of_records(&active.collect::<Vec<_>>()).into_values() {
+        if let Some(stands) = standing.get_mut(item_of(&key)) {
+            stands.insert(key);
+        }
     }
-    for row in open {
-        let part = |name: &str| row.on_create.get(name).map(b1::key_text).unwrap_or_default();
-        let Some(entry) = entries.get(&(part("Pricebook2Id"), part("Product2Id"), part("CurrencyIsoCode"))) else {
-            continue;
-        };
+    Ok((found, standing))
+}
+
+/// Links prices with entries that are there already.
+fn adopt<'a>(rows: impl Iterator<Item = &'a Row>, found: &BTreeMap<String, Value>) {
+    let mut entries: BTreeMap<[String; 3], &Value> = BTreeMap::new();
+    const PARTS: [&str; 3] = ["Pricebook2Id", "Product2Id", "CurrencyIsoCode"];
+    for entry in found.values() {
+        entries.insert(PARTS.map(|name| text(entry, name).to_owned()), entry);
+    }
+    for row in rows {
+        let parts = PARTS.map(|name| row.on_create.get(name).map(b1::key_text).unwrap_or_default());
+        let Some(entry) = entries.get(&parts) else { continue };
         links::put(&Link {
             kind: "price".into(),
             b1_id: row.b1_id.clone(),
@@ -229,13 +259,6 @@ fn find_unlinked(settings: &Settings, rows: &[Row], products: &[Product]) -> Res
             base: json!({ "UnitPrice": entry["UnitPrice"], "IsActive": entry["IsActive"] }).to_string(),
         });
     }
-    Ok(())
-}
-
-fn as_they_are(products: &[&Product]) -> Result<BTreeMap<String, Value>, Error> {
-    let ids: Vec<String> = products.iter().map(|product| product.id.clone()).collect();
-    let rows = salesforce::query_in("Id,UnitPrice,IsActive", "PricebookEntry", "Product2Id", &ids, "")?;
-    Ok(b1::by_key(rows, "Id"))
 }
 
 #[cfg(test)]
@@ -263,6 +286,14 @@ mod tests {
     }
 
     #[test]
+    fn what_the_standard_list_gives_away_has_another_lists_price_in_the_standard_book() {
+        let item = json!({ "ItemPrices": [{ "PriceList": 1, "Price": 0, "Currency": "EUR" }, { "PriceList": 4, "Price": 8, "Currency": "EUR" }] });
+        let prices = prices(&settings("{}"), &books(), &Terms::default(), &item).unwrap();
+        let amount = |list| prices.iter().find(|price| price.list == list).map(|price| price.amount);
+        assert_eq!([0, 1, 4].map(amount), [8, 0, 8].map(|amount| Some(Decimal::from(amount))));
+    }
+
+    #[test]
     fn negative_prices_are_held_and_six_decimals_are_rounded_or_held() {
         let item = |price: &str| {
             tandem_sdk::from_json(&format!(r#"{{"ItemPrices":[{{"PriceList":1,"Price":{price},"Currency":"EUR"}}]}}"#))
@@ -285,7 +316,7 @@ mod tests {
         let mut books = books();
         let one =
             |books: &Books, terms: &Terms| prices(&settings("{}"), books, terms, &item).map(|prices| prices[0].clone());
-        let terms = Terms { taxes: BTreeMap::from([("A1".to_owned(), 19.into())]), ..Terms::default() };
+        let terms = Terms::of_taxes(&[("A1", 19)]);
         let net = one(&books, &terms).unwrap();
         assert_eq!((net.currency.as_str(), net.amount), ("USD", 119.into()));
         books.gross.insert(1);

@@ -5,19 +5,22 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Error, Keys, Link, Map, Outcomes, PERIODS, Side, Value, are_twins, clock, from_json, in_use, json, links,
-    mapping, salesforce, text, twin_words, units,
+    Batch, Error, Keys, Link, Map, Outcomes, PERIODS, Side, Value, again, are_twins, clock, from_json, in_use, json,
+    links, mapping, salesforce, text, twin_words,
 };
 
 use crate::describe::Settings;
+use crate::terms::Terms;
 
-const ITEM: [&str; 5] = ["ItemCode", "ItemName", "SalesItem", "SalesVATGroup", "ItemPrices"];
+const ITEM: [&str; 3] = ["ItemName", "SalesItem", "ItemPrices"];
 
 /// A product in step with its item.
 pub struct Product {
     pub item_code: String,
     pub id: String,
     pub created: bool,
+    /// It was linked or made just now.
+    pub linked: bool,
     /// The item as B1 has it.
     pub item: Value,
     /// Places of the events it was looked at for.
@@ -30,10 +33,10 @@ pub struct Product {
 pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<Product> {
     let mut wanted: BTreeMap<String, (Vec<usize>, bool)> = BTreeMap::new();
     for (place, event, payload) in outcomes.open(batch) {
-        if matches!(event.topic.as_str(), "b1.Items" | "b1.ItemPrices") {
+        if matches!(again::topic(event, &payload), "b1.Items" | "b1.ItemPrices") {
             let own = wanted.entry(text(&payload, "ItemCode").to_owned()).or_default();
             own.0.push(place);
-            own.1 |= payload["backfill"] == true || event.resolution.is_some();
+            own.1 |= again::verifies(event, &payload);
         }
     }
     let codes: Vec<String> = wanted.keys().cloned().collect();
@@ -50,7 +53,10 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
     };
     let verified: Vec<String> =
         wanted.iter().filter(|(_, (_, verify))| *verify).map(|(code, _)| code.clone()).collect();
-    let there = match find_unlinked(settings, &codes, &wanted, outcomes).and_then(|()| as_they_are(&verified)) {
+    let before = mirror::linked("product", &codes);
+    let found = mirror::as_they_are("product", &verified, "Product2", &targets())
+        .and_then(|there| find_unlinked(settings, &codes, &wanted, outcomes).map(|()| there));
+    let there = match found {
         Ok(there) => there,
         Err(error) => {
             outcomes.fail(&all, &error, "reading products");
@@ -83,6 +89,7 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
             Some(Product {
                 id: written.id?,
                 created: written.created,
+                linked: written.created || !before.contains_key(&row.b1_id),
                 item: items.get(&row.b1_id)?.clone(),
                 verify: wanted.get(&row.b1_id).is_some_and(|(_, verify)| *verify),
                 item_code: row.b1_id,
@@ -94,7 +101,7 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
 
 fn read_items(codes: &[String]) -> Result<BTreeMap<String, Value>, Error> {
     let mut select: Vec<String> = ITEM.iter().map(|field| (*field).to_owned()).collect();
-    select.extend(PERIODS.split(',').chain(units::UNITS.split(',')).map(str::to_owned));
+    select.extend(PERIODS.split(',').chain(Terms::properties()).map(str::to_owned));
     select.extend(mapping::source_fields("product"));
     select.sort();
     select.dedup();
@@ -178,20 +185,6 @@ fn by_another_spelling(
         }
     }
     Ok(())
-}
-
-/// What Salesforce has of linked products, by id.
-fn as_they_are(codes: &[String]) -> Result<BTreeMap<String, Value>, Error> {
-    let ids: Vec<String> = mirror::linked("product", codes).into_values().map(|link| link.salesforce_id).collect();
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let mut fields: Vec<String> = targets();
-    fields.push("Id".into());
-    fields.sort();
-    fields.dedup();
-    let rows = salesforce::query_in(&fields.join(","), "Product2", "Id", &ids, "")?;
-    Ok(b1::by_key(rows, "Id"))
 }
 
 /// Fields that [`product`] sets.

@@ -4,38 +4,87 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Error, Map, Outcomes, Value, clock, connection, is_within, json, salesforce, text};
+use tandem_sdk::{
+    Batch, Error, Map, Outcomes, Value, again, clock, connection, decimal, from_json, is_within, json, salesforce, text,
+};
 
+use crate::books::Books;
 use crate::describe::Settings;
+use crate::products::Product;
+use crate::terms::Terms;
 
-const SELECT: &str = "CardCode,ItemCode,Price,Currency,DiscountPercent,Valid,ValidFrom,ValidTo";
+const SELECT: &str = "CardCode,ItemCode,Price,Currency,DiscountPercent,PriceListNum,Valid,ValidFrom,ValidTo";
 
-/// Brings the special prices of all events about them in step.
-pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) {
-    let mut wanted: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
+/// Places of events by `CardCode` and `ItemCode`.
+type Wanted = BTreeMap<(String, String), Vec<usize>>;
+
+/// Brings in step the special prices of all events about them, and those of products and customers that are linked only now.
+pub fn keep(batch: &Batch, settings: &Settings, books: &Books, linked: &[&Product], outcomes: &mut Outcomes) {
+    let mut wanted = Wanted::new();
+    let mut partners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for (place, event, payload) in outcomes.open(batch) {
-        if event.topic == "b1.SpecialPrices" {
-            let key = (text(&payload, "CardCode").to_owned(), text(&payload, "ItemCode").to_owned());
-            wanted.entry(key).or_default().push(place);
+        match again::topic(event, &payload) {
+            "b1.SpecialPrices" => {
+                let key = (text(&payload, "CardCode").to_owned(), text(&payload, "ItemCode").to_owned());
+                wanted.entry(key).or_default().push(place);
+            }
+            "account.linked" => partners.entry(text(&payload, "CardCode").to_owned()).or_default().push(place),
+            _ => {}
         }
+    }
+    let items = linked.iter().map(|product| (product.item_code.clone(), product.events.clone())).collect();
+    if let Err((events, error)) =
+        held_back("CardCode", &partners, &mut wanted).and_then(|()| held_back("ItemCode", &items, &mut wanted))
+    {
+        return outcomes.fail(&events, &error, "reading special prices");
     }
     if wanted.is_empty() {
         return;
     }
-    let rows = match rows(batch, settings, &wanted, outcomes) {
+    let rows = match rows(batch, settings, books, &wanted, outcomes) {
         Ok(rows) => rows,
         Err(error) => {
             let all: Vec<usize> = wanted.into_values().flatten().collect();
             return outcomes.fail(&all, &error, "reading special prices");
         }
     };
-    mirror::write(&rows, outcomes, &BTreeMap::new());
+    let verifies = |row: &&Row| {
+        row.events.iter().any(|place| {
+            let event = &batch.events[*place];
+            again::verifies(event, &from_json(&event.payload))
+        })
+    };
+    let verified: Vec<String> = rows.iter().filter(verifies).map(|row| row.b1_id.clone()).collect();
+    let fields: Vec<String> = rows.first().into_iter().flat_map(|row| row.fields.keys().cloned()).collect();
+    match mirror::as_they_are("special-price", &verified, "Tandem_Special_Price__c", &fields) {
+        Ok(there) => _ = mirror::write(&rows, outcomes, &there),
+        Err(error) => {
+            let all: Vec<usize> = wanted.into_values().flatten().collect();
+            outcomes.fail(&all, &error, "reading special prices in Salesforce");
+        }
+    }
+}
+
+/// Special prices of partners or items that could not be shown before.
+fn held_back(
+    field: &str,
+    owners: &BTreeMap<String, Vec<usize>>,
+    wanted: &mut Wanted,
+) -> Result<(), (Vec<usize>, Error)> {
+    let codes: Vec<String> = owners.keys().cloned().collect();
+    let read = b1::read(Read::texts("SpecialPrices", field, &codes, "CardCode,ItemCode"));
+    for row in read.map_err(|error| (owners.values().flatten().copied().collect(), error))? {
+        let key = (text(&row, "CardCode").to_owned(), text(&row, "ItemCode").to_owned());
+        wanted.entry(key).or_default().extend(owners.get(text(&row, field)).into_iter().flatten());
+    }
+    Ok(())
 }
 
 fn rows(
     batch: &Batch,
     settings: &Settings,
-    wanted: &BTreeMap<(String, String), Vec<usize>>,
+    books: &Books,
+    wanted: &Wanted,
     outcomes: &mut Outcomes,
 ) -> Result<Vec<Row>, Error> {
     let card_codes: Vec<String> = wanted.keys().map(|(card, _)| card.clone()).collect();
@@ -43,6 +92,9 @@ fn rows(
     let found = b1::read(Read::texts("SpecialPrices", "CardCode", &card_codes, SELECT))?;
     let accounts = salesforce::accounts(&card_codes, &settings.keys)?;
     let products = salesforce::products(&item_codes, &settings.keys)?;
+    let select: Vec<&str> = Terms::properties().collect();
+    let items = b1::by_key(b1::read(Read::texts("Items", "ItemCode", &item_codes, select.join(",")))?, "ItemCode");
+    let terms = Terms::read(books, items.values())?;
     let today = clock::today("b1");
     let mut rows = Vec::new();
     for ((card, item), events) in wanted {
@@ -54,7 +106,18 @@ fn rows(
                 continue;
             }
             (None, ..) => json!({ "Tandem_Active__c": false }),
-            (Some(price), Some(account), Some(product)) => shown(settings, price, account, product, &today)?,
+            (Some(price), Some(account), Some(product)) => {
+                let row = items.get(item).unwrap_or(&Value::Null);
+                let list = price["PriceListNum"].as_i64().unwrap_or(0);
+                let amount = decimal(&price["Price"]).unwrap_or_default();
+                match terms.of_book(books, list, row, amount) {
+                    Ok(amount) => shown(settings, price, b1::number(amount), account, product, &today)?,
+                    Err(why) => {
+                        outcomes.hold(events, &format!("special price of {item} for {card}: {why}"));
+                        continue;
+                    }
+                }
+            }
             (Some(_), None, _) => {
                 outcomes.note_all(events, &format!("no account carries the CardCode {card}: not shown"));
                 continue;
@@ -75,13 +138,20 @@ fn rows(
     Ok(rows)
 }
 
-fn shown(settings: &Settings, price: &Value, account: &str, product: &str, today: &str) -> Result<Value, Error> {
+fn shown(
+    settings: &Settings,
+    price: &Value,
+    amount: Value,
+    account: &str,
+    product: &str,
+    today: &str,
+) -> Result<Value, Error> {
     let (from, to) = (b1::day(&price["ValidFrom"]), b1::day(&price["ValidTo"]));
     let currency = text(price, "Currency");
     let currency = if currency.is_empty() { settings.currency.clone() } else { settings.currencies.iso(currency)? };
     Ok(json!({
         "Name": format!("{} {}", text(price, "CardCode"), text(price, "ItemCode")),
-        "Tandem_Account__c": account, "Tandem_Product__c": product, "Tandem_Price__c": price["Price"],
+        "Tandem_Account__c": account, "Tandem_Product__c": product, "Tandem_Price__c": amount,
         "Tandem_Currency__c": currency,
         "Tandem_Discount__c": price["DiscountPercent"], "Tandem_Valid_From__c": from.clone(), "Tandem_Valid_To__c": to.clone(),
         "Tandem_Active__c": price["Valid"] != "tNO" && is_within(price, "ValidFrom", "ValidTo", today),

@@ -134,7 +134,9 @@ fn keep(settings: &Settings, customers: &BTreeMap<String, Vec<usize>>, outcomes:
                 events: events.clone(),
             });
         }
-        rows.push(Row::new("credit", code, "Account", fields).stamped("Tandem_Synced_At__c").serving(events));
+        rows.push(
+            Row::new("credit", code, "Account", fields).of_others().stamped("Tandem_Synced_At__c").serving(events),
+        );
     }
     let written = mirror::write(&rows, outcomes, &BTreeMap::new());
     // Only what the account shows is told.

@@ -97,5 +97,5 @@ fn shipment(
 /// A record that is there: the link only keeps what was written of it.
 pub fn existing(kind: &'static str, id: &str, object: &'static str, fields: Value, events: &[usize]) -> Row {
     mirror::shown_on(kind, id, id);
-    Row::new(kind, id, object, fields.as_object().cloned().unwrap_or_default()).serving(events)
+    Row::new(kind, id, object, fields.as_object().cloned().unwrap_or_default()).of_others().serving(events)
 }

@@ -1,6 +1,8 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::{Description, Keys, Method, Units, Value, described, json, may_link, may_see_links, permission};
+use tandem_sdk::{
+    Description, Keys, Method, Units, Value, again, described, json, may_link, may_see_links, permission,
+};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -14,6 +16,8 @@ pub struct Settings {
     pub per_warehouse: bool,
     /// Availability on open opportunities.
     pub opportunity_lines: bool,
+    /// Records a day that are compared though nothing tells of them.
+    pub look_again: usize,
 }
 
 impl Settings {
@@ -28,14 +32,21 @@ impl Settings {
             count_ordered: flag("count_ordered", false),
             per_warehouse: flag("per_warehouse", true),
             opportunity_lines: flag("opportunity_lines", true),
+            look_again: again::most(&value),
         }
+    }
+
+    /// True for a warehouse that counts.
+    pub fn counts(&self, warehouse: &str) -> bool {
+        self.warehouses.as_ref().is_none_or(|counted| counted.iter().any(|own| own == warehouse))
     }
 }
 
 pub fn description() -> Description {
     let ask = permission;
     let documents = crate::DOCUMENTS.map(|set| format!("b1.{set}"));
-    let mut topics = ["b1.ItemStock", "stock.wanted", "salesforce.Opportunity"].map(str::to_owned).to_vec();
+    let mut topics =
+        ["b1.ItemStock", "product.linked", "stock.wanted", "salesforce.Opportunity"].map(str::to_owned).to_vec();
     topics.extend(documents);
     Description {
         permissions: vec![
@@ -47,7 +58,7 @@ pub fn description() -> Description {
             ask("b1", Method::Get, "/Invoices", "finds the items of an invoice"),
             ask("b1", Method::Get, "/CreditNotes", "finds the items of a credit memo"),
             ask("b1", Method::Get, "/PurchaseOrders", "finds what vendors will deliver, and when"),
-            ask("salesforce", Method::Get, "/query?FROM=Product2,OpportunityLineItem", "finds products and lines of open opportunities"),
+            ask("salesforce", Method::Get, "/query?FROM=Product2,OpportunityLineItem,Tandem_Stock__c", "finds products, their stock and lines of open opportunities"),
             ask("salesforce", Method::Patch, "/sobjects/Product2/*", "writes stock on the product"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Stock__c/*", "changes stock per warehouse"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Stock__c/Tandem_Key__c/*", "makes stock per warehouse"),
@@ -60,6 +71,7 @@ pub fn description() -> Description {
         backfill: ["b1.ItemStock"].map(str::to_owned).to_vec(),
         batch: 1_000,
         concurrency: 1,
+        timers: vec![again::timer()],
         settings_schema: json!({
             "type": "object",
             "properties": {
@@ -67,7 +79,8 @@ pub fn description() -> Description {
                 "warehouses": { "type": "array", "items": { "type": "string" }, "description": "WarehouseCode of the warehouses that count; without it all" },
                 "count_ordered": { "type": "boolean", "default": false, "description": "Available = in stock - committed + ordered from vendors; without it the last is left out" },
                 "per_warehouse": { "type": "boolean", "default": true, "description": "Keep a B1 Stock record per item and warehouse" },
-                "opportunity_lines": { "type": "boolean", "default": true, "description": "Write availability on the lines of open opportunities" }
+                "opportunity_lines": { "type": "boolean", "default": true, "description": "Write availability on the lines of open opportunities" },
+                "look_again": again::schema()
             }
         })
         .to_string(),

@@ -4,9 +4,11 @@
 mod describe;
 mod lines;
 mod stock;
+mod warehouses;
 
 use std::collections::BTreeMap;
 
+use tandem_sdk::again::{self, Walk, Which};
 use tandem_sdk::{Batch, Description, Documents, Error, Outcome, Outcomes, Plugin, b1, text};
 
 struct Inventory;
@@ -31,9 +33,13 @@ impl Plugin for Inventory {
                 outcomes.fail(&all, &error, "reading the documents that changed");
             }
         }
+        again::keep(&batch, &WALKS, settings.look_again, &mut outcomes);
         outcomes.into_vec()
     }
 }
+
+/// What is looked at though no event tells of it.
+const WALKS: [Walk; 1] = [Walk { topic: "b1.ItemStock", set: "Items", keys: &["ItemCode"], which: Which::InTurn }];
 
 tandem_sdk::export!(Inventory with_types_in tandem_sdk::bindings);
 

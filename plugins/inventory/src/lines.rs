@@ -56,17 +56,21 @@ fn write(
     );
     let short: Vec<String> = lines
         .iter()
-        .filter(|line| quantity(line) > quantities(line, stocks).available(settings))
+        .filter(|line| quantities(line, stocks).is_some_and(|stock| quantity(line) > stock.available(settings)))
         .map(|line| item_code(line, settings).to_owned())
         .collect();
-    let expected = expected(&short, stocks).map_err(failed)?;
+    let expected = expected(&short, stocks, settings).map_err(failed)?;
     let mut requests: Vec<Request> = Vec::new();
     let mut owners: Vec<&[usize]> = Vec::new();
     for line in &lines {
         let stock = quantities(line, stocks);
         let none = Vec::new();
         let coming = expected.get(item_code(line, settings)).unwrap_or(&none);
-        let (state, day) = availability(quantity(line), &stock, settings, coming);
+        // What is not kept in stock, or not known to B1, is neither there nor short.
+        let (state, day) = match &stock {
+            Some(stock) => availability(quantity(line), stock, settings, coming),
+            None => (Value::Null, Value::Null),
+        };
         let fields = json!({ "Tandem_Availability__c": state, "Tandem_Expected_Date__c": day });
         let same =
             fields.as_object().into_iter().flatten().all(|(name, value)| mirror::same(value, &line[name.as_str()]));
@@ -125,17 +129,17 @@ fn item_code<'a>(line: &'a Value, settings: &Settings) -> &'a str {
     own.unwrap_or_else(|| text(line, "ProductCode"))
 }
 
-/// As read from B1 in this run; else as the product shows it.
-fn quantities(line: &Value, stocks: &[Stock]) -> Quantities {
+/// As read from B1 in this run; else as the product shows it. None for a product that shows no stock.
+fn quantities(line: &Value, stocks: &[Stock]) -> Option<Quantities> {
     if let Some(stock) = stocks.iter().find(|stock| stock.product == text(line, "Product2Id")) {
         return stock.total;
     }
-    let shown = |field: &str| decimal(&line["Product2"][field]).unwrap_or_default();
-    Quantities {
-        in_stock: shown("Tandem_In_Stock__c"),
-        committed: shown("Tandem_Committed__c"),
-        ordered: shown("Tandem_On_Order__c"),
-    }
+    let shown = |field: &str| decimal(&line["Product2"][field]);
+    Some(Quantities {
+        in_stock: shown("Tandem_In_Stock__c")?,
+        committed: shown("Tandem_Committed__c").unwrap_or_default(),
+        ordered: shown("Tandem_On_Order__c").unwrap_or_default(),
+    })
 }
 
 /// Units of items as read in this run, and of the others.
@@ -151,7 +155,7 @@ fn units_of(item_codes: &[String], stocks: &[Stock]) -> Result<BTreeMap<String, 
     Ok(found)
 }
 
-fn expected(item_codes: &[String], stocks: &[Stock]) -> Result<Expected, Error> {
+fn expected(item_codes: &[String], stocks: &[Stock], settings: &Settings) -> Result<Expected, Error> {
     let mut expected = Expected::new();
     if item_codes.is_empty() {
         return Ok(expected);
@@ -159,7 +163,7 @@ fn expected(item_codes: &[String], stocks: &[Stock]) -> Result<Expected, Error> 
     let sold_in = units_of(item_codes, stocks)?;
     let select = "DocEntry,DocDueDate,DocumentLines";
     b1::each("PurchaseOrders", "DocEntry", "DocumentStatus eq 'bost_Open'", select, |order| {
-        for line in b1::lines(order) {
+        for line in b1::lines(order).iter().filter(|line| settings.counts(text(line, "WarehouseCode"))) {
             let code = text(line, "ItemCode");
             // A vendor's unit is another one.
             let left = units::pieces_of(line, "RemainingOpenQuantity");
@@ -183,19 +187,19 @@ fn availability(
     stock: &Quantities,
     settings: &Settings,
     coming: &[(String, Decimal)],
-) -> (&'static str, Value) {
+) -> (Value, Value) {
     let free = stock.in_stock - stock.committed;
     if wanted <= stock.available(settings) && wanted <= free {
-        return ("Enough", Value::Null);
+        return ("Enough".into(), Value::Null);
     }
     let mut covered = free;
     for (day, quantity) in coming {
         covered += *quantity;
         if wanted <= covered {
-            return ("Expected", day.as_str().into());
+            return ("Expected".into(), day.as_str().into());
         }
     }
-    if wanted <= stock.available(settings) { ("Enough", Value::Null) } else { ("Short", Value::Null) }
+    if wanted <= stock.available(settings) { ("Enough".into(), Value::Null) } else { ("Short".into(), Value::Null) }
 }
 
 #[cfg(test)]
@@ -208,7 +212,7 @@ mod tests {
         let settings = Settings::read("{}");
         let coming = [("2026-05-01".to_owned(), Decimal::from(2)), ("2026-06-01".to_owned(), Decimal::from(3))];
         assert_eq!(availability(6.into(), &stock, &settings, &coming).0, "Enough");
-        assert_eq!(availability(9.into(), &stock, &settings, &coming), ("Expected", "2026-06-01".into()));
+        assert_eq!(availability(9.into(), &stock, &settings, &coming), ("Expected".into(), "2026-06-01".into()));
         assert_eq!(availability(12.into(), &stock, &settings, &coming).0, "Short");
     }
 }

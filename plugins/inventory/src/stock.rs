@@ -5,9 +5,14 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::units::{self, Unit, Units};
-use tandem_sdk::{Batch, Decimal, Map, Outcomes, Side, Value, connection, json, links, salesforce};
+use tandem_sdk::{Batch, Decimal, Error, Map, Outcomes, Value, again, from_json, salesforce, text};
 
 use crate::describe::Settings;
+use crate::warehouses::Records;
+
+/// What is shown of quantities, on a product and in a warehouse's record.
+pub const FIELDS: [&str; 4] =
+    ["Tandem_In_Stock__c", "Tandem_Committed__c", "Tandem_On_Order__c", "Tandem_Available__c"];
 
 /// Quantities of one item in one warehouse, or in all, in its sales unit.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -47,16 +52,10 @@ impl Quantities {
         self.in_stock - self.committed + if settings.count_ordered { self.ordered } else { Decimal::ZERO }
     }
 
-    fn fields(&self, settings: &Settings) -> Map<String, Value> {
-        [
-            ("Tandem_In_Stock__c", self.in_stock),
-            ("Tandem_Committed__c", self.committed),
-            ("Tandem_On_Order__c", self.ordered),
-            ("Tandem_Available__c", self.available(settings)),
-        ]
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), b1::number(value)))
-        .collect()
+    /// As Salesforce shows them.
+    pub fn fields(&self, settings: &Settings) -> Map<String, Value> {
+        let values = [self.in_stock, self.committed, self.ordered, self.available(settings)];
+        FIELDS.into_iter().zip(values).map(|(name, value)| (name.to_owned(), b1::number(value))).collect()
     }
 }
 
@@ -64,11 +63,16 @@ impl Quantities {
 pub struct Stock {
     pub item_code: String,
     pub product: String,
-    pub total: Quantities,
+    /// None for what is not kept in stock: a service, an item that is gone.
+    pub total: Option<Quantities>,
+    /// By `WarehouseCode`, of those that count.
+    pub warehouses: Vec<(String, Quantities)>,
     /// In which it is sold.
     pub unit: Unit,
     /// Lines of opportunities have to be looked at.
     pub changed: bool,
+    /// Compare with what Salesforce has, and not with what was written last.
+    pub verify: bool,
     pub events: Vec<usize>,
 }
 
@@ -79,85 +83,90 @@ pub fn keep(
     items: &BTreeMap<String, Vec<usize>>,
     outcomes: &mut Outcomes,
 ) -> Vec<Stock> {
-    let codes: Vec<String> = items.keys().cloned().collect();
     let all: Vec<usize> = items.values().flatten().copied().collect();
-    let select = format!("ItemCode,InventoryItem,ItemWarehouseInfoCollection,{}", units::UNITS);
-    let found = b1::read(Read::texts("Items", "ItemCode", &codes, select)).and_then(|rows| {
-        let units = Units::read(rows.iter())?;
-        Ok((b1::by_key(rows, "ItemCode"), units, salesforce::products(&codes, &settings.keys)?))
+    let kept = read(batch, settings, items, outcomes).and_then(|mut stocks| {
+        write(batch, settings, &mut stocks, outcomes)?;
+        Ok(stocks)
     });
-    let (rows, units, products) = match found {
-        Ok(found) => found,
-        Err(error) => {
-            outcomes.fail(&all, &error, "reading stock");
-            return Vec::new();
-        }
-    };
+    kept.unwrap_or_else(|error| {
+        outcomes.fail(&all, &error, "reading stock");
+        Vec::new()
+    })
+}
+
+fn read(
+    batch: &Batch,
+    settings: &Settings,
+    items: &BTreeMap<String, Vec<usize>>,
+    outcomes: &mut Outcomes,
+) -> Result<Vec<Stock>, Error> {
+    let codes: Vec<String> = items.keys().cloned().collect();
+    let select = format!("ItemCode,InventoryItem,ItemWarehouseInfoCollection,{}", units::UNITS);
+    let rows = b1::by_key(b1::read(Read::texts("Items", "ItemCode", &codes, select))?, "ItemCode");
+    let units = Units::read(rows.values())?;
+    let products = salesforce::products(&codes, &settings.keys)?;
     let mut stocks = Vec::new();
-    let mut targets = Vec::new();
     for (code, events) in items {
         let Some(product) = products.get(code) else {
             outcomes.note_all(events, &format!("no product carries the item code {code}: not shown"));
             continue;
         };
         // An item that is gone has no stock: the catalogue flow says what becomes of its product.
-        let gone = json!({});
-        let item = rows.get(code).unwrap_or(&gone);
+        let item = rows.get(code).filter(|item| text(item, "InventoryItem") != "tNO");
+        let told = item.map(|item| item["ItemWarehouseInfoCollection"].as_array());
+        if told == Some(None) {
+            // Warehouses that were not told are not known to be gone.
+            outcomes.note_all(events, "B1 told no warehouses of it: its stock is left as it is");
+            continue;
+        }
         let unit = units.of(code);
         let mut pieces = Quantities::default();
-        for row in item["ItemWarehouseInfoCollection"].as_array().into_iter().flatten() {
+        let mut warehouses = Vec::new();
+        for row in told.flatten().into_iter().flatten() {
             let warehouse = b1::key_text(&row["WarehouseCode"]);
-            if settings.warehouses.as_ref().is_some_and(|counted| !counted.contains(&warehouse)) {
-                continue;
-            }
-            let own = Quantities::of(row);
-            pieces.add(own);
-            if settings.per_warehouse {
-                targets.extend(warehouse_row(batch, settings, code, product, &warehouse, own.in_units(&unit), events));
+            if settings.counts(&warehouse) {
+                let own = Quantities::of(row);
+                pieces.add(own);
+                warehouses.push((warehouse, own.in_units(&unit)));
             }
         }
-        let total = pieces.in_units(&unit);
-        mirror::shown_on("stock", code, product);
-        targets.push(Row::new("stock", code, "Product2", total.fields(settings)).serving(events));
+        let event = |place: &usize| &batch.events[*place];
         stocks.push(Stock {
             item_code: code.clone(),
             product: product.clone(),
-            total,
+            total: item.map(|_| pieces.in_units(&unit)),
+            warehouses,
             unit,
             // What vendors will deliver may come at another day, in the same quantity.
-            changed: events.iter().any(|place| batch.events[*place].topic == "b1.PurchaseOrders"),
+            changed: events.iter().any(|place| event(place).topic == "b1.PurchaseOrders"),
+            verify: events.iter().any(|place| again::verifies(event(place), &from_json(&event(place).payload))),
             events: events.clone(),
         });
     }
-    let written = mirror::write(&targets, outcomes, &BTreeMap::new());
-    for (row, written) in targets.iter().zip(written) {
-        if let Some(stock) = stocks.iter_mut().find(|stock| row.kind == "stock" && stock.item_code == row.b1_id) {
-            stock.changed |= !written.unchanged;
-        }
-    }
-    stocks
+    Ok(stocks)
 }
 
-fn warehouse_row(
-    batch: &Batch,
-    settings: &Settings,
-    code: &str,
-    product: &str,
-    warehouse: &str,
-    own: Quantities,
-    events: &[usize],
-) -> Option<Row> {
-    let key = format!("{}:{code}:{warehouse}", connection(batch, "b1"));
-    // A warehouse that never had the item gets no record.
-    if own == Quantities::default() && links::find("warehouse-stock", Side::B1, &key).is_none() {
-        return None;
+fn write(batch: &Batch, settings: &Settings, stocks: &mut [Stock], outcomes: &mut Outcomes) -> Result<(), Error> {
+    stocks.iter().for_each(|stock| mirror::shown_on("stock", &stock.item_code, &stock.product));
+    let mut records = Records::read(batch, settings, stocks)?;
+    let verified: Vec<String> =
+        stocks.iter().filter(|stock| stock.verify).map(|stock| stock.item_code.clone()).collect();
+    let mut there = mirror::as_they_are("stock", &verified, "Product2", &FIELDS.map(str::to_owned))?;
+    there.append(&mut records.there);
+    let product = |stock: &Stock| {
+        let unknown = || FIELDS.map(|name| (name.to_owned(), Value::Null)).into_iter().collect();
+        let fields = stock.total.map_or_else(unknown, |total| total.fields(settings));
+        Row::new("stock", &stock.item_code, "Product2", fields).of_others().serving(&stock.events)
+    };
+    let mut rows: Vec<Row> = stocks.iter().map(product).collect();
+    rows.append(&mut records.rows);
+    let written = mirror::write(&rows, outcomes, &there);
+    let (products, warehouses) = written.split_at(stocks.len());
+    for (stock, written) in stocks.iter_mut().zip(products) {
+        stock.changed |= !written.unchanged;
     }
-    let mut fields = own.fields(settings);
-    fields.insert("Name".into(), format!("{code} {warehouse}").into());
-    fields.insert("Tandem_Product__c".into(), product.into());
-    fields.insert("Tandem_Warehouse__c".into(), warehouse.into());
-    let row = Row::new("warehouse-stock", &key, "Tandem_Stock__c", fields);
-    Some(row.external("Tandem_Key__c", &key).serving(events))
+    records.keep(&rows[stocks.len()..], warehouses, outcomes);
+    Ok(())
 }
 
 #[cfg(test)]

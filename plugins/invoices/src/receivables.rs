@@ -66,7 +66,7 @@ fn on_accounts(documents: &Documents, outcomes: &mut Outcomes) {
             storage::delete(&key);
         }
         mirror::shown_on("receivables", code, account);
-        rows.push(Row::new("receivables", code, "Account", fields).serving(events));
+        rows.push(Row::new("receivables", code, "Account", fields).of_others().serving(events));
     }
     mirror::write(&rows, outcomes, &BTreeMap::new());
 }
@@ -139,7 +139,7 @@ fn on_opportunities(
         let fields = json!({ "Tandem_Invoiced__c": amount("Total"), "Tandem_Paid__c": amount("Paid") });
         mirror::shown_on("invoiced", id, id);
         let fields = fields.as_object().cloned().unwrap_or_default();
-        rows.push(Row::new("invoiced", id, "Opportunity", fields).serving(events));
+        rows.push(Row::new("invoiced", id, "Opportunity", fields).of_others().serving(events));
     }
     mirror::write(&rows, outcomes, &BTreeMap::new());
     Ok(())

@@ -4,8 +4,10 @@
 //! same answers. So keep no state outside [`storage`] and [`links`], and take time and chance from [`clock`] and
 //! [`random`].
 
+pub mod again;
 pub mod b1;
 pub mod chain;
+pub mod desired;
 mod documents;
 pub mod kept;
 mod keys;

@@ -3,11 +3,23 @@
 
 use std::collections::BTreeMap;
 
+use crate::desired::sets_of;
 use crate::{
-    Error, Link, Map, Method, Outcomes, Probe, Request, Side, Value, body_of, from_json, links,
+    Error, Link, Map, Method, Outcomes, Probe, Request, Side, Value, b1, body_of, from_json, links,
     refused::{self, LeftOut, Sent},
-    request,
+    request, salesforce,
 };
+
+/// What to do when a row's record is not there (any more).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Missing {
+    /// The record is the flow's own: it is made, and made again.
+    Make,
+    /// It is somebody else's (an account, an opportunity, a product of another flow): that it is gone is told, and nothing made.
+    Tell,
+    /// The row only switches off what stands: nothing stands.
+    Leave,
+}
 
 /// A record as Salesforce should have it.
 #[derive(Clone)]
@@ -30,6 +42,8 @@ pub struct Row {
     pub stamp: Option<&'static str>,
     /// Its fields mean something only together: none is left out when it is refused.
     pub whole: bool,
+    /// Whose record it is.
+    pub missing: Missing,
     /// Places of the events it is written for.
     pub events: Vec<usize>,
 }
@@ -47,6 +61,7 @@ impl Row {
             fields,
             stamp: None,
             whole: false,
+            missing: Missing::Make,
             events: Vec::new(),
         }
     }
@@ -61,6 +76,23 @@ impl Row {
     pub fn stamped(mut self, field: &'static str) -> Self {
         self.stamp = Some(field);
         self
+    }
+
+    /// On a record that somebody else made: see [`shown_on`].
+    pub fn of_others(mut self) -> Self {
+        self.missing = Missing::Tell;
+        self
+    }
+
+    /// Switches off what stands, and makes nothing.
+    pub fn switched_off(mut self) -> Self {
+        self.missing = Missing::Leave;
+        self
+    }
+
+    /// See [`Row::switched_off`].
+    pub fn is_switched_off(&self) -> bool {
+        self.missing == Missing::Leave
     }
 
     /// Taken with all its fields or not at all, such as a price and its currency.
@@ -117,14 +149,39 @@ pub fn linked(kind: &str, b1_ids: &[String]) -> BTreeMap<String, Link> {
 /// For rows on a record that somebody else made: the link only keeps what this flow wrote of it. One that points
 /// elsewhere, or is not there, begins empty.
 pub fn shown_on(kind: &str, b1_id: &str, salesforce_id: &str) {
-    if links::find(kind, Side::B1, b1_id).is_none_or(|link| link.salesforce_id != salesforce_id) {
+    let old = links::find(kind, Side::B1, b1_id);
+    if old.as_ref().is_none_or(|link| link.salesforce_id != salesforce_id) {
         links::put(&Link {
             kind: kind.into(),
             b1_id: b1_id.into(),
             salesforce_id: salesforce_id.into(),
-            base: "{}".into(),
+            base: old.map_or_else(|| "{}".into(), |link| sets_of(&link.base)),
         });
     }
+}
+
+/// Unlinks records of the flow's own that a whole read (by id) does not show: they are made again.
+pub fn forget_missing<'a>(links: impl Iterator<Item = &'a Link>, records: &BTreeMap<String, Value>) {
+    for link in links.filter(|link| !records.contains_key(&link.salesforce_id)) {
+        links::delete(&link.kind, &link.salesforce_id);
+    }
+}
+
+/// What Salesforce has of linked records, by id, for [`write`] to compare with. One of the flow's own that is not there is linked no more.
+pub fn as_they_are(
+    kind: &str,
+    b1_ids: &[String],
+    object: &str,
+    fields: &[String],
+) -> Result<BTreeMap<String, Value>, Error> {
+    let linked = linked(kind, b1_ids);
+    let ids: Vec<String> = linked.values().map(|link| link.salesforce_id.clone()).collect();
+    let mut fields: Vec<&str> = fields.iter().map(String::as_str).chain(["Id"]).collect();
+    fields.sort_unstable();
+    fields.dedup();
+    let found = b1::by_key(salesforce::query_in(&fields.join(","), object, "Id", &ids, "")?, "Id");
+    forget_missing(linked.values(), &found);
+    Ok(found)
 }
 
 /// Writes what differs; decides the events of rows that fail, and notes what was written. What is refused of a row is asked
@@ -144,14 +201,21 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
             bases[place] = link;
         }
     }
-    let mut open: Vec<usize> = (0..rows.len()).collect();
+    let mut open: Vec<usize> = Vec::new();
+    for (place, row) in rows.iter().enumerate() {
+        match row.missing {
+            Missing::Tell if bases[place].is_none() => tell_gone(row, outcomes),
+            Missing::Leave if bases[place].is_none() => {}
+            _ => open.push(place),
+        }
+    }
     let twins = twins(rows, &bases);
     open.retain(|place| !twins.contains_key(place));
     for (place, other) in twins {
         let (own, other) = (&rows[place], &rows[other]);
         outcomes.hold(&own.events, crate::twin_words(&own.b1_id, &other.b1_id));
     }
-    // Twice at most: a record that was deleted in Salesforce is made again.
+    // Twice at most: a record of the flow's own that was deleted in Salesforce is made again.
     for last in [false, true] {
         let mut places = Vec::new();
         let mut requests = Vec::new();
@@ -196,7 +260,11 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
                     if let Some(link) = bases[place].take() {
                         links::delete(row.kind, &link.salesforce_id);
                     }
-                    open.push(place);
+                    match row.missing {
+                        Missing::Make => open.push(place),
+                        Missing::Tell => tell_gone(row, outcomes),
+                        Missing::Leave => {}
+                    }
                 }
                 Err(error) => {
                     outcomes.fail(
@@ -213,6 +281,10 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
         }
     }
     written
+}
+
+fn tell_gone(row: &Row, outcomes: &mut Outcomes) {
+    outcomes.note_all(&row.events, &format!("the {} of {} is no longer there: not shown", row.object, row.b1_id));
 }
 
 /// Rows that are not linked and whose external id Salesforce takes for that of another row, with that row's place: the one
@@ -269,7 +341,7 @@ fn plan(row: &Row, link: Option<&Link>, verify: &BTreeMap<String, Value>) -> Opt
 
 fn stamp(row: &Row, fields: &mut Map<String, Value>) {
     if let Some(field) = row.stamp {
-        fields.insert(field.into(), crate::salesforce::now());
+        fields.insert(field.into(), salesforce::now());
     }
 }
 

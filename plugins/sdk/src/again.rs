@@ -1,0 +1,230 @@
+//! Looking again at records that no event tells of: days of validity that pass, and what somebody deleted in Salesforce. Once a day of the
+//! B1 company, page after page with pauses between, and of all records only so many a day.
+
+use crate::b1;
+use crate::{
+    Batch, Error, Event, Header, Method, Outcomes, Timer, Value, clock, from_json, http, json, request, schedule,
+    storage,
+};
+
+/// Records of one page.
+const PAGE: usize = 500;
+/// Milliseconds between two pages: the day's work goes on meanwhile.
+const PAUSE: u64 = 60_000;
+/// Where the setting says nothing: 100,000 items take twenty days, and some 60 calls to Salesforce each night.
+const MOST: usize = 5_000;
+const TIMER: &str = "look-again";
+/// The day of the last look.
+const DAY: &str = "again:day";
+const DAYS: [&str; 4] = ["ValidFrom", "ValidTo", "FrozenFrom", "FrozenTo"];
+
+/// Records to look at again.
+pub struct Walk {
+    /// As which topic they are looked at: `b1.Items`.
+    pub topic: &'static str,
+    /// Entity set.
+    pub set: &'static str,
+    /// Its key properties, all of them text.
+    pub keys: &'static [&'static str],
+    /// Which of them.
+    pub which: Which,
+}
+
+/// Which records of a set are looked at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Which {
+    /// Those whose period of validity begins or ends between the last look and today, by these of the set's days.
+    Due(&'static [&'static str]),
+    /// All in turn, so many a day, going on where the last day's stopped.
+    InTurn,
+}
+
+impl Which {
+    /// By [`crate::PERIODS`].
+    pub const PERIODS: Self = Self::Due(&DAYS);
+}
+
+/// Where a walk stands.
+#[derive(Clone, Debug, PartialEq)]
+struct Step {
+    walk: usize,
+    /// Keys of the last record seen; empty before the first.
+    after: Vec<String>,
+    /// The first day that counts.
+    from: String,
+    /// Records of [`Which::InTurn`] that may still be looked at today.
+    left: usize,
+}
+
+impl Step {
+    fn payload(&self) -> Value {
+        json!({ "again": { "walk": self.walk, "after": self.after, "from": self.from, "left": self.left } })
+    }
+
+    fn of(payload: &Value) -> Option<Self> {
+        let own = payload["again"].as_object()?;
+        let after = own["after"].as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let number = |name: &str| own[name].as_u64().and_then(|number| usize::try_from(number).ok());
+        Some(Self { walk: number("walk")?, after, from: own["from"].as_str()?.to_owned(), left: number("left")? })
+    }
+}
+
+/// The timer that [`keep`] needs: hourly, so that it finds a new day of whatever time zone within the hour.
+pub fn timer() -> Timer {
+    Timer { name: TIMER.into(), cron: "20 * * * *".into() }
+}
+
+/// The setting `look_again`: how many records a day are looked at though nothing tells of them.
+pub fn most(settings: &Value) -> usize {
+    settings["look_again"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(MOST)
+}
+
+/// What the setting means, for a plugin's schema.
+pub fn schema() -> Value {
+    json!({ "type": "integer", "minimum": 0, "default": MOST, "description": "Records a day that are compared with what Salesforce has although nothing was changed: what was deleted or changed there is made good; 0 for none" })
+}
+
+/// As which topic an event is to be taken: one that was woken to look at a record again as that record's own.
+pub fn topic<'a>(event: &'a Event, payload: &'a Value) -> &'a str {
+    match event.topic.as_str() {
+        "timer.wake" => payload["topic"].as_str().unwrap_or("timer.wake"),
+        topic => topic,
+    }
+}
+
+/// True when Salesforce's records are to be compared and not what was written last: in a backfill, when looked at again, and after an
+/// answer of a human.
+pub fn verifies(event: &Event, payload: &Value) -> bool {
+    payload["backfill"] == true || event.resolution.is_some()
+}
+
+/// Does the next step of each walk that is due, at most `most` records in turn a day: wakes the flow for each record it finds, as
+/// [`topic`] tells, and for the step after.
+pub fn keep(batch: &Batch, walks: &[Walk], most: usize, outcomes: &mut Outcomes) {
+    for (place, event, payload) in outcomes.open(batch) {
+        let step = if event.topic == format!("timer.{TIMER}") { first(most) } else { Step::of(&payload) };
+        let Some(step) = step else { continue };
+        match go(walks, &step) {
+            Ok(told) => outcomes.note(place, told),
+            Err(error) => outcomes.fail(&[place], &error, "looking for what is to be looked at again"),
+        }
+    }
+}
+
+/// The first step of a day; none for a day that was begun.
+fn first(most: usize) -> Option<Step> {
+    let today = clock::today("b1");
+    let last = storage::get(DAY);
+    if last.as_ref() == Some(&today) {
+        return None;
+    }
+    let _ = storage::set(DAY, &today);
+    Some(Step { walk: 0, after: Vec::new(), from: last.unwrap_or_else(|| before(&today)), left: most })
+}
+
+/// Where the first look begins: what ended in the days before may have been shown before it did.
+fn before(day: &str) -> String {
+    const REACH: chrono::Days = chrono::Days::new(7);
+    let day = day.parse::<chrono::NaiveDate>().ok().and_then(|day| day.checked_sub_days(REACH));
+    day.map(|day| day.to_string()).unwrap_or_default()
+}
+
+fn go(walks: &[Walk], step: &Step) -> Result<String, Error> {
+    let Some(walk) = walks.get(step.walk) else { return Ok("all is looked at".into()) };
+    let place = format!("again:{}", walk.set);
+    let mut step = step.clone();
+    if walk.which == Which::InTurn && step.after.is_empty() {
+        let kept = storage::get(&place).map(|text| from_json(&text)).unwrap_or_default();
+        step.after = kept.as_array().into_iter().flatten().map(b1::key_text).collect();
+    }
+    let size = if walk.which == Which::InTurn { PAGE.min(step.left) } else { PAGE };
+    let rows = if size == 0 { Vec::new() } else { page(walk, &step, size)? };
+    for row in &rows {
+        let keys: Vec<String> = walk.keys.iter().map(|key| b1::key_text(&row[*key])).collect();
+        let mut payload = json!({ "topic": walk.topic, "backfill": true });
+        for (name, key) in walk.keys.iter().zip(&keys) {
+            payload[*name] = key.as_str().into();
+        }
+        schedule::wake(clock::now(), &keys.join(","), &payload.to_string());
+        step.after = keys;
+    }
+    let whole = rows.len() < size;
+    if walk.which == Which::InTurn {
+        step.left -= rows.len();
+        let _ = storage::set(&place, &json!(if whole { &[][..] } else { &step.after[..] }).to_string());
+    }
+    if whole || (walk.which == Which::InTurn && step.left == 0) {
+        step = Step { walk: step.walk + 1, after: Vec::new(), ..step };
+    }
+    if step.walk < walks.len() {
+        // The last page of a walk is followed by the next walk at once.
+        let pause = if rows.len() < size { 0 } else { PAUSE };
+        schedule::wake(clock::now() + pause, TIMER, &step.payload().to_string());
+    }
+    Ok(format!("{} of {} to be looked at again", rows.len(), walk.set))
+}
+
+/// The records behind the step's place, in the order of their keys.
+fn page(walk: &Walk, step: &Step, size: usize) -> Result<Vec<Value>, Error> {
+    let mut conditions = Vec::new();
+    if let Which::Due(days) = walk.which {
+        conditions.push(due(days, &step.from, &clock::today("b1")));
+    }
+    if !step.after.is_empty() {
+        conditions.push(beyond(walk.keys, &step.after));
+    }
+    let filter = match conditions.is_empty() {
+        true => String::new(),
+        false => format!("$filter={}&", b1::encode(&conditions.join(" and "))),
+    };
+    let keys = walk.keys.join(",");
+    let path = format!("/{}?{filter}$select={keys}&$orderby={keys}&$top={size}", walk.set);
+    let mut request = request("b1", Method::Get, path, None, "");
+    request.headers.push(Header { name: "Prefer".into(), value: format!("odata.maxpagesize={size}") });
+    b1::rows(http::send(&request))
+}
+
+/// `((ValidFrom ge '…' and ValidFrom le '…') or …)`
+fn due(days: &[&str], from: &str, to: &str) -> String {
+    let within: Vec<String> = days.iter().map(|day| format!("({day} ge '{from}' and {day} le '{to}')")).collect();
+    format!("({})", within.join(" or "))
+}
+
+/// `(CardCode gt 'C1' or (CardCode eq 'C1' and ItemCode gt 'A1'))`
+fn beyond(names: &[&str], after: &[String]) -> String {
+    let steps: Vec<String> = (0..names.len().min(after.len()))
+        .map(|place| {
+            let mut terms: Vec<String> =
+                (0..place).map(|at| format!("{} eq {}", names[at], b1::quote(&after[at]))).collect();
+            terms.push(format!("{} gt {}", names[place], b1::quote(&after[place])));
+            format!("({})", terms.join(" and "))
+        })
+        .collect();
+    format!("({})", steps.join(" or "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_step_travels_in_the_event_that_wakes_it() {
+        let step = Step { walk: 1, after: vec!["C1".into(), "A'1".into()], from: "2026-11-25".into(), left: 40 };
+        assert_eq!(Step::of(&step.payload()), Some(step));
+        assert_eq!(Step::of(&json!({ "ItemCode": "A1" })), None);
+    }
+
+    #[test]
+    fn pages_go_on_behind_the_last_key_and_days_count_on_both_ends() {
+        let after = ["C1".to_owned(), "A'1".to_owned()];
+        assert_eq!(
+            beyond(&["CardCode", "ItemCode"], &after),
+            "((CardCode gt 'C1') or (CardCode eq 'C1' and ItemCode gt 'A''1'))"
+        );
+        assert_eq!(
+            due(&["ValidTo"], "2026-11-25", "2026-11-26"),
+            "((ValidTo ge '2026-11-25' and ValidTo le '2026-11-26'))"
+        );
+        assert_eq!(before("2026-03-01"), "2026-02-22");
+    }
+}

@@ -1,0 +1,259 @@
+//! What Salesforce shows is what B1 has, and no more: prices that are no longer told, warehouses that no longer count, records that somebody
+//! deleted, days that pass.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World};
+
+const FAST: &str = "poll_seconds = 1\nprice_scan_seconds = 1\nstock_scan_seconds = 1\ntime_zone = \"Etc/GMT+12\"";
+/// Only what is asked for is looked at, in a company where the day is the earliest.
+const SELDOM: &str =
+    "poll_seconds = 3600\nprice_scan_seconds = 3600\nstock_scan_seconds = 3600\ntime_zone = \"Etc/GMT+12\"";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn world(plugins: &[&'static str], b1: &str) -> Result<World> {
+    let b1_arguments = ["--time-zone", "Etc/GMT+12"].map(str::to_owned).to_vec();
+    World::with(Setup { plugins: plugins.to_vec(), b1: b1.into(), b1_arguments, ..Setup::default() }).await
+}
+
+fn item(code: &str, prices: Value) -> Value {
+    json!({ "ItemCode": code, "ItemName": code, "SalesItem": "tYES", "ItemPrices": prices })
+}
+
+fn price(list: i64, amount: i64, currency: &str) -> Value {
+    json!({ "PriceList": list, "Price": amount, "Currency": currency })
+}
+
+async fn product(world: &World, code: &str) -> Result<Value> {
+    world.until_record("Product2", code, |own| own["Tandem_Item_Code__c"] == code && own["IsDeleted"] != true).await
+}
+
+/// Active entries as `book currency price`, sorted.
+async fn prices(world: &World, product: &Value) -> Result<Vec<String>> {
+    let books = world.records("Pricebook2").await?;
+    let name = |id: &Value| {
+        let book = books.iter().find(|book| book["Id"] == *id);
+        book.map(|book| book["Name"].as_str().unwrap_or_default().to_owned()).unwrap_or_default()
+    };
+    let entries = world.records("PricebookEntry").await?;
+    let active = |entry: &&Value| {
+        entry["Product2Id"] == product["Id"] && entry["IsActive"] == true && entry["IsDeleted"] != true
+    };
+    let told = |entry: &Value| {
+        let currency = entry["CurrencyIsoCode"].as_str().unwrap_or_default();
+        format!("{} {currency} {}", name(&entry["Pricebook2Id"]), entry["UnitPrice"].as_f64().unwrap_or(f64::NAN))
+    };
+    let mut prices: Vec<String> = entries.iter().filter(active).map(told).collect();
+    prices.sort();
+    Ok(prices)
+}
+
+async fn until_prices(world: &World, product: &Value, wanted: &[&str]) -> Result<()> {
+    let look = async |world: &World| Ok((prices(world, product).await? == wanted).then_some(()));
+    let seen = world.until("the prices", PATIENCE, look).await;
+    seen.with_context(|| format!("wanted {wanted:?}"))?;
+    Ok(())
+}
+
+/// Another day begins: the company moves to where it is 26 hours later, and the host finds at its start that timers are due.
+async fn another_day(world: &mut World, flows: &[&str]) -> Result<()> {
+    world.stop().await?;
+    let file = world.folder().join("tandem.toml");
+    let config = std::fs::read_to_string(&file)?.replace("Etc/GMT+12", "Pacific/Kiritimati");
+    std::fs::write(&file, config)?;
+    let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_millis();
+    let hours_ago = (now - 3 * 3_600_000).to_string();
+    for flow in flows {
+        let source = format!("timer:{flow}:look-again");
+        let changed = store.execute("UPDATE positions SET position = ?2 WHERE source = ?1", [&source, &hours_ago])?;
+        anyhow::ensure!(changed == 1, "{flow} has no such timer");
+    }
+    drop(store);
+    world.up().await
+}
+
+/// The company's day.
+async fn today(world: &World) -> Result<String> {
+    let clock = world.get(&format!("{}/admin/clock", world.b1)).await?;
+    Ok(clock["local"].as_str().unwrap_or_default()[..10].to_owned())
+}
+
+async fn delete(world: &World, object: &str, id: &Value) -> Result<()> {
+    let url = format!("{}/admin/delete/{object}/{}", world.salesforce, id.as_str().unwrap_or_default());
+    let (status, body) = world.send("POST", &url, &json!({})).await?;
+    anyhow::ensure!(status < 300, "deleting {object}: {status} {body}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_price_that_b1_no_longer_has_ends_whether_its_currency_changed_or_its_list_is_gone() -> Result<()> {
+    let mut world = world(&["catalogue"], FAST).await?;
+    world.b1_post("/PriceLists", json!({ "PriceListNo": 9, "PriceListName": "Trade fair" })).await?;
+    world.up().await?;
+    world.b1_post("/Items", item("X1", json!([price(1, 10, "EUR"), price(2, 8, "EUR"), price(9, 7, "EUR")]))).await?;
+    let own = product(&world, "X1").await?;
+    let all = world.until("prices", PATIENCE, async |world: &World| {
+        let prices = prices(world, &own).await?;
+        Ok((prices.len() == 4).then_some(prices))
+    });
+    let all = all.await?;
+    let of_first: Vec<&str> = all.iter().map(String::as_str).filter(|own| own.ends_with("EUR 10")).collect();
+    assert!(of_first.len() == 2 && all.contains(&"Wholesale EUR 8".into()), "{all:?}");
+    let with = |others: &[&'static str]| {
+        let mut all: Vec<&str> = of_first.iter().copied().chain(others.iter().copied()).collect();
+        all.sort_unstable();
+        all
+    };
+    let standard = of_first.iter().find(|own| own.starts_with("Standard")).copied().unwrap_or_default();
+    let standard_usd = standard.replace("EUR 10", "USD 9");
+
+    world.b1_patch("/Items('X1')", json!({ "ItemPrices": [price(2, 9, "USD")] })).await?;
+    let mut wanted = with(&["Trade fair EUR 7", "Wholesale USD 9"]);
+    wanted.push(&standard_usd);
+    wanted.sort_unstable();
+    until_prices(&world, &own, &wanted).await?;
+
+    let emptied = json!({ "PriceList": 2, "Price": 0, "Currency": null });
+    world.b1_patch("/Items('X1')", json!({ "ItemPrices": [emptied] })).await?;
+    until_prices(&world, &own, &with(&["Trade fair EUR 7"])).await?;
+
+    world.b1_call("DELETE", "/PriceLists(9)", Value::Null).await?;
+    until_prices(&world, &own, &with(&[])).await?;
+    let ended = |own: &Value| own["Name"] == "Trade fair" && own["IsActive"] == false;
+    world.until_record("Pricebook2", "the list is gone", ended).await?;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_item_that_the_standard_list_gives_away_has_its_other_price() -> Result<()> {
+    let mut world = world(&["catalogue"], FAST).await?;
+    world.up().await?;
+    world.b1_post("/Items", item("X3", json!([price(1, 0, "EUR"), price(2, 8, "EUR")]))).await?;
+    let own = product(&world, "X3").await?;
+    let both = async |world: &World| Ok((prices(world, &own).await?.len() == 2).then_some(()));
+    world.until("both entries", PATIENCE, both).await?;
+    assert!(prices(&world, &own).await?.iter().all(|own| own.ends_with(" EUR 8")));
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+fn is_wholesale(own: &Value) -> bool {
+    own["Name"] == "Wholesale" && own["IsDeleted"] != true
+}
+
+#[tokio::test]
+async fn what_somebody_deleted_in_salesforce_is_made_again_by_a_backfill_and_in_turn_each_day() -> Result<()> {
+    let mut world = world(&["catalogue", "inventory"], SELDOM).await?;
+    world.up().await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    world.tandem(&["backfill", "inventory", "--yes"]).await?;
+    world.settled().await?;
+    for by_itself in [false, true] {
+        let code = if by_itself { "A00011" } else { "A00001" };
+        let first = product(&world, code).await?;
+        let second = product(&world, "A00002").await?;
+        let (before, of_second) = (prices(&world, &first).await?, prices(&world, &second).await?);
+        delete(&world, "Product2", &first["Id"]).await?;
+        let book = world.until_record("Pricebook2", "a book", is_wholesale).await?;
+        delete(&world, "Pricebook2", &book["Id"]).await?;
+        let entries = world.records("PricebookEntry").await?;
+        let books = world.records("Pricebook2").await?;
+        let is_standard = |id: &Value| books.iter().any(|book| book["Id"] == *id && book["IsStandard"] == true);
+        let entry = entries.iter().find(|entry| {
+            entry["Product2Id"] == second["Id"] && !is_standard(&entry["Pricebook2Id"]) && entry["IsDeleted"] != true
+        });
+        delete(&world, "PricebookEntry", &entry.context("an entry")?["Id"]).await?;
+        let of_product = |own: &Value| own["Tandem_Product__c"] == second["Id"] && own["IsDeleted"] != true;
+        let stock = world.until_record("Tandem_Stock__c", "stock", of_product).await?;
+        delete(&world, "Tandem_Stock__c", &stock["Id"]).await?;
+        if by_itself {
+            another_day(&mut world, &["catalogue", "inventory"]).await?;
+        } else {
+            world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+            world.tandem(&["backfill", "inventory", "--yes"]).await?;
+        }
+        let again = product(&world, code).await?;
+        let before: Vec<&str> = before.iter().map(String::as_str).collect();
+        until_prices(&world, &again, &before).await?;
+        until_prices(&world, &second, &of_second.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        let key = stock["Tandem_Key__c"].clone();
+        let remade = |own: &Value| own["Tandem_Key__c"] == key && own["IsDeleted"] != true;
+        world.until_record("Tandem_Stock__c", "made again", remade).await?;
+        let shown = |own: &Value| own["Id"] == again["Id"] && own["Tandem_In_Stock__c"].is_number();
+        world.until_record("Product2", "stock of the product made again", shown).await?;
+        let of_it = |own: &Value| own["Tandem_Product__c"] == again["Id"];
+        world.until_record("Tandem_Stock__c", "below the product made again", of_it).await?;
+    }
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn the_last_day_of_an_item_and_of_a_special_price_passes_and_nobody_changes_them() -> Result<()> {
+    let mut world = World::with(Setup {
+        plugins: vec!["catalogue"],
+        b1: SELDOM.into(),
+        b1_arguments: ["--time-zone", "Etc/GMT+12"].map(str::to_owned).to_vec(),
+        // By its day alone, and not in its turn.
+        flows: vec![("catalogue", "settings = { look_again = 0 }")],
+        ..Setup::default()
+    })
+    .await?;
+    let today = today(&world).await?;
+    let mut old = item("V1", json!([price(1, 10, "EUR")]));
+    old["ValidTo"] = json!(format!("{today}T00:00:00Z"));
+    world.b1_post("/Items", old).await?;
+    let special = json!({ "CardCode": "C00001", "ItemCode": "V1", "Price": 9, "Currency": "EUR", "ValidTo": today });
+    world.b1_post("/SpecialPrices", special).await?;
+    world.up().await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    assert_eq!(product(&world, "V1").await?["IsActive"], true);
+    let is_active = |active: bool| move |own: &Value| own["Tandem_Active__c"] == active;
+    world.until_record("Tandem_Special_Price__c", "the price", is_active(true)).await?;
+    another_day(&mut world, &["catalogue"]).await?;
+    let ended = |own: &Value| own["Tandem_Item_Code__c"] == "V1" && own["Tandem_Discontinued__c"] == true;
+    world.until_record("Product2", "its last day has passed", ended).await?;
+    world.until_record("Tandem_Special_Price__c", "its last day has passed", is_active(false)).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_special_price_is_of_the_unit_and_net_as_prices_and_orders_are() -> Result<()> {
+    let mut world = world(&["catalogue"], SELDOM).await?;
+    world.b1_patch("/PriceLists(2)", json!({ "IsGrossPrice": "tYES" })).await?;
+    let units = json!([
+        { "AlternateUoM": 1, "AlternateQuantity": 1, "BaseQuantity": 1 },
+        { "AlternateUoM": 7, "AlternateQuantity": 1, "BaseQuantity": 12 },
+    ]);
+    let group = json!({ "AbsEntry": 3, "Code": "Boxes", "BaseUoM": 1, "UoMGroupDefinitionCollection": units });
+    world.b1_post("/UnitOfMeasurementGroups", group).await?;
+    // Sold in boxes of twelve, priced by the piece.
+    let mut boxed = item("GROUP", json!([price(1, 10, "EUR"), price(2, 1190, "EUR")]));
+    for (name, value) in [("UoMGroupEntry", 3), ("DefaultSalesUoMEntry", 7), ("PricingUnit", 1)] {
+        boxed[name] = value.into();
+    }
+    boxed["SalesVATGroup"] = "A1".into();
+    world.b1_post("/Items", boxed).await?;
+    for (card, list, price) in [("C00001", 1, 9.0), ("C00002", 2, 11.9)] {
+        let special =
+            json!({ "CardCode": card, "ItemCode": "GROUP", "Price": price, "Currency": "EUR", "PriceListNum": list });
+        world.b1_post("/SpecialPrices", special).await?;
+    }
+    world.up().await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    let own = product(&world, "GROUP").await?;
+    assert!(prices(&world, &own).await?.iter().any(|own| own.ends_with("EUR 120")), "the list's price is of a box");
+    for (card, wanted) in [("C00001", 108.0), ("C00002", 120.0)] {
+        let name = format!("{card} GROUP");
+        let shown = world.until_record("Tandem_Special_Price__c", card, |own| own["Name"] == name.as_str()).await?;
+        assert_eq!(shown["Tandem_Price__c"].as_f64(), Some(wanted), "{shown}");
+    }
+    Ok(())
+}
