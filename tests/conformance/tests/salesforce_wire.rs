@@ -254,7 +254,7 @@ async fn a_deleted_products_prices_go_with_it_and_lookups_of_it_are_cleared() ->
     let (_, stock) = org.json("POST", "/sobjects/Tandem_Stock__c", stock).await?;
     let path = |object: &str, made: &Value| format!("/sobjects/{object}/{}", made["id"].as_str().unwrap_or_default());
     assert_eq!(org.json("DELETE", &path("Product2", &product), Value::Null).await?.0, 204);
-    org.refused("GET", &path("PricebookEntry", &entry), Value::Null, 404, "ENTITY_IS_DELETED").await?;
+    org.refused("GET", &path("PricebookEntry", &entry), Value::Null, 404, "NOT_FOUND").await?;
     let (status, left) = org.json("GET", &path("Tandem_Stock__c", &stock), Value::Null).await?;
     assert_eq!((status, &left["Tandem_Product__c"]), (200, &Value::Null));
     Ok(())
