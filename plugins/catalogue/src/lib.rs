@@ -3,6 +3,7 @@
 
 mod books;
 mod describe;
+mod entries;
 mod prices;
 mod products;
 mod special;
@@ -16,7 +17,7 @@ use crate::products::Product;
 struct Catalogue;
 
 /// What is looked at though no event tells of it.
-const WALKS: [Walk; 3] = [
+const WALKS: [Walk; 4] = [
     Walk { topic: "b1.Items", set: "Items", keys: &["ItemCode"], which: Which::PERIODS },
     Walk {
         topic: "b1.SpecialPrices",
@@ -25,6 +26,7 @@ const WALKS: [Walk; 3] = [
         which: Which::Due(&["ValidFrom", "ValidTo"]),
     },
     Walk { topic: "b1.Items", set: "Items", keys: &["ItemCode"], which: Which::InTurn },
+    Walk { topic: "b1.SpecialPrices", set: "SpecialPrices", keys: &["CardCode", "ItemCode"], which: Which::InTurn },
 ];
 
 impl Plugin for Catalogue {

@@ -1,13 +1,12 @@
 //! Item price → `PricebookEntry`. Salesforce wants a price in the standard book before one in another, in each currency.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use tandem_sdk::desired::{Desired, Keys};
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Decimal, Error, Link, Map, Outcomes, Probe, Value, b1, decimal, json, links, salesforce, text};
+use tandem_sdk::{Decimal, Error, Map, Outcomes, Probe, Value, b1, decimal, salesforce, text};
 
 use crate::books::Books;
 use crate::describe::Settings;
+use crate::entries;
 use crate::products::Product;
 use crate::terms::Terms;
 
@@ -21,7 +20,7 @@ struct Price {
 }
 
 /// An item's prices: the link of its product keeps which entries stand.
-const PRICES: Desired = Desired { owners: "product", rows: "price" };
+pub const PRICES: Desired = Desired { owners: "product", rows: "price" };
 
 /// Brings the entries of these products in step.
 pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: &mut Outcomes) {
@@ -49,7 +48,7 @@ pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: 
             }
         }
     }
-    let (there, mut standing) = match entries(settings, &rows, &told) {
+    let (there, mut standing) = match entries::read(settings, &rows, &told) {
         Ok(found) => found,
         Err(error) => {
             let all: Vec<usize> = told.iter().flat_map(|product| product.events.clone()).collect();
@@ -89,7 +88,7 @@ fn is_active(row: &Row) -> bool {
 }
 
 /// The item of a price's key, such as `A1@2@EUR`.
-fn item_of(key: &str) -> &str {
+pub fn item_of(key: &str) -> &str {
     key.rsplitn(3, '@').nth(2).unwrap_or_default()
 }
 
@@ -205,64 +204,10 @@ fn row(settings: &Settings, books: &Books, product: &Product, price: &Price) -> 
     Some(row)
 }
 
-/// What Salesforce has of these products' prices, where it has to be asked: entries by id. And which prices stand, by item.
-type Entries = (BTreeMap<String, Value>, BTreeMap<String, Keys>);
-
-/// Asks for the entries of products that are to be compared, of which it is not known what stands, or that have a price without an entry:
-/// one that is there already is linked, and one that is there no longer is forgotten.
-fn entries(settings: &Settings, rows: &[Row], products: &[&Product]) -> Result<Entries, Error> {
-    let codes: Vec<String> = products.iter().map(|product| product.item_code.clone()).collect();
-    let mut standing = PRICES.standing(&codes);
-    let keys: Vec<String> = rows.iter().map(|row| row.b1_id.clone()).collect();
-    let mut linked = mirror::linked("price", &keys);
-    let open: BTreeSet<&str> = keys.iter().filter(|key| !linked.contains_key(*key)).map(|key| item_of(key)).collect();
-    let is_asked = |product: &&&Product| {
-        let code = product.item_code.as_str();
-        product.verify || product.created || !standing.contains_key(code) || open.contains(code)
-    };
-    let asked: Vec<&&Product> = products.iter().filter(is_asked).collect();
-    // A product that was made just now has none.
-    let ids: Vec<String> = asked.iter().filter(|product| !product.created).map(|product| product.id.clone()).collect();
-    let currency = if settings.multi_currency { ",CurrencyIsoCode" } else { "" };
-    let fields = format!("Id,Pricebook2Id,Product2Id,UnitPrice,IsActive{currency}");
-    let found = b1::by_key(salesforce::query_in(&fields, "PricebookEntry", "Product2Id", &ids, "")?, "Id");
-    let asked: BTreeSet<&str> = asked.iter().map(|product| product.item_code.as_str()).collect();
-    linked.retain(|key, _| asked.contains(item_of(key)));
-    mirror::forget_missing(linked.values(), &found);
-    linked.retain(|_, link| found.contains_key(&link.salesforce_id));
-    let rows = rows.iter().filter(|row| asked.contains(item_of(&row.b1_id)) && !linked.contains_key(&row.b1_id));
-    adopt(rows, &found);
-    let active = found.iter().filter(|(_, entry)| entry["IsActive"] == true).map(|(id, _)| id.clone());
-    standing.extend(asked.iter().map(|code| ((*code).to_owned(), Keys::new())));
-    for key in PRICES.of_records(&active.collect::<Vec<_>>()).into_values() {
-        if let Some(stands) = standing.get_mut(item_of(&key)) {
-            stands.insert(key);
-        }
-    }
-    Ok((found, standing))
-}
-
-/// Links prices with entries that are there already.
-fn adopt<'a>(rows: impl Iterator<Item = &'a Row>, found: &BTreeMap<String, Value>) {
-    let mut entries: BTreeMap<[String; 3], &Value> = BTreeMap::new();
-    const PARTS: [&str; 3] = ["Pricebook2Id", "Product2Id", "CurrencyIsoCode"];
-    for entry in found.values() {
-        entries.insert(PARTS.map(|name| text(entry, name).to_owned()), entry);
-    }
-    for row in rows {
-        let parts = PARTS.map(|name| row.on_create.get(name).map(b1::key_text).unwrap_or_default());
-        let Some(entry) = entries.get(&parts) else { continue };
-        links::put(&Link {
-            kind: "price".into(),
-            b1_id: row.b1_id.clone(),
-            salesforce_id: text(entry, "Id").into(),
-            base: json!({ "UnitPrice": entry["UnitPrice"], "IsActive": entry["IsActive"] }).to_string(),
-        });
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use tandem_sdk::json;
+
     use super::*;
     use crate::books::Book;
 

@@ -52,7 +52,7 @@ struct Step {
     after: Vec<String>,
     /// The first day that counts.
     from: String,
-    /// Records of [`Which::InTurn`] that may still be looked at today.
+    /// Records that a walk of [`Which::InTurn`] may still look at today.
     left: usize,
 }
 
@@ -98,13 +98,13 @@ pub fn verifies(event: &Event, payload: &Value) -> bool {
     payload["backfill"] == true || event.resolution.is_some()
 }
 
-/// Does the next step of each walk that is due, at most `most` records in turn a day: wakes the flow for each record it finds, as
+/// Does the next step of each walk that is due, of each set at most `most` records in turn a day: wakes the flow for each record it finds, as
 /// [`topic`] tells, and for the step after.
 pub fn keep(batch: &Batch, walks: &[Walk], most: usize, outcomes: &mut Outcomes) {
     for (place, event, payload) in outcomes.open(batch) {
         let step = if event.topic == format!("timer.{TIMER}") { first(most) } else { Step::of(&payload) };
         let Some(step) = step else { continue };
-        match go(walks, &step) {
+        match go(walks, &step, most) {
             Ok(told) => outcomes.note(place, told),
             Err(error) => outcomes.fail(&[place], &error, "looking for what is to be looked at again"),
         }
@@ -129,7 +129,7 @@ fn before(day: &str) -> String {
     day.map(|day| day.to_string()).unwrap_or_default()
 }
 
-fn go(walks: &[Walk], step: &Step) -> Result<String, Error> {
+fn go(walks: &[Walk], step: &Step, most: usize) -> Result<String, Error> {
     let Some(walk) = walks.get(step.walk) else { return Ok("all is looked at".into()) };
     let place = format!("again:{}", walk.set);
     let mut step = step.clone();
@@ -154,7 +154,7 @@ fn go(walks: &[Walk], step: &Step) -> Result<String, Error> {
         let _ = storage::set(&place, &json!(if whole { &[][..] } else { &step.after[..] }).to_string());
     }
     if whole || (walk.which == Which::InTurn && step.left == 0) {
-        step = Step { walk: step.walk + 1, after: Vec::new(), ..step };
+        step = Step { walk: step.walk + 1, after: Vec::new(), left: most, ..step };
     }
     if step.walk < walks.len() {
         // The last page of a walk is followed by the next walk at once.

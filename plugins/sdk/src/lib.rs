@@ -20,6 +20,7 @@ mod outcomes;
 pub mod passing;
 mod periods;
 pub mod refused;
+mod row;
 mod said;
 pub mod salesforce;
 pub mod units;

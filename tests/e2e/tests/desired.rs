@@ -150,10 +150,13 @@ fn is_wholesale(own: &Value) -> bool {
 #[tokio::test]
 async fn what_somebody_deleted_in_salesforce_is_made_again_by_a_backfill_and_in_turn_each_day() -> Result<()> {
     let mut world = world(&["catalogue", "inventory"], SELDOM).await?;
+    let special = json!({ "CardCode": "C00001", "ItemCode": "A00003", "Price": 9, "Currency": "EUR" });
+    world.b1_post("/SpecialPrices", special).await?;
     world.up().await?;
     world.tandem(&["backfill", "catalogue", "--yes"]).await?;
     world.tandem(&["backfill", "inventory", "--yes"]).await?;
     world.settled().await?;
+    let is_there = |own: &Value| own["IsDeleted"] != true;
     for by_itself in [false, true] {
         let code = if by_itself { "A00011" } else { "A00001" };
         let first = product(&world, code).await?;
@@ -172,6 +175,8 @@ async fn what_somebody_deleted_in_salesforce_is_made_again_by_a_backfill_and_in_
         let of_product = |own: &Value| own["Tandem_Product__c"] == second["Id"] && own["IsDeleted"] != true;
         let stock = world.until_record("Tandem_Stock__c", "stock", of_product).await?;
         delete(&world, "Tandem_Stock__c", &stock["Id"]).await?;
+        let special = world.until_record("Tandem_Special_Price__c", "it", is_there).await?;
+        delete(&world, "Tandem_Special_Price__c", &special["Id"]).await?;
         if by_itself {
             another_day(&mut world, &["catalogue", "inventory"]).await?;
         } else {
@@ -185,6 +190,7 @@ async fn what_somebody_deleted_in_salesforce_is_made_again_by_a_backfill_and_in_
         let key = stock["Tandem_Key__c"].clone();
         let remade = |own: &Value| own["Tandem_Key__c"] == key && own["IsDeleted"] != true;
         world.until_record("Tandem_Stock__c", "made again", remade).await?;
+        world.until_record("Tandem_Special_Price__c", "made again", is_there).await?;
         let shown = |own: &Value| own["Id"] == again["Id"] && own["Tandem_In_Stock__c"].is_number();
         world.until_record("Product2", "stock of the product made again", shown).await?;
         let of_it = |own: &Value| own["Tandem_Product__c"] == again["Id"];

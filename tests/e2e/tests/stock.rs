@@ -153,6 +153,34 @@ async fn a_product_that_is_linked_after_a_question_has_its_stock_at_once() -> Re
 }
 
 #[tokio::test]
+async fn stock_of_a_product_that_is_gone_is_shown_nowhere_and_asks_nobody() -> Result<()> {
+    let setup = Setup { plugins: vec!["catalogue", "inventory"], b1: NO_SCAN.into(), ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    world.tandem(&["backfill", "inventory", "--yes"]).await?;
+    world.settled().await?;
+    let product = world.until_record("Product2", "it", |own| own["Tandem_Item_Code__c"] == "A00001").await?;
+    let url = format!("{}/admin/delete/Product2/{}", world.salesforce, product["Id"].as_str().unwrap_or_default());
+    world.send("POST", &url, &json!({})).await?;
+    let products = world.records("Product2").await?.len();
+    // Its row of the warehouse goes on; the product is another flow's.
+    let order = json!({ "CardCode": "C00001", "DocDueDate": "2027-01-31", "DocumentLines": [{ "ItemCode": "A00001", "Quantity": 3, "UnitPrice": 1 }] });
+    let order = world.b1_post("/Orders", order).await?;
+    let key = format!("Orders({})", order["DocEntry"]);
+    let looked = async |world: &World| {
+        let done = world.tandem_json(&["events", "list", "--state", "done", "--limit", "50"]).await?;
+        let own = done.as_array().and_then(|all| all.iter().find(|own| own["key"] == key.as_str()).cloned());
+        Ok(own)
+    };
+    let event = world.until("the order to be looked at", Duration::from_secs(30), looked).await?;
+    assert!(event["reason"].as_str().unwrap_or_default().contains("no longer there"), "{event}");
+    assert_eq!(world.records("Product2").await?.len(), products, "nothing is made in its place");
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_thousand_items_in_sixty_warehouses_are_one_run() -> Result<()> {
     let many = ["--items", "1000"].map(str::to_owned).to_vec();
     let setup = Setup {
