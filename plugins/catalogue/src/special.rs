@@ -113,7 +113,7 @@ fn rows(
                 match terms.of_book(books, list, row, amount) {
                     Ok(amount) => shown(settings, price, b1::number(amount), account, product, &today)?,
                     Err(why) => {
-                        outcomes.hold(events, &format!("special price of {item} for {card}: {why}"));
+                        outcomes.hold(events, format!("special price of {item} for {card}: {why}"));
                         continue;
                     }
                 }

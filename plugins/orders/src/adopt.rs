@@ -15,7 +15,7 @@ pub fn ledger_row(flow: &str, w: &Work, generation: u64) -> String {
 }
 
 /// Its key.
-pub fn ledger_code(flow: &str, w: &Work, generation: u64) -> String {
+fn ledger_code(flow: &str, w: &Work, generation: u64) -> String {
     if w.makes_new() { format!("{flow}:{}:order-e{}", w.id(), w.event.id) } else { code_of(flow, w, generation) }
 }
 

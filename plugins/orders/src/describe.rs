@@ -25,8 +25,10 @@ pub struct Settings {
     pub warehouse: Option<String>,
     /// Between two looks at an order that awaits approval.
     pub approval_poll_minutes: u64,
-    /// Where opportunity and clerk changed the same of a line.
+    /// Where opportunity and clerk changed the same.
     pub lines: Wins,
+    /// The order of a deleted opportunity is cancelled without asking.
+    pub cancel_deleted: bool,
 }
 
 /// Whose change of a line counts.
@@ -57,6 +59,7 @@ impl Settings {
                 Some("review") => Wins::Review,
                 _ => Wins::Salesforce,
             },
+            cancel_deleted: value["deleted"] == "cancel",
         }
     }
 }
@@ -138,6 +141,7 @@ pub fn description() -> Description {
                 "total_difference": { "type": "number", "minimum": 0, "description": "Amount, in the order's currency, from which on a total before tax that B1 sees otherwise is a question; without it it is only told" },
                 "warehouse": { "type": "string", "description": "WarehouseCode of lines that name none; without it B1's default" },
                 "approval_poll_minutes": { "type": "integer", "default": 15, "description": "Minutes between two looks at an order that awaits approval in B1" },
+                "deleted": { "type": "string", "enum": ["review", "cancel"], "default": "review", "description": "The order of an opportunity that is deleted: a person is asked, or it is cancelled at once" },
                 "lines": { "type": "string", "enum": ["salesforce", "b1", "review"], "default": "salesforce", "description": "Whose change counts where the opportunity and a clerk in B1 changed the same of a line; a clerk's own rows stay in any case" }
             }
         })

@@ -156,6 +156,7 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
             Ok(true) => adopt::take_over(w, order, one, used),
             Ok(false) if w.makes_new() => {
                 order.generation = order.generation.max(used + 1);
+                order.beside.extend(one["DocEntry"].as_i64());
                 w.step = Step::Create(order);
             }
             Ok(false) => ask_about_copy(w, &b1::key_text(&one["DocNum"])),

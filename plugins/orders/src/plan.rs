@@ -57,6 +57,8 @@ pub struct Order {
     pub notes: Vec<String>,
     /// The same, of the day on which it is due.
     pub due_note: Option<String>,
+    /// `DocEntry` of orders that carry the opportunity's id and are not its own: a clerk's duplicates.
+    pub beside: Vec<i64>,
     /// How often an order was made for this opportunity before: part of the ledger's key.
     pub generation: u64,
 }
@@ -98,7 +100,7 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
             w.finish(Outcome::Done("an opportunity of another company".into()));
             continue;
         }
-        if !unseen::ask(w, link.as_ref()) {
+        if !unseen::ask(settings, w, link.as_ref()) {
             decide(w, link);
         }
     }

@@ -83,6 +83,13 @@ fn ask_about_conflicts(w: &mut Work) {
     w.hold(reason, &[KEEP_B1, KEEP_SALESFORCE, "ignore"]);
 }
 
+/// A live order of the opportunity, besides those that are not its own.
+fn made_for(id: &str, beside: &[i64]) -> String {
+    let others: String = beside.iter().map(|entry| format!(" and DocEntry ne {entry}")).collect();
+    let filter = b1::encode(&format!("U_SF_Id eq {} and Cancelled eq 'tNO'{others}", b1::quote(id)));
+    format!("/Orders?$filter={filter}&$select=DocEntry,DocNum,DocumentStatus")
+}
+
 fn create(flow: &str, w: &Work, order: &Order, marks: bool) -> Request {
     let mut body = order.header.clone();
     let line = |(id, line): &(String, Map<String, Value>)| {
@@ -95,10 +102,7 @@ fn create(flow: &str, w: &Work, order: &Order, marks: bool) -> Request {
         path: "/U_TANDEM".into(),
         body: Some(adopt::ledger_row(flow, w, order.generation)),
     });
-    // The row is made with the order and by nobody else; an order that carries the id may be a clerk's duplicate.
-    let code = adopt::ledger_code(flow, w, order.generation);
-    let filter = b1::encode(&format!("Code eq {}", b1::quote(&code)));
-    request.probe = Some(Probe { path: format!("/U_TANDEM?$filter={filter}&$select=Code"), found: "/value/0".into() });
+    request.probe = Some(Probe { path: made_for(w.id(), &order.beside), found: "/value/0".into() });
     request
 }
 

@@ -1,10 +1,11 @@
-//! An opportunity that a query does not give is deleted, or only not to be seen by the integration user: its owner made it private, a
-//! sharing rule was changed. Only the first takes its order with it.
+//! An opportunity that a query does not give is deleted, perhaps by mistake, or only not to be seen by the integration user: its owner
+//! made it private, a sharing rule was changed. A person says what becomes of its order; of a deleted one the setting may.
 
 use std::collections::BTreeSet;
 
 use tandem_sdk::{Outcome, Value, from_json, outcome_of, salesforce, say, text};
 
+use crate::describe::Settings;
 use crate::linked::Linked;
 use crate::{Work, approval};
 
@@ -36,9 +37,10 @@ fn is_told(w: &Work) -> bool {
     payload["Operation__c"] == "DELETE" || w.event.resolution.as_deref() == Some(CANCEL)
 }
 
-/// Asks about the order of one that is neither seen nor known to be deleted; true where there is something to ask about.
-pub fn ask(w: &mut Work, link: Option<&Linked>) -> bool {
-    if !w.opportunity.is_null() || w.deleted {
+/// Asks about the order of one that is not seen; true where there is something to ask about.
+pub fn ask(settings: &Settings, w: &mut Work, link: Option<&Linked>) -> bool {
+    let decided = w.event.resolution.as_deref() == Some(CANCEL) || (w.deleted && settings.cancel_deleted);
+    if !w.opportunity.is_null() || decided {
         return false;
     }
     let what = match link {
@@ -47,13 +49,20 @@ pub fn ask(w: &mut Work, link: Option<&Linked>) -> bool {
         None if approval::may_be_there(w) => say("orders.awaiting", "an order that awaits approval", []),
         None => return false,
     };
-    w.hold(
+    let with = [("order", what.into()), ("opportunity", w.id().into())];
+    let reason = if w.deleted {
+        say(
+            "orders.deleted",
+            "{order}: its opportunity {opportunity} was deleted; restore it, or cancel the order",
+            with,
+        )
+    } else {
         say(
             "orders.unseen",
             "{order}: its opportunity {opportunity} is deleted for good, or the integration user may no longer see it; share it with that user, or cancel the order",
-            [("order", what.into()), ("opportunity", w.id().into())],
-        ),
-        &["retry", CANCEL, "ignore"],
-    );
+            with,
+        )
+    };
+    w.hold(reason, &["retry", CANCEL, "ignore"]);
     true
 }

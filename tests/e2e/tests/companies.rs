@@ -59,9 +59,29 @@ async fn two_companies_with_the_same_codes_share_an_org_and_never_mix() -> Resul
     assert_eq!(account["Phone"], "1");
 
     // An order goes to the company the opportunity names, and to no other.
-    let id = world.opportunities(1).await?.remove(0);
-    world.change("Opportunity", &id, json!({ "AccountId": overseas["Id"], "Tandem_Order_Notes__c": "us" })).await?;
-    world.win(&id).await?;
+    let sell = async |code: &'static str| -> Result<String> {
+        let product = world.until_record("Product2", code, |own| own["Tandem_Item_Code__c"] == code).await?;
+        let standard = world.until_record("Pricebook2", "the standard book", |own| own["IsStandard"] == true).await?;
+        let entry = world
+            .until_record("PricebookEntry", code, |own| {
+                own["Product2Id"] == product["Id"]
+                    && own["CurrencyIsoCode"] == "EUR"
+                    && own["Pricebook2Id"] != standard["Id"]
+            })
+            .await?;
+        let fields = json!({ "Name": code, "StageName": "Prospecting", "CloseDate": "2027-03-01", "CurrencyIsoCode": "EUR",
+            "AccountId": overseas["Id"], "Pricebook2Id": entry["Pricebook2Id"], "Tandem_Order_Notes__c": "us" });
+        let id = world.create("Opportunity", fields).await?;
+        let line = json!({ "OpportunityId": id, "PricebookEntryId": entry["Id"], "Quantity": 1, "UnitPrice": 10, "SortOrder": 1 });
+        world.create("OpportunityLineItem", line).await?;
+        world.win(&id).await?;
+        Ok(id)
+    };
+    // The first company's item of the same code is not taken for the second's.
+    let held = world.until_state(&sell("A00001").await?, "Review").await?;
+    let message = held["Tandem_Sync_Message__c"].as_str().unwrap_or_default();
+    assert!(message.contains("A00001 is an item of another company"), "{message}");
+    let id = sell("us:A00001").await?;
     world.until_state(&id, "Synced").await?;
     world.settled().await?;
     assert_eq!(world.orders_of(&id).await?.len(), 0, "not in the first company");

@@ -374,7 +374,8 @@ async fn a_sandbox_refresh_cuts_the_standing_stream_and_what_is_won_meanwhile_be
 
 #[tokio::test]
 async fn a_won_opportunity_deleted_during_the_gap_loses_its_order() -> Result<()> {
-    let mut world = World::new().await?;
+    let flow = "settings = { deleted = \"cancel\" }".to_owned();
+    let mut world = World::with(Setup { flow, ..Setup::default() }).await?;
     world.up().await?;
     let ids = world.opportunities(2).await?;
     for id in &ids {

@@ -281,7 +281,7 @@ async fn what_stays_as_in_b1_is_told() -> Result<()> {
 
 #[tokio::test]
 async fn a_deleted_opportunity_takes_its_draft_with_it_also_where_companies_share_an_org() -> Result<()> {
-    let flow = "settings = { approval_poll_minutes = 0, only_field = \"Tandem_PO_Number__c\", only_value = \"DE\" }";
+    let flow = "settings = { deleted = \"cancel\", approval_poll_minutes = 0, only_field = \"Tandem_PO_Number__c\", only_value = \"DE\" }";
     let world = world(flow).await?;
     world.b1_settings(json!({ "approval_over": 0.01 })).await?;
     let id = world.opportunities(1).await?.remove(0);
@@ -313,5 +313,30 @@ async fn another_companys_item_is_never_ordered_by_its_product_code() -> Result<
     world.until_state(&id, "Review").await?;
     assert!(message(&world, &id).await?.contains("us:A00001 is an item of another company"));
     assert!(world.orders_of(&id).await?.is_empty());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_deleted_opportunitys_order_is_asked_about_and_is_its_own_again_when_it_is_restored() -> Result<()> {
+    let world = world("").await?;
+    let id = win(&world, "Synced").await?;
+    let change = async |what: &str| {
+        let url = format!("{}/admin/{what}/Opportunity/{id}", world.salesforce);
+        world.send("POST", &url, &json!({})).await.map(|(status, _)| assert!(status < 300, "{what}: {status}"))
+    };
+    change("delete").await?;
+    let asked = async |world: &World| {
+        let items = world.tandem_json(&["review", "list"]).await?;
+        Ok(items[0]["reason"].as_str().map(|reason| assert!(reason.contains("was deleted; restore it"), "{reason}")))
+    };
+    world.until("a question", PATIENCE, asked).await?;
+    assert_eq!(live(&world, &id).await?.len(), 1, "nobody has decided yet");
+    change("undelete").await?;
+    line(&world, &id, json!({ "Quantity": 37 })).await?;
+    let entry = live(&world, &id).await?[0]["DocEntry"].clone();
+    until_row(&world, &entry, "Quantity", 37.0).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(world.orders_of(&id).await?.len(), 1);
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "the question is over");
     Ok(())
 }

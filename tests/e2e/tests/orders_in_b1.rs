@@ -214,6 +214,12 @@ async fn a_draft_of_an_opportunity_that_is_no_longer_won_goes() -> Result<()> {
     let (id, _) = awaited(&world).await?;
     let url = format!("{}/admin/delete/Opportunity/{id}", world.salesforce);
     assert_eq!(world.send("POST", &url, &json!({})).await?.0, 204);
+    let asked = async |world: &World| {
+        let items = world.tandem_json(&["review", "list"]).await?;
+        Ok(items[0]["id"].as_i64())
+    };
+    let item = world.until("a question about the draft", PATIENCE, asked).await?;
+    world.tandem(&["review", "resolve", "--choose", "cancel the order", &item.to_string()]).await?;
     world.until("the draft to go", PATIENCE, gone).await?;
     // And where the approval was faster, the order.
     let (id, draft) = awaited(&world).await?;

@@ -54,6 +54,7 @@ import SAID_ORDERS_COPY from '@salesforce/label/c.Tandem_Said_orders_copy';
 import SAID_ORDERS_CREATING from '@salesforce/label/c.Tandem_Said_orders_creating';
 import SAID_ORDERS_CURRENCY_DIFFERS from '@salesforce/label/c.Tandem_Said_orders_currency_differs';
 import SAID_ORDERS_CUSTOMER_FROZEN from '@salesforce/label/c.Tandem_Said_orders_customer_frozen';
+import SAID_ORDERS_DELETED from '@salesforce/label/c.Tandem_Said_orders_deleted';
 import SAID_ORDERS_DELIVERED_IN_PART from '@salesforce/label/c.Tandem_Said_orders_delivered_in_part';
 import SAID_ORDERS_DRAFT_KEPT from '@salesforce/label/c.Tandem_Said_orders_draft_kept';
 import SAID_ORDERS_DRAFT_REFUSED from '@salesforce/label/c.Tandem_Said_orders_draft_refused';
@@ -171,6 +172,7 @@ export const PHRASES = {
     'orders.creating': SAID_ORDERS_CREATING,
     'orders.currency_differs': SAID_ORDERS_CURRENCY_DIFFERS,
     'orders.customer_frozen': SAID_ORDERS_CUSTOMER_FROZEN,
+    'orders.deleted': SAID_ORDERS_DELETED,
     'orders.delivered_in_part': SAID_ORDERS_DELIVERED_IN_PART,
     'orders.draft_kept': SAID_ORDERS_DRAFT_KEPT,
     'orders.draft_refused': SAID_ORDERS_DRAFT_REFUSED,
