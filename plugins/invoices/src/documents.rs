@@ -9,8 +9,8 @@ use tandem_sdk::{Batch, Decimal, Error, Map, Outcomes, Value, connection, json, 
 
 use crate::describe::Settings;
 use crate::open::{self, Open};
-use crate::wanted::{Wanted, unseen};
-use crate::{receivables, shares};
+use crate::shares;
+use crate::wanted::unseen;
 
 /// Entity set, object code, word.
 pub const SETS: [(&str, i64, &str); 3] = [
@@ -64,22 +64,15 @@ pub fn signed(kind: i64, amount: Decimal) -> Decimal {
     if kind == code::CREDIT_MEMO { -amount } else { amount }
 }
 
-/// Brings the records of changed documents in step, of those that were `paid`, and of those of the same customers that do not
-/// show what is open of them.
+/// Brings the records of documents in step, and of those of their and other customers that do not show what is open of them.
 pub fn keep(
     batch: &Batch,
     settings: &Settings,
-    wanted: &mut Wanted,
-    paid: Events,
+    customers: BTreeMap<String, Vec<usize>>,
+    events: Events,
     outcomes: &mut Outcomes,
 ) -> Documents {
-    let mut events = paid;
-    for (set, kind, _) in SETS {
-        for (entry, places) in wanted.take(set) {
-            events.entry((kind, entry)).or_default().extend(places);
-        }
-    }
-    let mut documents = Documents { customers: receivables::looked_at(batch, outcomes), ..Documents::default() };
+    let mut documents = Documents { customers, ..Documents::default() };
     if let Err(error) = all(batch, settings, events.clone(), &mut documents, outcomes) {
         let looked_at = documents.customers.values().flatten();
         let all: Vec<usize> = events.values().flatten().chain(looked_at).copied().collect();

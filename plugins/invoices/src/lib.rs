@@ -23,10 +23,13 @@ impl Plugin for Invoices {
         let mut outcomes = Outcomes::new(&batch);
         let mut wanted = wanted::Wanted::of(&batch, &mut outcomes);
         let paid = payments::read(&mut wanted, &mut outcomes);
-        let written = documents::keep(&batch, &settings, &mut wanted, paid.documents(), &mut outcomes);
+        let looked_at = receivables::LookedAt::of(&batch, &outcomes);
+        let events = wanted.documents(paid.documents());
+        let written = documents::keep(&batch, &settings, looked_at.customers.clone(), events, &mut outcomes);
         payments::keep(&batch, &paid, &written, &mut outcomes);
         receivables::keep(&settings, &written, &mut outcomes);
         wanted::seen(&batch, &outcomes);
+        looked_at.go_on(&outcomes);
         outcomes.into_vec()
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1;
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Decimal, Error, Map, Outcomes, Value, clock, days_between, json, money, salesforce, storage, text,
+    Batch, Decimal, Error, Map, Outcomes, Value, clock, days_between, json, money, salesforce, schedule, storage, text,
 };
 
 use crate::describe::Settings;
@@ -22,25 +22,59 @@ const BUCKETS: [(i64, &str); 4] = [
     (i64::MAX, "Tandem_Ageing_Over_90__c"),
 ];
 
-/// Customers that a batch looks at whatever documents it tells: those that have an account now, and, when the day turns, all that
-/// owed something when they were looked at last.
-pub fn looked_at(batch: &Batch, outcomes: &Outcomes) -> BTreeMap<String, Vec<usize>> {
-    let mut customers: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-    let mut turns = Vec::new();
-    for (place, event, payload) in outcomes.open(batch) {
-        match event.topic.as_str() {
-            "timer.ageing" => turns.push(place),
-            LINKED => customers.entry(text(&payload, "CardCode").to_owned()).or_default().push(place),
-            _ => {}
+/// Customers looked at when the day turns, in one run; the next ones are looked at in the next.
+const AT_A_TIME: usize = 1_000;
+
+/// Customers that a batch looks at whatever documents it tells, with its events: those that have an account now, and, when the day
+/// turns, all that owed something when they were looked at last, some at a time.
+#[derive(Default)]
+pub struct LookedAt {
+    /// Events by `CardCode`.
+    pub customers: BTreeMap<String, Vec<usize>>,
+    /// Events of which more is to be looked at, with the last `CardCode` that was.
+    more: Vec<(usize, String)>,
+}
+
+impl LookedAt {
+    /// Of a batch's open events.
+    pub fn of(batch: &Batch, outcomes: &Outcomes) -> Self {
+        let mut looked_at = Self::default();
+        for (place, event, payload) in outcomes.open(batch) {
+            match event.topic.as_str() {
+                LINKED => looked_at.add(text(&payload, "CardCode").to_owned(), place),
+                "timer.ageing" | "timer.wake" => {
+                    let owing = storage::scan("owes:", 10_000).into_iter();
+                    let owing = owing.map(|entry| entry.key.trim_start_matches("owes:").to_owned());
+                    let (slice, more) = slice(owing, text(&payload, AFTER), AT_A_TIME);
+                    looked_at.more.extend(slice.last().filter(|_| more).map(|last| (place, last.clone())));
+                    slice.into_iter().for_each(|code| looked_at.add(code, place));
+                }
+                _ => {}
+            }
+        }
+        looked_at
+    }
+
+    fn add(&mut self, card_code: String, place: usize) {
+        self.customers.entry(card_code).or_default().push(place);
+    }
+
+    /// The next ones are looked at in a run of their own, once these are done.
+    pub fn go_on(&self, outcomes: &Outcomes) {
+        for (_, last) in self.more.iter().filter(|(place, _)| outcomes.is_open(*place)) {
+            schedule::wake(clock::now(), "ageing", &json!({ AFTER: last }).to_string());
         }
     }
-    if !turns.is_empty() {
-        for entry in storage::scan("owes:", 100_000) {
-            let card_code = entry.key.trim_start_matches("owes:").to_owned();
-            customers.entry(card_code).or_default().extend(&turns);
-        }
-    }
-    customers
+}
+
+/// Where a wake says how far the look has come: the last `CardCode` before it.
+const AFTER: &str = "after";
+
+/// So many of an ordered list after one of them, and whether there are more.
+fn slice(all: impl Iterator<Item = String>, after: &str, most: usize) -> (Vec<String>, bool) {
+    let mut rest = all.skip_while(|code| code.as_str() <= after);
+    let slice: Vec<String> = rest.by_ref().take(most).collect();
+    (slice, rest.next().is_some())
 }
 
 /// Brings the sums of customers and opportunities in step.
@@ -148,6 +182,24 @@ fn on_opportunities(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn customers_are_looked_at_some_at_a_time_and_each_once() {
+        let all = || ["C1", "C2", "C3", "C4", "C5"].into_iter().map(str::to_owned);
+        let (mut after, mut seen) = (String::new(), Vec::new());
+        loop {
+            let (slice, more) = slice(all(), &after, 2);
+            after = slice.last().cloned().unwrap_or_default();
+            seen.extend(slice);
+            if !more {
+                break;
+            }
+        }
+        assert_eq!(seen, all().collect::<Vec<_>>());
+        // One that has paid since is gone from the list.
+        assert_eq!(slice(all(), "C31", 9).0, ["C4", "C5"]);
+        assert_eq!(slice(all(), "C9", 9), (Vec::new(), false));
+    }
 
     #[test]
     fn ages_fall_into_buckets_and_credit_memos_lower_what_is_open() {

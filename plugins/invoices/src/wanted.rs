@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{Batch, Error, Outcomes, Value, from_json, json, storage, text};
 
+use crate::documents::{self, Events};
+
 /// The topic of customers that have an account now.
 pub const LINKED: &str = "account.linked";
 
@@ -35,6 +37,16 @@ impl Wanted {
             outcomes.fail(&all, &error, "reading what came before the account");
         }
         wanted
+    }
+
+    /// Those that are shown as invoices, beside others.
+    pub fn documents(&mut self, mut others: Events) -> Events {
+        for (set, kind, _) in documents::SETS {
+            for (entry, places) in self.take(set) {
+                others.entry((kind, entry)).or_default().extend(places);
+            }
+        }
+        others
     }
 
     /// Those of one set.
