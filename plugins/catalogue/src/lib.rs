@@ -10,7 +10,7 @@ mod special;
 mod terms;
 
 use tandem_sdk::again::{self, Walk, Which};
-use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, events, json};
+use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, events, json, say};
 
 use crate::products::Product;
 
@@ -41,7 +41,7 @@ impl Plugin for Catalogue {
             Ok(books) => books,
             Err(error) => {
                 let all: Vec<usize> = (0..batch.events.len()).collect();
-                outcomes.fail(&all, &error, "reading price lists and price books");
+                outcomes.fail(&all, &error, say("catalogue.reading_books", "reading price lists and price books", []));
                 return outcomes.into_vec();
             }
         };

@@ -2,7 +2,7 @@
 
 use tandem_sdk::desired::{Desired, Keys};
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Decimal, Error, Map, Outcomes, Probe, Value, b1, decimal, salesforce, text};
+use tandem_sdk::{Decimal, Error, Map, Outcomes, Probe, Said, Value, b1, decimal, salesforce, say, text};
 
 use crate::books::Books;
 use crate::describe::Settings;
@@ -28,7 +28,11 @@ pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: 
         Ok(terms) => terms,
         Err(error) => {
             let all: Vec<usize> = products.iter().flat_map(|product| product.events.clone()).collect();
-            return outcomes.fail(&all, &error, "reading units and taxes");
+            return outcomes.fail(
+                &all,
+                &error,
+                say("catalogue.reading_units_and_taxes", "reading units and taxes", []),
+            );
         }
     };
     let mut rows = Vec::new();
@@ -40,8 +44,13 @@ pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: 
             continue;
         }
         match prices(settings, books, &terms, &product.item) {
-            Err(Held::Failed(error)) => outcomes.fail(&product.events, &error, "reading currencies"),
-            Err(Held::Wrong(why)) => outcomes.hold(&product.events, format!("{}: {why}", product.item_code)),
+            Err(Held::Failed(error)) => {
+                outcomes.fail(&product.events, &error, say("catalogue.reading_currencies", "reading currencies", []))
+            }
+            Err(Held::Wrong(why)) => {
+                let with = [("item", product.item_code.as_str().into()), ("why", why.into())];
+                outcomes.hold(&product.events, say("catalogue.item", "{item}: {why}", with));
+            }
             Ok(prices) => {
                 rows.extend(prices.iter().filter_map(|price| row(settings, books, product, price)));
                 told.push(product);
@@ -52,7 +61,7 @@ pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: 
         Ok(found) => found,
         Err(error) => {
             let all: Vec<usize> = told.iter().flat_map(|product| product.events.clone()).collect();
-            return outcomes.fail(&all, &error, "reading prices");
+            return outcomes.fail(&all, &error, say("catalogue.reading_prices", "reading prices", []));
         }
     };
     // A price of zero is none: it ends an entry, and begins none.
@@ -102,7 +111,7 @@ fn ended(key: &str, product: &Product) -> Row {
 #[derive(Debug)]
 enum Held {
     /// A person must see to it.
-    Wrong(String),
+    Wrong(Said),
     Failed(Error),
 }
 
@@ -128,10 +137,11 @@ fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Re
             if (own.is_empty() && amount.is_zero()) || (!settings.multi_currency && currency != settings.currency) {
                 continue;
             }
-            let amount = terms
-                .of_book(books, list, item, amount)
-                .and_then(|amount| told(settings, amount))
-                .map_err(|why| Held::Wrong(format!("price list {list}: {why}")))?;
+            let amount =
+                terms.of_book(books, list, item, amount).and_then(|amount| told(settings, amount)).map_err(|why| {
+                    let with = [("list", list.to_string().into()), ("why", why.into())];
+                    Held::Wrong(say("catalogue.list", "price list {list}: {why}", with))
+                })?;
             if book.is_some() {
                 found.push(Price { list, currency: currency.clone(), amount });
             }
@@ -152,20 +162,21 @@ fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Re
 }
 
 /// The amount as the org can hold it.
-fn told(settings: &Settings, amount: Decimal) -> Result<Decimal, String> {
+fn told(settings: &Settings, amount: Decimal) -> Result<Decimal, Said> {
     if amount < Decimal::ZERO {
-        return Err(format!("the price {amount} is negative"));
+        return Err(say("catalogue.negative", "the price {price} is negative", [("price", amount.into())]));
     }
     let strategy = tandem_sdk::RoundingStrategy::MidpointAwayFromZero;
     let rounded = amount.round_dp_with_strategy(settings.price_decimals, strategy);
     if rounded != amount && settings.review_rounded {
-        return Err(format!(
-            "the price {amount} has more decimals than the {} that the org keeps",
-            settings.price_decimals
+        return Err(say(
+            "catalogue.decimals",
+            "the price {price} has more decimals than the {kept} that the org keeps",
+            [("price", amount.into()), ("kept", (settings.price_decimals as usize).into())],
         ));
     }
     if rounded.is_zero() && !amount.is_zero() {
-        return Err(format!("the price {amount} would be rounded to zero"));
+        return Err(say("catalogue.zero", "the price {price} would be rounded to zero", [("price", amount.into())]));
     }
     Ok(rounded)
 }
@@ -243,7 +254,8 @@ mod tests {
         let item = |price: &str| {
             tandem_sdk::from_json(&format!(r#"{{"ItemPrices":[{{"PriceList":1,"Price":{price},"Currency":"EUR"}}]}}"#))
         };
-        let held = |wanted: &'static str| move |held: Held| matches!(held, Held::Wrong(why) if why.contains(wanted));
+        let held =
+            |wanted: &'static str| move |held: Held| matches!(held, Held::Wrong(why) if why.english().contains(wanted));
         assert!(prices(&settings("{}"), &books(), &Terms::default(), &item("-1")).is_err_and(held("negative")));
         assert_eq!(
             prices(&settings("{}"), &books(), &Terms::default(), &item("1.234567")).unwrap()[0].amount.to_string(),

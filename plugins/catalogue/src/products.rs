@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Error, Keys, Link, Map, Outcomes, PERIODS, Side, Value, again, are_twins, clock, from_json, in_use, json,
-    links, mapping, salesforce, text, twin_words,
+    Batch, Error, Link, Map, Outcomes, PERIODS, Said, Side, Value, again, are_twins, clock, counterpart, from_json,
+    in_use, json, links, mapping, say, text, twin_words,
 };
 
 use crate::describe::Settings;
@@ -47,7 +47,7 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
     let items = match read_items(&codes) {
         Ok(items) => items,
         Err(error) => {
-            outcomes.fail(&all, &error, "reading items");
+            outcomes.fail(&all, &error, say("catalogue.reading_items", "reading items", []));
             return Vec::new();
         }
     };
@@ -59,7 +59,7 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
     let there = match found {
         Ok(there) => there,
         Err(error) => {
-            outcomes.fail(&all, &error, "reading products");
+            outcomes.fail(&all, &error, say("catalogue.reading_products", "reading products", []));
             return Vec::new();
         }
     };
@@ -76,7 +76,7 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
                         .external("Tandem_Item_Code__c", settings.keys.carried(code))
                         .serving(events),
                 ),
-                Err(why) => outcomes.hold(events, &why),
+                Err(why) => outcomes.hold(events, why),
             },
             None => rows.extend(discontinue(settings, code, events, outcomes)),
         }
@@ -121,24 +121,13 @@ fn find_unlinked(
     if unlinked.is_empty() {
         return Ok(());
     }
-    let fields = "Id,Name,ProductCode,Tandem_Item_Code__c,IsActive";
     let mut candidates: BTreeMap<String, Vec<Value>> = BTreeMap::new();
     let mut spelt: Vec<(String, Value)> = Vec::new();
-    // A product code is what people gave: it carries no prefix.
-    for (field, keys) in [("Tandem_Item_Code__c", &settings.keys), ("ProductCode", &Keys::default())] {
-        let open = unlinked.iter().filter(|code| !candidates.contains_key(*code));
-        let open: Vec<String> = open.map(|code| keys.carried(code)).collect();
-        for row in salesforce::query_in(fields, "Product2", field, &open, "")? {
-            // Another item's product is no candidate, whatever its product code.
-            let owner = text(&row, "Tandem_Item_Code__c");
-            let Some(code) = keys.own(text(&row, field)).map(str::to_owned) else { continue };
-            if owner.is_empty() || settings.keys.own(owner) == Some(code.as_str()) {
-                if owner.is_empty() || unlinked.contains(&code) {
-                    candidates.entry(code).or_default().push(row);
-                } else {
-                    spelt.push((code, row));
-                }
-            }
+    for (code, row) in counterpart::products_carrying(&unlinked, &settings.keys, "Id,Name,IsActive")? {
+        if text(&row, "Tandem_Item_Code__c").is_empty() || unlinked.contains(&code) {
+            candidates.entry(code).or_default().push(row);
+        } else {
+            spelt.push((code, row));
         }
     }
     by_another_spelling(spelt, &unlinked, wanted, &mut candidates, outcomes)?;
@@ -155,11 +144,13 @@ fn find_unlinked(
             outcomes.note_all(events, &format!("linked with the product {}", text(row, "Name")));
             continue;
         }
-        let reason = format!(
-            "several products carry the code {code}; keep one of them, or put {code} into B1 Item Code of the right one"
+        let reason = say(
+            "catalogue.several_products",
+            "several products carry the code {code}; keep one of them, or put {code} into B1 Item Code of the right one",
+            [("code", code.as_str().into())],
         );
         let detail = json!({ "b1": { "ItemCode": code }, "candidates": rows });
-        outcomes.ask(events, &reason, &["retry", "ignore"], &detail);
+        outcomes.ask(events, reason, &["retry", "ignore"], &detail);
     }
     Ok(())
 }
@@ -195,9 +186,11 @@ fn targets() -> Vec<String> {
     fields
 }
 
-fn product(settings: &Settings, item: &Value, today: &str) -> Result<Map<String, Value>, String> {
-    let mapped = mapping::apply("product", &item.to_string())
-        .map_err(|e| format!("the mapping [product] {}: {}", e.field, e.message))?;
+fn product(settings: &Settings, item: &Value, today: &str) -> Result<Map<String, Value>, Said> {
+    let mapped = mapping::apply("product", &item.to_string()).map_err(|e| {
+        let with = [("field", e.field.into()), ("why", e.message.into())];
+        say("catalogue.mapping", "the mapping [product] {field}: {why}", with)
+    })?;
     let mut fields: Map<String, Value> =
         mapping::target_fields("product").into_iter().map(|field| (field, Value::Null)).collect();
     fields.extend(from_json(&mapped).as_object().cloned().unwrap_or_default());
@@ -215,7 +208,12 @@ fn discontinue(settings: &Settings, code: &str, events: &[usize], outcomes: &mut
         return None;
     }
     if settings.review_deleted {
-        outcomes.hold(events, format!("the item {code} was deleted in B1: deactivate its product in Salesforce, or keep it, and answer with ignore"));
+        let reason = say(
+            "catalogue.item_deleted",
+            "the item {code} was deleted in B1: deactivate its product in Salesforce, or keep it, and answer with ignore",
+            [("code", code.into())],
+        );
+        outcomes.hold(events, reason);
         return None;
     }
     let fields = json!({ "IsActive": false, "Tandem_Discontinued__c": true });

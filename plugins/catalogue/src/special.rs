@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Error, Map, Outcomes, Value, again, clock, connection, decimal, from_json, is_within, json, salesforce, text,
+    Batch, Error, Map, Outcomes, Value, again, clock, connection, counterpart, decimal, from_json, is_within, json,
+    say, text,
 };
 
 use crate::books::Books;
@@ -36,7 +37,7 @@ pub fn keep(batch: &Batch, settings: &Settings, books: &Books, linked: &[&Produc
     if let Err((events, error)) =
         held_back("CardCode", &partners, &mut wanted).and_then(|()| held_back("ItemCode", &items, &mut wanted))
     {
-        return outcomes.fail(&events, &error, "reading special prices");
+        return outcomes.fail(&events, &error, say("catalogue.reading_special_prices", "reading special prices", []));
     }
     if wanted.is_empty() {
         return;
@@ -45,7 +46,7 @@ pub fn keep(batch: &Batch, settings: &Settings, books: &Books, linked: &[&Produc
         Ok(rows) => rows,
         Err(error) => {
             let all: Vec<usize> = wanted.into_values().flatten().collect();
-            return outcomes.fail(&all, &error, "reading special prices");
+            return outcomes.fail(&all, &error, say("catalogue.reading_special_prices", "reading special prices", []));
         }
     };
     let verifies = |row: &&Row| {
@@ -60,7 +61,11 @@ pub fn keep(batch: &Batch, settings: &Settings, books: &Books, linked: &[&Produc
         Ok(there) => _ = mirror::write(&rows, outcomes, &there),
         Err(error) => {
             let all: Vec<usize> = wanted.into_values().flatten().collect();
-            outcomes.fail(&all, &error, "reading special prices in Salesforce");
+            outcomes.fail(
+                &all,
+                &error,
+                say("catalogue.reading_shown_special_prices", "reading special prices in Salesforce", []),
+            );
         }
     }
 }
@@ -90,8 +95,8 @@ fn rows(
     let card_codes: Vec<String> = wanted.keys().map(|(card, _)| card.clone()).collect();
     let item_codes: Vec<String> = wanted.keys().map(|(_, item)| item.clone()).collect();
     let found = b1::read(Read::texts("SpecialPrices", "CardCode", &card_codes, SELECT))?;
-    let accounts = salesforce::accounts(&card_codes, &settings.keys)?;
-    let products = salesforce::products(&item_codes, &settings.keys)?;
+    let accounts = counterpart::accounts(&card_codes, &settings.keys)?;
+    let products = counterpart::products(&item_codes, &settings.keys)?;
     let select: Vec<&str> = Terms::properties().collect();
     let items = b1::by_key(b1::read(Read::texts("Items", "ItemCode", &item_codes, select.join(",")))?, "ItemCode");
     let terms = Terms::read(books, items.values())?;
@@ -113,7 +118,11 @@ fn rows(
                 match terms.of_book(books, list, row, amount) {
                     Ok(amount) => shown(settings, price, b1::number(amount), account, product, &today)?,
                     Err(why) => {
-                        outcomes.hold(events, format!("special price of {item} for {card}: {why}"));
+                        let with = [("item", item.into()), ("customer", card.into()), ("why", why.into())];
+                        outcomes.hold(
+                            events,
+                            say("catalogue.special_price", "special price of {item} for {customer}: {why}", with),
+                        );
                         continue;
                     }
                 }

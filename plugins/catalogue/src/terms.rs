@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Decimal, Error, Units, Value, money, text, units};
+use tandem_sdk::{Decimal, Error, Said, Units, Value, money, say, text, units};
 
 use crate::books::Books;
 
@@ -32,14 +32,18 @@ impl Terms {
     }
 
     /// A price of a list.
-    pub fn of_book(&self, books: &Books, list: i64, item: &Value, amount: Decimal) -> Result<Decimal, String> {
+    pub fn of_book(&self, books: &Books, list: i64, item: &Value, amount: Decimal) -> Result<Decimal, Said> {
         let amount = amount * self.units.of(text(item, "ItemCode")).of_list;
         if !books.gross.contains(&list) || amount.is_zero() {
             return Ok(amount);
         }
         let group = text(item, "SalesVATGroup");
         let tax = self.taxes.get(group).ok_or_else(|| {
-            format!("the list's prices are with tax, and B1 tells no rate of the item's tax group {group:?}")
+            say(
+                "catalogue.no_tax_rate",
+                "the list's prices are with tax, and B1 tells no rate of the item's tax group {group}",
+                [("group", group.into())],
+            )
         })?;
         Ok((amount * Decimal::ONE_HUNDRED / (Decimal::ONE_HUNDRED + tax)).round_dp(6))
     }

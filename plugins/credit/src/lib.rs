@@ -10,7 +10,7 @@ use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
     Batch, Description, Documents, Error, Link, Map, Method, Outcome, Outcomes, Plugin, Probe, Side, Value, clock,
-    from_json, http, json, links, money, request, salesforce, say, text,
+    counterpart, from_json, http, json, links, money, request, salesforce, say, text,
 };
 
 use crate::describe::Settings;
@@ -77,7 +77,7 @@ fn keep(settings: &Settings, customers: &BTreeMap<String, Vec<usize>>, outcomes:
         return Ok(());
     }
     let partners = b1::by_key(b1::read(Read::texts("BusinessPartners", "CardCode", &codes, PARTNER))?, "CardCode");
-    let accounts = salesforce::accounts(&codes, &settings.keys)?;
+    let accounts = counterpart::accounts(&codes, &settings.keys)?;
     let now = clock::now();
     let mut rows = Vec::new();
     let mut alerts = Vec::new();
@@ -86,15 +86,8 @@ fn keep(settings: &Settings, customers: &BTreeMap<String, Vec<usize>>, outcomes:
         if partner["CardType"] == "cSupplier" {
             continue;
         }
-        if let Some(ids) = accounts.doubled.get(code) {
-            outcomes.hold(
-                events,
-                say(
-                    "credit.same_code",
-                    "the accounts {accounts} all carry the CardCode {code}; merge them, or empty B1 Card Code on all but one",
-                    [("accounts", ids.clone().into()), ("code", code.into())],
-                ),
-            );
+        if let Some(question) = counterpart::doubled(code, &accounts.doubled) {
+            outcomes.hold(events, question);
             continue;
         }
         let Some(account) = accounts.ids.get(code) else {

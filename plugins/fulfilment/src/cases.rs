@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Batch, Outcomes, b1, json, mirror, salesforce};
+use tandem_sdk::{Batch, Outcomes, b1, json, mirror, salesforce, say};
 
 use crate::tell::existing;
 
@@ -23,7 +23,7 @@ pub fn tell(batch: &Batch, outcomes: &mut Outcomes) {
         Ok(rows) => b1::by_key(rows, "Id"),
         Err(error) => {
             let events: Vec<usize> = told.into_values().flatten().collect();
-            return outcomes.fail(&events, &error, "reading cases");
+            return outcomes.fail(&events, &error, say("fulfilment.reading_cases", "reading cases", []));
         }
     };
     let mut rows = Vec::new();

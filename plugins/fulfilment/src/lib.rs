@@ -7,7 +7,7 @@ mod documents;
 mod state;
 mod tell;
 
-use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin};
+use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, say};
 
 struct Fulfilment;
 
@@ -23,7 +23,7 @@ impl Plugin for Fulfilment {
         let told = documents::read(&batch, &settings, &mut outcomes)
             .and_then(|orders| tell::keep(&batch, &settings, &orders, &mut outcomes));
         if let Err(error) = told {
-            outcomes.fail(&all, &error, "reading deliveries");
+            outcomes.fail(&all, &error, say("fulfilment.reading_deliveries", "reading deliveries", []));
         }
         if settings.cases {
             cases::tell(&batch, &mut outcomes);

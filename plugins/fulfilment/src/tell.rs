@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::b1;
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Error, Map, Outcomes, Value, connection, from_json, json, salesforce, text};
+use tandem_sdk::{Batch, Error, Map, Outcomes, Value, connection, counterpart, from_json, json, salesforce, text};
 
 use crate::describe::Settings;
 use crate::documents::{Order, Shipment};
@@ -16,7 +16,7 @@ pub fn keep(batch: &Batch, settings: &Settings, orders: &[Order], outcomes: &mut
         return Ok(());
     }
     let customers: Vec<String> = orders.iter().map(|order| text(&order.document, "CardCode").to_owned()).collect();
-    let accounts = salesforce::accounts(&customers, &settings.keys)?;
+    let accounts = counterpart::accounts(&customers, &settings.keys)?;
     let opportunities: Vec<String> = orders.iter().map(|order| order.link.salesforce_id.clone()).collect();
     let cases = if settings.cases {
         salesforce::query_in("Id,Tandem_Opportunity__c", "Case", "Tandem_Opportunity__c", &opportunities, "")?

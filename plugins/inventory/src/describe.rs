@@ -52,6 +52,7 @@ pub fn description() -> Description {
         permissions: vec![
             ask("b1", Method::Get, "/Items", "reads quantities per warehouse"),
             Units::permission(),
+            ask("b1", Method::Get, "/Warehouses", "reads the names of warehouses"),
             ask("b1", Method::Get, "/Orders", "finds the items of an order that changed"),
             ask("b1", Method::Get, "/DeliveryNotes", "finds the items of a delivery"),
             ask("b1", Method::Get, "/Returns", "finds the items of a return"),

@@ -9,7 +9,7 @@ mod warehouses;
 use std::collections::BTreeMap;
 
 use tandem_sdk::again::{self, Walk, Which};
-use tandem_sdk::{Batch, Description, Documents, Error, Outcome, Outcomes, Plugin, b1, text};
+use tandem_sdk::{Batch, Description, Documents, Error, Outcome, Outcomes, Plugin, b1, say, text};
 
 struct Inventory;
 
@@ -30,7 +30,11 @@ impl Plugin for Inventory {
             }
             Err(error) => {
                 let all: Vec<usize> = (0..batch.events.len()).collect();
-                outcomes.fail(&all, &error, "reading the documents that changed");
+                outcomes.fail(
+                    &all,
+                    &error,
+                    say("inventory.reading_documents_that_changed", "reading the documents that changed", []),
+                );
             }
         }
         again::keep(&batch, &WALKS, settings.look_again, &mut outcomes);

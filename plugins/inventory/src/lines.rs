@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::b1::Read;
+use tandem_sdk::counterpart::Code;
 use tandem_sdk::units::{self, Unit, Units};
 use tandem_sdk::{
-    Batch, Decimal, Error, Method, Outcomes, Request, Side, Value, b1, decimal, json, mirror, refused, request,
-    salesforce, text,
+    Batch, Decimal, Error, Method, Outcomes, Request, Side, Value, b1, counterpart, decimal, json, mirror, refused,
+    request, salesforce, say, text,
 };
 
 use crate::describe::Settings;
@@ -22,7 +23,11 @@ type Expected = BTreeMap<String, Vec<(String, Decimal)>>;
 /// Brings the lines of products whose stock changed, and of opportunities that changed, in step.
 pub fn keep(batch: &Batch, stocks: &[Stock], settings: &Settings, outcomes: &mut Outcomes) {
     if let Err((events, error)) = write(batch, stocks, settings, outcomes) {
-        outcomes.fail(&events, &error, "writing availability on opportunities");
+        outcomes.fail(
+            &events,
+            &error,
+            say("inventory.writing_availability_opportunities", "writing availability on opportunities", []),
+        );
     }
 }
 
@@ -65,7 +70,7 @@ fn write(
     for line in &lines {
         let stock = quantities(line, stocks);
         let none = Vec::new();
-        let coming = expected.get(item_code(line, settings)).unwrap_or(&none);
+        let coming = expected.get(&item_code(line, settings)).unwrap_or(&none);
         // What is not kept in stock, or not known to B1, is neither there nor short.
         let (state, day) = match &stock {
             Some(stock) => availability(quantity(line), stock, settings, coming),
@@ -100,7 +105,15 @@ fn write(
             }
             // The line went away meanwhile.
             Err(error) if mirror::is_gone(&error) => {}
-            Err(error) => outcomes.fail(own, &error, "writing availability on an opportunity line"),
+            Err(error) => outcomes.fail(
+                own,
+                &error,
+                say(
+                    "inventory.writing_availability_opportunity_line",
+                    "writing availability on an opportunity line",
+                    [],
+                ),
+            ),
         }
     }
     Ok(())
@@ -124,9 +137,13 @@ fn quantity(line: &Value) -> Decimal {
     decimal(&line["Quantity"]).unwrap_or_default()
 }
 
-fn item_code<'a>(line: &'a Value, settings: &Settings) -> &'a str {
-    let own = settings.keys.own(text(&line["Product2"], "Tandem_Item_Code__c"));
-    own.unwrap_or_else(|| text(line, "ProductCode"))
+/// Empty for a product of another company, of which nothing is known here.
+fn item_code(line: &Value, settings: &Settings) -> String {
+    let carried = text(&line["Product2"], "Tandem_Item_Code__c");
+    match counterpart::item_code(carried, text(line, "ProductCode"), &settings.keys) {
+        Code::Own(code) => code,
+        Code::Foreign(_) | Code::None => String::new(),
+    }
 }
 
 /// As read from B1 in this run; else as the product shows it. None for a product that shows no stock.

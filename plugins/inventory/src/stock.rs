@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::units::{self, Unit, Units};
-use tandem_sdk::{Batch, Decimal, Error, Map, Outcomes, Value, again, from_json, salesforce, text};
+use tandem_sdk::{Batch, Decimal, Error, Map, Outcomes, Value, again, counterpart, from_json, say, text};
 
 use crate::describe::Settings;
 use crate::warehouses::Records;
@@ -89,7 +89,7 @@ pub fn keep(
         Ok(stocks)
     });
     kept.unwrap_or_else(|error| {
-        outcomes.fail(&all, &error, "reading stock");
+        outcomes.fail(&all, &error, say("inventory.reading_stock", "reading stock", []));
         Vec::new()
     })
 }
@@ -104,7 +104,7 @@ fn read(
     let select = format!("ItemCode,InventoryItem,ItemWarehouseInfoCollection,{}", units::UNITS);
     let rows = b1::by_key(b1::read(Read::texts("Items", "ItemCode", &codes, select))?, "ItemCode");
     let units = Units::read(rows.values())?;
-    let products = salesforce::products(&codes, &settings.keys)?;
+    let products = counterpart::products(&codes, &settings.keys)?;
     let mut stocks = Vec::new();
     for (code, events) in items {
         let Some(product) = products.get(code) else {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::desired::{Desired, Keys};
 use tandem_sdk::mirror::{self, Row, Written};
-use tandem_sdk::{Batch, Error, Outcomes, Value, b1, connection, salesforce, text};
+use tandem_sdk::{Batch, Error, Map, Outcomes, Value, b1, connection, kept, salesforce, text};
 
 use crate::describe::Settings;
 use crate::stock::{FIELDS, Quantities, Stock};
@@ -45,11 +45,12 @@ impl Records {
                 stands.insert(key);
             }
         }
+        let names = names(stocks)?;
         let (mut rows, mut items, mut compared) = (Vec::new(), Vec::new(), Vec::new());
         for stock in stocks {
             let stands = standing.entry(stock.item_code.clone()).or_default();
             let wanted: Vec<Row> = match settings.per_warehouse {
-                true => wanted(batch, settings, stock, stands),
+                true => wanted(batch, settings, stock, stands, &names),
                 false => Vec::new(),
             };
             let kept: BTreeSet<&str> = wanted.iter().map(|row| row.b1_id.as_str()).collect();
@@ -84,12 +85,27 @@ impl Records {
 /// The records below these products, by id.
 fn records_below<'a>(products: impl Iterator<Item = &'a &'a str>) -> Result<BTreeMap<String, Value>, Error> {
     let products: Vec<String> = products.map(|id| (*id).to_owned()).collect();
-    let fields = format!("Id,Name,Tandem_Product__c,Tandem_Warehouse__c,{}", FIELDS.join(","));
+    let fields = format!("Id,Name,Tandem_Product__c,Tandem_Warehouse__c,Tandem_Warehouse_Name__c,{}", FIELDS.join(","));
     Ok(b1::by_key(salesforce::query_in(&fields, "Tandem_Stock__c", "Tandem_Product__c", &products, "")?, "Id"))
 }
 
+/// `WarehouseName` by `WarehouseCode`, as B1 had it within a day.
+fn names(stocks: &[Stock]) -> Result<Map<String, Value>, Error> {
+    const KEY: &str = "warehouse-names";
+    const DAY_MS: u64 = 86_400_000;
+    let mut names = kept::within(KEY, DAY_MS).as_object().cloned().unwrap_or_default();
+    let codes = stocks.iter().flat_map(|stock| &stock.warehouses).map(|(code, _)| code);
+    let codes: Vec<String> = codes.filter(|code| !names.contains_key(*code)).cloned().collect();
+    let rows = b1::read(b1::Read::texts("Warehouses", "WarehouseCode", &codes, "WarehouseCode,WarehouseName"))?;
+    if !rows.is_empty() {
+        names.extend(rows.iter().map(|row| (b1::key_text(&row["WarehouseCode"]), row["WarehouseName"].clone())));
+        kept::keep(KEY, &names.clone().into());
+    }
+    Ok(names)
+}
+
 /// One row for each warehouse that has, or had, the item.
-fn wanted(batch: &Batch, settings: &Settings, stock: &Stock, stands: &Keys) -> Vec<Row> {
+fn wanted(batch: &Batch, settings: &Settings, stock: &Stock, stands: &Keys, names: &Map<String, Value>) -> Vec<Row> {
     let code = &stock.item_code;
     let key = |warehouse: &str| format!("{}:{code}:{warehouse}", connection(batch, "b1"));
     let has =
@@ -99,6 +115,7 @@ fn wanted(batch: &Batch, settings: &Settings, stock: &Stock, stands: &Keys) -> V
         fields.insert("Name".into(), format!("{code} {warehouse}").into());
         fields.insert("Tandem_Product__c".into(), stock.product.as_str().into());
         fields.insert("Tandem_Warehouse__c".into(), warehouse.as_str().into());
+        fields.insert("Tandem_Warehouse_Name__c".into(), names.get(warehouse).cloned().unwrap_or_default());
         let key = key(warehouse);
         Row::new("warehouse-stock", &key, "Tandem_Stock__c", fields)
             .external("Tandem_Key__c", &key)

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read, code};
 use tandem_sdk::chain::{self, Chain};
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Decimal, Error, Map, Outcomes, Value, connection, json, salesforce, text};
+use tandem_sdk::{Batch, Decimal, Error, Map, Outcomes, Value, connection, counterpart, json, say, text};
 
 use crate::describe::Settings;
 use crate::open::{self, Open};
@@ -76,7 +76,7 @@ pub fn keep(
     if let Err(error) = all(batch, settings, events.clone(), &mut documents, outcomes) {
         let looked_at = documents.customers.values().flatten();
         let all: Vec<usize> = events.values().flatten().chain(looked_at).copied().collect();
-        outcomes.fail(&all, &error, "reading invoices");
+        outcomes.fail(&all, &error, say("invoices.reading_invoices", "reading invoices", []));
     }
     documents
 }
@@ -94,7 +94,7 @@ fn all(
         documents.customers.entry(text(row, "CardCode").to_owned()).or_default().extend(own);
     }
     let codes: Vec<String> = documents.customers.keys().cloned().collect();
-    let accounts = salesforce::accounts(&codes, &settings.keys)?;
+    let accounts = counterpart::accounts(&codes, &settings.keys)?;
     let shown: Vec<String> = codes.into_iter().filter(|code| accounts.ids.contains_key(code)).collect();
     documents.open = open::read(&shown)?;
     let mut more: Events = open::stale(connection(batch, "b1"), &documents.open, &accounts.ids)?
@@ -168,8 +168,8 @@ fn write(
     for (((kind, entry), row), shares) in looked.rows.iter().zip(shares::of(&looked.chain, &numbers)) {
         let events = looked.events.get(&(*kind, *entry)).cloned().unwrap_or_default();
         let card_code = text(row, "CardCode");
-        if let Some(ids) = looked.doubled.get(card_code) {
-            outcomes.hold(&events, doubled(card_code, ids));
+        if let Some(question) = counterpart::doubled(card_code, &looked.doubled) {
+            outcomes.hold(&events, question);
             continue;
         }
         let (set, _, word) = SETS.iter().find(|(_, own, _)| own == kind).copied().unwrap_or(SETS[0]);
@@ -200,15 +200,6 @@ fn write(
         }
     }
     Ok(())
-}
-
-/// What to do about a `CardCode` that several accounts carry.
-pub fn doubled(card_code: &str, ids: &[String]) -> String {
-    format!(
-        "{} accounts carry the CardCode {card_code} ({}); merge them, or empty B1 Card Code on all but one",
-        ids.len(),
-        ids.join(", ")
-    )
 }
 
 fn fields(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read, code};
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Decimal, Map, Outcomes, Value, connection, json, text};
+use tandem_sdk::{Batch, Decimal, Map, Outcomes, Value, connection, json, say, text};
 
 use crate::documents::{Documents, Events};
 use crate::wanted::{Wanted, unseen};
@@ -35,7 +35,7 @@ pub fn read(wanted: &mut Wanted, outcomes: &mut Outcomes) -> Payments {
         }
         Err(error) => {
             let all: Vec<usize> = events.into_values().flatten().collect();
-            outcomes.fail(&all, &error, "reading incoming payments");
+            outcomes.fail(&all, &error, say("invoices.reading_incoming_payments", "reading incoming payments", []));
             Payments::default()
         }
     }

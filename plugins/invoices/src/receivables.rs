@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1;
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Decimal, Error, Map, Outcomes, Value, clock, days_between, json, money, salesforce, schedule, storage, text,
+    Batch, Decimal, Error, Map, Outcomes, Value, clock, days_between, json, money, salesforce, say, schedule, storage,
+    text,
 };
 
 use crate::describe::Settings;
@@ -82,7 +83,11 @@ pub fn keep(settings: &Settings, documents: &Documents, outcomes: &mut Outcomes)
     on_accounts(documents, outcomes);
     let all: Vec<usize> = documents.opportunities.values().flatten().copied().collect();
     if let Err(error) = on_opportunities(settings, &documents.opportunities, outcomes) {
-        outcomes.fail(&all, &error, "summing up the opportunity's invoices");
+        outcomes.fail(
+            &all,
+            &error,
+            say("invoices.summing_opportunity_invoices", "summing up the opportunity's invoices", []),
+        );
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read};
-use tandem_sdk::{Batch, Error, Outcomes, Value, from_json, json, storage, text};
+use tandem_sdk::{Batch, Error, Outcomes, Value, from_json, json, say, storage, text};
 
 use crate::documents::{self, Events};
 
@@ -34,7 +34,11 @@ impl Wanted {
         }
         if let Err(error) = wanted.earlier(&linked) {
             let all: Vec<usize> = linked.into_values().flatten().collect();
-            outcomes.fail(&all, &error, "reading what came before the account");
+            outcomes.fail(
+                &all,
+                &error,
+                say("invoices.reading_before_account", "reading what came before the account", []),
+            );
         }
         wanted
     }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use tandem_sdk::counterpart::Code;
 use tandem_sdk::{
-    Decimal, LinkQuery, Map, Outcome, Said, Side, Value, decimal, events, from_json, json, links, mapping, outcome_of,
-    salesforce, say, text,
+    Decimal, LinkQuery, Map, Outcome, Said, Side, Value, counterpart, decimal, events, from_json, json, links, mapping,
+    outcome_of, salesforce, say, text,
 };
 
 use crate::describe::Settings;
@@ -252,15 +253,13 @@ fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>
             [],
         )));
     }
-    if let Some(card_code) = card_codes.get(account) {
-        return Ok(card_code.clone());
-    }
     let given = text(&w.opportunity["Account"], "Tandem_Card_Code__c");
-    if let Some(card_code) = settings.keys.own(given) {
-        return Ok(card_code.to_owned());
-    }
-    if !given.is_empty() {
-        return Err(Held::Outcome(Outcome::Done(format!("{given} is the customer of another company"))));
+    match counterpart::card_code(given, card_codes.get(account).map(String::as_str), &settings.keys) {
+        Code::Own(card_code) => return Ok(card_code),
+        Code::Foreign(code) => {
+            return Err(Held::Outcome(Outcome::Done(format!("{code} is the customer of another company"))));
+        }
+        Code::None => {}
     }
     match want_account(w) {
         Ok(()) => Err(Held::Outcome(Outcome::Wait(LinkQuery {
@@ -317,26 +316,23 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
     for (index, row) in rows.iter().enumerate() {
         let place = index + 1;
         let carried = text(&row["Product2"], "Tandem_Item_Code__c");
-        let item_code = match settings.keys.own(carried) {
-            Some(own) => own,
-            None if carried.is_empty() => text(row, "ProductCode"),
-            // Its product code may be the code of another thing here.
-            None => {
-                let with = [("line", place.into()), ("item", carried.into())];
+        let item_code = match counterpart::item_code(carried, text(row, "ProductCode"), &settings.keys) {
+            Code::Own(item_code) => item_code,
+            Code::Foreign(item) => {
                 return Err(Held::Review(say(
                     "orders.foreign_item",
                     "line {line}: {item} is an item of another company; choose a product of this one",
-                    with,
+                    [("line", place.into()), ("item", item.into())],
+                )));
+            }
+            Code::None => {
+                return Err(Held::Review(say(
+                    "orders.no_item_code",
+                    "line {line}: the product has neither B1 Item Code nor product code",
+                    [("line", place.into())],
                 )));
             }
         };
-        if item_code.is_empty() {
-            return Err(Held::Review(say(
-                "orders.no_item_code",
-                "line {line}: the product has neither B1 Item Code nor product code",
-                [("line", place.into())],
-            )));
-        }
         let quantity = decimal(&row["Quantity"]).unwrap_or_default();
         if quantity <= Decimal::ZERO {
             return Err(Held::Review(say(

@@ -7,6 +7,7 @@
 pub mod again;
 pub mod b1;
 pub mod chain;
+pub mod counterpart;
 pub mod desired;
 mod documents;
 pub mod kept;

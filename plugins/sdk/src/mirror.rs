@@ -148,6 +148,11 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
                         Missing::Leave => {}
                     }
                 }
+                // What is made cannot be deleted itself: what it belongs to is, and whoever makes that anew shows it again.
+                Err(Error::Remote(remote)) if bases[place].is_none() && remote.code == "ENTITY_IS_DELETED" => {
+                    let what = format!("{} {}: what it belongs to was deleted in Salesforce", row.object, row.b1_id);
+                    outcomes.note_all(&row.events, &format!("{what}: not shown"));
+                }
                 Err(error) => {
                     outcomes.fail(
                         &row.events,

@@ -1,8 +1,6 @@
 //! Salesforce over the `http` capability.
 
-use std::collections::BTreeMap;
-
-use crate::{Error, Keys, Method, Side, Value, b1, http, links, list_of, lists, request, text};
+use crate::{Error, Method, Value, b1, http, list_of, lists, request};
 
 /// A SOQL string literal: `'` and `\` are escaped, and the line breaks and tabs of a pasted text.
 pub fn quote(text: &str) -> String {
@@ -59,68 +57,6 @@ fn rows_in(
         rows.extend(rows_of("salesforce", verb, &soql(&run.join(",")))?);
     }
     Ok(rows)
-}
-
-/// Account ids by `CardCode`: by link, and where there is none by the field *B1 Card Code*. A `CardCode` that two accounts
-/// carry is told in `doubled` and has no entry.
-pub struct Accounts {
-    /// Account id by `CardCode`.
-    pub ids: BTreeMap<String, String>,
-    /// Carried by several accounts, with their ids.
-    pub doubled: BTreeMap<String, Vec<String>>,
-}
-
-/// See [`Accounts`].
-pub fn accounts(card_codes: &[String], keys: &Keys) -> Result<Accounts, Error> {
-    let card_codes = b1::distinct(card_codes);
-    let mut found = Accounts { ids: BTreeMap::new(), doubled: BTreeMap::new() };
-    for (code, link) in card_codes.iter().zip(links::find_all("account", Side::B1, &card_codes)) {
-        found.ids.extend(link.map(|link| (code.clone(), link.salesforce_id)));
-    }
-    let unlinked = card_codes.into_iter().filter(|code| !found.ids.contains_key(code));
-    let unlinked: Vec<String> = unlinked.map(|code| keys.carried(&code)).collect();
-    let mut by_code: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for row in query_in("Id,Tandem_Card_Code__c", "Account", "Tandem_Card_Code__c", &unlinked, "")? {
-        if let Some(code) = keys.own(text(&row, "Tandem_Card_Code__c")) {
-            by_code.entry(code.to_owned()).or_default().push(text(&row, "Id").to_owned());
-        }
-    }
-    for (code, mut ids) in by_code {
-        match ids.len() {
-            1 => found.ids.extend(ids.pop().map(|id| (code, id))),
-            _ => {
-                found.doubled.insert(code, ids);
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// `Product2` ids by `ItemCode`: by link, and where there is none by *B1 Item Code*, then by product code. A code that
-/// several active products carry has no entry.
-pub fn products(item_codes: &[String], keys: &Keys) -> Result<BTreeMap<String, String>, Error> {
-    let item_codes = b1::distinct(item_codes);
-    let mut found = BTreeMap::new();
-    for (code, link) in item_codes.iter().zip(links::find_all("product", Side::B1, &item_codes)) {
-        found.extend(link.map(|link| (code.clone(), link.salesforce_id)));
-    }
-    // A product code is what people gave: it carries no prefix.
-    for (field, keys) in [("Tandem_Item_Code__c", keys), ("ProductCode", &Keys::default())] {
-        let unlinked = item_codes.iter().filter(|code| !found.contains_key(*code));
-        let unlinked: Vec<String> = unlinked.map(|code| keys.carried(code)).collect();
-        let mut by_code: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for row in query_in(&format!("Id,{field}"), "Product2", field, &unlinked, "")? {
-            if let Some(code) = keys.own(text(&row, field)) {
-                by_code.entry(code.to_owned()).or_default().push(text(&row, "Id").to_owned());
-            }
-        }
-        for (code, mut ids) in by_code {
-            if let (1, Some(id)) = (ids.len(), ids.pop()) {
-                found.insert(code, id);
-            }
-        }
-    }
-    Ok(found)
 }
 
 /// The time now, as a date-time field takes it.

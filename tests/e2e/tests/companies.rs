@@ -43,6 +43,7 @@ async fn two_companies_with_the_same_codes_share_an_org_and_never_mix() -> Resul
     let second = Company { world: &world, address: us };
     second.call("PATCH", "/BusinessPartners('C00001')", json!({ "CardName": "Overseas Inc", "FederalTaxID": "US1", "Phone1": "1", "EmailAddress": "x@overseas.example" })).await?;
     second.call("PATCH", "/Items('A00001')", json!({ "ItemName": "Overseas item" })).await?;
+    world.b1_patch("/Items('A00001')", json!({ "ItemName": "First item" })).await?;
     let theirs = |record: &Value| record["Tandem_Card_Code__c"] == "us:C00001" && record["Name"] == "Overseas Inc";
     let overseas = world.until_record("Account", "the second company's", theirs).await?;
     let accounts = world.records("Account").await?;

@@ -56,8 +56,8 @@ async fn every_limit_has_a_name_and_is_enforced() -> Result<()> {
         assert!(event["reason"].as_str().unwrap().contains(limit), "{what}: {event}");
     }
     for (n, (what, says)) in [
-        ("large request", "larger than the limit of 1000000"),
-        ("large response", "larger than the limit of 5000"),
+        ("large request", "larger than the limit of 1,000,000"),
+        ("large response", "larger than the limit of 5,000"),
         ("store", "full after"),
         ("ungranted", "GET /BusinessPartners on `b1` was not granted to hostile"),
         ("batch", "the host packs calls itself"),

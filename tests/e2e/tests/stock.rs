@@ -180,6 +180,31 @@ async fn stock_of_a_product_that_is_gone_is_shown_nowhere_and_asks_nobody() -> R
     Ok(())
 }
 
+/// Two companies share an org, and both have an item A00001.
+#[tokio::test]
+async fn stock_never_stands_on_another_companys_product_of_the_same_product_code() -> Result<()> {
+    let flows = vec![("inventory", "settings = { key_prefix = \"us:\" }")];
+    let setup = Setup { plugins: vec!["inventory"], flows, b1: SELDOM.into(), ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    let products = world.records("Product2").await?;
+    let of = |code: &str| {
+        products.iter().find(|own| own["ProductCode"] == code).context("a product").map(|own| own["Id"].clone())
+    };
+    let (german, given) = (of("A00001")?, of("A00002")?);
+    let id = |id: &Value| id.as_str().unwrap_or_default().to_owned();
+    world.change("Product2", &id(&german), json!({ "Tandem_Item_Code__c": "A00001" })).await?;
+    world.change("Product2", &id(&given), json!({ "ProductCode": "us:A00002" })).await?;
+    world.up().await?;
+    world.tandem(&["backfill", "inventory", "--yes"]).await?;
+    world.until_record("Product2", "stock", |own| own["Id"] == given && own["Tandem_In_Stock__c"].is_number()).await?;
+    world.settled().await?;
+    let german = world.records("Product2").await?.into_iter().find(|own| own["Id"] == german).unwrap_or_default();
+    assert_eq!(german["Tandem_In_Stock__c"], Value::Null);
+    let line = lines(&world, &[german], 1).await?.remove(0);
+    until_line(&world, &line, Value::Null).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_thousand_items_in_sixty_warehouses_are_one_run() -> Result<()> {
     let many = ["--items", "1000"].map(str::to_owned).to_vec();

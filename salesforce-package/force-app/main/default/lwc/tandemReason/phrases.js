@@ -35,9 +35,36 @@ import SAID_ACCOUNTS_THE_PARTNER from '@salesforce/label/c.Tandem_Said_accounts_
 import SAID_ACCOUNTS_WRITING_ACCOUNT from '@salesforce/label/c.Tandem_Said_accounts_writing_account';
 import SAID_ACCOUNTS_WRITING_CONTACT from '@salesforce/label/c.Tandem_Said_accounts_writing_contact';
 import SAID_ACCOUNTS_WRITING_PARTNER from '@salesforce/label/c.Tandem_Said_accounts_writing_partner';
+import SAID_CATALOGUE_DECIMALS from '@salesforce/label/c.Tandem_Said_catalogue_decimals';
+import SAID_CATALOGUE_ITEM from '@salesforce/label/c.Tandem_Said_catalogue_item';
+import SAID_CATALOGUE_ITEM_DELETED from '@salesforce/label/c.Tandem_Said_catalogue_item_deleted';
+import SAID_CATALOGUE_LIST from '@salesforce/label/c.Tandem_Said_catalogue_list';
+import SAID_CATALOGUE_MAPPING from '@salesforce/label/c.Tandem_Said_catalogue_mapping';
+import SAID_CATALOGUE_NEGATIVE from '@salesforce/label/c.Tandem_Said_catalogue_negative';
+import SAID_CATALOGUE_NO_TAX_RATE from '@salesforce/label/c.Tandem_Said_catalogue_no_tax_rate';
+import SAID_CATALOGUE_READING_BOOKS from '@salesforce/label/c.Tandem_Said_catalogue_reading_books';
+import SAID_CATALOGUE_READING_CURRENCIES from '@salesforce/label/c.Tandem_Said_catalogue_reading_currencies';
+import SAID_CATALOGUE_READING_ITEMS from '@salesforce/label/c.Tandem_Said_catalogue_reading_items';
+import SAID_CATALOGUE_READING_PRICES from '@salesforce/label/c.Tandem_Said_catalogue_reading_prices';
+import SAID_CATALOGUE_READING_PRODUCTS from '@salesforce/label/c.Tandem_Said_catalogue_reading_products';
+import SAID_CATALOGUE_READING_SHOWN_SPECIAL_PRICES from '@salesforce/label/c.Tandem_Said_catalogue_reading_shown_special_prices';
+import SAID_CATALOGUE_READING_SPECIAL_PRICES from '@salesforce/label/c.Tandem_Said_catalogue_reading_special_prices';
+import SAID_CATALOGUE_READING_UNITS_AND_TAXES from '@salesforce/label/c.Tandem_Said_catalogue_reading_units_and_taxes';
+import SAID_CATALOGUE_SEVERAL_PRODUCTS from '@salesforce/label/c.Tandem_Said_catalogue_several_products';
+import SAID_CATALOGUE_SPECIAL_PRICE from '@salesforce/label/c.Tandem_Said_catalogue_special_price';
+import SAID_CATALOGUE_ZERO from '@salesforce/label/c.Tandem_Said_catalogue_zero';
 import SAID_CREDIT_READING from '@salesforce/label/c.Tandem_Said_credit_reading';
-import SAID_CREDIT_SAME_CODE from '@salesforce/label/c.Tandem_Said_credit_same_code';
 import SAID_CREDIT_WRITING_ALERT from '@salesforce/label/c.Tandem_Said_credit_writing_alert';
+import SAID_FULFILMENT_READING_CASES from '@salesforce/label/c.Tandem_Said_fulfilment_reading_cases';
+import SAID_FULFILMENT_READING_DELIVERIES from '@salesforce/label/c.Tandem_Said_fulfilment_reading_deliveries';
+import SAID_INVENTORY_READING_DOCUMENTS_THAT_CHANGED from '@salesforce/label/c.Tandem_Said_inventory_reading_documents_that_changed';
+import SAID_INVENTORY_READING_STOCK from '@salesforce/label/c.Tandem_Said_inventory_reading_stock';
+import SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITIES from '@salesforce/label/c.Tandem_Said_inventory_writing_availability_opportunities';
+import SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITY_LINE from '@salesforce/label/c.Tandem_Said_inventory_writing_availability_opportunity_line';
+import SAID_INVOICES_READING_BEFORE_ACCOUNT from '@salesforce/label/c.Tandem_Said_invoices_reading_before_account';
+import SAID_INVOICES_READING_INCOMING_PAYMENTS from '@salesforce/label/c.Tandem_Said_invoices_reading_incoming_payments';
+import SAID_INVOICES_READING_INVOICES from '@salesforce/label/c.Tandem_Said_invoices_reading_invoices';
+import SAID_INVOICES_SUMMING_OPPORTUNITY_INVOICES from '@salesforce/label/c.Tandem_Said_invoices_summing_opportunity_invoices';
 import SAID_ORDERS_ACCOUNT_NOT_LINKED from '@salesforce/label/c.Tandem_Said_orders_account_not_linked';
 import SAID_ORDERS_AT_RATE from '@salesforce/label/c.Tandem_Said_orders_at_rate';
 import SAID_ORDERS_AWAITING from '@salesforce/label/c.Tandem_Said_orders_awaiting';
@@ -111,6 +138,7 @@ import SAID_SHARED_DENIED from '@salesforce/label/c.Tandem_Said_shared_denied';
 import SAID_SHARED_FAILED from '@salesforce/label/c.Tandem_Said_shared_failed';
 import SAID_SHARED_LEFT_OUT from '@salesforce/label/c.Tandem_Said_shared_left_out';
 import SAID_SHARED_RATE_LIMIT from '@salesforce/label/c.Tandem_Said_shared_rate_limit';
+import SAID_SHARED_SAME_CODE from '@salesforce/label/c.Tandem_Said_shared_same_code';
 import SAID_SHARED_TOO_LARGE from '@salesforce/label/c.Tandem_Said_shared_too_large';
 import SAID_SHARED_TWINS from '@salesforce/label/c.Tandem_Said_shared_twins';
 import SAID_SHARED_UNREACHABLE from '@salesforce/label/c.Tandem_Said_shared_unreachable';
@@ -153,9 +181,36 @@ export const PHRASES = {
     'accounts.writing_account': SAID_ACCOUNTS_WRITING_ACCOUNT,
     'accounts.writing_contact': SAID_ACCOUNTS_WRITING_CONTACT,
     'accounts.writing_partner': SAID_ACCOUNTS_WRITING_PARTNER,
+    'catalogue.decimals': SAID_CATALOGUE_DECIMALS,
+    'catalogue.item': SAID_CATALOGUE_ITEM,
+    'catalogue.item_deleted': SAID_CATALOGUE_ITEM_DELETED,
+    'catalogue.list': SAID_CATALOGUE_LIST,
+    'catalogue.mapping': SAID_CATALOGUE_MAPPING,
+    'catalogue.negative': SAID_CATALOGUE_NEGATIVE,
+    'catalogue.no_tax_rate': SAID_CATALOGUE_NO_TAX_RATE,
+    'catalogue.reading_books': SAID_CATALOGUE_READING_BOOKS,
+    'catalogue.reading_currencies': SAID_CATALOGUE_READING_CURRENCIES,
+    'catalogue.reading_items': SAID_CATALOGUE_READING_ITEMS,
+    'catalogue.reading_prices': SAID_CATALOGUE_READING_PRICES,
+    'catalogue.reading_products': SAID_CATALOGUE_READING_PRODUCTS,
+    'catalogue.reading_shown_special_prices': SAID_CATALOGUE_READING_SHOWN_SPECIAL_PRICES,
+    'catalogue.reading_special_prices': SAID_CATALOGUE_READING_SPECIAL_PRICES,
+    'catalogue.reading_units_and_taxes': SAID_CATALOGUE_READING_UNITS_AND_TAXES,
+    'catalogue.several_products': SAID_CATALOGUE_SEVERAL_PRODUCTS,
+    'catalogue.special_price': SAID_CATALOGUE_SPECIAL_PRICE,
+    'catalogue.zero': SAID_CATALOGUE_ZERO,
     'credit.reading': SAID_CREDIT_READING,
-    'credit.same_code': SAID_CREDIT_SAME_CODE,
     'credit.writing_alert': SAID_CREDIT_WRITING_ALERT,
+    'fulfilment.reading_cases': SAID_FULFILMENT_READING_CASES,
+    'fulfilment.reading_deliveries': SAID_FULFILMENT_READING_DELIVERIES,
+    'inventory.reading_documents_that_changed': SAID_INVENTORY_READING_DOCUMENTS_THAT_CHANGED,
+    'inventory.reading_stock': SAID_INVENTORY_READING_STOCK,
+    'inventory.writing_availability_opportunities': SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITIES,
+    'inventory.writing_availability_opportunity_line': SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITY_LINE,
+    'invoices.reading_before_account': SAID_INVOICES_READING_BEFORE_ACCOUNT,
+    'invoices.reading_incoming_payments': SAID_INVOICES_READING_INCOMING_PAYMENTS,
+    'invoices.reading_invoices': SAID_INVOICES_READING_INVOICES,
+    'invoices.summing_opportunity_invoices': SAID_INVOICES_SUMMING_OPPORTUNITY_INVOICES,
     'orders.account_not_linked': SAID_ORDERS_ACCOUNT_NOT_LINKED,
     'orders.at_rate': SAID_ORDERS_AT_RATE,
     'orders.awaiting': SAID_ORDERS_AWAITING,
@@ -229,6 +284,7 @@ export const PHRASES = {
     'shared.failed': SAID_SHARED_FAILED,
     'shared.left_out': SAID_SHARED_LEFT_OUT,
     'shared.rate_limit': SAID_SHARED_RATE_LIMIT,
+    'shared.same_code': SAID_SHARED_SAME_CODE,
     'shared.too_large': SAID_SHARED_TOO_LARGE,
     'shared.twins': SAID_SHARED_TWINS,
     'shared.unreachable': SAID_SHARED_UNREACHABLE,

@@ -98,7 +98,9 @@ export default class TandemStock extends LightningElement {
 
     group(id, productId, head) {
         const found = this.foundStock.data.filter((row) => row.Tandem_Product__c === productId);
-        const rows = found.map((row) => shown(row.Id, row.Tandem_Warehouse__c, row, ''));
+        const rows = found.map((row) =>
+            shown(row.Id, row.Tandem_Warehouse_Name__c || row.Tandem_Warehouse__c, row, '')
+        );
         if (found.length > 1) {
             const all = {};
             AMOUNTS.forEach((field) => {
