@@ -7,7 +7,8 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_TARGET_DIR RUSTC="$$(cat $(TOOLS)/wasm-rustc)" $(CARGO)
 
 # Tests of what flows do in real companies; each holds also while every kind of fault strikes one call in fifty.
-SITUATIONS = accounts orders orders_found orders_in_b1 orders_and_clerks
+SITUATIONS = accounts branches catalogue chain companies desired finance identity money money_shown orders orders_and_clerks orders_found \
+  orders_in_b1 orgs refused_fields stock
 
 .PHONY: demo test build plugins setup setup-tests lint soak bench clean
 

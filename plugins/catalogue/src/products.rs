@@ -19,7 +19,7 @@ pub struct Product {
     pub item_code: String,
     pub id: String,
     pub created: bool,
-    /// It was linked or made just now.
+    /// It was linked or made just now, or perhaps in an earlier try whose rest failed.
     pub linked: bool,
     /// The item as B1 has it.
     pub item: Value,
@@ -83,13 +83,14 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
     }
     let rows = mirror::joined(rows);
     let written = mirror::write(&rows, outcomes, &there);
+    let again = |events: &[usize]| events.iter().any(|place| batch.events[*place].attempt > 1);
     rows.into_iter()
         .zip(written)
         .filter_map(|(row, written)| {
             Some(Product {
                 id: written.id?,
                 created: written.created,
-                linked: written.created || !before.contains_key(&row.b1_id),
+                linked: written.created || !before.contains_key(&row.b1_id) || again(&row.events),
                 item: items.get(&row.b1_id)?.clone(),
                 verify: wanted.get(&row.b1_id).is_some_and(|(_, verify)| *verify),
                 item_code: row.b1_id,

@@ -25,6 +25,17 @@ pub enum LookError {
     Answer(String),
 }
 
+impl LookError {
+    /// True for what may be well a moment later: an outage, a lost answer, an error of the system's own making.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::Call(CallError::Remote { status, .. }) => *status >= 500,
+            Self::Call(error) => error.is_passing() && !matches!(error, CallError::SignIn(_)),
+            Self::Store(_) | Self::Answer(_) => false,
+        }
+    }
+}
+
 /// The page behind a key, in key order.
 pub async fn page(
     connection: &Connection,
