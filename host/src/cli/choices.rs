@@ -1,7 +1,7 @@
 //! What the answers to a question do, in the words of the Salesforce package's labels: `tests/package` keeps both the same.
 
 /// Answers of the flows that go with Tandem. A choice is given as its flow has worded it.
-const CHOICES: [(&str, &str); 14] = [
+const CHOICES: [(&str, &str); 16] = [
     ("retry", "Try again, once the cause is mended"),
     ("ignore", "Leave it as it is"),
     ("send anyway", "Send although over the limit"),
@@ -16,6 +16,8 @@ const CHOICES: [(&str, &str); 14] = [
     ("keep in B1", "Keep it in SAP Business One"),
     ("make inactive in B1", "Make the contact employee inactive in SAP Business One"),
     ("keep it so", "Leave both totals as they are"),
+    ("mark", "Mark it as gone in B1"),
+    ("leave unmarked", "Leave the contact as it is"),
 ];
 
 /// `link with C20000`

@@ -5,6 +5,7 @@ use tandem_sdk::{
     section,
 };
 
+use crate::look;
 use crate::org::Org;
 
 /// Which accounts without a partner get one.
@@ -148,14 +149,16 @@ pub fn description() -> Description {
             may_link("account", "remembers which partner is which account"),
             may_link("contact", "remembers which contact employee is which contact"),
             may_emit("account.linked", "tells other flows of an account that has its partner now"),
+            may_emit(look::TOPIC, "looks again at an account whose partner is missing, or that a contact has moved to"),
             may_emit(crate::questions::ASKED, "tells other flows of an account that a person is asked about"),
         ],
-        topics: ["b1.BusinessPartners", "salesforce.Account", "salesforce.Contact", "accounts.wanted"]
+        topics: ["b1.BusinessPartners", "salesforce.Account", "salesforce.Contact", "accounts.wanted", look::TOPIC]
             .map(str::to_owned)
             .to_vec(),
         backfill: ["b1.BusinessPartners", "salesforce.Account"].map(str::to_owned).to_vec(),
         batch: 600,
         concurrency: 1,
+        timers: vec![look::timer()],
         settings_schema: json!({
             "type": "object",
             "properties": {

@@ -1,9 +1,13 @@
 //! The fields of a linked pair, merged three ways, and what each side gets.
 
-use tandem_sdk::mapping::{self, Direction, Pair};
+use std::collections::BTreeMap;
+
+use tandem_sdk::mapping::{self, Direction, Pair, Policy};
 use tandem_sdk::merge::{self, Field, Merged};
 use tandem_sdk::mirror::same;
 use tandem_sdk::{Map, Said, Side, Value, from_json, json, say};
+
+use crate::seen::Answer;
 
 /// What a merge came to.
 #[derive(Debug, Default)]
@@ -14,38 +18,96 @@ pub struct Plan {
     pub to_salesforce: Map<String, Value>,
     /// The base when both are written.
     pub base: Map<String, Value>,
+    /// Which of its fields stand in the base only when a side has taken them.
+    pub written: BTreeMap<String, Side>,
     /// Fields that a human must decide, with both values.
     pub conflicts: Vec<(String, Value, Value)>,
 }
 
-/// Merges sections. `choice` is what a human answered to their conflicts.
+impl Plan {
+    /// The base after a write of which only some sides took their part.
+    pub fn kept(&self, old: &Map<String, Value>, taken: impl Fn(Side) -> bool) -> Map<String, Value> {
+        let mut base = merge::kept(old, &self.base, &self.written, taken);
+        // How a value is spelt goes with the value.
+        base.retain(|name, _| !name.starts_with(SPELT) || self.base.contains_key(name));
+        base
+    }
+}
+
+/// Before the name of a field in the base: what B1 has for a value that people wrote in another way.
+const SPELT: &str = "spelt:";
+
+/// A field of both sides, in one representation.
+struct Compared {
+    pair: Pair,
+    /// Its name in the base.
+    name: String,
+    base: Value,
+    has_base: bool,
+    /// B1's value, as it is to be compared.
+    b1: Value,
+    /// As it is to be written into Salesforce.
+    written: Value,
+    salesforce: Value,
+    /// As it is to be written into B1.
+    to_b1: Value,
+}
+
+impl Compared {
+    fn field(&self) -> Field<'_> {
+        Field { base: self.has_base.then_some(&self.base), b1: &self.b1, salesforce: &self.salesforce }
+    }
+
+    fn differs(&self) -> bool {
+        !same(&self.b1, &self.salesforce)
+    }
+
+    /// What it is a part of; its own name when it stands for itself.
+    fn whole(&self) -> &str {
+        match self.pair.b1.split_once('.') {
+            Some((address @ ("BillTo" | "ShipTo"), _)) if self.pair.direction == Direction::Both => address,
+            _ => &self.name,
+        }
+    }
+}
+
+/// Merges sections of a record (`account`, or a contact employee's number); addresses whole. `answer` is what a human answered to
+/// its conflicts.
 pub fn merged(
     sections: &[&str],
+    record: &str,
     partner: &Value,
     account: &Value,
     base: &Map<String, Value>,
     newest: Side,
-    choice: Option<&str>,
+    answer: &Answer,
 ) -> Result<Plan, Said> {
     let mut plan = Plan::default();
+    let mut compared: Vec<Compared> = Vec::new();
     for section in sections {
-        merge_section(&mut plan, section, partner, account, base, newest, choice)?;
+        compared.extend(compare(&mut plan, section, partner, account, base)?);
+    }
+    while let Some(first) = compared.first() {
+        let whole = first.whole().to_owned();
+        let (own, rest): (Vec<Compared>, Vec<Compared>) = compared.into_iter().partition(|own| own.whole() == whole);
+        compared = rest;
+        take(&mut plan, record, own, newest, answer);
     }
     Ok(plan)
 }
 
-fn merge_section(
+/// The fields of a section; those that are two words for one thing are in the plan's base already.
+fn compare(
     plan: &mut Plan,
     section: &str,
     partner: &Value,
     account: &Value,
     base: &Map<String, Value>,
-    newest: Side,
-    choice: Option<&str>,
-) -> Result<(), Said> {
+) -> Result<Vec<Compared>, Said> {
     let there = apply(section, Side::Salesforce, partner)?;
     let here = apply(section, Side::B1, account)?;
     let null = Value::Null;
+    let mut compared = Vec::new();
     for pair in mapping::pairs(section) {
         let own = pair.b1.split('.').try_fold(partner, |at, step| at.get(step)).unwrap_or(&null);
         let (name, b1, salesforce) = match pair.direction {
@@ -57,8 +119,7 @@ fn merge_section(
                 account.get(&pair.salesforce).unwrap_or(&null),
             ),
         };
-        let spelt = format!("spelt:{name}");
-        let written = b1;
+        let spelt = format!("{SPELT}{name}");
         // Two words for what is one thing in B1 are in step, and stay as people wrote them.
         if pair.direction == Direction::Both && !same(b1, salesforce) && same(own, here.get(&pair.b1).unwrap_or(&null))
         {
@@ -67,46 +128,65 @@ fn merge_section(
             continue;
         }
         let unchanged = base.get(&spelt).is_some_and(|old| same(old, b1));
-        let b1 = if unchanged { base.get(&name).unwrap_or(b1) } else { b1 };
-        let field = Field { base: base.get(&name), b1, salesforce };
-        let decided = match merge::merge(&field, pair.direction, pair.policy, newest) {
-            Merged::Conflict => match choice {
-                Some("keep B1's") => Merged::ToSalesforce,
-                Some("keep Salesforce's") => Merged::ToB1,
-                _ => Merged::Conflict,
-            },
-            other => other,
-        };
-        take(plan, &pair, &name, decided, written, salesforce, &here);
+        let own = if unchanged { base.get(&name).unwrap_or(b1) } else { b1 };
+        compared.push(Compared {
+            base: base.get(&name).cloned().unwrap_or_default(),
+            has_base: base.contains_key(&name),
+            b1: own.clone(),
+            written: b1.clone(),
+            salesforce: salesforce.clone(),
+            to_b1: here.get(&pair.b1).cloned().unwrap_or_default(),
+            pair,
+            name,
+        });
     }
-    Ok(())
+    Ok(compared)
 }
 
-fn take(
-    plan: &mut Plan,
-    pair: &Pair,
-    name: &str,
-    decided: Merged,
-    b1: &Value,
-    salesforce: &Value,
-    here: &Map<String, Value>,
-) {
-    let base = match decided {
-        Merged::InStep => b1,
-        Merged::ToSalesforce => {
-            plan.to_salesforce.insert(pair.salesforce.clone(), b1.clone());
-            b1
-        }
-        Merged::ToB1 => {
-            plan.to_b1.insert(pair.b1.clone(), here.get(&pair.b1).cloned().unwrap_or_default());
-            salesforce
-        }
-        Merged::Conflict => {
-            plan.conflicts.push((format!("{} / {}", pair.b1, pair.salesforce), b1.clone(), salesforce.clone()));
-            return;
-        }
+/// Takes what is one value into the plan.
+fn take(plan: &mut Plan, record: &str, whole: Vec<Compared>, newest: Side, answer: &Answer) {
+    let fields: Vec<Field<'_>> = whole.iter().map(Compared::field).collect();
+    let policies = || whole.iter().filter(|own| own.differs()).map(|own| own.pair.policy);
+    // Of the parts of one value the most careful policy counts.
+    let policy = policies().find(|own| *own == Policy::Review).or_else(|| policies().next()).unwrap_or(Policy::Newest);
+    let decided = match fields.as_slice() {
+        [one] => merge::merge(one, whole[0].pair.direction, policy, newest),
+        many => merge::merge_whole(many, policy, newest),
     };
-    plan.base.insert(name.to_owned(), base.clone());
+    let decided = if decided == Merged::Conflict {
+        let shown = |own: &Compared| {
+            (format!("{} / {}", own.pair.b1, own.pair.salesforce), own.written.clone(), own.salesforce.clone())
+        };
+        let conflicts: Vec<_> = whole.iter().filter(|own| own.differs()).map(shown).collect();
+        match answer.decides(record, &conflicts) {
+            Some(Side::B1) => Merged::ToSalesforce,
+            Some(Side::Salesforce) => Merged::ToB1,
+            None => {
+                plan.conflicts.extend(conflicts);
+                return;
+            }
+        }
+    } else {
+        decided
+    };
+    for own in whole {
+        let (differs, Compared { pair, name, written, salesforce, to_b1, .. }) = (own.differs(), own);
+        match decided {
+            Merged::ToSalesforce if differs => {
+                plan.to_salesforce.insert(pair.salesforce, written.clone());
+                plan.written.insert(name.clone(), Side::Salesforce);
+                plan.base.insert(name, written);
+            }
+            Merged::ToB1 if differs => {
+                plan.to_b1.insert(pair.b1, to_b1);
+                plan.written.insert(name.clone(), Side::B1);
+                plan.base.insert(name, salesforce);
+            }
+            _ => {
+                plan.base.insert(name, written);
+            }
+        }
+    }
 }
 
 /// Everything that one side has, for a record that is made on the other.

@@ -3,9 +3,11 @@
 //! with the few fields that tell companies apart. One strong match links; an ambiguous or weak one is asked about, with the
 //! candidates side by side.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_sdk::{Error, Map, Outcomes, Said, Side, Told, Value, are_twins, b1, json, links, say, text, twin_words};
+use tandem_sdk::{
+    Error, Map, Outcomes, Said, Side, Told, Value, are_twins, b1, json, links, salesforce, say, text, twin_words,
+};
 
 use crate::describe::Settings;
 use crate::duplicates;
@@ -107,12 +109,16 @@ fn partners_of_accounts(settings: &Settings, subjects: &mut [Subject], outcomes:
     let without_code = |place: &&usize| text(&subjects[**place].account, "Tandem_Card_Code__c").is_empty();
     let accounts: Vec<&Value> = seekers.iter().filter(without_code).map(|place| &subjects[*place].account).collect();
     let alike = Known::partners(search::partners_like(&accounts)?);
+    let fits = |place: &usize| {
+        let account = &subjects[*place].account;
+        let partners = if text(account, "Tandem_Card_Code__c").is_empty() { &alike } else { &named };
+        judged(settings, Side::B1, &Known::account(account), partners)
+    };
+    let mut candidates: Vec<Vec<Candidate>> = seekers.iter().map(fits).collect();
+    let_go(&mut candidates)?;
     let mut found: Vec<(usize, Value)> = Vec::new();
-    for place in seekers {
-        let subject = &subjects[place];
-        let partners = if text(&subject.account, "Tandem_Card_Code__c").is_empty() { &alike } else { &named };
-        let candidates = judged(settings, Side::B1, &Known::account(&subject.account), partners);
-        if let Found::One(partner) = decide(settings, subject, candidates, "CardCode", outcomes) {
+    for (place, candidates) in seekers.into_iter().zip(candidates) {
+        if let Found::One(partner) = decide(settings, &subjects[place], candidates, "CardCode", outcomes) {
             found.push((place, partner));
         }
     }
@@ -133,6 +139,18 @@ fn partners_of_accounts(settings: &Settings, subjects: &mut [Subject], outcomes:
             Some(accounts) => subjects[place].about = accounts,
             None => subjects[place].partner = whole.get(text(&partner, "CardCode")).cloned().unwrap_or_default(),
         }
+    }
+    Ok(())
+}
+
+/// A partner whose account was deleted is free for the one that was made in its place; one whose account is only not to be seen is not.
+fn let_go(candidates: &mut [Vec<Candidate>]) -> Result<(), Error> {
+    let taken: Vec<String> = candidates.iter().flatten().filter_map(|one| one.taken.clone()).collect();
+    let rows = salesforce::query_all_in("Id,IsDeleted,MasterRecordId", "Account", "Id", &taken)?;
+    let deleted = rows.iter().filter(|row| row["IsDeleted"] == true && text(row, "MasterRecordId").is_empty());
+    let deleted: BTreeSet<&str> = deleted.map(|row| text(row, "Id")).collect();
+    for one in candidates.iter_mut().flatten() {
+        one.taken.take_if(|id| deleted.contains(id.as_str()));
     }
     Ok(())
 }

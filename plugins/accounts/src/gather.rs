@@ -9,7 +9,7 @@ use tandem_sdk::{
 };
 
 use crate::describe::Settings;
-use crate::person;
+use crate::{look, person, relink};
 
 /// What an event is about.
 #[derive(Default)]
@@ -35,6 +35,11 @@ pub struct Subject {
 impl Subject {
     pub fn card_code(&self) -> &str {
         text(&self.partner, "CardCode")
+    }
+
+    /// The pair is new: nothing was in step yet.
+    pub fn is_fresh(&self) -> bool {
+        self.base.as_ref().is_none_or(Map::is_empty)
     }
 
     pub fn account_id(&self) -> &str {
@@ -72,7 +77,16 @@ const ACCOUNT: [&str; 13] = [
     "Tandem_Blocked__c",
     "Tandem_Sync_State__c",
 ];
-const CONTACT: [&str; 6] = ["Id", "IsDeleted", "FirstName", "LastName", "Email", "LastModifiedDate"];
+const CONTACT: [&str; 8] = [
+    "Id",
+    "IsDeleted",
+    "FirstName",
+    "LastName",
+    "Email",
+    "LastModifiedDate",
+    "Tandem_Contact_Key__c",
+    "Tandem_Inactive__c",
+];
 
 /// The subjects of all open events.
 pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Result<Vec<Subject>, Error> {
@@ -89,6 +103,8 @@ pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> 
                 wanted.insert(place);
                 accounts.entry(text(&payload, "AccountId").to_owned()).or_default().push(place);
             }
+            look::TOPIC => accounts.entry(event.key.clone()).or_default().push(place),
+            look::NIGHT | look::NEXT => look::slice(place, &payload, event.resolution.as_deref(), outcomes),
             other => {
                 let why = format!("the accounts plugin does not take {other}");
                 outcomes.decide(place, tandem_sdk::Outcome::Reject(why));
@@ -101,13 +117,14 @@ pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> 
     let mut pairs = paired(partners, accounts);
     let codes: Vec<String> = pairs.iter().filter_map(|pair| pair.code.clone()).collect();
     let ids: Vec<String> = pairs.iter().filter_map(|pair| pair.id.clone()).collect();
-    let partners = read_partners(&codes)?;
+    let mut partners = read_partners(&codes)?;
     let accounts = read_accounts(settings, &ids)?;
-    follow_merges(&mut pairs, &accounts);
+    relink::follow_merges(&mut pairs, &accounts);
     let moved: Vec<String> =
         pairs.iter().filter_map(|pair| pair.id.clone()).filter(|id| !accounts.contains_key(id)).collect();
     let masters = read_accounts(settings, &moved)?;
     let choice = |events: &[usize]| events.iter().find_map(|place| batch.events[*place].resolution.clone());
+    relink::follow_codes(settings, &mut pairs, &accounts, &mut partners, choice, outcomes)?;
     let today = clock::today("b1");
     let mut subjects = Vec::new();
     for pair in pairs {
@@ -129,11 +146,12 @@ pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> 
     Ok(subjects)
 }
 
-struct Pair {
-    code: Option<String>,
-    id: Option<String>,
-    base: Option<Map<String, Value>>,
-    events: Vec<usize>,
+/// What an event is about, by its keys.
+pub struct Pair {
+    pub code: Option<String>,
+    pub id: Option<String>,
+    pub base: Option<Map<String, Value>>,
+    pub events: Vec<usize>,
 }
 
 impl Pair {
@@ -164,51 +182,36 @@ fn paired(partners: BTreeMap<String, Vec<usize>>, accounts: BTreeMap<String, Vec
     pairs
 }
 
-/// An account that was merged into another hands its partner on to the one that is left.
-fn follow_merges(pairs: &mut [Pair], accounts: &BTreeMap<String, Value>) {
-    for pair in pairs {
-        let Some(account) = pair.id.as_ref().and_then(|id| accounts.get(id)) else { continue };
-        let master = text(account, "MasterRecordId");
-        if master.is_empty() {
-            continue;
-        }
-        match (&pair.code, links::find("account", Side::Salesforce, master)) {
-            // Nobody has a claim on the one that is left: the link moves.
-            (Some(code), None) => {
-                links::delete("account", text(account, "Id"));
-                links::put(&Link {
-                    kind: "account".into(),
-                    b1_id: code.clone(),
-                    salesforce_id: master.into(),
-                    base: "{}".into(),
-                });
-                pair.base = Some(Map::new());
-                pair.id = Some(master.to_owned());
-            }
-            (Some(_), Some(_)) => {}
-            // The loser was nobody's; the one that is left is told by an event of its own.
-            (None, _) => pair.id = Some(master.to_owned()),
-        }
-    }
-}
-
-/// Accounts of contacts, also of deleted ones.
+/// Accounts of contacts, also of deleted ones; of one that has moved also the account that it has left.
 fn accounts_of(
     contacts: &BTreeMap<String, Vec<usize>>,
     outcomes: &mut Outcomes,
 ) -> Result<BTreeMap<String, Vec<usize>>, Error> {
     let ids: Vec<String> = contacts.keys().cloned().collect();
     let mut accounts: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+    let left = left_by(&ids);
     for row in salesforce::query_all_in("Id,AccountId,IsDeleted", "Contact", "Id", &ids)? {
-        let events = contacts.get(text(&row, "Id")).cloned().unwrap_or_default();
+        let id = text(&row, "Id");
+        let events = contacts.get(id).cloned().unwrap_or_default();
         let account = text(&row, "AccountId");
-        if account.is_empty() {
+        let left = left.get(id).filter(|left| *left != account);
+        if account.is_empty() && left.is_none() {
             outcomes.note_all(&events, "the contact has no account");
-            continue;
         }
-        accounts.entry(account.to_owned()).or_default().extend(events);
+        for account in left.map(String::as_str).into_iter().chain(Some(account)).filter(|id| !id.is_empty()) {
+            accounts.entry(account.to_owned()).or_default().extend(&events);
+        }
     }
     Ok(accounts)
+}
+
+/// The accounts whose partners have the employees that contacts are linked with.
+fn left_by(contacts: &[String]) -> BTreeMap<String, String> {
+    let found = links::find_all("contact", Side::Salesforce, contacts).into_iter().flatten();
+    let code = |link: Link| Some((link.salesforce_id, link.b1_id.rsplit_once(':')?.0.to_owned()));
+    let (ids, codes): (Vec<String>, Vec<String>) = found.filter_map(code).unzip();
+    let accounts = links::find_all("account", Side::B1, &codes).into_iter();
+    ids.into_iter().zip(accounts).filter_map(|(id, link)| Some((id, link?.salesforce_id))).collect()
 }
 
 /// Partners by `CardCode`.

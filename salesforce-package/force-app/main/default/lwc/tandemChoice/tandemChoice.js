@@ -13,6 +13,8 @@ import LABEL_KEEP_SALESFORCE from '@salesforce/label/c.Tandem_Choice_Keep_Salesf
 import LABEL_KEEP_IN_B1 from '@salesforce/label/c.Tandem_Choice_Keep_In_B1';
 import LABEL_MAKE_INACTIVE from '@salesforce/label/c.Tandem_Choice_Make_Inactive';
 import LABEL_KEEP_SO from '@salesforce/label/c.Tandem_Choice_Keep_So';
+import LABEL_MARK from '@salesforce/label/c.Tandem_Choice_Mark';
+import LABEL_LEAVE_UNMARKED from '@salesforce/label/c.Tandem_Choice_Leave_Unmarked';
 import LABEL_LINK_WITH from '@salesforce/label/c.Tandem_Choice_Link_With';
 import { text } from 'c/tandemText';
 
@@ -30,7 +32,9 @@ const LABELS = {
     "keep Salesforce's": LABEL_KEEP_SALESFORCE,
     'keep in B1': LABEL_KEEP_IN_B1,
     'make inactive in B1': LABEL_MAKE_INACTIVE,
-    'keep it so': LABEL_KEEP_SO
+    'keep it so': LABEL_KEEP_SO,
+    mark: LABEL_MARK,
+    'leave unmarked': LABEL_LEAVE_UNMARKED
 };
 const LINK_WITH = 'link with ';
 

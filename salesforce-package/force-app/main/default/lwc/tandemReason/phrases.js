@@ -3,17 +3,21 @@ import SAID_ACCOUNTS_ACCOUNT_DELETED from '@salesforce/label/c.Tandem_Said_accou
 import SAID_ACCOUNTS_ACCOUNT_UNSEEN from '@salesforce/label/c.Tandem_Said_accounts_account_unseen';
 import SAID_ACCOUNTS_BOTH_CHANGED from '@salesforce/label/c.Tandem_Said_accounts_both_changed';
 import SAID_ACCOUNTS_CANDIDATE from '@salesforce/label/c.Tandem_Said_accounts_candidate';
+import SAID_ACCOUNTS_CODE_TAKEN from '@salesforce/label/c.Tandem_Said_accounts_code_taken';
+import SAID_ACCOUNTS_CODE_UNKNOWN from '@salesforce/label/c.Tandem_Said_accounts_code_unknown';
 import SAID_ACCOUNTS_CONTACT_DELETED from '@salesforce/label/c.Tandem_Said_accounts_contact_deleted';
 import SAID_ACCOUNTS_CONTESTED from '@salesforce/label/c.Tandem_Said_accounts_contested';
 import SAID_ACCOUNTS_DUPLICATE from '@salesforce/label/c.Tandem_Said_accounts_duplicate';
 import SAID_ACCOUNTS_DUPLICATE_BLOCKED from '@salesforce/label/c.Tandem_Said_accounts_duplicate_blocked';
 import SAID_ACCOUNTS_EMAIL_DOMAIN from '@salesforce/label/c.Tandem_Said_accounts_email_domain';
+import SAID_ACCOUNTS_EMPLOYEE_REMOVED from '@salesforce/label/c.Tandem_Said_accounts_employee_removed';
 import SAID_ACCOUNTS_LEGAL_FORMS_DIFFER from '@salesforce/label/c.Tandem_Said_accounts_legal_forms_differ';
 import SAID_ACCOUNTS_LINKED_ALREADY from '@salesforce/label/c.Tandem_Said_accounts_linked_already';
 import SAID_ACCOUNTS_LOOKING from '@salesforce/label/c.Tandem_Said_accounts_looking';
 import SAID_ACCOUNTS_LOOKING_CONTACTS from '@salesforce/label/c.Tandem_Said_accounts_looking_contacts';
 import SAID_ACCOUNTS_LOOKING_ORG from '@salesforce/label/c.Tandem_Said_accounts_looking_org';
 import SAID_ACCOUNTS_MADE_FOR from '@salesforce/label/c.Tandem_Said_accounts_made_for';
+import SAID_ACCOUNTS_MANY_MISSING from '@salesforce/label/c.Tandem_Said_accounts_many_missing';
 import SAID_ACCOUNTS_MAPPING from '@salesforce/label/c.Tandem_Said_accounts_mapping';
 import SAID_ACCOUNTS_MAPPING_NEW_PARTNER from '@salesforce/label/c.Tandem_Said_accounts_mapping_new_partner';
 import SAID_ACCOUNTS_MAYBE_SAME from '@salesforce/label/c.Tandem_Said_accounts_maybe_same';
@@ -149,17 +153,21 @@ export const PHRASES = {
     'accounts.account_unseen': SAID_ACCOUNTS_ACCOUNT_UNSEEN,
     'accounts.both_changed': SAID_ACCOUNTS_BOTH_CHANGED,
     'accounts.candidate': SAID_ACCOUNTS_CANDIDATE,
+    'accounts.code_taken': SAID_ACCOUNTS_CODE_TAKEN,
+    'accounts.code_unknown': SAID_ACCOUNTS_CODE_UNKNOWN,
     'accounts.contact_deleted': SAID_ACCOUNTS_CONTACT_DELETED,
     'accounts.contested': SAID_ACCOUNTS_CONTESTED,
     'accounts.duplicate': SAID_ACCOUNTS_DUPLICATE,
     'accounts.duplicate_blocked': SAID_ACCOUNTS_DUPLICATE_BLOCKED,
     'accounts.email_domain': SAID_ACCOUNTS_EMAIL_DOMAIN,
+    'accounts.employee_removed': SAID_ACCOUNTS_EMPLOYEE_REMOVED,
     'accounts.legal_forms_differ': SAID_ACCOUNTS_LEGAL_FORMS_DIFFER,
     'accounts.linked_already': SAID_ACCOUNTS_LINKED_ALREADY,
     'accounts.looking': SAID_ACCOUNTS_LOOKING,
     'accounts.looking_contacts': SAID_ACCOUNTS_LOOKING_CONTACTS,
     'accounts.looking_org': SAID_ACCOUNTS_LOOKING_ORG,
     'accounts.made_for': SAID_ACCOUNTS_MADE_FOR,
+    'accounts.many_missing': SAID_ACCOUNTS_MANY_MISSING,
     'accounts.mapping': SAID_ACCOUNTS_MAPPING,
     'accounts.mapping_new_partner': SAID_ACCOUNTS_MAPPING_NEW_PARTNER,
     'accounts.maybe_same': SAID_ACCOUNTS_MAYBE_SAME,

@@ -1,0 +1,213 @@
+//! People who are on one side no more: a contact that was deleted, merged or moved leaves its employee inactive, an employee who was
+//! removed leaves the contact marked. Tandem remembers whom it has made inactive, and wakes them when they come back.
+
+use tandem_sdk::{Link, Map, Outcomes, Value, b1, from_json, json, say, storage, text};
+
+use crate::contacts::{Person, key};
+use crate::gather::Subject;
+use crate::gone::MARK;
+use crate::plan::Turn;
+use crate::whereabouts::Whereabouts;
+
+/// Answers to a person that was deleted on one side.
+const INACTIVE: &str = "make inactive in B1";
+const KEEP: &str = "keep in B1";
+const UNMARKED: &str = "leave unmarked";
+
+/// In a link's base: the other side is gone, and what became of it here.
+const GONE: &str = "gone";
+/// A human has said that it stays as it is.
+const KEPT: &str = "kept";
+
+/// An employee whose contact is with the account no more.
+pub struct Left {
+    pub link: Link,
+    pub to: Whereabouts,
+}
+
+impl Left {
+    /// What becomes of the employee.
+    pub fn person(
+        self,
+        turn: &mut Turn<'_>,
+        subject: &Subject,
+        employee: &Value,
+        outcomes: &mut Outcomes,
+    ) -> Option<Person> {
+        match &self.to {
+            Whereabouts::Moved(account, keyed) => {
+                let elsewhere = "moved to another account";
+                let mut person = self.parted(subject, employee, elsewhere, outcomes);
+                person.goes_to = Some(account.clone()).filter(|account| !account.is_empty());
+                if *keyed && !turn.accounts.contains(account) {
+                    // Else the employee's next contact would be this one.
+                    person.contact.insert("Tandem_Contact_Key__c".into(), Value::Null);
+                }
+                Some(person)
+            }
+            Whereabouts::Merged(_) => Some(self.parted(subject, employee, "merged into another", outcomes)),
+            Whereabouts::Deleted => self.deleted(turn, subject, employee, outcomes),
+            Whereabouts::Unseen => None,
+        }
+    }
+
+    /// The contact lives on with somebody else: the link ends.
+    fn parted(&self, subject: &Subject, employee: &Value, how: &str, outcomes: &mut Outcomes) -> Person {
+        let name = text(employee, "Name");
+        let id = Some(self.link.salesforce_id.clone());
+        let mut person = Person { id: id.clone(), unlinks: id, name: name.to_owned(), ..Person::default() };
+        if employee["Active"] != "tNO" {
+            outcomes.note_all(&subject.events, &format!("the contact {name} was {how}: inactive in B1"));
+            person.row = inactive(employee);
+            remember(&key(subject.card_code(), &b1::key_text(&employee["InternalCode"])));
+        }
+        person
+    }
+
+    fn deleted(
+        &self,
+        turn: &mut Turn<'_>,
+        subject: &Subject,
+        employee: &Value,
+        outcomes: &mut Outcomes,
+    ) -> Option<Person> {
+        let old = base_of(&self.link);
+        if employee["Active"] == "tNO" || old.contains_key(GONE) {
+            return None;
+        }
+        let name = text(employee, "Name");
+        let code = b1::key_text(&employee["InternalCode"]);
+        let shown = gone(name);
+        let answer = turn.questions.answer(turn.batch, subject);
+        let choice = answer.about(&code, &shown);
+        let keeps = choice == Some(KEEP);
+        if turn.settings.review_deleted && !keeps && choice != Some(INACTIVE) {
+            show(turn, subject, &code, &shown, outcomes);
+            let reason = say(
+                "accounts.contact_deleted",
+                "the contact {contact} was deleted in Salesforce; what should become of the contact employee?",
+                [("contact", name.into())],
+            );
+            let detail =
+                json!({ "b1": { "CardCode": subject.card_code(), "Name": name, "E_Mail": employee["E_Mail"] } });
+            outcomes.ask(&subject.events, reason, &[INACTIVE, KEEP, "retry"], &detail);
+            return None;
+        }
+        let mut base = old.clone();
+        base.insert(GONE.into(), if keeps { KEPT.into() } else { true.into() });
+        let mut person = Person {
+            id: Some(self.link.salesforce_id.clone()),
+            name: name.to_owned(),
+            base,
+            old,
+            changed: true,
+            ..Person::default()
+        };
+        if !keeps {
+            outcomes
+                .note_all(&subject.events, &format!("the contact {name} was deleted in Salesforce: inactive in B1"));
+            person.row = inactive(employee);
+            person.written.insert(GONE.into(), tandem_sdk::Side::B1);
+        }
+        Some(person)
+    }
+}
+
+/// The employee of a contact was removed in B1: the contact is marked, once.
+pub fn removed(
+    turn: &mut Turn<'_>,
+    subject: &Subject,
+    contact: &Value,
+    link: &Link,
+    outcomes: &mut Outcomes,
+) -> Option<Person> {
+    let old = base_of(link);
+    if old.contains_key(GONE) {
+        return None;
+    }
+    let name = format!("{} {}", text(contact, "FirstName"), text(contact, "LastName")).trim().to_owned();
+    let code = link.b1_id.rsplit_once(':').map(|(_, code)| code.to_owned()).unwrap_or_default();
+    let shown = gone(&name);
+    let answer = turn.questions.answer(turn.batch, subject);
+    let choice = answer.about(&code, &shown);
+    let keeps = choice == Some(UNMARKED);
+    if turn.settings.review_deleted && !keeps && choice != Some(MARK) {
+        show(turn, subject, &code, &shown, outcomes);
+        let reason = say(
+            "accounts.employee_removed",
+            "the contact employee {contact} of {customer} was removed in B1; what should become of the contact?",
+            [("contact", name.as_str().into()), ("customer", subject.card_code().into())],
+        );
+        let detail = json!({ "salesforce": { "Id": contact["Id"], "Name": name, "Email": contact["Email"] } });
+        outcomes.ask(&subject.events, reason, &[MARK, UNMARKED, "retry"], &detail);
+        return None;
+    }
+    let mut base = old.clone();
+    base.insert(GONE.into(), if keeps { KEPT.into() } else { true.into() });
+    let mut person = Person {
+        code: Some(code),
+        id: Some(text(contact, "Id").to_owned()),
+        name,
+        base,
+        old,
+        changed: true,
+        ..Person::default()
+    };
+    if !keeps {
+        outcomes.note_all(
+            &subject.events,
+            &format!("the contact employee {} was removed in B1: the contact is marked", person.name),
+        );
+        for (field, value) in [("Tandem_Inactive__c", true), (GONE, true)] {
+            person.base.insert(field.into(), value.into());
+            person.written.insert(field.into(), tandem_sdk::Side::Salesforce);
+        }
+        person.contact.insert("Tandem_Inactive__c".into(), true.into());
+    }
+    Some(person)
+}
+
+/// What a question shows of somebody who is gone: one answer is for one person.
+fn gone(name: &str) -> [(String, Value, Value); 1] {
+    [(GONE.to_owned(), name.into(), Value::Null)]
+}
+
+/// Keeps what is shown, unless something else is asked about the subject first.
+fn show(turn: &mut Turn<'_>, subject: &Subject, code: &str, shown: &[(String, Value, Value)], outcomes: &Outcomes) {
+    if subject.events.iter().all(|place| outcomes.is_open(*place)) {
+        turn.questions.show(turn.batch, subject, code, shown);
+    }
+}
+
+/// True for an inactive employee whom Tandem has made so, since the contact was gone. A clerk's own word stands.
+pub fn is_ours(employee: &Value, link: Option<&Link>, key: &str) -> bool {
+    let by_link = || link.is_some_and(|link| base_of(link).get(GONE).is_some_and(|gone| gone != KEPT));
+    employee["Active"] == "tNO" && (by_link() || storage::get(&left(key)).is_some())
+}
+
+/// Remembers that Tandem has made an employee inactive who has no link any more.
+fn remember(key: &str) {
+    // Where the storage is full a person who comes back stays inactive, as a clerk sees.
+    let _ = storage::set(&left(key), "true");
+}
+
+/// The employee is awake.
+pub fn forget(key: &str) {
+    storage::delete(&left(key));
+}
+
+fn left(key: &str) -> String {
+    format!("left:{key}")
+}
+
+fn inactive(employee: &Value) -> Map<String, Value> {
+    let mut row = Map::new();
+    row.insert("InternalCode".into(), employee["InternalCode"].clone());
+    row.insert("Name".into(), employee["Name"].clone());
+    row.insert("Active".into(), "tNO".into());
+    row
+}
+
+fn base_of(link: &Link) -> Map<String, Value> {
+    from_json(&link.base).as_object().cloned().unwrap_or_default()
+}

@@ -1,0 +1,137 @@
+//! Links that people move: an account that was merged into another, and a B1 Card Code that somebody has typed into a linked account.
+
+use std::collections::BTreeMap;
+
+use tandem_sdk::{Error, Link, Map, Outcomes, Said, Side, Value, links, say, text};
+
+use crate::describe::Settings;
+use crate::gather::{self, Pair};
+
+/// An account that was merged into another hands its partner on to the one that is left.
+pub fn follow_merges(pairs: &mut [Pair], accounts: &BTreeMap<String, Value>) {
+    for pair in pairs {
+        let Some(account) = pair.id.as_ref().and_then(|id| accounts.get(id)) else { continue };
+        let master = text(account, "MasterRecordId");
+        if master.is_empty() {
+            continue;
+        }
+        match (&pair.code, links::find("account", Side::Salesforce, master)) {
+            // Nobody has a claim on the one that is left: the link moves.
+            (Some(code), None) => {
+                links::delete("account", text(account, "Id"));
+                put(code, master);
+                pair.base = Some(Map::new());
+                pair.id = Some(master.to_owned());
+            }
+            (Some(_), Some(_)) => {}
+            // The loser was nobody's; the one that is left is told by an event of its own.
+            (None, _) => pair.id = Some(master.to_owned()),
+        }
+    }
+}
+
+/// The partner that somebody has named in the *B1 Card Code* of a linked account becomes the account's, where it is free; else a
+/// human is asked. What Tandem itself has not brought there yet is nobody's word.
+pub fn follow_codes(
+    settings: &Settings,
+    pairs: &mut [Pair],
+    accounts: &BTreeMap<String, Value>,
+    partners: &mut BTreeMap<String, Value>,
+    choice: impl Fn(&[usize]) -> Option<String>,
+    outcomes: &mut Outcomes,
+) -> Result<(), Error> {
+    let typed: Vec<(usize, String, String)> = pairs
+        .iter()
+        .enumerate()
+        .filter_map(|(place, pair)| {
+            let (code, account) = (pair.code.as_ref()?, accounts.get(pair.id.as_ref()?)?);
+            let (carried, own) = (text(account, "Tandem_Card_Code__c"), settings.keys.carried(code));
+            let was_own = pair.base.as_ref()?.get("Tandem_Card_Code__c") == Some(&own.as_str().into());
+            let typed = was_own && account["IsDeleted"] != true && !carried.is_empty();
+            (typed && !carried.eq_ignore_ascii_case(&own)).then(|| (place, code.clone(), carried.to_owned()))
+        })
+        .collect();
+    if typed.is_empty() {
+        return Ok(());
+    }
+    let own = |carried: &String| settings.keys.own(carried).map(str::to_owned);
+    let codes: Vec<String> = typed.iter().filter_map(|(_, _, carried)| own(carried)).collect();
+    let named = gather::read_partners(&codes)?;
+    for (place, code, carried) in typed {
+        let pair = &mut pairs[place];
+        let back = format!("link with {code}");
+        if choice(&pair.events).as_deref() == Some(&back) {
+            // Written anew, as if it had never been there.
+            pair.base.iter_mut().for_each(|base| drop(base.remove("Tandem_Card_Code__c")));
+            continue;
+        }
+        let account = pair.id.as_ref().and_then(|id| accounts.get(id)).cloned().unwrap_or_default();
+        let partner = own(&carried).and_then(|new| named.values().find(|own| is(own, &new)));
+        match free(settings, &account, partner, &carried, &code)? {
+            Ok(partner) => {
+                let new = text(partner, "CardCode").to_owned();
+                if let Some(other) = links::find("account", Side::B1, &new) {
+                    links::delete("account", &other.salesforce_id);
+                }
+                put(&new, text(&account, "Id"));
+                outcomes.note_all(
+                    &pair.events,
+                    &format!("linked with {new} in the place of {code}, as somebody has typed"),
+                );
+                partners.insert(new.clone(), partner.clone());
+                pair.code = Some(new);
+                pair.base = Some(Map::new());
+            }
+            Err(why) => outcomes.ask(&pair.events, why, &[back.as_str(), "retry", "ignore"], &Value::Null),
+        }
+    }
+    Ok(())
+}
+
+/// The partner, when no other account has it; else what is to be asked.
+fn free<'a>(
+    settings: &Settings,
+    account: &Value,
+    partner: Option<&'a Value>,
+    carried: &str,
+    code: &str,
+) -> Result<Result<&'a Value, Said>, Error> {
+    let with = || {
+        let name = text(account, "Name");
+        [("account", name.into()), ("code", carried.into()), ("customer", code.into())]
+    };
+    let Some(partner) = partner.filter(|partner| partner["CardType"] != "cSupplier") else {
+        return Ok(Err(say(
+            "accounts.code_unknown",
+            "{account} carries the B1 Card Code {code}, which is no customer of B1; it is linked with {customer}",
+            with(),
+        )));
+    };
+    let other = links::find("account", Side::B1, text(partner, "CardCode"))
+        .map(|link| link.salesforce_id)
+        .filter(|id| id != text(account, "Id"));
+    let Some(other) = other else { return Ok(Ok(partner)) };
+    let others = gather::read_accounts(settings, std::slice::from_ref(&other))?;
+    // Let go by a deletion, or by a person who has emptied the field.
+    let lets_go = |other: &Value| other["IsDeleted"] == true || !is_carried(other, carried);
+    if others.get(&other).is_some_and(lets_go) {
+        return Ok(Ok(partner));
+    }
+    Ok(Err(say(
+        "accounts.code_taken",
+        "{account} carries the B1 Card Code {code}, which belongs to another account; it is linked with {customer}",
+        with(),
+    )))
+}
+
+fn is(partner: &Value, code: &str) -> bool {
+    text(partner, "CardCode").eq_ignore_ascii_case(code)
+}
+
+fn is_carried(account: &Value, carried: &str) -> bool {
+    text(account, "Tandem_Card_Code__c").eq_ignore_ascii_case(carried)
+}
+
+fn put(code: &str, account: &str) {
+    links::put(&Link { kind: "account".into(), b1_id: code.into(), salesforce_id: account.into(), base: "{}".into() });
+}

@@ -1,0 +1,405 @@
+//! What people do on both sides between two looks: changes at once, refusals, people who come and go, links that are moved.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World};
+
+const FAST: &str = "poll_seconds = 1\ntime_zone = \"Europe/Berlin\"";
+const PATIENCE: Duration = Duration::from_secs(20);
+
+async fn world(flow: &'static str) -> Result<World> {
+    let setup =
+        Setup { plugins: vec!["accounts"], flows: vec![("accounts", flow)], b1: FAST.into(), ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    if flow.contains("mapping") {
+        let mapping = "version = 1\n[account]\nCardName = { salesforce = \"Name\" }\n\
+             Phone1 = { salesforce = \"Phone\", policy = \"review\" }\n[contact]\nFirstName = { salesforce = \"FirstName\" }\n\
+             LastName = { salesforce = \"LastName\" }\nE_Mail = { salesforce = \"Email\", policy = \"review\" }\n[new_partner]\n";
+        std::fs::write(world.folder().join("accounts.mapping.toml"), mapping)?;
+    }
+    world.up().await?;
+    Ok(world)
+}
+
+fn text<'a>(record: &'a Value, field: &str) -> &'a str {
+    record[field].as_str().unwrap_or_default()
+}
+
+async fn partner(world: &World, code: &str) -> Result<Value> {
+    let all = world.b1_records("BusinessPartners").await?;
+    Ok(all.into_iter().find(|partner| partner["CardCode"] == code).unwrap_or_default())
+}
+
+async fn until_partner(world: &World, what: &str, code: &str, holds: impl Fn(&Value) -> bool) -> Result<Value> {
+    let look = async |world: &World| Ok(Some(partner(world, code).await?).filter(|partner| holds(partner)));
+    world.until(what, PATIENCE, look).await
+}
+
+/// A partner with contact employees, once it has its account and they their contacts: the account's id.
+async fn customer(world: &World, code: &str, people: &[&str]) -> Result<String> {
+    let people: Vec<Value> = people
+        .iter()
+        .map(|name| {
+            let (first, last) = name.split_once(' ').unwrap_or(("", name));
+            json!({ "Name": name, "FirstName": first, "LastName": last, "Phone1": "0" })
+        })
+        .collect();
+    let body = json!({
+        "CardCode": code, "CardName": format!("Firma {code}"), "CardType": "cCustomer", "Currency": "##", "Phone1": "0",
+        "Website": format!("{}.example", code.to_lowercase()), "ContactEmployees": people,
+    });
+    world.b1_post("/BusinessPartners", body).await?;
+    let account = world.until_record("Account", code, |own| own["Tandem_Card_Code__c"] == code).await?;
+    let id = text(&account, "Id").to_owned();
+    let all = async |world: &World| Ok((contacts(world, &id).await?.len() == people.len()).then_some(()));
+    world.until("the contacts", PATIENCE, all).await?;
+    world.settled().await?;
+    Ok(id)
+}
+
+/// Living contacts of an account.
+async fn contacts(world: &World, account: &str) -> Result<Vec<Value>> {
+    let all = world.records("Contact").await?;
+    Ok(all.into_iter().filter(|own| own["AccountId"] == account && own["IsDeleted"] != true).collect())
+}
+
+async fn contact(world: &World, account: &str, last: &str) -> Result<Value> {
+    contacts(world, account).await?.into_iter().find(|own| own["LastName"] == last).context("the contact")
+}
+
+fn employees(partner: &Value) -> Vec<(String, bool)> {
+    let rows = partner["ContactEmployees"].as_array().into_iter().flatten();
+    rows.map(|row| (text(row, "Name").to_owned(), row["Active"] != "tNO")).collect()
+}
+
+fn is(people: &[(String, bool)], wanted: &[(&str, bool)]) -> bool {
+    people.len() == wanted.len() && wanted.iter().all(|(name, active)| people.contains(&((*name).to_owned(), *active)))
+}
+
+async fn until_employees(world: &World, what: &str, code: &str, wanted: &[(&str, bool)]) -> Result<Value> {
+    until_partner(world, what, code, |partner| is(&employees(partner), wanted)).await
+}
+
+fn row(partner: &Value, name: &str) -> Value {
+    let rows = partner["ContactEmployees"].as_array().into_iter().flatten();
+    rows.into_iter().find(|row| row["Name"] == name).cloned().unwrap_or_default()
+}
+
+async fn admin(world: &World, path: &str) -> Result<()> {
+    let (status, body) = world.send("POST", &format!("{}/admin/{path}", world.salesforce), &json!({})).await?;
+    anyhow::ensure!(status < 300, "{path}: {status} {body}");
+    Ok(())
+}
+
+async fn question(world: &World, words: &str) -> Result<Value> {
+    let look = async |world: &World| {
+        let items = world.tandem_json(&["review", "list"]).await?;
+        Ok(items.as_array().into_iter().flatten().find(|item| text(item, "reason").contains(words)).cloned())
+    };
+    world.until(&format!("a question about {words}"), PATIENCE, look).await
+}
+
+async fn answer(world: &World, asked: &Value, choice: &str) -> Result<()> {
+    world.tandem(&["review", "resolve", &asked["id"].to_string(), "--choose", choice]).await?;
+    world.settled().await
+}
+
+/// B1 stamps whole seconds: what comes after this has a later one.
+async fn next_second() {
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+}
+
+#[tokio::test]
+async fn of_two_changes_of_a_contact_the_later_one_stays() -> Result<()> {
+    let mut world = world("").await?;
+    let account = customer(&world, "K1", &["Carla Celan", "Dora Dahl"]).await?;
+    world.stop().await?;
+    let (carla, dora) = (contact(&world, &account, "Celan").await?, contact(&world, &account, "Dahl").await?);
+    world.change("Contact", text(&dora, "Id"), json!({ "Phone": "early" })).await?;
+    next_second().await;
+    let known = partner(&world, "K1").await?;
+    let changed = |name: &str| {
+        let row = row(&known, name);
+        json!({ "InternalCode": row["InternalCode"], "Name": name, "Phone1": "between" })
+    };
+    let rows = json!({ "ContactEmployees": [changed("Carla Celan"), changed("Dora Dahl")] });
+    world.b1_patch("/BusinessPartners('K1')", rows).await?;
+    next_second().await;
+    world.change("Contact", text(&carla, "Id"), json!({ "Phone": "late" })).await?;
+    world.up().await?;
+    until_partner(&world, "Carla's later phone", "K1", |own| row(own, "Carla Celan")["Phone1"] == "late").await?;
+    world
+        .until_record("Contact", "Dora's later phone", |own| own["Id"] == dora["Id"] && own["Phone"] == "between")
+        .await?;
+    assert_eq!(contact(&world, &account, "Celan").await?["Phone"], "late");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_answer_decides_only_what_was_asked_and_seen() -> Result<()> {
+    let mut world = world("mapping = \"accounts.mapping.toml\"").await?;
+    let account = customer(&world, "Q1", &["Ida Ilg"]).await?;
+    let ida = contact(&world, &account, "Ilg").await?;
+    world.stop().await?;
+    let row = row(&partner(&world, "Q1").await?, "Ida Ilg");
+    let mail = json!([{ "InternalCode": row["InternalCode"], "Name": "Ida Ilg", "E_Mail": "b1@x.example" }]);
+    world.b1_patch("/BusinessPartners('Q1')", json!({ "Phone1": "b1", "ContactEmployees": mail })).await?;
+    world.change("Account", &account, json!({ "Phone": "sf" })).await?;
+    world.change("Contact", text(&ida, "Id"), json!({ "Email": "sf@x.example" })).await?;
+    world.up().await?;
+    let asked = question(&world, "Firma Q1: both sides changed").await?;
+    answer(&world, &asked, "keep B1's").await?;
+    world.until_record("Account", "the answer", |own| own["Id"] == account.as_str() && own["Phone"] == "b1").await?;
+    // Nobody was asked about the e-mail until now.
+    let asked = question(&world, "Ida Ilg: both sides changed").await?;
+    assert_eq!(contact(&world, &account, "Ilg").await?["Email"], "sf@x.example");
+    // It changes before the answer is worked on.
+    world.stop().await?;
+    world.change("Contact", text(&ida, "Id"), json!({ "Email": "newer@x.example" })).await?;
+    world.tandem(&["review", "resolve", &asked["id"].to_string(), "--choose", "keep B1's"]).await?;
+    world.up().await?;
+    let newer = async |world: &World| {
+        let items = world.tandem_json(&["review", "list"]).await?;
+        for item in items.as_array().into_iter().flatten() {
+            let shown = world.tandem_json(&["review", "show", &item["id"].to_string()]).await?;
+            if shown["detail"]["salesforce"]["E_Mail / Email"] == "newer@x.example" {
+                return Ok(Some(item.clone()));
+            }
+        }
+        Ok(None)
+    };
+    let asked = world.until("a question that shows the newer e-mail", PATIENCE, newer).await?;
+    assert_eq!(contact(&world, &account, "Ilg").await?["Email"], "newer@x.example", "the answer was to another value");
+    answer(&world, &asked, "keep B1's").await?;
+    world.until_record("Contact", "the answer", |own| own["Id"] == ida["Id"] && own["Email"] == "b1@x.example").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_rep_who_takes_his_change_back_is_not_overruled_by_it() -> Result<()> {
+    let mut world = world("").await?;
+    let account = customer(&world, "R1", &[]).await?;
+    world.stop().await?;
+    // A rule of the page, which names no field: the record is refused as a whole.
+    let rule = json!([{ "object": "Account", "condition": "Website = 'bad.example'", "message": "bad site" }]);
+    world.send("PUT", &format!("{}/admin/rules", world.salesforce), &json!({ "validations": rule })).await?;
+    world.change("Account", &account, json!({ "Phone": "new" })).await?;
+    world.b1_patch("/BusinessPartners('R1')", json!({ "Website": "bad.example" })).await?;
+    world.up().await?;
+    question(&world, "bad site").await?;
+    assert_eq!(partner(&world, "R1").await?["Phone1"], "new", "B1 has taken its part");
+    world.change("Account", &account, json!({ "Phone": "0" })).await?;
+    world.send("PUT", &format!("{}/admin/rules", world.salesforce), &json!({ "validations": [] })).await?;
+    world.b1_patch("/BusinessPartners('R1')", json!({ "Website": "good.example" })).await?;
+    let good = |own: &Value| own["Id"] == account.as_str() && own["Website"] == "good.example";
+    let after = world.until_record("Account", "the good site", good).await?;
+    assert_eq!(after["Phone"], "0", "taken back");
+    until_partner(&world, "taken back in B1", "R1", |own| own["Phone1"] == "0").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_contact_that_moves_becomes_an_employee_of_its_new_partner_and_returns() -> Result<()> {
+    let world = world("").await?;
+    let old = customer(&world, "M1", &["Carla Celan"]).await?;
+    let new = customer(&world, "M2", &["Emil Erz"]).await?;
+    let carla = contact(&world, &old, "Celan").await?;
+    let id = text(&carla, "Id");
+    world.change("Contact", id, json!({ "AccountId": new })).await?;
+    until_employees(&world, "Carla at M2", "M2", &[("Carla Celan", true), ("Emil Erz", true)]).await?;
+    until_employees(&world, "Carla left M1", "M1", &[("Carla Celan", false)]).await?;
+    world.settled().await?;
+    let key = row(&partner(&world, "M2").await?, "Carla Celan")["InternalCode"].clone();
+    world.change("Contact", id, json!({ "Phone": "at M2" })).await?;
+    until_partner(&world, "her phone", "M2", |own| row(own, "Carla Celan")["Phone1"] == "at M2").await?;
+    // A look at the old partner makes nobody anew.
+    world.b1_patch("/BusinessPartners('M1')", json!({ "Phone1": "1" })).await?;
+    world.until_record("Account", "a look at M1", |own| own["Id"] == old.as_str() && own["Phone"] == "1").await?;
+    world.settled().await?;
+    assert_eq!(contacts(&world, &old).await?.len(), 0);
+    assert_eq!(contact(&world, &new, "Celan").await?["Tandem_Contact_Key__c"], format!("M2:{key}"));
+    world.change("Contact", id, json!({ "AccountId": old })).await?;
+    until_employees(&world, "Carla back at M1", "M1", &[("Carla Celan", true)]).await?;
+    until_employees(&world, "Carla left M2", "M2", &[("Carla Celan", false), ("Emil Erz", true)]).await?;
+    world.settled().await?;
+    assert_ne!(contact(&world, &old, "Celan").await?["Tandem_Inactive__c"], true);
+    Ok(())
+}
+
+#[tokio::test]
+async fn people_who_come_back_are_one_and_active_and_who_is_removed_is_marked() -> Result<()> {
+    let world = world("").await?;
+    let account = customer(&world, "P1", &["Dora Dahl", "Egon Erz", "Frida Frei", "Gerd Gross"]).await?;
+    let (dora, frida) = (contact(&world, &account, "Dahl").await?, contact(&world, &account, "Frei").await?);
+    let gerd = contact(&world, &account, "Gross").await?;
+    admin(&world, &format!("delete/Contact/{}", text(&dora, "Id"))).await?;
+    admin(&world, &format!("delete/Contact/{}", text(&frida, "Id"))).await?;
+    let both_left = [("Dora Dahl", false), ("Egon Erz", true), ("Frida Frei", false), ("Gerd Gross", true)];
+    until_employees(&world, "two left", "P1", &both_left).await?;
+    world.settled().await?;
+    // Made again, and restored.
+    world.create("Contact", json!({ "AccountId": account, "FirstName": "Dora", "LastName": "Dahl" })).await?;
+    admin(&world, &format!("undelete/Contact/{}", text(&frida, "Id"))).await?;
+    let all = [("Dora Dahl", true), ("Egon Erz", true), ("Frida Frei", true), ("Gerd Gross", true)];
+    until_employees(&world, "both back", "P1", &all).await?;
+    world.settled().await?;
+    assert!(contacts(&world, &account).await?.iter().all(|own| own["Tandem_Inactive__c"] != true));
+    // Merged into another: the employee is that one's.
+    let master = world
+        .create(
+            "Contact",
+            json!({ "AccountId": account, "FirstName": "Gerhard", "LastName": "Gross", "Email": "g@p1.example" }),
+        )
+        .await?;
+    let five = |own: &Value| employees(own).contains(&("Gerhard Gross".to_owned(), true));
+    until_partner(&world, "Gerhard", "P1", five).await?;
+    world.settled().await?;
+    admin(&world, &format!("merge/Contact/{master}/{}", text(&gerd, "Id"))).await?;
+    let one = |own: &Value| {
+        let people = employees(own);
+        people.contains(&("Gerhard Gross".to_owned(), true)) && people.contains(&("Gerd Gross".to_owned(), false))
+    };
+    until_partner(&world, "one of the two", "P1", one).await?;
+    // Removed in B1.
+    let rows: Vec<Value> = partner(&world, "P1").await?["ContactEmployees"].as_array().cloned().unwrap_or_default();
+    let rows: Vec<&Value> = rows.iter().filter(|row| row["Name"] != "Egon Erz").collect();
+    // A PUT drops the rows that are not sent, as a clerk's window does.
+    world.b1_call("PUT", "/BusinessPartners('P1')", json!({ "ContactEmployees": rows })).await?;
+    world
+        .until_record("Contact", "Egon's mark", |own| own["LastName"] == "Erz" && own["Tandem_Inactive__c"] == true)
+        .await?;
+    world.settled().await?;
+    assert!(!employees(&partner(&world, "P1").await?).iter().any(|(name, _)| name == "Egon Erz"), "and not made again");
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_address_is_one_value() -> Result<()> {
+    let world = world("").await?;
+    let fields = json!({ "Name": "Textil Ungar", "Tandem_Tax_Id__c": "DE814235975", "BillingCity": "Hamburg", "BillingPostalCode": "20095" });
+    let id = world.create("Account", fields).await?;
+    world.settled().await?;
+    let address = json!([{ "AddressName": "Main", "AddressType": "bo_BillTo", "Street": "Marienplatz 1" }]);
+    let body = json!({ "CardCode": "A1", "CardName": "Textil Ungar", "CardType": "cCustomer", "FederalTaxID": "DE814235975", "BPAddresses": address });
+    world.b1_post("/BusinessPartners", body).await?;
+    world
+        .until_record("Account", "its code", |own| own["Id"] == id.as_str() && own["Tandem_Card_Code__c"] == "A1")
+        .await?;
+    world.settled().await?;
+    let account = world.until_record("Account", "it", |own| own["Id"] == id.as_str()).await?;
+    let parts = ["BillingStreet", "BillingCity", "BillingPostalCode"].map(|field| text(&account, field).to_owned());
+    let of_one = [["Marienplatz 1", "", ""], ["", "Hamburg", "20095"]];
+    assert!(of_one.iter().any(|own| parts == *own), "a mixture of two: {parts:?}");
+    let own = partner(&world, "A1").await?["BPAddresses"][0].clone();
+    assert_eq!(["Street", "City", "ZipCode"].map(|field| text(&own, field).to_owned()), parts, "both have the same");
+    Ok(())
+}
+
+/// Has the night's timer fire: its last firing is moved to the day before.
+async fn night(world: &mut World) -> Result<()> {
+    world.stop().await?;
+    let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
+    let day_ago = "UPDATE positions SET position = CAST(CAST(position AS INTEGER) - 90000000 AS TEXT) WHERE source = 'timer:accounts:partners'";
+    assert_eq!(store.execute(day_ago, [])?, 1, "the timer has its position");
+    drop(store);
+    world.up().await
+}
+
+#[tokio::test]
+async fn a_partner_that_was_deleted_in_b1_is_noticed_in_the_night_and_its_account_marked() -> Result<()> {
+    // More than are asked for at once; the last ones go.
+    let setup = Setup {
+        plugins: vec!["accounts"],
+        b1: FAST.into(),
+        b1_arguments: vec!["--customers".into(), "520".into()],
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    world.tandem(&["backfill", "accounts", "--yes"]).await?;
+    world.settled().await?;
+    let account = customer(&world, "N1", &[]).await?;
+    let other = customer(&world, "N2", &[]).await?;
+    world.b1_call("DELETE", "/BusinessPartners('N1')", Value::Null).await?;
+    night(&mut world).await?;
+    let marked = |own: &Value| {
+        own["Id"] == account.as_str() && own["Tandem_Partner_Type__c"] == "deleted" && own["Tandem_Blocked__c"] == true
+    };
+    world.until_record("Account", "the mark", marked).await?;
+    world.settled().await?;
+    let kept = world.until_record("Account", "the other", |own| own["Id"] == other.as_str()).await?;
+    assert_eq!(kept["Tandem_Partner_Type__c"], "customer");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_partner_that_was_deleted_is_asked_about_and_marked_by_the_answer() -> Result<()> {
+    let mut world = world("settings = { deleted = \"review\" }").await?;
+    let account = customer(&world, "N1", &[]).await?;
+    world.b1_call("DELETE", "/BusinessPartners('N1')", Value::Null).await?;
+    night(&mut world).await?;
+    let asked = question(&world, "was deleted in B1").await?;
+    assert_eq!(asked["choices"], json!(["mark", "retry", "ignore"]));
+    answer(&world, &asked, "mark").await?;
+    let marked = |own: &Value| own["Id"] == account.as_str() && own["Tandem_Partner_Type__c"] == "deleted";
+    world.until_record("Account", "the mark", marked).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_account_that_was_deleted_and_made_again_is_linked_with_its_partner() -> Result<()> {
+    let world = world("").await?;
+    let old = customer(&world, "L1", &["Ida Ilg"]).await?;
+    world.change("Account", &old, json!({ "Tandem_Tax_Id__c": "DE814235967" })).await?;
+    until_partner(&world, "the tax id", "L1", |own| own["FederalTaxID"] == "DE814235967").await?;
+    world.settled().await?;
+    admin(&world, &format!("delete/Account/{old}")).await?;
+    world.settled().await?;
+    let new = world.create("Account", json!({ "Name": "Firma L1", "Tandem_Tax_Id__c": "DE814235967" })).await?;
+    let code = |own: &Value| own["Id"] == new.as_str() && own["Tandem_Card_Code__c"] == "L1";
+    world.until_record("Account", "its code", code).await?;
+    world.change("Account", &new, json!({ "Phone": "+49 3333" })).await?;
+    let linked = until_partner(&world, "the new account's phone", "L1", |own| own["Phone1"] == "+49 3333").await?;
+    assert_eq!(employees(&linked), [("Ida Ilg".to_owned(), true)], "who went with the account comes with it");
+    world.settled().await?;
+    assert_eq!(contacts(&world, &new).await?.len(), 1);
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_card_code_typed_by_hand_is_the_accounts_own_or_a_question() -> Result<()> {
+    let setup = Setup {
+        plugins: vec!["orders", "accounts"],
+        b1: FAST.into(),
+        flow: "settings = { credit_check = false }".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let account = customer(&world, "H1", &[]).await?;
+    let other = customer(&world, "FREE", &[]).await?;
+    // One that another account has, and one that is none.
+    world.change("Account", &account, json!({ "Tandem_Card_Code__c": "NOBODY" })).await?;
+    let asked = question(&world, "NOBODY").await?;
+    assert_eq!(asked["choices"], json!(["link with H1", "retry", "ignore"]));
+    answer(&world, &asked, "link with H1").await?;
+    let own = |own: &Value| own["Id"] == account.as_str() && own["Tandem_Card_Code__c"] == "H1";
+    world.until_record("Account", "its own code again", own).await?;
+    world.settled().await?;
+    // Its account lets it go.
+    world.change("Account", &other, json!({ "Tandem_Card_Code__c": null })).await?;
+    world.change("Account", &account, json!({ "Tandem_Card_Code__c": "FREE" })).await?;
+    world.change("Account", &account, json!({ "Phone": "+49 7" })).await?;
+    until_partner(&world, "the account's phone", "FREE", |own| own["Phone1"] == "+49 7").await?;
+    world.settled().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.change("Opportunity", &id, json!({ "AccountId": account })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(world.orders_of(&id).await?[0]["CardCode"], "FREE");
+    Ok(())
+}
