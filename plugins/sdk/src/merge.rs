@@ -199,9 +199,9 @@ mod tests {
                     Step::Sync(b1_takes, salesforce_takes) => {
                         let takes = |side: Side| if side == Side::B1 { b1_takes } else { salesforce_takes };
                         let (mut new, mut written) = (Map::new(), BTreeMap::new());
-                        for n in 0..FIELDS {
+                        let there: Vec<(Value, Value)> = sides[0].iter().cloned().zip(sides[1].iter().cloned()).collect();
+                        for (n, (b1, sf)) in there.into_iter().enumerate() {
                             let name = n.to_string();
-                            let (b1, sf) = (sides[0][n].clone(), sides[1][n].clone());
                             let merged = merge(&Field { base: base.get(&name), b1: &b1, salesforce: &sf }, Direction::Both, policy, newest);
                             let (to, value) = match merged {
                                 Merged::InStep => { new.insert(name, b1); continue }
@@ -216,14 +216,14 @@ mod tests {
                             new.insert(name, value);
                         }
                         base = kept(&base, &new, &written, takes);
-                        for n in 0..FIELDS {
-                            let (by, last) = &touched[n];
+                        for (n, own) in touched.iter_mut().enumerate() {
+                            let (by, last) = &*own;
                             if by.len() == 1 && takes(if by.contains(&0) { Side::Salesforce } else { Side::B1 }) {
                                 prop_assert!(same(&sides[0][n], last) && same(&sides[1][n], last), "field {n}: {sides:?}, put last {last}");
                             }
                             if same(&sides[0][n], &sides[1][n]) {
                                 prop_assert!(same(&base[&n.to_string()], &sides[0][n]), "what is in step is the base");
-                                touched[n] = (BTreeSet::new(), sides[0][n].clone());
+                                *own = (BTreeSet::new(), sides[0][n].clone());
                             }
                         }
                     }

@@ -3,7 +3,7 @@
 mod auth;
 mod bulk;
 mod collections;
-mod error;
+pub(crate) mod error;
 pub mod rights;
 mod shared;
 

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Watch;
-use crate::connections::{Call, CallError, Connection};
+use crate::connections::{Call, CallError, Connection, salesforce};
 use crate::store::StoreError;
 
 /// Rows of one page.
@@ -29,7 +29,7 @@ impl LookError {
     /// True for what may be well a moment later: an outage, a lost answer, an error of the system's own making.
     pub fn may_pass(&self) -> bool {
         match self {
-            Self::Call(CallError::Remote { status, .. }) => *status >= 500,
+            Self::Call(CallError::Remote { status, code, .. }) => *status >= 500 || salesforce::error::is_passing(code),
             Self::Call(error) => error.is_passing() && !matches!(error, CallError::SignIn(_)),
             Self::Store(_) | Self::Answer(_) => false,
         }
