@@ -10,7 +10,7 @@ use crate::gather::Subject;
 use crate::gone;
 use crate::seen::{KEEP_B1, KEEP_SALESFORCE, Questions};
 use crate::write::Work;
-use crate::{contacts, fields, person};
+use crate::{contacts, fields, person, questions};
 
 /// How the questions about an account's own fields are named.
 const ACCOUNT: &str = "account";
@@ -68,6 +68,10 @@ pub fn planned(turn: &mut Turn<'_>, subject: Subject, outcomes: &mut Outcomes) -
             let wanted = subject.choice.as_deref() == Some("create")
                 || settings.create_in_b1 == Create::All
                 || (settings.create_in_b1 == Create::Wanted && subject.wanted);
+            if !wanted && subject.wanted {
+                let why = "no customer of B1 matches, and the accounts flow makes none of an account (create_in_b1)";
+                questions::never(subject.account_id(), why);
+            }
             if !wanted {
                 tell(outcomes, "no partner matches, and none is needed yet");
                 return None;

@@ -90,6 +90,9 @@ pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes, shown: BTreeMa
             marks.entry(asker.account).or_insert(None);
         } else {
             asked(&asker, None, &mut marks);
+            if !asker.account.is_empty() {
+                never(&asker.account, "a person has decided that nothing is done about it");
+            }
         }
     }
     marks.extend(shown.into_iter().map(|(account, reason)| (account, Some(reason))));
@@ -115,12 +118,21 @@ pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes, shown: BTreeMa
 
 /// Records of other flows may wait for this account: they are told why it takes long.
 fn tell_flows(account: &str, reason: &str) {
+    emit(account, &json!({ "AccountId": account, "reason": reason }));
+}
+
+/// The same of an account that gets no partner: waiting is in vain.
+pub fn never(account: &str, reason: &str) {
+    emit(account, &json!({ "AccountId": account, "reason": reason, "never": true }));
+}
+
+fn emit(account: &str, payload: &Value) {
     // Nobody wants it: nothing to tell.
     let _ = events::emit(&events::Emission {
         topic: ASKED.into(),
         key: account.into(),
         dedup: format!("{account}:{}", clock::now()),
-        payload: json!({ "AccountId": account, "reason": reason }).to_string(),
+        payload: payload.to_string(),
     });
 }
 

@@ -91,7 +91,10 @@ fn shipment(
     .as_object()
     .cloned()
     .unwrap_or_default();
-    Row::new("shipment", &key, "Tandem_Delivery__c", fields).external("Tandem_Key__c", &key).serving(&order.events)
+    Row::new("shipment", &key, "Tandem_Delivery__c", fields)
+        .external("Tandem_Key__c", &key)
+        .attached_by("Tandem_Opportunity__c")
+        .serving(&order.events)
 }
 
 /// A record that is there: the link only keeps what was written of it.

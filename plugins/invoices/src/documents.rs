@@ -190,7 +190,10 @@ fn write(
             documents.opportunities.entry(opportunity).or_default().extend(&events);
         }
         targets.push(
-            Row::new("invoice", &key, "Tandem_Invoice__c", fields).external("Tandem_Key__c", &key).serving(&events),
+            Row::new("invoice", &key, "Tandem_Invoice__c", fields)
+                .external("Tandem_Key__c", &key)
+                .attached_by("Tandem_Opportunity__c")
+                .serving(&events),
         );
     }
     let written = mirror::write(&targets, outcomes, &BTreeMap::new());

@@ -6,7 +6,7 @@ use crate::change::Change;
 use crate::describe::Settings;
 use crate::linked::Linked;
 use crate::plan::Order;
-use crate::{Step, Work, approval, total};
+use crate::{Step, Work, approval, total, unseen};
 
 /// The row of the ledger whose key makes a second order impossible, even for a host that has lost its memory.
 pub fn ledger_row(flow: &str, w: &Work, generation: u64) -> String {
@@ -58,6 +58,7 @@ pub fn forget(id: &str) {
     if storage::get(&sent_key(id)).is_some() {
         storage::delete(&sent_key(id));
     }
+    unseen::forget(id);
     approval::forget(id);
 }
 

@@ -7,7 +7,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
-use crate::{News, Step, Work, adopt, look};
+use crate::{News, Step, Work, adopt, look, unseen};
 
 /// What is read of drafts.
 pub const DRAFT: &str = "DocEntry,U_SF_Id,DocObjectCode,DocumentStatus,AuthorizationStatus";
@@ -130,6 +130,8 @@ fn look_later(settings: &Settings, id: &str) {
 pub fn after_the_draft(w: &mut Work) {
     match find_order(w.id()) {
         Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
+        // Its step is to make one.
+        Ok(None) if w.makes_new() => adopt::forget(w.id()),
         Ok(None) => {
             adopt::forget(w.id());
             let reason =
@@ -241,6 +243,7 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
                 w.hold(reason, &[look::MAKE_NEW, "ignore"]);
             }
             Outcome::Review(_) => {
+                unseen::decide(w);
                 look_later(settings, w.id());
                 let why = tandem_sdk::words(&error);
                 let message = format!(

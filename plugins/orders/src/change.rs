@@ -96,6 +96,7 @@ impl Change {
         };
         change.body =
             change.wanted(policy, &say("orders.header", "the order", []), &w.document, &linked.header, &order.header);
+        change.keep_customer(w);
         change.body.retain(|name, value| {
             // An order of before it was said keeps the discount it got.
             name != "DiscountPercent" || linked.header.contains_key(name) || *value != 0
@@ -117,6 +118,19 @@ impl Change {
         }
         change.put_rows(&w.document, rows);
         change
+    }
+
+    /// B1 never lets the customer of an order be changed: all else is.
+    fn keep_customer(&mut self, w: &Work) {
+        let Some(wanted) = self.body.remove("CardCode") else { return };
+        let there = w.document["CardCode"].clone();
+        let with = [("there", b1::key_text(&there).into()), ("wanted", b1::key_text(&wanted).into())];
+        self.linked.header.insert("CardCode".into(), there);
+        self.left.push(say(
+            "orders.customer_stays",
+            "its customer is {there} and the opportunity's is {wanted}, which B1 does not change in an order: cancel the order in B1 and let a new one be created, or give the opportunity its account back",
+            with,
+        ));
     }
 
     /// B1 gets nothing and nobody is asked.
@@ -143,7 +157,9 @@ impl Change {
                 // Without a base it was added by us, and the answer was lost.
                 let base = old.map_or_else(|| as_in(row, fields), |old| old.fields.clone());
                 let wanted = self.wanted(policy, name, row, &base, fields);
-                if !wanted.is_empty() && !copies.is_empty() && !policy.answered {
+                if !wanted.is_empty() && !copies.is_empty() && wins == Wins::B1 {
+                    self.notes.push(format!("{} stays as it is there", split(name, &copies)));
+                } else if !wanted.is_empty() && !copies.is_empty() && !policy.answered {
                     self.conflicts.push((split(name, &copies), "split".into(), "changed".into()));
                 } else if !wanted.is_empty() {
                     match fixed(row) {
@@ -157,6 +173,12 @@ impl Change {
                             line.fields = base;
                         }
                         None => {
+                            let mut wanted = wanted;
+                            if !copies.is_empty() {
+                                // All of it is in the one row again.
+                                let whole = fields.iter().filter(|(field, _)| MEASURE.contains(&field.as_str()));
+                                wanted.extend(whole.map(|(field, value)| (field.clone(), value.clone())));
+                            }
                             rows.gone.extend(copies);
                             rows.changed.insert(num, marked(row, id, wanted));
                         }
@@ -244,7 +266,9 @@ impl Change {
             (None, _) if !copies.is_empty() && !policy.answered => {
                 self.conflicts.push((split(&name, &copies), "split".into(), "removed".into()));
             }
-            (None, Wins::B1) if clerk => self.notes.push(format!("{name} was changed in B1 and stays there")),
+            (None, Wins::B1) if clerk || !copies.is_empty() => {
+                self.notes.push(format!("{name} was changed in B1 and stays there"))
+            }
             (None, Wins::Review) if clerk => {
                 self.conflicts.push((name, "changed".into(), "removed".into()));
             }

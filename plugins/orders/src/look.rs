@@ -136,10 +136,18 @@ fn order_fields(orders: &[&Order]) -> String {
 fn settle(flow: &str, settings: &Settings, w: &mut Work, there: &There) {
     match std::mem::replace(&mut w.step, Step::Open) {
         Step::Create(order) => settle_new(flow, settings, w, order, there),
-        Step::Update(order, linked) => settle_linked(w, order, linked, there),
+        Step::Update(order, linked) => settle_linked(flow, w, order, linked, there),
         Step::Withdraw => {
             let found = there.made_for(w.id()).find(|order| status_of(order) == "Open").cloned();
-            approval::settle_withdrawal(w, found, there.draft(w.id()));
+            let orders = there.made_for(w.id()).count() as u64;
+            let ours = found
+                .as_ref()
+                .map_or(Ok(true), |found| adopt::is_ours(flow, w, 1, orders, &b1::key_text(&found["DocNum"])));
+            match ours {
+                Ok(true) => approval::settle_withdrawal(w, found, there.draft(w.id())),
+                Ok(false) => ask_about_open_copy(w, &b1::key_text(&found.unwrap_or_default()["DocNum"])),
+                Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
+            }
         }
         other => w.step = other,
     }
@@ -152,16 +160,7 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
     // Each that was made has used up a key of the ledger.
     let used = (over.len() + live.len()) as u64;
     match live.as_slice() {
-        [one] => match adopt::is_ours(flow, w, order.generation, used, &b1::key_text(&one["DocNum"])) {
-            Ok(true) => adopt::take_over(w, order, one, used),
-            Ok(false) if w.makes_new() => {
-                order.generation = order.generation.max(used + 1);
-                order.beside.extend(one["DocEntry"].as_i64());
-                w.step = Step::Create(order);
-            }
-            Ok(false) => ask_about_copy(w, &b1::key_text(&one["DocNum"])),
-            Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
-        },
+        [one] => settle_live(flow, w, order, one, used),
         [] => match (there.draft(&id), over.last()) {
             (Some(draft), _) => approval::wait(settings, w, draft),
             // The one that this opportunity is to have was made, and cancelled in B1.
@@ -177,20 +176,36 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
                 w.step = Step::Create(order);
             }
         },
-        many => {
-            let numbers: Vec<String> = many.iter().map(|order| b1::key_text(&order["DocNum"])).collect();
-            let reason = say(
-                "orders.several",
-                "B1 has several orders for this opportunity: {numbers}; cancel all but one there",
-                [("numbers", numbers.into())],
-            );
-            w.hold(reason, &["retry", "ignore"]);
-        }
+        many => ask_about_several(w, many),
     }
 }
 
+/// The one live order that carries the opportunity's id, which is not linked with it.
+fn settle_live(flow: &str, w: &mut Work, mut order: Order, one: &Value, used: u64) {
+    match adopt::is_ours(flow, w, order.generation, used, &b1::key_text(&one["DocNum"])) {
+        Ok(true) => adopt::take_over(w, order, one, used),
+        Ok(false) if w.makes_new() => {
+            order.generation = order.generation.max(used + 1);
+            order.beside.extend(one["DocEntry"].as_i64());
+            w.step = Step::Create(order);
+        }
+        Ok(false) => ask_about_copy(w, &b1::key_text(&one["DocNum"])),
+        Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
+    }
+}
+
+fn ask_about_several(w: &mut Work, many: &[&Value]) {
+    let numbers: Vec<String> = many.iter().map(|order| b1::key_text(&order["DocNum"])).collect();
+    let reason = say(
+        "orders.several",
+        "B1 has several orders for this opportunity: {numbers}; cancel all but one there",
+        [("numbers", numbers.into())],
+    );
+    w.hold(reason, &["retry", "ignore"]);
+}
+
 /// An order that is linked, as B1 has it now.
-fn settle_linked(w: &mut Work, order: Order, mut linked: Box<Linked>, there: &There) {
+fn settle_linked(flow: &str, w: &mut Work, order: Order, mut linked: Box<Linked>, there: &There) {
     w.b1 = facts::of_order(&linked);
     let Some(document) = there.linked(&linked) else {
         let number = [("number", linked.doc_num.as_str().into())];
@@ -205,11 +220,13 @@ fn settle_linked(w: &mut Work, order: Order, mut linked: Box<Linked>, there: &Th
         return;
     }
     if w.makes_new() {
-        let generation = linked.generation + 1;
-        let made = there.made_for(w.id()).find(|order| status_of(order) != "Cancelled").cloned();
-        return match made {
-            Some(made) => adopt::take_over(w, order, &made, generation),
-            None => w.step = Step::Create(Order { generation, ..order }),
+        let order = Order { generation: linked.generation + 1, ..order };
+        let id = w.id().to_owned();
+        let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
+        return match live.as_slice() {
+            [] => w.step = Step::Create(order),
+            [one] => settle_live(flow, w, order, one, there.made_for(&id).count() as u64),
+            many => ask_about_several(w, many),
         };
     }
     linked.left |= leaves(w);
@@ -254,6 +271,16 @@ fn ask_about_copy(w: &mut Work, doc_num: &str) {
     );
     let link = format!("{}{doc_num}", adopt::LINK);
     w.hold(reason, &[MAKE_NEW, &link, "ignore"]);
+}
+
+/// The same of one that is not won: a clerk's order is not cancelled for it.
+fn ask_about_open_copy(w: &mut Work, doc_num: &str) {
+    let reason = say(
+        "orders.copy_open",
+        "the opportunity is not won, and order {number} in B1 carries its id and was not made of it: cancel it there if it is the opportunity's",
+        [("number", doc_num.into())],
+    );
+    w.hold(reason, &["retry", "ignore"]);
 }
 
 /// A won opportunity without a live order.

@@ -163,7 +163,12 @@ fn decide(w: &mut Work, link: Option<Linked>) {
         None if won => w.step = Step::Create(Order { generation: 1, ..Order::default() }),
         None if approval::may_be_there(w) => w.step = Step::Withdraw,
         None if gone => w.finish(Outcome::Done("the opportunity is gone and never had an order".into())),
-        None => w.finish(Outcome::Done(format!("not won ({}): nothing to do", text(&w.opportunity, "StageName")))),
+        None => {
+            if is_asked(w) {
+                w.news = Some(News { order: None, status: None, state: "", message: String::new(), loud: true });
+            }
+            w.finish(Outcome::Done(format!("not won ({}): nothing to do", text(&w.opportunity, "StageName"))));
+        }
         Some(link) if link.cancelled && won => {
             w.step = Step::Create(Order { generation: link.generation + 1, ..Order::default() });
         }
@@ -172,7 +177,11 @@ fn decide(w: &mut Work, link: Option<Linked>) {
             w.step = Step::Update(order, Box::new(link));
         }
         Some(link) if link.cancelled => {
-            w.finish(Outcome::Done(format!("not won, and order {} is cancelled already", link.doc_num)));
+            let message = format!("not won, and order {} is cancelled already", link.doc_num);
+            if is_asked(w) {
+                w.news = Some(News::synced(&link, message.clone()));
+            }
+            w.finish(Outcome::Done(message));
         }
         Some(mut link) if link.status == "Cancelled" => {
             link.cancelled = true;
@@ -183,6 +192,11 @@ fn decide(w: &mut Work, link: Option<Linked>) {
         }
         Some(link) => w.step = Step::Cancel(Box::new(link)),
     }
+}
+
+/// The opportunity shows a question or a wait, which is over when it is not won.
+fn is_asked(w: &Work) -> bool {
+    matches!(text(&w.opportunity, "Tandem_Sync_State__c"), "Review" | "Waiting")
 }
 
 fn build_orders(settings: &Settings, work: &mut [Work]) {

@@ -166,8 +166,10 @@ fn created(settings: &Settings, w: &mut Work, order: &Order, answer: Result<Resp
         Ok(_) => w.finish(tandem_sdk::retry(100, "the order was there already: taking it over")),
         // The ledger has its row: the order was made before.
         Err(Error::Remote(remote)) if remote.code == "-2035" => match approval::find_order(w.id()) {
-            Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was there already: taking it over")),
-            Ok(None) => {
+            Ok(Some(found)) if found["DocEntry"].as_i64().is_none_or(|entry| !order.beside.contains(&entry)) => {
+                w.finish(tandem_sdk::retry(100, "the order was there already: taking it over"))
+            }
+            Ok(_) => {
                 let reason = say(
                     "orders.made_before",
                     "B1's ledger says that an order was made for this opportunity, but there is no open one; was it cancelled in B1?",

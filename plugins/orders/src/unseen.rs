@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use tandem_sdk::{Outcome, Value, from_json, outcome_of, salesforce, say, text};
+use tandem_sdk::{Outcome, Value, from_json, outcome_of, salesforce, say, storage, text};
 
 use crate::describe::Settings;
 use crate::linked::Linked;
@@ -37,9 +37,29 @@ fn is_told(w: &Work) -> bool {
     payload["Operation__c"] == "DELETE" || w.event.resolution.as_deref() == Some(CANCEL)
 }
 
+fn key(id: &str) -> String {
+    format!("cancel:{id}")
+}
+
+/// What was decided could not be done yet: it holds for whatever B1 makes of it.
+pub fn decide(w: &Work) {
+    if w.opportunity.is_null() {
+        let _ = storage::set(&key(w.id()), "true");
+    }
+}
+
+/// It is done, or the opportunity is there again.
+pub fn forget(id: &str) {
+    if storage::get(&key(id)).is_some() {
+        storage::delete(&key(id));
+    }
+}
+
 /// Asks about the order of one that is not seen; true where there is something to ask about.
 pub fn ask(settings: &Settings, w: &mut Work, link: Option<&Linked>) -> bool {
-    let decided = w.event.resolution.as_deref() == Some(CANCEL) || (w.deleted && settings.cancel_deleted);
+    let decided = w.event.resolution.as_deref() == Some(CANCEL)
+        || (w.deleted && settings.cancel_deleted)
+        || storage::get(&key(w.id())).is_some();
     if !w.opportunity.is_null() || decided {
         return false;
     }

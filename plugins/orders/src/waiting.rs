@@ -5,7 +5,8 @@ use tandem_sdk::{Method, Outcome, Value, from_json, http, json, outcome_of, requ
 use crate::write_back::message_of;
 use crate::{News, Work};
 
-/// The accounts flow asks a person about an account: `{"AccountId": …, "reason": …}`, under the account's key.
+/// The accounts flow asks a person about an account, or will never have a customer for it: `{"AccountId": …, "reason": …, "never": true}`,
+/// under the account's key.
 pub const TOPIC: &str = "account.asked";
 
 /// State of an opportunity that nothing is wrong with itself.
@@ -51,8 +52,13 @@ pub fn tell(work: &mut [Work]) {
             .iter()
             .map(|opportunity| {
                 let id = text(opportunity, "Id");
-                let words = message(text(&opportunity["Account"], "Name"), text(&payload, "reason"));
-                let fields = json!({ "Tandem_Sync_Message__c": message_of(&words) });
+                let (customer, reason) = (text(&opportunity["Account"], "Name"), text(&payload, "reason"));
+                let (state, words) = if payload["never"] == true {
+                    ("Review", format!("waits for the customer {customer} in vain: {reason}. Write the CardCode into the account's B1 Card Code"))
+                } else {
+                    (WAITING, message(customer, reason))
+                };
+                let fields = json!({ "Tandem_Sync_State__c": state, "Tandem_Sync_Message__c": message_of(&words) });
                 request("salesforce", Method::Patch, format!("/sobjects/Opportunity/{id}"), Some(&fields), id)
             })
             .collect();

@@ -97,12 +97,14 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
         let (own, other) = (&rows[place], &rows[other]);
         outcomes.hold(&own.events, crate::twin_words(&own.b1_id, &other.b1_id));
     }
-    // Twice at most: a record of the flow's own that was deleted in Salesforce is made again.
+    let mut detached: BTreeMap<usize, Row> = BTreeMap::new();
+    // Twice at most: a record of the flow's own that was deleted in Salesforce is made again, and one below a record that is gone stands
+    // by itself.
     for last in [false, true] {
         let mut places = Vec::new();
         let mut requests = Vec::new();
         for place in open {
-            let row = &rows[place];
+            let row = detached.get(&place).unwrap_or(&rows[place]);
             match plan(row, bases[place].as_ref(), verify) {
                 Some(request) => {
                     places.push(place);
@@ -135,8 +137,15 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
                     let verb = if created { "created" } else { "changed" };
                     outcomes.note_all(&row.events, &format!("{} {} {verb}", row.object, row.b1_id));
                     refused::ask(outcomes, &row.events, format!("{} {}", row.object, row.b1_id), Side::B1, &left_out);
-                    put_base(row, bases[place].as_ref(), &id, &left_out);
+                    put_base(detached.get(&place).unwrap_or(row), bases[place].as_ref(), &id, &left_out);
                     written[place] = Written { id: Some(id), unchanged: false, created };
+                }
+                Err(error) if !last && names_what_it_is_below(row, &error) => {
+                    let field = row.attached.unwrap_or_default();
+                    let what = format!("{} {}: what {field} names is gone or not to be seen", row.object, row.b1_id);
+                    outcomes.note_all(&row.events, &format!("{what}: shown without it"));
+                    detached.insert(place, row.detached());
+                    open.push(place);
                 }
                 Err(error) if bases[place].is_some() && is_gone(&error) && !last => {
                     if let Some(link) = bases[place].take() {
@@ -168,6 +177,20 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
         }
     }
     written
+}
+
+/// The refusal is about the record that the row is attached to.
+fn names_what_it_is_below(row: &Row, error: &Error) -> bool {
+    let code = |code: &str| {
+        matches!(
+            code,
+            "ENTITY_IS_DELETED" | "INVALID_CROSS_REFERENCE_KEY" | "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY"
+        )
+    };
+    let Some(field) = row.attached.filter(|field| !row.fields.get(*field).is_none_or(Value::is_null)) else {
+        return false;
+    };
+    matches!(error, Error::Remote(remote) if code(&remote.code) && remote.message.contains(field))
 }
 
 fn tell_gone(row: &Row, outcomes: &mut Outcomes) {

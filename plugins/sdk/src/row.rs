@@ -36,6 +36,8 @@ pub struct Row {
     pub stamp: Option<&'static str>,
     /// Its fields mean something only together: none is left out when it is refused.
     pub whole: bool,
+    /// A lookup without which the record is still worth showing: left empty while the record it names is gone or not to be seen.
+    pub attached: Option<&'static str>,
     /// Whose record it is.
     pub missing: Missing,
     /// Places of the events it is written for.
@@ -55,6 +57,7 @@ impl Row {
             fields,
             stamp: None,
             whole: false,
+            attached: None,
             missing: Missing::Make,
             events: Vec::new(),
         }
@@ -93,6 +96,19 @@ impl Row {
     pub fn whole(mut self) -> Self {
         self.whole = true;
         self
+    }
+
+    /// Under a record that may be gone: see [`Row::attached`].
+    pub fn attached_by(mut self, field: &'static str) -> Self {
+        self.attached = Some(field);
+        self
+    }
+
+    /// Without what it is attached by.
+    pub fn detached(&self) -> Self {
+        let mut row = self.clone();
+        row.attached.take().map(|field| row.fields.remove(field));
+        row
     }
 
     /// For these events.

@@ -247,6 +247,33 @@ async fn an_opportunity_whose_customer_is_in_review_says_for_whom_it_waits_and_w
     Ok(())
 }
 
+/// Nobody is asked about it, or somebody has said that nothing is done.
+#[tokio::test]
+async fn an_opportunity_that_waits_in_vain_says_so_at_once() -> Result<()> {
+    let flows = vec![("accounts", "settings = { create_in_b1 = \"never\" }")];
+    let setup = Setup { plugins: vec!["orders", "accounts"], flows, b1: FAST.into(), ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let account = world.create("Account", json!({ "Name": "Brand New Customer" })).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.change("Opportunity", &id, json!({ "AccountId": account })).await?;
+    world.win(&id).await?;
+    let told = world.until_state(&id, "Review").await?;
+    let message = told["Tandem_Sync_Message__c"].as_str().unwrap_or_default();
+    assert!(message.starts_with("waits for the customer Brand New Customer in vain"), "{message}");
+    // A person writes the code.
+    world
+        .b1_post(
+            "/BusinessPartners",
+            json!({ "CardCode": "NEW2", "CardName": "Another Name", "CardType": "cCustomer" }),
+        )
+        .await?;
+    world.change("Account", &account, json!({ "Tandem_Card_Code__c": "NEW2" })).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(world.orders_of(&id).await?[0]["CardCode"], "NEW2");
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_ambiguous_match_is_asked_and_the_answer_counts() -> Result<()> {
     let world = world("settings = { create_in_b1 = \"all\", series = 11 }").await?;

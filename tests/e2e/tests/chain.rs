@@ -375,3 +375,32 @@ async fn a_first_delivery_dated_before_its_order_is_not_forgotten_at_the_second(
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_is_invoiced_while_its_opportunity_is_deleted_stands_under_the_account_and_comes_back_to_it() -> Result<()>
+{
+    let world = world(&["orders", "invoices", "fulfilment"]).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    let order = won(&world, &id).await?;
+    let change = async |what: &str| {
+        let url = format!("{}/admin/{what}/Opportunity/{id}", world.salesforce);
+        world.send("POST", &url, &json!({})).await.map(|(status, _)| assert!(status < 300, "{what}: {status}"))
+    };
+    change("delete").await?;
+    clerk(&world, &format!("deliver/{}", order["DocEntry"])).await?;
+    clerk(&world, &format!("invoice/{}", order["DocEntry"])).await?;
+    let invoice = newest(&world, "Invoices").await?;
+    let own = |record: &Value| record["Tandem_Number__c"] == invoice["DocNum"].to_string();
+    let shown = world.until_record("Tandem_Invoice__c", "the invoice", own).await?;
+    assert!(shown["Tandem_Account__c"].is_string() && shown["Tandem_Opportunity__c"].is_null(), "{shown}");
+    world.until_record("Tandem_Delivery__c", "the delivery", |_| true).await?;
+    world.settled().await?;
+    let asked = world.tandem_json(&["review", "list"]).await?;
+    let other = asked.as_array().into_iter().flatten().find(|item| item["flow"] != "orders");
+    assert!(other.is_none(), "{asked}");
+    change("undelete").await?;
+    clerk(&world, &format!("pay/{}", invoice["DocEntry"])).await?;
+    let back = |record: &Value| own(record) && record["Tandem_Opportunity__c"] == id.as_str();
+    world.until_record("Tandem_Invoice__c", "its opportunity again", back).await?;
+    Ok(())
+}

@@ -104,6 +104,16 @@ async fn a_refused_draft_is_asked_about_and_replaced_or_taken_over_when_its_appr
     desk(&world, &format!("approve/{draft}")).await?;
     world.until_state(&id, "Synced").await?;
     assert_eq!(until_live(&world, &id, 1).await?.len(), 1);
+    // One that the clerk removes before the answer.
+    let (id, draft) = awaited(&world).await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    world.until_state(&id, "Review").await?;
+    world.b1_call("DELETE", &format!("/Drafts({draft})"), Value::Null).await?;
+    world.b1_settings(json!({})).await?;
+    answer(&world, "create a new order").await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(until_live(&world, &id, 1).await?.len(), 1);
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
     // Another one, which is replaced.
     let (id, draft) = awaited(&world).await?;
     desk(&world, &format!("reject/{draft}")).await?;
@@ -201,26 +211,125 @@ async fn a_clerks_duplicate_of_an_order_is_asked_about_and_left_alone() -> Resul
     Ok(())
 }
 
+/// Wins one and duplicates its order, with other quantities; the opportunity, its order and the duplicate.
+async fn duplicated(world: &World) -> Result<(String, Value, Value)> {
+    let id = win(world, "Synced").await?;
+    let order = live(world, &id).await?.remove(0)["DocEntry"].clone();
+    desk(world, &format!("duplicate/Orders/{order}")).await?;
+    let copy = live(world, &id).await?.into_iter().map(|own| own["DocEntry"].clone()).find(|own| *own != order);
+    let copy = copy.context("the duplicate")?;
+    let changed = json!({ "DocumentLines": [{ "LineNum": 0, "Quantity": 77 }] });
+    world.b1_patch(&format!("/Orders({copy})"), changed).await?;
+    Ok((id, order, copy))
+}
+
 #[tokio::test]
-async fn a_row_that_a_clerk_split_is_asked_about() -> Result<()> {
+async fn a_new_order_beside_a_cancelled_one_is_never_a_clerks_duplicate() -> Result<()> {
+    let world = world("").await?;
+    let (id, order, copy) = duplicated(&world).await?;
+    world.b1_call("POST", &format!("/Orders({order})/Cancel"), Value::Null).await?;
+    world.until_state(&id, "Review").await?;
+    answer(&world, "create a new order").await?;
+    world.until_state(&id, "Synced").await?;
+    let orders = until_live(&world, &id, 2).await?;
+    let copied = orders.iter().find(|own| own["DocEntry"] == copy).context("the duplicate is live")?;
+    assert_eq!(row(copied, 0)["Quantity"].as_f64(), Some(77.0));
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_host_without_memory_cancels_no_clerks_duplicate() -> Result<()> {
+    let mut world = world("").await?;
+    let (id, order, _) = duplicated(&world).await?;
+    world.kill().await?;
+    desk(&world, &format!("deliver/{order}")).await?;
+    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    world.up().await?;
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-1" })).await?;
+    until_message(&world, &id, "carries its id and was not made of it").await?;
+    assert_eq!(live(&world, &id).await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_was_decided_about_a_deleted_opportunitys_draft_holds_where_b1_keeps_it() -> Result<()> {
+    let world = approvals().await?;
+    world.b1_settings(json!({ "approval_over": 0.01, "keeps_drafts": true })).await?;
+    let (id, draft) = awaited(&world).await?;
+    let url = format!("{}/admin/delete/Opportunity/{id}", world.salesforce);
+    assert_eq!(world.send("POST", &url, &json!({})).await?.0, 204);
+    let asked = async |world: &World| Ok(world.tandem_json(&["review", "list"]).await?[0]["id"].as_i64());
+    world.until("a question", PATIENCE, asked).await?;
+    answer(&world, "cancel the order").await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "asked once");
+    desk(&world, &format!("approve/{draft}")).await?;
+    let cancelled = async |world: &World| {
+        let orders = world.orders_of(&id).await?;
+        Ok((orders.len() == 1 && orders[0]["Cancelled"] == "tYES").then_some(()))
+    };
+    world.until("the order made of it to be cancelled", PATIENCE, cancelled).await
+}
+
+#[tokio::test]
+async fn another_customer_holds_up_nothing_else_of_an_order() -> Result<()> {
     let world = world("").await?;
     let id = win(&world, "Synced").await?;
-    line(&world, &id, json!({ "Quantity": 5 })).await?;
-    let entry = live(&world, &id).await?[0]["DocEntry"].clone();
-    let order = until_row(&world, &entry, "Quantity", 5.0).await?;
-    let first = row(&order, 0);
-    let split = json!({ "DocumentLines": [
-        { "LineNum": 0, "Quantity": 3 },
-        { "ItemCode": first["ItemCode"], "Quantity": 2, "UnitPrice": first["UnitPrice"], "U_SF_LineId": first["U_SF_LineId"] },
-    ]});
-    world.b1_patch(&format!("/Orders({entry})"), split).await?;
-    line(&world, &id, json!({ "Quantity": 6 })).await?;
+    let order = live(&world, &id).await?.remove(0);
+    let accounts = world.records("Account").await?;
+    let other =
+        accounts.iter().find(|own| own["Tandem_Card_Code__c"].as_str().is_some_and(|code| order["CardCode"] != code));
+    let other = other.context("another customer")?;
+    world.change("Opportunity", &id, json!({ "AccountId": other["Id"], "Tandem_PO_Number__c": "PO-1" })).await?;
+    let held = world.until_state(&id, "Review").await?;
+    let message = held["Tandem_Sync_Message__c"].as_str().unwrap_or_default();
+    let names =
+        [order["CardCode"].as_str().unwrap_or_default(), other["Tandem_Card_Code__c"].as_str().unwrap_or_default()];
+    assert!(names.iter().all(|name| message.contains(name)), "{message}");
+    assert_eq!(live(&world, &id).await?[0]["NumAtCard"], "PO-1");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_question_is_over_when_its_opportunity_is_not_won_any_more() -> Result<()> {
+    let world = world("").await?;
+    let id = world.opportunities(1).await?.remove(0);
+    line(&world, &id, json!({ "Quantity": 0 })).await?;
+    world.win(&id).await?;
     world.until_state(&id, "Review").await?;
-    assert!(message(&world, &id).await?.contains("which B1 has in 2 rows"), "{}", message(&world, &id).await?);
-    answer(&world, "keep Salesforce's").await?;
-    let order = until_row(&world, &entry, "Quantity", 6.0).await?;
-    let rows = order["DocumentLines"].as_array().into_iter().flatten();
-    assert_eq!(rows.filter(|row| row["U_SF_LineId"] == first["U_SF_LineId"]).count(), 1, "{order}");
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    let cleared = |own: &Value| {
+        own["Id"] == id.as_str() && own["Tandem_Sync_State__c"].is_null() && own["Tandem_Sync_Message__c"].is_null()
+    };
+    world.until_record("Opportunity", "nothing is asked", cleared).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_row_that_a_clerk_split_is_asked_about_and_neither_answer_loses_goods() -> Result<()> {
+    let world = world("").await?;
+    for (choice, rows) in [("keep B1's", vec![6.0, 4.0]), ("keep Salesforce's", vec![10.0])] {
+        let id = win(&world, "Synced").await?;
+        line(&world, &id, json!({ "Quantity": 10 })).await?;
+        let entry = live(&world, &id).await?[0]["DocEntry"].clone();
+        let first = row(&until_row(&world, &entry, "Quantity", 10.0).await?, 0);
+        let mark = first["U_SF_LineId"].clone();
+        let split = json!({ "DocumentLines": [
+            { "LineNum": 0, "Quantity": 6 },
+            { "ItemCode": first["ItemCode"], "Quantity": 4, "UnitPrice": first["UnitPrice"], "U_SF_LineId": mark },
+        ]});
+        world.b1_patch(&format!("/Orders({entry})"), split).await?;
+        line(&world, &id, json!({ "UnitPrice": 5.5 })).await?;
+        world.until_state(&id, "Review").await?;
+        assert!(message(&world, &id).await?.contains("which B1 has in 2 rows"), "{}", message(&world, &id).await?);
+        answer(&world, choice).await?;
+        world.until_state(&id, "Synced").await?;
+        let order = live(&world, &id).await?.remove(0);
+        let own = order["DocumentLines"].as_array().into_iter().flatten().filter(|row| row["U_SF_LineId"] == mark);
+        assert_eq!(own.filter_map(|row| row["Quantity"].as_f64()).collect::<Vec<_>>(), rows, "{choice}: {order}");
+    }
     Ok(())
 }
 

@@ -82,9 +82,11 @@ import SAID_ORDERS_CHANGE_OVER_LIMIT from '@salesforce/label/c.Tandem_Said_order
 import SAID_ORDERS_CHANGING from '@salesforce/label/c.Tandem_Said_orders_changing';
 import SAID_ORDERS_CLOSED from '@salesforce/label/c.Tandem_Said_orders_closed';
 import SAID_ORDERS_COPY from '@salesforce/label/c.Tandem_Said_orders_copy';
+import SAID_ORDERS_COPY_OPEN from '@salesforce/label/c.Tandem_Said_orders_copy_open';
 import SAID_ORDERS_CREATING from '@salesforce/label/c.Tandem_Said_orders_creating';
 import SAID_ORDERS_CURRENCY_DIFFERS from '@salesforce/label/c.Tandem_Said_orders_currency_differs';
 import SAID_ORDERS_CUSTOMER_FROZEN from '@salesforce/label/c.Tandem_Said_orders_customer_frozen';
+import SAID_ORDERS_CUSTOMER_STAYS from '@salesforce/label/c.Tandem_Said_orders_customer_stays';
 import SAID_ORDERS_DELETED from '@salesforce/label/c.Tandem_Said_orders_deleted';
 import SAID_ORDERS_DELIVERED_IN_PART from '@salesforce/label/c.Tandem_Said_orders_delivered_in_part';
 import SAID_ORDERS_DRAFT_KEPT from '@salesforce/label/c.Tandem_Said_orders_draft_kept';
@@ -232,9 +234,11 @@ export const PHRASES = {
     'orders.changing': SAID_ORDERS_CHANGING,
     'orders.closed': SAID_ORDERS_CLOSED,
     'orders.copy': SAID_ORDERS_COPY,
+    'orders.copy_open': SAID_ORDERS_COPY_OPEN,
     'orders.creating': SAID_ORDERS_CREATING,
     'orders.currency_differs': SAID_ORDERS_CURRENCY_DIFFERS,
     'orders.customer_frozen': SAID_ORDERS_CUSTOMER_FROZEN,
+    'orders.customer_stays': SAID_ORDERS_CUSTOMER_STAYS,
     'orders.deleted': SAID_ORDERS_DELETED,
     'orders.delivered_in_part': SAID_ORDERS_DELIVERED_IN_PART,
     'orders.draft_kept': SAID_ORDERS_DRAFT_KEPT,
