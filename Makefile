@@ -7,8 +7,8 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_TARGET_DIR RUSTC="$$(cat $(TOOLS)/wasm-rustc)" $(CARGO)
 
 # Tests of what flows do in real companies; each holds also while every kind of fault strikes one call in fifty.
-SITUATIONS = accounts branches catalogue chain companies desired finance identity money money_shown orders orders_and_clerks orders_found \
-  orders_in_b1 orgs refused_fields stock
+SITUATIONS = accounts both_ways branches catalogue chain companies desired finance identity money money_shown orders orders_and_clerks \
+  orders_found orders_in_b1 orgs refused_fields stock
 
 .PHONY: demo test build plugins setup setup-tests lint soak bench clean
 

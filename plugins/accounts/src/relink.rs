@@ -73,6 +73,7 @@ pub fn follow_codes(
                 if let Some(other) = links::find("account", Side::B1, &new) {
                     links::delete("account", &other.salesforce_id);
                 }
+                links::delete("account", text(&account, "Id"));
                 put(&new, text(&account, "Id"));
                 outcomes.note_all(
                     &pair.events,

@@ -118,8 +118,9 @@ fn keep(w: &Work, let_go: &BTreeSet<String>) {
     if let Some(code) = w.plan.to_salesforce.get("Tandem_Card_Code__c") {
         base.insert("Tandem_Card_Code__c".into(), code.clone());
     }
-    if let Some(before) = links::find("account", Side::B1, &w.card_code).filter(|own| own.salesforce_id != w.account_id)
-    {
+    // A partner belongs to one account: the link with one that is gone ends.
+    let before = if fresh { links::find("account", Side::B1, &w.card_code) } else { None };
+    if let Some(before) = before.filter(|own| own.salesforce_id != w.account_id) {
         links::delete("account", &before.salesforce_id);
     }
     if fresh || w.subject.base.as_ref() != Some(&base) {

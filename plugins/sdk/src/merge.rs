@@ -199,8 +199,8 @@ mod tests {
                     Step::Sync(b1_takes, salesforce_takes) => {
                         let takes = |side: Side| if side == Side::B1 { b1_takes } else { salesforce_takes };
                         let (mut new, mut written) = (Map::new(), BTreeMap::new());
-                        let there: Vec<(Value, Value)> = sides[0].iter().cloned().zip(sides[1].iter().cloned()).collect();
-                        for (n, (b1, sf)) in there.into_iter().enumerate() {
+                        let now: Vec<_> = sides[0].iter().cloned().zip(sides[1].iter().cloned()).collect();
+                        for (n, (b1, sf)) in now.into_iter().enumerate() {
                             let name = n.to_string();
                             let merged = merge(&Field { base: base.get(&name), b1: &b1, salesforce: &sf }, Direction::Both, policy, newest);
                             let (to, value) = match merged {
@@ -216,14 +216,14 @@ mod tests {
                             new.insert(name, value);
                         }
                         base = kept(&base, &new, &written, takes);
-                        for (n, own) in touched.iter_mut().enumerate() {
-                            let (by, last) = &*own;
+                        for (n, (by, last)) in touched.iter_mut().enumerate() {
+                            let (b1, sf) = (&sides[0][n], &sides[1][n]);
                             if by.len() == 1 && takes(if by.contains(&0) { Side::Salesforce } else { Side::B1 }) {
-                                prop_assert!(same(&sides[0][n], last) && same(&sides[1][n], last), "field {n}: {sides:?}, put last {last}");
+                                prop_assert!(same(b1, last) && same(sf, last), "field {n}: {b1}, {sf}; put last {last}");
                             }
-                            if same(&sides[0][n], &sides[1][n]) {
-                                prop_assert!(same(&base[&n.to_string()], &sides[0][n]), "what is in step is the base");
-                                *own = (BTreeSet::new(), sides[0][n].clone());
+                            if same(b1, sf) {
+                                prop_assert!(same(&base[&n.to_string()], b1), "what is in step is the base");
+                                (*by, *last) = (BTreeSet::new(), b1.clone());
                             }
                         }
                     }

@@ -380,8 +380,8 @@ async fn a_card_code_typed_by_hand_is_the_accounts_own_or_a_question() -> Result
     };
     let mut world = World::with(setup).await?;
     world.up().await?;
-    let account = customer(&world, "H1", &[]).await?;
-    let other = customer(&world, "FREE", &[]).await?;
+    let account = customer(&world, "H1", &["Ida Ilg"]).await?;
+    let other = customer(&world, "FREE", &["Frida Frei"]).await?;
     // One that another account has, and one that is none.
     world.change("Account", &account, json!({ "Tandem_Card_Code__c": "NOBODY" })).await?;
     let asked = question(&world, "NOBODY").await?;
@@ -396,6 +396,9 @@ async fn a_card_code_typed_by_hand_is_the_accounts_own_or_a_question() -> Result
     world.change("Account", &account, json!({ "Phone": "+49 7" })).await?;
     until_partner(&world, "the account's phone", "FREE", |own| own["Phone1"] == "+49 7").await?;
     world.settled().await?;
+    let people = employees(&partner(&world, "FREE").await?);
+    assert!(is(&people, &[("Frida Frei", true), ("Ida Ilg", true)]), "its people come with the account: {people:?}");
+    assert_eq!(contacts(&world, &account).await?.len(), 2);
     let id = world.opportunities(1).await?.remove(0);
     world.change("Opportunity", &id, json!({ "AccountId": account })).await?;
     world.win(&id).await?;
