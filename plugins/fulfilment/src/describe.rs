@@ -38,7 +38,7 @@ pub fn description() -> Description {
     Description {
         permissions: [Chain::permissions(), vec![
             ask("b1", Method::Get, "/Orders", "reads what is still open of an order"),
-            ask("salesforce", Method::Get, "/query?FROM=Account,Case", "finds accounts and cases"),
+            ask("salesforce", Method::Get, "/query?FROM=Account,Case,Tandem_Delivery__c", "finds accounts and cases"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Delivery__c/*", "changes delivery records"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Delivery__c/Tandem_Key__c/*", "makes delivery records"),
             ask("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes delivery state, tracking number and carrier"),

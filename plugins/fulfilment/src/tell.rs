@@ -1,7 +1,5 @@
 //! Writes delivery records, and the state of opportunity, lines and cases.
 
-use std::collections::BTreeMap;
-
 use tandem_sdk::b1;
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{Batch, Error, Map, Outcomes, Value, connection, counterpart, from_json, json, salesforce, text};
@@ -61,7 +59,7 @@ pub fn keep(batch: &Batch, settings: &Settings, orders: &[Order], outcomes: &mut
         }
     }
     let rows = mirror::joined(rows);
-    mirror::write(&rows, outcomes, &BTreeMap::new());
+    mirror::write_verified(batch, &rows, outcomes);
     Ok(())
 }
 

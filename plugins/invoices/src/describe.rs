@@ -43,7 +43,7 @@ pub fn description() -> Description {
                 Currencies::permission(),
                 local,
                 rates,
-                ask("salesforce", Method::Get, "/query?FROM=Account,Opportunity,Tandem_Invoice__c", "finds accounts, and sums up what an opportunity was invoiced"),
+                ask("salesforce", Method::Get, "/query?FROM=Account,Opportunity,Tandem_Invoice__c,Tandem_Payment__c", "finds accounts, and sums up what an opportunity was invoiced"),
                 ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/*", "changes invoice records"),
                 ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/Tandem_Key__c/*", "makes invoice records"),
                 ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/*", "changes payment records"),

@@ -196,7 +196,7 @@ fn write(
                 .serving(&events),
         );
     }
-    let written = mirror::write(&targets, outcomes, &BTreeMap::new());
+    let written = mirror::write_verified(batch, &targets, outcomes);
     for (row, written) in targets.iter().zip(written) {
         if let (Some(document), Some(id)) = (parsed(connection(batch, "b1"), &row.b1_id), written.id) {
             documents.ids.insert(document, id);

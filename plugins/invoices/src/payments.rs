@@ -100,7 +100,7 @@ pub fn keep(batch: &Batch, payments: &Payments, documents: &Documents, outcomes:
             );
         }
     }
-    mirror::write(&rows, outcomes, &BTreeMap::new());
+    mirror::write_verified(batch, &rows, outcomes);
 }
 
 #[cfg(test)]

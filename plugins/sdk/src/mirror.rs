@@ -7,7 +7,7 @@ pub use crate::row::{Missing, Row, joined};
 
 use crate::desired::sets_of;
 use crate::{
-    Error, Link, Map, Method, Outcomes, Request, Side, Value, b1, body_of, from_json, links,
+    Batch, Error, Event, Link, Map, Method, Outcomes, Request, Side, Value, again, b1, body_of, from_json, links,
     refused::{self, LeftOut, Sent},
     request, salesforce,
 };
@@ -64,6 +64,34 @@ pub fn as_they_are(
     let found = b1::by_key(salesforce::query_in(&fields.join(","), object, "Id", &ids, "")?, "Id");
     forget_missing(linked.values(), &found);
     Ok(found)
+}
+
+/// The same as [`write()`]; the flow's own records are compared with what Salesforce has where their events ask for it, such as in a
+/// backfill: what somebody deleted or changed there is made good.
+pub fn write_verified(batch: &Batch, rows: &[Row], outcomes: &mut Outcomes) -> Vec<Written> {
+    let verifies = |row: &Row| {
+        let asks = |event: &Event| again::verifies(event, &from_json(&event.payload));
+        row.missing == Missing::Make && row.events.iter().any(|place| asks(&batch.events[*place]))
+    };
+    let mut verified: BTreeMap<(&str, &str), Vec<&Row>> = BTreeMap::new();
+    for row in rows.iter().filter(|row| verifies(row)) {
+        verified.entry((row.kind, row.object)).or_default().push(row);
+    }
+    let mut there = BTreeMap::new();
+    for ((kind, object), rows) in verified {
+        let ids: Vec<String> = rows.iter().map(|row| row.b1_id.clone()).collect();
+        let fields: Vec<String> = rows.iter().flat_map(|row| row.fields.keys().cloned()).collect();
+        match as_they_are(kind, &ids, object, &fields) {
+            Ok(found) => there.extend(found),
+            Err(error) => {
+                let events: Vec<usize> = rows.iter().flat_map(|row| row.events.clone()).collect();
+                let what =
+                    crate::say("shared.comparing", "reading {object} to compare it", [("object", object.into())]);
+                outcomes.fail(&events, &error, what);
+            }
+        }
+    }
+    write(rows, outcomes, &there)
 }
 
 /// Writes what differs; decides the events of rows that fail, and notes what was written. What is refused of a row is asked

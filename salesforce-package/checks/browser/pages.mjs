@@ -53,7 +53,13 @@ const pages = [
         { recordId: OPEN, objectApiName: 'Opportunity' },
         ['goes over the credit', 'An order is made when this opportunity is won.']
     ],
-    ['product', 'en', 'tandemStock', { recordId: PRODUCT, objectApiName: 'Product2' }, ['Stock by warehouse', 'Hamburg']],
+    [
+        'product',
+        'en',
+        'tandemStock',
+        { recordId: PRODUCT, objectApiName: 'Product2' },
+        ['Stock by warehouse', 'Hamburg']
+    ],
     [
         'setup',
         'en',

@@ -390,7 +390,8 @@ async fn what_is_invoiced_while_its_opportunity_is_deleted_stands_under_the_acco
     clerk(&world, &format!("deliver/{}", order["DocEntry"])).await?;
     clerk(&world, &format!("invoice/{}", order["DocEntry"])).await?;
     let invoice = newest(&world, "Invoices").await?;
-    let own = |record: &Value| record["Tandem_Number__c"] == invoice["DocNum"].to_string();
+    let number = invoice["DocNum"].to_string();
+    let own = |record: &Value| record["Tandem_Number__c"] == number.as_str();
     let shown = world.until_record("Tandem_Invoice__c", "the invoice", own).await?;
     assert!(shown["Tandem_Account__c"].is_string() && shown["Tandem_Opportunity__c"].is_null(), "{shown}");
     world.until_record("Tandem_Delivery__c", "the delivery", |_| true).await?;
@@ -402,5 +403,38 @@ async fn what_is_invoiced_while_its_opportunity_is_deleted_stands_under_the_acco
     clerk(&world, &format!("pay/{}", invoice["DocEntry"])).await?;
     let back = |record: &Value| own(record) && record["Tandem_Opportunity__c"] == id.as_str();
     world.until_record("Tandem_Invoice__c", "its opportunity again", back).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn documents_that_somebody_deleted_in_salesforce_are_made_again_by_a_backfill() -> Result<()> {
+    let world = world(&["orders", "invoices", "fulfilment"]).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    let order = won(&world, &id).await?;
+    clerk(&world, &format!("deliver/{}", order["DocEntry"])).await?;
+    clerk(&world, &format!("invoice/{}", order["DocEntry"])).await?;
+    clerk(&world, &format!("pay/{}", newest(&world, "Invoices").await?["DocEntry"])).await?;
+    let objects = ["Tandem_Delivery__c", "Tandem_Invoice__c", "Tandem_Payment__c"];
+    let live = |own: &Value| own["IsDeleted"] != true;
+    let mut keys = Vec::new();
+    for object in objects {
+        keys.push(world.until_record(object, "the first", live).await?["Tandem_Key__c"].clone());
+    }
+    world.settled().await?;
+    for object in objects {
+        for record in world.records(object).await? {
+            let url =
+                format!("{}/admin/delete/{object}/{}", world.salesforce, record["Id"].as_str().unwrap_or_default());
+            ensure!(world.send("POST", &url, &json!({})).await?.0 < 300, "{object}");
+        }
+    }
+    for flow in ["fulfilment", "invoices"] {
+        world.tandem(&["backfill", flow, "--yes"]).await?;
+    }
+    for (object, key) in objects.into_iter().zip(&keys) {
+        world.until_record(object, "it again", |own| live(own) && own["Tandem_Key__c"] == *key).await?;
+    }
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
     Ok(())
 }

@@ -140,6 +140,7 @@ import SAID_ORDERS_UNSEEN from '@salesforce/label/c.Tandem_Said_orders_unseen';
 import SAID_ORDERS_WITH_TAX from '@salesforce/label/c.Tandem_Said_orders_with_tax';
 import SAID_ORDERS_WRITING_BACK from '@salesforce/label/c.Tandem_Said_orders_writing_back';
 import SAID_SHARED_ANSWER_LOST from '@salesforce/label/c.Tandem_Said_shared_answer_lost';
+import SAID_SHARED_COMPARING from '@salesforce/label/c.Tandem_Said_shared_comparing';
 import SAID_SHARED_DENIED from '@salesforce/label/c.Tandem_Said_shared_denied';
 import SAID_SHARED_FAILED from '@salesforce/label/c.Tandem_Said_shared_failed';
 import SAID_SHARED_LEFT_OUT from '@salesforce/label/c.Tandem_Said_shared_left_out';
@@ -292,6 +293,7 @@ export const PHRASES = {
     'orders.with_tax': SAID_ORDERS_WITH_TAX,
     'orders.writing_back': SAID_ORDERS_WRITING_BACK,
     'shared.answer_lost': SAID_SHARED_ANSWER_LOST,
+    'shared.comparing': SAID_SHARED_COMPARING,
     'shared.denied': SAID_SHARED_DENIED,
     'shared.failed': SAID_SHARED_FAILED,
     'shared.left_out': SAID_SHARED_LEFT_OUT,
