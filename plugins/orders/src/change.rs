@@ -57,8 +57,15 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Fields that say together how much of what at which price.
-const MEASURE: [&str; 5] = ["Quantity", "UnitPrice", "UoMEntry", "UoMCode", "UseBaseUnits"];
+/// A field that says, together with the others of its kind, how much of what at which price.
+fn is_measure(field: &str) -> bool {
+    matches!(field, "Quantity" | "UnitPrice") || UNIT_FIELDS.contains(&field)
+}
+
+/// Those of a line.
+fn measures(fields: &Map<String, Value>) -> impl Iterator<Item = (String, Value)> {
+    fields.iter().filter(|(field, _)| is_measure(field)).map(|(field, value)| (field.clone(), value.clone()))
+}
 
 /// Rows of the order while they are compared.
 #[derive(Default)]
@@ -176,8 +183,7 @@ impl Change {
                             let mut wanted = wanted;
                             if !copies.is_empty() {
                                 // All of it is in the one row again.
-                                let whole = fields.iter().filter(|(field, _)| MEASURE.contains(&field.as_str()));
-                                wanted.extend(whole.map(|(field, value)| (field.clone(), value.clone())));
+                                wanted.extend(measures(fields));
                             }
                             rows.gone.extend(copies);
                             rows.changed.insert(num, marked(row, id, wanted));
@@ -211,10 +217,9 @@ impl Change {
         // In another unit a quantity or a price alone would be another quantity or price.
         let other_unit =
             UNIT_FIELDS.iter().any(|name| fields.get(*name).is_some_and(|value| !alike(&there[*name], value)));
-        let measured = |field: &str| other_unit && MEASURE.contains(&field);
+        let measured = |field: &str| other_unit && is_measure(field);
         if wanted.keys().any(|field| measured(field)) {
-            let whole = fields.iter().filter(|(field, _)| measured(field));
-            wanted.extend(whole.map(|(field, value)| (field.clone(), value.clone())));
+            wanted.extend(measures(fields));
         }
         wanted.retain(|field, value| {
             let there = &there[field.as_str()];

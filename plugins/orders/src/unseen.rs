@@ -57,10 +57,13 @@ pub fn forget(id: &str) {
 
 /// Asks about the order of one that is not seen; true where there is something to ask about.
 pub fn ask(settings: &Settings, w: &mut Work, link: Option<&Linked>) -> bool {
+    if !w.opportunity.is_null() {
+        return false;
+    }
     let decided = w.event.resolution.as_deref() == Some(CANCEL)
         || (w.deleted && settings.cancel_deleted)
         || storage::get(&key(w.id())).is_some();
-    if !w.opportunity.is_null() || decided {
+    if decided {
         return false;
     }
     let what = match link {
