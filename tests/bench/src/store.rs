@@ -71,7 +71,7 @@ pub async fn all(figures: &mut Figures) -> Result<()> {
         started.elapsed().as_secs_f64(),
         megabytes(&path)
     );
-    figures.add("the longest wait of an event taken in while a million are pruned", "ms", longest.get(), None, "< 100");
+    figures.add("the longest wait of an event taken in while a million are pruned", "ms", longest.get(), None, "< 50");
     figures.add(
         "file after a million events were pruned, of what it was",
         "%",

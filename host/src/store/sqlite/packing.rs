@@ -1,16 +1,16 @@
 //! Journals of runs that ended, packed: a journal says the same words again and again, and is seldom read.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, params};
 
+use super::retention::BITE;
 use super::runs;
 use crate::store::{JournalEntry, Result, RunId, StoreError};
 
-/// Runs packed at once, and how long writing them may hold up those who wait for the writing thread.
+/// Runs packed at once.
 const RUNS: u32 = 200;
-const BITE: Duration = Duration::from_millis(25);
 /// Beyond so many bytes of journals the rest waits for the next look: bounds the memory.
 const BYTES: usize = 8 << 20;
 /// Fast, and nearly as small as higher levels.

@@ -6,8 +6,8 @@ use rusqlite::{Connection, params};
 
 use crate::store::{Millis, Result};
 
-/// How long one bite may hold up those who wait for the writing thread.
-const BITE: Duration = Duration::from_millis(25);
+/// How long one bite may hold up those who wait for the writing thread; its commit, and now and then a checkpoint, come on top.
+pub(super) const BITE: Duration = Duration::from_millis(10);
 /// Ids looked up at once.
 const ROWS: u32 = 500;
 
