@@ -1,9 +1,12 @@
 //! Journals of runs that ended, packed: a journal says the same words again and again, and is seldom read.
 
 use std::collections::BTreeSet;
+use std::io::BufWriter;
 use std::time::Instant;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use serde::Serializer;
+use serde::ser::SerializeSeq;
 
 use super::retention::BITE;
 use super::runs;
@@ -35,23 +38,38 @@ pub(super) fn unpacked(db: &Connection) -> Result<Vec<Packed>> {
     let mut packed = Vec::with_capacity(ids.len());
     let mut bytes = 0;
     for run in ids {
-        let entries = match runs::unpacked_journal(db, RunId(run)) {
-            Ok(entries) => entries,
-            Err(error) => {
-                tracing::warn!(run, %error, "a journal cannot be packed");
-                continue;
-            }
-        };
-        bytes += entries.iter().map(|entry| entry.request.len() + entry.response.len()).sum::<usize>();
-        let effects = entries.iter().filter(|entry| !entry.subject.is_empty() && !is_read(entry));
-        let subjects = effects.map(|entry| entry.subject.clone()).collect();
-        let entries = if entries.is_empty() { None } else { Some(pack(&entries)?) };
-        packed.push(Packed { run, entries, subjects });
+        match pack(db, run, &mut bytes) {
+            Ok(one) => packed.push(one),
+            Err(error) => tracing::warn!(run, %error, "a journal cannot be packed"),
+        }
         if bytes > BYTES {
             break;
         }
     }
     Ok(packed)
+}
+
+/// Packs a run's journal, one entry after the other; adds to `bytes` what its calls said.
+fn pack(db: &Connection, run: i64, bytes: &mut usize) -> Result<Packed> {
+    let failed = |error: std::io::Error| StoreError::Database(format!("a journal cannot be packed: {error}"));
+    let zstd = zstd::stream::Encoder::new(Vec::new(), LEVEL).map_err(failed)?;
+    let mut text = serde_json::Serializer::new(BufWriter::new(zstd));
+    let corrupt = |error: serde_json::Error| StoreError::Corrupt(error.to_string());
+    let mut entries = text.serialize_seq(None).map_err(corrupt)?;
+    let (mut subjects, mut empty) = (BTreeSet::new(), true);
+    runs::each_unpacked(db, RunId(run), |entry| {
+        empty = false;
+        *bytes += entry.request.len() + entry.response.len();
+        entries.serialize_element(&entry).map_err(corrupt)?;
+        if !entry.subject.is_empty() && !is_read(&entry) {
+            subjects.insert(entry.subject);
+        }
+        Ok(())
+    })?;
+    entries.end().map_err(corrupt)?;
+    let zstd = text.into_inner().into_inner().map_err(|error| failed(error.into_error()))?;
+    let packed = zstd.finish().map_err(failed)?;
+    Ok(Packed { run, entries: (!empty).then_some(packed), subjects })
 }
 
 /// Reads stand under the subject of their call, and say nothing of what was done.
@@ -112,11 +130,6 @@ pub(super) fn about(db: &Connection, subject: &str, limit: u32) -> Result<Vec<(R
     }
     found.truncate(limit as usize);
     Ok(found)
-}
-
-fn pack(entries: &[JournalEntry]) -> Result<Vec<u8>> {
-    let text = serde_json::to_vec(entries).map_err(|e| StoreError::Corrupt(e.to_string()))?;
-    zstd::bulk::compress(&text, LEVEL).map_err(|e| StoreError::Database(format!("a journal cannot be packed: {e}")))
 }
 
 fn unpack(packed: &[u8]) -> Result<Vec<JournalEntry>> {

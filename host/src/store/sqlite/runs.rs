@@ -70,12 +70,27 @@ pub(super) fn write_journal(db: &Connection, run: RunId, entries: &[JournalEntry
 
 /// The rows of a run's journal, in order; none once they are packed.
 pub(super) fn unpacked_journal(db: &Connection, run: RunId) -> Result<Vec<JournalEntry>> {
-    Ok(db
-        .prepare_cached(
-            "SELECT seq, item, kind, subject, state, at, request, response FROM journal WHERE run = ?1 ORDER BY seq, item",
-        )?
-        .query_map([run.0], |row| journal_entry(row, 0))?
-        .collect::<rusqlite::Result<_>>()?)
+    let mut entries = Vec::new();
+    each_unpacked(db, run, |entry| {
+        entries.push(entry);
+        Ok(())
+    })?;
+    Ok(entries)
+}
+
+/// The same, one row after the other: a journal may be large.
+pub(super) fn each_unpacked(
+    db: &Connection,
+    run: RunId,
+    mut take: impl FnMut(JournalEntry) -> Result<()>,
+) -> Result<()> {
+    let mut rows = db.prepare_cached(
+        "SELECT seq, item, kind, subject, state, at, request, response FROM journal WHERE run = ?1 ORDER BY seq, item",
+    )?;
+    for entry in rows.query_map([run.0], |row| journal_entry(row, 0))? {
+        take(entry?)?;
+    }
+    Ok(())
 }
 
 /// Rows about a record, newest first, with their run.
