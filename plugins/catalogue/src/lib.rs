@@ -18,15 +18,22 @@ struct Catalogue;
 
 /// What is looked at though no event tells of it.
 const WALKS: [Walk; 4] = [
-    Walk { topic: "b1.Items", set: "Items", keys: &["ItemCode"], which: Which::PERIODS },
+    Walk { topic: "b1.Items", set: "Items", keys: &["ItemCode"], which: Which::PERIODS, only: None },
     Walk {
         topic: "b1.SpecialPrices",
         set: "SpecialPrices",
         keys: &["CardCode", "ItemCode"],
         which: Which::Due(&["ValidFrom", "ValidTo"]),
+        only: None,
     },
-    Walk { topic: "b1.Items", set: "Items", keys: &["ItemCode"], which: Which::InTurn },
-    Walk { topic: "b1.SpecialPrices", set: "SpecialPrices", keys: &["CardCode", "ItemCode"], which: Which::InTurn },
+    Walk { topic: "b1.Items", set: "Items", keys: &["ItemCode"], which: Which::InTurn, only: None },
+    Walk {
+        topic: "b1.SpecialPrices",
+        set: "SpecialPrices",
+        keys: &["CardCode", "ItemCode"],
+        which: Which::InTurn,
+        only: None,
+    },
 ];
 
 impl Plugin for Catalogue {

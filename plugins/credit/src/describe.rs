@@ -1,7 +1,8 @@
 //! What the plugin asks for and its settings.
 
 use tandem_sdk::{
-    Decimal, Description, Keys, Method, Value, decimal, described, json, may_link, may_see_links, money, permission,
+    Decimal, Description, Keys, Method, Value, again, decimal, described, json, may_link, may_see_links, money,
+    permission,
 };
 
 /// Read with defaults filled in.
@@ -18,6 +19,8 @@ pub struct Settings {
     pub alerts: bool,
     /// User id of the task's owner.
     pub alert_owner: Option<String>,
+    /// Customers that are looked at again in a day.
+    pub look_again: usize,
 }
 
 impl Settings {
@@ -32,6 +35,7 @@ impl Settings {
             hysteresis_percent: percent("hysteresis_percent", 5),
             alerts: value["alerts"].as_bool().unwrap_or(true),
             alert_owner: value["alert_owner"].as_str().map(str::to_owned),
+            look_again: again::most(&value),
         }
     }
 }
@@ -64,6 +68,7 @@ pub fn description() -> Description {
         permissions,
         topics,
         backfill: ["b1.BusinessPartners"].map(str::to_owned).to_vec(),
+        timers: vec![again::timer()],
         batch: 200,
         concurrency: 1,
         settings_schema: json!({
@@ -74,7 +79,8 @@ pub fn description() -> Description {
                 "exceeded_percent": { "type": "number", "default": 100, "description": "Percent of the limit from which it counts as exceeded" },
                 "hysteresis_percent": { "type": "number", "default": 5, "description": "Percent of the limit that exposure must fall below a threshold before it is left again" },
                 "alerts": { "type": "boolean", "default": true, "description": "Write one task when a threshold is crossed upwards" },
-                "alert_owner": { "type": "string", "description": "User id of the task's owner; without it the integration user" }
+                "alert_owner": { "type": "string", "description": "User id of the task's owner; without it the integration user" },
+                "look_again": again::schema()
             }
         })
         .to_string(),

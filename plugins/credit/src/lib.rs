@@ -6,6 +6,7 @@ mod state;
 
 use std::collections::BTreeMap;
 
+use tandem_sdk::again::{self, Walk, Which};
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
@@ -22,6 +23,15 @@ const PARTNER: &str =
 const DOCUMENTS: [&str; 7] =
     ["Orders", "DeliveryNotes", "Returns", "Invoices", "CreditNotes", "DownPayments", "IncomingPayments"];
 
+/// Customers, in turn.
+const WALKS: [Walk; 1] = [Walk {
+    topic: "b1.BusinessPartners",
+    set: "BusinessPartners",
+    keys: &["CardCode"],
+    which: Which::InTurn,
+    only: Some("CardType ne 'cSupplier'"),
+}];
+
 struct CreditPlugin;
 
 impl Plugin for CreditPlugin {
@@ -33,8 +43,9 @@ impl Plugin for CreditPlugin {
         let settings = Settings::read(&batch.settings);
         let mut outcomes = Outcomes::new(&batch);
         let all: Vec<usize> = (0..batch.events.len()).collect();
+        again::keep(&batch, &WALKS, settings.look_again, &mut outcomes);
         if let Err(error) =
-            customers(&batch, &mut outcomes).and_then(|customers| keep(&settings, &customers, &mut outcomes))
+            customers(&batch, &mut outcomes).and_then(|customers| keep(&batch, &settings, &customers, &mut outcomes))
         {
             outcomes.fail(&all, &error, say("credit.reading", "reading credit", []));
         }
@@ -71,7 +82,12 @@ struct Alert {
     events: Vec<usize>,
 }
 
-fn keep(settings: &Settings, customers: &BTreeMap<String, Vec<usize>>, outcomes: &mut Outcomes) -> Result<(), Error> {
+fn keep(
+    batch: &Batch,
+    settings: &Settings,
+    customers: &BTreeMap<String, Vec<usize>>,
+    outcomes: &mut Outcomes,
+) -> Result<(), Error> {
     let codes: Vec<String> = customers.keys().cloned().collect();
     if codes.is_empty() {
         return Ok(());
@@ -131,7 +147,7 @@ fn keep(settings: &Settings, customers: &BTreeMap<String, Vec<usize>>, outcomes:
             Row::new("credit", code, "Account", fields).of_others().stamped("Tandem_Synced_At__c").serving(events),
         );
     }
-    let written = mirror::write(&rows, outcomes, &BTreeMap::new());
+    let written = mirror::write_verified(batch, &rows, outcomes);
     // Only what the account shows is told.
     let shown: Vec<&str> =
         rows.iter().zip(&written).filter(|(_, own)| own.id.is_some()).map(|(row, _)| row.b1_id.as_str()).collect();

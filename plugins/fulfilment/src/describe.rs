@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::chain::Chain;
-use tandem_sdk::{Description, Keys, Method, Value, described, json, may_link, may_see_links, permission};
+use tandem_sdk::{Description, Keys, Method, Value, again, described, json, may_link, may_see_links, permission};
 
 /// Read with defaults filled in.
 pub struct Settings {
@@ -15,6 +15,8 @@ pub struct Settings {
     pub delivered: Option<(String, String)>,
     /// Cases that are linked with the opportunity are told, too.
     pub cases: bool,
+    /// Orders that are looked at again in a day.
+    pub look_again: usize,
 }
 
 impl Settings {
@@ -29,6 +31,7 @@ impl Settings {
             carriers: names.filter_map(|(code, name)| Some((code.clone(), name.as_str()?.to_owned()))).collect(),
             delivered: field.map(|field| (field, equals)),
             cases: value["cases"].as_bool().unwrap_or(true),
+            look_again: again::most(&value),
         }
     }
 }
@@ -38,7 +41,7 @@ pub fn description() -> Description {
     Description {
         permissions: [Chain::permissions(), vec![
             ask("b1", Method::Get, "/Orders", "reads what is still open of an order"),
-            ask("salesforce", Method::Get, "/query?FROM=Account,Case,Tandem_Delivery__c", "finds accounts and cases"),
+            ask("salesforce", Method::Get, "/query?FROM=Account,Case,Opportunity,OpportunityLineItem,Tandem_Delivery__c", "finds accounts and cases, and compares what was written"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Delivery__c/*", "changes delivery records"),
             ask("salesforce", Method::Patch, "/sobjects/Tandem_Delivery__c/Tandem_Key__c/*", "makes delivery records"),
             ask("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes delivery state, tracking number and carrier"),
@@ -53,6 +56,7 @@ pub fn description() -> Description {
         ]].concat(),
         topics: ["b1.DeliveryNotes", "b1.Returns", "b1.Invoices", "b1.CreditNotes", "b1.Orders", "salesforce.Case"].map(str::to_owned).to_vec(),
         backfill: ["b1.DeliveryNotes", "b1.Returns"].map(str::to_owned).to_vec(),
+        timers: vec![again::timer()],
         batch: 100,
         concurrency: 1,
         settings_schema: json!({
@@ -62,7 +66,8 @@ pub fn description() -> Description {
                 "carriers": { "type": "object", "description": "Names of carriers by TransportationCode, such as { \"1\" = \"DHL\" }" },
                 "delivered_field": { "type": "string", "description": "A user field of the delivery that says it arrived, such as U_Arrived; without it a shipped order never turns to Delivered" },
                 "delivered_value": { "type": "string", "default": "Y", "description": "Its value then" },
-                "cases": { "type": "boolean", "default": true, "description": "Write the state on cases whose B1 Order Opportunity is this one" }
+                "cases": { "type": "boolean", "default": true, "description": "Write the state on cases whose B1 Order Opportunity is this one" },
+                "look_again": again::schema()
             }
         })
         .to_string(),

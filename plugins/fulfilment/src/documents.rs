@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use tandem_sdk::again;
 use tandem_sdk::b1::{self, Read, code};
 use tandem_sdk::chain::{self, Chain, Line, Moved};
 use tandem_sdk::{Batch, Error, Link, Outcomes, Side, Value, from_json, json, links, storage, text};
@@ -47,7 +48,7 @@ pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
     let mut told: BTreeMap<(i64, i64), Vec<usize>> = BTreeMap::new();
     for (place, event, payload) in outcomes.open(batch) {
         let Some(entry) = payload["DocEntry"].as_i64() else { continue };
-        match event.topic.strip_prefix("b1.") {
+        match again::topic(event, &payload).strip_prefix("b1.") {
             Some("Orders") => orders.entry(entry).or_default().push(place),
             Some(set) => {
                 let kind = SETS.iter().find(|(own, _)| *own == set).map(|(_, kind)| *kind);

@@ -43,7 +43,8 @@ impl Plugin for Inventory {
 }
 
 /// What is looked at though no event tells of it.
-const WALKS: [Walk; 1] = [Walk { topic: "b1.ItemStock", set: "Items", keys: &["ItemCode"], which: Which::InTurn }];
+const WALKS: [Walk; 1] =
+    [Walk { topic: "b1.ItemStock", set: "Items", keys: &["ItemCode"], which: Which::InTurn, only: None }];
 
 tandem_sdk::export!(Inventory with_types_in tandem_sdk::bindings);
 

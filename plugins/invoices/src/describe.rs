@@ -2,7 +2,8 @@
 
 use tandem_sdk::chain::Chain;
 use tandem_sdk::{
-    Currencies, Description, Keys, Method, Timer, Value, described, json, may_link, may_see_links, money, permission,
+    Currencies, Description, Keys, Method, Timer, Value, again, described, json, may_link, may_see_links, money,
+    permission,
 };
 
 use crate::wanted::LINKED;
@@ -17,6 +18,8 @@ pub struct Settings {
     pub currency: String,
     /// The org has `CurrencyIsoCode` on its records.
     pub multi_currency: bool,
+    /// Documents of each kind that are looked at again in a day.
+    pub look_again: usize,
 }
 
 impl Settings {
@@ -28,6 +31,7 @@ impl Settings {
             currencies: Currencies::of(&value),
             currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
             multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
+            look_again: again::most(&value),
         }
     }
 }
@@ -63,14 +67,15 @@ pub fn description() -> Description {
         backfill: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments"].map(str::to_owned).to_vec(),
         batch: 200,
         concurrency: 1,
-        timers: vec![Timer { name: "ageing".into(), cron: "15 5 * * *".into() }],
+        timers: vec![Timer { name: "ageing".into(), cron: "15 5 * * *".into() }, again::timer()],
         settings_schema: json!({
             "type": "object",
             "properties": {
                 "key_prefix": Keys::schema(),
                 "currency": { "type": "string", "default": "EUR", "description": "The company's currency" },
                 "currencies": Currencies::schema(),
-                "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" }
+                "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },
+                "look_again": again::schema()
             }
         })
         .to_string(),

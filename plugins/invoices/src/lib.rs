@@ -9,7 +9,7 @@ mod receivables;
 mod shares;
 mod wanted;
 
-use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin};
+use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, again};
 
 struct Invoices;
 
@@ -21,13 +21,14 @@ impl Plugin for Invoices {
     fn handle(batch: Batch) -> Vec<Outcome> {
         let settings = describe::Settings::read(&batch.settings);
         let mut outcomes = Outcomes::new(&batch);
+        again::keep(&batch, &wanted::WALKS, settings.look_again, &mut outcomes);
         let mut wanted = wanted::Wanted::of(&batch, &mut outcomes);
         let paid = payments::read(&mut wanted, &mut outcomes);
         let looked_at = receivables::LookedAt::of(&batch, &outcomes);
         let events = wanted.documents(paid.documents());
         let written = documents::keep(&batch, &settings, looked_at.customers.clone(), events, &mut outcomes);
         payments::keep(&batch, &paid, &written, &mut outcomes);
-        receivables::keep(&settings, &written, &mut outcomes);
+        receivables::keep(&batch, &settings, &written, &mut outcomes);
         wanted::seen(&batch, &outcomes);
         looked_at.go_on(&outcomes);
         outcomes.into_vec()

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tandem_sdk::again;
 use tandem_sdk::b1;
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
@@ -41,19 +42,23 @@ impl LookedAt {
     pub fn of(batch: &Batch, outcomes: &Outcomes) -> Self {
         let mut looked_at = Self::default();
         for (place, event, payload) in outcomes.open(batch) {
-            match event.topic.as_str() {
+            match again::topic(event, &payload) {
                 LINKED => looked_at.add(text(&payload, "CardCode").to_owned(), place),
-                "timer.ageing" | "timer.wake" => {
-                    let owing = storage::scan("owes:", 10_000).into_iter();
-                    let owing = owing.map(|entry| entry.key.trim_start_matches("owes:").to_owned());
-                    let (slice, more) = slice(owing, text(&payload, AFTER), AT_A_TIME);
-                    looked_at.more.extend(slice.last().filter(|_| more).map(|last| (place, last.clone())));
-                    slice.into_iter().for_each(|code| looked_at.add(code, place));
-                }
+                "timer.ageing" => looked_at.owing("", place),
+                "timer.wake" if payload[AFTER].is_string() => looked_at.owing(text(&payload, AFTER), place),
                 _ => {}
             }
         }
         looked_at
+    }
+
+    /// Some of those that owed something, behind that `CardCode`.
+    fn owing(&mut self, after: &str, place: usize) {
+        let owing = storage::scan("owes:", 10_000).into_iter();
+        let owing = owing.map(|entry| entry.key.trim_start_matches("owes:").to_owned());
+        let (slice, more) = slice(owing, after, AT_A_TIME);
+        self.more.extend(slice.last().filter(|_| more).map(|last| (place, last.clone())));
+        slice.into_iter().for_each(|code| self.add(code, place));
     }
 
     fn add(&mut self, card_code: String, place: usize) {
@@ -79,10 +84,10 @@ fn slice(all: impl Iterator<Item = String>, after: &str, most: usize) -> (Vec<St
 }
 
 /// Brings the sums of customers and opportunities in step.
-pub fn keep(settings: &Settings, documents: &Documents, outcomes: &mut Outcomes) {
-    on_accounts(documents, outcomes);
+pub fn keep(batch: &Batch, settings: &Settings, documents: &Documents, outcomes: &mut Outcomes) {
+    on_accounts(batch, documents, outcomes);
     let all: Vec<usize> = documents.opportunities.values().flatten().copied().collect();
-    if let Err(error) = on_opportunities(settings, &documents.opportunities, outcomes) {
+    if let Err(error) = on_opportunities(batch, settings, &documents.opportunities, outcomes) {
         outcomes.fail(
             &all,
             &error,
@@ -91,7 +96,7 @@ pub fn keep(settings: &Settings, documents: &Documents, outcomes: &mut Outcomes)
     }
 }
 
-fn on_accounts(documents: &Documents, outcomes: &mut Outcomes) {
+fn on_accounts(batch: &Batch, documents: &Documents, outcomes: &mut Outcomes) {
     let today = clock::today("b1");
     let mut rows = Vec::new();
     for (code, events) in &documents.customers {
@@ -107,7 +112,7 @@ fn on_accounts(documents: &Documents, outcomes: &mut Outcomes) {
         mirror::shown_on("receivables", code, account);
         rows.push(Row::new("receivables", code, "Account", fields).of_others().serving(events));
     }
-    mirror::write(&rows, outcomes, &BTreeMap::new());
+    mirror::write_verified(batch, &rows, outcomes);
 }
 
 /// Open, overdue, and by age; credit memos are taken off what is open.
@@ -141,6 +146,7 @@ fn sums(documents: &[Open], today: &str) -> Map<String, Value> {
 
 /// In the opportunity's own currency: the documents' amounts where they are in it, else the company's, by B1's rate of today.
 fn on_opportunities(
+    batch: &Batch,
     settings: &Settings,
     opportunities: &BTreeMap<String, Vec<usize>>,
     outcomes: &mut Outcomes,
@@ -180,7 +186,7 @@ fn on_opportunities(
         let fields = fields.as_object().cloned().unwrap_or_default();
         rows.push(Row::new("invoiced", id, "Opportunity", fields).of_others().serving(events));
     }
-    mirror::write(&rows, outcomes, &BTreeMap::new());
+    mirror::write_verified(batch, &rows, outcomes);
     Ok(())
 }
 

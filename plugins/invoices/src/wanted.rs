@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use tandem_sdk::again::{self, Walk, Which};
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{Batch, Error, Outcomes, Value, from_json, json, say, storage, text};
 
@@ -12,6 +13,18 @@ pub const LINKED: &str = "account.linked";
 
 /// The sets that are shown.
 const SETS: [&str; 4] = ["Invoices", "CreditNotes", "DownPayments", "IncomingPayments"];
+
+/// Documents whose records somebody may have deleted or changed in Salesforce: all in turn.
+pub const WALKS: [Walk; 4] = [
+    in_turn("b1.Invoices", SETS[0]),
+    in_turn("b1.CreditNotes", SETS[1]),
+    in_turn("b1.DownPayments", SETS[2]),
+    in_turn("b1.IncomingPayments", SETS[3]),
+];
+
+const fn in_turn(topic: &'static str, set: &'static str) -> Walk {
+    Walk { topic, set, keys: &["DocEntry"], which: Which::InTurn, only: None }
+}
 
 /// Places of events by `DocEntry`.
 pub type Entries = BTreeMap<i64, Vec<usize>>;
@@ -25,10 +38,11 @@ impl Wanted {
         let mut wanted = Self(BTreeMap::new());
         let mut linked: BTreeMap<String, Vec<usize>> = BTreeMap::new();
         for (place, event, payload) in outcomes.open(batch) {
-            let set = SETS.into_iter().find(|set| event.topic.strip_prefix("b1.") == Some(*set));
+            let topic = again::topic(event, &payload);
+            let set = SETS.into_iter().find(|set| topic.strip_prefix("b1.") == Some(*set));
             if let (Some(set), Some(entry)) = (set, payload["DocEntry"].as_i64()) {
                 wanted.add(set, entry, &[place]);
-            } else if event.topic == LINKED {
+            } else if topic == LINKED {
                 linked.entry(text(&payload, "CardCode").to_owned()).or_default().push(place);
             }
         }

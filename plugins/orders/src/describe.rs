@@ -1,7 +1,7 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
 use tandem_sdk::{
-    Currencies, Decimal, Description, Keys, Method, Only, Units, Value, Way, decimal, described, json, may_emit,
+    Currencies, Decimal, Description, Keys, Method, Only, Units, Value, Way, again, decimal, described, json, may_emit,
     may_link, may_see_links, money, permission, section,
 };
 
@@ -29,6 +29,8 @@ pub struct Settings {
     pub lines: Wins,
     /// The order of a deleted opportunity is cancelled without asking.
     pub cancel_deleted: bool,
+    /// Orders that are looked at again in a day.
+    pub look_again: usize,
 }
 
 /// Whose change of a line counts.
@@ -60,6 +62,7 @@ impl Settings {
                 _ => Wins::Salesforce,
             },
             cancel_deleted: value["deleted"] == "cancel",
+            look_again: again::most(&value),
         }
     }
 }
@@ -128,6 +131,7 @@ pub fn description() -> Description {
     Description {
         permissions,
         topics: ["salesforce.Opportunity", crate::told::TOPIC, crate::waiting::TOPIC].map(str::to_owned).to_vec(),
+        timers: vec![again::timer()],
         settings_schema: json!({
             "type": "object",
             "properties": {
@@ -142,7 +146,8 @@ pub fn description() -> Description {
                 "warehouse": { "type": "string", "description": "WarehouseCode of lines that name none; without it B1's default" },
                 "approval_poll_minutes": { "type": "integer", "default": 15, "description": "Minutes between two looks at an order that awaits approval in B1" },
                 "deleted": { "type": "string", "enum": ["review", "cancel"], "default": "review", "description": "The order of an opportunity that is deleted: a person is asked, or it is cancelled at once" },
-                "lines": { "type": "string", "enum": ["salesforce", "b1", "review"], "default": "salesforce", "description": "Whose change counts where the opportunity and a clerk in B1 changed the same of a line; a clerk's own rows stay in any case" }
+                "lines": { "type": "string", "enum": ["salesforce", "b1", "review"], "default": "salesforce", "description": "Whose change counts where the opportunity and a clerk in B1 changed the same of a line; a clerk's own rows stay in any case" },
+                "look_again": again::schema()
             }
         })
         .to_string(),

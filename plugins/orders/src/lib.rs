@@ -20,7 +20,7 @@ mod unseen;
 mod waiting;
 mod write_back;
 
-use tandem_sdk::{Batch, Description, Error, Event, Map, Outcome, Plugin, Said, Value, outcome_of};
+use tandem_sdk::{Batch, Description, Error, Event, Map, Outcome, Plugin, Said, Value, again, from_json, outcome_of};
 
 struct Orders;
 
@@ -32,6 +32,7 @@ impl Plugin for Orders {
     fn handle(batch: Batch) -> Vec<Outcome> {
         let settings = describe::Settings::read(&batch.settings);
         let mut work: Vec<Work> = batch.events.into_iter().map(Work::new).collect();
+        look_again(&settings, &mut work);
         told::orders(&mut work);
         waiting::tell(&mut work);
         plan::plan(&settings, &mut work);
@@ -43,6 +44,15 @@ impl Plugin for Orders {
 }
 
 tandem_sdk::export!(Orders with_types_in tandem_sdk::bindings);
+
+/// Finds orders that are to be looked at again.
+fn look_again(settings: &describe::Settings, work: &mut [Work]) {
+    for w in work.iter_mut().filter(|w| w.is_open()) {
+        if let Some(outcome) = again::step(&w.event, &told::WALKS, settings.look_again) {
+            w.finish(outcome);
+        }
+    }
+}
 
 /// One event on its way through a run.
 struct Work {
@@ -111,8 +121,8 @@ impl News {
 
 impl Work {
     fn new(event: Event) -> Self {
-        let relevant =
-            matches!(event.topic.as_str(), "salesforce.Opportunity" | "timer.wake" | told::TOPIC | waiting::TOPIC);
+        let known = ["salesforce.Opportunity", "timer.wake", again::TIMER, told::TOPIC, waiting::TOPIC];
+        let relevant = known.contains(&event.topic.as_str());
         let step = match event.resolution.as_deref() {
             Some("ignore") => Step::Finished(Outcome::Done("ignored, as decided in review".into())),
             _ if !relevant => {
@@ -135,6 +145,11 @@ impl Work {
 
     fn id(&self) -> &str {
         &self.event.key
+    }
+
+    /// What the event is about: see [`again::topic`].
+    fn topic(&self) -> String {
+        again::topic(&self.event, &from_json(&self.event.payload)).to_owned()
     }
 
     fn is_open(&self) -> bool {

@@ -3,8 +3,8 @@
 
 use crate::b1;
 use crate::{
-    Batch, Error, Event, Header, Method, Outcomes, Timer, Value, clock, from_json, http, json, request, schedule,
-    storage,
+    Batch, Error, Event, Header, Method, Outcome, Outcomes, Timer, Value, clock, from_json, http, json, outcome_of,
+    request, schedule, storage,
 };
 
 /// Records of one page.
@@ -13,7 +13,9 @@ const PAGE: usize = 500;
 const PAUSE: u64 = 60_000;
 /// Where the setting says nothing: 100,000 items take twenty days, and some 60 calls to Salesforce each night.
 const MOST: usize = 5_000;
-const TIMER: &str = "look-again";
+const NAME: &str = "look-again";
+/// The topic of [`timer`].
+pub const TIMER: &str = "timer.look-again";
 /// The day of the last look.
 const DAY: &str = "again:day";
 const DAYS: [&str; 4] = ["ValidFrom", "ValidTo", "FrozenFrom", "FrozenTo"];
@@ -24,10 +26,12 @@ pub struct Walk {
     pub topic: &'static str,
     /// Entity set.
     pub set: &'static str,
-    /// Its key properties, all of them text.
+    /// Its key properties.
     pub keys: &'static [&'static str],
     /// Which of them.
     pub which: Which,
+    /// Of those only such as fulfil this condition of a `$filter`.
+    pub only: Option<&'static str>,
 }
 
 /// Which records of a set are looked at.
@@ -48,8 +52,8 @@ impl Which {
 #[derive(Clone, Debug, PartialEq)]
 struct Step {
     walk: usize,
-    /// Keys of the last record seen; empty before the first.
-    after: Vec<String>,
+    /// Keys of the last record seen, as B1 tells them; empty before the first.
+    after: Vec<Value>,
     /// The first day that counts.
     from: String,
     /// Records that a walk of [`Which::InTurn`] may still look at today.
@@ -63,7 +67,7 @@ impl Step {
 
     fn of(payload: &Value) -> Option<Self> {
         let own = payload["again"].as_object()?;
-        let after = own["after"].as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        let after = own["after"].as_array()?.clone();
         let number = |name: &str| own[name].as_u64().and_then(|number| usize::try_from(number).ok());
         Some(Self { walk: number("walk")?, after, from: own["from"].as_str()?.to_owned(), left: number("left")? })
     }
@@ -71,7 +75,7 @@ impl Step {
 
 /// The timer that [`keep`] needs: hourly, so that it finds a new day of whatever time zone within the hour.
 pub fn timer() -> Timer {
-    Timer { name: TIMER.into(), cron: "20 * * * *".into() }
+    Timer { name: NAME.into(), cron: "20 * * * *".into() }
 }
 
 /// The setting `look_again`: how many records a day are looked at though nothing tells of them.
@@ -101,14 +105,26 @@ pub fn verifies(event: &Event, payload: &Value) -> bool {
 /// Does the next step of each walk that is due, of each set at most `most` records in turn a day: wakes the flow for each record it finds, as
 /// [`topic`] tells, and for the step after.
 pub fn keep(batch: &Batch, walks: &[Walk], most: usize, outcomes: &mut Outcomes) {
-    for (place, event, payload) in outcomes.open(batch) {
-        let step = if event.topic == format!("timer.{TIMER}") { first(most) } else { Step::of(&payload) };
-        let Some(step) = step else { continue };
-        match go(walks, &step, most) {
-            Ok(told) => outcomes.note(place, told),
-            Err(error) => outcomes.fail(&[place], &error, "looking for what is to be looked at again"),
+    for (place, event, _) in outcomes.open(batch) {
+        if let Some(outcome) = step(event, walks, most) {
+            outcomes.decide(place, outcome);
         }
     }
+}
+
+/// The same for one event; none for one that is not about looking again.
+pub fn step(event: &Event, walks: &[Walk], most: usize) -> Option<Outcome> {
+    let begins = event.topic == TIMER;
+    let step = if begins { first(most) } else { Step::of(&from_json(&event.payload)) };
+    let told = match step {
+        Some(step) => go(walks, &step, most),
+        None if begins => Ok("looked at today already".into()),
+        None => return None,
+    };
+    Some(match told {
+        Ok(told) => Outcome::Done(told),
+        Err(error) => outcome_of(&error, "looking for what is to be looked at again"),
+    })
 }
 
 /// The first step of a day; none for a day that was begun.
@@ -135,18 +151,18 @@ fn go(walks: &[Walk], step: &Step, most: usize) -> Result<String, Error> {
     let mut step = step.clone();
     if walk.which == Which::InTurn && step.after.is_empty() {
         let kept = storage::get(&place).map(|text| from_json(&text)).unwrap_or_default();
-        step.after = kept.as_array().into_iter().flatten().map(b1::key_text).collect();
+        step.after = kept.as_array().cloned().unwrap_or_default();
     }
     let size = if walk.which == Which::InTurn { PAGE.min(step.left) } else { PAGE };
     let rows = if size == 0 { Vec::new() } else { page(walk, &step, size)? };
     for row in &rows {
-        let keys: Vec<String> = walk.keys.iter().map(|key| b1::key_text(&row[*key])).collect();
         let mut payload = json!({ "topic": walk.topic, "backfill": true });
-        for (name, key) in walk.keys.iter().zip(&keys) {
-            payload[*name] = key.as_str().into();
+        for name in walk.keys {
+            payload[*name] = row[*name].clone();
         }
-        schedule::wake(clock::now(), &keys.join(","), &payload.to_string());
-        step.after = keys;
+        step.after = walk.keys.iter().map(|name| row[*name].clone()).collect();
+        let key: Vec<String> = step.after.iter().map(b1::key_text).collect();
+        schedule::wake(clock::now(), &key.join(","), &payload.to_string());
     }
     let whole = rows.len() < size;
     if walk.which == Which::InTurn {
@@ -159,14 +175,14 @@ fn go(walks: &[Walk], step: &Step, most: usize) -> Result<String, Error> {
     if step.walk < walks.len() {
         // The last page of a walk is followed by the next walk at once.
         let pause = if rows.len() < size { 0 } else { PAUSE };
-        schedule::wake(clock::now() + pause, TIMER, &step.payload().to_string());
+        schedule::wake(clock::now() + pause, NAME, &step.payload().to_string());
     }
     Ok(format!("{} of {} to be looked at again", rows.len(), walk.set))
 }
 
 /// The records behind the step's place, in the order of their keys.
 fn page(walk: &Walk, step: &Step, size: usize) -> Result<Vec<Value>, Error> {
-    let mut conditions = Vec::new();
+    let mut conditions: Vec<String> = walk.only.map(str::to_owned).into_iter().collect();
     if let Which::Due(days) = walk.which {
         conditions.push(due(days, &step.from, &clock::today("b1")));
     }
@@ -191,16 +207,21 @@ fn due(days: &[&str], from: &str, to: &str) -> String {
 }
 
 /// `(CardCode gt 'C1' or (CardCode eq 'C1' and ItemCode gt 'A1'))`
-fn beyond(names: &[&str], after: &[String]) -> String {
+fn beyond(names: &[&str], after: &[Value]) -> String {
     let steps: Vec<String> = (0..names.len().min(after.len()))
         .map(|place| {
             let mut terms: Vec<String> =
-                (0..place).map(|at| format!("{} eq {}", names[at], b1::quote(&after[at]))).collect();
-            terms.push(format!("{} gt {}", names[place], b1::quote(&after[place])));
+                (0..place).map(|at| format!("{} eq {}", names[at], literal(&after[at]))).collect();
+            terms.push(format!("{} gt {}", names[place], literal(&after[place])));
             format!("({})", terms.join(" and "))
         })
         .collect();
     format!("({})", steps.join(" or "))
+}
+
+/// A key as a `$filter` has it: `42`, `'A1'`.
+fn literal(key: &Value) -> String {
+    if key.is_number() { key.to_string() } else { b1::quote(&b1::key_text(key)) }
 }
 
 #[cfg(test)]
@@ -209,18 +230,19 @@ mod tests {
 
     #[test]
     fn a_step_travels_in_the_event_that_wakes_it() {
-        let step = Step { walk: 1, after: vec!["C1".into(), "A'1".into()], from: "2026-11-25".into(), left: 40 };
+        let step = Step { walk: 1, after: vec!["C1".into(), 42.into()], from: "2026-11-25".into(), left: 40 };
         assert_eq!(Step::of(&step.payload()), Some(step));
         assert_eq!(Step::of(&json!({ "ItemCode": "A1" })), None);
     }
 
     #[test]
     fn pages_go_on_behind_the_last_key_and_days_count_on_both_ends() {
-        let after = ["C1".to_owned(), "A'1".to_owned()];
+        let after = [json!("C1"), json!("A'1")];
         assert_eq!(
             beyond(&["CardCode", "ItemCode"], &after),
             "((CardCode gt 'C1') or (CardCode eq 'C1' and ItemCode gt 'A''1'))"
         );
+        assert_eq!(beyond(&["DocEntry"], &[json!(42)]), "((DocEntry gt 42))");
         assert_eq!(
             due(&["ValidTo"], "2026-11-25", "2026-11-26"),
             "((ValidTo ge '2026-11-25' and ValidTo le '2026-11-26'))"

@@ -66,12 +66,12 @@ pub fn as_they_are(
     Ok(found)
 }
 
-/// The same as [`write()`]; the flow's own records are compared with what Salesforce has where their events ask for it, such as in a
-/// backfill: what somebody deleted or changed there is made good.
+/// The same as [`write()`]; where their events ask for it, such as in a backfill, records are compared with what Salesforce has: what
+/// somebody deleted or changed there is made good.
 pub fn write_verified(batch: &Batch, rows: &[Row], outcomes: &mut Outcomes) -> Vec<Written> {
     let verifies = |row: &Row| {
         let asks = |event: &Event| again::verifies(event, &from_json(&event.payload));
-        row.missing == Missing::Make && row.events.iter().any(|place| asks(&batch.events[*place]))
+        !row.is_switched_off() && row.events.iter().any(|place| asks(&batch.events[*place]))
     };
     let mut verified: BTreeMap<(&str, &str), Vec<&Row>> = BTreeMap::new();
     for row in rows.iter().filter(|row| verifies(row)) {

@@ -263,3 +263,70 @@ async fn a_special_price_is_of_the_unit_and_net_as_prices_and_orders_are() -> Re
     }
     Ok(())
 }
+
+#[tokio::test]
+async fn what_somebody_deleted_or_changed_of_an_order_and_what_followed_it_is_made_good_the_next_day() -> Result<()> {
+    let flows = ["orders", "invoices", "fulfilment", "credit"];
+    let mut world = world(&flows, SELDOM).await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    for action in ["deliver", "invoice"] {
+        clerk(&world, &format!("{action}/{}", order["DocEntry"])).await?;
+    }
+    let invoice = world.b1_records("Invoices").await?.into_iter().max_by_key(|own| own["DocEntry"].as_i64());
+    clerk(&world, &format!("pay/{}", invoice.context("an invoice")?["DocEntry"])).await?;
+    for flow in ["invoices", "fulfilment", "credit"] {
+        world.tandem(&["backfill", flow, "--yes"]).await?;
+    }
+    world.settled().await?;
+    let objects = ["Tandem_Delivery__c", "Tandem_Invoice__c", "Tandem_Payment__c"];
+    let of_it = |own: &Value| own["Tandem_Opportunity__c"] == id.as_str() && own["IsDeleted"] != true;
+    let mut keys = Vec::new();
+    for object in objects {
+        let own = match object {
+            "Tandem_Payment__c" => world.until_record(object, "it", |own| own["IsDeleted"] != true).await?,
+            _ => world.until_record(object, "it", of_it).await?,
+        };
+        keys.push(own["Tandem_Key__c"].clone());
+        delete(&world, object, &own["Id"]).await?;
+    }
+    let before = world.opportunity(&id).await?;
+    let account = before["AccountId"].as_str().unwrap_or_default().to_owned();
+    let is_its = |own: &Value| own["Id"] == account.as_str() && own["Tandem_Exposure__c"].is_number();
+    let credit = world.until_record("Account", "its credit", is_its).await?;
+    let told = ["Tandem_Delivery_State__c", "Tandem_Invoiced__c", "Tandem_Order_Number__c"];
+    anyhow::ensure!(told.iter().all(|name| !before[*name].is_null()), "{before}");
+    // What the org does not tell the host of.
+    world.stop().await?;
+    for name in told {
+        world.change("Opportunity", &id, json!({ name: null })).await?;
+    }
+    world.change("Account", &account, json!({ "Tandem_Exposure__c": 1 })).await?;
+    world.up().await?;
+    world.settled().await?;
+
+    another_day(&mut world, &flows).await?;
+    for (object, key) in objects.into_iter().zip(&keys) {
+        let again = |own: &Value| own["IsDeleted"] != true && own["Tandem_Key__c"] == *key;
+        world.until_record(object, "it again", again).await?;
+    }
+    let as_before = |own: &Value| own["Id"] == id.as_str() && told.iter().all(|name| own[*name] == before[*name]);
+    world.until_record("Opportunity", "what it showed", as_before).await?;
+    let as_it_was =
+        |own: &Value| own["Id"] == account.as_str() && own["Tandem_Exposure__c"] == credit["Tandem_Exposure__c"];
+    world.until_record("Account", "what it showed", as_it_was).await?;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    assert_eq!(world.orders_of(&id).await?.len(), 1);
+    Ok(())
+}
+
+/// A clerk's button on the simulator.
+async fn clerk(world: &World, action: &str) -> Result<()> {
+    let (status, body) = world.send("POST", &format!("{}/admin/{action}", world.b1), &json!({})).await?;
+    anyhow::ensure!(status < 300, "{action}: {status} {body}");
+    Ok(())
+}
