@@ -3,6 +3,7 @@
 
 mod bare;
 mod budgets;
+mod day;
 mod figures;
 mod instance;
 mod neighbours;
@@ -47,6 +48,9 @@ struct Options {
     /// Milliseconds by which Salesforce answers each of those later.
     #[arg(long, default_value_t = 0)]
     mixed_delay: u64,
+    /// Only so many minutes of 20 changes a second, with faults.
+    #[arg(long, default_value_t = 0)]
+    day: u64,
     /// Only the first load of a whole company.
     #[arg(long)]
     scale: bool,
@@ -82,6 +86,11 @@ async fn main() -> Result<()> {
     }
     if options.mixed {
         budgets::mixed(&mut figures, options.mixed_delay).await.context("mixed changes")?;
+        println!("{figures}");
+        return Ok(());
+    }
+    if options.day > 0 {
+        day::all(&mut figures, options.day).await.context("a long day")?;
         println!("{figures}");
         return Ok(());
     }
