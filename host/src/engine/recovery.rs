@@ -44,8 +44,11 @@ impl Engine {
         let flow = match self.flow_of(&run).await {
             Ok(flow) => flow,
             Err(why) => {
-                let reason = format!("the host stopped in the middle of this run, and it cannot be taken up: {why}");
-                let held = Verdict::Review(Question::retry_or_ignore(reason));
+                let held = Verdict::Review(Question::say(
+                    "host.not_taken_up",
+                    "the host stopped in the middle of this run, and it cannot be taken up: {why}",
+                    [("why", why.clone())],
+                ));
                 let verdicts = run.events.iter().map(|event| (event.id, held.clone())).collect();
                 let finish = Finish { verdicts, error: Some(why), ..Finish::default() };
                 self.commit(run.id, finish).await;

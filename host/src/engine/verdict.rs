@@ -47,7 +47,11 @@ pub fn of_failure(flow: &Flow, run: &Run, error: &RunError) -> Finish {
                 Verdict::Retry { due_at: now(), why: error.to_string(), counts: false, batch_max: Some(half) }
             } else {
                 let (plugin, version) = (&flow.plugin.description.name, &flow.plugin.description.version);
-                Verdict::Review(Question::retry_or_ignore(format!("{error} (plugin {plugin} {version})")))
+                Verdict::Review(Question::say(
+                    "host.plugin_failed",
+                    "{why} (plugin {plugin} {version})",
+                    [("why", error.to_string()), ("plugin", plugin.clone()), ("version", version.clone())],
+                ))
             };
             (event.id, verdict)
         })
@@ -116,9 +120,11 @@ fn settled(rules: &Rules, event: &Event, outcome: Outcome, met: Met) -> Verdict 
             let pause = jitter(AFTER_OUTAGE).mul_f64(0.2 + fastrand::f64());
             Verdict::Retry { due_at: now() + pause.as_millis() as i64, why, counts: false, batch_max: None }
         }
-        Outcome::Retry(_, why) if event.attempts >= rules.max_attempts => {
-            Verdict::Review(Question::retry_or_ignore(format!("gave up after {} attempts: {why}", event.attempts)))
-        }
+        Outcome::Retry(_, why) if event.attempts >= rules.max_attempts => Verdict::Review(Question::say(
+            "host.gave_up",
+            "gave up after {attempts} attempts: {why}",
+            [("attempts", event.attempts.to_string()), ("why", why)],
+        )),
         Outcome::Retry(after, why) => {
             let asked = jitter(Duration::from_millis(after).min(Duration::from_secs(7 * 24 * 3600)));
             let pause = asked.max(pause_of(event));

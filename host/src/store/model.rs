@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 /// Milliseconds since 1970-01-01T00:00:00Z. The one unit of time in the store.
 pub type Millis = i64;
@@ -133,6 +134,25 @@ impl Question {
     /// With the two answers that always make sense.
     pub fn retry_or_ignore(reason: String) -> Self {
         Self { reason, choices: vec!["retry".into(), "ignore".into()], detail: String::new() }
+    }
+
+    /// The same, said so that it can be read in any language: English with its places (`{why}`) filled in, and key and parameters beside
+    /// it, as plugins say them.
+    pub fn say<const N: usize>(key: &str, english: &str, with: [(&str, String); N]) -> Self {
+        let mut reason = String::new();
+        let mut rest = english;
+        // In one go: what is filled in is not looked through again.
+        while let Some((before, after)) = rest.split_once('{') {
+            let Some((name, behind)) = after.split_once('}') else { break };
+            reason.push_str(before);
+            reason.push_str(with.iter().find(|(own, _)| *own == name).map_or("", |(_, value)| value.as_str()));
+            rest = behind;
+        }
+        reason.push_str(rest);
+        let with: serde_json::Map<String, Value> =
+            with.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
+        let detail = json!({ "said": [{ "key": key, "with": with }] }).to_string();
+        Self { detail, ..Self::retry_or_ignore(reason) }
     }
 }
 
@@ -440,4 +460,19 @@ pub struct Pruned {
     pub runs: u64,
     /// Finished events.
     pub events: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_of_the_host_is_english_and_travels_as_its_key_with_parameters() {
+        let with = [("attempts", "5".to_owned()), ("why", "{attempts} lost".to_owned())];
+        let question = Question::say("host.gave_up", "gave up after {attempts} attempts: {why}", with);
+        assert_eq!(question.reason, "gave up after 5 attempts: {attempts} lost");
+        let detail: Value = serde_json::from_str(&question.detail).unwrap();
+        let said = json!({ "key": "host.gave_up", "with": { "attempts": "5", "why": "{attempts} lost" } });
+        assert_eq!(detail, json!({ "said": [said] }));
+    }
 }

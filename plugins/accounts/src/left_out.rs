@@ -88,7 +88,7 @@ pub fn ask(
     base: &mut Map<String, Value>,
     events: &[usize],
     outcomes: &mut Outcomes,
-) -> Option<String> {
+) -> Option<Said> {
     let mut kept = Map::new();
     for own in refused {
         let known = |left: &LeftOut| old.get(REFUSED).and_then(|r| r.get(name(own, left))) == Some(&left.value);
@@ -105,7 +105,7 @@ pub fn ask(
         return None;
     }
     base.insert(REFUSED.into(), Value::Object(kept));
-    Some(Said::all(refused.iter().map(|own| refused::reason(&own.record, &own.fields))).into())
+    Some(Said::all(refused.iter().map(|own| refused::reason(&own.record, &own.fields))))
 }
 
 fn name(own: &Refused, left: &LeftOut) -> String {

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-use tandem_sdk::{Batch, Map, Outcomes, Side, Value, clock, links, salesforce, say, text};
+use tandem_sdk::{Batch, Map, Outcomes, Said, Side, Value, clock, links, salesforce, say, text};
 
 use crate::describe::{Create, Settings};
 use crate::gather::Subject;
@@ -69,8 +69,12 @@ pub fn planned(turn: &mut Turn<'_>, subject: Subject, outcomes: &mut Outcomes) -
                 || settings.create_in_b1 == Create::All
                 || (settings.create_in_b1 == Create::Wanted && subject.wanted);
             if !wanted && subject.wanted {
-                let why = "no customer of B1 matches, and the accounts flow makes none of an account (create_in_b1)";
-                questions::never(subject.account_id(), why);
+                let why = say(
+                    "accounts.none_is_made",
+                    "no customer of B1 matches, and the accounts flow makes none of an account (create_in_b1)",
+                    [],
+                );
+                questions::never(subject.account_id(), &why);
             }
             if !wanted {
                 tell(outcomes, "no partner matches, and none is needed yet");
@@ -146,7 +150,7 @@ pub fn planned(turn: &mut Turn<'_>, subject: Subject, outcomes: &mut Outcomes) -
     // What an earlier question left there.
     if subject.account["Tandem_Sync_State__c"] != "Synced" {
         plan.to_salesforce.insert("Tandem_Sync_State__c".into(), "Synced".into());
-        plan.to_salesforce.insert("Tandem_Sync_Message__c".into(), Value::Null);
+        plan.to_salesforce.extend(Said::default().shown());
     }
     if subject.wanted && settings.convert_leads && subject.partner["CardType"] == "cLid" {
         plan.to_b1.insert("CardType".into(), "cCustomer".into());

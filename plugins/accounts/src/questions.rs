@@ -5,17 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::{
-    Batch, Error, Method, Outcomes, Side, Value, clock, events, from_json, http, json, links, request, salesforce,
-    storage, text,
+    Batch, Error, Method, Outcomes, Said, Side, Value, clock, events, from_json, http, json, links, request,
+    salesforce, say, storage, text,
 };
 
 use crate::gather::Subject;
 
 /// The topic of accounts that a person is asked about.
 pub const ASKED: &str = "account.asked";
-
-/// Length of `Tandem_Sync_Message__c`.
-const MESSAGE: usize = 255;
 
 /// One subject of a batch, as far as its questions go; taken before it is worked on.
 pub struct Asker {
@@ -73,15 +70,15 @@ impl Asker {
 
 /// Marks the accounts that something is asked about, and takes the mark from those about which nothing is asked any more.
 /// `shown` are accounts that are in step but for what was refused, with what to show.
-pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes, shown: BTreeMap<String, String>) {
-    let mut marks: BTreeMap<String, Option<String>> = BTreeMap::new();
+pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes, shown: BTreeMap<String, Said>) {
+    let mut marks: BTreeMap<String, Option<Said>> = BTreeMap::new();
     for asker in askers.iter().filter(|asker| !asker.key.is_empty()) {
         match asker.events.iter().find_map(|place| outcomes.question(*place)) {
             Some(reason) if asker.paired => {
-                marks.insert(asker.account.clone(), Some(reason.to_owned()));
+                marks.insert(asker.account.clone(), Some(reason));
             }
             None if asker.paired => {}
-            reason => asked(asker, reason, &mut marks),
+            reason => asked(asker, reason.as_ref(), &mut marks),
         }
     }
     // An account whose contact cannot be read now keeps its mark until it is looked at again.
@@ -91,7 +88,8 @@ pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes, shown: BTreeMa
         } else {
             asked(&asker, None, &mut marks);
             if !asker.account.is_empty() {
-                never(&asker.account, "a person has decided that nothing is done about it");
+                let decided = say("accounts.nothing_done", "a person has decided that nothing is done about it", []);
+                never(&asker.account, &decided);
             }
         }
     }
@@ -104,9 +102,10 @@ pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes, shown: BTreeMa
     let requests: Vec<_> = marks
         .into_iter()
         .map(|(id, reason)| {
-            let message = reason.as_ref().map(|reason| reason.chars().take(MESSAGE).collect::<String>());
             let state = reason.as_ref().map(|_| "Review");
-            let fields = json!({ "Tandem_Sync_State__c": state, "Tandem_Sync_Message__c": message });
+            let mut fields = reason.unwrap_or_default().shown();
+            fields.insert("Tandem_Sync_State__c".into(), state.into());
+            let fields = Value::Object(fields);
             request("salesforce", Method::Patch, format!("/sobjects/Account/{id}"), Some(&fields), &id)
         })
         .collect();
@@ -117,13 +116,13 @@ pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes, shown: BTreeMa
 }
 
 /// Records of other flows may wait for this account: they are told why it takes long.
-fn tell_flows(account: &str, reason: &str) {
-    emit(account, &json!({ "AccountId": account, "reason": reason }));
+fn tell_flows(account: &str, reason: &Said) {
+    emit(account, &json!({ "AccountId": account, "reason": reason.kept() }));
 }
 
 /// The same of an account that gets no partner: waiting is in vain.
-pub fn never(account: &str, reason: &str) {
-    emit(account, &json!({ "AccountId": account, "reason": reason, "never": true }));
+pub fn never(account: &str, reason: &Said) {
+    emit(account, &json!({ "AccountId": account, "reason": reason.kept(), "never": true }));
 }
 
 fn emit(account: &str, payload: &Value) {
@@ -137,7 +136,7 @@ fn emit(account: &str, payload: &Value) {
 }
 
 /// What the question of one that had no counterpart changes on accounts: the reason to show, or `None` where the mark goes.
-fn asked(asker: &Asker, reason: Option<&str>, marks: &mut BTreeMap<String, Option<String>>) {
+fn asked(asker: &Asker, reason: Option<&Said>, marks: &mut BTreeMap<String, Option<Said>>) {
     let concerned = asker.about.iter().chain(Some(&asker.account)).filter(|id| !id.is_empty() && !linked(id));
     let about: BTreeSet<String> = concerned.filter(|_| reason.is_some()).cloned().collect();
     let before = known(&accounts_of(&asker.key));
@@ -145,7 +144,7 @@ fn asked(asker: &Asker, reason: Option<&str>, marks: &mut BTreeMap<String, Optio
         let mut asking = known(&askers_of(id));
         if about.contains(id) {
             asking.insert(asker.key.clone());
-            marks.insert(id.clone(), reason.map(str::to_owned));
+            marks.insert(id.clone(), reason.cloned());
         } else {
             asking.remove(&asker.key);
             if asking.is_empty() && !linked(id) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_sdk::{Batch, Link, Map, Outcomes, Side, Value, events, json, links};
+use tandem_sdk::{Batch, Link, Map, Outcomes, Said, Side, Value, events, json, links};
 
 use crate::contacts::{self, Person};
 use crate::describe::Settings;
@@ -45,7 +45,7 @@ pub fn in_step(
     settings: &Settings,
     subjects: Vec<Subject>,
     outcomes: &mut Outcomes,
-) -> BTreeMap<String, String> {
+) -> BTreeMap<String, Said> {
     let mut turn = Turn::new(batch, settings, &subjects);
     let mut work: Vec<Work> =
         subjects.into_iter().filter_map(|subject| planned(&mut turn, subject, outcomes)).collect();

@@ -19,6 +19,7 @@ pub struct Book {
 }
 
 /// All books.
+#[derive(Default)]
 pub struct Books {
     /// Id of the standard price book.
     pub standard: String,
@@ -26,6 +27,15 @@ pub struct Books {
     pub books: Vec<Book>,
     /// Lists whose prices are with tax.
     pub gross: BTreeSet<i64>,
+    /// Names of all lists.
+    pub names: BTreeMap<i64, String>,
+}
+
+impl Books {
+    /// A list as a person knows it.
+    pub fn name(&self, list: i64) -> String {
+        self.names.get(&list).filter(|name| !name.is_empty()).cloned().unwrap_or_else(|| list.to_string())
+    }
 }
 
 /// Makes sure that every price list that is shown has a book.
@@ -67,7 +77,9 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
         .collect();
     let gross =
         lists.iter().filter(|list| b1::yes(list, "IsGrossPrice")).filter_map(|list| list["PriceListNo"].as_i64());
-    Ok(Books { standard, books, gross: gross.collect() })
+    let named = |list: &Value| Some((list["PriceListNo"].as_i64()?, text(list, "PriceListName").to_owned()));
+    let names = lists.iter().filter_map(named).collect();
+    Ok(Books { standard, books, gross: gross.collect(), names })
 }
 
 /// The org's one standard price book: asked for once.

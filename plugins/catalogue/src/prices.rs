@@ -139,7 +139,7 @@ fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Re
             }
             let amount =
                 terms.of_book(books, list, item, amount).and_then(|amount| told(settings, amount)).map_err(|why| {
-                    let with = [("list", list.to_string().into()), ("why", why.into())];
+                    let with = [("list", books.name(list).into()), ("why", why.into())];
                     Held::Wrong(say("catalogue.list", "price list {list}: {why}", with))
                 })?;
             if book.is_some() {
@@ -224,7 +224,7 @@ mod tests {
 
     fn books() -> Books {
         let book = |list, currency: &str| Book { list, id: format!("01s{list}"), currency: currency.into() };
-        Books { standard: "01s".into(), books: vec![book(1, "EUR"), book(4, "USD")], gross: Default::default() }
+        Books { standard: "01s".into(), books: vec![book(1, "EUR"), book(4, "USD")], ..Books::default() }
     }
 
     fn settings(text: &str) -> Settings {
@@ -256,6 +256,8 @@ mod tests {
         };
         let held =
             |wanted: &'static str| move |held: Held| matches!(held, Held::Wrong(why) if why.english().contains(wanted));
+        let named = Books { names: [(1, "Retail".to_owned())].into(), ..books() };
+        assert!(prices(&settings("{}"), &named, &Terms::default(), &item("-1")).is_err_and(held("price list Retail:")));
         assert!(prices(&settings("{}"), &books(), &Terms::default(), &item("-1")).is_err_and(held("negative")));
         assert_eq!(
             prices(&settings("{}"), &books(), &Terms::default(), &item("1.234567")).unwrap()[0].amount.to_string(),

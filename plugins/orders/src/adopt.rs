@@ -1,6 +1,6 @@
 //! An order that was there already: it gets its ledger row and its link, and is brought in step like any other.
 
-use tandem_sdk::{Error, Method, Value, b1, http, json, outcome_of, request, say, storage};
+use tandem_sdk::{Error, Method, Said, Value, b1, http, json, outcome_of, request, say, storage};
 
 use crate::change::Change;
 use crate::describe::Settings;
@@ -71,10 +71,19 @@ pub fn take_over(w: &mut Work, order: Order, document: &Value, generation: u64) 
     let Some(linked) = found else {
         return w.finish(tandem_sdk::retry(2_000, "B1 did not tell the number of the order that is there"));
     };
-    let how = if approval::is_awaited(w.id()) { "approved in B1" } else { "was there already: linked" };
-    w.adopted = Some(format!("order {} {how}", linked.doc_num));
+    let number = linked.doc_num.as_str();
+    w.adopted = Some(if approval::is_awaited(w.id()) {
+        say("orders.approved", "order {number} approved in B1", [("number", number.into())])
+    } else {
+        was_there(number)
+    });
     w.document = document.clone();
     w.step = Step::Update(order, Box::new(linked));
+}
+
+/// How an order is found that nobody waited for.
+pub fn was_there(doc_num: &str) -> Said {
+    say("orders.was_there", "order {number} was there already: linked", [("number", doc_num.into())])
 }
 
 /// Writes what was taken over into the ledger: an order that went through an approval has no row there, since B1 rolled
@@ -120,7 +129,7 @@ pub fn compare(settings: &Settings, work: &mut [Work]) {
         let mut linked = change.linked;
         linked.put(w.id());
         let difference = total::is_asked(w, &linked).then(|| total::difference(&w.document, order)).flatten();
-        let message = w.adopted.take().unwrap_or_else(|| format!("order {} is up to date", linked.doc_num));
+        let message = w.adopted.take().unwrap_or_else(|| linked.up_to_date());
         let told = std::iter::once(message).chain(change.notes).collect();
         total::tell(settings, w, &mut linked, told, difference);
     }

@@ -81,14 +81,23 @@ pub fn wait(settings: &Settings, w: &mut Work, draft: Draft) {
         Stand::Refused => return refused(w, entry),
         Stand::Awaited => (
             "Synced",
-            "the order awaits approval in B1; what is changed meanwhile follows when it is approved".to_owned(),
+            say(
+                "orders.awaits_approval",
+                "the order awaits approval in B1; what is changed meanwhile follows when it is approved",
+                [],
+            ),
         ),
-        Stand::Approved => {
-            ("Waiting", format!("the order is approved in B1, and draft {entry} is still to be added there"))
-        }
+        Stand::Approved => (
+            "Waiting",
+            say(
+                "orders.awaits_adding",
+                "the order is approved in B1, and draft {draft} is still to be added there",
+                [("draft", entry.to_string().into())],
+            ),
+        ),
     };
     look_later(settings, w.id());
-    w.news = Some(News::of(AWAITING, state, message.clone()));
+    w.news = Some(News::of(AWAITING, state, &message));
     w.finish(Outcome::Done(format!("{message} (draft {entry})")));
 }
 
@@ -194,16 +203,17 @@ pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft
     };
     match (order.and_then(|order| Linked::empty(&order, 1)), draft) {
         (Some(linked), _) => {
-            w.adopted = Some(format!("order {} was there already", linked.doc_num));
+            w.adopted = Some(adopt::was_there(&linked.doc_num));
             w.step = Step::Cancel(Box::new(linked));
         }
         (None, Some(draft)) => w.step = Step::Remove(draft.entry),
         (None, None) => {
+            let message = say("orders.nothing_there", "not won, and B1 has neither draft nor order of it", []);
             if is_awaited(w.id()) || text(&w.opportunity, "Tandem_Order_Status__c") == AWAITING {
                 adopt::forget(w.id());
-                w.news = Some(News::of("", "Synced", "not won, and B1 has neither draft nor order of it".into()));
+                w.news = Some(News::of("", "Synced", &message));
             }
-            w.finish(Outcome::Done("not won, and B1 has neither draft nor order of it".into()));
+            w.done(message);
         }
     }
 }
@@ -223,10 +233,13 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
         }
         Ok(_) => {
             adopt::forget(w.id());
-            let message =
-                format!("the opportunity is no longer won: draft {draft}, which awaited approval, was removed");
-            w.news = Some(News::of("", "Synced", message.clone()));
-            w.finish(Outcome::Done(message));
+            let message = say(
+                "orders.draft_removed",
+                "the opportunity is no longer won: draft {draft}, which awaited approval, was removed",
+                [("draft", draft.to_string().into())],
+            );
+            w.news = Some(News::of("", "Synced", &message));
+            w.done(message);
         }
         // Approved or removed just now.
         Err(Error::Remote(remote)) if remote.status == 404 => {
@@ -245,12 +258,13 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
             Outcome::Review(_) => {
                 unseen::decide(w);
                 look_later(settings, w.id());
-                let why = tandem_sdk::words(&error);
-                let message = format!(
-                    "the opportunity is no longer won, but B1 keeps draft {draft}: {why}. Refuse it there; an order made of it is cancelled"
+                let message = say(
+                    "orders.draft_stays",
+                    "the opportunity is no longer won, but B1 keeps draft {draft}: {why}. Refuse it there; an order made of it is cancelled",
+                    [("draft", draft.to_string().into()), ("why", Said::of_error(&error).into())],
                 );
-                w.news = Some(News::of(AWAITING, "Review", message.clone()));
-                w.finish(Outcome::Done(message));
+                w.news = Some(News::of(AWAITING, "Review", &message));
+                w.done(message);
             }
             other => w.finish(other),
         },

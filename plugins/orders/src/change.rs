@@ -26,7 +26,7 @@ pub struct Change {
     /// What is linked when it is carried out.
     pub linked: Linked,
     /// Worth telling.
-    pub notes: Vec<String>,
+    pub notes: Vec<Said>,
     /// What B1 will not have: a person must.
     pub left: Vec<Said>,
     /// Both sides changed it: place and field, B1's value, Salesforce's.
@@ -165,7 +165,8 @@ impl Change {
                 let base = old.map_or_else(|| as_in(row, fields), |old| old.fields.clone());
                 let wanted = self.wanted(policy, name, row, &base, fields);
                 if !wanted.is_empty() && !copies.is_empty() && wins == Wins::B1 {
-                    self.notes.push(format!("{} stays as it is there", split(name, &copies)));
+                    let line = [("line", split(name, &copies).into())];
+                    self.notes.push(say("orders.split_stays", "{line} stays as it is there", line));
                 } else if !wanted.is_empty() && !copies.is_empty() && !policy.answered {
                     self.conflicts.push((split(name, &copies), "split".into(), "changed".into()));
                 } else if !wanted.is_empty() {
@@ -192,7 +193,8 @@ impl Change {
                 }
             }
             (_, Some(old)) if old.fields == *fields || wins == Wins::B1 => {
-                self.notes.push(format!("{name} was removed in B1"));
+                let with = [("line", name.clone().into())];
+                self.notes.push(say("orders.line_removed", "{line} was removed in B1", with));
                 line.num = None;
             }
             (_, Some(_)) if wins == Wins::Review => {
@@ -232,7 +234,8 @@ impl Change {
             };
             match policy.wins {
                 Wins::B1 if clerk => {
-                    self.notes.push(format!("{} stays {} as in B1", what(), b1::key_text(there)));
+                    let with = [("what", what().into()), ("value", b1::key_text(there).into())];
+                    self.notes.push(say("orders.stays", "{what} stays {value} as in B1", with));
                     false
                 }
                 Wins::Review if clerk => {
@@ -243,7 +246,8 @@ impl Change {
                 }
                 _ => {
                     if policy.found && !policy.answered {
-                        self.notes.push(format!("{} was {} in B1", what(), b1::key_text(there)));
+                        let with = [("what", what().into()), ("value", b1::key_text(there).into())];
+                        self.notes.push(say("orders.was", "{what} was {value} in B1", with));
                     }
                     true
                 }
@@ -272,7 +276,8 @@ impl Change {
                 self.conflicts.push((split(&name, &copies), "split".into(), "removed".into()));
             }
             (None, Wins::B1) if clerk || !copies.is_empty() => {
-                self.notes.push(format!("{name} was changed in B1 and stays there"))
+                let line = [("line", name.into())];
+                self.notes.push(say("orders.line_changed_there", "{line} was changed in B1 and stays there", line));
             }
             (None, Wins::Review) if clerk => {
                 self.conflicts.push((name, "changed".into(), "removed".into()));

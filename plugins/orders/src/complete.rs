@@ -2,7 +2,7 @@
 //! first day on which it may be due. An order keeps what the opportunity asked for beside it, so that an echo is told as one
 //! without asking B1.
 
-use tandem_sdk::{Decimal, Error, Map, Value, b1, clock, json, say, text};
+use tandem_sdk::{Decimal, Error, Map, Said, Value, b1, clock, json, say, text};
 
 use crate::check::field;
 use crate::describe::Settings;
@@ -72,7 +72,8 @@ fn complete(
     // B1 takes no due date before the document's own.
     let due = field(&order.header, "DocDueDate");
     if due.get(..10).is_some_and(|due| due < order.day.as_str()) {
-        order.due_note = Some(format!("due {} in B1, since {} is past", order.day, &due[..10]));
+        let days = [("day", Said::day(order.day.as_str())), ("asked", Said::day(&due[..10]))];
+        order.due_note = Some(say("orders.due_moved", "due {day} in B1, since {asked} is past", days));
         order.replace("DocDueDate", order.day.clone().into());
     }
     Ok(())

@@ -119,7 +119,9 @@ pub fn check(
     let currency = field(&order.header, "DocCurrency");
     let lines = order.lines.iter().map(|(_, line)| line);
     let Some(worth) = rates.worth(order, &order.header, lines, partner, there) else {
-        let note = format!("credit was not checked: B1 has no rate for {currency} on {}", order.day);
+        let with = [("currency", currency.into()), ("day", Said::day(order.day.as_str()))];
+        let note =
+            say("orders.credit_unchecked", "credit was not checked: B1 has no rate for {currency} on {day}", with);
         if let Some(order) = order_mut(w) {
             order.notes.push(note);
         }

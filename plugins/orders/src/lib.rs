@@ -66,7 +66,7 @@ struct Work {
     /// The order as B1 has it now; null when it was not read.
     document: Value,
     /// How the order was found that is taken over.
-    adopted: Option<String>,
+    adopted: Option<Said>,
     /// What B1's order gets.
     change: Option<change::Change>,
     step: Step,
@@ -97,20 +97,21 @@ struct News {
     status: Option<String>,
     /// Synced, Waiting, Review, Error.
     state: &'static str,
-    message: String,
+    message: Said,
     /// Told also where nothing but the message is new.
     loud: bool,
 }
 
 impl News {
     /// Of an order in step with its opportunity.
-    fn synced(linked: &linked::Linked, message: String) -> Self {
-        Self { order: Some(linked.told()), status: Some(linked.status.clone()), state: "Synced", message, loud: false }
+    fn synced(linked: &linked::Linked, message: impl Into<Said>) -> Self {
+        let (order, status) = (Some(linked.told()), Some(linked.status.clone()));
+        Self { order, status, state: "Synced", message: message.into(), loud: false }
     }
 
     /// Without an order.
-    fn of(status: &str, state: &'static str, message: String) -> Self {
-        Self { order: None, status: Some(status.to_owned()), state, message, loud: false }
+    fn of(status: &str, state: &'static str, message: impl Into<Said>) -> Self {
+        Self { order: None, status: Some(status.to_owned()), state, message: message.into(), loud: false }
     }
 
     /// With a message that a person is to read.
@@ -173,7 +174,7 @@ impl Work {
             Step::Update(_, linked) | Step::Cancel(linked) => Some(linked.told()),
             _ => None,
         };
-        self.news = Some(News { order, status: None, state: "Review", message: reason.to_string(), loud: true });
+        self.news = Some(News { order, status: None, state: "Review", message: reason.clone(), loud: true });
         let detail = facts::both(&self.opportunity, &self.b1);
         self.step = Step::Finished(tandem_sdk::review_with(reason, choices, &detail));
     }
@@ -195,6 +196,11 @@ impl Work {
             }
             other => self.finish(other),
         }
+    }
+
+    /// Ends well, and says how.
+    fn done(&mut self, message: impl Into<Said>) {
+        self.finish(Outcome::Done(message.into().into()));
     }
 
     fn finish(&mut self, outcome: Outcome) {

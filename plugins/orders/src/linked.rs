@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Link, Map, Said, Value, b1, decimal, from_json, json, links, mirror, text};
+use tandem_sdk::{Link, Map, Said, Value, b1, decimal, from_json, json, links, mirror, say, text};
 
 use crate::complete;
 use crate::plan::Order;
@@ -156,6 +156,17 @@ impl Linked {
         for line in &mut self.lines {
             line.num = numbers.get(&line.id).copied().or(line.num);
         }
+    }
+
+    /// It is over, and a person wants no other.
+    pub fn stays_cancelled(&self) -> Said {
+        let number = [("number", self.doc_num.as_str().into())];
+        say("orders.stays_cancelled", "order {number} stays cancelled, as decided", number)
+    }
+
+    /// Nothing is to be done about it.
+    pub fn up_to_date(&self) -> Said {
+        say("orders.up_to_date", "order {number} is up to date", [("number", self.doc_num.as_str().into())])
     }
 
     /// Number and `DocEntry`, as its opportunity shows them.

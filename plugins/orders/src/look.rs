@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read};
-use tandem_sdk::{Error, Outcome, PERIODS, Said, Units, Value, passing, say, text, units};
+use tandem_sdk::{Error, PERIODS, Said, Units, Value, passing, say, text, units};
 
 use crate::check::{self, field, order_of};
 use crate::describe::Settings;
@@ -257,9 +257,9 @@ fn leaves(w: &Work) -> bool {
 }
 
 fn stays_cancelled(w: &mut Work, linked: &Linked) {
-    let message = format!("order {} stays cancelled, as decided", linked.doc_num);
-    w.news = Some(News::synced(linked, message.clone()));
-    w.finish(Outcome::Done(message));
+    let message = linked.stays_cancelled();
+    w.news = Some(News::synced(linked, &message));
+    w.done(message);
 }
 
 /// An order that carries the opportunity's id and was not made of it.

@@ -15,7 +15,7 @@ use crate::{News, Step, Work, approval, total, unseen, waiting};
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
 
-const OPPORTUNITY: [&str; 15] = [
+const OPPORTUNITY: [&str; 16] = [
     "Id",
     "Name",
     "StageName",
@@ -26,6 +26,7 @@ const OPPORTUNITY: [&str; 15] = [
     "Account.Tandem_Card_Code__c",
     "Account.Tandem_Sync_State__c",
     "Account.Tandem_Sync_Message__c",
+    "Account.Tandem_Sync_Said__c",
     "Tandem_Requested_Date__c",
     "Tandem_Order_Number__c",
     "Tandem_Order_Status__c",
@@ -55,9 +56,9 @@ pub struct Order {
     /// `DocDate`, `2026-01-31`: the day that holds, rates and due date are judged by.
     pub day: String,
     /// What the opportunity is told beside the order.
-    pub notes: Vec<String>,
+    pub notes: Vec<Said>,
     /// The same, of the day on which it is due.
-    pub due_note: Option<String>,
+    pub due_note: Option<Said>,
     /// `DocEntry` of orders that carry the opportunity's id and are not its own: a clerk's duplicates.
     pub beside: Vec<i64>,
     /// How often an order was made for this opportunity before: part of the ledger's key.
@@ -165,7 +166,7 @@ fn decide(w: &mut Work, link: Option<Linked>) {
         None if gone => w.finish(Outcome::Done("the opportunity is gone and never had an order".into())),
         None => {
             if is_asked(w) {
-                w.news = Some(News { order: None, status: None, state: "", message: String::new(), loud: true });
+                w.news = Some(News { order: None, status: None, state: "", message: Said::default(), loud: true });
             }
             w.finish(Outcome::Done(format!("not won ({}): nothing to do", text(&w.opportunity, "StageName"))));
         }
@@ -177,18 +178,20 @@ fn decide(w: &mut Work, link: Option<Linked>) {
             w.step = Step::Update(order, Box::new(link));
         }
         Some(link) if link.cancelled => {
-            let message = format!("not won, and order {} is cancelled already", link.doc_num);
+            let number = [("number", link.doc_num.as_str().into())];
+            let message = say("orders.cancelled_already", "not won, and order {number} is cancelled already", number);
             if is_asked(w) {
-                w.news = Some(News::synced(&link, message.clone()));
+                w.news = Some(News::synced(&link, &message));
             }
-            w.finish(Outcome::Done(message));
+            w.done(message);
         }
         Some(mut link) if link.status == "Cancelled" => {
             link.cancelled = true;
             link.put(w.id());
-            let message = format!("not won, and order {} was cancelled in B1", link.doc_num);
-            w.news = Some(News::synced(&link, message.clone()));
-            w.finish(Outcome::Done(message));
+            let number = [("number", link.doc_num.as_str().into())];
+            let message = say("orders.cancelled_there", "not won, and order {number} was cancelled in B1", number);
+            w.news = Some(News::synced(&link, &message));
+            w.done(message);
         }
         Some(link) => w.step = Step::Cancel(Box::new(link)),
     }
@@ -239,13 +242,9 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
             }
             // Our own echo, or a change of nothing that matters in B1.
             Step::Update(_, link) if link.same_as(&order) && !w.looks() => {
-                let what = if link.left {
-                    format!("order {} stays cancelled, as decided", link.doc_num)
-                } else {
-                    format!("order {} is up to date", link.doc_num)
-                };
-                w.news = Some(News::synced(&link, what.clone()));
-                Step::Finished(Outcome::Done(what))
+                let what = if link.left { link.stays_cancelled() } else { link.up_to_date() };
+                w.news = Some(News::synced(&link, &what));
+                Step::Finished(Outcome::Done(what.into()))
             }
             Step::Update(_, link) => Step::Update(order, link),
             _ => Step::Create(order),

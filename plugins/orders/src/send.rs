@@ -3,8 +3,8 @@
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{
-    Error, Header, Map, Method, Outcome, Part, Probe, Request, Response, Said, Told, Value, Via, body_of, events, http,
-    json, outcome_of, passing, request, say, storage,
+    Error, Header, Map, Method, Part, Probe, Request, Response, Said, Told, Value, Via, body_of, events, http, json,
+    outcome_of, passing, request, say, storage,
 };
 
 use crate::change::{self, Change, KEEP_B1, KEEP_SALESFORCE};
@@ -136,7 +136,7 @@ fn link(settings: &Settings, w: &mut Work, order: &Order, document: &Value) {
     linked.put(w.id());
     adopt::forget(w.id());
     tell_flows(w, order, &linked.doc_entry);
-    let mut told = vec![format!("order {} created", linked.doc_num)];
+    let mut told = vec![say("orders.created", "order {number} created", [("number", linked.doc_num.as_str().into())])];
     told.extend(order.notes.iter().chain(&order.due_note).cloned());
     total::tell(settings, w, &mut linked, told, total::difference(document, order));
 }
@@ -187,8 +187,11 @@ fn created(settings: &Settings, w: &mut Work, order: &Order, answer: Result<Resp
             approval::stored_or_refused(settings, w, &error);
         }
         Err(error) => {
-            if matches!(error, Error::Ambiguous(_)) {
-                adopt::remember(w.id(), order);
+            match &error {
+                Error::Ambiguous(_) => adopt::remember(w.id(), order),
+                // There is none, nor will one come of an earlier try: it was looked for before this one.
+                Error::Remote(_) if passing::pause(&error).is_none() => adopt::forget(w.id()),
+                _ => {}
             }
             match branch::question(order, &error) {
                 Some(question) => w.hold(question, &["retry", "ignore"]),
@@ -224,7 +227,8 @@ fn updated(
     match answer {
         None | Some(Ok(_)) => {
             let asks_total = total::is_asked(w, &change.linked);
-            let told = w.adopted.take().unwrap_or_else(|| format!("order {doc_num} changed"));
+            let number = [("number", doc_num.into())];
+            let told = w.adopted.take().unwrap_or_else(|| say("orders.changed", "order {number} changed", number));
             let mut told = vec![told];
             told.extend(change.notes);
             told.extend(order.notes.clone());
@@ -236,9 +240,9 @@ fn updated(
                 let difference = documents.first().and_then(|document| total::difference(document, order));
                 total::tell(settings, w, &mut change.linked, told, difference);
             } else if change.left.is_empty() {
-                let message = told.join("; ");
-                w.news = Some(News::synced(&change.linked, message.clone()).loud());
-                w.finish(Outcome::Done(message));
+                let message = Said::all(told);
+                w.news = Some(News::synced(&change.linked, &message).loud());
+                w.done(message);
             } else {
                 let left = Said::all(change.left);
                 let reason =
@@ -302,9 +306,11 @@ fn cancelled(w: &mut Work, mut linked: Linked, answer: Result<Response, Error>) 
         linked.cancelled = true;
         linked.status = "Cancelled".into();
         linked.put(w.id());
-        let message = format!("order {} cancelled: the opportunity is no longer won", linked.doc_num);
-        w.news = Some(News::synced(&linked, message.clone()));
-        w.finish(Outcome::Done(message));
+        let number = [("number", linked.doc_num.as_str().into())];
+        let message =
+            say("orders.cancelled_here", "order {number} cancelled: the opportunity is no longer won", number);
+        w.news = Some(News::synced(&linked, &message));
+        w.done(message);
         return;
     }
     let Err(error) = answer else { return };

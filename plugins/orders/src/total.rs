@@ -1,7 +1,7 @@
 //! Whether B1's total is what the opportunity's lines come to. Discounts, freight, components and rounding of B1's own make
 //! it another one, and then somebody must hear of it.
 
-use tandem_sdk::{Decimal, Map, Outcome, Said, Value, b1, decimal, say};
+use tandem_sdk::{Decimal, Map, Said, Value, b1, decimal, say};
 
 use crate::check::field;
 use crate::describe::Settings;
@@ -56,7 +56,7 @@ pub fn tell(
     settings: &Settings,
     w: &mut Work,
     linked: &mut Linked,
-    mut told: Vec<String>,
+    mut told: Vec<Said>,
     difference: Option<Difference>,
 ) {
     let most = settings.total_difference;
@@ -76,11 +76,12 @@ pub fn tell(
     if asks {
         return ask(w, linked, question);
     }
-    told.extend(difference.map(|found| found.words.to_string()));
-    let message = told.join("; ");
-    let news = News::synced(linked, message.clone());
-    w.news = Some(if told.len() > 1 { news.loud() } else { news });
-    w.finish(Outcome::Done(message));
+    told.extend(difference.map(|found| found.words));
+    let loud = told.len() > 1;
+    let message = Said::all(told);
+    let news = News::synced(linked, &message);
+    w.news = Some(if loud { news.loud() } else { news });
+    w.done(message);
 }
 
 /// Asks, beside the order's number.

@@ -1,11 +1,11 @@
 //! An opportunity that waits for its customer says for whom, and why it takes long.
 
-use tandem_sdk::{Method, Outcome, Value, from_json, http, json, outcome_of, request, salesforce, say, text};
+use tandem_sdk::{Method, Outcome, Said, Value, from_json, http, outcome_of, request, salesforce, say, text};
 
-use crate::write_back::message_of;
 use crate::{News, Work};
 
 /// The accounts flow asks a person about an account, or will never have a customer for it: `{"AccountId": …, "reason": …, "never": true}`,
+/// the reason as [`Said::kept`] has it,
 /// under the account's key.
 pub const TOPIC: &str = "account.asked";
 
@@ -17,18 +17,20 @@ const WAITING: &str = "Waiting";
 pub fn news(opportunity: &Value) -> News {
     let account = &opportunity["Account"];
     let asked = match text(account, "Tandem_Sync_State__c") {
-        "Review" => text(account, "Tandem_Sync_Message__c"),
-        _ => "",
+        "Review" => Said::of_record(account),
+        _ => Said::default(),
     };
     News { order: None, status: None, state: WAITING, message: message(text(account, "Name"), asked), loud: false }
 }
 
-fn message(customer: &str, asked: &str) -> String {
+fn message(customer: &str, asked: Said) -> Said {
+    let customer = customer.into();
     if asked.is_empty() {
-        format!("waits for the customer {customer}, who is being brought into B1")
-    } else {
-        format!("waits for the customer {customer}, about whom a decision is open: {asked}")
+        let with = [("customer", customer)];
+        return say("orders.waits", "waits for the customer {customer}, who is being brought into B1", with);
     }
+    let with = [("customer", customer), ("asked", asked.into())];
+    say("orders.waits_asked", "waits for the customer {customer}, about whom a decision is open: {asked}", with)
 }
 
 /// Tells the opportunities that wait for an account in review.
@@ -52,14 +54,24 @@ pub fn tell(work: &mut [Work]) {
             .iter()
             .map(|opportunity| {
                 let id = text(opportunity, "Id");
-                let (customer, reason) = (text(&opportunity["Account"], "Name"), text(&payload, "reason"));
+                let (customer, reason) = (text(&opportunity["Account"], "Name"), Said::of_kept(&payload["reason"]));
                 let (state, words) = if payload["never"] == true {
-                    ("Review", format!("waits for the customer {customer} in vain: {reason}. Write the CardCode into the account's B1 Card Code"))
+                    let with = [("customer", customer.into()), ("why", reason.into())];
+                    (
+                        "Review",
+                        say(
+                            "orders.waits_in_vain",
+                            "waits for the customer {customer} in vain: {why}. Write the CardCode into the account's B1 Card Code",
+                            with,
+                        ),
+                    )
                 } else {
                     (WAITING, message(customer, reason))
                 };
-                let fields = json!({ "Tandem_Sync_State__c": state, "Tandem_Sync_Message__c": message_of(&words) });
-                request("salesforce", Method::Patch, format!("/sobjects/Opportunity/{id}"), Some(&fields), id)
+                let mut fields = words.shown();
+                fields.insert("Tandem_Sync_State__c".into(), state.into());
+                let path = format!("/sobjects/Opportunity/{id}");
+                request("salesforce", Method::Patch, path, Some(&Value::Object(fields)), id)
             })
             .collect();
         let told = requests.len();

@@ -4,9 +4,6 @@ use tandem_sdk::{Error, Map, Method, Outcome, Request, Value, outcome_of, refuse
 
 use crate::{Step, Work};
 
-/// Length of `Tandem_Sync_Message__c`.
-const MOST_MESSAGE: usize = 255;
-
 /// Writes what changed, all at once. An order that was made but could not be told is told on the next attempt.
 pub fn tell(work: &mut [Work]) {
     let mut places = Vec::new();
@@ -44,23 +41,16 @@ pub fn tell(work: &mut [Work]) {
     }
 }
 
-/// As much of a message as `Tandem_Sync_Message__c` holds.
-pub fn message_of(text: &str) -> String {
-    text.chars().take(MOST_MESSAGE).collect()
-}
-
 fn changes(w: &Work) -> Option<Map<String, Value>> {
     let news = w.news.as_ref()?;
     if w.opportunity.is_null() {
         return None;
     }
-    let message = message_of(&news.message);
-    let mut fields = Map::new();
+    let mut fields = news.message.shown();
     let mut set = |name: &str, value: &str| {
         fields.insert(name.to_owned(), if value.is_empty() { Value::Null } else { value.into() });
     };
     set("Tandem_Sync_State__c", news.state);
-    set("Tandem_Sync_Message__c", &message);
     if let Some(status) = &news.status {
         set("Tandem_Order_Status__c", status);
     }

@@ -49,9 +49,9 @@ impl Outcomes {
     }
 
     /// What is asked about the event at that place.
-    pub fn question(&self, place: usize) -> Option<&str> {
+    pub fn question(&self, place: usize) -> Option<Said> {
         match &self.decided[place] {
-            Some(Outcome::Review(request)) => Some(&request.reason),
+            Some(Outcome::Review(request)) => Some(Said::asked(request)),
             _ => None,
         }
     }

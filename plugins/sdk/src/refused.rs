@@ -212,6 +212,16 @@ fn take_property(
     if there && collection == "BPAddresses" {
         return body.remove_entry(&collection).into_iter().collect();
     }
+    // A row that is there and of which only its key is left says nothing; B1 would stamp its record all the same, which would be looked
+    // at for ever.
+    if let Some(rows) = body.get_mut(&collection).and_then(Value::as_array_mut) {
+        let is_there = |row: &Map<String, Value>| row.contains_key("InternalCode") || row.contains_key("RowNum");
+        let says = |row: &Map<String, Value>| row.keys().any(|name| !ROW_KEYS.contains(&name.as_str()));
+        rows.retain(|row| row.as_object().is_none_or(|row| says(row) || !is_there(row)));
+        if rows.is_empty() {
+            body.remove(&collection);
+        }
+    }
     let value = if let [one] = out.as_slice() { one.clone() } else { Value::Array(out) };
     vec![(format!("{collection}.{property}"), value)]
 }
@@ -303,6 +313,18 @@ mod tests {
         assert_eq!(named("too long in property 'City' of 'BPAddress'", there), Some(vec!["BPAddresses".into()]));
         assert_eq!(named("too long in property 'CardName' of 'BusinessPartner'", there), None, "a key of ours");
         assert_eq!(named("Invalid session", there), None);
+    }
+
+    #[test]
+    fn a_row_that_says_nothing_any_more_is_not_written_for_its_key() {
+        let error = remote("-1000", "too long in property 'Phone1' of 'ContactEmployee'");
+        let left = |body: &str| rest("/BusinessPartners('C1')", body, &error).map(|(left, _)| left);
+        let one = r#"{"InternalCode":7,"Name":"P","Phone1":"2"}"#;
+        assert_eq!(left(&format!(r#"{{"Phone1":"1","ContactEmployees":[{one}]}}"#)), Some(json!({ "Phone1": "1" })));
+        assert_eq!(left(&format!(r#"{{"ContactEmployees":[{one}]}}"#)), None, "nothing remains");
+        // One that is new is there for its name alone.
+        let new = r#"{"ContactEmployees":[{"Name":"P","Phone1":"2"}]}"#;
+        assert_eq!(left(new), Some(json!({ "ContactEmployees": [{ "Name": "P" }] })));
     }
 
     fn taken() -> Result<Response, Error> {

@@ -17,6 +17,11 @@ use crate::{Decimal, Error, ReviewRequest, Value, from_json, json, text};
 /// Between reasons that are told together.
 const AND: &str = "; ";
 
+/// Where a record shows what became of it, in English, and how long that may be.
+const MESSAGE: (&str, usize) = ("Tandem_Sync_Message__c", 255);
+/// Where it stands once more with keys, for the reader's language: see [`Said::kept`].
+const SAID: (&str, usize) = ("Tandem_Sync_Said__c", 32_000);
+
 /// One reason, or several told together. Makes itself of plain text, which then stands in every language as it is.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Said {
@@ -139,6 +144,24 @@ impl Said {
                 parts: kept["said"].as_array().cloned().unwrap_or_default(),
             },
         }
+    }
+
+    /// The fields of a record that shows it, both empty for nothing.
+    pub fn shown(&self) -> crate::Map<String, Value> {
+        let message: String = self.english.chars().take(MESSAGE.1).collect();
+        let said = self.kept().to_string();
+        let said = (self.has_key() && said.len() <= SAID.1).then_some(said);
+        let filled = |text: String| if text.is_empty() { Value::Null } else { text.into() };
+        [(MESSAGE.0.to_owned(), filled(message)), (SAID.0.to_owned(), said.map_or(Value::Null, Value::from))]
+            .into_iter()
+            .collect()
+    }
+
+    /// What a record shows. Somebody else may have written the message alone.
+    pub fn of_record(record: &Value) -> Self {
+        let message = text(record, MESSAGE.0);
+        let said = Self::of_kept(&from_json(text(record, SAID.0)));
+        if !message.is_empty() && said.english.starts_with(message) { said } else { message.into() }
     }
 
     /// A review item that asks because of it, with what to decide by (an object, or null).
@@ -345,6 +368,21 @@ mod tests {
         assert_eq!(from_json(&asked.detail), json!({ "b1": { "CardCode": "C1" }, "said": said }));
         assert_eq!((Said::asked(&asked), Said::of_kept(&both.kept())), (both.clone(), both));
         assert_eq!(Said::of_kept(&json!("of an older version")), "of an older version".into());
+    }
+
+    #[test]
+    fn a_record_shows_english_and_beside_it_what_makes_other_languages_of_it() {
+        let said = say("test.long", "{what}", [("what", "x".repeat(300).into())]);
+        let mut record = Value::Object(said.shown());
+        assert_eq!(text(&record, MESSAGE.0).len(), 255);
+        assert_eq!(Said::of_record(&record), said, "the whole of it");
+        // Somebody wrote the message alone.
+        record[MESSAGE.0] = "by hand".into();
+        assert_eq!(Said::of_record(&record), "by hand".into());
+        record[MESSAGE.0] = Value::Null;
+        assert_eq!(Said::of_record(&record), Said::default());
+        assert!(Said::default().shown().values().all(Value::is_null));
+        assert_eq!(Said::from("plain").shown()[SAID.0], Value::Null);
     }
 
     #[test]

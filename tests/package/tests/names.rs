@@ -285,14 +285,16 @@ fn label_texts(file: &Path, name: &str, value: &str) -> Result<BTreeMap<String, 
     Ok(labels.map(|node| (child(node, name), child(node, value))).collect())
 }
 
-/// What the plugins say: `say("orders.gone", "B1 has no order {number} any more", [("number", …)])` as English by key. Every
+/// What the plugins and the host say: `say("orders.gone", "B1 has no order {number} any more", [("number", …)])` as English by key. Every
 /// place has a parameter in the same file. Tests of the plugins are left out.
 fn said() -> Result<BTreeMap<String, String>> {
     let mut said: BTreeMap<String, String> = BTreeMap::new();
-    for file in files(&root().join("plugins"), ".rs")? {
+    let plugins = files(&root().join("plugins"), ".rs")?.into_iter().map(|file| (file, "say("));
+    let host = files(&root().join("host/src"), ".rs")?.into_iter().map(|file| (file, "Question::say("));
+    for (file, says) in plugins.chain(host) {
         let source = std::fs::read_to_string(&file)?;
         let source = source.split("#[cfg(test)]").next().unwrap_or_default();
-        for call in source.split("say(").skip(1).filter(|call| call.trim_start().starts_with('"')) {
+        for call in source.split(says).skip(1).filter(|call| call.trim_start().starts_with('"')) {
             let (key, rest) = literal(call).with_context(|| format!("{}: a key", file.display()))?;
             let (english, _) = literal(rest).with_context(|| format!("{}: {key} has no English", file.display()))?;
             for place in places(&english) {

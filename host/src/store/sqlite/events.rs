@@ -233,8 +233,12 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             // It may have appeared while the run was under way; a plugin that waits for what is there is slowed down, and counted.
             let there = find_link(db, &scope, &kind, side, &id)?.is_some();
             if there && tired {
-                let why = format!("still waits for the {kind} link of {id}, which is there");
-                return settle(db, event, Verdict::Review(Question::retry_or_ignore(why)), now);
+                let question = Question::say(
+                    "host.still_waits",
+                    "still waits for the {kind} link of {id}, which is there",
+                    [("kind", kind), ("id", id)],
+                );
+                return settle(db, event, Verdict::Review(question), now);
             }
             let (state, due) = if there { (READY, there_at) } else { (WAITING, deadline) };
             let why = format!("waits for the {kind} link of {id} ({})", side.word());
@@ -321,15 +325,22 @@ pub(super) fn sweep(db: &Connection, now: Millis) -> Result<Vec<String>> {
         db.prepare_cached("DELETE FROM wakes WHERE id = ?1")?.execute([id])?;
         touched.push(flow);
     }
-    let overdue: Vec<(String, String)> = db
+    let overdue: Vec<(EventId, String, String, [String; 3])> = db
         .prepare_cached(&format!(
-            "UPDATE events SET state = {REVIEW}, reason = 'waited too long for the ' || wait_kind || ' link of ' || \
-             wait_id || ' (' || wait_side || ')', choices = '[\"retry\",\"ignore\"]' \
-             WHERE state = {WAITING} AND due_at <= ?1 RETURNING flow, key"
+            "SELECT id, flow, key, wait_kind, wait_id, wait_side FROM events WHERE state = {WAITING} AND due_at <= ?1"
         ))?
-        .query_map([now], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map([now], |row| {
+            let id = EventId(row.get(0)?);
+            Ok((id, row.get(1)?, row.get(2)?, [row.get(3)?, row.get(4)?, row.get(5)?]))
+        })?
         .collect::<rusqlite::Result<_>>()?;
-    for (flow, key) in overdue {
+    for (event, flow, key, [kind, id, side]) in overdue {
+        let question = Question::say(
+            "host.waited",
+            "waited too long for the {kind} link of {id} ({side})",
+            [("kind", kind), ("id", id), ("side", side)],
+        );
+        settle(db, event, Verdict::Review(question), now)?;
         choose_head(db, &flow, &key)?;
         touched.push(flow);
     }

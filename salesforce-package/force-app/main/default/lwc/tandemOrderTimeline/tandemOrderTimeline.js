@@ -17,6 +17,7 @@ import INVOICED from '@salesforce/schema/Opportunity.Tandem_Invoiced__c';
 import PAID from '@salesforce/schema/Opportunity.Tandem_Paid__c';
 import SYNC_STATE from '@salesforce/schema/Opportunity.Tandem_Sync_State__c';
 import SYNC_MESSAGE from '@salesforce/schema/Opportunity.Tandem_Sync_Message__c';
+import SYNC_SAID from '@salesforce/schema/Opportunity.Tandem_Sync_Said__c';
 import SYNCED_AT from '@salesforce/schema/Opportunity.Tandem_Synced_At__c';
 import LABEL_ASK from '@salesforce/label/c.Tandem_Ask_Admin';
 import LABEL_ERROR from '@salesforce/label/c.Tandem_Error';
@@ -43,7 +44,7 @@ import LABEL_INVOICES from '@salesforce/label/c.Tandem_Invoices';
 import LABEL_TRACKING from '@salesforce/label/c.Tandem_Tracking';
 import LABEL_AS_OF from '@salesforce/label/c.Tandem_Synced_At';
 import { choiceLabel } from 'c/tandemChoice';
-import { keysWithoutLabel, reason } from 'c/tandemReason';
+import { keysWithoutLabel, message, reason } from 'c/tandemReason';
 import { day, errorText, moment, money, text } from 'c/tandemText';
 
 const FIELDS = [
@@ -57,7 +58,7 @@ const FIELDS = [
     SYNC_MESSAGE,
     SYNCED_AT
 ];
-const CURRENCY = 'Opportunity.CurrencyIsoCode';
+const OPTIONAL_FIELDS = ['Opportunity.CurrencyIsoCode', SYNC_SAID];
 /** Tandem answers within seconds: look again this long after a person asked for something, in milliseconds. */
 const LOOK_AGAIN = [2000, 5000, 12000];
 const OVER = ['Shipped', 'Delivered', 'Returned', 'Closed', 'Cancelled'];
@@ -93,7 +94,7 @@ export default class TandemOrderTimeline extends LightningElement {
     foundInvoices;
     timers = [];
 
-    @wire(getRecord, { recordId: '$recordId', fields: FIELDS, optionalFields: [CURRENCY] })
+    @wire(getRecord, { recordId: '$recordId', fields: FIELDS, optionalFields: OPTIONAL_FIELDS })
     found(result) {
         this.opportunity = result;
         this.loadReviews();
@@ -165,8 +166,9 @@ export default class TandemOrderTimeline extends LightningElement {
 
     /** What the record says, unless a question below says it in full. */
     get message() {
-        const message = this.value(SYNC_MESSAGE) || '';
-        return this.reviews.some((row) => row.Tandem_Reason__c?.startsWith(message)) ? '' : message;
+        const english = this.value(SYNC_MESSAGE) || '';
+        const asked = this.reviews.some((row) => row.Tandem_Reason__c?.startsWith(english));
+        return asked ? '' : message(english, this.value(SYNC_SAID));
     }
 
     get messageClass() {

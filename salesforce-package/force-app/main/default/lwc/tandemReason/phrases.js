@@ -26,6 +26,8 @@ import SAID_ACCOUNTS_NAME_POSTCODE from '@salesforce/label/c.Tandem_Said_account
 import SAID_ACCOUNTS_NO_CANDIDATE from '@salesforce/label/c.Tandem_Said_accounts_no_candidate';
 import SAID_ACCOUNTS_NO_CARD_CODE from '@salesforce/label/c.Tandem_Said_accounts_no_card_code';
 import SAID_ACCOUNTS_NO_LAST_NAME from '@salesforce/label/c.Tandem_Said_accounts_no_last_name';
+import SAID_ACCOUNTS_NONE_IS_MADE from '@salesforce/label/c.Tandem_Said_accounts_none_is_made';
+import SAID_ACCOUNTS_NOTHING_DONE from '@salesforce/label/c.Tandem_Said_accounts_nothing_done';
 import SAID_ACCOUNTS_OF from '@salesforce/label/c.Tandem_Said_accounts_of';
 import SAID_ACCOUNTS_PARTNER_DELETED from '@salesforce/label/c.Tandem_Said_accounts_partner_deleted';
 import SAID_ACCOUNTS_READING from '@salesforce/label/c.Tandem_Said_accounts_reading';
@@ -61,6 +63,11 @@ import SAID_CREDIT_READING from '@salesforce/label/c.Tandem_Said_credit_reading'
 import SAID_CREDIT_WRITING_ALERT from '@salesforce/label/c.Tandem_Said_credit_writing_alert';
 import SAID_FULFILMENT_READING_CASES from '@salesforce/label/c.Tandem_Said_fulfilment_reading_cases';
 import SAID_FULFILMENT_READING_DELIVERIES from '@salesforce/label/c.Tandem_Said_fulfilment_reading_deliveries';
+import SAID_HOST_GAVE_UP from '@salesforce/label/c.Tandem_Said_host_gave_up';
+import SAID_HOST_NOT_TAKEN_UP from '@salesforce/label/c.Tandem_Said_host_not_taken_up';
+import SAID_HOST_PLUGIN_FAILED from '@salesforce/label/c.Tandem_Said_host_plugin_failed';
+import SAID_HOST_STILL_WAITS from '@salesforce/label/c.Tandem_Said_host_still_waits';
+import SAID_HOST_WAITED from '@salesforce/label/c.Tandem_Said_host_waited';
 import SAID_INVENTORY_READING_DOCUMENTS_THAT_CHANGED from '@salesforce/label/c.Tandem_Said_inventory_reading_documents_that_changed';
 import SAID_INVENTORY_READING_STOCK from '@salesforce/label/c.Tandem_Said_inventory_reading_stock';
 import SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITIES from '@salesforce/label/c.Tandem_Said_inventory_writing_availability_opportunities';
@@ -70,20 +77,29 @@ import SAID_INVOICES_READING_INCOMING_PAYMENTS from '@salesforce/label/c.Tandem_
 import SAID_INVOICES_READING_INVOICES from '@salesforce/label/c.Tandem_Said_invoices_reading_invoices';
 import SAID_INVOICES_SUMMING_OPPORTUNITY_INVOICES from '@salesforce/label/c.Tandem_Said_invoices_summing_opportunity_invoices';
 import SAID_ORDERS_ACCOUNT_NOT_LINKED from '@salesforce/label/c.Tandem_Said_orders_account_not_linked';
+import SAID_ORDERS_APPROVED from '@salesforce/label/c.Tandem_Said_orders_approved';
 import SAID_ORDERS_AT_RATE from '@salesforce/label/c.Tandem_Said_orders_at_rate';
 import SAID_ORDERS_AWAITING from '@salesforce/label/c.Tandem_Said_orders_awaiting';
+import SAID_ORDERS_AWAITS_ADDING from '@salesforce/label/c.Tandem_Said_orders_awaits_adding';
+import SAID_ORDERS_AWAITS_APPROVAL from '@salesforce/label/c.Tandem_Said_orders_awaits_approval';
 import SAID_ORDERS_BEFORE_TAX from '@salesforce/label/c.Tandem_Said_orders_before_tax';
 import SAID_ORDERS_BOTH_CHANGED from '@salesforce/label/c.Tandem_Said_orders_both_changed';
 import SAID_ORDERS_BRANCH_MISSING from '@salesforce/label/c.Tandem_Said_orders_branch_missing';
 import SAID_ORDERS_BRANCH_WRONG from '@salesforce/label/c.Tandem_Said_orders_branch_wrong';
 import SAID_ORDERS_CANCELLED from '@salesforce/label/c.Tandem_Said_orders_cancelled';
+import SAID_ORDERS_CANCELLED_ALREADY from '@salesforce/label/c.Tandem_Said_orders_cancelled_already';
+import SAID_ORDERS_CANCELLED_HERE from '@salesforce/label/c.Tandem_Said_orders_cancelled_here';
+import SAID_ORDERS_CANCELLED_THERE from '@salesforce/label/c.Tandem_Said_orders_cancelled_there';
 import SAID_ORDERS_CANCELLING from '@salesforce/label/c.Tandem_Said_orders_cancelling';
 import SAID_ORDERS_CHANGE_OVER_LIMIT from '@salesforce/label/c.Tandem_Said_orders_change_over_limit';
+import SAID_ORDERS_CHANGED from '@salesforce/label/c.Tandem_Said_orders_changed';
 import SAID_ORDERS_CHANGING from '@salesforce/label/c.Tandem_Said_orders_changing';
 import SAID_ORDERS_CLOSED from '@salesforce/label/c.Tandem_Said_orders_closed';
 import SAID_ORDERS_COPY from '@salesforce/label/c.Tandem_Said_orders_copy';
 import SAID_ORDERS_COPY_OPEN from '@salesforce/label/c.Tandem_Said_orders_copy_open';
+import SAID_ORDERS_CREATED from '@salesforce/label/c.Tandem_Said_orders_created';
 import SAID_ORDERS_CREATING from '@salesforce/label/c.Tandem_Said_orders_creating';
+import SAID_ORDERS_CREDIT_UNCHECKED from '@salesforce/label/c.Tandem_Said_orders_credit_unchecked';
 import SAID_ORDERS_CURRENCY_DIFFERS from '@salesforce/label/c.Tandem_Said_orders_currency_differs';
 import SAID_ORDERS_CUSTOMER_FROZEN from '@salesforce/label/c.Tandem_Said_orders_customer_frozen';
 import SAID_ORDERS_CUSTOMER_STAYS from '@salesforce/label/c.Tandem_Said_orders_customer_stays';
@@ -91,6 +107,9 @@ import SAID_ORDERS_DELETED from '@salesforce/label/c.Tandem_Said_orders_deleted'
 import SAID_ORDERS_DELIVERED_IN_PART from '@salesforce/label/c.Tandem_Said_orders_delivered_in_part';
 import SAID_ORDERS_DRAFT_KEPT from '@salesforce/label/c.Tandem_Said_orders_draft_kept';
 import SAID_ORDERS_DRAFT_REFUSED from '@salesforce/label/c.Tandem_Said_orders_draft_refused';
+import SAID_ORDERS_DRAFT_REMOVED from '@salesforce/label/c.Tandem_Said_orders_draft_removed';
+import SAID_ORDERS_DRAFT_STAYS from '@salesforce/label/c.Tandem_Said_orders_draft_stays';
+import SAID_ORDERS_DUE_MOVED from '@salesforce/label/c.Tandem_Said_orders_due_moved';
 import SAID_ORDERS_FIELD_OF from '@salesforce/label/c.Tandem_Said_orders_field_of';
 import SAID_ORDERS_FOREIGN_ITEM from '@salesforce/label/c.Tandem_Said_orders_foreign_item';
 import SAID_ORDERS_GONE from '@salesforce/label/c.Tandem_Said_orders_gone';
@@ -98,7 +117,9 @@ import SAID_ORDERS_HEADER from '@salesforce/label/c.Tandem_Said_orders_header';
 import SAID_ORDERS_ITEM_INACTIVE from '@salesforce/label/c.Tandem_Said_orders_item_inactive';
 import SAID_ORDERS_LEFT from '@salesforce/label/c.Tandem_Said_orders_left';
 import SAID_ORDERS_LINE from '@salesforce/label/c.Tandem_Said_orders_line';
+import SAID_ORDERS_LINE_CHANGED_THERE from '@salesforce/label/c.Tandem_Said_orders_line_changed_there';
 import SAID_ORDERS_LINE_FIXED from '@salesforce/label/c.Tandem_Said_orders_line_fixed';
+import SAID_ORDERS_LINE_REMOVED from '@salesforce/label/c.Tandem_Said_orders_line_removed';
 import SAID_ORDERS_LINE_STAYS from '@salesforce/label/c.Tandem_Said_orders_line_stays';
 import SAID_ORDERS_LOOKING from '@salesforce/label/c.Tandem_Said_orders_looking';
 import SAID_ORDERS_LOOKING_APPROVAL from '@salesforce/label/c.Tandem_Said_orders_looking_approval';
@@ -116,6 +137,7 @@ import SAID_ORDERS_NO_PRICE from '@salesforce/label/c.Tandem_Said_orders_no_pric
 import SAID_ORDERS_NO_PRODUCTS from '@salesforce/label/c.Tandem_Said_orders_no_products';
 import SAID_ORDERS_NOT_FOR_SALE from '@salesforce/label/c.Tandem_Said_orders_not_for_sale';
 import SAID_ORDERS_NOT_TAKEN from '@salesforce/label/c.Tandem_Said_orders_not_taken';
+import SAID_ORDERS_NOTHING_THERE from '@salesforce/label/c.Tandem_Said_orders_nothing_there';
 import SAID_ORDERS_NOTING from '@salesforce/label/c.Tandem_Said_orders_noting';
 import SAID_ORDERS_ORDER from '@salesforce/label/c.Tandem_Said_orders_order';
 import SAID_ORDERS_OVER_LIMIT from '@salesforce/label/c.Tandem_Said_orders_over_limit';
@@ -133,10 +155,19 @@ import SAID_ORDERS_REMOVED_LINE from '@salesforce/label/c.Tandem_Said_orders_rem
 import SAID_ORDERS_REMOVING_DRAFT from '@salesforce/label/c.Tandem_Said_orders_removing_draft';
 import SAID_ORDERS_SEVERAL from '@salesforce/label/c.Tandem_Said_orders_several';
 import SAID_ORDERS_SPLIT from '@salesforce/label/c.Tandem_Said_orders_split';
+import SAID_ORDERS_SPLIT_STAYS from '@salesforce/label/c.Tandem_Said_orders_split_stays';
+import SAID_ORDERS_STAYS from '@salesforce/label/c.Tandem_Said_orders_stays';
+import SAID_ORDERS_STAYS_CANCELLED from '@salesforce/label/c.Tandem_Said_orders_stays_cancelled';
 import SAID_ORDERS_THE_OPPORTUNITY from '@salesforce/label/c.Tandem_Said_orders_the_opportunity';
 import SAID_ORDERS_TOTAL from '@salesforce/label/c.Tandem_Said_orders_total';
 import SAID_ORDERS_TOTAL_DIFFERS from '@salesforce/label/c.Tandem_Said_orders_total_differs';
 import SAID_ORDERS_UNSEEN from '@salesforce/label/c.Tandem_Said_orders_unseen';
+import SAID_ORDERS_UP_TO_DATE from '@salesforce/label/c.Tandem_Said_orders_up_to_date';
+import SAID_ORDERS_WAITS from '@salesforce/label/c.Tandem_Said_orders_waits';
+import SAID_ORDERS_WAITS_ASKED from '@salesforce/label/c.Tandem_Said_orders_waits_asked';
+import SAID_ORDERS_WAITS_IN_VAIN from '@salesforce/label/c.Tandem_Said_orders_waits_in_vain';
+import SAID_ORDERS_WAS from '@salesforce/label/c.Tandem_Said_orders_was';
+import SAID_ORDERS_WAS_THERE from '@salesforce/label/c.Tandem_Said_orders_was_there';
 import SAID_ORDERS_WITH_TAX from '@salesforce/label/c.Tandem_Said_orders_with_tax';
 import SAID_ORDERS_WRITING_BACK from '@salesforce/label/c.Tandem_Said_orders_writing_back';
 import SAID_SHARED_ANSWER_LOST from '@salesforce/label/c.Tandem_Said_shared_answer_lost';
@@ -179,6 +210,8 @@ export const PHRASES = {
     'accounts.no_candidate': SAID_ACCOUNTS_NO_CANDIDATE,
     'accounts.no_card_code': SAID_ACCOUNTS_NO_CARD_CODE,
     'accounts.no_last_name': SAID_ACCOUNTS_NO_LAST_NAME,
+    'accounts.none_is_made': SAID_ACCOUNTS_NONE_IS_MADE,
+    'accounts.nothing_done': SAID_ACCOUNTS_NOTHING_DONE,
     'accounts.of': SAID_ACCOUNTS_OF,
     'accounts.partner_deleted': SAID_ACCOUNTS_PARTNER_DELETED,
     'accounts.reading': SAID_ACCOUNTS_READING,
@@ -214,6 +247,11 @@ export const PHRASES = {
     'credit.writing_alert': SAID_CREDIT_WRITING_ALERT,
     'fulfilment.reading_cases': SAID_FULFILMENT_READING_CASES,
     'fulfilment.reading_deliveries': SAID_FULFILMENT_READING_DELIVERIES,
+    'host.gave_up': SAID_HOST_GAVE_UP,
+    'host.not_taken_up': SAID_HOST_NOT_TAKEN_UP,
+    'host.plugin_failed': SAID_HOST_PLUGIN_FAILED,
+    'host.still_waits': SAID_HOST_STILL_WAITS,
+    'host.waited': SAID_HOST_WAITED,
     'inventory.reading_documents_that_changed': SAID_INVENTORY_READING_DOCUMENTS_THAT_CHANGED,
     'inventory.reading_stock': SAID_INVENTORY_READING_STOCK,
     'inventory.writing_availability_opportunities': SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITIES,
@@ -223,20 +261,29 @@ export const PHRASES = {
     'invoices.reading_invoices': SAID_INVOICES_READING_INVOICES,
     'invoices.summing_opportunity_invoices': SAID_INVOICES_SUMMING_OPPORTUNITY_INVOICES,
     'orders.account_not_linked': SAID_ORDERS_ACCOUNT_NOT_LINKED,
+    'orders.approved': SAID_ORDERS_APPROVED,
     'orders.at_rate': SAID_ORDERS_AT_RATE,
     'orders.awaiting': SAID_ORDERS_AWAITING,
+    'orders.awaits_adding': SAID_ORDERS_AWAITS_ADDING,
+    'orders.awaits_approval': SAID_ORDERS_AWAITS_APPROVAL,
     'orders.before_tax': SAID_ORDERS_BEFORE_TAX,
     'orders.both_changed': SAID_ORDERS_BOTH_CHANGED,
     'orders.branch_missing': SAID_ORDERS_BRANCH_MISSING,
     'orders.branch_wrong': SAID_ORDERS_BRANCH_WRONG,
     'orders.cancelled': SAID_ORDERS_CANCELLED,
+    'orders.cancelled_already': SAID_ORDERS_CANCELLED_ALREADY,
+    'orders.cancelled_here': SAID_ORDERS_CANCELLED_HERE,
+    'orders.cancelled_there': SAID_ORDERS_CANCELLED_THERE,
     'orders.cancelling': SAID_ORDERS_CANCELLING,
     'orders.change_over_limit': SAID_ORDERS_CHANGE_OVER_LIMIT,
+    'orders.changed': SAID_ORDERS_CHANGED,
     'orders.changing': SAID_ORDERS_CHANGING,
     'orders.closed': SAID_ORDERS_CLOSED,
     'orders.copy': SAID_ORDERS_COPY,
     'orders.copy_open': SAID_ORDERS_COPY_OPEN,
+    'orders.created': SAID_ORDERS_CREATED,
     'orders.creating': SAID_ORDERS_CREATING,
+    'orders.credit_unchecked': SAID_ORDERS_CREDIT_UNCHECKED,
     'orders.currency_differs': SAID_ORDERS_CURRENCY_DIFFERS,
     'orders.customer_frozen': SAID_ORDERS_CUSTOMER_FROZEN,
     'orders.customer_stays': SAID_ORDERS_CUSTOMER_STAYS,
@@ -244,6 +291,9 @@ export const PHRASES = {
     'orders.delivered_in_part': SAID_ORDERS_DELIVERED_IN_PART,
     'orders.draft_kept': SAID_ORDERS_DRAFT_KEPT,
     'orders.draft_refused': SAID_ORDERS_DRAFT_REFUSED,
+    'orders.draft_removed': SAID_ORDERS_DRAFT_REMOVED,
+    'orders.draft_stays': SAID_ORDERS_DRAFT_STAYS,
+    'orders.due_moved': SAID_ORDERS_DUE_MOVED,
     'orders.field_of': SAID_ORDERS_FIELD_OF,
     'orders.foreign_item': SAID_ORDERS_FOREIGN_ITEM,
     'orders.gone': SAID_ORDERS_GONE,
@@ -251,7 +301,9 @@ export const PHRASES = {
     'orders.item_inactive': SAID_ORDERS_ITEM_INACTIVE,
     'orders.left': SAID_ORDERS_LEFT,
     'orders.line': SAID_ORDERS_LINE,
+    'orders.line_changed_there': SAID_ORDERS_LINE_CHANGED_THERE,
     'orders.line_fixed': SAID_ORDERS_LINE_FIXED,
+    'orders.line_removed': SAID_ORDERS_LINE_REMOVED,
     'orders.line_stays': SAID_ORDERS_LINE_STAYS,
     'orders.looking': SAID_ORDERS_LOOKING,
     'orders.looking_approval': SAID_ORDERS_LOOKING_APPROVAL,
@@ -269,6 +321,7 @@ export const PHRASES = {
     'orders.no_products': SAID_ORDERS_NO_PRODUCTS,
     'orders.not_for_sale': SAID_ORDERS_NOT_FOR_SALE,
     'orders.not_taken': SAID_ORDERS_NOT_TAKEN,
+    'orders.nothing_there': SAID_ORDERS_NOTHING_THERE,
     'orders.noting': SAID_ORDERS_NOTING,
     'orders.order': SAID_ORDERS_ORDER,
     'orders.over_limit': SAID_ORDERS_OVER_LIMIT,
@@ -286,10 +339,19 @@ export const PHRASES = {
     'orders.removing_draft': SAID_ORDERS_REMOVING_DRAFT,
     'orders.several': SAID_ORDERS_SEVERAL,
     'orders.split': SAID_ORDERS_SPLIT,
+    'orders.split_stays': SAID_ORDERS_SPLIT_STAYS,
+    'orders.stays': SAID_ORDERS_STAYS,
+    'orders.stays_cancelled': SAID_ORDERS_STAYS_CANCELLED,
     'orders.the_opportunity': SAID_ORDERS_THE_OPPORTUNITY,
     'orders.total': SAID_ORDERS_TOTAL,
     'orders.total_differs': SAID_ORDERS_TOTAL_DIFFERS,
     'orders.unseen': SAID_ORDERS_UNSEEN,
+    'orders.up_to_date': SAID_ORDERS_UP_TO_DATE,
+    'orders.waits': SAID_ORDERS_WAITS,
+    'orders.waits_asked': SAID_ORDERS_WAITS_ASKED,
+    'orders.waits_in_vain': SAID_ORDERS_WAITS_IN_VAIN,
+    'orders.was': SAID_ORDERS_WAS,
+    'orders.was_there': SAID_ORDERS_WAS_THERE,
     'orders.with_tax': SAID_ORDERS_WITH_TAX,
     'orders.writing_back': SAID_ORDERS_WRITING_BACK,
     'shared.answer_lost': SAID_SHARED_ANSWER_LOST,

@@ -18,6 +18,19 @@ export function reason(review, own = {}) {
     }
 }
 
+/**
+ * What a record shows. `kept` is its `Tandem_Sync_Said__c`, which counts where it says the same as the record's English: somebody
+ * may have written that alone.
+ */
+export function message(english, kept) {
+    try {
+        const own = JSON.parse(kept);
+        return own.text.startsWith(english) ? said(own.said, PHRASES) : english;
+    } catch {
+        return english;
+    }
+}
+
 /** Keys for which the package has no label. */
 export function keysWithoutLabel(reviews) {
     const keys = new Set();

@@ -34,6 +34,7 @@ const OPEN = {
     Tandem_Paid__c: null,
     Tandem_Sync_State__c: null,
     Tandem_Sync_Message__c: null,
+    Tandem_Sync_Said__c: null,
     Tandem_Synced_At__c: null
 };
 
@@ -151,6 +152,25 @@ describe('c-tandem-order-timeline', () => {
         expect(message.textContent).toContain('In words');
         expect(message.querySelector('lightning-icon').iconName).toBe(icon);
         expect(message.className.includes('error')).toBe(state === 'Error');
+    });
+
+    it("says what happened in the reader's words, unless somebody wrote the message alone", async () => {
+        const kept = JSON.stringify({
+            text: 'order 17 created; due 2026-01-31 in B1, since 2026-01-05 is past',
+            said: [
+                { key: 'orders.created', with: { number: '17' } },
+                { key: 'orders.due_moved', with: { day: { day: '2026-01-31' }, asked: { day: '2026-01-05' } } }
+            ]
+        });
+        const of = (words) => ({
+            Tandem_Sync_State__c: 'Synced',
+            Tandem_Sync_Message__c: words,
+            Tandem_Sync_Said__c: kept
+        });
+        const shown = async (words) => find(await show(of(words)), 'message').textContent;
+        const words = 'order 17 created; due Jan 31, 2026 in B1, since Jan 5, 2026 is past';
+        expect(await shown('order 17 created; due 2026-01')).toBe(words);
+        expect(await shown('order 18 created')).toBe('order 18 created');
     });
 
     it('lists deliveries and invoices', async () => {
