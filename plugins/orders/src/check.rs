@@ -6,6 +6,7 @@ use tandem_sdk::{Decimal, Map, Said, Value, in_use, outcome_of, say, text};
 
 use crate::credit::{self, Rates};
 use crate::describe::Settings;
+use crate::linked::LinkedLine;
 use crate::look::There;
 use crate::plan::{Order, want_account};
 use crate::{Step, Work, facts};
@@ -26,7 +27,11 @@ pub fn check_master_data(settings: &Settings, work: &mut [Work], there: &There) 
         let Some(order) = order_of(w) else { continue };
         let partner = there.partners.get(&field(&order.header, "CardCode"));
         let facts = facts::of_partner(partner, order, |code| there.items.get(code).cloned());
-        let refused = check(order, &there.partners, &there.items).err();
+        let had = match &w.step {
+            Step::Update(_, linked) => linked.lines.as_slice(),
+            _ => &[],
+        };
+        let refused = check(order, had, &there.partners, &there.items).err();
         if partner.is_some_and(|partner| partner["CardType"] == "cLid") {
             // B1 takes an order of a lead, but no delivery: the accounts flow makes it a customer.
             let _ = want_account(w);
@@ -65,8 +70,13 @@ pub fn named(partner: &Value) -> String {
     }
 }
 
-/// What B1 would refuse.
-fn check(order: &Order, partners: &BTreeMap<String, Value>, items: &BTreeMap<String, Value>) -> Result<(), Said> {
+/// What B1 would refuse. A row that stays as it was agreed is not asked for again.
+fn check(
+    order: &Order,
+    had: &[LinkedLine],
+    partners: &BTreeMap<String, Value>,
+    items: &BTreeMap<String, Value>,
+) -> Result<(), Said> {
     let card_code = field(&order.header, "CardCode");
     let partner = partners.get(&card_code).ok_or_else(|| {
         let customer = [("customer", card_code.as_str().into())];
@@ -93,7 +103,9 @@ fn check(order: &Order, partners: &BTreeMap<String, Value>, items: &BTreeMap<Str
             [("currency", currency.into()), ("customer", named(partner).into()), ("own", own.into())],
         ));
     }
-    for (index, (_, line)) in order.lines.iter().enumerate() {
+    let stays =
+        |(id, fields): &(String, Map<String, Value>)| had.iter().any(|old| old.id == *id && old.fields == *fields);
+    for (index, (_, line)) in order.lines.iter().enumerate().filter(|(_, line)| !stays(line)) {
         let code = field(line, "ItemCode");
         let place = || [("line", (index + 1).into()), ("item", code.as_str().into())];
         let item =

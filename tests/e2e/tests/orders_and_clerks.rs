@@ -293,6 +293,29 @@ async fn another_customer_holds_up_nothing_else_of_an_order() -> Result<()> {
 }
 
 #[tokio::test]
+async fn an_item_that_is_frozen_later_holds_up_its_own_row_and_no_other() -> Result<()> {
+    let world = world("").await?;
+    let id = win(&world, "Synced").await?;
+    let order = live(&world, &id).await?.remove(0);
+    let item = row(&order, 0)["ItemCode"].as_str().context("an item")?.to_owned();
+    world.b1_patch(&format!("/Items('{item}')"), json!({ "Frozen": "tYES" })).await?;
+    let mut lines = world.lines(&id).await?;
+    lines.sort_by_key(|line| line["SortOrder"].as_i64());
+    let second = lines.get(1).context("a second line")?["Id"].as_str().context("an id")?;
+    world.change("OpportunityLineItem", second, json!({ "Quantity": 23 })).await?;
+    let look = async |world: &World| {
+        let orders = live(world, &id).await?;
+        Ok(orders.first().is_some_and(|order| row(order, 1)["Quantity"].as_f64() == Some(23.0)).then_some(()))
+    };
+    world.until("the second row", PATIENCE, look).await?;
+    world.until_state(&id, "Synced").await?;
+    line(&world, &id, json!({ "Quantity": 41 })).await?;
+    until_message(&world, &id, &format!("the item {item} is inactive in B1")).await?;
+    assert_ne!(row(&live(&world, &id).await?[0], 0)["Quantity"].as_f64(), Some(41.0));
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_question_is_over_when_its_opportunity_is_not_won_any_more() -> Result<()> {
     let world = world("").await?;
     let id = world.opportunities(1).await?.remove(0);
