@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Error, Map, Outcomes, Value, again, clock, connection, counterpart, decimal, from_json, is_within, json,
-    say, text,
+    Batch, Error, Map, Outcomes, Value, again, clock, connection, counterpart, decimal, is_within, json, say, text,
 };
 
 use crate::books::Books;
@@ -42,30 +41,11 @@ pub fn keep(batch: &Batch, settings: &Settings, books: &Books, linked: &[&Produc
     if wanted.is_empty() {
         return;
     }
-    let rows = match rows(batch, settings, books, &wanted, outcomes) {
-        Ok(rows) => rows,
+    match rows(batch, settings, books, &wanted, outcomes) {
+        Ok(rows) => _ = mirror::write_verified(batch, &rows, outcomes),
         Err(error) => {
             let all: Vec<usize> = wanted.into_values().flatten().collect();
-            return outcomes.fail(&all, &error, say("catalogue.reading_special_prices", "reading special prices", []));
-        }
-    };
-    let verifies = |row: &&Row| {
-        row.events.iter().any(|place| {
-            let event = &batch.events[*place];
-            again::verifies(event, &from_json(&event.payload))
-        })
-    };
-    let verified: Vec<String> = rows.iter().filter(verifies).map(|row| row.b1_id.clone()).collect();
-    let fields: Vec<String> = rows.first().into_iter().flat_map(|row| row.fields.keys().cloned()).collect();
-    match mirror::as_they_are("special-price", &verified, "Tandem_Special_Price__c", &fields) {
-        Ok(there) => _ = mirror::write(&rows, outcomes, &there),
-        Err(error) => {
-            let all: Vec<usize> = wanted.into_values().flatten().collect();
-            outcomes.fail(
-                &all,
-                &error,
-                say("catalogue.reading_shown_special_prices", "reading special prices in Salesforce", []),
-            );
+            outcomes.fail(&all, &error, say("catalogue.reading_special_prices", "reading special prices", []));
         }
     }
 }

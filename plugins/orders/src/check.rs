@@ -86,6 +86,14 @@ fn check(
             customer,
         )
     })?;
+    if text(partner, "CardType") == "cSupplier" {
+        let customer = [("customer", named(partner).into())];
+        return Err(say(
+            "orders.supplier",
+            "{customer} is a supplier in B1, which takes no sales order; correct B1 Card Code on the account",
+            customer,
+        ));
+    }
     if !in_use(partner, &order.day) {
         let customer = [("customer", named(partner).into())];
         return Err(say(
@@ -122,4 +130,36 @@ fn check(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_sdk::json;
+
+    use super::*;
+
+    #[test]
+    fn a_supplier_takes_no_order_and_a_row_that_stays_is_not_asked_for_again() {
+        let fields = |value: Value| value.as_object().cloned().unwrap_or_default();
+        let line = fields(json!({ "ItemCode": "A1", "Quantity": 1 }));
+        let order = Order {
+            header: fields(json!({ "CardCode": "C1", "DocCurrency": "EUR" })),
+            lines: vec![("00k1".into(), line.clone())],
+            ..Order::default()
+        };
+        let partner = |kind: &str| {
+            let own =
+                json!({ "CardCode": "C1", "CardName": "Acme", "CardType": kind, "Currency": "EUR", "Valid": "tYES" });
+            BTreeMap::from([("C1".to_owned(), own)])
+        };
+        let items =
+            BTreeMap::from([("A1".to_owned(), json!({ "ItemCode": "A1", "Valid": "tYES", "SalesItem": "tNO" }))]);
+        let why = |had: &[LinkedLine], kind: &str| check(&order, had, &partner(kind), &items).err().unwrap_or_default();
+        assert!(why(&[], "cSupplier").english().starts_with("Acme (C1) is a supplier"));
+        assert!(why(&[], "cCustomer").english().contains("is not a sales item"));
+        let had = |fields| [LinkedLine { id: "00k1".into(), num: Some(0), fields }];
+        assert!(why(&had(line.clone()), "cCustomer").is_empty());
+        let changed = fields(json!({ "ItemCode": "A1", "Quantity": 2 }));
+        assert!(!why(&had(changed), "cCustomer").is_empty());
+    }
 }

@@ -53,7 +53,6 @@ import SAID_CATALOGUE_READING_CURRENCIES from '@salesforce/label/c.Tandem_Said_c
 import SAID_CATALOGUE_READING_ITEMS from '@salesforce/label/c.Tandem_Said_catalogue_reading_items';
 import SAID_CATALOGUE_READING_PRICES from '@salesforce/label/c.Tandem_Said_catalogue_reading_prices';
 import SAID_CATALOGUE_READING_PRODUCTS from '@salesforce/label/c.Tandem_Said_catalogue_reading_products';
-import SAID_CATALOGUE_READING_SHOWN_SPECIAL_PRICES from '@salesforce/label/c.Tandem_Said_catalogue_reading_shown_special_prices';
 import SAID_CATALOGUE_READING_SPECIAL_PRICES from '@salesforce/label/c.Tandem_Said_catalogue_reading_special_prices';
 import SAID_CATALOGUE_READING_UNITS_AND_TAXES from '@salesforce/label/c.Tandem_Said_catalogue_reading_units_and_taxes';
 import SAID_CATALOGUE_SEVERAL_PRODUCTS from '@salesforce/label/c.Tandem_Said_catalogue_several_products';
@@ -158,6 +157,7 @@ import SAID_ORDERS_SPLIT from '@salesforce/label/c.Tandem_Said_orders_split';
 import SAID_ORDERS_SPLIT_STAYS from '@salesforce/label/c.Tandem_Said_orders_split_stays';
 import SAID_ORDERS_STAYS from '@salesforce/label/c.Tandem_Said_orders_stays';
 import SAID_ORDERS_STAYS_CANCELLED from '@salesforce/label/c.Tandem_Said_orders_stays_cancelled';
+import SAID_ORDERS_SUPPLIER from '@salesforce/label/c.Tandem_Said_orders_supplier';
 import SAID_ORDERS_THE_OPPORTUNITY from '@salesforce/label/c.Tandem_Said_orders_the_opportunity';
 import SAID_ORDERS_TOTAL from '@salesforce/label/c.Tandem_Said_orders_total';
 import SAID_ORDERS_TOTAL_DIFFERS from '@salesforce/label/c.Tandem_Said_orders_total_differs';
@@ -237,7 +237,6 @@ export const PHRASES = {
     'catalogue.reading_items': SAID_CATALOGUE_READING_ITEMS,
     'catalogue.reading_prices': SAID_CATALOGUE_READING_PRICES,
     'catalogue.reading_products': SAID_CATALOGUE_READING_PRODUCTS,
-    'catalogue.reading_shown_special_prices': SAID_CATALOGUE_READING_SHOWN_SPECIAL_PRICES,
     'catalogue.reading_special_prices': SAID_CATALOGUE_READING_SPECIAL_PRICES,
     'catalogue.reading_units_and_taxes': SAID_CATALOGUE_READING_UNITS_AND_TAXES,
     'catalogue.several_products': SAID_CATALOGUE_SEVERAL_PRODUCTS,
@@ -342,6 +341,7 @@ export const PHRASES = {
     'orders.split_stays': SAID_ORDERS_SPLIT_STAYS,
     'orders.stays': SAID_ORDERS_STAYS,
     'orders.stays_cancelled': SAID_ORDERS_STAYS_CANCELLED,
+    'orders.supplier': SAID_ORDERS_SUPPLIER,
     'orders.the_opportunity': SAID_ORDERS_THE_OPPORTUNITY,
     'orders.total': SAID_ORDERS_TOTAL,
     'orders.total_differs': SAID_ORDERS_TOTAL_DIFFERS,
