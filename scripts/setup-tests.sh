@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond `setup.sh`: cargo-deny, Java and the npm packages that check the Salesforce package,
-# Chromium for its pages, a clock that tests can set, and the clients of the conformance tests with Python and Node.
+# Chromium for its pages, and the clients of the conformance tests with Python and Node.
 # Safe to run again; does nothing when all is there. Prints one line for each thing it does.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -12,7 +12,6 @@ command -v node >/dev/null && command -v npm >/dev/null || need+=(nodejs npm)
 python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3 python3-venv)
 command -v java >/dev/null || need+=(openjdk-17-jre-headless)
 command -v chromium >/dev/null || need+=(chromium)
-command -v faketime >/dev/null || need+=(faketime)
 if [ ${#need[@]} -gt 0 ]; then
   echo "setup: apt-get install ${need[*]}"
   if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi

@@ -403,6 +403,11 @@ impl Connection {
     }
 }
 
+/// A member of an answer: null where it has none, or is no object at all.
+pub(crate) fn member(mut answer: serde_json::Value, name: &str) -> serde_json::Value {
+    answer.get_mut(name).map(serde_json::Value::take).unwrap_or_default()
+}
+
 /// All configured connections by name.
 pub type Connections = BTreeMap<String, Arc<Connection>>;
 

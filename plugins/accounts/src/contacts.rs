@@ -27,6 +27,8 @@ pub struct Person {
     pub base: Map<String, Value>,
     /// Which fields of the base stand there only when a side has taken them.
     pub written: BTreeMap<String, Side>,
+    /// What was decided of its fields: see [`fields::Plan`].
+    pub decided: Map<String, Value>,
     /// The base before.
     pub old: Map<String, Value>,
     /// The link's base has to be kept anew.
@@ -277,6 +279,7 @@ fn merged(
         contact: plan.to_salesforce,
         base: plan.base,
         written: plan.written,
+        decided: plan.decided,
         old,
         ..Person::default()
     })
@@ -299,8 +302,12 @@ pub fn key(card_code: &str, code: &str) -> String {
 /// Keeps the link of a person, with what was taken of it.
 pub fn put_link(card_code: &str, person: &Person, taken: impl Fn(Side) -> bool) {
     let (Some(code), Some(id)) = (&person.code, &person.id) else { return };
-    let base = tandem_sdk::merge::kept(&person.old, &person.base, &person.written, &taken);
-    let base = if [Side::B1, Side::Salesforce].into_iter().all(&taken) { person.base.clone() } else { base };
+    let base = if [Side::B1, Side::Salesforce].into_iter().all(&taken) {
+        person.base.clone()
+    } else {
+        let (base, written, decided) = (person.base.clone(), person.written.clone(), person.decided.clone());
+        fields::Plan { base, written, decided, ..fields::Plan::default() }.kept(&person.old, taken)
+    };
     links::put(&Link {
         kind: "contact".into(),
         b1_id: key(card_code, code),

@@ -20,22 +20,30 @@ pub struct Plan {
     pub base: Map<String, Value>,
     /// Which of its fields stand in the base only when a side has taken them.
     pub written: BTreeMap<String, Side>,
+    /// What was decided of them: B1's value, Salesforce's, and whose is kept.
+    pub decided: Map<String, Value>,
     /// Fields that a human must decide, with both values.
     pub conflicts: Vec<(String, Value, Value)>,
 }
 
 impl Plan {
-    /// The base after a write of which only some sides took their part.
+    /// The base after a write of which only some sides took their part. What was decided of the rest is kept beside it.
     pub fn kept(&self, old: &Map<String, Value>, taken: impl Fn(Side) -> bool) -> Map<String, Value> {
-        let mut base = merge::kept(old, &self.base, &self.written, taken);
+        let mut base = merge::kept(old, &self.base, &self.written, &taken);
         // How a value is spelt goes with the value.
         base.retain(|name, _| !name.starts_with(SPELT) || self.base.contains_key(name));
+        let open = |name: &String| self.written.get(name).is_some_and(|side| !taken(*side));
+        let decided = self.decided.iter().filter(|(name, _)| open(name));
+        base.extend(decided.map(|(name, value)| (format!("{DECIDED}{name}"), value.clone())));
         base
     }
 }
 
 /// Before the name of a field in the base: what B1 has for a value that people wrote in another way.
 const SPELT: &str = "spelt:";
+
+/// Before the name of a field in the base: what was decided of a value that its system did not take.
+pub const DECIDED: &str = "decided:";
 
 /// A field of both sides, in one representation.
 struct Compared {
@@ -51,6 +59,9 @@ struct Compared {
     salesforce: Value,
     /// As it is to be written into B1.
     to_b1: Value,
+    /// Whose value is kept, where these two values were decided before and not taken: Tandem's own write has moved that side's time
+    /// since, and must not turn the decision round.
+    held: Option<Side>,
 }
 
 impl Compared {
@@ -136,11 +147,17 @@ fn compare(
             written: b1.clone(),
             salesforce: salesforce.clone(),
             to_b1: here.get(&pair.b1).cloned().unwrap_or_default(),
+            held: held(base.get(&format!("{DECIDED}{name}")), b1, salesforce),
             pair,
             name,
         });
     }
     Ok(compared)
+}
+
+fn held(decided: Option<&Value>, b1: &Value, salesforce: &Value) -> Option<Side> {
+    let decided = decided.filter(|own| same(&own[0], b1) && same(&own[1], salesforce))?;
+    Some(if decided[2] == "b1" { Side::B1 } else { Side::Salesforce })
 }
 
 /// Takes what is one value into the plan.
@@ -149,7 +166,11 @@ fn take(plan: &mut Plan, record: &str, whole: Vec<Compared>, newest: Side, answe
     let policies = || whole.iter().filter(|own| own.differs()).map(|own| own.pair.policy);
     // Of the parts of one value the most careful policy counts.
     let policy = policies().find(|own| *own == Policy::Review).or_else(|| policies().next()).unwrap_or(Policy::Newest);
+    let held =
+        whole.iter().filter(|own| own.differs()).map(|own| own.held).reduce(|a, b| if a == b { a } else { None });
     let decided = match fields.as_slice() {
+        _ if held == Some(Some(Side::B1)) => Merged::ToSalesforce,
+        _ if held == Some(Some(Side::Salesforce)) => Merged::ToB1,
         [one] => merge::merge(one, whole[0].pair.direction, policy, newest),
         many => merge::merge_whole(many, policy, newest),
     };
@@ -173,11 +194,13 @@ fn take(plan: &mut Plan, record: &str, whole: Vec<Compared>, newest: Side, answe
         let (differs, Compared { pair, name, written, salesforce, to_b1, .. }) = (own.differs(), own);
         match decided {
             Merged::ToSalesforce if differs => {
+                plan.decided.insert(name.clone(), json!([written, salesforce, "b1"]));
                 plan.to_salesforce.insert(pair.salesforce, written.clone());
                 plan.written.insert(name.clone(), Side::Salesforce);
                 plan.base.insert(name, written);
             }
             Merged::ToB1 if differs => {
+                plan.decided.insert(name.clone(), json!([written, salesforce, "salesforce"]));
                 plan.to_b1.insert(pair.b1, to_b1);
                 plan.written.insert(name.clone(), Side::B1);
                 plan.base.insert(name, salesforce);

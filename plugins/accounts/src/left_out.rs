@@ -6,7 +6,7 @@ use tandem_sdk::refused::{self, LeftOut};
 use tandem_sdk::{Batch, Map, Outcomes, Said, Side, Value};
 
 use crate::contacts::Person;
-use crate::fields::Plan;
+use crate::fields::{DECIDED, Plan};
 
 /// Where the base keeps what was refused last: a question about it is open already.
 const REFUSED: &str = "refused";
@@ -39,8 +39,13 @@ pub fn may_of_b1(made: bool, property: &str) -> bool {
 }
 
 /// Takes back from a base what Salesforce did not take.
-pub fn in_salesforce(base: &mut Map<String, Value>, old: &Map<String, Value>, fields: &[LeftOut]) {
-    fields.iter().for_each(|own| as_it_was(base, old, &own.field));
+pub fn in_salesforce(
+    base: &mut Map<String, Value>,
+    old: &Map<String, Value>,
+    decided: &Map<String, Value>,
+    fields: &[LeftOut],
+) {
+    fields.iter().for_each(|own| as_it_was(base, old, decided, &own.field));
 }
 
 /// Takes back from the bases of account and people what B1 did not take.
@@ -48,10 +53,9 @@ pub fn in_b1(plan: &mut Plan, old: &Map<String, Value>, persons: &mut [Person], 
     for own in fields {
         if let Some(property) = own.field.strip_prefix("ContactEmployees.") {
             for person in persons.iter_mut().filter(|person| person.row.contains_key(property)) {
-                let old = person.old.clone();
                 base_names("contact", |b1| b1 == property)
                     .iter()
-                    .for_each(|name| as_it_was(&mut person.base, &old, name));
+                    .for_each(|name| as_it_was(&mut person.base, &person.old, &person.decided, name));
             }
             continue;
         }
@@ -61,7 +65,7 @@ pub fn in_b1(plan: &mut Plan, old: &Map<String, Value>, persons: &mut [Person], 
             None => b1 == own.field,
         };
         let names = base_names("account", |b1| is_own(b1) && plan.to_b1.contains_key(b1));
-        names.iter().for_each(|name| as_it_was(&mut plan.base, old, name));
+        names.iter().for_each(|name| as_it_was(&mut plan.base, old, &plan.decided, name));
     }
 }
 
@@ -72,7 +76,10 @@ fn base_names(section: &str, is_own: impl Fn(&str) -> bool) -> Vec<String> {
         .collect()
 }
 
-fn as_it_was(base: &mut Map<String, Value>, old: &Map<String, Value>, name: &str) {
+fn as_it_was(base: &mut Map<String, Value>, old: &Map<String, Value>, decided: &Map<String, Value>, name: &str) {
+    if let Some(decided) = decided.get(name) {
+        base.insert(format!("{DECIDED}{name}"), decided.clone());
+    }
     match old.get(name) {
         Some(value) => base.insert(name.to_owned(), value.clone()),
         None => base.remove(name),

@@ -41,7 +41,7 @@ pub fn accounts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes)
             Ok(response) => {
                 w.in_salesforce = true;
                 let old = w.old();
-                left_out::in_salesforce(&mut w.plan.base, &old, &left_out);
+                left_out::in_salesforce(&mut w.plan.base, &old, &w.plan.decided, &left_out);
                 w.refused.extend(Refused::of(
                     say("accounts.the_account", "the account of {customer}", of(&w.card_code)),
                     Side::B1,
@@ -95,7 +95,7 @@ pub fn contacts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes)
         let person = &mut w.persons[own];
         match answer {
             Ok(response) => {
-                left_out::in_salesforce(&mut person.base, &person.old, &left_out);
+                left_out::in_salesforce(&mut person.base, &person.old, &person.decided, &left_out);
                 let with = [("contact", person.name.as_str().into()), ("customer", w.card_code.as_str().into())];
                 let record = say("accounts.the_contact", "the contact {contact} of {customer}", with);
                 w.refused.extend(Refused::of(record, Side::B1, left_out));

@@ -93,8 +93,8 @@ fn keep_taken(w: &Work) {
         put_link(w, base);
     }
     let stays = |person: &&Person| person.unlinks.is_none() && person.comes_from.is_none();
-    for person in w.persons.iter().filter(|person| person.changed && w.in_b1).filter(stays) {
-        contacts::put_link(&w.card_code, person, |side| side == Side::B1);
+    for person in w.persons.iter().filter(|person| person.changed).filter(stays) {
+        contacts::put_link(&w.card_code, person, |side| side == Side::B1 && w.in_b1);
     }
 }
 

@@ -1,27 +1,12 @@
 //! An order that was there already: it gets its ledger row and its link, and is brought in step like any other.
 
-use tandem_sdk::{Error, Method, Said, Value, b1, http, json, outcome_of, request, say, storage};
+use tandem_sdk::{Error, Method, Said, Value, b1, http, outcome_of, request, say, storage};
 
 use crate::change::Change;
 use crate::describe::Settings;
 use crate::linked::Linked;
 use crate::plan::Order;
-use crate::{Step, Work, approval, total, unseen};
-
-/// The row of the ledger whose key makes a second order impossible, even for a host that has lost its memory.
-pub fn ledger_row(flow: &str, w: &Work, generation: u64) -> String {
-    let code = ledger_code(flow, w, generation);
-    json!({ "Code": code, "Name": code }).to_string()
-}
-
-/// Its key.
-fn ledger_code(flow: &str, w: &Work, generation: u64) -> String {
-    if w.makes_new() { format!("{flow}:{}:order-e{}", w.id(), w.event.id) } else { code_of(flow, w, generation) }
-}
-
-fn code_of(flow: &str, w: &Work, generation: u64) -> String {
-    format!("{flow}:{}:order-{generation}", w.id())
-}
+use crate::{Step, Work, approval, ledger, total, unseen};
 
 /// What a person may choose about an order that was not made here: this, and its number.
 pub const LINK: &str = "link with order ";
@@ -33,14 +18,16 @@ pub fn is_ours(flow: &str, w: &Work, generation: u64, orders: u64, doc_num: &str
     if answer == Some(doc_num) || (generation == 1 && orders == 1 && !w.makes_new()) || awaits(w.id()) {
         return Ok(true);
     }
-    let mut codes: Vec<String> = (1..=orders.max(generation)).map(|number| code_of(flow, w, number)).collect();
-    codes.push(ledger_code(flow, w, generation));
-    let rows = b1::read(b1::Read::texts("U_TANDEM", "Code", &codes, "Code"))?;
-    Ok(rows.len() as u64 >= orders)
+    Ok(ledger::rows(flow, w, generation, orders)? >= orders)
 }
 
 fn awaits(id: &str) -> bool {
-    approval::is_awaited(id) || storage::get(&sent_key(id)).is_some()
+    approval::is_awaited(id) || is_sent(id)
+}
+
+/// See [`remember`].
+pub fn is_sent(id: &str) -> bool {
+    storage::get(&sent_key(id)).is_some()
 }
 
 fn sent_key(id: &str) -> String {
@@ -55,9 +42,10 @@ pub fn remember(id: &str, order: &Order) {
 
 /// It is known.
 pub fn forget(id: &str) {
-    if storage::get(&sent_key(id)).is_some() {
+    if is_sent(id) {
         storage::delete(&sent_key(id));
     }
+    ledger::forget(id);
     unseen::forget(id);
     approval::forget(id);
 }
@@ -94,7 +82,7 @@ pub fn note(flow: &str, work: &mut [Work]) {
     for (place, w) in work.iter().enumerate().filter(|(_, w)| w.adopted.is_some()) {
         let (Step::Update(_, linked) | Step::Cancel(linked)) = &w.step else { continue };
         let mut row = request("b1", Method::Post, "/U_TANDEM", None, w.id());
-        row.body = Some(ledger_row(flow, w, linked.generation));
+        row.body = Some(ledger::row(flow, w, linked.generation));
         requests.push(row);
         places.push(place);
     }

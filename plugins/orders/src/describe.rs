@@ -112,6 +112,7 @@ pub fn description() -> Description {
         permission("b1", Method::Get, "/Drafts", "finds an order that awaits approval"),
         permission("b1", Method::Get, "/U_TANDEM", "tells an order made here from a clerk's duplicate of one"),
         permission("b1", Method::Post, "/U_TANDEM", "notes each order in the ledger, so that none is made twice"),
+        permission("b1", Method::Delete, "/U_TANDEM(*)", "takes the row of an order away that B1 never made"),
         permission("b1", Method::Post, "/Orders", "makes sales orders"),
         permission("b1", Method::Patch, "/Orders(*)", "changes an order when its opportunity changes"),
         permission("b1", Method::Post, "/Orders(*)/Cancel", "cancels an order when its opportunity is re-opened"),

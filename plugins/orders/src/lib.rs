@@ -10,6 +10,7 @@ mod complete;
 mod credit;
 mod describe;
 mod facts;
+mod ledger;
 mod linked;
 mod look;
 mod plan;

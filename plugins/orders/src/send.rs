@@ -11,7 +11,7 @@ use crate::change::{self, Change, KEEP_B1, KEEP_SALESFORCE};
 use crate::describe::Settings;
 use crate::linked::{LINE_ID, Linked, LinkedLine};
 use crate::plan::Order;
-use crate::{News, Step, Work, adopt, approval, branch, facts, look, total};
+use crate::{News, Step, Work, adopt, approval, branch, facts, ledger, look, total};
 
 /// Sends what was planned, all at once.
 pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
@@ -39,7 +39,7 @@ pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
     let mut added = Vec::new();
     for (w, answer) in work.iter_mut().zip(answers) {
         match (std::mem::replace(&mut w.step, Step::Open), answer) {
-            (Step::Create(order), Some(answer)) => created(settings, w, &order, answer),
+            (Step::Create(order), Some(answer)) => created(flow, settings, w, &order, answer),
             (Step::Update(order, linked), answer) => {
                 if let Some(linked) = updated(settings, w, &order, &linked, answer) {
                     added.push((w.id().to_owned(), order, linked));
@@ -100,7 +100,7 @@ fn create(flow: &str, w: &Work, order: &Order, marks: bool) -> Request {
     request.atomic_with.push(Part {
         method: Method::Post,
         path: "/U_TANDEM".into(),
-        body: Some(adopt::ledger_row(flow, w, order.generation)),
+        body: Some(ledger::row(flow, w, order.generation)),
     });
     request.probe = Some(Probe { path: made_for(w.id(), &order.beside), found: "/value/0".into() });
     request
@@ -159,7 +159,7 @@ fn tell_flows(w: &Work, order: &Order, doc_entry: &str) {
     let _ = items.take_while(|code| tell("stock.wanted", "ItemCode", code)).count();
 }
 
-fn created(settings: &Settings, w: &mut Work, order: &Order, answer: Result<Response, Error>) {
+fn created(flow: &str, settings: &Settings, w: &mut Work, order: &Order, answer: Result<Response, Error>) {
     match answer {
         Ok(response) if response.via == Via::Sent => link(settings, w, order, &body_of(&response)),
         // It was made in an earlier try, of what the opportunity was then: it is read, and brought in step.
@@ -169,6 +169,7 @@ fn created(settings: &Settings, w: &mut Work, order: &Order, answer: Result<Resp
             Ok(Some(found)) if found["DocEntry"].as_i64().is_none_or(|entry| !order.beside.contains(&entry)) => {
                 w.finish(tandem_sdk::retry(100, "the order was there already: taking it over"))
             }
+            Ok(_) if ledger::stands_alone(flow, w, order) => {}
             Ok(_) => {
                 let reason = say(
                     "orders.made_before",

@@ -7,6 +7,8 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
+use crate::root;
+
 /// A small file system of its own, gone with the value.
 pub struct SmallDisk {
     folder: tempfile::TempDir,
@@ -56,20 +58,18 @@ impl Drop for SmallDisk {
     }
 }
 
-/// A clock for the host alone, by libfaketime; its waiting goes by the true one.
+/// A clock for the host alone (`fixtures/clock.c`); its waiting goes by the true one.
 pub struct Clock {
     folder: tempfile::TempDir,
-    library: PathBuf,
 }
 
 impl Clock {
     /// Right at first.
     pub fn new() -> Result<Self> {
-        let library = fs::read_dir("/usr/lib")?
-            .filter_map(|entry| Some(entry.ok()?.path().join("faketime/libfaketimeMT.so.1")))
-            .find(|path| path.exists())
-            .context("libfaketime is missing: run `scripts/setup-tests.sh`")?;
-        let clock = Self { folder: tempfile::tempdir()?, library };
+        let clock = Self { folder: tempfile::tempdir()? };
+        let source = root().join("tests/e2e/fixtures/clock.c");
+        let made = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(clock.library()).arg(source).status();
+        ensure!(made.context("cc, which Cargo needs, too")?.success(), "clock.c");
         clock.set(0)?;
         Ok(clock)
     }
@@ -78,21 +78,21 @@ impl Clock {
     pub fn set(&self, seconds: i64) -> Result<()> {
         let file = self.file();
         let fresh = file.with_extension("new");
-        fs::write(&fresh, format!("{seconds:+}"))?;
+        fs::write(&fresh, seconds.to_string())?;
         Ok(fs::rename(fresh, file)?)
     }
 
     /// For the host that is to go by it.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
-        vec![
-            ("LD_PRELOAD", self.library.display().to_string()),
-            ("FAKETIME_TIMESTAMP_FILE", self.file().display().to_string()),
-            ("FAKETIME_NO_CACHE", "1".into()),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1".into()),
-        ]
+        let shown = |path: PathBuf| path.display().to_string();
+        vec![("LD_PRELOAD", shown(self.library())), ("CLOCK_OFF", shown(self.file()))]
+    }
+
+    fn library(&self) -> PathBuf {
+        self.folder.path().join("clock.so")
     }
 
     fn file(&self) -> PathBuf {
-        self.folder.path().join("clock")
+        self.folder.path().join("off")
     }
 }

@@ -115,25 +115,36 @@ async fn next_second() {
 async fn of_two_changes_of_a_contact_the_later_one_stays() -> Result<()> {
     let mut world = world("").await?;
     let account = customer(&world, "K1", &["Carla Celan", "Dora Dahl"]).await?;
+    let second = customer(&world, "K2", &["Emil Erz"]).await?;
     world.stop().await?;
     let (carla, dora) = (contact(&world, &account, "Celan").await?, contact(&world, &account, "Dahl").await?);
     world.change("Contact", text(&dora, "Id"), json!({ "Phone": "early" })).await?;
     next_second().await;
-    let known = partner(&world, "K1").await?;
-    let changed = |name: &str| {
-        let row = row(&known, name);
-        json!({ "InternalCode": row["InternalCode"], "Name": name, "Phone1": "between" })
-    };
-    let rows = json!({ "ContactEmployees": [changed("Carla Celan"), changed("Dora Dahl")] });
-    world.b1_patch("/BusinessPartners('K1')", rows).await?;
+    for code in ["K1", "K2"] {
+        let mut rows = partner(&world, code).await?["ContactEmployees"].clone();
+        rows.as_array_mut().into_iter().flatten().for_each(|row| row["Phone1"] = "between".into());
+        world.b1_patch(&format!("/BusinessPartners('{code}')"), json!({ "ContactEmployees": rows })).await?;
+    }
     next_second().await;
     world.change("Contact", text(&carla, "Id"), json!({ "Phone": "late" })).await?;
+    // Longer than B1 takes.
+    let emil = contact(&world, &second, "Erz").await?;
+    let long = "+49 40 555 555 555 555 555";
+    world.change("Contact", text(&emil, "Id"), json!({ "Phone": long })).await?;
     world.up().await?;
     until_partner(&world, "Carla's later phone", "K1", |own| row(own, "Carla Celan")["Phone1"] == "late").await?;
     world
         .until_record("Contact", "Dora's later phone", |own| own["Id"] == dora["Id"] && own["Phone"] == "between")
         .await?;
     assert_eq!(contact(&world, &account, "Celan").await?["Phone"], "late");
+    question(&world, "is written without ContactEmployees.Phone1").await?;
+    // The partner's time moves on, by Tandem's own write or a clerk's: the rep's number stays.
+    world.b1_patch("/BusinessPartners('K2')", json!({ "Website": "new.example" })).await?;
+    world
+        .until_record("Account", "the site", |own| own["Id"] == second.as_str() && own["Website"] == "new.example")
+        .await?;
+    world.settled().await?;
+    assert_eq!(contact(&world, &second, "Erz").await?["Phone"], long);
     Ok(())
 }
 

@@ -257,3 +257,36 @@ async fn a_line_whose_answer_is_lost_is_added_once() -> Result<()> {
     assert_eq!(quantities(&order).len(), own + 1, "{order}");
     Ok(())
 }
+
+/// Where B1 lets no change set through, an order goes without one, its row of the ledger first. The order's answer is lost, and it was
+/// never made: the row stands alone.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_order_that_b1_never_made_although_its_ledger_has_it_is_made_after_a_while_without_a_question() -> Result<()>
+{
+    let clock = tandem_e2e::machine::Clock::new()?;
+    let mut world = World::with(Setup { environment: clock.environment(), ..Setup::default() }).await?;
+    let procedure = json!({ "set": "Orders", "field": "NumAtCard", "is": "PO-X", "number": 1001, "words": "not now",
+        "page_in_change_sets": true });
+    world.b1_settings(json!({ "procedure": procedure })).await?;
+    let lost = json!([{ "path": "/b1s/v2/Orders", "method": "POST", "kind": "reset-before", "times": 1 }]);
+    world.b1_faults(lost).await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-X" })).await?;
+    world.win(&id).await?;
+    let is_lost = async |world: &World| {
+        let faults = world.get(&format!("{}/admin/faults", world.b1)).await?;
+        Ok((faults[0]["times"] == 0).then_some(()))
+    };
+    world.until("the answer to be lost", Duration::from_secs(20), is_lost).await?;
+    world.b1_settings(json!({ "procedure": null })).await?;
+    let shown = world.until_state(&id, "Waiting").await?;
+    assert!(shown["Tandem_Sync_Message__c"].as_str().is_some_and(|message| message.contains("is looked for again")));
+    assert_eq!((world.orders_of(&id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (0, 1));
+    clock.set(301)?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!((world.orders_of(&id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (1, 1));
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}

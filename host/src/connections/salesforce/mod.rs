@@ -30,7 +30,7 @@ use super::throttle::{self, Throttle};
 use super::transport::{self, Wire};
 use super::{
     Answer, Breaker, BreakerState, Call, CallError, CallResult, Limit, Method, Pace, Part, RemoteClock, SetupError,
-    pause_before_repeat,
+    member, pause_before_repeat,
 };
 use crate::config::SalesforceConfig;
 
@@ -178,9 +178,9 @@ impl Salesforce {
 
     async fn rows(&self, resource: &str, soql: &str, limit: u64) -> Result<Vec<Value>, CallError> {
         let answer = self.single(&Call::get(format!("{resource}?q={}", percent(soql))), limit.into()).await?;
-        let mut body: Value = serde_json::from_str(&answer.body)
+        let body: Value = serde_json::from_str(&answer.body)
             .map_err(|e| CallError::Invalid(format!("Salesforce sent rows that are not JSON: {e}")))?;
-        match body["records"].take() {
+        match member(body, "records") {
             Value::Array(rows) => Ok(rows),
             _ => Err(CallError::Invalid("Salesforce answered a query without rows".into())),
         }

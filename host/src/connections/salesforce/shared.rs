@@ -26,7 +26,7 @@ use tokio::sync::{
 use self::size::Size;
 use super::{MOST_SUBREQUESTS, Salesforce, error};
 use crate::connections::throttle::Throttle;
-use crate::connections::{Answer, Call, CallError, Limit, Method, Pace, transport};
+use crate::connections::{Answer, Call, CallError, Limit, Method, Pace, member, transport};
 
 /// So long a call waits for others at most.
 const WAIT: Duration = Duration::from_millis(400);
@@ -236,8 +236,8 @@ struct Row {
 
 /// One row for each call sent; none when the request is refused, or the answer does not fit what was sent.
 fn rows(raw: &transport::Raw, sent: usize) -> Option<Vec<Row>> {
-    let mut body: Value = serde_json::from_str(&raw.body).unwrap_or_default();
-    let Value::Array(rows) = body["compositeResponse"].take() else { return None };
+    let body: Value = serde_json::from_str(&raw.body).unwrap_or_default();
+    let Value::Array(rows) = member(body, "compositeResponse") else { return None };
     let fits = raw.done()
         && rows.len() == sent
         && rows.iter().enumerate().all(|(place, row)| row["referenceId"] == reference(place));
@@ -247,11 +247,11 @@ fn rows(raw: &transport::Raw, sent: usize) -> Option<Vec<Row>> {
         let own = own.filter_map(|(name, value)| Some((name.to_ascii_lowercase(), value.as_str()?.to_owned())));
         own.filter(|(name, _)| transport::is_kept(name)).chain(raw.headers.iter().cloned()).collect()
     };
-    let row_of = |mut row: Value| Row {
+    let row_of = |row: Value| Row {
         // What says nothing is not done.
         status: row["httpStatusCode"].as_u64().and_then(|status| u16::try_from(status).ok()).unwrap_or(500),
         headers: headers_of(&row),
-        body: row["body"].take(),
+        body: member(row, "body"),
     };
     fits.then(|| rows.into_iter().map(row_of).collect())
 }

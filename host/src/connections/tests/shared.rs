@@ -142,6 +142,22 @@ async fn a_collection_with_a_refused_row_is_sent_again_by_itself() {
     assert_eq!(served.requests(), [shared(2), alone("PATCH /composite/sobjects")]);
 }
 
+/// Salesforce tells its errors in a list, where its answers are objects.
+#[tokio::test]
+async fn a_request_that_is_refused_with_a_list_of_errors_is_asked_apart_too() {
+    let served = Served::by(|text: &str| match text {
+        _ if text.contains("compositeRequest") => reply(400, json!([{ "errorCode": "API_DISABLED", "message": "no" }])),
+        _ => org(content)(text),
+    })
+    .await;
+    for _ in 0..2 {
+        let results = served.runs(vec![read("a"), rename(ACCOUNT, "x")]).await;
+        assert!(results.iter().all(Result::is_ok), "{results:?}");
+    }
+    let together = served.requests().iter().filter(|(_, calls)| *calls > 1).count();
+    assert_eq!((together, served.requests().len()), (1, 5));
+}
+
 #[tokio::test]
 async fn a_request_that_is_refused_as_a_whole_is_asked_apart_and_no_more_are_shared_for_now() {
     let served = Served::by(|text: &str| match text {

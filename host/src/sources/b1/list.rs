@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::Watch;
-use crate::connections::{Call, CallError, Connection, salesforce};
+use crate::connections::{Call, CallError, Connection, member, salesforce};
 use crate::store::StoreError;
 
 /// Rows of one page.
@@ -61,8 +61,8 @@ pub async fn rows(connection: &Connection, path: String) -> Result<Vec<Value>, L
     let mut call = Call::get(escape(&path));
     call.headers.push(("Prefer".into(), format!("odata.maxpagesize={PAGE}")));
     let answer = connection.send(call, PAGE_BYTES).await?;
-    let mut body: Value = serde_json::from_str(&answer.body).map_err(|e| LookError::Answer(e.to_string()))?;
-    match body["value"].take() {
+    let body: Value = serde_json::from_str(&answer.body).map_err(|e| LookError::Answer(e.to_string()))?;
+    match member(body, "value") {
         Value::Array(rows) => Ok(rows),
         _ => Err(LookError::Answer(format!("{} gave no list", path.split('?').next().unwrap_or_default()))),
     }

@@ -1,0 +1,91 @@
+//! The ledger in B1, the user table `TANDEM`: one row for each order that was sent, in one change set with it. Its key makes a second
+//! order impossible, even for a host that has lost its memory.
+
+use tandem_sdk::b1::{self, Read};
+use tandem_sdk::{Error, Method, clock, http, json, outcome_of, request, say, storage};
+
+use crate::plan::Order;
+use crate::{News, Work, adopt};
+
+/// So long B1 may still be at an order whose answer was lost, in milliseconds: the longest that a proxy before it waits.
+const UNDER_WAY: u64 = 5 * 60_000;
+
+/// The row of an order that is to be made, or was.
+pub fn row(flow: &str, w: &Work, generation: u64) -> String {
+    let code = code(flow, w, generation);
+    json!({ "Code": code, "Name": code }).to_string()
+}
+
+/// Its key.
+fn code(flow: &str, w: &Work, generation: u64) -> String {
+    if w.makes_new() { format!("{flow}:{}:order-e{}", w.id(), w.event.id) } else { code_of(flow, w, generation) }
+}
+
+fn code_of(flow: &str, w: &Work, generation: u64) -> String {
+    format!("{flow}:{}:order-{generation}", w.id())
+}
+
+/// How many rows there are of the opportunity's first so many orders.
+pub fn rows(flow: &str, w: &Work, generation: u64, orders: u64) -> Result<u64, Error> {
+    let mut codes: Vec<String> = (1..=orders.max(generation)).map(|number| code_of(flow, w, number)).collect();
+    codes.push(code(flow, w, generation));
+    Ok(b1::read(Read::texts("U_TANDEM", "Code", &codes, "Code"))?.len() as u64)
+}
+
+fn alone_since(id: &str) -> String {
+    format!("alone:{id}")
+}
+
+/// The row has its order.
+pub fn forget(id: &str) {
+    if storage::get(&alone_since(id)).is_some() {
+        storage::delete(&alone_since(id));
+    }
+}
+
+/// True where the row of an order that is to be made is there and its order is not, not even a cancelled one, and the answer to it was
+/// lost: sent without a change set, where B1 lets none through, the row may have come alone. Once B1 can no longer be at it the row goes,
+/// and the order is made anew.
+pub fn stands_alone(flow: &str, w: &mut Work, order: &Order) -> bool {
+    if !adopt::is_sent(w.id()) {
+        return false;
+    }
+    let looked = b1::read(Read::texts("Orders", "U_SF_Id", &[w.id().to_owned()], "DocEntry"));
+    let others = |entry: Option<i64>| entry.is_some_and(|entry| order.beside.contains(&entry));
+    match looked {
+        Ok(found) if found.iter().all(|own| others(own["DocEntry"].as_i64())) => {}
+        Ok(_) => return false,
+        Err(error) => {
+            w.finish(outcome_of(&error, say("orders.looking", "looking for the order that is there already", [])));
+            return true;
+        }
+    }
+    let now = clock::now();
+    let since = storage::get(&alone_since(w.id())).and_then(|since| since.parse::<u64>().ok());
+    let due = since.unwrap_or(now) + UNDER_WAY;
+    if now < due {
+        if since.is_none() {
+            let _ = storage::set(&alone_since(w.id()), &now.to_string());
+        }
+        let message = say(
+            "orders.under_way",
+            "the answer to the order was lost, and B1 may still be at it: it is looked for again in a few minutes",
+            [],
+        );
+        w.news = Some(News::of("", "Waiting", &message));
+        w.finish(tandem_sdk::retry(due - now, message));
+        return true;
+    }
+    let path = format!("/U_TANDEM({})", b1::encode(&b1::quote(&code(flow, w, order.generation))));
+    let taken = http::send(&request("b1", Method::Delete, path, None, w.id()));
+    match taken {
+        Err(error) if !matches!(&error, Error::Remote(remote) if remote.status == 404) => {
+            w.finish(outcome_of(&error, say("orders.noting", "noting the order in B1's ledger", [])));
+        }
+        _ => {
+            adopt::forget(w.id());
+            w.finish(tandem_sdk::retry(100, "B1 never made the order that was sent: it is made anew"));
+        }
+    }
+    true
+}
