@@ -15,7 +15,7 @@ use super::output::{Output, short};
 use super::service::Parts;
 use crate::engine::{Flow, Rehearsal};
 use crate::sources::backfill::{self, Place, Topic};
-use crate::store::sqlite::Access;
+use crate::store::sqlite::{Access, has_host};
 use crate::store::{EventState, Store};
 
 /// Events of the flow under way at most: what happens meanwhile does not wait behind the whole load.
@@ -83,8 +83,15 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         output.say("nothing was begun");
         return Ok(ExitCode::FAILURE);
     }
-    load(parts.store.as_ref(), &flow, &topics, total, options.restart, output).await
+    let path = parts.config.resolve(&parts.config.store.path);
+    if !has_host(&path) {
+        return Err(Failure::NotFound(NO_HOST.into()).into());
+    }
+    load(parts.store.as_ref(), &path, &flow, &topics, total, options.restart, output).await
 }
+
+/// Records are taken in by this command and worked through by the host.
+const NO_HOST: &str = "no host runs on this database: start `tandem run`, then repeat the command";
 
 /// A day as `--since` takes it.
 fn day(text: &str) -> Result<String, String> {
@@ -101,6 +108,7 @@ fn bar(total: u64, output: &Output) -> ProgressBar {
 /// Takes the records in and waits for the host to work through them.
 async fn load(
     store: &dyn Store,
+    path: &Path,
     flow: &Flow,
     topics: &[Topic],
     total: u64,
@@ -135,9 +143,12 @@ async fn load(
             continue;
         }
         if watch.stands_still(now.open) {
-            progress.suspend(|| {
-                output.say(format!("{} records wait, and nothing moved for 30 s: is `tandem run` running?", now.open));
-            });
+            if !has_host(path) {
+                progress.finish_and_clear();
+                let open = now.open;
+                return Err(Failure::NotFound(format!("{open} records wait, and {NO_HOST}")).into());
+            }
+            progress.suspend(|| output.say(format!("{} records wait, and nothing moved for 30 s", now.open)));
         }
         tokio::time::sleep(PAUSE).await;
     };

@@ -77,7 +77,7 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                 output.value(&json!({ "event": event, "runs": runs }));
                 return Ok(ExitCode::SUCCESS);
             }
-            let rows = vec![
+            let mut rows = vec![
                 vec!["flow".into(), event.flow.clone()],
                 vec!["topic".into(), event.topic.clone()],
                 vec!["key".into(), event.key.clone()],
@@ -89,6 +89,10 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                 vec!["trace".into(), event.trace.clone()],
                 vec!["payload".into(), short(&event.payload, 400)],
             ];
+            if let Some(decided) = event.decided() {
+                rows.insert(5, vec!["was asked".into(), decided.asked]);
+                rows.insert(6, vec!["answered".into(), format!("{}, {}", decided.answer, iso(decided.at))]);
+            }
             output.facts(&["event", &id.to_string()], rows);
             let rows = runs
                 .iter()

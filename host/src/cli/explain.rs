@@ -16,7 +16,7 @@ use crate::connections::reads;
 use crate::mapping::Mapping;
 use crate::sources::full_id;
 use crate::store::sqlite::Access;
-use crate::store::{CallState, EventFilter, EventState, JournalEntry};
+use crate::store::{CallState, Decided, EventFilter, EventState, JournalEntry};
 use crate::time::iso;
 
 #[derive(Args)]
@@ -53,7 +53,10 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     calls.sort_by_key(|(run, entry)| std::cmp::Reverse((*run, entry.seq, entry.item)));
     if events.is_empty() && calls.is_empty() && links.is_empty() {
         let record = &options.record;
-        let nothing = format!("nothing is known of {record}; journals are kept for [store] keep_days");
+        let nothing = format!(
+            "nothing is known of {record}; a document of B1 goes by its DocEntry, which its opportunity shows beside the number; journals \
+             are kept for [store] keep_days"
+        );
         return Err(Failure::NotFound(nothing).into());
     }
     let mut rules: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
@@ -106,6 +109,10 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         .collect();
     let header = ["event", "flow", "taken in", "state", "what became of it", "trace"];
     output.rows(&(), &header, rows, "no event about it is kept");
+    for (event, decided) in events.iter().filter_map(|event| Some((event, event.decided()?))) {
+        let Decided { asked, answer, at } = decided;
+        output.say(format!("event {} asked: {asked}\n  answered {}: {answer}", event.id, iso(at)));
+    }
     for event in events.iter().filter(|event| event.state == EventState::Review) {
         output
             .say(format!("event {0} waits for a decision: tandem review resolve {0} --choose \"<choice>\"", event.id));

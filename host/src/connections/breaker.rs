@@ -33,6 +33,32 @@ struct Inner {
     open_until: Option<Instant>,
     /// While one caller tries, the others are held back until then.
     trial_until: Option<Instant>,
+    /// Why it opened first, and when.
+    outage: Option<Outage>,
+}
+
+/// A system that does not answer.
+#[derive(Clone, Debug)]
+pub struct Outage {
+    since: Instant,
+    why: String,
+}
+
+impl Outage {
+    /// Longer than what passes by itself: somebody is to know.
+    const LONG: Duration = Duration::from_secs(60);
+
+    /// See [`Outage::LONG`].
+    pub fn is_long(&self) -> bool {
+        self.since.elapsed() >= Self::LONG
+    }
+}
+
+impl std::fmt::Display for Outage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let since = crate::time::now() - self.since.elapsed().as_millis() as i64;
+        write!(f, "not reachable since {}: {}", crate::time::iso(since), self.why)
+    }
 }
 
 /// See the module's words.
@@ -53,10 +79,20 @@ impl Breaker {
         Self { sign_in: Some(sign_in), ..Self::new(connection) }
     }
 
+    /// Of the connection, or of the flow whose breaker it is.
+    pub fn name(&self) -> &str {
+        &self.connection
+    }
+
     /// What only a person can mend: a refused sign-in.
     pub fn needs_person(&self) -> Option<String> {
         let why = self.sign_in.as_ref()?.refusal()?;
         Some(format!("connection {}: the sign-in is refused: {why}", self.connection))
+    }
+
+    /// Why it does not answer, and since when.
+    pub fn outage(&self) -> Option<Outage> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).outage.clone()
     }
 
     fn state_of(&self, inner: &Inner) -> BreakerState {
@@ -114,6 +150,7 @@ impl Breaker {
         inner.failures += 1;
         if inner.failures >= TRIP_AFTER || open {
             inner.openings += 1;
+            inner.outage.get_or_insert_with(|| Outage { since: Instant::now(), why: why.to_owned() });
             let pause = backoff(inner.openings, FIRST_PAUSE, LONGEST_PAUSE);
             inner.open_until = Some(Instant::now() + pause);
             inner.trial_until = None;
@@ -153,6 +190,21 @@ mod tests {
         assert!(breaker.admit().is_err());
         breaker.succeeded();
         assert!(breaker.admit().is_ok());
+    }
+
+    #[test]
+    fn an_outage_tells_its_first_cause_until_it_is_over() {
+        let breaker = Breaker::new("erp");
+        assert!(breaker.outage().is_none());
+        for why in ["no route", "no route", "reset"].iter().cycle().take(TRIP_AFTER as usize + 1) {
+            breaker.failed(why);
+        }
+        let outage = breaker.outage().unwrap();
+        assert!(outage.to_string().starts_with("not reachable since 20") && !outage.is_long(), "{outage}");
+        let earlier = Outage { since: Instant::now().checked_sub(Outage::LONG).unwrap(), ..outage };
+        assert!(earlier.is_long());
+        breaker.succeeded();
+        assert!(breaker.outage().is_none());
     }
 
     #[test]

@@ -23,7 +23,7 @@ use std::time::Duration;
 use reqwest::header::{HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 
-pub use self::breaker::{Breaker, BreakerState};
+pub use self::breaker::{Breaker, BreakerState, Outage};
 pub use self::clock::RemoteClock;
 pub use self::limit::Limit;
 use crate::config::{Config, SecretError};

@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 pub use self::serve::{Patience, serve};
-use crate::connections::Connections;
+use crate::connections::{Connections, Outage};
 use crate::engine::{Engine, FlowStatus};
 use crate::store::Store;
 
@@ -52,7 +52,8 @@ async fn healthz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     }
 }
 
-/// The store takes writes, every flow runs, every subscription stands and no sign-in is refused; otherwise which does not, and why.
+/// The store takes writes, every flow runs, every subscription stands, no sign-in is refused and no system is away for more than a
+/// minute; otherwise which does not, and why.
 /// `warnings` names flows that run what they had, since their changed files cannot be used.
 async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let flows = console.engine.status();
@@ -63,12 +64,21 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
         .iter()
         .filter_map(|(name, connection)| Some((name.as_str(), connection.breaker().needs_person()?)))
         .collect();
+    let outages: BTreeMap<&str, Outage> = console
+        .connections
+        .iter()
+        .filter_map(|(name, connection)| Some((name.as_str(), connection.breaker().outage()?)))
+        .collect();
     let store = console.store.trouble().await;
     let running = flows.values().all(|status| *status == FlowStatus::Running) && sources.values().all(|up| *up);
-    let ready = store.is_none() && running && refused.is_empty();
+    let ready = store.is_none() && running && refused.is_empty() && !outages.values().any(Outage::is_long);
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let store = store.map_or_else(|| "ok".to_owned(), |trouble| trouble.to_string());
-    let mut told = json!({ "ready": ready, "store": store, "flows": flows, "sources": sources, "refused": refused });
+    let unreachable: BTreeMap<&str, String> =
+        outages.iter().map(|(name, outage)| (*name, outage.to_string())).collect();
+    let mut told = json!({
+        "ready": ready, "store": store, "flows": flows, "sources": sources, "refused": refused, "unreachable": unreachable,
+    });
     let warnings = console.engine.refused();
     if !warnings.is_empty() {
         told["warnings"] = json!(warnings);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
 use self::question::{leave_out, question};
-use crate::connections::{Call, CallError, Connection, Method, Pace};
+use crate::connections::{Call, CallError, Connection, Method, Outage, Pace};
 use crate::engine::{Engine, FlowStatus};
 use crate::store::{Event, EventFilter, EventId, EventState, Inbox, StoreError};
 use crate::time::{iso, now};
@@ -175,7 +175,11 @@ impl Reporter {
                 FlowStatus::Held(why) => wrong.push(format!("flow {flow}: {why}")),
             }
         }
-        wrong.extend(self.bound.iter().filter_map(|connection| connection.breaker().needs_person()));
+        for connection in &self.bound {
+            wrong.extend(connection.breaker().needs_person());
+            let outage = connection.breaker().outage().filter(Outage::is_long);
+            wrong.extend(outage.map(|outage| format!("connection {}: {outage}", connection.breaker().name())));
+        }
         let down = self.sources.iter().filter(|(_, up)| !*up.borrow());
         wrong.extend(down.map(|(source, _)| format!("{source}: not subscribed")));
         let state = if wrong.is_empty() { "Ready" } else { "Not ready" };
@@ -287,15 +291,7 @@ impl Reporter {
         let over: Vec<EventId> = open.iter().filter(|id| !questions.contains_key(id)).copied().collect();
         for id in over {
             let event = self.inbox.store().event(id).await?;
-            let outcome = event.map_or_else(
-                || "no longer kept".to_owned(),
-                |event| match event.state {
-                    EventState::Review => "asked anew".to_owned(),
-                    state => format!("{}: {}", state.word(), event.reason.unwrap_or_default()),
-                },
-            );
-            let fields = json!({ "Tandem_State__c": "Closed", "Tandem_Outcome__c": short(&outcome, SHORT) });
-            self.write_review(host, id, &fields).await?;
+            self.write_review(host, id, &question::over(event.as_ref())).await?;
             open.remove(&id);
         }
         Ok(())

@@ -75,6 +75,17 @@ impl EventState {
     }
 }
 
+/// What a person was asked about an event last, and answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Decided {
+    /// The question.
+    pub asked: String,
+    /// The choice.
+    pub answer: String,
+    /// When it was given.
+    pub at: Millis,
+}
+
 /// Which system an id belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -236,6 +247,14 @@ pub struct Event {
     pub detail: String,
     /// The answer a human gave.
     pub resolution: Option<String>,
+}
+
+impl Event {
+    /// What was decided about it last, while it is kept.
+    pub fn decided(&self) -> Option<Decided> {
+        let detail: Value = serde_json::from_str(&self.detail).ok()?;
+        serde_json::from_value(detail.get("decided")?.clone()).ok()
+    }
 }
 
 /// A leased batch: at most one event per key.

@@ -1,7 +1,7 @@
 //! What a duplicate rule of the org refuses is asked about: the record that it names is taken, or this one is saved all the
 //! same, which the rule allows by a header where it only alerts.
 
-use tandem_sdk::{Error, Header, Outcomes, Request, Said, say};
+use tandem_sdk::{Error, Header, Outcomes, Request, Said, Side, links, say};
 
 /// The answer by which a new record is made although a rule alerts.
 pub const CREATE: &str = "create all the same";
@@ -42,8 +42,17 @@ pub fn fail(outcomes: &mut Outcomes, events: &[usize], error: &Error, what: Said
         _ => return outcomes.fail(events, error, what),
     };
     let mut choices: Vec<String> = Vec::new();
+    let mut linked: Vec<Said> = Vec::new();
     if write == Write::NewAccount {
-        choices.extend(accounts_in(message).map(|id| format!("link with {id}")));
+        for id in accounts_in(message) {
+            match links::find("account", Side::Salesforce, id) {
+                None => choices.push(format!("link with {id}")),
+                Some(link) => {
+                    let with = [("account", id.into()), ("customer", link.b1_id.into())];
+                    linked.push(say("accounts.duplicate_linked", "{account} is linked with {customer} already", with));
+                }
+            }
+        }
     }
     // Refused in spite of the header: the rule would refuse again.
     let with = [("what", what.into()), ("why", message.into())];
@@ -57,6 +66,7 @@ pub fn fail(outcomes: &mut Outcomes, events: &[usize], error: &Error, what: Said
         choices.push(if write == Write::Change { SAVE } else { CREATE }.to_owned());
         say("accounts.duplicate", "{what}: a duplicate rule of the org takes it for another record: {why}", with)
     };
+    let reason = reason.and(Said::all(linked));
     choices.push("ignore".into());
     let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
     outcomes.ask(events, reason, &choices, &tandem_sdk::Value::Null);

@@ -182,12 +182,12 @@ fn contested(
         return None;
     }
     let (other, side, mine) = if key == "Id" { ("CardCode", "b1", "salesforce") } else { ("Id", "salesforce", "b1") };
-    let names: Vec<String> = rivals.iter().map(|one| b1::key_text(&one.record[key])).collect();
+    let names: Vec<String> = rivals.iter().map(|one| called(&one.record, key)).collect();
     let target = b1::key_text(&chosen[other]);
     let reason = say(
         "accounts.contested",
         "{record} fits {target}, and so does {others}; choose, or make one record of them",
-        [("record", b1::key_text(&own[key]).into()), ("target", target.as_str().into()), ("others", names.into())],
+        [("record", called(own, key).into()), ("target", called(chosen, other).into()), ("others", names.into())],
     );
     let mut detail = json!({ side: short(chosen), mine: short(own) });
     detail["candidates"] = rivals.iter().map(|one| short(&one.record)).collect();
@@ -305,14 +305,23 @@ fn ask(subject: &Subject, candidates: &[Candidate], key: &str, outcomes: &mut Ou
                 .as_deref()
                 .map(|id| say("accounts.linked_already", "linked with {record} already", [("record", id.into())])),
         );
-        let record = b1::key_text(&candidate.record[key]);
+        let record = called(&candidate.record, key);
         say("accounts.candidate", "{record} ({why})", [("record", record.into()), ("why", why.into())]).into()
     };
-    let reason = say(
-        "accounts.maybe_same",
-        "{name} may be the same as {candidates}; choose which, or let a new one be made",
-        [("name", name.into()), ("candidates", Told::List(shown.iter().map(why).collect()))],
-    );
+    let with = [("name", name.into()), ("candidates", Told::List(shown.iter().map(why).collect()))];
+    let reason = if candidates.iter().all(|candidate| candidate.taken.is_some()) {
+        say(
+            "accounts.maybe_same_taken",
+            "{name} may be the same as {candidates}; make one record of the two, or let a new one be made",
+            with,
+        )
+    } else {
+        say(
+            "accounts.maybe_same",
+            "{name} may be the same as {candidates}; choose which, or let a new one be made",
+            with,
+        )
+    };
     let mut choices: Vec<String> = shown
         .iter()
         .filter(|candidate| candidate.taken.is_none())
@@ -321,6 +330,15 @@ fn ask(subject: &Subject, candidates: &[Candidate], key: &str, outcomes: &mut Ou
     choices.extend(["create", "retry", "ignore"].map(str::to_owned));
     let choices: Vec<&str> = choices.iter().map(String::as_str).collect();
     outcomes.ask(&subject.events, reason, &choices, &detail);
+}
+
+/// A record as a person knows it: `Maxi-Teq, C20000`.
+fn called(record: &Value, key: &str) -> String {
+    let code = b1::key_text(&record[key]);
+    match text(record, if key == "Id" { "Name" } else { "CardName" }) {
+        "" => code,
+        name => format!("{name}, {code}"),
+    }
 }
 
 /// What tells one company from another.

@@ -10,6 +10,7 @@ use tandem_sdk::{
 };
 
 use crate::gather::Subject;
+use crate::look;
 
 /// The topic of accounts that a person is asked about.
 pub const ASKED: &str = "account.asked";
@@ -157,6 +158,10 @@ fn asked(asker: &Asker, reason: Option<&Said>, marks: &mut BTreeMap<String, Opti
     // One that found its partner has nothing to ask any more, and nobody asks about it: its own pair says how it is.
     if linked(&asker.account) {
         for other in known(&askers_of(&asker.account)) {
+            // What it asked may be answered by that, or is another question now.
+            if is_account(&other) {
+                look::at(&other, &asker.account);
+            }
             let mut rest = known(&accounts_of(&other));
             rest.remove(&asker.account);
             keep(&accounts_of(&other), &rest);
@@ -164,6 +169,11 @@ fn asked(asker: &Asker, reason: Option<&Said>, marks: &mut BTreeMap<String, Opti
         keep(&askers_of(&asker.account), &BTreeSet::new());
         keep(&accounts_of(&asker.account), &BTreeSet::new());
     }
+}
+
+/// An account's id, and not a `CardCode`: its key prefix and length.
+fn is_account(key: &str) -> bool {
+    key.len() == 18 && key.starts_with("001")
 }
 
 fn linked(account: &str) -> bool {

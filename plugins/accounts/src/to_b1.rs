@@ -32,7 +32,9 @@ pub fn partners(batch: &Batch, settings: &Settings, work: &mut [Work], outcomes:
                 Ok(request) => request,
                 Err(why) => {
                     w.failed = true;
-                    outcomes.hold(&w.subject.events, why);
+                    // What a person has chosen need not be chosen again.
+                    let again = w.subject.choice.as_deref().unwrap_or("retry");
+                    outcomes.ask(&w.subject.events, why, &[again, "ignore"], &Value::Null);
                     continue;
                 }
             }

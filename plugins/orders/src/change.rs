@@ -214,6 +214,14 @@ impl Change {
         base: &Map<String, Value>,
         fields: &Map<String, Value>,
     ) -> Map<String, Value> {
+        let what = |field: &str| {
+            let with = [("field", field.into()), ("line", name.clone().into())];
+            say("orders.field_of", "{field} of {line}", with)
+        };
+        self.notes.extend(kept(there, base, fields).map(|field| {
+            let with = [("what", what(field).into()), ("value", b1::key_text(&there[field]).into())];
+            say("orders.stays", "{what} stays {value} as in B1", with)
+        }));
         let mut wanted = different(base, fields);
         wanted.retain(|field, value| !alike(&there[field.as_str()], value));
         // In another unit a quantity or a price alone would be another quantity or price.
@@ -228,25 +236,21 @@ impl Change {
             let before = base.get(field).unwrap_or(&Value::Null);
             // What B1 fills in by itself where we say nothing is no change of a clerk's.
             let clerk = policy.found || measured(field) || (!before.is_null() && !alike(there, before));
-            let what = || {
-                let with = [("field", field.into()), ("line", name.clone().into())];
-                say("orders.field_of", "{field} of {line}", with)
-            };
             match policy.wins {
                 Wins::B1 if clerk => {
-                    let with = [("what", what().into()), ("value", b1::key_text(there).into())];
+                    let with = [("what", what(field).into()), ("value", b1::key_text(there).into())];
                     self.notes.push(say("orders.stays", "{what} stays {value} as in B1", with));
                     false
                 }
                 Wins::Review if clerk => {
                     if !alike(there, value) {
-                        self.conflicts.push((what(), there.clone(), value.clone()));
+                        self.conflicts.push((what(field), there.clone(), value.clone()));
                     }
                     false
                 }
                 _ => {
-                    if policy.found && !policy.answered {
-                        let with = [("what", what().into()), ("value", b1::key_text(there).into())];
+                    if (policy.found || clerk) && !policy.answered {
+                        let with = [("what", what(field).into()), ("value", b1::key_text(there).into())];
                         self.notes.push(say("orders.was", "{what} was {value} in B1", with));
                     }
                     true
@@ -342,6 +346,19 @@ fn different(old: &Map<String, Value>, new: &Map<String, Value>) -> Map<String, 
     let lost = old.keys().filter(|name| !new.contains_key(*name)).map(|name| (name.clone(), Value::Null));
     let changed = new.iter().filter(|(name, value)| old.get(*name) != Some(value));
     changed.map(|(name, value)| (name.clone(), value.clone())).chain(lost).collect()
+}
+
+/// Fields that only B1 has changed since both were in step.
+fn kept<'a>(
+    there: &'a Value,
+    base: &'a Map<String, Value>,
+    fields: &'a Map<String, Value>,
+) -> impl Iterator<Item = &'a str> {
+    let stays = |(field, value): &(&'a String, &'a Value)| {
+        let in_b1 = &there[field.as_str()];
+        base.get(*field) == Some(*value) && !value.is_null() && !in_b1.is_null() && !alike(in_b1, value)
+    };
+    fields.iter().filter(stays).map(|(field, _)| field.as_str())
 }
 
 /// With the line's id where the row lacks it and the field is there.

@@ -104,11 +104,13 @@ fn check(
     }
     let currency = field(&order.header, "DocCurrency");
     let own = text(partner, "Currency");
+    // In the opportunity's own words, and not in B1's for it.
+    let asked = order.asked.get("DocCurrency").and_then(Value::as_str).unwrap_or(&currency);
     if own != "##" && !own.is_empty() && own != currency {
         return Err(say(
             "orders.currency_differs",
             "the opportunity is in {currency}, but {customer} trades in {own}; change the currency on one side",
-            [("currency", currency.into()), ("customer", named(partner).into()), ("own", own.into())],
+            [("currency", asked.into()), ("customer", named(partner).into()), ("own", own.into())],
         ));
     }
     let stays =

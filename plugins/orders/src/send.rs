@@ -308,8 +308,15 @@ fn cancelled(w: &mut Work, mut linked: Linked, answer: Result<Response, Error>) 
         linked.status = "Cancelled".into();
         linked.put(w.id());
         let number = [("number", linked.doc_num.as_str().into())];
-        let message =
-            say("orders.cancelled_here", "order {number} cancelled: the opportunity is no longer won", number);
+        let message = if w.opportunity.is_null() {
+            say(
+                "orders.cancelled_decided",
+                "order {number} cancelled, as decided: its opportunity is deleted or not to be seen",
+                number,
+            )
+        } else {
+            say("orders.cancelled_here", "order {number} cancelled: the opportunity is no longer won", number)
+        };
         w.news = Some(News::synced(&linked, &message));
         w.done(message);
         return;

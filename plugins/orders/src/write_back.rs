@@ -33,10 +33,16 @@ pub fn tell(work: &mut [Work]) {
             matches!(&error, Error::Remote(remote) if remote.status == 404 || remote.code == "ENTITY_IS_DELETED");
         let held = matches!(&w.step, Step::Finished(Outcome::Review(_) | Outcome::Wait(_)));
         if !gone && !held {
-            w.finish(outcome_of(
-                &error,
-                say("orders.writing_back", "writing the order number back to the opportunity", []),
-            ));
+            let number = w.news.as_ref().and_then(|news| Some(news.order.as_ref()?.0.clone()));
+            let what = match number {
+                Some(number) => say(
+                    "orders.writing_number",
+                    "order {number} is in B1; telling the opportunity so",
+                    [("number", number.into())],
+                ),
+                None => say("orders.writing_back", "telling the opportunity how its order is", []),
+            };
+            w.finish(outcome_of(&error, what));
         }
     }
 }

@@ -72,7 +72,8 @@ pub async fn all(figures: &mut Figures, minutes: u64) -> Result<()> {
     let behind = Instant::now();
     world.b1_faults(json!([])).await?;
     world.salesforce_faults(json!([])).await?;
-    world.until_all_told(&ids, Duration::from_secs(300)).await?;
+    // An order that B1 may still be at is looked for again after five minutes.
+    world.until_all_told(&ids, Duration::from_secs(900)).await?;
     quiet(&world).await?;
     let behind = behind.elapsed().as_secs_f64();
     // The scan of the stock looks once more.

@@ -416,6 +416,52 @@ async fn an_account_says_that_it_is_asked_about_until_the_last_question_has_ende
     Ok(())
 }
 
+/// The open questions about a record.
+async fn about(world: &World, key: &str) -> Result<Vec<Value>> {
+    let items = world.tandem_json(&["review", "list"]).await?;
+    Ok(items.as_array().into_iter().flatten().filter(|item| item["key"] == key).cloned().collect())
+}
+
+#[tokio::test]
+async fn an_answer_about_one_of_two_accounts_that_fit_a_partner_ends_what_the_other_sides_asked() -> Result<()> {
+    let mut world = world("").await?;
+    world.settled().await?;
+    world.stop().await?;
+    let address = json!([{ "AddressName": "HQ", "AddressType": "bo_BillTo", "ZipCode": "12345" }]);
+    world
+        .b1_post("/BusinessPartners", json!({ "CardCode": "G1", "CardName": "Gemeinsam", "BPAddresses": address }))
+        .await?;
+    let mut accounts = Vec::new();
+    for name in ["Gemeinsam AG", "Gemeinsam"] {
+        accounts.push(world.create("Account", json!({ "Name": name, "BillingPostalCode": "12345" })).await?);
+    }
+    world.up().await?;
+    // Each in a batch of its own, where it is told again.
+    for account in &accounts {
+        world.change("Account", account, json!({ "Phone": "+49 1" })).await?;
+    }
+    let all = async |world: &World| {
+        let mut asked = Vec::new();
+        for key in [accounts[0].as_str(), accounts[1].as_str()] {
+            asked.push(!about(world, key).await?.is_empty());
+        }
+        Ok(asked.iter().all(|asked| *asked).then_some(()))
+    };
+    world.until("a question of each account", Duration::from_secs(20), all).await?;
+    let question = about(&world, &accounts[0]).await?.remove(0);
+    assert!(question["reason"].as_str().is_some_and(|why| why.contains("Gemeinsam, 001")), "by name: {question}");
+    world.tandem(&["review", "resolve", &question["id"].to_string(), "--choose", "link with G1"]).await?;
+    until_account(&world, "the answer", &accounts[0], |record| record["Tandem_Card_Code__c"] == "G1").await?;
+    let over = async |world: &World| {
+        let mine = about(world, &accounts[0]).await?;
+        let other = about(world, &accounts[1]).await?;
+        let says = |item: &Value| item["reason"].as_str().is_some_and(|why| why.contains("linked with"));
+        Ok((mine.is_empty() && other.iter().any(says)).then_some(()))
+    };
+    world.until("the first to ask nothing, and the second what is left", Duration::from_secs(20), over).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn both_sides_changed_goes_by_policy_or_asks() -> Result<()> {
     let setup = Setup {

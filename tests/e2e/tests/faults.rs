@@ -152,6 +152,8 @@ async fn b1_down_for_the_whole_time_loses_nothing_and_comes_back_without_a_herd(
     // Changes while B1 is down: the last word counts.
     world.change("Opportunity", &ids[0], json!({ "Tandem_PO_Number__c": "LAST" })).await?;
     tokio::time::sleep(Duration::from_secs(6)).await;
+    let told = world.get(&format!("{}/readyz", world.console)).await?;
+    assert!(told["unreachable"]["erp"].as_str().is_some_and(|why| why.contains("not reachable since")), "{told}");
     let review = world.tandem_json(&["events", "list", "--state", "review"]).await?;
     assert_eq!(review, json!([]), "an outage sends nothing to review");
     let before = world.get(&format!("{}/admin/log", world.b1)).await?["calls"].clone();

@@ -394,6 +394,20 @@ async fn a_row_keeps_its_unit_and_a_quantity_never_goes_without_it() -> Result<(
 }
 
 #[tokio::test]
+async fn a_price_of_a_clerks_that_stays_is_told_and_so_is_one_that_does_not() -> Result<()> {
+    let world = world("").await?;
+    let id = win(&world, "Synced").await?;
+    let entry = live(&world, &id).await?[0]["DocEntry"].clone();
+    let price = |price: f64| json!({ "DocumentLines": [{ "LineNum": 0, "UnitPrice": price }] });
+    world.b1_patch(&format!("/Orders({entry})"), price(700.5)).await?;
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-1" })).await?;
+    until_message(&world, &id, "stays 700.5 as in B1").await?;
+    line(&world, &id, json!({ "UnitPrice": 750 })).await?;
+    until_row(&world, &entry, "UnitPrice", 750.0).await?;
+    until_message(&world, &id, "was 700.5 in B1").await
+}
+
+#[tokio::test]
 async fn what_stays_as_in_b1_is_told() -> Result<()> {
     let world = world("settings = { lines = \"b1\" }").await?;
     let id = win(&world, "Synced").await?;

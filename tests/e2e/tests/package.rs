@@ -167,10 +167,14 @@ async fn an_answer_given_while_the_host_was_off_counts_and_one_given_on_the_serv
     world.change("Tandem_Review__c", review, json!({ "Tandem_Answer__c": "send anyway" })).await?;
     let number = two["Tandem_Key__c"].as_str().and_then(|key| key.split(':').nth(1)).context("no key")?.to_owned();
     world.tandem(&["review", "resolve", &number, "--choose", "ignore"]).await?;
+    let shown = world.tandem(&["events", "show", &number]).await?;
+    assert!(shown.contains("was asked") && shown.contains("ignore, 20"), "who decides is told later, too: {shown}");
     world.up().await?;
     world.until_state(&first, "Synced").await?;
     let closed = |row: &Value| row["Id"] == two["Id"] && row["Tandem_State__c"] == "Closed";
-    world.until_record("Tandem_Review__c", "closed", closed).await?;
+    let row = world.until_record("Tandem_Review__c", "closed", closed).await?;
+    assert_eq!(row["Tandem_Answer__c"], "ignore", "{row}");
+    assert!(row["Tandem_Outcome__c"].as_str().is_some_and(|told| told.starts_with("on the host: ignore")), "{row}");
     assert!(world.orders_of(&second).await?.is_empty());
     world.assert_exactly_once(&[first]).await
 }

@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
-use super::{LONG, short};
+use super::{LONG, SHORT, short};
 use crate::connections::CallError;
-use crate::store::Event;
+use crate::store::{Event, EventState};
 use crate::time::iso;
 
 /// Lengths of the fields.
@@ -56,11 +56,41 @@ pub(super) fn question(event: &Event) -> Value {
     fields.into()
 }
 
+/// The fields of a question that is open no more: what was answered on the host, or what became of its event.
+pub(super) fn over(event: Option<&Event>) -> Value {
+    let mut fields = Map::from_iter([("Tandem_State__c".to_owned(), Value::from("Closed"))]);
+    let under_way = |event: &Event| matches!(event.state, EventState::Ready | EventState::Leased | EventState::Waiting);
+    let answer = |event: &Event| event.resolution.clone().filter(|_| event.state != EventState::Superseded);
+    let outcome = match event {
+        None => "no longer kept".to_owned(),
+        Some(event) if event.state == EventState::Review => "asked anew".to_owned(),
+        Some(event) => {
+            let why = event.reason.as_deref().unwrap_or_default();
+            match answer(event) {
+                Some(answer) => {
+                    fields.insert("Tandem_Answer__c".into(), answer.as_str().into());
+                    if under_way(event) {
+                        format!("on the host: {answer}")
+                    } else {
+                        format!("on the host: {answer}; {why}")
+                    }
+                }
+                // Its reason is still the question's.
+                None if under_way(event) => "runs again".to_owned(),
+                None => format!("{}: {why}", event.state.word()),
+            }
+        }
+    };
+    fields.insert("Tandem_Outcome__c".into(), short(&outcome, SHORT).into());
+    fields.into()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::store::EventId;
 
     #[test]
     fn what_a_plugin_said_goes_along_whole_or_not_at_all() {
@@ -69,6 +99,45 @@ mod tests {
         for plain in ["", "null", "{}", "no JSON"] {
             assert_eq!(said(plain), None, "{plain}");
         }
+    }
+
+    #[test]
+    fn a_question_that_is_over_says_what_was_answered_and_what_came_of_it() {
+        let event = |state: EventState, reason: &str, resolution: Option<&str>| -> Event {
+            Event {
+                id: EventId(7),
+                flow: "orders".into(),
+                topic: "salesforce.Opportunity".into(),
+                key: "006".into(),
+                payload: "{}".into(),
+                trace: String::new(),
+                state,
+                due_at: 0,
+                attempts: 1,
+                created_at: 0,
+                finished_at: None,
+                reason: Some(reason.into()),
+                choices: Vec::new(),
+                detail: String::new(),
+                resolution: resolution.map(str::to_owned),
+            }
+        };
+        let told = |event: Event| {
+            let fields = over(Some(&event));
+            assert_eq!(fields["Tandem_State__c"], "Closed");
+            (fields["Tandem_Answer__c"].clone(), fields["Tandem_Outcome__c"].as_str().unwrap_or_default().to_owned())
+        };
+        let send = Some("send anyway");
+        let answer = json!("send anyway");
+        assert_eq!(
+            told(event(EventState::Ready, "over the limit", send)),
+            (answer.clone(), "on the host: send anyway".into())
+        );
+        let made = "on the host: send anyway; order 7 created";
+        assert_eq!(told(event(EventState::Done, "order 7 created", send)), (answer, made.into()));
+        assert_eq!(told(event(EventState::Ready, "over the limit", None)), (Value::Null, "runs again".into()));
+        assert_eq!(told(event(EventState::Done, "in step", None)), (Value::Null, "done: in step".into()));
+        assert_eq!(over(None)["Tandem_Outcome__c"], "no longer kept");
     }
 
     #[test]

@@ -289,9 +289,13 @@ fn supersede(db: &Connection, event: EventId, now: Millis) -> Result<()> {
 
 /// See [`Store::retry`].
 pub(super) fn retry(db: &Connection, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool> {
+    // What was asked and answered stays known when it is over.
     let changed: Option<(String, String)> = db
         .prepare_cached(&format!(
             "UPDATE events SET state = {READY}, due_at = ?2, planned_at = ?2, resolution = ?3, attempts = 0, \
+             detail = CASE WHEN state = {REVIEW} AND ?3 IS NOT NULL THEN json_set( \
+               CASE WHEN json_valid(detail) AND json_type(detail) = 'object' THEN detail ELSE '{{}}' END, \
+               '$.decided', json_object('asked', reason, 'answer', ?3, 'at', ?2)) ELSE detail END, \
              finished_at = NULL, batch_max = 1 WHERE id = ?1 AND state IN ({READY}, {WAITING}, {REVIEW}, {REJECTED}) RETURNING flow, key"
         ))?
         .query_map(params![event.0, now, resolution], |row| Ok((row.get(0)?, row.get(1)?)))?

@@ -136,6 +136,12 @@ fn open_reader(path: &Path) -> Result<Connection> {
     Ok(connection)
 }
 
+/// Whether a host has this database open.
+pub fn has_host(path: &Path) -> bool {
+    let Ok(file) = File::open(path.with_extension("lock")) else { return false };
+    file.try_lock_shared().is_err()
+}
+
 fn lock_beside(path: &Path) -> Result<File> {
     let lock_path = path.with_extension("lock");
     let file = File::create(&lock_path)

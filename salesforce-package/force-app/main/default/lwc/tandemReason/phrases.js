@@ -9,6 +9,7 @@ import SAID_ACCOUNTS_CONTACT_DELETED from '@salesforce/label/c.Tandem_Said_accou
 import SAID_ACCOUNTS_CONTESTED from '@salesforce/label/c.Tandem_Said_accounts_contested';
 import SAID_ACCOUNTS_DUPLICATE from '@salesforce/label/c.Tandem_Said_accounts_duplicate';
 import SAID_ACCOUNTS_DUPLICATE_BLOCKED from '@salesforce/label/c.Tandem_Said_accounts_duplicate_blocked';
+import SAID_ACCOUNTS_DUPLICATE_LINKED from '@salesforce/label/c.Tandem_Said_accounts_duplicate_linked';
 import SAID_ACCOUNTS_EMAIL_DOMAIN from '@salesforce/label/c.Tandem_Said_accounts_email_domain';
 import SAID_ACCOUNTS_EMPLOYEE_REMOVED from '@salesforce/label/c.Tandem_Said_accounts_employee_removed';
 import SAID_ACCOUNTS_LEGAL_FORMS_DIFFER from '@salesforce/label/c.Tandem_Said_accounts_legal_forms_differ';
@@ -21,6 +22,7 @@ import SAID_ACCOUNTS_MANY_MISSING from '@salesforce/label/c.Tandem_Said_accounts
 import SAID_ACCOUNTS_MAPPING from '@salesforce/label/c.Tandem_Said_accounts_mapping';
 import SAID_ACCOUNTS_MAPPING_NEW_PARTNER from '@salesforce/label/c.Tandem_Said_accounts_mapping_new_partner';
 import SAID_ACCOUNTS_MAYBE_SAME from '@salesforce/label/c.Tandem_Said_accounts_maybe_same';
+import SAID_ACCOUNTS_MAYBE_SAME_TAKEN from '@salesforce/label/c.Tandem_Said_accounts_maybe_same_taken';
 import SAID_ACCOUNTS_MERGED from '@salesforce/label/c.Tandem_Said_accounts_merged';
 import SAID_ACCOUNTS_NAME_POSTCODE from '@salesforce/label/c.Tandem_Said_accounts_name_postcode';
 import SAID_ACCOUNTS_NO_CANDIDATE from '@salesforce/label/c.Tandem_Said_accounts_no_candidate';
@@ -87,6 +89,7 @@ import SAID_ORDERS_BRANCH_MISSING from '@salesforce/label/c.Tandem_Said_orders_b
 import SAID_ORDERS_BRANCH_WRONG from '@salesforce/label/c.Tandem_Said_orders_branch_wrong';
 import SAID_ORDERS_CANCELLED from '@salesforce/label/c.Tandem_Said_orders_cancelled';
 import SAID_ORDERS_CANCELLED_ALREADY from '@salesforce/label/c.Tandem_Said_orders_cancelled_already';
+import SAID_ORDERS_CANCELLED_DECIDED from '@salesforce/label/c.Tandem_Said_orders_cancelled_decided';
 import SAID_ORDERS_CANCELLED_HERE from '@salesforce/label/c.Tandem_Said_orders_cancelled_here';
 import SAID_ORDERS_CANCELLED_THERE from '@salesforce/label/c.Tandem_Said_orders_cancelled_there';
 import SAID_ORDERS_CANCELLING from '@salesforce/label/c.Tandem_Said_orders_cancelling';
@@ -171,6 +174,7 @@ import SAID_ORDERS_WAS from '@salesforce/label/c.Tandem_Said_orders_was';
 import SAID_ORDERS_WAS_THERE from '@salesforce/label/c.Tandem_Said_orders_was_there';
 import SAID_ORDERS_WITH_TAX from '@salesforce/label/c.Tandem_Said_orders_with_tax';
 import SAID_ORDERS_WRITING_BACK from '@salesforce/label/c.Tandem_Said_orders_writing_back';
+import SAID_ORDERS_WRITING_NUMBER from '@salesforce/label/c.Tandem_Said_orders_writing_number';
 import SAID_SHARED_ANSWER_LOST from '@salesforce/label/c.Tandem_Said_shared_answer_lost';
 import SAID_SHARED_COMPARING from '@salesforce/label/c.Tandem_Said_shared_comparing';
 import SAID_SHARED_DENIED from '@salesforce/label/c.Tandem_Said_shared_denied';
@@ -194,6 +198,7 @@ export const PHRASES = {
     'accounts.contested': SAID_ACCOUNTS_CONTESTED,
     'accounts.duplicate': SAID_ACCOUNTS_DUPLICATE,
     'accounts.duplicate_blocked': SAID_ACCOUNTS_DUPLICATE_BLOCKED,
+    'accounts.duplicate_linked': SAID_ACCOUNTS_DUPLICATE_LINKED,
     'accounts.email_domain': SAID_ACCOUNTS_EMAIL_DOMAIN,
     'accounts.employee_removed': SAID_ACCOUNTS_EMPLOYEE_REMOVED,
     'accounts.legal_forms_differ': SAID_ACCOUNTS_LEGAL_FORMS_DIFFER,
@@ -206,6 +211,7 @@ export const PHRASES = {
     'accounts.mapping': SAID_ACCOUNTS_MAPPING,
     'accounts.mapping_new_partner': SAID_ACCOUNTS_MAPPING_NEW_PARTNER,
     'accounts.maybe_same': SAID_ACCOUNTS_MAYBE_SAME,
+    'accounts.maybe_same_taken': SAID_ACCOUNTS_MAYBE_SAME_TAKEN,
     'accounts.merged': SAID_ACCOUNTS_MERGED,
     'accounts.name_postcode': SAID_ACCOUNTS_NAME_POSTCODE,
     'accounts.no_candidate': SAID_ACCOUNTS_NO_CANDIDATE,
@@ -272,6 +278,7 @@ export const PHRASES = {
     'orders.branch_wrong': SAID_ORDERS_BRANCH_WRONG,
     'orders.cancelled': SAID_ORDERS_CANCELLED,
     'orders.cancelled_already': SAID_ORDERS_CANCELLED_ALREADY,
+    'orders.cancelled_decided': SAID_ORDERS_CANCELLED_DECIDED,
     'orders.cancelled_here': SAID_ORDERS_CANCELLED_HERE,
     'orders.cancelled_there': SAID_ORDERS_CANCELLED_THERE,
     'orders.cancelling': SAID_ORDERS_CANCELLING,
@@ -356,6 +363,7 @@ export const PHRASES = {
     'orders.was_there': SAID_ORDERS_WAS_THERE,
     'orders.with_tax': SAID_ORDERS_WITH_TAX,
     'orders.writing_back': SAID_ORDERS_WRITING_BACK,
+    'orders.writing_number': SAID_ORDERS_WRITING_NUMBER,
     'shared.answer_lost': SAID_SHARED_ANSWER_LOST,
     'shared.comparing': SAID_SHARED_COMPARING,
     'shared.denied': SAID_SHARED_DENIED,
