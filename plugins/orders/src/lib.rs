@@ -170,14 +170,19 @@ impl Work {
 
     /// Ends with a review item that the opportunity shows too, with both sides to decide it by.
     fn hold(&mut self, reason: impl Into<Said>, choices: &[&str]) {
+        let detail = facts::both(&self.opportunity, &self.b1);
+        self.hold_by(reason, choices, &detail);
+    }
+
+    /// The same, with what to decide it by.
+    fn hold_by(&mut self, reason: impl Into<Said>, choices: &[&str], detail: &Value) {
         let reason = reason.into();
         let order = match &self.step {
             Step::Update(_, linked) | Step::Cancel(linked) => Some(linked.told()),
             _ => None,
         };
         self.news = Some(News { order, status: None, state: "Review", message: reason.clone(), loud: true });
-        let detail = facts::both(&self.opportunity, &self.b1);
-        self.step = Step::Finished(tandem_sdk::review_with(reason, choices, &detail));
+        self.step = Step::Finished(tandem_sdk::review_with(reason, choices, detail));
     }
 
     /// Its opportunity shows this order beside the question.

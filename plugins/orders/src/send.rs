@@ -79,8 +79,7 @@ fn ask_about_conflicts(w: &mut Work) {
         [("number", change.linked.doc_num.as_str().into()), ("what", Told::List(names))],
     );
     let sides = change::sides(&change.conflicts);
-    w.b1 = sides["b1"].as_object().cloned().unwrap_or_default();
-    w.hold(reason, &[KEEP_B1, KEEP_SALESFORCE, "ignore"]);
+    w.hold_by(reason, &[KEEP_B1, KEEP_SALESFORCE, "ignore"], &sides);
 }
 
 /// A live order of the opportunity, besides those that are not its own.
