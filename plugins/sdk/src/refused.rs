@@ -1,7 +1,7 @@
 //! One refused field does not hold up its record: what a system names as refused is left out and asked about, and the rest is
 //! written.
 
-use crate::{Error, Map, Method, Outcomes, Request, Response, Said, Side, Value, http, json, say};
+use crate::{Error, Map, Method, Outcomes, Request, Response, Said, Side, Value, Via, http, json, say};
 
 /// Salesforce checks lengths and types first, then the org's rules, then what flows and triggers change: each may name
 /// other fields of a record.
@@ -75,7 +75,10 @@ fn send_by(
             match without(&request, error, |field| may(place, field)) {
                 Some((request, left_out)) => {
                     sent[place].left_out.extend(left_out);
-                    again.push((place, request, first));
+                    match request.body {
+                        Some(_) => again.push((place, request, first)),
+                        None => sent[place].answer = Ok(nothing_left()),
+                    }
                 }
                 None => give_up(&mut sent[place], first),
             }
@@ -95,6 +98,11 @@ fn send_by(
         }
     }
     sent
+}
+
+/// All that was to be written is left out: the record is as it was.
+fn nothing_left() -> Response {
+    Response { status: 204, headers: Vec::new(), body: String::new(), via: Via::Sent }
 }
 
 /// Nothing was written: what passes is tried again, and what was refused is told as it was told first.
@@ -126,7 +134,8 @@ pub fn words(error: &Error) -> String {
     format!("{own} ({})", remote.code)
 }
 
-/// The request without what the refusal names; `None` when it names nothing that can be left out, or nothing would remain.
+/// The request without what the refusal names, and without a body where no row of what it changes says anything more; `None` when it
+/// names nothing that can be left out, or nothing else would remain.
 fn without(request: &Request, error: &Error, may: impl Fn(&str) -> bool) -> Option<(Request, Vec<LeftOut>)> {
     let Ok(Value::Object(mut body)) = serde_json::from_str(request.body.as_deref()?) else { return None };
     let there = changes_what_is_there(request);
@@ -136,12 +145,14 @@ fn without(request: &Request, error: &Error, may: impl Fn(&str) -> bool) -> Opti
         }
         _ => take_fields(&mut body, &fields(error), there, &may),
     };
-    if out.is_empty() || body.is_empty() {
+    let of_a_row = there && out.iter().any(|(field, _)| field.contains('.'));
+    if out.is_empty() || (body.is_empty() && !of_a_row) {
         return None;
     }
+    let left = (!body.is_empty()).then(|| Value::Object(body).to_string());
     let words = words(error);
     let left_out = out.into_iter().map(|(field, value)| LeftOut { field, value, words: words.clone() }).collect();
-    Some((Request { body: Some(Value::Object(body).to_string()), ..request.clone() }, left_out))
+    Some((Request { body: left, ..request.clone() }, left_out))
 }
 
 /// A record that has values already, of which a part would be mixed with new ones: `PATCH /sobjects/Account/001…`, while
@@ -262,7 +273,7 @@ pub fn reason(record: impl Into<Said>, left_out: &[LeftOut]) -> Said {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{RemoteError, Via, from_json, request};
+    use crate::{RemoteError, from_json, request};
 
     fn remote(code: &str, message: &str) -> Error {
         Error::Remote(RemoteError { status: 400, code: code.into(), message: message.into() })
@@ -274,7 +285,7 @@ mod tests {
 
     fn rest(path: &str, body: &str, error: &Error) -> Option<(Value, Vec<String>)> {
         let (request, out) = without(&write(path, body), error, |field| field != "CardName")?;
-        Some((from_json(&request.body?), out.into_iter().map(|own| own.field).collect()))
+        Some((from_json(&request.body.unwrap_or_default()), out.into_iter().map(|own| own.field).collect()))
     }
 
     #[test]
@@ -321,7 +332,7 @@ mod tests {
         let left = |body: &str| rest("/BusinessPartners('C1')", body, &error).map(|(left, _)| left);
         let one = r#"{"InternalCode":7,"Name":"P","Phone1":"2"}"#;
         assert_eq!(left(&format!(r#"{{"Phone1":"1","ContactEmployees":[{one}]}}"#)), Some(json!({ "Phone1": "1" })));
-        assert_eq!(left(&format!(r#"{{"ContactEmployees":[{one}]}}"#)), None, "nothing remains");
+        assert_eq!(left(&format!(r#"{{"ContactEmployees":[{one}]}}"#)), Some(Value::Null), "nothing is sent");
         // One that is new is there for its name alone.
         let new = r#"{"ContactEmployees":[{"Name":"P","Phone1":"2"}]}"#;
         assert_eq!(left(new), Some(json!({ "ContactEmployees": [{ "Name": "P" }] })));
@@ -329,6 +340,17 @@ mod tests {
 
     fn taken() -> Result<Response, Error> {
         Ok(Response { status: 204, headers: Vec::new(), body: String::new(), via: Via::Sent })
+    }
+
+    #[test]
+    fn a_row_of_which_nothing_is_taken_holds_up_nothing() {
+        let refuses = |requests: &[Request]| {
+            requests.iter().map(|_| Err(remote("-1000", "'Phone1' of 'ContactEmployee'"))).collect()
+        };
+        let request = write("/BusinessPartners('C1')", r#"{"ContactEmployees":[{"InternalCode":7,"Phone1":"2"}]}"#);
+        let sent = send_by(refuses, &[request], |_, _| true).remove(0);
+        assert!(sent.answer.is_ok());
+        assert_eq!(sent.left_out[0].field, "ContactEmployees.Phone1");
     }
 
     /// Refuses the fields in turn: too long first, then by a rule.
