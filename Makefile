@@ -10,7 +10,7 @@ PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARG
 SITUATIONS = accounts both_ways branches catalogue chain companies desired finance identity money money_shown orders orders_and_clerks \
   orders_found orders_in_b1 orgs refused_fields stock
 
-.PHONY: demo test build plugins setup setup-tests lint soak bench clean
+.PHONY: demo test build plugins setup setup-tests lint soak bench windows clean
 
 demo: setup plugins
 	$(CARGO) build --locked --workspace --bins
@@ -50,6 +50,10 @@ soak: setup plugins
 bench: setup plugins
 	$(CARGO) build --quiet --locked --release --workspace
 	target/release/tandem-bench
+
+# The host compiles for Windows.
+windows: setup
+	scripts/check-windows.sh
 
 clean:
 	$(CARGO) clean
