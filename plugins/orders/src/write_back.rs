@@ -31,7 +31,7 @@ pub fn tell(work: &mut [Work]) {
         // An opportunity that is gone, or a review or a wait that cannot be shown there, stays what it is.
         let gone =
             matches!(&error, Error::Remote(remote) if remote.status == 404 || remote.code == "ENTITY_IS_DELETED");
-        let held = matches!(&w.step, Step::Finished(Outcome::Review(_) | Outcome::Wait(_)));
+        let held = matches!(&w.step, Step::Finished(Outcome::Review(_) | Outcome::Wait(_) | Outcome::Retry(_)));
         if !gone && !held {
             let number = w.news.as_ref().and_then(|news| Some(news.order.as_ref()?.0.clone()));
             let what = match number {
@@ -70,8 +70,8 @@ fn changes(w: &Work) -> Option<Map<String, Value>> {
     };
     let told =
         ["Tandem_Sync_State__c", "Tandem_Order_Status__c", "Tandem_Order_Number__c"].iter().all(|name| same(name));
-    let said = !news.loud || same("Tandem_Sync_Message__c");
-    if told && said && news.state == "Synced" {
+    let said = same("Tandem_Sync_Message__c") || (news.state == "Synced" && !news.loud);
+    if told && said {
         return None;
     }
     fields.insert("Tandem_Synced_At__c".into(), tandem_sdk::salesforce::now());
