@@ -218,10 +218,11 @@ impl Change {
             let with = [("field", field.into()), ("line", name.clone().into())];
             say("orders.field_of", "{field} of {line}", with)
         };
-        self.notes.extend(kept(there, base, fields).map(|field| {
+        let stays = |field: &str| {
             let with = [("what", what(field).into()), ("value", b1::key_text(&there[field]).into())];
             say("orders.stays", "{what} stays {value} as in B1", with)
-        }));
+        };
+        self.notes.extend(kept(there, base, fields).map(stays));
         let mut wanted = different(base, fields);
         wanted.retain(|field, value| !alike(&there[field.as_str()], value));
         // In another unit a quantity or a price alone would be another quantity or price.
@@ -238,8 +239,7 @@ impl Change {
             let clerk = policy.found || measured(field) || (!before.is_null() && !alike(there, before));
             match policy.wins {
                 Wins::B1 if clerk => {
-                    let with = [("what", what(field).into()), ("value", b1::key_text(there).into())];
-                    self.notes.push(say("orders.stays", "{what} stays {value} as in B1", with));
+                    self.notes.push(stays(field));
                     false
                 }
                 Wins::Review if clerk => {
@@ -249,7 +249,7 @@ impl Change {
                     false
                 }
                 _ => {
-                    if (policy.found || clerk) && !policy.answered {
+                    if clerk && !policy.answered {
                         let with = [("what", what(field).into()), ("value", b1::key_text(there).into())];
                         self.notes.push(say("orders.was", "{what} was {value} in B1", with));
                     }
