@@ -290,7 +290,8 @@ async fn what_came_while_the_partner_was_in_review_is_shown_once_it_has_its_acco
     world.b1_post("/BusinessPartners", partner).await?;
     let question = async |world: &World| {
         let open = world.tandem_json(&["review", "list"]).await?;
-        let mine = |own: &&Value| own["reason"].as_str().is_some_and(|reason| reason.contains("Quarz"));
+        // The account's own question, where it came later than the partner, names the partner too.
+        let mine = |own: &&Value| own["reason"].as_str().is_some_and(|reason| reason.starts_with("Quarz"));
         Ok(open.as_array().into_iter().flatten().find(mine).map(|own| own["id"].to_string()))
     };
     let patience = std::time::Duration::from_secs(30);
