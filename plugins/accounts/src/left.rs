@@ -1,7 +1,7 @@
 //! People who are on one side no more: a contact that was deleted, merged or moved leaves its employee inactive, an employee who was
 //! removed leaves the contact marked. Tandem remembers whom it has made inactive, and wakes them when they come back.
 
-use tandem_sdk::{Link, Map, Outcomes, Value, b1, from_json, json, say, storage, text};
+use tandem_sdk::{Link, Map, Outcomes, Said, Value, b1, from_json, json, say, storage, text};
 
 use crate::contacts::{Person, key};
 use crate::gather::Subject;
@@ -71,38 +71,24 @@ impl Left {
         employee: &Value,
         outcomes: &mut Outcomes,
     ) -> Option<Person> {
-        let old = base_of(&self.link);
-        if employee["Active"] == "tNO" || old.contains_key(GONE) {
+        if employee["Active"] == "tNO" {
             return None;
         }
         let name = text(employee, "Name");
-        let code = b1::key_text(&employee["InternalCode"]);
-        let shown = gone(name);
-        let answer = turn.questions.answer(turn.batch, subject);
-        let choice = answer.about(&code, &shown);
-        let keeps = choice == Some(KEEP);
-        if turn.settings.review_deleted && !keeps && choice != Some(INACTIVE) {
-            show(turn, subject, &code, &shown, outcomes);
-            let reason = say(
+        let asked = Asked {
+            code: &b1::key_text(&employee["InternalCode"]),
+            name,
+            marks: INACTIVE,
+            keeps: KEEP,
+            reason: say(
                 "accounts.contact_deleted",
                 "the contact {contact} was deleted in Salesforce; what should become of the contact employee?",
                 [("contact", name.into())],
-            );
-            let detail =
-                json!({ "b1": { "CardCode": subject.card_code(), "Name": name, "E_Mail": employee["E_Mail"] } });
-            outcomes.ask(&subject.events, reason, &[INACTIVE, KEEP, "retry"], &detail);
-            return None;
-        }
-        let mut base = old.clone();
-        base.insert(GONE.into(), if keeps { KEPT.into() } else { true.into() });
-        let mut person = Person {
-            id: Some(self.link.salesforce_id.clone()),
-            name: name.to_owned(),
-            base,
-            old,
-            changed: true,
-            ..Person::default()
+            ),
+            detail: json!({ "b1": { "CardCode": subject.card_code(), "Name": name, "E_Mail": employee["E_Mail"] } }),
         };
+        let (mut person, keeps) = asked.decided(turn, subject, &self.link, outcomes)?;
+        person.id = Some(self.link.salesforce_id.clone());
         if !keeps {
             outcomes
                 .note_all(&subject.events, &format!("the contact {name} was deleted in Salesforce: inactive in B1"));
@@ -121,42 +107,26 @@ pub fn removed(
     link: &Link,
     outcomes: &mut Outcomes,
 ) -> Option<Person> {
-    let old = base_of(link);
-    if old.contains_key(GONE) {
-        return None;
-    }
     let name = format!("{} {}", text(contact, "FirstName"), text(contact, "LastName")).trim().to_owned();
     let code = link.b1_id.rsplit_once(':').map(|(_, code)| code.to_owned()).unwrap_or_default();
-    let shown = gone(&name);
-    let answer = turn.questions.answer(turn.batch, subject);
-    let choice = answer.about(&code, &shown);
-    let keeps = choice == Some(UNMARKED);
-    if turn.settings.review_deleted && !keeps && choice != Some(MARK) {
-        show(turn, subject, &code, &shown, outcomes);
-        let reason = say(
+    let asked = Asked {
+        code: &code,
+        name: &name,
+        marks: MARK,
+        keeps: UNMARKED,
+        reason: say(
             "accounts.employee_removed",
             "the contact employee {contact} of {customer} was removed in B1; what should become of the contact?",
             [("contact", name.as_str().into()), ("customer", subject.card_code().into())],
-        );
-        let detail = json!({ "salesforce": { "Id": contact["Id"], "Name": name, "Email": contact["Email"] } });
-        outcomes.ask(&subject.events, reason, &[MARK, UNMARKED, "retry"], &detail);
-        return None;
-    }
-    let mut base = old.clone();
-    base.insert(GONE.into(), if keeps { KEPT.into() } else { true.into() });
-    let mut person = Person {
-        code: Some(code),
-        id: Some(text(contact, "Id").to_owned()),
-        name,
-        base,
-        old,
-        changed: true,
-        ..Person::default()
+        ),
+        detail: json!({ "salesforce": { "Id": contact["Id"], "Name": name, "Email": contact["Email"] } }),
     };
+    let (mut person, keeps) = asked.decided(turn, subject, link, outcomes)?;
+    person.id = Some(text(contact, "Id").to_owned());
     if !keeps {
         outcomes.note_all(
             &subject.events,
-            &format!("the contact employee {} was removed in B1: the contact is marked", person.name),
+            &format!("the contact employee {name} was removed in B1: the contact is marked"),
         );
         for (field, value) in [("Tandem_Inactive__c", true), (GONE, true)] {
             person.base.insert(field.into(), value.into());
@@ -164,7 +134,50 @@ pub fn removed(
         }
         person.contact.insert("Tandem_Inactive__c".into(), true.into());
     }
+    person.code = Some(code);
     Some(person)
+}
+
+/// What is asked about somebody who is gone on one side.
+struct Asked<'a> {
+    /// `InternalCode` of the employee.
+    code: &'a str,
+    name: &'a str,
+    /// The answer by which the other side is marked.
+    marks: &'a str,
+    /// The answer by which it stays as it is.
+    keeps: &'a str,
+    reason: Said,
+    detail: Value,
+}
+
+impl Asked<'_> {
+    /// The person as it is remembered from now on, and whether the other side stays as it is; nothing where that is done already, or
+    /// somebody is asked first.
+    fn decided(
+        self,
+        turn: &mut Turn<'_>,
+        subject: &Subject,
+        link: &Link,
+        outcomes: &mut Outcomes,
+    ) -> Option<(Person, bool)> {
+        let old = base_of(link);
+        if old.contains_key(GONE) {
+            return None;
+        }
+        let shown = gone(self.name);
+        let answer = turn.questions.answer(turn.batch, subject);
+        let choice = answer.about(self.code, &shown);
+        let keeps = choice == Some(self.keeps);
+        if turn.settings.review_deleted && !keeps && choice != Some(self.marks) {
+            show(turn, subject, self.code, &shown, outcomes);
+            outcomes.ask(&subject.events, self.reason, &[self.marks, self.keeps, "retry"], &self.detail);
+            return None;
+        }
+        let mut base = old.clone();
+        base.insert(GONE.into(), if keeps { KEPT.into() } else { true.into() });
+        Some((Person { name: self.name.to_owned(), base, old, changed: true, ..Person::default() }, keeps))
+    }
 }
 
 /// What a question shows of somebody who is gone: one answer is for one person.

@@ -42,9 +42,7 @@ pub fn remember(id: &str, order: &Order) {
 
 /// It is known.
 pub fn forget(id: &str) {
-    if is_sent(id) {
-        storage::delete(&sent_key(id));
-    }
+    storage::delete(&sent_key(id));
     ledger::forget(id);
     unseen::forget(id);
     approval::forget(id);

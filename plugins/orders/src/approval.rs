@@ -64,9 +64,7 @@ pub fn is_awaited(id: &str) -> bool {
 
 /// It is known.
 pub fn forget(id: &str) {
-    if is_awaited(id) {
-        storage::delete(&key(id));
-    }
+    storage::delete(&key(id));
 }
 
 /// B1 may have something for an opportunity that has no link: a draft, or an order that this host has forgotten.

@@ -38,9 +38,7 @@ fn alone_since(id: &str) -> String {
 
 /// The row has its order.
 pub fn forget(id: &str) {
-    if storage::get(&alone_since(id)).is_some() {
-        storage::delete(&alone_since(id));
-    }
+    storage::delete(&alone_since(id));
 }
 
 /// True where the row of an order that is to be made is there and its order is not, not even a cancelled one, and the answer to it was

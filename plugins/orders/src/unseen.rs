@@ -50,9 +50,7 @@ pub fn decide(w: &Work) {
 
 /// It is done, or the opportunity is there again.
 pub fn forget(id: &str) {
-    if storage::get(&key(id)).is_some() {
-        storage::delete(&key(id));
-    }
+    storage::delete(&key(id));
 }
 
 /// Asks about the order of one that is not seen; true where there is something to ask about.

@@ -3,6 +3,7 @@
 
 use serde_json::Value;
 
+use super::provision;
 use crate::connections::{CallError, transport::Raw};
 
 /// How a refusal is to be treated.
@@ -32,7 +33,7 @@ pub fn read(raw: &Raw) -> (Class, CallError) {
     let message = if class == Class::Balancer && message.is_empty() {
         format!("the load balancer answered {} in place of B1", raw.status)
     } else {
-        message
+        provision::with_mend(&code, message)
     };
     (class, CallError::Remote { status: raw.status, code, message })
 }

@@ -24,7 +24,20 @@ const MARKED: [(&str, &str, &str); 3] = [
     ("RDR1", "SF_LineId", "user field U_SF_LineId on their rows (the opportunity line's id)"),
     ("OCRD", "SF_Id", "user field U_SF_Id on business partners (the account's id)"),
 ];
+/// By this B1 refuses a property that it does not have.
+const UNKNOWN: &str = "-1000";
 const LEDGER: &str = "user table TANDEM (the ledger that makes a second order impossible)";
+
+/// B1's words, with the mend where it lacks a field that Tandem needs and makes.
+pub fn with_mend(code: &str, message: String) -> String {
+    let lacks = |name: &str| message.contains(&format!("'U_{name}'"));
+    if code == UNKNOWN && MARKED.iter().any(|(_, name, _)| lacks(name)) {
+        return format!(
+            "{message}. Tandem needs this field in the company: `tandem init` makes it, and `tandem check` says what is missing"
+        );
+    }
+    message
+}
 
 impl B1 {
     /// Looks which of the things are there.
@@ -76,5 +89,21 @@ impl B1 {
     async fn send_one(&self, call: Call) -> crate::connections::CallResult {
         let mut answers = self.send_all(vec![call], LIMIT.into()).await;
         answers.pop().unwrap_or_else(|| Err(CallError::Unreachable("no answer".into())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_field_that_tandem_makes_is_told_with_the_mend_where_a_company_lacks_it() {
+        let lacking = with_mend("-1000", "Property 'U_SF_Id' of 'Document' is invalid".into());
+        assert!(lacking.starts_with("Property 'U_SF_Id'") && lacking.contains("`tandem init`"), "{lacking}");
+        for (code, message) in
+            [("-1000", "Property 'U_Region' of 'Document' is invalid"), ("-10", "'U_SF_Id' is too long")]
+        {
+            assert_eq!(with_mend(code, message.into()), message);
+        }
     }
 }

@@ -216,6 +216,13 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
                     let asked_already = format!("asked already, as event {open}");
                     end.execute(params![event.0, SUPERSEDED, asked_already, None::<String>, now])?;
                 }
+                None if let Some(answered) = answered(db, &flow, &kind, &key, &question.reason)?
+                    && answered < event =>
+                {
+                    // What it read was read before anything was done about the answer.
+                    let why = format!("runs again behind the answer to event {answered}, which asked the same");
+                    return settle(db, event, Verdict::Retry { due_at: now, why, counts: false, batch_max: None }, now);
+                }
                 None => {
                     end.execute(params![event.0, REVIEW, reason, choices, None::<i64>])?;
                     told.execute(params![event.0, choices, detail])?;
@@ -279,6 +286,17 @@ fn questions(db: &Connection, flow: &str, kind: &str, key: &str) -> Result<Vec<A
         Ok(Asked { id: EventId(row.get(0)?), reason: row.get::<_, Option<String>>(1)?.unwrap_or_default() })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
+}
+
+/// The first event about this record that asked just this and whose answer is still to be carried out.
+fn answered(db: &Connection, flow: &str, kind: &str, key: &str, reason: &str) -> Result<Option<EventId>> {
+    let first = db
+        .prepare_cached(&format!(
+            "SELECT min(id) FROM events WHERE flow = ?1 AND key = ?2 AND state = {READY} AND resolution IS NOT NULL \
+             AND (?3 = '' OR kind = '' OR kind = ?3) AND CASE WHEN json_valid(detail) THEN json_extract(detail, '$.decided.asked') END = ?4"
+        ))?
+        .query_row([flow, key, kind, reason], |row| row.get::<_, Option<i64>>(0))?;
+    Ok(first.map(EventId))
 }
 
 fn supersede(db: &Connection, event: EventId, now: Millis) -> Result<()> {

@@ -474,6 +474,28 @@ async fn a_record_refused_again_and_again_is_one_open_question() {
 }
 
 #[tokio::test]
+async fn what_would_ask_while_the_answer_to_the_same_question_is_on_its_way_runs_behind_it() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1")]).await;
+    let first = lease(&store, 1).await.unwrap();
+    store.finish(first.id, each(&first, &asks("cancel the order?"))).await.unwrap();
+    append(&store, &[("A", "2")]).await;
+    let second = lease(&store, 1).await.unwrap();
+    let asked = first.events[0].id;
+    // Answered while the second is under way.
+    assert!(store.retry(asked, Some("yes".into()), crate::time::now()).await.unwrap());
+    store.finish(second.id, each(&second, &asks("cancel the order?"))).await.unwrap();
+    let run = lease(&store, 2).await.unwrap();
+    assert_eq!(run.events.iter().map(|event| event.id).collect::<Vec<_>>(), [asked], "the answer first");
+    store.finish(run.id, done(&run)).await.unwrap();
+    let run = lease(&store, 2).await.unwrap();
+    assert_eq!(run.events[0].id, second.events[0].id);
+    // Answered it is over: asked again, it is a question again.
+    store.finish(run.id, each(&run, &asks("cancel the order?"))).await.unwrap();
+    assert_eq!(state(&store, second.events[0].id).await, EventState::Review);
+}
+
+#[tokio::test]
 async fn ready_is_ready_whatever_the_clock_says() {
     let (_folder, store) = store();
     let now = crate::time::now();
