@@ -134,19 +134,18 @@ pub fn words(error: &Error) -> String {
     format!("{own} ({})", remote.code)
 }
 
-/// The request without what the refusal names, and without a body where no row of what it changes says anything more; `None` when it
-/// names nothing that can be left out, or nothing else would remain.
+/// The request without what the refusal names, and without a body where B1 would get nothing more of a record that it has; `None` when
+/// it names nothing that can be left out, or nothing else would remain.
 fn without(request: &Request, error: &Error, may: impl Fn(&str) -> bool) -> Option<(Request, Vec<LeftOut>)> {
     let Ok(Value::Object(mut body)) = serde_json::from_str(request.body.as_deref()?) else { return None };
     let there = changes_what_is_there(request);
-    let out = match error {
+    let (by_b1, out) = match error {
         Error::Remote(remote) if B1_CODES.contains(&remote.code.trim_start_matches('-')) => {
-            take_property(&mut body, &remote.message, there, &may)
+            (true, take_property(&mut body, &remote.message, there, &may))
         }
-        _ => take_fields(&mut body, &fields(error), there, &may),
+        _ => (false, take_fields(&mut body, &fields(error), there, &may)),
     };
-    let of_a_row = there && out.iter().any(|(field, _)| field.contains('.'));
-    if out.is_empty() || (body.is_empty() && !of_a_row) {
+    if out.is_empty() || (body.is_empty() && !(there && by_b1)) {
         return None;
     }
     let left = (!body.is_empty()).then(|| Value::Object(body).to_string());
@@ -343,14 +342,19 @@ mod tests {
     }
 
     #[test]
-    fn a_row_of_which_nothing_is_taken_holds_up_nothing() {
-        let refuses = |requests: &[Request]| {
-            requests.iter().map(|_| Err(remote("-1000", "'Phone1' of 'ContactEmployee'"))).collect()
-        };
-        let request = write("/BusinessPartners('C1')", r#"{"ContactEmployees":[{"InternalCode":7,"Phone1":"2"}]}"#);
-        let sent = send_by(refuses, &[request], |_, _| true).remove(0);
-        assert!(sent.answer.is_ok());
-        assert_eq!(sent.left_out[0].field, "ContactEmployees.Phone1");
+    fn a_partner_of_which_nothing_is_taken_holds_up_nothing() {
+        for (body, entity, field) in [
+            (r#"{"ContactEmployees":[{"InternalCode":7,"Phone1":"2"}]}"#, "ContactEmployee", "ContactEmployees.Phone1"),
+            (r#"{"Phone1":"2"}"#, "BusinessPartner", "Phone1"),
+            (r#"{"BPAddresses":[{"RowNum":1,"Phone1":"2"}]}"#, "BPAddress", "BPAddresses"),
+        ] {
+            let words = format!("'Phone1' of '{entity}'");
+            let refuses =
+                |requests: &[Request]| requests.iter().map(|_| Err(remote("-1000", &words))).collect::<Vec<_>>();
+            let sent = send_by(refuses, &[write("/BusinessPartners('C1')", body)], |_, _| true).remove(0);
+            assert!(sent.answer.is_ok());
+            assert_eq!(sent.left_out[0].field, field);
+        }
     }
 
     /// Refuses the fields in turn: too long first, then by a rule.

@@ -96,6 +96,12 @@ async fn a_phone_that_is_too_long_for_b1_holds_up_no_new_name() -> Result<()> {
     assert_ne!(partner["Phone1"], long);
     let asked = question(&world).await?;
     assert_names(&asked, &["C00006", "Phone1", long, "too long"]);
+    // What changes in B1 meanwhile arrives, though of the account B1 takes nothing; it is asked about once.
+    world.b1_patch("/BusinessPartners('C00006')", json!({ "Website": "https://c6.example" })).await?;
+    let arrived = |record: &Value| record["Id"] == account["Id"] && record["Website"] == "https://c6.example";
+    assert_eq!(world.until_record("Account", "the site", arrived).await?["Phone"], long);
+    world.settled().await?;
+    question(&world).await?;
     world.change("Account", id, json!({ "Phone": "+49 40 1" })).await?;
     until_partner(&world, "C00006", |partner| partner["Phone1"] == "+49 40 1").await?;
     nothing_asked(&world).await
