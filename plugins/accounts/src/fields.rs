@@ -30,8 +30,9 @@ impl Plan {
     /// The base after a write of which only some sides took their part. What was decided of the rest is kept beside it.
     pub fn kept(&self, old: &Map<String, Value>, taken: impl Fn(Side) -> bool) -> Map<String, Value> {
         let mut base = merge::kept(old, &self.base, &self.written, &taken);
-        // How a value is spelt goes with the value.
-        base.retain(|name, _| !name.starts_with(SPELT) || self.base.contains_key(name));
+        // How a value is spelt goes with the value, and so does what was decided of it.
+        let goes_along = |name: &str| name.starts_with(SPELT) || name.starts_with(DECIDED);
+        base.retain(|name, _| !goes_along(name) || self.base.contains_key(name));
         let open = |name: &String| self.written.get(name).is_some_and(|side| !taken(*side));
         let decided = self.decided.iter().filter(|(name, _)| open(name));
         base.extend(decided.map(|(name, value)| (format!("{DECIDED}{name}"), value.clone())));
@@ -160,19 +161,29 @@ fn held(decided: Option<&Value>, b1: &Value, salesforce: &Value) -> Option<Side>
     Some(if decided[2] == "b1" { Side::B1 } else { Side::Salesforce })
 }
 
+/// What becomes of one value by the rules alone.
+fn merge_of(whole: &[Compared], policy: Policy, newest: Side) -> Merged {
+    let fields: Vec<Field<'_>> = whole.iter().map(Compared::field).collect();
+    match fields.as_slice() {
+        [one] => merge::merge(one, whole[0].pair.direction, policy, newest),
+        many => merge::merge_whole(many, policy, newest),
+    }
+}
+
 /// Takes what is one value into the plan.
 fn take(plan: &mut Plan, record: &str, whole: Vec<Compared>, newest: Side, answer: &Answer) {
-    let fields: Vec<Field<'_>> = whole.iter().map(Compared::field).collect();
     let policies = || whole.iter().filter(|own| own.differs()).map(|own| own.pair.policy);
     // Of the parts of one value the most careful policy counts.
     let policy = policies().find(|own| *own == Policy::Review).or_else(|| policies().next()).unwrap_or(Policy::Newest);
     let held =
         whole.iter().filter(|own| own.differs()).map(|own| own.held).reduce(|a, b| if a == b { a } else { None });
-    let decided = match fields.as_slice() {
-        _ if held == Some(Some(Side::B1)) => Merged::ToSalesforce,
-        _ if held == Some(Some(Side::Salesforce)) => Merged::ToB1,
-        [one] => merge::merge(one, whole[0].pair.direction, policy, newest),
-        many => merge::merge_whole(many, policy, newest),
+    // A mapping that names a side since has the word.
+    let open = whole.iter().all(|own| own.pair.direction == Direction::Both);
+    let open = open && matches!(policy, Policy::Newest | Policy::Review);
+    let decided = match held.flatten().filter(|_| open) {
+        Some(Side::B1) => Merged::ToSalesforce,
+        Some(Side::Salesforce) => Merged::ToB1,
+        None => merge_of(&whole, policy, newest),
     };
     let decided = if decided == Merged::Conflict {
         let shown = |own: &Compared| {
@@ -315,4 +326,61 @@ pub fn question(name: &str, conflicts: &[(String, Value, Value)]) -> (Said, Valu
             .collect()
     };
     (reason, json!({ "b1": side(true), "salesforce": side(false) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A phone that was `1`, is `2` in B1 and `3` in Salesforce, and of which this was decided before.
+    fn phone(policy: Policy, direction: Direction, decided: &Value) -> Compared {
+        let pair = Pair { b1: "Phone1".into(), salesforce: "Phone".into(), direction, policy };
+        Compared {
+            name: pair.salesforce.clone(),
+            pair,
+            base: "1".into(),
+            has_base: true,
+            b1: "2".into(),
+            written: "2".into(),
+            salesforce: "3".into(),
+            to_b1: "3".into(),
+            held: held(Some(decided), &"2".into(), &"3".into()),
+        }
+    }
+
+    fn taken(policy: Policy, direction: Direction, decided: &Value) -> Plan {
+        let mut plan = Plan::default();
+        take(&mut plan, "account", vec![phone(policy, direction, decided)], Side::B1, &Answer::default());
+        plan
+    }
+
+    #[test]
+    fn what_was_decided_holds_until_a_value_changes_or_the_mapping_names_a_side() {
+        let decided = json!(["2", "3", "salesforce"]);
+        for policy in [Policy::Newest, Policy::Review] {
+            assert_eq!(taken(policy, Direction::Both, &decided).to_b1["Phone1"], "3");
+        }
+        assert_eq!(
+            taken(Policy::Newest, Direction::Both, &json!(["2", "4", "salesforce"])).to_salesforce["Phone"],
+            "2"
+        );
+        for (policy, direction) in [(Policy::B1, Direction::Both), (Policy::Newest, Direction::ToSalesforce)] {
+            let plan = taken(policy, direction, &decided);
+            assert!(plan.to_b1.is_empty() && plan.to_salesforce["Phone"] == "2", "{plan:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_decided_ends_when_its_system_takes_the_value() {
+        let plan = taken(Policy::Newest, Direction::Both, &json!(["2", "3", "salesforce"]));
+        let old = plan.kept(&Map::from_iter([("Phone".to_owned(), json!("1"))]), |_| false);
+        assert_eq!((&old["Phone"], &old["decided:Phone"]), (&json!("1"), &json!(["2", "3", "salesforce"])));
+        // B1 takes it, while Salesforce does not take something else: a clerk may put the old number back.
+        let base = plan.kept(&old, |side| side == Side::B1);
+        assert_eq!(Value::Object(base), json!({ "Phone": "3" }));
+        // B1 leaves it out of what it takes.
+        let mut plan = plan;
+        plan.base = old.clone();
+        assert_eq!(plan.kept(&old, |side| side == Side::B1), old);
+    }
 }
