@@ -123,8 +123,17 @@ fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<St
     line.sort();
     line.dedup();
     let lines = format!("(SELECT {} FROM OpportunityLineItems ORDER BY SortOrder)", line.join(","));
-    let fields = format!("{},{lines}", header.join(","));
-    let rows = salesforce::query_in(&fields, "Opportunity", "Id", ids, "").map_err(|error| {
+    let read = |header: &[String]| {
+        salesforce::query_in(&format!("{},{lines}", header.join(",")), "Opportunity", "Id", ids, "")
+    };
+    let rows = match read(&header) {
+        Err(error) if Said::is_unknown(&error) => {
+            header.retain(|field| !field.ends_with(".Tandem_Sync_Said__c"));
+            read(&header)
+        }
+        read => read,
+    };
+    let rows = rows.map_err(|error| {
         let what = match &error {
             tandem_sdk::Error::Remote(remote)
                 if remote.code == "INVALID_FIELD" && remote.message.contains("CurrencyIsoCode") =>

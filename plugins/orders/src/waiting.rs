@@ -1,6 +1,6 @@
 //! An opportunity that waits for its customer says for whom, and why it takes long.
 
-use tandem_sdk::{Method, Outcome, Said, Value, from_json, http, outcome_of, request, salesforce, say, text};
+use tandem_sdk::{Method, Outcome, Said, Value, from_json, outcome_of, refused, request, salesforce, say, text};
 
 use crate::{News, Work};
 
@@ -75,8 +75,8 @@ pub fn tell(work: &mut [Work]) {
             })
             .collect();
         let told = requests.len();
-        let failed =
-            if requests.is_empty() { None } else { http::send_all(&requests).into_iter().find_map(Result::err) };
+        let sent = if requests.is_empty() { Vec::new() } else { refused::send_all(&requests, |_, _| false) };
+        let failed = sent.into_iter().find_map(|sent| sent.answer.err());
         w.finish(match failed {
             // What an opportunity refuses to show stands in the queue all the same.
             Some(error) => match outcome_of(&error, "telling opportunities that wait for a customer") {

@@ -135,9 +135,12 @@ pub fn words(error: &Error) -> String {
 }
 
 /// The request without what the refusal names, and without a body where B1 would get nothing more of a record that it has; `None` when
-/// it names nothing that can be left out, or nothing else would remain.
+/// it names nothing that can be left out, or nothing else would remain. What a message says in keys goes without saying so.
 fn without(request: &Request, error: &Error, may: impl Fn(&str) -> bool) -> Option<(Request, Vec<LeftOut>)> {
     let Ok(Value::Object(mut body)) = serde_json::from_str(request.body.as_deref()?) else { return None };
+    if Said::is_unknown(error) && Said::english_alone(&mut body) {
+        return Some((Request { body: Some(Value::Object(body).to_string()), ..request.clone() }, Vec::new()));
+    }
     let there = changes_what_is_there(request);
     let (by_b1, out) = match error {
         Error::Remote(remote) if B1_CODES.contains(&remote.code.trim_start_matches('-')) => {
@@ -339,6 +342,18 @@ mod tests {
 
     fn taken() -> Result<Response, Error> {
         Ok(Response { status: 204, headers: Vec::new(), body: String::new(), via: Via::Sent })
+    }
+
+    #[test]
+    fn an_org_that_has_no_field_for_keys_gets_the_english() {
+        let error = remote("INVALID_FIELD", "No such column 'Tandem_Sync_Said__c' on sobject of type Account");
+        let body = r#"{"Tandem_Sync_Message__c":"asks","Tandem_Sync_Said__c":"{}"}"#;
+        let left = rest("/sobjects/Account/001", body, &error);
+        assert_eq!(left, Some((json!({ "Tandem_Sync_Message__c": "asks" }), Vec::new())));
+        assert_eq!(rest("/sobjects/Account/001", r#"{"Name":"N"}"#, &error), None);
+        let another =
+            remote("INVALID_FIELD", "Tandem_Sync_Said__c,A__c ^ No such column 'A__c' on sobject of type Account");
+        assert_eq!(rest("/sobjects/Account/001", body, &another), None);
     }
 
     #[test]

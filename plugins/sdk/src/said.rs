@@ -157,6 +157,17 @@ impl Said {
             .collect()
     }
 
+    /// Whether a call failed since the org has no field for keys: its package is older than this. The English does then.
+    pub fn is_unknown(error: &Error) -> bool {
+        matches!(error, Error::Remote(remote) if remote.code == "INVALID_FIELD"
+            && remote.message.contains(&format!("No such column '{}'", SAID.0)))
+    }
+
+    /// Takes the keys from a record's fields, for an org that [has no field for them](Said::is_unknown); false where none are.
+    pub(crate) fn english_alone(fields: &mut crate::Map<String, Value>) -> bool {
+        fields.remove(SAID.0).is_some()
+    }
+
     /// What a record shows. Somebody else may have written the message alone.
     pub fn of_record(record: &Value) -> Self {
         let message = text(record, MESSAGE.0);

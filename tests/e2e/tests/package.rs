@@ -263,6 +263,20 @@ async fn a_question_is_shown_in_an_org_that_has_no_field_for_its_translation() -
     Ok(())
 }
 
+/// A host that is newer than the package: what became of an order stands on the opportunity in English.
+#[tokio::test]
+async fn an_order_is_made_and_told_in_an_org_that_has_no_field_for_its_translation() -> Result<()> {
+    let world = world(&["orders", "accounts"]).await?;
+    let hidden = ["Account.Tandem_Sync_Said__c", "Opportunity.Tandem_Sync_Said__c"];
+    let rights = json!({ "integration": { "hidden": hidden } });
+    world.send("PUT", &format!("{}/admin/rules", world.salesforce), &rights).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    world.assert_exactly_once(&[id]).await
+}
+
 #[tokio::test]
 async fn a_case_that_is_linked_later_shows_the_delivery_state_at_once() -> Result<()> {
     let world = world(&["orders", "fulfilment"]).await?;
