@@ -25,7 +25,7 @@ export function reason(review, own = {}) {
 export function message(english, kept) {
     try {
         const own = JSON.parse(kept);
-        return own.text.startsWith(english) ? said(own.said, PHRASES) : english;
+        return english && own.text.startsWith(english) ? said(own.said, PHRASES) : english;
     } catch {
         return english;
     }

@@ -1,4 +1,4 @@
-import { keysWithoutLabel, reason } from 'c/tandemReason';
+import { keysWithoutLabel, message, reason } from 'c/tandemReason';
 import { labels } from '../../../../../../checks/labels.cjs';
 
 const ENGLISH = 'Maxi-Teq (C20000) would exceed …';
@@ -56,6 +56,19 @@ describe('a reason', () => {
         const reviews = [asked(OVER, { key: 'shared.failed', with: { what: { said: [bonus] } } }), {}];
         expect(keysWithoutLabel(reviews)).toEqual(['bonus.too_high']);
         expect(reason(asked(bonus), { 'bonus.too_high': 'a bonus of {percent} %' })).toBe('a bonus of 12.5 %');
+    });
+});
+
+describe('what a record shows', () => {
+    it('is said with keys where they say the same as its English, and nothing where that is empty', () => {
+        const kept = JSON.stringify({
+            text: 'order 17 created',
+            said: [{ key: 'orders.created', with: { number: '17' } }]
+        });
+        expect(message('order 17', kept)).toBe('order 17 created');
+        for (const english of ['by hand', '', null]) {
+            expect(message(english, kept)).toBe(english);
+        }
     });
 });
 
