@@ -146,7 +146,13 @@ impl Reporter {
         }
         let revision = self.inbox.store().questions_revision().await?;
         if revision != shown.revision {
-            shown.questions = self.questions().await?;
+            let questions = self.questions().await?;
+            // Answered, and asked for another reason before this look: told anew.
+            open.retain(|id| match (shown.questions.get(id), questions.get(id)) {
+                (Some(before), Some(now)) => question::is_same(before, now),
+                _ => true,
+            });
+            shown.questions = questions;
             shown.revision = revision;
         }
         let questions = &shown.questions;

@@ -179,6 +179,23 @@ async fn an_answer_given_while_the_host_was_off_counts_and_one_given_on_the_serv
     world.assert_exactly_once(&[first]).await
 }
 
+/// Answered on the server, and asked at once again: the event is the same, the question another.
+#[tokio::test]
+async fn a_question_that_is_asked_again_for_another_reason_says_so_in_the_org() -> Result<()> {
+    let world = world(&["orders"]).await?;
+    let id = over_the_limit(&world).await?;
+    let asked = question(&world, &id).await?;
+    let number = asked["Tandem_Key__c"].as_str().and_then(|key| key.split(':').nth(1)).context("no key")?.to_owned();
+    world.b1_patch("/BusinessPartners('C00007')", json!({ "CreditLimit": 600 })).await?;
+    world.tandem(&["review", "resolve", &number, "--choose", "retry"]).await?;
+    let anew = |row: &Value| {
+        let reason = row["Tandem_Reason__c"].as_str().unwrap_or_default();
+        row["Id"] == asked["Id"] && row["Tandem_State__c"] == "Open" && reason.contains("limit of 600.00 EUR")
+    };
+    world.until_record("Tandem_Review__c", "the new question", anew).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn what_a_host_asked_whose_database_was_lost_is_closed_and_an_answer_to_it_told_as_too_late() -> Result<()> {
     let sign_in = "client_secret = { file = \"salesforce.secret\" }\nreport_seconds = 1\n";

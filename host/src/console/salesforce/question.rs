@@ -56,6 +56,11 @@ pub(super) fn question(event: &Event) -> Value {
     fields.into()
 }
 
+/// Whether two looks at one event have found the same question.
+pub(super) fn is_same(before: &Event, now: &Event) -> bool {
+    before.reason == now.reason && before.choices == now.choices && before.detail == now.detail
+}
+
 /// The fields of a question that is open no more: what was answered on the host, or what became of its event.
 pub(super) fn over(event: Option<&Event>) -> Value {
     let mut fields = Map::from_iter([("Tandem_State__c".to_owned(), Value::from("Closed"))]);
