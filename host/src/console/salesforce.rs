@@ -256,10 +256,23 @@ impl Reporter {
             let Some(id) = event_of(&row) else { continue };
             let answer = row["Tandem_Answer__c"].as_str().unwrap_or_default();
             let who = row["LastModifiedBy"]["Name"].as_str().unwrap_or("somebody");
+            let taken = short(&format!("{who}: {answer}"), SHORT);
+            let taken = json!({ "Tandem_State__c": "Closed", "Tandem_Outcome__c": taken });
             let event = self.inbox.store().event(id).await?;
             // Of another org's flow, or of nobody's: this org decides nothing about it.
-            let asked = event.filter(|event| event.state == EventState::Review && self.flows.contains(&event.flow));
-            let Some(event) = asked else { continue };
+            let Some(event) = event.filter(|event| self.flows.contains(&event.flow)) else { continue };
+            if event.state != EventState::Review {
+                // It was taken, and the org could not be told.
+                if event.resolution.as_deref() == Some(answer) {
+                    open.remove(&id);
+                    self.write_review(host, id, &taken).await?;
+                }
+                continue;
+            }
+            // What the event asked before; what it asks now is not shown yet.
+            if !open.contains(&id) {
+                continue;
+            }
             if !event.choices.iter().any(|choice| choice == answer) {
                 let outcome = format!("{answer} is none of the answers: {}", event.choices.join(", "));
                 let fields = json!({ "Tandem_Answer__c": null, "Tandem_Outcome__c": short(&outcome, SHORT) });
@@ -269,9 +282,7 @@ impl Reporter {
                 self.inbox.ring(std::slice::from_ref(&event.flow));
                 // Should the same event ask again, it is a question of its own.
                 open.remove(&id);
-                let outcome = short(&format!("{who}: {answer}"), SHORT);
-                let fields = json!({ "Tandem_State__c": "Closed", "Tandem_Outcome__c": outcome });
-                self.write_review(host, id, &fields).await?;
+                self.write_review(host, id, &taken).await?;
             }
         }
         Ok(())

@@ -197,6 +197,26 @@ async fn a_question_that_is_asked_again_for_another_reason_says_so_in_the_org() 
 }
 
 #[tokio::test]
+async fn an_answer_that_was_taken_closes_its_question_also_where_the_org_could_not_be_told_at_once() -> Result<()> {
+    let world = world(&["orders"]).await?;
+    let id = over_the_limit(&world).await?;
+    let asked = question(&world, &id).await?;
+    world.settled().await?;
+    world
+        .salesforce_faults(
+            json!([{ "path": "Tandem_Review__c", "method": "PATCH", "kind": "server-error", "times": 4 }]),
+        )
+        .await?;
+    let review = asked["Id"].as_str().context("no id")?;
+    world.change("Tandem_Review__c", review, json!({ "Tandem_Answer__c": "send anyway" })).await?;
+    world.until_state(&id, "Synced").await?;
+    let closed = |row: &Value| row["Id"] == review && row["Tandem_State__c"] == "Closed";
+    let row = world.until_record("Tandem_Review__c", "closed", closed).await?;
+    assert!(row["Tandem_Outcome__c"].as_str().is_some_and(|told| told.ends_with(": send anyway")), "{row}");
+    world.assert_exactly_once(&[id]).await
+}
+
+#[tokio::test]
 async fn what_a_host_asked_whose_database_was_lost_is_closed_and_an_answer_to_it_told_as_too_late() -> Result<()> {
     let sign_in = "client_secret = { file = \"salesforce.secret\" }\nreport_seconds = 1\n";
     let mut world = World::with(Setup { salesforce: sign_in.into(), ..Setup::default() }).await?;
