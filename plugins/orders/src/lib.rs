@@ -177,11 +177,11 @@ impl Work {
     /// The same, with what to decide it by.
     fn hold_by(&mut self, reason: impl Into<Said>, choices: &[&str], detail: &Value) {
         let reason = reason.into();
-        let order = match &self.step {
-            Step::Update(_, linked) | Step::Cancel(linked) => Some(linked.told()),
-            _ => None,
+        let (order, status) = match &self.step {
+            Step::Update(_, linked) | Step::Cancel(linked) => (Some(linked.told()), Some(linked.status.clone())),
+            _ => (None, None),
         };
-        self.news = Some(News { order, status: None, state: "Review", message: reason.clone(), loud: true });
+        self.news = Some(News { order, status, state: "Review", message: reason.clone(), loud: true });
         self.step = Step::Finished(tandem_sdk::review_with(reason, choices, detail));
     }
 

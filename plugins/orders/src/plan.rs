@@ -10,7 +10,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::Linked;
-use crate::{News, Step, Work, approval, total, unseen, waiting};
+use crate::{News, Step, Work, approval, told, total, unseen, waiting};
 
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
@@ -96,7 +96,10 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
         .filter_map(|(id, link)| link.map(|link| (id, Linked::read(&link.b1_id, &link.base))))
         .collect();
     for w in work.iter_mut().filter(|w| w.is_open()) {
-        let link = linked.remove(w.id());
+        let mut link = linked.remove(w.id());
+        if let Some(link) = &mut link {
+            told::keep_status(w, link);
+        }
         // Of one that is not to be seen it cannot be said whose it is: what there is of it in this company tells.
         if link.is_none() && !w.opportunity.is_null() && !settings.only.holds(&w.opportunity) {
             w.finish(Outcome::Done("an opportunity of another company".into()));

@@ -261,6 +261,7 @@ fn updated(
                         [("number", doc_num.into()), ("why", Said::of_error(&error).into())],
                     );
                     w.hold(reason, &["retry", "ignore"]);
+                    w.shows(linked);
                 }
                 // Whatever of it was done is found when the order is read again.
                 _ => {
@@ -330,6 +331,7 @@ fn cancelled(w: &mut Work, mut linked: Linked, answer: Result<Response, Error>) 
                 [("number", number), ("why", Said::of_error(&error).into())],
             );
             w.hold(reason, &["retry", "ignore"]);
+            w.shows(&linked);
         }
         _ => w.fail(&error, say("orders.cancelling", "cancelling order {number}", [("number", number)])),
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::again::{self, Walk, Which};
 use tandem_sdk::{
-    Error, Link, Outcome, Side, Value, b1, clock, from_json, links, outcome_of, salesforce, say, schedule, text,
+    Error, Link, Outcome, Side, Value, b1, clock, from_json, json, links, outcome_of, salesforce, say, schedule, text,
 };
 
 use crate::linked::{Linked, status_of};
@@ -51,7 +51,8 @@ pub fn orders(work: &mut [Work]) {
                 format!("{status}, as its opportunity shows")
             }
             Some(link) => {
-                schedule::wake(clock::now(), &link.salesforce_id, "{}");
+                let seen = json!({ "order": link.b1_id, "status": status });
+                schedule::wake(clock::now(), &link.salesforce_id, &seen.to_string());
                 format!("now {status}: its opportunity is looked at")
             }
             None if approval::is_awaited(text(&document, "U_SF_Id")) => {
@@ -61,6 +62,19 @@ pub fn orders(work: &mut [Work]) {
             None => "not an order of an opportunity".into(),
         };
         w.finish(Outcome::Done(message));
+    }
+}
+
+/// Keeps the status for which [`orders`] woke the opportunity, whatever its look ends with: where that is a question, the same status
+/// does not ask it again.
+pub fn keep_status(w: &Work, linked: &mut Linked) {
+    let seen = from_json(&w.event.payload);
+    let status = text(&seen, "status");
+    let is_news =
+        w.event.topic == "timer.wake" && w.event.resolution.is_none() && text(&seen, "order") == linked.doc_entry;
+    if is_news && status != linked.status {
+        linked.status = status.to_owned();
+        linked.put(w.id());
     }
 }
 

@@ -324,6 +324,43 @@ async fn what_somebody_deleted_or_changed_of_an_order_and_what_followed_it_is_ma
     Ok(())
 }
 
+#[tokio::test]
+async fn a_status_is_shown_beside_a_question_and_what_a_person_ignored_is_not_asked_again_each_day() -> Result<()> {
+    let mut world = world(&["orders"], FAST).await?;
+    world.up().await?;
+    let ignore = async |world: &World| {
+        world.settled().await?;
+        let asked = world.tandem_json(&["review", "list"]).await?;
+        assert_eq!(asked.as_array().map(Vec::len), Some(1), "{asked}");
+        world.tandem(&["review", "resolve", "--choose", "ignore", &asked[0]["id"].to_string()]).await?;
+        world.settled().await
+    };
+    let id = world.opportunities(1).await?.remove(0);
+    let line = world.lines(&id).await?.remove(0);
+    world.change("OpportunityLineItem", line["Id"].as_str().context("an id")?, json!({ "Quantity": 10 })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let entry = world.orders_of(&id).await?[0]["DocEntry"].clone();
+    // B1 cancels no order that is delivered in part, nor one that is closed.
+    clerk(&world, &format!("deliver/{entry}?partly")).await?;
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    world.until_state(&id, "Review").await?;
+    ignore(&world).await?;
+    world.b1_call("POST", &format!("/Orders({entry})/Close"), Value::Null).await?;
+    let closed = |own: &Value| own["Id"] == id.as_str() && own["Tandem_Order_Status__c"] == "Closed";
+    world.until_record("Opportunity", "the order's status", closed).await?;
+    ignore(&world).await?;
+    another_day(&mut world, &["orders"]).await?;
+    let looked = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--flow", "orders"]).await?;
+        Ok(events.to_string().contains("to be looked at again").then_some(()))
+    };
+    world.until("the orders to be looked at", PATIENCE, looked).await?;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
 /// A clerk's button on the simulator.
 async fn clerk(world: &World, action: &str) -> Result<()> {
     let (status, body) = world.send("POST", &format!("{}/admin/{action}", world.b1), &json!({})).await?;
