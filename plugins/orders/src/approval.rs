@@ -7,7 +7,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
-use crate::{News, Step, Work, adopt, look, unseen};
+use crate::{News, Step, Work, adopt, ledger, look, unseen};
 
 /// What is read of drafts.
 pub const DRAFT: &str = "DocEntry,U_SF_Id,DocObjectCode,DocumentStatus,AuthorizationStatus";
@@ -67,9 +67,11 @@ pub fn forget(id: &str) {
     storage::delete(&key(id));
 }
 
-/// B1 may have something for an opportunity that has no link: a draft, or an order that this host has forgotten.
+/// B1 may have something for an opportunity that has no link: a draft, an order whose answer was lost, or one that this host has forgotten.
 pub fn may_be_there(w: &Work) -> bool {
-    is_awaited(w.id()) || matches!(text(&w.opportunity, "Tandem_Order_Status__c"), AWAITING | "Open")
+    is_awaited(w.id())
+        || adopt::is_sent(w.id())
+        || matches!(text(&w.opportunity, "Tandem_Order_Status__c"), AWAITING | "Open")
 }
 
 /// A draft stands for the order: it is looked at again later, or a person is asked about one that was refused.
@@ -205,10 +207,16 @@ pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft
             w.step = Step::Cancel(Box::new(linked));
         }
         (None, Some(draft)) => w.step = Step::Remove(draft.entry),
+        // What B1 kept as a draft it is not at any more.
+        (None, None) if adopt::is_sent(w.id()) && !is_awaited(w.id()) && ledger::is_under_way(w) => {}
         (None, None) => {
             let message = say("orders.nothing_there", "not won, and B1 has neither draft nor order of it", []);
-            if is_awaited(w.id()) || text(&w.opportunity, "Tandem_Order_Status__c") == AWAITING {
+            let awaited = is_awaited(w.id()) || text(&w.opportunity, "Tandem_Order_Status__c") == AWAITING;
+            if awaited {
                 adopt::forget(w.id());
+            }
+            // That an answer was lost stays known: the ledger may have the order's row.
+            if awaited || adopt::is_sent(w.id()) {
                 w.news = Some(News::of("", "Synced", &message));
             }
             w.done(message);

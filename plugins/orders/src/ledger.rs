@@ -41,6 +41,27 @@ pub fn forget(id: &str) {
     storage::delete(&alone_since(id));
 }
 
+/// True while B1 may still be at an order whose answer was lost and that was not found, from the first look on: it is looked for again.
+pub fn is_under_way(w: &mut Work) -> bool {
+    let now = clock::now();
+    let since = storage::get(&alone_since(w.id())).and_then(|since| since.parse::<u64>().ok());
+    let due = since.unwrap_or(now) + UNDER_WAY;
+    if now >= due {
+        return false;
+    }
+    if since.is_none() {
+        let _ = storage::set(&alone_since(w.id()), &now.to_string());
+    }
+    let message = say(
+        "orders.under_way",
+        "the answer to the order was lost, and B1 may still be at it: it is looked for again in a few minutes",
+        [],
+    );
+    w.news = Some(News::of("", "Waiting", &message));
+    w.finish(tandem_sdk::retry(due - now, message));
+    true
+}
+
 /// True where the row of an order that is to be made is there and its order is not, not even a cancelled one, and the answer to it was
 /// lost: sent without a change set, where B1 lets none through, the row may have come alone. Once B1 can no longer be at it the row goes,
 /// and the order is made anew.
@@ -58,20 +79,7 @@ pub fn stands_alone(flow: &str, w: &mut Work, order: &Order) -> bool {
             return true;
         }
     }
-    let now = clock::now();
-    let since = storage::get(&alone_since(w.id())).and_then(|since| since.parse::<u64>().ok());
-    let due = since.unwrap_or(now) + UNDER_WAY;
-    if now < due {
-        if since.is_none() {
-            let _ = storage::set(&alone_since(w.id()), &now.to_string());
-        }
-        let message = say(
-            "orders.under_way",
-            "the answer to the order was lost, and B1 may still be at it: it is looked for again in a few minutes",
-            [],
-        );
-        w.news = Some(News::of("", "Waiting", &message));
-        w.finish(tandem_sdk::retry(due - now, message));
+    if is_under_way(w) {
         return true;
     }
     let path = format!("/U_TANDEM({})", b1::encode(&b1::quote(&code(flow, w, order.generation))));

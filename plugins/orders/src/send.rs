@@ -161,8 +161,14 @@ fn tell_flows(w: &Work, order: &Order, doc_entry: &str) {
 fn created(flow: &str, settings: &Settings, w: &mut Work, order: &Order, answer: Result<Response, Error>) {
     match answer {
         Ok(response) if response.via == Via::Sent => link(settings, w, order, &body_of(&response)),
-        // It was made in an earlier try, of what the opportunity was then: it is read, and brought in step.
-        Ok(_) => w.finish(tandem_sdk::retry(100, "the order was there already: taking it over")),
+        // It was made and the answer lost, in this try or in an earlier one, of what the opportunity was then: it is read, and brought
+        // in step, or cancelled where the opportunity is not won any more.
+        Ok(_) => {
+            if !adopt::is_sent(w.id()) {
+                adopt::remember(w.id(), order);
+            }
+            w.finish(tandem_sdk::retry(100, "the order was there already: taking it over"));
+        }
         // The ledger has its row: the order was made before.
         Err(Error::Remote(remote)) if remote.code == "-2035" => match approval::find_order(w.id()) {
             Ok(Some(found)) if found["DocEntry"].as_i64().is_none_or(|entry| !order.beside.contains(&entry)) => {

@@ -139,6 +139,26 @@ async fn what_changes_during_the_outage_in_which_the_order_was_made_reaches_it()
 }
 
 #[tokio::test]
+async fn an_order_whose_answer_was_lost_goes_with_an_opportunity_that_is_re_opened_meanwhile() -> Result<()> {
+    let world = world().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    // B1 is looked through, and then the order is made and nobody is told.
+    world.b1_faults(json!([{ "path": "$batch", "kind": { "latency": 1500 } }])).await?;
+    world.win(&id).await?;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let lost = json!([{ "path": "$batch", "kind": "reset-after" }, { "path": "/Orders", "kind": "reset-before" }]);
+    world.b1_faults(lost).await?;
+    let made = async |world: &World| Ok((!world.orders_of(&id).await?.is_empty()).then_some(()));
+    world.until("the order to be made", Duration::from_secs(20), made).await?;
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    world.b1_faults(json!([])).await?;
+    let cancelled = async |world: &World| Ok(standing(world, &id).await?.is_empty().then_some(()));
+    world.until("the order to be cancelled", Duration::from_secs(30), cancelled).await?;
+    assert_eq!(world.orders_of(&id).await?.len(), 1);
+    Ok(())
+}
+
+#[tokio::test]
 async fn what_changes_while_a_draft_waits_follows_when_it_is_approved() -> Result<()> {
     let world = world().await?;
     world.b1_settings(json!({ "approval_over": 0.01 })).await?;
@@ -258,14 +278,9 @@ async fn a_line_whose_answer_is_lost_is_added_once() -> Result<()> {
     Ok(())
 }
 
-/// Where B1 lets no change set through, an order goes without one, its row of the ledger first. The order's answer is lost, and it was
-/// never made: the row stands alone.
+/// An opportunity whose order's answer was lost, where the ledger has the order's row and B1 has no order.
 #[cfg(target_os = "linux")]
-#[tokio::test]
-async fn an_order_that_b1_never_made_although_its_ledger_has_it_is_made_after_a_while_without_a_question() -> Result<()>
-{
-    let clock = tandem_e2e::machine::Clock::new()?;
-    let mut world = World::with(Setup { environment: clock.environment(), ..Setup::default() }).await?;
+async fn row_alone(world: &mut World) -> Result<String> {
     let procedure = json!({ "set": "Orders", "field": "NumAtCard", "is": "PO-X", "number": 1001, "words": "not now",
         "page_in_change_sets": true });
     world.b1_settings(json!({ "procedure": procedure })).await?;
@@ -284,8 +299,41 @@ async fn an_order_that_b1_never_made_although_its_ledger_has_it_is_made_after_a_
     let shown = world.until_state(&id, "Waiting").await?;
     assert!(shown["Tandem_Sync_Message__c"].as_str().is_some_and(|message| message.contains("is looked for again")));
     assert_eq!((world.orders_of(&id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (0, 1));
+    Ok(id)
+}
+
+/// Where B1 lets no change set through, an order goes without one, its row of the ledger first. The order's answer is lost, and it was
+/// never made: the row stands alone.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_order_that_b1_never_made_although_its_ledger_has_it_is_made_after_a_while_without_a_question() -> Result<()>
+{
+    let clock = tandem_e2e::machine::Clock::new()?;
+    let mut world = World::with(Setup { environment: clock.environment(), ..Setup::default() }).await?;
+    let id = row_alone(&mut world).await?;
     clock.set(301)?;
     world.until_state(&id, "Synced").await?;
+    assert_eq!((world.orders_of(&id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (1, 1));
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_re_opened_opportunity_whose_order_b1_never_made_waits_for_nothing_and_gets_it_when_it_is_won_again()
+-> Result<()> {
+    let clock = tandem_e2e::machine::Clock::new()?;
+    let mut world = World::with(Setup { environment: clock.environment(), ..Setup::default() }).await?;
+    let id = row_alone(&mut world).await?;
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    clock.set(301)?;
+    let shown = world.until_state(&id, "Synced").await?;
+    assert_eq!(shown["Tandem_Sync_Message__c"], "not won, and B1 has neither draft nor order of it");
+    world.settled().await?;
+    world.win(&id).await?;
+    let made = async |world: &World| Ok((!world.orders_of(&id).await?.is_empty()).then_some(()));
+    world.until("the order", Duration::from_secs(20), made).await?;
+    world.settled().await?;
     assert_eq!((world.orders_of(&id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (1, 1));
     assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
     Ok(())
