@@ -114,28 +114,25 @@ pub fn keep(batch: &Batch, walks: &[Walk], most: usize, outcomes: &mut Outcomes)
 
 /// The same for one event; none for one that is not about looking again.
 pub fn step(event: &Event, walks: &[Walk], most: usize) -> Option<Outcome> {
-    let begins = event.topic == TIMER;
-    let step = if begins { first(most) } else { Step::of(&from_json(&event.payload)) };
-    let told = match step {
-        Some(step) => go(walks, &step, most),
-        None if begins => Ok("looked at today already".into()),
-        None => return None,
-    };
+    let told =
+        if event.topic == TIMER { begin(walks, most) } else { go(walks, &Step::of(&from_json(&event.payload))?, most) };
     Some(match told {
         Ok(told) => Outcome::Done(told),
         Err(error) => outcome_of(&error, "looking for what is to be looked at again"),
     })
 }
 
-/// The first step of a day; none for a day that was begun.
-fn first(most: usize) -> Option<Step> {
+/// The first step of a day, unless the day was begun. It is once that step is done: what B1 could not be asked then is asked again.
+fn begin(walks: &[Walk], most: usize) -> Result<String, Error> {
     let today = clock::today("b1");
     let last = storage::get(DAY);
     if last.as_ref() == Some(&today) {
-        return None;
+        return Ok("looked at today already".into());
     }
+    let from = last.unwrap_or_else(|| before(&today));
+    let told = go(walks, &Step { walk: 0, after: Vec::new(), from, left: most }, most)?;
     let _ = storage::set(DAY, &today);
-    Some(Step { walk: 0, after: Vec::new(), from: last.unwrap_or_else(|| before(&today)), left: most })
+    Ok(told)
 }
 
 /// Where the first look begins: what ended in the days before may have been shown before it did.

@@ -361,6 +361,31 @@ async fn a_status_is_shown_beside_a_question_and_what_a_person_ignored_is_not_as
     Ok(())
 }
 
+#[tokio::test]
+async fn a_days_look_is_made_up_for_when_b1_could_not_be_asked_as_the_day_began() -> Result<()> {
+    let mut world = world(&["orders"], SELDOM).await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    world.settled().await?;
+    world.stop().await?;
+    world.change("Opportunity", &id, json!({ "Tandem_Order_Number__c": null })).await?;
+    world.up().await?;
+    world.settled().await?;
+    world.b1_faults(json!([{ "path": "/b1s/v2/Orders", "method": "GET", "kind": "html-before" }])).await?;
+    another_day(&mut world, &["orders"]).await?;
+    let asked = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--flow", "orders"]).await?;
+        Ok(events.to_string().contains("looking for what is to be looked at again").then_some(()))
+    };
+    world.until("B1 to be asked in vain", PATIENCE, asked).await?;
+    world.b1_faults(json!([])).await?;
+    let shown = |own: &Value| own["Id"] == id.as_str() && own["Tandem_Order_Number__c"].is_string();
+    world.until_record("Opportunity", "its order", shown).await?;
+    Ok(())
+}
+
 /// A clerk's button on the simulator.
 async fn clerk(world: &World, action: &str) -> Result<()> {
     let (status, body) = world.send("POST", &format!("{}/admin/{action}", world.b1), &json!({})).await?;
