@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Map, Said, Value, b1, decimal, json, say, text};
+use tandem_sdk::{Map, Said, Told, Value, b1, decimal, json, say, text};
 
 use crate::Work;
 use crate::complete::UNIT_FIELDS;
@@ -219,10 +219,9 @@ impl Change {
             say("orders.field_of", "{field} of {line}", with)
         };
         let stays = |field: &str| {
-            let with = [("what", what(field).into()), ("value", b1::key_text(&there[field]).into())];
+            let with = [("what", what(field).into()), ("value", told(&there[field]))];
             say("orders.stays", "{what} stays {value} as in B1", with)
         };
-        self.notes.extend(kept(there, base, fields).map(stays));
         let mut wanted = different(base, fields);
         wanted.retain(|field, value| !alike(&there[field.as_str()], value));
         // In another unit a quantity or a price alone would be another quantity or price.
@@ -232,6 +231,7 @@ impl Change {
         if wanted.keys().any(|field| measured(field)) {
             wanted.extend(measures(fields));
         }
+        self.notes.extend(kept(there, base, fields).filter(|field| !wanted.contains_key(*field)).map(stays));
         wanted.retain(|field, value| {
             let there = &there[field.as_str()];
             let before = base.get(field).unwrap_or(&Value::Null);
@@ -250,7 +250,7 @@ impl Change {
                 }
                 _ => {
                     if clerk && !policy.answered {
-                        let with = [("what", what(field).into()), ("value", b1::key_text(there).into())];
+                        let with = [("what", what(field).into()), ("value", told(there))];
                         self.notes.push(say("orders.was", "{what} was {value} in B1", with));
                     }
                     true
@@ -391,6 +391,14 @@ fn line_of(place: usize, item: String) -> Said {
 
 fn shown(value: Option<&Value>) -> String {
     value.map(b1::key_text).unwrap_or_default()
+}
+
+/// A value of B1's as a person is told it: a day without the midnight behind it.
+fn told(value: &Value) -> Told {
+    match value.as_str().and_then(|text| text.strip_suffix("T00:00:00Z")) {
+        Some(day) => Said::day(day),
+        None => b1::key_text(value).into(),
+    }
 }
 
 /// Both sides of what both changed.

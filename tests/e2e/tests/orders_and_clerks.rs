@@ -390,6 +390,9 @@ async fn a_row_keeps_its_unit_and_a_quantity_never_goes_without_it() -> Result<(
     line(&world, &id, json!({ "Quantity": 6 })).await?;
     let after = row(&until_row(&world, &entry, "Quantity", 6.0).await?, 0);
     assert_eq!((&after["UoMEntry"], &after["UnitPrice"]), (&json!(7), &boxes["UnitPrice"]));
+    // None of what the clerk wrote stays, and nothing else is told.
+    until_message(&world, &id, "was 60 in B1").await?;
+    assert!(!message(&world, &id).await?.contains("stays"), "{}", message(&world, &id).await?);
     Ok(())
 }
 
