@@ -33,15 +33,22 @@ fn message(customer: &str, asked: Said) -> Said {
     say("orders.waits_asked", "waits for the customer {customer}, about whom a decision is open: {asked}", with)
 }
 
+/// An opportunity that waits does so for its customer, and for nothing that a clerk or B1 is still to do.
+fn is_for_it(opportunity: &Value) -> bool {
+    let shown = text(opportunity, "Tandem_Sync_Message__c");
+    shown.is_empty() || shown.starts_with("waits for the customer")
+}
+
 /// Tells the opportunities that wait for an account in review.
 pub fn tell(work: &mut [Work]) {
     for w in work.iter_mut().filter(|w| w.is_open() && w.event.topic == TOPIC) {
         let payload = from_json(&w.event.payload);
         let account = [text(&payload, "AccountId").to_owned()];
         let and = format!("AND Tandem_Sync_State__c = {}", salesforce::quote(WAITING));
-        let found = salesforce::query_in("Id,Account.Name", "Opportunity", "AccountId", &account, &and);
-        let waiting = match found {
-            Ok(waiting) => waiting,
+        let found =
+            salesforce::query_in("Id,Account.Name,Tandem_Sync_Message__c", "Opportunity", "AccountId", &account, &and);
+        let waiting: Vec<Value> = match found {
+            Ok(waiting) => waiting.into_iter().filter(is_for_it).collect(),
             Err(error) => {
                 w.finish(outcome_of(
                     &error,
@@ -85,5 +92,20 @@ pub fn tell(work: &mut [Work]) {
             },
             None => Outcome::Done(format!("{told} opportunities that wait for this customer are told why")),
         });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_sdk::json;
+
+    use super::*;
+
+    #[test]
+    fn only_an_opportunity_that_waits_for_its_customer_is_told_what_is_asked_about_that() {
+        let shows = |said: Said| is_for_it(&Value::Object(said.shown()));
+        assert!(shows(message("Miller", Said::default())) && shows(message("Miller", "which one?".into())));
+        assert!(is_for_it(&json!({ "Tandem_Sync_Message__c": null })), "it could not be shown");
+        assert!(!shows("the order is approved in B1, and draft 7 is still to be added there".into()));
     }
 }
