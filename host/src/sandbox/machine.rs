@@ -83,7 +83,7 @@ impl Machine {
                 engine.increment_epoch();
             }
         })?;
-        Ok(Self { engine, workers: Workers::start()?, places: Places::new(RUNS) })
+        Ok(Self { engine, workers: Workers::start(crate::store::sqlite::reads_here)?, places: Places::new(RUNS) })
     }
 
     /// wasmtime's own.

@@ -27,8 +27,7 @@ use tokio::sync::oneshot;
 const FIRST_LEVEL: Duration = Duration::from_millis(20);
 const LEVELS: usize = 12;
 /// The first so many levels are short: less than 320 ms in all. What has used more is long.
-const SHORT: Range<usize> = 0..5;
-const LONG: Range<usize> = SHORT.end..LEVELS;
+const SHORT_LEVELS: usize = 5;
 /// Of the threads for what is long, 0 to 99: nice 15 on Linux, where a busy core gives such a thread a thirtieth of its
 /// time; *lowest* on Windows. Not the very last, so that long work ends also on a machine that is never idle.
 const LONG_PRIORITY: u8 = 10;
@@ -46,22 +45,26 @@ pub struct Panicked(pub String);
 
 impl Workers {
     /// As many threads as the machine has cores, at least two, and one less for what is long. What they wait for is waited
-    /// for in this runtime.
-    pub fn start() -> std::io::Result<Self> {
+    /// for in this runtime. `prepare` is what each thread does first.
+    pub fn start(prepare: fn()) -> std::io::Result<Self> {
         let handle = Handle::try_current().map_err(std::io::Error::other)?;
-        let queue = Arc::new(Queue { waiting: Mutex::new(Waiting::default()), bell: Condvar::new() });
+        let queue = Arc::new(Queue::default());
         let threads = std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2));
         for thread in 0..threads {
             let (queue, handle) = (queue.clone(), handle.clone());
             let name = format!("plugins-{thread}");
-            std::thread::Builder::new().name(name).spawn(move || serve(&queue, &handle, SHORT))?;
+            std::thread::Builder::new().name(name).spawn(move || {
+                prepare();
+                serve(&queue, &handle, Length::Short);
+            })?;
         }
         for thread in 1..threads {
             let (queue, handle) = (queue.clone(), handle.clone());
             let name = format!("plugins-long-{thread}");
             std::thread::Builder::new().name(name).spawn(move || {
                 yield_to_others();
-                serve(&queue, &handle, LONG);
+                prepare();
+                serve(&queue, &handle, Length::Long);
             })?;
         }
         Ok(Self { queue })
@@ -90,7 +93,8 @@ impl Workers {
 impl Drop for Workers {
     fn drop(&mut self) {
         lock(&self.queue.waiting).closed = true;
-        self.queue.bell.notify_all();
+        self.queue.short.notify_all();
+        self.queue.long.notify_all();
     }
 }
 
@@ -107,9 +111,32 @@ thread_local! {
     static RUNNING: RefCell<Option<(Arc<Task>, ThreadTime)>> = const { RefCell::new(None) };
 }
 
+/// How much of its time a task has used, and which threads serve it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    Short,
+    Long,
+}
+
+impl Length {
+    fn of(level: usize) -> Self {
+        if level < SHORT_LEVELS { Self::Short } else { Self::Long }
+    }
+
+    fn levels(self) -> Range<usize> {
+        match self {
+            Self::Short => 0..SHORT_LEVELS,
+            Self::Long => SHORT_LEVELS..LEVELS,
+        }
+    }
+}
+
+#[derive(Default)]
 struct Queue {
     waiting: Mutex<Waiting>,
-    bell: Condvar,
+    /// Rung for one thread of those that serve the length: any of them will do.
+    short: Condvar,
+    long: Condvar,
 }
 
 #[derive(Default)]
@@ -124,22 +151,29 @@ impl Queue {
         let mut waiting = lock(&self.waiting);
         if !waiting.closed {
             waiting.levels[level].push_back(task);
-            // All of them: the one that wakes first may be the one that does not serve this level.
-            self.bell.notify_all();
+            drop(waiting);
+            self.bell(Length::of(level)).notify_one();
         }
     }
 
-    /// The next of these levels; `None` when the workers are dropped.
-    fn pop(&self, levels: Range<usize>) -> Option<Arc<Task>> {
+    fn bell(&self, length: Length) -> &Condvar {
+        match length {
+            Length::Short => &self.short,
+            Length::Long => &self.long,
+        }
+    }
+
+    /// The next of this length; `None` when the workers are dropped.
+    fn pop(&self, length: Length) -> Option<Arc<Task>> {
         let mut waiting = lock(&self.waiting);
         loop {
             if waiting.closed {
                 return None;
             }
-            if let Some(task) = waiting.levels[levels.clone()].iter_mut().find_map(VecDeque::pop_front) {
+            if let Some(task) = waiting.levels[length.levels()].iter_mut().find_map(VecDeque::pop_front) {
                 return Some(task);
             }
-            waiting = self.bell.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting = self.bell(length).wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -218,9 +252,9 @@ fn yield_to_others() {
     }
 }
 
-fn serve(queue: &Queue, handle: &Handle, levels: Range<usize>) {
+fn serve(queue: &Queue, handle: &Handle, length: Length) {
     let _inside = handle.enter();
-    while let Some(task) = queue.pop(levels.clone()) {
+    while let Some(task) = queue.pop(length) {
         step(&task);
     }
 }
@@ -288,7 +322,7 @@ mod tests {
 
     #[tokio::test]
     async fn loops_end_after_what_came_later_and_needs_little() {
-        let workers = Arc::new(Workers::start().unwrap());
+        let workers = Arc::new(Workers::start(|| ()).unwrap());
         let ended = Arc::new(Mutex::new(Vec::new()));
         let note = |name: &'static str, millis| {
             let (workers, ended) = (workers.clone(), ended.clone());
@@ -308,7 +342,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_waits_uses_no_time_and_what_is_given_up_or_panics_harms_nobody() {
-        let workers = Workers::start().unwrap();
+        let workers = Workers::start(|| ()).unwrap();
         let waited = workers.run(async {
             tokio::time::sleep(Duration::from_millis(300)).await;
             used()

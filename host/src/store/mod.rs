@@ -83,10 +83,16 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 /// durability, no change is ever kept without those that came before it.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
-    /// Takes in events and the source's position in one transaction; returns how many were new.
+    /// Takes in events, the source's position and what it saw in one transaction; returns how many were new.
     async fn append(&self, intake: Intake) -> Result<u64>;
     /// The position a source stored last.
     async fn position(&self, source: &str) -> Result<Option<String>>;
+    /// Digests of some records as a source saw them last, in order; see [`Sighting`].
+    async fn seen(&self, source: &str, keys: Vec<String>) -> Result<Vec<Option<String>>>;
+    /// How many records a source knows.
+    async fn seen_count(&self, source: &str) -> Result<u64>;
+    /// Keys of the records a source knows, in their order, `limit` at most after one.
+    async fn seen_keys(&self, source: &str, after: &str, limit: u32) -> Result<Vec<String>>;
 
     /// Leases due events of a flow into a new run, first due first: never two with one key under way, none past an older
     /// unfinished event of its key, of each [`Lane`] its share. `None` when nothing is due. Durable with the next commit: a lease that a power cut takes back

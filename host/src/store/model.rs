@@ -207,10 +207,21 @@ pub struct Intake {
     pub events: Vec<NewEvent>,
     /// The source's name and its own position after these events, opaque JSON.
     pub position: Option<(String, String)>,
+    /// The name of a source that compares its records, and what it saw of some.
+    pub seen: Option<(String, Vec<Sighting>)>,
     /// Of all these events.
     pub lane: Lane,
     /// `WithNextCommit` for a source that tells again whatever is after the position kept.
     pub durability: Durability,
+}
+
+/// How a source that compares its records saw one of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sighting {
+    /// By which the source knows it.
+    pub key: String,
+    /// Of its content; none: it is gone.
+    pub digest: Option<String>,
 }
 
 /// A stored event.

@@ -107,8 +107,13 @@ async fn what_changes_while_a_host_has_lost_its_memory_reaches_the_order_that_is
     world.until_all_told(std::slice::from_ref(&id), Duration::from_secs(20)).await?;
     without_memory(&mut world).await?;
     set_quantity(&world, &id, 33).await?;
-    let order = until_quantity(&world, &id, 33.0).await?;
-    assert_eq!(order["NumAtCard"], "PO of 33");
+    until_quantity(&world, &id, 33.0).await?;
+    // Changed a moment after the quantity.
+    let named = async |world: &World| {
+        let standing = standing(world, &id).await?;
+        Ok(standing.into_iter().find(|order| order["NumAtCard"] == "PO of 33"))
+    };
+    let order = world.until("the order's number, too", Duration::from_secs(30), named).await?;
     let lines = world.lines(&id).await?.len();
     assert_eq!(order["DocumentLines"].as_array().map(Vec::len), Some(lines));
     Ok(())

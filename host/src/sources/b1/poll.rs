@@ -1,7 +1,8 @@
 //! Looks for changes in turn, each kind of record at its own pace. What was found and the new position are stored in one
 //! transaction; a look that fails is taken again.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -16,7 +17,7 @@ use crate::config::B1Config;
 use crate::connections::{CallError, Connection};
 use crate::sources::Routes;
 use crate::sources::trouble::Troubles;
-use crate::store::{Inbox, Intake, Millis};
+use crate::store::{Inbox, Intake, Millis, NewEvent, Sighting};
 use crate::time::now;
 
 /// A change may be committed so much later than its stamp says.
@@ -25,6 +26,11 @@ const OVERLAP: Duration = Duration::from_secs(120);
 const SETTLED: Duration = Duration::from_secs(2 * OVERLAP.as_secs());
 /// A record seen within so much of the newest stamp may change again within the same second: it is looked at once more.
 const FRESH: Duration = Duration::from_secs(2);
+
+/// Version of a record that is there no more.
+const GONE: &str = "gone";
+/// Keys of known records that are looked through at once.
+const KEYS: u32 = 5_000;
 
 /// Watches one B1 company.
 pub struct Poller {
@@ -250,58 +256,97 @@ impl Poller {
 
     async fn scan(&self, watch: &Watch, select: &str, filter: &str) -> Result<(), LookError> {
         let source = self.source(watch);
-        let stored = self.inbox.store().position(&source).await?;
-        let before: Option<BTreeMap<String, String>> = stored.and_then(|text| serde_json::from_str(&text).ok());
-        let mut gone: BTreeSet<String> = before.iter().flat_map(BTreeMap::keys).cloned().collect();
-        let mut after = before.clone().unwrap_or_default();
-        let mut changes = Vec::new();
-        let mut last: Option<Map<String, Value>> = None;
+        let store = self.inbox.store();
+        // The first look: from now on. What was there before is a backfill's business.
+        let first = store.position(&source).await?.is_none();
         let stamp = now();
+        let change = |keys, version: &str| {
+            let deleted = version == GONE;
+            Changed { topic: watch.topic, keys, version: format!("{version}@{stamp}"), deleted }
+        };
+        let mut met: HashSet<u64> = HashSet::new();
+        let mut known = 0;
+        let mut last: Option<Map<String, Value>> = None;
         loop {
             let page = list::page(&self.connection, watch, select, filter, last.as_ref()).await?;
             let full = page.len() == PAGE;
+            let mut rows = Vec::with_capacity(page.len());
             for row in page {
                 let keys = keys_of(watch, &row)?;
-                last = Some(keys.clone());
-                let digest = fingerprint(&row);
-                let change = Changed { topic: watch.topic, keys, version: format!("{digest}@{stamp}"), deleted: false };
-                let id = scan_id(&change.keys);
-                gone.remove(&id);
-                if after.get(&id) != Some(&digest) {
-                    after.insert(id, digest);
-                    changes.push(change);
+                rows.push((scan_id(&keys), fingerprint(&row), keys));
+            }
+            last = rows.last().map(|(_, _, keys)| keys.clone()).or(last);
+            met.extend(rows.iter().map(|(id, ..)| hash(id)));
+            let before = store.seen(&source, rows.iter().map(|(id, ..)| id.clone()).collect()).await?;
+            known += before.iter().flatten().count() as u64;
+            let (mut seen, mut changes) = (Vec::new(), Vec::new());
+            for ((id, digest, keys), before) in rows.into_iter().zip(before) {
+                if before.as_ref() != Some(&digest) {
+                    changes.push(change(keys, &digest));
+                    seen.push(Sighting { key: id, digest: Some(digest) });
                 }
             }
+            if first {
+                changes.clear();
+            }
+            self.note(&source, seen, changes).await?;
             if !full {
                 break;
             }
         }
-        for id in gone {
-            after.remove(&id);
-            // What a filter no longer shows is not gone.
-            if filter.is_empty()
-                && let Ok(Value::Object(keys)) = serde_json::from_str(&id)
-            {
-                changes.push(Changed { topic: watch.topic, keys, version: format!("gone@{stamp}"), deleted: true });
-            }
+        if known < store.seen_count(&source).await? && !first {
+            self.part_with_what_is_gone(&source, &met, |keys| filter.is_empty().then(|| change(keys, GONE))).await?;
         }
-        if before.is_none() {
-            changes.clear();
-        } else if changes.is_empty() {
+        if first { self.keep(source, &true, Vec::new()).await } else { Ok(()) }
+    }
+
+    /// Forgets the records that were not met. What a filter no longer shows is not gone: of that nobody is told.
+    async fn part_with_what_is_gone(
+        &self,
+        source: &str,
+        met: &HashSet<u64>,
+        change: impl Fn(Map<String, Value>) -> Option<Changed>,
+    ) -> Result<(), LookError> {
+        let mut after = String::new();
+        loop {
+            let keys = self.inbox.store().seen_keys(source, &after, KEYS).await?;
+            let Some(last) = keys.last().cloned() else { return Ok(()) };
+            let (mut seen, mut changes) = (Vec::new(), Vec::new());
+            for key in keys.into_iter().filter(|key| !met.contains(&hash(key))) {
+                if let Ok(Value::Object(keys)) = serde_json::from_str(&key) {
+                    changes.extend(change(keys));
+                }
+                seen.push(Sighting { key, digest: None });
+            }
+            self.note(source, seen, changes).await?;
+            after = last;
+        }
+    }
+
+    /// Keeps what was seen together with what changed.
+    async fn note(&self, source: &str, seen: Vec<Sighting>, changes: Vec<Changed>) -> Result<(), LookError> {
+        if seen.is_empty() {
             return Ok(());
         }
-        self.keep(source, &after, changes).await
+        let events = self.events(source, &changes);
+        let seen = Some((source.to_owned(), seen));
+        self.inbox.take(Intake { events, seen, ..Intake::default() }).await?;
+        Ok(())
     }
 
     async fn keep(&self, source: String, position: &impl Serialize, changes: Vec<Changed>) -> Result<(), LookError> {
         let position = serde_json::to_string(position).map_err(|e| LookError::Answer(e.to_string()))?;
-        if !changes.is_empty() {
-            tracing::debug!(connection = self.name, source, changes = changes.len(), "changed in B1");
-        }
-        let events = changes.iter().flat_map(|change| change.route(&self.routes.now(), &self.name)).collect();
+        let events = self.events(&source, &changes);
         let position = Some((source, position));
         self.inbox.take(Intake { events, position, ..Intake::default() }).await?;
         Ok(())
+    }
+
+    fn events(&self, source: &str, changes: &[Changed]) -> Vec<NewEvent> {
+        if !changes.is_empty() {
+            tracing::debug!(connection = self.name, source, changes = changes.len(), "changed in B1");
+        }
+        changes.iter().flat_map(|change| change.route(&self.routes.now(), &self.name)).collect()
     }
 }
 
@@ -374,6 +419,13 @@ fn stamp_of(row: &Value) -> String {
 
 fn scan_id(keys: &Map<String, Value>) -> String {
     Value::Object(keys.clone()).to_string()
+}
+
+/// By which a record that was met is known again: of a million two are the same once in thirty million scans.
+fn hash(id: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    id.hash(&mut hasher);
+    hasher.finish()
 }
 
 /// 64 bits of a record's content.

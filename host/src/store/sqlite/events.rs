@@ -189,10 +189,13 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
     match verdict {
         Verdict::Done(what) => {
             end.execute(params![event.0, DONE, what, None::<String>, now])?;
-            // The newer event saw the record as it is now: older questions about it are answered.
+            // It saw the record as it is now: older questions about it are answered, and what was asked before an answer to an older one
+            // is looked at again.
             for question in questions(db, &flow, &kind, &key)? {
                 if question.id < event {
                     supersede(db, question.id, now)?;
+                } else {
+                    retry(db, question.id, None, now)?;
                 }
             }
         }
@@ -202,9 +205,14 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
         Verdict::Review(question) => {
             let (reason, choices, detail) = asked(&question)?;
             let mut told = db.prepare_cached("UPDATE events SET choices = ?2, detail = ?3 WHERE id = ?1")?;
-            // One open question per record and reason: it keeps its number and is told anew.
-            let same = questions(db, &flow, &kind, &key)?.into_iter().filter(|other| other.reason == question.reason);
-            match same.map(|other| other.id).min() {
+            // One open question per record, as it was found last, and one that an answer has led to; asked again for the same reason it
+            // keeps its number and is told anew.
+            let (same, others): (Vec<Asked>, Vec<Asked>) =
+                questions(db, &flow, &kind, &key)?.into_iter().partition(|other| other.reason == question.reason);
+            for question in others.into_iter().filter(|question| question.id < event && !question.answered) {
+                supersede(db, question.id, now)?;
+            }
+            match same.into_iter().map(|other| other.id).min() {
                 Some(open) => {
                     told.execute(params![open.0, choices, detail])?;
                     // Answered, it runs with what was told last.
@@ -274,16 +282,19 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
 struct Asked {
     id: EventId,
     reason: String,
+    /// It was answered before: what it asks now is about what came of that.
+    answered: bool,
 }
 
 /// Open questions about the record that this kind and key name; see [`NewEvent::kind`].
 fn questions(db: &Connection, flow: &str, kind: &str, key: &str) -> Result<Vec<Asked>> {
     let mut rows = db.prepare_cached(&format!(
-        "SELECT id, reason FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW} \
+        "SELECT id, reason, resolution IS NOT NULL FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW} \
          AND (?3 = '' OR kind = '' OR kind = ?3)"
     ))?;
     let rows = rows.query_map([flow, key, kind], |row| {
-        Ok(Asked { id: EventId(row.get(0)?), reason: row.get::<_, Option<String>>(1)?.unwrap_or_default() })
+        let reason = row.get::<_, Option<String>>(1)?.unwrap_or_default();
+        Ok(Asked { id: EventId(row.get(0)?), reason, answered: row.get(2)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

@@ -5,8 +5,10 @@ mod packing;
 mod place;
 mod retention;
 mod runs;
+mod sightings;
 mod writer;
 
+use std::cell::Cell;
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -22,7 +24,13 @@ use self::writer::Writer;
 use super::*;
 
 /// One entry per format: entry n brings format n to n+1. Published entries never change.
-const MIGRATIONS: &[&str] = &[include_str!("schema.sql"), include_str!("review-detail.sql"), include_str!("scale.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("schema.sql"),
+    include_str!("review-detail.sql"),
+    include_str!("scale.sql"),
+    include_str!("sightings.sql"),
+    include_str!("storage-bytes.sql"),
+];
 
 /// Finished events are kept at least so long, however full the store is: a source may tell one again.
 const TOLD_AGAIN: Millis = 3_600_000;
@@ -106,8 +114,21 @@ impl SqliteStore {
             }
             result
         };
+        if READS_HERE.get() {
+            return work();
+        }
         tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Database(e.to_string()))?
     }
+}
+
+thread_local! {
+    static READS_HERE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// This thread may wait for the disk, since it serves nothing that must answer at once: what it reads of a store it reads itself, and
+/// wakes no other thread for a few microseconds of work.
+pub fn reads_here() {
+    READS_HERE.set(true);
 }
 
 /// Makes the file, which holds keys, so that nobody but its user reads it; SQLite makes those beside it like it.
@@ -184,6 +205,9 @@ impl Store for SqliteStore {
                     )?
                     .execute(params![source, position, now])?;
                 }
+                if let Some((source, seen)) = &intake.seen {
+                    sightings::note(db, source, seen)?;
+                }
                 Ok(fresh)
             })
             .await
@@ -197,6 +221,21 @@ impl Store for SqliteStore {
                 .optional()?)
         })
         .await
+    }
+
+    async fn seen(&self, source: &str, keys: Vec<String>) -> Result<Vec<Option<String>>> {
+        let source = source.to_owned();
+        self.read(move |db| sightings::of(db, &source, &keys)).await
+    }
+
+    async fn seen_count(&self, source: &str) -> Result<u64> {
+        let source = source.to_owned();
+        self.read(move |db| sightings::count(db, &source)).await
+    }
+
+    async fn seen_keys(&self, source: &str, after: &str, limit: u32) -> Result<Vec<String>> {
+        let (source, after) = (source.to_owned(), after.to_owned());
+        self.read(move |db| sightings::keys(db, &source, &after, limit)).await
     }
 
     async fn lease(&self, flow: &str, digest: &str, max: u32, now: Millis) -> Result<Option<Run>> {
@@ -294,13 +333,11 @@ impl Store for SqliteStore {
     async fn storage_size(&self, flow: &str) -> Result<u64> {
         let flow = flow.to_owned();
         self.read(move |db| {
-            let size: i64 = db
-                .prepare_cached(
-                    "SELECT coalesce(sum(length(CAST(key AS BLOB)) + length(CAST(value AS BLOB))), 0) \
-                     FROM storage WHERE flow = ?1",
-                )?
-                .query_row([flow], |row| row.get(0))?;
-            Ok(size.unsigned_abs())
+            let size: Option<i64> = db
+                .prepare_cached("SELECT bytes FROM storage_bytes WHERE flow = ?1")?
+                .query_row([flow], |row| row.get(0))
+                .optional()?;
+            Ok(size.unwrap_or_default().unsigned_abs())
         })
         .await
     }

@@ -456,21 +456,28 @@ async fn a_question_about_an_item_is_not_answered_by_a_price_list_of_the_same_nu
 }
 
 #[tokio::test]
-async fn a_record_refused_again_and_again_is_one_open_question() {
+async fn a_record_has_one_open_question_however_often_and_for_whatever_it_is_refused() {
     let (_folder, store) = store();
     for round in 0..5 {
         append(&store, &[("A", &round.to_string())]).await;
         let run = lease(&store, 1).await.unwrap();
         store.finish(run.id, each(&run, &asks("the credit limit is passed"))).await.unwrap();
     }
-    append(&store, &[("A", "other")]).await;
-    let run = lease(&store, 1).await.unwrap();
-    store.finish(run.id, each(&run, &asks("the item is inactive"))).await.unwrap();
-    let filter = EventFilter { state: Some(EventState::Review), limit: 100, ..EventFilter::default() };
-    let open = store.events(filter).await.unwrap();
-    let reasons: Vec<&str> = open.iter().filter_map(|event| event.reason.as_deref()).collect();
-    assert_eq!(reasons, ["the item is inactive", "the credit limit is passed"]);
-    assert_eq!(open[1].id, EventId(1), "under the number it had when a person saw it first");
+    let open = async || {
+        let filter = EventFilter { state: Some(EventState::Review), limit: 100, ..EventFilter::default() };
+        let open = store.events(filter).await.unwrap();
+        open.into_iter().map(|event| (event.id, event.reason.unwrap_or_default())).collect::<Vec<_>>()
+    };
+    let first = (EventId(1), "the credit limit is passed".to_owned());
+    assert_eq!(open().await, [first], "under the number it had when a person saw it first");
+    append(&store, &[("A", "other"), ("B", "another")]).await;
+    for reason in ["the item is inactive", "no customer"] {
+        let run = lease(&store, 1).await.unwrap();
+        store.finish(run.id, each(&run, &asks(reason))).await.unwrap();
+    }
+    let now = open().await;
+    assert_eq!(now[1], (EventId(6), "the item is inactive".into()), "what was found last");
+    assert_eq!((now.len(), now[0].1.as_str()), (2, "no customer"), "of another record");
 }
 
 #[tokio::test]
@@ -493,6 +500,29 @@ async fn what_would_ask_while_the_answer_to_the_same_question_is_on_its_way_runs
     // Answered it is over: asked again, it is a question again.
     store.finish(run.id, each(&run, &asks("cancel the order?"))).await.unwrap();
     assert_eq!(state(&store, second.events[0].id).await, EventState::Review);
+}
+
+#[tokio::test]
+async fn what_an_answer_has_led_to_is_asked_beside_what_the_record_asks_and_settles_it() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1")]).await;
+    let run = lease(&store, 1).await.unwrap();
+    let first = run.events[0].id;
+    store.finish(run.id, each(&run, &asks("is it the same?"))).await.unwrap();
+    assert!(store.retry(first, Some("no".into()), crate::time::now()).await.unwrap());
+    let run = lease(&store, 1).await.unwrap();
+    store.finish(run.id, each(&run, &asks("a rule forbids it"))).await.unwrap();
+    append(&store, &[("A", "2")]).await;
+    let run = lease(&store, 1).await.unwrap();
+    let second = run.events[0].id;
+    store.finish(run.id, each(&run, &asks("is it the same?"))).await.unwrap();
+    for open in [first, second] {
+        assert_eq!(state(&store, open).await, EventState::Review, "{open}");
+    }
+    assert!(store.retry(first, Some("take it".into()), crate::time::now()).await.unwrap());
+    let run = lease(&store, 2).await.unwrap();
+    store.finish(run.id, done(&run)).await.unwrap();
+    assert_eq!(lease(&store, 2).await.unwrap().events[0].id, second, "what was asked before the answer looks again");
 }
 
 #[tokio::test]
@@ -810,4 +840,64 @@ async fn a_database_that_is_deleted_or_replaced_takes_no_new_work_and_says_so() 
         assert!(matches!(leased, Err(StoreError::Gone(_))));
         store.finish(under_way.id, done(&under_way)).await.expect("what is under way may end");
     }
+}
+
+#[tokio::test]
+async fn what_a_source_saw_is_kept_with_what_it_tells_and_found_again_page_by_page() {
+    let (_folder, store) = store();
+    let sighting = |key: &str, digest: Option<&str>| Sighting { key: key.into(), digest: digest.map(str::to_owned) };
+    let note = async |source: &str, seen| {
+        let seen = Some((source.to_owned(), seen));
+        store.append(Intake { events: vec![event("A1", source)], seen, ..Intake::default() }).await.unwrap()
+    };
+    note("stock", vec![sighting("A1", Some("1")), sighting("A2", Some("1")), sighting("A3", Some("1"))]).await;
+    note("prices", vec![sighting("A1", Some("9"))]).await;
+    note("stock", vec![sighting("A2", Some("2")), sighting("A3", None)]).await;
+    let keys = vec!["A3".to_owned(), "A2".into(), "A1".into()];
+    let digests = store.seen("stock", keys).await.unwrap();
+    assert_eq!(digests, [None, Some("2".to_owned()), Some("1".into())]);
+    assert_eq!(store.seen_count("stock").await.unwrap(), 2);
+    assert_eq!(store.seen_keys("stock", "", 1).await.unwrap(), ["A1"]);
+    assert_eq!(store.seen_keys("stock", "A1", 9).await.unwrap(), ["A2"]);
+}
+
+#[tokio::test]
+async fn what_a_scan_of_the_format_before_had_seen_is_not_taken_for_new() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tandem.db");
+    let old = Connection::open(&path).unwrap();
+    for step in &MIGRATIONS[..3] {
+        old.execute_batch(step).unwrap();
+    }
+    let key = r#"{"CardCode":"C\"1\\ü","ItemCode":"A/1"}"#;
+    let seen = serde_json::json!({ key: "0123456789abcdef", r#"{"ItemCode":"A2"}"#: "fedcba9876543210" }).to_string();
+    old.execute("INSERT INTO positions (source, position, at) VALUES ('b1:erp:ItemPrices:scan', ?1, 1)", [&seen])
+        .unwrap();
+    old.execute("INSERT INTO positions (source, position, at) VALUES ('b1:erp:JournalEntries:append', '17', 1)", [])
+        .unwrap();
+    old.execute_batch("PRAGMA user_version = 3;").unwrap();
+    drop(old);
+    let store = SqliteStore::open(&path, Access::Host).unwrap();
+    let digests = store.seen("b1:erp:ItemPrices:scan", vec![key.into(), r#"{"ItemCode":"A2"}"#.into()]).await.unwrap();
+    assert_eq!(digests, [Some("0123456789abcdef".to_owned()), Some("fedcba9876543210".into())]);
+    assert_eq!(store.seen_count("b1:erp:ItemPrices:scan").await.unwrap(), 2);
+    assert_eq!(store.position("b1:erp:ItemPrices:scan").await.unwrap().as_deref(), Some("true"));
+    assert_eq!(store.position("b1:erp:JournalEntries:append").await.unwrap().as_deref(), Some("17"));
+}
+
+#[tokio::test]
+async fn how_much_a_flow_has_stored_is_known_without_adding_it_up() {
+    let (_folder, store) = store();
+    let size = async |writes: Vec<StorageWrite>| {
+        append(&store, &[("A", &format!("{writes:?}"))]).await;
+        let run = lease(&store, 1).await.unwrap();
+        store.finish(run.id, Finish { storage: writes, ..done(&run) }).await.unwrap();
+        store.storage_size("orders").await.unwrap()
+    };
+    let set = |key: &str, value: &str| StorageWrite::Set(key.into(), value.into());
+    assert_eq!(store.storage_size("orders").await.unwrap(), 0);
+    assert_eq!(size(vec![set("ä", "12"), set("b", "")]).await, 5);
+    assert_eq!(size(vec![set("b", "1234"), StorageWrite::Delete("none".into())]).await, 9);
+    assert_eq!(size(vec![StorageWrite::Delete("ä".into())]).await, 5);
+    assert_eq!(store.storage_size("invoices").await.unwrap(), 0);
 }
