@@ -36,6 +36,9 @@ struct Options {
     /// Only the call budgets.
     #[arg(long)]
     budgets: bool,
+    /// Only orders a second, so many times in turn with the bare loop.
+    #[arg(long, default_value_t = 0)]
+    throughput: usize,
     /// Only the store with a million events.
     #[arg(long)]
     store: bool,
@@ -74,6 +77,16 @@ async fn main() -> Result<()> {
         return Ok(());
     }
 
+    if options.throughput > 0 {
+        let (mut bare, mut own) = (Vec::new(), Vec::new());
+        for _ in 0..options.throughput {
+            bare.push(throughput(&Maker::Bare, options.orders).await.context("throughput of the bare loop")?.0);
+            own.push(throughput(&Maker::Tandem, options.orders).await.context("throughput")?.0);
+        }
+        figures.add("orders a second, durable, median", "1/s", median(&own), Some(median(&bare)), "> 500, ratio 0.8");
+        println!("{figures}");
+        return Ok(());
+    }
     if options.store {
         store::all(&mut figures).await.context("the store")?;
         println!("{figures}");

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ring::rand::SecureRandom;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use self::place::Place;
@@ -87,7 +88,7 @@ impl SqliteStore {
             "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
              PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=4000;",
         )?;
-        connection.set_prepared_statement_cache_capacity(64);
+        prepare(&connection)?;
         migrate(&mut connection)?;
         if access == Access::Host {
             events::clock_went_back(&connection, crate::time::now(), STEP)?;
@@ -106,10 +107,9 @@ impl SqliteStore {
                 Some(connection) => connection,
                 None => open_reader(place.path())?,
             };
-            // One moment of the store, however many statements look at it.
-            let result = connection.unchecked_transaction().map_err(StoreError::from).and_then(|moment| read(&moment));
+            let result = at_one_moment(&connection, read);
             let mut idle = readers.lock().unwrap_or_else(PoisonError::into_inner);
-            if idle.len() < READERS {
+            if idle.len() < READERS && connection.is_autocommit() {
                 idle.push(connection);
             }
             result
@@ -119,6 +119,20 @@ impl SqliteStore {
         }
         tokio::task::spawn_blocking(work).await.map_err(|e| StoreError::Database(e.to_string()))?
     }
+}
+
+/// However many statements look at the store, they see one moment of it.
+fn at_one_moment<T>(connection: &Connection, read: impl FnOnce(&Connection) -> Result<T>) -> Result<T> {
+    execute(connection, "BEGIN")?;
+    let result = read(connection);
+    execute(connection, "COMMIT")?;
+    result
+}
+
+/// A statement that is parsed once.
+fn execute(connection: &Connection, sql: &str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.execute([])?;
+    Ok(())
 }
 
 thread_local! {
@@ -154,7 +168,15 @@ fn open_reader(path: &Path) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.execute_batch("PRAGMA cache_size=-4096;")?;
+    prepare(&connection)?;
     Ok(connection)
+}
+
+/// Statements are parsed once, and keep their plans whatever is bound to them.
+fn prepare(connection: &Connection) -> Result<()> {
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// Whether a host has this database open.

@@ -10,6 +10,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
+use super::execute;
 use crate::store::{Durability, Result, StoreError};
 
 /// Jobs per commit at most: bounds how long the first of a group waits.
@@ -102,9 +103,9 @@ impl Writer {
 
 /// The job's result, and whether its failure could not be taken back alone.
 fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Result<T>) -> (Result<T>, bool) {
-    let tried = connection.execute_batch("SAVEPOINT job").map_err(StoreError::from).and_then(|()| {
+    let tried = execute(connection, "SAVEPOINT job").map_err(StoreError::from).and_then(|()| {
         let value = job(connection)?;
-        connection.execute_batch("RELEASE job")?;
+        execute(connection, "RELEASE job")?;
         Ok(value)
     });
     let stuck = tried.is_err() && connection.execute_batch("ROLLBACK TO job; RELEASE job").is_err();
@@ -128,7 +129,7 @@ fn write_groups(connection: &Connection, queue: &mpsc::Receiver<Job>, failing: &
         let begun = if must_sync && !synced {
             Err("the database cannot be set to sync its commits".to_owned())
         } else {
-            connection.execute_batch("BEGIN IMMEDIATE").map_err(|e| e.to_string())
+            execute(connection, "BEGIN IMMEDIATE").map_err(|e| e.to_string())
         };
         metrics::histogram!("tandem_store_group_size").record(group.len() as f64);
         let (error, no_room) = write_group(connection, begun.err(), group);
@@ -160,7 +161,7 @@ fn write_group(connection: &Connection, mut error: Option<String>, group: Vec<Jo
         ran.push(one.acknowledge);
     }
     if error.is_none() {
-        error = connection.execute_batch("COMMIT").err().map(|error| error.to_string());
+        error = execute(connection, "COMMIT").err().map(|error| error.to_string());
     }
     if error.is_some() && !connection.is_autocommit() {
         let _ = connection.execute_batch("ROLLBACK");
