@@ -2,7 +2,7 @@
 //! order impossible, even for a host that has lost its memory.
 
 use tandem_sdk::b1::{self, Read};
-use tandem_sdk::{Error, Method, clock, http, json, outcome_of, request, say, storage};
+use tandem_sdk::{Error, Method, Value, clock, http, json, outcome_of, request, say, storage};
 
 use crate::plan::Order;
 use crate::{News, Work, adopt};
@@ -62,18 +62,22 @@ pub fn is_under_way(w: &mut Work) -> bool {
     true
 }
 
-/// True where the row of an order that is to be made is there and its order is not, not even a cancelled one, and the answer to it was
-/// lost: sent without a change set, where B1 lets none through, the row may have come alone. Once B1 can no longer be at it the row goes,
+/// True where the row of an order that is to be made is there and its order is not, not even a cancelled one (those that are there are
+/// of earlier rows), and the answer to it was lost: sent without a change set, where B1 lets none through, the row may have come alone. Once B1 can no longer be at it the row goes,
 /// and the order is made anew.
 pub fn stands_alone(flow: &str, w: &mut Work, order: &Order) -> bool {
     if !adopt::is_sent(w.id()) {
         return false;
     }
-    let looked = b1::read(Read::texts("Orders", "U_SF_Id", &[w.id().to_owned()], "DocEntry"));
-    let others = |entry: Option<i64>| entry.is_some_and(|entry| order.beside.contains(&entry));
+    let looked = b1::read(Read::texts("Orders", "U_SF_Id", &[w.id().to_owned()], "DocEntry,Cancelled"));
     match looked {
-        Ok(found) if found.iter().all(|own| others(own["DocEntry"].as_i64())) => {}
-        Ok(_) => return false,
+        Ok(mut found) => {
+            found.retain(|own| own["DocEntry"].as_i64().is_none_or(|entry| !order.beside.contains(&entry)));
+            let is_earlier = |own: &Value| own["Cancelled"] == "tYES";
+            if found.len() as u64 >= order.generation || !found.iter().all(is_earlier) {
+                return false;
+            }
+        }
         Err(error) => {
             w.finish(outcome_of(&error, say("orders.looking", "looking for the order that is there already", [])));
             return true;
@@ -86,7 +90,8 @@ pub fn stands_alone(flow: &str, w: &mut Work, order: &Order) -> bool {
     let taken = http::send(&request("b1", Method::Delete, path, None, w.id()));
     match taken {
         Err(error) if !matches!(&error, Error::Remote(remote) if remote.status == 404) => {
-            w.finish(outcome_of(&error, say("orders.noting", "noting the order in B1's ledger", [])));
+            let what = say("orders.row_alone", "taking the row of an order that was never made out of B1's ledger", []);
+            w.finish(outcome_of(&error, what));
         }
         _ => {
             adopt::forget(w.id());

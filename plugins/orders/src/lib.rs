@@ -35,7 +35,7 @@ impl Plugin for Orders {
         let mut work: Vec<Work> = batch.events.into_iter().map(Work::new).collect();
         look_again(&settings, &mut work);
         told::orders(&mut work);
-        waiting::tell(&mut work);
+        waiting::tell(&settings, &mut work);
         plan::plan(&settings, &mut work);
         look::look(&batch.flow, &settings, &mut work);
         send::carry_out(&batch.flow, &settings, &mut work);

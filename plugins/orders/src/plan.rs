@@ -15,7 +15,7 @@ use crate::{News, Step, Work, approval, told, total, unseen, waiting};
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
 
-const OPPORTUNITY: [&str; 16] = [
+const OPPORTUNITY: [&str; 17] = [
     "Id",
     "Name",
     "StageName",
@@ -29,6 +29,7 @@ const OPPORTUNITY: [&str; 16] = [
     "Account.Tandem_Sync_Said__c",
     "Tandem_Requested_Date__c",
     "Tandem_Order_Number__c",
+    "Tandem_Order_Doc_Entry__c",
     "Tandem_Order_Status__c",
     "Tandem_Sync_State__c",
     "Tandem_Sync_Message__c",

@@ -85,7 +85,7 @@ fn read(entries: &[i64], again: &[&Link]) -> Result<(ByKey, ByKey), Error> {
     let orders = b1::Read::numbers("Orders", "DocEntry", entries, "DocEntry,DocumentStatus,Cancelled,U_SF_Id");
     let documents = b1::by_key(b1::read(orders)?, "DocEntry");
     let ids: Vec<String> = again.iter().map(|link| link.salesforce_id.clone()).collect();
-    let fields = "Id,Tandem_Order_Number__c,Tandem_Order_Status__c";
+    let fields = "Id,Tandem_Order_Number__c,Tandem_Order_Doc_Entry__c,Tandem_Order_Status__c";
     let shown = salesforce::query_in(fields, "Opportunity", "Id", &ids, "")?;
     Ok((documents, b1::by_key(shown, "Id")))
 }
@@ -94,7 +94,10 @@ fn read(entries: &[i64], again: &[&Link]) -> Result<(ByKey, ByKey), Error> {
 fn is_shown(link: &Link, status: &str, shown: Option<&Value>) -> bool {
     let linked = Linked::read(&link.b1_id, &link.base);
     let there = |shown: &Value| {
-        text(shown, "Tandem_Order_Number__c") == linked.doc_num && text(shown, "Tandem_Order_Status__c") == status
+        let shows = |field: &str, value: &str| text(shown, field) == value;
+        shows("Tandem_Order_Number__c", &linked.doc_num)
+            && shows("Tandem_Order_Doc_Entry__c", &linked.doc_entry)
+            && shows("Tandem_Order_Status__c", status)
     };
     linked.status == status && shown.is_none_or(there)
 }

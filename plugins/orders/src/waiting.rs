@@ -2,6 +2,7 @@
 
 use tandem_sdk::{Method, Outcome, Said, Value, from_json, outcome_of, refused, request, salesforce, say, text};
 
+use crate::describe::Settings;
 use crate::{News, Work};
 
 /// The accounts flow asks a person about an account, or will never have a customer for it: `{"AccountId": …, "reason": …, "never": true}`,
@@ -11,6 +12,8 @@ pub const TOPIC: &str = "account.asked";
 
 /// State of an opportunity that nothing is wrong with itself.
 const WAITING: &str = "Waiting";
+
+const FIELDS: [&str; 3] = ["Id", "Account.Name", "Tandem_Sync_Message__c"];
 
 /// What an opportunity shows from the moment it waits: whether its customer is in review is known then, or told later by
 /// [`TOPIC`].
@@ -40,15 +43,17 @@ fn is_for_it(opportunity: &Value) -> bool {
 }
 
 /// Tells the opportunities that wait for an account in review.
-pub fn tell(work: &mut [Work]) {
+pub fn tell(settings: &Settings, work: &mut [Work]) {
     for w in work.iter_mut().filter(|w| w.is_open() && w.event.topic == TOPIC) {
         let payload = from_json(&w.event.payload);
         let account = [text(&payload, "AccountId").to_owned()];
         let and = format!("AND Tandem_Sync_State__c = {}", salesforce::quote(WAITING));
-        let found =
-            salesforce::query_in("Id,Account.Name,Tandem_Sync_Message__c", "Opportunity", "AccountId", &account, &and);
+        let mut fields: Vec<String> = FIELDS.iter().map(|field| (*field).to_owned()).collect();
+        fields.extend(settings.only.field());
+        let found = salesforce::query_in(&fields.join(","), "Opportunity", "AccountId", &account, &and);
+        let is_ours = |opportunity: &Value| settings.only.holds(opportunity) && is_for_it(opportunity);
         let waiting: Vec<Value> = match found {
-            Ok(waiting) => waiting.into_iter().filter(is_for_it).collect(),
+            Ok(waiting) => waiting.into_iter().filter(is_ours).collect(),
             Err(error) => {
                 w.finish(outcome_of(
                     &error,

@@ -69,7 +69,8 @@ fn changes(w: &Work) -> Option<Map<String, Value>> {
         fields.get(name).is_none_or(|value| value.as_str().unwrap_or_default() == text(&w.opportunity, name))
     };
     let told =
-        ["Tandem_Sync_State__c", "Tandem_Order_Status__c", "Tandem_Order_Number__c"].iter().all(|name| same(name));
+        ["Tandem_Sync_State__c", "Tandem_Order_Status__c", "Tandem_Order_Number__c", "Tandem_Order_Doc_Entry__c"];
+    let told = told.iter().all(|name| same(name));
     let said = same("Tandem_Sync_Message__c") || (news.state == "Synced" && !news.loud);
     if told && said {
         return None;

@@ -286,25 +286,31 @@ async fn a_line_whose_answer_is_lost_is_added_once() -> Result<()> {
 /// An opportunity whose order's answer was lost, where the ledger has the order's row and B1 has no order.
 #[cfg(target_os = "linux")]
 async fn row_alone(world: &mut World) -> Result<String> {
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    lose_the_order(world, &id, 1).await?;
+    Ok(id)
+}
+
+/// Wins the opportunity; of its next order only the row of the ledger comes, as the last of so many.
+async fn lose_the_order(world: &World, id: &str, rows: usize) -> Result<()> {
     let procedure = json!({ "set": "Orders", "field": "NumAtCard", "is": "PO-X", "number": 1001, "words": "not now",
         "page_in_change_sets": true });
     world.b1_settings(json!({ "procedure": procedure })).await?;
     let lost = json!([{ "path": "/b1s/v2/Orders", "method": "POST", "kind": "reset-before", "times": 1 }]);
     world.b1_faults(lost).await?;
-    world.up().await?;
-    let id = world.opportunities(1).await?.remove(0);
-    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-X" })).await?;
-    world.win(&id).await?;
+    world.change("Opportunity", id, json!({ "Tandem_PO_Number__c": "PO-X" })).await?;
+    world.win(id).await?;
     let is_lost = async |world: &World| {
         let faults = world.get(&format!("{}/admin/faults", world.b1)).await?;
         Ok((faults[0]["times"] == 0).then_some(()))
     };
     world.until("the answer to be lost", Duration::from_secs(20), is_lost).await?;
     world.b1_settings(json!({ "procedure": null })).await?;
-    let shown = world.until_state(&id, "Waiting").await?;
+    let shown = world.until_state(id, "Waiting").await?;
     assert!(shown["Tandem_Sync_Message__c"].as_str().is_some_and(|message| message.contains("is looked for again")));
-    assert_eq!((world.orders_of(&id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (0, 1));
-    Ok(id)
+    assert_eq!((world.orders_of(id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (rows - 1, rows));
+    Ok(())
 }
 
 /// Where B1 lets no change set through, an order goes without one, its row of the ledger first. The order's answer is lost, and it was
@@ -319,6 +325,27 @@ async fn an_order_that_b1_never_made_although_its_ledger_has_it_is_made_after_a_
     clock.set(301)?;
     world.until_state(&id, "Synced").await?;
     assert_eq!((world.orders_of(&id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (1, 1));
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_second_order_of_an_opportunity_is_made_after_a_while_too_where_only_its_row_came() -> Result<()> {
+    let clock = tandem_e2e::machine::Clock::new()?;
+    let mut world = World::with(Setup { environment: clock.environment(), ..Setup::default() }).await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_all_told(std::slice::from_ref(&id), Duration::from_secs(20)).await?;
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    let cancelled = async |world: &World| Ok((world.orders_of(&id).await?[0]["Cancelled"] == "tYES").then_some(()));
+    world.until("the first order to be cancelled", Duration::from_secs(20), cancelled).await?;
+    world.settled().await?;
+    lose_the_order(&world, &id, 2).await?;
+    clock.set(301)?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!((standing(&world, &id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (1, 2));
     assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
     Ok(())
 }

@@ -155,6 +155,7 @@ import SAID_ORDERS_READING_WITHOUT_FIELDS from '@salesforce/label/c.Tandem_Said_
 import SAID_ORDERS_REFUSED from '@salesforce/label/c.Tandem_Said_orders_refused';
 import SAID_ORDERS_REMOVED_LINE from '@salesforce/label/c.Tandem_Said_orders_removed_line';
 import SAID_ORDERS_REMOVING_DRAFT from '@salesforce/label/c.Tandem_Said_orders_removing_draft';
+import SAID_ORDERS_ROW_ALONE from '@salesforce/label/c.Tandem_Said_orders_row_alone';
 import SAID_ORDERS_SEVERAL from '@salesforce/label/c.Tandem_Said_orders_several';
 import SAID_ORDERS_SPLIT from '@salesforce/label/c.Tandem_Said_orders_split';
 import SAID_ORDERS_SPLIT_STAYS from '@salesforce/label/c.Tandem_Said_orders_split_stays';
@@ -345,6 +346,7 @@ export const PHRASES = {
     'orders.refused': SAID_ORDERS_REFUSED,
     'orders.removed_line': SAID_ORDERS_REMOVED_LINE,
     'orders.removing_draft': SAID_ORDERS_REMOVING_DRAFT,
+    'orders.row_alone': SAID_ORDERS_ROW_ALONE,
     'orders.several': SAID_ORDERS_SEVERAL,
     'orders.split': SAID_ORDERS_SPLIT,
     'orders.split_stays': SAID_ORDERS_SPLIT_STAYS,
