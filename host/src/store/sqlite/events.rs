@@ -190,11 +190,11 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
         Verdict::Done(what) => {
             end.execute(params![event.0, DONE, what, None::<String>, now])?;
             // It saw the record as it is now: older questions about it are answered, and what was asked before an answer to an older one
-            // is looked at again.
+            // is looked at again. What a run raised has nothing to look at: it waits for its answer.
             for question in questions(db, &flow, &kind, &key)? {
                 if question.id < event {
                     supersede(db, question.id, now)?;
-                } else {
+                } else if question.ran {
                     retry(db, question.id, None, now)?;
                 }
             }
@@ -204,7 +204,6 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
         }
         Verdict::Review(question) => {
             let (reason, choices, detail) = asked(&question)?;
-            let mut told = db.prepare_cached("UPDATE events SET choices = ?2, detail = ?3 WHERE id = ?1")?;
             // One open question per record, as it was found last, and one that an answer has led to; asked again for the same reason it
             // keeps its number and is told anew.
             let (same, others): (Vec<Asked>, Vec<Asked>) =
@@ -214,11 +213,17 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             }
             match same.into_iter().map(|other| other.id).min() {
                 Some(open) => {
-                    told.execute(params![open.0, choices, detail])?;
+                    let mut anew = db.prepare_cached(
+                        "UPDATE events SET choices = ?2, detail = ?3 WHERE id = ?1 AND (choices IS NOT ?2 OR detail IS NOT ?3)",
+                    )?;
+                    if anew.execute(params![open.0, choices, detail])? > 0 {
+                        db.prepare_cached("UPDATE revisions SET number = number + 1 WHERE name = 'review'")?
+                            .execute([])?;
+                    }
                     // Answered, it runs with what was told last.
                     db.prepare_cached(
                         "UPDATE events SET payload = (SELECT payload FROM events WHERE id = ?2) \
-                         WHERE id = ?1 AND topic = (SELECT topic FROM events WHERE id = ?2)",
+                         WHERE id = ?1 AND ?1 < ?2 AND topic = (SELECT topic FROM events WHERE id = ?2)",
                     )?
                     .execute([open.0, event.0])?;
                     let asked_already = format!("asked already, as event {open}");
@@ -233,7 +238,8 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
                 }
                 None => {
                     end.execute(params![event.0, REVIEW, reason, choices, None::<i64>])?;
-                    told.execute(params![event.0, choices, detail])?;
+                    db.prepare_cached("UPDATE events SET detail = ?2 WHERE id = ?1")?
+                        .execute(params![event.0, detail])?;
                 }
             }
         }
@@ -284,17 +290,19 @@ struct Asked {
     reason: String,
     /// It was answered before: what it asks now is about what came of that.
     answered: bool,
+    /// It is about an event that ran; what a run raised is about none.
+    ran: bool,
 }
 
 /// Open questions about the record that this kind and key name; see [`NewEvent::kind`].
 fn questions(db: &Connection, flow: &str, kind: &str, key: &str) -> Result<Vec<Asked>> {
     let mut rows = db.prepare_cached(&format!(
-        "SELECT id, reason, resolution IS NOT NULL FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW} \
+        "SELECT id, reason, resolution IS NOT NULL, ran FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW} \
          AND (?3 = '' OR kind = '' OR kind = ?3)"
     ))?;
     let rows = rows.query_map([flow, key, kind], |row| {
         let reason = row.get::<_, Option<String>>(1)?.unwrap_or_default();
-        Ok(Asked { id: EventId(row.get(0)?), reason, answered: row.get(2)? })
+        Ok(Asked { id: EventId(row.get(0)?), reason, answered: row.get(2)?, ran: row.get(3)? })
     })?;
     Ok(rows.collect::<rusqlite::Result<_>>()?)
 }

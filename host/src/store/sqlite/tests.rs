@@ -481,6 +481,37 @@ async fn a_record_has_one_open_question_however_often_and_for_whatever_it_is_ref
 }
 
 #[tokio::test]
+async fn who_shows_the_questions_hears_of_one_that_is_told_anew_with_other_choices() {
+    let (_folder, store) = store();
+    let ask = async |dedup: &str, choice: &str| {
+        append(&store, &[("A", dedup)]).await;
+        let run = lease(&store, 1).await.unwrap();
+        let question = Question { choices: vec![choice.into()], ..Question::retry_or_ignore("which?".into()) };
+        store.finish(run.id, each(&run, &Verdict::Review(question))).await.unwrap();
+        store.questions_revision().await.unwrap()
+    };
+    let first = ask("1", "link with C1").await;
+    let same = ask("2", "link with C1").await;
+    assert_eq!(same, first, "nothing to show");
+    assert!(ask("3", "link with C2").await > first);
+    assert_eq!(store.event(EventId(1)).await.unwrap().unwrap().choices, ["link with C2"]);
+}
+
+#[tokio::test]
+async fn what_a_run_raised_beside_its_events_is_no_event_to_run_again() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1"), ("A", "2")]).await;
+    let run = lease(&store, 1).await.unwrap();
+    let held = Some(Question::retry_or_ignore("a contract ends".into()));
+    let raised = NewEvent { kind: String::new(), topic: "review.raised".into(), held, ..event("A", "raised") };
+    store.finish(run.id, Finish { emitted: vec![raised], ..done(&run) }).await.unwrap();
+    let run = lease(&store, 1).await.unwrap();
+    store.finish(run.id, done(&run)).await.unwrap();
+    assert_eq!(state(&store, EventId(3)).await, EventState::Review, "nobody has answered");
+    assert!(lease(&store, 1).await.is_none());
+}
+
+#[tokio::test]
 async fn what_would_ask_while_the_answer_to_the_same_question_is_on_its_way_runs_behind_it() {
     let (_folder, store) = store();
     append(&store, &[("A", "1")]).await;
