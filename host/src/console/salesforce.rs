@@ -127,7 +127,7 @@ impl Reporter {
     async fn tell(&self, host: &str, shown: &mut Shown, answers: bool) -> Result<(), Failed> {
         let mut open = match shown.reviews.take() {
             Some(open) => open,
-            None => self.open_in_org(host).await?,
+            None => self.open_in_org(host, &mut shown.questions).await?,
         };
         let told = self.tell_all(host, shown, &mut open, answers).await;
         shown.reviews = Some(open);
@@ -142,7 +142,7 @@ impl Reporter {
         answers: bool,
     ) -> Result<(), Failed> {
         if answers {
-            self.take_answers(host, open).await?;
+            self.take_answers(host, &shown.questions, open).await?;
         }
         let revision = self.inbox.store().questions_revision().await?;
         if revision != shown.revision {
@@ -236,17 +236,37 @@ impl Reporter {
         }
     }
 
-    async fn open_in_org(&self, host: &str) -> Result<BTreeSet<EventId>, Failed> {
+    /// Which questions are open in the org, and in `shown` what they ask there: one may be asked anew that the org could not be told of.
+    async fn open_in_org(&self, host: &str, shown: &mut BTreeMap<EventId, Event>) -> Result<BTreeSet<EventId>, Failed> {
         let rows = self
             .rows(&format!(
-                "SELECT Tandem_Key__c FROM Tandem_Review__c WHERE Tandem_State__c = 'Open' AND Tandem_Key__c LIKE '{host}:%'"
+                "SELECT Tandem_Key__c, Tandem_Reason__c, Tandem_Choices__c FROM Tandem_Review__c WHERE Tandem_State__c = 'Open' AND Tandem_Key__c LIKE '{host}:%'"
             ))
             .await?;
-        Ok(rows.iter().filter_map(event_of).collect())
+        let mut open = BTreeSet::new();
+        for row in &rows {
+            let Some(id) = event_of(row) else { continue };
+            open.insert(id);
+            let event = self.inbox.store().event(id).await?;
+            let Some(event) = event else { continue };
+            let as_shown = if question::asks(row, &event) {
+                event
+            } else {
+                let reason = row["Tandem_Reason__c"].as_str().unwrap_or_default().to_owned();
+                Event { reason: Some(reason), choices: Vec::new(), ..event }
+            };
+            shown.insert(id, as_shown);
+        }
+        Ok(open)
     }
 
     /// Runs again what a person answered in the org. What cannot be answered so is closed with the reason.
-    async fn take_answers(&self, host: &str, open: &mut BTreeSet<EventId>) -> Result<(), Failed> {
+    async fn take_answers(
+        &self,
+        host: &str,
+        shown: &BTreeMap<EventId, Event>,
+        open: &mut BTreeSet<EventId>,
+    ) -> Result<(), Failed> {
         let rows = self
             .rows(&format!(
                 "SELECT Tandem_Key__c, Tandem_Answer__c, LastModifiedBy.Name FROM Tandem_Review__c WHERE Tandem_State__c = 'Open' AND Tandem_Answer__c != null AND Tandem_Key__c LIKE '{host}:%'"
@@ -270,7 +290,8 @@ impl Reporter {
                 continue;
             }
             // What the event asked before; what it asks now is not shown yet.
-            if !open.contains(&id) {
+            let is_shown = shown.get(&id).is_none_or(|before| question::is_same(before, &event));
+            if !open.contains(&id) || !is_shown {
                 continue;
             }
             if !event.choices.iter().any(|choice| choice == answer) {

@@ -196,6 +196,39 @@ async fn a_question_that_is_asked_again_for_another_reason_says_so_in_the_org() 
     Ok(())
 }
 
+/// The host ends before it can tell the org: what stands there is another question, and an answer to it decides nothing.
+#[tokio::test]
+async fn an_answer_to_what_was_asked_before_does_not_answer_what_is_asked_now() -> Result<()> {
+    let mut world = world(&["orders"]).await?;
+    let id = over_the_limit(&world).await?;
+    let asked = question(&world, &id).await?;
+    world.settled().await?;
+    let number = asked["Tandem_Key__c"].as_str().and_then(|key| key.split(':').nth(1)).context("no key")?.to_owned();
+    world.salesforce_faults(json!([{ "path": "Tandem_Review__c", "method": "PATCH", "kind": "server-error" }])).await?;
+    world.b1_patch("/BusinessPartners('C00007')", json!({ "CreditLimit": 600 })).await?;
+    world.tandem(&["review", "resolve", &number, "--choose", "retry"]).await?;
+    let anew = async |world: &World| {
+        let open = world.tandem_json(&["review", "list"]).await?;
+        Ok(open.to_string().contains("limit of 600.00 EUR").then_some(()))
+    };
+    world.until("the new question", PATIENCE, anew).await?;
+    world.kill().await?;
+    let review = asked["Id"].as_str().context("no id")?;
+    world.change("Tandem_Review__c", review, json!({ "Tandem_Answer__c": "send anyway" })).await?;
+    world.salesforce_faults(json!([])).await?;
+    world.up().await?;
+    let shown = |row: &Value| {
+        let reason = row["Tandem_Reason__c"].as_str().unwrap_or_default();
+        row["Id"] == review && row["Tandem_State__c"] == "Open" && reason.contains("limit of 600.00 EUR")
+    };
+    let row = world.until_record("Tandem_Review__c", "the new question", shown).await?;
+    assert_eq!(row["Tandem_Answer__c"], Value::Null);
+    assert!(world.orders_of(&id).await?.is_empty(), "nobody has answered this");
+    world.change("Tandem_Review__c", review, json!({ "Tandem_Answer__c": "send anyway" })).await?;
+    world.until_state(&id, "Synced").await?;
+    world.assert_exactly_once(&[id]).await
+}
+
 #[tokio::test]
 async fn an_answer_that_was_taken_closes_its_question_also_where_the_org_could_not_be_told_at_once() -> Result<()> {
     let world = world(&["orders"]).await?;

@@ -56,9 +56,18 @@ pub(super) fn question(event: &Event) -> Value {
     fields.into()
 }
 
-/// Whether two looks at one event have found the same question.
+/// Whether the org shows the same of both.
 pub(super) fn is_same(before: &Event, now: &Event) -> bool {
-    before.reason == now.reason && before.choices == now.choices && before.detail == now.detail
+    question(before) == question(now)
+}
+
+/// Whether a row of the org asks what its event asks now. Of the words only letters and digits count: what else a text has, an org may
+/// store otherwise.
+pub(super) fn asks(row: &Value, event: &Event) -> bool {
+    let plain =
+        |text: &Value| text.as_str().unwrap_or_default().chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+    let now = question(event);
+    ["Tandem_Reason__c", "Tandem_Choices__c"].iter().all(|field| plain(&row[*field]) == plain(&now[*field]))
 }
 
 /// The fields of a question that is open no more: what was answered on the host, or what became of its event.
