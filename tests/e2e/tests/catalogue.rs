@@ -172,3 +172,64 @@ async fn two_products_with_one_code_are_asked_about_and_both_are_shown() -> Resu
     assert_eq!(shown["detail"]["candidates"].as_array().map(Vec::len), Some(2), "{shown}");
     Ok(())
 }
+
+/// The host is killed between two pages of a look: what it had seen and changed since is told, and nothing is gone but what is.
+#[tokio::test]
+async fn a_look_of_several_pages_that_is_cut_off_loses_no_change_and_no_record() -> Result<()> {
+    let setup = Setup {
+        plugins: vec!["catalogue"],
+        b1: FAST.into(),
+        b1_arguments: vec!["--items".into(), "1200".into()],
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    let price = async |world: &World, item: &str, price: i64| {
+        let rows = json!([{ "PriceList": 1, "Price": price, "Currency": "EUR" }]);
+        world.b1_patch(&format!("/Items('{item}')"), json!({ "ItemPrices": rows })).await
+    };
+    let told = async |world: &World, item: &str| -> Result<Vec<String>> {
+        let events = world.tandem_json(&["events", "list", "--key", item]).await?;
+        let own = events.as_array().into_iter().flatten().filter(|event| event["topic"] == "b1.ItemPrices");
+        Ok(own.map(|event| event["payload"].to_string()).collect())
+    };
+    let is_told = |item: &'static str, times: usize| {
+        async move |world: &World| Ok((told(world, item).await?.len() == times).then_some(()))
+    };
+    let slow = json!([{ "path": "/b1s/v2/Items", "method": "GET", "kind": { "latency": 1_500 } }]);
+    let second_page = async |world: &World| {
+        let calls = world.get(&format!("{}/admin/log", world.b1)).await?["recent"].clone();
+        let mut pages = calls.as_array().into_iter().flatten().filter_map(|call| call["path"].as_str());
+        Ok(pages.any(|path| path.contains("ItemPrices&") && path.contains("A00500")).then_some(()))
+    };
+    // Twice: the first look of all, and one that compares.
+    for (round, changes) in [(0, 1), (1, 2)] {
+        world.b1_faults(slow.clone()).await?;
+        world.send("DELETE", &format!("{}/admin/log", world.b1), &Value::Null).await?;
+        world.up().await?;
+        world.until("the second page", Duration::from_secs(40), second_page).await?;
+        world.kill().await?;
+        world.b1_faults(json!([])).await?;
+        price(&world, "A00007", 7 + round).await?;
+        if round == 1 {
+            price(&world, "A01100", 9).await?;
+            world.b1_call("DELETE", "/Items('A01150')", Value::Null).await?;
+        }
+        world.up().await?;
+        world.until("what is on the first page", Duration::from_secs(40), is_told("A00007", changes)).await?;
+        world.settled().await?;
+        if round == 1 {
+            world.until("what is on the last page", Duration::from_secs(40), is_told("A01100", 1)).await?;
+            world.until("what is gone", Duration::from_secs(40), is_told("A01150", 1)).await?;
+            assert!(told(&world, "A01150").await?[0].contains("deleted"));
+        } else {
+            world.kill().await?;
+        }
+    }
+    world.b1_post("/Items", json!({ "ItemCode": "A01150", "ItemName": "Again", "SalesItem": "tYES" })).await?;
+    world.until("what is back", Duration::from_secs(40), is_told("A01150", 2)).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    for (item, times) in [("A00007", 2), ("A01100", 1), ("A01150", 2), ("A00001", 0), ("A00600", 0)] {
+        assert_eq!(told(&world, item).await?.len(), times, "{item}");
+    }
+    Ok(())
+}

@@ -282,12 +282,12 @@ impl Poller {
             let (mut seen, mut changes) = (Vec::new(), Vec::new());
             for ((id, digest, keys), before) in rows.into_iter().zip(before) {
                 if before.as_ref() != Some(&digest) {
-                    changes.push(change(keys, &digest));
+                    // A first look that was cut off goes on: what it had seen has changed since.
+                    if !first || before.is_some() {
+                        changes.push(change(keys, &digest));
+                    }
                     seen.push(Sighting { key: id, digest: Some(digest) });
                 }
-            }
-            if first {
-                changes.clear();
             }
             self.note(&source, seen, changes).await?;
             if !full {
