@@ -1,5 +1,6 @@
 //! The threads that plugins' code runs on. They are few and never the host's own, so that nothing a plugin does keeps the
-//! host from answering. What waits (for a call, for the store) waits in the host's runtime and holds no thread.
+//! host from answering. What waits (for a call, for a commit) waits in the host's runtime and holds no thread; what a run reads
+//! of the store it reads on its own, and it counts as its time.
 //!
 //! A run gives its thread back at every tick. The runs that have used the least time go first, and those that have used
 //! much go on on threads of their own, to which the operating system gives what nobody else wants: a plugin in a loop
