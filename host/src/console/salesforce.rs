@@ -194,12 +194,15 @@ impl Reporter {
         (state, short(&wrong.join("\n"), LONG))
     }
 
-    /// What waits for a decision, once for each record of a flow: the answer to the newest question settles the older ones.
+    /// What waits for a decision, once for each record of a flow: the answer to what an answer has led to, else to the newest question,
+    /// settles the others.
     async fn questions(&self) -> Result<BTreeMap<EventId, Event>, Failed> {
         let filter = EventFilter { state: Some(EventState::Review), limit: MOST_READ, ..EventFilter::default() };
         let mut asked = BTreeSet::new();
         let mut questions = BTreeMap::new();
-        for event in self.inbox.store().events(filter).await? {
+        let mut open = self.inbox.store().events(filter).await?;
+        open.sort_by_key(|event| event.resolution.is_none());
+        for event in open {
             let own = self.flows.contains(&event.flow) && questions.len() < MOST_SHOWN;
             if own && asked.insert((event.flow.clone(), event.topic.clone(), event.key.clone())) {
                 questions.insert(event.id, event);

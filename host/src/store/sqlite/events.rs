@@ -208,7 +208,9 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             // keeps its number and is told anew.
             let (same, others): (Vec<Asked>, Vec<Asked>) =
                 questions(db, &flow, &kind, &key)?.into_iter().partition(|other| other.reason == question.reason);
-            for question in others.into_iter().filter(|question| question.id < event && !question.answered) {
+            // What a run raised is about something of its own.
+            let is_over = |question: &Asked| question.id < event && question.ran && !question.answered;
+            for question in others.into_iter().filter(is_over) {
                 supersede(db, question.id, now)?;
             }
             match same.into_iter().map(|other| other.id).min() {
