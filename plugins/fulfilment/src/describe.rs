@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::chain::Chain;
+use tandem_sdk::chain::{Chain, ORDER_LINKED};
 use tandem_sdk::{Description, Keys, Method, Value, again, described, json, may_link, may_see_links, permission};
 
 /// Read with defaults filled in.
@@ -54,7 +54,7 @@ pub fn description() -> Description {
             may_see_links("order", "finds the opportunity of a delivery"),
             may_see_links("account", "finds the account of a delivery"),
         ]].concat(),
-        topics: ["b1.DeliveryNotes", "b1.Returns", "b1.Invoices", "b1.CreditNotes", "b1.Orders", "salesforce.Case"].map(str::to_owned).to_vec(),
+        topics: ["b1.DeliveryNotes", "b1.Returns", "b1.Invoices", "b1.CreditNotes", "b1.Orders", ORDER_LINKED, "salesforce.Case"].map(str::to_owned).to_vec(),
         backfill: ["b1.DeliveryNotes", "b1.Returns"].map(str::to_owned).to_vec(),
         timers: vec![again::timer()],
         batch: 100,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::again;
 use tandem_sdk::b1::{self, Read, code};
-use tandem_sdk::chain::{self, Chain, Line, Moved};
+use tandem_sdk::chain::{self, Chain, Line, Moved, ORDER_LINKED};
 use tandem_sdk::{Batch, Error, Link, Outcomes, Side, Value, from_json, json, links, storage, text};
 
 use crate::describe::Settings;
@@ -48,7 +48,8 @@ pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
     let mut told: BTreeMap<(i64, i64), Vec<usize>> = BTreeMap::new();
     for (place, event, payload) in outcomes.open(batch) {
         let Some(entry) = payload["DocEntry"].as_i64() else { continue };
-        match again::topic(event, &payload).strip_prefix("b1.") {
+        let topic = again::topic(event, &payload);
+        match topic.strip_prefix("b1.").or((topic == ORDER_LINKED).then_some("Orders")) {
             Some("Orders") => orders.entry(entry).or_default().push(place),
             Some(set) => {
                 let kind = SETS.iter().find(|(own, _)| *own == set).map(|(_, kind)| *kind);

@@ -1,6 +1,6 @@
 //! What the plugin asks for and its settings.
 
-use tandem_sdk::chain::Chain;
+use tandem_sdk::chain::{Chain, ORDER_LINKED};
 use tandem_sdk::{
     Currencies, Description, Keys, Method, Timer, Value, again, described, json, may_link, may_see_links, money,
     permission,
@@ -63,7 +63,7 @@ pub fn description() -> Description {
             ],
         ]
         .concat(),
-        topics: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments", LINKED].map(str::to_owned).to_vec(),
+        topics: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments", LINKED, ORDER_LINKED].map(str::to_owned).to_vec(),
         backfill: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments"].map(str::to_owned).to_vec(),
         batch: 200,
         concurrency: 1,

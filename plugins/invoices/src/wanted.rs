@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::again::{self, Walk, Which};
 use tandem_sdk::b1::{self, Read};
+use tandem_sdk::chain::ORDER_LINKED;
 use tandem_sdk::{Batch, Error, Outcomes, Value, from_json, json, say, storage, text};
 
 use crate::documents::{self, Events};
@@ -37,6 +38,7 @@ impl Wanted {
     pub fn of(batch: &Batch, outcomes: &mut Outcomes) -> Self {
         let mut wanted = Self(BTreeMap::new());
         let mut linked: BTreeMap<String, Vec<usize>> = BTreeMap::new();
+        let mut followed: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
         for (place, event, payload) in outcomes.open(batch) {
             let topic = again::topic(event, &payload);
             let set = SETS.into_iter().find(|set| topic.strip_prefix("b1.") == Some(*set));
@@ -44,6 +46,15 @@ impl Wanted {
                 wanted.add(set, entry, &[place]);
             } else if topic == LINKED {
                 linked.entry(text(&payload, "CardCode").to_owned()).or_default().push(place);
+            } else if topic == ORDER_LINKED {
+                let of = (text(&payload, "CardCode").to_owned(), text(&payload, "DocDate").to_owned());
+                followed.entry(of).or_default().push(place);
+            }
+        }
+        for ((code, day), events) in followed {
+            if let Err(error) = wanted.since(&code, &day, &events) {
+                let what = say("invoices.reading_before_order", "reading what came before the order was linked", []);
+                outcomes.fail(&events, &error, what);
             }
         }
         if let Err(error) = wanted.earlier(&linked) {
@@ -74,6 +85,19 @@ impl Wanted {
 
     fn add(&mut self, set: &'static str, entry: i64, events: &[usize]) {
         self.0.entry(set).or_default().entry(entry).or_default().extend(events);
+    }
+
+    /// Documents of a customer since the day of an order: what follows it is among them.
+    fn since(&mut self, code: &str, day: &str, events: &[usize]) -> Result<(), Error> {
+        let later = if day.is_empty() { String::new() } else { format!("DocDate ge '{day}'") };
+        for (set, ..) in documents::SETS {
+            for row in b1::read(Read::texts(set, "CardCode", &[code.to_owned()], "DocEntry").and(&later))? {
+                if let Some(entry) = row["DocEntry"].as_i64() {
+                    self.add(set, entry, events);
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Documents of linked customers from the first on that nobody could be shown.

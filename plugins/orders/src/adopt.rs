@@ -1,6 +1,7 @@
 //! An order that was there already: it gets its ledger row and its link, and is brought in step like any other.
 
-use tandem_sdk::{Error, Method, Said, Value, b1, http, outcome_of, request, say, storage};
+use tandem_sdk::chain::ORDER_LINKED;
+use tandem_sdk::{Error, Method, Said, Value, b1, events, http, json, outcome_of, request, say, storage};
 
 use crate::change::Change;
 use crate::describe::Settings;
@@ -98,9 +99,25 @@ pub fn note(flow: &str, work: &mut [Work]) {
                 if let Step::Update(_, linked) | Step::Cancel(linked) = &w.step {
                     linked.put(w.id());
                 }
+                tell_flows(w);
             }
         }
     }
+}
+
+/// What followed the order before it was linked is shown on the opportunity, where flows want it.
+fn tell_flows(w: &Work) {
+    let Step::Update(order, linked) = &w.step else { return };
+    let customer = order.header.get("CardCode").cloned().unwrap_or_default();
+    let payload = json!({ "DocEntry": linked.doc_entry.parse::<i64>().ok(), "CardCode": customer,
+        "DocDate": b1::day(&w.document["DocDate"]) });
+    // Nobody wants it: nothing to tell.
+    let _ = events::emit(&events::Emission {
+        topic: ORDER_LINKED.into(),
+        key: linked.doc_entry.clone(),
+        dedup: format!("{}:{}", linked.doc_entry, w.event.id),
+        payload: payload.to_string(),
+    });
 }
 
 /// What is in step ends here.

@@ -1,5 +1,6 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
+use tandem_sdk::chain::ORDER_LINKED;
 use tandem_sdk::{
     Currencies, Decimal, Description, Keys, Method, Only, Units, Value, Way, again, decimal, described, json, may_emit,
     may_link, may_see_links, money, permission, section,
@@ -128,6 +129,7 @@ pub fn description() -> Description {
         may_emit("accounts.wanted", "asks for a partner for an account that has none"),
         may_emit("credit.wanted", "asks for the customer's credit after an order"),
         may_emit("stock.wanted", "asks for the stock of what was ordered"),
+        may_emit(ORDER_LINKED, "tells other flows of an order that was linked after it was made"),
     ]);
     Description {
         permissions,

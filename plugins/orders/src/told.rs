@@ -59,6 +59,12 @@ pub fn orders(work: &mut [Work]) {
                 schedule::wake(clock::now(), text(&document, "U_SF_Id"), "{}");
                 "approved: its opportunity is looked at".into()
             }
+            // Made, and perhaps being taken over just now: what its opportunity is told then was read before this change.
+            None if !text(&document, "U_SF_Id").is_empty() => {
+                let seen = json!({ "order": key, "status": status });
+                schedule::wake(clock::now(), text(&document, "U_SF_Id"), &seen.to_string());
+                "not linked: the opportunity whose id it carries is looked at".into()
+            }
             None => "not an order of an opportunity".into(),
         };
         w.finish(Outcome::Done(message));

@@ -32,8 +32,8 @@ pub async fn entries(world: &World, set: &str) -> Result<Vec<i64>> {
     Ok(entries)
 }
 
-/// Compares customers, items, stock, invoices, deliveries, payments and what opportunities show as invoiced. `phones` says what must
-/// stand on both sides by `CardCode`.
+/// Compares customers and what they owe, items, stock by warehouse, orders with their states, invoices, payments, deliveries and what
+/// opportunities show as invoiced. `phones` says what must stand on both sides by `CardCode`.
 pub async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result<()> {
     let accounts = by(world, "Account", "Tandem_Card_Code__c").await?;
     let partners = world.b1_records("BusinessPartners").await?;
@@ -73,11 +73,83 @@ pub async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result
             "{invoice}"
         );
     }
+    orders(world).await?;
+    owed(&accounts, &all)?;
+    payments(world, &invoices).await?;
+    warehouses(world, &products).await?;
     invoiced(world).await?;
     let deliveries = by(world, "Tandem_Delivery__c", "Tandem_Key__c").await?;
     ensure!(!invoices.is_empty() && !deliveries.is_empty(), "something was shipped and invoiced");
-    by(world, "Tandem_Payment__c", "Tandem_Key__c").await?;
-    by(world, "Tandem_Stock__c", "Tandem_Key__c").await?;
+    Ok(())
+}
+
+fn amount(record: &Value, name: &str) -> f64 {
+    record[name].as_f64().unwrap_or_default()
+}
+
+fn near(one: f64, other: f64, what: &Value) -> Result<()> {
+    ensure!((one - other).abs() < 0.005, "{one} and {other}: {what}");
+    Ok(())
+}
+
+/// Every opportunity that has an order shows its number and its state.
+async fn orders(world: &World) -> Result<()> {
+    let orders = world.b1_records("Orders").await?;
+    for opportunity in world.records("Opportunity").await? {
+        let entry: Option<i64> = text(&opportunity, "Tandem_Order_Doc_Entry__c").parse().ok();
+        let Some(order) = orders.iter().find(|order| entry.is_some() && order["DocEntry"].as_i64() == entry) else {
+            continue;
+        };
+        let status = match (text(order, "Cancelled"), text(order, "DocumentStatus")) {
+            ("tYES", _) => "Cancelled",
+            (_, "bost_Close") => "Closed",
+            _ => "Open",
+        };
+        let shown = (text(&opportunity, "Tandem_Order_Number__c"), text(&opportunity, "Tandem_Order_Status__c"));
+        ensure!(shown == (order["DocNum"].to_string().as_str(), status), "{opportunity} of {order}");
+    }
+    Ok(())
+}
+
+/// Every account that shows what it owes shows what its open invoices come to.
+fn owed(accounts: &BTreeMap<String, Value>, invoices: &[Value]) -> Result<()> {
+    for (code, account) in accounts.iter().filter(|(_, account)| account["Tandem_Open_Amount__c"].is_number()) {
+        let own = invoices.iter().filter(|own| text(own, "CardCode") == code && own["CancelStatus"] == "csNo");
+        let open = own.map(|own| amount(own, "DocTotal") - amount(own, "PaidToDate")).sum();
+        near(amount(account, "Tandem_Open_Amount__c"), open, account)?;
+    }
+    Ok(())
+}
+
+/// The payments of every invoice come to what is paid of it.
+async fn payments(world: &World, invoices: &BTreeMap<String, Value>) -> Result<()> {
+    let mut paid: BTreeMap<String, f64> = BTreeMap::new();
+    for payment in by(world, "Tandem_Payment__c", "Tandem_Key__c").await?.values() {
+        if payment["Tandem_Cancelled__c"] != true {
+            *paid.entry(text(payment, "Tandem_Invoice__c").to_owned()).or_default() +=
+                amount(payment, "Tandem_Amount__c");
+        }
+    }
+    for invoice in invoices.values().filter(|invoice| invoice["Tandem_Status__c"] != "Cancelled") {
+        near(paid.remove(text(invoice, "Id")).unwrap_or_default(), amount(invoice, "Tandem_Paid__c"), invoice)?;
+    }
+    Ok(())
+}
+
+/// Every record of an item in a warehouse shows what B1 has there.
+async fn warehouses(world: &World, products: &BTreeMap<String, Value>) -> Result<()> {
+    let items = world.b1_records("Items").await?;
+    let code_of: BTreeMap<&str, &str> =
+        products.iter().map(|(code, product)| (text(product, "Id"), code.as_str())).collect();
+    for stock in by(world, "Tandem_Stock__c", "Tandem_Key__c").await?.values() {
+        let code = code_of.get(text(stock, "Tandem_Product__c")).copied().unwrap_or_default();
+        let item = items.iter().find(|item| text(item, "ItemCode") == code);
+        let rows = item.and_then(|item| item["ItemWarehouseInfoCollection"].as_array());
+        let row = rows.into_iter().flatten().find(|row| row["WarehouseCode"] == stock["Tandem_Warehouse__c"]);
+        let Some(row) = row else { anyhow::bail!("B1 has no such stock: {stock}") };
+        near(amount(stock, "Tandem_In_Stock__c"), amount(row, "InStock"), stock)?;
+        near(amount(stock, "Tandem_Committed__c"), amount(row, "Committed"), stock)?;
+    }
     Ok(())
 }
 

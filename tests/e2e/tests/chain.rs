@@ -328,6 +328,41 @@ async fn what_came_while_the_partner_was_in_review_is_shown_once_it_has_its_acco
     Ok(())
 }
 
+/// A host that has forgotten its orders takes them over again; meanwhile their deliveries and invoices are nobody's.
+#[tokio::test]
+async fn what_followed_an_order_before_it_was_linked_is_shown_on_its_opportunity_once_it_is() -> Result<()> {
+    let flows = ["orders", "invoices", "fulfilment"];
+    let mut world = world(&flows).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    let order = won(&world, &id).await?;
+    world.settled().await?;
+    world.kill().await?;
+    std::fs::remove_dir_all(world.folder().join("data"))?;
+    for flow in &flows[1..] {
+        world.tandem(&["plugin", "grant", flow, "--yes"]).await?;
+    }
+    world.start()?;
+    let looks = async |world: &World| {
+        let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
+        let begun =
+            "SELECT count(*) FROM positions WHERE source IN ('b1:erp:Invoices:stamp', 'b1:erp:DeliveryNotes:stamp')";
+        let begun: i64 = store.query_row(begun, [], |row| row.get(0)).unwrap_or_default();
+        Ok((begun == 2).then_some(()))
+    };
+    world.until("both to be watched", std::time::Duration::from_secs(20), looks).await?;
+    clerk(&world, &format!("deliver/{}", order["DocEntry"])).await?;
+    clerk(&world, &format!("invoice/{}", order["DocEntry"])).await?;
+    world.until_record("Tandem_Invoice__c", "under its account", |own| own["Tandem_Opportunity__c"].is_null()).await?;
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    let total = newest(&world, "Invoices").await?["DocTotal"].clone();
+    until(&world, &id, "Tandem_Invoiced__c", total).await?;
+    until(&world, &id, "Tandem_Delivery_State__c", json!("Shipped")).await?;
+    until(&world, &id, "Tandem_Order_Status__c", json!("Closed")).await?;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_order_ends_as_shipped_closed_or_cancelled() -> Result<()> {
     let world = world(&["orders", "fulfilment"]).await?;

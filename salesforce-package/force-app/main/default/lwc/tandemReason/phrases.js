@@ -74,6 +74,7 @@ import SAID_INVENTORY_READING_STOCK from '@salesforce/label/c.Tandem_Said_invent
 import SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITIES from '@salesforce/label/c.Tandem_Said_inventory_writing_availability_opportunities';
 import SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITY_LINE from '@salesforce/label/c.Tandem_Said_inventory_writing_availability_opportunity_line';
 import SAID_INVOICES_READING_BEFORE_ACCOUNT from '@salesforce/label/c.Tandem_Said_invoices_reading_before_account';
+import SAID_INVOICES_READING_BEFORE_ORDER from '@salesforce/label/c.Tandem_Said_invoices_reading_before_order';
 import SAID_INVOICES_READING_INCOMING_PAYMENTS from '@salesforce/label/c.Tandem_Said_invoices_reading_incoming_payments';
 import SAID_INVOICES_READING_INVOICES from '@salesforce/label/c.Tandem_Said_invoices_reading_invoices';
 import SAID_INVOICES_SUMMING_OPPORTUNITY_INVOICES from '@salesforce/label/c.Tandem_Said_invoices_summing_opportunity_invoices';
@@ -265,6 +266,7 @@ export const PHRASES = {
     'inventory.writing_availability_opportunities': SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITIES,
     'inventory.writing_availability_opportunity_line': SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITY_LINE,
     'invoices.reading_before_account': SAID_INVOICES_READING_BEFORE_ACCOUNT,
+    'invoices.reading_before_order': SAID_INVOICES_READING_BEFORE_ORDER,
     'invoices.reading_incoming_payments': SAID_INVOICES_READING_INCOMING_PAYMENTS,
     'invoices.reading_invoices': SAID_INVOICES_READING_INVOICES,
     'invoices.summing_opportunity_invoices': SAID_INVOICES_SUMMING_OPPORTUNITY_INVOICES,
