@@ -86,8 +86,7 @@ async fn all_flows_survive_faults_and_kills() -> Result<()> {
     let after = (world.records("Account").await?.len(), world.b1_records("BusinessPartners").await?.len());
     assert_eq!(before, after, "no customer is made twice");
     in_step(&world, &phones).await?;
-    // An order that its delivery closes has no new stamp here: told later than two seconds after the order's last change, its state
-    // waits for the next day's look. Known, and looked for in the long form.
+    // Of 400 opportunities one may keep *Open* until the next day's look: known, and looked for in the long form.
     if kills > KILLS { orders(&world).await } else { Ok(()) }
 }
 
