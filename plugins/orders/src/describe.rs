@@ -6,6 +6,8 @@ use tandem_sdk::{
     may_link, may_see_links, money, permission, section,
 };
 
+use crate::told::{DRAWN, TOPIC};
+
 /// Read with defaults filled in.
 pub struct Settings {
     /// B1's codes as Salesforce carries them.
@@ -110,6 +112,8 @@ pub fn description() -> Description {
         permission("b1", Method::Get, "/BusinessPartners", "checks the customer: active, currency, credit"),
         permission("b1", Method::Get, "/Items", "checks that every item can be sold"),
         permission("b1", Method::Get, "/Orders", "finds an order that was already made"),
+        permission("b1", Method::Get, "/DeliveryNotes", "sees which orders a delivery closes"),
+        permission("b1", Method::Get, "/Invoices", "sees which orders an invoice closes"),
         permission("b1", Method::Get, "/Drafts", "finds an order that awaits approval"),
         permission("b1", Method::Get, "/U_TANDEM", "tells an order made here from a clerk's duplicate of one"),
         permission("b1", Method::Post, "/U_TANDEM", "notes each order in the ledger, so that none is made twice"),
@@ -133,7 +137,7 @@ pub fn description() -> Description {
     ]);
     Description {
         permissions,
-        topics: ["salesforce.Opportunity", crate::told::TOPIC, crate::waiting::TOPIC].map(str::to_owned).to_vec(),
+        topics: ["salesforce.Opportunity", TOPIC, crate::waiting::TOPIC].into_iter().chain(DRAWN).map(str::to_owned).collect(),
         timers: vec![again::timer()],
         settings_schema: json!({
             "type": "object",

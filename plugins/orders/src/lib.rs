@@ -124,7 +124,7 @@ impl News {
 impl Work {
     fn new(event: Event) -> Self {
         let known = ["salesforce.Opportunity", "timer.wake", again::TIMER, told::TOPIC, waiting::TOPIC];
-        let relevant = known.contains(&event.topic.as_str());
+        let relevant = known.iter().chain(&told::DRAWN).any(|topic| *topic == event.topic);
         let step = match event.resolution.as_deref() {
             Some("ignore") => Step::Finished(Outcome::Done("ignored, as decided in review".into())),
             _ if !relevant => {

@@ -1,15 +1,16 @@
 //! What B1 tells of orders, and what is found when they are looked at again: one whose number or status is not what its opportunity
 //! shows is looked at under the opportunity's own key, in turn with whatever else happens to it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::again::{self, Walk, Which};
+use tandem_sdk::b1::{self, Read, code};
 use tandem_sdk::{
-    Error, Link, Outcome, Side, Value, b1, clock, from_json, json, links, outcome_of, salesforce, say, schedule, text,
+    Error, Link, Outcome, Side, Value, clock, from_json, json, links, outcome_of, salesforce, say, schedule, text,
 };
 
+use crate::Work;
 use crate::linked::{Linked, status_of};
-use crate::{Work, approval};
 
 /// Orders of opportunities that may not show them any more.
 pub const WALKS: [Walk; 1] =
@@ -18,56 +19,116 @@ pub const WALKS: [Walk; 1] =
 /// The topic of orders in B1.
 pub const TOPIC: &str = "b1.Orders";
 
+/// Topics of documents that close an order with what is open of it, and with their cancellation open it again: the order's own
+/// stamp need not show that (no source says that it does; the simulator's stays).
+pub const DRAWN: [&str; 2] = ["b1.DeliveryNotes", "b1.Invoices"];
+
 /// Wakes the opportunities of orders whose status has changed.
 pub fn orders(work: &mut [Work]) {
-    let told = |w: &Work| w.is_open() && w.topic() == TOPIC;
-    let entry = |w: &Work| from_json(&w.event.payload)["DocEntry"].as_i64();
-    let entries: Vec<i64> = work.iter().filter(|w| told(w)).filter_map(entry).collect();
-    if entries.is_empty() {
+    let told: Vec<usize> = (0..work.len()).filter(|place| work[*place].is_open() && is_told(&work[*place])).collect();
+    if told.is_empty() {
         return;
     }
-    let keys: Vec<String> = entries.iter().map(i64::to_string).collect();
-    let linked = keys.iter().cloned().zip(links::find_all("order", Side::B1, &keys));
-    let linked: BTreeMap<String, Link> = linked.filter_map(|(key, link)| Some((key, link?))).collect();
-    let again: Vec<&Link> = work
-        .iter()
-        .filter(|w| told(w) && again::verifies(&w.event, &from_json(&w.event.payload)))
-        .filter_map(|w| linked.get(&entry(w)?.to_string()))
-        .collect();
-    let (documents, shown) = match read(&entries, &again) {
-        Ok(found) => found,
+    let looked = touched(work, &told).and_then(|touched| Ok((Seen::read(work, &touched)?, touched)));
+    let (seen, touched) = match looked {
+        Ok(looked) => looked,
         Err(error) => {
             let outcome = outcome_of(&error, say("orders.reading_changed", "reading orders that changed in B1", []));
-            return work.iter_mut().filter(|w| told(w)).for_each(|w| w.finish(outcome.clone()));
+            return told.into_iter().for_each(|place| work[place].finish(outcome.clone()));
         }
     };
-    for w in work.iter_mut().filter(|w| told(w)) {
-        let key = entry(w).map(|entry| entry.to_string()).unwrap_or_default();
-        let document = documents.get(&key).cloned().unwrap_or_default();
-        let status = status_of(&document);
-        let message = match linked.get(&key) {
-            _ if document.is_null() => format!("order {key} is gone"),
-            Some(link) if is_shown(link, status, shown.get(&link.salesforce_id)) => {
-                format!("{status}, as its opportunity shows")
+    let mut woken = BTreeSet::new();
+    for (place, entries) in touched {
+        let told: Vec<String> = entries.iter().map(|entry| seen.tell(*entry, &mut woken)).collect();
+        let told = if told.is_empty() { "of no order".to_owned() } else { told.join("; ") };
+        work[place].finish(Outcome::Done(told));
+    }
+}
+
+fn is_told(w: &Work) -> bool {
+    let topic = w.topic();
+    topic == TOPIC || DRAWN.contains(&topic.as_str())
+}
+
+/// Which orders each event is about.
+fn touched(work: &[Work], told: &[usize]) -> Result<Vec<(usize, BTreeSet<i64>)>, Error> {
+    let entry = |place: usize| from_json(&work[place].event.payload)["DocEntry"].as_i64();
+    let of = |topic: &str| -> Vec<i64> {
+        told.iter().filter(|place| work[**place].topic() == topic).filter_map(|place| entry(*place)).collect()
+    };
+    let reads = DRAWN.map(|topic| {
+        let set = topic.trim_start_matches("b1.");
+        Read::numbers(set, "DocEntry", &of(topic), "DocEntry,DocumentLines")
+    });
+    let documents: BTreeMap<&str, ByKey> =
+        DRAWN.into_iter().zip(b1::read_all(&reads)?.into_iter().map(|rows| b1::by_key(rows, "DocEntry"))).collect();
+    let orders = |place: usize| -> BTreeSet<i64> {
+        let Some(entry) = entry(place) else { return BTreeSet::new() };
+        match documents.get(work[place].topic().as_str()) {
+            None => BTreeSet::from([entry]),
+            Some(rows) => rows.get(&entry.to_string()).map(drawn_from).unwrap_or_default(),
+        }
+    };
+    Ok(told.iter().map(|place| (*place, orders(*place))).collect())
+}
+
+/// The orders that a document's rows come from.
+fn drawn_from(document: &Value) -> BTreeSet<i64> {
+    let of_order = |row: &&Value| row["BaseType"].as_i64() == Some(code::ORDER);
+    b1::lines(document).iter().filter(of_order).filter_map(|row| row["BaseEntry"].as_i64()).collect()
+}
+
+/// Orders as both sides have them.
+struct Seen {
+    documents: ByKey,
+    linked: BTreeMap<String, Link>,
+    /// What opportunities show, by id, of those that are to be compared with it.
+    shown: ByKey,
+}
+
+impl Seen {
+    fn read(work: &[Work], touched: &[(usize, BTreeSet<i64>)]) -> Result<Self, Error> {
+        let entries: BTreeSet<i64> = touched.iter().flat_map(|(_, entries)| entries).copied().collect();
+        let entries: Vec<i64> = entries.into_iter().collect();
+        let keys: Vec<String> = entries.iter().map(i64::to_string).collect();
+        let linked = keys.iter().cloned().zip(links::find_all("order", Side::B1, &keys));
+        let linked: BTreeMap<String, Link> = linked.filter_map(|(key, link)| Some((key, link?))).collect();
+        let orders = Read::numbers("Orders", "DocEntry", &entries, "DocEntry,DocumentStatus,Cancelled,U_SF_Id");
+        let documents = b1::by_key(b1::read(orders)?, "DocEntry");
+        let again = touched.iter().filter(|(place, _)| {
+            let event = &work[*place].event;
+            again::verifies(event, &from_json(&event.payload))
+        });
+        let again = again.flat_map(|(_, entries)| entries).filter_map(|entry| linked.get(&entry.to_string()));
+        let ids: Vec<String> = again.map(|link| link.salesforce_id.clone()).collect();
+        let fields = "Id,Tandem_Order_Number__c,Tandem_Order_Doc_Entry__c,Tandem_Order_Status__c";
+        let shown = b1::by_key(salesforce::query_in(fields, "Opportunity", "Id", &ids, "")?, "Id");
+        Ok(Self { documents, linked, shown })
+    }
+
+    /// Wakes the order's opportunity where it may show something else, once for each status, and says what was found.
+    fn tell(&self, entry: i64, woken: &mut BTreeSet<i64>) -> String {
+        let key = entry.to_string();
+        let Some(document) = self.documents.get(&key) else { return format!("order {key} is gone") };
+        let status = status_of(document);
+        let (id, message) = match self.linked.get(&key) {
+            Some(link) if is_shown(link, status, self.shown.get(&link.salesforce_id)) => {
+                return format!("{status}, as its opportunity shows");
             }
-            Some(link) => {
-                let seen = json!({ "order": link.b1_id, "status": status });
-                schedule::wake(clock::now(), &link.salesforce_id, &seen.to_string());
-                format!("now {status}: its opportunity is looked at")
-            }
-            None if approval::is_awaited(text(&document, "U_SF_Id")) => {
-                schedule::wake(clock::now(), text(&document, "U_SF_Id"), "{}");
-                "approved: its opportunity is looked at".into()
-            }
-            // Made, and perhaps being taken over just now: what its opportunity is told then was read before this change.
-            None if !text(&document, "U_SF_Id").is_empty() => {
-                let seen = json!({ "order": key, "status": status });
-                schedule::wake(clock::now(), text(&document, "U_SF_Id"), &seen.to_string());
-                "not linked: the opportunity whose id it carries is looked at".into()
-            }
-            None => "not an order of an opportunity".into(),
+            Some(link) => (link.salesforce_id.as_str(), format!("now {status}: its opportunity is looked at")),
+            // Made or approved, and perhaps being taken over just now: what its opportunity is told then was read before this change.
+            None => (
+                text(document, "U_SF_Id"),
+                format!("{status}, and not linked: the opportunity whose id it carries is looked at"),
+            ),
         };
-        w.finish(Outcome::Done(message));
+        if id.is_empty() {
+            return "not an order of an opportunity".into();
+        }
+        if woken.insert(entry) {
+            schedule::wake(clock::now(), id, &json!({ "order": key, "status": status }).to_string());
+        }
+        message
     }
 }
 
@@ -85,16 +146,6 @@ pub fn keep_status(w: &Work, linked: &mut Linked) {
 }
 
 type ByKey = BTreeMap<String, Value>;
-
-/// Orders by `DocEntry`, and what the opportunities of some of them show, by id.
-fn read(entries: &[i64], again: &[&Link]) -> Result<(ByKey, ByKey), Error> {
-    let orders = b1::Read::numbers("Orders", "DocEntry", entries, "DocEntry,DocumentStatus,Cancelled,U_SF_Id");
-    let documents = b1::by_key(b1::read(orders)?, "DocEntry");
-    let ids: Vec<String> = again.iter().map(|link| link.salesforce_id.clone()).collect();
-    let fields = "Id,Tandem_Order_Number__c,Tandem_Order_Doc_Entry__c,Tandem_Order_Status__c";
-    let shown = salesforce::query_in(fields, "Opportunity", "Id", &ids, "")?;
-    Ok((documents, b1::by_key(shown, "Id")))
-}
 
 /// By what the opportunity shows, where that was read; else by what it was told last.
 fn is_shown(link: &Link, status: &str, shown: Option<&Value>) -> bool {

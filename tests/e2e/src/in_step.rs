@@ -32,8 +32,8 @@ pub async fn entries(world: &World, set: &str) -> Result<Vec<i64>> {
     Ok(entries)
 }
 
-/// Compares customers and what they owe, items, stock by warehouse, invoices, payments, deliveries and what opportunities show as
-/// invoiced. `phones` says what must stand on both sides by `CardCode`.
+/// Compares customers and what they owe, items, stock by warehouse, invoices, payments, deliveries and what opportunities show of
+/// their orders. `phones` says what must stand on both sides by `CardCode`.
 pub async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result<()> {
     let accounts = by(world, "Account", "Tandem_Card_Code__c").await?;
     let partners = world.b1_records("BusinessPartners").await?;
@@ -77,6 +77,7 @@ pub async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result
     payments(world, &invoices).await?;
     warehouses(world, &products).await?;
     invoiced(world).await?;
+    orders(world).await?;
     let deliveries = by(world, "Tandem_Delivery__c", "Tandem_Key__c").await?;
     ensure!(!invoices.is_empty() && !deliveries.is_empty(), "something was shipped and invoiced");
     Ok(())
@@ -92,7 +93,7 @@ fn near(one: f64, other: f64, what: &Value) -> Result<()> {
 }
 
 /// Every opportunity that has an order shows its number and its state.
-pub async fn orders(world: &World) -> Result<()> {
+async fn orders(world: &World) -> Result<()> {
     let orders = world.b1_records("Orders").await?;
     for opportunity in world.records("Opportunity").await? {
         let entry: Option<i64> = text(&opportunity, "Tandem_Order_Doc_Entry__c").parse().ok();

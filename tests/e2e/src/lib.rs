@@ -131,7 +131,9 @@ impl World {
     /// A world that differs.
     pub async fn with(setup: Setup) -> Result<Self> {
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let folder = tempfile::tempdir()?;
+        // `TANDEM_KEEP` leaves the folder with its log and its store behind, for a look at what a long run found.
+        let mut folder = tempfile::tempdir()?;
+        folder.disable_cleanup(std::env::var_os("TANDEM_KEEP").is_some());
         let path = folder.path();
         let seed = setup.seed.to_string();
         let mut b1_arguments = vec!["--listen".to_owned(), "127.0.0.1:0".into(), "--seed".into(), seed.clone()];

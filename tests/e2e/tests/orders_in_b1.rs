@@ -294,6 +294,39 @@ async fn an_order_that_is_closed_or_cancelled_in_b1_is_told_and_a_cancelled_one_
     Ok(())
 }
 
+/// B1 closes an order with its last delivery or invoice, and opens it again with the delivery's cancellation, and the order's stamp stays.
+#[tokio::test]
+async fn an_order_that_its_documents_close_long_after_it_was_made_is_told() -> Result<()> {
+    let mut world = fast("").await?;
+    world.up().await?;
+    let mut made = Vec::new();
+    for _ in 0..2 {
+        let id = won(&world).await?;
+        made.push((id.clone(), world.orders_of(&id).await?[0]["DocEntry"].clone()));
+    }
+    for (_, entry) in &made {
+        // The last look at a stamp is the second one.
+        let twice = format!("SELECT count(*) FROM events WHERE dedup LIKE 'erp:Orders({entry})@%+' AND state = 4");
+        let looked = async |world: &World| {
+            let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
+            let seen: i64 = store.query_row(&twice, [], |row| row.get(0))?;
+            Ok((seen > 0).then_some(()))
+        };
+        world.until("the order to be looked at twice", PATIENCE, looked).await?;
+    }
+    for (action, (_, entry)) in ["deliver", "invoice"].iter().zip(&made) {
+        world.send("POST", &format!("{}/admin/{action}/{entry}", world.b1), &json!({})).await?;
+    }
+    for (id, _) in &made {
+        until_status(&world, id, "Closed").await?;
+    }
+    let delivery = world.b1_records("DeliveryNotes").await?.last().expect("the delivery")["DocEntry"].clone();
+    world.b1_call("POST", &format!("/DeliveryNotes({delivery})/Cancel"), Value::Null).await?;
+    until_status(&world, &made[0].0, "Open").await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_value_that_cannot_be_asked_for_holds_its_own_opportunity_alone() -> Result<()> {
     let mut world = World::new().await?;

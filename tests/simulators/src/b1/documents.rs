@@ -531,7 +531,8 @@ fn base_set(kind: i64) -> &'static str {
     DOCUMENTS.iter().find(|(_, _, _, own)| *own == kind).map_or("Orders", |(name, ..)| name)
 }
 
-/// The base lines lose open quantity; a line with none closes, a document with all lines closed closes. With -1 they get it back.
+/// The base lines lose open quantity; a line with none closes, a document with all lines closed closes. With -1 they get it back. The base
+/// document's `UpdateDate` stays: no source says that B1 touches it.
 fn draw_from_base(db: &mut Database, lines: &[Value], sign: Decimal) {
     for line in lines {
         let (Some(entry), Some(kind)) = (line["BaseEntry"].as_i64(), line["BaseType"].as_i64()) else { continue };
