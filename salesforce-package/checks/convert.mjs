@@ -8,7 +8,7 @@ import sdr from '@salesforce/source-deploy-retrieve';
 
 const { ComponentSet, MetadataConverter } = sdr;
 const folder = process.argv[2];
-const sources = ['force-app', 'german'];
+const sources = ['force-app', 'german', 'sign-in'];
 
 const there = ComponentSet.fromSource({ fsPaths: sources });
 const converter = new MetadataConverter();

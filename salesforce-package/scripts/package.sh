@@ -3,6 +3,7 @@
 #
 #   scripts/package.sh scratch            a scratch org with the package, its permission sets and sample data
 #   scripts/package.sh deploy ORG         the source into a sandbox or a production org; runs the Apex tests
+#   scripts/package.sh sign-in ORG USER   the External Client App, by which the host signs in as the integration user USER
 #   scripts/package.sh version            a new version of the unlocked package; prints its 04t… id
 #   scripts/package.sh install ORG ID     a version into an org; also the upgrade
 #   scripts/package.sh uninstall ORG ID   takes it out again, with all its data
@@ -11,7 +12,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v sf >/dev/null || { echo "package.sh: the Salesforce CLI is missing: npm install --global @salesforce/cli" >&2; exit 1; }
-usage() { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 case "${1:-}" in
 scratch)
@@ -25,6 +26,25 @@ scratch)
   ;;
 deploy)
   sf project deploy start --source-dir force-app --test-level RunLocalTests --target-org "${2:?ORG}"
+  ;;
+sign-in)
+  # Of this org and no package: which user the app runs as, and who may use it. The key and the secret are made by Salesforce.
+  policies=sign-in/main/default/extlClntAppOauthPolicies
+  mkdir -p "$policies"
+  cat > "$policies/Tandem_defaultPolicy.ecaOauthPlcy-meta.xml" <<XML
+<?xml version="1.0" encoding="UTF-8"?>
+<ExtlClntAppOauthConfigurablePolicies xmlns="http://soap.sforce.com/2006/04/metadata">
+    <clientCredentialsFlowUser>${3:?USER}</clientCredentialsFlowUser>
+    <commaSeparatedPermissionSet>Tandem_Integration</commaSeparatedPermissionSet>
+    <externalClientApplication>Tandem</externalClientApplication>
+    <ipRelaxationPolicyType>Enforce</ipRelaxationPolicyType>
+    <isClientCredentialsFlowEnabled>true</isClientCredentialsFlowEnabled>
+    <label>Tandem_defaultPolicy</label>
+    <permittedUsersPolicyType>AdminApprovedPreAuthorized</permittedUsersPolicyType>
+    <refreshTokenPolicyType>Zero</refreshTokenPolicyType>
+</ExtlClntAppOauthConfigurablePolicies>
+XML
+  sf project deploy start --source-dir sign-in --target-org "${2:?ORG}"
   ;;
 version)
   # Once for each Dev Hub: sf package create --name Tandem --package-type Unlocked --path force-app

@@ -21,6 +21,11 @@ pub fn german() -> PathBuf {
     project().join("german/main/default")
 }
 
+/// What is deployed beside the package: the app by which the host signs in.
+pub fn sign_in() -> PathBuf {
+    project().join("sign-in/main/default")
+}
+
 /// Files below a folder with this ending, in order.
 pub fn files(folder: &Path, ending: &str) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use tandem_e2e::root;
-use tandem_package_tests::{files, german, package, project};
+use tandem_package_tests::{files, german, package, project, sign_in};
 use tandem_simulators::salesforce::schema::Schema;
 
 /// Custom fields by object, as the metadata declares them.
@@ -264,15 +264,22 @@ fn every_field_with_its_values_every_object_and_every_label_has_its_german() -> 
 #[test]
 fn nothing_in_the_package_is_a_secret_or_an_address() -> Result<()> {
     for ending in [".xml", ".cls", ".js", ".html", ".json"] {
-        for file in files(&project().join("force-app"), ending)? {
+        for file in files(&project().join("force-app"), ending)?.into_iter().chain(files(&sign_in(), ending)?) {
             let text = std::fs::read_to_string(&file)?;
-            for word in ["consumerSecret", "consumerKey", "my.salesforce.com", "password", "http://localhost"] {
+            for word in [
+                "<consumerSecret>",
+                "<consumerKey>",
+                "consumerSecret=",
+                "my.salesforce.com",
+                "password",
+                "http://localhost",
+            ] {
                 assert!(!text.contains(word), "{} holds {word}", file.display());
             }
         }
     }
     let scopes =
-        texts(&package().join("extlClntAppOauthSettings/Tandem_oauth.ecaOauth-meta.xml"), "commaSeparatedOauthScopes")?;
+        texts(&sign_in().join("extlClntAppOauthSettings/Tandem_oauth.ecaOauth-meta.xml"), "commaSeparatedOauthScopes")?;
     assert_eq!(scopes, ["Api"], "the host needs no more");
     Ok(())
 }
