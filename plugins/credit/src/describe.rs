@@ -1,14 +1,16 @@
 //! What the plugin asks for and its settings.
 
 use tandem_sdk::{
-    Decimal, Description, Keys, Method, Value, again, decimal, described, json, may_link, may_see_links, money,
-    permission,
+    Currencies, Decimal, Description, Keys, Method, Value, again, decimal, described, json, may_link, may_see_links,
+    money, permission,
 };
 
 /// Read with defaults filled in.
 pub struct Settings {
     /// B1's codes as Salesforce carries them.
     pub keys: Keys,
+    /// B1's codes of currencies.
+    pub currencies: Currencies,
     /// Percent of the limit from which a customer is near it.
     pub near_percent: Decimal,
     /// Percent of the limit from which it is exceeded.
@@ -30,6 +32,7 @@ impl Settings {
         let percent = |name: &str, default: i64| decimal(&value[name]).unwrap_or_else(|| default.into());
         Self {
             keys: Keys::of(&value),
+            currencies: Currencies::of(&value),
             near_percent: percent("near_percent", 80),
             exceeded_percent: percent("exceeded_percent", 100),
             hysteresis_percent: percent("hysteresis_percent", 5),
@@ -50,6 +53,7 @@ pub fn description() -> Description {
     );
     permissions.extend([
         local_currency,
+        Currencies::permission(),
         permission("b1", Method::Get, "/JournalEntries", "finds the customers of entries made by hand"),
         permission(
             "salesforce",
@@ -75,6 +79,7 @@ pub fn description() -> Description {
             "type": "object",
             "properties": {
                 "key_prefix": Keys::schema(),
+                "currencies": Currencies::schema(),
                 "near_percent": { "type": "number", "default": 80, "description": "Percent of the limit from which a customer is near it" },
                 "exceeded_percent": { "type": "number", "default": 100, "description": "Percent of the limit from which it counts as exceeded" },
                 "hysteresis_percent": { "type": "number", "default": 5, "description": "Percent of the limit that exposure must fall below a threshold before it is left again" },

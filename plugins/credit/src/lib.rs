@@ -94,6 +94,7 @@ fn keep(
     }
     let partners = b1::by_key(b1::read(Read::texts("BusinessPartners", "CardCode", &codes, PARTNER))?, "CardCode");
     let accounts = counterpart::accounts(&codes, &settings.keys)?;
+    let currency = money::company_currency(&settings.currencies)?;
     let now = clock::now();
     let mut rows = Vec::new();
     let mut alerts = Vec::new();
@@ -115,15 +116,15 @@ fn keep(
         let before = State::read(text(&base, "Tandem_Credit_State__c"));
         let credit = Credit::of(partner);
         let state = credit.state(settings, before);
-        let fields = credit.fields(state);
+        let fields = credit.fields(state, currency.as_deref());
         // An alert that could not be told yet is told now, under its own subject.
         let mut alert = base["alert"].clone();
         if settings.alerts && state.graver_than(before) && alert.is_null() {
             let day = clock::today("b1");
             let subject =
                 format!("Credit {}: {} ({day}, {})", state.word(), text(partner, "CardName"), now / 1000 % 86_400);
-            let currency = money::local_currency()?.unwrap_or_default();
-            alert = json!({ "subject": subject, "text": credit.words(state, code, &currency) });
+            let currency = currency.as_deref().unwrap_or_default();
+            alert = json!({ "subject": subject, "text": credit.words(state, code, currency) });
         }
         if link.as_ref().is_none_or(|link| link.salesforce_id != *account) || alert != base["alert"] {
             let mut kept =

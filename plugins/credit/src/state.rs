@@ -79,8 +79,8 @@ impl Credit {
         }
     }
 
-    /// What the account shows.
-    pub fn fields(&self, state: State) -> Map<String, Value> {
+    /// What the account shows. `currency` is the company's own; where it is not known the account keeps what it shows.
+    pub fn fields(&self, state: State, currency: Option<&str>) -> Map<String, Value> {
         let limited = self.limit > Decimal::ZERO;
         let limit = if limited { b1::number(self.limit) } else { Value::Null };
         let headroom = if limited { b1::number(self.limit - self.exposure()) } else { Value::Null };
@@ -94,6 +94,7 @@ impl Credit {
             ("Tandem_Credit_State__c", state.word().into()),
         ]
         .into_iter()
+        .chain(currency.map(|currency| ("Tandem_Currency__c", currency.into())))
         .map(|(name, value)| (name.to_owned(), value))
         .collect()
     }
@@ -147,6 +148,6 @@ mod tests {
     fn without_a_limit_there_is_no_headroom_and_no_alarm() {
         let none = Credit { limit: Decimal::ZERO, ..credit(5000) };
         assert_eq!(none.state(&Settings::read("{}"), State::Ok), State::Ok);
-        assert_eq!(none.fields(State::Ok)["Tandem_Headroom__c"], Value::Null);
+        assert_eq!(none.fields(State::Ok, None)["Tandem_Headroom__c"], Value::Null);
     }
 }

@@ -2,7 +2,7 @@
 
 use tandem_sdk::chain::{Chain, ORDER_LINKED};
 use tandem_sdk::{
-    Currencies, Description, Keys, Method, Timer, Value, again, described, json, may_link, may_see_links, money,
+    Currencies, Description, Error, Keys, Method, Timer, Value, again, described, json, may_link, may_see_links, money,
     permission,
 };
 
@@ -14,8 +14,10 @@ pub struct Settings {
     pub keys: Keys,
     /// B1's codes of currencies.
     pub currencies: Currencies,
-    /// Currency of the company: that of amounts without a document currency of their own.
+    /// Currency of the company, that of amounts without a document currency of their own; empty until [`Settings::ask`] has asked B1.
     pub currency: String,
+    /// Currency of the org that has one; empty for the company's.
+    pub org_currency: String,
     /// The org has `CurrencyIsoCode` on its records.
     pub multi_currency: bool,
     /// Documents of each kind that are looked at again in a day.
@@ -29,10 +31,22 @@ impl Settings {
         Self {
             keys: Keys::of(&value),
             currencies: Currencies::of(&value),
-            currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
+            currency: value["currency"].as_str().unwrap_or_default().to_owned(),
+            org_currency: value["org_currency"].as_str().unwrap_or_default().to_owned(),
             multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
             look_again: again::most(&value),
         }
+    }
+
+    /// Asks B1 for what the settings leave open.
+    pub fn ask(&mut self) -> Result<(), Error> {
+        if self.currency.is_empty() {
+            self.currency = money::company_currency(&self.currencies)?.unwrap_or_else(|| "EUR".into());
+        }
+        if self.org_currency.is_empty() {
+            self.org_currency.clone_from(&self.currency);
+        }
+        Ok(())
     }
 }
 
@@ -72,7 +86,8 @@ pub fn description() -> Description {
             "type": "object",
             "properties": {
                 "key_prefix": Keys::schema(),
-                "currency": { "type": "string", "default": "EUR", "description": "The company's currency" },
+                "currency": { "type": "string", "description": "The company's currency; without it the one that B1 says" },
+                "org_currency": { "type": "string", "description": "The org's currency when multi_currency is false; without it the company's" },
                 "currencies": Currencies::schema(),
                 "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },
                 "look_again": again::schema()

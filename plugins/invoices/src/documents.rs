@@ -227,12 +227,12 @@ fn fields(
         _ => "Open",
     };
     let amount = |amount: Decimal| b1::number(signed(kind, amount));
-    let mut fields = json!({
+    let fields = json!({
         "Name": format!("{word} {}", b1::key_text(&row["DocNum"])),
         "Tandem_Account__c": account, "Tandem_Opportunity__c": opportunity, "Tandem_Type__c": word,
         "Tandem_Number__c": b1::key_text(&row["DocNum"]),
         "Tandem_Date__c": b1::day(&row["DocDate"]), "Tandem_Due_Date__c": b1::day(&row["DocDueDate"]),
-        "Tandem_Currency__c": currency,
+        "Tandem_Currency__c": currency, "Tandem_Company_Currency__c": settings.currency,
         "Tandem_Total__c": amount(total), "Tandem_Total_Document__c": amount(total_own),
         "Tandem_Paid__c": amount(paid), "Tandem_Paid_Document__c": amount(paid_own),
         "Tandem_Open__c": amount(open(total, paid)),
@@ -240,12 +240,8 @@ fn fields(
         "Tandem_Status__c": status,
     })
     .as_object()
-    .cloned()
-    .unwrap_or_default();
-    if settings.multi_currency {
-        fields.insert("CurrencyIsoCode".into(), settings.currency.as_str().into());
-    }
-    fields
+    .cloned();
+    fields.unwrap_or_default()
 }
 
 #[cfg(test)]

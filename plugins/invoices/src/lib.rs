@@ -9,7 +9,7 @@ mod receivables;
 mod shares;
 mod wanted;
 
-use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, again};
+use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, again, say};
 
 struct Invoices;
 
@@ -19,15 +19,20 @@ impl Plugin for Invoices {
     }
 
     fn handle(batch: Batch) -> Vec<Outcome> {
-        let settings = describe::Settings::read(&batch.settings);
+        let mut settings = describe::Settings::read(&batch.settings);
         let mut outcomes = Outcomes::new(&batch);
+        if let Err(error) = settings.ask() {
+            let all: Vec<usize> = outcomes.open(&batch).into_iter().map(|(place, ..)| place).collect();
+            outcomes.fail(&all, &error, say("invoices.company_currency", "asking B1 for the company's currency", []));
+            return outcomes.into_vec();
+        }
         again::keep(&batch, &wanted::WALKS, settings.look_again, &mut outcomes);
         let mut wanted = wanted::Wanted::of(&batch, &mut outcomes);
         let paid = payments::read(&mut wanted, &mut outcomes);
         let looked_at = receivables::LookedAt::of(&batch, &outcomes);
         let events = wanted.documents(paid.documents());
         let written = documents::keep(&batch, &settings, looked_at.customers.clone(), events, &mut outcomes);
-        payments::keep(&batch, &paid, &written, &mut outcomes);
+        payments::keep(&batch, &settings, &paid, &written, &mut outcomes);
         receivables::keep(&batch, &settings, &written, &mut outcomes);
         wanted::seen(&batch, &outcomes);
         looked_at.go_on(&outcomes);

@@ -7,6 +7,7 @@ use tandem_sdk::b1::{self, Read, code};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{Batch, Decimal, Map, Outcomes, Value, connection, json, say, text};
 
+use crate::describe::Settings;
 use crate::documents::{Documents, Events};
 use crate::wanted::{Wanted, unseen};
 
@@ -72,7 +73,7 @@ fn applied(payment: &Value) -> BTreeMap<(i64, i64), Decimal> {
 }
 
 /// Brings the records of payments in step, once those of the invoices are there.
-pub fn keep(batch: &Batch, payments: &Payments, documents: &Documents, outcomes: &mut Outcomes) {
+pub fn keep(batch: &Batch, settings: &Settings, payments: &Payments, documents: &Documents, outcomes: &mut Outcomes) {
     let mut rows = Vec::new();
     for (payment, events) in &payments.rows {
         let number = b1::key_text(&payment["DocNum"]);
@@ -89,7 +90,7 @@ pub fn keep(batch: &Batch, payments: &Payments, documents: &Documents, outcomes:
             let fields: Map<String, Value> = json!({
                 "Name": format!("Payment {number}"), "Tandem_Account__c": account, "Tandem_Invoice__c": invoice,
                 "Tandem_Number__c": number, "Tandem_Date__c": b1::day(&payment["DocDate"]),
-                "Tandem_Amount__c": b1::number(amount),
+                "Tandem_Amount__c": b1::number(amount), "Tandem_Currency__c": settings.currency,
                 "Tandem_Cancelled__c": b1::yes(payment, "Cancelled"),
             })
             .as_object()

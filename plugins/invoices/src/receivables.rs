@@ -85,7 +85,7 @@ fn slice(all: impl Iterator<Item = String>, after: &str, most: usize) -> (Vec<St
 
 /// Brings the sums of customers and opportunities in step.
 pub fn keep(batch: &Batch, settings: &Settings, documents: &Documents, outcomes: &mut Outcomes) {
-    on_accounts(batch, documents, outcomes);
+    on_accounts(batch, settings, documents, outcomes);
     let all: Vec<usize> = documents.opportunities.values().flatten().copied().collect();
     if let Err(error) = on_opportunities(batch, settings, &documents.opportunities, outcomes) {
         outcomes.fail(
@@ -96,12 +96,13 @@ pub fn keep(batch: &Batch, settings: &Settings, documents: &Documents, outcomes:
     }
 }
 
-fn on_accounts(batch: &Batch, documents: &Documents, outcomes: &mut Outcomes) {
+fn on_accounts(batch: &Batch, settings: &Settings, documents: &Documents, outcomes: &mut Outcomes) {
     let today = clock::today("b1");
     let mut rows = Vec::new();
     for (code, events) in &documents.customers {
         let Some(account) = documents.accounts.get(code) else { continue };
-        let fields = sums(documents.open.get(code).map(Vec::as_slice).unwrap_or_default(), &today);
+        let mut fields = sums(documents.open.get(code).map(Vec::as_slice).unwrap_or_default(), &today);
+        fields.insert("Tandem_Currency__c".into(), settings.currency.as_str().into());
         let owes = fields["Tandem_Open_Amount__c"] != 0;
         let key = format!("owes:{code}");
         if owes {
@@ -164,7 +165,7 @@ fn on_opportunities(
     let mut rows = Vec::new();
     for (id, events) in opportunities {
         let own = currencies.get(id).map_or("", |record| text(record, "CurrencyIsoCode"));
-        let own = if own.is_empty() { settings.currency.as_str() } else { own };
+        let own = if own.is_empty() { settings.org_currency.as_str() } else { own };
         let invoices = amounts.get(id).into_iter().flatten();
         let invoices: Vec<&Value> = invoices.filter(|row| text(row, "Tandem_Type__c") != REQUEST).collect();
         let converts = own != settings.currency && invoices.iter().any(|row| text(row, "Tandem_Currency__c") != own);

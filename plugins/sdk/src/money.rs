@@ -147,6 +147,11 @@ pub fn local_currency() -> Result<Option<String>, Error> {
     Ok(Some(local))
 }
 
+/// The ISO code of the company's own currency; none where B1 does not say.
+pub fn company_currency(currencies: &Currencies) -> Result<Option<String>, Error> {
+    local_currency()?.map(|code| currencies.iso(&code)).transpose()
+}
+
 /// What one of a currency (B1's code, not the company's own) is worth in the company's own on a day (`2026-01-31`); none where
 /// nobody has entered a rate. Assumed: rates are direct, B1's usual way (*1 USD = 0.85 EUR*).
 pub fn rate(code: &str, day: &str) -> Result<Option<Decimal>, Error> {

@@ -425,6 +425,24 @@ async fn text_currencies_and_numbers_are_kept_as_an_org_keeps_them() -> Result<(
 }
 
 #[tokio::test]
+async fn a_sum_of_amounts_in_several_currencies_is_in_the_orgs_own() -> Result<()> {
+    let org = Org::new().await?;
+    for (amount, currency) in [(100, "EUR"), (110, "USD")] {
+        let fields = json!({ "Name": "Summed", "AnnualRevenue": amount, "CurrencyIsoCode": currency, "NumberOfEmployees": amount });
+        org.json("POST", "/sobjects/Account", fields).await?;
+    }
+    let sums = "SUM(AnnualRevenue) money, SUM(NumberOfEmployees) people, COUNT(AnnualRevenue) rows";
+    let rows = org.query(&format!("SELECT {sums} FROM Account WHERE Name = 'Summed'")).await?;
+    let row = &rows["records"][0];
+    assert_eq!(
+        ["money", "people", "rows"].map(|name| row[name].as_f64()),
+        [Some(200.0), Some(210.0), Some(2.0)],
+        "{row}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
 async fn countries_are_of_a_list_and_persons_have_two_names_by_a_switch() -> Result<()> {
     let org = Org::new().await?;
     org.refused("POST", "/sobjects/Account", json!({ "Name": "A", "BillingCountryCode": "DE" }), 400, "INVALID_FIELD")

@@ -120,3 +120,39 @@ async fn prices_of_a_gross_list_stand_net_in_its_price_book() -> Result<()> {
         .await?;
     Ok(())
 }
+
+/// A currency field is shown in the currency of its record, whatever stands in it: the company's amounts are numbers that say their own.
+#[tokio::test]
+async fn what_a_customer_owes_says_its_currency_whatever_the_account_is_kept_in() -> Result<()> {
+    // Three currencies: the org's, the company's, the account's.
+    let setup = Setup {
+        plugins: vec!["credit", "invoices"],
+        b1: FAST.into(),
+        b1_arguments: ["--orders", "0"].map(str::to_owned).to_vec(),
+        salesforce_arguments: ["--corporate-currency", "GBP"].map(str::to_owned).to_vec(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.b1_settings(json!({ "local_currency": "CHF" })).await?;
+    world.up().await?;
+    let customer = account(&world, "C00001").await?["Id"].as_str().unwrap_or_default().to_owned();
+    world.change("Account", &customer, json!({ "CurrencyIsoCode": "USD" })).await?;
+    world.b1_patch("/BusinessPartners('C00001')", json!({ "Currency": "##" })).await?;
+    let line = json!({ "ItemCode": "A00001", "Quantity": 1, "UnitPrice": 100, "Currency": "CHF" });
+    let body = json!({ "CardCode": "C00001", "DocCurrency": "CHF", "DocumentLines": [line] });
+    let invoice = world.b1_post("/Invoices", body).await?;
+    let (status, body) =
+        world.send("POST", &format!("{}/admin/pay/{}", world.b1, invoice["DocEntry"]), &json!({})).await?;
+    assert_eq!(status, 201, "{body}");
+    world.tandem(&["backfill", "credit", "--yes"]).await?;
+    let in_francs = |field: &'static str| move |own: &Value| own[field] == "CHF";
+    let owing = world.until_record("Account", "its credit", in_francs("Tandem_Currency__c")).await?;
+    assert_eq!(owing["Id"], customer.as_str());
+    assert_eq!(owing["CurrencyIsoCode"], "USD", "the account's own stays");
+    let shown = world.until_record("Tandem_Invoice__c", "it", in_francs("Tandem_Company_Currency__c")).await?;
+    assert_eq!(num(&shown["Tandem_Total__c"]), num(&invoice["DocTotal"]));
+    world.until_record("Tandem_Payment__c", "what was paid", in_francs("Tandem_Currency__c")).await?;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}

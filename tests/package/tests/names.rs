@@ -171,6 +171,27 @@ fn the_integration_user_may_write_the_objects_that_the_flows_write() -> Result<(
     Ok(())
 }
 
+/// A field of type *Currency* is shown, and summed up, in the currency of its record: only amounts in that currency may stand in one. Others are numbers,
+/// with their currency beside them.
+#[test]
+fn an_amount_in_the_companys_currency_is_a_number_beside_its_currency() -> Result<()> {
+    let mut seen = 0;
+    for file in files(&package().join("objects"), ".field-meta.xml")? {
+        let is_currency = texts(&file, "type")?.iter().any(|kind| kind == "Currency");
+        let help = texts(&file, "inlineHelpText")?.concat();
+        let of_the_record = help.contains("in the opportunity's currency");
+        assert_eq!(is_currency, of_the_record, "{}: {help}", file.display());
+        if help.contains("in company currency") {
+            let folder = file.parent().context("a folder of fields")?;
+            let beside = files(folder, "Currency__c.field-meta.xml")?;
+            assert!(!beside.is_empty(), "{}: nothing says which currency", file.display());
+            seen += 1;
+        }
+    }
+    assert_eq!(seen, 16, "the amounts were found");
+    Ok(())
+}
+
 #[test]
 fn every_class_custom_permission_tab_and_page_that_is_named_is_there() -> Result<()> {
     let known = [

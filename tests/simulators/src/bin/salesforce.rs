@@ -44,6 +44,9 @@ struct Options {
     /// DER file of the RSA public key (`RSAPublicKey`) that JWT bearer assertions are checked with.
     #[arg(long)]
     jwt_public_key: Option<PathBuf>,
+    /// The org's corporate currency: that of sums, and of a record that names none.
+    #[arg(long, default_value = "EUR")]
+    corporate_currency: String,
     /// Objects with change data capture, by comma; empty for none.
     #[arg(long, value_delimiter = ',', default_value = "Account,Contact,Opportunity,Product2,Case")]
     capture: Vec<String>,
@@ -72,6 +75,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         package: options.package,
         company,
         opportunities: options.opportunities,
+        corporate_currency: options.corporate_currency,
         client,
         jwt_key,
         seed: options.seed,

@@ -4,6 +4,7 @@ mod admin;
 mod async_jobs;
 mod bulk;
 pub mod bus;
+mod currencies;
 mod fls;
 mod options;
 pub mod org;
@@ -129,6 +130,8 @@ pub struct Setup {
     pub company: Company,
     /// Open opportunities at the start.
     pub opportunities: usize,
+    /// The org's corporate currency.
+    pub corporate_currency: String,
     /// Consumer key and secret.
     pub client: (String, String),
     /// RSA public key of the JWT bearer flow, DER (`RSAPublicKey`).
@@ -180,6 +183,7 @@ impl Simulator {
         let mut org = Org::load(&setup.package, clock.clone())?;
         let pauses = Pauses::load(&setup.package)?;
         let bus = Bus::new(&org.schema, &setup.captured, clock.clone())?;
+        org.keep_currencies(&setup.corporate_currency)?;
         let seeded = seed::fill(&mut org, &setup.company, setup.opportunities)?;
         Ok(Self {
             org: Mutex::new(org),

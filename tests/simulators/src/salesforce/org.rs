@@ -181,12 +181,6 @@ impl Org {
         }
         let org = json!({ "Id": super::ORG_ID, "Name": "Tandem Demo", "InstanceName": "SIM1", "IsSandbox": false, "OrganizationType": "Enterprise Edition", "LanguageLocaleKey": "en_US", "TimeZoneSidKey": "GMT" });
         self.keep("Organization", org.as_object().cloned().unwrap_or_default());
-        for (code, rate, corporate) in
-            [("EUR", 1.0, true), ("USD", 1.1, false), ("GBP", 0.85, false), ("CHF", 0.95, false)]
-        {
-            let currency = json!({ "IsoCode": code, "ConversionRate": rate, "DecimalPlaces": 2, "IsActive": true, "IsCorporate": corporate });
-            self.store("CurrencyType", currency.as_object().cloned().unwrap_or_default());
-        }
     }
 
     /// Sets validation rules, duplicate rules and locks; the error names the condition that cannot be read.
@@ -905,7 +899,7 @@ impl Org {
                 record.insert("IsWon".into(), won.into());
                 record.insert("IsClosed".into(), closed.into());
                 record.entry("HasOpportunityLineItem").or_insert(false.into());
-                record.entry("CurrencyIsoCode").or_insert("EUR".into());
+                record.entry("CurrencyIsoCode").or_insert_with(|| self.corporate());
             }
             "Contact" => {
                 let text = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
@@ -984,7 +978,7 @@ impl Org {
         let text = |field: &str| record.get(field).and_then(Value::as_str).unwrap_or_default().to_owned();
         let (book, product) = (text("Pricebook2Id"), text("Product2Id"));
         let is_standard = |book: &str| self.get("Pricebook2", book).is_some_and(|book| book["IsStandard"] == true);
-        let currency = record.entry("CurrencyIsoCode").or_insert("EUR".into()).clone();
+        let currency = record.entry("CurrencyIsoCode").or_insert_with(|| self.corporate()).clone();
         let own = record.get("Id").cloned();
         let entries = self.below("PricebookEntry", "Product2Id", &product);
         let same = |entry: &&&Record| entry["CurrencyIsoCode"] == currency && entry.get("Id") != own.as_ref();

@@ -217,7 +217,11 @@ impl Org {
         let evaluate = |operand: &Operand, keys: &[Value], members: &[&Record]| -> Value {
             match operand {
                 Operand::Aggregate(function, field) => {
-                    let values: Vec<Value> = members.iter().map(|record| self.value(name, record, field)).collect();
+                    let value = |record: &&Record| match function {
+                        Aggregate::Count | Aggregate::CountDistinct => self.value(name, record, field),
+                        _ => self.in_corporate(name, record, field, self.value(name, record, field)),
+                    };
+                    let values: Vec<Value> = members.iter().map(value).collect();
                     aggregate(*function, &values)
                 }
                 plain => {

@@ -15,6 +15,7 @@ import AGEING_30 from '@salesforce/schema/Account.Tandem_Ageing_30__c';
 import AGEING_60 from '@salesforce/schema/Account.Tandem_Ageing_60__c';
 import AGEING_90 from '@salesforce/schema/Account.Tandem_Ageing_90__c';
 import AGEING_OVER_90 from '@salesforce/schema/Account.Tandem_Ageing_Over_90__c';
+import CURRENCY from '@salesforce/schema/Account.Tandem_Currency__c';
 import SYNCED_AT from '@salesforce/schema/Account.Tandem_Synced_At__c';
 import LABEL_ASK from '@salesforce/label/c.Tandem_Ask_Admin';
 import LABEL_ERROR from '@salesforce/label/c.Tandem_Error';
@@ -59,10 +60,9 @@ const FIELDS = [
     AGEING_60,
     AGEING_90,
     AGEING_OVER_90,
+    CURRENCY,
     SYNCED_AT
 ];
-/** Orgs with one currency do not have it. */
-const CURRENCY = 'Account.CurrencyIsoCode';
 
 /** Credit limit, what uses it, what is overdue and which invoices are open. */
 export default class TandemCreditCard extends LightningElement {
@@ -80,7 +80,7 @@ export default class TandemCreditCard extends LightningElement {
         open: LABEL_OPEN
     };
 
-    @wire(getRecord, { recordId: '$recordId', fields: FIELDS, optionalFields: [CURRENCY] })
+    @wire(getRecord, { recordId: '$recordId', fields: FIELDS })
     account;
 
     @wire(openInvoices, { accountId: '$recordId' })
@@ -187,7 +187,7 @@ export default class TandemCreditCard extends LightningElement {
                 name: row.Name,
                 due: day(row.Tandem_Due_Date__c),
                 overdue: late > 0 ? text(LABEL_DAYS_OVERDUE, late) : '',
-                open: money(row.Tandem_Open__c, this.currency)
+                open: money(row.Tandem_Open__c, row.Tandem_Company_Currency__c)
             };
         });
     }
@@ -197,8 +197,9 @@ export default class TandemCreditCard extends LightningElement {
         return at ? text(LABEL_AS_OF, moment(at)) : '';
     }
 
+    /** The company's, whatever the currency of the account. */
     get currency() {
-        return this.account?.data?.fields?.CurrencyIsoCode?.value;
+        return this.value(CURRENCY);
     }
 
     value(field) {

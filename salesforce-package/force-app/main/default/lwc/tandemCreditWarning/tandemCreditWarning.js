@@ -8,6 +8,8 @@ import CREDIT_LIMIT from '@salesforce/schema/Opportunity.Account.Tandem_Credit_L
 import HEADROOM from '@salesforce/schema/Opportunity.Account.Tandem_Headroom__c';
 import CREDIT_STATE from '@salesforce/schema/Opportunity.Account.Tandem_Credit_State__c';
 import OVERDUE from '@salesforce/schema/Opportunity.Account.Tandem_Overdue__c';
+import CREDIT_CURRENCY from '@salesforce/schema/Opportunity.Account.Tandem_Currency__c';
+import ORG_CURRENCY from '@salesforce/i18n/currency';
 import LABEL_ERROR from '@salesforce/label/c.Tandem_Error';
 import LABEL_BLOCKED from '@salesforce/label/c.Tandem_Warning_Blocked';
 import LABEL_OVER from '@salesforce/label/c.Tandem_Warning_Over';
@@ -26,8 +28,8 @@ const OPTIONAL = [
     HEADROOM,
     CREDIT_STATE,
     OVERDUE,
-    'Opportunity.CurrencyIsoCode',
-    'Opportunity.Account.CurrencyIsoCode'
+    CREDIT_CURRENCY,
+    'Opportunity.CurrencyIsoCode'
 ];
 
 /** Says, while the opportunity is open, what would keep its order back. Shows nothing when all is well. */
@@ -83,11 +85,12 @@ export default class TandemCreditWarning extends LightningElement {
     }
 
     get currency() {
-        return this.opportunity.data.fields.CurrencyIsoCode?.value;
+        return this.opportunity.data.fields.CurrencyIsoCode?.value ?? ORG_CURRENCY;
     }
 
+    /** That of the company's amounts, whatever the currency of the account. */
     get accountCurrency() {
-        return this.opportunity.data.fields.Account?.value?.fields?.CurrencyIsoCode?.value;
+        return getFieldValue(this.opportunity.data, CREDIT_CURRENCY) ?? ORG_CURRENCY;
     }
 }
 

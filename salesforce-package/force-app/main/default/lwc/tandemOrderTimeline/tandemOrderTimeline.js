@@ -213,7 +213,7 @@ export default class TandemOrderTimeline extends LightningElement {
             name: row.Name,
             day: day(row.Tandem_Date__c),
             status: row.Tandem_Status__c,
-            amount: this.money(row.Tandem_Total__c)
+            amount: money(row.Tandem_Total_Document__c, row.Tandem_Currency__c)
         }));
     }
 

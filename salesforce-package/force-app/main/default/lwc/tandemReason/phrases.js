@@ -73,6 +73,7 @@ import SAID_INVENTORY_READING_DOCUMENTS_THAT_CHANGED from '@salesforce/label/c.T
 import SAID_INVENTORY_READING_STOCK from '@salesforce/label/c.Tandem_Said_inventory_reading_stock';
 import SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITIES from '@salesforce/label/c.Tandem_Said_inventory_writing_availability_opportunities';
 import SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITY_LINE from '@salesforce/label/c.Tandem_Said_inventory_writing_availability_opportunity_line';
+import SAID_INVOICES_COMPANY_CURRENCY from '@salesforce/label/c.Tandem_Said_invoices_company_currency';
 import SAID_INVOICES_READING_BEFORE_ACCOUNT from '@salesforce/label/c.Tandem_Said_invoices_reading_before_account';
 import SAID_INVOICES_READING_BEFORE_ORDER from '@salesforce/label/c.Tandem_Said_invoices_reading_before_order';
 import SAID_INVOICES_READING_INCOMING_PAYMENTS from '@salesforce/label/c.Tandem_Said_invoices_reading_incoming_payments';
@@ -265,6 +266,7 @@ export const PHRASES = {
     'inventory.reading_stock': SAID_INVENTORY_READING_STOCK,
     'inventory.writing_availability_opportunities': SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITIES,
     'inventory.writing_availability_opportunity_line': SAID_INVENTORY_WRITING_AVAILABILITY_OPPORTUNITY_LINE,
+    'invoices.company_currency': SAID_INVOICES_COMPANY_CURRENCY,
     'invoices.reading_before_account': SAID_INVOICES_READING_BEFORE_ACCOUNT,
     'invoices.reading_before_order': SAID_INVOICES_READING_BEFORE_ORDER,
     'invoices.reading_incoming_payments': SAID_INVOICES_READING_INCOMING_PAYMENTS,

@@ -27,6 +27,8 @@ const ACCOUNT = {
     Tandem_Synced_At__c: '2026-01-31T10:00:00.000Z'
 };
 
+const FRANCS = { Tandem_Company_Currency__c: 'CHF' };
+
 const record = (changes = {}) => ({
     apiName: 'Account',
     fields: Object.fromEntries(
@@ -103,24 +105,24 @@ describe('c-tandem-credit-card', () => {
         expect(find(element, 'blocked').textContent).toContain('Blocked');
     });
 
-    it('lists open invoices with the days they are late, in the currency of the account', async () => {
+    it('lists open invoices with the days they are late, in the currency of the company', async () => {
         jest.useFakeTimers().setSystemTime(new Date('2026-02-10T12:00:00Z'));
         const element = show();
-        const account = record();
-        account.fields.CurrencyIsoCode = { value: 'USD' };
-        getRecord.emit(account);
+        // The account is kept in dollars, the company's books in francs.
+        getRecord.emit(record({ CurrencyIsoCode: 'USD', Tandem_Currency__c: 'CHF' }));
         openInvoices.emit([
-            { Id: 'a1', Name: 'Invoice 7', Tandem_Due_Date__c: '2026-02-01', Tandem_Open__c: 50 },
-            { Id: 'a2', Name: 'Invoice 8', Tandem_Due_Date__c: '2026-03-01', Tandem_Open__c: 60 },
-            { Id: 'a3', Name: 'Credit memo 1', Tandem_Open__c: -5 }
+            { Id: 'a1', Name: 'Invoice 7', Tandem_Due_Date__c: '2026-02-01', Tandem_Open__c: 50, ...FRANCS },
+            { Id: 'a2', Name: 'Invoice 8', Tandem_Due_Date__c: '2026-03-01', Tandem_Open__c: 60, ...FRANCS },
+            { Id: 'a3', Name: 'Credit memo 1', Tandem_Open__c: -5, ...FRANCS }
         ]);
         await Promise.resolve();
         jest.useRealTimers();
         const rows = all(element, 'invoice').map((row) => row.textContent);
         expect(rows[0]).toContain('9 days overdue');
-        expect(rows[0]).toContain('$50.00');
+        expect(rows[0]).toContain('CHF\u00a050.00');
         expect(rows[1]).not.toContain('overdue');
-        expect(rows[2]).toContain('-$5.00');
+        expect(rows[2]).toContain('-CHF\u00a05.00');
+        expect(find(element, 'credit').textContent).toContain('CHF\u00a01,000.00');
         expect(element.shadowRoot.querySelector('a').getAttribute('href')).toBe('/a1');
     });
 

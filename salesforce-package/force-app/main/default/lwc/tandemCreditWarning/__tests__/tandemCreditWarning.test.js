@@ -54,8 +54,15 @@ describe('c-tandem-credit-warning', () => {
     });
 
     it('does not compare two currencies', async () => {
-        const found = await warnings({ CurrencyIsoCode: 'USD' }, { ...WELL, CurrencyIsoCode: 'EUR' });
+        // An account in dollars of a company whose books are in euros: its credit is in euros.
+        const found = await warnings(
+            { CurrencyIsoCode: 'USD' },
+            { ...WELL, CurrencyIsoCode: 'USD', Tandem_Currency__c: 'EUR' }
+        );
         expect(found[0]).toContain('The opportunity is in USD, the credit of Acme in EUR');
+        // The same in an org with one currency.
+        const one = await warnings({}, { ...WELL, Tandem_Currency__c: 'CHF' });
+        expect(one[0]).toContain('The opportunity is in EUR, the credit of Acme in CHF');
     });
 
     it('takes an opportunity without an amount for nothing', async () => {

@@ -186,12 +186,20 @@ describe('c-tandem-order-timeline', () => {
             },
             { Id: 'd2', Name: 'Return 6', Tandem_Status__c: 'Closed' }
         ]);
-        invoices.emit([{ Id: 'i1', Name: 'Invoice 7', Tandem_Status__c: 'Paid', Tandem_Total__c: 100 }]);
+        invoices.emit([
+            {
+                Id: 'i1',
+                Name: 'Invoice 7',
+                Tandem_Status__c: 'Paid',
+                Tandem_Total_Document__c: 100,
+                Tandem_Currency__c: 'USD'
+            }
+        ]);
         await settled();
         const rows = all(element, 'delivery').map((row) => row.textContent);
         expect(rows[0]).toContain('Tracking DHL JD01');
         expect(rows[1]).not.toContain('Tracking');
-        expect(find(element, 'invoice').textContent).toContain('€100.00');
+        expect(find(element, 'invoice').textContent).toContain('$100.00');
     });
 
     it('has Tandem look now, says so, and looks again for what came of it', async () => {
