@@ -30,6 +30,14 @@ const fn in_turn(topic: &'static str, set: &'static str) -> Walk {
 /// Places of events by `DocEntry`.
 pub type Entries = BTreeMap<i64, Vec<usize>>;
 
+/// Orders of one customer that were linked.
+struct Followed {
+    /// The day on which the first of them was made; empty where it is not known.
+    since: String,
+    /// Places of their events.
+    events: Vec<usize>,
+}
+
 /// Documents by entity set.
 pub struct Wanted(BTreeMap<&'static str, Entries>);
 
@@ -38,7 +46,7 @@ impl Wanted {
     pub fn of(batch: &Batch, outcomes: &mut Outcomes) -> Self {
         let mut wanted = Self(BTreeMap::new());
         let mut linked: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        let mut followed: BTreeMap<(String, String), Vec<usize>> = BTreeMap::new();
+        let mut followed: BTreeMap<String, Followed> = BTreeMap::new();
         for (place, event, payload) in outcomes.open(batch) {
             let topic = again::topic(event, &payload);
             let set = SETS.into_iter().find(|set| topic.strip_prefix("b1.") == Some(*set));
@@ -47,15 +55,17 @@ impl Wanted {
             } else if topic == LINKED {
                 linked.entry(text(&payload, "CardCode").to_owned()).or_default().push(place);
             } else if topic == ORDER_LINKED {
-                let of = (text(&payload, "CardCode").to_owned(), text(&payload, "DocDate").to_owned());
-                followed.entry(of).or_default().push(place);
+                let day = text(&payload, "CreationDate");
+                let own = followed.entry(text(&payload, "CardCode").to_owned());
+                let own = own.or_insert_with(|| Followed { since: day.to_owned(), events: Vec::new() });
+                own.since = day.min(&own.since).to_owned();
+                own.events.push(place);
             }
         }
-        for ((code, day), events) in followed {
-            if let Err(error) = wanted.since(&code, &day, &events) {
-                let what = say("invoices.reading_before_order", "reading what came before the order was linked", []);
-                outcomes.fail(&events, &error, what);
-            }
+        if let Err(error) = wanted.followed(&followed) {
+            let all: Vec<usize> = followed.into_values().flat_map(|own| own.events).collect();
+            let what = say("invoices.reading_before_order", "reading what came before the order was linked", []);
+            outcomes.fail(&all, &error, what);
         }
         if let Err(error) = wanted.earlier(&linked) {
             let all: Vec<usize> = linked.into_values().flatten().collect();
@@ -87,13 +97,20 @@ impl Wanted {
         self.0.entry(set).or_default().entry(entry).or_default().extend(events);
     }
 
-    /// Documents of a customer since the day of an order: what follows it is among them.
-    fn since(&mut self, code: &str, day: &str, events: &[usize]) -> Result<(), Error> {
-        let later = if day.is_empty() { String::new() } else { format!("DocDate ge '{day}'") };
-        for (set, ..) in documents::SETS {
-            for row in b1::read(Read::texts(set, "CardCode", &[code.to_owned()], "DocEntry").and(&later))? {
-                if let Some(entry) = row["DocEntry"].as_i64() {
-                    self.add(set, entry, events);
+    /// Documents that customers had since their orders were made, by the day on which each was made itself (its own date may be any):
+    /// what followed the orders is among them.
+    fn followed(&mut self, followed: &BTreeMap<String, Followed>) -> Result<(), Error> {
+        let codes: Vec<String> = followed.keys().cloned().collect();
+        let first = followed.values().map(|own| own.since.as_str()).min().unwrap_or_default();
+        let later = if first.is_empty() { String::new() } else { format!("CreationDate ge '{first}'") };
+        let reads = documents::SETS
+            .map(|(set, ..)| Read::texts(set, "CardCode", &codes, "DocEntry,CardCode,CreationDate").and(&later));
+        for ((set, ..), rows) in documents::SETS.into_iter().zip(b1::read_all(&reads)?) {
+            for row in rows {
+                let own = followed.get(text(&row, "CardCode"));
+                let own = own.filter(|own| text(&row, "CreationDate") >= own.since.as_str());
+                if let (Some(entry), Some(own)) = (row["DocEntry"].as_i64(), own) {
+                    self.add(set, entry, &own.events);
                 }
             }
         }

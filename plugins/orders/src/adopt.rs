@@ -98,24 +98,24 @@ pub fn note(flow: &str, work: &mut [Work]) {
                 forget(w.id());
                 if let Step::Update(_, linked) | Step::Cancel(linked) = &w.step {
                     linked.put(w.id());
+                    tell_flows(w, &linked.doc_entry);
                 }
-                tell_flows(w);
             }
         }
     }
 }
 
-/// What followed the order before it was linked is shown on the opportunity, where flows want it.
-fn tell_flows(w: &Work) {
-    let Step::Update(order, linked) = &w.step else { return };
-    let customer = order.header.get("CardCode").cloned().unwrap_or_default();
-    let payload = json!({ "DocEntry": linked.doc_entry.parse::<i64>().ok(), "CardCode": customer,
-        "DocDate": b1::day(&w.document["DocDate"]) });
+/// What followed the order before it was linked is shown on the opportunity, where flows want it: also of one that is to be cancelled,
+/// which B1 may refuse for just that.
+fn tell_flows(w: &Work, doc_entry: &str) {
+    // The customer is B1's: the opportunity may have another account by now.
+    let payload = json!({ "DocEntry": doc_entry.parse::<i64>().ok(), "CardCode": w.document["CardCode"],
+        "CreationDate": b1::day(&w.document["CreationDate"]) });
     // Nobody wants it: nothing to tell.
     let _ = events::emit(&events::Emission {
         topic: ORDER_LINKED.into(),
-        key: linked.doc_entry.clone(),
-        dedup: format!("{}:{}", linked.doc_entry, w.event.id),
+        key: doc_entry.to_owned(),
+        dedup: format!("{doc_entry}:{}", w.event.id),
         payload: payload.to_string(),
     });
 }

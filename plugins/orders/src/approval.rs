@@ -187,7 +187,8 @@ fn is_order(draft: &Value) -> bool {
 
 /// The live order made for an opportunity.
 pub fn find_order(id: &str) -> Result<Option<Value>, Error> {
-    let read = b1::Read::texts("Orders", "U_SF_Id", &[id.to_owned()], "DocEntry,DocNum,DocumentStatus,Cancelled");
+    let select = "DocEntry,DocNum,DocumentStatus,Cancelled,CardCode,CreationDate";
+    let read = b1::Read::texts("Orders", "U_SF_Id", &[id.to_owned()], select);
     Ok(b1::read(read.and("Cancelled eq 'tNO'"))?.into_iter().next())
 }
 
@@ -201,7 +202,8 @@ pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft
         },
         (order, _) => order,
     };
-    match (order.and_then(|order| Linked::empty(&order, 1)), draft) {
+    w.document = order.unwrap_or_default();
+    match (Linked::empty(&w.document, 1), draft) {
         (Some(linked), _) => {
             w.adopted = Some(adopt::was_there(&linked.doc_num));
             w.step = Step::Cancel(Box::new(linked));

@@ -126,7 +126,7 @@ impl There {
 /// What is read of an order: itself, and what the mapping sets.
 fn order_fields(orders: &[&Order]) -> String {
     let mut names: Vec<&str> = vec!["DocEntry", "DocNum", "DocumentStatus", "Cancelled", "U_SF_Id", "DocumentLines"];
-    names.extend(["DocDate", "DocTotal", "VatSum", "DocTotalFc", "VatSumFc"]);
+    names.extend(["CardCode", "CreationDate", "DocDate", "DocTotal", "VatSum", "DocTotalFc", "VatSumFc"]);
     names.extend(orders.iter().flat_map(|order| order.header.keys()).map(String::as_str));
     names.sort_unstable();
     names.dedup();

@@ -20,8 +20,8 @@ const SETS: [(&str, i64); 5] = [
     ("DownPayments", code::DOWN_PAYMENT),
 ];
 
-/// The topic of an order that became an opportunity's some time after it was made, `{"DocEntry": 17, "CardCode": "C1", "DocDate":
-/// "2026-01-31"}`: what followed it meanwhile belonged to nobody.
+/// The topic of an order that became an opportunity's some time after it was made, `{"DocEntry": 17, "CardCode": "C1",
+/// "CreationDate": "2026-01-31"}`, all as B1 has it: what followed it meanwhile belonged to nobody.
 pub const ORDER_LINKED: &str = "order.linked";
 
 /// What a walk looks at of a document, for a `$select`.

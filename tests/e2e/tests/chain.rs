@@ -328,17 +328,12 @@ async fn what_came_while_the_partner_was_in_review_is_shown_once_it_has_its_acco
     Ok(())
 }
 
-/// A host that has forgotten its orders takes them over again; meanwhile their deliveries and invoices are nobody's.
-#[tokio::test]
-async fn what_followed_an_order_before_it_was_linked_is_shown_on_its_opportunity_once_it_is() -> Result<()> {
-    let flows = ["orders", "invoices", "fulfilment"];
-    let mut world = world(&flows).await?;
-    let id = world.opportunities(1).await?.remove(0);
-    let order = won(&world, &id).await?;
+/// Ends a host, and starts one that has forgotten all: invoices and deliveries are watched, and orders are not granted yet.
+async fn forgotten(world: &mut World) -> Result<()> {
     world.settled().await?;
     world.kill().await?;
     std::fs::remove_dir_all(world.folder().join("data"))?;
-    for flow in &flows[1..] {
+    for flow in ["invoices", "fulfilment"] {
         world.tandem(&["plugin", "grant", flow, "--yes"]).await?;
     }
     world.start()?;
@@ -349,10 +344,30 @@ async fn what_followed_an_order_before_it_was_linked_is_shown_on_its_opportunity
         let begun: i64 = store.query_row(begun, [], |row| row.get(0)).unwrap_or_default();
         Ok((begun == 2).then_some(()))
     };
-    world.until("both to be watched", std::time::Duration::from_secs(20), looks).await?;
+    world.until("both to be watched", std::time::Duration::from_secs(20), looks).await
+}
+
+/// What was stamped just now B1 is asked for once more.
+async fn read_twice() {
+    tokio::time::sleep(std::time::Duration::from_secs(4)).await;
+}
+
+async fn until_nobodys_invoice(world: &World) -> Result<()> {
+    world.until_record("Tandem_Invoice__c", "under its account", |own| own["Tandem_Opportunity__c"].is_null()).await?;
+    read_twice().await;
+    Ok(())
+}
+
+/// A host that has forgotten its orders takes them over again; meanwhile their deliveries and invoices are nobody's.
+#[tokio::test]
+async fn what_followed_an_order_before_it_was_linked_is_shown_on_its_opportunity_once_it_is() -> Result<()> {
+    let mut world = world(&["orders", "invoices", "fulfilment"]).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    let order = won(&world, &id).await?;
+    forgotten(&mut world).await?;
     clerk(&world, &format!("deliver/{}", order["DocEntry"])).await?;
     clerk(&world, &format!("invoice/{}", order["DocEntry"])).await?;
-    world.until_record("Tandem_Invoice__c", "under its account", |own| own["Tandem_Opportunity__c"].is_null()).await?;
+    until_nobodys_invoice(&world).await?;
     world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
     let total = newest(&world, "Invoices").await?["DocTotal"].clone();
     until(&world, &id, "Tandem_Invoiced__c", total).await?;
@@ -360,6 +375,57 @@ async fn what_followed_an_order_before_it_was_linked_is_shown_on_its_opportunity
     until(&world, &id, "Tandem_Order_Status__c", json!("Closed")).await?;
     world.settled().await?;
     assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+/// An order's own date may be any, and its customer is B1's, whatever account the opportunity has by now.
+#[tokio::test]
+async fn an_invoice_of_an_earlier_date_is_found_and_so_is_that_of_an_order_whose_opportunity_has_another_account()
+-> Result<()> {
+    let mut world = world(&["orders", "invoices", "fulfilment"]).await?;
+    let ids = world.opportunities(2).await?;
+    let orders = [won(&world, &ids[0]).await?, won(&world, &ids[1]).await?];
+    forgotten(&mut world).await?;
+    let mut early = drawn(17, &[&orders[0]]);
+    early["DocDate"] = "2020-01-31".into();
+    world.b1_post("/Invoices", early).await?;
+    let early = newest(&world, "Invoices").await?;
+    world.b1_post("/Invoices", drawn(17, &[&orders[1]])).await?;
+    let other = newest(&world, "Invoices").await?;
+    for invoice in [&early, &other] {
+        let number = invoice["DocNum"].to_string();
+        let is_nobodys = |own: &Value| own["Tandem_Number__c"] == number.as_str();
+        world.until_record("Tandem_Invoice__c", "the invoice under its account", is_nobodys).await?;
+    }
+    read_twice().await;
+    let accounts = world.records("Account").await?;
+    let others =
+        |own: &&Value| own["Tandem_Card_Code__c"].is_string() && own["Tandem_Card_Code__c"] != orders[1]["CardCode"];
+    let account = accounts.iter().find(others).map(|own| own["Id"].clone());
+    world.change("Opportunity", &ids[1], json!({ "AccountId": account })).await?;
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    until(&world, &ids[0], "Tandem_Invoiced__c", early["DocTotal"].clone()).await?;
+    until(&world, &ids[1], "Tandem_Invoiced__c", other["DocTotal"].clone()).await?;
+    Ok(())
+}
+
+/// B1 cancels no order of which goods have left: what it has of it is shown beside the question.
+#[tokio::test]
+async fn what_left_of_an_order_that_was_to_be_cancelled_is_shown_once_it_is_linked() -> Result<()> {
+    let mut world = world(&["orders", "invoices", "fulfilment"]).await?;
+    // The third has several lines.
+    let id = world.opportunities(3).await?.remove(2);
+    let order = won(&world, &id).await?;
+    forgotten(&mut world).await?;
+    clerk(&world, &format!("deliver/{}?partly=true", order["DocEntry"])).await?;
+    let delivery = newest(&world, "DeliveryNotes").await?;
+    world.b1_post("/Invoices", drawn(15, &[&delivery])).await?;
+    until_nobodys_invoice(&world).await?;
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    world.until_state(&id, "Review").await?;
+    until(&world, &id, "Tandem_Delivery_State__c", json!("Partly shipped")).await?;
+    until(&world, &id, "Tandem_Invoiced__c", newest(&world, "Invoices").await?["DocTotal"].clone()).await?;
     Ok(())
 }
 
