@@ -9,8 +9,8 @@ use tandem_sdk::{
     Error, Link, Outcome, Side, Value, clock, from_json, json, links, outcome_of, salesforce, say, schedule, text,
 };
 
-use crate::Work;
 use crate::linked::{Linked, status_of};
+use crate::{Work, approval};
 
 /// Orders of opportunities that may not show them any more.
 pub const WALKS: [Walk; 1] =
@@ -39,7 +39,8 @@ pub fn orders(work: &mut [Work]) {
     };
     let mut woken = BTreeSet::new();
     for (place, entries) in touched {
-        let told: Vec<String> = entries.iter().map(|entry| seen.tell(*entry, &mut woken)).collect();
+        let again = from_json(&work[place].event.payload)["backfill"] == true;
+        let told: Vec<String> = entries.iter().map(|entry| seen.tell(*entry, again, &mut woken)).collect();
         let told = if told.is_empty() { "of no order".to_owned() } else { told.join("; ") };
         work[place].finish(Outcome::Done(told));
     }
@@ -82,6 +83,8 @@ fn drawn_from(document: &Value) -> BTreeSet<i64> {
 struct Seen {
     documents: ByKey,
     linked: BTreeMap<String, Link>,
+    /// Opportunities that orders without a link may be of.
+    carried: BTreeSet<String>,
     /// What opportunities show, by id, of those that are to be compared with it.
     shown: ByKey,
 }
@@ -95,6 +98,7 @@ impl Seen {
         let linked: BTreeMap<String, Link> = linked.filter_map(|(key, link)| Some((key, link?))).collect();
         let orders = Read::numbers("Orders", "DocEntry", &entries, "DocEntry,DocumentStatus,Cancelled,U_SF_Id");
         let documents = b1::by_key(b1::read(orders)?, "DocEntry");
+        let carried = carried(documents.iter().filter(|(key, _)| !linked.contains_key(*key)).map(|(_, order)| order));
         let again = touched.iter().filter(|(place, _)| {
             let event = &work[*place].event;
             again::verifies(event, &from_json(&event.payload))
@@ -103,11 +107,12 @@ impl Seen {
         let ids: Vec<String> = again.map(|link| link.salesforce_id.clone()).collect();
         let fields = "Id,Tandem_Order_Number__c,Tandem_Order_Doc_Entry__c,Tandem_Order_Status__c";
         let shown = b1::by_key(salesforce::query_in(fields, "Opportunity", "Id", &ids, "")?, "Id");
-        Ok(Self { documents, linked, shown })
+        Ok(Self { documents, linked, carried, shown })
     }
 
     /// Wakes the order's opportunity where it may show something else, once for each status, and says what was found.
-    fn tell(&self, entry: i64, woken: &mut BTreeSet<i64>) -> String {
+    /// Of one without a link nothing is new that is only looked at `again`, unless it is waited for.
+    fn tell(&self, entry: i64, again: bool, woken: &mut BTreeSet<i64>) -> String {
         let key = entry.to_string();
         let Some(document) = self.documents.get(&key) else { return format!("order {key} is gone") };
         let status = status_of(document);
@@ -116,20 +121,33 @@ impl Seen {
                 return format!("{status}, as its opportunity shows");
             }
             Some(link) => (link.salesforce_id.as_str(), format!("now {status}: its opportunity is looked at")),
-            // Made or approved, and perhaps being taken over just now: what its opportunity is told then was read before this change.
-            None => (
-                text(document, "U_SF_Id"),
-                format!("{status}, and not linked: the opportunity whose id it carries is looked at"),
-            ),
+            None => {
+                let id = text(document, "U_SF_Id");
+                if !self.carried.contains(id) || (again && !approval::is_awaited(id)) {
+                    return format!("{status}, and not an order of an opportunity that has none");
+                }
+                // Made or approved, and perhaps being taken over just now: what its opportunity is told then was read before this change.
+                (id, format!("{status}, and not linked: the opportunity whose id it carries is looked at"))
+            }
         };
-        if id.is_empty() {
-            return "not an order of an opportunity".into();
-        }
         if woken.insert(entry) {
             schedule::wake(clock::now(), id, &json!({ "order": key, "status": status }).to_string());
         }
         message
     }
+}
+
+/// The opportunities that orders without a link may be of: not those that have another order, which is not over: of that this is a
+/// clerk's duplicate, or one before it; nor what a person has written where an id stands.
+fn carried<'a>(orders: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
+    let ids: Vec<String> = orders.map(|order| text(order, "U_SF_Id").to_owned()).collect();
+    let ids: Vec<String> = b1::distinct(&ids).into_iter().filter(|id| salesforce::is_id(id)).collect();
+    let found = links::find_all("order", Side::Salesforce, &ids);
+    let is_over = |link: &Link| {
+        let linked = Linked::read(&link.b1_id, &link.base);
+        linked.cancelled || linked.status == "Cancelled"
+    };
+    ids.into_iter().zip(found).filter(|(_, link)| link.as_ref().is_none_or(is_over)).map(|(id, _)| id).collect()
 }
 
 /// Keeps the status for which [`orders`] woke the opportunity, whatever its look ends with: where that is a question, the same status

@@ -19,6 +19,19 @@ pub fn quote(text: &str) -> String {
     quoted
 }
 
+/// True for a record's id in its 18 letters, of which the last three say which of the others are capitals. A query by what is none is
+/// refused, with all else that it asks for.
+pub fn is_id(text: &str) -> bool {
+    const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+    let Some((id, check)) = text.as_bytes().split_at_checked(15).filter(|(_, check)| check.len() == 3) else {
+        return false;
+    };
+    let capitals =
+        |five: &[u8]| five.iter().rev().fold(0, |bits, byte| bits << 1 | usize::from(byte.is_ascii_uppercase()));
+    id.iter().all(u8::is_ascii_alphanumeric)
+        && id.chunks(5).zip(check).all(|(five, letter)| LETTERS[capitals(five)] == letter.to_ascii_uppercase())
+}
+
 /// All rows of a query.
 pub fn query(slot: &str, soql: &str) -> Result<Vec<Value>, Error> {
     rows_of(slot, "query", soql)
@@ -75,6 +88,16 @@ pub fn moment(value: &Value) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_id_is_told_from_what_a_person_writes_in_its_place() {
+        assert!(["0065g0000000003AAA", "001D000000IqhSLIAZ"].iter().all(|id| is_id(id)));
+        assert!(
+            !["", "by phone", "0065g0000000003", "0065g0000000003AAB", "0065g000000000\u{e9}AA", "order of Mr Smith!"]
+                .iter()
+                .any(|text| is_id(text))
+        );
+    }
 
     #[test]
     fn a_literal_holds_any_text() {

@@ -238,6 +238,47 @@ async fn a_new_order_beside_a_cancelled_one_is_never_a_clerks_duplicate() -> Res
 }
 
 #[tokio::test]
+async fn what_a_clerk_does_with_a_duplicate_asks_nothing_anew_about_the_order() -> Result<()> {
+    let world = world("").await?;
+    let (id, _, copy) = duplicated(&world).await?;
+    let order = &world.b1_records("Orders").await?.into_iter().find(|own| own["DocEntry"] == copy).unwrap_or_default();
+    let accounts = world.records("Account").await?;
+    let other =
+        accounts.iter().find(|own| own["Tandem_Card_Code__c"].as_str().is_some_and(|code| order["CardCode"] != code));
+    world.change("Opportunity", &id, json!({ "AccountId": other.context("another customer")?["Id"] })).await?;
+    world.until_state(&id, "Review").await?;
+    answer(&world, "ignore").await?;
+    world.settled().await?;
+    world.b1_patch(&format!("/Orders({copy})"), json!({ "Comments": "by phone" })).await?;
+    told(&world, &copy).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_clerk_writes_where_an_opportunitys_id_stands_concerns_nobody() -> Result<()> {
+    let world = world("").await?;
+    let id = win(&world, "Synced").await?;
+    let order = live(&world, &id).await?.remove(0);
+    let fields = json!({
+        "CardCode": order["CardCode"], "DocDueDate": order["DocDueDate"], "U_SF_Id": "by phone",
+        "DocumentLines": [{ "ItemCode": order["DocumentLines"][0]["ItemCode"], "Quantity": 1 }]
+    });
+    let own = world.b1_post("/Orders", fields).await?;
+    told(&world, &own["DocEntry"]).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+/// An order that changed in B1 was looked at, and all that came of it.
+async fn told(world: &World, order: &Value) -> Result<()> {
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    let events = world.tandem_json(&["events", "list", "--key", &format!("Orders({order})")]).await?;
+    anyhow::ensure!(events.as_array().is_some_and(|events| !events.is_empty()), "B1 told of order {order}: {events}");
+    world.settled().await
+}
+
+#[tokio::test]
 async fn a_host_without_memory_cancels_no_clerks_duplicate() -> Result<()> {
     let mut world = world("").await?;
     let (id, order, _) = duplicated(&world).await?;
