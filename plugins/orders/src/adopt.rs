@@ -98,25 +98,28 @@ pub fn note(flow: &str, work: &mut [Work]) {
                 forget(w.id());
                 if let Step::Update(_, linked) | Step::Cancel(linked) = &w.step {
                     linked.put(w.id());
-                    tell_flows(w, &linked.doc_entry);
+                    tell_flows(w, &told(&w.document));
                 }
             }
         }
     }
 }
 
+/// What flows are told of an order: the customer is B1's, since the opportunity may have another account by now.
+pub fn told(document: &Value) -> Value {
+    json!({ "DocEntry": document["DocEntry"], "CardCode": document["CardCode"], "CreationDate": b1::day(&document["CreationDate"]) })
+}
+
 /// What followed the order before it was linked is shown on the opportunity, where flows want it: also of one that is to be cancelled,
 /// which B1 may refuse for just that.
-fn tell_flows(w: &Work, doc_entry: &str) {
-    // The customer is B1's: the opportunity may have another account by now.
-    let payload = json!({ "DocEntry": doc_entry.parse::<i64>().ok(), "CardCode": w.document["CardCode"],
-        "CreationDate": b1::day(&w.document["CreationDate"]) });
+pub fn tell_flows(w: &Work, told: &Value) {
+    let key = b1::key_text(&told["DocEntry"]);
     // Nobody wants it: nothing to tell.
     let _ = events::emit(&events::Emission {
         topic: ORDER_LINKED.into(),
-        key: doc_entry.to_owned(),
-        dedup: format!("{doc_entry}:{}", w.event.id),
-        payload: payload.to_string(),
+        dedup: format!("{key}:{}", w.event.id),
+        key,
+        payload: told.to_string(),
     });
 }
 

@@ -10,7 +10,7 @@ use tandem_sdk::{
 };
 
 use crate::linked::{Linked, status_of};
-use crate::{Work, approval};
+use crate::{Work, adopt, approval};
 
 /// Orders of opportunities that may not show them any more.
 pub const WALKS: [Walk; 1] =
@@ -22,6 +22,8 @@ pub const TOPIC: &str = "b1.Orders";
 /// Topics of documents that close an order with what is open of it, and with their cancellation open it again: the order's own
 /// stamp need not show that (no source says that it does; the simulator's stays).
 pub const DRAWN: [&str; 2] = ["b1.DeliveryNotes", "b1.Invoices"];
+
+const ORDER: &str = "DocEntry,DocumentStatus,Cancelled,U_SF_Id,CardCode,CreationDate";
 
 /// Wakes the opportunities of orders whose status has changed.
 pub fn orders(work: &mut [Work]) {
@@ -83,6 +85,8 @@ fn drawn_from(document: &Value) -> BTreeSet<i64> {
 struct Seen {
     documents: ByKey,
     linked: BTreeMap<String, Link>,
+    /// Orders of which deliveries or invoices tell.
+    drawn: BTreeSet<i64>,
     /// Opportunities that orders without a link may be of.
     carried: BTreeSet<String>,
     /// What opportunities show, by id, of those that are to be compared with it.
@@ -96,7 +100,7 @@ impl Seen {
         let keys: Vec<String> = entries.iter().map(i64::to_string).collect();
         let linked = keys.iter().cloned().zip(links::find_all("order", Side::B1, &keys));
         let linked: BTreeMap<String, Link> = linked.filter_map(|(key, link)| Some((key, link?))).collect();
-        let orders = Read::numbers("Orders", "DocEntry", &entries, "DocEntry,DocumentStatus,Cancelled,U_SF_Id");
+        let orders = Read::numbers("Orders", "DocEntry", &entries, ORDER);
         let documents = b1::by_key(b1::read(orders)?, "DocEntry");
         let carried = carried(documents.iter().filter(|(key, _)| !linked.contains_key(*key)).map(|(_, order)| order));
         let again = touched.iter().filter(|(place, _)| {
@@ -107,7 +111,9 @@ impl Seen {
         let ids: Vec<String> = again.map(|link| link.salesforce_id.clone()).collect();
         let fields = "Id,Tandem_Order_Number__c,Tandem_Order_Doc_Entry__c,Tandem_Order_Status__c";
         let shown = b1::by_key(salesforce::query_in(fields, "Opportunity", "Id", &ids, "")?, "Id");
-        Ok(Self { documents, linked, carried, shown })
+        let drawn = touched.iter().filter(|(place, _)| work[*place].topic() != TOPIC);
+        let drawn = drawn.flat_map(|(_, entries)| entries).copied().collect();
+        Ok(Self { documents, linked, drawn, carried, shown })
     }
 
     /// Wakes the order's opportunity where it may show something else, once for each status, and says what was found.
@@ -131,7 +137,11 @@ impl Seen {
             }
         };
         if woken.insert(entry) {
-            schedule::wake(clock::now(), id, &json!({ "order": key, "status": status }).to_string());
+            let mut seen = json!({ "order": key, "status": status });
+            if !self.linked.contains_key(&key) && self.drawn.contains(&entry) {
+                seen["followed"] = adopt::told(document);
+            }
+            schedule::wake(clock::now(), id, &seen.to_string());
         }
         message
     }
@@ -151,12 +161,15 @@ fn carried<'a>(orders: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
 }
 
 /// Keeps the status for which [`orders`] woke the opportunity, whatever its look ends with: where that is a question, the same status
-/// does not ask it again.
+/// does not ask it again. Where deliveries or invoices were told before the order was linked, it is now, and flows are told of it.
 pub fn keep_status(w: &Work, linked: &mut Linked) {
     let seen = from_json(&w.event.payload);
     let status = text(&seen, "status");
     let is_news =
         w.event.topic == "timer.wake" && w.event.resolution.is_none() && text(&seen, "order") == linked.doc_entry;
+    if is_news && seen["followed"].is_object() {
+        adopt::tell_flows(w, &seen["followed"]);
+    }
     if is_news && status != linked.status {
         linked.status = status.to_owned();
         linked.put(w.id());

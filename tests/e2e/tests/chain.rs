@@ -540,3 +540,27 @@ async fn documents_that_somebody_deleted_in_salesforce_are_made_again_by_a_backf
     assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
     Ok(())
 }
+
+/// The org answers late: a clerk is faster than the link.
+#[tokio::test]
+async fn what_follows_an_order_before_its_opportunity_could_be_told_is_shown_on_it() -> Result<()> {
+    let world = world(&["orders", "invoices", "fulfilment"]).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.settled().await?;
+    world
+        .salesforce_faults(
+            json!([{ "path": "/sobjects/Opportunity/", "method": "PATCH", "kind": { "latency": 10_000 }, "times": 1 }]),
+        )
+        .await?;
+    world.win(&id).await?;
+    let made = async |world: &World| Ok(world.orders_of(&id).await?.pop());
+    let order = world.until("the order", std::time::Duration::from_secs(20), made).await?;
+    clerk(&world, &format!("deliver/{}", order["DocEntry"])).await?;
+    clerk(&world, &format!("invoice/{}", order["DocEntry"])).await?;
+    until_nobodys_invoice(&world).await?;
+    let total = newest(&world, "Invoices").await?["DocTotal"].clone();
+    until(&world, &id, "Tandem_Invoiced__c", total).await?;
+    until(&world, &id, "Tandem_Delivery_State__c", json!("Shipped")).await?;
+    until(&world, &id, "Tandem_Order_Status__c", json!("Closed")).await?;
+    Ok(())
+}
