@@ -73,7 +73,7 @@ pub async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result
             "{invoice}"
         );
     }
-    owed(&accounts, &all)?;
+    owed(&accounts, &invoices, &all)?;
     payments(world, &invoices).await?;
     warehouses(world, &products).await?;
     invoiced(world).await?;
@@ -111,17 +111,41 @@ async fn orders(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Every account that shows what it owes shows what its open invoices come to.
-fn owed(accounts: &BTreeMap<String, Value>, invoices: &[Value]) -> Result<()> {
-    for (code, account) in accounts.iter().filter(|(_, account)| account["Tandem_Open_Amount__c"].is_number()) {
+/// Every account under which an invoice stands shows what its open invoices come to, and what of it is overdue, by age.
+fn owed(accounts: &BTreeMap<String, Value>, shown: &BTreeMap<String, Value>, invoices: &[Value]) -> Result<()> {
+    const AGES: [(i64, &str); 4] = [
+        (30, "Tandem_Ageing_30__c"),
+        (60, "Tandem_Ageing_60__c"),
+        (90, "Tandem_Ageing_90__c"),
+        (i64::MAX, "Tandem_Ageing_Over_90__c"),
+    ];
+    let today = chrono::Utc::now().date_naive();
+    let with_invoice: BTreeSet<&str> = shown.values().map(|invoice| text(invoice, "Tandem_Account__c")).collect();
+    for (code, account) in accounts.iter().filter(|(_, account)| with_invoice.contains(text(account, "Id"))) {
         let own = invoices.iter().filter(|own| text(own, "CardCode") == code && own["CancelStatus"] == "csNo");
-        let open = own.map(|own| amount(own, "DocTotal") - amount(own, "PaidToDate")).sum();
+        let (mut open, mut overdue, mut ages) = (0.0, 0.0, [0.0; 4]);
+        for invoice in own {
+            let left = amount(invoice, "DocTotal") - amount(invoice, "PaidToDate");
+            let due: chrono::NaiveDate = text(invoice, "DocDueDate").get(..10).unwrap_or_default().parse()?;
+            let days = (today - due).num_days();
+            open += left;
+            if days > 0 {
+                overdue += left;
+                let age = AGES.iter().position(|(end, _)| days <= *end).unwrap_or(3);
+                ages[age] += left;
+            }
+        }
+        ensure!(account["Tandem_Open_Amount__c"].is_number(), "nothing is shown as owed: {account}");
         near(amount(account, "Tandem_Open_Amount__c"), open, account)?;
+        near(amount(account, "Tandem_Overdue__c"), overdue, account)?;
+        for ((_, field), left) in AGES.iter().zip(ages) {
+            near(amount(account, field), left, account)?;
+        }
     }
     Ok(())
 }
 
-/// The payments of every invoice come to what is paid of it.
+/// The payments of every invoice come to what is paid of it, and none stands elsewhere.
 async fn payments(world: &World, invoices: &BTreeMap<String, Value>) -> Result<()> {
     let mut paid: BTreeMap<String, f64> = BTreeMap::new();
     for payment in by(world, "Tandem_Payment__c", "Tandem_Key__c").await?.values() {
@@ -130,26 +154,40 @@ async fn payments(world: &World, invoices: &BTreeMap<String, Value>) -> Result<(
                 amount(payment, "Tandem_Amount__c");
         }
     }
-    for invoice in invoices.values().filter(|invoice| invoice["Tandem_Status__c"] != "Cancelled") {
-        near(paid.remove(text(invoice, "Id")).unwrap_or_default(), amount(invoice, "Tandem_Paid__c"), invoice)?;
+    for invoice in invoices.values() {
+        let own = paid.remove(text(invoice, "Id")).unwrap_or_default();
+        if invoice["Tandem_Status__c"] != "Cancelled" {
+            near(own, amount(invoice, "Tandem_Paid__c"), invoice)?;
+        }
     }
+    ensure!(paid.is_empty(), "payments of no invoice: {paid:?}");
     Ok(())
 }
 
-/// Every record of an item in a warehouse shows what B1 has there.
+/// Every item of which one warehouse is shown shows what B1 has in each.
 async fn warehouses(world: &World, products: &BTreeMap<String, Value>) -> Result<()> {
-    let items = world.b1_records("Items").await?;
-    let code_of: BTreeMap<&str, &str> =
-        products.iter().map(|(code, product)| (text(product, "Id"), code.as_str())).collect();
-    for stock in by(world, "Tandem_Stock__c", "Tandem_Key__c").await?.values() {
-        let code = code_of.get(text(stock, "Tandem_Product__c")).copied().unwrap_or_default();
-        let item = items.iter().find(|item| text(item, "ItemCode") == code);
-        let rows = item.and_then(|item| item["ItemWarehouseInfoCollection"].as_array());
-        let row = rows.into_iter().flatten().find(|row| row["WarehouseCode"] == stock["Tandem_Warehouse__c"]);
-        let Some(row) = row else { anyhow::bail!("B1 has no such stock: {stock}") };
-        near(amount(stock, "Tandem_In_Stock__c"), amount(row, "InStock"), stock)?;
-        near(amount(stock, "Tandem_Committed__c"), amount(row, "Committed"), stock)?;
+    let mut shown: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
+    for stock in by(world, "Tandem_Stock__c", "Tandem_Key__c").await?.into_values() {
+        let (product, warehouse) =
+            (text(&stock, "Tandem_Product__c").to_owned(), text(&stock, "Tandem_Warehouse__c").to_owned());
+        shown.entry(product).or_default().insert(warehouse, stock);
     }
+    for item in world.b1_records("Items").await? {
+        let Some(mut own) = products.get(text(&item, "ItemCode")).and_then(|product| shown.remove(text(product, "Id")))
+        else {
+            continue;
+        };
+        for row in item["ItemWarehouseInfoCollection"].as_array().into_iter().flatten() {
+            let stock = own.remove(text(row, "WarehouseCode")).unwrap_or_default();
+            let parts = [("Tandem_In_Stock__c", "InStock"), ("Tandem_Committed__c", "Committed")];
+            ensure!(!stock.is_null() || parts.iter().all(|(_, b1)| amount(row, b1) == 0.0), "not shown: {row}");
+            for (field, b1) in parts {
+                near(amount(&stock, field), amount(row, b1), &stock)?;
+            }
+        }
+        ensure!(own.is_empty(), "B1 has no such stock: {own:?}");
+    }
+    ensure!(shown.is_empty(), "stock of no item: {shown:?}");
     Ok(())
 }
 
