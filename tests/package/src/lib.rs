@@ -1,5 +1,7 @@
 //! Where the Salesforce package is, and the programs that look at it.
 
+pub mod shown;
+
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 

@@ -235,7 +235,9 @@ fn every_label_is_used_and_every_used_label_is_there() -> Result<()> {
     let labels = texts(&package().join("labels/CustomLabels.labels-meta.xml"), "fullName")?;
     let labels: BTreeSet<String> = labels.into_iter().collect();
     let mut used = BTreeSet::new();
-    for (ending, marker) in [(".js", "@salesforce/label/c."), (".cls", "System.Label.")] {
+    for (ending, marker) in
+        [(".js", "@salesforce/label/c."), (".cls", "System.Label."), (".flexipage-meta.xml", "$Label.")]
+    {
         for file in files(&package(), ending)? {
             let text = std::fs::read_to_string(&file)?;
             for name in text.split(marker).skip(1) {

@@ -183,7 +183,6 @@ export default class TandemCreditCard extends LightningElement {
             const late = row.Tandem_Due_Date__c ? daysSince(row.Tandem_Due_Date__c) : 0;
             return {
                 id: row.Id,
-                url: `/${row.Id}`,
                 name: row.Name,
                 due: day(row.Tandem_Due_Date__c),
                 overdue: late > 0 ? text(LABEL_DAYS_OVERDUE, late) : '',

@@ -4,11 +4,7 @@ import { ShowToastEvent } from 'lightning/platformShowToastEvent';
 import { refreshApex } from '@salesforce/apex';
 import deliveries from '@salesforce/apex/TandemRecords.deliveries';
 import invoices from '@salesforce/apex/TandemRecords.invoices';
-import openReviews from '@salesforce/apex/TandemRecords.openReviews';
-import phrases from '@salesforce/apex/TandemRecords.phrases';
 import syncNow from '@salesforce/apex/TandemActions.syncNow';
-import answer from '@salesforce/apex/TandemActions.answer';
-import MAY_ANSWER from '@salesforce/customPermission/Tandem_Answer_Reviews';
 import IS_WON from '@salesforce/schema/Opportunity.IsWon';
 import ORDER_NUMBER from '@salesforce/schema/Opportunity.Tandem_Order_Number__c';
 import ORDER_STATUS from '@salesforce/schema/Opportunity.Tandem_Order_Status__c';
@@ -36,15 +32,12 @@ import LABEL_PAID_OF from '@salesforce/label/c.Tandem_Paid_Of';
 import LABEL_NOT_WON from '@salesforce/label/c.Tandem_Not_Won';
 import LABEL_SYNC_NOW from '@salesforce/label/c.Tandem_Sync_Now';
 import LABEL_SYNC_ASKED from '@salesforce/label/c.Tandem_Sync_Asked';
-import LABEL_REVIEW_TITLE from '@salesforce/label/c.Tandem_Review_Title';
-import LABEL_ANSWERED from '@salesforce/label/c.Tandem_Review_Answered';
-import LABEL_WHO from '@salesforce/label/c.Tandem_Review_Who';
 import LABEL_DELIVERIES from '@salesforce/label/c.Tandem_Deliveries';
 import LABEL_INVOICES from '@salesforce/label/c.Tandem_Invoices';
 import LABEL_TRACKING from '@salesforce/label/c.Tandem_Tracking';
 import LABEL_AS_OF from '@salesforce/label/c.Tandem_Synced_At';
-import { choiceLabel } from 'c/tandemChoice';
-import { keysWithoutLabel, message, reason } from 'c/tandemReason';
+import { lookAgain } from 'c/tandemAgain';
+import { message } from 'c/tandemReason';
 import { day, errorText, moment, money, text } from 'c/tandemText';
 
 const FIELDS = [
@@ -59,8 +52,6 @@ const FIELDS = [
     SYNCED_AT
 ];
 const OPTIONAL_FIELDS = ['Opportunity.CurrencyIsoCode', SYNC_SAID];
-/** Tandem answers within seconds: look again this long after a person asked for something, in milliseconds. */
-const LOOK_AGAIN = [2000, 5000, 12000];
 const OVER = ['Shipped', 'Delivered', 'Returned', 'Closed', 'Cancelled'];
 
 const STATES = {
@@ -78,26 +69,22 @@ export default class TandemOrderTimeline extends LightningElement {
         loading: LABEL_LOADING,
         notWon: LABEL_NOT_WON,
         syncNow: LABEL_SYNC_NOW,
-        reviewTitle: LABEL_REVIEW_TITLE,
-        who: LABEL_WHO,
         deliveries: LABEL_DELIVERIES,
         invoices: LABEL_INVOICES
     };
 
-    mayAnswer = MAY_ANSWER;
     asking = false;
     actionProblem = '';
-    reviews = [];
-    /** Labels of the company's own plugins by key. */
-    ownPhrases = {};
+    /** Why Tandem asks, in English. */
+    reasons = [];
     foundDeliveries;
     foundInvoices;
-    timers = [];
+    stop = () => {};
 
     @wire(getRecord, { recordId: '$recordId', fields: FIELDS, optionalFields: OPTIONAL_FIELDS })
     found(result) {
         this.opportunity = result;
-        this.loadReviews();
+        this.reviews?.refresh();
     }
 
     opportunity;
@@ -113,18 +100,16 @@ export default class TandemOrderTimeline extends LightningElement {
     }
 
     disconnectedCallback() {
-        this.timers.forEach((timer) => clearTimeout(timer));
+        this.stop();
     }
 
-    async loadReviews() {
-        try {
-            const reviews = await openReviews({ recordId: this.recordId });
-            const keys = keysWithoutLabel(reviews);
-            this.ownPhrases = keys.length ? await phrases({ keys }) : {};
-            this.reviews = reviews;
-        } catch (error) {
-            this.actionProblem = text(LABEL_ERROR, errorText(error));
-        }
+    /** The questions below; not there before the record is. */
+    get reviews() {
+        return this.template.querySelector('c-tandem-reviews');
+    }
+
+    asked(event) {
+        this.reasons = event.detail;
     }
 
     get loading() {
@@ -167,7 +152,7 @@ export default class TandemOrderTimeline extends LightningElement {
     /** What the record says, unless a question below says it in full. */
     get message() {
         const english = this.value(SYNC_MESSAGE) || '';
-        const asked = this.reviews.some((row) => row.Tandem_Reason__c?.startsWith(english));
+        const asked = this.reasons.some((reason) => reason?.startsWith(english));
         return asked ? '' : message(english, this.value(SYNC_SAID));
     }
 
@@ -181,22 +166,9 @@ export default class TandemOrderTimeline extends LightningElement {
         return icons[this.value(SYNC_STATE)] || 'utility:error';
     }
 
-    get questions() {
-        return this.reviews.map((row) => ({
-            id: row.Id,
-            reason: reason(row, this.ownPhrases),
-            choices: (row.Tandem_Choices__c || '')
-                .split('\n')
-                .filter(Boolean)
-                .map((value) => ({ value, label: choiceLabel(value) })),
-            answered: row.Tandem_Answer__c ? text(LABEL_ANSWERED, choiceLabel(row.Tandem_Answer__c)) : ''
-        }));
-    }
-
     get deliveries() {
         return (this.foundDeliveries?.data || []).map((row) => ({
             id: row.Id,
-            url: `/${row.Id}`,
             name: row.Name,
             day: day(row.Tandem_Date__c),
             status: row.Tandem_Status__c,
@@ -209,7 +181,6 @@ export default class TandemOrderTimeline extends LightningElement {
     get invoices() {
         return (this.foundInvoices?.data || []).map((row) => ({
             id: row.Id,
-            url: `/${row.Id}`,
             name: row.Name,
             day: day(row.Tandem_Date__c),
             status: row.Tandem_Status__c,
@@ -222,25 +193,15 @@ export default class TandemOrderTimeline extends LightningElement {
         return at ? text(LABEL_AS_OF, moment(at)) : '';
     }
 
+    /** Has Tandem look at the record, and looks again while it is at it. */
     async syncNow() {
-        await this.act(() => syncNow({ recordId: this.recordId }));
-    }
-
-    async answer(event) {
-        const { name, value } = event.target;
-        await this.act(() => answer({ reviewId: name, choice: value }));
-        await this.loadReviews();
-    }
-
-    /** Does what a person asked for, and looks again while Tandem is at it. */
-    async act(action) {
         this.asking = true;
         this.actionProblem = '';
         try {
-            await action();
+            await syncNow({ recordId: this.recordId });
             this.dispatchEvent(new ShowToastEvent({ title: LABEL_SYNC_ASKED, variant: 'info' }));
-            // eslint-disable-next-line @lwc/lwc/no-async-operation
-            this.timers = LOOK_AGAIN.map((pause) => setTimeout(() => this.lookAgain(), pause));
+            this.stop();
+            this.stop = lookAgain(() => this.look());
         } catch (error) {
             this.actionProblem = errorText(error);
         } finally {
@@ -248,9 +209,13 @@ export default class TandemOrderTimeline extends LightningElement {
         }
     }
 
-    async lookAgain() {
+    async look() {
         await notifyRecordUpdateAvailable([{ recordId: this.recordId }]);
-        await Promise.all([refreshApex(this.foundDeliveries), refreshApex(this.foundInvoices), this.loadReviews()]);
+        await Promise.all([this.refreshLists(), this.reviews?.refresh()]);
+    }
+
+    refreshLists() {
+        return Promise.all([refreshApex(this.foundDeliveries), refreshApex(this.foundInvoices)]);
     }
 
     value(field) {

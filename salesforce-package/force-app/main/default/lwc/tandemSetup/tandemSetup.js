@@ -128,7 +128,7 @@ export default class TandemSetup extends LightningElement {
     get outbox() {
         return this.foundOutbox.map((row) => ({
             id: row.Id,
-            url: `/${row.Tandem_Record_Id__c}`,
+            recordId: row.Tandem_Record_Id__c,
             name: `${row.Tandem_Object__c} ${row.Tandem_Record_Id__c}`,
             problem: row.Tandem_Error__c,
             attempts: quantity(row.Tandem_Attempts__c)

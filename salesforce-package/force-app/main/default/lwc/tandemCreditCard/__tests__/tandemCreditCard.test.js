@@ -123,7 +123,8 @@ describe('c-tandem-credit-card', () => {
         expect(rows[1]).not.toContain('overdue');
         expect(rows[2]).toContain('-CHF\u00a05.00');
         expect(find(element, 'credit').textContent).toContain('CHF\u00a01,000.00');
-        expect(element.shadowRoot.querySelector('a').getAttribute('href')).toBe('/a1');
+        const links = [...element.shadowRoot.querySelectorAll('c-tandem-link')];
+        expect(links.map((link) => link.recordId)).toEqual(['a1', 'a2', 'a3']);
     });
 
     it('says that nothing is open, and why the list cannot be shown', async () => {

@@ -1,11 +1,10 @@
 import { createElement } from 'lwc';
 import { getRecord, notifyRecordUpdateAvailable } from 'lightning/uiRecordApi';
+import { refreshApex } from '@salesforce/apex';
 import deliveries from '@salesforce/apex/TandemRecords.deliveries';
 import invoices from '@salesforce/apex/TandemRecords.invoices';
 import openReviews from '@salesforce/apex/TandemRecords.openReviews';
-import phrases from '@salesforce/apex/TandemRecords.phrases';
 import syncNow from '@salesforce/apex/TandemActions.syncNow';
-import answer from '@salesforce/apex/TandemActions.answer';
 import TandemOrderTimeline from 'c/tandemOrderTimeline';
 
 jest.mock(
@@ -18,6 +17,7 @@ jest.mock(
     () => ({ default: require('@salesforce/sfdx-lwc-jest').createApexTestWireAdapter(jest.fn()) }),
     { virtual: true }
 );
+jest.mock('@salesforce/apex', () => ({ refreshApex: jest.fn() }), { virtual: true });
 jest.mock('@salesforce/apex/TandemRecords.openReviews', () => ({ default: jest.fn() }), { virtual: true });
 jest.mock('@salesforce/apex/TandemRecords.phrases', () => ({ default: jest.fn() }), { virtual: true });
 jest.mock('@salesforce/apex/TandemActions.syncNow', () => ({ default: jest.fn() }), { virtual: true });
@@ -72,7 +72,6 @@ describe('c-tandem-order-timeline', () => {
     beforeEach(() => {
         openReviews.mockResolvedValue([]);
         syncNow.mockResolvedValue(undefined);
-        answer.mockResolvedValue(undefined);
     });
 
     afterEach(() => {
@@ -200,6 +199,12 @@ describe('c-tandem-order-timeline', () => {
         expect(rows[0]).toContain('Tracking DHL JD01');
         expect(rows[1]).not.toContain('Tracking');
         expect(find(element, 'invoice').textContent).toContain('$100.00');
+        const links = [...element.shadowRoot.querySelectorAll('c-tandem-link')];
+        expect(links.map((link) => [link.recordId, link.label])).toEqual([
+            ['d1', 'Delivery 5'],
+            ['d2', 'Return 6'],
+            ['i1', 'Invoice 7']
+        ]);
     });
 
     it('has Tandem look now, says so, and looks again for what came of it', async () => {
@@ -241,35 +246,18 @@ describe('c-tandem-order-timeline', () => {
         expect(find(await show(of('waits for another')), 'message').textContent).toBe('waits for another');
     });
 
-    it('shows what Tandem asks, and sends the answer', async () => {
-        const question = { Id: 'r1', Tandem_Reason__c: 'Over the limit', Tandem_Choices__c: 'send anyway\nignore\n' };
-        openReviews.mockResolvedValue([question]);
+    it('shows what Tandem asks, and looks again at what hangs on an answer', async () => {
+        openReviews.mockResolvedValue([{ Id: 'r1', Tandem_Reason__c: 'Over the limit', Tandem_Choices__c: 'ignore' }]);
         const element = await show({ IsWon: true });
-        expect(find(element, 'question').textContent).toContain('Over the limit');
-        const choices = all(element, 'choice');
-        expect(choices.map((choice) => choice.label)).toEqual(['Send although over the limit', 'Leave it as it is']);
-        openReviews.mockResolvedValue([{ ...question, Tandem_Answer__c: 'ignore' }]);
-        choices[1].click();
+        const questions = find(element, 'reviews');
+        expect(questions.recordId).toBe(RECORD);
+        expect(questions.shadowRoot.querySelector('[data-id="question"]').textContent).toContain('Over the limit');
+        openReviews.mockClear();
+        getRecord.emit(record({ IsWon: true, Tandem_Sync_State__c: 'Synced' }));
         await settled();
-        expect(answer).toHaveBeenCalledWith({ reviewId: 'r1', choice: 'ignore' });
-        expect(find(element, 'answered').textContent).toContain('Leave it as it is');
-        expect(find(element, 'choice')).toBeNull();
-    });
-
-    it('says a question by the label of its key, be it one of the company itself', async () => {
-        const said = (key) => JSON.stringify([{ key, with: { number: '17' } }]);
-        phrases.mockResolvedValue({ 'bonus.too_high': 'Bonus {number} is too high' });
-        const asked = (id, key) => ({ Id: id, Tandem_Reason__c: 'English', Tandem_Said__c: said(key) });
-        openReviews.mockResolvedValue([asked('r1', 'orders.gone'), asked('r2', 'bonus.too_high')]);
-        const questions = all(await show({ IsWon: true }), 'question');
-        expect(phrases).toHaveBeenCalledWith({ keys: ['bonus.too_high'] });
-        expect(questions[0].textContent).toContain('B1 has no order 17 any more');
-        expect(questions[1].textContent).toContain('Bonus 17 is too high');
-    });
-
-    it('says when the questions cannot be read', async () => {
-        openReviews.mockRejectedValue(new Error('no such object'));
-        const element = await show({ IsWon: true });
-        expect(find(element, 'action-problem').textContent).toContain('no such object');
+        expect(openReviews).toHaveBeenCalledTimes(1);
+        refreshApex.mockClear();
+        questions.dispatchEvent(new CustomEvent('looked'));
+        expect(refreshApex).toHaveBeenCalledTimes(2);
     });
 });
