@@ -12,7 +12,12 @@ const project = join(here, '../..');
 /** The modules that only an org has. */
 function platform(texts, settings) {
     const made = '\0platform:';
-    const own = ['lightning/uiRecordApi', 'lightning/platformShowToastEvent', '@salesforce/apex'];
+    const own = [
+        'lightning/uiRecordApi',
+        'lightning/navigation',
+        'lightning/platformShowToastEvent',
+        '@salesforce/apex'
+    ];
     return {
         name: 'platform',
         resolveId(id) {

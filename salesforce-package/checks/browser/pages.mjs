@@ -2,7 +2,8 @@
  * Opens the components in headless Chromium against the Salesforce simulator, looks at what they show, has axe look for
  * what keeps people out, and keeps a picture of each page.
  *
- * Environment: SALESFORCE (address), PICTURES (folder), ACCOUNT, DELIVERED, ASKING, OPEN (opportunities), PRODUCT (ids).
+ * Environment: SALESFORCE (address), PICTURES (folder), ACCOUNT, DOUBTFUL (accounts), DELIVERED, ASKING, OPEN (opportunities),
+ * QUESTION, PRODUCT (ids).
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { createRequire } from 'node:module';
@@ -12,7 +13,7 @@ import { chromium } from 'playwright-core';
 import { build } from './build.mjs';
 import { serve } from './server.mjs';
 
-const { SALESFORCE, PICTURES, ACCOUNT, DELIVERED, ASKING, OPEN, PRODUCT } = process.env;
+const { SALESFORCE, PICTURES, ACCOUNT, DOUBTFUL, QUESTION, DELIVERED, ASKING, OPEN, PRODUCT } = process.env;
 const axe = createRequire(import.meta.url).resolve('axe-core');
 const opportunity = 'tandemCreditWarning,tandemOrderTimeline,tandemStock';
 
@@ -24,6 +25,20 @@ const pages = [
         'tandemCreditCard',
         { recordId: ACCOUNT, objectApiName: 'Account' },
         ['Credit and receivables', 'Balance', 'Open invoices', 'Invoice ']
+    ],
+    [
+        'account-asking',
+        'en',
+        'tandemReviews,tandemCreditCard',
+        { recordId: DOUBTFUL, objectApiName: 'Account' },
+        ['Tandem asks', 'Somebody may be the same', 'Leave it as it is', 'Credit and receivables']
+    ],
+    [
+        'question',
+        'de',
+        'tandemReviews',
+        { recordId: QUESTION, objectApiName: 'Tandem_Review__c' },
+        ['Somebody', 'Neu anlegen']
     ],
     [
         'opportunity-delivered',
@@ -155,6 +170,32 @@ language = 'en';
         errors.length === 0,
         `the question is answered on the record${errors.map((error) => `\n    ${error}`).join('')}`
     );
+    await page.close();
+}
+// So is one about an account, which has no order.
+{
+    const { page, errors } = await open('tandemReviews', { recordId: DOUBTFUL, objectApiName: 'Account' }, [
+        'Leave it as it is'
+    ]);
+    await page.getByRole('button', { name: 'Leave it as it is' }).click();
+    await page
+        .getByText('Tandem asks')
+        .waitFor({ state: 'detached', timeout: 30_000 })
+        .catch((error) => errors.push(error.message));
+    tell(
+        errors.length === 0,
+        `a question about an account is answered on it${errors.map((error) => `\n    ${error}`).join('')}`
+    );
+    await page.close();
+}
+// An invoice is opened as Lightning opens records.
+{
+    const { page, errors } = await open('tandemCreditCard', { recordId: ACCOUNT, objectApiName: 'Account' }, [
+        'Invoice '
+    ]);
+    await page.getByRole('link', { name: 'Invoice ' }).first().click();
+    await page.waitForURL(/\/lightning\/r\/\w{18}\/view$/).catch((error) => errors.push(error.message));
+    tell(errors.length === 0, `an invoice is opened${errors.map((error) => `\n    ${error}`).join('')}`);
     await page.close();
 }
 // An admin schedules the retry.

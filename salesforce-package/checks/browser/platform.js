@@ -1,5 +1,5 @@
 /*
- * What the Lightning platform gives a component, over the page's own server: record data, Apex, toasts. The data are the
+ * What the Lightning platform gives a component, over the page's own server: record data, Apex, toasts, navigation. The data are the
  * Salesforce simulator's.
  */
 
@@ -78,6 +78,22 @@ export function apex(method) {
     const Wired = adapter(load, (config) => Object.values(config).every((value) => value !== undefined));
     return new Proxy(Wired, { apply: (_, __, [params]) => load(params) });
 }
+
+const addressOf = ({ attributes }) => `/lightning/r/${attributes.recordId}/${attributes.actionName}`;
+
+const Navigate = Symbol('Navigate');
+const GenerateUrl = Symbol('GenerateUrl');
+export const NavigationMixin = (Base) =>
+    class extends Base {
+        [Navigate](page) {
+            location.assign(addressOf(page));
+        }
+
+        async [GenerateUrl](page) {
+            return addressOf(page);
+        }
+    };
+Object.assign(NavigationMixin, { Navigate, GenerateUrl });
 
 export class ShowToastEvent extends CustomEvent {
     constructor(detail) {

@@ -57,11 +57,24 @@ async fn every_component_shows_what_b1_has_and_a_rep_answers_on_the_record() -> 
     let product = world.lines(&delivered).await?[0]["Product2Id"].as_str().unwrap_or_default().to_owned();
     tokio::time::sleep(Duration::from_millis(500)).await;
 
+    // An account that may be either of two partners.
+    for code in ["T1", "T2"] {
+        let partner = json!({ "CardCode": code, "CardName": format!("Tax twin {code}"), "CardType": "cLid", "FederalTaxID": "ATU 12345678" });
+        world.b1_post("/BusinessPartners", partner).await?;
+    }
+    world.until_record("Account", "both twins", |row| row["Tandem_Card_Code__c"] == "T2").await?;
+    world.until_record("Account", "both twins", |row| row["Tandem_Card_Code__c"] == "T1").await?;
+    let doubtful = world.create("Account", json!({ "Name": "Somebody", "Tandem_Tax_Id__c": "ATU-12345678" })).await?;
+    let asked = |row: &Value| row["Tandem_Record_Id__c"] == doubtful.as_str();
+    let question = id(&world.until_record("Tandem_Review__c", "who it is", asked).await?);
+
     let pictures = root().join("target/pictures").display().to_string();
     let environment = [
         ("SALESFORCE", world.salesforce.as_str()),
         ("PICTURES", &pictures),
         ("ACCOUNT", &customer),
+        ("DOUBTFUL", &doubtful),
+        ("QUESTION", &question),
         ("DELIVERED", &delivered),
         ("ASKING", &asking),
         ("OPEN", &open),
@@ -69,7 +82,10 @@ async fn every_component_shows_what_b1_has_and_a_rep_answers_on_the_record() -> 
     ];
     let said = run("node", &["--no-deprecation", "checks/browser/pages.mjs"], &environment).await?;
     println!("{said}");
-    assert_eq!(said.matches("ok - ").count(), 10, "{said}");
+    assert_eq!(said.matches("ok - ").count(), 14, "{said}");
     world.until_state(&asking, "Synced").await?;
+    let closed = |row: &Value| id(row) == question && row["Tandem_State__c"] == "Closed";
+    let left = world.until_record("Tandem_Review__c", "the answer", closed).await?;
+    assert_eq!(left["Tandem_Answer__c"], "ignore");
     world.assert_exactly_once(&[delivered, asking]).await
 }
