@@ -8,7 +8,7 @@ const project = join(dirname(fileURLToPath(import.meta.url)), '../..');
 const design = join(project, 'node_modules/@salesforce-ux/design-system/assets');
 const page = (title) => `<!doctype html><html lang="en"><head><meta charset="utf-8"><title>${title}</title>
 <link rel="stylesheet" href="/assets/styles/salesforce-lightning-design-system.min.css">
-<style>body { background: #f3f3f3; padding: 1rem } main > * { display: block; margin-bottom: 1rem }</style></head>
+<style>html, body { background: #f3f3f3 } body { padding: 1rem } main > * { display: block; margin-bottom: 1rem }</style></head>
 <body class="slds-scope"><main></main><script src="/script.js"></script></body></html>`;
 
 /** A person of the org, as the simulator knows one. */
