@@ -66,6 +66,44 @@ fn every_field_that_a_person_may_read_is_on_a_page_or_in_a_component() -> Result
     Ok(())
 }
 
+/// An amount in company currency says nothing without its currency, which stands behind it in every list, header and section.
+#[test]
+fn where_the_companys_amounts_stand_their_currency_stands() -> Result<()> {
+    let of_invoice = ["Total", "Paid", "Open"].map(|name| format!("Tandem_{name}__c"));
+    let of_account = ["Open_Amount", "Overdue", "Balance"].map(|name| format!("Tandem_{name}__c"));
+    let rules = [
+        (of_invoice.as_slice(), "Tandem_Company_Currency__c"),
+        (&["Tandem_Amount__c".to_owned()], "Tandem_Currency__c"),
+        (&of_account, "Tandem_Currency__c"),
+    ];
+    let mut seen = 0;
+    for folder in ["layouts", "flexipages", "objects/Tandem_Invoice__c", "objects/Tandem_Payment__c"] {
+        for file in files(&package().join(folder), ".xml")?.into_iter().filter(|file| !is_field(file)) {
+            let text = read(&file)?;
+            // An opportunity's own *Invoiced* and *Paid* are in its currency.
+            if text.contains("<sobjectType>Opportunity</sobjectType>") {
+                continue;
+            }
+            for (amounts, currency) in rules {
+                if amounts.iter().any(|amount| names(&text, amount)) {
+                    assert!(names(&text, currency), "{}: amounts without {currency}", file.display());
+                    seen += 1;
+                }
+            }
+        }
+    }
+    assert!(seen > 12, "{seen}");
+    Ok(())
+}
+
+fn is_field(file: &Path) -> bool {
+    file.parent().is_some_and(|folder| folder.ends_with("fields"))
+}
+
+fn names(text: &str, field: &str) -> bool {
+    text.contains(&format!(">{field}<")) || text.contains(&format!(">Record.{field}<"))
+}
+
 /// A field that only the host writes invites nobody to type.
 #[test]
 fn a_page_offers_to_edit_what_a_person_may_edit_and_nothing_else() -> Result<()> {
