@@ -18,6 +18,16 @@ const GRANTS: &str = include_str!(
 
 /// What the integration user lacks, one line for each object.
 pub async fn lacking(org: &Connection) -> Result<Vec<String>> {
+    // With a namespace that the package does not carry, descriptions of standard objects read well, and nothing else does.
+    let has_namespace = matches!(org, Connection::Salesforce(org) if org.namespace().is_some());
+    let asked = Call::get("/query?q=SELECT%20Tandem_Card_Code__c%20FROM%20Account%20LIMIT%201");
+    match org.send(asked, LIMIT).await {
+        Err(error) if error.is_passing() => return Err(error.into()),
+        Err(error) if has_namespace => {
+            return Ok(vec![format!("{error}; does the package carry the namespace that namespace names?")]);
+        }
+        _ => {}
+    }
     let mut found = Vec::new();
     for (object, fields) in granted()? {
         let described = match org.send(Call::get(format!("/sobjects/{object}/describe")), LIMIT).await {
@@ -29,6 +39,9 @@ pub async fn lacking(org: &Connection) -> Result<Vec<String>> {
         if described.is_null() {
             found.push(format!("{object} is not there, or the integration user may not read it"));
             continue;
+        }
+        if let Some(namespace) = fields.iter().find_map(|name| namespace_in(&described, name)) {
+            return Ok(vec![format!("its names carry the namespace {namespace}: set namespace = \"{namespace}\"")]);
         }
         let own = |name: &str| described["fields"].as_array().into_iter().flatten().find(|own| own["name"] == name);
         let sets = |field: &Value| field["updateable"] == true || field["createable"] == true;
@@ -42,6 +55,16 @@ pub async fn lacking(org: &Connection) -> Result<Vec<String>> {
         }
     }
     Ok(found)
+}
+
+/// The namespace under which the object has this field, where it does not have it without one.
+fn namespace_in(described: &Value, field: &str) -> Option<String> {
+    let names = || described["fields"].as_array().into_iter().flatten().filter_map(|own| own["name"].as_str());
+    if names().any(|name| name == field) {
+        return None;
+    }
+    let found = names().find_map(|name| name.strip_suffix(field)?.strip_suffix("__"));
+    found.filter(|prefix| !prefix.is_empty()).map(str::to_owned)
 }
 
 /// Fields by object that the permission set grants; addresses are granted as a whole and described by their parts.

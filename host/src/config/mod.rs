@@ -215,6 +215,9 @@ pub struct SalesforceConfig {
     /// Topics to subscribe to; empty where only the webhook brings events.
     #[serde(default = "defaults::topics")]
     pub topics: Vec<String>,
+    /// Namespace of the package in the org; empty for a package without one.
+    #[serde(default)]
+    pub namespace: String,
     /// Key for signed webhooks; without it the webhook is closed.
     #[serde(default)]
     pub webhook_key: Option<SecretSource>,
@@ -538,6 +541,10 @@ fn check_salesforce(section: &mut Section, name: &str, org: &SalesforceConfig) {
     }
     if org.topics.iter().any(|topic| !topic.starts_with('/')) {
         section.tell("topics", ": a topic begins with a slash, such as /event/Tandem_Change__e");
+    }
+    let is_namespace = |text: &str| text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if !is_namespace(&org.namespace) || org.namespace.ends_with('_') || org.namespace.len() > 15 {
+        section.tell("namespace", ": at most 15 letters and digits, as Setup, Installed Packages shows it");
     }
     section.positive(&[
         ("requests_per_second", org.requests_per_second.into()),

@@ -54,7 +54,10 @@ pub fn read(payload: &Value, dedup: &str, trace: &str) -> Result<Change, String>
 impl Change {
     /// A person answered a question of the host: its own business, no flow's.
     pub fn is_answer(&self) -> bool {
-        self.object.eq_ignore_ascii_case(REVIEW)
+        // A packaged object's own name carries the package's namespace.
+        self.object
+            .get(self.object.len().saturating_sub(REVIEW.len())..)
+            .is_some_and(|own| own.eq_ignore_ascii_case(REVIEW))
     }
 }
 

@@ -254,6 +254,11 @@ impl Subscription {
         }
     }
 
+    /// The topic as the org calls it.
+    fn topic_there(&self) -> String {
+        self.org().namespace().outward(&self.topic).into_owned()
+    }
+
     async fn stream(
         &self,
         client: &mut Client,
@@ -263,7 +268,7 @@ impl Subscription {
         failures: u32,
     ) -> Result<(), Broken> {
         let first = FetchRequest {
-            topic_name: self.topic.clone(),
+            topic_name: self.topic_there(),
             replay_preset: preset.into(),
             replay_id,
             num_requested: WINDOW,
@@ -293,7 +298,7 @@ impl Subscription {
             if pending <= LOW_WATER {
                 // Only now that what came is durable.
                 let more = FetchRequest {
-                    topic_name: self.topic.clone(),
+                    topic_name: self.topic_there(),
                     num_requested: WINDOW - pending,
                     ..FetchRequest::default()
                 };
@@ -362,7 +367,7 @@ impl Subscription {
         if !schemas.contains_key(&event.schema_id) {
             let request = SchemaRequest { schema_id: event.schema_id.clone() };
             let info = client.get_schema(request).await.map_err(Box::new)?.into_inner();
-            match Schema::parse_str(&info.schema_json) {
+            match Schema::parse_str(&self.org().namespace().inward(&info.schema_json)) {
                 Ok(schema) => schemas.insert(event.schema_id.clone(), schema),
                 Err(error) => {
                     let why = format!("the event's schema {} cannot be read: {error}", event.schema_id);
@@ -501,7 +506,7 @@ async fn connect(org: &Salesforce, config: &SalesforceConfig, token: Token) -> R
 pub async fn try_out(org: &Salesforce, config: &SalesforceConfig, topic: &str) -> Result<(), String> {
     let asked = async {
         let mut client = connect(org, config, org.token().await?).await?;
-        let request = TopicRequest { topic_name: topic.to_owned() };
+        let request = TopicRequest { topic_name: org.namespace().outward(topic).into_owned() };
         Ok::<_, Broken>(client.get_topic(request).await.map_err(Box::new)?.into_inner())
     };
     let answered = tokio::time::timeout(PATIENCE, asked).await;

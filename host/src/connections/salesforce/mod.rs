@@ -4,6 +4,7 @@ mod auth;
 mod bulk;
 mod collections;
 pub(crate) mod error;
+mod namespace;
 pub mod rights;
 mod shared;
 
@@ -22,6 +23,7 @@ use tokio::sync::Semaphore;
 use self::auth::Auth;
 pub use self::auth::Token;
 use self::error::Class;
+pub use self::namespace::Namespace;
 use self::shared::Gathering;
 use super::dial::Dialer;
 use super::pages::{self, Joining};
@@ -48,6 +50,7 @@ pub struct Salesforce {
     wire: Wire,
     auth: Auth,
     bus: Dialer,
+    namespace: Namespace,
     /// `/services/data/v64.0`
     root: String,
     budget: DefaultDirectRateLimiter,
@@ -116,6 +119,7 @@ impl Salesforce {
             auth,
             bus,
             wire,
+            namespace: Namespace::new(&config.namespace),
             root: format!("/services/data/v{}", config.api_version.trim_start_matches('v')),
             budget: RateLimiter::direct(Quota::per_second(rate)),
             throttle: Throttle::default(),
@@ -149,6 +153,11 @@ impl Salesforce {
     /// The way to the Pub/Sub API.
     pub fn bus(&self) -> &Dialer {
         &self.bus
+    }
+
+    /// What the package's names are called in the org.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
     }
 
     /// The token in use, for the Pub/Sub API.
@@ -314,11 +323,8 @@ impl Salesforce {
     async fn exchange_as(&self, mut token: Token, call: &Call, limit: Limit<'_>) -> Result<transport::Raw, CallError> {
         let mut renewed = false;
         loop {
-            let path = if call.path.starts_with("/services/") {
-                call.path.clone()
-            } else {
-                format!("{}{}", self.root, call.path)
-            };
+            let own = self.namespace.outward(&call.path);
+            let path = if own.starts_with("/services/") { own } else { format!("{}{own}", self.root).into() };
             let mut request = self
                 .wire
                 .client
@@ -330,12 +336,15 @@ impl Salesforce {
             if let Some(body) = &call.body {
                 let typed = call.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
                 request = if typed { request } else { request.header("Content-Type", "application/json") };
-                request = request.body(body.clone());
+                request = request.body(self.namespace.outward(body).into_owned());
             }
             let started = std::time::Instant::now();
             let result = self.wire.fetch(request, limit).await;
             metrics::histogram!("tandem_call_seconds", "kind" => "salesforce").record(started.elapsed().as_secs_f64());
-            let raw = result.inspect_err(|e| self.note_failure(e))?;
+            let mut raw = result.inspect_err(|e| self.note_failure(e))?;
+            if let std::borrow::Cow::Owned(body) = self.namespace.inward(&raw.body) {
+                raw.body = body;
+            }
             self.note_usage(raw.header("sforce-limit-info"));
             let asked_for = throttle::asked_for(&raw).filter(|_| !raw.done());
             asked_for.inspect(|pause| self.throttle.hold(*pause));

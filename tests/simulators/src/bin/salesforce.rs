@@ -47,6 +47,9 @@ struct Options {
     /// The org's corporate currency: that of sums, and of a record that names none.
     #[arg(long, default_value = "EUR")]
     corporate_currency: String,
+    /// The package carries this namespace; empty for none.
+    #[arg(long, default_value = "")]
+    namespace: String,
     /// Objects with change data capture, by comma; empty for none.
     #[arg(long, value_delimiter = ',', default_value = "Account,Contact,Opportunity,Product2,Case")]
     capture: Vec<String>,
@@ -76,6 +79,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         company,
         opportunities: options.opportunities,
         corporate_currency: options.corporate_currency,
+        namespace: options.namespace,
         client,
         jwt_key,
         seed: options.seed,

@@ -6,6 +6,7 @@ mod bulk;
 pub mod bus;
 mod currencies;
 mod fls;
+mod namespace;
 mod options;
 pub mod org;
 mod outbox;
@@ -39,6 +40,7 @@ use serde_json::{Value, json};
 use self::async_jobs::AsyncJobs;
 use self::bulk::Jobs;
 use self::bus::Bus;
+use self::namespace::Namespace;
 use self::org::{Manner, Org};
 use self::outbox::Pauses;
 use self::rest::{Answer, Asked, Content};
@@ -132,6 +134,8 @@ pub struct Setup {
     pub opportunities: usize,
     /// The org's corporate currency.
     pub corporate_currency: String,
+    /// Namespace of the package; empty for none.
+    pub namespace: String,
     /// Consumer key and secret.
     pub client: (String, String),
     /// RSA public key of the JWT bearer flow, DER (`RSAPublicKey`).
@@ -166,6 +170,7 @@ pub struct Simulator {
     pauses: Pauses,
     /// Held by writers, alone by a transaction of several requests.
     gate: RwLock<()>,
+    namespace: Namespace,
 }
 
 struct Cursor {
@@ -206,6 +211,7 @@ impl Simulator {
             scheme: Mutex::new("http"),
             pauses,
             gate: RwLock::new(()),
+            namespace: Namespace::new(&setup.namespace),
         })
     }
 
@@ -346,11 +352,13 @@ impl Simulator {
 pub fn router(simulator: Arc<Simulator>, scheme: &'static str) -> Router {
     *simulator.scheme.lock().unwrap_or_else(PoisonError::into_inner) = scheme;
     let date = middleware::map_response_with_state(simulator.clock.clone(), dated);
+    let names = middleware::from_fn_with_state(simulator.namespace.clone(), namespace::translate);
     admin::routes()
         .route("/services/data", get(versions))
         .route("/services/data/", get(versions))
         .route("/{*path}", any(serve))
         .layer(DefaultBodyLimit::max(MOST_UPLOAD))
+        .layer(names)
         .layer(date)
         .with_state(simulator)
 }

@@ -42,9 +42,11 @@ impl Service {
         Ok(())
     }
 
-    fn known_topic(&self, topic: &str) -> Result<(), Status> {
-        if self.0.bus().knows(topic) {
-            return Ok(());
+    /// The topic as the bus keeps it.
+    fn known_topic(&self, topic: &str) -> Result<String, Status> {
+        let kept = self.0.namespace.stored(topic);
+        if self.0.bus().knows(&kept) {
+            return Ok(kept);
         }
         Err(failure(
             Code::NotFound,
@@ -54,8 +56,7 @@ impl Service {
     }
 
     fn take(&self, request: PublishRequest) -> Result<PublishResponse, Status> {
-        let topic = request.topic_name;
-        self.known_topic(&topic)?;
+        let topic = self.known_topic(&request.topic_name)?;
         if !topic.starts_with("/event/") {
             return Err(failure(
                 Code::PermissionDenied,
@@ -138,10 +139,9 @@ impl PubSub for Service {
         let token = token.to_owned();
         let mut incoming = request.into_inner();
         let first = incoming.next().await.ok_or_else(|| Status::invalid_argument("no fetch request"))??;
-        self.known_topic(&first.topic_name)?;
+        let topic = self.known_topic(&first.topic_name)?;
         check_requested(first.num_requested)?;
         let simulator = self.0.clone();
-        let topic = first.topic_name.clone();
         let (mut at, mut tip, begun) = {
             let bus = simulator.bus();
             let at = match ReplayPreset::try_from(first.replay_preset) {
@@ -204,7 +204,7 @@ impl PubSub for Service {
                 }
                 tokio::select! {
                     more = incoming.next() => match more {
-                        Some(Ok(more)) => match check_more(&topic, &more) {
+                        Some(Ok(more)) => match check_more(&simulator.namespace.stored(&more.topic_name), &topic, &more) {
                             Ok(()) => pending += more.num_requested,
                             Err(status) => {
                                 let _ = sender.send(Err(status)).await;
@@ -244,14 +244,15 @@ impl PubSub for Service {
                 "The requested schema could not be found",
             )
         })?;
+        let schema_json = self.0.namespace.schema(&schema_json);
         Ok(Response::new(SchemaInfo { schema_json, schema_id, rpc_id: String::new() }))
     }
 
     async fn get_topic(&self, request: Request<TopicRequest>) -> Result<Response<TopicInfo>, Status> {
         self.check(&request)?;
         let topic_name = request.into_inner().topic_name;
-        self.known_topic(&topic_name)?;
-        let schema_id = self.0.bus().schema_of(&topic_name).unwrap_or_default().to_owned();
+        let kept = self.known_topic(&topic_name)?;
+        let schema_id = self.0.bus().schema_of(&kept).unwrap_or_default().to_owned();
         Ok(Response::new(TopicInfo {
             can_publish: topic_name.starts_with("/event/"),
             topic_name,
@@ -296,8 +297,8 @@ fn response(events: Vec<ConsumerEvent>, latest: u64, pending: i32) -> FetchRespo
 }
 
 /// Only the number is read of later requests, and a topic only when it is the same.
-fn check_more(topic: &str, more: &FetchRequest) -> Result<(), Status> {
-    if !more.topic_name.is_empty() && more.topic_name != topic {
+fn check_more(asked: &str, topic: &str, more: &FetchRequest) -> Result<(), Status> {
+    if !asked.is_empty() && asked != topic {
         return Err(failure(
             Code::InvalidArgument,
             "sfdc.platform.eventbus.grpc.subscription.fetch.topic.change",
