@@ -19,6 +19,7 @@ use crate::ending::guarded;
 use crate::engine::{Engine, Plugins, haste_of};
 use crate::sandbox::{Cache, Description, Runtime};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
+use crate::sources::outbox::Outbox;
 use crate::sources::pubsub::Subscription;
 use crate::sources::timers::{self, FlowTimer, Timers};
 use crate::sources::webhook::{self, Caller, Webhook};
@@ -191,6 +192,17 @@ impl Host {
                     answered: answered.clone(),
                 };
                 self.tasks.spawn(guarded("event stream", subscription.run(self.stop.clone())));
+            }
+            if org.outbox_seconds > 0 {
+                let outbox = Outbox {
+                    name: name.clone(),
+                    connection: connection.clone(),
+                    routes: self.routes.clone(),
+                    inbox: self.inbox.clone(),
+                    answered: answered.clone(),
+                    every: Duration::from_secs(org.outbox_seconds),
+                };
+                self.tasks.spawn(guarded("outbox of the org", outbox.run(self.stop.clone())));
             }
             if org.report_seconds > 0 {
                 let own: BTreeMap<_, _> = self

@@ -233,6 +233,9 @@ pub struct SalesforceConfig {
     /// How often the host says in the org that it is well, in seconds; 0 for never, and no reviews there.
     #[serde(default = "defaults::report")]
     pub report_seconds: u64,
+    /// How often the host takes what the org could not publish, in seconds; 0 for never.
+    #[serde(default = "defaults::outbox")]
+    pub outbox_seconds: u64,
 }
 
 /// `[flows.<name>]`
@@ -350,6 +353,9 @@ mod defaults {
         10
     }
     pub fn report() -> u64 {
+        300
+    }
+    pub fn outbox() -> u64 {
         300
     }
     pub fn poll() -> u64 {

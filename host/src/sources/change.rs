@@ -22,8 +22,6 @@ pub struct Change {
     pub dedup: String,
     /// 32 hex digits.
     pub trace: String,
-    /// The record of `Tandem_Outbox__c` it was told again from.
-    pub outbox: Option<String>,
     /// The source's payload.
     pub payload: Value,
 }
@@ -41,14 +39,7 @@ pub fn read(payload: &Value, dedup: &str, trace: &str) -> Result<Change, String>
     let mut payload = payload.clone();
     payload["Record_Id__c"] = record_id.as_str().into();
     payload["Object__c"] = object.as_str().into();
-    Ok(Change {
-        object,
-        record_id,
-        dedup: dedup.to_owned(),
-        trace: trace.to_owned(),
-        outbox: payload["Outbox_Id__c"].as_str().and_then(full_id),
-        payload,
-    })
+    Ok(Change { object, record_id, dedup: dedup.to_owned(), trace: trace.to_owned(), payload })
 }
 
 impl Change {

@@ -5,6 +5,7 @@ pub mod b1;
 pub mod backfill;
 mod change;
 mod missing;
+pub mod outbox;
 pub mod pubsub;
 mod routes;
 pub mod timers;

@@ -27,7 +27,7 @@ use tonic::{Code, Request, Status};
 use super::trouble::Troubles;
 use super::{Routes, change, missing};
 use crate::config::SalesforceConfig;
-use crate::connections::{Call, CallError, Connection, Method, salesforce::Salesforce, salesforce::Token};
+use crate::connections::{CallError, Connection, salesforce::Salesforce, salesforce::Token};
 use crate::store::{Durability, Inbox, Intake, Millis, NewEvent, StoreError};
 use crate::time::backoff;
 
@@ -47,8 +47,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const MOST_MESSAGE: usize = 128 << 20;
 const QUERY_LIMIT: u64 = 64 << 20;
 const QUERY_PAGE: usize = 2_000;
-/// Records of one Collections delete.
-const MOST_DELETED: usize = 200;
 
 /// Where a subscription stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -115,8 +113,6 @@ pub struct Subscription {
 #[derive(Default)]
 struct Told {
     events: Vec<NewEvent>,
-    /// Outbox records that may go once the events are stored.
-    outbox: Vec<String>,
     /// A person answered a question.
     answered: bool,
 }
@@ -324,29 +320,13 @@ impl Subscription {
             self.read_event(client, event, schemas, &mut told).await?;
         }
         // Salesforce tells again what came after the replay id kept: should a power cut take both back, nothing is lost.
-        // What is confirmed is told no more.
-        let told_again = position.replay_id.is_some() && told.outbox.is_empty();
+        let told_again = position.replay_id.is_some();
         let durability = if told_again { Durability::WithNextCommit } else { Durability::Now };
         self.take(told.events, position, durability).await?;
         if told.answered {
             self.answered.notify_one();
         }
-        self.confirm(&told.outbox).await;
         Ok(())
-    }
-
-    /// Deletes outbox records whose change is stored. One that cannot be deleted is told again, and confirmed then.
-    async fn confirm(&self, outbox: &[String]) {
-        for ids in outbox.chunks(MOST_DELETED) {
-            let call = Call::get(format!("/composite/sobjects?ids={}&allOrNone=false", ids.join(",")));
-            let call = Call { method: Method::Delete, ..call };
-            match self.connection.send(call, QUERY_LIMIT).await {
-                Ok(_) => tracing::info!(connection = self.name, changes = ids.len(), "taken in from the outbox"),
-                Err(error) => {
-                    tracing::warn!(connection = self.name, %error, "the outbox could not be cleared: it will be told again");
-                }
-            }
-        }
     }
 
     async fn read_event(
@@ -388,7 +368,6 @@ impl Subscription {
         };
         match read {
             Ok(change) => {
-                told.outbox.extend(change.outbox.clone());
                 if change.is_answer() {
                     told.answered = true;
                 } else {

@@ -41,7 +41,6 @@ async function soqlOf(name, params) {
 /** Serves the script; `script` is called for each page. Ends with `close`. */
 export async function serve(salesforce, script) {
     const token = await signIn(salesforce);
-    let retryRuns = false;
 
     async function call(method, path, body) {
         const response = await fetch(salesforce + path, {
@@ -83,12 +82,9 @@ export async function serve(salesforce, script) {
                 return call('PATCH', `/services/data/v64.0/sobjects/Tandem_Review__c/${params.reviewId}`, {
                     Tandem_Answer__c: params.choice
                 });
-            // Who has which permission set, and what is scheduled, the simulator does not know.
+            // Who has which permission set, the simulator does not know.
             case 'TandemSetup.org':
-                return { integrationUsers: 1, people: 4, retryRuns, unknownFields: [], mayStart: true };
-            case 'TandemSetup.startRetry':
-                retryRuns = true;
-                return null;
+                return { integrationUsers: 1, people: 4, unknownFields: [] };
             default:
                 return (await query(await soqlOf(name, params))).records;
         }

@@ -76,7 +76,6 @@ pub fn routes() -> Router<Arc<Simulator>> {
         .route("/admin/events/{event}/fields", post(add_event_field))
         .route("/admin/fields/{object}", post(add_field))
         .route("/admin/sync/{id}", post(sync_now))
-        .route("/admin/outbox/retry", post(retry_outbox))
         .route("/admin/expire-tokens", post(expire_tokens))
         .route("/admin/refresh", post(refresh))
         .route("/admin/empty-bin", post(empty_bin))
@@ -244,14 +243,9 @@ async fn sync_now(State(simulator): State<Arc<Simulator>>, Path(id): Path<String
     let Some(object) = object else {
         return send(&simulator, Answer::error(404, "NOT_FOUND", "The requested resource does not exist"));
     };
-    let event = Published { record_id: id, object, operation: "SYNC", changed: Vec::new(), sequence: 0, outbox: None };
+    let event = Published { record_id: id, object, operation: "SYNC", changed: Vec::new(), sequence: 0 };
     simulator.tell(&[event]);
     send(&simulator, Answer::new(204, Value::Null))
-}
-
-/// A run of the scheduled retry, which is due every quarter of an hour: how many were told again.
-async fn retry_outbox(State(simulator): State<Arc<Simulator>>) -> Json<usize> {
-    Json(simulator.retry_outbox())
 }
 
 /// Deleted records are gone for good.

@@ -235,7 +235,6 @@ impl Bus {
         let values = json!({
             "Record_Id__c": event.record_id, "Object__c": event.object, "Operation__c": event.operation,
             "Changed_Fields__c": event.changed.join(","), "Sequence__c": event.sequence, "Version__c": "1",
-            "Outbox_Id__c": event.outbox,
         });
         if self.refuse > 0 {
             self.refuse -= 1;

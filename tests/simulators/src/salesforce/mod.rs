@@ -42,7 +42,6 @@ use self::bulk::Jobs;
 use self::bus::Bus;
 use self::namespace::Namespace;
 use self::org::{Manner, Org};
-use self::outbox::Pauses;
 use self::rest::{Answer, Asked, Content};
 use self::seed::Seeded;
 use self::sign_in::Consents;
@@ -167,7 +166,6 @@ pub struct Simulator {
     jwt_key: Option<Vec<u8>>,
     /// `http` or `https`: what `instance_url` begins with.
     scheme: Mutex<&'static str>,
-    pauses: Pauses,
     /// Held by writers, alone by a transaction of several requests.
     gate: RwLock<()>,
     namespace: Namespace,
@@ -186,7 +184,6 @@ impl Simulator {
     pub fn new(setup: Setup) -> anyhow::Result<Self> {
         let clock = Clock::default();
         let mut org = Org::load(&setup.package, clock.clone())?;
-        let pauses = Pauses::load(&setup.package)?;
         let bus = Bus::new(&org.schema, &setup.captured, clock.clone())?;
         org.keep_currencies(&setup.corporate_currency)?;
         let seeded = seed::fill(&mut org, &setup.company, setup.opportunities)?;
@@ -209,7 +206,6 @@ impl Simulator {
             client: setup.client,
             jwt_key: setup.jwt_key,
             scheme: Mutex::new("http"),
-            pauses,
             gate: RwLock::new(()),
             namespace: Namespace::new(&setup.namespace),
         })

@@ -41,8 +41,6 @@ pub struct Published {
     pub operation: &'static str,
     pub changed: Vec<String>,
     pub sequence: usize,
-    /// The outbox record it is told again from.
-    pub outbox: Option<String>,
 }
 
 /// A record of `Tandem_Watched_Object__mdt`.
@@ -150,7 +148,6 @@ fn add(events: &mut Vec<Published>, id: &str, object: &str, operation: &'static 
             operation,
             changed: Vec::new(),
             sequence: events.len(),
-            outbox: None,
         });
         events.len() - 1
     });

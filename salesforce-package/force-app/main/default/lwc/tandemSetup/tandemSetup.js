@@ -2,7 +2,6 @@ import { LightningElement } from 'lwc';
 import hosts from '@salesforce/apex/TandemSetup.hosts';
 import outbox from '@salesforce/apex/TandemSetup.outbox';
 import org from '@salesforce/apex/TandemSetup.org';
-import startRetry from '@salesforce/apex/TandemSetup.startRetry';
 import LABEL_ERROR from '@salesforce/label/c.Tandem_Error';
 import LABEL_LOADING from '@salesforce/label/c.Tandem_Loading';
 import LABEL_RELOAD from '@salesforce/label/c.Tandem_Reload';
@@ -21,12 +20,9 @@ import LABEL_CHECKS from '@salesforce/label/c.Tandem_Setup_Checks';
 import LABEL_WELL from '@salesforce/label/c.Tandem_Setup_Well';
 import LABEL_NO_INTEGRATION from '@salesforce/label/c.Tandem_Setup_No_Integration';
 import LABEL_NO_PEOPLE from '@salesforce/label/c.Tandem_Setup_No_People';
-import LABEL_NO_RETRY from '@salesforce/label/c.Tandem_Setup_No_Retry';
-import LABEL_START_RETRY from '@salesforce/label/c.Tandem_Setup_Start_Retry';
 import LABEL_UNKNOWN_FIELD from '@salesforce/label/c.Tandem_Setup_Unknown_Field';
 import LABEL_OUTBOX from '@salesforce/label/c.Tandem_Setup_Outbox';
 import LABEL_OUTBOX_EMPTY from '@salesforce/label/c.Tandem_Setup_Outbox_Empty';
-import LABEL_ATTEMPTS from '@salesforce/label/c.Tandem_Setup_Attempts';
 import LABEL_RECORD from '@salesforce/label/c.Tandem_Setup_Record';
 import LABEL_PROBLEM from '@salesforce/label/c.Tandem_Setup_Problem';
 import LABEL_NONE from '@salesforce/label/c.Tandem_None';
@@ -45,12 +41,10 @@ export default class TandemSetup extends LightningElement {
         noHost: LABEL_NO_HOST,
         checks: LABEL_CHECKS,
         well: LABEL_WELL,
-        startRetry: LABEL_START_RETRY,
         outbox: LABEL_OUTBOX,
         outboxEmpty: LABEL_OUTBOX_EMPTY,
         record: LABEL_RECORD,
-        problem: LABEL_PROBLEM,
-        attempts: LABEL_ATTEMPTS
+        problem: LABEL_PROBLEM
     };
 
     loading = true;
@@ -72,15 +66,6 @@ export default class TandemSetup extends LightningElement {
             this.problem = text(LABEL_ERROR, errorText(error));
         } finally {
             this.loading = false;
-        }
-    }
-
-    async startRetry() {
-        try {
-            await startRetry();
-            await this.load();
-        } catch (error) {
-            this.problem = errorText(error);
         }
     }
 
@@ -111,9 +96,6 @@ export default class TandemSetup extends LightningElement {
         if (this.foundOrg.people === 0) {
             found.push({ text: LABEL_NO_PEOPLE });
         }
-        if (!this.foundOrg.retryRuns) {
-            found.push({ text: LABEL_NO_RETRY, startable: this.foundOrg.mayStart });
-        }
         return found.concat(this.foundOrg.unknownFields.map((name) => ({ text: text(LABEL_UNKNOWN_FIELD, name) })));
     }
 
@@ -130,8 +112,7 @@ export default class TandemSetup extends LightningElement {
             id: row.Id,
             recordId: row.Tandem_Record_Id__c,
             name: `${row.Tandem_Object__c} ${row.Tandem_Record_Id__c}`,
-            problem: row.Tandem_Error__c,
-            attempts: quantity(row.Tandem_Attempts__c)
+            problem: row.Tandem_Error__c
         }));
     }
 }

@@ -2,15 +2,13 @@ import { createElement } from 'lwc';
 import hosts from '@salesforce/apex/TandemSetup.hosts';
 import outbox from '@salesforce/apex/TandemSetup.outbox';
 import org from '@salesforce/apex/TandemSetup.org';
-import startRetry from '@salesforce/apex/TandemSetup.startRetry';
 import TandemSetup from 'c/tandemSetup';
 
 jest.mock('@salesforce/apex/TandemSetup.hosts', () => ({ default: jest.fn() }), { virtual: true });
 jest.mock('@salesforce/apex/TandemSetup.outbox', () => ({ default: jest.fn() }), { virtual: true });
 jest.mock('@salesforce/apex/TandemSetup.org', () => ({ default: jest.fn() }), { virtual: true });
-jest.mock('@salesforce/apex/TandemSetup.startRetry', () => ({ default: jest.fn() }), { virtual: true });
 
-const WELL = { integrationUsers: 1, people: 4, retryRuns: true, unknownFields: [], mayStart: true };
+const WELL = { integrationUsers: 1, people: 4, unknownFields: [] };
 
 const host = (changes) => ({
     Id: 'h1',
@@ -46,7 +44,6 @@ describe('c-tandem-setup', () => {
         hosts.mockResolvedValue([host()]);
         outbox.mockResolvedValue([]);
         org.mockResolvedValue(WELL);
-        startRetry.mockResolvedValue(undefined);
     });
 
     afterEach(() => {
@@ -72,37 +69,22 @@ describe('c-tandem-setup', () => {
         expect(find(element, 'host-message')?.textContent).toBe(changes.Tandem_Message__c);
     });
 
-    it('says what is missing, and schedules the retry', async () => {
+    it('says what is missing', async () => {
         hosts.mockResolvedValue([]);
         org.mockResolvedValue({
             integrationUsers: 0,
             people: 0,
-            retryRuns: false,
-            unknownFields: ['Account.Typo__c'],
-            mayStart: true
+            unknownFields: ['Account.Typo__c']
         });
         const element = await show();
         expect(find(element, 'no-host').textContent).toContain('tandem run');
         const words = all(element, 'missing').map((one) => one.textContent);
-        expect(words).toHaveLength(4);
-        expect(words[3]).toContain('Account.Typo__c');
+        expect(words).toHaveLength(3);
+        expect(words[2]).toContain('Account.Typo__c');
         org.mockResolvedValue(WELL);
-        find(element, 'start').click();
+        find(element, 'reload').click();
         await settled();
-        expect(startRetry).toHaveBeenCalledTimes(1);
         expect(find(element, 'well')).not.toBeNull();
-    });
-
-    it('offers the button to whoever may, and says why it did not work', async () => {
-        org.mockResolvedValue({ ...WELL, retryRuns: false, mayStart: false });
-        expect(find(await show(), 'start')).toBeNull();
-        document.body.replaceChildren();
-        org.mockResolvedValue({ ...WELL, retryRuns: false });
-        startRetry.mockRejectedValue({ body: { message: 'not allowed' } });
-        const element = await show();
-        find(element, 'start').click();
-        await settled();
-        expect(find(element, 'problem').textContent).toContain('not allowed');
     });
 
     it('lists what waits in the outbox', async () => {
@@ -111,8 +93,7 @@ describe('c-tandem-setup', () => {
                 Id: 'o1',
                 Tandem_Object__c: 'Account',
                 Tandem_Record_Id__c: '001000000000001AAA',
-                Tandem_Error__c: 'limit exceeded',
-                Tandem_Attempts__c: 2
+                Tandem_Error__c: 'limit exceeded'
             }
         ]);
         const element = await show();
