@@ -2,8 +2,12 @@
 # The exact commands of the package's life, with the Salesforce CLI (`npm install --global @salesforce/cli`).
 #
 #   scripts/package.sh scratch            a scratch org with the package, its permission sets and sample data
+<<<<<<< HEAD
 #   scripts/package.sh deploy ORG         the source into a sandbox or a production org; runs the Apex tests
 #   scripts/package.sh sign-in ORG USER   the External Client App, by which the host signs in as the integration user USER
+=======
+#   scripts/package.sh deploy ORG         the source into a sandbox or a production org; runs the package's Apex tests
+>>>>>>> 6f4b04b (A save does not fail because the outbox has no rows left, and the package's tests pass in an org full of other things)
 #   scripts/package.sh version            a new version of the unlocked package; prints its 04t… id
 #   scripts/package.sh install ORG ID     a version into an org; also the upgrade
 #   scripts/package.sh uninstall ORG ID   takes it out again, with all its data
@@ -12,7 +16,14 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v sf >/dev/null || { echo "package.sh: the Salesforce CLI is missing: npm install --global @salesforce/cli" >&2; exit 1; }
+<<<<<<< HEAD
 usage() { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+=======
+# The package's own tests: those of the org are the org's own business, and fail for reasons of their own.
+tests=(--test-level RunSpecifiedTests)
+for class in force-app/main/default/classes/Tandem*Test.cls; do tests+=(--tests "$(basename "$class" .cls)"); done
+usage() { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+>>>>>>> 6f4b04b (A save does not fail because the outbox has no rows left, and the package's tests pass in an org full of other things)
 
 case "${1:-}" in
 scratch)
@@ -21,11 +32,11 @@ scratch)
   sf project deploy start --source-dir german --target-org tandem
   sf org assign permset --name Tandem_User --name Tandem_Admin --target-org tandem
   sf data import tree --plan data/plan.json --target-org tandem
-  sf apex run test --test-level RunLocalTests --wait 20 --result-format human --target-org tandem
+  sf apex run test "${tests[@]}" --wait 20 --result-format human --target-org tandem
   sf org open --path lightning/n/Tandem_Setup --target-org tandem
   ;;
 deploy)
-  sf project deploy start --source-dir force-app --test-level RunLocalTests --target-org "${2:?ORG}"
+  sf project deploy start --source-dir force-app "${tests[@]}" --target-org "${2:?ORG}"
   ;;
 sign-in)
   # Of this org and no package: which user the app runs as, and who may use it. The key and the secret are made by Salesforce.
