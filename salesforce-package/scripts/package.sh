@@ -2,12 +2,8 @@
 # The exact commands of the package's life, with the Salesforce CLI (`npm install --global @salesforce/cli`).
 #
 #   scripts/package.sh scratch            a scratch org with the package, its permission sets and sample data
-<<<<<<< HEAD
-#   scripts/package.sh deploy ORG         the source into a sandbox or a production org; runs the Apex tests
-#   scripts/package.sh sign-in ORG USER   the External Client App, by which the host signs in as the integration user USER
-=======
 #   scripts/package.sh deploy ORG         the source into a sandbox or a production org; runs the package's Apex tests
->>>>>>> 6f4b04b (A save does not fail because the outbox has no rows left, and the package's tests pass in an org full of other things)
+#   scripts/package.sh sign-in ORG USER   the External Client App, by which the host signs in as the integration user USER
 #   scripts/package.sh version            a new version of the unlocked package; prints its 04t… id
 #   scripts/package.sh install ORG ID     a version into an org; also the upgrade
 #   scripts/package.sh uninstall ORG ID   takes it out again, with all its data
@@ -16,14 +12,10 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v sf >/dev/null || { echo "package.sh: the Salesforce CLI is missing: npm install --global @salesforce/cli" >&2; exit 1; }
-<<<<<<< HEAD
-usage() { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
-=======
 # The package's own tests: those of the org are the org's own business, and fail for reasons of their own.
 tests=(--test-level RunSpecifiedTests)
 for class in force-app/main/default/classes/Tandem*Test.cls; do tests+=(--tests "$(basename "$class" .cls)"); done
-usage() { sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2; }
->>>>>>> 6f4b04b (A save does not fail because the outbox has no rows left, and the package's tests pass in an org full of other things)
+usage() { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 case "${1:-}" in
 scratch)

@@ -12,7 +12,7 @@ use tokio::task::JoinSet;
 
 use super::failure::Failure;
 use crate::config::{Config, FlowConfig, Secret};
-use crate::connections::{Connection, Connections};
+use crate::connections::{Connection, Connections, Standing};
 use crate::console::salesforce::Reporter;
 use crate::console::{self, Console, Patience};
 use crate::ending::guarded;
@@ -23,7 +23,7 @@ use crate::sources::outbox::Outbox;
 use crate::sources::pubsub::Subscription;
 use crate::sources::timers::{self, FlowTimer, Timers};
 use crate::sources::webhook::{self, Caller, Webhook};
-use crate::sources::{Route, Routes};
+use crate::sources::{Route, Routes, allocations};
 use crate::store::sqlite::{Access, SqliteStore};
 use crate::store::{Inbox, Store, StoreError, StoreTrouble};
 
@@ -162,8 +162,8 @@ async fn until_over(
     gone
 }
 
-/// Subscriptions, each with its name and whether it stands.
-type Sources = Vec<(String, watch::Receiver<bool>)>;
+/// Subscriptions, each with its name and how it stands.
+type Sources = Vec<(String, watch::Receiver<Standing>)>;
 /// Webhook keys by connection.
 type Keys = BTreeMap<String, Secret>;
 /// Who may call, by connection.
@@ -179,7 +179,7 @@ impl Host {
             let answered = Arc::new(Notify::new());
             let first = sources.len();
             for topic in &org.topics {
-                let (up, watched) = watch::channel(false);
+                let (standing, watched) = watch::channel(Standing::Down);
                 sources.push((format!("{name} {topic}"), watched));
                 let subscription = Subscription {
                     name: name.clone(),
@@ -188,11 +188,14 @@ impl Host {
                     topic: topic.clone(),
                     routes: self.routes.clone(),
                     inbox: self.inbox.clone(),
-                    up,
+                    standing,
+                    patience: Duration::from_secs(if org.outbox_seconds > 0 { org.outbox_seconds } else { 300 }),
                     answered: answered.clone(),
                 };
                 self.tasks.spawn(guarded("event stream", subscription.run(self.stop.clone())));
             }
+            let usage = allocations::watch(name.clone(), connection.clone(), self.stop.clone());
+            self.tasks.spawn(guarded("allocations of the org", usage));
             if org.outbox_seconds > 0 {
                 let outbox = Outbox {
                     name: name.clone(),

@@ -11,6 +11,7 @@ mod pages;
 pub(crate) mod proxy;
 pub mod salesforce;
 pub mod sign_in;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -26,6 +27,7 @@ use serde::{Deserialize, Serialize};
 pub use self::breaker::{Breaker, BreakerState, Outage};
 pub use self::clock::RemoteClock;
 pub use self::limit::Limit;
+pub use self::standing::Standing;
 use crate::config::{Config, SecretError};
 
 /// The verbs a plugin may use.

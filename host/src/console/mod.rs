@@ -17,7 +17,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 pub use self::serve::{Patience, serve};
-use crate::connections::{Connections, Outage};
+use crate::connections::{Connections, Outage, Standing};
 use crate::engine::{Engine, FlowStatus};
 use crate::store::Store;
 
@@ -29,8 +29,8 @@ pub struct Console {
     pub store: Arc<dyn Store>,
     /// Which of them wait for a person.
     pub connections: Arc<Connections>,
-    /// Subscriptions: name and whether it stands.
-    pub sources: Vec<(String, watch::Receiver<bool>)>,
+    /// Subscriptions: name and how it stands.
+    pub sources: Vec<(String, watch::Receiver<Standing>)>,
     /// For `/metrics`.
     pub metrics: PrometheusHandle,
 }
@@ -58,7 +58,10 @@ async fn healthz(State(console): State<Arc<Console>>) -> impl IntoResponse {
 async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let flows = console.engine.status();
     let sources: BTreeMap<&str, bool> =
-        console.sources.iter().map(|(name, up)| (name.as_str(), *up.borrow())).collect();
+        console.sources.iter().map(|(name, standing)| (name.as_str(), standing.borrow().is_up())).collect();
+    let used_up = console.sources.iter().filter(|(_, standing)| *standing.borrow() == Standing::UsedUp);
+    let used_up: BTreeMap<&str, Option<&str>> =
+        used_up.map(|(name, standing)| (name.as_str(), standing.borrow().trouble())).collect();
     let refused: BTreeMap<&str, String> = console
         .connections
         .iter()
@@ -79,6 +82,9 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let mut told = json!({
         "ready": ready, "store": store, "flows": flows, "sources": sources, "refused": refused, "unreachable": unreachable,
     });
+    if !used_up.is_empty() {
+        told["used_up"] = json!(used_up);
+    }
     let warnings = console.engine.refused();
     if !warnings.is_empty() {
         told["warnings"] = json!(warnings);

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
 use self::question::{leave_out, question};
-use crate::connections::{Call, CallError, Connection, Method, Outage, Pace};
+use crate::connections::{Call, CallError, Connection, Method, Outage, Pace, Standing};
 use crate::engine::{Engine, FlowStatus};
 use crate::store::{Event, EventFilter, EventId, EventState, Inbox, StoreError};
 use crate::time::{iso, now};
@@ -43,8 +43,8 @@ pub struct Reporter {
     pub flows: BTreeSet<String>,
     /// What its flows are bound to, itself included.
     pub bound: Vec<Arc<Connection>>,
-    /// Its subscriptions and whether they stand.
-    pub sources: Vec<(String, watch::Receiver<bool>)>,
+    /// Its subscriptions and how they stand.
+    pub sources: Vec<(String, watch::Receiver<Standing>)>,
     /// Knows how the flows are.
     pub engine: Arc<Engine>,
     /// Knows what waits, and rings the flow whose question was answered.
@@ -186,8 +186,8 @@ impl Reporter {
             let outage = connection.breaker().outage().filter(Outage::is_long);
             wrong.extend(outage.map(|outage| format!("connection {}: {outage}", connection.breaker().name())));
         }
-        let down = self.sources.iter().filter(|(_, up)| !*up.borrow());
-        wrong.extend(down.map(|(source, _)| format!("{source}: not subscribed")));
+        let down = self.sources.iter().filter_map(|(source, standing)| Some((source, standing.borrow().trouble()?)));
+        wrong.extend(down.map(|(source, trouble)| format!("{source}: {trouble}")));
         let state = if wrong.is_empty() { "Ready" } else { "Not ready" };
         let old = self.engine.refused().into_iter().filter(|(flow, _)| self.flows.contains(flow));
         wrong.extend(old.map(|(flow, why)| format!("flow {flow} goes on with what it had: {why}")));

@@ -27,7 +27,7 @@ use tonic::{Code, Request, Status};
 use super::trouble::Troubles;
 use super::{Routes, change, missing};
 use crate::config::SalesforceConfig;
-use crate::connections::{CallError, Connection, salesforce::Salesforce, salesforce::Token};
+use crate::connections::{CallError, Connection, Standing, salesforce::Salesforce, salesforce::Token};
 use crate::store::{Durability, Inbox, Intake, Millis, NewEvent, StoreError};
 use crate::time::backoff;
 
@@ -41,6 +41,8 @@ const SILENCE: Duration = Duration::from_secs(330);
 const OVERLAP_MS: Millis = 5 * 60 * 1000;
 /// What the codes of all refusals of a replay id share: `…fetch.replayid.validation.failed`, `…fetch.replayid.corrupted`.
 const REPLAY_ID: &str = ".replayid.";
+/// The code of a used-up allocation of deliveries.
+const USED_UP: &str = ".subscription.limit.exceeded";
 /// With a try-out.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Events of 1 MB times 100 in one response, and some.
@@ -75,6 +77,11 @@ pub(super) enum Broken {
 }
 
 impl Broken {
+    /// True when the org delivers no more events for now: it counts those of the last 24 hours, to all who listen.
+    fn is_used_up(&self) -> bool {
+        matches!(self, Self::Status(status) if says(status, USED_UP))
+    }
+
     /// Likes have the same, whatever else their words say.
     fn kind(&self) -> String {
         match self {
@@ -103,8 +110,10 @@ pub struct Subscription {
     pub routes: Routes,
     /// Where events go.
     pub inbox: Arc<Inbox>,
-    /// Turns true while the stream stands, for `/readyz`.
-    pub up: watch::Sender<bool>,
+    /// How the stream stands, for `/readyz` and the org.
+    pub standing: watch::Sender<Standing>,
+    /// How long to wait while the org delivers no more events.
+    pub patience: Duration,
     /// Rung when a person answered a question in the org.
     pub answered: Arc<Notify>,
 }
@@ -143,14 +152,23 @@ impl Subscription {
         let mut failures = 0;
         let mut stale: Option<Token> = None;
         let mut troubles = Troubles::default();
+        let mut looked = None;
         while !*stop.borrow() {
             let result = tokio::select! {
                 result = self.subscribe(&mut stale, failures) => result,
                 _ = stop.changed() => return,
             };
-            if self.up.send_replace(false) {
+            let used_up = result.as_ref().is_err_and(Broken::is_used_up);
+            let standing = if used_up { Standing::UsedUp } else { Standing::Down };
+            if self.standing.send_replace(standing).is_up() {
                 failures = 0;
                 troubles = Troubles::default();
+                looked = None;
+            }
+            if used_up {
+                self.look_instead(&mut looked, &mut troubles).await;
+                tokio::select! { _ = tokio::time::sleep(self.patience) => {} _ = stop.changed() => {} }
+                continue;
             }
             failures += 1;
             metrics::counter!("tandem_pubsub_reconnects_total").increment(1);
@@ -171,6 +189,26 @@ impl Subscription {
             }
             let pause = backoff(failures, Duration::from_millis(200), Duration::from_secs(30));
             tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
+        }
+    }
+
+    /// Finds by query what is not delivered. The replay id stays: what is still kept comes once there are deliveries again.
+    async fn look_instead(&self, looked: &mut Option<Millis>, troubles: &mut Troubles) {
+        if troubles.begins("used up") {
+            tracing::warn!(
+                connection = self.name,
+                topic = self.topic,
+                "the org's event deliveries are used up (so many in 24 hours, for all who listen): changes are found by query meanwhile"
+            );
+        }
+        let begun = self.now();
+        let found = async {
+            let stored = self.position().await?;
+            self.catch_up(&Position { at: looked.unwrap_or(stored.at), replay_id: None }).await
+        };
+        match found.await {
+            Ok(()) => *looked = Some(begun),
+            Err(error) => tracing::debug!(connection = self.name, %error, "changes could not be looked for"),
         }
     }
 
@@ -277,7 +315,7 @@ impl Subscription {
             // A start without a replay id has a gap between the stored time and this moment.
             self.catch_up(position).await?;
         }
-        self.up.send_replace(true);
+        self.standing.send_replace(Standing::Up);
         tracing::info!(
             connection = self.name,
             topic = self.topic,
@@ -499,8 +537,13 @@ pub async fn try_out(org: &Salesforce, config: &SalesforceConfig, topic: &str) -
 
 /// Whatever is wrong with the replay id, trying it again mends nothing.
 fn is_refused_position(status: &Status) -> bool {
+    says(status, REPLAY_ID)
+}
+
+/// Whether a status has this in its code, which stands in the trailer, or in its words.
+fn says(status: &Status, part: &str) -> bool {
     let code = status.metadata().get("error-code").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    [code, status.message()].iter().any(|text| text.to_ascii_lowercase().contains(REPLAY_ID))
+    [code, status.message()].iter().any(|text| text.to_ascii_lowercase().contains(part))
 }
 
 /// `2026-01-31T10:00:00.000Z`: a SOQL date-time literal.

@@ -84,7 +84,7 @@ export async function serve(salesforce, script) {
                 });
             // Who has which permission set, the simulator does not know.
             case 'TandemSetup.org':
-                return { integrationUsers: 1, people: 4, unknownFields: [] };
+                return { integrationUsers: 1, people: 4, unknownFields: [], events: [] };
             default:
                 return (await query(await soqlOf(name, params))).records;
         }

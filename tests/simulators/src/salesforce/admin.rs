@@ -76,6 +76,7 @@ pub fn routes() -> Router<Arc<Simulator>> {
         .route("/admin/events/{event}/fields", post(add_event_field))
         .route("/admin/fields/{object}", post(add_field))
         .route("/admin/sync/{id}", post(sync_now))
+        .route("/admin/usage", get(usage))
         .route("/admin/expire-tokens", post(expire_tokens))
         .route("/admin/refresh", post(refresh))
         .route("/admin/empty-bin", post(empty_bin))
@@ -87,6 +88,7 @@ async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): J
         bus.copies = settings.event_copies;
         bus.reverse = settings.event_reverse;
         bus.hourly_limit = settings.event_limit;
+        bus.daily_limit = settings.delivery_limit;
         bus.refuse = settings.event_failures;
         bus.flush();
     }
@@ -246,6 +248,12 @@ async fn sync_now(State(simulator): State<Arc<Simulator>>, Path(id): Path<String
     let event = Published { record_id: id, object, operation: "SYNC", changed: Vec::new(), sequence: 0 };
     simulator.tell(&[event]);
     send(&simulator, Answer::new(204, Value::Null))
+}
+
+/// Events published this hour, and delivered today.
+async fn usage(State(simulator): State<Arc<Simulator>>) -> Json<Value> {
+    let bus = simulator.bus();
+    Json(json!({ "published": bus.published_this_hour(), "delivered": bus.delivered_today() }))
 }
 
 /// Deleted records are gone for good.

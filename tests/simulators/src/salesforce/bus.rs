@@ -16,6 +16,8 @@ use crate::clock::Clock;
 
 /// Events are kept so long.
 const KEPT_MS: i64 = 72 * 3600 * 1000;
+const HOUR_MS: i64 = 3600 * 1000;
+const DAY_MS: i64 = 24 * HOUR_MS;
 /// Topic of all change events.
 const ALL_CHANGES: &str = "/data/ChangeEvents";
 /// The package's own event.
@@ -86,6 +88,10 @@ pub struct Bus {
     hour: (i64, u64),
     /// Platform events an hour; more are refused.
     pub hourly_limit: u64,
+    /// Events delivered in the day that begins at this time, to all who listen together.
+    day: (i64, u64),
+    /// Deliveries a day; whoever listens when they are used up is cut off.
+    pub daily_limit: u64,
     /// So many of the package's next events are refused, at once or after they were accepted.
     pub refuse: u64,
     /// How often it has begun anew.
@@ -111,6 +117,8 @@ impl Bus {
             held: Vec::new(),
             hour: (0, 0),
             hourly_limit: 250_000,
+            day: (0, 0),
+            daily_limit: 1_000_000,
             refuse: 0,
             begun: 0,
             clock,
@@ -305,7 +313,7 @@ impl Bus {
     /// own code: the hour's allocation is used up.
     pub fn publish_raw(&mut self, topic: &str, id: Option<String>, payload: Vec<u8>) -> Result<u64, &'static str> {
         let now = self.clock.millis();
-        if now - self.hour.0 >= 3_600_000 {
+        if now - self.hour.0 >= HOUR_MS {
             self.hour = (now, 0);
         }
         if self.hour.1 >= self.hourly_limit {
@@ -322,7 +330,26 @@ impl Bus {
 
     /// Platform events published since the hour began.
     pub fn published_this_hour(&self) -> u64 {
-        self.hour.1
+        if self.clock.millis() - self.hour.0 >= HOUR_MS { 0 } else { self.hour.1 }
+    }
+
+    /// Events delivered since the day began. The real service counts the last 24 hours.
+    pub fn delivered_today(&self) -> u64 {
+        if self.clock.millis() - self.day.0 >= DAY_MS { 0 } else { self.day.1 }
+    }
+
+    /// How many may be delivered yet.
+    pub fn deliveries_left(&self) -> u64 {
+        self.daily_limit.saturating_sub(self.delivered_today())
+    }
+
+    /// Counts what was delivered to one who listens.
+    pub fn count_deliveries(&mut self, events: u64) {
+        let now = self.clock.millis();
+        if now - self.day.0 >= DAY_MS {
+            self.day = (now, 0);
+        }
+        self.day.1 += events;
     }
 
     /// Avro of a JSON object with the event's fields.

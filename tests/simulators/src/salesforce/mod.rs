@@ -82,6 +82,8 @@ struct Settings {
     api_limit: u64,
     /// Platform events an hour.
     event_limit: u64,
+    /// Events delivered a day, to all who listen together.
+    delivery_limit: u64,
     /// So many of the triggers' next events cannot be published.
     event_failures: u64,
     /// Share of rows in a collection that cannot be locked.
@@ -107,6 +109,7 @@ impl Default for Settings {
             jwt_audience: None,
             api_limit: 15_000_000,
             event_limit: 250_000,
+            delivery_limit: 1_000_000,
             event_failures: 0,
             row_lock_rate: 0.0,
             child_page: CHILD_PAGE,

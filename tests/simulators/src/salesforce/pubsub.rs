@@ -108,6 +108,15 @@ fn unauthenticated() -> Status {
     )
 }
 
+/// Source: Platform Events Developer Guide, *Platform Event Allocations*; the status beside the code is not documented.
+fn used_up() -> Status {
+    failure(
+        Code::ResourceExhausted,
+        "sfdc.platform.eventbus.grpc.subscription.limit.exceeded",
+        "You have exceeded the event delivery limit for your org.",
+    )
+}
+
 /// Salesforce puts its own error code into the trailers.
 fn failure(code: Code, error_code: &'static str, message: &str) -> Status {
     let mut status = Status::new(code, format!("{message} ({error_code})"));
@@ -142,6 +151,10 @@ impl PubSub for Service {
         let topic = self.known_topic(&first.topic_name)?;
         check_requested(first.num_requested)?;
         let simulator = self.0.clone();
+        simulator.log.count(&format!("SUBSCRIBE {topic}"));
+        if simulator.bus().deliveries_left() == 0 {
+            return Err(used_up());
+        }
         let (mut at, mut tip, begun) = {
             let bus = simulator.bus();
             let at = match ReplayPreset::try_from(first.replay_preset) {
@@ -168,7 +181,6 @@ impl PubSub for Service {
             };
             (at, bus.watch(), bus.begun())
         };
-        simulator.log.count(&format!("SUBSCRIBE {topic}"));
         let (sender, receiver) = mpsc::channel(16);
         tokio::spawn(async move {
             let mut pending = first.num_requested;
@@ -180,8 +192,18 @@ impl PubSub for Service {
                     let _ = sender.send(Err(unauthenticated())).await;
                     return;
                 }
-                let events = if pending > 0 { simulator.bus().after(&topic, at, pending as usize) } else { Vec::new() };
+                let (mut events, left) = {
+                    let bus = simulator.bus();
+                    let events = if pending > 0 { bus.after(&topic, at, pending as usize) } else { Vec::new() };
+                    (events, bus.deliveries_left())
+                };
+                if !events.is_empty() && left == 0 {
+                    let _ = sender.send(Err(used_up())).await;
+                    return;
+                }
+                events.truncate(usize::try_from(left).unwrap_or(usize::MAX));
                 if !events.is_empty() {
+                    simulator.bus().count_deliveries(events.len() as u64);
                     pending -= events.len() as i32;
                     at = events.last().map_or(at, |(event, _)| event.replay);
                     let events = events

@@ -302,12 +302,16 @@ pub fn resources(identity: &str) -> Answer {
 fn limits(simulator: &Simulator) -> Value {
     let (used, most) = simulator.usage();
     let room = |most: u64, left: u64| json!({ "Max": most, "Remaining": left });
+    let (hour, day, published, left) = {
+        let bus = simulator.bus();
+        (bus.hourly_limit, bus.daily_limit, bus.published_this_hour(), bus.deliveries_left())
+    };
     json!({
         "DailyApiRequests": room(most, most.saturating_sub(used)),
         "DailyBulkApiBatches": room(15_000, 15_000_u64.saturating_sub(simulator.async_jobs().batches())), "DailyBulkV2QueryJobs": room(10_000, 10_000),
         "DailyBulkV2QueryFileStorageMB": room(976_562, 976_562),
-        "HourlyPublishedPlatformEvents": room(250_000, 250_000_u64.saturating_sub(simulator.bus().published_this_hour())),
-        "DailyDeliveredPlatformEvents": room(50_000, 50_000), "DataStorageMB": room(1_024, 1_000), "FileStorageMB": room(1_024, 1_000),
+        "HourlyPublishedPlatformEvents": room(hour, hour.saturating_sub(published)),
+        "DailyDeliveredPlatformEvents": room(day, left), "DataStorageMB": room(1_024, 1_000), "FileStorageMB": room(1_024, 1_000),
         "ConcurrentAsyncGetReportInstances": room(200, 200), "DailyStreamingApiEvents": room(1_000_000, 1_000_000),
     })
 }

@@ -25,11 +25,19 @@ import LABEL_OUTBOX from '@salesforce/label/c.Tandem_Setup_Outbox';
 import LABEL_OUTBOX_EMPTY from '@salesforce/label/c.Tandem_Setup_Outbox_Empty';
 import LABEL_RECORD from '@salesforce/label/c.Tandem_Setup_Record';
 import LABEL_PROBLEM from '@salesforce/label/c.Tandem_Setup_Problem';
+import LABEL_PUBLISHED from '@salesforce/label/c.Tandem_Setup_Published';
+import LABEL_DELIVERED from '@salesforce/label/c.Tandem_Setup_Delivered';
 import LABEL_NONE from '@salesforce/label/c.Tandem_None';
 import { errorText, moment, quantity, text } from 'c/tandemText';
 
 /** A host reports every five minutes; silent for three of them, something is wrong. In milliseconds. */
 const SILENCE = 15 * 60 * 1000;
+
+/** What an org counts of its events, by the name of the limit. */
+const EVENTS = {
+    HourlyPublishedPlatformEvents: LABEL_PUBLISHED,
+    DailyDeliveredPlatformEvents: LABEL_DELIVERED
+};
 
 /** Is the host well, what is missing in this org, and what waits in the outbox? */
 export default class TandemSetup extends LightningElement {
@@ -101,6 +109,13 @@ export default class TandemSetup extends LightningElement {
 
     get nothingMissing() {
         return this.missing.length === 0;
+    }
+
+    get events() {
+        return (this.foundOrg.events ?? []).map(({ name, used, allowed }) => ({
+            name,
+            words: text(EVENTS[name] ?? name, quantity(used), quantity(allowed))
+        }));
     }
 
     get outboxEmpty() {

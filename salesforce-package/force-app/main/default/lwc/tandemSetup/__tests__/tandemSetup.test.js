@@ -8,7 +8,7 @@ jest.mock('@salesforce/apex/TandemSetup.hosts', () => ({ default: jest.fn() }), 
 jest.mock('@salesforce/apex/TandemSetup.outbox', () => ({ default: jest.fn() }), { virtual: true });
 jest.mock('@salesforce/apex/TandemSetup.org', () => ({ default: jest.fn() }), { virtual: true });
 
-const WELL = { integrationUsers: 1, people: 4, unknownFields: [] };
+const WELL = { integrationUsers: 1, people: 4, unknownFields: [], events: [] };
 
 const host = (changes) => ({
     Id: 'h1',
@@ -74,7 +74,8 @@ describe('c-tandem-setup', () => {
         org.mockResolvedValue({
             integrationUsers: 0,
             people: 0,
-            unknownFields: ['Account.Typo__c']
+            unknownFields: ['Account.Typo__c'],
+            events: []
         });
         const element = await show();
         expect(find(element, 'no-host').textContent).toContain('tandem run');
@@ -85,6 +86,19 @@ describe('c-tandem-setup', () => {
         find(element, 'reload').click();
         await settled();
         expect(find(element, 'well')).not.toBeNull();
+    });
+
+    it("shows how much of the org's events is used", async () => {
+        org.mockResolvedValue({
+            ...WELL,
+            events: [
+                { name: 'HourlyPublishedPlatformEvents', used: 12, allowed: 250000 },
+                { name: 'DailyDeliveredPlatformEvents', used: 24000, allowed: 25000 }
+            ]
+        });
+        const words = all(await show(), 'events').map((one) => one.textContent);
+        expect(words[0]).toContain('12 of 250,000');
+        expect(words[1]).toContain('24,000 of 25,000');
     });
 
     it('lists what waits in the outbox', async () => {

@@ -1,0 +1,30 @@
+//! How a subscription stands, for `/readyz` and the org.
+
+/// One topic of one org.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// Events come.
+    Up,
+    /// It is being subscribed to.
+    Down,
+    /// The org delivers no more events for now, to anybody.
+    UsedUp,
+}
+
+impl Standing {
+    /// True while events come.
+    pub fn is_up(self) -> bool {
+        self == Self::Up
+    }
+
+    /// What is wrong, in words; none when nothing is.
+    pub fn trouble(self) -> Option<&'static str> {
+        match self {
+            Self::Up => None,
+            Self::Down => Some("not subscribed"),
+            Self::UsedUp => Some(
+                "the org's event deliveries of the last 24 hours are used up; changes are found by query until there are some again",
+            ),
+        }
+    }
+}
