@@ -1,4 +1,4 @@
-//! An org counts its events: so many may be published in an hour, so many delivered in a day, to all who listen. Used up, nothing is lost,
+//! An org counts what its code writes in a transaction, and its events: so many may be published in an hour, so many delivered in a day, to all who listen. Used up, nothing is lost,
 //! nobody's save fails, and the host neither hammers nor stands still.
 
 use std::time::Duration;
@@ -90,6 +90,26 @@ async fn metrics_show_how_much_of_the_orgs_events_is_used() -> Result<()> {
     };
     world.until("the org's usage", PATIENCE, shown).await?;
     Ok(())
+}
+
+/// Other code of the org has taken the rest: the save is a save, and a job tells.
+#[tokio::test]
+async fn a_save_with_too_few_rows_or_no_statement_left_becomes_an_order_all_the_same() -> Result<()> {
+    let world = world("outbox_seconds = 1").await?;
+    let ids = world.opportunities(3).await?;
+    let limits = [
+        json!({ "statements": 149, "rows": 0, "jobs": 1 }),
+        json!({ "statements": 0, "rows": 9_800, "jobs": 1 }),
+        // Enough to publish, which is refused, and one row too few for the outbox.
+        json!({ "statements": 149, "rows": 1, "jobs": 1 }),
+    ];
+    for (id, left) in ids.iter().zip(limits) {
+        let failures = u64::from(left["rows"] == 1);
+        world.salesforce_settings(json!({ "left": left, "event_failures": failures })).await?;
+        world.win(id).await?;
+        world.until_state(id, "Synced").await.with_context(|| left.to_string())?;
+    }
+    world.assert_exactly_once(&ids).await
 }
 
 /// A record without a watched value costs no event: a service org has more cases than anything else.

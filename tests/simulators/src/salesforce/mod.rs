@@ -7,6 +7,7 @@ pub mod bus;
 mod currencies;
 mod fls;
 mod namespace;
+mod governor;
 mod options;
 pub mod org;
 mod outbox;
@@ -41,6 +42,7 @@ use self::async_jobs::AsyncJobs;
 use self::bulk::Jobs;
 use self::bus::Bus;
 use self::namespace::Namespace;
+use self::governor::Left;
 use self::org::{Manner, Org};
 use self::rest::{Answer, Asked, Content};
 use self::seed::Seeded;
@@ -86,6 +88,8 @@ struct Settings {
     delivery_limit: u64,
     /// So many of the triggers' next events cannot be published.
     event_failures: u64,
+    /// What each transaction's limits leave for the package's triggers.
+    left: Left,
     /// Share of rows in a collection that cannot be locked.
     row_lock_rate: f64,
     /// Child rows of a sub-query on one page.
@@ -111,6 +115,7 @@ impl Default for Settings {
             event_limit: 250_000,
             delivery_limit: 1_000_000,
             event_failures: 0,
+            left: Left::default(),
             row_lock_rate: 0.0,
             child_page: CHILD_PAGE,
             country_picklists: false,

@@ -1,0 +1,64 @@
+//! What the limits of a transaction leave for the package's triggers, beside the user's save and the org's other code. The real service
+//! fails the save for a limit that is passed; the package asks first (class `TandemRoom`), and so does its mirror here.
+//! Source: Apex Developer Guide, *Execution Governors and Limits*.
+
+use serde::Deserialize;
+
+/// Records that one run of a trigger has at most.
+pub const CHUNK: usize = 200;
+
+/// Left of one transaction's limits.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Left {
+    /// Of 150 DML statements.
+    statements: usize,
+    /// Of 10,000 rows.
+    rows: usize,
+    /// Of 50 queueable jobs.
+    jobs: usize,
+}
+
+impl Default for Left {
+    /// The save itself has taken one statement.
+    fn default() -> Self {
+        Self { statements: 149, rows: 9_800, jobs: 50 }
+    }
+}
+
+impl Left {
+    /// Of a job's own transaction, which may enqueue one more.
+    pub fn of_a_job() -> Self {
+        Self { statements: 150, rows: 10_000, jobs: 1 }
+    }
+
+    /// Spends a statement of so many rows; false where there is no room for it.
+    pub fn spend(&mut self, rows: usize) -> bool {
+        let there = self.statements > 0 && self.rows >= rows;
+        if there {
+            self.statements -= 1;
+            self.rows -= rows;
+        }
+        there
+    }
+
+    /// Spends a job; false where none is left.
+    pub fn enqueue(&mut self) -> bool {
+        let there = self.jobs > 0;
+        self.jobs -= usize::from(there);
+        there
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_statement_row_and_job_are_there_and_none_behind_them() {
+        let mut left = Left { statements: 2, rows: 201, jobs: 1 };
+        assert!(!left.spend(202), "a row too few");
+        assert!(left.spend(200) && left.spend(1) && !left.spend(0), "a statement too few");
+        assert!(left.enqueue() && !left.enqueue());
+    }
+}
