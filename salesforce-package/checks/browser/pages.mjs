@@ -80,7 +80,14 @@ const pages = [
         'en',
         'tandemSetup',
         {},
-        ['Hosts', 'crm', 'Well. Last seen', 'Nothing is missing.', 'Empty: every change was told.']
+        [
+            'Hosts',
+            'crm',
+            'Well. Last seen',
+            'Nothing is missing.',
+            'Events delivered in the last 24 hours',
+            'Empty: every change was told.'
+        ]
     ],
     [
         'opportunity-german',

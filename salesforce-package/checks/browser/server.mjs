@@ -74,6 +74,16 @@ export async function serve(salesforce, script) {
         return { apiName: object, id: recordId, ...shaped(records[0]) };
     }
 
+    /** What Apex reads from OrgLimits. */
+    async function usage() {
+        const limits = await call('GET', '/services/data/v64.0/limits');
+        return ['HourlyPublishedPlatformEvents', 'DailyDeliveredPlatformEvents'].map((name) => ({
+            name,
+            used: limits[name].Max - limits[name].Remaining,
+            allowed: limits[name].Max
+        }));
+    }
+
     async function apex(name, params) {
         switch (name) {
             case 'TandemActions.syncNow':
@@ -84,7 +94,7 @@ export async function serve(salesforce, script) {
                 });
             // Who has which permission set, the simulator does not know.
             case 'TandemSetup.org':
-                return { integrationUsers: 1, people: 4, unknownFields: [], events: [] };
+                return { integrationUsers: 1, people: 4, unknownFields: [], events: await usage() };
             default:
                 return (await query(await soqlOf(name, params))).records;
         }

@@ -82,7 +82,7 @@ async fn every_component_shows_what_b1_has_and_a_rep_answers_on_the_record() -> 
     ];
     let said = run("node", &["--no-deprecation", "checks/browser/pages.mjs"], &environment).await?;
     println!("{said}");
-    assert_eq!(said.matches("ok - ").count(), 14, "{said}");
+    assert_eq!(said.matches("ok - ").count(), 13, "{said}");
     world.until_state(&asking, "Synced").await?;
     let closed = |row: &Value| id(row) == question && row["Tandem_State__c"] == "Closed";
     let left = world.until_record("Tandem_Review__c", "the answer", closed).await?;
