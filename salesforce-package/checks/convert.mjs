@@ -1,5 +1,5 @@
 /*
- * Converts the package to metadata format and back into a folder; prints as JSON how many components of each kind there
+ * Converts the package, and what is deployed beside it, to metadata format and back into a folder; prints as JSON how many components of each kind there
  * are, and which did not come back.
  */
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -8,7 +8,7 @@ import sdr from '@salesforce/source-deploy-retrieve';
 
 const { ComponentSet, MetadataConverter } = sdr;
 const folder = process.argv[2];
-const sources = ['force-app', 'german', 'sign-in'];
+const sources = ['force-app', 'german', 'access', 'sample', 'sign-in'];
 
 const there = ComponentSet.fromSource({ fsPaths: sources });
 const converter = new MetadataConverter();

@@ -1,34 +1,53 @@
 #!/usr/bin/env bash
 # The exact commands of the package's life, with the Salesforce CLI (`npm install --global @salesforce/cli`).
 #
-#   scripts/package.sh scratch            a scratch org with the package, its permission sets and sample data
-#   scripts/package.sh deploy ORG         the source into a sandbox or a production org; runs the package's Apex tests
-#   scripts/package.sh sign-in ORG USER   the External Client App, by which the host signs in as the integration user USER
-#   scripts/package.sh version            a new version of the unlocked package; prints its 04t… id
-#   scripts/package.sh install ORG ID     a version into an org; also the upgrade
-#   scripts/package.sh uninstall ORG ID   takes it out again, with all its data
+#   scripts/package.sh scratch              a scratch org with the package, its permission sets and sample data
+#   scripts/package.sh deploy ORG           the source into a sandbox or a production org, with `access`; runs the package's Apex tests
+#   scripts/package.sh access ORG [USER]    what no package can bring: rights on standard objects, for the integration user and for people;
+#                                           with USER the integration user gets its licence, then its permission sets
+#   scripts/package.sh sign-in ORG USER     the External Client App, by which the host signs in as the integration user USER
+#   scripts/package.sh packages             both packages in the Dev Hub, once; their aliases go into sfdx-project.json
+#   scripts/package.sh version              a new version of each; their aliases (Tandem@0.1.0-1) go into sfdx-project.json
+#   scripts/package.sh promote VERSION      releases a version, which production orgs ask for; VERSION is an alias or a 04t… id
+#   scripts/package.sh released             the released versions, newest last
+#   scripts/package.sh install ORG VERSION  a version into an org, with `access`; also the upgrade
+#   scripts/package.sh uninstall ORG VERSION  takes it out again, with all its data
 #
-# ORG is an alias or user name that `sf org login web` made known.
+# ORG and USER are aliases or user names; `sf org login web` makes an org known.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v sf >/dev/null || { echo "package.sh: the Salesforce CLI is missing: npm install --global @salesforce/cli" >&2; exit 1; }
+usage() { sed -n '4,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+
+# Rights on standard objects and on what is below them. A licence comes before the permission sets that it carries.
+access() {
+  sf project deploy start --source-dir access --target-org "$1"
+  if [ -n "${2:-}" ]; then
+    sf org assign permsetlicense --name SalesforceAPIIntegrationPsl --on-behalf-of "$2" --target-org "$1" ||
+      echo "package.sh: no permission set licence for $2: right for a user with a full Salesforce licence, which needs none" >&2
+    sf org assign permset --name Tandem_Integration --name Tandem_Integration_Standard --on-behalf-of "$2" --target-org "$1"
+  fi
+}
+
 # The package's own tests: those of the org are the org's own business, and fail for reasons of their own.
 tests=(--test-level RunSpecifiedTests)
 for class in force-app/main/default/classes/Tandem*Test.cls; do tests+=(--tests "$(basename "$class" .cls)"); done
-usage() { sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 case "${1:-}" in
 scratch)
   sf org create scratch --definition-file config/scratch-org.json --alias tandem --set-default --duration-days 7
   sf project deploy start --source-dir force-app --target-org tandem
   sf project deploy start --source-dir german --target-org tandem
-  sf org assign permset --name Tandem_User --name Tandem_Admin --target-org tandem
+  access tandem
+  sf project deploy start --source-dir sample --target-org tandem
+  sf org assign permset --name Tandem_User --name Tandem_User_Standard --name Tandem_Admin --name Tandem_Sample_Data --target-org tandem
   sf data import tree --plan data/plan.json --target-org tandem
   sf apex run test "${tests[@]}" --wait 20 --result-format human --target-org tandem
   sf org open --path lightning/n/Tandem_Setup --target-org tandem
   ;;
 deploy)
   sf project deploy start --source-dir force-app "${tests[@]}" --target-org "${2:?ORG}"
+  access "$2"
   ;;
 sign-in)
   # Of this org and no package: which user the app runs as, and who may use it. The key and the secret are made by Salesforce.
@@ -49,18 +68,31 @@ sign-in)
 XML
   sf project deploy start --source-dir sign-in --target-org "${2:?ORG}"
   ;;
+access)
+  access "${2:?ORG}" "${3:-}"
+  ;;
+packages)
+  sf package create --name Tandem --package-type Unlocked --path force-app
+  sf package create --name "Tandem German" --package-type Unlocked --path german
+  ;;
 version)
-  # Once for each Dev Hub: sf package create --name Tandem --package-type Unlocked --path force-app
-  #                        sf package create --name "Tandem German" --package-type Unlocked --path german
   sf package version create --package Tandem --installation-key-bypass --code-coverage --wait 60
-  sf package version create --package "Tandem German" --installation-key-bypass --wait 60
+  sf package version create --package "Tandem German" --installation-key-bypass --code-coverage --wait 60
+  ;;
+promote)
+  # For good: then raise `versionNumber` in sfdx-project.json, since no second version of a released number can be promoted.
+  sf package version promote --package "${2:?VERSION}" --no-prompt
+  ;;
+released)
+  sf package version list --released --order-by CreatedDate --packages Tandem --packages "Tandem German"
   ;;
 install)
   # Fields and objects are never removed by an upgrade: what is no longer used stays, marked as deprecated.
-  sf package install --package "${3:?ID}" --target-org "${2:?ORG}" --upgrade-type DeprecateOnly --wait 30
+  sf package install --package "${3:?VERSION}" --target-org "${2:?ORG}" --upgrade-type DeprecateOnly --wait 30
+  access "$2"
   ;;
 uninstall)
-  sf package uninstall --package "${3:?ID}" --target-org "${2:?ORG}" --wait 30
+  sf package uninstall --package "${3:?VERSION}" --target-org "${2:?ORG}" --wait 30
   ;;
 *) usage ;;
 esac

@@ -11,7 +11,7 @@ use super::output::Output;
 use super::package;
 use super::service::Parts;
 use crate::config::{Config, SalesforceConfig};
-use crate::connections::salesforce::rights::PERMISSION_SET;
+use crate::connections::salesforce::rights::{PERMISSION_SET, STANDARD_SET};
 use crate::connections::{Call, CallError, Connection, Connections, connect};
 use crate::sources::pubsub;
 use crate::store::StoreError;
@@ -139,10 +139,15 @@ async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Find
 /// The package is there, and its permission set is assigned.
 async fn granted(what: &str, connection: &Connection, findings: &mut Vec<Finding>) {
     let line = format!("{what}: the Tandem package");
-    let mend = format!("install this version's package, and assign {PERMISSION_SET} to the integration user");
+    let mend = format!(
+        "install this version's package, deploy what is beside it (scripts/package.sh access), and assign {PERMISSION_SET} and {STANDARD_SET} to the integration user"
+    );
     match package::lacking(connection).await {
         Ok(lacking) if lacking.is_empty() => {
-            findings.push(Finding::good(line, format!("installed; {PERMISSION_SET} grants every field")));
+            findings.push(Finding::good(
+                line,
+                format!("installed; {PERMISSION_SET} and {STANDARD_SET} give all that is needed"),
+            ));
         }
         Ok(lacking) => findings.extend(lacking.into_iter().map(|says| Finding::bad(&line, says, &mend))),
         Err(error) => findings.push(Finding::bad(line, format!("{error:#}"), "")),

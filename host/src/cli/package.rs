@@ -1,20 +1,49 @@
-//! What `tandem check` finds of the package in an org: every field that its permission set for the integration user grants is there, seen
-//! and writable.
+//! What `tandem check` finds of the package in an org: every right on objects and fields that the permission sets for the integration user
+//! give (that of the package, and that which is deployed as source after it) is there.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context, Result};
 use serde_json::Value;
 
+use crate::connections::salesforce::rights::{PERMISSION_SET, STANDARD_SET};
 use crate::connections::{Call, Connection};
 
 /// Bytes of a description; that of a large org's Opportunity is some 2 MB.
 const LIMIT: u64 = 8 << 20;
 
-/// The permission set as the package of this version ships it.
-const GRANTS: &str = include_str!(
-    "../../../salesforce-package/force-app/main/default/permissionsets/Tandem_Integration.permissionset-meta.xml"
-);
+/// The permission sets as this version ships them. What a package cannot bring stands in the second.
+const SETS: [(&str, &str); 2] = [
+    (
+        PERMISSION_SET,
+        include_str!(
+            "../../../salesforce-package/force-app/main/default/permissionsets/Tandem_Integration.permissionset-meta.xml"
+        ),
+    ),
+    (
+        STANDARD_SET,
+        include_str!(
+            "../../../salesforce-package/access/main/default/permissionsets/Tandem_Integration_Standard.permissionset-meta.xml"
+        ),
+    ),
+];
+
+/// Rights on an object as a permission set and a description name them, and as a person does.
+const RIGHTS: [(&str, &str, &str); 3] = [
+    ("allowCreate", "createable", "create"),
+    ("allowEdit", "updateable", "edit"),
+    ("allowDelete", "deletable", "delete"),
+];
+
+/// What is granted of an object.
+#[derive(Default)]
+struct Granted {
+    fields: Vec<String>,
+    /// Names of a description, such as `createable`, with their words.
+    rights: Vec<(&'static str, &'static str)>,
+    /// The permission set that gives the object.
+    set: &'static str,
+}
 
 /// What the integration user lacks, one line for each object.
 pub async fn lacking(org: &Connection) -> Result<Vec<String>> {
@@ -29,7 +58,7 @@ pub async fn lacking(org: &Connection) -> Result<Vec<String>> {
         _ => {}
     }
     let mut found = Vec::new();
-    for (object, fields) in granted()? {
+    for (object, Granted { fields, rights, set }) in granted()? {
         let described = match org.send(Call::get(format!("/sobjects/{object}/describe")), LIMIT).await {
             Ok(answer) => serde_json::from_str(&answer.body).unwrap_or_default(),
             Err(error) if error.is_passing() => return Err(error.into()),
@@ -37,11 +66,16 @@ pub async fn lacking(org: &Connection) -> Result<Vec<String>> {
             Err(_) => Value::Null,
         };
         if described.is_null() {
-            found.push(format!("{object} is not there, or the integration user may not read it"));
+            found.push(format!("{object} is not there, or the integration user may not read it: permission set {set}"));
             continue;
         }
         if let Some(namespace) = fields.iter().find_map(|name| namespace_in(&described, name)) {
             return Ok(vec![format!("its names carry the namespace {namespace}: set namespace = \"{namespace}\"")]);
+        }
+        let may_not: Vec<&str> =
+            rights.iter().filter(|(name, _)| described[*name] == false).map(|(_, word)| *word).collect();
+        if !may_not.is_empty() {
+            found.push(format!("{object}: the integration user may not {}: permission set {set}", may_not.join(", ")));
         }
         let own = |name: &str| described["fields"].as_array().into_iter().flatten().find(|own| own["name"] == name);
         let sets = |field: &Value| field["updateable"] == true || field["createable"] == true;
@@ -67,18 +101,42 @@ fn namespace_in(described: &Value, field: &str) -> Option<String> {
     found.filter(|prefix| !prefix.is_empty()).map(str::to_owned)
 }
 
-/// Fields by object that the permission set grants; addresses are granted as a whole and described by their parts.
-fn granted() -> Result<BTreeMap<String, Vec<String>>> {
-    let xml = roxmltree::Document::parse(GRANTS).context("the permission set is no XML")?;
-    let mut fields: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for grant in xml.descendants().filter(|node| node.tag_name().name() == "fieldPermissions") {
-        let name = grant.children().find(|node| node.tag_name().name() == "field").and_then(|node| node.text());
-        let Some((object, field)) = name.and_then(|name| name.split_once('.')) else { continue };
-        if field.ends_with("__c") || !field.ends_with("Address") {
-            fields.entry(object.to_owned()).or_default().push(field.to_owned());
+/// What the permission sets grant, by object; addresses are granted as a whole and described by their parts.
+fn granted() -> Result<BTreeMap<String, Granted>> {
+    let mut granted: BTreeMap<String, Granted> = BTreeMap::new();
+    for (set, text) in SETS {
+        let xml = roxmltree::Document::parse(text).context("the permission set is no XML")?;
+        for grant in xml.root_element().children() {
+            let child = |name: &str| {
+                grant
+                    .children()
+                    .find(|node| node.tag_name().name() == name)
+                    .and_then(|node| node.text())
+                    .unwrap_or_default()
+            };
+            match grant.tag_name().name() {
+                // An event is described without rights to change it.
+                "objectPermissions" if !child("object").ends_with("__e") => {
+                    let own = granted.entry(child("object").to_owned()).or_default();
+                    own.set = set;
+                    let given = RIGHTS.iter().filter(|(right, ..)| child(right) == "true");
+                    own.rights.extend(given.map(|(_, name, word)| (*name, *word)));
+                }
+                "fieldPermissions" => {
+                    let Some((object, field)) = child("field").split_once('.') else { continue };
+                    if field.ends_with("__c") || !field.ends_with("Address") {
+                        granted.entry(object.to_owned()).or_default().fields.push(field.to_owned());
+                    }
+                }
+                _ => {}
+            }
         }
     }
-    Ok(fields)
+    // Lines and tasks come with another object or a user permission.
+    for own in granted.values_mut().filter(|own| own.set.is_empty()) {
+        own.set = SETS[1].0;
+    }
+    Ok(granted)
 }
 
 #[cfg(test)]
@@ -86,11 +144,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_permission_set_grants_fields_of_the_package_and_of_salesforce() -> Result<()> {
-        let fields = granted()?;
-        assert!(fields["Opportunity"].iter().any(|field| field == "Tandem_PO_Number__c"));
-        assert!(fields["Account"].iter().any(|field| field == "Website"));
-        assert!(fields.values().flatten().all(|field| field != "BillingAddress"));
+    fn the_permission_sets_grant_rights_and_fields_of_the_package_and_of_salesforce() -> Result<()> {
+        let granted = granted()?;
+        let fields = |object: &str| &granted[object].fields;
+        assert!(fields("Opportunity").iter().any(|field| field == "Tandem_PO_Number__c"));
+        assert!(fields("Account").iter().any(|field| field == "Website"));
+        assert!(granted.values().flat_map(|own| &own.fields).all(|field| field != "BillingAddress"));
+        assert!(granted["Account"].rights.contains(&("createable", "create")));
+        assert!(granted["Account"].set.contains("standard objects"), "a package cannot bring it");
+        assert_eq!(granted["Tandem_Review__c"].set, PERMISSION_SET);
         Ok(())
     }
 }

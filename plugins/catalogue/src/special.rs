@@ -117,12 +117,12 @@ fn rows(
             }
         };
         let fields: Map<String, Value> = fields.as_object().cloned().unwrap_or_default();
-        rows.push(
-            Row::new("special-price", &key, "Tandem_Special_Price__c", fields)
-                .external("Tandem_Key__c", &key)
-                .whole()
-                .serving(events),
-        );
+        let row = Row::new("special-price", &key, "Tandem_Special_Price__c", fields)
+            .external("Tandem_Key__c", &key)
+            .whole()
+            .serving(events);
+        // Gone in B1: only switched off, and nothing to be switched off where it went with its account.
+        rows.push(if price.is_some() { row } else { row.switched_off() });
     }
     Ok(rows)
 }

@@ -29,10 +29,14 @@ async function soqlOf(name, params) {
     const [type, method] = name.split('.');
     const source = await readFile(join(project, `force-app/main/default/classes/${type}.cls`), 'utf8');
     const body = source.slice(source.indexOf(` ${method}(`));
+    const [, elsewhere] = body.match(/^[^}]*?return (\w+\.\w+)\(\w+\);/) ?? [];
+    if (elsewhere) {
+        return soqlOf(elsewhere, params);
+    }
     const [, soql] = body.match(/return \[([\s\S]*?)\];/);
     const literal = (value) => (Array.isArray(value) ? `(${value.map(literal)})` : `'${String(value)}'`);
     return soql
-        .replace('WITH USER_MODE', '')
+        .replace(/WITH (USER|SYSTEM)_MODE/, '')
         .replace(/:(\w+)/g, (_, parameter) => literal(params[parameter]))
         .replace(/\s+/g, ' ')
         .trim();
@@ -94,7 +98,14 @@ export async function serve(salesforce, script) {
                 });
             // Who has which permission set, the simulator does not know.
             case 'TandemSetup.org':
-                return { integrationUsers: 1, people: 4, unknownFields: [], events: await usage() };
+                return {
+                    integrationUsers: 1,
+                    people: 4,
+                    unknownFields: [],
+                    lacking: [],
+                    invoicesRead: true,
+                    events: await usage()
+                };
             default:
                 return (await query(await soqlOf(name, params))).records;
         }

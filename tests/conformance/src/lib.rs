@@ -36,6 +36,9 @@ impl Service {
             &package,
             "--jwt-public-key",
             &key,
+            // Other people's clients look at what the package's sets do not give, too.
+            "--permission-sets",
+            "",
         ];
         Self::start("tandem-sim-salesforce", &arguments, 2).await
     }

@@ -402,6 +402,12 @@ impl World {
         expect_ok(self.send("PUT", &format!("{}/admin/faults", self.salesforce), &faults).await?)
     }
 
+    /// A permission set of the company's own lets the integration user write these fields, such as `Account.Industry`.
+    pub async fn grant(&self, fields: &[&str]) -> Result<()> {
+        let rules = json!({ "integration": { "granted": fields } });
+        expect_ok(self.send("PUT", &format!("{}/admin/rules", self.salesforce), &rules).await?)
+    }
+
     /// Sets the B1 simulator's settings.
     pub async fn b1_settings(&self, settings: Value) -> Result<()> {
         expect_ok(self.send("PUT", &format!("{}/admin/settings", self.b1), &settings).await?)

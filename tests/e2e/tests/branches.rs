@@ -20,6 +20,7 @@ WarehouseCode = "source.Tandem_Warehouse__c"
 async fn an_order_names_its_branch_by_a_rule_and_without_one_the_question_says_which_rule_to_write() -> Result<()> {
     let flow = "mapping = \"own.toml\"\nsettings = { warehouse = \"01\" }".to_owned();
     let mut world = World::with(Setup { flow, ..Setup::default() }).await?;
+    world.grant(&["Opportunity.Type"]).await?;
     let bare = RULES.lines().filter(|line| !line.starts_with("BPL_")).collect::<Vec<_>>().join("\n");
     std::fs::write(world.folder().join("own.toml"), bare)?;
     world.b1_settings(json!({ "branches": true })).await?;

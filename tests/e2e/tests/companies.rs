@@ -16,6 +16,7 @@ async fn two_companies_with_the_same_codes_share_an_org_and_never_mix() -> Resul
         ..Setup::default()
     };
     let mut world = World::with(setup).await?;
+    world.grant(&["Account.Industry"]).await?;
     let arguments = ["--listen", "127.0.0.1:0", "--seed", "2"].map(str::to_owned);
     let (_us, address) = simulator("tandem-sim-b1", &arguments, &world.folder().join("us.address"), 1).await?;
     let us = address[0].clone();

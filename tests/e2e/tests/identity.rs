@@ -122,6 +122,7 @@ async fn partners_meet_accounts(flows: &'static str) -> Result<World> {
         ..Setup::default()
     };
     let mut world = World::with(setup).await?;
+    world.grant(&["Account.Industry"]).await?;
     world.up().await?;
     // Behind the first look at B1's clock.
     tokio::time::sleep(Duration::from_millis(1_500)).await;

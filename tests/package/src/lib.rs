@@ -18,6 +18,11 @@ pub fn package() -> PathBuf {
     project().join("force-app/main/default")
 }
 
+/// What is deployed as source after the install, since a package cannot bring it.
+pub fn access() -> PathBuf {
+    project().join("access/main/default")
+}
+
 /// What a German-speaking org installs beside it.
 pub fn german() -> PathBuf {
     project().join("german/main/default")

@@ -1,13 +1,26 @@
-//! Rights of the integration user on fields: what the org says where one is lacking, and the mend. An org says of a field that may not be
+//! Rights of the integration user on objects and fields: what the org says where one is lacking, and the mend. An org says of a field that may not be
 //! seen that it is not there, so a field that is really not there is told in the same words. Source: Salesforce help, "Field-Level
 //! Security"; REST API guide, status codes.
 
 /// The permission set of the package that grants all of its fields.
 pub const PERMISSION_SET: &str = "Tandem Integration";
+/// The one that is deployed beside the package: rights on standard objects and on what is below them.
+pub const STANDARD_SET: &str = "Tandem Integration: standard objects";
 
-/// The org's words, with the mend where they are about a field.
+/// The org's words, with the mend where they are about a field or an object.
 pub fn with_mend(code: &str, message: &str) -> String {
     let message = message.trim();
+    let of_object = match code {
+        "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY" => message.starts_with("entity type cannot be"),
+        "INVALID_TYPE" => message.contains("is not supported"),
+        _ => false,
+    };
+    if of_object {
+        return format!(
+            "{}. May the integration user do that with this object? Assign it the permission sets {PERMISSION_SET} and {STANDARD_SET}",
+            message.trim_end_matches('.')
+        );
+    }
     let what = match code {
         "INVALID_FIELD_FOR_INSERT_UPDATE" => "write it",
         // The code stands for other things, too, such as a malformed filter.
@@ -30,6 +43,13 @@ mod tests {
         assert!(seen.starts_with("No such column 'Tandem_PO_Number__c'") && seen.contains(PERMISSION_SET), "{seen}");
         let written = with_mend("INVALID_FIELD_FOR_INSERT_UPDATE", "Unable to create/update fields: A__c.");
         assert!(written.contains("fields: A__c. Is it there") && written.contains(PERMISSION_SET), "{written}");
+        for (code, message) in [
+            ("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", "entity type cannot be inserted: Contact"),
+            ("INVALID_TYPE", "sObject type 'Contact' is not supported."),
+        ] {
+            let told = with_mend(code, message);
+            assert!(told.starts_with(message) && told.contains(STANDARD_SET), "{told}");
+        }
         for (code, message) in [("INVALID_FIELD", "The Id field should not be specified"), ("STRING_TOO_LONG", "x")] {
             assert_eq!(with_mend(code, message), message);
         }

@@ -53,6 +53,10 @@ struct Options {
     /// Objects with change data capture, by comma; empty for none.
     #[arg(long, value_delimiter = ',', default_value = "Account,Contact,Opportunity,Product2,Case")]
     capture: Vec<String>,
+    /// Permission sets of the integration user, by comma, of the package and of the source deployed after it; empty for a system
+    /// administrator.
+    #[arg(long, value_delimiter = ',', default_value = "Tandem_Integration,Tandem_Integration_Standard")]
+    permission_sets: Vec<String>,
     /// Keep the records in this file: read at the start if it is there, written every second when they changed, and at the
     /// end.
     #[arg(long)]
@@ -84,6 +88,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         jwt_key,
         seed: options.seed,
         captured: options.capture.into_iter().filter(|object| !object.is_empty()).collect(),
+        permission_sets: options.permission_sets.into_iter().filter(|name| !name.is_empty()).collect(),
     })?);
     let kept = options.data.map(|file| KeptFile::open(file, simulator.clone())).transpose()?;
     let listener = server::bind(options.listen).await?;

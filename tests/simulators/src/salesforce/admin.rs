@@ -229,8 +229,9 @@ async fn add_field(
 ) -> Response<Body> {
     let added = {
         let mut org = simulator.org();
+        let name = field.name.clone();
         let added = org.schema.add_field(&object, field);
-        org.restrict();
+        org.give(&object, &name);
         added
     };
     match added {

@@ -166,7 +166,7 @@ fn create(simulator: &Simulator, asked: &Asked<'_>) -> Result<Value, Refused> {
         return Err(Refused::new("FeatureNotEnabled", format!("Batches in {content} are not simulated")));
     }
     let seen = simulator.org();
-    let object = seen.schema.real_name(text("object")).map(str::to_owned);
+    let object = seen.known_by(asked.manner, text("object")).map(str::to_owned);
     let object =
         object.ok_or_else(|| Refused::new("InvalidJob", format!("Unable to find object: {}", text("object"))))?;
     let key = text("externalIdFieldName");

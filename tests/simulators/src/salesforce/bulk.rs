@@ -142,7 +142,7 @@ fn create_ingest(simulator: &Simulator, asked: &Asked<'_>) -> Answer {
     if !["insert", "update", "upsert", "delete", "hardDelete"].contains(&operation) {
         return invalid("INVALIDOPERATION", &format!("Unknown operation: {operation}"));
     }
-    let object = match simulator.org().schema.real_name(text("object")) {
+    let object = match simulator.org().known_by(asked.manner, text("object")) {
         Some(name) => name.to_owned(),
         None => return invalid("INVALIDENTITY", &format!("Unable to find object: {}", text("object"))),
     };

@@ -1,15 +1,17 @@
-//! Rights of the integration user. Fields: what it may not see, or not write, is not there for it in queries, describe and writes. Records: one
+//! Rights of the integration user: what its permission sets give, less what a tester takes. Objects that it may not read are none of the org's
+//! for it, others take what it may do. Fields: what it may not see, or not write, is not there for it in queries, describe and writes. Records: one
 //! that is not shared with it is not there either. Everybody else sees all. Source: Salesforce help, "Field-Level Security"; public reports say "No such column" of a field that may not be seen,
 //! also of a write, and INVALID_FIELD_FOR_INSERT_UPDATE of one that may only be read.
 
 use serde::{Deserialize, Serialize};
 
 use super::org::{Manner, Org, RowError, long_id};
-use super::query::{Rows, is_among};
-use super::schema::Schema;
+use super::query::{Rows, is_among, unsupported};
+use super::rights::Rights;
+use super::schema::{May, Schema};
 use super::soql::{Condition, Literal, Operand, Query, Selected};
 
-/// Rights that the integration user lacks, as `Opportunity.Tandem_PO_Number__c`.
+/// Rights that the integration user lacks, or has by a permission set of the customer's own, as `Opportunity.Tandem_PO_Number__c`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Lacking {
@@ -19,15 +21,22 @@ pub struct Lacking {
     pub read_only: Vec<String>,
     /// Ids of records that are not shared with it.
     pub unshared: Vec<String>,
+    /// Fields that a permission set of the customer's own gives, such as a standard one that a mapping writes.
+    pub granted: Vec<String>,
 }
 
 impl Lacking {
-    /// The schema as the integration user sees it; none where it sees all.
-    pub fn reduce(&self, schema: &Schema) -> Option<Schema> {
-        if self.hidden.is_empty() && self.read_only.is_empty() {
+    /// The schema as the integration user sees it, of what its permission sets show it; none where it sees all.
+    pub fn reduce(&self, schema: &Schema, rights: Option<&Rights>) -> Option<Schema> {
+        if rights.is_none() && self.hidden.is_empty() && self.read_only.is_empty() {
             return None;
         }
-        let mut seen = schema.clone();
+        let with_own = |rights: &Rights| {
+            let mut rights = rights.clone();
+            self.granted.iter().for_each(|field| rights.give(field));
+            rights.reduce(schema)
+        };
+        let mut seen = rights.map_or_else(|| schema.clone(), with_own);
         for (object, field) in self.hidden.iter().filter_map(|name| name.split_once('.')) {
             if let Some(object) = seen.objects.get_mut(object) {
                 object.fields.remove(field);
@@ -45,44 +54,88 @@ impl Lacking {
 impl Org {
     /// Objects and fields as that user sees them.
     pub fn seen_by(&self, manner: Manner) -> &Schema {
-        self.seen.as_ref().filter(|_| manner.silent).unwrap_or(&self.schema)
+        self.seen.as_ref().filter(|_| manner.is_limited()).unwrap_or(&self.schema)
     }
 
     /// A query by that user.
     pub fn query_by(&self, manner: Manner, query: &Query, with_deleted: bool) -> Result<Rows, RowError> {
-        if !manner.silent {
+        if !manner.is_limited() {
             return self.query(query, with_deleted);
         }
-        let shared = self.shared_of(query);
+        let shared = self.shared_of(self.schema.real_name(&query.object), query);
         let Some(seen) = &self.seen else { return self.query(&shared, with_deleted) };
-        if let Some(name) = seen.real_name(&query.object) {
-            Self::check(seen, name, query)?;
-        }
+        let name = seen.real_name(&query.object).ok_or_else(|| unsupported(&query.object))?;
+        Self::check(seen, name, query)?;
         self.query(&spelt_out(seen, &shared), with_deleted)
     }
 
-    /// The query over what is shared with the integration user.
-    fn shared_of(&self, query: &Query) -> Query {
+    /// The query over what is shared with the integration user: a detail is, where its parent is.
+    fn shared_of(&self, object: Option<&str>, query: &Query) -> Query {
         let unshared = &self.rules().integration.unshared;
         if unshared.is_empty() {
             return query.clone();
         }
-        let ids = unshared.iter().map(|id| Literal::Text(id.clone())).collect();
-        let shared = Condition::In(Operand::Field("Id".into()), ids, true);
-        let condition = match query.condition.clone() {
-            Some(own) => Condition::And(Box::new(own), Box::new(shared)),
-            None => shared,
+        let among = |field: &str| {
+            let ids = unshared.iter().map(|id| Literal::Text(id.clone())).collect();
+            Condition::In(Operand::Field(field.into()), ids, true)
         };
+        let fields = object.and_then(|name| self.schema.objects.get(name)).map(|object| &object.fields);
+        let parents = fields.into_iter().flatten().filter(|(_, spec)| spec.detail).map(|(field, _)| among(field));
+        let both = |own, more| Condition::And(Box::new(own), Box::new(more));
+        let own = query.condition.clone().into_iter().chain([among("Id")]);
+        let condition = own.chain(parents).reduce(both);
         let fields = query.fields.iter().map(|selected| match selected {
-            Selected::Children(inner) => Selected::Children(Box::new(self.shared_of(inner))),
+            Selected::Children(inner) => {
+                let child = object.and_then(|name| self.schema.children(name, &inner.object)).map(|(child, ..)| child);
+                Selected::Children(Box::new(self.shared_of(child, inner)))
+            }
             other => other.clone(),
         });
-        Query { condition: Some(condition), fields: fields.collect(), ..query.clone() }
+        Query { condition, fields: fields.collect(), ..query.clone() }
+    }
+
+    /// An object by its name, as whoever acts knows it.
+    pub fn known_by(&self, manner: Manner, object: &str) -> Option<&str> {
+        self.seen_by(manner).real_name(object)
+    }
+
+    /// Refuses what whoever acts may not do with any record of an object. Public reports have these words of creating; those of the others
+    /// are taken to be alike.
+    pub(super) fn check_may(&self, manner: Manner, name: &str, act: &'static str) -> Result<(), RowError> {
+        let may = self.seen_by(manner).objects.get(name).map_or(May::NOTHING, |object| object.may);
+        let (allowed, done) = match act {
+            "create" => (may.create, "inserted"),
+            "edit" => (may.edit, "updated"),
+            _ => (may.delete, "deleted"),
+        };
+        if allowed {
+            return Ok(());
+        }
+        Err(match done {
+            "deleted" => {
+                RowError::new("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id", &[])
+            }
+            _ => RowError::new(
+                "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY",
+                format!("entity type cannot be {done}: {name}"),
+                &[],
+            ),
+        })
     }
 
     /// False for a record that is not shared with that user.
     pub fn is_shared(&self, manner: Manner, id: &str) -> bool {
-        !manner.silent || !self.rules().integration.unshared.iter().any(|own| *own == long_id(id))
+        let unshared = &self.rules().integration.unshared;
+        if !manner.is_limited() || unshared.is_empty() {
+            return true;
+        }
+        let long = long_id(id);
+        let record = self.object_of(&long).and_then(|object| Some((object, self.get(object, &long)?)));
+        let parents = record.into_iter().flat_map(|(object, record)| {
+            let details = self.schema.objects[object].fields.iter().filter(|(_, spec)| spec.detail);
+            details.filter_map(|(field, _)| record.get(field)?.as_str())
+        });
+        parents.chain([long.as_str()]).all(|own| !unshared.iter().any(|id| id == own))
     }
 }
 

@@ -5,6 +5,7 @@ mod async_jobs;
 mod bulk;
 pub mod bus;
 mod currencies;
+mod details;
 mod fls;
 mod governor;
 mod namespace;
@@ -14,6 +15,7 @@ mod outbox;
 mod pubsub;
 pub mod query;
 mod rest;
+pub mod rights;
 pub mod schema;
 mod seed;
 mod sign_in;
@@ -45,6 +47,7 @@ use self::governor::Left;
 use self::namespace::Namespace;
 use self::org::{Manner, Org};
 use self::rest::{Answer, Asked, Content};
+use self::rights::Rights;
 use self::seed::Seeded;
 use self::sign_in::Consents;
 use crate::clock::{Clock, dated};
@@ -151,6 +154,8 @@ pub struct Setup {
     pub seed: u64,
     /// Objects with change data capture.
     pub captured: Vec<String>,
+    /// Permission sets of the integration user; without any it is a system administrator.
+    pub permission_sets: Vec<String>,
 }
 
 /// One simulated org.
@@ -195,6 +200,9 @@ impl Simulator {
         let bus = Bus::new(&org.schema, &setup.captured, clock.clone())?;
         org.keep_currencies(&setup.corporate_currency)?;
         let seeded = seed::fill(&mut org, &setup.company, setup.opportunities)?;
+        if !setup.permission_sets.is_empty() {
+            org.grant(Rights::of_sets(&setup.package, &setup.permission_sets)?);
+        }
         Ok(Self {
             org: Mutex::new(org),
             bus: Mutex::new(bus),
@@ -281,6 +289,13 @@ impl Simulator {
     fn token_is_known(&self, token: &str) -> bool {
         let now = self.clock.millis();
         self.tokens().get(token).is_some_and(|entry| entry.until > now)
+    }
+
+    /// Whether the token's user may read that event.
+    fn may_subscribe(&self, token: &str, topic: &str) -> bool {
+        let limited = self.tokens().get(token).is_some_and(|entry| entry.integration);
+        let Some(event) = topic.strip_prefix("/event/").filter(|_| limited) else { return true };
+        self.org().rights().is_none_or(|rights| rights.of(event).read)
     }
 
     /// `Some(true)` for the integration user, `None` for a token that is gone.
@@ -491,7 +506,7 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
         body: &body,
         content_type: &content_type,
         page,
-        manner: Manner { silent: integration, allow_duplicates },
+        manner: Manner { silent: integration, allow_duplicates, system: false },
     };
     let answer = if in_jobs { async_jobs::answer(simulator, &asked) } else { rest::answer(simulator, &asked) };
     let response = send(simulator, answer);

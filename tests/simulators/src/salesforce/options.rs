@@ -87,6 +87,7 @@ impl Org {
         if options.country_picklists {
             ADDRESSES.into_iter().for_each(|(object, kind)| self.convert(object, kind));
         }
+        self.restrict();
     }
 
     /// What an administrator does before the switch: codes and labels that are there become countries of the list.

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 
 use super::fls::Lacking;
 use super::options::Options;
+use super::rights::Rights;
 use super::schema::{Field, Schema};
 use super::soql::{self, Condition};
 use super::triggers::{Change, Operation, Triggers};
@@ -19,14 +20,6 @@ pub type Record = Map<String, Value>;
 
 /// Source: Salesforce help, "Recycle Bin".
 const IN_BIN_DAYS: i64 = 15;
-/// Children that go to the recycle bin with their parent, by the lookup that names it.
-const GOES_WITH: [(&str, &str); 5] = [
-    ("OpportunityLineItem", "OpportunityId"),
-    ("Opportunity", "AccountId"),
-    ("Contact", "AccountId"),
-    ("PricebookEntry", "Product2Id"),
-    ("PricebookEntry", "Pricebook2Id"),
-];
 
 /// Users of the org: who acts decides what triggers see.
 pub const INTEGRATION_USER: &str = "0055g00000ABCDEAA4";
@@ -61,6 +54,20 @@ pub struct Manner {
     pub silent: bool,
     /// `Sforce-Duplicate-Rule-Header: allowSave=true`
     pub allow_duplicates: bool,
+    /// By the platform itself, such as what a deletion takes along: nobody's rights are asked.
+    pub system: bool,
+}
+
+impl Manner {
+    /// What is done is done by the platform, for the same user.
+    pub fn by_system(self) -> Self {
+        Self { system: true, ..self }
+    }
+
+    /// The integration user's rights decide.
+    pub fn is_limited(self) -> bool {
+        self.silent && !self.system
+    }
 }
 
 /// The records of one object.
@@ -136,6 +143,8 @@ pub struct Org {
     /// See [`Org::set_options`].
     pub options: Options,
     rules: Rules,
+    /// What the integration user's permission sets give; none for a system administrator.
+    rights: Option<Rights>,
     /// The schema as the integration user sees it, where that is less.
     pub(super) seen: Option<Schema>,
     /// Records that went to the bin with another: it brings them back.
@@ -158,6 +167,7 @@ impl Org {
             undo: None,
             options: Options::default(),
             rules: Rules::default(),
+            rights: None,
             seen: None,
             binned_with: HashMap::new(),
             conditions: Vec::new(),
@@ -197,9 +207,28 @@ impl Org {
         &self.rules
     }
 
+    /// The integration user has these rights from now on.
+    pub fn grant(&mut self, rights: Rights) {
+        self.rights = Some(rights);
+        self.restrict();
+    }
+
+    /// An administrator's new field is visible for every profile, unless told otherwise.
+    pub fn give(&mut self, object: &str, field: &str) {
+        if let Some(rights) = &mut self.rights {
+            rights.give(&format!("{object}.{field}"));
+        }
+        self.restrict();
+    }
+
+    /// What the integration user's permission sets give; none where it may all.
+    pub fn rights(&self) -> Option<&Rights> {
+        self.rights.as_ref()
+    }
+
     /// The integration user's view, made anew.
     pub fn restrict(&mut self) {
-        self.seen = self.rules.integration.reduce(&self.schema);
+        self.seen = self.rules.integration.reduce(&self.schema, self.rights.as_ref());
     }
 
     /// From here on every change can be taken back. Transactions nest: an inner one is a savepoint.
@@ -350,7 +379,8 @@ impl Org {
         manner: Manner,
         changes: &mut Vec<Change>,
     ) -> Result<String, RowError> {
-        let name = self.known(object)?;
+        let name = self.known(object, manner)?;
+        self.check_may(manner, &name, "create")?;
         let mut record = self.checked(&name, body, None, manner)?;
         self.by_options(&name, &mut record, None)?;
         let fields = &self.schema.objects[&name].fields;
@@ -468,7 +498,8 @@ impl Org {
         manner: Manner,
         changes: &mut Vec<Change>,
     ) -> Result<(), RowError> {
-        let name = self.known(object)?;
+        let name = self.known(object, manner)?;
+        self.check_may(manner, &name, "edit")?;
         let before = self.live(&name, id)?;
         let id = before["Id"].as_str().unwrap_or_default().to_owned();
         if !self.is_shared(manner, &id) {
@@ -486,6 +517,7 @@ impl Org {
             ));
         }
         let mut checked = self.checked(&name, body, Some(&id), manner)?;
+        self.check_parent_stays(&name, &before, &checked, manner)?;
         self.by_options(&name, &mut checked, Some(&before))?;
         let emptied = |field: &&String| {
             checked[field.as_str()].is_null()
@@ -531,7 +563,8 @@ impl Org {
         manner: Manner,
         changes: &mut Vec<Change>,
     ) -> Result<(), RowError> {
-        let name = self.known(object)?;
+        let name = self.known(object, manner)?;
+        self.check_may(manner, &name, "delete")?;
         let before = self.live(&name, id)?;
         let id = before["Id"].as_str().unwrap_or_default().to_owned();
         if name == "Account" && !self.below("Opportunity", "AccountId", &id).is_empty() {
@@ -548,14 +581,11 @@ impl Org {
             let why = "Your attempt to delete the product could not be completed because it is associated with opportunity products.";
             return Err(RowError::new("DELETE_FAILED", why, &[]));
         }
-        for (child, field) in GOES_WITH {
-            let parent = self.schema.field(child, field).and_then(|(_, spec)| spec.parent.clone());
-            if parent.is_some_and(|(parent, _)| parent == name) {
-                for below in self.ids_below(child, field, &id).to_vec() {
-                    if self.get(child, &below).is_some() {
-                        self.delete(child, &below, manner, changes)?;
-                        self.binned_with.insert(below, id.clone());
-                    }
+        for (child, field) in self.going_with(&name) {
+            for below in self.ids_below(&child, &field, &id).to_vec() {
+                if self.get(&child, &below).is_some() {
+                    self.delete(&child, &below, manner.by_system(), changes)?;
+                    self.binned_with.insert(below, id.clone());
                 }
             }
         }
@@ -580,7 +610,7 @@ impl Org {
         for (child, field) in relations.into_iter().filter(|(child, _)| child.ends_with("__c")) {
             for own in self.ids_below(&child, &field, id).to_vec() {
                 let cleared = Record::from_iter([(field.clone(), Value::Null)]);
-                let _ = self.update(&child, &own, cleared, manner, changes);
+                let _ = self.update(&child, &own, cleared, manner.by_system(), changes);
             }
         }
     }
@@ -593,7 +623,8 @@ impl Org {
         manner: Manner,
         changes: &mut Vec<Change>,
     ) -> Result<(), RowError> {
-        let name = self.known(object)?;
+        let name = self.known(object, manner)?;
+        self.check_may(manner, &name, "delete")?;
         let binned = self
             .any(&name, id)
             .filter(|record| record["IsDeleted"] == true && record.get("MasterRecordId").is_none_or(Value::is_null));
@@ -602,14 +633,14 @@ impl Org {
         let id = binned["Id"].as_str().unwrap_or_default().to_owned();
         let after = self.binned(&name, binned, false);
         // What went to the bin with it comes back with it.
-        for child in ["Opportunity", "OpportunityLineItem", "Contact", "PricebookEntry"] {
-            let below: Vec<String> = self.tables.get(child).map_or_else(Vec::new, |table| {
+        for (child, _) in self.going_with(&name).into_iter().rev() {
+            let below: Vec<String> = self.tables.get(&child).map_or_else(Vec::new, |table| {
                 let with = |own: &&String| self.binned_with.get(*own) == Some(&id);
                 table.records.keys().filter(with).cloned().collect()
             });
             for below in below {
                 self.binned_with.remove(&below);
-                self.undelete(child, &below, manner, changes)?;
+                self.undelete(&child, &below, manner.by_system(), changes)?;
             }
         }
         self.roll_up(&name, &after, changes, manner);
@@ -633,7 +664,8 @@ impl Org {
         manner: Manner,
         changes: &mut Vec<Change>,
     ) -> Result<(), RowError> {
-        let name = self.known(object)?;
+        let name = self.known(object, manner)?;
+        self.check_may(manner, &name, "delete")?;
         if !matches!(name.as_str(), "Account" | "Contact" | "Lead") {
             return Err(RowError::new("INVALID_OPERATION", format!("{name} cannot be merged"), &[]));
         }
@@ -646,7 +678,7 @@ impl Org {
             for id in self.ids_below(&child, &field, &loser).to_vec() {
                 let mut body = Record::new();
                 body.insert(field.clone(), master.clone().into());
-                let _ = self.update(&child, &id, body, manner, changes);
+                let _ = self.update(&child, &id, body, manner.by_system(), changes);
             }
         }
         let mut after = before.clone();
@@ -670,9 +702,9 @@ impl Org {
         record
     }
 
-    fn known(&self, object: &str) -> Result<String, RowError> {
+    fn known(&self, object: &str, manner: Manner) -> Result<String, RowError> {
         let missing = || RowError::new("NOT_FOUND", "The requested resource does not exist", &[]);
-        self.schema.real_name(object).map(str::to_owned).ok_or_else(missing)
+        self.known_by(manner, object).map(str::to_owned).ok_or_else(missing)
     }
 
     fn live(&self, name: &str, id: &str) -> Result<Record, RowError> {
@@ -713,7 +745,7 @@ impl Org {
                     &[],
                 ));
             };
-            if spec.read_only && !(name == "Pricebook2" && field == "IsStandard" && manner.silent && id.is_none()) {
+            if spec.read_only && !(name == "Pricebook2" && field == "IsStandard" && manner.system && id.is_none()) {
                 return Err(RowError::new(
                     "INVALID_FIELD_FOR_INSERT_UPDATE",
                     format!(
@@ -723,6 +755,7 @@ impl Org {
                 ));
             }
             let value = self.fit(name, field, spec, value, id)?;
+            self.check_reference(field, &value, spec, manner)?;
             checked.insert(field.to_owned(), value);
         }
         Ok(checked)
@@ -749,6 +782,19 @@ impl Org {
                 &[],
             )),
         }
+    }
+
+    /// What is not shared with whoever writes can be no one's parent.
+    fn check_reference(&self, field: &str, value: &Value, spec: &Field, manner: Manner) -> Result<(), RowError> {
+        let named = value.as_str().filter(|_| spec.kind == "reference");
+        if named.is_none_or(|id| self.is_shared(manner, id)) {
+            return Ok(());
+        }
+        Err(RowError::new(
+            "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY",
+            "insufficient access rights on cross-reference id",
+            &[field],
+        ))
     }
 
     fn fit(&self, name: &str, field: &str, spec: &Field, value: Value, id: Option<&str>) -> Result<Value, RowError> {

@@ -149,6 +149,13 @@ impl PubSub for Service {
         let mut incoming = request.into_inner();
         let first = incoming.next().await.ok_or_else(|| Status::invalid_argument("no fetch request"))??;
         let topic = self.known_topic(&first.topic_name)?;
+        if !self.0.may_subscribe(&token, &topic) {
+            return Err(failure(
+                Code::PermissionDenied,
+                "sfdc.platform.eventbus.grpc.topic.permission.denied",
+                &format!("You don't have permission to subscribe to {}", first.topic_name),
+            ));
+        }
         check_requested(first.num_requested)?;
         let simulator = self.0.clone();
         simulator.log.count(&format!("SUBSCRIBE {topic}"));

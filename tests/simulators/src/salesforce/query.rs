@@ -456,7 +456,7 @@ fn malformed(why: &str) -> RowError {
     RowError::new("MALFORMED_QUERY", why, &[])
 }
 
-fn unsupported(object: &str) -> RowError {
+pub(super) fn unsupported(object: &str) -> RowError {
     RowError::new(
         "INVALID_TYPE",
         format!(

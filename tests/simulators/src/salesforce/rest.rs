@@ -136,24 +136,26 @@ fn route(simulator: &std::sync::Arc<Simulator>, asked: &Asked<'_>, method: &str,
         ("GET", ["sobjects"]) => {
             let org = simulator.org();
             let rows: Vec<Value> =
-                org.schema.objects.iter().map(|(name, object)| schema::describe_head(name, object)).collect();
+                org.seen_by(manner).objects.iter().map(|(name, object)| schema::describe_head(name, object)).collect();
             Ok(Answer::new(200, json!({ "encoding": "UTF-8", "maxBatchSize": 200, "sobjects": rows })))
         }
         ("GET", ["sobjects", object]) => {
             let org = simulator.org();
-            let name = org.schema.real_name(object).ok_or_else(missing)?;
-            let head = schema::describe_head(name, &org.schema.objects[name]);
+            let name = org.known_by(manner, object).ok_or_else(missing)?;
+            let head = schema::describe_head(name, &org.seen_by(manner).objects[name]);
             Ok(Answer::new(200, json!({ "objectDescribe": head, "recentItems": [] })))
         }
         ("GET", ["sobjects", object, "describe"]) => {
             let org = simulator.org();
-            let name = org.schema.real_name(object).ok_or_else(missing)?;
+            let name = org.known_by(manner, object).ok_or_else(missing)?;
             schema::describe(org.seen_by(manner), name).map(|described| Answer::new(200, described)).ok_or_else(missing)
         }
-        ("GET", ["sobjects", object, "updated" | "deleted"]) => {
-            changed_between(simulator, object, segments[2], asked.query)
-        }
+        ("GET", ["sobjects", object, "updated" | "deleted"]) => changed_between(simulator, object, segments[2], asked),
         ("POST", ["sobjects", event]) if event.ends_with("__e") => {
+            if manner.is_limited() && simulator.org().rights().is_some_and(|rights| !rights.of(event).create) {
+                let why = format!("entity type cannot be inserted: {event}");
+                return Err(Answer::error(400, "CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY", &why));
+            }
             let mut bus = simulator.bus();
             let payload = bus.encode(event, &parsed()?).ok_or_else(missing)?;
             match bus.publish_raw(&format!("/event/{event}"), None, payload) {
@@ -379,7 +381,7 @@ fn next_page(simulator: &Simulator, locator: &str) -> Answer {
 fn read(simulator: &Simulator, object: &str, id: &str, asked: &Asked<'_>) -> Answered {
     let org = simulator.org();
     let found = org.get(object, id).filter(|_| org.is_shared(asked.manner, id)).ok_or_else(missing)?;
-    let name = org.schema.real_name(object).unwrap_or_default();
+    let name = org.known_by(asked.manner, object).ok_or_else(missing)?;
     let seen = org.seen_by(asked.manner);
     let wanted = parameter(asked.query, "fields");
     let mut row = Record::new();
@@ -409,7 +411,7 @@ fn no_column(field: &str, object: &str) -> Answer {
 
 fn read_many(simulator: &Simulator, object: &str, ids: &[String], fields: &[String], manner: Manner) -> Answered {
     let org = simulator.org();
-    let name = org.schema.real_name(object).ok_or_else(missing)?;
+    let name = org.known_by(manner, object).ok_or_else(missing)?;
     if let Some(field) = fields.iter().find(|field| org.seen_by(manner).field(name, field).is_none()) {
         return Err(no_column(field, name));
     }
@@ -428,14 +430,14 @@ fn read_many(simulator: &Simulator, object: &str, ids: &[String], fields: &[Stri
 }
 
 /// `updated` and `deleted`: ids of a span of time.
-fn changed_between(simulator: &Simulator, object: &str, which: &str, query: &str) -> Answered {
+fn changed_between(simulator: &Simulator, object: &str, which: &str, asked: &Asked<'_>) -> Answered {
     let time = |name: &str| {
-        let given = parameter(query, name).and_then(|text| soql::date_time(&text));
+        let given = parameter(asked.query, name).and_then(|text| soql::date_time(&text));
         given.ok_or_else(|| Answer::error(400, "INVALID_REPLICATION_DATE", &format!("{name} is not a date-time")))
     };
     let (start, end) = (time("start")?, time("end")?);
     let org = simulator.org();
-    let name = org.schema.real_name(object).ok_or_else(missing)?;
+    let name = org.known_by(asked.manner, object).ok_or_else(missing)?;
     let records = org.tables[name].records.values().filter(|record| {
         let at = record["SystemModstamp"].as_str().unwrap_or_default().replace("+0000", "Z");
         at >= start && at < end && (record["IsDeleted"] == true) == (which == "deleted")
@@ -509,7 +511,7 @@ fn upsert_in(
             &[],
         )
     };
-    let name = org.schema.real_name(object).map(str::to_owned).ok_or_else(not_found)?;
+    let name = org.known_by(manner, object).map(str::to_owned).ok_or_else(not_found)?;
     if field.eq_ignore_ascii_case("Id") {
         org.update(&name, value, body, manner, changes)?;
         return Ok((super::org::long_id(value), false));

@@ -29,6 +29,10 @@ pub struct Field {
     /// Values of a picklist; refused otherwise when restricted.
     pub picklist: Vec<String>,
     pub restricted: bool,
+    /// A master-detail relationship: the record goes with its parent.
+    pub detail: bool,
+    /// The parent of a detail may be replaced.
+    pub reparentable: bool,
 }
 
 impl Field {
@@ -51,6 +55,37 @@ impl Field {
     }
 }
 
+/// What a user may do with records of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct May {
+    pub create: bool,
+    pub read: bool,
+    pub edit: bool,
+    pub delete: bool,
+}
+
+impl May {
+    /// As without any permission.
+    pub const NOTHING: Self = Self { create: false, read: false, edit: false, delete: false };
+
+    /// What one or the other gives.
+    pub fn or(self, other: Self) -> Self {
+        Self {
+            create: self.create || other.create,
+            read: self.read || other.read,
+            edit: self.edit || other.edit,
+            delete: self.delete || other.delete,
+        }
+    }
+}
+
+impl Default for May {
+    /// As an administrator.
+    fn default() -> Self {
+        Self { create: true, read: true, edit: true, delete: true }
+    }
+}
+
 /// An object's declaration.
 #[derive(Clone, Debug, Default)]
 pub struct ObjectSchema {
@@ -58,13 +93,16 @@ pub struct ObjectSchema {
     pub label: String,
     pub fields: BTreeMap<String, Field>,
     pub custom: bool,
+    /// What whoever sees this may do.
+    pub may: May,
 }
 
 /// A field that a tester adds.
 #[derive(Clone, Debug, serde::Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct NewField {
-    name: String,
+    /// API name, ending in `__c`.
+    pub name: String,
     #[serde(rename = "type")]
     kind: String,
     #[serde(default)]
@@ -555,6 +593,10 @@ fn custom_object(name: &str, prefix: String, folder: &Path) -> Result<ObjectSche
             if let Some(label) = child(xml.root_element(), "label") {
                 object.label = label;
             }
+            // A detail has no owner: who may see it is decided by its parent.
+            if child(xml.root_element(), "sharingModel").as_deref() == Some("ControlledByParent") {
+                object.fields.remove("OwnerId");
+            }
             let name_field = xml.descendants().find(|node| node.has_tag_name("nameField"));
             // An auto number names the record itself.
             field.read_only = name_field.and_then(|node| child(node, "type")).as_deref() == Some("AutoNumber");
@@ -620,6 +662,8 @@ fn packaged_field(root: Node<'_, '_>) -> (String, Field) {
         read_only: value("formula").is_some() || value("type").as_deref() == Some("AutoNumber"),
         picklist,
         restricted,
+        detail: value("type").as_deref() == Some("MasterDetail"),
+        reparentable: flag("reparentableMasterDetail"),
     };
     (name, field)
 }
@@ -670,7 +714,7 @@ pub fn describe(schema: &Schema, name: &str) -> Option<Value> {
     let fields: Vec<Value> = object.fields.iter().map(|(name, field)| describe_field(name, field)).collect();
     let children: Vec<Value> = schema
         .relations(name)
-        .map(|(child, field, relation)| json!({ "childSObject": child, "field": field, "relationshipName": relation, "cascadeDelete": false, "deprecatedAndHidden": false }))
+        .map(|(child, field, relation)| json!({ "childSObject": child, "field": field, "relationshipName": relation, "cascadeDelete": schema.field(child, field).is_some_and(|(_, spec)| spec.detail), "deprecatedAndHidden": false }))
         .collect();
     let mut described = describe_head(name, object);
     described["fields"] = fields.into();
@@ -685,8 +729,8 @@ pub fn describe_head(name: &str, object: &ObjectSchema) -> Value {
     let data = !name.ends_with("__mdt");
     json!({
         "name": name, "label": object.label, "labelPlural": format!("{}s", object.label), "keyPrefix": object.prefix,
-        "custom": object.custom, "customSetting": false, "createable": data, "updateable": data, "deletable": data,
-        "undeletable": data, "mergeable": matches!(name, "Account" | "Contact" | "Lead"), "queryable": true,
+        "custom": object.custom, "customSetting": false, "createable": data && object.may.create,
+        "updateable": data && object.may.edit, "deletable": data && object.may.delete, "undeletable": data && object.may.delete, "mergeable": matches!(name, "Account" | "Contact" | "Lead"), "queryable": true,
         "retrieveable": true, "searchable": data, "replicateable": true, "triggerable": data, "layoutable": data,
         "deprecatedAndHidden": false, "feedEnabled": false, "mruEnabled": data,
         "urls": { "sobject": format!("/services/data/v64.0/sobjects/{name}"), "describe": format!("/services/data/v64.0/sobjects/{name}/describe"), "rowTemplate": format!("/services/data/v64.0/sobjects/{name}/{{ID}}") },

@@ -89,7 +89,7 @@ pub fn add_opportunity(org: &mut Org, company: &Company, seeded: &Seeded, n: usi
 
 fn insert(org: &mut Org, object: &str, body: Value) -> anyhow::Result<String> {
     let body: Record = body.as_object().cloned().unwrap_or_default();
-    let manner = Manner { silent: true, allow_duplicates: true };
+    let manner = Manner { silent: true, allow_duplicates: true, system: true };
     let id = org
         .insert(object, body, manner, &mut Vec::new())
         .map_err(|error| anyhow::anyhow!("{object}: {} {}", error.code, error.message))?;

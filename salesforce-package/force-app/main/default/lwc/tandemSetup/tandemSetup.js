@@ -19,7 +19,10 @@ import LABEL_VERSION from '@salesforce/label/c.Tandem_Setup_Version';
 import LABEL_CHECKS from '@salesforce/label/c.Tandem_Setup_Checks';
 import LABEL_WELL from '@salesforce/label/c.Tandem_Setup_Well';
 import LABEL_NO_INTEGRATION from '@salesforce/label/c.Tandem_Setup_No_Integration';
+import LABEL_LACKS from '@salesforce/label/c.Tandem_Setup_Lacks';
+import LABEL_NO_API from '@salesforce/label/c.Tandem_Setup_No_Api';
 import LABEL_NO_PEOPLE from '@salesforce/label/c.Tandem_Setup_No_People';
+import LABEL_NO_INVOICES from '@salesforce/label/c.Tandem_Setup_No_Invoices';
 import LABEL_UNKNOWN_FIELD from '@salesforce/label/c.Tandem_Setup_Unknown_Field';
 import LABEL_OUTBOX from '@salesforce/label/c.Tandem_Setup_Outbox';
 import LABEL_OUTBOX_EMPTY from '@salesforce/label/c.Tandem_Setup_Outbox_Empty';
@@ -101,8 +104,18 @@ export default class TandemSetup extends LightningElement {
         if (this.foundOrg.integrationUsers === 0) {
             found.push({ text: LABEL_NO_INTEGRATION });
         }
+        for (const { user, what, api } of this.foundOrg.lacking ?? []) {
+            if (!api) {
+                found.push({ text: text(LABEL_NO_API, user) });
+            }
+            if (what.length > 0) {
+                found.push({ text: text(LABEL_LACKS, user, what.join(', ')) });
+            }
+        }
         if (this.foundOrg.people === 0) {
             found.push({ text: LABEL_NO_PEOPLE });
+        } else if (this.foundOrg.invoicesRead === false) {
+            found.push({ text: LABEL_NO_INVOICES });
         }
         return found.concat(this.foundOrg.unknownFields.map((name) => ({ text: text(LABEL_UNKNOWN_FIELD, name) })));
     }

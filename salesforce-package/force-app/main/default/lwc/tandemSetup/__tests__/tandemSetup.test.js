@@ -8,7 +8,7 @@ jest.mock('@salesforce/apex/TandemSetup.hosts', () => ({ default: jest.fn() }), 
 jest.mock('@salesforce/apex/TandemSetup.outbox', () => ({ default: jest.fn() }), { virtual: true });
 jest.mock('@salesforce/apex/TandemSetup.org', () => ({ default: jest.fn() }), { virtual: true });
 
-const WELL = { integrationUsers: 1, people: 4, unknownFields: [], events: [] };
+const WELL = { integrationUsers: 1, people: 4, unknownFields: [], lacking: [], invoicesRead: true, events: [] };
 
 const host = (changes) => ({
     Id: 'h1',
@@ -99,6 +99,31 @@ describe('c-tandem-setup', () => {
         const words = all(await show(), 'events').map((one) => one.textContent);
         expect(words[0]).toContain('12 of 250,000');
         expect(words[1]).toContain('24,000 of 25,000');
+    });
+
+    it('names what an integration user lacks, and that it has no API access', async () => {
+        const what = ['Account (Create, Edit)', 'Account.Phone'];
+        org.mockResolvedValue({
+            ...WELL,
+            lacking: [
+                { user: 'host@example.org', what, api: true },
+                { user: 'old@example.org', what: [], api: false }
+            ]
+        });
+        const words = all(await show(), 'missing').map((one) => one.textContent);
+        expect(words).toHaveLength(2);
+        expect(words[0]).toContain('host@example.org');
+        expect(words[0]).toContain('Account (Create, Edit), Account.Phone');
+        expect(words[0]).toContain('package.sh access');
+        expect(words[1]).toContain('old@example.org');
+        expect(words[1]).toContain('API');
+    });
+
+    it('says that people see no invoices before what is beside the package is assigned', async () => {
+        org.mockResolvedValue({ ...WELL, invoicesRead: false });
+        const words = all(await show(), 'missing').map((one) => one.textContent);
+        expect(words).toHaveLength(1);
+        expect(words[0]).toContain('Tandem User: records below accounts');
     });
 
     it('lists what waits in the outbox', async () => {

@@ -1,0 +1,97 @@
+//! `scripts/package.sh` with a Salesforce CLI that only notes what it is asked for.
+#![cfg(unix)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+use anyhow::{Context, Result};
+use tandem_e2e::root;
+use tandem_package_tests::{files, package, said};
+
+/// The calls of `sf`, one a line, and what the script said.
+async fn calls(arguments: &[&str]) -> Result<(Vec<String>, bool, String)> {
+    let folder = tempfile::tempdir()?;
+    let (program, log) = (folder.path().join("sf"), folder.path().join("log"));
+    fs::write(&program, format!("#!/bin/sh\necho \"$*\" >> {}\n", log.display()))?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default());
+    let all: Vec<&str> = ["scripts/package.sh"].into_iter().chain(arguments.iter().copied()).collect();
+    let (well, words) = said("bash", &all, &[("PATH", &path)]).await?;
+    let log = fs::read_to_string(log).unwrap_or_default();
+    Ok((log.lines().map(str::to_owned).collect(), well, words))
+}
+
+fn place(calls: &[String], words: &str) -> Result<usize> {
+    calls.iter().position(|call| call.contains(words)).with_context(|| format!("{words}: {calls:#?}"))
+}
+
+#[tokio::test]
+async fn the_integration_user_gets_its_licence_before_its_permission_sets() -> Result<()> {
+    let (calls, well, words) = calls(&["access", "crm", "host@example.org"]).await?;
+    assert!(well, "{words}");
+    let deployed = place(&calls, "deploy start --source-dir access")?;
+    let licence =
+        place(&calls, "assign permsetlicense --name SalesforceAPIIntegrationPsl --on-behalf-of host@example.org")?;
+    let sets = place(&calls, "assign permset --name Tandem_Integration --name Tandem_Integration_Standard")?;
+    assert!(deployed < licence && licence < sets, "{calls:#?}");
+    assert!(calls.iter().all(|call| call.contains("--target-org crm")), "{calls:#?}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_a_package_cannot_bring_follows_every_way_in() -> Result<()> {
+    for (arguments, way_in) in [
+        (vec!["deploy", "crm"], "--source-dir force-app"),
+        (vec!["install", "crm", "Tandem@0.1.0-1"], "package install --package Tandem@0.1.0-1"),
+        (vec!["scratch"], "--source-dir force-app"),
+    ] {
+        let (calls, well, words) = calls(&arguments).await?;
+        assert!(well, "{words}");
+        assert!(place(&calls, way_in)? < place(&calls, "--source-dir access")?, "{calls:#?}");
+    }
+    let (calls, ..) = calls(&["scratch"]).await?;
+    assert!(place(&calls, "--name Tandem_Sample_Data")? < place(&calls, "data import tree")?, "{calls:#?}");
+    Ok(())
+}
+
+/// In an org full of other things their tests are none of the package's business.
+#[tokio::test]
+async fn a_deployment_runs_each_test_of_the_package_and_no_other() -> Result<()> {
+    let (calls, ..) = calls(&["deploy", "crm"]).await?;
+    let deployed = &calls[place(&calls, "--test-level RunSpecifiedTests")?];
+    let tests = files(&package().join("classes"), "Test.cls")?;
+    assert!(tests.len() > 5);
+    for test in &tests {
+        let name = test.file_stem().unwrap_or_default().to_string_lossy();
+        assert!(deployed.contains(&format!("--tests {name} ")), "{name}: {deployed}");
+    }
+    assert_eq!(deployed.matches("--tests ").count(), tests.len());
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_version_is_released_by_its_alias() -> Result<()> {
+    let (promoted, well, words) = calls(&["promote", "Tandem@0.1.0-1"]).await?;
+    assert!(well, "{words}");
+    place(&promoted, "package version promote --package Tandem@0.1.0-1 --no-prompt")?;
+    place(&calls(&["released"]).await?.0, "package version list --released")?;
+    let (none, well, words) = calls(&["nonsense"]).await?;
+    assert!(!well && none.is_empty() && words.contains("promote VERSION"), "{words}");
+    Ok(())
+}
+
+/// The guide names no command that the script does not have.
+#[test]
+fn every_command_of_the_guide_is_there() -> Result<()> {
+    let script = fs::read_to_string(tandem_package_tests::project().join("scripts/package.sh"))?;
+    let mut seen = 0;
+    for file in files(&root().join("docs"), ".md")? {
+        for rest in fs::read_to_string(&file)?.split("package.sh ").skip(1) {
+            let command: String = rest.chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect();
+            assert!(script.contains(&format!("\n{command})\n")), "{}: package.sh {command}", file.display());
+            seen += 1;
+        }
+    }
+    assert!(seen >= 6, "{seen}");
+    Ok(())
+}
