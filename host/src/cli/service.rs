@@ -11,7 +11,7 @@ use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinSet;
 
 use super::failure::Failure;
-use crate::config::{Config, FlowConfig, Secret};
+use crate::config::{Config, FlowConfig, SalesforceConfig, Secret};
 use crate::connections::{Connection, Connections, Standing};
 use crate::console::salesforce::Reporter;
 use crate::console::{self, Console, Patience};
@@ -21,6 +21,7 @@ use crate::sandbox::{Cache, Description, Runtime};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
 use crate::sources::outbox::Outbox;
 use crate::sources::pubsub::Subscription;
+use crate::sources::sweep::{Asks, Night, Reader};
 use crate::sources::timers::{self, FlowTimer, Timers};
 use crate::sources::webhook::{self, Caller, Webhook};
 use crate::sources::{Route, Routes, allocations};
@@ -177,6 +178,18 @@ impl Host {
         for (name, org) in &self.config.salesforce {
             let Some(connection) = self.connections.get(name) else { continue };
             let answered = Arc::new(Notify::new());
+            let asks = Asks::new(name, self.inbox.clone());
+            let reader = Reader {
+                name: name.clone(),
+                connection: connection.clone(),
+                routes: self.routes.clone(),
+                inbox: self.inbox.clone(),
+            };
+            if let Some(timer) = sweep_timer(&self.config, name, org)? {
+                let night = Night { reader: reader.clone(), timer, most_calls: org.sweep_calls };
+                self.tasks.spawn(guarded("sweep", night.run(self.stop.clone())));
+            }
+            self.tasks.spawn(guarded("look at what changed", asks.clone().run(reader, self.stop.clone())));
             let first = sources.len();
             for topic in &org.topics {
                 let (standing, watched) = watch::channel(Standing::Down);
@@ -191,6 +204,7 @@ impl Host {
                     standing,
                     patience: Duration::from_secs(if org.outbox_seconds > 0 { org.outbox_seconds } else { 300 }),
                     answered: answered.clone(),
+                    asks: asks.clone(),
                 };
                 self.tasks.spawn(guarded("event stream", subscription.run(self.stop.clone())));
             }
@@ -307,6 +321,14 @@ impl Host {
             }
         }
     }
+}
+
+/// When an org is swept, if it is.
+fn sweep_timer(config: &Config, name: &str, org: &SalesforceConfig) -> Result<Option<FlowTimer>> {
+    let Some(cron) = org.sweep_cron() else { return Ok(None) };
+    let place = config.place(&["salesforce", name, "sweep"]);
+    let timer = FlowTimer::parse(name, "sweep", &cron, &org.time_zone);
+    timer.map(Some).map_err(|why| anyhow::anyhow!("{place}[salesforce.{name}] sweep: {why}"))
 }
 
 fn install_metrics() -> PrometheusHandle {

@@ -236,6 +236,23 @@ pub struct SalesforceConfig {
     /// How often the host takes what the org could not publish, in seconds; 0 for never.
     #[serde(default = "defaults::outbox")]
     pub outbox_seconds: u64,
+    /// When what fired no trigger is looked for, such as `02:30`, or `off`.
+    #[serde(default = "defaults::sweep")]
+    pub sweep: String,
+    /// API calls of one sweep; one reads 2,000 records.
+    #[serde(default = "defaults::sweep_calls")]
+    pub sweep_calls: u32,
+    /// Time zone of `sweep`, as in the IANA database.
+    #[serde(default = "defaults::zone")]
+    pub time_zone: String,
+}
+
+impl SalesforceConfig {
+    /// When sweeps begin, as cron; none where they are off. What is neither was refused when the file was read.
+    pub fn sweep_cron(&self) -> Option<String> {
+        let at = chrono::NaiveTime::parse_from_str(&self.sweep, "%H:%M").ok()?;
+        Some(at.format("%-M %-H * * *").to_string())
+    }
 }
 
 /// `[flows.<name>]`
@@ -347,7 +364,7 @@ mod defaults {
         "https://api.pubsub.salesforce.com:7443".into()
     }
     pub fn topics() -> Vec<String> {
-        vec!["/event/Tandem_Change__e".into()]
+        vec!["/event/Tandem_Change__e".into(), "/event/Tandem_Since__e".into()]
     }
     pub fn attempts() -> u32 {
         10
@@ -357,6 +374,12 @@ mod defaults {
     }
     pub fn outbox() -> u64 {
         300
+    }
+    pub fn sweep() -> String {
+        "02:30".into()
+    }
+    pub fn sweep_calls() -> u32 {
+        1_000
     }
     pub fn poll() -> u64 {
         60
@@ -552,6 +575,17 @@ fn check_salesforce(section: &mut Section, name: &str, org: &SalesforceConfig) {
     if !is_namespace(&org.namespace) || org.namespace.ends_with('_') || org.namespace.len() > 15 {
         section.tell("namespace", ": at most 15 letters and digits, as Setup, Installed Packages shows it");
     }
+    if org.sweep != "off" && org.sweep_cron().is_none() {
+        section.tell("sweep", format!(" = \"{}\": an hour such as \"02:30\", or \"off\"", org.sweep));
+    }
+    if org.sweep_calls < LEAST_SWEEP_CALLS {
+        let most = org.sweep_calls;
+        section.tell(
+            "sweep_calls",
+            format!(" = {most}: must be {LEAST_SWEEP_CALLS} or more; to ask what is watched takes some"),
+        );
+    }
+    section.zone("time_zone", &org.time_zone);
     section.positive(&[
         ("requests_per_second", org.requests_per_second.into()),
         ("daily_limit_percent", org.daily_limit_percent.into()),
@@ -682,6 +716,8 @@ pub const MOST_MEMORY_MB: u64 = 512;
 
 /// Below that a store would forget what it has just done.
 const LEAST_MEGABYTES: u64 = 64;
+/// A sweep asks what is watched and of what fields before it reads.
+const LEAST_SWEEP_CALLS: u32 = 50;
 
 /// Where and what, without the line itself: a password may stand there by mistake, and this goes into logs.
 fn words_of(error: &toml::de::Error, text: &str) -> String {
@@ -721,6 +757,23 @@ mod tests {
             assert!(error.contains("line 5") && !error.contains("geheim"), "{error}");
         }
         assert!(load("[store]\nmax_megabytes = 0\n").unwrap_err().to_string().contains("max_megabytes"));
+    }
+
+    #[test]
+    fn a_sweep_has_an_hour_and_calls_enough_to_begin_with() {
+        let with = |lines: &str| {
+            load(&format!(
+                "[salesforce.crm]\nlogin_url = \"https://x.my.salesforce.com\"\nclient_id = \"c\"\nclient_secret = {{ env = \"S\" }}\n{lines}"
+            ))
+        };
+        let cron = |lines: &str| with(lines).unwrap().salesforce["crm"].sweep_cron();
+        assert_eq!(cron("").as_deref(), Some("30 2 * * *"));
+        assert_eq!(cron("sweep = \"23:05\"").as_deref(), Some("5 23 * * *"));
+        assert_eq!(cron("sweep = \"off\""), None);
+        for wrong in ["sweep = \"25:00\"", "sweep = \"never\"", "sweep_calls = 3", "time_zone = \"Mars\""] {
+            let error = with(wrong).unwrap_err().to_string();
+            assert!(error.contains(wrong.split(' ').next().unwrap()), "{error}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod missing;
 pub mod outbox;
 pub mod pubsub;
 mod routes;
+pub mod sweep;
 pub mod timers;
 mod trouble;
 pub mod webhook;

@@ -24,6 +24,7 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status};
 
+use super::sweep::{self, Asks};
 use super::trouble::Troubles;
 use super::{Routes, change, missing};
 use crate::config::SalesforceConfig;
@@ -43,6 +44,8 @@ const OVERLAP_MS: Millis = 5 * 60 * 1000;
 const REPLAY_ID: &str = ".replayid.";
 /// The code of a used-up allocation of deliveries.
 const USED_UP: &str = ".subscription.limit.exceeded";
+/// The event that tells no change, but asks for a look.
+const SINCE: &str = "Tandem_Since__e";
 /// With a try-out.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Events of 1 MB times 100 in one response, and some.
@@ -116,6 +119,8 @@ pub struct Subscription {
     pub patience: Duration,
     /// Rung when a person answered a question in the org.
     pub answered: Arc<Notify>,
+    /// What the org asks to be looked at again.
+    pub asks: Arc<Asks>,
 }
 
 /// What one response of the bus amounts to.
@@ -124,6 +129,8 @@ struct Told {
     events: Vec<NewEvent>,
     /// A person answered a question.
     answered: bool,
+    /// Objects to be looked at again, and since when.
+    asked: Vec<(String, Millis)>,
 }
 
 #[derive(Clone)]
@@ -241,6 +248,11 @@ impl Subscription {
         self.connection.clock().now()
     }
 
+    /// A gap of the other topic's stream is covered by the one that tells changes: both are read by query then.
+    fn tells_changes(&self) -> bool {
+        !self.topic.ends_with(SINCE)
+    }
+
     fn source(&self) -> String {
         format!("pubsub:{}:{}", self.name, self.topic)
     }
@@ -258,9 +270,9 @@ impl Subscription {
 
     async fn take(&self, events: Vec<NewEvent>, position: &Position, durability: Durability) -> Result<(), Broken> {
         let position = serde_json::to_string(position).unwrap_or_default();
-        self.inbox
-            .take(Intake { events, position: Some((self.source(), position)), durability, ..Intake::default() })
-            .await?;
+        let position = Some((self.source(), position));
+        let seen = sweep::forget(&self.name, &events);
+        self.inbox.take(Intake { events, position, seen, durability, ..Intake::default() }).await?;
         Ok(())
     }
 
@@ -277,8 +289,10 @@ impl Subscription {
                     "Salesforce refuses our replay id (kept for 72 h; after a sandbox refresh it is another org's): reading what changed since by SystemModstamp, then all events still kept"
                 );
                 let begun = self.now();
-                self.catch_up(&position).await?;
-                self.find_missing(&position).await?;
+                if self.tells_changes() {
+                    self.catch_up(&position).await?;
+                    self.find_missing(&position).await?;
+                }
                 // The refused id is not tried again, also should the stream break before it gives another.
                 let mut fresh = Position { replay_id: None, at: begun };
                 self.take(Vec::new(), &fresh, Durability::Now).await?;
@@ -311,7 +325,7 @@ impl Subscription {
         let (requests, outgoing) = mpsc::channel(4);
         requests.send(first).await.map_err(|_| Broken::Ended)?;
         let mut stream = client.subscribe(ReceiverStream::new(outgoing)).await.map_err(Box::new)?.into_inner();
-        if preset == ReplayPreset::Latest {
+        if preset == ReplayPreset::Latest && self.tells_changes() {
             // A start without a replay id has a gap between the stored time and this moment.
             self.catch_up(position).await?;
         }
@@ -360,6 +374,9 @@ impl Subscription {
         // Salesforce tells again what came after the replay id kept: should a power cut take both back, nothing is lost.
         let told_again = position.replay_id.is_some();
         let durability = if told_again { Durability::WithNextCommit } else { Durability::Now };
+        if !told.asked.is_empty() {
+            self.asks.ask(&told.asked, position.at).await?;
+        }
         self.take(told.events, position, durability).await?;
         if told.answered {
             self.answered.notify_one();
@@ -402,9 +419,12 @@ impl Subscription {
             Err(format!("the event has {size} bytes, more than the {most} a platform event may have"))
         } else {
             decode(&schemas[&event.schema_id], &event.payload)
-                .and_then(|payload| change::read(&payload, &dedup, &trace))
         };
-        match read {
+        if let Some(asked) = read.as_ref().ok().and_then(sweep::asked) {
+            told.asked.push(asked);
+            return Ok(());
+        }
+        match read.and_then(|payload| change::read(&payload, &dedup, &trace)) {
             Ok(change) => {
                 if change.is_answer() {
                     told.answered = true;
@@ -432,9 +452,11 @@ impl Subscription {
                     "SELECT Id, SystemModstamp, IsDeleted FROM {object} WHERE {condition} ORDER BY SystemModstamp, Id LIMIT {QUERY_PAGE}"
                 );
                 let rows = self.org().query_with_deleted(&soql, QUERY_LIMIT).await?;
-                let events = rows.iter().filter_map(|row| self.found_change(object, row)).flatten().collect();
+                let events: Vec<NewEvent> =
+                    rows.iter().filter_map(|row| self.found_change(object, row)).flatten().collect();
+                let seen = sweep::forget(&self.name, &events);
                 // The position stays: the stream's own events will move it.
-                self.inbox.take(Intake { events, ..Intake::default() }).await?;
+                self.inbox.take(Intake { events, seen, ..Intake::default() }).await?;
                 found += rows.len();
                 let last = rows.last().and_then(|row| Some((row["Id"].as_str()?, row["SystemModstamp"].as_str()?)));
                 match last {
@@ -481,8 +503,9 @@ impl Subscription {
             let stamp = crate::time::iso(position.at);
             let told =
                 |id: String| self.found_change(&object, &serde_json::json!({ "Id": id, "SystemModstamp": stamp }));
-            let events = missing.into_iter().filter_map(told).flatten().collect();
-            self.inbox.take(Intake { events, ..Intake::default() }).await?;
+            let events: Vec<NewEvent> = missing.into_iter().filter_map(told).flatten().collect();
+            let seen = sweep::forget(&self.name, &events);
+            self.inbox.take(Intake { events, seen, ..Intake::default() }).await?;
         }
         Ok(())
     }

@@ -45,7 +45,8 @@ impl FlowTimer {
         format!("timer:{}:{}", self.flow, self.name)
     }
 
-    fn next_after(&self, at: Millis) -> Option<Millis> {
+    /// The next time after one.
+    pub(super) fn next_after(&self, at: Millis) -> Option<Millis> {
         let from = DateTime::<Utc>::from_timestamp_millis(at)?.with_timezone(&self.zone);
         self.cron.find_next_occurrence(&from, false).ok().map(|next| next.timestamp_millis())
     }

@@ -19,7 +19,7 @@ use ring::hmac;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::{Routes, change, full_id};
+use super::{Routes, change, full_id, sweep};
 use crate::config::Secret;
 use crate::store::{Inbox, Intake, NewEvent};
 
@@ -85,7 +85,8 @@ async fn receive(State(receiver): State<Arc<Receiver>>, Path(connection): Path<S
         Ok(told) => told,
         Err(why) => return refuse(StatusCode::BAD_REQUEST, &why),
     };
-    match webhook.inbox.take(Intake { events: told.events, ..Intake::default() }).await {
+    let seen = sweep::forget(&connection, &told.events);
+    match webhook.inbox.take(Intake { events: told.events, seen, ..Intake::default() }).await {
         Ok(fresh) => {
             if told.answered {
                 caller.answered.notify_one();

@@ -169,8 +169,10 @@ impl World {
         fs::write(path.join("salesforce.secret"), "tandem-secret")?;
         fs::write(path.join("webhook.key"), "webhook-key")?;
         fs::copy(root().join("tests/e2e/fixtures/jwt-test.key"), path.join("salesforce.key"))?;
+        // What is counted is the same whatever the hour.
         let sign_in = if setup.salesforce.is_empty() {
-            "client_secret = { file = \"salesforce.secret\" }\nwebhook_key = { file = \"webhook.key\" }\n".to_owned()
+            "client_secret = { file = \"salesforce.secret\" }\nwebhook_key = { file = \"webhook.key\" }\nsweep = \"off\"\n"
+                .to_owned()
         } else {
             setup.salesforce.clone()
         };

@@ -98,10 +98,10 @@ async fn a_save_with_too_few_rows_or_no_statement_left_becomes_an_order_all_the_
     let world = world("outbox_seconds = 1").await?;
     let ids = world.opportunities(3).await?;
     let limits = [
-        json!({ "statements": 149, "rows": 0, "jobs": 1 }),
-        json!({ "statements": 0, "rows": 9_800, "jobs": 1 }),
+        json!({ "statements": 149, "rows": 0 }),
+        json!({ "statements": 0, "rows": 9_800 }),
         // Enough to publish, which is refused, and one row too few for the outbox.
-        json!({ "statements": 149, "rows": 1, "jobs": 1 }),
+        json!({ "statements": 149, "rows": 1 }),
     ];
     for (id, left) in ids.iter().zip(limits) {
         let failures = u64::from(left["rows"] == 1);

@@ -30,6 +30,8 @@ pub struct Token {
     pub instance_url: String,
     /// 18-character org id: the Pub/Sub API's `tenantid`.
     pub org_id: String,
+    /// 18-character id of the integration user: what it changed last bears it.
+    pub user_id: String,
 }
 
 enum Proof {
@@ -149,11 +151,14 @@ impl Auth {
             return Err(CallError::Unreachable("the sign-in answered without access_token and instance_url".into()));
         };
         // `id` ends in /<org id>/<user id>.
-        let org_id = field("id").and_then(|id| id.rsplit('/').nth(1).map(str::to_owned)).unwrap_or_default();
+        let id = field("id").unwrap_or_default();
+        let mut ids = id.rsplit('/');
+        let (user_id, org_id) = (ids.next().unwrap_or_default(), ids.next().unwrap_or_default());
         let token = Token {
             access_token: access_token.into(),
             instance_url: instance_url.trim_end_matches('/').to_owned(),
-            org_id,
+            org_id: org_id.to_owned(),
+            user_id: user_id.to_owned(),
         };
         self.sign_in.accepted();
         *current = Some(token.clone());

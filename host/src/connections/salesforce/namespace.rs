@@ -27,6 +27,11 @@ impl Namespace {
         !self.prefix.is_empty()
     }
 
+    /// A field of the package whose name does not tell that it is one, such as `Object__c` of its custom metadata.
+    pub fn own(&self, field: &str) -> String {
+        format!("{}{field}", self.prefix)
+    }
+
     /// An address, a query or a body as the org understands it.
     pub fn outward<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.prefix.is_empty() {

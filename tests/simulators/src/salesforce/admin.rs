@@ -14,7 +14,7 @@ use super::options::Options;
 use super::org::{Manner, Org, Record, RowError, Write};
 use super::rest::Answer;
 use super::triggers::{Change, Published};
-use super::{Settings, Simulator, org, rest, schema, seed, send};
+use super::{Settings, Simulator, mass, org, rest, schema, seed, send};
 use crate::admin::{self, Simulated, Wanted};
 use crate::clock::Clock;
 use crate::faults::Switchboard;
@@ -71,6 +71,7 @@ pub fn routes() -> Router<Arc<Simulator>> {
         .route("/admin/delete/{object}/{id}", post(user_delete))
         .route("/admin/undelete/{object}/{id}", post(user_undelete))
         .route("/admin/merge/{object}/{master}/{loser}", post(user_merge))
+        .route("/admin/mass/{object}", post(mass::change))
         .route("/admin/writes", get(take_writes).put(record_writes))
         .route("/admin/publish", post(publish_raw))
         .route("/admin/events/{event}/fields", post(add_event_field))
@@ -247,7 +248,7 @@ async fn sync_now(State(simulator): State<Arc<Simulator>>, Path(id): Path<String
         return send(&simulator, Answer::error(404, "NOT_FOUND", "The requested resource does not exist"));
     };
     let event = Published { record_id: id, object, operation: "SYNC", changed: Vec::new(), sequence: 0 };
-    simulator.tell(&[event]);
+    simulator.tell(&[event], simulator.settings().left);
     send(&simulator, Answer::new(204, Value::Null))
 }
 

@@ -15,21 +15,19 @@ pub struct Left {
     statements: usize,
     /// Of 10,000 rows.
     rows: usize,
-    /// Of 50 queueable jobs.
-    jobs: usize,
 }
 
 impl Default for Left {
     /// The save itself has taken one statement.
     fn default() -> Self {
-        Self { statements: 149, rows: 9_800, jobs: 50 }
+        Self { statements: 149, rows: 9_800 }
     }
 }
 
 impl Left {
-    /// Of a job's own transaction, which may enqueue one more.
-    pub fn of_a_job() -> Self {
-        Self { statements: 150, rows: 10_000, jobs: 1 }
+    /// Beside a statement that has changed so many records more than one.
+    pub fn beside(self, rows: usize) -> Self {
+        Self { rows: self.rows.saturating_sub(rows), ..self }
     }
 
     /// Spends a statement of so many rows; false where there is no room for it.
@@ -41,13 +39,6 @@ impl Left {
         }
         there
     }
-
-    /// Spends a job; false where none is left.
-    pub fn enqueue(&mut self) -> bool {
-        let there = self.jobs > 0;
-        self.jobs -= usize::from(there);
-        there
-    }
 }
 
 #[cfg(test)]
@@ -55,10 +46,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_statement_row_and_job_are_there_and_none_behind_them() {
-        let mut left = Left { statements: 2, rows: 201, jobs: 1 };
+    fn the_last_statement_and_row_are_there_and_none_behind_them() {
+        let mut left = Left { statements: 2, rows: 201 };
         assert!(!left.spend(202), "a row too few");
         assert!(left.spend(200) && left.spend(1) && !left.spend(0), "a statement too few");
-        assert!(left.enqueue() && !left.enqueue());
     }
 }

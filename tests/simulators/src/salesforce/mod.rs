@@ -8,6 +8,7 @@ mod currencies;
 mod details;
 mod fls;
 mod governor;
+mod mass;
 mod namespace;
 mod options;
 pub mod org;
@@ -19,6 +20,7 @@ pub mod rights;
 pub mod schema;
 mod seed;
 mod sign_in;
+mod since;
 pub mod soql;
 mod transaction;
 pub mod triggers;
@@ -179,6 +181,8 @@ pub struct Simulator {
     jwt_key: Option<Vec<u8>>,
     /// `http` or `https`: what `instance_url` begins with.
     scheme: Mutex<&'static str>,
+    /// Since how long before the telling the host is asked to look again.
+    since_minutes: i64,
     /// Held by writers, alone by a transaction of several requests.
     gate: RwLock<()>,
     namespace: Namespace,
@@ -197,6 +201,7 @@ impl Simulator {
     pub fn new(setup: Setup) -> anyhow::Result<Self> {
         let clock = Clock::default();
         let mut org = Org::load(&setup.package, clock.clone())?;
+        let since_minutes = since::constant(&setup.package, "TandemSince", "LONGEST_MINUTES")?.into();
         let bus = Bus::new(&org.schema, &setup.captured, clock.clone())?;
         org.keep_currencies(&setup.corporate_currency)?;
         let seeded = seed::fill(&mut org, &setup.company, setup.opportunities)?;
@@ -222,6 +227,7 @@ impl Simulator {
             client: setup.client,
             jwt_key: setup.jwt_key,
             scheme: Mutex::new("http"),
+            since_minutes,
             gate: RwLock::new(()),
             namespace: Namespace::new(&setup.namespace),
         })

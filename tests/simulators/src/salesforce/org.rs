@@ -54,7 +54,8 @@ pub struct Manner {
     pub silent: bool,
     /// `Sforce-Duplicate-Rule-Header: allowSave=true`
     pub allow_duplicates: bool,
-    /// By the platform itself, such as what a deletion takes along: nobody's rights are asked.
+    /// By the system, in the wake of something else, such as what a deletion takes along: nobody's rights are asked, no trigger runs, and
+    /// nobody's name stands on it. Source: Apex Developer Guide, "Operations That Don't Invoke Triggers" and "Triggers and Merge Statements".
     pub system: bool,
 }
 
@@ -102,12 +103,23 @@ pub struct DuplicateRule {
     pub blocks: bool,
 }
 
+/// A flow of the org's own that a write of the integration user starts: it sets fields of the record written, in the same transaction and
+/// by the same user.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub struct Automation {
+    pub object: String,
+    /// A SOQL condition on the record as written.
+    pub condition: String,
+    pub fields: Record,
+}
+
 /// What a tester sets by `PUT /admin/rules`.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Rules {
     pub validations: Vec<Validation>,
     pub duplicates: Vec<DuplicateRule>,
+    pub automations: Vec<Automation>,
     /// Ids of records that somebody else holds locked.
     pub locked: Vec<String>,
     /// What the integration user may not.
@@ -150,6 +162,7 @@ pub struct Org {
     /// Records that went to the bin with another: it brings them back.
     binned_with: HashMap<String, String>,
     conditions: Vec<(Validation, Condition)>,
+    automations: Vec<(Automation, Condition)>,
 }
 
 impl Org {
@@ -171,6 +184,7 @@ impl Org {
             seen: None,
             binned_with: HashMap::new(),
             conditions: Vec::new(),
+            automations: Vec::new(),
         };
         let metadata = std::mem::take(&mut org.schema.metadata);
         for (object, record) in &metadata {
@@ -197,7 +211,10 @@ impl Org {
     pub fn set_rules(&mut self, rules: Rules) -> Result<(), String> {
         let today = self.clock.now().date_naive();
         let read = |rule: &Validation| Ok((rule.clone(), soql::parse_condition(&rule.condition, today)?));
+        let started = |own: &Automation| Ok((own.clone(), soql::parse_condition(&own.condition, today)?));
+        let automations = rules.automations.iter().map(started).collect::<Result<_, String>>()?;
         self.conditions = rules.validations.iter().map(read).collect::<Result<_, String>>()?;
+        self.automations = automations;
         self.rules = rules;
         self.restrict();
         Ok(())
@@ -419,6 +436,7 @@ impl Org {
             before: None,
             after,
             silent: manner.silent,
+            cascade: manner.system,
         });
         Ok(id)
     }
@@ -532,12 +550,19 @@ impl Org {
         }
         let mut after = before.clone();
         after.extend(checked);
+        for (own, condition) in self.automations.iter().filter(|(own, _)| manner.silent && own.object == name) {
+            if self.holds(&name, &after, condition)? {
+                after.extend(own.fields.clone());
+            }
+        }
         self.derive(&name, &mut after)?;
         self.validate(&name, &after, Some(&id), manner)?;
         let now = self.timestamp();
-        after.insert("LastModifiedDate".into(), now.clone().into());
+        if !manner.system {
+            after.insert("LastModifiedDate".into(), now.clone().into());
+            after.insert("LastModifiedById".into(), user(manner).into());
+        }
         after.insert("SystemModstamp".into(), now.into());
-        after.insert("LastModifiedById".into(), user(manner).into());
         if let Some(writes) = &mut self.writes {
             writes.push(Write { id: id.clone(), at: chrono::Utc::now().timestamp_micros(), silent: manner.silent });
         }
@@ -551,11 +576,12 @@ impl Org {
             before: Some(before),
             after,
             silent: manner.silent,
+            cascade: manner.system,
         });
         Ok(())
     }
 
-    /// Moves a record, and what hangs on it, to the recycle bin.
+    /// Moves a record, and what hangs on it, to the recycle bin; triggers run for the record alone.
     pub fn delete(
         &mut self,
         object: &str,
@@ -599,6 +625,7 @@ impl Org {
             before: Some(before),
             after,
             silent: manner.silent,
+            cascade: manner.system,
         });
         Ok(())
     }
@@ -615,7 +642,7 @@ impl Org {
         }
     }
 
-    /// Takes a record out of the recycle bin.
+    /// Takes a record out of the recycle bin, with what went there with it; triggers run for the record alone.
     pub fn undelete(
         &mut self,
         object: &str,
@@ -651,11 +678,12 @@ impl Org {
             before: None,
             after,
             silent: manner.silent,
+            cascade: manner.system,
         });
         Ok(())
     }
 
-    /// Merges `loser` into `master`: children move, the loser goes to the bin with `MasterRecordId`.
+    /// Merges `loser` into `master`: children move, the loser goes to the bin with `MasterRecordId`. Triggers run for these two alone.
     pub fn merge(
         &mut self,
         object: &str,
@@ -681,6 +709,7 @@ impl Org {
                 let _ = self.update(&child, &id, body, manner.by_system(), changes);
             }
         }
+        self.update(&name, &master, Record::new(), manner, changes)?;
         let mut after = before.clone();
         after.insert("MasterRecordId".into(), master.into());
         let after = self.binned(&name, after, true);
@@ -691,6 +720,7 @@ impl Org {
             before: Some(before),
             after,
             silent: manner.silent,
+            cascade: manner.system,
         });
         Ok(())
     }
@@ -1111,6 +1141,8 @@ impl Org {
             before: Some(before),
             after,
             silent: manner.silent,
+            // The opportunity's own triggers do not run when a line changes it.
+            cascade: true,
         });
     }
 

@@ -6,6 +6,7 @@ use std::sync::{PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use super::Simulator;
 use super::org::Mark;
+use super::since::{self, Decided};
 use super::triggers::Change;
 
 thread_local! {
@@ -42,6 +43,10 @@ impl<'a> Transaction<'a> {
         }
         if well {
             self.simulator.publish(changes);
+        } else {
+            // What was published at once is not taken back.
+            let decided = self.simulator.decide(&changes);
+            self.simulator.ask(&decided.asked);
         }
     }
 }
@@ -69,8 +74,14 @@ impl Simulator {
         if waits {
             return;
         }
-        let events = self.org().triggers.events(&changes);
-        self.tell(&events);
+        let decided = self.decide(&changes);
+        self.ask(&decided.asked);
+        self.tell(&decided.told, decided.left);
         self.bus().capture(&changes);
+    }
+
+    fn decide(&self, changes: &[Change]) -> Decided {
+        let left = self.settings().left;
+        since::decide(&self.org().triggers, changes, left)
     }
 }

@@ -31,6 +31,8 @@ pub struct Change {
     pub after: Record,
     /// By the integration user, who has the permission `Tandem_Bypass`.
     pub silent: bool,
+    /// By the system, in the wake of something else: no trigger runs.
+    pub cascade: bool,
 }
 
 /// An event the triggers publish when the transaction commits.
@@ -153,7 +155,9 @@ impl Triggers {
             return Vec::new();
         };
         let mut events: Vec<Published> = Vec::new();
-        let told = |change: &&Change| change.object == object && !change.silent && after.contains(&change.operation);
+        let told = |change: &&Change| {
+            change.object == object && !change.silent && !change.cascade && after.contains(&change.operation)
+        };
         for change in changes.iter().filter(told).filter(|_| watched.switch.active) {
             let (before, after) = match change.operation {
                 // A deleted record is what it was.
@@ -343,7 +347,7 @@ mod tests {
                     let after = change.after.or_else(|| change.before.clone()).unwrap();
                     let id = after["Id"].as_str().unwrap().to_owned();
                     let object = case.object.clone();
-                    Change { object, id, operation, before: change.before, after, silent: false }
+                    Change { object, id, operation, before: change.before, after, silent: false, cascade: false }
                 })
                 .collect();
             let events = triggers.events(&changes);
