@@ -6,6 +6,7 @@
 #   scripts/package.sh access ORG [USER]    what no package can bring: rights on standard objects, for the integration user and for people;
 #                                           with USER the integration user gets its licence, then its permission sets
 #   scripts/package.sh sign-in ORG USER     the External Client App, by which the host signs in as the integration user USER
+#   scripts/package.sh namespace NAME       the package carries a namespace from now on, that NAME of a namespace org linked to the Dev Hub
 #   scripts/package.sh packages             both packages in the Dev Hub, once; their aliases go into sfdx-project.json
 #   scripts/package.sh version              a new version of each; their aliases (Tandem@0.1.0-1) go into sfdx-project.json
 #   scripts/package.sh promote VERSION      releases a version, which production orgs ask for; VERSION is an alias or a 04t… id
@@ -17,7 +18,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 command -v sf >/dev/null || { echo "package.sh: the Salesforce CLI is missing: npm install --global @salesforce/cli" >&2; exit 1; }
-usage() { sed -n '4,16s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '4,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 # Rights on standard objects and on what is below them. A licence comes before the permission sets that it carries.
 access() {
@@ -71,9 +72,16 @@ XML
 access)
   access "${2:?ORG}" "${3:-}"
   ;;
+namespace)
+  # In sfdx-project.json: nothing else of the source changes, with a namespace or without.
+  sed -i.before "s/\"namespace\": \"[^\"]*\"/\"namespace\": \"${2?NAME}\"/" sfdx-project.json && rm sfdx-project.json.before
+  ;;
 packages)
-  sf package create --name Tandem --package-type Unlocked --path force-app
-  sf package create --name "Tandem German" --package-type Unlocked --path german
+  # With a namespace a managed package, which can be listed and runs in Professional Edition; without one an unlocked one.
+  type=Unlocked
+  if ! grep -q '"namespace": ""' sfdx-project.json; then type=Managed; fi
+  sf package create --name Tandem --package-type "$type" --path force-app
+  sf package create --name "Tandem German" --package-type "$type" --path german
   ;;
 version)
   sf package version create --package Tandem --installation-key-bypass --code-coverage --wait 60

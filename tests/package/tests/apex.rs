@@ -58,6 +58,19 @@ async fn no_error_and_no_unused_code() -> Result<()> {
     Ok(())
 }
 
+/// The same source is a package with a namespace.
+#[tokio::test]
+async fn no_error_in_a_package_that_carries_a_namespace() -> Result<()> {
+    let folder = copied()?;
+    let file = folder.path().join("sfdx-project.json");
+    let project = std::fs::read_to_string(&file)?;
+    let named = project.replace("\"namespace\": \"\"", "\"namespace\": \"tndm\"");
+    assert_ne!(project, named);
+    std::fs::write(&file, named)?;
+    assert_eq!(problems(folder.path()).await?, "");
+    Ok(())
+}
+
 /// Would it be found? A class that cannot compile, and one that nobody uses.
 #[tokio::test]
 async fn a_broken_class_is_found() -> Result<()> {

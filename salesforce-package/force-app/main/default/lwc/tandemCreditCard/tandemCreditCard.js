@@ -43,7 +43,7 @@ import LABEL_DUE from '@salesforce/label/c.Tandem_Due';
 import LABEL_OPEN from '@salesforce/label/c.Tandem_Open';
 import LABEL_DAYS_OVERDUE from '@salesforce/label/c.Tandem_Days_Overdue';
 import LABEL_AS_OF from '@salesforce/label/c.Tandem_Synced_At';
-import { day, daysSince, errorText, moment, money, text } from 'c/tandemText';
+import { day, daysSince, errorText, moment, money, own, text } from 'c/tandemText';
 
 const FIELDS = [
     CARD_CODE,
@@ -179,7 +179,7 @@ export default class TandemCreditCard extends LightningElement {
     }
 
     get invoices() {
-        return this.found.data.map((row) => {
+        return own(this.found.data).map((row) => {
             const late = row.Tandem_Due_Date__c ? daysSince(row.Tandem_Due_Date__c) : 0;
             return {
                 id: row.Id,

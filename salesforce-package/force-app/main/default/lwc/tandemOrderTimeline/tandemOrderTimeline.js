@@ -38,7 +38,7 @@ import LABEL_TRACKING from '@salesforce/label/c.Tandem_Tracking';
 import LABEL_AS_OF from '@salesforce/label/c.Tandem_Synced_At';
 import { lookAgain } from 'c/tandemAgain';
 import { message } from 'c/tandemReason';
-import { day, errorText, moment, money, text } from 'c/tandemText';
+import { day, errorText, moment, money, own, text } from 'c/tandemText';
 
 const FIELDS = [
     IS_WON,
@@ -167,7 +167,7 @@ export default class TandemOrderTimeline extends LightningElement {
     }
 
     get deliveries() {
-        return (this.foundDeliveries?.data || []).map((row) => ({
+        return own(this.foundDeliveries?.data).map((row) => ({
             id: row.Id,
             name: row.Name,
             day: day(row.Tandem_Date__c),
@@ -179,7 +179,7 @@ export default class TandemOrderTimeline extends LightningElement {
     }
 
     get invoices() {
-        return (this.foundInvoices?.data || []).map((row) => ({
+        return own(this.foundInvoices?.data).map((row) => ({
             id: row.Id,
             name: row.Name,
             day: day(row.Tandem_Date__c),

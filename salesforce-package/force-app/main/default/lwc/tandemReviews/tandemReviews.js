@@ -14,7 +14,7 @@ import LABEL_WHO from '@salesforce/label/c.Tandem_Review_Who';
 import { lookAgain } from 'c/tandemAgain';
 import { choiceLabel } from 'c/tandemChoice';
 import { keysWithoutLabel, reason } from 'c/tandemReason';
-import { errorText, text } from 'c/tandemText';
+import { errorText, own, text } from 'c/tandemText';
 
 /**
  * What Tandem asks about the record, or the question itself on its own page, with its answers; nothing where it asks nothing.
@@ -51,7 +51,7 @@ export default class TandemReviews extends LightningElement {
     async refresh() {
         const asked = this.shownId;
         try {
-            const reviews = await openReviews({ recordId: asked });
+            const reviews = own(await openReviews({ recordId: asked }));
             const keys = keysWithoutLabel(reviews);
             const ownPhrases = keys.length ? await phrases({ keys }) : {};
             // Another record is shown by now.

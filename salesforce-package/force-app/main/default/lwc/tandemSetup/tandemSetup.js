@@ -31,7 +31,7 @@ import LABEL_PROBLEM from '@salesforce/label/c.Tandem_Setup_Problem';
 import LABEL_PUBLISHED from '@salesforce/label/c.Tandem_Setup_Published';
 import LABEL_DELIVERED from '@salesforce/label/c.Tandem_Setup_Delivered';
 import LABEL_NONE from '@salesforce/label/c.Tandem_None';
-import { errorText, moment, quantity, text } from 'c/tandemText';
+import { errorText, moment, own, quantity, text } from 'c/tandemText';
 
 /** A host reports every five minutes; silent for three of them, something is wrong. In milliseconds. */
 const SILENCE = 15 * 60 * 1000;
@@ -72,7 +72,8 @@ export default class TandemSetup extends LightningElement {
         this.loading = true;
         this.problem = '';
         try {
-            [this.foundHosts, this.foundOutbox, this.foundOrg] = await Promise.all([hosts(), outbox(), org()]);
+            const [foundHosts, foundOutbox, foundOrg] = await Promise.all([hosts(), outbox(), org()]);
+            [this.foundHosts, this.foundOutbox, this.foundOrg] = [own(foundHosts), own(foundOutbox), foundOrg];
         } catch (error) {
             this.problem = text(LABEL_ERROR, errorText(error));
         } finally {

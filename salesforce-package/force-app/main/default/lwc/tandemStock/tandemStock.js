@@ -17,7 +17,7 @@ import LABEL_WANTED from '@salesforce/label/c.Tandem_Wanted';
 import LABEL_ENOUGH from '@salesforce/label/c.Tandem_Enough';
 import LABEL_SHORT from '@salesforce/label/c.Tandem_Short';
 import LABEL_EXPECTED from '@salesforce/label/c.Tandem_Expected';
-import { day, errorText, quantity, text } from 'c/tandemText';
+import { day, errorText, own, quantity, text } from 'c/tandemText';
 
 const AMOUNTS = ['Tandem_In_Stock__c', 'Tandem_Committed__c', 'Tandem_On_Order__c', 'Tandem_Available__c'];
 const BADGES = { Enough: 'slds-theme_success', Short: 'slds-theme_error', Expected: 'slds-theme_warning' };
@@ -85,7 +85,7 @@ export default class TandemStock extends LightningElement {
         if (!this.isOpportunity) {
             return [this.group(this.recordId, this.recordId, {})];
         }
-        return this.foundLines.data.map((line) =>
+        return own(this.foundLines.data).map((line) =>
             this.group(line.Id, line.Product2Id, {
                 name: line.Product2?.Name,
                 wanted: text(LABEL_WANTED, quantity(line.Quantity)),
@@ -97,7 +97,7 @@ export default class TandemStock extends LightningElement {
     }
 
     group(id, productId, head) {
-        const found = this.foundStock.data.filter((row) => row.Tandem_Product__c === productId);
+        const found = own(this.foundStock.data).filter((row) => row.Tandem_Product__c === productId);
         const rows = found.map((row) =>
             shown(row.Id, row.Tandem_Warehouse_Name__c || row.Tandem_Warehouse__c, row, '')
         );

@@ -8,6 +8,15 @@ export function text(label, ...values) {
     return values.reduce((filled, value, place) => filled.replaceAll(`{${place}}`, value ?? ''), label);
 }
 
+/** Rows of Apex with the package's own names: where it carries a namespace, that stands before them. */
+export function own(rows) {
+    const plain = (row) =>
+        Object.fromEntries(
+            Object.entries(row).map(([name, value]) => [name.replace(/^[A-Za-z]\w*?__(?=Tandem_)/, ''), value])
+        );
+    return (rows || []).map(plain);
+}
+
 /** An amount; without a currency, in that of the org. A currency that has no ISO code stands behind it as it is. */
 export function money(amount, currency) {
     const code = currency || ORG_CURRENCY;

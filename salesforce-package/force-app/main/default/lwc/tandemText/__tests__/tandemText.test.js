@@ -1,4 +1,4 @@
-import { day, daysSince, errorText, moment, money, quantity, text } from 'c/tandemText';
+import { day, daysSince, errorText, moment, money, own, quantity, text } from 'c/tandemText';
 
 describe('c-tandem-text', () => {
     it('fills a label, each place as often as it stands there', () => {
@@ -33,5 +33,12 @@ describe('c-tandem-text', () => {
         ['e', 'e']
     ])('reads an error of any shape', (error, words) => {
         expect(errorText(error)).toBe(words);
+    });
+
+    it('knows the rows of a package that carries a namespace, and those of one that does not', () => {
+        const plain = { Id: '1', Tandem_Open__c: 5, other__Field__c: 6 };
+        expect(own([{ Id: '1', tndm__Tandem_Open__c: 5, other__Field__c: 6 }])).toEqual([plain]);
+        expect(own([plain])).toEqual([plain]);
+        expect(own(undefined)).toEqual([]);
     });
 });
