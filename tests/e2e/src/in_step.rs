@@ -78,6 +78,8 @@ pub async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result
     warehouses(world, &products).await?;
     invoiced(world).await?;
     orders(world).await?;
+    prices(world, &products).await?;
+    special_prices(world, &accounts, &products).await?;
     let deliveries = by(world, "Tandem_Delivery__c", "Tandem_Key__c").await?;
     ensure!(!invoices.is_empty() && !deliveries.is_empty(), "something was shipped and invoiced");
     Ok(())
@@ -89,6 +91,54 @@ fn amount(record: &Value, name: &str) -> f64 {
 
 fn near(one: f64, other: f64, what: &Value) -> Result<()> {
     ensure!((one - other).abs() < 0.005, "{one} and {other}: {what}");
+    Ok(())
+}
+
+/// Every price that a list has in its own currency stands in that list's book, where there is one.
+async fn prices(world: &World, products: &BTreeMap<String, Value>) -> Result<()> {
+    let lists = world.b1_records("PriceLists").await?;
+    let books = by(world, "Pricebook2", "Name").await?;
+    let mut entries: BTreeMap<[String; 3], Value> = BTreeMap::new();
+    for entry in world.records("PricebookEntry").await? {
+        let key = ["Pricebook2Id", "Product2Id", "CurrencyIsoCode"].map(|name| text(&entry, name).to_owned());
+        entries.insert(key, entry);
+    }
+    for item in world.b1_records("Items").await? {
+        let product = text(&products[text(&item, "ItemCode")], "Id");
+        for price in item["ItemPrices"].as_array().into_iter().flatten() {
+            let list = lists.iter().find(|list| list["PriceListNo"] == price["PriceList"]);
+            let book = list.and_then(|list| books.get(text(list, "PriceListName")));
+            // A gross list's book has net prices, and an item that is sold by the box the box's.
+            let simple = list.is_some_and(|list| list["IsGrossPrice"] != "tYES")
+                && item["SalesItemsPerUnit"].as_f64().is_none_or(|pieces| pieces == 1.0)
+                && item["UoMGroupEntry"].as_i64().is_none_or(|group| group == -1);
+            let (Some(book), true, true) = (book, simple, amount(price, "Price") > 0.0) else { continue };
+            let key = [text(book, "Id"), product, text(price, "Currency")].map(str::to_owned);
+            let Some(entry) = entries.get(&key) else { anyhow::bail!("no entry for {price} of {product}") };
+            near(amount(entry, "UnitPrice"), amount(price, "Price"), entry)?;
+        }
+    }
+    Ok(())
+}
+
+/// Every special price of a customer that has an account is shown there.
+async fn special_prices(
+    world: &World,
+    accounts: &BTreeMap<String, Value>,
+    products: &BTreeMap<String, Value>,
+) -> Result<()> {
+    let mut shown: BTreeMap<[String; 2], Value> = BTreeMap::new();
+    for own in by(world, "Tandem_Special_Price__c", "Tandem_Key__c").await?.into_values() {
+        let key = ["Tandem_Account__c", "Tandem_Product__c"].map(|name| text(&own, name).to_owned());
+        shown.insert(key, own);
+    }
+    for special in world.b1_records("SpecialPrices").await? {
+        let account = accounts.get(text(&special, "CardCode")).map(|own| text(own, "Id"));
+        let (Some(account), Some(product)) = (account, products.get(text(&special, "ItemCode"))) else { continue };
+        let own = shown.get(&[account.to_owned(), text(product, "Id").to_owned()]);
+        let Some(own) = own else { anyhow::bail!("not shown: {special}") };
+        near(amount(own, "Tandem_Price__c"), amount(&special, "Price"), own)?;
+    }
     Ok(())
 }
 

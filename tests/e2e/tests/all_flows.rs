@@ -55,6 +55,15 @@ async fn all_flows_survive_faults_and_kills() -> Result<()> {
         world
             .b1_patch(&format!("/Items('A{:05}')", round % 250 + 1), json!({ "ItemName": format!("Renamed {round}") }))
             .await?;
+        // A price list's price, which does not touch the item's stamp, and now and then a customer's own.
+        let price = json!({ "PriceList": 2, "Price": 100 + round, "Currency": "EUR" });
+        world.b1_patch(&format!("/Items('A{:05}')", round % 240 + 10), json!({ "ItemPrices": [price] })).await?;
+        if round % 3 == 0 {
+            let item = format!("A{:05}", round / 3 % 250 + 1);
+            let special = json!({ "CardCode": "C00001", "ItemCode": item, "Price": 50 + round, "Currency": "EUR" });
+            // Another round of a long run may have made it.
+            let _ = world.b1_call("POST", "/SpecialPrices", special).await;
+        }
         for entry in entries(&world, "Orders").await?.into_iter().rev().take(2) {
             for action in ["deliver", "invoice"] {
                 world.send("POST", &format!("{}/admin/{action}/{entry}", world.b1), &json!({})).await?;

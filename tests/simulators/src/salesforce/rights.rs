@@ -60,6 +60,10 @@ impl Rights {
                     };
                     rights.objects.insert(text("object"), may);
                 }
+                // Its fields have no field-level security.
+                "customMetadataTypeAccesses" if flag("enabled") => {
+                    rights.objects.insert(text("name"), May { read: true, ..May::NOTHING });
+                }
                 "fieldPermissions" if flag("readable") => {
                     rights.fields.insert(text("field"), flag("editable"));
                 }
@@ -142,7 +146,7 @@ impl Rights {
         });
         for (name, object) in &mut seen.objects {
             object.fields.retain(|field, spec| {
-                let secured = field.ends_with("__c") && !spec.required
+                let secured = field.ends_with("__c") && !spec.required && !name.ends_with("__mdt")
                     || !field.ends_with("__c")
                         && !spec.required
                         && !spec.read_only
