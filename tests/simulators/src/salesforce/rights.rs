@@ -14,19 +14,11 @@ use super::schema::{May, Schema};
 const OPEN: [&str; 4] = ["CurrencyType", "Organization", "RecordType", "User"];
 /// Standard fields that have no field-level security though they are neither required nor read only: record ownership, currency, parts
 /// of a required name, the price and place of a line. Assumed of those of lines and entries.
-const ALWAYS_THERE: [&str; 9] = [
-    "OwnerId",
-    "RecordTypeId",
-    "CurrencyIsoCode",
-    "FirstName",
-    "LastName",
-    "Salutation",
-    "UnitPrice",
-    "TotalPrice",
-    "SortOrder",
-];
-/// The same of one object: what an org always asks for, though it fills it in by itself here.
-const ALWAYS_OF: [(&str, &str); 3] = [("Case", "Status"), ("Task", "Priority"), ("Task", "Status")];
+const ALWAYS_THERE: [&str; 8] =
+    ["OwnerId", "RecordTypeId", "CurrencyIsoCode", "FirstName", "LastName", "Salutation", "UnitPrice", "SortOrder"];
+/// The same of one object: what an org always asks for, though it fills it in by itself here, and what is never empty.
+const ALWAYS_OF: [(&str, &str); 5] =
+    [("Case", "Status"), ("Product2", "IsActive"), ("Task", "Priority"), ("Task", "Status"), ("Task", "Subject")];
 /// Objects whose own fields have no field-level security. Assumed of price books and their entries.
 const WITHOUT_FIELD_SECURITY: [&str; 6] =
     ["CurrencyType", "Organization", "Pricebook2", "PricebookEntry", "RecordType", "User"];
