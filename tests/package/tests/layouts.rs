@@ -114,11 +114,39 @@ fn names(text: &str, field: &str) -> bool {
 /// A field that only the host writes invites nobody to type.
 #[test]
 fn a_page_offers_to_edit_what_a_person_may_edit_and_nothing_else() -> Result<()> {
-    let granted = granted()?;
-    for one in shown()?.into_iter().filter(|one| one.field.starts_with("Tandem_") && one.place != "tandemFields") {
+    let (granted, schema) = (granted()?, Schema::load(&package())?);
+    // The parent of a detail is required on every layout; whoever may not edit the record is not offered it either.
+    let is_parent = |one: &Shown| schema.field(&one.object, &one.field).is_some_and(|(_, field)| field.detail);
+    let own = |one: &Shown| one.field.starts_with("Tandem_") && one.place != "tandemFields" && !is_parent(one);
+    for one in shown()?.into_iter().filter(own) {
         let may = granted.get(&one.name()).copied().unwrap_or_default();
         assert_eq!(one.editable, may, "{} on {}", one.name(), one.place);
     }
+    Ok(())
+}
+
+/// Refused otherwise: `Field:Name must not be Required` of an auto number, `Field:… must be Required` of a name that people give and of the
+/// parent of a detail.
+#[test]
+fn a_layout_asks_for_what_is_required_and_for_no_number_that_the_org_gives() -> Result<()> {
+    let schema = Schema::load(&package())?;
+    let mut seen = 0;
+    for file in layouts()? {
+        let place = stem(&file, ".layout-meta.xml");
+        let (object, _) = place.split_once('-').context("Object-Name")?;
+        let text = read(&file)?;
+        for item in Document::parse(&text)?.descendants().filter(|node| node.tag_name().name() == "layoutItems") {
+            let (_, field) = schema.field(object, &child(item, "field")).with_context(|| place.clone())?;
+            let behavior = child(item, "behavior");
+            if field.read_only {
+                assert_eq!(behavior, "Readonly", "{place}: {}", child(item, "field"));
+            } else if field.detail || child(item, "field") == "Name" {
+                assert_eq!(behavior, "Required", "{place}: {}", child(item, "field"));
+                seen += 1;
+            }
+        }
+    }
+    assert!(seen > 8, "{seen}: names and parents were seen");
     Ok(())
 }
 
