@@ -33,7 +33,7 @@ fn who_asks_for_a_look_sets_every_field_of_the_event() -> Result<()> {
     Ok(())
 }
 
-/// No place of the queue is taken: asynchronous Apex may enqueue one job, and it is somebody else's.
+/// No place of the queue is taken: asynchronous Apex may enqueue one job, and it is somebody else's. Nor does a test wait for one.
 #[test]
 fn no_class_enqueues_a_job() -> Result<()> {
     for file in tandem_package_tests::files(&package().join("classes"), ".cls")? {
@@ -41,6 +41,9 @@ fn no_class_enqueues_a_job() -> Result<()> {
         for word in ["enqueueJob", "@future", "executeBatch"] {
             assert!(!class.contains(word), "{}: {word}", file.display());
         }
+        let waits = |line: &&str| line.contains("Limits.getQueueableJobs()") && line.contains(" + ");
+        let found = class.lines().find(waits);
+        assert_eq!(found, None, "{}", file.display());
     }
     Ok(())
 }
