@@ -55,6 +55,17 @@ fn a_component_leads_to_a_record_by_the_platforms_navigation() -> Result<()> {
     Ok(())
 }
 
+/// `UserRecordAccess` answers only for objects of the page Sharing Settings, of which products need not be one. Source: Object Reference.
+#[test]
+fn who_may_see_a_record_is_asked_by_a_query_of_the_users_own() -> Result<()> {
+    for file in files(&package().join("classes"), ".cls")? {
+        assert!(!std::fs::read_to_string(&file)?.contains("FROM UserRecordAccess"), "{}", file.display());
+    }
+    let records = std::fs::read_to_string(package().join("classes/TandemRecords.cls"))?;
+    assert!(records.contains("Database.query(query, AccessLevel.USER_MODE)"));
+    Ok(())
+}
+
 /// By the schema of the Salesforce CLI, which refuses what it does not know.
 #[test]
 fn each_package_says_what_it_is() -> Result<()> {
