@@ -20,13 +20,25 @@ cd "$(dirname "$0")/.."
 command -v sf >/dev/null || { echo "package.sh: the Salesforce CLI is missing: npm install --global @salesforce/cli" >&2; exit 1; }
 usage() { sed -n '4,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
+# A managed package's names carry its namespace in every org but that of its source; what is deployed beside it speaks of them so.
+namespace=$(sed -n 's/^ *"namespace": "\(.*\)".*/\1/p' sfdx-project.json)
+prefix=${namespace:+${namespace}__}
+beside() {
+  if [ -z "$prefix" ]; then sf project deploy start --source-dir "$1" --target-org "$2"; return; fi
+  rm -rf "$1/named" && cp -R "$1/main" "$1/named"
+  find "$1/named" -name '*.xml' -exec sed -E -i.before \
+    "s/([^A-Za-z0-9_])(Tandem_[A-Za-z0-9_]+__(c|e|mdt|r))/\1${prefix}\2/g" {} + && find "$1/named" -name '*.before' -delete
+  sf project deploy start --source-dir "$1/named" --target-org "$2"
+  rm -rf "$1/named"
+}
+
 # Rights on standard objects and on what is below them. A licence comes before the permission sets that it carries.
 access() {
-  sf project deploy start --source-dir access --target-org "$1"
+  beside access "$1"
   if [ -n "${2:-}" ]; then
     sf org assign permsetlicense --name SalesforceAPIIntegrationPsl --on-behalf-of "$2" --target-org "$1" ||
       echo "package.sh: no permission set licence for $2: right for a user with a full Salesforce licence, which needs none" >&2
-    sf org assign permset --name Tandem_Integration --name Tandem_Integration_Standard --on-behalf-of "$2" --target-org "$1"
+    sf org assign permset --name "${prefix}Tandem_Integration" --name Tandem_Integration_Standard --on-behalf-of "$2" --target-org "$1"
   fi
 }
 
@@ -36,6 +48,7 @@ for class in force-app/main/default/classes/Tandem*Test.cls; do tests+=(--tests 
 
 case "${1:-}" in
 scratch)
+  prefix=
   sf org create scratch --definition-file config/scratch-org.json --alias tandem --set-default --duration-days 7
   sf project deploy start --source-dir force-app --target-org tandem
   sf project deploy start --source-dir german --target-org tandem
@@ -47,6 +60,7 @@ scratch)
   sf org open --path lightning/n/Tandem_Setup --target-org tandem
   ;;
 deploy)
+  prefix=
   sf project deploy start --source-dir force-app "${tests[@]}" --target-org "${2:?ORG}"
   access "$2"
   ;;
@@ -58,7 +72,7 @@ sign-in)
 <?xml version="1.0" encoding="UTF-8"?>
 <ExtlClntAppOauthConfigurablePolicies xmlns="http://soap.sforce.com/2006/04/metadata">
     <clientCredentialsFlowUser>${3:?USER}</clientCredentialsFlowUser>
-    <commaSeparatedPermissionSet>Tandem_Integration</commaSeparatedPermissionSet>
+    <commaSeparatedPermissionSet>${prefix}Tandem_Integration</commaSeparatedPermissionSet>
     <externalClientApplication>Tandem</externalClientApplication>
     <ipRelaxationPolicyType>Enforce</ipRelaxationPolicyType>
     <isClientCredentialsFlowEnabled>true</isClientCredentialsFlowEnabled>
@@ -67,7 +81,7 @@ sign-in)
     <refreshTokenPolicyType>Zero</refreshTokenPolicyType>
 </ExtlClntAppOauthConfigurablePolicies>
 XML
-  sf project deploy start --source-dir sign-in --target-org "${2:?ORG}"
+  beside sign-in "${2:?ORG}"
   ;;
 access)
   access "${2:?ORG}" "${3:-}"

@@ -8,7 +8,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::output::Output;
-use super::package;
+use super::package::{self, Lack};
 use super::service::Parts;
 use crate::config::{Config, SalesforceConfig};
 use crate::connections::salesforce::rights::{PERMISSION_SET, STANDARD_SET};
@@ -143,13 +143,18 @@ async fn granted(what: &str, connection: &Connection, findings: &mut Vec<Finding
         "install this version's package, deploy what is beside it (scripts/package.sh access), and assign {PERMISSION_SET} and {STANDARD_SET} to the integration user"
     );
     match package::lacking(connection).await {
-        Ok(lacking) if lacking.is_empty() => {
+        Ok(Lack::Namespace(says)) => {
+            let mend =
+                "set namespace in this [salesforce] section; what is said below of its topics comes right with it";
+            findings.push(Finding::bad(line, says, mend));
+        }
+        Ok(Lack::Rights(lacking)) if lacking.is_empty() => {
             findings.push(Finding::good(
                 line,
                 format!("installed; {PERMISSION_SET} and {STANDARD_SET} give all that is needed"),
             ));
         }
-        Ok(lacking) => findings.extend(lacking.into_iter().map(|says| Finding::bad(&line, says, &mend))),
+        Ok(Lack::Rights(lacking)) => findings.extend(lacking.into_iter().map(|says| Finding::bad(&line, says, &mend))),
         Err(error) => findings.push(Finding::bad(line, format!("{error:#}"), "")),
     }
 }

@@ -45,15 +45,23 @@ struct Granted {
     set: &'static str,
 }
 
+/// What stands between the integration user and the package.
+pub enum Lack {
+    /// The package carries another namespace than the configuration says: in words.
+    Namespace(String),
+    /// Rights, one line for each object; none where all is well.
+    Rights(Vec<String>),
+}
+
 /// What the integration user lacks, one line for each object.
-pub async fn lacking(org: &Connection) -> Result<Vec<String>> {
+pub async fn lacking(org: &Connection) -> Result<Lack> {
     // With a namespace that the package does not carry, descriptions of standard objects read well, and nothing else does.
     let has_namespace = matches!(org, Connection::Salesforce(org) if org.namespace().is_some());
     let asked = Call::get("/query?q=SELECT%20Tandem_Card_Code__c%20FROM%20Account%20LIMIT%201");
     match org.send(asked, LIMIT).await {
         Err(error) if error.is_passing() => return Err(error.into()),
         Err(error) if has_namespace => {
-            return Ok(vec![format!("{error}; does the package carry the namespace that namespace names?")]);
+            return Ok(Lack::Namespace(format!("{error}; does the package carry the namespace that namespace names?")));
         }
         _ => {}
     }
@@ -70,7 +78,8 @@ pub async fn lacking(org: &Connection) -> Result<Vec<String>> {
             continue;
         }
         if let Some(namespace) = fields.iter().find_map(|name| namespace_in(&described, name)) {
-            return Ok(vec![format!("its names carry the namespace {namespace}: set namespace = \"{namespace}\"")]);
+            let says = format!("its names carry the namespace {namespace}: set namespace = \"{namespace}\"");
+            return Ok(Lack::Namespace(says));
         }
         let may_not: Vec<&str> =
             rights.iter().filter(|(name, _)| described[*name] == false).map(|(_, word)| *word).collect();
@@ -88,7 +97,7 @@ pub async fn lacking(org: &Connection) -> Result<Vec<String>> {
             }
         }
     }
-    Ok(found)
+    Ok(Lack::Rights(found))
 }
 
 /// The namespace under which the object has this field, where it does not have it without one.

@@ -54,6 +54,49 @@ async fn what_a_package_cannot_bring_follows_every_way_in() -> Result<()> {
     Ok(())
 }
 
+/// Beside a managed package its names carry the namespace; the source's own folders stay as they are.
+#[tokio::test]
+async fn what_is_deployed_beside_a_managed_package_speaks_of_it_by_its_namespace() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let source = tandem_package_tests::project();
+    for part in ["scripts", "access", "sign-in"] {
+        for file in files(&source.join(part), "")? {
+            let place = folder.path().join(file.strip_prefix(&source)?);
+            fs::create_dir_all(place.parent().context("a folder")?)?;
+            fs::copy(&file, place)?;
+        }
+    }
+    let project = fs::read_to_string(source.join("sfdx-project.json"))?;
+    fs::write(folder.path().join("sfdx-project.json"), project)?;
+    // What would be deployed, with what the CLI was asked for.
+    let (program, log) = (folder.path().join("sf"), folder.path().join("log"));
+    let note = "#!/bin/sh\necho \"$*\" >> log\ncat \"$5\"/default/*/* >> log 2> /dev/null\nexit 0\n";
+    fs::write(&program, note)?;
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+    let run = |arguments: &'static [&'static str]| {
+        std::process::Command::new("bash")
+            .arg(folder.path().join("scripts/package.sh"))
+            .args(arguments)
+            .env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default()))
+            .status()
+    };
+    assert!(run(&["namespace", "tndm"])?.success());
+    assert!(
+        run(&["access", "crm", "host@example.org"])?.success()
+            && run(&["sign-in", "crm", "host@example.org"])?.success()
+    );
+    let told = fs::read_to_string(log)?;
+    assert!(told.contains("--source-dir access/named") && told.contains("--source-dir sign-in/named"), "{told}");
+    assert!(
+        told.contains("<object>tndm__Tandem_Invoice__c</object>") && !told.contains(">Tandem_Invoice__c<"),
+        "{told}"
+    );
+    assert!(told.contains("<commaSeparatedPermissionSet>tndm__Tandem_Integration<"), "{told}");
+    assert!(told.contains("--name tndm__Tandem_Integration --name Tandem_Integration_Standard"), "{told}");
+    assert!(!folder.path().join("access/named").exists(), "nothing is left behind");
+    Ok(())
+}
+
 /// In an org full of other things their tests are none of the package's business.
 #[tokio::test]
 async fn a_deployment_runs_each_test_of_the_package_and_no_other() -> Result<()> {
