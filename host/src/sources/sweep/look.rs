@@ -44,6 +44,13 @@ impl Place {
         Self { since, after: None }
     }
 
+    /// Behind a page, all of its rows, whatever is made of them; none where it is the last.
+    fn behind(&self, rows: &[Value]) -> Option<Self> {
+        let last = rows.last().filter(|_| rows.len() >= PAGE)?;
+        let text = |name: &str| last[name].as_str().map(str::to_owned);
+        Some(Self { since: self.since, after: Some((text("SystemModstamp")?, text("Id")?)) })
+    }
+
     fn condition(&self) -> String {
         match &self.after {
             None => format!("SystemModstamp >= {}", crate::time::iso(self.since)),
@@ -111,11 +118,8 @@ impl Reader {
             place.condition()
         );
         let rows = self.org().query_with_deleted(&soql, READ_LIMIT).await?;
+        let next = place.behind(&rows);
         let rows: Vec<Row> = rows.iter().filter_map(|row| Row::read(watched, row, &user)).collect();
-        let next = rows
-            .last()
-            .filter(|_| rows.len() == PAGE)
-            .map(|last| Place { since: place.since, after: Some((last.stamp.clone(), last.id.clone())) });
         let keys: Vec<String> = rows.iter().flat_map(Row::keys).collect();
         let source = source(&self.name);
         let before = self.inbox.store().seen(&source, keys.clone()).await?;
@@ -253,6 +257,19 @@ mod tests {
             differs
         };
         states.iter().map(look).collect()
+    }
+
+    #[test]
+    fn a_full_page_is_read_on_from_its_last_row_although_some_rows_are_lines_of_nothing() {
+        let row = |number: usize| {
+            let parent = (number + 1 < PAGE).then_some("006D000000IRFmaIAH");
+            json!({ "Id": format!("{number:018}"), "SystemModstamp": "2026-01-01T00:00:00.000+0000", "OpportunityId": parent })
+        };
+        let rows: Vec<Value> = (0..PAGE).map(row).collect();
+        assert!(Row::read(&lines(), &rows[PAGE - 1], "host").is_none());
+        let next = Place::since(7).behind(&rows).unwrap();
+        assert_eq!((next.since, next.after.unwrap().1), (7, format!("{:018}", PAGE - 1)));
+        assert_eq!(Place::since(7).behind(&rows[1..]), None);
     }
 
     #[test]
