@@ -184,6 +184,7 @@ impl Host {
                 connection: connection.clone(),
                 routes: self.routes.clone(),
                 inbox: self.inbox.clone(),
+                answered: answered.clone(),
             };
             if let Some(timer) = sweep_timer(&self.config, name, org)? {
                 let night = Night { reader: reader.clone(), timer, most_calls: org.sweep_calls };

@@ -45,11 +45,13 @@ pub fn read(payload: &Value, dedup: &str, trace: &str) -> Result<Change, String>
 impl Change {
     /// A person answered a question of the host: its own business, no flow's.
     pub fn is_answer(&self) -> bool {
-        // A packaged object's own name carries the package's namespace.
-        self.object
-            .get(self.object.len().saturating_sub(REVIEW.len())..)
-            .is_some_and(|own| own.eq_ignore_ascii_case(REVIEW))
+        is_review(&self.object)
     }
+}
+
+/// Whether people answer in records of this object. A packaged object's own name carries the package's namespace.
+pub fn is_review(object: &str) -> bool {
+    object.get(object.len().saturating_sub(REVIEW.len())..).is_some_and(|own| own.eq_ignore_ascii_case(REVIEW))
 }
 
 /// A Salesforce id in its 18 letters: of the 15 that reports and addresses show, the others tell which are capitals. `None` for

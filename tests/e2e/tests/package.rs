@@ -54,6 +54,24 @@ async fn question(world: &World, id: &str) -> Result<Value> {
     world.until_record("Tandem_Review__c", "the question", asked).await
 }
 
+#[tokio::test]
+async fn an_answer_that_the_orgs_own_job_gives_without_room_for_events_is_taken_once_it_is_there() -> Result<()> {
+    let world = world(&["orders"]).await?;
+    let id = over_the_limit(&world).await?;
+    let review = question(&world, &id).await?["Id"].clone();
+    world.settled().await?;
+    world.salesforce_settings(json!({ "left": { "statements": 0 } })).await?;
+    // Asked for at once, and not to be seen before the transaction is over.
+    let answer = json!({
+        "ids": [review], "fields": { "Tandem_Answer__c": "send anyway" }, "triggers": true, "commit_after_ms": 4_000,
+    });
+    let (status, told) =
+        world.send("POST", &format!("{}/admin/mass/Tandem_Review__c", world.salesforce), &answer).await?;
+    assert_eq!((status, told), (200, json!({ "told": 0, "asked": ["Tandem_Review__c"] })));
+    world.until_state(&id, "Synced").await?;
+    world.assert_exactly_once(&[id]).await
+}
+
 /// Nothing in the org runs on a schedule: the host takes what waits there, also what was refused while it was off.
 #[tokio::test]
 async fn a_change_that_could_not_be_published_becomes_one_order_and_leaves_the_outbox() -> Result<()> {

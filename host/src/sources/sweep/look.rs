@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::watched::{self, Taken, Watched};
 use crate::connections::{CallError, Connection, salesforce::Salesforce};
@@ -82,6 +83,8 @@ pub struct Reader {
     pub routes: Routes,
     /// Where events go.
     pub inbox: Arc<Inbox>,
+    /// Rung where questions may have been answered that nobody told of.
+    pub answered: Arc<Notify>,
 }
 
 impl Reader {

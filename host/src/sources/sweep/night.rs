@@ -92,6 +92,8 @@ impl Night {
             next = self.timer.next_after(at);
         }
         let Some(due) = due else { return Ok(()) };
+        // An answer, too, may have been given without an event.
+        self.reader.answered.notify_one();
         let found = self.sweep(&mut position).await?;
         let calls = std::mem::take(&mut position.calls);
         position.last = due;

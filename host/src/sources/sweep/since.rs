@@ -14,6 +14,7 @@ use super::look::{Broken, Place, Reader};
 use super::watched::Watched;
 use super::{LONGEST_TRANSACTION_MS, SLACK_MS};
 use crate::connections::CallError;
+use crate::sources::change;
 use crate::sources::trouble::Troubles;
 use crate::store::{Inbox, Intake, Millis, StoreError};
 
@@ -107,6 +108,9 @@ impl Asks {
         }
         let watched = reader.watched(|object| due.keys().any(|own| own.eq_ignore_ascii_case(object))).await;
         let mut result = Ok(());
+        if due.keys().any(|object| change::is_review(object)) {
+            reader.answered.notify_one();
+        }
         for (object, ask) in due {
             let looked = match &watched {
                 Ok(all) => read_all(reader, all, &object, ask.since).await,
