@@ -112,16 +112,18 @@ impl Asks {
             reader.answered.notify_one();
         }
         for (object, ask) in due {
+            // Known by now, if it was not before: the org has answered.
+            let begun = reader.now();
             let looked = match &watched {
                 Ok(all) => read_all(reader, all, &object, ask.since).await,
                 Err(error) => Err(error.clone().into()),
             };
-            let done = match &looked {
-                // To look again mends no refusal.
-                Ok(()) | Err(Broken::Call(CallError::Remote { .. })) => now,
-                Err(_) => Millis::MIN,
+            let end = match &looked {
+                Ok(()) => End::Read { from: ask.since, begun },
+                Err(Broken::Call(CallError::Remote { .. })) => End::Refused { begun },
+                Err(_) => End::BrokenOff,
             };
-            self.change(|open| plan(open, &object, done, reader.now())).await?;
+            self.change(|open| plan(open, &object, end, reader.now())).await?;
             result = result.and(looked);
         }
         result
@@ -146,10 +148,31 @@ fn note(open: &mut Open, object: &str, since: Millis, now: Millis) {
     ask.next = ask.next.min(now + ask.pause);
 }
 
-/// After a look that began at `begun`: the next, or none.
-fn plan(open: &mut Open, object: &str, begun: Millis, now: Millis) {
+/// How a look ended. `begun` is when it began.
+#[derive(Clone, Copy)]
+enum End {
+    /// Everything was read that was stamped since `from`.
+    Read { from: Millis, begun: Millis },
+    /// To look again mends no refusal.
+    Refused { begun: Millis },
+    /// It is made again, however late it is.
+    BrokenOff,
+}
+
+/// After a look: the next, or none.
+fn plan(open: &mut Open, object: &str, end: End, now: Millis) {
     let Some(ask) = open.get_mut(object) else { return };
-    if begun >= ask.until {
+    if let End::Read { from, begun } = end
+        && from <= ask.since
+    {
+        // What was stamped before is of transactions that were over: an org that asks all day is not read from the morning on each time.
+        ask.since = ask.since.max(begun - LONGEST_TRANSACTION_MS - SLACK_MS);
+    }
+    let is_last = match end {
+        End::Read { begun, .. } | End::Refused { begun } => begun >= ask.until,
+        End::BrokenOff => false,
+    };
+    if is_last {
         open.remove(object);
     } else {
         ask.next = now + ask.pause;
@@ -198,10 +221,11 @@ mod tests {
         note(&mut open, "Account", -600_000, 0);
         let (mut now, mut looks) = (0, 0);
         while let Some(ask) = open.get("Account").cloned() {
-            assert!(ask.since <= -600_000 && !ask.is_due(ask.next - 1));
+            let covered = ask.since <= (-600_000).max(now - LONGEST_TRANSACTION_MS);
+            assert!(covered && !ask.is_due(ask.next - 1));
             now = ask.next;
             looks += 1;
-            plan(&mut open, "Account", now, now);
+            plan(&mut open, "Account", read(&ask, now), now);
         }
         assert!(now >= LONGEST_TRANSACTION_MS, "{now}");
         assert!((5..=12).contains(&looks), "{looks} looks");
@@ -212,8 +236,8 @@ mod tests {
         let mut open = Open::new();
         note(&mut open, "Account", 0, 0);
         for _ in 0..6 {
-            let next = open["Account"].next;
-            plan(&mut open, "Account", next, next);
+            let ask = open["Account"].clone();
+            plan(&mut open, "Account", read(&ask, ask.next), ask.next);
         }
         let before = open["Account"].clone();
         let now = before.next - 100_000;
@@ -230,10 +254,43 @@ mod tests {
         let mut open = Open::new();
         note(&mut open, "Account", 0, 0);
         let late = open["Account"].until + 1;
-        plan(&mut open, "Account", Millis::MIN, late);
+        plan(&mut open, "Account", End::BrokenOff, late);
         assert!(open["Account"].next > late);
-        plan(&mut open, "Account", late, late);
+        plan(&mut open, "Account", End::Refused { begun: late }, late);
         assert!(open.is_empty());
+    }
+
+    #[test]
+    fn an_org_that_asks_all_day_is_not_read_from_the_morning_on_at_each_look() {
+        const MINUTE_MS: Millis = 60_000;
+        let mut open = Open::new();
+        for minute in 0..24 * 60 {
+            let now = minute * MINUTE_MS;
+            note(&mut open, "Account", now - LONGEST_TRANSACTION_MS, now);
+            let ask = open["Account"].clone();
+            if ask.is_due(now) {
+                plan(&mut open, "Account", read(&ask, now), now);
+                let read_anew = now - open["Account"].since;
+                assert!(read_anew <= LONGEST_TRANSACTION_MS + 2 * MINUTE_MS, "{read_anew} ms at minute {minute}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_asked_of_an_earlier_time_while_a_look_goes_on_is_looked_at_from_then_on() {
+        let mut open = Open::new();
+        note(&mut open, "Account", 10_000_000, 10_000_000);
+        let ask = open["Account"].clone();
+        // Told late: the host was not there.
+        note(&mut open, "Account", 0, ask.next);
+        plan(&mut open, "Account", read(&ask, ask.next), ask.next);
+        assert_eq!(open["Account"].since, 0);
+        plan(&mut open, "Account", End::Refused { begun: ask.next }, ask.next);
+        assert_eq!(open["Account"].since, 0, "nothing was read");
+    }
+
+    fn read(ask: &Ask, begun: Millis) -> End {
+        End::Read { from: ask.since, begun }
     }
 
     #[test]
