@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
 use super::trouble::Troubles;
-use super::{Routes, change};
+use super::{Routes, change, sweep};
 use crate::connections::{Call, CallError, Connection, Method, salesforce::percent};
 use crate::store::{Inbox, Intake, NewEvent, StoreError};
 use crate::time::fresh_trace;
@@ -126,7 +126,8 @@ impl Outbox {
                 }
             }
         }
-        self.inbox.take(Intake { events, ..Intake::default() }).await?;
+        let seen = sweep::forget(&self.name, &events);
+        self.inbox.take(Intake { events, seen, ..Intake::default() }).await?;
         if answered {
             self.answered.notify_one();
         }
