@@ -173,7 +173,9 @@ impl Subscription {
                 looked = None;
             }
             if used_up {
-                self.look_instead(&mut looked, &mut troubles).await;
+                if self.tells_changes() {
+                    self.look_instead(&mut looked, &mut troubles).await;
+                }
                 tokio::select! { _ = tokio::time::sleep(self.patience) => {} _ = stop.changed() => {} }
                 continue;
             }
@@ -214,7 +216,13 @@ impl Subscription {
             self.catch_up(&Position { at: looked.unwrap_or(stored.at), replay_id: None }).await
         };
         match found.await {
-            Ok(()) => *looked = Some(begun),
+            Ok(()) => {
+                *looked = Some(begun);
+                troubles.over("look");
+            }
+            Err(error) if troubles.begins("look") => {
+                tracing::warn!(connection = self.name, %error, "changes could not be looked for; it is tried again");
+            }
             Err(error) => tracing::debug!(connection = self.name, %error, "changes could not be looked for"),
         }
     }
