@@ -13,9 +13,11 @@ use super::{LONGEST_TRANSACTION_MS, SLACK_MS};
 use crate::connections::CallError;
 use crate::sources::timers::FlowTimer;
 use crate::store::{Intake, Lane, Millis, StoreError};
+use crate::time::backoff;
 
 const TICK: Duration = Duration::from_secs(1);
-const PAUSE_AFTER_FAILURE: Duration = Duration::from_secs(60);
+/// The first of the pauses after failures, and the longest.
+const PAUSES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(3600)];
 /// What was stamped so long before a sweep began may have been out of sight while it went on.
 const OVERLAP_MS: Millis = LONGEST_TRANSACTION_MS + SLACK_MS;
 
@@ -54,12 +56,18 @@ impl Night {
 
     /// Sweeps whenever the hour has come, until `stop` turns true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        let mut failures = 0;
         while !*stop.borrow() {
             let pause = tokio::select! { looked = self.look() => match looked {
-                Ok(()) => TICK,
+                Ok(()) => {
+                    failures = 0;
+                    TICK
+                }
                 Err(error) => {
-                    tracing::warn!(connection = self.reader.name, %error, "the sweep was broken off; it goes on in a minute");
-                    PAUSE_AFTER_FAILURE
+                    failures += 1;
+                    let pause = backoff(failures, PAUSES[0], PAUSES[1]);
+                    tracing::warn!(connection = self.reader.name, %error, seconds = pause.as_secs(), "the sweep was broken off; it goes on after a pause");
+                    pause
                 }
             }, _ = stop.changed() => return };
             tokio::select! { _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
@@ -82,6 +90,10 @@ impl Night {
     }
 
     async fn look(&self) -> Result<(), Broken> {
+        // What time it is over there is known from the first answer on.
+        if !self.reader.connection.clock().is_known() {
+            return Ok(());
+        }
         let mut position = self.position().await?;
         let now = self.reader.now();
         // Of hours that passed while the host was down, the last.
@@ -133,7 +145,9 @@ impl Night {
     async fn object(&self, watched: &Watched, position: &mut Position) -> Result<u64, Broken> {
         let first = Reading { since: position.last - OVERLAP_MS, under_way: None };
         let reading = position.objects.entry(watched.object.clone()).or_insert(first);
-        let begins = || (self.reader.now(), Place::since(reading.since));
+        let now = self.reader.now();
+        // A time ahead was written while the clock was wrong.
+        let begins = || (now, Place::since(reading.since.min(now - OVERLAP_MS)));
         let (begun, mut place) = reading.under_way.clone().unwrap_or_else(begins);
         let mut found = 0;
         while position.calls < self.most_calls {
