@@ -14,7 +14,8 @@ pub struct Settings {
     pub keys: Keys,
     /// B1's codes of currencies.
     pub currencies: Currencies,
-    /// Currency of the company, that of amounts without a document currency of their own; empty until [`Settings::ask`] has asked B1.
+    /// Currency of the company, that of amounts without a document currency of their own; empty until [`Settings::ask`] has asked B1,
+    /// and where B1 does not say.
     pub currency: String,
     /// Currency of the org that has one; empty for the company's.
     pub org_currency: String,
@@ -41,12 +42,17 @@ impl Settings {
     /// Asks B1 for what the settings leave open.
     pub fn ask(&mut self) -> Result<(), Error> {
         if self.currency.is_empty() {
-            self.currency = money::company_currency(&self.currencies)?.unwrap_or_else(|| "EUR".into());
+            self.currency = money::company_currency(&self.currencies)?.unwrap_or_default();
         }
         if self.org_currency.is_empty() {
             self.org_currency.clone_from(&self.currency);
         }
         Ok(())
+    }
+
+    /// The field that says of which currency amounts in the company's are; none where B1 does not say: what stands there stays.
+    pub fn says(&self, field: &str) -> Option<(String, Value)> {
+        (!self.currency.is_empty()).then(|| (field.to_owned(), self.currency.as_str().into()))
     }
 }
 

@@ -227,12 +227,11 @@ fn fields(
         _ => "Open",
     };
     let amount = |amount: Decimal| b1::number(signed(kind, amount));
-    let fields = json!({
+    let mut fields = json!({
         "Name": format!("{word} {}", b1::key_text(&row["DocNum"])),
         "Tandem_Account__c": account, "Tandem_Opportunity__c": opportunity, "Tandem_Type__c": word,
         "Tandem_Number__c": b1::key_text(&row["DocNum"]),
         "Tandem_Date__c": b1::day(&row["DocDate"]), "Tandem_Due_Date__c": b1::day(&row["DocDueDate"]),
-        "Tandem_Currency__c": currency, "Tandem_Company_Currency__c": settings.currency,
         "Tandem_Total__c": amount(total), "Tandem_Total_Document__c": amount(total_own),
         "Tandem_Paid__c": amount(paid), "Tandem_Paid_Document__c": amount(paid_own),
         "Tandem_Open__c": amount(open(total, paid)),
@@ -240,8 +239,11 @@ fn fields(
         "Tandem_Status__c": status,
     })
     .as_object()
-    .cloned();
-    fields.unwrap_or_default()
+    .cloned()
+    .unwrap_or_default();
+    fields.extend((!currency.is_empty()).then(|| ("Tandem_Currency__c".to_owned(), currency.into())));
+    fields.extend(settings.says("Tandem_Company_Currency__c"));
+    fields
 }
 
 #[cfg(test)]
@@ -259,5 +261,21 @@ mod tests {
         assert_eq!(invoice["Tandem_Open_Document__c"].to_string(), "89.5");
         let memo = fields(&settings, (code::CREDIT_MEMO, "Credit memo", &row), false, "001", None, "USD");
         assert_eq!(memo["Tandem_Total__c"].to_string(), "-90.1");
+    }
+
+    #[test]
+    fn where_b1_does_not_say_the_companys_currency_none_is_guessed() {
+        let row = tandem_sdk::from_json(r#"{"DocNum":7,"DocTotal":90.10,"DocumentStatus":"bost_Open"}"#);
+        let shown = |settings: &str| {
+            let settings = Settings::read(settings);
+            fields(&settings, (code::INVOICE, "Invoice", &row), false, "001", None, &settings.currency)
+        };
+        let unknown = shown("{}");
+        assert!(!unknown.keys().any(|field| field.contains("Currency")), "{unknown:?}");
+        let known = shown(r#"{"currency":"USD"}"#);
+        assert_eq!(
+            (&known["Tandem_Currency__c"], &known["Tandem_Company_Currency__c"]),
+            (&json!("USD"), &json!("USD"))
+        );
     }
 }

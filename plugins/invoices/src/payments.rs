@@ -87,15 +87,16 @@ pub fn keep(batch: &Batch, settings: &Settings, payments: &Payments, documents: 
         for ((kind, entry), amount) in applied(payment) {
             let Some(invoice) = documents.ids.get(&(kind, entry)) else { continue };
             let key = format!("{}:{}:{kind}:{entry}", connection(batch, "b1"), b1::key_text(&payment["DocEntry"]));
-            let fields: Map<String, Value> = json!({
+            let mut fields: Map<String, Value> = json!({
                 "Name": format!("Payment {number}"), "Tandem_Account__c": account, "Tandem_Invoice__c": invoice,
                 "Tandem_Number__c": number, "Tandem_Date__c": b1::day(&payment["DocDate"]),
-                "Tandem_Amount__c": b1::number(amount), "Tandem_Currency__c": settings.currency,
+                "Tandem_Amount__c": b1::number(amount),
                 "Tandem_Cancelled__c": b1::yes(payment, "Cancelled"),
             })
             .as_object()
             .cloned()
             .unwrap_or_default();
+            fields.extend(settings.says("Tandem_Currency__c"));
             rows.push(
                 Row::new("payment", &key, "Tandem_Payment__c", fields).external("Tandem_Key__c", &key).serving(events),
             );

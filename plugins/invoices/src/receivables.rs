@@ -102,7 +102,7 @@ fn on_accounts(batch: &Batch, settings: &Settings, documents: &Documents, outcom
     for (code, events) in &documents.customers {
         let Some(account) = documents.accounts.get(code) else { continue };
         let mut fields = sums(documents.open.get(code).map(Vec::as_slice).unwrap_or_default(), &today);
-        fields.insert("Tandem_Currency__c".into(), settings.currency.as_str().into());
+        fields.extend(settings.says("Tandem_Currency__c"));
         let owes = fields["Tandem_Open_Amount__c"] != 0;
         let key = format!("owes:{code}");
         if owes {
