@@ -16,6 +16,7 @@ use crate::store::{Intake, Lane, Millis, StoreError};
 use crate::time::backoff;
 
 const TICK: Duration = Duration::from_secs(1);
+const BEFORE_THE_FIRST_ANSWER: Duration = Duration::from_millis(50);
 /// The first of the pauses after failures, and the longest.
 const PAUSES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(3600)];
 /// What was stamped so long before a sweep began may have been out of sight while it went on.
@@ -56,6 +57,10 @@ impl Night {
 
     /// Sweeps whenever the hour has come, until `stop` turns true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
+        // What time it is over there is known from the first answer on; from then on nights count.
+        while !self.reader.connection.clock().is_known() && !*stop.borrow() {
+            tokio::select! { _ = tokio::time::sleep(BEFORE_THE_FIRST_ANSWER) => {} _ = stop.changed() => {} }
+        }
         let mut failures = 0;
         while !*stop.borrow() {
             let pause = tokio::select! { looked = self.look() => match looked {
@@ -90,10 +95,6 @@ impl Night {
     }
 
     async fn look(&self) -> Result<(), Broken> {
-        // What time it is over there is known from the first answer on.
-        if !self.reader.connection.clock().is_known() {
-            return Ok(());
-        }
         let mut position = self.position().await?;
         let now = self.reader.now();
         // Of hours that passed while the host was down, the last.
