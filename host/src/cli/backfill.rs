@@ -45,11 +45,10 @@ pub struct Options {
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
     let parts = Parts::open(config, Access::Tool).await?;
     let connections = parts.connect()?;
-    let flow =
-        parts.plugins.bind(&options.flow, &parts.config, &connections, &parts.store, parts.runtime().await?).await?;
-    let names = &flow.plugin.description.backfill;
+    let flow = parts.flow(&options.flow, &connections).await?;
+    let names = &flow.release.plugin.description.backfill;
     if names.is_empty() {
-        let plugin = &flow.plugin.description.name;
+        let plugin = &flow.release.plugin.description.name;
         return Err(Failure::WrongUsage(format!(
             "the plugin {plugin} offers no backfill: it must not act on the past"
         ))
@@ -205,7 +204,7 @@ async fn rehearse(parts: &Parts, flow: &Flow, topics: &[Topic], total: u64, outp
     /// Questions shown.
     const SHOWN: usize = 50;
     let progress = bar(total, output).with_message("rehearsal");
-    let mut rehearsal = Rehearsal::new(parts.runtime().await?, flow);
+    let mut rehearsal = Rehearsal::new(parts.releases().await?.runtime(), flow);
     for topic in topics {
         let mut last = None;
         loop {

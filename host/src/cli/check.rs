@@ -81,11 +81,13 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
     };
     for name in config.flows.keys() {
         let what = format!("flow {name}");
-        match parts.plugins.bind(name, config, connections, &parts.store, parts.runtime().await?).await {
-            Ok(flow) => findings.push(Finding::good(
-                what,
-                format!("ready: {} {}", flow.plugin.description.name, flow.plugin.description.version),
-            )),
+        match parts.flow_of_files(name, connections).await {
+            Ok(flow) => {
+                let description = &flow.release.plugin.description;
+                let says =
+                    format!("ready: {} {}, release {}", description.name, description.version, flow.release.short());
+                findings.push(Finding::good(what, says));
+            }
             Err(error) => findings.push(Finding::bad(what, error, "see left")),
         }
     }

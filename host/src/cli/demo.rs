@@ -17,7 +17,7 @@ use tokio::sync::watch;
 
 use super::failure::Failure;
 use super::output::Output;
-use super::plugin::store_grant;
+use super::plugin::allow_plugin;
 use super::service::{self, Parts};
 use crate::config::Config;
 use crate::connections::proxy::Proxies;
@@ -69,8 +69,7 @@ pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
         }
     }
     for plugin in PLUGINS {
-        let plugin = parts.plugins.load(parts.runtime().await?, plugin).await?;
-        store_grant(parts.store.as_ref(), &plugin).await?;
+        allow_plugin(&parts, plugin).await?;
     }
     let store = parts.store.clone();
     let (stop, stopped) = watch::channel(false);

@@ -103,12 +103,12 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                         run.finished_at
                             .map_or_else(|| "not finished".into(), |at| format!("{} ms", at - run.started_at)),
                         run.events.to_string(),
-                        run.digest.chars().take(12).collect(),
+                        crate::releases::short(&run.release).to_owned(),
                         run.error.clone().unwrap_or_default(),
                     ]
                 })
                 .collect();
-            let header = ["run", "started", "took", "events", "plugin", "error"];
+            let header = ["run", "started", "took", "events", "release", "error"];
             output.rows(&(), &header, rows, "no run of it is kept: it has not run yet, or its journal was removed");
             Ok(ExitCode::SUCCESS)
         }

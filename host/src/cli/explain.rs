@@ -13,7 +13,6 @@ use super::failure::{Failure, listed};
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::connections::reads;
-use crate::mapping::Mapping;
 use crate::sources::full_id;
 use crate::store::sqlite::Access;
 use crate::store::{CallState, Decided, EventFilter, EventState, JournalEntry};
@@ -59,21 +58,23 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         );
         return Err(Failure::NotFound(nothing).into());
     }
-    let mut rules: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let mut rules: BTreeMap<(String, String), BTreeMap<String, String>> = BTreeMap::new();
     let mut told: Vec<Value> = Vec::new();
     let mut written = BTreeSet::new();
     for (run, entry) in &calls {
-        let flow = parts.store.run(*run).await?.map(|run| run.flow).unwrap_or_default();
-        if !rules.contains_key(&flow) {
-            rules.insert(flow.clone(), rules_of(&parts, &flow).await);
+        let run_of = parts.store.run(*run).await?.map(|run| (run.flow, run.release)).unwrap_or_default();
+        if !rules.contains_key(&run_of) {
+            rules.insert(run_of.clone(), rules_of(&parts, &run_of.0, &run_of.1).await);
         }
-        let own = rules.get(&flow).cloned().unwrap_or_default();
+        let own = rules.get(&run_of).cloned().unwrap_or_default();
+        let (flow, release) = run_of;
         if let Ok(request) = serde_json::from_str::<Value>(&entry.request) {
             names_in(&body_of(&request), &mut written);
         }
         if let Some(mut call) = tell(entry, options.field.as_deref(), &own) {
             call["run"] = run.0.into();
             call["flow"] = flow.into();
+            call["release"] = release.into();
             told.push(call);
         }
     }
@@ -136,18 +137,11 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// Target field → rule, over all sections of a flow's mapping.
-async fn rules_of(parts: &Parts, flow: &str) -> BTreeMap<String, String> {
-    let Some(flow) = parts.config.flows.get(flow) else { return BTreeMap::new() };
-    let text = match &flow.mapping {
-        Some(path) => std::fs::read_to_string(parts.config.resolve(path)).unwrap_or_default(),
-        None => {
-            let Ok(runtime) = parts.runtime().await else { return BTreeMap::new() };
-            let plugin = parts.plugins.load(runtime, &flow.plugin).await;
-            plugin.map(|plugin| plugin.description.default_mapping.clone()).unwrap_or_default()
-        }
-    };
-    Mapping::parse(&text).map(|mapping| mapping.rules()).unwrap_or_default()
+/// Target field → rule, over all sections of the mapping that a run ran under.
+async fn rules_of(parts: &Parts, flow: &str, release: &str) -> BTreeMap<String, String> {
+    let Ok(releases) = parts.releases().await else { return BTreeMap::new() };
+    let release = releases.of_run(flow, release, &parts.config).await;
+    release.map(|release| release.mapping.rules()).unwrap_or_default()
 }
 
 /// One effect in words; `None` for reads and, when a field is asked for, for calls that do not write it.

@@ -3,6 +3,7 @@
 use crate::config::{ConfigError, SecretError};
 use crate::connections::SetupError;
 use crate::engine::BindError;
+use crate::releases::ReleaseError;
 use crate::sandbox::LoadError;
 use crate::store::StoreError;
 
@@ -64,13 +65,23 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if let Some(error) = cause.downcast_ref::<BindError>() {
         return match error {
-            BindError::NoFlow { .. } => Some(NOT_FOUND),
-            BindError::Slot { .. } | BindError::MappingFile { .. } | BindError::Settings { .. } => Some(WRONG_USAGE),
-            BindError::Plugin(error) => of_plugin(error),
-            BindError::NotGranted { .. } | BindError::Store(_) => None,
+            BindError::Slot { .. } => Some(WRONG_USAGE),
+            BindError::Release(error) => of_release(error),
         };
     }
+    if let Some(error) = cause.downcast_ref::<ReleaseError>() {
+        return of_release(error);
+    }
     cause.downcast_ref::<LoadError>().and_then(of_plugin)
+}
+
+fn of_release(error: &ReleaseError) -> Option<u8> {
+    match error {
+        ReleaseError::NoFlow { .. } | ReleaseError::Unknown { .. } | ReleaseError::NoEarlier(_) => Some(NOT_FOUND),
+        ReleaseError::MappingFile { .. } | ReleaseError::Settings { .. } => Some(WRONG_USAGE),
+        ReleaseError::Plugin(error) => of_plugin(error),
+        ReleaseError::NotGranted { .. } | ReleaseError::NotWhole { .. } | ReleaseError::Store(_) => None,
+    }
 }
 
 fn of_plugin(error: &LoadError) -> Option<u8> {
@@ -99,9 +110,9 @@ mod tests {
         assert_eq!(code(SetupError::Secret("erp".into(), SecretError::NotSet("A".into()))), WRONG_USAGE);
         assert_eq!(code(LoadError::Unreadable { path: "x.wasm".into(), cause: missing() }), NOT_FOUND);
         let gone = LoadError::Unreadable { path: "x.wasm".into(), cause: missing() };
-        assert_eq!(code(BindError::Plugin(gone)), NOT_FOUND);
+        assert_eq!(code(BindError::Release(ReleaseError::Plugin(gone))), NOT_FOUND);
         assert_eq!(code(StoreError::Missing), NOT_FOUND);
         assert_eq!(code(StoreError::Gone("data/tandem.db".into())), FAILED);
-        assert_eq!(code(BindError::NoFlow { flow: "nope".into(), known: "known: orders".into() }), NOT_FOUND);
+        assert_eq!(code(ReleaseError::NoFlow { flow: "nope".into(), known: "known: orders".into() }), NOT_FOUND);
     }
 }

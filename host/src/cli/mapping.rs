@@ -56,18 +56,14 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
         }
         Command::Show { flow } => {
             let flow = bound(&parts, &connections, &flow).await?;
-            let text = match &flow.config.mapping {
-                Some(path) => std::fs::read_to_string(parts.config.resolve(path))?,
-                None => flow.plugin.description.default_mapping.clone(),
-            };
-            output.print(&text.trim_end());
+            output.print(&flow.release.mapping_text.trim_end());
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
 async fn bound(parts: &Parts, connections: &Connections, name: &str) -> Result<Flow> {
-    Ok(parts.plugins.bind(name, &parts.config, connections, &parts.store, parts.runtime().await?).await?)
+    parts.flow_of_files(name, connections).await
 }
 
 async fn check(parts: &Parts, connections: &Connections, only: Option<String>, output: &Output) -> Result<ExitCode> {
@@ -95,7 +91,7 @@ async fn check(parts: &Parts, connections: &Connections, only: Option<String>, o
             let group = groups.iter().find(|(_, sections)| sections.contains(&section.name));
             group.is_none_or(|(what, _)| chosen.get(what) == Some(&section.name))
         };
-        for section in flow.plugin.description.sections.iter().filter(others) {
+        for section in flow.release.plugin.description.sections.iter().filter(others) {
             for (field, problem) in schema::problems(&flow, section).await.with_context(|| format!("flow {name}"))? {
                 good &= problem.starts_with("not checked");
                 findings.push([name.clone(), section.name.clone(), field, problem]);
@@ -113,9 +109,9 @@ async fn check(parts: &Parts, connections: &Connections, only: Option<String>, o
 }
 
 async fn preview(flow: &Flow, name: &str, record: &str, output: &Output) -> Result<ExitCode> {
-    let sections = &flow.plugin.description.sections;
+    let sections = &flow.release.plugin.description.sections;
     let Some(section) = sections.iter().find(|section| section.name == name) else {
-        let kind = format!("section of the plugin {}:", flow.plugin.description.name);
+        let kind = format!("section of the plugin {}:", flow.release.plugin.description.name);
         return Err(Failure::unknown(&kind, name, sections.iter().map(|section| section.name.as_str())).into());
     };
     let id = full_id(record).filter(|_| !section.to_salesforce || is_no_code(record));

@@ -12,6 +12,7 @@ mod mapping;
 mod output;
 mod package;
 mod plugin;
+mod release;
 mod replay;
 mod review;
 mod run;
@@ -76,6 +77,9 @@ enum Command {
     /// Look at plugins, or allow one what it asks for.
     #[command(subcommand)]
     Plugin(plugin::Command),
+    /// What each flow runs, ran and could run; make one live, or go back.
+    #[command(subcommand)]
+    Release(release::Command),
 }
 
 /// Runs the command line.
@@ -140,5 +144,6 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay(options) => replay::run(&cli.config, options, &output).await,
         Command::Explain(options) => explain::run(&cli.config, options, &output).await,
         Command::Plugin(command) => plugin::run(&cli.config, command, &output).await,
+        Command::Release(command) => release::run(&cli.config, command, &output).await,
     }
 }

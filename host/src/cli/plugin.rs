@@ -10,9 +10,9 @@ use serde_json::json;
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
-use crate::sandbox::{Grants, Permission, Plugin};
+use crate::releases::{Code, consent, short as short_digest};
+use crate::sandbox::{Grants, Permission};
 use crate::store::sqlite::Access;
-use crate::store::{Grant, Store};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -33,43 +33,43 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     let parts = Parts::open(config, access).await?;
     match command {
         Command::List => list(&parts, output).await,
-        Command::Grant { name, yes } => {
-            let plugin = parts.plugins.load(parts.runtime().await?, &name).await?;
-            grant(&parts, &plugin, yes, output).await
-        }
+        Command::Grant { name, yes } => grant(&parts, &code_of(&parts, &name).await?, yes, output).await,
     }
+}
+
+/// Something that may be granted: a plugin, or a mapping plugin that a flow uses.
+struct Listed {
+    name: String,
+    flows: Vec<String>,
+    found: Result<(Code, String), String>,
 }
 
 async fn list(parts: &Parts, output: &Output) -> Result<ExitCode> {
     let mut data = Vec::new();
     let mut rows = Vec::new();
     let mut code = ExitCode::SUCCESS;
-    for name in names_in(&parts.plugins.folder)? {
-        match parts.plugins.load(parts.runtime().await?, &name).await {
-            Ok(plugin) => {
-                let missing = missing(parts.store.as_ref(), &plugin).await?.len();
-                let asked = plugin.description.permissions.len();
+    for Listed { name, flows, found } in listed(parts).await? {
+        match found {
+            Ok((own, title)) => {
+                let missing = consent::missing(parts.store.as_ref(), &own).await?.len();
+                let asked = own.all().len();
                 let state = if missing == 0 {
                     "granted".to_owned()
                 } else {
                     format!("waits for consent to {missing} of {asked}")
                 };
-                let flows: Vec<&str> = parts
-                    .config
-                    .flows
-                    .iter()
-                    .filter(|(_, flow)| flow.plugin == name)
-                    .map(|(flow, _)| flow.as_str())
-                    .collect();
                 rows.push(vec![
                     name.clone(),
-                    plugin.description.version.clone(),
-                    plugin.digest.chars().take(12).collect(),
+                    own.version.clone(),
+                    short_digest(&own.digest).to_owned(),
                     state,
                     flows.join(", "),
-                    plugin.description.title.clone(),
+                    title.clone(),
                 ]);
-                data.push(json!({ "name": name, "digest": plugin.digest, "description": plugin.description, "missing": missing, "flows": flows }));
+                data.push(json!({
+                    "name": name, "kind": own.kind(), "version": own.version, "digest": own.digest, "title": title,
+                    "asks": own.asks, "unasked": own.unasked, "missing": missing, "flows": flows
+                }));
             }
             Err(error) => {
                 code = ExitCode::from(super::FOUND_PROBLEMS);
@@ -79,15 +79,64 @@ async fn list(parts: &Parts, output: &Output) -> Result<ExitCode> {
                     String::new(),
                     "cannot be used".into(),
                     String::new(),
-                    short(&error.to_string(), 200),
+                    short(&error, 200),
                 ]);
-                data.push(json!({ "name": name, "error": error.to_string() }));
+                data.push(json!({ "name": name, "error": error }));
             }
         }
     }
-    let none = format!("no plugin in {}: copy <name>.wasm there", parts.plugins.folder.display());
+    let folder = &parts.releases().await?.folder;
+    let none = format!("no plugin in {}: copy <name>.wasm there", folder.display());
     output.rows(&data, &["plugin", "version", "digest", "grant", "flows", "what it does"], rows, &none);
     Ok(code)
+}
+
+/// Every plugin in the folder and every mapping plugin of a flow.
+async fn listed(parts: &Parts) -> Result<Vec<Listed>> {
+    let releases = parts.releases().await?;
+    let mut all = Vec::new();
+    for name in names_in(&releases.folder)? {
+        let flows = parts.config.flows.iter().filter(|(_, flow)| flow.plugin == name);
+        let flows = flows.map(|(flow, _)| flow.clone()).collect();
+        let found = releases.plugin_file(&name).await.map_err(|error| error.to_string());
+        let found = found.map(|plugin| (Code::of_plugin(&plugin), plugin.description.title.clone()));
+        all.push(Listed { name, flows, found });
+    }
+    for (flow, _) in parts.config.flows.iter().filter(|(_, own)| own.mapper.is_some()) {
+        let found = match releases.of_files(flow, &parts.config).await {
+            Ok(draft) => {
+                let mapper = draft.release.codes().into_iter().find(|code| code.kind() == MAPPER);
+                mapper.ok_or_else(|| "it is no part of the flow".to_owned())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let name = match &found {
+            Ok(code) => code.short_name().to_owned(),
+            Err(_) => format!("{MAPPER} of {flow}"),
+        };
+        let title = format!("{MAPPER} of the flow {flow}");
+        all.push(Listed { name, flows: vec![flow.clone()], found: found.map(|code| (code, title)) });
+    }
+    Ok(all)
+}
+
+const MAPPER: &str = "mapping plugin";
+
+/// What a grant names: a plugin in the folder; otherwise a mapping plugin that a flow uses.
+async fn code_of(parts: &Parts, name: &str) -> Result<Code> {
+    let releases = parts.releases().await?;
+    if !releases.path(name).exists() {
+        for (flow, own) in &parts.config.flows {
+            let Some(path) = &own.mapper else { continue };
+            if path.file_stem().is_some_and(|stem| stem == name) {
+                let draft = releases.of_files(flow, &parts.config).await?;
+                if let Some(code) = draft.release.codes().into_iter().find(|code| code.kind() == MAPPER) {
+                    return Ok(code);
+                }
+            }
+        }
+    }
+    Ok(Code::of_plugin(releases.plugin_file(name).await?.as_ref()))
 }
 
 fn names_in(folder: &Path) -> Result<Vec<String>> {
@@ -106,68 +155,47 @@ fn names_in(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-async fn missing(store: &dyn Store, plugin: &Plugin) -> Result<Vec<Permission>> {
-    let granted: Vec<Permission> = match store.granted(&plugin.digest).await? {
-        Some(grant) => serde_json::from_str(&grant.permissions).context("the stored grant cannot be read")?,
-        None => Vec::new(),
-    };
-    let grants = Grants::new(&plugin.description.name, granted);
-    Ok(grants.missing(&plugin.description.permissions).into_iter().cloned().collect())
-}
-
-async fn grant(parts: &Parts, plugin: &Plugin, yes: bool, output: &Output) -> Result<ExitCode> {
-    let description = &plugin.description;
-    let before: Vec<Permission> = match parts.store.last_grant(&description.name).await? {
-        Some(grant) => serde_json::from_str(&grant.permissions).unwrap_or_default(),
-        None => Vec::new(),
-    };
-    let known = Grants::new(&description.name, before);
-    let new = known.missing(&description.permissions);
-    let shown: Vec<&Permission> = description.permissions.iter().chain(&description.unasked).collect();
+async fn grant(parts: &Parts, code: &Code, yes: bool, output: &Output) -> Result<ExitCode> {
+    let known = Grants::new(&code.name, consent::last(parts.store.as_ref(), code).await?);
+    let all = code.all();
+    let new = known.missing(&all);
+    // What is new stands first: it is what the question is about.
+    let mut shown: Vec<(&Permission, &str)> = Vec::new();
+    for permission in &all {
+        let mark = match () {
+            () if code.unasked.contains(permission) => "not asked for",
+            () if new.contains(&permission) => "new",
+            () => "as before",
+        };
+        shown.push((permission, mark));
+    }
+    shown.sort_by_key(|(_, mark)| *mark == "as before");
     let rows = shown
         .iter()
-        .map(|p| {
-            let mark = match () {
-                () if description.unasked.contains(p) => "not asked for",
-                () if new.contains(p) => "new",
-                () => "as before",
-            };
+        .map(|(p, mark)| {
             let why = match p.warning() {
                 Some(warning) => format!("{} ({warning})", p.reason),
                 None => p.reason.clone(),
             };
-            vec![p.slot.clone(), p.method.word().into(), p.path.clone(), mark.into(), why]
+            vec![p.slot.clone(), p.method.word().into(), p.path.clone(), (*mark).into(), why]
         })
         .collect();
-    output.rows(&shown, &["connection", "method", "path", "", "why"], rows, "it asks for nothing");
-    if !yes
-        && !confirmed(&format!(
-            "Allow {} {} ({}) all of this?",
-            description.name,
-            description.version,
-            &plugin.digest[..12]
-        ))?
-    {
+    output.rows(&all, &["connection", "method", "path", "", "why"], rows, "it asks for nothing");
+    let named = format!("{} {}", code.short_name(), code.version);
+    let named = named.trim_end();
+    if !yes && !confirmed(&format!("Allow {named} ({}) all of this?", short_digest(&code.digest)))? {
         output.say("nothing was granted");
         return Ok(ExitCode::FAILURE);
     }
-    store_grant(parts.store.as_ref(), plugin).await?;
-    output.say(format!(
-        "granted to {} {}; a running host takes it up within seconds",
-        description.name, description.version
-    ));
+    consent::allow(parts.store.as_ref(), code).await?;
+    output.say(format!("granted to {named}; a running host takes it up within seconds"));
     Ok(ExitCode::SUCCESS)
 }
 
-/// Allows a plugin all it asks for.
-pub async fn store_grant(store: &dyn Store, plugin: &Plugin) -> Result<()> {
-    let grant = Grant {
-        digest: plugin.digest.clone(),
-        plugin: plugin.description.name.clone(),
-        permissions: serde_json::to_string(&plugin.description.permissions)?,
-        granted_at: crate::time::now(),
-    };
-    Ok(store.grant(grant).await?)
+/// Allows a plugin in the folder all it asks for.
+pub async fn allow_plugin(parts: &Parts, name: &str) -> Result<()> {
+    let plugin = parts.releases().await?.plugin_file(name).await?;
+    Ok(consent::allow(parts.store.as_ref(), &Code::of_plugin(&plugin)).await?)
 }
 
 /// Asks on the terminal; without one it must be said beforehand.

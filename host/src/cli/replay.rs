@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::Args;
@@ -40,12 +41,12 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     let parts = Parts::open(config, Access::Tool).await?;
     let event = parts.store.event(EventId(options.id)).await?.ok_or_else(|| Failure::no_event(options.id))?;
     let connections = parts.connect()?;
-    let mut flow =
-        parts.plugins.bind(&event.flow, &parts.config, &connections, &parts.store, parts.runtime().await?).await?;
+    let mut flow = parts.flow(&event.flow, &connections).await?;
+    let releases = parts.releases().await?;
     if let Some(path) = &options.plugin {
-        flow.plugin = parts.runtime().await?.load(path).await?;
+        flow.release = Arc::new(flow.release.with_plugin(releases.runtime().load(path).await?));
     }
-    let replay = Replay::run(parts.runtime().await?, &flow, &parts.store, event.id, options.fresh)
+    let replay = Replay::run(releases.runtime(), &flow, &parts.store, event.id, options.fresh)
         .await
         .context("the dry run failed")?;
     let differences = replay.differences();

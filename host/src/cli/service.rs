@@ -16,7 +16,8 @@ use crate::connections::{Connection, Connections, Standing};
 use crate::console::salesforce::Reporter;
 use crate::console::{self, Console, Patience};
 use crate::ending::guarded;
-use crate::engine::{Engine, Plugins, haste_of};
+use crate::engine::{Engine, Flow, haste_of};
+use crate::releases::Releases;
 use crate::sandbox::{Cache, Description, Runtime};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
 use crate::sources::outbox::Outbox;
@@ -34,10 +35,8 @@ pub struct Parts {
     pub config: Arc<Config>,
     /// Durable state.
     pub store: Arc<dyn Store>,
-    /// The sandbox: see [`Parts::runtime`].
-    runtime: OnceCell<Arc<Runtime>>,
-    /// The plugins folder and archive.
-    pub plugins: Plugins,
+    /// What flows run, and the sandbox they run in: see [`Parts::releases`].
+    releases: OnceCell<Arc<Releases>>,
 }
 
 impl Parts {
@@ -52,20 +51,34 @@ impl Parts {
         let path = config.resolve(&config.store.path);
         let store: Arc<dyn Store> =
             Arc::new(SqliteStore::open(&path, access).with_context(|| format!("{}", path.display()))?);
-        let plugins = Plugins::new(&config);
-        Ok(Self { config, store, runtime: OnceCell::new(), plugins })
+        Ok(Self { config, store, releases: OnceCell::new() })
     }
 
-    /// The sandbox, started by the first who runs a plugin: who only looks at events needs none of its memory.
-    pub async fn runtime(&self) -> Result<&Arc<Runtime>> {
+    /// What flows run. The first who asks starts the sandbox: who only looks at events needs none of its memory.
+    pub async fn releases(&self) -> Result<&Arc<Releases>> {
         let start = async || {
             let secret = self.store.secret("compiled-plugins").await?;
             let path = self.config.resolve(&self.config.store.path);
             let folder = path.parent().map(|parent| parent.join("compiled")).unwrap_or_else(|| "compiled".into());
             let runtime = Runtime::new(Cache::new(folder, &secret));
-            runtime.map(Arc::new).map_err(|e| anyhow::anyhow!("the sandbox cannot start: {e:#}"))
+            let runtime = runtime.map_err(|e| anyhow::anyhow!("the sandbox cannot start: {e:#}"))?;
+            Ok(Arc::new(Releases::new(&self.config, self.store.clone(), Arc::new(runtime))))
         };
-        self.runtime.get_or_try_init(start).await
+        self.releases.get_or_try_init(start).await
+    }
+
+    /// A flow under the release that is live; before its first, under what its files say.
+    pub async fn flow(&self, name: &str, connections: &Connections) -> Result<Flow> {
+        let releases = self.releases().await?;
+        let release = releases.live_or_files(name, &self.config).await?;
+        Ok(Flow::bind(name, release, &self.config, connections, releases).await?)
+    }
+
+    /// A flow under what its files say now, be it live or not.
+    pub async fn flow_of_files(&self, name: &str, connections: &Connections) -> Result<Flow> {
+        let releases = self.releases().await?;
+        let release = releases.of_files(name, &self.config).await?.release;
+        Ok(Flow::bind(name, release, &self.config, connections, releases).await?)
     }
 
     /// A flow to look for among events: configured, or one that was.
@@ -104,8 +117,8 @@ const LOOK: Duration = Duration::from_secs(1);
 
 /// Runs until `stop` turns true, then finishes what is under way. The same where the store is gone, which is an error.
 pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Receiver<bool>) -> Result<()> {
-    let runtime = parts.runtime().await?.clone();
-    let Parts { config, store, plugins, .. } = parts;
+    let releases = parts.releases().await?.clone();
+    let Parts { config, store, .. } = parts;
     let metrics = install_metrics();
     let listener = tokio::net::TcpListener::bind(config.host.listen).await.with_context(|| {
         format!("{}[host] listen: cannot listen on {}", config.place(&["host", "listen"]), config.host.listen)
@@ -114,9 +127,10 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
     let watched = store.clone();
     let watching = tokio::spawn(guarded("watch of the store", until_over(asked, watched, stopping)));
     let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
-    let routes = Routes::new(routes(&config, &plugins, &runtime).await);
-    let timers = timers_of(&config, &plugins, &runtime).await;
-    let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), runtime, connections.clone(), plugins));
+    let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), connections.clone(), releases.clone()));
+    engine.settle().await;
+    let routes = Routes::new(routes(&config, &releases).await);
+    let timers = timers_of(&config, &releases).await;
     let mut host =
         Host { config, connections, engine, inbox, routes, stop, tasks: JoinSet::new(), reporters: JoinSet::new() };
     let (sources, callers) = host.salesforce()?;
@@ -344,10 +358,10 @@ fn install_metrics() -> PrometheusHandle {
     handle
 }
 
-async fn routes(config: &Config, plugins: &Plugins, runtime: &Runtime) -> Vec<Route> {
+async fn routes(config: &Config, releases: &Releases) -> Vec<Route> {
     let mut routes = Vec::new();
     for (name, flow) in &config.flows {
-        let plugin = plugins.load(runtime, &flow.plugin).await.ok();
+        let plugin = releases.plugin_of(name, config).await;
         let haste = haste_of(flow, plugin.as_ref().map(|plugin| &plugin.description));
         let topics = plugin.map(|plugin| plugin.description.topics.clone());
         routes.push(Route {
@@ -360,10 +374,10 @@ async fn routes(config: &Config, plugins: &Plugins, runtime: &Runtime) -> Vec<Ro
     routes
 }
 
-async fn timers_of(config: &Config, plugins: &Plugins, runtime: &Runtime) -> Timers {
+async fn timers_of(config: &Config, releases: &Releases) -> Timers {
     let mut timers = Timers::new();
     for (name, flow) in &config.flows {
-        let Ok(plugin) = plugins.load(runtime, &flow.plugin).await else { continue };
+        let Some(plugin) = releases.plugin_of(name, config).await else { continue };
         timers.insert(name.clone(), flow_timers(name, flow, &plugin.description));
     }
     timers

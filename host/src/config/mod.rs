@@ -272,6 +272,9 @@ pub struct FlowConfig {
     /// The plugin's settings, checked against its JSON Schema by `tandem check`.
     #[serde(default)]
     pub settings: toml::Table,
+    /// When what its files say goes live.
+    #[serde(default)]
+    pub release: Policy,
     /// Events per run at most; without it what the plugin likes, or 50.
     #[serde(default)]
     pub batch: Option<u32>,
@@ -287,6 +290,17 @@ pub struct FlowConfig {
     /// What one run may use.
     #[serde(default)]
     pub limits: Limits,
+}
+
+/// When a changed plugin, mapping, mapping plugin or setting of a flow goes live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Policy {
+    /// By itself, once it can be used and asks for no more than was allowed.
+    #[default]
+    AtOnce,
+    /// When a person makes it live.
+    ByHand,
 }
 
 /// `[flows.<name>.limits]`: what one run may use.
@@ -413,6 +427,14 @@ impl Config {
     pub fn place(&self, path: &[&str]) -> String {
         let line = self.lines.line(path).map_or_else(String::new, |line| format!(" line {line}:"));
         format!("{}:{line} ", self.file.display())
+    }
+
+    /// A flow by name; otherwise those there are, in words.
+    pub fn flow(&self, name: &str) -> Result<&FlowConfig, String> {
+        self.flows.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.flows.keys().map(String::as_str).collect();
+            if known.is_empty() { "none is configured".into() } else { format!("known: {}", known.join(", ")) }
+        })
     }
 
     /// A path of the file, seen from where Tandem was started.

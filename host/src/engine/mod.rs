@@ -1,34 +1,36 @@
 //! Queue → run → outcome. Leases due events of each flow, runs the flow's plugin over them, and commits what became of
 //! them; takes up runs that a crash left open.
 
+mod candidates;
 mod flow;
 mod recovery;
 mod rehearsal;
 mod replay;
 mod size;
-mod swap;
 mod verdict;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
-pub use self::flow::{BindError, Flow, Plugins, haste_of, scope_of, settings_problems};
+pub use self::candidates::FILES;
+pub use self::flow::{BindError, Flow, haste_of, scope_of, takers};
 pub use self::rehearsal::Rehearsal;
 pub use self::replay::{Replay, effects_of};
 use crate::connections::{BreakerState, Connections};
 use crate::ending::guarded;
+use crate::releases::{Release, ReleaseError, Releases};
 use crate::sandbox::{Journal, Plugin, RunError, Runtime};
-use crate::store::{Finish, Inbox, JournalEntry, Run, RunId};
+use crate::store::{Finish, Inbox, JournalEntry, Leased, Run, RunId};
 
 /// Between two looks at wake-ups and deadlines.
 const SWEEP: Duration = Duration::from_millis(500);
-/// Between two tries to bind a flow that is held: a grant or a mended file takes effect without a restart.
+/// Between two looks at a flow's files, and at which release is live: a grant or a mended file takes effect without a restart.
 const REBIND: Duration = Duration::from_secs(3);
 /// A flow looks at its queue at least so often: `tandem events retry` is another process and cannot ring.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
@@ -52,7 +54,7 @@ pub struct Engine {
     inbox: Arc<Inbox>,
     runtime: Arc<Runtime>,
     connections: Arc<Connections>,
-    plugins: Plugins,
+    releases: Arc<Releases>,
     config: Arc<crate::config::Config>,
     status: Mutex<BTreeMap<String, FlowStatus>>,
     refused: Mutex<BTreeMap<String, String>>,
@@ -76,17 +78,16 @@ impl Engine {
     pub fn new(
         config: Arc<crate::config::Config>,
         inbox: Arc<Inbox>,
-        runtime: Arc<Runtime>,
         connections: Arc<Connections>,
-        plugins: Plugins,
+        releases: Arc<Releases>,
     ) -> Self {
         let status = config.flows.keys().map(|name| (name.clone(), FlowStatus::Starting)).collect();
         let running = watch::Sender::new(Running::new());
         Self {
             inbox,
-            runtime,
+            runtime: releases.runtime().clone(),
             connections,
-            plugins,
+            releases,
             config,
             status: Mutex::new(status),
             refused: Mutex::default(),
@@ -101,8 +102,9 @@ impl Engine {
 
     fn runs(&self, flow: &Flow) {
         self.running.send_if_modified(|running| {
-            let before = running.insert(flow.name.clone(), flow.plugin.clone());
-            before.is_none_or(|before| before.digest != flow.plugin.digest)
+            let plugin = &flow.release.plugin;
+            let before = running.insert(flow.name.clone(), plugin.clone());
+            before.is_none_or(|before| before.digest != plugin.digest)
         });
     }
 
@@ -143,6 +145,7 @@ impl Engine {
         for name in self.config.flows.keys() {
             let own = left_open.extract_if(.., |run| run.flow == *name).collect();
             tasks.spawn(guarded("flow", self.clone().drive(name.clone(), own, stop.clone(), runs.clone())));
+            tasks.spawn(guarded("files of a flow", self.clone().watch_files(name.clone(), stop.clone())));
         }
         // Of flows that are configured no more.
         tasks.spawn(guarded("recovery", self.clone().recover(left_open, stop.clone())));
@@ -166,19 +169,22 @@ impl Engine {
     ) {
         // A run that is taken up writes what it read before the crash: nothing newer may be written before it.
         self.clone().recover(left_open, stop.clone()).await;
-        let mut files = self.files_of(&name);
         let Some(mut flow) = self.bind(&name, &mut stop).await else { return };
         let permits = Arc::new(Semaphore::new(flow.concurrency() as usize));
         let bell = self.inbox.bell(&name);
         let mut running = self.running();
+        let mut looked = Instant::now();
         while !*stop.borrow() {
-            if let Some(new) = self.swapped(&flow, &mut files, &mut running).await {
-                // A stop does not wait for the runs that are too many now.
-                tokio::select! {
-                    () = resize(&permits, flow.concurrency(), new.concurrency()) => {}
-                    _ = stop.changed() => return,
+            if looked.elapsed() >= REBIND {
+                looked = Instant::now();
+                if let Some(new) = self.other(&flow, &mut running).await {
+                    // A stop does not wait for the runs that are too many now.
+                    tokio::select! {
+                        () = resize(&permits, flow.concurrency(), new.concurrency()) => {}
+                        _ = stop.changed() => return,
+                    }
+                    flow = new;
                 }
-                flow = new;
             }
             let permit = tokio::select! {
                 permit = permits.clone().acquire_owned() => permit,
@@ -198,8 +204,8 @@ impl Engine {
                 }
             };
             let now = crate::time::now();
-            match self.inbox.store().lease(&name, &flow.plugin.digest, max, now).await {
-                Ok(Some(run)) => {
+            match self.inbox.store().lease(&name, &flow.release.digest, max, now).await {
+                Ok(Leased::Run(run)) => {
                     let (ended, trial) = tokio::sync::oneshot::channel::<()>();
                     let task = guarded("run", self.clone().run_leased(flow.clone(), run, permit));
                     let mut under_way = runs.lock().await;
@@ -213,7 +219,19 @@ impl Engine {
                         tokio::select! { _ = trial => {} _ = stop.changed() => {} }
                     }
                 }
-                Ok(None) => {
+                Ok(Leased::NotLive) => {
+                    drop(permit);
+                    if let Some(new) = self.other(&flow, &mut running).await {
+                        tokio::select! {
+                            () = resize(&permits, flow.concurrency(), new.concurrency()) => {}
+                            _ = stop.changed() => return,
+                        }
+                        flow = new;
+                    } else {
+                        tokio::select! { _ = tokio::time::sleep(REBIND) => {} _ = stop.changed() => {} }
+                    }
+                }
+                Ok(Leased::Nothing) => {
                     drop(permit);
                     let pause = self.until_next_due(&name).await;
                     tokio::select! { _ = bell.notified() => {} _ = tokio::time::sleep(pause) => {} _ = stop.changed() => {} }
@@ -226,25 +244,79 @@ impl Engine {
         }
     }
 
+    /// The live release of a flow, as soon as there is one that can be run.
     async fn bind(&self, name: &str, stop: &mut watch::Receiver<bool>) -> Option<Arc<Flow>> {
+        let bell = self.inbox.bell(name);
         while !*stop.borrow() {
-            match self.plugins.bind(name, &self.config, &self.connections, self.inbox.store(), &self.runtime).await {
-                Ok(flow) => {
-                    tracing::info!(
-                        flow = name,
-                        plugin = flow.plugin.description.name,
-                        version = flow.plugin.description.version,
-                        "running"
-                    );
-                    self.set_status(name, FlowStatus::Running);
-                    self.runs(&flow);
-                    return Some(Arc::new(flow));
-                }
+            match self.live(name).await {
+                Ok(Some(release)) => match self.made_ready(name, release).await {
+                    Ok(flow) => {
+                        self.took_up(&flow, None);
+                        return Some(flow);
+                    }
+                    Err(error) => self.set_status(name, FlowStatus::Held(error.to_string())),
+                },
+                // Why not is told by who looks at the files.
+                Ok(None) => {}
                 Err(error) => self.set_status(name, FlowStatus::Held(error.to_string())),
             }
-            tokio::select! { _ = tokio::time::sleep(REBIND) => {} _ = stop.changed() => {} }
+            tokio::select! { _ = tokio::time::sleep(REBIND) => {} _ = bell.notified() => {} _ = stop.changed() => {} }
         }
         None
+    }
+
+    /// The flow made anew when another release of it is live, or when another flow takes other topics now.
+    async fn other(&self, flow: &Flow, running: &mut watch::Receiver<Running>) -> Option<Arc<Flow>> {
+        let others = running.has_changed().unwrap_or(false) && {
+            running.mark_unchanged();
+            takers(&flow.name, &self.config, &self.releases).await != flow.bound.topics
+        };
+        let live = self.releases.live(&flow.name).await.ok().flatten()?;
+        if live.release == flow.release.digest && !others {
+            return None;
+        }
+        let release = match self.releases.load(&flow.name, &live.release).await {
+            Ok(release) => self.made_ready(&flow.name, release).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        match release {
+            Ok(new) => {
+                self.took_up(&new, Some(flow));
+                Some(new)
+            }
+            Err(why) => {
+                tracing::error!(flow = flow.name, why, "the live release cannot be run");
+                self.set_status(&flow.name, FlowStatus::Held(why));
+                None
+            }
+        }
+    }
+
+    async fn live(&self, flow: &str) -> Result<Option<Arc<Release>>, ReleaseError> {
+        match self.releases.live(flow).await? {
+            Some(live) => self.releases.load(flow, &live.release).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    async fn made_ready(&self, flow: &str, release: Arc<Release>) -> Result<Arc<Flow>, BindError> {
+        Flow::bind(flow, release, &self.config, &self.connections, &self.releases).await.map(Arc::new)
+    }
+
+    fn took_up(&self, flow: &Flow, before: Option<&Flow>) {
+        if before.is_none_or(|before| before.release.digest != flow.release.digest) {
+            let description = &flow.release.plugin.description;
+            tracing::info!(
+                flow = flow.name,
+                plugin = description.name,
+                version = description.version,
+                release = flow.release.short(),
+                from = before.map(|before| before.release.short().to_owned()),
+                "running"
+            );
+        }
+        self.set_status(&flow.name, FlowStatus::Running);
+        self.runs(flow);
     }
 
     /// What the flow may do now. Whoever is told to try a flow that failed has claimed the one try there is.
@@ -295,8 +367,8 @@ impl Engine {
             loop {
                 let journal = Journal::live(run.id, self.inbox.store().clone(), std::mem::take(&mut recorded));
                 let told = journal.told();
-                let started = std::time::Instant::now();
-                let result = self.runtime.run(&flow.plugin, flow.bound.clone(), &run, journal).await;
+                let started = Instant::now();
+                let result = self.runtime.run(&flow.release.plugin, flow.bound.clone(), &run, journal).await;
                 metrics::histogram!("tandem_run_seconds", "flow" => flow.name.clone())
                     .record(started.elapsed().as_secs_f64());
                 let finish = match result {

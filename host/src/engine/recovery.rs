@@ -1,4 +1,4 @@
-//! Runs that a crash left open are taken up over their journal, with the plugin they started with.
+//! Runs that a crash left open are taken up over their journal, under the release they started under.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -59,24 +59,12 @@ impl Engine {
         self.execute(&flow, run, recorded).await;
     }
 
-    /// The flow as it is configured now, with the plugin the run started with.
+    /// The flow as it is configured now, with the release the run started under.
     async fn flow_of(&self, run: &Run) -> Result<Flow, String> {
-        let config = self.config.flows.get(&run.flow).cloned();
-        let config = config.ok_or_else(|| format!("tandem.toml has no flow {} any more", run.flow))?;
-        let plugin = self.plugins.load_digest(&self.runtime, &run.digest).await.map_err(|e| e.to_string())?;
-        let topics = self.plugins.topics(&run.flow, &self.config, &self.runtime).await;
-        self.plugins
-            .bind_with(
-                &run.flow,
-                config,
-                plugin,
-                topics,
-                &self.config,
-                &self.connections,
-                self.inbox.store(),
-                &self.runtime,
-            )
-            .await
-            .map_err(|e| e.to_string())
+        if !self.config.flows.contains_key(&run.flow) {
+            return Err(format!("tandem.toml has no flow {} any more", run.flow));
+        }
+        let release = self.releases.of_run(&run.flow, &run.release, &self.config).await.map_err(|e| e.to_string())?;
+        Flow::bind(&run.flow, release, &self.config, &self.connections, &self.releases).await.map_err(|e| e.to_string())
     }
 }

@@ -56,11 +56,12 @@ impl<'a> Rehearsal<'a> {
         let run = Run {
             id: RunId(0),
             flow: self.flow.name.clone(),
-            digest: self.flow.plugin.digest.clone(),
+            release: self.flow.release.digest.clone(),
             events,
             repeated: false,
         };
-        let report = self.runtime.run(&self.flow.plugin, self.flow.bound.clone(), &run, Journal::dry(&[])).await?;
+        let report =
+            self.runtime.run(&self.flow.release.plugin, self.flow.bound.clone(), &run, Journal::dry(&[])).await?;
         for effect in effects_of(&report.captured) {
             // The address of what is made says nothing of which it is.
             let which = effect.call.starts_with("POST").then(|| (effect.subject.clone(), effect.body.to_string()));

@@ -56,11 +56,11 @@ impl Replay {
         let run = Run {
             id: RunId(0),
             flow: flow.name.clone(),
-            digest: flow.plugin.digest.clone(),
+            release: flow.release.digest.clone(),
             events: vec![event],
             repeated: false,
         };
-        let report = runtime.run(&flow.plugin, flow.bound.clone(), &run, journal).await?;
+        let report = runtime.run(&flow.release.plugin, flow.bound.clone(), &run, journal).await?;
         let outcome = report.outcomes.into_iter().next().map(words).unwrap_or_default();
         let recorded = effects_of(&past).into_iter().filter(|effect| effect.subject == subject).collect();
         Ok(Self { outcome, recorded, dry: effects_of(&report.captured) })

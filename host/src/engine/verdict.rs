@@ -46,7 +46,8 @@ pub fn of_failure(flow: &Flow, run: &Run, error: &RunError) -> Finish {
             let verdict = if run.events.len() > 1 {
                 Verdict::Retry { due_at: now(), why: error.to_string(), counts: false, batch_max: Some(half) }
             } else {
-                let (plugin, version) = (&flow.plugin.description.name, &flow.plugin.description.version);
+                let (plugin, version) =
+                    (&flow.release.plugin.description.name, &flow.release.plugin.description.version);
                 Verdict::Review(Question::say(
                     "host.plugin_failed",
                     "{why} (plugin {plugin} {version})",

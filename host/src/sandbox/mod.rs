@@ -24,7 +24,7 @@ pub use self::grants::{Denied, Grants, HOST_SLOT, Permission};
 pub use self::journal::{Journal, Told};
 pub use self::mapper::Mapper;
 pub use self::run::{Bound, Outcome, RunReport, Taker, Trouble};
-pub use self::runtime::{LoadError, Plugin, Runtime, digest_of};
+pub use self::runtime::{LoadError, MapperCode, Plugin, Runtime, digest_of, read};
 
 use crate::store::StoreError;
 

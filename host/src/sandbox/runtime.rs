@@ -61,6 +61,13 @@ pub enum LoadError {
 /// The contract version this host speaks.
 pub const CONTRACT: &str = "0.1.0";
 
+/// A loaded mapping plugin.
+pub struct MapperCode {
+    /// SHA-256 of the file, hex.
+    pub digest: String,
+    pub(super) pre: MapperPre<RunState>,
+}
+
 /// A loaded plugin.
 pub struct Plugin {
     /// SHA-256 of the file, hex.
@@ -140,17 +147,22 @@ impl Runtime {
 
     /// Reads, compiles and asks a plugin what it is.
     pub async fn load(&self, path: &Path) -> Result<Arc<Plugin>, LoadError> {
-        let (digest, component) = self.component(path).await?;
+        self.plugin(path, read(path).await?).await
+    }
+
+    /// Compiles a plugin and asks it what it is. `named` is what errors call it.
+    pub async fn plugin(&self, named: &Path, wasm: Vec<u8>) -> Result<Arc<Plugin>, LoadError> {
+        let (digest, component) = self.component(named, wasm).await?;
         let wants_wasi = imports_wasi(self.machine.engine(), &component);
         let linker = if wants_wasi { &self.flow_linker_wasi } else { &self.flow_linker };
         let other = |cause: wasmtime::Error| LoadError::OtherContract {
-            path: path.to_owned(),
+            path: named.to_owned(),
             contract: CONTRACT,
             cause: format!("{cause:#}"),
         };
         let pre = linker.instantiate_pre(&component).map_err(other)?;
         let pre = FlowPre::new(pre).map_err(other)?;
-        let bad = |cause: String| LoadError::BadDescription { path: path.to_owned(), cause };
+        let bad = |cause: String| LoadError::BadDescription { path: named.to_owned(), cause };
         let raw = self.describe(pre.clone()).await.map_err(|e| bad(e.to_string()))?;
         let description = checked(raw).map_err(bad)?;
         Ok(Arc::new(Plugin { digest, description, pre, wants_wasi }))
@@ -170,36 +182,40 @@ impl Runtime {
         self.machine.run(work).await
     }
 
-    /// Reads and compiles a mapping plugin.
-    pub(super) async fn load_mapper(&self, path: &Path) -> Result<MapperPre<RunState>, LoadError> {
-        let (_, component) = self.component(path).await?;
+    /// Compiles a mapping plugin. `named` is what errors call it.
+    pub async fn mapper(&self, named: &Path, wasm: Vec<u8>) -> Result<Arc<MapperCode>, LoadError> {
+        let (digest, component) = self.component(named, wasm).await?;
         let other = |cause: wasmtime::Error| LoadError::OtherContract {
-            path: path.to_owned(),
+            path: named.to_owned(),
             contract: CONTRACT,
             cause: format!("{cause:#}"),
         };
         let pre = self.mapper_linker.instantiate_pre(&component).map_err(other)?;
-        MapperPre::new(pre).map_err(other)
+        let pre = MapperPre::new(pre).map_err(other)?;
+        Ok(Arc::new(MapperCode { digest, pre }))
     }
 
     /// Compiling takes seconds: it holds up nothing else.
-    async fn component(&self, path: &Path) -> Result<(String, Component), LoadError> {
-        let (engine, cache, owned) = (self.machine.engine().clone(), self.cache.clone(), path.to_owned());
+    async fn component(&self, named: &Path, wasm: Vec<u8>) -> Result<(String, Component), LoadError> {
+        let (engine, cache) = (self.machine.engine().clone(), self.cache.clone());
+        let unusable = |cause: String| LoadError::NotAComponent { path: named.to_owned(), cause };
         let compiled = tokio::task::spawn_blocking(move || {
-            let wasm = std::fs::read(&owned).map_err(|cause| LoadError::Unreadable { path: owned.clone(), cause })?;
             let digest = digest_of(&wasm);
-            let component = cache
-                .load(&engine, &digest, &wasm)
-                .map_err(|e| LoadError::NotAComponent { path: owned, cause: format!("{e:#}") })?;
-            Ok((digest, component))
+            let component = cache.load(&engine, &digest, &wasm).map_err(|e| format!("{e:#}"))?;
+            Ok::<_, String>((digest, component))
         });
-        compiled.await.unwrap_or_else(|e| Err(LoadError::NotAComponent { path: path.to_owned(), cause: e.to_string() }))
+        compiled.await.map_err(|e| unusable(e.to_string()))?.map_err(unusable)
     }
 }
 
-/// SHA-256 of a component, hex.
-pub fn digest_of(wasm: &[u8]) -> String {
-    let digest = ring::digest::digest(&ring::digest::SHA256, wasm);
+/// A component's bytes.
+pub async fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+    tokio::fs::read(path).await.map_err(|cause| LoadError::Unreadable { path: path.to_owned(), cause })
+}
+
+/// SHA-256 of a component, or of any other part of a release; hex.
+pub fn digest_of(bytes: &[u8]) -> String {
+    let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 

@@ -182,5 +182,5 @@ fn run_of(events: &[(i64, i64)]) -> Run {
         resolution: None,
     };
     let events = events.iter().map(event).collect();
-    Run { id: RunId(1), flow: "f".into(), digest: String::new(), events, repeated: false }
+    Run { id: RunId(1), flow: "f".into(), release: String::new(), events, repeated: false }
 }

@@ -1,4 +1,4 @@
-//! Durable state: events, runs, the journal, links, storage, positions, grants.
+//! Durable state: events, runs, the journal, links, storage, positions, releases, grants.
 //!
 //! One trait, so that another engine can stand behind it without touching a caller. A method that changes something
 //! returns only when the change survives a power cut, except where it says otherwise.
@@ -96,8 +96,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Leases due events of a flow into a new run, first due first: never two with one key under way, none past an older
     /// unfinished event of its key, of each [`Lane`] its share. `None` when nothing is due. Durable with the next commit: a lease that a power cut takes back
-    /// leaves the events ready.
-    async fn lease(&self, flow: &str, digest: &str, max: u32, now: Millis) -> Result<Option<Run>>;
+    /// leaves the events ready. Only for the release that is live, so that nothing begins under one that was taken back.
+    async fn lease(&self, flow: &str, release: &str, max: u32, now: Millis) -> Result<Leased>;
     /// Runs that a host which is gone left open: to be finished over their journal.
     async fn abandoned(&self) -> Result<Vec<Run>>;
     /// When the flow's next event falls due, if any is planned.
@@ -147,6 +147,23 @@ pub trait Store: Send + Sync + 'static {
     /// How many events stand where.
     async fn counts(&self) -> Result<Vec<Count>>;
 
+    /// Keeps a release and its parts; what is known already stays as it is.
+    async fn release_put(&self, release: ReleaseRow, contents: Vec<Content>) -> Result<()>;
+    /// A release of a flow.
+    async fn release(&self, flow: &str, digest: &str) -> Result<Option<ReleaseRow>>;
+    /// The releases of a flow, newest first.
+    async fn releases(&self, flow: &str) -> Result<Vec<ReleaseRow>>;
+    /// A part of releases by its digest.
+    async fn content(&self, digest: &str) -> Result<Option<Vec<u8>>>;
+    /// How a flow's releases went live, newest first: the first is the live one.
+    async fn activations(&self, flow: &str, limit: u32) -> Result<Vec<Activation>>;
+    /// Makes a release live; false where another one is live than `instead_of`, or the release is not kept.
+    async fn activate(&self, activation: Activation, instead_of: Option<&str>) -> Result<bool>;
+    /// What a flow's files said last.
+    async fn candidate(&self, flow: &str) -> Result<Option<Candidate>>;
+    /// Keeps what a flow's files say.
+    async fn candidate_put(&self, candidate: Candidate) -> Result<()>;
+
     /// Allows a plugin digest what it asks for.
     async fn grant(&self, grant: Grant) -> Result<()>;
     /// What was granted to a digest.
@@ -157,7 +174,7 @@ pub trait Store: Send + Sync + 'static {
     async fn secret(&self, name: &str) -> Result<Vec<u8>>;
 
     /// Removes journals and finished events older than `before`, then the oldest journals and the oldest finished events beyond
-    /// `max_bytes`; gives the room back to the file system.
+    /// `max_bytes`, and releases that no kept run ran under; gives the room back to the file system.
     async fn prune(&self, before: Millis, max_bytes: u64) -> Result<Pruned>;
     /// Why the store does not take new work; `None` while all is well.
     async fn trouble(&self) -> Option<StoreTrouble>;

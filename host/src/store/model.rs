@@ -275,12 +275,33 @@ pub struct Run {
     pub id: RunId,
     /// The flow all events belong to.
     pub flow: String,
-    /// Content digest of the plugin the run started with; recovery uses the same.
-    pub digest: String,
+    /// Digest of the release the run started under, which recovery uses too; of runs of before there were releases, that of their plugin.
+    pub release: String,
     /// Oldest first.
     pub events: Vec<Event>,
     /// One of them was in a run before: what it asks for may have been carried out already.
     pub repeated: bool,
+}
+
+/// What became of asking for work.
+#[derive(Clone, Debug)]
+pub enum Leased {
+    /// A batch.
+    Run(Run),
+    /// Nothing is due.
+    Nothing,
+    /// Another release of the flow is live than the one it was asked for: nothing was leased.
+    NotLive,
+}
+
+impl Leased {
+    /// The batch, if there is one.
+    pub fn run(self) -> Option<Run> {
+        match self {
+            Self::Run(run) => Some(run),
+            Self::Nothing | Self::NotLive => None,
+        }
+    }
 }
 
 /// What a journal entry records.
@@ -447,8 +468,8 @@ pub struct RunRecord {
     pub id: RunId,
     /// The flow.
     pub flow: String,
-    /// The plugin's content digest.
-    pub digest: String,
+    /// Digest of the release it ran under; of runs of before there were releases, that of their plugin.
+    pub release: String,
     /// When it was leased.
     pub started_at: Millis,
     /// When it finished; none while open or when the host was killed in it.
@@ -457,6 +478,60 @@ pub struct RunRecord {
     pub error: Option<String>,
     /// How many events were in it.
     pub events: u32,
+}
+
+/// A release of a flow: everything the flow runs, as one digest.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct ReleaseRow {
+    /// The flow.
+    pub flow: String,
+    /// SHA-256 of the manifest, hex.
+    pub digest: String,
+    /// JSON text that names the parts by their digests; the room `releases` says how.
+    pub manifest: String,
+    /// Where it came from, in words: the files, an imported file.
+    pub origin: String,
+    /// When it was first seen.
+    pub made_at: Millis,
+}
+
+/// A part of a release: a component, the text of a mapping.
+#[derive(Clone, Debug)]
+pub struct Content {
+    /// SHA-256 of the bytes, hex.
+    pub digest: String,
+    /// The part itself.
+    pub bytes: Vec<u8>,
+}
+
+/// A release going live.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Activation {
+    /// The flow.
+    pub flow: String,
+    /// The release's digest.
+    pub release: String,
+    /// Who made it live: a user of this server, or the files.
+    pub who: String,
+    /// Why, in words.
+    pub why: String,
+    /// When.
+    pub at: Millis,
+    /// The release that a rollback returns to; none where there is no earlier one.
+    pub back: Option<String>,
+}
+
+/// What the files of a flow said last.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Candidate {
+    /// The flow.
+    pub flow: String,
+    /// The release's digest.
+    pub release: String,
+    /// Since when they say so.
+    pub at: Millis,
+    /// Why it is not made live, in words; none once it was. One that was live and was taken back stays so until the files change.
+    pub held: Option<String>,
 }
 
 /// What an operator allowed one plugin digest: the permissions of `describe`, as JSON text.

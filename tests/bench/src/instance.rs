@@ -40,7 +40,7 @@ pub async fn times() -> Result<Vec<f64>> {
         let run = Run {
             id: RunId(1),
             flow: "orders".into(),
-            digest: plugin.digest.clone(),
+            release: plugin.digest.clone(),
             events: Vec::new(),
             repeated: false,
         };

@@ -44,7 +44,7 @@ pub async fn all(figures: &mut Figures) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..20 {
         let started = Instant::now();
-        let run = store.lease("orders", "digest", 50, now()).await?.context("nothing to lease")?;
+        let run = store.lease("orders", "digest", 50, now()).await?.run().context("nothing to lease")?;
         times.push(started.elapsed().as_secs_f64() * 1_000.0);
         store.finish(run.id, done(&run)).await?;
     }
@@ -103,7 +103,7 @@ async fn fill(store: &SqliteStore) -> Result<()> {
             event("orders", &format!("006{n:015}"), &n.to_string())
         });
         store.append(Intake { events: events.collect(), ..Intake::default() }).await?;
-        while let Some(run) = store.lease("orders", "digest", AT_ONCE as u32, now()).await? {
+        while let Some(run) = store.lease("orders", "digest", AT_ONCE as u32, now()).await?.run() {
             store.finish(run.id, done(&run)).await?;
         }
     }

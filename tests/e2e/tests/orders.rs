@@ -293,6 +293,7 @@ async fn mapping_plugin_has_the_last_word_on_fields_and_may_send_a_record_to_rev
     )?;
     std::fs::create_dir(world.folder().join("mappers"))?;
     std::fs::copy(tandem_e2e::wasm("region_mapper"), world.folder().join("mappers/region-mapper.wasm"))?;
+    world.tandem(&["plugin", "grant", "region-mapper", "--yes"]).await?;
     world.up().await?;
     let (status, _) = world.b1_user_field("ORDR", "Region").await?;
     assert_eq!(status, 201);

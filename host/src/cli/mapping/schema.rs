@@ -105,7 +105,9 @@ pub async fn chosen(flow: &Flow) -> Result<BTreeMap<String, String>> {
     let mut chosen = BTreeMap::new();
     for (what, names) in flow.bound.mapping.alternatives() {
         for name in names {
-            let Some(section) = flow.plugin.description.sections.iter().find(|own| own.name == *name) else { continue };
+            let Some(section) = flow.release.plugin.description.sections.iter().find(|own| own.name == *name) else {
+                continue;
+            };
             chosen.insert(what.clone(), name.clone());
             let mut fits = true;
             for pair in flow.bound.mapping.pairs(name) {

@@ -92,15 +92,15 @@ struct Candidate {
 }
 
 /// See [`Store::lease`].
-pub(super) fn lease(db: &Connection, flow: String, digest: String, max: u32, now: Millis) -> Result<Option<Run>> {
+pub(super) fn lease(db: &Connection, flow: String, release: String, max: u32, now: Millis) -> Result<Option<Run>> {
     let live = due(db, &flow, Lane::Live, max, now)?;
     let backfill = due(db, &flow, Lane::Backfill, max, now)?;
     let batch = first_batch(live, backfill, max as usize, now);
     if batch.is_empty() {
         return Ok(None);
     }
-    db.prepare_cached("INSERT INTO runs (flow, digest, started_at) VALUES (?1, ?2, ?3)")?
-        .execute(params![flow, digest, now])?;
+    db.prepare_cached("INSERT INTO runs (flow, release, started_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![flow, release, now])?;
     let id = RunId(db.last_insert_rowid());
     let mut take = db.prepare_cached(&format!("UPDATE events SET state = {LEASED}, ran = 1 WHERE id = ?1"))?;
     let mut note = db.prepare_cached("INSERT INTO run_events (run, event, attempt, again) VALUES (?1, ?2, ?3, ?4)")?;
@@ -114,7 +114,7 @@ pub(super) fn lease(db: &Connection, flow: String, digest: String, max: u32, now
         events.push(event);
     }
     events.sort_by_key(|event| event.id);
-    Ok(Some(Run { id, flow, digest, events, repeated }))
+    Ok(Some(Run { id, flow, release, events, repeated }))
 }
 
 fn due(db: &Connection, flow: &str, lane: Lane, max: u32, now: Millis) -> Result<Vec<Candidate>> {

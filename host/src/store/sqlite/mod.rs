@@ -3,6 +3,7 @@
 mod events;
 mod packing;
 mod place;
+mod releases;
 mod retention;
 mod runs;
 mod sightings;
@@ -31,6 +32,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("scale.sql"),
     include_str!("sightings.sql"),
     include_str!("storage-bytes.sql"),
+    include_str!("releases.sql"),
 ];
 
 /// Finished events are kept at least so long, however full the store is: a source may tell one again.
@@ -260,12 +262,15 @@ impl Store for SqliteStore {
         self.read(move |db| sightings::keys(db, &source, &after, limit)).await
     }
 
-    async fn lease(&self, flow: &str, digest: &str, max: u32, now: Millis) -> Result<Option<Run>> {
-        let (flow, digest) = (flow.to_owned(), digest.to_owned());
+    async fn lease(&self, flow: &str, release: &str, max: u32, now: Millis) -> Result<Leased> {
+        let (flow, release) = (flow.to_owned(), release.to_owned());
         let place = self.place.clone();
         let lease = move |db: &Connection| {
             place.check()?;
-            events::lease(db, flow, digest, max, now)
+            if releases::live(db, &flow)?.is_some_and(|live| live != release) {
+                return Ok(Leased::NotLive);
+            }
+            Ok(events::lease(db, flow, release, max, now)?.map_or(Leased::Nothing, Leased::Run))
         };
         self.writer.run_with(Durability::WithNextCommit, lease).await
     }
@@ -419,7 +424,7 @@ impl Store for SqliteStore {
         self.read(move |db| {
             let rows = db
                 .prepare(
-                    "SELECT r.id, r.flow, r.digest, r.started_at, r.finished_at, r.error, \
+                    "SELECT r.id, r.flow, r.release, r.started_at, r.finished_at, r.error, \
                      (SELECT count(*) FROM run_events n WHERE n.run = r.id) \
                      FROM run_events e JOIN runs r ON r.id = e.run WHERE e.event = ?1 ORDER BY r.id",
                 )?
@@ -427,7 +432,7 @@ impl Store for SqliteStore {
                     Ok(RunRecord {
                         id: RunId(row.get(0)?),
                         flow: row.get(1)?,
-                        digest: row.get(2)?,
+                        release: row.get(2)?,
                         started_at: row.get(3)?,
                         finished_at: row.get(4)?,
                         error: row.get(5)?,
@@ -464,6 +469,46 @@ impl Store for SqliteStore {
             Ok(number.unsigned_abs())
         })
         .await
+    }
+
+    async fn release_put(&self, release: ReleaseRow, contents: Vec<Content>) -> Result<()> {
+        let packed = move || contents.into_iter().map(releases::packed).collect::<Result<Vec<_>>>();
+        let packed = tokio::task::spawn_blocking(packed).await.map_err(|e| StoreError::Database(e.to_string()))??;
+        self.writer.run(move |db| releases::put(db, &release, &packed)).await
+    }
+
+    async fn release(&self, flow: &str, digest: &str) -> Result<Option<ReleaseRow>> {
+        let (flow, digest) = (flow.to_owned(), digest.to_owned());
+        self.read(move |db| releases::one(db, &flow, &digest)).await
+    }
+
+    async fn releases(&self, flow: &str) -> Result<Vec<ReleaseRow>> {
+        let flow = flow.to_owned();
+        self.read(move |db| releases::of_flow(db, &flow)).await
+    }
+
+    async fn content(&self, digest: &str) -> Result<Option<Vec<u8>>> {
+        let digest = digest.to_owned();
+        self.read(move |db| releases::content(db, &digest)).await
+    }
+
+    async fn activations(&self, flow: &str, limit: u32) -> Result<Vec<Activation>> {
+        let flow = flow.to_owned();
+        self.read(move |db| releases::activations(db, &flow, limit)).await
+    }
+
+    async fn activate(&self, activation: Activation, instead_of: Option<&str>) -> Result<bool> {
+        let instead_of = instead_of.map(str::to_owned);
+        self.writer.run(move |db| releases::activate(db, &activation, instead_of.as_deref())).await
+    }
+
+    async fn candidate(&self, flow: &str) -> Result<Option<Candidate>> {
+        let flow = flow.to_owned();
+        self.read(move |db| releases::candidate(db, &flow)).await
+    }
+
+    async fn candidate_put(&self, candidate: Candidate) -> Result<()> {
+        self.writer.run(move |db| releases::put_candidate(db, &candidate)).await
     }
 
     async fn grant(&self, grant: Grant) -> Result<()> {
@@ -551,6 +596,7 @@ impl Store for SqliteStore {
             }
             total.events += self.writer.run(move |db| retention::remove_events(db, &old)).await? as u64;
         }
+        self.writer.run(move |db| releases::prune(db, before)).await?;
         while self.writer.run(retention::give_back).await? {}
         Ok(total)
     }

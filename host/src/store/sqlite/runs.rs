@@ -32,9 +32,9 @@ pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
 /// A run with its events as they were given to it.
 pub(super) fn run(db: &Connection, id: RunId) -> Result<Option<Run>> {
     let head: Option<(String, String)> = db
-        .query_row("SELECT flow, digest FROM runs WHERE id = ?1", [id.0], |row| Ok((row.get(0)?, row.get(1)?)))
+        .query_row("SELECT flow, release FROM runs WHERE id = ?1", [id.0], |row| Ok((row.get(0)?, row.get(1)?)))
         .optional()?;
-    let Some((flow, digest)) = head else { return Ok(None) };
+    let Some((flow, release)) = head else { return Ok(None) };
     let given = db
         .prepare(&format!(
             "SELECT {EVENT_COLUMNS}, attempt, again FROM run_events JOIN events ON id = event WHERE run = ?1 ORDER BY id"
@@ -43,7 +43,7 @@ pub(super) fn run(db: &Connection, id: RunId) -> Result<Option<Run>> {
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let repeated = given.iter().any(|(_, again)| *again);
     let events = given.into_iter().map(|(event, _)| event).collect();
-    Ok(Some(Run { id, flow, digest, events, repeated }))
+    Ok(Some(Run { id, flow, release, events, repeated }))
 }
 
 pub(super) fn write_journal(db: &Connection, run: RunId, entries: &[JournalEntry]) -> Result<()> {

@@ -34,7 +34,7 @@ fn done(run: &Run) -> Finish {
 }
 
 async fn lease(store: &SqliteStore, max: u32) -> Option<Run> {
-    store.lease("orders", "digest", max, crate::time::now()).await.unwrap()
+    store.lease("orders", "digest", max, crate::time::now()).await.unwrap().run()
 }
 
 fn link(salesforce_id: &str) -> Link {
@@ -160,7 +160,7 @@ async fn a_crash_leaves_the_run_open_with_its_journal() {
     let store = SqliteStore::open(&path, Access::Host).unwrap();
     let abandoned = store.abandoned().await.unwrap();
     assert_eq!(abandoned.len(), 1);
-    assert_eq!((abandoned[0].id, abandoned[0].digest.as_str()), (run.id, "digest"));
+    assert_eq!((abandoned[0].id, abandoned[0].release.as_str()), (run.id, "digest"));
     assert_eq!(store.journal_read(run.id).await.unwrap()[0].state, CallState::Intended);
 }
 
@@ -238,7 +238,7 @@ async fn outcomes_storage_links_and_emitted_events_are_committed_together() {
     assert_eq!(touched, ["accounts", "orders"]);
     assert_eq!(store.storage_get("orders", "k").await.unwrap().as_deref(), Some("1"));
     assert_eq!(store.links_of("C1").await.unwrap().len(), 1);
-    assert!(store.lease("accounts", "d", 1, crate::time::now()).await.unwrap().is_some());
+    assert!(store.lease("accounts", "d", 1, crate::time::now()).await.unwrap().run().is_some());
 }
 
 #[tokio::test]
@@ -567,7 +567,7 @@ async fn ready_is_ready_whatever_the_clock_says() {
     // An hour back.
     let earlier = now - 3_600_000;
     store.sweep(earlier).await.unwrap();
-    assert!(store.lease("orders", "digest", 1, earlier + 1_000).await.unwrap().is_some());
+    assert!(store.lease("orders", "digest", 1, earlier + 1_000).await.unwrap().run().is_some());
     // A day forward: the deadline of one that waits was a minute away, and still is.
     store.sweep(now + 86_400_000).await.unwrap();
     assert_eq!(state(&store, waiting.events[0].id).await, EventState::Waiting);
@@ -630,14 +630,14 @@ async fn a_batch_that_was_cut_in_one_lane_starves_no_other() {
     let (_folder, store) = store();
     let many = |lane: &str| (0..40).map(|n| event(&format!("{lane}{n}"), &format!("{lane}{n}"))).collect::<Vec<_>>();
     store.append(Intake { events: many("old"), lane: Lane::Backfill, ..Intake::default() }).await.unwrap();
-    let cut = store.lease("orders", "digest", 40, crate::time::now()).await.unwrap().unwrap();
+    let cut = store.lease("orders", "digest", 40, crate::time::now()).await.unwrap().run().unwrap();
     let halves = Verdict::Retry { due_at: 0, why: "too large".into(), counts: false, batch_max: Some(20) };
     store.finish(cut.id, each(&cut, &halves)).await.unwrap();
     store.append(Intake { events: many("new"), ..Intake::default() }).await.unwrap();
     let mut lanes = std::collections::BTreeSet::new();
     let even = crate::time::now() / 2 * 2 + 2;
     for now in even..even + 2 {
-        let run = store.lease("orders", "digest", 10, now).await.unwrap().unwrap();
+        let run = store.lease("orders", "digest", 10, now).await.unwrap().run().unwrap();
         lanes.extend(run.events.iter().map(|event| event.key[..3].to_owned()));
     }
     assert_eq!(lanes.into_iter().collect::<Vec<_>>(), ["new", "old"]);
@@ -931,4 +931,71 @@ async fn how_much_a_flow_has_stored_is_known_without_adding_it_up() {
     assert_eq!(size(vec![set("b", "1234"), StorageWrite::Delete("none".into())]).await, 9);
     assert_eq!(size(vec![StorageWrite::Delete("ä".into())]).await, 5);
     assert_eq!(store.storage_size("invoices").await.unwrap(), 0);
+}
+
+fn release(digest: &str, made_at: Millis) -> ReleaseRow {
+    ReleaseRow { flow: "orders".into(), digest: digest.into(), manifest: "{}".into(), origin: "test".into(), made_at }
+}
+
+fn content(text: &str) -> Content {
+    Content { digest: format!("of {text}"), bytes: text.as_bytes().to_vec() }
+}
+
+async fn live(store: &SqliteStore, digest: &str, instead_of: Option<&str>, at: Millis) -> bool {
+    let act = Activation {
+        flow: "orders".into(),
+        release: digest.into(),
+        who: "test".into(),
+        why: "test".into(),
+        at,
+        back: instead_of.map(str::to_owned),
+    };
+    store.activate(act, instead_of).await.unwrap()
+}
+
+#[tokio::test]
+async fn nothing_begins_under_a_release_that_is_not_live_and_of_two_who_change_it_at_once_one_is_told() {
+    let (_folder, store) = store();
+    let now = crate::time::now();
+    for digest in ["a", "b"] {
+        store.release_put(release(digest, now), vec![content(digest), content("shared")]).await.unwrap();
+    }
+    take(&store, vec![event("1", "1"), event("2", "2")]).await.unwrap();
+    assert!(live(&store, "a", None, now).await);
+    let run = store.lease("orders", "a", 1, crate::time::now()).await.unwrap().run().unwrap();
+    assert_eq!(run.release, "a");
+    assert!(live(&store, "b", Some("a"), now).await);
+    assert!(!live(&store, "a", Some("a"), now).await, "somebody else was faster");
+    assert!(!live(&store, "nowhere", Some("b"), now).await, "there is no such release");
+    assert!(matches!(store.lease("orders", "a", 1, crate::time::now()).await.unwrap(), Leased::NotLive));
+    assert_eq!(store.lease("orders", "b", 1, crate::time::now()).await.unwrap().run().unwrap().release, "b");
+    assert_eq!(store.content("of shared").await.unwrap().as_deref(), Some("shared".as_bytes()));
+    store.finish(run.id, done(&run)).await.unwrap();
+    assert_eq!(store.runs_of(run.events[0].id).await.unwrap()[0].release, "a");
+}
+
+#[tokio::test]
+async fn a_release_goes_with_its_parts_when_no_run_that_is_kept_may_have_run_under_it() {
+    let (_folder, store) = store();
+    let (day, now) = (86_400_000, crate::time::now());
+    let old = now - 100 * day;
+    let names: Vec<String> = (0..15).map(|n| format!("r{n:02}")).collect();
+    for (n, name) in names.iter().enumerate() {
+        store.release_put(release(name, old + n as i64), vec![content(name), content("shared")]).await.unwrap();
+        let before = n.checked_sub(1).map(|before| names[before].as_str());
+        assert!(live(&store, name, before, old + n as i64).await);
+    }
+    store.release_put(release("never", old), vec![content("never")]).await.unwrap();
+    store.release_put(release("offered", old), vec![content("offered")]).await.unwrap();
+    let held = Some("waits".to_owned());
+    let candidate = Candidate { flow: "orders".into(), release: "offered".into(), at: old, held };
+    store.candidate_put(candidate.clone()).await.unwrap();
+    assert_eq!(store.candidate("orders").await.unwrap(), Some(candidate));
+    store.prune(now - 30 * day, u64::MAX).await.unwrap();
+    let mut kept: Vec<String> = store.releases("orders").await.unwrap().into_iter().map(|row| row.digest).collect();
+    kept.sort();
+    // The last ten, what the oldest of those goes back to, and what waits.
+    assert_eq!(kept, [&["offered".to_owned()][..], &names[4..]].concat());
+    assert!(store.content("of r03").await.unwrap().is_none() && store.content("of never").await.unwrap().is_none());
+    assert!(store.content("of shared").await.unwrap().is_some() && store.content("of r04").await.unwrap().is_some());
 }

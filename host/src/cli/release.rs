@@ -1,0 +1,319 @@
+//! `tandem release list|show|diff|activate|rollback`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+use serde::Serialize;
+use serde_json::{Value, json};
+use similar::{ChangeTag, TextDiff};
+
+use super::failure::Failure;
+use super::output::{Output, short};
+use super::service::Parts;
+use crate::releases::{Component, Manifest, Release, short as short_digest};
+use crate::sandbox::Permission;
+use crate::store::sqlite::Access;
+use crate::store::{Activation, Candidate, Millis, ReleaseRow};
+use crate::time::iso;
+
+#[derive(Subcommand)]
+pub enum Command {
+    /// Every release: the live one, those before it, and what waits to be made live.
+    List {
+        /// Only of this flow.
+        flow: Option<String>,
+    },
+    /// What a release is made of, what it may do, when it was live and why.
+    Show {
+        flow: String,
+        /// The beginning of its digest; without it the live one.
+        release: Option<String>,
+    },
+    /// What differs between two releases of a flow.
+    Diff {
+        flow: String,
+        /// The beginning of its digest.
+        release: String,
+        /// Another one; without it the live one.
+        against: Option<String>,
+    },
+    /// Make a release live: from the next run on, in a running host too.
+    Activate {
+        flow: String,
+        /// The beginning of its digest.
+        release: String,
+        /// Kept with it, for whoever asks later.
+        #[arg(long, default_value = "by hand")]
+        why: String,
+    },
+    /// Go back to the release that was live before; what is taken back stays so until its files change.
+    Rollback {
+        flow: String,
+        /// Kept with it, for whoever asks later.
+        #[arg(long, default_value = "rolled back")]
+        why: String,
+    },
+}
+
+pub async fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode> {
+    let parts = Parts::open(config, Access::Tool).await?;
+    match command {
+        Command::List { flow } => list(&parts, flow.as_deref(), output).await,
+        Command::Show { flow, release } => show(&parts, &flow, release.as_deref(), output).await,
+        Command::Diff { flow, release, against } => diff(&parts, &flow, &release, against.as_deref(), output).await,
+        Command::Activate { flow, release, why } => activate(&parts, &flow, &release, &why, output).await,
+        Command::Rollback { flow, why } => rollback(&parts, &flow, &why, output).await,
+    }
+}
+
+/// The user of this server who gives the command.
+fn user() -> String {
+    whoami::username().unwrap_or_else(|_| "unknown user".into())
+}
+
+/// Where a release stands.
+#[derive(Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Standing {
+    Live,
+    /// The files say so, and it waits.
+    Candidate,
+    /// The files say so, it was live, and was taken back.
+    TakenBack,
+    /// It was live.
+    Earlier,
+    /// It never was.
+    Known,
+}
+
+impl Standing {
+    fn of(digest: &str, acts: &[Activation], candidate: Option<&Candidate>) -> Self {
+        let offered = candidate.filter(|candidate| candidate.release == digest);
+        match acts.first() {
+            Some(live) if live.release == digest => Self::Live,
+            _ if offered.is_some_and(|candidate| candidate.held.is_some()) => Self::Candidate,
+            _ if offered.is_some() => Self::TakenBack,
+            _ if acts.iter().any(|act| act.release == digest) => Self::Earlier,
+            _ => Self::Known,
+        }
+    }
+
+    fn word(self) -> &'static str {
+        match self {
+            Self::Live => "live",
+            Self::Candidate => "candidate",
+            Self::TakenBack => "taken back",
+            Self::Earlier => "earlier",
+            Self::Known => "never live",
+        }
+    }
+}
+
+async fn list(parts: &Parts, only: Option<&str>, output: &Output) -> Result<ExitCode> {
+    parts.known_flow(only).await?;
+    let flows: Vec<String> = match only {
+        Some(flow) => vec![flow.to_owned()],
+        None => parts.config.flows.keys().cloned().collect(),
+    };
+    let mut data = Vec::new();
+    let mut rows = Vec::new();
+    for flow in flows {
+        let acts = parts.store.activations(&flow, u32::MAX).await?;
+        let candidate = parts.store.candidate(&flow).await?;
+        for row in parts.store.releases(&flow).await? {
+            let standing = Standing::of(&row.digest, &acts, candidate.as_ref());
+            let act = acts.iter().find(|act| act.release == row.digest);
+            let held = candidate.as_ref().filter(|_| standing == Standing::Candidate).and_then(|c| c.held.clone());
+            let manifest = Manifest::parse(&row.manifest).map_err(anyhow::Error::msg)?;
+            let mapper = manifest.mapper.as_ref().map_or_else(String::new, |mapper| format!(" + {}", mapper.name));
+            rows.push(vec![
+                flow.clone(),
+                short_digest(&row.digest).to_owned(),
+                standing.word().into(),
+                iso(act.map_or(row.made_at, |act| act.at)),
+                act.map_or(&row.origin, |act| &act.who).clone(),
+                short(held.as_ref().or(act.map(|act| &act.why)).map_or("", String::as_str), 160),
+                format!("{}{mapper}", manifest.plugin.words()),
+            ]);
+            data.push(json!({
+                "flow": flow, "release": row.digest, "standing": standing, "made_at": iso(row.made_at), "origin": row.origin,
+                "live_at": act.map(|act| iso(act.at)), "who": act.map(|act| &act.who), "why": act.map(|act| &act.why),
+                "held": held, "manifest": manifest,
+            }));
+        }
+    }
+    let header = ["flow", "release", "", "since", "by", "why", "plugin"];
+    output.rows(&data, &header, rows, "no release yet: the host makes them of the files when it starts");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A release by the beginning of its digest; without one the live release.
+async fn found(parts: &Parts, flow: &str, asked: Option<&str>) -> Result<ReleaseRow> {
+    parts.known_flow(Some(flow)).await?;
+    let releases = parts.releases().await?;
+    let digest = match asked {
+        Some(asked) => asked.to_owned(),
+        None => match releases.live(flow).await? {
+            Some(live) => live.release,
+            None => return Err(Failure::NotFound(format!("the flow {flow} has no live release yet")).into()),
+        },
+    };
+    Ok(releases.find(flow, &digest).await?)
+}
+
+fn component(part: &Component) -> String {
+    format!("{} ({})", part.words(), short_digest(&part.digest))
+}
+
+async fn show(parts: &Parts, flow: &str, asked: Option<&str>, output: &Output) -> Result<ExitCode> {
+    let row = found(parts, flow, asked).await?;
+    let acts = parts.store.activations(flow, u32::MAX).await?;
+    let candidate = parts.store.candidate(flow).await?;
+    let standing = Standing::of(&row.digest, &acts, candidate.as_ref());
+    let release = parts.releases().await?.load(flow, &row.digest).await?;
+    let own: Vec<&Activation> = acts.iter().filter(|act| act.release == row.digest).collect();
+    if output.is_json() {
+        output.value(&json!({
+            "flow": flow, "release": row.digest, "standing": standing, "origin": row.origin, "made_at": iso(row.made_at),
+            "activations": own, "manifest": release.manifest, "mapping": release.mapping_text, "codes": release.codes(),
+            "held": candidate.filter(|candidate| candidate.release == row.digest).and_then(|candidate| candidate.held),
+        }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let manifest = &release.manifest;
+    let mut rows = vec![
+        vec!["flow".into(), flow.to_owned()],
+        vec!["stands".into(), standing.word().into()],
+        vec!["made".into(), format!("{}, of {}", iso(row.made_at), row.origin)],
+        vec!["plugin".into(), component(&manifest.plugin)],
+        vec!["mapping".into(), manifest.mapping.as_deref().map_or("the plugin's own", short_digest).to_owned()],
+        vec!["mapping plugin".into(), manifest.mapper.as_ref().map_or_else(|| "none".into(), component)],
+        vec!["settings".into(), manifest.settings.to_string()],
+    ];
+    rows.extend(
+        own.iter().map(|act| vec!["went live".into(), format!("{}, by {}: {}", iso(act.at), act.who, act.why)]),
+    );
+    if let Some(held) = candidate.filter(|c| c.release == row.digest).and_then(|candidate| candidate.held) {
+        rows.push(vec!["waits".into(), held]);
+    }
+    output.facts(&["release", row.digest.as_str()], rows);
+    let asks: Vec<(String, Permission)> = asks_of(&release);
+    let rows = asks.iter().map(|(of, p)| vec![of.clone(), p.slot.clone(), p.method.word().into(), p.path.clone()]);
+    output.rows(&(), &["may", "connection", "method", "path"], rows.collect(), "it may do nothing");
+    Ok(ExitCode::SUCCESS)
+}
+
+fn asks_of(release: &Release) -> Vec<(String, Permission)> {
+    let codes = release.codes();
+    let of = |code: &crate::releases::Code| {
+        let name = code.short_name().to_owned();
+        code.all().into_iter().map(move |permission| (name.clone(), permission)).collect::<Vec<_>>()
+    };
+    codes.iter().flat_map(of).collect()
+}
+
+/// What differs between two releases.
+#[derive(Serialize)]
+struct Difference {
+    /// `plugin`, `settings.tax_code`, `may`…
+    what: String,
+    before: Value,
+    after: Value,
+}
+
+fn differences(before: &Release, after: &Release) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let mut tell = |what: String, before: Value, after: Value| {
+        if before != after {
+            found.push(Difference { what, before, after });
+        }
+    };
+    let (old, new) = (&before.manifest, &after.manifest);
+    tell("plugin".into(), component(&old.plugin).into(), component(&new.plugin).into());
+    let mapper = |manifest: &Manifest| Value::from(manifest.mapper.as_ref().map(component));
+    tell("mapping plugin".into(), mapper(old), mapper(new));
+    let none = serde_json::Map::new();
+    let (was, is) = (old.settings.as_object().unwrap_or(&none), new.settings.as_object().unwrap_or(&none));
+    let mut names: Vec<&String> = was.keys().chain(is.keys()).collect();
+    names.sort();
+    names.dedup();
+    for name in names {
+        let value = |of: &serde_json::Map<String, Value>| of.get(name).cloned().unwrap_or_default();
+        tell(format!("settings.{name}"), value(was), value(is));
+    }
+    let (had, has) = (asks_of(before), asks_of(after));
+    let words =
+        |(of, p): &(String, Permission)| Value::from(format!("{of}: {} {} {}", p.slot, p.method.word(), p.path));
+    for gone in had.iter().map(words).filter(|old| !has.iter().map(words).any(|new| new == *old)) {
+        tell("may no more".into(), gone, Value::Null);
+    }
+    for more in has.iter().map(words).filter(|new| !had.iter().map(words).any(|old| old == *new)) {
+        tell("may now".into(), Value::Null, more);
+    }
+    found
+}
+
+async fn diff(parts: &Parts, flow: &str, asked: &str, against: Option<&str>, output: &Output) -> Result<ExitCode> {
+    let (after, before) = (found(parts, flow, Some(asked)).await?, found(parts, flow, against).await?);
+    let releases = parts.releases().await?;
+    let (old, new) = (releases.load(flow, &before.digest).await?, releases.load(flow, &after.digest).await?);
+    let parts = differences(&old, &new);
+    let mapping = TextDiff::from_lines(&old.mapping_text, &new.mapping_text);
+    let lines: Vec<String> = mapping
+        .iter_all_changes()
+        .filter(|change| change.tag() != ChangeTag::Equal)
+        .map(|change| format!("{}{}", change.tag(), change.value().trim_end()))
+        .collect();
+    if output.is_json() {
+        output.value(
+            &json!({ "flow": flow, "before": before.digest, "after": after.digest, "parts": parts, "mapping": lines }),
+        );
+        return Ok(ExitCode::SUCCESS);
+    }
+    if parts.is_empty() && lines.is_empty() {
+        output.say("no difference");
+        return Ok(ExitCode::SUCCESS);
+    }
+    let said = |value: &Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let rows: Vec<Vec<String>> =
+        parts.iter().map(|part| vec![part.what.clone(), said(&part.before), said(&part.after)]).collect();
+    if !rows.is_empty() {
+        output.facts(&["part", short_digest(&before.digest), short_digest(&after.digest)], rows);
+    }
+    if !lines.is_empty() {
+        output.say("mapping, line by line:");
+        for line in &lines {
+            output.say(format!("  {}", short(line, 240)));
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn activate(parts: &Parts, flow: &str, asked: &str, why: &str, output: &Output) -> Result<ExitCode> {
+    let row = found(parts, flow, Some(asked)).await?;
+    let fresh = parts.releases().await?.activate(flow, &row.digest, &user(), why).await?;
+    let said = if fresh { "is live now" } else { "is live already" };
+    tell(parts, flow, &row.digest, said, output).await
+}
+
+async fn rollback(parts: &Parts, flow: &str, why: &str, output: &Output) -> Result<ExitCode> {
+    parts.known_flow(Some(flow)).await?;
+    let release = parts.releases().await?.roll_back(flow, &user(), why).await?;
+    tell(parts, flow, &release.digest, "is live again", output).await
+}
+
+async fn tell(parts: &Parts, flow: &str, digest: &str, said: &str, output: &Output) -> Result<ExitCode> {
+    let live = parts.store.activations(flow, 1).await?.pop();
+    let at: Option<Millis> = live.as_ref().map(|live| live.at);
+    if output.is_json() {
+        output.value(&json!({ "flow": flow, "release": digest, "live_at": at.map(iso), "live": live }));
+    }
+    output.say(format!("release {} of {flow} {said}: no run begins under another one", short_digest(digest)));
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,198 @@
+//! What a flow's files say is looked at every few seconds, beside the work: a changed plugin, mapping, mapping plugin or setting is made a
+//! candidate, loaded, and by the flow's policy made live, without a restart. One that cannot be used, or asks for more than was allowed, leaves the
+//! flow on what it runs.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio::sync::watch;
+
+use super::{Engine, FlowStatus, REBIND};
+use crate::config::Policy;
+use crate::releases::{Release, ReleaseError, consent};
+use crate::store::{Candidate, EventFilter, EventState, StoreError};
+
+/// Who makes a release live that files say.
+pub const FILES: &str = "the files";
+
+/// When a file was changed, and its size; `None` while it is not there.
+type Stamp = Option<(SystemTime, u64)>;
+
+/// The files of a flow, as they were seen last.
+#[derive(Default)]
+pub(super) struct Files {
+    stamps: Vec<(PathBuf, Stamp)>,
+    /// What they say, where it can be used.
+    says: Option<Arc<Release>>,
+}
+
+fn stamp(path: &PathBuf) -> Stamp {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}
+
+/// What is to be done with what the files say.
+enum Decision {
+    /// It is live, or it was and was taken back: nothing.
+    Known,
+    /// It goes live.
+    Live,
+    /// It does not, for this reason.
+    Held(String),
+}
+
+impl Engine {
+    /// One look at the files of every flow, before anything runs.
+    pub async fn settle(&self) {
+        for flow in self.config.flows.keys() {
+            self.look(flow, &mut Files::default()).await;
+        }
+    }
+
+    /// Looks at a flow's files until `stop` turns true.
+    pub(super) async fn watch_files(self: Arc<Self>, flow: String, mut stop: watch::Receiver<bool>) {
+        let mut files = Files::default();
+        while !*stop.borrow() {
+            self.look(&flow, &mut files).await;
+            tokio::select! { _ = tokio::time::sleep(REBIND) => {} _ = stop.changed() => {} }
+        }
+    }
+
+    async fn look(&self, flow: &str, files: &mut Files) {
+        match self.consider(flow, files).await {
+            Ok(Decision::Known) => self.set_refused(flow, None),
+            Ok(Decision::Live) => {
+                self.set_refused(flow, None);
+                self.inbox.ring(&[flow.to_owned()]);
+            }
+            Ok(Decision::Held(why)) => self.hold(flow, &why).await,
+            Err(error) => {
+                // Looked at again, whatever the files' stamps: the store fails, not they.
+                if let ReleaseError::Store(_) = error {
+                    files.stamps.clear();
+                }
+                self.hold(flow, &error.to_string()).await;
+            }
+        }
+    }
+
+    /// The flow goes on with what it runs, or waits where it never ran.
+    async fn hold(&self, flow: &str, why: &str) {
+        if matches!(self.releases.live(flow).await, Ok(None)) {
+            self.set_status(flow, FlowStatus::Held(why.to_owned()));
+        } else if self.refused().get(flow).is_none_or(|before| before != why) {
+            tracing::error!(flow, why, "the changed files are not taken; the flow goes on with what it had");
+            self.set_refused(flow, Some(why));
+        }
+    }
+
+    async fn consider(&self, flow: &str, files: &mut Files) -> Result<Decision, ReleaseError> {
+        // Stamps first: what changes while it is read is read again.
+        let stamps: Vec<(PathBuf, Stamp)> =
+            self.files_of(flow).into_iter().map(|path| (path.clone(), stamp(&path))).collect();
+        if files.stamps != stamps {
+            *files = Files { stamps, says: None };
+            let draft = self.releases.of_files(flow, &self.config).await?;
+            files.says = Some(self.releases.keep(flow, draft, FILES).await?);
+        }
+        let Some(release) = &files.says else {
+            // Why it cannot be used was told when the files changed.
+            let told = self.refused().remove(flow);
+            return Ok(told.map_or(Decision::Known, Decision::Held));
+        };
+        let decision = self.decide(flow, release).await?;
+        let held = match &decision {
+            Decision::Held(why) => Some(why.clone()),
+            Decision::Known | Decision::Live => None,
+        };
+        let before = self.releases.store().candidate(flow).await?;
+        if before.as_ref().is_none_or(|before| before.release != release.digest || before.held != held) {
+            let candidate =
+                Candidate { flow: flow.to_owned(), release: release.digest.clone(), at: crate::time::now(), held };
+            self.releases.store().candidate_put(candidate).await?;
+        }
+        if let Decision::Live = decision {
+            self.make_live(flow, release).await?;
+        }
+        Ok(decision)
+    }
+
+    async fn decide(&self, flow: &str, release: &Release) -> Result<Decision, ReleaseError> {
+        let live = self.releases.live(flow).await?;
+        let before = self.releases.store().candidate(flow).await?;
+        let same = |digest: &str| digest == release.digest;
+        if live.as_ref().is_some_and(|live| same(&live.release))
+            || before.is_some_and(|before| same(&before.release) && before.held.is_none())
+        {
+            return Ok(Decision::Known);
+        }
+        if live.is_none() {
+            self.adopt(flow, release).await?;
+        }
+        if let Err(error) = self.releases.consented(release).await {
+            return match error {
+                ReleaseError::NotGranted { .. } => Ok(Decision::Held(error.to_string())),
+                other => Err(other),
+            };
+        }
+        let policy = self.config.flows.get(flow).map(|own| own.release).unwrap_or_default();
+        // The first is what somebody has just set up.
+        Ok(match (policy, live) {
+            (Policy::AtOnce, _) | (_, None) => Decision::Live,
+            (Policy::ByHand, Some(_)) => Decision::Held(format!(
+                "release {} waits to be made live by hand: `tandem release activate {flow} {}`",
+                release.short(),
+                release.short()
+            )),
+        })
+    }
+
+    /// A mapping plugin that worked for this flow before mapping plugins were asked for goes on.
+    async fn adopt(&self, flow: &str, release: &Release) -> Result<(), StoreError> {
+        let store = self.releases.store();
+        let filter = EventFilter { flow: Some(flow.to_owned()), state: Some(EventState::Done), key: None, limit: 1 };
+        if store.events(filter).await?.is_empty() {
+            return Ok(());
+        }
+        for code in release.codes().iter().filter(|code| code.kind() == "mapping plugin") {
+            if store.last_grant(&code.name).await?.is_none() {
+                tracing::warn!(flow, mapper = code.short_name(), "in use before it needed consent: allowed as it is");
+                consent::allow(store.as_ref(), code).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn make_live(&self, flow: &str, release: &Release) -> Result<(), ReleaseError> {
+        let before = match self.releases.live(flow).await? {
+            Some(live) => self.releases.store().release(flow, &live.release).await?,
+            None => None,
+        };
+        let before = before.and_then(|row| crate::releases::Manifest::parse(&row.manifest).ok());
+        let why = before.map_or_else(
+            || "first of the flow".to_owned(),
+            |before| format!("changed: {}", release.manifest.changes(&before)),
+        );
+        if self.releases.activate(flow, &release.digest, FILES, &why).await? {
+            let description = &release.plugin.description;
+            tracing::info!(
+                flow,
+                release = release.short(),
+                plugin = description.name,
+                version = description.version,
+                digest = release.plugin.digest,
+                why,
+                "live"
+            );
+        }
+        Ok(())
+    }
+
+    fn files_of(&self, flow: &str) -> Vec<PathBuf> {
+        let config = self.config.flows.get(flow);
+        let plugin = config.map(|config| self.releases.path(&config.plugin));
+        let others = config.into_iter().flat_map(|config| config.mapping.iter().chain(&config.mapper));
+        plugin.into_iter().chain(others.map(|path| self.config.resolve(path))).collect()
+    }
+}

@@ -1,0 +1,108 @@
+//! Consent: what the code of a release asks for, against what an operator allowed it before. Code that asks for no more than what its name was
+//! allowed last needs no new word; what is new waits for one.
+
+use serde::Serialize;
+
+use super::Release;
+use crate::connections::Method;
+use crate::sandbox::{Grants, HOST_SLOT, Permission, Plugin};
+use crate::store::{Grant, Result, Store, StoreError};
+
+/// One component of a release, and what it asks for.
+#[derive(Clone, Debug, Serialize)]
+pub struct Code {
+    /// What consents go by: a plugin's own name; `mapper <file>` for a mapping plugin.
+    pub name: String,
+    /// A plugin's own version; empty for a mapping plugin, which says none.
+    pub version: String,
+    /// SHA-256 of the component, hex.
+    pub digest: String,
+    /// What it asks for.
+    pub asks: Vec<Permission>,
+    /// What it has without asking: see [`Permission::unasked`].
+    pub unasked: Vec<Permission>,
+}
+
+impl Code {
+    /// Of a plugin.
+    pub fn of_plugin(plugin: &Plugin) -> Self {
+        let description = &plugin.description;
+        Self {
+            name: description.name.clone(),
+            version: description.version.clone(),
+            digest: plugin.digest.clone(),
+            asks: description.permissions.clone(),
+            unasked: description.unasked.clone(),
+        }
+    }
+
+    /// All that it may do once it is allowed.
+    pub fn all(&self) -> Vec<Permission> {
+        self.asks.iter().chain(&self.unasked).cloned().collect()
+    }
+
+    /// As a command and a log line call it.
+    pub fn short_name(&self) -> &str {
+        self.name.strip_prefix(MAPPER).unwrap_or(&self.name)
+    }
+
+    /// What it is, in words.
+    pub fn kind(&self) -> &'static str {
+        if self.name.starts_with(MAPPER) { "mapping plugin" } else { "plugin" }
+    }
+}
+
+const MAPPER: &str = "mapper ";
+
+impl Release {
+    /// The components of this release.
+    pub fn codes(&self) -> Vec<Code> {
+        let mapper = self.manifest.mapper.as_ref().map(|mapper| Code {
+            name: format!("{MAPPER}{}", mapper.name),
+            version: String::new(),
+            digest: mapper.digest.clone(),
+            asks: self.plugin.description.sections.iter().map(|section| fields_of(&section.name)).collect(),
+            unasked: Vec::new(),
+        });
+        [Some(Code::of_plugin(&self.plugin)), mapper].into_iter().flatten().collect()
+    }
+}
+
+/// What a mapping plugin may do with a section of the mapping.
+fn fields_of(section: &str) -> Permission {
+    Permission {
+        slot: HOST_SLOT.into(),
+        method: Method::Put,
+        path: format!("/mapping/{section}"),
+        reason: "sees the source record and sets every field of this section, prices and codes of customers too".into(),
+    }
+}
+
+/// What of it was not allowed yet.
+pub async fn missing(store: &dyn Store, code: &Code) -> Result<Vec<Permission>> {
+    // One that was allowed as it is has what it has without asking, too: hosts of before did not write that down.
+    if let Some(own) = store.granted(&code.digest).await?
+        && Grants::new(&code.name, read(&own)?).missing(&code.asks).is_empty()
+    {
+        return Ok(Vec::new());
+    }
+    let before = last(store, code).await?;
+    Ok(Grants::new(&code.name, before).missing(&code.all()).into_iter().cloned().collect())
+}
+
+/// What its name was allowed last.
+pub async fn last(store: &dyn Store, code: &Code) -> Result<Vec<Permission>> {
+    store.last_grant(&code.name).await?.map_or(Ok(Vec::new()), |grant| read(&grant))
+}
+
+/// Allows it all it asks for.
+pub async fn allow(store: &dyn Store, code: &Code) -> Result<()> {
+    let permissions = serde_json::to_string(&code.all()).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    let now = crate::time::now();
+    store.grant(Grant { digest: code.digest.clone(), plugin: code.name.clone(), permissions, granted_at: now }).await
+}
+
+fn read(grant: &Grant) -> Result<Vec<Permission>> {
+    serde_json::from_str(&grant.permissions)
+        .map_err(|e| StoreError::Corrupt(format!("the grant of {}: {e}", grant.digest)))
+}

@@ -1,0 +1,84 @@
+//! Why a release cannot be made, found or used.
+
+use std::path::PathBuf;
+
+use crate::sandbox::LoadError;
+use crate::store::StoreError;
+
+/// The text names cause and mend.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// A component.
+    #[error(transparent)]
+    Plugin(#[from] LoadError),
+    /// Not granted, or asks for more than was granted.
+    #[error(
+        "the {kind} {plugin}{version} waits for consent: {missing} of its permissions are not granted; look with `tandem plugin list`, allow with `tandem plugin grant {plugin}`"
+    )]
+    NotGranted {
+        /// `plugin`, `mapping plugin`.
+        kind: &'static str,
+        /// Its name.
+        plugin: String,
+        /// Its version, behind a space; empty where it says none.
+        version: String,
+        /// How many.
+        missing: usize,
+    },
+    /// No such flow.
+    #[error("there is no flow {flow:?} in tandem.toml; {known}")]
+    NoFlow {
+        /// What was asked for.
+        flow: String,
+        /// The flows there are, in words.
+        known: String,
+    },
+    /// The mapping file.
+    #[error("{place}[flows.{flow}] mapping {path}: {cause}")]
+    MappingFile {
+        /// Where it stands, as [`crate::config::Config::place`] says it.
+        place: String,
+        /// The flow.
+        flow: String,
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        cause: String,
+    },
+    /// The settings do not fit the plugin's schema.
+    #[error("{place}[flows.{flow}] settings: {cause}")]
+    Settings {
+        /// Where they stand, as [`crate::config::Config::place`] says it.
+        place: String,
+        /// The flow.
+        flow: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// No release of the flow has that digest, or several begin so.
+    #[error("the flow {flow} has no release {asked:?}; {known}")]
+    Unknown {
+        /// The flow.
+        flow: String,
+        /// What was asked for.
+        asked: String,
+        /// Those there are, in words.
+        known: String,
+    },
+    /// A part is not in the store any more.
+    #[error("the release {release} of the flow {flow} is not whole: {cause}; put its files back and it is made anew")]
+    NotWhole {
+        /// The flow.
+        flow: String,
+        /// Its digest.
+        release: String,
+        /// What lacks.
+        cause: String,
+    },
+    /// There is nothing to go back to.
+    #[error("the flow {0} has no earlier release to go back to")]
+    NoEarlier(String),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

@@ -1,0 +1,443 @@
+//! What each flow runs. A release is everything of it as one digest: plugin, mapping, mapping plugin, settings. Files are the way to put things in;
+//! their contents are kept in the store, so that what runs, and what ran, does not change when a file does.
+
+pub mod consent;
+mod error;
+mod manifest;
+mod settings;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use serde_json::Value;
+
+pub use self::consent::Code;
+pub use self::error::ReleaseError;
+pub use self::manifest::{Component, Manifest};
+use crate::config::{Config, FlowConfig};
+use crate::mapping::Mapping;
+use crate::sandbox::{LoadError, MapperCode, Plugin, Runtime, digest_of, read};
+use crate::store::{Activation, Content, ReleaseRow, Store};
+
+type Result<T> = std::result::Result<T, ReleaseError>;
+
+/// Characters of a digest by which people name a release.
+pub const SHORT: usize = 12;
+
+/// A release, loaded: ready to run.
+pub struct Release {
+    /// SHA-256 of its manifest, hex.
+    pub digest: String,
+    /// Its parts by their digests.
+    pub manifest: Manifest,
+    /// The plugin.
+    pub plugin: Arc<Plugin>,
+    /// The mapping.
+    pub mapping: Arc<Mapping>,
+    /// The mapping as it was written.
+    pub mapping_text: String,
+    /// The mapping plugin, if there is one.
+    pub mapper: Option<Arc<MapperCode>>,
+}
+
+impl Release {
+    /// As people name it.
+    pub fn short(&self) -> &str {
+        short(&self.digest)
+    }
+
+    /// All of it, with another plugin.
+    pub fn with_plugin(&self, plugin: Arc<Plugin>) -> Self {
+        Self {
+            digest: self.digest.clone(),
+            manifest: self.manifest.clone(),
+            plugin,
+            mapping: self.mapping.clone(),
+            mapping_text: self.mapping_text.clone(),
+            mapper: self.mapper.clone(),
+        }
+    }
+}
+
+/// The beginning of a digest.
+pub fn short(digest: &str) -> &str {
+    digest.get(..SHORT).unwrap_or(digest)
+}
+
+/// A release made of files, and its parts; not kept yet.
+pub struct Draft {
+    /// Ready to run.
+    pub release: Arc<Release>,
+    contents: Vec<Content>,
+}
+
+/// What an error says of where a part came from.
+struct Origin<'a> {
+    flow: &'a str,
+    /// As [`Config::place`] says it; empty for what comes out of the store.
+    mapping_at: String,
+    settings_at: String,
+    mapping_file: PathBuf,
+}
+
+/// The releases of all flows: made of files, kept in the store, loaded once however many flows share a part.
+pub struct Releases {
+    /// Where an operator drops plugins.
+    pub folder: PathBuf,
+    /// Where hosts of before there were releases kept each plugin they ran, by digest.
+    archive: PathBuf,
+    store: Arc<dyn Store>,
+    runtime: Arc<Runtime>,
+    plugins: Mutex<HashMap<String, Weak<Plugin>>>,
+    mappers: Mutex<HashMap<String, Weak<MapperCode>>>,
+}
+
+impl Releases {
+    /// From configuration.
+    pub fn new(config: &Config, store: Arc<dyn Store>, runtime: Arc<Runtime>) -> Self {
+        let database = config.resolve(&config.store.path);
+        let beside = database.parent().map(PathBuf::from).unwrap_or_default();
+        Self {
+            folder: config.resolve(&config.host.plugins),
+            archive: beside.join("plugins"),
+            store,
+            runtime,
+            plugins: Mutex::default(),
+            mappers: Mutex::default(),
+        }
+    }
+
+    /// Where releases and consents are kept.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The sandbox that plugins are loaded into.
+    pub fn runtime(&self) -> &Arc<Runtime> {
+        &self.runtime
+    }
+
+    /// The file of a plugin by name.
+    pub fn path(&self, plugin: &str) -> PathBuf {
+        self.folder.join(format!("{plugin}.wasm"))
+    }
+
+    /// The plugin of that name as it lies in the folder.
+    pub async fn plugin_file(&self, name: &str) -> std::result::Result<Arc<Plugin>, LoadError> {
+        let path = self.path(name);
+        let plugin = self.plugin(&path, read(&path).await?).await?;
+        named_like_its_file(&plugin, name, path)?;
+        Ok(plugin)
+    }
+
+    /// What the files of a flow say now.
+    pub async fn of_files(&self, flow: &str, config: &Config) -> Result<Draft> {
+        let own = flow_of(flow, config)?;
+        let path = self.path(&own.plugin);
+        let wasm = read(&path).await?;
+        let plugin = self.plugin(&path, wasm.clone()).await?;
+        named_like_its_file(&plugin, &own.plugin, path)?;
+        let mut contents = vec![Content { digest: plugin.digest.clone(), bytes: wasm }];
+        let mut origin = Origin {
+            flow,
+            mapping_at: config.place(&["flows", flow, "mapping"]),
+            settings_at: config.place(&["flows", flow, "settings"]),
+            mapping_file: "(built in)".into(),
+        };
+        let mapping = match &own.mapping {
+            Some(path) => {
+                origin.mapping_file = config.resolve(path);
+                let text = std::fs::read_to_string(&origin.mapping_file).map_err(|e| origin.mapping(e.to_string()))?;
+                contents.push(Content { digest: digest_of(text.as_bytes()), bytes: text.clone().into_bytes() });
+                Some(text)
+            }
+            None => None,
+        };
+        let mapper = match &own.mapper {
+            Some(path) => {
+                let path = config.resolve(path);
+                let wasm = read(&path).await?;
+                let code = self.mapper(&path, wasm.clone()).await?;
+                contents.push(Content { digest: code.digest.clone(), bytes: wasm });
+                let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+                Some((name, code))
+            }
+            None => None,
+        };
+        let settings = serde_json::to_value(&own.settings).unwrap_or_default();
+        let release = assemble(&origin, plugin, mapping, mapper, &settings)?;
+        Ok(Draft { release: Arc::new(release), contents })
+    }
+
+    /// Keeps a release that was made of files; `origin` says of which, in words.
+    pub async fn keep(&self, flow: &str, draft: Draft, origin: &str) -> Result<Arc<Release>> {
+        let release = draft.release;
+        let row = ReleaseRow {
+            flow: flow.to_owned(),
+            digest: release.digest.clone(),
+            manifest: release.manifest.text(),
+            origin: origin.to_owned(),
+            made_at: crate::time::now(),
+        };
+        self.store.release_put(row, draft.contents).await?;
+        Ok(release)
+    }
+
+    /// A release of a flow, out of the store.
+    pub async fn load(&self, flow: &str, digest: &str) -> Result<Arc<Release>> {
+        let row = match self.store.release(flow, digest).await? {
+            Some(row) => row,
+            None => return Err(self.unknown(flow, digest).await?),
+        };
+        let not_whole =
+            |cause: String| ReleaseError::NotWhole { flow: flow.to_owned(), release: short(digest).to_owned(), cause };
+        let manifest = Manifest::parse(&row.manifest).map_err(not_whole)?;
+        let part = async |digest: &str, what: &str| {
+            let bytes = self.store.content(digest).await?;
+            bytes.ok_or_else(|| not_whole(format!("its {what} {} is not kept", short(digest))))
+        };
+        let named = |name: &str| PathBuf::from(format!("{name}.wasm of release {}", short(digest)));
+        let plugin = match self.known_plugin(&manifest.plugin.digest) {
+            Some(plugin) => plugin,
+            None => {
+                let wasm = part(&manifest.plugin.digest, "plugin").await?;
+                self.plugin(&named(&manifest.plugin.name), wasm).await?
+            }
+        };
+        let mapper = match &manifest.mapper {
+            Some(mapper) => {
+                let wasm = part(&mapper.digest, "mapping plugin").await?;
+                Some((mapper.name.clone(), self.mapper(&named(&mapper.name), wasm).await?))
+            }
+            None => None,
+        };
+        let mapping = match &manifest.mapping {
+            Some(mapping) => {
+                let text = String::from_utf8(part(mapping, "mapping").await?);
+                Some(text.map_err(|_| not_whole("its mapping is not UTF-8".into()))?)
+            }
+            None => None,
+        };
+        let origin = Origin {
+            flow,
+            mapping_at: String::new(),
+            settings_at: String::new(),
+            mapping_file: format!("of release {}", short(digest)).into(),
+        };
+        Ok(Arc::new(assemble(&origin, plugin, mapping, mapper, &manifest.settings)?))
+    }
+
+    /// The release a run started under. One of before there were releases ran a plugin, with what the files say now.
+    pub async fn of_run(&self, flow: &str, digest: &str, config: &Config) -> Result<Arc<Release>> {
+        let archived = self.archive.join(format!("{digest}.wasm"));
+        if self.store.release(flow, digest).await?.is_some() || !archived.exists() {
+            return self.load(flow, digest).await;
+        }
+        let now = self.of_files(flow, config).await?.release;
+        let plugin = self.plugin(&archived, read(&archived).await?).await?;
+        Ok(Arc::new(now.with_plugin(plugin)))
+    }
+
+    /// How the live release of a flow went live; none before the first.
+    pub async fn live(&self, flow: &str) -> Result<Option<Activation>> {
+        Ok(self.store.activations(flow, 1).await?.pop())
+    }
+
+    /// The live release of a flow; before its first, what its files say.
+    pub async fn live_or_files(&self, flow: &str, config: &Config) -> Result<Arc<Release>> {
+        flow_of(flow, config)?;
+        match self.live(flow).await? {
+            Some(live) => self.load(flow, &live.release).await,
+            None => Ok(self.of_files(flow, config).await?.release),
+        }
+    }
+
+    /// The plugin that a flow runs, or would; what cannot be loaded says nothing.
+    pub async fn plugin_of(&self, flow: &str, config: &Config) -> Option<Arc<Plugin>> {
+        Some(self.live_or_files(flow, config).await.ok()?.plugin.clone())
+    }
+
+    /// The release of a flow whose digest begins so.
+    pub async fn find(&self, flow: &str, asked: &str) -> Result<ReleaseRow> {
+        let mut fitting = self.store.releases(flow).await?;
+        fitting.retain(|row| !asked.is_empty() && row.digest.starts_with(&asked.to_ascii_lowercase()));
+        match (fitting.pop(), fitting.is_empty()) {
+            (Some(one), true) => Ok(one),
+            _ => Err(self.unknown(flow, asked).await?),
+        }
+    }
+
+    async fn unknown(&self, flow: &str, asked: &str) -> Result<ReleaseError> {
+        let known = self.store.releases(flow).await?;
+        let mut known: Vec<&str> = known.iter().map(|row| short(&row.digest)).take(10).collect();
+        known.sort_unstable();
+        let known = if known.is_empty() { "it has none yet".into() } else { format!("known: {}", known.join(", ")) };
+        Ok(ReleaseError::Unknown { flow: flow.to_owned(), asked: asked.to_owned(), known })
+    }
+
+    /// Refuses code that asks for more than it was allowed.
+    pub async fn consented(&self, release: &Release) -> Result<()> {
+        for code in release.codes() {
+            let missing = consent::missing(self.store.as_ref(), &code).await?.len();
+            if missing > 0 {
+                let version = if code.version.is_empty() { String::new() } else { format!(" {}", code.version) };
+                return Err(ReleaseError::NotGranted {
+                    kind: code.kind(),
+                    plugin: code.short_name().to_owned(),
+                    version,
+                    missing,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes a release live, once it was loaded and all its code is allowed. False where it is live already.
+    pub async fn activate(&self, flow: &str, digest: &str, who: &str, why: &str) -> Result<bool> {
+        let release = self.load(flow, digest).await?;
+        self.consented(&release).await?;
+        loop {
+            let live = self.live(flow).await?;
+            if live.as_ref().is_some_and(|live| live.release == digest) {
+                return Ok(false);
+            }
+            let before = live.map(|live| live.release);
+            let back = before.clone();
+            if self.went_live(flow, digest, who, why, back, before.as_deref()).await? {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// Goes back to the release that was live before the one that is; says which. What was taken back does not come again by itself.
+    pub async fn roll_back(&self, flow: &str, who: &str, why: &str) -> Result<Arc<Release>> {
+        loop {
+            let past = self.store.activations(flow, u32::MAX).await?;
+            let live = past.first().ok_or_else(|| ReleaseError::NoEarlier(flow.to_owned()))?;
+            let target = live.back.clone().ok_or_else(|| ReleaseError::NoEarlier(flow.to_owned()))?;
+            let release = self.load(flow, &target).await?;
+            self.consented(&release).await?;
+            // Going back twice goes back two releases, not to and fro.
+            let back = past.iter().skip(1).find(|act| act.release == target).and_then(|act| act.back.clone());
+            if self.went_live(flow, &target, who, why, back, Some(&live.release)).await? {
+                return Ok(release);
+            }
+        }
+    }
+
+    async fn went_live(
+        &self,
+        flow: &str,
+        release: &str,
+        who: &str,
+        why: &str,
+        back: Option<String>,
+        instead_of: Option<&str>,
+    ) -> Result<bool> {
+        let act = Activation {
+            flow: flow.to_owned(),
+            release: release.to_owned(),
+            who: who.to_owned(),
+            why: why.to_owned(),
+            at: crate::time::now(),
+            back,
+        };
+        Ok(self.store.activate(act, instead_of).await?)
+    }
+
+    fn known_plugin(&self, digest: &str) -> Option<Arc<Plugin>> {
+        self.plugins.lock().unwrap_or_else(PoisonError::into_inner).get(digest).and_then(Weak::upgrade)
+    }
+
+    async fn plugin(&self, named: &Path, wasm: Vec<u8>) -> std::result::Result<Arc<Plugin>, LoadError> {
+        if let Some(known) = self.known_plugin(&digest_of(&wasm)) {
+            return Ok(known);
+        }
+        let plugin = self.runtime.plugin(named, wasm).await?;
+        let mut known = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, plugin| plugin.strong_count() > 0);
+        known.insert(plugin.digest.clone(), Arc::downgrade(&plugin));
+        Ok(plugin)
+    }
+
+    async fn mapper(&self, named: &Path, wasm: Vec<u8>) -> std::result::Result<Arc<MapperCode>, LoadError> {
+        let digest = digest_of(&wasm);
+        let known = self.mappers.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).and_then(Weak::upgrade);
+        if let Some(known) = known {
+            return Ok(known);
+        }
+        let mapper = self.runtime.mapper(named, wasm).await?;
+        let mut known = self.mappers.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, mapper| mapper.strong_count() > 0);
+        known.insert(digest, Arc::downgrade(&mapper));
+        Ok(mapper)
+    }
+}
+
+impl Origin<'_> {
+    fn mapping(&self, cause: String) -> ReleaseError {
+        ReleaseError::MappingFile {
+            place: self.mapping_at.clone(),
+            flow: self.flow.to_owned(),
+            path: self.mapping_file.clone(),
+            cause,
+        }
+    }
+}
+
+/// A flow of `tandem.toml`.
+fn flow_of<'a>(flow: &str, config: &'a Config) -> Result<&'a FlowConfig> {
+    config.flow(flow).map_err(|known| ReleaseError::NoFlow { flow: flow.to_owned(), known })
+}
+
+fn named_like_its_file(plugin: &Plugin, name: &str, path: PathBuf) -> std::result::Result<(), LoadError> {
+    let own = &plugin.description.name;
+    if own == name {
+        return Ok(());
+    }
+    Err(LoadError::BadDescription { path, cause: format!("it calls itself {own:?}; name the file {own}.wasm") })
+}
+
+/// Brings the parts together, each checked against the plugin.
+fn assemble(
+    origin: &Origin<'_>,
+    plugin: Arc<Plugin>,
+    mapping: Option<String>,
+    mapper: Option<(String, Arc<MapperCode>)>,
+    settings: &Value,
+) -> Result<Release> {
+    let description = &plugin.description;
+    let problems = settings::problems_of(&description.settings_schema, settings);
+    if !problems.is_empty() {
+        return Err(ReleaseError::Settings {
+            place: origin.settings_at.clone(),
+            flow: origin.flow.to_owned(),
+            cause: problems.join("; "),
+        });
+    }
+    let text = mapping.as_ref().unwrap_or(&description.default_mapping);
+    let parsed = Mapping::parse_for(text, description.reserved()).map_err(|e| origin.mapping(e.to_string()))?;
+    let manifest = Manifest::new(
+        Component {
+            digest: plugin.digest.clone(),
+            name: description.name.clone(),
+            version: description.version.clone(),
+        },
+        mapping.as_ref().map(|text| digest_of(text.as_bytes())),
+        mapper.as_ref().map(|(name, code)| Component {
+            digest: code.digest.clone(),
+            name: name.clone(),
+            version: String::new(),
+        }),
+        settings,
+    );
+    Ok(Release {
+        digest: manifest.digest(),
+        mapping_text: text.clone(),
+        manifest,
+        plugin,
+        mapping: Arc::new(parsed),
+        mapper: mapper.map(|(_, code)| code),
+    })
+}

@@ -1,0 +1,251 @@
+//! Everything a flow runs is one release: tried, made live, taken back and remembered as one.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A mapping whose orders carry this remark.
+fn mapping(remark: &str) -> String {
+    format!("version = 1\n[header]\nNumAtCard = \"source.Tandem_PO_Number__c\"\nComments = \"'{remark}'\"\n")
+}
+
+async fn with_mapping(lines: &str) -> Result<World> {
+    let flow = format!("mapping = \"orders.mapping.toml\"\n{lines}");
+    let mut world = World::with(Setup { flow, ..Setup::default() }).await?;
+    std::fs::write(world.folder().join("orders.mapping.toml"), mapping("first"))?;
+    world.up().await?;
+    Ok(world)
+}
+
+/// Makes an opportunity won; the remark of its order, and the release it was made under.
+async fn remark(world: &World) -> Result<(String, String)> {
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    let events = world.tandem_json(&["events", "list", "--key", &id]).await?;
+    let events = events.as_array().context("events")?;
+    let first = events.iter().find(|event| event["topic"] == "salesforce.Opportunity").context("its event")?;
+    let shown = world.tandem_json(&["events", "show", &first["id"].to_string()]).await?;
+    let release = shown["runs"][0]["release"].as_str().context("its release")?;
+    Ok((order["Comments"].as_str().unwrap_or_default().to_owned(), release.to_owned()))
+}
+
+/// The releases of a flow that stand so.
+async fn standing(world: &World, flow: &str, word: &str) -> Result<Vec<Value>> {
+    let all = world.tandem_json(&["release", "list", flow]).await?;
+    Ok(all.as_array().into_iter().flatten().filter(|row| row["standing"] == word).cloned().collect())
+}
+
+async fn live(world: &World) -> Result<String> {
+    let rows = standing(world, "orders", "live").await?;
+    Ok(rows.first().and_then(|row| row["release"].as_str()).context("a live release")?.to_owned())
+}
+
+async fn until_live_changes(world: &World, before: &str) -> Result<String> {
+    let other = async |world: &World| Ok(Some(live(world).await?).filter(|now| now != before));
+    world.until("another release to be live", PATIENCE, other).await
+}
+
+#[tokio::test]
+async fn a_changed_mapping_is_a_release_that_is_taken_back_by_one_command_and_stays_so() -> Result<()> {
+    let mut world = with_mapping("").await?;
+    let file = world.folder().join("orders.mapping.toml");
+    let first = live(&world).await?;
+    assert_eq!(remark(&world).await?, ("first".into(), first.clone()));
+    std::fs::write(&file, mapping("second"))?;
+    let second = until_live_changes(&world, &first).await?;
+    assert_eq!(remark(&world).await?, ("second".into(), second.clone()));
+    let told = world.tandem(&["release", "diff", "orders", &second[..8], &first[..8]]).await?;
+    assert!(told.contains("-Comments = \"'first'\"") && told.contains("+Comments = \"'second'\""), "{told}");
+
+    let began = Instant::now();
+    world.tandem(&["release", "rollback", "orders", "--why", "wrong remark"]).await?;
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // From the command on nothing runs under what was taken back, and the files, which still say so, do not bring it again.
+    assert_eq!(remark(&world).await?, ("first".into(), first.clone()));
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    assert_eq!(live(&world).await?, first);
+    assert_eq!(standing(&world, "orders", "taken-back").await?[0]["release"], second.as_str());
+    world.stop().await?;
+    world.up().await?;
+    assert_eq!(remark(&world).await?, ("first".into(), first.clone()), "after a restart, too");
+    let shown = world.tandem_json(&["release", "show", "orders"]).await?;
+    assert_eq!(shown["activations"][0]["why"], "wrong remark");
+    assert!(!shown["activations"][0]["who"].as_str().unwrap_or_default().is_empty());
+
+    std::fs::write(&file, mapping("third"))?;
+    let third = until_live_changes(&world, &first).await?;
+    assert_eq!(remark(&world).await?, ("third".into(), third));
+    // Back twice is back two releases.
+    world.tandem(&["release", "rollback", "orders"]).await?;
+    let (code, _, errors) = world.tandem_raw(&["release", "rollback", "orders"]).await?;
+    assert!(code == 4 && errors.contains("no earlier release"), "{code} {errors}");
+    world.tandem(&["release", "activate", "orders", &second[..12], "--why", "it was right"]).await?;
+    assert_eq!(remark(&world).await?.0, "second");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_the_files_say_waits_for_a_person_where_the_flow_says_by_hand() -> Result<()> {
+    let world = with_mapping("release = \"by-hand\"").await?;
+    let first = live(&world).await?;
+    std::fs::write(world.folder().join("orders.mapping.toml"), mapping("second"))?;
+    let waits = async |world: &World| Ok(standing(world, "orders", "candidate").await?.pop());
+    let candidate = world.until("a candidate", PATIENCE, waits).await?;
+    assert!(candidate["held"].as_str().unwrap_or_default().contains("tandem release activate orders"), "{candidate}");
+    assert_eq!(remark(&world).await?, ("first".into(), first));
+    let warned = world.get(&format!("{}/readyz", world.console)).await?;
+    assert!(warned["warnings"]["orders"].as_str().unwrap_or_default().contains("by hand"), "{warned}");
+    let digest = candidate["release"].as_str().unwrap_or_default();
+    world.tandem(&["release", "activate", "orders", digest]).await?;
+    assert_eq!(remark(&world).await?, ("second".into(), digest.to_owned()));
+    let calm = async |world: &World| {
+        let told = world.get(&format!("{}/readyz", world.console)).await?;
+        Ok(told["warnings"]["orders"].is_null().then_some(()))
+    };
+    world.until("no warning", PATIENCE, calm).await
+}
+
+/// The same code with other texts of the same length in it.
+fn patched(code: &[u8], old: &str, new: &str) -> Vec<u8> {
+    let (old, new, mut code) = (old.as_bytes(), new.as_bytes(), code.to_vec());
+    assert_eq!(old.len(), new.len());
+    let places: Vec<usize> = (0..code.len() - old.len()).filter(|place| code[*place..].starts_with(old)).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        code[place..place + new.len()].copy_from_slice(new);
+    }
+    code
+}
+
+/// The same code with a note at its end: another digest.
+fn rebuilt(code: &[u8]) -> Vec<u8> {
+    [code, &[0, 5, 4], b"note"].concat()
+}
+
+async fn told(world: &World, word: &'static str) -> Result<()> {
+    world.until(word, PATIENCE, async |world: &World| Ok(world.log().contains(word).then_some(()))).await
+}
+
+#[tokio::test]
+async fn a_plugin_that_asks_for_no_more_goes_live_by_itself_and_half_a_file_does_not() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let ids = world.opportunities(2).await?;
+    let file = world.folder().join("plugins/orders.wasm");
+    let whole = std::fs::read(&file)?;
+    let first = live(&world).await?;
+    // As a copy under way would leave it.
+    std::fs::write(&file, &whole[..whole.len() / 2])?;
+    told(&world, "the changed files are not taken").await?;
+    world.win(&ids[0]).await?;
+    world.until_state(&ids[0], "Synced").await?;
+    std::fs::write(&file, rebuilt(&whole))?;
+    let second = until_live_changes(&world, &first).await?;
+    world.win(&ids[1]).await?;
+    world.until_state(&ids[1], "Synced").await?;
+    let mut releases = Vec::new();
+    for id in &ids {
+        let events = world.tandem_json(&["events", "list", "--key", id]).await?;
+        let shown = world.tandem_json(&["events", "show", &events[0]["id"].to_string()]).await?;
+        releases.push(shown["runs"][0]["release"].as_str().unwrap_or_default().to_owned());
+    }
+    assert_eq!(releases, [first, second]);
+    world.assert_exactly_once(&ids).await
+}
+
+#[tokio::test]
+async fn a_plugin_that_asks_for_more_waits_for_consent_while_the_last_good_release_lives_on_after_a_restart_too()
+-> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let first = live(&world).await?;
+    let file = world.folder().join("plugins/orders.wasm");
+    let whole = std::fs::read(&file)?;
+    std::fs::write(&file, patched(&whole, "/Drafts", "/Drafty"))?;
+    told(&world, "waits for consent").await?;
+    world.stop().await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(live(&world).await?, first);
+    let candidate = standing(&world, "orders", "candidate").await?.remove(0);
+    assert!(candidate["held"].as_str().unwrap_or_default().contains("tandem plugin grant orders"), "{candidate}");
+    let digest = candidate["release"].as_str().unwrap_or_default();
+    let (code, _, errors) = world.tandem_raw(&["release", "activate", "orders", digest]).await?;
+    assert!(code == 1 && errors.contains("waits for consent"), "nobody allowed it: {code} {errors}");
+    let shown = world.tandem(&["release", "diff", "orders", digest]).await?;
+    assert!(shown.contains("may now") && shown.contains("/Drafty"), "{shown}");
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    assert_eq!(until_live_changes(&world, &first).await?, digest);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_changed_plugin_gets_its_new_topics_without_a_restart() -> Result<()> {
+    let setup = Setup {
+        plugins: vec!["orders", "hostile"],
+        more: "[flows.hostile]\nplugin = \"hostile\"\nconnections = { b1 = \"erp\", s = \"crm\" }\n".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let change = |n: u32| json!({ "Record_Id__c": format!("801ORDER{n:010}"), "Object__c": "OrderAction", "Event_Id__c": format!("o{n}"), "do": "nothing" });
+    let taken = async |world: &World, n: u32| {
+        assert_eq!(world.webhook(&change(n)).await?, 202);
+        let key = format!("801ORDER{n:010}");
+        let events = world.tandem_json(&["events", "list", "--flow", "hostile", "--key", &key]).await?;
+        anyhow::Ok(events.as_array().is_some_and(|events| !events.is_empty()))
+    };
+    assert!(!taken(&world, 0).await?, "the plugin does not take it");
+    let file = world.folder().join("plugins/hostile.wasm");
+    std::fs::write(&file, patched(&std::fs::read(&file)?, "salesforce.Opportunity", "salesforce.OrderAction"))?;
+    let mut n = 0;
+    let began = Instant::now();
+    while !taken(&world, {
+        n += 1;
+        n
+    })
+    .await?
+    {
+        assert!(began.elapsed() < PATIENCE, "the new topic is not taken");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mapping_plugin_is_listed_needs_consent_and_is_part_of_the_release() -> Result<()> {
+    let flow = "mapping = \"orders.mapping.toml\"\nmapper = \"mappers/region-mapper.wasm\"".into();
+    let mut world = World::with(Setup { flow, ..Setup::default() }).await?;
+    std::fs::write(world.folder().join("orders.mapping.toml"), mapping("first"))?;
+    std::fs::create_dir(world.folder().join("mappers"))?;
+    let file = world.folder().join("mappers/region-mapper.wasm");
+    std::fs::copy(tandem_e2e::wasm("region_mapper"), &file)?;
+    world.b1_user_field("ORDR", "Region").await?;
+    world.start()?;
+    told(&world, "tandem plugin grant region-mapper").await?;
+    let listed = world.tandem_json(&["plugin", "list"]).await?;
+    let mapper = listed.as_array().into_iter().flatten().find(|row| row["kind"] == "mapping plugin").cloned();
+    let mapper = mapper.context("the mapping plugin is in the list")?;
+    assert!(mapper["name"] == "region-mapper" && mapper["missing"].as_u64() > Some(0), "{mapper}");
+    assert!(mapper["asks"][0]["path"].as_str().unwrap_or_default().starts_with("/mapping/"), "{mapper}");
+    world.tandem(&["plugin", "grant", "region-mapper", "--yes"]).await?;
+    world.ready(PATIENCE).await?;
+    let (_, first) = remark(&world).await?;
+    let shown = world.tandem(&["release", "show", "orders"]).await?;
+    assert!(shown.contains("region-mapper ("), "{shown}");
+    // Another one of the same name may do the same, and is another release.
+    std::fs::write(&file, rebuilt(&std::fs::read(&file)?))?;
+    let second = until_live_changes(&world, &first).await?;
+    let why = world.tandem_json(&["release", "show", "orders"]).await?["activations"][0]["why"].clone();
+    assert_eq!(why, "changed: mapping plugin");
+    assert_eq!(remark(&world).await?.1, second);
+    Ok(())
+}
