@@ -1,4 +1,6 @@
-//! `tandem release list|show|diff|activate|rollback`
+//! `tandem release list|show|diff|compare|activate|rollback`
+
+mod compare;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -39,6 +41,8 @@ pub enum Command {
         /// Another one; without it the live one.
         against: Option<String>,
     },
+    /// What would be different: recorded runs again under another release, mapping, plugin or settings, with nothing sent.
+    Compare(compare::Options),
     /// Make a release live: from the next run on, in a running host too.
     Activate {
         flow: String,
@@ -63,6 +67,7 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
         Command::List { flow } => list(&parts, flow.as_deref(), output).await,
         Command::Show { flow, release } => show(&parts, &flow, release.as_deref(), output).await,
         Command::Diff { flow, release, against } => diff(&parts, &flow, &release, against.as_deref(), output).await,
+        Command::Compare(options) => compare::run(&parts, options, output).await,
         Command::Activate { flow, release, why } => activate(&parts, &flow, &release, &why, output).await,
         Command::Rollback { flow, why } => rollback(&parts, &flow, &why, output).await,
     }

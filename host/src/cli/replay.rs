@@ -11,7 +11,7 @@ use serde_json::json;
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
-use crate::engine::Replay;
+use crate::engine::{Replay, told};
 use crate::store::EventId;
 use crate::store::sqlite::Access;
 
@@ -66,8 +66,9 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     } else {
         let rows = differences
             .iter()
-            .map(|(effect, field, old, new)| {
-                vec![effect.clone(), field.clone(), short(&old.to_string(), 80), short(&new.to_string(), 80)]
+            .map(|found| {
+                let effect = format!("{} ({})", found.call, found.subject);
+                vec![effect, found.field.clone(), short(&told(&found.before), 80), short(&told(&found.after), 80)]
             })
             .collect();
         output.facts(&["difference", "field", "sent then", "would send now"], rows);

@@ -299,6 +299,8 @@ pub enum Policy {
     /// By itself, once it can be used and asks for no more than was allowed.
     #[default]
     AtOnce,
+    /// By itself where recorded runs end the same under it; otherwise when a person makes it live.
+    IfSame,
     /// When a person makes it live.
     ByHand,
 }

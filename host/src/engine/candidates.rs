@@ -2,19 +2,24 @@
 //! candidate, loaded, and by the flow's policy made live, without a restart. One that cannot be used, or asks for more than was allowed, leaves the
 //! flow on what it runs.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::sync::watch;
 
-use super::{Engine, FlowStatus, REBIND};
+use super::{Comparer, Engine, Flow, FlowStatus, REBIND};
 use crate::config::Policy;
 use crate::releases::{Release, ReleaseError, consent};
+use crate::sandbox::Unknown;
 use crate::store::{Candidate, EventFilter, EventState, StoreError};
 
 /// Who makes a release live that files say.
 pub const FILES: &str = "the files";
+
+/// Past events that a release is compared over before it goes live by itself.
+const COMPARED: u32 = 1_000;
 
 /// When a file was changed, and its size; `None` while it is not there.
 type Stamp = Option<(SystemTime, u64)>;
@@ -25,6 +30,8 @@ pub(super) struct Files {
     stamps: Vec<(PathBuf, Stamp)>,
     /// What they say, where it can be used.
     says: Option<Arc<Release>>,
+    /// What a comparison said of it, and with which live release: it takes seconds, and is made once.
+    compared: Option<(String, Option<String>)>,
 }
 
 fn stamp(path: &PathBuf) -> Stamp {
@@ -92,16 +99,16 @@ impl Engine {
         let stamps: Vec<(PathBuf, Stamp)> =
             self.files_of(flow).into_iter().map(|path| (path.clone(), stamp(&path))).collect();
         if files.stamps != stamps {
-            *files = Files { stamps, says: None };
+            *files = Files { stamps, ..Files::default() };
             let draft = self.releases.of_files(flow, &self.config).await?;
             files.says = Some(self.releases.keep(flow, draft, FILES).await?);
         }
-        let Some(release) = &files.says else {
+        let Some(release) = files.says.clone() else {
             // Why it cannot be used was told when the files changed.
             let told = self.refused().remove(flow);
             return Ok(told.map_or(Decision::Known, Decision::Held));
         };
-        let decision = self.decide(flow, release).await?;
+        let decision = self.decide(flow, &release, files).await?;
         let held = match &decision {
             Decision::Held(why) => Some(why.clone()),
             Decision::Known | Decision::Live => None,
@@ -113,12 +120,12 @@ impl Engine {
             self.releases.store().candidate_put(candidate).await?;
         }
         if let Decision::Live = decision {
-            self.make_live(flow, release).await?;
+            self.make_live(flow, &release).await?;
         }
         Ok(decision)
     }
 
-    async fn decide(&self, flow: &str, release: &Release) -> Result<Decision, ReleaseError> {
+    async fn decide(&self, flow: &str, release: &Arc<Release>, files: &mut Files) -> Result<Decision, ReleaseError> {
         let live = self.releases.live(flow).await?;
         let before = self.releases.store().candidate(flow).await?;
         let same = |digest: &str| digest == release.digest;
@@ -137,15 +144,70 @@ impl Engine {
             };
         }
         let policy = self.config.flows.get(flow).map(|own| own.release).unwrap_or_default();
-        // The first is what somebody has just set up.
+        let by_hand = format!("make it live with `tandem release activate {flow} {}`", release.short());
         Ok(match (policy, live) {
+            // The first is what somebody has just set up.
             (Policy::AtOnce, _) | (_, None) => Decision::Live,
-            (Policy::ByHand, Some(_)) => Decision::Held(format!(
-                "release {} waits to be made live by hand: `tandem release activate {flow} {}`",
-                release.short(),
-                release.short()
-            )),
+            (Policy::ByHand, Some(_)) => {
+                Decision::Held(format!("release {} waits to be made live by hand: {by_hand}", release.short()))
+            }
+            (Policy::IfSame, Some(live)) => {
+                let known = files.compared.as_ref().filter(|(with, _)| *with == live.release);
+                let found = match known {
+                    Some((_, found)) => found.clone(),
+                    None => {
+                        let found = self.what_differs(flow, release).await?;
+                        files.compared = Some((live.release, found.clone()));
+                        found
+                    }
+                };
+                found.map_or(Decision::Live, |why| {
+                    Decision::Held(format!("release {} is not known to do the same: {why}; {by_hand}", release.short()))
+                })
+            }
         })
+    }
+
+    /// How the last events of a flow would end otherwise under a release, in words; none where they would not.
+    async fn what_differs(&self, flow: &str, release: &Arc<Release>) -> Result<Option<String>, ReleaseError> {
+        let store = self.releases.store();
+        let failed = |error: &dyn std::fmt::Display| Some(format!("the comparison failed: {error}"));
+        let runs = Comparer::last_runs(store, flow, COMPARED).await?;
+        if runs.is_empty() {
+            return Ok(Some("no recorded run to compare with".into()));
+        }
+        let ready =
+            async |release| Flow::for_rehearsal(flow, release, &self.config, &self.connections, &self.releases).await;
+        let other = match ready(release.clone()).await {
+            Ok(other) => other,
+            Err(error) => return Ok(failed(&error)),
+        };
+        let mut comparer = Comparer::new(&self.runtime, store, &other, Unknown::Refuse);
+        let mut own: BTreeMap<String, Flow> = BTreeMap::new();
+        for id in runs {
+            let Some(run) = store.run(id).await? else { continue };
+            if !own.contains_key(&run.release) {
+                let release = self.releases.of_run(flow, &run.release, &self.config).await?;
+                match ready(release).await {
+                    Ok(flow) => own.insert(run.release.clone(), flow),
+                    Err(error) => return Ok(failed(&error)),
+                };
+            }
+            if let Err(error) = comparer.add(&own[&run.release], &run).await {
+                return Ok(failed(&error));
+            }
+        }
+        let found = comparer.done();
+        let first = found.groups.first().map(|group| format!(", such as {} {}", group.call, group.field));
+        Ok((!found.is_same()).then(|| {
+            format!(
+                "of {} events {} would end otherwise{}, and of {} it cannot be told; look with `tandem release compare {flow}`",
+                found.events,
+                found.different,
+                first.as_deref().unwrap_or_default().trim_end(),
+                found.untold
+            )
+        }))
     }
 
     /// A mapping plugin that worked for this flow before mapping plugins were asked for goes on.

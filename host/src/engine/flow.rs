@@ -82,7 +82,7 @@ pub enum BindError {
 }
 
 impl Flow {
-    /// Makes a configured flow ready to run a release of it.
+    /// Makes a configured flow ready to run a release of it, whose code is all allowed.
     pub async fn bind(
         name: &str,
         release: Arc<Release>,
@@ -90,8 +90,19 @@ impl Flow {
         connections: &Connections,
         releases: &Releases,
     ) -> Result<Self, BindError> {
-        let flow = config.flow(name).map_err(|known| ReleaseError::NoFlow { flow: name.to_owned(), known })?.clone();
         releases.consented(&release).await?;
+        Self::for_rehearsal(name, release, config, connections, releases).await
+    }
+
+    /// The same for code that nobody has allowed yet: only to be rehearsed, where nothing of it goes out.
+    pub async fn for_rehearsal(
+        name: &str,
+        release: Arc<Release>,
+        config: &Config,
+        connections: &Connections,
+        releases: &Releases,
+    ) -> Result<Self, BindError> {
+        let flow = config.flow(name).map_err(|known| ReleaseError::NoFlow { flow: name.to_owned(), known })?.clone();
         let description = &release.plugin.description;
         let mut slots = BTreeMap::new();
         let mut named = BTreeMap::new();

@@ -2,6 +2,8 @@
 //! them; takes up runs that a crash left open.
 
 mod candidates;
+mod compare;
+mod deeds;
 mod flow;
 mod recovery;
 mod rehearsal;
@@ -19,9 +21,11 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 pub use self::candidates::FILES;
+pub use self::compare::{Comparer, Comparison, told};
+pub use self::deeds::{Difference, effects_of};
 pub use self::flow::{BindError, Flow, haste_of, scope_of, takers};
 pub use self::rehearsal::Rehearsal;
-pub use self::replay::{Replay, effects_of};
+pub use self::replay::Replay;
 use crate::connections::{BreakerState, Connections};
 use crate::ending::guarded;
 use crate::releases::{Release, ReleaseError, Releases};

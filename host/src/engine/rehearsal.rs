@@ -6,8 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use serde::Serialize;
 
 use super::Flow;
-use super::replay::effects_of;
-use crate::sandbox::{Journal, Outcome, RunError, Runtime};
+use super::deeds::effects_of;
+use crate::sandbox::{Journal, Outcome, RunError, Runtime, Unknown};
 use crate::store::{Event, EventId, EventState, LinkWrite, NewEvent, Run, RunId, Side};
 
 /// Counts over all batches so far.
@@ -60,8 +60,10 @@ impl<'a> Rehearsal<'a> {
             events,
             repeated: false,
         };
-        let report =
-            self.runtime.run(&self.flow.release.plugin, self.flow.bound.clone(), &run, Journal::dry(&[])).await?;
+        let report = self
+            .runtime
+            .run(&self.flow.release.plugin, self.flow.bound.clone(), &run, Journal::dry(&[], Unknown::Ask))
+            .await?;
         for effect in effects_of(&report.captured) {
             // The address of what is made says nothing of which it is.
             let which = effect.call.starts_with("POST").then(|| (effect.subject.clone(), effect.body.to_string()));

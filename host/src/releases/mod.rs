@@ -72,6 +72,19 @@ pub struct Draft {
     contents: Vec<Content>,
 }
 
+/// Parts to be taken instead of those of a release.
+#[derive(Default)]
+pub struct Instead {
+    /// A component file.
+    pub plugin: Option<PathBuf>,
+    /// A mapping file.
+    pub mapping: Option<PathBuf>,
+    /// A component file.
+    pub mapper: Option<PathBuf>,
+    /// All of the settings.
+    pub settings: Option<Value>,
+}
+
 /// What an error says of where a part came from.
 struct Origin<'a> {
     flow: &'a str,
@@ -160,14 +173,38 @@ impl Releases {
                 let wasm = read(&path).await?;
                 let code = self.mapper(&path, wasm.clone()).await?;
                 contents.push(Content { digest: code.digest.clone(), bytes: wasm });
-                let name = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
-                Some((name, code))
+                Some((name_of(&path), code))
             }
             None => None,
         };
         let settings = serde_json::to_value(&own.settings).unwrap_or_default();
         let release = assemble(&origin, plugin, mapping, mapper, &settings)?;
         Ok(Draft { release: Arc::new(release), contents })
+    }
+
+    /// A release with other parts, which are files anywhere: to be looked at, not kept.
+    pub async fn with(&self, flow: &str, base: &Release, instead: Instead) -> Result<Release> {
+        let plugin = match &instead.plugin {
+            Some(path) => self.plugin(path, read(path).await?).await?,
+            None => base.plugin.clone(),
+        };
+        let mapper = match (&instead.mapper, &base.manifest.mapper, &base.mapper) {
+            (Some(path), ..) => Some((name_of(path), self.mapper(path, read(path).await?).await?)),
+            (None, Some(own), Some(code)) => Some((own.name.clone(), code.clone())),
+            _ => None,
+        };
+        let origin = Origin {
+            flow,
+            mapping_at: String::new(),
+            settings_at: String::new(),
+            mapping_file: instead.mapping.clone().unwrap_or_else(|| format!("of release {}", base.short()).into()),
+        };
+        let mapping = match &instead.mapping {
+            Some(path) => Some(std::fs::read_to_string(path).map_err(|e| origin.mapping(e.to_string()))?),
+            // The default of another plugin is that plugin's own.
+            None => base.manifest.mapping.as_ref().map(|_| base.mapping_text.clone()),
+        };
+        assemble(&origin, plugin, mapping, mapper, instead.settings.as_ref().unwrap_or(&base.manifest.settings))
     }
 
     /// Keeps a release that was made of files; `origin` says of which, in words.
@@ -389,6 +426,11 @@ impl Origin<'_> {
 /// A flow of `tandem.toml`.
 fn flow_of<'a>(flow: &str, config: &'a Config) -> Result<&'a FlowConfig> {
     config.flow(flow).map_err(|known| ReleaseError::NoFlow { flow: flow.to_owned(), known })
+}
+
+/// What a mapping plugin is called: as its file.
+fn name_of(path: &Path) -> String {
+    path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 fn named_like_its_file(plugin: &Plugin, name: &str, path: PathBuf) -> std::result::Result<(), LoadError> {

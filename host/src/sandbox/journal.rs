@@ -1,13 +1,17 @@
 //! The journal of one run: hands recorded results back in their order, writes new ones, and makes an effect durable
 //! before it is sent.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::de::DeserializeOwned;
 
 use super::RunError;
+use super::past::Past;
 use crate::store::{CallState, Durability, JournalEntry, RunId, Store};
+
+/// Letters of a refused read that are told.
+const MOST_TOLD: usize = 400;
 
 /// How a run's calls reach the world.
 pub enum Reach {
@@ -16,13 +20,33 @@ pub enum Reach {
         /// Where entries go.
         store: Arc<dyn Store>,
     },
-    /// Reads from a past journal where it has them, else live; effects are kept, not sent; nothing is written.
+    /// Answers from a past journal where it has them; effects are kept, not sent; nothing is written.
     Dry {
-        /// Recorded responses by what was asked.
-        past: HashMap<String, VecDeque<String>>,
+        /// What was answered then.
+        past: Past,
+        /// What it has not.
+        unknown: Unknown,
     },
     /// Nothing is reached: `describe`.
     Nowhere,
+}
+
+/// What a rehearsal does with a read that the past run did not make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unknown {
+    /// It goes out: the answer is of now.
+    Ask,
+    /// It does not: the rehearsal cannot tell what would have been.
+    Refuse,
+}
+
+/// Reads of a rehearsal that the past run did not make.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unread {
+    /// Refused: method, slot and path, as far as it may be told.
+    pub refused: Vec<String>,
+    /// Answered by the systems or the store as they are now.
+    pub asked: u64,
 }
 
 /// See the module's words.
@@ -34,6 +58,7 @@ pub struct Journal {
     next: u32,
     /// Effects a dry run would have sent.
     captured: Vec<JournalEntry>,
+    unread: Unread,
 }
 
 /// Entries that were noted and not written yet.
@@ -65,16 +90,20 @@ impl Journal {
     /// For a run over what an earlier, interrupted try of the same run recorded.
     pub fn live(run: RunId, store: Arc<dyn Store>, recorded: Vec<JournalEntry>) -> Self {
         let recorded = recorded.into_iter().map(|entry| ((entry.seq, entry.item), entry)).collect();
-        Self { run, reach: Reach::Live { store }, recorded, pending: Told::default(), next: 0, captured: Vec::new() }
+        Self {
+            run,
+            reach: Reach::Live { store },
+            recorded,
+            pending: Told::default(),
+            next: 0,
+            captured: Vec::new(),
+            unread: Unread::default(),
+        }
     }
 
-    /// For a dry run over the journal of a past one.
-    pub fn dry(past: &[JournalEntry]) -> Self {
-        let mut responses: HashMap<String, VecDeque<String>> = HashMap::new();
-        for entry in past.iter().filter(|entry| entry.state == CallState::Done) {
-            responses.entry(fingerprint(&entry.kind, &entry.request)).or_default().push_back(entry.response.clone());
-        }
-        Self::without_store(Reach::Dry { past: responses })
+    /// For a rehearsal over the journal of a past run.
+    pub fn dry(past: &[JournalEntry], unknown: Unknown) -> Self {
+        Self::without_store(Reach::Dry { past: Past::of(past), unknown })
     }
 
     /// For `describe`.
@@ -90,6 +119,7 @@ impl Journal {
             pending: Told::default(),
             next: 0,
             captured: Vec::new(),
+            unread: Unread::default(),
         }
     }
 
@@ -118,10 +148,16 @@ impl Journal {
             serde_json::from_str(text)
                 .map_err(|e| RunError::Diverged(format!("the journal's {kind} cannot be read: {e}")))
         };
-        if let Reach::Dry { past } = &mut self.reach {
-            return match past.get_mut(&fingerprint(kind, request)).and_then(VecDeque::pop_front) {
+        if let Reach::Dry { past, .. } = &mut self.reach {
+            // The mapping is the release's own: what it gives follows from the record.
+            let own = kind.starts_with("mapping.");
+            return match past.answer(kind, request).filter(|_| !own) {
                 Some(response) => Ok(Known::Done(parse(&response)?)),
-                None => Ok(Known::New),
+                None => {
+                    let of_the_store = ["storage.", "links."].iter().any(|store| kind.starts_with(store));
+                    self.unread.asked += u64::from(of_the_store);
+                    Ok(Known::New)
+                }
             };
         }
         let Some(entry) = self.recorded.get(&(seq, item)) else { return Ok(Known::New) };
@@ -152,6 +188,33 @@ impl Journal {
         self.pending.entries().push(entry);
     }
 
+    /// What a past run was answered to an effect on the same record that wrote something else.
+    pub fn known_like<T: DeserializeOwned>(&mut self, effect: &JournalEntry) -> Option<T> {
+        let Reach::Dry { past, .. } = &mut self.reach else { return None };
+        serde_json::from_str(&past.answer_like(effect)?).ok()
+    }
+
+    /// What a past run was answered to a read of the same records that asked for other fields.
+    pub fn known_about<T: DeserializeOwned>(&mut self, read: &JournalEntry) -> Option<T> {
+        let Reach::Dry { past, .. } = &mut self.reach else { return None };
+        serde_json::from_str(&past.answer_about(read)?).ok()
+    }
+
+    /// Whether a read that the past run did not make may go out; counted in any case. `what` says which it is.
+    pub fn may_read(&mut self, what: &str) -> bool {
+        if let Reach::Dry { unknown: Unknown::Refuse, .. } = &self.reach {
+            self.unread.refused.push(what.chars().take(MOST_TOLD).collect());
+            return false;
+        }
+        self.unread.asked += 1;
+        true
+    }
+
+    /// The reads of a rehearsal that the past run did not make.
+    pub fn take_unread(&mut self) -> Unread {
+        std::mem::take(&mut self.unread)
+    }
+
     /// Records what a dry run would have sent.
     pub fn capture(&mut self, entry: JournalEntry) {
         self.captured.push(entry);
@@ -174,10 +237,6 @@ impl Journal {
     pub fn take_captured(&mut self) -> Vec<JournalEntry> {
         std::mem::take(&mut self.captured)
     }
-}
-
-fn fingerprint(kind: &str, request: &str) -> String {
-    format!("{kind}\n{request}")
 }
 
 #[cfg(test)]

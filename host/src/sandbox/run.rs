@@ -9,7 +9,7 @@ use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
 use super::bindings::flow::tandem::plugin as contract;
-use super::journal::{Journal, Known};
+use super::journal::{Journal, Known, Unread};
 use super::{Grants, Mapper, RunError};
 use crate::config::Limits;
 use crate::connections::{Connection, Pace};
@@ -74,6 +74,8 @@ pub struct RunReport {
     pub wakes: Vec<Wake>,
     /// What calls of the run met.
     pub trouble: Trouble,
+    /// What a dry run read that the past run did not.
+    pub unread: Unread,
 }
 
 /// What calls of a run met that is not the doing of their records alone.
@@ -367,6 +369,7 @@ impl RunState {
             emitted: std::mem::take(&mut state.emitted),
             wakes: std::mem::take(&mut state.wakes),
             trouble: state.trouble,
+            unread: state.journal.take_unread(),
         })
     }
 }

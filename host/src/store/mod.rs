@@ -137,6 +137,8 @@ pub trait Store: Send + Sync + 'static {
     async fn runs_of(&self, event: EventId) -> Result<Vec<RunRecord>>;
     /// The events of a run and what each became, in words.
     async fn run(&self, id: RunId) -> Result<Option<Run>>;
+    /// The last runs of a flow that ended without an error, newest first, which together had about so many events.
+    async fn runs_last(&self, flow: &str, events: u32) -> Result<Vec<RunId>>;
     /// Journal entries about a record, newest first, with their run; see [`Store::pack`].
     async fn journal_about(&self, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>>;
     /// Makes a review, waiting, rejected or delayed event ready at once, with a human's answer; false when it is in a

@@ -249,3 +249,95 @@ async fn a_mapping_plugin_is_listed_needs_consent_and_is_part_of_the_release() -
     assert_eq!(remark(&world).await?.1, second);
     Ok(())
 }
+
+/// Makes so many opportunities won at once.
+async fn won(world: &World, count: usize) -> Result<Vec<String>> {
+    let ids = world.opportunities(count).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    for id in &ids {
+        world.until_state(id, "Synced").await?;
+    }
+    world.settled().await?;
+    Ok(ids)
+}
+
+fn group<'a>(found: &'a Value, call: &str, field: &str) -> Option<&'a Value> {
+    found["groups"].as_array()?.iter().find(|group| group["call"] == call && group["field"] == field)
+}
+
+/// A comparison as JSON, with its exit code.
+async fn compared(world: &World, arguments: &[&str]) -> Result<(i32, Value)> {
+    let (code, output, errors) =
+        world.tandem_raw(&[&["--json", "release", "compare", "orders"], arguments].concat()).await?;
+    Ok((code, serde_json::from_str(&output).with_context(|| format!("{code} {errors}"))?))
+}
+
+#[tokio::test]
+async fn a_comparison_says_what_would_have_been_otherwise_record_by_record_and_sends_nothing() -> Result<()> {
+    let mut world = with_mapping("").await?;
+    let ids = won(&world, 30).await?;
+    world.stop().await?;
+    let before = (world.calls(&world.b1).await?, world.calls(&world.salesforce).await?);
+    let (code, same) = compared(&world, &[]).await?;
+    assert!(code == 0 && same["different"] == 0 && same["untold"] == 0 && same["read_now"] == 0, "{same}");
+    assert!(same["events"].as_u64() >= Some(30) && same["events"] == same["same"], "{same}");
+
+    let other = world.folder().join("other.toml");
+    std::fs::write(&other, mapping("second"))?;
+    let (code, found) = compared(&world, &[other.to_str().context("path")?]).await?;
+    assert_eq!(code, 3);
+    let remarks = group(&found, "POST b1 /Orders", "Comments").with_context(|| found.to_string())?;
+    assert_eq!(remarks["count"], 30, "{found}");
+    assert_eq!(
+        (&remarks["examples"][0]["before"], &remarks["examples"][0]["after"]),
+        (&json!("first"), &json!("second"))
+    );
+    assert!(ids.iter().any(|id| remarks["examples"][0]["subject"] == id.as_str()), "{remarks}");
+    let kept = group(&found, "link order", "base.header.Comments").with_context(|| found.to_string())?;
+    assert_eq!(kept["count"], 30, "what is kept as the last value in step");
+    assert_eq!(found["groups"].as_array().map(Vec::len), Some(2), "the answers were what they were: {found}");
+    assert_eq!(found["different"], 30, "{found}");
+
+    // What the past runs did not read is not made up.
+    std::fs::write(&other, mapping("second").replace("\"'second'\"", "\"source.Description\""))?;
+    let (code, found) = compared(&world, &["--mapping", other.to_str().context("path")?]).await?;
+    assert!(code == 3 && found["untold"].as_u64() >= Some(30), "{found}");
+    assert!(
+        found["unread"].as_object().is_some_and(|reads| reads.keys().any(|read| read.contains("/query"))),
+        "{found}"
+    );
+    assert_eq!((world.calls(&world.b1).await?, world.calls(&world.salesforce).await?), before, "nothing was sent");
+    let (_, found) = compared(&world, &["--mapping", other.to_str().context("path")?, "--live"]).await?;
+    assert!(found["untold"] == 0 && found["read_now"].as_u64() > Some(0), "{found}");
+    // Only the field that was not read then is read now: the orders are there meanwhile, and would be made all the same.
+    assert_eq!(group(&found, "POST b1 /Orders", "Comments").with_context(|| found.to_string())?["count"], 30);
+    assert!(group(&found, "outcome", "").is_none(), "{found}");
+    let posted = |calls: &Value| calls.to_string().matches("POST /Orders").count();
+    assert_eq!(posted(&world.calls(&world.b1).await?), posted(&before.0), "no order was sent");
+
+    // A rebuilt plugin, by its file.
+    let file = world.folder().join("rebuilt.wasm");
+    std::fs::write(&file, rebuilt(&std::fs::read(world.folder().join("plugins/orders.wasm"))?))?;
+    let (code, same) = compared(&world, &[file.to_str().context("path")?]).await?;
+    assert!(code == 0 && same["events"] == same["same"], "{same}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_does_the_same_goes_live_by_itself_and_what_does_not_waits_where_the_flow_says_if_same() -> Result<()> {
+    let world = with_mapping("release = \"if-same\"").await?;
+    let first = live(&world).await?;
+    won(&world, 3).await?;
+    let file = world.folder().join("orders.mapping.toml");
+    std::fs::write(&file, mapping("first").replace("[header]", "# a remark\n[header]"))?;
+    let second = until_live_changes(&world, &first).await?;
+    std::fs::write(&file, mapping("other"))?;
+    let waits = async |world: &World| Ok(standing(world, "orders", "candidate").await?.pop());
+    let candidate = world.until("a candidate", PATIENCE, waits).await?;
+    let held = candidate["held"].as_str().unwrap_or_default();
+    assert!(held.contains("3 would end otherwise") && held.contains("POST b1 /Orders Comments"), "{held}");
+    assert_eq!(live(&world).await?, second);
+    Ok(())
+}

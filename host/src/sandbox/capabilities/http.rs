@@ -14,7 +14,7 @@ use crate::connections::{
 use crate::sandbox::bindings::flow::tandem::plugin::http as contract;
 use crate::sandbox::journal::Known;
 use crate::sandbox::run::RunState;
-use crate::sandbox::{Bound, Denied, RunError, paths};
+use crate::sandbox::{Bound, Denied, RunError, past, paths};
 use crate::store::{CallState, Durability, JournalEntry};
 
 /// Times an effect whose answer was lost is probed and sent again within one run.
@@ -281,25 +281,48 @@ impl RunState {
         Ok(())
     }
 
-    /// Reads go out, effects are kept; both answer as if.
+    /// Reads go out where they may, effects are kept; both answer as if.
     async fn send_dry(&mut self, seq: u32, items: &mut [Item]) -> Result<(), RunError> {
         let bound = self.bound()?;
         for (place, item) in items.iter_mut().enumerate() {
             if item.effect() && !matches!(item.came, Some(Came::Denied(_))) {
                 let mut entry = item.entry(seq, place, CallState::Intended);
+                if item.came.is_none() {
+                    item.came = self.journal.known_like(&entry);
+                }
                 entry.response =
                     item.came.as_ref().and_then(|came| serde_json::to_string(came).ok()).unwrap_or_default();
                 self.journal.capture(entry);
                 item.came.get_or_insert_with(|| Came::Sent(imagined(&item.asked.call)));
             }
         }
-        let reads: Vec<usize> = (0..items.len()).filter(|i| items[*i].came.is_none()).collect();
+        let mut reads = Vec::new();
+        for (place, item) in items.iter_mut().enumerate().filter(|(_, item)| item.came.is_none()) {
+            let Call { method, path, .. } = &item.asked.call;
+            if self.journal.may_read(&format!("{} {} {}", method.word(), item.asked.slot, paths::shown(path))) {
+                reads.push(place);
+            } else {
+                item.came = Some(Came::Failed(CallError::Unreachable("the past run did not read it".into())));
+            }
+        }
         let wanted: Vec<&Item> = reads.iter().map(|i| &items[*i]).collect();
         let results = send_by_slot(&bound.slots, &wanted, bound.limits.response_bytes.into(), Pace::AtOnce).await;
         for (place, result) in reads.into_iter().zip(results) {
-            items[place].came = Some(result.map_or_else(Came::Failed, Came::Sent));
+            let then = self.journal.known_about(&items[place].entry(seq, place, CallState::Done));
+            items[place].came = Some(match (then, result) {
+                (Some(Came::Sent(then)), Ok(now)) => Came::Sent(completed(then, now)),
+                (_, result) => result.map_or_else(Came::Failed, Came::Sent),
+            });
         }
         Ok(())
+    }
+}
+
+/// The answer of then, with the fields that were read only now.
+fn completed(then: Answer, now: Answer) -> Answer {
+    match (serde_json::from_str(&then.body), serde_json::from_str(&now.body)) {
+        (Ok(before), Ok(after)) => Answer { body: past::with_more_fields(&before, &after).to_string(), ..then },
+        _ => now,
     }
 }
 

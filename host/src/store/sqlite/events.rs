@@ -103,14 +103,15 @@ pub(super) fn lease(db: &Connection, flow: String, release: String, max: u32, no
         .execute(params![flow, release, now])?;
     let id = RunId(db.last_insert_rowid());
     let mut take = db.prepare_cached(&format!("UPDATE events SET state = {LEASED}, ran = 1 WHERE id = ?1"))?;
-    let mut note = db.prepare_cached("INSERT INTO run_events (run, event, attempt, again) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut note =
+        db.prepare_cached("INSERT INTO run_events (run, event, attempt, again, answer) VALUES (?1, ?2, ?3, ?4, ?5)")?;
     let repeated = batch.iter().any(|candidate| candidate.ran);
     let mut events = Vec::with_capacity(batch.len());
     for Candidate { mut event, ran, .. } in batch {
         event.state = EventState::Leased;
         event.attempts += 1;
         take.execute([event.id.0])?;
-        note.execute(params![id.0, event.id.0, event.attempts, ran])?;
+        note.execute(params![id.0, event.id.0, event.attempts, ran, event.resolution])?;
         events.push(event);
     }
     events.sort_by_key(|event| event.id);

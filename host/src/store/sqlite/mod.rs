@@ -449,6 +449,11 @@ impl Store for SqliteStore {
         self.read(move |db| runs::run(db, id)).await
     }
 
+    async fn runs_last(&self, flow: &str, events: u32) -> Result<Vec<RunId>> {
+        let flow = flow.to_owned();
+        self.read(move |db| runs::last(db, &flow, events)).await
+    }
+
     async fn journal_about(&self, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>> {
         let subject = subject.to_owned();
         self.read(move |db| packing::about(db, &subject, limit)).await

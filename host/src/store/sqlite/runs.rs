@@ -37,13 +37,34 @@ pub(super) fn run(db: &Connection, id: RunId) -> Result<Option<Run>> {
     let Some((flow, release)) = head else { return Ok(None) };
     let given = db
         .prepare(&format!(
-            "SELECT {EVENT_COLUMNS}, attempt, again FROM run_events JOIN events ON id = event WHERE run = ?1 ORDER BY id"
+            "SELECT {EVENT_COLUMNS}, attempt, again, answer FROM run_events JOIN events ON id = event \
+             WHERE run = ?1 ORDER BY id"
         ))?
-        .query_map([id.0], |row| Ok((Event { attempts: row.get(15)?, ..events::event(row)? }, row.get::<_, bool>(16)?)))?
+        .query_map([id.0], |row| {
+            let event = Event { attempts: row.get(15)?, resolution: row.get(17)?, ..events::event(row)? };
+            Ok((event, row.get::<_, bool>(16)?))
+        })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let repeated = given.iter().any(|(_, again)| *again);
     let events = given.into_iter().map(|(event, _)| event).collect();
     Ok(Some(Run { id, flow, release, events, repeated }))
+}
+
+/// See [`Store::runs_last`].
+pub(super) fn last(db: &Connection, flow: &str, events: u32) -> Result<Vec<RunId>> {
+    let mut ended = db.prepare_cached(
+        "SELECT id, (SELECT count(*) FROM run_events WHERE run = id) FROM runs \
+         WHERE flow = ?1 AND finished_at IS NOT NULL AND error IS NULL ORDER BY id DESC",
+    )?;
+    let mut rows = ended.query([flow])?;
+    let (mut found, mut total) = (Vec::new(), 0);
+    while total < events
+        && let Some(row) = rows.next()?
+    {
+        found.push(RunId(row.get(0)?));
+        total += row.get::<_, u32>(1)?;
+    }
+    Ok(found)
 }
 
 pub(super) fn write_journal(db: &Connection, run: RunId, entries: &[JournalEntry]) -> Result<()> {

@@ -1,0 +1,256 @@
+//! What would be different: recorded runs, run again under their own release and under another one over the same journal, with nothing sent. Both are
+//! pure functions of events and journal, so whatever differs is the other release's doing.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::Flow;
+use super::deeds::{Difference, Effect, deeds_of, differences, words};
+use crate::sandbox::{Journal, RunError, Runtime, Unknown, Unread};
+use crate::store::{JournalEntry, Run, RunId, Store, StoreError};
+
+/// Groups keep so many examples.
+const EXAMPLES: usize = 3;
+
+/// What a comparison of many runs found.
+#[derive(Debug, Default, Serialize)]
+pub struct Comparison {
+    /// Recorded runs gone through.
+    pub runs: u64,
+    /// Events of theirs.
+    pub events: u64,
+    /// Events that end the same, with the same effects.
+    pub same: u64,
+    /// Events that do not.
+    pub different: u64,
+    /// Events of which it cannot be told: the other release reads what the past run did not.
+    pub untold: u64,
+    /// Reads that answered as things are now, not as they were.
+    pub read_now: u64,
+    /// What differs, by kind, the most frequent first.
+    pub groups: Vec<Group>,
+    /// Reads that the past runs did not make, with how many runs would.
+    pub unread: BTreeMap<String, u64>,
+}
+
+/// One kind of difference.
+#[derive(Debug, Serialize)]
+pub struct Group {
+    /// The call with its record's key left out: `PATCH b1 /Orders(*)`; `outcome`.
+    pub call: String,
+    /// The field with the places in lists left out: `DocumentLines[].Price`.
+    pub field: String,
+    /// How many differences are of this kind.
+    pub count: u64,
+    /// Some of them.
+    pub examples: Vec<Example>,
+}
+
+/// One difference and the event it is of.
+#[derive(Debug, Serialize)]
+pub struct Example {
+    /// The event, where it is known which of its run it was.
+    pub event: Option<i64>,
+    /// Run of both.
+    pub run: i64,
+    /// The difference.
+    #[serde(flatten)]
+    pub difference: Difference,
+}
+
+/// Compares a release with those that past runs ran under.
+pub struct Comparer<'a> {
+    runtime: &'a Runtime,
+    store: &'a Arc<dyn Store>,
+    other: &'a Flow,
+    unknown: Unknown,
+    found: Comparison,
+    places: HashMap<(String, String), usize>,
+}
+
+/// A run over its journal, with nothing sent.
+pub(super) struct Rehearsed {
+    /// What would become of each event, in words.
+    pub outcomes: Vec<String>,
+    /// What it would do.
+    pub deeds: Vec<Effect>,
+    /// What it would read that the past run did not.
+    pub unread: Unread,
+}
+
+/// Rehearses a run over a journal. A run that fails ends each of its events so.
+pub(super) async fn rehearse(
+    runtime: &Runtime,
+    flow: &Flow,
+    run: &Run,
+    journal: &[JournalEntry],
+    unknown: Unknown,
+) -> Result<Rehearsed, RunError> {
+    let dry = Journal::dry(journal, unknown);
+    match runtime.run(&flow.release.plugin, flow.bound.clone(), run, dry).await {
+        Ok(report) => Ok(Rehearsed {
+            outcomes: report.outcomes.iter().map(words).collect(),
+            deeds: deeds_of(&report),
+            unread: report.unread,
+        }),
+        Err(error) if error.blames_plugin() => Ok(Rehearsed {
+            outcomes: vec![format!("the run fails: {error}"); run.events.len()],
+            deeds: Vec::new(),
+            unread: Unread::default(),
+        }),
+        Err(error) => Err(error),
+    }
+}
+
+impl<'a> Comparer<'a> {
+    /// With the release to look at. `unknown`: whether it may read now what past runs did not.
+    pub fn new(runtime: &'a Runtime, store: &'a Arc<dyn Store>, other: &'a Flow, unknown: Unknown) -> Self {
+        Self { runtime, store, other, unknown, found: Comparison::default(), places: HashMap::new() }
+    }
+
+    /// The last runs of a flow that ended well, newest first, that together had so many events.
+    pub async fn last_runs(store: &Arc<dyn Store>, flow: &str, events: u32) -> Result<Vec<RunId>, StoreError> {
+        store.runs_last(flow, events).await
+    }
+
+    /// Adds one run; `own` is the flow under the release it ran under.
+    pub async fn add(&mut self, own: &Flow, run: &Run) -> Result<(), RunError> {
+        let journal = self.store.journal_read(run.id).await.map_err(RunError::Store)?;
+        let before = rehearse(self.runtime, own, run, &journal, Unknown::Refuse).await?;
+        let after = rehearse(self.runtime, self.other, run, &journal, self.unknown).await?;
+        let events = run.events.len() as u64;
+        self.found.runs += 1;
+        self.found.events += events;
+        self.found.read_now += after.unread.asked.saturating_sub(before.unread.asked);
+        // What the run's own release did not find either is not the other one's doing: its journal is not whole.
+        let refused: HashSet<String> = after.unread.refused.into_iter().collect();
+        if !refused.is_empty() || !before.unread.refused.is_empty() {
+            self.found.untold += events;
+            for read in refused.into_iter().chain(before.unread.refused) {
+                *self.found.unread.entry(read).or_default() += 1;
+            }
+            return Ok(());
+        }
+        let mut touched: HashSet<i64> = HashSet::new();
+        for ((event, old), new) in run.events.iter().zip(&before.outcomes).zip(&after.outcomes) {
+            if old != new {
+                touched.insert(event.id.0);
+                let difference = Difference {
+                    subject: event.key.clone(),
+                    call: "outcome".into(),
+                    field: String::new(),
+                    before: old.as_str().into(),
+                    after: new.as_str().into(),
+                };
+                self.note(Some(event.id.0), run.id, difference);
+            }
+        }
+        for difference in differences(&before.deeds, &after.deeds) {
+            let event = self.event_of(run, &difference.subject).await?;
+            touched.extend(event);
+            self.note(event, run.id, difference);
+        }
+        self.found.different += touched.len() as u64;
+        self.found.same += events - touched.len() as u64;
+        Ok(())
+    }
+
+    /// Which event of a run an effect is of: the one of its record, of the record that this one is linked to, or the only one.
+    async fn event_of(&self, run: &Run, subject: &str) -> Result<Option<i64>, RunError> {
+        let of = |key: &str| run.events.iter().find(|event| event.key == key).map(|event| event.id.0);
+        if let ([only], _) | (_, Some(only)) = (run.events.as_slice(), run.events.iter().find(|e| e.key == subject)) {
+            return Ok(Some(only.id.0));
+        }
+        let links = self.store.links_of(subject).await.map_err(RunError::Store)?;
+        Ok(links.iter().find_map(|link| of(&link.b1_id).or_else(|| of(&link.salesforce_id))))
+    }
+
+    fn note(&mut self, event: Option<i64>, run: RunId, difference: Difference) {
+        let kind = (without_keys(&difference.call), without_places(&difference.field));
+        let place = *self.places.entry(kind.clone()).or_insert_with(|| {
+            let (call, field) = kind;
+            self.found.groups.push(Group { call, field, count: 0, examples: Vec::new() });
+            self.found.groups.len() - 1
+        });
+        let group = &mut self.found.groups[place];
+        group.count += 1;
+        if group.examples.len() < EXAMPLES {
+            group.examples.push(Example { event, run: run.0, difference });
+        }
+    }
+
+    /// What was found.
+    pub fn done(mut self) -> Comparison {
+        self.found.groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+        self.found
+    }
+}
+
+impl Comparison {
+    /// Nothing differs, and of nothing it cannot be told.
+    pub fn is_same(&self) -> bool {
+        self.groups.is_empty() && self.untold == 0
+    }
+}
+
+/// `PATCH b1 /Orders(17)?…` → `PATCH b1 /Orders(*)`; `/sobjects/Account/001…` → `/sobjects/Account/*`.
+fn without_keys(call: &str) -> String {
+    let call = call.split('?').next().unwrap_or_default();
+    let mut parts: Vec<String> = call.split('/').map(str::to_owned).collect();
+    let objects = parts.iter().position(|part| part == "sobjects");
+    for (place, part) in parts.iter_mut().enumerate() {
+        if let (Some(open), Some(close)) = (part.find('('), part.rfind(')'))
+            && open < close
+        {
+            part.replace_range(open..=close, "(*)");
+        }
+        // Behind the object its id, or a field and its value.
+        if objects.is_some_and(|objects| place > objects + 1) {
+            "*".clone_into(part);
+        }
+    }
+    parts.join("/")
+}
+
+fn without_places(field: &str) -> String {
+    let mut text = String::new();
+    let mut within = false;
+    for letter in field.chars() {
+        match letter {
+            '[' => {
+                within = true;
+                text.push_str("[]");
+            }
+            ']' => within = false,
+            _ if within => {}
+            other => text.push(other),
+        }
+    }
+    text
+}
+
+/// A value as one line tells it.
+pub fn told(value: &Value) -> String {
+    match value {
+        Value::Null => "–".into(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_are_grouped_by_what_they_are_not_by_which_record_they_are_of() {
+        assert_eq!(without_keys("PATCH b1 /BusinessPartners('C(1)')"), "PATCH b1 /BusinessPartners(*)");
+        assert_eq!(without_keys("PATCH s /sobjects/Account/Tandem_Card_Code__c/C1"), "PATCH s /sobjects/Account/*/*");
+        assert_eq!(without_keys("POST b1 /Orders(17)/Cancel"), "POST b1 /Orders(*)/Cancel");
+        assert_eq!(without_keys("POST s /composite?x=1"), "POST s /composite");
+        assert_eq!(without_places("DocumentLines[12].U[3].Price"), "DocumentLines[].U[].Price");
+    }
+}

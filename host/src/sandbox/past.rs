@@ -1,0 +1,213 @@
+//! What a past run was told, for a rehearsal: the answers of its journal by what was asked, each given once.
+
+use std::collections::{HashMap, VecDeque};
+
+use percent_encoding::percent_decode_str;
+use serde_json::Value;
+
+use crate::connections::reads;
+use crate::store::{CallState, JournalEntry};
+
+/// See the module's words.
+#[derive(Default)]
+pub struct Past {
+    answers: Vec<Option<String>>,
+    by_request: HashMap<String, VecDeque<usize>>,
+    /// Effects by what they were done to: one that writes other values is answered as the one that was sent was.
+    by_effect: HashMap<String, VecDeque<usize>>,
+    /// Reads by what they were of, whatever fields they asked for.
+    by_read: HashMap<String, VecDeque<usize>>,
+}
+
+impl Past {
+    /// Of a run's journal.
+    pub fn of(entries: &[JournalEntry]) -> Self {
+        let mut past = Self::default();
+        for entry in entries.iter().filter(|entry| entry.state == CallState::Done) {
+            let place = past.answers.len();
+            past.answers.push(Some(entry.response.clone()));
+            past.by_request.entry(request_key(&entry.kind, &entry.request)).or_default().push_back(place);
+            if let Some(key) = effect_key(entry) {
+                past.by_effect.entry(key).or_default().push_back(place);
+            } else if let Some(key) = read_key(entry) {
+                past.by_read.entry(key).or_default().push_back(place);
+            }
+        }
+        past
+    }
+
+    /// The answer to the very same question.
+    pub fn answer(&mut self, kind: &str, request: &str) -> Option<String> {
+        let places = self.by_request.get_mut(&request_key(kind, request))?;
+        next(&mut self.answers, places)
+    }
+
+    /// The answer to an effect on the same record that wrote something else.
+    pub fn answer_like(&mut self, effect: &JournalEntry) -> Option<String> {
+        let places = self.by_effect.get_mut(&effect_key(effect)?)?;
+        next(&mut self.answers, places)
+    }
+
+    /// The answer to a read of the same records that asked for other fields.
+    pub fn answer_about(&mut self, read: &JournalEntry) -> Option<String> {
+        let places = self.by_read.get_mut(&read_key(read)?)?;
+        next(&mut self.answers, places)
+    }
+}
+
+/// What was read then, with the fields that only the answer of now has: of records that were not there then nothing, and of fields that were read
+/// then what they were.
+pub fn with_more_fields(then: &Value, now: &Value) -> Value {
+    match (then, now) {
+        (Value::Object(then), Value::Object(now)) => {
+            let mut merged: serde_json::Map<String, Value> = then.clone();
+            for (name, value) in now {
+                let value = then.get(name).map_or_else(|| value.clone(), |before| with_more_fields(before, value));
+                merged.insert(name.clone(), value);
+            }
+            Value::Object(merged)
+        }
+        (Value::Array(then), Value::Array(now)) => {
+            let of = |place: usize, before: &Value| match before.get("Id") {
+                Some(id) => now.iter().find(|row| row.get("Id") == Some(id)),
+                None if then.len() == now.len() => now.get(place),
+                None => None,
+            };
+            let rows = then.iter().enumerate();
+            rows.map(|(place, before)| {
+                of(place, before).map_or_else(|| before.clone(), |now| with_more_fields(before, now))
+            })
+            .collect()
+        }
+        _ => then.clone(),
+    }
+}
+
+fn next(answers: &mut [Option<String>], places: &mut VecDeque<usize>) -> Option<String> {
+    while let Some(place) = places.pop_front() {
+        if let Some(answer) = answers.get_mut(place).and_then(Option::take) {
+            return Some(answer);
+        }
+    }
+    None
+}
+
+fn request_key(kind: &str, request: &str) -> String {
+    format!("{kind}\n{request}")
+}
+
+/// Method, path and subject of a call that changes something.
+fn effect_key(entry: &JournalEntry) -> Option<String> {
+    if entry.kind != "http" {
+        return None;
+    }
+    let request: Value = serde_json::from_str(&entry.request).ok()?;
+    let (method, path) = (request["method"].as_str()?, request["path"].as_str()?);
+    (!reads(method, path)).then(|| format!("{method} {} {path} {}", request["slot"], entry.subject))
+}
+
+/// What a read is of: SOQL behind its list of fields, an address without `$select`.
+fn read_key(entry: &JournalEntry) -> Option<String> {
+    if entry.kind != "http" {
+        return None;
+    }
+    let request: Value = serde_json::from_str(&entry.request).ok()?;
+    let (method, path) = (request["method"].as_str()?, request["path"].as_str()?);
+    if method != "GET" {
+        return None;
+    }
+    let (bare, query) = path.split_once('?')?;
+    let of = match query.strip_prefix("q=") {
+        Some(soql) => {
+            let soql = percent_decode_str(&soql.replace('+', " ")).decode_utf8().ok()?.into_owned();
+            behind_fields(&soql)?.to_owned()
+        }
+        None => query.split('&').filter(|option| !option.starts_with("$select=")).collect::<Vec<_>>().join("&"),
+    };
+    Some(format!("{} {bare} {of}", request["slot"]))
+}
+
+/// The rest of a SOQL query from its own `FROM` on; those of its sub-queries stand in brackets.
+fn behind_fields(soql: &str) -> Option<&str> {
+    let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
+    for (place, letter) in soql.char_indices() {
+        match letter {
+            _ if escaped => escaped = false,
+            '\\' if quoted => escaped = true,
+            '\'' => quoted = !quoted,
+            _ if quoted => {}
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            ' ' if depth == 0 => {
+                let rest = soql.get(place + 1..)?;
+                if rest.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("FROM ")) {
+                    return Some(rest);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn entry(request: &str, response: &str, subject: &str) -> JournalEntry {
+        JournalEntry {
+            seq: 0,
+            item: 0,
+            kind: "http".into(),
+            subject: subject.into(),
+            request: request.into(),
+            response: response.into(),
+            state: CallState::Done,
+            at: 0,
+        }
+    }
+
+    #[test]
+    fn an_answer_is_given_once_and_an_effect_with_other_values_gets_that_of_its_record() {
+        let read = r#"{"slot":"b1","method":"GET","path":"/Items"}"#;
+        let first = r#"{"slot":"b1","method":"POST","path":"/Orders","body":"1"}"#;
+        let other = r#"{"slot":"b1","method":"POST","path":"/Orders","body":"2"}"#;
+        let mut past =
+            Past::of(&[entry(read, "read", ""), entry(first, "made A", "006A"), entry(first, "made B", "006B")]);
+        assert_eq!(past.answer("http", read).as_deref(), Some("read"));
+        assert_eq!(past.answer("http", read), None, "once");
+        assert_eq!(past.answer_like(&entry(other, "", "006B")).as_deref(), Some("made B"));
+        assert_eq!(past.answer("http", first).as_deref(), Some("made A"));
+        assert_eq!(past.answer("http", first), None, "given already, to the other effect");
+        assert_eq!(past.answer_like(&entry(other, "", "006C")), None);
+        assert_eq!(past.answer_like(&entry(r#"{"slot":"b1","method":"GET","path":"/Orders"}"#, "", "006B")), None);
+    }
+
+    #[test]
+    fn a_read_of_the_same_records_with_more_fields_adds_these_and_changes_nothing_else() {
+        let ask = |path: &str| json!({ "slot": "s", "method": "GET", "path": path }).to_string();
+        let then = ask("/query?q=SELECT+Id,(SELECT+Id+FROM+Lines)+FROM+Opportunity+WHERE+Name%3D'a+FROM+b'");
+        let now = ask("/query?q=SELECT+Id,NextStep,(SELECT+Id,X+FROM+Lines)+FROM+Opportunity+WHERE+Name%3D'a+FROM+b'");
+        let other = ask("/query?q=SELECT+Id+FROM+Opportunity+WHERE+Name%3D'c'");
+        let mut past = Past::of(&[entry(&then, "then", "")]);
+        assert_eq!(past.answer_about(&entry(&other, "", "")), None);
+        assert_eq!(past.answer_about(&entry(&now, "", "")).as_deref(), Some("then"));
+        let (one, more) = (ask("/Items('A')?$select=ItemCode"), ask("/Items('A')?$select=ItemCode,U_X"));
+        assert_eq!(Past::of(&[entry(&one, "it", "")]).answer_about(&entry(&more, "", "")).as_deref(), Some("it"));
+
+        let then =
+            json!({ "records": [{ "Id": "1", "Name": "old", "Lines": { "records": [{ "Id": "l", "Q": 1 }] } }] });
+        let now = json!({ "records": [
+            { "Id": "2", "Name": "new" },
+            { "Id": "1", "Name": "changed", "NextStep": "call", "Lines": { "records": [{ "Id": "l", "Q": 2, "X": 3 }] } },
+        ] });
+        assert_eq!(
+            with_more_fields(&then, &now),
+            json!({ "records": [
+                { "Id": "1", "Name": "old", "Lines": { "records": [{ "Id": "l", "Q": 1, "X": 3 }] }, "NextStep": "call" },
+            ] })
+        );
+    }
+}
