@@ -1,5 +1,7 @@
 //! Brings the rooms together: opens the store, connects, starts the sandbox, and runs engine, sources and console.
 
+mod reload;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
@@ -105,7 +107,10 @@ struct Host {
     engine: Arc<Engine>,
     inbox: Arc<Inbox>,
     routes: Routes,
+    /// Turns true when these parts end.
     stop: watch::Receiver<bool>,
+    /// Turns true when the whole host ends.
+    over: watch::Receiver<bool>,
     /// What runs by itself until the host stops.
     tasks: JoinSet<()>,
     /// What says good-bye to the org when everything else has ended.
@@ -115,44 +120,88 @@ struct Host {
 /// Between two looks whether the database still lies where it was opened.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Runs until `stop` turns true, then finishes what is under way. The same where the store is gone, which is an error.
+/// What the host is made of as long as `tandem.toml` says the same.
+struct Setup {
+    config: Arc<Config>,
+    connections: Arc<Connections>,
+    releases: Arc<Releases>,
+}
+
+/// Runs until `stop` turns true, then finishes what is under way. The same where the store is gone, which is an error. Where `tandem.toml` is
+/// changed, all parts are taken down and made anew, within the process: store, sandbox, connections that stay the same, and the door stay open.
 pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Receiver<bool>) -> Result<()> {
     let releases = parts.releases().await?.clone();
     let Parts { config, store, .. } = parts;
     let metrics = install_metrics();
-    let listener = tokio::net::TcpListener::bind(config.host.listen).await.with_context(|| {
-        format!("{}[host] listen: cannot listen on {}", config.place(&["host", "listen"]), config.host.listen)
-    })?;
-    let (stopping, stop) = watch::channel(false);
-    let watched = store.clone();
-    let watching = tokio::spawn(guarded("watch of the store", until_over(asked, watched, stopping)));
-    let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
-    let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), connections.clone(), releases.clone()));
-    engine.settle().await;
-    let routes = Routes::new(routes(&config, &releases).await);
-    let timers = timers_of(&config, &releases).await;
-    let mut host =
-        Host { config, connections, engine, inbox, routes, stop, tasks: JoinSet::new(), reporters: JoinSet::new() };
-    let (sources, callers) = host.salesforce()?;
-    let b1_keys = host.b1()?;
-    host.timers(timers);
-    let kept = store.clone();
-    let console =
-        Console { engine: host.engine.clone(), store, connections: host.connections.clone(), sources, metrics };
-    let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
-    let router = console::router(console)
-        .merge(b1::webhook::router(B1Webhook { keys: b1_keys, routes: routes.clone(), inbox: inbox.clone() }))
-        .merge(webhook::router(Webhook { callers, routes, inbox }));
-    host.listen(listener, router);
-    tracing::info!(listen = %host.config.host.listen, flows = host.config.flows.len(), "tandem is up");
-    host.run().await;
+    let mut door = Door::open(&config).await?;
+    let (stopping, mut over) = watch::channel(false);
+    let watching = tokio::spawn(guarded("watch of the store", until_over(asked, store.clone(), stopping)));
+    let mut setup = Setup { config, connections, releases };
+    let mut known = reload::Known::of(&setup.config);
+    let (mut before, mut refused): (Option<Setup>, Option<String>) = (None, None);
+    loop {
+        let (halt, stop) = watch::channel(false);
+        let host = match Host::start(&setup, store.clone(), metrics.clone(), &door, stop, over.clone()).await {
+            Ok(host) => host,
+            Err(error) => {
+                let Some(old) = before.take() else { return Err(error) };
+                refused = Some(format!("{error:#}"));
+                setup = old;
+                continue;
+            }
+        };
+        let engine = host.engine.clone();
+        engine.set_refused(reload::FILE, refused.take().as_deref());
+        tracing::info!(listen = %setup.config.host.listen, flows = setup.config.flows.len(), "tandem is up");
+        let mut running = tokio::spawn(host.run(over.clone()));
+        let changed = tokio::select! {
+            _ = over.wait_for(|over| *over) => None,
+            changed = known.changed(&setup, &mut door, &engine) => Some(changed),
+            // A part panicked, which ends the process; or there is nothing more to do.
+            _ = &mut running => None,
+        };
+        halt.send_replace(true);
+        if !running.is_finished() {
+            let _ = running.await;
+        }
+        let Some(new) = changed else { break };
+        log_out(&setup.connections, Some(&new.connections)).await;
+        before = Some(std::mem::replace(&mut setup, new));
+    }
+    log_out(&setup.connections, None).await;
     if let Ok(Some(gone)) = watching.await {
         // To close it would take the log away from the database that may lie there now.
-        std::mem::forget(kept);
+        std::mem::forget(store);
         return Err(gone.into());
     }
     tracing::info!("tandem stopped");
     Ok(())
+}
+
+/// Gives back the sessions of connections that are used no more.
+async fn log_out(connections: &Connections, kept: Option<&Connections>) {
+    for (name, connection) in connections {
+        let stays = kept.and_then(|kept| kept.get(name)).is_some_and(|kept| Arc::ptr_eq(kept, connection));
+        if let (Connection::B1(b1), false) = (connection.as_ref(), stays) {
+            b1.log_out().await;
+        }
+    }
+}
+
+/// Where the console and the webhooks listen: it stays open while the parts behind it are made anew, and who comes meanwhile waits.
+struct Door(std::net::TcpListener);
+
+impl Door {
+    async fn open(config: &Config) -> Result<Self> {
+        let listener = tokio::net::TcpListener::bind(config.host.listen).await.with_context(|| {
+            format!("{}[host] listen: cannot listen on {}", config.place(&["host", "listen"]), config.host.listen)
+        })?;
+        Ok(Self(listener.into_std()?))
+    }
+
+    fn listener(&self) -> std::io::Result<tokio::net::TcpListener> {
+        tokio::net::TcpListener::from_std(self.0.try_clone()?)
+    }
 }
 
 /// Until the host is asked to stop, or its store is gone; then it stops.
@@ -185,6 +234,45 @@ type Keys = BTreeMap<String, Secret>;
 type Callers = BTreeMap<String, Caller>;
 
 impl Host {
+    /// Makes all parts and starts them, but the engine.
+    async fn start(
+        setup: &Setup,
+        store: Arc<dyn Store>,
+        metrics: PrometheusHandle,
+        door: &Door,
+        stop: watch::Receiver<bool>,
+        over: watch::Receiver<bool>,
+    ) -> Result<Self> {
+        let Setup { config, connections, releases } = setup;
+        let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
+        let engine = Engine::new(config.clone(), inbox.clone(), connections.clone(), releases.clone());
+        engine.settle().await;
+        let routes = Routes::new(routes(config, releases).await);
+        let timers = timers_of(config, releases).await;
+        let mut host = Self {
+            config: config.clone(),
+            connections: connections.clone(),
+            engine: Arc::new(engine),
+            inbox,
+            routes,
+            stop,
+            over,
+            tasks: JoinSet::new(),
+            reporters: JoinSet::new(),
+        };
+        let (sources, callers) = host.salesforce()?;
+        let b1_keys = host.b1()?;
+        host.timers(timers);
+        let console =
+            Console { engine: host.engine.clone(), store, connections: host.connections.clone(), sources, metrics };
+        let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
+        let router = console::router(console)
+            .merge(b1::webhook::router(B1Webhook { keys: b1_keys, routes: routes.clone(), inbox: inbox.clone() }))
+            .merge(webhook::router(Webhook { callers, routes, inbox }));
+        host.listen(door.listener()?, router);
+        Ok(host)
+    }
+
     /// The streams of each org, and what the org is told of the host.
     fn salesforce(&mut self) -> Result<(Sources, Callers)> {
         let mut sources = Vec::new();
@@ -255,7 +343,7 @@ impl Host {
                     answered: answered.clone(),
                     every: Duration::from_secs(org.report_seconds),
                 };
-                self.reporters.spawn(guarded("report to the org", reporter.run(self.stop.clone())));
+                self.reporters.spawn(guarded("report to the org", reporter.run(self.over.clone())));
             }
             if let Some(key) = &org.webhook_key {
                 let read = key.read(&self.config.base);
@@ -325,16 +413,15 @@ impl Host {
     }
 
     /// Until `stop` turns true and what was under way has ended.
-    async fn run(mut self) {
-        self.engine.run(self.stop, Duration::from_secs(self.config.host.stop_seconds)).await;
+    async fn run(mut self, over: watch::Receiver<bool>) {
+        let patience = Duration::from_secs(self.config.host.stop_seconds);
+        self.engine.run(self.stop, over.clone(), patience).await;
         self.tasks.shutdown().await;
-        // They tell the org that the host stops.
-        while self.reporters.join_next().await.is_some() {}
-        for connection in self.connections.values() {
-            if let Connection::B1(b1) = connection.as_ref() {
-                b1.log_out().await;
-            }
+        if *over.borrow() {
+            // They tell the org that the host stops.
+            while self.reporters.join_next().await.is_some() {}
         }
+        self.reporters.shutdown().await;
     }
 }
 

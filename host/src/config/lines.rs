@@ -9,6 +9,13 @@ use toml::de::{DeTable, DeValue};
 #[derive(Clone, Debug, Default)]
 pub struct Lines(BTreeMap<String, usize>);
 
+/// Where something stands is no difference between two files.
+impl PartialEq for Lines {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
 impl Lines {
     /// Of the text of a file; empty where it is not TOML.
     pub fn of(text: &str) -> Self {

@@ -40,7 +40,7 @@ pub enum ConfigError {
 }
 
 /// The whole of `tandem.toml`.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// This process.
@@ -70,7 +70,7 @@ pub struct Config {
 }
 
 /// `[host]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct HostConfig {
     /// Folder of `<plugin>.wasm` files.
@@ -88,7 +88,7 @@ impl Default for HostConfig {
 }
 
 /// `[store]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StoreConfig {
     /// The SQLite file. The cache of compiled plugins lies beside it.
@@ -106,7 +106,7 @@ impl Default for StoreConfig {
 }
 
 /// How a server's certificate is trusted. Neither key: the public authorities.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct TlsConfig {
     /// PEM file of a private CA, or of the self-signed certificate itself.
@@ -116,7 +116,7 @@ pub struct TlsConfig {
 }
 
 /// A proxy on the way to a connection.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProxyConfig {
     /// Such as `http://proxy.intra:3128`; `https` where the proxy itself is reached over TLS.
@@ -130,7 +130,7 @@ pub struct ProxyConfig {
 }
 
 /// `[b1.<name>]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct B1Config {
     /// Service Layer base, such as `https://b1server:50000/b1s/v2`.
@@ -180,7 +180,7 @@ pub struct B1Config {
 }
 
 /// `[salesforce.<name>]`: with `private_key` the JWT bearer flow, with `client_secret` client credentials.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SalesforceConfig {
     /// Login host, such as `https://login.salesforce.com` or the org's My Domain.
@@ -256,7 +256,7 @@ impl SalesforceConfig {
 }
 
 /// `[flows.<name>]`
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FlowConfig {
     /// Plugin name: `<plugins>/<name>.wasm`.
@@ -306,7 +306,7 @@ pub enum Policy {
 }
 
 /// `[flows.<name>.limits]`: what one run may use.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Limits {
     /// Linear memory, MiB.

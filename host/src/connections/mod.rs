@@ -430,6 +430,20 @@ pub fn connect(config: &Config) -> Result<Connections, SetupError> {
     Ok(connections)
 }
 
+/// Makes the connections of another configuration; one whose section says the same stays as it is, with its session, its budget and what it knows.
+pub fn reconnect(config: &Config, before: &Config, known: &Connections) -> Result<Connections, SetupError> {
+    let mut connections = connect(config)?;
+    for (name, connection) in &mut connections {
+        let same = config.base == before.base
+            && config.b1.get(name) == before.b1.get(name)
+            && config.salesforce.get(name) == before.salesforce.get(name);
+        if let Some(kept) = known.get(name).filter(|_| same) {
+            *connection = kept.clone();
+        }
+    }
+    Ok(connections)
+}
+
 /// Doubles from 100 ms: the pause before repeating something that is safe to repeat.
 pub(crate) fn pause_before_repeat(attempt: u32) -> Duration {
     crate::time::backoff(attempt, Duration::from_millis(100), Duration::from_secs(2))

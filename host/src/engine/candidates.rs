@@ -23,11 +23,15 @@ const COMPARED: u32 = 1_000;
 
 /// When a file was changed, and its size; `None` while it is not there.
 type Stamp = Option<(SystemTime, u64)>;
+type Stamps = Vec<(PathBuf, Stamp)>;
 
 /// The files of a flow, as they were seen last.
 #[derive(Default)]
 pub(super) struct Files {
-    stamps: Vec<(PathBuf, Stamp)>,
+    /// Of the last look.
+    looked: Option<Stamps>,
+    /// Of those that were read.
+    read: Option<Stamps>,
     /// What they say, where it can be used.
     says: Option<Arc<Release>>,
     /// What a comparison said of it, and with which live release: it takes seconds, and is made once.
@@ -77,7 +81,7 @@ impl Engine {
             Err(error) => {
                 // Looked at again, whatever the files' stamps: the store fails, not they.
                 if let ReleaseError::Store(_) = error {
-                    files.stamps.clear();
+                    files.read = None;
                 }
                 self.hold(flow, &error.to_string()).await;
             }
@@ -96,10 +100,11 @@ impl Engine {
 
     async fn consider(&self, flow: &str, files: &mut Files) -> Result<Decision, ReleaseError> {
         // Stamps first: what changes while it is read is read again.
-        let stamps: Vec<(PathBuf, Stamp)> =
-            self.files_of(flow).into_iter().map(|path| (path.clone(), stamp(&path))).collect();
-        if files.stamps != stamps {
-            *files = Files { stamps, ..Files::default() };
+        let now: Stamps = self.files_of(flow).into_iter().map(|path| (path.clone(), stamp(&path))).collect();
+        // Half a file may be a whole one to its reader: they are left alone until nobody writes them any more.
+        let settled = files.looked.replace(now.clone()).is_none_or(|before| before == now);
+        if settled && files.read.as_ref() != Some(&now) {
+            *files = Files { looked: Some(now.clone()), read: Some(now), ..Files::default() };
             let draft = self.releases.of_files(flow, &self.config).await?;
             files.says = Some(self.releases.keep(flow, draft, FILES).await?);
         }

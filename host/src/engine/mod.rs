@@ -117,12 +117,13 @@ impl Engine {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Flows that go on with what they had, since their files as they are now cannot be used, and why.
+    /// Flows that go on with what they had, since their files as they are now cannot be used, and why; `tandem.toml` itself, too.
     pub fn refused(&self) -> BTreeMap<String, String> {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set_refused(&self, flow: &str, why: Option<&str>) {
+    /// Says why the host goes on with what it had, of a flow or of `tandem.toml`; none when that is over.
+    pub fn set_refused(&self, flow: &str, why: Option<&str>) {
         let mut all = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         match why {
             Some(why) => all.insert(flow.to_owned(), why.to_owned()),
@@ -140,27 +141,40 @@ impl Engine {
         all.insert(flow.to_owned(), status);
     }
 
-    /// Runs every flow until `stop` turns true; then finishes what is under way, within `patience`.
-    pub async fn run(self: Arc<Self>, stop: watch::Receiver<bool>, patience: Duration) {
+    /// Runs every flow until `stop` turns true; then finishes what is under way. Where the whole host is `over`, within `patience`; where it goes
+    /// on otherwise, to the end: no run may be left behind in a host that takes up what was left.
+    pub async fn run(
+        self: Arc<Self>,
+        stop: watch::Receiver<bool>,
+        mut over: watch::Receiver<bool>,
+        patience: Duration,
+    ) {
         let mut tasks = JoinSet::new();
         let runs = Arc::new(tokio::sync::Mutex::new(JoinSet::new()));
         // Before anything is leased: a run of this very host is no run that was left open.
         let mut left_open = self.left_open(stop.clone()).await;
         for name in self.config.flows.keys() {
             let own = left_open.extract_if(.., |run| run.flow == *name).collect();
-            tasks.spawn(guarded("flow", self.clone().drive(name.clone(), own, stop.clone(), runs.clone())));
+            let drive = self.clone().drive(name.clone(), own, stop.clone(), over.clone(), runs.clone());
+            tasks.spawn(guarded("flow", drive));
             tasks.spawn(guarded("files of a flow", self.clone().watch_files(name.clone(), stop.clone())));
         }
         // Of flows that are configured no more.
-        tasks.spawn(guarded("recovery", self.clone().recover(left_open, stop.clone())));
+        tasks.spawn(guarded("recovery", self.clone().recover(left_open, over.clone())));
         tasks.spawn(guarded("sweep", self.clone().sweep(stop.clone())));
         tasks.spawn(guarded("pack", self.clone().pack(stop.clone())));
         tasks.spawn(guarded("prune", self.clone().prune(stop)));
         while tasks.join_next().await.is_some() {}
         let mut runs = runs.lock().await;
         let all_done = async { while runs.join_next().await.is_some() {} };
-        if tokio::time::timeout(patience, all_done).await.is_err() {
-            tracing::warn!("runs still under way are left to be taken up at the next start");
+        let too_long = async {
+            // Who cannot say any more that it is over has ended.
+            let _ = over.wait_for(|over| *over).await;
+            tokio::time::sleep(patience).await;
+        };
+        tokio::select! {
+            () = all_done => {}
+            () = too_long => tracing::warn!("runs still under way are left to be taken up at the next start"),
         }
     }
 
@@ -169,10 +183,11 @@ impl Engine {
         name: String,
         left_open: Vec<Run>,
         mut stop: watch::Receiver<bool>,
+        over: watch::Receiver<bool>,
         runs: Arc<tokio::sync::Mutex<JoinSet<()>>>,
     ) {
         // A run that is taken up writes what it read before the crash: nothing newer may be written before it.
-        self.clone().recover(left_open, stop.clone()).await;
+        self.clone().recover(left_open, over).await;
         let Some(mut flow) = self.bind(&name, &mut stop).await else { return };
         let permits = Arc::new(Semaphore::new(flow.concurrency() as usize));
         let bell = self.inbox.bell(&name);

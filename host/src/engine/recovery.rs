@@ -26,7 +26,8 @@ impl Engine {
         Vec::new()
     }
 
-    pub(super) async fn recover(self: Arc<Self>, abandoned: Vec<Run>, mut stop: watch::Receiver<bool>) {
+    /// Until all are done, or the whole host is over.
+    pub(super) async fn recover(self: Arc<Self>, abandoned: Vec<Run>, mut over: watch::Receiver<bool>) {
         if abandoned.is_empty() {
             return;
         }
@@ -37,7 +38,7 @@ impl Engine {
             .map(|run| self.recover_one(run))
             .buffer_unordered(PARALLEL)
             .collect::<Vec<()>>();
-        tokio::select! { _ = all => {} _ = stop.wait_for(|stop| *stop) => {} }
+        tokio::select! { _ = all => {} _ = over.wait_for(|over| *over) => {} }
     }
 
     async fn recover_one(&self, run: Run) {

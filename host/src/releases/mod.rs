@@ -121,6 +121,11 @@ impl Releases {
         }
     }
 
+    /// The same store and sandbox under another configuration.
+    pub fn reconfigured(&self, config: &Config) -> Self {
+        Self::new(config, self.store.clone(), self.runtime.clone())
+    }
+
     /// Where releases and consents are kept.
     pub fn store(&self) -> &Arc<dyn Store> {
         &self.store

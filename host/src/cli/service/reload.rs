@@ -1,0 +1,79 @@
+//! `tandem.toml` is read again when it changes: what it says then is made ready beside the running host, and taken up as a whole or not at all.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Result, bail};
+
+use super::{Door, Setup};
+use crate::config::Config;
+use crate::engine::Engine;
+
+/// What warnings about it go by, in `/readyz`.
+pub(super) const FILE: &str = "tandem.toml";
+
+/// Between two looks at the file.
+const LOOK: Duration = Duration::from_secs(2);
+
+/// The file as it was seen last.
+pub(super) struct Known {
+    file: PathBuf,
+    stamp: Option<(SystemTime, u64)>,
+}
+
+impl Known {
+    /// As it is now.
+    pub(super) fn of(config: &Config) -> Self {
+        let file = config.file.clone();
+        Self { stamp: stamp(&file), file }
+    }
+
+    /// Ready when the file says something else that can be used. What cannot is told, once, and changes nothing.
+    pub(super) async fn changed(&mut self, setup: &Setup, door: &mut Door, engine: &Engine) -> Setup {
+        let mut last = self.stamp;
+        loop {
+            tokio::time::sleep(LOOK).await;
+            let now = stamp(&self.file);
+            // Half a file may be a whole one to its reader: it is left alone until nobody writes it any more.
+            if now == self.stamp || std::mem::replace(&mut last, now) != now {
+                continue;
+            }
+            self.stamp = now;
+            match self.taken_up(setup, door).await {
+                Ok(Some(new)) => {
+                    tracing::info!("tandem.toml was changed: taken up");
+                    return new;
+                }
+                Ok(None) => engine.set_refused(FILE, None),
+                Err(error) => {
+                    let why = format!("{error:#}");
+                    tracing::error!(why, "the changed tandem.toml is not taken; the host goes on with what it had");
+                    engine.set_refused(FILE, Some(&why));
+                }
+            }
+        }
+    }
+
+    async fn taken_up(&self, setup: &Setup, door: &mut Door) -> Result<Option<Setup>> {
+        let new = Config::load(&self.file)?;
+        let before = &setup.config;
+        if new == **before {
+            return Ok(None);
+        }
+        if new.store.path != before.store.path {
+            bail!("{}[store] path: another database needs a new start of the host", new.place(&["store", "path"]));
+        }
+        let connections = crate::connections::reconnect(&new, before, &setup.connections)?;
+        if new.host.listen != before.host.listen {
+            *door = Door::open(&new).await?;
+        }
+        let releases = Arc::new(setup.releases.reconfigured(&new));
+        Ok(Some(Setup { config: Arc::new(new), connections: Arc::new(connections), releases }))
+    }
+}
+
+fn stamp(file: &PathBuf) -> Option<(SystemTime, u64)> {
+    let metadata = std::fs::metadata(file).ok()?;
+    Some((metadata.modified().ok()?, metadata.len()))
+}

@@ -1,0 +1,101 @@
+//! `tandem.toml` is taken up when it changes: flows, settings, connections, without a restart and without losing an event.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use tandem_e2e::World;
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn config(world: &World) -> Result<String> {
+    Ok(std::fs::read_to_string(world.folder().join("tandem.toml"))?)
+}
+
+fn write(world: &World, text: &str) -> Result<()> {
+    Ok(std::fs::write(world.folder().join("tandem.toml"), text)?)
+}
+
+async fn told_times(world: &World, word: &'static str, times: usize) -> Result<()> {
+    let told = async |world: &World| Ok((world.log().matches(word).count() >= times).then_some(()));
+    world.until(word, PATIENCE, told).await
+}
+
+const FLOW: &str = "\n[flows.accounts]\nplugin = \"accounts\"\nconnections = { b1 = \"erp\", salesforce = \"crm\" }\n";
+
+#[tokio::test]
+async fn a_flow_that_is_added_changed_and_taken_out_is_so_while_orders_are_made_each_once() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let process = world.host_id();
+    let first = config(&world)?;
+    let ids = world.opportunities(60).await?;
+    let (one, rest) = ids.split_at(20);
+    let (two, three) = rest.split_at(20);
+    for id in one {
+        world.win(id).await?;
+    }
+    std::fs::copy(tandem_e2e::wasm("accounts"), world.folder().join("plugins/accounts.wasm"))?;
+    world.tandem(&["plugin", "grant", "accounts", "--yes"]).await?;
+    write(&world, &format!("{first}{FLOW}"))?;
+    for id in two {
+        world.win(id).await?;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    told_times(&world, "tandem.toml was changed: taken up", 1).await?;
+    world.ready(PATIENCE).await?;
+    let flows = world.get(&format!("{}/readyz", world.console)).await?["flows"].clone();
+    assert!(flows["accounts"]["state"] == "running" && flows["orders"]["state"] == "running", "{flows}");
+    // Its settings, and another connection's section.
+    let changed = first.replace("requests_per_second = 2000\n\n", "requests_per_second = 1900\n\n");
+    assert_ne!(changed, first);
+    let settings = "settings = { warehouse = \"01\" }\n";
+    write(&world, &format!("{}{FLOW}", changed.replace("[flows.orders]\n", &format!("[flows.orders]\n{settings}"))))?;
+    for id in three {
+        world.win(id).await?;
+        tokio::time::sleep(Duration::from_millis(150)).await;
+    }
+    told_times(&world, "tandem.toml was changed: taken up", 2).await?;
+    world.until_all_told(&ids, PATIENCE).await?;
+    world.assert_exactly_once(&ids).await?;
+    let shown = world.tandem_json(&["release", "show", "orders"]).await?;
+    assert_eq!(shown["manifest"]["settings"]["warehouse"], "01", "{shown}");
+    assert_eq!(shown["activations"][0]["why"], "changed: settings");
+    write(&world, &first)?;
+    let gone = async |world: &World| {
+        let Ok(told) = world.get(&format!("{}/readyz", world.console)).await else { return Ok(None) };
+        Ok((told["ready"] == true && told["flows"]["accounts"].is_null()).then_some(()))
+    };
+    world.until("the flow to be gone", PATIENCE, gone).await?;
+    assert_eq!(world.host_id(), process, "it is the same process");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mistake_in_it_changes_nothing_and_is_told_until_it_is_mended() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let first = config(&world)?;
+    write(&world, &first.replace("plugin = \"orders\"", "plugni = \"orders\""))?;
+    let warned = async |world: &World| {
+        let Ok(told) = world.get(&format!("{}/readyz", world.console)).await else { return Ok(None) };
+        Ok(told["warnings"]["tandem.toml"].as_str().map(str::to_owned))
+    };
+    let why = world.until("a warning", PATIENCE, warned).await?;
+    assert!(why.contains("plugni") && why.contains("line"), "{why}");
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    // A webhook key that is not there is found only when the parts are made: the host goes back to what it had.
+    let keyless = first.replace("webhook.key", "no.key");
+    assert_ne!(keyless, first);
+    write(&world, &keyless)?;
+    let names_key = async |world: &World| Ok(warned(world).await?.filter(|why| why.contains("no.key")));
+    world.until("the other warning", PATIENCE, names_key).await?;
+    world.ready(PATIENCE).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    write(&world, &first)?;
+    let calm = async |world: &World| Ok(warned(world).await?.is_none().then_some(()));
+    world.until("no warning", PATIENCE, calm).await
+}
