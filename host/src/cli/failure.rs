@@ -80,7 +80,10 @@ fn of_release(error: &ReleaseError) -> Option<u8> {
         ReleaseError::NoFlow { .. } | ReleaseError::Unknown { .. } | ReleaseError::NoEarlier(_) => Some(NOT_FOUND),
         ReleaseError::MappingFile { .. } | ReleaseError::Settings { .. } => Some(WRONG_USAGE),
         ReleaseError::Plugin(error) => of_plugin(error),
-        ReleaseError::NotGranted { .. } | ReleaseError::NotWhole { .. } | ReleaseError::Store(_) => None,
+        ReleaseError::NotGranted { .. }
+        | ReleaseError::NotWhole { .. }
+        | ReleaseError::Trust(_)
+        | ReleaseError::Store(_) => None,
     }
 }
 

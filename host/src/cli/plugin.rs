@@ -155,7 +155,8 @@ fn names_in(folder: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
-async fn grant(parts: &Parts, code: &Code, yes: bool, output: &Output) -> Result<ExitCode> {
+/// Shows what code asks for, and allows it where a person says so.
+pub(super) async fn grant(parts: &Parts, code: &Code, yes: bool, output: &Output) -> Result<ExitCode> {
     let known = Grants::new(&code.name, consent::last(parts.store.as_ref(), code).await?);
     let all = code.all();
     let new = known.missing(&all);

@@ -1,5 +1,6 @@
-//! `tandem release list|show|diff|compare|activate|rollback`
+//! `tandem release list|show|diff|compare|activate|rollback|grant|export|import`
 
+mod carry;
 mod compare;
 
 use std::path::Path;
@@ -13,8 +14,9 @@ use similar::{ChangeTag, TextDiff};
 
 use super::failure::Failure;
 use super::output::{Output, short};
+use super::plugin;
 use super::service::Parts;
-use crate::releases::{Component, Manifest, Release, short as short_digest};
+use crate::releases::{Component, Manifest, Release, consent, short as short_digest};
 use crate::sandbox::Permission;
 use crate::store::sqlite::Access;
 use crate::store::{Activation, Candidate, Millis, ReleaseRow};
@@ -59,6 +61,19 @@ pub enum Command {
         #[arg(long, default_value = "rolled back")]
         why: String,
     },
+    /// Allow the code of a release what it asks for, such as of one that was imported.
+    Grant {
+        flow: String,
+        /// The beginning of its digest.
+        release: String,
+        /// Do not ask.
+        #[arg(long, short)]
+        yes: bool,
+    },
+    /// Write a release into one file, for another host or for git.
+    Export(carry::Export),
+    /// Take in a release from a file: says what it would change and be allowed; it is made live by `activate`.
+    Import(carry::Import),
 }
 
 pub async fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode> {
@@ -69,6 +84,9 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
         Command::Diff { flow, release, against } => diff(&parts, &flow, &release, against.as_deref(), output).await,
         Command::Compare(options) => compare::run(&parts, options, output).await,
         Command::Activate { flow, release, why } => activate(&parts, &flow, &release, &why, output).await,
+        Command::Grant { flow, release, yes } => grant(&parts, &flow, &release, yes, output).await,
+        Command::Export(options) => carry::export(&parts, options, output).await,
+        Command::Import(options) => carry::import(&parts, options, output).await,
         Command::Rollback { flow, why } => rollback(&parts, &flow, &why, output).await,
     }
 }
@@ -264,22 +282,30 @@ async fn diff(parts: &Parts, flow: &str, asked: &str, against: Option<&str>, out
     let (after, before) = (found(parts, flow, Some(asked)).await?, found(parts, flow, against).await?);
     let releases = parts.releases().await?;
     let (old, new) = (releases.load(flow, &before.digest).await?, releases.load(flow, &after.digest).await?);
-    let parts = differences(&old, &new);
-    let mapping = TextDiff::from_lines(&old.mapping_text, &new.mapping_text);
-    let lines: Vec<String> = mapping
-        .iter_all_changes()
-        .filter(|change| change.tag() != ChangeTag::Equal)
-        .map(|change| format!("{}{}", change.tag(), change.value().trim_end()))
-        .collect();
     if output.is_json() {
-        output.value(
-            &json!({ "flow": flow, "before": before.digest, "after": after.digest, "parts": parts, "mapping": lines }),
-        );
-        return Ok(ExitCode::SUCCESS);
+        output.value(&json!({
+            "flow": flow, "before": before.digest, "after": after.digest,
+            "parts": differences(&old, &new), "mapping": mapping_lines(&old, &new),
+        }));
+    } else {
+        told_differences(&old, &new, output);
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Lines of the mapping that only one of the two has.
+fn mapping_lines(old: &Release, new: &Release) -> Vec<String> {
+    let lines = TextDiff::from_lines(&old.mapping_text, &new.mapping_text);
+    let changed = lines.iter_all_changes().filter(|change| change.tag() != ChangeTag::Equal);
+    changed.map(|change| format!("{}{}", change.tag(), change.value().trim_end())).collect()
+}
+
+/// What differs, for a person.
+fn told_differences(old: &Release, new: &Release, output: &Output) {
+    let (parts, lines) = (differences(old, new), mapping_lines(old, new));
     if parts.is_empty() && lines.is_empty() {
         output.say("no difference");
-        return Ok(ExitCode::SUCCESS);
+        return;
     }
     let said = |value: &Value| match value {
         Value::Null => String::new(),
@@ -289,7 +315,7 @@ async fn diff(parts: &Parts, flow: &str, asked: &str, against: Option<&str>, out
     let rows: Vec<Vec<String>> =
         parts.iter().map(|part| vec![part.what.clone(), said(&part.before), said(&part.after)]).collect();
     if !rows.is_empty() {
-        output.facts(&["part", short_digest(&before.digest), short_digest(&after.digest)], rows);
+        output.facts(&["part", old.short(), new.short()], rows);
     }
     if !lines.is_empty() {
         output.say("mapping, line by line:");
@@ -297,7 +323,6 @@ async fn diff(parts: &Parts, flow: &str, asked: &str, against: Option<&str>, out
             output.say(format!("  {}", short(line, 240)));
         }
     }
-    Ok(ExitCode::SUCCESS)
 }
 
 async fn activate(parts: &Parts, flow: &str, asked: &str, why: &str, output: &Output) -> Result<ExitCode> {
@@ -305,6 +330,18 @@ async fn activate(parts: &Parts, flow: &str, asked: &str, why: &str, output: &Ou
     let fresh = parts.releases().await?.activate(flow, &row.digest, &user(), why).await?;
     let said = if fresh { "is live now" } else { "is live already" };
     tell(parts, flow, &row.digest, said, output).await
+}
+
+async fn grant(parts: &Parts, flow: &str, asked: &str, yes: bool, output: &Output) -> Result<ExitCode> {
+    let row = found(parts, flow, Some(asked)).await?;
+    for code in parts.releases().await?.load(flow, &row.digest).await?.codes() {
+        if consent::missing(parts.store.as_ref(), &code).await?.is_empty() {
+            output.say(format!("{} asks for no more than it was granted", code.short_name()));
+        } else if plugin::grant(parts, &code, yes, output).await? != ExitCode::SUCCESS {
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn rollback(parts: &Parts, flow: &str, why: &str, output: &Output) -> Result<ExitCode> {

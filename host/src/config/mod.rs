@@ -58,6 +58,9 @@ pub struct Config {
     /// Configured uses of plugins by flow name.
     #[serde(default)]
     pub flows: BTreeMap<String, FlowConfig>,
+    /// Whose plugins and releases are taken.
+    #[serde(default)]
+    pub trust: TrustConfig,
     /// The folder `tandem.toml` stands in: relative paths start there.
     #[serde(skip)]
     pub base: PathBuf,
@@ -103,6 +106,16 @@ impl Default for StoreConfig {
     fn default() -> Self {
         Self { path: "data/tandem.db".into(), keep_days: 30, max_megabytes: 4096 }
     }
+}
+
+/// `[trust]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct TrustConfig {
+    /// Public keys of minisign, base64.
+    pub keys: Vec<String>,
+    /// Plugins, mapping plugins and imported releases without a signature of one of them are refused.
+    pub signed_only: bool,
 }
 
 /// How a server's certificate is trusted. Neither key: the public authorities.
@@ -354,6 +367,13 @@ impl Default for Limits {
     }
 }
 
+/// Two bytes of algorithm, eight of its number, thirty-two of the key.
+fn is_public_key(text: &str) -> bool {
+    use base64::Engine;
+    let bytes = base64::engine::general_purpose::STANDARD.decode(text);
+    bytes.is_ok_and(|bytes| bytes.len() == 42 && bytes.starts_with(b"Ed"))
+}
+
 mod defaults {
     pub fn sessions() -> u32 {
         4
@@ -454,6 +474,13 @@ impl Config {
         }
         for (name, flow) in &self.flows {
             self.check_flow(&mut problems.of(&["flows", name]), name, flow);
+        }
+        let mut trust = problems.of(&["trust"]);
+        for key in self.trust.keys.iter().filter(|key| !is_public_key(key)) {
+            trust.tell("keys", format!(": {key:?} is no public key of minisign (56 letters that begin with RW)"));
+        }
+        if self.trust.signed_only && self.trust.keys.is_empty() {
+            trust.tell("signed_only", ": no key is given in `keys`, so that nothing at all could be taken");
         }
         let mut store = problems.of(&["store"]);
         if self.store.max_megabytes < LEAST_MEGABYTES {

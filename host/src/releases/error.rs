@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::TrustError;
 use crate::sandbox::LoadError;
 use crate::store::StoreError;
 
@@ -11,9 +12,12 @@ pub enum ReleaseError {
     /// A component.
     #[error(transparent)]
     Plugin(#[from] LoadError),
+    /// Nobody known has signed it.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// Not granted, or asks for more than was granted.
     #[error(
-        "the {kind} {plugin}{version} waits for consent: {missing} of its permissions are not granted; look with `tandem plugin list`, allow with `tandem plugin grant {plugin}`"
+        "the {kind} {plugin}{version} waits for consent: {missing} of its permissions are not granted; look with `tandem plugin list`, allow with `tandem plugin grant {plugin}`, what was imported with `tandem release grant`"
     )]
     NotGranted {
         /// `plugin`, `mapping plugin`.

@@ -4,7 +4,9 @@
 pub mod consent;
 mod error;
 mod manifest;
+mod parcel;
 mod settings;
+mod trust;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,8 @@ use serde_json::Value;
 pub use self::consent::Code;
 pub use self::error::ReleaseError;
 pub use self::manifest::{Component, Manifest};
+pub use self::parcel::Parcel;
+pub use self::trust::{Trust, TrustError, sign};
 use crate::config::{Config, FlowConfig};
 use crate::mapping::Mapping;
 use crate::sandbox::{LoadError, MapperCode, Plugin, Runtime, digest_of, read};
@@ -100,6 +104,8 @@ pub struct Releases {
     pub folder: PathBuf,
     /// Where hosts of before there were releases kept each plugin they ran, by digest.
     archive: PathBuf,
+    /// Whose signatures count.
+    pub trust: Trust,
     store: Arc<dyn Store>,
     runtime: Arc<Runtime>,
     plugins: Mutex<HashMap<String, Weak<Plugin>>>,
@@ -114,6 +120,7 @@ impl Releases {
         Self {
             folder: config.resolve(&config.host.plugins),
             archive: beside.join("plugins"),
+            trust: config.trust.clone().into(),
             store,
             runtime,
             plugins: Mutex::default(),
@@ -154,6 +161,7 @@ impl Releases {
         let own = flow_of(flow, config)?;
         let path = self.path(&own.plugin);
         let wasm = read(&path).await?;
+        self.trust.check_file(&path, &wasm)?;
         let plugin = self.plugin(&path, wasm.clone()).await?;
         named_like_its_file(&plugin, &own.plugin, path)?;
         let mut contents = vec![Content { digest: plugin.digest.clone(), bytes: wasm }];
@@ -176,6 +184,7 @@ impl Releases {
             Some(path) => {
                 let path = config.resolve(path);
                 let wasm = read(&path).await?;
+                self.trust.check_file(&path, &wasm)?;
                 let code = self.mapper(&path, wasm.clone()).await?;
                 contents.push(Content { digest: code.digest.clone(), bytes: wasm });
                 Some((name_of(&path), code))
@@ -224,6 +233,46 @@ impl Releases {
         };
         self.store.release_put(row, draft.contents).await?;
         Ok(release)
+    }
+
+    /// A release as it goes to another host.
+    pub async fn parcel(&self, flow: &str, digest: &str) -> Result<Parcel> {
+        let release = self.load(flow, digest).await?;
+        let manifest = release.manifest.clone();
+        let mut contents = std::collections::BTreeMap::new();
+        let mapper = manifest.mapper.as_ref().map(|mapper| &mapper.digest);
+        for part in [Some(&manifest.plugin.digest), manifest.mapping.as_ref(), mapper].into_iter().flatten() {
+            contents.extend(self.store.content(part).await?.map(|bytes| (part.clone(), bytes)));
+        }
+        Ok(Parcel { flow: flow.to_owned(), manifest, contents })
+    }
+
+    /// Keeps a release that came from another host, once it fits this one; it is not live by that.
+    pub async fn take_in(&self, flow: &str, parcel: Parcel, origin: &str) -> Result<Arc<Release>> {
+        let row = ReleaseRow {
+            flow: flow.to_owned(),
+            digest: parcel.manifest.digest(),
+            manifest: parcel.manifest.text(),
+            origin: origin.to_owned(),
+            made_at: crate::time::now(),
+        };
+        let named = |name: &str| PathBuf::from(format!("{name}.wasm ({origin})"));
+        let part = |digest: &str| parcel.contents.get(digest).cloned().unwrap_or_default();
+        let manifest = &parcel.manifest;
+        let plugin = self.plugin(&named(&manifest.plugin.name), part(&manifest.plugin.digest)).await?;
+        let mapper = match &manifest.mapper {
+            Some(own) => Some((own.name.clone(), self.mapper(&named(&own.name), part(&own.digest)).await?)),
+            None => None,
+        };
+        let mapping = manifest.mapping.as_ref().map(|own| String::from_utf8_lossy(&part(own)).into_owned());
+        let at = Origin { flow, mapping_at: String::new(), settings_at: String::new(), mapping_file: origin.into() };
+        let release = assemble(&at, plugin, mapping, mapper, &manifest.settings)?;
+        if release.digest != row.digest {
+            let cause = "its plugin calls itself otherwise than its manifest says".into();
+            return Err(ReleaseError::NotWhole { flow: flow.to_owned(), release: release.short().to_owned(), cause });
+        }
+        self.store.release_put(row, parcel.into_contents()).await?;
+        Ok(Arc::new(release))
     }
 
     /// A release of a flow, out of the store.

@@ -341,3 +341,50 @@ async fn what_does_the_same_goes_live_by_itself_and_what_does_not_waits_where_th
     assert_eq!(live(&world).await?, second);
     Ok(())
 }
+
+/// A key pair of minisign: the secret key's file, and the public key as `tandem.toml` takes it.
+fn key_pair(folder: &std::path::Path, name: &str) -> Result<(std::path::PathBuf, String)> {
+    let pair = minisign::KeyPair::generate_unencrypted_keypair()?;
+    let file = folder.join(name);
+    std::fs::write(&file, pair.sk.to_box(None)?.into_string())?;
+    Ok((file, pair.pk.to_base64()))
+}
+
+#[tokio::test]
+async fn a_release_goes_from_the_test_host_to_production_as_one_signed_file() -> Result<()> {
+    let test = with_mapping("settings = { warehouse = \"01\" }").await?;
+    let (key, public) = key_pair(test.folder(), "release.key")?;
+    let file = test.folder().join("orders.release");
+    let path = file.to_str().context("path")?;
+    test.tandem(&["release", "export", "orders", "-o", path, "--key", key.to_str().context("path")?]).await?;
+    let text = std::fs::read_to_string(&file)?;
+    assert!(
+        text.contains("Comments = \"'first'\"") && text.contains("untrusted comment"),
+        "its text parts are readable"
+    );
+
+    let more = format!("[trust]\nkeys = [\"{public}\"]\nsigned_only = true\n");
+    let mut world = World::with(Setup { more: String::new(), ..Setup::default() }).await?;
+    world.up().await?;
+    let first = live(&world).await?;
+    let config = world.folder().join("tandem.toml");
+    std::fs::write(&config, std::fs::read_to_string(&config)? + &more)?;
+    told(&world, "is not signed").await?;
+    let forged = world.folder().join("forged.release");
+    std::fs::write(&forged, text.replace("'first'", "'other'"))?;
+    let (code, _, errors) = world.tandem_raw(&["release", "import", forged.to_str().context("path")?]).await?;
+    assert!(code == 1 && errors.contains("its signature is not one of [trust] keys"), "{code} {errors}");
+    let unsigned = text.split("\n-- signature --").next().context("text")?;
+    std::fs::write(&forged, unsigned)?;
+    let (code, _, errors) = world.tandem_raw(&["release", "import", forged.to_str().context("path")?]).await?;
+    assert!(code == 1 && errors.contains("is not signed"), "{code} {errors}");
+
+    let taken = world.tandem_json(&["release", "import", path]).await?;
+    let digest = taken["release"].as_str().context("release")?.to_owned();
+    assert!(taken["signed"].as_str().unwrap_or_default().starts_with("signed by "), "{taken}");
+    assert!(taken["differences"].to_string().contains("settings.warehouse"), "{taken}");
+    assert_eq!(live(&world).await?, first, "it is not live by that");
+    world.tandem(&["release", "activate", "orders", &digest]).await?;
+    assert_eq!(remark(&world).await?, ("first".into(), digest));
+    Ok(())
+}
