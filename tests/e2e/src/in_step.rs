@@ -32,8 +32,8 @@ pub async fn entries(world: &World, set: &str) -> Result<Vec<i64>> {
     Ok(entries)
 }
 
-/// Compares customers and what they owe, items, stock by warehouse, invoices, payments, deliveries and what opportunities show of
-/// their orders. `phones` says what must stand on both sides by `CardCode`.
+/// Compares customers and what they owe, items, stock by warehouse, invoices, payments, deliveries and what opportunities and their
+/// lines show of their orders. `phones` says what must stand on both sides by `CardCode`.
 pub async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result<()> {
     let accounts = by(world, "Account", "Tandem_Card_Code__c").await?;
     let partners = world.b1_records("BusinessPartners").await?;
@@ -78,6 +78,7 @@ pub async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result
     warehouses(world, &products).await?;
     invoiced(world).await?;
     orders(world).await?;
+    shipped(world).await?;
     prices(world, &products).await?;
     special_prices(world, &accounts, &products).await?;
     let deliveries = by(world, "Tandem_Delivery__c", "Tandem_Key__c").await?;
@@ -159,6 +160,109 @@ async fn orders(world: &World) -> Result<()> {
         ensure!(shown == (order["DocNum"].to_string().as_str(), status), "{opportunity} of {order}");
     }
     Ok(())
+}
+
+/// What has left of an order's line and what came back, in pieces, reckoned from B1's live documents.
+#[derive(Clone, Copy, Default)]
+struct Moved {
+    shipped: f64,
+    returned: f64,
+}
+
+/// Every opportunity that has an order shows how far it is, by the rules of `docs/flows/fulfilment.md`, and so does each of its lines.
+async fn shipped(world: &World) -> Result<()> {
+    let moved = moved(world).await?;
+    let orders = world.b1_records("Orders").await?;
+    let lines = world.records("OpportunityLineItem").await?;
+    for opportunity in world.records("Opportunity").await? {
+        let entry: Option<i64> = text(&opportunity, "Tandem_Order_Doc_Entry__c").parse().ok();
+        let Some(order) = orders.iter().find(|order| entry.is_some() && order["DocEntry"].as_i64() == entry) else {
+            continue;
+        };
+        let mut words = BTreeSet::new();
+        for row in order["DocumentLines"].as_array().into_iter().flatten() {
+            let own = row["LineNum"].as_i64().zip(entry).and_then(|(number, entry)| moved.get(&(entry, number)));
+            let word = line_state(order, row, own.copied().unwrap_or_default());
+            words.insert(word);
+            let line = lines.iter().find(|line| text(line, "Id") == text(row, "U_SF_LineId"));
+            if let Some(line) = line.filter(|line| line["IsDeleted"] != true) {
+                let shown = text(line, "Tandem_Line_Status__c");
+                ensure!(shown == word, "{shown:?} is shown, {word} is the row: {line} of {row}");
+            }
+        }
+        let (shown, word) = (text(&opportunity, "Tandem_Delivery_State__c"), order_state(&words));
+        ensure!(shown == word, "{shown:?} is shown, {word} is the order: {opportunity} of {order}");
+    }
+    Ok(())
+}
+
+/// By the order's `DocEntry` and the row's `LineNum`. Of a document that comes from a delivery or an invoice only what it takes back
+/// counts: what it is about has left already.
+async fn moved(world: &World) -> Result<BTreeMap<(i64, i64), Moved>> {
+    let mut bases: BTreeMap<[i64; 3], Value> = BTreeMap::new();
+    let mut live: Vec<(i64, [i64; 3])> = Vec::new();
+    for (set, kind) in [("DeliveryNotes", 15), ("Invoices", 13), ("Returns", 16), ("CreditNotes", 14)] {
+        for document in world.b1_records(set).await? {
+            for row in document["DocumentLines"].as_array().into_iter().flatten() {
+                let key = [
+                    kind,
+                    document["DocEntry"].as_i64().unwrap_or_default(),
+                    row["LineNum"].as_i64().unwrap_or_default(),
+                ];
+                bases.insert(key, row.clone());
+                if document["CancelStatus"] == "csNo" && document["ReserveInvoice"] != "tYES" {
+                    live.push((kind, key));
+                }
+            }
+        }
+    }
+    let base = |row: &Value| ["BaseType", "BaseEntry", "BaseLine"].map(|name| row[name].as_i64().unwrap_or_default());
+    let mut moved: BTreeMap<(i64, i64), Moved> = BTreeMap::new();
+    for (kind, key) in live {
+        let (mut at, mut through) = (base(&bases[&key]), Vec::new());
+        while let Some(row) = bases.get(&at) {
+            through.push(at[0]);
+            at = base(row);
+        }
+        if at[0] != 17 {
+            continue;
+        }
+        let own = moved.entry((at[1], at[2])).or_default();
+        match kind {
+            13 | 15 if through.is_empty() => own.shipped += amount(&bases[&key], "Quantity"),
+            14 | 16 if !through.iter().any(|kind| matches!(kind, 14 | 16)) => {
+                own.returned += amount(&bases[&key], "Quantity")
+            }
+            _ => {}
+        }
+    }
+    Ok(moved)
+}
+
+fn line_state(order: &Value, row: &Value, moved: Moved) -> &'static str {
+    let (ordered, closed) = (amount(row, "Quantity"), row["LineStatus"] == "bost_Close");
+    match moved {
+        _ if order["Cancelled"] == "tYES" => "Cancelled",
+        Moved { shipped, returned } if shipped > 0.0 && returned >= shipped => "Returned",
+        Moved { shipped, .. } if shipped > 0.0 && shipped >= ordered => "Shipped",
+        _ if closed => "Closed",
+        Moved { shipped, .. } if shipped > 0.0 => "Partly shipped",
+        _ => "Open",
+    }
+}
+
+/// All lines together.
+fn order_state(words: &BTreeSet<&'static str>) -> &'static str {
+    let among = |known: &[&str]| words.iter().all(|word| known.contains(word));
+    match words.first() {
+        Some(one) if words.len() == 1 => one,
+        None => "Open",
+        _ if among(&["Returned", "Shipped"]) => "Shipped",
+        _ if among(&["Closed", "Returned"]) => "Returned",
+        _ if among(&["Closed", "Returned", "Shipped"]) => "Closed",
+        _ if among(&["Closed", "Open"]) => "Open",
+        _ => "Partly shipped",
+    }
 }
 
 /// Every account under which an invoice stands shows what its open invoices come to, and what of it is overdue, by age.
