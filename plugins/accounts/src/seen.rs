@@ -105,7 +105,7 @@ mod tests {
 
     #[test]
     fn an_answer_decides_what_was_shown_and_nothing_else() {
-        let seen = json!({ "account: Phone1 / Phone": ["1", "2"] }).as_object().cloned().unwrap_or_default();
+        let seen = tandem_sdk::fields(json!({ "account: Phone1 / Phone": ["1", "2"] }));
         let answer = Answer { choice: Some(KEEP_B1.into()), seen };
         let field = |name: &str, b1: &str, other: &str| (name.to_owned(), json!(b1), json!(other));
         let phone = field("Phone1 / Phone", "1", "2");

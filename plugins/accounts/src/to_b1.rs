@@ -48,9 +48,6 @@ pub fn partners(batch: &Batch, settings: &Settings, work: &mut [Work], outcomes:
         places.push(place);
         requests.push(request);
     }
-    if requests.is_empty() {
-        return;
-    }
     let made: Vec<bool> = places.iter().map(|place| work[*place].made_in_b1).collect();
     let sent = refused::send_all(&requests, |at, property| left_out::may_of_b1(made[at], property));
     for (place, Sent { answer, left_out }) in places.into_iter().zip(sent) {

@@ -31,9 +31,6 @@ pub fn accounts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes)
         places.push(place);
         requests.push(request);
     }
-    if requests.is_empty() {
-        return;
-    }
     let sent = refused::send_all(&requests, |_, field| left_out::may_of_salesforce(field));
     for (place, Sent { answer, left_out }) in places.into_iter().zip(sent) {
         let w = &mut work[place];
@@ -85,9 +82,6 @@ pub fn contacts(settings: &Settings, work: &mut [Work], outcomes: &mut Outcomes)
             places.push((place, own));
             requests.push(request);
         }
-    }
-    if requests.is_empty() {
-        return;
     }
     let sent = refused::send_all(&requests, |_, field| left_out::may_of_salesforce(field));
     for ((place, own), Sent { answer, left_out }) in places.into_iter().zip(sent) {

@@ -10,7 +10,7 @@ mod special;
 mod terms;
 
 use tandem_sdk::again::{self, Walk, Which};
-use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, events, json, say};
+use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, json, say};
 
 use crate::products::Product;
 
@@ -18,23 +18,13 @@ struct Catalogue;
 
 /// What is looked at though no event tells of it.
 const WALKS: [Walk; 4] = [
-    Walk { topic: "b1.Items", set: "Items", keys: &["ItemCode"], which: Which::PERIODS, only: None },
-    Walk {
-        topic: "b1.SpecialPrices",
-        set: "SpecialPrices",
-        keys: &["CardCode", "ItemCode"],
-        which: Which::Due(&["ValidFrom", "ValidTo"]),
-        only: None,
-    },
-    Walk { topic: "b1.Items", set: "Items", keys: &["ItemCode"], which: Which::InTurn, only: None },
-    Walk {
-        topic: "b1.SpecialPrices",
-        set: "SpecialPrices",
-        keys: &["CardCode", "ItemCode"],
-        which: Which::InTurn,
-        only: None,
-    },
+    Walk { which: Which::PERIODS, ..ITEMS },
+    Walk { which: Which::Due(&["ValidFrom", "ValidTo"]), ..SPECIAL_PRICES },
+    ITEMS,
+    SPECIAL_PRICES,
 ];
+const ITEMS: Walk = Walk::in_turn("b1.Items", "Items", &["ItemCode"]);
+const SPECIAL_PRICES: Walk = Walk::in_turn("b1.SpecialPrices", "SpecialPrices", &["CardCode", "ItemCode"]);
 
 impl Plugin for Catalogue {
     fn describe() -> Description {
@@ -64,14 +54,8 @@ impl Plugin for Catalogue {
 
 /// A product that was linked or made: what other flows show on it is shown at once.
 fn tell(product: &Product) {
-    let emission = events::Emission {
-        topic: "product.linked".into(),
-        key: product.item_code.clone(),
-        dedup: format!("{}:{}", product.item_code, product.id),
-        payload: json!({ "ItemCode": product.item_code }).to_string(),
-    };
-    // Where no flow wants to know, nobody is told.
-    let _ = events::emit(&emission);
+    let dedup = format!("{}:{}", product.item_code, product.id);
+    tandem_sdk::tell("product.linked", &product.item_code, &dedup, &json!({ "ItemCode": product.item_code }));
 }
 
 tandem_sdk::export!(Catalogue with_types_in tandem_sdk::bindings);

@@ -6,7 +6,7 @@ mod state;
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::again::{self, Walk, Which};
+use tandem_sdk::again::{self, Walk};
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
@@ -25,11 +25,8 @@ const DOCUMENTS: [&str; 7] =
 
 /// Customers, in turn.
 const WALKS: [Walk; 1] = [Walk {
-    topic: "b1.BusinessPartners",
-    set: "BusinessPartners",
-    keys: &["CardCode"],
-    which: Which::InTurn,
     only: Some("CardType ne 'cSupplier'"),
+    ..Walk::in_turn("b1.BusinessPartners", "BusinessPartners", &["CardCode"])
 }];
 
 struct CreditPlugin;
@@ -171,13 +168,10 @@ fn tell(settings: &Settings, alerts: Vec<Alert>, outcomes: &mut Outcomes) {
     let requests: Vec<_> = alerts
         .iter()
         .map(|alert| {
-            let mut task: Map<String, Value> = json!({
+            let mut task: Map<String, Value> = tandem_sdk::fields(json!({
                 "Subject": alert.subject, "Description": alert.text, "WhatId": alert.account,
                 "Status": "Not Started", "Priority": "High",
-            })
-            .as_object()
-            .cloned()
-            .unwrap_or_default();
+            }));
             if let Some(owner) = &settings.alert_owner {
                 task.insert("OwnerId".into(), owner.as_str().into());
             }

@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Batch, Outcomes, b1, json, mirror, salesforce, say};
-
-use crate::tell::existing;
+use tandem_sdk::mirror::{self, Row};
+use tandem_sdk::{Batch, Outcomes, b1, fields, json, salesforce, say};
 
 /// Writes the opportunity's delivery state on the cases that were told.
 pub fn tell(batch: &Batch, outcomes: &mut Outcomes) {
@@ -18,8 +17,8 @@ pub fn tell(batch: &Batch, outcomes: &mut Outcomes) {
         return;
     }
     let ids: Vec<String> = told.keys().cloned().collect();
-    let fields = "Id,Tandem_Delivery_State__c,Tandem_Opportunity__r.Tandem_Delivery_State__c";
-    let there = match salesforce::query_in(fields, "Case", "Id", &ids, "") {
+    let asked = "Id,Tandem_Delivery_State__c,Tandem_Opportunity__r.Tandem_Delivery_State__c";
+    let there = match salesforce::query_in(asked, "Case", "Id", &ids, "") {
         Ok(rows) => b1::by_key(rows, "Id"),
         Err(error) => {
             let events: Vec<usize> = told.into_values().flatten().collect();
@@ -31,7 +30,8 @@ pub fn tell(batch: &Batch, outcomes: &mut Outcomes) {
         match there.get(id) {
             Some(case) => {
                 let state = &case["Tandem_Opportunity__r"]["Tandem_Delivery_State__c"];
-                rows.push(existing("case-state", id, "Case", json!({ "Tandem_Delivery_State__c": state }), events));
+                let shown = fields(json!({ "Tandem_Delivery_State__c": state }));
+                rows.push(Row::shown_on("case-state", id, "Case", id, shown).serving(events));
             }
             None => outcomes.note_all(events, "the case is gone"),
         }

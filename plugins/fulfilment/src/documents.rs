@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::again;
 use tandem_sdk::b1::{self, Read, code};
-use tandem_sdk::chain::{self, Chain, Line, Moved, ORDER_LINKED};
-use tandem_sdk::{Batch, Error, Link, Outcomes, Side, Value, from_json, json, links, storage, text};
+use tandem_sdk::chain::{self, Chain, Line, Moved, Name, ORDER_LINKED, Rows};
+use tandem_sdk::{Batch, Error, Link, Outcomes, Value, from_json, json, storage, text};
 
 use crate::describe::Settings;
 
@@ -28,48 +28,37 @@ pub struct Shipment {
     pub opportunity: String,
 }
 
-/// What moves goods: entity set and object code.
-const SETS: [(&str, i64); 4] = [
-    ("DeliveryNotes", code::DELIVERY),
-    ("Returns", code::RETURN),
-    ("Invoices", code::INVOICE),
-    ("CreditNotes", code::CREDIT_MEMO),
-];
+/// What moves goods.
+const KINDS: [i64; 4] = [code::DELIVERY, code::RETURN, code::INVOICE, code::CREDIT_MEMO];
 
 const SHIPMENT: &str = "DocNum,CardCode,DocDate,DocumentStatus,TransportationCode,TrackingNumber";
 const ORDER: &str = "DocEntry,DocNum,CardCode,CreationDate,DocumentStatus,Cancelled,DocumentLines";
 
-/// Documents by object code and `DocEntry`.
-type Rows = BTreeMap<(i64, i64), Value>;
-
 /// Reads the orders that events touch. Orders without an opportunity are nobody's business here.
 pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Result<Vec<Order>, Error> {
     let mut orders: BTreeMap<i64, Vec<usize>> = BTreeMap::new();
-    let mut told: BTreeMap<(i64, i64), Vec<usize>> = BTreeMap::new();
+    let mut told: BTreeMap<Name, Vec<usize>> = BTreeMap::new();
     for (place, event, payload) in outcomes.open(batch) {
         let Some(entry) = payload["DocEntry"].as_i64() else { continue };
-        let topic = again::topic(event, &payload);
-        match topic.strip_prefix("b1.").or((topic == ORDER_LINKED).then_some("Orders")) {
-            Some("Orders") => orders.entry(entry).or_default().push(place),
-            Some(set) => {
-                let kind = SETS.iter().find(|(own, _)| *own == set).map(|(_, kind)| *kind);
-                told.entry((kind.unwrap_or_default(), entry)).or_default().push(place);
+        match again::topic(event, &payload) {
+            "b1.Orders" | ORDER_LINKED => orders.entry(entry).or_default().push(place),
+            topic => {
+                if let Some(kind) = chain::kind_of(topic) {
+                    told.entry((kind, entry)).or_default().push(place);
+                }
             }
-            None => {}
         }
     }
     let mut chain = Chain::default();
-    let mut rows = Rows::new();
-    let entries = |kind: i64| -> Vec<i64> { told.keys().filter(|(own, _)| *own == kind).map(|(_, e)| *e).collect() };
-    let reads = SETS.map(|(set, kind)| Read::numbers(set, "DocEntry", &entries(kind), fields(settings, kind)));
-    take(&mut rows, &mut chain, &reads)?;
+    let mut rows = chain::documents(told.keys(), |kind| fields(settings, kind))?;
+    chain.take(&rows);
     chain.read()?;
     for ((kind, entry), events) in told {
         for order in chain.orders(kind, entry) {
             orders.entry(order).or_default().extend(&events);
         }
     }
-    let linked = linked(orders.keys().copied());
+    let linked = chain::linked(orders.keys().copied());
     for (entry, events) in &orders {
         if !linked.contains_key(entry) {
             outcomes.note_all(events, &format!("order {entry} did not come from an opportunity"));
@@ -118,7 +107,7 @@ fn read_made(
     chain: &mut Chain,
 ) -> Result<(), Error> {
     // Of an order that was looked at before it is known what was made of it, and events tell what is since.
-    let mut known: BTreeSet<(i64, i64)> = BTreeSet::new();
+    let mut known: BTreeSet<Name> = BTreeSet::new();
     let mut new = Vec::new();
     for (entry, document) in orders {
         match storage::get(&made(entry)) {
@@ -127,27 +116,14 @@ fn read_made(
         }
     }
     known.retain(|key| !rows.contains_key(key));
-    let known_of = |kind: i64| -> Vec<i64> { known.iter().filter(|(own, _)| *own == kind).map(|(_, e)| *e).collect() };
-    let reads = SETS.map(|(set, kind)| Read::numbers(set, "DocEntry", &known_of(kind), fields(settings, kind)));
-    take(rows, chain, &reads)?;
-    // Of others all is looked through that their customers had since, by the day it was made: its own date may be any.
+    let fields = |kind: i64| fields(settings, kind);
+    rows.extend(chain::documents(&known, fields)?);
+    // Of others all is looked through that their customers had since.
     let customers: Vec<String> = new.iter().map(|order| b1::key_text(&order["CardCode"])).collect();
     let day = |order: &&Value| order["CreationDate"].as_str()?.get(..10).map(str::to_owned);
-    let since = format!("CreationDate ge '{}'", new.iter().filter_map(day).min().unwrap_or_default());
-    let reads = SETS.map(|(set, kind)| Read::texts(set, "CardCode", &customers, fields(settings, kind)).and(&since));
-    take(rows, chain, &reads)?;
+    rows.extend(chain::since(&new.iter().filter_map(day).min().unwrap_or_default(), &customers, &KINDS, fields)?);
+    chain.take(rows);
     chain.read()
-}
-
-/// Reads documents, and adds them to what was read; of deliveries and returns the rows are kept.
-fn take(rows: &mut Rows, chain: &mut Chain, reads: &[Read<'_>]) -> Result<(), Error> {
-    for ((_, kind), found) in SETS.iter().zip(b1::read_all(reads)?) {
-        chain.add(*kind, &found);
-        if matches!(*kind, code::DELIVERY | code::RETURN) {
-            rows.extend(found.into_iter().filter_map(|row| Some(((*kind, row["DocEntry"].as_i64()?), row))));
-        }
-    }
-    Ok(())
 }
 
 /// Where it is noted which documents were made of an order, by its `DocEntry`.
@@ -155,31 +131,25 @@ fn made(order: impl std::fmt::Display) -> String {
     format!("made:{order}")
 }
 
-fn pairs(noted: &Value) -> Vec<(i64, i64)> {
+fn pairs(noted: &Value) -> Vec<Name> {
     let pair = |pair: &Value| Some((pair[0].as_i64()?, pair[1].as_i64()?));
     noted.as_array().into_iter().flatten().filter_map(pair).collect()
 }
 
-/// Links of those orders that have one.
-fn linked(orders: impl Iterator<Item = i64>) -> BTreeMap<i64, Link> {
-    let orders: Vec<i64> = orders.collect();
-    let keys: Vec<String> = orders.iter().map(i64::to_string).collect();
-    let found = links::find_all("order", Side::B1, &keys);
-    orders.into_iter().zip(found).filter_map(|(entry, link)| Some((entry, link?))).collect()
-}
-
 /// Deliveries and returns that lead to linked orders, with the opportunity each stands under: that with the greatest share, where
 /// it is of several.
-fn shipments(chain: &Chain, rows: Rows, known: &BTreeMap<i64, Link>) -> BTreeMap<(i64, i64), (Value, Option<String>)> {
-    let of = |(kind, entry): (i64, i64)| chain.orders(kind, entry);
-    let is_ours = |key: &(i64, i64)| of(*key).iter().any(|order| known.contains_key(order));
+fn shipments(chain: &Chain, rows: Rows, known: &BTreeMap<i64, Link>) -> BTreeMap<Name, (Value, Option<String>)> {
+    let of = |(kind, entry): Name| chain.orders(kind, entry);
+    let is_ours = |key: &Name| {
+        matches!(key.0, code::DELIVERY | code::RETURN) && of(*key).iter().any(|order| known.contains_key(order))
+    };
     let ours: Rows = rows.into_iter().filter(|(key, _)| is_ours(key)).collect();
     let others: BTreeSet<i64> =
         ours.keys().flat_map(|key| of(*key)).filter(|order| !known.contains_key(order)).collect();
-    let others = linked(others.into_iter());
+    let others = chain::linked(others);
     let opportunity =
         |order: &i64| known.get(order).or_else(|| others.get(order)).map(|link| link.salesforce_id.clone());
-    let under = |key: (i64, i64)| {
+    let under = |key: Name| {
         let (shares, _) = chain.shares(key.0, key.1);
         let most =
             shares.iter().rev().filter(|(order, _)| opportunity(order).is_some()).max_by_key(|(_, own)| own.value);

@@ -7,19 +7,9 @@ mod documents;
 mod state;
 mod tell;
 
-use tandem_sdk::again::{self, Walk, Which};
-use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, say};
+use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, again, say};
 
 struct Fulfilment;
-
-/// Orders of opportunities, each with all that was made of it.
-const WALKS: [Walk; 1] = [Walk {
-    topic: "b1.Orders",
-    set: "Orders",
-    keys: &["DocEntry"],
-    which: Which::InTurn,
-    only: Some("U_SF_Id ne null"),
-}];
 
 impl Plugin for Fulfilment {
     fn describe() -> Description {
@@ -30,7 +20,7 @@ impl Plugin for Fulfilment {
         let settings = describe::Settings::read(&batch.settings);
         let mut outcomes = Outcomes::new(&batch);
         let all: Vec<usize> = (0..batch.events.len()).collect();
-        again::keep(&batch, &WALKS, settings.look_again, &mut outcomes);
+        again::keep(&batch, &[again::ORDERS], settings.look_again, &mut outcomes);
         let told = documents::read(&batch, &settings, &mut outcomes)
             .and_then(|orders| tell::keep(&batch, &settings, &orders, &mut outcomes));
         if let Err(error) = told {

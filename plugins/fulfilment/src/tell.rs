@@ -2,7 +2,7 @@
 
 use tandem_sdk::b1;
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Error, Map, Outcomes, Value, connection, counterpart, from_json, json, salesforce, text};
+use tandem_sdk::{Batch, Error, Outcomes, Value, connection, counterpart, fields, from_json, json, salesforce, text};
 
 use crate::describe::Settings;
 use crate::documents::{Order, Shipment};
@@ -34,28 +34,25 @@ pub fn keep(batch: &Batch, settings: &Settings, orders: &[Order], outcomes: &mut
         let tracking = |delivery: &Value| text(delivery, "TrackingNumber").to_owned();
         let carrier = |delivery: &Value| carrier(settings, delivery);
         let opportunity = &order.link.salesforce_id;
-        rows.push(existing(
-            "delivery-state",
-            opportunity,
-            "Opportunity",
-            json!({
-                "Tandem_Delivery_State__c": word,
-                "Tandem_Tracking_Number__c": state::joined(&order.deliveries, tracking, 255),
-                "Tandem_Carrier__c": state::joined(&order.deliveries, carrier, 100),
-            }),
-            &order.events,
-        ));
+        let mut show = |kind, id: &str, object, shown| {
+            rows.push(Row::shown_on(kind, id, object, id, fields(shown)).serving(&order.events));
+        };
+        let shown = json!({
+            "Tandem_Delivery_State__c": word,
+            "Tandem_Tracking_Number__c": state::joined(&order.deliveries, tracking, 255),
+            "Tandem_Carrier__c": state::joined(&order.deliveries, carrier, 100),
+        });
+        show("delivery-state", opportunity, "Opportunity", shown);
         // The orders flow notes which line is which.
         for line in from_json(&order.link.base)["lines"].as_array().into_iter().flatten() {
             let progress = line["num"].as_i64().and_then(|number| lines.get(&number));
             if let (Some(progress), false) = (progress, text(line, "id").is_empty()) {
-                let fields = json!({ "Tandem_Line_Status__c": progress.word() });
-                rows.push(existing("line-state", text(line, "id"), "OpportunityLineItem", fields, &order.events));
+                let shown = json!({ "Tandem_Line_Status__c": progress.word() });
+                show("line-state", text(line, "id"), "OpportunityLineItem", shown);
             }
         }
         for case in cases.iter().filter(|case| text(case, "Tandem_Opportunity__c") == opportunity) {
-            let fields = json!({ "Tandem_Delivery_State__c": word });
-            rows.push(existing("case-state", text(case, "Id"), "Case", fields, &order.events));
+            show("case-state", text(case, "Id"), "Case", json!({ "Tandem_Delivery_State__c": word }));
         }
     }
     let rows = mirror::joined(rows);
@@ -80,23 +77,14 @@ fn shipment(
     let document = &shipment.document;
     let key = format!("{}:{kind}:{}", connection(batch, "b1"), b1::key_text(&document["DocEntry"]));
     let number = b1::key_text(&document["DocNum"]);
-    let fields: Map<String, Value> = json!({
+    let fields = fields(json!({
         "Name": format!("{word} {number}"), "Tandem_Account__c": account,
         "Tandem_Opportunity__c": shipment.opportunity, "Tandem_Type__c": word, "Tandem_Number__c": number,
         "Tandem_Date__c": b1::day(&document["DocDate"]), "Tandem_Carrier__c": carrier(settings, document),
         "Tandem_Tracking_Number__c": document["TrackingNumber"], "Tandem_Status__c": shipment.status(),
-    })
-    .as_object()
-    .cloned()
-    .unwrap_or_default();
+    }));
     Row::new("shipment", &key, "Tandem_Delivery__c", fields)
         .external("Tandem_Key__c", &key)
         .attached_by("Tandem_Opportunity__c")
         .serving(&order.events)
-}
-
-/// A record that is there: the link only keeps what was written of it.
-pub fn existing(kind: &'static str, id: &str, object: &'static str, fields: Value, events: &[usize]) -> Row {
-    mirror::shown_on(kind, id, id);
-    Row::new(kind, id, object, fields.as_object().cloned().unwrap_or_default()).of_others().serving(events)
 }

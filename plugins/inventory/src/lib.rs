@@ -8,7 +8,7 @@ mod warehouses;
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::again::{self, Walk, Which};
+use tandem_sdk::again::{self, Walk};
 use tandem_sdk::{Batch, Description, Documents, Error, Outcome, Outcomes, Plugin, b1, say, text};
 
 struct Inventory;
@@ -43,8 +43,7 @@ impl Plugin for Inventory {
 }
 
 /// What is looked at though no event tells of it.
-const WALKS: [Walk; 1] =
-    [Walk { topic: "b1.ItemStock", set: "Items", keys: &["ItemCode"], which: Which::InTurn, only: None }];
+const WALKS: [Walk; 1] = [Walk::in_turn("b1.ItemStock", "Items", &["ItemCode"])];
 
 tandem_sdk::export!(Inventory with_types_in tandem_sdk::bindings);
 

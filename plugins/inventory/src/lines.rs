@@ -93,9 +93,6 @@ fn write(
         let own = events.get(text(line, "Product2Id")).or_else(|| events.get(text(line, "OpportunityId")));
         owners.push(own.map(Vec::as_slice).unwrap_or_default());
     }
-    if requests.is_empty() {
-        return Ok(());
-    }
     for ((own, request), sent) in owners.into_iter().zip(&requests).zip(refused::send_all(&requests, |_, _| true)) {
         match sent.answer {
             Ok(_) => {

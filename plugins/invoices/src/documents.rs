@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::b1::{self, Read, code};
-use tandem_sdk::chain::{self, Chain};
+use tandem_sdk::b1::{self, code};
+use tandem_sdk::chain::{self, Chain, Name, Rows};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{Batch, Decimal, Error, Map, Outcomes, Value, connection, counterpart, json, say, text};
 
@@ -30,14 +30,14 @@ pub fn is_request(row: &Value) -> bool {
     text(row, "DownPaymentType") == "dptRequest"
 }
 
-/// Places of events by object code and `DocEntry`.
-pub type Events = BTreeMap<(i64, i64), Vec<usize>>;
+/// Places of events by document.
+pub type Events = BTreeMap<Name, Vec<usize>>;
 
 /// What was written, for those who follow.
 #[derive(Default)]
 pub struct Documents {
-    /// `Tandem_Invoice__c` id by object code and `DocEntry`.
-    pub ids: BTreeMap<(i64, i64), String>,
+    /// `Tandem_Invoice__c` id by document.
+    pub ids: BTreeMap<Name, String>,
     /// Events by `CardCode`.
     pub customers: BTreeMap<String, Vec<usize>>,
     /// Events by opportunity id.
@@ -54,7 +54,7 @@ pub fn key(connection: &str, kind: i64, entry: i64) -> String {
 }
 
 /// Object code and `DocEntry` of a record's key; none of another company's.
-pub fn parsed(connection: &str, key: &str) -> Option<(i64, i64)> {
+pub fn parsed(connection: &str, key: &str) -> Option<Name> {
     let (kind, entry) = key.strip_prefix(connection)?.strip_prefix(':')?.split_once(':')?;
     Some((kind.parse().ok()?, entry.parse().ok()?))
 }
@@ -88,7 +88,7 @@ fn all(
     documents: &mut Documents,
     outcomes: &mut Outcomes,
 ) -> Result<(), Error> {
-    let mut rows = read(events.keys())?;
+    let mut rows = chain::documents(events.keys(), fields_of)?;
     for ((kind, entry), row) in &rows {
         let own = events.get(&(*kind, *entry)).into_iter().flatten();
         documents.customers.entry(text(row, "CardCode").to_owned()).or_default().extend(own);
@@ -102,39 +102,25 @@ fn all(
         .filter_map(|(document, code)| Some((document, documents.customers.get(&code)?.clone())))
         .collect();
     let mut chain = Chain::default();
-    chain_of(&mut chain, &rows);
+    chain.take(&rows);
     for (kind, entry, own) in cancelled(&chain, &rows, &events) {
         more.entry((kind, entry)).or_default().extend(own);
     }
     more.retain(|document, _| !rows.contains_key(document));
-    rows.extend(read(more.keys())?);
+    rows.extend(chain::documents(more.keys(), fields_of)?);
     events.extend(more);
-    chain_of(&mut chain, &rows);
+    chain.take(&rows);
     chain.read()?;
     documents.accounts = accounts.ids;
     write(batch, settings, &Looked { rows, events, chain, doubled: accounts.doubled }, documents, outcomes)
 }
 
-/// Documents by object code and `DocEntry`.
-fn read<'a>(documents: impl Iterator<Item = &'a (i64, i64)>) -> Result<BTreeMap<(i64, i64), Value>, Error> {
-    let wanted: Vec<(i64, i64)> = documents.copied().collect();
-    let reads = SETS.map(|(set, kind, _)| {
-        let entries: Vec<i64> = wanted.iter().filter(|(own, _)| *own == kind).map(|(_, entry)| *entry).collect();
-        Read::numbers(set, "DocEntry", &entries, format!("{},{SELECT}", chain::FIELDS))
-    });
-    let found = SETS.iter().zip(b1::read_all(&reads)?);
-    let rows = found.flat_map(|((_, kind, _), rows)| rows.into_iter().map(move |row| (*kind, row)));
-    Ok(rows.filter_map(|(kind, row)| Some(((kind, row["DocEntry"].as_i64()?), row))).collect())
-}
-
-fn chain_of(chain: &mut Chain, rows: &BTreeMap<(i64, i64), Value>) {
-    for ((kind, _), row) in rows {
-        chain.add(*kind, [row]);
-    }
+fn fields_of(_: i64) -> String {
+    format!("{},{SELECT}", chain::FIELDS)
 }
 
 /// What cancellation documents cancel, with their events.
-fn cancelled(chain: &Chain, rows: &BTreeMap<(i64, i64), Value>, events: &Events) -> Vec<(i64, i64, Vec<usize>)> {
+fn cancelled(chain: &Chain, rows: &Rows, events: &Events) -> Vec<(i64, i64, Vec<usize>)> {
     let cancelling = rows.iter().filter(|(_, row)| text(row, "CancelStatus") == "csCancellation");
     let bases = |kind: i64, row: &Value| -> Vec<i64> {
         let own = b1::lines(row).iter().filter(|line| line["BaseType"].as_i64() == Some(kind));
@@ -150,7 +136,7 @@ fn cancelled(chain: &Chain, rows: &BTreeMap<(i64, i64), Value>, events: &Events)
 
 /// What was read for a batch.
 struct Looked {
-    rows: BTreeMap<(i64, i64), Value>,
+    rows: Rows,
     events: Events,
     chain: Chain,
     doubled: BTreeMap<String, Vec<String>>,
@@ -163,7 +149,7 @@ fn write(
     documents: &mut Documents,
     outcomes: &mut Outcomes,
 ) -> Result<(), Error> {
-    let numbers: Vec<(i64, i64)> = looked.rows.keys().copied().collect();
+    let numbers: Vec<Name> = looked.rows.keys().copied().collect();
     let mut targets = Vec::new();
     for (((kind, entry), row), shares) in looked.rows.iter().zip(shares::of(&looked.chain, &numbers)) {
         let events = looked.events.get(&(*kind, *entry)).cloned().unwrap_or_default();
@@ -227,7 +213,7 @@ fn fields(
         _ => "Open",
     };
     let amount = |amount: Decimal| b1::number(signed(kind, amount));
-    let mut fields = json!({
+    let mut fields = tandem_sdk::fields(json!({
         "Name": format!("{word} {}", b1::key_text(&row["DocNum"])),
         "Tandem_Account__c": account, "Tandem_Opportunity__c": opportunity, "Tandem_Type__c": word,
         "Tandem_Number__c": b1::key_text(&row["DocNum"]),
@@ -237,10 +223,7 @@ fn fields(
         "Tandem_Open__c": amount(open(total, paid)),
         "Tandem_Open_Document__c": amount(open(total_own, paid_own)),
         "Tandem_Status__c": status,
-    })
-    .as_object()
-    .cloned()
-    .unwrap_or_default();
+    }));
     fields.extend((!currency.is_empty()).then(|| ("Tandem_Currency__c".to_owned(), currency.into())));
     fields.extend(settings.says("Tandem_Company_Currency__c"));
     fields

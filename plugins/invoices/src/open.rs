@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::b1::{self, Read, code};
+use tandem_sdk::chain::Name;
 use tandem_sdk::{Decimal, Error, Side, Value, from_json, links, salesforce, text};
 
 use crate::documents::{SETS, is_request, key, parsed, signed};
@@ -67,12 +68,12 @@ fn parts(row: &Value) -> Vec<(String, Decimal)> {
     parts
 }
 
-/// Documents, by object code and `DocEntry`, whose records do not show what is open of them now, with their `CardCode`.
+/// Documents whose records do not show what is open of them now, with their `CardCode`.
 pub fn stale(
     connection: &str,
     open: &BTreeMap<String, Vec<Open>>,
     accounts: &BTreeMap<String, String>,
-) -> Result<BTreeMap<(i64, i64), String>, Error> {
+) -> Result<BTreeMap<Name, String>, Error> {
     let mut stale = BTreeMap::new();
     let there = || open.iter().flat_map(|(code, rows)| rows.iter().map(move |row| (code, row)));
     // Open in B1, and shown otherwise.
@@ -86,7 +87,7 @@ pub fn stale(
         }
     }
     // Shown as open, and closed in B1.
-    let is_open: BTreeSet<(i64, i64)> = there().map(|(_, row)| (row.kind, row.entry)).collect();
+    let is_open: BTreeSet<Name> = there().map(|(_, row)| (row.kind, row.entry)).collect();
     let customers: BTreeMap<&String, &String> = accounts.iter().map(|(code, account)| (account, code)).collect();
     let ids: Vec<String> = accounts.values().cloned().collect();
     let fields = "Tandem_Key__c,Tandem_Account__c";

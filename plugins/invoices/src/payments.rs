@@ -4,8 +4,9 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, Read, code};
+use tandem_sdk::chain::Name;
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Decimal, Map, Outcomes, Value, connection, json, say, text};
+use tandem_sdk::{Batch, Decimal, Outcomes, Value, connection, fields, json, say, text};
 
 use crate::describe::Settings;
 use crate::documents::{Documents, Events};
@@ -23,27 +24,23 @@ const SET: &str = "IncomingPayments";
 
 /// Reads the payments that a batch is about.
 pub fn read(wanted: &mut Wanted, outcomes: &mut Outcomes) -> Payments {
-    let events = wanted.take(SET);
+    let mut events = wanted.take(SET);
     let entries: Vec<i64> = events.keys().copied().collect();
-    let own = |row: &Value| row["DocEntry"].as_i64().and_then(|entry| events.get(&entry)).cloned().unwrap_or_default();
-    match b1::read(Read::numbers(SET, "DocEntry", &entries, SELECT)) {
-        Ok(rows) => {
-            let with_events = |row: Value| {
-                let own = own(&row);
-                (row, own)
-            };
-            Payments { rows: rows.into_iter().map(with_events).collect() }
-        }
-        Err(error) => {
-            let all: Vec<usize> = events.into_values().flatten().collect();
-            outcomes.fail(&all, &error, say("invoices.reading_incoming_payments", "reading incoming payments", []));
-            Payments::default()
-        }
-    }
+    let found = b1::read(Read::numbers(SET, "DocEntry", &entries, SELECT)).unwrap_or_else(|error| {
+        let all: Vec<usize> = events.values().flatten().copied().collect();
+        outcomes.fail(&all, &error, say("invoices.reading_incoming_payments", "reading incoming payments", []));
+        Vec::new()
+    });
+    let mut own = |row: &Value| row["DocEntry"].as_i64().and_then(|entry| events.remove(&entry)).unwrap_or_default();
+    let with_events = |row: Value| {
+        let own = own(&row);
+        (row, own)
+    };
+    Payments { rows: found.into_iter().map(with_events).collect() }
 }
 
 impl Payments {
-    /// The documents that were paid, by object code and `DocEntry`, with the events.
+    /// The documents that were paid, with the events.
     pub fn documents(&self) -> Events {
         let mut documents = Events::new();
         for (payment, events) in &self.rows {
@@ -55,9 +52,9 @@ impl Payments {
     }
 }
 
-/// What a payment pays of each document, by object code and `DocEntry`: all its instalments together.
-fn applied(payment: &Value) -> BTreeMap<(i64, i64), Decimal> {
-    let mut applied: BTreeMap<(i64, i64), Decimal> = BTreeMap::new();
+/// What a payment pays of each document: all its instalments together.
+fn applied(payment: &Value) -> BTreeMap<Name, Decimal> {
+    let mut applied: BTreeMap<Name, Decimal> = BTreeMap::new();
     for row in payment["PaymentInvoices"].as_array().into_iter().flatten() {
         let kind = match text(row, "InvoiceType") {
             "it_CredItnote" => code::CREDIT_MEMO,
@@ -87,15 +84,12 @@ pub fn keep(batch: &Batch, settings: &Settings, payments: &Payments, documents: 
         for ((kind, entry), amount) in applied(payment) {
             let Some(invoice) = documents.ids.get(&(kind, entry)) else { continue };
             let key = format!("{}:{}:{kind}:{entry}", connection(batch, "b1"), b1::key_text(&payment["DocEntry"]));
-            let mut fields: Map<String, Value> = json!({
+            let mut fields = fields(json!({
                 "Name": format!("Payment {number}"), "Tandem_Account__c": account, "Tandem_Invoice__c": invoice,
                 "Tandem_Number__c": number, "Tandem_Date__c": b1::day(&payment["DocDate"]),
                 "Tandem_Amount__c": b1::number(amount),
                 "Tandem_Cancelled__c": b1::yes(payment, "Cancelled"),
-            })
-            .as_object()
-            .cloned()
-            .unwrap_or_default();
+            }));
             fields.extend(settings.says("Tandem_Currency__c"));
             rows.push(
                 Row::new("payment", &key, "Tandem_Payment__c", fields).external("Tandem_Key__c", &key).serving(events),

@@ -6,8 +6,8 @@ use tandem_sdk::again;
 use tandem_sdk::b1;
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Decimal, Error, Map, Outcomes, Value, clock, days_between, json, money, salesforce, say, schedule, storage,
-    text,
+    Batch, Decimal, Error, Map, Outcomes, Value, clock, days_between, fields, json, money, salesforce, say, schedule,
+    storage, text,
 };
 
 use crate::describe::Settings;
@@ -110,8 +110,7 @@ fn on_accounts(batch: &Batch, settings: &Settings, documents: &Documents, outcom
         } else {
             storage::delete(&key);
         }
-        mirror::shown_on("receivables", code, account);
-        rows.push(Row::new("receivables", code, "Account", fields).of_others().serving(events));
+        rows.push(Row::shown_on("receivables", code, "Account", account, fields).serving(events));
     }
     mirror::write_verified(batch, &rows, outcomes);
 }
@@ -182,10 +181,8 @@ fn on_opportunities(
         if converts && rate.is_none() {
             outcomes.note_all(events, &format!("B1 has no rate for {own} today: what was invoiced is not shown"));
         }
-        let fields = json!({ "Tandem_Invoiced__c": amount("Total"), "Tandem_Paid__c": amount("Paid") });
-        mirror::shown_on("invoiced", id, id);
-        let fields = fields.as_object().cloned().unwrap_or_default();
-        rows.push(Row::new("invoiced", id, "Opportunity", fields).of_others().serving(events));
+        let fields = fields(json!({ "Tandem_Invoiced__c": amount("Total"), "Tandem_Paid__c": amount("Paid") }));
+        rows.push(Row::shown_on("invoiced", id, "Opportunity", id, fields).serving(events));
     }
     mirror::write_verified(batch, &rows, outcomes);
     Ok(())

@@ -2,10 +2,10 @@
 //! says which order is an opportunity's; `U_SF_Id` alone does not, for *Duplicate* copies it. A document of several opportunities
 //! stands under the one with the greatest share, and each one's share is noted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_sdk::chain::{self, Chain, Share};
-use tandem_sdk::{Decimal, Error, Map, Side, Value, b1, decimal, from_json, json, links, salesforce, storage, text};
+use tandem_sdk::chain::{self, Chain, Name, Share};
+use tandem_sdk::{Decimal, Error, Map, Value, b1, decimal, from_json, json, salesforce, storage, text};
 
 /// Fields of a document's record that are shared.
 const AMOUNTS: [&str; 4] = ["Tandem_Total__c", "Tandem_Total_Document__c", "Tandem_Paid__c", "Tandem_Paid_Document__c"];
@@ -22,17 +22,10 @@ pub struct Shares {
     pub shown_under: Option<String>,
 }
 
-/// The shares of documents by object code and `DocEntry`, in order.
-pub fn of(chain: &Chain, documents: &[(i64, i64)]) -> Vec<Shares> {
-    let mut orders: Vec<i64> = documents.iter().flat_map(|(kind, entry)| chain.orders(*kind, *entry)).collect();
-    orders.sort_unstable();
-    orders.dedup();
-    let keys: Vec<String> = orders.iter().map(i64::to_string).collect();
-    let linked: BTreeMap<i64, String> = orders
-        .into_iter()
-        .zip(links::find_all("order", Side::B1, &keys))
-        .filter_map(|(order, link)| Some((order, link?.salesforce_id)))
-        .collect();
+/// The shares of documents, in order.
+pub fn of(chain: &Chain, documents: &[Name]) -> Vec<Shares> {
+    let orders: BTreeSet<i64> = documents.iter().flat_map(|(kind, entry)| chain.orders(*kind, *entry)).collect();
+    let linked = chain::linked(orders).into_iter().map(|(order, link)| (order, link.salesforce_id)).collect();
     documents.iter().map(|(kind, entry)| shares(chain, &linked, *kind, *entry)).collect()
 }
 

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::again::{self, Walk, Which};
+use tandem_sdk::again::{self, Walk};
 use tandem_sdk::b1::{self, Read};
-use tandem_sdk::chain::ORDER_LINKED;
+use tandem_sdk::chain::{self, ORDER_LINKED};
 use tandem_sdk::{Batch, Error, Outcomes, Value, from_json, json, say, storage, text};
 
 use crate::documents::{self, Events};
@@ -17,15 +17,11 @@ const SETS: [&str; 4] = ["Invoices", "CreditNotes", "DownPayments", "IncomingPay
 
 /// Documents whose records somebody may have deleted or changed in Salesforce: all in turn.
 pub const WALKS: [Walk; 4] = [
-    in_turn("b1.Invoices", SETS[0]),
-    in_turn("b1.CreditNotes", SETS[1]),
-    in_turn("b1.DownPayments", SETS[2]),
-    in_turn("b1.IncomingPayments", SETS[3]),
+    Walk::in_turn("b1.Invoices", SETS[0], &["DocEntry"]),
+    Walk::in_turn("b1.CreditNotes", SETS[1], &["DocEntry"]),
+    Walk::in_turn("b1.DownPayments", SETS[2], &["DocEntry"]),
+    Walk::in_turn("b1.IncomingPayments", SETS[3], &["DocEntry"]),
 ];
-
-const fn in_turn(topic: &'static str, set: &'static str) -> Walk {
-    Walk { topic, set, keys: &["DocEntry"], which: Which::InTurn, only: None }
-}
 
 /// Places of events by `DocEntry`.
 pub type Entries = BTreeMap<i64, Vec<usize>>;
@@ -102,16 +98,14 @@ impl Wanted {
     fn followed(&mut self, followed: &BTreeMap<String, Followed>) -> Result<(), Error> {
         let codes: Vec<String> = followed.keys().cloned().collect();
         let first = followed.values().map(|own| own.since.as_str()).min().unwrap_or_default();
-        let later = if first.is_empty() { String::new() } else { format!("CreationDate ge '{first}'") };
-        let reads = documents::SETS
-            .map(|(set, ..)| Read::texts(set, "CardCode", &codes, "DocEntry,CardCode,CreationDate").and(&later));
-        for ((set, ..), rows) in documents::SETS.into_iter().zip(b1::read_all(&reads)?) {
-            for row in rows {
-                let own = followed.get(text(&row, "CardCode"));
-                let own = own.filter(|own| text(&row, "CreationDate") >= own.since.as_str());
-                if let (Some(entry), Some(own)) = (row["DocEntry"].as_i64(), own) {
-                    self.add(set, entry, &own.events);
-                }
+        let kinds = documents::SETS.map(|(_, kind, _)| kind);
+        let rows = chain::since(first, &codes, &kinds, |_| "DocEntry,CardCode,CreationDate".to_owned())?;
+        for ((kind, entry), row) in rows {
+            let own = followed.get(text(&row, "CardCode"));
+            let own = own.filter(|own| text(&row, "CreationDate") >= own.since.as_str());
+            let set = documents::SETS.iter().find(|(_, own, _)| *own == kind);
+            if let (Some((set, ..)), Some(own)) = (set, own) {
+                self.add(set, entry, &own.events);
             }
         }
         Ok(())

@@ -34,6 +34,16 @@ pub struct Walk {
     pub only: Option<&'static str>,
 }
 
+/// Orders that came from an opportunity.
+pub const ORDERS: Walk = Walk { only: Some("U_SF_Id ne null"), ..Walk::in_turn("b1.Orders", "Orders", &["DocEntry"]) };
+
+impl Walk {
+    /// All records of a set in turn, looked at as this topic.
+    pub const fn in_turn(topic: &'static str, set: &'static str, keys: &'static [&'static str]) -> Self {
+        Self { topic, set, keys, which: Which::InTurn, only: None }
+    }
+}
+
 /// Which records of a set are looked at.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Which {
@@ -102,6 +112,11 @@ pub fn verifies(event: &Event, payload: &Value) -> bool {
     payload["backfill"] == true || event.resolution.is_some()
 }
 
+/// True for a record that is only looked at again: nobody has changed it, or asked for it.
+pub fn is_look(event: &Event, payload: &Value) -> bool {
+    event.topic == "timer.wake" && payload["backfill"] == true && event.resolution.is_none()
+}
+
 /// Does the next step of each walk that is due, of each set at most `most` records in turn a day: wakes the flow for each record it finds, as
 /// [`topic`] tells, and for the step after.
 pub fn keep(batch: &Batch, walks: &[Walk], most: usize, outcomes: &mut Outcomes) {
@@ -158,8 +173,7 @@ fn go(walks: &[Walk], step: &Step, most: usize) -> Result<String, Error> {
             payload[*name] = row[*name].clone();
         }
         step.after = walk.keys.iter().map(|name| row[*name].clone()).collect();
-        let key: Vec<String> = step.after.iter().map(b1::key_text).collect();
-        schedule::wake(clock::now(), &key.join(","), &payload.to_string());
+        schedule::wake(clock::now(), &key(walk, &step.after), &payload.to_string());
     }
     let whole = rows.len() < size;
     if walk.which == Which::InTurn {
@@ -175,6 +189,13 @@ fn go(walks: &[Walk], step: &Step, most: usize) -> Result<String, Error> {
         schedule::wake(clock::now() + pause, NAME, &step.payload().to_string());
     }
     Ok(format!("{} of {} to be looked at again", rows.len(), walk.set))
+}
+
+/// The key under which B1's own events tell of the record, so that both come one after the other and ask one question: master data by its
+/// code, documents as `Orders(12)`.
+fn key(walk: &Walk, keys: &[Value]) -> String {
+    let keys: Vec<String> = keys.iter().map(b1::key_text).collect();
+    if walk.keys == ["DocEntry"] { format!("{}({})", walk.set, keys.join(",")) } else { keys.join(",") }
 }
 
 /// The records behind the step's place, in the order of their keys.
@@ -230,6 +251,13 @@ mod tests {
         let step = Step { walk: 1, after: vec!["C1".into(), 42.into()], from: "2026-11-25".into(), left: 40 };
         assert_eq!(Step::of(&step.payload()), Some(step));
         assert_eq!(Step::of(&json!({ "ItemCode": "A1" })), None);
+    }
+
+    #[test]
+    fn a_record_is_looked_at_again_under_the_key_of_its_own_events() {
+        let prices = Walk::in_turn("b1.SpecialPrices", "SpecialPrices", &["CardCode", "ItemCode"]);
+        assert_eq!(key(&ORDERS, &[json!(12)]), "Orders(12)");
+        assert_eq!(key(&prices, &[json!("C1"), json!("A1")]), "C1,A1");
     }
 
     #[test]

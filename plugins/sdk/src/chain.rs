@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::b1::{self, Read, code};
-use crate::{Decimal, Error, Method, Permission, Value, permission, text, units};
+use crate::{Decimal, Error, Link, Method, Permission, Side, Value, links, permission, text, units};
 
 #[cfg(test)]
 mod tests;
@@ -30,6 +30,51 @@ pub const FIELDS: &str = "DocEntry,Cancelled,CancelStatus,ReserveInvoice,Discoun
 /// Rounds of reading, each of one request to a kind of documents: the longest chain that B1 makes has four documents, and one
 /// more where a document is cancelled.
 const ROUNDS: usize = 8;
+
+/// What names a document: its object code and `DocEntry`.
+pub type Name = (i64, i64);
+
+/// Documents by their names.
+pub type Rows = BTreeMap<Name, Value>;
+
+/// The object code of the documents that a topic tells of, such as `b1.Invoices`.
+pub fn kind_of(topic: &str) -> Option<i64> {
+    let set = topic.strip_prefix("b1.")?;
+    SETS.iter().find(|(own, _)| *own == set).map(|(_, kind)| *kind)
+}
+
+/// Reads documents; `fields` says what of each kind.
+pub fn documents<'a>(names: impl IntoIterator<Item = &'a Name>, fields: impl Fn(i64) -> String) -> Result<Rows, Error> {
+    let names: Vec<&Name> = names.into_iter().collect();
+    read(&SETS.map(|(set, kind)| {
+        let entries: Vec<i64> = names.iter().filter(|(own, _)| *own == kind).map(|(_, entry)| *entry).collect();
+        Read::numbers(set, "DocEntry", &entries, fields(kind))
+    }))
+}
+
+/// Reads the documents of some kinds that customers had since a day, by the day on which each was made: its own date may be any. All of
+/// theirs where the day is empty.
+pub fn since(day: &str, customers: &[String], kinds: &[i64], fields: impl Fn(i64) -> String) -> Result<Rows, Error> {
+    let made = if day.is_empty() { String::new() } else { format!("CreationDate ge '{day}'") };
+    read(&SETS.map(|(set, kind)| {
+        let customers = if kinds.contains(&kind) { customers } else { &[] };
+        Read::texts(set, "CardCode", customers, fields(kind)).and(&made)
+    }))
+}
+
+fn read(reads: &[Read<'_>; SETS.len()]) -> Result<Rows, Error> {
+    let found = SETS.iter().zip(b1::read_all(reads)?);
+    let rows = found.flat_map(|((_, kind), rows)| rows.into_iter().map(move |row| (*kind, row)));
+    Ok(rows.filter_map(|(kind, row)| Some(((kind, row["DocEntry"].as_i64()?), row))).collect())
+}
+
+/// The links of those orders that have one, by `DocEntry`.
+pub fn linked(orders: impl IntoIterator<Item = i64>) -> BTreeMap<i64, Link> {
+    let orders: Vec<i64> = orders.into_iter().collect();
+    let keys: Vec<String> = orders.iter().map(i64::to_string).collect();
+    let found = links::find_all("order", Side::B1, &keys);
+    orders.into_iter().zip(found).filter_map(|(entry, link)| Some((entry, link?))).collect()
+}
 
 /// One line of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -132,6 +177,11 @@ impl Chain {
         }
     }
 
+    /// Takes documents that were read with [`FIELDS`].
+    pub fn take(&mut self, rows: &Rows) {
+        rows.iter().for_each(|((kind, _), row)| self.add(*kind, [row]));
+    }
+
     /// Reads what the documents that are there come from.
     pub fn read(&mut self) -> Result<(), Error> {
         for _ in 0..ROUNDS {
@@ -139,14 +189,7 @@ impl Chain {
             if missing.is_empty() {
                 break;
             }
-            let reads = SETS.map(|(set, kind)| {
-                let entries: Vec<i64> =
-                    missing.iter().filter(|(own, _)| *own == kind).map(|(_, entry)| *entry).collect();
-                Read::numbers(set, "DocEntry", &entries, FIELDS)
-            });
-            for ((_, kind), rows) in SETS.iter().zip(b1::read_all(&reads)?) {
-                self.add(*kind, &rows);
-            }
+            self.take(&documents(&missing, |_| FIELDS.to_owned())?);
             for gone in missing {
                 self.documents.entry(gone).or_insert(None);
             }

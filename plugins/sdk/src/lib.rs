@@ -84,6 +84,11 @@ pub fn days_between(from: &str, to: &str) -> Option<i64> {
     Some((day(to)? - day(from)?).num_days())
 }
 
+/// The fields of an object, as in `fields(json!({ "Name": "A" }))`; none for what is no object.
+pub fn fields(object: Value) -> Map<String, Value> {
+    if let Value::Object(fields) = object { fields } else { Map::new() }
+}
+
 /// Text of a field; empty when it is null or missing.
 pub fn text<'a>(record: &'a Value, field: &str) -> &'a str {
     record[field].as_str().unwrap_or_default()
@@ -144,6 +149,13 @@ pub fn review(reason: impl Into<Said>, choices: &[&str]) -> Outcome {
 /// Held for a human, with what to decide by: an object such as `{"b1": {…}, "salesforce": {…}, "candidates": [{…}]}`.
 pub fn review_with(reason: impl Into<Said>, choices: &[&str], detail: &Value) -> Outcome {
     Outcome::Review(reason.into().ask(choices, detail))
+}
+
+/// Tells flows that want to know; false where none does. Of one thing that happened `dedup` is the same.
+pub fn tell(topic: &str, key: &str, dedup: &str, payload: &Value) -> bool {
+    let emission =
+        events::Emission { topic: topic.into(), key: key.into(), dedup: dedup.into(), payload: payload.to_string() };
+    events::emit(&emission).is_ok()
 }
 
 /// The connection bound to a slot: part of the keys of records that several companies may have.

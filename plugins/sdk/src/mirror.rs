@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn only_changed_fields_are_sent() {
-        let fields = json!({ "A": 1, "B": "x" }).as_object().cloned().unwrap_or_default();
+        let fields = crate::fields(json!({ "A": 1, "B": "x" }));
         let row = Row::new("product", "A1", "Product2", fields);
         let link = Link {
             kind: "product".into(),

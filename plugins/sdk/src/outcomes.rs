@@ -1,11 +1,25 @@
 //! What becomes of each event of a batch, collected while the batch is worked on as a whole.
 
-use crate::{Batch, Error, Event, Outcome, Said, Value, from_json, outcome_of};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use crate::{Batch, Error, Event, Outcome, Said, Value, again, from_json, outcome_of, storage};
 
 /// One answer for each event. An event that nobody decided is done, with the notes taken about it.
 pub struct Outcomes {
     decided: Vec<Option<Outcome>>,
     notes: Vec<Vec<String>>,
+    /// Keys of the events, and which are only looked at again: what a person ignored is not asked for those.
+    keys: Vec<(String, bool)>,
+}
+
+/// Where it stands by the event's key what was asked last, and by the question's digest what a person has ignored.
+const ASKED: &str = "asked-last:";
+const IGNORED: &str = "ignored:";
+
+fn ignored(reason: &str) -> String {
+    let mut digest = DefaultHasher::new();
+    reason.hash(&mut digest);
+    format!("{IGNORED}{:016x}", digest.finish())
 }
 
 impl Outcomes {
@@ -15,7 +29,16 @@ impl Outcomes {
             (event.resolution.as_deref() == Some("ignore"))
                 .then(|| Outcome::Done("ignored, as decided in review".into()))
         };
-        Self { decided: batch.events.iter().map(decided).collect(), notes: vec![Vec::new(); batch.events.len()] }
+        let decided: Vec<Option<Outcome>> = batch.events.iter().map(decided).collect();
+        let key = |event: &Event| (event.key.clone(), again::is_look(event, &from_json(&event.payload)));
+        let keys: Vec<(String, bool)> = batch.events.iter().map(key).collect();
+        for ((key, _), _) in keys.iter().zip(&decided).filter(|(_, decided)| decided.is_some()) {
+            if let Some(asked) = storage::get(&format!("{ASKED}{key}")) {
+                // Not kept it is asked again.
+                let _ = storage::set(&ignored(&asked), &asked);
+            }
+        }
+        Self { notes: vec![Vec::new(); decided.len()], decided, keys }
     }
 
     /// True while nothing is decided for the event at that place.
@@ -104,10 +127,19 @@ impl Outcomes {
             more if more > NOTES => format!("{}; and {} more", notes[..NOTES].join("; "), more - NOTES),
             _ => notes.join("; "),
         };
-        self.decided
-            .into_iter()
-            .zip(self.notes)
-            .map(|(decided, notes)| decided.unwrap_or_else(|| Outcome::Done(told(notes))))
+        let decided = self.decided.into_iter().zip(self.notes).zip(self.keys);
+        decided
+            .map(|((decided, notes), key)| decided.map_or_else(|| Outcome::Done(told(notes)), |own| asked(own, &key)))
             .collect()
     }
+}
+
+/// Keeps what is asked about the record with that key; of one that is only looked at again what a person ignored is told and not asked.
+fn asked(outcome: Outcome, (key, is_look): &(String, bool)) -> Outcome {
+    let Outcome::Review(request) = &outcome else { return outcome };
+    if *is_look && storage::get(&ignored(&request.reason)).as_ref() == Some(&request.reason) {
+        return Outcome::Done(format!("{}; ignored, as decided in review", request.reason));
+    }
+    let _ = storage::set(&format!("{ASKED}{key}"), &request.reason);
+    outcome
 }

@@ -49,7 +49,7 @@ pub struct Sent {
     pub left_out: Vec<LeftOut>,
 }
 
-/// Sends all; a write of which fields are refused is sent again without them. `may` says whether a field (of the request at
+/// Sends all, if any; a write of which fields are refused is sent again without them. `may` says whether a field (of the request at
 /// that place) can be left out: never a key, nor one part of what means something only as a whole.
 pub fn send_all(requests: &[Request], may: impl Fn(usize, &str) -> bool) -> Vec<Sent> {
     send_by(http::send_all, requests, may)
@@ -60,6 +60,9 @@ fn send_by(
     requests: &[Request],
     may: impl Fn(usize, &str) -> bool,
 ) -> Vec<Sent> {
+    if requests.is_empty() {
+        return Vec::new();
+    }
     let mut sent: Vec<Sent> = send(requests).into_iter().map(|answer| Sent { answer, left_out: Vec::new() }).collect();
     // The request as it was sent last, and what the system said first.
     let mut open: Vec<(usize, Request, Error)> = Vec::new();
@@ -134,7 +137,7 @@ pub fn words(error: &Error) -> String {
     format!("{own} ({})", remote.code)
 }
 
-/// The request without what the refusal names, and without a body where B1 would get nothing more of a record that it has; `None` when
+/// The request without what the refusal names, and without a body where nothing more is to be written of a record that is there; `None` when
 /// it names nothing that can be left out, or nothing else would remain. What a message says in keys goes without saying so.
 fn without(request: &Request, error: &Error, may: impl Fn(&str) -> bool) -> Option<(Request, Vec<LeftOut>)> {
     let Ok(Value::Object(mut body)) = serde_json::from_str(request.body.as_deref()?) else { return None };
@@ -142,13 +145,13 @@ fn without(request: &Request, error: &Error, may: impl Fn(&str) -> bool) -> Opti
         return Some((Request { body: Some(Value::Object(body).to_string()), ..request.clone() }, Vec::new()));
     }
     let there = changes_what_is_there(request);
-    let (by_b1, out) = match error {
+    let out = match error {
         Error::Remote(remote) if B1_CODES.contains(&remote.code.trim_start_matches('-')) => {
-            (true, take_property(&mut body, &remote.message, there, &may))
+            take_property(&mut body, &remote.message, there, &may)
         }
-        _ => (false, take_fields(&mut body, &fields(error), there, &may)),
+        _ => take_fields(&mut body, &fields(error), there, &may),
     };
-    if out.is_empty() || (body.is_empty() && !(there && by_b1)) {
+    if out.is_empty() || (body.is_empty() && !there) {
         return None;
     }
     let left = (!body.is_empty()).then(|| Value::Object(body).to_string());
@@ -307,7 +310,10 @@ mod tests {
         assert_eq!((left, out.len()), (json!({ "Name": "N" }), 2));
         let (left, _) = rest("/sobjects/Account/Key__c/1", body, &error).expect("nothing there to mix with");
         assert_eq!(left, json!({ "Name": "N", "BillingStreet": "S" }));
-        assert!(rest("/sobjects/Account/001", r#"{"BillingCity":"C"}"#, &error).is_none(), "nothing remains");
+        let alone = r#"{"BillingCity":"C"}"#;
+        let (left, out) = rest("/sobjects/Contact/003", alone, &error).expect("a contact that is there stays as it is");
+        assert_eq!((left, out.len()), (Value::Null, 1), "nothing is sent");
+        assert!(rest("/sobjects/Account/Key__c/1", alone, &error).is_none(), "nothing remains to make one of");
         assert!(rest("/sobjects/Account/001", r#"{"Name":"C","BillingStreet":"S"}"#, &error).is_none(), "not ours");
         let error = remote("FIELD_CUSTOM_VALIDATION_EXCEPTION", "x [fields: CurrencyIsoCode]");
         assert!(rest("/sobjects/A/001", r#"{"UnitPrice":7,"CurrencyIsoCode":"USD"}"#, &error).is_none());

@@ -63,6 +63,18 @@ impl Row {
         }
     }
 
+    /// On a record that somebody else made: the link only keeps what this flow wrote of it, see [`crate::mirror::shown_on`].
+    pub fn shown_on(
+        kind: &'static str,
+        b1_id: &str,
+        object: &'static str,
+        id: &str,
+        fields: Map<String, Value>,
+    ) -> Self {
+        crate::mirror::shown_on(kind, b1_id, id);
+        Self { missing: Missing::Tell, ..Self::new(kind, b1_id, object, fields) }
+    }
+
     /// With an external id.
     pub fn external(mut self, field: &'static str, value: impl Into<String>) -> Self {
         self.external = Some((field, value.into()));

@@ -386,6 +386,50 @@ async fn a_days_look_is_made_up_for_when_b1_could_not_be_asked_as_the_day_began(
     Ok(())
 }
 
+#[tokio::test]
+async fn a_refused_field_that_a_person_ignored_is_not_asked_about_again_each_day() -> Result<()> {
+    let mut world = world(&["orders", "fulfilment"], FAST).await?;
+    world.up().await?;
+    let rule = json!({ "object": "Tandem_Delivery__c", "condition": "Tandem_Tracking_Number__c LIKE '%x%'", "message": "A tracking number has digits", "field": "Tandem_Tracking_Number__c" });
+    let (status, body) =
+        world.send("PUT", &format!("{}/admin/rules", world.salesforce), &json!({ "validations": [rule] })).await?;
+    anyhow::ensure!(status < 300, "{body}");
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let entry = world.orders_of(&id).await?[0]["DocEntry"].clone();
+    clerk(&world, &format!("deliver/{entry}")).await?;
+    let delivery = world.b1_records("DeliveryNotes").await?.pop().context("the delivery")?["DocEntry"].clone();
+    world.b1_patch(&format!("/DeliveryNotes({delivery})"), json!({ "TrackingNumber": "x1" })).await?;
+    let open = async |world: &World| -> Result<Vec<Value>> {
+        Ok(world.tandem_json(&["review", "list"]).await?.as_array().cloned().unwrap_or_default())
+    };
+    let one = async |world: &World| Ok((!open(world).await?.is_empty()).then_some(()));
+    world.until("the question", PATIENCE, one).await?;
+    // What was stamped just now B1 is asked for once more.
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    world.settled().await?;
+    for asked in open(&world).await? {
+        anyhow::ensure!(asked["reason"].as_str().is_some_and(|why| why.contains("digits")), "{asked}");
+        world.tandem(&["review", "resolve", "--choose", "ignore", &asked["id"].to_string()]).await?;
+    }
+    world.settled().await?;
+    another_day(&mut world, &["orders", "fulfilment"]).await?;
+    let looked = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--flow", "fulfilment"]).await?;
+        let again = events
+            .as_array()
+            .into_iter()
+            .flatten()
+            .find(|own| own["topic"] == "timer.wake" && own["key"] == format!("Orders({entry})").as_str());
+        Ok(again.filter(|own| own["state"] != "ready" && own["state"] != "leased").cloned())
+    };
+    let again = world.until("the order to be looked at again", PATIENCE, looked).await?;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "{again}");
+    Ok(())
+}
+
 /// A clerk's button on the simulator.
 async fn clerk(world: &World, action: &str) -> Result<()> {
     let (status, body) = world.send("POST", &format!("{}/admin/{action}", world.b1), &json!({})).await?;
