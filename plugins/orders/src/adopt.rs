@@ -1,7 +1,7 @@
 //! An order that was there already: it gets its ledger row and its link, and is brought in step like any other.
 
 use tandem_sdk::chain::ORDER_LINKED;
-use tandem_sdk::{Error, Method, Said, Value, b1, events, http, json, outcome_of, request, say, storage};
+use tandem_sdk::{Error, Method, Said, Value, b1, http, json, outcome_of, request, say, storage};
 
 use crate::change::Change;
 use crate::describe::Settings;
@@ -98,7 +98,7 @@ pub fn note(flow: &str, work: &mut [Work]) {
                 forget(w.id());
                 if let Step::Update(_, linked) | Step::Cancel(linked) = &w.step {
                     linked.put(w.id());
-                    tell_flows(w, &told(&w.document));
+                    tell_linked(w, &told(&w.document));
                 }
             }
         }
@@ -112,15 +112,9 @@ pub fn told(document: &Value) -> Value {
 
 /// What followed the order before it was linked is shown on the opportunity, where flows want it: also of one that is to be cancelled,
 /// which B1 may refuse for just that.
-pub fn tell_flows(w: &Work, told: &Value) {
+pub fn tell_linked(w: &Work, told: &Value) {
     let key = b1::key_text(&told["DocEntry"]);
-    // Nobody wants it: nothing to tell.
-    let _ = events::emit(&events::Emission {
-        topic: ORDER_LINKED.into(),
-        dedup: format!("{key}:{}", w.event.id),
-        key,
-        payload: told.to_string(),
-    });
+    tandem_sdk::tell(ORDER_LINKED, &key, &format!("{key}:{}", w.event.id), told);
 }
 
 /// What is in step ends here.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Decimal, Map, Said, Value, in_use, outcome_of, say, text};
+use tandem_sdk::{Decimal, Map, Said, Side, Value, in_use, links, outcome_of, say, text};
 
 use crate::credit::{self, Rates};
 use crate::describe::Settings;
@@ -32,9 +32,14 @@ pub fn check_master_data(settings: &Settings, work: &mut [Work], there: &There) 
             _ => &[],
         };
         let refused = check(order, had, &there.partners, &there.items).err();
-        if partner.is_some_and(|partner| partner["CardType"] == "cLid") {
+        let is_wanted = match partner {
             // B1 takes an order of a lead, but no delivery: the accounts flow makes it a customer.
-            let _ = want_account(w);
+            Some(partner) => partner["CardType"] == "cLid",
+            // Deleted since: the account says so at once, and not only after the night's look.
+            None => links::find("account", Side::Salesforce, text(&w.opportunity, "AccountId")).is_some(),
+        };
+        if is_wanted {
+            want_account(w);
         }
         let held = match refused {
             Some(reason) => Some((reason, ["retry", "ignore"].as_slice())),

@@ -1,6 +1,6 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use tandem_sdk::chain::ORDER_LINKED;
+use tandem_sdk::chain::{Chain, ORDER_LINKED};
 use tandem_sdk::{
     Currencies, Decimal, Description, Keys, Method, Only, Units, Value, Way, again, decimal, described, json, may_emit,
     may_link, may_see_links, money, permission, section,
@@ -90,6 +90,7 @@ pub fn description() -> Description {
     let mut permissions = vec![Currencies::permission(), Units::permission()];
     permissions.extend(money::rate_permissions());
     permissions.extend(money::tax_permissions());
+    permissions.extend(Chain::permissions());
     permissions.extend([
         permission(
             "salesforce",
@@ -112,8 +113,6 @@ pub fn description() -> Description {
         permission("b1", Method::Get, "/BusinessPartners", "checks the customer: active, currency, credit"),
         permission("b1", Method::Get, "/Items", "checks that every item can be sold"),
         permission("b1", Method::Get, "/Orders", "finds an order that was already made"),
-        permission("b1", Method::Get, "/DeliveryNotes", "sees which orders a delivery closes"),
-        permission("b1", Method::Get, "/Invoices", "sees which orders an invoice closes"),
         permission("b1", Method::Get, "/Drafts", "finds an order that awaits approval"),
         permission("b1", Method::Get, "/U_TANDEM", "tells an order made here from a clerk's duplicate of one"),
         permission("b1", Method::Post, "/U_TANDEM", "notes each order in the ledger, so that none is made twice"),

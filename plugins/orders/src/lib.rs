@@ -49,7 +49,7 @@ tandem_sdk::export!(Orders with_types_in tandem_sdk::bindings);
 /// Finds orders that are to be looked at again.
 fn look_again(settings: &describe::Settings, work: &mut [Work]) {
     for w in work.iter_mut().filter(|w| w.is_open()) {
-        if let Some(outcome) = again::step(&w.event, &told::WALKS, settings.look_again) {
+        if let Some(outcome) = again::step(&w.event, &[again::ORDERS], settings.look_again) {
             w.finish(outcome);
         }
     }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Link, Map, Said, Value, b1, decimal, from_json, json, links, mirror, say, text};
+use tandem_sdk::{
+    Decimal, Link, Map, RoundingStrategy, Said, Value, b1, decimal, from_json, json, links, mirror, say, text,
+};
 
 use crate::complete;
 use crate::plan::Order;
@@ -125,7 +127,7 @@ impl Linked {
         for row in b1::lines(document) {
             let id = text(row, LINE_ID);
             if !id.is_empty() && !linked.lines.iter().any(|line| line.id == id) {
-                let fields = json!({ "ItemCode": row["ItemCode"] }).as_object().cloned().unwrap_or_default();
+                let fields = tandem_sdk::fields(json!({ "ItemCode": row["ItemCode"] }));
                 linked.lines.push(LinkedLine { id: id.to_owned(), num: row["LineNum"].as_i64(), fields });
             }
         }
@@ -242,15 +244,22 @@ pub fn as_in(record: &Value, fields: &Map<String, Value>) -> Map<String, Value> 
     fields.iter().filter_map(own).collect()
 }
 
-/// Equal as B1 keeps them: numbers by value, also in an alphanumeric field; days without their time.
-pub fn alike(a: &Value, b: &Value) -> bool {
-    if mirror::same(a, b) {
+/// What B1 has is what was sent, as B1 keeps it: numbers by value, also in an alphanumeric field, and rounded to the company's decimal
+/// places; days without their time.
+pub fn alike(there: &Value, sent: &Value) -> bool {
+    if mirror::same(there, sent) {
         return true;
     }
-    if a.is_number() || b.is_number() {
-        return decimal(a).is_some() && decimal(a) == decimal(b);
+    if there.is_number() || sent.is_number() {
+        return decimal(there).zip(decimal(sent)).is_some_and(|(there, sent)| is_rounded(there, sent));
     }
-    day(a).is_some() && day(a) == day(b)
+    day(there).is_some() && day(there) == day(sent)
+}
+
+/// How many decimal places B1 keeps of prices and quantities is a setting of the company, from two to six in one that has cents.
+fn is_rounded(there: Decimal, sent: Decimal) -> bool {
+    let to = |places| sent.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
+    there == sent || (2..=6).any(|places| to(places) == there)
 }
 
 /// A text without the midnight that B1 writes behind a day.
@@ -318,9 +327,7 @@ mod tests {
     use super::*;
 
     fn order(lines: &[(&str, &str, i64)]) -> Order {
-        let fields = |item: &str, quantity: i64| {
-            json!({ "ItemCode": item, "Quantity": quantity }).as_object().cloned().unwrap_or_default()
-        };
+        let fields = |item: &str, quantity: i64| tandem_sdk::fields(json!({ "ItemCode": item, "Quantity": quantity }));
         Order {
             header: Map::new(),
             lines: lines.iter().map(|(id, item, quantity)| ((*id).into(), fields(item, *quantity))).collect(),
@@ -361,9 +368,13 @@ mod tests {
             (json!(9), json!(9.0)),
             (json!("0"), json!(0)),
             (json!(null), json!("")),
+            (json!(1.23), json!(1.2345)),
+            (json!(1.2), json!(1.19999)),
         ] {
             assert!(alike(&a, &b), "{a} {b}");
         }
+        // A clerk's own.
+        assert!(!alike(&json!(1.2), &json!(1.2345)) && !alike(&json!(1.24), &json!(1.2345)));
         assert!(
             !alike(&json!("A1"), &json!("A2")) && !alike(&json!(1), &json!(null)) && !alike(&json!(null), &json!("x"))
         );

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::counterpart::Code;
 use tandem_sdk::{
-    Decimal, LinkQuery, Map, Outcome, Said, Side, Value, counterpart, decimal, events, from_json, json, links, mapping,
-    outcome_of, salesforce, say, text,
+    Decimal, Error, LinkQuery, Map, Outcome, Said, Side, Value, counterpart, decimal, from_json, json, links, mapping,
+    outcome_of, passing, salesforce, say, tell, text,
 };
 
 use crate::describe::Settings;
@@ -81,14 +81,7 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
     if ids.is_empty() {
         return;
     }
-    match read_opportunities(settings, &ids) {
-        Err(outcome) => return finish_open(work, |_| outcome.clone()),
-        Ok(mut found) => {
-            for w in work.iter_mut().filter(|w| w.is_open()) {
-                w.opportunity = found.remove(w.id()).unwrap_or_default();
-            }
-        }
-    }
+    read_open(settings, work, &ids);
     unseen::tell_apart(work);
     let linked = links::find_all("order", Side::Salesforce, &ids);
     let mut linked: BTreeMap<String, Linked> = ids
@@ -98,6 +91,10 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
         .collect();
     for w in work.iter_mut().filter(|w| w.is_open()) {
         let mut link = linked.remove(w.id());
+        if link.as_ref().is_some_and(|link| told::is_known(w, link)) {
+            w.finish(Outcome::Done("this status is known already".into()));
+            continue;
+        }
         if let Some(link) = &mut link {
             told::keep_status(w, link);
         }
@@ -113,7 +110,45 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
     build_orders(settings, work);
 }
 
-fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<String, Value>, Outcome> {
+/// Reads the opportunities of all open events; one that cannot be read, or is too large beside others, holds up itself alone.
+fn read_open(settings: &Settings, work: &mut [Work], ids: &[String]) {
+    let together = read_opportunities(settings, ids);
+    let apart = ids.len() > 1 && together.as_ref().is_err_and(|error| !is_for_all(error));
+    for w in work.iter_mut().filter(|w| w.is_open()) {
+        let alone = apart.then(|| read_opportunities(settings, &[w.id().to_owned()]));
+        match alone.as_ref().unwrap_or(&together) {
+            Ok(found) => w.opportunity = found.get(w.id()).cloned().unwrap_or_default(),
+            Err(error) => w.finish(outcome_of(error, reading(error))),
+        }
+    }
+}
+
+/// What passes, and a field that the org does not have: whichever opportunity is asked for.
+fn is_for_all(error: &Error) -> bool {
+    passing::pause(error).is_some() || is_unknown_field(error)
+}
+
+fn is_unknown_field(error: &Error) -> bool {
+    matches!(error, Error::Remote(remote) if remote.code == "INVALID_FIELD")
+}
+
+fn reading(error: &Error) -> Said {
+    match error {
+        Error::Remote(remote) if is_unknown_field(error) && remote.message.contains("CurrencyIsoCode") => say(
+            "orders.reading_one_currency",
+            "reading the opportunity (an org with one currency has no CurrencyIsoCode: set multi_currency = false)",
+            [],
+        ),
+        _ if is_unknown_field(error) => say(
+            "orders.reading_without_fields",
+            "reading the opportunity (is the Tandem package installed, its permission set assigned, and every field of the mapping there?)",
+            [],
+        ),
+        _ => say("orders.reading_opportunity", "reading the opportunity", []),
+    }
+}
+
+fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<String, Value>, Error> {
     let mut header: Vec<String> = OPPORTUNITY.iter().map(|f| (*f).to_owned()).collect();
     let mut line: Vec<String> = LINE.iter().map(|f| (*f).to_owned()).collect();
     if settings.multi_currency {
@@ -136,37 +171,8 @@ fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<St
             read(&header)
         }
         read => read,
-    };
-    let rows = rows.map_err(|error| {
-        let what = match &error {
-            tandem_sdk::Error::Remote(remote)
-                if remote.code == "INVALID_FIELD" && remote.message.contains("CurrencyIsoCode") =>
-            {
-                say(
-                    "orders.reading_one_currency",
-                    "reading the opportunity (an org with one currency has no CurrencyIsoCode: set multi_currency = false)",
-                    [],
-                )
-            }
-            tandem_sdk::Error::Remote(remote) if remote.code == "INVALID_FIELD" => {
-                say(
-                    "orders.reading_without_fields",
-                    "reading the opportunity (is the Tandem package installed, its permission set assigned, and every field of the mapping there?)",
-                    [],
-                )
-            }
-            _ => say("orders.reading_opportunity", "reading the opportunity", []),
-        };
-        outcome_of(&error, what)
-    })?;
+    }?;
     Ok(rows.into_iter().map(|row| (text(&row, "Id").to_owned(), row)).collect())
-}
-
-fn finish_open(work: &mut [Work], outcome: impl Fn(&Work) -> Outcome) {
-    for w in work.iter_mut().filter(|w| w.is_open()) {
-        let outcome = outcome(w);
-        w.finish(outcome);
-    }
 }
 
 /// What the opportunity's stage and its link ask for; orders are filled in later.
@@ -287,30 +293,25 @@ fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>
         }
         Code::None => {}
     }
-    match want_account(w) {
-        Ok(()) => Err(Held::Outcome(Outcome::Wait(LinkQuery {
+    if want_account(w) {
+        return Err(Held::Outcome(Outcome::Wait(LinkQuery {
             kind: "account".into(),
             side: Side::Salesforce,
             id: account.into(),
             deadline_ms: ACCOUNT_DEADLINE_MS,
-        }))),
-        Err(_) => Err(Held::Review(say(
-            "orders.account_not_linked",
-            "the account {account} is not linked with a B1 customer; put its CardCode into B1 Card Code, or set up the accounts flow",
-            [("account", text(&w.opportunity["Account"], "Name").into())],
-        ))),
+        })));
     }
+    Err(Held::Review(say(
+        "orders.account_not_linked",
+        "the account {account} is not linked with a B1 customer; put its CardCode into B1 Card Code, or set up the accounts flow",
+        [("account", text(&w.opportunity["Account"], "Name").into())],
+    )))
 }
 
-/// Asks the accounts flow, if there is one, for a customer.
-pub fn want_account(w: &Work) -> Result<(), events::Error> {
+/// Asks the accounts flow for a customer; false where there is none.
+pub fn want_account(w: &Work) -> bool {
     let account = text(&w.opportunity, "AccountId");
-    events::emit(&events::Emission {
-        topic: "accounts.wanted".into(),
-        key: account.into(),
-        dedup: format!("{account}:{}", w.event.id),
-        payload: json!({ "AccountId": account }).to_string(),
-    })
+    tell("accounts.wanted", account, &format!("{account}:{}", w.event.id), &json!({ "AccountId": account }))
 }
 
 fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> Result<Order, Held> {

@@ -3,7 +3,7 @@
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{
-    Error, Header, Map, Method, Part, Probe, Request, Response, Said, Told, Value, Via, body_of, events, http, json,
+    Error, Header, Map, Method, Part, Probe, Request, Response, Said, Told, Value, Via, body_of, http, json,
     outcome_of, passing, request, say, storage,
 };
 
@@ -134,24 +134,17 @@ fn link(settings: &Settings, w: &mut Work, order: &Order, document: &Value) {
     };
     linked.put(w.id());
     adopt::forget(w.id());
-    tell_flows(w, order, &linked.doc_entry);
+    tell_ordered(w, order, &linked.doc_entry);
     let mut told = vec![say("orders.created", "order {number} created", [("number", linked.doc_num.as_str().into())])];
     told.extend(order.notes.iter().chain(&order.due_note).cloned());
     total::tell(settings, w, &mut linked, told, total::difference(document, order));
 }
 
 /// Stock and credit that the order took are shown at once, where flows want it, and not at the next look.
-fn tell_flows(w: &Work, order: &Order, doc_entry: &str) {
+fn tell_ordered(w: &Work, order: &Order, doc_entry: &str) {
     let tell = |topic: &str, field: &str, code: &Value| {
         let key = b1::key_text(code);
-        let emission = events::Emission {
-            topic: topic.into(),
-            dedup: format!("{key}:{doc_entry}:{}", w.event.id),
-            key,
-            payload: json!({ field: code }).to_string(),
-        };
-        // Nobody wants it: nothing to tell.
-        events::emit(&emission).is_ok()
+        tandem_sdk::tell(topic, &key, &format!("{key}:{doc_entry}:{}", w.event.id), &json!({ field: code }))
     };
     let _ = order.header.get("CardCode").is_some_and(|code| tell("credit.wanted", "CardCode", code));
     let items = order.lines.iter().filter_map(|(_, line)| line.get("ItemCode"));

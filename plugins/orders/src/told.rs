@@ -3,25 +3,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_sdk::again::{self, Walk, Which};
 use tandem_sdk::b1::{self, Read, code};
+use tandem_sdk::chain::{self, Chain, Name};
 use tandem_sdk::{
-    Error, Link, Outcome, Side, Value, clock, from_json, json, links, outcome_of, salesforce, say, schedule, text,
+    Error, Link, Outcome, Side, Value, again, clock, from_json, json, links, outcome_of, salesforce, say, schedule,
+    text,
 };
 
 use crate::linked::{Linked, status_of};
 use crate::{Work, adopt, approval};
 
-/// Orders of opportunities that may not show them any more.
-pub const WALKS: [Walk; 1] =
-    [Walk { topic: TOPIC, set: "Orders", keys: &["DocEntry"], which: Which::InTurn, only: Some("U_SF_Id ne null") }];
-
 /// The topic of orders in B1.
 pub const TOPIC: &str = "b1.Orders";
 
-/// Topics of documents that close an order with what is open of it, and with their cancellation open it again: the order's own
-/// stamp need not show that (no source says that it does; the simulator's stays).
-pub const DRAWN: [&str; 2] = ["b1.DeliveryNotes", "b1.Invoices"];
+/// Topics of documents that follow an order. Deliveries and invoices close it with what is open of it, and their cancellation opens it
+/// again: the order's own stamp need not show that (no source says that it does; the simulator's stays).
+pub const DRAWN: [&str; 3] = ["b1.DeliveryNotes", "b1.Invoices", "b1.DownPayments"];
 
 const ORDER: &str = "DocEntry,DocumentStatus,Cancelled,U_SF_Id,CardCode,CreationDate";
 
@@ -55,37 +52,27 @@ fn is_told(w: &Work) -> bool {
 
 /// Which orders each event is about.
 fn touched(work: &[Work], told: &[usize]) -> Result<Vec<(usize, BTreeSet<i64>)>, Error> {
-    let entry = |place: usize| from_json(&work[place].event.payload)["DocEntry"].as_i64();
-    let of = |topic: &str| -> Vec<i64> {
-        told.iter().filter(|place| work[**place].topic() == topic).filter_map(|place| entry(*place)).collect()
+    let name = |place: usize| -> Option<Name> {
+        let entry = from_json(&work[place].event.payload)["DocEntry"].as_i64()?;
+        Some((chain::kind_of(&work[place].topic()).unwrap_or(code::ORDER), entry))
     };
-    let reads = DRAWN.map(|topic| {
-        let set = topic.trim_start_matches("b1.");
-        Read::numbers(set, "DocEntry", &of(topic), "DocEntry,DocumentLines")
-    });
-    let documents: BTreeMap<&str, ByKey> =
-        DRAWN.into_iter().zip(b1::read_all(&reads)?.into_iter().map(|rows| b1::by_key(rows, "DocEntry"))).collect();
-    let orders = |place: usize| -> BTreeSet<i64> {
-        let Some(entry) = entry(place) else { return BTreeSet::new() };
-        match documents.get(work[place].topic().as_str()) {
-            None => BTreeSet::from([entry]),
-            Some(rows) => rows.get(&entry.to_string()).map(drawn_from).unwrap_or_default(),
-        }
+    let names: Vec<Name> = told.iter().filter_map(|place| name(*place)).collect();
+    let mut chain = Chain::default();
+    chain.take(&chain::documents(&names, |_| chain::FIELDS.to_owned())?);
+    // What cancels another leads to that one's order.
+    chain.read()?;
+    let orders = |(kind, entry): Name| match kind {
+        code::ORDER => BTreeSet::from([entry]),
+        _ => chain.orders(kind, entry),
     };
-    Ok(told.iter().map(|place| (*place, orders(*place))).collect())
-}
-
-/// The orders that a document's rows come from.
-fn drawn_from(document: &Value) -> BTreeSet<i64> {
-    let of_order = |row: &&Value| row["BaseType"].as_i64() == Some(code::ORDER);
-    b1::lines(document).iter().filter(of_order).filter_map(|row| row["BaseEntry"].as_i64()).collect()
+    Ok(told.iter().map(|place| (*place, name(*place).map(orders).unwrap_or_default())).collect())
 }
 
 /// Orders as both sides have them.
 struct Seen {
     documents: ByKey,
     linked: BTreeMap<String, Link>,
-    /// Orders of which deliveries or invoices tell.
+    /// Orders of which a document that follows them tells.
     drawn: BTreeSet<i64>,
     /// Opportunities that orders without a link may be of.
     carried: BTreeSet<String>,
@@ -97,9 +84,9 @@ impl Seen {
     fn read(work: &[Work], touched: &[(usize, BTreeSet<i64>)]) -> Result<Self, Error> {
         let entries: BTreeSet<i64> = touched.iter().flat_map(|(_, entries)| entries).copied().collect();
         let entries: Vec<i64> = entries.into_iter().collect();
-        let keys: Vec<String> = entries.iter().map(i64::to_string).collect();
-        let linked = keys.iter().cloned().zip(links::find_all("order", Side::B1, &keys));
-        let linked: BTreeMap<String, Link> = linked.filter_map(|(key, link)| Some((key, link?))).collect();
+        let linked = chain::linked(entries.iter().copied());
+        let linked: BTreeMap<String, Link> =
+            linked.into_iter().map(|(entry, link)| (entry.to_string(), link)).collect();
         let orders = Read::numbers("Orders", "DocEntry", &entries, ORDER);
         let documents = b1::by_key(b1::read(orders)?, "DocEntry");
         let carried = carried(documents.iter().filter(|(key, _)| !linked.contains_key(*key)).map(|(_, order)| order));
@@ -138,6 +125,8 @@ impl Seen {
         };
         if woken.insert(entry) {
             let mut seen = json!({ "order": key, "status": status });
+            seen["changed"] =
+                self.linked.get(&key).is_some_and(|link| status != Linked::read(&key, &link.base).status).into();
             if !self.linked.contains_key(&key) && self.drawn.contains(&entry) {
                 seen["followed"] = adopt::told(document);
             }
@@ -160,15 +149,25 @@ fn carried<'a>(orders: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
     ids.into_iter().zip(found).filter(|(_, link)| link.as_ref().is_none_or(is_over)).map(|(id, _)| id).collect()
 }
 
+/// Woken a second time for a change of status that is known by now: what there was to ask about it is asked, and may be answered.
+pub fn is_known(w: &Work, linked: &Linked) -> bool {
+    let seen = from_json(&w.event.payload);
+    let is_first = w.event.topic == "timer.wake" && w.event.resolution.is_none() && w.event.attempt == 1;
+    is_first
+        && seen["changed"] == true
+        && text(&seen, "order") == linked.doc_entry
+        && text(&seen, "status") == linked.status
+}
+
 /// Keeps the status for which [`orders`] woke the opportunity, whatever its look ends with: where that is a question, the same status
-/// does not ask it again. Where deliveries or invoices were told before the order was linked, it is now, and flows are told of it.
+/// does not ask it again. Where what follows it was told before the order was linked, it is now, and flows are told of it.
 pub fn keep_status(w: &Work, linked: &mut Linked) {
     let seen = from_json(&w.event.payload);
     let status = text(&seen, "status");
     let is_news =
         w.event.topic == "timer.wake" && w.event.resolution.is_none() && text(&seen, "order") == linked.doc_entry;
     if is_news && seen["followed"].is_object() {
-        adopt::tell_flows(w, &seen["followed"]);
+        adopt::tell_linked(w, &seen["followed"]);
     }
     if is_news && status != linked.status {
         linked.status = status.to_owned();

@@ -13,7 +13,10 @@ pub const TOPIC: &str = "account.asked";
 /// State of an opportunity that nothing is wrong with itself.
 const WAITING: &str = "Waiting";
 
-const FIELDS: [&str; 3] = ["Id", "Account.Name", "Tandem_Sync_Message__c"];
+const FIELDS: [&str; 4] = ["Id", "Account.Name", "Tandem_Sync_Message__c", "Tandem_Sync_Said__c"];
+
+/// Keys of what an opportunity shows that waits for its customer.
+const WAITS: [&str; 2] = ["orders.waits", "orders.waits_asked"];
 
 /// What an opportunity shows from the moment it waits: whether its customer is in review is known then, or told later by
 /// [`TOPIC`].
@@ -38,8 +41,8 @@ fn message(customer: &str, asked: Said) -> Said {
 
 /// An opportunity that waits does so for its customer, and for nothing that a clerk or B1 is still to do.
 fn is_for_it(opportunity: &Value) -> bool {
-    let shown = text(opportunity, "Tandem_Sync_Message__c");
-    shown.is_empty() || shown.starts_with("waits for the customer")
+    let shown = Said::of_record(opportunity);
+    shown.is_empty() || WAITS.iter().any(|key| shown.says(key))
 }
 
 /// Tells the opportunities that wait for an account in review.
@@ -50,7 +53,16 @@ pub fn tell(settings: &Settings, work: &mut [Work]) {
         let and = format!("AND Tandem_Sync_State__c = {}", salesforce::quote(WAITING));
         let mut fields: Vec<String> = FIELDS.iter().map(|field| (*field).to_owned()).collect();
         fields.extend(settings.only.field());
-        let found = salesforce::query_in(&fields.join(","), "Opportunity", "AccountId", &account, &and);
+        let read =
+            |fields: &[String]| salesforce::query_in(&fields.join(","), "Opportunity", "AccountId", &account, &and);
+        let found = match read(&fields) {
+            // Of an org with an older package those are told that show nothing.
+            Err(error) if Said::is_unknown(&error) => {
+                fields.retain(|field| field != "Tandem_Sync_Said__c");
+                read(&fields)
+            }
+            found => found,
+        };
         let is_ours = |opportunity: &Value| settings.only.holds(opportunity) && is_for_it(opportunity);
         let waiting: Vec<Value> = match found {
             Ok(waiting) => waiting.into_iter().filter(is_ours).collect(),
@@ -87,8 +99,7 @@ pub fn tell(settings: &Settings, work: &mut [Work]) {
             })
             .collect();
         let told = requests.len();
-        let sent = if requests.is_empty() { Vec::new() } else { refused::send_all(&requests, |_, _| false) };
-        let failed = sent.into_iter().find_map(|sent| sent.answer.err());
+        let failed = refused::send_all(&requests, |_, _| false).into_iter().find_map(|sent| sent.answer.err());
         w.finish(match failed {
             // What an opportunity refuses to show stands in the queue all the same.
             Some(error) => match outcome_of(&error, "telling opportunities that wait for a customer") {

@@ -15,9 +15,6 @@ pub fn tell(work: &mut [Work]) {
             places.push(place);
         }
     }
-    if requests.is_empty() {
-        return;
-    }
     for (place, sent) in places.into_iter().zip(refused::send_all(&requests, |_, _| true)) {
         let w = &mut work[place];
         let Err(error) = sent.answer else {

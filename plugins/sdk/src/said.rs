@@ -120,6 +120,11 @@ impl Said {
         several.into_iter().fold(Self::default(), Self::and)
     }
 
+    /// A reason with this key is among what is said.
+    pub fn says(&self, key: &str) -> bool {
+        self.parts.iter().any(|part| part["key"] == key)
+    }
+
     /// Nothing is said.
     pub fn is_empty(&self) -> bool {
         self.english.is_empty()

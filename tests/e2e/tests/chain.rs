@@ -283,7 +283,7 @@ async fn a_duplicate_of_an_order_is_not_the_opportunitys() -> Result<()> {
 
 #[tokio::test]
 async fn what_came_while_the_partner_was_in_review_is_shown_once_it_has_its_account() -> Result<()> {
-    let world = world(&["accounts", "invoices"]).await?;
+    let world = world(&["accounts", "invoices", "catalogue"]).await?;
     world.create("Account", json!({ "Name": "Quelle Nord", "Tandem_Email__c": "x@quellenord.example" })).await?;
     let partner = json!({ "CardCode": "CQN", "CardName": "Quarz Nordwerk", "CardType": "cCustomer", "Currency": "EUR",
         "EmailAddress": "y@quellenord.example" });
@@ -302,15 +302,19 @@ async fn what_came_while_the_partner_was_in_review_is_shown_once_it_has_its_acco
     world.b1_post("/Invoices", open).await?;
     let paid = world.b1_post("/Invoices", paid).await?;
     clerk(&world, &format!("pay/{}", paid["DocEntry"])).await?;
+    let special = json!({ "CardCode": "CQN", "ItemCode": "A00001", "Price": 90, "Currency": "EUR" });
+    world.b1_post("/SpecialPrices", special).await?;
     // Nobody could be shown them.
     let looked = async |world: &World| {
         let events = world.tandem_json(&["events", "list", "--limit", "50"]).await?;
-        let told = |own: &&Value| own.to_string().contains("IncomingPayments");
-        Ok(events.as_array().into_iter().flatten().find(told).map(|_| ()))
+        let told = |set: &str| events.as_array().into_iter().flatten().any(|own| own.to_string().contains(set));
+        Ok((told("IncomingPayments") && told("SpecialPrices")).then_some(()))
     };
-    world.until("the payment to be seen", patience, looked).await?;
+    world.until("payment and price to be seen", patience, looked).await?;
     world.settled().await?;
-    assert_eq!(world.records("Tandem_Invoice__c").await?, Vec::<Value>::new());
+    for object in ["Tandem_Invoice__c", "Tandem_Special_Price__c"] {
+        assert_eq!(world.records(object).await?, Vec::<Value>::new());
+    }
     world.tandem(&["review", "resolve", "--choose", "create", review.trim_matches('"')]).await?;
     let account =
         world.until_record("Account", "the partner's", |own| own["Tandem_Card_Code__c"] == "CQN").await?["Id"].clone();
@@ -325,6 +329,8 @@ async fn what_came_while_the_partner_was_in_review_is_shown_once_it_has_its_acco
         world.until_record("Tandem_Invoice__c", status, holds).await?;
     }
     world.until_record("Tandem_Payment__c", "the payment", |own| own["Tandem_Account__c"] == account).await?;
+    let price = |own: &Value| own["Tandem_Account__c"] == account && near(&own["Tandem_Price__c"], 90.0);
+    world.until_record("Tandem_Special_Price__c", "the special price", price).await?;
     Ok(())
 }
 
@@ -375,6 +381,31 @@ async fn what_followed_an_order_before_it_was_linked_is_shown_on_its_opportunity
     until(&world, &id, "Tandem_Order_Status__c", json!("Closed")).await?;
     world.settled().await?;
     assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+/// What one flow tells another waits for its grant.
+#[tokio::test]
+async fn what_followed_an_order_is_shown_also_by_a_flow_that_is_granted_after_it_was_linked() -> Result<()> {
+    let mut world = world(&["orders", "invoices"]).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    let order = won(&world, &id).await?;
+    world.settled().await?;
+    world.kill().await?;
+    std::fs::remove_dir_all(world.folder().join("data"))?;
+    clerk(&world, &format!("invoice/{}", order["DocEntry"])).await?;
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    world.start()?;
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-NEW" })).await?;
+    let told = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--flow", "invoices"]).await?;
+        Ok(events.as_array().into_iter().flatten().any(|own| own["topic"] == "order.linked").then_some(()))
+    };
+    world.until("the order to be linked", std::time::Duration::from_secs(30), told).await?;
+    assert_eq!(world.records("Tandem_Invoice__c").await?, Vec::<Value>::new());
+    world.tandem(&["plugin", "grant", "invoices", "--yes"]).await?;
+    let total = newest(&world, "Invoices").await?["DocTotal"].clone();
+    until(&world, &id, "Tandem_Invoiced__c", total).await?;
     Ok(())
 }
 
@@ -562,5 +593,28 @@ async fn what_follows_an_order_before_its_opportunity_could_be_told_is_shown_on_
     until(&world, &id, "Tandem_Invoiced__c", total).await?;
     until(&world, &id, "Tandem_Delivery_State__c", json!("Shipped")).await?;
     until(&world, &id, "Tandem_Order_Status__c", json!("Closed")).await?;
+    Ok(())
+}
+
+/// A down payment comes with the order, and nothing else follows it for weeks.
+#[tokio::test]
+async fn a_down_payment_drawn_before_its_opportunity_could_be_told_is_shown_on_it() -> Result<()> {
+    let world = world(&["orders", "invoices"]).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.settled().await?;
+    world
+        .salesforce_faults(
+            json!([{ "path": "/sobjects/Opportunity/", "method": "PATCH", "kind": { "latency": 10_000 }, "times": 1 }]),
+        )
+        .await?;
+    world.win(&id).await?;
+    let made = async |world: &World| Ok(world.orders_of(&id).await?.pop());
+    let order = world.until("the order", std::time::Duration::from_secs(20), made).await?;
+    let mut down = drawn(17, &[&order]);
+    down["DownPaymentType"] = "dptInvoice".into();
+    world.b1_post("/DownPayments", down).await?;
+    until_nobodys_invoice(&world).await?;
+    let under = |own: &Value| own["Tandem_Opportunity__c"] == id.as_str();
+    world.until_record("Tandem_Invoice__c", "the down payment under its opportunity", under).await?;
     Ok(())
 }

@@ -51,7 +51,7 @@ pub enum Kind {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// Applies to paths that contain this text; empty means all.
+    /// Applies to addresses below the host that contain this text, in Salesforce with their query; empty means all.
     #[serde(default)]
     pub path: String,
     /// Applies to this method; empty means all.

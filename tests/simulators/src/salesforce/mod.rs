@@ -421,7 +421,8 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
             );
         }
     };
-    let mut asked = vec![(method.clone(), path.clone())];
+    let address = head.uri.path_and_query().map_or(path.as_str(), |address| address.as_str());
+    let mut asked = vec![(method.clone(), address.to_owned())];
     asked.extend(rest::asked_inside(&path, &body));
     let (delay, fault) = simulator.faults.strike(&head.headers, &asked);
     if !delay.is_zero() {
