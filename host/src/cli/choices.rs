@@ -1,7 +1,7 @@
 //! What the answers to a question do, in the words of the Salesforce package's labels: `tests/package` keeps both the same.
 
 /// Answers of the flows that go with Tandem. A choice is given as its flow has worded it.
-const CHOICES: [(&str, &str); 16] = [
+const CHOICES: [(&str, &str); 17] = [
     ("retry", "Try again, once the cause is mended"),
     ("ignore", "Leave it as it is"),
     ("send anyway", "Send although over the limit"),
@@ -18,6 +18,7 @@ const CHOICES: [(&str, &str); 16] = [
     ("keep it so", "Leave both totals as they are"),
     ("mark", "Mark it as gone in B1"),
     ("leave unmarked", "Leave the contact as it is"),
+    ("unlink", "They do not belong together"),
 ];
 
 /// `link with C20000`

@@ -94,6 +94,10 @@ pub fn judged(settings: &Settings, side: Side, of: &Known, records: &[Known]) ->
     let fits = |known: &Known| {
         let (partner, account) = if side == Side::B1 { (known, of) } else { (of, known) };
         let (score, reasons) = judge(settings, partner, account)?;
+        let are_parted = settings.parted.get(&account.account_id) == Some(&partner.code);
+        if are_parted && !reasons.contains(&CARRIED) {
+            return None;
+        }
         Some(Candidate { record: known.record.clone(), score, reasons, taken: None })
     };
     let mut candidates: Vec<Candidate> = records.iter().filter_map(fits).collect();

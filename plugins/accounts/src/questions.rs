@@ -5,8 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::{
-    Batch, Error, Method, Outcomes, Said, Side, Value, clock, events, from_json, json, links, refused, request,
-    salesforce, say, storage, text,
+    Batch, Error, Method, Outcomes, Said, Side, Value, clock, from_json, json, links, refused, request, salesforce,
+    say, storage, text,
 };
 
 use crate::gather::Subject;
@@ -49,7 +49,9 @@ impl Asker {
         for event in batch.events.iter().filter(|event| event.resolution.as_deref() == Some("ignore")) {
             let payload = from_json(&event.payload);
             match event.topic.as_str() {
-                "b1.BusinessPartners" => partners.push(text(&payload, "CardCode").to_owned()),
+                "b1.BusinessPartners" | look::TOPIC if payload["CardCode"].is_string() => {
+                    partners.push(text(&payload, "CardCode").to_owned())
+                }
                 "salesforce.Contact" => contacts.push(event.key.clone()),
                 "accounts.wanted" => accounts.push(text(&payload, "AccountId").to_owned()),
                 _ => accounts.push(event.key.clone()),
@@ -110,10 +112,8 @@ pub fn tell(batch: &Batch, askers: &[Asker], outcomes: &Outcomes, shown: BTreeMa
             request("salesforce", Method::Patch, format!("/sobjects/Account/{id}"), Some(&fields), &id)
         })
         .collect();
-    if !requests.is_empty() {
-        // The question stands in the queue, whether or not the account can show it.
-        refused::send_all(&requests, |_, _| false);
-    }
+    // The question stands in the queue, whether or not the account can show it.
+    refused::send_all(&requests, |_, _| false);
 }
 
 /// Records of other flows may wait for this account: they are told why it takes long.
@@ -127,13 +127,7 @@ pub fn never(account: &str, reason: &Said) {
 }
 
 fn emit(account: &str, payload: &Value) {
-    // Nobody wants it: nothing to tell.
-    let _ = events::emit(&events::Emission {
-        topic: ASKED.into(),
-        key: account.into(),
-        dedup: format!("{account}:{}", clock::now()),
-        payload: payload.to_string(),
-    });
+    tandem_sdk::tell(ASKED, account, &format!("{account}:{}", clock::now()), payload);
 }
 
 /// What the question of one that had no counterpart changes on accounts: the reason to show, or `None` where the mark goes.
@@ -159,8 +153,10 @@ fn asked(asker: &Asker, reason: Option<&Said>, marks: &mut BTreeMap<String, Opti
     if linked(&asker.account) {
         for other in known(&askers_of(&asker.account)) {
             // What it asked may be answered by that, or is another question now.
-            if is_account(&other) {
-                look::at(&other, &asker.account);
+            match is_account(&other) {
+                true => look::at(&other, &asker.account),
+                false if other != asker.key => look::at_partner(&other, &asker.account),
+                false => {}
             }
             let mut rest = known(&accounts_of(&other));
             rest.remove(&asker.account);
@@ -169,6 +165,13 @@ fn asked(asker: &Asker, reason: Option<&Said>, marks: &mut BTreeMap<String, Opti
         keep(&askers_of(&asker.account), &BTreeSet::new());
         keep(&accounts_of(&asker.account), &BTreeSet::new());
     }
+}
+
+/// The account's link ends: what its pair has asked stands there as its own question, and goes with the next that is not asked.
+pub fn leave(account: &str) {
+    let own = BTreeSet::from([account.to_owned()]);
+    keep(&accounts_of(account), &own);
+    keep(&askers_of(account), &own);
 }
 
 /// An account's id, and not a `CardCode`: its key prefix and length.

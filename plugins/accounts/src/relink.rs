@@ -1,11 +1,38 @@
-//! Links that people move: an account that was merged into another, and a B1 Card Code that somebody has typed into a linked account.
+//! Links that people move or end: an account that was merged into another, and a B1 Card Code that somebody has typed into a linked
+//! account, or emptied there.
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Error, Link, Map, Outcomes, Said, Side, Value, links, say, text};
+use tandem_sdk::{Error, Link, Map, Outcomes, Said, Side, Value, links, say, storage, text};
 
 use crate::describe::Settings;
 use crate::gather::{self, Pair};
+use crate::{look, questions};
+
+/// Answer: account and partner belong together no more.
+const UNLINK: &str = "unlink";
+
+/// Where it stands, by the account's id, from which partner a person has parted it.
+const PARTED: &str = "parted:";
+
+/// The partners from which people have parted accounts, by the account's id: only a code that is typed brings the two together again.
+pub fn parted() -> BTreeMap<String, String> {
+    let entries = storage::scan(PARTED, u32::MAX).into_iter();
+    entries.map(|entry| (entry.key[PARTED.len()..].to_owned(), entry.value)).collect()
+}
+
+/// Ends the link of an account, which then has nothing to show of it. It is looked at once more, as one that nobody has a claim on.
+fn part(account: &str, code: &str) {
+    links::delete("account", account);
+    // Where the storage is full they may be found to be the same again.
+    let _ = storage::set(&format!("{PARTED}{account}"), code);
+    questions::leave(account);
+}
+
+/// The account is linked again.
+pub fn forget(account: &str) {
+    storage::delete(&format!("{PARTED}{account}"));
+}
 
 /// An account that was merged into another hands its partner on to the one that is left.
 pub fn follow_merges(pairs: &mut [Pair], accounts: &BTreeMap<String, Value>) {
@@ -31,7 +58,7 @@ pub fn follow_merges(pairs: &mut [Pair], accounts: &BTreeMap<String, Value>) {
 }
 
 /// The partner that somebody has named in the *B1 Card Code* of a linked account becomes the account's, where it is free; else a
-/// human is asked. What Tandem itself has not brought there yet is nobody's word.
+/// human is asked, as where somebody has emptied it. What Tandem itself has not brought there yet is nobody's word.
 pub fn follow_codes(
     settings: &Settings,
     pairs: &mut [Pair],
@@ -40,24 +67,24 @@ pub fn follow_codes(
     choice: impl Fn(&[usize]) -> Option<String>,
     outcomes: &mut Outcomes,
 ) -> Result<(), Error> {
-    let typed: Vec<(usize, String, String)> = pairs
+    let changed: Vec<(usize, String, String)> = pairs
         .iter()
         .enumerate()
         .filter_map(|(place, pair)| {
             let (code, account) = (pair.code.as_ref()?, accounts.get(pair.id.as_ref()?)?);
             let (carried, own) = (text(account, "Tandem_Card_Code__c"), settings.keys.carried(code));
             let was_own = pair.base.as_ref()?.get("Tandem_Card_Code__c") == Some(&own.as_str().into());
-            let typed = was_own && account["IsDeleted"] != true && !carried.is_empty();
-            (typed && !carried.eq_ignore_ascii_case(&own)).then(|| (place, code.clone(), carried.to_owned()))
+            let changed = was_own && account["IsDeleted"] != true;
+            (changed && !carried.eq_ignore_ascii_case(&own)).then(|| (place, code.clone(), carried.to_owned()))
         })
         .collect();
-    if typed.is_empty() {
+    if changed.is_empty() {
         return Ok(());
     }
     let own = |carried: &String| settings.keys.own(carried).map(str::to_owned);
-    let codes: Vec<String> = typed.iter().filter_map(|(_, _, carried)| own(carried)).collect();
+    let codes: Vec<String> = changed.iter().filter_map(|(_, _, carried)| own(carried)).collect();
     let named = gather::read_partners(&codes)?;
-    for (place, code, carried) in typed {
+    for (place, code, carried) in changed {
         let pair = &mut pairs[place];
         let back = format!("link with {code}");
         if choice(&pair.events).as_deref() == Some(&back) {
@@ -66,12 +93,29 @@ pub fn follow_codes(
             continue;
         }
         let account = pair.id.as_ref().and_then(|id| accounts.get(id)).cloned().unwrap_or_default();
+        if carried.is_empty() {
+            if choice(&pair.events).as_deref() == Some(UNLINK) {
+                part(text(&account, "Id"), &code);
+                outcomes.note_all(&pair.events, &format!("linked with {code} no more, as a person has decided"));
+                (pair.code, pair.base) = (None, None);
+            } else {
+                let with = [("account", text(&account, "Name").into()), ("customer", code.as_str().into())];
+                let emptied = say(
+                    "accounts.code_emptied",
+                    "the B1 Card Code of {account} was emptied; it is linked with {customer}: link it again, or unlink the two",
+                    with,
+                );
+                outcomes.ask(&pair.events, emptied, &[back.as_str(), UNLINK, "retry", "ignore"], &Value::Null);
+            }
+            continue;
+        }
         let partner = own(&carried).and_then(|new| named.values().find(|own| is(own, &new)));
         match free(settings, &account, partner, &carried, &code)? {
             Ok(partner) => {
                 let new = text(partner, "CardCode").to_owned();
                 if let Some(other) = links::find("account", Side::B1, &new) {
-                    links::delete("account", &other.salesforce_id);
+                    part(&other.salesforce_id, &new);
+                    look::at(&other.salesforce_id, &new);
                 }
                 links::delete("account", text(&account, "Id"));
                 put(&new, text(&account, "Id"));

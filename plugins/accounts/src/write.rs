@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_sdk::{Batch, Link, Map, Outcomes, Said, Side, Value, events, json, links};
+use tandem_sdk::{Batch, Link, Map, Outcomes, Said, Side, Value, json, links, tell};
 
 use crate::contacts::{self, Person};
 use crate::describe::Settings;
@@ -10,7 +10,7 @@ use crate::fields::Plan;
 use crate::gather::Subject;
 use crate::left_out::{self, Refused};
 use crate::plan::{Turn, planned};
-use crate::{look, to_b1, to_salesforce};
+use crate::{look, relink, to_b1, to_salesforce};
 
 /// A subject on its way.
 pub struct Work {
@@ -64,6 +64,9 @@ pub fn in_step(
         let asked = left_out::ask(batch, &w.refused, &old, &mut w.plan.base, &w.subject.events, outcomes);
         shown.extend(asked.map(|reason| (w.account_id.clone(), reason)));
         keep(w, &let_go);
+        if settings.parted.get(&w.account_id) == Some(&w.card_code) {
+            relink::forget(&w.account_id);
+        }
         turn.questions.end(&w.card_code);
     }
     shown
@@ -136,12 +139,7 @@ fn keep(w: &Work, let_go: &BTreeSet<String>) {
         }
     }
     if fresh {
-        let emission = events::Emission {
-            topic: "account.linked".into(),
-            key: w.card_code.clone(),
-            dedup: format!("{}:{}", w.card_code, w.account_id),
-            payload: json!({ "CardCode": w.card_code }).to_string(),
-        };
-        let _ = events::emit(&emission);
+        let dedup = format!("{}:{}", w.card_code, w.account_id);
+        tell("account.linked", &w.card_code, &dedup, &json!({ "CardCode": w.card_code }));
     }
 }

@@ -389,7 +389,15 @@ async fn two_partners_that_fit_one_account_are_asked_about_and_never_share_it() 
         record["Tandem_Card_Code__c"] == code.as_str() && record["Tandem_Sync_State__c"] == "Synced"
     })
     .await?;
-    Ok(())
+    // The other partner asks what is left to ask, and not about an account that it cannot have any more.
+    let other = if code == "D1" { "D2" } else { "D1" };
+    let asks = async |world: &World| {
+        let left = about(world, other).await?;
+        let says =
+            |item: &Value| item["reason"].as_str().is_some_and(|why| why.contains(&format!("linked with {code}")));
+        Ok((left.len() == 1 && left.iter().all(says)).then_some(()))
+    };
+    world.until("what the other partner asks now", Duration::from_secs(20), asks).await
 }
 
 #[tokio::test]
@@ -634,5 +642,39 @@ async fn a_partner_made_for_an_account_is_known_again_without_a_question() -> Re
         own["Phone1"] == "222"
     })
     .await?;
+    Ok(())
+}
+
+/// As many as are asked for in several queries: each account says by its code whose it is, and nothing weaker is looked for.
+#[tokio::test]
+async fn accounts_that_carry_their_codes_are_linked_in_few_calls_and_without_a_question() -> Result<()> {
+    const CUSTOMERS: usize = 1_000;
+    let many = || vec!["--customers".to_owned(), CUSTOMERS.to_string()];
+    let setup = Setup {
+        plugins: vec!["accounts"],
+        b1: "poll_seconds = 3600".into(),
+        b1_arguments: many(),
+        salesforce_arguments: many(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    let before = world.records("Account").await?.len();
+    world.up().await?;
+    world.settled().await?;
+    let calls = async |world: &World| -> Result<u64> {
+        let calls = world.calls(&world.salesforce).await?;
+        Ok(calls.as_object().into_iter().flatten().filter_map(|(_, count)| count.as_u64()).sum())
+    };
+    let begin = calls(&world).await?;
+    world.tandem(&["backfill", "accounts", "--yes"]).await?;
+    world.settled().await?;
+    let used = calls(&world).await? - begin;
+    println!("{used} calls for {before} accounts");
+    let accounts = world.records("Account").await?;
+    assert_eq!(accounts.len(), before, "none is made");
+    assert!(accounts.iter().all(|own| own["Tandem_Partner_Type__c"].is_string()), "all are linked");
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    // 20,000 have 400.
+    assert!(used * 50 < CUSTOMERS as u64 * 3 / 2, "{used} calls");
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 use tandem_e2e::{Setup, World};
 
@@ -89,7 +89,7 @@ fn row(partner: &Value, name: &str) -> Value {
 
 async fn admin(world: &World, path: &str) -> Result<()> {
     let (status, body) = world.send("POST", &format!("{}/admin/{path}", world.salesforce), &json!({})).await?;
-    anyhow::ensure!(status < 300, "{path}: {status} {body}");
+    ensure!(status < 300, "{path}: {status} {body}");
     Ok(())
 }
 
@@ -360,6 +360,25 @@ async fn a_partner_that_was_deleted_is_asked_about_and_marked_by_the_answer() ->
     Ok(())
 }
 
+/// Polling does not show it, and the night is far: who reads the partner for an order finds it gone.
+#[tokio::test]
+async fn a_partner_that_was_deleted_is_noticed_at_the_next_order_of_its_account() -> Result<()> {
+    let setup = Setup { plugins: vec!["orders", "accounts"], b1: FAST.into(), ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let account = customer(&world, "N1", &[]).await?;
+    world.b1_call("DELETE", "/BusinessPartners('N1')", Value::Null).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.change("Opportunity", &id, json!({ "AccountId": account })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Review").await?;
+    let marked = |own: &Value| {
+        own["Id"] == account.as_str() && own["Tandem_Partner_Type__c"] == "deleted" && own["Tandem_Blocked__c"] == true
+    };
+    world.until_record("Account", "the mark", marked).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_account_that_was_deleted_and_made_again_is_linked_with_its_partner() -> Result<()> {
     let world = world("").await?;
@@ -415,5 +434,38 @@ async fn a_card_code_typed_by_hand_is_the_accounts_own_or_a_question() -> Result
     world.win(&id).await?;
     world.until_state(&id, "Synced").await?;
     assert_eq!(world.orders_of(&id).await?[0]["CardCode"], "FREE");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_emptied_card_code_is_asked_about_and_written_again_or_the_two_are_unlinked() -> Result<()> {
+    let world = world("").await?;
+    let account = customer(&world, "E1", &["Ida Ilg"]).await?;
+    world.change("Account", &account, json!({ "Tandem_Card_Code__c": null })).await?;
+    let asked = question(&world, "was emptied").await?;
+    assert_eq!(asked["choices"], json!(["link with E1", "unlink", "retry", "ignore"]));
+    let shown = |state: Option<&'static str>| {
+        let account = account.clone();
+        move |own: &Value| own["Id"] == account.as_str() && own["Tandem_Sync_State__c"].as_str() == state
+    };
+    world.until_record("Account", "the question", shown(Some("Review"))).await?;
+    answer(&world, &asked, "link with E1").await?;
+    let own = |own: &Value| own["Id"] == account.as_str() && own["Tandem_Card_Code__c"] == "E1";
+    world.until_record("Account", "its code again", own).await?;
+    world.until_record("Account", "no question", shown(Some("Synced"))).await?;
+    world.settled().await?;
+    // Not by mistake.
+    world.change("Account", &account, json!({ "Tandem_Card_Code__c": null })).await?;
+    answer(&world, &question(&world, "was emptied").await?, "unlink").await?;
+    world.until_record("Account", "no question", shown(None)).await?;
+    // Neither side's next change brings together what a person has parted, however alike they are.
+    world.b1_patch("/BusinessPartners('E1')", json!({ "Phone1": "+49 1" })).await?;
+    let new = |own: &Value| own["Tandem_Card_Code__c"] == "E1" && own["Phone"] == "+49 1";
+    let new = world.until_record("Account", "an account of the partner's own", new).await?;
+    ensure!(new["Id"] != account.as_str(), "a new one: {new}");
+    world.change("Account", &account, json!({ "Phone": "+49 2" })).await?;
+    world.settled().await?;
+    assert_eq!(partner(&world, "E1").await?["Phone1"], "+49 1");
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
     Ok(())
 }

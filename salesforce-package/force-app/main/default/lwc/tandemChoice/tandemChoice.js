@@ -15,6 +15,7 @@ import LABEL_MAKE_INACTIVE from '@salesforce/label/c.Tandem_Choice_Make_Inactive
 import LABEL_KEEP_SO from '@salesforce/label/c.Tandem_Choice_Keep_So';
 import LABEL_MARK from '@salesforce/label/c.Tandem_Choice_Mark';
 import LABEL_LEAVE_UNMARKED from '@salesforce/label/c.Tandem_Choice_Leave_Unmarked';
+import LABEL_UNLINK from '@salesforce/label/c.Tandem_Choice_Unlink';
 import LABEL_LINK_WITH from '@salesforce/label/c.Tandem_Choice_Link_With';
 import { text } from 'c/tandemText';
 
@@ -34,7 +35,8 @@ const LABELS = {
     'make inactive in B1': LABEL_MAKE_INACTIVE,
     'keep it so': LABEL_KEEP_SO,
     mark: LABEL_MARK,
-    'leave unmarked': LABEL_LEAVE_UNMARKED
+    'leave unmarked': LABEL_LEAVE_UNMARKED,
+    unlink: LABEL_UNLINK
 };
 const LINK_WITH = 'link with ';
 
