@@ -1,5 +1,6 @@
 //! Capabilities that reach nothing outside the host: clock, random, log, mapping.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use ring::rand::SecureRandom;
@@ -65,11 +66,12 @@ impl contract::log::Host for RunState {
         }
         let flow = self.bound.as_ref().map_or("", |bound| bound.flow.as_str());
         let trace = self.trace.as_str();
+        let told = one_line(&message);
         match level {
-            contract::log::Level::Debug => tracing::debug!(target: "plugin", flow, trace, "{message}"),
-            contract::log::Level::Info => tracing::info!(target: "plugin", flow, trace, "{message}"),
-            contract::log::Level::Warn => tracing::warn!(target: "plugin", flow, trace, "{message}"),
-            contract::log::Level::Error => tracing::error!(target: "plugin", flow, trace, "{message}"),
+            contract::log::Level::Debug => tracing::debug!(target: "plugin", flow, trace, "{told}"),
+            contract::log::Level::Info => tracing::info!(target: "plugin", flow, trace, "{told}"),
+            contract::log::Level::Warn => tracing::warn!(target: "plugin", flow, trace, "{told}"),
+            contract::log::Level::Error => tracing::error!(target: "plugin", flow, trace, "{told}"),
         }
         self.count_calls(1)?;
         let seq = self.journal.begin();
@@ -77,6 +79,22 @@ impl contract::log::Host for RunState {
         self.note((seq, 0), "log", "", message, &())?;
         Ok(())
     }
+}
+
+/// A plugin's words as one line of the log, which forges no other line and moves no cursor.
+fn one_line(message: &str) -> Cow<'_, str> {
+    if !message.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
+        return Cow::Borrowed(message);
+    }
+    let mut line = String::with_capacity(message.len() + 16);
+    for letter in message.chars() {
+        match letter {
+            '\t' => line.push(' '),
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    Cow::Owned(line)
 }
 
 /// A mapping's answer, as it stands in the journal.
@@ -169,5 +187,19 @@ async fn map_one(bound: &Bound, section: &str, source: &str) -> Result<Mapped, R
     match mapper.map(section, source, &target).await? {
         Ok(last) => Ok(Mapped::Done(last)),
         Err(why) => failed("mapper", why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_plugins_words_are_one_line_without_escapes() {
+        assert_eq!(one_line("Grüße, 3\t4"), "Grüße, 3 4");
+        assert_eq!(
+            one_line("a\n2026 ERROR forged\r\u{1b}[2J\u{2028}b"),
+            "a\\n2026 ERROR forged\\r\\u{1b}[2J\\u{2028}b"
+        );
     }
 }
