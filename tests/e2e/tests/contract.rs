@@ -1,0 +1,52 @@
+//! What was built against a published version of the contract loads for ever: the very files of then, kept as they were built.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use serde_json::json;
+use tandem_e2e::{Setup, World, root};
+
+/// The files of contract 0.1.0 and their SHA-256: never built anew.
+const FIRST: [(&str, &str); 3] = [
+    ("hostile", "4ed7a12f8cb3ea6000b3720251de4499dd95a7f3ca99ce224d1f4da47c23e0c4"),
+    ("orders", "132877d15cf13e0b8a0e740f06b8e27d0b0457aa4547bb371bd2923442b59ff0"),
+    ("region-mapper", "5da16f37c1559095b352eaad83ab20ca7a28d248c69b28aec1fe73f8e2cc09f3"),
+];
+
+#[tokio::test]
+async fn plugins_built_against_contract_0_1_0_make_orders_and_are_fenced_in_as_ever() -> Result<()> {
+    let more = "[flows.hostile]\nplugin = \"hostile\"\nconnections = { b1 = \"erp\", s = \"crm\" }\n".into();
+    let mut world = World::with(Setup { plugins: Vec::new(), more, ..Setup::default() }).await?;
+    let config = world.folder().join("tandem.toml");
+    let orders = "[flows.orders]\nplugin = \"orders\"\nconnections = { b1 = \"erp\", salesforce = \"crm\" }\n\
+                  mapper = \"mappers/region-mapper.wasm\"\n";
+    std::fs::write(&config, format!("{}\n{orders}", std::fs::read_to_string(&config)?))?;
+    std::fs::create_dir(world.folder().join("mappers"))?;
+    for (name, digest) in FIRST {
+        let code = std::fs::read(root().join(format!("tests/e2e/fixtures/contract-0.1.0/{name}.wasm")))?;
+        let found = ring::digest::digest(&ring::digest::SHA256, &code);
+        let found: String = found.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(found, digest, "{name} is not the file of then");
+        let folder = if name.ends_with("mapper") { "mappers" } else { "plugins" };
+        std::fs::write(world.folder().join(folder).join(format!("{name}.wasm")), code)?;
+        world.tandem(&["plugin", "grant", name, "--yes"]).await?;
+    }
+    world.up().await?;
+    world.b1_user_field("ORDR", "Region").await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    assert!(order["U_Region"].is_string(), "the mapping plugin had its say: {order}");
+    world.assert_exactly_once(&[id]).await?;
+    let loops =
+        json!({ "Record_Id__c": "006CONTRACT0000001", "Object__c": "Opportunity", "Event_Id__c": "c1", "do": "trap" });
+    assert_eq!(world.webhook(&loops).await?, 202);
+    let asked = async |world: &World| {
+        let list = ["events", "list", "--flow", "hostile", "--state", "review"];
+        Ok(world.tandem_json(&list).await?[0]["reason"].as_str().map(str::to_owned))
+    };
+    let why = world.until("its event in review", Duration::from_secs(30), asked).await?;
+    assert!(why.contains("trapped"), "{why}");
+    Ok(())
+}
