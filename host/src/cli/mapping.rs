@@ -23,6 +23,9 @@ use crate::store::sqlite::Access;
 /// Begins what is told of alternatives: no fault.
 const USED: &str = "in use: ";
 
+/// Stands for the rule where the mapping plugin has the last word.
+const MAPPER: &str = "(mapping plugin)";
+
 /// Bytes of a record.
 const LIMIT: u64 = 16 << 20;
 
@@ -55,8 +58,9 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
             preview(&flow, &section, &record, output).await
         }
         Command::Show { flow } => {
-            let flow = bound(&parts, &connections, &flow).await?;
-            output.print(&flow.release.mapping_text.trim_end());
+            // Before any grant: it is what a mapping of one's own begins with.
+            let release = parts.releases().await?.of_files(&flow, &parts.config).await?.release;
+            output.print(&release.mapping_text.trim_end());
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -136,19 +140,33 @@ async fn preview(flow: &Flow, name: &str, record: &str, output: &Output) -> Resu
         Ok(target) => target,
         Err(error) => bail!("[{name}] {}: {}", error.field, error.message),
     };
+    let last = match &flow.bound.mapper {
+        Some(mapper) => match mapper.map(&applied, &source.to_string(), &target.to_string()).await? {
+            Ok(last) => serde_json::from_str(&last)?,
+            Err(why) => bail!("[{name}] the mapping plugin: {why}"),
+        },
+        None => target.clone(),
+    };
     let targets = mapping.targets();
     let rules = targets.get(applied.as_str()).cloned().unwrap_or_default();
+    let mut told: Vec<(&str, &str)> = rules.iter().map(|(field, rule)| (*field, *rule)).collect();
+    // What the mapping plugin sets or changes is its doing, whatever the rule says.
+    for (field, _) in last.as_object().into_iter().flatten().filter(|(field, value)| target[field.as_str()] != **value)
+    {
+        told.retain(|(own, _)| own != field);
+        told.push((field, MAPPER));
+    }
     let data: Vec<Value> =
-        rules.iter().map(|(field, rule)| json!({ "field": field, "rule": rule, "value": target[*field] })).collect();
+        told.iter().map(|(field, rule)| json!({ "field": field, "rule": rule, "value": last[*field] })).collect();
     let shown = |field: &str, rule: &str| {
         if put_together(rule, &source) {
             "(put together by the plugin)".to_owned()
         } else {
-            short(&target[field].to_string(), 60)
+            short(&last[field].to_string(), 60)
         }
     };
     let rows =
-        rules.iter().map(|(field, rule)| vec![(*field).to_owned(), (*rule).to_owned(), shown(field, rule)]).collect();
+        told.iter().map(|(field, rule)| vec![(*field).to_owned(), (*rule).to_owned(), shown(field, rule)]).collect();
     output.rows(&data, &["field", "rule", "value"], rows, "the section has no rules");
     Ok(ExitCode::SUCCESS)
 }

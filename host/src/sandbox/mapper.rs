@@ -23,7 +23,7 @@ impl Mapper {
         Self { machine: runtime.machine().clone(), code, limits }
     }
 
-    /// One record. The inner error is the mapper's own word on the record.
+    /// One record: a JSON object, whatever else the mapper gives. The inner error is the mapper's own word on the record, or what is wrong with its answer.
     pub async fn map(&self, section: &str, source: &str, mapped: &str) -> Result<Result<String, String>, RunError> {
         let (machine, pre, limits) = (self.machine.clone(), self.code.pre.clone(), self.limits.clone());
         let (section, source, mapped) = (section.to_owned(), source.to_owned(), mapped.to_owned());
@@ -34,6 +34,37 @@ impl Mapper {
             instance.call_map(&mut store, &section, &source, &mapped).await.map_err(|e| named(e, &limits))
         };
         // Inside a run it is a part of it, on the run's thread and in the run's place.
-        if workers::used().is_some() { work.await } else { self.machine.run(work).await }
+        let answer = if workers::used().is_some() { work.await } else { self.machine.run(work).await }?;
+        Ok(answer.and_then(an_object))
+    }
+}
+
+/// Half a record, or none, would become half an order.
+fn an_object(answer: String) -> Result<String, String> {
+    match serde_json::from_str::<serde_json::Value>(&answer) {
+        Ok(serde_json::Value::Object(_)) => Ok(answer),
+        Ok(other) => Err(format!("the mapping plugin gave {}, not an object of fields", kind_of(&other))),
+        Err(error) => Err(format!("the mapping plugin gave no JSON: {error}")),
+    }
+}
+
+fn kind_of(value: &serde_json::Value) -> &'static str {
+    match value {
+        serde_json::Value::Null => "null",
+        serde_json::Value::Array(_) => "a list",
+        _ => "a single value",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::an_object;
+
+    #[test]
+    fn what_is_no_object_of_fields_is_no_record() {
+        assert_eq!(an_object("{\"A\":1}".into()), Ok("{\"A\":1}".into()));
+        for answer in ["{ not json", "", "null", "[]", "\"text\"", "{\"A\":1} {}"] {
+            assert!(an_object(answer.into()).is_err(), "{answer}");
+        }
     }
 }

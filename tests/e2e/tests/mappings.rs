@@ -65,3 +65,28 @@ async fn a_preview_shows_each_rule_with_its_value() -> Result<()> {
     assert!(code != 0 && errors.contains("header, line"), "{errors}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_preview_shows_what_the_mapping_plugin_makes_of_it_and_the_default_is_shown_before_any_grant() -> Result<()> {
+    let flow = "mapping = \"own.toml\"\nmapper = \"region-mapper.wasm\"".into();
+    let world = World::with(Setup { flow, ..Setup::default() }).await?;
+    std::fs::copy(tandem_e2e::wasm("region_mapper"), world.folder().join("region-mapper.wasm"))?;
+    std::fs::write(
+        world.folder().join("own.toml"),
+        "version = 1\n[read]\nheader = [\"Account.BillingPostalCode\"]\n[header]\nNumAtCard = \"source.Tandem_PO_Number__c\"\n",
+    )?;
+    let shown = world.tandem(&["mapping", "show", "orders"]).await?;
+    assert!(shown.contains("Tandem_PO_Number__c"), "{shown}");
+    let id = world.opportunities(1).await?.remove(0);
+    let preview = ["mapping", "preview", "orders", "header", id.as_str()];
+    let (code, _, errors) = world.tandem_raw(&preview).await?;
+    assert!(code == 1 && errors.contains("tandem plugin grant region-mapper"), "{code} {errors}");
+    world.tandem(&["plugin", "grant", "region-mapper", "--yes"]).await?;
+    let told = world.tandem_json(&preview).await?;
+    let region = told.as_array().into_iter().flatten().find(|row| row["field"] == "U_Region").cloned();
+    assert!(region.is_some_and(|row| row["rule"] == "(mapping plugin)" && row["value"].is_string()), "{told}");
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": null })).await?;
+    let (code, _, errors) = world.tandem_raw(&preview).await?;
+    assert!(code == 1 && errors.contains("fill in PO Number"), "{code} {errors}");
+    Ok(())
+}
