@@ -96,9 +96,7 @@ pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> 
     let mut wanted: BTreeSet<usize> = BTreeSet::new();
     for (place, event, payload) in outcomes.open(batch) {
         match event.topic.as_str() {
-            "b1.BusinessPartners" | look::TOPIC if payload["CardCode"].is_string() => {
-                partners.entry(text(&payload, "CardCode").to_owned()).or_default().push(place)
-            }
+            "b1.BusinessPartners" => partners.entry(text(&payload, "CardCode").to_owned()).or_default().push(place),
             "salesforce.Account" => accounts.entry(event.key.clone()).or_default().push(place),
             "salesforce.Contact" => contacts.entry(event.key.clone()).or_default().push(place),
             "accounts.wanted" => {

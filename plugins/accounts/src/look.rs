@@ -10,7 +10,7 @@ use tandem_sdk::{
 
 use crate::gone::MARK;
 
-/// The topic of accounts and partners that are to be looked at.
+/// The topic of accounts that are to be looked at.
 pub const TOPIC: &str = "accounts.look";
 /// That of the night's first slice; each wakes the next.
 pub const NIGHT: &str = "timer.partners";
@@ -31,17 +31,8 @@ pub fn timer() -> Timer {
 
 /// Has an account looked at, for a reason that is told once a moment.
 pub fn at(account: &str, why: &str) {
-    look("AccountId", account, why);
-}
-
-/// The same of a partner.
-pub fn at_partner(card_code: &str, why: &str) {
-    look("CardCode", card_code, why);
-}
-
-fn look(name: &str, key: &str, why: &str) {
     // The flow takes its own topic; a chain of looks that has no end is broken off by the host.
-    tell(TOPIC, key, &format!("{key}:{why}:{}", clock::now()), &json!({ name: key }));
+    tell(TOPIC, account, &format!("{account}:{why}:{}", clock::now()), &json!({ "AccountId": account }));
 }
 
 /// Asks for one slice of the linked partners, those whose accounts' ids come after the payload's `after`.

@@ -49,9 +49,7 @@ impl Asker {
         for event in batch.events.iter().filter(|event| event.resolution.as_deref() == Some("ignore")) {
             let payload = from_json(&event.payload);
             match event.topic.as_str() {
-                "b1.BusinessPartners" | look::TOPIC if payload["CardCode"].is_string() => {
-                    partners.push(text(&payload, "CardCode").to_owned())
-                }
+                "b1.BusinessPartners" => partners.push(text(&payload, "CardCode").to_owned()),
                 "salesforce.Contact" => contacts.push(event.key.clone()),
                 "accounts.wanted" => accounts.push(text(&payload, "AccountId").to_owned()),
                 _ => accounts.push(event.key.clone()),
@@ -153,10 +151,8 @@ fn asked(asker: &Asker, reason: Option<&Said>, marks: &mut BTreeMap<String, Opti
     if linked(&asker.account) {
         for other in known(&askers_of(&asker.account)) {
             // What it asked may be answered by that, or is another question now.
-            match is_account(&other) {
-                true => look::at(&other, &asker.account),
-                false if other != asker.key => look::at_partner(&other, &asker.account),
-                false => {}
+            if is_account(&other) {
+                look::at(&other, &asker.account);
             }
             let mut rest = known(&accounts_of(&other));
             rest.remove(&asker.account);
