@@ -59,7 +59,8 @@ export default class TandemSetup extends LightningElement {
     };
 
     loading = true;
-    problem = '';
+    /** What could not be read, by part; the other parts are shown all the same. */
+    problems = {};
     foundHosts = [];
     foundOutbox = [];
     foundOrg;
@@ -70,14 +71,21 @@ export default class TandemSetup extends LightningElement {
 
     async load() {
         this.loading = true;
-        this.problem = '';
+        this.problems = {};
+        await Promise.all([
+            this.read('hosts', hosts, (found) => (this.foundHosts = own(found))),
+            this.read('org', org, (found) => (this.foundOrg = found)),
+            this.read('outbox', outbox, (found) => (this.foundOutbox = own(found)))
+        ]);
+        this.loading = false;
+    }
+
+    /** Each part asks for rights of its own: one that is refused hides no other. */
+    async read(part, ask, take) {
         try {
-            const [foundHosts, foundOutbox, foundOrg] = await Promise.all([hosts(), outbox(), org()]);
-            [this.foundHosts, this.foundOutbox, this.foundOrg] = [own(foundHosts), own(foundOutbox), foundOrg];
+            take(await ask());
         } catch (error) {
-            this.problem = text(LABEL_ERROR, errorText(error));
-        } finally {
-            this.loading = false;
+            this.problems = { ...this.problems, [part]: text(LABEL_ERROR, errorText(error)) };
         }
     }
 

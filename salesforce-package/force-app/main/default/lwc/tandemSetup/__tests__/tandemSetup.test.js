@@ -126,6 +126,26 @@ describe('c-tandem-setup', () => {
         expect(words[0]).toContain('Tandem User: records below accounts');
     });
 
+    it.each([
+        [hosts, 'hosts-problem', ['well', 'outbox-empty']],
+        [org, 'org-problem', ['host', 'outbox-empty']],
+        [outbox, 'outbox-problem', ['host', 'well']]
+    ])('shows the other parts where one is refused', async (refused, place, others) => {
+        refused.mockRejectedValue({ body: { message: 'no access to it' } });
+        const element = await show();
+        expect(find(element, place).textContent).toContain('no access to it');
+        for (const other of others) {
+            expect(find(element, other)).not.toBeNull();
+        }
+        expect(all(element, 'well').length + all(element, 'no-host').length + all(element, 'outbox-empty').length).toBe(
+            others.filter((other) => other !== 'host').length
+        );
+        refused.mockResolvedValue(refused === org ? WELL : []);
+        find(element, 'reload').click();
+        await settled();
+        expect(find(element, place)).toBeNull();
+    });
+
     it('lists what waits in the outbox', async () => {
         outbox.mockResolvedValue([
             {
@@ -142,7 +162,7 @@ describe('c-tandem-setup', () => {
     it('says what kept it, and loads again', async () => {
         hosts.mockRejectedValueOnce({ body: { message: 'no access' } });
         const element = await show();
-        expect(find(element, 'problem').textContent).toContain('no access');
+        expect(find(element, 'hosts-problem').textContent).toContain('no access');
         find(element, 'reload').click();
         await settled();
         expect(find(element, 'host')).not.toBeNull();
