@@ -17,8 +17,17 @@
 # ORG and USER are aliases or user names; `sf org login web` makes an org known.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+script=scripts/$(basename "$0")
+usage() { sed -n '4,17s/^# \{0,1\}//p' "$script" >&2; exit 2; }
+
+# How many words a command takes at least, with its own name.
+case "${1:-}" in
+sign-in | install | uninstall) words=3 ;;
+deploy | access | namespace | promote) words=2 ;;
+*) words=1 ;;
+esac
+[ $# -ge $words ] || usage
 command -v sf >/dev/null || { echo "package.sh: the Salesforce CLI is missing: npm install --global @salesforce/cli" >&2; exit 1; }
-usage() { sed -n '4,17s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 
 # A managed package's names carry its namespace in every org but that of its source; what is deployed beside it speaks of them so.
 namespace=$(sed -n 's/^ *"namespace": "\(.*\)".*/\1/p' sfdx-project.json)
@@ -36,8 +45,15 @@ beside() {
 access() {
   beside access "$1"
   if [ -n "${2:-}" ]; then
-    sf org assign permsetlicense --name SalesforceAPIIntegrationPsl --on-behalf-of "$2" --target-org "$1" ||
-      echo "package.sh: no permission set licence for $2: right for a user with a full Salesforce licence, which needs none" >&2
+    # Without a licence that is needed the sets are refused below. The words of the refusal are not known: assumed is that they name a licence.
+    if said=$(sf org assign permsetlicense --name SalesforceAPIIntegrationPsl --on-behalf-of "$2" --target-org "$1" 2>&1); then
+      echo "$said"
+    else
+      echo "$said" >&2
+      if grep -qiw 'licen[sc]es\{0,1\}' <<<"$said"; then
+        echo "package.sh: no permission set licence for $2: right for a user with a full Salesforce licence, which needs none" >&2
+      fi
+    fi
     sf org assign permset --name "${prefix}Tandem_Integration" --name Tandem_Integration_Standard --on-behalf-of "$2" --target-org "$1"
   fi
 }

@@ -10,9 +10,15 @@ use tandem_package_tests::{files, package, said};
 
 /// The calls of `sf`, one a line, and what the script said.
 async fn calls(arguments: &[&str]) -> Result<(Vec<String>, bool, String)> {
+    calls_refusing("nothing at all", "", arguments).await
+}
+
+/// The same, where the CLI refuses each call that has `what` in it.
+async fn calls_refusing(what: &str, refusal: &str, arguments: &[&str]) -> Result<(Vec<String>, bool, String)> {
     let folder = tempfile::tempdir()?;
     let (program, log) = (folder.path().join("sf"), folder.path().join("log"));
-    fs::write(&program, format!("#!/bin/sh\necho \"$*\" >> {}\n", log.display()))?;
+    let refuse = format!("case \"$*\" in *\"{what}\"*) echo \"{refusal}\" >&2; exit 1;; esac");
+    fs::write(&program, format!("#!/bin/sh\necho \"$*\" >> {}\n{refuse}\n", log.display()))?;
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default());
     let all: Vec<&str> = ["scripts/package.sh"].into_iter().chain(arguments.iter().copied()).collect();
@@ -120,6 +126,44 @@ async fn a_version_is_released_by_its_alias() -> Result<()> {
     place(&calls(&["released"]).await?.0, "package version list --released")?;
     let (none, well, words) = calls(&["nonsense"]).await?;
     assert!(!well && none.is_empty() && words.contains("promote VERSION"), "{words}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_command_without_what_it_needs_says_how_it_is_called() -> Result<()> {
+    for arguments in [
+        vec!["deploy"],
+        vec!["access"],
+        vec!["sign-in"],
+        vec!["sign-in", "crm"],
+        vec!["namespace"],
+        vec!["promote"],
+        vec!["install"],
+        vec!["install", "crm"],
+        vec!["uninstall", "crm"],
+        vec![],
+    ] {
+        let (calls, well, words) = calls(&arguments).await?;
+        assert!(!well && calls.is_empty(), "{arguments:?}: {calls:#?}");
+        assert!(words.contains("scripts/package.sh install ORG VERSION"), "{arguments:?}: {words}");
+        assert!(!words.contains("line "), "{arguments:?}: {words}");
+    }
+    Ok(())
+}
+
+/// Whatever it is, it is shown in the CLI's own words; what a licence is needed for fails by itself in the next step.
+#[tokio::test]
+async fn the_licence_is_blamed_only_where_it_is_that() -> Result<()> {
+    let access = ["access", "crm", "host@example.org"];
+    for (refusal, blamed) in [
+        ("The user license does not match the permission set license", true),
+        ("Only one user can match host@example.org", false),
+    ] {
+        let (calls, well, words) = calls_refusing("permsetlicense", refusal, &access).await?;
+        assert!(well && words.contains(refusal), "{words}");
+        assert_eq!(words.contains("full Salesforce licence"), blamed, "{words}");
+        place(&calls, "assign permset --name Tandem_Integration")?;
+    }
     Ok(())
 }
 
