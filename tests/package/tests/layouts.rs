@@ -274,6 +274,34 @@ fn what_belongs_to_a_record_is_listed_on_its_page() -> Result<()> {
     Ok(())
 }
 
+/// A related list is sorted by a column that it shows, and by no other.
+#[test]
+fn a_related_list_is_sorted_by_what_it_shows() -> Result<()> {
+    let mut unshown = Vec::new();
+    for file in layouts()? {
+        let text = read(&file)?;
+        let xml = Document::parse(&text)?;
+        for list in xml.descendants().filter(|node| node.tag_name().name() == "relatedLists") {
+            let columns = texts(list, "fields");
+            let sorted = texts(list, "sortField").into_iter().filter(|by| !columns.contains(by));
+            unshown.extend(sorted.map(|by| format!("{}: {by}", child(list, "relatedList"))));
+        }
+    }
+    for file in files(&package().join("flexipages"), ".flexipage-meta.xml")? {
+        let text = read(&file)?;
+        let xml = Document::parse(&text)?;
+        for list in xml.descendants().filter(|node| node.tag_name().name() == "componentInstance") {
+            let values = properties(list);
+            let Some(relation) = values.get("relatedListApiName") else { continue };
+            let columns = &values["relatedListFieldAliases"];
+            let sorted = values["sortFieldAlias"].iter().filter(|by| !columns.contains(by));
+            unshown.extend(sorted.map(|by| format!("{} {}: {by}", stem(&file, ".flexipage-meta.xml"), relation[0])));
+        }
+    }
+    assert_eq!(unshown, Vec::<String>::new());
+    Ok(())
+}
+
 /// A component's properties on a page: each name with its value or its list of values.
 fn properties(component: roxmltree::Node<'_, '_>) -> BTreeMap<String, Vec<String>> {
     let own = component.children().filter(|node| node.tag_name().name() == "componentInstanceProperties");
