@@ -116,7 +116,9 @@ impl Engine {
         let decision = self.decide(flow, &release, files).await?;
         let held = match &decision {
             Decision::Held(why) => Some(why.clone()),
-            Decision::Known | Decision::Live => None,
+            // Taken back by the activation itself: a host that dies before it goes on from here.
+            Decision::Live => Some("about to go live".to_owned()),
+            Decision::Known => None,
         };
         let before = self.releases.store().candidate(flow).await?;
         if before.as_ref().is_none_or(|before| before.release != release.digest || before.held != held) {

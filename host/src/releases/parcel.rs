@@ -147,7 +147,8 @@ mod tests {
     use super::*;
 
     fn parcel() -> Parcel {
-        let (code, mapping) = (vec![7_u8; 5_000], b"version = 1\n[header]\nComments = \"'a \\\"b\\\"'\"\n".to_vec());
+        let (code, mapping) =
+            (vec![7_u8; 5_000], b"\nversion = 1\r\n[header]\nComments = \"'a \\\"b\\\"'\"\n".to_vec());
         let plugin = Component { digest: digest_of(&code), name: "orders".into(), version: "1.0.0".into() };
         let manifest = Manifest::new(plugin, Some(digest_of(&mapping)), None, &json!({ "warehouse": "01" }));
         let contents = [code, mapping].into_iter().map(|part| (digest_of(&part), part)).collect();

@@ -965,7 +965,15 @@ async fn nothing_begins_under_a_release_that_is_not_live_and_of_two_who_change_i
     let run = store.lease("orders", "a", 1, crate::time::now()).await.unwrap().run().unwrap();
     assert_eq!(run.release, "a");
     assert!(live(&store, "b", Some("a"), now).await);
+    let offered = |held: Option<&str>| Candidate {
+        flow: "orders".into(),
+        release: "a".into(),
+        at: now,
+        held: held.map(str::to_owned),
+    };
+    store.candidate_put(offered(Some("waits"))).await.unwrap();
     assert!(!live(&store, "a", Some("a"), now).await, "somebody else was faster");
+    assert_eq!(store.candidate("orders").await.unwrap(), Some(offered(Some("waits"))), "and it waits as before");
     assert!(!live(&store, "nowhere", Some("b"), now).await, "there is no such release");
     assert!(matches!(store.lease("orders", "a", 1, crate::time::now()).await.unwrap(), Leased::NotLive));
     assert_eq!(store.lease("orders", "b", 1, crate::time::now()).await.unwrap().run().unwrap().release, "b");
