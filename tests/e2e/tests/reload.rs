@@ -42,9 +42,12 @@ async fn a_flow_that_is_added_changed_and_taken_out_is_so_while_orders_are_made_
         tokio::time::sleep(Duration::from_millis(150)).await;
     }
     told_times(&world, "tandem.toml was changed: taken up", 1).await?;
-    world.ready(PATIENCE).await?;
-    let flows = world.get(&format!("{}/readyz", world.console)).await?["flows"].clone();
-    assert!(flows["accounts"]["state"] == "running" && flows["orders"]["state"] == "running", "{flows}");
+    let both_run = async |world: &World| {
+        let Ok(told) = world.get(&format!("{}/readyz", world.console)).await else { return Ok(None) };
+        let runs = |flow: &str| told["flows"][flow]["state"] == "running";
+        Ok((runs("accounts") && runs("orders")).then_some(()))
+    };
+    world.until("both flows to run", PATIENCE, both_run).await?;
     // Its settings, and another connection's section.
     let changed = first.replace("requests_per_second = 2000\n\n", "requests_per_second = 1900\n\n");
     assert_ne!(changed, first);
