@@ -11,8 +11,8 @@ use tokio::sync::watch;
 
 use super::{Comparer, Engine, Flow, FlowStatus, REBIND};
 use crate::config::Policy;
-use crate::releases::{Release, ReleaseError, consent};
-use crate::sandbox::Unknown;
+use crate::releases::{Release, ReleaseError, consent, signature_of};
+use crate::sandbox::{LoadError, Unknown};
 use crate::store::{Candidate, EventFilter, EventState, StoreError};
 
 /// Who makes a release live that files say.
@@ -80,7 +80,8 @@ impl Engine {
             Ok(Decision::Held(why)) => self.hold(flow, &why).await,
             Err(error) => {
                 // Looked at again, whatever the files' stamps: the store fails, not they.
-                if let ReleaseError::Store(_) = error {
+                // The same holds for a file that somebody else has open.
+                if let ReleaseError::Store(_) | ReleaseError::Plugin(LoadError::Unreadable { .. }) = error {
                     files.read = None;
                 }
                 self.hold(flow, &error.to_string()).await;
@@ -149,6 +150,11 @@ impl Engine {
                 ReleaseError::NotGranted { .. } => Ok(Decision::Held(error.to_string())),
                 other => Err(other),
             };
+        }
+        // What cannot be bound would hold the flow once it is live.
+        let bound = Flow::for_rehearsal(flow, release.clone(), &self.config, &self.connections, &self.releases).await;
+        if let Err(error) = bound {
+            return Ok(Decision::Held(error.to_string()));
         }
         let policy = self.config.flows.get(flow).map(|own| own.release).unwrap_or_default();
         let by_hand = format!("make it live with `tandem release activate {flow} {}`", release.short());
@@ -262,6 +268,9 @@ impl Engine {
         let config = self.config.flows.get(flow);
         let plugin = config.map(|config| self.releases.path(&config.plugin));
         let others = config.into_iter().flat_map(|config| config.mapping.iter().chain(&config.mapper));
-        plugin.into_iter().chain(others.map(|path| self.config.resolve(path))).collect()
+        let files: Vec<PathBuf> = plugin.into_iter().chain(others.map(|path| self.config.resolve(path))).collect();
+        // A signature that comes later is another thing that they say.
+        let signatures: Vec<PathBuf> = files.iter().map(|file| signature_of(file)).collect();
+        files.into_iter().chain(signatures).collect()
     }
 }

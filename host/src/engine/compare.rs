@@ -79,6 +79,8 @@ pub(super) struct Rehearsed {
     pub deeds: Vec<Effect>,
     /// What it would read that the past run did not.
     pub unread: Unread,
+    /// It fails: what it would have read or done is not known.
+    pub failed: bool,
 }
 
 /// Rehearses a run over a journal. A run that fails ends each of its events so.
@@ -95,11 +97,13 @@ pub(super) async fn rehearse(
             outcomes: report.outcomes.iter().map(words).collect(),
             deeds: deeds_of(&report),
             unread: report.unread,
+            failed: false,
         }),
         Err(error) if error.blames_plugin() => Ok(Rehearsed {
             outcomes: vec![format!("the run fails: {error}"); run.events.len()],
             deeds: Vec::new(),
             unread: Unread::default(),
+            failed: true,
         }),
         Err(error) => Err(error),
     }
@@ -127,7 +131,7 @@ impl<'a> Comparer<'a> {
         self.found.read_now += after.unread.asked.saturating_sub(before.unread.asked);
         // What the run's own release did not find either is not the other one's doing: its journal is not whole.
         let refused: HashSet<String> = after.unread.refused.into_iter().collect();
-        if !refused.is_empty() || !before.unread.refused.is_empty() {
+        if !refused.is_empty() || !before.unread.refused.is_empty() || before.failed {
             self.found.untold += events;
             for read in refused.into_iter().chain(before.unread.refused) {
                 *self.found.unread.entry(read).or_default() += 1;
@@ -190,9 +194,9 @@ impl<'a> Comparer<'a> {
 }
 
 impl Comparison {
-    /// Nothing differs, and of nothing it cannot be told.
+    /// Nothing differs, of nothing it cannot be told, and nothing was read that is of today.
     pub fn is_same(&self) -> bool {
-        self.groups.is_empty() && self.untold == 0
+        self.groups.is_empty() && self.untold == 0 && self.read_now == 0
     }
 }
 

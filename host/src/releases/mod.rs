@@ -18,7 +18,7 @@ pub use self::consent::Code;
 pub use self::error::ReleaseError;
 pub use self::manifest::{Component, Manifest};
 pub use self::parcel::Parcel;
-pub use self::trust::{Trust, TrustError, sign};
+pub use self::trust::{Trust, TrustError, sign, signature_of};
 use crate::config::{Config, FlowConfig};
 use crate::mapping::Mapping;
 use crate::sandbox::{LoadError, MapperCode, Plugin, Runtime, digest_of, read};

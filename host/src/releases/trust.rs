@@ -51,9 +51,7 @@ impl From<TrustConfig> for Trust {
 impl Trust {
     /// Checks the signature that lies beside a file as `<file>.minisig`; without one, whether it may go without.
     pub fn check_file(&self, path: &Path, content: &[u8]) -> Result<(), TrustError> {
-        let mut beside = path.as_os_str().to_owned();
-        beside.push(".minisig");
-        match std::fs::read_to_string(&beside) {
+        match std::fs::read_to_string(signature_of(path)) {
             Ok(signature) if !self.keys.is_empty() => self.check(path, content, &signature).map(drop),
             Ok(_) => Ok(()),
             Err(_) => self.unsigned(path),
@@ -80,6 +78,13 @@ impl Trust {
     pub fn has_keys(&self) -> bool {
         !self.keys.is_empty()
     }
+}
+
+/// Where a file's signature lies: beside it.
+pub fn signature_of(path: &Path) -> PathBuf {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(".minisig");
+    beside.into()
 }
 
 /// Key ids as minisign prints them: the number, most significant byte first.

@@ -188,6 +188,25 @@ async fn a_plugin_that_asks_for_more_waits_for_consent_while_the_last_good_relea
 }
 
 #[tokio::test]
+async fn a_plugin_that_needs_a_connection_the_flow_does_not_have_never_goes_live() -> Result<()> {
+    let setup = Setup {
+        plugins: vec!["orders", "hostile"],
+        more: "[flows.hostile]\nplugin = \"hostile\"\nconnections = { b1 = \"erp\", s = \"crm\" }\n".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let config = world.folder().join("tandem.toml");
+    let text = std::fs::read_to_string(&config)?;
+    // The flow of the other plugin, whose slots are called otherwise.
+    std::fs::write(&config, text.replace("plugin = \"hostile\"", "plugin = \"orders\""))?;
+    told(&world, "the plugin needs `salesforce` bound to a salesforce connection").await?;
+    let rows = standing(&world, "hostile", "live").await?;
+    assert_eq!(rows[0]["manifest"]["plugin"]["name"], "hostile", "it goes on with what it had");
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_changed_plugin_gets_its_new_topics_without_a_restart() -> Result<()> {
     let setup = Setup {
         plugins: vec!["orders", "hostile"],

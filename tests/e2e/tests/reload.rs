@@ -60,8 +60,11 @@ async fn a_flow_that_is_added_changed_and_taken_out_is_so_while_orders_are_made_
     told_times(&world, "tandem.toml was changed: taken up", 2).await?;
     world.until_all_told(&ids, PATIENCE).await?;
     world.assert_exactly_once(&ids).await?;
-    let shown = world.tandem_json(&["release", "show", "orders"]).await?;
-    assert_eq!(shown["manifest"]["settings"]["warehouse"], "01", "{shown}");
+    let with_settings = async |world: &World| {
+        let shown = world.tandem_json(&["release", "show", "orders"]).await?;
+        Ok((shown["manifest"]["settings"]["warehouse"] == "01").then_some(shown))
+    };
+    let shown = world.until("the release with the settings", PATIENCE, with_settings).await?;
     assert_eq!(shown["activations"][0]["why"], "changed: settings");
     write(&world, &first)?;
     let gone = async |world: &World| {
