@@ -127,7 +127,8 @@ async fn the_exit_code_says_whether_it_failed_was_asked_wrongly_or_is_not_there(
     let (code, _, errors) = world.tandem_raw(&["mapping", "show", "orders"]).await?;
     assert_eq!(code, 2, "{errors}");
     std::fs::write(&config, plain.replace("b1 = \"erp\"", "b1 = \"crm\""))?;
-    let (code, _, errors) = world.tandem_raw(&["mapping", "show", "orders"]).await?;
+    let preview = ["mapping", "preview", "orders", "header", "006000000000000AAA"];
+    let (code, _, errors) = world.tandem_raw(&preview).await?;
     assert!(code == 2 && errors.contains("tandem.toml: line ") && errors.contains("known: erp\n"), "{errors}");
     std::fs::remove_file(&config)?;
     for (command, word) in [("check", "tandem.toml"), ("run", "tandem.toml"), ("init", "--b1-url")] {
