@@ -27,11 +27,16 @@ const DEEPEST: usize = 100;
 const SPEND: &str = "@spend";
 const SPEND_ON_PATTERN: &str = "@spend_on_pattern";
 
-/// The expression that pays for what it does; or why it may not be one.
-pub fn bounded(text: &str, expression: &IdedExpr) -> Result<IdedExpr, String> {
+/// Refuses a rule that is too long, before it is parsed: the parser goes as deep as a rule is long, and its stack ends.
+pub fn short_enough(text: &str) -> Result<(), String> {
     if text.chars().count() > LONGEST {
         return Err(format!("a rule may have {LONGEST} letters: put a code table into [tables]"));
     }
+    Ok(())
+}
+
+/// The expression that pays for what it does; or why it may not be one.
+pub fn bounded(expression: &IdedExpr) -> Result<IdedExpr, String> {
     paying(expression, 0)
 }
 

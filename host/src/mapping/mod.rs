@@ -261,8 +261,9 @@ impl Mapping {
     }
 
     fn expression(&self, text: &str) -> Result<IdedExpr, String> {
+        budget::short_enough(text)?;
         let program = self.env.compile(text).map_err(|e| e.to_string())?;
-        budget::bounded(text, program.expression())
+        budget::bounded(program.expression())
     }
 
     /// The rules of a two-way section; empty for one that is none.
@@ -444,6 +445,13 @@ mod tests {
     fn a_broken_rule_is_named() {
         let error = Mapping::parse("version = 1\n[header]\nU_X = 'source.A +'\n").err().unwrap().to_string();
         assert!(error.contains("line 3: [header] U_X"), "{error}");
+    }
+
+    #[test]
+    fn a_rule_that_is_too_long_is_refused_before_it_is_parsed() {
+        let long = vec!["1"; 30_000].join("+");
+        let told = Mapping::parse(&format!("version = 1\n[header]\nU_X = \"{long}\"\n")).err().unwrap().to_string();
+        assert!(told.contains("a rule may have 8000 letters"), "{told}");
     }
 
     #[test]
