@@ -1,7 +1,5 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
-use std::collections::BTreeMap;
-
 use tandem_sdk::{
     Decimal, Description, Keys, Method, Only, Value, Way, decimal, described, json, may_emit, may_link, permission,
     section,
@@ -27,8 +25,6 @@ pub struct Settings {
     pub only: Only,
     /// What the org has.
     pub org: Org,
-    /// Partners from which people have parted accounts: see [`crate::relink::parted`].
-    pub parted: BTreeMap<String, String>,
     pub create_in_b1: Create,
     pub create_in_salesforce: bool,
     /// Numbering series of new partners; without it the mapping gives the `CardCode`.
@@ -63,7 +59,6 @@ impl Settings {
             keys: Keys::of(&value),
             only: Only::of(&value),
             org: Org::default(),
-            parted: BTreeMap::new(),
             create_in_b1: match value["create_in_b1"].as_str() {
                 Some("all") => Create::All,
                 Some("never") => Create::Never,

@@ -3,6 +3,7 @@
 use tandem_sdk::{Decimal, Said, Side, Value, links, matching, say, text};
 
 use crate::describe::Settings;
+use crate::relink;
 
 /// The reason that needs no other.
 pub const CARRIED: &str = "B1 Card Code";
@@ -94,8 +95,7 @@ pub fn judged(settings: &Settings, side: Side, of: &Known, records: &[Known]) ->
     let fits = |known: &Known| {
         let (partner, account) = if side == Side::B1 { (known, of) } else { (of, known) };
         let (score, reasons) = judge(settings, partner, account)?;
-        let are_parted = settings.parted.get(&account.account_id) == Some(&partner.code);
-        if are_parted && !reasons.contains(&CARRIED) {
+        if !reasons.contains(&CARRIED) && relink::are_parted(&account.account_id, &partner.code) {
             return None;
         }
         Some(Candidate { record: known.record.clone(), score, reasons, taken: None })

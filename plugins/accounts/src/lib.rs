@@ -46,7 +46,6 @@ impl Plugin for Accounts {
                 return outcomes.into_vec();
             }
         }
-        settings.parted = relink::parted();
         let mut subjects = match gather::subjects(&batch, &settings, &mut outcomes) {
             Ok(subjects) => subjects,
             Err(error) => {

@@ -12,13 +12,12 @@ use crate::{look, questions};
 /// Answer: account and partner belong together no more.
 const UNLINK: &str = "unlink";
 
-/// Where it stands, by the account's id, from which partner a person has parted it.
+/// Where it stands, by the account's id, from which partner a person has parted it. Read where it counts: a batch may itself part two.
 const PARTED: &str = "parted:";
 
-/// The partners from which people have parted accounts, by the account's id: only a code that is typed brings the two together again.
-pub fn parted() -> BTreeMap<String, String> {
-    let entries = storage::scan(PARTED, u32::MAX).into_iter();
-    entries.map(|entry| (entry.key[PARTED.len()..].to_owned(), entry.value)).collect()
+/// A person has parted the two: only a code that is typed brings them together again.
+pub fn are_parted(account: &str, code: &str) -> bool {
+    storage::get(&format!("{PARTED}{account}")).is_some_and(|from| from == code)
 }
 
 /// Ends the link of an account, which then has nothing to show of it. It is looked at once more, as one that nobody has a claim on.

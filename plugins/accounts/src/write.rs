@@ -64,7 +64,7 @@ pub fn in_step(
         let asked = left_out::ask(batch, &w.refused, &old, &mut w.plan.base, &w.subject.events, outcomes);
         shown.extend(asked.map(|reason| (w.account_id.clone(), reason)));
         keep(w, &let_go);
-        if settings.parted.get(&w.account_id) == Some(&w.card_code) {
+        if w.subject.is_fresh() && relink::are_parted(&w.account_id, &w.card_code) {
             relink::forget(&w.account_id);
         }
         turn.questions.end(&w.card_code);

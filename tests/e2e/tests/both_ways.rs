@@ -458,6 +458,9 @@ async fn an_emptied_card_code_is_asked_about_and_written_again_or_the_two_are_un
     world.change("Account", &account, json!({ "Tandem_Card_Code__c": null })).await?;
     answer(&world, &question(&world, "was emptied").await?, "unlink").await?;
     world.until_record("Account", "no question", shown(None)).await?;
+    world.settled().await?;
+    let events = world.tandem(&["events", "list"]).await?;
+    ensure!(!events.contains("may be the same"), "what was just parted is not found to be the same: {events}");
     // Neither side's next change brings together what a person has parted, however alike they are.
     world.b1_patch("/BusinessPartners('E1')", json!({ "Phone1": "+49 1" })).await?;
     let new = |own: &Value| own["Tandem_Card_Code__c"] == "E1" && own["Phone"] == "+49 1";
