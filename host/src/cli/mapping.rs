@@ -54,7 +54,7 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     match command {
         Command::Check { flow } => check(&parts, &connections, flow, output).await,
         Command::Preview { flow, section, record } => {
-            let flow = bound(&parts, &connections, &flow).await?;
+            let flow = parts.flow_of_files(&flow, &connections).await?;
             preview(&flow, &section, &record, output).await
         }
         Command::Show { flow } => {
@@ -66,10 +66,6 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     }
 }
 
-async fn bound(parts: &Parts, connections: &Connections, name: &str) -> Result<Flow> {
-    parts.flow_of_files(name, connections).await
-}
-
 async fn check(parts: &Parts, connections: &Connections, only: Option<String>, output: &Output) -> Result<ExitCode> {
     let mut findings = Vec::new();
     let mut good = true;
@@ -77,7 +73,7 @@ async fn check(parts: &Parts, connections: &Connections, only: Option<String>, o
         return Err(Failure::unknown("flow", only, parts.config.flows.keys().map(String::as_str)).into());
     }
     for name in parts.config.flows.keys().filter(|name| only.as_ref().is_none_or(|only| only == *name)) {
-        let flow = match bound(parts, connections, name).await {
+        let flow = match parts.flow_of_files(name, connections).await {
             Ok(flow) => flow,
             Err(error) => {
                 good = false;

@@ -105,22 +105,20 @@ async fn listed(parts: &Parts) -> Result<Vec<Listed>> {
     for (flow, _) in parts.config.flows.iter().filter(|(_, own)| own.mapper.is_some()) {
         let found = match releases.of_files(flow, &parts.config).await {
             Ok(draft) => {
-                let mapper = draft.release.codes().into_iter().find(|code| code.kind() == MAPPER);
+                let mapper = draft.release.codes().into_iter().find(Code::is_mapper);
                 mapper.ok_or_else(|| "it is no part of the flow".to_owned())
             }
             Err(error) => Err(error.to_string()),
         };
         let name = match &found {
             Ok(code) => code.short_name().to_owned(),
-            Err(_) => format!("{MAPPER} of {flow}"),
+            Err(_) => format!("mapping plugin of {flow}"),
         };
-        let title = format!("{MAPPER} of the flow {flow}");
+        let title = format!("mapping plugin of the flow {flow}");
         all.push(Listed { name, flows: vec![flow.clone()], found: found.map(|code| (code, title)) });
     }
     Ok(all)
 }
-
-const MAPPER: &str = "mapping plugin";
 
 /// What a grant names: a plugin in the folder; otherwise a mapping plugin that a flow uses.
 async fn code_of(parts: &Parts, name: &str) -> Result<Code> {
@@ -130,7 +128,7 @@ async fn code_of(parts: &Parts, name: &str) -> Result<Code> {
             let Some(path) = &own.mapper else { continue };
             if path.file_stem().is_some_and(|stem| stem == name) {
                 let draft = releases.of_files(flow, &parts.config).await?;
-                if let Some(code) = draft.release.codes().into_iter().find(|code| code.kind() == MAPPER) {
+                if let Some(code) = draft.release.codes().into_iter().find(Code::is_mapper) {
                     return Ok(code);
                 }
             }

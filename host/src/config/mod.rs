@@ -2,6 +2,7 @@
 
 mod lines;
 mod secret;
+mod stamp;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -11,6 +12,7 @@ use serde::Deserialize;
 
 pub use self::lines::Lines;
 pub use self::secret::{Secret, SecretError, SecretSource};
+pub use self::stamp::{Stamp, stamp};
 
 /// Why the configuration cannot be used. The text names file, place, cause and mend.
 #[derive(Debug, thiserror::Error)]

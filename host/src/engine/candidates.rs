@@ -2,15 +2,13 @@
 //! candidate, loaded, and by the flow's policy made live, without a restart. One that cannot be used, or asks for more than was allowed, leaves the
 //! flow on what it runs.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::time::SystemTime;
+use std::sync::{Arc, PoisonError};
 
 use tokio::sync::watch;
 
-use super::{Comparer, Engine, Flow, FlowStatus, REBIND};
-use crate::config::Policy;
+use super::{CompareError, Comparer, Engine, Flow, FlowStatus, REBIND};
+use crate::config::{Policy, Stamp, stamp};
 use crate::releases::{Release, ReleaseError, consent, signature_of};
 use crate::sandbox::{LoadError, Unknown};
 use crate::store::{Candidate, EventFilter, EventState, StoreError};
@@ -21,8 +19,6 @@ pub const FILES: &str = "the files";
 /// Past events that a release is compared over before it goes live by itself.
 const COMPARED: u32 = 1_000;
 
-/// When a file was changed, and its size; `None` while it is not there.
-type Stamp = Option<(SystemTime, u64)>;
 type Stamps = Vec<(PathBuf, Stamp)>;
 
 /// The files of a flow, as they were seen last.
@@ -36,11 +32,6 @@ pub(super) struct Files {
     says: Option<Arc<Release>>,
     /// What a comparison said of it, and with which live release: it takes seconds, and is made once.
     compared: Option<(String, Option<String>)>,
-}
-
-fn stamp(path: &PathBuf) -> Stamp {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
 
 /// What is to be done with what the files say.
@@ -57,13 +48,16 @@ impl Engine {
     /// One look at the files of every flow, before anything runs.
     pub async fn settle(&self) {
         for flow in self.config.flows.keys() {
-            self.look(flow, &mut Files::default()).await;
+            let mut files = Files::default();
+            self.look(flow, &mut files).await;
+            self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(flow.clone(), files);
         }
     }
 
     /// Looks at a flow's files until `stop` turns true.
     pub(super) async fn watch_files(self: Arc<Self>, flow: String, mut stop: watch::Receiver<bool>) {
-        let mut files = Files::default();
+        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).remove(&flow);
+        let mut files = settled.unwrap_or_default();
         while !*stop.borrow() {
             self.look(&flow, &mut files).await;
             tokio::select! { _ = tokio::time::sleep(REBIND) => {} _ = stop.changed() => {} }
@@ -183,31 +177,23 @@ impl Engine {
 
     /// How the last events of a flow would end otherwise under a release, in words; none where they would not.
     async fn what_differs(&self, flow: &str, release: &Arc<Release>) -> Result<Option<String>, ReleaseError> {
-        let store = self.releases.store();
         let failed = |error: &dyn std::fmt::Display| Some(format!("the comparison failed: {error}"));
-        let runs = Comparer::last_runs(store, flow, COMPARED).await?;
+        let (config, connections, releases) = (&self.config, &self.connections, &self.releases);
+        let comparer = Comparer::new(flow, release.clone(), config, connections, releases, Unknown::Refuse).await;
+        let mut comparer = match comparer {
+            Ok(comparer) => comparer,
+            Err(error) => return Ok(failed(&error)),
+        };
+        let runs = comparer.last_runs(COMPARED).await?;
         if runs.is_empty() {
             return Ok(Some("no recorded run to compare with".into()));
         }
-        let ready =
-            async |release| Flow::for_rehearsal(flow, release, &self.config, &self.connections, &self.releases).await;
-        let other = match ready(release.clone()).await {
-            Ok(other) => other,
-            Err(error) => return Ok(failed(&error)),
-        };
-        let mut comparer = Comparer::new(&self.runtime, store, &other, Unknown::Refuse);
-        let mut own: BTreeMap<String, Flow> = BTreeMap::new();
         for id in runs {
-            let Some(run) = store.run(id).await? else { continue };
-            if !own.contains_key(&run.release) {
-                let release = self.releases.of_run(flow, &run.release, &self.config).await?;
-                match ready(release).await {
-                    Ok(flow) => own.insert(run.release.clone(), flow),
-                    Err(error) => return Ok(failed(&error)),
-                };
-            }
-            if let Err(error) = comparer.add(&own[&run.release], &run).await {
-                return Ok(failed(&error));
+            match comparer.add(id).await {
+                Ok(()) => {}
+                Err(CompareError::Release(error)) => return Err(error),
+                Err(CompareError::Store(error)) => return Err(error.into()),
+                Err(error) => return Ok(failed(&error)),
             }
         }
         let found = comparer.done();
@@ -230,7 +216,7 @@ impl Engine {
         if store.events(filter).await?.is_empty() {
             return Ok(());
         }
-        for code in release.codes().iter().filter(|code| code.kind() == "mapping plugin") {
+        for code in release.codes().iter().filter(|code| code.is_mapper()) {
             if store.last_grant(&code.name).await?.is_none() {
                 tracing::warn!(flow, mapper = code.short_name(), "in use before it needed consent: allowed as it is");
                 consent::allow(store.as_ref(), code).await?;

@@ -7,10 +7,13 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::Flow;
 use super::deeds::{Difference, Effect, deeds_of, differences, words};
+use super::{BindError, Flow};
+use crate::config::Config;
+use crate::connections::Connections;
+use crate::releases::{Release, ReleaseError, Releases};
 use crate::sandbox::{Journal, RunError, Runtime, Unknown, Unread};
-use crate::store::{JournalEntry, Run, RunId, Store, StoreError};
+use crate::store::{JournalEntry, Run, RunId, StoreError};
 
 /// Groups keep so many examples.
 const EXAMPLES: usize = 3;
@@ -61,12 +64,32 @@ pub struct Example {
     pub difference: Difference,
 }
 
-/// Compares a release with those that past runs ran under.
+/// Why a comparison cannot be made.
+#[derive(Debug, thiserror::Error)]
+pub enum CompareError {
+    /// The release that a past run ran under.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// Either release cannot be bound to the flow as it is configured now.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// A rehearsal.
+    #[error("run {0}: {1}")]
+    Run(RunId, #[source] RunError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Compares a release with those that past runs of its flow ran under.
 pub struct Comparer<'a> {
-    runtime: &'a Runtime,
-    store: &'a Arc<dyn Store>,
-    other: &'a Flow,
+    config: &'a Config,
+    connections: &'a Connections,
+    releases: &'a Releases,
+    other: Flow,
     unknown: Unknown,
+    /// The flow under the releases that past runs ran under, by their digests.
+    own: HashMap<String, Flow>,
     found: Comparison,
     places: HashMap<(String, String), usize>,
 }
@@ -111,20 +134,42 @@ pub(super) async fn rehearse(
 
 impl<'a> Comparer<'a> {
     /// With the release to look at. `unknown`: whether it may read now what past runs did not.
-    pub fn new(runtime: &'a Runtime, store: &'a Arc<dyn Store>, other: &'a Flow, unknown: Unknown) -> Self {
-        Self { runtime, store, other, unknown, found: Comparison::default(), places: HashMap::new() }
+    pub async fn new(
+        flow: &str,
+        other: Arc<Release>,
+        config: &'a Config,
+        connections: &'a Connections,
+        releases: &'a Releases,
+        unknown: Unknown,
+    ) -> Result<Self, BindError> {
+        let other = Flow::for_rehearsal(flow, other, config, connections, releases).await?;
+        let (own, found, places) = Default::default();
+        Ok(Self { config, connections, releases, other, unknown, own, found, places })
     }
 
-    /// The last runs of a flow that ended well, newest first, that together had so many events.
-    pub async fn last_runs(store: &Arc<dyn Store>, flow: &str, events: u32) -> Result<Vec<RunId>, StoreError> {
-        store.runs_last(flow, events).await
+    /// The last runs of the flow that ended well, newest first, that together had so many events.
+    pub async fn last_runs(&self, events: u32) -> Result<Vec<RunId>, StoreError> {
+        self.releases.store().runs_last(&self.other.name, events).await
     }
 
-    /// Adds one run; `own` is the flow under the release it ran under.
-    pub async fn add(&mut self, own: &Flow, run: &Run) -> Result<(), RunError> {
-        let journal = self.store.journal_read(run.id).await.map_err(RunError::Store)?;
-        let before = rehearse(self.runtime, own, run, &journal, Unknown::Refuse).await?;
-        let after = rehearse(self.runtime, self.other, run, &journal, self.unknown).await?;
+    /// Adds a run; one that was removed meanwhile says nothing.
+    pub async fn add(&mut self, id: RunId) -> Result<(), CompareError> {
+        let store = self.releases.store();
+        let Some(run) = store.run(id).await? else { return Ok(()) };
+        if !self.own.contains_key(&run.release) {
+            let flow = &self.other.name;
+            let release = self.releases.of_run(flow, &run.release, self.config).await?;
+            let own = Flow::for_rehearsal(flow, release, self.config, self.connections, self.releases).await?;
+            self.own.insert(run.release.clone(), own);
+        }
+        let journal = store.journal_read(id).await?;
+        self.compare(&run, &journal).await.map_err(|error| CompareError::Run(id, error))
+    }
+
+    async fn compare(&mut self, run: &Run, journal: &[JournalEntry]) -> Result<(), RunError> {
+        let runtime = self.releases.runtime();
+        let before = rehearse(runtime, &self.own[&run.release], run, journal, Unknown::Refuse).await?;
+        let after = rehearse(runtime, &self.other, run, journal, self.unknown).await?;
         let events = run.events.len() as u64;
         self.found.runs += 1;
         self.found.events += events;
@@ -168,7 +213,7 @@ impl<'a> Comparer<'a> {
         if let ([only], _) | (_, Some(only)) = (run.events.as_slice(), run.events.iter().find(|e| e.key == subject)) {
             return Ok(Some(only.id.0));
         }
-        let links = self.store.links_of(subject).await.map_err(RunError::Store)?;
+        let links = self.releases.store().links_of(subject).await.map_err(RunError::Store)?;
         Ok(links.iter().find_map(|link| of(&link.b1_id).or_else(|| of(&link.salesforce_id))))
     }
 

@@ -21,7 +21,8 @@ use tokio::task::JoinSet;
 use tracing::Instrument;
 
 pub use self::candidates::FILES;
-pub use self::compare::{Comparer, Comparison, told};
+use self::candidates::Files;
+pub use self::compare::{CompareError, Comparer, Comparison, told};
 pub use self::deeds::{Difference, effects_of};
 pub use self::flow::{BindError, Flow, haste_of, scope_of, takers};
 pub use self::rehearsal::Rehearsal;
@@ -63,6 +64,8 @@ pub struct Engine {
     status: Mutex<BTreeMap<String, FlowStatus>>,
     refused: Mutex<BTreeMap<String, String>>,
     running: watch::Sender<Running>,
+    /// What the first look at the files found, until who goes on looking takes it.
+    settled: Mutex<BTreeMap<String, Files>>,
 }
 
 /// What each flow runs now.
@@ -96,6 +99,7 @@ impl Engine {
             status: Mutex::new(status),
             refused: Mutex::default(),
             running,
+            settled: Mutex::default(),
         }
     }
 
@@ -192,17 +196,25 @@ impl Engine {
         let permits = Arc::new(Semaphore::new(flow.concurrency() as usize));
         let bell = self.inbox.bell(&name);
         let mut running = self.running();
-        let mut looked = Instant::now();
+        let (mut looked, mut stale) = (Instant::now(), false);
         while !*stop.borrow() {
-            if looked.elapsed() >= REBIND {
+            if stale || looked.elapsed() >= REBIND {
                 looked = Instant::now();
-                if let Some(new) = self.other(&flow, &mut running).await {
-                    // A stop does not wait for the runs that are too many now.
-                    tokio::select! {
-                        () = resize(&permits, flow.concurrency(), new.concurrency()) => {}
-                        _ = stop.changed() => return,
+                match self.other(&flow, &mut running).await {
+                    Some(new) => {
+                        // A stop does not wait for the runs that are too many now.
+                        tokio::select! {
+                            () = resize(&permits, flow.concurrency(), new.concurrency()) => {}
+                            _ = stop.changed() => return,
+                        }
+                        (flow, stale) = (new, false);
                     }
-                    flow = new;
+                    None if stale => {
+                        tokio::select! { _ = tokio::time::sleep(REBIND) => {} _ = stop.changed() => {} }
+                        stale = false;
+                        continue;
+                    }
+                    None => {}
                 }
             }
             let permit = tokio::select! {
@@ -238,18 +250,7 @@ impl Engine {
                         tokio::select! { _ = trial => {} _ = stop.changed() => {} }
                     }
                 }
-                Ok(Leased::NotLive) => {
-                    drop(permit);
-                    if let Some(new) = self.other(&flow, &mut running).await {
-                        tokio::select! {
-                            () = resize(&permits, flow.concurrency(), new.concurrency()) => {}
-                            _ = stop.changed() => return,
-                        }
-                        flow = new;
-                    } else {
-                        tokio::select! { _ = tokio::time::sleep(REBIND) => {} _ = stop.changed() => {} }
-                    }
-                }
+                Ok(Leased::NotLive) => stale = true,
                 Ok(Leased::Nothing) => {
                     drop(permit);
                     let pause = self.until_next_due(&name).await;

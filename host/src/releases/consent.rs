@@ -48,7 +48,12 @@ impl Code {
 
     /// What it is, in words.
     pub fn kind(&self) -> &'static str {
-        if self.name.starts_with(MAPPER) { "mapping plugin" } else { "plugin" }
+        if self.is_mapper() { "mapping plugin" } else { "plugin" }
+    }
+
+    /// Of a mapping plugin.
+    pub fn is_mapper(&self) -> bool {
+        self.name.starts_with(MAPPER)
     }
 }
 

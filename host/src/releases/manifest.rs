@@ -66,6 +66,12 @@ impl Manifest {
         digest_of(self.text().as_bytes())
     }
 
+    /// The digests of its parts.
+    pub fn parts(&self) -> impl Iterator<Item = &String> {
+        let mapper = self.mapper.as_ref().map(|mapper| &mapper.digest);
+        [Some(&self.plugin.digest), self.mapping.as_ref(), mapper].into_iter().flatten()
+    }
+
     /// What differs from another, in words: `plugin and settings`.
     pub fn changes(&self, before: &Self) -> String {
         let parts = [

@@ -108,8 +108,8 @@ pub struct Releases {
     pub trust: Trust,
     store: Arc<dyn Store>,
     runtime: Arc<Runtime>,
-    plugins: Mutex<HashMap<String, Weak<Plugin>>>,
-    mappers: Mutex<HashMap<String, Weak<MapperCode>>>,
+    plugins: Loaded<Plugin>,
+    mappers: Loaded<MapperCode>,
 }
 
 impl Releases {
@@ -123,8 +123,8 @@ impl Releases {
             trust: config.trust.clone().into(),
             store,
             runtime,
-            plugins: Mutex::default(),
-            mappers: Mutex::default(),
+            plugins: Loaded::default(),
+            mappers: Loaded::default(),
         }
     }
 
@@ -224,14 +224,10 @@ impl Releases {
     /// Keeps a release that was made of files; `origin` says of which, in words.
     pub async fn keep(&self, flow: &str, draft: Draft, origin: &str) -> Result<Arc<Release>> {
         let release = draft.release;
-        let row = ReleaseRow {
-            flow: flow.to_owned(),
-            digest: release.digest.clone(),
-            manifest: release.manifest.text(),
-            origin: origin.to_owned(),
-            made_at: crate::time::now(),
-        };
-        self.store.release_put(row, draft.contents).await?;
+        // At each start the files say what is kept already.
+        if self.store.release(flow, &release.digest).await?.is_none() {
+            self.store.release_put(row(flow, &release.manifest, origin), draft.contents).await?;
+        }
         Ok(release)
     }
 
@@ -240,8 +236,7 @@ impl Releases {
         let release = self.load(flow, digest).await?;
         let manifest = release.manifest.clone();
         let mut contents = std::collections::BTreeMap::new();
-        let mapper = manifest.mapper.as_ref().map(|mapper| &mapper.digest);
-        for part in [Some(&manifest.plugin.digest), manifest.mapping.as_ref(), mapper].into_iter().flatten() {
+        for part in manifest.parts() {
             contents.extend(self.store.content(part).await?.map(|bytes| (part.clone(), bytes)));
         }
         Ok(Parcel { flow: flow.to_owned(), manifest, contents })
@@ -249,13 +244,7 @@ impl Releases {
 
     /// Keeps a release that came from another host, once it fits this one; it is not live by that.
     pub async fn take_in(&self, flow: &str, parcel: Parcel, origin: &str) -> Result<Arc<Release>> {
-        let row = ReleaseRow {
-            flow: flow.to_owned(),
-            digest: parcel.manifest.digest(),
-            manifest: parcel.manifest.text(),
-            origin: origin.to_owned(),
-            made_at: crate::time::now(),
-        };
+        let row = row(flow, &parcel.manifest, origin);
         let named = |name: &str| PathBuf::from(format!("{name}.wasm ({origin})"));
         let part = |digest: &str| parcel.contents.get(digest).cloned().unwrap_or_default();
         let manifest = &parcel.manifest;
@@ -277,36 +266,17 @@ impl Releases {
 
     /// A release of a flow, out of the store.
     pub async fn load(&self, flow: &str, digest: &str) -> Result<Arc<Release>> {
-        let row = match self.store.release(flow, digest).await? {
-            Some(row) => row,
-            None => return Err(self.unknown(flow, digest).await?),
-        };
-        let not_whole =
-            |cause: String| ReleaseError::NotWhole { flow: flow.to_owned(), release: short(digest).to_owned(), cause };
-        let manifest = Manifest::parse(&row.manifest).map_err(not_whole)?;
-        let part = async |digest: &str, what: &str| {
-            let bytes = self.store.content(digest).await?;
-            bytes.ok_or_else(|| not_whole(format!("its {what} {} is not kept", short(digest))))
-        };
-        let named = |name: &str| PathBuf::from(format!("{name}.wasm of release {}", short(digest)));
-        let plugin = match self.known_plugin(&manifest.plugin.digest) {
-            Some(plugin) => plugin,
-            None => {
-                let wasm = part(&manifest.plugin.digest, "plugin").await?;
-                self.plugin(&named(&manifest.plugin.name), wasm).await?
-            }
-        };
+        let manifest = self.manifest(flow, digest).await?;
+        let kept = Kept { releases: self, flow, digest };
+        let plugin = kept.plugin(&manifest.plugin).await?;
         let mapper = match &manifest.mapper {
-            Some(mapper) => {
-                let wasm = part(&mapper.digest, "mapping plugin").await?;
-                Some((mapper.name.clone(), self.mapper(&named(&mapper.name), wasm).await?))
-            }
+            Some(mapper) => Some((mapper.name.clone(), kept.mapper(mapper).await?)),
             None => None,
         };
         let mapping = match &manifest.mapping {
             Some(mapping) => {
-                let text = String::from_utf8(part(mapping, "mapping").await?);
-                Some(text.map_err(|_| not_whole("its mapping is not UTF-8".into()))?)
+                let text = String::from_utf8(kept.part(mapping, "mapping").await?);
+                Some(text.map_err(|_| kept.not_whole("its mapping is not UTF-8".into()))?)
             }
             None => None,
         };
@@ -317,6 +287,15 @@ impl Releases {
             mapping_file: format!("of release {}", short(digest)).into(),
         };
         Ok(Arc::new(assemble(&origin, plugin, mapping, mapper, &manifest.settings)?))
+    }
+
+    async fn manifest(&self, flow: &str, digest: &str) -> Result<Manifest> {
+        match self.store.release(flow, digest).await? {
+            Some(row) => {
+                Manifest::parse(&row.manifest).map_err(|cause| Kept { releases: self, flow, digest }.not_whole(cause))
+            }
+            None => Err(self.unknown(flow, digest).await?),
+        }
     }
 
     /// The release a run started under. One of before there were releases ran a plugin, with what the files say now.
@@ -346,7 +325,14 @@ impl Releases {
 
     /// The plugin that a flow runs, or would; what cannot be loaded says nothing.
     pub async fn plugin_of(&self, flow: &str, config: &Config) -> Option<Arc<Plugin>> {
-        Some(self.live_or_files(flow, config).await.ok()?.plugin.clone())
+        flow_of(flow, config).ok()?;
+        match self.live(flow).await.ok()? {
+            Some(Activation { release, .. }) => {
+                let manifest = self.manifest(flow, &release).await.ok()?;
+                Kept { releases: self, flow, digest: &release }.plugin(&manifest.plugin).await.ok()
+            }
+            None => Some(self.of_files(flow, config).await.ok()?.release.plugin.clone()),
+        }
     }
 
     /// The release of a flow whose digest begins so.
@@ -437,32 +423,75 @@ impl Releases {
         Ok(self.store.activate(act, instead_of).await?)
     }
 
-    fn known_plugin(&self, digest: &str) -> Option<Arc<Plugin>> {
-        self.plugins.lock().unwrap_or_else(PoisonError::into_inner).get(digest).and_then(Weak::upgrade)
-    }
-
     async fn plugin(&self, named: &Path, wasm: Vec<u8>) -> std::result::Result<Arc<Plugin>, LoadError> {
-        if let Some(known) = self.known_plugin(&digest_of(&wasm)) {
-            return Ok(known);
+        match self.plugins.get(&digest_of(&wasm)) {
+            Some(known) => Ok(known),
+            None => self.runtime.plugin(named, wasm).await.inspect(|plugin| self.plugins.keep(&plugin.digest, plugin)),
         }
-        let plugin = self.runtime.plugin(named, wasm).await?;
-        let mut known = self.plugins.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, plugin| plugin.strong_count() > 0);
-        known.insert(plugin.digest.clone(), Arc::downgrade(&plugin));
-        Ok(plugin)
     }
 
     async fn mapper(&self, named: &Path, wasm: Vec<u8>) -> std::result::Result<Arc<MapperCode>, LoadError> {
-        let digest = digest_of(&wasm);
-        let known = self.mappers.lock().unwrap_or_else(PoisonError::into_inner).get(&digest).and_then(Weak::upgrade);
-        if let Some(known) = known {
-            return Ok(known);
+        match self.mappers.get(&digest_of(&wasm)) {
+            Some(known) => Ok(known),
+            None => self.runtime.mapper(named, wasm).await.inspect(|mapper| self.mappers.keep(&mapper.digest, mapper)),
         }
-        let mapper = self.runtime.mapper(named, wasm).await?;
-        let mut known = self.mappers.lock().unwrap_or_else(PoisonError::into_inner);
-        known.retain(|_, mapper| mapper.strong_count() > 0);
-        known.insert(digest, Arc::downgrade(&mapper));
-        Ok(mapper)
+    }
+}
+
+/// A release in the store, from which its parts are taken; a component that is loaded already is not read again.
+struct Kept<'a> {
+    releases: &'a Releases,
+    flow: &'a str,
+    digest: &'a str,
+}
+
+impl Kept<'_> {
+    async fn plugin(&self, own: &Component) -> Result<Arc<Plugin>> {
+        match self.releases.plugins.get(&own.digest) {
+            Some(known) => Ok(known),
+            None => Ok(self.releases.plugin(&self.named(own), self.part(&own.digest, "plugin").await?).await?),
+        }
+    }
+
+    async fn mapper(&self, own: &Component) -> Result<Arc<MapperCode>> {
+        match self.releases.mappers.get(&own.digest) {
+            Some(known) => Ok(known),
+            None => Ok(self.releases.mapper(&self.named(own), self.part(&own.digest, "mapping plugin").await?).await?),
+        }
+    }
+
+    async fn part(&self, digest: &str, what: &str) -> Result<Vec<u8>> {
+        let bytes = self.releases.store.content(digest).await?;
+        bytes.ok_or_else(|| self.not_whole(format!("its {what} {} is not kept", short(digest))))
+    }
+
+    fn named(&self, own: &Component) -> PathBuf {
+        format!("{}.wasm of release {}", own.name, short(self.digest)).into()
+    }
+
+    fn not_whole(&self, cause: String) -> ReleaseError {
+        ReleaseError::NotWhole { flow: self.flow.to_owned(), release: short(self.digest).to_owned(), cause }
+    }
+}
+
+/// Components that are loaded, by their digests, for as long as somebody uses them.
+struct Loaded<T>(Mutex<HashMap<String, Weak<T>>>);
+
+impl<T> Default for Loaded<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Loaded<T> {
+    fn get(&self, digest: &str) -> Option<Arc<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).and_then(Weak::upgrade)
+    }
+
+    fn keep(&self, digest: &str, component: &Arc<T>) {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, component| component.strong_count() > 0);
+        known.insert(digest.to_owned(), Arc::downgrade(component));
     }
 }
 
@@ -474,6 +503,17 @@ impl Origin<'_> {
             path: self.mapping_file.clone(),
             cause,
         }
+    }
+}
+
+/// A release as it is kept from now on.
+fn row(flow: &str, manifest: &Manifest, origin: &str) -> ReleaseRow {
+    ReleaseRow {
+        flow: flow.to_owned(),
+        digest: manifest.digest(),
+        manifest: manifest.text(),
+        origin: origin.to_owned(),
+        made_at: crate::time::now(),
     }
 }
 

@@ -114,9 +114,7 @@ impl Parcel {
         if let Some((digest, _)) = contents.iter().find(|(digest, bytes)| digest_of(bytes) != **digest) {
             return Err(format!("its part {digest} is not what its digest says"));
         }
-        let parts =
-            [Some(&manifest.plugin.digest), manifest.mapping.as_ref(), manifest.mapper.as_ref().map(|m| &m.digest)];
-        if let Some(lacks) = parts.into_iter().flatten().find(|digest| !contents.contains_key(*digest)) {
+        if let Some(lacks) = manifest.parts().find(|digest| !contents.contains_key(*digest)) {
             return Err(format!("its part {lacks} is not in it"));
         }
         Ok(Self { flow: written.flow, manifest, contents })

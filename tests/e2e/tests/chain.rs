@@ -572,10 +572,8 @@ async fn documents_that_somebody_deleted_in_salesforce_are_made_again_by_a_backf
     Ok(())
 }
 
-/// The org answers late: a clerk is faster than the link.
-#[tokio::test]
-async fn what_follows_an_order_before_its_opportunity_could_be_told_is_shown_on_it() -> Result<()> {
-    let world = world(&["orders", "invoices", "fulfilment"]).await?;
+/// An order whose opportunity hears of it only after ten seconds.
+async fn order_that_is_told_late(world: &World) -> Result<(String, Value)> {
     let id = world.opportunities(1).await?.remove(0);
     world.settled().await?;
     world
@@ -586,6 +584,14 @@ async fn what_follows_an_order_before_its_opportunity_could_be_told_is_shown_on_
     world.win(&id).await?;
     let made = async |world: &World| Ok(world.orders_of(&id).await?.pop());
     let order = world.until("the order", std::time::Duration::from_secs(20), made).await?;
+    Ok((id, order))
+}
+
+/// The org answers late: a clerk is faster than the link.
+#[tokio::test]
+async fn what_follows_an_order_before_its_opportunity_could_be_told_is_shown_on_it() -> Result<()> {
+    let world = world(&["orders", "invoices", "fulfilment"]).await?;
+    let (id, order) = order_that_is_told_late(&world).await?;
     clerk(&world, &format!("deliver/{}", order["DocEntry"])).await?;
     clerk(&world, &format!("invoice/{}", order["DocEntry"])).await?;
     until_nobodys_invoice(&world).await?;
@@ -600,16 +606,7 @@ async fn what_follows_an_order_before_its_opportunity_could_be_told_is_shown_on_
 #[tokio::test]
 async fn a_down_payment_drawn_before_its_opportunity_could_be_told_is_shown_on_it() -> Result<()> {
     let world = world(&["orders", "invoices"]).await?;
-    let id = world.opportunities(1).await?.remove(0);
-    world.settled().await?;
-    world
-        .salesforce_faults(
-            json!([{ "path": "/sobjects/Opportunity/", "method": "PATCH", "kind": { "latency": 10_000 }, "times": 1 }]),
-        )
-        .await?;
-    world.win(&id).await?;
-    let made = async |world: &World| Ok(world.orders_of(&id).await?.pop());
-    let order = world.until("the order", std::time::Duration::from_secs(20), made).await?;
+    let (id, order) = order_that_is_told_late(&world).await?;
     let mut down = drawn(17, &[&order]);
     down["DownPaymentType"] = "dptInvoice".into();
     world.b1_post("/DownPayments", down).await?;

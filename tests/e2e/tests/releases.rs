@@ -111,6 +111,18 @@ async fn what_the_files_say_waits_for_a_person_where_the_flow_says_by_hand() -> 
     world.until("no warning", PATIENCE, calm).await
 }
 
+/// The flow `orders`, and one of the hostile plugin.
+async fn beside_hostile() -> Result<World> {
+    let setup = Setup {
+        plugins: vec!["orders", "hostile"],
+        more: "[flows.hostile]\nplugin = \"hostile\"\nconnections = { b1 = \"erp\", s = \"crm\" }\n".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    Ok(world)
+}
+
 /// The same code with other texts of the same length in it.
 fn patched(code: &[u8], old: &str, new: &str) -> Vec<u8> {
     let (old, new, mut code) = (old.as_bytes(), new.as_bytes(), code.to_vec());
@@ -189,13 +201,7 @@ async fn a_plugin_that_asks_for_more_waits_for_consent_while_the_last_good_relea
 
 #[tokio::test]
 async fn a_plugin_that_needs_a_connection_the_flow_does_not_have_never_goes_live() -> Result<()> {
-    let setup = Setup {
-        plugins: vec!["orders", "hostile"],
-        more: "[flows.hostile]\nplugin = \"hostile\"\nconnections = { b1 = \"erp\", s = \"crm\" }\n".into(),
-        ..Setup::default()
-    };
-    let mut world = World::with(setup).await?;
-    world.up().await?;
+    let world = beside_hostile().await?;
     let config = world.folder().join("tandem.toml");
     let text = std::fs::read_to_string(&config)?;
     // The flow of the other plugin, whose slots are called otherwise.
@@ -208,13 +214,7 @@ async fn a_plugin_that_needs_a_connection_the_flow_does_not_have_never_goes_live
 
 #[tokio::test]
 async fn a_changed_plugin_gets_its_new_topics_without_a_restart() -> Result<()> {
-    let setup = Setup {
-        plugins: vec!["orders", "hostile"],
-        more: "[flows.hostile]\nplugin = \"hostile\"\nconnections = { b1 = \"erp\", s = \"crm\" }\n".into(),
-        ..Setup::default()
-    };
-    let mut world = World::with(setup).await?;
-    world.up().await?;
+    let world = beside_hostile().await?;
     let change = |n: u32| json!({ "Record_Id__c": format!("801ORDER{n:010}"), "Object__c": "OrderAction", "Event_Id__c": format!("o{n}"), "do": "nothing" });
     let taken = async |world: &World, n: u32| {
         assert_eq!(world.webhook(&change(n)).await?, 202);

@@ -1,6 +1,5 @@
 //! `tandem release compare <flow> [what]`
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -14,8 +13,7 @@ use super::found;
 use crate::cli::failure::{FOUND_PROBLEMS, Failure};
 use crate::cli::output::{Output, short};
 use crate::cli::service::Parts;
-use crate::connections::Connections;
-use crate::engine::{Comparer, Comparison, Flow, told};
+use crate::engine::{Comparer, Comparison, told};
 use crate::mapping::Mapping;
 use crate::releases::{Instead, Release};
 use crate::sandbox::{LoadError, Unknown};
@@ -56,49 +54,23 @@ pub async fn run(parts: &Parts, options: Options, output: &Output) -> Result<Exi
     if options.live {
         releases.consented(&release).await?;
     }
-    let flow = Flow::for_rehearsal(&options.flow, release, &parts.config, &connections, releases).await?;
-    let runs = Comparer::last_runs(&parts.store, &options.flow, options.last).await?;
+    let unknown = if options.live { Unknown::Ask } else { Unknown::Refuse };
+    let mut comparer = Comparer::new(&options.flow, release, &parts.config, &connections, releases, unknown).await?;
+    let runs = comparer.last_runs(options.last).await?;
     if runs.is_empty() {
         return Err(
             Failure::NotFound(format!("no run of {} is kept: there is nothing to compare with", options.flow)).into()
         );
     }
-    let unknown = if options.live { Unknown::Ask } else { Unknown::Refuse };
-    let mut comparer = Comparer::new(releases.runtime(), &parts.store, &flow, unknown);
     let style = ProgressStyle::with_template("{bar:40} {pos} of {len} runs, {eta} left").context("progress bar")?;
     let bar =
         if output.is_json() { ProgressBar::hidden() } else { ProgressBar::new(runs.len() as u64).with_style(style) };
-    let mut own = Own { parts, connections: &connections, flow: &options.flow, known: HashMap::new() };
     for id in runs {
         bar.inc(1);
-        let Some(run) = parts.store.run(id).await? else { continue };
-        let before = own.of(&run.release).await?;
-        comparer.add(&before, &run).await.with_context(|| format!("run {id}"))?;
+        comparer.add(id).await?;
     }
     bar.finish_and_clear();
     tell(&options, &comparer.done(), output)
-}
-
-/// The flow under the releases that past runs ran under.
-struct Own<'a> {
-    parts: &'a Parts,
-    connections: &'a Connections,
-    flow: &'a str,
-    known: HashMap<String, Arc<Flow>>,
-}
-
-impl Own<'_> {
-    async fn of(&mut self, digest: &str) -> Result<Arc<Flow>> {
-        if let Some(known) = self.known.get(digest) {
-            return Ok(known.clone());
-        }
-        let releases = self.parts.releases().await?;
-        let release = releases.of_run(self.flow, digest, &self.parts.config).await?;
-        let flow = Flow::for_rehearsal(self.flow, release, &self.parts.config, self.connections, releases).await?;
-        let flow = Arc::new(flow);
-        self.known.insert(digest.to_owned(), flow.clone());
-        Ok(flow)
-    }
 }
 
 /// What is to be compared with what ran.

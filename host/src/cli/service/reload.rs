@@ -2,12 +2,12 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use super::{Door, Setup};
-use crate::config::Config;
+use crate::config::{Config, Stamp, stamp};
 use crate::engine::Engine;
 
 /// What warnings about it go by, in `/readyz`.
@@ -19,7 +19,7 @@ const LOOK: Duration = Duration::from_secs(2);
 /// The file as it was seen last.
 pub(super) struct Known {
     file: PathBuf,
-    stamp: Option<(SystemTime, u64)>,
+    stamp: Stamp,
 }
 
 impl Known {
@@ -71,9 +71,4 @@ impl Known {
         let releases = Arc::new(setup.releases.reconfigured(&new));
         Ok(Some(Setup { config: Arc::new(new), connections: Arc::new(connections), releases }))
     }
-}
-
-fn stamp(file: &PathBuf) -> Option<(SystemTime, u64)> {
-    let metadata = std::fs::metadata(file).ok()?;
-    Some((metadata.modified().ok()?, metadata.len()))
 }
