@@ -68,7 +68,12 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
             .iter()
             .map(|found| {
                 let effect = format!("{} ({})", found.call, found.subject);
-                vec![effect, found.field.clone(), short(&told(&found.before), 80), short(&told(&found.after), 80)]
+                vec![
+                    effect,
+                    found.field.clone(),
+                    short(&told(found.before.as_ref()), 80),
+                    short(&told(found.after.as_ref()), 80),
+                ]
             })
             .collect();
         output.facts(&["difference", "field", "sent then", "would send now"], rows);

@@ -197,16 +197,22 @@ impl Engine {
             }
         }
         let found = comparer.done();
+        if found.is_same() {
+            return Ok(None);
+        }
+        let look = format!("look with `tandem release compare {flow}`");
+        if found.groups.is_empty() && found.untold == 0 && !found.unused.is_empty() {
+            let unused = found.unused.join(", ");
+            return Ok(Some(format!("the mapping differs in what none of the last events used: {unused}; {look}")));
+        }
         let first = found.groups.first().map(|group| format!(", such as {} {}", group.call, group.field));
-        Ok((!found.is_same()).then(|| {
-            format!(
-                "of {} events {} would end otherwise{}, and of {} it cannot be told; look with `tandem release compare {flow}`",
-                found.events,
-                found.different,
-                first.as_deref().unwrap_or_default().trim_end(),
-                found.untold
-            )
-        }))
+        Ok(Some(format!(
+            "of {} events {} would end otherwise{}, and of {} it cannot be told; {look}",
+            found.events,
+            found.different,
+            first.as_deref().unwrap_or_default().trim_end(),
+            found.untold
+        )))
     }
 
     /// A mapping plugin that worked for this flow before mapping plugins were asked for goes on.

@@ -1,7 +1,7 @@
 //! What would be different: recorded runs, run again under their own release and under another one over the same journal, with nothing sent. Both are
 //! pure functions of events and journal, so whatever differs is the other release's doing.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -11,7 +11,7 @@ use super::deeds::{Difference, Effect, deeds_of, differences, words};
 use super::{BindError, Flow};
 use crate::config::Config;
 use crate::connections::Connections;
-use crate::releases::{Release, ReleaseError, Releases};
+use crate::releases::{Release, ReleaseError, Releases, short};
 use crate::sandbox::{Journal, RunError, Runtime, Unknown, Unread};
 use crate::store::{JournalEntry, Run, RunId, StoreError};
 
@@ -37,6 +37,8 @@ pub struct Comparison {
     pub groups: Vec<Group>,
     /// Reads that the past runs did not make, with how many runs would.
     pub unread: BTreeMap<String, u64>,
+    /// Sections of the mapping that differ and that none of the events used: of these the comparison says nothing.
+    pub unused: Vec<String>,
 }
 
 /// One kind of difference.
@@ -92,6 +94,8 @@ pub struct Comparer<'a> {
     own: HashMap<String, Flow>,
     found: Comparison,
     places: HashMap<(String, String), usize>,
+    /// Sections of the mapping that any of the runs used, under either release.
+    used: HashSet<String>,
 }
 
 /// A run over its journal, with nothing sent.
@@ -102,6 +106,8 @@ pub(super) struct Rehearsed {
     pub deeds: Vec<Effect>,
     /// What it would read that the past run did not.
     pub unread: Unread,
+    /// Sections of the mapping that it uses.
+    pub sections: HashSet<String>,
     /// It fails: what it would have read or done is not known.
     pub failed: bool,
 }
@@ -119,17 +125,25 @@ pub(super) async fn rehearse(
         Ok(report) => Ok(Rehearsed {
             outcomes: report.outcomes.iter().map(words).collect(),
             deeds: deeds_of(&report),
+            sections: sections_of(&report.journal),
             unread: report.unread,
             failed: false,
         }),
         Err(error) if error.blames_plugin() => Ok(Rehearsed {
             outcomes: vec![format!("the run fails: {error}"); run.events.len()],
             deeds: Vec::new(),
+            sections: HashSet::new(),
             unread: Unread::default(),
             failed: true,
         }),
         Err(error) => Err(error),
     }
+}
+
+/// The sections that a run applied: an entry of it begins with their name.
+fn sections_of(journal: &[JournalEntry]) -> HashSet<String> {
+    let applied = journal.iter().filter(|entry| entry.kind == "mapping.apply");
+    applied.filter_map(|entry| entry.request.split(' ').next()).map(str::to_owned).collect()
 }
 
 impl<'a> Comparer<'a> {
@@ -143,8 +157,8 @@ impl<'a> Comparer<'a> {
         unknown: Unknown,
     ) -> Result<Self, BindError> {
         let other = Flow::for_rehearsal(flow, other, config, connections, releases).await?;
-        let (own, found, places) = Default::default();
-        Ok(Self { config, connections, releases, other, unknown, own, found, places })
+        let (own, found, places, used) = Default::default();
+        Ok(Self { config, connections, releases, other, unknown, own, found, places, used })
     }
 
     /// The last runs of the flow that ended well, newest first, that together had so many events.
@@ -158,7 +172,13 @@ impl<'a> Comparer<'a> {
         let Some(run) = store.run(id).await? else { return Ok(()) };
         if !self.own.contains_key(&run.release) {
             let flow = &self.other.name;
-            let release = self.releases.of_run(flow, &run.release, self.config).await?;
+            let release = match self.releases.of_run(flow, &run.release, self.config).await {
+                Err(ReleaseError::Unknown { .. }) => {
+                    self.cannot_tell(&run, [format!("release {}, which is not kept any more", short(&run.release))]);
+                    return Ok(());
+                }
+                release => release?,
+            };
             let own = Flow::for_rehearsal(flow, release, self.config, self.connections, self.releases).await?;
             self.own.insert(run.release.clone(), own);
         }
@@ -170,19 +190,19 @@ impl<'a> Comparer<'a> {
         let runtime = self.releases.runtime();
         let before = rehearse(runtime, &self.own[&run.release], run, journal, Unknown::Refuse).await?;
         let after = rehearse(runtime, &self.other, run, journal, self.unknown).await?;
-        let events = run.events.len() as u64;
-        self.found.runs += 1;
-        self.found.events += events;
+        self.used.extend(before.sections);
+        self.used.extend(after.sections);
         self.found.read_now += after.unread.asked.saturating_sub(before.unread.asked);
         // What the run's own release did not find either is not the other one's doing: its journal is not whole.
         let refused: HashSet<String> = after.unread.refused.into_iter().collect();
         if !refused.is_empty() || !before.unread.refused.is_empty() || before.failed {
-            self.found.untold += events;
-            for read in refused.into_iter().chain(before.unread.refused) {
-                *self.found.unread.entry(read).or_default() += 1;
-            }
+            self.cannot_tell(run, refused.into_iter().chain(before.unread.refused));
             return Ok(());
         }
+        let events = run.events.len() as u64;
+        self.found.runs += 1;
+        self.found.events += events;
+        let mut unattributed = false;
         let mut touched: HashSet<i64> = HashSet::new();
         for ((event, old), new) in run.events.iter().zip(&before.outcomes).zip(&after.outcomes) {
             if old != new {
@@ -191,8 +211,8 @@ impl<'a> Comparer<'a> {
                     subject: event.key.clone(),
                     call: "outcome".into(),
                     field: String::new(),
-                    before: old.as_str().into(),
-                    after: new.as_str().into(),
+                    before: Some(old.as_str().into()),
+                    after: Some(new.as_str().into()),
                 };
                 self.note(Some(event.id.0), run.id, difference);
             }
@@ -200,11 +220,29 @@ impl<'a> Comparer<'a> {
         for difference in differences(&before.deeds, &after.deeds) {
             let event = self.event_of(run, &difference.subject).await?;
             touched.extend(event);
+            unattributed |= event.is_none();
             self.note(event, run.id, difference);
         }
+        let others = events - touched.len() as u64;
         self.found.different += touched.len() as u64;
-        self.found.same += events - touched.len() as u64;
+        // Whose doing a difference is that no event names, nobody knows: it may be that of any other.
+        if unattributed {
+            self.found.untold += others;
+        } else {
+            self.found.same += others;
+        }
         Ok(())
+    }
+
+    /// A run of whose events nothing can be said, for what lacks.
+    fn cannot_tell(&mut self, run: &Run, lacks: impl IntoIterator<Item = String>) {
+        let events = run.events.len() as u64;
+        self.found.runs += 1;
+        self.found.events += events;
+        self.found.untold += events;
+        for what in lacks {
+            *self.found.unread.entry(what).or_default() += 1;
+        }
     }
 
     /// Which event of a run an effect is of: the one of its record, of the record that this one is linked to, or the only one.
@@ -234,14 +272,25 @@ impl<'a> Comparer<'a> {
     /// What was found.
     pub fn done(mut self) -> Comparison {
         self.found.groups.sort_by_key(|group| std::cmp::Reverse(group.count));
+        let other = &self.other.release;
+        let changed = self.own.values().flat_map(|own| {
+            let mut changed = own.release.mapping.sections_other_than(&other.mapping);
+            // Which sections another mapping plugin treats otherwise only its doing says.
+            if own.release.manifest.mapper != other.manifest.mapper && self.used.is_empty() {
+                changed.extend(own.release.mapping.targets().into_keys().map(str::to_owned));
+            }
+            changed
+        });
+        let unused: BTreeSet<String> = changed.filter(|section| !self.used.contains(section)).collect();
+        self.found.unused = unused.into_iter().collect();
         self.found
     }
 }
 
 impl Comparison {
-    /// Nothing differs, of nothing it cannot be told, and nothing was read that is of today.
+    /// Nothing differs, of nothing it cannot be told, nothing was read that is of today, and what differs in the mapping was used.
     pub fn is_same(&self) -> bool {
-        self.groups.is_empty() && self.untold == 0 && self.read_now == 0
+        self.groups.is_empty() && self.untold == 0 && self.read_now == 0 && self.unused.is_empty()
     }
 }
 
@@ -282,11 +331,11 @@ fn without_places(field: &str) -> String {
 }
 
 /// A value as one line tells it.
-pub fn told(value: &Value) -> String {
+pub fn told(value: Option<&Value>) -> String {
     match value {
-        Value::Null => "–".into(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+        None => "–".into(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
     }
 }
 

@@ -11,7 +11,7 @@ mod budget;
 mod countries;
 mod lookups;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use cel::{Context, Env, IdedExpr, Value as Cel};
@@ -287,6 +287,28 @@ impl Mapping {
         &self.alternatives
     }
 
+    /// Sections, each direction of a two-way one by itself, that another mapping has otherwise: rules, policies, what they read, tables they look into.
+    pub fn sections_other_than(&self, other: &Self) -> BTreeSet<String> {
+        let (own, others) = (self.targets(), other.targets());
+        let tables = self.tables == other.tables;
+        let looks_up = |rules: &[(&str, &str)]| {
+            rules.iter().any(|(_, rule)| rule.contains("tables.") || rule.contains("reverse."))
+        };
+        let base = |section: &str| {
+            let bare = section.strip_suffix(TO_B1).or_else(|| section.strip_suffix(TO_SALESFORCE));
+            bare.unwrap_or(section).to_owned()
+        };
+        let differs = |section: &&str| {
+            let (rules, others) = (own.get(section), others.get(section));
+            let pairs = base(section);
+            rules != others
+                || self.read.get(*section) != other.read.get(*section)
+                || self.pairs.get(&pairs) != other.pairs.get(&pairs)
+                || (!tables && rules.is_some_and(|rules| looks_up(rules)))
+        };
+        own.keys().chain(others.keys()).copied().filter(differs).map(str::to_owned).collect()
+    }
+
     /// Target fields of a section.
     pub fn target_fields(&self, section: &str) -> Vec<String> {
         self.sections.get(section).into_iter().flat_map(|own| &own.rules).map(|(field, ..)| field.clone()).collect()
@@ -430,6 +452,25 @@ mod tests {
         let mapping = Mapping::parse("version = 1\n[line]\nUnitPrice = \"source.UnitPrice\"\n").unwrap();
         let source: Value = serde_json::from_str(r#"{"UnitPrice": 1234567890123.123456}"#).unwrap();
         assert_eq!(mapping.apply("line", &source).unwrap().to_string(), r#"{"UnitPrice":1234567890123.123456}"#);
+    }
+
+    #[test]
+    fn what_differs_between_two_mappings_is_named_by_section_and_direction() {
+        let two_way = |policy: &str| {
+            format!("[account.CardName]\nsalesforce = \"Name\"\npolicy = \"{policy}\"\n[tables.t]\na = \"b\"\n")
+        };
+        let text = |header: &str, rest: &str| format!("version = 1\n[header]\nComments = 'source.{header}'\n{rest}");
+        let mapping = |text: String| Mapping::parse(&text).unwrap();
+        let one = mapping(text("A", &two_way("b1")));
+        assert!(one.sections_other_than(&mapping(format!("# a word\n{}", text("A", &two_way("b1"))))).is_empty());
+        let other = |text: String| one.sections_other_than(&mapping(text)).into_iter().collect::<Vec<_>>();
+        assert_eq!(other(text("B", &two_way("b1"))), ["header"]);
+        assert_eq!(other(text("A", &two_way("review"))), ["account.to-b1", "account.to-salesforce"]);
+        assert_eq!(other(text("A", "")), ["account.to-b1", "account.to-salesforce"]);
+        let table = |value: &str| {
+            mapping(text("A", &format!("[line]\nX = 'tables.t[source.B]'\n[tables.t]\na = \"{value}\"\n")))
+        };
+        assert_eq!(table("1").sections_other_than(&table("2")).into_iter().collect::<Vec<_>>(), ["line"]);
     }
 
     #[test]

@@ -298,15 +298,22 @@ impl Releases {
         }
     }
 
-    /// The release a run started under. One of before there were releases ran a plugin, with what the files say now.
+    /// The release a run started under. One of before there were releases ran a plugin, with what the flow's first release has of before; before that,
+    /// with what its files say.
     pub async fn of_run(&self, flow: &str, digest: &str, config: &Config) -> Result<Arc<Release>> {
         let archived = self.archive.join(format!("{digest}.wasm"));
         if self.store.release(flow, digest).await?.is_some() || !archived.exists() {
             return self.load(flow, digest).await;
         }
-        let now = self.of_files(flow, config).await?.release;
+        let first = self.store.activations(flow, u32::MAX).await?.pop();
+        let then = match first {
+            Some(first) if self.store.release(flow, &first.release).await?.is_some() => {
+                self.load(flow, &first.release).await?
+            }
+            _ => self.of_files(flow, config).await?.release,
+        };
         let plugin = self.plugin(&archived, read(&archived).await?).await?;
-        Ok(Arc::new(now.with_plugin(plugin)))
+        Ok(Arc::new(then.with_plugin(plugin)))
     }
 
     /// How the live release of a flow went live; none before the first.

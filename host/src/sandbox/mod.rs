@@ -20,6 +20,7 @@ mod trace;
 mod workers;
 
 pub use self::cache::Cache;
+pub use self::capabilities::was_denied;
 pub use self::description::{Description, Section, Timer};
 pub use self::grants::{Denied, Grants, HOST_SLOT, Permission};
 pub use self::journal::{Journal, Told, Unknown, Unread};

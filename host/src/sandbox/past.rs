@@ -56,7 +56,7 @@ impl Past {
 }
 
 /// What was read then, with the fields that only the answer of now has: of records that were not there then nothing, and of fields that were read
-/// then what they were.
+/// then what they were. Rows are the same by their keys; of one that has none, or shares it, nothing more is known.
 pub fn with_more_fields(then: &Value, now: &Value) -> Value {
     match (then, now) {
         (Value::Object(then), Value::Object(now)) => {
@@ -68,20 +68,36 @@ pub fn with_more_fields(then: &Value, now: &Value) -> Value {
             Value::Object(merged)
         }
         (Value::Array(then), Value::Array(now)) => {
-            let of = |place: usize, before: &Value| match before.get("Id") {
-                Some(id) => now.iter().find(|row| row.get("Id") == Some(id)),
-                None if then.len() == now.len() => now.get(place),
-                None => None,
+            let same = |before: &Value| {
+                let key = KEYS.into_iter().find(|key| before.get(key).is_some_and(|key| !key.is_null()))?;
+                let alone = |rows: &[Value]| rows.iter().filter(|row| row.get(key) == before.get(key)).count() == 1;
+                let now = (alone(then) && alone(now)).then_some(now)?;
+                now.iter().find(|row| row.get(key) == before.get(key))
             };
-            let rows = then.iter().enumerate();
-            rows.map(|(place, before)| {
-                of(place, before).map_or_else(|| before.clone(), |now| with_more_fields(before, now))
-            })
-            .collect()
+            let merged =
+                |before: &Value| same(before).map_or_else(|| before.clone(), |now| with_more_fields(before, now));
+            then.iter().map(merged).collect()
         }
         _ => then.clone(),
     }
 }
+
+/// What tells rows apart: Salesforce's records, B1's documents and their lines, its master data and what belongs to it.
+const KEYS: [&str; 13] = [
+    "Id",
+    "LineNum",
+    "RowNum",
+    "DocEntry",
+    "AbsEntry",
+    "InternalCode",
+    "AddressName",
+    "PriceList",
+    "WarehouseCode",
+    "BPCode",
+    "CardCode",
+    "ItemCode",
+    "Code",
+];
 
 fn next(answers: &mut [Option<String>], places: &mut VecDeque<usize>) -> Option<String> {
     while let Some(place) = places.pop_front() {
@@ -208,6 +224,13 @@ mod tests {
             json!({ "records": [
                 { "Id": "1", "Name": "old", "Lines": { "records": [{ "Id": "l", "Q": 1, "X": 3 }] }, "NextStep": "call" },
             ] })
+        );
+        // A line that was put in before the others moves none of them.
+        let then = json!([{ "LineNum": 0, "ItemCode": "A" }, { "LineNum": 1, "ItemCode": "A" }, { "Text": "x" }]);
+        let now = json!([{ "LineNum": 1, "U_X": 1 }, { "LineNum": 0, "U_X": 0 }, { "Text": "y", "U_X": 2 }]);
+        assert_eq!(
+            with_more_fields(&then, &now),
+            json!([{ "LineNum": 0, "ItemCode": "A", "U_X": 0 }, { "LineNum": 1, "ItemCode": "A", "U_X": 1 }, { "Text": "x" }])
         );
     }
 }

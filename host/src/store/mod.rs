@@ -137,7 +137,8 @@ pub trait Store: Send + Sync + 'static {
     async fn runs_of(&self, event: EventId) -> Result<Vec<RunRecord>>;
     /// The events of a run and what each became, in words.
     async fn run(&self, id: RunId) -> Result<Option<Run>>;
-    /// The last runs of a flow that ended without an error, newest first, which together had about so many events.
+    /// The last runs of a flow that ended without an error, newest first, which together had about so many events. Each topic has an equal share, as
+    /// far as it was told: the echoes of a busy hour do not stand for all that the flow does.
     async fn runs_last(&self, flow: &str, events: u32) -> Result<Vec<RunId>>;
     /// Journal entries about a record, newest first, with their run; see [`Store::pack`].
     async fn journal_about(&self, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>>;

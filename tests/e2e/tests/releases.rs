@@ -361,6 +361,39 @@ async fn what_does_the_same_goes_live_by_itself_and_what_does_not_waits_where_th
     Ok(())
 }
 
+#[tokio::test]
+async fn what_the_last_events_did_not_use_does_not_pass_for_the_same() -> Result<()> {
+    let world = with_mapping("release = \"if-same\"").await?;
+    let first = live(&world).await?;
+    won(&world, 2).await?;
+    let file = world.folder().join("orders.mapping.toml");
+    let waits = async |word: &str| {
+        let held = async |world: &World| {
+            let rows = standing(world, "orders", "candidate").await?;
+            let held = rows.first().and_then(|row| row["held"].as_str()).unwrap_or_default();
+            Ok(held.contains(word).then(|| held.to_owned()))
+        };
+        world.until(word, PATIENCE, held).await
+    };
+    // The echoes of a busy hour are many, and none of them maps anything.
+    let order = world.b1_records("Orders").await?.pop().context("an order")?;
+    for n in 0..40 {
+        let path = format!("/Orders({})", order["DocEntry"]);
+        world.b1_patch(&path, json!({ "JournalMemo": format!("n{n}") })).await?;
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
+    world.settled().await?;
+    std::fs::write(&file, mapping("other"))?;
+    let held = waits("would end otherwise").await?;
+    assert!(held.contains("POST b1 /Orders Comments"), "{held}");
+    std::fs::write(&file, format!("{}[expense]\nRemarks = \"'freight'\"\n", mapping("first")))?;
+    waits("none of the last events used: expense").await?;
+    assert_eq!(live(&world).await?, first);
+    let (_, compared) = compared(&world, &[]).await?;
+    assert_eq!((&compared["different"], &compared["unused"]), (&json!(0), &json!(["expense"])), "{compared}");
+    Ok(())
+}
+
 /// A key pair of minisign: the secret key's file, and the public key as `tandem.toml` takes it.
 fn key_pair(folder: &std::path::Path, name: &str) -> Result<(std::path::PathBuf, String)> {
     let pair = minisign::KeyPair::generate_unencrypted_keypair()?;

@@ -155,8 +155,8 @@ fn tell(options: &Options, found: &Comparison, output: &Output) -> Result<ExitCo
             let difference = &example.difference;
             let field = if group.field.is_empty() {
                 match (&difference.before, &difference.after) {
-                    (Value::Null, _) => "only now",
-                    (_, Value::Null) => "no more",
+                    (None, _) => "only now",
+                    (_, None) => "no more",
                     _ => "",
                 }
             } else {
@@ -168,15 +168,19 @@ fn tell(options: &Options, found: &Comparison, output: &Output) -> Result<ExitCo
                 field.to_owned(),
                 example.event.map_or_else(String::new, |event| event.to_string()),
                 short(&difference.subject, 40),
-                short(&told(&difference.before), 120),
-                short(&told(&difference.after), 120),
+                short(&told(difference.before.as_ref()), 120),
+                short(&told(difference.after.as_ref()), 120),
             ]
         })
     });
     let header = ["times", "what", "field", "event", "such as", "did", "would"];
-    output.rows(&(), &header, rows.collect(), "no difference");
+    let none = if found.is_same() { "no difference" } else { "no difference in what can be told" };
+    output.rows(&(), &header, rows.collect(), none);
+    if !found.unused.is_empty() {
+        output.say(format!("the mapping differs in what none of these events used: {}", found.unused.join(", ")));
+    }
     for (read, runs) in &found.unread {
-        output.say(format!("{runs} of the runs did not make this read, which it would: {read}"));
+        output.say(format!("{runs} of the runs cannot be told for what lacks: {read}"));
     }
     if found.untold > 0 && !options.live {
         output.say("with --live such reads go out now, and answer as things are now");

@@ -357,6 +357,11 @@ fn digest_of(asked: Asked) -> Result<Asked, RunError> {
     Ok(Asked { slot: shortened(&asked.slot), call, probe: None })
 }
 
+/// A call that never left the host, by its response as it stands in the journal.
+pub fn was_denied(response: &str) -> bool {
+    matches!(serde_json::from_str(response), Ok(Came::Denied(_)))
+}
+
 /// The beginning of a text that may be of any length.
 fn shortened(text: &str) -> String {
     text.chars().take(200).collect()

@@ -4,3 +4,5 @@ mod http;
 mod outcome;
 mod pure;
 mod storage;
+
+pub use self::http::was_denied;

@@ -129,12 +129,12 @@ pub(super) fn put_candidate(db: &Connection, candidate: &Candidate) -> Result<()
 }
 
 /// Removes releases that nothing needs any more, with their parts: not live, not among the last that were, nowhere to return to, no candidate, in
-/// no open run, and neither made nor live since `before`, so that each run that is kept finds its own.
+/// no run that is kept, and neither made nor live since `before`.
 pub(super) fn prune(db: &Connection, before: Millis) -> Result<()> {
     db.prepare_cached(
         "DELETE FROM releases WHERE made_at < ?1 \
          AND NOT EXISTS (SELECT 1 FROM candidates AS c WHERE c.flow = releases.flow AND c.release = releases.digest) \
-         AND NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.finished_at IS NULL AND r.release = releases.digest) \
+         AND NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.release = releases.digest AND r.flow = releases.flow) \
          AND NOT EXISTS (SELECT 1 FROM activations AS a WHERE a.flow = releases.flow \
            AND (a.release = releases.digest OR a.back = releases.digest) \
            AND (a.id IN (SELECT id FROM activations AS l WHERE l.flow = a.flow ORDER BY id DESC LIMIT ?2) \

@@ -17,7 +17,10 @@ CREATE TABLE activations (
 );
 CREATE INDEX activations_flow ON activations (flow, id);
 CREATE TABLE candidates (flow TEXT PRIMARY KEY, release TEXT NOT NULL, at INTEGER NOT NULL, held TEXT) WITHOUT ROWID;
--- The answer of a person that the run was given: a replay sees the same, whatever was answered since.
+CREATE INDEX runs_release ON runs (release);
+-- The answer of a person that the run was given: a replay sees the same, whatever was answered since. Of those of before only the last is known,
+-- and the run that it led to.
 ALTER TABLE run_events ADD COLUMN answer TEXT;
 UPDATE run_events SET answer = (SELECT resolution FROM events WHERE id = run_events.event)
-  WHERE event IN (SELECT id FROM events WHERE resolution IS NOT NULL);
+  WHERE event IN (SELECT id FROM events WHERE resolution IS NOT NULL)
+    AND run = (SELECT max(run) FROM run_events AS own WHERE own.event = run_events.event);

@@ -1,5 +1,7 @@
 //! Runs in SQL: their journal, and all that one leaves behind, together.
 
+use std::collections::{BTreeMap, VecDeque};
+
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::events::{self, EVENT_COLUMNS};
@@ -50,20 +52,33 @@ pub(super) fn run(db: &Connection, id: RunId) -> Result<Option<Run>> {
     Ok(Some(Run { id, flow, release, events, repeated }))
 }
 
+/// Ended runs that are looked at for each event that is asked for: so far back goes the share of a topic that is seldom told.
+const REACH: u32 = 20;
+
 /// See [`Store::runs_last`].
 pub(super) fn last(db: &Connection, flow: &str, events: u32) -> Result<Vec<RunId>> {
     let mut ended = db.prepare_cached(
-        "SELECT id, (SELECT count(*) FROM run_events WHERE run = id) FROM runs \
-         WHERE flow = ?1 AND finished_at IS NOT NULL AND error IS NULL ORDER BY id DESC",
+        "SELECT id, (SELECT count(*) FROM run_events WHERE run = runs.id), \
+           (SELECT topic FROM events WHERE id = (SELECT min(event) FROM run_events WHERE run = runs.id)) FROM runs \
+         WHERE flow = ?1 AND finished_at IS NOT NULL AND error IS NULL ORDER BY id DESC LIMIT ?2",
     )?;
-    let mut rows = ended.query([flow])?;
-    let (mut found, mut total) = (Vec::new(), 0);
-    while total < events
-        && let Some(row) = rows.next()?
-    {
-        found.push(RunId(row.get(0)?));
-        total += row.get::<_, u32>(1)?;
+    let mut rows = ended.query(params![flow, events.saturating_mul(REACH)])?;
+    let mut topics: BTreeMap<Option<String>, VecDeque<(RunId, u32)>> = BTreeMap::new();
+    while let Some(row) = rows.next()? {
+        topics.entry(row.get(2)?).or_default().push_back((RunId(row.get(0)?), row.get(1)?));
     }
+    let (mut found, mut total) = (Vec::new(), 0_u32);
+    // One of each topic in turn.
+    while !topics.is_empty() && total < events {
+        topics.retain(|_, runs| !runs.is_empty());
+        for (run, of) in topics.values_mut().filter_map(VecDeque::pop_front) {
+            if total < events {
+                found.push(run);
+                total = total.saturating_add(of);
+            }
+        }
+    }
+    found.sort_unstable_by_key(|run| std::cmp::Reverse(run.0));
     Ok(found)
 }
 

@@ -998,12 +998,37 @@ async fn a_release_goes_with_its_parts_when_no_run_that_is_kept_may_have_run_und
     let held = Some("waits".to_owned());
     let candidate = Candidate { flow: "orders".into(), release: "offered".into(), at: old, held };
     store.candidate_put(candidate.clone()).await.unwrap();
+    // A question may stay open for longer than anything else is kept: its run is, and so is what it ran under.
+    append(&store, &[("A", "1")]).await;
+    let asked = store.lease("orders", "r14", 1, crate::time::now()).await.unwrap().run().unwrap();
+    store.finish(asked.id, each(&asked, &Verdict::Reject("no".into()))).await.unwrap();
+    let moved = store.writer.run(move |db| Ok(db.execute("UPDATE runs SET release = 'r01'", [])?)).await.unwrap();
+    assert_eq!(moved, 1);
     assert_eq!(store.candidate("orders").await.unwrap(), Some(candidate));
     store.prune(now - 30 * day, u64::MAX).await.unwrap();
     let mut kept: Vec<String> = store.releases("orders").await.unwrap().into_iter().map(|row| row.digest).collect();
     kept.sort();
-    // The last ten, what the oldest of those goes back to, and what waits.
-    assert_eq!(kept, [&["offered".to_owned()][..], &names[4..]].concat());
+    // The last ten, what the oldest of those goes back to, what waits, and what a run that is kept ran under.
+    assert_eq!(kept, [&["offered".to_owned(), "r01".to_owned()][..], &names[4..]].concat());
     assert!(store.content("of r03").await.unwrap().is_none() && store.content("of never").await.unwrap().is_none());
     assert!(store.content("of shared").await.unwrap().is_some() && store.content("of r04").await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn the_last_runs_of_a_flow_are_of_each_of_its_topics() {
+    let (_folder, store) = store();
+    let of = |topic: &str, n: usize| NewEvent { topic: topic.into(), ..event(&format!("{topic}{n}"), &n.to_string()) };
+    take(&store, (0..3).map(|n| of("salesforce.Opportunity", n)).collect()).await.unwrap();
+    while let Some(run) = lease(&store, 1).await {
+        store.finish(run.id, done(&run)).await.unwrap();
+    }
+    take(&store, (0..40).map(|n| of("b1.Orders", n)).collect()).await.unwrap();
+    while let Some(run) = lease(&store, 1).await {
+        store.finish(run.id, done(&run)).await.unwrap();
+    }
+    let last = store.runs_last("orders", 10).await.unwrap();
+    assert_eq!(last.len(), 10);
+    assert_eq!(last.iter().filter(|run| run.0 <= 3).count(), 3, "the echoes are many: {last:?}");
+    assert!(last.is_sorted_by(|a, b| a.0 > b.0), "newest first: {last:?}");
+    assert_eq!(store.runs_last("orders", 1_000).await.unwrap().len(), 43);
 }
