@@ -86,6 +86,10 @@ async fn check(parts: &Parts, connections: &Connections, only: Option<String>, o
             let told = format!("{USED}{section}, as the org's fields are");
             findings.push([name.clone(), section.clone(), what.clone(), told]);
         }
+        for (section, problem) in flow.release.needless_sections() {
+            good = false;
+            findings.push([name.clone(), section, String::new(), problem]);
+        }
         let others = |section: &&Section| {
             let groups = flow.bound.mapping.alternatives();
             let group = groups.iter().find(|(_, sections)| sections.contains(&section.name));

@@ -36,7 +36,7 @@ impl Output {
         let mut table = Table::new();
         table.load_style(presets::UTF8_FULL_CONDENSED).set_content_arrangement(ContentArrangement::Dynamic);
         table.set_header(header);
-        table.add_rows(rows);
+        table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| plain(cell)).collect::<Vec<_>>()));
         self.print(&table);
     }
 
@@ -68,7 +68,7 @@ impl Output {
     /// A line for a person only.
     pub fn say(&self, line: impl std::fmt::Display) {
         if !self.json {
-            self.print(&line);
+            self.print(&plain(&line.to_string()));
         }
     }
 }
@@ -76,7 +76,28 @@ impl Output {
 /// What went wrong, to standard error behind what was logged. Where nobody takes it there is nobody to tell.
 pub fn complain(what: impl std::fmt::Display) {
     crate::log::flush();
-    let _ = writeln!(std::io::stderr(), "tandem: {what}");
+    let _ = writeln!(std::io::stderr(), "tandem: {}", plain(&what.to_string()));
+}
+
+/// Letters of one text at most: more is no message.
+const MOST: usize = 100_000;
+
+/// A text of whatever origin, as a terminal may show it: no escapes, and no end of letters.
+fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len().min(MOST));
+    for (place, letter) in text.chars().enumerate() {
+        match letter {
+            _ if place == MOST => {
+                shown.push('…');
+                break;
+            }
+            '\n' | '\t' => shown.push(letter),
+            '\r' => {}
+            letter if letter.is_control() => shown.extend(letter.escape_default()),
+            letter => shown.push(letter),
+        }
+    }
+    shown
 }
 
 /// At most so many letters, on one line.
@@ -86,5 +107,16 @@ pub fn short(text: &str, most: usize) -> String {
         line
     } else {
         format!("{}…", line.chars().take(most.saturating_sub(1)).collect::<String>())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_shown_moves_the_cursor_or_has_no_end() {
+        assert_eq!(plain("Müller\tGmbH\r\n\u{1b}[2J\u{9b}x"), "Müller\tGmbH\n\\u{1b}[2J\\u{9b}x");
+        assert_eq!(plain(&"x".repeat(5_000_000)).chars().count(), MOST + 1);
     }
 }

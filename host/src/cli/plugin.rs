@@ -10,6 +10,7 @@ use serde_json::json;
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
+use crate::config::FlowConfig;
 use crate::releases::{Code, consent, short as short_digest};
 use crate::sandbox::{Grants, Permission};
 use crate::store::sqlite::Access;
@@ -33,7 +34,14 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     let parts = Parts::open(config, access).await?;
     match command {
         Command::List => list(&parts, output).await,
-        Command::Grant { name, yes } => grant(&parts, &code_of(&parts, &name).await?, yes, output).await,
+        Command::Grant { name, yes } => {
+            for code in codes_of(&parts, &name).await? {
+                if grant(&parts, &code, yes, output).await? != ExitCode::SUCCESS {
+                    return Ok(ExitCode::FAILURE);
+                }
+            }
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 
@@ -120,21 +128,23 @@ async fn listed(parts: &Parts) -> Result<Vec<Listed>> {
     Ok(all)
 }
 
-/// What a grant names: a plugin in the folder; otherwise a mapping plugin that a flow uses.
-async fn code_of(parts: &Parts, name: &str) -> Result<Code> {
+/// What a grant names: a plugin in the folder; otherwise a mapping plugin, as each flow that uses it has it.
+async fn codes_of(parts: &Parts, name: &str) -> Result<Vec<Code>> {
     let releases = parts.releases().await?;
+    let mut codes: Vec<Code> = Vec::new();
     if !releases.path(name).exists() {
-        for (flow, own) in &parts.config.flows {
-            let Some(path) = &own.mapper else { continue };
-            if path.file_stem().is_some_and(|stem| stem == name) {
-                let draft = releases.of_files(flow, &parts.config).await?;
-                if let Some(code) = draft.release.codes().into_iter().find(Code::is_mapper) {
-                    return Ok(code);
-                }
-            }
+        let uses =
+            |own: &&FlowConfig| own.mapper.as_ref().is_some_and(|path| path.file_stem().is_some_and(|it| it == name));
+        for (flow, _) in parts.config.flows.iter().filter(|(_, own)| uses(own)) {
+            let draft = releases.of_files(flow, &parts.config).await?;
+            codes.extend(draft.release.codes().into_iter().filter(Code::is_mapper));
         }
+        codes.dedup_by(|one, other| one.digest == other.digest && one.asks == other.asks);
     }
-    Ok(Code::of_plugin(releases.plugin_file(name).await?.as_ref()))
+    if codes.is_empty() {
+        codes.push(Code::of_plugin(releases.plugin_file(name).await?.as_ref()));
+    }
+    Ok(codes)
 }
 
 fn names_in(folder: &Path) -> Result<Vec<String>> {

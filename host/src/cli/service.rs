@@ -13,7 +13,7 @@ use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinSet;
 
 use super::failure::Failure;
-use crate::config::{Config, FlowConfig, SalesforceConfig, Secret};
+use crate::config::{Config, FlowConfig, SalesforceConfig, Secret, SecretSource};
 use crate::connections::{Connection, Connections, Standing};
 use crate::console::salesforce::Reporter;
 use crate::console::{self, Console, Patience};
@@ -120,11 +120,62 @@ struct Host {
 /// Between two looks whether the database still lies where it was opened.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What the host is made of as long as `tandem.toml` says the same.
+/// What the host is made of as long as `tandem.toml` says the same: all that may be refused, so that what was made ready can be started.
 struct Setup {
     config: Arc<Config>,
     connections: Arc<Connections>,
     releases: Arc<Releases>,
+    door: Arc<Door>,
+    keys: Keys,
+    /// When each org is swept, where it is.
+    sweeps: BTreeMap<String, FlowTimer>,
+}
+
+impl Setup {
+    /// `door`: the one that is open already, where there is one.
+    async fn of(
+        config: Arc<Config>,
+        connections: Arc<Connections>,
+        releases: Arc<Releases>,
+        door: Option<Arc<Door>>,
+    ) -> Result<Self> {
+        let keys = Keys::read(&config)?;
+        let mut sweeps = BTreeMap::new();
+        for (name, org) in &config.salesforce {
+            sweeps.extend(sweep_timer(&config, name, org)?.map(|timer| (name.clone(), timer)));
+        }
+        let door = match door {
+            Some(door) => door,
+            None => Arc::new(Door::open(&config).await?),
+        };
+        Ok(Self { config, connections, releases, door, keys, sweeps })
+    }
+}
+
+/// What callers of webhooks sign with, by connection.
+#[derive(Clone, Default)]
+struct Keys {
+    salesforce: BTreeMap<String, Secret>,
+    b1: BTreeMap<String, Secret>,
+}
+
+impl Keys {
+    fn read(config: &Config) -> Result<Self> {
+        let read = |kind: &str, name: &str, key: &SecretSource| {
+            let place = config.place(&[kind, name, "webhook_key"]);
+            key.read(&config.base).with_context(|| format!("{place}[{kind}.{name}] webhook_key"))
+        };
+        let mut keys = Self::default();
+        for (name, org) in &config.salesforce {
+            let Some(key) = &org.webhook_key else { continue };
+            keys.salesforce.insert(name.clone(), read("salesforce", name, key)?);
+        }
+        for (name, b1) in &config.b1 {
+            let (Some(_), Some(key)) = (&b1.webhook_url, &b1.webhook_key) else { continue };
+            keys.b1.insert(name.clone(), read("b1", name, key)?);
+        }
+        Ok(keys)
+    }
 }
 
 /// Runs until `stop` turns true, then finishes what is under way. The same where the store is gone, which is an error. Where `tandem.toml` is
@@ -133,15 +184,14 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
     let releases = parts.releases().await?.clone();
     let Parts { config, store, .. } = parts;
     let metrics = install_metrics();
-    let mut door = Door::open(&config).await?;
+    let mut setup = Setup::of(config, connections, releases, None).await?;
     let (stopping, mut over) = watch::channel(false);
     let watching = tokio::spawn(guarded("watch of the store", until_over(asked, store.clone(), stopping)));
-    let mut setup = Setup { config, connections, releases };
     let mut known = reload::Known::of(&setup.config);
     let (mut before, mut refused): (Option<Setup>, Option<String>) = (None, None);
     loop {
         let (halt, stop) = watch::channel(false);
-        let host = match Host::start(&setup, store.clone(), metrics.clone(), &door, stop, over.clone()).await {
+        let host = match Host::start(&setup, store.clone(), metrics.clone(), stop, over.clone()).await {
             Ok(host) => host,
             Err(error) => {
                 let Some(old) = before.take() else { return Err(error) };
@@ -150,13 +200,15 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
                 continue;
             }
         };
+        // With it goes the door that it had, where that is another one.
+        drop(before.take());
         let engine = host.engine.clone();
         engine.set_refused(reload::FILE, refused.take().as_deref());
         tracing::info!(listen = %setup.config.host.listen, flows = setup.config.flows.len(), "tandem is up");
         let mut running = tokio::spawn(host.run(over.clone()));
         let changed = tokio::select! {
             _ = over.wait_for(|over| *over) => None,
-            changed = known.changed(&setup, &mut door, &engine) => Some(changed),
+            changed = known.changed(&setup, &engine) => Some(changed),
             // A part panicked, which ends the process; or there is nothing more to do.
             _ = &mut running => None,
         };
@@ -228,8 +280,6 @@ async fn until_over(
 
 /// Subscriptions, each with its name and how it stands.
 type Sources = Vec<(String, watch::Receiver<Standing>)>;
-/// Webhook keys by connection.
-type Keys = BTreeMap<String, Secret>;
 /// Who may call, by connection.
 type Callers = BTreeMap<String, Caller>;
 
@@ -239,11 +289,10 @@ impl Host {
         setup: &Setup,
         store: Arc<dyn Store>,
         metrics: PrometheusHandle,
-        door: &Door,
         stop: watch::Receiver<bool>,
         over: watch::Receiver<bool>,
     ) -> Result<Self> {
-        let Setup { config, connections, releases } = setup;
+        let Setup { config, connections, releases, door, keys, sweeps } = setup;
         let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
         let engine = Engine::new(config.clone(), inbox.clone(), connections.clone(), releases.clone());
         engine.settle().await;
@@ -260,21 +309,29 @@ impl Host {
             tasks: JoinSet::new(),
             reporters: JoinSet::new(),
         };
-        let (sources, callers) = host.salesforce()?;
-        let b1_keys = host.b1()?;
+        let (sources, callers) = host.salesforce(&keys.salesforce, sweeps);
+        host.b1(&keys.b1);
         host.timers(timers);
         let console =
             Console { engine: host.engine.clone(), store, connections: host.connections.clone(), sources, metrics };
         let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
         let router = console::router(console)
-            .merge(b1::webhook::router(B1Webhook { keys: b1_keys, routes: routes.clone(), inbox: inbox.clone() }))
+            .merge(b1::webhook::router(B1Webhook {
+                keys: keys.b1.clone(),
+                routes: routes.clone(),
+                inbox: inbox.clone(),
+            }))
             .merge(webhook::router(Webhook { callers, routes, inbox }));
         host.listen(door.listener()?, router);
         Ok(host)
     }
 
     /// The streams of each org, and what the org is told of the host.
-    fn salesforce(&mut self) -> Result<(Sources, Callers)> {
+    fn salesforce(
+        &mut self,
+        keys: &BTreeMap<String, Secret>,
+        sweeps: &BTreeMap<String, FlowTimer>,
+    ) -> (Sources, Callers) {
         let mut sources = Vec::new();
         let mut callers = BTreeMap::new();
         for (name, org) in &self.config.salesforce {
@@ -288,8 +345,8 @@ impl Host {
                 inbox: self.inbox.clone(),
                 answered: answered.clone(),
             };
-            if let Some(timer) = sweep_timer(&self.config, name, org)? {
-                let night = Night { reader: reader.clone(), timer, most_calls: org.sweep_calls };
+            if let Some(timer) = sweeps.get(name) {
+                let night = Night { reader: reader.clone(), timer: timer.clone(), most_calls: org.sweep_calls };
                 self.tasks.spawn(guarded("sweep", night.run(self.stop.clone())));
             }
             self.tasks.spawn(guarded("look at what changed", asks.clone().run(reader, self.stop.clone())));
@@ -345,30 +402,23 @@ impl Host {
                 };
                 self.reporters.spawn(guarded("report to the org", reporter.run(self.over.clone())));
             }
-            if let Some(key) = &org.webhook_key {
-                let read = key.read(&self.config.base);
-                let place = self.config.place(&["salesforce", name, "webhook_key"]);
-                let key = read.with_context(|| format!("{place}[salesforce.{name}] webhook_key"))?;
-                callers.insert(name.clone(), Caller { key, answered });
+            if let Some(key) = keys.get(name) {
+                callers.insert(name.clone(), Caller { key: key.clone(), answered });
             }
         }
-        Ok((sources, callers))
+        (sources, callers)
     }
 
     /// What watches each company.
-    fn b1(&mut self) -> Result<Keys> {
-        let mut keys = BTreeMap::new();
+    fn b1(&mut self, keys: &BTreeMap<String, Secret>) {
         for (name, b1) in &self.config.b1 {
             let Some(connection) = self.connections.get(name) else { continue };
-            if let (Some(url), Some(key)) = (&b1.webhook_url, &b1.webhook_key) {
-                let place = self.config.place(&["b1", name, "webhook_key"]);
-                let key = key.read(&self.config.base).with_context(|| format!("{place}[b1.{name}] webhook_key"))?;
-                keys.insert(name.clone(), key.clone());
+            if let (Some(url), Some(key)) = (&b1.webhook_url, keys.get(name)) {
                 let subscribed = b1::webhook::keep_subscribed(
                     name.clone(),
                     connection.clone(),
                     url.clone(),
-                    key,
+                    key.clone(),
                     self.routes.clone(),
                     self.inbox.clone(),
                     self.stop.clone(),
@@ -384,7 +434,6 @@ impl Host {
             };
             self.tasks.spawn(guarded("watch of B1", poller.run(self.stop.clone())));
         }
-        Ok(keys)
     }
 
     /// The flows' timers; and topics and timers of a plugin that is taken up while the host runs.

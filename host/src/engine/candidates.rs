@@ -4,17 +4,24 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{CompareError, Comparer, Engine, Flow, FlowStatus, REBIND};
+use super::{CompareError, Comparer, Engine, Flow, FlowStatus};
 use crate::config::{Policy, Stamp, stamp};
-use crate::releases::{Release, ReleaseError, consent, signature_of};
+use crate::releases::{Release, ReleaseError, consent, short, signature_of};
 use crate::sandbox::{LoadError, Unknown};
 use crate::store::{Candidate, EventFilter, EventState, StoreError};
 
 /// Who makes a release live that files say.
 pub const FILES: &str = "the files";
+
+/// Between two looks at the files of a flow.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A file that was written longer ago than this is not being written.
+const QUIET: Duration = Duration::from_secs(3);
 
 /// Past events that a release is compared over before it goes live by itself.
 const COMPARED: u32 = 1_000;
@@ -60,7 +67,7 @@ impl Engine {
         let mut files = settled.unwrap_or_default();
         while !*stop.borrow() {
             self.look(&flow, &mut files).await;
-            tokio::select! { _ = tokio::time::sleep(REBIND) => {} _ = stop.changed() => {} }
+            tokio::select! { _ = tokio::time::sleep(LOOK) => {} _ = stop.changed() => {} }
         }
     }
 
@@ -71,37 +78,58 @@ impl Engine {
                 self.set_refused(flow, None);
                 self.inbox.ring(&[flow.to_owned()]);
             }
-            Ok(Decision::Held(why)) => self.hold(flow, &why).await,
+            Ok(Decision::Held(why)) => {
+                if self.hold(flow, &why).await {
+                    tracing::warn!(flow, why, "the changed files wait; the flow goes on with what it had");
+                }
+            }
             Err(error) => {
                 // Looked at again, whatever the files' stamps: the store fails, not they.
                 // The same holds for a file that somebody else has open.
                 if let ReleaseError::Store(_) | ReleaseError::Plugin(LoadError::Unreadable { .. }) = error {
                     files.read = None;
                 }
-                self.hold(flow, &error.to_string()).await;
+                let why = error.to_string();
+                if self.hold(flow, &why).await {
+                    tracing::error!(flow, why, "the changed files are not taken; the flow goes on with what it had");
+                }
             }
         }
     }
 
-    /// The flow goes on with what it runs, or waits where it never ran.
-    async fn hold(&self, flow: &str, why: &str) {
+    /// The flow goes on with what it runs, or waits where it never ran. True where it goes on and that was not known yet.
+    async fn hold(&self, flow: &str, why: &str) -> bool {
         if matches!(self.releases.live(flow).await, Ok(None)) {
             self.set_status(flow, FlowStatus::Held(why.to_owned()));
-        } else if self.refused().get(flow).is_none_or(|before| before != why) {
-            tracing::error!(flow, why, "the changed files are not taken; the flow goes on with what it had");
+            return false;
+        }
+        let news = self.refused().get(flow).is_none_or(|before| before != why);
+        if news {
             self.set_refused(flow, Some(why));
         }
+        news
     }
 
     async fn consider(&self, flow: &str, files: &mut Files) -> Result<Decision, ReleaseError> {
         // Stamps first: what changes while it is read is read again.
         let now: Stamps = self.files_of(flow).into_iter().map(|path| (path.clone(), stamp(&path))).collect();
-        // Half a file may be a whole one to its reader: they are left alone until nobody writes them any more.
-        let settled = files.looked.replace(now.clone()).is_none_or(|before| before == now);
+        // Half a file may be a whole one to its reader: they are left alone until nobody writes them any more. The first files of a flow are taken
+        // as they are: nothing runs that they could take the place of.
+        let settled = match files.looked.replace(now.clone()) {
+            Some(before) => before == now,
+            None => is_quiet(&now) || self.releases.live(flow).await?.is_none(),
+        };
+        if files.says.is_none() && self.is_only_by_hand(flow).await? {
+            return Ok(Decision::Known);
+        }
         if settled && files.read.as_ref() != Some(&now) {
             *files = Files { looked: Some(now.clone()), read: Some(now), ..Files::default() };
             let draft = self.releases.of_files(flow, &self.config).await?;
-            files.says = Some(self.releases.keep(flow, draft, FILES).await?);
+            let release = self.releases.keep(flow, draft, FILES).await?;
+            for (section, why) in release.needless_sections() {
+                tracing::warn!(flow, section, why, "a section of the mapping does nothing");
+            }
+            files.says = Some(release);
         }
         let Some(release) = files.says.clone() else {
             // Why it cannot be used was told when the files changed.
@@ -136,8 +164,20 @@ impl Engine {
         {
             return Ok(Decision::Known);
         }
-        if live.is_none() {
-            self.adopt(flow, release).await?;
+        match &live {
+            None => self.adopt(flow, release).await?,
+            // What a person has made live before the files were ever looked at is what is wanted, until these change.
+            Some(live) if live.who != FILES && self.releases.store().candidate(flow).await?.is_none() => {
+                let (live, files) = (short(&live.release), release.short());
+                tracing::info!(
+                    flow,
+                    live,
+                    files,
+                    "the files say another release than a person made live: that one stays"
+                );
+                return Ok(Decision::Known);
+            }
+            Some(_) => {}
         }
         if let Err(error) = self.releases.consented(release).await {
             return match error {
@@ -219,7 +259,13 @@ impl Engine {
     async fn adopt(&self, flow: &str, release: &Release) -> Result<(), StoreError> {
         let store = self.releases.store();
         let filter = EventFilter { flow: Some(flow.to_owned()), state: Some(EventState::Done), key: None, limit: 1 };
-        if store.events(filter).await?.is_empty() {
+        let ran = store.events(filter).await?.first().and_then(|event| event.finished_at);
+        let mapper = self.config.flows.get(flow).and_then(|own| own.mapper.as_ref());
+        let lies_since = mapper.and_then(|path| stamp(&self.config.resolve(path))).map(|(at, _)| at);
+        let since = lies_since.and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+        let (Some(ran), Some(since)) = (ran, since) else { return Ok(()) };
+        // One that was put in since the flow ran last is new.
+        if since.as_millis() > u128::from(ran.unsigned_abs()) {
             return Ok(());
         }
         for code in release.codes().iter().filter(|code| code.is_mapper()) {
@@ -256,6 +302,16 @@ impl Engine {
         Ok(())
     }
 
+    /// The flow runs what a person made live, such as what came from another host, and its plugin lies in no folder.
+    async fn is_only_by_hand(&self, flow: &str) -> Result<bool, ReleaseError> {
+        let plugin = self.config.flows.get(flow).map(|own| self.releases.path(&own.plugin));
+        if plugin.is_none_or(|path| path.exists()) {
+            return Ok(false);
+        }
+        let by_hand = self.releases.live(flow).await?.is_some_and(|live| live.who != FILES);
+        Ok(by_hand && self.releases.store().candidate(flow).await?.is_none())
+    }
+
     fn files_of(&self, flow: &str) -> Vec<PathBuf> {
         let config = self.config.flows.get(flow);
         let plugin = config.map(|config| self.releases.path(&config.plugin));
@@ -265,4 +321,10 @@ impl Engine {
         let signatures: Vec<PathBuf> = files.iter().map(|file| signature_of(file)).collect();
         files.into_iter().chain(signatures).collect()
     }
+}
+
+/// Nobody is writing them: all were written some time ago.
+fn is_quiet(files: &Stamps) -> bool {
+    let quiet = |(at, _): (std::time::SystemTime, u64)| at.elapsed().is_ok_and(|age| age >= QUIET);
+    files.iter().all(|(_, stamp)| stamp.is_none_or(quiet))
 }

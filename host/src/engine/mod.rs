@@ -287,11 +287,11 @@ impl Engine {
 
     /// The flow made anew when another release of it is live, or when another flow takes other topics now.
     async fn other(&self, flow: &Flow, running: &mut watch::Receiver<Running>) -> Option<Arc<Flow>> {
+        let live = self.releases.live(&flow.name).await.ok().flatten()?;
         let others = running.has_changed().unwrap_or(false) && {
             running.mark_unchanged();
             takers(&flow.name, &self.config, &self.releases).await != flow.bound.topics
         };
-        let live = self.releases.live(&flow.name).await.ok().flatten()?;
         if live.release == flow.release.digest && !others {
             return None;
         }

@@ -294,19 +294,20 @@ impl Mapping {
         let looks_up = |rules: &[(&str, &str)]| {
             rules.iter().any(|(_, rule)| rule.contains("tables.") || rule.contains("reverse."))
         };
-        let base = |section: &str| {
-            let bare = section.strip_suffix(TO_B1).or_else(|| section.strip_suffix(TO_SALESFORCE));
-            bare.unwrap_or(section).to_owned()
-        };
         let differs = |section: &&str| {
             let (rules, others) = (own.get(section), others.get(section));
-            let pairs = base(section);
+            let pairs = as_written(section);
             rules != others
                 || self.read.get(*section) != other.read.get(*section)
-                || self.pairs.get(&pairs) != other.pairs.get(&pairs)
+                || self.pairs.get(pairs) != other.pairs.get(pairs)
                 || (!tables && rules.is_some_and(|rules| looks_up(rules)))
         };
         own.keys().chain(others.keys()).copied().filter(differs).map(str::to_owned).collect()
+    }
+
+    /// Names of the sections as the file has them.
+    pub fn sections(&self) -> BTreeSet<&str> {
+        self.sections.keys().chain(self.read.keys()).map(|name| as_written(name)).collect()
     }
 
     /// Target fields of a section.
@@ -369,6 +370,11 @@ impl Mapping {
         }
         Ok(context)
     }
+}
+
+/// A section of the file, of either of its directions.
+fn as_written(section: &str) -> &str {
+    section.strip_suffix(TO_B1).or_else(|| section.strip_suffix(TO_SALESFORCE)).unwrap_or(section)
 }
 
 /// Where a file is no mapping, and why; without the line itself, which may be of any length.

@@ -100,9 +100,14 @@ pub async fn last(store: &dyn Store, code: &Code) -> Result<Vec<Permission>> {
     store.last_grant(&code.name).await?.map_or(Ok(Vec::new()), |grant| read(&grant))
 }
 
-/// Allows it all it asks for.
+/// Allows it all it asks for. A mapping plugin that several flows share keeps what it was allowed for the others.
 pub async fn allow(store: &dyn Store, code: &Code) -> Result<()> {
-    let permissions = serde_json::to_string(&code.all()).map_err(|e| StoreError::Corrupt(e.to_string()))?;
+    let mut all = code.all();
+    if let Some(own) = store.granted(&code.digest).await? {
+        let others = read(&own)?;
+        all.extend(others.into_iter().filter(|one| !code.all().contains(one)));
+    }
+    let permissions = serde_json::to_string(&all).map_err(|e| StoreError::Corrupt(e.to_string()))?;
     let now = crate::time::now();
     store.grant(Grant { digest: code.digest.clone(), plugin: code.name.clone(), permissions, granted_at: now }).await
 }

@@ -51,6 +51,15 @@ impl Release {
         short(&self.digest)
     }
 
+    /// Sections of its mapping that the plugin never applies, each with what is wrong; a plugin that names none may apply any.
+    pub fn needless_sections(&self) -> Vec<(String, String)> {
+        let known: Vec<&str> = self.plugin.description.sections.iter().map(|section| section.name.as_str()).collect();
+        let needless = |name: &&str| !known.is_empty() && !known.contains(name);
+        let told =
+            |name: &str| (name.to_owned(), format!("the plugin applies no such section; it has {}", known.join(", ")));
+        self.mapping.sections().into_iter().filter(needless).map(told).collect()
+    }
+
     /// All of it, with another plugin.
     pub fn with_plugin(&self, plugin: Arc<Plugin>) -> Self {
         Self {
@@ -74,6 +83,7 @@ pub struct Draft {
     /// Ready to run.
     pub release: Arc<Release>,
     contents: Vec<Content>,
+    signed_by: Option<String>,
 }
 
 /// Parts to be taken instead of those of a release.
@@ -149,9 +159,11 @@ impl Releases {
     }
 
     /// The plugin of that name as it lies in the folder.
-    pub async fn plugin_file(&self, name: &str) -> std::result::Result<Arc<Plugin>, LoadError> {
+    pub async fn plugin_file(&self, name: &str) -> Result<Arc<Plugin>> {
         let path = self.path(name);
-        let plugin = self.plugin(&path, read(&path).await?).await?;
+        let wasm = read(&path).await?;
+        self.trust.check_file(&path, &wasm)?;
+        let plugin = self.plugin(&path, wasm).await?;
         named_like_its_file(&plugin, name, path)?;
         Ok(plugin)
     }
@@ -161,7 +173,7 @@ impl Releases {
         let own = flow_of(flow, config)?;
         let path = self.path(&own.plugin);
         let wasm = read(&path).await?;
-        self.trust.check_file(&path, &wasm)?;
+        let mut signed_by = self.trust.check_file(&path, &wasm)?;
         let plugin = self.plugin(&path, wasm.clone()).await?;
         named_like_its_file(&plugin, &own.plugin, path)?;
         let mut contents = vec![Content { digest: plugin.digest.clone(), bytes: wasm }];
@@ -175,6 +187,9 @@ impl Releases {
             Some(path) => {
                 origin.mapping_file = config.resolve(path);
                 let text = std::fs::read_to_string(&origin.mapping_file).map_err(|e| origin.mapping(e.to_string()))?;
+                if text.trim().is_empty() {
+                    return Err(origin.mapping("it is empty; one that maps nothing says `version = 1`".into()));
+                }
                 contents.push(Content { digest: digest_of(text.as_bytes()), bytes: text.clone().into_bytes() });
                 Some(text)
             }
@@ -184,7 +199,7 @@ impl Releases {
             Some(path) => {
                 let path = config.resolve(path);
                 let wasm = read(&path).await?;
-                self.trust.check_file(&path, &wasm)?;
+                signed_by = self.trust.check_file(&path, &wasm)?.and(signed_by);
                 let code = self.mapper(&path, wasm.clone()).await?;
                 contents.push(Content { digest: code.digest.clone(), bytes: wasm });
                 Some((name_of(&path), code))
@@ -193,7 +208,7 @@ impl Releases {
         };
         let settings = serde_json::to_value(&own.settings).unwrap_or_default();
         let release = assemble(&origin, plugin, mapping, mapper, &settings)?;
-        Ok(Draft { release: Arc::new(release), contents })
+        Ok(Draft { release: Arc::new(release), contents, signed_by })
     }
 
     /// A release with other parts, which are files anywhere: to be looked at, not kept.
@@ -225,8 +240,10 @@ impl Releases {
     pub async fn keep(&self, flow: &str, draft: Draft, origin: &str) -> Result<Arc<Release>> {
         let release = draft.release;
         // At each start the files say what is kept already.
-        if self.store.release(flow, &release.digest).await?.is_none() {
-            self.store.release_put(row(flow, &release.manifest, origin), draft.contents).await?;
+        let known = self.store.release(flow, &release.digest).await?;
+        if known.is_none_or(|known| known.signed_by.is_none() && draft.signed_by.is_some()) {
+            let row = row(flow, &release.manifest, origin, draft.signed_by);
+            self.store.release_put(row, draft.contents).await?;
         }
         Ok(release)
     }
@@ -242,9 +259,15 @@ impl Releases {
         Ok(Parcel { flow: flow.to_owned(), manifest, contents })
     }
 
-    /// Keeps a release that came from another host, once it fits this one; it is not live by that.
-    pub async fn take_in(&self, flow: &str, parcel: Parcel, origin: &str) -> Result<Arc<Release>> {
-        let row = row(flow, &parcel.manifest, origin);
+    /// Keeps a release that came from another host, once it fits this one; it is not live by that. `signed_by`: the key that its file was signed with.
+    pub async fn take_in(
+        &self,
+        flow: &str,
+        parcel: Parcel,
+        origin: &str,
+        signed_by: Option<String>,
+    ) -> Result<Arc<Release>> {
+        let row = row(flow, &parcel.manifest, origin, signed_by);
         let named = |name: &str| PathBuf::from(format!("{name}.wasm ({origin})"));
         let part = |digest: &str| parcel.contents.get(digest).cloned().unwrap_or_default();
         let manifest = &parcel.manifest;
@@ -379,47 +402,55 @@ impl Releases {
 
     /// Makes a release live, once it was loaded and all its code is allowed. False where it is live already.
     pub async fn activate(&self, flow: &str, digest: &str, who: &str, why: &str) -> Result<bool> {
-        let release = self.load(flow, digest).await?;
-        self.consented(&release).await?;
         loop {
             let live = self.live(flow).await?;
             if live.as_ref().is_some_and(|live| live.release == digest) {
                 return Ok(false);
             }
-            let before = live.map(|live| live.release);
-            let back = before.clone();
-            if self.went_live(flow, digest, who, why, back, before.as_deref()).await? {
+            self.may_go_live(flow, digest).await?;
+            let before = live.map(|live| live.id);
+            if self.went_live(flow, digest, who, why, before, before).await? {
                 return Ok(true);
             }
         }
     }
 
-    /// Goes back to the release that was live before the one that is; says which. What was taken back does not come again by itself.
+    /// Goes back to the release that was live before the one that is; says which. What was taken back does not come again by itself, and going back
+    /// twice goes back two releases, not to and fro.
     pub async fn roll_back(&self, flow: &str, who: &str, why: &str) -> Result<Arc<Release>> {
         loop {
             let past = self.store.activations(flow, u32::MAX).await?;
-            let live = past.first().ok_or_else(|| ReleaseError::NoEarlier(flow.to_owned()))?;
-            let target = live.back.clone().ok_or_else(|| ReleaseError::NoEarlier(flow.to_owned()))?;
-            let release = self.load(flow, &target).await?;
-            self.consented(&release).await?;
-            // Going back twice goes back two releases, not to and fro.
-            let back = past.iter().skip(1).find(|act| act.release == target).and_then(|act| act.back.clone());
-            if self.went_live(flow, &target, who, why, back, Some(&live.release)).await? {
+            let none = || ReleaseError::NoEarlier(flow.to_owned());
+            let live = past.first().ok_or_else(none)?;
+            let target = past.iter().find(|act| Some(act.id) == live.back).ok_or_else(none)?;
+            let release = self.may_go_live(flow, &target.release).await?;
+            if self.went_live(flow, &target.release, who, why, target.back, Some(live.id)).await? {
                 return Ok(release);
             }
         }
     }
 
+    /// The release, if it can be loaded, all its code is allowed, and it is signed where it must be.
+    async fn may_go_live(&self, flow: &str, digest: &str) -> Result<Arc<Release>> {
+        let release = self.load(flow, digest).await?;
+        let row = self.store.release(flow, digest).await?;
+        self.trust.check_kept(flow, release.short(), row.and_then(|row| row.signed_by).as_deref())?;
+        self.consented(&release).await?;
+        Ok(release)
+    }
+
+    /// False where somebody else was faster: to be looked at anew.
     async fn went_live(
         &self,
         flow: &str,
         release: &str,
         who: &str,
         why: &str,
-        back: Option<String>,
-        instead_of: Option<&str>,
+        back: Option<i64>,
+        instead_of: Option<i64>,
     ) -> Result<bool> {
         let act = Activation {
+            id: 0,
             flow: flow.to_owned(),
             release: release.to_owned(),
             who: who.to_owned(),
@@ -514,13 +545,14 @@ impl Origin<'_> {
 }
 
 /// A release as it is kept from now on.
-fn row(flow: &str, manifest: &Manifest, origin: &str) -> ReleaseRow {
+fn row(flow: &str, manifest: &Manifest, origin: &str, signed_by: Option<String>) -> ReleaseRow {
     ReleaseRow {
         flow: flow.to_owned(),
         digest: manifest.digest(),
         manifest: manifest.text(),
         origin: origin.to_owned(),
         made_at: crate::time::now(),
+        signed_by,
     }
 }
 

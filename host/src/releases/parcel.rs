@@ -2,6 +2,7 @@
 //! behind it, and a signature at the end.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -17,6 +18,8 @@ const SIGNATURE: &str = "\n-- signature --\n";
 const WIDTH: usize = 120;
 /// Bytes of one part at most: what a file from elsewhere may make this host keep in memory.
 const MOST_BYTES: u64 = 256 << 20;
+/// Bytes of a file at most: three parts, each larger packed than it may be unpacked.
+const MOST_FILE: u64 = 3 * (MOST_BYTES / 3 * 4 + (1 << 20));
 
 /// A release on its way.
 #[derive(Debug, PartialEq)]
@@ -84,6 +87,17 @@ impl Parcel {
         }
     }
 
+    /// The text of a file; line ends that a mail program or git has turned into Windows' are turned back, since what was signed has none of them.
+    pub fn read(path: &Path) -> std::io::Result<String> {
+        let size = std::fs::metadata(path)?.len();
+        if size > MOST_FILE {
+            let why = format!("{size} bytes: no release is larger than {MOST_FILE}");
+            return Err(std::io::Error::new(std::io::ErrorKind::FileTooLarge, why));
+        }
+        let text = std::fs::read_to_string(path)?;
+        Ok(if text.starts_with(&format!("format = \"{FORMAT}\"\r\n")) { text.replace("\r\n", "\n") } else { text })
+    }
+
     /// What was signed, and the signature.
     pub fn opened(file: &str) -> (&str, Option<&str>) {
         match file.rsplit_once(SIGNATURE) {
@@ -94,6 +108,9 @@ impl Parcel {
 
     /// Reads what may come from anywhere: each part must be what its digest says.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if !text.starts_with("format = ") {
+            return Err("it is no release that `tandem release export` wrote".into());
+        }
         let written: Written = toml::from_str(text).map_err(|e| e.message().to_owned())?;
         if written.format != FORMAT {
             return Err(format!("its format is {:?}; this tandem reads {FORMAT:?}", written.format));
@@ -104,6 +121,10 @@ impl Parcel {
         }
         let mut contents = BTreeMap::new();
         for (digest, packed) in &written.components {
+            // Nothing is unpacked that the manifest does not name.
+            if !manifest.parts().any(|part| part == digest) {
+                return Err(format!("its part {digest} belongs to nothing"));
+            }
             let packed: String = packed.split_whitespace().collect();
             let packed = STANDARD.decode(packed).map_err(|e| format!("a component cannot be read: {e}"))?;
             contents.insert(digest.clone(), unpacked(&packed)?);
@@ -154,6 +175,17 @@ mod tests {
     }
 
     #[test]
+    fn line_ends_of_windows_are_none_of_a_release() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("orders.release");
+        let sealed = Parcel::sealed(&parcel().text().unwrap(), Some("untrusted comment: x\nRWQ\n"));
+        std::fs::write(&file, sealed.replace('\n', "\r\n")).unwrap();
+        assert_eq!(Parcel::read(&file).unwrap(), sealed);
+        assert_eq!(Parcel::parse(Parcel::opened(&sealed).0).unwrap(), parcel());
+        assert!(Parcel::parse("[flows.orders]\n").unwrap_err().contains("no release"));
+    }
+
+    #[test]
     fn what_is_written_is_read_again_its_text_readable_and_nothing_else_is_taken() {
         let text = parcel().text().unwrap();
         assert!(text.contains("[header]") && text.contains("warehouse"), "{text}");
@@ -164,6 +196,8 @@ mod tests {
         assert_eq!(Parcel::parse(signed).unwrap(), parcel());
         assert_eq!(Parcel::opened(&text), (text.as_str(), None));
 
+        let more = format!("{text}\n{} = \"KLUv/QBYAQAAeA==\"\n", "0".repeat(64));
+        assert!(Parcel::parse(&more).unwrap_err().contains("belongs to nothing"));
         let forged = [
             text.replace("[header]", "[hreader]"),
             text.replace("warehouse", "warehause"),

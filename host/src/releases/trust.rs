@@ -23,6 +23,16 @@ pub enum TrustError {
         /// What is wrong.
         cause: String,
     },
+    /// A release that was kept before it had to be signed, or whose key counts no more.
+    #[error(
+        "release {release} of {flow} is not signed by one of [trust] keys, and tandem.toml says signed_only; sign its files, import it signed, or take that line out"
+    )]
+    Release {
+        /// The flow.
+        flow: String,
+        /// The beginning of its digest.
+        release: String,
+    },
     /// A key that is none.
     #[error("{place}: {cause}")]
     Key {
@@ -49,13 +59,22 @@ impl From<TrustConfig> for Trust {
 }
 
 impl Trust {
-    /// Checks the signature that lies beside a file as `<file>.minisig`; without one, whether it may go without.
-    pub fn check_file(&self, path: &Path, content: &[u8]) -> Result<(), TrustError> {
+    /// Checks the signature that lies beside a file as `<file>.minisig`, and says whose it is; without one, whether it may go without.
+    pub fn check_file(&self, path: &Path, content: &[u8]) -> Result<Option<String>, TrustError> {
         match std::fs::read_to_string(signature_of(path)) {
-            Ok(signature) if !self.keys.is_empty() => self.check(path, content, &signature).map(drop),
-            Ok(_) => Ok(()),
-            Err(_) => self.unsigned(path),
+            Ok(signature) if !self.keys.is_empty() => self.check(path, content, &signature).map(Some),
+            Ok(_) => Ok(None),
+            Err(_) => self.unsigned(path).map(|()| None),
         }
+    }
+
+    /// Whether a release that is kept may go live, by the key it was signed with.
+    pub fn check_kept(&self, flow: &str, release: &str, signed_by: Option<&str>) -> Result<(), TrustError> {
+        let counts = |by: &str| self.keys.iter().any(|key| named(key.keynum()) == by);
+        if self.signed_only && !signed_by.is_some_and(counts) {
+            return Err(TrustError::Release { flow: flow.to_owned(), release: release.to_owned() });
+        }
+        Ok(())
     }
 
     /// Whether it may go without a signature.
@@ -136,6 +155,12 @@ mod tests {
         std::fs::write(folder.path().join("orders.wasm.minisig"), &signature).unwrap();
         assert!(trust.check_file(&file, b"code").is_ok());
         assert!(trust.check_file(&file, b"other").is_err());
-        assert!(Trust::default().check_file(&file, b"other").is_ok(), "without a key nothing can be told");
+        assert!(Trust::default().check_file(&file, b"other").unwrap().is_none(), "without a key nothing can be told");
+
+        let by = trust.check(&file, b"code", &signature).unwrap();
+        assert!(trust.check_kept("orders", "abc", Some(&by)).is_ok());
+        assert!(trust.check_kept("orders", "abc", None).is_err(), "it was kept before it had to be signed");
+        assert!(only_theirs.check_kept("orders", "abc", Some(&by)).is_err(), "its key counts no more");
+        assert!(Trust::default().check_kept("orders", "abc", None).is_ok());
     }
 }

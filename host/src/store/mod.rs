@@ -160,8 +160,8 @@ pub trait Store: Send + Sync + 'static {
     async fn content(&self, digest: &str) -> Result<Option<Vec<u8>>>;
     /// How a flow's releases went live, newest first: the first is the live one.
     async fn activations(&self, flow: &str, limit: u32) -> Result<Vec<Activation>>;
-    /// Makes a release live; false where another one is live than `instead_of`, or the release is not kept.
-    async fn activate(&self, activation: Activation, instead_of: Option<&str>) -> Result<bool>;
+    /// Makes a release live; false where the last activation is another one than `instead_of`, or the release is not kept.
+    async fn activate(&self, activation: Activation, instead_of: Option<i64>) -> Result<bool>;
     /// What a flow's files said last.
     async fn candidate(&self, flow: &str) -> Result<Option<Candidate>>;
     /// Keeps what a flow's files say.

@@ -493,6 +493,8 @@ pub struct ReleaseRow {
     pub origin: String,
     /// When it was first seen.
     pub made_at: Millis,
+    /// The key that all its code was signed with, as minisign prints it; none where it was not, or by nobody who was known then.
+    pub signed_by: Option<String>,
 }
 
 /// A part of a release: a component, the text of a mapping.
@@ -507,6 +509,8 @@ pub struct Content {
 /// A release going live.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Activation {
+    /// Its place in time; 0 before it is kept.
+    pub id: i64,
     /// The flow.
     pub flow: String,
     /// The release's digest.
@@ -517,8 +521,8 @@ pub struct Activation {
     pub why: String,
     /// When.
     pub at: Millis,
-    /// The release that a rollback returns to; none where there is no earlier one.
-    pub back: Option<String>,
+    /// The one that a rollback returns to, by its id; none where there is no earlier one.
+    pub back: Option<i64>,
 }
 
 /// What the files of a flow said last.

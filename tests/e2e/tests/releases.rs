@@ -87,6 +87,69 @@ async fn a_changed_mapping_is_a_release_that_is_taken_back_by_one_command_and_st
     assert!(code == 4 && errors.contains("no earlier release"), "{code} {errors}");
     world.tandem(&["release", "activate", "orders", &second[..12], "--why", "it was right"]).await?;
     assert_eq!(remark(&world).await?.0, "second");
+    // Nor to and fro where somebody has gone back by hand.
+    world.tandem(&["release", "activate", "orders", &first]).await?;
+    for back in [&second, &first] {
+        world.tandem(&["release", "rollback", "orders"]).await?;
+        assert_eq!(live(&world).await?, **back);
+    }
+    let (code, _, errors) = world.tandem_raw(&["release", "rollback", "orders"]).await?;
+    assert!(code == 4 && errors.contains("no earlier release"), "{code} {errors}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mapping_that_was_emptied_is_not_taken_and_a_section_that_does_nothing_is_told() -> Result<()> {
+    let world = with_mapping("").await?;
+    let first = live(&world).await?;
+    let file = world.folder().join("orders.mapping.toml");
+    std::fs::write(&file, "")?;
+    told(&world, "it is empty").await?;
+    assert_eq!(live(&world).await?, first);
+    std::fs::write(&file, mapping("second").replace("[header]", "[heder]\nU_X = \"'x'\"\n[header]"))?;
+    until_live_changes(&world, &first).await?;
+    told(&world, "a section of the mapping does nothing").await?;
+    let (code, output, _) = world.tandem_raw(&["mapping", "check", "orders"]).await?;
+    assert!(code == 3 && output.contains("heder") && output.contains("header, line"), "{code} {output}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mapping_plugin_that_two_flows_share_is_allowed_for_both_by_one_word() -> Result<()> {
+    let mapper = "mapper = \"mappers/region-mapper.wasm\"";
+    let (flow, flows) = (mapper.to_owned(), vec![("accounts", mapper)]);
+    let mut world = World::with(Setup { flow, flows, plugins: vec!["orders", "accounts"], ..Setup::default() }).await?;
+    std::fs::create_dir(world.folder().join("mappers"))?;
+    std::fs::copy(tandem_e2e::wasm("region_mapper"), world.folder().join("mappers/region-mapper.wasm"))?;
+    world.tandem(&["plugin", "grant", "region-mapper", "--yes"]).await?;
+    let listed = world.tandem_json(&["plugin", "list"]).await?;
+    let missing: Vec<&Value> = listed.as_array().into_iter().flatten().map(|row| &row["missing"]).collect();
+    assert_eq!(missing, [&json!(0); 4], "{listed}");
+    world.up().await
+}
+
+#[tokio::test]
+async fn what_was_made_live_before_the_first_start_stays_and_needs_no_files() -> Result<()> {
+    let test = with_mapping("").await?;
+    let file = test.folder().join("orders.release");
+    let path = file.to_str().context("path")?;
+    test.tandem(&["release", "export", "orders", "-o", path]).await?;
+    for without_files in [false, true] {
+        let mut world = World::new().await?;
+        let digest = world.tandem_json(&["release", "import", path]).await?["release"].clone();
+        let digest = digest.as_str().context("release")?;
+        world.tandem(&["release", "activate", "orders", digest, "--why", "from the test host"]).await?;
+        if without_files {
+            std::fs::remove_file(world.folder().join("plugins/orders.wasm"))?;
+        }
+        world.up().await?;
+        assert_eq!(remark(&world).await?, ("first".to_owned(), digest.to_owned()));
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        let told = world.get(&format!("{}/readyz", world.console)).await?;
+        assert!(told["warnings"].as_object().is_none_or(|warnings| warnings.is_empty()), "{told}");
+        assert_eq!(live(&world).await?, digest);
+        assert!(!world.log().contains("\"level\":\"ERROR\""), "{}", world.log());
+    }
     Ok(())
 }
 
@@ -438,5 +501,12 @@ async fn a_release_goes_from_the_test_host_to_production_as_one_signed_file() ->
     assert_eq!(live(&world).await?, first, "it is not live by that");
     world.tandem(&["release", "activate", "orders", &digest]).await?;
     assert_eq!(remark(&world).await?, ("first".into(), digest));
+    // What was kept before it had to be signed does not come back.
+    for arguments in [&["release", "activate", "orders", &first][..], &["release", "rollback", "orders"]] {
+        let (code, _, errors) = world.tandem_raw(arguments).await?;
+        assert!(code == 1 && errors.contains("is not signed by one of [trust] keys"), "{code} {errors}");
+    }
+    let (code, _, errors) = world.tandem_raw(&["plugin", "grant", "orders", "--yes"]).await?;
+    assert!(code == 1 && errors.contains("is not signed"), "{code} {errors}");
     Ok(())
 }

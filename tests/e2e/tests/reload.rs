@@ -101,7 +101,21 @@ async fn a_mistake_in_it_changes_nothing_and_is_told_until_it_is_mended() -> Res
     let id = world.opportunities(1).await?.remove(0);
     world.win(&id).await?;
     world.until_state(&id, "Synced").await?;
+    // A file that was emptied ends no flow.
+    write(&world, "[host]\n")?;
+    let names_flows = async |world: &World| Ok(warned(world).await?.filter(|why| why.contains("no flow is left")));
+    world.until("the third warning", PATIENCE, names_flows).await?;
     write(&world, &first)?;
     let calm = async |world: &World| Ok(warned(world).await?.is_none().then_some(()));
-    world.until("no warning", PATIENCE, calm).await
+    world.until("no warning", PATIENCE, calm).await?;
+    // The key is gone for what runs, too: nothing is taken down that could not come up again.
+    let key = world.folder().join("webhook.key");
+    std::fs::remove_file(&key)?;
+    write(&world, &first.replace("requests_per_second = 2000\n\n", "requests_per_second = 1900\n\n"))?;
+    let names_key = async |world: &World| Ok(warned(world).await?.filter(|why| why.contains("webhook.key")));
+    world.until("the warning of the key", PATIENCE, names_key).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    Ok(())
 }

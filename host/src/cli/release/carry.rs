@@ -11,7 +11,7 @@ use super::{differences, found, told_differences};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::service::Parts;
-use crate::releases::{Parcel, consent, short, sign};
+use crate::releases::{Parcel, Trust, consent, short, sign};
 
 #[derive(Args)]
 pub struct Export {
@@ -57,23 +57,25 @@ pub async fn export(parts: &Parts, options: Export, output: &Output) -> Result<E
     Ok(ExitCode::SUCCESS)
 }
 
-/// Who signed it, in words; an error where that is not enough.
-fn signer(parts_trust: &crate::releases::Trust, file: &Path, text: &str, signature: Option<&str>) -> Result<String> {
+/// The key it was signed with, and that in words; an error where that is not enough.
+fn signer(trust: &Trust, file: &Path, text: &str, signature: Option<&str>) -> Result<(Option<String>, String)> {
     Ok(match signature {
-        Some(signature) if parts_trust.has_keys() => {
-            format!("signed by {}", parts_trust.check(file, text.as_bytes(), signature)?)
+        Some(signature) if trust.has_keys() => {
+            let key = trust.check(file, text.as_bytes(), signature)?;
+            let words = format!("signed by {key}");
+            (Some(key), words)
         }
-        Some(_) => "signed, by whom is not known: [trust] names no keys".into(),
+        Some(_) => (None, "signed, by whom is not known: [trust] names no keys".into()),
         None => {
-            parts_trust.unsigned(file)?;
-            "not signed".into()
+            trust.unsigned(file)?;
+            (None, "not signed".into())
         }
     })
 }
 
 pub async fn import(parts: &Parts, options: Import, output: &Output) -> Result<ExitCode> {
     let file = &options.file;
-    let sealed = match std::fs::read_to_string(file) {
+    let sealed = match Parcel::read(file) {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(Failure::NotFound(format!("there is no {}", file.display())).into());
         }
@@ -81,7 +83,7 @@ pub async fn import(parts: &Parts, options: Import, output: &Output) -> Result<E
     };
     let releases = parts.releases().await?;
     let (text, signature) = Parcel::opened(&sealed);
-    let signed = signer(&releases.trust, file, text, signature)?;
+    let (signed_by, signed) = signer(&releases.trust, file, text, signature)?;
     let parcel = Parcel::parse(text).map_err(|why| anyhow::anyhow!("{}: {why}", file.display()))?;
     let flow = options.flow.unwrap_or_else(|| parcel.flow.clone());
     if let Err(known) = parts.config.flow(&flow) {
@@ -91,7 +93,7 @@ pub async fn import(parts: &Parts, options: Import, output: &Output) -> Result<E
         .into());
     }
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let release = releases.take_in(&flow, parcel, &format!("imported from {name}, {signed}")).await?;
+    let release = releases.take_in(&flow, parcel, &format!("imported from {name}, {signed}"), signed_by).await?;
     let mut missing = Vec::new();
     for code in release.codes() {
         let more = consent::missing(parts.store.as_ref(), &code).await?;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use super::{Door, Setup};
+use super::Setup;
 use crate::config::{Config, Stamp, stamp};
 use crate::engine::Engine;
 
@@ -23,15 +23,14 @@ pub(super) struct Known {
 }
 
 impl Known {
-    /// As it is now.
+    /// The first look reads it, whatever its stamp: it may have been changed since the configuration was read.
     pub(super) fn of(config: &Config) -> Self {
-        let file = config.file.clone();
-        Self { stamp: stamp(&file), file }
+        Self { stamp: None, file: config.file.clone() }
     }
 
     /// Ready when the file says something else that can be used. What cannot is told, once, and changes nothing.
-    pub(super) async fn changed(&mut self, setup: &Setup, door: &mut Door, engine: &Engine) -> Setup {
-        let mut last = self.stamp;
+    pub(super) async fn changed(&mut self, setup: &Setup, engine: &Engine) -> Setup {
+        let mut last = stamp(&self.file);
         loop {
             tokio::time::sleep(LOOK).await;
             let now = stamp(&self.file);
@@ -40,7 +39,7 @@ impl Known {
                 continue;
             }
             self.stamp = now;
-            match self.taken_up(setup, door).await {
+            match self.taken_up(setup).await {
                 Ok(Some(new)) => {
                     tracing::info!("tandem.toml was changed: taken up");
                     return new;
@@ -55,7 +54,7 @@ impl Known {
         }
     }
 
-    async fn taken_up(&self, setup: &Setup, door: &mut Door) -> Result<Option<Setup>> {
+    async fn taken_up(&self, setup: &Setup) -> Result<Option<Setup>> {
         let new = Config::load(&self.file)?;
         let before = &setup.config;
         if new == **before {
@@ -64,11 +63,12 @@ impl Known {
         if new.store.path != before.store.path {
             bail!("{}[store] path: another database needs a new start of the host", new.place(&["store", "path"]));
         }
-        let connections = crate::connections::reconnect(&new, before, &setup.connections)?;
-        if new.host.listen != before.host.listen {
-            *door = Door::open(&new).await?;
+        if new.flows.is_empty() && !before.flows.is_empty() {
+            bail!("{}: no flow is left in it; to end all flows stop the host", self.file.display());
         }
-        let releases = Arc::new(setup.releases.reconfigured(&new));
-        Ok(Some(Setup { config: Arc::new(new), connections: Arc::new(connections), releases }))
+        let connections = crate::connections::reconnect(&new, before, &setup.connections)?;
+        let releases = setup.releases.reconfigured(&new);
+        let door = (new.host.listen == before.host.listen).then(|| setup.door.clone());
+        Setup::of(Arc::new(new), Arc::new(connections), Arc::new(releases), door).await.map(Some)
     }
 }

@@ -502,9 +502,8 @@ impl Store for SqliteStore {
         self.read(move |db| releases::activations(db, &flow, limit)).await
     }
 
-    async fn activate(&self, activation: Activation, instead_of: Option<&str>) -> Result<bool> {
-        let instead_of = instead_of.map(str::to_owned);
-        self.writer.run(move |db| releases::activate(db, &activation, instead_of.as_deref())).await
+    async fn activate(&self, activation: Activation, instead_of: Option<i64>) -> Result<bool> {
+        self.writer.run(move |db| releases::activate(db, &activation, instead_of)).await
     }
 
     async fn candidate(&self, flow: &str) -> Result<Option<Candidate>> {

@@ -28,9 +28,17 @@ pub(super) fn put(db: &Connection, release: &ReleaseRow, contents: &[Content]) -
         name.execute([&release.flow, &release.digest, &content.digest])?;
     }
     db.prepare_cached(
-        "INSERT OR IGNORE INTO releases (flow, digest, manifest, origin, made_at) VALUES (?1, ?2, ?3, ?4, ?5)",
+        "INSERT INTO releases (flow, digest, manifest, origin, made_at, signed_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+         ON CONFLICT (flow, digest) DO UPDATE SET signed_by = coalesce(excluded.signed_by, signed_by)",
     )?
-    .execute(params![release.flow, release.digest, release.manifest, release.origin, release.made_at])?;
+    .execute(params![
+        release.flow,
+        release.digest,
+        release.manifest,
+        release.origin,
+        release.made_at,
+        release.signed_by
+    ])?;
     Ok(())
 }
 
@@ -47,7 +55,7 @@ pub(super) fn content(db: &Connection, digest: &str) -> Result<Option<Vec<u8>>> 
 pub(super) fn of_flow(db: &Connection, flow: &str) -> Result<Vec<ReleaseRow>> {
     Ok(db
         .prepare_cached(
-            "SELECT flow, digest, manifest, origin, made_at FROM releases WHERE flow = ?1 ORDER BY made_at DESC, digest",
+            "SELECT flow, digest, manifest, origin, made_at, signed_by FROM releases WHERE flow = ?1 ORDER BY made_at DESC, digest",
         )?
         .query_map([flow], release)?
         .collect::<rusqlite::Result<_>>()?)
@@ -56,7 +64,9 @@ pub(super) fn of_flow(db: &Connection, flow: &str) -> Result<Vec<ReleaseRow>> {
 /// One release of a flow.
 pub(super) fn one(db: &Connection, flow: &str, digest: &str) -> Result<Option<ReleaseRow>> {
     Ok(db
-        .prepare_cached("SELECT flow, digest, manifest, origin, made_at FROM releases WHERE flow = ?1 AND digest = ?2")?
+        .prepare_cached(
+            "SELECT flow, digest, manifest, origin, made_at, signed_by FROM releases WHERE flow = ?1 AND digest = ?2",
+        )?
         .query_row([flow, digest], release)
         .optional()?)
 }
@@ -68,6 +78,7 @@ fn release(row: &Row<'_>) -> rusqlite::Result<ReleaseRow> {
         manifest: row.get(2)?,
         origin: row.get(3)?,
         made_at: row.get(4)?,
+        signed_by: row.get(5)?,
     })
 }
 
@@ -75,17 +86,18 @@ fn release(row: &Row<'_>) -> rusqlite::Result<ReleaseRow> {
 pub(super) fn activations(db: &Connection, flow: &str, limit: u32) -> Result<Vec<Activation>> {
     let activation = |row: &Row<'_>| {
         Ok(Activation {
-            flow: row.get(0)?,
-            release: row.get(1)?,
-            who: row.get(2)?,
-            why: row.get(3)?,
-            at: row.get(4)?,
-            back: row.get(5)?,
+            id: row.get(0)?,
+            flow: row.get(1)?,
+            release: row.get(2)?,
+            who: row.get(3)?,
+            why: row.get(4)?,
+            at: row.get(5)?,
+            back: row.get(6)?,
         })
     };
     Ok(db
         .prepare_cached(
-            "SELECT flow, release, who, why, at, back FROM activations WHERE flow = ?1 ORDER BY id DESC LIMIT ?2",
+            "SELECT id, flow, release, who, why, at, back FROM activations WHERE flow = ?1 ORDER BY id DESC LIMIT ?2",
         )?
         .query_map(params![flow, limit], activation)?
         .collect::<rusqlite::Result<_>>()?)
@@ -93,15 +105,13 @@ pub(super) fn activations(db: &Connection, flow: &str, limit: u32) -> Result<Vec
 
 /// The digest of the release that is live; none before the first.
 pub(super) fn live(db: &Connection, flow: &str) -> Result<Option<String>> {
-    Ok(db
-        .prepare_cached("SELECT release FROM activations WHERE flow = ?1 ORDER BY id DESC LIMIT 1")?
-        .query_row([flow], |row| row.get(0))
-        .optional()?)
+    Ok(activations(db, flow, 1)?.pop().map(|act| act.release))
 }
 
 /// See [`Store::activate`].
-pub(super) fn activate(db: &Connection, act: &Activation, instead_of: Option<&str>) -> Result<bool> {
-    if live(db, &act.flow)?.as_deref() != instead_of || one(db, &act.flow, &act.release)?.is_none() {
+pub(super) fn activate(db: &Connection, act: &Activation, instead_of: Option<i64>) -> Result<bool> {
+    let last = activations(db, &act.flow, 1)?.pop().map(|act| act.id);
+    if last != instead_of || one(db, &act.flow, &act.release)?.is_none() {
         return Ok(false);
     }
     db.prepare_cached("INSERT INTO activations (flow, release, who, why, at, back) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
@@ -135,9 +145,9 @@ pub(super) fn prune(db: &Connection, before: Millis) -> Result<()> {
         "DELETE FROM releases WHERE made_at < ?1 \
          AND NOT EXISTS (SELECT 1 FROM candidates AS c WHERE c.flow = releases.flow AND c.release = releases.digest) \
          AND NOT EXISTS (SELECT 1 FROM runs AS r WHERE r.release = releases.digest AND r.flow = releases.flow) \
-         AND NOT EXISTS (SELECT 1 FROM activations AS a WHERE a.flow = releases.flow \
-           AND (a.release = releases.digest OR a.back = releases.digest) \
+         AND NOT EXISTS (SELECT 1 FROM activations AS a WHERE a.flow = releases.flow AND a.release = releases.digest \
            AND (a.id IN (SELECT id FROM activations AS l WHERE l.flow = a.flow ORDER BY id DESC LIMIT ?2) \
+             OR a.id IN (SELECT back FROM activations AS l WHERE l.flow = a.flow ORDER BY id DESC LIMIT ?2) \
              OR coalesce((SELECT min(n.at) FROM activations AS n WHERE n.flow = a.flow AND n.id > a.id), ?1) >= ?1))",
     )?
     .execute(params![before, KEPT])?;

@@ -1,11 +1,11 @@
 -- Format 6: what each flow runs, as one digest. `contents`: parts by their SHA-256, packed. `activations`: the last of a flow is the live one;
--- `back` is what a rollback returns to. `candidates`: what the files of a flow said last, and why it is not live.
+-- `back` is the activation that a rollback returns to. `candidates`: what the files of a flow said last, and why it is not live.
 -- A run of before this format names its plugin's digest where those of today name their release's.
 ALTER TABLE runs RENAME COLUMN digest TO release;
 CREATE TABLE contents (id INTEGER PRIMARY KEY, digest TEXT NOT NULL UNIQUE, packed BLOB NOT NULL);
 CREATE TABLE releases (
   flow TEXT NOT NULL, digest TEXT NOT NULL, manifest TEXT NOT NULL, origin TEXT NOT NULL, made_at INTEGER NOT NULL,
-  PRIMARY KEY (flow, digest)
+  signed_by TEXT, PRIMARY KEY (flow, digest)
 ) WITHOUT ROWID;
 CREATE TABLE release_contents (
   flow TEXT NOT NULL, release TEXT NOT NULL, content TEXT NOT NULL, PRIMARY KEY (flow, release, content)
@@ -13,7 +13,7 @@ CREATE TABLE release_contents (
 CREATE INDEX release_contents_content ON release_contents (content);
 CREATE TABLE activations (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
-  flow TEXT NOT NULL, release TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, at INTEGER NOT NULL, back TEXT
+  flow TEXT NOT NULL, release TEXT NOT NULL, who TEXT NOT NULL, why TEXT NOT NULL, at INTEGER NOT NULL, back INTEGER
 );
 CREATE INDEX activations_flow ON activations (flow, id);
 CREATE TABLE candidates (flow TEXT PRIMARY KEY, release TEXT NOT NULL, at INTEGER NOT NULL, held TEXT) WITHOUT ROWID;

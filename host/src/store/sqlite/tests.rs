@@ -934,23 +934,26 @@ async fn how_much_a_flow_has_stored_is_known_without_adding_it_up() {
 }
 
 fn release(digest: &str, made_at: Millis) -> ReleaseRow {
-    ReleaseRow { flow: "orders".into(), digest: digest.into(), manifest: "{}".into(), origin: "test".into(), made_at }
+    ReleaseRow {
+        flow: "orders".into(),
+        digest: digest.into(),
+        manifest: "{}".into(),
+        origin: "test".into(),
+        made_at,
+        signed_by: None,
+    }
 }
 
 fn content(text: &str) -> Content {
     Content { digest: format!("of {text}"), bytes: text.as_bytes().to_vec() }
 }
 
+/// Where `instead_of` is what is live.
 async fn live(store: &SqliteStore, digest: &str, instead_of: Option<&str>, at: Millis) -> bool {
-    let act = Activation {
-        flow: "orders".into(),
-        release: digest.into(),
-        who: "test".into(),
-        why: "test".into(),
-        at,
-        back: instead_of.map(str::to_owned),
-    };
-    store.activate(act, instead_of).await.unwrap()
+    let acts = store.activations("orders", u32::MAX).await.unwrap();
+    let back = instead_of.and_then(|before| acts.iter().find(|act| act.release == before)).map(|act| act.id);
+    let (flow, release, who, why) = ("orders".into(), digest.into(), "test".into(), "test".into());
+    store.activate(Activation { id: 0, flow, release, who, why, at, back }, back).await.unwrap()
 }
 
 #[tokio::test]
