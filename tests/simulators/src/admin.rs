@@ -1,5 +1,6 @@
 //! What the admin endpoint and the page of both simulators share. What only one of them can do is in its own `admin.rs`.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -9,11 +10,12 @@ use axum::response::Html;
 use axum::routing::{get, put};
 use axum::{Json, Router};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::clock::Clock;
 use crate::faults::{Fault, Switchboard};
 use crate::log::Log;
+use crate::records::Record;
 
 /// A simulator, as its admin endpoint sees it.
 pub trait Simulated: Send + Sync + 'static {
@@ -53,10 +55,10 @@ impl Wanted {
     /// The records wanted as an array of JSON; the header `X-Total-Count` tells how many there are in all.
     pub fn of<'a>(
         &self,
-        records: impl DoubleEndedIterator<Item = &'a Map<String, Value>> + ExactSizeIterator,
+        records: impl DoubleEndedIterator<Item = Cow<'a, Record>> + ExactSizeIterator,
     ) -> Response<Body> {
         let search = self.search.to_lowercase();
-        let text = |record| serde_json::to_string(record).unwrap_or_default();
+        let text = |record: Cow<'_, Record>| serde_json::to_string(&*record).unwrap_or_default();
         let total = records.len();
         let found = |text: &String| search.is_empty() || text.to_lowercase().contains(&search);
         let rows: Vec<String> = match self.newest {

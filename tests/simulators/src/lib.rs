@@ -9,5 +9,6 @@ pub mod company;
 pub mod faults;
 pub mod kept;
 pub mod log;
+pub mod records;
 pub mod salesforce;
 pub mod server;

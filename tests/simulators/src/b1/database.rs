@@ -5,9 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use serde_json::{Map, Value, json};
 
 use super::schema::{self, SETS};
-
-/// A record.
-pub type Record = Map<String, Value>;
+pub use crate::records::Record;
+use crate::records::Records;
 
 /// A key as it stands in a URL: bare number, text, or several named ones.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,7 +52,7 @@ pub struct Table {
     /// Names of the key properties.
     pub keys: &'static [&'static str],
     /// By key.
-    pub records: BTreeMap<Key, Record>,
+    pub records: Records<Key>,
     /// Keys by the value of `U_SF_Id`.
     by_sf_id: HashMap<String, Vec<Key>>,
 }
@@ -202,7 +201,9 @@ impl Database {
         let tables: Map<String, Value> = self
             .tables
             .iter()
-            .map(|(name, table)| (name.clone(), table.records.values().cloned().map(Value::Object).collect()))
+            .map(|(name, table)| {
+                (name.clone(), table.records.values().map(|record| Value::Object(record.into_owned())).collect())
+            })
             .collect();
         let journal: Vec<Value> = self
             .journal

@@ -913,7 +913,7 @@ pub fn invoice(db: &mut Database, rules: &Rules, order: i64) -> Result<Key, Refu
     for delivery in db.tables["DeliveryNotes"].records.values() {
         let of_order = |line: &Value| line["BaseType"] == 17 && line["BaseEntry"] == order;
         if delivery["DocumentLines"].as_array().into_iter().flatten().any(of_order) {
-            lines.extend(open(15, delivery));
+            lines.extend(open(15, &delivery));
         }
     }
     lines.extend(open(17, &header));

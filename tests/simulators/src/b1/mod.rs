@@ -285,7 +285,9 @@ impl Simulator {
     }
 
     fn db(&self) -> MutexGuard<'_, Database> {
-        self.db.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut db = self.db.lock().unwrap_or_else(PoisonError::into_inner);
+        db.tables.values_mut().for_each(|table| table.records.rest());
+        db
     }
 
     fn settings(&self) -> Settings {

@@ -366,6 +366,19 @@ impl Expr {
             _ => None,
         }
     }
+
+    /// A property and the value below which nothing passes: lets a reader begin there. `None` when there is none.
+    pub fn beyond(&self) -> Option<(&str, Key)> {
+        match self {
+            Self::Compare(Op::Gt | Op::Ge, a, b) => match (a.as_ref(), b.as_ref()) {
+                (Self::Property(name), Self::Text(value)) => Some((name, Key::Text(value.clone()))),
+                (Self::Property(name), Self::Number(value)) => Some((name, Key::Number(value.floor().to_i64()?))),
+                _ => None,
+            },
+            Self::And(a, b) => a.beyond().or_else(|| b.beyond()),
+            _ => None,
+        }
+    }
 }
 
 fn call(name: &str, arguments: &[Value]) -> Value {

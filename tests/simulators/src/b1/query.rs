@@ -1,7 +1,9 @@
 //! Reading of an entity set: filter, order, select, expand, page; `$apply` and `$crossjoin`. Source: OData 4.0 as far as the
 //! Service Layer manual says it is served.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -69,32 +71,87 @@ pub fn list(db: &Database, set: &str, asked: &Asked<'_>) -> Result<Reply, Refusa
             json!({ "@odata.context": format!("{}/$metadata#{set}", asked.version.root()), "value": rows }),
         ));
     }
-    let rows = filtered(db, set, &options)?;
+    let most = Size::of(&options, asked)?.enough(db, set, &options);
+    let rows = first(db, set, &options, most)?;
     page(db, set, rows, &options, asked, set)
 }
 
 /// `GET <set>/$count`.
 pub fn count(db: &Database, set: &str, query: &str) -> Result<usize, Refusal> {
-    Ok(filtered(db, set, &Options::read(query)?)?.len())
+    let options = Options::read(query)?;
+    match (options.get("$filter"), db.tables.get(set)) {
+        (None, Some(table)) => Ok(table.records.len()),
+        _ => Ok(filtered(db, set, &options)?.len()),
+    }
 }
 
 /// Rows that pass `$filter`, in key order.
 pub fn filtered<'a>(db: &'a Database, set: &str, options: &Options) -> Result<Vec<&'a Record>, Refusal> {
-    let all =
-        || -> Vec<&Record> { db.tables.get(set).map(|table| table.records.values().collect()).unwrap_or_default() };
-    let Some(text) = options.get("$filter") else { return Ok(all()) };
+    first(db, set, options, usize::MAX)
+}
+
+/// The first of them, so many.
+fn first<'a>(db: &'a Database, set: &str, options: &Options, most: usize) -> Result<Vec<&'a Record>, Refusal> {
+    let Some(table) = db.tables.get(set) else { return Ok(Vec::new()) };
+    let Some(text) = options.get("$filter") else { return Ok(table.records.find(|_| true).take(most).collect()) };
     let filter = odata::parse_filter(text).map_err(|why| invalid(format!("Invalid filter: {why}")))?;
     for path in filter.properties() {
         if !schema::has(db, set, path) {
             return Err(Refusal::new(400, -1000, format!("Property '{path}' of '{}' is invalid", entity_of(set))));
         }
     }
-    let candidates = filter.pinned().and_then(|(property, values)| db.candidates(set, &property, &values));
-    Ok(candidates.unwrap_or_else(all).into_iter().filter(|record| filter.passes(record)).collect())
+    if let Some(found) = filter.pinned().and_then(|(property, values)| db.candidates(set, &property, &values)) {
+        return Ok(found.into_iter().filter(|record| filter.passes(record)).collect());
+    }
+    // A text beside keys that are numbers is compared as a number.
+    let is_like =
+        |key: &Key| matches!((table.records.keys().next(), key), (Some(Key::Text(_)), _) | (_, Key::Number(_)));
+    let from = filter.beyond().filter(|(property, key)| table.keys == [*property] && is_like(key));
+    let from = from.map_or(Bound::Unbounded, |(_, key)| Bound::Included(key));
+    Ok(table.records.find_from(from, |record| filter.passes(record)).take(most).collect())
 }
 
 fn entity_of(set: &str) -> &str {
     schema::known_set(set).map_or(set, |known| known.entity)
+}
+
+/// How much of the rows a page shows.
+struct Size {
+    skip: usize,
+    top: Option<usize>,
+    /// What the client prefers, where it says so.
+    preferred: Option<usize>,
+    rows: usize,
+}
+
+impl Size {
+    fn of(options: &Options, asked: &Asked<'_>) -> Result<Self, Refusal> {
+        let preferred = (asked.headers)("prefer").and_then(|prefer| {
+            prefer
+                .split([',', ';'])
+                .find_map(|part| part.trim().strip_prefix("odata.maxpagesize=")?.trim().parse::<usize>().ok())
+        });
+        let size = preferred.or_else(|| (asked.headers)("b1s-pagesize").and_then(|size| size.trim().parse().ok()));
+        let rows = match size {
+            Some(0) => usize::MAX,
+            Some(size) => size,
+            None => PAGE,
+        };
+        Ok(Self { skip: options.number("$skip")?.unwrap_or(0), top: options.number("$top")?, preferred, rows })
+    }
+
+    /// How many rows, in the order of their keys, tell all that the page has to say.
+    fn enough(&self, db: &Database, set: &str, options: &Options) -> usize {
+        let by_key = options.get("$orderby").is_none_or(|order| {
+            db.tables.get(set).is_some_and(|table| table.keys.iter().copied().eq(order.split(',').map(str::trim)))
+        });
+        if !by_key || options.get("$count").is_some() || options.get("$inlinecount").is_some() {
+            return usize::MAX;
+        }
+        let shown = self.top.map_or(self.rows, |top| top.min(self.rows));
+        // And one more, to know whether there is another page.
+        self.skip.saturating_add(shown).saturating_add(1)
+    }
 }
 
 /// Order, page and shape of rows. `address` is where the next page is asked for.
@@ -110,19 +167,7 @@ pub fn page(
         sort(db, set, &mut rows, order)?;
     }
     let total = rows.len();
-    let skip = options.number("$skip")?.unwrap_or(0);
-    let top = options.number("$top")?;
-    let preferred = (asked.headers)("prefer").and_then(|prefer| {
-        prefer
-            .split([',', ';'])
-            .find_map(|part| part.trim().strip_prefix("odata.maxpagesize=")?.trim().parse::<usize>().ok())
-    });
-    let size = preferred.or_else(|| (asked.headers)("b1s-pagesize").and_then(|size| size.trim().parse().ok()));
-    let size = match size {
-        Some(0) => usize::MAX,
-        Some(size) => size,
-        None => PAGE,
-    };
+    let Size { skip, top, preferred, rows: size } = Size::of(options, asked)?;
     let wanted = top.unwrap_or(usize::MAX);
     let sent: Vec<Value> = rows
         .iter()
@@ -296,7 +341,7 @@ pub fn follow<'a>(db: &'a Database, set: &str, record: &Record, name: &str) -> O
             Key::Number(number) => Value::from(number),
             Key::Many(_) => return None,
         };
-        let rows = db.tables.get(*target)?.records.values().filter(|row| row.get(*property) == Some(&own)).collect();
+        let rows = db.tables.get(*target)?.records.find(move |row| row.get(*property) == Some(&own)).collect();
         return Some(Followed::Many(target, rows));
     }
     let key = match record.get(*property) {
@@ -311,7 +356,7 @@ pub fn follow<'a>(db: &'a Database, set: &str, record: &Record, name: &str) -> O
 fn apply_all(db: &Database, set: &str, text: &str) -> Result<Vec<Value>, Refusal> {
     let wrong = |why: &str| invalid(format!("Invalid query option: $apply: {why}"));
     let mut rows: Vec<Record> =
-        db.tables.get(set).into_iter().flat_map(|table| table.records.values().cloned()).collect();
+        db.tables.get(set).into_iter().flat_map(|table| table.records.values().map(Cow::into_owned)).collect();
     for step in odata::split_outside(text, '/') {
         let (name, inside) = odata::call_of(step).ok_or_else(|| wrong("a transformation is expected"))?;
         match name {
@@ -407,7 +452,7 @@ pub fn crossjoin(db: &Database, sets: &str, asked: &Asked<'_>) -> Result<Reply, 
             .ok_or_else(|| Refusal::new(400, -1000, format!("Unrecognized resource path: {name}")))?;
         let keys = table.keys;
         sides.push(match collection {
-            None => table.records.values().cloned().collect(),
+            None => table.records.values().map(Cow::into_owned).collect(),
             Some(collection) => {
                 let lines = |record: &Record| -> Vec<Record> {
                     let rows = record.get(collection).and_then(Value::as_array).cloned().unwrap_or_default();
@@ -419,7 +464,7 @@ pub fn crossjoin(db: &Database, sets: &str, asked: &Asked<'_>) -> Result<Reply, 
                     };
                     rows.into_iter().filter_map(|row| row.as_object().cloned()).map(with_key).collect()
                 };
-                table.records.values().flat_map(lines).collect()
+                table.records.values().flat_map(|record| lines(&record)).collect()
             }
         });
     }

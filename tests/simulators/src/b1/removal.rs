@@ -40,24 +40,25 @@ pub fn prepare(db: &mut Database, set: &str, key: &Key) -> Result<(), Refusal> {
 fn has_stock(db: &Database, warehouse: &str) -> bool {
     let quantities = ["InStock", "Committed", "Ordered"];
     let is_some = |row: &Value, name: &str| decimal(&row[name]).is_some_and(|quantity| quantity != Decimal::ZERO);
-    rows_of(db, "Items", "ItemWarehouseInfoCollection")
-        .filter(|row| row["WarehouseCode"] == warehouse)
-        .any(|row| quantities.iter().any(|name| is_some(row, name)))
+    some_row(db, "Items", "ItemWarehouseInfoCollection", |row| {
+        row["WarehouseCode"] == warehouse && quantities.iter().any(|name| is_some(row, name))
+    })
 }
 
 fn has_rows(db: &Database, warehouse: &str) -> bool {
-    DOCUMENTS.iter().any(|(set, ..)| rows_of(db, set, "DocumentLines").any(|row| row["WarehouseCode"] == warehouse))
+    DOCUMENTS.iter().any(|(set, ..)| some_row(db, set, "DocumentLines", |row| row["WarehouseCode"] == warehouse))
 }
 
-fn rows_of<'a>(db: &'a Database, set: &str, collection: &'a str) -> impl Iterator<Item = &'a Value> {
-    db.tables[set].records.values().flat_map(move |record| record.get(collection)?.as_array()).flatten()
+fn some_row(db: &Database, set: &str, collection: &str, is_so: impl Fn(&Value) -> bool) -> bool {
+    let mut records = db.tables[set].records.values();
+    records.any(|record| record.get(collection).and_then(Value::as_array).into_iter().flatten().any(&is_so))
 }
 
 /// An item's own day of change stays, as with all that changes its rows from outside.
 fn take_from_items(db: &mut Database, collection: &str, is_gone: impl Fn(&Value) -> bool) {
     let rows = |item: &Record| item.get(collection).and_then(Value::as_array).cloned().unwrap_or_default();
     let touched = db.tables["Items"].records.iter().filter(|(_, item)| rows(item).iter().any(&is_gone));
-    let touched: Vec<(Key, Record)> = touched.map(|(key, item)| (key.clone(), item.clone())).collect();
+    let touched: Vec<(Key, Record)> = touched.map(|(key, item)| (key.clone(), item.into_owned())).collect();
     for (key, mut item) in touched {
         let kept: Vec<Value> = rows(&item).into_iter().filter(|row| !is_gone(row)).collect();
         item.insert(collection.to_owned(), kept.into());

@@ -276,18 +276,13 @@ fn rows_of(db: &Database, table: &Table) -> Vec<Vec<Sql>> {
         table.columns.iter().map(|(_, property)| value(property).map_or(Sql::Null, sql_of)).collect()
     };
     match table.lines {
-        None => set.records.values().map(|record| row(record, None)).collect(),
+        None => set.records.values().map(|record| row(&record, None)).collect(),
         Some(lines) => set
             .records
             .values()
             .flat_map(|record| {
-                record
-                    .get(lines)
-                    .and_then(Value::as_array)
-                    .into_iter()
-                    .flatten()
-                    .filter_map(Value::as_object)
-                    .map(|line| row(line, Some(record)))
+                let lines = record.get(lines).and_then(Value::as_array).into_iter().flatten();
+                lines.filter_map(Value::as_object).map(|line| row(line, Some(&record))).collect::<Vec<_>>()
             })
             .collect(),
     }

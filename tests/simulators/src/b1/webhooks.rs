@@ -128,7 +128,7 @@ impl Simulator {
     }
 
     fn notify(&self, db: &mut Database, object: &str, what: &str, key: &Key) {
-        let wants = |subscription: &&Record| {
+        let wants = |subscription: &Record| {
             subscription["Status"] == "Active"
                 && subscription["EventCollection"].as_array().into_iter().flatten().any(|event| {
                     event["BusinessObject"] == object
@@ -140,8 +140,7 @@ impl Simulator {
         let table = db.tables.get("EventSubscriptions");
         let webhooks: Vec<String> = table
             .into_iter()
-            .flat_map(|table| table.records.values())
-            .filter(wants)
+            .flat_map(|table| table.records.find(wants))
             .filter_map(|subscription| subscription["WebhookID"].as_str().map(str::to_owned))
             .collect();
         let names = known_set(object).map(|set| set.keys).unwrap_or_default();
@@ -192,8 +191,7 @@ impl Simulator {
         }
         let failed: Vec<Record> = db.tables["EventNotifications"]
             .records
-            .values()
-            .filter(|row| row["WebhookID"] == webhook && row["Status"] == "Failed")
+            .find(|row| row["WebhookID"] == webhook && row["Status"] == "Failed")
             .cloned()
             .collect();
         for row in &failed {

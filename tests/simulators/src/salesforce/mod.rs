@@ -243,7 +243,9 @@ impl Simulator {
     }
 
     fn org(&self) -> MutexGuard<'_, Org> {
-        self.org.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut org = self.org.lock().unwrap_or_else(PoisonError::into_inner);
+        org.tables.values_mut().for_each(|table| table.records.rest());
+        org
     }
 
     fn bus(&self) -> MutexGuard<'_, Bus> {

@@ -1,6 +1,8 @@
 //! What an org has or lacks by its administrator's switches: state and country picklists, person accounts.
 //! Source: Salesforce Help, *State and Country/Territory Picklists*, *Person Accounts*.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::org::{Org, Record, RowError};
@@ -93,7 +95,7 @@ impl Org {
     /// What an administrator does before the switch: codes and labels that are there become countries of the list.
     fn convert(&mut self, object: &str, kind: &str) {
         let records: Vec<Record> =
-            self.tables.get(object).into_iter().flat_map(|table| table.records.values().cloned()).collect();
+            self.tables.get(object).into_iter().flat_map(|table| table.records.values().map(Cow::into_owned)).collect();
         for mut record in records {
             let word = text(&record, &format!("{kind}Country")).unwrap_or_default().to_owned();
             let part = if label(&word).is_some() { "CountryCode" } else { "Country" };

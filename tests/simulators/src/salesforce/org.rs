@@ -2,6 +2,7 @@
 //! of stands in `schema.rs`, what queries see of them in `query.rs`, what is published about them in `triggers.rs`.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use anyhow::Result;
 use rust_decimal::Decimal;
@@ -15,8 +16,11 @@ use super::schema::{Field, Schema};
 use super::soql::{self, Condition};
 use super::triggers::{Change, Operation, Triggers};
 use crate::clock::Clock;
+pub use crate::records::Record;
+use crate::records::Records;
 
-pub type Record = Map<String, Value>;
+/// A record's id, once for all that name it.
+pub type Id = Arc<str>;
 
 /// Source: Salesforce help, "Recycle Bin".
 const IN_BIN_DAYS: i64 = 15;
@@ -71,14 +75,17 @@ impl Manner {
     }
 }
 
+/// Record ids by field and value.
+type Index = HashMap<String, HashMap<Box<str>, Vec<Id>>>;
+
 /// The records of one object.
 #[derive(Default)]
 pub struct Table {
-    pub records: BTreeMap<String, Record>,
+    pub records: Records<Id>,
     /// Record ids by lookup field and parent id.
-    children: HashMap<String, HashMap<String, Vec<String>>>,
+    children: Index,
     /// Record ids by unique or external id field and lower-case value.
-    external: HashMap<String, HashMap<String, Vec<String>>>,
+    external: Index,
     next: u64,
 }
 
@@ -273,7 +280,7 @@ impl Org {
                     empty.insert("Id".into(), id.clone().into());
                     self.keep(&name, empty);
                     if let Some(table) = self.tables.get_mut(&name) {
-                        table.records.remove(&id);
+                        table.records.remove(id.as_str());
                     }
                 }
             }
@@ -289,7 +296,8 @@ impl Org {
             .tables
             .iter()
             .map(|(name, table)| {
-                let records: Vec<Value> = table.records.values().cloned().map(Value::Object).collect();
+                let records: Vec<Value> =
+                    table.records.values().map(|record| Value::Object(record.into_owned())).collect();
                 (name.clone(), json!({ "next": table.next, "records": records }))
             })
             .collect();
@@ -323,7 +331,7 @@ impl Org {
     fn any(&self, object: &str, id: &str) -> Option<&Record> {
         let name = self.schema.real_name(object)?;
         let records = &self.tables.get(name)?.records;
-        records.get(id).or_else(|| records.get(&long_id(id))).filter(|record| !self.has_left_the_bin(record))
+        records.get(id).or_else(|| records.get(long_id(id).as_str())).filter(|record| !self.has_left_the_bin(record))
     }
 
     /// The recycle bin keeps a record for 15 days.
@@ -341,10 +349,10 @@ impl Org {
     /// Somebody empties the recycle bin.
     pub fn empty_bin(&mut self) {
         for table in self.tables.values_mut() {
-            let binned = |(_, record): (&String, &Record)| record["IsDeleted"] == true;
-            let gone: Vec<String> = table.records.iter().filter(|own| binned(*own)).map(|(id, _)| id.clone()).collect();
+            let binned = table.records.iter().filter(|(_, record)| record["IsDeleted"] == true);
+            let gone: Vec<Id> = binned.map(|(id, _)| id.clone()).collect();
             for id in gone {
-                table.records.remove(&id);
+                table.records.remove(&*id);
                 let indexes = table.children.values_mut().chain(table.external.values_mut());
                 indexes.flat_map(HashMap::values_mut).for_each(|ids| ids.retain(|own| *own != id));
             }
@@ -352,7 +360,7 @@ impl Org {
     }
 
     /// Ids of the records whose lookup `field` points at `parent`.
-    pub fn ids_below(&self, object: &str, field: &str, parent: &str) -> &[String] {
+    pub fn ids_below(&self, object: &str, field: &str, parent: &str) -> &[Id] {
         let table = self.tables.get(object);
         table.and_then(|table| table.children.get(field)?.get(parent)).map(Vec::as_slice).unwrap_or_default()
     }
@@ -363,9 +371,9 @@ impl Org {
     }
 
     /// Ids of the records with that value in a unique or external id field.
-    pub fn ids_with(&self, object: &str, field: &str, value: &str) -> &[String] {
+    pub fn ids_with(&self, object: &str, field: &str, value: &str) -> &[Id] {
         let table = self.tables.get(object);
-        let found = table.and_then(|table| table.external.get(field)?.get(&value.to_lowercase()));
+        let found = table.and_then(|table| table.external.get(field)?.get(value.to_lowercase().as_str()));
         found.map(Vec::as_slice).unwrap_or_default()
     }
 
@@ -373,8 +381,12 @@ impl Org {
     pub fn by_external_id(&self, object: &str, field: &str, value: &str) -> Result<Option<String>, Vec<String>> {
         let Some(name) = self.schema.real_name(object) else { return Ok(None) };
         let Some((field, _)) = self.schema.field(name, field) else { return Ok(None) };
-        let live: Vec<String> =
-            self.ids_with(name, field, value).iter().filter(|id| self.get(name, id).is_some()).cloned().collect();
+        let live: Vec<String> = self
+            .ids_with(name, field, value)
+            .iter()
+            .filter(|id| self.get(name, id).is_some())
+            .map(|id| id.to_string())
+            .collect();
         match live.as_slice() {
             [] => Ok(None),
             [one] => Ok(Some(one.clone())),
@@ -427,7 +439,7 @@ impl Org {
         record.insert("LastModifiedById".into(), user(manner).into());
         let id = self.store(&name, record);
         self.keep_person(&name, &id);
-        let after = self.tables[&name].records[&id].clone();
+        let after = self.get(&name, &id).cloned().unwrap_or_default();
         self.roll_up(&name, &after, changes, manner);
         changes.push(Change {
             object: name,
@@ -474,12 +486,13 @@ impl Org {
         let id = record.get("Id").and_then(Value::as_str).unwrap_or_default().to_owned();
         let Some(schema) = self.schema.objects.get(name) else { return };
         let table = self.tables.entry(name.to_owned()).or_default();
-        let old = table.records.get(&id);
+        let own_id = table.records.own_key(id.as_str()).cloned().unwrap_or_else(|| id.as_str().into());
+        let old = table.records.get(id.as_str());
         if let Some(undo) = &mut self.undo {
             undo.push((name.to_owned(), id.clone(), old.cloned()));
         }
         for (field, spec) in &schema.fields {
-            let by_parent = spec.parent.is_some();
+            let by_parent = spec.is_found_by_parent();
             if !by_parent && !spec.is_found_by(field) {
                 continue;
             }
@@ -497,14 +510,19 @@ impl Org {
             }
             let index = if by_parent { &mut table.children } else { &mut table.external };
             let index = index.entry(field.clone()).or_default();
-            if let Some(ids) = was.and_then(|was| index.get_mut(&was)) {
-                ids.retain(|own| *own != id);
+            if let Some(was) = was
+                && let Some(ids) = index.get_mut(was.as_str())
+            {
+                ids.retain(|own| *own != own_id);
+                if ids.is_empty() {
+                    index.remove(was.as_str());
+                }
             }
             if let Some(is) = is {
-                index.entry(is).or_default().push(id.clone());
+                index.entry(is.into()).or_default().push(own_id.clone());
             }
         }
-        table.records.insert(id, record);
+        table.records.insert(own_id, record);
     }
 
     /// Changes a record.
@@ -611,7 +629,7 @@ impl Org {
             for below in self.ids_below(&child, &field, &id).to_vec() {
                 if self.get(&child, &below).is_some() {
                     self.delete(&child, &below, manner.by_system(), changes)?;
-                    self.binned_with.insert(below, id.clone());
+                    self.binned_with.insert(below.to_string(), id.clone());
                 }
             }
         }
@@ -662,8 +680,8 @@ impl Org {
         // What went to the bin with it comes back with it.
         for (child, _) in self.going_with(&name).into_iter().rev() {
             let below: Vec<String> = self.tables.get(&child).map_or_else(Vec::new, |table| {
-                let with = |own: &&String| self.binned_with.get(*own) == Some(&id);
-                table.records.keys().filter(with).cloned().collect()
+                let with = |own: &&Id| self.binned_with.get(&***own) == Some(&id);
+                table.records.keys().filter(with).map(|own| own.to_string()).collect()
             });
             for below in below {
                 self.binned_with.remove(&below);
@@ -928,7 +946,7 @@ impl Org {
             let other = self
                 .ids_with(name, field, &text)
                 .iter()
-                .find(|other| id != Some(other.as_str()) && self.get(name, other).is_some());
+                .find(|other| id != Some(&***other) && self.get(name, other).is_some());
             if let Some(other) = other {
                 return Err(RowError::new(
                     "DUPLICATE_VALUE",
@@ -1099,8 +1117,8 @@ impl Org {
             let twins: Vec<Value> = table
                 .records
                 .iter()
-                .filter(|(own, other)| id != Some(own.as_str()) && other["IsDeleted"] != true && same(other))
-                .map(|(own, _)| json!({ "matchConfidence": 100.0, "record": { "attributes": { "type": name }, "Id": own } }))
+                .filter(|(own, other)| id != Some(&***own) && other["IsDeleted"] != true && same(other))
+                .map(|(own, _)| json!({ "matchConfidence": 100.0, "record": { "attributes": { "type": name }, "Id": &**own } }))
                 .collect();
             if !twins.is_empty() {
                 let words = "Use one of these records?";

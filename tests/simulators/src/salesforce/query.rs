@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
-use super::org::{Org, Record, RowError, long_id, number_value};
+use super::org::{Id, Org, Record, RowError, long_id, number_value};
 use super::schema::{Field, Schema};
 use super::soql::{Aggregate, Condition, DatePart, Fields, Literal, Op, Operand, Order, Query, Selected};
 
@@ -15,6 +15,18 @@ use super::soql::{Aggregate, Condition, DatePart, Fields, Literal, Op, Operand, 
 const MOST_OFFSET: usize = 2_000;
 const MOST_PARENTS: usize = 5;
 const MOST_ROWS_OF_ALL_FIELDS: usize = 200;
+
+/// Ids that a condition pins down.
+struct Pinned<'a> {
+    own: Vec<String>,
+    lists: Vec<&'a [Id]>,
+}
+
+impl Pinned<'_> {
+    fn len(&self) -> usize {
+        self.own.len() + self.lists.iter().map(|list| list.len()).sum::<usize>()
+    }
+}
 
 /// What a query gives.
 #[derive(Debug)]
@@ -36,17 +48,21 @@ impl Org {
             ));
         }
         Self::check(&self.schema, name, query)?;
-        let mut found = self.candidates(name, query.condition.as_ref());
-        found.retain(|record| record["IsDeleted"] != true || with_deleted && !self.has_left_the_bin(record));
         let semi = self.resolve(query.condition.as_ref())?;
-        if let Some(condition) = &semi {
-            let mut kept = Vec::with_capacity(found.len());
-            for record in found {
-                if self.holds(name, record, condition)? {
-                    kept.push(record);
-                }
-            }
-            found = kept;
+        let mut refused = None;
+        let passes = |record: &Record| {
+            let is_there = record["IsDeleted"] != true || with_deleted && !self.has_left_the_bin(record);
+            let holds = |condition| {
+                self.holds(name, record, condition).unwrap_or_else(|error| {
+                    refused.get_or_insert(error);
+                    false
+                })
+            };
+            is_there && semi.as_ref().is_none_or(holds)
+        };
+        let mut found = self.found(name, query.condition.as_ref(), passes);
+        if let Some(error) = refused {
+            return Err(error);
         }
         if matches!(query.fields.as_slice(), [Selected::Count]) && query.group.is_empty() {
             return Ok(Rows::Count(found.len().min(query.limit.unwrap_or(usize::MAX))));
@@ -60,22 +76,29 @@ impl Org {
         page.map(|record| self.row(name, record, &query.fields)).collect::<Result<_, _>>().map(Rows::Records)
     }
 
-    /// The records a condition can hold for, as few as an index allows.
-    fn candidates(&self, name: &str, condition: Option<&Condition>) -> Vec<&Record> {
+    /// The records that pass, of those that a condition can hold for: as few as an index allows are looked at.
+    fn found<'a>(
+        &'a self,
+        name: &str,
+        condition: Option<&Condition>,
+        mut passes: impl FnMut(&Record) -> bool,
+    ) -> Vec<&'a Record> {
         let Some(table) = self.tables.get(name) else { return Vec::new() };
         match condition.and_then(|condition| self.pinned(name, condition)) {
-            Some(mut ids) => {
-                ids.sort();
+            Some(Pinned { own, lists }) => {
+                let mut ids: Vec<&str> = own.iter().map(String::as_str).collect();
+                ids.extend(lists.into_iter().flatten().map(|id| &**id));
+                ids.sort_unstable();
                 ids.dedup();
-                ids.iter().filter_map(|id| table.records.get(id)).collect()
+                ids.into_iter().filter_map(|id| table.records.get(id)).filter(|record| passes(record)).collect()
             }
-            None => table.records.values().collect(),
+            None => table.records.find(passes).collect(),
         }
     }
 
     /// Ids that a condition pins down: by id, by lookup, by unique or external id.
-    fn pinned(&self, name: &str, condition: &Condition) -> Option<Vec<String>> {
-        let by = |operand: &Operand, literals: &[Literal]| -> Option<Vec<String>> {
+    fn pinned(&self, name: &str, condition: &Condition) -> Option<Pinned<'_>> {
+        let by = |operand: &Operand, literals: &[Literal]| -> Option<Pinned<'_>> {
             let Operand::Field(field) = operand else { return None };
             let (field, spec) = self.schema.field(name, field)?;
             let texts: Vec<&str> = literals
@@ -86,21 +109,25 @@ impl Org {
                 })
                 .collect::<Option<_>>()?;
             if spec.kind == "id" {
-                return Some(texts.into_iter().map(long_id).collect());
+                return Some(Pinned { own: texts.into_iter().map(long_id).collect(), lists: Vec::new() });
             }
-            if spec.parent.is_some() {
-                let below = texts.into_iter().flat_map(|text| self.ids_below(name, field, &long_id(text)));
-                return Some(below.cloned().collect());
+            if spec.is_found_by_parent() {
+                let lists = texts.into_iter().map(|text| self.ids_below(name, field, &long_id(text))).collect();
+                return Some(Pinned { own: Vec::new(), lists });
             }
             if spec.is_found_by(field) {
-                return Some(texts.into_iter().flat_map(|text| self.ids_with(name, field, text)).cloned().collect());
+                let lists = texts.into_iter().map(|text| self.ids_with(name, field, text)).collect();
+                return Some(Pinned { own: Vec::new(), lists });
             }
             None
         };
         match condition {
             Condition::Compare(operand, Op::Eq, literal) => by(operand, std::slice::from_ref(literal)),
             Condition::In(operand, literals, false) => by(operand, literals),
-            Condition::And(a, b) => self.pinned(name, a).or_else(|| self.pinned(name, b)),
+            Condition::And(a, b) => {
+                let both = [self.pinned(name, a), self.pinned(name, b)];
+                both.into_iter().flatten().min_by_key(Pinned::len)
+            }
             _ => None,
         }
     }

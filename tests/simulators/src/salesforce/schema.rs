@@ -44,6 +44,11 @@ impl Field {
 }
 
 impl Field {
+    /// True for a lookup that is asked by. Nobody asks which of all records a user owns or wrote last.
+    pub fn is_found_by_parent(&self) -> bool {
+        self.parent.as_ref().is_some_and(|(parent, _)| parent != "User")
+    }
+
     /// True for a kind whose values are JSON numbers.
     pub fn is_number(&self) -> bool {
         matches!(self.kind.as_str(), "double" | "currency" | "percent" | "int")

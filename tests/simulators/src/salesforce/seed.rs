@@ -14,11 +14,17 @@ pub struct Seeded {
     pub books: Vec<String>,
     /// `entries[list][item]`
     pub entries: Vec<Vec<String>>,
+    /// Places of the customers with room in their credit limit: those with a narrow one are for the tests that ask for them.
+    roomy: Vec<usize>,
+    /// Places of the items that can be sold.
+    sellable: Vec<usize>,
 }
 
 /// Fills an empty org.
 pub fn fill(org: &mut Org, company: &Company, opportunities: usize) -> anyhow::Result<Seeded> {
-    let mut seeded = Seeded::default();
+    let roomy = (0..company.customers.len()).filter(|place| company.customers[*place].credit_limit > 1_000).collect();
+    let sellable = (0..company.items.len()).filter(|place| company.items[*place].active).collect();
+    let mut seeded = Seeded { roomy, sellable, ..Seeded::default() };
     for customer in &company.customers {
         let (street, city, postcode, country) = &customer.address;
         let account = json!({
@@ -62,10 +68,7 @@ pub fn fill(org: &mut Org, company: &Company, opportunities: usize) -> anyhow::R
 
 /// An open opportunity with one to three lines; the same for the same number.
 pub fn add_opportunity(org: &mut Org, company: &Company, seeded: &Seeded, n: usize) -> anyhow::Result<String> {
-    // Customers with a narrow credit limit are for the tests that ask for them.
-    let roomy: Vec<usize> =
-        (0..company.customers.len()).filter(|index| company.customers[*index].credit_limit > 1_000).collect();
-    let sellable: Vec<usize> = (0..company.items.len()).filter(|index| company.items[*index].active).collect();
+    let Seeded { roomy, sellable, .. } = seeded;
     let customer = roomy[n % roomy.len()];
     let list = company.customers[customer].price_list as usize - 1;
     let currency = PRICE_LISTS[list].2;
