@@ -6,8 +6,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::b1::{Changed, How, WATCHES, Watch, list};
-use crate::connections::{Connection, Connections, pause_before_repeat};
+use super::b1::list::{self, patiently};
+use super::b1::{Changed, How, WATCHES, Watch};
+use crate::connections::{Connection, Connections};
 use crate::store::{Haste, Intake, Lane, NewEvent, Store};
 
 pub use super::b1::list::LookError;
@@ -176,18 +177,6 @@ impl Topic {
     }
 }
 
-/// A read that is tried again when what failed may pass: one error of thousands of pages ends no first load.
-async fn patiently<T>(read: impl AsyncFn() -> Result<T, LookError>) -> Result<T, LookError> {
-    const TRIES: u32 = 5;
-    for attempt in 1..TRIES {
-        match read().await {
-            Err(error) if error.may_pass() => tokio::time::sleep(pause_before_repeat(attempt)).await,
-            other => return other,
-        }
-    }
-    read().await
-}
-
 /// A watch that shows all records, and not only some.
 fn is_whole(watch: &Watch) -> bool {
     !matches!(watch.how, How::Scanned { filter, .. } if !filter.is_empty())
@@ -213,32 +202,4 @@ pub async fn step(store: &dyn Store, flow: &str, topics: &[Topic], place: &Place
     let position = Some((source(flow), position));
     store.append(Intake { events, position, lane: Lane::Backfill, ..Intake::default() }).await?;
     Ok(Some(next))
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-
-    use super::*;
-    use crate::connections::CallError;
-
-    #[tokio::test]
-    async fn what_may_pass_is_read_again_and_a_refusal_is_told_at_once() {
-        let remote = |status| CallError::Remote { status, code: "-1".into(), message: "no".into() };
-        for (error, tries) in [(remote(500), 5), (CallError::Unreachable("away".into()), 5), (remote(400), 1)] {
-            let asked = AtomicU32::new(0);
-            let read = async || {
-                asked.fetch_add(1, Ordering::Relaxed);
-                Err::<(), _>(LookError::Call(error.clone()))
-            };
-            assert!(patiently(read).await.is_err());
-            assert_eq!(asked.load(Ordering::Relaxed), tries, "{error}");
-        }
-        let asked = AtomicU32::new(0);
-        let second = async || match asked.fetch_add(1, Ordering::Relaxed) {
-            0 => Err(LookError::Call(remote(500))),
-            _ => Ok(7),
-        };
-        assert_eq!(patiently(second).await.ok(), Some(7));
-    }
 }

@@ -10,6 +10,7 @@ use crate::cli::failure::Failure;
 use crate::connections::{Call, CallError};
 use crate::engine::Flow;
 use crate::sandbox::Section;
+use crate::sources::b1::list::{LookError, patiently};
 
 /// Fields of sObjects, asked for once.
 #[derive(Default)]
@@ -126,7 +127,8 @@ async fn properties(flow: &Flow, section: &Section) -> Result<BTreeSet<String>> 
     /// A real company's is some 10 MB.
     const METADATA: u64 = 64 << 20;
     let connection = flow.bound.slots.get("b1").context("the flow has no connection `b1`")?;
-    let answer = connection.send(Call::get("/$metadata"), METADATA).await.context("B1's $metadata")?;
+    let metadata = async || Ok(connection.send(Call::get("/$metadata"), METADATA).await?);
+    let answer = patiently(metadata).await.context("B1's $metadata")?;
     let xml = roxmltree::Document::parse(&answer.body).context("B1's $metadata is not XML")?;
     let (set, part) = section.b1.split_once('/').unwrap_or((&section.b1, ""));
     let bare = |name: &str| name.trim_end_matches(')').rsplit(['.', '(']).next().unwrap_or_default().to_owned();
@@ -184,8 +186,9 @@ fn problem_in(properties: &BTreeSet<String>, section: &Section, path: &str) -> O
 pub async fn get(flow: &Flow, slot: &str, call: Call) -> Result<Value> {
     let connection = flow.bound.slots.get(slot).with_context(|| format!("the flow has no connection `{slot}`"))?;
     let path = call.path.split('?').next().unwrap_or_default().to_owned();
-    let answer = connection.send(call, LIMIT).await.map_err(|error| match error {
-        CallError::Remote { status: 404, message, .. } => {
+    let answered = patiently(async || Ok(connection.send(call.clone(), LIMIT).await?)).await;
+    let answer = answered.map_err(|error| match error {
+        LookError::Call(CallError::Remote { status: 404, message, .. }) => {
             Failure::NotFound(format!("{path} is not there: {message}")).into()
         }
         other => anyhow::anyhow!("{path}: {other}"),

@@ -3,11 +3,13 @@
 use serde_json::{Map, Value};
 
 use super::Watch;
-use crate::connections::{Call, CallError, Connection, member, salesforce};
+use crate::connections::{Call, CallError, Connection, member, pause_before_repeat, salesforce};
 use crate::store::StoreError;
 
 /// Rows of one page.
 pub const PAGE: usize = 500;
+/// How often what may pass is read at once.
+const TRIES: u32 = 5;
 /// A page's bytes at most.
 const PAGE_BYTES: u64 = 64 << 20;
 
@@ -34,6 +36,17 @@ impl LookError {
             Self::Store(_) | Self::Answer(_) => false,
         }
     }
+}
+
+/// A read that is tried again when what failed may pass: one error of thousands of pages ends no first load, nor a command.
+pub async fn patiently<T>(read: impl AsyncFn() -> Result<T, LookError>) -> Result<T, LookError> {
+    for attempt in 1..TRIES {
+        match read().await {
+            Err(error) if error.may_pass() => tokio::time::sleep(pause_before_repeat(attempt)).await,
+            other => return other,
+        }
+    }
+    read().await
 }
 
 /// The page behind a key, in key order.
@@ -66,6 +79,17 @@ pub async fn rows(connection: &Connection, path: String) -> Result<Vec<Value>, L
         Value::Array(rows) => Ok(rows),
         _ => Err(LookError::Answer(format!("{} gave no list", path.split('?').next().unwrap_or_default()))),
     }
+}
+
+/// The same, tried again when what failed may pass.
+pub async fn rows_patiently(connection: &Connection, path: &str) -> Result<Vec<Value>, LookError> {
+    for attempt in 1..TRIES {
+        match rows(connection, path.to_owned()).await {
+            Err(error) if error.may_pass() => tokio::time::sleep(pause_before_repeat(attempt)).await,
+            other => return other,
+        }
+    }
+    rows(connection, path.to_owned()).await
 }
 
 /// How many records there are.
@@ -115,6 +139,8 @@ fn escape_literal(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
 
     #[test]
@@ -124,5 +150,25 @@ mod tests {
             beyond(&["CardCode", "ItemCode"], after.as_object().unwrap()),
             "((CardCode gt 'O''Neil') or (CardCode eq 'O''Neil' and ItemCode gt 'A1'))"
         );
+    }
+
+    #[tokio::test]
+    async fn what_may_pass_is_read_again_and_a_refusal_is_told_at_once() {
+        let remote = |status| CallError::Remote { status, code: "-1".into(), message: "no".into() };
+        for (error, tries) in [(remote(500), 5), (CallError::Unreachable("away".into()), 5), (remote(400), 1)] {
+            let asked = AtomicU32::new(0);
+            let read = async || {
+                asked.fetch_add(1, Ordering::Relaxed);
+                Err::<(), _>(LookError::Call(error.clone()))
+            };
+            assert!(patiently(read).await.is_err());
+            assert_eq!(asked.load(Ordering::Relaxed), tries, "{error}");
+        }
+        let asked = AtomicU32::new(0);
+        let second = async || match asked.fetch_add(1, Ordering::Relaxed) {
+            0 => Err(LookError::Call(remote(500))),
+            _ => Ok(7),
+        };
+        assert_eq!(patiently(second).await.ok(), Some(7));
     }
 }

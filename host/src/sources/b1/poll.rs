@@ -1,13 +1,13 @@
 //! Looks for changes in turn, each kind of record at its own pace. What was found and the new position are stored in one
 //! transaction; a look that fails is taken again.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use chrono_tz::Tz;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 
@@ -56,8 +56,9 @@ struct Mark {
     /// When that stamp was first seen as the newest. Missing in marks of before: then it was just now.
     #[serde(default)]
     since: Millis,
-    /// Records within the overlap, by key: their stamp, and whether they are to be looked at once more.
-    seen: BTreeMap<String, (String, bool)>,
+    /// Records within the overlap. Marks of before have them by another name: what they hold is told once more.
+    #[serde(default, rename = "sights")]
+    seen: Seen,
 }
 
 impl Poller {
@@ -155,74 +156,96 @@ impl Poller {
         let known = stored.and_then(|text| serde_json::from_str::<Mark>(&text).ok());
         // The first look: from now on. What was there before is a backfill's business.
         let first = known.is_none();
+        let local = crate::time::local(self.zone(), started);
         let mark = match known {
             Some(mark) => mark,
             None => {
-                let newest = self.newest_stamp(watch).await?;
-                let stamp = newest.unwrap_or_else(|| crate::time::local(self.zone(), started));
-                Mark { stamp, at: started, since: started, seen: BTreeMap::new() }
+                let stamp = self.newest_stamp(watch).await?.unwrap_or_else(|| local.clone());
+                let since = stood_since(&stamp, &local, started);
+                Mark { stamp, at: started, since, seen: Seen::default() }
             }
         };
         let (from, since) = reach_back(&mark, started, self.zone());
-        let mut next = Mark { stamp: mark.stamp.clone(), at: started, since, seen: BTreeMap::new() };
-        let [exact, by_day] = from.filters();
-        let mut rows = match self.stamped(watch, &exact).await {
-            // Whether every server compares times is not known: all compare days.
-            Err(LookError::Call(CallError::Remote { status: 400, .. })) => self.stamped(watch, &by_day).await?,
-            other => other?,
-        };
-        rows.retain(|(_, stamp)| from.covers(stamp));
-        if let Some(newest) = rows.iter().map(|(_, stamp)| stamp).max().filter(|newest| **newest > next.stamp) {
-            (next.stamp, next.since) = (newest.clone(), started);
-        }
-        let fresh_from = back(&next.stamp, FRESH);
-        let mut changes = Vec::new();
-        for (keys, stamp) in rows {
-            let change = |version| Changed { topic: watch.topic, keys: keys.clone(), version, deleted: false };
-            let key = change(String::new()).key();
-            let fresh = stamp >= fresh_from;
-            match mark.seen.get(&key) {
-                Some((old, again)) if *old == stamp => {
-                    if *again {
-                        changes.push(change(format!("{stamp}+")));
-                    }
-                    next.seen.insert(key, (stamp, false));
+        let mut next = Mark { stamp: mark.stamp.clone(), at: started, since, seen: Seen::default() };
+        let [mut filter, by_day] = from.filters();
+        let mut last: Option<Map<String, Value>> = None;
+        let mut newest = mark.stamp.clone();
+        loop {
+            let page = match self.stamped(watch, &filter, last.as_ref()).await {
+                // Whether every server compares times is not known: all compare days.
+                Err(LookError::Call(CallError::Remote { status: 400, .. })) if filter != by_day => {
+                    filter = by_day.clone();
+                    continue;
                 }
-                _ => {
-                    changes.push(change(stamp.clone()));
-                    next.seen.insert(key, (stamp, fresh));
+                other => other?,
+            };
+            let full = page.len() == PAGE;
+            let of_many = last.is_some();
+            last = page.last().map(|(keys, _)| keys.clone());
+            // Of many pages the newest record may stand on a later one.
+            if full && !of_many {
+                newest = newest.max(self.newest_stamp(watch).await?.unwrap_or_default());
+            }
+            newest = page
+                .iter()
+                .map(|(_, stamp)| stamp)
+                .filter(|stamp| from.covers(stamp))
+                .fold(newest, |newest, own| if *own > newest { own.clone() } else { newest });
+            let fresh_from = back(&newest, FRESH);
+            let mut changes = Vec::new();
+            for (keys, stamp) in page.into_iter().filter(|(_, stamp)| from.covers(stamp)) {
+                if stamp > next.stamp {
+                    (next.stamp, next.since) = (stamp.clone(), started);
+                }
+                let change = |version| Changed { topic: watch.topic, keys: keys.clone(), version, deleted: false };
+                let key = hash(&change(String::new()).key());
+                match mark.seen.again(key, &stamp) {
+                    Some(again) => {
+                        if again {
+                            changes.push(change(format!("{stamp}+")));
+                        }
+                        next.seen.note(key, &stamp, false);
+                    }
+                    None => {
+                        changes.push(change(stamp.clone()));
+                        next.seen.note(key, &stamp, stamp >= fresh_from);
+                    }
                 }
             }
-        }
-        if first {
-            changes.clear();
-        }
-        self.keep(source, &next, changes).await
-    }
-
-    /// Keys and stamps of all records of a filter.
-    async fn stamped(&self, watch: &Watch, filter: &str) -> Result<Vec<(Map<String, Value>, String)>, LookError> {
-        let select = format!("{},UpdateDate,UpdateTime", watch.keys.join(","));
-        let mut rows = Vec::new();
-        let mut last: Option<Map<String, Value>> = None;
-        loop {
-            let page = list::page(&self.connection, watch, &select, filter, last.as_ref()).await?;
-            let full = page.len() == PAGE;
-            for row in page {
-                let keys = keys_of(watch, &row)?;
-                last = Some(keys.clone());
-                rows.push((keys, stamp_of(&row)));
+            if first {
+                changes.clear();
             }
             if !full {
-                return Ok(rows);
+                // What changed behind the page that was read, while later ones were, is found by the next look.
+                if of_many && next.stamp > local {
+                    next.stamp = local.max(mark.stamp.clone());
+                }
+                return self.keep(source, &next, changes).await;
+            }
+            // A look that is broken off tells these anew: they are known by their stamps.
+            let events = self.events(&source, &changes);
+            if !events.is_empty() {
+                self.inbox.take(Intake { events, ..Intake::default() }).await?;
             }
         }
+    }
+
+    /// Keys and stamps of one page of the records of a filter.
+    async fn stamped(
+        &self,
+        watch: &Watch,
+        filter: &str,
+        last: Option<&Map<String, Value>>,
+    ) -> Result<Vec<(Map<String, Value>, String)>, LookError> {
+        let select = format!("{},UpdateDate,UpdateTime", watch.keys.join(","));
+        let page = list::page(&self.connection, watch, &select, filter, last).await?;
+        page.iter().map(|row| Ok((keys_of(watch, row)?, stamp_of(row)))).collect()
     }
 
     async fn newest_stamp(&self, watch: &Watch) -> Result<Option<String>, LookError> {
         let path =
             format!("/{}?$select=UpdateDate,UpdateTime&$orderby=UpdateDate desc,UpdateTime desc&$top=1", watch.set);
-        Ok(list::rows(&self.connection, path).await?.first().map(stamp_of))
+        Ok(list::rows_patiently(&self.connection, &path).await?.first().map(stamp_of))
     }
 
     async fn look_appended(&self, watch: &Watch) -> Result<(), LookError> {
@@ -230,9 +253,9 @@ impl Poller {
         let key = watch.keys.first().copied().unwrap_or_default();
         let Some(mut last) = self.inbox.store().position(&source).await?.and_then(|text| text.parse::<i64>().ok())
         else {
-            let newest =
-                list::rows(&self.connection, format!("/{}?$select={key}&$orderby={key} desc&$top=1", watch.set))
-                    .await?;
+            // What is added before this is answered is never told.
+            let path = format!("/{}?$select={key}&$orderby={key} desc&$top=1", watch.set);
+            let newest = list::rows_patiently(&self.connection, &path).await?;
             let newest = newest.first().and_then(|row| row[key].as_i64()).unwrap_or(0);
             return self.keep(source, &newest, Vec::new()).await;
         };
@@ -350,6 +373,54 @@ impl Poller {
     }
 }
 
+/// Records by the hash of their key: when they were seen, as seconds of their stamp, and whether they are to be looked at once more.
+/// Small, since a mass change may put a whole company within the overlap.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(from = "BTreeMap<u32, [Vec<u64>; 2]>")]
+struct Seen(#[serde(serialize_with = "by_stamp")] HashMap<u64, (u32, bool)>);
+
+impl Seen {
+    fn note(&mut self, key: u64, stamp: &str, again: bool) {
+        self.0.insert(key, (short(stamp), again));
+    }
+
+    /// Whether a record that was seen with that stamp is to be looked at once more; `None` where it was not.
+    fn again(&self, key: u64, stamp: &str) -> Option<bool> {
+        self.0.get(&key).filter(|(own, _)| *own == short(stamp)).map(|(_, again)| *again)
+    }
+}
+
+/// Seconds of a stamp: enough for a hundred years.
+fn short(stamp: &str) -> u32 {
+    u32::try_from(seconds_of(stamp)).unwrap_or_default()
+}
+
+/// Each stamp once, with the records that are settled and those to be looked at once more.
+fn by_stamp<S: Serializer>(seen: &HashMap<u64, (u32, bool)>, serializer: S) -> Result<S::Ok, S::Error> {
+    let mut stamps: BTreeMap<u32, [Vec<u64>; 2]> = BTreeMap::new();
+    for (key, (stamp, again)) in seen {
+        stamps.entry(*stamp).or_default()[usize::from(*again)].push(*key);
+    }
+    stamps.serialize(serializer)
+}
+
+impl std::convert::From<BTreeMap<u32, [Vec<u64>; 2]>> for Seen {
+    fn from(stamps: BTreeMap<u32, [Vec<u64>; 2]>) -> Self {
+        let of = |(stamp, kinds): (u32, [Vec<u64>; 2])| {
+            let kinds = kinds.into_iter().zip([false, true]);
+            kinds.flat_map(move |(keys, again)| keys.into_iter().map(move |key| (key, (stamp, again))))
+        };
+        Self(stamps.into_iter().flat_map(of).collect())
+    }
+}
+
+/// Since when a stamp that is met for the first time is the newest: since it was written, less the hour by which the company's clock may
+/// have been set meanwhile.
+fn stood_since(stamp: &str, local: &str, now: Millis) -> Millis {
+    let age = seconds_of(local) - seconds_of(stamp) - 3_600;
+    now - age.max(0) * 1_000
+}
+
 /// Where a look begins, as a local stamp.
 #[derive(Clone, Debug, PartialEq)]
 enum From {
@@ -447,7 +518,7 @@ mod tests {
     }
 
     fn mark(stamp: &str, at: Millis) -> Mark {
-        Mark { stamp: stamp.into(), at, since: at, seen: BTreeMap::new() }
+        Mark { stamp: stamp.into(), at, since: at, seen: Seen::default() }
     }
 
     fn from(mark: &Mark, now: Millis) -> From {
@@ -473,6 +544,36 @@ mod tests {
         let settled = from(&looked, seen + 300_000);
         assert_eq!(settled, From::After("2026-07-01 11:59:00".into()));
         assert!(!settled.covers("2026-07-01 11:59:00") && settled.covers("2026-07-01 11:59:01"));
+    }
+
+    #[test]
+    fn what_stands_for_long_at_the_first_look_is_not_read() {
+        let now = at("2026-07-01T10:00:00Z");
+        let first = |stamp: &str| {
+            let since = stood_since(stamp, "2026-07-01 12:00:00", now);
+            from(&Mark { since, ..mark(stamp, now) }, now)
+        };
+        assert_eq!(first("2026-07-01 10:30:00"), From::After("2026-07-01 10:30:00".into()));
+        assert_eq!(first("2026-07-01 11:30:00"), From::At("2026-07-01 11:28:00".into()), "the clock may have been set");
+        assert_eq!(first("2026-07-01 12:30:00"), From::At("2026-07-01 11:58:00".into()), "ahead of the clock");
+    }
+
+    #[test]
+    fn what_was_seen_is_kept_in_few_bytes_and_known_again() {
+        let mut seen = Seen::default();
+        let stamp = "2026-07-01 11:59:00";
+        for key in 0..100_000 {
+            seen.note(hash(&format!("A{key:05}")), stamp, key == 7);
+        }
+        let text = serde_json::to_string(&Mark { seen, ..mark(stamp, 1) }).unwrap();
+        assert!(text.len() < 100_000 * 22, "{}", text.len());
+        let seen = serde_json::from_str::<Mark>(&text).unwrap().seen;
+        assert_eq!(seen.again(hash("A00007"), stamp), Some(true));
+        assert_eq!(seen.again(hash("A00008"), stamp), Some(false));
+        assert_eq!(seen.again(hash("A00008"), "2026-07-01 11:59:01"), None);
+        assert_eq!(seen.again(hash("A100000"), stamp), None);
+        let before = r#"{"stamp":"2026-07-01 11:59:00","at":1,"seen":{"A1":["2026-07-01 11:59:00",true]}}"#;
+        assert_eq!(serde_json::from_str::<Mark>(before).unwrap(), Mark { since: 0, ..mark(stamp, 1) });
     }
 
     #[test]
