@@ -278,7 +278,7 @@ async fn until_over(
     gone
 }
 
-/// Subscriptions, each with its name and how it stands.
+/// Subscriptions and looks, each with its name and how it stands.
 type Sources = Vec<(String, watch::Receiver<Standing>)>;
 /// Who may call, by connection.
 type Callers = BTreeMap<String, Caller>;
@@ -309,8 +309,8 @@ impl Host {
             tasks: JoinSet::new(),
             reporters: JoinSet::new(),
         };
-        let (sources, callers) = host.salesforce(&keys.salesforce, sweeps);
-        host.b1(&keys.b1);
+        let (mut sources, callers) = host.salesforce(&keys.salesforce, sweeps);
+        sources.extend(host.b1(&keys.b1));
         host.timers(timers);
         let console =
             Console { engine: host.engine.clone(), store, connections: host.connections.clone(), sources, metrics };
@@ -410,7 +410,8 @@ impl Host {
     }
 
     /// What watches each company.
-    fn b1(&mut self, keys: &BTreeMap<String, Secret>) {
+    fn b1(&mut self, keys: &BTreeMap<String, Secret>) -> Sources {
+        let mut sources = Sources::new();
         for (name, b1) in &self.config.b1 {
             let Some(connection) = self.connections.get(name) else { continue };
             if let (Some(url), Some(key)) = (&b1.webhook_url, keys.get(name)) {
@@ -425,15 +426,19 @@ impl Host {
                 );
                 self.tasks.spawn(guarded("subscription to B1's webhooks", subscribed));
             }
+            let (standing, watched) = watch::channel(Standing::Down);
+            sources.push((format!("{name} looks"), watched));
             let poller = Poller {
                 name: name.clone(),
                 connection: connection.clone(),
                 config: b1.clone(),
                 routes: self.routes.clone(),
                 inbox: self.inbox.clone(),
+                standing,
             };
             self.tasks.spawn(guarded("watch of B1", poller.run(self.stop.clone())));
         }
+        sources
     }
 
     /// The flows' timers; and topics and timers of a plugin that is taken up while the host runs.

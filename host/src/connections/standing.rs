@@ -1,11 +1,11 @@
-//! How a subscription stands, for `/readyz` and the org.
+//! How a source of events stands, for `/readyz` and the org.
 
-/// One topic of one org.
+/// One topic of one org, or the looks into one company.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
     /// Events come.
     Up,
-    /// It is being subscribed to.
+    /// It is being subscribed to, or was not looked at yet.
     Down,
     /// The org delivers no more events for now, to anybody.
     UsedUp,

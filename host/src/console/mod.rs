@@ -29,7 +29,7 @@ pub struct Console {
     pub store: Arc<dyn Store>,
     /// Which of them wait for a person.
     pub connections: Arc<Connections>,
-    /// Subscriptions: name and how it stands.
+    /// Subscriptions, and looks into B1: name and how it stands.
     pub sources: Vec<(String, watch::Receiver<Standing>)>,
     /// For `/metrics`.
     pub metrics: PrometheusHandle,
@@ -52,7 +52,7 @@ async fn healthz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     }
 }
 
-/// The store takes writes, every flow runs, every subscription stands, no sign-in is refused and no system is away for more than a
+/// The store takes writes, every flow runs, every subscription stands, every company has been looked at, no sign-in is refused and no system is away for more than a
 /// minute; otherwise which does not, and why.
 /// `warnings` names flows that run what they had, since their changed files cannot be used.
 async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {

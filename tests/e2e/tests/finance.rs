@@ -1,7 +1,5 @@
 //! What finance and operations see: stock, credit, invoices, payments, deliveries, from one order through to its payment.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use serde_json::{Value, json};
 use tandem_e2e::{Setup, World};
@@ -12,8 +10,6 @@ async fn world(plugins: &[&'static str]) -> Result<World> {
     let setup = Setup { plugins: plugins.to_vec(), b1: FAST.into(), ..Setup::default() };
     let mut world = World::with(setup).await?;
     world.up().await?;
-    // The first look at everything.
-    tokio::time::sleep(Duration::from_millis(1_500)).await;
     Ok(world)
 }
 

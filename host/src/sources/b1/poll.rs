@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use super::list::{self, LookError, PAGE, keys_of};
 use super::{Changed, How, Watch, watched};
 use crate::config::B1Config;
-use crate::connections::{CallError, Connection};
+use crate::connections::{CallError, Connection, Standing};
 use crate::sources::Routes;
 use crate::sources::trouble::Troubles;
 use crate::store::{Inbox, Intake, Millis, NewEvent, Sighting};
@@ -44,6 +44,8 @@ pub struct Poller {
     pub routes: Routes,
     /// Where they go.
     pub inbox: Arc<Inbox>,
+    /// Up once every kind of record has been looked for: what changes from then on is found.
+    pub standing: watch::Sender<Standing>,
 }
 
 /// Where a stamped watch stands.
@@ -67,6 +69,7 @@ impl Poller {
         let mut changes = self.routes.changes();
         let mut due: Vec<(Watch, Instant)> = Vec::new();
         let mut troubles = Troubles::default();
+        let mut begun: HashSet<&str> = HashSet::new();
         while !*stop.borrow() {
             changes.mark_unchanged();
             let before = std::mem::take(&mut due);
@@ -82,10 +85,18 @@ impl Poller {
                 *due = Instant::now() + watch.pace.of(&self.config);
                 let looked = self.look(watch).await;
                 self.tell(&mut troubles, watch, looked.as_ref().err());
-                if looked.is_err() {
+                if looked.is_ok() {
+                    begun.insert(watch.topic);
+                } else {
                     *due = Instant::now() + watch.pace.of(&self.config).min(Duration::from_secs(15));
                 }
             }
+            // A scan compares with what is kept, whenever that was read.
+            let not_yet = |(watch, _): &&(Watch, Instant)| {
+                !matches!(watch.how, How::Scanned { .. }) && !begun.contains(watch.topic)
+            };
+            let standing = if due.iter().any(|due| not_yet(&due)) { Standing::Down } else { Standing::Up };
+            self.standing.send_if_modified(|before| std::mem::replace(before, standing) != standing);
             let next =
                 due.iter().map(|(_, due)| *due).min().unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
             let pause = next.saturating_duration_since(Instant::now()).max(Duration::from_millis(50));
