@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::bindings::flow::tandem::plugin as contract;
-use super::{HOST_SLOT, Permission, grants};
+use super::{HOST_SLOT, Permission, Schema, grants};
 use crate::connections::Method;
 use crate::mapping::Reserved;
 
@@ -132,8 +132,7 @@ pub(super) fn checked(raw: contract::description::Description) -> Result<Descrip
             return Err(problem);
         }
     }
-    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&raw.settings_schema)
-        .map_err(|e| format!("settings-schema is not a JSON object: {e}"))?;
+    Schema::read(&raw.settings_schema).map_err(|e| format!("settings-schema: {e}"))?;
     crate::mapping::Mapping::parse(&raw.default_mapping).map_err(|e| e.to_string())?;
     for timer in &raw.timers {
         timer.cron.parse::<croner::Cron>().map_err(|e| format!("timer {} = {:?}: {e}", timer.name, timer.cron))?;

@@ -13,6 +13,7 @@ mod paths;
 mod places;
 mod run;
 mod runtime;
+mod settings;
 mod soql;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ pub use self::journal::{Journal, Told, Unknown, Unread};
 pub use self::mapper::Mapper;
 pub use self::run::{Bound, Outcome, RunReport, Taker, Trouble};
 pub use self::runtime::{LoadError, MapperCode, Plugin, Runtime, digest_of, read};
+pub use self::settings::Schema;
 
 use crate::store::StoreError;
 

@@ -182,9 +182,23 @@ async fn a_typo_in_tandem_toml_is_told_with_its_line() -> Result<()> {
     std::fs::write(&config, flow)?;
     let (code, output, _) = world.tandem_raw(&["check"]).await?;
     assert_eq!(code, 3);
-    assert!(output.contains("credit_chek"), "{output}");
+    assert!(output.contains("unknown setting `credit_chek`; did you mean `credit_check`? known: "), "{output}");
     let findings = world.tandem_raw(&["--json", "check"]).await?.1;
     assert!(findings.contains("tandem.toml: line "), "{findings}");
+    let wrong = "settings = { lines = \"sapp\", look_again = -1, warehouse = 1, currencies = { \"$\" = 5 } }";
+    std::fs::write(&config, text.replace("plugin = \"orders\"", &format!("plugin = \"orders\"\n{wrong}")))?;
+    let (code, output, _) = world.tandem_raw(&["check"]).await?;
+    let output = output.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert_eq!(code, 3, "{output}");
+    for words in [
+        "[flows.orders] settings: ",
+        "`lines` = \"sapp\" must be one of \"salesforce\", \"b1\", \"review\"",
+        "`look_again` = -1 must be ",
+        "`warehouse` = 1 must be of type string",
+        "`currencies.$` = 5 must be of type string",
+    ] {
+        assert!(output.contains(words), "{words}: {output}");
+    }
     // A secret that is not there has the line of its section.
     std::fs::write(&config, text.replace("b1.password", "nowhere.password"))?;
     let (code, _, errors) = world.tandem_raw(&["check"]).await?;
