@@ -1,83 +1,121 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
+use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{
-    Decimal, Description, Keys, Method, Only, Value, Way, decimal, described, json, may_emit, may_link, permission,
-    section,
+    Deleted, Description, Deserialize, JsonSchema, Keys, Method, Number, Only, Serialize, Way, described, may_emit,
+    may_link, permission, section,
 };
 
 use crate::look;
 use crate::org::Org;
 
 /// Which accounts without a partner get one.
-#[derive(Clone, Copy, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde", rename_all = "lowercase")]
+#[schemars(crate = "tandem_sdk::schemars")]
 pub enum Create {
-    /// Those that an order needs.
+    // Those that an order needs.
+    #[default]
     Wanted,
     All,
     Never,
 }
 
-/// Read with defaults filled in.
+/// What new partners are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde", rename_all = "lowercase")]
+#[schemars(crate = "tandem_sdk::schemars")]
+pub enum Kind {
+    #[default]
+    Customer,
+    Lead,
+}
+
+impl Kind {
+    /// As B1's `CardType`.
+    pub fn card_type(self) -> &'static str {
+        match self {
+            Self::Customer => "cCustomer",
+            Self::Lead => "cLid",
+        }
+    }
+}
+
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde", default)]
+#[schemars(crate = "tandem_sdk::schemars")]
 pub struct Settings {
-    /// B1's codes as Salesforce carries them.
+    #[serde(rename = "key_prefix")]
     pub keys: Keys,
-    /// Which records are this company's.
+    #[serde(flatten)]
     pub only: Only,
-    /// What the org has.
-    pub org: Org,
+    /// Accounts without a partner get one: those that an order needs, all, or none
     pub create_in_b1: Create,
+    /// Partners (customers and leads) without an account get one
     pub create_in_salesforce: bool,
-    /// Numbering series of new partners; without it the mapping gives the `CardCode`.
+    /// B1 numbering series of new partners; without it the mapping `[new_partner]` gives CardCode
     pub series: Option<i64>,
-    /// `cCustomer` or `cLid`: what new partners are.
-    pub new_type: String,
-    /// A lead becomes a customer when an order wants it.
+    /// What new partners are
+    pub new_partners: Kind,
+    /// A lead becomes a customer when an order needs it
     pub convert_leads: bool,
+    /// Contact employees and contacts, too
     pub contacts: bool,
-    /// What became of a record deleted on the other side is asked, and not only marked.
-    pub review_deleted: bool,
+    /// What was deleted on one side is marked on the other, or goes to review; it is never deleted
+    pub deleted: Deleted,
+    /// The org has several currencies (CurrencyIsoCode on records); new partners then get all currencies (`##`)
     pub multi_currency: bool,
+    /// What each match rule counts, and from where a candidate is linked or asked about
+    #[serde(rename = "match")]
     pub weights: Weights,
+    // What the org has; read at the start of a run.
+    #[serde(skip)]
+    pub org: Org,
 }
 
-/// What each match rule counts, and from where a candidate is linked or asked about.
-pub struct Weights {
-    pub tax_id: Decimal,
-    pub name_postcode: Decimal,
-    pub email_domain: Decimal,
-    pub link_from: Decimal,
-    pub ask_from: Decimal,
-}
-
-impl Settings {
-    /// From the flow's settings; the host has checked them against the schema.
-    pub fn read(text: &str) -> Self {
-        let value: Value = tandem_sdk::from_json(text);
-        let flag = |name: &str, default| value[name].as_bool().unwrap_or(default);
-        let weight = |name: &str, default: i64| decimal(&value["match"][name]).unwrap_or_else(|| default.into());
+impl Default for Settings {
+    fn default() -> Self {
         Self {
-            keys: Keys::of(&value),
-            only: Only::of(&value),
+            keys: Keys::default(),
+            only: Only::default(),
+            create_in_b1: Create::Wanted,
+            create_in_salesforce: true,
+            series: None,
+            new_partners: Kind::Customer,
+            convert_leads: true,
+            contacts: true,
+            deleted: Deleted::Mark,
+            multi_currency: true,
+            weights: Weights::default(),
             org: Org::default(),
-            create_in_b1: match value["create_in_b1"].as_str() {
-                Some("all") => Create::All,
-                Some("never") => Create::Never,
-                _ => Create::Wanted,
-            },
-            create_in_salesforce: flag("create_in_salesforce", true),
-            series: value["series"].as_i64(),
-            new_type: if value["new_partners"] == "lead" { "cLid" } else { "cCustomer" }.to_owned(),
-            convert_leads: flag("convert_leads", true),
-            contacts: flag("contacts", true),
-            review_deleted: value["deleted"] == "review",
-            multi_currency: flag("multi_currency", true),
-            weights: Weights {
-                tax_id: weight("tax_id", 100),
-                name_postcode: weight("name_postcode", 100),
-                email_domain: weight("email_domain", 40),
-                link_from: weight("link_from", 100),
-                ask_from: weight("ask_from", 40),
-            },
+        }
+    }
+}
+
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde", default, deny_unknown_fields)]
+#[schemars(crate = "tandem_sdk::schemars")]
+pub struct Weights {
+    /// The same tax id
+    pub tax_id: Number,
+    /// The same name and postcode
+    pub name_postcode: Number,
+    /// The same e-mail domain
+    pub email_domain: Number,
+    /// A single candidate with so much or more is linked
+    pub link_from: Number,
+    /// Others with so much or more go to review
+    pub ask_from: Number,
+}
+
+impl Default for Weights {
+    fn default() -> Self {
+        Self {
+            tax_id: 100.into(),
+            name_postcode: 100.into(),
+            email_domain: 40.into(),
+            link_from: 100.into(),
+            ask_from: 40.into(),
         }
     }
 }
@@ -140,10 +178,20 @@ pub fn description() -> Description {
             ask("b1", Method::Post, "/BusinessPartners", "makes a partner for an account"),
             ask("b1", Method::Post, "/U_TANDEM", "notes each partner made in the ledger, so that none is made twice"),
             ask("b1", Method::Patch, "/BusinessPartners(*)", "changes a partner when its account changes"),
-            ask("salesforce", Method::Get, "/query?FROM=Account,Contacts", "reads accounts and contacts, and finds the one a partner belongs to"),
+            ask(
+                "salesforce",
+                Method::Get,
+                "/query?FROM=Account,Contacts",
+                "reads accounts and contacts, and finds the one a partner belongs to",
+            ),
             ask("salesforce", Method::Get, "/queryAll?FROM=Account,Contact,Contacts", "sees merges and deletes"),
             ask("salesforce", Method::Patch, "/sobjects/Account/*", "changes accounts"),
-            ask("salesforce", Method::Patch, "/sobjects/Account/Tandem_Card_Code__c/*", "makes an account for a partner"),
+            ask(
+                "salesforce",
+                Method::Patch,
+                "/sobjects/Account/Tandem_Card_Code__c/*",
+                "makes an account for a partner",
+            ),
             ask("salesforce", Method::Patch, "/sobjects/Contact/*", "changes contacts"),
             ask("salesforce", Method::Patch, "/sobjects/Contact/Tandem_Contact_Key__c/*", "makes contacts"),
             may_link("account", "remembers which partner is which account"),
@@ -159,24 +207,7 @@ pub fn description() -> Description {
         batch: 600,
         concurrency: 1,
         timers: vec![look::timer()],
-        settings_schema: json!({
-            "type": "object",
-            "properties": {
-                "key_prefix": Keys::schema(),
-                "only_field": Only::schema().0,
-                "only_value": Only::schema().1,
-                "create_in_b1": { "type": "string", "enum": ["wanted", "all", "never"], "default": "wanted", "description": "Accounts without a partner get one: those that an order needs, all, or none" },
-                "create_in_salesforce": { "type": "boolean", "default": true, "description": "Partners (customers and leads) without an account get one" },
-                "series": { "type": "integer", "description": "B1 numbering series of new partners; without it the mapping [new_partner] gives CardCode" },
-                "new_partners": { "type": "string", "enum": ["customer", "lead"], "default": "customer", "description": "What new partners are" },
-                "convert_leads": { "type": "boolean", "default": true, "description": "A lead becomes a customer when an order needs it" },
-                "contacts": { "type": "boolean", "default": true, "description": "Contact employees and contacts, too" },
-                "deleted": { "type": "string", "enum": ["mark", "review"], "default": "mark", "description": "What was deleted on one side is marked on the other, or goes to review; it is never deleted" },
-                "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },
-                "match": { "type": "object", "description": "Weights of the match rules tax_id (100), name_postcode (100), email_domain (40); a single candidate with link_from (100) or more is linked, others with ask_from (40) or more go to review" }
-            }
-        })
-        .to_string(),
+        settings_schema: Settings::schema(),
         default_mapping: MAPPING.into(),
         sections: vec![
             section("account", Way::Both, "BusinessPartners", "Account"),
@@ -186,5 +217,25 @@ pub fn description() -> Description {
             section("new_partner", Way::ToB1, "BusinessPartners", "Account"),
         ],
         ..described("accounts", env!("CARGO_PKG_VERSION"), "Business partners and accounts, contacts, both ways")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_out_of_the_weights_is_as_by_default() {
+        let weights = |text: &str| {
+            let weights = Settings::read(text).unwrap().weights;
+            [weights.tax_id, weights.email_domain, weights.ask_from].map(|weight| weight.to_string())
+        };
+        assert_eq!(weights("{}"), ["100", "40", "40"]);
+        assert_eq!(weights(r#"{ "match": { "email_domain": 12.5 } }"#), ["100", "12.5", "40"]);
+    }
+
+    #[test]
+    fn the_page_has_the_settings_as_they_are() {
+        Settings::is_documented_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/flows/accounts.md")).unwrap();
     }
 }

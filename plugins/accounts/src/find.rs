@@ -175,7 +175,7 @@ fn contested(
     let said = judged.iter().any(|one| one.record[key] == own[key] && says(one));
     let rivals: Vec<Candidate> = judged
         .into_iter()
-        .filter(|one| one.record[key] != own[key] && one.taken.is_none() && one.score >= settings.weights.link_from)
+        .filter(|one| one.record[key] != own[key] && one.taken.is_none() && one.score >= *settings.weights.link_from)
         .filter(|one| !said || says(one))
         .collect();
     if rivals.is_empty() {
@@ -262,10 +262,10 @@ fn decide(
         );
         return Found::Asked(Vec::new());
     }
-    candidates.retain(|candidate| candidate.score >= settings.weights.ask_from);
+    candidates.retain(|candidate| candidate.score >= *settings.weights.ask_from);
     candidates.sort_by_key(|candidate| std::cmp::Reverse(candidate.score));
     let strong: Vec<&Candidate> =
-        candidates.iter().filter(|candidate| candidate.score >= settings.weights.link_from).collect();
+        candidates.iter().filter(|candidate| candidate.score >= *settings.weights.link_from).collect();
     match strong.as_slice() {
         [one] if one.taken.is_none() => return Found::One(one.record.clone()),
         [] if candidates.is_empty() => return Found::None,

@@ -1,6 +1,6 @@
 //! One side of a pair is gone: the other is marked, or a human is asked; never is anything deleted.
 
-use tandem_sdk::{Link, Outcomes, Side, Value, json, links, say};
+use tandem_sdk::{Deleted, Link, Outcomes, Side, Value, json, links, say};
 
 use crate::describe::Settings;
 use crate::fields::Plan;
@@ -25,7 +25,7 @@ pub fn account(settings: &Settings, subject: &Subject, outcomes: &mut Outcomes) 
     };
     match subject.choice.as_deref() {
         Some("keep in B1") => put_gone(subject),
-        _ if settings.review_deleted && !known => {
+        _ if settings.deleted == Deleted::Review && !known => {
             let detail = json!({ "b1": { "CardCode": subject.card_code(), "CardName": subject.partner["CardName"] } });
             outcomes.ask(&subject.events, what, &["keep in B1", "retry", "ignore"], &detail);
             return;
@@ -47,7 +47,7 @@ fn put_gone(subject: &Subject) {
 /// The partner was deleted in B1: the account is marked, or a human is asked.
 pub fn partner(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -> Option<Work> {
     let what = "the partner of this account was deleted in B1";
-    if settings.review_deleted && subject.choice.as_deref() != Some(MARK) && !is_marked(&subject) {
+    if settings.deleted == Deleted::Review && subject.choice.as_deref() != Some(MARK) && !is_marked(&subject) {
         let asked = say(
             "accounts.partner_deleted",
             "the partner of this account was deleted in B1; what should become of the account?",

@@ -138,14 +138,14 @@ fn judge(settings: &Settings, partner: &Known, account: &Known) -> Option<(Decim
     if reasons.is_empty() {
         return None;
     }
-    let mut score: Decimal = held().map(|(_, weight, _)| *weight).sum();
+    let mut score: Decimal = held().map(|(_, weight, _)| **weight).sum();
     // A company and its general partner share name and house.
     let apart = [
         (matching::tax_ids_differ(&partner.tax, &account.tax), "tax ids differ"),
         (!same(&partner.tax, &account.tax) && forms_differ(partner, account), "legal forms differ"),
     ];
-    if !carried && !made_for && score >= weights.link_from && apart.iter().any(|(holds, _)| *holds) {
-        score = weights.link_from - Decimal::ONE;
+    if !carried && !made_for && score >= *weights.link_from && apart.iter().any(|(holds, _)| *holds) {
+        score = *weights.link_from - Decimal::ONE;
         reasons.extend(apart.iter().filter(|(holds, _)| *holds).map(|(_, reason)| *reason));
     }
     Some((score, reasons))

@@ -1,7 +1,7 @@
 //! People who are on one side no more: a contact that was deleted, merged or moved leaves its employee inactive, an employee who was
 //! removed leaves the contact marked. Tandem remembers whom it has made inactive, and wakes them when they come back.
 
-use tandem_sdk::{Link, Map, Outcomes, Said, Value, b1, from_json, json, say, storage, text};
+use tandem_sdk::{Deleted, Link, Map, Outcomes, Said, Value, b1, from_json, json, say, storage, text};
 
 use crate::contacts::{Person, key};
 use crate::gather::Subject;
@@ -169,7 +169,7 @@ impl Asked<'_> {
         let answer = turn.questions.answer(turn.batch, subject);
         let choice = answer.about(self.code, &shown);
         let keeps = choice == Some(self.keeps);
-        if turn.settings.review_deleted && !keeps && choice != Some(self.marks) {
+        if turn.settings.deleted == Deleted::Review && !keeps && choice != Some(self.marks) {
             show(turn, subject, self.code, &shown, outcomes);
             outcomes.ask(&subject.events, self.reason, &[self.marks, self.keeps, "retry"], &self.detail);
             return None;

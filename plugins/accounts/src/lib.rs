@@ -26,6 +26,7 @@ mod to_salesforce;
 mod whereabouts;
 mod write;
 
+use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, say};
 
 struct Accounts;
@@ -36,7 +37,10 @@ impl Plugin for Accounts {
     }
 
     fn handle(batch: Batch) -> Vec<Outcome> {
-        let mut settings = describe::Settings::read(&batch.settings);
+        let mut settings = match describe::Settings::of(&batch) {
+            Ok(settings) => settings,
+            Err(outcomes) => return outcomes,
+        };
         let mut outcomes = Outcomes::new(&batch);
         let all: Vec<usize> = (0..batch.events.len()).collect();
         match org::Org::look() {

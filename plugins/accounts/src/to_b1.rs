@@ -158,7 +158,7 @@ fn create(batch: &Batch, settings: &Settings, w: &Work, mut body: Map<String, Va
         }
         None => {}
     }
-    body.entry("CardType").or_insert_with(|| settings.new_type.as_str().into());
+    body.entry("CardType").or_insert_with(|| settings.new_partners.card_type().into());
     body.insert("U_SF_Id".into(), account["Id"].clone());
     if settings.multi_currency && body.get("Currency").is_none() {
         // All currencies: the account's opportunities may have others than its own.

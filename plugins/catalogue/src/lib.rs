@@ -10,6 +10,7 @@ mod special;
 mod terms;
 
 use tandem_sdk::again::{self, Walk, Which};
+use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, json, say};
 
 use crate::products::Product;
@@ -32,7 +33,10 @@ impl Plugin for Catalogue {
     }
 
     fn handle(batch: Batch) -> Vec<Outcome> {
-        let settings = describe::Settings::read(&batch.settings);
+        let settings = match describe::Settings::of(&batch) {
+            Ok(settings) => settings,
+            Err(outcomes) => return outcomes,
+        };
         let mut outcomes = Outcomes::new(&batch);
         let books = match books::keep(&batch, &settings, &mut outcomes) {
             Ok(books) => books,

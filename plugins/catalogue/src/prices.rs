@@ -5,7 +5,7 @@ use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{Decimal, Error, Map, Outcomes, Probe, Said, Value, b1, decimal, salesforce, say, text};
 
 use crate::books::Books;
-use crate::describe::Settings;
+use crate::describe::{MoreDecimals, Settings};
 use crate::entries;
 use crate::products::Product;
 use crate::terms::Terms;
@@ -168,7 +168,7 @@ fn told(settings: &Settings, amount: Decimal) -> Result<Decimal, Said> {
     }
     let strategy = tandem_sdk::RoundingStrategy::MidpointAwayFromZero;
     let rounded = amount.round_dp_with_strategy(settings.price_decimals, strategy);
-    if rounded != amount && settings.review_rounded {
+    if rounded != amount && settings.more_decimals == MoreDecimals::Review {
         return Err(say(
             "catalogue.decimals",
             "the price {price} has more decimals than the {kept} that the org keeps",
@@ -219,6 +219,8 @@ fn row(settings: &Settings, books: &Books, product: &Product, price: &Price) -> 
 mod tests {
     use tandem_sdk::json;
 
+    use tandem_sdk::settings::Settings as _;
+
     use super::*;
     use crate::books::Book;
 
@@ -229,7 +231,7 @@ mod tests {
 
     fn settings(text: &str) -> Settings {
         let currencies = tandem_sdk::Currencies::fixed(&[("EUR", "EUR"), ("USD", "USD"), ("$", "USD")]);
-        Settings { currencies, ..Settings::read(text) }
+        Settings { currencies, ..Settings::read(text).unwrap() }
     }
 
     #[test]

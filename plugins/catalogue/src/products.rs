@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Error, Link, Map, Outcomes, PERIODS, Said, Side, Value, again, are_twins, clock, counterpart, from_json,
-    in_use, json, links, mapping, say, text, twin_words,
+    Batch, Deleted, Error, Link, Map, Outcomes, PERIODS, Said, Side, Value, again, are_twins, clock, counterpart,
+    from_json, in_use, json, links, mapping, say, text, twin_words,
 };
 
 use crate::describe::Settings;
@@ -208,7 +208,7 @@ fn discontinue(settings: &Settings, code: &str, events: &[usize], outcomes: &mut
         outcomes.note_all(events, "the item is gone and never had a product");
         return None;
     }
-    if settings.review_deleted {
+    if settings.deleted == Deleted::Review {
         let reason = say(
             "catalogue.item_deleted",
             "the item {code} was deleted in B1: deactivate its product in Salesforce, or keep it, and answer with ignore",

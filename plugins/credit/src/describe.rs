@@ -1,44 +1,42 @@
 //! What the plugin asks for and its settings.
 
+use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{
-    Currencies, Decimal, Description, Keys, Method, Value, again, decimal, described, json, may_link, may_see_links,
-    money, permission,
+    Currencies, Description, Deserialize, JsonSchema, Keys, Method, Number, Serialize, again, described, may_link,
+    may_see_links, money, permission,
 };
 
-/// Read with defaults filled in.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde", default)]
+#[schemars(crate = "tandem_sdk::schemars")]
 pub struct Settings {
-    /// B1's codes as Salesforce carries them.
+    #[serde(rename = "key_prefix")]
     pub keys: Keys,
-    /// B1's codes of currencies.
     pub currencies: Currencies,
-    /// Percent of the limit from which a customer is near it.
-    pub near_percent: Decimal,
-    /// Percent of the limit from which it is exceeded.
-    pub exceeded_percent: Decimal,
-    /// Percent of the limit that the exposure must fall below a threshold before it is left.
-    pub hysteresis_percent: Decimal,
-    /// Write a task when a threshold is crossed upwards.
+    /// Percent of the limit from which a customer is near it
+    pub near_percent: Number,
+    /// Percent of the limit from which it counts as exceeded
+    pub exceeded_percent: Number,
+    /// Percent of the limit that exposure must fall below a threshold before it is left again
+    pub hysteresis_percent: Number,
+    /// Write one task when a threshold is crossed upwards
     pub alerts: bool,
-    /// User id of the task's owner.
+    /// User id of the task's owner; without it the integration user
     pub alert_owner: Option<String>,
-    /// Customers that are looked at again in a day.
-    pub look_again: usize,
+    pub look_again: again::Most,
 }
 
-impl Settings {
-    /// From the flow's settings; the host has checked them against the schema.
-    pub fn read(text: &str) -> Self {
-        let value: Value = tandem_sdk::from_json(text);
-        let percent = |name: &str, default: i64| decimal(&value[name]).unwrap_or_else(|| default.into());
+impl Default for Settings {
+    fn default() -> Self {
         Self {
-            keys: Keys::of(&value),
-            currencies: Currencies::of(&value),
-            near_percent: percent("near_percent", 80),
-            exceeded_percent: percent("exceeded_percent", 100),
-            hysteresis_percent: percent("hysteresis_percent", 5),
-            alerts: value["alerts"].as_bool().unwrap_or(true),
-            alert_owner: value["alert_owner"].as_str().map(str::to_owned),
-            look_again: again::most(&value),
+            keys: Keys::default(),
+            currencies: Currencies::default(),
+            near_percent: 80.into(),
+            exceeded_percent: 100.into(),
+            hysteresis_percent: 5.into(),
+            alerts: true,
+            alert_owner: None,
+            look_again: again::Most::default(),
         }
     }
 }
@@ -75,20 +73,17 @@ pub fn description() -> Description {
         timers: vec![again::timer()],
         batch: 200,
         concurrency: 1,
-        settings_schema: json!({
-            "type": "object",
-            "properties": {
-                "key_prefix": Keys::schema(),
-                "currencies": Currencies::schema(),
-                "near_percent": { "type": "number", "default": 80, "description": "Percent of the limit from which a customer is near it" },
-                "exceeded_percent": { "type": "number", "default": 100, "description": "Percent of the limit from which it counts as exceeded" },
-                "hysteresis_percent": { "type": "number", "default": 5, "description": "Percent of the limit that exposure must fall below a threshold before it is left again" },
-                "alerts": { "type": "boolean", "default": true, "description": "Write one task when a threshold is crossed upwards" },
-                "alert_owner": { "type": "string", "description": "User id of the task's owner; without it the integration user" },
-                "look_again": again::schema()
-            }
-        })
-        .to_string(),
+        settings_schema: Settings::schema(),
         ..described("credit", env!("CARGO_PKG_VERSION"), "Credit limit and exposure on the account")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_the_settings_as_they_are() {
+        Settings::is_documented_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/flows/credit.md")).unwrap();
     }
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use tandem_sdk::again::{self, Walk};
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
+use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{
     Batch, Description, Documents, Error, Link, Map, Method, Outcome, Outcomes, Plugin, Probe, Side, Value, clock,
     counterpart, from_json, http, json, links, money, request, salesforce, say, text,
@@ -37,7 +38,10 @@ impl Plugin for CreditPlugin {
     }
 
     fn handle(batch: Batch) -> Vec<Outcome> {
-        let settings = Settings::read(&batch.settings);
+        let settings = match Settings::of(&batch) {
+            Ok(settings) => settings,
+            Err(outcomes) => return outcomes,
+        };
         let mut outcomes = Outcomes::new(&batch);
         let all: Vec<usize> = (0..batch.events.len()).collect();
         again::keep(&batch, &WALKS, settings.look_again, &mut outcomes);

@@ -1,6 +1,6 @@
 //! How credit is judged.
 
-use tandem_sdk::{Decimal, Map, Said, Value, b1};
+use tandem_sdk::{Decimal, Map, Number, Said, Value, b1};
 
 use crate::describe::Settings;
 
@@ -68,8 +68,9 @@ impl Credit {
             return State::Ok;
         }
         let percent = self.exposure() * Decimal::ONE_HUNDRED / self.limit;
-        let reached =
-            |state: State, at: Decimal| percent >= if before >= state { at - settings.hysteresis_percent } else { at };
+        let reached = |state: State, at: Number| {
+            percent >= if before >= state { *at - *settings.hysteresis_percent } else { *at }
+        };
         if reached(State::Exceeded, settings.exceeded_percent) {
             State::Exceeded
         } else if reached(State::Near, settings.near_percent) {
@@ -127,7 +128,7 @@ mod tests {
 
     #[test]
     fn thresholds_with_hysteresis() {
-        let settings = Settings::read("{}");
+        let settings = Settings::default();
         assert_eq!(credit(799).state(&settings, State::Ok), State::Ok);
         assert_eq!(credit(800).state(&settings, State::Ok), State::Near);
         assert_eq!(credit(790).state(&settings, State::Near), State::Near, "it does not flap");
@@ -147,7 +148,7 @@ mod tests {
     #[test]
     fn without_a_limit_there_is_no_headroom_and_no_alarm() {
         let none = Credit { limit: Decimal::ZERO, ..credit(5000) };
-        assert_eq!(none.state(&Settings::read("{}"), State::Ok), State::Ok);
+        assert_eq!(none.state(&Settings::default(), State::Ok), State::Ok);
         assert_eq!(none.fields(State::Ok, None)["Tandem_Headroom__c"], Value::Null);
     }
 }

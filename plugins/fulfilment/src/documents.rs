@@ -159,8 +159,8 @@ fn shipments(chain: &Chain, rows: Rows, known: &BTreeMap<i64, Link>) -> BTreeMap
 }
 
 fn fields(settings: &Settings, kind: i64) -> String {
-    match (kind, &settings.delivered) {
-        (code::DELIVERY, Some((field, _))) => format!("{},{SHIPMENT},{field}", chain::FIELDS),
+    match (kind, &settings.delivered_field) {
+        (code::DELIVERY, Some(field)) => format!("{},{SHIPMENT},{field}", chain::FIELDS),
         (code::DELIVERY | code::RETURN, _) => format!("{},{SHIPMENT}", chain::FIELDS),
         _ => chain::FIELDS.to_owned(),
     }

@@ -7,6 +7,7 @@ mod documents;
 mod state;
 mod tell;
 
+use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, again, say};
 
 struct Fulfilment;
@@ -17,7 +18,10 @@ impl Plugin for Fulfilment {
     }
 
     fn handle(batch: Batch) -> Vec<Outcome> {
-        let settings = describe::Settings::read(&batch.settings);
+        let settings = match describe::Settings::of(&batch) {
+            Ok(settings) => settings,
+            Err(outcomes) => return outcomes,
+        };
         let mut outcomes = Outcomes::new(&batch);
         let all: Vec<usize> = (0..batch.events.len()).collect();
         again::keep(&batch, &[again::ORDERS], settings.look_again, &mut outcomes);

@@ -57,7 +57,7 @@ pub fn of_lines(order: &Order) -> BTreeMap<i64, Progress> {
 }
 
 /// The whole order: its lines together, and delivered when every delivery arrived.
-pub fn of_order(order: &Order, lines: &BTreeMap<i64, Progress>, delivered: Option<&(String, String)>) -> &'static str {
+pub fn of_order(order: &Order, lines: &BTreeMap<i64, Progress>, delivered: Option<(&str, &str)>) -> &'static str {
     let mut words: Vec<&str> = lines.values().map(Progress::word).collect();
     words.sort_unstable();
     words.dedup();
@@ -72,9 +72,9 @@ pub fn of_order(order: &Order, lines: &BTreeMap<i64, Progress>, delivered: Optio
         _ if only(&["Closed", "Open"]) => "Open",
         _ => "Partly shipped",
     };
-    let arrived = |(field, value): &(String, String)| {
+    let arrived = |(field, value): (&str, &str)| {
         let live = || order.deliveries.iter().filter(|delivery| delivery.is_live());
-        live().next().is_some() && live().all(|delivery| b1::key_text(&delivery.document[field.as_str()]) == *value)
+        live().next().is_some() && live().all(|delivery| b1::key_text(&delivery.document[field]) == value)
     };
     match word {
         "Shipped" if delivered.is_some_and(arrived) => "Delivered",
@@ -134,8 +134,7 @@ mod tests {
         assert_eq!(word(&order([(3, 0), (0, 0)], &[])), "Partly shipped");
         let all = order([(5, 0), (2, 0)], &[0, 1]);
         assert_eq!(word(&all), "Shipped");
-        let arrived = ("U_Arrived".to_owned(), "Y".to_owned());
-        assert_eq!(of_order(&all, &of_lines(&all), Some(&arrived)), "Delivered");
+        assert_eq!(of_order(&all, &of_lines(&all), Some(("U_Arrived", "Y"))), "Delivered");
         assert_eq!(word(&order([(5, 0), (2, 2)], &[0, 1])), "Shipped");
         assert_eq!(word(&order([(5, 5), (2, 2)], &[0, 1])), "Returned");
     }

@@ -30,7 +30,7 @@ pub fn keep(batch: &Batch, settings: &Settings, orders: &[Order], outcomes: &mut
             );
         }
         let lines = state::of_lines(order);
-        let word = state::of_order(order, &lines, settings.delivered.as_ref());
+        let word = state::of_order(order, &lines, settings.delivered());
         let tracking = |delivery: &Value| text(delivery, "TrackingNumber").to_owned();
         let carrier = |delivery: &Value| carrier(settings, delivery);
         let opportunity = &order.link.salesforce_id;

@@ -9,6 +9,7 @@ mod warehouses;
 use std::collections::BTreeMap;
 
 use tandem_sdk::again::{self, Walk};
+use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{Batch, Description, Documents, Error, Outcome, Outcomes, Plugin, b1, say, text};
 
 struct Inventory;
@@ -19,7 +20,10 @@ impl Plugin for Inventory {
     }
 
     fn handle(batch: Batch) -> Vec<Outcome> {
-        let settings = describe::Settings::read(&batch.settings);
+        let settings = match describe::Settings::of(&batch) {
+            Ok(settings) => settings,
+            Err(outcomes) => return outcomes,
+        };
         let mut outcomes = Outcomes::new(&batch);
         match items(&batch, &mut outcomes) {
             Ok(items) => {

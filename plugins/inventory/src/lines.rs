@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn a_line_is_enough_expected_or_short() {
         let stock = Quantities { in_stock: 10.into(), committed: 4.into(), ordered: 5.into() };
-        let settings = Settings::read("{}");
+        let settings = Settings::default();
         let coming = [("2026-05-01".to_owned(), Decimal::from(2)), ("2026-06-01".to_owned(), Decimal::from(3))];
         assert_eq!(availability(6.into(), &stock, &settings, &coming).0, "Enough");
         assert_eq!(availability(9.into(), &stock, &settings, &coming), ("Expected".into(), "2026-06-01".into()));

@@ -1,44 +1,47 @@
 //! What the plugin asks for and its settings.
 
 use tandem_sdk::chain::{Chain, ORDER_LINKED};
+use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{
-    Currencies, Description, Error, Keys, Method, Timer, Value, again, described, json, may_link, may_see_links, money,
-    permission,
+    Currencies, Description, Deserialize, Error, JsonSchema, Keys, Method, Serialize, Timer, Value, again, described,
+    may_link, may_see_links, money, permission,
 };
 
 use crate::wanted::LINKED;
 
-/// Read with defaults filled in.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde", default)]
+#[schemars(crate = "tandem_sdk::schemars")]
 pub struct Settings {
-    /// B1's codes as Salesforce carries them.
+    #[serde(rename = "key_prefix")]
     pub keys: Keys,
-    /// B1's codes of currencies.
-    pub currencies: Currencies,
-    /// Currency of the company, that of amounts without a document currency of their own; empty until [`Settings::ask`] has asked B1,
-    /// and where B1 does not say.
+    /// The company's currency; without it the one that B1 says
+    // Empty until [`Settings::ask`] has asked B1, and where B1 does not say.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub currency: String,
-    /// Currency of the org that has one; empty for the company's.
+    /// The org's currency when multi_currency is false; without it the company's
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub org_currency: String,
-    /// The org has `CurrencyIsoCode` on its records.
+    pub currencies: Currencies,
+    /// The org has several currencies (CurrencyIsoCode on records)
     pub multi_currency: bool,
-    /// Documents of each kind that are looked at again in a day.
-    pub look_again: usize,
+    pub look_again: again::Most,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            keys: Keys::default(),
+            currency: String::new(),
+            org_currency: String::new(),
+            currencies: Currencies::default(),
+            multi_currency: true,
+            look_again: again::Most::default(),
+        }
+    }
 }
 
 impl Settings {
-    /// From the flow's settings; the host has checked them against the schema.
-    pub fn read(text: &str) -> Self {
-        let value: Value = tandem_sdk::from_json(text);
-        Self {
-            keys: Keys::of(&value),
-            currencies: Currencies::of(&value),
-            currency: value["currency"].as_str().unwrap_or_default().to_owned(),
-            org_currency: value["org_currency"].as_str().unwrap_or_default().to_owned(),
-            multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
-            look_again: again::most(&value),
-        }
-    }
-
     /// Asks B1 for what the settings leave open.
     pub fn ask(&mut self) -> Result<(), Error> {
         if self.currency.is_empty() {
@@ -67,11 +70,26 @@ pub fn description() -> Description {
                 Currencies::permission(),
                 local,
                 rates,
-                ask("salesforce", Method::Get, "/query?FROM=Account,Opportunity,Tandem_Invoice__c,Tandem_Payment__c", "finds accounts, and sums up what an opportunity was invoiced"),
+                ask(
+                    "salesforce",
+                    Method::Get,
+                    "/query?FROM=Account,Opportunity,Tandem_Invoice__c,Tandem_Payment__c",
+                    "finds accounts, and sums up what an opportunity was invoiced",
+                ),
                 ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/*", "changes invoice records"),
-                ask("salesforce", Method::Patch, "/sobjects/Tandem_Invoice__c/Tandem_Key__c/*", "makes invoice records"),
+                ask(
+                    "salesforce",
+                    Method::Patch,
+                    "/sobjects/Tandem_Invoice__c/Tandem_Key__c/*",
+                    "makes invoice records",
+                ),
                 ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/*", "changes payment records"),
-                ask("salesforce", Method::Patch, "/sobjects/Tandem_Payment__c/Tandem_Key__c/*", "makes payment records"),
+                ask(
+                    "salesforce",
+                    Method::Patch,
+                    "/sobjects/Tandem_Payment__c/Tandem_Key__c/*",
+                    "makes payment records",
+                ),
                 ask("salesforce", Method::Patch, "/sobjects/Account/*", "writes open and overdue amounts"),
                 ask("salesforce", Method::Patch, "/sobjects/Opportunity/*", "writes invoiced and paid amounts"),
                 may_link("invoice", "remembers what it wrote of an invoice"),
@@ -83,23 +101,26 @@ pub fn description() -> Description {
             ],
         ]
         .concat(),
-        topics: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments", LINKED, ORDER_LINKED].map(str::to_owned).to_vec(),
-        backfill: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments"].map(str::to_owned).to_vec(),
+        topics: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments", LINKED, ORDER_LINKED]
+            .map(str::to_owned)
+            .to_vec(),
+        backfill: ["b1.Invoices", "b1.CreditNotes", "b1.DownPayments", "b1.IncomingPayments"]
+            .map(str::to_owned)
+            .to_vec(),
         batch: 200,
         concurrency: 1,
         timers: vec![Timer { name: "ageing".into(), cron: "15 5 * * *".into() }, again::timer()],
-        settings_schema: json!({
-            "type": "object",
-            "properties": {
-                "key_prefix": Keys::schema(),
-                "currency": { "type": "string", "description": "The company's currency; without it the one that B1 says" },
-                "org_currency": { "type": "string", "description": "The org's currency when multi_currency is false; without it the company's" },
-                "currencies": Currencies::schema(),
-                "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },
-                "look_again": again::schema()
-            }
-        })
-        .to_string(),
+        settings_schema: Settings::schema(),
         ..described("invoices", env!("CARGO_PKG_VERSION"), "Invoices and payments under account and opportunity")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_the_settings_as_they_are() {
+        Settings::is_documented_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/flows/invoices.md")).unwrap();
     }
 }

@@ -231,6 +231,8 @@ fn fields(
 
 #[cfg(test)]
 mod tests {
+    use tandem_sdk::settings::Settings as _;
+
     use super::*;
 
     #[test]
@@ -238,7 +240,7 @@ mod tests {
         let row = tandem_sdk::from_json(
             r#"{"DocNum":7,"DocCurrency":"USD","DocTotal":90.10,"DocTotalFc":100.5,"PaidToDate":10,"PaidToDateFC":11,"DocumentStatus":"bost_Open"}"#,
         );
-        let settings = Settings::read("{}");
+        let settings = Settings::default();
         let invoice = fields(&settings, (code::INVOICE, "Invoice", &row), false, "001", None, "USD");
         assert_eq!(invoice["Tandem_Open__c"].to_string(), "80.1");
         assert_eq!(invoice["Tandem_Open_Document__c"].to_string(), "89.5");
@@ -250,7 +252,7 @@ mod tests {
     fn where_b1_does_not_say_the_companys_currency_none_is_guessed() {
         let row = tandem_sdk::from_json(r#"{"DocNum":7,"DocTotal":90.10,"DocumentStatus":"bost_Open"}"#);
         let shown = |settings: &str| {
-            let settings = Settings::read(settings);
+            let settings = Settings::read(settings).unwrap();
             fields(&settings, (code::INVOICE, "Invoice", &row), false, "001", None, &settings.currency)
         };
         let unknown = shown("{}");

@@ -9,6 +9,7 @@ mod receivables;
 mod shares;
 mod wanted;
 
+use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, again, say};
 
 struct Invoices;
@@ -19,7 +20,10 @@ impl Plugin for Invoices {
     }
 
     fn handle(batch: Batch) -> Vec<Outcome> {
-        let mut settings = describe::Settings::read(&batch.settings);
+        let mut settings = match describe::Settings::of(&batch) {
+            Ok(settings) => settings,
+            Err(outcomes) => return outcomes,
+        };
         let mut outcomes = Outcomes::new(&batch);
         if let Err(error) = settings.ask() {
             let all: Vec<usize> = outcomes.open(&batch).into_iter().map(|(place, ..)| place).collect();

@@ -129,7 +129,7 @@ fn look_later(settings: &Settings, id: &str) {
     if due > now {
         return;
     }
-    let due = now + settings.approval_poll_minutes * 60_000;
+    let due = now + u64::from(settings.approval_poll_minutes) * 60_000;
     let _ = storage::set(&key(id), &due.to_string());
     schedule::wake(due, id, "{}");
 }

@@ -1,73 +1,84 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
 use tandem_sdk::chain::{Chain, ORDER_LINKED};
+use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{
-    Currencies, Decimal, Description, Keys, Method, Only, Units, Value, Way, again, decimal, described, json, may_emit,
-    may_link, may_see_links, money, permission, section,
+    Currencies, Description, Deserialize, JsonSchema, Keys, Method, Number, Only, Serialize, Units, Way, again,
+    described, may_emit, may_link, may_see_links, money, permission, section,
 };
 
 use crate::told::{DRAWN, TOPIC};
 
-/// Read with defaults filled in.
+#[derive(Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde", default)]
+#[schemars(crate = "tandem_sdk::schemars")]
 pub struct Settings {
-    /// B1's codes as Salesforce carries them.
+    #[serde(rename = "key_prefix")]
     pub keys: Keys,
-    /// Which records are this company's.
+    #[serde(flatten)]
     pub only: Only,
-    /// Hold orders of customers over their credit limit.
+    /// Hold orders of customers over their credit limit for review, and changes that go over it
     pub credit_check: bool,
-    /// The org has `CurrencyIsoCode` on its records.
+    /// The org has several currencies (CurrencyIsoCode on records)
     pub multi_currency: bool,
-    /// Currency of records where the org has one currency.
+    /// Currency of the org's records when multi_currency is false
     pub currency: String,
-    /// B1's codes of currencies.
     pub currencies: Currencies,
-    /// Difference of B1's total before tax from the opportunity's from which a person is asked; none only tells it.
-    pub total_difference: Option<Decimal>,
-    /// For lines that name none.
+    /// Amount, in the order's currency, from which on a total before tax that B1 sees otherwise is a question; without it it is
+    /// only told
+    #[schemars(range(min = 0))]
+    pub total_difference: Option<Number>,
+    /// WarehouseCode of lines that name none; without it B1's default
     pub warehouse: Option<String>,
-    /// Between two looks at an order that awaits approval.
-    pub approval_poll_minutes: u64,
-    /// Where opportunity and clerk changed the same.
+    /// Minutes between two looks at an order that awaits approval in B1
+    pub approval_poll_minutes: u32,
+    /// The order of an opportunity that is deleted: a person is asked, or it is cancelled at once
+    pub deleted: Deleted,
+    /// Whose change counts where the opportunity and a clerk in B1 changed the same of a line or of the header; a clerk's own
+    /// rows stay in any case
     pub lines: Wins,
-    /// The order of a deleted opportunity is cancelled without asking.
-    pub cancel_deleted: bool,
-    /// Orders that are looked at again in a day.
-    pub look_again: usize,
+    pub look_again: again::Most,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            keys: Keys::default(),
+            only: Only::default(),
+            credit_check: true,
+            multi_currency: true,
+            currency: "EUR".into(),
+            currencies: Currencies::default(),
+            total_difference: None,
+            warehouse: None,
+            approval_poll_minutes: 15,
+            deleted: Deleted::Review,
+            lines: Wins::Salesforce,
+            look_again: again::Most::default(),
+        }
+    }
+}
+
+/// What becomes of the order of a deleted opportunity.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde", rename_all = "lowercase")]
+#[schemars(crate = "tandem_sdk::schemars")]
+pub enum Deleted {
+    #[default]
+    Review,
+    Cancel,
 }
 
 /// Whose change of a line counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde", rename_all = "lowercase")]
+#[schemars(crate = "tandem_sdk::schemars")]
 pub enum Wins {
+    #[default]
     Salesforce,
     B1,
-    /// A person is asked.
+    // A person is asked.
     Review,
-}
-
-impl Settings {
-    /// From the flow's settings; the host has checked them against the schema.
-    pub fn read(text: &str) -> Self {
-        let value: Value = tandem_sdk::from_json(text);
-        Self {
-            keys: Keys::of(&value),
-            only: Only::of(&value),
-            credit_check: value["credit_check"].as_bool().unwrap_or(true),
-            multi_currency: value["multi_currency"].as_bool().unwrap_or(true),
-            currency: value["currency"].as_str().unwrap_or("EUR").to_owned(),
-            currencies: Currencies::of(&value),
-            total_difference: decimal(&value["total_difference"]),
-            warehouse: value["warehouse"].as_str().map(str::to_owned),
-            approval_poll_minutes: value["approval_poll_minutes"].as_u64().unwrap_or(15),
-            lines: match value["lines"].as_str() {
-                Some("b1") => Wins::B1,
-                Some("review") => Wins::Review,
-                _ => Wins::Salesforce,
-            },
-            cancel_deleted: value["deleted"] == "cancel",
-            look_again: again::most(&value),
-        }
-    }
 }
 
 const MAPPING: &str = r#"# Sales order <- Opportunity (header) and OpportunityLineItem (line).
@@ -136,32 +147,28 @@ pub fn description() -> Description {
     ]);
     Description {
         permissions,
-        topics: ["salesforce.Opportunity", TOPIC, crate::waiting::TOPIC].into_iter().chain(DRAWN).map(str::to_owned).collect(),
+        topics: ["salesforce.Opportunity", TOPIC, crate::waiting::TOPIC]
+            .into_iter()
+            .chain(DRAWN)
+            .map(str::to_owned)
+            .collect(),
         timers: vec![again::timer()],
-        settings_schema: json!({
-            "type": "object",
-            "properties": {
-                "key_prefix": Keys::schema(),
-                "only_field": Only::schema().0,
-                "only_value": Only::schema().1,
-                "credit_check": { "type": "boolean", "default": true, "description": "Hold orders of customers over their credit limit for review" },
-                "multi_currency": { "type": "boolean", "default": true, "description": "The org has several currencies (CurrencyIsoCode on records)" },
-                "currency": { "type": "string", "default": "EUR", "description": "Currency of the org's records when multi_currency is false" },
-                "currencies": Currencies::schema(),
-                "total_difference": { "type": "number", "minimum": 0, "description": "Amount, in the order's currency, from which on a total before tax that B1 sees otherwise is a question; without it it is only told" },
-                "warehouse": { "type": "string", "description": "WarehouseCode of lines that name none; without it B1's default" },
-                "approval_poll_minutes": { "type": "integer", "default": 15, "description": "Minutes between two looks at an order that awaits approval in B1" },
-                "deleted": { "type": "string", "enum": ["review", "cancel"], "default": "review", "description": "The order of an opportunity that is deleted: a person is asked, or it is cancelled at once" },
-                "lines": { "type": "string", "enum": ["salesforce", "b1", "review"], "default": "salesforce", "description": "Whose change counts where the opportunity and a clerk in B1 changed the same of a line; a clerk's own rows stay in any case" },
-                "look_again": again::schema()
-            }
-        })
-        .to_string(),
+        settings_schema: Settings::schema(),
         default_mapping: MAPPING.into(),
         sections: vec![
             section("header", Way::ToB1, "Orders", "Opportunity"),
             section("line", Way::ToB1, "Orders/DocumentLines", "OpportunityLineItem"),
         ],
         ..described("orders", env!("CARGO_PKG_VERSION"), "Won opportunities become sales orders")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_has_the_settings_as_they_are() {
+        Settings::is_documented_in(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/flows/orders.md")).unwrap();
     }
 }

@@ -21,6 +21,7 @@ mod unseen;
 mod waiting;
 mod write_back;
 
+use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{Batch, Description, Error, Event, Map, Outcome, Plugin, Said, Value, again, from_json, outcome_of};
 
 struct Orders;
@@ -31,7 +32,10 @@ impl Plugin for Orders {
     }
 
     fn handle(batch: Batch) -> Vec<Outcome> {
-        let settings = describe::Settings::read(&batch.settings);
+        let settings = match describe::Settings::of(&batch) {
+            Ok(settings) => settings,
+            Err(outcomes) => return outcomes,
+        };
         let mut work: Vec<Work> = batch.events.into_iter().map(Work::new).collect();
         look_again(&settings, &mut work);
         told::orders(&mut work);

@@ -60,7 +60,7 @@ pub fn tell(
     difference: Option<Difference>,
 ) {
     let most = settings.total_difference;
-    let asks = difference.as_ref().is_some_and(|found| most.is_some_and(|most| found.amount.abs() >= most));
+    let asks = difference.as_ref().is_some_and(|found| most.is_some_and(|most| found.amount.abs() >= *most));
     let question = match &difference {
         Some(found) if asks => say(
             "orders.total_differs",

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use tandem_sdk::{Outcome, Value, from_json, outcome_of, salesforce, say, storage, text};
 
-use crate::describe::Settings;
+use crate::describe::{Deleted, Settings};
 use crate::linked::Linked;
 use crate::{Work, adopt, approval};
 
@@ -59,7 +59,7 @@ pub fn ask(settings: &Settings, w: &mut Work, link: Option<&Linked>) -> bool {
         return false;
     }
     let decided = w.event.resolution.as_deref() == Some(CANCEL)
-        || (w.deleted && settings.cancel_deleted)
+        || (w.deleted && settings.deleted == Deleted::Cancel)
         || storage::get(&key(w.id())).is_some();
     if decided {
         return false;

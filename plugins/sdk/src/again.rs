@@ -3,8 +3,8 @@
 
 use crate::b1;
 use crate::{
-    Batch, Error, Event, Header, Method, Outcome, Outcomes, Timer, Value, clock, from_json, http, json, outcome_of,
-    request, schedule, storage,
+    Batch, Deserialize, Error, Event, Header, JsonSchema, Method, Outcome, Outcomes, Serialize, Timer, Value, clock,
+    from_json, http, json, outcome_of, request, schedule, storage,
 };
 
 /// Records of one page.
@@ -12,7 +12,7 @@ const PAGE: usize = 500;
 /// Milliseconds between two pages: the day's work goes on meanwhile.
 const PAUSE: u64 = 60_000;
 /// Where the setting says nothing: 100,000 items take twenty days, and some 60 calls to Salesforce each night.
-const MOST: usize = 5_000;
+const MOST: u32 = 5_000;
 const NAME: &str = "look-again";
 /// The topic of [`timer`].
 pub const TIMER: &str = "timer.look-again";
@@ -88,14 +88,16 @@ pub fn timer() -> Timer {
     Timer { name: NAME.into(), cron: "20 * * * *".into() }
 }
 
-/// The setting `look_again`: how many records a day are looked at though nothing tells of them.
-pub fn most(settings: &Value) -> usize {
-    settings["look_again"].as_u64().and_then(|most| usize::try_from(most).ok()).unwrap_or(MOST)
-}
+/// Records a day that are compared with what Salesforce has although nothing was changed: what was deleted or changed there is
+/// made good; 0 for none
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
+pub struct Most(pub u32);
 
-/// What the setting means, for a plugin's schema.
-pub fn schema() -> Value {
-    json!({ "type": "integer", "minimum": 0, "default": MOST, "description": "Records a day that are compared with what Salesforce has although nothing was changed: what was deleted or changed there is made good; 0 for none" })
+impl Default for Most {
+    fn default() -> Self {
+        Self(MOST)
+    }
 }
 
 /// As which topic an event is to be taken: one that was woken to look at a record again as that record's own.
@@ -119,7 +121,7 @@ pub fn is_look(event: &Event, payload: &Value) -> bool {
 
 /// Does the next step of each walk that is due, of each set at most `most` records in turn a day: wakes the flow for each record it finds, as
 /// [`topic`] tells, and for the step after.
-pub fn keep(batch: &Batch, walks: &[Walk], most: usize, outcomes: &mut Outcomes) {
+pub fn keep(batch: &Batch, walks: &[Walk], most: Most, outcomes: &mut Outcomes) {
     for (place, event, _) in outcomes.open(batch) {
         if let Some(outcome) = step(event, walks, most) {
             outcomes.decide(place, outcome);
@@ -128,7 +130,8 @@ pub fn keep(batch: &Batch, walks: &[Walk], most: usize, outcomes: &mut Outcomes)
 }
 
 /// The same for one event; none for one that is not about looking again.
-pub fn step(event: &Event, walks: &[Walk], most: usize) -> Option<Outcome> {
+pub fn step(event: &Event, walks: &[Walk], most: Most) -> Option<Outcome> {
+    let most = most.0 as usize;
     let told =
         if event.topic == TIMER { begin(walks, most) } else { go(walks, &Step::of(&from_json(&event.payload))?, most) };
     Some(match told {

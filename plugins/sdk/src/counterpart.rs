@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     fn keys(prefix: &str) -> Keys {
-        Keys::of(&crate::json!({ "key_prefix": prefix }))
+        Keys::of(prefix)
     }
 
     #[test]

@@ -1,16 +1,18 @@
 //! B1's codes as Salesforce carries them. Several companies in one org may use the same codes for different things: each then
 //! has a prefix of its own, the setting `key_prefix`.
 
-use crate::{Said, Value, say};
+use crate::{Deserialize, JsonSchema, Said, Serialize, Value, say};
 
-/// The prefix of one company's codes; empty where there is only one.
-#[derive(Clone, Debug, Default)]
+/// Put before CardCode and ItemCode in Salesforce where several B1 companies share an org, such as "us:"; the same in all flows
+/// of one company
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(transparent)]
 pub struct Keys(String);
 
 impl Keys {
-    /// From a flow's settings.
-    pub fn of(settings: &Value) -> Self {
-        Self(settings["key_prefix"].as_str().unwrap_or_default().to_owned())
+    /// By the prefix of one company's codes; empty where there is only one.
+    pub fn of(prefix: &str) -> Self {
+        Self(prefix.to_owned())
     }
 
     /// As Salesforce carries it.
@@ -21,15 +23,6 @@ impl Keys {
     /// B1's code; `None` for another company's, and for none at all.
     pub fn own<'a>(&self, carried: &'a str) -> Option<&'a str> {
         carried.strip_prefix(self.0.as_str()).filter(|code| !code.is_empty())
-    }
-
-    /// What the setting means, for a plugin's schema.
-    pub fn schema() -> Value {
-        crate::json!({
-            "type": "string",
-            "default": "",
-            "description": "Put before CardCode and ItemCode in Salesforce where several B1 companies share an org, such as \"us:\"; the same in all flows of one company"
-        })
     }
 }
 
@@ -48,37 +41,31 @@ pub fn twin_words(code: &str, twin: &str) -> Said {
 }
 
 /// Which records of a shared org are this company's: those whose field has a value.
-#[derive(Clone, Debug, Default)]
-pub struct Only(Option<(String, String)>);
+/// Flattened into a plugin's settings.
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
+#[serde(default)]
+pub struct Only {
+    /// A field of the Salesforce record that tells the company, where several share an org, such as "Company__c"
+    only_field: Option<String>,
+    /// Its value for this company; records with another are left to the others' flows
+    only_value: Option<String>,
+}
 
 impl Only {
-    /// From a flow's settings `only_field` and `only_value`.
-    pub fn of(settings: &Value) -> Self {
-        let text = |name: &str| settings[name].as_str().map(str::to_owned);
-        Self(text("only_field").zip(text("only_value")))
+    fn pair(&self) -> Option<(&str, &str)> {
+        self.only_field.as_deref().zip(self.only_value.as_deref())
     }
 
     /// The field to read.
     pub fn field(&self) -> Option<String> {
-        self.0.as_ref().map(|(field, _)| field.clone())
+        self.pair().map(|(field, _)| field.to_owned())
     }
 
     /// True for this company's records; for all where nothing is set.
     pub fn holds(&self, record: &Value) -> bool {
-        let Some((field, value)) = &self.0 else { return true };
+        let Some((field, value)) = self.pair() else { return true };
         let found = field.split('.').try_fold(record, |at, step| at.get(step)).unwrap_or(&Value::Null);
-        crate::b1::key_text(found) == *value
-    }
-
-    /// What the two settings mean, for a plugin's schema.
-    pub fn schema() -> (Value, Value) {
-        let text = |what: &str| crate::json!({ "type": "string", "description": what });
-        (
-            text(
-                "A field of the Salesforce record that tells the company, where several share an org, such as \"Company__c\"",
-            ),
-            text("Its value for this company; records with another are left to the others' flows"),
-        )
+        crate::b1::key_text(found) == value
     }
 }
 
@@ -94,7 +81,7 @@ mod tests {
 
     #[test]
     fn another_companys_code_is_not_ours() {
-        let keys = Keys::of(&crate::json!({ "key_prefix": "us:" }));
+        let keys = Keys::of("us:");
         assert_eq!(keys.carried("C1"), "us:C1");
         assert_eq!((keys.own("us:C1"), keys.own("C1"), keys.own("us:")), (Some("C1"), None, None));
         assert_eq!(Keys::default().own("C1"), Some("C1"));

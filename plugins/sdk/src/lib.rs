@@ -24,6 +24,7 @@ pub mod refused;
 mod row;
 mod said;
 pub mod salesforce;
+pub mod settings;
 pub mod units;
 
 /// The generated side of the contract. Use the names above it instead.
@@ -45,6 +46,7 @@ pub use self::money::Currencies;
 pub use self::outcomes::Outcomes;
 pub use self::periods::{PERIODS, in_use, is_within};
 pub use self::said::{Said, Told, say};
+pub use self::settings::{Deleted, Number};
 pub use self::units::Units;
 pub use bindings::Guest as Plugin;
 #[doc(hidden)]
@@ -64,6 +66,8 @@ pub use bindings::tandem::plugin::schedule;
 pub use bindings::tandem::plugin::storage;
 pub use bindings::tandem::plugin::types::{Batch, Binding, Event, LinkQuery, Outcome, Retry, ReviewRequest, Side};
 pub use rust_decimal::{Decimal, RoundingStrategy};
+pub use schemars::{self, JsonSchema};
+pub use serde::{self, Deserialize, Serialize};
 pub use serde_json::{Map, Value, json};
 
 /// An exact decimal of a JSON number or numeric text.

@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use crate::{
-    Decimal, Error, Map, Method, Permission, Value, body_of, decimal, from_json, http, json, kept, permission, request,
-    storage, text,
+    Decimal, Deserialize, Error, JsonSchema, Map, Method, Permission, Serialize, Value, body_of, decimal, from_json,
+    http, json, kept, permission, request, storage, text,
 };
 
 /// What B1 said is asked anew after an hour.
@@ -15,24 +15,30 @@ const KEPT_MS: u64 = 3_600_000;
 const CURRENCIES: &str = "currencies";
 const TAXES: &str = "taxes";
 
-/// The company's currencies: B1's codes and their ISO codes. Read when first asked for, and again for a code that is not known.
+/// ISO code by B1's code of a currency, such as `{ "$" = "USD" }`; without it the International Code in B1's table of currencies
+// As a setting. The company's currencies are read from B1 when first asked for, and again for a code that is not known.
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
+#[serde(from = "BTreeMap<String, String>")]
 pub struct Currencies {
-    /// The setting `currencies`: ISO code by B1's code.
+    /// As set.
+    #[serde(flatten)]
     told: BTreeMap<String, String>,
     /// As B1 has them.
+    #[serde(skip)]
     known: RefCell<BTreeMap<String, String>>,
     /// Read from B1 in this run.
+    #[serde(skip)]
     fresh: Cell<bool>,
 }
 
-impl Currencies {
-    /// From a flow's settings; B1 is not asked yet.
-    pub fn of(settings: &Value) -> Self {
-        let told = settings["currencies"].as_object().into_iter().flatten();
-        let told = told.filter_map(|(code, iso)| Some((code.clone(), iso.as_str()?.to_owned()))).collect();
-        Self { told, known: RefCell::default(), fresh: Cell::new(false) }
+/// As set; B1 is not asked yet.
+impl From<BTreeMap<String, String>> for Currencies {
+    fn from(told: BTreeMap<String, String>) -> Self {
+        Self { told, ..Self::default() }
     }
+}
 
+impl Currencies {
     /// Only what a test names, by B1's code.
     #[doc(hidden)]
     pub fn fixed(pairs: &[(&str, &str)]) -> Self {
@@ -98,15 +104,6 @@ impl Currencies {
         kept::keep(CURRENCIES, &json!(known));
         *self.known.borrow_mut() = known;
         Ok(())
-    }
-
-    /// What the setting means, for a plugin's schema.
-    pub fn schema() -> Value {
-        json!({
-            "type": "object",
-            "additionalProperties": { "type": "string" },
-            "description": "ISO code by B1's code of a currency, such as { \"$\" = \"USD\" }; without it the International Code in B1's table of currencies"
-        })
     }
 
     /// What reading them needs.
