@@ -3,6 +3,7 @@
 use crate::config::{ConfigError, SecretError};
 use crate::connections::SetupError;
 use crate::engine::BindError;
+use crate::engine::scenario::ScenarioError;
 use crate::releases::ReleaseError;
 use crate::sandbox::LoadError;
 use crate::store::StoreError;
@@ -62,6 +63,13 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if let Some(StoreError::Missing) = cause.downcast_ref::<StoreError>() {
         return Some(NOT_FOUND);
+    }
+    if let Some(error) = cause.downcast_ref::<ScenarioError>() {
+        return match error {
+            ScenarioError::Unreadable(_, cause) if cause.kind() == std::io::ErrorKind::NotFound => Some(NOT_FOUND),
+            ScenarioError::Run(_) => None,
+            _ => Some(WRONG_USAGE),
+        };
     }
     if let Some(error) = cause.downcast_ref::<BindError>() {
         return match error {

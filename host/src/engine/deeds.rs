@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::connections::reads;
@@ -11,7 +11,7 @@ use crate::sandbox::{Outcome, RunReport, was_denied};
 use crate::store::{JournalEntry, LinkWrite, StorageWrite};
 
 /// One effect, ready to compare.
-#[derive(Clone, Debug, Serialize, PartialEq)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
 pub struct Effect {
     /// The record it is about.
     pub subject: String,

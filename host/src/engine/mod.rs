@@ -8,6 +8,7 @@ mod flow;
 mod recovery;
 mod rehearsal;
 mod replay;
+pub mod scenario;
 mod size;
 mod verdict;
 
@@ -23,7 +24,7 @@ use tracing::Instrument;
 pub use self::candidates::FILES;
 use self::candidates::Files;
 pub use self::compare::{CompareError, Comparer, Comparison, told};
-pub use self::deeds::{Difference, effects_of};
+pub use self::deeds::{Difference, Effect, effects_of};
 pub use self::flow::{BindError, Flow, haste_of, scope_of, takers};
 pub use self::rehearsal::Rehearsal;
 pub use self::replay::Replay;

@@ -20,7 +20,7 @@ pub use self::parcel::Parcel;
 pub use self::trust::{Trust, TrustError, sign, signature_of};
 use crate::config::{Config, FlowConfig};
 use crate::mapping::Mapping;
-use crate::sandbox::{LoadError, MapperCode, Plugin, Runtime, Schema, digest_of, read};
+use crate::sandbox::{LoadError, MapperCode, Plugin, Runtime, digest_of, read};
 use crate::store::{Activation, Content, ReleaseRow, Store};
 
 type Result<T> = std::result::Result<T, ReleaseError>;
@@ -582,8 +582,7 @@ fn assemble(
     settings: &Value,
 ) -> Result<Release> {
     let description = &plugin.description;
-    let problems = Schema::read(&description.settings_schema)
-        .map_or_else(|problem| vec![format!("the plugin's schema: {problem}")], |schema| schema.problems(settings));
+    let problems = description.problems_of(settings);
     if !problems.is_empty() {
         return Err(ReleaseError::Settings {
             place: origin.settings_at.clone(),

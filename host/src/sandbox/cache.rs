@@ -12,19 +12,24 @@ const TAG: usize = 32;
 
 /// See the module's words.
 pub struct Cache {
-    folder: PathBuf,
+    folder: Option<PathBuf>,
     key: hmac::Key,
 }
 
 impl Cache {
     /// In `folder`, with the store's own secret.
     pub fn new(folder: PathBuf, secret: &[u8]) -> Self {
-        Self { folder, key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
+        Self { folder: Some(folder), key: hmac::Key::new(hmac::HMAC_SHA256, secret) }
+    }
+
+    /// Keeps nothing: for a command that has no store.
+    pub fn none() -> Self {
+        Self { folder: None, key: hmac::Key::new(hmac::HMAC_SHA256, &[]) }
     }
 
     /// The compiled component, from the cache or compiled now.
     pub fn load(&self, engine: &Engine, digest: &str, wasm: &[u8]) -> wasmtime::Result<Component> {
-        let path = self.path(engine, digest);
+        let Some(path) = self.path(engine, digest) else { return Component::new(engine, wasm) };
         if let Some(component) = self.read(engine, &path, digest) {
             return Ok(component);
         }
@@ -36,11 +41,11 @@ impl Cache {
     }
 
     /// One file per plugin digest, wasmtime version, machine and settings.
-    fn path(&self, engine: &Engine, digest: &str) -> PathBuf {
+    fn path(&self, engine: &Engine, digest: &str) -> Option<PathBuf> {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        self.folder.join(format!("{digest}-{:016x}.bin", hasher.finish()))
+        Some(self.folder.as_ref()?.join(format!("{digest}-{:016x}.bin", hasher.finish())))
     }
 
     fn read(&self, engine: &Engine, path: &Path, digest: &str) -> Option<Component> {
@@ -58,7 +63,9 @@ impl Cache {
     fn write(&self, path: &Path, digest: &str, component: &Component) -> wasmtime::Result<()> {
         let code = component.serialize()?;
         let tag = hmac::sign(&self.key, &signed(digest, &code));
-        std::fs::create_dir_all(&self.folder)?;
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
         // Under another name first: a crash leaves no half file under the real one.
         let draft = path.with_extension("tmp");
         std::fs::write(&draft, [tag.as_ref(), &code].concat())?;

@@ -1,9 +1,11 @@
 //! What a plugin says of itself, read whole and bounded before anything of it is used.
 
 use serde::Serialize;
+use serde_json::Value;
 
 use super::bindings::flow::tandem::plugin as contract;
-use super::{HOST_SLOT, Permission, Schema, grants};
+use super::settings::{self, Schema};
+use super::{HOST_SLOT, Permission, grants};
 use crate::connections::Method;
 use crate::mapping::Reserved;
 
@@ -66,6 +68,20 @@ pub struct Section {
 }
 
 impl Description {
+    /// What does not fit its schema of the flow's settings, in words. A schema that cannot be followed, such as one that refers to itself, says only
+    /// which settings there are: plugins of before it was followed go on.
+    pub fn problems_of(&self, settings: &Value) -> Vec<String> {
+        match Schema::read(&self.settings_schema) {
+            Ok(schema) => schema.problems(settings),
+            Err(_) => settings::unknown_of(&self.settings_schema, settings),
+        }
+    }
+
+    /// Why its schema cannot be followed; none where it can.
+    pub fn schema_problem(&self) -> Option<String> {
+        Schema::read(&self.settings_schema).err()
+    }
+
     /// Fields that no rule of a mapping may set: which record it is, what the host finds it by, and the collections that
     /// sections of their own make.
     pub fn reserved(&self) -> Reserved {
@@ -132,7 +148,8 @@ pub(super) fn checked(raw: contract::description::Description) -> Result<Descrip
             return Err(problem);
         }
     }
-    Schema::read(&raw.settings_schema).map_err(|e| format!("settings-schema: {e}"))?;
+    serde_json::from_str::<serde_json::Map<String, Value>>(&raw.settings_schema)
+        .map_err(|e| format!("settings-schema is not a JSON object: {e}"))?;
     crate::mapping::Mapping::parse(&raw.default_mapping).map_err(|e| e.to_string())?;
     for timer in &raw.timers {
         timer.cron.parse::<croner::Cron>().map_err(|e| format!("timer {} = {:?}: {e}", timer.name, timer.cron))?;

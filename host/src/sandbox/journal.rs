@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde::de::DeserializeOwned;
 
 use super::RunError;
+use super::canned::Canned;
 use super::past::Past;
 use crate::store::{CallState, Durability, JournalEntry, RunId, Store};
 
@@ -27,6 +28,8 @@ pub enum Reach {
         /// What it has not.
         unknown: Unknown,
     },
+    /// Answers from a scenario; nothing else is reached, and nothing is written.
+    Canned(Canned),
     /// Nothing is reached: `describe`.
     Nowhere,
 }
@@ -106,6 +109,11 @@ impl Journal {
         Self::without_store(Reach::Dry { past: Past::of(past), unknown })
     }
 
+    /// For a scenario: what it has no answer to is refused.
+    pub fn canned(answers: Canned) -> Self {
+        Self::without_store(Reach::Canned(answers))
+    }
+
     /// For `describe`.
     pub fn nowhere() -> Self {
         Self::without_store(Reach::Nowhere)
@@ -160,6 +168,12 @@ impl Journal {
                 }
             };
         }
+        if let Reach::Canned(canned) = &mut self.reach {
+            return Ok(match canned.answer(kind, request) {
+                Some(response) => Known::Done(parse(&response)?),
+                None => Known::New,
+            });
+        }
         let Some(entry) = self.recorded.get(&(seq, item)) else { return Ok(Known::New) };
         if entry.kind != kind || entry.request != request {
             return Err(RunError::Diverged(format!(
@@ -190,8 +204,12 @@ impl Journal {
 
     /// What a past run was answered to an effect on the same record that wrote something else.
     pub fn known_like<T: DeserializeOwned>(&mut self, effect: &JournalEntry) -> Option<T> {
-        let Reach::Dry { past, .. } = &mut self.reach else { return None };
-        serde_json::from_str(&past.answer_like(effect)?).ok()
+        let answer = match &mut self.reach {
+            Reach::Dry { past, .. } => past.answer_like(effect),
+            Reach::Canned(canned) => canned.answer_like(effect),
+            Reach::Live { .. } | Reach::Nowhere => None,
+        };
+        serde_json::from_str(&answer?).ok()
     }
 
     /// What a past run was answered to a read of the same records that asked for other fields.
@@ -202,12 +220,21 @@ impl Journal {
 
     /// Whether a read that the past run did not make may go out; counted in any case. `what` says which it is.
     pub fn may_read(&mut self, what: &str) -> bool {
-        if let Reach::Dry { unknown: Unknown::Refuse, .. } = &self.reach {
+        if self.refuses() {
             self.unread.refused.push(what.chars().take(MOST_TOLD).collect());
             return false;
         }
         self.unread.asked += 1;
         true
+    }
+
+    fn refuses(&self) -> bool {
+        matches!(self.reach, Reach::Dry { unknown: Unknown::Refuse, .. } | Reach::Canned(_))
+    }
+
+    /// True where answers come from a scenario: whose author may be told all that was asked.
+    pub fn is_canned(&self) -> bool {
+        matches!(self.reach, Reach::Canned(_))
     }
 
     /// The reads of a rehearsal that the past run did not make.

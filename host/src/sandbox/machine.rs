@@ -25,7 +25,8 @@ const RUNS: u32 = 32;
 /// Instances of one run: the plugin's and its mapper's.
 const INSTANCES: u32 = RUNS * 2;
 /// Parts of one instance at most.
-const MODULES: u32 = 24;
+/// A Python component has 38.
+const MODULES: u32 = 48;
 const MEMORIES: u32 = 8;
 const TABLES: u32 = 16;
 

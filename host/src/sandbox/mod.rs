@@ -2,6 +2,7 @@
 
 mod bindings;
 mod cache;
+mod canned;
 mod capabilities;
 mod description;
 mod grants;
@@ -21,14 +22,14 @@ mod trace;
 mod workers;
 
 pub use self::cache::Cache;
+pub use self::canned::{Canned, CannedAnswer, like, readable};
 pub use self::capabilities::was_denied;
 pub use self::description::{Description, Section, Timer};
 pub use self::grants::{Denied, Grants, HOST_SLOT, Permission};
 pub use self::journal::{Journal, Told, Unknown, Unread};
 pub use self::mapper::Mapper;
 pub use self::run::{Bound, Outcome, RunReport, Taker, Trouble};
-pub use self::runtime::{LoadError, MapperCode, Plugin, Runtime, digest_of, read};
-pub use self::settings::Schema;
+pub use self::runtime::{CONTRACT, LoadError, MapperCode, Opened, Plugin, Runtime, World, digest_of, read};
 
 use crate::store::StoreError;
 

@@ -14,7 +14,7 @@ use super::{Grants, Mapper, RunError};
 use crate::config::Limits;
 use crate::connections::{Connection, Pace};
 use crate::mapping::Mapping;
-use crate::store::{Event, Haste, JournalEntry, LinkWrite, NewEvent, Question, Run, StorageWrite, Store, Wake};
+use crate::store::{Event, Haste, JournalEntry, LinkWrite, Memory, NewEvent, Question, Run, StorageWrite, Wake};
 
 /// All that a flow's runs share.
 pub struct Bound {
@@ -43,7 +43,7 @@ pub struct Bound {
     /// Flows by the topics they take: where emitted events go.
     pub topics: BTreeMap<String, Vec<Taker>>,
     /// For reads of storage and links.
-    pub store: Arc<dyn Store>,
+    pub store: Arc<dyn Memory>,
 }
 
 /// A flow that takes events of a topic.

@@ -29,7 +29,7 @@ pub enum LoadError {
         cause: std::io::Error,
     },
     /// Not a WebAssembly component.
-    #[error("{path} is not a WebAssembly component: {cause}; the plugin author guide says how to build one")]
+    #[error("{path} is not a WebAssembly component: {cause}; `tandem plugin build` makes one")]
     NotAComponent {
         /// The file.
         path: PathBuf,
@@ -38,7 +38,7 @@ pub enum LoadError {
     },
     /// A component that wants or gives something else than the contract.
     #[error(
-        "{path} does not fit the contract tandem:plugin@{contract}: {cause}; build it against this version, or install a newer tandem"
+        "{path} does not fit the contract tandem:plugin@{contract}: {cause}; build it against this version (`tandem plugin new` writes it), or install a newer tandem"
     )]
     OtherContract {
         /// The file.
@@ -76,6 +76,26 @@ pub struct Plugin {
     pub description: Description,
     pub(super) pre: FlowPre<RunState>,
     pub(super) wants_wasi: bool,
+}
+
+/// A component, opened to be looked at: whatever it is.
+pub struct Opened {
+    /// SHA-256 of the file, hex.
+    pub digest: String,
+    /// What it asks of the host, in its own order.
+    pub imports: Vec<String>,
+    /// What it offers.
+    pub exports: Vec<String>,
+    /// What the host would make of it; the error is why it would be refused.
+    pub world: Result<World, LoadError>,
+}
+
+/// What a component can be to the host.
+pub enum World {
+    /// A plugin, which a flow runs.
+    Flow(Arc<Plugin>),
+    /// A mapping plugin.
+    Mapper(Arc<MapperCode>),
 }
 
 /// See the module's words.
@@ -153,14 +173,18 @@ impl Runtime {
     /// Compiles a plugin and asks it what it is. `named` is what errors call it.
     pub async fn plugin(&self, named: &Path, wasm: Vec<u8>) -> Result<Arc<Plugin>, LoadError> {
         let (digest, component) = self.component(named, wasm).await?;
-        let wants_wasi = imports_wasi(self.machine.engine(), &component);
+        self.plugin_of(named, digest, &component).await
+    }
+
+    async fn plugin_of(&self, named: &Path, digest: String, component: &Component) -> Result<Arc<Plugin>, LoadError> {
+        let wants_wasi = imports_wasi(self.machine.engine(), component);
         let linker = if wants_wasi { &self.flow_linker_wasi } else { &self.flow_linker };
         let other = |cause: wasmtime::Error| LoadError::OtherContract {
             path: named.to_owned(),
             contract: CONTRACT,
             cause: format!("{cause:#}"),
         };
-        let pre = linker.instantiate_pre(&component).map_err(other)?;
+        let pre = linker.instantiate_pre(component).map_err(other)?;
         let pre = FlowPre::new(pre).map_err(other)?;
         let bad = |cause: String| LoadError::BadDescription { path: named.to_owned(), cause };
         let raw = self.describe(pre.clone()).await.map_err(|e| bad(e.to_string()))?;
@@ -185,12 +209,31 @@ impl Runtime {
     /// Compiles a mapping plugin. `named` is what errors call it.
     pub async fn mapper(&self, named: &Path, wasm: Vec<u8>) -> Result<Arc<MapperCode>, LoadError> {
         let (digest, component) = self.component(named, wasm).await?;
+        self.mapper_of(named, digest, &component)
+    }
+
+    /// Opens a component to be looked at; an error only where it is none.
+    pub async fn open(&self, named: &Path, wasm: Vec<u8>) -> Result<Opened, LoadError> {
+        let (digest, component) = self.component(named, wasm).await?;
+        let engine = self.machine.engine();
+        let names = component.component_type();
+        let imports: Vec<String> = names.imports(engine).map(|(name, _)| name.to_owned()).collect();
+        let exports: Vec<String> = names.exports(engine).map(|(name, _)| name.to_owned()).collect();
+        let world = if exports.iter().any(|name| name == "map") {
+            self.mapper_of(named, digest.clone(), &component).map(World::Mapper)
+        } else {
+            self.plugin_of(named, digest.clone(), &component).await.map(World::Flow)
+        };
+        Ok(Opened { digest, imports, exports, world })
+    }
+
+    fn mapper_of(&self, named: &Path, digest: String, component: &Component) -> Result<Arc<MapperCode>, LoadError> {
         let other = |cause: wasmtime::Error| LoadError::OtherContract {
             path: named.to_owned(),
             contract: CONTRACT,
             cause: format!("{cause:#}"),
         };
-        let pre = self.mapper_linker.instantiate_pre(&component).map_err(other)?;
+        let pre = self.mapper_linker.instantiate_pre(component).map_err(other)?;
         let pre = MapperPre::new(pre).map_err(other)?;
         Ok(Arc::new(MapperCode { digest, pre }))
     }
@@ -199,6 +242,9 @@ impl Runtime {
     async fn component(&self, named: &Path, wasm: Vec<u8>) -> Result<(String, Component), LoadError> {
         let (engine, cache) = (self.machine.engine().clone(), self.cache.clone());
         let unusable = |cause: String| LoadError::NotAComponent { path: named.to_owned(), cause };
+        if !wasm.starts_with(b"\0asm") {
+            return Err(unusable("it does not begin as one does".into()));
+        }
         let compiled = tokio::task::spawn_blocking(move || {
             let digest = digest_of(&wasm);
             let component = cache.load(&engine, &digest, &wasm).map_err(|e| format!("{e:#}"))?;

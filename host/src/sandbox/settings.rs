@@ -22,6 +22,16 @@ const MOST_UNEVALUATED: usize = 8;
 const MOST_PROBLEMS: usize = 20;
 const MOST_WORDS: usize = 500;
 
+/// Settings whose names a schema does not have that cannot be followed.
+pub fn unknown_of(schema: &str, settings: &Value) -> Vec<String> {
+    let schema: Value = serde_json::from_str(schema).unwrap_or_default();
+    let Some(known) = schema["properties"].as_object() else { return Vec::new() };
+    let known: Vec<&str> = known.keys().map(String::as_str).collect();
+    let names = settings.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
+    let unknown_names = names.filter(|name| !known.contains(name)).take(MOST_PROBLEMS);
+    unknown_names.map(|name| short(unknown(name, name, &known))).collect()
+}
+
 /// What a plugin says of its settings.
 pub struct Schema {
     text: Value,
@@ -353,6 +363,15 @@ mod tests {
             assert!(told.starts_with(words), "{words}: {told}");
         }
         assert_eq!(problem("{}", json!({ "x": 1 })), "unknown setting `x`; there are none");
+    }
+
+    #[test]
+    fn a_schema_that_cannot_be_followed_says_which_settings_there_are() {
+        let own = r##"{"properties":{"tax_code":{"$ref":"#/properties/tax_code"}}}"##;
+        assert!(Schema::read(own).is_err());
+        assert_eq!(unknown_of(own, &json!({ "tax_code": 1 })), Vec::<String>::new());
+        assert!(unknown_of(own, &json!({ "tax_cod": 1 }))[0].contains("did you mean `tax_code`?"));
+        assert_eq!(unknown_of(r#"{"type":17}"#, &json!({ "x": 1 })), Vec::<String>::new());
     }
 
     #[test]

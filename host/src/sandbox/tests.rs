@@ -8,14 +8,14 @@ use super::{Bound, Grants, Journal, Permission, RunError};
 use crate::config::Limits;
 use crate::connections::Pace;
 use crate::store::sqlite::{Access, SqliteStore};
-use crate::store::{Event, EventId, EventState, Haste, Run, RunId, Store};
+use crate::store::{Event, EventId, EventState, Haste, Memory, Run, RunId};
 
 fn other() -> Taker {
     Taker { flow: "other".into(), haste: Haste::WithOthers }
 }
 
 fn bound(folder: &tempfile::TempDir, haste: Haste) -> Bound {
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Access::Host).unwrap());
+    let store: Arc<dyn Memory> = Arc::new(SqliteStore::open(&folder.path().join("t.db"), Access::Host).unwrap());
     Bound {
         flow: "f".into(),
         grants: Grants::new("p", Permission::unasked()),
@@ -35,8 +35,9 @@ fn bound(folder: &tempfile::TempDir, haste: Haste) -> Bound {
 
 fn state(folder: &tempfile::TempDir) -> RunState {
     let bound = bound(folder, Haste::AtOnce);
-    let (store, limits) = (bound.store.clone(), bound.limits.clone());
-    RunState::new(Some(Arc::new(bound)), Journal::live(RunId(1), store, Vec::new()), &limits)
+    let limits = bound.limits.clone();
+    let store = SqliteStore::open(&folder.path().join("journal.db"), Access::Host).unwrap();
+    RunState::new(Some(Arc::new(bound)), Journal::live(RunId(1), Arc::new(store), Vec::new()), &limits)
 }
 
 fn limit_of<T>(result: wasmtime::Result<T>) -> Option<&'static str> {

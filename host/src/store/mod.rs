@@ -79,10 +79,23 @@ impl std::fmt::Display for StoreTrouble {
 /// Shorthand of this room.
 pub type Result<T> = std::result::Result<T, StoreError>;
 
+/// What a flow kept, to read: its own storage, and the links.
+#[async_trait]
+pub trait Memory: Send + Sync + 'static {
+    /// One value of a flow's storage.
+    async fn storage_get(&self, flow: &str, key: &str) -> Result<Option<String>>;
+    /// Entries by prefix, in key order.
+    async fn storage_scan(&self, flow: &str, prefix: &str, limit: u32) -> Result<Vec<(String, String)>>;
+    /// Bytes of keys and values a flow has stored.
+    async fn storage_size(&self, flow: &str) -> Result<u64>;
+    /// Links of one kind by the ids of one side, in order.
+    async fn links_find(&self, scope: &str, kind: &str, side: Side, ids: &[String]) -> Result<Vec<Option<Link>>>;
+}
+
 /// The durable side of Tandem. Implementations group concurrent writes into few commits. Whatever a method says of
 /// durability, no change is ever kept without those that came before it.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
+pub trait Store: Memory {
     /// Takes in events, the source's position and what it saw in one transaction; returns how many were new.
     async fn append(&self, intake: Intake) -> Result<u64>;
     /// The position a source stored last.
@@ -116,14 +129,6 @@ pub trait Store: Send + Sync + 'static {
     /// have new work.
     async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>>;
 
-    /// One value of a flow's storage.
-    async fn storage_get(&self, flow: &str, key: &str) -> Result<Option<String>>;
-    /// Entries by prefix, in key order.
-    async fn storage_scan(&self, flow: &str, prefix: &str, limit: u32) -> Result<Vec<(String, String)>>;
-    /// Bytes of keys and values a flow has stored.
-    async fn storage_size(&self, flow: &str) -> Result<u64>;
-    /// Links of one kind by the ids of one side, in order.
-    async fn links_find(&self, scope: &str, kind: &str, side: Side, ids: &[String]) -> Result<Vec<Option<Link>>>;
     /// Links in which an id appears on either side.
     async fn links_of(&self, id: &str) -> Result<Vec<Link>>;
     /// Salesforce ids with that prefix that are linked over a Salesforce connection, in their order, `limit` at most after one.

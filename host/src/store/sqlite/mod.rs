@@ -211,6 +211,52 @@ fn migrate(connection: &mut Connection) -> Result<()> {
 }
 
 #[async_trait]
+impl Memory for SqliteStore {
+    async fn storage_get(&self, flow: &str, key: &str) -> Result<Option<String>> {
+        let (flow, key) = (flow.to_owned(), key.to_owned());
+        self.read(move |db| {
+            Ok(db
+                .prepare_cached("SELECT value FROM storage WHERE flow = ?1 AND key = ?2")?
+                .query_row([flow, key], |row| row.get(0))
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn storage_scan(&self, flow: &str, prefix: &str, limit: u32) -> Result<Vec<(String, String)>> {
+        let (flow, prefix) = (flow.to_owned(), prefix.to_owned());
+        self.read(move |db| {
+            let rows = db
+                .prepare_cached(
+                    "SELECT key, value FROM storage WHERE flow = ?1 AND key >= ?2 \
+                     AND substr(key, 1, length(?2)) = ?2 ORDER BY key LIMIT ?3",
+                )?
+                .query_map(params![flow, prefix, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn storage_size(&self, flow: &str) -> Result<u64> {
+        let flow = flow.to_owned();
+        self.read(move |db| {
+            let size: Option<i64> = db
+                .prepare_cached("SELECT bytes FROM storage_bytes WHERE flow = ?1")?
+                .query_row([flow], |row| row.get(0))
+                .optional()?;
+            Ok(size.unwrap_or_default().unsigned_abs())
+        })
+        .await
+    }
+
+    async fn links_find(&self, scope: &str, kind: &str, side: Side, ids: &[String]) -> Result<Vec<Option<Link>>> {
+        let (scope, kind, ids) = (scope.to_owned(), kind.to_owned(), ids.to_vec());
+        self.read(move |db| ids.iter().map(|id| runs::find_link(db, &scope, &kind, side, id)).collect()).await
+    }
+}
+
+#[async_trait]
 impl Store for SqliteStore {
     async fn append(&self, intake: Intake) -> Result<u64> {
         let place = self.place.clone();
@@ -329,49 +375,6 @@ impl Store for SqliteStore {
 
     async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>> {
         self.writer.run(move |db| runs::finish(db, run, finish)).await
-    }
-
-    async fn storage_get(&self, flow: &str, key: &str) -> Result<Option<String>> {
-        let (flow, key) = (flow.to_owned(), key.to_owned());
-        self.read(move |db| {
-            Ok(db
-                .prepare_cached("SELECT value FROM storage WHERE flow = ?1 AND key = ?2")?
-                .query_row([flow, key], |row| row.get(0))
-                .optional()?)
-        })
-        .await
-    }
-
-    async fn storage_scan(&self, flow: &str, prefix: &str, limit: u32) -> Result<Vec<(String, String)>> {
-        let (flow, prefix) = (flow.to_owned(), prefix.to_owned());
-        self.read(move |db| {
-            let rows = db
-                .prepare_cached(
-                    "SELECT key, value FROM storage WHERE flow = ?1 AND key >= ?2 \
-                     AND substr(key, 1, length(?2)) = ?2 ORDER BY key LIMIT ?3",
-                )?
-                .query_map(params![flow, prefix, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(rows)
-        })
-        .await
-    }
-
-    async fn storage_size(&self, flow: &str) -> Result<u64> {
-        let flow = flow.to_owned();
-        self.read(move |db| {
-            let size: Option<i64> = db
-                .prepare_cached("SELECT bytes FROM storage_bytes WHERE flow = ?1")?
-                .query_row([flow], |row| row.get(0))
-                .optional()?;
-            Ok(size.unwrap_or_default().unsigned_abs())
-        })
-        .await
-    }
-
-    async fn links_find(&self, scope: &str, kind: &str, side: Side, ids: &[String]) -> Result<Vec<Option<Link>>> {
-        let (scope, kind, ids) = (scope.to_owned(), kind.to_owned(), ids.to_vec());
-        self.read(move |db| ids.iter().map(|id| runs::find_link(db, &scope, &kind, side, id)).collect()).await
     }
 
     async fn links_of(&self, id: &str) -> Result<Vec<Link>> {

@@ -1,0 +1,111 @@
+//! `tandem plugin list`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use serde_json::json;
+
+use crate::cli::failure::FOUND_PROBLEMS;
+use crate::cli::output::{Output, short};
+use crate::cli::service::Parts;
+use crate::releases::{Code, consent, short as short_digest};
+
+/// Something that may be granted: a plugin, or a mapping plugin that a flow uses.
+struct Listed {
+    name: String,
+    flows: Vec<String>,
+    found: Result<(Code, String), String>,
+}
+
+pub async fn run(parts: &Parts, output: &Output) -> Result<ExitCode> {
+    let mut data = Vec::new();
+    let mut rows = Vec::new();
+    let mut code = ExitCode::SUCCESS;
+    for Listed { name, flows, found } in listed(parts).await? {
+        match found {
+            Ok((own, title)) => {
+                let missing = consent::missing(parts.store.as_ref(), &own).await?.len();
+                let asked = own.all().len();
+                let state = if missing == 0 {
+                    "granted".to_owned()
+                } else {
+                    format!("waits for consent to {missing} of {asked}")
+                };
+                rows.push(vec![
+                    name.clone(),
+                    own.version.clone(),
+                    short_digest(&own.digest).to_owned(),
+                    state,
+                    flows.join(", "),
+                    title.clone(),
+                ]);
+                data.push(json!({
+                    "name": name, "kind": own.kind(), "version": own.version, "digest": own.digest, "title": title,
+                    "asks": own.asks, "unasked": own.unasked, "missing": missing, "flows": flows
+                }));
+            }
+            Err(error) => {
+                code = ExitCode::from(FOUND_PROBLEMS);
+                rows.push(vec![
+                    name.clone(),
+                    String::new(),
+                    String::new(),
+                    "cannot be used".into(),
+                    String::new(),
+                    short(&error, 200),
+                ]);
+                data.push(json!({ "name": name, "error": error }));
+            }
+        }
+    }
+    let folder = &parts.releases().await?.folder;
+    let none = format!("no plugin in {}: copy <name>.wasm there", folder.display());
+    output.rows(&data, &["plugin", "version", "digest", "grant", "flows", "what it does"], rows, &none);
+    Ok(code)
+}
+
+/// Every plugin in the folder and every mapping plugin of a flow.
+async fn listed(parts: &Parts) -> Result<Vec<Listed>> {
+    let releases = parts.releases().await?;
+    let mut all = Vec::new();
+    for name in names_in(&releases.folder)? {
+        let flows = parts.config.flows.iter().filter(|(_, flow)| flow.plugin == name);
+        let flows = flows.map(|(flow, _)| flow.clone()).collect();
+        let found = releases.plugin_file(&name).await.map_err(|error| error.to_string());
+        let found = found.map(|plugin| (Code::of_plugin(&plugin), plugin.description.title.clone()));
+        all.push(Listed { name, flows, found });
+    }
+    for (flow, _) in parts.config.flows.iter().filter(|(_, own)| own.mapper.is_some()) {
+        let found = match releases.of_files(flow, &parts.config).await {
+            Ok(draft) => {
+                let mapper = draft.release.codes().into_iter().find(Code::is_mapper);
+                mapper.ok_or_else(|| "it is no part of the flow".to_owned())
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        let name = match &found {
+            Ok(code) => code.short_name().to_owned(),
+            Err(_) => format!("mapping plugin of {flow}"),
+        };
+        let title = format!("mapping plugin of the flow {flow}");
+        all.push(Listed { name, flows: vec![flow.clone()], found: found.map(|code| (code, title)) });
+    }
+    Ok(all)
+}
+
+fn names_in(folder: &Path) -> Result<Vec<String>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("cannot read the plugins folder {}", folder.display()))?,
+    };
+    let mut names: Vec<String> = entries
+        .filter_map(|entry| {
+            let path = entry.ok()?.path();
+            let wasm = path.extension().is_some_and(|extension| extension == "wasm");
+            wasm.then(|| path.file_stem()?.to_str().map(str::to_owned))?
+        })
+        .collect();
+    names.sort();
+    Ok(names)
+}

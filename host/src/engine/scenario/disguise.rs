@@ -1,0 +1,480 @@
+//! Other words in the place of people's and companies' names, addresses, e-mail addresses, telephone and tax numbers: the same ones for the same
+//! everywhere in a scenario, so that what matched before still does.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+/// See the module's words.
+#[derive(Default)]
+pub struct Disguise {
+    /// Words of names and addresses, in small letters.
+    words: BTreeMap<String, String>,
+    /// Numbers and e-mail addresses, as they were written; and numbers without what stands between the digits.
+    values: BTreeMap<String, String>,
+    /// Names with words too short to be told from others elsewhere, whole, in small letters: `o'brien`.
+    wholes: BTreeSet<String>,
+    /// Words that say nothing of whose they are, here: of topics, of kinds of links.
+    plain: BTreeSet<String>,
+    /// How many of each were given.
+    given: usize,
+}
+
+/// What a field holds.
+#[derive(Clone, Copy, PartialEq)]
+enum Personal {
+    /// Of a person, a company, an address; and the address itself.
+    Words,
+    Mail,
+    /// Of a telephone, a tax payer, a bank account.
+    Number,
+}
+
+/// What such a name or address is full of, and says nothing of whose it is.
+const COMMON: [&str; 38] = [
+    "ag",
+    "and",
+    "bv",
+    "co",
+    "company",
+    "corp",
+    "corporation",
+    "das",
+    "de",
+    "der",
+    "die",
+    "for",
+    "gmbh",
+    "group",
+    "holding",
+    "inc",
+    "kg",
+    "la",
+    "le",
+    "limited",
+    "llc",
+    "llp",
+    "ltd",
+    "mbh",
+    "nv",
+    "of",
+    "ohg",
+    "oy",
+    "plc",
+    "sa",
+    "sarl",
+    "se",
+    "spa",
+    "srl",
+    "street",
+    "the",
+    "und",
+    "von",
+];
+
+/// Ends of the names of fields whose value is one of a list, which a name may share a word with.
+const LISTED: [&str; 12] = [
+    "type",
+    "status",
+    "stagename",
+    "topic",
+    "kind",
+    "country",
+    "state",
+    "currency",
+    "countrycode",
+    "statecode",
+    "url",
+    "id",
+];
+
+/// The part of a scenario whose keys are what a plugin made of records.
+const STORAGE: &str = "storage";
+
+/// A word of fewer letters is replaced in names only: elsewhere it may be anything.
+const SHORT: usize = 3;
+
+/// A field's name in small letters: `Tandem_Tax_Id__c` is `taxid`.
+fn plain(field: &str) -> String {
+    let own = field.strip_suffix("__c").unwrap_or(field);
+    let own: String = own.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect();
+    own.strip_prefix("tandem").map_or(own.clone(), str::to_owned)
+}
+
+fn personal(field: &str) -> Option<Personal> {
+    let own = plain(field);
+    let ends = |words: &[&str]| words.iter().any(|word| own.ends_with(word));
+    let has = |words: &[&str]| words.iter().any(|word| own.contains(word));
+    // Names of things, not of people.
+    if ends(&[
+        "itemname",
+        "stagename",
+        "unitname",
+        "groupname",
+        "warehousename",
+        "fieldname",
+        "tablename",
+        "recordtypename",
+    ]) || ends(&["countrycode", "statecode", "country", "state", "geocodeaccuracy"])
+    {
+        return None;
+    }
+    if ends(&["email", "emailaddress", "emailaddr"]) {
+        return Some(Personal::Mail);
+    }
+    if has(&["phone", "cellular", "mobile", "pager", "taxid", "vatid", "vatnumber", "vatregnum", "iban", "bankaccount"])
+        || ends(&["fax", "fax1", "creditcardnumber", "federaltax"])
+    {
+        return Some(Personal::Number);
+    }
+    let name = ends(&["name", "contact", "contactperson", "shipto", "billto", "payto", "shiptocode", "paytocode"]);
+    let address =
+        ends(&["address", "addresstype2", "street", "streetno", "city", "zip", "zipcode", "postalcode", "county"])
+            || ends(&["block", "building", "buildingfloorroom", "website", "attention", "addresscodes"]);
+    (name || address).then_some(Personal::Words)
+}
+
+fn is_listed(field: &str) -> bool {
+    let own = plain(field);
+    LISTED.iter().any(|end| own.ends_with(end))
+}
+
+impl Disguise {
+    /// Takes the words of topics, kinds and connections for what they are, also in a name.
+    pub fn spare(&mut self, text: &str) {
+        self.plain.extend(runs(text).map(str::to_lowercase));
+    }
+
+    /// Finds what is personal in a value.
+    pub fn learn(&mut self, value: &Value) {
+        self.learn_in("", value);
+    }
+
+    fn learn_in(&mut self, field: &str, value: &Value) {
+        match value {
+            Value::Object(fields) => {
+                let named = fields.iter().filter(|(name, _)| !is_coded(fields, name));
+                named.for_each(|(name, value)| self.learn_in(name, value));
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.learn_in(field, item)),
+            Value::String(text) => match personal(field) {
+                Some(Personal::Words) => {
+                    runs(text).for_each(|run| self.learn_word(run));
+                    if runs(text).count() > 1 && runs(text).any(|run| run.chars().count() < SHORT) {
+                        self.wholes.insert(text.trim().to_lowercase());
+                    }
+                }
+                Some(Personal::Mail) => self.learn_mail(text),
+                Some(Personal::Number) => self.learn_number(text),
+                None => mails(text).for_each(|mail| self.learn_mail(mail)),
+            },
+            _ => {}
+        }
+    }
+
+    fn next(&mut self) -> usize {
+        self.given += 1;
+        self.given
+    }
+
+    fn learn_word(&mut self, word: &str) {
+        let small = word.to_lowercase();
+        let common = COMMON.contains(&small.as_str()) || self.plain.contains(&small) || is_id(word);
+        if common || self.words.contains_key(&small) {
+            return;
+        }
+        let number = self.next();
+        let other = if small.chars().all(|c| c.is_ascii_digit()) { digits(&small, number) } else { invented(number) };
+        self.words.insert(small, other);
+    }
+
+    fn learn_mail(&mut self, text: &str) {
+        let small = text.trim().to_lowercase();
+        if !small.is_empty() && !self.values.contains_key(&small) {
+            let number = self.next();
+            self.values.insert(small.clone(), format!("person{number}@example.com"));
+            // What a name is in one place is a name in another.
+            let before = small.split('@').next().unwrap_or_default().to_owned();
+            runs(&before).filter(|word| word.len() > SHORT).for_each(|word| self.learn_word(word));
+            let host = small.split('@').nth(1).unwrap_or_default().to_owned();
+            let host = host.rsplit_once('.').map_or("", |(host, _)| host).to_owned();
+            runs(&host).filter(|word| word.len() > SHORT).for_each(|word| self.learn_word(word));
+        }
+    }
+
+    fn learn_number(&mut self, text: &str) {
+        let text = text.trim();
+        if text.is_empty() || self.values.contains_key(&text.to_lowercase()) {
+            return;
+        }
+        let number = self.next();
+        let other = digits(text, number);
+        let only = |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>();
+        self.values.entry(only(text).to_lowercase()).or_insert_with(|| only(&other));
+        self.values.insert(text.to_lowercase(), other);
+    }
+
+    /// The same value in other words; `part` is the scenario's that it stands in.
+    pub fn apply(&self, part: &str, value: &Value) -> Value {
+        self.apply_in(part, value)
+    }
+
+    fn apply_in(&self, field: &str, value: &Value) -> Value {
+        match value {
+            Value::Object(fields) if field == STORAGE => {
+                // Its keys are the plugin's own words, and no names of fields.
+                fields.iter().map(|(key, value)| (self.text(key), self.apply_in("", value))).collect()
+            }
+            Value::Object(fields) => {
+                let other = |name: &String, value: &Value| match is_coded(fields, name) {
+                    true => self.apply_in("", value),
+                    false => self.apply_in(name, value),
+                };
+                fields.iter().map(|(name, value)| (name.clone(), other(name, value))).collect()
+            }
+            Value::Array(items) => items.iter().map(|item| self.apply_in(field, item)).collect(),
+            Value::String(text) => match (field, personal(field)) {
+                // An address holds records' keys and what is searched for between quotes, and names of fields elsewhere.
+                ("call", _) => between_quotes(text, |part| self.text(part)).into(),
+                (_, Some(Personal::Words)) => self.replaced(text, 1).into(),
+                (_, Some(_)) => self.text(text).into(),
+                (_, None) if is_listed(field) => text.as_str().into(),
+                (_, None) => self.text(text).into(),
+            },
+            other => other.clone(),
+        }
+    }
+
+    /// Any text: whole numbers and addresses first, then words.
+    fn text(&self, text: &str) -> String {
+        let mut text = text.to_owned();
+        // The longest first: one may stand within another.
+        let mut values: Vec<(&String, &String)> = self.values.iter().filter(|(value, _)| value.len() >= 5).collect();
+        values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        for (value, other) in values {
+            text = replaced_anywhere(&text, value, |_| other.clone());
+        }
+        let mut wholes: Vec<&String> = self.wholes.iter().collect();
+        wholes.sort_by_key(|whole| std::cmp::Reverse(whole.len()));
+        for whole in wholes {
+            text = replaced_anywhere(&text, whole, |name| self.replaced(name, 1));
+        }
+        if let Some(other) = self.values.get(&text.to_lowercase()) {
+            return other.clone();
+        }
+        self.replaced(&text, SHORT)
+    }
+
+    /// Each whole word of at least so many letters.
+    fn replaced(&self, text: &str, least: usize) -> String {
+        let mut done = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(start) = rest.find(char::is_alphanumeric) {
+            let (before, from) = rest.split_at(start);
+            done.push_str(before);
+            let end = from.find(|c: char| !c.is_alphanumeric()).unwrap_or(from.len());
+            let (word, after) = from.split_at(end);
+            // `bost_Open` and `U_Region` are one word each.
+            let joined = before.ends_with('_') || after.starts_with('_');
+            let is_number = word.chars().all(|c| c.is_ascii_digit());
+            let other = self.words.get(&word.to_lowercase());
+            match other.filter(|_| word.chars().count() >= least && !(least > 1 && (is_number || joined))) {
+                Some(other) => done.push_str(&spelt_like(word, other)),
+                None => done.push_str(word),
+            }
+            rest = after;
+        }
+        done.push_str(rest);
+        done
+    }
+
+    /// What is still there of what was to be replaced, but for what is too short to be told from anything else.
+    pub fn left(&self, value: &Value) -> Vec<String> {
+        let mut found = BTreeSet::new();
+        self.left_in("", value, &mut found);
+        found.into_iter().collect()
+    }
+
+    fn left_in(&self, field: &str, value: &Value, found: &mut BTreeSet<String>) {
+        match value {
+            Value::Object(fields) => {
+                for (name, value) in fields {
+                    if field == STORAGE {
+                        self.left_of(name, found);
+                    }
+                    self.left_in(name, value, found);
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.left_in(field, item, found)),
+            Value::String(text) if !is_listed(field) => self.left_of(text, found),
+            _ => {}
+        }
+    }
+
+    fn left_of(&self, text: &str, found: &mut BTreeSet<String>) {
+        let small = text.to_lowercase();
+        let long = |word: &&str| word.chars().count() > SHORT && !is_number(word);
+        let words = small.split(|c: char| !c.is_alphanumeric() && c != '_');
+        found.extend(words.filter(long).filter(|word| self.words.contains_key(*word)).map(str::to_owned));
+        found.extend(self.values.keys().filter(|value| value.len() >= 5 && small.contains(*value)).cloned());
+    }
+}
+
+/// A row of a table of codes, such as a user table of B1, and a description of a field call what they are of by a name.
+fn is_coded(fields: &serde_json::Map<String, Value>, name: &str) -> bool {
+    name == "Name" && ["Code", "TableName"].iter().any(|key| fields.contains_key(*key))
+}
+
+/// Of a record in Salesforce: it names nobody, and other parts of a scenario go by it.
+fn is_id(word: &str) -> bool {
+    let plain = word.is_ascii() && [15, 18].contains(&word.len());
+    plain && word.starts_with(|c: char| c.is_ascii_digit()) && word.contains(|c: char| c.is_ascii_alphabetic())
+}
+
+fn is_number(word: &str) -> bool {
+    word.chars().all(|c| c.is_ascii_digit())
+}
+
+/// Letters and digits in a row.
+fn runs(text: &str) -> impl Iterator<Item = &str> {
+    text.split(|c: char| !c.is_alphanumeric()).filter(|run| !run.is_empty())
+}
+
+/// What looks like an e-mail address.
+fn mails(text: &str) -> impl Iterator<Item = &str> {
+    let stops = |c: char| c.is_whitespace() || "<>()[]{}\"',;:".contains(c);
+    text.split(stops).filter(|word| {
+        word.split_once('@').is_some_and(|(name, host)| !name.is_empty() && host.trim_end_matches('.').contains('.'))
+    })
+}
+
+/// A number of the same shape: its last digits count, those before are 0; letters behind the first two are X.
+fn digits(text: &str, number: usize) -> String {
+    let count = text.chars().filter(char::is_ascii_digit).count();
+    let written = format!("{number:0count$}");
+    let mut written = written[written.len() - count.min(written.len())..].chars();
+    let letters = |place: usize| place < 2;
+    text.chars()
+        .enumerate()
+        .map(|(place, letter)| match letter {
+            letter if letter.is_ascii_digit() => written.next().unwrap_or('0'),
+            letter if letter.is_alphabetic() && !letters(place) => 'X',
+            letter => letter,
+        })
+        .collect()
+}
+
+/// A word that nobody is called.
+fn invented(number: usize) -> String {
+    const SYLLABLES: [&str; 16] =
+        ["ka", "lo", "mi", "ru", "te", "no", "sa", "vi", "du", "pe", "ga", "zo", "bi", "fu", "re", "ha"];
+    let mut word = String::new();
+    let mut rest = number + 16;
+    while rest > 0 {
+        word.push_str(SYLLABLES[rest % 16]);
+        rest /= 16;
+    }
+    word.push('x');
+    word
+}
+
+fn spelt_like(word: &str, other: &str) -> String {
+    let upper = |c: &char| c.is_uppercase();
+    if word.chars().filter(|c| c.is_alphabetic()).count() > 1
+        && word.chars().filter(|c| c.is_alphabetic()).all(|c| upper(&c))
+    {
+        return other.to_uppercase();
+    }
+    if word.chars().next().is_some_and(|c| upper(&c)) {
+        let mut letters = other.chars();
+        return letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect());
+    }
+    other.to_owned()
+}
+
+/// In any spelling of its letters.
+fn replaced_anywhere(text: &str, value: &str, other: impl Fn(&str) -> String) -> String {
+    let small = text.to_lowercase();
+    // Of some letters the small one has another length: then only the very spelling is found.
+    let within = if small.len() == text.len() { &small } else { text };
+    let mut done = String::new();
+    let mut from = 0;
+    while let Some(found) = within.get(from..).and_then(|rest| rest.find(value)) {
+        let (start, end) = (from + found, from + found + value.len());
+        done.push_str(text.get(from..start).unwrap_or_default());
+        done.push_str(&other(text.get(start..end).unwrap_or_default()));
+        from = end;
+    }
+    done.push_str(text.get(from..).unwrap_or_default());
+    done
+}
+
+/// Applies `change` to what stands between single quotes; `\'` is no quote.
+fn between_quotes(text: &str, change: impl Fn(&str) -> String) -> String {
+    let mut done = String::new();
+    let (mut part, mut within, mut escaped) = (String::new(), false, false);
+    for letter in text.chars() {
+        if letter == '\'' && !escaped {
+            done.push_str(&if within { change(&part) } else { part.clone() });
+            done.push('\'');
+            part.clear();
+            within = !within;
+        } else {
+            part.push(letter);
+        }
+        escaped = letter == '\\' && !escaped;
+    }
+    done.push_str(&if within { change(&part) } else { part });
+    done
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_same_is_the_same_everywhere_and_nothing_real_is_left() {
+        let before = json!({
+            "answers": [
+                {
+                    "call": "GET salesforce /query?q=SELECT Id,Name FROM Account WHERE Name = 'O\\'Brien Bolts GmbH' AND Phone LIKE '%25493012345%25'",
+                    "answer": { "records": [{
+                        "attributes": { "type": "Account", "url": "/x/Account/001" }, "Id": "001", "Name": "O'Brien Bolts GmbH",
+                        "BillingStreet": "Hauptstraße 12", "BillingCity": "Köln", "BillingCountry": "Germany",
+                        "Phone": "+49 30 12345", "Tandem_Tax_Id__c": "DE123456789", "StageName": "Closed Won"
+                    }] }
+                },
+                { "call": "GET b1 /BusinessPartners('BOLTS')", "answer": {
+                    "CardCode": "BOLTS", "CardName": "O'BRIEN BOLTS GMBH", "EmailAddress": "Mary@Bolts.example",
+                    "FreeText": "ask mary@bolts.example, or call Bolts", "DocumentStatus": "bost_Bolts"
+                } }
+            ],
+            "storage": { "name:bolts": "bolts" },
+            "expect": { "outcomes": ["done: O'Brien Bolts GmbH is in step"] }
+        });
+        let mut disguise = Disguise::default();
+        disguise.learn(&before);
+        let after = disguise.apply("", &before);
+        let text = after.to_string().to_lowercase();
+        for real in ["brien", "mary", "hauptstra", "köln", "123456789", "12345", "o'br"] {
+            assert!(!text.contains(real), "{real}: {after:#}");
+        }
+        assert_eq!(disguise.left(&after), Vec::<String>::new());
+        let account = &after["answers"][0]["answer"]["records"][0];
+        let name = account["Name"].as_str().unwrap();
+        assert!(name.ends_with(" GmbH"), "{name}");
+        let partner = &after["answers"][1]["answer"];
+        assert_eq!(partner["CardName"].as_str().map(str::to_lowercase), Some(name.to_lowercase()));
+        assert_eq!(after["expect"]["outcomes"][0], format!("done: {name} is in step"));
+        let code = partner["CardCode"].as_str().unwrap();
+        assert_eq!(after["answers"][1]["call"], format!("GET b1 /BusinessPartners('{code}')"));
+        assert!(after["storage"].get(format!("name:{}", code.to_lowercase())).is_some(), "{after:#}");
+        assert_eq!(account["StageName"], "Closed Won");
+        assert_eq!(account["BillingCountry"], "Germany");
+        assert_eq!(partner["DocumentStatus"], "bost_Bolts");
+        assert!(account["Tandem_Tax_Id__c"].as_str().unwrap().starts_with("DE0"), "{account}");
+        assert!(partner["FreeText"].as_str().unwrap().contains("@example.com"), "{partner}");
+    }
+}
