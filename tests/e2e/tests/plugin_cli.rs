@@ -1,0 +1,235 @@
+//! What the author of a plugin does with the binary alone, in an empty folder: new, build, inspect, test; and a scenario of what really happened.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World, programs, wasm};
+use tokio::process::Command;
+
+/// A command in a folder: exit code, standard output, standard error.
+async fn run(folder: &Path, arguments: &[&str]) -> Result<(i32, String, String)> {
+    let output = Command::new(programs().join(format!("tandem{}", std::env::consts::EXE_SUFFIX)))
+        .args(arguments)
+        .current_dir(folder)
+        // What is built stays for the next run of these tests; cargo lets one build at a time.
+        .env("CARGO_TARGET_DIR", programs().join("plugin-cli"))
+        .stdin(Stdio::null())
+        .output()
+        .await?;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
+}
+
+async fn done(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let (code, output, errors) = run(folder, arguments).await?;
+    if code != 0 {
+        bail!("tandem {} ended with {code}:\n{output}{errors}", arguments.join(" "));
+    }
+    Ok(output)
+}
+
+async fn told(folder: &Path, arguments: &[&str]) -> Result<Value> {
+    let mut all = vec!["--json"];
+    all.extend(arguments);
+    Ok(serde_json::from_str(&done(folder, &all).await?)?)
+}
+
+fn change(file: &Path, from: &str, to: &str) -> Result<()> {
+    let text = std::fs::read_to_string(file)?;
+    assert!(text.contains(from), "{from}\n{text}");
+    Ok(std::fs::write(file, text.replace(from, to))?)
+}
+
+#[tokio::test]
+async fn a_flow_plugin_comes_out_of_the_binary_alone_and_runs_in_a_host() -> Result<()> {
+    let flow = "[flows.labels]\nplugin = \"labels\"\nconnections = { b1 = \"erp\" }".to_owned();
+    let mut world = World::with(Setup { more: flow, b1: "poll_seconds = 1".into(), ..Setup::default() }).await?;
+    let empty = tempfile::tempdir()?;
+    let here = empty.path();
+    done(here, &["plugin", "new", "labels", "--kind", "flow"]).await?;
+    done(here, &["plugin", "build", "labels"]).await?;
+    let found = told(here, &["plugin", "inspect", "labels/labels.wasm"]).await?;
+    assert_eq!((&found["kind"], &found["contract"]), (&json!("plugin"), &json!("0.1.0")), "{found}");
+    assert_eq!(found["description"]["topics"], json!(["b1.Items"]), "{found}");
+    assert_eq!((&found["refused"], &found["warnings"]), (&Value::Null, &json!([])), "{found}");
+    let shown = done(here, &["plugin", "inspect", "labels/labels.wasm"]).await?;
+    for word in ["labels 0.1.0", "/Items(*)", "writes the label of items that have none", "/events/labels.labelled"] {
+        assert!(shown.contains(word), "{word}\n{shown}");
+    }
+    // In the folder itself, without a word of what is meant.
+    let passed = done(&here.join("labels"), &["plugin", "test"]).await?;
+    assert!(passed.contains("1 of 1 pass"), "{passed}");
+
+    // A wrong expectation, and an answer that is missing.
+    let scenario = here.join("labels/scenarios/first.json");
+    change(&scenario, "\"U_Label\": \"PRINTER\"", "\"U_Label\": \"SCANNER\"")?;
+    let (code, output, errors) = run(here, &["plugin", "test", "labels"]).await?;
+    assert_eq!(code, 3, "{output}{errors}");
+    for word in ["FAILS", "PATCH b1 /Items('A100')", "U_Label", "SCANNER", "PRINTER", "1 of 1 fail"] {
+        assert!(output.contains(word), "{word}\n{output}");
+    }
+    let (_, output, _) = run(here, &["--json", "plugin", "test", "labels/labels.wasm"]).await?;
+    let failed: Value = serde_json::from_str(&output)?;
+    let difference = &failed[0]["differences"][0];
+    assert_eq!((&difference["field"], &difference["before"]), (&json!("U_Label"), &json!("SCANNER")), "{failed}");
+    change(&scenario, "GET b1 /Items?*", "GET b1 /Orders")?;
+    let (code, output, _) = run(here, &["plugin", "test", "labels"]).await?;
+    assert_eq!(code, 3);
+    assert!(output.contains("has no answer to: GET b1 /Items?$filter=ItemCode eq 'A100'"), "{output}");
+
+    // What does not compile is said by the compiler, and leaves the component of before.
+    let source = here.join("labels/src/lib.rs");
+    change(&source, "fn label_of", "fn label_for")?;
+    let (code, _, errors) = run(here, &["plugin", "build", "labels"]).await?;
+    assert_eq!(code, 1);
+    assert!(
+        errors.contains("label_of") && errors.contains("src/lib.rs") && errors.contains("cargo build failed"),
+        "{errors}"
+    );
+
+    std::fs::copy(here.join("labels/labels.wasm"), world.folder().join("plugins/labels.wasm"))?;
+    world.tandem(&["plugin", "grant", "labels", "--yes"]).await?;
+    let (status, body) = world.b1_user_field("OITM", "Label").await?;
+    assert_eq!(status, 201, "{body}");
+    world.up().await?;
+    world.b1_post("/Items", json!({ "ItemCode": "P-1", "ItemName": "Pump red", "SalesItem": "tYES" })).await?;
+    let labelled = async |world: &World| {
+        let items = world.b1_records("Items").await?;
+        Ok(items.iter().any(|item| item["ItemCode"] == "P-1" && item["U_Label"] == "PUMP").then_some(()))
+    };
+    world.until("the label", Duration::from_secs(60), labelled).await
+}
+
+#[tokio::test]
+async fn a_mapping_plugin_comes_out_of_the_binary_alone_and_has_the_last_word() -> Result<()> {
+    let setup = Setup { flow: "mapper = \"regions.wasm\"".into(), ..Setup::default() };
+    let world = World::with(setup).await?;
+    let empty = tempfile::tempdir()?;
+    let here = empty.path();
+    done(here, &["plugin", "new", "regions", "--kind", "mapper"]).await?;
+    let out = world.folder().join("regions.wasm");
+    let built = done(here, &["plugin", "build", "regions", "--out", &out.display().to_string()]).await?;
+    assert!(built.contains("mapping plugin") && built.contains("built "), "{built}");
+    let found = told(here, &["plugin", "inspect", &out.display().to_string()]).await?;
+    assert_eq!((&found["kind"], &found["refused"]), (&json!("mapping plugin"), &Value::Null), "{found}");
+    let passed = told(here, &["plugin", "test", &out.display().to_string(), "regions/scenarios"]).await?;
+    let all = passed.as_array().context("scenarios")?;
+    assert!(all.len() == 3 && all.iter().all(|own| own["passed"] == true), "{passed}");
+    let scenario = here.join("regions/scenarios/first.json");
+    change(&scenario, "\"South\"", "\"North\"")?;
+    let (code, output, _) = run(here, &["plugin", "test", &out.display().to_string(), "regions/scenarios"]).await?;
+    assert_eq!(code, 3);
+    for word in ["passes", "FAILS", "U_Region", "North", "South", "1 of 3 fail"] {
+        assert!(output.contains(word), "{word}\n{output}");
+    }
+    world.tandem(&["plugin", "grant", "regions", "--yes"]).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    let told = world.tandem_json(&["mapping", "preview", "orders", "header", &id]).await?;
+    assert!(told.to_string().contains("U_Region"), "{told}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_cannot_be_made_built_or_looked_at_says_why() -> Result<()> {
+    let empty = tempfile::tempdir()?;
+    let here = empty.path();
+    std::fs::write(here.join("text.wasm"), "this is not wasm")?;
+    std::fs::create_dir(here.join("used"))?;
+    std::fs::write(here.join("used/mine.txt"), "mine")?;
+    std::fs::write(here.join("bad.json"), "{ \"about\": \"\", \"evnts\": [] }")?;
+    std::fs::copy(wasm("orders"), here.join("mine.wasm"))?;
+    let cases: [(i32, &[&str], &str); 11] = [
+        (2, &["plugin", "new", "My_Plugin", "--kind", "flow"], "lower case letters"),
+        (2, &["plugin", "new", "used", "--kind", "flow"], "used is not empty"),
+        (2, &["plugin", "new", "a", "--kind", "flow", "--lang", "python"], "--kind mapper"),
+        (2, &["plugin", "build", "used"], "neither Cargo.toml"),
+        (1, &["plugin", "inspect", "text.wasm"], "is not a WebAssembly component"),
+        (4, &["plugin", "inspect", "nothere.wasm"], "nothere.wasm"),
+        (4, &["plugin", "test", "mine.wasm"], "--record"),
+        (2, &["plugin", "test", "mine.wasm", "bad.json"], "evnts"),
+        (4, &["plugin", "test", "mine.wasm", "nothere.json"], "nothere.json"),
+        (2, &["plugin", "test", "mine.wasm", "--record", "1"], "--record"),
+        (2, &["plugin", "test", "--out", "x.json"], "--record"),
+    ];
+    for (wanted, arguments, word) in cases {
+        let (code, output, errors) = run(here, arguments).await?;
+        let said = format!("{output}{errors}");
+        assert!(code == wanted && said.contains(word), "{arguments:?}: {code}, not {wanted} with {word:?}\n{said}");
+    }
+    assert_eq!(std::fs::read_to_string(here.join("used/mine.txt"))?, "mine");
+    // A file by another name than it calls itself is looked at, with a warning.
+    let found = told(here, &["plugin", "inspect", "mine.wasm"]).await?;
+    assert!(found["warnings"].to_string().contains("orders.wasm") && found["refused"].is_null(), "{found}");
+    Ok(())
+}
+
+/// Names, addresses and numbers of people and companies in the records of a system.
+fn personal(records: &[Value]) -> Vec<String> {
+    let fields = [
+        "Name",
+        "CardName",
+        "FirstName",
+        "LastName",
+        "Email",
+        "EmailAddress",
+        "Phone",
+        "Phone1",
+        "BillingStreet",
+        "BillingCity",
+        "ShippingStreet",
+        "ShippingCity",
+        "Street",
+        "City",
+        "FederalTaxID",
+        "Tandem_Tax_Id__c",
+    ];
+    let texts = records.iter().flat_map(|record| fields.iter().filter_map(|field| record[*field].as_str()));
+    texts.filter(|text| text.len() > 4).map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn a_scenario_of_a_real_event_passes_and_names_nobody() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let events = world.tandem_json(&["events", "list", "--key", &id]).await?;
+    let events = events.as_array().context("events")?;
+    let won = events.iter().filter(|event| event["topic"] == "salesforce.Opportunity" && event["state"] == "done");
+    let event = won.filter_map(|event| event["id"].as_i64()).min().context("its event")?;
+    let file = world.folder().join("scenario.json");
+    let out = file.display().to_string();
+    let recorded = world.tandem_json(&["plugin", "test", "--record", &event.to_string(), "--out", &out]).await?;
+    assert_eq!((&recorded["differences"], &recorded["look_at"]), (&json!([]), &json!([])), "{recorded}");
+    let text = std::fs::read_to_string(&file)?;
+    assert!(text.contains("POST b1 /Orders") && text.contains(&id), "{text}");
+    let opportunity = world.opportunity(&id).await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    let account = world.records("Account").await?.into_iter().find(|own| own["Id"] == opportunity["AccountId"]);
+    let partner =
+        world.b1_records("BusinessPartners").await?.into_iter().find(|own| own["CardCode"] == order["CardCode"]);
+    let real = personal(&[Some(opportunity), Some(order), account, partner].into_iter().flatten().collect::<Vec<_>>());
+    assert!(real.len() >= 3, "{real:?}");
+    for name in &real {
+        assert!(!text.to_lowercase().contains(&name.to_lowercase()), "{name}\n{text}");
+    }
+    let plugin = wasm("orders").display().to_string();
+    let passed = world.tandem_json(&["plugin", "test", &plugin, &out]).await?;
+    assert_eq!(passed[0]["passed"], true, "{passed:#}");
+    // It tells what a change would do: here one of what is expected.
+    change(&file, "\"U_SF_Id\"", "\"U_SF_Other\"")?;
+    let (code, output, errors) = world.tandem_raw(&["plugin", "test", &plugin, &out]).await?;
+    assert_eq!(code, 3, "{output}{errors}");
+    assert!(output.contains("U_SF_Id"), "{output}");
+    // Nothing is written over.
+    let (code, _, errors) =
+        world.tandem_raw(&["plugin", "test", "--record", &event.to_string(), "--out", &out]).await?;
+    assert!(code == 2 && errors.contains("is there already"), "{code} {errors}");
+    let (code, _, errors) = world.tandem_raw(&["plugin", "test", "--record", "99999"]).await?;
+    assert!(code == 4 && errors.contains("no event 99999"), "{code} {errors}");
+    Ok(())
+}
