@@ -348,6 +348,10 @@ pub struct Limits {
     pub run_bytes: u64,
     /// Links of a chain in which an emitted event makes a run emit the next.
     pub emission_chain: u32,
+    /// Events that one event may bring about in all, those that its own bring about counted in.
+    pub brought_about: u64,
+    /// Wake-ups of the flow that are planned at once.
+    pub wakes: u64,
 }
 
 impl Default for Limits {
@@ -365,6 +369,8 @@ impl Default for Limits {
             emitted_events: 1_000,
             run_bytes: 32 << 20,
             emission_chain: 16,
+            brought_about: 10_000,
+            wakes: 100_000,
         }
     }
 }
@@ -572,6 +578,8 @@ impl Config {
             ("limits.response_bytes", limits.response_bytes, 4 << 10, u64::MAX),
             ("limits.run_bytes", limits.run_bytes, 1 << 20, u64::MAX),
             ("limits.emission_chain", limits.emission_chain.into(), 1, u64::MAX),
+            ("limits.brought_about", limits.brought_about, 1, u64::MAX),
+            ("limits.wakes", limits.wakes, 1, u64::MAX),
         ]);
     }
 

@@ -54,11 +54,13 @@ enum Decision {
 impl Engine {
     /// One look at the files of every flow, before anything runs.
     pub async fn settle(&self) {
-        for flow in self.config.flows.keys() {
+        // All at once: one that takes its time holds up no other.
+        let looks = self.config.flows.keys().map(|flow| async move {
             let mut files = Files::default();
             self.look(flow, &mut files).await;
             self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(flow.clone(), files);
-        }
+        });
+        futures_util::future::join_all(looks).await;
     }
 
     /// Looks at a flow's files until `stop` turns true.

@@ -80,8 +80,8 @@ impl<'a> Rehearsal<'a> {
             }
             let store = &self.flow.bound.store;
             let ids = [id.clone()];
-            let known = store.links_find(&self.flow.bound.scope, kind, Side::B1, &ids).await;
-            if known.map_err(RunError::Store)?.iter().all(Option::is_none) {
+            let known = store.links_find(&self.flow.bound.scope, kind, Side::B1, &ids, u64::MAX).await;
+            if known.map_err(RunError::Store)?.iter().flatten().all(Option::is_none) {
                 *self.links.entry(kind.clone()).or_default() += 1;
             }
         }

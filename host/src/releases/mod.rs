@@ -119,6 +119,7 @@ pub struct Releases {
     runtime: Arc<Runtime>,
     plugins: Loaded<Plugin>,
     mappers: Loaded<MapperCode>,
+    unusable: Unusable,
 }
 
 impl Releases {
@@ -134,6 +135,7 @@ impl Releases {
             runtime,
             plugins: Loaded::default(),
             mappers: Loaded::default(),
+            unusable: Unusable::default(),
         }
     }
 
@@ -461,10 +463,19 @@ impl Releases {
     }
 
     async fn plugin(&self, named: &Path, wasm: Vec<u8>) -> std::result::Result<Arc<Plugin>, LoadError> {
-        match self.plugins.get(&digest_of(&wasm)) {
-            Some(known) => Ok(known),
-            None => self.runtime.plugin(named, wasm).await.inspect(|plugin| self.plugins.keep(&plugin.digest, plugin)),
+        let digest = digest_of(&wasm);
+        if let Some(known) = self.plugins.get(&digest) {
+            return Ok(known);
         }
+        if let Some(error) = self.unusable.why(&digest, named) {
+            return Err(error);
+        }
+        let loaded = self.runtime.plugin(named, wasm).await;
+        match &loaded {
+            Ok(plugin) => self.plugins.keep(&plugin.digest, plugin),
+            Err(error) => self.unusable.keep(digest, error),
+        }
+        loaded
     }
 
     async fn mapper(&self, named: &Path, wasm: Vec<u8>) -> std::result::Result<Arc<MapperCode>, LoadError> {
@@ -529,6 +540,29 @@ impl<T> Loaded<T> {
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, component| component.strong_count() > 0);
         known.insert(digest.to_owned(), Arc::downgrade(component));
+    }
+}
+
+/// Files that cannot be used as plugins, by their digests, and why: asked once, however many look at them. One that loops until it is stopped
+/// would else be waited for by each flow that asks what the others take.
+#[derive(Default)]
+struct Unusable(Mutex<HashMap<String, LoadError>>);
+
+impl Unusable {
+    /// So many are remembered, more than anyone has flows.
+    const MOST: usize = 200;
+
+    fn why(&self, digest: &str, named: &Path) -> Option<LoadError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest)?.of_same(named)
+    }
+
+    fn keep(&self, digest: String, error: &LoadError) {
+        let Some(error) = error.of_same(Path::new("")) else { return };
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.len() >= Self::MOST {
+            known.clear();
+        }
+        known.insert(digest, error);
     }
 }
 

@@ -4,10 +4,16 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::bindings::flow::tandem::plugin as contract;
+use super::plain::is_plain;
 use super::settings::{self, Schema};
 use super::{HOST_SLOT, Permission, grants};
 use crate::connections::Method;
 use crate::mapping::Reserved;
+
+/// Events in one run that a plugin may like.
+const MOST_BATCH: u32 = 2_000;
+/// Runs at once that a plugin may like: each may hold all the memory a run may have.
+const MOST_CONCURRENCY: u32 = 4;
 
 /// A timer a plugin asks for.
 #[derive(Clone, Debug, Serialize)]
@@ -118,7 +124,8 @@ pub(super) fn checked(raw: contract::description::Description) -> Result<Descrip
         && raw.name.len() <= 40
         && raw.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     if !name_fits {
-        return Err(format!("name = {:?}: lower case letters, digits and dashes, at most 40", raw.name));
+        let name: String = raw.name.chars().take(80).collect();
+        return Err(format!("name = {name:?}: lower case letters, digits and dashes, at most 40"));
     }
     let slots: Vec<(String, String)> = raw.slots.into_iter().map(|slot| (slot.name, slot.kind)).collect();
     if let Some((name, kind)) = slots.iter().find(|(_, kind)| kind != "b1" && kind != "salesforce") {
@@ -151,8 +158,13 @@ pub(super) fn checked(raw: contract::description::Description) -> Result<Descrip
     serde_json::from_str::<serde_json::Map<String, Value>>(&raw.settings_schema)
         .map_err(|e| format!("settings-schema is not a JSON object: {e}"))?;
     crate::mapping::Mapping::parse(&raw.default_mapping).map_err(|e| e.to_string())?;
-    for timer in &raw.timers {
-        timer.cron.parse::<croner::Cron>().map_err(|e| format!("timer {} = {:?}: {e}", timer.name, timer.cron))?;
+    for (place, timer) in raw.timers.iter().enumerate() {
+        let wrong = |why: String| format!("timer {} = {:?}: {why}", timer.name, timer.cron);
+        let cron = timer.cron.parse::<croner::Cron>().map_err(|e| wrong(e.to_string()))?;
+        cron.find_next_occurrence(&chrono::Utc::now(), false).map_err(|_| wrong("it never comes".into()))?;
+        if raw.timers[..place].iter().any(|other| other.name == timer.name) {
+            return Err(format!("two timers are called {}", timer.name));
+        }
     }
     let unasked = if permissions.iter().any(of_host) { Vec::new() } else { Permission::unasked() };
     Ok(Description {
@@ -164,8 +176,9 @@ pub(super) fn checked(raw: contract::description::Description) -> Result<Descrip
         unasked,
         topics: raw.topics,
         backfill: raw.backfill,
-        batch: raw.batch,
-        concurrency: raw.concurrency,
+        // What it likes is no more than a like: an operator may say more.
+        batch: raw.batch.min(MOST_BATCH),
+        concurrency: raw.concurrency.min(MOST_CONCURRENCY),
         timers: raw.timers.into_iter().map(|t| Timer { name: t.name, cron: t.cron }).collect(),
         settings_schema: raw.settings_schema,
         default_mapping: raw.default_mapping,
@@ -214,9 +227,7 @@ fn bounded(raw: &contract::description::Description) -> Result<(), String> {
     }
     let line = |name: &'static str, text: &str, most: usize| match text {
         _ if text.len() > most => Err(format!("{name}: a text of {} bytes; at most {most} are read", text.len())),
-        _ if text.chars().any(char::is_control) => {
-            Err(format!("{name}: {text:?} has control characters or line breaks"))
-        }
+        _ if !text.chars().all(is_plain) => Err(format!("{name}: {text:?} has control characters or line breaks")),
         _ => Ok(()),
     };
     line("version", &raw.version, 100)?;
@@ -279,7 +290,14 @@ mod tests {
     #[test]
     fn every_field_is_bounded_and_plain() {
         assert!(checked(description()).is_ok());
+        let greedy = contract::description::Description { batch: u32::MAX, concurrency: u32::MAX, ..description() };
+        let greedy = checked(greedy).unwrap();
+        assert!(
+            (greedy.batch, greedy.concurrency) == (MOST_BATCH, MOST_CONCURRENCY),
+            "no plugin gives itself the host"
+        );
         let long = |text: &str| text.repeat(600 << 10);
+        let timer = |name: &str, cron: &str| contract::description::Timer { name: name.into(), cron: cron.into() };
         for bad in [
             contract::description::Description { title: long("x"), ..description() },
             contract::description::Description { title: "\u{1b}[2J".into(), ..description() },
@@ -287,6 +305,9 @@ mod tests {
             contract::description::Description { topics: vec!["x".into(); 100_000], ..description() },
             contract::description::Description { settings_schema: long(" "), ..description() },
             contract::description::Description { default_mapping: long("#"), ..description() },
+            contract::description::Description { title: "turned \u{202e} around".into(), ..description() },
+            contract::description::Description { timers: vec![timer("t", "0 * * * *"); 2], ..description() },
+            contract::description::Description { timers: vec![timer("t", "0 0 30 2 *")], ..description() },
         ] {
             assert!(checked(bad).is_err());
         }

@@ -10,6 +10,7 @@ use wasmtime::{
 
 use super::RunError;
 use super::places::Places;
+use super::plain::cause;
 use super::run::RunState;
 use super::workers::{self, Panicked, Workers};
 use crate::config::{Limits, MOST_MEMORY_MB};
@@ -26,9 +27,11 @@ const RUNS: u32 = 32;
 const INSTANCES: u32 = RUNS * 2;
 /// Parts of one instance at most.
 /// A Python component has 38.
-const MODULES: u32 = 48;
-const MEMORIES: u32 = 8;
-const TABLES: u32 = 16;
+pub const MODULES: u32 = 48;
+pub const MEMORIES: u32 = 8;
+pub const TABLES: u32 = 16;
+/// Of one table.
+pub const TABLE_ELEMENTS: usize = 100_000;
 
 /// What an engine does, wherever its memory comes from.
 fn settings() -> Config {
@@ -59,7 +62,7 @@ impl Machine {
             .max_tables_per_component(TABLES)
             .max_component_instance_size(4 << 20)
             .max_core_instance_size(4 << 20)
-            .table_elements(100_000)
+            .table_elements(TABLE_ELEMENTS)
             .max_memory_size(MOST_MEMORY)
             .linear_memory_keep_resident(1 << 20)
             .max_unused_warm_slots(8);
@@ -142,7 +145,8 @@ pub fn named(error: wasmtime::Error, limits: &Limits) -> RunError {
                 detail: format!("more than {} million instructions", limits.fuel_millions),
             },
             Some(trap) => RunError::Trapped(trap.to_string()),
-            None => RunError::Trapped(format!("{error:#}")),
+            // Not where in its code: it names its functions as it likes.
+            None => RunError::Trapped(cause(&error.root_cause())),
         },
     }
 }

@@ -6,9 +6,13 @@ use std::sync::Arc;
 use super::journal::Journal;
 use super::machine::{Machine, named};
 use super::run::RunState;
+use super::runtime::within;
 use super::workers;
 use super::{MapperCode, RunError, Runtime};
 use crate::config::Limits;
+
+/// Bytes of a mapped record.
+const MOST_ANSWER: usize = 1 << 20;
 
 /// See the module's words.
 pub struct Mapper {
@@ -34,13 +38,18 @@ impl Mapper {
             instance.call_map(&mut store, &section, &source, &mapped).await.map_err(|e| named(e, &limits))
         };
         // Inside a run it is a part of it, on the run's thread and in the run's place.
-        let answer = if workers::used().is_some() { work.await } else { self.machine.run(work).await }?;
+        let inside = workers::used().is_some();
+        let seconds = self.limits.run_seconds;
+        let answer = if inside { work.await } else { within(seconds, self.machine.run(work)).await }?;
         Ok(answer.and_then(an_object))
     }
 }
 
 /// Half a record, or none, would become half an order.
 fn an_object(answer: String) -> Result<String, String> {
+    if answer.len() > MOST_ANSWER {
+        return Err(format!("the mapping plugin gave {} bytes, and a record has {MOST_ANSWER} at most", answer.len()));
+    }
     match serde_json::from_str::<serde_json::Value>(&answer) {
         Ok(serde_json::Value::Object(_)) => Ok(answer),
         Ok(other) => Err(format!("the mapping plugin gave {}, not an object of fields", kind_of(&other))),

@@ -12,8 +12,10 @@ mod mapper;
 mod past;
 mod paths;
 mod places;
+mod plain;
 mod run;
 mod runtime;
+mod said;
 mod settings;
 mod soql;
 #[cfg(test)]

@@ -10,7 +10,9 @@ use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx, W
 
 use super::bindings::flow::tandem::plugin as contract;
 use super::journal::{Journal, Known, Unread};
-use super::{Grants, Mapper, RunError};
+use super::machine::{MEMORIES, MODULES, TABLE_ELEMENTS, TABLES};
+use super::said::read_outcome;
+use super::{Grants, Mapper, RunError, trace};
 use crate::config::Limits;
 use crate::connections::{Connection, Pace};
 use crate::mapping::Mapping;
@@ -91,6 +93,12 @@ pub struct Trouble {
 
 /// Bytes that stand around each text kept.
 const ENTRY: u64 = 128;
+/// Bytes of what something is found by.
+const MOST_NAME: usize = 1_000;
+/// Handles of WASI that a component holds at once.
+const MOST_RESOURCES: usize = 10_000;
+/// Bytes of chance that WASI gives at once.
+const MOST_WASI_RANDOM: u64 = 1 << 20;
 
 pub(super) use contract::types::Outcome as RawOutcome;
 
@@ -129,14 +137,32 @@ pub struct RunState {
     pub(super) wakes: Vec<Wake>,
     pub(super) trouble: Trouble,
     pub(super) now: crate::store::Millis,
+    /// It is asked what it is: it reaches nothing at all, not even the log.
+    pub(super) describes: bool,
+    /// Events it may emit, so that what its events bring about in all stays bounded: see [`trace`].
+    pub(super) may_emit: u64,
+    /// Wake-ups of the flow that are planned, once it was looked.
+    pub(super) planned: Option<u64>,
     memory_limit: usize,
     memory_used: usize,
     table: ResourceTable,
     wasi: Option<WasiCtx>,
 }
 
+/// What a plugin does that calls the host in `describe`.
+pub(super) fn calls_from_describe() -> RunError {
+    RunError::Contract("describe must not call the host".into())
+}
+
 impl RunState {
+    /// For `describe`.
+    pub(super) fn describing(limits: &Limits) -> Self {
+        Self { describes: true, ..Self::new(None, Journal::nowhere(), limits) }
+    }
+
     pub(super) fn new(bound: Option<Arc<Bound>>, journal: Journal, limits: &Limits) -> Self {
+        let mut table = ResourceTable::new();
+        table.set_max_capacity(MOST_RESOURCES);
         Self {
             bound,
             journal,
@@ -153,15 +179,18 @@ impl RunState {
             wakes: Vec::new(),
             trouble: Trouble::default(),
             now: 0,
+            describes: false,
+            may_emit: limits.brought_about,
+            planned: None,
             memory_limit: (limits.memory_mb << 20) as usize,
             memory_used: 0,
-            table: ResourceTable::new(),
+            table,
             wasi: None,
         }
     }
 
     pub(super) fn bound(&self) -> Result<Arc<Bound>, RunError> {
-        self.bound.clone().ok_or_else(|| RunError::Contract("describe must not call the host".into()))
+        self.bound.clone().ok_or_else(calls_from_describe)
     }
 
     pub(super) fn limits(&self) -> Limits {
@@ -194,12 +223,24 @@ impl RunState {
         let most = self.limits().run_bytes;
         // What stands around a text in memory is counted with it.
         self.kept = self.kept.saturating_add(bytes as u64).saturating_add(ENTRY);
-        if self.kept > most {
-            let detail =
-                format!("more than {most} bytes of requests, answers, links, events and other texts in one run");
-            return Err(RunError::Limit { limit: "run_bytes", detail });
+        if self.kept > most { Err(self.too_much()) } else { Ok(()) }
+    }
+
+    /// Refuses what is too long to be a name: keys, ids, topics stand in every index and every list.
+    pub(super) fn names(&self, what: &str, names: &[&str]) -> Result<(), RunError> {
+        match names.iter().find(|name| name.len() > MOST_NAME) {
+            Some(long) => {
+                Err(RunError::Contract(format!("{what} has {} bytes; at most {MOST_NAME} are taken", long.len())))
+            }
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    /// What breaks the budget of texts.
+    pub(super) fn too_much(&self) -> RunError {
+        let most = self.limits().run_bytes;
+        let detail = format!("more than {most} bytes of requests, answers, links, events and other texts in one run");
+        RunError::Limit { limit: "run_bytes", detail }
     }
 
     /// Bytes of the budget not used yet.
@@ -292,6 +333,7 @@ fn nothing_inside(now: crate::store::Millis) -> WasiCtx {
         .secure_random(wasmtime_wasi::Deterministic::new(seed.to_vec()))
         .insecure_random(wasmtime_wasi::Deterministic::new(seed.to_vec()))
         .insecure_random_seed(now as u128)
+        .max_random_size(MOST_WASI_RANDOM)
         .build()
 }
 
@@ -308,7 +350,20 @@ impl ResourceLimiter for RunState {
     }
 
     fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
-        Ok(desired <= 100_000)
+        Ok(desired <= TABLE_ELEMENTS)
+    }
+
+    // The pool has places for so many; where there is none, no more either.
+    fn instances(&self) -> usize {
+        MODULES as usize
+    }
+
+    fn memories(&self) -> usize {
+        MEMORIES as usize
+    }
+
+    fn tables(&self) -> usize {
+        TABLES as usize
     }
 }
 
@@ -350,12 +405,14 @@ impl RunState {
         for outcome in &raw {
             state.keep(length(outcome))?;
         }
+        let outcomes = raw.iter().map(read_outcome).collect::<Result<Vec<_>, _>>()?;
+        state.share_out();
         // It waits for what they make.
         if raw.iter().any(|outcome| matches!(outcome, RawOutcome::Wait(_))) {
             state.emitted.iter_mut().for_each(|event| event.haste = Haste::AtOnce);
         }
         Ok(RunReport {
-            outcomes: raw.into_iter().map(read_outcome).collect(),
+            outcomes,
             journal: state.journal.told().take(),
             captured: state.journal.take_captured(),
             storage: std::mem::take(&mut state.storage)
@@ -371,6 +428,18 @@ impl RunState {
             trouble: state.trouble,
             unread: state.journal.take_unread(),
         })
+    }
+}
+
+impl RunState {
+    /// What the run's events may still bring about goes to those that it emits, in equal parts.
+    fn share_out(&mut self) {
+        let emitted = self.emitted.iter().filter(|event| event.held.is_none()).count() as u64;
+        // None where it emits nothing.
+        if let Some(left) = self.may_emit.saturating_sub(emitted).checked_div(emitted) {
+            let own = self.emitted.iter_mut().filter(|event| event.held.is_none());
+            own.for_each(|event| event.trace = trace::with_left(&event.trace, left));
+        }
     }
 }
 
@@ -397,23 +466,6 @@ fn raw_event(event: &Event) -> contract::types::Event {
         attempt: event.attempts,
         trace: event.trace.clone(),
         resolution: event.resolution.clone(),
-    }
-}
-
-fn read_outcome(raw: RawOutcome) -> Outcome {
-    match raw {
-        RawOutcome::Done(what) => Outcome::Done(what),
-        RawOutcome::Retry(retry) => Outcome::Retry(retry.after_ms, retry.why),
-        RawOutcome::Wait(wait) => Outcome::Wait(wait.kind, wait.side.into(), wait.id, wait.deadline_ms),
-        RawOutcome::Review(review) => Outcome::Review(review.into()),
-        RawOutcome::Reject(why) => Outcome::Reject(why),
-    }
-}
-
-impl From<contract::types::ReviewRequest> for Question {
-    fn from(request: contract::types::ReviewRequest) -> Self {
-        let detail = if request.detail == "null" { String::new() } else { request.detail };
-        Self { reason: request.reason, choices: request.choices, detail }
     }
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::Semaphore;
 use tracing::Instrument;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
@@ -13,7 +14,7 @@ use super::bindings::mapper::MapperPre;
 use super::description::{Description, checked};
 use super::machine::{Machine, named};
 use super::run::{Bound, RunReport, RunState, waits_of};
-use super::{Cache, Journal, RunError, trace};
+use super::{Cache, Journal, RunError, plain, trace};
 use crate::config::Limits;
 use crate::store::Run;
 
@@ -48,6 +49,16 @@ pub enum LoadError {
         /// The import or export at fault.
         cause: String,
     },
+    /// Larger than any plugin is.
+    #[error("{path} has {bytes} bytes, and that is larger than the {most} that a plugin may have")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// Its bytes.
+        bytes: u64,
+        /// What is read at most.
+        most: u64,
+    },
     /// `describe` trapped or said something unusable.
     #[error("{path}: its description cannot be used: {cause}")]
     BadDescription {
@@ -57,6 +68,32 @@ pub enum LoadError {
         cause: String,
     },
 }
+
+impl LoadError {
+    /// The same of a file with the same contents under this name; none where it does not follow from its contents.
+    pub fn of_same(&self, path: &Path) -> Option<Self> {
+        let path = path.to_owned();
+        match self {
+            Self::NotAComponent { cause, .. } => Some(Self::NotAComponent { path, cause: cause.clone() }),
+            Self::OtherContract { contract, cause, .. } => {
+                Some(Self::OtherContract { path, contract, cause: cause.clone() })
+            }
+            Self::BadDescription { cause, .. } => Some(Self::BadDescription { path, cause: cause.clone() }),
+            Self::Unreadable { .. } | Self::TooLarge { .. } => None,
+        }
+    }
+}
+
+/// What `describe` may use. It calls nothing and decides nothing: what needs more never ends, and others wait for it when the host starts.
+fn to_describe() -> Limits {
+    Limits { cpu_ms: 2_000, run_seconds: 10, ..Limits::default() }
+}
+
+/// Bytes of a plugin's file at most: ten times a Python interpreter.
+const MOST_CODE: u64 = 128 << 20;
+
+/// Components compiled at once: each takes a core or more, and memory by its size.
+const COMPILED_AT_ONCE: usize = 2;
 
 /// The contract version this host speaks.
 pub const CONTRACT: &str = "0.1.0";
@@ -105,6 +142,7 @@ pub struct Runtime {
     flow_linker: Linker<RunState>,
     flow_linker_wasi: Linker<RunState>,
     mapper_linker: Linker<RunState>,
+    compilers: Semaphore,
 }
 
 impl Runtime {
@@ -119,7 +157,14 @@ impl Runtime {
         let mut mapper_linker = Linker::new(engine);
         contract::log::add_to_linker::<_, HasSelf<_>>(&mut mapper_linker, |state: &mut RunState| state)?;
         wasmtime_wasi::p2::add_to_linker_async(&mut mapper_linker)?;
-        Ok(Self { machine: Arc::new(machine), cache: Arc::new(cache), flow_linker, flow_linker_wasi, mapper_linker })
+        Ok(Self {
+            machine: Arc::new(machine),
+            cache: Arc::new(cache),
+            flow_linker,
+            flow_linker_wasi,
+            mapper_linker,
+            compilers: Semaphore::new(COMPILED_AT_ONCE),
+        })
     }
 
     pub(super) fn machine(&self) -> &Arc<Machine> {
@@ -143,6 +188,8 @@ impl Runtime {
         let mut state = RunState::new(Some(bound), journal, &limits);
         state.waits = waits;
         state.repeated = run.repeated;
+        let left = run.events.iter().map(|event| trace::left(&event.trace, limits.brought_about));
+        state.may_emit = left.fold(0, u64::saturating_add);
         state.trace = trace::furthest(run.events.iter().map(|event| event.trace.as_str())).to_owned();
         let seconds = limits.run_seconds;
         let work = async move {
@@ -158,11 +205,7 @@ impl Runtime {
             }
             store.into_data().report(raw)
         };
-        let work = self.machine.run(work.instrument(tracing::Span::current()));
-        tokio::time::timeout(Duration::from_secs(seconds), work).await.unwrap_or_else(|_| {
-            let detail = format!("more than {seconds} s from start to end");
-            Err(RunError::Limit { limit: "run_seconds", detail })
-        })
+        within(seconds, self.machine.run(work.instrument(tracing::Span::current()))).await
     }
 
     /// Reads, compiles and asks a plugin what it is.
@@ -182,7 +225,7 @@ impl Runtime {
         let other = |cause: wasmtime::Error| LoadError::OtherContract {
             path: named.to_owned(),
             contract: CONTRACT,
-            cause: format!("{cause:#}"),
+            cause: plain::cause(&cause),
         };
         let pre = linker.instantiate_pre(component).map_err(other)?;
         let pre = FlowPre::new(pre).map_err(other)?;
@@ -194,16 +237,17 @@ impl Runtime {
 
     /// Asks a plugin what it is.
     async fn describe(&self, pre: FlowPre<RunState>) -> Result<contract::description::Description, RunError> {
-        let limits = Limits::default();
+        let limits = to_describe();
+        let seconds = limits.run_seconds;
         let place = self.machine.place("").await?;
         let machine = self.machine.clone();
         let work = async move {
             let _place = place;
-            let mut store = machine.store(RunState::new(None, Journal::nowhere(), &limits), &limits)?;
+            let mut store = machine.store(RunState::describing(&limits), &limits)?;
             let instance = pre.instantiate_async(&mut store).await.map_err(|e| named(e, &limits))?;
             instance.call_describe(&mut store).await.map_err(|e| named(e, &limits))
         };
-        self.machine.run(work).await
+        within(seconds, self.machine.run(work)).await
     }
 
     /// Compiles a mapping plugin. `named` is what errors call it.
@@ -231,7 +275,7 @@ impl Runtime {
         let other = |cause: wasmtime::Error| LoadError::OtherContract {
             path: named.to_owned(),
             contract: CONTRACT,
-            cause: format!("{cause:#}"),
+            cause: plain::cause(&cause),
         };
         let pre = self.mapper_linker.instantiate_pre(component).map_err(other)?;
         let pre = MapperPre::new(pre).map_err(other)?;
@@ -240,6 +284,7 @@ impl Runtime {
 
     /// Compiling takes seconds: it holds up nothing else.
     async fn component(&self, named: &Path, wasm: Vec<u8>) -> Result<(String, Component), LoadError> {
+        let _turn = self.compilers.acquire().await;
         let (engine, cache) = (self.machine.engine().clone(), self.cache.clone());
         let unusable = |cause: String| LoadError::NotAComponent { path: named.to_owned(), cause };
         if !wasm.starts_with(b"\0asm") {
@@ -247,16 +292,29 @@ impl Runtime {
         }
         let compiled = tokio::task::spawn_blocking(move || {
             let digest = digest_of(&wasm);
-            let component = cache.load(&engine, &digest, &wasm).map_err(|e| format!("{e:#}"))?;
+            let component = cache.load(&engine, &digest, &wasm).map_err(|e| plain::cause(&e))?;
             Ok::<_, String>((digest, component))
         });
         compiled.await.map_err(|e| unusable(e.to_string()))?.map_err(unusable)
     }
 }
 
+/// Ends what takes longer.
+pub(super) async fn within<T>(seconds: u64, work: impl Future<Output = Result<T, RunError>>) -> Result<T, RunError> {
+    tokio::time::timeout(Duration::from_secs(seconds), work).await.unwrap_or_else(|_| {
+        let detail = format!("more than {seconds} s from start to end");
+        Err(RunError::Limit { limit: "run_seconds", detail })
+    })
+}
+
 /// A component's bytes.
 pub async fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
-    tokio::fs::read(path).await.map_err(|cause| LoadError::Unreadable { path: path.to_owned(), cause })
+    let unreadable = |cause| LoadError::Unreadable { path: path.to_owned(), cause };
+    let bytes = tokio::fs::metadata(path).await.map_err(unreadable)?.len();
+    if bytes > MOST_CODE {
+        return Err(LoadError::TooLarge { path: path.to_owned(), bytes, most: MOST_CODE });
+    }
+    tokio::fs::read(path).await.map_err(unreadable)
 }
 
 /// SHA-256 of a component, or of any other part of a release; hex.

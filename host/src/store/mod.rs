@@ -84,12 +84,27 @@ pub type Result<T> = std::result::Result<T, StoreError>;
 pub trait Memory: Send + Sync + 'static {
     /// One value of a flow's storage.
     async fn storage_get(&self, flow: &str, key: &str) -> Result<Option<String>>;
-    /// Entries by prefix, in key order.
-    async fn storage_scan(&self, flow: &str, prefix: &str, limit: u32) -> Result<Vec<(String, String)>>;
+    /// Entries by prefix, in key order; `None` when they have more than `most` bytes.
+    async fn storage_scan(
+        &self,
+        flow: &str,
+        prefix: &str,
+        limit: u32,
+        most: u64,
+    ) -> Result<Option<Vec<(String, String)>>>;
     /// Bytes of keys and values a flow has stored.
     async fn storage_size(&self, flow: &str) -> Result<u64>;
-    /// Links of one kind by the ids of one side, in order.
-    async fn links_find(&self, scope: &str, kind: &str, side: Side, ids: &[String]) -> Result<Vec<Option<Link>>>;
+    /// Links of one kind by the ids of one side, in order; `None` when they have more than `most` bytes.
+    async fn links_find(
+        &self,
+        scope: &str,
+        kind: &str,
+        side: Side,
+        ids: &[String],
+        most: u64,
+    ) -> Result<Option<Vec<Option<Link>>>>;
+    /// Wake-ups of a flow that are planned.
+    async fn wakes_planned(&self, flow: &str) -> Result<u64>;
 }
 
 /// The durable side of Tandem. Implementations group concurrent writes into few commits. Whatever a method says of

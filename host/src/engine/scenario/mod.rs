@@ -298,9 +298,17 @@ impl Memory for Before {
         Ok(self.storage.get(key).cloned())
     }
 
-    async fn storage_scan(&self, _: &str, prefix: &str, limit: u32) -> Result<Vec<(String, String)>, StoreError> {
+    async fn storage_scan(
+        &self,
+        _: &str,
+        prefix: &str,
+        limit: u32,
+        most: u64,
+    ) -> Result<Option<Vec<(String, String)>>, StoreError> {
         let own = self.storage.iter().filter(|(key, _)| key.starts_with(prefix)).take(limit as usize);
-        Ok(own.map(|(key, value)| (key.clone(), value.clone())).collect())
+        let entries: Vec<(String, String)> = own.map(|(key, value)| (key.clone(), value.clone())).collect();
+        let bytes: usize = entries.iter().map(|(key, value)| key.len() + value.len()).sum();
+        Ok((bytes as u64 <= most).then_some(entries))
     }
 
     async fn storage_size(&self, _: &str) -> Result<u64, StoreError> {
@@ -313,13 +321,18 @@ impl Memory for Before {
         kind: &str,
         side: Side,
         ids: &[String],
-    ) -> Result<Vec<Option<Link>>, StoreError> {
+        _: u64,
+    ) -> Result<Option<Vec<Option<Link>>>, StoreError> {
         let of = |link: &Link| match side {
             Side::B1 => link.b1_id.clone(),
             Side::Salesforce => link.salesforce_id.clone(),
         };
         let find = |id: &String| self.links.iter().find(|link| link.kind == kind && of(link) == *id).cloned();
-        Ok(ids.iter().map(find).collect())
+        Ok(Some(ids.iter().map(find).collect()))
+    }
+
+    async fn wakes_planned(&self, _: &str) -> Result<u64, StoreError> {
+        Ok(0)
     }
 }
 

@@ -4,6 +4,7 @@
 use crate::sandbox::RunError;
 use crate::sandbox::bindings::flow::tandem::plugin as contract;
 use crate::sandbox::run::{RunState, length_of_question};
+use crate::sandbox::said::question;
 use crate::sandbox::trace;
 use crate::store::{Haste, NewEvent, Wake};
 
@@ -11,6 +12,8 @@ impl contract::schedule::Host for RunState {
     async fn wake(&mut self, at: u64, key: String, payload: String) -> wasmtime::Result<()> {
         self.count_calls(1)?;
         self.count_emitted()?;
+        self.names("the key of a wake-up", &[&key])?;
+        self.count_planned().await?;
         self.keep(key.len() + payload.len())?;
         self.wakes.push(Wake { at: i64::try_from(at).unwrap_or(i64::MAX), key, payload });
         Ok(())
@@ -25,10 +28,12 @@ impl contract::events::Host for RunState {
         self.count_calls(1)?;
         let bound = self.bound()?;
         bound.grants.check_emission(&emission.topic).map_err(RunError::from)?;
+        self.names("topic, key or dedup id of an emitted event", &[&emission.topic, &emission.key, &emission.dedup])?;
         let Some(flows) = bound.topics.get(&emission.topic).filter(|flows| !flows.is_empty()) else {
             return Ok(Err(contract::events::Error::NoFlow(emission.topic)));
         };
         self.count_emitted()?;
+        self.count_brought_about(flows.len())?;
         let trace = trace::next(&self.trace, self.limits().emission_chain).map_err(|most| RunError::Limit {
             limit: "emission_chain",
             detail: format!(
@@ -61,7 +66,9 @@ impl contract::review::Host for RunState {
     async fn raise(&mut self, subject: String, request: contract::types::ReviewRequest) -> wasmtime::Result<()> {
         self.count_calls(1)?;
         self.count_emitted()?;
+        self.names("the subject of a review", &[&subject])?;
         self.keep(2 * subject.len() + length_of_question(&request))?;
+        let held = Some(question(&request)?);
         let flow = self.bound()?.flow.clone();
         let dedup = format!("{subject}:{}:{}", self.trace, self.emitted.len());
         self.emitted.push(NewEvent {
@@ -73,13 +80,43 @@ impl contract::review::Host for RunState {
             payload: "{}".into(),
             trace: self.trace.clone(),
             haste: Haste::AtOnce,
-            held: Some(request.into()),
+            held,
         });
         Ok(())
     }
 }
 
 impl RunState {
+    /// What one event brings about in all, however many events lie between.
+    fn count_brought_about(&self, more: usize) -> Result<(), RunError> {
+        let emitted = self.emitted.iter().filter(|event| event.held.is_none()).count() + more;
+        if emitted as u64 <= self.may_emit {
+            return Ok(());
+        }
+        let most = self.limits().brought_about;
+        let detail =
+            format!("one event would bring about more than {most} others, those that they bring about counted in");
+        Err(RunError::Limit { limit: "brought_about", detail })
+    }
+
+    /// Wake-ups of the flow that wait, those of this run counted in.
+    async fn count_planned(&mut self) -> Result<(), RunError> {
+        let bound = self.bound()?;
+        let planned = match self.planned {
+            Some(planned) => planned,
+            None => bound.store.wakes_planned(&bound.flow).await.map_err(RunError::Store)?,
+        };
+        self.planned = Some(planned);
+        let most = bound.limits.wakes;
+        if planned + self.wakes.len() as u64 >= most {
+            return Err(RunError::Limit {
+                limit: "wakes",
+                detail: format!("more than {most} wake-ups of the flow are planned"),
+            });
+        }
+        Ok(())
+    }
+
     fn count_emitted(&self) -> Result<(), RunError> {
         let most = self.limits().emitted_events;
         if self.emitted.len() + self.wakes.len() >= most as usize {

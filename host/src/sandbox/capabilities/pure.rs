@@ -1,6 +1,5 @@
 //! Capabilities that reach nothing outside the host: clock, random, log, mapping.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
 use ring::rand::SecureRandom;
@@ -8,11 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::mapping::{Direction, Pair, Policy};
 use crate::sandbox::bindings::flow::tandem::plugin as contract;
-use crate::sandbox::run::RunState;
+use crate::sandbox::plain::one_line;
+use crate::sandbox::run::{RunState, calls_from_describe};
 use crate::sandbox::{Bound, RunError};
 
 /// Bytes of chance per call.
 const MOST_RANDOM: u32 = 4096;
+
+/// Bytes of one record to be mapped. As values it takes up to sixty times the room of its text.
+const MOST_SOURCE: usize = 1 << 20;
 
 impl contract::types::Host for RunState {}
 impl contract::description::Host for RunState {}
@@ -58,6 +61,9 @@ impl contract::random::Host for RunState {
 
 impl contract::log::Host for RunState {
     async fn log(&mut self, level: contract::log::Level, message: String) -> wasmtime::Result<()> {
+        if self.describes {
+            return Err(calls_from_describe().into());
+        }
         let limits = self.limits();
         self.log_bytes += message.len() as u64;
         if self.log_bytes > limits.log_bytes {
@@ -79,22 +85,6 @@ impl contract::log::Host for RunState {
         self.note((seq, 0), "log", "", message, &())?;
         Ok(())
     }
-}
-
-/// A plugin's words as one line of the log, which forges no other line and moves no cursor.
-fn one_line(message: &str) -> Cow<'_, str> {
-    if !message.contains(|c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')) {
-        return Cow::Borrowed(message);
-    }
-    let mut line = String::with_capacity(message.len() + 16);
-    for letter in message.chars() {
-        match letter {
-            '\t' => line.push(' '),
-            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => line.extend(c.escape_default()),
-            c => line.push(c),
-        }
-    }
-    Cow::Owned(line)
 }
 
 /// A mapping's answer, as it stands in the journal.
@@ -133,6 +123,12 @@ impl contract::mapping::Host for RunState {
         section: String,
         source: String,
     ) -> wasmtime::Result<Result<String, contract::mapping::Error>> {
+        if source.len() > MOST_SOURCE {
+            self.count_calls(1)?;
+            let message =
+                format!("the source record has {} bytes: larger than the {MOST_SOURCE} of a record", source.len());
+            return Ok(Err(contract::mapping::Error { field: String::new(), message }));
+        }
         self.room_for(section.len() + source.len())?;
         let request = format!("{section} {source}");
         let live = |bound: Arc<Bound>| async move { map_one(&bound, &section, &source).await };
@@ -187,19 +183,5 @@ async fn map_one(bound: &Bound, section: &str, source: &str) -> Result<Mapped, R
     match mapper.map(section, source, &target).await? {
         Ok(last) => Ok(Mapped::Done(last)),
         Err(why) => failed("mapper", why),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::one_line;
-
-    #[test]
-    fn a_plugins_words_are_one_line_without_escapes() {
-        assert_eq!(one_line("Grüße, 3\t4"), "Grüße, 3 4");
-        assert_eq!(
-            one_line("a\n2026 ERROR forged\r\u{1b}[2J\u{2028}b"),
-            "a\\n2026 ERROR forged\\r\\u{1b}[2J\\u{2028}b"
-        );
     }
 }

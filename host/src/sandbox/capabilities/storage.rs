@@ -9,6 +9,7 @@ use crate::store::{Link, LinkWrite, Side};
 
 impl contract::storage::Host for RunState {
     async fn get(&mut self, key: String) -> wasmtime::Result<Option<String>> {
+        self.names("a key of storage", &[&key])?;
         if let Some(own) = self.storage.get(&key) {
             return Ok(own.clone());
         }
@@ -21,6 +22,7 @@ impl contract::storage::Host for RunState {
 
     async fn set(&mut self, key: String, value: String) -> wasmtime::Result<Result<(), contract::storage::Error>> {
         self.count_calls(1)?;
+        self.names("a key of storage", &[&key])?;
         let limit = self.limits().storage_bytes;
         let used = match self.storage_bytes {
             Some(used) => used,
@@ -44,6 +46,7 @@ impl contract::storage::Host for RunState {
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<()> {
         self.count_calls(1)?;
+        self.names("a key of storage", &[&key])?;
         self.keep(key.len())?;
         self.storage.insert(key, None);
         Ok(())
@@ -53,9 +56,12 @@ impl contract::storage::Host for RunState {
         let limit = limit.min(10_000);
         // Room for entries this run deleted.
         let hidden = self.storage.values().filter(|value| value.is_none()).count() as u32;
+        self.names("a prefix of keys", &[&prefix])?;
         let wanted = prefix.clone();
+        let (most, too_much) = (self.left(), self.too_much());
         let read = |bound: Arc<Bound>| async move {
-            bound.store.storage_scan(&bound.flow, &wanted, limit + hidden).await.map_err(RunError::Store)
+            let found = bound.store.storage_scan(&bound.flow, &wanted, limit + hidden, most).await;
+            found.map_err(RunError::Store)?.ok_or(too_much)
         };
         let stored: Vec<(String, String)> =
             self.journaled("storage.scan", format!("{limit}+{hidden} {prefix}"), read).await?;
@@ -95,8 +101,10 @@ impl contract::links::Host for RunState {
         self.room_for(ids.iter().map(|id| id.len() + 24).sum())?;
         let request = format!("{kind} {} {}", side.word(), ids.join(" "));
         let (wanted_kind, wanted) = (kind.clone(), ids.clone());
+        let (most, too_much) = (self.left(), self.too_much());
         let read = |bound: Arc<Bound>| async move {
-            bound.store.links_find(&bound.scope, &wanted_kind, side, &wanted).await.map_err(RunError::Store)
+            let found = bound.store.links_find(&bound.scope, &wanted_kind, side, &wanted, most).await;
+            found.map_err(RunError::Store)?.ok_or(too_much)
         };
         let mut found: Vec<Option<Link>> = self.journaled("links.find", request, read).await?;
         for (slot, id) in found.iter_mut().zip(&ids) {
@@ -110,6 +118,7 @@ impl contract::links::Host for RunState {
         let bound = self.bound()?;
         bound.grants.check_links_write(&link.kind).map_err(RunError::from)?;
         let scope = bound.scope.clone();
+        self.names("an id of a link", &[&link.kind, &link.b1_id, &link.salesforce_id])?;
         self.keep(link.kind.len() + link.b1_id.len() + link.salesforce_id.len() + link.base.len())?;
         self.links.push(LinkWrite::Put(Link {
             scope,

@@ -33,6 +33,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("sightings.sql"),
     include_str!("storage-bytes.sql"),
     include_str!("releases.sql"),
+    include_str!("wakes.sql"),
 ];
 
 /// Finished events are kept at least so long, however full the store is: a source may tell one again.
@@ -223,17 +224,29 @@ impl Memory for SqliteStore {
         .await
     }
 
-    async fn storage_scan(&self, flow: &str, prefix: &str, limit: u32) -> Result<Vec<(String, String)>> {
+    async fn storage_scan(
+        &self,
+        flow: &str,
+        prefix: &str,
+        limit: u32,
+        most: u64,
+    ) -> Result<Option<Vec<(String, String)>>> {
         let (flow, prefix) = (flow.to_owned(), prefix.to_owned());
         self.read(move |db| {
-            let rows = db
-                .prepare_cached(
-                    "SELECT key, value FROM storage WHERE flow = ?1 AND key >= ?2 \
-                     AND substr(key, 1, length(?2)) = ?2 ORDER BY key LIMIT ?3",
-                )?
-                .query_map(params![flow, prefix, limit], |row| Ok((row.get(0)?, row.get(1)?)))?
-                .collect::<rusqlite::Result<_>>()?;
-            Ok(rows)
+            let mut select = db.prepare_cached(
+                "SELECT key, value FROM storage WHERE flow = ?1 AND key >= ?2 \
+                 AND substr(key, 1, length(?2)) = ?2 ORDER BY key LIMIT ?3",
+            )?;
+            let (mut entries, mut bytes) = (Vec::new(), 0);
+            for entry in select.query_map(params![flow, prefix, limit], |row| Ok((row.get(0)?, row.get(1)?)))? {
+                let (key, value): (String, String) = entry?;
+                bytes += (key.len() + value.len()) as u64;
+                if bytes > most {
+                    return Ok(None);
+                }
+                entries.push((key, value));
+            }
+            Ok(Some(entries))
         })
         .await
     }
@@ -250,9 +263,37 @@ impl Memory for SqliteStore {
         .await
     }
 
-    async fn links_find(&self, scope: &str, kind: &str, side: Side, ids: &[String]) -> Result<Vec<Option<Link>>> {
+    async fn links_find(
+        &self,
+        scope: &str,
+        kind: &str,
+        side: Side,
+        ids: &[String],
+        most: u64,
+    ) -> Result<Option<Vec<Option<Link>>>> {
         let (scope, kind, ids) = (scope.to_owned(), kind.to_owned(), ids.to_vec());
-        self.read(move |db| ids.iter().map(|id| runs::find_link(db, &scope, &kind, side, id)).collect()).await
+        self.read(move |db| {
+            let (mut links, mut bytes) = (Vec::with_capacity(ids.len()), 0);
+            for id in &ids {
+                let link = runs::find_link(db, &scope, &kind, side, id)?;
+                bytes += link.as_ref().map_or(0, |link| link.base.len() + link.b1_id.len() + link.salesforce_id.len());
+                if bytes as u64 > most {
+                    return Ok(None);
+                }
+                links.push(link);
+            }
+            Ok(Some(links))
+        })
+        .await
+    }
+
+    async fn wakes_planned(&self, flow: &str) -> Result<u64> {
+        let flow = flow.to_owned();
+        self.read(move |db| {
+            let mut count = db.prepare_cached("SELECT count(*) FROM wakes WHERE flow = ?1")?;
+            Ok(count.query_row([flow], |row| row.get::<_, i64>(0))?.unsigned_abs())
+        })
+        .await
     }
 }
 
