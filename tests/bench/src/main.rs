@@ -5,6 +5,7 @@ mod bare;
 mod budgets;
 mod day;
 mod figures;
+mod hostile;
 mod instance;
 mod neighbours;
 mod scale;
@@ -45,6 +46,9 @@ struct Options {
     /// Only what looping plugins cost the others.
     #[arg(long)]
     neighbours: bool,
+    /// Only what a hostile plugin costs the others.
+    #[arg(long)]
+    hostile: bool,
     /// Only the calls of mixed changes.
     #[arg(long)]
     mixed: bool,
@@ -94,6 +98,11 @@ async fn main() -> Result<()> {
     }
     if options.neighbours {
         neighbours::all(&mut figures).await.context("neighbours")?;
+        println!("{figures}");
+        return Ok(());
+    }
+    if options.hostile {
+        hostile::all(&mut figures).await.context("a hostile plugin")?;
         println!("{figures}");
         return Ok(());
     }
