@@ -87,8 +87,15 @@ impl Engine {
             }
             Err(error) => {
                 // Looked at again, whatever the files' stamps: the store fails, not they.
-                // The same holds for a file that somebody else has open.
-                if let ReleaseError::Store(_) | ReleaseError::Plugin(LoadError::Unreadable { .. }) = error {
+                // The same holds for a file that somebody else has open, and for a machine that is too busy.
+                let passes = match &error {
+                    ReleaseError::Store(_) | ReleaseError::MappingUnread { .. } => true,
+                    ReleaseError::Plugin(error) => {
+                        matches!(error, LoadError::Unreadable { .. } | LoadError::NotNow { .. })
+                    }
+                    _ => false,
+                };
+                if passes {
                     files.read = None;
                 }
                 let why = error.to_string();

@@ -275,8 +275,8 @@ impl<'a> Comparer<'a> {
         let other = &self.other.release;
         let changed = self.own.values().flat_map(|own| {
             let mut changed = own.release.mapping.sections_other_than(&other.mapping);
-            // Which sections another mapping plugin treats otherwise only its doing says.
-            if own.release.manifest.mapper != other.manifest.mapper && self.used.is_empty() {
+            // Another mapping plugin may treat any of them otherwise: only what was used says that it does not.
+            if own.release.manifest.mapper != other.manifest.mapper {
                 changed.extend(own.release.mapping.targets().into_keys().map(str::to_owned));
             }
             changed

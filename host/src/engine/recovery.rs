@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Engine, Flow};
+use super::{Engine, Flow, REBIND};
+use crate::releases::ReleaseError;
+use crate::sandbox::LoadError;
 use crate::store::{Finish, Question, Run, Verdict};
 
 /// Runs recovered at once.
@@ -42,7 +44,17 @@ impl Engine {
     }
 
     async fn recover_one(&self, run: Run) {
-        let flow = match self.flow_of(&run).await {
+        let found = loop {
+            match self.flow_of(&run).await {
+                Err(NoFlow::Now(why)) => {
+                    tracing::warn!(flow = run.flow, run = run.id.0, why, "the run is taken up a little later");
+                    tokio::time::sleep(REBIND).await;
+                }
+                Err(NoFlow::Ever(why)) => break Err(why),
+                Ok(flow) => break Ok(flow),
+            }
+        };
+        let flow = match found {
             Ok(flow) => flow,
             Err(why) => {
                 let held = Verdict::Review(Question::say(
@@ -61,11 +73,26 @@ impl Engine {
     }
 
     /// The flow as it is configured now, with the release the run started under.
-    async fn flow_of(&self, run: &Run) -> Result<Flow, String> {
+    async fn flow_of(&self, run: &Run) -> Result<Flow, NoFlow> {
         if !self.config.flows.contains_key(&run.flow) {
-            return Err(format!("tandem.toml has no flow {} any more", run.flow));
+            return Err(NoFlow::Ever(format!("tandem.toml has no flow {} any more", run.flow)));
         }
-        let release = self.releases.of_run(&run.flow, &run.release, &self.config).await.map_err(|e| e.to_string())?;
-        Flow::bind(&run.flow, release, &self.config, &self.connections, &self.releases).await.map_err(|e| e.to_string())
+        let release =
+            self.releases.of_run(&run.flow, &run.release, &self.config).await.map_err(|error| match error {
+                ReleaseError::Store(_) | ReleaseError::Plugin(LoadError::NotNow { .. }) => {
+                    NoFlow::Now(error.to_string())
+                }
+                error => NoFlow::Ever(error.to_string()),
+            })?;
+        let bound = Flow::bind(&run.flow, release, &self.config, &self.connections, &self.releases).await;
+        bound.map_err(|error| NoFlow::Ever(error.to_string()))
     }
+}
+
+/// Why a run cannot be taken up.
+enum NoFlow {
+    /// The machine is too busy, or the store is away.
+    Now(String),
+    /// It would be the same at each try.
+    Ever(String),
 }

@@ -49,6 +49,18 @@ pub enum ReleaseError {
         /// What is wrong.
         cause: String,
     },
+    /// The mapping file is not there, or somebody else has it open.
+    #[error("{place}[flows.{flow}] mapping {path}: {cause}")]
+    MappingUnread {
+        /// Where it stands, as [`crate::config::Config::place`] says it.
+        place: String,
+        /// The flow.
+        flow: String,
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
     /// The settings do not fit the plugin's schema.
     #[error("{place}[flows.{flow}] settings: {cause}")]
     Settings {

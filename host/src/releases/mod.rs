@@ -187,7 +187,7 @@ impl Releases {
         let mapping = match &own.mapping {
             Some(path) => {
                 origin.mapping_file = config.resolve(path);
-                let text = std::fs::read_to_string(&origin.mapping_file).map_err(|e| origin.mapping(e.to_string()))?;
+                let text = std::fs::read_to_string(&origin.mapping_file).map_err(|e| origin.unread(e))?;
                 if text.trim().is_empty() {
                     return Err(origin.mapping("it is empty; one that maps nothing says `version = 1`".into()));
                 }
@@ -242,7 +242,7 @@ impl Releases {
         let release = draft.release;
         // At each start the files say what is kept already.
         let known = self.store.release(flow, &release.digest).await?;
-        if known.is_none_or(|known| known.signed_by.is_none() && draft.signed_by.is_some()) {
+        if known.is_none_or(|known| draft.signed_by.is_some() && draft.signed_by != known.signed_by) {
             let row = row(flow, &release.manifest, origin, draft.signed_by);
             self.store.release_put(row, draft.contents).await?;
         }
@@ -310,7 +310,8 @@ impl Releases {
             settings_at: String::new(),
             mapping_file: format!("of release {}", short(digest)).into(),
         };
-        Ok(Arc::new(assemble(&origin, plugin, mapping, mapper, &manifest.settings)?))
+        // What was taken once is not judged anew: a host that has learned to see more refuses what comes, not what runs.
+        Ok(Arc::new(bring_together(&origin, plugin, mapping, mapper, &manifest.settings)?))
     }
 
     async fn manifest(&self, flow: &str, digest: &str) -> Result<Manifest> {
@@ -567,6 +568,19 @@ impl Unusable {
 }
 
 impl Origin<'_> {
+    fn unread(&self, cause: std::io::Error) -> ReleaseError {
+        // What is no text is not so because somebody writes it.
+        if cause.kind() == std::io::ErrorKind::InvalidData {
+            return self.mapping(cause.to_string());
+        }
+        ReleaseError::MappingUnread {
+            place: self.mapping_at.clone(),
+            flow: self.flow.to_owned(),
+            path: self.mapping_file.clone(),
+            cause,
+        }
+    }
+
     fn mapping(&self, cause: String) -> ReleaseError {
         ReleaseError::MappingFile {
             place: self.mapping_at.clone(),
@@ -607,7 +621,7 @@ fn named_like_its_file(plugin: &Plugin, name: &str, path: PathBuf) -> std::resul
     Err(LoadError::BadDescription { path, cause: format!("it calls itself {own:?}; name the file {own}.wasm") })
 }
 
-/// Brings the parts together, each checked against the plugin.
+/// Brings the parts together, each checked against the plugin; the settings first, whatever else is wrong.
 fn assemble(
     origin: &Origin<'_>,
     plugin: Arc<Plugin>,
@@ -615,8 +629,7 @@ fn assemble(
     mapper: Option<(String, Arc<MapperCode>)>,
     settings: &Value,
 ) -> Result<Release> {
-    let description = &plugin.description;
-    let problems = description.problems_of(settings);
+    let problems = plugin.description.problems_of(settings);
     if !problems.is_empty() {
         return Err(ReleaseError::Settings {
             place: origin.settings_at.clone(),
@@ -624,6 +637,18 @@ fn assemble(
             cause: problems.join("; "),
         });
     }
+    bring_together(origin, plugin, mapping, mapper, settings)
+}
+
+/// Brings the parts together.
+fn bring_together(
+    origin: &Origin<'_>,
+    plugin: Arc<Plugin>,
+    mapping: Option<String>,
+    mapper: Option<(String, Arc<MapperCode>)>,
+    settings: &Value,
+) -> Result<Release> {
+    let description = &plugin.description;
     let text = mapping.as_ref().unwrap_or(&description.default_mapping);
     let parsed = Mapping::parse_for(text, description.reserved()).map_err(|e| origin.mapping(e.to_string()))?;
     let manifest = Manifest::new(

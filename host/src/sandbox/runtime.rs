@@ -59,6 +59,14 @@ pub enum LoadError {
         /// What is read at most.
         most: u64,
     },
+    /// It could not be asked now: the machine is too busy, or the host stops.
+    #[error("{path} cannot be made ready now: {cause}; it is tried again")]
+    NotNow {
+        /// The file.
+        path: PathBuf,
+        /// In words.
+        cause: String,
+    },
     /// `describe` trapped or said something unusable.
     #[error("{path}: its description cannot be used: {cause}")]
     BadDescription {
@@ -79,7 +87,7 @@ impl LoadError {
                 Some(Self::OtherContract { path, contract, cause: cause.clone() })
             }
             Self::BadDescription { cause, .. } => Some(Self::BadDescription { path, cause: cause.clone() }),
-            Self::Unreadable { .. } | Self::TooLarge { .. } => None,
+            Self::Unreadable { .. } | Self::TooLarge { .. } | Self::NotNow { .. } => None,
         }
     }
 }
@@ -230,7 +238,13 @@ impl Runtime {
         let pre = linker.instantiate_pre(component).map_err(other)?;
         let pre = FlowPre::new(pre).map_err(other)?;
         let bad = |cause: String| LoadError::BadDescription { path: named.to_owned(), cause };
-        let raw = self.describe(pre.clone()).await.map_err(|e| bad(e.to_string()))?;
+        let raw = self.describe(pre.clone()).await.map_err(|error| match error {
+            // Its own time on the processor is another limit: this one passes also where others take it all.
+            RunError::Limit { limit: "run_seconds", .. } | RunError::Store(_) | RunError::Stopping => {
+                LoadError::NotNow { path: named.to_owned(), cause: error.to_string() }
+            }
+            error => bad(error.to_string()),
+        })?;
         let description = checked(raw).map_err(bad)?;
         Ok(Arc::new(Plugin { digest, description, pre, wants_wasi }))
     }
@@ -295,7 +309,8 @@ impl Runtime {
             let component = cache.load(&engine, &digest, &wasm).map_err(|e| plain::cause(&e))?;
             Ok::<_, String>((digest, component))
         });
-        compiled.await.map_err(|e| unusable(e.to_string()))?.map_err(unusable)
+        let not_now = |cause: String| LoadError::NotNow { path: named.to_owned(), cause };
+        compiled.await.map_err(|e| not_now(e.to_string()))?.map_err(unusable)
     }
 }
 

@@ -132,6 +132,54 @@ async fn a_mapping_plugin_comes_out_of_the_binary_alone_and_has_the_last_word() 
     Ok(())
 }
 
+/// JavaScript and Python: the same plugin, with nothing to reach, in a running host.
+async fn comes_in(language: &str) -> Result<()> {
+    let flow = "mapping = \"orders.mapping.toml\"\nmapper = \"regions.wasm\"".to_owned();
+    let mut world = World::with(Setup { flow, ..Setup::default() }).await?;
+    let mapping = "version = 1\n[header]\nNumAtCard = \"source.Tandem_PO_Number__c\"\n\
+                   [read]\nheader = [\"Account.BillingPostalCode\"]\n";
+    std::fs::write(world.folder().join("orders.mapping.toml"), mapping)?;
+    let empty = tempfile::tempdir()?;
+    let here = empty.path();
+    done(here, &["plugin", "new", "regions", "--kind", "mapper", "--lang", language]).await?;
+    let out = world.folder().join("regions.wasm").display().to_string();
+    done(here, &["plugin", "build", "regions", "--out", &out]).await?;
+    let found = told(here, &["plugin", "inspect", &out]).await?;
+    assert_eq!((&found["kind"], &found["refused"]), (&json!("mapping plugin"), &Value::Null), "{found}");
+    assert_eq!(found["warnings"], json!([]), "it can reach nothing: {found}");
+    let passed = told(here, &["plugin", "test", &out, "regions/scenarios"]).await?;
+    let all = passed.as_array().context("scenarios")?;
+    assert!(all.len() == 3 && all.iter().all(|own| own["passed"] == true), "{passed}");
+
+    world.tandem(&["plugin", "grant", "regions", "--yes"]).await?;
+    world.b1_user_field("ORDR", "Region").await?;
+    world.start()?;
+    world.ready(Duration::from_secs(240)).await?;
+    let ids = world.opportunities(3).await?;
+    for (n, id) in ids.iter().enumerate() {
+        world.change("Opportunity", id, json!({ "Tandem_PO_Number__c": format!("PO-{n}") })).await?;
+        world.win(id).await?;
+    }
+    for (n, id) in ids.iter().enumerate() {
+        world.until_state(id, "Synced").await?;
+        let order = world.orders_of(id).await?.remove(0);
+        let region = order["U_Region"].as_str().unwrap_or_default();
+        assert!(["North", "West", "South", "Abroad"].contains(&region), "{order}");
+        assert_eq!(order["NumAtCard"], format!("PO-{n}"));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_mapping_plugin_in_javascript_reaches_nothing_and_runs_in_a_host() -> Result<()> {
+    comes_in("javascript").await
+}
+
+#[tokio::test]
+async fn a_mapping_plugin_in_python_reaches_nothing_and_runs_in_a_host() -> Result<()> {
+    comes_in("python").await
+}
+
 #[tokio::test]
 async fn what_cannot_be_made_built_or_looked_at_says_why() -> Result<()> {
     let empty = tempfile::tempdir()?;

@@ -14,6 +14,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
+use ring::rand::SecureRandom;
 
 pub use self::grant::{allow_plugin, confirmed, grant};
 use super::output::Output;
@@ -62,7 +63,35 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     }
 }
 
-/// The sandbox of a command that needs no host.
+/// The sandbox of a command that needs no host. What it compiled is kept among this user's tools: a component of JavaScript or Python takes long.
 fn sandbox() -> Result<Runtime> {
-    Runtime::new(Cache::none()).map_err(|e| anyhow::anyhow!("the sandbox cannot start: {e:#}"))
+    let folder = program::tools().join("compiled");
+    let cache = match own_key(&folder) {
+        Ok(key) => Cache::new(folder, &key),
+        Err(error) => {
+            tracing::debug!(%error, "nothing that is compiled is kept");
+            Cache::none()
+        }
+    };
+    Runtime::new(cache).map_err(|e| anyhow::anyhow!("the sandbox cannot start: {e:#}"))
+}
+
+/// What vouches for the files there: chance, made on first use, that nobody else on this machine may read.
+fn own_key(folder: &Path) -> std::io::Result<Vec<u8>> {
+    use std::io::Write;
+    const BYTES: usize = 32;
+    let file = folder.join("key");
+    match std::fs::read(&file) {
+        Ok(key) if key.len() == BYTES => return Ok(key),
+        Ok(_) => std::fs::remove_file(&file)?,
+        Err(_) => std::fs::create_dir_all(folder)?,
+    }
+    let mut key = vec![0; BYTES];
+    ring::rand::SystemRandom::new().fill(&mut key).map_err(|_| std::io::Error::other("no random bytes"))?;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(&file)?.write_all(&key)?;
+    Ok(key)
 }

@@ -32,7 +32,8 @@ pub async fn run(config: &Path, id: i64, out: Option<PathBuf>, output: &Output) 
     let connections = parts.connect()?;
     let release = releases.of_run(&event.flow, &run.release, &parts.config).await?;
     let flow = Flow::for_rehearsal(&event.flow, release, &parts.config, &connections, releases).await?;
-    let mapper = flow.config.mapper.as_ref().map(|path| parts.config.resolve(path));
+    // Its name only: where it lies on this server is nobody's business.
+    let mapper = flow.config.mapper.as_ref().and_then(|path| path.file_name()).map(PathBuf::from);
     let Recorded { scenario, differs, left } = record(releases.runtime(), &flow, &run, &journal, mapper).await?;
     let text = serde_json::to_string_pretty(&scenario)? + "\n";
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&out);
@@ -50,6 +51,9 @@ pub async fn run(config: &Path, id: i64, out: Option<PathBuf>, output: &Output) 
         plugin.name,
         plugin.version
     ));
+    if let Some(mapper) = flow.config.mapper.as_ref().map(|path| parts.config.resolve(path)) {
+        output.say(format!("the mapping plugin belongs beside it: copy {}", mapper.display()));
+    }
     if !left.is_empty() {
         output.say(format!("look at these words before you give it away: {}", short(&left.join(", "), 1_000)));
     }

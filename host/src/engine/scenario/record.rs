@@ -63,6 +63,9 @@ pub async fn record(
     if let Some(why) = &tried.failed {
         return Err(ScenarioError::Invalid(format!("the run fails when it is repeated: {why}")));
     }
+    if let Some(call) = tried.unanswered.first() {
+        return Err(ScenarioError::Invalid(format!("the scenario would have no answer to what the run asks: {call}")));
+    }
     let then: Vec<Effect> = from(disguise.apply("", &deeds));
     let mut differs = differences(&then, &tried.effects);
     let then: Vec<String> = from(disguise.apply("", &outcomes));

@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::mapping::{Direction, Pair, Policy};
 use crate::sandbox::bindings::flow::tandem::plugin as contract;
 use crate::sandbox::plain::one_line;
-use crate::sandbox::run::{RunState, calls_from_describe};
+use crate::sandbox::run::RunState;
 use crate::sandbox::{Bound, RunError};
 
 /// Bytes of chance per call.
 const MOST_RANDOM: u32 = 4096;
 
 /// Bytes of one record to be mapped. As values it takes up to sixty times the room of its text.
-const MOST_SOURCE: usize = 1 << 20;
+const MOST_SOURCE: usize = 2 << 20;
 
 impl contract::types::Host for RunState {}
 impl contract::description::Host for RunState {}
@@ -61,8 +61,9 @@ impl contract::random::Host for RunState {
 
 impl contract::log::Host for RunState {
     async fn log(&mut self, level: contract::log::Level, message: String) -> wasmtime::Result<()> {
+        // Plugins of contract 0.1.0 may write a line there; there is no run yet whose it would be.
         if self.describes {
-            return Err(calls_from_describe().into());
+            return Ok(());
         }
         let limits = self.limits();
         self.log_bytes += message.len() as u64;

@@ -28,6 +28,12 @@ pub enum LookError {
 }
 
 impl LookError {
+    /// True for what all looks meet: the system is away, or refuses who we are.
+    pub fn is_of_all(&self) -> bool {
+        matches!(self, Self::Call(error) if error.is_outage() || matches!(error, CallError::SignIn(_)))
+            || matches!(self, Self::Store(_))
+    }
+
     /// True for what may be well a moment later: an outage, a lost answer, an error of the system's own making.
     pub fn may_pass(&self) -> bool {
         match self {

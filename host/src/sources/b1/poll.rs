@@ -44,7 +44,7 @@ pub struct Poller {
     pub routes: Routes,
     /// Where they go.
     pub inbox: Arc<Inbox>,
-    /// Up once every kind of record has been looked for: what changes from then on is found.
+    /// Up once every kind of record has been looked for, in this run or before: what changes from then on is found.
     pub standing: watch::Sender<Standing>,
 }
 
@@ -69,34 +69,43 @@ impl Poller {
         let mut changes = self.routes.changes();
         let mut due: Vec<(Watch, Instant)> = Vec::new();
         let mut troubles = Troubles::default();
-        let mut begun: HashSet<&str> = HashSet::new();
+        let mut begun: HashSet<String> = HashSet::new();
         while !*stop.borrow() {
             changes.mark_unchanged();
             let before = std::mem::take(&mut due);
-            let known = |watch: &Watch| before.iter().find(|(own, _)| own.topic == watch.topic).map(|(_, due)| *due);
+            let same = |own: &Watch, watch: &Watch| self.source(own) == self.source(watch);
+            let known = |watch: &Watch| before.iter().find(|(own, _)| same(own, watch)).map(|(_, due)| *due);
             due.extend(watched(&self.routes, &self.name).into_iter().map(|watch| {
                 let at = known(&watch).unwrap_or_else(Instant::now);
                 (watch, at)
             }));
-            for (watch, due) in &mut due {
+            // What was looked at before goes on from there, however long nobody could look.
+            for (watch, _) in &due {
+                let source = self.source(watch);
+                if !begun.contains(&source) && matches!(self.inbox.store().position(&source).await, Ok(Some(_))) {
+                    begun.insert(source);
+                }
+            }
+            // Before the scans, which may take long, and compare with what is kept, whenever that was read.
+            due.sort_by_key(|(watch, _)| matches!(watch.how, How::Scanned { .. }));
+            for place in 0..due.len() {
+                self.stand(&due, &begun);
+                let (watch, due) = &mut due[place];
                 if *due > Instant::now() || *stop.borrow() {
                     continue;
                 }
                 *due = Instant::now() + watch.pace.of(&self.config);
                 let looked = self.look(watch).await;
                 self.tell(&mut troubles, watch, looked.as_ref().err());
-                if looked.is_ok() {
-                    begun.insert(watch.topic);
-                } else {
+                // What the user may not read, or the company does not have, is told in the log, and comes with no waiting.
+                if looked.as_ref().err().is_none_or(|error| !error.may_pass() && !error.is_of_all()) {
+                    begun.insert(self.source(watch));
+                }
+                if looked.is_err() {
                     *due = Instant::now() + watch.pace.of(&self.config).min(Duration::from_secs(15));
                 }
             }
-            // A scan compares with what is kept, whenever that was read.
-            let not_yet = |(watch, _): &&(Watch, Instant)| {
-                !matches!(watch.how, How::Scanned { .. }) && !begun.contains(watch.topic)
-            };
-            let standing = if due.iter().any(|due| not_yet(&due)) { Standing::Down } else { Standing::Up };
-            self.standing.send_if_modified(|before| std::mem::replace(before, standing) != standing);
+            self.stand(&due, &begun);
             let next =
                 due.iter().map(|(_, due)| *due).min().unwrap_or_else(|| Instant::now() + Duration::from_secs(60));
             let pause = next.saturating_duration_since(Instant::now()).max(Duration::from_millis(50));
@@ -106,6 +115,15 @@ impl Poller {
                 _ = stop.changed() => {}
             }
         }
+    }
+
+    /// Up once all that is read by stamp or number has been looked at.
+    fn stand(&self, due: &[(Watch, Instant)], begun: &HashSet<String>) {
+        let not_yet = |(watch, _): &(Watch, Instant)| {
+            !matches!(watch.how, How::Scanned { .. }) && !begun.contains(&self.source(watch))
+        };
+        let standing = if due.iter().any(not_yet) { Standing::Down } else { Standing::Up };
+        self.standing.send_if_modified(|before| std::mem::replace(before, standing) != standing);
     }
 
     /// What the connection is at fault for is one trouble of all its watches, not one of each.
@@ -480,7 +498,9 @@ fn reach_back(mark: &Mark, now: Millis, zone: Tz) -> (From, Millis) {
     if passed && mark.at.saturating_sub(since) >= SETTLED.as_millis() as Millis {
         return (From::After(mark.stamp.clone()), since);
     }
-    let from = mark.stamp.clone().min(local);
+    // A stamp ahead of the clock says nothing of what came since the last look.
+    let looked = if mark.at > 0 { crate::time::local(zone, mark.at) } else { local.clone() };
+    let from = mark.stamp.clone().min(local).min(looked);
     (From::At(back(&from, OVERLAP + Duration::from_secs(went_back))), since)
 }
 
@@ -600,9 +620,9 @@ mod tests {
         let before = mark("2026-10-25 02:59:00", at("2026-10-25T00:59:00Z"));
         let now = at("2026-10-25T01:10:00Z");
         assert_eq!(from(&before, now), From::At("2026-10-25 01:08:00".into()));
-        // Ten minutes later the clock has not come to the stamp again.
+        // Ten minutes later the clock has not come to the stamp again: what came in these minutes is read.
         let meanwhile = Mark { at: now, ..before.clone() };
-        assert_eq!(from(&meanwhile, now + 600_000), From::At("2026-10-25 02:18:00".into()));
+        assert_eq!(from(&meanwhile, now + 600_000), From::At("2026-10-25 02:08:00".into()));
         // The host was off through the whole hour.
         assert_eq!(from(&before, at("2026-10-25T05:00:00Z")), From::At("2026-10-25 01:57:00".into()));
     }

@@ -60,7 +60,7 @@ const LIES: [(&str, &str); 17] = [
     ("recurses", "out of bounds"),
     ("traps", "trapped"),
     ("calls", "describe must not call the host"),
-    ("logs", "describe must not call the host"),
+    ("logs", "` was broken: more than"),
     ("topics", "topics has 1000000 entries"),
     ("title", "title"),
     ("permissions", "permissions has 100000 entries"),
