@@ -329,9 +329,11 @@ async fn a_status_is_shown_beside_a_question_and_what_a_person_ignored_is_not_as
     let mut world = world(&["orders"], FAST).await?;
     world.up().await?;
     let ignore = async |world: &World| {
-        world.settled().await?;
-        let asked = world.tandem_json(&["review", "list"]).await?;
-        assert_eq!(asked.as_array().map(Vec::len), Some(1), "{asked}");
+        let one = async |world: &World| {
+            let asked = world.tandem_json(&["review", "list"]).await?;
+            Ok((asked.as_array().map(Vec::len) == Some(1)).then_some(asked))
+        };
+        let asked = world.until("one question", PATIENCE, one).await?;
         world.tandem(&["review", "resolve", "--choose", "ignore", &asked[0]["id"].to_string()]).await?;
         world.settled().await
     };
