@@ -9,6 +9,7 @@ pub mod ending;
 pub mod engine;
 pub mod log;
 pub mod mapping;
+mod plain;
 pub mod releases;
 pub mod sandbox;
 pub mod sources;

@@ -6,6 +6,7 @@ use comfy_table::{ContentArrangement, Table, presets};
 use serde::Serialize;
 
 use super::failure::FAILED;
+use crate::plain::readable;
 
 /// How to answer.
 pub struct Output {
@@ -79,25 +80,12 @@ pub fn complain(what: impl std::fmt::Display) {
     let _ = writeln!(std::io::stderr(), "tandem: {}", plain(&what.to_string()));
 }
 
-/// Letters of one text at most: more is no message.
+/// Bytes of one text at most: more is no message.
 const MOST: usize = 100_000;
 
 /// A text of whatever origin, as a terminal may show it: no escapes, and no end of letters.
 fn plain(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len().min(MOST));
-    for (place, letter) in text.chars().enumerate() {
-        match letter {
-            _ if place == MOST => {
-                shown.push('…');
-                break;
-            }
-            '\n' | '\t' => shown.push(letter),
-            '\r' => {}
-            letter if letter.is_control() => shown.extend(letter.escape_default()),
-            letter => shown.push(letter),
-        }
-    }
-    shown
+    readable(text.replace("\r\n", "\n"), MOST)
 }
 
 /// At most so many letters, on one line.

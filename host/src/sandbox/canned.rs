@@ -6,6 +6,7 @@ use chrono_tz::Tz;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
+use super::grants::like;
 use crate::store::{JournalEntry, Millis};
 
 /// See the module's words.
@@ -114,21 +115,6 @@ pub fn readable(call: &str) -> String {
     let spaced = call.replace('+', " ");
     let decoded = percent_decode_str(&spaced).decode_utf8_lossy();
     decoded.replace('%', "%25").replace('+', "%2B")
-}
-
-/// `*` in the pattern stands for any text.
-pub fn like(pattern: &str, text: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
-    let Some(mut open) = text.strip_prefix(head) else { return false };
-    let mut pieces: Vec<&str> = rest.split('*').collect();
-    let tail = pieces.pop().unwrap_or_default();
-    for piece in pieces {
-        match open.find(piece) {
-            Some(at) => open = &open[at + piece.len()..],
-            None => return false,
-        }
-    }
-    open.len() >= tail.len() && open.ends_with(tail)
 }
 
 /// Every field that is named has that value; of lists each place.

@@ -4,11 +4,11 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::bindings::flow::tandem::plugin as contract;
-use super::plain::is_plain;
 use super::settings::{self, Schema};
 use super::{HOST_SLOT, Permission, grants};
 use crate::connections::Method;
 use crate::mapping::Reserved;
+use crate::plain::is_plain;
 
 /// Events in one run that a plugin may like.
 const MOST_BATCH: u32 = 2_000;

@@ -245,15 +245,16 @@ fn path_matches(pattern: &str, path: &str) -> bool {
     loop {
         match (pattern.next(), path.next()) {
             (None, None) => return true,
-            (Some(pattern), Some(segment)) if segment_matches(pattern, segment) => {}
+            (Some(pattern), Some(segment)) if like(pattern, segment) => {}
             _ => return false,
         }
     }
 }
 
-fn segment_matches(pattern: &str, segment: &str) -> bool {
-    let Some((head, rest)) = pattern.split_once('*') else { return pattern == segment };
-    let Some(mut open) = segment.strip_prefix(head) else { return false };
+/// `*` in the pattern stands for any text.
+pub fn like(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut open) = text.strip_prefix(head) else { return false };
     let mut pieces: Vec<&str> = rest.split('*').collect();
     let tail = pieces.pop().unwrap_or_default();
     for piece in pieces {

@@ -10,10 +10,10 @@ use wasmtime::{
 
 use super::RunError;
 use super::places::Places;
-use super::plain::cause;
 use super::run::RunState;
 use super::workers::{self, Panicked, Workers};
 use crate::config::{Limits, MOST_MEMORY_MB};
+use crate::plain::cause;
 
 /// Between two looks at a plugin's time on the processor.
 const TICK: Duration = Duration::from_millis(5);
@@ -25,8 +25,7 @@ const MOST_MEMORY: usize = (MOST_MEMORY_MB as usize) << 20;
 const RUNS: u32 = 32;
 /// Instances of one run: the plugin's and its mapper's.
 const INSTANCES: u32 = RUNS * 2;
-/// Parts of one instance at most.
-/// A Python component has 38.
+/// Parts of one instance at most: a Python component has 38 modules.
 pub const MODULES: u32 = 48;
 pub const MEMORIES: u32 = 8;
 pub const TABLES: u32 = 16;

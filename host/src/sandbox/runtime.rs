@@ -14,8 +14,9 @@ use super::bindings::mapper::MapperPre;
 use super::description::{Description, checked};
 use super::machine::{Machine, named};
 use super::run::{Bound, RunReport, RunState, waits_of};
-use super::{Cache, Journal, RunError, plain, trace};
+use super::{Cache, Journal, RunError, trace};
 use crate::config::Limits;
+use crate::plain;
 use crate::store::Run;
 
 /// Why a file cannot be used as a plugin. The text names file, cause and mend.

@@ -2,8 +2,8 @@
 
 use super::RunError;
 use super::bindings::flow::tandem::plugin as contract;
-use super::plain::{is_plain, readable};
 use super::run::{Outcome, RawOutcome};
+use crate::plain::{is_plain, readable};
 use crate::store::Question;
 
 /// Bytes of a reason, and of what was done.

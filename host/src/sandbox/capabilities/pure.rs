@@ -6,8 +6,8 @@ use ring::rand::SecureRandom;
 use serde::{Deserialize, Serialize};
 
 use crate::mapping::{Direction, Pair, Policy};
+use crate::plain::one_line;
 use crate::sandbox::bindings::flow::tandem::plugin as contract;
-use crate::sandbox::plain::one_line;
 use crate::sandbox::run::RunState;
 use crate::sandbox::{Bound, RunError};
 

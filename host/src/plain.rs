@@ -1,4 +1,4 @@
-//! What plugins say, made fit to be read: by people, on terminals, line by line, and no longer than anyone reads.
+//! What plugins and files say, made fit to be read: by people, on terminals, line by line, and no longer than anyone reads.
 
 use std::borrow::Cow;
 
