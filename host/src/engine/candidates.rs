@@ -12,7 +12,7 @@ use super::{CompareError, Comparer, Engine, Flow, FlowStatus};
 use crate::config::{Policy, Stamp, stamp};
 use crate::releases::{Release, ReleaseError, consent, short, signature_of};
 use crate::sandbox::{LoadError, Unknown};
-use crate::store::{Candidate, EventFilter, EventState, StoreError};
+use crate::store::{Activation, Candidate, EventFilter, EventState, StoreError};
 
 /// Who makes a release live that files say.
 pub const FILES: &str = "the files";
@@ -87,15 +87,12 @@ impl Engine {
             }
             Err(error) => {
                 // Looked at again, whatever the files' stamps: the store fails, not they.
-                // The same holds for a file that somebody else has open, and for a machine that is too busy.
-                let passes = match &error {
-                    ReleaseError::Store(_) | ReleaseError::MappingUnread { .. } => true,
-                    ReleaseError::Plugin(error) => {
-                        matches!(error, LoadError::Unreadable { .. } | LoadError::NotNow { .. })
-                    }
-                    _ => false,
-                };
-                if passes {
+                // The same holds for a file that somebody else has open.
+                let unread = matches!(
+                    error,
+                    ReleaseError::MappingUnread { .. } | ReleaseError::Plugin(LoadError::Unreadable { .. })
+                );
+                if unread || error.is_of_the_moment() {
                     files.read = None;
                 }
                 let why = error.to_string();
@@ -169,14 +166,14 @@ impl Engine {
         let before = self.releases.store().candidate(flow).await?;
         let same = |digest: &str| digest == release.digest;
         if live.as_ref().is_some_and(|live| same(&live.release))
-            || before.is_some_and(|before| same(&before.release) && before.held.is_none())
+            || before.as_ref().is_some_and(|before| same(&before.release) && before.held.is_none())
         {
             return Ok(Decision::Known);
         }
         match &live {
             None => self.adopt(flow, release).await?,
-            // What a person has made live before the files were ever looked at is what is wanted, until these change.
-            Some(live) if live.who != FILES && self.releases.store().candidate(flow).await?.is_none() => {
+            // It is what is wanted, until the files change.
+            Some(live) if is_chosen(live, before.as_ref()) => {
                 let (live, files) = (short(&live.release), release.short());
                 tracing::info!(
                     flow,
@@ -317,8 +314,8 @@ impl Engine {
         if plugin.is_none_or(|path| path.exists()) {
             return Ok(false);
         }
-        let by_hand = self.releases.live(flow).await?.is_some_and(|live| live.who != FILES);
-        Ok(by_hand && self.releases.store().candidate(flow).await?.is_none())
+        let before = self.releases.store().candidate(flow).await?;
+        Ok(self.releases.live(flow).await?.is_some_and(|live| is_chosen(&live, before.as_ref())))
     }
 
     fn files_of(&self, flow: &str) -> Vec<PathBuf> {
@@ -330,6 +327,11 @@ impl Engine {
         let signatures: Vec<PathBuf> = files.iter().map(|file| signature_of(file)).collect();
         files.into_iter().chain(signatures).collect()
     }
+}
+
+/// A person has made it live before the files were ever looked at.
+fn is_chosen(live: &Activation, before: Option<&Candidate>) -> bool {
+    live.who != FILES && before.is_none()
 }
 
 /// Nobody is writing them: all were written some time ago.

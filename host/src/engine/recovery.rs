@@ -7,7 +7,6 @@ use tokio::sync::watch;
 
 use super::{Engine, Flow, REBIND};
 use crate::releases::ReleaseError;
-use crate::sandbox::LoadError;
 use crate::store::{Finish, Question, Run, Verdict};
 
 /// Runs recovered at once.
@@ -77,13 +76,11 @@ impl Engine {
         if !self.config.flows.contains_key(&run.flow) {
             return Err(NoFlow::Ever(format!("tandem.toml has no flow {} any more", run.flow)));
         }
-        let release =
-            self.releases.of_run(&run.flow, &run.release, &self.config).await.map_err(|error| match error {
-                ReleaseError::Store(_) | ReleaseError::Plugin(LoadError::NotNow { .. }) => {
-                    NoFlow::Now(error.to_string())
-                }
-                error => NoFlow::Ever(error.to_string()),
-            })?;
+        let why = |error: ReleaseError| match error.is_of_the_moment() {
+            true => NoFlow::Now(error.to_string()),
+            false => NoFlow::Ever(error.to_string()),
+        };
+        let release = self.releases.of_run(&run.flow, &run.release, &self.config).await.map_err(why)?;
         let bound = Flow::bind(&run.flow, release, &self.config, &self.connections, &self.releases).await;
         bound.map_err(|error| NoFlow::Ever(error.to_string()))
     }

@@ -98,3 +98,10 @@ pub enum ReleaseError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+impl ReleaseError {
+    /// True for what is well a moment later, whatever the files say: the store is away, or the machine too busy.
+    pub fn is_of_the_moment(&self) -> bool {
+        matches!(self, Self::Store(_) | Self::Plugin(LoadError::NotNow { .. }))
+    }
+}

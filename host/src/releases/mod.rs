@@ -208,6 +208,7 @@ impl Releases {
             None => None,
         };
         let settings = serde_json::to_value(&own.settings).unwrap_or_default();
+        check_settings(&origin, &plugin, &settings)?;
         let release = assemble(&origin, plugin, mapping, mapper, &settings)?;
         Ok(Draft { release: Arc::new(release), contents, signed_by })
     }
@@ -234,7 +235,9 @@ impl Releases {
             // The default of another plugin is that plugin's own.
             None => base.manifest.mapping.as_ref().map(|_| base.mapping_text.clone()),
         };
-        assemble(&origin, plugin, mapping, mapper, instead.settings.as_ref().unwrap_or(&base.manifest.settings))
+        let settings = instead.settings.as_ref().unwrap_or(&base.manifest.settings);
+        check_settings(&origin, &plugin, settings)?;
+        assemble(&origin, plugin, mapping, mapper, settings)
     }
 
     /// Keeps a release that was made of files; `origin` says of which, in words.
@@ -279,6 +282,7 @@ impl Releases {
         };
         let mapping = manifest.mapping.as_ref().map(|own| String::from_utf8_lossy(&part(own)).into_owned());
         let at = Origin { flow, mapping_at: String::new(), settings_at: String::new(), mapping_file: origin.into() };
+        check_settings(&at, &plugin, &manifest.settings)?;
         let release = assemble(&at, plugin, mapping, mapper, &manifest.settings)?;
         if release.digest != row.digest {
             let cause = "its plugin calls itself otherwise than its manifest says".into();
@@ -311,7 +315,7 @@ impl Releases {
             mapping_file: format!("of release {}", short(digest)).into(),
         };
         // What was taken once is not judged anew: a host that has learned to see more refuses what comes, not what runs.
-        Ok(Arc::new(bring_together(&origin, plugin, mapping, mapper, &manifest.settings)?))
+        Ok(Arc::new(assemble(&origin, plugin, mapping, mapper, &manifest.settings)?))
     }
 
     async fn manifest(&self, flow: &str, digest: &str) -> Result<Manifest> {
@@ -621,27 +625,18 @@ fn named_like_its_file(plugin: &Plugin, name: &str, path: PathBuf) -> std::resul
     Err(LoadError::BadDescription { path, cause: format!("it calls itself {own:?}; name the file {own}.wasm") })
 }
 
-/// Brings the parts together, each checked against the plugin; the settings first, whatever else is wrong.
-fn assemble(
-    origin: &Origin<'_>,
-    plugin: Arc<Plugin>,
-    mapping: Option<String>,
-    mapper: Option<(String, Arc<MapperCode>)>,
-    settings: &Value,
-) -> Result<Release> {
+/// Refuses settings that the plugin does not take: of what comes, not of what was taken once.
+fn check_settings(origin: &Origin<'_>, plugin: &Plugin, settings: &Value) -> Result<()> {
     let problems = plugin.description.problems_of(settings);
-    if !problems.is_empty() {
-        return Err(ReleaseError::Settings {
-            place: origin.settings_at.clone(),
-            flow: origin.flow.to_owned(),
-            cause: problems.join("; "),
-        });
+    if problems.is_empty() {
+        return Ok(());
     }
-    bring_together(origin, plugin, mapping, mapper, settings)
+    let (place, flow) = (origin.settings_at.clone(), origin.flow.to_owned());
+    Err(ReleaseError::Settings { place, flow, cause: problems.join("; ") })
 }
 
 /// Brings the parts together.
-fn bring_together(
+fn assemble(
     origin: &Origin<'_>,
     plugin: Arc<Plugin>,
     mapping: Option<String>,
