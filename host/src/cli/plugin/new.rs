@@ -17,6 +17,8 @@ mod files {
 
     /// The versions that plugins are built with, and how.
     pub const WORKSPACE: &str = include_str!("../../../../plugins/Cargo.toml");
+    /// A mapping plugin as this repository builds and runs it.
+    pub const MAPPER: &str = include_str!("../../../../plugins/examples/region-mapper/src/lib.rs");
     /// Of all libraries, exactly.
     pub const LOCK: &str = include_str!("../../../../plugins/Cargo.lock");
 }
@@ -101,6 +103,9 @@ fn files_of(template: &str, name: &str, kind: Kind, lang: Lang) -> Vec<(String, 
         files.iter().map(|(path, text)| (format!("{folder}/{path}"), (*text).to_owned())).collect()
     };
     all.extend(given("tandem/wit", files::WIT));
+    if (kind, lang) == (Kind::Mapper, Lang::Rust) {
+        all.push(("src/lib.rs".into(), files::MAPPER.replace("../../../wit", "tandem/wit")));
+    }
     if lang == Lang::Rust {
         all.extend(given(".cargo", files::CARGO));
         all.push(("Cargo.lock".into(), files::LOCK.to_owned()));

@@ -1,25 +1,26 @@
-//! A mapping plugin in one file: sales regions by postal code, which no expression says well, and a rule of this company
-//! that an order without a purchase order number needs a look.
+//! Sales regions by postal code, which no expression says well; and an order without a purchase order number is asked about.
 //!
-//! It sees the source record and the fields that the mapping file gave, and returns the final ones. It can reach nothing
-//! but the log.
+//! It sees the source record and the fields that the mapping file gave, and returns the final ones. It can reach nothing but
+//! the log. A field that it reads and no rule does is named under `[read]` in the mapping file.
 
 use serde_json::{Map, Value};
 
 wit_bindgen::generate!({ path: "../../../wit", world: "mapper" });
 
-struct RegionMapper;
+struct Mine;
 
-impl Guest for RegionMapper {
+impl Guest for Mine {
+    /// Called for each record of each section. `source` and `mapped` are JSON; what it returns is all fields of the record.
     fn map(section: String, source: String, mapped: String) -> Result<String, String> {
         if section != "header" {
             return Ok(mapped);
         }
         let source: Value = serde_json::from_str(&source).map_err(|e| e.to_string())?;
+        // The feature `arbitrary_precision` keeps every digit of a price.
         let mut order: Map<String, Value> = serde_json::from_str(&mapped).map_err(|e| e.to_string())?;
         if order.get("NumAtCard").is_none_or(Value::is_null) {
-            // Sends the record to review with this text.
-            return Err("our customers must name their purchase order: fill in PO Number".into());
+            // `Err` sends the record to review with this text.
+            return Err("fill in the PO number: our customers must name their purchase order".into());
         }
         let postal_code = source["Account"]["BillingPostalCode"].as_str().unwrap_or_default();
         order.insert("U_Region".into(), region(postal_code).into());
@@ -36,4 +37,4 @@ fn region(postal_code: &str) -> &'static str {
     }
 }
 
-export!(RegionMapper);
+export!(Mine);
