@@ -18,7 +18,7 @@ demo: setup plugins
 
 test: lint build
 	cd plugins && $(CARGO) test --quiet --locked --target "$(HOST)"
-	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) test --locked --workspace
+	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) test --locked --workspace --no-fail-fast
 
 setup:
 	@scripts/setup.sh

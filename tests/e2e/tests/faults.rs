@@ -3,8 +3,12 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use serde_json::json;
+use serde_json::{Value, json};
 use tandem_e2e::{Setup, World};
+
+fn readyz(world: &World) -> String {
+    format!("{}/readyz", world.console)
+}
 
 fn number(name: &str, default: u64) -> u64 {
     std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
@@ -144,7 +148,14 @@ async fn won_opportunities_survive_kill_at_any_moment() -> Result<()> {
 async fn b1_down_for_the_whole_time_loses_nothing_and_comes_back_without_a_herd() -> Result<()> {
     let mut world = World::new().await?;
     world.b1_settings(json!({ "down": true })).await?;
-    world.up().await?;
+    // It is not ready before it has seen where B1 stands; the org it hears at once.
+    world.start()?;
+    let hears = async |world: &World| {
+        let Ok((_, told)) = world.send("GET", &readyz(world), &Value::Null).await else { return Ok(None) };
+        let crm = |(name, begun): (&String, &Value)| name.starts_with("crm") && begun == true;
+        Ok(told["sources"].as_object().is_some_and(|all| all.iter().filter(|own| crm(*own)).count() == 2).then_some(()))
+    };
+    world.until("the org to be heard", Duration::from_secs(30), hears).await?;
     let ids = world.opportunities(120).await?;
     for id in &ids {
         world.win(id).await?;
@@ -152,7 +163,7 @@ async fn b1_down_for_the_whole_time_loses_nothing_and_comes_back_without_a_herd(
     // Changes while B1 is down: the last word counts.
     world.change("Opportunity", &ids[0], json!({ "Tandem_PO_Number__c": "LAST" })).await?;
     tokio::time::sleep(Duration::from_secs(6)).await;
-    let told = world.get(&format!("{}/readyz", world.console)).await?;
+    let (_, told) = world.send("GET", &readyz(&world), &Value::Null).await?;
     assert!(told["unreachable"]["erp"].as_str().is_some_and(|why| why.contains("not reachable since")), "{told}");
     let review = world.tandem_json(&["events", "list", "--state", "review"]).await?;
     assert_eq!(review, json!([]), "an outage sends nothing to review");
