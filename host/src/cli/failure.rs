@@ -86,9 +86,10 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
 fn of_release(error: &ReleaseError) -> Option<u8> {
     match error {
         ReleaseError::NoFlow { .. } | ReleaseError::Unknown { .. } | ReleaseError::NoEarlier(_) => Some(NOT_FOUND),
-        ReleaseError::MappingFile { .. } | ReleaseError::MappingUnread { .. } | ReleaseError::Settings { .. } => {
-            Some(WRONG_USAGE)
-        }
+        ReleaseError::MappingFile { .. }
+        | ReleaseError::MappingUnread { .. }
+        | ReleaseError::Settings { .. }
+        | ReleaseError::OtherPlugin { .. } => Some(WRONG_USAGE),
         ReleaseError::Plugin(error) => of_plugin(error),
         ReleaseError::NotGranted { .. }
         | ReleaseError::NotWhole { .. }

@@ -36,16 +36,24 @@ pub enum Command {
         /// Only this flow.
         flow: Option<String>,
     },
-    /// Applies a section's rules to a real record and shows what each gives; nothing is written.
+    /// Applies a section's rules, as the flow's files have them, to a real record and shows what each gives; nothing is written.
     Preview {
         flow: String,
         /// A section of the mapping, such as `header` or `account`.
         section: String,
         /// The record: a Salesforce id, or a key of B1 such as C00001 or 12.
         record: String,
+        /// By the release that is live, where the files say something else.
+        #[arg(long)]
+        live: bool,
     },
-    /// Prints the mapping a flow uses: the start of one of your own.
-    Show { flow: String },
+    /// Prints the mapping of a flow's files: the start of one of your own.
+    Show {
+        flow: String,
+        /// That of the release that is live, where the files say something else.
+        #[arg(long)]
+        live: bool,
+    },
 }
 
 pub async fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode> {
@@ -53,13 +61,23 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     let connections = parts.connect()?;
     match command {
         Command::Check { flow } => check(&parts, &connections, flow, output).await,
-        Command::Preview { flow, section, record } => {
-            let flow = parts.flow_of_files(&flow, &connections).await?;
+        Command::Preview { flow, section, record, live } => {
+            let flow = match live {
+                true => parts.flow(&flow, &connections).await?,
+                false => parts.flow_of_files(&flow, &connections).await?,
+            };
             preview(&flow, &section, &record, output).await
         }
-        Command::Show { flow } => {
+        Command::Show { flow, live } => {
             // Before any grant: it is what a mapping of one's own begins with.
-            let release = parts.releases().await?.of_files(&flow, &parts.config).await?.release;
+            let releases = parts.releases().await?;
+            let release = match live {
+                true => releases.live_or_files(&flow, &parts.config).await?,
+                false => releases.of_files(&flow, &parts.config).await?.release,
+            };
+            if !live {
+                parts.tell_if_not_live(&flow, &release).await?;
+            }
             output.print(&release.mapping_text.trim_end());
             Ok(ExitCode::SUCCESS)
         }

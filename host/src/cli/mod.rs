@@ -28,6 +28,7 @@ use self::failure::{FOUND_PROBLEMS, exit_code};
 use self::output::{Output, complain};
 use crate::connections::transport::chain;
 use crate::log::Log;
+use crate::sandbox::compiler;
 
 /// Keeps SAP Business One and Salesforce in step.
 #[derive(Parser)]
@@ -80,6 +81,9 @@ enum Command {
     /// What each flow runs, ran and could run; make one live, or go back.
     #[command(subcommand)]
     Release(release::Command),
+    /// Of the program for itself: see `sandbox/compiler.rs`.
+    #[command(name = compiler::COMMAND, hide = true)]
+    Compile,
 }
 
 /// Runs the command line.
@@ -145,5 +149,6 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(options) => explain::run(&cli.config, options, &output).await,
         Command::Plugin(command) => plugin::run(&cli.config, command, &output).await,
         Command::Release(command) => release::run(&cli.config, command, &output).await,
+        Command::Compile => Ok(compiler::serve()),
     }
 }

@@ -13,14 +13,15 @@ use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinSet;
 
 use super::failure::Failure;
+use super::output::complain;
 use crate::config::{Config, FlowConfig, SalesforceConfig, Secret, SecretSource};
 use crate::connections::{Connection, Connections, Standing};
 use crate::console::salesforce::Reporter;
 use crate::console::{self, Console, Patience};
 use crate::ending::guarded;
 use crate::engine::{Engine, Flow, haste_of};
-use crate::releases::Releases;
-use crate::sandbox::{Cache, Description, Runtime};
+use crate::releases::{Release, Releases, short};
+use crate::sandbox::{Cache, Compiler, Description, Runtime};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
 use crate::sources::outbox::Outbox;
 use crate::sources::pubsub::Subscription;
@@ -62,7 +63,7 @@ impl Parts {
             let secret = self.store.secret("compiled-plugins").await?;
             let path = self.config.resolve(&self.config.store.path);
             let folder = path.parent().map(|parent| parent.join("compiled")).unwrap_or_else(|| "compiled".into());
-            let runtime = Runtime::new(Cache::new(folder, &secret));
+            let runtime = Runtime::new(Cache::new(folder, &secret), Compiler::apart());
             let runtime = runtime.map_err(|e| anyhow::anyhow!("the sandbox cannot start: {e:#}"))?;
             Ok(Arc::new(Releases::new(&self.config, self.store.clone(), Arc::new(runtime))))
         };
@@ -76,11 +77,25 @@ impl Parts {
         Ok(Flow::bind(name, release, &self.config, connections, releases).await?)
     }
 
-    /// A flow under what its files say now, be it live or not.
+    /// A flow under what its files say now, be it live or not; where it is not, the person is told.
     pub async fn flow_of_files(&self, name: &str, connections: &Connections) -> Result<Flow> {
         let releases = self.releases().await?;
         let release = releases.of_files(name, &self.config).await?.release;
+        self.tell_if_not_live(name, &release).await?;
         Ok(Flow::bind(name, release, &self.config, connections, releases).await?)
+    }
+
+    /// Says where a flow runs something else than its files say: after a rollback, or while what they say waits.
+    pub async fn tell_if_not_live(&self, flow: &str, release: &Release) -> Result<()> {
+        let live = self.releases().await?.live(flow).await?;
+        if let Some(live) = live.filter(|live| live.release != release.digest) {
+            let (runs, files) = (short(&live.release), release.short());
+            complain(format_args!(
+                "these are the files of {flow} (release {files}), and it runs release {runs} ({}): `tandem release list {flow}` says why",
+                live.why
+            ));
+        }
+        Ok(())
     }
 
     /// A flow to look for among events: configured, or one that was.

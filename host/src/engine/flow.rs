@@ -129,7 +129,10 @@ impl Flow {
             };
         }
         let may = description.permissions.iter().chain(&description.unasked).cloned().collect();
-        let mapper = release.mapper.clone().map(|code| Mapper::new(releases.runtime(), code, flow.limits.clone()));
+        let own = release.mapper.clone().zip(release.manifest.mapper.as_ref());
+        let mapper = own.map(|(code, own)| {
+            Mapper::new(releases.runtime(), code, flow.limits.clone()).named(format!("{name}, {}", own.name))
+        });
         let bound = Bound {
             flow: name.to_owned(),
             grants: Grants::new(&description.name, may),

@@ -170,6 +170,8 @@ struct Section {
 pub struct Mapping {
     env: Arc<Env>,
     read: BTreeMap<String, Vec<String>>,
+    /// By section: paths that a mapping plugin says it reads.
+    read_by_plugin: BTreeMap<String, Vec<String>>,
     alternatives: BTreeMap<String, Vec<String>>,
     tables: Cel,
     reverse: Cel,
@@ -202,6 +204,7 @@ impl Mapping {
         let mut mapping = Self {
             env: Arc::new(Env::stdlib()),
             read: file.read,
+            read_by_plugin: BTreeMap::new(),
             alternatives: file.alternatives,
             tables: to_cel(&serde_json::json!(file.tables)),
             reverse: to_cel(&serde_json::json!(reversed)),
@@ -218,6 +221,14 @@ impl Mapping {
             }
         }
         Ok(mapping)
+    }
+
+    /// Reads these paths too, in addition to what the file names under `[read]`: a mapping plugin says so of itself.
+    pub fn reading(mut self, section: &str, paths: &[String]) -> Self {
+        if !paths.is_empty() {
+            self.read_by_plugin.entry(section.to_owned()).or_default().extend(paths.iter().cloned());
+        }
+        self
     }
 
     fn add(&mut self, section: &str, field: String, written: Written) -> Result<(), MappingError> {
@@ -298,7 +309,7 @@ impl Mapping {
             let (rules, others) = (own.get(section), others.get(section));
             let pairs = as_written(section);
             rules != others
-                || self.read.get(*section) != other.read.get(*section)
+                || self.read_of(section).ne(other.read_of(section))
                 || self.pairs.get(pairs) != other.pairs.get(pairs)
                 || (!tables && rules.is_some_and(|rules| looks_up(rules)))
         };
@@ -320,10 +331,15 @@ impl Mapping {
     pub fn source_fields(&self, section: &str) -> Vec<String> {
         let rules = self.sections.get(section).map(|section| section.rules.as_slice()).unwrap_or_default();
         let mut fields: Vec<String> = rules.iter().flat_map(|(_, text, _)| paths_in(text)).collect();
-        fields.extend(self.read.get(section).into_iter().flatten().cloned());
+        fields.extend(self.read_of(section).cloned());
         fields.sort();
         fields.dedup();
         fields
+    }
+
+    /// What is read of a section though no rule reads it.
+    fn read_of(&self, section: &str) -> impl Iterator<Item = &String> {
+        [&self.read, &self.read_by_plugin].into_iter().filter_map(move |read| read.get(section)).flatten()
     }
 
     /// Target field → rule, over all sections, for `explain`.

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::Release;
 use crate::connections::Method;
-use crate::sandbox::{Grants, HOST_SLOT, Permission, Plugin};
+use crate::sandbox::{Grants, HOST_SLOT, MapperSection, Permission, Plugin};
 use crate::store::{Grant, Result, Store, StoreError};
 
 /// One component of a release, and what it asks for.
@@ -13,7 +13,7 @@ use crate::store::{Grant, Result, Store, StoreError};
 pub struct Code {
     /// What consents go by: a plugin's own name; `mapper <file>` for a mapping plugin.
     pub name: String,
-    /// A plugin's own version; empty for a mapping plugin, which says none.
+    /// Its own version; empty for a mapping plugin of contract 0.1.0, which says none.
     pub version: String,
     /// SHA-256 of the component, hex.
     pub digest: String,
@@ -64,23 +64,40 @@ impl Release {
     pub fn codes(&self) -> Vec<Code> {
         let mapper = self.manifest.mapper.as_ref().map(|mapper| Code {
             name: format!("{MAPPER}{}", mapper.name),
-            version: String::new(),
+            version: mapper.version.clone(),
             digest: mapper.digest.clone(),
-            asks: self.plugin.description.sections.iter().map(|section| fields_of(&section.name)).collect(),
+            asks: match self.mapper.as_ref().and_then(|code| code.description.as_ref()) {
+                Some(own) => own.sections.iter().flat_map(of_section).collect(),
+                None => self.plugin.description.sections.iter().map(|section| fields_of(&section.name)).collect(),
+            },
             unasked: Vec::new(),
         });
         [Some(Code::of_plugin(&self.plugin)), mapper].into_iter().flatten().collect()
     }
 }
 
-/// What a mapping plugin may do with a section of the mapping.
+/// What a mapping plugin may do with a section of the mapping that says nothing of itself.
 fn fields_of(section: &str) -> Permission {
-    Permission {
-        slot: HOST_SLOT.into(),
-        method: Method::Put,
-        path: format!("/mapping/{section}"),
-        reason: "sees the source record and sets every field of this section, prices and codes of customers too".into(),
-    }
+    let why = "sees the source record and sets every field of this section, prices and codes of customers too";
+    of_mapping(Method::Put, section.to_owned(), why.into())
+}
+
+/// What it may do where it says so.
+fn of_section(section: &MapperSection) -> Vec<Permission> {
+    let sees = of_mapping(Method::Get, section.name.clone(), "sees the source record and what the mapping gave".into());
+    let reads = section.reads.iter().map(|path| {
+        let why = "has this field queried".to_owned();
+        of_mapping(Method::Get, format!("{}/{path}", section.name), why)
+    });
+    let sets = section.sets.iter().map(|field| {
+        let why = "sets this field, whatever the mapping says".to_owned();
+        of_mapping(Method::Put, format!("{}/{field}", section.name), why)
+    });
+    std::iter::once(sees).chain(reads).chain(sets).collect()
+}
+
+fn of_mapping(method: Method, path: String, reason: String) -> Permission {
+    Permission { slot: HOST_SLOT.into(), method, path: format!("/mapping/{path}"), reason }
 }
 
 /// What of it was not allowed yet.

@@ -71,6 +71,18 @@ pub enum ReleaseError {
         /// What is wrong.
         cause: String,
     },
+    /// A plugin that does another thing.
+    #[error("{path} is the plugin {other}, and the flow {flow} runs {plugin}")]
+    OtherPlugin {
+        /// The flow.
+        flow: String,
+        /// What it runs.
+        plugin: String,
+        /// The file.
+        path: PathBuf,
+        /// What the file is.
+        other: String,
+    },
     /// No release of the flow has that digest, or several begin so.
     #[error("the flow {flow} has no release {asked:?}; {known}")]
     Unknown {

@@ -15,7 +15,7 @@ pub struct Component {
     pub digest: String,
     /// A plugin's own name; of a mapping plugin that of its file.
     pub name: String,
-    /// A plugin's own version; empty for a mapping plugin, which says none.
+    /// Its own version; empty for a mapping plugin of contract 0.1.0, which says none.
     pub version: String,
 }
 

@@ -50,13 +50,29 @@ impl Release {
         short(&self.digest)
     }
 
-    /// Sections of its mapping that the plugin never applies, each with what is wrong; a plugin that names none may apply any.
+    /// Sections of its mapping that the plugin never applies, each with what is wrong, and a mapping plugin that is asked about none; a plugin that
+    /// names none may apply any.
     pub fn needless_sections(&self) -> Vec<(String, String)> {
-        let known: Vec<&str> = self.plugin.description.sections.iter().map(|section| section.name.as_str()).collect();
-        let needless = |name: &&str| !known.is_empty() && !known.contains(name);
-        let told =
-            |name: &str| (name.to_owned(), format!("the plugin applies no such section; it has {}", known.join(", ")));
-        self.mapping.sections().into_iter().filter(needless).map(told).collect()
+        let description = &self.plugin.description;
+        let known: Vec<&str> = description.sections.iter().map(|section| section.name.as_str()).collect();
+        if known.is_empty() {
+            return Vec::new();
+        }
+        let needless = self.mapping.sections().into_iter().filter(|name| !known.contains(name));
+        let has = format!("the plugin applies no such section; it has {}", known.join(", "));
+        let mut told: Vec<(String, String)> = needless.map(|name| (name.to_owned(), has.clone())).collect();
+        // One that several flows share names sections of the others, too.
+        let applied = description.reserved();
+        let mapper = self.mapper.as_ref().and_then(|code| code.description.as_ref());
+        if let Some(own) = mapper.filter(|own| !own.sections.iter().any(|section| applied.contains_key(&section.name)))
+        {
+            let named: Vec<&str> = own.sections.iter().map(|section| section.name.as_str()).collect();
+            let asked: Vec<&str> = applied.keys().map(String::as_str).collect();
+            let why =
+                format!("the mapping plugin {} is never asked: the plugin applies {}", own.name, asked.join(", "));
+            told.push((named.join(", "), why));
+        }
+        told
     }
 
     /// All of it, with another plugin.
@@ -165,7 +181,7 @@ impl Releases {
         let wasm = read(&path).await?;
         self.trust.check_file(&path, &wasm)?;
         let plugin = self.plugin(&path, wasm).await?;
-        named_like_its_file(&plugin, name, path)?;
+        named_like_its_file(&plugin.description.name, name, path)?;
         Ok(plugin)
     }
 
@@ -176,7 +192,7 @@ impl Releases {
         let wasm = read(&path).await?;
         let mut signed_by = self.trust.check_file(&path, &wasm)?;
         let plugin = self.plugin(&path, wasm.clone()).await?;
-        named_like_its_file(&plugin, &own.plugin, path)?;
+        named_like_its_file(&plugin.description.name, &own.plugin, path)?;
         let mut contents = vec![Content { digest: plugin.digest.clone(), bytes: wasm }];
         let mut origin = Origin {
             flow,
@@ -203,7 +219,11 @@ impl Releases {
                 signed_by = self.trust.check_file(&path, &wasm)?.and(signed_by);
                 let code = self.mapper(&path, wasm.clone()).await?;
                 contents.push(Content { digest: code.digest.clone(), bytes: wasm });
-                Some((name_of(&path), code))
+                let name = name_of(&path);
+                if let Some(description) = &code.description {
+                    named_like_its_file(&description.name, &name, path)?;
+                }
+                Some((name, code))
             }
             None => None,
         };
@@ -219,6 +239,11 @@ impl Releases {
             Some(path) => self.plugin(path, read(path).await?).await?,
             None => base.plugin.clone(),
         };
+        let (own, other) = (&base.plugin.description.name, &plugin.description.name);
+        if let Some(path) = instead.plugin.filter(|_| own != other) {
+            let (plugin, other) = (own.clone(), other.clone());
+            return Err(ReleaseError::OtherPlugin { flow: flow.to_owned(), plugin, path, other });
+        }
         let mapper = match (&instead.mapper, &base.manifest.mapper, &base.mapper) {
             (Some(path), ..) => Some((name_of(path), self.mapper(path, read(path).await?).await?)),
             (None, Some(own), Some(code)) => Some((own.name.clone(), code.clone())),
@@ -484,10 +509,19 @@ impl Releases {
     }
 
     async fn mapper(&self, named: &Path, wasm: Vec<u8>) -> std::result::Result<Arc<MapperCode>, LoadError> {
-        match self.mappers.get(&digest_of(&wasm)) {
-            Some(known) => Ok(known),
-            None => self.runtime.mapper(named, wasm).await.inspect(|mapper| self.mappers.keep(&mapper.digest, mapper)),
+        let digest = digest_of(&wasm);
+        if let Some(known) = self.mappers.get(&digest) {
+            return Ok(known);
         }
+        if let Some(error) = self.unusable.why(&digest, named) {
+            return Err(error);
+        }
+        let loaded = self.runtime.mapper(named, wasm).await;
+        match &loaded {
+            Ok(mapper) => self.mappers.keep(&mapper.digest, mapper),
+            Err(error) => self.unusable.keep(digest, error),
+        }
+        loaded
     }
 }
 
@@ -617,8 +651,7 @@ fn name_of(path: &Path) -> String {
     path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn named_like_its_file(plugin: &Plugin, name: &str, path: PathBuf) -> std::result::Result<(), LoadError> {
-    let own = &plugin.description.name;
+fn named_like_its_file(own: &str, name: &str, path: PathBuf) -> std::result::Result<(), LoadError> {
     if own == name {
         return Ok(());
     }
@@ -646,6 +679,10 @@ fn assemble(
     let description = &plugin.description;
     let text = mapping.as_ref().unwrap_or(&description.default_mapping);
     let parsed = Mapping::parse_for(text, description.reserved()).map_err(|e| origin.mapping(e.to_string()))?;
+    let parsed = match &mapper {
+        Some((_, code)) => code.reading(parsed),
+        None => parsed,
+    };
     let manifest = Manifest::new(
         Component {
             digest: plugin.digest.clone(),
@@ -656,7 +693,7 @@ fn assemble(
         mapper.as_ref().map(|(name, code)| Component {
             digest: code.digest.clone(),
             name: name.clone(),
-            version: String::new(),
+            version: code.description.as_ref().map_or_else(String::new, |own| own.version.clone()),
         }),
         settings,
     );

@@ -1,11 +1,14 @@
 //! The cache of compiled plugins, beside the database. Safe to lose, and never trusted from outside: each file carries
 //! an HMAC under a key that only the database holds, and what was verified in memory is what is loaded.
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use ring::hmac;
 use wasmtime::Engine;
 use wasmtime::component::Component;
+
+use super::digest_of;
 
 /// Length of the HMAC-SHA256 in front of the code.
 const TAG: usize = 32;
@@ -27,14 +30,17 @@ impl Cache {
         Self { folder: None, key: hmac::Key::new(hmac::HMAC_SHA256, &[]) }
     }
 
-    /// The compiled component, from the cache or compiled now.
-    pub fn load(&self, engine: &Engine, digest: &str, wasm: &[u8]) -> wasmtime::Result<Component> {
-        let Some(path) = self.path(engine, digest) else { return Component::new(engine, wasm) };
-        if let Some(component) = self.read(engine, &path, digest) {
-            return Ok(component);
-        }
-        let component = Component::new(engine, wasm)?;
-        if let Err(error) = self.write(&path, digest, &component) {
+    /// The compiled component, if it is kept.
+    pub fn kept(&self, engine: &Engine, digest: &str) -> Option<Component> {
+        self.read(engine, &self.path(engine, digest)?, digest)
+    }
+
+    /// The component of code that was compiled just now; it is kept.
+    pub fn keep(&self, engine: &Engine, digest: &str, code: &[u8]) -> wasmtime::Result<Component> {
+        let component = deserialize(engine, code)?;
+        if let Some(path) = self.path(engine, digest)
+            && let Err(error) = self.write(&path, digest, code)
+        {
             tracing::warn!(path = %path.display(), %error, "cannot keep the compiled plugin; the next start compiles again");
         }
         Ok(component)
@@ -45,13 +51,13 @@ impl Cache {
         use std::hash::{DefaultHasher, Hash, Hasher};
         let mut hasher = DefaultHasher::new();
         engine.precompile_compatibility_hash().hash(&mut hasher);
-        Some(self.folder.as_ref()?.join(format!("{digest}-{:016x}.bin", hasher.finish())))
+        Some(self.folder.as_ref()?.join(format!("{digest}-{:016x}.cwasm", hasher.finish())))
     }
 
     fn read(&self, engine: &Engine, path: &Path, digest: &str) -> Option<Component> {
         let bytes = std::fs::read(path).ok()?;
         let (tag, code) = bytes.split_at_checked(TAG)?;
-        if hmac::verify(&self.key, &signed(digest, code), tag).is_err() {
+        if hmac::verify(&self.key, signed(digest, code).as_bytes(), tag).is_err() {
             tracing::warn!(path = %path.display(), "the compiled plugin was changed from outside; compiling it again");
             return None;
         }
@@ -60,29 +66,32 @@ impl Cache {
             .ok()
     }
 
-    fn write(&self, path: &Path, digest: &str, component: &Component) -> wasmtime::Result<()> {
-        let code = component.serialize()?;
-        let tag = hmac::sign(&self.key, &signed(digest, &code));
+    fn write(&self, path: &Path, digest: &str, code: &[u8]) -> std::io::Result<()> {
+        let tag = hmac::sign(&self.key, signed(digest, code).as_bytes());
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
         // Under another name first: a crash leaves no half file under the real one.
         let draft = path.with_extension("tmp");
-        std::fs::write(&draft, [tag.as_ref(), &code].concat())?;
+        let mut file = std::fs::File::create(&draft)?;
+        file.write_all(tag.as_ref())?;
+        file.write_all(code)?;
+        drop(file);
         std::fs::rename(&draft, path)?;
         Ok(())
     }
 }
 
-/// The digest is signed with the code, so that one plugin's file cannot stand in for another's.
-fn signed(digest: &str, code: &[u8]) -> Vec<u8> {
-    [digest.as_bytes(), b"\n", code].concat()
+/// The plugin's digest is signed with that of its code, so that one plugin's file cannot stand in for another's.
+fn signed(digest: &str, code: &[u8]) -> String {
+    format!("{digest}\n{}", digest_of(code))
 }
 
 #[allow(unsafe_code)]
 fn deserialize(engine: &Engine, code: &[u8]) -> wasmtime::Result<Component> {
-    // SAFETY: `Component::deserialize` runs native code out of `code`, so `code` must come from `Component::serialize`.
-    // The caller has verified an HMAC over exactly these bytes, in memory, with a key that only this host's database
-    // holds and that `write` alone signs with; wasmtime itself refuses bytes of another version or machine.
+    // SAFETY: `Component::deserialize` runs native code out of `code`, so `code` must come from wasmtime's own compiler.
+    // Either the caller has it from there just now: from this process, or over a pipe from another one of this very program
+    // (`compiler.rs`). Or it has verified an HMAC over exactly these bytes, in memory, with a key that only this host's
+    // database holds and that `write` alone signs with. wasmtime itself refuses bytes of another version or machine.
     unsafe { Component::deserialize(engine, code) }
 }

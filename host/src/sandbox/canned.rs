@@ -1,6 +1,8 @@
 //! Answers that a scenario gives in the world's place: to calls by what they ask for, and a clock that says what it is told to.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono_tz::Tz;
 use percent_encoding::percent_decode_str;
@@ -32,13 +34,18 @@ pub struct CannedAnswer {
     pub with: Option<Value>,
     /// The answer as it stands in a journal, JSON text.
     pub came: String,
-    used: bool,
+    given: Arc<AtomicBool>,
 }
 
 impl CannedAnswer {
     /// Not given yet.
     pub fn new(call: &str, with: Option<Value>, came: String) -> Self {
-        Self { call: readable(call), with, came, used: false }
+        Self { call: readable(call), with, came, given: Arc::default() }
+    }
+
+    /// True once it was given; a clone of it says so too.
+    pub fn was_given(&self) -> bool {
+        self.given.load(Ordering::Relaxed)
     }
 }
 
@@ -103,9 +110,9 @@ impl Canned {
         let exact = |place: &usize| self.answers[*place].call == call;
         let named: Vec<usize> = fitting.iter().copied().filter(exact).collect();
         let fitting = if named.is_empty() { fitting } else { named };
-        let fresh = fitting.iter().find(|place| !self.answers[**place].used);
+        let fresh = fitting.iter().find(|place| !self.answers[**place].was_given());
         let place = *fresh.or(fitting.last())?;
-        self.answers[place].used = true;
+        self.answers[place].given.store(true, Ordering::Relaxed);
         Some(self.answers[place].came.clone())
     }
 }

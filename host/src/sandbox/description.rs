@@ -3,7 +3,7 @@
 use serde::Serialize;
 use serde_json::Value;
 
-use super::bindings::flow::tandem::plugin as contract;
+use super::bindings::v0_1::flow::tandem::plugin as contract;
 use super::settings::{self, Schema};
 use super::{HOST_SLOT, Permission, grants};
 use crate::connections::Method;
@@ -117,13 +117,17 @@ impl Description {
     }
 }
 
+/// A plugin's name.
+pub(super) fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 40
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+}
+
 /// Parses at the border: what a plugin says of itself is not trusted until it was read whole.
 pub(super) fn checked(raw: contract::description::Description) -> Result<Description, String> {
     bounded(&raw)?;
-    let name_fits = !raw.name.is_empty()
-        && raw.name.len() <= 40
-        && raw.name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
-    if !name_fits {
+    if !is_name(&raw.name) {
         let name: String = raw.name.chars().take(80).collect();
         return Err(format!("name = {name:?}: lower case letters, digits and dashes, at most 40"));
     }

@@ -39,6 +39,38 @@ fn settings() -> Config {
     config
 }
 
+/// The engine, with its pooled memory.
+pub fn engine() -> wasmtime::Result<Engine> {
+    let mut pool = PoolingAllocationConfig::default();
+    // Room for the greediest instances in every place, so that the pool is never what an event fails for.
+    pool.total_component_instances(INSTANCES)
+        .total_core_instances(INSTANCES * MODULES)
+        .total_memories(INSTANCES * MEMORIES)
+        .total_tables(INSTANCES * TABLES)
+        .total_stacks(INSTANCES)
+        .max_core_instances_per_component(MODULES)
+        .max_memories_per_component(MEMORIES)
+        .max_tables_per_component(TABLES)
+        .max_component_instance_size(4 << 20)
+        .max_core_instance_size(4 << 20)
+        .table_elements(TABLE_ELEMENTS)
+        .max_memory_size(MOST_MEMORY)
+        .linear_memory_keep_resident(1 << 20)
+        .max_unused_warm_slots(8);
+    let pooled = Engine::new(settings().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)));
+    pooled.or_else(|error| {
+        tracing::warn!(
+            error = format!("{error:#}"),
+            "this machine does not give the addresses for a pool of plugins' memory (is there a limit, such as ulimit -v?): \
+             each plugin gets its own when it runs, which is slower"
+        );
+        // Instead of the 4 GiB that spare each access its check.
+        let own = InstanceAllocationStrategy::OnDemand;
+        let small = settings().allocation_strategy(own).memory_reservation(1 << 20).memory_guard_size(1 << 16).clone();
+        Engine::new(&small)
+    })
+}
+
 /// See the module's words.
 pub struct Machine {
     engine: Engine,
@@ -49,34 +81,7 @@ pub struct Machine {
 impl Machine {
     /// Starts the engine, its tick and the threads.
     pub fn start() -> wasmtime::Result<Self> {
-        let mut pool = PoolingAllocationConfig::default();
-        // Room for the greediest instances in every place, so that the pool is never what an event fails for.
-        pool.total_component_instances(INSTANCES)
-            .total_core_instances(INSTANCES * MODULES)
-            .total_memories(INSTANCES * MEMORIES)
-            .total_tables(INSTANCES * TABLES)
-            .total_stacks(INSTANCES)
-            .max_core_instances_per_component(MODULES)
-            .max_memories_per_component(MEMORIES)
-            .max_tables_per_component(TABLES)
-            .max_component_instance_size(4 << 20)
-            .max_core_instance_size(4 << 20)
-            .table_elements(TABLE_ELEMENTS)
-            .max_memory_size(MOST_MEMORY)
-            .linear_memory_keep_resident(1 << 20)
-            .max_unused_warm_slots(8);
-        let pooled = Engine::new(settings().allocation_strategy(InstanceAllocationStrategy::Pooling(pool)));
-        let engine = pooled.or_else(|error| {
-            tracing::warn!(
-                error = format!("{error:#}"),
-                "this machine does not give the addresses for a pool of plugins' memory (is there a limit, such as ulimit -v?): \
-                 each plugin gets its own when it runs, which is slower"
-            );
-            // Instead of the 4 GiB that spare each access its check.
-            let own = InstanceAllocationStrategy::OnDemand;
-            let small = settings().allocation_strategy(own).memory_reservation(1 << 20).memory_guard_size(1 << 16).clone();
-            Engine::new(&small)
-        })?;
+        let engine = engine()?;
         // A thread of its own: it ticks however busy everything else is, and ends with the last store of the engine.
         let ticking = engine.weak();
         std::thread::Builder::new().name("plugins-tick".into()).spawn(move || {

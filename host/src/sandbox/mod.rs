@@ -4,6 +4,7 @@ mod bindings;
 mod cache;
 mod canned;
 mod capabilities;
+pub mod compiler;
 mod description;
 mod grants;
 mod journal;
@@ -25,12 +26,13 @@ mod workers;
 pub use self::cache::Cache;
 pub use self::canned::{Canned, CannedAnswer, readable};
 pub use self::capabilities::was_denied;
+pub use self::compiler::Compiler;
 pub use self::description::{Description, Section, Timer};
 pub use self::grants::{Denied, Grants, HOST_SLOT, Permission, like};
 pub use self::journal::{Journal, Told, Unknown, Unread};
-pub use self::mapper::Mapper;
+pub use self::mapper::{Mapper, MapperCode, MapperDescription, MapperSection};
 pub use self::run::{Bound, Outcome, RunReport, Taker, Trouble};
-pub use self::runtime::{CONTRACT, LoadError, MapperCode, Opened, Plugin, Runtime, World, digest_of, read};
+pub use self::runtime::{CONTRACTS, LoadError, Opened, Plugin, Runtime, World, digest_of, read};
 
 use crate::store::StoreError;
 

@@ -8,7 +8,7 @@ use chrono_tz::Tz;
 use wasmtime::ResourceLimiter;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, ResourceTable, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use super::bindings::flow::tandem::plugin as contract;
+use super::bindings::v0_1::flow::tandem::plugin as contract;
 use super::journal::{Journal, Known, Unread};
 use super::machine::{MEMORIES, MODULES, TABLE_ELEMENTS, TABLES};
 use super::said::read_outcome;
@@ -122,6 +122,8 @@ pub struct RunState {
     pub(super) bound: Option<Arc<Bound>>,
     pub(super) journal: Journal,
     pub(super) trace: String,
+    /// Who writes into the log where it is no flow: a mapping plugin.
+    pub(super) speaks: String,
     /// An event of this run was in a run before: its effects may have been carried out.
     pub(super) repeated: bool,
     /// So many times more its calls may stay for those of other runs.
@@ -167,6 +169,7 @@ impl RunState {
             bound,
             journal,
             trace: String::new(),
+            speaks: String::new(),
             repeated: false,
             waits: 0,
             calls: 0,

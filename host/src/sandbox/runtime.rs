@@ -9,10 +9,12 @@ use tracing::Instrument;
 use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
-use super::bindings::flow::{Flow, FlowPre, tandem::plugin as contract};
-use super::bindings::mapper::MapperPre;
+use super::bindings::v0_1::flow::{Flow, FlowPre, tandem::plugin as contract};
+use super::bindings::v0_2;
+use super::compiler::{CompileError, Compiler};
 use super::description::{Description, checked};
-use super::machine::{Machine, named};
+use super::machine::{Machine, named as broke};
+use super::mapper::{self, Calls, MapperCode};
 use super::run::{Bound, RunReport, RunState, waits_of};
 use super::{Cache, Journal, RunError, trace};
 use crate::config::Limits;
@@ -40,12 +42,12 @@ pub enum LoadError {
     },
     /// A component that wants or gives something else than the contract.
     #[error(
-        "{path} does not fit the contract tandem:plugin@{contract}: {cause}; build it against this version (`tandem plugin new` writes it), or install a newer tandem"
+        "{path} does not fit the contract tandem:plugin ({contract}): {cause}; build it against one of these versions (`tandem plugin new` writes it), or install a newer tandem"
     )]
     OtherContract {
         /// The file.
         path: PathBuf,
-        /// The version this host speaks.
+        /// The versions this host speaks.
         contract: &'static str,
         /// The import or export at fault.
         cause: String,
@@ -104,15 +106,13 @@ const MOST_CODE: u64 = 128 << 20;
 /// Components compiled at once: each takes a core or more, and memory by its size.
 const COMPILED_AT_ONCE: usize = 2;
 
-/// The contract version this host speaks.
-pub const CONTRACT: &str = "0.1.0";
+/// The versions of the contract that this host speaks.
+pub const CONTRACTS: [&str; 2] = ["0.1.0", "0.2.0"];
 
-/// A loaded mapping plugin.
-pub struct MapperCode {
-    /// SHA-256 of the file, hex.
-    pub digest: String,
-    pub(super) pre: MapperPre<RunState>,
-}
+/// The versions of the contract with flow plugins.
+const OF_FLOWS: &str = "0.1.0";
+/// The versions of the contract with mapping plugins.
+const OF_MAPPERS: &str = "0.1.0 or 0.2.0";
 
 /// A loaded plugin.
 pub struct Plugin {
@@ -148,6 +148,7 @@ pub enum World {
 pub struct Runtime {
     machine: Arc<Machine>,
     cache: Arc<Cache>,
+    compiler: Compiler,
     flow_linker: Linker<RunState>,
     flow_linker_wasi: Linker<RunState>,
     mapper_linker: Linker<RunState>,
@@ -156,7 +157,7 @@ pub struct Runtime {
 
 impl Runtime {
     /// Starts the machine that plugins run on.
-    pub fn new(cache: Cache) -> wasmtime::Result<Self> {
+    pub fn new(cache: Cache, compiler: Compiler) -> wasmtime::Result<Self> {
         let machine = Machine::start()?;
         let engine = machine.engine();
         let mut flow_linker = Linker::new(engine);
@@ -165,10 +166,12 @@ impl Runtime {
         wasmtime_wasi::p2::add_to_linker_async(&mut flow_linker_wasi)?;
         let mut mapper_linker = Linker::new(engine);
         contract::log::add_to_linker::<_, HasSelf<_>>(&mut mapper_linker, |state: &mut RunState| state)?;
+        v0_2::tandem::plugin::log::add_to_linker::<_, HasSelf<_>>(&mut mapper_linker, |state: &mut RunState| state)?;
         wasmtime_wasi::p2::add_to_linker_async(&mut mapper_linker)?;
         Ok(Self {
             machine: Arc::new(machine),
             cache: Arc::new(cache),
+            compiler,
             flow_linker,
             flow_linker_wasi,
             mapper_linker,
@@ -207,8 +210,8 @@ impl Runtime {
                 state.now = state.journaled("wasi.start", String::new(), |_| async { Ok(crate::time::now()) }).await?;
             }
             let mut store = machine.store(state, &limits)?;
-            let instance = pre.instantiate_async(&mut store).await.map_err(|e| named(e, &limits))?;
-            let raw = instance.call_handle(&mut store, &batch).await.map_err(|e| named(e, &limits))?;
+            let instance = pre.instantiate_async(&mut store).await.map_err(|e| broke(e, &limits))?;
+            let raw = instance.call_handle(&mut store, &batch).await.map_err(|e| broke(e, &limits))?;
             if raw.len() != events {
                 return Err(RunError::Contract(format!("{} outcomes for {events} events", raw.len())));
             }
@@ -233,42 +236,52 @@ impl Runtime {
         let linker = if wants_wasi { &self.flow_linker_wasi } else { &self.flow_linker };
         let other = |cause: wasmtime::Error| LoadError::OtherContract {
             path: named.to_owned(),
-            contract: CONTRACT,
+            contract: OF_FLOWS,
             cause: plain::cause(&cause),
         };
         let pre = linker.instantiate_pre(component).map_err(other)?;
         let pre = FlowPre::new(pre).map_err(other)?;
-        let bad = |cause: String| LoadError::BadDescription { path: named.to_owned(), cause };
-        let raw = self.describe(pre.clone()).await.map_err(|error| match error {
+        let asked = pre.clone();
+        let raw = self.described(named, |machine, limits| async move {
+            let mut store = machine.store(RunState::describing(&limits), &limits)?;
+            let instance = asked.instantiate_async(&mut store).await.map_err(|e| broke(e, &limits))?;
+            instance.call_describe(&mut store).await.map_err(|e| broke(e, &limits))
+        });
+        let description = checked(raw.await?).map_err(|cause| bad_description(named, cause))?;
+        Ok(Arc::new(Plugin { digest, description, pre, wants_wasi }))
+    }
+
+    /// Asks a component what it is.
+    async fn described<T, F, Fut>(&self, named: &Path, ask: F) -> Result<T, LoadError>
+    where
+        T: Send + 'static,
+        F: FnOnce(Arc<Machine>, Limits) -> Fut,
+        Fut: Future<Output = Result<T, RunError>> + Send + 'static,
+    {
+        let limits = to_describe();
+        let seconds = limits.run_seconds;
+        let asked = async {
+            let place = self.machine.place("").await?;
+            let asking = ask(self.machine.clone(), limits);
+            let work = async move {
+                let _place = place;
+                asking.await
+            };
+            within(seconds, self.machine.run(work)).await
+        };
+        asked.await.map_err(|error| match error {
             // Its own time on the processor is another limit: this one passes also where others take it all.
             RunError::Limit { limit: "run_seconds", .. } | RunError::Store(_) | RunError::Stopping => {
                 LoadError::NotNow { path: named.to_owned(), cause: error.to_string() }
             }
-            error => bad(error.to_string()),
-        })?;
-        let description = checked(raw).map_err(bad)?;
-        Ok(Arc::new(Plugin { digest, description, pre, wants_wasi }))
-    }
-
-    /// Asks a plugin what it is.
-    async fn describe(&self, pre: FlowPre<RunState>) -> Result<contract::description::Description, RunError> {
-        let limits = to_describe();
-        let seconds = limits.run_seconds;
-        let place = self.machine.place("").await?;
-        let machine = self.machine.clone();
-        let work = async move {
-            let _place = place;
-            let mut store = machine.store(RunState::describing(&limits), &limits)?;
-            let instance = pre.instantiate_async(&mut store).await.map_err(|e| named(e, &limits))?;
-            instance.call_describe(&mut store).await.map_err(|e| named(e, &limits))
-        };
-        within(seconds, self.machine.run(work)).await
+            error => bad_description(named, error.to_string()),
+        })
     }
 
     /// Compiles a mapping plugin. `named` is what errors call it.
     pub async fn mapper(&self, named: &Path, wasm: Vec<u8>) -> Result<Arc<MapperCode>, LoadError> {
         let (digest, component) = self.component(named, wasm).await?;
-        self.mapper_of(named, digest, &component)
+        self.mapper_of(named, digest, &component).await
     }
 
     /// Opens a component to be looked at; an error only where it is none.
@@ -279,40 +292,68 @@ impl Runtime {
         let imports: Vec<String> = names.imports(engine).map(|(name, _)| name.to_owned()).collect();
         let exports: Vec<String> = names.exports(engine).map(|(name, _)| name.to_owned()).collect();
         let world = if exports.iter().any(|name| name == "map") {
-            self.mapper_of(named, digest.clone(), &component).map(World::Mapper)
+            self.mapper_of(named, digest.clone(), &component).await.map(World::Mapper)
         } else {
             self.plugin_of(named, digest.clone(), &component).await.map(World::Flow)
         };
         Ok(Opened { digest, imports, exports, world })
     }
 
-    fn mapper_of(&self, named: &Path, digest: String, component: &Component) -> Result<Arc<MapperCode>, LoadError> {
+    async fn mapper_of(
+        &self,
+        named: &Path,
+        digest: String,
+        component: &Component,
+    ) -> Result<Arc<MapperCode>, LoadError> {
         let other = |cause: wasmtime::Error| LoadError::OtherContract {
             path: named.to_owned(),
-            contract: CONTRACT,
+            contract: OF_MAPPERS,
             cause: plain::cause(&cause),
         };
         let pre = self.mapper_linker.instantiate_pre(component).map_err(other)?;
-        let pre = MapperPre::new(pre).map_err(other)?;
-        Ok(Arc::new(MapperCode { digest, pre }))
+        let calls = Calls::of(component, pre).map_err(other)?;
+        let asked = calls.clone();
+        let raw = self.described(named, |machine, limits| async move {
+            let mut store = machine.store(RunState::describing(&limits), &limits)?;
+            asked.describe(&mut store).await.map_err(|e| broke(e, &limits))
+        });
+        let description = raw.await?.map(mapper::checked).transpose();
+        let description = description.map_err(|cause| bad_description(named, cause))?;
+        Ok(Arc::new(MapperCode { digest, description, calls }))
     }
 
     /// Compiling takes seconds: it holds up nothing else.
     async fn component(&self, named: &Path, wasm: Vec<u8>) -> Result<(String, Component), LoadError> {
         let _turn = self.compilers.acquire().await;
-        let (engine, cache) = (self.machine.engine().clone(), self.cache.clone());
         let unusable = |cause: String| LoadError::NotAComponent { path: named.to_owned(), cause };
+        let not_now = |cause: String| LoadError::NotNow { path: named.to_owned(), cause };
         if !wasm.starts_with(b"\0asm") {
             return Err(unusable("it does not begin as one does".into()));
         }
-        let compiled = tokio::task::spawn_blocking(move || {
+        let (engine, cache) = (self.machine.engine().clone(), self.cache.clone());
+        let looked = tokio::task::spawn_blocking(move || {
             let digest = digest_of(&wasm);
-            let component = cache.load(&engine, &digest, &wasm).map_err(|e| plain::cause(&e))?;
+            (cache.kept(&engine, &digest), digest, wasm)
+        });
+        let (kept, digest, wasm) = looked.await.map_err(|e| not_now(e.to_string()))?;
+        if let Some(component) = kept {
+            return Ok((digest, component));
+        }
+        let code = self.compiler.compile(self.machine.engine(), wasm).await.map_err(|error| match error {
+            CompileError::Component(cause) => unusable(cause),
+            CompileError::Machine(cause) => not_now(cause),
+        })?;
+        let (engine, cache) = (self.machine.engine().clone(), self.cache.clone());
+        let made = tokio::task::spawn_blocking(move || {
+            let component = cache.keep(&engine, &digest, &code).map_err(|e| plain::cause(&e))?;
             Ok::<_, String>((digest, component))
         });
-        let not_now = |cause: String| LoadError::NotNow { path: named.to_owned(), cause };
-        compiled.await.map_err(|e| not_now(e.to_string()))?.map_err(unusable)
+        made.await.map_err(|e| not_now(e.to_string()))?.map_err(not_now)
     }
+}
+
+fn bad_description(named: &Path, cause: String) -> LoadError {
+    LoadError::BadDescription { path: named.to_owned(), cause }
 }
 
 /// Ends what takes longer.

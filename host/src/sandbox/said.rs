@@ -1,7 +1,7 @@
 //! What a plugin says of an event, bounded and made fit to be read: it is stored, logged, listed and shown in the org.
 
 use super::RunError;
-use super::bindings::flow::tandem::plugin as contract;
+use super::bindings::v0_1::flow::tandem::plugin as contract;
 use super::run::{Outcome, RawOutcome};
 use crate::plain::{is_plain, readable};
 use crate::store::Question;

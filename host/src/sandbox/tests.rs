@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::bindings::flow::tandem::plugin as contract;
+use super::bindings::v0_1::flow::tandem::plugin as contract;
 use super::run::{Outcome, RawOutcome, RunState, Taker, waits_of};
 use super::{Bound, Grants, Journal, Permission, RunError};
 use crate::config::Limits;

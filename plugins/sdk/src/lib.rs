@@ -32,7 +32,7 @@ pub mod units;
 #[allow(missing_docs, clippy::all)]
 pub mod bindings {
     wit_bindgen::generate!({
-        path: "../../wit",
+        path: "../../wit/0.1.0",
         world: "flow",
         pub_export_macro: true,
         default_bindings_module: "tandem_sdk::bindings",

@@ -1,18 +1,25 @@
 // Sales regions by postal code, which no expression says well; and an order without a purchase order number is asked about.
 //
-// It sees the source record and the fields that the mapping file gave, and returns the final ones. It can reach nothing.
-// A field that it reads and no rule does is named under `[read]` in the mapping file.
+// It sees the source record and the fields that the mapping file gave, and has the last word on those that it says it sets.
+// It can reach nothing.
 
-// Called for each record of each section. `source` and `mapped` are JSON texts; what it returns is all fields of the record,
-// as JSON text. JavaScript reads numbers as binary floats: those of up to 15 digits come back as they were, give longer ones as text.
+// What people consent to, and what the host holds it to. `reads` are queried for it, through lookups too.
+export function describe() {
+  return {
+    name: 'my-plugin',
+    version: '0.1.0',
+    title: 'Sales regions by postal code; an order needs a purchase order number',
+    sections: [{ name: 'header', reads: ['Account.BillingPostalCode'], sets: ['U_Region'] }],
+  };
+}
+
+// Called for each record of each section that it names. `source` and `mapped` are JSON texts; what it returns is the fields
+// that it sets, as JSON text. JavaScript reads numbers as binary floats: give those of more than 15 digits as text.
 export function map(section, source, mapped) {
-  if (section !== 'header') return mapped;
   const opportunity = JSON.parse(source);
-  const order = JSON.parse(mapped);
   // What is thrown as text sends the record to review with that text.
-  if (order.NumAtCard == null) throw 'fill in the PO number: our customers must name their purchase order';
-  order.U_Region = region(opportunity.Account?.BillingPostalCode ?? '');
-  return JSON.stringify(order);
+  if (JSON.parse(mapped).NumAtCard == null) throw 'fill in the PO number: our customers must name their purchase order';
+  return JSON.stringify({ U_Region: region(opportunity.Account?.BillingPostalCode ?? '') });
 }
 
 function region(postalCode) {

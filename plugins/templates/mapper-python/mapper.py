@@ -1,28 +1,34 @@
 """Sales regions by postal code, which no expression says well; and an order without a purchase order number is asked about.
 
-It sees the source record and the fields that the mapping file gave, and returns the final ones. It can reach nothing.
-A field that it reads and no rule does is named under `[read]` in the mapping file.
+It sees the source record and the fields that the mapping file gave, and has the last word on those that it says it sets.
+It can reach nothing.
 """
 
 import json
 
 from componentize_py_types import Err
+from wit_world.imports.mapper_description import Description, Section
 
 
 class WitWorld:
-    # Called for each record of each section. `source` and `mapped` are JSON texts; what it returns is all fields of the
-    # record, as JSON text. Python reads numbers as binary floats: those of up to 15 digits come back as they were.
+    # What people consent to, and what the host holds it to. `reads` are queried for it, through lookups too.
+    def describe(self) -> Description:
+        return Description(
+            name="my-plugin",
+            version="0.1.0",
+            title="Sales regions by postal code; an order needs a purchase order number",
+            sections=[Section(name="header", reads=["Account.BillingPostalCode"], sets=["U_Region"])],
+        )
+
+    # Called for each record of each section that it names. `source` and `mapped` are JSON texts; what it returns is the
+    # fields that it sets, as JSON text. Python reads numbers as binary floats: give those of more than 15 digits as text.
     def map(self, section: str, source: str, mapped: str) -> str:
-        if section != "header":
-            return mapped
         opportunity = json.loads(source)
-        order = json.loads(mapped)
-        if order.get("NumAtCard") is None:
+        if json.loads(mapped).get("NumAtCard") is None:
             # Sends the record to review with this text.
             raise Err("fill in the PO number: our customers must name their purchase order")
         account = opportunity.get("Account") or {}
-        order["U_Region"] = region(account.get("BillingPostalCode") or "")
-        return json.dumps(order)
+        return json.dumps({"U_Region": region(account.get("BillingPostalCode") or "")})
 
 
 def region(postal_code: str) -> str:

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use tandem::config::Limits;
 use tandem::mapping::Mapping;
-use tandem::sandbox::{Bound, Cache, Grants, Journal, Runtime};
+use tandem::sandbox::{Bound, Cache, Compiler, Grants, Journal, Runtime};
 use tandem::store::sqlite::{Access, SqliteStore};
 use tandem::store::{Run, RunId, Store};
 
@@ -18,7 +18,7 @@ pub async fn times() -> Result<Vec<f64>> {
     let folder = tempfile::tempdir()?;
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&folder.path().join("tandem.db"), Access::Host)?);
     let cache = Cache::new(folder.path().join("compiled"), b"bench");
-    let runtime = Runtime::new(cache).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+    let runtime = Runtime::new(cache, Compiler::Here).map_err(|e| anyhow::anyhow!("{e:#}"))?;
     let plugin = runtime.load(&tandem_e2e::wasm("orders")).await?;
     let bound = Arc::new(Bound {
         flow: "orders".into(),

@@ -7,6 +7,7 @@ mod day;
 mod figures;
 mod hostile;
 mod instance;
+mod mappers;
 mod neighbours;
 mod scale;
 mod simulators;
@@ -49,6 +50,9 @@ struct Options {
     /// Only what a hostile plugin costs the others.
     #[arg(long)]
     hostile: bool,
+    /// Only mapping plugins in each language: fetches and builds them.
+    #[arg(long)]
+    mappers: bool,
     /// Only the calls of mixed changes.
     #[arg(long)]
     mixed: bool,
@@ -103,6 +107,11 @@ async fn main() -> Result<()> {
     }
     if options.hostile {
         hostile::all(&mut figures).await.context("a hostile plugin")?;
+        println!("{figures}");
+        return Ok(());
+    }
+    if options.mappers {
+        mappers::all(&mut figures).await.context("mapping plugins")?;
         println!("{figures}");
         return Ok(());
     }

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::json;
 use tandem_e2e::{Setup, World, root};
+
+/// The file of contract 0.2.0 and its SHA-256: never built anew.
+const SECOND: (&str, &str) = ("region-mapper", "e85fc91baa24f46401793e713317df9507e846a6e175c08647a956a2db8f7e73");
 
 /// The files of contract 0.1.0 and their SHA-256: never built anew.
 const FIRST: [(&str, &str); 3] = [
@@ -12,6 +15,46 @@ const FIRST: [(&str, &str); 3] = [
     ("orders", "132877d15cf13e0b8a0e740f06b8e27d0b0457aa4547bb371bd2923442b59ff0"),
     ("region-mapper", "5da16f37c1559095b352eaad83ab20ca7a28d248c69b28aec1fe73f8e2cc09f3"),
 ];
+
+/// A file as it was built then.
+fn kept(version: &str, (name, digest): (&str, &str)) -> Result<Vec<u8>> {
+    let code = std::fs::read(root().join(format!("tests/e2e/fixtures/contract-{version}/{name}.wasm")))?;
+    let found = ring::digest::digest(&ring::digest::SHA256, &code);
+    let found: String = found.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(found, digest, "{name} is not the file of then");
+    Ok(code)
+}
+
+#[tokio::test]
+async fn a_mapping_plugin_built_against_contract_0_2_0_reads_and_sets_what_it_says() -> Result<()> {
+    let flow = "mapper = \"mappers/region-mapper.wasm\"".into();
+    let mut world = World::with(Setup { flow, ..Setup::default() }).await?;
+    std::fs::create_dir(world.folder().join("mappers"))?;
+    std::fs::write(world.folder().join("mappers/region-mapper.wasm"), kept("0.2.0", SECOND)?)?;
+    world.tandem(&["plugin", "grant", "region-mapper", "--yes"]).await?;
+    world.b1_user_field("ORDR", "Region").await?;
+    world.up().await?;
+    let ids = world.opportunities(5).await?;
+    let accounts = world.records("Account").await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    for id in &ids {
+        world.until_state(id, "Synced").await?;
+        let account = world.opportunity(id).await?["AccountId"].clone();
+        let account = accounts.iter().find(|own| own["Id"] == account).context("account")?;
+        let region = match account["BillingPostalCode"].as_str().and_then(|code| code.bytes().next()) {
+            Some(b'0'..=b'3') => "North",
+            Some(b'4'..=b'6') => "West",
+            Some(b'7'..=b'9') => "South",
+            _ => "Abroad",
+        };
+        assert_eq!(world.orders_of(id).await?.remove(0)["U_Region"], region, "no [read] names the postal code");
+    }
+    let told = world.tandem_json(&["explain", &ids[0], "U_Region"]).await?.to_string();
+    assert!(told.contains("set by the mapping plugin region-mapper 0.1.0"), "{told}");
+    Ok(())
+}
 
 #[tokio::test]
 async fn plugins_built_against_contract_0_1_0_make_orders_and_are_fenced_in_as_ever() -> Result<()> {
@@ -23,10 +66,7 @@ async fn plugins_built_against_contract_0_1_0_make_orders_and_are_fenced_in_as_e
     std::fs::write(&config, format!("{}\n{orders}", std::fs::read_to_string(&config)?))?;
     std::fs::create_dir(world.folder().join("mappers"))?;
     for (name, digest) in FIRST {
-        let code = std::fs::read(root().join(format!("tests/e2e/fixtures/contract-0.1.0/{name}.wasm")))?;
-        let found = ring::digest::digest(&ring::digest::SHA256, &code);
-        let found: String = found.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(found, digest, "{name} is not the file of then");
+        let code = kept("0.1.0", (name, digest))?;
         let folder = if name.ends_with("mapper") { "mappers" } else { "plugins" };
         std::fs::write(world.folder().join(folder).join(format!("{name}.wasm")), code)?;
         world.tandem(&["plugin", "grant", name, "--yes"]).await?;

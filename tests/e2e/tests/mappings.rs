@@ -73,7 +73,7 @@ async fn a_preview_shows_what_the_mapping_plugin_makes_of_it_and_the_default_is_
     std::fs::copy(tandem_e2e::wasm("region_mapper"), world.folder().join("region-mapper.wasm"))?;
     std::fs::write(
         world.folder().join("own.toml"),
-        "version = 1\n[read]\nheader = [\"Account.BillingPostalCode\"]\n[header]\nNumAtCard = \"source.Tandem_PO_Number__c\"\n",
+        "version = 1\n[header]\nNumAtCard = \"source.Tandem_PO_Number__c\"\n",
     )?;
     let shown = world.tandem(&["mapping", "show", "orders"]).await?;
     assert!(shown.contains("Tandem_PO_Number__c"), "{shown}");
@@ -87,6 +87,6 @@ async fn a_preview_shows_what_the_mapping_plugin_makes_of_it_and_the_default_is_
     assert!(region.is_some_and(|row| row["rule"] == "(mapping plugin)" && row["value"].is_string()), "{told}");
     world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": null })).await?;
     let (code, _, errors) = world.tandem_raw(&preview).await?;
-    assert!(code == 1 && errors.contains("fill in PO Number"), "{code} {errors}");
+    assert!(code == 1 && errors.contains("fill in the PO number"), "{code} {errors}");
     Ok(())
 }

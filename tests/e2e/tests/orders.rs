@@ -289,7 +289,7 @@ async fn mapping_plugin_has_the_last_word_on_fields_and_may_send_a_record_to_rev
     let mut world = World::with(Setup { flow, ..Setup::default() }).await?;
     std::fs::write(
         world.folder().join("orders.mapping.toml"),
-        "version = 1\n[read]\nheader = [\"Account.BillingPostalCode\"]\n[header]\nNumAtCard = \"source.Tandem_PO_Number__c\"\n",
+        "version = 1\n[header]\nNumAtCard = \"source.Tandem_PO_Number__c\"\n",
     )?;
     std::fs::create_dir(world.folder().join("mappers"))?;
     std::fs::copy(tandem_e2e::wasm("region_mapper"), world.folder().join("mappers/region-mapper.wasm"))?;
@@ -314,7 +314,7 @@ async fn mapping_plugin_has_the_last_word_on_fields_and_may_send_a_record_to_rev
     };
     assert_eq!(order["U_Region"], region);
     let held = world.until_state(&ids[1], "Review").await?;
-    assert!(held["Tandem_Sync_Message__c"].as_str().unwrap().contains("fill in PO Number"), "{held}");
+    assert!(held["Tandem_Sync_Message__c"].as_str().unwrap().contains("fill in the PO number"), "{held}");
     assert!(world.orders_of(&ids[1]).await?.is_empty());
     Ok(())
 }

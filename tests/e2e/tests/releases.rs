@@ -322,7 +322,7 @@ async fn a_mapping_plugin_is_listed_needs_consent_and_is_part_of_the_release() -
     world.ready(PATIENCE).await?;
     let (_, first) = remark(&world).await?;
     let shown = world.tandem(&["release", "show", "orders"]).await?;
-    assert!(shown.contains("region-mapper ("), "{shown}");
+    assert!(shown.contains("region-mapper 0.1.0 ("), "{shown}");
     // Another one of the same name may do the same, and is another release.
     std::fs::write(&file, rebuilt(&std::fs::read(&file)?))?;
     let second = until_live_changes(&world, &first).await?;

@@ -9,20 +9,25 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::grant::{WORDS, words};
-use super::sandbox;
+use super::{build, sandbox};
 use crate::cli::failure::FOUND_PROBLEMS;
 use crate::cli::output::{Output, short};
 use crate::releases::short as short_digest;
-use crate::sandbox::{CONTRACT, Description, Opened, World, read};
+use crate::sandbox::{CONTRACTS, Description, MapperDescription, Opened, World, read};
 
 #[derive(Args)]
 pub struct Options {
-    /// A component.
+    /// A component, or the folder of a plugin that was built.
     file: PathBuf,
 }
 
 pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
-    let found = Found::of(&options.file).await?;
+    let file = match options.file.is_dir() {
+        // What was built there.
+        true => build::file_of(&options.file)?,
+        false => options.file,
+    };
+    let found = Found::of(&file).await?;
     found.tell(output);
     Ok(found.code())
 }
@@ -39,11 +44,19 @@ pub struct Found {
     bytes: u64,
     imports: Vec<String>,
     /// What it says of itself.
-    description: Option<Description>,
+    description: Option<Said>,
     /// Why the host would not take it.
     refused: Option<String>,
     /// What the host would take, and a person should know.
     warnings: Vec<String>,
+}
+
+/// What a component says of itself.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Said {
+    Plugin(Box<Description>),
+    Mapper(MapperDescription),
 }
 
 impl Found {
@@ -55,8 +68,8 @@ impl Found {
         let contract = imports.iter().find_map(|name| name.strip_prefix("tandem:plugin/")?.split_once('@'));
         let contract = contract.map(|(_, version)| version.to_owned());
         let (kind, description, refused) = match world {
-            Ok(World::Flow(plugin)) => ("plugin", Some(plugin.description.clone()), None),
-            Ok(World::Mapper(_)) => ("mapping plugin", None, None),
+            Ok(World::Flow(plugin)) => ("plugin", Some(Said::Plugin(Box::new(plugin.description.clone()))), None),
+            Ok(World::Mapper(code)) => ("mapping plugin", code.description.clone().map(Said::Mapper), None),
             Err(error) => (wanted(&exports), None, Some(error.to_string())),
         };
         let mut found = Self {
@@ -76,18 +89,23 @@ impl Found {
 
     fn warnings(&self) -> Vec<String> {
         let mut warnings = Vec::new();
-        if let Some(version) = self.contract.as_ref().filter(|version| *version != CONTRACT) {
-            warnings.push(format!("it was built against contract {version}; this tandem speaks {CONTRACT}"));
+        if let Some(version) = self.contract.as_ref().filter(|version| !CONTRACTS.contains(&version.as_str())) {
+            let known = CONTRACTS.join(" and ");
+            warnings.push(format!("it was built against contract {version}; this tandem speaks {known}"));
         }
         if self.imports.iter().any(|name| name.starts_with("wasi:")) {
             warnings
                 .push("it imports WASI: files, network and environment are empty there, the clock stands still".into());
         }
-        let Some(description) = &self.description else { return warnings };
-        let name = &description.name;
+        let name = match &self.description {
+            Some(Said::Plugin(description)) => &description.name,
+            Some(Said::Mapper(description)) => &description.name,
+            None => return warnings,
+        };
         if self.file.file_stem().is_some_and(|stem| stem != name.as_str()) {
-            warnings.push(format!("it calls itself {name}: in the plugins folder it must be {name}.wasm"));
+            warnings.push(format!("it calls itself {name}: the host takes it as {name}.wasm only"));
         }
+        let Some(Said::Plugin(description)) = &self.description else { return warnings };
         if !description.unasked.is_empty() {
             warnings
                 .push("it asks for no topics and no kinds of links, so it has them all: see may_emit, may_link".into());
@@ -125,14 +143,30 @@ impl Found {
             vec!["digest".into(), self.digest.clone()],
             vec!["imports".into(), listed(&self.imports)],
         ];
-        let Some(description) = &self.description else {
-            output.facts(&["what", "it says"], facts);
-            if self.refused.is_none() {
-                let why =
-                    "sees the source record and has the last word on every field of its sections, prices and codes too";
-                output.say(format!("a mapping plugin {why}; it reaches nothing but the log"));
+        let description = match &self.description {
+            Some(Said::Plugin(description)) => description,
+            Some(Said::Mapper(description)) => {
+                let mut named = vec![
+                    vec!["name".into(), format!("{} {}", description.name, description.version)],
+                    vec!["what it does".into(), short(&description.title, 200)],
+                ];
+                named.append(&mut facts);
+                output.facts(&["what", "it says"], named);
+                let rows = description
+                    .sections
+                    .iter()
+                    .map(|section| vec![section.name.clone(), listed(&section.reads), listed(&section.sets)]);
+                output.rows(&(), &["section", "reads", "sets"], rows.collect(), "it does nothing with any section");
+                return self.tell_problems(output);
             }
-            return self.tell_problems(output);
+            None => {
+                output.facts(&["what", "it says"], facts);
+                if self.refused.is_none() {
+                    let why = "sees the source record and has the last word on every field of its sections, prices and codes too";
+                    output.say(format!("a mapping plugin {why}; it reaches nothing but the log"));
+                }
+                return self.tell_problems(output);
+            }
         };
         let mut named = vec![
             vec!["name".into(), format!("{} {}", description.name, description.version)],

@@ -80,16 +80,18 @@ async fn listed(parts: &Parts) -> Result<Vec<Listed>> {
         let found = match releases.of_files(flow, &parts.config).await {
             Ok(draft) => {
                 let mapper = draft.release.codes().into_iter().find(Code::is_mapper);
-                mapper.ok_or_else(|| "it is no part of the flow".to_owned())
+                let described = draft.release.mapper.as_ref().and_then(|code| code.description.as_ref());
+                let title = described.map(|own| own.title.clone());
+                let title = title.unwrap_or_else(|| format!("mapping plugin of the flow {flow}"));
+                mapper.map(|code| (code, title)).ok_or_else(|| "it is no part of the flow".to_owned())
             }
             Err(error) => Err(error.to_string()),
         };
         let name = match &found {
-            Ok(code) => code.short_name().to_owned(),
+            Ok((code, _)) => code.short_name().to_owned(),
             Err(_) => format!("mapping plugin of {flow}"),
         };
-        let title = format!("mapping plugin of the flow {flow}");
-        all.push(Listed { name, flows: vec![flow.clone()], found: found.map(|code| (code, title)) });
+        all.push(Listed { name, flows: vec![flow.clone()], found });
     }
     Ok(all)
 }

@@ -19,7 +19,7 @@ use ring::rand::SecureRandom;
 pub use self::grant::{allow_plugin, confirmed, grant};
 use super::output::Output;
 use super::service::Parts;
-use crate::sandbox::{Cache, Runtime};
+use crate::sandbox::{Cache, Compiler, Runtime};
 use crate::store::sqlite::Access;
 
 #[derive(Subcommand)]
@@ -73,7 +73,7 @@ fn sandbox() -> Result<Runtime> {
             Cache::none()
         }
     };
-    Runtime::new(cache).map_err(|e| anyhow::anyhow!("the sandbox cannot start: {e:#}"))
+    Runtime::new(cache, Compiler::apart()).map_err(|e| anyhow::anyhow!("the sandbox cannot start: {e:#}"))
 }
 
 /// What vouches for the files there: chance, made on first use, that nobody else on this machine may read.

@@ -102,9 +102,15 @@ fn files_of(template: &str, name: &str, kind: Kind, lang: Lang) -> Vec<(String, 
     let given = |folder: &str, files: &[(&str, &str)]| -> Vec<(String, String)> {
         files.iter().map(|(path, text)| (format!("{folder}/{path}"), (*text).to_owned())).collect()
     };
-    all.extend(given("tandem/wit", files::WIT));
+    // A flow plugin has the contract where the SDK looks for it; a mapping plugin, which has one version of it, just has it.
+    let (version, at) = match kind {
+        Kind::Flow => ("0.1.0/", "tandem/wit/0.1.0"),
+        Kind::Mapper => ("0.2.0/", "tandem/wit"),
+    };
+    let contract = files::WIT.iter().filter_map(|(path, text)| Some((path.strip_prefix(version)?, *text)));
+    all.extend(given(at, &contract.collect::<Vec<_>>()));
     if (kind, lang) == (Kind::Mapper, Lang::Rust) {
-        all.push(("src/lib.rs".into(), files::MAPPER.replace("../../../wit", "tandem/wit")));
+        all.push(("src/lib.rs".into(), files::MAPPER.replace("../../../wit/0.2.0", "tandem/wit")));
     }
     if lang == Lang::Rust {
         all.extend(given(".cargo", files::CARGO));
@@ -137,7 +143,12 @@ fn check_name(name: &str) -> Result<()> {
     // Names that a library, a folder of the build or Windows has already.
     let taken =
         ["test", "std", "core", "alloc", "proc-macro", "build", "deps", "con", "nul", "prn", "aux", "tandem-sdk"];
-    if fits && !taken.contains(&name) {
+    if fits && taken.contains(&name) {
+        let why =
+            format!("{name:?} cannot be a plugin's name: a library, a folder of the build or Windows is called so");
+        return Err(Failure::WrongUsage(why).into());
+    }
+    if fits {
         return Ok(());
     }
     let why = format!(
@@ -180,7 +191,11 @@ mod tests {
         for (template, kind, lang, source) in all {
             let files = files_of(template, "price-check", kind, lang);
             let has = |wanted: &str| files.iter().any(|(path, _)| path == wanted);
-            for wanted in [source, "README.md", ".gitignore", "scenarios/first.json", "tandem/wit/world-mapper.wit"] {
+            let contract = match kind {
+                Kind::Flow => "tandem/wit/0.1.0/world-flow.wit",
+                Kind::Mapper => "tandem/wit/world-mapper.wit",
+            };
+            for wanted in [source, "README.md", ".gitignore", "scenarios/first.json", contract] {
                 assert!(has(wanted), "{template}{wanted}");
             }
             assert_eq!(has("tandem/plugins/sdk/src/lib.rs"), kind == Kind::Flow);

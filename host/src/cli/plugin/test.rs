@@ -9,12 +9,13 @@ use std::time::SystemTime;
 use anyhow::{Context, Result};
 use clap::Args;
 use serde::Serialize;
+use serde_json::Value;
 
 use super::{build, record, sandbox};
 use crate::cli::failure::{FOUND_PROBLEMS, Failure};
 use crate::cli::output::{Output, short};
 use crate::engine::scenario::{Scenario, Tried, load};
-use crate::engine::told;
+use crate::engine::{Difference, told};
 use crate::sandbox::{MapperCode, Runtime, World, read};
 
 #[derive(Args)]
@@ -37,6 +38,25 @@ struct Told<'a> {
     passed: bool,
     #[serde(flatten)]
     tried: &'a Tried,
+    /// In the place of those of `tried`.
+    differences: Vec<Differs<'a>>,
+}
+
+/// What a script reads of a difference.
+#[derive(Serialize)]
+struct Differs<'a> {
+    call: &'a str,
+    subject: &'a str,
+    field: &'a str,
+    expected: Option<&'a Value>,
+    got: Option<&'a Value>,
+}
+
+impl<'a> Differs<'a> {
+    fn of(found: &'a Difference) -> Self {
+        let Difference { subject, call, field, before, after } = found;
+        Self { call, subject, field, expected: before.as_ref(), got: after.as_ref() }
+    }
 }
 
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
@@ -45,6 +65,9 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
             return Err(Failure::WrongUsage("--record writes a scenario; run it afterwards".into()).into());
         }
         return record::run(config, event, options.out, output).await;
+    }
+    if let Some(lacks) = options.what.iter().find(|path| !path.exists()) {
+        return Err(Failure::NotFound(format!("there is no {}", lacks.display())).into());
     }
     let (target, rest) = match options.what.split_first() {
         Some((first, rest)) if first.is_dir() || is_wasm(first) => (first.clone(), rest.to_vec()),
@@ -74,6 +97,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
             about: own.about(),
             passed: tried.passed(),
             tried,
+            differences: tried.differences.iter().map(Differs::of).collect(),
         });
         output.value(&told.collect::<Vec<_>>());
     }
@@ -189,6 +213,9 @@ fn tell(path: &Path, scenario: &Scenario, tried: &Tried, output: &Output) {
     }
     for call in &tried.unanswered {
         output.say(format!("the scenario has no answer to: {}", short(call, 2_000)));
+    }
+    if !tried.unused.is_empty() {
+        output.say(format!("nothing asked for: {}", short(&tried.unused.join(", "), 2_000)));
     }
     if tried.differences.is_empty() {
         return;

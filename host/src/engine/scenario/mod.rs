@@ -12,7 +12,7 @@ use chrono_tz::Tz;
 use serde::Serialize;
 use serde_json::Value;
 
-use self::format::{Expected, Mapping as MappingOf};
+use self::format::{Expected, Happened, Mapping as MappingOf};
 pub use self::format::{FlowScenario, MapperScenario, Scenario, ScenarioError};
 pub use self::record::{Recorded, record};
 use super::deeds::{Difference, Effect, deeds_of, differences, words};
@@ -32,9 +32,12 @@ pub struct Tried {
     /// What became of each event; for a mapping plugin its one answer.
     pub outcomes: Vec<String>,
     /// Expected and got, field by field.
+    #[serde(skip)]
     pub differences: Vec<Difference>,
     /// What it asked that the scenario has no answer to.
     pub unanswered: Vec<String>,
+    /// Answers of the scenario that nothing asked for: no fault, and they say nothing.
+    pub unused: Vec<String>,
     /// The run failed as a whole.
     pub failed: Option<String>,
 }
@@ -75,8 +78,10 @@ impl FlowScenario {
         mapper: Option<Arc<MapperCode>>,
     ) -> Result<Tried, ScenarioError> {
         let bound = self.bound(runtime, plugin, mapper)?;
+        self.check_topics(plugin)?;
+        let answers = self.answers()?;
         let zones = bound.zones.clone();
-        let journal = Journal::canned(Canned::new(self.answers()?, &self.now()?, zones, self.random()?));
+        let journal = Journal::canned(Canned::new(answers.clone(), &self.now()?, zones, self.random()?));
         let told = journal.told();
         let run = self.events_as_run(&bound.flow)?;
         let mut tried = Tried::default();
@@ -92,10 +97,25 @@ impl FlowScenario {
             }
             Err(error) => return Err(error.into()),
         }
+        tried.unused = answers.into_iter().filter(|own| !own.was_given()).map(|own| own.call).collect();
         if let Some(expected) = &self.expect {
             tried.differences = self.differences(expected, &tried);
         }
         Ok(tried)
+    }
+
+    /// What the plugin does not take never comes to it in a host.
+    fn check_topics(&self, plugin: &Plugin) -> Result<(), ScenarioError> {
+        let description = &plugin.description;
+        let timers = description.timers.iter().map(|timer| format!("timer.{}", timer.name));
+        let taken: Vec<String> = description.topics.iter().cloned().chain(timers).collect();
+        match self.events.iter().find(|event| !taken.contains(&event.topic)) {
+            None => Ok(()),
+            Some(Happened { topic, .. }) => {
+                let (name, taken) = (&description.name, taken.join(", "));
+                Err(ScenarioError::Invalid(format!("{name} takes no events of {topic}: it takes {taken}")))
+            }
+        }
     }
 
     fn differences(&self, expected: &Expected, tried: &Tried) -> Vec<Difference> {
@@ -152,6 +172,10 @@ impl FlowScenario {
         };
         let mapping = Mapping::parse_for(&text, description.reserved())
             .map_err(|e| ScenarioError::Invalid(format!("mapping: {e}")))?;
+        let mapping = match &mapper {
+            Some(code) => code.reading(mapping),
+            None => mapping,
+        };
         let zone: Tz = match &self.time_zone {
             Some(name) => name.parse().map_err(|_| ScenarioError::Invalid(format!("time_zone: {name:?} is none")))?,
             None => Tz::UTC,
@@ -204,7 +228,7 @@ impl FlowScenario {
 
     fn events_as_run(&self, flow: &str) -> Result<Run, ScenarioError> {
         let now = self.now()?.first().copied().unwrap_or_default();
-        let event = |(place, own): (usize, &format::Happened)| Event {
+        let event = |(place, own): (usize, &Happened)| Event {
             id: EventId(own.id.unwrap_or(place as i64 + 1)),
             flow: flow.to_owned(),
             topic: own.topic.clone(),

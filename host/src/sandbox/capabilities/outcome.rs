@@ -2,7 +2,7 @@
 //! same run over the same journal asks for the same again.
 
 use crate::sandbox::RunError;
-use crate::sandbox::bindings::flow::tandem::plugin as contract;
+use crate::sandbox::bindings::v0_1::flow::tandem::plugin as contract;
 use crate::sandbox::run::{RunState, length_of_question};
 use crate::sandbox::said::question;
 use crate::sandbox::trace;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::mapping::{Direction, Pair, Policy};
 use crate::plain::one_line;
-use crate::sandbox::bindings::flow::tandem::plugin as contract;
+use crate::sandbox::bindings::v0_1::flow::tandem::plugin as contract;
+use crate::sandbox::bindings::v0_2::tandem::plugin as v0_2;
 use crate::sandbox::run::RunState;
 use crate::sandbox::{Bound, RunError};
 
@@ -59,6 +60,18 @@ impl contract::random::Host for RunState {
     }
 }
 
+impl v0_2::log::Host for RunState {
+    async fn log(&mut self, level: v0_2::log::Level, message: String) -> wasmtime::Result<()> {
+        let level = match level {
+            v0_2::log::Level::Debug => contract::log::Level::Debug,
+            v0_2::log::Level::Info => contract::log::Level::Info,
+            v0_2::log::Level::Warn => contract::log::Level::Warn,
+            v0_2::log::Level::Error => contract::log::Level::Error,
+        };
+        contract::log::Host::log(self, level, message).await
+    }
+}
+
 impl contract::log::Host for RunState {
     async fn log(&mut self, level: contract::log::Level, message: String) -> wasmtime::Result<()> {
         // Plugins of contract 0.1.0 may write a line there; there is no run yet whose it would be.
@@ -71,7 +84,7 @@ impl contract::log::Host for RunState {
             let detail = format!("more than {} bytes of log lines", limits.log_bytes);
             return Err(RunError::Limit { limit: "log_bytes", detail }.into());
         }
-        let flow = self.bound.as_ref().map_or("", |bound| bound.flow.as_str());
+        let flow = self.bound.as_ref().map_or(self.speaks.as_str(), |bound| bound.flow.as_str());
         let trace = self.trace.as_str();
         let told = one_line(&message);
         match level {

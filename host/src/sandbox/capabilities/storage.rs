@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::sandbox::bindings::flow::tandem::plugin as contract;
+use crate::sandbox::bindings::v0_1::flow::tandem::plugin as contract;
 use crate::sandbox::run::RunState;
 use crate::sandbox::{Bound, RunError};
 use crate::store::{Link, LinkWrite, Side};

@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use anyhow::Result;
-use tandem::sandbox::{Cache, LoadError, Runtime};
+use tandem::sandbox::{Cache, Compiler, LoadError, Runtime};
 
 use crate::raw;
 
@@ -43,7 +43,7 @@ async fn a_thousand_damaged_files_are_refused_or_contained() -> Result<()> {
     let large = raw::hostile("whole", "")?;
     let folder = tempfile::tempdir()?;
     let cache = Cache::new(folder.path().join("compiled"), b"damaged");
-    let runtime = Runtime::new(cache).map_err(|e| anyhow::anyhow!("{e:#}"))?;
+    let runtime = Runtime::new(cache, Compiler::Here).map_err(|e| anyhow::anyhow!("{e:#}"))?;
     for whole in [&small, &large] {
         let plugin = runtime.plugin(Path::new("whole.wasm"), whole.clone()).await?;
         assert_eq!(plugin.description.name, "whole");

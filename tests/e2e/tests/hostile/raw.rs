@@ -53,7 +53,7 @@ pub fn component(name: &str, imports: &str, pages: u32, items: &str) -> Result<V
         name_bytes = name.len(),
     );
     let mut resolve = Resolve::default();
-    resolve.push_dir(root().join("wit"))?;
+    resolve.push_dir(root().join("wit/0.1.0"))?;
     resolve.push_str("wasi.wit", &format!("package test:wasi;\n{WASI}"))?;
     let world = format!("package test:raw;\nworld raw {{ include tandem:plugin/flow@0.1.0; {imports} }}");
     let package = resolve.push_str("raw.wit", &world)?;
