@@ -1,5 +1,6 @@
 //! `tandem explain <record> [field]`
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::ExitCode;
@@ -58,20 +59,20 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         );
         return Err(Failure::NotFound(nothing).into());
     }
-    let mut rules: BTreeMap<(String, String), BTreeMap<String, String>> = BTreeMap::new();
+    let mut rules: BTreeMap<(String, String), Rules> = BTreeMap::new();
     let mut told: Vec<Value> = Vec::new();
     let mut written = BTreeSet::new();
     for (run, entry) in &calls {
         let run_of = parts.store.run(*run).await?.map(|run| (run.flow, run.release)).unwrap_or_default();
-        if !rules.contains_key(&run_of) {
-            rules.insert(run_of.clone(), rules_of(&parts, &run_of.0, &run_of.1).await);
-        }
-        let own = rules.get(&run_of).cloned().unwrap_or_default();
-        let (flow, release) = run_of;
+        let (flow, release) = run_of.clone();
+        let own = match rules.entry(run_of) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => new.insert(Rules::of(&parts, &flow, &release).await),
+        };
         if let Ok(request) = serde_json::from_str::<Value>(&entry.request) {
             names_in(&body_of(&request), &mut written);
         }
-        if let Some(mut call) = tell(entry, options.field.as_deref(), &own) {
+        if let Some(mut call) = tell(entry, options.field.as_deref(), own) {
             call["run"] = run.0.into();
             call["flow"] = flow.into();
             call["release"] = release.into();
@@ -137,15 +138,42 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// Target field → rule, over all sections of the mapping that a run ran under.
-async fn rules_of(parts: &Parts, flow: &str, release: &str) -> BTreeMap<String, String> {
-    let Ok(releases) = parts.releases().await else { return BTreeMap::new() };
-    let release = releases.of_run(flow, release, &parts.config).await;
-    release.map(|release| release.mapping.rules()).unwrap_or_default()
+/// Where the values of a run's fields came from: the rules, the mapping plugin, the plugin.
+struct Rules {
+    /// Target field → rule, over all sections of the mapping that the run ran under.
+    rules: BTreeMap<String, String>,
+    /// What is said of a field that has none.
+    otherwise: String,
+}
+
+impl Rules {
+    async fn of(parts: &Parts, flow: &str, release: &str) -> Self {
+        let mut own = Self { rules: BTreeMap::new(), otherwise: "set by the plugin itself".into() };
+        let Ok(releases) = parts.releases().await else { return own };
+        let Ok(release) = releases.of_run(flow, release, &parts.config).await else { return own };
+        own.rules = release.mapping.rules();
+        let (Some(mapper), Some(code)) = (&release.manifest.mapper, &release.mapper) else { return own };
+        match &code.description {
+            Some(described) => {
+                for field in described.sections.iter().flat_map(|section| &section.sets) {
+                    let by = format!("the mapping plugin {}", mapper.words());
+                    let before = own.rules.remove(field);
+                    let told = before.map_or_else(|| format!("set by {by}"), |rule| format!("{rule}, then {by}"));
+                    own.rules.insert(field.clone(), told);
+                }
+            }
+            None => own.otherwise = format!("set by the plugin itself or by the mapping plugin {}", mapper.words()),
+        }
+        own
+    }
+
+    fn of_field(&self, field: &str) -> &str {
+        self.rules.get(field).unwrap_or(&self.otherwise)
+    }
 }
 
 /// One effect in words; `None` for reads and, when a field is asked for, for calls that do not write it.
-fn tell(entry: &JournalEntry, field: Option<&str>, rules: &BTreeMap<String, String>) -> Option<Value> {
+fn tell(entry: &JournalEntry, field: Option<&str>, rules: &Rules) -> Option<Value> {
     let request: Value = serde_json::from_str(&entry.request).ok()?;
     let method = request["method"].as_str()?;
     if reads(method, request["path"].as_str().unwrap_or_default()) {
@@ -160,8 +188,7 @@ fn tell(entry: &JournalEntry, field: Option<&str>, rules: &BTreeMap<String, Stri
             if found.is_empty() {
                 return None;
             }
-            let rule = rules.get(field).map_or("set by the plugin itself", String::as_str);
-            json!({ "values": found, "rule": rule })
+            json!({ "values": found, "rule": rules.of_field(field) })
         }
     };
     let answer = match entry.state {

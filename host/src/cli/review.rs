@@ -101,13 +101,21 @@ fn show(event: &Event, output: &Output) {
         vec!["taken in".into(), iso(event.created_at)],
     ];
     output.facts(&["review", &event.id.to_string()], rows);
-    output.facts(&["choice", "what it does"], choices::rows(&event.choices));
+    if event.state == EventState::Review {
+        output.facts(&["choice", "what it does"], choices::rows(&event.choices));
+    }
     let (columns, rows) = side_by_side(&detail);
     if !rows.is_empty() {
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
         output.facts(&columns, rows);
     }
-    output.say(format!("decide: tandem review resolve {} --choose \"<choice>\"", event.id));
+    output.say(match event.state {
+        EventState::Review => format!("decide: tandem review resolve {} --choose \"<choice>\"", event.id),
+        state => format!(
+            "it is {}: there is nothing to decide; `tandem explain` on its record tells what happened",
+            state.word()
+        ),
+    });
 }
 
 /// Records of a question as columns, their fields as rows.

@@ -46,7 +46,7 @@ pub enum Unknown {
 /// Reads of a rehearsal that the past run did not make.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unread {
-    /// Refused: method, slot and path, as far as it may be told.
+    /// Refused: method, slot and path, as far as it may be told, and the fields where only these lack.
     pub refused: Vec<String>,
     /// Answered by the systems or the store as they are now.
     pub asked: u64,
@@ -218,10 +218,16 @@ impl Journal {
         serde_json::from_str(&past.answer_about(read)?).ok()
     }
 
-    /// Whether a read that the past run did not make may go out; counted in any case. `what` says which it is.
-    pub fn may_read(&mut self, what: &str) -> bool {
+    /// Whether a read that the past run did not make may go out; counted in any case. `what` says which it is: what is told of it are the fields
+    /// that lack, where only these do.
+    pub fn may_read(&mut self, what: &str, read: &JournalEntry) -> bool {
         if self.refuses() {
-            self.unread.refused.push(what.chars().take(MOST_TOLD).collect());
+            let fields = match &self.reach {
+                Reach::Dry { past, .. } => past.fields_not_read(read).join(", "),
+                _ => String::new(),
+            };
+            let told = if fields.is_empty() { what.to_owned() } else { format!("{what}: {fields}") };
+            self.unread.refused.push(told.chars().take(MOST_TOLD).collect());
             return false;
         }
         self.unread.asked += 1;

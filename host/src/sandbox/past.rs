@@ -1,6 +1,6 @@
 //! What a past run was told, for a rehearsal: the answers of its journal by what was asked, each given once.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
@@ -17,6 +17,8 @@ pub struct Past {
     by_effect: HashMap<String, VecDeque<usize>>,
     /// Reads by what they were of, whatever fields they asked for.
     by_read: HashMap<String, VecDeque<usize>>,
+    /// The fields that all of them asked for.
+    fields: HashMap<String, HashSet<String>>,
 }
 
 impl Past {
@@ -29,8 +31,9 @@ impl Past {
             past.by_request.entry(request_key(&entry.kind, &entry.request)).or_default().push_back(place);
             if let Some(key) = effect_key(entry) {
                 past.by_effect.entry(key).or_default().push_back(place);
-            } else if let Some(key) = read_key(entry) {
-                past.by_read.entry(key).or_default().push_back(place);
+            } else if let Some(Read { of, fields }) = Read::of(entry) {
+                past.fields.entry(of.clone()).or_default().extend(fields);
+                past.by_read.entry(of).or_default().push_back(place);
             }
         }
         past
@@ -50,8 +53,15 @@ impl Past {
 
     /// The answer to a read of the same records that asked for other fields.
     pub fn answer_about(&mut self, read: &JournalEntry) -> Option<String> {
-        let places = self.by_read.get_mut(&read_key(read)?)?;
+        let places = self.by_read.get_mut(&Read::of(read)?.of)?;
         next(&mut self.answers, places)
+    }
+
+    /// The fields of a read that no read of the same records asked for; none where these records were not read at all.
+    pub fn fields_not_read(&self, read: &JournalEntry) -> Vec<String> {
+        let Some(Read { of, fields }) = Read::of(read) else { return Vec::new() };
+        let Some(known) = self.fields.get(&of) else { return Vec::new() };
+        fields.into_iter().filter(|field| !known.contains(field)).collect()
     }
 }
 
@@ -122,31 +132,75 @@ fn effect_key(entry: &JournalEntry) -> Option<String> {
     (!reads(method, path)).then(|| format!("{method} {} {path} {}", request["slot"], entry.subject))
 }
 
-/// What a read is of: SOQL behind its list of fields, an address without `$select`.
-fn read_key(entry: &JournalEntry) -> Option<String> {
-    if entry.kind != "http" {
-        return None;
-    }
-    let request: Value = serde_json::from_str(&entry.request).ok()?;
-    let (method, path) = (request["method"].as_str()?, request["path"].as_str()?);
-    if method != "GET" {
-        return None;
-    }
-    let (bare, query) = path.split_once('?')?;
-    let of = match query.strip_prefix("q=") {
-        Some(soql) => {
-            let soql = percent_decode_str(&soql.replace('+', " ")).decode_utf8().ok()?.into_owned();
-            behind_fields(&soql)?.to_owned()
-        }
-        None => query.split('&').filter(|option| !option.starts_with("$select=")).collect::<Vec<_>>().join("&"),
-    };
-    Some(format!("{} {bare} {of}", request["slot"]))
+/// A read: of what, and which fields.
+struct Read {
+    /// SOQL behind its list of fields, an address without `$select`.
+    of: String,
+    /// Those of a sub-query behind its relationship: `OpportunityLineItems.Quantity`.
+    fields: Vec<String>,
 }
 
-/// The rest of a SOQL query from its own `FROM` on; those of its sub-queries stand in brackets.
-fn behind_fields(soql: &str) -> Option<&str> {
+impl Read {
+    fn of(entry: &JournalEntry) -> Option<Self> {
+        if entry.kind != "http" {
+            return None;
+        }
+        let request: Value = serde_json::from_str(&entry.request).ok()?;
+        let (method, path) = (request["method"].as_str()?, request["path"].as_str()?);
+        if method != "GET" {
+            return None;
+        }
+        let (bare, query) = path.split_once('?')?;
+        let (of, fields) = match query.strip_prefix("q=") {
+            Some(soql) => {
+                let soql = percent_decode_str(&soql.replace('+', " ")).decode_utf8().ok()?.into_owned();
+                let (fields, behind) = split_at_from(&soql)?;
+                (behind.to_owned(), fields_of(fields))
+            }
+            None => {
+                let (selects, others): (Vec<&str>, Vec<&str>) =
+                    query.split('&').partition(|option| option.starts_with("$select="));
+                let named = selects.iter().filter_map(|select| select.strip_prefix("$select="));
+                (others.join("&"), named.flat_map(|names| names.split(',')).map(str::to_owned).collect())
+            }
+        };
+        Some(Self { of: format!("{} {bare} {of}", request["slot"]), fields })
+    }
+}
+
+/// A SOQL query before and from its own `FROM` on; those of its sub-queries stand in brackets.
+fn split_at_from(soql: &str) -> Option<(&str, &str)> {
+    let mut before = 0;
+    for part in outside(soql, ' ') {
+        let rest = soql.get(before + part.len() + 1..)?;
+        if rest.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("FROM ")) {
+            return Some((soql.get(..before + part.len())?, rest));
+        }
+        before += part.len() + 1;
+    }
+    None
+}
+
+/// The fields between `SELECT` and `FROM`.
+fn fields_of(select: &str) -> Vec<String> {
+    let list = select.trim_start().get(6..).unwrap_or_default();
+    let of = |part: &str| -> Vec<String> {
+        let part = part.trim();
+        match part.strip_prefix('(').and_then(|inner| inner.strip_suffix(')')).and_then(split_at_from) {
+            Some((inner, from)) => {
+                let name = from.split(' ').nth(1).unwrap_or_default();
+                fields_of(inner).into_iter().map(|field| format!("{name}.{field}")).collect()
+            }
+            None => vec![part.to_owned()],
+        }
+    };
+    outside(list, ',').into_iter().flat_map(of).collect()
+}
+
+/// The parts of a SOQL text between separators that stand neither in brackets nor in quotes.
+fn outside(text: &str, separator: char) -> Vec<&str> {
     let (mut depth, mut quoted, mut escaped) = (0_u32, false, false);
-    for (place, letter) in soql.char_indices() {
+    text.split(|letter| {
         match letter {
             _ if escaped => escaped = false,
             '\\' if quoted => escaped = true,
@@ -154,16 +208,11 @@ fn behind_fields(soql: &str) -> Option<&str> {
             _ if quoted => {}
             '(' => depth += 1,
             ')' => depth = depth.saturating_sub(1),
-            ' ' if depth == 0 => {
-                let rest = soql.get(place + 1..)?;
-                if rest.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("FROM ")) {
-                    return Some(rest);
-                }
-            }
-            _ => {}
+            other => return depth == 0 && other == separator,
         }
-    }
-    None
+        false
+    })
+    .collect()
 }
 
 #[cfg(test)]
@@ -209,6 +258,8 @@ mod tests {
         let other = ask("/query?q=SELECT+Id+FROM+Opportunity+WHERE+Name%3D'c'");
         let mut past = Past::of(&[entry(&then, "then", "")]);
         assert_eq!(past.answer_about(&entry(&other, "", "")), None);
+        assert_eq!(past.fields_not_read(&entry(&other, "", "")), [""; 0], "not those records");
+        assert_eq!(past.fields_not_read(&entry(&now, "", "")), ["NextStep", "Lines.X"]);
         assert_eq!(past.answer_about(&entry(&now, "", "")).as_deref(), Some("then"));
         let (one, more) = (ask("/Items('A')?$select=ItemCode"), ask("/Items('A')?$select=ItemCode,U_X"));
         assert_eq!(Past::of(&[entry(&one, "it", "")]).answer_about(&entry(&more, "", "")).as_deref(), Some("it"));

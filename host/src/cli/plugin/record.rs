@@ -13,6 +13,7 @@ use crate::cli::service::Parts;
 use crate::engine::Flow;
 use crate::engine::scenario::{Recorded, record};
 use crate::engine::told;
+use crate::releases::short as digest;
 use crate::store::EventId;
 use crate::store::sqlite::Access;
 
@@ -32,8 +33,7 @@ pub async fn run(config: &Path, id: i64, out: Option<PathBuf>, output: &Output) 
     let connections = parts.connect()?;
     let release = releases.of_run(&event.flow, &run.release, &parts.config).await?;
     let flow = Flow::for_rehearsal(&event.flow, release, &parts.config, &connections, releases).await?;
-    // Its name only: where it lies on this server is nobody's business.
-    let mapper = flow.config.mapper.as_ref().and_then(|path| path.file_name()).map(PathBuf::from);
+    let mapper = mapper_beside(&parts, &flow, &out).await?;
     let Recorded { scenario, differs, left } = record(releases.runtime(), &flow, &run, &journal, mapper).await?;
     let text = serde_json::to_string_pretty(&scenario)? + "\n";
     let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&out);
@@ -51,8 +51,8 @@ pub async fn run(config: &Path, id: i64, out: Option<PathBuf>, output: &Output) 
         plugin.name,
         plugin.version
     ));
-    if let Some(mapper) = flow.config.mapper.as_ref().map(|path| parts.config.resolve(path)) {
-        output.say(format!("the mapping plugin belongs beside it: copy {}", mapper.display()));
+    if let Some(mapper) = scenario.mapper {
+        output.say(format!("{}: the mapping plugin of that run, which belongs beside it", mapper.display()));
     }
     if !left.is_empty() {
         output.say(format!("look at these words before you give it away: {}", short(&left.join(", "), 1_000)));
@@ -61,6 +61,21 @@ pub async fn run(config: &Path, id: i64, out: Option<PathBuf>, output: &Output) 
         let (then, now) = (short(&told(found.before.as_ref()), 120), short(&told(found.after.as_ref()), 120));
         output.say(format!("otherwise than then: {} ({}) {}: {then} → {now}", found.call, found.subject, found.field));
     }
-    output.say(format!("tandem plugin test {}.wasm {}", plugin.name, out.display()));
+    output.say(format!("tandem plugin test {} {}", releases.path(&plugin.name).display(), out.display()));
     Ok(ExitCode::SUCCESS)
+}
+
+/// Puts the mapping plugin of the flow's release beside the scenario; says how it is called there. Where it lies on this server is nobody's business.
+async fn mapper_beside(parts: &Parts, flow: &Flow, out: &Path) -> Result<Option<PathBuf>> {
+    let Some(own) = &flow.release.manifest.mapper else { return Ok(None) };
+    let wasm = parts.store.content(&own.digest).await?;
+    let wasm = wasm.with_context(|| format!("the mapping plugin {} of that run is not kept any more", own.name))?;
+    let beside = |name: &str| out.with_file_name(name);
+    let mut name = format!("{}.wasm", own.name);
+    let is_other = |name: &str| std::fs::read(beside(name)).is_ok_and(|there| there != wasm);
+    if is_other(&name) {
+        name = format!("{}-{}.wasm", own.name, digest(&own.digest));
+    }
+    std::fs::write(beside(&name), &wasm).with_context(|| format!("cannot write {}", beside(&name).display()))?;
+    Ok(Some(name.into()))
 }

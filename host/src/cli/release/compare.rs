@@ -16,7 +16,7 @@ use crate::cli::service::Parts;
 use crate::engine::{Comparer, Comparison, told};
 use crate::mapping::Mapping;
 use crate::releases::{Instead, Release};
-use crate::sandbox::{LoadError, Unknown};
+use crate::sandbox::{Unknown, World, read};
 
 /// Examples of one kind of difference that a person is shown.
 const SHOWN: usize = 1;
@@ -87,7 +87,7 @@ async fn other(parts: &Parts, options: &Options) -> Result<Arc<Release>> {
         instead.plugin.is_none() && instead.mapping.is_none() && instead.mapper.is_none() && instead.settings.is_none();
     let base = match &options.what {
         None if none => return Ok(releases.of_files(flow, &parts.config).await?.release),
-        Some(what) if !Path::new(what).exists() => {
+        Some(what) if !is_file(what) => {
             let row = found(parts, flow, Some(what)).await?;
             releases.load(flow, &row.digest).await?
         }
@@ -101,14 +101,20 @@ async fn other(parts: &Parts, options: &Options) -> Result<Arc<Release>> {
     Ok(Arc::new(releases.with(flow, &base, instead).await?))
 }
 
+/// A file there, or what looks like the name of one: then it is said that there is none.
+fn is_file(what: &str) -> bool {
+    Path::new(what).exists() || [".wasm", ".toml"].iter().any(|end| what.ends_with(end))
+}
+
 /// A file goes where it fits.
 async fn take(parts: &Parts, path: &Path, instead: &mut Instead) -> Result<()> {
     match path.extension().and_then(|extension| extension.to_str()) {
         Some("wasm") => {
             let runtime = parts.releases().await?.runtime();
-            match runtime.load(path).await {
-                Err(LoadError::OtherContract { .. }) => instead.mapper = Some(path.to_owned()),
-                _ => instead.plugin = Some(path.to_owned()),
+            let wasm = read(path).await.map_err(|error| Failure::NotFound(error.to_string()))?;
+            match runtime.open(path, wasm).await?.world? {
+                World::Mapper(_) => instead.mapper = Some(path.to_owned()),
+                World::Flow(_) => instead.plugin = Some(path.to_owned()),
             }
         }
         Some("toml") => {

@@ -2,7 +2,9 @@
 //! everywhere in a scenario, so that what matched before still does.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::LazyLock;
 
+use regex::Regex;
 use serde_json::Value;
 
 /// See the module's words.
@@ -122,8 +124,19 @@ fn personal(field: &str) -> Option<Personal> {
     if ends(&["email", "emailaddress", "emailaddr"]) {
         return Some(Personal::Mail);
     }
-    if has(&["phone", "cellular", "mobile", "pager", "taxid", "vatid", "vatnumber", "vatregnum", "iban", "bankaccount"])
-        || ends(&["fax", "fax1", "creditcardnumber", "federaltax"])
+    if has(&[
+        "phone",
+        "cellular",
+        "mobile",
+        "pager",
+        "taxid",
+        "vatid",
+        "vatnum",
+        "vatreg",
+        "iban",
+        "bankaccount",
+        "accountno",
+    ]) || ends(&["fax", "fax1", "creditcardnumber", "federaltax"])
     {
         return Some(Personal::Number);
     }
@@ -166,7 +179,12 @@ impl Disguise {
                 }
                 Some(Personal::Mail) => self.learn_mail(text),
                 Some(Personal::Number) => self.learn_number(text),
-                None => mails(text).for_each(|mail| self.learn_mail(mail)),
+                // An address of the API has numbers of records, and what is searched for, which stands in other places, too.
+                None if field == "call" => mails(text).for_each(|mail| self.learn_mail(mail)),
+                None => {
+                    mails(text).for_each(|mail| self.learn_mail(mail));
+                    numbers(text).for_each(|number| self.learn_number(number));
+                }
             },
             _ => {}
         }
@@ -348,6 +366,20 @@ fn mails(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+/// What looks like the number of a telephone, a tax payer or a bank account in a text of several words.
+fn numbers(text: &str) -> impl Iterator<Item = &str> {
+    static LIKE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        // +49 30 12345-0, (030) 123456, 030/123456, 555-123-4567; DE 123 456 789, ATU12345678; DE89 3704 0044 0532 0130 00.
+        let telephone = r"(?:\+\d|\(\+?0\d|\b0\d)[\d ()/.-]{5,}\d|\b\d{3}[-. ]\d{3}[-. ]\d{4}\b";
+        let account = r"\b[A-Z]{2}\d{2}(?: ?[0-9A-Z]{4}){3,7}(?: ?[0-9A-Z]{1,3})?\b";
+        let tax = r"\b[A-Z]{2,3} ?\d(?:[ .]?\d){6,11}\b";
+        Regex::new(&format!("{account}|{tax}|{telephone}")).ok()
+    });
+    let several = text.trim().contains(char::is_whitespace);
+    let found = LIKE.as_ref().filter(|_| several).map(|like| like.find_iter(text).map(|found| found.as_str()));
+    found.into_iter().flatten()
+}
+
 /// A number of the same shape: its last digits count, those before are 0; letters behind the first two are X.
 fn digits(text: &str, number: usize) -> String {
     let count = text.chars().filter(char::is_ascii_digit).count();
@@ -448,7 +480,8 @@ mod tests {
                 },
                 { "call": "GET b1 /BusinessPartners('BOLTS')", "answer": {
                     "CardCode": "BOLTS", "CardName": "O'BRIEN BOLTS GMBH", "EmailAddress": "Mary@Bolts.example",
-                    "FreeText": "ask mary@bolts.example, or call Bolts", "DocumentStatus": "bost_Bolts"
+                    "FreeText": "ask mary@bolts.example, or call Bolts", "Comments": "Call +49 (221) 998877-0 or 555-123-4567; VAT DE 811 907 980, IBAN DE89 3704 0044 0532 0130 00",
+                    "Reference": "PO 2026-000123 of 2026-01-31", "DocumentStatus": "bost_Bolts"
                 } }
             ],
             "storage": { "name:bolts": "bolts" },
@@ -458,7 +491,19 @@ mod tests {
         disguise.learn(&before);
         let after = disguise.apply("", &before);
         let text = after.to_string().to_lowercase();
-        for real in ["brien", "mary", "hauptstra", "köln", "123456789", "12345", "o'br"] {
+        for real in [
+            "brien",
+            "mary",
+            "hauptstra",
+            "köln",
+            "123456789",
+            "12345",
+            "o'br",
+            "998877",
+            "555-123",
+            "811 907",
+            "3704 0044",
+        ] {
             assert!(!text.contains(real), "{real}: {after:#}");
         }
         assert_eq!(disguise.left(&after), Vec::<String>::new());
@@ -474,6 +519,7 @@ mod tests {
         assert_eq!(account["StageName"], "Closed Won");
         assert_eq!(account["BillingCountry"], "Germany");
         assert_eq!(partner["DocumentStatus"], "bost_Bolts");
+        assert_eq!(partner["Reference"], "PO 2026-000123 of 2026-01-31", "numbers of documents and days are nobody's");
         assert!(account["Tandem_Tax_Id__c"].as_str().unwrap().starts_with("DE0"), "{account}");
         assert!(partner["FreeText"].as_str().unwrap().contains("@example.com"), "{partner}");
     }

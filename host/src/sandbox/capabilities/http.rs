@@ -11,7 +11,7 @@ use serde_json::Value;
 use crate::connections::{
     Answer, Call, CallError, CallResult, Connection, Limit, Method, Pace, Part, pause_before_repeat,
 };
-use crate::sandbox::bindings::flow::tandem::plugin::http as contract;
+use crate::sandbox::bindings::v0_1::flow::tandem::plugin::http as contract;
 use crate::sandbox::journal::Known;
 use crate::sandbox::run::RunState;
 use crate::sandbox::{Bound, Denied, RunError, past, paths};
@@ -301,7 +301,8 @@ impl RunState {
             let Call { method, path, .. } = &item.asked.call;
             let canned = self.journal.is_canned();
             let path = if canned { path } else { paths::shown(path) };
-            if self.journal.may_read(&format!("{} {} {path}", method.word(), item.asked.slot)) {
+            let what = format!("{} {} {path}", method.word(), item.asked.slot);
+            if self.journal.may_read(&what, &item.entry(seq, place, CallState::Done)) {
                 reads.push(place);
             } else {
                 let why = if canned { "the scenario has no answer to it" } else { "the past run did not read it" };

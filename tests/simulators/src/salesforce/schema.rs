@@ -446,7 +446,7 @@ impl Schema {
     fn load_objects(&mut self, folder: &Path) -> Result<()> {
         let mut folders: Vec<_> = std::fs::read_dir(folder)
             .with_context(|| {
-                format!("cannot read {}; name the Salesforce package's folder with --package", folder.display())
+                format!("cannot read {}; start it in the repository, or say --package <repository>/salesforce-package/force-app/main/default", folder.display())
             })?
             .map(|entry| entry.map(|entry| entry.path()))
             .collect::<std::io::Result<_>>()?;
