@@ -342,9 +342,16 @@ fn personal(records: &[Value]) -> Vec<String> {
 
 #[tokio::test]
 async fn a_scenario_of_a_real_event_passes_and_names_nobody() -> Result<()> {
-    let mut world = World::new().await?;
+    let flow = "mapper = \"mappers/region-mapper.wasm\"".into();
+    let mut world = World::with(Setup { flow, ..Setup::default() }).await?;
+    std::fs::create_dir(world.folder().join("mappers"))?;
+    std::fs::copy(wasm("region_mapper"), world.folder().join("mappers/region-mapper.wasm"))?;
+    world.tandem(&["plugin", "grant", "region-mapper", "--yes"]).await?;
+    world.b1_user_field("ORDR", "Region").await?;
     world.up().await?;
     let id = world.opportunities(1).await?.remove(0);
+    let notes = "Call +49 (221) 998877-0 before noon; VAT DE 811 907 980";
+    world.change("Opportunity", &id, json!({ "Tandem_Order_Notes__c": notes })).await?;
     world.win(&id).await?;
     world.until_state(&id, "Synced").await?;
     let events = world.tandem_json(&["events", "list", "--key", &id]).await?;
@@ -364,10 +371,15 @@ async fn a_scenario_of_a_real_event_passes_and_names_nobody() -> Result<()> {
         world.b1_records("BusinessPartners").await?.into_iter().find(|own| own["CardCode"] == order["CardCode"]);
     let real = personal(&[Some(opportunity), Some(order), account, partner].into_iter().flatten().collect::<Vec<_>>());
     assert!(real.len() >= 3, "{real:?}");
+    for number in ["998877", "811 907"] {
+        assert!(!text.contains(number) && text.contains("before noon; VAT DE"), "{text}");
+    }
     for name in &real {
         assert!(!text.to_lowercase().contains(&name.to_lowercase()), "{name}\n{text}");
     }
-    let plugin = wasm("orders").display().to_string();
+    // Its mapping plugin lies beside it.
+    assert!(world.folder().join("region-mapper.wasm").exists());
+    let plugin = world.folder().join("plugins/orders.wasm").display().to_string();
     let passed = world.tandem_json(&["plugin", "test", &plugin, &out]).await?;
     assert_eq!(passed[0]["passed"], true, "{passed:#}");
     // It tells what a change would do: here one of what is expected.

@@ -71,6 +71,14 @@ async fn a_changed_mapping_is_a_release_that_is_taken_back_by_one_command_and_st
     tokio::time::sleep(Duration::from_secs(4)).await;
     assert_eq!(live(&world).await?, first);
     assert_eq!(standing(&world, "orders", "taken-back").await?[0]["release"], second.as_str());
+    // Who looks at the files is told that they are not what runs.
+    let id = world.opportunities(1).await?.remove(0);
+    for command in [&["mapping", "show", "orders"][..], &["mapping", "preview", "orders", "header", &id]] {
+        let (code, shown, errors) = world.tandem_raw(command).await?;
+        assert!(code == 0 && shown.contains("second") && errors.contains("wrong remark"), "{shown}{errors}");
+        let (code, shown, errors) = world.tandem_raw(&[command, &["--live"]].concat()).await?;
+        assert!(code == 0 && shown.contains("first") && errors.is_empty(), "{shown}{errors}");
+    }
     world.stop().await?;
     world.up().await?;
     assert_eq!(remark(&world).await?, ("first".into(), first.clone()), "after a restart, too");
@@ -387,7 +395,9 @@ async fn a_comparison_says_what_would_have_been_otherwise_record_by_record_and_s
     let (code, found) = compared(&world, &["--mapping", other.to_str().context("path")?]).await?;
     assert!(code == 3 && found["untold"].as_u64() >= Some(30), "{found}");
     assert!(
-        found["unread"].as_object().is_some_and(|reads| reads.keys().any(|read| read.contains("/query"))),
+        found["unread"]
+            .as_object()
+            .is_some_and(|reads| reads.keys().any(|read| read == "GET salesforce /query: Description")),
         "{found}"
     );
     assert_eq!((world.calls(&world.b1).await?, world.calls(&world.salesforce).await?), before, "nothing was sent");
@@ -404,6 +414,15 @@ async fn a_comparison_says_what_would_have_been_otherwise_record_by_record_and_s
     std::fs::write(&file, rebuilt(&std::fs::read(world.folder().join("plugins/orders.wasm"))?))?;
     let (code, same) = compared(&world, &[file.to_str().context("path")?]).await?;
     assert!(code == 0 && same["events"] == same["same"], "{same}");
+    // Another flow's plugin, and none.
+    let other = tandem_e2e::wasm("accounts");
+    for (file, wanted, words) in [
+        (other.to_str().context("path")?, 2, "is the plugin accounts, and the flow orders runs orders"),
+        ("nofile.wasm", 4, "cannot read the plugin nofile.wasm"),
+    ] {
+        let (code, _, errors) = world.tandem_raw(&["release", "compare", "orders", file]).await?;
+        assert!(code == wanted && errors.contains(words), "{code} {errors}");
+    }
     Ok(())
 }
 
