@@ -202,7 +202,14 @@ impl Disguise {
             return;
         }
         let number = self.next();
-        let other = if small.chars().all(|c| c.is_ascii_digit()) { digits(&small, number) } else { invented(number) };
+        let other = match small.get(..1) {
+            // The first digit of a postal code is a part of the country, which rules go by, and no place.
+            Some(region) if is_number(&small) && small.len() > SHORT => {
+                format!("{region}{}", digits(&small[1..], number))
+            }
+            _ if is_number(&small) => digits(&small, number),
+            _ => invented(number),
+        };
         self.words.insert(small, other);
     }
 
@@ -474,7 +481,7 @@ mod tests {
                     "call": "GET salesforce /query?q=SELECT Id,Name FROM Account WHERE Name = 'O\\'Brien Bolts GmbH' AND Phone LIKE '%25493012345%25'",
                     "answer": { "records": [{
                         "attributes": { "type": "Account", "url": "/x/Account/001" }, "Id": "001", "Name": "O'Brien Bolts GmbH",
-                        "BillingStreet": "Hauptstraße 12", "BillingCity": "Köln", "BillingCountry": "Germany",
+                        "BillingStreet": "Hauptstraße 12", "BillingCity": "Köln", "BillingPostalCode": "50667", "BillingCountry": "Germany",
                         "Phone": "+49 30 12345", "Tandem_Tax_Id__c": "DE123456789", "StageName": "Closed Won"
                     }] }
                 },
@@ -517,6 +524,8 @@ mod tests {
         assert_eq!(after["answers"][1]["call"], format!("GET b1 /BusinessPartners('{code}')"));
         assert!(after["storage"].get(format!("name:{}", code.to_lowercase())).is_some(), "{after:#}");
         assert_eq!(account["StageName"], "Closed Won");
+        let postal_code = account["BillingPostalCode"].as_str().unwrap();
+        assert!(postal_code.starts_with("50") && postal_code != "50667" && postal_code.len() == 5, "{postal_code}");
         assert_eq!(account["BillingCountry"], "Germany");
         assert_eq!(partner["DocumentStatus"], "bost_Bolts");
         assert_eq!(partner["Reference"], "PO 2026-000123 of 2026-01-31", "numbers of documents and days are nobody's");
