@@ -155,7 +155,8 @@ impl Rules {
         let (Some(mapper), Some(code)) = (&release.manifest.mapper, &release.mapper) else { return own };
         match &code.description {
             Some(described) => {
-                for field in described.sections.iter().flat_map(|section| &section.sets) {
+                let fields: BTreeSet<&String> = described.sections.iter().flat_map(|section| &section.sets).collect();
+                for field in fields {
                     let by = format!("the mapping plugin {}", mapper.words());
                     let before = own.rules.remove(field);
                     let told = before.map_or_else(|| format!("set by {by}"), |rule| format!("{rule}, then {by}"));

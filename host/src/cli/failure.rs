@@ -89,7 +89,8 @@ fn of_release(error: &ReleaseError) -> Option<u8> {
         ReleaseError::MappingFile { .. }
         | ReleaseError::MappingUnread { .. }
         | ReleaseError::Settings { .. }
-        | ReleaseError::OtherPlugin { .. } => Some(WRONG_USAGE),
+        | ReleaseError::OtherPlugin { .. }
+        | ReleaseError::Mapper { .. } => Some(WRONG_USAGE),
         ReleaseError::Plugin(error) => of_plugin(error),
         ReleaseError::NotGranted { .. }
         | ReleaseError::NotWhole { .. }

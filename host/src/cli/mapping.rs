@@ -161,7 +161,7 @@ async fn preview(flow: &Flow, name: &str, record: &str, output: &Output) -> Resu
     let last = match &flow.bound.mapper {
         Some(mapper) => match mapper.map(&applied, &source.to_string(), &target.to_string()).await? {
             Ok(last) => serde_json::from_str(&last)?,
-            Err(why) => bail!("[{name}] the mapping plugin: {why}"),
+            Err(why) => bail!("[{name}] {why}"),
         },
         None => target.clone(),
     };

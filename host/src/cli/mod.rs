@@ -115,6 +115,8 @@ fn start_log(cli: &Cli) -> std::io::Result<()> {
     let default = match cli.command {
         Command::Run => "info",
         Command::Demo(_) => "warn",
+        // What a plugin that is tried writes is for the person who tries it.
+        Command::Plugin(_) | Command::Mapping(_) => "error,plugin=debug",
         _ => "error",
     };
     let filter = EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| EnvFilter::new(default));

@@ -277,7 +277,7 @@ impl<'a> Comparer<'a> {
             let mut changed = own.release.mapping.sections_other_than(&other.mapping);
             // Another mapping plugin may treat any of them otherwise: only what was used says that it does not.
             if own.release.manifest.mapper != other.manifest.mapper {
-                changed.extend(own.release.mapping.targets().into_keys().map(str::to_owned));
+                changed.extend(own.release.plugin.description.reserved().into_keys());
             }
             changed
         });

@@ -130,9 +130,8 @@ impl Flow {
         }
         let may = description.permissions.iter().chain(&description.unasked).cloned().collect();
         let own = release.mapper.clone().zip(release.manifest.mapper.as_ref());
-        let mapper = own.map(|(code, own)| {
-            Mapper::new(releases.runtime(), code, flow.limits.clone()).named(format!("{name}, {}", own.name))
-        });
+        let mapper =
+            own.map(|(code, own)| Mapper::new(releases.runtime(), code, flow.limits.clone()).of(name, &own.name));
         let bound = Bound {
             flow: name.to_owned(),
             grants: Grants::new(&description.name, may),

@@ -172,6 +172,8 @@ pub struct Mapping {
     read: BTreeMap<String, Vec<String>>,
     /// By section: paths that a mapping plugin says it reads.
     read_by_plugin: BTreeMap<String, Vec<String>>,
+    /// By section: fields that a mapping plugin says it sets.
+    set_by_plugin: BTreeMap<String, Vec<String>>,
     alternatives: BTreeMap<String, Vec<String>>,
     tables: Cel,
     reverse: Cel,
@@ -205,6 +207,7 @@ impl Mapping {
             env: Arc::new(Env::stdlib()),
             read: file.read,
             read_by_plugin: BTreeMap::new(),
+            set_by_plugin: BTreeMap::new(),
             alternatives: file.alternatives,
             tables: to_cel(&serde_json::json!(file.tables)),
             reverse: to_cel(&serde_json::json!(reversed)),
@@ -223,12 +226,31 @@ impl Mapping {
         Ok(mapping)
     }
 
-    /// Reads these paths too, in addition to what the file names under `[read]`: a mapping plugin says so of itself.
-    pub fn reading(mut self, section: &str, paths: &[String]) -> Self {
-        if !paths.is_empty() {
-            self.read_by_plugin.entry(section.to_owned()).or_default().extend(paths.iter().cloned());
+    /// With a mapping plugin that says it reads these paths and sets these fields of a section. The error is a field that the flow itself sets.
+    pub fn with_plugin(mut self, section: &str, reads: &[String], sets: &[String]) -> Result<Self, String> {
+        let own = self.reserved.get(section).map(Vec::as_slice).unwrap_or_default();
+        if let Some(field) = sets.iter().find(|field| own.iter().any(|own| own.eq_ignore_ascii_case(field))) {
+            return Err(format!("it sets {field} in {section}, which the flow itself sets"));
         }
-        self
+        self.read_by_plugin.entry(section.to_owned()).or_default().extend(reads.iter().cloned());
+        self.set_by_plugin.entry(section.to_owned()).or_default().extend(sets.iter().cloned());
+        Ok(self)
+    }
+
+    /// Fields that a mapping plugin sets in vain: the flow goes through the rules of a section that goes both ways, and none is of these.
+    pub fn set_in_vain(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        for (section, sets) in &self.set_by_plugin {
+            let known: Vec<&String> = match (section.strip_suffix(TO_B1), section.strip_suffix(TO_SALESFORCE)) {
+                (Some(both), _) => self.pairs.get(both).into_iter().flatten().map(|pair| &pair.b1).collect(),
+                (_, Some(both)) => self.pairs.get(both).into_iter().flatten().map(|pair| &pair.salesforce).collect(),
+                (None, None) => continue,
+            };
+            found.extend(
+                sets.iter().filter(|field| !known.contains(field)).map(|field| (section.clone(), field.clone())),
+            );
+        }
+        found
     }
 
     fn add(&mut self, section: &str, field: String, written: Written) -> Result<(), MappingError> {
@@ -321,9 +343,17 @@ impl Mapping {
         self.sections.keys().chain(self.read.keys()).map(|name| as_written(name)).collect()
     }
 
-    /// Target fields of a section.
+    /// Target fields of a section, those of a mapping plugin too.
     pub fn target_fields(&self, section: &str) -> Vec<String> {
-        self.sections.get(section).into_iter().flat_map(|own| &own.rules).map(|(field, ..)| field.clone()).collect()
+        let rules = self.sections.get(section).into_iter().flat_map(|own| &own.rules).map(|(field, ..)| field);
+        let mut fields: Vec<String> = rules.cloned().collect();
+        let more = self.set_by_plugin.get(section).into_iter().flatten();
+        for field in more {
+            if !fields.contains(field) {
+                fields.push(field.clone());
+            }
+        }
+        fields
     }
 
     /// Paths below `source` that the rules of a section read, and those listed for a mapping plugin, sorted: what a plugin
@@ -550,6 +580,21 @@ mod tests {
         let text = "version = 1\n[header]\nA = 'source.Account.Name.size() > 3 ? source.X__c : \"\"'\nB = 'source.Y'\n";
         let mapping = Mapping::parse(text).unwrap();
         assert_eq!(mapping.source_fields("header"), ["Account.Name", "X__c", "Y"]);
+    }
+
+    #[test]
+    fn what_a_mapping_plugin_says_of_itself_is_read_and_set_and_the_flows_own_fields_are_refused() {
+        let text = "version = 1\n[header]\nA = 'source.Y'\n[account]\nCardName = { salesforce = \"Name\" }\n";
+        let reserved = Reserved::from([("header".into(), vec!["U_SF_Id".into()])]);
+        let own = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let mapping = || Mapping::parse_for(text, reserved.clone()).unwrap();
+        let with = mapping().with_plugin("header", &own(&["Account.Z"]), &own(&["A", "B"])).unwrap();
+        assert_eq!(with.source_fields("header"), ["Account.Z", "Y"]);
+        assert_eq!(with.target_fields("header"), ["A", "B"]);
+        let why = mapping().with_plugin("header", &[], &own(&["u_sf_id"])).err().unwrap();
+        assert!(why.contains("u_sf_id in header"), "{why}");
+        let with = mapping().with_plugin("account.to-b1", &[], &own(&["CardName", "U_Region"])).unwrap();
+        assert_eq!(with.set_in_vain(), [("account.to-b1".to_owned(), "U_Region".to_owned())]);
     }
 
     #[test]

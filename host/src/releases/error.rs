@@ -71,6 +71,16 @@ pub enum ReleaseError {
         /// What is wrong.
         cause: String,
     },
+    /// A mapping plugin that the flow cannot have.
+    #[error("the mapping plugin {mapper} does not fit the flow {flow}: {cause}")]
+    Mapper {
+        /// The flow.
+        flow: String,
+        /// The mapping plugin.
+        mapper: String,
+        /// What is wrong.
+        cause: String,
+    },
     /// A plugin that does another thing.
     #[error("{path} is the plugin {other}, and the flow {flow} runs {plugin}")]
     OtherPlugin {

@@ -61,6 +61,13 @@ impl Release {
         let needless = self.mapping.sections().into_iter().filter(|name| !known.contains(name));
         let has = format!("the plugin applies no such section; it has {}", known.join(", "));
         let mut told: Vec<(String, String)> = needless.map(|name| (name.to_owned(), has.clone())).collect();
+        for (section, field) in self.mapping.set_in_vain() {
+            let both = section.split('.').next().unwrap_or_default().to_owned();
+            told.push((
+                section,
+                format!("the mapping plugin sets {field}, and no rule of [{both}] is of that field: write one"),
+            ));
+        }
         // One that several flows share names sections of the others, too.
         let applied = description.reserved();
         let mapper = self.mapper.as_ref().and_then(|code| code.description.as_ref());
@@ -135,7 +142,6 @@ pub struct Releases {
     runtime: Arc<Runtime>,
     plugins: Loaded<Plugin>,
     mappers: Loaded<MapperCode>,
-    unusable: Unusable,
 }
 
 impl Releases {
@@ -151,7 +157,6 @@ impl Releases {
             runtime,
             plugins: Loaded::default(),
             mappers: Loaded::default(),
-            unusable: Unusable::default(),
         }
     }
 
@@ -302,7 +307,16 @@ impl Releases {
         let manifest = &parcel.manifest;
         let plugin = self.plugin(&named(&manifest.plugin.name), part(&manifest.plugin.digest)).await?;
         let mapper = match &manifest.mapper {
-            Some(own) => Some((own.name.clone(), self.mapper(&named(&own.name), part(&own.digest)).await?)),
+            Some(own) => {
+                let code = self.mapper(&named(&own.name), part(&own.digest)).await?;
+                let called = code.description.as_ref().map_or(&own.name, |description| &description.name);
+                if *called != own.name || name_of(Path::new(&own.name)) != own.name {
+                    let cause = format!("its mapping plugin cannot be called {:?}", own.name);
+                    let release = short(&row.digest).to_owned();
+                    return Err(ReleaseError::NotWhole { flow: flow.to_owned(), release, cause });
+                }
+                Some((own.name.clone(), code))
+            }
             None => None,
         };
         let mapping = manifest.mapping.as_ref().map(|own| String::from_utf8_lossy(&part(own)).into_owned());
@@ -493,33 +507,31 @@ impl Releases {
     }
 
     async fn plugin(&self, named: &Path, wasm: Vec<u8>) -> std::result::Result<Arc<Plugin>, LoadError> {
-        let digest = digest_of(&wasm);
-        if let Some(known) = self.plugins.get(&digest) {
-            return Ok(known);
-        }
-        if let Some(error) = self.unusable.why(&digest, named) {
-            return Err(error);
-        }
-        let loaded = self.runtime.plugin(named, wasm).await;
-        match &loaded {
-            Ok(plugin) => self.plugins.keep(&plugin.digest, plugin),
-            Err(error) => self.unusable.keep(digest, error),
-        }
-        loaded
+        self.once(&self.plugins, named, digest_of(&wasm), self.runtime.plugin(named, wasm)).await
     }
 
     async fn mapper(&self, named: &Path, wasm: Vec<u8>) -> std::result::Result<Arc<MapperCode>, LoadError> {
-        let digest = digest_of(&wasm);
-        if let Some(known) = self.mappers.get(&digest) {
+        self.once(&self.mappers, named, digest_of(&wasm), self.runtime.mapper(named, wasm)).await
+    }
+
+    /// Loads what is not loaded yet, and was not found unusable before.
+    async fn once<T>(
+        &self,
+        known: &Loaded<T>,
+        named: &Path,
+        digest: String,
+        load: impl Future<Output = std::result::Result<Arc<T>, LoadError>>,
+    ) -> std::result::Result<Arc<T>, LoadError> {
+        if let Some(known) = known.get(&digest) {
             return Ok(known);
         }
-        if let Some(error) = self.unusable.why(&digest, named) {
+        if let Some(error) = known.unusable.why(&digest, named) {
             return Err(error);
         }
-        let loaded = self.runtime.mapper(named, wasm).await;
+        let loaded = load.await;
         match &loaded {
-            Ok(mapper) => self.mappers.keep(&mapper.digest, mapper),
-            Err(error) => self.unusable.keep(digest, error),
+            Ok(component) => known.keep(&digest, component),
+            Err(error) => known.unusable.keep(digest, error),
         }
         loaded
     }
@@ -561,28 +573,32 @@ impl Kept<'_> {
     }
 }
 
-/// Components that are loaded, by their digests, for as long as somebody uses them.
-struct Loaded<T>(Mutex<HashMap<String, Weak<T>>>);
+/// Components of a kind.
+struct Loaded<T> {
+    /// By their digests, for as long as somebody uses them.
+    used: Mutex<HashMap<String, Weak<T>>>,
+    unusable: Unusable,
+}
 
 impl<T> Default for Loaded<T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self { used: Mutex::default(), unusable: Unusable::default() }
     }
 }
 
 impl<T> Loaded<T> {
     fn get(&self, digest: &str) -> Option<Arc<T>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(digest).and_then(Weak::upgrade)
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).get(digest).and_then(Weak::upgrade)
     }
 
     fn keep(&self, digest: &str, component: &Arc<T>) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.used.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, component| component.strong_count() > 0);
         known.insert(digest.to_owned(), Arc::downgrade(component));
     }
 }
 
-/// Files that cannot be used as plugins, by their digests, and why: asked once, however many look at them. One that loops until it is stopped
+/// Files that cannot be used as what they were looked at, by their digests, and why: asked once, however many look at them. One that loops until it is stopped
 /// would else be waited for by each flow that asks what the others take.
 #[derive(Default)]
 struct Unusable(Mutex<HashMap<String, LoadError>>);
@@ -680,7 +696,11 @@ fn assemble(
     let text = mapping.as_ref().unwrap_or(&description.default_mapping);
     let parsed = Mapping::parse_for(text, description.reserved()).map_err(|e| origin.mapping(e.to_string()))?;
     let parsed = match &mapper {
-        Some((_, code)) => code.reading(parsed),
+        Some((name, code)) => code.within(parsed).map_err(|cause| ReleaseError::Mapper {
+            flow: origin.flow.to_owned(),
+            mapper: name.clone(),
+            cause,
+        })?,
         None => parsed,
     };
     let manifest = Manifest::new(

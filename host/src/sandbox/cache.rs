@@ -8,6 +8,7 @@ use ring::hmac;
 use wasmtime::Engine;
 use wasmtime::component::Component;
 
+use super::compiler::kind_of;
 use super::digest_of;
 
 /// Length of the HMAC-SHA256 in front of the code.
@@ -48,10 +49,7 @@ impl Cache {
 
     /// One file per plugin digest, wasmtime version, machine and settings.
     fn path(&self, engine: &Engine, digest: &str) -> Option<PathBuf> {
-        use std::hash::{DefaultHasher, Hash, Hasher};
-        let mut hasher = DefaultHasher::new();
-        engine.precompile_compatibility_hash().hash(&mut hasher);
-        Some(self.folder.as_ref()?.join(format!("{digest}-{:016x}.cwasm", hasher.finish())))
+        Some(self.folder.as_ref()?.join(format!("{digest}-{:016x}.cwasm", kind_of(engine))))
     }
 
     fn read(&self, engine: &Engine, path: &Path, digest: &str) -> Option<Component> {

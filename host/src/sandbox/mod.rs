@@ -68,6 +68,23 @@ pub enum RunError {
 }
 
 impl RunError {
+    /// With the last words of what trapped.
+    fn saying(self, words: &str) -> Self {
+        match self {
+            Self::Trapped(why) if !words.is_empty() => Self::Trapped(format!("{why}; its last words: {words}")),
+            other => other,
+        }
+    }
+
+    /// By a part of the plugin that is another component.
+    fn within(self, whose: &str) -> Self {
+        match self {
+            Self::Trapped(why) => Self::Trapped(format!("{whose}: {why}")),
+            Self::Limit { limit, detail } => Self::Limit { limit, detail: format!("{detail}, in {whose}") },
+            other => other,
+        }
+    }
+
     /// True when the plugin is to blame, so that running it again on the same events would end the same way.
     pub fn blames_plugin(&self) -> bool {
         !matches!(self, Self::Store(_) | Self::Stopping)

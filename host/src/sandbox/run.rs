@@ -124,6 +124,8 @@ pub struct RunState {
     pub(super) trace: String,
     /// Who writes into the log where it is no flow: a mapping plugin.
     pub(super) speaks: String,
+    /// What it logged last as an error: what a panic says.
+    pub(super) last_words: String,
     /// An event of this run was in a run before: its effects may have been carried out.
     pub(super) repeated: bool,
     /// So many times more its calls may stay for those of other runs.
@@ -170,6 +172,7 @@ impl RunState {
             journal,
             trace: String::new(),
             speaks: String::new(),
+            last_words: String::new(),
             repeated: false,
             waits: 0,
             calls: 0,

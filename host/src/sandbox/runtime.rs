@@ -11,7 +11,7 @@ use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::bindings::v0_1::flow::{Flow, FlowPre, tandem::plugin as contract};
 use super::bindings::v0_2;
-use super::compiler::{CompileError, Compiler};
+use super::compiler::{CompileError, Compiler, Troubled};
 use super::description::{Description, checked};
 use super::machine::{Machine, named as broke};
 use super::mapper::{self, Calls, MapperCode};
@@ -25,7 +25,7 @@ use crate::store::Run;
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
     /// Not there, not readable.
-    #[error("cannot read the plugin {path}: {cause}; put <name>.wasm into the plugins folder")]
+    #[error("cannot read the plugin {path}: {cause}")]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -50,6 +50,14 @@ pub enum LoadError {
         /// The versions this host speaks.
         contract: &'static str,
         /// The import or export at fault.
+        cause: String,
+    },
+    /// A component that is taken for what it is not.
+    #[error("{path}: {cause}")]
+    OtherKind {
+        /// The file.
+        path: PathBuf,
+        /// In words.
         cause: String,
     },
     /// Larger than any plugin is.
@@ -89,6 +97,7 @@ impl LoadError {
             Self::OtherContract { contract, cause, .. } => {
                 Some(Self::OtherContract { path, contract, cause: cause.clone() })
             }
+            Self::OtherKind { cause, .. } => Some(Self::OtherKind { path, cause: cause.clone() }),
             Self::BadDescription { cause, .. } => Some(Self::BadDescription { path, cause: cause.clone() }),
             Self::Unreadable { .. } | Self::TooLarge { .. } | Self::NotNow { .. } => None,
         }
@@ -149,6 +158,7 @@ pub struct Runtime {
     machine: Arc<Machine>,
     cache: Arc<Cache>,
     compiler: Compiler,
+    troubled: Troubled,
     flow_linker: Linker<RunState>,
     flow_linker_wasi: Linker<RunState>,
     mapper_linker: Linker<RunState>,
@@ -172,6 +182,7 @@ impl Runtime {
             machine: Arc::new(machine),
             cache: Arc::new(cache),
             compiler,
+            troubled: Troubled::default(),
             flow_linker,
             flow_linker_wasi,
             mapper_linker,
@@ -211,7 +222,8 @@ impl Runtime {
             }
             let mut store = machine.store(state, &limits)?;
             let instance = pre.instantiate_async(&mut store).await.map_err(|e| broke(e, &limits))?;
-            let raw = instance.call_handle(&mut store, &batch).await.map_err(|e| broke(e, &limits))?;
+            let raw = instance.call_handle(&mut store, &batch).await;
+            let raw = raw.map_err(|e| broke(e, &limits).saying(&store.data().last_words))?;
             if raw.len() != events {
                 return Err(RunError::Contract(format!("{} outcomes for {events} events", raw.len())));
             }
@@ -232,6 +244,10 @@ impl Runtime {
     }
 
     async fn plugin_of(&self, named: &Path, digest: String, component: &Component) -> Result<Arc<Plugin>, LoadError> {
+        if self.exports(component, "map") && !self.exports(component, "handle") {
+            let cause = "it is a mapping plugin, which a flow names as its `mapper`, and no plugin of a flow".into();
+            return Err(LoadError::OtherKind { path: named.to_owned(), cause });
+        }
         let wants_wasi = imports_wasi(self.machine.engine(), component);
         let linker = if wants_wasi { &self.flow_linker_wasi } else { &self.flow_linker };
         let other = |cause: wasmtime::Error| LoadError::OtherContract {
@@ -299,6 +315,10 @@ impl Runtime {
         Ok(Opened { digest, imports, exports, world })
     }
 
+    fn exports(&self, component: &Component, name: &str) -> bool {
+        component.component_type().exports(self.machine.engine()).any(|(own, _)| own == name)
+    }
+
     async fn mapper_of(
         &self,
         named: &Path,
@@ -310,6 +330,10 @@ impl Runtime {
             contract: OF_MAPPERS,
             cause: plain::cause(&cause),
         };
+        if self.exports(component, "handle") && !self.exports(component, "map") {
+            let cause = "it is the plugin of a flow, and no mapping plugin".into();
+            return Err(LoadError::OtherKind { path: named.to_owned(), cause });
+        }
         let pre = self.mapper_linker.instantiate_pre(component).map_err(other)?;
         let calls = Calls::of(component, pre).map_err(other)?;
         let asked = calls.clone();
@@ -324,31 +348,52 @@ impl Runtime {
 
     /// Compiling takes seconds: it holds up nothing else.
     async fn component(&self, named: &Path, wasm: Vec<u8>) -> Result<(String, Component), LoadError> {
-        let _turn = self.compilers.acquire().await;
         let unusable = |cause: String| LoadError::NotAComponent { path: named.to_owned(), cause };
         let not_now = |cause: String| LoadError::NotNow { path: named.to_owned(), cause };
         if !wasm.starts_with(b"\0asm") {
             return Err(unusable("it does not begin as one does".into()));
         }
-        let (engine, cache) = (self.machine.engine().clone(), self.cache.clone());
-        let looked = tokio::task::spawn_blocking(move || {
-            let digest = digest_of(&wasm);
-            (cache.kept(&engine, &digest), digest, wasm)
-        });
-        let (kept, digest, wasm) = looked.await.map_err(|e| not_now(e.to_string()))?;
+        let (kept, digest, wasm) = self.kept(wasm).await.map_err(not_now)?;
         if let Some(component) = kept {
             return Ok((digest, component));
         }
-        let code = self.compiler.compile(self.machine.engine(), wasm).await.map_err(|error| match error {
-            CompileError::Component(cause) => unusable(cause),
-            CompileError::Machine(cause) => not_now(cause),
-        })?;
+        let _turn = self.compilers.acquire().await;
+        // Somebody else may have had the same in mind.
+        let (kept, digest, wasm) = self.kept(wasm).await.map_err(not_now)?;
+        if let Some(component) = kept {
+            return Ok((digest, component));
+        }
+        if let Some(pause) = self.troubled.pause(&digest) {
+            return Err(not_now(format!(
+                "compiling it failed, and it is left alone for another {} s",
+                pause.as_secs() + 1
+            )));
+        }
+        let code = match self.compiler.compile(self.machine.engine(), &wasm).await {
+            Ok(code) => code,
+            Err(CompileError::Component(cause)) => return Err(unusable(cause)),
+            Err(CompileError::Machine(cause)) => {
+                self.troubled.add(digest);
+                return Err(not_now(cause));
+            }
+        };
+        self.troubled.remove(&digest);
         let (engine, cache) = (self.machine.engine().clone(), self.cache.clone());
         let made = tokio::task::spawn_blocking(move || {
             let component = cache.keep(&engine, &digest, &code).map_err(|e| plain::cause(&e))?;
             Ok::<_, String>((digest, component))
         });
         made.await.map_err(|e| not_now(e.to_string()))?.map_err(not_now)
+    }
+
+    /// A component that was compiled before, its digest, and its code again.
+    async fn kept(&self, wasm: Vec<u8>) -> Result<(Option<Component>, String, Vec<u8>), String> {
+        let (engine, cache) = (self.machine.engine().clone(), self.cache.clone());
+        let looked = tokio::task::spawn_blocking(move || {
+            let digest = digest_of(&wasm);
+            (cache.kept(&engine, &digest), digest, wasm)
+        });
+        looked.await.map_err(|e| e.to_string())
     }
 }
 

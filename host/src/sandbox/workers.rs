@@ -244,7 +244,7 @@ impl Drop for Given {
 }
 
 /// This thread takes what others leave. Where the system does not let it, it is a thread like any other.
-fn yield_to_others() {
+pub(super) fn yield_to_others() {
     let lowest = ThreadPriorityValue::try_from(LONG_PRIORITY).map(ThreadPriority::Crossplatform);
     if let Err(error) =
         lowest.and_then(|lowest| thread_priority::set_current_thread_priority(lowest).map_err(|e| format!("{e:?}")))

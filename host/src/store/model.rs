@@ -418,6 +418,9 @@ pub enum LinkWrite {
     Delete(String, String, String),
 }
 
+/// The topic of the event that a wake-up becomes.
+pub const WAKE: &str = "timer.wake";
+
 /// A wake-up asked for by a plugin.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wake {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tandem_sdk::mapping::{self, Direction, Pair, Policy};
 use tandem_sdk::merge::{self, Field, Merged};
 use tandem_sdk::mirror::same;
-use tandem_sdk::{Map, Said, Side, Value, from_json, json, say};
+use tandem_sdk::{Map, Said, Side, Told, Value, from_json, json, of_mapping, say};
 
 use crate::seen::Answer;
 
@@ -269,9 +269,11 @@ fn apply(section: &str, side: Side, source: &Value) -> Result<Map<String, Value>
     let target = mapping::apply(&format!("{section}.{way}"), &source.to_string()).map_err(|e| {
         let own = |pair: &Pair| e.field == if side == Side::Salesforce { pair.salesforce.as_str() } else { &pair.b1 };
         let pair = mapping::pairs(section).into_iter().find(own);
-        let field = pair.map_or(e.field.clone(), |pair| format!("{} / {}", pair.b1, pair.salesforce));
-        let with = [("section", section.into()), ("field", field.into()), ("why", e.message.into())];
-        say("accounts.mapping", "the mapping [{section}] {field}: {why}", with)
+        let both = pair.map(|pair| format!("{} / {}", pair.b1, pair.salesforce));
+        of_mapping(e, |field, why| {
+            let with = [("section", section.into()), ("field", both.map_or(field, Told::from)), ("why", why)];
+            say("accounts.mapping", "the mapping [{section}] {field}: {why}", with)
+        })
     })?;
     Ok(from_json(&target).as_object().cloned().unwrap_or_default())
 }

@@ -4,7 +4,7 @@ use tandem_sdk::mirror::segment;
 use tandem_sdk::refused::{self, Sent};
 use tandem_sdk::{
     Batch, Error, Map, Method, Outcomes, Part, Probe, Request, Response, Said, Side, Told, Value, Via, b1, body_of,
-    from_json, http, json, mapping, request, say, text,
+    from_json, http, json, mapping, of_mapping, request, say, text,
 };
 
 use crate::describe::Settings;
@@ -141,8 +141,10 @@ fn segment_of_key(code: &str) -> String {
 fn create(batch: &Batch, settings: &Settings, w: &Work, mut body: Map<String, Value>) -> Result<Request, Said> {
     let account = &w.subject.account;
     let mapped = mapping::apply("new_partner", &account.to_string()).map_err(|e| {
-        let with = [("field", e.field.into()), ("why", e.message.into())];
-        say("accounts.mapping_new_partner", "the mapping [new_partner] {field}: {why}", with)
+        of_mapping(e, |field, why| {
+            let with = [("field", field), ("why", why)];
+            say("accounts.mapping_new_partner", "the mapping [new_partner] {field}: {why}", with)
+        })
     })?;
     body.extend(from_json(&mapped).as_object().cloned().unwrap_or_default());
     match settings.series {

@@ -6,7 +6,7 @@ use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
     Batch, Deleted, Error, Link, Map, Outcomes, PERIODS, Said, Side, Value, again, are_twins, clock, counterpart,
-    from_json, in_use, json, links, mapping, say, text, twin_words,
+    from_json, in_use, json, links, mapping, of_mapping, say, text, twin_words,
 };
 
 use crate::describe::Settings;
@@ -189,8 +189,9 @@ fn targets() -> Vec<String> {
 
 fn product(settings: &Settings, item: &Value, today: &str) -> Result<Map<String, Value>, Said> {
     let mapped = mapping::apply("product", &item.to_string()).map_err(|e| {
-        let with = [("field", e.field.into()), ("why", e.message.into())];
-        say("catalogue.mapping", "the mapping [product] {field}: {why}", with)
+        of_mapping(e, |field, why| {
+            say("catalogue.mapping", "the mapping [product] {field}: {why}", [("field", field), ("why", why)])
+        })
     })?;
     let mut fields: Map<String, Value> =
         mapping::target_fields("product").into_iter().map(|field| (field, Value::Null)).collect();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tandem_sdk::counterpart::Code;
 use tandem_sdk::{
     Decimal, Error, LinkQuery, Map, Outcome, Said, Side, Value, counterpart, decimal, from_json, json, links, mapping,
-    outcome_of, passing, salesforce, say, tell, text,
+    of_mapping, outcome_of, passing, salesforce, say, tell, text,
 };
 
 use crate::describe::Settings;
@@ -318,8 +318,10 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
     let opportunity = &w.opportunity;
     let mapped = |section: &str, source: &Value| -> Result<Map<String, Value>, Held> {
         let target = mapping::apply(section, &source.to_string()).map_err(|e| {
-            let with = [("section", section.into()), ("field", e.field.into()), ("why", e.message.into())];
-            Held::Review(say("orders.mapping", "the mapping [{section}] {field}: {why}", with))
+            Held::Review(of_mapping(e, |field, why| {
+                let with = [("section", section.into()), ("field", field), ("why", why)];
+                say("orders.mapping", "the mapping [{section}] {field}: {why}", with)
+            }))
         })?;
         Ok(from_json(&target).as_object().cloned().unwrap_or_default())
     };

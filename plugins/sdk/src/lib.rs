@@ -45,7 +45,7 @@ pub use self::keys::{Keys, Only, are_twins, twin_words};
 pub use self::money::Currencies;
 pub use self::outcomes::Outcomes;
 pub use self::periods::{PERIODS, in_use, is_within};
-pub use self::said::{Said, Told, say};
+pub use self::said::{Said, Told, of_mapping, say};
 pub use self::settings::{Deleted, Number};
 pub use self::units::Units;
 pub use bindings::Guest as Plugin;

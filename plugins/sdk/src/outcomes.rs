@@ -25,6 +25,8 @@ fn ignored(reason: &str) -> String {
 impl Outcomes {
     /// Nothing decided but what a human chose to ignore.
     pub fn new(batch: &Batch) -> Self {
+        #[cfg(target_arch = "wasm32")]
+        std::panic::set_hook(Box::new(|panic| crate::log::log(crate::log::Level::Error, &panic.to_string())));
         let decided = |event: &Event| {
             (event.resolution.as_deref() == Some("ignore"))
                 .then(|| Outcome::Done("ignored, as decided in review".into()))

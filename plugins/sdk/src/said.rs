@@ -56,6 +56,14 @@ pub fn say<const N: usize>(key: &'static str, english: &'static str, with: [(&'s
     Said { english: filled, parts: vec![part] }
 }
 
+/// Why the mapping gave no fields: of a rule that failed `told` says it; a mapping plugin's word on the record is its own.
+pub fn of_mapping(error: crate::mapping::Error, told: impl FnOnce(Told, Told) -> Said) -> Said {
+    match error.field.is_empty() {
+        true => error.message.into(),
+        false => told(error.field.into(), error.message.into()),
+    }
+}
+
 /// The text with its places (`{name}`) filled in one go: what is filled in is not looked through again.
 fn fill(english: &str, value: impl Fn(&str) -> Option<String>) -> String {
     let mut filled = String::new();

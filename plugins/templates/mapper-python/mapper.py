@@ -1,7 +1,8 @@
 """Sales regions by postal code, which no expression says well; and an order without a purchase order number is asked about.
 
 It sees the source record and the fields that the mapping file gave, and has the last word on those that it says it sets.
-It can reach nothing.
+It can reach nothing but the log: `from wit_world.imports import log`, then `log.log(log.Level.INFO, "…")`. There is no standard
+output: `print` ends the run.
 """
 
 import json
@@ -23,12 +24,21 @@ class WitWorld:
     # Called for each record of each section that it names. `source` and `mapped` are JSON texts; what it returns is the
     # fields that it sets, as JSON text. Python reads numbers as binary floats: give those of more than 15 digits as text.
     def map(self, section: str, source: str, mapped: str) -> str:
-        opportunity = json.loads(source)
-        if json.loads(mapped).get("NumAtCard") is None:
-            # Sends the record to review with this text.
-            raise Err("fill in the PO number: our customers must name their purchase order")
-        account = opportunity.get("Account") or {}
-        return json.dumps({"U_Region": region(account.get("BillingPostalCode") or "")})
+        try:
+            return json.dumps(fields(json.loads(source), json.loads(mapped)))
+        except Err:
+            raise
+        except Exception as error:
+            # Any other exception would end the whole run.
+            raise Err(f"the mapping plugin my-plugin failed: {error!r}")
+
+
+def fields(opportunity: dict, order: dict) -> dict:
+    if order.get("NumAtCard") is None:
+        # Sends the record to review with this text.
+        raise Err("fill in the PO number: our customers must name their purchase order")
+    account = opportunity.get("Account") or {}
+    return {"U_Region": region(account.get("BillingPostalCode") or "")}
 
 
 def region(postal_code: str) -> str:

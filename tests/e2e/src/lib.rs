@@ -680,7 +680,8 @@ pub async fn simulator(name: &str, arguments: &[String], file: &Path, lines: usi
         .kill_on_drop(true)
         .spawn()
         .with_context(|| format!("{}: run `make build`", program(name).display()))?;
-    for _ in 0..4_000 {
+    // A million items take minutes on a busy machine.
+    for _ in 0..24_000 {
         let found: Vec<String> = fs::read_to_string(file).unwrap_or_default().lines().map(str::to_owned).collect();
         if found.len() >= lines {
             return Ok((child, found));

@@ -162,10 +162,22 @@ async fn a_mapping_plugin_comes_out_of_the_binary_alone_and_has_the_last_word() 
     done(here, &["plugin", "build", "regions", "--out", &out.display().to_string()]).await?;
     world.tandem(&["plugin", "grant", "regions", "--yes"]).await?;
     let (code, _, errors) = world.tandem_raw(&["mapping", "preview", "orders", "header", &id]).await?;
-    assert!(
-        code == 1 && errors.contains("set CardCode, and it says that it sets U_Region in header"),
-        "{code} {errors}"
-    );
+    let words = "the mapping plugin regions set CardCode, and it says that it sets U_Region in header";
+    assert!(code == 1 && errors.contains(words), "{code} {errors}");
+    // Nor what the flow itself sets, whatever it says; and one that panics is named.
+    let source = here.join("regions/src/lib.rs");
+    change(&source, "vec![\"U_Region\".into()]", "vec![\"U_SF_Id\".into()]")?;
+    done(here, &["plugin", "build", "regions", "--out", &out.display().to_string()]).await?;
+    let (code, _, errors) = world.tandem_raw(&["mapping", "show", "orders"]).await?;
+    let words = "it sets U_SF_Id in header, which the flow itself sets";
+    assert!(code == 2 && errors.contains(words), "{code} {errors}");
+    change(&source, "vec![\"U_SF_Id\".into()]", "vec![\"U_Region\".into()]")?;
+    let asked = "if mapped[\"NumAtCard\"].is_null()";
+    change(&source, asked, &format!("if source.is_object() {{ panic!(\"boom\") }}\n        {asked}"))?;
+    done(here, &["plugin", "build", "regions", "--out", &out.display().to_string()]).await?;
+    world.tandem(&["plugin", "grant", "regions", "--yes"]).await?;
+    let (code, _, errors) = world.tandem_raw(&["mapping", "preview", "orders", "header", &id]).await?;
+    assert!(code == 1 && errors.contains("the mapping plugin regions, section header"), "{code} {errors}");
     Ok(())
 }
 
@@ -283,11 +295,23 @@ async fn what_cannot_be_made_built_or_looked_at_says_why() -> Result<()> {
     std::fs::write(here.join("used/mine.txt"), "mine")?;
     std::fs::write(here.join("bad.json"), "{ \"about\": \"\", \"evnts\": [] }")?;
     std::fs::copy(wasm("orders"), here.join("mine.wasm"))?;
-    std::fs::write(
-        here.join("other.json"),
-        "{ \"events\": [{ \"topic\": \"b1.Itms\", \"key\": \"A\" }], \"expect\": { \"outcomes\": [\"*\"] } }",
-    )?;
-    let cases: [(i32, &[&str], &str); 15] = [
+    let scenario = |name: &str, topics: &[&str], more: Value| {
+        let events: Vec<Value> = topics.iter().map(|topic| json!({ "topic": topic, "key": "A" })).collect();
+        let mut text = json!({ "events": events, "expect": { "outcomes": vec!["*"; topics.len()] } });
+        text.as_object_mut().context("an object")?.extend(more.as_object().cloned().unwrap_or_default());
+        anyhow::Ok(std::fs::write(here.join(name), text.to_string())?)
+    };
+    scenario("other.json", &["b1.Itms"], json!({}))?;
+    scenario("twice.json", &["b1.Orders", "b1.Orders"], json!({}))?;
+    scenario("status.json", &["b1.Orders"], json!({ "answers": [{ "call": "GET b1 /Orders", "status": 400 }] }))?;
+    scenario("wake.json", &["timer.wake"], json!({}))?;
+    scenario("fails.json", &["timer.wake"], json!({ "expect": { "fails": "the plugin trapped: *" } }))?;
+    let cases: [(i32, &[&str], &str); 20] = [
+        (2, &["plugin", "test", "mine.wasm", "twice.json"], "two events have the key \"A\""),
+        (2, &["plugin", "test", "mine.wasm", "status.json"], "a call fails by `error`"),
+        (3, &["plugin", "test", "mine.wasm", "wake.json"], "has no answer to: GET salesforce /query"),
+        (3, &["plugin", "test", "mine.wasm", "fails.json"], "the run ends well"),
+        (4, &["plugin", "build", "nothere"], "there is no folder nothere"),
         (2, &["plugin", "new", "con", "--kind", "flow"], "Windows"),
         (4, &["plugin", "test", "nothere"], "there is no nothere"),
         (2, &["plugin", "test", "mine.wasm", "other.json"], "takes no events of b1.Itms"),

@@ -119,3 +119,24 @@ async fn a_mistake_in_it_changes_nothing_and_is_told_until_it_is_mended() -> Res
     world.until_state(&id, "Synced").await?;
     Ok(())
 }
+
+/// Each component is what it is, wherever it is looked at.
+#[tokio::test]
+async fn a_flows_plugin_named_as_its_mapper_by_mistake_changes_nothing() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let first = config(&world)?;
+    write(&world, &first.replace("[flows.orders]\n", "[flows.orders]\nmapper = \"plugins/orders.wasm\"\n"))?;
+    told_times(&world, "it is the plugin of a flow, and no mapping plugin", 1).await?;
+    let ids = world.opportunities(2).await?;
+    world.win(&ids[0]).await?;
+    world.until_state(&ids[0], "Synced").await?;
+    write(&world, &first)?;
+    // A mapping plugin among the plugins.
+    std::fs::copy(tandem_e2e::wasm("region_mapper"), world.folder().join("plugins/region-mapper.wasm"))?;
+    let (code, told, _) = world.tandem_raw(&["plugin", "list"]).await?;
+    assert!(code == 3 && told.contains("it is a mapping plugin"), "{code} {told}");
+    world.win(&ids[1]).await?;
+    world.until_state(&ids[1], "Synced").await?;
+    world.assert_exactly_once(&ids).await
+}

@@ -74,12 +74,6 @@ pub async fn problems(flow: &Flow, section: &Section) -> Result<Vec<(String, Str
     let mut found = Vec::new();
     let two_way = section.to_b1 && section.to_salesforce;
     let mapping = &flow.bound.mapping;
-    let mapper = flow.release.mapper.as_ref().and_then(|code| code.description.as_ref());
-    // What rules set, and what a mapping plugin says that it sets.
-    let targets = |name: &str| {
-        let own = mapper.and_then(|own| own.section(name)).into_iter().flat_map(|own| own.sets.clone());
-        mapping.target_fields(name).into_iter().chain(own)
-    };
     let properties = properties(flow, section).await?;
     if section.to_b1 {
         let name = if two_way { format!("{}.to-b1", section.name) } else { section.name.clone() };
@@ -87,7 +81,7 @@ pub async fn problems(flow: &Flow, section: &Section) -> Result<Vec<(String, Str
             let problem = schema.problem_of_path(flow, &section.salesforce, &path).await?;
             found.extend(problem.map(|problem| (path, problem)));
         }
-        for field in targets(&name) {
+        for field in mapping.target_fields(&name) {
             found.extend(problem_in(&properties, section, &field));
         }
     }
@@ -96,7 +90,7 @@ pub async fn problems(flow: &Flow, section: &Section) -> Result<Vec<(String, Str
         for path in mapping.source_fields(&name) {
             found.extend(problem_in(&properties, section, &path));
         }
-        for field in targets(&name) {
+        for field in mapping.target_fields(&name) {
             let problem = schema.problem_of_target(flow, &section.salesforce, &field).await?;
             found.extend(problem.map(|problem| (field, problem)));
         }

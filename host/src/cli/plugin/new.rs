@@ -143,7 +143,9 @@ fn check_name(name: &str) -> Result<()> {
     // Names that a library, a folder of the build or Windows has already.
     let taken =
         ["test", "std", "core", "alloc", "proc-macro", "build", "deps", "con", "nul", "prn", "aux", "tandem-sdk"];
-    if fits && taken.contains(&name) {
+    let device = name.strip_prefix("com").or_else(|| name.strip_prefix("lpt"));
+    let device = device.is_some_and(|number| number.len() == 1 && number.chars().all(|c| c.is_ascii_digit()));
+    if fits && (device || taken.contains(&name)) {
         let why =
             format!("{name:?} cannot be a plugin's name: a library, a folder of the build or Windows is called so");
         return Err(Failure::WrongUsage(why).into());
@@ -175,7 +177,7 @@ mod tests {
         for good in ["a", "price-check", "x2"] {
             assert!(check_name(good).is_ok(), "{good}");
         }
-        for bad in ["", "Price", "2x", "a_b", "a/b", "..", "test", "a-", &"a".repeat(41), "con"] {
+        for bad in ["", "Price", "2x", "a_b", "a/b", "..", "test", "a-", &"a".repeat(41), "con", "com1"] {
             assert!(check_name(bad).is_err(), "{bad}");
         }
     }

@@ -33,6 +33,9 @@ pub async fn run(config: &Path, id: i64, out: Option<PathBuf>, output: &Output) 
     let connections = parts.connect()?;
     let release = releases.of_run(&event.flow, &run.release, &parts.config).await?;
     let flow = Flow::for_rehearsal(&event.flow, release, &parts.config, &connections, releases).await?;
+    if let Some(folder) = out.parent() {
+        std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    }
     let mapper = mapper_beside(&parts, &flow, &out).await?;
     let Recorded { scenario, differs, left } = record(releases.runtime(), &flow, &run, &journal, mapper).await?;
     let text = serde_json::to_string_pretty(&scenario)? + "\n";

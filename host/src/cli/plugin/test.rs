@@ -13,7 +13,8 @@ use serde_json::Value;
 
 use super::{build, record, sandbox};
 use crate::cli::failure::{FOUND_PROBLEMS, Failure};
-use crate::cli::output::{Output, short};
+use crate::cli::output::{Output, complain, short};
+use crate::connections::transport::chain;
 use crate::engine::scenario::{Scenario, Tried, load};
 use crate::engine::{Difference, told};
 use crate::sandbox::{MapperCode, Runtime, World, read};
@@ -82,13 +83,22 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     let world = runtime.open(&file, read(&file).await?).await?.world?;
     let mut bench = Bench { runtime, world, mappers: HashMap::new() };
     let mut all = Vec::new();
+    let mut unusable = None;
     for path in scenarios {
-        let scenario = load(&path)?;
-        let tried = bench.run(&scenario).await.with_context(|| format!("{}", path.display()))?;
-        if !output.is_json() {
-            tell(&path, &scenario, &tried, output);
+        match bench.try_one(&path).await {
+            Ok((scenario, tried)) => {
+                if !output.is_json() {
+                    tell(&path, &scenario, &tried, output);
+                }
+                all.push((path, scenario, tried));
+            }
+            // The others are tried all the same; the last one that cannot be is the command's own error.
+            Err(error) => {
+                if let Some(before) = unusable.replace(error) {
+                    complain(chain(before.as_ref()));
+                }
+            }
         }
-        all.push((path, scenario, tried));
     }
     let failed = all.iter().filter(|(.., tried)| !tried.passed()).count();
     if output.is_json() {
@@ -105,7 +115,11 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         0 => format!("{} of {} pass", all.len(), all.len()),
         _ => format!("{failed} of {} fail", all.len()),
     });
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::from(FOUND_PROBLEMS) })
+    match unusable {
+        Some(error) => Err(error),
+        None if failed > 0 => Ok(ExitCode::from(FOUND_PROBLEMS)),
+        None => Ok(ExitCode::SUCCESS),
+    }
 }
 
 fn is_wasm(path: &Path) -> bool {
@@ -174,6 +188,12 @@ struct Bench {
 }
 
 impl Bench {
+    async fn try_one(&mut self, path: &Path) -> Result<(Scenario, Tried)> {
+        let scenario = load(path)?;
+        let tried = self.run(&scenario).await.with_context(|| format!("{}", path.display()))?;
+        Ok((scenario, tried))
+    }
+
     async fn run(&mut self, scenario: &Scenario) -> Result<Tried> {
         match (scenario, &self.world) {
             (Scenario::Mapper(own), World::Mapper(code)) => Ok(own.run(&self.runtime, code.clone()).await?),

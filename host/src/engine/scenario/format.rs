@@ -250,6 +250,11 @@ impl Answered {
                 self.call
             )));
         }
+        let fails = self.status.is_some_and(|status| !(200..300).contains(&status) && status != 304);
+        if self.error.is_some() && (!self.answer.is_null() || self.status.is_some()) || fails && self.error.is_none() {
+            let why = "a call fails by `error`, in the place of `status` and `answer`: {\"remote\": {\"status\": 400, \"code\": \"-10\", \"message\": \"…\"}}";
+            return Err(ScenarioError::Invalid(format!("answers: {:?}: {why}", self.call)));
+        }
         let usual = match (*method, &self.answer) {
             ("GET", _) => 200,
             ("POST", _) => 201,
@@ -275,9 +280,13 @@ impl Answered {
 #[serde(deny_unknown_fields)]
 pub struct Expected {
     /// One for each event: `done: …`, `review: …`; `*` stands for any text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub outcomes: Vec<String>,
+    /// The run fails so, instead: `the plugin trapped: *`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fails: Option<String>,
     /// Calls that change something, links, events, storage, wake-ups.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub effects: Vec<ExpectedEffect>,
 }
 

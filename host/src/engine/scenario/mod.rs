@@ -4,7 +4,7 @@ mod disguise;
 mod format;
 mod record;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::sandbox::{
     Bound, Canned, CannedAnswer, Grants, HOST_SLOT, Journal, Mapper, MapperCode, Plugin, RunError, Runtime, Taker,
     like, readable,
 };
-use crate::store::{Event, EventId, EventState, Haste, JournalEntry, Link, Memory, Run, RunId, Side, StoreError};
+use crate::store::{Event, EventId, EventState, Haste, JournalEntry, Link, Memory, Run, RunId, Side, StoreError, WAKE};
 
 /// What a run of a scenario found.
 #[derive(Debug, Default, Serialize)]
@@ -100,6 +100,10 @@ impl FlowScenario {
         tried.unused = answers.into_iter().filter(|own| !own.was_given()).map(|own| own.call).collect();
         if let Some(expected) = &self.expect {
             tried.differences = self.differences(expected, &tried);
+            // What is expected is no fault, nor what it was not answered by then.
+            if expected.fails.is_some() && tried.failed.take().is_some() {
+                tried.unanswered.clear();
+            }
         }
         Ok(tried)
     }
@@ -108,7 +112,14 @@ impl FlowScenario {
     fn check_topics(&self, plugin: &Plugin) -> Result<(), ScenarioError> {
         let description = &plugin.description;
         let timers = description.timers.iter().map(|timer| format!("timer.{}", timer.name));
-        let taken: Vec<String> = description.topics.iter().cloned().chain(timers).collect();
+        // A wake-up that it planned comes whatever it takes.
+        let taken = description.topics.iter().cloned().chain(timers).chain([WAKE.to_owned()]);
+        let taken: Vec<String> = taken.collect();
+        let mut keys = HashSet::new();
+        if let Some(event) = self.events.iter().find(|event| !keys.insert(&event.key)) {
+            let why = format!("two events have the key {:?}: a batch never has two of one", event.key);
+            return Err(ScenarioError::Invalid(why));
+        }
         match self.events.iter().find(|event| !taken.contains(&event.topic)) {
             None => Ok(()),
             Some(Happened { topic, .. }) => {
@@ -120,6 +131,19 @@ impl FlowScenario {
 
     fn differences(&self, expected: &Expected, tried: &Tried) -> Vec<Difference> {
         let mut found = Vec::new();
+        if let Some(wanted) = &expected.fails {
+            let got = tried.failed.clone().unwrap_or_else(|| "the run ends well".into());
+            if !like(wanted, &got) {
+                found.push(Difference {
+                    subject: String::new(),
+                    call: "the run".into(),
+                    field: String::new(),
+                    before: Some(wanted.as_str().into()),
+                    after: Some(got.into()),
+                });
+            }
+            return found;
+        }
         let outcomes = expected.outcomes.len().max(tried.outcomes.len());
         for place in 0..outcomes {
             let (wanted, got) = (expected.outcomes.get(place), tried.outcomes.get(place));
@@ -173,7 +197,9 @@ impl FlowScenario {
         let mapping = Mapping::parse_for(&text, description.reserved())
             .map_err(|e| ScenarioError::Invalid(format!("mapping: {e}")))?;
         let mapping = match &mapper {
-            Some(code) => code.reading(mapping),
+            Some(code) => {
+                code.within(mapping).map_err(|cause| ScenarioError::Invalid(format!("the mapping plugin: {cause}")))?
+            }
             None => mapping,
         };
         let zone: Tz = match &self.time_zone {

@@ -60,8 +60,10 @@ pub async fn record(
     let disguised = |e: serde_json::Error| ScenarioError::Invalid(format!("the scenario cannot be written: {e}"));
     let mut scenario: FlowScenario = serde_json::from_value(whole).map_err(disguised)?;
     let tried = scenario.run(runtime, &release.plugin, release.mapper.clone()).await?;
-    if let Some(why) = &tried.failed {
-        return Err(ScenarioError::Invalid(format!("the run fails when it is repeated: {why}")));
+    if let Some(why) = tried.failed {
+        scenario.expect = Some(Expected { fails: Some(why), ..Expected::default() });
+        let left = disguise.left(&serde_json::to_value(&scenario).unwrap_or_default());
+        return Ok(Recorded { scenario, differs: Vec::new(), left });
     }
     if let Some(call) = tried.unanswered.first() {
         return Err(ScenarioError::Invalid(format!("the scenario would have no answer to what the run asks: {call}")));
@@ -92,7 +94,7 @@ fn from<T: serde::de::DeserializeOwned + Default>(value: Value) -> T {
 fn expected(tried: Tried) -> Expected {
     let effect = |own: Effect| ExpectedEffect { call: own.call, subject: Some(own.subject), body: own.body };
     // An outcome's own `*` would stand for any text, which includes itself.
-    Expected { outcomes: tried.outcomes, effects: tried.effects.into_iter().map(effect).collect() }
+    Expected { outcomes: tried.outcomes, fails: None, effects: tried.effects.into_iter().map(effect).collect() }
 }
 
 fn of_journal(flow: &Flow, run: &Run, journal: &[JournalEntry], mapper: Option<PathBuf>) -> FlowScenario {

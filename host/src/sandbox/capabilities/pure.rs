@@ -12,6 +12,9 @@ use crate::sandbox::bindings::v0_2::tandem::plugin as v0_2;
 use crate::sandbox::run::RunState;
 use crate::sandbox::{Bound, RunError};
 
+/// Letters of a log line that are told where a run ends behind it.
+const MOST_WORDS: usize = 1_000;
+
 /// Bytes of chance per call.
 const MOST_RANDOM: u32 = 4096;
 
@@ -87,6 +90,9 @@ impl contract::log::Host for RunState {
         let flow = self.bound.as_ref().map_or(self.speaks.as_str(), |bound| bound.flow.as_str());
         let trace = self.trace.as_str();
         let told = one_line(&message);
+        if level == contract::log::Level::Error {
+            self.last_words = told.chars().take(MOST_WORDS).collect();
+        }
         match level {
             contract::log::Level::Debug => tracing::debug!(target: "plugin", flow, trace, "{told}"),
             contract::log::Level::Info => tracing::info!(target: "plugin", flow, trace, "{told}"),
@@ -196,6 +202,7 @@ async fn map_one(bound: &Bound, section: &str, source: &str) -> Result<Mapped, R
     let Some(mapper) = &bound.mapper else { return Ok(Mapped::Done(target)) };
     match mapper.map(section, source, &target).await? {
         Ok(last) => Ok(Mapped::Done(last)),
-        Err(why) => failed("mapper", why),
+        // Its own word on the record, not on a field.
+        Err(why) => failed("", why),
     }
 }

@@ -41,15 +41,15 @@ pub struct MapperSection {
     pub name: String,
     /// Paths below the source record, such as `Account.BillingPostalCode`.
     pub reads: Vec<String>,
-    /// Fields of the target record.
+    /// Fields of the target record, as rules name them: `U_Region`, `BillTo.Street`.
     pub sets: Vec<String>,
 }
 
 impl MapperCode {
-    /// The mapping with what it says that it reads.
-    pub fn reading(&self, mapping: Mapping) -> Mapping {
-        let sections = self.description.iter().flat_map(|own| &own.sections);
-        sections.fold(mapping, |mapping, section| mapping.reading(&section.name, &section.reads))
+    /// The mapping with what it says of itself; the error is what it must not set.
+    pub fn within(&self, mapping: Mapping) -> Result<Mapping, String> {
+        let mut sections = self.description.iter().flat_map(|own| &own.sections);
+        sections.try_fold(mapping, |mapping, own| mapping.with_plugin(&own.name, &own.reads, &own.sets))
     }
 }
 
@@ -66,7 +66,7 @@ impl MapperSection {
         if let Some(other) = set.keys().find(|field| !self.sets.contains(field)) {
             let other: String = other.chars().take(100).collect();
             let may = if self.sets.is_empty() { "nothing".into() } else { self.sets.join(", ") };
-            return Err(format!("the mapping plugin set {other}, and it says that it sets {may} in {}", self.name));
+            return Err(format!("set {other}, and it says that it sets {may} in {}", self.name));
         }
         let mut record: Map<String, Value> = serde_json::from_str(mapped).map_err(|e| e.to_string())?;
         record.extend(set);
@@ -92,13 +92,13 @@ pub(in crate::sandbox) enum Calls {
 }
 
 impl Calls {
-    /// By what the component offers: what describes itself is of 0.2.0.
+    /// By what the component offers: what describes itself as a mapping plugin does is of 0.2.0.
     pub(in crate::sandbox) fn of(component: &Component, pre: InstancePre<RunState>) -> wasmtime::Result<Self> {
-        let engine = component.engine();
-        let describes = component.component_type().exports(engine).any(|(name, _)| name == "describe");
-        Ok(match describes {
-            true => Self::V0_2(v0_2::MapperPre::new(pre)?),
-            false => Self::V0_1(v0_1::mapper::MapperPre::new(pre)?),
+        let newer = v0_2::MapperPre::new(pre.clone()).map(Self::V0_2);
+        newer.or_else(|error| {
+            let describes = component.component_type().exports(component.engine()).any(|(name, _)| name == "describe");
+            // Whose description does not fit is told why; one of 0.1.0 may be a flow plugin, too.
+            v0_1::mapper::MapperPre::new(pre).map(Self::V0_1).map_err(|older| if describes { error } else { older })
         })
     }
 
@@ -161,7 +161,7 @@ pub(in crate::sandbox) fn checked(raw: contract::Description) -> Result<MapperDe
             let bad: String = bad.chars().take(80).collect();
             return Err(format!("section {name} reads {bad:?}, which is no path such as Account.BillingPostalCode"));
         }
-        if let Some(bad) = sets.iter().find(|own| !is_word(own) || own.len() > 200) {
+        if let Some(bad) = sets.iter().find(|own| !path(own)) {
             let bad: String = bad.chars().take(80).collect();
             return Err(format!("section {name} sets {bad:?}, which is no field's name"));
         }

@@ -26,19 +26,26 @@ pub struct Mapper {
     machine: Arc<Machine>,
     code: Arc<MapperCode>,
     limits: Limits,
+    /// Its file's name.
+    name: String,
     /// What the log calls it.
-    named: String,
+    speaks: String,
 }
 
 impl Mapper {
     /// With the limits of the flow it is for.
     pub fn new(runtime: &Runtime, code: Arc<MapperCode>, limits: Limits) -> Self {
-        Self { machine: runtime.machine().clone(), code, limits, named: "a mapping plugin".into() }
+        let name = code.description.as_ref().map(|own| own.name.clone()).unwrap_or_default();
+        Self { machine: runtime.machine().clone(), code, limits, speaks: name.clone(), name }
     }
 
-    /// By its name and that of its flow, in the log.
-    pub fn named(self, named: String) -> Self {
-        Self { named, ..self }
+    /// In a flow, where it goes by its file's name.
+    pub fn of(self, flow: &str, name: &str) -> Self {
+        Self { name: name.to_owned(), speaks: format!("{flow}, {name}"), ..self }
+    }
+
+    fn whose(&self) -> String {
+        format!("the mapping plugin {}", self.name).trim_end().to_owned()
     }
 
     /// One record: a JSON object, whatever else the mapper gives. The inner error is the mapper's own word on the record, or what is wrong with its answer.
@@ -50,25 +57,29 @@ impl Mapper {
             },
             None => None,
         };
-        let answer = self.ask(section, source, mapped).await?;
+        let answer = match self.ask(section, source, mapped).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(error.within(&format!("{}, section {section}", self.whose()))),
+        };
         Ok(answer.and_then(|answer| {
-            let fields = an_object(&answer)?;
-            match own {
+            let taken = an_object(&answer).and_then(|fields| match own {
                 Some(own) => own.over(mapped, fields),
                 None => Ok(answer),
-            }
+            });
+            taken.map_err(|why| format!("{} {why}", self.whose()))
         }))
     }
 
     async fn ask(&self, section: &str, source: &str, mapped: &str) -> Result<Result<String, String>, RunError> {
         let (machine, code, limits) = (self.machine.clone(), self.code.clone(), self.limits.clone());
         let record = Record { section: section.to_owned(), source: source.to_owned(), mapped: mapped.to_owned() };
-        let speaks = self.named.clone();
+        let speaks = self.speaks.clone();
         let work = async move {
             let mut state = RunState::new(None, Journal::nowhere(), &limits);
             state.speaks = speaks;
             let mut store = machine.store(state, &limits)?;
-            code.calls.map(&mut store, &record).await.map_err(|e| named(e, &limits))
+            let answer = code.calls.map(&mut store, &record).await;
+            answer.map_err(|e| named(e, &limits).saying(&store.data().last_words))
         };
         // Inside a run it is a part of it, on the run's thread and in the run's place.
         let inside = workers::used().is_some();
@@ -80,12 +91,12 @@ impl Mapper {
 /// Half a record, or none, would become half an order.
 fn an_object(answer: &str) -> Result<Map<String, Value>, String> {
     if answer.len() > MOST_ANSWER {
-        return Err(format!("the mapping plugin gave {} bytes, and a record has {MOST_ANSWER} at most", answer.len()));
+        return Err(format!("gave {} bytes, and a record has {MOST_ANSWER} at most", answer.len()));
     }
     match serde_json::from_str::<Value>(answer) {
         Ok(Value::Object(fields)) => Ok(fields),
-        Ok(other) => Err(format!("the mapping plugin gave {}, not an object of fields", kind_of(&other))),
-        Err(error) => Err(format!("the mapping plugin gave no JSON: {error}")),
+        Ok(other) => Err(format!("gave {}, not an object of fields", kind_of(&other))),
+        Err(error) => Err(format!("gave no JSON: {error}")),
     }
 }
 

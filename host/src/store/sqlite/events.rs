@@ -357,7 +357,7 @@ pub(super) fn sweep(db: &Connection, now: Millis) -> Result<Vec<String>> {
         let event = NewEvent {
             kind: String::new(),
             flow: flow.clone(),
-            topic: "timer.wake".into(),
+            topic: WAKE.into(),
             key,
             dedup: format!("wake:{id}"),
             payload,

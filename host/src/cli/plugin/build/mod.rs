@@ -72,6 +72,9 @@ enum Lang {
 }
 
 fn source_of(folder: &Path) -> Result<Source> {
+    if !folder.is_dir() {
+        return Err(Failure::NotFound(format!("there is no folder {}", folder.display())).into());
+    }
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).ok();
     let wrong = |name: &str, why: String| Failure::WrongUsage(format!("{}: {why}", folder.join(name).display()));
     if let Some(text) = read("Cargo.toml") {
