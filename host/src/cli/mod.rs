@@ -17,6 +17,7 @@ mod replay;
 mod review;
 mod run;
 mod service;
+mod sharing;
 
 use std::path::PathBuf;
 use std::process::ExitCode;

@@ -6,6 +6,8 @@
 pub const PERMISSION_SET: &str = "Tandem Integration";
 /// The one that is deployed beside the package: rights on standard objects and on what is below them.
 pub const STANDARD_SET: &str = "Tandem Integration: standard objects";
+/// The one that is needed where records are private to their owners.
+pub const PRIVATE_SET: &str = "Tandem Integration: private sharing";
 
 /// The org's words, with the mend where they are about a field or an object.
 pub fn with_mend(code: &str, message: &str) -> String {
@@ -18,6 +20,13 @@ pub fn with_mend(code: &str, message: &str) -> String {
     if of_object {
         return format!(
             "{}. May the integration user do that with this object? Assign it the permission sets {PERMISSION_SET} and {STANDARD_SET}",
+            message.trim_end_matches('.')
+        );
+    }
+    // Of a record that is seen, or named as a parent: its owner, or rights on its object.
+    if matches!(code, "INSUFFICIENT_ACCESS_OR_READONLY" | "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY") {
+        return format!(
+            "{}. May the integration user change records that somebody else owns? Where Sharing Settings say Private or Public Read Only, assign it the permission set {PRIVATE_SET}, too; `tandem check` says what it lacks",
             message.trim_end_matches('.')
         );
     }
@@ -49,6 +58,10 @@ mod tests {
         ] {
             let told = with_mend(code, message);
             assert!(told.starts_with(message) && told.contains(STANDARD_SET), "{told}");
+        }
+        for code in ["INSUFFICIENT_ACCESS_OR_READONLY", "INSUFFICIENT_ACCESS_ON_CROSS_REFERENCE_ENTITY"] {
+            let told = with_mend(code, "insufficient access rights on object id");
+            assert!(told.starts_with("insufficient access") && told.contains(PRIVATE_SET), "{told}");
         }
         for (code, message) in [("INVALID_FIELD", "The Id field should not be specified"), ("STRING_TOO_LONG", "x")] {
             assert_eq!(with_mend(code, message), message);

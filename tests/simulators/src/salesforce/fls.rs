@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::org::{Manner, Org, RowError, long_id};
+use super::org::{Manner, Org, Record, RowError, long_id};
 use super::query::{Rows, is_among, unsupported};
 use super::rights::Rights;
 use super::schema::{May, Schema};
@@ -59,6 +59,9 @@ impl Org {
 
     /// A query by that user.
     pub fn query_by(&self, manner: Manner, query: &Query, with_deleted: bool) -> Result<Rows, RowError> {
+        if let Some(rows) = self.record_access(manner, query) {
+            return Ok(rows);
+        }
         if !manner.is_limited() {
             return self.query(query, with_deleted);
         }
@@ -72,18 +75,16 @@ impl Org {
     /// The query over what is shared with the integration user: a detail is, where its parent is.
     fn shared_of(&self, object: Option<&str>, query: &Query) -> Query {
         let unshared = &self.rules().integration.unshared;
-        if unshared.is_empty() {
-            return query.clone();
-        }
         let among = |field: &str| {
             let ids = unshared.iter().map(|id| Literal::Text(id.clone())).collect();
             Condition::In(Operand::Field(field.into()), ids, true)
         };
         let fields = object.and_then(|name| self.schema.objects.get(name)).map(|object| &object.fields);
-        let parents = fields.into_iter().flatten().filter(|(_, spec)| spec.detail).map(|(field, _)| among(field));
+        let details = fields.into_iter().flatten().filter(|(_, spec)| spec.detail).map(|(field, _)| field.as_str());
+        let named = ["Id"].into_iter().chain(details).filter(|_| !unshared.is_empty()).map(among);
         let both = |own, more| Condition::And(Box::new(own), Box::new(more));
-        let own = query.condition.clone().into_iter().chain([among("Id")]);
-        let condition = own.chain(parents).reduce(both);
+        let by_owner = object.and_then(|object| self.shown_only(object));
+        let condition = query.condition.clone().into_iter().chain(named).chain(by_owner).reduce(both);
         let fields = query.fields.iter().map(|selected| match selected {
             Selected::Children(inner) => {
                 let child = object.and_then(|name| self.schema.children(name, &inner.object)).map(|(child, ..)| child);
@@ -123,14 +124,26 @@ impl Org {
         })
     }
 
+    /// Refuses a change of a record that is not shared with whoever acts, or only to be read.
+    pub(super) fn check_shared(&self, manner: Manner, name: &str, record: &Record) -> Result<(), RowError> {
+        let id = record["Id"].as_str().unwrap_or_default();
+        if self.is_shared(manner, id) && self.owner_lets_change(manner, name, record) {
+            return Ok(());
+        }
+        Err(RowError::new("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id", &[]))
+    }
+
     /// False for a record that is not shared with that user.
     pub fn is_shared(&self, manner: Manner, id: &str) -> bool {
-        let unshared = &self.rules().integration.unshared;
-        if !manner.is_limited() || unshared.is_empty() {
+        if !manner.is_limited() {
             return true;
         }
+        let unshared = &self.rules().integration.unshared;
         let long = long_id(id);
         let record = self.object_of(&long).and_then(|object| Some((object, self.get(object, &long)?)));
+        if record.is_some_and(|(object, record)| !self.owner_shows(manner, object, record)) {
+            return false;
+        }
         let parents = record.into_iter().flat_map(|(object, record)| {
             let details = self.schema.objects[object].fields.iter().filter(|(_, spec)| spec.detail);
             details.filter_map(|(field, _)| record.get(field)?.as_str())

@@ -19,6 +19,7 @@ mod rest;
 pub mod rights;
 pub mod schema;
 mod seed;
+mod sharing;
 mod sign_in;
 mod since;
 pub mod soql;
@@ -51,6 +52,7 @@ use self::org::{Manner, Org};
 use self::rest::{Answer, Asked, Content};
 use self::rights::Rights;
 use self::seed::Seeded;
+use self::sharing::Sharing;
 use self::sign_in::Consents;
 use crate::clock::{Clock, dated};
 use crate::company::Company;
@@ -103,6 +105,8 @@ struct Settings {
     country_picklists: bool,
     /// See [`options::Options`].
     person_accounts: bool,
+    /// Org-wide defaults.
+    sharing: Sharing,
     /// See [`Bus::copies`].
     event_copies: usize,
     /// See [`Bus::reverse`].
@@ -125,6 +129,7 @@ impl Default for Settings {
             child_page: CHILD_PAGE,
             country_picklists: false,
             person_accounts: false,
+            sharing: Sharing::default(),
             event_copies: 1,
             event_reverse: 0,
         }
@@ -204,6 +209,7 @@ impl Simulator {
         let since_minutes = since::constant(&setup.package, "TandemSince", "LONGEST_MINUTES")?.into();
         let bus = Bus::new(&org.schema, &setup.captured, clock.clone())?;
         org.keep_currencies(&setup.corporate_currency)?;
+        org.share(Sharing::default());
         let seeded = seed::fill(&mut org, &setup.company, setup.opportunities)?;
         if !setup.permission_sets.is_empty() {
             org.grant(Rights::of_sets(&setup.package, &setup.permission_sets)?);

@@ -13,6 +13,7 @@ use super::fls::Lacking;
 use super::options::Options;
 use super::rights::Rights;
 use super::schema::{Field, Schema};
+use super::sharing::Sharing;
 use super::soql::{self, Condition};
 use super::triggers::{Change, Operation, Triggers};
 use crate::clock::Clock;
@@ -161,6 +162,8 @@ pub struct Org {
     undo: Option<Vec<(String, String, Option<Record>)>>,
     /// See [`Org::set_options`].
     pub options: Options,
+    /// See [`Org::share`].
+    pub(super) sharing: Sharing,
     rules: Rules,
     /// What the integration user's permission sets give; none for a system administrator.
     rights: Option<Rights>,
@@ -186,6 +189,7 @@ impl Org {
             writes: None,
             undo: None,
             options: Options::default(),
+            sharing: Sharing::default(),
             rules: Rules::default(),
             rights: None,
             seen: None,
@@ -412,6 +416,7 @@ impl Org {
         self.check_may(manner, &name, "create")?;
         let mut record = self.checked(&name, body, None, manner)?;
         self.by_options(&name, &mut record, None)?;
+        self.check_parent_is_open(manner, &name, &record)?;
         let fields = &self.schema.objects[&name].fields;
         let missing: Vec<&str> = fields
             .iter()
@@ -538,13 +543,7 @@ impl Org {
         self.check_may(manner, &name, "edit")?;
         let before = self.live(&name, id)?;
         let id = before["Id"].as_str().unwrap_or_default().to_owned();
-        if !self.is_shared(manner, &id) {
-            return Err(RowError::new(
-                "INSUFFICIENT_ACCESS_OR_READONLY",
-                "insufficient access rights on object id",
-                &[],
-            ));
-        }
+        self.check_shared(manner, &name, &before)?;
         if self.rules.locked.contains(&id) {
             return Err(RowError::new(
                 "UNABLE_TO_LOCK_ROW",
@@ -611,6 +610,7 @@ impl Org {
         self.check_may(manner, &name, "delete")?;
         let before = self.live(&name, id)?;
         let id = before["Id"].as_str().unwrap_or_default().to_owned();
+        self.check_shared(manner, &name, &before)?;
         if name == "Account" && !self.below("Opportunity", "AccountId", &id).is_empty() {
             let won = self.below("Opportunity", "AccountId", &id).iter().any(|own| own["IsWon"] == true);
             if won {

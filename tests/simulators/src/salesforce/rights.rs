@@ -23,10 +23,18 @@ const ALWAYS_OF: [(&str, &str); 5] =
 const WITHOUT_FIELD_SECURITY: [&str; 6] =
     ["CurrencyType", "Organization", "Pricebook2", "PricebookEntry", "RecordType", "User"];
 
+/// Records of an object that a user reaches, whoever owns them.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reach {
+    pub view_all: bool,
+    pub modify_all: bool,
+}
+
 /// What some permission sets give together.
 #[derive(Clone, Debug, Default)]
 pub struct Rights {
     objects: BTreeMap<String, May>,
+    reaches: BTreeMap<String, Reach>,
     /// `Object.Field`, and whether it may be edited.
     fields: BTreeMap<String, bool>,
     /// User permissions such as `EditTask`.
@@ -51,6 +59,8 @@ impl Rights {
                         delete: flag("allowDelete"),
                     };
                     rights.objects.insert(text("object"), may);
+                    let reach = Reach { view_all: flag("viewAllRecords"), modify_all: flag("modifyAllRecords") };
+                    rights.reaches.insert(text("object"), reach);
                 }
                 // Its fields have no field-level security.
                 "customMetadataTypeAccesses" if flag("enabled") => {
@@ -86,6 +96,11 @@ impl Rights {
             let own = self.objects.entry(object.clone()).or_insert(May::NOTHING);
             *own = own.or(*more);
         }
+        for (object, more) in &other.reaches {
+            let own = self.reaches.entry(object.clone()).or_default();
+            own.view_all |= more.view_all;
+            own.modify_all |= more.modify_all;
+        }
         for (field, editable) in &other.fields {
             *self.fields.entry(field.clone()).or_default() |= editable;
         }
@@ -95,6 +110,11 @@ impl Rights {
     /// Lets a field be edited: `Object.Field`.
     pub fn give(&mut self, field: &str) {
         self.fields.insert(field.to_owned(), true);
+    }
+
+    /// Which records of an object are reached, whoever owns them.
+    pub fn reach(&self, object: &str) -> Reach {
+        self.reaches.get(object).copied().unwrap_or_default()
     }
 
     /// Objects that the sets themselves name.

@@ -152,6 +152,10 @@ const STANDARD: [Standard; 16] = [
             "OrganizationType:picklist:40=",
             "LanguageLocaleKey:picklist:40",
             "TimeZoneSidKey:picklist:40",
+            "DefaultAccountAccess:picklist:40=",
+            "DefaultContactAccess:picklist:40=",
+            "DefaultOpportunityAccess:picklist:40=",
+            "DefaultCaseAccess:picklist:40=",
         ],
     ),
     (

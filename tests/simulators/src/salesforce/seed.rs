@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::org::{Manner, Org, Record};
+use super::org::{Manner, Org, Record, SALES_USER};
 use crate::company::{Company, PRICE_LISTS};
 
 /// Ids that later steps need.
@@ -91,7 +91,10 @@ pub fn add_opportunity(org: &mut Org, company: &Company, seeded: &Seeded, n: usi
 }
 
 fn insert(org: &mut Org, object: &str, body: Value) -> anyhow::Result<String> {
-    let body: Record = body.as_object().cloned().unwrap_or_default();
+    let mut body: Record = body.as_object().cloned().unwrap_or_default();
+    if org.schema.field(object, "OwnerId").is_some() {
+        body.insert("OwnerId".into(), SALES_USER.into());
+    }
     let manner = Manner { silent: true, allow_duplicates: true, system: true };
     let id = org
         .insert(object, body, manner, &mut Vec::new())

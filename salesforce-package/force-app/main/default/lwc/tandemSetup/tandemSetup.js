@@ -20,6 +20,7 @@ import LABEL_CHECKS from '@salesforce/label/c.Tandem_Setup_Checks';
 import LABEL_WELL from '@salesforce/label/c.Tandem_Setup_Well';
 import LABEL_NO_INTEGRATION from '@salesforce/label/c.Tandem_Setup_No_Integration';
 import LABEL_LACKS from '@salesforce/label/c.Tandem_Setup_Lacks';
+import LABEL_SHARING from '@salesforce/label/c.Tandem_Setup_Sharing';
 import LABEL_NO_API from '@salesforce/label/c.Tandem_Setup_No_Api';
 import LABEL_NO_PEOPLE from '@salesforce/label/c.Tandem_Setup_No_People';
 import LABEL_NO_INVOICES from '@salesforce/label/c.Tandem_Setup_No_Invoices';
@@ -113,12 +114,15 @@ export default class TandemSetup extends LightningElement {
         if (this.foundOrg.integrationUsers === 0) {
             found.push({ text: LABEL_NO_INTEGRATION });
         }
-        for (const { user, what, api } of this.foundOrg.lacking ?? []) {
+        for (const { user, what, owned = [], api } of this.foundOrg.lacking ?? []) {
             if (!api) {
                 found.push({ text: text(LABEL_NO_API, user) });
             }
             if (what.length > 0) {
                 found.push({ text: text(LABEL_LACKS, user, what.join(', ')) });
+            }
+            if (owned.length > 0) {
+                found.push({ text: text(LABEL_SHARING, user, owned.join(', ')) });
             }
         }
         if (this.foundOrg.people === 0) {

@@ -119,6 +119,15 @@ describe('c-tandem-setup', () => {
         expect(words[1]).toContain('API');
     });
 
+    it('names records of others that an integration user may not change, and the set for it', async () => {
+        const lack = { user: 'host@example.org', what: [], owned: ['Case', 'Opportunity'], api: true };
+        org.mockResolvedValue({ ...WELL, lacking: [lack] });
+        const words = all(await show(), 'missing').map((one) => one.textContent);
+        expect(words).toHaveLength(1);
+        expect(words[0]).toContain('host@example.org may not change what others own: Case, Opportunity');
+        expect(words[0]).toContain('Tandem Integration: private sharing');
+    });
+
     it('says that people see no invoices before what is beside the package is assigned', async () => {
         org.mockResolvedValue({ ...WELL, invoicesRead: false });
         const words = all(await show(), 'missing').map((one) => one.textContent);
