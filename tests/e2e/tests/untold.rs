@@ -1,5 +1,6 @@
 //! What changes in the org and no event tells of: transactions without room for events, and what runs no trigger.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
@@ -104,6 +105,42 @@ async fn lines_that_are_not_told_are_a_change_of_their_opportunity() -> Result<(
     };
     world.until("the order's new quantity", PATIENCE, order).await?;
     Ok(())
+}
+
+/// The line's trigger tells its opportunity, and so does the opportunity's own for the amount that follows.
+#[tokio::test]
+async fn a_changed_line_is_told_by_both_triggers_and_changes_the_order_once() -> Result<()> {
+    let mut world = world(&["orders"], 1).await?;
+    world.up().await?;
+    let id = ids(&world, "Opportunity").await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    world.settled().await?;
+    let usage = format!("{}/admin/usage", world.salesforce);
+    let published = world.get(&usage).await?["published"].as_u64().unwrap_or_default();
+    let (b1, salesforce) = (world.asked(&world.b1).await?, world.asked(&world.salesforce).await?);
+    let line = world.lines(&id).await?[0]["Id"].as_str().context("no line")?.to_owned();
+    world.change("OpportunityLineItem", &line, json!({ "Quantity": 77 })).await?;
+    let order = async |world: &World| {
+        let orders = world.orders_of(&id).await?;
+        Ok(orders.into_iter().find(|order| order["DocumentLines"][0]["Quantity"].as_f64() == Some(77.0)))
+    };
+    world.until("the order's new quantity", PATIENCE, order).await?;
+    world.settled().await?;
+    assert_eq!(world.get(&usage).await?["published"], published + 2, "the line's and the opportunity's");
+    let more = |all: &BTreeMap<String, u64>, before: &BTreeMap<String, u64>| -> BTreeMap<String, u64> {
+        let more = all.iter().map(|(kind, count)| (kind.clone(), count - before.get(kind).unwrap_or(&0)));
+        more.filter(|(_, count)| *count > 0).collect()
+    };
+    let b1 = more(&world.asked(&world.b1).await?, &b1);
+    let salesforce = more(&world.asked(&world.salesforce).await?, &salesforce);
+    assert!(salesforce.values().sum::<u64>() <= 3, "{salesforce:?}");
+    assert_eq!(
+        b1.iter().filter(|(kind, _)| kind.starts_with("PATCH /Orders")).map(|(_, n)| n).sum::<u64>(),
+        1,
+        "{b1:?}"
+    );
+    world.assert_exactly_once(&[id]).await
 }
 
 #[tokio::test]

@@ -445,16 +445,16 @@ impl Org {
         let id = self.store(&name, record);
         self.keep_person(&name, &id);
         let after = self.get(&name, &id).cloned().unwrap_or_default();
-        self.roll_up(&name, &after, changes, manner);
         changes.push(Change {
-            object: name,
+            object: name.clone(),
             id: id.clone(),
             operation: Operation::Insert,
             before: None,
-            after,
+            after: after.clone(),
             silent: manner.silent,
             cascade: manner.system,
         });
+        self.roll_up(&name, &after, changes, manner);
         Ok(id)
     }
 
@@ -574,27 +574,22 @@ impl Org {
         }
         self.derive(&name, &mut after)?;
         self.validate(&name, &after, Some(&id), manner)?;
-        let now = self.timestamp();
-        if !manner.system {
-            after.insert("LastModifiedDate".into(), now.clone().into());
-            after.insert("LastModifiedById".into(), user(manner).into());
-        }
-        after.insert("SystemModstamp".into(), now.into());
+        self.stamp(&mut after, manner);
         if let Some(writes) = &mut self.writes {
             writes.push(Write { id: id.clone(), at: chrono::Utc::now().timestamp_micros(), silent: manner.silent });
         }
         self.keep(&name, after.clone());
         self.keep_person(&name, &id);
-        self.roll_up(&name, &after, changes, manner);
         changes.push(Change {
-            object: name,
+            object: name.clone(),
             id,
             operation: Operation::Update,
             before: Some(before),
-            after,
+            after: after.clone(),
             silent: manner.silent,
             cascade: manner.system,
         });
+        self.roll_up(&name, &after, changes, manner);
         Ok(())
     }
 
@@ -635,16 +630,16 @@ impl Org {
         }
         self.let_go(&name, &id, manner, changes);
         let after = self.binned(&name, before.clone(), true);
-        self.roll_up(&name, &after, changes, manner);
         changes.push(Change {
-            object: name,
+            object: name.clone(),
             id,
             operation: Operation::Delete,
             before: Some(before),
-            after,
+            after: after.clone(),
             silent: manner.silent,
             cascade: manner.system,
         });
+        self.roll_up(&name, &after, changes, manner);
         Ok(())
     }
 
@@ -688,16 +683,16 @@ impl Org {
                 self.undelete(&child, &below, manner.by_system(), changes)?;
             }
         }
-        self.roll_up(&name, &after, changes, manner);
         changes.push(Change {
-            object: name,
+            object: name.clone(),
             id,
             operation: Operation::Undelete,
             before: None,
-            after,
+            after: after.clone(),
             silent: manner.silent,
             cascade: manner.system,
         });
+        self.roll_up(&name, &after, changes, manner);
         Ok(())
     }
 
@@ -1135,7 +1130,8 @@ impl Org {
         Ok(())
     }
 
-    /// An opportunity's amount is the sum of its lines.
+    /// An opportunity's amount is the sum of its lines: one that changes is saved, once the triggers of the lines have run, and its own run then. Source:
+    /// Apex Developer Guide, "Triggers and Order of Execution".
     fn roll_up(&mut self, name: &str, line: &Record, changes: &mut Vec<Change>, manner: Manner) {
         if name != "OpportunityLineItem" {
             return;
@@ -1151,6 +1147,7 @@ impl Org {
         if before == after {
             return;
         }
+        self.stamp(&mut after, manner);
         self.keep("Opportunity", after.clone());
         changes.push(Change {
             object: "Opportunity".into(),
@@ -1159,9 +1156,18 @@ impl Org {
             before: Some(before),
             after,
             silent: manner.silent,
-            // The opportunity's own triggers do not run when a line changes it.
-            cascade: true,
+            cascade: manner.system,
         });
+    }
+
+    /// When a record was changed and by whom; nobody's name stands on what the system does.
+    fn stamp(&self, record: &mut Record, manner: Manner) {
+        let now = self.timestamp();
+        if !manner.system {
+            record.insert("LastModifiedDate".into(), now.clone().into());
+            record.insert("LastModifiedById".into(), user(manner).into());
+        }
+        record.insert("SystemModstamp".into(), now.into());
     }
 
     /// Now, as Salesforce writes it.
