@@ -1,5 +1,6 @@
 //! `tandem check`: what is wrong, and how to mend it.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,6 +8,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use serde::Serialize;
 
+use super::currencies;
 use super::output::Output;
 use super::package::{self, Lack};
 use super::service::Parts;
@@ -15,7 +17,8 @@ use crate::config::{Config, SalesforceConfig};
 use crate::connections::salesforce::Salesforce;
 use crate::connections::salesforce::rights::{PERMISSION_SET, STANDARD_SET};
 use crate::connections::{Call, CallError, Connection, Connections, connect};
-use crate::sources::pubsub;
+use crate::engine::Flow;
+use crate::sources::{allocations, pubsub};
 use crate::store::StoreError;
 use crate::store::sqlite::Access;
 
@@ -51,6 +54,7 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
                 let signed_in = salesforce(name, connection, &mut findings).await;
                 if let (true, Some(own)) = (signed_in, config.salesforce.get(name)) {
                     events(name, connection, own, &mut findings).await;
+                    deliveries(name, connection, &mut findings).await;
                 }
             }
         }
@@ -88,12 +92,33 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
                 let description = &flow.release.plugin.description;
                 let says =
                     format!("ready: {} {}, release {}", description.name, description.version, flow.release.short());
-                findings.push(Finding::good(what, says));
+                findings.push(Finding::good(&what, says));
+                currency(&what, &flow, &config.flows[name].connections, connections, findings).await;
             }
             Err(error) => findings.push(Finding::bad(what, error, "see left")),
         }
     }
     Ok(())
+}
+
+/// The flow takes its org to have as many currencies as it has: one, or several.
+async fn currency(
+    what: &str,
+    flow: &Flow,
+    slots: &BTreeMap<String, String>,
+    connections: &Connections,
+    findings: &mut Vec<Finding>,
+) {
+    let Some(taken_for) = currencies::taken_for(flow) else { return };
+    let named = connections.iter().filter(|(name, _)| slots.values().any(|own| own == *name));
+    for (name, connection) in named {
+        let Connection::Salesforce(org) = connection.as_ref() else { continue };
+        // An org that cannot be asked is told of above.
+        let Ok(several) = currencies::are_several(org).await else { continue };
+        if let Some((says, mend)) = currencies::difference(several, taken_for) {
+            findings.push(Finding::bad(format!("{what}: currencies of {name}"), says, mend));
+        }
+    }
 }
 
 async fn b1(name: &str, connection: &Connection, findings: &mut Vec<Finding>) {
@@ -201,6 +226,30 @@ async fn events(name: &str, connection: &Connection, config: &SalesforceConfig, 
                 findings.push(Finding::bad(what, why, mend));
             }
         }
+    }
+}
+
+/// Of what the org delivers in a day there is something left.
+async fn deliveries(name: &str, connection: &Connection, findings: &mut Vec<Finding>) {
+    let what = format!("connection {name}: event allocations");
+    match allocations::usage(connection).await {
+        Ok(all) => findings.extend(all.into_iter().map(|own| {
+            let says = format!("{} of {} {}", own.used, own.allowed, own.kind);
+            if !own.is_used_up() {
+                return Finding::good(&what, says);
+            }
+            let mend = match own.kind {
+                "delivered" => "the host finds changes by query until the 24 hours are over: watch less (Tandem Watched Object, Tandem Watched Field), or buy more",
+                _ => "changes wait in the Tandem Outbox until the hour is over",
+            };
+            Finding::bad(&what, format!("used up: {says}"), mend)
+        })),
+        // Nothing depends on the right to see them.
+        Err(error @ CallError::Remote { .. }) => {
+            let says = format!("not known ({error}): the integration user's right to see them is View Setup and Configuration");
+            findings.push(Finding::good(what, says));
+        }
+        Err(error) => findings.push(Finding::bad(what, error, "")),
     }
 }
 

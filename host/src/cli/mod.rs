@@ -3,6 +3,7 @@
 mod backfill;
 mod check;
 mod choices;
+mod currencies;
 mod demo;
 mod events;
 mod explain;

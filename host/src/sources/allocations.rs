@@ -39,17 +39,40 @@ pub async fn watch(name: String, connection: Arc<Connection>, mut stop: watch::R
     }
 }
 
-async fn look(name: &str, connection: &Connection) -> Result<(), CallError> {
+/// An allocation of events.
+pub struct Usage {
+    /// `published` or `delivered`.
+    pub kind: &'static str,
+    /// Of the hour or the day.
+    pub used: f64,
+    /// So many are allowed.
+    pub allowed: f64,
+}
+
+impl Usage {
+    /// Whether nothing of it is left.
+    pub fn is_used_up(&self) -> bool {
+        self.used >= self.allowed
+    }
+}
+
+/// How much of its event allocations an org says is used; one that it counts in another way is left out.
+pub async fn usage(connection: &Connection) -> Result<Vec<Usage>, CallError> {
     let answer = connection.send(Call::get("/limits"), ANSWER_LIMIT).await?;
     let limits: Value = serde_json::from_str(&answer.body)
         .map_err(|e| CallError::Invalid(format!("Salesforce sent limits that are not JSON: {e}")))?;
-    for (own, kind) in ALLOCATIONS {
-        let limit = &limits[own];
-        if let (Some(most), Some(left)) = (limit["Max"].as_f64(), limit["Remaining"].as_f64()) {
-            let labels = [("connection", name.to_owned()), ("kind", kind.to_owned())];
-            metrics::gauge!("tandem_salesforce_events_used", &labels).set(most - left);
-            metrics::gauge!("tandem_salesforce_events_allowed", &labels).set(most);
-        }
+    let of = |(own, kind): (&str, &'static str)| {
+        let (allowed, left) = (limits[own]["Max"].as_f64()?, limits[own]["Remaining"].as_f64()?);
+        Some(Usage { kind, used: allowed - left, allowed })
+    };
+    Ok(ALLOCATIONS.into_iter().filter_map(of).collect())
+}
+
+async fn look(name: &str, connection: &Connection) -> Result<(), CallError> {
+    for Usage { kind, used, allowed } in usage(connection).await? {
+        let labels = [("connection", name.to_owned()), ("kind", kind.to_owned())];
+        metrics::gauge!("tandem_salesforce_events_used", &labels).set(used);
+        metrics::gauge!("tandem_salesforce_events_allowed", &labels).set(allowed);
     }
     Ok(())
 }

@@ -37,6 +37,8 @@ async fn with_the_days_deliveries_used_up_the_host_looks_instead_and_says_so() -
     world.win(&ids[1]).await?;
     world.until_state(&ids[1], "Synced").await?;
     world.until("readyz to say so", PATIENCE, says_so).await?;
+    let (code, checked, _) = world.tandem_raw(&["check"]).await?;
+    assert!(code == 3 && checked.contains("used up: "), "{checked}");
     let told = |row: &Value| row["Tandem_Message__c"].as_str().is_some_and(|text| text.contains("are used up"));
     world.until_record("Tandem_Health__c", "the org to be told", told).await?;
     assert_eq!(world.log().matches("event deliveries are used up").count(), 1, "once: {}", world.log_tail());

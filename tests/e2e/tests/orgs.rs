@@ -1,4 +1,4 @@
-//! What an org has that others lack: state and country picklists, person accounts.
+//! What an org has that others lack: state and country picklists, person accounts, several currencies.
 
 use std::time::Duration;
 
@@ -161,4 +161,31 @@ async fn a_person_account_gets_its_two_names_and_keeps_its_own_contact() -> Resu
     let contacts = world.records("Contact").await?;
     assert_eq!(contacts.iter().filter(|contact| contact["AccountId"] == id.as_str()).count(), 1, "the one behind it");
     Ok(())
+}
+
+/// What `tandem check` finds wrong of currencies.
+async fn wrong_currencies(world: &World) -> Result<Vec<String>> {
+    let (_, checked, _) = world.tandem_raw(&["check"]).await?;
+    let wrong = checked.lines().filter(|line| line.contains("currencies of crm") && line.contains("WRONG"));
+    Ok(wrong.map(str::to_owned).collect())
+}
+
+#[tokio::test]
+async fn an_org_with_one_currency_is_told_from_one_with_several_either_way_and_has_its_orders() -> Result<()> {
+    let several = World::new().await?;
+    assert_eq!(wrong_currencies(&several).await?, Vec::<String>::new());
+    several.salesforce_settings(json!({ "one_currency": true })).await?;
+    let wrong = wrong_currencies(&several).await?;
+    assert!(wrong.len() == 1 && wrong[0].contains("multi_currency = false"), "{wrong:?}");
+    let flow = "settings = { multi_currency = false, currency = \"EUR\" }".into();
+    let mut one = World::with(Setup { flow, ..Setup::default() }).await?;
+    let wrong = wrong_currencies(&one).await?;
+    assert!(wrong.len() == 1 && wrong[0].contains("speak of one"), "{wrong:?}");
+    let ids = one.opportunities(1).await?;
+    one.salesforce_settings(json!({ "one_currency": true })).await?;
+    assert_eq!(wrong_currencies(&one).await?, Vec::<String>::new());
+    one.up().await?;
+    one.win(&ids[0]).await?;
+    one.until_all_told(&ids, Duration::from_secs(30)).await?;
+    one.assert_exactly_once(&ids).await
 }

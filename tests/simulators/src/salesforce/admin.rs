@@ -96,6 +96,7 @@ async fn set_settings(State(simulator): State<Arc<Simulator>>, Json(settings): J
     let (country_picklists, person_accounts) = (settings.country_picklists, settings.person_accounts);
     simulator.org().set_options(Options { country_picklists, person_accounts });
     simulator.org().share(settings.sharing);
+    simulator.org().have_one_currency(settings.one_currency);
     if settings.sign_in_refused {
         simulator.tokens().clear();
     }

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::org::{Org, Record, number_value};
 
 const TYPES: &str = "CurrencyType";
+const FIELD: &str = "CurrencyIsoCode";
 /// What one euro is in each.
 const CURRENCIES: [(&str, Decimal); 4] = [
     ("EUR", Decimal::ONE),
@@ -28,10 +29,38 @@ impl Org {
         Ok(())
     }
 
+    /// An org with one currency: no record shows a currency, and no list of currencies is there.
+    pub fn have_one_currency(&mut self, one: bool) {
+        if one == self.without_currencies.is_some() {
+            return;
+        }
+        match self.without_currencies.take() {
+            None => {
+                let mut gone = self.schema.objects.clone();
+                self.schema.objects.remove(TYPES);
+                self.schema.objects.values_mut().for_each(|own| drop(own.fields.remove(FIELD)));
+                for (_, own) in gone.iter_mut().filter(|(name, _)| *name != TYPES) {
+                    own.fields.retain(|name, _| name == FIELD);
+                }
+                gone.retain(|name, own| name == TYPES || !own.fields.is_empty());
+                self.without_currencies = Some(gone);
+            }
+            Some(gone) => {
+                for (name, own) in gone {
+                    match self.schema.objects.get_mut(&name) {
+                        Some(there) => there.fields.extend(own.fields),
+                        None => drop(self.schema.objects.insert(name, own)),
+                    }
+                }
+            }
+        }
+        self.restrict();
+    }
+
     /// What an aggregate takes of a record's field: an amount in a field of type *Currency* in the corporate currency.
     pub(super) fn in_corporate(&self, name: &str, record: &Record, path: &str, amount: Value) -> Value {
         let is_currency = self.schema.field(name, path).is_some_and(|(_, field)| field.kind == "currency");
-        let code = record.get("CurrencyIsoCode").and_then(Value::as_str);
+        let code = record.get(FIELD).and_then(Value::as_str);
         match (code.filter(|_| is_currency).and_then(|code| self.rate(code)), amount.to_string().parse::<Decimal>()) {
             (Some(rate), Ok(number)) => number_value((number / rate).round_dp(2)),
             _ => amount,

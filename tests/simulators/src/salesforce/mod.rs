@@ -105,6 +105,8 @@ struct Settings {
     country_picklists: bool,
     /// See [`options::Options`].
     person_accounts: bool,
+    /// See [`Org::have_one_currency`].
+    one_currency: bool,
     /// Org-wide defaults.
     sharing: Sharing,
     /// See [`Bus::copies`].
@@ -129,6 +131,7 @@ impl Default for Settings {
             child_page: CHILD_PAGE,
             country_picklists: false,
             person_accounts: false,
+            one_currency: false,
             sharing: Sharing::default(),
             event_copies: 1,
             event_reverse: 0,

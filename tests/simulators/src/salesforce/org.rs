@@ -12,7 +12,7 @@ use serde_json::{Map, Value, json};
 use super::fls::Lacking;
 use super::options::Options;
 use super::rights::Rights;
-use super::schema::{Field, Schema};
+use super::schema::{Field, ObjectSchema, Schema};
 use super::sharing::Sharing;
 use super::soql::{self, Condition};
 use super::triggers::{Change, Operation, Triggers};
@@ -164,6 +164,8 @@ pub struct Org {
     pub options: Options,
     /// See [`Org::share`].
     pub(super) sharing: Sharing,
+    /// What an org with one currency lacks; none with several.
+    pub(super) without_currencies: Option<BTreeMap<String, ObjectSchema>>,
     rules: Rules,
     /// What the integration user's permission sets give; none for a system administrator.
     rights: Option<Rights>,
@@ -190,6 +192,7 @@ impl Org {
             undo: None,
             options: Options::default(),
             sharing: Sharing::default(),
+            without_currencies: None,
             rules: Rules::default(),
             rights: None,
             seen: None,
