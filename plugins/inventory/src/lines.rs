@@ -13,7 +13,7 @@ use tandem_sdk::{
 use crate::describe::Settings;
 use crate::stock::{Quantities, Stock};
 
-const LINE: &str = "Id,OpportunityId,Product2Id,ProductCode,Product2.Tandem_Item_Code__c,Product2.Tandem_In_Stock__c,\
+const LINE: &str = "Id,OpportunityId,Product2Id,Product2.ProductCode,Product2.Tandem_Item_Code__c,Product2.Tandem_In_Stock__c,\
                     Product2.Tandem_Committed__c,Product2.Tandem_On_Order__c,Quantity,Tandem_Availability__c,\
                     Tandem_Expected_Date__c";
 
@@ -137,7 +137,7 @@ fn quantity(line: &Value) -> Decimal {
 /// Empty for a product of another company, of which nothing is known here.
 fn item_code(line: &Value, settings: &Settings) -> String {
     let carried = text(&line["Product2"], "Tandem_Item_Code__c");
-    match counterpart::item_code(carried, text(line, "ProductCode"), &settings.keys) {
+    match counterpart::item_code(carried, text(&line["Product2"], "ProductCode"), &settings.keys) {
         Code::Own(code) => code,
         Code::Foreign(_) | Code::None => String::new(),
     }

@@ -26,7 +26,7 @@ fn of_opportunity(opportunity: &Value) -> Map<String, Value> {
             Value::Object(related) if related.contains_key("records") => {
                 for (place, row) in related["records"].as_array().into_iter().flatten().enumerate() {
                     let item = match text(&row["Product2"], "Tandem_Item_Code__c") {
-                        "" => text(row, "ProductCode"),
+                        "" => text(&row["Product2"], "ProductCode"),
                         code => code,
                     };
                     facts.insert(line(place), json!(in_words(item, &row["Quantity"], &row["UnitPrice"])));
@@ -99,8 +99,8 @@ mod tests {
         let opportunity = from_json(
             r#"{"attributes":{"type":"Opportunity"},"Id":"006","Name":"Pumps","Tandem_PO_Number__c":null,
                 "Account":{"attributes":{"type":"Account"},"Name":"Miller"},
-                "OpportunityLineItems":{"done":true,"records":[{"ProductCode":"P1","Quantity":2.50,"UnitPrice":9.90,
-                "Product2":{"Tandem_Item_Code__c":"A1"}},{"ProductCode":"P2","Quantity":1,"UnitPrice":null,"Product2":null}]}}"#,
+                "OpportunityLineItems":{"done":true,"records":[{"Quantity":2.50,"UnitPrice":9.90,
+                "Product2":{"ProductCode":"P1","Tandem_Item_Code__c":"A1"}},{"Quantity":1,"UnitPrice":null,"Product2":{"ProductCode":"P2","Tandem_Item_Code__c":null}}]}}"#,
         );
         let b1 = Map::new();
         let told = both(&opportunity, &b1);

@@ -40,7 +40,7 @@ const LINE: [&str; 8] = [
     "UnitPrice",
     "Discount",
     "Description",
-    "ProductCode",
+    "Product2.ProductCode",
     "Product2.Tandem_Item_Code__c",
     "SortOrder",
 ];
@@ -345,7 +345,7 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
     for (index, row) in rows.iter().enumerate() {
         let place = index + 1;
         let carried = text(&row["Product2"], "Tandem_Item_Code__c");
-        let item_code = match counterpart::item_code(carried, text(row, "ProductCode"), &settings.keys) {
+        let item_code = match counterpart::item_code(carried, text(&row["Product2"], "ProductCode"), &settings.keys) {
             Code::Own(item_code) => item_code,
             Code::Foreign(item) => {
                 return Err(Held::Review(say(

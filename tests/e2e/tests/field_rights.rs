@@ -185,6 +185,14 @@ async fn the_integration_user_makes_and_deletes_only_what_its_sets_give() -> Res
     assert_eq!((status, &body[0]["errorCode"]), (400, &json!("CANNOT_INSERT_UPDATE_ACTIVATE_ENTITY")), "{body}");
     let (status, body) = org.call("GET", "/query?q=SELECT+Id+FROM+Lead", Value::Null).await?;
     assert_eq!((status, &body[0]["errorCode"]), (400, &json!("INVALID_TYPE")), "{body}");
+    for (object, field) in [
+        ("OpportunityLineItem", "ProductCode"),
+        ("OpportunityLineItem", "ListPrice"),
+        ("Opportunity", "ExpectedRevenue"),
+    ] {
+        let (status, body) = org.call("GET", &format!("/query?q=SELECT+{field}+FROM+{object}"), Value::Null).await?;
+        assert_eq!((status, &body[0]["errorCode"]), (400, &json!("INVALID_FIELD")), "{body}");
+    }
     let (status, _) = org.call("GET", "/sobjects/Lead/describe", Value::Null).await?;
     assert_eq!(status, 404);
     let (status, body) =

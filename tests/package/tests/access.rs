@@ -26,7 +26,7 @@ fn all_sets() -> Result<BTreeMap<String, PathBuf>> {
 }
 
 fn together(names: &[&str]) -> Result<Rights> {
-    Rights::of_sets(&package(), &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
+    Rights::of_sets(&package(), "", &names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>())
 }
 
 /// Objects whose parent is a standard one: their own rights cannot be packaged.

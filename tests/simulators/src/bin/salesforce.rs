@@ -53,10 +53,10 @@ struct Options {
     /// Objects with change data capture, by comma; empty for none.
     #[arg(long, value_delimiter = ',', default_value = "Account,Contact,Opportunity,Product2,Case")]
     capture: Vec<String>,
-    /// Permission sets of the integration user, by comma, of the package and of the source deployed after it; empty for a system
-    /// administrator.
-    #[arg(long, value_delimiter = ',', default_value = "Tandem_Integration,Tandem_Integration_Standard")]
-    permission_sets: Vec<String>,
+    /// Permission sets of the integration user, by comma, of the package (with its namespace) and of the source deployed after it; empty
+    /// for a system administrator. Both that it needs unless said otherwise.
+    #[arg(long, value_delimiter = ',')]
+    permission_sets: Option<Vec<String>>,
     /// Keep the records in this file: read at the start if it is there, written every second when they changed, and at the
     /// end.
     #[arg(long)]
@@ -77,6 +77,9 @@ async fn run(options: Options) -> anyhow::Result<()> {
         .jwt_public_key
         .map(|file| std::fs::read(&file).with_context(|| file.display().to_string()))
         .transpose()?;
+    let prefix = if options.namespace.is_empty() { String::new() } else { format!("{}__", options.namespace) };
+    let needed = || vec![format!("{prefix}Tandem_Integration"), "Tandem_Integration_Standard".to_owned()];
+    let permission_sets = options.permission_sets.unwrap_or_else(needed);
     let client = (options.client_id, options.client_secret);
     let simulator = Arc::new(Simulator::new(Setup {
         package: options.package,
@@ -88,7 +91,7 @@ async fn run(options: Options) -> anyhow::Result<()> {
         jwt_key,
         seed: options.seed,
         captured: options.capture.into_iter().filter(|object| !object.is_empty()).collect(),
-        permission_sets: options.permission_sets.into_iter().filter(|name| !name.is_empty()).collect(),
+        permission_sets: permission_sets.into_iter().filter(|name| !name.is_empty()).collect(),
     })?);
     let kept = options.data.map(|file| KeptFile::open(file, simulator.clone())).transpose()?;
     let listener = server::bind(options.listen).await?;

@@ -215,7 +215,7 @@ impl Simulator {
         org.share(Sharing::default());
         let seeded = seed::fill(&mut org, &setup.company, setup.opportunities)?;
         if !setup.permission_sets.is_empty() {
-            org.grant(Rights::of_sets(&setup.package, &setup.permission_sets)?);
+            org.grant(Rights::of_sets(&setup.package, &setup.namespace, &setup.permission_sets)?);
         }
         Ok(Self {
             org: Mutex::new(org),

@@ -19,6 +19,14 @@ const ALWAYS_THERE: [&str; 8] =
 /// The same of one object: what an org always asks for, though it fills it in by itself here, and what is never empty.
 const ALWAYS_OF: [(&str, &str); 5] =
     [("Case", "Status"), ("Product2", "IsActive"), ("Task", "Priority"), ("Task", "Status"), ("Task", "Subject")];
+/// Fields that nobody writes and that have field-level security all the same. Public profiles name the first; the others are assumed: nothing
+/// may depend on seeing them.
+const SECURED_THOUGH_READ_ONLY: [(&str, &str); 4] = [
+    ("Opportunity", "ExpectedRevenue"),
+    ("OpportunityLineItem", "ListPrice"),
+    ("OpportunityLineItem", "ProductCode"),
+    ("OpportunityLineItem", "Subtotal"),
+];
 /// Objects whose own fields have no field-level security. Assumed of price books and their entries.
 const WITHOUT_FIELD_SECURITY: [&str; 6] =
     ["CurrencyType", "Organization", "Pricebook2", "PricebookEntry", "RecordType", "User"];
@@ -78,13 +86,21 @@ impl Rights {
         Ok(rights)
     }
 
-    /// The sets of these names together: those of the package's folder, and of the source folder `access` that is deployed after it.
-    pub fn of_sets(package: &Path, names: &[String]) -> Result<Self> {
-        let folders = [package.join("permissionsets"), package.join("../../../access/main/default/permissionsets")];
+    /// The sets of these names together: those of the package's folder, whose names carry its namespace if it has one, and of the source folder
+    /// `access` that is deployed after it.
+    pub fn of_sets(package: &Path, namespace: &str, names: &[String]) -> Result<Self> {
+        let prefix = if namespace.is_empty() { String::new() } else { format!("{namespace}__") };
+        let folders = [
+            (package.join("permissionsets"), prefix.as_str()),
+            (package.join("../../../access/main/default/permissionsets"), ""),
+        ];
         let mut all = Self::default();
         for name in names {
-            let file = |folder: &PathBuf| folder.join(format!("{name}.permissionset-meta.xml"));
-            let own = folders.iter().map(file).find(|file| file.is_file());
+            let file = |(folder, prefix): &(PathBuf, &str)| {
+                let own = name.strip_prefix(prefix)?;
+                Some(folder.join(format!("{own}.permissionset-meta.xml"))).filter(|file| file.is_file())
+            };
+            let own = folders.iter().find_map(file);
             all.add(&Self::read(&own.with_context(|| format!("there is no permission set {name}"))?)?);
         }
         Ok(all)
@@ -161,7 +177,7 @@ impl Rights {
                 let secured = field.ends_with("__c") && !spec.required && !name.ends_with("__mdt")
                     || !field.ends_with("__c")
                         && !spec.required
-                        && !spec.read_only
+                        && (!spec.read_only || SECURED_THOUGH_READ_ONLY.contains(&(name.as_str(), field.as_str())))
                         && !ALWAYS_THERE.contains(&field.as_str())
                         && !ALWAYS_OF.contains(&(name.as_str(), field.as_str()))
                         && field != "Name"
@@ -189,4 +205,18 @@ fn of_address(field: &str) -> String {
 
 fn child<'a>(node: Node<'a, '_>, tag: &str) -> Option<&'a str> {
     node.children().find(|own| own.tag_name().name() == tag).and_then(|own| own.text())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_of_a_package_with_a_namespace_carries_it_and_one_deployed_beside_it_does_not() {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../salesforce-package/force-app/main/default");
+        let known = |namespace: &str, name: &str| Rights::of_sets(&package, namespace, &[name.to_owned()]).is_ok();
+        assert!(known("", "Tandem_Integration") && !known("", "tndm__Tandem_Integration"));
+        assert!(known("tndm", "tndm__Tandem_Integration") && !known("tndm", "Tandem_Integration"));
+        assert!(known("tndm", "Tandem_Integration_Standard") && !known("tndm", "tndm__Tandem_Integration_Standard"));
+    }
 }
