@@ -1,9 +1,11 @@
 //! What the plugin asks for, its settings, and its default mapping.
 
+use std::cell::OnceCell;
+
 use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{
-    Currencies, Deleted, Description, Deserialize, JsonSchema, Keys, Method, Serialize, Units, Way, again, described,
-    may_emit, may_link, may_see_links, money, permission, section,
+    Currencies, Deleted, Description, Deserialize, Error, JsonSchema, Keys, Method, Serialize, Units, Way, again,
+    described, may_emit, may_link, may_see_links, money, permission, section,
 };
 
 /// What becomes of a price with more decimals than the org keeps.
@@ -38,6 +40,9 @@ pub struct Settings {
     /// The product of an item deleted in B1 is deactivated and marked, or goes to review
     pub deleted: Deleted,
     pub look_again: again::Most,
+    /// See [`Settings::own_currency`].
+    #[serde(skip)]
+    pub company: OnceCell<String>,
 }
 
 impl Default for Settings {
@@ -53,7 +58,20 @@ impl Default for Settings {
             more_decimals: MoreDecimals::Round,
             deleted: Deleted::Mark,
             look_again: again::Most::default(),
+            company: OnceCell::new(),
         }
+    }
+}
+
+impl Settings {
+    /// The ISO code that a price without a currency is in: the company's own. Where B1 does not say, that of an org with one currency; else empty.
+    pub fn own_currency(&self) -> Result<&str, Error> {
+        if let Some(known) = self.company.get() {
+            return Ok(known);
+        }
+        let unsaid = || if self.multi_currency { String::new() } else { self.currency.clone() };
+        let own = money::company_currency(&self.currencies)?.unwrap_or_else(unsaid);
+        Ok(self.company.get_or_init(|| own))
     }
 }
 
@@ -70,6 +88,7 @@ QuantityUnitOfMeasure = "source.SalesUnit"
 pub fn description() -> Description {
     let ask = permission;
     let [tax_of_groups, tax_of_codes] = money::tax_permissions();
+    let [own_currency, _] = money::rate_permissions();
     Description {
         permissions: vec![
             ask("b1", Method::Get, "/Items", "reads items with their prices"),
@@ -78,6 +97,7 @@ pub fn description() -> Description {
             Units::permission(),
             tax_of_groups,
             tax_of_codes,
+            own_currency,
             ask("b1", Method::Get, "/SpecialPrices", "reads prices agreed with a customer"),
             ask(
                 "salesforce",

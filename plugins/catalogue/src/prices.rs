@@ -132,8 +132,14 @@ fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Re
             let Some(amount) = decimal(&row[price]) else { continue };
             let own = text(row, currency);
             let listed = book.map_or("", |book| book.currency.as_str());
-            let currency = [own, listed, settings.currency.as_str()].into_iter().find(|c| !c.is_empty());
-            let currency = settings.currencies.iso(currency.unwrap_or_default()).map_err(Held::Failed)?;
+            let currency = match [own, listed].into_iter().find(|code| !code.is_empty()) {
+                Some(code) => settings.currencies.iso(code),
+                None => settings.own_currency().map(str::to_owned),
+            };
+            let currency = currency.map_err(Held::Failed)?;
+            if currency.is_empty() {
+                continue;
+            }
             if (own.is_empty() && amount.is_zero()) || (!settings.multi_currency && currency != settings.currency) {
                 continue;
             }

@@ -137,7 +137,8 @@ fn shown(
 ) -> Result<Value, Error> {
     let (from, to) = (b1::day(&price["ValidFrom"]), b1::day(&price["ValidTo"]));
     let currency = text(price, "Currency");
-    let currency = if currency.is_empty() { settings.currency.clone() } else { settings.currencies.iso(currency)? };
+    let currency =
+        if currency.is_empty() { settings.own_currency()?.to_owned() } else { settings.currencies.iso(currency)? };
     Ok(json!({
         "Name": format!("{} {}", text(price, "CardCode"), text(price, "ItemCode")),
         "Tandem_Account__c": account, "Tandem_Product__c": product, "Tandem_Price__c": amount,

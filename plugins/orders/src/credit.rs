@@ -46,7 +46,8 @@ impl Rates {
         if orders.is_empty() {
             return Ok(rates);
         }
-        rates.local = money::local_currency()?.unwrap_or_else(|| settings.currency.clone());
+        // Where B1 does not say, an order is not valued, and says so.
+        rates.local = money::local_currency()?.unwrap_or_default();
         for (order, _) in &orders {
             let key = (field(&order.header, "DocCurrency"), order.day.clone());
             if key.0 != rates.local && !rates.currencies.contains_key(&key) {

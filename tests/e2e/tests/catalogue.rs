@@ -156,6 +156,30 @@ async fn a_price_for_one_customer_becomes_a_record_of_its_own() -> Result<()> {
     Ok(())
 }
 
+/// Whatever an org with one currency would call its own.
+#[tokio::test]
+async fn a_price_without_a_currency_is_in_the_companys_own() -> Result<()> {
+    let mut world = world().await?;
+    world.b1_settings(json!({ "local_currency": "USD" })).await?;
+    world.b1_post("/SpecialPrices", json!({ "CardCode": "C00001", "ItemCode": "A00002", "Price": 9.5 })).await?;
+    let bare = json!({ "ItemPrices": [{ "PriceList": 1, "Price": 5, "Currency": "" }] });
+    world.b1_patch("/Items('A00001')", bare).await?;
+    world.b1_patch("/PriceLists(1)", json!({ "DefaultPrimeCurrency": "" })).await?;
+    world.up().await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    let record = world.until_record("Tandem_Special_Price__c", "the price", |_| true).await?;
+    assert_eq!(record["Tandem_Currency__c"], "USD", "{record}");
+    let product = world.until_record("Product2", "the item", |product| code(product) == "A00001").await?;
+    world
+        .until("its price in dollars", std::time::Duration::from_secs(20), async |world: &World| {
+            let entries = entries(world, &product).await?;
+            let own = |entry: &&Value| entry["UnitPrice"].as_f64() == Some(5.0) && entry["CurrencyIsoCode"] == "USD";
+            Ok(entries.iter().find(own).map(|_| ()))
+        })
+        .await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn two_products_with_one_code_are_asked_about_and_both_are_shown() -> Result<()> {
     let mut world = world().await?;
