@@ -336,7 +336,7 @@ impl Salesforce {
             if let Some(body) = &call.body {
                 let typed = call.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type"));
                 request = if typed { request } else { request.header("Content-Type", "application/json") };
-                request = request.body(self.namespace.outward(body).into_owned());
+                request = request.body(self.namespace.outward_body(body).into_owned());
             }
             let started = std::time::Instant::now();
             let result = self.wire.fetch(request, limit).await;

@@ -1,6 +1,6 @@
 //! Names of the package in an org whose package carries a namespace: what is `Tandem_Paid__c` here is `tndm__Tandem_Paid__c` there. Plugins, mappings
 //! and people speak the short names; each exchange with the org is translated, both ways and as a whole, so that no other part of the host
-//! knows of it. A text of a record that holds such a name is translated on its way out and back again.
+//! knows of it. Prose that names a field goes out as it is: it was cut to the length of its own field, and would grow.
 
 use std::borrow::Cow;
 
@@ -48,6 +48,27 @@ impl Namespace {
         if done == 0 && out.is_empty() { text.into() } else { (out + &text[done..]).into() }
     }
 
+    /// A body as the org understands it. In JSON a text with a blank in it is prose, and no name: what is asked there stands in
+    /// addresses, which have none.
+    pub fn outward_body<'a>(&self, body: &'a str) -> Cow<'a, str> {
+        if self.prefix.is_empty() || !body.starts_with(['{', '[']) {
+            return self.outward(body);
+        }
+        let mut out = String::with_capacity(body.len());
+        let mut rest = body;
+        while let Some(start) = rest.find('"') {
+            let (before, literal) = rest.split_at(start + 1);
+            let end = end_of_text(literal);
+            let (text, after) = literal.split_at(end);
+            out.push_str(before);
+            out.push_str(&if text.contains(' ') { text.into() } else { self.outward(text) });
+            let closed = after.strip_prefix('"').unwrap_or(after);
+            out.push_str(&after[..after.len() - closed.len()]);
+            rest = closed;
+        }
+        (out + rest).into()
+    }
+
     /// An answer or an event without the namespace.
     pub fn inward<'a>(&self, text: &'a str) -> Cow<'a, str> {
         if self.prefix.is_empty() || !text.contains(&self.prefix) {
@@ -64,6 +85,17 @@ impl Namespace {
         }
         (out + &text[done..]).into()
     }
+}
+
+/// Where a JSON text ends whose first byte is the first of `literal`: at its quotation mark.
+fn end_of_text(literal: &str) -> usize {
+    let mut escaped = false;
+    let ends = |byte: u8| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    };
+    literal.bytes().position(ends).unwrap_or(literal.len())
 }
 
 /// Whether a word begins here; behind `%20` of an address one does.
@@ -106,5 +138,27 @@ mod tests {
         );
         assert_eq!(own.outward(""), "");
         assert_eq!(own.outward("Tandem_Key__c"), "tndm__Tandem_Key__c");
+    }
+
+    #[test]
+    fn a_bodys_names_carry_the_namespace_and_prose_keeps_its_length() {
+        let own = Namespace::new("tndm");
+        let prose = format!(r#"\"fill in\" Tandem_PO_Number__c, {}"#, "Tandem_Tax_Code__c ".repeat(11));
+        let body = format!(
+            r#"{{"attributes":{{"type":"Tandem_Stock__c"}},"Tandem_Sync_Message__c":"{prose}","url":"/query?q=SELECT%20Tandem_Key__c%20FROM%20A"}}"#
+        );
+        let sent = format!(
+            r#"{{"attributes":{{"type":"tndm__Tandem_Stock__c"}},"tndm__Tandem_Sync_Message__c":"{prose}","url":"/query?q=SELECT%20tndm__Tandem_Key__c%20FROM%20A"}}"#
+        );
+        assert_eq!(own.outward_body(&body), sent);
+        assert_eq!(own.inward(&sent), body);
+        for (here, there) in [
+            ("Id,Tandem_Key__c\n1,a b", "Id,tndm__Tandem_Key__c\n1,a b"),
+            (r#"["Tandem_Key__c""#, r#"["tndm__Tandem_Key__c""#),
+            (r#"["Tandem_Key__c"#, r#"["tndm__Tandem_Key__c"#),
+        ] {
+            assert_eq!(own.outward_body(here), there);
+        }
+        assert_eq!(Namespace::new("").outward_body(&body), body);
     }
 }
