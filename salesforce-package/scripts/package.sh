@@ -32,11 +32,17 @@ command -v sf >/dev/null || { echo "package.sh: the Salesforce CLI is missing: n
 # A managed package's names carry its namespace in every org but that of its source; what is deployed beside it speaks of them so.
 namespace=$(sed -n 's/^ *"namespace": "\(.*\)".*/\1/p' sfdx-project.json)
 prefix=${namespace:+${namespace}__}
+# The folder, the org, and for the app by which the host signs in whom Salesforce writes to about it.
 beside() {
-  if [ -z "$prefix" ]; then sf project deploy start --source-dir "$1" --target-org "$2"; return; fi
+  local email=${3:-}
+  if [ -z "$prefix$email" ]; then sf project deploy start --source-dir "$1" --target-org "$2"; return; fi
   rm -rf "$1/named" && cp -R "$1/main" "$1/named"
   find "$1/named" -name '*.xml' -exec sed -E -i.before \
-    "s/([^A-Za-z0-9_])(Tandem_[A-Za-z0-9_]+__(c|e|mdt|r))/\1${prefix}\2/g" {} + && find "$1/named" -name '*.before' -delete
+    "s/([^A-Za-z0-9_])(Tandem_[A-Za-z0-9_]+__(c|e|mdt|r))/\1${prefix}\2/g" {} +
+  if [ -n "$email" ]; then
+    find "$1/named" -name '*.eca-meta.xml' -exec sed -i.before "s|<contactEmail>.*<|<contactEmail>${email//&/\\&amp;}<|" {} +
+  fi
+  find "$1/named" -name '*.before' -delete
   sf project deploy start --source-dir "$1/named" --target-org "$2"
   rm -rf "$1/named"
 }
@@ -97,7 +103,12 @@ sign-in)
     <refreshTokenPolicyType>Zero</refreshTokenPolicyType>
 </ExtlClntAppOauthConfigurablePolicies>
 XML
-  beside sign-in "${2:?ORG}"
+  me=$(sf org display --json --target-org "${2:?ORG}" | sed -n 's/^ *"username": *"\([^"]*\)".*/\1/p')
+  email=$(sf data query --query "SELECT Email FROM User WHERE Username = '$me'" --result-format csv --target-org "$2" | sed -n 2p)
+  if [ -z "$email" ]; then
+    echo "package.sh: your e-mail address is not known: change the app's contact e-mail in External Client App Manager" >&2
+  fi
+  beside sign-in "$2" "$email"
   ;;
 access)
   access "${2:?ORG}" "${3:-}"

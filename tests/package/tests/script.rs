@@ -76,7 +76,11 @@ async fn what_is_deployed_beside_a_managed_package_speaks_of_it_by_its_namespace
     fs::write(folder.path().join("sfdx-project.json"), project)?;
     // What would be deployed, with what the CLI was asked for.
     let (program, log) = (folder.path().join("sf"), folder.path().join("log"));
-    let note = "#!/bin/sh\necho \"$*\" >> log\ncat \"$5\"/default/*/* >> log 2> /dev/null\nexit 0\n";
+    let me = "org\\ display*) echo '{'; echo '    \"username\": \"admin@firm.example\",'; echo '}';;";
+    let address = "*admin@firm.example*) echo Email; echo own.address@firm.example;;";
+    let note = format!(
+        "#!/bin/sh\necho \"$*\" >> log\ncat \"$5\"/default/*/* >> log 2> /dev/null\ncase \"$*\" in {me} {address} esac\nexit 0\n"
+    );
     fs::write(&program, note)?;
     fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
     let run = |arguments: &'static [&'static str]| {
@@ -86,12 +90,17 @@ async fn what_is_deployed_beside_a_managed_package_speaks_of_it_by_its_namespace
             .env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default()))
             .status()
     };
+    // Salesforce writes to whoever deploys, not to a stranger.
+    assert!(run(&["sign-in", "crm", "host@example.org"])?.success());
+    let told = fs::read_to_string(&log)?;
+    assert!(told.contains("<contactEmail>own.address@firm.example</contactEmail>"), "{told}");
+    assert!(told.contains("<commaSeparatedPermissionSet>Tandem_Integration<"), "{told}");
     assert!(run(&["namespace", "tndm"])?.success());
     assert!(
         run(&["access", "crm", "host@example.org"])?.success()
             && run(&["sign-in", "crm", "host@example.org"])?.success()
     );
-    let told = fs::read_to_string(log)?;
+    let told = fs::read_to_string(&log)?;
     assert!(told.contains("--source-dir access/named") && told.contains("--source-dir sign-in/named"), "{told}");
     assert!(
         told.contains("<object>tndm__Tandem_Invoice__c</object>") && !told.contains(">Tandem_Invoice__c<"),
