@@ -286,7 +286,13 @@ impl Subscription {
 
     async fn follow(&self, client: &mut Client, mut position: Position, failures: u32) -> Result<(), Broken> {
         let start = position.replay_id.as_ref().and_then(|id| STANDARD.decode(id).ok());
-        let preset = if start.is_some() { ReplayPreset::Custom } else { ReplayPreset::Latest };
+        let preset = match start {
+            Some(_) => ReplayPreset::Custom,
+            // What changed meanwhile is read by query.
+            None if self.tells_changes() => ReplayPreset::Latest,
+            // What was asked meanwhile stands in the events alone.
+            None => ReplayPreset::Earliest,
+        };
         match self.stream(client, preset, start.unwrap_or_default(), &mut position, failures).await {
             Err(Broken::Status(status)) if preset == ReplayPreset::Custom && is_refused_position(&status) => {
                 tracing::warn!(
@@ -302,7 +308,8 @@ impl Subscription {
                     self.find_missing(&position).await?;
                 }
                 // The refused id is not tried again, also should the stream break before it gives another.
-                let mut fresh = Position { replay_id: None, at: begun };
+                let at = if self.tells_changes() { begun } else { position.at };
+                let mut fresh = Position { replay_id: None, at };
                 self.take(Vec::new(), &fresh, Durability::Now).await?;
                 self.stream(client, ReplayPreset::Earliest, Vec::new(), &mut fresh, failures).await
             }
@@ -345,12 +352,14 @@ impl Subscription {
             failed_before = failures,
             "subscribed"
         );
+        // Asked before that time, it was heard then, or is from before this host knew the org.
+        let asked_from = if preset == ReplayPreset::Earliest { position.at } else { Millis::MIN };
         let mut schemas = HashMap::new();
         loop {
             let response = tokio::time::timeout(SILENCE, stream.message()).await.map_err(|_| Broken::Silent)?;
             let response = response.map_err(Box::new)?.ok_or(Broken::Ended)?;
             let pending = response.pending_num_requested;
-            self.store_response(client, response, position, &mut schemas).await?;
+            self.store_response(client, response, position, &mut schemas, asked_from).await?;
             if pending <= LOW_WATER {
                 // Only now that what came is durable.
                 let more = FetchRequest {
@@ -369,6 +378,7 @@ impl Subscription {
         response: FetchResponse,
         position: &mut Position,
         schemas: &mut HashMap<String, Schema>,
+        asked_from: Millis,
     ) -> Result<(), Broken> {
         let last = response.events.last().map_or(&response.latest_replay_id, |event| &event.replay_id);
         if !last.is_empty() {
@@ -382,6 +392,7 @@ impl Subscription {
         // Salesforce tells again what came after the replay id kept: should a power cut take both back, nothing is lost.
         let told_again = position.replay_id.is_some();
         let durability = if told_again { Durability::WithNextCommit } else { Durability::Now };
+        told.asked.retain(|(_, since)| sweep::asked_by(*since) >= asked_from);
         if !told.asked.is_empty() {
             self.asks.ask(&told.asked, position.at).await?;
         }

@@ -143,6 +143,25 @@ async fn a_changed_line_is_told_by_both_triggers_and_changes_the_order_once() ->
     world.assert_exactly_once(&[id]).await
 }
 
+/// The stream of these events has told nothing yet, and so no replay id: what is asked while the host is off is heard all the same.
+#[tokio::test]
+async fn what_was_asked_while_the_host_was_off_is_looked_at_although_nothing_was_ever_asked_before() -> Result<()> {
+    let mut world = world(&["orders"], 3).await?;
+    world.up().await?;
+    let ids = ids(&world, "Opportunity").await?;
+    world.win(&ids[0]).await?;
+    world.until_state(&ids[0], "Synced").await?;
+    world.settled().await?;
+    world.kill().await?;
+    world.salesforce_settings(json!({ "left": { "statements": 0 } })).await?;
+    world.win(&ids[1]).await?;
+    world.salesforce_settings(json!({})).await?;
+    world.up().await?;
+    world.until_state(&ids[1], "Synced").await?;
+    world.settled().await?;
+    world.assert_exactly_once(&ids[..2]).await
+}
+
 #[tokio::test]
 async fn a_transaction_that_is_taken_back_has_asked_for_nothing() -> Result<()> {
     let mut world = world(&["orders"], 3).await?;

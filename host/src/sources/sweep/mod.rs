@@ -11,7 +11,7 @@ mod watched;
 
 pub use self::look::{Reader, forget};
 pub use self::night::Night;
-pub use self::since::{Asks, asked};
+pub use self::since::{Asks, asked, asked_by};
 
 use crate::store::Millis;
 

@@ -53,6 +53,11 @@ pub fn asked(payload: &Value) -> Option<(String, Millis)> {
     Some((object.to_owned(), payload["Since__c"].as_i64()?))
 }
 
+/// Until when what is to be looked at since then was asked: `TandemSince` reaches back by the longest transaction.
+pub fn asked_by(since: Millis) -> Millis {
+    since.saturating_add(LONGEST_TRANSACTION_MS + SLACK_MS)
+}
+
 impl Asks {
     /// Of one org.
     pub fn new(connection: &str, inbox: Arc<Inbox>) -> Arc<Self> {
