@@ -294,6 +294,16 @@ impl Connection {
         }
     }
 
+    /// The org, for what only an org is asked.
+    pub fn org(&self) -> Result<&salesforce::Salesforce, CallError> {
+        match self {
+            Self::Salesforce(org) => Ok(org),
+            Self::B1(_) => {
+                Err(CallError::Invalid("SAP Business One is asked what only a Salesforce org can be".into()))
+            }
+        }
+    }
+
     /// The breaker that holds this connection back when it is down.
     pub fn breaker(&self) -> &Breaker {
         match self {

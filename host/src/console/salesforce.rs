@@ -233,10 +233,7 @@ impl Reporter {
     }
 
     async fn rows(&self, soql: &str) -> Result<Vec<Value>, Failed> {
-        match self.connection.as_ref() {
-            Connection::Salesforce(org) => Ok(org.query(soql, ANSWER_LIMIT).await?),
-            Connection::B1(_) => Ok(Vec::new()),
-        }
+        Ok(self.connection.org()?.query(soql, ANSWER_LIMIT).await?)
     }
 
     /// Which questions are open in the org, and in `shown` what they ask there: one may be asked anew that the org could not be told of.

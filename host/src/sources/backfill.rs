@@ -141,10 +141,7 @@ impl Topic {
     }
 
     async fn query(&self, soql: &str) -> Result<Vec<Value>, LookError> {
-        match self.connection.as_ref() {
-            Connection::Salesforce(org) => Ok(org.query(soql, PAGE_BYTES).await?),
-            Connection::B1(_) => Err(LookError::Answer("B1 has no SOQL".into())),
-        }
+        Ok(self.connection.org()?.query(soql, PAGE_BYTES).await?)
     }
 
     /// The event of one record.

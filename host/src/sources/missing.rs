@@ -4,8 +4,8 @@
 
 use serde_json::Value;
 
-use super::pubsub::Broken;
-use crate::connections::{Call, CallError, Connection, salesforce::Salesforce};
+use super::failed::Failed;
+use crate::connections::{Call, CallError, Connection};
 use crate::store::Store;
 
 /// Ids of one query: 27 characters each in an address that holds 16,384.
@@ -18,11 +18,10 @@ const MANY: usize = 50;
 /// user without the right to see them.
 pub(super) async fn look(
     connection: &Connection,
-    org: &Salesforce,
     store: &dyn Store,
     name: &str,
     object: &str,
-) -> Result<Vec<String>, Broken> {
+) -> Result<Vec<String>, Failed> {
     let described: Value = match connection.send(Call::get(format!("/sobjects/{object}")), LIMIT).await {
         Ok(answer) => serde_json::from_str(&answer.body).unwrap_or_default(),
         // An object that the user may not see at all is found missing by `tandem check`.
@@ -40,7 +39,7 @@ pub(super) async fn look(
         all += ids.len();
         let list: Vec<String> = ids.iter().map(|id| format!("'{id}'")).collect();
         let soql = format!("SELECT Id FROM {object} WHERE Id IN ({})", list.join(","));
-        let rows = org.query_with_deleted(&soql, LIMIT).await?;
+        let rows = connection.org()?.query_with_deleted(&soql, LIMIT).await?;
         let there = |id: &&String| rows.iter().any(|row| row["Id"].as_str() == Some(id.as_str()));
         missing.extend(ids.iter().filter(|id| !there(id)).cloned());
     }

@@ -5,6 +5,7 @@ pub mod allocations;
 pub mod b1;
 pub mod backfill;
 mod change;
+mod failed;
 mod missing;
 pub mod outbox;
 pub mod pubsub;

@@ -7,9 +7,10 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::sync::{Notify, watch};
 
+use super::failed::Failed;
 use super::trouble::Troubles;
 use super::{Routes, change, sweep};
-use crate::connections::{Call, CallError, Connection, Method, salesforce::percent};
+use crate::connections::{Call, CallError, Connection, Method};
 use crate::store::{Inbox, Intake, NewEvent, StoreError};
 use crate::time::fresh_trace;
 
@@ -33,14 +34,6 @@ pub struct Outbox {
     pub answered: Arc<Notify>,
     /// How often it is looked into.
     pub every: Duration,
-}
-
-#[derive(Debug, thiserror::Error)]
-enum Failed {
-    #[error(transparent)]
-    Call(#[from] CallError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
 }
 
 impl Outbox {
@@ -94,10 +87,7 @@ impl Outbox {
             "SELECT Id, Tandem_Record_Id__c, Tandem_Object__c, Tandem_Operation__c FROM Tandem_Outbox__c \
              {condition}ORDER BY Id LIMIT {PAGE}"
         );
-        let answer = self.connection.send(Call::get(format!("/query?q={}", percent(&soql))), ANSWER_LIMIT).await?;
-        let mut body: Value = serde_json::from_str(&answer.body)
-            .map_err(|e| CallError::Invalid(format!("Salesforce sent rows that are not JSON: {e}")))?;
-        Ok(serde_json::from_value(body["records"].take()).unwrap_or_default())
+        self.connection.org()?.query(&soql, ANSWER_LIMIT).await
     }
 
     /// Stored once, however often a row is read: its id is what the event is known by.

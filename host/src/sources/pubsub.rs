@@ -24,7 +24,8 @@ use tonic::service::interceptor::InterceptedService;
 use tonic::transport::{Channel, Endpoint, Uri};
 use tonic::{Code, Request, Status};
 
-use super::sweep::{self, Asks};
+use super::failed::Failed;
+use super::sweep::{self, Asks, Place};
 use super::trouble::Troubles;
 use super::{Routes, change, missing};
 use crate::config::SalesforceConfig;
@@ -38,8 +39,6 @@ const WINDOW: i32 = 100;
 const LOW_WATER: i32 = 50;
 /// Keep-alives come at least every 270 s; a stream silent for longer is dead.
 const SILENCE: Duration = Duration::from_secs(330);
-/// A catch-up query starts this much before the last sign of life: clocks differ, transactions end late.
-const OVERLAP_MS: Millis = 5 * 60 * 1000;
 /// What the codes of all refusals of a replay id share: `…fetch.replayid.validation.failed`, `…fetch.replayid.corrupted`.
 const REPLAY_ID: &str = ".replayid.";
 /// The code of a used-up allocation of deliveries.
@@ -51,7 +50,6 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Events of 1 MB times 100 in one response, and some.
 const MOST_MESSAGE: usize = 128 << 20;
 const QUERY_LIMIT: u64 = 64 << 20;
-const QUERY_PAGE: usize = 2_000;
 
 /// Where a subscription stands.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -64,13 +62,15 @@ struct Position {
 
 /// Why a subscription ended.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
+enum Broken {
     #[error("{0}")]
     Status(#[from] Box<Status>),
     #[error("cannot connect: {0}")]
     Connect(String),
     #[error("signing in: {0}")]
     SignIn(#[from] CallError),
+    #[error("looking for what changed: {0}")]
+    Look(#[from] Failed),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("the stream was silent for {} s", SILENCE.as_secs())]
@@ -92,6 +92,7 @@ impl Broken {
             Self::Connect(_) => "connect".into(),
             Self::SignIn(CallError::SignIn(_)) => "refused".into(),
             Self::SignIn(_) => "sign-in".into(),
+            Self::Look(_) => "look".into(),
             Self::Store(_) => "store".into(),
             Self::Silent => "silent".into(),
             Self::Ended => "ended".into(),
@@ -213,7 +214,8 @@ impl Subscription {
         let begun = self.now();
         let found = async {
             let stored = self.position().await?;
-            self.catch_up(&Position { at: looked.unwrap_or(stored.at), replay_id: None }).await
+            self.catch_up(&Position { at: looked.unwrap_or(stored.at), replay_id: None }).await?;
+            Ok::<(), Broken>(())
         };
         match found.await {
             Ok(()) => {
@@ -228,7 +230,7 @@ impl Subscription {
     }
 
     async fn subscribe(&self, stale: &mut Option<Token>, failures: u32) -> Result<(), Broken> {
-        let org = self.org();
+        let org = self.connection.org()?;
         let token = match stale.take() {
             Some(old) => org.renew(&old).await?,
             None => org.token().await?,
@@ -242,13 +244,6 @@ impl Subscription {
             *stale = Some(token);
         }
         result
-    }
-
-    fn org(&self) -> &Salesforce {
-        match self.connection.as_ref() {
-            Connection::Salesforce(org) => org,
-            Connection::B1(_) => unreachable!("subscriptions are made from [salesforce] connections only"),
-        }
     }
 
     /// By the org's clock: what it stamps is compared with this.
@@ -318,8 +313,8 @@ impl Subscription {
     }
 
     /// The topic as the org calls it.
-    fn topic_there(&self) -> String {
-        self.org().namespace().outward(&self.topic).into_owned()
+    fn topic_there(&self) -> Result<String, CallError> {
+        Ok(self.connection.org()?.namespace().outward(&self.topic).into_owned())
     }
 
     async fn stream(
@@ -331,7 +326,7 @@ impl Subscription {
         failures: u32,
     ) -> Result<(), Broken> {
         let first = FetchRequest {
-            topic_name: self.topic_there(),
+            topic_name: self.topic_there()?,
             replay_preset: preset.into(),
             replay_id,
             num_requested: WINDOW,
@@ -363,7 +358,7 @@ impl Subscription {
             if pending <= LOW_WATER {
                 // Only now that what came is durable.
                 let more = FetchRequest {
-                    topic_name: self.topic_there(),
+                    topic_name: self.topic_there()?,
                     num_requested: WINDOW - pending,
                     ..FetchRequest::default()
                 };
@@ -421,7 +416,7 @@ impl Subscription {
         if !schemas.contains_key(&event.schema_id) {
             let request = SchemaRequest { schema_id: event.schema_id.clone() };
             let info = client.get_schema(request).await.map_err(Box::new)?.into_inner();
-            match Schema::parse_str(&self.org().namespace().inward(&info.schema_json)) {
+            match Schema::parse_str(&self.connection.org()?.namespace().inward(&info.schema_json)) {
                 Ok(schema) => schemas.insert(event.schema_id.clone(), schema),
                 Err(error) => {
                     let why = format!("the event's schema {} cannot be read: {error}", event.schema_id);
@@ -460,31 +455,21 @@ impl Subscription {
         Ok(())
     }
 
-    /// Reads every record changed or deleted since the last sign of life, of each object that some flow takes. Pages by
-    /// (`SystemModstamp`, `Id`), since many records share one timestamp.
-    async fn catch_up(&self, position: &Position) -> Result<(), Broken> {
+    /// Reads every record changed or deleted since the last sign of life, of each object that some flow takes.
+    async fn catch_up(&self, position: &Position) -> Result<(), Failed> {
         for object in &self.objects() {
             let mut found = 0;
-            let mut condition = format!("SystemModstamp >= {}", soql_time(position.at.min(self.now()) - OVERLAP_MS));
-            loop {
-                let soql = format!(
-                    "SELECT Id, SystemModstamp, IsDeleted FROM {object} WHERE {condition} ORDER BY SystemModstamp, Id LIMIT {QUERY_PAGE}"
-                );
-                let rows = self.org().query_with_deleted(&soql, QUERY_LIMIT).await?;
+            let mut place = Some(Place::seen_from(position.at.min(self.now())));
+            while let Some(from) = place {
+                let soql = from.query(object, &["Id", "SystemModstamp", "IsDeleted"]);
+                let rows = self.connection.org()?.query_with_deleted(&soql, QUERY_LIMIT).await?;
                 let events: Vec<NewEvent> =
                     rows.iter().filter_map(|row| self.found_change(object, row)).flatten().collect();
                 let seen = sweep::forget(&self.name, &events);
                 // The position stays: the stream's own events will move it.
                 self.inbox.take(Intake { events, seen, ..Intake::default() }).await?;
                 found += rows.len();
-                let last = rows.last().and_then(|row| Some((row["Id"].as_str()?, row["SystemModstamp"].as_str()?)));
-                match last {
-                    Some((id, stamp)) if rows.len() == QUERY_PAGE => {
-                        let stamp = stamp.replace("+0000", "Z");
-                        condition = format!("(SystemModstamp > {stamp} OR (SystemModstamp = {stamp} AND Id > '{id}'))");
-                    }
-                    _ => break,
-                }
+                place = from.behind(&rows);
             }
             if found > 0 {
                 tracing::info!(connection = self.name, object, records = found, "caught up by query");
@@ -506,10 +491,10 @@ impl Subscription {
     }
 
     /// Linked records that are not to be seen any more: their flows look.
-    async fn find_missing(&self, position: &Position) -> Result<(), Broken> {
+    async fn find_missing(&self, position: &Position) -> Result<(), Failed> {
         for object in self.objects() {
             let store = self.inbox.store().as_ref();
-            let missing = missing::look(&self.connection, self.org(), store, &self.name, &object).await?;
+            let missing = missing::look(&self.connection, store, &self.name, &object).await?;
             if missing.is_empty() {
                 continue;
             }
@@ -586,11 +571,6 @@ fn is_refused_position(status: &Status) -> bool {
 fn says(status: &Status, part: &str) -> bool {
     let code = status.metadata().get("error-code").and_then(|value| value.to_str().ok()).unwrap_or_default();
     [code, status.message()].iter().any(|text| text.to_ascii_lowercase().contains(part))
-}
-
-/// `2026-01-31T10:00:00.000Z`: a SOQL date-time literal.
-fn soql_time(at: Millis) -> String {
-    crate::time::iso(at)
 }
 
 /// The event's UUID is the trace id.

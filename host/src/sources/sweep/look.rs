@@ -1,67 +1,24 @@
-//! One page of an object's records by (`SystemModstamp`, `Id`), since many share a stamp; and which of them are to be told.
-//!
-//! Of each record that was read, its stamp and a digest of its watched values are kept. It is told when the values differ, and also when they
+//! One page of an object's records, and which of them are to be told. Of each record that was read, its stamp and a digest of its watched values are kept. It is told when the values differ, and also when they
 //! do not and somebody else than this host changed it: in between they may have been others, which this host wrote. An event that
 //! tells of a record takes away what is kept of it, since what flows made of it is not known here.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
+use super::place::Place;
 use super::watched::{self, Taken, Watched};
-use crate::connections::{CallError, Connection, salesforce::Salesforce};
+use crate::connections::{CallError, Connection};
+use crate::sources::failed::Failed;
 use crate::sources::{Routes, change, full_id};
-use crate::store::{Inbox, Millis, NewEvent, Sighting, StoreError};
+use crate::store::{Inbox, Millis, NewEvent, Sighting};
 
 /// Bytes of one answer.
 pub(super) const READ_LIMIT: u64 = 64 << 20;
-const PAGE: usize = 2_000;
 const DELETED: &str = "deleted";
 const BARE: &str = "bare";
-
-/// Why a look was broken off.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum Broken {
-    #[error(transparent)]
-    Call(#[from] CallError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-/// Where the records of an object are read from.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(super) struct Place {
-    /// By the org's clock.
-    pub since: Millis,
-    /// Stamp and id of the record read last.
-    pub after: Option<(String, String)>,
-}
-
-impl Place {
-    pub(super) fn since(since: Millis) -> Self {
-        Self { since, after: None }
-    }
-
-    /// Behind a page, all of its rows, whatever is made of them; none where it is the last.
-    fn behind(&self, rows: &[Value]) -> Option<Self> {
-        let last = rows.last().filter(|_| rows.len() >= PAGE)?;
-        let text = |name: &str| last[name].as_str().map(str::to_owned);
-        Some(Self { since: self.since, after: Some((text("SystemModstamp")?, text("Id")?)) })
-    }
-
-    fn condition(&self) -> String {
-        match &self.after {
-            None => format!("SystemModstamp >= {}", crate::time::iso(self.since)),
-            Some((stamp, id)) => {
-                let stamp = stamp.replace("+0000", "Z");
-                format!("(SystemModstamp > {stamp} OR (SystemModstamp = {stamp} AND Id > '{id}'))")
-            }
-        }
-    }
-}
 
 /// What one page amounts to.
 pub(super) struct Page {
@@ -88,13 +45,6 @@ pub struct Reader {
 }
 
 impl Reader {
-    pub(super) fn org(&self) -> &Salesforce {
-        match self.connection.as_ref() {
-            Connection::Salesforce(org) => org,
-            Connection::B1(_) => unreachable!("sweeps are made of [salesforce] connections only"),
-        }
-    }
-
     /// By the org's clock.
     pub(super) fn now(&self) -> Millis {
         self.connection.clock().now()
@@ -103,24 +53,19 @@ impl Reader {
     /// What is watched of those objects that `wanted` says: they, and what is told in their place.
     pub(super) async fn watched(&self, wanted: impl Fn(&str) -> bool) -> Result<Vec<Watched>, CallError> {
         let taken = Taken::from(&self.routes.now(), &self.name);
-        watched::read(self.org(), &self.connection, &taken, wanted).await
+        watched::read(&self.connection, &taken, wanted).await
     }
 
     /// Reads on from a place. Nothing is stored yet.
-    pub(super) async fn page(&self, watched: &Watched, place: &Place) -> Result<Page, Broken> {
-        let user = full_id(&self.org().token().await?.user_id).unwrap_or_default();
+    pub(super) async fn page(&self, watched: &Watched, place: &Place) -> Result<Page, Failed> {
+        let org = self.connection.org()?;
+        let user = full_id(&org.token().await?.user_id).unwrap_or_default();
         let columns: Vec<&str> = ["Id", "SystemModstamp", "IsDeleted", "LastModifiedById", "LastModifiedDate"]
             .into_iter()
             .chain(watched.parent.iter().map(|(field, _)| field.as_str()))
             .chain(watched.fields.iter().map(String::as_str))
             .collect();
-        let soql = format!(
-            "SELECT {} FROM {} WHERE {} ORDER BY SystemModstamp, Id LIMIT {PAGE}",
-            columns.join(", "),
-            watched.object,
-            place.condition()
-        );
-        let rows = self.org().query_with_deleted(&soql, READ_LIMIT).await?;
+        let rows = org.query_with_deleted(&place.query(&watched.object, &columns), READ_LIMIT).await?;
         let next = place.behind(&rows);
         let rows: Vec<Row> = rows.iter().filter_map(|row| Row::read(watched, row, &user)).collect();
         let keys: Vec<String> = rows.iter().flat_map(Row::keys).collect();
@@ -260,19 +205,6 @@ mod tests {
             differs
         };
         states.iter().map(look).collect()
-    }
-
-    #[test]
-    fn a_full_page_is_read_on_from_its_last_row_although_some_rows_are_lines_of_nothing() {
-        let row = |number: usize| {
-            let parent = (number + 1 < PAGE).then_some("006D000000IRFmaIAH");
-            json!({ "Id": format!("{number:018}"), "SystemModstamp": "2026-01-01T00:00:00.000+0000", "OpportunityId": parent })
-        };
-        let rows: Vec<Value> = (0..PAGE).map(row).collect();
-        assert!(Row::read(&lines(), &rows[PAGE - 1], "host").is_none());
-        let next = Place::since(7).behind(&rows).unwrap();
-        assert_eq!((next.since, next.after.unwrap().1), (7, format!("{:018}", PAGE - 1)));
-        assert_eq!(Place::since(7).behind(&rows[1..]), None);
     }
 
     #[test]

@@ -6,11 +6,13 @@
 
 mod look;
 mod night;
+mod place;
 mod since;
 mod watched;
 
 pub use self::look::{Reader, forget};
 pub use self::night::Night;
+pub use self::place::Place;
 pub use self::since::{Asks, asked, asked_by};
 
 use crate::store::Millis;
@@ -20,3 +22,5 @@ use crate::store::Millis;
 const LONGEST_TRANSACTION_MS: Millis = 10 * 60 * 1000;
 /// Clocks differ, and answers tell the time to the second.
 const SLACK_MS: Millis = 60 * 1000;
+/// What is stamped so long before a moment may come into sight only after it: every look reaches back so far behind what was seen.
+const SPAN_MS: Millis = LONGEST_TRANSACTION_MS + SLACK_MS;

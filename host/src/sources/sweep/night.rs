@@ -7,10 +7,12 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use super::look::{Broken, Place, Reader};
+use super::SPAN_MS;
+use super::look::Reader;
+use super::place::Place;
 use super::watched::Watched;
-use super::{LONGEST_TRANSACTION_MS, SLACK_MS};
 use crate::connections::CallError;
+use crate::sources::failed::Failed;
 use crate::sources::timers::FlowTimer;
 use crate::store::{Intake, Lane, Millis, StoreError};
 use crate::time::backoff;
@@ -19,8 +21,6 @@ const TICK: Duration = Duration::from_secs(1);
 const BEFORE_THE_FIRST_ANSWER: Duration = Duration::from_millis(50);
 /// The first of the pauses after failures, and the longest.
 const PAUSES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(3600)];
-/// What was stamped so long before a sweep began may have been out of sight while it went on.
-const OVERLAP_MS: Millis = LONGEST_TRANSACTION_MS + SLACK_MS;
 
 /// Where the sweeps of an org stand. All times by the org's clock.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -94,7 +94,7 @@ impl Night {
         self.reader.inbox.take(Intake { position: Some((self.source(), position)), ..intake }).await
     }
 
-    async fn look(&self) -> Result<(), Broken> {
+    async fn look(&self) -> Result<(), Failed> {
         let mut position = self.position().await?;
         let now = self.reader.now();
         // Of hours that passed while the host was down, the last.
@@ -117,7 +117,7 @@ impl Night {
     }
 
     /// How many changes were found.
-    async fn sweep(&self, position: &mut Position) -> Result<u64, Broken> {
+    async fn sweep(&self, position: &mut Position) -> Result<u64, Failed> {
         let mut all = self.reader.watched(|_| true).await?;
         // Two that ask what is watched, and one an object.
         position.calls += 2 + u32::try_from(all.len()).unwrap_or_default();
@@ -127,7 +127,7 @@ impl Night {
         for watched in &all {
             match self.object(watched, position).await {
                 Ok(fresh) => found += fresh,
-                Err(Broken::Call(error @ CallError::Remote { .. })) => {
+                Err(Failed::Call(error @ CallError::Remote { .. })) => {
                     tracing::warn!(connection = self.reader.name, object = watched.object, %error, "the org does not show what changed");
                 }
                 Err(error) => return Err(error),
@@ -143,12 +143,12 @@ impl Night {
         Ok(found)
     }
 
-    async fn object(&self, watched: &Watched, position: &mut Position) -> Result<u64, Broken> {
-        let first = Reading { since: position.last - OVERLAP_MS, under_way: None };
+    async fn object(&self, watched: &Watched, position: &mut Position) -> Result<u64, Failed> {
+        let first = Reading { since: position.last - SPAN_MS, under_way: None };
         let reading = position.objects.entry(watched.object.clone()).or_insert(first);
         let now = self.reader.now();
         // A time ahead was written while the clock was wrong.
-        let begins = || (now, Place::since(reading.since.min(now - OVERLAP_MS)));
+        let begins = || (now, Place::since(reading.since.min(now - SPAN_MS)));
         let (begun, mut place) = reading.under_way.clone().unwrap_or_else(begins);
         let mut found = 0;
         while position.calls < self.most_calls {
@@ -157,7 +157,7 @@ impl Night {
             let next = page.next.clone();
             let reading = match &next {
                 Some(next) => Reading { since: place.since, under_way: Some((begun, next.clone())) },
-                None => Reading { since: begun - OVERLAP_MS, under_way: None },
+                None => Reading { since: begun - SPAN_MS, under_way: None },
             };
             position.objects.insert(watched.object.clone(), reading);
             let intake =

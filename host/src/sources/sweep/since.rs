@@ -10,11 +10,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{Mutex, Notify, watch};
 
-use super::look::{Broken, Place, Reader};
+use super::SPAN_MS;
+use super::look::Reader;
+use super::place::Place;
 use super::watched::Watched;
-use super::{LONGEST_TRANSACTION_MS, SLACK_MS};
 use crate::connections::CallError;
 use crate::sources::change;
+use crate::sources::failed::Failed;
 use crate::sources::trouble::Troubles;
 use crate::store::{Inbox, Intake, Millis, StoreError};
 
@@ -55,7 +57,7 @@ pub fn asked(payload: &Value) -> Option<(String, Millis)> {
 
 /// Until when what is to be looked at since then was asked: `TandemSince` reaches back by the longest transaction.
 pub fn asked_by(since: Millis) -> Millis {
-    since.saturating_add(LONGEST_TRANSACTION_MS + SLACK_MS)
+    since.saturating_add(SPAN_MS)
 }
 
 impl Asks {
@@ -105,7 +107,7 @@ impl Asks {
         }
     }
 
-    async fn look(&self, reader: &Reader) -> Result<(), Broken> {
+    async fn look(&self, reader: &Reader) -> Result<(), Failed> {
         let now = reader.now();
         let due: Open = self.open().await?.into_iter().filter(|(_, ask)| ask.is_due(now)).collect();
         if due.is_empty() {
@@ -125,7 +127,7 @@ impl Asks {
             };
             let end = match &looked {
                 Ok(()) => End::Read { from: ask.since, begun },
-                Err(Broken::Call(CallError::Remote { .. })) => End::Refused { begun },
+                Err(Failed::Call(CallError::Remote { .. })) => End::Refused { begun },
                 Err(_) => End::BrokenOff,
             };
             self.change(|open| plan(open, &object, end, reader.now())).await?;
@@ -144,7 +146,7 @@ impl Ask {
 
 fn note(open: &mut Open, object: &str, since: Millis, now: Millis) {
     let since = since.min(now);
-    let until = now + LONGEST_TRANSACTION_MS + SLACK_MS;
+    let until = now + SPAN_MS;
     let fresh = Ask { since, until, next: now + FIRST_PAUSE_MS, pause: FIRST_PAUSE_MS };
     let ask = open.entry(object.to_owned()).or_insert(fresh);
     ask.since = ask.since.min(since);
@@ -171,7 +173,7 @@ fn plan(open: &mut Open, object: &str, end: End, now: Millis) {
         && from <= ask.since
     {
         // What was stamped before is of transactions that were over: an org that asks all day is not read from the morning on each time.
-        ask.since = ask.since.max(begun - LONGEST_TRANSACTION_MS - SLACK_MS);
+        ask.since = ask.since.max(begun - SPAN_MS);
     }
     let is_last = match end {
         End::Read { begun, .. } | End::Refused { begun } => begun >= ask.until,
@@ -186,7 +188,7 @@ fn plan(open: &mut Open, object: &str, end: End, now: Millis) {
 }
 
 /// Reads the records of an object and those that it is told in place of; nothing where no flow takes it.
-async fn read_all(reader: &Reader, watched: &[Watched], object: &str, since: Millis) -> Result<(), Broken> {
+async fn read_all(reader: &Reader, watched: &[Watched], object: &str, since: Millis) -> Result<(), Failed> {
     for own in watched.iter().filter(|own| own.told().eq_ignore_ascii_case(object)) {
         read(reader, own, since).await?;
     }
@@ -194,7 +196,7 @@ async fn read_all(reader: &Reader, watched: &[Watched], object: &str, since: Mil
 }
 
 /// Tells what changed since, page by page. To begin anew tells nothing twice.
-async fn read(reader: &Reader, watched: &Watched, since: Millis) -> Result<(), Broken> {
+async fn read(reader: &Reader, watched: &Watched, since: Millis) -> Result<(), Failed> {
     let mut place = Some(Place::since(since));
     let mut found = 0;
     while let Some(from) = place {
@@ -218,6 +220,7 @@ async fn read(reader: &Reader, watched: &Watched, since: Millis) -> Result<(), B
 mod tests {
     use serde_json::json;
 
+    use super::super::LONGEST_TRANSACTION_MS;
     use super::*;
 
     #[test]

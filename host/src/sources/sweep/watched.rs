@@ -136,12 +136,11 @@ impl Watched {
 
 /// Everything that is watched and that some flow takes; of that, what `wanted` says, and what is told in its place.
 pub async fn read(
-    org: &Salesforce,
     connection: &Connection,
     taken: &Taken,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<Watched>, CallError> {
-    let rules = Rules::read(org).await?;
+    let rules = Rules::read(connection.org()?).await?;
     let mut all = Vec::new();
     let wanted_too = |object: &String| wanted(object) || rules.parent_field(object).is_some();
     for object in rules.candidates(taken).into_iter().filter(wanted_too) {
