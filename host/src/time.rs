@@ -18,6 +18,11 @@ pub fn iso(at: Millis) -> String {
         .map_or_else(|| at.to_string(), |time| time.to_rfc3339_opts(SecondsFormat::Millis, true))
 }
 
+/// Seconds since 1970 UTC, as metrics have it.
+pub fn seconds(at: Millis) -> f64 {
+    at as f64 / 1_000.0
+}
+
 /// A trace id: 32 hex digits, as W3C Trace Context has it.
 pub fn fresh_trace() -> String {
     format!("{:032x}", fastrand::u128(1..))

@@ -511,6 +511,15 @@ fn install_metrics() -> PrometheusHandle {
         "tandem_connection_open",
         "The circuit breaker of a connection or flow: 1 while it is open, which is left alone after failures; 0 while calls go through"
     );
+    metrics::describe_gauge!("tandem_outbox_rows", "Rows that the last look into the org's outbox found");
+    metrics::describe_gauge!(
+        "tandem_outbox_looked_at_seconds",
+        "When the org's outbox was looked into last: Unix time"
+    );
+    metrics::describe_gauge!(
+        "tandem_swept_at_seconds",
+        "The hour of the last sweep of an org that ended, by the org's clock; before the first, since when the org is known: Unix time"
+    );
     handle
 }
 

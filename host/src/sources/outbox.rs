@@ -12,7 +12,7 @@ use super::trouble::Troubles;
 use super::{Routes, change, sweep};
 use crate::connections::{Call, CallError, Connection, Method};
 use crate::store::{Inbox, Intake, NewEvent, StoreError};
-use crate::time::fresh_trace;
+use crate::time::{fresh_trace, seconds};
 
 /// Rows of one query, and of one Collections delete.
 const PAGE: usize = 200;
@@ -64,9 +64,11 @@ impl Outbox {
     async fn look(&self) -> Result<(), Failed> {
         let mut after: Option<String> = None;
         let mut undeleted = None;
+        let mut seen = 0;
         loop {
             let rows = self.page(after.as_deref()).await?;
             let ids: Vec<&str> = rows.iter().filter_map(|row| row["Id"].as_str()).collect();
+            seen += rows.len();
             let Some(last) = ids.last() else { break };
             self.take(&rows).await?;
             if let Err(error) = self.delete(&ids).await {
@@ -77,6 +79,9 @@ impl Outbox {
             }
             after = Some((*last).to_owned());
         }
+        let connection = [("connection", self.name.clone())];
+        metrics::gauge!("tandem_outbox_rows", &connection).set(seen as f64);
+        metrics::gauge!("tandem_outbox_looked_at_seconds", &connection).set(seconds(crate::time::now()));
         undeleted.map_or(Ok(()), |error| Err(error.into()))
     }
 

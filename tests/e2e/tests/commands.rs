@@ -298,6 +298,19 @@ async fn health_readiness_and_metrics_are_served() -> Result<()> {
     for metric in ["tandem_outcomes_total", "tandem_run_seconds", "tandem_call_seconds", "tandem_events_taken_total"] {
         assert!(text.contains(metric), "{metric}\n{text}");
     }
+    // When the org was looked into last, and what waits there.
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs_f64() - 3_600.0;
+    let looked = async |world: &World| {
+        let text = reqwest::get(format!("{}/metrics", world.console)).await?.text().await?;
+        let value = |name: &str| {
+            let line = text.lines().find(|line| line.starts_with(&format!("{name}{{connection=\"crm\"}}")))?;
+            line.rsplit(' ').next()?.parse::<f64>().ok()
+        };
+        let fresh = |name: &str| value(name).is_some_and(|at| at > since);
+        let all = fresh("tandem_outbox_looked_at_seconds") && fresh("tandem_swept_at_seconds");
+        Ok((all && value("tandem_outbox_rows") == Some(0.0)).then_some(()))
+    };
+    world.until("the looks into the org in the metrics", Duration::from_secs(30), looked).await?;
     let help = text.lines().find(|line| line.starts_with("# HELP tandem_connection_open")).unwrap_or_default();
     assert!(help.contains("1 while it is open") && help.contains("0 while calls go through"), "{text}");
     assert_eq!(client.get(format!("{}/healthz", world.console)).send().await?.status(), 200);

@@ -15,7 +15,7 @@ use crate::connections::CallError;
 use crate::sources::failed::Failed;
 use crate::sources::timers::FlowTimer;
 use crate::store::{Intake, Lane, Millis, StoreError};
-use crate::time::backoff;
+use crate::time::{backoff, seconds};
 
 const TICK: Duration = Duration::from_secs(1);
 const BEFORE_THE_FIRST_ANSWER: Duration = Duration::from_millis(50);
@@ -104,6 +104,8 @@ impl Night {
             due = Some(at);
             next = self.timer.next_after(at);
         }
+        metrics::gauge!("tandem_swept_at_seconds", "connection" => self.reader.name.clone())
+            .set(seconds(position.last));
         let Some(due) = due else { return Ok(()) };
         // An answer, too, may have been given without an event.
         self.reader.answered.notify_one();
