@@ -554,14 +554,24 @@ impl World {
 
     /// Makes a user field in B1, as an administrator would; status and body.
     pub async fn b1_user_field(&self, table: &str, name: &str) -> Result<(u16, Value)> {
+        /// Another session is at work: whoever makes a field tries again.
+        const AT_WORK: &str = "-1120";
         let login = json!({ "CompanyDB": "SBODEMO", "UserName": "tandem", "Password": "tandem" });
         let (_, session) = self.send("POST", &format!("{}/b1s/v2/Login", self.b1), &login).await?;
         let cookie = format!("B1SESSION={}", session["SessionId"].as_str().unwrap_or_default());
         let body = json!({ "TableName": table, "Name": name, "Type": "db_Alpha", "Size": 20, "Description": name });
-        let request = self.client.post(format!("{}/b1s/v2/UserFieldsMD", self.b1)).header("Cookie", cookie);
-        let response = request.body(body.to_string()).send().await?;
-        let status = response.status().as_u16();
-        Ok((status, serde_json::from_str(&response.text().await?).unwrap_or_default()))
+        let mut tries = 0;
+        loop {
+            let request = self.client.post(format!("{}/b1s/v2/UserFieldsMD", self.b1)).header("Cookie", &cookie);
+            let response = request.body(body.to_string()).send().await?;
+            let status = response.status().as_u16();
+            let told: Value = serde_json::from_str(&response.text().await?).unwrap_or_default();
+            tries += 1;
+            if tries == 100 || !told["error"]["code"].to_string().contains(AT_WORK) {
+                return Ok((status, told));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
     }
 
     /// The orders made for an opportunity.
