@@ -1,5 +1,7 @@
 //! The commands as an operator uses them, and the ways to sign in and to trust.
 
+use std::time::Duration;
+
 use anyhow::Result;
 use serde_json::{Value, json};
 use tandem_e2e::{Setup, World};

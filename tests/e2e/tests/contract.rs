@@ -71,6 +71,8 @@ async fn plugins_built_against_contract_0_1_0_make_orders_and_are_fenced_in_as_e
         std::fs::write(world.folder().join(folder).join(format!("{name}.wasm")), code)?;
         world.tandem(&["plugin", "grant", name, "--yes"]).await?;
     }
+    // The plugin of then reads it; whether an org secures it is not documented, and who runs that plugin there gives it.
+    world.grant(&["OpportunityLineItem.ProductCode"]).await?;
     world.up().await?;
     world.b1_user_field("ORDR", "Region").await?;
     let id = world.opportunities(1).await?.remove(0);

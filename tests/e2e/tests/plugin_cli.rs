@@ -311,7 +311,7 @@ async fn what_cannot_be_made_built_or_looked_at_says_why() -> Result<()> {
         (2, &["plugin", "test", "mine.wasm", "status.json"], "a call fails by `error`"),
         (3, &["plugin", "test", "mine.wasm", "wake.json"], "has no answer to: GET salesforce /query"),
         (3, &["plugin", "test", "mine.wasm", "fails.json"], "the run ends well"),
-        (4, &["plugin", "build", "nothere"], "there is no folder nothere"),
+        (4, &["plugin", "build", "nothere"], "there is no folder"),
         (2, &["plugin", "new", "con", "--kind", "flow"], "Windows"),
         (4, &["plugin", "test", "nothere"], "there is no nothere"),
         (2, &["plugin", "test", "mine.wasm", "other.json"], "takes no events of b1.Itms"),

@@ -653,16 +653,28 @@ impl Store for SqliteStore {
         if self.place.check().is_err() {
             return Some(StoreTrouble::Gone(self.place.path().display().to_string()));
         }
-        // A write of its own tells whether there is room again.
-        let write = |db: &Connection| {
-            let now = crate::time::now();
-            db.execute("INSERT OR REPLACE INTO positions (source, position, at) VALUES ('health', '', ?1)", [now])?;
-            Ok(())
+        if !self.writer.is_failing() {
+            return None;
+        }
+        // A write of its own tells whether there is room again: as large as a run's, since a small one may fit where no run does.
+        let write = |bytes: usize| {
+            move |db: &Connection| {
+                let (now, text) = (crate::time::now(), " ".repeat(bytes));
+                let put = "INSERT OR REPLACE INTO positions (source, position, at) VALUES ('health', ?1, ?2)";
+                db.execute(put, params![text, now])?;
+                Ok(())
+            }
         };
-        let well = !self.writer.is_failing() || self.writer.run(write).await.is_ok();
+        let well = self.writer.run(write(LIKE_A_RUN)).await.is_ok() && self.writer.run(write(0)).await.is_ok();
+        if well {
+            self.writer.is_well();
+        }
         (!well).then_some(StoreTrouble::TakesNoWrites)
     }
 }
+
+/// Bytes that a run with its journal may write.
+const LIKE_A_RUN: usize = 256 << 10;
 
 /// What ended before that time goes; where the store holds too much, before `full` goes, too.
 fn until(db: &Connection, before: Millis, max_bytes: u64, full: Millis) -> Result<Millis> {

@@ -59,9 +59,14 @@ impl Writer {
         Ok(Self { jobs, failing })
     }
 
-    /// True from a commit that failed until one that did not.
+    /// True from a commit that failed until somebody has seen that there is room again: that a smaller one went through does not say so.
     pub fn is_failing(&self) -> bool {
         self.failing.load(Ordering::Relaxed)
+    }
+
+    /// There is room again.
+    pub fn is_well(&self) {
+        self.failing.store(false, Ordering::Relaxed);
     }
 
     /// Runs `job` in the next group; returns when that group is durable.
@@ -136,7 +141,9 @@ fn write_groups(connection: &Connection, queue: &mpsc::Receiver<Job>, failing: &
         if let Some(error) = &error {
             tracing::error!(error, "the database does not take what is written; all of it is tried again");
         }
-        failing.store(error.is_some() || no_room, Ordering::Relaxed);
+        if error.is_some() || no_room {
+            failing.store(true, Ordering::Relaxed);
+        }
     }
     // A clean end leaves one file, not three.
     let _ = connection.execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");

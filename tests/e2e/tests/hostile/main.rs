@@ -13,7 +13,8 @@ use tandem_e2e::World;
 /// The most memory that the host may ever have held, in MB. The bench shows what it is in a release build.
 #[cfg(target_os = "linux")]
 fn assert_modest(world: &World) -> Result<()> {
-    const MOST_MB: u64 = 300;
+    // A debug build holds some 50 MB more, and how much of it at once is a matter of luck.
+    const MOST_MB: u64 = if cfg!(debug_assertions) { 400 } else { 300 };
     let id = world.host_id().unwrap_or_default();
     let status = std::fs::read_to_string(format!("/proc/{id}/status"))?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
