@@ -237,18 +237,20 @@ impl Mapping {
         Ok(self)
     }
 
-    /// Fields that a mapping plugin sets in vain: the flow goes through the rules of a section that goes both ways, and none is of these.
+    /// Fields that a mapping plugin sets in vain, by their sections, with why: the flow goes through the rules of a section that goes both ways, and
+    /// none is of these.
     pub fn set_in_vain(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        for (section, sets) in &self.set_by_plugin {
-            let known: Vec<&String> = match (section.strip_suffix(TO_B1), section.strip_suffix(TO_SALESFORCE)) {
-                (Some(both), _) => self.pairs.get(both).into_iter().flatten().map(|pair| &pair.b1).collect(),
-                (_, Some(both)) => self.pairs.get(both).into_iter().flatten().map(|pair| &pair.salesforce).collect(),
-                (None, None) => continue,
-            };
-            found.extend(
-                sets.iter().filter(|field| !known.contains(field)).map(|field| (section.clone(), field.clone())),
-            );
+        for (section, sets) in self.set_by_plugin.iter().filter(|(section, _)| as_written(section) != section.as_str())
+        {
+            let both = as_written(section);
+            let own = |pair: &Pair| if section.ends_with(TO_B1) { pair.b1.clone() } else { pair.salesforce.clone() };
+            let known: Vec<String> = self.pairs.get(both).into_iter().flatten().map(own).collect();
+            found.extend(sets.iter().filter(|field| !known.contains(field)).map(|field| {
+                let why =
+                    format!("the mapping plugin sets {field}, and no rule of [{both}] is of that field: write one");
+                (section.clone(), why)
+            }));
         }
         found
     }
@@ -594,7 +596,11 @@ mod tests {
         let why = mapping().with_plugin("header", &[], &own(&["u_sf_id"])).err().unwrap();
         assert!(why.contains("u_sf_id in header"), "{why}");
         let with = mapping().with_plugin("account.to-b1", &[], &own(&["CardName", "U_Region"])).unwrap();
-        assert_eq!(with.set_in_vain(), [("account.to-b1".to_owned(), "U_Region".to_owned())]);
+        let [(section, why)] = with.set_in_vain().try_into().unwrap();
+        assert!(
+            section == "account.to-b1" && why.contains("sets U_Region") && why.contains("[account]"),
+            "{section} {why}"
+        );
     }
 
     #[test]

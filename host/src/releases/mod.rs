@@ -61,13 +61,7 @@ impl Release {
         let needless = self.mapping.sections().into_iter().filter(|name| !known.contains(name));
         let has = format!("the plugin applies no such section; it has {}", known.join(", "));
         let mut told: Vec<(String, String)> = needless.map(|name| (name.to_owned(), has.clone())).collect();
-        for (section, field) in self.mapping.set_in_vain() {
-            let both = section.split('.').next().unwrap_or_default().to_owned();
-            told.push((
-                section,
-                format!("the mapping plugin sets {field}, and no rule of [{both}] is of that field: write one"),
-            ));
-        }
+        told.extend(self.mapping.set_in_vain());
         // One that several flows share names sections of the others, too.
         let applied = description.reserved();
         let mapper = self.mapper.as_ref().and_then(|code| code.description.as_ref());

@@ -244,7 +244,7 @@ impl Runtime {
     }
 
     async fn plugin_of(&self, named: &Path, digest: String, component: &Component) -> Result<Arc<Plugin>, LoadError> {
-        if self.exports(component, "map") && !self.exports(component, "handle") {
+        if exports(component, "map") && !exports(component, "handle") {
             let cause = "it is a mapping plugin, which a flow names as its `mapper`, and no plugin of a flow".into();
             return Err(LoadError::OtherKind { path: named.to_owned(), cause });
         }
@@ -315,10 +315,6 @@ impl Runtime {
         Ok(Opened { digest, imports, exports, world })
     }
 
-    fn exports(&self, component: &Component, name: &str) -> bool {
-        component.component_type().exports(self.machine.engine()).any(|(own, _)| own == name)
-    }
-
     async fn mapper_of(
         &self,
         named: &Path,
@@ -330,7 +326,7 @@ impl Runtime {
             contract: OF_MAPPERS,
             cause: plain::cause(&cause),
         };
-        if self.exports(component, "handle") && !self.exports(component, "map") {
+        if exports(component, "handle") && !exports(component, "map") {
             let cause = "it is the plugin of a flow, and no mapping plugin".into();
             return Err(LoadError::OtherKind { path: named.to_owned(), cause });
         }
@@ -353,14 +349,14 @@ impl Runtime {
         if !wasm.starts_with(b"\0asm") {
             return Err(unusable("it does not begin as one does".into()));
         }
-        let (kept, digest, wasm) = self.kept(wasm).await.map_err(not_now)?;
-        if let Some(component) = kept {
+        let digested = tokio::task::spawn_blocking(move || (digest_of(&wasm), wasm));
+        let (digest, wasm) = digested.await.map_err(|e| not_now(e.to_string()))?;
+        if let Some(component) = self.kept(&digest).await.map_err(not_now)? {
             return Ok((digest, component));
         }
         let _turn = self.compilers.acquire().await;
         // Somebody else may have had the same in mind.
-        let (kept, digest, wasm) = self.kept(wasm).await.map_err(not_now)?;
-        if let Some(component) = kept {
+        if let Some(component) = self.kept(&digest).await.map_err(not_now)? {
             return Ok((digest, component));
         }
         if let Some(pause) = self.troubled.pause(&digest) {
@@ -386,13 +382,10 @@ impl Runtime {
         made.await.map_err(|e| not_now(e.to_string()))?.map_err(not_now)
     }
 
-    /// A component that was compiled before, its digest, and its code again.
-    async fn kept(&self, wasm: Vec<u8>) -> Result<(Option<Component>, String, Vec<u8>), String> {
-        let (engine, cache) = (self.machine.engine().clone(), self.cache.clone());
-        let looked = tokio::task::spawn_blocking(move || {
-            let digest = digest_of(&wasm);
-            (cache.kept(&engine, &digest), digest, wasm)
-        });
+    /// A component that was compiled before.
+    async fn kept(&self, digest: &str) -> Result<Option<Component>, String> {
+        let (engine, cache, digest) = (self.machine.engine().clone(), self.cache.clone(), digest.to_owned());
+        let looked = tokio::task::spawn_blocking(move || cache.kept(&engine, &digest));
         looked.await.map_err(|e| e.to_string())
     }
 }
@@ -423,6 +416,11 @@ pub async fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
 pub fn digest_of(bytes: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, bytes);
     digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Whether a component offers that by name.
+pub(super) fn exports(component: &Component, name: &str) -> bool {
+    component.component_type().exports(component.engine()).any(|(own, _)| own == name)
 }
 
 fn imports_wasi(engine: &Engine, component: &Component) -> bool {

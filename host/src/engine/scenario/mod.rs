@@ -78,7 +78,7 @@ impl FlowScenario {
         mapper: Option<Arc<MapperCode>>,
     ) -> Result<Tried, ScenarioError> {
         let bound = self.bound(runtime, plugin, mapper)?;
-        self.check_topics(plugin)?;
+        self.check_events(plugin)?;
         let answers = self.answers()?;
         let zones = bound.zones.clone();
         let journal = Journal::canned(Canned::new(answers.clone(), &self.now()?, zones, self.random()?));
@@ -108,8 +108,8 @@ impl FlowScenario {
         Ok(tried)
     }
 
-    /// What the plugin does not take never comes to it in a host.
-    fn check_topics(&self, plugin: &Plugin) -> Result<(), ScenarioError> {
+    /// What a host never hands to the plugin: two events of one record at once, and what it does not take.
+    fn check_events(&self, plugin: &Plugin) -> Result<(), ScenarioError> {
         let description = &plugin.description;
         let timers = description.timers.iter().map(|timer| format!("timer.{}", timer.name));
         // A wake-up that it planned comes whatever it takes.

@@ -11,6 +11,7 @@ use crate::sandbox::bindings::v0_2::tandem::plugin::mapper_description as contra
 use crate::sandbox::bindings::{v0_1, v0_2};
 use crate::sandbox::description::is_name;
 use crate::sandbox::run::RunState;
+use crate::sandbox::runtime::exports;
 
 /// A loaded mapping plugin.
 pub struct MapperCode {
@@ -96,9 +97,9 @@ impl Calls {
     pub(in crate::sandbox) fn of(component: &Component, pre: InstancePre<RunState>) -> wasmtime::Result<Self> {
         let newer = v0_2::MapperPre::new(pre.clone()).map(Self::V0_2);
         newer.or_else(|error| {
-            let describes = component.component_type().exports(component.engine()).any(|(name, _)| name == "describe");
             // Whose description does not fit is told why; one of 0.1.0 may be a flow plugin, too.
-            v0_1::mapper::MapperPre::new(pre).map(Self::V0_1).map_err(|older| if describes { error } else { older })
+            let older = v0_1::mapper::MapperPre::new(pre).map(Self::V0_1);
+            older.map_err(|older| if exports(component, "describe") { error } else { older })
         })
     }
 
