@@ -66,6 +66,8 @@ struct Work {
     opportunity: Value,
     /// It is known to be deleted.
     deleted: bool,
+    /// Nothing is new about it: what a person ignored is not asked again.
+    is_known: bool,
     /// What is known of its customer, items and order in B1, to decide a question by.
     b1: Map<String, Value>,
     /// The order as B1 has it now; null when it was not read.
@@ -130,7 +132,10 @@ impl Work {
         let known = ["salesforce.Opportunity", "timer.wake", again::TIMER, told::TOPIC, waiting::TOPIC];
         let relevant = known.iter().chain(&told::DRAWN).any(|topic| *topic == event.topic);
         let step = match event.resolution.as_deref() {
-            Some("ignore") => Step::Finished(Outcome::Done("ignored, as decided in review".into())),
+            Some("ignore") => {
+                tandem_sdk::keep_ignored(&event.key);
+                Step::Finished(Outcome::Done("ignored, as decided in review".into()))
+            }
             _ if !relevant => {
                 Step::Finished(Outcome::Reject(format!("the orders plugin does not take {}", event.topic)))
             }
@@ -140,6 +145,7 @@ impl Work {
             event,
             opportunity: Value::Null,
             deleted: false,
+            is_known: false,
             b1: Map::new(),
             document: Value::Null,
             adopted: None,
@@ -219,7 +225,7 @@ impl Work {
 
     fn outcome(self) -> Outcome {
         match self.step {
-            Step::Finished(outcome) => outcome,
+            Step::Finished(outcome) => tandem_sdk::keep_asked(outcome, &self.event.key, self.is_known),
             _ => Outcome::Reject("the orders plugin left this event without a decision".into()),
         }
     }

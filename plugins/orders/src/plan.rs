@@ -91,10 +91,7 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
         .collect();
     for w in work.iter_mut().filter(|w| w.is_open()) {
         let mut link = linked.remove(w.id());
-        if link.as_ref().is_some_and(|link| told::is_known(w, link)) {
-            w.finish(Outcome::Done("this status is known already".into()));
-            continue;
-        }
+        w.is_known = link.as_ref().is_some_and(|link| told::is_known(w, link));
         if let Some(link) = &mut link {
             told::keep_status(w, link);
         }

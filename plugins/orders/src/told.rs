@@ -149,14 +149,13 @@ fn carried<'a>(orders: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
     ids.into_iter().zip(found).filter(|(_, link)| link.as_ref().is_none_or(is_over)).map(|(id, _)| id).collect()
 }
 
-/// Woken a second time for a change of status that is known by now: what there was to ask about it is asked, and may be answered.
+/// Woken for a status that is known by now, or because the opportunity shows another: what there was to ask about it has been asked.
 pub fn is_known(w: &Work, linked: &Linked) -> bool {
     let seen = from_json(&w.event.payload);
-    let is_first = w.event.topic == "timer.wake" && w.event.resolution.is_none() && w.event.attempt == 1;
-    is_first
-        && seen["changed"] == true
-        && text(&seen, "order") == linked.doc_entry
-        && text(&seen, "status") == linked.status
+    let is_wake = w.event.topic == "timer.wake" && w.event.resolution.is_none();
+    // Tried again, a change was made known by the first try.
+    let is_first = seen["changed"] != true || w.event.attempt == 1;
+    is_wake && is_first && text(&seen, "order") == linked.doc_entry && text(&seen, "status") == linked.status
 }
 
 /// Keeps the status for which [`orders`] woke the opportunity, whatever its look ends with: where that is a question, the same status

@@ -35,10 +35,7 @@ impl Outcomes {
         let key = |event: &Event| (event.key.clone(), again::is_look(event, &from_json(&event.payload)));
         let keys: Vec<(String, bool)> = batch.events.iter().map(key).collect();
         for ((key, _), _) in keys.iter().zip(&decided).filter(|(_, decided)| decided.is_some()) {
-            if let Some(asked) = storage::get(&format!("{ASKED}{key}")) {
-                // Not kept it is asked again.
-                let _ = storage::set(&ignored(&asked), &asked);
-            }
+            keep_ignored(key);
         }
         Self { notes: vec![Vec::new(); decided.len()], decided, keys }
     }
@@ -131,17 +128,28 @@ impl Outcomes {
         };
         let decided = self.decided.into_iter().zip(self.notes).zip(self.keys);
         decided
-            .map(|((decided, notes), key)| decided.map_or_else(|| Outcome::Done(told(notes)), |own| asked(own, &key)))
+            .map(|((decided, notes), (key, is_look))| {
+                decided.map_or_else(|| Outcome::Done(told(notes)), |own| keep_asked(own, &key, is_look))
+            })
             .collect()
     }
 }
 
 /// Keeps what is asked about the record with that key; of one that is only looked at again what a person ignored is told and not asked.
-fn asked(outcome: Outcome, (key, is_look): &(String, bool)) -> Outcome {
+/// For plugins that decide each event by itself: [`Outcomes`] does it.
+pub fn keep_asked(outcome: Outcome, key: &str, is_look: bool) -> Outcome {
     let Outcome::Review(request) = &outcome else { return outcome };
-    if *is_look && storage::get(&ignored(&request.reason)).as_ref() == Some(&request.reason) {
+    if is_look && storage::get(&ignored(&request.reason)).as_ref() == Some(&request.reason) {
         return Outcome::Done(format!("{}; ignored, as decided in review", request.reason));
     }
     let _ = storage::set(&format!("{ASKED}{key}"), &request.reason);
     outcome
+}
+
+/// A person chose to ignore what was asked last about the record with that key. [`Outcomes::new`] does it.
+pub fn keep_ignored(key: &str) {
+    if let Some(asked) = storage::get(&format!("{ASKED}{key}")) {
+        // Not kept it is asked again.
+        let _ = storage::set(&ignored(&asked), &asked);
+    }
 }

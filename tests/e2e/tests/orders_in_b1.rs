@@ -294,6 +294,31 @@ async fn an_order_that_is_closed_or_cancelled_in_b1_is_told_and_a_cancelled_one_
     Ok(())
 }
 
+/// B1 is asked again for what was stamped just now, also while Salesforce answers nothing.
+#[tokio::test]
+async fn a_status_that_is_told_twice_before_its_opportunity_was_looked_at_keeps_its_question() -> Result<()> {
+    let mut world = fast("").await?;
+    world.up().await?;
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let id = won(&world).await?;
+    let entry = world.orders_of(&id).await?[0]["DocEntry"].clone();
+    world.settled().await?;
+    world.salesforce_faults(json!([{ "path": "/services/data", "kind": "html-before" }])).await?;
+    world.b1_call("POST", &format!("/Orders({entry})/Cancel"), Value::Null).await?;
+    let woken = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--key", &id]).await?;
+        let wakes = events.as_array().into_iter().flatten().filter(|own| own["topic"] == "timer.wake").count();
+        Ok((wakes > 1).then_some(()))
+    };
+    world.until("the opportunity to be woken twice", PATIENCE, woken).await?;
+    world.salesforce_faults(json!([])).await?;
+    world.until_state(&id, "Review").await?;
+    world.settled().await?;
+    let items = world.tandem_json(&["review", "list"]).await?;
+    assert_eq!(items.as_array().map(Vec::len), Some(1), "one question: {items}");
+    Ok(())
+}
+
 /// B1 closes an order with its last delivery or invoice, and opens it again with the delivery's cancellation, and the order's stamp stays.
 #[tokio::test]
 async fn an_order_that_its_documents_close_long_after_it_was_made_is_told() -> Result<()> {
