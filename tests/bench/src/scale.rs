@@ -81,7 +81,9 @@ async fn load(size: Size) -> Result<Load> {
     for system in [&world.b1, &world.salesforce] {
         world.send("PUT", &format!("{system}/admin/clock"), &json!({ "offset_ms": 86_400_000 })).await?;
     }
-    world.up().await?;
+    world.start()?;
+    // The simulator goes through all its items for the first look.
+    world.ready(Duration::from_secs(900)).await?;
     println!("{size:?}: both systems filled in {:.0} s", started.elapsed().as_secs_f64());
     let (seconds, linking) = once(&mut world, "first").await?;
     let review = world.tandem_json(&["events", "list", "--state", "review", "--limit", "10"]).await?;

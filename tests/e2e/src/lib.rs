@@ -215,6 +215,7 @@ impl World {
             world.tandem(&["init"]).await?;
         }
         for plugin in &setup.plugins {
+            share_compiled(world.folder())?;
             world.tandem(&["plugin", "grant", plugin, "--yes"]).await?;
         }
         if let Some(rate) = faults_rate() {
@@ -673,6 +674,24 @@ impl World {
         }
         Ok(text)
     }
+}
+
+/// What any test's host has compiled is there for all: a debug build takes seconds for each plugin. Signed with one key, which a host takes
+/// from its database; without a database there is nothing to share yet.
+fn share_compiled(folder: &Path) -> Result<()> {
+    let (database, compiled) = (folder.join("data/tandem.db"), folder.join("data/compiled"));
+    if !cfg!(unix) || !database.exists() || compiled.exists() {
+        return Ok(());
+    }
+    let shared = programs().join("compiled-for-tests");
+    fs::create_dir_all(&shared)?;
+    let key = rusqlite::params!["compiled-plugins", [7_u8; 32]];
+    let store = rusqlite::Connection::open(database)?;
+    store.busy_timeout(Duration::from_secs(5))?;
+    store.execute("INSERT OR REPLACE INTO secrets (name, value) VALUES (?1, ?2)", key)?;
+    #[cfg(unix)]
+    std::os::unix::fs::symlink(shared, compiled)?;
+    Ok(())
 }
 
 /// The built component of a plugin.
