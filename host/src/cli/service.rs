@@ -206,7 +206,13 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
     let (mut before, mut refused): (Option<Setup>, Option<String>) = (None, None);
     loop {
         let (halt, stop) = watch::channel(false);
-        let host = match Host::start(&setup, store.clone(), metrics.clone(), stop, over.clone()).await {
+        let starting = Host::start(&setup, store.clone(), metrics.clone(), stop, over.clone());
+        let started = tokio::select! {
+            started = starting => started,
+            // Plugins that are compiled first, at a first start or after an upgrade, hold up no stop.
+            _ = over.wait_for(|over| *over) => break,
+        };
+        let host = match started {
             Ok(host) => host,
             Err(error) => {
                 let Some(old) = before.take() else { return Err(error) };

@@ -232,6 +232,11 @@ impl Releases {
         Ok(Draft { release: Arc::new(release), contents, signed_by })
     }
 
+    /// Compiles what the files of all flows name, so that who looks at them next does not wait for it. What cannot be used is told by that look.
+    pub async fn compile(&self, config: &Config) {
+        futures_util::future::join_all(config.flows.keys().map(|flow| self.of_files(flow, config))).await;
+    }
+
     /// A release with other parts, which are files anywhere: to be looked at, not kept.
     pub async fn with(&self, flow: &str, base: &Release, instead: Instead) -> Result<Release> {
         let plugin = match &instead.plugin {

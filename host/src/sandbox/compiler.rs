@@ -64,7 +64,8 @@ impl Compiler {
         if let Self::Apart(program) = self {
             let done = match start(program) {
                 Ok(child) => finish(child, wasm).await?,
-                Err(error) => Done::NoCompiler(error.to_string()),
+                Err(error) if is_none(&error) => Done::NoCompiler(error.to_string()),
+                Err(error) => return Err(CompileError::Machine(format!("no compiler can be started: {error}"))),
             };
             match done {
                 Done::Code(kind, code) if kind == kind_of(engine) => return Ok(code),
@@ -84,7 +85,7 @@ impl Compiler {
 enum Done {
     /// For engines of this kind.
     Code(u64, Vec<u8>),
-    /// The program there is none, or cannot be started.
+    /// The program there is none, or may not be started.
     NoCompiler(String),
 }
 
@@ -108,6 +109,11 @@ fn start(program: &PathBuf) -> std::io::Result<tokio::process::Child> {
     command.spawn()
 }
 
+/// It is never there to be started; what lacks memory or processes is there another time.
+fn is_none(error: &std::io::Error) -> bool {
+    matches!(error.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::PermissionDenied)
+}
+
 /// Hands the component over and takes the code. Its input stays open until then: a compiler that nobody waits for sees it end.
 async fn finish(mut child: tokio::process::Child, wasm: &[u8]) -> Result<Done, CompileError> {
     let broken = |error: std::io::Error| CompileError::Machine(format!("the compiler cannot be reached: {error}"));
@@ -127,14 +133,15 @@ async fn finish(mut child: tokio::process::Child, wasm: &[u8]) -> Result<Done, C
     let ended = ended.map_err(broken)?;
     let said = String::from_utf8_lossy(&ended.stderr);
     let said: String = said.trim().chars().take(MOST_SAID).collect();
-    match ended.status.code() {
-        Some(0) => Ok(match ended.stdout.split_first_chunk() {
+    match ended.status.code().map(u8::try_from) {
+        Some(Ok(0)) => Ok(match ended.stdout.split_first_chunk() {
             Some((kind, code)) => Done::Code(u64::from_le_bytes(*kind), code.to_vec()),
             None => Done::NoCompiler("it said nothing".into()),
         }),
-        Some(code) if code == i32::from(REFUSED) => Err(CompileError::Component(said)),
-        Some(_) => Ok(Done::NoCompiler(said)),
-        None => Err(CompileError::Machine(format!(
+        Some(Ok(REFUSED)) => Err(CompileError::Component(said)),
+        Some(Ok(UNKNOWN_COMMAND)) => Ok(Done::NoCompiler(said)),
+        // By a signal, or by the code that Windows gives to what it ends: the host itself would end as it did.
+        _ => Err(CompileError::Machine(format!(
             "the compiler ended with {}; is there too little memory? {said}",
             ended.status
         ))),
@@ -167,6 +174,9 @@ impl Troubled {
 
 /// The exit code of a component that cannot be compiled.
 const REFUSED: u8 = 3;
+
+/// That of a version of this program that has no such command.
+const UNKNOWN_COMMAND: u8 = 2;
 
 /// The other side: compiles what standard input gives, behind its length, to standard output, behind the kind of engine that it is for. Nobody but this
 /// program speaks to it.
@@ -221,6 +231,31 @@ fn watch(mut input: std::io::Stdin) -> std::io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[tokio::test]
+    async fn a_component_whose_compiler_ends_badly_is_not_compiled_in_the_host() {
+        use std::os::unix::fs::PermissionsExt;
+
+        let folder = tempfile::tempdir().unwrap();
+        let engine = Engine::default();
+        let component = b"(component)";
+        let ended = async |name: &str, script: &str| {
+            let program = folder.path().join(name);
+            std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+            Compiler::Apart(program).compile(&engine, component).await
+        };
+        // As Windows ends what has no memory, as any end that nobody foresaw, and by a signal.
+        for (name, script) in [("a", "exit 9"), ("b", "echo out of memory >&2; exit 1"), ("c", "kill -9 $$")] {
+            let error = ended(name, script).await.unwrap_err();
+            assert!(matches!(error, CompileError::Machine(_)), "{script}: {error}");
+        }
+        assert!(matches!(ended("d", "exit 3").await, Err(CompileError::Component(_))));
+        // A program of another version, and none at all.
+        assert!(ended("e", "exit 2").await.is_ok());
+        assert!(Compiler::Apart(folder.path().join("none")).compile(&engine, component).await.is_ok());
+    }
 
     #[test]
     fn what_failed_for_the_machine_is_left_alone_a_while_and_longer_each_time() {

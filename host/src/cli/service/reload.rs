@@ -68,6 +68,8 @@ impl Known {
         }
         let connections = crate::connections::reconnect(&new, before, &setup.connections)?;
         let releases = setup.releases.reconfigured(&new);
+        // Beside the work of what runs: it may take minutes.
+        releases.compile(&new).await;
         let door = (new.host.listen == before.host.listen).then(|| setup.door.clone());
         Setup::of(Arc::new(new), Arc::new(connections), Arc::new(releases), door).await.map(Some)
     }
