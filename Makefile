@@ -10,6 +10,9 @@ PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARG
 SITUATIONS = accounts both_ways branches catalogue chain companies desired finance identity money money_shown orders orders_and_clerks \
   orders_found orders_in_b1 orgs refused_fields stock
 
+# Tests mostly wait for what the host's timers do: more of them at once than there are cores take half the time.
+TEST_THREADS ?= $(shell expr 2 \* $$(nproc))
+
 .PHONY: demo test build plugins setup setup-tests lint soak bench windows clean
 
 demo: setup plugins
@@ -18,7 +21,7 @@ demo: setup plugins
 
 test: lint build
 	cd plugins && $(CARGO) test --quiet --locked --target "$(HOST)"
-	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) test --locked --workspace --no-fail-fast
+	PATH="$(TOOLS)/bin:$$PATH" RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace --no-fail-fast
 
 setup:
 	@scripts/setup.sh
