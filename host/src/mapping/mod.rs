@@ -238,17 +238,17 @@ impl Mapping {
     }
 
     /// Fields that a mapping plugin sets in vain, by their sections, with why: the flow goes through the rules of a section that goes both ways, and
-    /// none is of these.
+    /// none that goes this way is of these.
     pub fn set_in_vain(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         for (section, sets) in self.set_by_plugin.iter().filter(|(section, _)| as_written(section) != section.as_str())
         {
             let both = as_written(section);
-            let own = |pair: &Pair| if section.ends_with(TO_B1) { pair.b1.clone() } else { pair.salesforce.clone() };
-            let known: Vec<String> = self.pairs.get(both).into_iter().flatten().map(own).collect();
+            let known = self.target_fields(section);
             found.extend(sets.iter().filter(|field| !known.contains(field)).map(|field| {
-                let why =
-                    format!("the mapping plugin sets {field}, and no rule of [{both}] is of that field: write one");
+                let why = format!(
+                    "the mapping plugin sets {field}, and no rule of [{both}] is of that field in this direction: write one"
+                );
                 (section.clone(), why)
             }));
         }
@@ -345,12 +345,16 @@ impl Mapping {
         self.sections.keys().chain(self.read.keys()).map(|name| as_written(name)).collect()
     }
 
-    /// Target fields of a section, those of a mapping plugin too.
+    /// Target fields of a section's rules: each has a value, which is empty where its rule gives none.
     pub fn target_fields(&self, section: &str) -> Vec<String> {
-        let rules = self.sections.get(section).into_iter().flat_map(|own| &own.rules).map(|(field, ..)| field);
-        let mut fields: Vec<String> = rules.cloned().collect();
-        let more = self.set_by_plugin.get(section).into_iter().flatten();
-        for field in more {
+        let rules = self.sections.get(section).into_iter().flat_map(|own| &own.rules);
+        rules.map(|(field, ..)| field.clone()).collect()
+    }
+
+    /// Those and what a mapping plugin may set besides; what it does not return stays as it is there.
+    pub fn all_target_fields(&self, section: &str) -> Vec<String> {
+        let mut fields = self.target_fields(section);
+        for field in self.set_by_plugin.get(section).into_iter().flatten() {
             if !fields.contains(field) {
                 fields.push(field.clone());
             }
@@ -592,7 +596,8 @@ mod tests {
         let mapping = || Mapping::parse_for(text, reserved.clone()).unwrap();
         let with = mapping().with_plugin("header", &own(&["Account.Z"]), &own(&["A", "B"])).unwrap();
         assert_eq!(with.source_fields("header"), ["Account.Z", "Y"]);
-        assert_eq!(with.target_fields("header"), ["A", "B"]);
+        assert_eq!(with.all_target_fields("header"), ["A", "B"]);
+        assert_eq!(with.target_fields("header"), ["A"], "what the mapping plugin leaves out is not emptied");
         let why = mapping().with_plugin("header", &[], &own(&["u_sf_id"])).err().unwrap();
         assert!(why.contains("u_sf_id in header"), "{why}");
         let with = mapping().with_plugin("account.to-b1", &[], &own(&["CardName", "U_Region"])).unwrap();
@@ -601,6 +606,16 @@ mod tests {
             section == "account.to-b1" && why.contains("sets U_Region") && why.contains("[account]"),
             "{section} {why}"
         );
+    }
+
+    #[test]
+    fn what_a_mapping_plugin_sets_against_a_rules_direction_is_set_in_vain() {
+        let text = "version = 1\n[account]\nCardName = { salesforce = \"Name\", direction = \"to_b1\" }\n";
+        let mapping = || Mapping::parse(text).unwrap();
+        let there = mapping().with_plugin("account.to-b1", &[], &["CardName".into()]).unwrap();
+        assert!(there.set_in_vain().is_empty());
+        let back = mapping().with_plugin("account.to-salesforce", &[], &["Name".into()]).unwrap();
+        assert_eq!(back.set_in_vain().len(), 1);
     }
 
     #[test]

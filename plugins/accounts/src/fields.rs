@@ -239,6 +239,9 @@ fn new_section(plan: &mut Plan, section: &str, side: Side, source: &Value) -> Re
     };
     for pair in mapping::pairs(section) {
         match side {
+            // A mapping plugin may give it all the same.
+            Side::Salesforce if matches!(pair.direction, Direction::ToB1) => {}
+            Side::B1 if matches!(pair.direction, Direction::ToSalesforce) => {}
             Side::Salesforce => {
                 if let Some(value) = there.get(&pair.salesforce) {
                     plan.base.insert(pair.salesforce.clone(), value.clone());

@@ -1,6 +1,6 @@
 //! Item → `Product2`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
@@ -54,7 +54,12 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
     let verified: Vec<String> =
         wanted.iter().filter(|(_, (_, verify))| *verify).map(|(code, _)| code.clone()).collect();
     let before = mirror::linked("product", &codes);
-    let found = mirror::as_they_are("product", &verified, "Product2", &targets())
+    let today = clock::today("b1");
+    let mut made: BTreeMap<&String, Result<Map<String, Value>, Said>> =
+        items.iter().map(|(code, item)| (code, product(settings, item, &today))).collect();
+    let targets: BTreeSet<String> = made.values().flatten().flat_map(Map::keys).cloned().collect();
+    let targets: Vec<String> = targets.into_iter().chain(GONE.map(str::to_owned)).collect();
+    let found = mirror::as_they_are("product", &verified, "Product2", &targets)
         .and_then(|there| find_unlinked(settings, &codes, &wanted, outcomes).map(|()| there));
     let there = match found {
         Ok(there) => there,
@@ -63,14 +68,13 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
             return Vec::new();
         }
     };
-    let today = clock::today("b1");
     let mut rows = Vec::new();
     for (code, (events, _)) in &wanted {
         if !events.iter().all(|event| outcomes.is_open(*event)) {
             continue;
         }
-        match items.get(code) {
-            Some(item) => match product(settings, item, &today) {
+        match made.remove(code) {
+            Some(fields) => match fields {
                 Ok(fields) => rows.push(
                     Row::new("product", code, "Product2", fields)
                         .external("Tandem_Item_Code__c", settings.keys.carried(code))
@@ -179,13 +183,8 @@ fn by_another_spelling(
     Ok(())
 }
 
-/// Fields that [`product`] sets.
-fn targets() -> Vec<String> {
-    let mut fields: Vec<String> =
-        ["IsActive", "Tandem_Item_Code__c", "Tandem_Discontinued__c"].map(str::to_owned).to_vec();
-    fields.extend(mapping::target_fields("product"));
-    fields
-}
+/// Fields that say an item is gone: see [`discontinue`].
+const GONE: [&str; 2] = ["IsActive", "Tandem_Discontinued__c"];
 
 fn product(settings: &Settings, item: &Value, today: &str) -> Result<Map<String, Value>, Said> {
     let mapped = mapping::apply("product", &item.to_string()).map_err(|e| {

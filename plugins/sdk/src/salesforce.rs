@@ -53,6 +53,29 @@ pub fn query_all_in(fields: &str, from: &str, field: &str, values: &[String]) ->
     rows_in("queryAll", fields, from, field, values, "")
 }
 
+/// Names and sub-queries, each once: SOQL refuses a field that is asked for twice, in whatever capitals.
+fn each_once(fields: &str) -> String {
+    let mut depth = 0_usize;
+    let parts = fields.split(|c| {
+        match c {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        c == ',' && depth == 0
+    });
+    let mut known = std::collections::BTreeSet::new();
+    let parts = parts.map(str::trim).filter(|part| known.insert(part.to_ascii_lowercase()));
+    let parts: Vec<String> = parts.map(each_once_within).collect();
+    parts.join(",")
+}
+
+/// `(SELECT Id,Id FROM OpportunityLineItems)` as `(SELECT Id FROM OpportunityLineItems)`.
+fn each_once_within(part: &str) -> String {
+    let within = part.strip_prefix("(SELECT ").and_then(|rest| rest.split_once(" FROM "));
+    within.map_or_else(|| part.to_owned(), |(fields, rest)| format!("(SELECT {} FROM {rest}", each_once(fields)))
+}
+
 fn rows_in(
     verb: &str,
     fields: &str,
@@ -61,6 +84,7 @@ fn rows_in(
     values: &[String],
     and: &str,
 ) -> Result<Vec<Value>, Error> {
+    let fields = each_once(fields);
     let soql =
         |list: &str| format!("SELECT {fields} FROM {from} WHERE {field} IN ({list}) {and}").trim_end().to_owned();
     let room = lists::SALESFORCE.saturating_sub(lists::length(&soql("")));
@@ -88,6 +112,16 @@ pub fn moment(value: &Value) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_field_is_asked_for_once_in_whatever_capitals() {
+        assert_eq!(
+            each_once(
+                "Id,StageName,stagename,Account.Name,(SELECT Id, Quantity,quantity FROM OpportunityLineItems ORDER BY Id)"
+            ),
+            "Id,StageName,Account.Name,(SELECT Id,Quantity FROM OpportunityLineItems ORDER BY Id)"
+        );
+    }
 
     #[test]
     fn an_id_is_told_from_what_a_person_writes_in_its_place() {

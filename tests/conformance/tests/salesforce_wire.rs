@@ -94,6 +94,16 @@ async fn what_the_integration_user_may_not_see_or_write_is_not_there_for_it() ->
 }
 
 #[tokio::test]
+async fn a_field_is_selected_once() -> Result<()> {
+    let org = Org::new().await?;
+    for soql in ["SELECT Id, Name, name FROM Account", "SELECT Id, (SELECT Id, id FROM Contacts) FROM Account"] {
+        let refused = org.query(soql).await?;
+        assert!(refused[0]["message"].to_string().contains("duplicate field selected"), "{soql}: {refused}");
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn bad_input_has_the_real_services_status_and_code_and_the_next_request_is_served() -> Result<()> {
     let org = Org::new().await?;
     let (status, answer) = org.send("POST", "/sobjects/Account", "application/json", "{not json".into()).await?;

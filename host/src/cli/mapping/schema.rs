@@ -41,14 +41,19 @@ impl Schema {
         for step in steps {
             let fields = self.fields(flow, &object).await?;
             let lookup = fields.iter().find(|field| same(&field["relationshipName"], step));
+            if let Some(why) = lookup.and_then(|field| spelt(&field["relationshipName"], step)) {
+                return Ok(Some(why));
+            }
             let target = lookup.and_then(|field| field["referenceTo"][0].as_str().map(str::to_owned));
             match target {
                 Some(target) => object = target,
                 None => return Ok(Some(format!("{object} has no relationship {step}"))),
             }
         }
-        let found = self.fields(flow, &object).await?.iter().any(|field| same(&field["name"], last));
-        Ok((!found).then(|| format!("{object} has no field {last} (or the integration user may not see it)")))
+        Ok(match self.fields(flow, &object).await?.iter().find(|field| same(&field["name"], last)) {
+            Some(field) => spelt(&field["name"], last),
+            None => Some(format!("{object} has no field {last} (or the integration user may not see it)")),
+        })
     }
 
     /// What is wrong with a field that is to be set.
@@ -68,6 +73,12 @@ fn same(value: &Value, name: &str) -> bool {
     value.as_str().is_some_and(|own| own.eq_ignore_ascii_case(name))
 }
 
+/// Salesforce takes a name whatever its capitals and answers with its own: what reads the answer under another finds nothing.
+fn spelt(name: &Value, asked: &str) -> Option<String> {
+    let name = name.as_str().filter(|name| *name != asked)?;
+    Some(format!("it is spelt {name} in Salesforce: under another spelling nothing is found"))
+}
+
 /// Fields of one section that are not as its rules need them, with what is wrong.
 pub async fn problems(flow: &Flow, section: &Section) -> Result<Vec<(String, String)>> {
     let mut schema = Schema::default();
@@ -81,7 +92,7 @@ pub async fn problems(flow: &Flow, section: &Section) -> Result<Vec<(String, Str
             let problem = schema.problem_of_path(flow, &section.salesforce, &path).await?;
             found.extend(problem.map(|problem| (path, problem)));
         }
-        for field in mapping.target_fields(&name) {
+        for field in mapping.all_target_fields(&name) {
             found.extend(problem_in(&properties, section, &field));
         }
     }
@@ -90,7 +101,7 @@ pub async fn problems(flow: &Flow, section: &Section) -> Result<Vec<(String, Str
         for path in mapping.source_fields(&name) {
             found.extend(problem_in(&properties, section, &path));
         }
-        for field in mapping.target_fields(&name) {
+        for field in mapping.all_target_fields(&name) {
             let problem = schema.problem_of_target(flow, &section.salesforce, &field).await?;
             found.extend(problem.map(|problem| (field, problem)));
         }

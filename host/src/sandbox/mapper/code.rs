@@ -55,6 +55,11 @@ impl MapperCode {
 }
 
 impl MapperDescription {
+    /// Of the sections that it is asked about.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.sections.iter().map(|section| section.name.as_str())
+    }
+
     /// What it does with a section; none where it has nothing to do with it.
     pub fn section(&self, name: &str) -> Option<&MapperSection> {
         self.sections.iter().find(|section| section.name == name)
@@ -157,7 +162,7 @@ pub(in crate::sandbox) fn checked(raw: contract::Description) -> Result<MapperDe
         }
         most(&format!("reads of {name}"), reads.len(), FIELDS)?;
         most(&format!("sets of {name}"), sets.len(), FIELDS)?;
-        let path = |path: &String| path.len() <= 200 && path.split('.').all(is_word);
+        let path = |path: &String| path.len() <= 200 && !path.contains('-') && path.split('.').all(is_word);
         if let Some(bad) = reads.iter().find(|own| !path(own)) {
             let bad: String = bad.chars().take(80).collect();
             return Err(format!("section {name} reads {bad:?}, which is no path such as Account.BillingPostalCode"));

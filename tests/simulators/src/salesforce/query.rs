@@ -2,7 +2,7 @@
 //! sub-queries, semi-joins, aggregates, order.
 
 use std::cmp::Ordering;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
@@ -366,10 +366,17 @@ impl Org {
     // What follows refuses what Salesforce refuses before it looks at any record.
 
     pub(super) fn check(schema: &Schema, name: &str, query: &Query) -> Result<(), RowError> {
+        let mut known = BTreeSet::new();
         for selected in &query.fields {
             match selected {
-                Selected::Operand(operand, _) => {
+                Selected::Operand(operand, alias) => {
                     Self::check_operand(schema, name, operand)?;
+                    if let (Operand::Field(path), None) = (operand, alias)
+                        && !known.insert(path.to_ascii_lowercase())
+                    {
+                        // The words are public; that the code is this one is assumed.
+                        return Err(malformed(&format!("duplicate field selected: {path}")));
+                    }
                     let grouped = !query.group.is_empty()
                         || query.fields.iter().any(|own| matches!(own, Selected::Operand(Operand::Aggregate(..), _)));
                     if grouped && !matches!(operand, Operand::Aggregate(..)) && !query.group.contains(operand) {
