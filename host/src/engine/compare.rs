@@ -275,9 +275,10 @@ impl<'a> Comparer<'a> {
         let other = &self.other.release;
         let changed = self.own.values().flat_map(|own| {
             let mut changed = own.release.mapping.sections_other_than(&other.mapping);
-            // Another mapping plugin may treat any of them otherwise: only what was used says that it does not.
+            // Another mapping plugin may treat any section that it is asked about otherwise: only what was used says that it does not.
             if own.release.manifest.mapper != other.manifest.mapper {
-                changed.extend(own.release.plugin.description.reserved().into_keys());
+                let asked = |section: &str| own.release.asks_mapper(section) || other.asks_mapper(section);
+                changed.extend(own.release.plugin.description.reserved().into_keys().filter(|section| asked(section)));
             }
             changed
         });

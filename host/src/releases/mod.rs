@@ -73,7 +73,22 @@ impl Release {
                 format!("the mapping plugin {} is never asked: the plugin applies {}", own.name, asked.join(", "));
             told.push((named.join(", "), why));
         }
+        // One of a shape that this plugin has, such as `lines` where it has `line`, is meant for no other flow.
+        for section in mapper.into_iter().flat_map(|own| &own.sections) {
+            let near = |known: &&String| strsim::damerau_levenshtein(known, &section.name) == 1;
+            if let (false, Some(meant)) = (applied.contains_key(&section.name), applied.keys().find(near)) {
+                let why = format!("the mapping plugin is never asked about it: the plugin applies {meant}");
+                told.push((section.name.clone(), why));
+            }
+        }
         told
+    }
+
+    /// Its mapping plugin is asked about a section of this name; one that does not say which is asked about all.
+    pub fn asks_mapper(&self, section: &str) -> bool {
+        self.mapper
+            .as_ref()
+            .is_some_and(|code| code.description.as_ref().is_none_or(|own| own.section(section).is_some()))
     }
 
     /// All of it, with another plugin.
@@ -309,7 +324,8 @@ impl Releases {
             Some(own) => {
                 let code = self.mapper(&named(&own.name), part(&own.digest)).await?;
                 let called = code.description.as_ref().map_or(&own.name, |description| &description.name);
-                if *called != own.name || name_of(Path::new(&own.name)) != own.name {
+                let is_one = Path::new(&own.name).file_name().is_some_and(|name| name == own.name.as_str());
+                if *called != own.name || !is_one {
                     let cause = format!("its mapping plugin cannot be called {:?}", own.name);
                     let release = short(&row.digest).to_owned();
                     return Err(ReleaseError::NotWhole { flow: flow.to_owned(), release, cause });

@@ -75,20 +75,12 @@ const COMMON: [&str; 38] = [
 ];
 
 /// Ends of the names of fields whose value is one of a list, which a name may share a word with.
-const LISTED: [&str; 12] = [
-    "type",
-    "status",
-    "stagename",
-    "topic",
-    "kind",
-    "country",
-    "state",
-    "currency",
-    "countrycode",
-    "statecode",
-    "url",
-    "id",
-];
+const LISTED: [&str; 10] =
+    ["type", "status", "stagename", "topic", "kind", "country", "state", "currency", "countrycode", "statecode"];
+
+/// What flows write as it is in a segment of a path.
+const WRITTEN: &percent_encoding::AsciiSet =
+    &percent_encoding::NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b':').remove(b'@');
 
 /// The part of a scenario whose keys are what a plugin made of records.
 const STORAGE: &str = "storage";
@@ -147,9 +139,10 @@ fn personal(field: &str) -> Option<Personal> {
     (name || address).then_some(Personal::Words)
 }
 
-fn is_listed(field: &str) -> bool {
+/// One of a list, a record's id, or the address of a record in the API.
+fn is_listed(field: &str, text: &str) -> bool {
     let own = plain(field);
-    LISTED.iter().any(|end| own.ends_with(end))
+    LISTED.iter().any(|end| own.ends_with(end)) || is_id(text) || (field == "url" && text.starts_with("/services/"))
 }
 
 impl Disguise {
@@ -183,7 +176,7 @@ impl Disguise {
                 None if field == "call" => mails(text).for_each(|mail| self.learn_mail(mail)),
                 None => {
                     mails(text).for_each(|mail| self.learn_mail(mail));
-                    for number in numbers(text) {
+                    for number in numbers(field, text) {
                         self.learn_value(&number);
                     }
                 }
@@ -270,15 +263,28 @@ impl Disguise {
             }
             Value::Array(items) => items.iter().map(|item| self.apply_in(field, item)).collect(),
             Value::String(text) => match (field, personal(field)) {
-                // An address holds records' keys and what is searched for between quotes, and names of fields elsewhere.
-                ("call", _) => between_quotes(text, |part| self.text(part)).into(),
+                // An address holds records' keys and what is searched for between quotes or behind a field, and names of fields elsewhere.
+                ("call", _) => self.external_id(&between_quotes(text, |part| self.text(part))).into(),
                 (_, Some(Personal::Words)) => self.replaced(text, 1).into(),
                 (_, Some(_)) => self.text(text).into(),
-                (_, None) if is_listed(field) => text.as_str().into(),
+                (_, None) if is_listed(field, text) => text.as_str().into(),
                 (_, None) => self.text(text).into(),
             },
             other => other.clone(),
         }
+    }
+
+    /// `PATCH salesforce /sobjects/Account/Tandem_Card_Code__c/MEIER` with another code.
+    fn external_id(&self, call: &str) -> String {
+        let told = call.split_once("/sobjects/").and_then(|(before, path)| {
+            let (path, query) = path.split_at(path.find('?').unwrap_or(path.len()));
+            let [object, field, value] = path.splitn(3, '/').collect::<Vec<_>>().try_into().ok()?;
+            let written = percent_encoding::percent_decode_str(value).decode_utf8().ok()?;
+            let other = self.text(&written);
+            let other = percent_encoding::utf8_percent_encode(&other, WRITTEN).to_string();
+            (written != self.text(&written)).then(|| format!("{before}/sobjects/{object}/{field}/{other}{query}"))
+        });
+        told.unwrap_or_else(|| call.to_owned())
     }
 
     /// Any text: whole numbers and addresses first, then words.
@@ -349,7 +355,7 @@ impl Disguise {
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.left_in(field, item, found)),
-            Value::String(text) if !is_listed(field) => self.left_of(text, found),
+            Value::String(text) if !is_listed(field, text) => self.left_of(text, found),
             _ => {}
         }
     }
@@ -399,6 +405,8 @@ struct Shapes {
     numbers: Regex,
     /// Those that a text of one word cannot be anything else than.
     alone: Regex,
+    /// Those that it may be where it is no code.
+    dialled: Regex,
 }
 
 impl Shapes {
@@ -413,27 +421,57 @@ impl Shapes {
         // DE 123 456 789, ATU12345678, NL123456789B01, ESX1234567X, CHE-123.456.789; 12/345/67890; 12-3456789
         let tax = r"\b(?:AT|BE|BG|CH|CHE|CY|CZ|DE|DK|EE|EL|ES|FI|FR|GB|HR|HU|IE|IT|LT|LU|LV|MT|NL|PL|PT|RO|SE|SI|SK|XI)[ -]?[A-Z]?\d(?:[ .]?\d){6,11}(?:B\d{2}|[A-Z])?\b";
         let office = r"\b\d{2,3}/\d{3}/\d{4,5}\b|\b\d{2}-\d{7}\b";
-        // +49 30 12345-0, (030) 123456, 030/123456; (555) 123-4567, 555-123-4567
-        let telephone = r"\+\d[\d ()/.-]{5,}\d|\(\+?0\d[\d ()/.-]{4,}\d|\b0\d{1,5}[ /.-][\d /.-]{3,}\d|(?:\(\d{3}\) ?|\b\d{3}[-. ])\d{3}[-. ]\d{4}\b";
+        // +49 30 12345-0, (030) 123456, 030/123456, 01712345678
+        let own =
+            r"\+\d[\d ()/.-]{5,}\d|\(\+?0\d[\d ()/.-]{4,}\d|\b0\d{1,5}[ /.-][\d /.-]{3,}\d|\b(?:0|00)[1-9]\d{8,12}\b";
+        // (555) 123-4567, 555-123-4567
+        let telephone = format!(r"{own}|(?:\(\d{{3}}\) ?|\b\d{{3}}[-. ])\d{{3}}[-. ]\d{{4}}\b");
         Ok(Self {
             moments: Regex::new(
                 r"\b\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2})?)?|\b\d{1,2}[./-]\d{1,2}[./-](?:\d{4}|\d{2})\b|\b\d{1,2}:\d{2}(?::\d{2})?",
             )?,
             numbers: Regex::new(&format!("{account}|{tax}|{office}|{telephone}"))?,
-            alone: Regex::new(&format!(r"^(?:{account}|{tax}|\+\d{{7,15}})$"))?,
+            alone: Regex::new(&format!(r"^(?:\p{{L}}{{1,12}}[.:=]+)?({account}|{tax}|\+\d{{7,15}})$"))?,
+            dialled: Regex::new(&format!(r"^(?:\p{{L}}{{1,12}}[.:=]+)?({own})$"))?,
         })
     }
 }
 
+/// Ends of the names of fields that hold codes and numbers of records, which may look like a telephone's.
+const CODED: [&str; 8] = ["code", "num", "number", "key", "entry", "reference", "ref", "no"];
+
 /// What looks like the number of a telephone, a tax payer or a bank account in a text.
-fn numbers(text: &str) -> Vec<String> {
+fn numbers(field: &str, text: &str) -> Vec<String> {
     let Some(shapes) = Shapes::all() else { return Vec::new() };
+    let timeless = without_moments(shapes, text);
     if !text.trim().contains(char::is_whitespace) {
-        return Some(text.trim()).filter(|text| shapes.alone.is_match(text)).map(str::to_owned).into_iter().collect();
+        let coded = CODED.iter().any(|end| plain(field).ends_with(end));
+        let found = shapes.alone.captures(timeless.trim());
+        let found = found.or_else(|| (!coded).then(|| shapes.dialled.captures(timeless.trim())).flatten());
+        return found.and_then(|found| found.get(1)).map(|number| number.as_str().to_owned()).into_iter().collect();
     }
-    // As many letters of another kind: nothing that stood apart grows together.
-    let timeless = shapes.moments.replace_all(text, "_");
     shapes.numbers.find_iter(&timeless).map(|found| found.as_str().to_owned()).collect()
+}
+
+/// With letters of another kind for days and times, so that nothing that stood apart grows together. What looks like a day within a longer number is none.
+fn without_moments(shapes: &Shapes, text: &str) -> String {
+    let (mut done, mut from) = (String::with_capacity(text.len()), 0);
+    for found in shapes.moments.find_iter(text) {
+        let (before, after) = (&text[..found.start()], &text[found.end()..]);
+        let joins = |c: char| c.is_ascii_digit() || "./-+".contains(c);
+        let goes_on = {
+            let mut next = after.chars();
+            next.next().is_some_and(joins) && next.next().is_some_and(|c| c.is_ascii_digit())
+        };
+        if before.ends_with(joins) || goes_on {
+            continue;
+        }
+        done.push_str(&text[from..found.start()]);
+        done.push('_');
+        from = found.end();
+    }
+    done.push_str(&text[from..]);
+    done
 }
 
 /// A number of the same shape: its last digits count, those before are 0; letters behind the first two are X.
@@ -535,6 +573,9 @@ mod tests {
                     }] }
                 },
                 { "call": "GET b1 /BusinessPartners('BOLTS')", "answer": {
+                    "U_Mobil": "0171-2345678", "U_Haus": "030/777667", "U_Buero": "(0221)998878", "U_Fr": "Tél:06.12.34.56.78", "U_At": "+43-171-2345679",
+                    "U_More": "call 01712345670 or 06.12.34.56.79, +33.6.12.34.56.80, +49-30-9876543 on 12.11.2026", "ItemCode": "0100-2233445",
+                    "U_Link_Url": "https://bolts.example", "U_Kunden_Id": "BOLTS",
                     "CardCode": "BOLTS", "CardName": "O'BRIEN BOLTS GMBH", "EmailAddress": "Mary@Bolts.example",
                     "FreeText": "ask mary@bolts.example, or call Bolts in 50667 Köln", "Comments": "Call +49 (221) 998877-0 or 555-123-4567; VAT DE 811 907 980, IBAN DE89 3704 0044 0532 0130 00",
                     "Reference": "PO 2026-000123 of 2026-01-31 08:15:00, PO 20260001 of 01.02.2026, DIN 7984 3334567",
@@ -542,6 +583,7 @@ mod tests {
                     "Notes": "(555) 987-6543 or 030/777666; EIN 98-7651239, St.-Nr. 21/354/67891, NL765456780B01, ESX7654321X, CHE-323.456.788, de12 3704 0044 0532 0130 01", "DocumentStatus": "bost_Bolts"
                 } }
             ],
+            "more": [{ "call": "PATCH salesforce /sobjects/Account/Tandem_Card_Code__c/BOLTS?x=1" }, { "call": "PATCH salesforce /sobjects/Account/0015g0000000001AAA" }],
             "storage": { "name:bolts": "bolts" },
             "expect": { "outcomes": ["done: O'Brien Bolts GmbH is in step"] }
         });
@@ -571,6 +613,14 @@ mod tests {
             "765456780",
             "7654321",
             "323.456.788",
+            "2345678",
+            "777667",
+            "998878",
+            "12.34.56",
+            "2345679",
+            "01712345670",
+            "9876543",
+            "bolts.example",
         ] {
             assert!(!text.contains(real), "{real}: {after:#}");
         }
@@ -583,6 +633,14 @@ mod tests {
         assert_eq!(after["expect"]["outcomes"][0], format!("done: {name} is in step"));
         let code = partner["CardCode"].as_str().unwrap();
         assert_eq!(after["answers"][1]["call"], format!("GET b1 /BusinessPartners('{code}')"));
+        assert_eq!(
+            after["more"][0]["call"],
+            format!("PATCH salesforce /sobjects/Account/Tandem_Card_Code__c/{code}?x=1")
+        );
+        assert_eq!(after["more"][1], before["more"][1]);
+        assert_eq!(partner["U_Kunden_Id"], code);
+        assert_eq!(partner["ItemCode"], "0100-2233445", "a code is a code");
+        assert!(partner["U_More"].as_str().unwrap().ends_with("on 12.11.2026"), "{partner}");
         assert!(after["storage"].get(format!("name:{}", code.to_lowercase())).is_some(), "{after:#}");
         assert_eq!(account["StageName"], "Closed Won");
         let postal_code = account["BillingPostalCode"].as_str().unwrap();

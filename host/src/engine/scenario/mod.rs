@@ -279,6 +279,15 @@ impl FlowScenario {
 impl MapperScenario {
     /// Runs it.
     pub async fn run(&self, runtime: &Runtime, mapper: Arc<MapperCode>) -> Result<Tried, ScenarioError> {
+        let invalid = |why: String| Err(ScenarioError::Invalid(why));
+        if self.expect.fields.is_none() && self.expect.review.is_none() {
+            return invalid("expect names neither fields nor a review: whatever comes would be right".into());
+        }
+        // It would not be asked, and what the rules gave would come back.
+        if let Some(own) = mapper.description.as_ref().filter(|own| own.section(&self.section).is_none()) {
+            let named = own.names().collect::<Vec<_>>().join(", ");
+            return invalid(format!("the mapping plugin names no section {:?}; it has {named}", self.section));
+        }
         let mapper = Mapper::new(runtime, mapper, Limits::default());
         let (source, mapped) = (self.source.to_string(), Value::Object(self.mapped.clone()).to_string());
         let mut tried = Tried::default();
