@@ -69,8 +69,8 @@ impl Cache {
         if let Some(folder) = path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        // Under another name first: a crash leaves no half file under the real one.
-        let draft = path.with_extension("tmp");
+        // Under another name first: a crash leaves no half file under the real one. Another process may write the same.
+        let draft = path.with_extension(format!("{}.tmp", std::process::id()));
         let mut file = std::fs::File::create(&draft)?;
         file.write_all(tag.as_ref())?;
         file.write_all(code)?;

@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::path::PathBuf;
-use std::process::{ExitCode, Stdio};
+use std::process::{ExitCode, Output, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -130,7 +130,11 @@ async fn finish(mut child: tokio::process::Child, wasm: &[u8]) -> Result<Done, C
     let Ok(ended) = tokio::time::timeout(PATIENCE, both).await else {
         return Err(CompileError::Machine(format!("it was not compiled within {} s", PATIENCE.as_secs())));
     };
-    let ended = ended.map_err(broken)?;
+    meant(&ended.map_err(broken)?)
+}
+
+/// What came of a compiler that has ended.
+fn meant(ended: &Output) -> Result<Done, CompileError> {
     let said = String::from_utf8_lossy(&ended.stderr);
     let said: String = said.trim().chars().take(MOST_SAID).collect();
     match ended.status.code().map(u8::try_from) {
@@ -233,28 +237,30 @@ mod tests {
     use super::*;
 
     #[cfg(unix)]
-    #[tokio::test]
-    async fn a_component_whose_compiler_ends_badly_is_not_compiled_in_the_host() {
-        use std::os::unix::fs::PermissionsExt;
+    #[test]
+    fn a_component_whose_compiler_ends_badly_is_not_compiled_in_the_host() {
+        use std::os::unix::process::ExitStatusExt;
 
-        let folder = tempfile::tempdir().unwrap();
-        let engine = Engine::default();
-        let component = b"(component)";
-        let ended = async |name: &str, script: &str| {
-            let program = folder.path().join(name);
-            std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
-            std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
-            Compiler::Apart(program).compile(&engine, component).await
+        let ended = |status: i32, stdout: &[u8]| {
+            let status = std::process::ExitStatus::from_raw(status);
+            meant(&Output { status, stdout: stdout.to_vec(), stderr: b"out of memory".to_vec() })
         };
+        let code = |code: i32| ended(code << 8, &[]);
         // As Windows ends what has no memory, as any end that nobody foresaw, and by a signal.
-        for (name, script) in [("a", "exit 9"), ("b", "echo out of memory >&2; exit 1"), ("c", "kill -9 $$")] {
-            let error = ended(name, script).await.unwrap_err();
-            assert!(matches!(error, CompileError::Machine(_)), "{script}: {error}");
+        for odd in [code(9), code(1), ended(9, &[])] {
+            assert!(matches!(odd, Err(CompileError::Machine(_))));
         }
-        assert!(matches!(ended("d", "exit 3").await, Err(CompileError::Component(_))));
-        // A program of another version, and none at all.
-        assert!(ended("e", "exit 2").await.is_ok());
-        assert!(Compiler::Apart(folder.path().join("none")).compile(&engine, component).await.is_ok());
+        assert!(matches!(code(3), Err(CompileError::Component(why)) if why == "out of memory"));
+        assert!(matches!(code(2), Ok(Done::NoCompiler(_))), "a program of another version");
+        assert!(matches!(ended(0, &[1, 0, 0, 0, 0, 0, 0, 0, 7]), Ok(Done::Code(1, code)) if code == [7]));
+        for (kind, none) in [
+            (std::io::ErrorKind::NotFound, true),
+            (std::io::ErrorKind::PermissionDenied, true),
+            (std::io::ErrorKind::OutOfMemory, false),
+            (std::io::ErrorKind::WouldBlock, false),
+        ] {
+            assert_eq!(is_none(&kind.into()), none, "{kind:?}");
+        }
     }
 
     #[test]

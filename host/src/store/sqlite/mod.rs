@@ -5,6 +5,7 @@ mod packing;
 mod place;
 mod releases;
 mod retention;
+mod room;
 mod runs;
 mod sightings;
 mod writer;
@@ -14,7 +15,7 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use ring::rand::SecureRandom;
@@ -22,6 +23,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use self::place::Place;
+use self::room::Room;
 use self::writer::Writer;
 use super::*;
 
@@ -48,6 +50,8 @@ const READERS: usize = 4;
 pub struct SqliteStore {
     place: Place,
     writer: Writer,
+    /// How much must fit until it takes writes again.
+    room: Mutex<Room>,
     readers: Arc<Mutex<Vec<Connection>>>,
     /// When the last sweep was; 0 before the first.
     swept: AtomicI64,
@@ -98,7 +102,14 @@ impl SqliteStore {
         }
         let writer = Writer::start(connection).map_err(|e| StoreError::Database(e.to_string()))?;
         let place = Place::opened(path);
-        Ok(Self { place, writer, readers: Arc::default(), swept: AtomicI64::new(0), _lock: lock })
+        Ok(Self {
+            place,
+            writer,
+            room: Mutex::new(Room::new()),
+            readers: Arc::default(),
+            swept: AtomicI64::new(0),
+            _lock: lock,
+        })
     }
 
     async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
@@ -665,16 +676,16 @@ impl Store for SqliteStore {
                 Ok(())
             }
         };
-        let well = self.writer.run(write(LIKE_A_RUN)).await.is_ok() && self.writer.run(write(0)).await.is_ok();
+        let room = || self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        let wanted = room().wanted(Instant::now());
+        let well = self.writer.run(write(wanted)).await.is_ok() && self.writer.run(write(0)).await.is_ok();
         if well {
             self.writer.is_well();
+            room().found(Instant::now());
         }
         (!well).then_some(StoreTrouble::TakesNoWrites)
     }
 }
-
-/// Bytes that a run with its journal may write.
-const LIKE_A_RUN: usize = 256 << 10;
 
 /// What ended before that time goes; where the store holds too much, before `full` goes, too.
 fn until(db: &Connection, before: Millis, max_bytes: u64, full: Millis) -> Result<Millis> {
