@@ -123,7 +123,10 @@ async fn a_mapping_plugin_comes_out_of_the_binary_alone_and_has_the_last_word() 
     // A scenario that could not fail is none.
     let vain = here.join("vain.json");
     for (text, why) in [
-        (json!({ "section": "heder", "source": {}, "expect": { "fields": {} } }), "no section \"heder\"; it has header"),
+        (
+            json!({ "section": "heder", "source": {}, "expect": { "fields": {} } }),
+            "no section \"heder\"; it has header",
+        ),
         (json!({ "section": "header", "source": {}, "expect": {} }), "neither fields nor a review"),
     ] {
         std::fs::write(&vain, text.to_string())?;
