@@ -233,7 +233,7 @@ async fn a_compiled_plugin_changed_from_outside_is_not_run() -> Result<()> {
     let mut world = World::new().await?;
     let folder = world.folder().join("data/compiled");
     // Other tests' hosts share what is compiled.
-    let mut shared = std::fs::read_dir(&folder)?.collect::<Result<Vec<_>, _>>()?;
+    let mut shared = std::fs::read_dir(folder.canonicalize()?)?.collect::<Result<Vec<_>, _>>()?;
     shared.retain(|entry| entry.path().extension().is_some_and(|own| own == "cwasm"));
     std::fs::remove_file(&folder)?;
     std::fs::create_dir(&folder)?;

@@ -130,11 +130,21 @@ fn is_wasm(path: &Path) -> bool {
 async fn component(folder: &Path, output: &Output) -> Result<PathBuf> {
     let file = build::file_of(folder)?;
     let built = std::fs::metadata(&file).and_then(|metadata| metadata.modified()).ok();
-    if built.is_none_or(|built| newest(folder, 0).is_none_or(|source| source > built)) {
+    let sources = std::iter::once(folder.to_owned()).chain(beside(folder)).map(|folder| newest(&folder, 0)).max().flatten();
+    if built.is_none_or(|built| sources.is_none_or(|source| source > built)) {
         build::build(folder, Some(&file), output).await?;
         output.say(format!("built {}", file.display()));
     }
     Ok(file)
+}
+
+/// Folders that a plugin in Rust takes crates from.
+fn beside(folder: &Path) -> Vec<PathBuf> {
+    let text = std::fs::read_to_string(folder.join("Cargo.toml")).unwrap_or_default();
+    let manifest: toml::Table = text.parse().unwrap_or_default();
+    let tables = ["dependencies", "build-dependencies"].into_iter().filter_map(|name| manifest.get(name)?.as_table());
+    let paths = tables.flat_map(|table| table.values()).filter_map(|own| own.get("path")?.as_str());
+    paths.map(|path| folder.join(path)).collect()
 }
 
 /// When the newest source was changed.
@@ -258,4 +268,21 @@ fn tell(path: &Path, scenario: &Scenario, tried: &Tried, output: &Output) {
         ]
     });
     output.facts(&["difference", "field", "expected", "got"], rows.collect());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_crate_that_a_plugin_takes_from_the_next_folder_is_a_source_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = folder.path().join("own");
+        std::fs::create_dir(&own).unwrap();
+        let manifest = "[dependencies]\nshared = { path = \"../shared\" }\nserde_json = \"1\"\n";
+        std::fs::write(own.join("Cargo.toml"), manifest).unwrap();
+        assert_eq!(beside(&own), [own.join("../shared")]);
+        std::fs::remove_file(own.join("Cargo.toml")).unwrap();
+        assert!(beside(&own).is_empty(), "one in another language");
+    }
 }

@@ -35,6 +35,7 @@ fn mutated(whole: &[u8], chance: &mut fastrand::Rng) -> Vec<u8> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_thousand_damaged_files_are_refused_or_contained() -> Result<()> {
+    let _turn = super::TURNS.acquire().await?;
     let seed = std::env::var("TANDEM_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or(15);
     println!("TANDEM_SEED={seed}");
     let built = std::env::var("TANDEM_MUTATIONS").ok().and_then(|text| text.parse().ok()).unwrap_or(OF_THE_BUILT_ONE);

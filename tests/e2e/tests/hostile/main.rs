@@ -10,6 +10,9 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use tandem_e2e::World;
 
+/// Each of these takes a whole core, and looks at how long others wait.
+static TURNS: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(2);
+
 /// The most memory that the host may ever have held, in MB. The bench shows what it is in a release build.
 #[cfg(target_os = "linux")]
 fn assert_modest(world: &World) -> Result<()> {
@@ -174,6 +177,7 @@ fn by_hand() -> Vec<(&'static str, &'static str, u32, String, &'static str)> {
 
 #[tokio::test]
 async fn whatever_a_plugin_does_while_it_is_loaded_is_named_and_no_neighbour_waits_for_it() -> Result<()> {
+    let _turn = TURNS.acquire().await?;
     let mut world = World::new().await?;
     let mut expected: Vec<(String, &str)> = Vec::new();
     for (lie, why) in LIES {
@@ -288,6 +292,7 @@ const ENDED: [&str; 3] = ["review", "done", "rejected"];
 
 #[tokio::test]
 async fn whatever_a_plugin_does_in_a_run_is_named_and_its_neighbours_make_every_order() -> Result<()> {
+    let _turn = TURNS.acquire().await?;
     let world = with_two().await?;
     let mut orders = Vec::new();
     let mut wrong = Vec::new();
@@ -384,6 +389,7 @@ async fn whatever_a_plugin_does_in_a_run_is_named_and_its_neighbours_make_every_
 
 #[tokio::test]
 async fn what_multiplies_by_itself_comes_to_an_end() -> Result<()> {
+    let _turn = TURNS.acquire().await?;
     let world = with_two().await?;
     let mut orders = Vec::new();
     for (n, what) in ["chain", "ping", "fan", "wake", "fill", "fill", "scan"].into_iter().enumerate() {
