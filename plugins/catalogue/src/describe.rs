@@ -42,7 +42,7 @@ pub struct Settings {
     pub look_again: again::Most,
     /// See [`Settings::own_currency`].
     #[serde(skip)]
-    pub company: OnceCell<String>,
+    pub company: OnceCell<Option<String>>,
 }
 
 impl Default for Settings {
@@ -64,16 +64,20 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The ISO code that a price without a currency is in: the company's own. Where B1 does not say, that of an org with one currency; else empty.
-    pub fn own_currency(&self) -> Result<&str, Error> {
+    /// The ISO code that a price without a currency is in: the company's own. Where B1 does not say, that of an org with one currency; else
+    /// none, see [`UNTOLD`].
+    pub fn own_currency(&self) -> Result<Option<&str>, Error> {
         if let Some(known) = self.company.get() {
-            return Ok(known);
+            return Ok(known.as_deref());
         }
-        let unsaid = || if self.multi_currency { String::new() } else { self.currency.clone() };
-        let own = money::company_currency(&self.currencies)?.unwrap_or_else(unsaid);
-        Ok(self.company.get_or_init(|| own))
+        let unsaid = || (!self.multi_currency).then(|| self.currency.clone());
+        let own = money::company_currency(&self.currencies)?.or_else(unsaid);
+        Ok(self.company.get_or_init(|| own).as_deref())
     }
 }
+
+/// What is told of a price of which nobody knows the currency, after what it is.
+pub const UNTOLD: &str = "it has no currency, and B1 does not tell the company's own (the Service Layer user lacks the right to CompanyService_GetAdminInfo): it is not shown, and what stands is left as it is";
 
 const MAPPING: &str = r#"# Product2 <- Item. A field of the target and a CEL expression over `source`; a plain path copies the value digit for digit.
 version = 1

@@ -1,11 +1,13 @@
 //! Item price → `PricebookEntry`. Salesforce wants a price in the standard book before one in another, in each currency.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tandem_sdk::desired::{Desired, Keys};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{Decimal, Error, Map, Outcomes, Probe, Said, Value, b1, decimal, salesforce, say, text};
 
 use crate::books::Books;
-use crate::describe::{MoreDecimals, Settings};
+use crate::describe::{MoreDecimals, Settings, UNTOLD};
 use crate::entries;
 use crate::products::Product;
 use crate::terms::Terms;
@@ -17,6 +19,8 @@ struct Price {
     list: i64,
     currency: String,
     amount: Decimal,
+    /// In the standard book, though it is another list's.
+    lent: bool,
 }
 
 /// An item's prices: the link of its product keeps which entries stand.
@@ -37,6 +41,9 @@ pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: 
     };
     let mut rows = Vec::new();
     let mut told: Vec<&Product> = Vec::new();
+    let mut untold: BTreeMap<&str, BTreeSet<i64>> = BTreeMap::new();
+    // In the standard book though its own list may have that price: made where nothing stands.
+    let mut lent = Keys::new();
     for product in products {
         // Prices that were not told are not known to be gone.
         if !product.item["ItemPrices"].is_array() {
@@ -52,7 +59,17 @@ pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: 
                 outcomes.hold(&product.events, say("catalogue.item", "{item}: {why}", with));
             }
             Ok(prices) => {
-                rows.extend(prices.iter().filter_map(|price| row(settings, books, product, price)));
+                for list in &prices.untold {
+                    let list = books.name(*list);
+                    outcomes.note_all(&product.events, &format!("a price of price list {list}: {UNTOLD}"));
+                }
+                let own = |price| row(settings, books, product, price);
+                rows.extend(prices.known.iter().filter_map(own));
+                if prices.untold.contains(&settings.standard_price_list) {
+                    let all = prices.known.iter().filter(|price| price.lent);
+                    lent.extend(all.filter_map(own).map(|row| row.b1_id));
+                }
+                untold.insert(&product.item_code, prices.untold);
                 told.push(product);
             }
         }
@@ -64,6 +81,10 @@ pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: 
             return outcomes.fail(&all, &error, say("catalogue.reading_prices", "reading prices", []));
         }
     };
+    rows.retain(|row| {
+        let stands = || standing.get(item_of(&row.b1_id)).is_some_and(|keys| keys.contains(&row.b1_id));
+        !(lent.contains(&row.b1_id) && stands())
+    });
     // A price of zero is none: it ends an entry, and begins none.
     let zero: Vec<String> = rows.iter().filter(|row| !is_active(row)).map(|row| row.b1_id.clone()).collect();
     let linked = mirror::linked("price", &zero);
@@ -72,7 +93,9 @@ pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: 
     let wanted: Keys = rows.iter().map(|row| row.b1_id.clone()).collect();
     for product in &told {
         let stands = standing.entry(product.item_code.clone()).or_default();
-        rows.extend(stands.difference(&wanted).map(|key| ended(key, product)));
+        let lists = untold.get(product.item_code.as_str());
+        let is_left = |key: &&String| lists.is_some_and(|lists| is_left(list_of(key), lists));
+        rows.extend(stands.difference(&wanted).filter(|key| !is_left(key)).map(|key| ended(key, product)));
     }
     // Salesforce wants a price in the standard book before, and as long as, there is one in another.
     let (standard, custom): (Vec<Row>, Vec<Row>) = rows.into_iter().partition(|row| row.b1_id.contains("@0@"));
@@ -101,6 +124,17 @@ pub fn item_of(key: &str) -> &str {
     key.rsplitn(3, '@').nth(2).unwrap_or_default()
 }
 
+/// The list of a price's key; 0 is the standard book.
+fn list_of(key: &str) -> Option<i64> {
+    key.rsplit('@').nth(1)?.parse().ok()
+}
+
+/// Whether an entry that stands may be that of a price without a known currency: one of the same list, or of the standard book, which has
+/// prices of all lists.
+fn is_left(list: Option<i64>, untold: &BTreeSet<i64>) -> bool {
+    !untold.is_empty() && list.is_some_and(|list| list == 0 || untold.contains(&list))
+}
+
 /// An entry that B1 has no price for.
 fn ended(key: &str, product: &Product) -> Row {
     let fields = Map::from_iter([("IsActive".to_owned(), Value::Bool(false))]);
@@ -115,9 +149,18 @@ enum Held {
     Failed(Error),
 }
 
-/// All prices of an item that are shown, those of the standard book among them.
-fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Result<Vec<Price>, Held> {
+/// An item's prices.
+#[derive(Debug, Default)]
+struct Prices {
+    /// All that are shown, those of the standard book among them.
+    known: Vec<Price>,
+    /// Lists with a price of which nobody knows the currency.
+    untold: BTreeSet<i64>,
+}
+
+fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Result<Prices, Held> {
     let mut found: Vec<Price> = Vec::new();
+    let mut untold = BTreeSet::new();
     for row in item["ItemPrices"].as_array().into_iter().flatten() {
         let Some(list) = row["PriceList"].as_i64() else { continue };
         let book = books.books.iter().find(|book| book.list == list);
@@ -131,16 +174,19 @@ fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Re
         ] {
             let Some(amount) = decimal(&row[price]) else { continue };
             let own = text(row, currency);
-            let listed = book.map_or("", |book| book.currency.as_str());
-            let currency = match [own, listed].into_iter().find(|code| !code.is_empty()) {
-                Some(code) => settings.currencies.iso(code),
-                None => settings.own_currency().map(str::to_owned),
-            };
-            let currency = currency.map_err(Held::Failed)?;
-            if currency.is_empty() {
+            if own.is_empty() && amount.is_zero() {
                 continue;
             }
-            if (own.is_empty() && amount.is_zero()) || (!settings.multi_currency && currency != settings.currency) {
+            let listed = book.map_or("", |book| book.currency.as_str());
+            let currency = match [own, listed].into_iter().find(|code| !code.is_empty()) {
+                Some(code) => settings.currencies.iso(code).map(Some),
+                None => settings.own_currency().map(|own| own.map(str::to_owned)),
+            };
+            let Some(currency) = currency.map_err(Held::Failed)? else {
+                untold.insert(list);
+                continue;
+            };
+            if !settings.multi_currency && currency != settings.currency {
                 continue;
             }
             let amount =
@@ -149,22 +195,22 @@ fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Re
                     Held::Wrong(say("catalogue.list", "price list {list}: {why}", with))
                 })?;
             if book.is_some() {
-                found.push(Price { list, currency: currency.clone(), amount });
+                found.push(Price { list, currency: currency.clone(), amount, lent: false });
             }
             if list == settings.standard_price_list {
-                found.push(Price { list: 0, currency, amount });
+                found.push(Price { list: 0, currency, amount, lent: false });
             }
         }
     }
     // A currency that the standard list has no price in, or one of zero: the first of another list stands in the standard book, too.
     for price in found.clone().into_iter().filter(|price| !price.amount.is_zero()) {
         match found.iter_mut().find(|other| other.list == 0 && other.currency == price.currency) {
-            Some(standard) if standard.amount.is_zero() => standard.amount = price.amount,
+            Some(standard) if standard.amount.is_zero() => *standard = Price { list: 0, lent: true, ..price },
             Some(_) => {}
-            None => found.push(Price { list: 0, ..price }),
+            None => found.push(Price { list: 0, lent: true, ..price }),
         }
     }
-    Ok(found)
+    Ok(Prices { known: found, untold })
 }
 
 /// The amount as the org can hold it.
@@ -243,7 +289,7 @@ mod tests {
     #[test]
     fn a_currency_without_standard_price_gets_one() {
         let item = json!({ "ItemPrices": [{ "PriceList": 1, "Price": 10, "Currency": "EUR" }, { "PriceList": 4, "Price": 12, "Currency": "USD" }] });
-        let prices = prices(&settings("{}"), &books(), &Terms::default(), &item).unwrap();
+        let prices = prices(&settings("{}"), &books(), &Terms::default(), &item).unwrap().known;
         let standard: Vec<_> =
             prices.iter().filter(|price| price.list == 0).map(|price| price.currency.as_str()).collect();
         assert_eq!(standard, ["EUR", "USD"]);
@@ -252,7 +298,7 @@ mod tests {
     #[test]
     fn what_the_standard_list_gives_away_has_another_lists_price_in_the_standard_book() {
         let item = json!({ "ItemPrices": [{ "PriceList": 1, "Price": 0, "Currency": "EUR" }, { "PriceList": 4, "Price": 8, "Currency": "EUR" }] });
-        let prices = prices(&settings("{}"), &books(), &Terms::default(), &item).unwrap();
+        let prices = prices(&settings("{}"), &books(), &Terms::default(), &item).unwrap().known;
         let amount = |list| prices.iter().find(|price| price.list == list).map(|price| price.amount);
         assert_eq!([0, 1, 4].map(amount), [8, 0, 8].map(|amount| Some(Decimal::from(amount))));
     }
@@ -268,7 +314,9 @@ mod tests {
         assert!(prices(&settings("{}"), &named, &Terms::default(), &item("-1")).is_err_and(held("price list Retail:")));
         assert!(prices(&settings("{}"), &books(), &Terms::default(), &item("-1")).is_err_and(held("negative")));
         assert_eq!(
-            prices(&settings("{}"), &books(), &Terms::default(), &item("1.234567")).unwrap()[0].amount.to_string(),
+            prices(&settings("{}"), &books(), &Terms::default(), &item("1.234567")).unwrap().known[0]
+                .amount
+                .to_string(),
             "1.23"
         );
         assert!(
@@ -278,11 +326,21 @@ mod tests {
     }
 
     #[test]
+    fn a_price_without_a_known_currency_leaves_the_entries_of_its_list_and_of_the_standard_book() {
+        let lists = BTreeSet::from([4]);
+        let left = |key: &str| is_left(list_of(key), &lists);
+        assert!(left("A@1@4@EUR") && left("A1@0@EUR"));
+        assert!(!left("A1@1@EUR"), "another list's are known");
+        assert!(!is_left(list_of("A1@0@EUR"), &BTreeSet::new()));
+    }
+
+    #[test]
     fn a_price_of_the_book_is_net_in_the_orgs_currency_and_of_the_sales_unit() {
         let item = json!({ "ItemCode": "A1", "SalesVATGroup": "A1", "ItemPrices": [{ "PriceList": 1, "Price": 119, "Currency": "$" }] });
         let mut books = books();
-        let one =
-            |books: &Books, terms: &Terms| prices(&settings("{}"), books, terms, &item).map(|prices| prices[0].clone());
+        let one = |books: &Books, terms: &Terms| {
+            prices(&settings("{}"), books, terms, &item).map(|prices| prices.known[0].clone())
+        };
         let terms = Terms::of_taxes(&[("A1", 19)]);
         let net = one(&books, &terms).unwrap();
         assert_eq!((net.currency.as_str(), net.amount), ("USD", 119.into()));

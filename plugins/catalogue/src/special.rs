@@ -9,7 +9,7 @@ use tandem_sdk::{
 };
 
 use crate::books::Books;
-use crate::describe::Settings;
+use crate::describe::{Settings, UNTOLD};
 use crate::products::Product;
 use crate::terms::Terms;
 
@@ -90,13 +90,23 @@ fn rows(
                 outcomes.note_all(events, "the special price is gone and was never shown");
                 continue;
             }
-            (None, ..) => json!({ "Tandem_Active__c": false }),
+            (None, ..) => off(),
             (Some(price), Some(account), Some(product)) => {
                 let row = items.get(item).unwrap_or(&Value::Null);
                 let list = price["PriceListNum"].as_i64().unwrap_or(0);
                 let amount = decimal(&price["Price"]).unwrap_or_default();
                 match terms.of_book(books, list, row, amount) {
-                    Ok(amount) => shown(settings, price, b1::number(amount), account, product, &today)?,
+                    Ok(amount) => match shown(settings, price, b1::number(amount), account, product, &today)? {
+                        Some(fields) => fields,
+                        None => {
+                            outcomes.note_all(events, &format!("special price of {item} for {card}: {UNTOLD}"));
+                            // One that holds no longer needs no currency for that.
+                            if holds(price, &today) {
+                                continue;
+                            }
+                            off()
+                        }
+                    },
                     Err(why) => {
                         let with = [("item", item.into()), ("customer", card.into()), ("why", why.into())];
                         outcomes.hold(
@@ -116,17 +126,28 @@ fn rows(
                 continue;
             }
         };
+        let is_off = fields == off();
         let fields: Map<String, Value> = fields.as_object().cloned().unwrap_or_default();
         let row = Row::new("special-price", &key, "Tandem_Special_Price__c", fields)
             .external("Tandem_Key__c", &key)
             .whole()
             .serving(events);
-        // Gone in B1: only switched off, and nothing to be switched off where it went with its account.
-        rows.push(if price.is_some() { row } else { row.switched_off() });
+        // Gone in B1, or holds no longer: only switched off, and nothing to be switched off where it went with its account.
+        rows.push(if is_off { row.switched_off() } else { row });
     }
     Ok(rows)
 }
 
+/// The fields of one that is only switched off.
+fn off() -> Value {
+    json!({ "Tandem_Active__c": false })
+}
+
+fn holds(price: &Value, today: &str) -> bool {
+    price["Valid"] != "tNO" && is_within(price, "ValidFrom", "ValidTo", today)
+}
+
+/// Its fields; none where nobody knows the currency of its price.
 fn shown(
     settings: &Settings,
     price: &Value,
@@ -134,16 +155,18 @@ fn shown(
     account: &str,
     product: &str,
     today: &str,
-) -> Result<Value, Error> {
+) -> Result<Option<Value>, Error> {
     let (from, to) = (b1::day(&price["ValidFrom"]), b1::day(&price["ValidTo"]));
-    let currency = text(price, "Currency");
-    let currency =
-        if currency.is_empty() { settings.own_currency()?.to_owned() } else { settings.currencies.iso(currency)? };
-    Ok(json!({
+    let currency = match text(price, "Currency") {
+        "" => settings.own_currency()?.map(str::to_owned),
+        own => Some(settings.currencies.iso(own)?),
+    };
+    let Some(currency) = currency else { return Ok(None) };
+    Ok(Some(json!({
         "Name": format!("{} {}", text(price, "CardCode"), text(price, "ItemCode")),
         "Tandem_Account__c": account, "Tandem_Product__c": product, "Tandem_Price__c": amount,
         "Tandem_Currency__c": currency,
         "Tandem_Discount__c": price["DiscountPercent"], "Tandem_Valid_From__c": from.clone(), "Tandem_Valid_To__c": to.clone(),
-        "Tandem_Active__c": price["Valid"] != "tNO" && is_within(price, "ValidFrom", "ValidTo", today),
-    }))
+        "Tandem_Active__c": holds(price, today),
+    })))
 }

@@ -180,6 +180,80 @@ async fn a_price_without_a_currency_is_in_the_companys_own() -> Result<()> {
     Ok(())
 }
 
+/// The Service Layer's user may not ask for the company's settings: a price without a currency is one that nobody can show, and none that
+/// is gone. Once B1 has told, that stays known.
+#[tokio::test]
+async fn a_price_whose_currency_b1_does_not_tell_is_not_shown_and_what_stands_is_left() -> Result<()> {
+    let mut world = looking(SELDOM).await?;
+    let refused = json!({ "refuse": { "status": 403, "code": "-1", "message": "no authorization" } });
+    let refused = json!([{ "path": "CompanyService_GetAdminInfo", "kind": refused }]);
+    world.b1_faults(refused.clone()).await?;
+    let standing = json!({ "CardCode": "C00001", "ItemCode": "A00002", "Price": 9.5, "Currency": "EUR" });
+    world.b1_post("/SpecialPrices", standing).await?;
+    world.up().await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    let special = |item: &str| {
+        let key = format!("C00001:{item}");
+        move |own: &Value| own["Tandem_Key__c"].as_str().is_some_and(|own| own.ends_with(&key))
+    };
+    let shown = world.until_record("Tandem_Special_Price__c", "the price", special("A00002")).await?;
+    let product = world.until_record("Product2", "the item", |product| code(product) == "A00001").await?;
+    let before = entries(&world, &product).await?;
+    assert!(before.len() > 1 && before.iter().all(|entry| entry["IsActive"] == true), "{before:?}");
+
+    world.b1_patch("/PriceLists(1)", json!({ "DefaultPrimeCurrency": "" })).await?;
+    let bare = json!({ "ItemPrices": [{ "PriceList": 1, "Price": 5, "Currency": "" }] });
+    world.b1_patch("/Items('A00001')", bare).await?;
+    world
+        .b1_patch("/SpecialPrices(CardCode='C00001',ItemCode='A00002')", json!({ "Price": 8, "Currency": "" }))
+        .await?;
+    world.b1_post("/SpecialPrices", json!({ "CardCode": "C00001", "ItemCode": "A00003", "Price": 7 })).await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    world.settled().await?;
+    let prices = |entries: &[Value]| -> BTreeMap<String, (Value, Value)> {
+        let of = |entry: &Value| (entry["UnitPrice"].clone(), entry["IsActive"].clone());
+        entries.iter().map(|entry| (entry["Id"].to_string(), of(entry))).collect()
+    };
+    assert_eq!(prices(&entries(&world, &product).await?), prices(&before), "what stands is left as it is");
+    let all = world.records("Tandem_Special_Price__c").await?;
+    let one = all.iter().find(|own| special("A00002")(own));
+    assert_eq!(one.map(|own| own["Tandem_Price__c"].clone()), Some(shown["Tandem_Price__c"].clone()), "{all:?}");
+    assert!(!all.iter().any(special("A00003")), "one without a currency is not shown: {all:?}");
+    let done = world.tandem_json(&["events", "list", "--state", "done", "--limit", "5000"]).await?;
+    let reasons = || done.as_array().into_iter().flatten().filter_map(|own| own["reason"].as_str());
+    for told in ["a price of price list", "special price of A00002", "special price of A00003"] {
+        let why = "B1 does not tell the company's own";
+        assert!(reasons().any(|reason| reason.contains(told) && reason.contains(why)), "{told}");
+    }
+
+    // One that holds no longer needs no currency to be switched off.
+    world.b1_patch("/SpecialPrices(CardCode='C00001',ItemCode='A00002')", json!({ "Valid": "tNO" })).await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    world
+        .until_record("Tandem_Special_Price__c", "switched off", |own| {
+            special("A00002")(own) && own["Tandem_Active__c"] == false
+        })
+        .await?;
+
+    // B1 tells once, and refuses again.
+    world.b1_faults(json!([])).await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    world.until_record("Tandem_Special_Price__c", "in euros", special("A00003")).await?;
+    world.b1_faults(refused).await?;
+    world.b1_patch("/SpecialPrices(CardCode='C00001',ItemCode='A00003')", json!({ "Price": 6 })).await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    let record = world
+        .until_record("Tandem_Special_Price__c", "the new price", |own| {
+            special("A00003")(own) && own["Tandem_Price__c"].as_f64() == Some(6.0)
+        })
+        .await?;
+    assert_eq!((&record["Tandem_Currency__c"], &record["Tandem_Active__c"]), (&json!("EUR"), &json!(true)));
+    let own = entries(&world, &product).await?;
+    assert!(own.iter().any(|entry| entry["UnitPrice"].as_f64() == Some(5.0)), "{own:?}");
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
 #[tokio::test]
 async fn two_products_with_one_code_are_asked_about_and_both_are_shown() -> Result<()> {
     let mut world = world().await?;
