@@ -32,6 +32,12 @@ command -v sf >/dev/null || { echo "package.sh: the Salesforce CLI is missing: n
 # A managed package's names carry its namespace in every org but that of its source; what is deployed beside it speaks of them so.
 namespace=$(sed -n 's/^ *"namespace": "\(.*\)".*/\1/p' sfdx-project.json)
 prefix=${namespace:+${namespace}__}
+# What is deployed in place of the source's own folder is gone in the end, however it ends.
+trap 'rm -rf access/named sign-in/named' EXIT
+fail() { echo "package.sh: $1" >&2; exit 1; }
+# A text inside XML, and one that `sed` puts in; both on one line.
+xml() { printf '%s\n' "$1" | sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' -e 's/>/\&gt;/g'; }
+put_in() { printf '%s\n' "$1" | sed -e 's/[\\&|]/\\&/g'; }
 # The folder, the org, and for the app by which the host signs in whom Salesforce writes to about it.
 beside() {
   local email=${3:-}
@@ -40,11 +46,26 @@ beside() {
   find "$1/named" -name '*.xml' -exec sed -E -i.before \
     "s/([^A-Za-z0-9_])(Tandem_[A-Za-z0-9_]+__(c|e|mdt|r))/\1${prefix}\2/g" {} +
   if [ -n "$email" ]; then
-    find "$1/named" -name '*.eca-meta.xml' -exec sed -i.before "s|<contactEmail>.*<|<contactEmail>${email//&/\\&amp;}<|" {} +
+    email=$(put_in "$(xml "$email")")
+    find "$1/named" -name '*.eca-meta.xml' -exec sed -i.before "s|<contactEmail>.*<|<contactEmail>$email<|" {} +
   fi
   find "$1/named" -name '*.before' -delete
   sf project deploy start --source-dir "$1/named" --target-org "$2"
-  rm -rf "$1/named"
+}
+# The e-mail address of whoever is signed in to an org: what the source has in its place is nobody's.
+own_email() {
+  local said me name row
+  said=$(sf org display --json --target-org "$1") || fail "who is signed in to $1 is not known, \`sf org display\` says: $said"
+  me=$(sed -n 's/^ *"username": *"\([^"]*\)".*/\1/p' <<<"$said" | sed -n 1p)
+  [ -n "$me" ] || fail "who is signed in to $1 is not known, \`sf org display\` names no user name: $said"
+  name=$(printf '%s\n' "$me" | sed -e 's/\\/\\\\/g' -e "s/'/\\\\'/g")
+  said=$(sf data query --query "SELECT Email FROM User WHERE Username = '$name'" --result-format csv --target-org "$1") ||
+    fail "the e-mail address of $me is not known, \`sf data query\` says: $said"
+  row=$(sed -n 2p <<<"$said" | tr -d '"\r')
+  case "$row" in
+  *@*) printf '%s\n' "$row" ;;
+  *) fail "the e-mail address of $me is not known, $1 has no user of that name: $said" ;;
+  esac
 }
 
 # Rights on standard objects and on what is below them. A licence comes before the permission sets that it carries.
@@ -87,13 +108,15 @@ deploy)
   access "$2"
   ;;
 sign-in)
+  email=$(own_email "${2:?ORG}")
+  user=$(xml "${3:?USER}")
   # Of this org and no package: which user the app runs as, and who may use it. The key and the secret are made by Salesforce.
   policies=sign-in/main/default/extlClntAppOauthPolicies
   mkdir -p "$policies"
   cat > "$policies/Tandem_defaultPolicy.ecaOauthPlcy-meta.xml" <<XML
 <?xml version="1.0" encoding="UTF-8"?>
 <ExtlClntAppOauthConfigurablePolicies xmlns="http://soap.sforce.com/2006/04/metadata">
-    <clientCredentialsFlowUser>${3:?USER}</clientCredentialsFlowUser>
+    <clientCredentialsFlowUser>$user</clientCredentialsFlowUser>
     <commaSeparatedPermissionSet>${prefix}Tandem_Integration</commaSeparatedPermissionSet>
     <externalClientApplication>Tandem</externalClientApplication>
     <ipRelaxationPolicyType>Enforce</ipRelaxationPolicyType>
@@ -103,11 +126,6 @@ sign-in)
     <refreshTokenPolicyType>Zero</refreshTokenPolicyType>
 </ExtlClntAppOauthConfigurablePolicies>
 XML
-  me=$(sf org display --json --target-org "${2:?ORG}" | sed -n 's/^ *"username": *"\([^"]*\)".*/\1/p')
-  email=$(sf data query --query "SELECT Email FROM User WHERE Username = '$me'" --result-format csv --target-org "$2" | sed -n 2p)
-  if [ -z "$email" ]; then
-    echo "package.sh: your e-mail address is not known: change the app's contact e-mail in External Client App Manager" >&2
-  fi
   beside sign-in "$2" "$email"
   ;;
 access)

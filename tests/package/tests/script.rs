@@ -60,47 +60,71 @@ async fn what_a_package_cannot_bring_follows_every_way_in() -> Result<()> {
     Ok(())
 }
 
+/// A project of its own with a CLI that answers as `answers` (the arms of a `case`) say, and notes what it is asked for with what would be
+/// deployed; the script's words beside.
+struct Beside(tempfile::TempDir);
+
+impl Beside {
+    fn new() -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let source = tandem_package_tests::project();
+        for part in ["scripts", "access", "sign-in"] {
+            for file in files(&source.join(part), "")? {
+                let place = folder.path().join(file.strip_prefix(&source)?);
+                fs::create_dir_all(place.parent().context("a folder")?)?;
+                fs::copy(&file, place)?;
+            }
+        }
+        let project = fs::read_to_string(source.join("sfdx-project.json"))?;
+        fs::write(folder.path().join("sfdx-project.json"), project)?;
+        Ok(Self(folder))
+    }
+
+    fn answers(&self, answers: &str) -> Result<()> {
+        let program = self.0.path().join("sf");
+        let note = "echo \"$*\" >> log\ncat \"$5\"/default/*/* >> log 2> /dev/null";
+        fs::write(&program, format!("#!/bin/sh\n{note}\ncase \"$*\" in {answers} esac\nexit 0\n"))?;
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
+        Ok(())
+    }
+
+    /// How it ended, and what it said.
+    fn run(&self, arguments: &[&str]) -> Result<(bool, String)> {
+        let path = format!("{}:{}", self.0.path().display(), std::env::var("PATH").unwrap_or_default());
+        let script = self.0.path().join("scripts/package.sh");
+        let ended = std::process::Command::new("bash").arg(script).args(arguments).env("PATH", path).output()?;
+        Ok((ended.status.success(), String::from_utf8_lossy(&ended.stderr).into_owned()))
+    }
+
+    fn told(&self) -> Result<String> {
+        Ok(fs::read_to_string(self.0.path().join("log"))?)
+    }
+
+    fn is_clean(&self) -> bool {
+        ["access", "sign-in"].iter().all(|folder| !self.0.path().join(folder).join("named").exists())
+    }
+}
+
+/// Who is signed in, as the CLI says it.
+fn me(name: &str) -> String {
+    format!("org\\ display*) echo '{{'; echo '    \"username\": \"{name}\",'; echo '}}';;")
+}
+
 /// Beside a managed package its names carry the namespace; the source's own folders stay as they are.
 #[tokio::test]
 async fn what_is_deployed_beside_a_managed_package_speaks_of_it_by_its_namespace() -> Result<()> {
-    let folder = tempfile::tempdir()?;
-    let source = tandem_package_tests::project();
-    for part in ["scripts", "access", "sign-in"] {
-        for file in files(&source.join(part), "")? {
-            let place = folder.path().join(file.strip_prefix(&source)?);
-            fs::create_dir_all(place.parent().context("a folder")?)?;
-            fs::copy(&file, place)?;
-        }
-    }
-    let project = fs::read_to_string(source.join("sfdx-project.json"))?;
-    fs::write(folder.path().join("sfdx-project.json"), project)?;
-    // What would be deployed, with what the CLI was asked for.
-    let (program, log) = (folder.path().join("sf"), folder.path().join("log"));
-    let me = "org\\ display*) echo '{'; echo '    \"username\": \"admin@firm.example\",'; echo '}';;";
+    let beside = Beside::new()?;
     let address = "*admin@firm.example*) echo Email; echo own.address@firm.example;;";
-    let note = format!(
-        "#!/bin/sh\necho \"$*\" >> log\ncat \"$5\"/default/*/* >> log 2> /dev/null\ncase \"$*\" in {me} {address} esac\nexit 0\n"
-    );
-    fs::write(&program, note)?;
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755))?;
-    let run = |arguments: &'static [&'static str]| {
-        std::process::Command::new("bash")
-            .arg(folder.path().join("scripts/package.sh"))
-            .args(arguments)
-            .env("PATH", format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap_or_default()))
-            .status()
-    };
+    beside.answers(&format!("{} {address}", me("admin@firm.example")))?;
+    let run = |arguments: &[&str]| beside.run(arguments).map(|(well, _)| well);
     // Salesforce writes to whoever deploys, not to a stranger.
-    assert!(run(&["sign-in", "crm", "host@example.org"])?.success());
-    let told = fs::read_to_string(&log)?;
+    assert!(run(&["sign-in", "crm", "host@example.org"])?);
+    let told = beside.told()?;
     assert!(told.contains("<contactEmail>own.address@firm.example</contactEmail>"), "{told}");
     assert!(told.contains("<commaSeparatedPermissionSet>Tandem_Integration<"), "{told}");
-    assert!(run(&["namespace", "tndm"])?.success());
-    assert!(
-        run(&["access", "crm", "host@example.org"])?.success()
-            && run(&["sign-in", "crm", "host@example.org"])?.success()
-    );
-    let told = fs::read_to_string(&log)?;
+    assert!(run(&["namespace", "tndm"])?);
+    assert!(run(&["access", "crm", "host@example.org"])? && run(&["sign-in", "crm", "host@example.org"])?);
+    let told = beside.told()?;
     assert!(told.contains("--source-dir access/named") && told.contains("--source-dir sign-in/named"), "{told}");
     assert!(
         told.contains("<object>tndm__Tandem_Invoice__c</object>") && !told.contains(">Tandem_Invoice__c<"),
@@ -108,7 +132,62 @@ async fn what_is_deployed_beside_a_managed_package_speaks_of_it_by_its_namespace
     );
     assert!(told.contains("<commaSeparatedPermissionSet>tndm__Tandem_Integration<"), "{told}");
     assert!(told.contains("--name tndm__Tandem_Integration --name Tandem_Integration_Standard"), "{told}");
-    assert!(!folder.path().join("access/named").exists(), "nothing is left behind");
+    assert!(beside.is_clean(), "nothing is left behind");
+    Ok(())
+}
+
+/// Each ends with what failed, deploys nothing, and leaves nothing behind.
+#[test]
+fn the_app_is_never_deployed_with_a_strangers_address() -> Result<()> {
+    let me = me("admin@firm.example");
+    for (answers, why) in [
+        (
+            "org\\ display*) echo '{ \"message\": \"No authorization information found for crm.\" }'; exit 1;;"
+                .to_owned(),
+            "No authorization",
+        ),
+        ("org\\ display*) echo '{}';;".to_owned(), "names no user name"),
+        (format!("{me} data\\ query*) echo 'expired session'; exit 1;;"), "expired session"),
+        (format!("{me} data\\ query*) echo Email;;"), "no user of that name"),
+        (format!("{me} data\\ query*) echo 'Your query returned no results.';;"), "no user of that name"),
+    ] {
+        let beside = Beside::new()?;
+        beside.answers(&answers)?;
+        let (well, words) = beside.run(&["sign-in", "crm", "host@example.org"])?;
+        assert!(!well && words.contains("package.sh: ") && words.contains(why), "{why}: {words}");
+        assert!(!beside.told()?.contains("deploy"), "{why}: {}", beside.told()?);
+        assert!(beside.is_clean());
+    }
+    Ok(())
+}
+
+#[test]
+fn a_deployment_that_fails_leaves_nothing_behind() -> Result<()> {
+    let beside = Beside::new()?;
+    beside.answers(&format!(
+        "{} data\\ query*) echo Email; echo admin@firm.example;; *deploy*) exit 1;;",
+        me("admin@firm.example")
+    ))?;
+    let (well, words) = beside.run(&["sign-in", "crm", "host@example.org"])?;
+    assert!(!well && beside.told()?.contains("--source-dir sign-in/named"), "{words}");
+    assert!(beside.is_clean());
+    Ok(())
+}
+
+/// User names and addresses may have an apostrophe in them, and an ampersand.
+#[test]
+fn names_are_escaped_where_they_go() -> Result<()> {
+    let beside = Beside::new()?;
+    let address = "data\\ query*) echo Email; echo \"pat.o'hara&co@firm.example\";;";
+    beside.answers(&format!(
+        "org\\ display*) printf '{{\\n  \"username\": \"%s\"\\n}}\\n' \"o'hara&co@firm.example\";; {address}"
+    ))?;
+    let (well, words) = beside.run(&["sign-in", "crm", "host&co@example.org"])?;
+    assert!(well, "{words}");
+    let told = beside.told()?;
+    assert!(told.contains(r"WHERE Username = 'o\'hara&co@firm.example'"), "{told}");
+    assert!(told.contains("<contactEmail>pat.o'hara&amp;co@firm.example</contactEmail>"), "{told}");
+    assert!(told.contains("<clientCredentialsFlowUser>host&amp;co@example.org<"), "{told}");
     Ok(())
 }
 
