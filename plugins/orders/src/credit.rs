@@ -15,8 +15,8 @@ use crate::{Step, Work};
 /// What orders are valued by.
 #[derive(Default)]
 pub struct Rates {
-    /// The company's own currency, B1's code.
-    local: String,
+    /// The company's own currency, B1's code; none where B1 does not say.
+    local: Option<String>,
     /// By currency and day; none where B1 has no rate.
     currencies: BTreeMap<(String, String), Option<Decimal>>,
     /// Percent by tax group.
@@ -46,11 +46,12 @@ impl Rates {
         if orders.is_empty() {
             return Ok(rates);
         }
-        // Where B1 does not say, an order is not valued, and says so.
-        rates.local = money::local_currency()?.unwrap_or_default();
+        rates.local = money::local_currency()?;
+        // An order is not valued then, and says so.
+        let Some(local) = &rates.local else { return Ok(rates) };
         for (order, _) in &orders {
             let key = (field(&order.header, "DocCurrency"), order.day.clone());
-            if key.0 != rates.local && !rates.currencies.contains_key(&key) {
+            if key.0 != *local && !rates.currencies.contains_key(&key) {
                 let rate = money::rate(&key.0, &key.1)?;
                 rates.currencies.insert(key, rate);
             }
@@ -63,6 +64,7 @@ impl Rates {
         Ok(rates)
     }
 
+    /// An order's worth, or why it is not known.
     fn worth<'a>(
         &self,
         order: &Order,
@@ -70,9 +72,24 @@ impl Rates {
         lines: impl Iterator<Item = &'a Map<String, Value>>,
         partner: &Value,
         there: &There,
-    ) -> Option<Worth> {
+    ) -> Result<Worth, Said> {
+        let Some(local) = &self.local else {
+            return Err(say(
+                "orders.credit_unvalued",
+                "credit was not checked: B1 does not tell the company's own currency; give the Service Layer user the right to CompanyService_GetAdminInfo",
+                [],
+            ));
+        };
         let key = (field(&order.header, "DocCurrency"), order.day.clone());
-        let rate = if key.0 == self.local { Decimal::ONE } else { (*self.currencies.get(&key)?)? };
+        let rate = if key.0 == *local { Some(Decimal::ONE) } else { self.currencies.get(&key).copied().flatten() };
+        let Some(rate) = rate else {
+            let with = [("currency", key.0.into()), ("day", Said::day(key.1.as_str()))];
+            return Err(say(
+                "orders.credit_unchecked",
+                "credit was not checked: B1 has no rate for {currency} on {day}",
+                with,
+            ));
+        };
         let mut worth = Worth { amount: Decimal::ZERO, untaxed: false };
         for line in lines {
             let tax = self.taxes.get(&tax_group(line, partner, there));
@@ -80,7 +97,7 @@ impl Rates {
             let gross = Decimal::ONE + tax.copied().unwrap_or_default() / Decimal::ONE_HUNDRED;
             worth.amount += total::net(header, std::iter::once(line)) * gross * rate;
         }
-        Some(worth)
+        Ok(worth)
     }
 }
 
@@ -119,20 +136,20 @@ pub fn check(
     };
     let currency = field(&order.header, "DocCurrency");
     let lines = order.lines.iter().map(|(_, line)| line);
-    let Some(worth) = rates.worth(order, &order.header, lines, partner, there) else {
-        let with = [("currency", currency.into()), ("day", Said::day(order.day.as_str()))];
-        let note =
-            say("orders.credit_unchecked", "credit was not checked: B1 has no rate for {currency} on {day}", with);
-        if let Some(order) = order_mut(w) {
-            order.notes.push(note);
+    let worth = match rates.worth(order, &order.header, lines, partner, there) {
+        Ok(worth) => worth,
+        Err(note) => {
+            if let Some(order) = order_mut(w) {
+                order.notes.push(note);
+            }
+            return Ok(());
         }
-        return Ok(());
     };
     // What the order had before is in the balances already.
     let before = match &w.step {
         Step::Update(_, linked) => {
             let lines = linked.lines.iter().map(|line| &line.fields);
-            rates.worth(order, &linked.header, lines, partner, there).map(|worth| worth.amount)
+            rates.worth(order, &linked.header, lines, partner, there).ok().map(|worth| worth.amount)
         }
         _ => None,
     };
@@ -144,7 +161,8 @@ pub fn check(
     let in_batch = used.entry(card_code.clone()).or_default();
     let taken = balances.iter().map(|name| b1::amount(partner, name)).sum::<Decimal>() + *in_batch;
     if taken + more > limit(partner) {
-        let local = settings.currencies.iso(&rates.local).unwrap_or_else(|_| rates.local.clone());
+        let own = rates.local.as_deref().unwrap_or_default();
+        let local = settings.currencies.iso(own).unwrap_or_else(|_| own.to_owned());
         let amount = |amount: Decimal| Said::amount(amount.round_dp(2), local.as_str());
         let tax: Told = if worth.untaxed {
             say("orders.before_tax", "before tax", []).into()
@@ -174,7 +192,7 @@ pub fn check(
             let with = [("currency", currency.as_str().into()), ("day", Said::day(order.day.as_str()))];
             say("orders.at_rate", "the order is in {currency}, taken at B1's rate of {day}", with)
         };
-        return Err(if currency == rates.local { over } else { over.and(rate()) });
+        return Err(if currency == own { over } else { over.and(rate()) });
     }
     *in_batch += more;
     Ok(())

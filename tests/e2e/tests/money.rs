@@ -135,6 +135,25 @@ async fn a_currency_without_a_rate_today_is_said_and_nothing_is_made_up() -> Res
     Ok(())
 }
 
+/// The order goes its way, whatever it is worth; the reason told is the one there is.
+#[tokio::test]
+async fn where_b1_does_not_tell_its_own_currency_credit_is_not_checked_and_that_is_said() -> Result<()> {
+    let world = world("").await?;
+    let refused = json!({ "refuse": { "status": 403, "code": "-1", "message": "no authorization" } });
+    world.b1_faults(json!([{ "path": "CompanyService_GetAdminInfo", "kind": refused }])).await?;
+    world.b1_patch("/BusinessPartners('C00010')", json!({ "Currency": "##", "CreditLimit": 50 })).await?;
+    for currency in ["EUR", "USD"] {
+        let id = opportunity(&world, "C00010", currency, 1_000.0).await?;
+        world.win(&id).await?;
+        let shown = world.until_state(&id, "Synced").await?;
+        for part in ["credit was not checked", "the company's own currency", "CompanyService_GetAdminInfo"] {
+            assert!(message(&shown).contains(part), "{part}: {shown}");
+        }
+        assert!(!message(&shown).contains("rate for"), "{shown}");
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_order_that_grows_beyond_the_limit_is_held_and_stays_what_it_was() -> Result<()> {
     let world = world("").await?;

@@ -105,6 +105,7 @@ import SAID_ORDERS_COPY_OPEN from '@salesforce/label/c.Tandem_Said_orders_copy_o
 import SAID_ORDERS_CREATED from '@salesforce/label/c.Tandem_Said_orders_created';
 import SAID_ORDERS_CREATING from '@salesforce/label/c.Tandem_Said_orders_creating';
 import SAID_ORDERS_CREDIT_UNCHECKED from '@salesforce/label/c.Tandem_Said_orders_credit_unchecked';
+import SAID_ORDERS_CREDIT_UNVALUED from '@salesforce/label/c.Tandem_Said_orders_credit_unvalued';
 import SAID_ORDERS_CURRENCY_DIFFERS from '@salesforce/label/c.Tandem_Said_orders_currency_differs';
 import SAID_ORDERS_CUSTOMER_FROZEN from '@salesforce/label/c.Tandem_Said_orders_customer_frozen';
 import SAID_ORDERS_CUSTOMER_STAYS from '@salesforce/label/c.Tandem_Said_orders_customer_stays';
@@ -299,6 +300,7 @@ export const PHRASES = {
     'orders.created': SAID_ORDERS_CREATED,
     'orders.creating': SAID_ORDERS_CREATING,
     'orders.credit_unchecked': SAID_ORDERS_CREDIT_UNCHECKED,
+    'orders.credit_unvalued': SAID_ORDERS_CREDIT_UNVALUED,
     'orders.currency_differs': SAID_ORDERS_CURRENCY_DIFFERS,
     'orders.customer_frozen': SAID_ORDERS_CUSTOMER_FROZEN,
     'orders.customer_stays': SAID_ORDERS_CUSTOMER_STAYS,
