@@ -12,9 +12,8 @@ use super::currencies;
 use super::output::Output;
 use super::package::{self, Lack};
 use super::service::Parts;
-use super::sharing::{self, Found};
+use super::sharing;
 use crate::config::{Config, SalesforceConfig};
-use crate::connections::salesforce::Salesforce;
 use crate::connections::salesforce::rights::{PERMISSION_SET, STANDARD_SET};
 use crate::connections::{Call, CallError, Connection, Connections, connect};
 use crate::engine::Flow;
@@ -155,7 +154,7 @@ async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Find
             let (used, allowed) = org.usage();
             findings.push(Finding::good(&what, format!("signed in; {used} of {allowed} API calls used today")));
             granted(&what, connection, findings).await;
-            shared(&what, org, findings).await;
+            shared(&what, connection, findings).await;
         }
         Err(error) => findings.push(Finding::bad(
             &what,
@@ -190,20 +189,14 @@ async fn granted(what: &str, connection: &Connection, findings: &mut Vec<Finding
 }
 
 /// Records that somebody else owns can be changed.
-async fn shared(what: &str, org: &Salesforce, findings: &mut Vec<Finding>) {
+async fn shared(what: &str, connection: &Connection, findings: &mut Vec<Finding>) {
     let line = format!("{what}: sharing");
-    match sharing::look(org).await {
-        Ok(Found { lacking, unseen }) if lacking.is_empty() => {
-            let mut says = "records that somebody else owns can be changed".to_owned();
-            if !unseen.is_empty() {
-                says += &format!("; none is seen of {}, which is right where there is none", unseen.join(", "));
-            }
-            findings.push(Finding::good(line, says));
-        }
-        Ok(Found { lacking, .. }) => {
-            findings.extend(lacking.into_iter().map(|says| Finding::bad(&line, says, sharing::mend())));
-        }
-        Err(error) => findings.push(Finding::bad(line, format!("{error:#}"), "")),
+    match sharing::look(connection).await {
+        Ok(lines) => findings.extend(lines.into_iter().map(|own| match own.mend {
+            None => Finding::good(&line, own.says),
+            Some(mend) => Finding::bad(&line, own.says, mend),
+        })),
+        Err(error) => findings.push(Finding::bad(line, error, "")),
     }
 }
 

@@ -59,7 +59,10 @@ fn a_component_leads_to_a_record_by_the_platforms_navigation() -> Result<()> {
 #[test]
 fn who_may_see_a_record_is_asked_by_a_query_of_the_users_own() -> Result<()> {
     for file in files(&package().join("classes"), ".cls")? {
-        assert!(!std::fs::read_to_string(&file)?.contains("FROM UserRecordAccess"), "{}", file.display());
+        let asks = std::fs::read_to_string(&file)?.contains("FROM UserRecordAccess");
+        // Of the four objects that each org's page has.
+        let may = stem(&file, ".cls").starts_with("TandemAccess");
+        assert!(!asks || may, "{}", file.display());
     }
     let records = std::fs::read_to_string(package().join("classes/TandemRecords.cls"))?;
     assert!(records.contains("Database.query(query, AccessLevel.USER_MODE)"));

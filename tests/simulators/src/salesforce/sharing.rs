@@ -167,7 +167,9 @@ impl Org {
         let row = |id: &String| {
             let object = self.object_of(id)?;
             let access = self.access(manner, object, self.get(object, id)?);
-            let (read, edit) = (access >= Access::Read, access == Access::Edit);
+            // Assumed: the right on the object counts as that of sharing does.
+            let may = |act| self.check_may(manner, object, act).is_ok();
+            let (read, edit) = (access >= Access::Read, access == Access::Edit && may("edit"));
             let known = json!({ "RecordId": id, "HasReadAccess": read, "HasEditAccess": edit });
             let mut row = Record::from_iter([("attributes".to_owned(), json!({ "type": ACCESS }))]);
             for selected in &query.fields {

@@ -125,7 +125,7 @@ describe('c-tandem-setup', () => {
         const words = all(await show(), 'missing').map((one) => one.textContent);
         expect(words).toHaveLength(1);
         expect(words[0]).toContain('host@example.org may not change what others own: Case, Opportunity');
-        expect(words[0]).toContain('Tandem Integration: private sharing');
+        expect(words[0]).toContain('“Tandem Integration: private sharing”, unless a sharing rule or a role gives it');
     });
 
     it('says that people see no invoices before what is beside the package is assigned', async () => {
