@@ -101,7 +101,11 @@ impl Salesforce {
         let missing = || Err(CallError::Unreachable("the job ended without a word about this record".into()));
         Ok(members
             .iter()
-            .map(|(place, write, _)| (*place, results.remove(key_of(write).1).unwrap_or_else(missing)))
+            .map(|(place, write, _)| {
+                // As the answer was read.
+                let own = self.namespace.inward(key_of(write).1);
+                (*place, results.remove(own.as_ref()).unwrap_or_else(missing))
+            })
             .collect())
     }
 

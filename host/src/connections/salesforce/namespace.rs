@@ -49,10 +49,14 @@ impl Namespace {
     }
 
     /// A body as the org understands it. In JSON a text with a blank in it is prose, and no name: what is asked there stands in
-    /// addresses, which have none.
+    /// addresses, which have none. What is no JSON is a table (CSV), whose first line has the names, and whose cells what people wrote.
     pub fn outward_body<'a>(&self, body: &'a str) -> Cow<'a, str> {
-        if self.prefix.is_empty() || !body.starts_with(['{', '[']) {
-            return self.outward(body);
+        if self.prefix.is_empty() {
+            return body.into();
+        }
+        if !body.starts_with(['{', '[']) {
+            let (names, cells) = body.split_at(body.find('\n').unwrap_or(body.len()));
+            return (self.outward(names).into_owned() + cells).into();
         }
         let mut out = String::with_capacity(body.len());
         let mut rest = body;
@@ -154,6 +158,8 @@ mod tests {
         assert_eq!(own.inward(&sent), body);
         for (here, there) in [
             ("Id,Tandem_Key__c\n1,a b", "Id,tndm__Tandem_Key__c\n1,a b"),
+            ("Id,Tandem_Key__c\n1,Tandem_Key__c\n", "Id,tndm__Tandem_Key__c\n1,Tandem_Key__c\n"),
+            ("Tandem_Key__c", "tndm__Tandem_Key__c"),
             (r#"["Tandem_Key__c""#, r#"["tndm__Tandem_Key__c""#),
             (r#"["Tandem_Key__c"#, r#"["tndm__Tandem_Key__c"#),
         ] {
