@@ -520,11 +520,11 @@ fn install_metrics() -> PrometheusHandle {
     metrics::describe_gauge!("tandem_outbox_rows", "Rows that the last look into the org's outbox found");
     metrics::describe_gauge!(
         "tandem_outbox_looked_at_seconds",
-        "When the org's outbox was looked into last: Unix time"
+        "When a look into the org's outbox ended last, with all rows taken and deleted; before the first, when the host began: Unix time"
     );
     metrics::describe_gauge!(
         "tandem_swept_at_seconds",
-        "The hour of the last sweep of an org that ended, by the org's clock; before the first, since when the org is known: Unix time"
+        "The hour of the last sweep of an org that read all there was, no object refused and nothing left for the next night, by the org's clock; before the first, since when the org is known: Unix time"
     );
     handle
 }

@@ -40,6 +40,8 @@ impl Outbox {
     /// Takes what is there, until `stop` turns true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut troubles = Troubles::default();
+        // Before the first look that ends: so that one that never does is seen to stand still, too.
+        self.looked_at_now();
         while !*stop.borrow() {
             let looked = tokio::select! {
                 looked = self.look() => looked,
@@ -79,10 +81,17 @@ impl Outbox {
             }
             after = Some((*last).to_owned());
         }
-        let connection = [("connection", self.name.clone())];
-        metrics::gauge!("tandem_outbox_rows", &connection).set(seen as f64);
-        metrics::gauge!("tandem_outbox_looked_at_seconds", &connection).set(seconds(crate::time::now()));
-        undeleted.map_or(Ok(()), |error| Err(error.into()))
+        metrics::gauge!("tandem_outbox_rows", "connection" => self.name.clone()).set(seen as f64);
+        if let Some(error) = undeleted {
+            return Err(error.into());
+        }
+        self.looked_at_now();
+        Ok(())
+    }
+
+    fn looked_at_now(&self) {
+        let gauge = metrics::gauge!("tandem_outbox_looked_at_seconds", "connection" => self.name.clone());
+        gauge.set(seconds(crate::time::now()));
     }
 
     /// Rows after this id, in the order of their ids.

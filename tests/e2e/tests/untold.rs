@@ -226,6 +226,62 @@ async fn night(world: &World, number: i64) -> Result<u64> {
     Ok(found)
 }
 
+/// A gauge of the org in the metrics.
+async fn gauge(world: &World, name: &str) -> Result<f64> {
+    let text = reqwest::get(format!("{}/metrics", world.console)).await?.text().await?;
+    let line = text.lines().find(|line| line.starts_with(&format!("{name}{{connection=\"crm\"}}")));
+    let value = line.and_then(|line| line.rsplit(' ').next()).with_context(|| format!("{name}: {text}"))?;
+    Ok(value.parse()?)
+}
+
+/// By their age an operator sees that a sweep or a look into the outbox no longer ends.
+#[tokio::test]
+async fn the_gauges_of_sweep_and_outbox_move_only_when_all_was_read() -> Result<()> {
+    const DAY: f64 = 24.0 * 3_600.0;
+    let setup = Setup {
+        plugins: vec!["accounts"],
+        opportunities: 0,
+        salesforce: format!("{SALESFORCE}\noutbox_seconds = 1"),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let moves = async |world: &World, name: &str, from: f64| {
+        let moved = async |world: &World| {
+            let now = gauge(world, name).await?;
+            Ok((now > from).then_some(now))
+        };
+        world.until(name, PATIENCE, moved).await
+    };
+    let (swept, looked) = ("tandem_swept_at_seconds", "tandem_outbox_looked_at_seconds");
+    let first = moves(&world, swept, 0.0).await?;
+    let refuse = |path: &str| {
+        let kind = json!({ "refuse": { "status": 400, "code": "INVALID_TYPE", "message": "not supported" } });
+        json!([{ "path": path, "kind": kind }])
+    };
+    world.salesforce_faults(refuse("FROM%20Contact%20WHERE%20SystemModstamp")).await?;
+    night(&world, 1).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(gauge(&world, swept).await?, first, "contacts were not read");
+    world.salesforce_faults(json!([])).await?;
+    night(&world, 2).await?;
+    let second = moves(&world, swept, first).await?;
+    night(&world, 3).await?;
+    let third = moves(&world, swept, second).await?;
+    assert_eq!(third - second, DAY, "the hour of the sweep, by the org's clock");
+
+    let before = gauge(&world, looked).await?;
+    moves(&world, looked, before).await?;
+    world.salesforce_faults(refuse("Tandem_Outbox__c")).await?;
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    let stands = gauge(&world, looked).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(gauge(&world, looked).await?, stands, "no look ended");
+    world.salesforce_faults(json!([])).await?;
+    moves(&world, looked, stands).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_value_that_the_host_has_overwritten_and_that_comes_back_untold_is_a_change() -> Result<()> {
     let mut world = world(&["accounts"], 0).await?;

@@ -27,6 +27,9 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(3600
 struct Position {
     /// The hour of the last sweep that ended; before the first, when this host first knew the org.
     last: Millis,
+    /// The same of the last that read all there was: no object refused, nothing left for the next night.
+    #[serde(default)]
+    whole: Millis,
     /// Calls of the sweep under way.
     calls: u32,
     objects: BTreeMap<String, Reading>,
@@ -81,10 +84,12 @@ impl Night {
 
     async fn position(&self) -> Result<Position, StoreError> {
         let stored = self.reader.inbox.store().position(&self.source()).await?;
-        if let Some(position) = stored.and_then(|text| serde_json::from_str(&text).ok()) {
-            return Ok(position);
+        if let Some(position) = stored.and_then(|text| serde_json::from_str::<Position>(&text).ok()) {
+            let whole = if position.whole == 0 { position.last } else { position.whole };
+            return Ok(Position { whole, ..position });
         }
-        let fresh = Position { last: self.reader.now(), ..Position::default() };
+        let now = self.reader.now();
+        let fresh = Position { last: now, whole: now, ..Position::default() };
         self.take(Intake::default(), &fresh).await?;
         Ok(fresh)
     }
@@ -105,31 +110,38 @@ impl Night {
             next = self.timer.next_after(at);
         }
         metrics::gauge!("tandem_swept_at_seconds", "connection" => self.reader.name.clone())
-            .set(seconds(position.last));
+            .set(seconds(position.whole));
         let Some(due) = due else { return Ok(()) };
         // An answer, too, may have been given without an event.
         self.reader.answered.notify_one();
-        let found = self.sweep(&mut position).await?;
+        let (found, whole) = self.sweep(&mut position).await?;
         let calls = std::mem::take(&mut position.calls);
         position.last = due;
+        if whole {
+            position.whole = due;
+        }
         self.take(Intake::default(), &position).await?;
         metrics::counter!("tandem_found_total", "connection" => self.reader.name.clone()).increment(found);
         tracing::info!(connection = self.reader.name, found, calls, "swept");
         Ok(())
     }
 
-    /// How many changes were found.
-    async fn sweep(&self, position: &mut Position) -> Result<u64, Failed> {
+    /// How many changes were found, and whether all there is was read.
+    async fn sweep(&self, position: &mut Position) -> Result<(u64, bool), Failed> {
         let mut all = self.reader.watched(|_| true).await?;
         // Two that ask what is watched, and one an object.
         position.calls += 2 + u32::try_from(all.len()).unwrap_or_default();
-        let mut found = 0;
+        let (mut found, mut whole) = (0, true);
         // One whose changes take more calls than a night has does not keep the others from being read.
         all.sort_by_key(|watched| position.objects.get(&watched.object).is_some_and(|own| own.under_way.is_some()));
         for watched in &all {
             match self.object(watched, position).await {
-                Ok(fresh) => found += fresh,
+                Ok((fresh, ended)) => {
+                    found += fresh;
+                    whole &= ended;
+                }
                 Err(Failed::Call(error @ CallError::Remote { .. })) => {
+                    whole = false;
                     tracing::warn!(connection = self.reader.name, object = watched.object, %error, "the org does not show what changed");
                 }
                 Err(error) => return Err(error),
@@ -142,10 +154,11 @@ impl Night {
                 "the sweep has used up its calls (sweep_calls); it goes on next night"
             );
         }
-        Ok(found)
+        Ok((found, whole))
     }
 
-    async fn object(&self, watched: &Watched, position: &mut Position) -> Result<u64, Failed> {
+    /// How many changes were found, and whether they are all.
+    async fn object(&self, watched: &Watched, position: &mut Position) -> Result<(u64, bool), Failed> {
         let first = Reading { since: position.last - SPAN_MS, under_way: None };
         let reading = position.objects.entry(watched.object.clone()).or_insert(first);
         let now = self.reader.now();
@@ -167,9 +180,9 @@ impl Night {
             found += self.take(intake, position).await?;
             match next {
                 Some(next) => place = next,
-                None => break,
+                None => return Ok((found, true)),
             }
         }
-        Ok(found)
+        Ok((found, false))
     }
 }
