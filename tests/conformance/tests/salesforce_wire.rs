@@ -238,6 +238,41 @@ async fn rules_locks_and_limits_refuse_as_an_org_would() -> Result<()> {
     org.refused("GET", "/limits", Value::Null, 403, "REQUEST_LIMIT_EXCEEDED").await
 }
 
+/// The opportunity is saved with each of its lines: its stamp moves, its flows run, and what refuses it refuses the line, which stays as it was.
+#[tokio::test]
+async fn a_line_is_saved_with_its_opportunity_or_not_at_all() -> Result<()> {
+    let org = Org::new().await?;
+    let lines = org.query("SELECT Id, OpportunityId FROM OpportunityLineItem LIMIT 200").await?["records"].clone();
+    let all: Vec<&Value> = lines.as_array().into_iter().flatten().collect();
+    let one = *all.first().unwrap();
+    let other = *all.iter().find(|line| line["OpportunityId"] != one["OpportunityId"]).unwrap();
+    let opportunity = one["OpportunityId"].as_str().unwrap().to_owned();
+    let stamp = async |org: &Org| -> Result<Value> {
+        let soql = format!("SELECT SystemModstamp, NextStep FROM Opportunity WHERE Id = '{opportunity}'");
+        Ok(org.query(&soql).await?["records"][0].clone())
+    };
+    let before = stamp(&org).await?;
+    let flow = json!({ "object": "Opportunity", "condition": format!("Id = '{opportunity}'"), "fields": { "NextStep": "looked at" } });
+    assert_eq!(org.json("PUT", "/admin/rules", json!({ "automations": [flow] })).await?.0, 200);
+    let address = format!("/sobjects/OpportunityLineItem/{}", one["Id"].as_str().unwrap());
+    let said = |state: &str| json!({ "Tandem_Availability__c": state });
+    assert_eq!(org.json("PATCH", &address, said("Short")).await?.0, 204);
+    let after = stamp(&org).await?;
+    assert!(after["SystemModstamp"] != before["SystemModstamp"] && after["NextStep"] == "looked at", "{after}");
+
+    let rule = json!({ "object": "Opportunity", "condition": format!("Id = '{opportunity}'"), "message": "A step is missing" });
+    assert_eq!(org.json("PUT", "/admin/rules", json!({ "validations": [rule] })).await?.0, 200);
+    let row = |line: &Value| json!({ "attributes": { "type": "OpportunityLineItem" }, "id": line["Id"], "Tandem_Availability__c": "Enough" });
+    let both = json!({ "allOrNone": false, "records": [row(one), row(other)] });
+    let (_, answer) = org.json("PATCH", "/composite/sobjects", both).await?;
+    assert_eq!(answer[0]["errors"][0]["statusCode"], "FIELD_CUSTOM_VALIDATION_EXCEPTION", "{answer}");
+    assert_eq!(answer[1]["success"], true, "{answer}");
+    let kept = org.json("GET", &address, Value::Null).await?.1;
+    assert_eq!(kept["Tandem_Availability__c"], "Short", "{kept}");
+    assert_eq!(org.json("PUT", "/admin/rules", json!({ "locked": [opportunity] })).await?.0, 200);
+    org.refused("PATCH", &address, said("Enough"), 400, "UNABLE_TO_LOCK_ROW").await
+}
+
 #[tokio::test]
 async fn price_book_rules_bite() -> Result<()> {
     let org = Org::new().await?;

@@ -457,7 +457,7 @@ impl Org {
             silent: manner.silent,
             cascade: manner.system,
         });
-        self.roll_up(&name, &after, changes, manner);
+        self.roll_up(&name, &after, changes, manner)?;
         Ok(id)
     }
 
@@ -547,13 +547,7 @@ impl Org {
         let before = self.live(&name, id)?;
         let id = before["Id"].as_str().unwrap_or_default().to_owned();
         self.check_shared(manner, &name, &before)?;
-        if self.rules.locked.contains(&id) {
-            return Err(RowError::new(
-                "UNABLE_TO_LOCK_ROW",
-                "unable to obtain exclusive access to this record or 1 records",
-                &[],
-            ));
-        }
+        self.check_locked(&id)?;
         let mut checked = self.checked(&name, body, Some(&id), manner)?;
         self.check_parent_stays(&name, &before, &checked, manner)?;
         self.by_options(&name, &mut checked, Some(&before))?;
@@ -570,11 +564,7 @@ impl Org {
         }
         let mut after = before.clone();
         after.extend(checked);
-        for (own, condition) in self.automations.iter().filter(|(own, _)| manner.silent && own.object == name) {
-            if self.holds(&name, &after, condition)? {
-                after.extend(own.fields.clone());
-            }
-        }
+        self.start_flows(&name, &mut after, manner)?;
         self.derive(&name, &mut after)?;
         self.validate(&name, &after, Some(&id), manner)?;
         self.stamp(&mut after, manner);
@@ -592,8 +582,7 @@ impl Org {
             silent: manner.silent,
             cascade: manner.system,
         });
-        self.roll_up(&name, &after, changes, manner);
-        Ok(())
+        self.roll_up(&name, &after, changes, manner)
     }
 
     /// Moves a record, and what hangs on it, to the recycle bin; triggers run for the record alone.
@@ -609,6 +598,7 @@ impl Org {
         let before = self.live(&name, id)?;
         let id = before["Id"].as_str().unwrap_or_default().to_owned();
         self.check_shared(manner, &name, &before)?;
+        self.check_may_delete(manner, &name, &before)?;
         if name == "Account" && !self.below("Opportunity", "AccountId", &id).is_empty() {
             let won = self.below("Opportunity", "AccountId", &id).iter().any(|own| own["IsWon"] == true);
             if won {
@@ -642,8 +632,7 @@ impl Org {
             silent: manner.silent,
             cascade: manner.system,
         });
-        self.roll_up(&name, &after, changes, manner);
-        Ok(())
+        self.roll_up(&name, &after, changes, manner)
     }
 
     /// Lookups of custom objects lose what is deleted (*clear the value of this field*), as those of the package are.
@@ -695,8 +684,7 @@ impl Org {
             silent: manner.silent,
             cascade: manner.system,
         });
-        self.roll_up(&name, &after, changes, manner);
-        Ok(())
+        self.roll_up(&name, &after, changes, manner)
     }
 
     /// Merges `loser` into `master`: children move, the loser goes to the bin with `MasterRecordId`. Triggers run for these two alone.
@@ -1133,27 +1121,42 @@ impl Org {
         Ok(())
     }
 
-    /// An opportunity's amount is the sum of its lines: one that changes is saved, once the triggers of the lines have run, and its own run then. Source:
-    /// Apex Developer Guide, "Triggers and Order of Execution".
-    fn roll_up(&mut self, name: &str, line: &Record, changes: &mut Vec<Change>, manner: Manner) {
+    /// A line that is saved saves its opportunity, once the triggers of the lines have run: with its amount, the sum of the lines, and with the
+    /// opportunity's own rules, flows, locks and triggers. What refuses the opportunity refuses the line; the caller takes it back. What goes with
+    /// an opportunity saves it no more. Source: Apex Developer Guide, "Triggers and Order of Execution".
+    // Assumed: also where the amount stays the same, and in the words of the opportunity's rule.
+    fn roll_up(
+        &mut self,
+        name: &str,
+        line: &Record,
+        changes: &mut Vec<Change>,
+        manner: Manner,
+    ) -> Result<(), RowError> {
+        const OBJECT: &str = "Opportunity";
         if name != "OpportunityLineItem" {
-            return;
+            return Ok(());
         }
         let parent = line["OpportunityId"].as_str().unwrap_or_default().to_owned();
         let lines = self.below(name, "OpportunityId", &parent);
         let has_lines = !lines.is_empty();
         let sum: Decimal = lines.iter().filter_map(|line| line["TotalPrice"].to_string().parse::<Decimal>().ok()).sum();
-        let Some(before) = self.get("Opportunity", &parent).cloned() else { return };
+        let Some(before) = self.get(OBJECT, &parent).cloned() else { return Ok(()) };
         let mut after = before.clone();
         after.insert("Amount".into(), number_value(sum));
         after.insert("HasOpportunityLineItem".into(), has_lines.into());
-        if before == after {
-            return;
+        if manner.system && before == after {
+            return Ok(());
+        }
+        if !manner.system {
+            self.check_locked(&parent)?;
+            self.start_flows(OBJECT, &mut after, manner)?;
+            self.derive(OBJECT, &mut after)?;
+            self.validate(OBJECT, &after, Some(&parent), manner)?;
         }
         self.stamp(&mut after, manner);
-        self.keep("Opportunity", after.clone());
+        self.keep(OBJECT, after.clone());
         changes.push(Change {
-            object: "Opportunity".into(),
+            object: OBJECT.into(),
             id: parent,
             operation: Operation::Update,
             before: Some(before),
@@ -1161,6 +1164,26 @@ impl Org {
             silent: manner.silent,
             cascade: manner.system,
         });
+        Ok(())
+    }
+
+    /// Refuses a record that somebody else holds.
+    fn check_locked(&self, id: &str) -> Result<(), RowError> {
+        if !self.rules.locked.iter().any(|own| own == id) {
+            return Ok(());
+        }
+        let words = "unable to obtain exclusive access to this record or 1 records";
+        Err(RowError::new("UNABLE_TO_LOCK_ROW", words, &[]))
+    }
+
+    /// The org's flows that start with what the integration user writes.
+    fn start_flows(&self, name: &str, record: &mut Record, manner: Manner) -> Result<(), RowError> {
+        for (own, condition) in self.automations.iter().filter(|(own, _)| manner.silent && own.object == name) {
+            if self.holds(name, record, condition)? {
+                record.extend(own.fields.clone());
+            }
+        }
+        Ok(())
     }
 
     /// When a record was changed and by whom; nobody's name stands on what the system does.

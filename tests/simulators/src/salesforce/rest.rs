@@ -556,7 +556,14 @@ pub fn write_rows(simulator: &Simulator, all_or_none: bool, rows: Vec<Row>) -> V
                 &[],
             ))
         } else {
-            row.write(&mut org, &mut changes)
+            // A row that is refused leaves nothing behind.
+            let (own, told) = (org.begin(), changes.len());
+            let result = row.write(&mut org, &mut changes);
+            if result.is_err() {
+                org.roll_back(own);
+                changes.truncate(told);
+            }
+            result
         };
         results.push(result);
     }

@@ -53,7 +53,12 @@ impl Rights {
     /// One permission set, from its file.
     pub fn read(file: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
-        let xml = Document::parse(&text).with_context(|| file.display().to_string())?;
+        Self::parse(&text).with_context(|| file.display().to_string())
+    }
+
+    /// The same from its text.
+    pub fn parse(text: &str) -> Result<Self> {
+        let xml = Document::parse(text)?;
         let mut rights = Self::default();
         for node in xml.root_element().children().filter(Node::is_element) {
             let text = |tag: &str| child(node, tag).unwrap_or_default().to_owned();

@@ -118,6 +118,23 @@ impl Org {
         by_default.max(if reach.view_all { Access::Read } else { Access::Nothing })
     }
 
+    /// Whoever may change a record of somebody else's may not delete it for that: this is for its owner, and for *Modify All*. A contact that is
+    /// as its account is goes with the right on that; a line and a detail ask no more than to be changed.
+    pub(super) fn check_may_delete(&self, manner: Manner, object: &str, record: &Record) -> Result<(), RowError> {
+        let Some(rights) = self.rights().filter(|_| manner.is_limited()) else { return Ok(()) };
+        let account = || self.get("Account", record.get("AccountId")?.as_str()?);
+        if let ("Contact", Level::ControlledByParent, Some(account)) = (object, self.sharing.contact, account()) {
+            let reaches = rights.reach(object).modify_all;
+            return if reaches { Ok(()) } else { self.check_may_delete(manner, "Account", account) };
+        }
+        let owned = self.schema.objects.get(object).is_some_and(|own| own.fields.contains_key("OwnerId"));
+        let own = record.get("OwnerId").is_some_and(|owner| owner == INTEGRATION_USER);
+        if !owned || own || rights.reach(object).modify_all {
+            return Ok(());
+        }
+        Err(RowError::new("INSUFFICIENT_ACCESS_OR_READONLY", "insufficient access rights on object id", &[]))
+    }
+
     /// A new line changes its opportunity.
     pub(super) fn check_parent_is_open(&self, manner: Manner, object: &str, record: &Record) -> Result<(), RowError> {
         if object != "OpportunityLineItem" || self.owner_lets_change(manner, object, record) {
@@ -196,5 +213,50 @@ fn asked(condition: &Condition) -> Vec<String> {
         }
         Condition::Compare(Operand::Field(field), Op::Eq, id) if field == "RecordId" => text(id).into_iter().collect(),
         _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::super::rights::Rights;
+    use super::*;
+    use crate::clock::Clock;
+
+    /// One set gives deletion, and neither *View All* nor *Modify All*.
+    #[test]
+    fn only_the_owner_and_modify_all_delete_a_record_that_everybody_may_change() -> anyhow::Result<()> {
+        let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../salesforce-package/force-app/main/default");
+        let rights = |modify_all: bool| {
+            let given =
+                ["allowCreate", "allowDelete", "allowEdit", "allowRead"].map(|may| format!("<{may}>true</{may}>"));
+            let of = |object: &str| {
+                let reach = format!("<modifyAllRecords>{modify_all}</modifyAllRecords><object>{object}</object>");
+                format!("<objectPermissions>{}{reach}</objectPermissions>", given.concat())
+            };
+            Rights::parse(&format!("<PermissionSet>{}{}</PermissionSet>", of("Account"), of("Contact")))
+        };
+        let mut org = Org::load(&package, Clock::default())?;
+        let record = |fields: Value| fields.as_object().cloned().unwrap_or_default();
+        let (mut changes, people) = (Vec::new(), Manner::default());
+        let host = Manner { silent: true, ..people };
+        let theirs = org.insert("Account", record(json!({ "Name": "Theirs" })), people, &mut changes).map_err(told)?;
+        let contact = record(json!({ "LastName": "Theirs", "AccountId": theirs }));
+        let contact = org.insert("Contact", contact, people, &mut changes).map_err(told)?;
+        org.grant(rights(false)?);
+        let own = org.insert("Account", record(json!({ "Name": "Own" })), host, &mut changes).map_err(told)?;
+        for (object, id) in [("Account", &theirs), ("Contact", &contact)] {
+            let refused = org.delete(object, id, host, &mut changes).map_err(|error| error.code);
+            assert_eq!(refused, Err("INSUFFICIENT_ACCESS_OR_READONLY"), "{object}");
+        }
+        org.delete("Account", &own, host, &mut changes).map_err(told)?;
+        org.grant(rights(true)?);
+        org.delete("Contact", &contact, host, &mut changes).map_err(told)?;
+        org.delete("Account", &theirs, host, &mut changes).map_err(told)
+    }
+
+    fn told(error: RowError) -> anyhow::Error {
+        anyhow::anyhow!("{}", error.json())
     }
 }
