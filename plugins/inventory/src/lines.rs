@@ -7,7 +7,7 @@ use tandem_sdk::counterpart::Code;
 use tandem_sdk::units::{self, Unit, Units};
 use tandem_sdk::{
     Batch, Decimal, Error, Method, Outcomes, Request, Side, Value, b1, counterpart, decimal, json, mirror, refused,
-    request, salesforce, say, text,
+    request, salesforce, say, storage, text,
 };
 
 use crate::describe::Settings;
@@ -20,23 +20,42 @@ const LINE: &str = "Id,OpportunityId,Product2Id,Product2.ProductCode,Product2.Ta
 /// What vendors will deliver of one item: day and quantity, earliest first.
 type Expected = BTreeMap<String, Vec<(String, Decimal)>>;
 
+/// Before an item's code: a line of it could not be written, though its product shows its stock already.
+const OPEN: &str = "open-lines:";
+
+/// Whether lines of an item are to be looked at though its stock is as it was: one was refused, or could not be locked.
+pub fn are_open(item_code: &str) -> bool {
+    storage::get(&format!("{OPEN}{item_code}")).is_some()
+}
+
 /// Brings the lines of products whose stock changed, and of opportunities that changed, in step.
 pub fn keep(batch: &Batch, stocks: &[Stock], settings: &Settings, outcomes: &mut Outcomes) {
-    if let Err((events, error)) = write(batch, stocks, settings, outcomes) {
+    let failed = write(batch, stocks, settings, outcomes).unwrap_or_else(|(events, error)| {
         outcomes.fail(
             &events,
             &error,
             say("inventory.writing_availability_opportunities", "writing availability on opportunities", []),
         );
+        stocks.iter().map(|stock| stock.product.clone()).collect()
+    });
+    for stock in stocks.iter().filter(|stock| stock.changed) {
+        let key = format!("{OPEN}{}", stock.item_code);
+        if failed.contains(&stock.product) {
+            // Not kept they wait for the item's next change.
+            let _ = storage::set(&key, "true");
+        } else if are_open(&stock.item_code) {
+            storage::delete(&key);
+        }
     }
 }
 
+/// The products of lines that could not be written.
 fn write(
     batch: &Batch,
     stocks: &[Stock],
     settings: &Settings,
     outcomes: &mut Outcomes,
-) -> Result<(), (Vec<usize>, Error)> {
+) -> Result<BTreeSet<String>, (Vec<usize>, Error)> {
     let mut events: BTreeMap<String, Vec<usize>> = BTreeMap::new();
     for stock in stocks.iter().filter(|stock| stock.changed) {
         events.entry(stock.product.clone()).or_default().extend(&stock.events);
@@ -46,8 +65,9 @@ fn write(
             events.entry(event.key.clone()).or_default().push(place);
         }
     }
+    let mut open_products = BTreeSet::new();
     if events.is_empty() {
-        return Ok(());
+        return Ok(open_products);
     }
     let all: Vec<usize> = events.values().flatten().copied().collect();
     let failed = |error| (all.clone(), error);
@@ -66,7 +86,7 @@ fn write(
         .collect();
     let expected = expected(&short, stocks, settings).map_err(failed)?;
     let mut requests: Vec<Request> = Vec::new();
-    let mut owners: Vec<&[usize]> = Vec::new();
+    let mut owners: Vec<(&str, &[usize])> = Vec::new();
     for line in &lines {
         let stock = quantities(line, stocks);
         let none = Vec::new();
@@ -91,9 +111,11 @@ fn write(
             text(line, "OpportunityId"),
         ));
         let own = events.get(text(line, "Product2Id")).or_else(|| events.get(text(line, "OpportunityId")));
-        owners.push(own.map(Vec::as_slice).unwrap_or_default());
+        owners.push((text(line, "Product2Id"), own.map(Vec::as_slice).unwrap_or_default()));
     }
-    for ((own, request), sent) in owners.into_iter().zip(&requests).zip(refused::send_all(&requests, |_, _| true)) {
+    for (((product, own), request), sent) in
+        owners.into_iter().zip(&requests).zip(refused::send_all(&requests, |_, _| true))
+    {
         match sent.answer {
             Ok(_) => {
                 outcomes.note_all(own, "availability on an open opportunity changed");
@@ -102,18 +124,19 @@ fn write(
             }
             // The line went away meanwhile.
             Err(error) if mirror::is_gone(&error) => {}
-            Err(error) => outcomes.fail(
-                own,
-                &error,
-                say(
+            // Its opportunity may be what refuses: a line is saved with it.
+            Err(error) => {
+                open_products.insert(product.to_owned());
+                let what = say(
                     "inventory.writing_availability_opportunity_line",
-                    "writing availability on an opportunity line",
-                    [],
-                ),
-            ),
+                    "writing availability on a line of the opportunity {opportunity}",
+                    [("opportunity", request.subject.as_str().into())],
+                );
+                outcomes.fail(own, &error, what);
+            }
         }
     }
-    Ok(())
+    Ok(open_products)
 }
 
 /// Of many products those that stand on an open opportunity, by one call.

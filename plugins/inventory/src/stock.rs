@@ -8,6 +8,7 @@ use tandem_sdk::units::{self, Unit, Units};
 use tandem_sdk::{Batch, Decimal, Error, Map, Outcomes, Value, again, counterpart, from_json, say, text};
 
 use crate::describe::Settings;
+use crate::lines;
 use crate::warehouses::Records;
 
 /// What is shown of quantities, on a product and in a warehouse's record.
@@ -138,7 +139,7 @@ fn read(
             warehouses,
             unit,
             // What vendors will deliver may come at another day, in the same quantity.
-            changed: events.iter().any(|place| event(place).topic == "b1.PurchaseOrders"),
+            changed: events.iter().any(|place| event(place).topic == "b1.PurchaseOrders") || lines::are_open(code),
             verify: events.iter().any(|place| again::verifies(event(place), &from_json(&event(place).payload))),
             events: events.clone(),
         });

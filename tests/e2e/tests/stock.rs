@@ -128,6 +128,47 @@ async fn a_warehouse_that_no_longer_counts_has_nothing_and_what_comes_there_is_n
     Ok(())
 }
 
+/// A line that is saved saves its opportunity, whose rules may refuse it: whose that is stands in the question, and nobody else's lines wait.
+#[tokio::test]
+async fn an_opportunity_that_refuses_to_be_saved_keeps_the_lines_of_no_other() -> Result<()> {
+    let setup = Setup { plugins: vec!["catalogue", "inventory"], b1: NO_SCAN.into(), ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    let item = json!({ "ItemCode": "KEPT", "ItemName": "Kept", "SalesItem": "tYES", "InventoryItem": "tYES" });
+    world.b1_post("/Items", item).await?;
+    world.up().await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    world.tandem(&["backfill", "inventory", "--yes"]).await?;
+    let product = world.until_record("Product2", "it", |own| own["Tandem_Item_Code__c"] == "KEPT").await?;
+    let refusing = lines(&world, std::slice::from_ref(&product), 2).await?.remove(0);
+    let other = lines(&world, std::slice::from_ref(&product), 2).await?.remove(0);
+    for line in [&refusing, &other] {
+        until_line(&world, line, json!("Short")).await?;
+    }
+    world.settled().await?;
+    let line = world.records("OpportunityLineItem").await?.into_iter().find(|own| own["Id"] == refusing);
+    let opportunity = line.context("the line")?["OpportunityId"].as_str().unwrap_or_default().to_owned();
+    let rule = json!({ "object": "Opportunity", "condition": format!("Id = '{opportunity}'"), "message": "A next step is missing" });
+    let rules = format!("{}/admin/rules", world.salesforce);
+    world.send("PUT", &rules, &json!({ "validations": [rule] })).await?;
+    stocked(&world, "KEPT", "01", 5).await?;
+    until_line(&world, &other, json!("Enough")).await?;
+    let asked = world
+        .until("the question", Duration::from_secs(30), async |world: &World| {
+            let list = world.tandem_json(&["review", "list"]).await?;
+            Ok(list.as_array().and_then(|all| all.first().cloned()))
+        })
+        .await?;
+    let reason = asked["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains(&opportunity) && reason.contains("A next step is missing"), "{reason}");
+    until_line(&world, &refusing, json!("Short")).await?;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?.as_array().map(Vec::len), Some(1));
+    world.send("PUT", &rules, &json!({})).await?;
+    world.tandem(&["review", "resolve", "--choose", "retry", &asked["id"].to_string()]).await?;
+    until_line(&world, &refusing, json!("Enough")).await?;
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_product_that_is_linked_after_a_question_has_its_stock_at_once() -> Result<()> {
     let setup = Setup { plugins: vec!["catalogue", "inventory"], b1: NO_SCAN.into(), ..Setup::default() };
