@@ -130,7 +130,8 @@ fn is_wasm(path: &Path) -> bool {
 async fn component(folder: &Path, output: &Output) -> Result<PathBuf> {
     let file = build::file_of(folder)?;
     let built = std::fs::metadata(&file).and_then(|metadata| metadata.modified()).ok();
-    let sources = std::iter::once(folder.to_owned()).chain(beside(folder)).map(|folder| newest(&folder, 0)).max().flatten();
+    let sources =
+        std::iter::once(folder.to_owned()).chain(beside(folder)).map(|folder| newest(&folder, 0)).max().flatten();
     if built.is_none_or(|built| sources.is_none_or(|source| source > built)) {
         build::build(folder, Some(&file), output).await?;
         output.say(format!("built {}", file.display()));
