@@ -119,6 +119,9 @@ fn write(
         match sent.answer {
             Ok(_) => {
                 outcomes.note_all(own, "availability on an open opportunity changed");
+                if !sent.left_out.is_empty() {
+                    open_products.insert(product.to_owned());
+                }
                 let record = format!("a line of the opportunity {}", request.subject);
                 refused::ask(outcomes, own, &record, Side::B1, &sent.left_out);
             }

@@ -12,14 +12,27 @@ pub struct Outcomes {
     keys: Vec<(String, bool)>,
 }
 
-/// Where it stands by the event's key what was asked last, and by the question's digest what a person has ignored.
+/// Where it stands by the event's key what was asked last, and what a person has ignored: of a key, and by its words alone, since one record's question
+/// may have been asked under the key of another, such as a delivery's of its order.
 const ASKED: &str = "asked-last:";
 const IGNORED: &str = "ignored:";
 
-fn ignored(reason: &str) -> String {
+fn ignored(about: &str) -> String {
     let mut digest = DefaultHasher::new();
-    reason.hash(&mut digest);
+    about.hash(&mut digest);
     format!("{IGNORED}{:016x}", digest.finish())
+}
+
+fn ignored_of(key: &str, reason: &str) -> String {
+    ignored(&format!("{key}\n{reason}"))
+}
+
+fn is_kept(place: &str, reason: &str) -> bool {
+    storage::get(place).as_deref() == Some(reason)
+}
+
+fn asked_last(key: &str) -> Option<String> {
+    storage::get(&format!("{ASKED}{key}"))
 }
 
 impl Outcomes {
@@ -36,6 +49,9 @@ impl Outcomes {
         let keys: Vec<(String, bool)> = batch.events.iter().map(key).collect();
         for ((key, _), _) in keys.iter().zip(&decided).filter(|(_, decided)| decided.is_some()) {
             keep_ignored(key);
+            if let Some(asked) = asked_last(key) {
+                let _ = storage::set(&ignored(&asked), &asked);
+            }
         }
         Self { notes: vec![Vec::new(); decided.len()], decided, keys }
     }
@@ -129,7 +145,15 @@ impl Outcomes {
         let decided = self.decided.into_iter().zip(self.notes).zip(self.keys);
         decided
             .map(|((decided, notes), (key, is_look))| {
-                decided.map_or_else(|| Outcome::Done(told(notes)), |own| keep_asked(own, &key, is_look))
+                // What was ignored under another key was not asked under this one: two records' questions may have the same words.
+                let elsewhere = |reason: &str| {
+                    is_look && is_kept(&ignored(reason), reason) && asked_last(&key).as_deref() != Some(reason)
+                };
+                match decided {
+                    None => Outcome::Done(told(notes)),
+                    Some(Outcome::Review(request)) if elsewhere(&request.reason) => passed_over(&request.reason),
+                    Some(own) => keep_asked(own, &key, is_look),
+                }
             })
             .collect()
     }
@@ -139,8 +163,8 @@ impl Outcomes {
 /// For plugins that decide each event by itself: [`Outcomes`] does it.
 pub fn keep_asked(outcome: Outcome, key: &str, is_look: bool) -> Outcome {
     let Outcome::Review(request) = &outcome else { return outcome };
-    if is_look && storage::get(&ignored(&request.reason)).as_ref() == Some(&request.reason) {
-        return Outcome::Done(format!("{}; ignored, as decided in review", request.reason));
+    if is_look && is_kept(&ignored_of(key, &request.reason), &request.reason) {
+        return passed_over(&request.reason);
     }
     let _ = storage::set(&format!("{ASKED}{key}"), &request.reason);
     outcome
@@ -148,8 +172,12 @@ pub fn keep_asked(outcome: Outcome, key: &str, is_look: bool) -> Outcome {
 
 /// A person chose to ignore what was asked last about the record with that key. [`Outcomes::new`] does it.
 pub fn keep_ignored(key: &str) {
-    if let Some(asked) = storage::get(&format!("{ASKED}{key}")) {
+    if let Some(asked) = asked_last(key) {
         // Not kept it is asked again.
-        let _ = storage::set(&ignored(&asked), &asked);
+        let _ = storage::set(&ignored_of(key, &asked), &asked);
     }
+}
+
+fn passed_over(reason: &str) -> Outcome {
+    Outcome::Done(format!("{reason}; ignored, as decided in review"))
 }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tandem_e2e::{Setup, World};
 
@@ -305,18 +305,69 @@ async fn a_status_that_is_told_twice_before_its_opportunity_was_looked_at_keeps_
     world.settled().await?;
     world.salesforce_faults(json!([{ "path": "/services/data", "kind": "html-before" }])).await?;
     world.b1_call("POST", &format!("/Orders({entry})/Cancel"), Value::Null).await?;
-    let woken = async |world: &World| {
-        let events = world.tandem_json(&["events", "list", "--key", &id]).await?;
-        let wakes = events.as_array().into_iter().flatten().filter(|own| own["topic"] == "timer.wake").count();
-        Ok((wakes > 1).then_some(()))
-    };
-    world.until("the opportunity to be woken twice", PATIENCE, woken).await?;
+    until_woken_twice(&world, &id).await?;
     world.salesforce_faults(json!([])).await?;
     world.until_state(&id, "Review").await?;
     world.settled().await?;
     let items = world.tandem_json(&["review", "list"]).await?;
     assert_eq!(items.as_array().map(Vec::len), Some(1), "one question: {items}");
     Ok(())
+}
+
+/// What is asked of two opportunities in the same words is two questions.
+#[tokio::test]
+async fn what_a_person_ignored_of_one_order_is_asked_of_another() -> Result<()> {
+    let mut world = fast("").await?;
+    world.up().await?;
+    let ids = world.opportunities(2).await?;
+    for id in &ids {
+        world.win(id).await?;
+        world.until_state(id, "Synced").await?;
+    }
+    for id in &ids {
+        for line in world.lines(id).await? {
+            let url = format!(
+                "{}/admin/delete/OpportunityLineItem/{}",
+                world.salesforce,
+                line["Id"].as_str().unwrap_or_default()
+            );
+            anyhow::ensure!(world.send("POST", &url, &json!({})).await?.0 == 204);
+        }
+        world.until_state(id, "Review").await?;
+    }
+    let asked = async |world: &World| -> Result<Vec<Value>> {
+        world.settled().await?;
+        let items = world.tandem_json(&["review", "list"]).await?;
+        Ok(items.as_array().into_iter().flatten().filter(|item| item["key"] != ids[0].as_str()).cloned().collect())
+    };
+    let items = world.tandem_json(&["review", "list"]).await?;
+    let first = items.as_array().into_iter().flatten().find(|item| item["key"] == ids[0].as_str());
+    let first = first.context("the first one's question")?;
+    world.tandem(&["review", "resolve", "--choose", "ignore", &first["id"].to_string()]).await?;
+    let before = asked(&world).await?;
+    anyhow::ensure!(
+        before.len() == 1 && before[0]["reason"] == first["reason"],
+        "in the same words: {first} {before:?}"
+    );
+    // Its status is told twice before it can be looked at.
+    let entry = world.orders_of(&ids[1]).await?[0]["DocEntry"].clone();
+    world.salesforce_faults(json!([{ "path": "/services/data", "kind": "html-before" }])).await?;
+    world.b1_call("POST", &format!("/Orders({entry})/Close"), Value::Null).await?;
+    until_woken_twice(&world, &ids[1]).await?;
+    world.salesforce_faults(json!([])).await?;
+    until_status(&world, &ids[1], "Closed").await?;
+    let after = asked(&world).await?;
+    anyhow::ensure!(after.len() == 1 && after[0]["reason"] == first["reason"], "{after:?}");
+    Ok(())
+}
+
+async fn until_woken_twice(world: &World, id: &str) -> Result<()> {
+    let woken = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--key", id]).await?;
+        let wakes = events.as_array().into_iter().flatten().filter(|own| own["topic"] == "timer.wake").count();
+        Ok((wakes > 1).then_some(()))
+    };
+    world.until("the opportunity to be woken twice", PATIENCE, woken).await
 }
 
 /// B1 closes an order with its last delivery or invoice, and opens it again with the delivery's cancellation, and the order's stamp stays.
