@@ -139,12 +139,6 @@ fn personal(field: &str) -> Option<Personal> {
     (name || address).then_some(Personal::Words)
 }
 
-/// One of a list, a record's id, or the address of a record in the API.
-fn is_listed(field: &str, text: &str) -> bool {
-    let own = plain(field);
-    LISTED.iter().any(|end| own.ends_with(end)) || is_id(text) || (field == "url" && text.starts_with("/services/"))
-}
-
 impl Disguise {
     /// Takes the words of topics, kinds and connections for what they are, also in a name.
     pub fn spare(&mut self, text: &str) {
@@ -267,7 +261,7 @@ impl Disguise {
                 ("call", _) => self.external_id(&between_quotes(text, |part| self.text(part))).into(),
                 (_, Some(Personal::Words)) => self.replaced(text, 1).into(),
                 (_, Some(_)) => self.text(text).into(),
-                (_, None) if is_listed(field, text) => text.as_str().into(),
+                (_, None) if self.is_nobodys(field, text) => text.as_str().into(),
                 (_, None) => self.text(text).into(),
             },
             other => other.clone(),
@@ -285,6 +279,15 @@ impl Disguise {
             (written != self.text(&written)).then(|| format!("{before}/sobjects/{object}/{field}/{other}{query}"))
         });
         told.unwrap_or_else(|| call.to_owned())
+    }
+
+    /// One of a list, a record's id, or the address of a record in the API; but for what was found to be somebody's.
+    fn is_nobodys(&self, field: &str, text: &str) -> bool {
+        let own = plain(field);
+        let listed = LISTED.iter().any(|end| own.ends_with(end));
+        let of_record = is_id(text) || (own.ends_with("id") && is_short_id(text));
+        (listed || of_record || (field == "url" && text.starts_with("/services/")))
+            && !self.values.contains_key(&text.to_lowercase())
     }
 
     /// Any text: whole numbers and addresses first, then words.
@@ -355,7 +358,7 @@ impl Disguise {
                 }
             }
             Value::Array(items) => items.iter().for_each(|item| self.left_in(field, item, found)),
-            Value::String(text) if !is_listed(field, text) => self.left_of(text, found),
+            Value::String(text) if !self.is_nobodys(field, text) => self.left_of(text, found),
             _ => {}
         }
     }
@@ -374,9 +377,23 @@ fn is_coded(fields: &serde_json::Map<String, Value>, name: &str) -> bool {
     name == "Name" && ["Code", "TableName"].iter().any(|key| fields.contains_key(*key))
 }
 
-/// Of a record in Salesforce: it names nobody, and other parts of a scenario go by it.
+/// Of a record in Salesforce: it names nobody, and other parts of a scenario go by it. Its last three letters say which of the others are capitals, as tax and
+/// citizens' numbers of that length do not.
 fn is_id(word: &str) -> bool {
-    let plain = word.is_ascii() && [15, 18].contains(&word.len());
+    const CHECKS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
+    let Some((own, checks)) = word.split_at_checked(15).filter(|_| word.len() == 18 && word.is_ascii()) else {
+        return false;
+    };
+    let check = |five: &[u8]| {
+        let capitals = five.iter().enumerate().filter(|(_, letter)| letter.is_ascii_uppercase());
+        CHECKS[capitals.map(|(place, _)| 1 << place).sum::<usize>()]
+    };
+    is_short_id(own) && own.as_bytes().chunks(5).map(check).eq(checks.bytes())
+}
+
+/// That without those letters.
+fn is_short_id(word: &str) -> bool {
+    let plain = word.len() == 15 && word.chars().all(|c| c.is_ascii_alphanumeric());
     plain && word.starts_with(|c: char| c.is_ascii_digit()) && word.contains(|c: char| c.is_ascii_alphabetic())
 }
 
@@ -575,6 +592,7 @@ mod tests {
                 { "call": "GET b1 /BusinessPartners('BOLTS')", "answer": {
                     "U_Mobil": "0171-2345678", "U_Haus": "030/777667", "U_Buero": "(0221)998878", "U_Fr": "Tél:06.12.34.56.78", "U_At": "+43-171-2345679",
                     "U_More": "call 01712345670 or 06.12.34.56.79, +33.6.12.34.56.80, +49-30-9876543 on 12.11.2026", "ItemCode": "0100-2233445",
+                    "FederalTaxID": "27AAPFU0939F1ZV", "GSTIN": "27AAPFU0939F1ZV", "U_Citizen_Id": "11010519491231002X is IBAN CN11 0105 1949 1231 002X",
                     "U_Link_Url": "https://bolts.example", "U_Kunden_Id": "BOLTS",
                     "CardCode": "BOLTS", "CardName": "O'BRIEN BOLTS GMBH", "EmailAddress": "Mary@Bolts.example",
                     "FreeText": "ask mary@bolts.example, or call Bolts in 50667 Köln", "Comments": "Call +49 (221) 998877-0 or 555-123-4567; VAT DE 811 907 980, IBAN DE89 3704 0044 0532 0130 00",
@@ -619,6 +637,7 @@ mod tests {
             "12.34.56",
             "2345679",
             "01712345670",
+            "27aapfu0939f1zv",
             "9876543",
             "bolts.example",
         ] {
