@@ -54,6 +54,14 @@ impl Known {
         }
     }
 
+    /// Returns once the file is not the one that was read.
+    async fn is_another(&self) {
+        while stamp(&self.file) == self.stamp {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// None where there is nothing to take up: it says the same, or was changed meanwhile and is read again.
     async fn taken_up(&self, setup: &Setup) -> Result<Option<Setup>> {
         let new = Config::load(&self.file)?;
         let before = &setup.config;
@@ -68,8 +76,14 @@ impl Known {
         }
         let connections = crate::connections::reconnect(&new, before, &setup.connections)?;
         let releases = setup.releases.reconfigured(&new);
-        // Beside the work of what runs: it may take minutes.
-        releases.compile(&new).await;
+        // Beside the work of what runs: it may take minutes, in which a person may have seen a mistake in the file.
+        tokio::select! {
+            () = releases.compile(&new) => {}
+            () = self.is_another() => {}
+        }
+        if stamp(&self.file) != self.stamp {
+            return Ok(None);
+        }
         let door = (new.host.listen == before.host.listen).then(|| setup.door.clone());
         Setup::of(Arc::new(new), Arc::new(connections), Arc::new(releases), door).await.map(Some)
     }

@@ -27,7 +27,7 @@ const PAUSES: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(3600
 struct Position {
     /// The hour of the last sweep that ended; before the first, when this host first knew the org.
     last: Millis,
-    /// The same of the last that read all there was: no object refused, nothing left for the next night.
+    /// Until when all there was has been read: of no object refused, and nothing left for the next night.
     #[serde(default)]
     whole: Millis,
     /// Calls of the sweep under way.
@@ -114,34 +114,32 @@ impl Night {
         let Some(due) = due else { return Ok(()) };
         // An answer, too, may have been given without an event.
         self.reader.answered.notify_one();
-        let (found, whole) = self.sweep(&mut position).await?;
+        let (found, whole) = self.sweep(&mut position, now).await?;
         let calls = std::mem::take(&mut position.calls);
         position.last = due;
-        if whole {
-            position.whole = due;
-        }
+        position.whole = whole.unwrap_or(position.whole);
         self.take(Intake::default(), &position).await?;
         metrics::counter!("tandem_found_total", "connection" => self.reader.name.clone()).increment(found);
         tracing::info!(connection = self.reader.name, found, calls, "swept");
         Ok(())
     }
 
-    /// How many changes were found, and whether all there is was read.
-    async fn sweep(&self, position: &mut Position) -> Result<(u64, bool), Failed> {
+    /// How many changes were found, and until when all there is was read, where that is so of each object.
+    async fn sweep(&self, position: &mut Position, now: Millis) -> Result<(u64, Option<Millis>), Failed> {
         let mut all = self.reader.watched(|_| true).await?;
         // Two that ask what is watched, and one an object.
         position.calls += 2 + u32::try_from(all.len()).unwrap_or_default();
-        let (mut found, mut whole) = (0, true);
+        let (mut found, mut whole) = (0, Some(now));
         // One whose changes take more calls than a night has does not keep the others from being read.
         all.sort_by_key(|watched| position.objects.get(&watched.object).is_some_and(|own| own.under_way.is_some()));
         for watched in &all {
             match self.object(watched, position).await {
-                Ok((fresh, ended)) => {
+                Ok((fresh, until)) => {
                     found += fresh;
-                    whole &= ended;
+                    whole = whole.zip(until).map(|(all, own)| all.min(own));
                 }
                 Err(Failed::Call(error @ CallError::Remote { .. })) => {
-                    whole = false;
+                    whole = None;
                     tracing::warn!(connection = self.reader.name, object = watched.object, %error, "the org does not show what changed");
                 }
                 Err(error) => return Err(error),
@@ -157,8 +155,8 @@ impl Night {
         Ok((found, whole))
     }
 
-    /// How many changes were found, and whether they are all.
-    async fn object(&self, watched: &Watched, position: &mut Position) -> Result<(u64, bool), Failed> {
+    /// How many changes were found, and until when they are all: a reading that takes two nights has all of the first.
+    async fn object(&self, watched: &Watched, position: &mut Position) -> Result<(u64, Option<Millis>), Failed> {
         let first = Reading { since: position.last - SPAN_MS, under_way: None };
         let reading = position.objects.entry(watched.object.clone()).or_insert(first);
         let now = self.reader.now();
@@ -180,9 +178,9 @@ impl Night {
             found += self.take(intake, position).await?;
             match next {
                 Some(next) => place = next,
-                None => return Ok((found, true)),
+                None => return Ok((found, Some(begun))),
             }
         }
-        Ok((found, false))
+        Ok((found, None))
     }
 }

@@ -678,7 +678,7 @@ impl Store for SqliteStore {
         };
         let room = || self.room.lock().unwrap_or_else(PoisonError::into_inner);
         let wanted = room().wanted(Instant::now());
-        let well = self.writer.run(write(wanted)).await.is_ok() && self.writer.run(write(0)).await.is_ok();
+        let well = self.writer.run_alone(write(wanted)).await.is_ok() && self.writer.run(write(0)).await.is_ok();
         if well {
             self.writer.is_well();
             room().found(Instant::now());

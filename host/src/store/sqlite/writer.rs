@@ -35,6 +35,8 @@ type Work = Box<dyn FnOnce(std::result::Result<&Connection, &str>) -> Ran + Send
 
 struct Job {
     durability: Durability,
+    /// In a transaction of its own: what it fails by is nobody else's.
+    alone: bool,
     work: Work,
 }
 
@@ -77,10 +79,27 @@ impl Writer {
         self.run_with(Durability::Now, job).await
     }
 
+    /// Runs `job`, which may find no room, in a transaction of its own.
+    pub async fn run_alone<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.send(Durability::Now, true, job).await
+    }
+
     /// Runs `job` in the next group; returns when that group is as durable as asked, or more.
     pub async fn run_with<T: Send + 'static>(
         &self,
         durability: Durability,
+        job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.send(durability, false, job).await
+    }
+
+    async fn send<T: Send + 'static>(
+        &self,
+        durability: Durability,
+        alone: bool,
         job: impl FnOnce(&Connection) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let (reply, answer) = oneshot::channel();
@@ -101,7 +120,7 @@ impl Writer {
             });
             Ran { acknowledge, failed, no_room, stuck }
         });
-        self.jobs.send(Job { durability, work }).map_err(|_| StoreError::Closed)?;
+        self.jobs.send(Job { durability, alone, work }).map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
     }
 }
@@ -120,9 +139,19 @@ fn in_savepoint<T>(connection: &Connection, job: impl FnOnce(&Connection) -> Res
 fn write_groups(connection: &Connection, queue: &mpsc::Receiver<Job>, failing: &AtomicBool) {
     // As the connection was opened.
     let mut synced = true;
-    while let Ok(first) = queue.recv() {
+    let mut waiting: Option<Job> = None;
+    while let Some(first) = waiting.take().or_else(|| queue.recv().ok()) {
         let mut group = vec![first];
-        group.extend(queue.try_iter().take(GROUP - 1));
+        while group.len() < GROUP
+            && !group.iter().any(|job| job.alone)
+            && let Ok(next) = queue.try_recv()
+        {
+            if next.alone {
+                waiting = Some(next);
+                break;
+            }
+            group.push(next);
+        }
         let must_sync = group.iter().any(|job| job.durability == Durability::Now);
         if must_sync != synced {
             // In WAL mode NORMAL writes the log without syncing it; the next FULL commit syncs all of it.
