@@ -57,7 +57,7 @@ own_email() {
   local said me name row
   said=$(sf org display --json --target-org "$1") || fail "who is signed in to $1 is not known, \`sf org display\` says: $said"
   me=$(sed -n 's/^ *"username": *"\([^"]*\)".*/\1/p' <<<"$said" | sed -n 1p)
-  [ -n "$me" ] || fail "who is signed in to $1 is not known, \`sf org display\` names no user name: $said"
+  [ -n "$me" ] || fail "who is signed in to $1 is not known, \`sf org display\` names no user name"
   name=$(printf '%s\n' "$me" | sed -e 's/\\/\\\\/g' -e "s/'/\\\\'/g")
   said=$(sf data query --query "SELECT Email FROM User WHERE Username = '$name'" --result-format csv --target-org "$1") ||
     fail "the e-mail address of $me is not known, \`sf data query\` says: $said"
