@@ -164,10 +164,12 @@ async fn what_was_made_live_before_the_first_start_stays_and_needs_no_files() ->
 #[tokio::test]
 async fn a_release_whose_mapping_plugin_has_a_dot_in_its_name_goes_to_another_host() -> Result<()> {
     let flow = "mapper = \"regions-1.2.wasm\"".into();
-    let test = World::with(Setup { flow, ..Setup::default() }).await?;
+    let mut test = World::with(Setup { flow, ..Setup::default() }).await?;
     // One of contract 0.1.0 does not say its name: its file does.
     let old = tandem_e2e::root().join("tests/e2e/fixtures/contract-0.1.0/region-mapper.wasm");
     std::fs::copy(old, test.folder().join("regions-1.2.wasm"))?;
+    test.tandem(&["plugin", "grant", "regions-1.2", "--yes"]).await?;
+    test.up().await?;
     let file = test.folder().join("orders.release");
     let path = file.to_str().context("path")?;
     test.tandem(&["release", "export", "orders", "-o", path]).await?;

@@ -233,8 +233,14 @@ async fn a_compiled_plugin_changed_from_outside_is_not_run() -> Result<()> {
     let mut world = World::new().await?;
     let folder = world.folder().join("data/compiled");
     // Other tests' hosts share what is compiled.
+    let digest = ring::digest::digest(&ring::digest::SHA256, &std::fs::read(tandem_e2e::wasm("orders"))?);
+    let digest: String = digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect();
     let mut shared = std::fs::read_dir(folder.canonicalize()?)?.collect::<Result<Vec<_>, _>>()?;
-    shared.retain(|entry| entry.path().extension().is_some_and(|own| own == "cwasm"));
+    shared.retain(|entry| {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        name.starts_with(&digest) && name.ends_with(".cwasm")
+    });
+    assert_eq!(shared.len(), 1, "{digest}");
     std::fs::remove_file(&folder)?;
     std::fs::create_dir(&folder)?;
     for entry in shared {

@@ -248,7 +248,8 @@ async fn the_gauges_of_sweep_and_outbox_move_only_when_all_was_read() -> Result<
     world.up().await?;
     let moves = async |world: &World, name: &str, from: f64| {
         let moved = async |world: &World| {
-            let now = gauge(world, name).await?;
+            // It is not there before the first.
+            let now = gauge(world, name).await.unwrap_or_default();
             Ok((now > from).then_some(now))
         };
         world.until(name, PATIENCE, moved).await
@@ -268,7 +269,7 @@ async fn the_gauges_of_sweep_and_outbox_move_only_when_all_was_read() -> Result<
     let second = moves(&world, swept, first).await?;
     night(&world, 3).await?;
     let third = moves(&world, swept, second).await?;
-    assert_eq!(third - second, DAY, "the hour of the sweep, by the org's clock");
+    assert!((third - second - DAY).abs() < 300.0, "until when all was read, by the org's clock: {second} {third}");
 
     let before = gauge(&world, looked).await?;
     moves(&world, looked, before).await?;
