@@ -218,6 +218,12 @@ impl Journal {
         serde_json::from_str(&past.answer_about(read)?).ok()
     }
 
+    /// What a past run was answered to a read of the same records that asked for these fields and others.
+    pub fn known_wider<T: DeserializeOwned>(&mut self, read: &JournalEntry) -> Option<T> {
+        let Reach::Dry { past, .. } = &mut self.reach else { return None };
+        serde_json::from_str(&past.answer_wider(read)?).ok()
+    }
+
     /// Whether a read that the past run did not make may go out; counted in any case. `what` says which it is: what is told of it are the fields
     /// that lack, where only these do.
     pub fn may_read(&mut self, what: &str, read: &JournalEntry) -> bool {

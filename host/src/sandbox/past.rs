@@ -19,6 +19,8 @@ pub struct Past {
     by_read: HashMap<String, VecDeque<usize>>,
     /// The fields that all of them asked for.
     fields: HashMap<String, HashSet<String>>,
+    /// Those of each read, by the place of its answer.
+    asked: HashMap<usize, HashSet<String>>,
 }
 
 impl Past {
@@ -32,7 +34,8 @@ impl Past {
             if let Some(key) = effect_key(entry) {
                 past.by_effect.entry(key).or_default().push_back(place);
             } else if let Some(Read { of, fields }) = Read::of(entry) {
-                past.fields.entry(of.clone()).or_default().extend(fields);
+                past.fields.entry(of.clone()).or_default().extend(fields.iter().cloned());
+                past.asked.insert(place, fields.into_iter().collect());
                 past.by_read.entry(of).or_default().push_back(place);
             }
         }
@@ -55,6 +58,16 @@ impl Past {
     pub fn answer_about(&mut self, read: &JournalEntry) -> Option<String> {
         let places = self.by_read.get_mut(&Read::of(read)?.of)?;
         next(&mut self.answers, places)
+    }
+
+    /// The answer to a read of the same records that asked for these fields and others.
+    pub fn answer_wider(&mut self, read: &JournalEntry) -> Option<String> {
+        let Read { of, fields } = Read::of(read)?;
+        let holds =
+            |place: &&usize| self.asked.get(place).is_some_and(|own| fields.iter().all(|one| own.contains(one)));
+        let free = |place: &&usize| self.answers.get(**place).is_some_and(Option::is_some);
+        let place = *self.by_read.get(&of)?.iter().filter(free).find(holds)?;
+        self.answers.get_mut(place)?.take()
     }
 
     /// The fields of a read that no read of the same records asked for; none where these records were not read at all.
@@ -261,6 +274,11 @@ mod tests {
         assert_eq!(past.fields_not_read(&entry(&other, "", "")), [""; 0], "not those records");
         assert_eq!(past.fields_not_read(&entry(&now, "", "")), ["NextStep", "Lines.X"]);
         assert_eq!(past.answer_about(&entry(&now, "", "")).as_deref(), Some("then"));
+        // What reads less finds its fields in what was read.
+        let mut past = Past::of(&[entry(&then, "then", ""), entry(&now, "now", "")]);
+        let fewer = ask("/query?q=SELECT+NextStep+FROM+Opportunity+WHERE+Name%3D'a+FROM+b'");
+        assert_eq!(past.answer_wider(&entry(&fewer, "", "")).as_deref(), Some("now"));
+        assert_eq!(past.answer_wider(&entry(&fewer, "", "")), None, "once, and not from one without it");
         let (one, more) = (ask("/Items('A')?$select=ItemCode"), ask("/Items('A')?$select=ItemCode,U_X"));
         assert_eq!(Past::of(&[entry(&one, "it", "")]).answer_about(&entry(&more, "", "")).as_deref(), Some("it"));
 

@@ -407,6 +407,12 @@ async fn a_comparison_says_what_would_have_been_otherwise_record_by_record_and_s
     assert_eq!(found["groups"].as_array().map(Vec::len), Some(2), "the answers were what they were: {found}");
     assert_eq!(found["different"], 30, "{found}");
 
+    // What reads less finds it in what was read.
+    std::fs::write(&other, "version = 1\n[header]\nComments = \"'second'\"\n")?;
+    let (_, found) = compared(&world, &["--mapping", other.to_str().context("path")?]).await?;
+    assert!(found["untold"] == 0 && found["read_now"] == 0 && found["different"] == 30, "{found}");
+    assert!(group(&found, "POST b1 /Orders", "Comments").is_some(), "{found}");
+
     // What the past runs did not read is not made up.
     std::fs::write(&other, mapping("second").replace("\"'second'\"", "\"source.Description\""))?;
     let (code, found) = compared(&world, &["--mapping", other.to_str().context("path")?]).await?;

@@ -298,6 +298,11 @@ impl RunState {
         }
         let mut reads = Vec::new();
         for (place, item) in items.iter_mut().enumerate().filter(|(_, item)| item.came.is_none()) {
+            // A mapping that reads less asks for fewer fields of the same records.
+            item.came = self.journal.known_wider(&item.entry(seq, place, CallState::Done));
+            if item.came.is_some() {
+                continue;
+            }
             let Call { method, path, .. } = &item.asked.call;
             let canned = self.journal.is_canned();
             let path = if canned { path } else { paths::shown(path) };
