@@ -85,7 +85,7 @@ async fn all_flows_survive_faults_and_kills() -> Result<()> {
     world.b1_faults(json!([])).await?;
     world.salesforce_faults(json!([])).await?;
     world.ready(Duration::from_secs(60)).await?;
-    world.until_all_told(&ids, Duration::from_secs(120)).await?;
+    world.until_all_told(&ids, Duration::from_secs(600)).await?;
     // The polls look once more at everything.
     tokio::time::sleep(Duration::from_secs(3)).await;
     world.settled().await?;

@@ -240,7 +240,8 @@ async fn a_compiled_plugin_changed_from_outside_is_not_run() -> Result<()> {
         let name = entry.file_name().to_string_lossy().into_owned();
         name.starts_with(&digest) && name.ends_with(".cwasm")
     });
-    assert_eq!(shared.len(), 1, "{digest}");
+    // One for each kind of engine: a test may have run without a pool.
+    assert!(!shared.is_empty(), "{digest}");
     std::fs::remove_file(&folder)?;
     std::fs::create_dir(&folder)?;
     for entry in shared {

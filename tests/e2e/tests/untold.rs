@@ -357,6 +357,9 @@ async fn what_runs_no_trigger_is_found_at_night_and_a_night_after_nothing_happen
         assert!(!found(&world, id).await?.is_empty(), "{what}");
     }
 
+    // B1 is asked once more for what was stamped just now.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    world.settled().await?;
     let url = format!("{}/admin/writes", world.salesforce);
     world.send("PUT", &url, &json!({})).await?;
     assert_eq!(night(&world, 2).await?, 0, "nothing happened since");
