@@ -10,7 +10,7 @@ use serde_json::json;
 use super::failure::{Failure, listed};
 use super::output::{Output, short};
 use super::service::Parts;
-use crate::sources::full_id;
+use crate::connections::salesforce::full_id;
 use crate::store::sqlite::Access;
 use crate::store::{EventFilter, EventId, EventState};
 use crate::time::iso;

@@ -14,7 +14,7 @@ use super::failure::{Failure, listed};
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::connections::reads;
-use crate::sources::full_id;
+use crate::connections::salesforce::full_id;
 use crate::store::sqlite::Access;
 use crate::store::{CallState, Decided, EventFilter, EventState, JournalEntry};
 use crate::time::iso;

@@ -13,11 +13,11 @@ use self::schema::Schema;
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
+use crate::connections::salesforce::full_id;
 use crate::connections::transport::chain;
 use crate::connections::{Call, Connections};
 use crate::engine::Flow;
 use crate::sandbox::Section;
-use crate::sources::full_id;
 use crate::store::sqlite::Access;
 
 /// Begins what is told of alternatives: no fault.

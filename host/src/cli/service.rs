@@ -524,7 +524,7 @@ fn install_metrics() -> PrometheusHandle {
     );
     metrics::describe_gauge!(
         "tandem_swept_at_seconds",
-        "The hour of the last sweep of an org that read all there was, no object refused and nothing left for the next night, by the org's clock; before the first, since when the org is known: Unix time"
+        "Until when the sweeps of an org have read all there was, no object refused and nothing left for the next night, by the org's clock; before the first, since when the org is known: Unix time"
     );
     handle
 }

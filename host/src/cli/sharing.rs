@@ -5,9 +5,9 @@
 use serde_json::Value;
 
 use crate::connections::salesforce::Salesforce;
+use crate::connections::salesforce::full_id;
 use crate::connections::salesforce::rights::{PRIVATE_SET, STANDARD_SET};
 use crate::connections::{Call, CallError, Connection};
-use crate::sources::full_id;
 
 /// Objects whose records the flows change, and the org-wide default of each.
 const OBJECTS: [(&str, &str); 4] = [

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Route;
+use crate::connections::salesforce::full_id;
 use crate::store::{Haste, NewEvent, Question};
 
 /// The object in which people answer what the host asks: its changes are the host's own business, no flow's.
@@ -52,23 +53,6 @@ impl Change {
 /// Whether people answer in records of this object. A packaged object's own name carries the package's namespace.
 pub fn is_review(object: &str) -> bool {
     object.get(object.len().saturating_sub(REVIEW.len())..).is_some_and(|own| own.eq_ignore_ascii_case(REVIEW))
-}
-
-/// A Salesforce id in its 18 letters: of the 15 that reports and addresses show, the others tell which are capitals. `None` for
-/// what is no id.
-pub fn full_id(text: &str) -> Option<String> {
-    if !matches!(text.len(), 15 | 18) || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
-        return None;
-    }
-    let mut full = text.to_owned();
-    if text.len() == 15 {
-        const LETTERS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
-        for five in text.as_bytes().chunks(5) {
-            let capitals = five.iter().rev().fold(0, |bits, byte| bits << 1 | usize::from(byte.is_ascii_uppercase()));
-            full.push(char::from(LETTERS[capitals]));
-        }
-    }
-    Some(full)
 }
 
 /// One event for each flow that takes it.

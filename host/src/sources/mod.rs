@@ -15,5 +15,4 @@ pub mod timers;
 mod trouble;
 pub mod webhook;
 
-pub use self::change::full_id;
 pub use self::routes::{Route, Routes};

@@ -19,8 +19,9 @@ use ring::hmac;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
 
-use super::{Routes, change, full_id, sweep};
+use super::{Routes, change, sweep};
 use crate::config::Secret;
+use crate::connections::salesforce::full_id;
 use crate::store::{Inbox, Intake, NewEvent};
 
 /// A signature older or newer than this is refused: whoever recorded a call cannot repeat it later.

@@ -7,6 +7,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 use serde_json::Value;
 
+use crate::connections::salesforce::full_id;
+
 /// See the module's words.
 #[derive(Default)]
 pub struct Disguise {
@@ -380,15 +382,8 @@ fn is_coded(fields: &serde_json::Map<String, Value>, name: &str) -> bool {
 /// Of a record in Salesforce: it names nobody, and other parts of a scenario go by it. Its last three letters say which of the others are capitals, as tax and
 /// citizens' numbers of that length do not.
 fn is_id(word: &str) -> bool {
-    const CHECKS: &[u8; 32] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ012345";
-    let Some((own, checks)) = word.split_at_checked(15).filter(|_| word.len() == 18 && word.is_ascii()) else {
-        return false;
-    };
-    let check = |five: &[u8]| {
-        let capitals = five.iter().enumerate().filter(|(_, letter)| letter.is_ascii_uppercase());
-        CHECKS[capitals.map(|(place, _)| 1 << place).sum::<usize>()]
-    };
-    is_short_id(own) && own.as_bytes().chunks(5).map(check).eq(checks.bytes())
+    let own = word.get(..15).filter(|_| word.len() == 18);
+    own.is_some_and(|own| is_short_id(own) && full_id(own).as_deref() == Some(word))
 }
 
 /// That without those letters.

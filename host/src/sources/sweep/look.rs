@@ -10,9 +10,10 @@ use tokio::sync::Notify;
 
 use super::place::Place;
 use super::watched::{self, Taken, Watched};
+use crate::connections::salesforce::full_id;
 use crate::connections::{CallError, Connection};
 use crate::sources::failed::Failed;
-use crate::sources::{Routes, change, full_id};
+use crate::sources::{Routes, change};
 use crate::store::{Inbox, Millis, NewEvent, Sighting};
 
 /// Bytes of one answer.
