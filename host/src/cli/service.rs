@@ -19,7 +19,7 @@ use crate::connections::{Connection, Connections, Standing};
 use crate::console::salesforce::Reporter;
 use crate::console::{self, Console, Patience};
 use crate::ending::guarded;
-use crate::engine::{Engine, Flow, haste_of};
+use crate::engine::{Engine, Flow, Running, haste_of};
 use crate::releases::{Release, Releases, short};
 use crate::sandbox::{Cache, Compiler, Description, Runtime};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
@@ -315,14 +315,14 @@ impl Host {
     ) -> Result<Self> {
         let Setup { config, connections, releases, door, keys, sweeps } = setup;
         let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
-        let engine = Engine::new(config.clone(), inbox.clone(), connections.clone(), releases.clone());
+        let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), connections.clone(), releases.clone()));
         engine.settle().await;
-        let routes = Routes::new(routes(config, releases).await);
-        let timers = timers_of(config, releases).await;
+        let running = engine.running().borrow().clone();
+        let (routes, timers) = (Routes::new(routes(config, &running)), timers_of(config, &running));
         let mut host = Self {
             config: config.clone(),
             connections: connections.clone(),
-            engine: Arc::new(engine),
+            engine,
             inbox,
             routes,
             stop,
@@ -471,10 +471,10 @@ impl Host {
             while running.changed().await.is_ok() {
                 let plugins = running.borrow_and_update().clone();
                 for (flow, plugin) in &plugins {
-                    routes.take(flow, &plugin.description.topics);
-                    let own = config.flows.get(flow).map(|own| flow_timers(flow, own, &plugin.description));
+                    let (Some(own), description) = (config.flows.get(flow), &plugin.description) else { continue };
+                    routes.take(flow, &description.topics, haste_of(own, Some(description)));
                     known.send_modify(|timers| {
-                        timers.insert(flow.clone(), own.unwrap_or_default());
+                        timers.insert(flow.clone(), flow_timers(flow, own, description));
                     });
                 }
             }
@@ -529,11 +529,11 @@ fn install_metrics() -> PrometheusHandle {
     handle
 }
 
-async fn routes(config: &Config, releases: &Releases) -> Vec<Route> {
+fn routes(config: &Config, running: &Running) -> Vec<Route> {
     let mut routes = Vec::new();
     for (name, flow) in &config.flows {
-        let plugin = releases.plugin_of(name, config).await;
-        let haste = haste_of(flow, plugin.as_ref().map(|plugin| &plugin.description));
+        let plugin = running.get(name);
+        let haste = haste_of(flow, plugin.map(|plugin| &plugin.description));
         let topics = plugin.map(|plugin| plugin.description.topics.clone());
         routes.push(Route {
             flow: name.clone(),
@@ -545,10 +545,10 @@ async fn routes(config: &Config, releases: &Releases) -> Vec<Route> {
     routes
 }
 
-async fn timers_of(config: &Config, releases: &Releases) -> Timers {
+fn timers_of(config: &Config, running: &Running) -> Timers {
     let mut timers = Timers::new();
     for (name, flow) in &config.flows {
-        let Some(plugin) = releases.plugin_of(name, config).await else { continue };
+        let Some(plugin) = running.get(name) else { continue };
         timers.insert(name.clone(), flow_timers(name, flow, &plugin.description));
     }
     timers

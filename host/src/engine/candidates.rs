@@ -6,10 +6,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
+use futures_util::future::join_all;
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinSet;
 
 use super::{CompareError, Comparer, Engine, Flow, FlowStatus};
 use crate::config::{Policy, Stamp, stamp};
+use crate::ending::guarded;
 use crate::releases::{Release, ReleaseError, consent, short, signature_of};
 use crate::sandbox::{LoadError, Unknown};
 use crate::store::{Activation, Candidate, EventFilter, EventState, StoreError};
@@ -19,6 +22,9 @@ pub const FILES: &str = "the files";
 
 /// Between two looks at the files of a flow.
 const LOOK: Duration = Duration::from_secs(1);
+
+/// How long a start waits for files that are compiled for the first time; seven flows take a second or two.
+const SETTLES: Duration = Duration::from_secs(30);
 
 /// A file that was written longer ago than this is not being written.
 const QUIET: Duration = Duration::from_secs(3);
@@ -52,21 +58,48 @@ enum Decision {
 }
 
 impl Engine {
-    /// One look at the files of every flow, before anything runs.
-    pub async fn settle(&self) {
-        // All at once: one that takes its time holds up no other.
-        let looks = self.config.flows.keys().map(|flow| async move {
-            let mut files = Files::default();
-            self.look(flow, &mut files).await;
-            self.settled.lock().unwrap_or_else(PoisonError::into_inner).insert(flow.clone(), files);
-        });
-        futures_util::future::join_all(looks).await;
+    /// One look at the files of every flow, before anything runs. What takes long to be compiled is waited for no longer than a while: it
+    /// joins when it is ready, and until then the flow is starting.
+    pub async fn settle(self: &Arc<Self>) {
+        let mut looks = Vec::new();
+        for flow in self.config.flows.keys() {
+            self.releases.set_silent(flow, true);
+        }
+        for flow in self.config.flows.keys() {
+            let (looking, over) = oneshot::channel::<()>();
+            let look = self.clone().first_look(flow.clone());
+            let mut first = JoinSet::new();
+            first.spawn(guarded("first look at the files of a flow", async {
+                let files = look.await;
+                drop(looking);
+                files
+            }));
+            self.first.lock().unwrap_or_else(PoisonError::into_inner).insert(flow.clone(), first);
+            looks.push(over);
+        }
+        let _ = tokio::time::timeout(SETTLES, join_all(looks)).await;
+    }
+
+    async fn first_look(self: Arc<Self>, flow: String) -> Files {
+        let mut files = Files::default();
+        self.look(&flow, &mut files).await;
+        // What runs, whatever its files say.
+        if let Some(plugin) = self.releases.plugin_of(&flow, &self.config).await {
+            self.would_run(&flow, plugin);
+        }
+        files
     }
 
     /// Looks at a flow's files until `stop` turns true.
     pub(super) async fn watch_files(self: Arc<Self>, flow: String, mut stop: watch::Receiver<bool>) {
-        let settled = self.settled.lock().unwrap_or_else(PoisonError::into_inner).remove(&flow);
-        let mut files = settled.unwrap_or_default();
+        let first = self.first.lock().unwrap_or_else(PoisonError::into_inner).remove(&flow);
+        let mut files = Files::default();
+        if let Some(mut first) = first {
+            tokio::select! {
+                found = first.join_next() => files = found.and_then(Result::ok).unwrap_or_default(),
+                _ = stop.changed() => return,
+            }
+        }
         while !*stop.borrow() {
             self.look(&flow, &mut files).await;
             tokio::select! { _ = tokio::time::sleep(LOOK) => {} _ = stop.changed() => {} }
@@ -130,10 +163,15 @@ impl Engine {
         }
         if settled && files.read.as_ref() != Some(&now) {
             *files = Files { looked: Some(now.clone()), read: Some(now), ..Files::default() };
-            let draft = self.releases.of_files(flow, &self.config).await?;
+            let draft = self.releases.of_files(flow, &self.config).await;
+            self.releases.set_silent(flow, draft.is_err());
+            let draft = draft?;
             let release = self.releases.keep(flow, draft, FILES).await?;
             for (section, why) in release.needless_sections() {
                 tracing::warn!(flow, section, why, "a section of the mapping does nothing");
+            }
+            if self.releases.live(flow).await?.is_none() {
+                self.would_run(flow, release.plugin.clone());
             }
             files.says = Some(release);
         }

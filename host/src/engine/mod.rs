@@ -65,11 +65,11 @@ pub struct Engine {
     status: Mutex<BTreeMap<String, FlowStatus>>,
     refused: Mutex<BTreeMap<String, String>>,
     running: watch::Sender<Running>,
-    /// What the first look at the files found, until who goes on looking takes it.
-    settled: Mutex<BTreeMap<String, Files>>,
+    /// The first look at each flow's files, until who goes on looking takes it.
+    first: Mutex<BTreeMap<String, JoinSet<Files>>>,
 }
 
-/// What each flow runs now.
+/// What each flow runs now, or would once it may; none of which nothing can be loaded yet.
 pub type Running = BTreeMap<String, Arc<Plugin>>;
 
 /// What a flow may lease now.
@@ -100,7 +100,7 @@ impl Engine {
             status: Mutex::new(status),
             refused: Mutex::default(),
             running,
-            settled: Mutex::default(),
+            first: Mutex::default(),
         }
     }
 
@@ -109,11 +109,12 @@ impl Engine {
         self.running.subscribe()
     }
 
-    fn runs(&self, flow: &Flow) {
+    /// Topics and timers of a flow are known from now on, and others know that it takes what they emit.
+    fn would_run(&self, flow: &str, plugin: Arc<Plugin>) {
         self.running.send_if_modified(|running| {
-            let plugin = &flow.release.plugin;
-            let before = running.insert(flow.name.clone(), plugin.clone());
-            before.is_none_or(|before| before.digest != plugin.digest)
+            let same = running.get(flow).is_some_and(|before| before.digest == plugin.digest);
+            running.insert(flow.to_owned(), plugin);
+            !same
         });
     }
 
@@ -337,7 +338,7 @@ impl Engine {
             );
         }
         self.set_status(&flow.name, FlowStatus::Running);
-        self.runs(flow);
+        self.would_run(&flow.name, flow.release.plugin.clone());
     }
 
     /// What the flow may do now. Whoever is told to try a flow that failed has claimed the one try there is.

@@ -7,7 +7,7 @@ mod manifest;
 mod parcel;
 mod trust;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -151,6 +151,8 @@ pub struct Releases {
     runtime: Arc<Runtime>,
     plugins: Loaded<Plugin>,
     mappers: Loaded<MapperCode>,
+    /// Flows whose files say nothing yet: see [`Releases::set_silent`].
+    silent: Mutex<BTreeSet<String>>,
 }
 
 impl Releases {
@@ -166,6 +168,7 @@ impl Releases {
             runtime,
             plugins: Loaded::default(),
             mappers: Loaded::default(),
+            silent: Mutex::default(),
         }
     }
 
@@ -413,6 +416,17 @@ impl Releases {
         }
     }
 
+    /// Whether the files of a flow say nothing: they are still being read for the first time, or cannot be used. That is found out by who looks at
+    /// them; nobody else tries again, or waits for it.
+    pub fn set_silent(&self, flow: &str, silent: bool) {
+        let mut all = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        if silent {
+            all.insert(flow.to_owned());
+        } else {
+            all.remove(flow);
+        }
+    }
+
     /// The plugin that a flow runs, or would; what cannot be loaded says nothing.
     pub async fn plugin_of(&self, flow: &str, config: &Config) -> Option<Arc<Plugin>> {
         flow_of(flow, config).ok()?;
@@ -421,6 +435,7 @@ impl Releases {
                 let manifest = self.manifest(flow, &release).await.ok()?;
                 Kept { releases: self, flow, digest: &release }.plugin(&manifest.plugin).await.ok()
             }
+            None if self.silent.lock().unwrap_or_else(PoisonError::into_inner).contains(flow) => None,
             None => Some(self.of_files(flow, config).await.ok()?.release.plugin.clone()),
         }
     }

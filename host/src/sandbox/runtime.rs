@@ -112,8 +112,12 @@ fn to_describe() -> Limits {
 /// Bytes of a plugin's file at most: ten times a Python interpreter.
 const MOST_CODE: u64 = 128 << 20;
 
-/// Components compiled at once: each takes a core or more, and memory by its size.
-const COMPILED_AT_ONCE: usize = 2;
+/// Components compiled at once: each takes a core or more, and memory by its size. Large ones, such as those in Python, take minutes: small ones
+/// do not wait for them.
+const COMPILED_AT_ONCE: [usize; 2] = [2, 1];
+
+/// Bytes of a large one.
+const LARGE: usize = 4 << 20;
 
 /// The versions of the contract that this host speaks.
 pub const CONTRACTS: [&str; 2] = ["0.1.0", "0.2.0"];
@@ -162,7 +166,8 @@ pub struct Runtime {
     flow_linker: Linker<RunState>,
     flow_linker_wasi: Linker<RunState>,
     mapper_linker: Linker<RunState>,
-    compilers: Semaphore,
+    /// Turns of small components and of large ones.
+    compilers: [Semaphore; 2],
 }
 
 impl Runtime {
@@ -186,7 +191,7 @@ impl Runtime {
             flow_linker,
             flow_linker_wasi,
             mapper_linker,
-            compilers: Semaphore::new(COMPILED_AT_ONCE),
+            compilers: COMPILED_AT_ONCE.map(Semaphore::new),
         })
     }
 
@@ -354,7 +359,7 @@ impl Runtime {
         if let Some(component) = self.kept(&digest).await.map_err(not_now)? {
             return Ok((digest, component));
         }
-        let _turn = self.compilers.acquire().await;
+        let _turn = self.compilers[usize::from(wasm.len() >= LARGE)].acquire().await;
         // Somebody else may have had the same in mind.
         if let Some(component) = self.kept(&digest).await.map_err(not_now)? {
             return Ok((digest, component));

@@ -57,12 +57,14 @@ impl Routes {
         self.0.subscribe()
     }
 
-    /// A flow runs a plugin that takes these topics.
-    pub fn take(&self, flow: &str, topics: &[String]) {
+    /// A flow runs a plugin that takes these topics, and wants them so soon.
+    pub fn take(&self, flow: &str, topics: &[String], haste: Haste) {
         self.0.send_if_modified(|routes| {
-            let differs = |route: &Route| route.flow == flow && route.topics.as_deref() != Some(topics);
+            let same = |route: &Route| route.topics.as_deref() == Some(topics) && route.haste == haste;
+            let differs = |route: &Route| route.flow == flow && !same(route);
             let Some(place) = routes.iter().position(differs) else { return false };
-            Arc::make_mut(routes)[place].topics = Some(topics.to_vec());
+            let route = &mut Arc::make_mut(routes)[place];
+            (route.topics, route.haste) = (Some(topics.to_vec()), haste);
             true
         });
     }
@@ -86,12 +88,12 @@ mod tests {
         let routes = Routes::new(vec![route]);
         let mut changes = routes.changes();
         assert!(routes.now()[0].takes("erp", "b1.Orders"), "left out now it would be lost");
-        routes.take("orders", &["b1.Items".into()]);
+        routes.take("orders", &["b1.Items".into()], Haste::AtOnce);
         assert!(changes.has_changed().unwrap());
         assert!(!routes.now()[0].takes("erp", "b1.Orders") && routes.now()[0].takes("erp", "b1.Items"));
         assert_eq!(routes.topics_of("erp"), ["b1.Items"]);
         changes.mark_unchanged();
-        routes.take("orders", &["b1.Items".into()]);
+        routes.take("orders", &["b1.Items".into()], Haste::AtOnce);
         assert!(!changes.has_changed().unwrap(), "nothing is told that was known");
     }
 }

@@ -207,8 +207,9 @@ async fn whatever_a_plugin_does_while_it_is_loaded_is_named_and_no_neighbour_wai
     world.start()?;
     let id = world.opportunities(1).await?.remove(0);
     world.win(&id).await?;
-    world.until_all_told(&[id], Duration::from_secs(180)).await?;
-    println!("the neighbour's first order: {} ms after the start", started.elapsed().as_millis());
+    world.until_all_told(&[id], Duration::from_secs(60)).await?;
+    let first = started.elapsed();
+    println!("the neighbour's first order: {} ms after the start", first.as_millis());
 
     let url = format!("{}/readyz", world.console);
     let held = async |world: &World| {
@@ -237,8 +238,8 @@ async fn whatever_a_plugin_does_while_it_is_loaded_is_named_and_no_neighbour_wai
     let log = world.log();
     for (name, _) in &expected {
         let lines = log.lines().filter(|line| line.contains(&format!("{name}.wasm"))).count();
-        // Where the machine is busy one is tried again, and told again.
-        assert!((1..=10).contains(&lines), "{name}: {lines} lines of the log");
+        // One that takes long where the machine is busy is tried again, and told again.
+        assert!((1..=4).contains(&lines), "{name}: {lines} lines of the log");
     }
     let ids = world.opportunities(10).await?;
     for id in &ids {
