@@ -18,23 +18,33 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 script=scripts/$(basename "$0")
-usage() { sed -n '4,17s/^# \{0,1\}//p' "$script" >&2; exit 2; }
+usage() { sed -n '4,17s/^# \{0,1\}//p' "$script"; }
+fail() { echo "package.sh: $1" >&2; exit 1; }
+misused() { echo "package.sh: $1" >&2; usage >&2; exit 2; }
 
 # How many words a command takes at least, with its own name.
 case "${1:-}" in
 sign-in | install | uninstall) words=3 ;;
 deploy | access | namespace | promote) words=2 ;;
-*) words=1 ;;
+scratch | packages | version | released) words=1 ;;
+help | --help | -h) usage; exit ;;
+"") misused "what is it to do?" ;;
+*) misused "there is no command \`$1\`" ;;
 esac
-[ $# -ge $words ] || usage
-command -v sf >/dev/null || { echo "package.sh: the Salesforce CLI is missing: npm install --global @salesforce/cli" >&2; exit 1; }
+if [ $# -lt $words ]; then misused "it is \`$(usage | sed -n "s|^ *scripts/package.sh \($1\( [][A-Z]*\)*\)  .*|\1|p" | sed 's| *$||')\`"; fi
+
+# All but one speak to Salesforce.
+needs_cli() {
+  command -v sf >/dev/null || fail "the Salesforce CLI is missing: npm install --global @salesforce/cli (with Node 22.19 or newer)"
+  sf --version >/dev/null 2>&1 || fail "the Salesforce CLI does not run, it needs Node 22.19 or newer: \`sf --version\` says why"
+}
+[ "$1" = namespace ] || needs_cli
 
 # A managed package's names carry its namespace in every org but that of its source; what is deployed beside it speaks of them so.
 namespace=$(sed -n 's/^ *"namespace": "\(.*\)".*/\1/p' sfdx-project.json)
 prefix=${namespace:+${namespace}__}
 # What is deployed in place of the source's own folder is gone in the end, however it ends.
 trap 'rm -rf access/named sign-in/named' EXIT
-fail() { echo "package.sh: $1" >&2; exit 1; }
 # A text inside XML, and one that `sed` puts in; both on one line.
 xml() { printf '%s\n' "$1" | sed -e 's/&/\&amp;/g' -e 's/</\&lt;/g' -e 's/>/\&gt;/g'; }
 put_in() { printf '%s\n' "$1" | sed -e 's/[\\&|]/\\&/g'; }
@@ -55,7 +65,10 @@ beside() {
 # The e-mail address of whoever is signed in to an org: what the source has in its place is nobody's.
 own_email() {
   local said me name row
-  said=$(sf org display --json --target-org "$1") || fail "who is signed in to $1 is not known, \`sf org display\` says: $said"
+  if ! said=$(sf org display --json --target-org "$1"); then
+    row=$(sed -n 's/^ *"message": *"\(.*\)",\{0,1\}$/\1/p' <<<"$said" | sed -n 1p)
+    fail "who is signed in to $1 is not known, \`sf org display\` says: ${row:-$said}; \`sf org login web --alias $1\` signs in"
+  fi
   me=$(sed -n 's/^ *"username": *"\([^"]*\)".*/\1/p' <<<"$said" | sed -n 1p)
   [ -n "$me" ] || fail "who is signed in to $1 is not known, \`sf org display\` names no user name"
   name=$(printf '%s\n' "$me" | sed -e 's/\\/\\\\/g' -e "s/'/\\\\'/g")
@@ -133,7 +146,11 @@ access)
   ;;
 namespace)
   # In sfdx-project.json: nothing else of the source changes, with a namespace or without.
-  sed -i.before "s/\"namespace\": \"[^\"]*\"/\"namespace\": \"${2?NAME}\"/" sfdx-project.json && rm sfdx-project.json.before
+  if ! grep -qE '^([A-Za-z]([A-Za-z0-9]|_[A-Za-z0-9]){0,14})?$' <<<"$2" || [ ${#2} -gt 15 ]; then
+    fail "\`$2\` is no namespace: a letter, then letters, digits and single underscores, 15 at most"
+  fi
+  sed -i.before "s/\"namespace\": \"[^\"]*\"/\"namespace\": \"$2\"/" sfdx-project.json && rm sfdx-project.json.before
+  echo "sfdx-project.json: ${2:+the package carries the namespace }${2:-the package carries no namespace}"
   ;;
 packages)
   # With a namespace a managed package, which can be listed and runs in Professional Edition; without one an unlocked one.
@@ -161,5 +178,4 @@ install)
 uninstall)
   sf package uninstall --package "${3:?VERSION}" --target-org "${2:?ORG}" --wait 30
   ;;
-*) usage ;;
 esac

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use tandem_e2e::root;
 use tandem_package_tests::{files, package, said};
 
-/// The calls of `sf`, one a line, and what the script said.
+/// The calls of `sf`, one a line, but whether it runs at all; and what the script said.
 async fn calls(arguments: &[&str]) -> Result<(Vec<String>, bool, String)> {
     calls_refusing("nothing at all", "", arguments).await
 }
@@ -24,7 +24,7 @@ async fn calls_refusing(what: &str, refusal: &str, arguments: &[&str]) -> Result
     let all: Vec<&str> = ["scripts/package.sh"].into_iter().chain(arguments.iter().copied()).collect();
     let (well, words) = said("bash", &all, &[("PATH", &path)]).await?;
     let log = fs::read_to_string(log).unwrap_or_default();
-    Ok((log.lines().map(str::to_owned).collect(), well, words))
+    Ok((log.lines().filter(|call| *call != "--version").map(str::to_owned).collect(), well, words))
 }
 
 fn place(calls: &[String], words: &str) -> Result<usize> {
@@ -214,6 +214,7 @@ async fn a_version_is_released_by_its_alias() -> Result<()> {
     place(&calls(&["released"]).await?.0, "package version list --released")?;
     let (none, well, words) = calls(&["nonsense"]).await?;
     assert!(!well && none.is_empty() && words.contains("promote VERSION"), "{words}");
+    assert!(words.contains("no command `nonsense`"), "{words}");
     Ok(())
 }
 
@@ -235,7 +236,43 @@ async fn a_command_without_what_it_needs_says_how_it_is_called() -> Result<()> {
         assert!(!well && calls.is_empty(), "{arguments:?}: {calls:#?}");
         assert!(words.contains("scripts/package.sh install ORG VERSION"), "{arguments:?}: {words}");
         assert!(!words.contains("line "), "{arguments:?}: {words}");
+        let own = arguments.first().map_or("what is it to do?".to_owned(), |command| format!("it is `{command} "));
+        assert!(words.starts_with(&format!("package.sh: {own}")), "{arguments:?}: {words}");
     }
+    Ok(())
+}
+
+/// A wrong namespace would be carried into every name of the package.
+#[test]
+fn a_namespace_that_salesforce_would_refuse_is_not_taken() -> Result<()> {
+    for name in ["9bad-name", "tndm__x", "tndm_", "_tndm", "sixteenletters00", "a b", "a\"/e"] {
+        let beside = Beside::new()?;
+        let (well, words) = beside.run(&["namespace", name])?;
+        assert!(!well && words.contains("is no namespace"), "{name}: {words}");
+        assert_eq!(
+            fs::read(beside.0.path().join("sfdx-project.json"))?,
+            fs::read(tandem_package_tests::project().join("sfdx-project.json"))?
+        );
+    }
+    let beside = Beside::new()?;
+    let (well, words) = beside.run(&["namespace", "tndm_x9"])?;
+    assert!(well, "{words}");
+    assert!(fs::read_to_string(beside.0.path().join("sfdx-project.json"))?.contains("\"namespace\": \"tndm_x9\""));
+    Ok(())
+}
+
+/// What is wrong stands in one sentence with the mend, and not in a stack of the CLI's own.
+#[test]
+fn a_cli_that_does_not_run_and_an_org_that_is_not_known_are_named() -> Result<()> {
+    let beside = Beside::new()?;
+    beside.answers("*--version*) exit 1;;")?;
+    let (well, words) = beside.run(&["deploy", "crm"])?;
+    assert!(!well && words.contains("needs Node 22.19"), "{words}");
+    let unknown = "org\\ display*) echo '{'; echo '  \"message\": \"No authorization information found for crm.\",'; echo '  \"stack\": \"at x\"'; echo '}'; exit 1;;";
+    beside.answers(unknown)?;
+    let (well, words) = beside.run(&["sign-in", "crm", "host@example.org"])?;
+    assert!(!well && words.contains("found for crm.; `sf org login web --alias crm`"), "{words}");
+    assert!(!words.contains("at x"), "{words}");
     Ok(())
 }
 
