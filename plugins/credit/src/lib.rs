@@ -97,8 +97,7 @@ fn keep(
     let accounts = counterpart::accounts(&codes, &settings.keys)?;
     let currency = money::company_currency(&settings.currencies)?;
     let now = clock::now();
-    let mut rows = Vec::new();
-    let mut alerts = Vec::new();
+    let (mut rows, mut alerts, mut without) = (Vec::new(), Vec::new(), Vec::new());
     for (code, events) in customers {
         let Some(partner) = partners.get(code) else { continue };
         if partner["CardType"] == "cSupplier" {
@@ -110,6 +109,7 @@ fn keep(
         }
         let Some(account) = accounts.ids.get(code) else {
             outcomes.note_all(events, &format!("no account carries the CardCode {code}: not shown"));
+            without.push((code.clone(), events.clone()));
             continue;
         };
         let link = links::find("credit", Side::B1, code);
@@ -127,15 +127,6 @@ fn keep(
             let currency = currency.as_deref().unwrap_or_default();
             alert = json!({ "subject": subject, "text": credit.words(state, code, currency) });
         }
-        if link.as_ref().is_none_or(|link| link.salesforce_id != *account) || alert != base["alert"] {
-            let mut kept =
-                if link.as_ref().is_some_and(|link| link.salesforce_id == *account) { base.clone() } else { json!({}) };
-            if !kept.is_object() {
-                kept = json!({});
-            }
-            kept["alert"] = alert.clone();
-            put(code, account, &kept);
-        }
         if alert.is_object() {
             alerts.push(Alert {
                 card_code: code.clone(),
@@ -146,25 +137,28 @@ fn keep(
             });
         }
         rows.push(
-            Row::new("credit", code, "Account", fields).of_others().stamped("Tandem_Synced_At__c").serving(events),
+            Row::shown_on("credit", code, "Account", account, fields).stamped("Tandem_Synced_At__c").serving(events),
         );
     }
+    mirror::take_back("credit", "Account", &without, outcomes);
     let written = mirror::write_verified(batch, &rows, outcomes);
     // Only what the account shows is told.
     let shown: Vec<&str> =
         rows.iter().zip(&written).filter(|(_, own)| own.id.is_some()).map(|(row, _)| row.b1_id.as_str()).collect();
     alerts.retain(|alert| shown.contains(&alert.card_code.as_str()));
+    for alert in &alerts {
+        keep_alert(&alert.card_code, json!({ "subject": alert.subject, "text": alert.text }));
+    }
     tell(settings, alerts, outcomes);
     Ok(())
 }
 
-fn put(code: &str, account: &str, base: &Value) {
-    links::put(&Link {
-        kind: "credit".into(),
-        b1_id: code.into(),
-        salesforce_id: account.into(),
-        base: base.to_string(),
-    });
+/// What is to be told yet of a customer; null when it was.
+fn keep_alert(code: &str, alert: Value) {
+    let Some(link) = links::find("credit", Side::B1, code) else { return };
+    let mut base = from_json(&link.base);
+    base["alert"] = alert;
+    links::put(&Link { base: base.to_string(), ..link });
 }
 
 /// One task per crossing: its subject is unique, and a probe finds it after a lost answer.
@@ -197,11 +191,7 @@ fn tell(settings: &Settings, alerts: Vec<Alert>, outcomes: &mut Outcomes) {
         match answer {
             Ok(_) => {
                 outcomes.note_all(&alert.events, &format!("alert: {}", alert.subject));
-                if let Some(link) = links::find("credit", Side::B1, &alert.card_code) {
-                    let mut base = from_json(&link.base);
-                    base["alert"] = Value::Null;
-                    put(&alert.card_code, &alert.account, &base);
-                }
+                keep_alert(&alert.card_code, Value::Null);
             }
             Err(error) => {
                 outcomes.fail(&alert.events, &error, say("credit.writing_alert", "writing the credit alert", []))

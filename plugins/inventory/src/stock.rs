@@ -148,7 +148,6 @@ fn read(
 }
 
 fn write(batch: &Batch, settings: &Settings, stocks: &mut [Stock], outcomes: &mut Outcomes) -> Result<(), Error> {
-    stocks.iter().for_each(|stock| mirror::shown_on("stock", &stock.item_code, &stock.product));
     let mut records = Records::read(batch, settings, stocks)?;
     let verified: Vec<String> =
         stocks.iter().filter(|stock| stock.verify).map(|stock| stock.item_code.clone()).collect();
@@ -157,7 +156,7 @@ fn write(batch: &Batch, settings: &Settings, stocks: &mut [Stock], outcomes: &mu
     let product = |stock: &Stock| {
         let unknown = || FIELDS.map(|name| (name.to_owned(), Value::Null)).into_iter().collect();
         let fields = stock.total.map_or_else(unknown, |total| total.fields(settings));
-        Row::new("stock", &stock.item_code, "Product2", fields).of_others().serving(&stock.events)
+        Row::shown_on("stock", &stock.item_code, "Product2", &stock.product, fields).serving(&stock.events)
     };
     let mut rows: Vec<Row> = stocks.iter().map(product).collect();
     rows.append(&mut records.rows);

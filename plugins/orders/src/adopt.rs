@@ -5,8 +5,8 @@ use tandem_sdk::{Error, Method, Said, Value, b1, http, json, outcome_of, request
 
 use crate::change::Change;
 use crate::describe::Settings;
-use crate::linked::Linked;
-use crate::plan::Order;
+use crate::linked::{Linked, status_of};
+use crate::plan::{Order, is_asked};
 use crate::{Step, Work, approval, ledger, total, unseen};
 
 /// What a person may choose about an order that was not made here: this, and its number.
@@ -121,7 +121,12 @@ pub fn tell_linked(w: &Work, told: &Value) {
 pub fn compare(settings: &Settings, work: &mut [Work]) {
     for w in work.iter_mut() {
         let Step::Update(order, linked) = &w.step else { continue };
-        let change = Change::between(settings, w, order, linked);
+        let mut change = Change::between(settings, w, order, linked);
+        // A question that is open stays. Of one that was found nobody knows what it was when both were last in step.
+        let is_quiet = (w.is_look() || linked.found) && !is_asked(w);
+        if !change.is_nothing() && is_quiet && status_of(&w.document) == "Closed" {
+            change = change.stays_closed(linked);
+        }
         if !change.is_nothing() {
             w.change = Some(change);
             continue;

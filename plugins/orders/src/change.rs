@@ -140,6 +140,33 @@ impl Change {
         ));
     }
 
+    /// Of an order that is over and is only looked at, or was found: nobody changed it now, so what differs is of a changed mapping, or was
+    /// asked about when it was changed. B1 changes it no more, and there is nothing to ask.
+    pub fn stays_closed(self, linked: &Linked) -> Self {
+        let with = [("fields", self.fields().into())];
+        let mut notes = self.notes;
+        notes.push(say(
+            "orders.closed_stays",
+            "it is closed in B1 and stays as it is there: {fields} would be another",
+            with,
+        ));
+        Self {
+            body: Map::new(),
+            replace: false,
+            adds: false,
+            linked: Linked { found: false, ..linked.clone() },
+            notes,
+            left: Vec::new(),
+            conflicts: Vec::new(),
+        }
+    }
+
+    /// Names of what B1 is to get.
+    pub fn fields(&self) -> String {
+        let names: Vec<&str> = self.body.keys().map(String::as_str).collect();
+        if names.is_empty() { "DocumentLines".into() } else { names.join(", ") }
+    }
+
     /// B1 gets nothing and nobody is asked.
     pub fn is_nothing(&self) -> bool {
         self.body.is_empty() && self.left.is_empty() && self.conflicts.is_empty()

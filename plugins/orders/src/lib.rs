@@ -173,6 +173,11 @@ impl Work {
         self.event.topic == "timer.wake" || self.event.resolution.is_some()
     }
 
+    /// Nobody changed the opportunity, or answered: it is looked at for what happened in B1, or in the night.
+    fn is_look(&self) -> bool {
+        self.event.topic == "timer.wake" && self.event.resolution.is_none()
+    }
+
     /// A person wants a new order beside one that is over.
     fn makes_new(&self) -> bool {
         self.event.resolution.as_deref() == Some(look::MAKE_NEW)

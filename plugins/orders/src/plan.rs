@@ -214,7 +214,7 @@ fn decide(w: &mut Work, link: Option<Linked>) {
 }
 
 /// The opportunity shows a question or a wait, which is over when it is not won.
-fn is_asked(w: &Work) -> bool {
+pub fn is_asked(w: &Work) -> bool {
     matches!(text(&w.opportunity, "Tandem_Sync_State__c"), "Review" | "Waiting")
 }
 

@@ -255,9 +255,13 @@ fn updated(
             match &error {
                 Error::Remote(_) if passing::pause(&error).is_none() => {
                     let reason = say(
-                        "orders.no_change",
-                        "B1 does not let order {number} be changed: {why}",
-                        [("number", doc_num.into()), ("why", Said::of_error(&error).into())],
+                        "orders.no_change_of",
+                        "B1 does not let {fields} of order {number} be changed: {why}",
+                        [
+                            ("fields", change.fields().into()),
+                            ("number", doc_num.into()),
+                            ("why", Said::of_error(&error).into()),
+                        ],
                     );
                     w.hold(reason, &["retry", "ignore"]);
                     w.shows(linked);

@@ -1,13 +1,13 @@
 //! One-way flows: records in Salesforce that show what B1 has. A row is compared with what was written last (the link's
 //! base), and only fields that changed are sent; rows are packed 200 to a call by the host.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::row::{Missing, Row, joined};
 
 use crate::desired::sets_of;
 use crate::{
-    Batch, Error, Event, Link, Map, Method, Outcomes, Request, Side, Value, again, b1, body_of, from_json, links,
+    Batch, Error, Event, Link, Map, Method, Outcomes, Request, Said, Side, Value, again, b1, body_of, from_json, links,
     refused::{self, LeftOut, Sent},
     request, salesforce,
 };
@@ -28,18 +28,81 @@ pub fn linked(kind: &str, b1_ids: &[String]) -> BTreeMap<String, Link> {
     found.into_iter().flatten().map(|link| (link.b1_id.clone(), link)).collect()
 }
 
-/// For rows on a record that somebody else made: the link only keeps what this flow wrote of it. One that points
-/// elsewhere, or is not there, begins empty.
-pub fn shown_on(kind: &str, b1_id: &str, salesforce_id: &str) {
-    let old = links::find(kind, Side::B1, b1_id);
-    if old.as_ref().is_none_or(|link| link.salesforce_id != salesforce_id) {
-        links::put(&Link {
-            kind: kind.into(),
-            b1_id: b1_id.into(),
-            salesforce_id: salesforce_id.into(),
-            base: old.map_or_else(|| "{}".into(), |link| sets_of(&link.base)),
-        });
+/// Points rows to the records of others that they are shown on: the link only keeps what this flow wrote there. Where a row was shown on
+/// another record before, such as the account that a partner had, that one shows it no more; rows whose old record cannot be reached now
+/// are left out, and their events decided.
+fn point(rows: &[Row], bases: &mut [Option<Link>], outcomes: &mut Outcomes) -> BTreeSet<usize> {
+    let (mut moved, mut requests) = (Vec::new(), Vec::new());
+    for (place, row) in rows.iter().enumerate() {
+        let Some(target) = &row.shown_on else { continue };
+        match &bases[place] {
+            Some(link) if link.salesforce_id == *target => {}
+            Some(link) => {
+                requests.push(taken_back(row.object, link));
+                moved.push((place, target));
+            }
+            None => bases[place] = Some(begin(row.kind, &row.b1_id, target, "{}".into())),
+        }
     }
+    let mut left_out = BTreeSet::new();
+    for ((place, target), answer) in moved.into_iter().zip(taken(requests)) {
+        let row = &rows[place];
+        if let Err(error) = answer {
+            outcomes.fail(&row.events, &error, writing(row.object, &row.b1_id));
+            left_out.insert(place);
+            continue;
+        }
+        let base = bases[place].as_ref().map_or_else(|| "{}".into(), |link| sets_of(&link.base));
+        bases[place] = Some(begin(row.kind, &row.b1_id, target, base));
+    }
+    left_out
+}
+
+/// What is shown on the records of others and has none any more to be shown on, such as a partner whose account was unlinked: the record that
+/// it was shown on shows it no more.
+pub fn take_back(kind: &str, object: &str, of: &[(String, Vec<usize>)], outcomes: &mut Outcomes) {
+    let keys: Vec<String> = of.iter().map(|(key, _)| key.clone()).collect();
+    let linked = linked(kind, &keys);
+    let left: Vec<(&Link, &Vec<usize>)> =
+        of.iter().filter_map(|(key, events)| Some((linked.get(key)?, events))).collect();
+    let requests = left.iter().map(|(link, _)| taken_back(object, link)).collect();
+    for ((link, events), answer) in left.into_iter().zip(taken(requests)) {
+        match answer {
+            Ok(()) => links::delete(kind, &link.salesforce_id),
+            Err(error) => outcomes.fail(events, &error, writing(object, &link.b1_id)),
+        }
+    }
+}
+
+/// Empties the fields that were written.
+fn taken_back(object: &str, link: &Link) -> Request {
+    let base = from_json(&link.base);
+    let written =
+        base.as_object().into_iter().flatten().filter(|(name, value)| name.ends_with("__c") && !value.is_null());
+    let empty: Map<String, Value> = written.map(|(name, _)| (name.clone(), Value::Null)).collect();
+    let path = format!("/sobjects/{object}/{}", link.salesforce_id);
+    request("salesforce", Method::Patch, path, Some(&Value::Object(empty)), &link.b1_id)
+}
+
+/// A record that is gone shows nothing.
+fn taken(requests: Vec<Request>) -> Vec<Result<(), Error>> {
+    let sent = refused::send_all(&requests, |_, _| true);
+    sent.into_iter()
+        .map(|sent| match sent.answer {
+            Err(error) if !is_gone(&error) => Err(error),
+            _ => Ok(()),
+        })
+        .collect()
+}
+
+fn begin(kind: &str, b1_id: &str, salesforce_id: &str, base: String) -> Link {
+    let link = Link { kind: kind.into(), b1_id: b1_id.into(), salesforce_id: salesforce_id.into(), base };
+    links::put(&link);
+    link
+}
+
+fn writing(object: &str, b1_id: &str) -> Said {
+    crate::say("shared.writing", "writing {record}", [("record", format!("{object} {b1_id}").into())])
 }
 
 /// Unlinks records of the flow's own that a whole read (by id) does not show: they are made again.
@@ -111,8 +174,9 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
             bases[place] = link;
         }
     }
+    let unreached = point(rows, &mut bases, outcomes);
     let mut open: Vec<usize> = Vec::new();
-    for (place, row) in rows.iter().enumerate() {
+    for (place, row) in rows.iter().enumerate().filter(|(place, _)| !unreached.contains(place)) {
         match row.missing {
             Missing::Tell if bases[place].is_none() => tell_gone(row, outcomes),
             Missing::Leave if bases[place].is_none() => {}
@@ -191,15 +255,7 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
                     outcomes.note_all(&row.events, &format!("{what}: not shown"));
                 }
                 Err(error) => {
-                    outcomes.fail(
-                        &row.events,
-                        &error,
-                        crate::say(
-                            "shared.writing",
-                            "writing {record}",
-                            [("record", format!("{} {}", row.object, row.b1_id).into())],
-                        ),
-                    );
+                    outcomes.fail(&row.events, &error, writing(row.object, &row.b1_id));
                 }
             }
         }

@@ -40,6 +40,8 @@ pub struct Row {
     pub attached: Option<&'static str>,
     /// Whose record it is.
     pub missing: Missing,
+    /// The record of somebody else that it is shown on.
+    pub shown_on: Option<String>,
     /// Places of the events it is written for.
     pub events: Vec<usize>,
 }
@@ -59,11 +61,13 @@ impl Row {
             whole: false,
             attached: None,
             missing: Missing::Make,
+            shown_on: None,
             events: Vec::new(),
         }
     }
 
-    /// On a record that somebody else made: the link only keeps what this flow wrote of it, see [`crate::mirror::shown_on`].
+    /// On a record that somebody else made: the link only keeps what this flow wrote of it. Where it was shown on another one before, that one
+    /// shows it no more.
     pub fn shown_on(
         kind: &'static str,
         b1_id: &str,
@@ -71,8 +75,7 @@ impl Row {
         id: &str,
         fields: Map<String, Value>,
     ) -> Self {
-        crate::mirror::shown_on(kind, b1_id, id);
-        Self { missing: Missing::Tell, ..Self::new(kind, b1_id, object, fields) }
+        Self { missing: Missing::Tell, shown_on: Some(id.to_owned()), ..Self::new(kind, b1_id, object, fields) }
     }
 
     /// With an external id.
@@ -84,12 +87,6 @@ impl Row {
     /// With a field for the time of each write.
     pub fn stamped(mut self, field: &'static str) -> Self {
         self.stamp = Some(field);
-        self
-    }
-
-    /// On a record that somebody else made: see [`crate::mirror::shown_on`].
-    pub fn of_others(mut self) -> Self {
-        self.missing = Missing::Tell;
         self
     }
 

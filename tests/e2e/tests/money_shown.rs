@@ -156,3 +156,45 @@ async fn what_a_customer_owes_says_its_currency_whatever_the_account_is_kept_in(
     assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
     Ok(())
 }
+
+/// What stood on an account of its customer in B1 is nobody's once the customer has another account, or none: a wrong limit is worse than none.
+#[tokio::test]
+async fn an_account_that_loses_its_customer_shows_nothing_of_it_any_more() -> Result<()> {
+    let mut world = world(&["credit", "invoices"]).await?;
+    world.up().await?;
+    let move_money = async |world: &World| {
+        let line = json!({ "ItemCode": "A00001", "Quantity": 1, "UnitPrice": 100 });
+        world.b1_post("/Invoices", json!({ "CardCode": "C00001", "DocumentLines": [line] })).await
+    };
+    move_money(&world).await?;
+    let shows = |id: &Value| {
+        let id = id.clone();
+        move |own: &Value| {
+            own["Id"] == id && num(&own["Tandem_Exposure__c"]) > 0.0 && num(&own["Tandem_Open_Amount__c"]) > 0.0
+        }
+    };
+    let empty = |id: &Value| {
+        let id = id.clone();
+        let fields = ["Tandem_Exposure__c", "Tandem_Credit_State__c", "Tandem_Open_Amount__c", "Tandem_Currency__c"];
+        move |own: &Value| own["Id"] == id && fields.iter().all(|field| own[*field].is_null())
+    };
+    let (first, second) =
+        (account(&world, "C00001").await?["Id"].clone(), account(&world, "C00002").await?["Id"].clone());
+    world.until_record("Account", "what it owes", shows(&first)).await?;
+    world.settled().await?;
+    let carry = async |world: &World, id: &Value, code: Value| {
+        world.change("Account", id.as_str().unwrap_or_default(), json!({ "Tandem_Card_Code__c": code })).await
+    };
+    carry(&world, &first, Value::Null).await?;
+    carry(&world, &second, json!("C00001")).await?;
+    move_money(&world).await?;
+    world.until_record("Account", "what it owes", shows(&second)).await?;
+    world.until_record("Account", "nothing of a customer that is another's", empty(&first)).await?;
+    world.settled().await?;
+    carry(&world, &second, Value::Null).await?;
+    move_money(&world).await?;
+    world.until_record("Account", "nothing of a customer that has no account", empty(&second)).await?;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}

@@ -403,6 +403,46 @@ async fn an_order_that_its_documents_close_long_after_it_was_made_is_told() -> R
     Ok(())
 }
 
+/// A rule that came later is not the business of an order that is over: nobody changed it, and B1 changes it no more. What a person changes is asked
+/// about, with the fields that it is about.
+#[tokio::test]
+async fn a_mapping_that_gains_a_field_asks_nothing_of_orders_that_close() -> Result<()> {
+    let mut world = fast("mapping = \"own.toml\"").await?;
+    let own = world.folder().join("own.toml");
+    std::fs::write(&own, "version = 1\n[header]\nNumAtCard = \"source.Tandem_PO_Number__c\"\n")?;
+    world.up().await?;
+    let id = won(&world).await?;
+    let entry = world.orders_of(&id).await?[0]["DocEntry"].clone();
+    let gained =
+        "version = 1\n[header]\nNumAtCard = \"'PO ' + source.Tandem_PO_Number__c\"\nComments = \"source.Name\"\n";
+    std::fs::write(&own, gained)?;
+    let live = async |world: &World| {
+        let runs = world.tandem(&["mapping", "show", "orders", "--live"]).await?;
+        Ok(runs.contains("Comments").then_some(()))
+    };
+    world.until("the new mapping to be live", PATIENCE, live).await?;
+    world.send("POST", &format!("{}/admin/deliver/{entry}", world.b1), &json!({})).await?;
+    until_status(&world, &id, "Closed").await?;
+    let ended = async |world: &World| {
+        let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
+        let open: i64 = store.query_row(
+            "SELECT (SELECT count(*) FROM events WHERE state < 3) + (SELECT count(*) FROM wakes WHERE at < 9e12)",
+            [],
+            |row| row.get(0),
+        )?;
+        Ok((open == 0).then_some(()))
+    };
+    world.until("all looks to end", PATIENCE, ended).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "nobody changed anything");
+    assert_eq!(world.opportunity(&id).await?["Tandem_Sync_State__c"], "Synced");
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "4711" })).await?;
+    world.until_state(&id, "Review").await?;
+    let asked = world.tandem_json(&["review", "list"]).await?;
+    let reason = asked[0]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("NumAtCard") && reason.contains("Document is closed"), "{asked}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_value_that_cannot_be_asked_for_holds_its_own_opportunity_alone() -> Result<()> {
     let mut world = World::new().await?;

@@ -100,6 +100,7 @@ import SAID_ORDERS_CHANGE_OVER_LIMIT from '@salesforce/label/c.Tandem_Said_order
 import SAID_ORDERS_CHANGED from '@salesforce/label/c.Tandem_Said_orders_changed';
 import SAID_ORDERS_CHANGING from '@salesforce/label/c.Tandem_Said_orders_changing';
 import SAID_ORDERS_CLOSED from '@salesforce/label/c.Tandem_Said_orders_closed';
+import SAID_ORDERS_CLOSED_STAYS from '@salesforce/label/c.Tandem_Said_orders_closed_stays';
 import SAID_ORDERS_COPY from '@salesforce/label/c.Tandem_Said_orders_copy';
 import SAID_ORDERS_COPY_OPEN from '@salesforce/label/c.Tandem_Said_orders_copy_open';
 import SAID_ORDERS_CREATED from '@salesforce/label/c.Tandem_Said_orders_created';
@@ -135,7 +136,7 @@ import SAID_ORDERS_MADE_BEFORE from '@salesforce/label/c.Tandem_Said_orders_made
 import SAID_ORDERS_MAPPING from '@salesforce/label/c.Tandem_Said_orders_mapping';
 import SAID_ORDERS_NO_ACCOUNT from '@salesforce/label/c.Tandem_Said_orders_no_account';
 import SAID_ORDERS_NO_CANCEL from '@salesforce/label/c.Tandem_Said_orders_no_cancel';
-import SAID_ORDERS_NO_CHANGE from '@salesforce/label/c.Tandem_Said_orders_no_change';
+import SAID_ORDERS_NO_CHANGE_OF from '@salesforce/label/c.Tandem_Said_orders_no_change_of';
 import SAID_ORDERS_NO_CUSTOMER from '@salesforce/label/c.Tandem_Said_orders_no_customer';
 import SAID_ORDERS_NO_ITEM from '@salesforce/label/c.Tandem_Said_orders_no_item';
 import SAID_ORDERS_NO_ITEM_CODE from '@salesforce/label/c.Tandem_Said_orders_no_item_code';
@@ -295,6 +296,7 @@ export const PHRASES = {
     'orders.changed': SAID_ORDERS_CHANGED,
     'orders.changing': SAID_ORDERS_CHANGING,
     'orders.closed': SAID_ORDERS_CLOSED,
+    'orders.closed_stays': SAID_ORDERS_CLOSED_STAYS,
     'orders.copy': SAID_ORDERS_COPY,
     'orders.copy_open': SAID_ORDERS_COPY_OPEN,
     'orders.created': SAID_ORDERS_CREATED,
@@ -330,7 +332,7 @@ export const PHRASES = {
     'orders.mapping': SAID_ORDERS_MAPPING,
     'orders.no_account': SAID_ORDERS_NO_ACCOUNT,
     'orders.no_cancel': SAID_ORDERS_NO_CANCEL,
-    'orders.no_change': SAID_ORDERS_NO_CHANGE,
+    'orders.no_change_of': SAID_ORDERS_NO_CHANGE_OF,
     'orders.no_customer': SAID_ORDERS_NO_CUSTOMER,
     'orders.no_item': SAID_ORDERS_NO_ITEM,
     'orders.no_item_code': SAID_ORDERS_NO_ITEM_CODE,
