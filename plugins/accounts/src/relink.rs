@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{Error, Link, Map, Outcomes, Said, Side, Value, links, say, storage, text};
+use tandem_sdk::{Error, Link, Map, Outcomes, Said, Side, Value, json, links, matching, say, storage, text};
 
 use crate::describe::Settings;
 use crate::gather::{self, Pair};
@@ -110,6 +110,22 @@ pub fn follow_codes(
         }
         let partner = own(&carried).and_then(|new| named.values().find(|own| is(own, &new)));
         match free(settings, &account, partner, &carried, &code)? {
+            // A slip of the hand would write one company over another.
+            Ok(partner) if is_another(partner, &account) && !is_onto(choice(&pair.events), partner) => {
+                let with = [
+                    ("account", text(&account, "Name").into()),
+                    ("code", carried.as_str().into()),
+                    ("other", text(partner, "CardName").into()),
+                    ("customer", code.as_str().into()),
+                ];
+                let why = say(
+                    "accounts.code_of_another",
+                    "{account} carries the B1 Card Code {code}, and the tax id of {other} there is another; it is linked with {customer}: which of the two is it?",
+                    with,
+                );
+                let sides = json!({ "salesforce": account, "b1": partner });
+                outcomes.ask(&pair.events, why, &[onto(partner).as_str(), back.as_str(), "retry", "ignore"], &sides);
+            }
             Ok(partner) => {
                 let new = text(partner, "CardCode").to_owned();
                 if let Some(other) = links::find("account", Side::B1, &new) {
@@ -166,6 +182,20 @@ fn free<'a>(
         "{account} carries the B1 Card Code {code}, which belongs to another account; it is linked with {customer}",
         with(),
     )))
+}
+
+/// Their tax ids are known, and differ.
+fn is_another(partner: &Value, account: &Value) -> bool {
+    let (there, here) = (text(partner, "FederalTaxID"), text(account, "Tandem_Tax_Id__c"));
+    matching::tax_ids_differ(&matching::tax_id(there), &matching::tax_id(here))
+}
+
+fn onto(partner: &Value) -> String {
+    format!("link with {}", text(partner, "CardCode"))
+}
+
+fn is_onto(choice: Option<String>, partner: &Value) -> bool {
+    choice == Some(onto(partner))
 }
 
 fn is(partner: &Value, code: &str) -> bool {

@@ -122,8 +122,10 @@ fn keep(
         let mut alert = base["alert"].clone();
         if settings.alerts && state.graver_than(before) && alert.is_null() {
             let day = clock::today("b1");
-            let subject =
-                format!("Credit {}: {} ({day}, {})", state.word(), text(partner, "CardName"), now / 1000 % 86_400);
+            // To the second: by its subject the alert is found again.
+            let second = now / 1000 % 86_400;
+            let time = format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60);
+            let subject = format!("Credit {}: {} ({day}, {time} UTC)", state.word(), text(partner, "CardName"));
             let currency = currency.as_deref().unwrap_or_default();
             alert = json!({ "subject": subject, "text": credit.words(state, code, currency) });
         }

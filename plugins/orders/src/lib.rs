@@ -64,6 +64,8 @@ struct Work {
     event: Event,
     /// The opportunity as Salesforce has it now; null when it is not to be seen.
     opportunity: Value,
+    /// It could not be read: what a person must see is shown on it all the same.
+    unread: bool,
     /// It is known to be deleted.
     deleted: bool,
     /// Nothing is new about it: what a person ignored is not asked again.
@@ -144,6 +146,7 @@ impl Work {
         Self {
             event,
             opportunity: Value::Null,
+            unread: false,
             deleted: false,
             is_known: false,
             b1: Map::new(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tandem_sdk::counterpart::Code;
 use tandem_sdk::{
     Decimal, Error, LinkQuery, Map, Outcome, Said, Side, Value, counterpart, decimal, from_json, json, links, mapping,
-    of_mapping, outcome_of, passing, salesforce, say, tell, text,
+    of_mapping, passing, salesforce, say, tell, text,
 };
 
 use crate::describe::Settings;
@@ -115,7 +115,10 @@ fn read_open(settings: &Settings, work: &mut [Work], ids: &[String]) {
         let alone = apart.then(|| read_opportunities(settings, &[w.id().to_owned()]));
         match alone.as_ref().unwrap_or(&together) {
             Ok(found) => w.opportunity = found.get(w.id()).cloned().unwrap_or_default(),
-            Err(error) => w.finish(outcome_of(error, reading(error))),
+            Err(error) => {
+                w.unread = true;
+                w.fail(error, reading(error));
+            }
         }
     }
 }

@@ -117,7 +117,9 @@ impl Seen {
             None => {
                 let id = text(document, "U_SF_Id");
                 if !self.carried.contains(id) || (again && !approval::is_awaited(id)) {
-                    return format!("{status}, and not an order of an opportunity that has none");
+                    return format!(
+                        "{status}: an order that was not made for an opportunity, or for one that has another"
+                    );
                 }
                 // Made or approved, and perhaps being taken over just now: what its opportunity is told then was read before this change.
                 (id, format!("{status}, and not linked: the opportunity whose id it carries is looked at"))

@@ -46,7 +46,7 @@ pub fn tell(work: &mut [Work]) {
 
 fn changes(w: &Work) -> Option<Map<String, Value>> {
     let news = w.news.as_ref()?;
-    if w.opportunity.is_null() {
+    if w.opportunity.is_null() && !w.unread {
         return None;
     }
     let mut fields = news.message.shown();

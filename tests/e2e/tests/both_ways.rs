@@ -420,9 +420,16 @@ async fn a_card_code_typed_by_hand_is_the_accounts_own_or_a_question() -> Result
     let own = |own: &Value| own["Id"] == account.as_str() && own["Tandem_Card_Code__c"] == "H1";
     world.until_record("Account", "its own code again", own).await?;
     world.settled().await?;
-    // Its account lets it go.
+    // Its account lets it go. Another company is not written over by a slip of the hand.
     world.change("Account", &other, json!({ "Tandem_Card_Code__c": null })).await?;
-    world.change("Account", &account, json!({ "Tandem_Card_Code__c": "FREE" })).await?;
+    world.b1_patch("/BusinessPartners('FREE')", json!({ "FederalTaxID": "DE999888777" })).await?;
+    world
+        .change("Account", &account, json!({ "Tandem_Tax_Id__c": "DE111222333", "Tandem_Card_Code__c": "FREE" }))
+        .await?;
+    let asked = question(&world, "which of the two").await?;
+    assert_eq!(asked["choices"], json!(["link with FREE", "link with H1", "retry", "ignore"]));
+    assert_eq!(partner(&world, "FREE").await?["FederalTaxID"], "DE999888777");
+    answer(&world, &asked, "link with FREE").await?;
     world.change("Account", &account, json!({ "Phone": "+49 7" })).await?;
     until_partner(&world, "the account's phone", "FREE", |own| own["Phone1"] == "+49 7").await?;
     world.settled().await?;

@@ -90,3 +90,27 @@ async fn a_preview_shows_what_the_mapping_plugin_makes_of_it_and_the_default_is_
     assert!(code == 1 && errors.contains("fill in the PO number"), "{code} {errors}");
     Ok(())
 }
+
+/// Who won an opportunity looks at the opportunity: what holds it up stands there, also where it could not even be read.
+#[tokio::test]
+async fn a_mapping_that_reads_a_field_that_is_not_there_is_told_on_the_opportunity() -> Result<()> {
+    let mut world = World::with(Setup { flow: "mapping = \"own.toml\"".into(), ..Setup::default() }).await?;
+    std::fs::write(world.folder().join("own.toml"), "version = 1\n[header]\nComments = \"source.Foo__c\"\n")?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    let shown = world.until_state(&id, "Review").await?;
+    let words = shown["Tandem_Sync_Message__c"].as_str().unwrap_or_default();
+    assert!(words.contains("every field of the mapping") && words.contains("Foo__c"), "{shown}");
+    // Mended, it goes on.
+    std::fs::write(world.folder().join("own.toml"), "version = 1\n[header]\nComments = \"source.Name\"\n")?;
+    let live = async |world: &World| {
+        let runs = world.tandem(&["mapping", "show", "orders", "--live"]).await?;
+        Ok(runs.contains("source.Name").then_some(()))
+    };
+    world.until("the mended mapping to be live", std::time::Duration::from_secs(30), live).await?;
+    let asked = world.tandem_json(&["review", "list"]).await?;
+    world.tandem(&["review", "resolve", &asked[0]["id"].to_string(), "--choose", "retry"]).await?;
+    world.until_state(&id, "Synced").await?;
+    Ok(())
+}

@@ -4,6 +4,7 @@ import SAID_ACCOUNTS_ACCOUNT_UNSEEN from '@salesforce/label/c.Tandem_Said_accoun
 import SAID_ACCOUNTS_BOTH_CHANGED from '@salesforce/label/c.Tandem_Said_accounts_both_changed';
 import SAID_ACCOUNTS_CANDIDATE from '@salesforce/label/c.Tandem_Said_accounts_candidate';
 import SAID_ACCOUNTS_CODE_EMPTIED from '@salesforce/label/c.Tandem_Said_accounts_code_emptied';
+import SAID_ACCOUNTS_CODE_OF_ANOTHER from '@salesforce/label/c.Tandem_Said_accounts_code_of_another';
 import SAID_ACCOUNTS_CODE_TAKEN from '@salesforce/label/c.Tandem_Said_accounts_code_taken';
 import SAID_ACCOUNTS_CODE_UNKNOWN from '@salesforce/label/c.Tandem_Said_accounts_code_unknown';
 import SAID_ACCOUNTS_CONTACT_DELETED from '@salesforce/label/c.Tandem_Said_accounts_contact_deleted';
@@ -200,6 +201,7 @@ export const PHRASES = {
     'accounts.both_changed': SAID_ACCOUNTS_BOTH_CHANGED,
     'accounts.candidate': SAID_ACCOUNTS_CANDIDATE,
     'accounts.code_emptied': SAID_ACCOUNTS_CODE_EMPTIED,
+    'accounts.code_of_another': SAID_ACCOUNTS_CODE_OF_ANOTHER,
     'accounts.code_taken': SAID_ACCOUNTS_CODE_TAKEN,
     'accounts.code_unknown': SAID_ACCOUNTS_CODE_UNKNOWN,
     'accounts.contact_deleted': SAID_ACCOUNTS_CONTACT_DELETED,
