@@ -153,10 +153,17 @@ async fn load(
     };
     progress.finish_and_clear();
     let (done, review) = (after.done - before.done, after.review.saturating_sub(before.review));
+    // What an open question asks already is not asked again; others wait for a record of another flow.
+    let others = place.records.saturating_sub(done + review);
     if output.is_json() {
-        output.value(&json!({ "records": place.records, "done": done, "review": review }));
+        output.value(&json!({ "records": place.records, "done": done, "review": review, "others": others }));
     } else {
         output.say(format!("{} records: {done} done, {review} to review (`tandem review list`)", place.records));
+        if others > 0 {
+            output.say(format!(
+                "{others} more were asked about before, or wait for another record: `tandem review list`, `tandem events list --state waiting`"
+            ));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -17,6 +17,8 @@ use crate::config::{Config, SalesforceConfig};
 use crate::connections::salesforce::rights::{PERMISSION_SET, STANDARD_SET};
 use crate::connections::{Call, CallError, Connection, Connections, connect};
 use crate::engine::Flow;
+use crate::releases::ReleaseError;
+use crate::sandbox::LoadError;
 use crate::sources::{allocations, pubsub};
 use crate::store::StoreError;
 use crate::store::sqlite::Access;
@@ -39,6 +41,15 @@ impl Finding {
 
     fn bad(what: impl Into<String>, says: impl ToString, mend: impl Into<String>) -> Self {
         Self { what: what.into(), good: false, says: says.to_string(), mend: mend.into() }
+    }
+}
+
+/// The plugin's file is not where it is looked for.
+fn is_missing(error: &anyhow::Error) -> bool {
+    let missing = |error: &LoadError| matches!(error, LoadError::Unreadable { cause, .. } if cause.kind() == std::io::ErrorKind::NotFound);
+    match error.downcast_ref::<ReleaseError>() {
+        Some(ReleaseError::Plugin(error)) => missing(error),
+        _ => error.downcast_ref::<LoadError>().is_some_and(missing),
     }
 }
 
@@ -94,7 +105,14 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
                 findings.push(Finding::good(&what, says));
                 currency(&what, &flow, &config.flows[name].connections, connections, findings).await;
             }
-            Err(error) => findings.push(Finding::bad(what, error, "see left")),
+            Err(error) => {
+                let plugin = &config.flows[name].plugin;
+                let mend = match is_missing(&error) {
+                    true => format!("copy {plugin}.wasm into the plugins folder, then `tandem plugin grant {plugin}`"),
+                    false => "see left".into(),
+                };
+                findings.push(Finding::bad(what, error, mend));
+            }
         }
     }
     Ok(())

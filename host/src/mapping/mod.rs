@@ -398,7 +398,7 @@ impl Mapping {
                         Some(context) => context,
                         none => none.insert(self.context(source).map_err(&failed)?),
                     };
-                    let value = context.resolve(expression).map_err(|e| failed(e.to_string()))?;
+                    let value = context.resolve(expression).map_err(|e| failed(mended(e.to_string())))?;
                     from_cel(&value).ok_or_else(|| failed("the rule gives a value that JSON cannot hold".into()))?
                 }
             };
@@ -496,6 +496,14 @@ fn from_cel(value: &Cel) -> Option<Value> {
         Cel::Float(_) => None,
         other => other.json().ok(),
     }
+}
+
+/// What most often lacks a value is a field that nobody filled in.
+fn mended(error: String) -> String {
+    if !error.contains("Null") {
+        return error;
+    }
+    format!("a field that it uses is empty, which the rule may ask for: source.X == null ? \"\" : … ({error})")
 }
 
 #[cfg(test)]

@@ -111,7 +111,8 @@ impl Parcel {
         if !text.starts_with("format = ") {
             return Err("it is no release that `tandem release export` wrote".into());
         }
-        let written: Written = toml::from_str(text).map_err(|e| e.message().to_owned())?;
+        let cut = |e: toml::de::Error| format!("{}; where its end lacks, export and copy it again", e.message());
+        let written: Written = toml::from_str(text).map_err(cut)?;
         if written.format != FORMAT {
             return Err(format!("its format is {:?}; this tandem reads {FORMAT:?}", written.format));
         }
@@ -133,7 +134,9 @@ impl Parcel {
             contents.insert(digest.clone(), text.into_bytes());
         }
         if let Some((digest, _)) = contents.iter().find(|(digest, bytes)| digest_of(bytes) != **digest) {
-            return Err(format!("its part {digest} is not what its digest says"));
+            return Err(format!(
+                "its part {digest} is not what its digest says: it was changed, or damaged on its way; export and copy it again"
+            ));
         }
         if let Some(lacks) = manifest.parts().find(|digest| !contents.contains_key(*digest)) {
             return Err(format!("its part {lacks} is not in it"));

@@ -33,7 +33,9 @@ pub enum LoadError {
         cause: std::io::Error,
     },
     /// Not a WebAssembly component.
-    #[error("{path} is not a WebAssembly component: {cause}; `tandem plugin build` makes one")]
+    #[error(
+        "{path} is not a WebAssembly component: {cause}; copy it again, if the copy broke off; `tandem plugin build` makes one"
+    )]
     NotAComponent {
         /// The file.
         path: PathBuf,
