@@ -37,9 +37,9 @@ impl Subject {
         text(&self.partner, "CardCode")
     }
 
-    /// The pair is new: nothing was in step yet.
+    /// The pair is new: not all of it was in step yet.
     pub fn is_fresh(&self) -> bool {
-        self.base.as_ref().is_none_or(Map::is_empty)
+        self.base.as_ref().is_none_or(|base| base.is_empty() || base.contains_key(MEETING))
     }
 
     pub fn account_id(&self) -> &str {
@@ -88,6 +88,9 @@ const CONTACT: [&str; 8] = [
     "Tandem_Inactive__c",
 ];
 
+/// In a link's base: what was written when the two first met failed in part, and is tried again as a first meeting.
+pub const MEETING: &str = "meeting";
+
 /// The subjects of all open events.
 pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Result<Vec<Subject>, Error> {
     let mut partners: BTreeMap<String, Vec<usize>> = BTreeMap::new();
@@ -115,11 +118,12 @@ pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> 
         accounts.entry(account).or_default().extend(events);
     }
     let mut pairs = paired(partners, accounts);
-    let codes: Vec<String> = pairs.iter().filter_map(|pair| pair.code.clone()).collect();
     let ids: Vec<String> = pairs.iter().filter_map(|pair| pair.id.clone()).collect();
-    let mut partners = read_partners(&codes)?;
     let accounts = read_accounts(settings, &ids)?;
     relink::follow_merges(&mut pairs, &accounts);
+    let mut pairs = fused(pairs);
+    let codes: Vec<String> = pairs.iter().filter_map(|pair| pair.code.clone()).collect();
+    let mut partners = read_partners(&codes)?;
     let moved: Vec<String> =
         pairs.iter().filter_map(|pair| pair.id.clone()).filter(|id| !accounts.contains_key(id)).collect();
     let masters = read_accounts(settings, &moved)?;
@@ -155,7 +159,8 @@ pub struct Pair {
 }
 
 impl Pair {
-    fn linked(link: Link, events: Vec<usize>) -> Self {
+    /// As a link has it.
+    pub fn linked(link: Link, events: Vec<usize>) -> Self {
         let base = from_json(&link.base).as_object().cloned().unwrap_or_default();
         Self { code: Some(link.b1_id), id: Some(link.salesforce_id), base: Some(base), events }
     }
@@ -180,6 +185,23 @@ fn paired(partners: BTreeMap<String, Vec<usize>>, accounts: BTreeMap<String, Vec
         }
     }
     pairs
+}
+
+/// What has become about the same account is one subject.
+fn fused(pairs: Vec<Pair>) -> Vec<Pair> {
+    let mut kept: Vec<Pair> = Vec::new();
+    for pair in pairs {
+        match kept.iter_mut().find(|own| own.id.is_some() && own.id == pair.id) {
+            Some(own) => {
+                own.events.extend(pair.events);
+                if own.code.is_none() {
+                    (own.code, own.base) = (pair.code, pair.base);
+                }
+            }
+            None => kept.push(pair),
+        }
+    }
+    kept
 }
 
 /// Accounts of contacts, also of deleted ones; of one that has moved also the account that it has left.

@@ -50,8 +50,10 @@ pub fn follow_merges(pairs: &mut [Pair], accounts: &BTreeMap<String, Value>) {
                 pair.id = Some(master.to_owned());
             }
             (Some(_), Some(_)) => {}
+            // The link has moved, with a try that failed behind that; or the one that is left had a partner all the time.
+            (None, Some(link)) => *pair = Pair::linked(link, std::mem::take(&mut pair.events)),
             // The loser was nobody's; the one that is left is told by an event of its own.
-            (None, _) => pair.id = Some(master.to_owned()),
+            (None, None) => pair.id = Some(master.to_owned()),
         }
     }
 }

@@ -7,7 +7,7 @@ use tandem_sdk::{Batch, Link, Map, Outcomes, Said, Side, Value, json, links, tel
 use crate::contacts::{self, Person};
 use crate::describe::Settings;
 use crate::fields::Plan;
-use crate::gather::Subject;
+use crate::gather::{MEETING, Subject};
 use crate::left_out::{self, Refused};
 use crate::plan::{Turn, planned};
 use crate::{look, relink, to_b1, to_salesforce};
@@ -91,7 +91,10 @@ fn part(turn: &Turn<'_>, work: &[Work]) -> BTreeSet<String> {
 fn keep_taken(w: &Work) {
     let taken = |side: Side| if side == Side::B1 { w.in_b1 } else { w.in_salesforce };
     let (Some(old), false) = (&w.subject.base, w.card_code.is_empty() || w.account_id.is_empty()) else { return };
-    let base = w.plan.kept(old, taken);
+    let mut base = w.plan.kept(old, taken);
+    if w.subject.is_fresh() && !base.is_empty() {
+        base.insert(MEETING.into(), true.into());
+    }
     if base != *old {
         put_link(w, base);
     }
@@ -118,6 +121,7 @@ fn keep(w: &Work, let_go: &BTreeSet<String>) {
     // Also one that has another account than it had.
     let fresh = w.subject.is_fresh();
     let mut base = w.plan.base.clone();
+    base.remove(MEETING);
     if let Some(code) = w.plan.to_salesforce.get("Tandem_Card_Code__c") {
         base.insert("Tandem_Card_Code__c".into(), code.clone());
     }

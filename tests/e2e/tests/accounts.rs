@@ -666,7 +666,29 @@ async fn accounts_that_carry_their_codes_are_linked_in_few_calls_and_without_a_q
     assert_eq!(accounts.len(), before, "none is made");
     assert!(accounts.iter().all(|own| own["Tandem_Partner_Type__c"].is_string()), "all are linked");
     assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
-    // 20,000 have 400.
-    assert!(used * 50 < CUSTOMERS as u64 * 3 / 2, "{used} calls");
+    // 20,000 have 400; what a fault strikes is asked again.
+    assert!(tandem_e2e::faults_rate().is_some() || used * 50 < CUSTOMERS as u64 * 3 / 2, "{used} calls");
+    Ok(())
+}
+
+/// The link moves with the first try; what is written behind that may fail and is tried again.
+#[tokio::test]
+async fn a_merge_whose_answer_is_lost_ends_as_any_other() -> Result<()> {
+    let world = world("").await?;
+    world.tandem(&["backfill", "accounts", "--yes"]).await?;
+    world.settled().await?;
+    let loser = account(&world, "C00003").await?["Id"].as_str().unwrap_or_default().to_owned();
+    let master = world.create("Account", json!({ "Name": "Master of C00003", "Phone": "+49 40 1" })).await?;
+    world.settled().await?;
+    let lost = |path: &str| json!({ "path": path, "kind": "reset-after", "times": 1 });
+    world.b1_faults(json!([lost("/b1s/v2/$batch"), lost("/b1s/v2/BusinessPartners('C00003')")])).await?;
+    let (status, body) =
+        world.send("POST", &format!("{}/admin/merge/Account/{master}/{loser}", world.salesforce), &json!({})).await?;
+    assert!(status < 300, "{body}");
+    let moved = |own: &Value| own["Id"] == master.as_str() && own["Tandem_Card_Code__c"] == "C00003";
+    world.until_record("Account", "the code moves", moved).await?;
+    world.settled().await?;
+    assert!(world.log().contains("the answer was lost"), "{}", world.log());
+    assert_eq!(partner(&world, "C00003").await?["Phone1"], "+49 40 1");
     Ok(())
 }
