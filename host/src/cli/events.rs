@@ -7,6 +7,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use serde_json::json;
 
+use super::audit::note;
 use super::failure::{Failure, listed};
 use super::output::{Output, short};
 use super::service::Parts;
@@ -122,13 +123,15 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                     Failure::WrongUsage(format!("event {id} does not offer {choice:?}; it offers: {offers}")).into()
                 );
             }
-            if !store.retry(event.id, choose, crate::time::now()).await? {
+            if !store.retry(event.id, choose.clone(), crate::time::now()).await? {
                 let state = event.state.word();
                 return Err(Failure::WrongUsage(format!(
                     "event {id} is {state}: only ready, waiting, review and rejected events can be run again"
                 ))
                 .into());
             }
+            let what = format!("event {id} ({} {})", event.flow, event.key);
+            note(store.as_ref(), "events.retry", what, choose.as_deref().unwrap_or_default()).await?;
             output.say(format!("event {id} runs again as soon as the host looks"));
             Ok(ExitCode::SUCCESS)
         }

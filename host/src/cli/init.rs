@@ -8,6 +8,7 @@ use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::account;
 use super::failure::Failure;
 use super::output::Output;
 use crate::config::Config;
@@ -55,7 +56,13 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     std::fs::create_dir_all(&plugins)
         .with_context(|| format!("cannot make the plugins folder {}", plugins.display()))?;
     let database = config.resolve(&config.store.path);
-    SqliteStore::open(&database, Access::Maker).with_context(|| format!("{}", database.display()))?;
+    let store = SqliteStore::open(&database, Access::Maker).with_context(|| format!("{}", database.display()))?;
+    if let Some(password) = account::first(&store).await? {
+        output.say(format!(
+            "the console's first account is admin, its password {password} (shown once): `tandem run`, then http://{}",
+            config.host.listen
+        ));
+    }
     tell_flows(&config, output);
     if options.offline {
         return Ok(ExitCode::SUCCESS);

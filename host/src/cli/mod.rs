@@ -1,8 +1,9 @@
 //! Commands: read what the operator wants, call the rooms, show what came of it.
 
+mod account;
+mod audit;
 mod backfill;
 mod check;
-mod choices;
 mod currencies;
 mod demo;
 mod events;
@@ -83,6 +84,9 @@ enum Command {
     /// What each flow runs, ran and could run; make one live, or go back.
     #[command(subcommand)]
     Release(release::Command),
+    /// Who may sign in to the console.
+    #[command(subcommand)]
+    Account(account::Command),
     /// Of the program for itself: see `sandbox/compiler.rs`.
     #[command(name = compiler::COMMAND, hide = true)]
     Compile,
@@ -153,6 +157,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(options) => explain::run(&cli.config, options, &output).await,
         Command::Plugin(command) => plugin::run(&cli.config, command, &output).await,
         Command::Release(command) => release::run(&cli.config, command, &output).await,
+        Command::Account(command) => account::run(&cli.config, command, &output).await,
         Command::Compile => Ok(compiler::serve()),
     }
 }

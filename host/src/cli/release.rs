@@ -12,6 +12,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use similar::{ChangeTag, TextDiff};
 
+use super::audit::{note, user};
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::plugin;
@@ -89,11 +90,6 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
         Command::Import(options) => carry::import(&parts, options, output).await,
         Command::Rollback { flow, why } => rollback(&parts, &flow, &why, output).await,
     }
-}
-
-/// The user of this server who gives the command.
-fn user() -> String {
-    whoami::username().unwrap_or_else(|_| "unknown user".into())
 }
 
 /// Where a release stands.
@@ -329,6 +325,7 @@ async fn activate(parts: &Parts, flow: &str, asked: &str, why: &str, output: &Ou
     let row = found(parts, flow, Some(asked)).await?;
     let fresh = parts.releases().await?.activate(flow, &row.digest, &user(), why).await?;
     let said = if fresh { "is live now" } else { "is live already" };
+    note(parts.store.as_ref(), "release.activate", format!("release {} of {flow}", row.digest), why).await?;
     tell(parts, flow, &row.digest, said, output).await
 }
 
@@ -347,6 +344,7 @@ async fn grant(parts: &Parts, flow: &str, asked: &str, yes: bool, output: &Outpu
 async fn rollback(parts: &Parts, flow: &str, why: &str, output: &Output) -> Result<ExitCode> {
     parts.known_flow(Some(flow)).await?;
     let release = parts.releases().await?.roll_back(flow, &user(), why).await?;
+    note(parts.store.as_ref(), "release.rollback", format!("release {} of {flow}", release.digest), why).await?;
     tell(parts, flow, &release.digest, "is live again", output).await
 }
 

@@ -46,7 +46,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     if let Some(path) = &options.plugin {
         flow.release = Arc::new(flow.release.with_plugin(releases.runtime().load(path).await?));
     }
-    let replay = Replay::run(releases.runtime(), &flow, &parts.store, event.id, options.fresh)
+    let replay = Replay::run(releases.runtime(), &flow, &parts.store, &event, options.fresh)
         .await
         .context("the dry run failed")?;
     let differences = replay.differences();

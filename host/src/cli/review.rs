@@ -7,10 +7,11 @@ use anyhow::Result;
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::choices;
+use super::audit::note;
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
+use crate::console::choices;
 use crate::store::sqlite::Access;
 use crate::store::{Event, EventFilter, EventId, EventState};
 use crate::time::iso;
@@ -75,6 +76,7 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
             }
             for id in ids {
                 if store.retry(EventId(id), Some(choose.clone()), crate::time::now()).await? {
+                    note(store.as_ref(), "review.answer", format!("event {id}"), &choose).await?;
                     output.say(format!("{id}: {choose}; it runs as soon as the host looks"));
                 } else {
                     output.say(format!("{id}: somebody else was faster"));

@@ -17,7 +17,7 @@ use super::output::complain;
 use crate::config::{Config, FlowConfig, SalesforceConfig, Secret, SecretSource};
 use crate::connections::{Connection, Connections, Standing};
 use crate::console::salesforce::Reporter;
-use crate::console::{self, Console, Patience};
+use crate::console::{self, Console, Live, Origin, Patience};
 use crate::ending::guarded;
 use crate::engine::{Engine, Flow, Running, haste_of};
 use crate::releases::{Release, Releases, short};
@@ -332,9 +332,22 @@ impl Host {
         };
         let (mut sources, callers) = host.salesforce(&keys.salesforce, sweeps);
         sources.extend(host.b1(&keys.b1));
-        host.timers(timers);
-        let console =
-            Console { engine: host.engine.clone(), store, connections: host.connections.clone(), sources, metrics };
+        let timers = host.timers(timers);
+        let origin = Arc::new(Origin::new(config.host.listen, &config.console));
+        let live = Arc::new(Live::new(host.stop.clone()));
+        let console = Arc::new(Console {
+            engine: host.engine.clone(),
+            access: Arc::new(console::Access::new(store.clone(), origin.is_over_tls())),
+            store,
+            connections: host.connections.clone(),
+            sources,
+            timers,
+            metrics,
+            live,
+            jobs: Arc::default(),
+            origin,
+        });
+        host.tasks.spawn(guarded("live view", Live::run(console.clone())));
         let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
         let router = console::router(console)
             .merge(b1::webhook::router(B1Webhook {
@@ -463,8 +476,9 @@ impl Host {
     }
 
     /// The flows' timers; and topics and timers of a plugin that is taken up while the host runs.
-    fn timers(&mut self, timers: Timers) {
+    fn timers(&mut self, timers: Timers) -> watch::Receiver<Timers> {
         let (known, told) = watch::channel(timers);
+        let shown = told.clone();
         self.tasks.spawn(guarded("timers", timers::run(told, self.inbox.clone(), self.stop.clone())));
         let (config, routes, mut running) = (self.config.clone(), self.routes.clone(), self.engine.running());
         let taken_up = async move {
@@ -480,6 +494,7 @@ impl Host {
             }
         };
         self.tasks.spawn(guarded("plugins taken up", taken_up));
+        shown
     }
 
     fn listen(&mut self, listener: tokio::net::TcpListener, router: axum::Router) {

@@ -5,7 +5,7 @@ mod secret;
 mod stamp;
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -48,6 +48,9 @@ pub struct Config {
     /// This process.
     #[serde(default)]
     pub host: HostConfig,
+    /// How browsers reach it.
+    #[serde(default)]
+    pub console: ConsoleConfig,
     /// The database.
     #[serde(default)]
     pub store: StoreConfig,
@@ -90,6 +93,16 @@ impl Default for HostConfig {
     fn default() -> Self {
         Self { plugins: "plugins".into(), listen: SocketAddr::from(([127, 0, 0, 1], 8484)), stop_seconds: 20 }
     }
+}
+
+/// `[console]`
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ConsoleConfig {
+    /// `https://…`, where a proxy that speaks TLS stands before the console; without it browsers on this machine alone may use it.
+    pub url: Option<String>,
+    /// IP addresses of that proxy where it is on another machine: whom it names as the client is believed.
+    pub proxies: Vec<IpAddr>,
 }
 
 /// `[store]`
@@ -482,6 +495,18 @@ impl Config {
         }
         for (name, flow) in &self.flows {
             self.check_flow(&mut problems.of(&["flows", name]), name, flow);
+        }
+        let mut console = problems.of(&["console"]);
+        if let Some(url) = &self.console.url {
+            let is_bare = |url: &reqwest::Url| url.scheme() == "https" && url.host().is_some() && url.path() == "/";
+            if !url.parse().is_ok_and(|url| is_bare(&url)) {
+                console.tell(
+                    "url",
+                    format!(" = \"{url}\" is not the console's address; write it like https://tandem.example.com"),
+                );
+            }
+        } else if !self.console.proxies.is_empty() {
+            console.tell("proxies", ": whom a proxy names is believed only behind `url`, the console's address there");
         }
         let mut trust = problems.of(&["trust"]);
         for key in self.trust.keys.iter().filter(|key| !is_public_key(key)) {

@@ -1,101 +1,138 @@
-//! What the host shows over HTTP: is it alive, is it ready and if not why, and its metrics. Listens on loopback unless the
-//! operator says otherwise. What it shows in the org is in [`salesforce`].
+//! What the host shows over HTTP: the JSON API, one file a page, with the web console that is made of it; for whoever watches the process,
+//! its health ([`health`]); and the org's own view of the host ([`salesforce`]). Arrows run from the pages to what they share.
 
+mod access;
+mod body;
+pub mod choices;
+mod events;
+mod explain;
+mod front;
+mod health;
+mod jobs;
+mod kinds;
+mod live;
+mod origin;
+mod overview;
+mod problem;
+mod rehearse;
+mod reviews;
 pub mod salesforce;
 mod serve;
+mod story;
+mod views;
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
+use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
-use serde_json::json;
 use tokio::sync::watch;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
+use utoipa::{Modify, OpenApi};
+use utoipa_axum::router::OpenApiRouter;
 
+pub use self::access::{Access, Passwords, checked_name};
+pub use self::jobs::Jobs;
+pub use self::live::Live;
+pub use self::origin::Origin;
 pub use self::serve::{Patience, serve};
-use crate::connections::{Connections, Outage, Standing};
-use crate::engine::{Engine, FlowStatus};
+use crate::connections::{Connections, Standing};
+use crate::engine::Engine;
+use crate::sources::timers::Timers;
 use crate::store::Store;
 
 /// What the pages look at.
 pub struct Console {
-    /// For readiness.
+    /// What runs.
     pub engine: Arc<Engine>,
-    /// For health and counts.
+    /// Events, runs, people.
     pub store: Arc<dyn Store>,
     /// Which of them wait for a person.
     pub connections: Arc<Connections>,
     /// Subscriptions, and looks into B1: name and how it stands.
     pub sources: Vec<(String, watch::Receiver<Standing>)>,
+    /// When flows run by themselves.
+    pub timers: watch::Receiver<Timers>,
     /// For `/metrics`.
     pub metrics: PrometheusHandle,
+    /// Who may what.
+    pub access: Arc<Access>,
+    /// What is told as it changes.
+    pub live: Arc<Live>,
+    /// What was asked of many events at once.
+    pub jobs: Arc<Jobs>,
+    /// Who may reach the console.
+    pub origin: Arc<Origin>,
 }
+
+/// The document of the API.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Tandem",
+        description = "What the console shows and does, for scripts, too. A script sends a token, which an admin makes under Access. Times are ISO 8601 in UTC."
+    ),
+    modifiers(&Ways),
+    security(("session" = []), ("token" = []))
+)]
+struct Document;
+
+/// The two ways to be known.
+struct Ways;
+
+impl Modify for Ways {
+    fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
+        let components = document.components.get_or_insert_default();
+        let cookie = ApiKey::Cookie(ApiKeyValue::new(access::COOKIE));
+        components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
+        let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// Where the API lies.
+const API: &str = "/api/v1";
 
 /// All routes.
-pub fn router(console: Console) -> Router {
-    Router::new()
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
-        .route("/metrics", get(metrics_page))
-        .with_state(Arc::new(console))
+pub fn router(console: Arc<Console>) -> Router {
+    let (open, known) = pages();
+    let known = known.layer(from_fn_with_state(console.access.clone(), access::identify));
+    let (api, document) =
+        OpenApiRouter::with_openapi(Document::openapi()).nest(API, open.merge(known)).split_for_parts();
+    let document = Arc::new(document.to_json().unwrap_or_default());
+    let own = api
+        .route(
+            "/api/v1/openapi.json",
+            get(
+                move || async move { ([(axum::http::header::CONTENT_TYPE, "application/json")], document.to_string()) },
+            ),
+        )
+        .route("/api/{*rest}", axum::routing::any(|| async { problem::Problem::no("such page of the API") }))
+        .merge(front::routes())
+        .layer(from_fn(front::guarded))
+        .layer(from_fn_with_state(console.origin.clone(), origin::checked));
+    own.merge(health::routes()).with_state(console)
 }
 
-/// The process and its store work.
-async fn healthz(State(console): State<Arc<Console>>) -> impl IntoResponse {
-    match console.store.trouble().await {
-        None => (StatusCode::OK, "ok\n".to_owned()),
-        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("the store: {trouble}\n")),
-    }
-}
-
-/// The store takes writes, every flow runs, every subscription stands, every company has been looked at, no sign-in is refused and no system is away for more than a
-/// minute; otherwise which does not, and why.
-/// `warnings` names flows that run what they had, since their changed files cannot be used.
-async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
-    let flows = console.engine.status();
-    let sources: BTreeMap<&str, bool> =
-        console.sources.iter().map(|(name, standing)| (name.as_str(), standing.borrow().is_up())).collect();
-    let used_up = console.sources.iter().filter(|(_, standing)| *standing.borrow() == Standing::UsedUp);
-    let used_up: BTreeMap<&str, Option<&str>> =
-        used_up.map(|(name, standing)| (name.as_str(), standing.borrow().trouble())).collect();
-    let refused: BTreeMap<&str, String> = console
-        .connections
-        .iter()
-        .filter_map(|(name, connection)| Some((name.as_str(), connection.breaker().needs_person()?)))
-        .collect();
-    let outages: BTreeMap<&str, Outage> = console
-        .connections
-        .iter()
-        .filter_map(|(name, connection)| Some((name.as_str(), connection.breaker().outage()?)))
-        .collect();
-    let store = console.store.trouble().await;
-    let running = flows.values().all(|status| *status == FlowStatus::Running) && sources.values().all(|up| *up);
-    let ready = store.is_none() && running && refused.is_empty() && !outages.values().any(Outage::is_long);
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let store = store.map_or_else(|| "ok".to_owned(), |trouble| trouble.to_string());
-    let unreachable: BTreeMap<&str, String> =
-        outages.iter().map(|(name, outage)| (*name, outage.to_string())).collect();
-    let mut told = json!({
-        "ready": ready, "store": store, "flows": flows, "sources": sources, "refused": refused, "unreachable": unreachable,
-    });
-    if !used_up.is_empty() {
-        told["used_up"] = json!(used_up);
-    }
-    let warnings = console.engine.refused();
-    if !warnings.is_empty() {
-        told["warnings"] = json!(warnings);
-    }
-    (status, axum::Json(told))
-}
-
-async fn metrics_page(State(console): State<Arc<Console>>) -> impl IntoResponse {
-    for count in console.store.counts().await.unwrap_or_default() {
-        metrics::gauge!("tandem_events", "flow" => count.flow, "state" => count.state.word()).set(count.events as f64);
-    }
-    console.metrics.run_upkeep();
-    console.metrics.render()
+/// What is open to everybody, and what is for who is known.
+fn pages() -> (OpenApiRouter<Arc<Console>>, OpenApiRouter<Arc<Console>>) {
+    let known = [
+        access::session::routes(),
+        access::accounts::routes(),
+        access::tokens::routes(),
+        access::audit::routes(),
+        overview::routes(),
+        live::routes(),
+        events::routes(),
+        story::routes(),
+        rehearse::routes(),
+        jobs::routes(),
+        views::routes(),
+        kinds::routes(),
+        explain::routes(),
+        reviews::routes(),
+    ];
+    let known = known.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
+    (access::session::open(), known)
 }

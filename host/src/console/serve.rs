@@ -1,14 +1,15 @@
 //! HTTP for the console and the webhooks. Who connects and says nothing, or says it letter by letter, is left alone after a
 //! while, and there are so many connections at most: what the host needs itself, files and memory, is not for strangers.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
@@ -54,18 +55,23 @@ pub async fn serve(listener: TcpListener, router: Router, patience: Patience, mu
             Some(_) = open.join_next() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        open.spawn(converse(stream, place, router.clone(), patience, stop.clone()));
+        let (stream, address) = stream;
+        // The other end: who may reach what, and whose tries are counted.
+        let router = router.clone().layer(Extension(address));
+        open.spawn(converse(stream, place, router, patience, stop.clone()));
     }
     drop(listener);
     while open.join_next().await.is_some() {}
 }
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+type Accepted = ((TcpStream, SocketAddr), Option<OwnedSemaphorePermit>);
+
+async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
     // Never closed.
     let place = places.clone().acquire_owned().await.ok();
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return (stream, place),
+            Ok(stream) => return (stream, place),
             Err(error) => {
                 tracing::warn!(%error, "a connection to the console is not taken");
                 tokio::time::sleep(AFTER_REFUSAL).await;

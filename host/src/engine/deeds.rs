@@ -271,6 +271,7 @@ mod tests {
             response: response.into(),
             state: crate::store::CallState::Done,
             at: 0,
+            took: None,
         };
         let call = |headers: Value, parts: Value| {
             let request = json!({ "slot": "b1", "method": "POST", "path": "/Orders(1)/Close", "headers": headers, "atomic_with": parts });

@@ -4,6 +4,7 @@
 mod candidates;
 mod compare;
 mod deeds;
+pub mod explain;
 mod flow;
 mod recovery;
 mod rehearsal;
@@ -116,6 +117,21 @@ impl Engine {
             running.insert(flow.to_owned(), plugin);
             !same
         });
+    }
+
+    /// What the operator wrote.
+    pub fn config(&self) -> &Arc<crate::config::Config> {
+        &self.config
+    }
+
+    /// What flows run.
+    pub fn releases(&self) -> &Arc<Releases> {
+        &self.releases
+    }
+
+    /// Tells flows that there is something to do.
+    pub fn ring(&self, flows: &[String]) {
+        self.inbox.ring(flows);
     }
 
     /// How every flow is.

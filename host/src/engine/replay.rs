@@ -9,7 +9,7 @@ use super::Flow;
 use super::compare::rehearse;
 use super::deeds::{Difference, Effect, differences, effects_of};
 use crate::sandbox::{RunError, Runtime, Unknown};
-use crate::store::{EventId, Run, RunId, Store};
+use crate::store::{Event, Run, RunId, Store};
 
 /// What a dry run found.
 #[derive(Debug, Serialize)]
@@ -23,16 +23,15 @@ pub struct Replay {
 }
 
 impl Replay {
-    /// Runs one event dry. With `fresh`, nothing is taken from the journal: every read goes out.
+    /// Runs one event dry, as it is or as somebody would have it: with another payload, with an answer. With `fresh`, nothing is taken from the
+    /// journal: every read goes out.
     pub async fn run(
         runtime: &Runtime,
         flow: &Flow,
         store: &Arc<dyn Store>,
-        event: EventId,
+        event: &Event,
         fresh: bool,
     ) -> Result<Self, RunError> {
-        let none = || RunError::Contract(format!("there is no event {event}"));
-        let event = store.event(event).await.map_err(RunError::Store)?.ok_or_else(none)?;
         let last = store.runs_of(event.id).await.map_err(RunError::Store)?.pop();
         let (past, journal) = match &last {
             Some(last) => (

@@ -180,6 +180,7 @@ mod tests {
             response: String::new(),
             state: crate::store::CallState::Intended,
             at: 0,
+            took: None,
         };
         assert_eq!(canned.answer_like(&entry).as_deref(), Some("0"));
         entry.request = ask("POST", "/Invoices", None);

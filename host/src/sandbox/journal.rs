@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use serde::de::DeserializeOwned;
 
@@ -59,6 +60,8 @@ pub struct Journal {
     recorded: BTreeMap<(u32, u32), JournalEntry>,
     pending: Told,
     next: u32,
+    /// When the last call began.
+    began: Instant,
     /// Effects a dry run would have sent.
     captured: Vec<JournalEntry>,
     unread: Unread,
@@ -99,6 +102,7 @@ impl Journal {
             recorded,
             pending: Told::default(),
             next: 0,
+            began: Instant::now(),
             captured: Vec::new(),
             unread: Unread::default(),
         }
@@ -126,6 +130,7 @@ impl Journal {
             recorded: BTreeMap::new(),
             pending: Told::default(),
             next: 0,
+            began: Instant::now(),
             captured: Vec::new(),
             unread: Unread::default(),
         }
@@ -140,6 +145,7 @@ impl Journal {
     pub fn begin(&mut self) -> u32 {
         let seq = self.next;
         self.next += 1;
+        self.began = Instant::now();
         seq
     }
 
@@ -198,6 +204,7 @@ impl Journal {
             response,
             state: CallState::Done,
             at: crate::time::now(),
+            took: Some(u32::try_from(self.began.elapsed().as_millis()).unwrap_or(u32::MAX)),
         };
         self.pending.entries().push(entry);
     }

@@ -244,6 +244,7 @@ mod tests {
             response: response.into(),
             state: CallState::Done,
             at: 0,
+            took: None,
         }
     }
 

@@ -46,7 +46,7 @@ impl FlowTimer {
     }
 
     /// The next time after one.
-    pub(super) fn next_after(&self, at: Millis) -> Option<Millis> {
+    pub fn next_after(&self, at: Millis) -> Option<Millis> {
         let from = DateTime::<Utc>::from_timestamp_millis(at)?.with_timezone(&self.zone);
         self.cron.find_next_occurrence(&from, false).ok().map(|next| next.timestamp_millis())
     }

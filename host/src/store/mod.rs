@@ -5,11 +5,15 @@
 
 mod inbox;
 mod model;
+mod people;
+mod search;
 pub mod sqlite;
 
 use async_trait::async_trait;
 pub use inbox::Inbox;
 pub use model::*;
+pub use people::*;
+pub use search::*;
 
 /// Why the store could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -110,7 +114,7 @@ pub trait Memory: Send + Sync + 'static {
 /// The durable side of Tandem. Implementations group concurrent writes into few commits. Whatever a method says of
 /// durability, no change is ever kept without those that came before it.
 #[async_trait]
-pub trait Store: Memory {
+pub trait Store: Memory + People + Findings {
     /// Takes in events, the source's position and what it saw in one transaction; returns how many were new.
     async fn append(&self, intake: Intake) -> Result<u64>;
     /// The position a source stored last.

@@ -31,7 +31,7 @@ impl fmt::Display for RunId {
 }
 
 /// Where an event stands. The numbers are stored: never reuse one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[repr(i64)]
 pub enum EventState {
@@ -344,6 +344,9 @@ pub struct JournalEntry {
     pub state: CallState,
     /// When it was written.
     pub at: Millis,
+    /// How long the call took, in milliseconds, with what went out in the same call; none while intended, and of before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<u32>,
 }
 
 /// The pair of record ids that one thing has in both systems.

@@ -330,7 +330,7 @@ fn literals(mut source: &str) -> Vec<String> {
 /// An answer says what it does in the same words on the command line and on the record.
 #[test]
 fn every_choice_reads_the_same_on_the_command_line_and_in_the_org() -> Result<()> {
-    let table = std::fs::read_to_string(root().join("host/src/cli/choices.rs"))?;
+    let table = std::fs::read_to_string(root().join("host/src/console/choices.rs"))?;
     let (_, table) = table.split_once("const CHOICES").context("a table of choices")?;
     let table = literals(table.split("];").next().unwrap_or_default());
     let host: BTreeMap<&str, &str> = table.chunks(2).map(|pair| (pair[0].as_str(), pair[1].as_str())).collect();

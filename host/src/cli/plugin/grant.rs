@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 
+use crate::cli::audit::note;
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::service::Parts;
@@ -55,6 +56,7 @@ pub async fn grant(parts: &Parts, code: &Code, yes: bool, output: &Output) -> Re
         return Ok(ExitCode::FAILURE);
     }
     consent::allow(parts.store.as_ref(), code).await?;
+    note(parts.store.as_ref(), "plugin.grant", format!("{named} {}", short_digest(&code.digest)), "").await?;
     output.say(format!("granted to {named}; a running host takes it up within seconds"));
     Ok(ExitCode::SUCCESS)
 }

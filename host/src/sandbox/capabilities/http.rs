@@ -103,6 +103,7 @@ impl Item {
             response: String::new(),
             state,
             at: crate::time::now(),
+            took: None,
         }
     }
 }

@@ -2,11 +2,13 @@
 
 mod events;
 mod packing;
+mod people;
 mod place;
 mod releases;
 mod retention;
 mod room;
 mod runs;
+mod search;
 mod sightings;
 mod writer;
 
@@ -36,6 +38,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("storage-bytes.sql"),
     include_str!("releases.sql"),
     include_str!("wakes.sql"),
+    include_str!("console.sql"),
 ];
 
 /// Finished events are kept at least so long, however full the store is: a source may tell one again.
@@ -656,6 +659,7 @@ impl Store for SqliteStore {
             total.events += self.writer.run(move |db| retention::remove_events(db, &old)).await? as u64;
         }
         self.writer.run(move |db| releases::prune(db, before)).await?;
+        self.writer.run(search::forget_rates).await?;
         while self.writer.run(retention::give_back).await? {}
         Ok(total)
     }

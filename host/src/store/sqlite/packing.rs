@@ -9,7 +9,7 @@ use serde::Serializer;
 use serde::ser::SerializeSeq;
 
 use super::retention::BITE;
-use super::runs;
+use super::{runs, search};
 use crate::store::{JournalEntry, Result, RunId, StoreError};
 
 /// Runs packed at once.
@@ -92,6 +92,9 @@ pub(super) fn keep(db: &Connection, packed: &[Packed]) -> Result<u64> {
                     .execute(params![subject, one.run])?;
             }
             db.prepare_cached("DELETE FROM journal WHERE run = ?1")?.execute([one.run])?;
+        }
+        if there {
+            search::keep_words(db, one.run)?;
         }
         kept += 1;
         if started.elapsed() >= BITE {

@@ -18,6 +18,7 @@ fn journal_entry(row: &Row<'_>, first: usize) -> rusqlite::Result<JournalEntry> 
         at: row.get(first + 5)?,
         request: row.get(first + 6)?,
         response: row.get(first + 7)?,
+        took: row.get(first + 8)?,
     })
 }
 
@@ -84,9 +85,9 @@ pub(super) fn last(db: &Connection, flow: &str, events: u32) -> Result<Vec<RunId
 
 pub(super) fn write_journal(db: &Connection, run: RunId, entries: &[JournalEntry]) -> Result<()> {
     let mut insert = db.prepare_cached(
-        "INSERT INTO journal (run, seq, item, kind, subject, state, at, request, response) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
-         ON CONFLICT (run, seq, item) DO UPDATE SET state = ?6, at = ?7, response = ?9",
+        "INSERT INTO journal (run, seq, item, kind, subject, state, at, request, response, took) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
+         ON CONFLICT (run, seq, item) DO UPDATE SET state = ?6, at = ?7, response = ?9, took = ?10",
     )?;
     for entry in entries {
         insert.execute(params![
@@ -98,7 +99,8 @@ pub(super) fn write_journal(db: &Connection, run: RunId, entries: &[JournalEntry
             matches!(entry.state, CallState::Done) as i64,
             entry.at,
             entry.request,
-            entry.response
+            entry.response,
+            entry.took
         ])?;
     }
     Ok(())
@@ -121,7 +123,7 @@ pub(super) fn each_unpacked(
     mut take: impl FnMut(JournalEntry) -> Result<()>,
 ) -> Result<()> {
     let mut rows = db.prepare_cached(
-        "SELECT seq, item, kind, subject, state, at, request, response FROM journal WHERE run = ?1 ORDER BY seq, item",
+        "SELECT seq, item, kind, subject, state, at, request, response, took FROM journal WHERE run = ?1 ORDER BY seq, item",
     )?;
     for entry in rows.query_map([run.0], |row| journal_entry(row, 0))? {
         take(entry?)?;
@@ -133,7 +135,7 @@ pub(super) fn each_unpacked(
 pub(super) fn unpacked_about(db: &Connection, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>> {
     Ok(db
         .prepare_cached(
-            "SELECT run, seq, item, kind, subject, state, at, request, response FROM journal \
+            "SELECT run, seq, item, kind, subject, state, at, request, response, took FROM journal \
              WHERE subject = ?1 AND subject <> '' ORDER BY run DESC, seq DESC LIMIT ?2",
         )?
         .query_map(params![subject, limit], |row| Ok((RunId(row.get(0)?), journal_entry(row, 1)?)))?

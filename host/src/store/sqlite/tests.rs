@@ -153,6 +153,7 @@ async fn a_crash_leaves_the_run_open_with_its_journal() {
             response: String::new(),
             state: CallState::Intended,
             at: 1,
+            took: None,
         };
         store.journal_write(run.id, vec![entry], Durability::Now).await.unwrap();
         run
@@ -314,6 +315,7 @@ async fn retention_goes_by_size() {
             response: String::new(),
             state: CallState::Done,
             at: 1,
+            took: None,
         };
         store.finish(run.id, Finish { journal: vec![entry], ..done(&run) }).await.unwrap();
     }
@@ -768,6 +770,7 @@ async fn a_packed_journal_says_what_it_said_and_takes_less_room() {
         response: "{\"DocEntry\":7,\"Comments\":\"für Müller\"}".repeat(20),
         state: CallState::Done,
         at: seq.into(),
+        took: None,
     };
     let early = vec![entry(0, "A", "GET"), entry(1, "A", "POST")];
     store.journal_write(run.id, early.clone(), Durability::Now).await.unwrap();

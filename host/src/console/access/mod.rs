@@ -1,0 +1,154 @@
+//! Who may what. Whoever asks the API is known by the cookie of a session or by a token; nothing but sign-in is open before.
+
+pub mod accounts;
+pub mod audit;
+mod passwords;
+pub mod session;
+pub mod tokens;
+mod who;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ring::rand::{SecureRandom, SystemRandom};
+
+pub use self::passwords::Passwords;
+pub use self::who::{Peer, Who};
+use super::problem::Problem;
+use crate::sandbox::digest_of;
+use crate::store::{Millis, Role, Store, Via};
+use crate::time::now;
+
+/// The cookie of a session.
+pub const COOKIE: &str = "tandem_session";
+/// What a change by a session must bring along.
+const CSRF: &str = "x-tandem-csrf";
+/// `last_seen` is to the minute.
+const SEEN: Millis = 60_000;
+
+/// What access needs.
+pub struct Access {
+    store: Arc<dyn Store>,
+    passwords: Passwords,
+    tries: session::Tries,
+    /// Its cookie is for TLS alone.
+    over_tls: bool,
+}
+
+impl Access {
+    /// Over a store. `over_tls`: a proxy before the console speaks TLS.
+    pub fn new(store: Arc<dyn Store>, over_tls: bool) -> Self {
+        Self { store, passwords: Passwords::default(), tries: session::Tries::default(), over_tls }
+    }
+
+    /// Who asks.
+    async fn who(&self, headers: &HeaderMap, peer: Option<Peer>) -> Result<Who, Problem> {
+        let now = now();
+        if let Some(secret) = bearer(headers) {
+            let token = self.store.token(&digest_of(secret.as_bytes()), now).await?;
+            let token = token.ok_or_else(|| {
+                Problem::signed_out().mended("The token is unknown, was taken back, or is over: make another one.")
+            })?;
+            if token.last_used.is_none_or(|at| now - at >= SEEN) {
+                self.store.token_used(&token.id, now).await?;
+            }
+            return Ok(Who {
+                name: format!("token {}", token.name),
+                role: token.role,
+                flows: token.flows.map(|flows| flows.into_iter().collect()),
+                via: Via::Token,
+                session: None,
+                address: peer.map(|peer| peer.0),
+            });
+        }
+        let cookie = cookie(headers).ok_or_else(Problem::signed_out)?;
+        let session = self.store.session(&digest_of(cookie.as_bytes()), now).await?;
+        let session = session.ok_or_else(Problem::signed_out)?;
+        let account = self.store.account(&session.account).await?.ok_or_else(Problem::signed_out)?;
+        if now - session.last_seen >= SEEN {
+            self.store.session_seen(&session.id, now).await?;
+        }
+        Ok(Who {
+            name: account.name,
+            role: account.role,
+            flows: account.flows.map(|flows| flows.into_iter().collect()),
+            via: Via::Session,
+            session: Some(session),
+            address: peer.map(|peer| peer.0),
+        })
+    }
+}
+
+/// Lets nobody through who is not known, and no change that another page makes a browser send.
+pub async fn identify(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    let who = match access.who(request.headers(), peer).await {
+        Ok(who) => who,
+        Err(problem) => return problem.into_response(),
+    };
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+    if let (false, Some(session)) = (reads, &who.session) {
+        let sent = request.headers().get(CSRF).map(|value| value.as_bytes()).unwrap_or_default();
+        if !is_same(sent, session.csrf.as_bytes()) {
+            let problem = Problem::refused("The request does not bring what the session's own page brings along.");
+            return problem.mended(format!("Send `csrf` of GET /api/v1/session as {CSRF}.")).into_response();
+        }
+    }
+    request.extensions_mut().insert(who);
+    let mut answer = next.run(request).await;
+    // What is shown to one is kept for nobody.
+    answer.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    answer
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
+}
+
+fn cookie(headers: &HeaderMap) -> Option<&str> {
+    let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+}
+
+/// However many letters are the same, it takes as long.
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
+}
+
+/// 32 random bytes, hex.
+pub fn secret() -> Result<String, Problem> {
+    let mut bytes = [0; 32];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| Problem::failed("The system gives no random bytes."))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// A name of an account or a token, as it may stand in an address and a table.
+pub fn checked_name(name: &str) -> Result<(), Problem> {
+    let fits = |c: char| c.is_alphanumeric() || "._@+-".contains(c);
+    if name.is_empty() || name.chars().count() > 100 || !name.chars().all(fits) {
+        let error = "A name has 1 to 100 letters, digits and any of . _ @ + -";
+        return Err(Problem::field("name", error));
+    }
+    Ok(())
+}
+
+/// Flows of which the host knows none are a mistake.
+fn checked_flows(flows: &Option<Vec<String>>, known: &crate::config::Config) -> Result<(), Problem> {
+    for flow in flows.iter().flatten() {
+        if !known.flows.contains_key(flow) {
+            let names: Vec<&str> = known.flows.keys().map(String::as_str).collect();
+            let problem = Problem::field("flows", format!("There is no flow {flow:?}."));
+            return Err(problem.mended(format!("Flows are: {}.", names.join(", "))));
+        }
+    }
+    Ok(())
+}
+
+/// The first account is an admin's, and one must be left.
+fn is_admin(role: Role, flows: &Option<Vec<String>>) -> bool {
+    role == Role::Admin && flows.is_none()
+}

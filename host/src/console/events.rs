@@ -1,0 +1,232 @@
+//! Events: found by record, words, flow, state and time; and what is asked of many at once.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use chrono::DateTime;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Console;
+use super::access::Who;
+use super::body::{Asked, Body};
+use super::jobs::{Job, Task};
+use super::kinds;
+use super::problem::Problem;
+use crate::connections::salesforce::full_id;
+use crate::store::{Event, EventId, EventState, Millis, Role, Search};
+use crate::time::iso;
+
+/// Events of one page at most.
+const MOST: u32 = 200;
+/// Events that are asked for at once at most.
+const MOST_AT_ONCE: u32 = 100_000;
+
+/// All of this page.
+pub fn routes() -> OpenApiRouter<Arc<Console>> {
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(act))
+}
+
+/// One event, as lists show it.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct EventRow {
+    /// Its place in age order.
+    id: i64,
+    /// The flow it is for.
+    flow: String,
+    /// What happened.
+    topic: String,
+    /// The record.
+    key: String,
+    /// Where it stands.
+    #[schema(value_type = String)]
+    state: EventState,
+    /// When it was taken in, ISO 8601.
+    created_at: String,
+    /// When it reached a final state.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    finished_at: Option<String>,
+    /// Not run before; of a waiting one its deadline.
+    due_at: String,
+    /// Attempts at it; outages are not counted.
+    attempts: u32,
+    /// What was done, or why not, in words.
+    reason: Option<String>,
+    /// Offered answers while in review.
+    choices: Vec<String>,
+}
+
+impl From<&Event> for EventRow {
+    fn from(event: &Event) -> Self {
+        Self {
+            id: event.id.0,
+            flow: event.flow.clone(),
+            topic: event.topic.clone(),
+            key: event.key.clone(),
+            state: event.state,
+            created_at: iso(event.created_at),
+            finished_at: event.finished_at.map(iso),
+            due_at: iso(event.due_at),
+            attempts: event.attempts,
+            reason: event.reason.clone(),
+            choices: event.choices.clone(),
+        }
+    }
+}
+
+/// A page of events.
+#[derive(Serialize, ToSchema)]
+pub struct Events {
+    /// Newest first.
+    events: Vec<EventRow>,
+    /// There are older ones.
+    more: bool,
+}
+
+/// Which events.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams, ToSchema)]
+#[into_params(parameter_in = Query)]
+pub struct Filter {
+    /// A record's id on either side, or beginnings of words of the outcome or of what was told: names, numbers.
+    q: Option<String>,
+    /// Only of this flow.
+    flow: Option<String>,
+    /// Only in these states, with commas between them.
+    state: Option<String>,
+    /// Taken in then or later, ISO 8601.
+    since: Option<String>,
+    /// Taken in before, ISO 8601.
+    until: Option<String>,
+}
+
+/// Which page.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Page {
+    /// Only older ones than this event.
+    before: Option<i64>,
+    /// At most so many: 200.
+    limit: Option<u32>,
+}
+
+impl Filter {
+    /// As the store looks for it, for who may see some flows.
+    pub fn search(&self, who: &Who, before: Option<i64>, limit: u32) -> Result<Search, Problem> {
+        let time = |field: &str, text: &Option<String>| -> Result<Option<Millis>, Problem> {
+            let Some(text) = text.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
+            let at = DateTime::parse_from_rfc3339(text).map(|at| at.timestamp_millis());
+            at.map(Some).map_err(|error| Problem::field(field, format!("{text:?} is no time: {error}.")))
+        };
+        let mut states = Vec::new();
+        for word in self.state.as_deref().unwrap_or_default().split(',').filter(|word| !word.is_empty()) {
+            let state = EventState::ALL.into_iter().find(|state| state.word() == word);
+            states.push(state.ok_or_else(|| Problem::field("state", format!("There is no state {word:?}.")))?);
+        }
+        let flow = self.flow.clone().filter(|flow| !flow.is_empty());
+        let flows = match (flow, &who.flows) {
+            (Some(flow), _) if !who.sees(&flow) => Some(Vec::new()),
+            (Some(flow), _) => Some(vec![flow]),
+            (None, Some(own)) => Some(own.iter().cloned().collect()),
+            (None, None) => None,
+        };
+        // Reports and addresses of the org show ids of 15 letters.
+        let words = self.q.as_deref().map(str::trim).filter(|words| !words.is_empty());
+        let words = words.map(|words| full_id(words).unwrap_or_else(|| words.chars().take(200).collect()));
+        Ok(Search {
+            words,
+            flows,
+            states,
+            since: time("since", &self.since)?,
+            until: time("until", &self.until)?,
+            before: before.map(EventId),
+            limit,
+        })
+    }
+}
+
+/// Events, newest first.
+#[utoipa::path(get, path = "/events", tag = "events", params(Filter, Page),
+    responses((status = 200, body = Events), (status = 401, body = Problem), (status = 422, body = Problem)))]
+async fn list(
+    State(console): State<Arc<Console>>,
+    who: Who,
+    Asked(filter): Asked<Filter>,
+    Asked(page): Asked<Page>,
+) -> Result<Json<Events>, Problem> {
+    let limit = page.limit.unwrap_or(50).clamp(1, MOST);
+    let mut found = console.store.find(filter.search(&who, page.before, limit + 1)?).await?;
+    let more = found.len() > limit as usize;
+    found.truncate(limit as usize);
+    Ok(Json(Events { events: found.iter().map(EventRow::from).collect(), more }))
+}
+
+/// What is asked of many events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum ManyAct {
+    /// Run them again.
+    Retry,
+    /// Leave the records as they are: for those that offer it.
+    Ignore,
+}
+
+/// What is asked of many events: of those named, or of all that fit a filter.
+#[derive(Deserialize, ToSchema)]
+pub struct Many {
+    /// What.
+    act: ManyAct,
+    /// These.
+    #[serde(default)]
+    ids: Option<Vec<i64>>,
+    /// All that fit this.
+    #[serde(default)]
+    filter: Option<Filter>,
+    /// Of these only those of this kind of error.
+    #[serde(default)]
+    kind: Option<String>,
+    /// Why, for the audit trail.
+    #[serde(default)]
+    why: Option<String>,
+}
+
+/// Asks something of many events at once: the answer is a job, whose progress is asked for by its id.
+#[utoipa::path(post, path = "/events/act", tag = "events", request_body = Many,
+    responses((status = 200, body = Job), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn act(State(console): State<Arc<Console>>, who: Who, Body(asked): Body<Many>) -> Result<Json<Job>, Problem> {
+    who.may(Role::Operator)?;
+    let events = match (&asked.ids, &asked.kind, &asked.filter) {
+        (Some(ids), ..) => named(&console, &who, ids).await?,
+        (None, Some(kind), _) => kinds::events_of(&console, &who, kind).await?,
+        (None, None, Some(filter)) => console.store.find(filter.search(&who, None, MOST_AT_ONCE)?).await?,
+        (None, None, None) => {
+            return Err(Problem::field("ids", "Name events, a kind, or a filter."));
+        }
+    };
+    let (name, choice) = match asked.act {
+        ManyAct::Retry => ("events.retry", None),
+        ManyAct::Ignore => ("events.ignore", Some("ignore".to_owned())),
+    };
+    let task = Task { act: name, choice, why: asked.why };
+    Ok(Json(console.jobs.begin(console.clone(), who, task, events).await?))
+}
+
+/// Events by their ids; an error where one is not there, or not for who asks.
+pub async fn named(console: &Console, who: &Who, ids: &[i64]) -> Result<Vec<Event>, Problem> {
+    if ids.is_empty() || ids.len() > MOST_AT_ONCE as usize {
+        return Err(Problem::field("ids", format!("Name 1 to {MOST_AT_ONCE} events.")));
+    }
+    let mut events = Vec::with_capacity(ids.len());
+    for id in ids {
+        events.push(one(console, who, *id).await?);
+    }
+    Ok(events)
+}
+
+/// One event; an error where it is not there, or not for who asks.
+pub async fn one(console: &Console, who: &Who, id: i64) -> Result<Event, Problem> {
+    let event = console.store.event(EventId(id)).await?.filter(|event| who.sees(&event.flow));
+    event.ok_or_else(|| Problem::no(format_args!("event {id}")))
+}

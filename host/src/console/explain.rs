@@ -1,0 +1,159 @@
+//! Why a record, or a field of it, is as it is: who wrote it last, by which event, rule and release, and what was before.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Console;
+use super::access::Who;
+use super::body::Asked;
+use super::events::EventRow;
+use super::problem::Problem;
+use super::story::{LinkRow, dots};
+use crate::engine::explain::{Write, explain};
+use crate::time::iso;
+
+/// Writes that are told.
+const WRITES: u32 = 100;
+
+/// All of this page.
+pub fn routes() -> OpenApiRouter<Arc<Console>> {
+    OpenApiRouter::new().routes(routes!(explained))
+}
+
+/// What is known of a record.
+#[derive(Serialize, ToSchema)]
+pub struct Explained {
+    /// As it was asked for.
+    record: String,
+    /// Pairs of records it is in.
+    links: Vec<LinkRow>,
+    /// Events about it, newest first.
+    events: Vec<EventRow>,
+    /// What wrote it, newest first.
+    writes: Vec<WriteRow>,
+    /// Fields that were written, by which one may ask.
+    fields: Vec<String>,
+    /// Values are hidden from this role.
+    masked: bool,
+}
+
+/// A call that wrote something.
+#[derive(Serialize, ToSchema)]
+pub struct WriteRow {
+    /// When, ISO 8601.
+    at: String,
+    /// The run it was made in.
+    run: i64,
+    /// An event of that run about this record.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<i64>,
+    /// The flow.
+    flow: String,
+    /// Digest of the release.
+    release: String,
+    /// POST, PATCH …
+    method: String,
+    /// The plugin's slot for a connection.
+    connection: String,
+    /// Path and query.
+    path: String,
+    /// What came back, JSON text, or why that is not known.
+    answer: String,
+    /// What it wrote.
+    fields: Vec<WrittenRow>,
+}
+
+/// A field that was written.
+#[derive(Serialize, ToSchema)]
+pub struct WrittenRow {
+    /// Its place in the body, such as `DocumentLines[0].Price`.
+    name: String,
+    /// The value.
+    value: Value,
+    /// Where it came from.
+    rule: String,
+}
+
+/// Which record.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Wanted {
+    /// A Salesforce id, or the DocEntry, CardCode or ItemCode of a B1 record.
+    record: String,
+    /// Only this field.
+    field: Option<String>,
+}
+
+/// Why a record, or a field of it, is as it is.
+#[utoipa::path(get, path = "/explain", tag = "explain", params(Wanted),
+    responses((status = 200, body = Explained), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn explained(
+    State(console): State<Arc<Console>>,
+    who: Who,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Json<Explained>, Problem> {
+    let record = wanted.record.trim();
+    if record.is_empty() || record.len() > 300 {
+        return Err(Problem::field("record", "Name a record: a Salesforce id, DocEntry, CardCode or ItemCode."));
+    }
+    let field = wanted.field.as_deref().map(str::trim).filter(|field| !field.is_empty());
+    let (store, engine) = (&console.store, &console.engine);
+    let mut known = explain(store, Some(engine.releases()), engine.config(), record, field, WRITES).await?;
+    known.events.retain(|event| who.sees(&event.flow));
+    known.writes.retain(|write| who.sees(&write.flow));
+    if who.flows.is_some() {
+        // What other flows know of it is theirs.
+        known.fields = known.writes.iter().flat_map(Write::values).map(|value| value.name).collect();
+        if known.events.is_empty() && known.writes.is_empty() {
+            known.links.clear();
+        }
+    }
+    if known.is_nothing() {
+        let mend = "A document of B1 goes by its DocEntry; journals are kept for [store] keep_days.";
+        return Err(Problem::no(format_args!("record {record:?} that anything is known of")).mended(mend));
+    }
+    let masked = who.is_masked();
+    let mut writes = Vec::new();
+    for write in &known.writes {
+        // What stands within a row is told as the row's field.
+        let values = write.values().into_iter().filter(|own| !own.value.is_object() && !own.value.is_array());
+        let values = values.filter(|own| field.is_none_or(|field| own.name == field));
+        let fields = values.map(|own| WrittenRow {
+            rule: write.rule(&own.name).to_owned(),
+            value: if masked { dots(own.value) } else { own.value },
+            name: own.at,
+        });
+        let run = store.run(write.run).await?;
+        let event = run.and_then(|run| {
+            let about = |key: &str| known.events.iter().any(|event| event.key == key);
+            run.events.into_iter().find(|event| about(&event.key)).map(|event| event.id.0)
+        });
+        writes.push(WriteRow {
+            at: iso(write.at),
+            run: write.run.0,
+            event,
+            flow: write.flow.clone(),
+            release: write.release.clone(),
+            method: write.method.clone(),
+            connection: write.slot.clone(),
+            path: write.path.clone(),
+            answer: if masked { String::new() } else { write.answer.clone() },
+            fields: fields.collect(),
+        });
+    }
+    Ok(Json(Explained {
+        record: record.to_owned(),
+        links: known.links.into_iter().map(LinkRow::from).collect(),
+        events: known.events.iter().map(EventRow::from).collect(),
+        writes,
+        fields: known.fields.into_iter().collect(),
+        masked,
+    }))
+}

@@ -1,0 +1,76 @@
+//! For whoever watches the process: is it alive, is it ready and if not why, and its metrics. Open to whoever reaches the address.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::IntoResponse;
+use axum::routing::get;
+use serde_json::json;
+
+use super::Console;
+use crate::connections::{Outage, Standing};
+use crate::engine::FlowStatus;
+
+/// All of them.
+pub fn routes() -> Router<Arc<Console>> {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics_page))
+}
+
+/// The process and its store work.
+async fn healthz(State(console): State<Arc<Console>>) -> impl IntoResponse {
+    match console.store.trouble().await {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(trouble) => (StatusCode::SERVICE_UNAVAILABLE, format!("the store: {trouble}\n")),
+    }
+}
+
+/// The store takes writes, every flow runs, every subscription stands, every company has been looked at, no sign-in is refused and no system is away for more than a
+/// minute; otherwise which does not, and why.
+/// `warnings` names flows that run what they had, since their changed files cannot be used.
+async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
+    let flows = console.engine.status();
+    let sources: BTreeMap<&str, bool> =
+        console.sources.iter().map(|(name, standing)| (name.as_str(), standing.borrow().is_up())).collect();
+    let used_up = console.sources.iter().filter(|(_, standing)| *standing.borrow() == Standing::UsedUp);
+    let used_up: BTreeMap<&str, Option<&str>> =
+        used_up.map(|(name, standing)| (name.as_str(), standing.borrow().trouble())).collect();
+    let refused: BTreeMap<&str, String> = console
+        .connections
+        .iter()
+        .filter_map(|(name, connection)| Some((name.as_str(), connection.breaker().needs_person()?)))
+        .collect();
+    let outages: BTreeMap<&str, Outage> = console
+        .connections
+        .iter()
+        .filter_map(|(name, connection)| Some((name.as_str(), connection.breaker().outage()?)))
+        .collect();
+    let store = console.store.trouble().await;
+    let running = flows.values().all(|status| *status == FlowStatus::Running) && sources.values().all(|up| *up);
+    let ready = store.is_none() && running && refused.is_empty() && !outages.values().any(Outage::is_long);
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let store = store.map_or_else(|| "ok".to_owned(), |trouble| trouble.to_string());
+    let unreachable: BTreeMap<&str, String> =
+        outages.iter().map(|(name, outage)| (*name, outage.to_string())).collect();
+    let mut told = json!({
+        "ready": ready, "store": store, "flows": flows, "sources": sources, "refused": refused, "unreachable": unreachable,
+    });
+    if !used_up.is_empty() {
+        told["used_up"] = json!(used_up);
+    }
+    let warnings = console.engine.refused();
+    if !warnings.is_empty() {
+        told["warnings"] = json!(warnings);
+    }
+    (status, axum::Json(told))
+}
+
+async fn metrics_page(State(console): State<Arc<Console>>) -> impl IntoResponse {
+    for count in console.store.counts().await.unwrap_or_default() {
+        metrics::gauge!("tandem_events", "flow" => count.flow, "state" => count.state.word()).set(count.events as f64);
+    }
+    console.metrics.run_upkeep();
+    console.metrics.render()
+}

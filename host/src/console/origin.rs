@@ -1,0 +1,129 @@
+//! Who may reach the console, and under which name. A browser on this machine may; one on another only through a proxy that speaks TLS, which
+//! `[console] url` states. A name that is not the console's own is a trick of another page (DNS rebinding).
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::access::Peer;
+use super::problem::Problem;
+use crate::config::ConsoleConfig;
+
+/// See the module's words.
+pub struct Origin {
+    listen: SocketAddr,
+    /// Host name of the stated address, with its port where it has one.
+    stated: Option<String>,
+    proxies: Vec<IpAddr>,
+}
+
+impl Origin {
+    /// From configuration.
+    pub fn new(listen: SocketAddr, config: &ConsoleConfig) -> Self {
+        let stated = config.url.as_deref().and_then(|url| url.strip_prefix("https://"));
+        let stated = stated.map(|rest| rest.split('/').next().unwrap_or_default().to_ascii_lowercase());
+        Self { listen, stated, proxies: config.proxies.clone() }
+    }
+
+    /// The console is reached over TLS.
+    pub fn is_over_tls(&self) -> bool {
+        self.stated.is_some()
+    }
+
+    fn is_proxy(&self, peer: IpAddr) -> bool {
+        self.stated.is_some() && (peer.is_loopback() || self.proxies.contains(&peer))
+    }
+
+    fn is_own_name(&self, host: &str) -> bool {
+        let host = host.to_ascii_lowercase();
+        if self.stated.as_deref() == Some(&host) {
+            return true;
+        }
+        let port = format!(":{}", self.listen.port());
+        let name = host.strip_suffix(&port).unwrap_or(&host);
+        let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        name == "localhost" || address.is_ok_and(|address| address.is_loopback() || address == self.listen.ip())
+    }
+
+    /// Where a request comes from; an error where it may not.
+    fn peer(&self, connected: IpAddr, host: &str, forwarded: Option<&str>) -> Result<Peer, Problem> {
+        if !self.is_own_name(host) {
+            let problem = Problem::refused(format!("The console is not called {host:?}."));
+            return Err(
+                problem.mended("State its address as `url` of [console] in tandem.toml, or open it as 127.0.0.1.")
+            );
+        }
+        if self.is_proxy(connected) {
+            let client = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
+            return Ok(Peer(client.unwrap_or(connected)));
+        }
+        if connected.is_loopback() {
+            return Ok(Peer(connected));
+        }
+        let problem =
+            Problem::refused("The console is not open to other machines: what is sent to it is not encrypted.");
+        Err(problem.mended(
+            "Put a proxy that speaks TLS before it, and state its address as `url`, and itself as `proxies`, of [console] in tandem.toml.",
+        ))
+    }
+}
+
+/// Lets through who may reach the console, and says where they come from.
+pub async fn checked(State(origin): State<Arc<Origin>>, mut request: Request, next: Next) -> Response {
+    let connected = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
+    let peer = {
+        let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+        let forwarded = text(header::HeaderName::from_static("x-forwarded-for"));
+        // HTTP/1.1 demands a host; who connects has an address.
+        match (text(header::HOST), connected) {
+            (Some(host), Some(connected)) => origin.peer(connected, host, forwarded),
+            _ => Err(Problem::refused("The request says no host.")),
+        }
+    };
+    match peer {
+        Ok(peer) => {
+            request.extensions_mut().insert(peer);
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn origin(url: Option<&str>) -> Origin {
+        let config = ConsoleConfig { url: url.map(str::to_owned), proxies: vec!["10.0.0.9".parse().unwrap()] };
+        Origin::new("0.0.0.0:8484".parse().unwrap(), &config)
+    }
+
+    fn from(origin: &Origin, address: &str, host: &str, forwarded: Option<&str>) -> Option<String> {
+        origin.peer(address.parse().unwrap(), host, forwarded).ok().map(|peer| peer.0.to_string())
+    }
+
+    #[test]
+    fn a_browser_on_this_machine_may_and_one_on_another_may_not() {
+        let own = origin(None);
+        for host in ["127.0.0.1:8484", "localhost:8484", "[::1]:8484", "LOCALHOST"] {
+            assert_eq!(from(&own, "127.0.0.1", host, None).as_deref(), Some("127.0.0.1"), "{host}");
+        }
+        assert_eq!(from(&own, "10.0.0.5", "127.0.0.1:8484", None), None);
+        assert_eq!(from(&own, "127.0.0.1", "evil.example:8484", None), None, "a name that is rebound to this machine");
+        assert_eq!(from(&own, "127.0.0.1", "localhost.evil.example", None), None);
+    }
+
+    #[test]
+    fn a_stated_proxy_says_who_asks_and_nobody_else_does() {
+        let stated = origin(Some("https://tandem.example.com"));
+        let through = |address| from(&stated, address, "tandem.example.com", Some("1.1.1.1, 10.0.0.77"));
+        assert_eq!(through("10.0.0.9").as_deref(), Some("10.0.0.77"), "what the proxy itself has added");
+        assert_eq!(through("127.0.0.1").as_deref(), Some("10.0.0.77"));
+        assert_eq!(through("10.0.0.5"), None);
+        assert_eq!(from(&origin(None), "127.0.0.1", "localhost", Some("9.9.9.9")).as_deref(), Some("127.0.0.1"));
+    }
+}

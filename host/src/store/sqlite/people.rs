@@ -1,0 +1,297 @@
+//! People in SQL: accounts, sessions, tokens, and the audit trail.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+use super::SqliteStore;
+use crate::store::*;
+
+/// A session that nobody used for so long is over.
+const IDLE: Millis = 12 * 3_600_000;
+
+fn unknown(what: &'static str, word: &str) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, format!("{what} {word:?}").into())
+}
+
+fn role(row: &Row<'_>, place: &str) -> rusqlite::Result<Role> {
+    let word: String = row.get(place)?;
+    word.parse().map_err(|_| unknown("role", &word))
+}
+
+fn flows(row: &Row<'_>) -> rusqlite::Result<Option<Vec<String>>> {
+    let text: Option<String> = row.get("flows")?;
+    // What cannot be read allows nothing.
+    Ok(text.map(|text| serde_json::from_str(&text).unwrap_or_default()))
+}
+
+fn flows_text(flows: &Option<Vec<String>>) -> Option<String> {
+    flows.as_ref().map(|flows| serde_json::to_string(flows).unwrap_or_default())
+}
+
+fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+    Ok(Account {
+        name: row.get("name")?,
+        role: role(row, "role")?,
+        flows: flows(row)?,
+        password: row.get("password")?,
+        made_at: row.get("made_at")?,
+        last_seen: row.get("last_seen")?,
+    })
+}
+
+fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
+    Ok(Session {
+        id: row.get("id")?,
+        account: row.get("account")?,
+        csrf: row.get("csrf")?,
+        since: row.get("since")?,
+        last_seen: row.get("last_seen")?,
+        ends_at: row.get("ends_at")?,
+        address: row.get("address")?,
+        agent: row.get("agent")?,
+    })
+}
+
+fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
+    Ok(Token {
+        id: row.get("id")?,
+        name: row.get("name")?,
+        digest: row.get("digest")?,
+        role: role(row, "role")?,
+        flows: flows(row)?,
+        by: row.get("by")?,
+        made_at: row.get("made_at")?,
+        expires_at: row.get("expires_at")?,
+        last_used: row.get("last_used")?,
+    })
+}
+
+fn act(row: &Row<'_>) -> rusqlite::Result<Act> {
+    let (via, outcome): (String, String) = (row.get("via")?, row.get("outcome")?);
+    Ok(Act {
+        id: row.get("id")?,
+        at: row.get("at")?,
+        who: row.get("who")?,
+        via: Via::ALL.into_iter().find(|own| own.word() == via).ok_or_else(|| unknown("way", &via))?,
+        act: row.get("act")?,
+        what: row.get("what")?,
+        why: row.get("why")?,
+        address: row.get("address")?,
+        outcome: Fate::ALL.into_iter().find(|own| own.word() == outcome).ok_or_else(|| unknown("fate", &outcome))?,
+    })
+}
+
+fn one_account(db: &Connection, name: &str) -> Result<Option<Account>> {
+    Ok(db.prepare_cached("SELECT * FROM accounts WHERE name = ?1")?.query_row([name], account).optional()?)
+}
+
+#[async_trait]
+impl People for SqliteStore {
+    async fn accounts(&self) -> Result<Vec<Account>> {
+        self.read(|db| {
+            let rows = db
+                .prepare("SELECT * FROM accounts ORDER BY name")?
+                .query_map([], account)?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn account(&self, name: &str) -> Result<Option<Account>> {
+        let name = name.to_owned();
+        self.read(move |db| one_account(db, &name)).await
+    }
+
+    async fn account_put(&self, account: Account, kept: Option<String>) -> Result<()> {
+        let put = move |db: &Connection| {
+            let before = one_account(db, &account.name)?;
+            let may = |account: &Account| (account.role, account.flows.clone(), account.password.clone());
+            if before.is_some_and(|before| may(&before) != may(&account)) {
+                db.execute("DELETE FROM sessions WHERE account = ?1 AND id IS NOT ?2", params![account.name, kept])?;
+            }
+            db.execute(
+                "INSERT INTO accounts (name, role, flows, password, made_at, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
+                 ON CONFLICT (name) DO UPDATE SET role = ?2, flows = ?3, password = ?4",
+                params![
+                    account.name,
+                    account.role.word(),
+                    flows_text(&account.flows),
+                    account.password,
+                    account.made_at,
+                    account.last_seen
+                ],
+            )?;
+            Ok(())
+        };
+        self.writer.run(put).await
+    }
+
+    async fn account_remove(&self, name: &str) -> Result<bool> {
+        let name = name.to_owned();
+        let remove = move |db: &Connection| {
+            db.execute("DELETE FROM sessions WHERE account = ?1", [&name])?;
+            db.execute("DELETE FROM tokens WHERE by = ?1", [&name])?;
+            Ok(db.execute("DELETE FROM accounts WHERE name = ?1", [&name])? == 1)
+        };
+        self.writer.run(remove).await
+    }
+
+    async fn session_begin(&self, session: Session) -> Result<()> {
+        let begin = move |db: &Connection| {
+            db.execute(
+                "DELETE FROM sessions WHERE ends_at <= ?1 OR last_seen <= ?1 - ?2",
+                params![session.since, IDLE],
+            )?;
+            db.execute("UPDATE accounts SET last_seen = ?2 WHERE name = ?1", params![session.account, session.since])?;
+            db.execute(
+                "INSERT INTO sessions (id, account, csrf, since, last_seen, ends_at, address, agent) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    session.id,
+                    session.account,
+                    session.csrf,
+                    session.since,
+                    session.last_seen,
+                    session.ends_at,
+                    session.address,
+                    session.agent
+                ],
+            )?;
+            Ok(())
+        };
+        self.writer.run(begin).await
+    }
+
+    async fn session(&self, id: &str, now: Millis) -> Result<Option<Session>> {
+        let id = id.to_owned();
+        self.read(move |db| {
+            Ok(db
+                .prepare_cached("SELECT * FROM sessions WHERE id = ?1 AND ends_at > ?2 AND last_seen > ?2 - ?3")?
+                .query_row(params![id, now, IDLE], session)
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn session_seen(&self, id: &str, now: Millis) -> Result<()> {
+        let id = id.to_owned();
+        let seen = move |db: &Connection| {
+            db.execute("UPDATE sessions SET last_seen = ?2 WHERE id = ?1", params![id, now])?;
+            db.execute(
+                "UPDATE accounts SET last_seen = ?2 WHERE name = (SELECT account FROM sessions WHERE id = ?1)",
+                params![id, now],
+            )?;
+            Ok(())
+        };
+        self.writer.run_with(Durability::WithNextCommit, seen).await
+    }
+
+    async fn sessions(&self, now: Millis) -> Result<Vec<Session>> {
+        self.read(move |db| {
+            let rows = db
+                .prepare("SELECT * FROM sessions WHERE ends_at > ?1 AND last_seen > ?1 - ?2 ORDER BY since DESC")?
+                .query_map(params![now, IDLE], session)?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn session_end(&self, id: &str) -> Result<bool> {
+        let id = id.to_owned();
+        self.writer.run(move |db| Ok(db.execute("DELETE FROM sessions WHERE id = ?1", [id])? == 1)).await
+    }
+
+    async fn tokens(&self) -> Result<Vec<Token>> {
+        self.read(|db| {
+            let rows = db
+                .prepare("SELECT * FROM tokens ORDER BY made_at DESC")?
+                .query_map([], token)?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn token(&self, digest: &str, now: Millis) -> Result<Option<Token>> {
+        let digest = digest.to_owned();
+        self.read(move |db| {
+            Ok(db
+                .prepare_cached("SELECT * FROM tokens WHERE digest = ?1 AND expires_at > ?2")?
+                .query_row(params![digest, now], token)
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn token_put(&self, token: Token) -> Result<()> {
+        let put = move |db: &Connection| {
+            db.execute(
+                "INSERT INTO tokens (id, name, digest, role, flows, by, made_at, expires_at) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    token.id,
+                    token.name,
+                    token.digest,
+                    token.role.word(),
+                    flows_text(&token.flows),
+                    token.by,
+                    token.made_at,
+                    token.expires_at
+                ],
+            )?;
+            Ok(())
+        };
+        self.writer.run(put).await
+    }
+
+    async fn token_used(&self, id: &str, now: Millis) -> Result<()> {
+        let id = id.to_owned();
+        let used = move |db: &Connection| {
+            db.execute("UPDATE tokens SET last_used = ?2 WHERE id = ?1", params![id, now])?;
+            Ok(())
+        };
+        self.writer.run_with(Durability::WithNextCommit, used).await
+    }
+
+    async fn token_remove(&self, id: &str) -> Result<bool> {
+        let id = id.to_owned();
+        self.writer.run(move |db| Ok(db.execute("DELETE FROM tokens WHERE id = ?1", [id])? == 1)).await
+    }
+
+    async fn act(&self, act: Act) -> Result<()> {
+        let add = move |db: &Connection| {
+            db.execute(
+                "INSERT INTO acts (at, who, via, act, what, why, address, outcome) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                params![
+                    act.at,
+                    act.who,
+                    act.via.word(),
+                    act.act,
+                    act.what,
+                    act.why,
+                    act.address,
+                    act.outcome.word()
+                ],
+            )?;
+            Ok(())
+        };
+        self.writer.run(add).await
+    }
+
+    async fn acts(&self, filter: ActFilter) -> Result<Vec<Act>> {
+        self.read(move |db| {
+            let rows = db
+                .prepare(
+                    "SELECT * FROM acts WHERE id < ?1 AND (?2 IS NULL OR who = ?2) \
+                     AND (?3 IS NULL OR instr(lower(act || ' ' || what || ' ' || coalesce(why, '')), lower(?3)) > 0) \
+                     ORDER BY id DESC LIMIT ?4",
+                )?
+                .query_map(params![filter.before.unwrap_or(i64::MAX), filter.who, filter.q, filter.limit.max(1)], act)?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+}

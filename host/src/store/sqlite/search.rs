@@ -1,0 +1,318 @@
+//! What people look for, in SQL. However many events there are, each page reads few of them.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::Value;
+
+use super::SqliteStore;
+use super::events::{EVENT_COLUMNS, counts, event};
+use crate::store::*;
+
+/// Events that one word may lead to: who looks for `order` means none of a million.
+const MOST_FOUND: u32 = 5_000;
+/// Texts of a payload that are kept as words, and the longest of them.
+const TEXTS: usize = 40;
+const LONGEST_TEXT: usize = 80;
+/// Minutes of which rates are kept: a week, and a little.
+const RATED: i64 = 8 * 24 * 60;
+
+/// The words of an event that ran.
+pub(super) fn keep_words(db: &Connection, run: i64) -> Result<()> {
+    let mut of_run = db.prepare_cached(
+        "SELECT id, key, coalesce(reason, ''), payload FROM events WHERE id IN (SELECT event FROM run_events WHERE run = ?1)",
+    )?;
+    let mut put = db.prepare_cached("INSERT OR REPLACE INTO words (rowid, text) VALUES (?1, ?2)")?;
+    let mut rows = of_run.query([run])?;
+    while let Some(row) = rows.next()? {
+        let (id, key, reason, payload): (i64, String, String, String) =
+            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
+        let mut text = format!("{key} {reason}");
+        if let Ok(payload) = serde_json::from_str::<Value>(&payload) {
+            let mut left = TEXTS;
+            texts_of(&payload, &mut text, &mut left);
+        }
+        put.execute(params![id, text])?;
+    }
+    Ok(())
+}
+
+fn texts_of(value: &Value, text: &mut String, left: &mut usize) {
+    if *left == 0 {
+        return;
+    }
+    match value {
+        Value::String(own) if own.len() <= LONGEST_TEXT => {
+            *left -= 1;
+            text.push(' ');
+            text.push_str(own);
+        }
+        Value::Number(own) => {
+            *left -= 1;
+            text.push(' ');
+            text.push_str(&own.to_string());
+        }
+        Value::Array(items) => items.iter().for_each(|item| texts_of(item, text, left)),
+        Value::Object(fields) => fields.values().for_each(|field| texts_of(field, text, left)),
+        _ => {}
+    }
+}
+
+/// `Meier GmbH 12` as FTS5 reads it: each a beginning of a word, all of them there.
+fn as_query(words: &str) -> Option<String> {
+    let words: Vec<String> = words
+        .split(|c: char| !c.is_alphanumeric())
+        .filter(|word| !word.is_empty())
+        .take(8)
+        .map(|word| format!("\"{word}\"*"))
+        .collect();
+    (!words.is_empty()).then(|| words.join(" "))
+}
+
+fn find(db: &Connection, search: &Search) -> Result<Vec<Event>> {
+    let limit = search.limit.max(1);
+    let mut below = search.before.map_or(i64::MAX, |id| id.0);
+    if let Some(until) = search.until {
+        below = below.min(first_since(db, until)?);
+    }
+    let from = search.since.map_or(Ok(0), |since| first_since(db, since))?;
+    let of_flow = |flow: &String| search.flows.as_ref().is_none_or(|flows| flows.contains(flow));
+    let in_state = |state: EventState| search.states.is_empty() || search.states.contains(&state);
+    let mut found = match search.words.as_deref().map(str::trim).filter(|words| !words.is_empty()) {
+        Some(words) => {
+            let ids = ids_of(db, words, from, below)?;
+            let mut one = db.prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1"))?;
+            let mut found = Vec::new();
+            for id in ids {
+                let event = one.query_row([id], event).optional()?;
+                found.extend(event.filter(|event| of_flow(&event.flow) && in_state(event.state)));
+                if found.len() >= limit as usize {
+                    break;
+                }
+            }
+            found
+        }
+        None => {
+            let mut newest = db.prepare_cached(&format!(
+                "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_by_state \
+                 WHERE flow = ?1 AND state = ?2 AND id < ?3 AND id >= ?4 ORDER BY id DESC LIMIT ?5"
+            ))?;
+            let mut found = Vec::new();
+            for count in counts(db)?.iter().filter(|count| of_flow(&count.flow) && in_state(count.state)) {
+                let rows = newest.query_map(params![count.flow, count.state as i64, below, from, limit], event)?;
+                found.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+            }
+            found
+        }
+    };
+    found.sort_by_key(|event| Reverse(event.id));
+    found.truncate(limit as usize);
+    Ok(found)
+}
+
+/// Events of that key or with those words, newest first.
+fn ids_of(db: &Connection, words: &str, from: i64, below: i64) -> Result<Vec<i64>> {
+    let mut keys = vec![words.to_owned()];
+    let mut linked =
+        db.prepare_cached("SELECT b1_id, salesforce_id FROM links WHERE b1_id = ?1 OR salesforce_id = ?1 LIMIT 50")?;
+    for pair in linked.query_map([words], |row| Ok([row.get(0)?, row.get(1)?]))? {
+        keys.extend(pair?);
+    }
+    let mut ids = Vec::new();
+    let mut of_key = db.prepare_cached(
+        "SELECT id FROM events INDEXED BY events_by_key WHERE key = ?1 AND id < ?2 AND id >= ?3 ORDER BY id DESC LIMIT ?4",
+    )?;
+    for key in keys {
+        let rows = of_key.query_map(params![key, below, from, MOST_FOUND], |row| row.get::<_, i64>(0))?;
+        ids.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
+    if let Some(query) = as_query(words) {
+        let mut said = db.prepare_cached(
+            "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid < ?2 AND rowid >= ?3 ORDER BY rowid DESC LIMIT ?4",
+        )?;
+        let rows = said.query_map(params![query, below, from, MOST_FOUND], |row| row.get::<_, i64>(0))?;
+        ids.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
+    }
+    ids.sort_unstable_by_key(|id| Reverse(*id));
+    ids.dedup();
+    Ok(ids)
+}
+
+/// The first event that was taken in then or later, by halves: ids grow with time.
+fn first_since(db: &Connection, at: Millis) -> Result<i64> {
+    let mut next = db.prepare_cached("SELECT id, created_at FROM events WHERE id >= ?1 ORDER BY id LIMIT 1")?;
+    let (mut low, mut high) = (1, db.query_row("SELECT coalesce(max(id), 0) + 1 FROM events", [], |row| row.get(0))?);
+    while low < high {
+        let middle: i64 = low + (high - low) / 2;
+        let there: Option<(i64, Millis)> = next.query_row([middle], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
+        match there {
+            Some((id, created)) if created < at => low = id + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(low)
+}
+
+#[async_trait]
+impl Findings for SqliteStore {
+    async fn find(&self, search: Search) -> Result<Vec<Event>> {
+        self.read(move |db| find(db, &search)).await
+    }
+
+    async fn of_trace(&self, trace: &str, limit: u32) -> Result<Vec<Event>> {
+        let id = trace.split('-').next().unwrap_or_default().to_owned();
+        self.read(move |db| {
+            let rows = db
+                .prepare_cached(&format!(
+                    "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_trace WHERE trace = ?1 OR (trace > ?1 || '-' AND trace < ?1 || '.') \
+                     ORDER BY id LIMIT ?2"
+                ))?
+                .query_map(params![id, limit], event)?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn ahead_of(&self, of: EventId, limit: u32) -> Result<Vec<Event>> {
+        self.read(move |db| {
+            let rows = db
+                .prepare_cached(&format!(
+                    "SELECT {EVENT_COLUMNS} FROM events INDEXED BY events_unfinished WHERE state < 3 AND id < ?1 \
+                     AND (flow, key) = (SELECT flow, key FROM events WHERE id = ?1) ORDER BY id LIMIT ?2"
+                ))?
+                .query_map(params![of.0, limit], event)?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn awaited(&self, event: EventId) -> Result<Option<(String, String, String)>> {
+        self.read(move |db| {
+            Ok(db
+                .prepare_cached("SELECT wait_kind, wait_side, wait_id FROM events WHERE id = ?1 AND state = 2")?
+                .query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
+                .optional()?)
+        })
+        .await
+    }
+
+    async fn oldest(&self) -> Result<Vec<(String, Millis)>> {
+        self.read(|db| {
+            let mut first = db.prepare_cached(
+                "SELECT created_at FROM events INDEXED BY events_by_state WHERE flow = ?1 AND state = ?2 ORDER BY id LIMIT 1",
+            )?;
+            let mut oldest: BTreeMap<String, Millis> = BTreeMap::new();
+            for count in counts(db)?.into_iter().filter(|count| (count.state as i64) < 3) {
+                let at = first.query_row(params![count.flow, count.state as i64], |row| row.get(0)).optional()?;
+                if let Some(at) = at {
+                    let known = oldest.entry(count.flow).or_insert(at);
+                    *known = at.min(*known);
+                }
+            }
+            Ok(oldest.into_iter().collect())
+        })
+        .await
+    }
+
+    async fn rates(&self, from: i64) -> Result<Vec<Rate>> {
+        self.read(move |db| {
+            let mut select = db.prepare_cached("SELECT minute, flow, state, events FROM rates WHERE minute >= ?1")?;
+            let mut rates = Vec::new();
+            for row in
+                select.query_map([from], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get::<_, i64>(3)?)))?
+            {
+                let (minute, flow, state, events) = row?;
+                let state = EventState::from_stored(state)
+                    .ok_or_else(|| StoreError::Corrupt(format!("event state {state}")))?;
+                rates.push(Rate { minute, flow, state, events: events.unsigned_abs() });
+            }
+            Ok(rates)
+        })
+        .await
+    }
+
+    async fn notes(&self, events: Vec<EventId>) -> Result<Vec<(EventId, Note)>> {
+        self.read(move |db| {
+            let mut one = db.prepare_cached("SELECT note, assignee, due FROM notes WHERE event = ?1")?;
+            let mut notes = Vec::new();
+            for event in events {
+                let note = one.query_row([event.0], |row| {
+                    Ok(Note { note: row.get(0)?, assignee: row.get(1)?, due: row.get(2)? })
+                });
+                notes.extend(note.optional()?.map(|note| (event, note)));
+            }
+            Ok(notes)
+        })
+        .await
+    }
+
+    async fn note_put(&self, event: EventId, note: Note) -> Result<()> {
+        let put = move |db: &Connection| {
+            if note == Note::default() {
+                db.execute("DELETE FROM notes WHERE event = ?1", [event.0])?;
+            } else {
+                db.execute(
+                    "INSERT OR REPLACE INTO notes (event, note, assignee, due) VALUES (?1, ?2, ?3, ?4)",
+                    params![event.0, note.note, note.assignee, note.due],
+                )?;
+            }
+            Ok(())
+        };
+        self.writer.run(put).await
+    }
+
+    async fn views(&self, who: &str) -> Result<Vec<View>> {
+        let who = who.to_owned();
+        self.read(move |db| {
+            let rows = db
+                .prepare("SELECT name, by, query, shared FROM views WHERE by = ?1 OR shared = 1 ORDER BY name, by")?
+                .query_map([who], |row| {
+                    Ok(View { name: row.get(0)?, by: row.get(1)?, query: row.get(2)?, shared: row.get(3)? })
+                })?
+                .collect::<rusqlite::Result<_>>()?;
+            Ok(rows)
+        })
+        .await
+    }
+
+    async fn view_put(&self, view: View) -> Result<()> {
+        let put = move |db: &Connection| {
+            db.execute(
+                "INSERT OR REPLACE INTO views (name, by, query, shared) VALUES (?1, ?2, ?3, ?4)",
+                params![view.name, view.by, view.query, view.shared],
+            )?;
+            Ok(())
+        };
+        self.writer.run(put).await
+    }
+
+    async fn view_remove(&self, who: &str, name: &str) -> Result<bool> {
+        let (who, name) = (who.to_owned(), name.to_owned());
+        let remove = move |db: &Connection| {
+            Ok(db.execute("DELETE FROM views WHERE name = ?1 AND by = ?2", params![name, who])? == 1)
+        };
+        self.writer.run(remove).await
+    }
+}
+
+/// Rates that nobody looks at any more go.
+pub(super) fn forget_rates(db: &Connection) -> Result<()> {
+    db.execute("DELETE FROM rates WHERE minute < unixepoch() / 60 - ?1", [RATED])?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::as_query;
+
+    #[test]
+    fn whatever_is_typed_is_no_syntax() {
+        assert_eq!(as_query("Meier GmbH & Co. KG").unwrap(), r#""Meier"* "GmbH"* "Co"* "KG"*"#);
+        assert_eq!(as_query("a\" OR text:x*").unwrap(), r#""a"* "OR"* "text"* "x"*"#);
+        assert!(as_query(" -\"*").is_none());
+    }
+}

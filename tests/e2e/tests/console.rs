@@ -1,0 +1,390 @@
+//! The console's JSON API over real sockets: who may what, and what the pages show and do.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use reqwest::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
+use reqwest::{Client, Method, RequestBuilder};
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// How one who asks is known.
+#[derive(Clone)]
+enum Known {
+    Nobody,
+    Session { cookie: String, csrf: String },
+    Token(String),
+}
+
+/// One who asks the API.
+#[derive(Clone)]
+struct Caller {
+    base: String,
+    client: Client,
+    known: Known,
+}
+
+impl Caller {
+    fn new(world: &World) -> Result<Self> {
+        let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
+        Ok(Self { base: format!("{}/api/v1", world.console), client, known: Known::Nobody })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.client.request(method, format!("{}{path}", self.base));
+        match &self.known {
+            Known::Nobody => request,
+            Known::Session { cookie, csrf } => {
+                request.header(COOKIE, format!("tandem_session={cookie}")).header("x-tandem-csrf", csrf)
+            }
+            Known::Token(secret) => request.header(AUTHORIZATION, format!("Bearer {secret}")),
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<(u16, Value)> {
+        let request = self.request(method, path);
+        let request = match body {
+            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
+            None => request,
+        };
+        let answer = request.send().await?;
+        let status = answer.status().as_u16();
+        Ok((status, serde_json::from_str(&answer.text().await?).unwrap_or_default()))
+    }
+
+    async fn get(&self, path: &str) -> Result<Value> {
+        let (status, body) = self.ask(Method::GET, path, None).await?;
+        ensure!(status == 200, "GET {path}: {status} {body}");
+        Ok(body)
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Result<Value> {
+        let (status, answer) = self.ask(Method::POST, path, Some(body)).await?;
+        ensure!((200..300).contains(&status), "POST {path}: {status} {answer}");
+        Ok(answer)
+    }
+
+    /// Signed in as somebody.
+    async fn sign_in(&self, name: &str, password: &str) -> Result<Self> {
+        let body = json!({ "name": name, "password": password }).to_string();
+        let request = self.client.post(format!("{}/session", self.base)).header("content-type", "application/json");
+        let answer = request.body(body).send().await?;
+        let status = answer.status();
+        let cookie = answer.headers().get(SET_COOKIE).map(|value| value.to_str().map(str::to_owned)).transpose()?;
+        let body: Value = serde_json::from_str(&answer.text().await?)?;
+        ensure!(status == 200, "{status} {body}");
+        let cookie = cookie.context("a cookie")?;
+        ensure!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
+        let value = cookie.split(['=', ';']).nth(1).context("its value")?.to_owned();
+        let csrf = body["csrf"].as_str().context("csrf")?.to_owned();
+        Ok(Self { known: Known::Session { cookie: value, csrf }, ..self.clone() })
+    }
+}
+
+/// A world whose host runs, and its admin.
+async fn with_admin(setup: Setup) -> Result<(World, Caller)> {
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let made = world.tandem_json(&["account", "add", "boss", "--role", "admin"]).await?;
+    let password = made["password"].as_str().context("a password")?;
+    let admin = Caller::new(&world)?.sign_in("boss", password).await?;
+    Ok((world, admin))
+}
+
+async fn account(admin: &Caller, name: &str, role: &str, flows: Value) -> Result<Caller> {
+    const PASSWORD: &str = "lantern orbit gravel";
+    let body = json!({ "role": role, "flows": flows, "password": PASSWORD });
+    let (status, answer) = admin.ask(Method::PUT, &format!("/accounts/{name}"), Some(body)).await?;
+    ensure!(status == 200, "{status} {answer}");
+    Caller { known: Known::Nobody, ..admin.clone() }.sign_in(name, PASSWORD).await
+}
+
+/// Each operation of the API, with places filled in.
+async fn operations(caller: &Caller) -> Result<Vec<(Method, String)>> {
+    let document = caller.get("/openapi.json").await?;
+    let mut all = Vec::new();
+    for (path, item) in document["paths"].as_object().context("paths")? {
+        let path = path.strip_prefix("/api/v1").context("below /api/v1")?;
+        let path = path.replace("{id}", "1").replace("{name}", "somebody");
+        for method in item.as_object().into_iter().flatten().map(|(method, _)| method) {
+            if let Ok(method) = method.to_uppercase().parse::<Method>() {
+                all.push((method, path.clone()));
+            }
+        }
+    }
+    ensure!(all.len() > 25, "{all:?}");
+    Ok(all)
+}
+
+#[tokio::test]
+async fn nothing_is_open_before_somebody_signs_in() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let nobody = Caller::new(&world)?;
+    for (method, path) in operations(&nobody).await? {
+        let is_sign_in = method == Method::POST && path == "/session";
+        let (status, body) = nobody.ask(method.clone(), &path, Some(json!({}))).await?;
+        assert_eq!(status, if is_sign_in { 422 } else { 401 }, "{method} {path}: {body}");
+    }
+    for known in [Known::Token("tandem_nothing".into()), Known::Session { cookie: "x".into(), csrf: "x".into() }] {
+        let caller = Caller { known, ..nobody.clone() };
+        assert_eq!(caller.ask(Method::GET, "/overview", None).await?.0, 401);
+    }
+    // A page elsewhere whose name was bound to this machine's address.
+    let rebound = nobody.client.get(format!("{}/session", nobody.base)).header(HOST, "evil.example").send().await?;
+    assert_eq!(rebound.status(), 403);
+    let page = nobody.client.get(&world.console).send().await?;
+    let policy = page.headers()["content-security-policy"].to_str()?.to_owned();
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_password_is_guessed_slowly_and_a_session_ends_with_what_it_may() -> Result<()> {
+    let (world, admin) = with_admin(Setup::default()).await?;
+    let nobody = Caller::new(&world)?;
+    let me = admin.get("/session").await?;
+    assert_eq!((&me["name"], &me["role"], &me["flows"]), (&json!("boss"), &json!("admin"), &Value::Null));
+    // What another page sends has the cookie and not the word beside it.
+    let Known::Session { cookie, .. } = &admin.known else { unreachable!() };
+    let forged = Caller { known: Known::Session { cookie: cookie.clone(), csrf: "x".into() }, ..admin.clone() };
+    let (status, body) = forged.ask(Method::DELETE, "/session", None).await?;
+    assert_eq!(status, 403, "{body}");
+    for weak in ["short", "rita-rita-rita"] {
+        let body = json!({ "role": "viewer", "password": weak });
+        let (status, answer) = admin.ask(Method::PUT, "/accounts/rita", Some(body)).await?;
+        assert_eq!((status, &answer["field"]), (422, &json!("password")), "{answer}");
+    }
+    let viewer = account(&admin, "rita", "viewer", Value::Null).await?;
+    assert_eq!(viewer.get("/session").await?["role"], "viewer");
+    // Another role: who is signed in with the old one is not any more.
+    account(&admin, "rita", "reviewer", Value::Null).await?;
+    assert_eq!(viewer.ask(Method::GET, "/session", None).await?.0, 401);
+    // The first one, of `tandem init`.
+    assert_eq!(admin.ask(Method::DELETE, "/accounts/admin", None).await?.0, 204);
+    let (status, answer) = admin.ask(Method::DELETE, "/accounts/boss", None).await?;
+    assert_eq!(status, 409, "somebody must be left who may give rights: {answer}");
+    let wrong = json!({ "name": "rita", "password": "lantern orbit gravel!" });
+    let mut answers = Vec::new();
+    for _ in 0..12 {
+        answers.push(nobody.ask(Method::POST, "/session", Some(wrong.clone())).await?.0);
+    }
+    assert!(answers[0] == 401 && answers.contains(&429), "{answers:?}");
+    let trail = admin.get("/audit?q=session").await?;
+    let refused = trail["acts"].as_array().into_iter().flatten().filter(|act| act["outcome"] == "refused").count();
+    assert!(refused > 0, "{trail}");
+    admin.ask(Method::DELETE, "/session", None).await?;
+    assert_eq!(admin.ask(Method::GET, "/session", None).await?.0, 401, "signed out");
+    let database = std::fs::read(world.folder().join("data/tandem.db"))?;
+    assert!(!database.windows(cookie.len()).any(|part| part == cookie.as_bytes()), "who reads it signs in as nobody");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_viewer_changes_nothing_and_who_has_one_flow_sees_one() -> Result<()> {
+    let setup = Setup { plugins: vec!["orders", "accounts"], opportunities: 2, ..Setup::default() };
+    let (world, admin) = with_admin(setup).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    world.settled().await?;
+    let viewer = account(&admin, "vera", "viewer", Value::Null).await?;
+    let event = viewer.get(&format!("/events?q={id}&flow=orders")).await?["events"][0]["id"].clone();
+    let body = json!({
+        "act": "retry", "ids": [event], "choice": "retry", "role": "admin", "name": "x", "password": "lantern orbit gravel",
+        "expires_at": "2027-01-01T00:00:00Z", "query": "", "shared": false, "old": "x", "new": "y",
+    });
+    for (method, path) in operations(&viewer).await?.into_iter().filter(|(method, _)| *method != Method::GET) {
+        // What is one's own.
+        if path.starts_with("/session") || path.starts_with("/views") {
+            continue;
+        }
+        let path = path.replace("/1", &format!("/{event}"));
+        let (status, answer) = viewer.ask(method.clone(), &path, Some(body.clone())).await?;
+        assert!([403, 404].contains(&status), "{method} {path}: {status} {answer}");
+    }
+    for path in ["/accounts", "/tokens", "/audit", "/audit.csv"] {
+        assert_eq!(viewer.ask(Method::GET, path, None).await?.0, 403, "{path}");
+    }
+    // It sees that there is a payload, and nothing of it.
+    let story = viewer.get(&format!("/events/{event}")).await?;
+    let open = admin.get(&format!("/events/{event}")).await?;
+    assert!(story["masked"] == true && open["masked"] == false);
+    let name = world.opportunity(&id).await?["Name"].as_str().context("a name")?.to_owned();
+    assert!(open["runs"].to_string().contains(&name) && !story["runs"].to_string().contains(&name));
+
+    let one = account(&admin, "anna", "operator", json!(["accounts"])).await?;
+    let overview = one.get("/overview").await?;
+    let flows: Vec<&str> =
+        overview["flows"].as_array().into_iter().flatten().filter_map(|own| own["name"].as_str()).collect();
+    assert_eq!(flows, ["accounts"]);
+    for path in [format!("/events/{event}"), format!("/reviews/{event}"), format!("/explain?record={id}")] {
+        assert_eq!(one.ask(Method::GET, &path, None).await?.0, 404, "{path}");
+    }
+    assert_eq!(one.get(&format!("/events?q={id}")).await?["events"], json!([]));
+    let (status, answer) =
+        one.ask(Method::POST, "/events/act", Some(json!({ "act": "retry", "ids": [event] }))).await?;
+    assert_eq!(status, 404, "{answer}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_operator_finds_understands_rehearses_and_mends() -> Result<()> {
+    let setup = Setup { opportunities: 3, b1: "poll_seconds = 1".into(), ..Setup::default() };
+    let (world, admin) = with_admin(setup).await?;
+    let operator = account(&admin, "otto", "operator", Value::Null).await?;
+    let ids = world.opportunities(2).await?;
+    let (good, bad) = (&ids[0], &ids[1]);
+    let account_id = world.opportunity(bad).await?["AccountId"].as_str().context("an account")?.to_owned();
+    let code =
+        world.until_record("Account", "it", |own| own["Id"] == account_id.as_str()).await?["Tandem_Card_Code__c"]
+            .clone();
+    world.change("Account", &account_id, json!({ "Tandem_Card_Code__c": "NOBODY" })).await?;
+    world.win(good).await?;
+    world.win(bad).await?;
+    world.until_state(good, "Synced").await?;
+    world.until_state(bad, "Review").await?;
+
+    // Found by id, by the number in the outcome, by name; not by what is not there.
+    let number = world.opportunity(good).await?["Tandem_Order_Number__c"].as_str().context("a number")?.to_owned();
+    let name = world.opportunity(good).await?["Name"].as_str().context("a name")?.to_owned();
+    let found = async |words: &str| {
+        let query = words.replace('&', "%26").replace(' ', "%20");
+        let events = operator.get(&format!("/events?q={query}")).await?["events"].clone();
+        Ok::<_, anyhow::Error>(
+            events.as_array().is_some_and(|all| all.iter().any(|event| event["key"] == good.as_str())),
+        )
+    };
+    assert!(found(good).await?, "by its id");
+    assert!(found(&good[..15]).await?, "by the id of 15 letters");
+    let started = Instant::now();
+    while !found(&number).await? {
+        ensure!(started.elapsed() < PATIENCE, "{number} is not found");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(!found("nothingofthekind").await? && !found("\"*(").await?, "{name}");
+
+    // Its story: what was read and sent, and what became of it.
+    let event = operator.get(&format!("/events?q={good}&state=done")).await?["events"][0]["id"].clone();
+    let story = operator.get(&format!("/events/{event}")).await?;
+    let calls = story["runs"][0]["calls"].as_array().context("calls")?;
+    let sent = calls.iter().find(|call| call["effect"] == true && call["connection"] == "b1").context("an effect")?;
+    assert!(sent["status"].is_u64() && sent["request"].to_string().contains(good.as_str()), "{sent}");
+    assert_eq!(story["links"][0]["salesforce_id"], good.as_str());
+    let why = operator.get(&format!("/explain?record={good}&field=Tandem_Order_Number__c")).await?;
+    assert!(why["writes"][0]["fields"][0]["value"] == number.as_str() && why["writes"][0]["event"].is_u64(), "{why}");
+
+    // Errors by kind, and a question with its answers.
+    let kinds = operator.get("/kinds").await?;
+    assert_eq!((&kinds["kinds"][0]["count"], &kinds["kinds"][0]["fresh"]), (&json!(1), &json!(true)), "{kinds}");
+    let kind = kinds["kinds"][0]["id"].clone();
+    let review = operator.get("/reviews").await?["reviews"][0].clone();
+    assert!(review["salesforce"].is_object() && review["choices"][0]["does"].is_string(), "{review}");
+    let asks = review["event"]["id"].clone();
+    let kept = json!({ "assignee": "otto", "note": "rings the customer", "due": "2027-01-01T00:00:00Z" });
+    let (status, kept) = operator.ask(Method::PATCH, &format!("/reviews/{asks}"), Some(kept)).await?;
+    assert_eq!((status, &kept["assignee"]), (200, &json!("otto")), "{kept}");
+    assert_eq!(operator.get("/reviews?assignee=otto").await?["reviews"][0]["event"]["id"], asks);
+    assert_eq!(operator.get("/reviews?assignee=").await?["reviews"], json!([]));
+    // What the answer would do, before and after the cause is mended.
+    let rehearse = async || operator.post(&format!("/events/{asks}/rehearse"), json!({ "choice": "retry" })).await;
+    let before = rehearse().await?;
+    assert!(before["outcome"].as_str().unwrap_or_default().starts_with("review"), "{before}");
+    world.change("Account", &account_id, json!({ "Tandem_Card_Code__c": code })).await?;
+    let after = rehearse().await?;
+    let makes = |row: &Value| row["connection"] == "b1" && row["method"] == "POST";
+    assert!(after["effects"].as_array().into_iter().flatten().any(makes), "{after}");
+    assert_eq!(world.orders_of(bad).await?.len(), 0, "nothing was sent");
+    let (status, wrong) =
+        operator.ask(Method::POST, &format!("/events/{asks}/rehearse"), Some(json!({ "choice": "x" }))).await?;
+    assert_eq!((status, &wrong["field"]), (422, &json!("choice")), "{wrong}");
+
+    // The whole kind again.
+    let job =
+        operator.post("/events/act", json!({ "act": "retry", "kind": kind, "why": "the code was wrong" })).await?;
+    assert!(job["over"] == true && job["failures"] == 0 && job["total"] == 1, "{job}");
+    world.until_state(bad, "Synced").await?;
+    assert_eq!(operator.get("/kinds").await?["kinds"], json!([]));
+    let job = operator.post("/events/act", json!({ "act": "ignore", "ids": [event] })).await?;
+    assert_eq!(job["failed"][0]["event"], event, "it is done, and told apart: {job}");
+    assert_eq!(operator.get(&format!("/jobs/{}", job["id"].as_str().context("an id")?)).await?["over"], true);
+
+    let story = operator.get(&format!("/events/{event}")).await?;
+    assert!(story["runs"][0]["calls"].as_array().into_iter().flatten().any(|call| call["took_ms"].is_u64()), "{story}");
+
+    let rates = operator.get("/rates?range=hour").await?;
+    let done: u64 = rates["flows"]["orders"]["done"].as_array().into_iter().flatten().filter_map(Value::as_u64).sum();
+    assert!(done >= 2, "{rates}");
+    world
+        .tandem(&[
+            "release",
+            "activate",
+            "orders",
+            &story["runs"][0]["release"].as_str().unwrap_or_default()[..12],
+            "--why",
+            "as it is",
+        ])
+        .await?;
+    let trail = admin.get("/audit?q=release.activate").await?;
+    assert_eq!((&trail["acts"][0]["via"], &trail["acts"][0]["why"]), (&json!("command-line"), &json!("as it is")));
+    let trail = admin.get("/audit?q=events.retry").await?;
+    assert_eq!(
+        (&trail["acts"][0]["who"], &trail["acts"][0]["why"]),
+        (&json!("otto"), &json!("the code was wrong")),
+        "{trail}"
+    );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_script_uses_a_token_until_it_is_taken_back() -> Result<()> {
+    let (world, admin) = with_admin(Setup::default()).await?;
+    let soon = (chrono::Utc::now() + chrono::Duration::days(1)).to_rfc3339();
+    let wanted = json!({ "name": "monitoring", "role": "viewer", "flows": null, "expires_at": soon });
+    let made = admin.post("/tokens", wanted.clone()).await?;
+    let secret = made["secret"].as_str().context("a secret")?.to_owned();
+    let script = Caller { known: Known::Token(secret.clone()), ..admin.clone() };
+    assert_eq!(script.get("/session").await?["name"], "token monitoring");
+    assert!(script.get("/overview").await?["flows"][0]["name"] == "orders");
+    assert_eq!(script.ask(Method::POST, "/tokens", Some(wanted)).await?.0, 403);
+    for wrong in ["2020-01-01T00:00:00Z", "2999-01-01T00:00:00Z", "tomorrow"] {
+        let wanted = json!({ "name": "x", "role": "viewer", "expires_at": wrong });
+        assert_eq!(admin.ask(Method::POST, "/tokens", Some(wanted)).await?.0, 422, "{wrong}");
+    }
+    let listed = admin.get("/tokens").await?;
+    assert!(!listed.to_string().contains(&secret) && listed["tokens"][0]["last_used"].is_string(), "{listed}");
+    let id = listed["tokens"][0]["id"].as_str().context("an id")?;
+    admin.ask(Method::DELETE, &format!("/tokens/{id}"), None).await?;
+    assert_eq!(script.ask(Method::GET, "/overview", None).await?.0, 401);
+    let database = std::fs::read(world.folder().join("data/tandem.db"))?;
+    assert!(!database.windows(secret.len()).any(|part| part == secret.as_bytes()));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_changes_is_told_at_once_and_a_stop_waits_for_nobody_who_looks() -> Result<()> {
+    let (mut world, admin) = with_admin(Setup { opportunities: 1, ..Setup::default() }).await?;
+    let mut stream = admin.request(Method::GET, "/live").timeout(Duration::from_secs(120)).send().await?;
+    assert_eq!(stream.status(), 200);
+    let mut told = String::new();
+    let until = async |stream: &mut reqwest::Response, told: &mut String, words: &[&str]| -> Result<()> {
+        let started = Instant::now();
+        while !words.iter().any(|word| told.contains(word)) {
+            ensure!(started.elapsed() < PATIENCE, "{words:?} is not told: {told}");
+            let chunk = tokio::time::timeout(PATIENCE, stream.chunk()).await??;
+            told.push_str(&String::from_utf8_lossy(&chunk.context("it ended")?));
+        }
+        Ok(())
+    };
+    until(&mut stream, &mut told, &["event: overview"]).await?;
+    told.clear();
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    until(&mut stream, &mut told, &["\"done\":1", "\"done\":2"]).await?;
+    let started = Instant::now();
+    world.stop().await?;
+    assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+    Ok(())
+}
