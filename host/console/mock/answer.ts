@@ -1,0 +1,495 @@
+// What the API answers: each path with what it takes, who may, and what comes of it.
+import type * as T from '../src/api/types.ts';
+import { ROLES } from '../src/api/types.ts';
+import { iso, KINDS, type Stored, type World } from './data.ts';
+import { overview, rates, sees } from './overview.ts';
+import type { Open, Sessions } from './sessions.ts';
+import { rehearsal, story } from './story.ts';
+
+export interface MockState {
+  world: World;
+  sessions: Sessions;
+  jobs: Map<string, T.Job>;
+}
+
+export interface Asked {
+  method: string;
+  path: string;
+  query: URLSearchParams;
+  body: unknown;
+  session: Open | undefined;
+  csrf: string;
+  agent: string;
+}
+
+export interface Answer {
+  status: number;
+  json?: unknown;
+  text?: string;
+  headers?: Record<string, string>;
+}
+
+const ok = (json: unknown): Answer => ({ status: 200, json });
+const gone: Answer = { status: 204 };
+const refuse = (status: number, error: string, mend?: string, field?: string): Answer => ({
+  status,
+  json: { error, ...(mend && { mend }), ...(field && { field }) } satisfies T.Problem,
+});
+
+const OPEN: readonly T.State[] = ['ready', 'leased', 'waiting', 'review'];
+
+export function answer(state: MockState, asked: Asked): Answer {
+  const { method, path, session } = asked;
+  if (path === '/session' && method === 'POST') return signIn(state, asked);
+  if (!session) return refuse(401, 'You are not signed in.', 'Sign in.');
+  if (!['GET', 'HEAD'].includes(method) && asked.csrf !== session.csrf) {
+    return refuse(403, 'The request does not carry the token of this session.', 'Load the page again.');
+  }
+  for (const [of, pattern, least, does] of PATHS) {
+    const found = of === method ? pattern.exec(path) : null;
+    if (!found) continue;
+    if (ROLES.indexOf(session.account.role) < ROLES.indexOf(least)) {
+      note(state, session, `${method} ${path}`, path, 'refused');
+      return refuse(403, `The role ${session.account.role} may not do this.`, `It takes the role ${least}.`);
+    }
+    return does(state, asked, session, ...found.slice(1).map(decodeURIComponent));
+  }
+  return refuse(404, `There is no ${method} ${path}.`);
+}
+
+type Does = (state: MockState, asked: Asked, session: Open, ...parts: string[]) => Answer;
+
+const PATHS: readonly [string, RegExp, T.Role, Does][] = [
+  ['GET', /^\/session$/, 'viewer', ({ sessions }, _, session) => ok(sessions.me(session))],
+  ['DELETE', /^\/session$/, 'viewer', ({ sessions }, _, session) => (sessions.open.delete(session.id), gone)],
+  ['POST', /^\/session\/password$/, 'viewer', changePassword],
+  ['GET', /^\/overview$/, 'viewer', ({ world }, _, session) => ok(overview(world, session.account))],
+  ['GET', /^\/rates$/, 'viewer', (_, { query }, session) => ok(rates(session.account, query.get('range') ?? 'day'))],
+  ['GET', /^\/events$/, 'viewer', listEvents],
+  ['POST', /^\/events\/act$/, 'operator', act],
+  ['GET', /^\/events\/(\d+)$/, 'viewer', tellStory],
+  ['POST', /^\/events\/(\d+)\/rehearse$/, 'operator', rehearse],
+  ['GET', /^\/jobs\/(.+)$/, 'viewer', tellJob],
+  [
+    'GET',
+    /^\/views$/,
+    'viewer',
+    ({ world }, _, session) =>
+      ok({ views: world.views.filter((view) => view.shared || view.by === session.account.name) }),
+  ],
+  ['PUT', /^\/views\/(.+)$/, 'viewer', putView],
+  [
+    'DELETE',
+    /^\/views\/(.+)$/,
+    'viewer',
+    ({ world }, _asked, _session, name) => ((world.views = world.views.filter((view) => view.name !== name)), gone),
+  ],
+  ['GET', /^\/kinds$/, 'viewer', listKinds],
+  ['GET', /^\/explain$/, 'viewer', explain],
+  ['GET', /^\/reviews$/, 'viewer', listReviews],
+  ['POST', /^\/reviews\/answer$/, 'reviewer', answerReviews],
+  ['GET', /^\/reviews\/(\d+)$/, 'viewer', tellReview],
+  ['POST', /^\/reviews\/(\d+)\/rehearse$/, 'reviewer', rehearse],
+  ['PATCH', /^\/reviews\/(\d+)$/, 'reviewer', changeReview],
+  ['GET', /^\/accounts$/, 'admin', ({ world }) => ok({ accounts: world.accounts.map(shownAccount) })],
+  ['PUT', /^\/accounts\/(.+)$/, 'admin', putAccount],
+  ['DELETE', /^\/accounts\/(.+)$/, 'admin', removeAccount],
+  ['GET', /^\/sessions$/, 'viewer', listSessions],
+  ['DELETE', /^\/sessions\/(.+)$/, 'viewer', endSession],
+  ['GET', /^\/tokens$/, 'admin', ({ world }) => ok({ tokens: world.tokens })],
+  ['POST', /^\/tokens$/, 'admin', makeToken],
+  ['DELETE', /^\/tokens\/(.+)$/, 'admin', removeToken],
+  ['GET', /^\/audit$/, 'admin', listActs],
+  ['GET', /^\/audit\.csv$/, 'admin', ({ world }) => ({ status: 200, text: csv(world.acts) })],
+];
+
+// --- who
+
+function note(
+  state: MockState,
+  session: Open,
+  act: string,
+  what: string,
+  outcome: T.Act['outcome'],
+  why?: string,
+): void {
+  const id = Math.max(0, ...state.world.acts.map((act) => act.id)) + 1;
+  const { name } = session.account;
+  state.world.acts.unshift({
+    id,
+    at: iso(Date.now()),
+    who: name,
+    via: 'session',
+    act,
+    what,
+    ...(why !== undefined && { why }),
+    address: '127.0.0.1',
+    outcome,
+  });
+}
+
+function signIn(state: MockState, asked: Asked): Answer {
+  const { name, password } = (asked.body ?? {}) as { name?: string; password?: string };
+  if (state.sessions.wrong >= 5) {
+    return {
+      ...refuse(429, 'Too many tries with a wrong password.', 'Wait, then try again.'),
+      headers: { 'Retry-After': '30' },
+    };
+  }
+  const account = state.world.accounts.find((account) => account.name === name && account.password === password);
+  if (!account) {
+    state.sessions.wrong += 1;
+    return refuse(401, 'Name or password is wrong.', 'Try again; an administrator can set a new password.');
+  }
+  state.sessions.wrong = 0;
+  const session = state.sessions.make(account, asked.agent);
+  note(state, session, 'sign in', account.name, 'done');
+  return {
+    ...ok(state.sessions.me(session)),
+    headers: { 'Set-Cookie': `tandem_session=${session.id}; Path=/; HttpOnly; SameSite=Strict` },
+  };
+}
+
+function changePassword(state: MockState, asked: Asked, session: Open): Answer {
+  const { old, new: fresh } = (asked.body ?? {}) as { old?: string; new?: string };
+  const account = state.world.accounts.find(({ name }) => name === session.account.name);
+  if (!account || account.password !== old) {
+    return refuse(422, 'The present password is another one.', 'Enter the one you signed in with.', 'old');
+  }
+  const short = tooShort(fresh);
+  if (short) return short;
+  account.password = fresh ?? '';
+  return gone;
+}
+
+function tooShort(password: string | undefined): Answer | undefined {
+  return (password ?? '').length >= 12
+    ? undefined
+    : refuse(422, 'The password is too short.', 'Take 12 letters at least.', 'password');
+}
+
+function shownAccount(of: World['accounts'][number]): T.Account {
+  const { name, role, flows, made_at, last_seen, from } = of;
+  return { name, role, flows, made_at, from, ...(last_seen !== undefined && { last_seen }) };
+}
+
+function putAccount(state: MockState, asked: Asked, session: Open, name = ''): Answer {
+  const { role, flows, password } = asked.body as { role: T.Role; flows: string[] | null; password?: string };
+  const known = state.world.accounts.find((account) => account.name === name);
+  if (password !== undefined || !known) {
+    const short = tooShort(password);
+    if (short) return short;
+  }
+  const account = known ?? { name, role, flows, made_at: iso(Date.now()), from: 'local', password: '' };
+  Object.assign(account, { role, flows, ...(password !== undefined && { password }) });
+  if (!known) state.world.accounts.push(account);
+  note(state, session, known ? 'change account' : 'make account', name, 'done');
+  return ok(shownAccount(account));
+}
+
+function removeAccount(state: MockState, _: Asked, session: Open, name = ''): Answer {
+  if (name === session.account.name) {
+    return refuse(409, 'This is your own account.', 'Let another administrator delete it.');
+  }
+  state.world.accounts = state.world.accounts.filter((account) => account.name !== name);
+  note(state, session, 'delete account', name, 'done');
+  return gone;
+}
+
+function listSessions(state: MockState, _: Asked, session: Open): Answer {
+  const sessions = [...state.sessions.open.values()]
+    .filter((open) => session.account.role === 'admin' || open.account.name === session.account.name)
+    .map((open): T.Session => ({
+      id: open.id,
+      name: open.account.name,
+      since: open.since,
+      last_seen: iso(Date.now()),
+      address: '127.0.0.1',
+      agent: open.agent,
+      own: open.id === session.id,
+    }));
+  return ok({ sessions });
+}
+
+function endSession(state: MockState, _: Asked, __: Open, id = ''): Answer {
+  return state.sessions.open.delete(id) ? gone : refuse(404, 'This session has ended already.');
+}
+
+function makeToken(state: MockState, asked: Asked, session: Open): Answer {
+  const wished = asked.body as Pick<T.Token, 'name' | 'role' | 'flows' | 'expires_at'>;
+  const id = `k${state.world.tokens.length + 10}`;
+  const token: T.Token = { id, ...wished, by: session.account.name, made_at: iso(Date.now()) };
+  state.world.tokens.push(token);
+  note(state, session, 'make token', wished.name, 'done');
+  return ok({ token, secret: `tandem_${id}_not-a-real-secret-of-any-host` });
+}
+
+function removeToken(state: MockState, _: Asked, session: Open, id = ''): Answer {
+  state.world.tokens = state.world.tokens.filter((token) => token.id !== id);
+  note(state, session, 'delete token', id, 'done');
+  return gone;
+}
+
+function listActs(state: MockState, { query }: Asked): Answer {
+  const q = (query.get('q') ?? '').toLowerCase();
+  const who = query.get('who');
+  const before = Number(query.get('before') ?? Infinity);
+  const limit = Number(query.get('limit') ?? 100);
+  const found = state.world.acts.filter(
+    (act) =>
+      act.id < before &&
+      (!who || act.who === who) &&
+      `${act.who} ${act.act} ${act.what} ${act.why ?? ''}`.toLowerCase().includes(q),
+  );
+  return ok({ acts: found.slice(0, limit), more: found.length > limit } satisfies T.ActPage);
+}
+
+function csv(acts: T.Act[]): string {
+  const cell = (value: unknown) => `"${String(value ?? '').replaceAll('"', '""')}"`;
+  const names = ['id', 'at', 'who', 'via', 'act', 'what', 'why', 'address', 'outcome'] as const;
+  return [names.join(','), ...acts.map((act) => names.map((name) => cell(act[name])).join(','))].join('\r\n');
+}
+
+// --- events
+
+function fits(stored: Stored, account: T.Account, filter: T.EventFilter): boolean {
+  const { row } = stored;
+  const q = (filter.q ?? '').toLowerCase();
+  const states = filter.state?.split(',');
+  return (
+    sees(account, row.flow) &&
+    (!filter.flow || row.flow === filter.flow) &&
+    (!states || states.includes(row.state)) &&
+    (!filter.since || row.created_at >= filter.since) &&
+    (!filter.until || row.created_at < filter.until) &&
+    (!filter.kind || stored.kind === filter.kind) &&
+    (q === '' ||
+      `${row.id} ${row.key} ${row.topic} ${row.reason ?? ''} ${JSON.stringify(stored.payload)} ${stored.links.map((link) => `${link.b1_id} ${link.salesforce_id}`).join(' ')}`
+        .toLowerCase()
+        .includes(q))
+  );
+}
+
+function listEvents(state: MockState, { query }: Asked, session: Open): Answer {
+  const before = Number(query.get('before') ?? Infinity);
+  const limit = Number(query.get('limit') ?? 50);
+  const filter = Object.fromEntries(query) as T.EventFilter;
+  for (const name of ['since', 'until'] as const) {
+    if (filter[name] && Number.isNaN(Date.parse(filter[name]))) {
+      return refuse(422, `${name} is no time: ${filter[name]}.`, 'Write it like 2026-11-27T14:32:05.120Z.', name);
+    }
+  }
+  const found = state.world.events
+    .filter((stored) => stored.row.id < before && fits(stored, session.account, filter))
+    .map(({ row }) => row)
+    .reverse();
+  return ok({ events: found.slice(0, limit), more: found.length > limit } satisfies T.EventPage);
+}
+
+function find(state: MockState, session: Open, id: string | undefined): Stored | undefined {
+  return state.world.events.find(({ row }) => row.id === Number(id) && sees(session.account, row.flow));
+}
+
+const unknown = (id: string | undefined) =>
+  refuse(404, `There is no event ${id ?? ''}.`, 'It may be longer ago than events are kept.');
+
+function tellStory(state: MockState, _: Asked, session: Open, id?: string): Answer {
+  const stored = find(state, session, id);
+  return stored ? ok(story(state.world, stored, session.account.role === 'viewer')) : unknown(id);
+}
+
+function rehearse(state: MockState, asked: Asked, session: Open, id?: string): Answer {
+  const stored = find(state, session, id);
+  return stored ? ok(rehearsal(stored, asked.body as Parameters<typeof rehearsal>[1])) : unknown(id);
+}
+
+function act(state: MockState, asked: Asked, session: Open): Answer {
+  const { act, ids, filter, why } = asked.body as T.EventsAct;
+  const chosen = state.world.events.filter(
+    (stored) =>
+      (ids?.includes(stored.row.id) ?? false) || (filter !== undefined && fits(stored, session.account, filter)),
+  );
+  note(
+    state,
+    session,
+    act,
+    ids ? `events ${ids.join(', ')}` : `events that match ${JSON.stringify(filter)}`,
+    'done',
+    why,
+  );
+  return ok(
+    begin(state, act, chosen, (stored) => {
+      if (stored.row.state === 'leased') return 'It is being run at this moment.';
+      if (act === 'ignore' && !OPEN.includes(stored.row.state)) return 'It is finished: there is nothing to ignore.';
+      finish(state, stored, act === 'ignore' ? 'ignored' : 'run again: in step', 'done');
+      return undefined;
+    }),
+  );
+}
+
+function finish(state: MockState, stored: Stored, reason: string, to: T.State): void {
+  Object.assign(stored.row, {
+    state: to,
+    reason,
+    attempts: stored.row.attempts + 1,
+    finished_at: iso(Date.now()),
+    choices: [],
+  });
+  delete stored.kind;
+  delete stored.review;
+  state.world.revision += 1;
+}
+
+/** A job that goes on by itself, a few events each time; it is over within a second or two. */
+function begin(state: MockState, act: string, of: Stored[], does: (stored: Stored) => string | undefined): T.Job {
+  const job: T.Job = {
+    id: `j${state.jobs.size + 1}`,
+    act,
+    total: of.length,
+    done: 0,
+    failed: [],
+    over: of.length === 0,
+  };
+  state.jobs.set(job.id, job);
+  const left = [...of];
+  const step = () => {
+    for (const stored of left.splice(0, 6)) {
+      const why = does(stored);
+      if (why === undefined) job.done += 1;
+      else job.failed.push({ event: stored.row.id, why });
+    }
+    job.over = left.length === 0;
+    if (!job.over) setTimeout(step, 150);
+  };
+  step();
+  return job;
+}
+
+function tellJob(state: MockState, _: Asked, __: Open, id = ''): Answer {
+  const job = state.jobs.get(id);
+  return job ? ok(job) : refuse(404, `There is no job ${id}.`);
+}
+
+function putView(state: MockState, asked: Asked, session: Open, name = ''): Answer {
+  const { query, shared } = asked.body as Pick<T.View, 'query' | 'shared'>;
+  state.world.views = state.world.views.filter((view) => view.name !== name);
+  state.world.views.push({ name, query, shared, by: session.account.name });
+  return gone;
+}
+
+function listKinds(state: MockState, { query }: Asked, session: Open): Answer {
+  const flow = query.get('flow');
+  const kinds = KINDS.flatMap((kind): T.Kind[] => {
+    const rows = state.world.events.filter((stored) => stored.kind === kind.id).map(({ row }) => row);
+    const first = rows.map((row) => row.created_at).sort()[0];
+    const last = rows
+      .map((row) => row.created_at)
+      .sort()
+      .at(-1);
+    const example = rows.at(-1)?.id;
+    if (first === undefined || last === undefined || example === undefined) return [];
+    if (!sees(session.account, kind.flow) || (flow && flow !== kind.flow)) return [];
+    return [{ ...kind, count: rows.length, first, last, example }];
+  });
+  return ok({ kinds: kinds.sort((one, other) => other.count - one.count) });
+}
+
+function explain(state: MockState, { query }: Asked, session: Open): Answer {
+  const record = (query.get('record') ?? '').trim();
+  const field = query.get('field')?.trim();
+  const of = state.world.events.filter(
+    (stored) =>
+      sees(session.account, stored.row.flow) &&
+      (stored.row.key === record ||
+        stored.links.some((link) => link.b1_id === record || link.salesforce_id === record)),
+  );
+  const links = [...new Map(of.flatMap(({ links }) => links).map((link) => [link.kind + link.b1_id, link])).values()];
+  const writes = of
+    .filter(({ row }) => row.state === 'done')
+    .map((stored): T.Write => {
+      const told = rehearsal(stored, {}).effects[stored.row.flow === 'orders' ? 0 : 1];
+      return {
+        at: stored.row.finished_at ?? stored.row.created_at,
+        event: stored.row.id,
+        run: stored.row.id * 2,
+        flow: stored.row.flow,
+        release: rehearsal(stored, {}).release,
+        connection: told?.connection ?? '',
+        method: told?.method ?? '',
+        path: told?.path ?? '',
+        answer: told?.method === 'POST' ? '201' : '204',
+        fields: (told?.fields ?? [])
+          .filter((one) => !field || one.name === field)
+          .map((one) => ({ name: one.name, value: one.value, rule: `${one.name} = "source.${one.name}"` })),
+      };
+    })
+    .filter((write) => write.fields.length > 0)
+    .reverse();
+  return ok({
+    record,
+    links,
+    events: of
+      .map(({ row }) => row)
+      .reverse()
+      .slice(0, 20),
+    writes,
+  } satisfies T.Explained);
+}
+
+// --- reviews
+
+function asReview(stored: Stored): T.Review | undefined {
+  return stored.review && { event: stored.row, ...stored.review };
+}
+
+function listReviews(state: MockState, { query }: Asked, session: Open): Answer {
+  const before = Number(query.get('before') ?? Infinity);
+  const limit = Number(query.get('limit') ?? 50);
+  const assignee = query.get('assignee');
+  const filter: T.EventFilter = { q: query.get('q') ?? '', flow: query.get('flow') ?? '' };
+  const found = state.world.events
+    .filter(
+      (stored) =>
+        stored.review &&
+        stored.row.id < before &&
+        fits(stored, session.account, filter) &&
+        (!assignee || stored.review.assignee === assignee),
+    )
+    .reverse();
+  const reviews = found.slice(0, limit).flatMap((stored) => asReview(stored) ?? []);
+  return ok({ reviews, more: found.length > limit, revision: state.world.revision } satisfies T.ReviewPage);
+}
+
+function tellReview(state: MockState, _: Asked, session: Open, id?: string): Answer {
+  const stored = find(state, session, id);
+  const review = stored && asReview(stored);
+  return review ? ok(review) : refuse(404, `There is no open question ${id ?? ''}.`, 'Somebody may have answered it.');
+}
+
+function answerReviews(state: MockState, asked: Asked, session: Open): Answer {
+  const { ids, choice, why } = asked.body as { ids: number[]; choice: string; why?: string };
+  const chosen = state.world.events.filter((stored) => ids.includes(stored.row.id));
+  const closed = chosen.find((stored) => !stored.review);
+  if (closed && ids.length === 1) {
+    return refuse(409, `Question ${closed.row.id} has been answered meanwhile.`, 'Look at the story of the event.');
+  }
+  note(state, session, 'answer', `reviews ${ids.join(', ')}: ${choice}`, 'done', why);
+  return ok(
+    begin(state, 'answer', chosen, (stored) => {
+      if (!stored.review) return 'It has been answered meanwhile.';
+      if (choice === 'retry') return undefined;
+      stored.decided = { asked: stored.row.reason ?? '', answer: choice, at: iso(Date.now()) };
+      finish(state, stored, choice === 'ignore' ? 'ignored' : `answered: ${choice}`, 'done');
+      return undefined;
+    }),
+  );
+}
+
+function changeReview(state: MockState, asked: Asked, session: Open, id?: string): Answer {
+  const stored = find(state, session, id);
+  if (!stored?.review) return refuse(404, `There is no open question ${id ?? ''}.`, 'Somebody may have answered it.');
+  const { note, assignee, due } = { ...stored.review, ...(asked.body as T.ReviewChange) };
+  Object.assign(stored.review, { note: note ?? undefined, assignee: assignee ?? undefined, due: due ?? undefined });
+  state.world.revision += 1;
+  return ok(asReview(stored));
+}

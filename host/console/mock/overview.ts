@@ -1,0 +1,111 @@
+import type * as T from '../src/api/types.ts';
+import { CANDIDATE, dice, FLOWS, iso, RELEASES, type World } from './data.ts';
+
+const UNFINISHED: readonly T.State[] = ['ready', 'leased', 'waiting'];
+const HOUR = 3_600_000;
+
+export function sees(account: T.Account, flow: string): boolean {
+  return account.flows === null || account.flows.includes(flow);
+}
+
+export function overview(world: World, account: T.Account): T.Overview {
+  const flows = FLOWS.filter((flow) => sees(account, flow.name)).map((flow, place): T.FlowRow => {
+    const rows = world.events.map(({ row }) => row).filter((row) => row.flow === flow.name);
+    const count = (...states: T.State[]) => rows.filter((row) => states.includes(row.state)).length;
+    const oldest = rows.find((row) => UNFINISHED.includes(row.state))?.created_at;
+    const held = flow.name === 'credit';
+    return {
+      name: flow.name,
+      plugin: flow.plugin,
+      title: flow.title,
+      state: held ? 'held' : 'running',
+      ...(held && { why: 'The setting interval_minutes is 0, and must be 5 or more.' }),
+      release: {
+        digest: RELEASES[flow.name] ?? '',
+        since: iso(world.began + place * HOUR),
+        who: 'admin',
+        why: 'first release',
+      },
+      candidate:
+        flow.name === 'orders'
+          ? { digest: CANDIDATE, held: 'It asks for more: storage of another flow (accounts).' }
+          : null,
+      waiting: count(...UNFINISHED),
+      ...(oldest !== undefined && { oldest }),
+      reviews: count('review'),
+      rejected: count('rejected'),
+      done: count('done'),
+      ...(!held && { next: { timer: flow.timer, at: iso(Math.ceil(Date.now() / HOUR) * HOUR + place * 540_000) } }),
+    };
+  });
+  return {
+    host: { version: '0.9.0', started_at: iso(world.began), ready: true, store: 'ok' },
+    needs: needs(world, flows),
+    flows,
+    connections: [
+      { name: 'b1', kind: 'b1', state: 'up', since: iso(world.began) },
+      {
+        name: 'salesforce',
+        kind: 'salesforce',
+        state: 'up',
+        since: iso(world.began + 9 * HOUR),
+        budget: { used: 11_420, limit: 15_000, forecast: 16_300, what: 'API calls' },
+      },
+    ],
+    sources: [
+      { name: 'Pub/Sub API', state: 'up' },
+      { name: 'outbox', state: 'up' },
+      { name: 'changes in B1', state: 'up' },
+      { name: 'sweep', state: 'used_up', why: 'It goes on at midnight: its share of the calls is used.' },
+    ],
+  };
+}
+
+function needs(world: World, flows: T.FlowRow[]): T.Need[] {
+  const found: T.Need[] = [];
+  for (const flow of flows) {
+    if (flow.state === 'held') {
+      found.push({ kind: 'held', flow: flow.name, text: flow.why ?? '', since: iso(world.began) });
+    }
+  }
+  const of = (kind: 'review' | 'rejected', count: (flow: T.FlowRow) => number, words: (n: number) => string) => {
+    for (const flow of flows) {
+      const many = count(flow);
+      if (many === 0) continue;
+      const since = world.events.find(({ row }) => row.flow === flow.name && row.state === kind)?.row.created_at;
+      found.push({ kind, flow: flow.name, text: words(many), count: many, ...(since !== undefined && { since }) });
+    }
+  };
+  of(
+    'rejected',
+    (flow) => flow.rejected,
+    (n) => `${n} ${n === 1 ? 'event was' : 'events were'} rejected`,
+  );
+  of(
+    'review',
+    (flow) => flow.reviews,
+    (n) => `${n} ${n === 1 ? 'question waits' : 'questions wait'} for an answer`,
+  );
+  for (const flow of flows) {
+    if (flow.candidate?.held) found.push({ kind: 'candidate', flow: flow.name, text: flow.candidate.held });
+  }
+  return found;
+}
+
+export function rates(account: T.Account, range: string): T.Rates {
+  const [step, steps] = range === 'hour' ? [60, 60] : range === 'week' ? [3 * 3600, 56] : [1800, 48];
+  const flows: T.Rates['flows'] = {};
+  FLOWS.filter((flow) => sees(account, flow.name)).forEach((flow, place) => {
+    const roll = dice(place * 31 + steps);
+    const base = [9, 14, 6, 22, 8, 12, 5][place] ?? 6;
+    const work = (n: number) => 0.35 + Math.max(0, Math.sin((n / steps) * Math.PI * (range === 'week' ? 14 : 2)));
+    flows[flow.name] = {
+      done: Array.from({ length: steps }, (_, n) =>
+        flow.name === 'credit' && n > steps * 0.7 ? 0 : Math.round(base * work(n) * (0.5 + roll())),
+      ),
+      review: Array.from({ length: steps }, () => (flow.name === 'orders' && roll() > 0.93 ? 1 : 0)),
+      rejected: Array.from({ length: steps }, () => (flow.name === 'fulfilment' && roll() > 0.85 ? 2 : 0)),
+    };
+  });
+  return { range, from: iso(Date.now() - steps * step * 1000), step_seconds: step, flows };
+}

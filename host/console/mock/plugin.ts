@@ -1,0 +1,63 @@
+// The API in memory, as a plugin of Vite: for `npm run dev:mock`, and for the browser tests.
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Connect, Plugin } from 'vite';
+import { answer, type Asked } from './answer.ts';
+import { follow } from './live.ts';
+import { Sessions } from './sessions.ts';
+import { world } from './data.ts';
+
+export function mock(): Plugin {
+  const state = { world: world(), sessions: new Sessions(), jobs: new Map() };
+  const handle: Connect.NextHandleFunction = (request, response, next) => {
+    const url = new URL(request.url ?? '/', 'http://mock');
+    if (url.pathname === '/mock/reset') {
+      Object.assign(state, { world: world(), sessions: new Sessions(), jobs: new Map() });
+      response.writeHead(204).end();
+      return;
+    }
+    if (!url.pathname.startsWith('/api/v1/')) return next();
+    void serve(state, url, request, response);
+  };
+  return {
+    name: 'tandem-mock',
+    configureServer: (server) => void server.middlewares.use(handle),
+    configurePreviewServer: (server) => void server.middlewares.use(handle),
+  };
+}
+
+async function serve(
+  state: Parameters<typeof answer>[0],
+  url: URL,
+  request: IncomingMessage,
+  response: ServerResponse,
+): Promise<void> {
+  const asked: Asked = {
+    method: request.method ?? 'GET',
+    path: url.pathname.slice('/api/v1'.length),
+    query: url.searchParams,
+    body: await body(request),
+    session: state.sessions.find(request.headers.cookie),
+    csrf: String(request.headers['x-tandem-csrf'] ?? ''),
+    agent: String(request.headers['user-agent'] ?? ''),
+  };
+  if (asked.path === '/live' && asked.session) return follow(state, request, response, asked.session.account);
+  const { status, json, text, headers } = answer(state, asked);
+  // As a host on the same machine would: not at once.
+  await new Promise((resolve) => setTimeout(resolve, 25));
+  response.writeHead(status, {
+    'Content-Type': text === undefined ? 'application/json' : 'text/csv; charset=utf-8',
+    'Cache-Control': 'no-store',
+    ...headers,
+  });
+  response.end(text ?? (json === undefined ? undefined : JSON.stringify(json)));
+}
+
+async function body(request: IncomingMessage): Promise<unknown> {
+  let text = '';
+  for await (const piece of request) text += String(piece);
+  try {
+    return text === '' ? undefined : JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,102 @@
+// What the pages ask for, by the names under which the cache keeps it.
+import { infiniteQueryOptions, queryOptions } from '@tanstack/react-query';
+import { api, carry } from './client.ts';
+import type * as T from './types.ts';
+
+export const session = queryOptions({
+  queryKey: ['session'],
+  queryFn: async ({ signal }) => {
+    const me = await api.get<T.Me>('/session', {}, signal);
+    carry(me.csrf);
+    return me;
+  },
+  staleTime: 60_000,
+});
+
+export const overview = queryOptions({
+  queryKey: ['overview'],
+  queryFn: ({ signal }) => api.get<T.Overview>('/overview', {}, signal),
+});
+
+export const rates = (range: T.Range) =>
+  queryOptions({
+    queryKey: ['rates', range],
+    queryFn: ({ signal }) => api.get<T.Rates>('/rates', { range }, signal),
+    refetchInterval: range === 'hour' ? 30_000 : 300_000,
+  });
+
+export const events = (filter: T.EventFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['events', filter],
+    queryFn: ({ pageParam, signal }) =>
+      api.get<T.EventPage>('/events', { ...filter, before: pageParam, limit: 50 }, signal),
+    initialPageParam: undefined as number | undefined,
+    getNextPageParam: (last) => (last.more ? last.events.at(-1)?.id : undefined),
+  });
+
+export const story = (id: number) =>
+  queryOptions({
+    queryKey: ['events', 'story', id],
+    queryFn: ({ signal }) => api.get<T.Story>(`/events/${id}`, {}, signal),
+  });
+
+export const views = queryOptions({
+  queryKey: ['views'],
+  queryFn: async ({ signal }) => (await api.get<{ views: T.View[] }>('/views', {}, signal)).views,
+});
+
+export const kinds = (flow?: string) =>
+  queryOptions({
+    queryKey: ['kinds', flow ?? ''],
+    queryFn: async ({ signal }) => (await api.get<{ kinds: T.Kind[] }>('/kinds', { flow }, signal)).kinds,
+  });
+
+export const explain = (record: string, field: string) =>
+  queryOptions({
+    queryKey: ['explain', record, field],
+    queryFn: ({ signal }) => api.get<T.Explained>('/explain', { record, field }, signal),
+    enabled: record !== '',
+  });
+
+export const reviews = (filter: T.ReviewFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['reviews', filter],
+    queryFn: ({ pageParam, signal }) =>
+      api.get<T.ReviewPage>('/reviews', { ...filter, before: pageParam, limit: 50 }, signal),
+    initialPageParam: undefined as number | undefined,
+    getNextPageParam: (last) => (last.more ? last.reviews.at(-1)?.event.id : undefined),
+  });
+
+export const review = (id: number) =>
+  queryOptions({
+    queryKey: ['reviews', 'one', id],
+    queryFn: ({ signal }) => api.get<T.Review>(`/reviews/${id}`, {}, signal),
+  });
+
+export const job = (id: string) =>
+  queryOptions({
+    queryKey: ['jobs', id],
+    queryFn: ({ signal }) => api.get<T.Job>(`/jobs/${encodeURIComponent(id)}`, {}, signal),
+    refetchInterval: (of) => (of.state.data?.over ? false : 500),
+  });
+
+export const accounts = queryOptions({
+  queryKey: ['accounts'],
+  queryFn: async ({ signal }) => (await api.get<{ accounts: T.Account[] }>('/accounts', {}, signal)).accounts,
+});
+export const sessions = queryOptions({
+  queryKey: ['sessions'],
+  queryFn: async ({ signal }) => (await api.get<{ sessions: T.Session[] }>('/sessions', {}, signal)).sessions,
+});
+export const tokens = queryOptions({
+  queryKey: ['tokens'],
+  queryFn: async ({ signal }) => (await api.get<{ tokens: T.Token[] }>('/tokens', {}, signal)).tokens,
+});
+export const audit = (filter: { q?: string; who?: string }) =>
+  infiniteQueryOptions({
+    queryKey: ['audit', filter],
+    queryFn: ({ pageParam, signal }) =>
+      api.get<T.ActPage>('/audit', { ...filter, before: pageParam, limit: 100 }, signal),
+    initialPageParam: undefined as number | undefined,
+    getNextPageParam: (last) => (last.more ? last.acts.at(-1)?.id : undefined),
+  });

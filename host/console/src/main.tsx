@@ -1,0 +1,41 @@
+// Starts the console: look and words first, so that nothing flickers, then the page that the address names.
+import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { StrictMode } from 'react';
+import { createRoot } from 'react-dom/client';
+import { Refused } from './api/client.ts';
+import { session } from './api/queries.ts';
+import { Console } from './console.tsx';
+import { start as startLook } from './look/look.ts';
+import { start as startWords } from './words/words.ts';
+import './look/fonts.css';
+import './look/console.css';
+
+const client = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      // An answer is an answer; only a host that cannot be reached is asked again.
+      retry: (times, why) => times < 2 && why instanceof Refused && (why.status === 0 || why.status >= 502),
+    },
+  },
+  queryCache: new QueryCache({
+    // The session ended: the sign-in page takes the place of whatever is shown, at the same address.
+    onError: (why, query) => {
+      if (why instanceof Refused && why.status === 401 && query.queryKey[0] !== 'session') {
+        void client.resetQueries({ queryKey: session.queryKey });
+      }
+    },
+  }),
+});
+
+await Promise.all([startLook(), startWords()]);
+const root = document.getElementById('console');
+if (root) {
+  createRoot(root).render(
+    <StrictMode>
+      <QueryClientProvider client={client}>
+        <Console />
+      </QueryClientProvider>
+    </StrictMode>,
+  );
+}

@@ -1,0 +1,19 @@
+// The icons that are used, one by one: the whole collection would weigh more than the console.
+export { default as accept } from '@ui5/webcomponents-icons/dist/v5/accept.js';
+export { default as access } from '@ui5/webcomponents-icons/dist/v5/key-user-settings.js';
+export { default as account } from '@ui5/webcomponents-icons/dist/v5/employee.js';
+export { default as add } from '@ui5/webcomponents-icons/dist/v5/add.js';
+export { default as closed } from '@ui5/webcomponents-icons/dist/v5/slim-arrow-right.js';
+export { default as events } from '@ui5/webcomponents-icons/dist/v5/activity-items.js';
+export { default as explain } from '@ui5/webcomponents-icons/dist/v5/lightbulb.js';
+export { default as good } from '@ui5/webcomponents-icons/dist/v5/sys-enter-2.js';
+export { default as kinds } from '@ui5/webcomponents-icons/dist/v5/error.js';
+export { default as menu } from '@ui5/webcomponents-icons/dist/v5/menu2.js';
+export { default as opened } from '@ui5/webcomponents-icons/dist/v5/slim-arrow-down.js';
+export { default as overview } from '@ui5/webcomponents-icons/dist/v5/home.js';
+export { default as remove } from '@ui5/webcomponents-icons/dist/v5/delete.js';
+export { default as reviews } from '@ui5/webcomponents-icons/dist/v5/task.js';
+export { default as save } from '@ui5/webcomponents-icons/dist/v5/save.js';
+export { default as search } from '@ui5/webcomponents-icons/dist/v5/search.js';
+export { default as share } from '@ui5/webcomponents-icons/dist/v5/share-2.js';
+export { default as download } from '@ui5/webcomponents-icons/dist/v5/download.js';

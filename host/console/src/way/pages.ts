@@ -1,0 +1,21 @@
+// Which page stands where. Each is fetched when it is first shown, or when somebody points at a link to it.
+import { lazy, type ComponentType } from 'react';
+import type { Path } from './places.ts';
+
+const LOADS: Record<Path, () => Promise<{ default: ComponentType }>> = {
+  '/': () => import('../pages/overview/overview.tsx'),
+  '/events': () => import('../pages/events/events.tsx'),
+  '/events/$id': () => import('../pages/story/story.tsx'),
+  '/kinds': () => import('../pages/kinds/kinds.tsx'),
+  '/explain': () => import('../pages/explain/explain.tsx'),
+  '/reviews': () => import('../pages/reviews/reviews.tsx'),
+  '/reviews/$id': () => import('../pages/reviews/review.tsx'),
+  '/access': () => import('../pages/access/access.tsx'),
+  '/account': () => import('../pages/account/account.tsx'),
+};
+
+export const PAGES = (Object.keys(LOADS) as Path[]).map((path) => ({ path, page: lazy(LOADS[path]) }));
+
+export function fetchPage(path: Path): void {
+  void LOADS[path]().catch(() => undefined); // shown, with its trouble, when somebody goes there
+}

@@ -1,0 +1,52 @@
+// The addresses of the pages, and what each may say after its question mark.
+import type { Range } from '../api/types.ts';
+import type { Search as EventSearch } from '../pages/events/filter.ts';
+
+export interface Places {
+  '/': { range?: Range };
+  '/events': EventSearch;
+  '/events/$id': object;
+  '/kinds': { flow?: string };
+  '/explain': { record?: string; field?: string };
+  '/reviews': { q?: string; flow?: string; assignee?: string };
+  '/reviews/$id': object;
+  '/access': { tab?: string; q?: string; who?: string };
+  '/account': object;
+}
+export type Path = keyof Places;
+
+/** What an address may say, by name; anything else in it is left out. */
+const SAYS: { [P in Path]: readonly (keyof Places[P] & string)[] } = {
+  '/': ['range'],
+  '/events': ['q', 'flow', 'state', 'within', 'since', 'until'],
+  '/events/$id': [],
+  '/kinds': ['flow'],
+  '/explain': ['record', 'field'],
+  '/reviews': ['q', 'flow', 'assignee'],
+  '/reviews/$id': [],
+  '/access': ['tab', 'q', 'who'],
+  '/account': [],
+};
+
+export interface Target<P extends Path = Path> {
+  to: P;
+  params?: { id: string };
+  search?: Places[P];
+}
+
+export function address<P extends Path>({ to, params, search = {} as Places[P] }: Target<P>): string {
+  const said = new URLSearchParams();
+  for (const name of SAYS[to]) {
+    const value = search[name];
+    if (typeof value === 'string' && value !== '') said.set(name, value);
+  }
+  const path = to.replace('$id', encodeURIComponent(params?.id ?? ''));
+  return said.size === 0 ? path : `${path}?${said}`;
+}
+
+/** What the part of an address after its question mark says; everything is text. */
+export function said<P extends Path>(path: P, query: string): Places[P] {
+  const found = new URLSearchParams(query);
+  const names = SAYS[path].filter((name) => found.get(name));
+  return Object.fromEntries(names.map((name) => [name, found.get(name)])) as Places[P];
+}
