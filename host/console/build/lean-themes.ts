@@ -20,34 +20,41 @@ export function leanThemes(root: string): Plugin {
       const file = id.split('?')[0] ?? id;
       if (!THEME.test(file)) return undefined;
       read ??= valuesRead(root);
-      const css: string = file.endsWith('.json')
-        ? JSON.parse(readFileSync(file, 'utf8'))
-        : (await import(pathToFileURL(file).href)).default;
-
-      const code = `export default ${JSON.stringify(lean(css, await read))};`;
-      return { code, moduleType: 'js' };
+      return { code: `export default ${JSON.stringify(lean(await cssOf(file), await read))};`, moduleType: 'js' };
     },
   };
 }
 
-/** All custom properties that are named in a module which the pages import, directly or not, and in our own styles. */
+/** A theme's text: a module that exports it, or JSON that is it. */
+async function cssOf(file: string): Promise<string> {
+  if (file.endsWith('.json')) return JSON.parse(readFileSync(file, 'utf8'));
+  return (await import(pathToFileURL(file).href)).default;
+}
+
+/** All custom properties that are named in a module which the pages import, directly or not, in our own styles, or in the
+ * value of one that is read. */
 async function valuesRead(root: string): Promise<Set<string>> {
-  const found = new Set<string>();
+  const named = new Set<string>();
+  const themes = new Set<string>();
   const seen = new Set<string>();
   const left: string[] = [];
   for (const entry of await readdir(join(root, 'src'), { recursive: true })) {
     if (/\.(tsx?|css)$/.test(entry)) left.push(join(root, 'src', entry));
   }
   for (let file = left.pop(); file !== undefined; file = left.pop()) {
-    if (seen.has(file) || THEME.test(file)) continue;
+    if (seen.has(file)) continue;
     seen.add(file);
+    if (THEME.test(file)) {
+      themes.add(file);
+      continue;
+    }
     const text = textOf(file);
-    for (const [name] of text.matchAll(VALUE)) found.add(name);
+    for (const [name] of text.matchAll(VALUE)) named.add(name);
     if (!file.endsWith('.css')) {
       for (const [, said = ''] of text.matchAll(IMPORT)) left.push(...target(root, file, said));
     }
   }
-  return found;
+  return closure(named, await Promise.all([...themes].map(cssOf)));
 }
 
 function textOf(file: string): string {
@@ -64,26 +71,33 @@ function target(root: string, from: string, said: string): string[] {
   const modules = join(root, 'node_modules');
   const wrapper = /^@ui5\/webcomponents-react\/(\w+)$/.exec(said);
   if (wrapper) return [join(modules, '@ui5/webcomponents-react/dist/webComponents', wrapper[1] ?? '', 'index.js')];
-  return said.startsWith('@ui5/') && said.endsWith('.js') ? [join(modules, said)] : [];
+  return said.startsWith('@ui5/') && /\.js(on)?$/.test(said) ? [join(modules, said)] : [];
 }
 
-/** The theme without the values that are not read, neither by a module nor by a value that is kept. */
+/** What is named, and what the values of that name in turn, across all themes: one package's values lead to another's. */
+export function closure(named: ReadonlySet<string>, themes: readonly string[]): Set<string> {
+  const leads = new Map<string, string[]>();
+  for (const { name, text } of themes.flatMap(declarations)) {
+    const inner = [...text.slice(name.length).matchAll(VALUE)].map(([one]) => one);
+    leads.set(name, [...(leads.get(name) ?? []), ...inner]);
+  }
+  const found = new Set<string>();
+  const left = [...named];
+  for (let name = left.pop(); name !== undefined; name = left.pop()) {
+    if (found.has(name)) continue;
+    found.add(name);
+    left.push(...(leads.get(name) ?? []));
+  }
+  return found;
+}
+
+/** The theme without the values that are not read. */
 export function lean(css: string, read: ReadonlySet<string>): string {
-  const values = declarations(css);
-  const kept = new Set<string>();
-  const keep = (name: string) => {
-    if (kept.has(name)) return;
-    kept.add(name);
-    for (const value of values.filter((one) => one.name === name)) {
-      for (const [inner] of value.text.slice(name.length).matchAll(VALUE)) keep(inner);
-    }
-  };
-  read.forEach(keep);
   let out = '';
   let at = 0;
-  for (const value of values) {
+  for (const value of declarations(css)) {
     out += css.slice(at, value.from);
-    if (kept.has(value.name)) out += value.text;
+    if (read.has(value.name)) out += value.text;
     at = value.to;
   }
   return out + css.slice(at);

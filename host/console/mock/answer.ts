@@ -407,7 +407,7 @@ function explain(state: MockState, { query }: Asked, session: Open): Answer {
   const writes = of
     .filter(({ row }) => row.state === 'done')
     .map((stored): T.Write => {
-      const told = rehearsal(stored, {}).effects[stored.row.flow === 'orders' ? 0 : 1];
+      const told = rehearsal(stored, {}).effects[0];
       return {
         at: stored.row.finished_at ?? stored.row.created_at,
         event: stored.row.id,

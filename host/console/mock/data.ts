@@ -184,6 +184,9 @@ export const KINDS: { id: string; flow: string; words: string; mend?: string; st
   },
 ];
 
+/** The trace of the order whose answer was lost. */
+export const LOST = 't-won-4711';
+
 export function world(now = Date.now()): World {
   const roll = dice(20261127);
   const events: Stored[] = [];
@@ -241,7 +244,7 @@ export function world(now = Date.now()): World {
       finished_at: iso(lost + 5 * MINUTE + 21_000),
       reason: 'order 1042 was made',
     }),
-    trace: 't-won-4711',
+    trace: LOST,
     payload: {
       Id: opportunity(4711),
       Name: 'Workshop equipment, second line',
@@ -260,7 +263,7 @@ export function world(now = Date.now()): World {
     row: row(20_300, 'accounts', 'accounts.wanted', account(210), 'done', lost - 4_000, {
       reason: 'C20000 was made',
     }),
-    trace: 't-won-4711',
+    trace: LOST,
     payload: { Id: account(210) },
     links: [{ scope: 'accounts', kind: 'partner', b1_id: 'C20000', salesforce_id: account(210) }],
   });
@@ -268,7 +271,7 @@ export function world(now = Date.now()): World {
     row: row(20_302, 'inventory', 'b1.stock', 'A00001', 'done', lost + 6 * MINUTE, {
       reason: 'available 38 in 01: 1 line was told',
     }),
-    trace: 't-won-4711',
+    trace: LOST,
     payload: { ItemCode: 'A00001', InStock: 42, Committed: 4 },
   });
 
@@ -430,7 +433,9 @@ export function world(now = Date.now()): World {
       payload: { DocEntry: 5900 + n },
     });
   }
-  events.sort((one, other) => one.row.id - other.row.id);
+  // Ids grow with time, as the store gives them.
+  events.sort((one, other) => Date.parse(one.row.created_at) - Date.parse(other.row.created_at));
+  events.forEach((stored, place) => (stored.row.id = 20_000 + place));
 
   return {
     events,

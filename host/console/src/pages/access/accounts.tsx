@@ -61,10 +61,10 @@ export function Accounts() {
             overflowMode="Popin"
             headerRow={
               <TableHeaderRow>
-                <TableHeaderCell minWidth="9rem" importance={2}>
+                <TableHeaderCell minWidth="9rem" importance={4}>
                   <span>{t('accounts.name')}</span>
                 </TableHeaderCell>
-                <TableHeaderCell minWidth="14rem" importance={1}>
+                <TableHeaderCell minWidth="9rem" importance={3}>
                   <span>{t('role.one')}</span>
                 </TableHeaderCell>
                 <TableHeaderCell minWidth="8rem" width="10rem">
@@ -73,7 +73,7 @@ export function Accounts() {
                 <TableHeaderCell minWidth="9rem" width="10rem">
                   <span>{t('accounts.seen')}</span>
                 </TableHeaderCell>
-                <TableHeaderCell minWidth="13rem" width="16rem" importance={3}>
+                <TableHeaderCell minWidth="13rem" width="16rem" importance={2}>
                   <span>{t('acts')}</span>
                 </TableHeaderCell>
               </TableHeaderRow>

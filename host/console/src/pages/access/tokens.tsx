@@ -81,10 +81,10 @@ export function Tokens() {
               overflowMode="Popin"
               headerRow={
                 <TableHeaderRow>
-                  <TableHeaderCell minWidth="9rem" importance={2}>
+                  <TableHeaderCell minWidth="9rem" importance={4}>
                     <span>{t('accounts.name')}</span>
                   </TableHeaderCell>
-                  <TableHeaderCell minWidth="14rem" importance={1}>
+                  <TableHeaderCell minWidth="9rem" importance={3}>
                     <span>{t('role.one')}</span>
                   </TableHeaderCell>
                   <TableHeaderCell minWidth="8rem" width="9rem">
@@ -96,7 +96,7 @@ export function Tokens() {
                   <TableHeaderCell minWidth="9rem" width="10rem">
                     <span>{t('tokens.used')}</span>
                   </TableHeaderCell>
-                  <TableHeaderCell minWidth="8rem" width="9rem" importance={3}>
+                  <TableHeaderCell minWidth="8rem" width="9rem" importance={2}>
                     <span>{t('acts')}</span>
                   </TableHeaderCell>
                 </TableHeaderRow>

@@ -44,7 +44,7 @@ export function Sessions() {
             overflowMode="Popin"
             headerRow={
               <TableHeaderRow>
-                <TableHeaderCell minWidth="9rem" importance={2}>
+                <TableHeaderCell minWidth="9rem" importance={4}>
                   <span>{t('accounts.name')}</span>
                 </TableHeaderCell>
                 <TableHeaderCell minWidth="9rem" width="10rem" importance={1}>
@@ -56,7 +56,7 @@ export function Sessions() {
                 <TableHeaderCell minWidth="14rem">
                   <span>{t('sessions.where')}</span>
                 </TableHeaderCell>
-                <TableHeaderCell minWidth="8rem" width="9rem" importance={3}>
+                <TableHeaderCell minWidth="7rem" width="9rem" importance={3}>
                   <span>{t('acts')}</span>
                 </TableHeaderCell>
               </TableHeaderRow>
