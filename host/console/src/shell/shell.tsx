@@ -83,6 +83,7 @@ export function Shell({ me, children }: { me: Me; children: ReactNode }) {
         }
         branding={
           <ShellBarBranding
+            accessibleName="Tandem"
             href="/"
             logo={<img src={picture} alt="" />}
             onClick={(event) => {

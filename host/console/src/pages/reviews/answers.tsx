@@ -88,7 +88,7 @@ function Answer({ id, choice, does, give }: Props) {
             <Button
               disabled={busy}
               design="Transparent"
-              accessibleName={t('review.wouldDoOf', { choice })}
+              accessibleName={told ? undefined : t('review.wouldDoOf', { choice })}
               onClick={() => void (told ? setTold(undefined) : rehearse())}
             >
               {t(told ? 'review.hide' : 'review.wouldDo')}

@@ -1,0 +1,148 @@
+// Everybody can use it: axe on each page in both themes and widths, and the keyboard alone from the sign-in to an answer.
+import { createRequire } from 'node:module';
+import type { Page } from '@playwright/test';
+import { dialogOf, expect, PASSWORD, signIn, test, title } from './console.ts';
+
+const AXE = (createRequire(import.meta.url)('axe-core') as { source: string }).source;
+const PAGES = [
+  '/',
+  '/events',
+  '/kinds',
+  '/explain',
+  '/explain?record=1042',
+  '/reviews',
+  '/access',
+  '/access?tab=tokens',
+  '/access?tab=sessions',
+  '/access?tab=audit',
+  '/account',
+  '/nowhere',
+];
+
+/** What axe finds that is serious or critical, in words. */
+async function serious(page: Page): Promise<string[]> {
+  // By the debugger, as the page's policy lets no script in.
+  await page.evaluate(AXE);
+  return page.evaluate(async () => {
+    interface Found {
+      violations: { id: string; impact: string; help: string; nodes: { html: string; target: string[] }[] }[];
+    }
+    const { axe } = window as unknown as { axe: { run: () => Promise<Found> } };
+    const { violations } = await axe.run();
+    return violations
+      .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+      .flatMap(({ id, help, nodes }) =>
+        nodes.map((node) => `${id}: ${help}: ${String(node.target)} ${node.html.slice(0, 160)}`),
+      );
+  });
+}
+
+for (const colorScheme of ['light', 'dark'] as const) {
+  for (const width of [1440, 390]) {
+    test(`axe finds nothing serious, ${colorScheme}, ${width} wide`, async ({ page }) => {
+      test.setTimeout(120_000);
+      await page.emulateMedia({ colorScheme });
+      await page.setViewportSize({ width, height: 900 });
+      await page.goto('/');
+      await expect(title(page, 'Sign in to Tandem')).toBeVisible();
+      const found: Record<string, string[]> = { 'sign-in': await serious(page) };
+      await page.getByRole('textbox', { name: 'Name' }).fill('admin');
+      await page.getByRole('textbox', { name: 'Password' }).fill(PASSWORD);
+      await page.keyboard.press('Enter');
+      await expect(title(page, 'Overview')).toBeVisible();
+      const look = async (path: string) => {
+        await page.goto(path);
+        await expect(page.getByRole('heading', { level: 1 })).toBeVisible();
+        await page.waitForLoadState('networkidle', { timeout: 1000 }).catch(() => undefined);
+        found[path] = await serious(page);
+      };
+      for (const path of PAGES) await look(path);
+      // One event and one question, with what opens on them.
+      await page.goto('/events?q=1042&flow=orders');
+      await page
+        .getByRole('link', { name: /^#\d+$/ })
+        .first()
+        .click();
+      await page.getByRole('button', { name: 'Rehearse' }).click();
+      await expect(page.getByText('Nothing was written.')).toBeVisible();
+      await page.getByRole('button', { name: /POST b1/ }).click();
+      found.story = await serious(page);
+      await page.goto('/reviews');
+      await page.getByRole('link', { name: /Maxi-Teq GmbH/ }).click();
+      await page.getByRole('button', { name: /do\? link with C20500/ }).click();
+      await expect(page.getByText('Nothing was written.')).toBeVisible();
+      found.review = await serious(page);
+      await page.getByRole('button', { name: /Answer with “create”/ }).click();
+      await expect(dialogOf(page)).toBeVisible();
+      found.dialog = await serious(page);
+      expect(Object.fromEntries(Object.entries(found).filter(([, of]) => of.length > 0))).toEqual({});
+    });
+  }
+}
+
+/** Presses Tab until what has the focus is named so; fails where it never is. */
+async function tabTo(page: Page, name: RegExp, most = 60): Promise<void> {
+  for (let times = 0; times < most; times++) {
+    await page.keyboard.press('Tab');
+    const focused = await page.evaluate(() => {
+      let at: Element | null = document.activeElement;
+      const names: string[] = [];
+      while (at) {
+        names.push(at.getAttribute('aria-label') ?? '', (at as HTMLElement).innerText ?? '');
+        at = at.shadowRoot?.activeElement ?? null;
+      }
+      return names.join(' ');
+    });
+    if (name.test(focused)) return;
+  }
+  throw new Error(`Tab never comes to ${String(name)}`);
+}
+
+test('with the keyboard alone: sign in, open a question, answer it', async ({ page }) => {
+  await page.goto('/');
+  await expect(title(page, 'Sign in to Tandem')).toBeVisible();
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('sales-operations');
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press('Enter');
+  await expect(title(page, 'Overview')).toBeVisible();
+
+  await page.keyboard.press('Tab');
+  await expect(page.getByRole('link', { name: 'To the content' })).toBeFocused();
+  await page.keyboard.press('Enter');
+  await tabTo(page, /See to it/);
+  await page.keyboard.press('Enter');
+  await expect(title(page, 'Reviews')).toBeVisible();
+  await tabTo(page, /Parameter Technology/);
+  await page.keyboard.press('Enter');
+  await expect(title(page, /Question/)).toBeVisible();
+  await tabTo(page, /Answer with “send anyway”|^Answer|\bAnswer\b(?!s)/);
+  await page.keyboard.press('Enter');
+  const dialog = dialogOf(page);
+  await expect(dialog).toBeVisible();
+  await tabTo(page, /Give this answer/, 8);
+  await page.keyboard.press('Enter');
+  await expect(dialog).toBeHidden();
+  await page.goto('/reviews');
+  await expect(page.getByRole('link', { name: /Norm Thompson/ })).toBeVisible();
+  await expect(page.getByRole('link', { name: /Parameter Technology/ })).toHaveCount(0);
+});
+
+test('on a phone the navigation opens over the page and closes behind the way', async ({ page }) => {
+  await page.setViewportSize({ width: 390, height: 844 });
+  await signInNarrow(page);
+  await page.getByRole('button', { name: 'Show or hide the navigation' }).click();
+  await page.getByRole('navigation', { name: 'Pages' }).getByText('Events').click();
+  await expect(title(page, 'Events')).toBeVisible();
+  await expect(page.getByText('Errors by kind')).toBeHidden();
+  expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
+});
+
+async function signInNarrow(page: Page): Promise<void> {
+  await page.setViewportSize({ width: 1440, height: 844 });
+  await signIn(page, 'operator');
+  await page.setViewportSize({ width: 390, height: 844 });
+  await page.reload();
+  await expect(title(page, 'Overview')).toBeVisible();
+}
