@@ -1,8 +1,8 @@
 // Starts the console: look and words first, so that nothing flickers, then the page that the address names.
-import { QueryCache, QueryClient, QueryClientProvider } from '@tanstack/react-query';
+import { QueryClient, QueryClientProvider } from '@tanstack/react-query';
 import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
-import { Refused } from './api/client.ts';
+import { Refused, whenSignedOut } from './api/client.ts';
 import { session } from './api/queries.ts';
 import { Console } from './console.tsx';
 import { start as startLook } from './look/look.ts';
@@ -18,15 +18,9 @@ const client = new QueryClient({
       retry: (times, why) => times < 2 && why instanceof Refused && (why.status === 0 || why.status >= 502),
     },
   },
-  queryCache: new QueryCache({
-    // The session ended: the sign-in page takes the place of whatever is shown, at the same address.
-    onError: (why, query) => {
-      if (why instanceof Refused && why.status === 401 && query.queryKey[0] !== 'session') {
-        void client.resetQueries({ queryKey: session.queryKey });
-      }
-    },
-  }),
 });
+// The session ended: the sign-in page takes the place of whatever is shown, at the same address.
+whenSignedOut(() => void client.resetQueries({ queryKey: session.queryKey }));
 
 await Promise.all([startLook(), startWords()]);
 const root = document.getElementById('console');

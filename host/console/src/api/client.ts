@@ -22,6 +22,12 @@ export function carry(token: string): void {
   csrf = token;
 }
 
+let signedOut = () => {};
+/** Called when the host says that the session has ended, whatever was asked. */
+export function whenSignedOut(tell: () => void): void {
+  signedOut = tell;
+}
+
 type Query = Record<string, string | number | undefined>;
 
 /** A query string with its question mark, without what is absent or empty. */
@@ -53,6 +59,7 @@ async function send<T>(method: string, path: string, body?: unknown, signal?: Ab
   if (answer.status === 204) return undefined as T;
   const said = await json(answer);
   if (answer.ok && said !== undefined) return said as T;
+  if (answer.status === 401 && path !== '/session') signedOut();
   const pause = Number(answer.headers.get('Retry-After'));
   throw new Refused(answer.status, problem(answer.status, said), pause > 0 ? pause : undefined);
 }

@@ -3,7 +3,14 @@ import { useQueryClient } from '@tanstack/react-query';
 import { useEffect, useState } from 'react';
 import { follow } from '../api/live.ts';
 import { overview } from '../api/queries.ts';
-import type { Overview } from '../api/types.ts';
+import type { Overview, Story } from '../api/types.ts';
+
+const LISTS_MS = 3_000;
+
+/** Whether it is the story of an event that is finished: nothing more happens in it. */
+function told(data: unknown): boolean {
+  return typeof data === 'object' && data !== null && 'runs' in data && (data as Story).event.finished_at !== undefined;
+}
 
 /** Whether what is shown is live; undefined until it is known. */
 export function useLive(): boolean | undefined {
@@ -11,15 +18,28 @@ export function useLive(): boolean | undefined {
   const [live, setLive] = useState<boolean>();
   useEffect(() => {
     const stale = (...keys: string[]) => keys.forEach((key) => void client.invalidateQueries({ queryKey: [key] }));
-    return follow({
+    // Lists are read again a while after something changed, and not with each change: many may be looking.
+    let soon: ReturnType<typeof setTimeout> | undefined;
+    const lists = () => {
+      soon ??= setTimeout(() => {
+        soon = undefined;
+        stale('kinds');
+        void client.invalidateQueries({ queryKey: ['events'], predicate: (query) => !told(query.state.data) });
+      }, LISTS_MS);
+    };
+    const end = follow({
       onOverview: (data) => {
         client.setQueryData(overview.queryKey, data as Overview);
-        stale('events', 'kinds');
+        lists();
       },
       onReviews: () => stale('reviews'),
       onPoll: () => stale('session', 'overview', 'events', 'kinds', 'reviews'),
       onState: setLive,
     });
+    return () => {
+      clearTimeout(soon);
+      end();
+    };
   }, [client]);
   return live;
 }

@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from 'vitest';
-import { api, carry, query, Refused } from '../../src/api/client.ts';
+import { api, carry, query, Refused, whenSignedOut } from '../../src/api/client.ts';
 
 afterEach(() => vi.unstubAllGlobals());
 
@@ -71,4 +71,14 @@ test('a query leaves out what is absent or empty', () => {
     '?q=Gr%C3%B6%C3%9Fe+%26+Ma%C3%9F&limit=50',
   );
   expect(query({})).toBe('');
+});
+
+test('a session that ended is told, whatever was asked, and a wrong password is not one', async () => {
+  const told = vi.fn();
+  whenSignedOut(told);
+  host(401, { error: 'You are not signed in.' });
+  await refusal(api.post('/session'));
+  expect(told).not.toHaveBeenCalled();
+  await refusal(api.post('/events/act'));
+  expect(told).toHaveBeenCalledTimes(1);
 });

@@ -1,7 +1,7 @@
 import { Link } from '../../way/way.tsx';
 import { Icon } from '@ui5/webcomponents-react/Icon';
 import { Mark } from '../../parts/mark.tsx';
-import { useWords } from '../../words/words.ts';
+import { useWords, type Say } from '../../words/words.ts';
 import type { Need, Overview } from '../../api/types.ts';
 import { Empty } from '../../parts/empty.tsx';
 import { closed, good } from '../../parts/icons.ts';
@@ -31,7 +31,7 @@ export function Needs({ of }: { of: Overview }) {
             <li key={`${need.kind} ${need.flow ?? need.connection ?? need.text}`}>
               <Mark tone={TONE[need.kind]}>{t(`needs.${need.kind}`)}</Mark>
               <div className="need-text">
-                <span>{need.text}</span>
+                <span>{words(need, t)}</span>
                 <span className="soft">
                   {need.flow ?? need.connection}
                   {need.since && (
@@ -49,6 +49,13 @@ export function Needs({ of }: { of: Overview }) {
       )}
     </Card>
   );
+}
+
+/** What is counted is said in the language shown; the rest in the host's own words. */
+function words(need: Need, t: Say): string {
+  if (need.count === undefined) return need.text;
+  if (need.kind === 'review') return t('needs.reviews', { count: need.count });
+  return need.kind === 'rejected' ? t('needs.rejections', { count: need.count }) : need.text;
 }
 
 /** Where the person goes who sees to it; nowhere, where it is not seen to in the console. */

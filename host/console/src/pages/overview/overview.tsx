@@ -7,6 +7,7 @@ import { useWords } from '../../words/words.ts';
 import { overview, rates } from '../../api/queries.ts';
 import type { Range } from '../../api/types.ts';
 import { Loaded } from '../../parts/loaded.tsx';
+import { Mark } from '../../parts/mark.tsx';
 import { Card, Page } from '../../parts/page.tsx';
 import { Time } from '../../parts/time.tsx';
 import { Connections } from './connections.tsx';
@@ -26,6 +27,7 @@ export default function Overview() {
   return (
     <Page
       title={t('overview.title')}
+      mark={host && !host.ready && <Mark tone="bad">{t('overview.notReady')}</Mark>}
       says={
         host && (
           <>

@@ -29,6 +29,8 @@ export default function SignIn() {
     try {
       const me = await api.post<Me>('/session', { name: name.trim(), password });
       carry(me.csrf);
+      // What another person saw here before is not this one's to see.
+      client.removeQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
       client.setQueryData(session.queryKey, me);
     } catch (trouble) {
       setTrouble(trouble);
