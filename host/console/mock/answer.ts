@@ -304,7 +304,8 @@ function rehearse(state: MockState, asked: Asked, session: Open, id?: string): A
 }
 
 function act(state: MockState, asked: Asked, session: Open): Answer {
-  const { act, ids, filter, why } = asked.body as T.EventsAct;
+  const { act, ids, kind, why, ...asks } = asked.body as T.EventsAct;
+  const filter = kind === undefined ? asks.filter : { ...asks.filter, kind };
   const chosen = state.world.events.filter(
     (stored) =>
       (ids?.includes(stored.row.id) ?? false) || (filter !== undefined && fits(stored, session.account, filter)),

@@ -331,7 +331,7 @@ export function world(now = Date.now()): World {
         candidates: [],
         ...(place === 0 && {
           assignee: 'sales-operations',
-          due: iso(now + 2 * DAY).slice(0, 10),
+          due: iso(now + 2 * DAY),
           note: 'Finance has been asked to raise the limit.',
         }),
       },
@@ -391,7 +391,7 @@ export function world(now = Date.now()): World {
         },
       ],
       assignee: 'admin',
-      due: iso(now - DAY).slice(0, 10),
+      due: iso(now - DAY),
     },
   });
   [

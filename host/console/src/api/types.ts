@@ -150,6 +150,8 @@ export interface RunRow {
   error?: string;
   events: number;
   calls: CallRow[];
+  /** There are more calls than are told. */
+  cut?: boolean;
 }
 
 export interface CallRow {
@@ -176,6 +178,8 @@ export interface EventsAct {
   ids?: number[];
   /** All that fit it. */
   filter?: EventFilter;
+  /** All of this kind of error; the filter says so too, so that a host that knows but one of the two never takes more. */
+  kind?: string;
   why?: string;
 }
 

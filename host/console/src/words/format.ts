@@ -45,6 +45,19 @@ export function clock(at: string, locale: string): string {
   }).format(new Date(at));
 }
 
+/** The day of an instant in the browser's zone, as a field for dates wants it. */
+export function dateOf(at: string): string {
+  const date = new Date(at);
+  return [date.getFullYear(), date.getMonth() + 1, date.getDate()]
+    .map((part) => String(part).padStart(2, '0'))
+    .join('-');
+}
+
+/** Noon of a day in the browser's zone: the same day for nearly everybody who reads it. */
+export function noonOf(date: string): string {
+  return new Date(`${date}T12:00:00`).toISOString();
+}
+
 export function day(at: string, locale: string): string {
   return new Intl.DateTimeFormat(locale, { dateStyle: 'medium' }).format(new Date(at));
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { duration, exact, number, relative, size } from '../../src/words/format.ts';
+import { dateOf, duration, exact, noonOf, number, relative, size } from '../../src/words/format.ts';
 
 const NOW = Date.parse('2026-11-27T14:32:05.120Z');
 const ago = (seconds: number) => relative(new Date(NOW - seconds * 1000).toISOString(), NOW, 'en');
@@ -30,4 +30,8 @@ test('numbers, spans and sizes are written as the locale does', () => {
   expect(number(11_420, 'de')).toBe('11.420');
   expect([840, 3240, 240_000].map((ms) => duration(ms, 'en'))).toEqual(['840 ms', '3.2 sec', '4 min']);
   expect([312, 4_100, 2_000_000].map((bytes) => size(bytes, 'en'))).toEqual(['312 byte', '4.1 kB', '2 MB']);
+});
+
+test('a day that was picked is the same day when it is read', () => {
+  expect(dateOf(noonOf('2027-01-15'))).toBe('2027-01-15');
 });

@@ -83,7 +83,12 @@ function One({ of: kind, ask }: { of: Kind; ask: (question: Question) => void })
               danger: kind.count > 1,
               reason: 'wished',
               go: (why) =>
-                api.post<Job>('/events/act', { act: 'retry', filter: { kind: kind.id }, why } satisfies EventsAct),
+                api.post<Job>('/events/act', {
+                  act: 'retry',
+                  kind: kind.id,
+                  filter: { kind: kind.id },
+                  why,
+                } satisfies EventsAct),
               said: t('events.retrySaid'),
             })
           }

@@ -5,6 +5,7 @@ import { Input } from '@ui5/webcomponents-react/Input';
 import { Label } from '@ui5/webcomponents-react/Label';
 import { TextArea } from '@ui5/webcomponents-react/TextArea';
 import { useState } from 'react';
+import { dateOf, noonOf } from '../../words/format.ts';
 import { useWords } from '../../words/words.ts';
 import { api } from '../../api/client.ts';
 import { review as reviewQuery } from '../../api/queries.ts';
@@ -21,18 +22,20 @@ export function Care({ of: review }: { of: Review }) {
   const me = useMe();
   const id = review.event.id;
   const [assignee, setAssignee] = useState(review.assignee ?? '');
-  const [due, setDue] = useState(review.due?.slice(0, 10) ?? '');
+  const was = review.due ? dateOf(review.due) : '';
+  const [due, setDue] = useState(was);
   const [note, setNote] = useState(review.note ?? '');
   const [trouble, setTrouble] = useState<unknown>();
-  const same =
-    assignee.trim() === (review.assignee ?? '') &&
-    due === (review.due?.slice(0, 10) ?? '') &&
-    note === (review.note ?? '');
+  const same = assignee.trim() === (review.assignee ?? '') && due === was && note === (review.note ?? '');
 
   const keep = async () => {
     setTrouble(undefined);
     try {
-      const change: ReviewChange = { assignee: assignee.trim() || null, due: due || null, note: note.trim() || null };
+      const change: ReviewChange = {
+        assignee: assignee.trim() || null,
+        due: due ? noonOf(due) : null,
+        note: note.trim() || null,
+      };
       client.setQueryData(reviewQuery(id).queryKey, await api.patch<Review>(`/reviews/${id}`, change));
       await client.invalidateQueries({ queryKey: ['reviews'] });
       say(t('care.kept'));

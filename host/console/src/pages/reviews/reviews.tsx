@@ -19,7 +19,7 @@ import { useMay, useMe } from '../../parts/me.ts';
 import { Page } from '../../parts/page.tsx';
 import { Time, useNow } from '../../parts/time.tsx';
 import { WordsField } from '../../parts/words-field.tsx';
-import { day } from '../../words/format.ts';
+import { dateOf, day } from '../../words/format.ts';
 
 const NONE: ReadonlySet<number> = new Set();
 
@@ -147,7 +147,7 @@ function Row({ of: review, selected, toggle }: RowProps) {
   const locale = useLocale();
   const now = useNow(60);
   const { event } = review;
-  const late = review.due !== undefined && Date.parse(`${review.due.slice(0, 10)}T23:59:59`) < now;
+  const late = review.due !== undefined && dateOf(review.due) < dateOf(new Date(now).toISOString());
   return (
     <li className={selected ? 'row-item selected' : 'row-item'}>
       {toggle && (

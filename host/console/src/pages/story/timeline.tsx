@@ -110,6 +110,7 @@ function Run({ of: run, number }: { of: RunRow; number: number }) {
       {run.error && <p className="bad-text">{run.error}</p>}
       <Opens label={t('timeline.calls', { count: run.calls.length })} open={run.error !== undefined}>
         <Calls of={run.calls} />
+        {run.cut && <p className="soft small">{t('timeline.cut')}</p>}
       </Opens>
     </>
   );
