@@ -6,6 +6,7 @@ import { Refused, whenSignedOut } from './api/client.ts';
 import { session } from './api/queries.ts';
 import { Console } from './console.tsx';
 import { start as startLook } from './look/look.ts';
+import { fetchPageAt } from './way/pages.ts';
 import { start as startWords } from './words/words.ts';
 import './look/fonts.css';
 import './look/console.css';
@@ -22,6 +23,9 @@ const client = new QueryClient({
 // The session ended: the sign-in page takes the place of whatever is shown, at the same address.
 whenSignedOut(() => void client.resetQueries({ queryKey: session.queryKey }));
 
+// What is needed in any case is asked for at once, and not one after the other.
+fetchPageAt(location.pathname);
+void client.prefetchQuery(session);
 await Promise.all([startLook(), startWords()]);
 const root = document.getElementById('console');
 if (root) {

@@ -19,3 +19,11 @@ export const PAGES = (Object.keys(LOADS) as Path[]).map((path) => ({ path, page:
 export function fetchPage(path: Path): void {
   void LOADS[path]().catch(() => undefined); // shown, with its trouble, when somebody goes there
 }
+
+/** Fetches the page that an address names, if one does. */
+export function fetchPageAt(pathname: string): void {
+  const path = (Object.keys(LOADS) as Path[]).find((path) =>
+    new RegExp(`^${path.replace('$id', '[^/]+')}$`).test(pathname),
+  );
+  if (path) fetchPage(path);
+}
