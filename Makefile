@@ -13,14 +13,15 @@ SITUATIONS = accounts both_ways branches catalogue chain companies desired finan
 # Tests mostly wait for what the host's timers do: more of them at once than there are cores take half the time.
 TEST_THREADS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: demo test build plugins setup setup-tests lint soak bench windows clean
+.PHONY: demo test build plugins console setup setup-tests lint soak bench windows clean
 
-demo: setup plugins
+demo: setup plugins console
 	$(CARGO) build --locked --workspace --bins
 	target/debug/tandem demo
 
 test: lint build
 	cd plugins && $(CARGO) test --quiet --locked --target "$(HOST)"
+	cd host/console && PATH="$(TOOLS)/bin:$$PATH" && npm run --silent test && npm run --silent test:browser
 	PATH="$(TOOLS)/bin:$$PATH" RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked --workspace --no-fail-fast
 
 setup:
@@ -32,25 +33,30 @@ setup-tests: setup
 plugins: setup
 	@$(PLUGIN_CARGO) build --quiet --release --locked
 
-build: setup plugins
+# The console's pages, which the binary carries.
+console: setup
+	@scripts/build-console.sh
+
+build: setup plugins console
 	$(CARGO) build --locked --workspace --all-targets
 
-lint: setup-tests
+lint: setup-tests console
 	$(CARGO) fmt --check
 	cd plugins && $(CARGO) fmt --all --check
 	$(CARGO) clippy --quiet --locked --workspace --all-targets -- -D warnings
 	cd plugins && $(CARGO) clippy --quiet --locked --target "$(HOST)" -- -D warnings
+	cd host/console && PATH="$(TOOLS)/bin:$$PATH" npm run --silent lint
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error check bans licenses sources
 	PATH="$(TOOLS)/bin:$$PATH" $(CARGO) deny --log-level error --manifest-path plugins/Cargo.toml check bans licenses sources
 
 # The long form of the fault tests: 1,000 kills with orders, 200 with all flows, and each situation of the flows again with faults.
-soak: setup plugins
+soak: setup plugins console
 	$(CARGO) build --quiet --locked --release --workspace --all-targets
 	TANDEM_SOAK_KILLS=1000 $(CARGO) test --locked --release --workspace --test faults -- --nocapture kill
 	TANDEM_SOAK_KILLS=200 $(CARGO) test --locked --release --workspace --test all_flows -- --nocapture
 	TANDEM_FAULTS=0.02 $(CARGO) test --locked --release --workspace --no-fail-fast $(SITUATIONS:%=--test %)
 
-bench: setup plugins
+bench: setup plugins console
 	$(CARGO) build --quiet --locked --release --workspace
 	target/release/tandem-bench
 

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
+    // The console's pages are part of the binary.
+    println!("cargo:rerun-if-changed=console/dist");
     let own = PathBuf::from(env::var("CARGO_MANIFEST_DIR").map_err(io::Error::other)?);
     let root = own.join("..");
     let mut text = String::new();

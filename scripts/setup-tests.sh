@@ -8,7 +8,6 @@ tools=${TANDEM_TOOLS:-$HOME/.cache/tandem}
 mkdir -p "$tools"
 
 need=()
-command -v node >/dev/null && command -v npm >/dev/null || need+=(nodejs npm)
 python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3 python3-venv)
 command -v java >/dev/null || need+=(openjdk-17-jre-headless)
 command -v chromium >/dev/null || need+=(chromium)
@@ -19,14 +18,7 @@ if [ ${#need[@]} -gt 0 ]; then
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
 fi
 
-# Debian 12 has Node 18; what checks the package needs 20. npm carries newer ones.
 export PATH=$tools/bin:$PATH
-if [ "$(node -p 'process.versions.node.split(".")[0]')" -lt 20 ]; then
-  echo "setup: npm install node 22"
-  mkdir -p "$tools/node" "$tools/bin"
-  npm install --silent --no-audit --no-fund --prefix "$tools/node" "node-linux-$(node -p process.arch)@22.23.3" >/dev/null
-  ln -sf "$tools/node/node_modules/node-linux-$(node -p process.arch)/bin/node" "$tools/bin/node"
-fi
 
 if ! "$tools/bin/cargo-deny" --version >/dev/null 2>&1; then
   echo "setup: cargo install cargo-deny (a few minutes, once)"

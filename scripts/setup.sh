@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what a bare Debian 12 with Rust lacks to build and to run: a C compiler, protoc, the wasm target. Safe to run
+# Installs what a bare Debian 12 with Rust lacks to build and to run: a C compiler, protoc, Node, the wasm target. Safe to run
 # again; does nothing when all is there. Prints one line for each thing it does.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -10,12 +10,22 @@ need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v protoc >/dev/null || need+=(protobuf-compiler)
 command -v curl >/dev/null || need+=(curl)
+command -v node >/dev/null && command -v npm >/dev/null || need+=(nodejs npm)
 if [ ${#need[@]} -gt 0 ]; then
   echo "setup: apt-get install ${need[*]}"
   if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
   $sudo apt-get update -qq
   DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
 fi
+# Debian 12 has Node 18; the console's pages and what checks the package need 20.19. npm carries newer ones.
+export PATH=$tools/bin:$PATH
+if [ "$(node -p 'const [major, minor] = process.versions.node.split("."); Number(major > 20 || (major == 20 && minor >= 19))')" = 0 ]; then
+  echo "setup: npm install node 22"
+  mkdir -p "$tools/node" "$tools/bin"
+  npm install --silent --no-audit --no-fund --prefix "$tools/node" "node-linux-$(node -p process.arch)@22.23.3" >/dev/null
+  ln -sf "$tools/node/node_modules/node-linux-$(node -p process.arch)/bin/node" "$tools/bin/node"
+fi
+
 command -v cargo >/dev/null || { echo "setup: Rust is missing: install it from your distribution or https://rustup.rs" >&2; exit 1; }
 
 # The wasm toolchain: rustup's own where it can download, else one built from Debian's packages.

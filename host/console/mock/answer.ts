@@ -68,7 +68,7 @@ const PATHS: readonly [string, RegExp, T.Role, Does][] = [
   ['GET', /^\/events$/, 'viewer', listEvents],
   ['POST', /^\/events\/act$/, 'operator', act],
   ['GET', /^\/events\/(\d+)$/, 'viewer', tellStory],
-  ['POST', /^\/events\/(\d+)\/rehearse$/, 'operator', rehearse],
+  ['POST', /^\/events\/(\d+)\/rehearse$/, 'reviewer', rehearse],
   ['GET', /^\/jobs\/(.+)$/, 'viewer', tellJob],
   [
     'GET',
@@ -89,7 +89,6 @@ const PATHS: readonly [string, RegExp, T.Role, Does][] = [
   ['GET', /^\/reviews$/, 'viewer', listReviews],
   ['POST', /^\/reviews\/answer$/, 'reviewer', answerReviews],
   ['GET', /^\/reviews\/(\d+)$/, 'viewer', tellReview],
-  ['POST', /^\/reviews\/(\d+)\/rehearse$/, 'reviewer', rehearse],
   ['PATCH', /^\/reviews\/(\d+)$/, 'reviewer', changeReview],
   ['GET', /^\/accounts$/, 'admin', ({ world }) => ok({ accounts: world.accounts.map(shownAccount) })],
   ['PUT', /^\/accounts\/(.+)$/, 'admin', putAccount],
@@ -300,7 +299,12 @@ function tellStory(state: MockState, _: Asked, session: Open, id?: string): Answ
 
 function rehearse(state: MockState, asked: Asked, session: Open, id?: string): Answer {
   const stored = find(state, session, id);
-  return stored ? ok(rehearsal(stored, asked.body as Parameters<typeof rehearsal>[1])) : unknown(id);
+  const wanted = asked.body as Parameters<typeof rehearsal>[1];
+  // An answer is tried by whoever may give it.
+  if (wanted.choice === undefined && session.account.role === 'reviewer') {
+    return refuse(403, 'The role reviewer may not do this.', 'It takes the role operator.');
+  }
+  return stored ? ok(rehearsal(stored, wanted)) : unknown(id);
 }
 
 function act(state: MockState, asked: Asked, session: Open): Answer {

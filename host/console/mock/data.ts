@@ -508,7 +508,7 @@ function acts(now: number): T.Act[] {
     ['nightly-retry', 'token', 'retry', '12 events of kind stock', undefined, 'done'],
     ['operator', 'session', 'ignore', 'event 20117', 'entered by hand in B1', 'done'],
     ['operator', 'session', 'rehearse', 'event 20301', undefined, 'done'],
-    ['root', 'command line', 'make live', 'orders', 'new mapping of payment terms', 'done'],
+    ['root', 'command-line', 'make live', 'orders', 'new mapping of payment terms', 'done'],
     ['operator', 'session', 'sign in', 'operator', 'wrong password', 'refused'],
   ];
   return Array.from({ length: 160 }, (_, n): T.Act => {
@@ -522,7 +522,7 @@ function acts(now: number): T.Act[] {
       act,
       what,
       ...(why !== undefined && { why }),
-      ...(via !== 'command line' && { address: '127.0.0.1' }),
+      ...(via !== 'command-line' && { address: '127.0.0.1' }),
       outcome,
     };
   });

@@ -258,14 +258,12 @@ export function rehearsal(
 ): T.Rehearsal {
   const { row } = stored;
   const release = asked.release ?? RELEASES[row.flow] ?? '';
-  const at = Date.now();
   const seen = asked.payload === undefined ? stored : { ...stored, payload: asked.payload };
-  const read = calls(at, [...READ, query(seen), mapped(seen)]);
   if (asked.choice === 'ignore') {
-    return { release, verdict: { state: 'done', words: 'left as it is' }, effects: [], calls: [] };
+    return { release, verdict: { state: 'done', words: 'left as it is' }, effects: [] };
   }
   if (asked.choice === 'retry' && stored.review) {
-    return { release, verdict: { state: 'review', words: row.reason ?? '' }, effects: [], calls: read };
+    return { release, verdict: { state: 'review', words: row.reason ?? '' }, effects: [] };
   }
   const link = asked.choice?.startsWith('link with ') ? asked.choice.slice(10) : undefined;
   if (link || asked.choice === 'create') {
@@ -302,7 +300,6 @@ export function rehearsal(
           fields: [{ name: 'B1_Card_Code__c', value: link ?? 'C20914', before: null }],
         },
       ],
-      calls: read,
     };
   }
   if (row.flow !== 'orders') {
@@ -318,7 +315,6 @@ export function rehearsal(
           fields: Object.entries(fields).map(([name, value]) => ({ name, value })),
         },
       ],
-      calls: calls(at, [...READ, query(seen)]),
     };
   }
   const { DocumentLines, ...header } = order(seen);
@@ -345,6 +341,5 @@ export function rehearsal(
         ],
       },
     ],
-    calls: read,
   };
 }

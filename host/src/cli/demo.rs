@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
+use super::account;
 use super::failure::Failure;
 use super::output::Output;
 use super::plugin::allow_plugin;
@@ -78,7 +79,11 @@ pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
         .map_err(anyhow::Error::msg)?;
     let console = format!("http://{}", config.host.listen);
     wait_ready(&client, &format!("{console}/readyz")).await?;
-    output.say(format!("Tandem                {console}/readyz   {console}/metrics\n"));
+    output.say(format!("Tandem                {console}   {console}/readyz   {console}/metrics"));
+    if let Some(password) = account::first(store.as_ref()).await? {
+        output.say(format!("                      sign in as admin with the password {password}"));
+    }
+    output.say("");
 
     let mut story = tell_story(&client, &world, options.opportunities, output).await;
     if story.is_ok() {

@@ -87,8 +87,8 @@ pub struct Events {
 }
 
 /// Which events.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams, ToSchema)]
-#[into_params(parameter_in = Query)]
+#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Filter {
     /// A record's id on either side, or beginnings of words of the outcome or of what was told: names, numbers.
     q: Option<String>,
@@ -100,12 +100,26 @@ pub struct Filter {
     since: Option<String>,
     /// Taken in before, ISO 8601.
     until: Option<String>,
+    /// Of this kind of error: see `GET /kinds`.
+    kind: Option<String>,
 }
 
-/// Which page.
+/// Which events, and which page of them.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Page {
+struct Listed {
+    /// A record's id on either side, or beginnings of words of the outcome or of what was told: names, numbers.
+    q: Option<String>,
+    /// Only of this flow.
+    flow: Option<String>,
+    /// Only in these states, with commas between them.
+    state: Option<String>,
+    /// Taken in then or later, ISO 8601.
+    since: Option<String>,
+    /// Taken in before, ISO 8601.
+    until: Option<String>,
+    /// Of this kind of error: see `GET /kinds`.
+    kind: Option<String>,
     /// Only older ones than this event.
     before: Option<i64>,
     /// At most so many: 200.
@@ -148,16 +162,24 @@ impl Filter {
 }
 
 /// Events, newest first.
-#[utoipa::path(get, path = "/events", tag = "events", params(Filter, Page),
+#[utoipa::path(get, path = "/events", tag = "events", params(Listed),
     responses((status = 200, body = Events), (status = 401, body = Problem), (status = 422, body = Problem)))]
 async fn list(
     State(console): State<Arc<Console>>,
     who: Who,
-    Asked(filter): Asked<Filter>,
-    Asked(page): Asked<Page>,
+    Asked(asked): Asked<Listed>,
 ) -> Result<Json<Events>, Problem> {
-    let limit = page.limit.unwrap_or(50).clamp(1, MOST);
-    let mut found = console.store.find(filter.search(&who, page.before, limit + 1)?).await?;
+    let Listed { q, flow, state, since, until, kind, before, limit } = asked;
+    let filter = Filter { q, flow, state, since, until, kind };
+    let limit = limit.unwrap_or(50).clamp(1, MOST);
+    let mut found = match filter.kind.as_deref().filter(|kind| !kind.is_empty()) {
+        Some(kind) => {
+            let mut of_kind = kinds::events_of(&console, &who, kind).await?;
+            of_kind.retain(|event| before.is_none_or(|before| event.id.0 < before));
+            of_kind
+        }
+        None => console.store.find(filter.search(&who, before, limit + 1)?).await?,
+    };
     let more = found.len() > limit as usize;
     found.truncate(limit as usize);
     Ok(Json(Events { events: found.iter().map(EventRow::from).collect(), more }))
@@ -175,6 +197,7 @@ pub enum ManyAct {
 
 /// What is asked of many events: of those named, or of all that fit a filter.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Many {
     /// What.
     act: ManyAct,
@@ -197,7 +220,9 @@ pub struct Many {
     responses((status = 200, body = Job), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 async fn act(State(console): State<Arc<Console>>, who: Who, Body(asked): Body<Many>) -> Result<Json<Job>, Problem> {
     who.may(Role::Operator)?;
-    let events = match (&asked.ids, &asked.kind, &asked.filter) {
+    // Named in the filter, too, it is the kind: never all that fit the rest of it.
+    let kind = asked.kind.as_ref().or(asked.filter.as_ref().and_then(|filter| filter.kind.as_ref()));
+    let events = match (&asked.ids, kind, &asked.filter) {
         (Some(ids), ..) => named(&console, &who, ids).await?,
         (None, Some(kind), _) => kinds::events_of(&console, &who, kind).await?,
         (None, None, Some(filter)) => console.store.find(filter.search(&who, None, MOST_AT_ONCE)?).await?,

@@ -28,6 +28,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
+use tower_http::compression::CompressionLayer;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
@@ -111,6 +112,7 @@ pub fn router(console: Arc<Console>) -> Router {
         .route("/api/{*rest}", axum::routing::any(|| async { problem::Problem::no("such page of the API") }))
         .merge(front::routes())
         .layer(from_fn(front::guarded))
+        .layer(CompressionLayer::new())
         .layer(from_fn_with_state(console.origin.clone(), origin::checked));
     own.merge(health::routes()).with_state(console)
 }

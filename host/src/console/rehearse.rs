@@ -49,12 +49,40 @@ pub struct Wanted {
 pub struct Rehearsed {
     /// The release it was rehearsed under.
     release: String,
-    /// What would become of it, in words.
-    outcome: String,
+    /// What would become of it.
+    verdict: Verdict,
     /// What it would send.
     effects: Vec<EffectRow>,
     /// What differs from what it sent when it ran last, field by field.
     differences: Vec<DifferenceRow>,
+}
+
+/// What would become of an event.
+#[derive(Serialize, ToSchema)]
+pub struct Verdict {
+    /// `done`, `review`, `waiting`, `retry` or `rejected`.
+    state: &'static str,
+    /// In words.
+    words: String,
+}
+
+impl Verdict {
+    /// As [`crate::engine`] says it.
+    fn of(words: String) -> Self {
+        let known = [
+            ("done", "done"),
+            ("retry", "retry"),
+            ("waits", "waiting"),
+            ("review", "review"),
+            ("rejected", "rejected"),
+        ];
+        let state = known.iter().find(|(word, _)| words.starts_with(word)).map_or("rejected", |(_, state)| state);
+        let words = match words.split_once(": ") {
+            Some((_, rest)) if state == "done" || state == "review" || state == "rejected" => rest.to_owned(),
+            _ => words,
+        };
+        Self { state, words }
+    }
 }
 
 /// A call that would be sent.
@@ -170,7 +198,7 @@ pub async fn of(console: &Console, mut event: Event, wanted: Wanted) -> Result<R
     Ok(Rehearsed {
         release: flow.release.digest.clone(),
         differences: differences.collect(),
-        outcome: replay.outcome,
+        verdict: Verdict::of(replay.outcome),
         effects: replay.dry.into_iter().map(EffectRow::from).collect(),
     })
 }

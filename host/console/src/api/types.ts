@@ -187,8 +187,6 @@ export interface Rehearsal {
   release: string;
   verdict: { state: State | 'retry'; words: string };
   effects: Effect[];
-  calls: CallRow[];
-  refused?: string;
 }
 export interface Effect {
   connection: string;
@@ -307,7 +305,7 @@ export interface Act {
   id: number;
   at: string;
   who: string;
-  via: 'session' | 'token' | 'command line';
+  via: 'session' | 'token' | 'command-line';
   act: string;
   what: string;
   why?: string;

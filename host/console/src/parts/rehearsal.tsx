@@ -12,11 +12,6 @@ export function RehearsalView({ of }: { of: Rehearsal }) {
       <MessageStrip design="Information" hideCloseButton>
         {t('rehearsal.nothing')}
       </MessageStrip>
-      {of.refused !== undefined && (
-        <MessageStrip design="Critical" hideCloseButton>
-          {t('rehearsal.refused', { what: of.refused })}
-        </MessageStrip>
-      )}
       <p className="verdict">
         <StateMark state={of.verdict.state} /> <span>{of.verdict.words}</span>
       </p>

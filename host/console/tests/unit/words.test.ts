@@ -40,7 +40,7 @@ test('no words are left that no page says', () => {
     .join('\n');
   // A key may be put together: `state.${state}`, `events.${act}Text`.
   const patterns = [...source.matchAll(/[`'"]([\w.${} ]+)[`'"]/g)].map(
-    ([, key = '']) => new RegExp(`^${key.replaceAll('.', '\\.').replace(/\$\{[^}]*\}/g, '[\\w ]+')}$`),
+    ([, key = '']) => new RegExp(`^${key.replaceAll('.', '\\.').replace(/\$\{[^}]*\}/g, '[\\w -]+')}$`),
   );
   const unsaid = flat(en)
     .map(([key]) => key.replace(/_(one|other)$/, ''))

@@ -67,7 +67,7 @@ function Answer({ id, choice, does, give }: Props) {
     setBusy(true);
     setTrouble(undefined);
     try {
-      setTold(await api.post<Rehearsal>(`/reviews/${id}/rehearse`, { choice }));
+      setTold(await api.post<Rehearsal>(`/events/${id}/rehearse`, { choice }));
     } catch (trouble) {
       setTrouble(trouble);
     } finally {

@@ -64,7 +64,7 @@ function Call({ of: call }: { of: CallRow }) {
         <span className="call-what">
           {call.method ? (
             <>
-              <strong>{call.method}</strong> {call.connection} <span className="code">{call.path}</span>
+              <strong>{call.method}</strong> {call.connection} <span className="code">{readable(call.path)}</span>
             </>
           ) : (
             <>
@@ -98,4 +98,13 @@ function Call({ of: call }: { of: CallRow }) {
       </div>
     </li>
   );
+}
+
+/** As people read it: `%20` is a space. */
+function readable(path = ''): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
 }

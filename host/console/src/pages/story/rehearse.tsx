@@ -15,8 +15,6 @@ import type { Rehearsal, Story } from '../../api/types.ts';
 import { Card } from '../../parts/page.tsx';
 import { Problem } from '../../parts/problem.tsx';
 import { RehearsalView } from '../../parts/rehearsal.tsx';
-import { Opens } from '../../parts/opens.tsx';
-import { Calls } from './calls.tsx';
 import { Differences } from './differences-view.tsx';
 import { differences, effectsOf } from './differences.ts';
 
@@ -108,9 +106,6 @@ export function Rehearse({ of: story }: { of: Story }) {
           <>
             <RehearsalView of={told} />
             {last && <Differences of={differences(effectsOf(last), told.effects)} />}
-            <Opens label={t('timeline.calls', { count: told.calls.length })}>
-              <Calls of={told.calls} />
-            </Opens>
           </>
         )}
       </div>

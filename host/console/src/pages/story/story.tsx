@@ -6,7 +6,7 @@ import { MessageStrip } from '@ui5/webcomponents-react/MessageStrip';
 import { useWords } from '../../words/words.ts';
 import { api } from '../../api/client.ts';
 import { story as storyQuery } from '../../api/queries.ts';
-import type { EventRow, EventsAct, Job, Story as StoryOf } from '../../api/types.ts';
+import type { EventRow, EventsAct, Job, State, Story as StoryOf } from '../../api/types.ts';
 import { useAct } from '../../parts/act.tsx';
 import { EventsTable } from '../../parts/events-table.tsx';
 import { Facts } from '../../parts/facts.tsx';
@@ -18,6 +18,8 @@ import { Time } from '../../parts/time.tsx';
 import { Rehearse } from './rehearse.tsx';
 import { Timeline } from './timeline.tsx';
 
+/** What can be run again. */
+const AGAIN: readonly State[] = ['ready', 'waiting', 'review', 'rejected'];
 const OPEN = ['ready', 'leased', 'waiting', 'review'];
 
 export default function Story() {
@@ -58,7 +60,7 @@ function Acts({ of: event }: { of: EventRow }) {
           {t('story.answer')}
         </Link>
       )}
-      {mayAct && <Button onClick={() => askFor('retry')}>{t('events.retry')}</Button>}
+      {mayAct && AGAIN.includes(event.state) && <Button onClick={() => askFor('retry')}>{t('events.retry')}</Button>}
       {mayAct && OPEN.includes(event.state) && <Button onClick={() => askFor('ignore')}>{t('events.ignore')}</Button>}
       {dialog}
     </>
