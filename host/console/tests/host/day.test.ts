@@ -34,7 +34,7 @@ async function picture(page: Page, name: string): Promise<void> {
 }
 
 test('an operator sees what needs a person, reads a story, and answers a question', async ({ page }) => {
-  await signIn(page, 'otto', said('OPERATOR'));
+  await signIn(page, 'op-desk', said('OPERATOR'));
   const needs = page.getByRole('region', { name: 'Needs a person' });
   await expect(needs).toContainText('1 question');
   await picture(page, 'console-overview');
@@ -78,7 +78,7 @@ test('an operator sees what needs a person, reads a story, and answers a questio
 });
 
 test('a viewer sees that there is something and not what, and may do nothing', async ({ page }) => {
-  await signIn(page, 'vera', said('VIEWER'), `/events?q=${said('NUMBER')}`);
+  await signIn(page, 'look-only', said('VIEWER'), `/events?q=${said('NUMBER')}`);
   await expect(page.getByRole('button', { name: 'Retry' })).toHaveCount(0);
   await page
     .getByRole('row')
@@ -91,7 +91,7 @@ test('a viewer sees that there is something and not what, and may do nothing', a
 
 test('an admin sees who may what, and who did what', async ({ page }) => {
   await signIn(page, 'boss', said('ADMIN'), '/access');
-  await expect(page.getByText('otto')).toBeVisible();
+  await expect(page.getByText('op-desk')).toBeVisible();
   await picture(page, 'console-access');
   await page.goto('/access?tab=audit');
   await expect(page.getByText('review.answer').first()).toBeVisible();
