@@ -143,7 +143,8 @@ fn keep(w: &Work, let_go: &BTreeSet<String>) {
         }
     }
     if fresh {
-        let dedup = format!("{}:{}", w.card_code, w.account_id);
+        // Unlinked and linked again it is news again.
+        let dedup = format!("{}:{}:{}", w.card_code, w.account_id, tandem_sdk::clock::now());
         tell("account.linked", &w.card_code, &dedup, &json!({ "CardCode": w.card_code }));
     }
 }

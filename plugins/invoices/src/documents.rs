@@ -44,6 +44,8 @@ pub struct Documents {
     pub opportunities: BTreeMap<String, Vec<usize>>,
     /// Account ids by `CardCode`.
     pub accounts: BTreeMap<String, String>,
+    /// Customers that are known to have no account, with their events.
+    pub without: Vec<(String, Vec<usize>)>,
     /// What is open of them, by `CardCode`.
     pub open: BTreeMap<String, Vec<Open>>,
 }
@@ -111,6 +113,9 @@ fn all(
     events.extend(more);
     chain.take(&rows);
     chain.read()?;
+    let held = |code: &String| accounts.ids.contains_key(code) || accounts.doubled.contains_key(code);
+    documents.without =
+        documents.customers.iter().filter(|(code, _)| !held(code)).map(|(c, e)| (c.clone(), e.clone())).collect();
     documents.accounts = accounts.ids;
     write(batch, settings, &Looked { rows, events, chain, doubled: accounts.doubled }, documents, outcomes)
 }

@@ -98,12 +98,9 @@ pub fn keep(batch: &Batch, settings: &Settings, documents: &Documents, outcomes:
 
 fn on_accounts(batch: &Batch, settings: &Settings, documents: &Documents, outcomes: &mut Outcomes) {
     let today = clock::today("b1");
-    let (mut rows, mut without) = (Vec::new(), Vec::new());
+    let mut rows = Vec::new();
     for (code, events) in &documents.customers {
-        let Some(account) = documents.accounts.get(code) else {
-            without.push((code.clone(), events.clone()));
-            continue;
-        };
+        let Some(account) = documents.accounts.get(code) else { continue };
         let mut fields = sums(documents.open.get(code).map(Vec::as_slice).unwrap_or_default(), &today);
         fields.extend(settings.says("Tandem_Currency__c"));
         let owes = fields["Tandem_Open_Amount__c"] != 0;
@@ -115,7 +112,7 @@ fn on_accounts(batch: &Batch, settings: &Settings, documents: &Documents, outcom
         }
         rows.push(Row::shown_on("receivables", code, "Account", account, fields).serving(events));
     }
-    mirror::take_back("receivables", "Account", &without, outcomes);
+    mirror::take_back("receivables", "Account", &documents.without, outcomes);
     mirror::write_verified(batch, &rows, outcomes);
 }
 

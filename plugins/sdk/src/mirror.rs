@@ -8,6 +8,7 @@ pub use crate::row::{Missing, Row, joined};
 use crate::desired::sets_of;
 use crate::{
     Batch, Error, Event, Link, Map, Method, Outcomes, Request, Said, Side, Value, again, b1, body_of, from_json, links,
+    passing,
     refused::{self, LeftOut, Sent},
     request, salesforce,
 };
@@ -29,31 +30,44 @@ pub fn linked(kind: &str, b1_ids: &[String]) -> BTreeMap<String, Link> {
 }
 
 /// Points rows to the records of others that they are shown on: the link only keeps what this flow wrote there. Where a row was shown on
-/// another record before, such as the account that a partner had, that one shows it no more; rows whose old record cannot be reached now
-/// are left out, and their events decided.
+/// another record before, such as the account that a partner had, that one shows it no more; rows whose old record cannot be reached just
+/// now are left out, and their events decided.
 fn point(rows: &[Row], bases: &mut [Option<Link>], outcomes: &mut Outcomes) -> BTreeSet<usize> {
-    let (mut moved, mut requests) = (Vec::new(), Vec::new());
+    let mut moved: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     for (place, row) in rows.iter().enumerate() {
         let Some(target) = &row.shown_on else { continue };
         match &bases[place] {
             Some(link) if link.salesforce_id == *target => {}
-            Some(link) => {
-                requests.push(taken_back(row.object, link));
-                moved.push((place, target));
-            }
-            None => bases[place] = Some(begin(row.kind, &row.b1_id, target, "{}".into())),
+            Some(_) => moved.entry(row.object).or_default().push(place),
+            None => bases[place] = Some(begin(row, target, None)),
         }
     }
     let mut left_out = BTreeSet::new();
-    for ((place, target), answer) in moved.into_iter().zip(taken(requests)) {
-        let row = &rows[place];
-        if let Err(error) = answer {
-            outcomes.fail(&row.events, &error, writing(row.object, &row.b1_id));
-            left_out.insert(place);
-            continue;
+    for (object, places) in moved {
+        let links: Vec<Link> = places.iter().filter_map(|place| bases[*place].clone()).collect();
+        for (place, taken) in places.into_iter().zip(taken_back(object, &links)) {
+            let row = &rows[place];
+            match taken {
+                Err(error) if passing::pause(&error).is_some() => {
+                    outcomes.fail(&row.events, &error, writing(object, &row.b1_id));
+                    left_out.insert(place);
+                    continue;
+                }
+                // The record that it is shown on from now on does not wait for that one.
+                Err(error) => {
+                    let id = bases[place].as_ref().map_or("", |link| link.salesforce_id.as_str());
+                    let why = crate::words(&error);
+                    outcomes.note_all(&row.events, &format!("{object} {id} still shows {}: {why}", row.b1_id));
+                }
+                Ok(()) => {}
+            }
+            let target = row.shown_on.clone().unwrap_or_default();
+            let old = bases[place].take();
+            if let Some(old) = &old {
+                links::delete(row.kind, &old.salesforce_id);
+            }
+            bases[place] = Some(begin(row, &target, old.as_ref()));
         }
-        let base = bases[place].as_ref().map_or_else(|| "{}".into(), |link| sets_of(&link.base));
-        bases[place] = Some(begin(row.kind, &row.b1_id, target, base));
     }
     left_out
 }
@@ -63,40 +77,67 @@ fn point(rows: &[Row], bases: &mut [Option<Link>], outcomes: &mut Outcomes) -> B
 pub fn take_back(kind: &str, object: &str, of: &[(String, Vec<usize>)], outcomes: &mut Outcomes) {
     let keys: Vec<String> = of.iter().map(|(key, _)| key.clone()).collect();
     let linked = linked(kind, &keys);
-    let left: Vec<(&Link, &Vec<usize>)> =
-        of.iter().filter_map(|(key, events)| Some((linked.get(key)?, events))).collect();
-    let requests = left.iter().map(|(link, _)| taken_back(object, link)).collect();
-    for ((link, events), answer) in left.into_iter().zip(taken(requests)) {
-        match answer {
+    let (links, events): (Vec<Link>, Vec<&Vec<usize>>) =
+        of.iter().filter_map(|(key, events)| Some((linked.get(key)?.clone(), events))).unzip();
+    for ((link, events), taken) in links.iter().zip(events).zip(taken_back(object, &links)) {
+        match taken {
             Ok(()) => links::delete(kind, &link.salesforce_id),
             Err(error) => outcomes.fail(events, &error, writing(object, &link.b1_id)),
         }
     }
 }
 
-/// Empties the fields that were written.
-fn taken_back(object: &str, link: &Link) -> Request {
-    let base = from_json(&link.base);
-    let written =
-        base.as_object().into_iter().flatten().filter(|(name, value)| name.ends_with("__c") && !value.is_null());
-    let empty: Map<String, Value> = written.map(|(name, _)| (name.clone(), Value::Null)).collect();
-    let path = format!("/sobjects/{object}/{}", link.salesforce_id);
-    request("salesforce", Method::Patch, path, Some(&Value::Object(empty)), &link.b1_id)
-}
-
-/// A record that is gone shows nothing.
-fn taken(requests: Vec<Request>) -> Vec<Result<(), Error>> {
-    let sent = refused::send_all(&requests, |_, _| true);
-    sent.into_iter()
-        .map(|sent| match sent.answer {
+/// Empties what was written on records, as far as it still stands there: what somebody else, such as another company's flow, has written since
+/// is theirs. One that is not there, or not to be seen, shows nothing.
+fn taken_back(object: &str, links: &[Link]) -> Vec<Result<(), Error>> {
+    let written = |link: &Link| -> Map<String, Value> {
+        let base = from_json(&link.base).as_object().cloned().unwrap_or_default();
+        base.into_iter().filter(|(name, value)| name.ends_with("__c") && !value.is_null()).collect()
+    };
+    let mut names: Vec<String> =
+        links.iter().flat_map(|link| written(link).into_iter().map(|(name, _)| name)).collect();
+    names.push("Id".into());
+    names.sort_unstable();
+    names.dedup();
+    let ids: Vec<String> = links.iter().map(|link| link.salesforce_id.clone()).collect();
+    let there = match salesforce::query_in(&names.join(","), object, "Id", &ids, "") {
+        Ok(rows) => b1::by_key(rows, "Id"),
+        Err(error) => return links.iter().map(|_| Err(error.clone())).collect(),
+    };
+    let mut results: Vec<Result<(), Error>> = links.iter().map(|_| Ok(())).collect();
+    let (mut places, mut requests) = (Vec::new(), Vec::new());
+    for (place, link) in links.iter().enumerate() {
+        let Some(record) = there.get(&link.salesforce_id) else { continue };
+        let own = written(link).into_iter().filter(|(name, value)| same(value, &record[name.as_str()]));
+        let empty: Map<String, Value> = own.map(|(name, _)| (name, Value::Null)).collect();
+        if empty.is_empty() {
+            continue;
+        }
+        let path = format!("/sobjects/{object}/{}", link.salesforce_id);
+        places.push(place);
+        requests.push(request("salesforce", Method::Patch, path, Some(&Value::Object(empty)), &link.b1_id));
+    }
+    for (place, sent) in places.into_iter().zip(refused::send_all(&requests, |_, _| true)) {
+        results[place] = match sent.answer {
             Err(error) if !is_gone(&error) => Err(error),
             _ => Ok(()),
-        })
-        .collect()
+        };
+    }
+    results
 }
 
-fn begin(kind: &str, b1_id: &str, salesforce_id: &str, base: String) -> Link {
-    let link = Link { kind: kind.into(), b1_id: b1_id.into(), salesforce_id: salesforce_id.into(), base };
+/// A row's first link with a record. What stands there of another row, whose link this takes the place of, is compared with what is to stand;
+/// of the row's own the sets of what it desired go along.
+fn begin(row: &Row, target: &str, old: Option<&Link>) -> Link {
+    let mut base =
+        old.map(|old| from_json(&sets_of(&old.base))).filter(Value::is_object).unwrap_or_else(|| crate::json!({}));
+    let there = links::find(row.kind, Side::Salesforce, target).filter(|there| there.b1_id != row.b1_id);
+    if let (Some(there), Some(base)) = (there, base.as_object_mut()) {
+        let shown = from_json(&there.base).as_object().cloned().unwrap_or_default();
+        base.extend(shown.into_iter().filter(|(name, _)| name.ends_with("__c")));
+    }
+    let link =
+        Link { kind: row.kind.into(), b1_id: row.b1_id.clone(), salesforce_id: target.into(), base: base.to_string() };
     links::put(&link);
     link
 }
