@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 use super::Console;
 use super::access::Who;
 use super::body::{Asked, Body};
-use super::jobs::{Job, Task};
+use super::jobs::{Job, Target, Task};
 use super::kinds;
 use super::problem::Problem;
 use crate::connections::salesforce::full_id;
@@ -23,7 +23,9 @@ use crate::time::iso;
 /// Events of one page at most.
 const MOST: u32 = 200;
 /// Events that are asked for at once at most.
-const MOST_AT_ONCE: u32 = 100_000;
+const MOST_AT_ONCE: usize = 20_000;
+/// Events that are looked up in one go.
+const AT_A_TIME: u32 = 500;
 
 /// All of this page.
 pub fn routes() -> OpenApiRouter<Arc<Console>> {
@@ -87,7 +89,7 @@ pub struct Events {
 }
 
 /// Which events.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Filter {
     /// A record's id on either side, or beginnings of words of the outcome or of what was told: names, numbers.
@@ -151,6 +153,9 @@ impl Filter {
         let words = words.map(|words| full_id(words).unwrap_or_else(|| words.chars().take(200).collect()));
         Ok(Search {
             words,
+            // What was told names people: who may not read it does not find by it.
+            in_payloads: !who.is_masked(),
+            without_payloads: true,
             flows,
             states,
             since: time("since", &self.since)?,
@@ -175,7 +180,17 @@ async fn list(
     let mut found = match filter.kind.as_deref().filter(|kind| !kind.is_empty()) {
         Some(kind) => {
             let mut of_kind = kinds::events_of(&console, &who, kind).await?;
-            of_kind.retain(|event| before.is_none_or(|before| event.id.0 < before));
+            let rest = filter.search(&who, before, 1)?;
+            if rest.words.is_some() {
+                return Err(Problem::field("q", "A kind is listed without words: leave one of the two out."));
+            }
+            of_kind.retain(|event| {
+                rest.flows.as_ref().is_none_or(|flows| flows.contains(&event.flow))
+                    && (rest.states.is_empty() || rest.states.contains(&event.state))
+                    && rest.since.is_none_or(|since| event.created_at >= since)
+                    && rest.until.is_none_or(|until| event.created_at < until)
+                    && before.is_none_or(|before| event.id.0 < before)
+            });
             of_kind
         }
         None => console.store.find(filter.search(&who, before, limit + 1)?).await?,
@@ -207,7 +222,7 @@ pub struct Many {
     /// All that fit this.
     #[serde(default)]
     filter: Option<Filter>,
-    /// Of these only those of this kind of error.
+    /// All of this kind of error.
     #[serde(default)]
     kind: Option<String>,
     /// Why, for the audit trail.
@@ -220,14 +235,21 @@ pub struct Many {
     responses((status = 200, body = Job), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 async fn act(State(console): State<Arc<Console>>, who: Who, Body(asked): Body<Many>) -> Result<Json<Job>, Problem> {
     who.may(Role::Operator)?;
-    // Named in the filter, too, it is the kind: never all that fit the rest of it.
-    let kind = asked.kind.as_ref().or(asked.filter.as_ref().and_then(|filter| filter.kind.as_ref()));
-    let events = match (&asked.ids, kind, &asked.filter) {
-        (Some(ids), ..) => named(&console, &who, ids).await?,
-        (None, Some(kind), _) => kinds::events_of(&console, &who, kind).await?,
-        (None, None, Some(filter)) => console.store.find(filter.search(&who, None, MOST_AT_ONCE)?).await?,
-        (None, None, None) => {
-            return Err(Problem::field("ids", "Name events, a kind, or a filter."));
+    let filter = asked.filter.unwrap_or_default();
+    // Named in the filter, too, it is the same one.
+    let kind = asked.kind.or(filter.kind.clone());
+    let is_bare = Filter { kind: None, ..filter.clone() } == Filter::default();
+    let targets = match (asked.ids, kind) {
+        (Some(ids), None) if is_bare => named(&console, &who, &ids).await?,
+        (None, Some(kind)) if is_bare => {
+            kinds::events_of(&console, &who, &kind).await?.iter().map(Target::from).collect()
+        }
+        (None, None) if !is_bare => all_of(&console, &who, &filter, asked.act).await?,
+        _ => {
+            return Err(Problem::field(
+                "ids",
+                "Name events, or a kind, or a filter: one of the three, and not nothing.",
+            ));
         }
     };
     let (name, choice) = match asked.act {
@@ -235,19 +257,46 @@ async fn act(State(console): State<Arc<Console>>, who: Who, Body(asked): Body<Ma
         ManyAct::Ignore => ("events.ignore", Some("ignore".to_owned())),
     };
     let task = Task { act: name, choice, why: asked.why };
-    Ok(Json(console.jobs.begin(console.clone(), who, task, events).await?))
+    Ok(Json(console.jobs.begin(console.clone(), who, task, targets).await?))
+}
+
+/// All that fit a filter and can be meant, oldest last; an error where they are too many.
+async fn all_of(console: &Console, who: &Who, filter: &Filter, act: ManyAct) -> Result<Vec<Target>, Problem> {
+    let mut search = filter.search(who, None, AT_A_TIME)?;
+    let can: &[EventState] = match act {
+        ManyAct::Retry => &[EventState::Ready, EventState::Waiting, EventState::Review, EventState::Rejected],
+        ManyAct::Ignore => &[EventState::Review],
+    };
+    search.states = match search.states.as_slice() {
+        [] => can.to_vec(),
+        asked => asked.iter().copied().filter(|state| can.contains(state)).collect(),
+    };
+    let mut targets: Vec<Target> = Vec::new();
+    while !search.states.is_empty() {
+        let found = console.store.find(search.clone()).await?;
+        search.before = found.last().map(|event| event.id);
+        targets.extend(found.iter().map(Target::from));
+        if targets.len() > MOST_AT_ONCE {
+            let problem = Problem::field("filter", format!("More than {MOST_AT_ONCE} events fit it."));
+            return Err(problem.mended("Narrow it, by flow, state or time."));
+        }
+        if found.is_empty() {
+            break;
+        }
+    }
+    Ok(targets)
 }
 
 /// Events by their ids; an error where one is not there, or not for who asks.
-pub async fn named(console: &Console, who: &Who, ids: &[i64]) -> Result<Vec<Event>, Problem> {
-    if ids.is_empty() || ids.len() > MOST_AT_ONCE as usize {
+pub async fn named(console: &Console, who: &Who, ids: &[i64]) -> Result<Vec<Target>, Problem> {
+    if ids.is_empty() || ids.len() > MOST_AT_ONCE {
         return Err(Problem::field("ids", format!("Name 1 to {MOST_AT_ONCE} events.")));
     }
-    let mut events = Vec::with_capacity(ids.len());
+    let mut targets = Vec::with_capacity(ids.len());
     for id in ids {
-        events.push(one(console, who, *id).await?);
+        targets.push(Target::from(&one(console, who, *id).await?));
     }
-    Ok(events)
+    Ok(targets)
 }
 
 /// One event; an error where it is not there, or not for who asks.

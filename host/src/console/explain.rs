@@ -143,7 +143,7 @@ async fn explained(
             release: write.release.clone(),
             method: write.method.clone(),
             connection: write.slot.clone(),
-            path: write.path.clone(),
+            path: if masked { write.path.split('?').next().unwrap_or_default().to_owned() } else { write.path.clone() },
             answer: if masked { String::new() } else { write.answer.clone() },
             fields: fields.collect(),
         });

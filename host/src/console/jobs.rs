@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -14,10 +15,16 @@ use super::Console;
 use super::access::Who;
 use super::problem::Problem;
 use crate::ending::guarded;
-use crate::store::{Event, EventState, Fate};
+use crate::store::{Act, Answered, Event, EventId, Fate};
 
 /// Jobs that are remembered.
 const REMEMBERED: usize = 100;
+/// How long an answer waits for what was asked to be over.
+const MOMENT: Duration = Duration::from_secs(2);
+/// Letters of a reason.
+const LONGEST_WHY: usize = 2_000;
+/// So many events stand each by itself in the audit trail; of more how many they were.
+const EACH: usize = 1_000;
 /// Failures of one job that are named.
 const NAMED: usize = 1_000;
 
@@ -56,6 +63,19 @@ pub struct Failure {
     why: String,
 }
 
+/// An event that something is done to.
+pub struct Target {
+    id: EventId,
+    flow: String,
+    key: String,
+}
+
+impl From<&Event> for Target {
+    fn from(event: &Event) -> Self {
+        Self { id: event.id, flow: event.flow.clone(), key: event.key.clone() }
+    }
+}
+
 /// What is done to each event.
 pub struct Task {
     /// What the audit trail calls it.
@@ -71,8 +91,17 @@ pub struct Task {
 pub struct Jobs(Mutex<VecDeque<Arc<Mutex<Job>>>>);
 
 impl Jobs {
-    /// Begins one.
-    pub async fn begin(&self, console: Arc<Console>, who: Who, task: Task, events: Vec<Event>) -> Result<Job, Problem> {
+    /// Begins one; the answer is how far it is after a moment, since a handful is over before anybody could ask for it.
+    pub async fn begin(
+        &self,
+        console: Arc<Console>,
+        who: Who,
+        task: Task,
+        events: Vec<Target>,
+    ) -> Result<Job, Problem> {
+        if task.why.as_ref().is_some_and(|why| why.chars().count() > LONGEST_WHY) {
+            return Err(Problem::field("why", format!("A reason has {LONGEST_WHY} letters at most.")));
+        }
         let job = Job {
             id: super::access::secret()?[..16].to_owned(),
             act: task.act.to_owned(),
@@ -83,16 +112,6 @@ impl Jobs {
             over: events.is_empty(),
             by: who.name.clone(),
         };
-        let what = match events.as_slice() {
-            [one] => format!("event {} ({} {})", one.id, one.flow, one.key),
-            several => format!("{} events", several.len()),
-        };
-        let mut act = who.act(task.act, what, Fate::Done);
-        act.why = match (&task.choice, &task.why) {
-            (Some(choice), Some(why)) => Some(format!("{choice}: {why}")),
-            (choice, why) => choice.clone().or_else(|| why.clone()),
-        };
-        console.store.act(act).await?;
         let shared = Arc::new(Mutex::new(job.clone()));
         {
             let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -101,16 +120,13 @@ impl Jobs {
                 all.pop_front();
             }
         }
-        // A handful is over before anybody could ask for it.
-        if events.len() <= 20 {
-            work(&console, &shared, &task, events).await;
-            return Ok(shared.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        }
-        tokio::spawn(guarded(
-            "what was asked of many events",
-            async move { work(&console, &shared, &task, events).await },
-        ));
-        Ok(job)
+        // Whoever asked may hang up: what was asked is done.
+        let own = shared.clone();
+        let work = tokio::spawn(guarded("what was asked of many events", async move {
+            work(&console, &own, &who, &task, events).await;
+        }));
+        let _ = tokio::time::timeout(MOMENT, work).await;
+        Ok(shared.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
     fn find(&self, id: &str, who: &Who) -> Option<Job> {
@@ -120,14 +136,31 @@ impl Jobs {
     }
 }
 
-async fn work(console: &Console, job: &Mutex<Job>, task: &Task, events: Vec<Event>) {
-    let mut touched = Vec::new();
+async fn work(console: &Console, job: &Mutex<Job>, who: &Who, task: &Task, events: Vec<Target>) {
+    let (mut touched, total) = (Vec::new(), events.len());
+    let line = |what: String, outcome: Fate| {
+        let mut act = who.act(task.act, what, outcome);
+        act.why = match (&task.choice, &task.why) {
+            (Some(choice), Some(why)) => Some(format!("{choice}: {why}")),
+            (choice, why) => choice.clone().or_else(|| why.clone()),
+        };
+        act
+    };
+    if total > EACH {
+        note(console, line(format!("{total} events, begun"), Fate::Done)).await;
+    }
+    let mut failures = 0;
     for event in events {
         let failed = again(console, task, &event).await.err();
+        if total <= EACH {
+            let outcome = if failed.is_some() { Fate::Failed } else { Fate::Done };
+            note(console, line(format!("event {} ({} {})", event.id, event.flow, event.key), outcome)).await;
+        }
         let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
         job.done += 1;
         if let Some(why) = failed {
             job.failures += 1;
+            failures = job.failures;
             if job.failed.len() < NAMED {
                 job.failed.push(Failure { event: event.id.0, why });
             }
@@ -136,22 +169,32 @@ async fn work(console: &Console, job: &Mutex<Job>, task: &Task, events: Vec<Even
         }
         job.over = job.done == job.total;
     }
+    if total > EACH {
+        note(console, line(format!("{total} events, {failures} of them failed"), Fate::Done)).await;
+    }
     console.engine.ring(&touched);
 }
 
-async fn again(console: &Console, task: &Task, event: &Event) -> Result<(), String> {
-    if let Some(choice) = &task.choice {
-        // As it is now: somebody else may have been faster.
-        let now = console.store.event(event.id).await.map_err(|error| error.to_string())?;
-        let now = now.ok_or("it is not kept any more")?;
-        if now.state != EventState::Review {
-            return Err(format!("it is {}, not in review", now.state.word()));
-        }
-        if !now.choices.contains(choice) {
-            return Err(format!("it does not offer {choice:?}; it offers: {}", now.choices.join(", ")));
-        }
+/// What was done is done: that it cannot be noted down is told in the log.
+async fn note(console: &Console, act: Act) {
+    if let Err(error) = console.store.act(act).await {
+        tracing::error!(%error, "the audit trail lacks a line");
     }
-    match console.store.retry(event.id, task.choice.clone(), crate::time::now()).await {
+}
+
+async fn again(console: &Console, task: &Task, event: &Target) -> Result<(), String> {
+    let now = crate::time::now();
+    if let Some(choice) = &task.choice {
+        return match console.store.answer(event.id, choice, now).await.map_err(|error| error.to_string())? {
+            Answered::Given => Ok(()),
+            Answered::NotAsked(state) => Err(format!("it is {}, not in review", state.word())),
+            Answered::NotOffered(offers) => {
+                Err(format!("it does not offer {choice:?}; it offers: {}", offers.join(", ")))
+            }
+            Answered::Gone => Err("it is not kept any more".into()),
+        };
+    }
+    match console.store.retry(event.id, None, now).await {
         Ok(true) => Ok(()),
         Ok(false) => Err("only events that are ready, waiting, in review or rejected can be run again".into()),
         Err(error) => Err(error.to_string()),

@@ -21,7 +21,7 @@ use crate::store::{Event, EventState, Millis, Search};
 use crate::time::{iso, now};
 
 /// Events that are looked at, the newest.
-const SCANNED: u32 = 20_000;
+const SCANNED: u32 = 5_000;
 /// A kind whose first is not older is new.
 const FRESH: Millis = 24 * 3_600_000;
 /// Letters of the words of a kind.
@@ -119,7 +119,10 @@ async fn wrong(console: &Console, who: &Who, flow: Option<String>) -> Result<Vec
         (None, own) => own.as_ref().map(|own| own.iter().cloned().collect()),
     };
     let states = vec![EventState::Review, EventState::Rejected];
-    Ok(console.store.find(Search { flows, states, limit: SCANNED, ..Search::default() }).await?)
+    Ok(console
+        .store
+        .find(Search { flows, states, without_payloads: true, limit: SCANNED, ..Search::default() })
+        .await?)
 }
 
 /// The events of a kind.

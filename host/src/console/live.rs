@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::extract::State;
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::Console;
-use super::access::Who;
+use super::access::{Access, Who};
 use super::overview::Overview;
 use super::problem::Problem;
 use crate::connections::{Connection, Connections};
@@ -118,8 +118,8 @@ async fn live(
     // The first is told at once.
     let first = Overview::now(&console).await.ok();
     let revision = console.store.questions_revision().await.unwrap_or_default();
-    let seen = Seen { who, told, stop, pending: VecDeque::new(), known: None };
-    let mut seen = seen;
+    let access = console.access.clone();
+    let mut seen = Seen { who, told, stop, access, checked: Instant::now(), pending: VecDeque::new(), known: None };
     if let Some(first) = first {
         seen.take(&first, revision);
     }
@@ -132,6 +132,8 @@ struct Seen {
     who: Who,
     told: watch::Receiver<Told>,
     stop: watch::Receiver<bool>,
+    access: Arc<Access>,
+    checked: Instant,
     pending: VecDeque<Event>,
     known: Option<(Overview, u64)>,
 }
@@ -154,9 +156,23 @@ impl Seen {
             if let Some(event) = self.pending.pop_front() {
                 return Some(event);
             }
-            tokio::select! {
-                changed = self.told.changed() => changed.ok()?,
-                _ = self.stop.wait_for(|stop| *stop) => return None,
+            let changed = tokio::select! {
+                changed = self.told.changed() => {
+                    changed.ok()?;
+                    true
+                }
+                _ = self.stop.changed() => return None,
+                () = tokio::time::sleep(PULSE) => false,
+            };
+            // Whoever was signed out, or may something else now, comes again as who they are.
+            if self.checked.elapsed() >= PULSE {
+                self.checked = Instant::now();
+                if !self.access.holds(&self.who).await.unwrap_or(false) {
+                    return None;
+                }
+            }
+            if !changed {
+                continue;
             }
             let told = self.told.borrow_and_update().clone();
             if let Some((overview, revision)) = told {

@@ -13,6 +13,9 @@ use super::access::Peer;
 use super::problem::Problem;
 use crate::config::ConsoleConfig;
 
+/// What a proxy says of whom it speaks for; the last is the one that is read.
+const PROXIED: [&str; 4] = ["via", "forwarded", "x-forwarded-host", "x-forwarded-for"];
+
 /// See the module's words.
 pub struct Origin {
     listen: SocketAddr,
@@ -24,9 +27,12 @@ pub struct Origin {
 impl Origin {
     /// From configuration.
     pub fn new(listen: SocketAddr, config: &ConsoleConfig) -> Self {
-        let stated = config.url.as_deref().and_then(|url| url.strip_prefix("https://"));
-        let stated = stated.map(|rest| rest.split('/').next().unwrap_or_default().to_ascii_lowercase());
-        Self { listen, stated, proxies: config.proxies.clone() }
+        let url = config.url.as_deref().and_then(|url| url.parse::<reqwest::Url>().ok());
+        let stated = url.and_then(|url| {
+            let host = url.host_str()?.to_ascii_lowercase();
+            Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
+        });
+        Self { listen, stated, proxies: config.proxies.iter().map(IpAddr::to_canonical).collect() }
     }
 
     /// The console is reached over TLS.
@@ -35,18 +41,20 @@ impl Origin {
     }
 
     fn is_proxy(&self, peer: IpAddr) -> bool {
-        self.stated.is_some() && (peer.is_loopback() || self.proxies.contains(&peer))
+        // Named, it is that one and no other program on this machine.
+        self.stated.is_some() && if self.proxies.is_empty() { peer.is_loopback() } else { self.proxies.contains(&peer) }
     }
 
     fn is_own_name(&self, host: &str) -> bool {
         let host = host.to_ascii_lowercase();
-        if self.stated.as_deref() == Some(&host) {
+        if self.stated.as_deref() == Some(host.strip_suffix(":443").unwrap_or(&host)) {
             return true;
         }
         let port = format!(":{}", self.listen.port());
         let name = host.strip_suffix(&port).unwrap_or(&host);
         let address = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
-        name == "localhost" || address.is_ok_and(|address| address.is_loopback() || address == self.listen.ip())
+        name == "localhost"
+            || address.is_ok_and(|address| address.is_loopback() || address == self.listen.ip().to_canonical())
     }
 
     /// Where a request comes from; an error where it may not.
@@ -57,11 +65,13 @@ impl Origin {
                 problem.mended("State its address as `url` of [console] in tandem.toml, or open it as 127.0.0.1.")
             );
         }
+        let connected = connected.to_canonical();
         if self.is_proxy(connected) {
-            let client = forwarded.and_then(|list| list.rsplit(',').next()).and_then(|last| last.trim().parse().ok());
+            // What the proxy itself has added stands last.
+            let client = forwarded.and_then(|list| address_of(list.rsplit(',').next()?.trim()));
             return Ok(Peer(client.unwrap_or(connected)));
         }
-        if connected.is_loopback() {
+        if connected.is_loopback() && forwarded.is_none() {
             return Ok(Peer(connected));
         }
         let problem =
@@ -72,15 +82,26 @@ impl Origin {
     }
 }
 
+/// An address, with a port or without.
+fn address_of(text: &str) -> Option<IpAddr> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    bare.or_else(|_| text.parse::<SocketAddr>().map(|address| address.ip())).ok().map(|address| address.to_canonical())
+}
+
 /// Lets through who may reach the console, and says where they come from.
 pub async fn checked(State(origin): State<Arc<Origin>>, mut request: Request, next: Next) -> Response {
     let connected = request.extensions().get::<SocketAddr>().map(SocketAddr::ip);
     let peer = {
         let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let forwarded = text(header::HeaderName::from_static("x-forwarded-for"));
+        let lines: Vec<&str> = PROXIED
+            .iter()
+            .flat_map(|name| request.headers().get_all(*name))
+            .filter_map(|value| value.to_str().ok())
+            .collect();
+        let forwarded = (!lines.is_empty()).then(|| lines.join(","));
         // HTTP/1.1 demands a host; who connects has an address.
         match (text(header::HOST), connected) {
-            (Some(host), Some(connected)) => origin.peer(connected, host, forwarded),
+            (Some(host), Some(connected)) => origin.peer(connected, host, forwarded.as_deref()),
             _ => Err(Problem::refused("The request says no host.")),
         }
     };
@@ -122,8 +143,16 @@ mod tests {
         let stated = origin(Some("https://tandem.example.com"));
         let through = |address| from(&stated, address, "tandem.example.com", Some("1.1.1.1, 10.0.0.77"));
         assert_eq!(through("10.0.0.9").as_deref(), Some("10.0.0.77"), "what the proxy itself has added");
-        assert_eq!(through("127.0.0.1").as_deref(), Some("10.0.0.77"));
+        assert_eq!(through("::ffff:10.0.0.9").as_deref(), Some("10.0.0.77"));
         assert_eq!(through("10.0.0.5"), None);
-        assert_eq!(from(&origin(None), "127.0.0.1", "localhost", Some("9.9.9.9")).as_deref(), Some("127.0.0.1"));
+        assert_eq!(through("127.0.0.1"), None, "another program on this machine is not the proxy that is named");
+        assert_eq!(
+            from(&stated, "10.0.0.9", "tandem.example.com:443", Some("10.0.0.8:5123")).as_deref(),
+            Some("10.0.0.8")
+        );
+        assert_eq!(from(&stated, "10.0.0.9", "tandem.example.com", Some("[fd00::1]:5")).as_deref(), Some("fd00::1"));
+        assert_eq!(from(&stated, "127.0.0.1", "localhost:8484", None).as_deref(), Some("127.0.0.1"));
+        // A proxy of this machine that nobody has stated would open the console to the network.
+        assert_eq!(from(&origin(None), "127.0.0.1", "localhost", Some("9.9.9.9")), None);
     }
 }

@@ -286,7 +286,12 @@ impl Overview {
     /// What somebody sees of it who is limited to some flows.
     pub fn seen_by(mut self, who: &Who) -> Self {
         self.flows.retain(|flow| who.sees(&flow.name));
-        self.needs.retain(|need| need.flow.as_ref().is_none_or(|flow| who.sees(flow)));
+        // What is wrong with tandem.toml is said in its words, which may be about any flow.
+        let is_own = |need: &Need| match &need.flow {
+            Some(flow) => who.sees(flow),
+            None => who.flows.is_none() || need.kind != NeedKind::Files,
+        };
+        self.needs.retain(is_own);
         self
     }
 }

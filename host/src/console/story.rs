@@ -25,6 +25,8 @@ const RUNS: usize = 20;
 const CALLS: usize = 500;
 /// Bytes of a request or an answer that are told.
 const BYTES: usize = 100_000;
+/// Bytes of requests and answers that one story tells.
+const ALL_BYTES: usize = 4 << 20;
 /// Relatives of an event that are told.
 const RELATIVES: u32 = 200;
 
@@ -113,7 +115,7 @@ pub struct RunRow {
     events: u32,
     /// Every call to the host, in order; of a batch those of all its events.
     calls: Vec<CallRow>,
-    /// There are more calls than are told.
+    /// There is more than is told: calls, or what they sent and got.
     cut: bool,
 }
 
@@ -277,10 +279,10 @@ async fn story(State(console): State<Arc<Console>>, who: Who, Path(id): Path<i64
     let behind = store.ahead_of(event.id, RELATIVES).await?;
     let records = store.runs_of(event.id).await?;
     let skipped = records.len().saturating_sub(RUNS);
-    let mut runs = Vec::new();
+    let (mut runs, mut left) = (Vec::new(), ALL_BYTES);
     for record in records.into_iter().skip(skipped) {
         let journal = store.journal_read(record.id).await?;
-        runs.push(run_row(record, &journal, masked));
+        runs.push(run_row(record, &journal, masked, &mut left));
     }
     let links = store.links_of(&event.key).await?;
     let detail: Value = serde_json::from_str(&event.detail).unwrap_or_default();
@@ -309,7 +311,18 @@ fn number(place: &str) -> u32 {
     place.split('.').next().and_then(|place| place.parse().ok()).unwrap_or_default()
 }
 
-fn run_row(record: RunRecord, journal: &[JournalEntry], masked: bool) -> RunRow {
+fn run_row(record: RunRecord, journal: &[JournalEntry], masked: bool, left: &mut usize) -> RunRow {
+    let mut cut = journal.len() > CALLS;
+    let mut call = |entry: &JournalEntry| {
+        let mut row = CallRow::of(entry, masked);
+        let bytes = entry.request.len().min(BYTES) + entry.response.len().min(BYTES);
+        if bytes > *left {
+            (row.request, row.response, cut) = (Value::Null, Value::Null, true);
+        }
+        *left = left.saturating_sub(bytes);
+        row
+    };
+    let calls: Vec<CallRow> = journal.iter().take(CALLS).map(&mut call).collect();
     RunRow {
         id: record.id.0,
         flow: record.flow,
@@ -318,8 +331,8 @@ fn run_row(record: RunRecord, journal: &[JournalEntry], masked: bool) -> RunRow 
         finished_at: record.finished_at.map(iso),
         error: record.error,
         events: record.events,
-        calls: journal.iter().take(CALLS).map(|entry| CallRow::of(entry, masked)).collect(),
-        cut: journal.len() > CALLS,
+        calls,
+        cut,
     }
 }
 

@@ -169,6 +169,8 @@ pub trait Store: Memory + People + Findings {
     /// Makes a review, waiting, rejected or delayed event ready at once, with a human's answer; false when it is in a
     /// run or finished.
     async fn retry(&self, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool>;
+    /// Gives an answer to an event that is in review and offers it, as [`Store::retry`] does; else what keeps it from it.
+    async fn answer(&self, event: EventId, choice: &str, now: Millis) -> Result<Answered>;
     /// Grows with every event that enters or leaves review, whoever moved it.
     async fn questions_revision(&self) -> Result<u64>;
     /// How many events stand where.

@@ -86,6 +86,19 @@ pub struct Decided {
     pub at: Millis,
 }
 
+/// What became of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answered {
+    /// It was given.
+    Given,
+    /// It is not asked: the event stands so.
+    NotAsked(EventState),
+    /// It is asked something else; these are offered.
+    NotOffered(Vec<String>),
+    /// The event is not kept any more.
+    Gone,
+}
+
 /// Which system an id belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

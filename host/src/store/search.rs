@@ -9,6 +9,10 @@ use super::{Event, EventId, EventState, Millis, Result};
 pub struct Search {
     /// A record's key, or the beginnings of words of key, outcome and payload.
     pub words: Option<String>,
+    /// Words of what was told count, too, not only those of key and outcome.
+    pub in_payloads: bool,
+    /// Payloads are left out of what is found: they may be large.
+    pub without_payloads: bool,
     /// Only of these flows; none: of all.
     pub flows: Option<Vec<String>>,
     /// Only in these states; empty: in all.

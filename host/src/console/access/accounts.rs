@@ -62,11 +62,12 @@ pub struct People {
 
 /// What somebody may from now on.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// What they may do.
     role: Role,
-    /// With which flows; null: with all.
-    #[serde(default)]
+    /// With which flows; null, which must be said: with all.
+    #[serde(deserialize_with = "Option::deserialize")]
     flows: Option<Vec<String>>,
     /// A new password: needed for a new account.
     #[serde(default)]
@@ -91,7 +92,7 @@ async fn put(
     Path(name): Path<String>,
     Body(wanted): Body<Wanted>,
 ) -> Result<Json<Person>, Problem> {
-    who.may_all(Role::Admin)?;
+    by_a_person(&who)?;
     let (access, store) = (&console.access, &console.access.store);
     checked_name(&name)?;
     checked_flows(&wanted.flows, console.engine.config())?;
@@ -133,7 +134,7 @@ async fn remove(
     who: Who,
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    who.may_all(Role::Admin)?;
+    by_a_person(&who)?;
     let store = &console.access.store;
     let account = store.account(&name).await?.ok_or_else(|| Problem::no(format_args!("account {name:?}")))?;
     if is_admin(account.role, &account.flows) {
@@ -142,6 +143,15 @@ async fn remove(
     store.account_remove(&name).await?;
     store.act(who.act("account.remove", format!("account {name}"), Fate::Done)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who may sign in is said by who has signed in: else a token would make more of itself.
+fn by_a_person(who: &Who) -> Result<(), Problem> {
+    who.may_all(Role::Admin)?;
+    match &who.session {
+        Some(_) => Ok(()),
+        None => Err(Problem::refused("A token changes no accounts.").mended("Sign in with an account.")),
+    }
 }
 
 /// An error where nobody else could give rights any more.

@@ -44,6 +44,16 @@ impl Access {
         Self { store, passwords: Passwords::default(), tries: session::Tries::default(), over_tls }
     }
 
+    /// Whether a session still holds, and gives what it gave.
+    pub async fn holds(&self, who: &Who) -> Result<bool, Problem> {
+        let Some(session) = &who.session else { return Ok(true) };
+        if self.store.session(&session.id, now()).await?.is_none() {
+            return Ok(false);
+        }
+        let account = self.store.account(&session.account).await?;
+        Ok(account.is_some_and(|own| own.role == who.role && own.flows.map(|f| f.into_iter().collect()) == who.flows))
+    }
+
     /// Who asks.
     async fn who(&self, headers: &HeaderMap, peer: Option<Peer>) -> Result<Who, Problem> {
         let now = now();
@@ -52,13 +62,20 @@ impl Access {
             let token = token.ok_or_else(|| {
                 Problem::signed_out().mended("The token is unknown, was taken back, or is over: make another one.")
             })?;
+            // It may no more than who made it may now.
+            let maker = self.store.account(&token.by).await?.ok_or_else(Problem::signed_out)?;
+            let flows = match (token.flows, maker.flows) {
+                (own, None) => own,
+                (None, theirs) => theirs,
+                (Some(own), Some(theirs)) => Some(own.into_iter().filter(|flow| theirs.contains(flow)).collect()),
+            };
             if token.last_used.is_none_or(|at| now - at >= SEEN) {
                 self.store.token_used(&token.id, now).await?;
             }
             return Ok(Who {
                 name: format!("token {}", token.name),
-                role: token.role,
-                flows: token.flows.map(|flows| flows.into_iter().collect()),
+                role: token.role.min(maker.role),
+                flows: flows.map(|flows| flows.into_iter().collect()),
                 via: Via::Token,
                 session: None,
                 address: peer.map(|peer| peer.0),

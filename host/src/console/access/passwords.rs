@@ -66,7 +66,7 @@ fn strong(name: &str, password: &str) -> Result<(), Problem> {
         format!("A password has {SHORTEST} letters at least.")
     } else if letters > LONGEST {
         format!("A password has {LONGEST} letters at most.")
-    } else if password.to_lowercase().contains(&name.to_lowercase()) {
+    } else if name.chars().count() > 3 && password.to_lowercase().contains(&name.to_lowercase()) {
         "The password must not contain the name.".into()
     } else if password.chars().collect::<std::collections::BTreeSet<_>>().len() < 5 {
         "A password has 5 different letters at least.".into()

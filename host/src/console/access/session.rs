@@ -47,7 +47,7 @@ impl Tries {
         // One address is bounded by itself, too: whatever names it thinks of.
         let address = peer.map(|peer| peer.0.to_string()).unwrap_or_default();
         let name: String = name.chars().take(100).collect();
-        for key in [format!("{address}|{name}"), address] {
+        for key in [address.clone(), format!("{address}|{name}")] {
             if let Err(until) = self.0.check_key(&key) {
                 return Err(Problem::too_many(until.wait_time_from(DefaultClock::default().now()).as_secs() + 1));
             }

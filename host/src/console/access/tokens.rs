@@ -73,13 +73,14 @@ pub struct Tokens {
 
 /// A token that is wanted.
 #[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Wanted {
     /// What people call it.
     name: String,
     /// What it may do.
     role: Role,
-    /// With which flows; null: with all.
-    #[serde(default)]
+    /// With which flows; null, which must be said: with all.
+    #[serde(deserialize_with = "Option::deserialize")]
     flows: Option<Vec<String>>,
     /// Until when it holds, ISO 8601: a year at most.
     expires_at: String,

@@ -35,11 +35,20 @@ CREATE TRIGGER events_rated AFTER UPDATE OF state ON events WHEN old.state <> ne
   UPDATE rates SET events = events + 1 WHERE minute = unixepoch() / 60 AND flow = new.flow AND state = new.state;
 END;
 
+CREATE TRIGGER events_rated_in AFTER INSERT ON events WHEN new.state = 3 BEGIN
+  INSERT OR IGNORE INTO rates VALUES (unixepoch() / 60, new.flow, new.state, 0);
+  UPDATE rates SET events = events + 1 WHERE minute = unixepoch() / 60 AND flow = new.flow AND state = new.state;
+END;
+
 -- What one change brought about, and what brought it about: their traces begin alike (sandbox/trace.rs).
 CREATE INDEX events_trace ON events (trace);
 
--- Words of events that ran: key, outcome, and the short texts of what was told. Filled beside the work (packing.rs).
+-- Words of events that ran: key and outcome, and apart from them, since not everybody may find by them, the short texts of what was told.
+-- Filled beside the work (packing.rs).
 CREATE VIRTUAL TABLE words USING fts5(
-  text, content = '', contentless_delete = 1, detail = none, tokenize = 'unicode61 remove_diacritics 2'
+  said, told, content = '', contentless_delete = 1, detail = column, prefix = '2 3', tokenize = 'unicode61 remove_diacritics 2'
 );
-CREATE TRIGGER events_unsaid AFTER DELETE ON events BEGIN DELETE FROM words WHERE rowid = old.id; END;
+CREATE TRIGGER events_unsaid AFTER DELETE ON events BEGIN
+  DELETE FROM words WHERE rowid = old.id;
+  DELETE FROM notes WHERE event = old.id;
+END;

@@ -6,7 +6,7 @@
 
 use std::cmp::Reverse;
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 
 use super::runs::find_link;
 use crate::store::*;
@@ -327,12 +327,30 @@ fn supersede(db: &Connection, event: EventId, now: Millis) -> Result<()> {
     Ok(())
 }
 
+/// See [`Store::answer`]: what is asked and what is offered is looked at as it is when the answer is given.
+pub(super) fn answer(db: &Connection, id: EventId, choice: String, now: Millis) -> Result<Answered> {
+    let asked = db
+        .prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1"))?
+        .query_row([id.0], event)
+        .optional()?;
+    let Some(asked) = asked else { return Ok(Answered::Gone) };
+    if asked.state != EventState::Review {
+        return Ok(Answered::NotAsked(asked.state));
+    }
+    if !asked.choices.contains(&choice) {
+        return Ok(Answered::NotOffered(asked.choices));
+    }
+    retry(db, id, Some(choice), now)?;
+    Ok(Answered::Given)
+}
+
 /// See [`Store::retry`].
 pub(super) fn retry(db: &Connection, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool> {
     // What was asked and answered stays known when it is over.
     let changed: Option<(String, String)> = db
         .prepare_cached(&format!(
-            "UPDATE events SET state = {READY}, due_at = ?2, planned_at = ?2, resolution = ?3, attempts = 0, \
+            "UPDATE events SET state = {READY}, due_at = ?2, planned_at = ?2, attempts = 0, \
+             resolution = CASE WHEN ?3 IS NULL AND state = {READY} THEN resolution ELSE ?3 END, \
              detail = CASE WHEN state = {REVIEW} AND ?3 IS NOT NULL THEN json_set( \
                CASE WHEN json_valid(detail) AND json_type(detail) = 'object' THEN detail ELSE '{{}}' END, \
                '$.decided', json_object('asked', reason, 'answer', ?3, 'at', ?2)) ELSE detail END, \

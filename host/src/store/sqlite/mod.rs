@@ -521,6 +521,11 @@ impl Store for SqliteStore {
         self.writer.run(move |db| events::retry(db, event, resolution, now)).await
     }
 
+    async fn answer(&self, event: EventId, choice: &str, now: Millis) -> Result<Answered> {
+        let choice = choice.to_owned();
+        self.writer.run(move |db| events::answer(db, event, choice, now)).await
+    }
+
     async fn counts(&self) -> Result<Vec<Count>> {
         self.read(events::counts).await
     }
