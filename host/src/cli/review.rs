@@ -13,7 +13,7 @@ use super::output::{Output, short};
 use super::service::Parts;
 use crate::console::choices;
 use crate::store::sqlite::Access;
-use crate::store::{Event, EventFilter, EventId, EventState};
+use crate::store::{Answered, Event, EventFilter, EventId, EventState};
 use crate::time::iso;
 
 #[derive(Subcommand)]
@@ -75,7 +75,7 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                 return Err(Failure::WrongUsage(refused).into());
             }
             for id in ids {
-                if store.retry(EventId(id), Some(choose.clone()), crate::time::now()).await? {
+                if store.answer(EventId(id), &choose, crate::time::now()).await? == Answered::Given {
                     note(store.as_ref(), "review.answer", format!("event {id}"), &choose).await?;
                     output.say(format!("{id}: {choose}; it runs as soon as the host looks"));
                 } else {

@@ -3,9 +3,11 @@
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
+use chrono::DateTime;
 use serde::de::DeserializeOwned;
 
 use super::problem::Problem;
+use crate::store::Millis;
 
 /// A JSON body.
 pub struct Body<T>(pub T);
@@ -29,4 +31,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
         let Query(asked) = Query::<T>::from_request_parts(parts, state).await?;
         Ok(Self(asked))
     }
+}
+
+/// A moment as a field says it, ISO 8601.
+pub fn time(field: &str, text: &str) -> Result<Millis, Problem> {
+    let at = DateTime::parse_from_rfc3339(text).map(|at| at.timestamp_millis());
+    at.map_err(|error| Problem::field(field, format!("{text:?} is no time: {error}.")))
 }

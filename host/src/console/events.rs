@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -12,12 +11,12 @@ use utoipa_axum::routes;
 
 use super::Console;
 use super::access::Who;
-use super::body::{Asked, Body};
+use super::body::{Asked, Body, time};
 use super::jobs::{Job, Target, Task};
 use super::kinds;
 use super::problem::Problem;
 use crate::connections::salesforce::full_id;
-use crate::store::{Event, EventId, EventState, Millis, Role, Search};
+use crate::store::{Event, EventId, EventState, Role, Search};
 use crate::time::iso;
 
 /// Events of one page at most.
@@ -131,23 +130,14 @@ struct Listed {
 impl Filter {
     /// As the store looks for it, for who may see some flows.
     pub fn search(&self, who: &Who, before: Option<i64>, limit: u32) -> Result<Search, Problem> {
-        let time = |field: &str, text: &Option<String>| -> Result<Option<Millis>, Problem> {
-            let Some(text) = text.as_deref().filter(|text| !text.is_empty()) else { return Ok(None) };
-            let at = DateTime::parse_from_rfc3339(text).map(|at| at.timestamp_millis());
-            at.map(Some).map_err(|error| Problem::field(field, format!("{text:?} is no time: {error}.")))
+        let since = |field: &str, text: &Option<String>| {
+            text.as_deref().filter(|text| !text.is_empty()).map(|text| time(field, text)).transpose()
         };
         let mut states = Vec::new();
         for word in self.state.as_deref().unwrap_or_default().split(',').filter(|word| !word.is_empty()) {
             let state = EventState::ALL.into_iter().find(|state| state.word() == word);
             states.push(state.ok_or_else(|| Problem::field("state", format!("There is no state {word:?}.")))?);
         }
-        let flow = self.flow.clone().filter(|flow| !flow.is_empty());
-        let flows = match (flow, &who.flows) {
-            (Some(flow), _) if !who.sees(&flow) => Some(Vec::new()),
-            (Some(flow), _) => Some(vec![flow]),
-            (None, Some(own)) => Some(own.iter().cloned().collect()),
-            (None, None) => None,
-        };
         // Reports and addresses of the org show ids of 15 letters.
         let words = self.q.as_deref().map(str::trim).filter(|words| !words.is_empty());
         let words = words.map(|words| full_id(words).unwrap_or_else(|| words.chars().take(200).collect()));
@@ -156,10 +146,10 @@ impl Filter {
             // What was told names people: who may not read it does not find by it.
             in_payloads: !who.is_masked(),
             without_payloads: true,
-            flows,
+            flows: who.flows_of(self.flow.as_deref()),
             states,
-            since: time("since", &self.since)?,
-            until: time("until", &self.until)?,
+            since: since("since", &self.since)?,
+            until: since("until", &self.until)?,
             before: before.map(EventId),
             limit,
         })

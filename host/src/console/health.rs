@@ -27,6 +27,15 @@ async fn healthz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     }
 }
 
+/// See [`readyz`]; whether the store is well has been asked.
+pub fn is_ready(console: &Console, store_is_well: bool) -> bool {
+    let mut breakers = console.connections.values().map(|connection| connection.breaker());
+    store_is_well
+        && console.engine.status().values().all(|status| *status == FlowStatus::Running)
+        && console.sources.iter().all(|(_, standing)| standing.borrow().is_up())
+        && breakers.all(|own| own.needs_person().is_none() && !own.outage().as_ref().is_some_and(Outage::is_long))
+}
+
 /// The store takes writes, every flow runs, every subscription stands, every company has been looked at, no sign-in is refused and no system is away for more than a
 /// minute; otherwise which does not, and why.
 /// `warnings` names flows that run what they had, since their changed files cannot be used.
@@ -48,8 +57,7 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
         .filter_map(|(name, connection)| Some((name.as_str(), connection.breaker().outage()?)))
         .collect();
     let store = console.store.trouble().await;
-    let running = flows.values().all(|status| *status == FlowStatus::Running) && sources.values().all(|up| *up);
-    let ready = store.is_none() && running && refused.is_empty() && !outages.values().any(Outage::is_long);
+    let ready = is_ready(&console, store.is_none());
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let store = store.map_or_else(|| "ok".to_owned(), |trouble| trouble.to_string());
     let unreachable: BTreeMap<&str, String> =

@@ -113,11 +113,7 @@ fn id_of(event: &Event, words: &str) -> String {
 }
 
 async fn wrong(console: &Console, who: &Who, flow: Option<String>) -> Result<Vec<Event>, Problem> {
-    let flows = match (flow.filter(|flow| !flow.is_empty()), &who.flows) {
-        (Some(flow), _) if !who.sees(&flow) => Some(Vec::new()),
-        (Some(flow), _) => Some(vec![flow]),
-        (None, own) => own.as_ref().map(|own| own.iter().cloned().collect()),
-    };
+    let flows = who.flows_of(flow.as_deref());
     let states = vec![EventState::Review, EventState::Rejected];
     Ok(console
         .store

@@ -13,8 +13,9 @@ use utoipa_axum::routes;
 use super::Console;
 use super::access::Who;
 use super::body::Asked;
+use super::health::is_ready;
 use super::problem::Problem;
-use crate::connections::{BreakerState, Connection, Outage, Standing};
+use crate::connections::{BreakerState, Connection, Standing};
 use crate::engine::FlowStatus;
 use crate::releases::short;
 use crate::store::{EventState, Millis};
@@ -245,11 +246,7 @@ impl Overview {
         let flows = flows(console).await?;
         let sources: Vec<SourceRow> =
             console.sources.iter().map(|(name, standing)| source_row(name, *standing.borrow())).collect();
-        let ready = trouble.is_none()
-            && flows.iter().all(|flow| flow.state == FlowState::Running)
-            && connections.iter().all(|connection| connection.state != ConnectionState::Refused)
-            && !console.connections.values().any(|c| c.breaker().outage().as_ref().is_some_and(Outage::is_long))
-            && sources.iter().all(|source| source.state != SourceState::Down);
+        let ready = is_ready(console, trouble.is_none());
         let host = HostRow {
             version: env!("CARGO_PKG_VERSION"),
             started_at: iso(console.live.started_at),

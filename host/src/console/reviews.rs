@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use chrono::DateTime;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
@@ -14,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::Console;
 use super::access::Who;
-use super::body::{Asked, Body};
+use super::body::{Asked, Body, time};
 use super::choices;
 use super::events::{EventRow, named, one};
 use super::jobs::{Job, Task};
@@ -134,12 +133,7 @@ async fn list(
 ) -> Result<Json<Reviews>, Problem> {
     let limit = filter.limit.unwrap_or(50).clamp(1, MOST) as usize;
     let revision = console.store.questions_revision().await?;
-    let flow = filter.flow.filter(|flow| !flow.is_empty());
-    let flows = match (flow, &who.flows) {
-        (Some(flow), _) if !who.sees(&flow) => Some(Vec::new()),
-        (Some(flow), _) => Some(vec![flow]),
-        (None, own) => own.as_ref().map(|own| own.iter().cloned().collect()),
-    };
+    let flows = who.flows_of(filter.flow.as_deref());
     let search = Search {
         words: filter.q.filter(|words| !words.trim().is_empty()),
         in_payloads: !who.is_masked(),
@@ -224,8 +218,7 @@ async fn keep(
         note.assignee = filled("assignee", text)?;
     }
     if let Some(text) = kept.due {
-        let at = text.map(|text| DateTime::parse_from_rfc3339(&text).map(|at| at.timestamp_millis())).transpose();
-        note.due = at.map_err(|error| Problem::field("due", format!("It is no time: {error}.")))?;
+        note.due = text.map(|text| time("due", &text)).transpose()?;
     }
     console.store.note_put(event.id, note.clone()).await?;
     console.store.act(who.act("review.note", format!("event {id}"), Fate::Done)).await?;

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use self::question::{leave_out, question};
 use crate::connections::{Call, CallError, Connection, Method, Outage, Pace, Standing};
 use crate::engine::{Engine, FlowStatus};
-use crate::store::{Event, EventFilter, EventId, EventState, Inbox, StoreError};
+use crate::store::{Answered, Event, EventFilter, EventId, EventState, Inbox, StoreError};
 use crate::time::{iso, now};
 
 /// How often the host looks at itself; that costs the org nothing.
@@ -298,7 +298,7 @@ impl Reporter {
                 let outcome = format!("{answer} is none of the answers: {}", event.choices.join(", "));
                 let fields = json!({ "Tandem_Answer__c": null, "Tandem_Outcome__c": short(&outcome, SHORT) });
                 self.write_review(host, id, &fields).await?;
-            } else if self.inbox.store().retry(id, Some(answer.to_owned()), now()).await? {
+            } else if self.inbox.store().answer(id, answer, now()).await? == Answered::Given {
                 tracing::info!(connection = self.name, event = id.0, answer, who, "answered in the org");
                 self.inbox.ring(std::slice::from_ref(&event.flow));
                 // Should the same event ask again, it is a question of its own.

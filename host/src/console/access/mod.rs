@@ -136,11 +136,16 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().zip(other).fold(0, |differs, (a, b)| differs | (a ^ b)) == 0
 }
 
+/// So many random bytes.
+fn random<const N: usize>() -> Result<[u8; N], Problem> {
+    let mut bytes = [0; N];
+    SystemRandom::new().fill(&mut bytes).map_err(|_| Problem::failed("The system gives no random bytes."))?;
+    Ok(bytes)
+}
+
 /// 32 random bytes, hex.
 pub fn secret() -> Result<String, Problem> {
-    let mut bytes = [0; 32];
-    SystemRandom::new().fill(&mut bytes).map_err(|_| Problem::failed("The system gives no random bytes."))?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(random::<32>()?.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 /// A name of an account or a token, as it may stand in an address and a table.

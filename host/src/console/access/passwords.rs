@@ -3,9 +3,9 @@
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
-use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::Semaphore;
 
+use super::random;
 use crate::console::problem::Problem;
 
 /// The fewest letters of a password.
@@ -54,9 +54,7 @@ impl Passwords {
 }
 
 fn hashed(password: &str) -> Result<PasswordHash, Problem> {
-    let mut salt = [0; 16];
-    SystemRandom::new().fill(&mut salt).map_err(|_| Problem::failed("The system gives no random bytes."))?;
-    Argon2::default().hash_password_with_salt(password.as_bytes(), &salt).map_err(Problem::failed)
+    Argon2::default().hash_password_with_salt(password.as_bytes(), &random::<16>()?).map_err(Problem::failed)
 }
 
 /// An error where it is soon guessed.

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use chrono::DateTime;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -13,7 +12,7 @@ use utoipa_axum::routes;
 
 use super::{Who, checked_flows, checked_name, secret};
 use crate::console::Console;
-use crate::console::body::Body;
+use crate::console::body::{Body, time};
 use crate::console::problem::Problem;
 use crate::sandbox::digest_of;
 use crate::store::{Fate, Millis, Role, Token};
@@ -119,8 +118,7 @@ async fn make(
     checked_name(&wanted.name)?;
     checked_flows(&wanted.flows, console.engine.config())?;
     let now = now();
-    let expires_at = DateTime::parse_from_rfc3339(&wanted.expires_at).map(|at| at.timestamp_millis());
-    let expires_at = expires_at.map_err(|e| Problem::field("expires_at", format!("It is no time: {e}.")))?;
+    let expires_at = time("expires_at", &wanted.expires_at)?;
     if !(now..=now + LONGEST).contains(&expires_at) {
         return Err(Problem::field("expires_at", "A token holds until some time within a year."));
     }

@@ -51,6 +51,15 @@ impl Who {
         self.flows.as_ref().is_none_or(|flows| flows.contains(flow))
     }
 
+    /// Of which flows they see something, where they ask for one or for all; none: of all.
+    pub fn flows_of(&self, asked: Option<&str>) -> Option<Vec<String>> {
+        match asked.filter(|flow| !flow.is_empty()) {
+            Some(flow) if self.sees(flow) => Some(vec![flow.to_owned()]),
+            Some(_) => Some(Vec::new()),
+            None => self.flows.as_ref().map(|own| own.iter().cloned().collect()),
+        }
+    }
+
     /// Texts of other people's records are hidden.
     pub fn is_masked(&self) -> bool {
         self.role < Role::Reviewer
