@@ -94,6 +94,7 @@ fn of_release(error: &ReleaseError) -> Option<u8> {
         ReleaseError::Plugin(error) => of_plugin(error),
         ReleaseError::NotGranted { .. }
         | ReleaseError::NotWhole { .. }
+        | ReleaseError::Faster { .. }
         | ReleaseError::Trust(_)
         | ReleaseError::Store(_) => None,
     }

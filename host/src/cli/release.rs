@@ -8,19 +8,19 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use serde::Serialize;
 use serde_json::{Value, json};
-use similar::{ChangeTag, TextDiff};
 
 use super::audit::{note, user};
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::plugin;
 use super::service::Parts;
-use crate::releases::{Component, Manifest, Release, consent, short as short_digest};
+use crate::releases::{
+    Manifest, Over, Release, Standing, asks_of, component, consent, differences, mapping_lines, short as short_digest,
+};
 use crate::sandbox::Permission;
 use crate::store::sqlite::Access;
-use crate::store::{Activation, Candidate, Millis, ReleaseRow};
+use crate::store::{Activation, Millis, ReleaseRow};
 use crate::time::iso;
 
 #[derive(Subcommand)]
@@ -92,44 +92,6 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     }
 }
 
-/// Where a release stands.
-#[derive(Clone, Copy, PartialEq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Standing {
-    Live,
-    /// The files say so, and it waits.
-    Candidate,
-    /// The files say so, it was live, and was taken back.
-    TakenBack,
-    /// It was live.
-    Earlier,
-    /// It never was.
-    Known,
-}
-
-impl Standing {
-    fn of(digest: &str, acts: &[Activation], candidate: Option<&Candidate>) -> Self {
-        let offered = candidate.filter(|candidate| candidate.release == digest);
-        match acts.first() {
-            Some(live) if live.release == digest => Self::Live,
-            _ if offered.is_some_and(|candidate| candidate.held.is_some()) => Self::Candidate,
-            _ if offered.is_some() => Self::TakenBack,
-            _ if acts.iter().any(|act| act.release == digest) => Self::Earlier,
-            _ => Self::Known,
-        }
-    }
-
-    fn word(self) -> &'static str {
-        match self {
-            Self::Live => "live",
-            Self::Candidate => "candidate",
-            Self::TakenBack => "taken back",
-            Self::Earlier => "earlier",
-            Self::Known => "never live",
-        }
-    }
-}
-
 async fn list(parts: &Parts, only: Option<&str>, output: &Output) -> Result<ExitCode> {
     parts.known_flow(only).await?;
     let flows: Vec<String> = match only {
@@ -182,10 +144,6 @@ async fn found(parts: &Parts, flow: &str, asked: Option<&str>) -> Result<Release
     Ok(releases.find(flow, &digest).await?)
 }
 
-fn component(part: &Component) -> String {
-    format!("{} ({})", part.words(), short_digest(&part.digest))
-}
-
 async fn show(parts: &Parts, flow: &str, asked: Option<&str>, output: &Output) -> Result<ExitCode> {
     let row = found(parts, flow, asked).await?;
     let acts = parts.store.activations(flow, u32::MAX).await?;
@@ -224,56 +182,6 @@ async fn show(parts: &Parts, flow: &str, asked: Option<&str>, output: &Output) -
     Ok(ExitCode::SUCCESS)
 }
 
-fn asks_of(release: &Release) -> Vec<(String, Permission)> {
-    let codes = release.codes();
-    let of = |code: &crate::releases::Code| {
-        let name = code.short_name().to_owned();
-        code.all().into_iter().map(move |permission| (name.clone(), permission)).collect::<Vec<_>>()
-    };
-    codes.iter().flat_map(of).collect()
-}
-
-/// What differs between two releases.
-#[derive(Serialize)]
-struct Difference {
-    /// `plugin`, `settings.tax_code`, `may`…
-    what: String,
-    before: Value,
-    after: Value,
-}
-
-fn differences(before: &Release, after: &Release) -> Vec<Difference> {
-    let mut found = Vec::new();
-    let mut tell = |what: String, before: Value, after: Value| {
-        if before != after {
-            found.push(Difference { what, before, after });
-        }
-    };
-    let (old, new) = (&before.manifest, &after.manifest);
-    tell("plugin".into(), component(&old.plugin).into(), component(&new.plugin).into());
-    let mapper = |manifest: &Manifest| Value::from(manifest.mapper.as_ref().map(component));
-    tell("mapping plugin".into(), mapper(old), mapper(new));
-    let none = serde_json::Map::new();
-    let (was, is) = (old.settings.as_object().unwrap_or(&none), new.settings.as_object().unwrap_or(&none));
-    let mut names: Vec<&String> = was.keys().chain(is.keys()).collect();
-    names.sort();
-    names.dedup();
-    for name in names {
-        let value = |of: &serde_json::Map<String, Value>| of.get(name).cloned().unwrap_or_default();
-        tell(format!("settings.{name}"), value(was), value(is));
-    }
-    let (had, has) = (asks_of(before), asks_of(after));
-    let words =
-        |(of, p): &(String, Permission)| Value::from(format!("{of}: {} {} {}", p.slot, p.method.word(), p.path));
-    for gone in had.iter().map(words).filter(|old| !has.iter().map(words).any(|new| new == *old)) {
-        tell("may no more".into(), gone, Value::Null);
-    }
-    for more in has.iter().map(words).filter(|new| !had.iter().map(words).any(|old| old == *new)) {
-        tell("may now".into(), Value::Null, more);
-    }
-    found
-}
-
 async fn diff(parts: &Parts, flow: &str, asked: &str, against: Option<&str>, output: &Output) -> Result<ExitCode> {
     let (after, before) = (found(parts, flow, Some(asked)).await?, found(parts, flow, against).await?);
     let releases = parts.releases().await?;
@@ -287,13 +195,6 @@ async fn diff(parts: &Parts, flow: &str, asked: &str, against: Option<&str>, out
         told_differences(&old, &new, output);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Lines of the mapping that only one of the two has.
-fn mapping_lines(old: &Release, new: &Release) -> Vec<String> {
-    let lines = TextDiff::from_lines(&old.mapping_text, &new.mapping_text);
-    let changed = lines.iter_all_changes().filter(|change| change.tag() != ChangeTag::Equal);
-    changed.map(|change| format!("{}{}", change.tag(), change.value().trim_end())).collect()
 }
 
 /// What differs, for a person.
@@ -323,7 +224,7 @@ fn told_differences(old: &Release, new: &Release, output: &Output) {
 
 async fn activate(parts: &Parts, flow: &str, asked: &str, why: &str, output: &Output) -> Result<ExitCode> {
     let row = found(parts, flow, Some(asked)).await?;
-    let fresh = parts.releases().await?.activate(flow, &row.digest, &user(), why).await?;
+    let fresh = parts.releases().await?.activate(flow, &row.digest, &user(), why, Over::Any).await?;
     let said = if fresh { "is live now" } else { "is live already" };
     note(parts.store.as_ref(), "release.activate", format!("release {} of {flow}", row.digest), why).await?;
     tell(parts, flow, &row.digest, said, output).await
@@ -343,7 +244,7 @@ async fn grant(parts: &Parts, flow: &str, asked: &str, yes: bool, output: &Outpu
 
 async fn rollback(parts: &Parts, flow: &str, why: &str, output: &Output) -> Result<ExitCode> {
     parts.known_flow(Some(flow)).await?;
-    let release = parts.releases().await?.roll_back(flow, &user(), why).await?;
+    let release = parts.releases().await?.roll_back(flow, &user(), why, Over::Any).await?;
     note(parts.store.as_ref(), "release.rollback", format!("release {} of {flow}", release.digest), why).await?;
     tell(parts, flow, &release.digest, "is live again", output).await
 }

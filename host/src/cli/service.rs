@@ -345,6 +345,7 @@ impl Host {
             metrics,
             live,
             jobs: Arc::default(),
+            comparisons: Arc::default(),
             origin,
         });
         host.tasks.spawn(guarded("live view", Live::run(console.clone())));

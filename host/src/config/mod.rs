@@ -1,6 +1,7 @@
 //! `tandem.toml`: read once, checked whole, then trusted.
 
 mod lines;
+pub mod rewrite;
 mod secret;
 mod stamp;
 
@@ -457,11 +458,16 @@ impl Config {
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text =
             std::fs::read_to_string(path).map_err(|cause| ConfigError::Unreadable { path: path.to_owned(), cause })?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|e| ConfigError::Malformed { path: path.to_owned(), cause: words_of(&e, &text) })?;
+        Self::parse(&text, path)
+    }
+
+    /// What the file at `path` says, or would say.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let mut config: Self = toml::from_str(text)
+            .map_err(|e| ConfigError::Malformed { path: path.to_owned(), cause: words_of(&e, text) })?;
         config.base = path.parent().map(Path::to_owned).unwrap_or_default();
         config.file = path.to_owned();
-        config.lines = Lines::of(&text);
+        config.lines = Lines::of(text);
         let problems = config.problems();
         if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid { problems }) }
     }

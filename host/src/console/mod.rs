@@ -15,6 +15,7 @@ mod origin;
 mod overview;
 mod problem;
 mod rehearse;
+mod releases;
 mod reviews;
 pub mod salesforce;
 mod serve;
@@ -37,6 +38,7 @@ pub use self::access::{Access, Passwords, checked_name};
 pub use self::jobs::Jobs;
 pub use self::live::Live;
 pub use self::origin::Origin;
+pub use self::releases::Comparisons;
 pub use self::serve::{Patience, serve};
 use crate::connections::{Connections, Standing};
 use crate::engine::Engine;
@@ -63,6 +65,8 @@ pub struct Console {
     pub live: Arc<Live>,
     /// What was asked of many events at once.
     pub jobs: Arc<Jobs>,
+    /// What would be different under releases.
+    pub comparisons: Arc<Comparisons>,
     /// Who may reach the console.
     pub origin: Arc<Origin>,
 }
@@ -134,6 +138,7 @@ fn pages() -> (OpenApiRouter<Arc<Console>>, OpenApiRouter<Arc<Console>>) {
         kinds::routes(),
         explain::routes(),
         reviews::routes(),
+        releases::routes(),
     ];
     let known = known.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     (access::session::open(), known)

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use super::{CompareError, Comparer, Engine, Flow, FlowStatus};
 use crate::config::{Policy, Stamp, stamp};
 use crate::ending::guarded;
-use crate::releases::{Release, ReleaseError, consent, short, signature_of};
+use crate::releases::{Over, Release, ReleaseError, consent, short, signature_of};
 use crate::sandbox::{LoadError, Unknown};
 use crate::store::{Activation, Candidate, EventFilter, EventState, StoreError};
 
@@ -107,6 +107,9 @@ impl Engine {
     }
 
     async fn look(&self, flow: &str, files: &mut Files) {
+        if self.releases.is_held_still(flow) {
+            return;
+        }
         match self.consider(flow, files).await {
             Ok(Decision::Known) => self.set_refused(flow, None),
             Ok(Decision::Live) => {
@@ -331,7 +334,7 @@ impl Engine {
             || "first of the flow".to_owned(),
             |before| format!("changed: {}", release.manifest.changes(&before)),
         );
-        if self.releases.activate(flow, &release.digest, FILES, &why).await? {
+        if self.releases.activate(flow, &release.digest, FILES, &why, Over::Any).await? {
             let description = &release.plugin.description;
             tracing::info!(
                 flow,

@@ -9,7 +9,10 @@
 
 mod budget;
 mod countries;
+pub mod edit;
 mod lookups;
+pub mod outline;
+pub mod words;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -116,6 +116,16 @@ pub enum ReleaseError {
     /// There is nothing to go back to.
     #[error("the flow {0} has no earlier release to go back to")]
     NoEarlier(String),
+    /// Another release went live since a person looked.
+    #[error("the flow {flow} runs another release by now: {live}, made live by {who}; look again")]
+    Faster {
+        /// The flow.
+        flow: String,
+        /// The beginning of its digest.
+        live: String,
+        /// By whom.
+        who: String,
+    },
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),

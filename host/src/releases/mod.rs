@@ -2,21 +2,28 @@
 //! their contents are kept in the store, so that what runs, and what ran, does not change when a file does.
 
 pub mod consent;
+mod differ;
 mod error;
+mod files;
 mod manifest;
 mod parcel;
+mod standing;
 mod trust;
 
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 pub use self::consent::Code;
+pub use self::differ::{Difference, asks_of, component, differences, mapping_lines};
 pub use self::error::ReleaseError;
+pub use self::files::Written;
 pub use self::manifest::{Component, Manifest};
 pub use self::parcel::Parcel;
+pub use self::standing::Standing;
 pub use self::trust::{Trust, TrustError, sign, signature_of};
 use crate::config::{Config, FlowConfig};
 use crate::mapping::Mapping;
@@ -120,14 +127,22 @@ pub struct Draft {
 /// Parts to be taken instead of those of a release.
 #[derive(Default)]
 pub struct Instead {
-    /// A component file.
-    pub plugin: Option<PathBuf>,
-    /// A mapping file.
-    pub mapping: Option<PathBuf>,
-    /// A component file.
-    pub mapper: Option<PathBuf>,
+    /// Another plugin.
+    pub plugin: Option<Part>,
+    /// Another mapping: its text.
+    pub mapping: Option<Part<String>>,
+    /// Another mapping plugin, called as its file.
+    pub mapper: Option<Part>,
     /// All of the settings.
     pub settings: Option<Value>,
+}
+
+/// A part of a release, and what errors call it: a file's path, or words.
+pub struct Part<T = Vec<u8>> {
+    /// Where it is from.
+    pub from: PathBuf,
+    /// What it holds.
+    pub content: T,
 }
 
 /// What an error says of where a part came from.
@@ -153,7 +168,12 @@ pub struct Releases {
     mappers: Loaded<MapperCode>,
     /// Flows whose files say nothing yet: see [`Releases::set_silent`].
     silent: Mutex<BTreeSet<String>>,
+    /// Flows whose files are being changed by the host itself: see [`Releases::is_held_still`].
+    still: Mutex<HashMap<String, Instant>>,
 }
+
+/// How long it takes at most until a changed `tandem.toml` is taken up.
+const TAKEN_UP: Duration = Duration::from_secs(20);
 
 impl Releases {
     /// From configuration.
@@ -169,6 +189,7 @@ impl Releases {
             plugins: Loaded::default(),
             mappers: Loaded::default(),
             silent: Mutex::default(),
+            still: Mutex::default(),
         }
     }
 
@@ -255,36 +276,65 @@ impl Releases {
         futures_util::future::join_all(config.flows.keys().map(|flow| self.of_files(flow, config))).await;
     }
 
-    /// A release with other parts, which are files anywhere: to be looked at, not kept.
-    pub async fn with(&self, flow: &str, base: &Release, instead: Instead) -> Result<Release> {
-        let plugin = match &instead.plugin {
-            Some(path) => self.plugin(path, read(path).await?).await?,
+    /// A release with other parts: to be looked at, or kept.
+    pub async fn with(&self, flow: &str, base: &Release, instead: Instead) -> Result<Draft> {
+        let mut contents = Vec::new();
+        let mut keep = |digest: &str, bytes: Vec<u8>| contents.push(Content { digest: digest.to_owned(), bytes });
+        let plugin = match instead.plugin {
+            Some(Part { from, content }) => {
+                let plugin = self.plugin(&from, content.clone()).await?;
+                keep(&plugin.digest, content);
+                let (own, other) = (&base.plugin.description.name, &plugin.description.name);
+                if own != other {
+                    let (plugin, other) = (own.clone(), other.clone());
+                    return Err(ReleaseError::OtherPlugin { flow: flow.to_owned(), plugin, path: from, other });
+                }
+                plugin
+            }
             None => base.plugin.clone(),
         };
-        let (own, other) = (&base.plugin.description.name, &plugin.description.name);
-        if let Some(path) = instead.plugin.filter(|_| own != other) {
-            let (plugin, other) = (own.clone(), other.clone());
-            return Err(ReleaseError::OtherPlugin { flow: flow.to_owned(), plugin, path, other });
-        }
-        let mapper = match (&instead.mapper, &base.manifest.mapper, &base.mapper) {
-            (Some(path), ..) => Some((name_of(path), self.mapper(path, read(path).await?).await?)),
+        let mapper = match (instead.mapper, &base.manifest.mapper, &base.mapper) {
+            (Some(Part { from, content }), ..) => {
+                let code = self.mapper(&from, content.clone()).await?;
+                keep(&code.digest, content);
+                Some((name_of(&from), code))
+            }
             (None, Some(own), Some(code)) => Some((own.name.clone(), code.clone())),
             _ => None,
         };
-        let origin = Origin {
+        let mut origin = Origin {
             flow,
             mapping_at: String::new(),
             settings_at: String::new(),
-            mapping_file: instead.mapping.clone().unwrap_or_else(|| format!("of release {}", base.short()).into()),
+            mapping_file: format!("of release {}", base.short()).into(),
         };
-        let mapping = match &instead.mapping {
-            Some(path) => Some(std::fs::read_to_string(path).map_err(|e| origin.mapping(e.to_string()))?),
+        let mapping = match instead.mapping {
+            Some(Part { from, content }) => {
+                origin.mapping_file = from;
+                keep(&digest_of(content.as_bytes()), content.clone().into_bytes());
+                Some(content)
+            }
             // The default of another plugin is that plugin's own.
             None => base.manifest.mapping.as_ref().map(|_| base.mapping_text.clone()),
         };
         let settings = instead.settings.as_ref().unwrap_or(&base.manifest.settings);
         check_settings(&origin, &plugin, settings)?;
-        assemble(&origin, plugin, mapping, mapper, settings)
+        let release = assemble(&origin, plugin, mapping, mapper, settings)?;
+        Ok(Draft { release: Arc::new(release), contents, signed_by: None })
+    }
+
+    /// Keeps a release like one that is kept, with other parts; it is not live by that. `origin` says in words where it comes from.
+    pub async fn draft(&self, flow: &str, base: &Release, instead: Instead, origin: &str) -> Result<Arc<Release>> {
+        let code: Vec<PathBuf> =
+            [&instead.plugin, &instead.mapper].into_iter().flatten().map(|part| part.from.clone()).collect();
+        for path in &code {
+            self.trust.unsigned(path)?;
+        }
+        let mut draft = self.with(flow, base, instead).await?;
+        if code.is_empty() {
+            draft.signed_by = self.store.release(flow, &base.digest).await?.and_then(|row| row.signed_by);
+        }
+        self.keep(flow, draft, origin).await
     }
 
     /// Keeps a release that was made of files; `origin` says of which, in words.
@@ -427,6 +477,17 @@ impl Releases {
         }
     }
 
+    /// From now on its files are looked at again when `tandem.toml` was taken up, or after a while.
+    fn hold_still(&self, flow: &str) {
+        self.still.lock().unwrap_or_else(PoisonError::into_inner).insert(flow.to_owned(), Instant::now());
+    }
+
+    /// The files of a flow are changed together with `tandem.toml`, which is not read again yet: what they say now nobody means.
+    pub fn is_held_still(&self, flow: &str) -> bool {
+        let still = self.still.lock().unwrap_or_else(PoisonError::into_inner);
+        still.get(flow).is_some_and(|since| since.elapsed() < TAKEN_UP)
+    }
+
     /// The plugin that a flow runs, or would; what cannot be loaded says nothing.
     pub async fn plugin_of(&self, flow: &str, config: &Config) -> Option<Arc<Plugin>> {
         flow_of(flow, config).ok()?;
@@ -476,9 +537,10 @@ impl Releases {
     }
 
     /// Makes a release live, once it was loaded and all its code is allowed. False where it is live already.
-    pub async fn activate(&self, flow: &str, digest: &str, who: &str, why: &str) -> Result<bool> {
+    pub async fn activate(&self, flow: &str, digest: &str, who: &str, why: &str, over: Over<'_>) -> Result<bool> {
         loop {
             let live = self.live(flow).await?;
+            over.check(flow, live.as_ref())?;
             if live.as_ref().is_some_and(|live| live.release == digest) {
                 return Ok(false);
             }
@@ -492,14 +554,14 @@ impl Releases {
 
     /// Goes back to the release that was live before the one that is; says which. What was taken back does not come again by itself, and going back
     /// twice goes back two releases, not to and fro.
-    pub async fn roll_back(&self, flow: &str, who: &str, why: &str) -> Result<Arc<Release>> {
+    pub async fn roll_back(&self, flow: &str, who: &str, why: &str, over: Over<'_>) -> Result<Arc<Release>> {
         loop {
             let past = self.store.activations(flow, u32::MAX).await?;
-            let none = || ReleaseError::NoEarlier(flow.to_owned());
-            let live = past.first().ok_or_else(none)?;
-            let target = past.iter().find(|act| Some(act.id) == live.back).ok_or_else(none)?;
-            let release = self.may_go_live(flow, &target.release).await?;
-            if self.went_live(flow, &target.release, who, why, target.back, Some(live.id)).await? {
+            over.check(flow, past.first())?;
+            let target = before(&past).ok_or_else(|| ReleaseError::NoEarlier(flow.to_owned()))?;
+            let (live, release) = (past.first().map(|act| act.id), target.release.clone());
+            let release = self.may_go_live(flow, &release).await?;
+            if self.went_live(flow, &target.release, who, why, target.back, live).await? {
                 return Ok(release);
             }
         }
@@ -565,6 +627,38 @@ impl Releases {
         }
         loaded
     }
+}
+
+/// What something goes live instead of.
+#[derive(Clone, Copy)]
+pub enum Over<'a> {
+    /// Whatever is live then.
+    Any,
+    /// The release that was live when a person looked, or none; an error where another one is.
+    Seen(Option<&'a str>),
+}
+
+impl Over<'_> {
+    fn check(self, flow: &str, live: Option<&Activation>) -> Result<()> {
+        match (self, live) {
+            (Self::Seen(seen), live) if seen != live.map(|live| live.release.as_str()) => {
+                let flow = flow.to_owned();
+                Err(match live {
+                    Some(live) => {
+                        ReleaseError::Faster { flow, live: short(&live.release).to_owned(), who: live.who.clone() }
+                    }
+                    None => ReleaseError::NoEarlier(flow),
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What a rollback makes live, of all that was made live, the last first.
+pub fn before(past: &[Activation]) -> Option<&Activation> {
+    let back = past.first()?.back;
+    past.iter().find(|act| Some(act.id) == back)
 }
 
 /// A release in the store, from which its parts are taken; a component that is loaded already is not read again.

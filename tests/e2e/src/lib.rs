@@ -1,6 +1,7 @@
 //! The real binary, as a process, against the simulators, as processes: what every end-to-end test, the fault tests and
 //! the bench stand on.
 
+pub mod console;
 pub mod in_step;
 #[cfg(target_os = "linux")]
 pub mod machine;

@@ -3,103 +3,13 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
+use reqwest::Method;
 use reqwest::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
-use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
+use tandem_e2e::console::{Caller, Known, account, with_admin};
 use tandem_e2e::{Setup, World};
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-/// How one who asks is known.
-#[derive(Clone)]
-enum Known {
-    Nobody,
-    Session { cookie: String, csrf: String },
-    Token(String),
-}
-
-/// One who asks the API.
-#[derive(Clone)]
-struct Caller {
-    base: String,
-    client: Client,
-    known: Known,
-}
-
-impl Caller {
-    fn new(world: &World) -> Result<Self> {
-        let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
-        Ok(Self { base: format!("{}/api/v1", world.console), client, known: Known::Nobody })
-    }
-
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.client.request(method, format!("{}{path}", self.base));
-        match &self.known {
-            Known::Nobody => request,
-            Known::Session { cookie, csrf } => {
-                request.header(COOKIE, format!("tandem_session={cookie}")).header("x-tandem-csrf", csrf)
-            }
-            Known::Token(secret) => request.header(AUTHORIZATION, format!("Bearer {secret}")),
-        }
-    }
-
-    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> Result<(u16, Value)> {
-        let request = self.request(method, path);
-        let request = match body {
-            Some(body) => request.header("content-type", "application/json").body(body.to_string()),
-            None => request,
-        };
-        let answer = request.send().await?;
-        let status = answer.status().as_u16();
-        Ok((status, serde_json::from_str(&answer.text().await?).unwrap_or_default()))
-    }
-
-    async fn get(&self, path: &str) -> Result<Value> {
-        let (status, body) = self.ask(Method::GET, path, None).await?;
-        ensure!(status == 200, "GET {path}: {status} {body}");
-        Ok(body)
-    }
-
-    async fn post(&self, path: &str, body: Value) -> Result<Value> {
-        let (status, answer) = self.ask(Method::POST, path, Some(body)).await?;
-        ensure!((200..300).contains(&status), "POST {path}: {status} {answer}");
-        Ok(answer)
-    }
-
-    /// Signed in as somebody.
-    async fn sign_in(&self, name: &str, password: &str) -> Result<Self> {
-        let body = json!({ "name": name, "password": password }).to_string();
-        let request = self.client.post(format!("{}/session", self.base)).header("content-type", "application/json");
-        let answer = request.body(body).send().await?;
-        let status = answer.status();
-        let cookie = answer.headers().get(SET_COOKIE).map(|value| value.to_str().map(str::to_owned)).transpose()?;
-        let body: Value = serde_json::from_str(&answer.text().await?)?;
-        ensure!(status == 200, "{status} {body}");
-        let cookie = cookie.context("a cookie")?;
-        ensure!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Strict"), "{cookie}");
-        let value = cookie.split(['=', ';']).nth(1).context("its value")?.to_owned();
-        let csrf = body["csrf"].as_str().context("csrf")?.to_owned();
-        Ok(Self { known: Known::Session { cookie: value, csrf }, ..self.clone() })
-    }
-}
-
-/// A world whose host runs, and its admin.
-async fn with_admin(setup: Setup) -> Result<(World, Caller)> {
-    let mut world = World::with(setup).await?;
-    world.up().await?;
-    let made = world.tandem_json(&["account", "add", "boss", "--role", "admin"]).await?;
-    let password = made["password"].as_str().context("a password")?;
-    let admin = Caller::new(&world)?.sign_in("boss", password).await?;
-    Ok((world, admin))
-}
-
-async fn account(admin: &Caller, name: &str, role: &str, flows: Value) -> Result<Caller> {
-    const PASSWORD: &str = "lantern orbit gravel";
-    let body = json!({ "role": role, "flows": flows, "password": PASSWORD });
-    let (status, answer) = admin.ask(Method::PUT, &format!("/accounts/{name}"), Some(body)).await?;
-    ensure!(status == 200, "{status} {answer}");
-    Caller { known: Known::Nobody, ..admin.clone() }.sign_in(name, PASSWORD).await
-}
 
 /// Each operation of the API, with places filled in.
 async fn operations(caller: &Caller) -> Result<Vec<(Method, String)>> {
@@ -107,7 +17,11 @@ async fn operations(caller: &Caller) -> Result<Vec<(Method, String)>> {
     let mut all = Vec::new();
     for (path, item) in document["paths"].as_object().context("paths")? {
         let path = path.strip_prefix("/api/v1").context("below /api/v1")?;
-        let path = path.replace("{id}", "1").replace("{name}", "somebody");
+        let path = path
+            .replace("{id}", "1")
+            .replace("{name}", "somebody")
+            .replace("{flow}", "orders")
+            .replace("{release}", "0");
         for method in item.as_object().into_iter().flatten().map(|(method, _)| method) {
             if let Ok(method) = method.to_uppercase().parse::<Method>() {
                 all.push((method, path.clone()));
@@ -194,7 +108,8 @@ async fn a_viewer_changes_nothing_and_who_has_one_flow_sees_one() -> Result<()> 
     let event = viewer.get(&format!("/events?q={id}&flow=orders")).await?["events"][0]["id"].clone();
     let body = json!({
         "act": "retry", "ids": [event], "choice": "retry", "role": "admin", "name": "x", "password": "lantern orbit gravel",
-        "expires_at": "2027-01-01T00:00:00Z", "query": "", "shared": false, "old": "x", "new": "y",
+        "expires_at": "2027-01-01T00:00:00Z", "query": "", "shared": false, "old": "x", "new": "y", "permissions": 1, "text": "", "edits": [],
+        "section": "header", "way": "to-b1", "records": [], "b1": "U_X", "salesforce": "X__c",
     });
     for (method, path) in operations(&viewer).await?.into_iter().filter(|(method, _)| *method != Method::GET) {
         // What is one's own.

@@ -7,11 +7,11 @@ use anyhow::{Context, Result};
 use clap::Args;
 use serde_json::json;
 
-use super::{differences, found, told_differences};
+use super::{found, told_differences};
 use crate::cli::failure::Failure;
 use crate::cli::output::Output;
 use crate::cli::service::Parts;
-use crate::releases::{Parcel, Trust, consent, short, sign};
+use crate::releases::{Parcel, Trust, consent, differences, short, sign};
 
 #[derive(Args)]
 pub struct Export {

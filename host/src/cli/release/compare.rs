@@ -15,7 +15,7 @@ use crate::cli::output::{Output, short};
 use crate::cli::service::Parts;
 use crate::engine::{Comparer, Comparison, told};
 use crate::mapping::Mapping;
-use crate::releases::{Instead, Release};
+use crate::releases::{Instead, Part, Release};
 use crate::sandbox::{Unknown, World, read};
 
 /// Examples of one kind of difference that a person is shown.
@@ -78,11 +78,15 @@ async fn other(parts: &Parts, options: &Options) -> Result<Arc<Release>> {
     let releases = parts.releases().await?;
     let flow = &options.flow;
     let mut instead = Instead {
-        plugin: options.plugin.clone(),
-        mapping: options.mapping.clone(),
-        mapper: options.mapper.clone(),
         settings: options.settings.as_deref().map(settings).transpose()?,
+        mapping: options.mapping.as_deref().map(mapping).transpose()?,
+        ..Instead::default()
     };
+    for (path, part) in [(&options.plugin, &mut instead.plugin), (&options.mapper, &mut instead.mapper)] {
+        if let Some(path) = path {
+            *part = Some(Part { from: path.clone(), content: read(path).await? });
+        }
+    }
     let none =
         instead.plugin.is_none() && instead.mapping.is_none() && instead.mapper.is_none() && instead.settings.is_none();
     let base = match &options.what {
@@ -98,7 +102,7 @@ async fn other(parts: &Parts, options: &Options) -> Result<Arc<Release>> {
             releases.live_or_files(flow, &parts.config).await?
         }
     };
-    Ok(Arc::new(releases.with(flow, &base, instead).await?))
+    Ok(releases.with(flow, &base, instead).await?.release)
 }
 
 /// A file there, or what looks like the name of one: then it is said that there is none.
@@ -112,16 +116,17 @@ async fn take(parts: &Parts, path: &Path, instead: &mut Instead) -> Result<()> {
         Some("wasm") => {
             let runtime = parts.releases().await?.runtime();
             let wasm = read(path).await.map_err(|error| Failure::NotFound(error.to_string()))?;
+            let part = Some(Part { from: path.to_owned(), content: wasm.clone() });
             match runtime.open(path, wasm).await?.world? {
-                World::Mapper(_) => instead.mapper = Some(path.to_owned()),
-                World::Flow(_) => instead.plugin = Some(path.to_owned()),
+                World::Mapper(_) => instead.mapper = part,
+                World::Flow(_) => instead.plugin = part,
             }
         }
         Some("toml") => {
-            let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-            match Mapping::parse(&text) {
-                Err(_) if !text.contains("version") => instead.settings = Some(settings(path)?),
-                _ => instead.mapping = Some(path.to_owned()),
+            let read = mapping(path)?;
+            match Mapping::parse(&read.content) {
+                Err(_) if !read.content.contains("version") => instead.settings = Some(settings(path)?),
+                _ => instead.mapping = Some(read),
             }
         }
         _ => {
@@ -133,6 +138,11 @@ async fn take(parts: &Parts, path: &Path, instead: &mut Instead) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn mapping(path: &Path) -> Result<Part<String>> {
+    let content = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    Ok(Part { from: path.to_owned(), content })
 }
 
 fn settings(path: &Path) -> Result<Value> {
