@@ -3,6 +3,7 @@
 use crate::config::{ConfigError, SecretError};
 use crate::connections::SetupError;
 use crate::engine::BindError;
+use crate::engine::fit::FitError;
 use crate::engine::scenario::ScenarioError;
 use crate::releases::ReleaseError;
 use crate::sandbox::LoadError;
@@ -80,7 +81,18 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     if let Some(error) = cause.downcast_ref::<ReleaseError>() {
         return of_release(error);
     }
+    if let Some(error) = cause.downcast_ref::<FitError>() {
+        return of_fit(error);
+    }
     cause.downcast_ref::<LoadError>().and_then(of_plugin)
+}
+
+fn of_fit(error: &FitError) -> Option<u8> {
+    match error {
+        FitError::NoSection { .. } | FitError::NotFound(_) => Some(NOT_FOUND),
+        FitError::NoId(_) => Some(WRONG_USAGE),
+        FitError::NoConnection(_) | FitError::Read { .. } | FitError::Answer(_) => None,
+    }
 }
 
 fn of_release(error: &ReleaseError) -> Option<u8> {

@@ -11,6 +11,7 @@ mod health;
 mod jobs;
 mod kinds;
 mod live;
+mod mapping;
 mod origin;
 mod overview;
 mod problem;
@@ -139,6 +140,7 @@ fn pages() -> (OpenApiRouter<Arc<Console>>, OpenApiRouter<Arc<Console>>) {
         explain::routes(),
         reviews::routes(),
         releases::routes(),
+        mapping::routes(),
     ];
     let known = known.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     (access::session::open(), known)

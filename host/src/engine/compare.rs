@@ -15,6 +15,9 @@ use crate::releases::{Release, ReleaseError, Releases, short};
 use crate::sandbox::{Journal, RunError, Runtime, Unknown, Unread};
 use crate::store::{JournalEntry, Run, RunId, StoreError};
 
+/// What stands for the call where an event ends otherwise.
+pub const OUTCOME: &str = "outcome";
+
 /// Groups keep so many examples.
 const EXAMPLES: usize = 3;
 
@@ -209,7 +212,7 @@ impl<'a> Comparer<'a> {
                 touched.insert(event.id.0);
                 let difference = Difference {
                     subject: event.key.clone(),
-                    call: "outcome".into(),
+                    call: OUTCOME.into(),
                     field: String::new(),
                     before: Some(old.as_str().into()),
                     after: Some(new.as_str().into()),

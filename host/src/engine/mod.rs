@@ -5,6 +5,7 @@ mod candidates;
 mod compare;
 mod deeds;
 pub mod explain;
+pub mod fit;
 mod flow;
 mod recovery;
 mod rehearsal;
@@ -24,7 +25,7 @@ use tracing::Instrument;
 
 pub use self::candidates::FILES;
 use self::candidates::Files;
-pub use self::compare::{CompareError, Comparer, Comparison, told};
+pub use self::compare::{CompareError, Comparer, Comparison, OUTCOME, told};
 pub use self::deeds::{Difference, Effect, effects_of};
 pub use self::flow::{BindError, Flow, haste_of, scope_of, takers};
 pub use self::rehearsal::Rehearsal;

@@ -393,23 +393,41 @@ impl Mapping {
         let Some(section) = self.sections.get(section) else { return Ok(Value::Object(target)) };
         let mut context = None;
         for (field, _, rule) in &section.rules {
-            let value = match rule {
-                Rule::Path(path) => path.iter().try_fold(source, |at, step| at.get(step)).cloned().unwrap_or_default(),
-                Rule::Expression(expression) => {
-                    let failed = |message: String| ApplyError { field: field.clone(), message };
-                    let context = match &mut context {
-                        Some(context) => context,
-                        none => none.insert(self.context(source).map_err(&failed)?),
-                    };
-                    let value = context.resolve(expression).map_err(|e| failed(mended(e.to_string())))?;
-                    from_cel(&value).ok_or_else(|| failed("the rule gives a value that JSON cannot hold".into()))?
-                }
-            };
+            let value = self.value_of(rule, source, &mut context);
+            let value = value.map_err(|message| ApplyError { field: field.clone(), message })?;
             if section.keeps_null || !value.is_null() {
                 target.insert(field.clone(), value);
             }
         }
         Ok(Value::Object(target))
+    }
+
+    /// What each rule of a section gives by itself: target field, the rule's text, the value or why there is none.
+    pub fn each(&self, section: &str, source: &Value) -> Vec<(&str, &str, Result<Value, String>)> {
+        let rules = self.sections.get(section).into_iter().flat_map(|section| &section.rules);
+        let mut context = None;
+        rules
+            .map(|(field, text, rule)| (field.as_str(), text.as_str(), self.value_of(rule, source, &mut context)))
+            .collect()
+    }
+
+    fn value_of(
+        &self,
+        rule: &Rule,
+        source: &Value,
+        context: &mut Option<Context<'static, 'static>>,
+    ) -> Result<Value, String> {
+        match rule {
+            Rule::Path(path) => Ok(path.iter().try_fold(source, |at, step| at.get(step)).cloned().unwrap_or_default()),
+            Rule::Expression(expression) => {
+                let context = match context {
+                    Some(context) => context,
+                    none => none.insert(self.context(source)?),
+                };
+                let value = context.resolve(expression).map_err(|e| mended(e.to_string()))?;
+                from_cel(&value).ok_or_else(|| "the rule gives a value that JSON cannot hold".into())
+            }
+        }
     }
 
     fn context(&self, source: &Value) -> Result<Context<'static, 'static>, String> {

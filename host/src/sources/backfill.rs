@@ -99,7 +99,7 @@ impl Topic {
 
     /// How many records there are.
     pub async fn count(&self) -> Result<u64, LookError> {
-        patiently(async || self.count_once().await).await
+        patiently(|| self.count_once()).await
     }
 
     async fn count_once(&self) -> Result<u64, LookError> {
@@ -118,7 +118,7 @@ impl Topic {
 
     /// The next records behind a key: their keys.
     pub async fn page(&self, last: Option<&Map<String, Value>>) -> Result<Vec<Map<String, Value>>, LookError> {
-        patiently(async || self.page_once(last).await).await
+        patiently(|| self.page_once(last)).await
     }
 
     async fn page_once(&self, last: Option<&Map<String, Value>>) -> Result<Vec<Map<String, Value>>, LookError> {

@@ -19,7 +19,7 @@ use crate::console::access::{Who, secret};
 use crate::console::body::Body;
 use crate::console::problem::Problem;
 use crate::ending::guarded;
-use crate::engine::{Comparer, Comparison};
+use crate::engine::{Comparer, Comparison, OUTCOME, told};
 use crate::releases::Release;
 use crate::sandbox::Unknown;
 use crate::store::{Fate, Role};
@@ -86,8 +86,12 @@ pub struct Found {
     untold_why: Vec<String>,
     /// Reads that were answered as things are now.
     read_now: u64,
-    /// Differences by kind, the most frequent first.
+    /// Differences in what is sent, by kind, the most frequent first.
     groups: Vec<GroupRow>,
+    /// Events that end in another state or with other words.
+    ended_otherwise: u64,
+    /// Some of them.
+    endings: Vec<EndingRow>,
     /// Changed sections of the mapping that none of the events used: of these nothing is said.
     unused: Vec<String>,
 }
@@ -95,7 +99,7 @@ pub struct Found {
 /// Differences of one kind.
 #[derive(Clone, Serialize, ToSchema)]
 pub struct GroupRow {
-    /// The call without its record's key: `PATCH b1 /Orders(*)`; `outcome` for how an event ends.
+    /// The call without its record's key: `PATCH b1 /Orders(*)`.
     call: String,
     /// The field; empty for a call that only one of the two makes.
     field: String,
@@ -118,9 +122,29 @@ pub struct ExampleRow {
     after: Option<Value>,
 }
 
+/// An event that ends otherwise.
+#[derive(Clone, Serialize, ToSchema)]
+pub struct EndingRow {
+    /// The event, where it is known which of its run it was.
+    event: Option<i64>,
+    /// Its record.
+    key: String,
+    /// How it ended, in words.
+    before: String,
+    /// How it would end.
+    after: String,
+}
+
 impl From<Comparison> for Found {
     fn from(found: Comparison) -> Self {
-        let groups = found.groups.into_iter().map(|group| GroupRow {
+        let (outcomes, others): (Vec<_>, Vec<_>) = found.groups.into_iter().partition(|group| group.call == OUTCOME);
+        let endings = outcomes.iter().flat_map(|group| &group.examples).map(|own| EndingRow {
+            event: own.event,
+            key: own.difference.subject.clone(),
+            before: told(own.difference.before.as_ref()),
+            after: told(own.difference.after.as_ref()),
+        });
+        let groups = others.into_iter().map(|group| GroupRow {
             call: group.call,
             field: group.field,
             count: group.count,
@@ -143,6 +167,8 @@ impl From<Comparison> for Found {
             untold: found.untold,
             untold_why: found.unread.into_iter().map(|(read, runs)| format!("{read} ({runs} runs)")).collect(),
             read_now: found.read_now,
+            ended_otherwise: outcomes.iter().map(|group| group.count).sum(),
+            endings: endings.collect(),
             groups: groups.collect(),
             unused: found.unused,
         }

@@ -110,7 +110,7 @@ async fn plugin(
 }
 
 /// The release that a draft is made of, which is kept.
-async fn base(console: &Console, flow: &str, asked: Option<&str>) -> Result<Arc<Release>, Problem> {
+pub async fn base(console: &Console, flow: &str, asked: Option<&str>) -> Result<Arc<Release>, Problem> {
     let releases = console.engine.releases();
     if let Some(asked) = asked {
         let row = found(console, flow, asked).await?;

@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use self::compare::Comparisons;
+pub use self::draft::{base, checked};
 use super::Console;
 use super::access::Who;
 use super::problem::Problem;
@@ -310,7 +311,7 @@ async fn one(
 }
 
 /// A flow of `tandem.toml` that the person may see.
-fn known(console: &Console, who: &Who, flow: &str) -> Result<(), Problem> {
+pub fn known(console: &Console, who: &Who, flow: &str) -> Result<(), Problem> {
     if who.sees(flow) && console.engine.config().flows.contains_key(flow) {
         return Ok(());
     }
@@ -318,12 +319,12 @@ fn known(console: &Console, who: &Who, flow: &str) -> Result<(), Problem> {
 }
 
 /// A release by the beginning of its digest.
-async fn found(console: &Console, flow: &str, asked: &str) -> Result<ReleaseRow, Problem> {
+pub async fn found(console: &Console, flow: &str, asked: &str) -> Result<ReleaseRow, Problem> {
     console.engine.releases().find(flow, asked).await.map_err(problem)
 }
 
 /// What is told of a release that cannot be made or used.
-fn problem(error: ReleaseError) -> Problem {
+pub fn problem(error: ReleaseError) -> Problem {
     let words = error.to_string();
     match error {
         ReleaseError::Unknown { .. } | ReleaseError::NoFlow { .. } => Problem::no("such release").mended(words),

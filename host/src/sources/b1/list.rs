@@ -45,7 +45,7 @@ impl LookError {
 }
 
 /// A read that is tried again when what failed may pass: one error of thousands of pages ends no first load, nor a command.
-pub async fn patiently<T>(read: impl AsyncFn() -> Result<T, LookError>) -> Result<T, LookError> {
+pub async fn patiently<T, F: Future<Output = Result<T, LookError>>>(read: impl Fn() -> F) -> Result<T, LookError> {
     for attempt in 1..TRIES {
         match read().await {
             Err(error) if error.may_pass() => tokio::time::sleep(pause_before_repeat(attempt)).await,
@@ -89,13 +89,7 @@ pub async fn rows(connection: &Connection, path: String) -> Result<Vec<Value>, L
 
 /// The same, tried again when what failed may pass.
 pub async fn rows_patiently(connection: &Connection, path: &str) -> Result<Vec<Value>, LookError> {
-    for attempt in 1..TRIES {
-        match rows(connection, path.to_owned()).await {
-            Err(error) if error.may_pass() => tokio::time::sleep(pause_before_repeat(attempt)).await,
-            other => return other,
-        }
-    }
-    rows(connection, path.to_owned()).await
+    patiently(|| rows(connection, path.to_owned())).await
 }
 
 /// How many records there are.
