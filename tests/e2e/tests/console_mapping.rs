@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tandem_e2e::console::{Caller, account, with_admin};
-use tandem_e2e::{Setup, World};
+use tandem_e2e::Setup;
 
 const MAPPING: &str =
     "# What sales agreed.\nversion = 1\n\n[header]\nNumAtCard = \"source.Tandem_PO_Number__c\" # theirs\n";
