@@ -96,6 +96,7 @@ fn keep(
     let partners = b1::by_key(b1::read(Read::texts("BusinessPartners", "CardCode", &codes, PARTNER))?, "CardCode");
     let accounts = counterpart::accounts(&codes, &settings.keys)?;
     let currency = money::company_currency(&settings.currencies)?;
+    let last = mirror::last_shown("credit", &codes);
     let now = clock::now();
     let (mut rows, mut alerts, mut without) = (Vec::new(), Vec::new(), Vec::new());
     for (code, events) in customers {
@@ -112,14 +113,14 @@ fn keep(
             without.push((code.clone(), events.clone()));
             continue;
         };
-        let link = links::find("credit", Side::B1, code);
-        let base = link.as_ref().map(|link| from_json(&link.base)).unwrap_or_default();
-        let before = State::read(text(&base, "Tandem_Credit_State__c"));
+        // Its own, whichever account has shown it.
+        let last = last.get(code).cloned().unwrap_or_default();
+        let before = State::read(text(&last, "Tandem_Credit_State__c"));
         let credit = Credit::of(partner);
         let state = credit.state(settings, before);
         let fields = credit.fields(state, currency.as_deref());
         // An alert that could not be told yet is told now, under its own subject.
-        let mut alert = base["alert"].clone();
+        let mut alert = last["alert"].clone();
         if settings.alerts && state.graver_than(before) && alert.is_null() {
             let day = clock::today("b1");
             // To the second: by its subject the alert is found again.

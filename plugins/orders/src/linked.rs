@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use tandem_sdk::{
-    Decimal, Link, Map, RoundingStrategy, Said, Value, b1, decimal, from_json, json, links, mirror, say, text,
-};
+use tandem_sdk::{Link, Map, Said, Value, b1, decimal, from_json, json, links, mirror, say, text};
 
 use crate::complete;
 use crate::plan::Order;
@@ -251,15 +249,9 @@ pub fn alike(there: &Value, sent: &Value) -> bool {
         return true;
     }
     if there.is_number() || sent.is_number() {
-        return decimal(there).zip(decimal(sent)).is_some_and(|(there, sent)| is_rounded(there, sent));
+        return decimal(there).zip(decimal(sent)).is_some_and(|(there, sent)| mirror::is_rounded(there, sent));
     }
     day(there).is_some() && day(there) == day(sent)
-}
-
-/// How many decimal places B1 keeps of prices and quantities is a setting of the company, from two to six in one that has cents.
-fn is_rounded(there: Decimal, sent: Decimal) -> bool {
-    let to = |places| sent.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
-    there == sent || (2..=6).any(|places| to(places) == there)
 }
 
 /// A text without the midnight that B1 writes behind a day.

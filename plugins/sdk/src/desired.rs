@@ -56,25 +56,3 @@ impl Desired {
         }
     }
 }
-
-/// Of a base only its sets: what is left of it when the owner's record becomes another.
-pub(crate) fn sets_of(base: &str) -> String {
-    let mut base = from_json(base);
-    match base.as_object_mut() {
-        Some(names) => names.retain(|name, _| name.starts_with(PREFIX)),
-        None => return "{}".into(),
-    }
-    base.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_owner_whose_record_becomes_another_keeps_its_sets_and_no_field() {
-        let base = r#"{"Tandem_In_Stock__c":5,"rows:warehouse-stock":["erp:A1:01"]}"#;
-        assert_eq!(sets_of(base), r#"{"rows:warehouse-stock":["erp:A1:01"]}"#);
-        assert_eq!(sets_of("null"), "{}");
-    }
-}

@@ -5,12 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub use crate::row::{Missing, Row, joined};
 
-use crate::desired::sets_of;
 use crate::{
-    Batch, Error, Event, Link, Map, Method, Outcomes, Request, Said, Side, Value, again, b1, body_of, from_json, links,
-    passing,
+    Batch, Decimal, Error, Event, Link, Map, Method, Outcomes, Request, RoundingStrategy, Said, Side, Value, again, b1,
+    body_of, from_json, links, passing,
     refused::{self, LeftOut, Sent},
-    request, salesforce,
+    request, salesforce, storage,
 };
 
 /// What became of a row.
@@ -29,53 +28,148 @@ pub fn linked(kind: &str, b1_ids: &[String]) -> BTreeMap<String, Link> {
     found.into_iter().flatten().map(|link| (link.b1_id.clone(), link)).collect()
 }
 
+/// In a link's base, while the record that its row is shown on was not written yet: what the row showed when it was written last.
+const BEFORE: &str = "before";
+/// Beside it: something of another row may stand on the record.
+const OVER: &str = "over";
+/// Where the storage has what a row showed whose record another row has taken, by kind and B1's key.
+const LEFT: &str = "left:";
+
+/// What rows of a kind showed when they were written last, whatever became of their records: fields, and what else their links keep of them.
+pub fn last_shown(kind: &str, b1_ids: &[String]) -> BTreeMap<String, Value> {
+    let mut shown = left(kind, b1_ids);
+    shown.extend(linked(kind, b1_ids).into_iter().map(|(key, link)| (key, Value::Object(last_of(&link.base)))));
+    shown
+}
+
+/// The same of those whose records other rows have taken: few, if any.
+fn left(kind: &str, b1_ids: &[String]) -> BTreeMap<String, Value> {
+    let prefix = left_key(kind, "");
+    let all = storage::scan(&prefix, u32::MAX).into_iter();
+    let own = all.filter_map(|entry| Some((entry.key.strip_prefix(&prefix)?.to_owned(), from_json(&entry.value))));
+    own.filter(|(key, _)| b1_ids.contains(key)).collect()
+}
+
+fn last_of(base: &str) -> Map<String, Value> {
+    let mut base = from_json(base).as_object().cloned().unwrap_or_default();
+    base.remove(OVER);
+    if let Some(Value::Object(before)) = base.remove(BEFORE) {
+        base.retain(|name, _| !is_field(name));
+        base.extend(before);
+    }
+    base
+}
+
+/// The base of a link with a record that was not written yet: fields that were shown on another are not taken for what stands there.
+fn begun(last: Map<String, Value>, over: bool) -> Value {
+    let (before, mut base): (Map<String, Value>, Map<String, Value>) =
+        last.into_iter().partition(|(name, _)| is_field(name));
+    base.insert(BEFORE.into(), before.into());
+    if over {
+        base.insert(OVER.into(), true.into());
+    }
+    base.into()
+}
+
+fn is_field(name: &str) -> bool {
+    name.ends_with("__c")
+}
+
+/// What came of pointing rows to their records.
+#[derive(Default)]
+struct Pointed {
+    /// Rows whose old record cannot be reached just now: they are left out, and their events decided.
+    unreached: BTreeSet<usize>,
+    /// Records that rows have left: what was read of them before holds no more.
+    freed: BTreeSet<String>,
+}
+
 /// Points rows to the records of others that they are shown on: the link only keeps what this flow wrote there. Where a row was shown on
-/// another record before, such as the account that a partner had, that one shows it no more; rows whose old record cannot be reached just
-/// now are left out, and their events decided.
-fn point(rows: &[Row], bases: &mut [Option<Link>], outcomes: &mut Outcomes) -> BTreeSet<usize> {
-    let mut moved: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+/// another record before, such as the account that a partner had, that one shows it no more. Rows may take each other's places: all are taken
+/// from where they were before the first is put where it is from now on.
+fn point(rows: &[Row], bases: &mut [Option<Link>], outcomes: &mut Outcomes) -> Pointed {
+    let mut pointed = Pointed::default();
+    let mut moved: BTreeMap<&str, Vec<(usize, Link)>> = BTreeMap::new();
+    let mut places = Vec::new();
     for (place, row) in rows.iter().enumerate() {
         let Some(target) = &row.shown_on else { continue };
         match &bases[place] {
             Some(link) if link.salesforce_id == *target => {}
-            Some(_) => moved.entry(row.object).or_default().push(place),
-            None => bases[place] = Some(begin(row, target, None)),
+            Some(link) => moved.entry(row.object).or_default().push((place, link.clone())),
+            None => places.push(place),
         }
     }
-    let mut left_out = BTreeSet::new();
-    for (object, places) in moved {
-        let links: Vec<Link> = places.iter().filter_map(|place| bases[*place].clone()).collect();
-        for (place, taken) in places.into_iter().zip(taken_back(object, &links)) {
+    for (object, moved) in moved {
+        let links: Vec<Link> = moved.iter().map(|(_, link)| link.clone()).collect();
+        for ((place, old), taken) in moved.into_iter().zip(taken_back(object, &links)) {
             let row = &rows[place];
             match taken {
                 Err(error) if passing::pause(&error).is_some() => {
                     outcomes.fail(&row.events, &error, writing(object, &row.b1_id));
-                    left_out.insert(place);
+                    pointed.unreached.insert(place);
                     continue;
                 }
                 // The record that it is shown on from now on does not wait for that one.
                 Err(error) => {
-                    let id = bases[place].as_ref().map_or("", |link| link.salesforce_id.as_str());
-                    let why = crate::words(&error);
+                    let (id, why) = (&old.salesforce_id, crate::words(&error));
                     outcomes.note_all(&row.events, &format!("{object} {id} still shows {}: {why}", row.b1_id));
                 }
                 Ok(()) => {}
             }
-            let target = row.shown_on.clone().unwrap_or_default();
-            let old = bases[place].take();
-            if let Some(old) = &old {
-                links::delete(row.kind, &old.salesforce_id);
-            }
-            bases[place] = Some(begin(row, &target, old.as_ref()));
+            links::delete(row.kind, &old.salesforce_id);
+            pointed.freed.insert(old.salesforce_id);
+            places.push(place);
         }
     }
-    left_out
+    let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    places.into_iter().for_each(|place| kinds.entry(rows[place].kind).or_default().push(place));
+    for (kind, places) in kinds {
+        begin(kind, &places, rows, bases, &pointed.freed);
+    }
+    pointed
+}
+
+/// Rows' first links with their records.
+fn begin(kind: &str, places: &[usize], rows: &[Row], bases: &mut [Option<Link>], freed: &BTreeSet<String>) {
+    let target = |place: &usize| rows[*place].shown_on.clone().unwrap_or_default();
+    let targets: Vec<String> = places.iter().map(target).collect();
+    let new: Vec<String> =
+        places.iter().filter(|place| bases[**place].is_none()).map(|place| rows[*place].b1_id.clone()).collect();
+    let mut left = if new.is_empty() { BTreeMap::new() } else { left(kind, &new) };
+    let others = links::find_all(kind, Side::Salesforce, &targets);
+    for ((place, target), other) in places.iter().zip(targets).zip(others) {
+        let row = &rows[*place];
+        let other = other.filter(|other| other.b1_id != row.b1_id);
+        // It has a record of its own again later, and is to go on where it was.
+        if let Some(other) = &other {
+            let _ = storage::set(&left_key(kind, &other.b1_id), &Value::Object(last_of(&other.base)).to_string());
+        }
+        let last = match bases[*place].take() {
+            Some(own) => last_of(&own.base),
+            None => left.remove(&row.b1_id).and_then(|left| left.as_object().cloned()).map_or_else(Map::new, |left| {
+                storage::delete(&left_key(kind, &row.b1_id));
+                left
+            }),
+        };
+        let base = begun(last, other.is_some() || freed.contains(&target)).to_string();
+        let link = Link { kind: kind.into(), b1_id: row.b1_id.clone(), salesforce_id: target, base };
+        links::put(&link);
+        bases[*place] = Some(link);
+    }
+}
+
+fn left_key(kind: &str, b1_id: &str) -> String {
+    format!("{LEFT}{kind}:{b1_id}")
 }
 
 /// What is shown on the records of others and has none any more to be shown on, such as a partner whose account was unlinked: the record that
 /// it was shown on shows it no more.
 pub fn take_back(kind: &str, object: &str, of: &[(String, Vec<usize>)], outcomes: &mut Outcomes) {
+    if of.is_empty() {
+        return;
+    }
     let keys: Vec<String> = of.iter().map(|(key, _)| key.clone()).collect();
+    left(kind, &keys).keys().for_each(|key| storage::delete(&left_key(kind, key)));
     let linked = linked(kind, &keys);
     let (links, events): (Vec<Link>, Vec<&Vec<usize>>) =
         of.iter().filter_map(|(key, events)| Some((linked.get(key)?.clone(), events))).unzip();
@@ -87,12 +181,12 @@ pub fn take_back(kind: &str, object: &str, of: &[(String, Vec<usize>)], outcomes
     }
 }
 
-/// Empties what was written on records, as far as it still stands there: what somebody else, such as another company's flow, has written since
-/// is theirs. One that is not there, or not to be seen, shows nothing.
+/// Empties what was written on records. Where somebody else, such as another company's flow, has written any of it since, the record shows
+/// theirs, and all of it stays. One that is not there, or not to be seen, shows nothing.
 fn taken_back(object: &str, links: &[Link]) -> Vec<Result<(), Error>> {
     let written = |link: &Link| -> Map<String, Value> {
         let base = from_json(&link.base).as_object().cloned().unwrap_or_default();
-        base.into_iter().filter(|(name, value)| name.ends_with("__c") && !value.is_null()).collect()
+        base.into_iter().filter(|(name, _)| is_field(name)).collect()
     };
     let mut names: Vec<String> =
         links.iter().flat_map(|link| written(link).into_iter().map(|(name, _)| name)).collect();
@@ -108,8 +202,7 @@ fn taken_back(object: &str, links: &[Link]) -> Vec<Result<(), Error>> {
     let (mut places, mut requests) = (Vec::new(), Vec::new());
     for (place, link) in links.iter().enumerate() {
         let Some(record) = there.get(&link.salesforce_id) else { continue };
-        let own = written(link).into_iter().filter(|(name, value)| same(value, &record[name.as_str()]));
-        let empty: Map<String, Value> = own.map(|(name, _)| (name, Value::Null)).collect();
+        let empty = emptied(&written(link), record);
         if empty.is_empty() {
             continue;
         }
@@ -126,20 +219,13 @@ fn taken_back(object: &str, links: &[Link]) -> Vec<Result<(), Error>> {
     results
 }
 
-/// A row's first link with a record. What stands there of another row, whose link this takes the place of, is compared with what is to stand;
-/// of the row's own the sets of what it desired go along.
-fn begin(row: &Row, target: &str, old: Option<&Link>) -> Link {
-    let mut base =
-        old.map(|old| from_json(&sets_of(&old.base))).filter(Value::is_object).unwrap_or_else(|| crate::json!({}));
-    let there = links::find(row.kind, Side::Salesforce, target).filter(|there| there.b1_id != row.b1_id);
-    if let (Some(there), Some(base)) = (there, base.as_object_mut()) {
-        let shown = from_json(&there.base).as_object().cloned().unwrap_or_default();
-        base.extend(shown.into_iter().filter(|(name, _)| name.ends_with("__c")));
+/// What takes a row from a record that has it as it was written; nothing where it has anything else.
+fn emptied(written: &Map<String, Value>, record: &Value) -> Map<String, Value> {
+    let filled = |name: &str| !same(&record[name], &Value::Null);
+    if written.iter().any(|(name, value)| filled(name) && !stands(value, &record[name.as_str()])) {
+        return Map::new();
     }
-    let link =
-        Link { kind: row.kind.into(), b1_id: row.b1_id.clone(), salesforce_id: target.into(), base: base.to_string() };
-    links::put(&link);
-    link
+    written.keys().filter(|name| filled(name)).map(|name| (name.clone(), Value::Null)).collect()
 }
 
 fn writing(object: &str, b1_id: &str) -> Said {
@@ -215,9 +301,10 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
             bases[place] = link;
         }
     }
-    let unreached = point(rows, &mut bases, outcomes);
+    let pointed = point(rows, &mut bases, outcomes);
+    let there = |id: &str| verify.get(id).filter(|_| !pointed.freed.contains(id));
     let mut open: Vec<usize> = Vec::new();
-    for (place, row) in rows.iter().enumerate().filter(|(place, _)| !unreached.contains(place)) {
+    for (place, row) in rows.iter().enumerate().filter(|(place, _)| !pointed.unreached.contains(place)) {
         match row.missing {
             Missing::Tell if bases[place].is_none() => tell_gone(row, outcomes),
             Missing::Leave if bases[place].is_none() => {}
@@ -238,12 +325,18 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
         let mut requests = Vec::new();
         for place in open {
             let row = detached.get(&place).unwrap_or(&rows[place]);
-            match plan(row, bases[place].as_ref(), verify) {
+            let link = bases[place].as_ref();
+            match plan(row, link, link.and_then(|link| there(&link.salesforce_id))) {
                 Some(request) => {
                     places.push(place);
                     requests.push(request);
                 }
-                None => written[place].id = bases[place].as_ref().map(|link| link.salesforce_id.clone()),
+                None => {
+                    if let Some(link) = link.filter(|link| from_json(&link.base)[BEFORE].is_object()) {
+                        put_base(row, Some(link), &link.salesforce_id, &[]);
+                    }
+                    written[place].id = link.map(|link| link.salesforce_id.clone());
+                }
             }
         }
         if requests.is_empty() {
@@ -341,8 +434,8 @@ fn twins(rows: &[Row], bases: &[Option<Link>]) -> BTreeMap<usize, usize> {
     twins
 }
 
-/// The call that brings a row up to date; none when it is.
-fn plan(row: &Row, link: Option<&Link>, verify: &BTreeMap<String, Value>) -> Option<Request> {
+/// The call that brings a row up to date; none when it is. `there` is what Salesforce has of it, where that was read.
+fn plan(row: &Row, link: Option<&Link>, there: Option<&Value>) -> Option<Request> {
     let Some(link) = link else {
         let mut fields = row.on_create.clone();
         fields.extend(row.fields.clone());
@@ -359,11 +452,15 @@ fn plan(row: &Row, link: Option<&Link>, verify: &BTreeMap<String, Value>) -> Opt
         return Some(request);
     };
     let base = from_json(&link.base);
-    let there = verify.get(&link.salesforce_id).unwrap_or(&base);
+    let is_there = |name: &str, value: &Value| match there {
+        // As it was written, also where the field keeps fewer decimal places.
+        Some(there) => same(value, &there[name]) || (same(value, &base[name]) && stands(value, &there[name])),
+        None => base[OVER] != true && same(value, &base[name]),
+    };
     let mut changed: Map<String, Value> = row
         .fields
         .iter()
-        .filter(|(name, value)| !same(value, there.get(name.as_str()).unwrap_or(&Value::Null)))
+        .filter(|(name, value)| !is_there(name, value))
         .map(|(name, value)| (name.clone(), value.clone()))
         .collect();
     if changed.is_empty() {
@@ -394,6 +491,19 @@ pub fn same(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// What was written stands there as Salesforce keeps it: rounded to the field's decimal places.
+fn stands(written: &Value, there: &Value) -> bool {
+    let numbers = || crate::decimal(there).zip(crate::decimal(written)).filter(|_| there.is_number());
+    same(written, there) || numbers().is_some_and(|(there, written)| is_rounded(there, written))
+}
+
+/// The number that was sent, rounded to some number of decimal places from two to six: how many a system keeps of it is a setting of the
+/// company or of the field.
+pub fn is_rounded(there: Decimal, sent: Decimal) -> bool {
+    let to = |places| sent.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
+    there == sent || (2..=6).any(|places| to(places) == there)
+}
+
 /// Keeps what was written; of what was left out the base stays as it was.
 fn put_base(row: &Row, link: Option<&Link>, id: &str, left_out: &[LeftOut]) {
     let mut base = link.map(|link| from_json(&link.base)).unwrap_or_default();
@@ -401,6 +511,8 @@ fn put_base(row: &Row, link: Option<&Link>, id: &str, left_out: &[LeftOut]) {
         base = Value::Object(Map::new());
     }
     if let Some(base) = base.as_object_mut() {
+        base.remove(BEFORE);
+        base.remove(OVER);
         let taken = |field: &str| left_out.iter().all(|own| own.field != field);
         base.extend(row.fields.clone().into_iter().filter(|(field, _)| taken(field)));
     }
@@ -454,8 +566,65 @@ mod tests {
             salesforce_id: "01t".into(),
             base: r#"{"A":1.0}"#.into(),
         };
-        let request = plan(&row, Some(&link), &BTreeMap::new()).expect("B is new");
+        let request = plan(&row, Some(&link), None).expect("B is new");
         assert_eq!((request.path.as_str(), request.body.as_deref()), ("/sobjects/Product2/01t", Some(r#"{"B":"x"}"#)));
+    }
+
+    fn sent(row: &Row, base: &Value, there: Option<&Value>) -> Option<Value> {
+        let link =
+            Link { kind: "credit".into(), b1_id: "C1".into(), salesforce_id: "001".into(), base: base.to_string() };
+        plan(row, Some(&link), there).map(|request| from_json(&request.body.unwrap_or_default()))
+    }
+
+    #[test]
+    fn a_row_that_moves_takes_nothing_for_standing_and_keeps_what_it_showed() {
+        let last =
+            json!({ "State__c": "exceeded", "Limit__c": 5, "alert": { "subject": "s" }, "rows:warehouse": ["01"] });
+        let own = last.as_object().cloned().unwrap();
+        let base = begun(own.clone(), true);
+        assert_eq!(
+            (&base["alert"], &base["rows:warehouse"], &base["State__c"]),
+            (&last["alert"], &last["rows:warehouse"], &Value::Null)
+        );
+        assert_eq!(last_of(&base.to_string()), own);
+        assert_eq!(
+            last_of(&begun(own.clone(), false).to_string()),
+            own,
+            "also when it moves once more before it is written"
+        );
+        let row =
+            Row::new("credit", "C1", "Account", crate::fields(json!({ "State__c": "exceeded", "Limit__c": null })));
+        // What stands there of another row is overwritten, with nothing, too.
+        assert_eq!(sent(&row, &base, None), Some(json!({ "State__c": "exceeded", "Limit__c": null })));
+        assert_eq!(sent(&row, &begun(own, false), None), Some(json!({ "State__c": "exceeded" })));
+        assert_eq!(
+            sent(&row, &base, Some(&json!({ "State__c": "exceeded", "Limit__c": 9 }))),
+            Some(json!({ "Limit__c": null }))
+        );
+    }
+
+    #[test]
+    fn what_a_field_keeps_in_fewer_decimal_places_stands_as_it_was_written() {
+        let amount = |text: &str| from_json(&format!(r#"{{"A__c":{text}}}"#));
+        let row = Row::new("credit", "C1", "Account", crate::fields(amount("100.125")));
+        assert_eq!(sent(&row, &amount("100.125"), Some(&amount("100.13"))), None);
+        assert_eq!(sent(&row, &amount("100.13"), Some(&amount("100.13"))), Some(amount("100.125")), "not written yet");
+        assert!(sent(&row, &amount("100.125"), Some(&amount("100.12"))).is_some(), "somebody else's");
+    }
+
+    #[test]
+    fn a_record_is_emptied_where_it_shows_what_was_written_and_left_whole_where_it_shows_anothers() {
+        let written = crate::fields(from_json(r#"{"A__c":100.125,"B__c":0,"C__c":"EUR","D__c":null}"#));
+        let all = json!({ "A__c": null, "B__c": null, "C__c": null });
+        let emptied = |record: &str| Value::Object(emptied(&written, &from_json(record)));
+        assert_eq!(emptied(r#"{"A__c":100.13,"B__c":0.0,"C__c":"EUR","D__c":null}"#), all);
+        assert_eq!(
+            emptied(r#"{"A__c":100.13,"B__c":0.0,"C__c":null,"D__c":null}"#),
+            json!({ "A__c": null, "B__c": null })
+        );
+        for another in [r#"{"A__c":7,"B__c":0,"C__c":"EUR"}"#, r#"{"A__c":100.13,"B__c":0,"C__c":"EUR","D__c":5}"#] {
+            assert_eq!(emptied(another), json!({}), "{another}");
+        }
     }
 
     #[test]

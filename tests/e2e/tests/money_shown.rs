@@ -202,3 +202,238 @@ async fn an_account_that_loses_its_customer_shows_nothing_of_it_any_more() -> Re
     assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
     Ok(())
 }
+
+/// What the credit flow and the invoices flow show on an account.
+const CREDIT: [&str; 8] = [
+    "Tandem_Credit_Limit__c",
+    "Tandem_Balance__c",
+    "Tandem_Open_Orders__c",
+    "Tandem_Open_Deliveries__c",
+    "Tandem_Exposure__c",
+    "Tandem_Headroom__c",
+    "Tandem_Credit_State__c",
+    "Tandem_Currency__c",
+];
+const RECEIVABLES: [&str; 6] = [
+    "Tandem_Open_Amount__c",
+    "Tandem_Overdue__c",
+    "Tandem_Ageing_30__c",
+    "Tandem_Ageing_60__c",
+    "Tandem_Ageing_90__c",
+    "Tandem_Ageing_Over_90__c",
+];
+
+/// All that is shown on an account.
+fn figures(own: &Value) -> Vec<Value> {
+    let shown = |field: &&str| own[*field].as_f64().map_or_else(|| own[*field].clone(), Value::from);
+    CREDIT.iter().chain(&RECEIVABLES).map(shown).collect()
+}
+
+async fn of(world: &World, id: &Value) -> Result<Value> {
+    world.until_record("Account", "itself", |own| own["Id"] == *id).await
+}
+
+async fn until_figures(world: &World, what: &str, id: &Value, wanted: &[Value]) -> Result<()> {
+    let look = async |world: &World| Ok((figures(&of(world, id).await?) == wanted).then_some(()));
+    let shown = world.until(what, std::time::Duration::from_secs(30), look).await;
+    let now = figures(&of(world, id).await?);
+    shown.map_err(|error| error.context(format!("{now:?} and not {wanted:?}")))
+}
+
+async fn carry(world: &World, id: &Value, code: Value) -> Result<()> {
+    world.change("Account", id.as_str().unwrap_or_default(), json!({ "Tandem_Card_Code__c": code })).await
+}
+
+async fn invoice(world: &World, code: &str, price: f64) -> Result<Value> {
+    let line = json!({ "ItemCode": "A00001", "Quantity": 1, "UnitPrice": price });
+    world.b1_post("/Invoices", json!({ "CardCode": code, "DocumentLines": [line] })).await
+}
+
+/// A world in which these flows have shown what two customers owe: the second has a limit, the first none. Their accounts.
+async fn two_customers(world: &mut World) -> Result<[Value; 2]> {
+    world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": 0 })).await?;
+    world.b1_patch("/BusinessPartners('C00002')", json!({ "CreditLimit": 1000 })).await?;
+    world.up().await?;
+    let ids = [account(world, "C00001").await?["Id"].clone(), account(world, "C00002").await?["Id"].clone()];
+    for (code, id, price) in [("C00001", &ids[0], 100.0), ("C00002", &ids[1], 50.0)] {
+        invoice(world, code, price).await?;
+        let owes = |own: &Value| {
+            own["Id"] == *id
+                && [&own["Tandem_Open_Amount__c"], &own["Tandem_Balance__c"]].iter().all(|own| num(own) > price)
+        };
+        world.until_record("Account", "what it owes", owes).await?;
+    }
+    world.settled().await?;
+    Ok(ids)
+}
+
+/// Rows that take each other's places in one batch: none takes for standing what another has just left.
+#[tokio::test]
+async fn two_customers_that_change_places_at_once_show_all_of_their_own() -> Result<()> {
+    let mut world = world(&["credit", "invoices"]).await?;
+    let [first, second] = two_customers(&mut world).await?;
+    let (one, two) = (figures(&of(&world, &first).await?), figures(&of(&world, &second).await?));
+    assert!(
+        one.iter().filter(|own| own.is_null()).count() == 2 && two.iter().all(|own| !own.is_null()),
+        "{one:?} {two:?}"
+    );
+    let swap = async |world: &World, one: &str, two: &str| -> Result<()> {
+        carry(world, &second, Value::Null).await?;
+        carry(world, &first, json!(two)).await?;
+        carry(world, &second, json!(one)).await
+    };
+    // Compared with what Salesforce has.
+    swap(&world, "C00001", "C00002").await?;
+    world.tandem(&["backfill", "credit", "--yes"]).await?;
+    world.tandem(&["backfill", "invoices", "--yes"]).await?;
+    until_figures(&world, "the second's on the first's", &first, &two).await?;
+    until_figures(&world, "the first's on the second's", &second, &one).await?;
+    world.settled().await?;
+    // And told by what happens in B1, one after an outage.
+    world.stop().await?;
+    swap(&world, "C00002", "C00001").await?;
+    for code in ["C00001", "C00002"] {
+        let (invoice, memo) =
+            (invoice(&world, code, 10.0).await?, json!({ "ItemCode": "A00001", "Quantity": 1, "UnitPrice": 10 }));
+        assert!(invoice["DocEntry"].is_number());
+        world.b1_post("/CreditNotes", json!({ "CardCode": code, "DocumentLines": [memo] })).await?;
+    }
+    world.up().await?;
+    until_figures(&world, "the first's again", &first, &one).await?;
+    until_figures(&world, "the second's again", &second, &two).await?;
+    // Unlinked, and linked again: all of it.
+    carry(&world, &first, Value::Null).await?;
+    world.tandem(&["backfill", "credit", "--yes"]).await?;
+    world.tandem(&["backfill", "invoices", "--yes"]).await?;
+    until_figures(&world, "nothing", &first, &vec![Value::Null; one.len()]).await?;
+    carry(&world, &first, json!("C00001")).await?;
+    world.tandem(&["backfill", "credit", "--yes"]).await?;
+    world.tandem(&["backfill", "invoices", "--yes"]).await?;
+    until_figures(&world, "all of it", &first, &one).await?;
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+/// Salesforce keeps two decimal places of an amount, a company may keep six.
+#[tokio::test]
+async fn amounts_with_more_decimal_places_than_the_account_keeps_go_with_their_customer() -> Result<()> {
+    let mut world = world(&["credit"]).await?;
+    world.up().await?;
+    world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": 100.125 })).await?;
+    let rounded = |own: &Value| num(&own["Tandem_Credit_Limit__c"]) == 100.13;
+    let id = world.until_record("Account", "the limit as Salesforce keeps it", rounded).await?["Id"].clone();
+    world.settled().await?;
+    let written = of(&world, &id).await?["LastModifiedDate"].clone();
+    world.tandem(&["backfill", "credit", "--yes"]).await?;
+    world.settled().await?;
+    assert_eq!(of(&world, &id).await?["LastModifiedDate"], written, "it is in step");
+    carry(&world, &id, Value::Null).await?;
+    world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": 200.375 })).await?;
+    let empty = |own: &Value| own["Id"] == id && CREDIT.iter().all(|field| own[*field].is_null());
+    world.until_record("Account", "nothing of a customer that left", empty).await?;
+    Ok(())
+}
+
+/// What another company's flow shows on the account is whole, also where some of it is what this one has shown.
+#[tokio::test]
+async fn an_account_that_another_company_has_taken_keeps_all_that_this_shows() -> Result<()> {
+    let mut world = world(&["credit", "invoices"]).await?;
+    let [_, second] = two_customers(&mut world).await?;
+    let mut theirs = of(&world, &second).await?;
+    for (field, value) in [("Tandem_Credit_Limit__c", json!(5000)), ("Tandem_Open_Amount__c", json!(7.5))] {
+        theirs[field] = value;
+    }
+    let shown = json!({ "Tandem_Card_Code__c": "us:C9", "Tandem_Credit_Limit__c": 5000, "Tandem_Open_Amount__c": 7.5 });
+    world.change("Account", second.as_str().unwrap_or_default(), shown).await?;
+    invoice(&world, "C00002", 10.0).await?;
+    let told = async |world: &World| {
+        let done = world.tandem(&["events", "list", "--limit", "20"]).await?;
+        Ok((done.matches("no account carries the CardCode C00002").count() >= 2).then_some(()))
+    };
+    world.until("both flows to find it gone", std::time::Duration::from_secs(30), told).await?;
+    world.settled().await?;
+    until_figures(&world, "all of theirs", &second, &figures(&theirs)).await
+}
+
+/// One task a crossing, whichever account shows it and whatever stood there before.
+#[tokio::test]
+async fn a_crossing_is_told_once_also_where_its_customer_moves_and_the_write_fails() -> Result<()> {
+    let mut world = world(&["credit"]).await?;
+    for code in ["C00001", "C00002"] {
+        world.b1_patch(&format!("/BusinessPartners('{code}')"), json!({ "CreditLimit": 1000 })).await?;
+    }
+    world.up().await?;
+    let [first, second] =
+        [account(&world, "C00001").await?["Id"].clone(), account(&world, "C00002").await?["Id"].clone()];
+    let shows = |id: &Value, state: &'static str| {
+        let id = id.clone();
+        move |own: &Value| own["Id"] == id && own["Tandem_Credit_State__c"] == state
+    };
+    let tasks = async |world: &World| -> Result<Vec<(Value, Value)>> {
+        world.settled().await?;
+        let all = world.records("Task").await?;
+        Ok(all.iter().map(|own| (own["WhatId"].clone(), own["Description"].clone())).collect())
+    };
+    invoice(&world, "C00002", 1_000.0).await?;
+    world.until_record("Account", "it is exceeded", shows(&second, "exceeded")).await?;
+    invoice(&world, "C00001", 10.0).await?;
+    world.until_record("Account", "it is well", shows(&first, "ok")).await?;
+    assert_eq!(tasks(&world).await?.len(), 1);
+    // It moves to an account on which another's crossing was told, while its own is new, and the write fails for some time.
+    let fails = async |world: &World, id: &Value| {
+        let path = format!("/sobjects/Account/{}", id.as_str().unwrap_or_default());
+        world
+            .salesforce_faults(json!([
+                { "path": path, "method": "PATCH", "kind": "server-error", "for_ms": 2_500 },
+                { "path": "/composite", "kind": "server-error", "for_ms": 2_500 },
+            ]))
+            .await
+    };
+    carry(&world, &first, Value::Null).await?;
+    carry(&world, &second, json!("C00001")).await?;
+    fails(&world, &second).await?;
+    invoice(&world, "C00001", 1_000.0).await?;
+    let exposed = |own: &Value| own["Id"] == second && num(&own["Tandem_Balance__c"]) > 1_200.0;
+    world.until_record("Account", "the other's exposure", exposed).await?;
+    let told = tasks(&world).await?;
+    assert_eq!(told.len(), 2, "its own crossing is told: {told:?}");
+    // The one that had it is exceeded still, and told already.
+    carry(&world, &first, json!("C00002")).await?;
+    fails(&world, &first).await?;
+    invoice(&world, "C00002", 10.0).await?;
+    world.until_record("Account", "it is exceeded", shows(&first, "exceeded")).await?;
+    // So is one that moves on to an account of its own.
+    let third = account(&world, "C00003").await?["Id"].clone();
+    carry(&world, &third, Value::Null).await?;
+    carry(&world, &second, Value::Null).await?;
+    carry(&world, &third, json!("C00001")).await?;
+    fails(&world, &third).await?;
+    invoice(&world, "C00001", 10.0).await?;
+    world.until_record("Account", "it is exceeded", shows(&third, "exceeded")).await?;
+    let told = tasks(&world).await?;
+    assert_eq!(told.len(), 2, "nothing is told twice: {told:?}");
+    Ok(())
+}
+
+/// Who cannot be read just now is not gone.
+#[tokio::test]
+async fn a_read_that_fails_takes_nothing_from_an_account() -> Result<()> {
+    let mut world = world(&["credit", "invoices"]).await?;
+    let [first, _] = two_customers(&mut world).await?;
+    let fails = |path: &str| json!({ "path": path, "kind": "server-error", "for_ms": 4_000 });
+    world.salesforce_faults(json!([fails("/query"), fails("/composite")])).await?;
+    invoice(&world, "C00001", 100.0).await?;
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(3);
+    while std::time::Instant::now() < until {
+        let now = of(&world, &first).await?;
+        assert!(num(&now["Tandem_Open_Amount__c"]) > 100.0 && num(&now["Tandem_Balance__c"]) > 100.0, "{now}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    }
+    let owes = |own: &Value| {
+        own["Id"] == first
+            && [&own["Tandem_Open_Amount__c"], &own["Tandem_Balance__c"]].iter().all(|own| num(own) > 200.0)
+    };
+    world.until_record("Account", "what it owes now", owes).await?;
+    Ok(())
+}

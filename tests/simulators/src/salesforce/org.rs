@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use anyhow::Result;
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
@@ -855,7 +855,7 @@ impl Org {
                 // Numbers and booleans are taken as text too, as the JSON parser of the real service does.
                 if spec.is_number() {
                     let number: Decimal = text.trim().parse().map_err(|_| parse_error("VALUE_STRING"))?;
-                    return Ok(number_value(number));
+                    return Ok(number_value(to_scale(field, spec, number)));
                 }
                 if spec.kind == "boolean" {
                     return text.parse::<bool>().map(Value::Bool).map_err(|_| parse_error("VALUE_STRING"));
@@ -922,6 +922,9 @@ impl Org {
                         format!("{}: value outside of valid range on numeric field: {number}", spec.label),
                         &[field],
                     ));
+                }
+                if let Some(exact) = exact.filter(|exact| to_scale(field, spec, *exact) != *exact) {
+                    return Ok(number_value(to_scale(field, spec, exact)));
                 }
             }
             Value::Bool(_) if spec.kind != "boolean" => return Err(parse_error("VALUE_TRUE")),
@@ -1238,6 +1241,15 @@ pub fn long_id(id: &str) -> String {
 /// An exact JSON number.
 pub fn number_value(number: Decimal) -> Value {
     serde_json::from_str(&number.normalize().to_string()).unwrap_or_default()
+}
+
+/// A custom field keeps as many decimal places as it says, and rounds what is written with more.
+fn to_scale(field: &str, spec: &Field, number: Decimal) -> Decimal {
+    if !field.ends_with("__c") {
+        return number;
+    }
+    let places = u32::try_from(spec.scale).unwrap_or(u32::MAX);
+    number.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero)
 }
 
 #[cfg(test)]
