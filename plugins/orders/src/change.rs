@@ -140,7 +140,7 @@ impl Change {
         ));
     }
 
-    /// Of an order that is over and is only looked at, or was found: nobody changed it now, so what differs is of a changed mapping, or was
+    /// Of an order that is over and is only looked at: nobody changed it now, so what differs is of a changed mapping, or was
     /// asked about when it was changed. B1 changes it no more, and there is nothing to ask.
     pub fn stays_closed(self, linked: &Linked) -> Self {
         let with = [("fields", self.fields().into())];

@@ -78,6 +78,8 @@ struct Work {
     adopted: Option<Said>,
     /// What B1's order gets.
     change: Option<change::Change>,
+    /// It was waited for: made or approved while its opportunity may have changed.
+    awaited: bool,
     step: Step,
     /// What the opportunity is told.
     news: Option<News>,
@@ -154,6 +156,7 @@ impl Work {
             adopted: None,
             change: None,
             step,
+            awaited: false,
             news: None,
         }
     }

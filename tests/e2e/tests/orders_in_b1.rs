@@ -201,6 +201,55 @@ async fn what_changes_while_a_draft_waits_follows_when_it_is_approved() -> Resul
     world.assert_exactly_once(&[id]).await
 }
 
+/// What was promised to follow is asked about where it cannot any more: the order was approved, added and delivered before anybody looked.
+#[tokio::test]
+async fn what_changes_while_a_draft_waits_is_asked_about_where_its_order_is_closed_by_then() -> Result<()> {
+    let mut world = fast("settings = { approval_poll_minutes = 60 }").await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    world.up().await?;
+    let (id, draft) = awaited(&world).await?;
+    set_quantity(&world, &id, 9).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.settled().await?;
+    world.stop().await?;
+    approve(&world, &draft).await?;
+    deliver(&world, &id).await?;
+    world.up().await?;
+    asked_about_closed(&world, &id).await
+}
+
+/// The same of a change that comes after the order was closed, where a host has lost its memory.
+#[tokio::test]
+async fn a_change_after_its_order_was_closed_is_asked_about_by_a_host_that_has_forgotten_it() -> Result<()> {
+    let mut world = fast("").await?;
+    world.up().await?;
+    let id = won(&world).await?;
+    forget(&mut world).await?;
+    deliver(&world, &id).await?;
+    // Long ago: nothing in B1 tells of it.
+    world.send("PUT", &format!("{}/admin/clock", world.b1), &json!({ "offset_ms": 3_600_000 })).await?;
+    world.up().await?;
+    world.settled().await?;
+    set_quantity(&world, &id, 9).await?;
+    asked_about_closed(&world, &id).await
+}
+
+async fn deliver(world: &World, id: &str) -> Result<()> {
+    let entry = world.orders_of(id).await?.remove(0)["DocEntry"].clone();
+    let (status, body) = world.send("POST", &format!("{}/admin/deliver/{entry}", world.b1), &json!({})).await?;
+    assert!(status < 300, "{body}");
+    Ok(())
+}
+
+async fn asked_about_closed(world: &World, id: &str) -> Result<()> {
+    let shown = world.until_state(id, "Review").await?;
+    assert_eq!(shown["Tandem_Order_Status__c"], "Closed");
+    let asked = world.tandem_json(&["review", "list"]).await?;
+    let reason = asked[0]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("line 1 (") && reason.contains("is closed in B1"), "{asked}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_draft_of_an_opportunity_that_is_no_longer_won_goes() -> Result<()> {
     let mut world = approvals().await?;
