@@ -198,6 +198,7 @@ fn known<'a>(
     let absent = links.iter().flatten().filter(|link| there(&link.salesforce_id).is_none());
     let absent: Vec<String> = absent.map(|link| link.salesforce_id.clone()).collect();
     let whereabouts = if subject.account.is_null() { BTreeMap::new() } else { whereabouts::of(&absent)? };
+    let met = subject.met();
     let known = |link: Option<Link>| {
         let Some(link) = link else { return Known::Nobody };
         if let Some(contact) = there(&link.salesforce_id) {
@@ -209,8 +210,8 @@ fn known<'a>(
                 (Some(contact), Some(Standing::Free | Standing::Removed(_))) => Known::Master(link, contact),
                 _ => Known::Left(Left { link, to }),
             },
-            // The partner has another account than it had, with other contacts.
-            _ if subject.is_fresh() => Known::Another(link),
+            // The partner has another account than it had, with other contacts; who was linked since is one of this account's.
+            _ if subject.is_fresh() && !met.contains(link.b1_id.as_str()) => Known::Another(link),
             Whereabouts::Unseen => Known::Unseen,
             _ => Known::Left(Left { link, to }),
         }

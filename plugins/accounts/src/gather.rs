@@ -42,6 +42,12 @@ impl Subject {
         self.base.as_ref().is_none_or(|base| base.is_empty() || base.contains_key(MEETING))
     }
 
+    /// Employees that were linked with contacts of the account since the two have met, in a try that failed in part.
+    pub fn met(&self) -> BTreeSet<&str> {
+        let met = self.base.as_ref().and_then(|base| base.get(MEETING)?.as_array());
+        met.into_iter().flatten().filter_map(Value::as_str).collect()
+    }
+
     pub fn account_id(&self) -> &str {
         text(&self.account, "Id")
     }
@@ -88,7 +94,8 @@ const CONTACT: [&str; 8] = [
     "Tandem_Inactive__c",
 ];
 
-/// In a link's base: what was written when the two first met failed in part, and is tried again as a first meeting.
+/// In a link's base: what was written when the two first met failed in part, and is tried again as a first meeting; the keys of those people
+/// who have met in it.
 pub const MEETING: &str = "meeting";
 
 /// The subjects of all open events.
@@ -129,6 +136,7 @@ pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> 
     let masters = read_accounts(settings, &moved)?;
     let choice = |events: &[usize]| events.iter().find_map(|place| batch.events[*place].resolution.clone());
     relink::follow_codes(settings, &mut pairs, &accounts, &mut partners, choice, outcomes)?;
+    let pairs = fused(pairs);
     let today = clock::today("b1");
     let mut subjects = Vec::new();
     for pair in pairs {
@@ -164,6 +172,11 @@ impl Pair {
         let base = from_json(&link.base).as_object().cloned().unwrap_or_default();
         Self { code: Some(link.b1_id), id: Some(link.salesforce_id), base: Some(base), events }
     }
+
+    /// Both have an account, and not the same.
+    fn is_elsewhere(&self, other: &Self) -> bool {
+        self.id.is_some() && other.id.is_some() && self.id != other.id
+    }
 }
 
 /// Both ends of a link are one subject, whichever side told.
@@ -187,16 +200,26 @@ fn paired(partners: BTreeMap<String, Vec<usize>>, accounts: BTreeMap<String, Vec
     pairs
 }
 
-/// What has become about the same account is one subject.
+/// What has become about the same account, or about the same partner, is one subject. A partner that has another account now has left the one
+/// before.
 fn fused(pairs: Vec<Pair>) -> Vec<Pair> {
     let mut kept: Vec<Pair> = Vec::new();
-    for pair in pairs {
-        match kept.iter_mut().find(|own| own.id.is_some() && own.id == pair.id) {
+    for mut pair in pairs {
+        let other = kept.iter_mut().find(|own| own.code.is_some() && own.code == pair.code && own.is_elsewhere(&pair));
+        if let Some(other) = other {
+            // Which of the two is new says the base: nothing of it was in step yet.
+            let left = if pair.base.as_ref().is_some_and(Map::is_empty) { other } else { &mut pair };
+            (left.code, left.base) = (None, None);
+        }
+        let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
+        match kept.iter_mut().find(|own| same(&own.id, &pair.id) || same(&own.code, &pair.code)) {
             Some(own) => {
                 own.events.extend(pair.events);
-                if own.code.is_none() {
-                    (own.code, own.base) = (pair.code, pair.base);
+                if own.base.is_none() {
+                    own.base = pair.base;
                 }
+                own.code = own.code.take().or(pair.code);
+                own.id = own.id.take().or(pair.id);
             }
             None => kept.push(pair),
         }
@@ -300,4 +323,37 @@ pub fn account_fields(settings: &Settings) -> String {
         account.push(format!("(SELECT {} FROM Contacts)", fields(&CONTACT, &["contact"]).join(",")));
     }
     account.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pair(code: &str, id: &str, base: Option<Value>, event: usize) -> Pair {
+        let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let base = base.map(|base| base.as_object().cloned().unwrap_or_default());
+        Pair { code: some(code), id: some(id), base, events: vec![event] }
+    }
+
+    fn shown(pairs: Vec<Pair>) -> Vec<Value> {
+        let own = fused(pairs).into_iter();
+        own.map(|own| json!([own.code, own.id, own.base, own.events])).collect()
+    }
+
+    #[test]
+    fn what_is_about_one_partner_is_one_subject_whichever_way_it_became_so() {
+        let linked = || json!({ "Name": "x" });
+        // Somebody has typed the partner's code into an account while the partner itself has changed.
+        let typed = || pair("FREE", "A1", Some(json!({})), 0);
+        let changed = || pair("FREE", "", None, 1);
+        assert_eq!(shown(vec![typed(), changed()]), [json!(["FREE", "A1", {}, [0, 1]])]);
+        assert_eq!(shown(vec![changed(), typed()]), [json!(["FREE", "A1", {}, [1, 0]])]);
+        // It had an account, which is nobody's now.
+        let before = || pair("FREE", "A2", Some(linked()), 2);
+        let (now, left) = (json!(["FREE", "A1", {}, [0]]), json!([null, "A2", null, [2]]));
+        assert_eq!(shown(vec![typed(), before()]), [now.clone(), left.clone()]);
+        assert_eq!(shown(vec![before(), typed()]), [left, now]);
+        // Neither is anybody's.
+        assert_eq!(shown(vec![pair("", "A1", None, 0), pair("", "A2", None, 1)]).len(), 2);
+    }
 }

@@ -92,14 +92,20 @@ fn keep_taken(w: &Work) {
     let taken = |side: Side| if side == Side::B1 { w.in_b1 } else { w.in_salesforce };
     let (Some(old), false) = (&w.subject.base, w.card_code.is_empty() || w.account_id.is_empty()) else { return };
     let mut base = w.plan.kept(old, taken);
-    if w.subject.is_fresh() && !base.is_empty() {
-        base.insert(MEETING.into(), true.into());
+    let stays = |person: &&Person| person.changed && person.unlinks.is_none() && person.comes_from.is_none();
+    let people: Vec<&Person> = w.persons.iter().filter(stays).collect();
+    if w.subject.is_fresh() {
+        let met = people.iter().filter_map(|person| person.id.as_ref().and(person.code.as_ref()));
+        let met: BTreeSet<String> = met.map(|code| contacts::key(&w.card_code, code)).collect();
+        let met: BTreeSet<&str> = met.iter().map(String::as_str).chain(w.subject.met()).collect();
+        if !base.is_empty() || !met.is_empty() {
+            base.insert(MEETING.into(), json!(met));
+        }
     }
     if base != *old {
         put_link(w, base);
     }
-    let stays = |person: &&Person| person.unlinks.is_none() && person.comes_from.is_none();
-    for person in w.persons.iter().filter(|person| person.changed).filter(stays) {
+    for person in people {
         contacts::put_link(&w.card_code, person, |side| side == Side::B1 && w.in_b1);
     }
 }
