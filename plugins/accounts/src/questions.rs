@@ -124,6 +124,11 @@ pub fn never(account: &str, reason: &Said) {
     emit(account, &json!({ "AccountId": account, "reason": reason.kept(), "never": true }));
 }
 
+/// Nothing is asked about it any more: what waited for that goes on.
+pub fn decided(account: &str) {
+    emit(account, &json!({ "AccountId": account, "decided": true }));
+}
+
 fn emit(account: &str, payload: &Value) {
     tandem_sdk::tell(ASKED, account, &format!("{account}:{}", clock::now()), payload);
 }

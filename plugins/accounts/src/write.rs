@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tandem_sdk::{Batch, Link, Map, Outcomes, Said, Side, Value, json, links, tell};
+use tandem_sdk::{Batch, Link, Map, Outcomes, Said, Side, Value, json, links, tell, text};
 
 use crate::contacts::{self, Person};
 use crate::describe::Settings;
@@ -10,7 +10,7 @@ use crate::fields::Plan;
 use crate::gather::{MEETING, Subject};
 use crate::left_out::{self, Refused};
 use crate::plan::{Turn, planned};
-use crate::{look, relink, to_b1, to_salesforce};
+use crate::{look, questions, relink, to_b1, to_salesforce};
 
 /// A subject on its way.
 pub struct Work {
@@ -147,6 +147,11 @@ fn keep(w: &Work, let_go: &BTreeSet<String>) {
         if free {
             contacts::put_link(&w.card_code, person, |side| side == Side::B1 || !person.refused);
         }
+    }
+    // A question may have been about whose the account is, and so may a link that has moved.
+    let moved = fresh && w.subject.base.is_some();
+    if moved || text(&w.subject.account, "Tandem_Sync_State__c") == "Review" {
+        questions::decided(&w.account_id);
     }
     if fresh {
         // Unlinked and linked again it is news again.

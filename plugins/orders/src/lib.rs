@@ -22,7 +22,9 @@ mod waiting;
 mod write_back;
 
 use tandem_sdk::settings::Settings as _;
-use tandem_sdk::{Batch, Description, Error, Event, Map, Outcome, Plugin, Said, Value, again, from_json, outcome_of};
+use tandem_sdk::{
+    Batch, Description, Error, Event, Map, Outcome, Plugin, Said, Value, again, from_json, outcome_of, text,
+};
 
 struct Orders;
 
@@ -64,7 +66,7 @@ struct Work {
     event: Event,
     /// The opportunity as Salesforce has it now; null when it is not to be seen.
     opportunity: Value,
-    /// It could not be read: what a person must see is shown on it all the same.
+    /// Nothing of it could be read, and it has an order: what a person must see is shown on it all the same.
     unread: bool,
     /// It is known to be deleted.
     deleted: bool,
@@ -76,10 +78,10 @@ struct Work {
     document: Value,
     /// How the order was found that is taken over.
     adopted: Option<Said>,
-    /// What B1's order gets.
-    change: Option<change::Change>,
     /// It was waited for: made or approved while its opportunity may have changed.
     awaited: bool,
+    /// What B1's order gets.
+    change: Option<change::Change>,
     step: Step,
     /// What the opportunity is told.
     news: Option<News>,
@@ -154,9 +156,9 @@ impl Work {
             b1: Map::new(),
             document: Value::Null,
             adopted: None,
+            awaited: false,
             change: None,
             step,
-            awaited: false,
             news: None,
         }
     }
@@ -212,6 +214,15 @@ impl Work {
             news.order = Some(linked.told());
             news.status = Some(linked.status.clone());
         }
+    }
+
+    /// It is another company's. What this one has asked about it is over.
+    fn leave(&mut self) {
+        let is_ours = tandem_sdk::is_asked_here(self.id(), text(&self.opportunity, "Tandem_Sync_Message__c"));
+        let is_over = is_ours && plan::is_asked(self);
+        self.news =
+            is_over.then(|| News { order: None, status: None, state: "", message: Said::default(), loud: true });
+        self.finish(Outcome::Done("an opportunity of another company".into()));
     }
 
     /// Ends by a failed call; what a human must see the opportunity shows, too.

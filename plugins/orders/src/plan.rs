@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::counterpart::Code;
 use tandem_sdk::{
-    Decimal, Error, LinkQuery, Map, Outcome, Said, Side, Value, counterpart, decimal, from_json, json, links, mapping,
-    of_mapping, passing, salesforce, say, tell, text,
+    Decimal, Error, LinkQuery, Map, Outcome, Said, Side, Value, b1, clock, counterpart, decimal, from_json, json,
+    links, mapping, of_mapping, outcome_of, passing, salesforce, say, schedule, tell, text,
 };
 
 use crate::describe::Settings;
@@ -14,6 +14,10 @@ use crate::{News, Step, Work, approval, told, total, unseen, waiting};
 
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
+/// So often, and after so many milliseconds each, it is looked whether the accounts flow has followed a code that was typed.
+const FOLLOWS: (u32, u64) = (5, 1_000);
+/// When an order is looked at once more that waits for a decision about its account.
+const LOOK_AFTER_MS: u64 = 60_000;
 
 const OPPORTUNITY: [&str; 17] = [
     "Id",
@@ -34,6 +38,9 @@ const OPPORTUNITY: [&str; 17] = [
     "Tandem_Sync_State__c",
     "Tandem_Sync_Message__c",
 ];
+/// What tells whether an opportunity that cannot be read as a whole is any business of this flow, and what it shows.
+const BARE: [&str; 6] =
+    ["Id", "StageName", "IsWon", "Tandem_Order_Status__c", "Tandem_Sync_State__c", "Tandem_Sync_Message__c"];
 const LINE: [&str; 8] = [
     "Id",
     "Quantity",
@@ -97,7 +104,7 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
         }
         // Of one that is not to be seen it cannot be said whose it is: what there is of it in this company tells.
         if link.is_none() && !w.opportunity.is_null() && !settings.only.holds(&w.opportunity) {
-            w.finish(Outcome::Done("an opportunity of another company".into()));
+            w.leave();
             continue;
         }
         if !unseen::ask(settings, w, link.as_ref()) {
@@ -115,12 +122,53 @@ fn read_open(settings: &Settings, work: &mut [Work], ids: &[String]) {
         let alone = apart.then(|| read_opportunities(settings, &[w.id().to_owned()]));
         match alone.as_ref().unwrap_or(&together) {
             Ok(found) => w.opportunity = found.get(w.id()).cloned().unwrap_or_default(),
-            Err(error) => {
-                w.unread = true;
-                w.fail(error, reading(error));
-            }
+            Err(error) => w.fail(error, reading(error)),
         }
     }
+    held_by_reading(settings, work);
+}
+
+/// What cannot be read as a whole is asked about where it is this company's, and is to have an order or has one; it is told there as far as it
+/// can be read.
+fn held_by_reading(settings: &Settings, work: &mut [Work]) {
+    let held: Vec<usize> = (0..work.len()).filter(|place| work[*place].news.is_some()).collect();
+    if held.is_empty() {
+        return;
+    }
+    let ids: Vec<String> = held.iter().map(|place| work[*place].id().to_owned()).collect();
+    let together = read_bare(settings, &ids);
+    let apart = ids.len() > 1 && together.as_ref().is_err_and(|error| !is_for_all(error));
+    for (place, link) in held.into_iter().zip(links::find_all("order", Side::Salesforce, &ids)) {
+        let w = &mut work[place];
+        let alone = apart.then(|| read_bare(settings, &[w.id().to_owned()]));
+        match alone.as_ref().unwrap_or(&together) {
+            Ok(found) => w.opportunity = found.get(w.id()).cloned().unwrap_or_default(),
+            Err(error) if passing::pause(error).is_some() => {
+                w.news = None;
+                w.finish(outcome_of(error, reading(error)));
+                continue;
+            }
+            Err(_) => {
+                w.unread = link.is_some();
+                continue;
+            }
+        }
+        if w.opportunity.is_null() {
+            // Gone, or not to be seen: that is told apart for all.
+            (w.news, w.step) = (None, Step::Open);
+        } else if link.is_none() && !settings.only.holds(&w.opportunity) {
+            w.leave();
+        } else if link.is_none() && w.opportunity["IsWon"] != true && !approval::may_be_there(w) {
+            w.news = None;
+            w.finish(not_won(w));
+        }
+    }
+}
+
+fn read_bare(settings: &Settings, ids: &[String]) -> Result<BTreeMap<String, Value>, Error> {
+    let mut fields: Vec<String> = BARE.iter().map(|field| (*field).to_owned()).collect();
+    fields.extend(settings.only.field());
+    Ok(b1::by_key(salesforce::query_in(&fields.join(","), "Opportunity", "Id", ids, "")?, "Id"))
 }
 
 /// What passes, and a field that the org does not have: whichever opportunity is asked for.
@@ -187,7 +235,7 @@ fn decide(w: &mut Work, link: Option<Linked>) {
             if is_asked(w) {
                 w.news = Some(News { order: None, status: None, state: "", message: Said::default(), loud: true });
             }
-            w.finish(Outcome::Done(format!("not won ({}): nothing to do", text(&w.opportunity, "StageName"))));
+            w.finish(not_won(w));
         }
         Some(link) if link.cancelled && won => {
             w.step = Step::Create(Order { generation: link.generation + 1, ..Order::default() });
@@ -214,6 +262,10 @@ fn decide(w: &mut Work, link: Option<Linked>) {
         }
         Some(link) => w.step = Step::Cancel(Box::new(link)),
     }
+}
+
+fn not_won(w: &Work) -> Outcome {
+    Outcome::Done(format!("not won ({}): nothing to do", text(&w.opportunity, "StageName")))
 }
 
 /// The opportunity shows a question or a wait, which is over when it is not won.
@@ -286,7 +338,11 @@ fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>
         )));
     }
     let given = text(&w.opportunity["Account"], "Tandem_Card_Code__c");
-    match counterpart::card_code(given, card_codes.get(account).map(String::as_str), &settings.keys) {
+    let linked = card_codes.get(account).map(String::as_str);
+    if let Some((carried, linked)) = counterpart::undecided(given, linked, &settings.keys) {
+        return undecided(w, carried, linked);
+    }
+    match counterpart::card_code(given, linked, &settings.keys) {
         Code::Own(card_code) => return Ok(card_code),
         Code::Foreign(code) => {
             return Err(Held::Outcome(Outcome::Done(format!("{code} is the customer of another company"))));
@@ -305,6 +361,30 @@ fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>
         "orders.account_not_linked",
         "the account {account} is not linked with a B1 customer; put its CardCode into B1 Card Code, or set up the accounts flow",
         [("account", text(&w.opportunity["Account"], "Name").into())],
+    )))
+}
+
+/// Whose the account is is yet to be decided: an order that is there stays its customer's, and none is made meanwhile.
+fn undecided(w: &Work, carried: &str, linked: &str) -> Result<String, Held> {
+    if let Step::Update(_, order) = &w.step
+        && let Some(card_code) = order.header.get("CardCode").and_then(Value::as_str)
+    {
+        return Ok(card_code.to_owned());
+    }
+    let account = &w.opportunity["Account"];
+    // Typed just now: the accounts flow follows, or asks.
+    if text(account, "Tandem_Sync_State__c") != "Review" && w.event.attempt <= FOLLOWS.0 {
+        let why = format!("the account carries {carried} and is linked with {linked}: the accounts flow decides");
+        return Err(Held::Outcome(tandem_sdk::retry(FOLLOWS.1, why)));
+    }
+    if !w.is_look() {
+        // It may be decided while this is being asked.
+        schedule::wake(clock::now() + LOOK_AFTER_MS, w.id(), "{}");
+    }
+    Err(Held::Review(say(
+        "orders.undecided",
+        "the account {account} carries the B1 Card Code {code} and is linked with {customer}: the order is made once the account says which of the two it is",
+        [("account", text(account, "Name").into()), ("code", carried.into()), ("customer", linked.into())],
     )))
 }
 

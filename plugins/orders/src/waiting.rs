@@ -1,13 +1,16 @@
 //! An opportunity that waits for its customer says for whom, and why it takes long.
 
-use tandem_sdk::{Method, Outcome, Said, Value, from_json, outcome_of, refused, request, salesforce, say, text};
+use tandem_sdk::{
+    Error, Method, Outcome, Said, Value, clock, from_json, outcome_of, refused, request, salesforce, say, schedule,
+    text,
+};
 
 use crate::describe::Settings;
 use crate::{News, Work};
 
 /// The accounts flow asks a person about an account, or will never have a customer for it: `{"AccountId": …, "reason": …, "never": true}`,
 /// the reason as [`Said::kept`] has it,
-/// under the account's key.
+/// under the account's key; `{"AccountId": …, "decided": true}` where nothing is asked any more.
 pub const TOPIC: &str = "account.asked";
 
 /// State of an opportunity that nothing is wrong with itself.
@@ -39,6 +42,9 @@ fn message(customer: &str, asked: Said) -> Said {
     say("orders.waits_asked", "waits for the customer {customer}, about whom a decision is open: {asked}", with)
 }
 
+/// Key of what an opportunity is asked while it is to be decided whose its account is.
+pub const UNDECIDED: &str = "orders.undecided";
+
 /// An opportunity that waits does so for its customer, and for nothing that a clerk or B1 is still to do.
 fn is_for_it(opportunity: &Value) -> bool {
     let shown = Said::of_record(opportunity);
@@ -49,22 +55,11 @@ fn is_for_it(opportunity: &Value) -> bool {
 pub fn tell(settings: &Settings, work: &mut [Work]) {
     for w in work.iter_mut().filter(|w| w.is_open() && w.event.topic == TOPIC) {
         let payload = from_json(&w.event.payload);
-        let account = [text(&payload, "AccountId").to_owned()];
-        let and = format!("AND Tandem_Sync_State__c = {}", salesforce::quote(WAITING));
-        let mut fields: Vec<String> = FIELDS.iter().map(|field| (*field).to_owned()).collect();
-        fields.extend(settings.only.field());
-        let read =
-            |fields: &[String]| salesforce::query_in(&fields.join(","), "Opportunity", "AccountId", &account, &and);
-        let found = match read(&fields) {
-            // Of an org with an older package those are told that show nothing.
-            Err(error) if Said::is_unknown(&error) => {
-                fields.retain(|field| field != "Tandem_Sync_Said__c");
-                read(&fields)
-            }
-            found => found,
-        };
-        let is_ours = |opportunity: &Value| settings.only.holds(opportunity) && is_for_it(opportunity);
-        let waiting: Vec<Value> = match found {
+        let account = text(&payload, "AccountId");
+        let decided = payload["decided"] == true;
+        let concerns = if decided { asks_whose } else { is_for_it };
+        let is_ours = |opportunity: &Value| settings.only.holds(opportunity) && concerns(opportunity);
+        let waiting: Vec<Value> = match of_account(settings, account, if decided { "Review" } else { WAITING }) {
             Ok(waiting) => waiting.into_iter().filter(is_ours).collect(),
             Err(error) => {
                 w.finish(outcome_of(
@@ -74,6 +69,14 @@ pub fn tell(settings: &Settings, work: &mut [Work]) {
                 continue;
             }
         };
+        if decided {
+            waiting.iter().for_each(|opportunity| schedule::wake(clock::now(), text(opportunity, "Id"), "{}"));
+            w.finish(Outcome::Done(format!(
+                "{} opportunities that waited for a decision are looked at",
+                waiting.len()
+            )));
+            continue;
+        }
         let requests: Vec<_> = waiting
             .iter()
             .map(|opportunity| {
@@ -108,6 +111,28 @@ pub fn tell(settings: &Settings, work: &mut [Work]) {
             },
             None => Outcome::Done(format!("{told} opportunities that wait for this customer are told why")),
         });
+    }
+}
+
+/// It was to be decided whose its account is.
+fn asks_whose(opportunity: &Value) -> bool {
+    Said::of_record(opportunity).says(UNDECIDED)
+}
+
+/// An account's opportunities that show this state.
+fn of_account(settings: &Settings, account: &str, state: &str) -> Result<Vec<Value>, Error> {
+    let and = format!("AND Tandem_Sync_State__c = {}", salesforce::quote(state));
+    let account = [account.to_owned()];
+    let mut fields: Vec<String> = FIELDS.iter().map(|field| (*field).to_owned()).collect();
+    fields.extend(settings.only.field());
+    let read = |fields: &[String]| salesforce::query_in(&fields.join(","), "Opportunity", "AccountId", &account, &and);
+    match read(&fields) {
+        // Of an org with an older package those are told that show nothing.
+        Err(error) if Said::is_unknown(&error) => {
+            fields.retain(|field| field != "Tandem_Sync_Said__c");
+            read(&fields)
+        }
+        found => found,
     }
 }
 

@@ -1,7 +1,9 @@
 //! Who belongs to whom, for every plugin in the same order:
 //!
 //! 1. A code that the record in Salesforce carries (*B1 Card Code*, *B1 Item Code*) says it by itself, a person's hand included. With the
-//!    prefix of another company it says that the record is that company's, and nothing else is asked.
+//!    prefix of another company it says that the record is that company's, and nothing else is asked. An account that is linked with another
+//!    customer than it carries is nobody's business until the accounts flow has followed, or a person has said which of the two it is: see
+//!    [`undecided`].
 //! 2. The link. The accounts and the catalogue flow keep it in step with the code, so from B1's side it is asked first.
 //! 3. For a product that carries no item code, its product code, with the prefix of its company, too: without one it is a code of the company
 //!    that has none.
@@ -32,13 +34,19 @@ pub fn card_code(carried: &str, linked: Option<&str>, keys: &Keys) -> Code {
     }
 }
 
+/// The codes that an account carries and is linked with, where these are two customers of this company.
+pub fn undecided<'a>(carried: &'a str, linked: Option<&'a str>, keys: &Keys) -> Option<(&'a str, &'a str)> {
+    let (own, linked) = (keys.own(carried)?, linked?);
+    (own.to_lowercase() != linked.to_lowercase()).then_some((own, linked))
+}
+
 /// The `ItemCode` of a product: by what it carries, else by its product code.
 pub fn item_code(carried: &str, product_code: &str, keys: &Keys) -> Code {
     card_code(if carried.is_empty() { product_code } else { carried }, None, keys)
 }
 
-/// Account ids by `CardCode`: by link, else by *B1 Card Code*. A `CardCode` that two accounts carry is told in `doubled` and has no
-/// entry.
+/// Account ids by `CardCode`: by link, else by *B1 Card Code* of an account that no other customer is linked with. A `CardCode` that two
+/// accounts carry is told in `doubled` and has no entry.
 pub struct Accounts {
     /// Account id by `CardCode`.
     pub ids: BTreeMap<String, String>,
@@ -62,10 +70,17 @@ pub fn accounts(card_codes: &[String], keys: &Keys) -> Result<Accounts, Error> {
     let mut found = Accounts { ids: by_link("account", &card_codes), doubled: BTreeMap::new() };
     let unlinked = card_codes.into_iter().filter(|code| !found.ids.contains_key(code));
     let unlinked: Vec<String> = unlinked.map(|code| keys.carried(&code)).collect();
+    let rows = query_in("Id,Tandem_Card_Code__c", "Account", "Tandem_Card_Code__c", &unlinked, "")?;
+    let ids: Vec<String> = rows.iter().map(|row| text(row, "Id").to_owned()).collect();
     let mut by_code: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for row in query_in("Id,Tandem_Card_Code__c", "Account", "Tandem_Card_Code__c", &unlinked, "")? {
-        if let Some(code) = keys.own(text(&row, "Tandem_Card_Code__c")) {
-            by_code.entry(code.to_owned()).or_default().push(text(&row, "Id").to_owned());
+    for ((row, id), link) in rows.iter().zip(ids.iter()).zip(links::find_all("account", Side::Salesforce, &ids)) {
+        let carried = text(row, "Tandem_Card_Code__c");
+        // Another customer's, until it is decided which of the two it is.
+        if undecided(carried, link.as_ref().map(|link| link.b1_id.as_str()), keys).is_some() {
+            continue;
+        }
+        if let Some(code) = keys.own(carried) {
+            by_code.entry(code.to_owned()).or_default().push(id.clone());
         }
     }
     for (code, mut ids) in by_code {
@@ -141,6 +156,16 @@ mod tests {
         assert_eq!(card_code("C1", Some("C1"), &us), Code::Foreign("C1".into()));
         assert_eq!(card_code("", None, &us), Code::None);
         assert_eq!(card_code("C2", None, &keys("")), own("C2"));
+    }
+
+    #[test]
+    fn an_account_that_carries_another_customer_than_it_is_linked_with_is_undecided() {
+        let us = keys("us:");
+        assert_eq!(undecided("us:FREE", Some("H1"), &us), Some(("FREE", "H1")));
+        assert_eq!(undecided("us:h1", Some("H1"), &us), None, "spelt in other capitals");
+        assert_eq!(undecided("us:FREE", None, &us), None);
+        assert_eq!(undecided("", Some("H1"), &us), None, "emptied: the link still says it");
+        assert_eq!(undecided("FREE", Some("H1"), &us), None, "another company's");
     }
 
     #[test]

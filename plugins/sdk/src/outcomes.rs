@@ -170,6 +170,11 @@ pub fn keep_asked(outcome: Outcome, key: &str, is_look: bool) -> Outcome {
     outcome
 }
 
+/// What a record shows was asked about it here, and by no other company's flow.
+pub fn is_asked_here(key: &str, shown: &str) -> bool {
+    !shown.is_empty() && asked_last(key).is_some_and(|asked| asked.starts_with(shown))
+}
+
 /// A person chose to ignore what was asked last about the record with that key. [`Outcomes::new`] does it.
 pub fn keep_ignored(key: &str) {
     if let Some(asked) = asked_last(key) {

@@ -444,6 +444,84 @@ async fn a_card_code_typed_by_hand_is_the_accounts_own_or_a_question() -> Result
     Ok(())
 }
 
+/// While it is asked whose the account is, nothing is ordered for the one or the other, and the account shows what it showed.
+#[tokio::test]
+async fn an_opportunity_won_while_it_is_asked_whose_its_account_is_waits_for_the_answer() -> Result<()> {
+    let setup = Setup {
+        plugins: vec!["orders", "accounts", "credit", "invoices"],
+        b1: FAST.into(),
+        flow: "settings = { credit_check = false }".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let account = customer(&world, "H1", &[]).await?;
+    let other = customer(&world, "FREE", &[]).await?;
+    world.b1_patch("/BusinessPartners('FREE')", json!({ "FederalTaxID": "DE999888777" })).await?;
+    let known = |own: &Value| own["Id"] == other.as_str() && own["Tandem_Tax_Id__c"] == "DE999888777";
+    world.until_record("Account", "the tax id", known).await?;
+    world.settled().await?;
+    world.change("Account", &other, json!({ "Tandem_Card_Code__c": null })).await?;
+    answer(&world, &question(&world, "was emptied").await?, "unlink").await?;
+    world.settled().await?;
+    let invoice = async |world: &World, code: &str| {
+        let line = json!({ "ItemCode": "A00001", "Quantity": 1, "UnitPrice": 100 });
+        world.b1_post("/Invoices", json!({ "CardCode": code, "DocumentLines": [line] })).await
+    };
+    let owes = |amount: f64| {
+        let account = account.clone();
+        let near = move |own: &Value| own.as_f64().is_some_and(|own| (own - amount).abs() < 0.001);
+        move |own: &Value| {
+            own["Id"] == account.as_str() && near(&own["Tandem_Open_Amount__c"]) && near(&own["Tandem_Balance__c"])
+        }
+    };
+    invoice(&world, "H1").await?;
+    world.until_record("Account", "what H1 owes", owes(119.0)).await?;
+    world.settled().await?;
+    let won = async |world: &World| -> Result<String> {
+        let id = world.opportunities(1).await?.remove(0);
+        world.change("Opportunity", &id, json!({ "AccountId": account })).await?;
+        world.win(&id).await?;
+        Ok(id)
+    };
+    let before = won(&world).await?;
+    world.until_state(&before, "Synced").await?;
+    let typed = json!({ "Tandem_Tax_Id__c": "DE111222333", "Tandem_Card_Code__c": "FREE" });
+    for (decided, money) in [("H1", 119.0), ("FREE", 238.0)] {
+        world.change("Account", &account, typed.clone()).await?;
+        let asked = question(&world, "which of the two").await?;
+        let id = won(&world).await?;
+        let shown = world.until_state(&id, "Review").await?;
+        let words = text(&shown, "Tandem_Sync_Message__c");
+        ensure!(words.contains("carries the B1 Card Code FREE and is linked with H1"), "{words}");
+        // An order that is there is its customer's, and goes on.
+        world.change("Opportunity", &before, json!({ "Tandem_PO_Number__c": format!("PO {decided}") })).await?;
+        let ordered = async |world: &World| {
+            let own = world.orders_of(&before).await?.remove(0);
+            Ok((own["NumAtCard"] == format!("PO {decided}").as_str()).then_some(own))
+        };
+        assert_eq!(world.until("its PO number", PATIENCE, ordered).await?["CardCode"], "H1");
+        // Whatever happens to either is not mixed.
+        invoice(&world, "FREE").await?;
+        let all = world.b1_records("Orders").await?.len();
+        for _look in 0..3 {
+            next_second().await;
+            world.settled().await?;
+        }
+        world.until_record("Account", "what H1 owes", owes(119.0)).await?;
+        assert_eq!(world.b1_records("Orders").await?.len(), all, "nothing is ordered");
+        let invoices = world.records("Tandem_Invoice__c").await?;
+        let own = invoices.iter().filter(|own| own["Tandem_Account__c"] == account.as_str()).count();
+        assert_eq!(own, 1, "none of FREE's: {invoices:?}");
+        answer(&world, &asked, &format!("link with {decided}")).await?;
+        world.until_state(&id, "Synced").await?;
+        assert_eq!(world.orders_of(&id).await?[0]["CardCode"], decided);
+        world.settled().await?;
+        world.until_record("Account", "what its customer owes", owes(money)).await?;
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_emptied_card_code_is_asked_about_and_written_again_or_the_two_are_unlinked() -> Result<()> {
     let world = world("").await?;

@@ -114,3 +114,51 @@ async fn a_mapping_that_reads_a_field_that_is_not_there_is_told_on_the_opportuni
     world.until_state(&id, "Synced").await?;
     Ok(())
 }
+
+/// A mapping that cannot be read is this company's own business: what is another's, or not won, shows nothing of it.
+#[tokio::test]
+async fn a_mapping_that_cannot_be_read_is_told_on_this_companys_won_opportunities_alone() -> Result<()> {
+    let flow = "mapping = \"own.toml\"\nsettings = { only_field = \"Tandem_PO_Number__c\", only_value = \"EU\" }";
+    let mut world = World::with(Setup { flow: flow.into(), ..Setup::default() }).await?;
+    std::fs::write(world.folder().join("own.toml"), "version = 1\n[header]\nComments = \"source.Foo__c\"\n")?;
+    world.up().await?;
+    let ids = world.opportunities(4).await?;
+    let [ours, moves, theirs, open] = ids.as_slice() else { anyhow::bail!("four: {ids:?}") };
+    for id in [ours, moves, open] {
+        world.change("Opportunity", id, serde_json::json!({ "Tandem_PO_Number__c": "EU" })).await?;
+    }
+    world.change("Opportunity", theirs, serde_json::json!({ "Tandem_PO_Number__c": "US" })).await?;
+    for id in [theirs, ours, moves] {
+        world.win(id).await?;
+    }
+    world.until_state(ours, "Review").await?;
+    world.until_state(moves, "Review").await?;
+    world.settled().await?;
+    let untouched = async |world: &World| -> Result<()> {
+        for id in [theirs, open] {
+            let shown = world.opportunity(id).await?;
+            assert!(shown["Tandem_Sync_State__c"].is_null() && shown["Tandem_Sync_Message__c"].is_null(), "{shown}");
+        }
+        Ok(())
+    };
+    untouched(&world).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?.as_array().map(Vec::len), Some(2));
+    std::fs::write(world.folder().join("own.toml"), "version = 1\n[header]\nComments = \"source.Name\"\n")?;
+    let live = async |world: &World| {
+        let runs = world.tandem(&["mapping", "show", "orders", "--live"]).await?;
+        Ok(runs.contains("source.Name").then_some(()))
+    };
+    world.until("the mended mapping to be live", std::time::Duration::from_secs(30), live).await?;
+    // What turns out to be another's keeps no mark of this one.
+    world.change("Opportunity", moves, serde_json::json!({ "Tandem_PO_Number__c": "US" })).await?;
+    let unmarked = |own: &serde_json::Value| {
+        own["Id"] == moves.as_str() && own["Tandem_Sync_State__c"].is_null() && own["Tandem_Sync_Message__c"].is_null()
+    };
+    world.until_record("Opportunity", "no mark", unmarked).await?;
+    let asked = world.tandem_json(&["review", "list"]).await?;
+    assert_eq!(asked.as_array().map(Vec::len), Some(1), "{asked}");
+    world.tandem(&["review", "resolve", &asked[0]["id"].to_string(), "--choose", "retry"]).await?;
+    world.until_state(ours, "Synced").await?;
+    world.settled().await?;
+    untouched(&world).await
+}

@@ -172,6 +172,7 @@ import SAID_ORDERS_THE_OPPORTUNITY from '@salesforce/label/c.Tandem_Said_orders_
 import SAID_ORDERS_TOTAL from '@salesforce/label/c.Tandem_Said_orders_total';
 import SAID_ORDERS_TOTAL_DIFFERS from '@salesforce/label/c.Tandem_Said_orders_total_differs';
 import SAID_ORDERS_UNANSWERED from '@salesforce/label/c.Tandem_Said_orders_unanswered';
+import SAID_ORDERS_UNDECIDED from '@salesforce/label/c.Tandem_Said_orders_undecided';
 import SAID_ORDERS_UNDER_WAY from '@salesforce/label/c.Tandem_Said_orders_under_way';
 import SAID_ORDERS_UNSEEN from '@salesforce/label/c.Tandem_Said_orders_unseen';
 import SAID_ORDERS_UP_TO_DATE from '@salesforce/label/c.Tandem_Said_orders_up_to_date';
@@ -369,6 +370,7 @@ export const PHRASES = {
     'orders.total': SAID_ORDERS_TOTAL,
     'orders.total_differs': SAID_ORDERS_TOTAL_DIFFERS,
     'orders.unanswered': SAID_ORDERS_UNANSWERED,
+    'orders.undecided': SAID_ORDERS_UNDECIDED,
     'orders.under_way': SAID_ORDERS_UNDER_WAY,
     'orders.unseen': SAID_ORDERS_UNSEEN,
     'orders.up_to_date': SAID_ORDERS_UP_TO_DATE,
