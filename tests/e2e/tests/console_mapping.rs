@@ -4,8 +4,8 @@
 use anyhow::{Context, Result};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tandem_e2e::console::{Caller, account, with_admin};
 use tandem_e2e::Setup;
+use tandem_e2e::console::{Caller, account, with_admin};
 
 const MAPPING: &str =
     "# What sales agreed.\nversion = 1\n\n[header]\nNumAtCard = \"source.Tandem_PO_Number__c\" # theirs\n";
