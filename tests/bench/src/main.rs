@@ -3,6 +3,7 @@
 
 mod bare;
 mod budgets;
+mod console;
 mod day;
 mod figures;
 mod hostile;
@@ -44,6 +45,9 @@ struct Options {
     /// Only the store with a million events.
     #[arg(long)]
     store: bool,
+    /// Only the console over a million events.
+    #[arg(long)]
+    console: bool,
     /// Only what looping plugins cost the others.
     #[arg(long)]
     neighbours: bool,
@@ -97,6 +101,11 @@ async fn main() -> Result<()> {
     }
     if options.store {
         store::all(&mut figures).await.context("the store")?;
+        println!("{figures}");
+        return Ok(());
+    }
+    if options.console {
+        console::all(&mut figures).await.context("the console")?;
         println!("{figures}");
         return Ok(());
     }

@@ -98,10 +98,15 @@ impl Caller {
 pub async fn with_admin(setup: Setup) -> Result<(World, Caller)> {
     let mut world = World::with(setup).await?;
     world.up().await?;
+    let admin = admin(&world).await?;
+    Ok((world, admin))
+}
+
+/// An admin of a host that runs, signed in.
+pub async fn admin(world: &World) -> Result<Caller> {
     let made = world.tandem_json(&["account", "add", "boss", "--role", "admin"]).await?;
     let password = made["password"].as_str().context("a password")?;
-    let admin = Caller::new(&world)?.sign_in("boss", password).await?;
-    Ok((world, admin))
+    Caller::new(world)?.sign_in("boss", password).await
 }
 
 /// An account that an admin makes, signed in.

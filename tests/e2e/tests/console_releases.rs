@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tandem_e2e::console::{Caller, account, with_admin};
+use tandem_e2e::console::{Caller, account, admin, with_admin};
 use tandem_e2e::{Setup, World, wasm};
 
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -121,8 +121,7 @@ async fn a_mapping_file_keeps_its_comments_and_what_cannot_be_used_is_refused_by
     let mut world = World::with(setup).await?;
     std::fs::write(world.folder().join("ours.toml"), MAPPING)?;
     world.up().await?;
-    let made = world.tandem_json(&["account", "add", "boss", "--role", "admin"]).await?;
-    let admin = Caller::new(&world)?.sign_in("boss", made["password"].as_str().context("a password")?).await?;
+    let admin = admin(&world).await?;
     let before = text(&world, "tandem.toml")?;
     let made = admin.post("/flows/orders/drafts", json!({ "mapping": with_remark("x") })).await?;
     let release = made["release"].as_str().context("a release")?;
