@@ -2,39 +2,12 @@
 import type * as T from '../src/api/types.ts';
 import { ROLES } from '../src/api/types.ts';
 import { iso, KINDS, type Stored, type World } from './data.ts';
+import { gone, missing, note, ok, refuse, type Answer, type Asked, type MockState, type Path } from './answers.ts';
+import { FLOW_PATHS } from './flows.ts';
+import { MAPPING_PATHS } from './mapping.ts';
 import { overview, rates, sees } from './overview.ts';
-import type { Open, Sessions } from './sessions.ts';
+import type { Open } from './sessions.ts';
 import { rehearsal, story } from './story.ts';
-
-export interface MockState {
-  world: World;
-  sessions: Sessions;
-  jobs: Map<string, T.Job>;
-}
-
-export interface Asked {
-  method: string;
-  path: string;
-  query: URLSearchParams;
-  body: unknown;
-  session: Open | undefined;
-  csrf: string;
-  agent: string;
-}
-
-export interface Answer {
-  status: number;
-  json?: unknown;
-  text?: string;
-  headers?: Record<string, string>;
-}
-
-const ok = (json: unknown): Answer => ({ status: 200, json });
-const gone: Answer = { status: 204 };
-const refuse = (status: number, error: string, mend?: string, field?: string): Answer => ({
-  status,
-  json: { error, ...(mend && { mend }), ...(field && { field }) } satisfies T.Problem,
-});
 
 const OPEN: readonly T.State[] = ['ready', 'leased', 'waiting', 'review'];
 
@@ -54,12 +27,12 @@ export function answer(state: MockState, asked: Asked): Answer {
     }
     return does(state, asked, session, ...found.slice(1).map(decodeURIComponent));
   }
-  return refuse(404, `There is no ${method} ${path}.`);
+  return missing(asked);
 }
 
-type Does = (state: MockState, asked: Asked, session: Open, ...parts: string[]) => Answer;
-
-const PATHS: readonly [string, RegExp, T.Role, Does][] = [
+const PATHS: readonly Path[] = [
+  ...FLOW_PATHS,
+  ...MAPPING_PATHS,
   ['GET', /^\/session$/, 'viewer', ({ sessions }, _, session) => ok(sessions.me(session))],
   ['DELETE', /^\/session$/, 'viewer', ({ sessions }, _, session) => (sessions.open.delete(session.id), gone)],
   ['POST', /^\/session\/password$/, 'viewer', changePassword],
@@ -103,29 +76,6 @@ const PATHS: readonly [string, RegExp, T.Role, Does][] = [
 ];
 
 // --- who
-
-function note(
-  state: MockState,
-  session: Open,
-  act: string,
-  what: string,
-  outcome: T.Act['outcome'],
-  why?: string,
-): void {
-  const id = Math.max(0, ...state.world.acts.map((act) => act.id)) + 1;
-  const { name } = session.account;
-  state.world.acts.unshift({
-    id,
-    at: iso(Date.now()),
-    who: name,
-    via: 'session',
-    act,
-    what,
-    ...(why !== undefined && { why }),
-    address: '127.0.0.1',
-    outcome,
-  });
-}
 
 function signIn(state: MockState, asked: Asked): Answer {
   const { name, password } = (asked.body ?? {}) as { name?: string; password?: string };

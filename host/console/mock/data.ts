@@ -1,6 +1,7 @@
 // Believable data: a small company whose orders, accounts, catalogue, inventory, invoices, credit and fulfilment run. All of it
 // follows from a seed, so that two starts show the same.
 import type * as T from '../src/api/types.ts';
+import { releasesOf, type FlowReleases, type Release } from './releases.ts';
 
 export interface Stored {
   row: T.EventRow;
@@ -21,6 +22,10 @@ export interface World {
   views: T.View[];
   revision: number;
   began: number;
+  releases: Map<string, FlowReleases>;
+  comparisons: Map<string, { flow: string; release: string; before: Release; after: Release; began: number }>;
+  /** How many were made since the start; names of what is made follow from it. */
+  made: number;
 }
 
 const MINUTE = 60_000;
@@ -110,7 +115,7 @@ export const RELEASES: Record<string, string> = Object.fromEntries(
 export const OLDER = digest(77);
 export const CANDIDATE = digest(99);
 
-function digest(seed: number): string {
+export function digest(seed: number): string {
   const roll = dice(seed * 7919);
   return Array.from({ length: 64 }, () => Math.floor(roll() * 16).toString(16)).join('');
 }
@@ -497,6 +502,9 @@ export function world(now = Date.now()): World {
     ],
     revision: 1,
     began: now - 3 * DAY,
+    releases: releasesOf(now - 3 * DAY),
+    comparisons: new Map(),
+    made: 0,
   };
 }
 

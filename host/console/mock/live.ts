@@ -1,7 +1,7 @@
 // The stream of events: the overview once a second where something changed, and the revision of the reviews.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type * as T from '../src/api/types.ts';
-import type { MockState } from './answer.ts';
+import type { MockState } from './answers.ts';
 import { overview } from './overview.ts';
 
 export function follow(state: MockState, request: IncomingMessage, response: ServerResponse, account: T.Account): void {

@@ -1,5 +1,5 @@
 import type * as T from '../src/api/types.ts';
-import { CANDIDATE, dice, FLOWS, iso, RELEASES, type World } from './data.ts';
+import { dice, FLOWS, iso, type World } from './data.ts';
 
 const UNFINISHED: readonly T.State[] = ['ready', 'leased', 'waiting'];
 const HOUR = 3_600_000;
@@ -14,22 +14,17 @@ export function overview(world: World, account: T.Account): T.Overview {
     const count = (...states: T.State[]) => rows.filter((row) => states.includes(row.state)).length;
     const oldest = rows.find((row) => UNFINISHED.includes(row.state))?.created_at;
     const held = flow.name === 'credit';
+    const of = world.releases.get(flow.name);
+    const live = of?.all.find(({ release }) => release === of.live);
+    const last = live?.activations[0];
     return {
       name: flow.name,
       plugin: flow.plugin,
       title: flow.title,
       state: held ? 'held' : 'running',
       ...(held && { why: 'The setting interval_minutes is 0, and must be 5 or more.' }),
-      release: {
-        digest: RELEASES[flow.name] ?? '',
-        since: iso(world.began + place * HOUR),
-        who: 'admin',
-        why: 'first release',
-      },
-      candidate:
-        flow.name === 'orders'
-          ? { digest: CANDIDATE, held: 'It asks for more: storage of another flow (accounts).' }
-          : null,
+      release: { digest: live?.release ?? '', since: last?.at ?? '', who: last?.who ?? '', why: last?.why ?? '' },
+      candidate: of?.candidate ? { digest: of.candidate.release, held: of.candidate.held } : null,
       waiting: count(...UNFINISHED),
       ...(oldest !== undefined && { oldest }),
       reviews: count('review'),

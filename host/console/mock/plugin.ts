@@ -1,7 +1,8 @@
 // The API in memory, as a plugin of Vite: for `npm run dev:mock`, and for the browser tests.
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connect, Plugin } from 'vite';
-import { answer, type Asked } from './answer.ts';
+import { answer } from './answer.ts';
+import type { Asked } from './answers.ts';
 import { follow } from './live.ts';
 import { Sessions } from './sessions.ts';
 import { world } from './data.ts';
@@ -31,11 +32,14 @@ async function serve(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const sent = await textOf(request);
   const asked: Asked = {
     method: request.method ?? 'GET',
     path: url.pathname.slice('/api/v1'.length),
     query: url.searchParams,
-    body: await body(request),
+    body: parsed(sent),
+    text: sent,
+    file: decodeURIComponent(String(request.headers['x-tandem-file'] ?? '')),
     session: state.sessions.find(request.headers.cookie),
     csrf: String(request.headers['x-tandem-csrf'] ?? ''),
     agent: String(request.headers['user-agent'] ?? ''),
@@ -52,9 +56,13 @@ async function serve(
   response.end(text ?? (json === undefined ? undefined : JSON.stringify(json)));
 }
 
-async function body(request: IncomingMessage): Promise<unknown> {
-  let text = '';
-  for await (const piece of request) text += String(piece);
+async function textOf(request: IncomingMessage): Promise<string> {
+  const pieces: Buffer[] = [];
+  for await (const piece of request) pieces.push(piece as Buffer);
+  return Buffer.concat(pieces).toString();
+}
+
+function parsed(text: string): unknown {
   try {
     return text === '' ? undefined : JSON.parse(text);
   } catch {

@@ -15,7 +15,7 @@ export function Console() {
         <Suspense fallback={<Waiting />}>
           <Switch>
             {PAGES.map(({ path, page: Page }) => (
-              <Route key={path} path={path.replace('$', ':')}>
+              <Route key={path} path={path.replaceAll('$', ':')}>
                 <Page />
               </Route>
             ))}

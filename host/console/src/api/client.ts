@@ -37,8 +37,23 @@ export function query(of: Query): string {
 }
 
 async function send<T>(method: string, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const headers: Record<string, string> = { Accept: 'application/json' };
-  if (body !== undefined) headers['Content-Type'] = 'application/json';
+  return ask<T>(method, path, body === undefined ? undefined : JSON.stringify(body), signal);
+}
+
+interface Kind {
+  'Content-Type': string;
+  [more: string]: string;
+}
+const JSON_KIND: Kind = { 'Content-Type': 'application/json' };
+
+async function ask<T>(
+  method: string,
+  path: string,
+  body?: BodyInit,
+  signal?: AbortSignal,
+  kind: Kind = JSON_KIND,
+): Promise<T> {
+  const headers: Record<string, string> = { Accept: 'application/json', ...(body !== undefined && kind) };
   if (!READS.includes(method)) headers['X-Tandem-CSRF'] = csrf;
   let answer: Response;
   try {
@@ -46,7 +61,7 @@ async function send<T>(method: string, path: string, body?: unknown, signal?: Ab
       method,
       headers,
       credentials: 'same-origin',
-      body: body === undefined ? undefined : JSON.stringify(body),
+      body,
       signal,
     });
   } catch (why) {
@@ -89,4 +104,7 @@ export const api = {
   put: <T>(path: string, body: unknown) => send<T>('PUT', path, body),
   patch: <T>(path: string, body: unknown) => send<T>('PATCH', path, body),
   remove: <T>(path: string) => send<T>('DELETE', path),
+  /** Sends a file as it is; its name goes beside it. */
+  upload: <T>(path: string, file: File, type: string) =>
+    ask<T>('POST', path, file, undefined, { 'Content-Type': type, 'X-Tandem-File': encodeURIComponent(file.name) }),
 };

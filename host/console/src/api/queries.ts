@@ -100,3 +100,27 @@ export const audit = (filter: { q?: string; who?: string }) =>
     initialPageParam: undefined as number | undefined,
     getNextPageParam: (last) => (last.more ? last.acts.at(-1)?.id : undefined),
   });
+
+const path = encodeURIComponent;
+
+export const flows = queryOptions({
+  queryKey: ['flows'],
+  queryFn: async ({ signal }) => (await api.get<{ flows: T.FlowInfo[] }>('/flows', {}, signal)).flows,
+});
+export const releases = (flow: string) =>
+  queryOptions({
+    queryKey: ['flows', flow, 'releases'],
+    queryFn: async ({ signal }) =>
+      (await api.get<{ releases: T.ReleaseRow[] }>(`/flows/${path(flow)}/releases`, {}, signal)).releases,
+  });
+export const release = (flow: string, digest: string) =>
+  queryOptions({
+    queryKey: ['flows', flow, 'release', digest],
+    queryFn: ({ signal }) => api.get<T.ReleaseDetail>(`/flows/${path(flow)}/releases/${path(digest)}`, {}, signal),
+  });
+export const comparison = (id: string) =>
+  queryOptions({
+    queryKey: ['comparisons', id],
+    queryFn: ({ signal }) => api.get<T.Comparison>(`/comparisons/${path(id)}`, {}, signal),
+    refetchInterval: (of) => (of.state.data?.over ? false : 500),
+  });

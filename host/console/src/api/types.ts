@@ -316,3 +316,283 @@ export interface ActPage {
   acts: Act[];
   more: boolean;
 }
+
+// --- plugins and releases
+
+/** A plugin or mapping plugin as it is named. */
+export interface Part {
+  name: string;
+  version: string;
+  digest: string;
+}
+
+export interface FlowInfo {
+  flow: string;
+  plugin: Part | null;
+  mapper: Part | null;
+  title: string | null;
+  /** When a new release goes live: at once, by hand, or at once where the past comes out the same. */
+  policy: 'at-once' | 'by-hand' | 'if-same';
+  live: string | null;
+  /** The release that a rollback makes live. */
+  back: string | null;
+  candidate: { release: string; held: string | null } | null;
+  state: 'starting' | 'running' | 'held';
+  why: string | null;
+  /** As tandem.toml names it; null: the plugin's own mapping, and publishing makes one. */
+  mapping_file: string | null;
+}
+
+export type Standing = 'live' | 'candidate' | 'taken-back' | 'earlier' | 'known';
+
+export interface ReleaseRow {
+  release: string;
+  /** `known`: was never live. */
+  standing: Standing;
+  made_at: string;
+  origin: string;
+  signed_by: string | null;
+  live_at: string | null;
+  who: string | null;
+  why: string | null;
+  /** Why the candidate waits. */
+  held: string | null;
+  plugin: Part;
+  mapper: Part | null;
+  /** null: the plugin's own. */
+  mapping: string | null;
+}
+
+export interface Grant {
+  /** The slot, or "host". */
+  connection: string;
+  method: string;
+  path: string;
+  reason: string;
+  granted: boolean;
+}
+
+export interface Code {
+  name: string;
+  kind: 'plugin' | 'mapping plugin';
+  version: string;
+  digest: string;
+  permissions: Grant[];
+}
+
+export interface ReleaseDetail extends ReleaseRow {
+  /** It cannot be loaded: then what follows is empty. */
+  problem: string | null;
+  settings: Record<string, unknown>;
+  schema: Schema | null;
+  mapping_text: string;
+  codes: Code[];
+  /** Permissions not granted yet: it cannot go live before. */
+  missing: number;
+  /** Newest first. */
+  activations: { at: string; who: string; why: string }[];
+  /** Sections of the mapping that do nothing. */
+  notes: { section: string; why: string }[];
+  /** From the live one; null for the live one itself, or before the first. */
+  differs: Differences | null;
+}
+
+export interface Differences {
+  before: string;
+  after: string;
+  parts: { what: string; before: unknown; after: unknown }[];
+  /** Lines of the mapping that only one has: "-old", "+new". */
+  mapping: string[];
+}
+
+export interface Comparison {
+  id: string;
+  flow: string;
+  release: string;
+  /** Runs. */
+  total: number;
+  done: number;
+  over: boolean;
+  error: string | null;
+  found: Compared | null;
+}
+export interface Compared {
+  events: number;
+  runs: number;
+  same: number;
+  different: number;
+  untold: number;
+  untold_why: string[];
+  read_now: number;
+  groups: {
+    call: string;
+    field: string;
+    count: number;
+    examples: { event: number; key: string; before: unknown; after: unknown }[];
+  }[];
+  /** Events that end otherwise. */
+  endings: { key: string; event: number; before: string; after: string }[];
+  /** Changed sections that none of the events used. */
+  unused: string[];
+}
+
+export interface Activated {
+  release: string;
+  live_at: string;
+  /** Files that now say the same. */
+  files: string[];
+  /** It is live, but the files could not be written: why. */
+  unwritten: string | null;
+}
+
+/** What of JSON Schema the plugins' settings use. */
+export interface Schema {
+  $ref?: string;
+  $defs?: Record<string, Schema>;
+  type?: string | string[];
+  title?: string;
+  description?: string;
+  default?: unknown;
+  const?: unknown;
+  enum?: unknown[];
+  anyOf?: Schema[];
+  oneOf?: Schema[];
+  allOf?: Schema[];
+  properties?: Record<string, Schema>;
+  required?: string[];
+  additionalProperties?: Schema | boolean;
+  items?: Schema;
+  minimum?: number;
+  maximum?: number;
+}
+
+// --- the mapping editor
+
+export type Way = 'to-b1' | 'to-salesforce' | 'both';
+export type OneWay = Exclude<Way, 'both'>;
+
+export interface MappingDoc {
+  /** Whose text it is, unedited. */
+  release: string | null;
+  text: string;
+  /** Not usable: then the sections hold what could be read. */
+  problem: { line: number | null; error: string } | null;
+  sections: MappingSection[];
+  tables: Record<string, Record<string, string>>;
+}
+export interface MappingSection {
+  name: string;
+  b1: string;
+  salesforce: string;
+  way: Way;
+  /** Fields that the flow sets itself. */
+  reserved: { to_b1: string[]; to_salesforce: string[] };
+  rules: Rule[];
+}
+
+export type Direction = 'both' | 'to_salesforce' | 'to_b1';
+export const DIRECTIONS: readonly Direction[] = ['both', 'to_salesforce', 'to_b1'];
+export type PairPolicy = 'newest' | 'b1' | 'salesforce' | 'review';
+export const PAIR_POLICIES: readonly PairPolicy[] = ['newest', 'b1', 'salesforce', 'review'];
+
+export interface OneWayPut {
+  kind: 'one-way';
+  /** The target's. */
+  field: string;
+  rule: string;
+}
+export interface PairPut {
+  kind: 'both';
+  /** B1's. */
+  field: string;
+  salesforce: string;
+  direction: Direction;
+  policy: PairPolicy;
+  /** Over B1's record; null: copied. */
+  to_salesforce: string | null;
+  /** Over Salesforce's record; null: copied. */
+  to_b1: string | null;
+}
+export type RulePut = OneWayPut | PairPut;
+export type Rule = RulePut & { reads: string[]; line: number; problem: string | null };
+
+export type Edit =
+  | { do: 'put'; section: string; rule: RulePut; instead_of?: string }
+  | { do: 'remove'; section: string; field: string }
+  | { do: 'table'; name: string; rows: Record<string, string> | null; instead_of?: string };
+
+export interface Field {
+  name: string;
+  label: string;
+  type: string;
+  length: number | null;
+  custom: boolean;
+  settable: boolean;
+  required: boolean;
+  values: { value: string; label: string }[] | null;
+  relation: { name: string; object: string } | null;
+}
+export interface SectionFields {
+  b1: Field[];
+  salesforce: Field[];
+  /** Why a side could not be read: then it is empty. */
+  unread: string | null;
+}
+
+export interface Finding {
+  section: string;
+  field: string;
+  line: number | null;
+  grade: 'error' | 'warning' | 'note';
+  finding: string;
+}
+export interface Checked {
+  findings: Finding[];
+  unread: string | null;
+}
+
+export interface ExpressionSaid {
+  ok: boolean;
+  error: string | null;
+  at: number | null;
+  reads: string[];
+}
+export interface Word {
+  name: string;
+  kind: 'function' | 'method' | 'operator' | 'value';
+  signature: string;
+  does: string;
+  example: string;
+}
+
+export interface TryRecord {
+  id: string;
+  words: string;
+  at: string | null;
+}
+export interface Previewed {
+  record: string;
+  source: Record<string, unknown>;
+  error: string | null;
+  /** The mapping plugin had the last word. */
+  mapper: boolean;
+  values: {
+    field: string;
+    rule: string;
+    value: unknown;
+    error: string | null;
+    by_plugin: boolean;
+    /** Put together by the plugin at run time. */
+    not_here: boolean;
+  }[];
+}
+
+export interface Choice {
+  value: string;
+  label: string;
+}
+export interface TableProposal {
+  b1: Choice[];
+  salesforce: Choice[];
+  rows: { code: string; value: string; why: 'same value' | 'same label' | 'alike' }[];
+}

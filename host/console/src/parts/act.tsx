@@ -51,7 +51,9 @@ function Act({ question, close }: { question: Question; close: () => void }) {
   const over = useCallback(
     async (whole: boolean) => {
       await Promise.all(
-        [['overview'], ['events'], ['reviews'], ['kinds']].map((queryKey) => client.invalidateQueries({ queryKey })),
+        [['overview'], ['events'], ['reviews'], ['kinds'], ['flows']].map((queryKey) =>
+          client.invalidateQueries({ queryKey }),
+        ),
       );
       if (!whole) return;
       say(question.said);

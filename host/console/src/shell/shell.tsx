@@ -25,6 +25,8 @@ const PAGES = [
   { to: '/events', name: 'events.title', icon: icons.events, least: 'viewer' },
   { to: '/kinds', name: 'kinds.title', icon: icons.kinds, least: 'viewer' },
   { to: '/explain', name: 'explain.title', icon: icons.explain, least: 'viewer' },
+  { to: '/mapping', name: 'mapping.title', icon: icons.mapping, least: 'viewer' },
+  { to: '/flows', name: 'flows.title', icon: icons.flows, least: 'viewer' },
   { to: '/access', name: 'access.title', icon: icons.access, least: 'admin' },
 ] as const satisfies readonly { to: string; name: string; icon: string; least: Role }[];
 

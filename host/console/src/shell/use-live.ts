@@ -12,6 +12,11 @@ function told(data: unknown): boolean {
   return typeof data === 'object' && data !== null && 'runs' in data && (data as Story).event.finished_at !== undefined;
 }
 
+/** Which releases an overview tells of. */
+function releasesIn(of: Overview | undefined): string {
+  return JSON.stringify(of?.flows.map((flow) => [flow.name, flow.release?.digest, flow.candidate]));
+}
+
 /** Whether what is shown is live; undefined until it is known. */
 export function useLive(): boolean | undefined {
   const client = useQueryClient();
@@ -29,11 +34,13 @@ export function useLive(): boolean | undefined {
     };
     const end = follow({
       onOverview: (data) => {
+        // Somebody made another release live, or one waits: what is shown of releases is read again.
+        if (releasesIn(data as Overview) !== releasesIn(client.getQueryData(overview.queryKey))) stale('flows');
         client.setQueryData(overview.queryKey, data as Overview);
         lists();
       },
       onReviews: () => stale('reviews'),
-      onPoll: () => stale('session', 'overview', 'events', 'kinds', 'reviews'),
+      onPoll: () => stale('session', 'overview', 'events', 'kinds', 'reviews', 'flows'),
       onState: setLive,
     });
     return () => {

@@ -10,6 +10,11 @@ const LOADS: Record<Path, () => Promise<{ default: ComponentType }>> = {
   '/explain': () => import('../pages/explain/explain.tsx'),
   '/reviews': () => import('../pages/reviews/reviews.tsx'),
   '/reviews/$id': () => import('../pages/reviews/review.tsx'),
+  '/flows': () => import('../pages/flows/flows.tsx'),
+  '/flows/$id': () => import('../pages/flows/flow.tsx'),
+  '/flows/$id/$release': () => import('../pages/flows/release.tsx'),
+  '/mapping': () => import('../pages/mapping/choose.tsx'),
+  '/mapping/$id': () => import('../pages/mapping/mapping.tsx'),
   '/access': () => import('../pages/access/access.tsx'),
   '/account': () => import('../pages/account/account.tsx'),
 };
@@ -23,7 +28,7 @@ export function fetchPage(path: Path): void {
 /** Fetches the page that an address names, if one does. */
 export function fetchPageAt(pathname: string): void {
   const path = (Object.keys(LOADS) as Path[]).find((path) =>
-    new RegExp(`^${path.replace('$id', '[^/]+')}$`).test(pathname),
+    new RegExp(`^${path.replace(/\$\w+/g, '[^/]+')}$`).test(pathname),
   );
   if (path) fetchPage(path);
 }

@@ -10,6 +10,11 @@ export interface Places {
   '/explain': { record?: string; field?: string };
   '/reviews': { q?: string; flow?: string; assignee?: string };
   '/reviews/$id': object;
+  '/flows': object;
+  '/flows/$id': { tab?: string };
+  '/flows/$id/$release': object;
+  '/mapping': object;
+  '/mapping/$id': { tab?: string; section?: string; release?: string };
   '/access': { tab?: string; q?: string; who?: string };
   '/account': object;
 }
@@ -24,13 +29,24 @@ const SAYS: { [P in Path]: readonly (keyof Places[P] & string)[] } = {
   '/explain': ['record', 'field'],
   '/reviews': ['q', 'flow', 'assignee'],
   '/reviews/$id': [],
+  '/flows': [],
+  '/flows/$id': ['tab'],
+  '/flows/$id/$release': [],
+  '/mapping': [],
+  '/mapping/$id': ['tab', 'section', 'release'],
   '/access': ['tab', 'q', 'who'],
   '/account': [],
 };
 
+/** What stands in an address itself. */
+export interface Params {
+  id?: string;
+  release?: string;
+}
+
 export interface Target<P extends Path = Path> {
   to: P;
-  params?: { id: string };
+  params?: Params;
   search?: Places[P];
 }
 
@@ -40,7 +56,7 @@ export function address<P extends Path>({ to, params, search = {} as Places[P] }
     const value = search[name];
     if (typeof value === 'string' && value !== '') said.set(name, value);
   }
-  const path = to.replace('$id', encodeURIComponent(params?.id ?? ''));
+  const path = to.replace(/\$(id|release)/g, (_, name: keyof Params) => encodeURIComponent(params?.[name] ?? ''));
   return said.size === 0 ? path : `${path}?${said}`;
 }
 

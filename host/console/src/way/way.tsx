@@ -3,7 +3,7 @@ import type { MouseEvent, ReactNode } from 'react';
 import { useMemo } from 'react';
 import { useLocation, useParams, useSearch } from 'wouter';
 import { fetchPage } from './pages.ts';
-import { address, said, type Path, type Places, type Target } from './places.ts';
+import { address, said, type Params, type Path, type Places, type Target } from './places.ts';
 
 /** Goes to a page; `replace` leaves no trace in the browser's history. */
 export function useGo(): <P extends Path>(target: Target<P> & { replace?: boolean }) => void {
@@ -24,12 +24,18 @@ export function useSaid<P extends Path>(path: P): Places[P] {
 /** Changes what the address of the page at `path` says. */
 export function useSay<P extends Path>(path: P): (search: Places[P], replace?: boolean) => void {
   const go = useGo();
-  return (search, replace = false) => go({ to: path, search, replace });
+  const params = useParams<Params>();
+  return (search, replace = false) => go({ to: path, params, search, replace });
 }
 
-/** The number in the address. */
+/** The number or name in the address. */
 export function useId(): string {
-  return useParams<{ id?: string }>().id ?? '';
+  return useParams<Params>().id ?? '';
+}
+
+/** The release in the address. */
+export function useRelease(): string {
+  return useParams<Params>().release ?? '';
 }
 
 type LinkProps<P extends Path> = Target<P> & { className?: string; children: ReactNode };

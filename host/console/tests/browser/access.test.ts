@@ -11,6 +11,10 @@ const PAGES = [
   '/explain',
   '/explain?record=1042',
   '/reviews',
+  '/flows',
+  '/flows/orders',
+  '/flows/orders?tab=settings',
+  '/flows/orders?tab=rights',
   '/access',
   '/access?tab=tokens',
   '/access?tab=sessions',
@@ -67,6 +71,21 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await expect(page.getByText('Nothing was written.')).toBeVisible();
       await page.getByRole('button', { name: /POST b1/ }).click();
       found.story = await serious(page);
+      // A release that waits, compared, with what it asks for.
+      await page.goto('/flows/orders');
+      await page
+        .getByRole('listitem')
+        .or(page.getByRole('row'))
+        .filter({ hasText: 'Waiting' })
+        .getByRole('link')
+        .first()
+        .click();
+      await page.getByRole('button', { name: /Compare over/ }).click();
+      await expect(page.getByRole('region', { name: 'What would be written otherwise' })).toBeVisible();
+      found.release = await serious(page);
+      await page.getByRole('button', { name: 'Grant 2 rights' }).click();
+      await expect(dialogOf(page)).toBeVisible();
+      found.grant = await serious(page);
       await page.goto('/reviews');
       await page.getByRole('link', { name: /Maxi-Teq GmbH/ }).click();
       await page.getByRole('button', { name: /do\? link with C20500/ }).click();
