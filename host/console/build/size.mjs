@@ -4,19 +4,22 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { gzipSync } from 'node:zlib';
 
 const LIMIT = 350 * 1024;
+const EDITOR = 'src/pages/mapping/mapping.tsx';
 const FIRST = ['index.html', 'src/pages/overview/overview.tsx', 'src/words/en.json', 'src/look/dark.ts'];
 const dist = new URL('../dist/', import.meta.url);
 const manifest = JSON.parse(readFileSync(new URL('.vite/manifest.json', dist), 'utf8'));
 
-const files = new Set(['index.html']);
-const add = (key) => {
+const add = (files, key) => {
   const chunk = manifest[key];
   if (!chunk) throw new Error(`${key} is not in the manifest: name the files of the first page anew in build/size.mjs`);
   if (files.has(chunk.file)) return;
   for (const file of [chunk.file, ...(chunk.css ?? []), ...(chunk.assets ?? [])]) files.add(file);
-  for (const key of chunk.imports ?? []) add(key);
+  for (const key of chunk.imports ?? []) add(files, key);
 };
-FIRST.forEach(add);
+const files = new Set(['index.html']);
+FIRST.forEach((key) => add(files, key));
+const editor = new Set(files);
+add(editor, EDITOR);
 
 const weigh = (file) => {
   const bytes = readFileSync(new URL(file, dist));
@@ -30,6 +33,8 @@ for (const file of files) {
   console.log(kilobytes(size).padStart(10), file);
 }
 const all = readdirSync(new URL('assets/', dist)).reduce((sum, file) => sum + weigh(`assets/${file}`), 0);
+const more = [...editor].filter((file) => !files.has(file)).reduce((sum, file) => sum + weigh(file), 0);
+console.log(kilobytes(more).padStart(10), 'more for the mapping editor');
 console.log(
   kilobytes(total).padStart(10),
   `the first page, of at most ${kilobytes(LIMIT)}; ${kilobytes(all)} all pages`,

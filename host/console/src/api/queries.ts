@@ -124,3 +124,57 @@ export const comparison = (id: string) =>
     queryFn: ({ signal }) => api.get<T.Comparison>(`/comparisons/${path(id)}`, {}, signal),
     refetchInterval: (of) => (of.state.data?.over ? false : 500),
   });
+
+// --- the mapping editor
+
+const mappingOf = (flow: string) => `/flows/${path(flow)}/mapping`;
+
+export const mapping = (flow: string, release?: string) =>
+  queryOptions({
+    queryKey: ['mapping', flow, 'kept', release ?? ''],
+    queryFn: ({ signal }) => api.get<T.MappingDoc>(mappingOf(flow), { release }, signal),
+    // Whoever edits is not interrupted: what the files say is read again when the page is opened again.
+    staleTime: Infinity,
+    gcTime: 0,
+  });
+/** What a text says that nobody kept. */
+export const mappingRead = (flow: string, text: string) =>
+  queryOptions({
+    queryKey: ['mapping', flow, 'text', text],
+    queryFn: () => api.post<T.MappingDoc>(`${mappingOf(flow)}/edit`, { text, edits: [] }),
+    staleTime: Infinity,
+    gcTime: 60_000,
+  });
+export const mappingFields = (flow: string, section: string, object?: string) =>
+  queryOptions({
+    queryKey: ['mapping', flow, 'fields', section, object ?? ''],
+    queryFn: ({ signal }) => api.get<T.SectionFields>(`${mappingOf(flow)}/fields`, { section, object }, signal),
+    staleTime: 300_000,
+  });
+export const mappingCheck = (flow: string, text: string) =>
+  queryOptions({
+    queryKey: ['mapping', flow, 'check', text],
+    queryFn: () => api.post<T.Checked>(`${mappingOf(flow)}/check`, { text }),
+    staleTime: 30_000,
+    gcTime: 60_000,
+  });
+export const mappingRecords = (flow: string, section: string, way: T.OneWay) =>
+  queryOptions({
+    queryKey: ['mapping', flow, 'records', section, way],
+    queryFn: async ({ signal }) =>
+      (await api.get<{ records: T.TryRecord[] }>(`${mappingOf(flow)}/records`, { section, way }, signal)).records,
+    staleTime: 60_000,
+  });
+export const mappingPreview = (flow: string, of: { text: string; section: string; way: T.OneWay; records: string[] }) =>
+  queryOptions({
+    queryKey: ['mapping', flow, 'preview', of],
+    queryFn: async () => (await api.post<{ records: T.Previewed[] }>(`${mappingOf(flow)}/preview`, of)).records,
+    enabled: of.records.length > 0,
+    staleTime: 30_000,
+    gcTime: 60_000,
+  });
+export const expressionWords = queryOptions({
+  queryKey: ['expression', 'words'],
+  queryFn: async ({ signal }) => (await api.get<{ words: T.Word[] }>('/expression/words', {}, signal)).words,
+  staleTime: Infinity,
+});

@@ -13,9 +13,11 @@ export { default as mapping } from '@ui5/webcomponents-icons/dist/v5/connected.j
 export { default as menu } from '@ui5/webcomponents-icons/dist/v5/menu2.js';
 export { default as opened } from '@ui5/webcomponents-icons/dist/v5/slim-arrow-down.js';
 export { default as overview } from '@ui5/webcomponents-icons/dist/v5/home.js';
+export { default as redo } from '@ui5/webcomponents-icons/dist/v5/redo.js';
 export { default as remove } from '@ui5/webcomponents-icons/dist/v5/delete.js';
 export { default as reviews } from '@ui5/webcomponents-icons/dist/v5/task.js';
 export { default as save } from '@ui5/webcomponents-icons/dist/v5/save.js';
 export { default as search } from '@ui5/webcomponents-icons/dist/v5/search.js';
 export { default as share } from '@ui5/webcomponents-icons/dist/v5/share-2.js';
 export { default as download } from '@ui5/webcomponents-icons/dist/v5/download.js';
+export { default as undo } from '@ui5/webcomponents-icons/dist/v5/undo.js';

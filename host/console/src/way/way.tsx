@@ -2,13 +2,19 @@
 import type { MouseEvent, ReactNode } from 'react';
 import { useMemo } from 'react';
 import { useLocation, useParams, useSearch } from 'wouter';
+import { leave } from './leave.ts';
 import { fetchPage } from './pages.ts';
 import { address, said, type Params, type Path, type Places, type Target } from './places.ts';
 
 /** Goes to a page; `replace` leaves no trace in the browser's history. */
 export function useGo(): <P extends Path>(target: Target<P> & { replace?: boolean }) => void {
   const [, navigate] = useLocation();
-  return (target) => navigate(address(target), { replace: target.replace ?? false });
+  return (target) => {
+    const to = address(target);
+    const go = () => navigate(to, { replace: target.replace ?? false });
+    if (to.split('?')[0] === location.pathname) go();
+    else leave(go);
+  };
 }
 
 export function usePath(): string {

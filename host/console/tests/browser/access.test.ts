@@ -15,6 +15,12 @@ const PAGES = [
   '/flows/orders',
   '/flows/orders?tab=settings',
   '/flows/orders?tab=rights',
+  '/mapping',
+  '/mapping/orders',
+  '/mapping/accounts',
+  '/mapping/accounts?tab=tables',
+  '/mapping/orders?tab=text',
+  '/mapping/orders?tab=check',
   '/access',
   '/access?tab=tokens',
   '/access?tab=sessions',
@@ -44,7 +50,7 @@ async function serious(page: Page): Promise<string[]> {
 for (const colorScheme of ['light', 'dark'] as const) {
   for (const width of [1440, 390]) {
     test(`axe finds nothing serious, ${colorScheme}, ${width} wide`, async ({ page }) => {
-      test.setTimeout(120_000);
+      test.setTimeout(240_000);
       await page.emulateMedia({ colorScheme });
       await page.setViewportSize({ width, height: 900 });
       await page.goto('/');
@@ -86,6 +92,22 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await page.getByRole('button', { name: 'Grant 2 rights' }).click();
       await expect(dialogOf(page)).toBeVisible();
       found.grant = await serious(page);
+      // A rule, its code table, and the way to publish it.
+      await page.goto('/mapping/accounts');
+      await page
+        .getByRole('button', { name: /Phone/ })
+        .filter({ hasText: width > 700 ? 'Phone1 ↔ Phone' : /^Phone/ })
+        .first()
+        .click();
+      await page.getByRole('button', { name: 'Use a code table' }).click();
+      await expect(dialogOf(page)).toBeVisible();
+      found.table = await serious(page);
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Remove rule' }).click();
+      await page.getByRole('button', { name: 'Publish' }).click();
+      await expect(dialogOf(page)).toBeVisible();
+      found.publish = await serious(page);
+      await page.evaluate(() => sessionStorage.clear());
       await page.goto('/reviews');
       await page.getByRole('link', { name: /Maxi-Teq GmbH/ }).click();
       await page.getByRole('button', { name: /do\? link with C20500/ }).click();
