@@ -101,7 +101,6 @@ function Found({ of: found }: { of: Compared }) {
           <table className="fields">
             <thead>
               <tr>
-                <th scope="col">{t('compare.call')}</th>
                 <th scope="col">{t('field.one')}</th>
                 <th scope="col">{t('compare.count')}</th>
                 <th scope="col">{t('compare.examples')}</th>
@@ -110,8 +109,10 @@ function Found({ of: found }: { of: Compared }) {
             <tbody>
               {found.groups.map((group) => (
                 <tr key={`${group.call} ${group.field}`}>
-                  <td className="code">{group.call}</td>
-                  <th scope="row">{group.field}</th>
+                  <th scope="row">
+                    <strong>{group.field}</strong>
+                    <span className="about code">{group.call}</span>
+                  </th>
                   <td>{say(group.count)}</td>
                   <td>
                     <ul className="plain">

@@ -12,10 +12,12 @@ interface Props {
   ready: boolean;
   go: () => Promise<void>;
   close: () => void;
+  /** For a table in it. */
+  wide?: boolean;
   children: ReactNode;
 }
 
-export function FormDialog({ title, confirm, ready, go, close, children }: Props) {
+export function FormDialog({ title, confirm, ready, go, close, wide, children }: Props) {
   const { t } = useWords();
   const [busy, setBusy] = useState(false);
   const [trouble, setTrouble] = useState<unknown>();
@@ -34,7 +36,7 @@ export function FormDialog({ title, confirm, ready, go, close, children }: Props
     <Dialog
       open
       headerText={title}
-      className="dialog"
+      className={wide ? 'dialog wide-dialog' : 'dialog'}
       onClose={close}
       footer={
         <Bar

@@ -1,6 +1,6 @@
 // The mapping editor: ten fields with one code table and one expression, previewed, published and taken back.
 import type { Page } from '@playwright/test';
-import { dialogOf, expect, problem, signIn, test, title } from './console.ts';
+import { dialogOf, expect, PASSWORD, problem, signIn, test, title } from './console.ts';
 
 const left = (page: Page) => page.getByRole('region', { name: 'From Salesforce' });
 const right = (page: Page) => page.getByRole('region', { name: 'To SAP Business One' });
@@ -21,7 +21,7 @@ test('ten fields with one code table and one expression are mapped, previewed, p
   test.setTimeout(90_000);
   await signIn(page, 'operator', '/mapping');
   await page.getByRole('link', { name: 'orders' }).click();
-  await expect(title(page, 'Mapping of orders')).toBeVisible();
+  await expect(title(page, 'Mapping: orders')).toBeVisible();
   await expect(page.getByRole('button', { name: 'Publish' })).toBeDisabled();
 
   // Eight copied: one by drawing its line, the others by two clicks.
@@ -87,7 +87,7 @@ test('ten fields with one code table and one expression are mapped, previewed, p
   await expect(preview.getByRole('row', { name: /^U_Region/ })).toContainText('no entry for "Export"');
 
   // The table gets its row, pasted from a sheet.
-  await page.getByRole('option', { name: 'Code tables' }).click();
+  await page.getByRole('option', { name: 'Tables' }).click();
   await page.getByRole('button', { name: 'Add a row' }).click();
   await page.getByLabel('Code 5').evaluate((input) => {
     const data = new DataTransfer();
@@ -119,6 +119,53 @@ test('ten fields with one code table and one expression are mapped, previewed, p
   await expect(dialog).toContainText('is live again');
   await dialog.getByRole('link', { name: /To release/ }).click();
   await expect(page.getByText('ten fields of the sales department')).toBeVisible();
+
+  // What was taken back is not lost: its mapping is edited further.
+  await page.getByRole('link', { name: 'Edit this mapping' }).click();
+  await expect(row(right(page), 'U_Channel')).toContainText('source.Type');
+  await expect(page.getByText('Not published')).toHaveCount(0);
+});
+
+test('whoever was slower is told, and what the other one published is not overwritten unseen', async ({
+  page,
+  browser,
+}) => {
+  await signIn(page, 'operator', '/mapping/orders');
+  await join(page, 'Project_Code__c', 'U_Project');
+  const context = await browser.newContext();
+  const api = async (path: string, data: object) => {
+    const session = await (await context.request.get('/api/v1/session')).json();
+    const headers = { 'X-Tandem-CSRF': session.csrf };
+    return (await context.request.post(`/api/v1${path}`, { data, headers })).json();
+  };
+  await context.request.post('/api/v1/session', { data: { name: 'admin', password: PASSWORD } });
+  const { flows } = await (await context.request.get('/api/v1/flows')).json();
+  const { text } = await (await context.request.get('/api/v1/flows/orders/mapping')).json();
+  const theirs = await api('/flows/orders/drafts', { mapping: text.replace('NumAtCard', 'JournalMemo') });
+  await api(`/flows/orders/releases/${theirs.release}/activate`, { why: 'theirs', instead_of: flows[0].live });
+  await context.close();
+
+  await page.getByRole('button', { name: 'Publish' }).click();
+  const dialog = dialogOf(page);
+  await dialog.getByRole('textbox', { name: 'What was changed' }).fill('projects');
+  await dialog.getByRole('button', { name: 'Check' }).click();
+  await dialog.getByRole('button', { name: 'Compare over past events' }).click();
+  await dialog.getByRole('button', { name: 'Make live' }).click();
+  await expect(problem(page)).toContainText('Another release was made live meanwhile.');
+  await dialog.getByRole('button', { name: 'Cancel' }).click();
+  await page.reload();
+  await expect(page.getByText('Another mapping was published since you began.')).toBeVisible();
+  await expect(row(right(page), 'U_Project')).toContainText('source.Project_Code__c');
+});
+
+test('a rule for a field that is not there is shown all the same', async ({ page }) => {
+  await page.route('**/mapping/fields?*', async (route) => {
+    const answer = await (await route.fetch()).json();
+    await route.fulfill({ json: { ...answer, b1: [], unread: 'SAP Business One does not answer.' } });
+  });
+  await signIn(page, 'operator', '/mapping/orders');
+  await expect(page.getByText('SAP Business One does not answer.')).toBeVisible();
+  await expect(row(right(page), 'Comments')).toContainText('source.Tandem_Order_Notes__c');
 });
 
 test('with the keyboard alone a rule is made', async ({ page }) => {
@@ -215,7 +262,7 @@ test('text is read again as one types, and says where it is wrong; unpublished w
   await page.getByRole('navigation', { name: 'Pages' }).getByText('Events').click();
   await expect(dialogOf(page)).toContainText('Your changes are not published.');
   await dialogOf(page).getByRole('button', { name: 'Stay' }).click();
-  await expect(title(page, 'Mapping of orders')).toBeVisible();
+  await expect(title(page, 'Mapping: orders')).toBeVisible();
   await page.getByRole('navigation', { name: 'Pages' }).getByText('Events').click();
   await dialogOf(page).getByRole('button', { name: 'Discard changes' }).click();
   await expect(title(page, 'Events')).toBeVisible();
@@ -253,12 +300,13 @@ test('on a phone rules are a list, and a new one is made in two steps', async ({
   await signIn(page, 'operator');
   await page.setViewportSize({ width: 390, height: 844 });
   await page.goto('/mapping/orders');
-  await expect(page.getByRole('button', { name: /^Comments/ })).toBeVisible();
+  const rules = page.getByRole('region', { name: 'Rules' });
+  await expect(rules.getByRole('button', { name: /^Comments/ })).toBeVisible();
   await expect(page.locator('svg.lines')).toHaveCount(0);
   await page.getByRole('button', { name: 'New rule' }).click();
   await field(left(page), 'Project_Code__c').click();
   await field(right(page), 'U_Project').click();
-  await expect(page.getByRole('button', { name: /^U_Project/ })).toBeVisible();
+  await expect(rules.getByRole('button', { name: /^U_Project/ })).toBeVisible();
   await expect(rule(page)).toContainText('Customer project');
   expect(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth)).toBe(true);
 });

@@ -3,7 +3,7 @@ import { EditorState } from '@codemirror/state';
 import { expect, test } from 'vitest';
 import type { Field, MappingSection, Rule } from '../../src/api/types.ts';
 import { complete, Known } from '../../src/pages/mapping/expression.ts';
-import { found, isPlain, joined, joins, ordered, rowsOf } from '../../src/pages/mapping/fields.ts';
+import { found, isPlain, joined, joins, ordered, rowsOf, withMissing } from '../../src/pages/mapping/fields.ts';
 import { begin, keep, kept, put, redo, undo } from '../../src/pages/mapping/history.ts';
 import { isSheet, pasteAt, pasted, tableName, tableOfRows, twice } from '../../src/pages/mapping/rows.ts';
 
@@ -78,6 +78,12 @@ const field = (name: string, more: Partial<Field> = {}): Field => ({
 test('what is mapped stands first, then custom fields; related ones below the field that leads to them', () => {
   const fields = [field('A'), field('B__c'), field('C', { relation: { name: 'Account', object: 'Account' } })];
   expect(ordered(fields, ['C']).map((one) => one.name)).toEqual(['C', 'B__c', 'A']);
+  expect(withMissing(fields, ['A', 'Account.Region__c', 'Gone__c', 'Gone__c']).map((one) => one.name)).toEqual([
+    'A',
+    'B__c',
+    'C',
+    'Gone__c',
+  ]);
   const rows = rowsOf(fields, new Map([['Account', [field('Region__c')]]]));
   expect(rows.map((row) => row.path)).toEqual(['A', 'B__c', 'C', 'Account.Region__c']);
   expect(found(rows, 'region').map((row) => row.path)).toEqual(['C', 'Account.Region__c']);

@@ -54,6 +54,11 @@ function Told({ flow, info, of: release }: { flow: string; info: FlowInfo | unde
           <Link to="/flows/$id" params={{ id: flow }} className="way">
             {t('release.all')}
           </Link>
+          {mayAct && !isLive && release.problem === null && (
+            <Link to="/mapping/$id" params={{ id: flow }} search={{ release: release.release }} className="way">
+              {t('release.editMapping')}
+            </Link>
+          )}
           {mayGrant && release.missing > 0 && (
             <Button design="Attention" onClick={() => grant(flow, release)}>
               {t('release.grantShort', { count: release.missing })}

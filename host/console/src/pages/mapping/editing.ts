@@ -25,14 +25,14 @@ export interface Editing {
   discard: () => void;
   /** It was published: what is here is what the files say. */
   published: () => void;
+  /** Another mapping was published since this work began. */
+  overtaken: boolean;
 }
 
-export function useEditing(flow: string, base: MappingDoc, may: boolean, who: string): Editing {
+export function useEditing(flow: string, base: MappingDoc, may: boolean, place: string): Editing {
   const client = useQueryClient();
-  const place = `tandem.mapping.${who}.${flow}`;
-  const [history, setHistory] = useState<History>(
-    () => (may && kept(sessionStorage.getItem(place))) || begin(base.text),
-  );
+  const [before] = useState(() => (may ? kept(sessionStorage.getItem(place)) : undefined));
+  const [history, setHistory] = useState<History>(before ?? begin(base.text));
   const [from, setFrom] = useState(base.text);
   const [trouble, setTrouble] = useState<unknown>();
   const now = useRef(history);
@@ -45,17 +45,17 @@ export function useEditing(flow: string, base: MappingDoc, may: boolean, who: st
   }, []);
   useEffect(() => {
     try {
-      if (changed) sessionStorage.setItem(place, keep(history, base.release));
+      if (changed) sessionStorage.setItem(place, keep(history, before ? before.release : base.release));
       else sessionStorage.removeItem(place);
     } catch {
       // No room: the work is still here, and leaving asks.
     }
-  }, [changed, history, place, base.release]);
+  }, [changed, history, place, before, base.release]);
 
   const query = useQuery({
     ...mappingRead(flow, history.now),
     enabled: may && history.now !== base.text,
-    placeholderData: (before) => before ?? base,
+    placeholderData: (earlier) => earlier ?? base,
   });
   const doc = history.now === base.text ? base : (query.data ?? base);
 
@@ -93,8 +93,10 @@ export function useEditing(flow: string, base: MappingDoc, may: boolean, who: st
     discard: () => {
       // At once: the page may be gone before it is drawn again.
       sessionStorage.removeItem(place);
+      setFrom(base.text);
       set(begin(base.text));
     },
+    overtaken: changed && before !== undefined && before.release !== base.release,
     published: () => {
       setFrom(now.current.now);
       set(begin(now.current.now));

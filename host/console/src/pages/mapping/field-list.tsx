@@ -5,7 +5,7 @@ import { useId, useRef, useState, type KeyboardEvent, type PointerEvent } from '
 import { mappingFields } from '../../api/queries.ts';
 import type { Field } from '../../api/types.ts';
 import { Mark } from '../../parts/mark.tsx';
-import { useWords } from '../../words/words.ts';
+import { useWords, type Say } from '../../words/words.ts';
 import { found, rowsOf, type FieldRow } from './fields.ts';
 
 /** What a rule says of a field; an arrow where its words do not have one. */
@@ -177,7 +177,7 @@ function FieldItem({
           {field.required && side === 'right' && <Mark tone="warn">{t('map.required')}</Mark>}
         </span>
         <span className="field-facts">
-          <span className="code">{path}</span> · {typeOf(field)}
+          <span className="code">{path}</span> · {typeOf(field, t)}
         </span>
         {taken && <span className="field-rule">{t(reserved.has(field.name) ? 'map.reserved' : 'map.readOnly')}</span>}
         {rule && side === 'right' && (
@@ -228,6 +228,24 @@ function FieldItem({
   );
 }
 
-export function typeOf(field: Field): string {
-  return field.length === null ? field.type : `${field.type} ${field.length}`;
+const TYPES = {
+  string: 'text',
+  number: 'number',
+  date: 'date',
+  datetime: 'datetime',
+  boolean: 'boolean',
+  picklist: 'picklist',
+  reference: 'reference',
+  id: 'id',
+  phone: 'phone',
+  email: 'email',
+  url: 'url',
+  missing: 'missing',
+} as const;
+
+/** A field's type and length in words; a type that has none is said as the system calls it. */
+export function typeOf(field: Field, t: Say): string {
+  const known = TYPES[field.type as keyof typeof TYPES];
+  const type = known === undefined ? field.type : t(`type.${known}`);
+  return field.length === null ? type : `${type} ${field.length}`;
 }

@@ -55,6 +55,27 @@ export function ordered(fields: readonly Field[], mapped: readonly string[]): Fi
   return [...fields].sort((one, other) => rank(one) - rank(other));
 }
 
+/** Fields that rules name and the system does not have, or could not be asked for: a rule is seen all the same. */
+export function withMissing(fields: readonly Field[], paths: readonly string[]): Field[] {
+  const there = (path: string) =>
+    fields.some(({ name, relation }) => name === path || (relation && path.startsWith(`${relation.name}.`)));
+  const missing = [...new Set(paths)].filter((path) => !there(path));
+  return [
+    ...fields,
+    ...missing.map((name): Field => ({
+      name,
+      label: name,
+      type: 'missing',
+      length: null,
+      custom: false,
+      settable: true,
+      required: false,
+      values: null,
+      relation: null,
+    })),
+  ];
+}
+
 /** The rows of a list, with the fields of related records that are open below the field that leads to them. */
 export function rowsOf(
   fields: readonly Field[],

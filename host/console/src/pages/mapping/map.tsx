@@ -11,9 +11,9 @@ import { say } from '../../parts/say.tsx';
 import { useWords } from '../../words/words.ts';
 import type { Editing } from './editing.ts';
 import { FieldList, type Ruled } from './field-list.tsx';
-import { isPlain, joined, joins, ordered, reservedOf, sides, wordsOf } from './fields.ts';
+import { isPlain, joined, joins, ordered, reservedOf, sides, withMissing, wordsOf } from './fields.ts';
 import { Lines, type Line } from './lines.tsx';
-import { Preview } from './preview.tsx';
+import { Preview, useTried } from './preview.tsx';
 import { RulePanel } from './rule-panel.tsx';
 
 interface Props {
@@ -32,6 +32,7 @@ export function Map(props: Props) {
 
 /** How far the pointer goes before it draws. */
 const DRAWS_AT = 6;
+const EDGE = 32;
 
 function Drawn({ editing, section, chosen, choose, fields }: Props & { fields: SectionFields }) {
   const { t } = useWords();
@@ -40,24 +41,24 @@ function Drawn({ editing, section, chosen, choose, fields }: Props & { fields: S
   const [source, setSource] = useState<string>();
   const [moved, setMoved] = useState(0);
   const [drawn, setDrawn] = useState<{ from: string; x: number; y: number }>();
+  const [made, setMade] = useState(0);
+  const panelAt = useRef<HTMLDivElement>(null);
+  const tried = useTried(editing, section);
   const swallow = useRef(false);
   const { left, right } = sides(section);
   const reserved = useMemo(() => reservedOf(section), [section]);
   // The order of the lists is that of the rules when the section was opened: nothing jumps while one works.
   const [first] = useState(section.rules);
   const [leftFields, rightFields] = useMemo(() => {
-    const ends = first.map(joins);
+    const [then, now] = [first, section.rules].map((rules) => {
+      const ends = rules.map(joins);
+      return { left: ends.flatMap((one) => one.left), right: ends.map((one) => one.right) };
+    });
     return [
-      ordered(
-        fields[left],
-        ends.flatMap((one) => one.left),
-      ),
-      ordered(
-        fields[right],
-        ends.map((one) => one.right),
-      ),
+      ordered(withMissing(fields[left], now?.left ?? []), then?.left ?? []),
+      ordered(withMissing(fields[right], now?.right ?? []), then?.right ?? []),
     ];
-  }, [fields, first, left, right]);
+  }, [fields, first, section, left, right]);
 
   const lines = useMemo(
     () =>
@@ -101,6 +102,7 @@ function Drawn({ editing, section, chosen, choose, fields }: Props & { fields: S
       void editing.edit(edits);
       if (before) say(t('map.replaced', { field: to }));
       setSource(undefined);
+      setMade((before) => before + 1);
       choose(to);
     },
     [choose, editing, section, t],
@@ -130,6 +132,7 @@ function Drawn({ editing, section, chosen, choose, fields }: Props & { fields: S
       far ||= Math.hypot(event.clientX - clientX, event.clientY - clientY) > DRAWS_AT;
       if (!far) return;
       event.preventDefault();
+      scrollAt(event);
       setDrawn({ from: path, x: event.clientX, y: event.clientY });
     };
     const end = (event: PointerEvent) => {
@@ -153,6 +156,7 @@ function Drawn({ editing, section, chosen, choose, fields }: Props & { fields: S
   // The other end of the line of a rule that is chosen comes into sight, within its list alone.
   useEffect(() => {
     if (chosen === undefined) return;
+    panelAt.current?.scrollIntoView({ block: 'nearest' });
     const rule = section.rules.find((one) => joins(one).right === chosen);
     for (const [side, path] of [
       ['left', rule && joins(rule).left[0]],
@@ -204,13 +208,14 @@ function Drawn({ editing, section, chosen, choose, fields }: Props & { fields: S
     />
   );
   const hint = editing.may && (
-    <p className="map-hint" aria-live="polite">
+    <p className={source === undefined ? 'map-hint' : 'map-hint active'} aria-live="polite">
       {source === undefined ? t('map.hint') : t('map.hintTarget', { field: source })}
     </p>
   );
   const panel = (
     <RulePanel
       key={chosen ?? ''}
+      tried={tried}
       editing={editing}
       section={section}
       fields={fields}
@@ -230,18 +235,20 @@ function Drawn({ editing, section, chosen, choose, fields }: Props & { fields: S
         <>
           <section className="card" aria-label={t('map.rules')}>
             <RuleList section={section} chosen={chosen} choose={choose} />
-            {editing.may && (
+          </section>
+          {chosen !== undefined && <div ref={panelAt}>{panel}</div>}
+          {editing.may && (
+            <section className="card" aria-label={t('map.newRule')}>
               <div className="card-body">
-                <Opens label={t('map.newRule')}>
+                <Opens key={made} label={t('map.newRule')}>
                   <div className="stack" ref={frame}>
                     {hint}
                     {source === undefined ? leftList : rightList}
                   </div>
                 </Opens>
               </div>
-            )}
-          </section>
-          {chosen !== undefined && panel}
+            </section>
+          )}
         </>
       ) : (
         <div className="map">
@@ -256,9 +263,18 @@ function Drawn({ editing, section, chosen, choose, fields }: Props & { fields: S
           {panel}
         </div>
       )}
-      {editing.may && <Preview editing={editing} section={section} chosen={chosen} choose={choose} />}
+      {editing.may && <Preview tried={tried} section={section} chosen={chosen} choose={choose} />}
     </div>
   );
+}
+
+/** The list below the pointer goes on where a line is drawn to its edge. */
+function scrollAt({ clientX, clientY }: PointerEvent): void {
+  const list = document.elementFromPoint(clientX, clientY)?.closest('.field-list');
+  const around = list?.getBoundingClientRect();
+  if (!list || !around) return;
+  if (clientY < around.top + EDGE) list.scrollTop -= EDGE / 2;
+  else if (clientY > around.bottom - EDGE) list.scrollTop += EDGE / 2;
 }
 
 /** On a phone: the rules in place of the lines. */

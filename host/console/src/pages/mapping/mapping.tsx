@@ -33,7 +33,10 @@ export default function Mapping() {
   const flow = useId();
   const { release } = useSaid('/mapping/$id');
   const query = useQuery(mappingQuery(flow, release));
-  if (query.data) return <Edited flow={flow} base={query.data} />;
+  const live = useQuery(flowsQuery).data?.find((one) => one.flow === flow)?.live;
+  if (query.data && live !== undefined) {
+    return <Edited key={`${flow} ${release ?? ''}`} flow={flow} base={query.data} first={live} />;
+  }
   return (
     <Page title={t('mapping.of', { flow })}>
       <Loaded query={query}>{() => null}</Loaded>
@@ -41,19 +44,20 @@ export default function Mapping() {
   );
 }
 
-function Edited({ flow, base }: { flow: string; base: MappingDoc }) {
+/** `first`: the live release when the work began; publishing takes the place of no other. */
+function Edited({ flow, base, first }: { flow: string; base: MappingDoc; first: string | null }) {
   const { t } = useWords();
   const search = useSaid('/mapping/$id');
   const look = useSay('/mapping/$id');
   const me = useMe();
   const may = useMay('operator');
-  const live = useQuery(flowsQuery).data?.find((one) => one.flow === flow)?.live ?? null;
-  const editing = useEditing(flow, base, may, me?.name ?? '');
+  const [live, setLive] = useState(first);
+  const editing = useEditing(flow, base, may, `tandem.mapping.${me?.name ?? ''}.${flow}.${search.release ?? ''}`);
   const { doc } = editing;
   const section = doc.sections.find((one) => one.name === search.section) ?? doc.sections[0];
   const [chosen, choose] = useState<string>();
   const [line, setLine] = useState<number>();
-  const [publishing, setPublishing] = useState<{ live: string | null }>();
+  const [publishing, setPublishing] = useState(false);
   const [leaving, setLeaving] = useState<() => void>();
   const ask = useCallback((go: () => void) => setLeaving(() => go), []);
   useLeaving(editing.changed && may ? ask : undefined);
@@ -126,7 +130,7 @@ function Edited({ flow, base }: { flow: string; base: MappingDoc }) {
             <Button
               design="Emphasized"
               disabled={!editing.changed || doc.problem !== null}
-              onClick={() => setPublishing({ live })}
+              onClick={() => setPublishing(true)}
             >
               {t('publish.title')}
             </Button>
@@ -137,6 +141,11 @@ function Edited({ flow, base }: { flow: string; base: MappingDoc }) {
       {!may && (
         <MessageStrip design="Information" hideCloseButton>
           {t('mapping.notYours')}
+        </MessageStrip>
+      )}
+      {editing.overtaken && (
+        <MessageStrip design="Critical" hideCloseButton>
+          {t('mapping.overtaken')}
         </MessageStrip>
       )}
       <Problem of={editing.trouble} />
@@ -182,7 +191,7 @@ function Edited({ flow, base }: { flow: string; base: MappingDoc }) {
       {tab === 'tables' && <Tables editing={editing} />}
       {tab === 'text' && <Text editing={editing} line={line} />}
       {tab === 'check' && <Check editing={editing} show={showFinding} />}
-      {publishing && <Publish editing={editing} live={publishing.live} close={() => setPublishing(undefined)} />}
+      {publishing && <Publish editing={editing} live={live} setLive={setLive} close={() => setPublishing(false)} />}
       {leaving && (
         <Leave
           stay={() => setLeaving(undefined)}

@@ -19,18 +19,61 @@ const PAUSE_MS = 500;
 const MOST = 10;
 const FIRST = 3;
 
+/** The records on which rules are tried, and what comes of them. */
+export interface Tried {
+  way: OneWay;
+  setWay: (way: OneWay) => void;
+  records: { data: TryRecord[] | undefined; error: unknown };
+  ids: readonly string[];
+  toggle: (id: string) => void;
+  found: readonly Previewed[];
+  error: unknown;
+}
+
+export function useTried(editing: Editing, section: MappingSection): Tried {
+  const [way, setWay] = useState<OneWay>(wayOf(section));
+  const [chosen, setChosen] = useState<readonly string[]>();
+  const records = useQuery({ ...mappingRecords(editing.flow, section.name, way), enabled: editing.may });
+  const text = useCalm(editing.text);
+  const ids = chosen ?? records.data?.slice(0, FIRST).map((one) => one.id) ?? [];
+  const query = useQuery({
+    ...mappingPreview(editing.flow, { text, section: section.name, way, records: [...ids] }),
+    placeholderData: (before) => before,
+  });
+  return {
+    way,
+    setWay: (next) => {
+      setWay(next);
+      setChosen(undefined);
+    },
+    records,
+    ids,
+    toggle: (id) => setChosen(ids.includes(id) ? ids.filter((one) => one !== id) : [...ids, id].slice(-MOST)),
+    found: ids.length === 0 ? [] : (query.data ?? []).filter((one) => ids.includes(one.record)),
+    error: query.error,
+  };
+}
+
+/** A text as it is once nobody typed for a while. */
+function useCalm(text: string): string {
+  const [calm, setCalm] = useState(text);
+  useEffect(() => {
+    const timer = setTimeout(() => setCalm(text), PAUSE_MS);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return calm;
+}
+
 interface Props {
-  editing: Editing;
+  tried: Tried;
   section: MappingSection;
   chosen: string | undefined;
   choose: (right: string) => void;
 }
 
-export function Preview(props: Props) {
-  const { editing, section } = props;
+export function Preview({ tried, section, chosen, choose }: Props) {
   const { t } = useWords();
-  const [way, setWay] = useState<OneWay>(wayOf(section));
-  const query = useQuery(mappingRecords(editing.flow, section.name, way));
+  const { way, setWay, ids, toggle, found } = tried;
   return (
     <Card
       title={t('preview.title')}
@@ -48,12 +91,32 @@ export function Preview(props: Props) {
         )
       }
     >
-      <Loaded query={query}>
+      <Loaded query={tried.records}>
         {(records) =>
           records.length === 0 ? (
             <p className="soft card-body">{t('preview.noRecords')}</p>
           ) : (
-            <Tried key={way} {...props} way={way} records={records} />
+            <>
+              <div className="preview-records">
+                <Opens label={t('preview.records', { count: ids.length })}>
+                  <div className="checks wide-checks">
+                    {records.map((one) => (
+                      <CheckBox
+                        key={one.id}
+                        text={one.words || one.id}
+                        checked={ids.includes(one.id)}
+                        disabled={!ids.includes(one.id) && ids.length >= MOST}
+                        onChange={() => toggle(one.id)}
+                      />
+                    ))}
+                  </div>
+                </Opens>
+              </div>
+              <Problem of={tried.error} />
+              {found.length > 0 && (
+                <Values of={found} names={records} section={section} chosen={chosen} choose={choose} />
+              )}
+            </>
           )
         }
       </Loaded>
@@ -61,46 +124,28 @@ export function Preview(props: Props) {
   );
 }
 
-/** A text as it is once nobody typed for a while. */
-function useCalm(text: string): string {
-  const [calm, setCalm] = useState(text);
-  useEffect(() => {
-    const timer = setTimeout(() => setCalm(text), PAUSE_MS);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return calm;
-}
-
-function Tried({ editing, section, chosen, choose, way, records }: Props & { way: OneWay; records: TryRecord[] }) {
+/** What one rule gives, for the panel beside it. */
+export function ValuesOf({ tried, fields }: { tried: Tried; fields: readonly string[] }) {
   const { t } = useWords();
-  const [ids, setIds] = useState<readonly string[]>(() => records.slice(0, FIRST).map((one) => one.id));
-  const text = useCalm(editing.text);
-  const query = useQuery({
-    ...mappingPreview(editing.flow, { text, section: section.name, way, records: [...ids] }),
-    placeholderData: (before) => before,
+  const told = tried.found.flatMap((record) => {
+    const field = fields.find((one) => record.values.some((value) => value.field === one));
+    return field === undefined ? [] : [{ record, field }];
   });
-  const tried = ids.length === 0 ? [] : (query.data ?? []);
-  const toggle = (id: string) => setIds(ids.includes(id) ? ids.filter((one) => one !== id) : [...ids, id].slice(-MOST));
+  if (told.length === 0) return null;
   return (
-    <>
-      <div className="preview-records">
-        <Opens label={t('preview.records', { count: ids.length })}>
-          <div className="checks wide-checks">
-            {records.map((one) => (
-              <CheckBox
-                key={one.id}
-                text={one.words || one.id}
-                checked={ids.includes(one.id)}
-                disabled={!ids.includes(one.id) && ids.length >= MOST}
-                onChange={() => toggle(one.id)}
-              />
-            ))}
-          </div>
-        </Opens>
-      </div>
-      <Problem of={query.error} />
-      {tried.length > 0 && <Values of={tried} names={records} section={section} chosen={chosen} choose={choose} />}
-    </>
+    <div className="tried">
+      <p className="soft">{t('preview.these')}</p>
+      <ul className="plain">
+        {told.map(({ record, field }) => (
+          <li key={record.record}>
+            <span className="soft small">
+              {tried.records.data?.find((one) => one.id === record.record)?.words ?? record.record}
+            </span>
+            <Value of={record} field={field} />
+          </li>
+        ))}
+      </ul>
+    </div>
   );
 }
 
@@ -110,7 +155,7 @@ function Values({
   section,
   chosen,
   choose,
-}: { of: Previewed[]; names: TryRecord[] } & Pick<Props, 'section' | 'chosen' | 'choose'>) {
+}: { of: readonly Previewed[]; names: TryRecord[] } & Pick<Props, 'section' | 'chosen' | 'choose'>) {
   const { t } = useWords();
   const fields = [...new Set(of.flatMap((record) => record.values.map((one) => one.field)))];
   return (
@@ -156,19 +201,28 @@ function Values({
   );
 }
 
-/** What the source has, and what comes of it. */
 function Cell({ of: record, field }: { of: Previewed; field: string }) {
+  const wrong = record.values.find((one) => one.field === field)?.error;
+  return (
+    <td className={wrong === null || wrong === undefined ? undefined : 'wrong-cell'}>
+      <Value of={record} field={field} />
+    </td>
+  );
+}
+
+/** What the source has, and what comes of it. */
+function Value({ of: record, field }: { of: Previewed; field: string }) {
   const { t } = useWords();
   const value = record.values.find((one) => one.field === field);
-  if (!value) return <td className="soft">–</td>;
-  if (value.not_here) return <td className="soft">{t('preview.notHere')}</td>;
+  if (!value) return <span className="soft">–</span>;
+  if (value.not_here) return <span className="soft">{t('preview.notHere')}</span>;
   const read = [...value.rule.matchAll(/\bsource\.([A-Za-z_][\w.]*)/g)].map(([, path = '']) =>
     shown(at(record.source, path)),
   );
   const from = [...new Set(read)].join(', ');
   const same = from === shown(value.value);
   return (
-    <td className={value.error === null ? undefined : 'wrong-cell'}>
+    <span>
       {from !== '' && !same && (
         <span className="about">
           {from} <span aria-hidden="true">→</span>
@@ -176,6 +230,6 @@ function Cell({ of: record, field }: { of: Previewed; field: string }) {
       )}
       {value.error === null ? shown(value.value) : <span className="bad-text">{value.error}</span>}
       {value.by_plugin && <span className="about">{t('preview.byPlugin')}</span>}
-    </td>
+    </span>
   );
 }

@@ -25,12 +25,13 @@ type Step = (typeof STEPS)[number];
 
 interface Props {
   editing: Editing;
-  /** The live release as it was when the dialog was opened; it may be another one by now. */
+  /** The live release as it was when the work began; it may be another one by now, and then it is refused. */
   live: string | null;
+  setLive: (release: string) => void;
   close: () => void;
 }
 
-export function Publish({ editing, live, close }: Props) {
+export function Publish({ editing, live, setLive, close }: Props) {
   const { t } = useWords();
   const client = useQueryClient();
   const noteId = useId();
@@ -70,12 +71,12 @@ export function Publish({ editing, live, close }: Props) {
   const goLive = () =>
     attempt(async () => {
       if (!draft) return;
-      setDone(
-        await api.post<Activated>(`${at}/releases/${encodeURIComponent(draft.release)}/activate`, {
-          why: note.trim(),
-          instead_of: live,
-        }),
-      );
+      const activated = await api.post<Activated>(`${at}/releases/${encodeURIComponent(draft.release)}/activate`, {
+        why: note.trim(),
+        instead_of: live,
+      });
+      setDone(activated);
+      setLive(activated.release);
       setStep('live');
       editing.published();
       void client.invalidateQueries({ queryKey: ['flows'] });
@@ -83,12 +84,17 @@ export function Publish({ editing, live, close }: Props) {
     });
   const goBack = () =>
     attempt(async () => {
-      setBack(
-        await api.post<Activated>(`${at}/rollback`, { instead_of: done?.release ?? '', why: t('publish.backWhy') }),
-      );
+      const before = await api.post<Activated>(`${at}/rollback`, {
+        instead_of: done?.release ?? '',
+        why: t('publish.backWhy'),
+      });
+      setBack(before);
+      setLive(before.release);
+      editing.discard();
       void client.invalidateQueries({ queryKey: ['flows'] });
       void client.invalidateQueries({ queryKey: ['overview'] });
     });
+  const nothing = draft?.standing === 'live';
 
   return (
     <Dialog
@@ -118,7 +124,7 @@ export function Publish({ editing, live, close }: Props) {
               {step === 'compare' && (
                 <Button
                   design="Emphasized"
-                  disabled={busy || !over || (draft?.missing ?? 0) > 0}
+                  disabled={busy || !over || nothing || (draft?.missing ?? 0) > 0}
                   onClick={() => void goLive()}
                 >
                   {t('release.activate')}
@@ -176,6 +182,11 @@ export function Publish({ editing, live, close }: Props) {
         {step === 'compare' && draft && (
           <>
             {draft.differs && draft.differs.mapping.length > 0 && <MappingLines of={draft.differs.mapping} />}
+            {nothing && (
+              <MessageStrip design="Information" hideCloseButton>
+                {t('differs.none')}
+              </MessageStrip>
+            )}
             {draft.missing > 0 && (
               <MessageStrip design="Critical" hideCloseButton>
                 {t('release.missing', { count: draft.missing })}

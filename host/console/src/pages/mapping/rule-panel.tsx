@@ -27,6 +27,7 @@ import type { Editing } from './editing.ts';
 import { expression, Known } from './expression.ts';
 import { bare, bareRule, isPlain, joins, sides } from './fields.ts';
 import { typeOf } from './field-list.tsx';
+import { ValuesOf, type Tried } from './preview.tsx';
 import { TableDialog } from './table-dialog.tsx';
 
 interface Props {
@@ -35,10 +36,11 @@ interface Props {
   fields: SectionFields;
   /** The target's field. */
   right: string | undefined;
+  tried: Tried;
   close: () => void;
 }
 
-export function RulePanel({ editing, section, fields, right, close }: Props) {
+export function RulePanel({ editing, section, fields, right, tried, close }: Props) {
   const { t } = useWords();
   const [asking, setAsking] = useState(false);
   const side = sides(section).right;
@@ -68,7 +70,7 @@ export function RulePanel({ editing, section, fields, right, close }: Props) {
         </Title>
         <p className="soft small">
           <span className="code">{right}</span>
-          {field && <> · {typeOf(field)}</>}
+          {field && <> · {typeOf(field, t)}</>}
         </p>
       </header>
       {rule?.kind === 'both' ? (
@@ -105,6 +107,7 @@ export function RulePanel({ editing, section, fields, right, close }: Props) {
           </Button>
         </div>
       )}
+      {rule && <ValuesOf tried={tried} fields={[right, rule.field]} />}
       {asking && rule && read !== undefined && (
         <TableDialog
           editing={editing}

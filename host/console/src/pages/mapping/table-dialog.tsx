@@ -68,7 +68,7 @@ export function TableDialog({ editing, section, rule, left, right, close }: Prop
   };
   const [codes, values] = section.way === 'to-b1' ? (['salesforce', 'b1'] as const) : (['b1', 'salesforce'] as const);
   return (
-    <FormDialog title={t('tables.use')} confirm={t('tables.take')} ready={ready} go={go} close={close}>
+    <FormDialog wide title={t('tables.use')} confirm={t('tables.take')} ready={ready} go={go} close={close}>
       <p>{t('tables.useSays', { left, right })}</p>
       {known.length > 0 && (
         <div className="field">
