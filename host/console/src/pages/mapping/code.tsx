@@ -66,6 +66,19 @@ const COLOURS = syntaxHighlighting(
   ]),
 );
 
+/**
+ * Letters in the place of a selection. The browser would keep the look of what was there by a style attribute, which the
+ * policy refuses; so it is done here.
+ */
+function typedOver(event: InputEvent, view: EditorView): boolean {
+  const { state } = view;
+  const typed = event.inputType === 'insertText' && event.data !== null && !view.composing;
+  if (!typed || state.readOnly || state.selection.ranges.every((range) => range.empty)) return false;
+  event.preventDefault();
+  view.dispatch(state.replaceSelection(event.data ?? ''), { userEvent: 'input.type', scrollIntoView: true });
+  return true;
+}
+
 interface Props {
   value: string;
   label: string;
@@ -122,7 +135,7 @@ export function Code({ value, label, onChange, more, locked = false, file = fals
           clearTimeout(timer.current);
           timer.current = setTimeout(send, PAUSE_MS);
         }),
-        EditorView.domEventHandlers({ blur: () => send() }),
+        EditorView.domEventHandlers({ blur: () => send(), beforeinput: typedOver }),
         LOOK,
         COLOURS,
         more,

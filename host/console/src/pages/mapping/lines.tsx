@@ -1,5 +1,5 @@
 // Lines between two lists of fields. A line whose end is scrolled out of sight goes to the edge of its list.
-import { useLayoutEffect, useState, type RefObject } from 'react';
+import { useEffect, useLayoutEffect, useState, type RefObject } from 'react';
 
 export interface Line {
   id: string;
@@ -27,7 +27,8 @@ interface Props {
 export function Lines({ of, frame, moved, drawn, choose }: Props) {
   const [places, setPlaces] = useState<{ lines: Place[]; draft: string | undefined }>({ lines: [], draft: undefined });
   const [size, setSize] = useState(0);
-  useLayoutEffect(() => {
+  // Not in the layout's effect: there the frame around is not known yet.
+  useEffect(() => {
     const element = frame.current;
     if (!element) return undefined;
     const again = () => setSize((before) => before + 1);
