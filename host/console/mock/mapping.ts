@@ -141,7 +141,7 @@ const preview: Does = (_, asked, __, flow = '') => {
   return ok({
     records: records.map((record): T.Previewed => {
       const source = from.find((one) => idOf(one) === record);
-      if (!source) return { record, source: {}, error: `There is no record ${record}.`, mapper: false, values: [] };
+      if (!source) return { record, source: null, error: `There is no record ${record}.`, mapper: false, values: [] };
       return {
         record,
         source,

@@ -419,6 +419,7 @@ export interface Comparison {
 export interface Compared {
   events: number;
   runs: number;
+  /** Events, as the two after it. */
   same: number;
   different: number;
   untold: number;
@@ -426,12 +427,15 @@ export interface Compared {
   read_now: number;
   groups: {
     call: string;
+    /** Empty: the call as a whole, which only one of the two makes. */
     field: string;
     count: number;
-    examples: { event: number; key: string; before: unknown; after: unknown }[];
+    /** `event` is null where it is not known which of its run it was. */
+    examples: { event: number | null; key: string; before: unknown; after: unknown }[];
   }[];
-  /** Events that end otherwise. */
-  endings: { key: string; event: number; before: string; after: string }[];
+  /** How many events end otherwise, and some of them. */
+  ended_otherwise: number;
+  endings: { key: string; event: number | null; before: string; after: string }[];
   /** Changed sections that none of the events used. */
   unused: string[];
 }
@@ -572,7 +576,8 @@ export interface TryRecord {
 }
 export interface Previewed {
   record: string;
-  source: Record<string, unknown>;
+  /** null: it could not be read. */
+  source: Record<string, unknown> | null;
   error: string | null;
   /** The mapping plugin had the last word. */
   mapper: boolean;

@@ -88,7 +88,7 @@ function Found({ of: found }: { of: Compared }) {
   const { t } = useWords();
   const locale = useLocale();
   const say = (value: number) => number(value, locale);
-  const quiet = found.different === 0 && found.endings.length === 0;
+  const quiet = found.different === 0 && found.ended_otherwise === 0;
   return (
     <div className="stack compared">
       <MessageStrip design={quiet ? (found.untold > 0 ? 'Critical' : 'Positive') : 'Information'} hideCloseButton>
@@ -110,15 +110,16 @@ function Found({ of: found }: { of: Compared }) {
               {found.groups.map((group) => (
                 <tr key={`${group.call} ${group.field}`}>
                   <th scope="row">
-                    <strong>{group.field}</strong>
+                    <strong>{group.field || t('compare.whole')}</strong>
                     <span className="about code">{group.call}</span>
                   </th>
                   <td>{say(group.count)}</td>
                   <td>
                     <ul className="plain">
                       {group.examples.map((one) => (
-                        <li key={one.event}>
-                          <EventLink id={one.event} /> <del>{shown(one.before)}</del> → <ins>{shown(one.after)}</ins>
+                        <li key={`${one.event} ${one.key}`}>
+                          <EventLink id={one.event} of={one.key} /> <del>{shown(one.before)}</del> →{' '}
+                          <ins>{shown(one.after)}</ins>
                         </li>
                       ))}
                     </ul>
@@ -129,15 +130,15 @@ function Found({ of: found }: { of: Compared }) {
           </table>
         </div>
       )}
-      {found.endings.length > 0 && (
+      {found.ended_otherwise > 0 && (
         <div>
           <p>
-            <strong>{t('compare.endings', { count: found.endings.length })}</strong>
+            <strong>{t('compare.endings', { count: found.ended_otherwise })}</strong>
           </p>
           <ul className="sentences">
             {found.endings.map((one) => (
-              <li key={one.event}>
-                <EventLink id={one.event} /> <del>{one.before}</del> → <ins>{one.after}</ins>
+              <li key={`${one.event} ${one.key}`}>
+                <EventLink id={one.event} of={one.key} /> <del>{one.before}</del> → <ins>{one.after}</ins>
               </li>
             ))}
           </ul>
@@ -161,7 +162,9 @@ function Found({ of: found }: { of: Compared }) {
   );
 }
 
-function EventLink({ id }: { id: number }) {
+/** The event, or its record where it is not known which event it was. */
+function EventLink({ id, of }: { id: number | null; of: string }) {
+  if (id === null) return <span className="code">{of}</span>;
   return (
     <Link to="/events/$id" params={{ id: String(id) }}>
       #{id}

@@ -4,6 +4,7 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { api } from '../../api/client.ts';
 import { mappingRead } from '../../api/queries.ts';
 import type { Edit, MappingDoc } from '../../api/types.ts';
+import { useLast } from './last.ts';
 import { begin, keep, kept, put, redo, undo, type History } from './history.ts';
 
 export interface Editing {
@@ -24,7 +25,7 @@ export interface Editing {
   /** Back to what the files say. */
   discard: () => void;
   /** It was published: what is here is what the files say. */
-  published: () => void;
+  published: (release: string) => void;
   /** Another mapping was published since this work began. */
   overtaken: boolean;
 }
@@ -34,6 +35,9 @@ export function useEditing(flow: string, base: MappingDoc, may: boolean, place: 
   const [before] = useState(() => (may ? kept(sessionStorage.getItem(place)) : undefined));
   const [history, setHistory] = useState<History>(before ?? begin(base.text));
   const [from, setFrom] = useState(base.text);
+  // Whose mapping the work began with; another one in the files now was published by somebody else.
+  const [origin, setOrigin] = useState(before ? before.release : base.release);
+  const [overtaken, setOvertaken] = useState(origin !== base.release);
   const [trouble, setTrouble] = useState<unknown>();
   const now = useRef(history);
   const queue = useRef(Promise.resolve());
@@ -45,19 +49,20 @@ export function useEditing(flow: string, base: MappingDoc, may: boolean, place: 
   }, []);
   useEffect(() => {
     try {
-      if (changed) sessionStorage.setItem(place, keep(history, before ? before.release : base.release));
+      if (changed) sessionStorage.setItem(place, keep(history, origin));
       else sessionStorage.removeItem(place);
     } catch {
       // No room: the work is still here, and leaving asks.
     }
-  }, [changed, history, place, before, base.release]);
+  }, [changed, history, place, origin]);
 
   const query = useQuery({
     ...mappingRead(flow, history.now),
     enabled: may && history.now !== base.text,
     placeholderData: (earlier) => earlier ?? base,
   });
-  const doc = history.now === base.text ? base : (query.data ?? base);
+  const last = useLast(query.data);
+  const doc = history.now === base.text ? base : (last ?? base);
 
   const edit = useCallback(
     (edits: Edit[], to?: string) => {
@@ -94,10 +99,14 @@ export function useEditing(flow: string, base: MappingDoc, may: boolean, place: 
       // At once: the page may be gone before it is drawn again.
       sessionStorage.removeItem(place);
       setFrom(base.text);
+      setOrigin(base.release);
+      setOvertaken(false);
       set(begin(base.text));
     },
-    overtaken: changed && before !== undefined && before.release !== base.release,
-    published: () => {
+    overtaken: changed && overtaken,
+    published: (release) => {
+      setOrigin(release);
+      setOvertaken(false);
       setFrom(now.current.now);
       set(begin(now.current.now));
     },

@@ -130,7 +130,7 @@ export function bareRule(rule: Rule): RulePut {
 }
 
 /** What a path of a record leads to. */
-export function at(source: Record<string, unknown>, path: string): unknown {
+export function at(source: Record<string, unknown> | null, path: string): unknown {
   return path.split('.').reduce<unknown>((of, name) => {
     return typeof of === 'object' && of !== null ? (of as Record<string, unknown>)[name] : undefined;
   }, source);

@@ -14,6 +14,7 @@ import { Problem } from '../../parts/problem.tsx';
 import { useWords } from '../../words/words.ts';
 import type { Editing } from './editing.ts';
 import { at, joins, wayOf } from './fields.ts';
+import { useLast } from './last.ts';
 
 const PAUSE_MS = 500;
 const MOST = 10;
@@ -40,6 +41,7 @@ export function useTried(editing: Editing, section: MappingSection): Tried {
     ...mappingPreview(editing.flow, { text, section: section.name, way, records: [...ids] }),
     placeholderData: (before) => before,
   });
+  const last = useLast(query.data);
   return {
     way,
     setWay: (next) => {
@@ -49,7 +51,7 @@ export function useTried(editing: Editing, section: MappingSection): Tried {
     records,
     ids,
     toggle: (id) => setChosen(ids.includes(id) ? ids.filter((one) => one !== id) : [...ids, id].slice(-MOST)),
-    found: ids.length === 0 ? [] : (query.data ?? []).filter((one) => ids.includes(one.record)),
+    found: ids.length === 0 ? [] : (last ?? []).filter((one) => ids.includes(one.record)),
     error: query.error,
   };
 }

@@ -78,7 +78,7 @@ export function Publish({ editing, live, setLive, close }: Props) {
       setDone(activated);
       setLive(activated.release);
       setStep('live');
-      editing.published();
+      editing.published(activated.release);
       void client.invalidateQueries({ queryKey: ['flows'] });
       void client.invalidateQueries({ queryKey: ['overview'] });
     });
