@@ -16,6 +16,7 @@ use super::sharing;
 use crate::config::{Config, SalesforceConfig};
 use crate::connections::salesforce::rights::{PERMISSION_SET, STANDARD_SET};
 use crate::connections::{Call, CallError, Connection, Connections, connect};
+use crate::console::tls;
 use crate::engine::Flow;
 use crate::releases::ReleaseError;
 use crate::sandbox::LoadError;
@@ -37,6 +38,14 @@ struct Finding {
 impl Finding {
     fn good(what: impl Into<String>, says: impl Into<String>) -> Self {
         Self { what: what.into(), good: true, says: says.into(), mend: String::new() }
+    }
+
+    fn word(&self) -> &'static str {
+        match (self.good, self.mend.is_empty()) {
+            (true, true) => "ok",
+            (true, false) => "soon",
+            (false, _) => "WRONG",
+        }
     }
 
     fn bad(what: impl Into<String>, says: impl ToString, mend: impl Into<String>) -> Self {
@@ -70,16 +79,27 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
         }
     }
     flows(&config, &connections, &mut findings).await?;
+    certificate(&config, &mut findings);
     let problems = findings.iter().filter(|finding| !finding.good).count();
-    let rows = findings
-        .iter()
-        .map(|f| vec![f.what.clone(), if f.good { "ok" } else { "WRONG" }.into(), f.says.clone(), f.mend.clone()])
-        .collect();
+    let rows = findings.iter().map(|f| vec![f.what.clone(), f.word().into(), f.says.clone(), f.mend.clone()]).collect();
     output.rows(&findings, &["what", "", "says", "mend"], rows, "nothing to check");
     output.say(
         "each check signs in to every connection: where a password is wrong it counts towards the system's lock-out",
     );
     Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FOUND_PROBLEMS) })
+}
+
+/// What browsers are shown.
+fn certificate(config: &Config, findings: &mut Vec<Finding>) {
+    let Some(tls) = &config.host.tls else { return };
+    let url = config.console.url.as_deref().and_then(|url| url.parse::<reqwest::Url>().ok());
+    let host = url.as_ref().and_then(reqwest::Url::host_str).map(|host| host.trim_matches(['[', ']']));
+    findings.extend(tls::look(tls, &config.base, host).into_iter().map(|own| Finding {
+        what: "[host] tls".into(),
+        good: own.good,
+        says: own.says,
+        mend: own.mend,
+    }));
 }
 
 async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut Vec<Finding>) -> Result<()> {

@@ -77,7 +77,7 @@ pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
     let host = tokio::spawn(service::serve(parts, connections.clone(), stopped));
     let client = transport::client(&Default::default(), Proxies::Direct, Path::new("."), Duration::from_secs(30))
         .map_err(anyhow::Error::msg)?;
-    let console = format!("http://{}", config.host.listen);
+    let console = config.console_address();
     wait_ready(&client, &format!("{console}/readyz")).await?;
     output.say(format!("Tandem                {console}   {console}/readyz   {console}/metrics"));
     if let Some(password) = account::first(store.as_ref()).await? {

@@ -59,8 +59,8 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     let store = SqliteStore::open(&database, Access::Maker).with_context(|| format!("{}", database.display()))?;
     if let Some(password) = account::first(&store).await? {
         output.say(format!(
-            "the console's first account is admin, its password {password} (shown once): `tandem run`, then http://{}",
-            config.host.listen
+            "the console's first account is admin, its password {password} (shown once): `tandem run`, then {}",
+            config.console_address()
         ));
     }
     tell_flows(&config, output);

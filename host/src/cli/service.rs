@@ -17,6 +17,7 @@ use super::output::complain;
 use crate::config::{Config, FlowConfig, SalesforceConfig, Secret, SecretSource};
 use crate::connections::{Connection, Connections, Standing};
 use crate::console::salesforce::Reporter;
+use crate::console::tls::Certificate;
 use crate::console::{self, Console, Live, Origin, Patience};
 use crate::ending::guarded;
 use crate::engine::{Engine, Flow, Running, haste_of};
@@ -142,6 +143,8 @@ struct Setup {
     releases: Arc<Releases>,
     door: Arc<Door>,
     keys: Keys,
+    /// What it shows to who connects, where it speaks TLS.
+    certificate: Option<Arc<Certificate>>,
     /// When each org is swept, where it is.
     sweeps: BTreeMap<String, FlowTimer>,
 }
@@ -155,6 +158,8 @@ impl Setup {
         door: Option<Arc<Door>>,
     ) -> Result<Self> {
         let keys = Keys::read(&config)?;
+        let certificate =
+            Certificate::of(&config).with_context(|| config.place(&["host", "tls"]).trim_end().to_owned())?;
         let mut sweeps = BTreeMap::new();
         for (name, org) in &config.salesforce {
             sweeps.extend(sweep_timer(&config, name, org)?.map(|timer| (name.clone(), timer)));
@@ -163,7 +168,7 @@ impl Setup {
             Some(door) => door,
             None => Arc::new(Door::open(&config).await?),
         };
-        Ok(Self { config, connections, releases, door, keys, sweeps })
+        Ok(Self { config, connections, releases, door, keys, certificate, sweeps })
     }
 }
 
@@ -313,7 +318,7 @@ impl Host {
         stop: watch::Receiver<bool>,
         over: watch::Receiver<bool>,
     ) -> Result<Self> {
-        let Setup { config, connections, releases, door, keys, sweeps } = setup;
+        let Setup { config, connections, releases, door, keys, certificate, sweeps } = setup;
         let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
         let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), connections.clone(), releases.clone()));
         engine.settle().await;
@@ -333,7 +338,7 @@ impl Host {
         let (mut sources, callers) = host.salesforce(&keys.salesforce, sweeps);
         sources.extend(host.b1(&keys.b1));
         let timers = host.timers(timers);
-        let origin = Arc::new(Origin::new(config.host.listen, &config.console));
+        let origin = Arc::new(Origin::new(config.host.listen, &config.console, certificate.is_some()));
         let live = Arc::new(Live::new(host.stop.clone()));
         let console = Arc::new(Console {
             engine: host.engine.clone(),
@@ -357,7 +362,10 @@ impl Host {
                 inbox: inbox.clone(),
             }))
             .merge(webhook::router(Webhook { callers, routes, inbox }));
-        host.listen(door.listener()?, router);
+        if let Some(certificate) = certificate {
+            host.tasks.spawn(guarded("the host's certificate", certificate.clone().watch(host.stop.clone())));
+        }
+        host.listen(door.listener()?, certificate.as_ref().map(Certificate::server), router);
         Ok(host)
     }
 
@@ -498,8 +506,13 @@ impl Host {
         shown
     }
 
-    fn listen(&mut self, listener: tokio::net::TcpListener, router: axum::Router) {
-        let served = console::serve(listener, router, Patience::default(), self.stop.clone());
+    fn listen(
+        &mut self,
+        listener: tokio::net::TcpListener,
+        tls: Option<Arc<rustls::ServerConfig>>,
+        router: axum::Router,
+    ) {
+        let served = console::serve(listener, tls, router, Patience::default(), self.stop.clone());
         self.tasks.spawn(guarded("console", served));
     }
 

@@ -1,16 +1,18 @@
 //! `tandem.toml`: read once, checked whole, then trusted.
 
+mod console;
 mod lines;
 pub mod rewrite;
 mod secret;
 mod stamp;
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use self::console::{ConsoleConfig, ServerTls};
 pub use self::lines::Lines;
 pub use self::secret::{Secret, SecretError, SecretSource};
 pub use self::stamp::{Stamp, stamp};
@@ -86,24 +88,21 @@ pub struct HostConfig {
     pub plugins: PathBuf,
     /// Where `/healthz`, `/readyz`, `/metrics` and the webhook listen.
     pub listen: SocketAddr,
+    /// The host's own certificate: it speaks TLS to all who connect.
+    pub tls: Option<ServerTls>,
     /// Seconds a stop waits for runs in progress; what is not finished then is recovered at the next start.
     pub stop_seconds: u64,
 }
 
 impl Default for HostConfig {
     fn default() -> Self {
-        Self { plugins: "plugins".into(), listen: SocketAddr::from(([127, 0, 0, 1], 8484)), stop_seconds: 20 }
+        Self {
+            plugins: "plugins".into(),
+            listen: SocketAddr::from(([127, 0, 0, 1], 8484)),
+            tls: None,
+            stop_seconds: 20,
+        }
     }
-}
-
-/// `[console]`
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct ConsoleConfig {
-    /// `https://…`, where a proxy that speaks TLS stands before the console; without it browsers on this machine alone may use it.
-    pub url: Option<String>,
-    /// IP addresses of that proxy where it is on another machine: whom it names as the client is believed.
-    pub proxies: Vec<IpAddr>,
 }
 
 /// `[store]`
@@ -502,18 +501,7 @@ impl Config {
         for (name, flow) in &self.flows {
             self.check_flow(&mut problems.of(&["flows", name]), name, flow);
         }
-        let mut console = problems.of(&["console"]);
-        if let Some(url) = &self.console.url {
-            let is_bare = |url: &reqwest::Url| url.scheme() == "https" && url.host().is_some() && url.path() == "/";
-            if !url.parse().is_ok_and(|url| is_bare(&url)) {
-                console.tell(
-                    "url",
-                    format!(" = \"{url}\" is not the console's address; write it like https://tandem.example.com"),
-                );
-            }
-        } else if !self.console.proxies.is_empty() {
-            console.tell("proxies", ": whom a proxy names is believed only behind `url`, the console's address there");
-        }
+        self.check_console(&mut problems.of(&["console"]));
         let mut trust = problems.of(&["trust"]);
         for key in self.trust.keys.iter().filter(|key| !is_public_key(key)) {
             trust.tell("keys", format!(": {key:?} is no public key of minisign (56 letters that begin with RW)"));

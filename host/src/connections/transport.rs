@@ -186,11 +186,17 @@ pub fn tls_config(tls: &TlsConfig, base: &Path) -> Result<ClientConfig, String> 
             return Err(format!("tls.ca_file {} holds no certificate in PEM form", path.display()));
         }
     } else {
-        roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-        // A company that opens TLS at its border puts its authority there.
-        roots.add_parsable_certificates(system_roots().iter().cloned());
+        roots = known_roots();
     }
     Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+/// The public authorities, and those of this machine.
+pub fn known_roots() -> RootCertStore {
+    let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    // A company that opens TLS at its border puts its authority there.
+    roots.add_parsable_certificates(system_roots().iter().cloned());
+    roots
 }
 
 /// What the operating system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` count where they are set. Read once.

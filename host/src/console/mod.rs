@@ -21,6 +21,7 @@ mod reviews;
 pub mod salesforce;
 mod serve;
 mod story;
+pub mod tls;
 mod views;
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! Who may reach the console, and under which name. A browser on this machine may; one on another only through a proxy that speaks TLS, which
-//! `[console] url` states. A name that is not the console's own is a trick of another page (DNS rebinding).
+//! Who may reach the console, and under which name. A browser on this machine may; one on another where the host speaks TLS itself, or through a
+//! proxy that does, which `[console] url` states. A name that is not the console's own is a trick of another page (DNS rebinding).
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -22,27 +22,31 @@ pub struct Origin {
     /// Host name of the stated address, with its port where it has one.
     stated: Option<String>,
     proxies: Vec<IpAddr>,
+    /// The host speaks TLS itself.
+    has_tls: bool,
 }
 
 impl Origin {
     /// From configuration.
-    pub fn new(listen: SocketAddr, config: &ConsoleConfig) -> Self {
+    pub fn new(listen: SocketAddr, config: &ConsoleConfig, has_tls: bool) -> Self {
         let url = config.url.as_deref().and_then(|url| url.parse::<reqwest::Url>().ok());
         let stated = url.and_then(|url| {
             let host = url.host_str()?.to_ascii_lowercase();
             Some(url.port().map_or_else(|| host.clone(), |port| format!("{host}:{port}")))
         });
-        Self { listen, stated, proxies: config.proxies.iter().map(IpAddr::to_canonical).collect() }
+        Self { listen, stated, proxies: config.proxies.iter().map(IpAddr::to_canonical).collect(), has_tls }
     }
 
     /// The console is reached over TLS.
     pub fn is_over_tls(&self) -> bool {
-        self.stated.is_some()
+        self.has_tls || self.stated.is_some()
     }
 
     fn is_proxy(&self, peer: IpAddr) -> bool {
-        // Named, it is that one and no other program on this machine.
-        self.stated.is_some() && if self.proxies.is_empty() { peer.is_loopback() } else { self.proxies.contains(&peer) }
+        // Named, it is that one and no other program on this machine; where the host speaks TLS itself, there is none that is not named.
+        let is_own =
+            if self.proxies.is_empty() { peer.is_loopback() && !self.has_tls } else { self.proxies.contains(&peer) };
+        self.stated.is_some() && is_own
     }
 
     fn is_own_name(&self, host: &str) -> bool {
@@ -71,13 +75,17 @@ impl Origin {
             let client = forwarded.and_then(|list| address_of(list.rsplit(',').next()?.trim()));
             return Ok(Peer(client.unwrap_or(connected)));
         }
-        if connected.is_loopback() && forwarded.is_none() {
+        if (connected.is_loopback() || self.has_tls) && forwarded.is_none() {
             return Ok(Peer(connected));
+        }
+        if self.has_tls {
+            let problem = Problem::refused("A proxy that nobody has stated stands before the console.");
+            return Err(problem.mended("State its IP address as `proxies` of [console] in tandem.toml."));
         }
         let problem =
             Problem::refused("The console is not open to other machines: what is sent to it is not encrypted.");
         Err(problem.mended(
-            "Put a proxy that speaks TLS before it, and state its address as `url`, and itself as `proxies`, of [console] in tandem.toml.",
+            "Give the host a certificate (`tls` of [host] in tandem.toml); or put a proxy that speaks TLS before it, and state its address as `url`, and itself as `proxies`, of [console] in tandem.toml.",
         ))
     }
 }
@@ -119,8 +127,9 @@ mod tests {
     use super::*;
 
     fn origin(url: Option<&str>) -> Origin {
-        let config = ConsoleConfig { url: url.map(str::to_owned), proxies: vec!["10.0.0.9".parse().unwrap()] };
-        Origin::new("0.0.0.0:8484".parse().unwrap(), &config)
+        let proxies = vec!["10.0.0.9".parse().unwrap()];
+        let config = ConsoleConfig { url: url.map(str::to_owned), proxies };
+        Origin::new("0.0.0.0:8484".parse().unwrap(), &config, false)
     }
 
     fn from(origin: &Origin, address: &str, host: &str, forwarded: Option<&str>) -> Option<String> {
@@ -136,6 +145,21 @@ mod tests {
         assert_eq!(from(&own, "10.0.0.5", "127.0.0.1:8484", None), None);
         assert_eq!(from(&own, "127.0.0.1", "evil.example:8484", None), None, "a name that is rebound to this machine");
         assert_eq!(from(&own, "127.0.0.1", "localhost.evil.example", None), None);
+    }
+
+    #[test]
+    fn a_host_that_speaks_tls_is_open_to_others_by_its_own_name() {
+        let url = Some("https://tandem.example.com:8484".to_owned());
+        let config = ConsoleConfig { url, ..ConsoleConfig::default() };
+        let own = Origin::new("0.0.0.0:8484".parse().unwrap(), &config, true);
+        assert!(own.is_over_tls());
+        assert_eq!(from(&own, "10.0.0.5", "tandem.example.com:8484", None).as_deref(), Some("10.0.0.5"));
+        assert_eq!(from(&own, "10.0.0.5", "evil.example:8484", None), None);
+        for peer in ["10.0.0.5", "127.0.0.1"] {
+            let told = from(&own, peer, "tandem.example.com:8484", Some("9.9.9.9"));
+            assert_eq!(told, None, "nobody has stated a proxy: {peer}");
+        }
+        assert!(!origin(None).is_over_tls());
     }
 
     #[test]

@@ -1,6 +1,7 @@
-//! HTTP for the console and the webhooks. Who connects and says nothing, or says it letter by letter, is left alone after a
-//! while, and there are so many connections at most: what the host needs itself, files and memory, is not for strangers.
+//! HTTP for the console and the webhooks, over TLS where the host has a certificate. Who connects and says nothing, or says it letter by letter,
+//! is left alone after a while, and there are so many connections at most: what the host needs itself, files and memory, is not for strangers.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,9 +14,13 @@ use axum::{Extension, Router};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use hyper_util::service::TowerToHyperService;
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 
 /// After a refusal of the system itself, such as for want of files.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
@@ -25,6 +30,10 @@ const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 pub struct Patience {
     /// Connections at once; more wait until one ends.
     pub connections: usize,
+    /// That have not agreed on TLS yet, beside them; one more, and the oldest of them is closed.
+    pub half_open: usize,
+    /// Until they have.
+    pub handshake: Duration,
     /// Until a request's header is there, from the first byte or the end of the one before.
     pub header: Duration,
     /// Until a request is answered, its body included.
@@ -37,6 +46,8 @@ impl Default for Patience {
     fn default() -> Self {
         Self {
             connections: 512,
+            half_open: 256,
+            handshake: Duration::from_secs(10),
             header: Duration::from_secs(10),
             request: Duration::from_secs(30),
             connection: Duration::from_secs(600),
@@ -44,34 +55,121 @@ impl Default for Patience {
     }
 }
 
-/// Serves until `stop` turns true and what was asked by then is answered.
-pub async fn serve(listener: TcpListener, router: Router, patience: Patience, mut stop: watch::Receiver<bool>) {
+/// Serves until `stop` turns true and what was asked by then is answered. With `tls`, over it alone.
+pub async fn serve(
+    listener: TcpListener,
+    tls: Option<Arc<ServerConfig>>,
+    router: Router,
+    patience: Patience,
+    mut stop: watch::Receiver<bool>,
+) {
     let places = Arc::new(Semaphore::new(patience.connections));
     let router = router.layer(from_fn_with_state(patience.request, in_time));
+    let acceptor = tls.map(TlsAcceptor::from);
+    let mut half_open = HalfOpen { most: patience.half_open, all: VecDeque::new() };
     let mut open = JoinSet::new();
     loop {
-        let (stream, place) = tokio::select! {
-            accepted = accept(&listener, &places) => accepted,
+        let next = async {
+            // Who has not agreed on TLS yet takes no place: others would wait for it.
+            let place = if acceptor.is_some() { None } else { place(&places).await };
+            (accept(&listener).await, place)
+        };
+        let ((stream, address), place) = tokio::select! {
+            next = next => next,
             Some(_) = open.join_next() => continue,
             _ = stop.wait_for(|stop| *stop) => break,
         };
-        let (stream, address) = stream;
         // The other end: who may reach what, and whose tries are counted.
         let router = router.clone().layer(Extension(address));
-        open.spawn(converse(stream, place, router, patience, stop.clone()));
+        let stop = stop.clone();
+        match &acceptor {
+            None => {
+                open.spawn(converse(stream, place, router, patience, stop));
+            }
+            Some(acceptor) => {
+                let (acceptor, places, closed) = (acceptor.clone(), places.clone(), half_open.one_more());
+                open.spawn(async move {
+                    if let Some((stream, place)) = agree(stream, acceptor, &places, patience, closed).await {
+                        converse(stream, place, router, patience, stop).await;
+                    }
+                });
+            }
+        }
     }
     drop(listener);
+    drop(half_open);
     while open.join_next().await.is_some() {}
 }
 
-type Accepted = ((TcpStream, SocketAddr), Option<OwnedSemaphorePermit>);
+/// Those that have not agreed on TLS yet, the oldest first. Each is closed when its sender is dropped.
+struct HalfOpen {
+    most: usize,
+    all: VecDeque<oneshot::Sender<()>>,
+}
 
-async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
+impl HalfOpen {
+    fn one_more(&mut self) -> oneshot::Receiver<()> {
+        if self.all.len() >= self.most {
+            self.all.retain(|own| !own.is_closed());
+        }
+        if self.all.len() >= self.most {
+            self.all.pop_front();
+        }
+        let (own, closed) = oneshot::channel();
+        self.all.push_back(own);
+        closed
+    }
+}
+
+/// A stream that has agreed on TLS, and its place; none where it did not in time, speaks something else, or is closed for others.
+async fn agree(
+    stream: TcpStream,
+    acceptor: TlsAcceptor,
+    places: &Arc<Semaphore>,
+    patience: Patience,
+    closed: oneshot::Receiver<()>,
+) -> Option<(TlsStream<TcpStream>, Option<OwnedSemaphorePermit>)> {
+    let agreed = async {
+        // A handshake begins with this byte, a request of HTTP does not.
+        let mut first = [0];
+        if stream.peek(&mut first).await.ok()? == 1 && first != [0x16] {
+            refuse(stream).await;
+            return None;
+        }
+        match acceptor.accept(stream).await {
+            Ok(stream) => Some((stream, place(places).await)),
+            Err(error) => {
+                tracing::debug!(%error, "a connection to the console agrees on no TLS");
+                None
+            }
+        }
+    };
+    tokio::select! {
+        agreed = tokio::time::timeout(patience.handshake, agreed) => agreed.ok().flatten(),
+        _ = closed => None,
+    }
+}
+
+/// What is said to plain HTTP.
+const PLAIN: &str = "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 36\r\nConnection: close\r\n\r\nThis port speaks TLS: use https://.\n";
+
+async fn refuse(mut stream: TcpStream) {
+    let _ = stream.write_all(PLAIN.as_bytes()).await;
+    let _ = stream.shutdown().await;
+    // What was sent is read: else the other end may lose the answer. A while, and not for ever.
+    let (mut rest, mut nowhere) = ((&mut stream).take(64 << 10), tokio::io::sink());
+    let _ = tokio::time::timeout(AFTER_REFUSAL, tokio::io::copy(&mut rest, &mut nowhere)).await;
+}
+
+async fn place(places: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
     // Never closed.
-    let place = places.clone().acquire_owned().await.ok();
+    places.clone().acquire_owned().await.ok()
+}
+
+async fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok(stream) => return (stream, place),
+            Ok(stream) => return stream,
             Err(error) => {
                 tracing::warn!(%error, "a connection to the console is not taken");
                 tokio::time::sleep(AFTER_REFUSAL).await;
@@ -81,7 +179,7 @@ async fn accept(listener: &TcpListener, places: &Arc<Semaphore>) -> Accepted {
 }
 
 async fn converse(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     place: Option<OwnedSemaphorePermit>,
     router: Router,
     patience: Patience,
@@ -118,21 +216,34 @@ async fn in_time(State(patience): State<Duration>, request: Request, next: Next)
 #[cfg(test)]
 mod tests {
     use axum::routing::{get, post};
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use rustls::pki_types::CertificateDer;
 
     use super::*;
 
     const HALF: &[u8] = b"POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n";
 
-    async fn served(connections: usize) -> (std::net::SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>) {
+    type Served = (std::net::SocketAddr, watch::Sender<bool>, tokio::task::JoinHandle<()>);
+
+    async fn served(connections: usize) -> Served {
+        served_over(None, connections).await
+    }
+
+    async fn served_over(tls: Option<Arc<ServerConfig>>, connections: usize) -> Served {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let router =
             Router::new().route("/", get(|| async { "ok" })).route("/echo", post(|body: String| async { body }));
         let short = Duration::from_millis(300);
-        let patience = Patience { connections, header: short, request: short, connection: Duration::from_secs(5) };
+        let patience = Patience {
+            connections,
+            half_open: 4,
+            handshake: Duration::from_secs(1),
+            header: short,
+            request: short,
+            connection: Duration::from_secs(5),
+        };
         let (stop, stopped) = watch::channel(false);
-        (address, stop, tokio::spawn(serve(listener, router, patience, stopped)))
+        (address, stop, tokio::spawn(serve(listener, tls, router, patience, stopped)))
     }
 
     /// What is answered to these bytes until the server closes.
@@ -157,6 +268,54 @@ mod tests {
         let body = told(address, &[HALF, b"\r\nabc"].concat()).await;
         assert!(body.starts_with("HTTP/1.1 408"), "{body}");
         assert_eq!(told(address, b"").await, "", "nor who says nothing at all");
+        stop.send_replace(true);
+        tokio::time::timeout(Duration::from_secs(4), ended).await.unwrap().unwrap();
+    }
+
+    /// A client that trusts the server's own certificate, and what it is answered.
+    async fn told_over_tls(address: SocketAddr, certificate: CertificateDer<'static>) -> String {
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(certificate).unwrap();
+        let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let stream = TcpStream::connect(address).await.unwrap();
+        let name = rustls::pki_types::ServerName::try_from("localhost").unwrap();
+        let mut stream = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer).await;
+        answer
+    }
+
+    #[tokio::test]
+    async fn over_tls_who_never_agrees_is_cut_off_and_keeps_nobody_out() {
+        crate::connections::transport::install_crypto();
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key = rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let certificate = made.cert.der().clone();
+        let tls =
+            ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate.clone()], key).unwrap();
+        let (address, stop, ended) = served_over(Some(Arc::new(tls)), 2).await;
+        // Nothing, a part of a handshake, and many more than there is room for.
+        let half: Vec<_> = (0..20)
+            .map(|number| {
+                let bytes: &[u8] = if number % 2 == 0 { b"" } else { &[0x16, 0x03, 0x01, 0x02] };
+                tokio::spawn(async move { told(address, bytes).await })
+            })
+            .collect();
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let begun = std::time::Instant::now();
+        for _ in 0..3 {
+            let whole = told_over_tls(address, certificate.clone()).await;
+            assert!(whole.starts_with("HTTP/1.1 200") && whole.ends_with("ok"), "{whole}");
+        }
+        assert!(begun.elapsed() < Duration::from_millis(900), "nobody waits for them: {:?}", begun.elapsed());
+        for half in half {
+            assert_eq!(half.await.unwrap(), "");
+        }
+        let plain = told(address, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+        assert!(plain.starts_with("HTTP/1.1 400") && plain.ends_with("use https://.\n"), "{plain}");
+        // No handshake at all: it is closed.
+        told(address, &[0x16, 0x03, 0x01, 0x00, 0x01, 0x00]).await;
         stop.send_replace(true);
         tokio::time::timeout(Duration::from_secs(4), ended).await.unwrap().unwrap();
     }

@@ -39,7 +39,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Over a store. `over_tls`: a proxy before the console speaks TLS.
+    /// Over a store. `over_tls`: the host, or a proxy before the console, speaks TLS.
     pub fn new(store: Arc<dyn Store>, over_tls: bool) -> Self {
         Self { store, passwords: Passwords::default(), tries: session::Tries::default(), over_tls }
     }
