@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need beyond `setup.sh`: cargo-deny, Java and the npm packages that check the Salesforce package,
-# Chromium for its pages, and the clients of the conformance tests with Python and Node.
+# Chromium for its pages, the clients of the conformance tests with Python and Node, and a provider to sign in at.
 # Safe to run again; does nothing when all is there. Prints one line for each thing it does.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
@@ -42,6 +42,18 @@ if [ "$(cat "$clients/stamp" 2>/dev/null)" != "$stamp" ]; then
   cp "$root"/tests/conformance/node/package*.json "$clients/node/"
   (cd "$clients/node" && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null)
   echo "$stamp" >"$clients/stamp"
+fi
+
+# The OpenID provider that people sign in at, in the end-to-end tests.
+provider=$tools/provider
+stamp=$(sha256sum <"$root/tests/e2e/provider/package-lock.json" | cut -d' ' -f1)
+if [ "$(cat "$provider/stamp" 2>/dev/null)" != "$stamp" ]; then
+  echo "setup: npm ci of the tests' OpenID provider"
+  rm -rf "$provider"
+  mkdir -p "$provider"
+  cp "$root"/tests/e2e/provider/package*.json "$provider/"
+  (cd "$provider" && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null)
+  echo "$stamp" >"$provider/stamp"
 fi
 
 # What checks the Salesforce package: pinned, in its own folder, anew when the list changes.

@@ -14,6 +14,10 @@ const OPEN: readonly T.State[] = ['ready', 'leased', 'waiting', 'review'];
 export function answer(state: MockState, asked: Asked): Answer {
   const { method, path, session } = asked;
   if (path === '/session' && method === 'POST') return signIn(state, asked);
+  if (path === '/session/ways') {
+    return ok({ password: true, oidc: { name: 'single sign-on' }, refused: null } satisfies T.Ways);
+  }
+  if (path === '/session/oidc') return signInElsewhere(state, asked);
   if (!session) return refuse(401, 'You are not signed in.', 'Sign in.');
   if (!['GET', 'HEAD'].includes(method) && asked.csrf !== session.csrf) {
     return refuse(403, 'The request does not carry the token of this session.', 'Load the page again.');
@@ -96,6 +100,21 @@ function signIn(state: MockState, asked: Asked): Answer {
   return {
     ...ok(state.sessions.me(session)),
     headers: { 'Set-Cookie': `tandem_session=${session.id}; Path=/; HttpOnly; SameSite=Strict` },
+  };
+}
+
+/** As if the person had been at the provider already. */
+function signInElsewhere(state: MockState, asked: Asked): Answer {
+  const account = state.world.accounts.find(({ from }) => from === 'oidc');
+  if (!account) return refuse(404, 'There is nobody who signs in elsewhere.');
+  const session = state.sessions.make(account, asked.agent);
+  note(state, session, 'sign in', account.name, 'done', 'single sign-on');
+  return {
+    status: 303,
+    headers: {
+      'Set-Cookie': `tandem_session=${session.id}; Path=/; HttpOnly; SameSite=Strict`,
+      Location: asked.query.get('to') ?? '/',
+    },
   };
 }
 

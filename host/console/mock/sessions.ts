@@ -27,6 +27,7 @@ export class Sessions {
 
   me(session: Open): T.Me {
     const { name, role, flows } = session.account;
-    return { name, role, flows, csrf: session.csrf, expires_at: new Date(Date.now() + 12 * 3_600_000).toISOString() };
+    const expires_at = new Date(Date.now() + 12 * 3_600_000).toISOString();
+    return { name, role, flows, csrf: session.csrf, expires_at, has_password: session.account.from === 'local' };
   }
 }

@@ -63,16 +63,16 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                 .iter()
                 .map(|own| {
                     let seen = own.last_seen.map_or_else(|| "never".into(), iso);
-                    vec![own.name.clone(), own.role.to_string(), all(own), iso(own.made_at), seen]
+                    vec![own.name.clone(), own.role.to_string(), all(own), from(own).into(), iso(own.made_at), seen]
                 })
                 .collect();
             let values: Vec<_> = accounts
                 .iter()
-                .map(|own| json!({ "name": own.name, "role": own.role, "flows": own.flows, "last_seen": own.last_seen.map(iso) }))
+                .map(|own| json!({ "name": own.name, "role": own.role, "flows": own.flows, "from": from(own), "last_seen": own.last_seen.map(iso) }))
                 .collect();
             output.rows(
                 &values,
-                &["name", "role", "flows", "made", "seen last"],
+                &["name", "role", "flows", "signs in", "made", "seen last"],
                 rows,
                 "nobody can sign in to the console yet: tandem account add NAME --role admin",
             );
@@ -90,14 +90,22 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
             let password = password(password_stdin)?;
             make(store, &name, role, flows, &password).await?;
             tell(output, &name, &password, password_stdin);
+            say_if_closed(&parts, output);
         }
         Command::Password { name, password_stdin } => {
             let account = known(store, &name).await?;
+            if account.outside.is_some() {
+                let elsewhere = format!(
+                    "{name} signs in at the company's provider and has no password here; `tandem account add` makes an account that has one"
+                );
+                return Err(Failure::WrongUsage(elsewhere).into());
+            }
             let password = password(password_stdin)?;
             let kept = Passwords::default().hash(&name, &password).await?;
             store.account_put(Account { password: Some(kept), ..account }, None).await?;
             note(store, "account.change", format!("account {name}"), "a new password").await?;
             tell(output, &name, &password, password_stdin);
+            say_if_closed(&parts, output);
         }
         Command::Remove { name } => {
             known(store, &name).await?;
@@ -115,6 +123,18 @@ async fn known(store: &dyn Store, name: &str) -> Result<Account> {
     found.ok_or_else(|| Failure::unknown("account", name, accounts.iter().map(|own| own.name.as_str())).into())
 }
 
+/// As the API calls it.
+fn from(account: &Account) -> &'static str {
+    if account.outside.is_some() { "oidc" } else { "local" }
+}
+
+/// Where the provider is gone, this is how somebody gets in.
+fn say_if_closed(parts: &Parts, output: &Output) {
+    if !parts.config.console.password {
+        output.say("passwords are closed ([console] password = false): take the line out of tandem.toml, and a running host lets the account in, without a restart");
+    }
+}
+
 /// The first account, where there is none yet; its password.
 pub async fn first(store: &dyn Store) -> Result<Option<String>> {
     if !store.accounts().await?.is_empty() {
@@ -128,7 +148,15 @@ pub async fn first(store: &dyn Store) -> Result<Option<String>> {
 async fn make(store: &dyn Store, name: &str, role: Role, flows: Option<Vec<String>>, password: &str) -> Result<()> {
     crate::console::checked_name(name)?;
     let kept = Passwords::default().hash(name, password).await?;
-    let account = Account { name: name.to_owned(), role, flows, password: Some(kept), made_at: now(), last_seen: None };
+    let account = Account {
+        name: name.to_owned(),
+        role,
+        flows,
+        password: Some(kept),
+        outside: None,
+        made_at: now(),
+        last_seen: None,
+    };
     store.account_put(account, None).await?;
     note(store, "account.make", format!("account {name}"), role.word()).await
 }

@@ -14,6 +14,7 @@ use super::package::{self, Lack};
 use super::service::Parts;
 use super::sharing;
 use crate::config::{Config, SalesforceConfig};
+use crate::connections::oidc::{Provider, ProviderError};
 use crate::connections::salesforce::rights::{PERMISSION_SET, STANDARD_SET};
 use crate::connections::{Call, CallError, Connection, Connections, connect};
 use crate::console::tls;
@@ -38,6 +39,11 @@ struct Finding {
 impl Finding {
     fn good(what: impl Into<String>, says: impl Into<String>) -> Self {
         Self { what: what.into(), good: true, says: says.into(), mend: String::new() }
+    }
+
+    /// Nothing is wrong yet.
+    fn soon(what: impl Into<String>, says: impl Into<String>, mend: impl Into<String>) -> Self {
+        Self { mend: mend.into(), ..Self::good(what, says) }
     }
 
     fn word(&self) -> &'static str {
@@ -80,6 +86,7 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
     }
     flows(&config, &connections, &mut findings).await?;
     certificate(&config, &mut findings);
+    sign_on(&config, &mut findings).await;
     let problems = findings.iter().filter(|finding| !finding.good).count();
     let rows = findings.iter().map(|f| vec![f.what.clone(), f.word().into(), f.says.clone(), f.mend.clone()]).collect();
     output.rows(&findings, &["what", "", "says", "mend"], rows, "nothing to check");
@@ -100,6 +107,43 @@ fn certificate(config: &Config, findings: &mut Vec<Finding>) {
         says: own.says,
         mend: own.mend,
     }));
+}
+
+/// The company's provider is there, and knows where people come back.
+async fn sign_on(config: &Config, findings: &mut Vec<Finding>) {
+    const WHAT: &str = "[console.oidc]";
+    let Some(oidc) = &config.console.oidc else { return };
+    let provider = match Provider::new(oidc, &config.console_address(), &config.base) {
+        Ok(provider) => provider,
+        Err(why) => return findings.push(Finding::bad(WHAT, why, "see left")),
+    };
+    match provider.look().await {
+        Ok(lacks) if lacks.is_empty() => {
+            findings.push(Finding::good(WHAT, format!("{} answers, and is the issuer", provider.issuer())));
+        }
+        Ok(lacks) => {
+            findings.extend(lacks.into_iter().map(|says| Finding::bad(WHAT, says, "is it an OpenID provider?")))
+        }
+        Err(error) => {
+            let mend = match &error {
+                ProviderError::Down(why) if why.contains("certificate") => CERTIFICATE,
+                ProviderError::Down(_) => {
+                    "is the provider up, is issuer right, and do proxy and firewall let the host through?"
+                }
+                _ => "write issuer as the provider's own /.well-known/openid-configuration says it, to the last slash",
+            };
+            findings.push(Finding::bad(WHAT, error, mend));
+        }
+    }
+    let come_back = format!("people come back to {}", provider.redirect());
+    findings.push(match &config.console.url {
+        Some(_) => Finding::good(format!("{WHAT} redirect address"), format!("{come_back}: the provider must know it")),
+        None => Finding::soon(
+            format!("{WHAT} redirect address"),
+            format!("{come_back}: from this machine alone"),
+            "give `url` of [console], the address by which people reach the console",
+        ),
+    });
 }
 
 async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut Vec<Finding>) -> Result<()> {

@@ -18,7 +18,7 @@ use crate::config::{Config, FlowConfig, SalesforceConfig, Secret, SecretSource};
 use crate::connections::{Connection, Connections, Standing};
 use crate::console::salesforce::Reporter;
 use crate::console::tls::Certificate;
-use crate::console::{self, Console, Live, Origin, Patience};
+use crate::console::{self, Console, Live, Origin, Patience, SignOn};
 use crate::ending::guarded;
 use crate::engine::{Engine, Flow, Running, haste_of};
 use crate::releases::{Release, Releases, short};
@@ -160,6 +160,8 @@ impl Setup {
         let keys = Keys::read(&config)?;
         let certificate =
             Certificate::of(&config).with_context(|| config.place(&["host", "tls"]).trim_end().to_owned())?;
+        // Made anew with its parts; what it needs is there, or the file is not taken.
+        sign_on(&config)?;
         let mut sweeps = BTreeMap::new();
         for (name, org) in &config.salesforce {
             sweeps.extend(sweep_timer(&config, name, org)?.map(|timer| (name.clone(), timer)));
@@ -266,6 +268,12 @@ async fn log_out(connections: &Connections, kept: Option<&Connections>) {
     }
 }
 
+/// The company's provider, where people sign in there.
+fn sign_on(config: &Config) -> Result<Option<SignOn>> {
+    let place = || config.place(&["console", "oidc"]);
+    SignOn::of(config).map_err(|why| anyhow::anyhow!("{}[console.oidc] {why}", place()))
+}
+
 /// Where the console and the webhooks listen: it stays open while the parts behind it are made anew, and who comes meanwhile waits.
 struct Door(std::net::TcpListener);
 
@@ -340,9 +348,11 @@ impl Host {
         let timers = host.timers(timers);
         let origin = Arc::new(Origin::new(config.host.listen, &config.console, certificate.is_some()));
         let live = Arc::new(Live::new(host.stop.clone()));
+        let takes_passwords = config.console.password;
+        let access = console::Access::new(store.clone(), origin.is_over_tls(), takes_passwords, sign_on(config)?);
         let console = Arc::new(Console {
             engine: host.engine.clone(),
-            access: Arc::new(console::Access::new(store.clone(), origin.is_over_tls())),
+            access: Arc::new(access),
             store,
             connections: host.connections.clone(),
             sources,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use self::console::{ConsoleConfig, ServerTls};
+pub use self::console::{ConsoleConfig, OidcConfig, RolesConfig, ServerTls};
 pub use self::lines::Lines;
 pub use self::secret::{Secret, SecretError, SecretSource};
 pub use self::stamp::{Stamp, stamp};
@@ -502,6 +502,9 @@ impl Config {
             self.check_flow(&mut problems.of(&["flows", name]), name, flow);
         }
         self.check_console(&mut problems.of(&["console"]));
+        if let Some(oidc) = &self.console.oidc {
+            self.check_oidc(&mut problems.of(&["console", "oidc"]), oidc);
+        }
         let mut trust = problems.of(&["trust"]);
         for key in self.trust.keys.iter().filter(|key| !is_public_key(key)) {
             trust.tell("keys", format!(": {key:?} is no public key of minisign (56 letters that begin with RW)"));
@@ -957,6 +960,27 @@ mod tests {
         assert!(with("b1").ends_with("known: erp"), "{}", with("b1"));
         assert!(with("salesforce").ends_with("known: crm"), "{}", with("salesforce"));
         assert!(with("target").ends_with("known: erp (b1), crm (salesforce)"), "{}", with("target"));
+    }
+
+    #[test]
+    fn a_single_sign_on_that_could_let_nobody_in_is_told() {
+        let with = |console: &str, oidc: &str| {
+            let oidc = format!(
+                "[console.oidc]\nissuer = \"https://id.example.com\"\nclient_id = \"tandem\"\nclient_secret = {{ env = \"S\" }}\n{oidc}\n"
+            );
+            load(&format!("{console}\n{oidc}")).map(|_| ()).map_err(|e| e.to_string())
+        };
+        let roles = "roles = { operator = [\"ops\"] }";
+        assert_eq!(with("", roles), Ok(()));
+        assert_eq!(with("[console]\nurl = \"https://tandem.example.com\"\npassword = false", roles), Ok(()));
+        assert!(with("", "").unwrap_err().contains("[console.oidc] roles: no group"));
+        assert!(with("", "roles = { owner = [\"ops\"] }").unwrap_err().contains("owner"));
+        let told = with("", &format!("{roles}\nflows = {{ sales = [\"ordres\"] }}")).unwrap_err();
+        assert!(told.contains("ordres") && told.contains("sales"), "{told}");
+        let told = with("[host]\nlisten = \"0.0.0.0:8484\"", roles).unwrap_err();
+        assert!(told.contains("`url` of [console]"), "{told}");
+        let told = load("[console]\npassword = false\n").unwrap_err().to_string();
+        assert!(told.contains("nobody could sign in"), "{told}");
     }
 
     #[test]

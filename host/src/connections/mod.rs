@@ -6,6 +6,7 @@ mod breaker;
 mod clock;
 pub(crate) mod dial;
 mod limit;
+pub mod oidc;
 mod order;
 mod pages;
 pub(crate) mod proxy;

@@ -36,7 +36,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder
 use utoipa::{Modify, OpenApi};
 use utoipa_axum::router::OpenApiRouter;
 
-pub use self::access::{Access, Passwords, checked_name};
+pub use self::access::{Access, Passwords, SignOn, checked_name};
 pub use self::jobs::Jobs;
 pub use self::live::Live;
 pub use self::origin::Origin;
@@ -144,5 +144,5 @@ fn pages() -> (OpenApiRouter<Arc<Console>>, OpenApiRouter<Arc<Console>>) {
         mapping::routes(),
     ];
     let known = known.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
-    (access::session::open(), known)
+    (access::session::open().merge(access::oidc::open()), known)
 }

@@ -128,7 +128,7 @@ mod tests {
 
     fn origin(url: Option<&str>) -> Origin {
         let proxies = vec!["10.0.0.9".parse().unwrap()];
-        let config = ConsoleConfig { url: url.map(str::to_owned), proxies };
+        let config = ConsoleConfig { url: url.map(str::to_owned), proxies, ..ConsoleConfig::default() };
         Origin::new("0.0.0.0:8484".parse().unwrap(), &config, false)
     }
 

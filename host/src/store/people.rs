@@ -52,6 +52,15 @@ impl FromStr for Role {
     }
 }
 
+/// Who somebody is where they sign in: their name may change there, and be given to another.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// The provider, as its tokens call it.
+    pub issuer: String,
+    /// Whom it means.
+    pub subject: String,
+}
+
 /// Somebody who may sign in.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
@@ -63,6 +72,8 @@ pub struct Account {
     pub flows: Option<Vec<String>>,
     /// argon2id, as a PHC string; none for who signs in elsewhere.
     pub password: Option<String>,
+    /// Who they are where they sign in; none: here, with a password.
+    pub outside: Option<Outside>,
     /// When it was made.
     pub made_at: Millis,
     /// When they were last seen.
@@ -208,8 +219,9 @@ pub trait People: Send + Sync + 'static {
     async fn accounts(&self) -> Result<Vec<Account>>;
     /// One account.
     async fn account(&self, name: &str) -> Result<Option<Account>>;
-    /// Makes an account or changes it. Where what it may do, or its password, is another one now, its sessions end, but for `kept`.
-    async fn account_put(&self, account: Account, kept: Option<String>) -> Result<()>;
+    /// Makes an account or changes it. Where what it may do, or its password, is another one now, its sessions end, but for `kept`. False, and
+    /// nothing is changed, where the name is that of somebody else: who signs in elsewhere takes over no account, nor is one of theirs taken.
+    async fn account_put(&self, account: Account, kept: Option<String>) -> Result<bool>;
     /// Removes an account with its sessions and tokens; false where there is none.
     async fn account_remove(&self, name: &str) -> Result<bool>;
 

@@ -1,6 +1,7 @@
 //! The real binary, as a process, against the simulators, as processes: what every end-to-end test, the fault tests and
 //! the bench stand on.
 
+pub mod browser;
 pub mod console;
 pub mod in_step;
 #[cfg(target_os = "linux")]
@@ -119,7 +120,8 @@ pub fn faults_rate() -> Option<f64> {
     std::env::var("TANDEM_FAULTS").ok()?.parse().ok()
 }
 
-fn free_port() -> Result<u16> {
+/// A port on which nobody listens.
+pub fn free_port() -> Result<u16> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 

@@ -13,6 +13,13 @@ export const session = queryOptions({
   staleTime: 60_000,
 });
 
+/** Asked once: what it says of the last try, it says once. */
+export const ways = queryOptions({
+  queryKey: ['ways'],
+  queryFn: ({ signal }) => api.get<T.Ways>('/session/ways', {}, signal),
+  staleTime: Infinity,
+});
+
 export const overview = queryOptions({
   queryKey: ['overview'],
   queryFn: ({ signal }) => api.get<T.Overview>('/overview', {}, signal),

@@ -24,6 +24,26 @@ export interface Me {
   flows: string[] | null;
   csrf: string;
   expires_at: string;
+  /** False for who signs in at the company's provider: there is none to change here. */
+  has_password: boolean;
+}
+
+/** How people sign in here. */
+export interface Ways {
+  password: boolean;
+  oidc: { name: string } | null;
+  /** Why the last try of this browser at the provider came to nothing; told once. */
+  refused: SignInRefusal | null;
+}
+export interface SignInRefusal {
+  why:
+    'too-many' | 'down' | 'unfit' | 'not-begun' | 'denied' | 'untrusted' | 'no-name' | 'no-role' | 'taken' | 'failed';
+  /** A name, or words of the provider. */
+  detail: string;
+  has: string[];
+  needs: string[];
+  error: string;
+  mend: string;
 }
 
 export interface Overview {

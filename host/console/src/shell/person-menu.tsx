@@ -19,7 +19,9 @@ export function PersonMenu({ me, opener, close }: { me: Me; opener: HTMLElement 
 
   const leave = async () => {
     try {
-      await api.remove('/session');
+      const left = await api.remove<{ to?: string } | undefined>('/session');
+      // Who signed in at a provider signs out there, too.
+      if (left?.to !== undefined) return location.assign(left.to);
       client.removeQueries({ predicate: (query) => query.queryKey[0] !== 'session' });
       await client.resetQueries({ queryKey: session.queryKey });
     } catch (trouble) {

@@ -9,6 +9,45 @@ test('a wrong password says what is wrong and what to do', async ({ page }) => {
   await expect(problem(page)).toContainText('Name or password is wrong. Try again');
 });
 
+test('who signs in elsewhere comes back to where they wanted to go, and has no password here', async ({ page }) => {
+  await page.goto('/kinds?flow=orders');
+  await page.getByRole('button', { name: 'Continue with single sign-on' }).click();
+  await expect(title(page, 'Errors by kind')).toBeVisible();
+  await expect(page).toHaveURL(/\/kinds\?flow=orders$/);
+  await page.goto('/account');
+  await expect(page.getByRole('region', { name: 'Sessions' })).toBeVisible();
+  await expect(page.getByRole('textbox')).toHaveCount(0);
+});
+
+for (const [language, with_, told] of [
+  [
+    'en-GB',
+    'Continue with the company',
+    'No group of ada lets them in. Groups: staff. Any of these would do: it, ops.',
+  ],
+  [
+    'de-DE',
+    'Weiter mit the company',
+    'Keine Gruppe von ada gewährt Zugang. Gruppen: staff. Jede von diesen würde genügen: it, ops.',
+  ],
+] as const) {
+  test.describe(language, () => {
+    test.use({ locale: language });
+    test('who is refused elsewhere reads why, and where passwords are closed there is no field for one', async ({
+      page,
+    }) => {
+      const refused = { why: 'no-role', detail: 'ada', has: ['staff'], needs: ['it', 'ops'], error: '', mend: '' };
+      await page.route('**/session/ways', (route) =>
+        route.fulfill({ json: { password: false, oidc: { name: 'the company' }, refused } }),
+      );
+      await page.goto('/');
+      await expect(problem(page)).toContainText(told);
+      await expect(page.getByRole('button', { name: with_ })).toBeVisible();
+      await expect(page.getByRole('textbox')).toHaveCount(0);
+    });
+  });
+}
+
 test('whoever is not signed in comes back to where they wanted to go', async ({ page }) => {
   await signIn(page, 'operator', '/kinds?flow=orders');
   await expect(title(page, 'Errors by kind')).toBeVisible();

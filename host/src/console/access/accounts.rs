@@ -36,19 +36,20 @@ pub struct Person {
     /// When they were last seen, to the minute.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_seen: Option<String>,
-    /// Where they sign in: `local`, with a password of this host.
+    /// Where they sign in: `local`, with a password of this host, or `oidc`, at the company's provider.
     from: &'static str,
 }
 
 impl From<Account> for Person {
     fn from(account: Account) -> Self {
+        let from = if account.outside.is_some() { "oidc" } else { "local" };
         Self {
             name: account.name,
             role: account.role,
             flows: account.flows,
             made_at: iso(account.made_at),
             last_seen: account.last_seen.map(iso),
-            from: "local",
+            from,
         }
     }
 }
@@ -97,6 +98,12 @@ async fn put(
     checked_name(&name)?;
     checked_flows(&wanted.flows, console.engine.config())?;
     let before = store.account(&name).await?;
+    if before.as_ref().is_some_and(|before| before.outside.is_some()) {
+        let problem = Problem::conflict(format!(
+            "{name} signs in at the company's provider: their groups there say what they may."
+        ));
+        return Err(problem.mended("Change their groups there; it holds from their next sign-in. To end their sessions and tokens now, remove the account."));
+    }
     if before.as_ref().is_some_and(|before| is_admin(before.role, &before.flows))
         && !is_admin(wanted.role, &wanted.flows)
     {
@@ -113,11 +120,16 @@ async fn put(
         role: wanted.role,
         flows: wanted.flows,
         password,
+        outside: None,
         made_at: before.as_ref().map_or_else(now, |before| before.made_at),
         last_seen: before.and_then(|before| before.last_seen),
     };
     let own = who.session.as_ref().filter(|session| session.account == name).map(|session| session.id.clone());
-    store.account_put(account.clone(), own).await?;
+    if !store.account_put(account.clone(), own).await? {
+        return Err(Problem::conflict(format!(
+            "Somebody who signs in at the company's provider has the name {name} since."
+        )));
+    }
     let may = account.flows.as_ref().map_or_else(|| "all flows".to_owned(), |flows| flows.join(", "));
     let mut act = who.act(if made { "account.make" } else { "account.change" }, format!("account {name}"), Fate::Done);
     act.why =

@@ -2,8 +2,11 @@
 
 pub mod accounts;
 pub mod audit;
+mod kept;
+pub mod oidc;
 mod passwords;
 pub mod session;
+mod sign_on;
 pub mod tokens;
 mod who;
 
@@ -16,10 +19,11 @@ use axum::response::{IntoResponse, Response};
 use ring::rand::{SecureRandom, SystemRandom};
 
 pub use self::passwords::Passwords;
+pub use self::sign_on::SignOn;
 pub use self::who::{Peer, Who};
 use super::problem::Problem;
 use crate::sandbox::digest_of;
-use crate::store::{Millis, Role, Store, Via};
+use crate::store::{Account, Millis, Role, Store, Via};
 use crate::time::now;
 
 /// The cookie of a session.
@@ -36,12 +40,35 @@ pub struct Access {
     tries: session::Tries,
     /// Its cookie is for TLS alone.
     over_tls: bool,
+    /// Accounts of this host sign in with their passwords.
+    takes_passwords: bool,
+    /// The company's provider, where there is one.
+    sign_on: Option<SignOn>,
 }
 
 impl Access {
     /// Over a store. `over_tls`: the host, or a proxy before the console, speaks TLS.
-    pub fn new(store: Arc<dyn Store>, over_tls: bool) -> Self {
-        Self { store, passwords: Passwords::default(), tries: session::Tries::default(), over_tls }
+    pub fn new(store: Arc<dyn Store>, over_tls: bool, takes_passwords: bool, sign_on: Option<SignOn>) -> Self {
+        let tries = session::Tries::default();
+        Self { store, passwords: Passwords::default(), tries, over_tls, takes_passwords, sign_on }
+    }
+
+    fn sign_on(&self) -> Result<&SignOn, Problem> {
+        self.sign_on.as_ref().ok_or_else(|| Problem::no("single sign-on here").mended("Sign in with a password."))
+    }
+
+    /// What a cookie that is for TLS alone says of it.
+    fn secure(&self) -> &'static str {
+        if self.over_tls { "; Secure" } else { "" }
+    }
+
+    /// Who was let in by a way that is closed now is not let in any more.
+    fn stands(&self, account: &Account) -> bool {
+        let issuer = self.sign_on.as_ref().map(|own| own.config.issuer.as_str());
+        match &account.outside {
+            Some(outside) => issuer == Some(&outside.issuer),
+            None => self.takes_passwords,
+        }
     }
 
     /// Whether a session still holds, and gives what it gave.
@@ -64,6 +91,11 @@ impl Access {
             })?;
             // It may no more than who made it may now.
             let maker = self.store.account(&token.by).await?.ok_or_else(Problem::signed_out)?;
+            if maker.outside.is_some() && !self.stands(&maker) {
+                let problem = Problem::signed_out();
+                return Err(problem
+                    .mended("Who made the token signed in at a provider that is no longer asked: make another one."));
+            }
             let flows = match (token.flows, maker.flows) {
                 (own, None) => own,
                 (None, theirs) => theirs,
@@ -77,14 +109,16 @@ impl Access {
                 role: token.role.min(maker.role),
                 flows: flows.map(|flows| flows.into_iter().collect()),
                 via: Via::Token,
+                has_password: false,
                 session: None,
                 address: peer.map(|peer| peer.0),
             });
         }
-        let cookie = cookie(headers).ok_or_else(Problem::signed_out)?;
+        let cookie = cookie(headers, COOKIE).ok_or_else(Problem::signed_out)?;
         let session = self.store.session(&digest_of(cookie.as_bytes()), now).await?;
         let session = session.ok_or_else(Problem::signed_out)?;
-        let account = self.store.account(&session.account).await?.ok_or_else(Problem::signed_out)?;
+        let account = self.store.account(&session.account).await?.filter(|own| self.stands(own));
+        let account = account.ok_or_else(Problem::signed_out)?;
         if now - session.last_seen >= SEEN {
             self.store.session_seen(&session.id, now).await?;
         }
@@ -93,6 +127,7 @@ impl Access {
             role: account.role,
             flows: account.flows.map(|flows| flows.into_iter().collect()),
             via: Via::Session,
+            has_password: account.outside.is_none(),
             session: Some(session),
             address: peer.map(|peer| peer.0),
         })
@@ -125,10 +160,10 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }
 
-fn cookie(headers: &HeaderMap) -> Option<&str> {
+fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == COOKIE).map(|(_, value)| value)
+    pairs.find(|(own, _)| *own == name).map(|(_, value)| value)
 }
 
 /// However many letters are the same, it takes as long.

@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -23,7 +24,8 @@ use crate::store::{Account, Act, Fate, Millis, Role, Session, Via};
 use crate::time::{iso, now};
 
 /// A session ends after so long, however much it is used.
-const LIFE: Millis = 7 * 24 * 3_600_000;
+pub const LIFE_TIME: Duration = Duration::from_secs(7 * 24 * 3_600);
+const LIFE: Millis = LIFE_TIME.as_millis() as Millis;
 /// Tries of one address with one name, at once; then one in six seconds.
 const TRIES: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Addresses and names that are remembered for it.
@@ -40,7 +42,7 @@ impl Default for Tries {
 
 impl Tries {
     /// An error where there were too many.
-    fn one_more(&self, peer: Option<Peer>, name: &str) -> Result<(), Problem> {
+    pub(super) fn one_more(&self, peer: Option<Peer>, name: &str) -> Result<(), Problem> {
         if self.0.len() > REMEMBERED {
             self.0.retain_recent();
         }
@@ -83,6 +85,8 @@ pub struct Me {
     csrf: String,
     /// When the session ends, ISO 8601; null for a token.
     expires_at: Option<String>,
+    /// They have a password here, which they can change; false for who signs in elsewhere, and for a token.
+    has_password: bool,
 }
 
 impl Me {
@@ -93,6 +97,7 @@ impl Me {
             flows: who.flows.as_ref().map(|flows| flows.iter().cloned().collect()),
             csrf: who.session.as_ref().map(|session| session.csrf.clone()).unwrap_or_default(),
             expires_at: who.session.as_ref().map(|session| iso(session.ends_at)),
+            has_password: who.has_password,
         }
     }
 }
@@ -108,7 +113,7 @@ pub struct SignIn {
 
 /// Signs in.
 #[utoipa::path(post, path = "/session", tag = "session", security(()), request_body = SignIn,
-    responses((status = 200, body = Me), (status = 401, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
+    responses((status = 200, body = Me), (status = 401, body = Problem), (status = 403, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 async fn sign_in(
     State(console): State<Arc<Console>>,
     peer: Option<axum::Extension<Peer>>,
@@ -117,6 +122,10 @@ async fn sign_in(
 ) -> Result<Response, Problem> {
     let access = &console.access;
     let peer = peer.map(|peer| peer.0);
+    if !access.takes_passwords {
+        return Err(Problem::refused("Nobody signs in with a password here.")
+            .mended("Sign in by single sign-on; where the provider is gone, `password = true` under [console] of tandem.toml lets accounts in again."));
+    }
     access.tries.one_more(peer, &asked.name)?;
     let account = access.store.account(&asked.name).await?;
     let kept = account.as_ref().and_then(|account| account.password.clone());
@@ -140,18 +149,19 @@ async fn sign_in(
         return Err(Problem::wrong_password());
     };
     access.store.act(act(Fate::Done)).await?;
-    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let agent = crate::plain::readable(agent.to_owned(), 300);
-    begin(access, account, address.unwrap_or_default(), agent, peer).await
+    let (who, cookie) = begin(access, account, peer, &headers).await?;
+    Ok(([(header::SET_COOKIE, cookie)], Json(Me::of(&who))).into_response())
 }
 
-async fn begin(
+/// A session of its own, whatever the browser had before; who has it, and the cookie for it.
+pub(super) async fn begin(
     access: &Access,
     account: Account,
-    address: String,
-    agent: String,
     peer: Option<Peer>,
-) -> Result<Response, Problem> {
+    headers: &HeaderMap,
+) -> Result<(Who, String), Problem> {
+    let agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let agent = crate::plain::readable(agent.to_owned(), 300);
     let (value, now) = (secret()?, now());
     let session = Session {
         id: digest_of(value.as_bytes()),
@@ -160,7 +170,7 @@ async fn begin(
         since: now,
         last_seen: now,
         ends_at: now + LIFE,
-        address,
+        address: peer.map(|peer| peer.0.to_string()).unwrap_or_default(),
         agent,
     };
     access.store.session_begin(session.clone()).await?;
@@ -169,14 +179,15 @@ async fn begin(
         role: account.role,
         flows: account.flows.map(|flows| flows.into_iter().collect()),
         via: Via::Session,
+        has_password: account.outside.is_none(),
         session: Some(session),
         address: peer.map(|peer| peer.0),
     };
-    Ok(([(header::SET_COOKIE, cookie_of(access, &value, LIFE / 1_000))], Json(Me::of(&who))).into_response())
+    Ok((who, cookie_of(access, &value, LIFE / 1_000)))
 }
 
 fn cookie_of(access: &Access, value: &str, seconds: i64) -> String {
-    let secure = if access.over_tls { "; Secure" } else { "" };
+    let secure = access.secure();
     format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
@@ -186,14 +197,31 @@ async fn me(who: Who) -> Json<Me> {
     Json(Me::of(&who))
 }
 
+/// Where to go on after signing out.
+#[derive(Serialize, ToSchema)]
+pub struct Left {
+    /// Where the browser goes to sign out at the provider, too.
+    to: String,
+}
+
 /// Signs out.
-#[utoipa::path(delete, path = "/session", tag = "session", responses((status = 204), (status = 401, body = Problem)))]
+#[utoipa::path(delete, path = "/session", tag = "session",
+    responses((status = 200, description = "who signed in at a provider signs out there, too", body = Left), (status = 204), (status = 401, body = Problem)))]
 async fn sign_out(State(console): State<Arc<Console>>, who: Who) -> Result<Response, Problem> {
+    let access = &console.access;
+    let mut to = None;
     if let Some(session) = &who.session {
-        console.access.store.session_end(&session.id).await?;
+        access.store.session_end(&session.id).await?;
+        access.store.act(who.act("session.end", format!("account {}", who.name), Fate::Done)).await?;
+        if let (false, Some(sign_on)) = (who.has_password, &access.sign_on) {
+            to = sign_on.leave(&session.id).await;
+        }
     }
-    let gone = cookie_of(&console.access, "", 0);
-    Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response())
+    let gone = [(header::SET_COOKIE, cookie_of(access, "", 0))];
+    Ok(match to {
+        Some(to) => (gone, Json(Left { to })).into_response(),
+        None => (StatusCode::NO_CONTENT, gone).into_response(),
+    })
 }
 
 /// A new password of one's own.
@@ -217,6 +245,9 @@ async fn change_password(
     let Some(session) = &who.session else {
         return Err(Problem::refused("A token has no password."));
     };
+    if !who.has_password {
+        return Err(Problem::refused("You sign in elsewhere: your password is changed there."));
+    }
     access.tries.one_more(who.address.map(Peer), &who.name)?;
     let account = access.store.account(&who.name).await?.ok_or_else(Problem::signed_out)?;
     if !access.passwords.is(account.password.clone(), asked.old).await? {

@@ -25,6 +25,8 @@ pub struct Who {
     pub flows: Option<BTreeSet<String>>,
     /// By which way.
     pub via: Via,
+    /// They sign in with a password of this host.
+    pub has_password: bool,
     /// Their session, if they came by one.
     pub session: Option<Session>,
     /// Where from.

@@ -39,6 +39,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("releases.sql"),
     include_str!("wakes.sql"),
     include_str!("console.sql"),
+    include_str!("outside.sql"),
 ];
 
 /// Finished events are kept at least so long, however full the store is: a source may tell one again.

@@ -29,11 +29,13 @@ fn flows_text(flows: &Option<Vec<String>>) -> Option<String> {
 }
 
 fn account(row: &Row<'_>) -> rusqlite::Result<Account> {
+    let (issuer, subject): (Option<String>, Option<String>) = (row.get("issuer")?, row.get("subject")?);
     Ok(Account {
         name: row.get("name")?,
         role: role(row, "role")?,
         flows: flows(row)?,
         password: row.get("password")?,
+        outside: issuer.zip(subject).map(|(issuer, subject)| Outside { issuer, subject }),
         made_at: row.get("made_at")?,
         last_seen: row.get("last_seen")?,
     })
@@ -103,26 +105,32 @@ impl People for SqliteStore {
         self.read(move |db| one_account(db, &name)).await
     }
 
-    async fn account_put(&self, account: Account, kept: Option<String>) -> Result<()> {
+    async fn account_put(&self, account: Account, kept: Option<String>) -> Result<bool> {
         let put = move |db: &Connection| {
             let before = one_account(db, &account.name)?;
+            if before.as_ref().is_some_and(|before| before.outside != account.outside) {
+                return Ok(false);
+            }
+            let (issuer, subject) = account.outside.as_ref().map(|own| (&own.issuer, &own.subject)).unzip();
             let may = |account: &Account| (account.role, account.flows.clone(), account.password.clone());
             if before.is_some_and(|before| may(&before) != may(&account)) {
                 db.execute("DELETE FROM sessions WHERE account = ?1 AND id IS NOT ?2", params![account.name, kept])?;
             }
             db.execute(
-                "INSERT INTO accounts (name, role, flows, password, made_at, last_seen) VALUES (?1, ?2, ?3, ?4, ?5, ?6) \
-                 ON CONFLICT (name) DO UPDATE SET role = ?2, flows = ?3, password = ?4",
+                "INSERT INTO accounts (name, role, flows, password, made_at, last_seen, issuer, subject) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (name) DO UPDATE SET role = ?2, flows = ?3, password = ?4",
                 params![
                     account.name,
                     account.role.word(),
                     flows_text(&account.flows),
                     account.password,
                     account.made_at,
-                    account.last_seen
+                    account.last_seen,
+                    issuer,
+                    subject
                 ],
             )?;
-            Ok(())
+            Ok(true)
         };
         self.writer.run(put).await
     }

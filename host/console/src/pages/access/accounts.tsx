@@ -91,13 +91,17 @@ export function Accounts() {
                 </TableCell>
                 <TableCell>
                   <div className="actions">
-                    <Button
-                      design="Transparent"
-                      accessibleName={t('accounts.changeOf', { name: account.name })}
-                      onClick={() => edit(account)}
-                    >
-                      {t('change')}
-                    </Button>
+                    {account.from === 'oidc' ? (
+                      <span className="soft small">{t('accounts.elsewhere')}</span>
+                    ) : (
+                      <Button
+                        design="Transparent"
+                        accessibleName={t('accounts.changeOf', { name: account.name })}
+                        onClick={() => edit(account)}
+                      >
+                        {t('change')}
+                      </Button>
+                    )}
                     {account.name !== me?.name && (
                       <Button
                         design="Transparent"
@@ -155,20 +159,18 @@ function Edit({ of, close, kept }: { of: Account | undefined; close: () => void;
         </div>
       )}
       <RightsFields of={rights} onChange={setRights} />
-      {of?.from !== 'oidc' && (
-        <div className="field">
-          <Label for="account-password" required={!of} showColon>
-            {of ? t('accounts.newPassword') : t('signIn.password')}
-          </Label>
-          <Input
-            id="account-password"
-            type="Password"
-            value={password}
-            onInput={(event) => setPassword(event.target.value)}
-          />
-          <p className="soft small">{t('accounts.passwordSays')}</p>
-        </div>
-      )}
+      <div className="field">
+        <Label for="account-password" required={!of} showColon>
+          {of ? t('accounts.newPassword') : t('signIn.password')}
+        </Label>
+        <Input
+          id="account-password"
+          type="Password"
+          value={password}
+          onInput={(event) => setPassword(event.target.value)}
+        />
+        <p className="soft small">{t('accounts.passwordSays')}</p>
+      </div>
     </FormDialog>
   );
 }

@@ -16,7 +16,7 @@ export default function Account() {
   const me = useMe();
   return (
     <Page title={t('account.title')} says={me && `${me.name} · ${t(`role.${me.role}`)}`}>
-      <Password />
+      {me?.has_password !== false && <Password />}
       <Sessions />
     </Page>
   );

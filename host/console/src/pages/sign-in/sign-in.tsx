@@ -1,16 +1,17 @@
-import { useQueryClient } from '@tanstack/react-query';
+import { useQuery, useQueryClient } from '@tanstack/react-query';
 import { Button } from '@ui5/webcomponents-react/Button';
 import { Input } from '@ui5/webcomponents-react/Input';
 import { Label } from '@ui5/webcomponents-react/Label';
 import { Title } from '@ui5/webcomponents-react/Title';
 import { useEffect, useState } from 'react';
 import { useWords } from '../../words/words.ts';
-import { api, carry } from '../../api/client.ts';
-import { session } from '../../api/queries.ts';
+import { api, carry, query } from '../../api/client.ts';
+import { session, ways as waysQuery } from '../../api/queries.ts';
 import type { Me } from '../../api/types.ts';
 import picture from '../../look/tandem.svg';
 import { Problem } from '../../parts/problem.tsx';
 import { LanguageChoice } from '../../shell/choices.tsx';
+import { Told } from './told.tsx';
 
 export default function SignIn() {
   const { t } = useWords();
@@ -19,6 +20,8 @@ export default function SignIn() {
   const [password, setPassword] = useState('');
   const [busy, setBusy] = useState(false);
   const [trouble, setTrouble] = useState<unknown>();
+  const { data: ways } = useQuery(waysQuery);
+  const takesPasswords = ways?.password ?? true;
   useEffect(() => {
     document.title = `${t('signIn.title')} · Tandem`;
   }, [t]);
@@ -51,28 +54,45 @@ export default function SignIn() {
           {t('signIn.title')}
         </Title>
         <p className="soft">{t('signIn.says')}</p>
+        {trouble === undefined && <Told of={ways?.refused ?? undefined} />}
         <Problem of={trouble} />
-        <div className="field">
-          <Label for="name" showColon>
-            {t('signIn.name')}
-          </Label>
-          <Input id="name" required value={name} onInput={(event) => setName(event.target.value)} />
-        </div>
-        <div className="field">
-          <Label for="password" showColon>
-            {t('signIn.password')}
-          </Label>
-          <Input
-            id="password"
-            type="Password"
-            required
-            value={password}
-            onInput={(event) => setPassword(event.target.value)}
-          />
-        </div>
-        <Button design="Emphasized" type="Submit" disabled={busy || name === '' || password === ''}>
-          {t('signIn.go')}
-        </Button>
+        {takesPasswords && (
+          <>
+            <div className="field">
+              <Label for="name" showColon>
+                {t('signIn.name')}
+              </Label>
+              <Input id="name" required value={name} onInput={(event) => setName(event.target.value)} />
+            </div>
+            <div className="field">
+              <Label for="password" showColon>
+                {t('signIn.password')}
+              </Label>
+              <Input
+                id="password"
+                type="Password"
+                required
+                value={password}
+                onInput={(event) => setPassword(event.target.value)}
+              />
+            </div>
+            <Button design="Emphasized" type="Submit" disabled={busy || name === '' || password === ''}>
+              {t('signIn.go')}
+            </Button>
+          </>
+        )}
+        {ways?.oidc && (
+          <Button
+            design={takesPasswords ? 'Default' : 'Emphasized'}
+            onClick={() => {
+              // Off to the provider, and back to the very address that was asked for.
+              const to = location.pathname + location.search;
+              location.assign(`/api/v1/session/oidc${query({ to })}`);
+            }}
+          >
+            {t('signIn.with', { name: ways.oidc.name })}
+          </Button>
+        )}
         <LanguageChoice />
       </form>
     </main>
