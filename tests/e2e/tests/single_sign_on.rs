@@ -326,6 +326,13 @@ async fn without_its_provider_a_host_goes_on_and_says_what_is_wrong() -> Result<
     let body = json!({ "name": "night", "password": made["password"] });
     let (status, answer) = world.send("POST", &format!("{}/api/v1/session", world.console), &body).await?;
     assert_eq!(status, 200, "local accounts go on: {answer}");
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let place = format!("{}/api/v1/session", world.console);
+    let asked = client.post(&place).header("content-type", "application/json").body(body.to_string()).send().await?;
+    let cookie = asked.headers()["set-cookie"].to_str()?.split(';').next().unwrap_or_default().to_owned();
+    let signed_in =
+        async || Ok::<_, anyhow::Error>(client.get(&place).header("cookie", &cookie).send().await?.status());
+    assert_eq!(signed_in().await?, 200);
     // Passwords are closed, and opened again, while the host runs.
     let file = world.folder().join("tandem.toml");
     let text = std::fs::read_to_string(&file)?;
@@ -340,6 +347,7 @@ async fn without_its_provider_a_host_goes_on_and_says_what_is_wrong() -> Result<
     };
     let (_, closed) = until(403).await?;
     assert!(closed["mend"].as_str().unwrap_or_default().contains("single sign-on"), "{closed}");
+    assert_eq!(signed_in().await?, 401, "nor does who came in by one stay in");
     let told = world.tandem(&["account", "add", "help", "--role", "admin"]).await?;
     assert!(told.contains("password = false"), "{told}");
     std::fs::write(&file, text)?;
