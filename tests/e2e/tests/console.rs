@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
-use reqwest::header::{AUTHORIZATION, COOKIE, HOST, SET_COOKIE};
+use reqwest::header::HOST;
 use serde_json::{Value, json};
 use tandem_e2e::console::{Caller, Known, account, with_admin};
 use tandem_e2e::{Setup, World};
