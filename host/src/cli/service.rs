@@ -20,6 +20,7 @@ use crate::console::salesforce::Reporter;
 use crate::console::tls::Certificate;
 use crate::console::{self, Console, Live, Origin, Patience, SignOn};
 use crate::ending::guarded;
+use crate::engine::fit::Schemas;
 use crate::engine::{Engine, Flow, Running, haste_of};
 use crate::releases::{Release, Releases, short};
 use crate::sandbox::{Cache, Compiler, Description, Runtime};
@@ -361,6 +362,7 @@ impl Host {
             live,
             jobs: Arc::default(),
             comparisons: Arc::default(),
+            schemas: Schemas::default(),
             origin,
         });
         host.tasks.spawn(guarded("live view", Live::run(console.clone())));

@@ -18,7 +18,7 @@ use super::body::{Asked, Body};
 use super::problem::Problem;
 use super::releases::{base, checked, found, known, problem};
 use crate::engine::Flow;
-use crate::engine::fit::{self, Choice, Field, FitError, Grade, Proposed, Sample, Schema, Way};
+use crate::engine::fit::{self, Choice, Field, FitError, Grade, Proposed, Sample, Way};
 use crate::mapping::edit::{Edit, edited};
 use crate::mapping::outline::{Outline, Rule, check};
 use crate::mapping::words::WORDS;
@@ -321,7 +321,8 @@ async fn fields(
 ) -> Result<Json<Fields>, Problem> {
     known(&console, &who, &flow)?;
     let (flow, section) = live(&console, &flow, &asked.section).await?;
-    let mut schema = Schema::default();
+    let schema = console.schemas.of(&flow);
+    let mut schema = schema.lock().await;
     if let Some(object) = &asked.object {
         if !object.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
             return Err(Problem::field("object", format!("{object:?} is no sObject type.")));
@@ -428,6 +429,8 @@ async fn checked_text(
 ) -> Result<Json<Findings>, Problem> {
     who.may(Role::Operator)?;
     known(&console, &who, &flow)?;
+    // A plugin that maps nothing has no text of its own.
+    let text = if text.trim().is_empty() { "version = 1\n".to_owned() } else { text };
     let live = base(&console, &flow, None).await?;
     let outline = Outline::of(&text, &live.plugin.description.reserved());
     let error = |section: &str, field: &str, line: Option<usize>, words: &str| FindingRow {
@@ -467,7 +470,7 @@ async fn checked_text(
         let own = rules.iter().find(|own| of(&own.rule).iter().any(|name| name == field));
         own.or_else(|| rules.iter().find(|own| own.reads.iter().any(|read| read == field))).map(|own| own.line)
     };
-    let (found, unread) = match fit::check(&bound, &mut Schema::default()).await {
+    let (found, unread) = match fit::check(&bound, &mut *console.schemas.of(&bound).lock().await).await {
         Ok(found) => (found, None),
         Err(why) => (Vec::new(), Some(why.to_string())),
     };
@@ -666,7 +669,8 @@ async fn table(
     who.may(Role::Operator)?;
     known(&console, &who, &flow)?;
     let (flow, section) = live(&console, &flow, &between.section).await?;
-    let mut schema = Schema::default();
+    let schema = console.schemas.of(&flow);
+    let mut schema = schema.lock().await;
     let properties = schema.b1(&flow, &section.b1).await.map_err(unfit)?;
     let no = |name: &str, field: &str| Problem::field(field, format!("There is no field {name}."));
     let own = properties.iter().find(|field| field.name == between.b1).ok_or_else(|| no(&between.b1, "b1"))?;

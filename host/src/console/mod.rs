@@ -44,6 +44,7 @@ pub use self::releases::Comparisons;
 pub use self::serve::{Patience, serve};
 use crate::connections::{Connections, Standing};
 use crate::engine::Engine;
+use crate::engine::fit::Schemas;
 use crate::sources::timers::Timers;
 use crate::store::Store;
 
@@ -69,6 +70,8 @@ pub struct Console {
     pub jobs: Arc<Jobs>,
     /// What would be different under releases.
     pub comparisons: Arc<Comparisons>,
+    /// Fields of both systems, as they were asked for last.
+    pub schemas: Schemas,
     /// Who may reach the console.
     pub origin: Arc<Origin>,
 }

@@ -151,14 +151,14 @@ impl Systems {
             "SELECT Id,Name,StageName,IsWon,CloseDate,AccountId,CurrencyIsoCode,Account.Name,Account.Tandem_Card_Code__c,\
              Tandem_Requested_Date__c,Tandem_Order_Number__c,Tandem_Order_Status__c,Tandem_Sync_State__c,\
              Tandem_PO_Number__c,Tandem_Order_Notes__c,Tandem_Ship_To__c,Tandem_Bill_To__c,(SELECT Id,Quantity,UnitPrice,\
-             Discount,Description,ProductCode,Product2.Tandem_Item_Code__c,SortOrder,Tandem_Warehouse__c,\
+             Discount,Description,Product2.Tandem_Item_Code__c,SortOrder,Tandem_Warehouse__c,\
              Tandem_Tax_Code__c,ServiceDate FROM OpportunityLineItems ORDER BY SortOrder) FROM Opportunity WHERE Id IN ({})",
             quoted.join(",")
         );
         let url = format!("{}/query?q={}", self.salesforce, encode(&soql));
         let answer = self.client.get(url).bearer_auth(&self.token).send().await?.text().await?;
         let answer: Value = serde_json::from_str(&answer)?;
-        let opportunities = answer["records"].as_array().cloned().unwrap_or_default();
+        let opportunities = answer["records"].as_array().cloned().with_context(|| format!("{answer}"))?;
         let orders: Vec<Value> = opportunities.iter().map(order).collect();
         self.read_master_data(&orders).await?;
         let numbers = self.create(&orders).await?;
@@ -272,7 +272,7 @@ fn order(opportunity: &Value) -> Value {
     let rows = opportunity["OpportunityLineItems"]["records"].as_array().cloned().unwrap_or_default();
     let line = |row: &Value| {
         let mut line = json!({
-            "ItemCode": row["ProductCode"], "Quantity": row["Quantity"], "UnitPrice": row["UnitPrice"],
+            "ItemCode": row["Product2"]["Tandem_Item_Code__c"], "Quantity": row["Quantity"], "UnitPrice": row["UnitPrice"],
             "Currency": opportunity["CurrencyIsoCode"],
         });
         for (field, source) in [

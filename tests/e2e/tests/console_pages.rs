@@ -17,6 +17,9 @@ async fn account(world: &World, name: &str, role: &str) -> Result<String> {
 async fn a_day_in_a_browser_with_a_real_host() -> Result<()> {
     let mut world = World::with(Setup { b1: "poll_seconds = 1".into(), ..Setup::default() }).await?;
     world.up().await?;
+    for name in ["Next", "Stage", "Close", "Money", "About", "Carrier", "Status", "Delivery", "Sync", "Kind"] {
+        ensure!(world.b1_user_field("ORDR", name).await?.0 == 201, "no user field {name}");
+    }
     let ids = world.opportunities(2).await?;
     let (good, bad) = (&ids[0], &ids[1]);
     let account_id = world.opportunity(bad).await?["AccountId"].as_str().context("an account")?.to_owned();
@@ -41,6 +44,7 @@ async fn a_day_in_a_browser_with_a_real_host() -> Result<()> {
         .env("OPERATOR", account(&world, "op-desk", "operator").await?)
         .env("VIEWER", account(&world, "look-only", "viewer").await?)
         .env("ADMIN", account(&world, "boss", "admin").await?)
+        .env("PLUGIN", tandem_e2e::wasm("region_mapper"))
         .env("GOOD", good)
         .env("NUMBER", number)
         .stdin(Stdio::null())

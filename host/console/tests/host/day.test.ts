@@ -1,37 +1,5 @@
 // A day with a real host and both simulators behind it: what the pages show is what there is, and what is done there is done.
-import { expect, test as base, type Page } from '@playwright/test';
-
-const said = (name: string): string => process.env[name] ?? '';
-
-/** A page that fails the test where the host's policy refused something, something broke, or something came from outside. */
-const test = base.extend<{ page: Page }>({
-  page: async ({ page, baseURL }, show) => {
-    const wrong: string[] = [];
-    page.on('pageerror', (error) => wrong.push(`broke: ${error.message}`));
-    page.on('console', (message) => {
-      if (/Content Security Policy|Refused to/i.test(message.text())) wrong.push(message.text());
-    });
-    page.on('request', (request) => {
-      const url = request.url();
-      if (!url.startsWith(baseURL ?? '') && !url.startsWith('data:')) wrong.push(`from outside: ${url}`);
-    });
-    await show(page);
-    expect(wrong).toEqual([]);
-  },
-});
-
-async function signIn(page: Page, name: string, password: string, path = '/'): Promise<void> {
-  await page.goto(path);
-  await page.getByRole('textbox', { name: 'Name' }).fill(name);
-  await page.getByRole('textbox', { name: 'Password' }).fill(password);
-  await page.getByRole('button', { name: 'Sign in' }).click();
-  await expect(page.getByRole('navigation', { name: 'Pages' }).first()).toBeVisible();
-}
-
-async function picture(page: Page, name: string): Promise<void> {
-  const folder = said('PICTURES');
-  if (folder !== '') await page.screenshot({ path: `${folder}/${name}.png` });
-}
+import { expect, picture, said, signIn, test } from './host.ts';
 
 test('an operator sees what needs a person, reads a story, and answers a question', async ({ page }) => {
   await signIn(page, 'op-desk', said('OPERATOR'));

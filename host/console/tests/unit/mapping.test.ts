@@ -78,15 +78,13 @@ const field = (name: string, more: Partial<Field> = {}): Field => ({
 test('what is mapped stands first, then custom fields; related ones below the field that leads to them', () => {
   const fields = [field('A'), field('B__c'), field('C', { relation: { name: 'Account', object: 'Account' } })];
   expect(ordered(fields, ['C']).map((one) => one.name)).toEqual(['C', 'B__c', 'A']);
-  expect(withMissing(fields, ['A', 'Account.Region__c', 'Gone__c', 'Gone__c']).map((one) => one.name)).toEqual([
-    'A',
-    'B__c',
-    'C',
-    'Gone__c',
-  ]);
+  expect(
+    withMissing(fields, ['A', 'Account.Region__c', 'Gone__c', 'Gone__c'], 'salesforce').map((one) => one.name),
+  ).toEqual(['A', 'B__c', 'C', 'Gone__c']);
   const rows = rowsOf(fields, new Map([['Account', [field('Region__c')]]]));
   expect(rows.map((row) => row.path)).toEqual(['A', 'B__c', 'C', 'Account.Region__c']);
   expect(found(rows, 'region').map((row) => row.path)).toEqual(['C', 'Account.Region__c']);
+  expect(withMissing([], ['BillTo.City'], 'b1').map((one) => one.type)).toEqual(['composed']);
 });
 
 const section = (way: MappingSection['way'], rules: Rule[] = []): MappingSection => ({

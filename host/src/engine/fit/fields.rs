@@ -1,7 +1,8 @@
 //! The fields both systems have now: Salesforce tells them by *describe*, B1 by `$metadata`.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -64,6 +65,26 @@ pub struct Schema {
     objects: BTreeMap<String, Arc<Vec<Field>>>,
     sets: BTreeMap<String, Arc<Vec<Field>>>,
     metadata: Option<Arc<String>>,
+}
+
+/// What was told of each pair of systems, for a while: `$metadata` of a real company is large, and each describe is a call of the org's day.
+#[derive(Default)]
+pub struct Schemas(std::sync::Mutex<HashMap<String, (Instant, SharedSchema)>>);
+
+/// One asks both systems at a time, and who comes meanwhile has the answers, too.
+pub type SharedSchema = Arc<tokio::sync::Mutex<Schema>>;
+
+impl Schemas {
+    /// So long: whoever adds a field and looks again sees it.
+    const HOLDS: Duration = Duration::from_secs(20);
+
+    /// Of the systems that a flow keeps in step.
+    pub fn of(&self, flow: &Flow) -> SharedSchema {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, (since, _)| since.elapsed() < Self::HOLDS);
+        let fresh = || (Instant::now(), Arc::default());
+        known.entry(flow.bound.scope.clone()).or_insert_with(fresh).1.clone()
+    }
 }
 
 impl Schema {
@@ -226,7 +247,7 @@ fn of_metadata(metadata: &str, set: &str) -> Result<Vec<Field>, FitError> {
             label: label(&name),
             length: node.attribute("MaxLength").and_then(|length| length.parse().ok()),
             custom: name.starts_with("U_"),
-            settable: !keys.contains(&name.as_str()),
+            settable: kind != "other" && !keys.contains(&name.as_str()),
             required: node.attribute("Nullable") == Some("false") && !keys.contains(&name.as_str()),
             values: members,
             relation: None,

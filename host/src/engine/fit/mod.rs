@@ -6,7 +6,7 @@ mod lists;
 mod preview;
 
 pub use self::check::{Finding, Grade, check};
-pub use self::fields::{Choice, Field, Schema};
+pub use self::fields::{Choice, Field, Schema, Schemas};
 pub use self::lists::{Proposed, Sample, choices, propose, samples};
 pub use self::preview::{Given, Preview, Way, preview, section, way_of};
 use crate::sources::b1::list::LookError;

@@ -240,6 +240,8 @@ const TYPES = {
   phone: 'phone',
   email: 'email',
   url: 'url',
+  time: 'time',
+  composed: 'composed',
   missing: 'missing',
 } as const;
 

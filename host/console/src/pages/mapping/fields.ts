@@ -55,8 +55,9 @@ export function ordered(fields: readonly Field[], mapped: readonly string[]): Fi
   return [...fields].sort((one, other) => rank(one) - rank(other));
 }
 
-/** Fields that rules name and the system does not have, or could not be asked for: a rule is seen all the same. */
-export function withMissing(fields: readonly Field[], paths: readonly string[]): Field[] {
+/** Fields that rules name and the system does not have, or could not be asked for: a rule is seen all the same. What is within a property of B1 the flow
+ * puts together, such as `BillTo.City`. */
+export function withMissing(fields: readonly Field[], paths: readonly string[], side: 'b1' | 'salesforce'): Field[] {
   const there = (path: string) =>
     fields.some(({ name, relation }) => name === path || (relation && path.startsWith(`${relation.name}.`)));
   const missing = [...new Set(paths)].filter((path) => !there(path));
@@ -65,7 +66,7 @@ export function withMissing(fields: readonly Field[], paths: readonly string[]):
     ...missing.map((name): Field => ({
       name,
       label: name,
-      type: 'missing',
+      type: side === 'b1' && name.includes('.') ? 'composed' : 'missing',
       length: null,
       custom: false,
       settable: true,

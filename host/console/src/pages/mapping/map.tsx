@@ -55,8 +55,8 @@ function Drawn({ editing, section, chosen, choose, fields }: Props & { fields: S
       return { left: ends.flatMap((one) => one.left), right: ends.map((one) => one.right) };
     });
     return [
-      ordered(withMissing(fields[left], now?.left ?? []), then?.left ?? []),
-      ordered(withMissing(fields[right], now?.right ?? []), then?.right ?? []),
+      ordered(withMissing(fields[left], now?.left ?? [], left), then?.left ?? []),
+      ordered(withMissing(fields[right], now?.right ?? [], right), then?.right ?? []),
     ];
   }, [fields, first, section, left, right]);
 
