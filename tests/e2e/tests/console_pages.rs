@@ -38,7 +38,7 @@ async fn a_day_in_a_browser_with_a_real_host() -> Result<()> {
     tokio::time::sleep(Duration::from_secs(6)).await;
     let config = "playwright.host.config.ts";
     let output = Command::new("node")
-        .args(["node_modules/@playwright/test/cli.js", "test", "--config", config, "day"])
+        .args(["node_modules/@playwright/test/cli.js", "test", "--config", config, "day", "mapping"])
         .current_dir(root().join("host/console"))
         .env("TANDEM", &world.console)
         .env("OPERATOR", account(&world, "op-desk", "operator").await?)
