@@ -39,6 +39,9 @@ if [ "$(cat "$clients/stamp" 2>/dev/null)" != "$stamp" ]; then
   # The tap wants versions of its own.
   python3 -m venv "$clients/tap"
   "$clients/tap/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/conformance/python/requirements-tap.txt"
+  # What tries an API by its own document.
+  python3 -m venv "$clients/api"
+  "$clients/api/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/conformance/python/requirements-api.txt"
   cp "$root"/tests/conformance/node/package*.json "$clients/node/"
   (cd "$clients/node" && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null)
   echo "$stamp" >"$clients/stamp"

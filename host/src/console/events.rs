@@ -124,6 +124,7 @@ struct Listed {
     /// Only older ones than this event.
     before: Option<i64>,
     /// At most so many: 200.
+    #[param(value_type = Option<u64>)]
     limit: Option<u32>,
 }
 

@@ -33,7 +33,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
-use utoipa::{Modify, OpenApi};
+use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
+use utoipa::{Modify, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
 pub use self::access::{Access, Passwords, SignOn, checked_name};
@@ -108,8 +109,9 @@ const API: &str = "/api/v1";
 pub fn router(console: Arc<Console>) -> Router {
     let (open, known) = pages();
     let known = known.layer(from_fn_with_state(console.access.clone(), access::identify));
-    let (api, document) =
+    let (api, mut document) =
         OpenApiRouter::with_openapi(Document::openapi()).nest(API, open.merge(known)).split_for_parts();
+    refusals(&mut document);
     let document = Arc::new(document.to_json().unwrap_or_default());
     let own = api
         .route(
@@ -124,6 +126,20 @@ pub fn router(console: Arc<Console>) -> Router {
         .layer(CompressionLayer::new())
         .layer(from_fn_with_state(console.origin.clone(), origin::checked));
     own.merge(health::routes()).with_state(console)
+}
+
+/// What every page may answer besides: a body that is none, a request that is too large, a host that is too busy.
+fn refusals(document: &mut utoipa::openapi::OpenApi) {
+    let problem = Ref::from_schema_name(problem::Problem::name());
+    let content = ContentBuilder::new().schema(Some(problem)).build();
+    let answer = ResponseBuilder::new().description("What is wrong, and how it is mended.");
+    let answer = answer.content("application/json", content).build();
+    for path in document.paths.paths.values_mut() {
+        let operations = [&mut path.get, &mut path.put, &mut path.post, &mut path.patch, &mut path.delete];
+        for operation in operations.into_iter().flatten() {
+            operation.responses.responses.insert("default".into(), answer.clone().into());
+        }
+    }
 }
 
 /// What is open to everybody, and what is for who is known.

@@ -29,6 +29,7 @@ pub fn routes() -> OpenApiRouter<Arc<Console>> {
 
 /// How it is to run.
 #[derive(Default, Deserialize, ToSchema)]
+#[schema(as = RehearsalWanted)]
 pub struct Wanted {
     /// Under this release, by the beginning of its digest; without it under the live one.
     #[serde(default)]

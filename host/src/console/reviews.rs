@@ -120,6 +120,7 @@ struct Filter {
     /// Only older ones than this event.
     before: Option<i64>,
     /// At most so many: 200.
+    #[param(value_type = Option<u64>)]
     limit: Option<u32>,
 }
 
@@ -173,6 +174,7 @@ async fn show(State(console): State<Arc<Console>>, who: Who, Path(id): Path<i64>
 
 /// What is kept beside a question: what is not named stays, what is null goes.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = ReviewKept)]
 pub struct Kept {
     /// In one's words.
     #[serde(default, deserialize_with = "named_at_all")]

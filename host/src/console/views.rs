@@ -29,6 +29,7 @@ pub fn routes() -> OpenApiRouter<Arc<Console>> {
 
 /// A view.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ViewListed)]
 pub struct Listed {
     /// What they call it.
     name: String,
@@ -49,6 +50,7 @@ pub struct Views {
 
 /// A view that is kept.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = ViewKept)]
 pub struct Kept {
     /// The query of `GET /events`.
     query: String,

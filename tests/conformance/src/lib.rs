@@ -117,6 +117,23 @@ pub async fn python_of(folder: &str, file: &str, environment: &[(&str, &str)]) -
     Ok(())
 }
 
+/// Holds an API against its own OpenAPI document, at its address below `base`, with a token; fails where one does not say what the other does.
+pub async fn schemathesis(base: &str, token: &str, arguments: &[&str]) -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let output = Command::new(tools().join("api/bin/schemathesis"))
+        .args(["run", &format!("{base}/openapi.json"), "-H", &format!("Authorization: Bearer {token}"), "--no-color"])
+        .args(arguments)
+        .current_dir(folder.path())
+        .stdin(Stdio::null())
+        .output()
+        .await
+        .context("Schemathesis is missing: run `make setup-tests`")?;
+    if !output.status.success() {
+        bail!("the API and its document differ:\n{}", said(&output));
+    }
+    Ok(())
+}
+
 /// Runs a Node script that prints a line `ok - …` for each step.
 pub async fn node(file: &str, environment: &[(&str, &str)]) -> Result<()> {
     // Beside its node_modules: that is where Node looks for packages.

@@ -64,6 +64,7 @@ pub struct People {
 /// What somebody may from now on.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = AccountWanted)]
 pub struct Wanted {
     /// What they may do.
     role: Role,

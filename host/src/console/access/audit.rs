@@ -38,6 +38,7 @@ struct Filter {
     /// Only older ones than this line.
     before: Option<i64>,
     /// At most so many.
+    #[param(value_type = Option<u64>)]
     limit: Option<u32>,
 }
 
@@ -75,6 +76,7 @@ impl From<Act> for Line {
 
 /// A page of the audit trail.
 #[derive(Serialize, ToSchema)]
+#[schema(as = AuditLines)]
 pub struct Lines {
     /// Newest first.
     acts: Vec<Line>,

@@ -28,6 +28,7 @@ pub fn routes() -> OpenApiRouter<Arc<Console>> {
 
 /// What a script signs in with.
 #[derive(Serialize, ToSchema)]
+#[schema(as = TokenListed)]
 pub struct Listed {
     /// By which it is taken back.
     id: String,
@@ -73,6 +74,7 @@ pub struct Tokens {
 /// A token that is wanted.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = TokenWanted)]
 pub struct Wanted {
     /// What people call it.
     name: String,

@@ -39,6 +39,7 @@ pub fn routes() -> OpenApiRouter<Arc<Console>> {
 
 /// Over what.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = ComparisonWanted)]
 pub struct Wanted {
     /// So many past events; 1,000 without it.
     last: Option<u32>,

@@ -38,6 +38,7 @@ pub fn routes() -> OpenApiRouter<Arc<Console>> {
 
 /// What is to be other than in a release.
 #[derive(Deserialize, ToSchema)]
+#[schema(as = DraftWanted)]
 pub struct Wanted {
     /// The beginning of its digest; without it the live one.
     base: Option<String>,

@@ -85,6 +85,7 @@ pub struct FlowInfo {
 
 /// What the files say.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ReleaseCandidate)]
 pub struct CandidateRow {
     /// Digest.
     release: String,
@@ -137,6 +138,7 @@ pub struct ReleaseLine {
 
 /// Releases of a flow.
 #[derive(Serialize, ToSchema)]
+#[schema(as = ReleaseLines)]
 pub struct Lines {
     /// Newest first.
     releases: Vec<ReleaseLine>,
