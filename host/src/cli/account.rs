@@ -102,7 +102,9 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
             }
             let password = password(password_stdin)?;
             let kept = Passwords::default().hash(&name, &password).await?;
-            store.account_put(Account { password: Some(kept), ..account }, None).await?;
+            if !store.account_put(Account { password: Some(kept), ..account }, None).await? {
+                return Err(taken(&name).into());
+            }
             note(store, "account.change", format!("account {name}"), "a new password").await?;
             tell(output, &name, &password, password_stdin);
             say_if_closed(&parts, output);
@@ -157,8 +159,15 @@ async fn make(store: &dyn Store, name: &str, role: Role, flows: Option<Vec<Strin
         made_at: now(),
         last_seen: None,
     };
-    store.account_put(account, None).await?;
+    if !store.account_put(account, None).await? {
+        return Err(taken(name).into());
+    }
     note(store, "account.make", format!("account {name}"), role.word()).await
+}
+
+/// They were faster.
+fn taken(name: &str) -> Failure {
+    Failure::WrongUsage(format!("somebody who signs in at the company's provider has the name {name} since"))
 }
 
 fn password(from_input: bool) -> Result<String> {

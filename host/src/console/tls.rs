@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::ServerCertVerifier;
@@ -21,6 +21,8 @@ use crate::connections::transport;
 
 /// Between two looks at the files.
 const LOOK: Duration = Duration::from_secs(5);
+/// Between two tries of files that cannot be used: what is wrong need not be seen by their time and size.
+const AGAIN: Duration = Duration::from_secs(30);
 /// Bytes of one of them.
 const MOST: u64 = 1 << 20;
 /// A certificate that ends so soon is told.
@@ -61,6 +63,8 @@ pub enum TlsError {
 pub struct Certificate {
     certificate: PathBuf,
     key: PathBuf,
+    /// Of the files as they were read first.
+    first: [Stamp; 2],
     now: RwLock<Arc<CertifiedKey>>,
 }
 
@@ -88,8 +92,10 @@ impl Certificate {
         if is_open(&key) {
             tracing::warn!(key = %key.display(), "the key of the host's certificate can be read by everybody on this machine");
         }
+        // Before they are read: what is written since is seen as new.
+        let first = [stamp(&certificate), stamp(&key)];
         let now = RwLock::new(Arc::new(pair(&certificate, &key)?));
-        Ok(Self { certificate, key, now })
+        Ok(Self { certificate, key, first, now })
     }
 
     /// What a listener needs.
@@ -102,12 +108,15 @@ impl Certificate {
 
     /// Takes up renewed files until `stop` turns true. What cannot be used changes nothing.
     pub async fn watch(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        self.watched(&mut stop, LOOK).await;
+        self.watched(&mut stop, LOOK, AGAIN).await;
     }
 
-    async fn watched(&self, stop: &mut watch::Receiver<bool>, every: Duration) {
-        let mut seen = self.stamps();
+    async fn watched(&self, stop: &mut watch::Receiver<bool>, every: Duration, again: Duration) {
+        // Of what was taken up last.
+        let mut seen = self.first;
         let mut last = seen;
+        // Of what could not be, and when it was tried.
+        let mut refused: Option<([Stamp; 2], Instant)> = None;
         loop {
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
@@ -115,17 +124,25 @@ impl Certificate {
             }
             let now = self.stamps();
             // Two files are not written at once: they are left alone until nobody writes any more.
-            if now == seen || std::mem::replace(&mut last, now) != now {
+            if std::mem::replace(&mut last, now) != now || now == seen {
                 continue;
             }
-            seen = now;
+            let tried = refused.filter(|(own, _)| *own == now).map(|(_, at)| at);
+            if tried.is_some_and(|at| at.elapsed() < again) {
+                continue;
+            }
             match pair(&self.certificate, &self.key) {
                 Ok(pair) => {
                     *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(pair);
+                    (seen, refused) = (now, None);
                     tracing::info!(certificate = %self.certificate.display(), "the host's certificate was renewed: taken up");
                 }
                 Err(error) => {
-                    tracing::error!(%error, "the host's renewed certificate is not taken; the one before goes on")
+                    // It is told once.
+                    if tried.is_none() {
+                        tracing::error!(%error, "the host's renewed certificate is not taken; the one before goes on");
+                    }
+                    refused = Some((now, Instant::now()));
                 }
             }
         }
@@ -277,8 +294,15 @@ fn trusted(
             format!("its chain is not complete: {} is neither in the file nor known to this machine", last.issuer()),
             "put the certificates between the host's and the authority behind it in the file; an authority of the company's own must be known to browsers and to this machine",
         )),
-        // When it ends was told.
-        Err(_) | Ok(()) => None,
+        // When it begins and ends was told.
+        Err(rustls::Error::InvalidCertificate(
+            CertificateError::Expired
+            | CertificateError::ExpiredContext { .. }
+            | CertificateError::NotValidYet
+            | CertificateError::NotValidYetContext { .. },
+        ))
+        | Ok(()) => None,
+        Err(error) => Some(Said::bad(format!("it is not taken for {name}: {error}"), "get another one")),
     }
 }
 
@@ -403,19 +427,47 @@ mod tests {
         let (stop, mut stopped) = watch::channel(false);
         let watching = own.clone();
         let every = Duration::from_millis(40);
-        let task = tokio::spawn(async move { watching.watched(&mut stopped, every).await });
+        let task = tokio::spawn(async move { watching.watched(&mut stopped, every, every).await });
+        // The watcher is under way.
+        tokio::time::sleep(every * 4).await;
+        assert_eq!(shown(&own), before);
         // A size of its own: the clock of the file system may be coarse.
         std::fs::write(folder.path().join("host.pem"), format!("\n{}", second.pem)).unwrap();
         tokio::time::sleep(every * 8).await;
         assert_eq!(shown(&own), before, "a certificate without its key changes nothing");
         std::fs::write(folder.path().join("host.key"), format!("\n{}", second.key)).unwrap();
-        tokio::time::sleep(every * 8).await;
-        assert_ne!(shown(&own), before);
+        renewed(&own, &before).await;
         std::fs::remove_file(folder.path().join("host.key")).unwrap();
         let kept = shown(&own);
         tokio::time::sleep(every * 8).await;
         assert_eq!(shown(&own), kept, "nor do files that are gone");
         stop.send_replace(true);
         task.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn files_that_are_renewed_before_anybody_watches_are_taken_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let (first, second) = (made("localhost", None, 90), made("localhost", None, 91));
+        let tls = put(folder.path(), &first.pem, &first.key);
+        let own = Arc::new(Certificate::read(&tls, folder.path()).unwrap());
+        let before = own.now.read().unwrap().cert[0].clone();
+        put(folder.path(), &format!("\n{}", second.pem), &format!("\n{}", second.key));
+        let (stop, mut stopped) = watch::channel(false);
+        let (watching, every) = (own.clone(), Duration::from_millis(40));
+        let task = tokio::spawn(async move { watching.watched(&mut stopped, every, every).await });
+        renewed(&own, &before).await;
+        stop.send_replace(true);
+        task.await.unwrap();
+    }
+
+    /// Until another one is shown.
+    async fn renewed(own: &Certificate, before: &CertificateDer<'static>) {
+        let taken = async {
+            while own.now.read().unwrap().cert[0] == *before {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), taken).await.expect("taken up");
     }
 }

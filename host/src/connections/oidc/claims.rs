@@ -4,9 +4,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
 
+use super::ProviderError;
 use crate::config::OidcConfig;
 
-/// Groups of one person that are looked at.
+/// Groups of one person that are looked at; of more, none is: one that is left out may be the one that limits.
 const MOST_GROUPS: usize = 1_000;
 
 /// Who has signed in.
@@ -18,8 +19,10 @@ pub struct Person {
     pub name: Option<String>,
     /// In which groups they are.
     pub groups: Vec<String>,
-    /// There are more groups than the provider puts into a token.
+    /// There are more groups than the provider puts into a token, or than are looked at.
     pub has_too_many: bool,
+    /// Why the provider could not be asked for what the token lacks: nobody is let in by it.
+    pub unread: Option<ProviderError>,
     /// The token itself, by which the provider knows whom to sign out.
     pub token: String,
 }
@@ -60,11 +63,11 @@ impl Claims {
 
     /// Who it is.
     pub fn person(&self, config: &OidcConfig, token: String) -> Person {
-        let groups = match self.at(&config.roles_claim) {
+        let said = self.at(&config.roles_claim);
+        let is_over = said.and_then(Value::as_array).is_some_and(|all| all.len() > MOST_GROUPS);
+        let groups = match said {
             Some(Value::String(one)) => vec![one.clone()],
-            Some(Value::Array(all)) => {
-                all.iter().filter_map(Value::as_str).take(MOST_GROUPS).map(str::to_owned).collect()
-            }
+            Some(Value::Array(all)) if !is_over => all.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
         // Entra ID says so in place of more than 200.
@@ -73,7 +76,8 @@ impl Claims {
             subject: self.text("sub").unwrap_or_default().to_owned(),
             name: self.name(config).map(str::to_owned),
             groups,
-            has_too_many: elsewhere.is_some() || self.0.get("hasgroups").is_some(),
+            has_too_many: is_over || elsewhere.is_some() || self.0.get("hasgroups").is_some(),
+            unread: None,
             token,
         }
     }
@@ -166,6 +170,16 @@ mod tests {
         assert!(person(json!({ "groups": { "a": 1 } }), "").groups.is_empty());
         assert!(person(json!({}), "roles_claim = \"a.b.c\"").groups.is_empty());
         assert!(person(json!({ "_claim_names": { "groups": "src1" } }), "").has_too_many);
+    }
+
+    #[test]
+    fn of_too_many_groups_none_is_left_out_alone() {
+        let of = |count: usize| {
+            let all: Vec<String> = (0..count).map(|number| format!("g{number}")).collect();
+            let person = person(json!({ "groups": all }), "");
+            (person.groups.len(), person.has_too_many)
+        };
+        assert_eq!((of(MOST_GROUPS), of(MOST_GROUPS + 1)), ((MOST_GROUPS, false), (0, true)));
     }
 
     #[test]

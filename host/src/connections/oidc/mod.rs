@@ -221,10 +221,12 @@ impl Provider {
             other => other,
         }
         .map_err(|why| ProviderError::Untrusted(why.to_string()))?;
-        if claims.lacks(&self.config) {
-            self.more(&metadata, answer.access_token(), &mut claims).await?;
-        }
-        Ok(claims.person(&self.config, token.to_string()))
+        // Who it is is known all the same: what they had here may have to go.
+        let unread = match claims.lacks(&self.config) {
+            true => self.more(&metadata, answer.access_token(), &mut claims).await.err(),
+            false => None,
+        };
+        Ok(Person { unread, ..claims.person(&self.config, token.to_string()) })
     }
 
     /// Where a browser goes to sign out there, too; none where the provider has no such place, or is not known.

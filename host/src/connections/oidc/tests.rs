@@ -304,7 +304,9 @@ async fn what_is_not_in_the_token_is_asked_for() {
     });
     assert_eq!(world.with(json!({})).await.unwrap().groups, ["ops"]);
     world.set(|doing| doing.userinfo = json!({ "sub": "u-2", "preferred_username": "ada", "groups": ["it"] }));
-    assert!(world.with(json!({})).await.unwrap_err().contains("userinfo"));
+    let person = world.with(json!({})).await.unwrap();
+    assert_eq!((person.subject.as_str(), person.groups.len()), ("u-1", 0), "who it is is known");
+    assert!(matches!(&person.unread, Some(ProviderError::Untrusted(why)) if why.contains("userinfo")), "{person:?}");
 }
 
 #[tokio::test]

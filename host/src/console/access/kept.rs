@@ -20,22 +20,34 @@ impl<T> Kept<T> {
         Self { life, most, all: Mutex::default() }
     }
 
-    /// False where there are too many.
-    pub fn put(&self, key: &str, value: T) -> bool {
+    /// Where there are too many, the oldest goes: whoever fills it keeps nobody out.
+    pub fn put(&self, key: &str, value: T) {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         if all.len() >= self.most {
             all.retain(|_, (at, _)| at.elapsed() < self.life);
         }
-        let fits = all.len() < self.most;
-        if fits {
-            all.insert(digest_of(key.as_bytes()), (Instant::now(), value));
+        if all.len() >= self.most {
+            let oldest = all.iter().min_by_key(|(_, (at, _))| *at).map(|(key, _)| key.clone());
+            if let Some(oldest) = oldest {
+                all.remove(&oldest);
+            }
         }
-        fits
+        all.insert(digest_of(key.as_bytes()), (Instant::now(), value));
     }
 
     /// It is there no longer.
     pub fn take(&self, key: &str) -> Option<T> {
-        let (at, value) = self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&digest_of(key.as_bytes()))?;
+        self.take_if(key, |_| true)
+    }
+
+    /// The same of what fits; what does not stays.
+    pub fn take_if(&self, key: &str, fits: impl FnOnce(&T) -> bool) -> Option<T> {
+        let key = digest_of(key.as_bytes());
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        if !all.get(&key).is_some_and(|(_, value)| fits(value)) {
+            return None;
+        }
+        let (at, value) = all.remove(&key)?;
         (at.elapsed() < self.life).then_some(value)
     }
 }
@@ -47,12 +59,23 @@ mod tests {
     #[test]
     fn what_is_kept_is_given_once_and_not_for_ever() {
         let kept = Kept::new(Duration::from_secs(60), 2);
-        assert!(kept.put("a", 1) && kept.put("b", 2));
-        assert!(!kept.put("c", 3), "no more than that");
+        kept.put("a", 1);
+        kept.put("b", 2);
         assert_eq!((kept.take("a"), kept.take("a"), kept.take("x")), (Some(1), None, None));
+        assert_eq!((kept.take_if("b", |own| *own == 1), kept.take_if("b", |own| *own == 2)), (None, Some(2)));
         let short = Kept::new(Duration::ZERO, 1);
-        assert!(short.put("a", 1));
+        short.put("a", 1);
         assert_eq!(short.take("a"), None);
-        assert!(short.put("a", 1) && short.put("b", 1), "what is over takes no place");
+    }
+
+    #[test]
+    fn where_there_are_too_many_the_oldest_goes() {
+        let kept = Kept::new(Duration::from_secs(60), 2);
+        for (key, value) in [("a", 1), ("b", 2), ("c", 3)] {
+            kept.put(key, value);
+            // The clock may be coarse.
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        assert_eq!((kept.take("a"), kept.take("b"), kept.take("c")), (None, Some(2), Some(3)));
     }
 }

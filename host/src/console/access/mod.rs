@@ -114,6 +114,10 @@ impl Access {
                 address: peer.map(|peer| peer.0),
             });
         }
+        if cookies(headers, COOKIE).count() > 1 {
+            let problem = Problem::signed_out();
+            return Err(problem.mended(format!("The cookie {COOKIE} was sent twice: delete this site's cookies, and those of the sites above it, and sign in again.")));
+        }
         let cookie = cookie(headers, COOKIE).ok_or_else(Problem::signed_out)?;
         let session = self.store.session(&digest_of(cookie.as_bytes()), now).await?;
         let session = session.ok_or_else(Problem::signed_out)?;
@@ -160,10 +164,17 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Bearer ").map(str::trim)
 }
 
-fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+/// None also where there are several: another site of the same domain can plant one beside ours.
+fn cookie<'a>(headers: &'a HeaderMap, name: &'a str) -> Option<&'a str> {
+    let mut all = cookies(headers, name);
+    let first = all.next()?;
+    all.next().is_none().then_some(first)
+}
+
+fn cookies<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
     let all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(own, _)| *own == name).map(|(_, value)| value)
+    let pairs = all.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.filter(move |(own, _)| *own == name).map(|(_, value)| value)
 }
 
 /// However many letters are the same, it takes as long.
@@ -208,4 +219,18 @@ fn checked_flows(flows: &Option<Vec<String>>, known: &crate::config::Config) -> 
 /// The first account is an admin's, and one must be left.
 fn is_admin(role: Role, flows: &Option<Vec<String>>) -> bool {
     role == Role::Admin && flows.is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cookie_that_comes_twice_is_none() {
+        let mut headers = HeaderMap::new();
+        headers.append(header::COOKIE, header::HeaderValue::from_static("x=1; tandem_session=a"));
+        assert_eq!((cookie(&headers, COOKIE), cookie(&headers, "y")), (Some("a"), None));
+        headers.append(header::COOKIE, header::HeaderValue::from_static("tandem_session=b"));
+        assert_eq!((cookie(&headers, COOKIE), cookie(&headers, "x")), (None, Some("1")));
+    }
 }

@@ -95,7 +95,8 @@ async fn start(
             .unwrap_or_default();
         return Ok(gone_to(&format!("{}{START}?{query}", sign_on.home), Vec::new()));
     }
-    let begun = if sign_on.may_begin(peer.map(|peer| peer.0)) {
+    let peer = peer.map(|peer| peer.0);
+    let begun = if sign_on.may_begin(peer) {
         sign_on.provider.begin().await.map_err(Refusal::from)
     } else {
         Err(Refusal::new(Why::TooMany, ""))
@@ -103,15 +104,20 @@ async fn start(
     let begun = match begun {
         Ok(begun) => begun,
         Err(refusal) => {
-            tracing::warn!(why = refusal.error, "nobody can go to the provider to sign in");
-            return sent_back(access, sign_on, refusal, &to);
+            let is_told = access.tries.tells("start", peer);
+            if is_told {
+                tracing::warn!(why = refusal.error, "nobody can go to the provider to sign in");
+            } else {
+                tracing::debug!(why = refusal.error, "nobody can go to the provider to sign in");
+            }
+            // Who has begun too many was told before.
+            let refusal = Some(refusal).filter(|refusal| is_told || refusal.why != Why::TooMany);
+            return sent_back(access, sign_on, refusal, &to, false);
         }
     };
     let (key, address) = (secret()?, begun.to.to_string());
     let pending = Pending { state: begun.state, nonce: begun.nonce, verifier: begun.verifier, to: to.clone() };
-    if !sign_on.begun.put(&key, pending) {
-        return sent_back(access, sign_on, Refusal::new(Why::TooMany, ""), &to);
-    }
+    sign_on.begun.put(&key, pending);
     Ok(gone_to(&address, vec![begun_cookie(access, &key, BEGUN.as_secs())]))
 }
 
@@ -143,8 +149,11 @@ async fn back(
     let access = &console.access;
     let sign_on = access.sign_on()?;
     let peer = peer.map(|peer| peer.0);
-    // Whatever comes of it, it is not ended twice.
-    let pending = cookie(&headers, BEGUN_COOKIE).and_then(|key| sign_on.begun.take(key));
+    // Whatever comes of it, it is not ended twice; nor is it ended by what belongs to another one.
+    let state = returned.state.as_deref().unwrap_or_default();
+    let is_own = |own: &Pending| is_same(state.as_bytes(), own.state.as_bytes());
+    let pending = cookie(&headers, BEGUN_COOKIE).and_then(|key| sign_on.begun.take_if(key, is_own));
+    let is_begun = pending.is_some();
     let to = pending.as_ref().map_or_else(|| "/".to_owned(), |pending| pending.to.clone());
     let line = |who: String, why: String, outcome| Act {
         id: 0,
@@ -170,14 +179,19 @@ async fn back(
             Ok(gone_to(&to, vec![own, begun_cookie(access, "", 0)]))
         }
         Err(refusal) => {
-            tracing::warn!(name, why = refusal.error, "somebody could not sign in by the provider");
-            // A stranger does not fill the audit trail.
-            if access.tries.one_more(peer, "").is_ok() {
+            // A stranger fills neither the log nor the audit trail.
+            let is_told = access.tries.tells("back", peer);
+            if is_told {
+                tracing::warn!(name, why = refusal.error, "somebody could not sign in by the provider");
                 let why = format!("{}: {}", sign_on.config.name, refusal.error);
                 let name = name.map_or_else(|| "somebody".to_owned(), |name| crate::plain::readable(name, 100));
                 access.store.act(line(name, why, Fate::Refused)).await?;
+            } else {
+                tracing::debug!(name, why = refusal.error, "somebody could not sign in by the provider");
             }
-            sent_back(access, sign_on, refusal, &to)
+            // How many are begun is bounded: those are told always.
+            let refusal = Some(refusal).filter(|_| is_told || is_begun);
+            sent_back(access, sign_on, refusal, &to, is_begun)
         }
     }
 }
@@ -190,12 +204,7 @@ async fn signed_in(
     pending: Option<Pending>,
     name: &mut Option<String>,
 ) -> Result<(crate::store::Account, String), Refusal> {
-    let not_begun = || Refusal::new(Why::NotBegun, "");
-    let pending = pending.ok_or_else(not_begun)?;
-    let state = returned.state.unwrap_or_default();
-    if !is_same(state.as_bytes(), pending.state.as_bytes()) {
-        return Err(not_begun());
-    }
+    let pending = pending.ok_or_else(|| Refusal::new(Why::NotBegun, ""))?;
     let code = match (returned.error, returned.code) {
         (Some(error), _) => {
             let words = returned.error_description.filter(|words| !words.is_empty());
@@ -212,14 +221,27 @@ async fn signed_in(
     Ok((account, person.token))
 }
 
-/// To the sign-in page, which says why.
-fn sent_back(access: &Access, sign_on: &SignOn, refusal: Refusal, to: &str) -> Result<Response, Problem> {
-    let key = secret()?;
-    sign_on.told.put(&key, refusal);
-    let secure = access.secure();
-    let told =
-        format!("{TOLD_COOKIE}={key}; Path=/api/v1/session/ways; Max-Age=600; HttpOnly; SameSite=Strict{secure}");
-    Ok(gone_to(to, vec![told, begun_cookie(access, "", 0)]))
+/// To the sign-in page, which says why; none: nothing new. `is_over`: what the browser has begun is over.
+fn sent_back(
+    access: &Access,
+    sign_on: &SignOn,
+    refusal: Option<Refusal>,
+    to: &str,
+    is_over: bool,
+) -> Result<Response, Problem> {
+    let mut cookies = Vec::new();
+    if let Some(refusal) = refusal {
+        let key = secret()?;
+        sign_on.told.put(&key, refusal);
+        let secure = access.secure();
+        cookies.push(format!(
+            "{TOLD_COOKIE}={key}; Path=/api/v1/session/ways; Max-Age=600; HttpOnly; SameSite=Strict{secure}"
+        ));
+    }
+    if is_over {
+        cookies.push(begun_cookie(access, "", 0));
+    }
+    Ok(gone_to(to, cookies))
 }
 
 fn begun_cookie(access: &Access, key: &str, seconds: u64) -> String {

@@ -56,6 +56,15 @@ impl Tries {
         }
         Ok(())
     }
+
+    /// Whether one more refusal on this way to the provider or back is told of. It costs nobody a try of a password.
+    pub(super) fn tells(&self, way: &str, peer: Option<Peer>) -> bool {
+        if self.0.len() > REMEMBERED {
+            self.0.retain_recent();
+        }
+        let net = peer.map(|peer| peer.net()).unwrap_or_default();
+        self.0.check_key(&format!("oidc {way} {net}")).is_ok()
+    }
 }
 
 /// Open to everybody.
@@ -323,4 +332,17 @@ async fn end_session(
     console.access.store.session_end(&session.id).await?;
     console.access.store.act(who.act("session.end", format!("account {}", session.account), Fate::Done)).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_of_the_provider_cost_no_try_of_a_password() {
+        let (tries, peer) = (Tries::default(), Some(Peer(std::net::IpAddr::from([192, 0, 2, 7]))));
+        let told = (0..30).filter(|_| tries.tells("back", peer)).count();
+        assert!((10..30).contains(&told), "{told}");
+        assert!(tries.one_more(peer, "ada").is_ok() && tries.tells("start", peer));
+    }
 }

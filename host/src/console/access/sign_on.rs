@@ -133,7 +133,7 @@ impl Refusal {
         let plain = |group: &String| crate::plain::readable(group.clone(), 100);
         let has: Vec<String> = person.groups.iter().take(NAMED).map(plain).collect();
         let listed = match (has.as_slice(), person.groups.len().saturating_sub(NAMED)) {
-            ([], _) if person.has_too_many => "the provider names none, since there are too many".into(),
+            ([], _) if person.has_too_many => "none is looked at, since there are too many".into(),
             ([], _) => format!("none in the claim {}", config.roles_claim),
             (some, 0) => some.join(", "),
             (some, more) => format!("{} and {more} more", some.join(", ")),
@@ -203,7 +203,7 @@ impl SignOn {
         if self.starts.len() > REMEMBERED {
             self.starts.retain_recent();
         }
-        self.starts.check_key(&peer.map(|peer| peer.0.to_string()).unwrap_or_default()).is_ok()
+        self.starts.check_key(&peer.map(|peer| peer.net()).unwrap_or_default()).is_ok()
     }
 
     /// By which the provider will know whom to sign out.
@@ -226,6 +226,12 @@ impl SignOn {
         let outside = Outside { issuer: self.config.issuer.clone(), subject: person.subject.clone() };
         let accounts = store.accounts().await?;
         let before = accounts.iter().find(|own| own.outside.as_ref() == Some(&outside));
+        if let Some(error) = &person.unread {
+            if let Some(before) = before.filter(|_| person.groups.is_empty()) {
+                demote(store, before).await?;
+            }
+            return Err(error.clone().into());
+        }
         // Known once, they keep the name: the audit trail is theirs, and another's name may become free at the provider.
         let name = match (before, &person.name) {
             (Some(before), _) => before.name.clone(),
@@ -246,10 +252,8 @@ impl SignOn {
             }
         };
         let Some((role, flows)) = may(&self.config, &person.groups) else {
-            // What they had goes with the groups: it comes back with them.
             if let Some(before) = before {
-                let nothing = Account { role: Role::Viewer, flows: Some(Vec::new()), ..before.clone() };
-                store.account_put(nothing, None).await?;
+                demote(store, before).await?;
             }
             return Err(Refusal::no_role(&name, person, &self.config));
         };
@@ -268,6 +272,12 @@ impl SignOn {
             false => Err(Refusal::new(Why::Taken, name)),
         }
     }
+}
+
+/// What they had goes with the groups: it comes back with them.
+async fn demote(store: &dyn Store, before: &Account) -> Result<(), StoreError> {
+    let nothing = Account { role: Role::Viewer, flows: Some(Vec::new()), ..before.clone() };
+    store.account_put(nothing, None).await.map(|_| ())
 }
 
 /// What groups give: the highest role, and the flows that they are limited to. None: nothing at all.
@@ -302,7 +312,8 @@ mod tests {
 
     fn person(subject: &str, name: &str, all: &[&str]) -> Person {
         let name = Some(name.to_owned());
-        Person { subject: subject.into(), name, groups: groups(all), has_too_many: false, token: String::new() }
+        let (subject, groups) = (subject.into(), groups(all));
+        Person { subject, name, groups, has_too_many: false, unread: None, token: String::new() }
     }
 
     async fn world() -> (tempfile::TempDir, Arc<dyn Store>, SignOn) {
@@ -380,6 +391,25 @@ mod tests {
         assert_eq!((left.role, left.flows), (Role::Viewer, Some(Vec::new())), "also for tokens that she made");
         let none = sign_on.account(store.as_ref(), &person("2", "bob", &[])).await.unwrap_err();
         assert!(none.error.contains("none in the claim groups"), "{}", none.error);
+        assert_eq!(store.account("bob").await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn whose_groups_cannot_be_had_may_nothing_either() {
+        let (_folder, store, sign_on) = world().await;
+        sign_on.account(store.as_ref(), &person("1", "ada", &["it"])).await.unwrap();
+        let unread = Some(ProviderError::Untrusted("its userinfo answers 403".into()));
+        // The groups were in the token: only the name was asked for.
+        let known = Person { unread: unread.clone(), ..person("1", "ada", &["it"]) };
+        assert_eq!(sign_on.account(store.as_ref(), &known).await.unwrap_err().why, Why::Untrusted);
+        assert_eq!(store.account("ada").await.unwrap().unwrap().role, Role::Admin);
+        let lost = Person { unread, ..person("1", "ada", &[]) };
+        let refused = sign_on.account(store.as_ref(), &lost).await.unwrap_err();
+        assert!(refused.why == Why::Untrusted && refused.error.contains("userinfo"), "{}", refused.error);
+        let left = store.account("ada").await.unwrap().unwrap();
+        assert_eq!((left.role, left.flows), (Role::Viewer, Some(Vec::new())));
+        let stranger = Person { subject: "2".into(), name: Some("bob".into()), ..lost };
+        sign_on.account(store.as_ref(), &stranger).await.unwrap_err();
         assert_eq!(store.account("bob").await.unwrap(), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Who asks, and what they may.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -13,6 +13,16 @@ use crate::time::now;
 /// Where a request comes from: the other end of the connection, or what the stated proxy says it is.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
+
+impl Peer {
+    /// What is counted as one: who has an address of IPv6 has the /64 around it.
+    pub fn net(&self) -> String {
+        match self.0.to_canonical() {
+            IpAddr::V4(own) => own.to_string(),
+            IpAddr::V6(own) => Ipv6Addr::from(u128::from(own) & !u128::from(u64::MAX)).to_string(),
+        }
+    }
+}
 
 /// Who asks.
 #[derive(Clone, Debug)]
@@ -88,5 +98,18 @@ impl<S: Sync> FromRequestParts<S> for Who {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         parts.extensions.get::<Self>().cloned().ok_or_else(Problem::signed_out)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_addresses_of_one_network_are_counted_as_one() {
+        let net = |address: &str| Peer(address.parse().unwrap()).net();
+        assert_eq!(net("2001:db8:1:2:3:4:5:6"), net("2001:db8:1:2::7"));
+        assert_ne!(net("2001:db8:1:2::1"), net("2001:db8:1:3::1"));
+        assert_eq!((net("192.0.2.7").as_str(), net("::ffff:192.0.2.7").as_str()), ("192.0.2.7", "192.0.2.7"));
     }
 }
