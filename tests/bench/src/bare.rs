@@ -151,7 +151,7 @@ impl Systems {
             "SELECT Id,Name,StageName,IsWon,CloseDate,AccountId,CurrencyIsoCode,Account.Name,Account.Tandem_Card_Code__c,\
              Tandem_Requested_Date__c,Tandem_Order_Number__c,Tandem_Order_Status__c,Tandem_Sync_State__c,\
              Tandem_PO_Number__c,Tandem_Order_Notes__c,Tandem_Ship_To__c,Tandem_Bill_To__c,(SELECT Id,Quantity,UnitPrice,\
-             Discount,Description,Product2.Tandem_Item_Code__c,SortOrder,Tandem_Warehouse__c,\
+             Discount,Description,Product2.ProductCode,SortOrder,Tandem_Warehouse__c,\
              Tandem_Tax_Code__c,ServiceDate FROM OpportunityLineItems ORDER BY SortOrder) FROM Opportunity WHERE Id IN ({})",
             quoted.join(",")
         );
@@ -211,17 +211,18 @@ impl Systems {
             )
         };
         let parts: Vec<String> = orders.iter().map(part).collect();
-        let mut numbers = Vec::new();
+        let (mut numbers, mut said) = (Vec::new(), String::new());
         // As the host packs them: 50 operations in one batch.
         for chunk in parts.chunks(25) {
             let answer = self.batch(chunk).await?;
+            said.clone_from(&answer);
             for line in answer.lines().filter(|line| line.contains("\"DocEntry\"")) {
                 let made: Value = serde_json::from_str(line)?;
                 numbers.push((made["DocEntry"].as_i64().unwrap_or(0), made["DocNum"].as_i64().unwrap_or(0)));
             }
         }
         if numbers.len() != orders.len() {
-            bail!("{} of {} orders were made", numbers.len(), orders.len());
+            bail!("{} of {} orders were made: {said}", numbers.len(), orders.len());
         }
         Ok(numbers)
     }
@@ -272,7 +273,7 @@ fn order(opportunity: &Value) -> Value {
     let rows = opportunity["OpportunityLineItems"]["records"].as_array().cloned().unwrap_or_default();
     let line = |row: &Value| {
         let mut line = json!({
-            "ItemCode": row["Product2"]["Tandem_Item_Code__c"], "Quantity": row["Quantity"], "UnitPrice": row["UnitPrice"],
+            "ItemCode": row["Product2"]["ProductCode"], "Quantity": row["Quantity"], "UnitPrice": row["UnitPrice"],
             "Currency": opportunity["CurrencyIsoCode"],
         });
         for (field, source) in [
