@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 /// The line of each key and section of a file.
@@ -21,17 +20,19 @@ impl Lines {
     pub fn of(text: &str) -> Self {
         let mut lines = Self::default();
         if let Ok(table) = DeTable::parse(text) {
-            lines.note(text, "", table.get_ref());
+            let ends: Vec<usize> = text.match_indices('\n').map(|(at, _)| at).collect();
+            lines.note(&ends, "", table.get_ref());
         }
         lines
     }
 
-    fn note(&mut self, text: &str, above: &str, table: &DeTable<'_>) {
+    /// `ends`: where each line ends.
+    fn note(&mut self, ends: &[usize], above: &str, table: &DeTable<'_>) {
         for (key, value) in table {
             let path = format!("{above}{}\n", key.get_ref());
-            self.0.insert(path.clone(), line_of(text, key));
+            self.0.insert(path.clone(), ends.partition_point(|end| *end < key.span().start) + 1);
             if let DeValue::Table(below) = value.get_ref() {
-                self.note(text, &path, below);
+                self.note(ends, &path, below);
             }
         }
     }
@@ -40,10 +41,6 @@ impl Lines {
     pub fn line(&self, path: &[&str]) -> Option<usize> {
         (1..=path.len()).rev().find_map(|most| self.0.get(&format!("{}\n", path[..most].join("\n"))).copied())
     }
-}
-
-fn line_of<T>(text: &str, at: &Spanned<T>) -> usize {
-    text.get(..at.span().start).unwrap_or_default().matches('\n').count() + 1
 }
 
 #[cfg(test)]

@@ -21,3 +21,8 @@ pub fn tidy(there: &mut Item) {
         table.fmt();
     }
 }
+
+/// A text with the line ends that the one it was made of has: what writes TOML knows but one kind.
+pub fn with_line_ends_of(before: &str, text: String) -> String {
+    if before.contains("\r\n") { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text }
+}

@@ -107,7 +107,7 @@ impl Engine {
     }
 
     async fn look(&self, flow: &str, files: &mut Files) {
-        if self.releases.is_held_still(flow) {
+        if self.releases.is_held_still(flow, &self.config) {
             return;
         }
         match self.consider(flow, files).await {

@@ -7,7 +7,7 @@ use toml_edit::{DocumentMut, InlineTable, Item, Key, Table, TableLike};
 
 use super::outline::Rule;
 use super::{Direction, Policy};
-use crate::config::rewrite::{replace, tidy};
+use crate::config::rewrite::{replace, tidy, with_line_ends_of};
 
 /// One change.
 #[derive(Debug)]
@@ -57,7 +57,7 @@ pub fn edited(text: &str, edits: Vec<Edit>) -> Result<String, String> {
             Edit::Table { name, rows, instead_of } => table(&mut document, &name, rows, instead_of.as_deref())?,
         }
     }
-    Ok(document.to_string())
+    Ok(with_line_ends_of(text, document.to_string()))
 }
 
 fn put(document: &mut DocumentMut, section: &str, rule: &Rule, instead_of: Option<&str>) -> Result<(), String> {
@@ -80,8 +80,12 @@ fn put(document: &mut DocumentMut, section: &str, rule: &Rule, instead_of: Optio
             }
         },
         Rule::TwoWay { field, salesforce, direction, policy, to_salesforce, to_b1 } => {
-            if there.as_ref().is_none_or(|there| !there.is_table_like()) {
-                own.insert(field, Item::Value(InlineTable::new().into()));
+            match there {
+                Some(there) if !there.is_table_like() => replace(there, InlineTable::new().into()),
+                Some(_) => {}
+                None => {
+                    own.insert(field, Item::Value(InlineTable::new().into()));
+                }
             }
             let whole = own.get_mut(field).ok_or_else(|| format!("[{section}] has no {field}"))?;
             let pair = whole.as_table_like_mut().ok_or_else(|| format!("[{section}] {field} is no table"))?;
@@ -279,6 +283,13 @@ mod tests {
         assert_eq!(text, TEXT.replace("\"source.Notes__c\"\n", "\"source.Notes__c\"\nU_New = \"source.New__c\"\n"));
         let text = edited(TEXT, vec![Edit::Remove { section: "header".into(), field: "Comments".into() }]).unwrap();
         assert_eq!(text, TEXT.replace("Comments = \"source.Notes__c\"\n", ""));
+    }
+
+    #[test]
+    fn line_ends_stay() {
+        let windows = TEXT.replace('\n', "\r\n");
+        let text = edited(&windows, vec![put("header", one_way("NumAtCard", "source.X"), None)]).unwrap();
+        assert_eq!(text, windows.replace("source.PO__c", "source.X"));
     }
 
     #[test]

@@ -105,6 +105,8 @@ impl Outline {
             return Self { problem: Some(trouble), ..Self::default() };
         }
         let mut sections = BTreeMap::new();
+        // Each rule is added to the others', so that their language is made ready once.
+        let mut alone = Mapping::parse_for("", reserved.clone()).ok();
         for (section, rules) in file.sections {
             let mut outlined: Vec<Outlined> = rules
                 .into_iter()
@@ -113,7 +115,7 @@ impl Outline {
                     Outlined {
                         reads: rule.reads(),
                         line: lines.line(&[&section, &field]).unwrap_or_default(),
-                        problem: problem(&section, field, written, reserved),
+                        problem: alone.as_mut().and_then(|alone| problem(alone, &section, field, written)),
                         rule,
                     }
                 })
@@ -141,8 +143,7 @@ fn rule(field: &str, written: &Written) -> Rule {
 }
 
 /// What is wrong with a rule by itself.
-fn problem(section: &str, field: String, written: Written, reserved: &Reserved) -> Option<String> {
-    let mut alone = Mapping::parse_for("", reserved.clone()).ok()?;
+fn problem(alone: &mut Mapping, section: &str, field: String, written: Written) -> Option<String> {
     match alone.add(section, field, written).err()? {
         MappingError::Rule { cause, .. } => Some(cause),
         other => Some(other.to_string()),
@@ -152,11 +153,10 @@ fn problem(section: &str, field: String, written: Written, reserved: &Reserved) 
 /// What a rule reads; or why it is none, and where, in letters from its beginning.
 pub fn check(text: &str) -> Result<Vec<String>, (Option<usize>, String)> {
     let written = Written::OneWay(text.to_owned());
-    let alone = Mapping::parse("").map_err(|error| (None, error.to_string()))?;
+    let mut alone = Mapping::parse("").map_err(|error| (None, error.to_string()))?;
     if text.trim().is_empty() {
         return Err((Some(0), "it is empty".into()));
     }
-    let mut alone = alone;
     match alone.add("section", "field".into(), written) {
         Ok(()) => Ok(paths_in(text)),
         Err(MappingError::Rule { cause, .. }) => Err((place(&cause, text), cause)),

@@ -1,15 +1,16 @@
 //! A release as the files of its flow, so that what runs and what people keep in git say the same: its parts into the files that `tandem.toml` names,
 //! its settings into `tandem.toml` itself, whose comments and order stay.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde_json::{Map, Value};
 use toml_edit::{DocumentMut, Item};
 
 use super::{Release, Releases, digest_of, signature_of};
-use crate::config::rewrite::{replace, tidy};
+use crate::config::rewrite::{replace, tidy, with_line_ends_of};
 use crate::config::{Config, FlowConfig};
 
 /// What became of a flow's files.
@@ -29,16 +30,69 @@ struct Plan {
     keys: Vec<(&'static str, Option<String>)>,
 }
 
+/// Whose files are being changed by the host itself, under whichever configuration.
+#[derive(Default)]
+pub(super) struct Writing {
+    /// One writes at a time.
+    turn: tokio::sync::Mutex<()>,
+    still: Mutex<HashMap<String, Still>>,
+}
+
+/// Why the files of a flow are left alone.
+enum Still {
+    /// They are being written.
+    Now,
+    /// They go with another `tandem.toml` than this flow's configuration is of, which is not taken up yet.
+    Until(Box<FlowConfig>),
+}
+
 impl Releases {
-    /// Makes the files of a flow say what a release is: all of them, or none.
+    /// The files of a flow are being changed, or go with a `tandem.toml` that is not read again yet: what they say now nobody means.
+    pub fn is_held_still(&self, flow: &str, config: &Config) -> bool {
+        let mut still = self.writing.still.lock().unwrap_or_else(PoisonError::into_inner);
+        match still.get(flow) {
+            None => false,
+            Some(Still::Now) => true,
+            Some(Still::Until(before)) if config.flows.get(flow) == Some(before) => true,
+            Some(Still::Until(_)) => {
+                still.remove(flow);
+                false
+            }
+        }
+    }
+
+    fn hold_still(&self, flow: &str, still: Option<Still>) {
+        let mut all = self.writing.still.lock().unwrap_or_else(PoisonError::into_inner);
+        match still {
+            Some(still) => all.insert(flow.to_owned(), still),
+            None => all.remove(flow),
+        };
+    }
+
+    /// Makes the files of a flow say what its live release is: all of them, or none.
     pub async fn write_files(&self, flow: &str, release: &Release, config: &Config) -> Written {
-        match self.written(flow, release, config).await {
-            Ok(changed) => Written::Changed(changed),
+        let _turn = self.writing.turn.lock().await;
+        self.hold_still(flow, Some(Still::Now));
+        let written = self.written(flow, release, config).await;
+        let taken_up_later = matches!(&written, Ok((_, true)));
+        let before = config.flows.get(flow).filter(|_| taken_up_later).cloned();
+        self.hold_still(flow, before.map(|before| Still::Until(Box::new(before))));
+        match written {
+            Ok((changed, _)) => Written::Changed(changed),
             Err(why) => Written::Left(why),
         }
     }
 
-    async fn written(&self, flow: &str, release: &Release, config: &Config) -> Result<Vec<PathBuf>, String> {
+    /// The files that were changed, and whether `tandem.toml` was one of them.
+    async fn written(&self, flow: &str, release: &Release, config: &Config) -> Result<(Vec<PathBuf>, bool), String> {
+        let live = self.live(flow).await.map_err(|e| e.to_string())?;
+        if live.is_none_or(|live| live.release != release.digest) {
+            return Err("another release went live meanwhile".into());
+        }
+        let candidate = self.store().candidate(flow).await.map_err(|e| e.to_string())?;
+        if let Some(waits) = candidate.filter(|own| own.held.is_some() && own.release != release.digest) {
+            return Err(format!("they hold release {}, which waits to go live", super::short(&waits.release)));
+        }
         let file = &config.file;
         let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
         // As it is now: it may have been changed since the host read it.
@@ -46,22 +100,26 @@ impl Releases {
         let own = now.flow(flow).map_err(|known| format!("tandem.toml has no flow {flow} any more; {known}"))?;
         let mut plan = Plan::default();
         self.plan_plugin(flow, own, release, &now, &mut plan).await?;
-        self.plan_mapping(flow, own, release, &now, &mut plan)?;
+        self.plan_mapping(flow, own, release, &now, &mut plan).await?;
         self.plan_mapper(flow, own, release, &now, &mut plan).await?;
         let settings = release.manifest.settings.as_object().cloned().unwrap_or_default();
         let changed = edited(&text, flow, &plan.keys, &settings)?;
-        if changed != text {
+        let with_toml = changed != text;
+        if with_toml {
             checked(&changed, flow, &settings, &now)?;
-            // Until it was read again, parts and settings are of two releases.
-            self.hold_still(flow);
             plan.parts.push((file.clone(), changed.into_bytes()));
         }
-        let mut written = Vec::new();
-        for (path, bytes) in plan.parts {
-            put(&path, &bytes).map_err(|e| format!("{}: {e}", path.display()))?;
-            written.push(path);
+        put_all(&plan.parts)?;
+        Ok((plan.parts.into_iter().map(|(path, _)| path).collect(), with_toml))
+    }
+
+    /// An error where what lies there is nothing that is kept: somebody is working on it.
+    async fn known(&self, path: &Path) -> Result<(), String> {
+        let Ok(bytes) = std::fs::read(path) else { return Ok(()) };
+        match self.store().content(&digest_of(&bytes)).await.map_err(|e| e.to_string())? {
+            Some(_) => Ok(()),
+            None => Err(format!("{} holds something that no release has: it is not overwritten", path.display())),
         }
-        Ok(written)
     }
 
     async fn plan_plugin(
@@ -80,13 +138,14 @@ impl Releases {
         if holds(&path, &part.digest) {
             return Ok(());
         }
-        alone(flow, &path, config, |other| self.path(&other.plugin) == path)?;
+        alone(flow, &path, config, |other| Some(self.path(&other.plugin)))?;
         unsigned(&path)?;
+        self.known(&path).await?;
         plan.parts.push((path, self.bytes_of(&part.digest).await?));
         Ok(())
     }
 
-    fn plan_mapping(
+    async fn plan_mapping(
         &self,
         flow: &str,
         own: &FlowConfig,
@@ -101,16 +160,19 @@ impl Releases {
             (Some(digest), Some(path)) => {
                 let path = config.resolve(path);
                 if !holds(&path, digest) {
-                    let same = |other: &FlowConfig| other.mapping.as_ref().is_some_and(|it| config.resolve(it) == path);
-                    alone(flow, &path, config, same)?;
+                    alone(flow, &path, config, |other| other.mapping.as_ref().map(|it| config.resolve(it)))?;
+                    self.known(&path).await?;
                     plan.parts.push((path, text.to_vec()));
                 }
             }
             (Some(digest), None) => {
                 let name = format!("{}.mapping.toml", as_file_name(flow));
                 let path = config.resolve(Path::new(&name));
-                new_file(&path, digest)?;
-                plan.parts.push((path, text.to_vec()));
+                if !holds(&path, digest) {
+                    alone(flow, &path, config, |other| other.mapping.as_ref().map(|it| config.resolve(it)))?;
+                    self.known(&path).await?;
+                    plan.parts.push((path, text.to_vec()));
+                }
                 plan.keys.push(("mapping", Some(name)));
             }
         }
@@ -135,15 +197,14 @@ impl Releases {
             (Some(part), _) => {
                 let name = format!("{}.wasm", part.name);
                 let path = config.resolve(Path::new(&name));
-                new_file(&path, &part.digest)?;
                 plan.keys.push(("mapper", Some(name)));
                 (part, path)
             }
         };
         if !holds(&path, &part.digest) {
-            let same = |other: &FlowConfig| other.mapper.as_ref().is_some_and(|it| config.resolve(it) == path);
-            alone(flow, &path, config, same)?;
+            alone(flow, &path, config, |other| other.mapper.as_ref().map(|it| config.resolve(it)))?;
             unsigned(&path)?;
+            self.known(&path).await?;
             plan.parts.push((path, self.bytes_of(&part.digest).await?));
         }
         Ok(())
@@ -160,7 +221,15 @@ fn holds(path: &Path, digest: &str) -> bool {
 }
 
 /// An error where another flow uses the file, too: it would change with it.
-fn alone(flow: &str, path: &Path, config: &Config, uses: impl Fn(&FlowConfig) -> bool) -> Result<(), String> {
+fn alone(
+    flow: &str,
+    path: &Path,
+    config: &Config,
+    used: impl Fn(&FlowConfig) -> Option<PathBuf>,
+) -> Result<(), String> {
+    // However it is called, and whatever leads there.
+    let real = |path: &Path| std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let uses = |own: &FlowConfig| used(own).is_some_and(|other| real(&other) == real(path));
     let others: BTreeSet<&str> =
         config.flows.iter().filter(|(name, own)| *name != flow && uses(own)).map(|(name, _)| name.as_str()).collect();
     if others.is_empty() {
@@ -175,14 +244,6 @@ fn unsigned(path: &Path) -> Result<(), String> {
     let signature = signature_of(path);
     if signature.exists() {
         return Err(format!("{} fits what lies there now: put the new file there with its own", signature.display()));
-    }
-    Ok(())
-}
-
-/// An error where something else lies there.
-fn new_file(path: &Path, digest: &str) -> Result<(), String> {
-    if path.exists() && !holds(path, digest) {
-        return Err(format!("{} is there already, and tandem.toml does not name it", path.display()));
     }
     Ok(())
 }
@@ -204,9 +265,16 @@ fn edited(
     let own = own.ok_or_else(|| format!("tandem.toml has no table of the flow {flow}"))?;
     for (key, value) in keys {
         match value {
-            Some(value) => own.insert(key, toml_edit::value(value.as_str())),
-            None => own.remove(key),
-        };
+            Some(value) => match own.get_mut(key) {
+                Some(there) => replace(there, value.as_str().into()),
+                None => {
+                    own.insert(key, toml_edit::value(value.as_str()));
+                }
+            },
+            None => {
+                own.remove(key);
+            }
+        }
     }
     if own.get("settings").is_none() && !settings.is_empty() {
         own.insert("settings", Item::Value(toml_edit::InlineTable::new().into()));
@@ -214,7 +282,7 @@ fn edited(
     if let Some(table) = own.get_mut("settings") {
         merge(table, settings)?;
     }
-    Ok(document.to_string())
+    Ok(with_line_ends_of(text, document.to_string()))
 }
 
 /// Makes a table say what an object does.
@@ -291,18 +359,63 @@ fn checked(text: &str, flow: &str, settings: &Map<String, Value>, before: &Confi
     Ok(())
 }
 
-/// Writes a file whole or not at all, with the rights of the one that lies there; a link stays one.
+/// Writes files: all of them, or none. Each is there whole at any moment.
+fn put_all(parts: &[(PathBuf, Vec<u8>)]) -> Result<(), String> {
+    let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
+    let mut ready = Vec::new();
+    for (path, bytes) in parts {
+        let before = match std::fs::read(path) {
+            Ok(before) => Some(before),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(path, error)),
+        };
+        ready.push((path, before, prepared(path, bytes).map_err(|error| failed(path, error))?));
+    }
+    let mut done: Vec<(&PathBuf, Option<Vec<u8>>)> = Vec::new();
+    for (path, before, (file, target)) in ready {
+        if let Err(error) = file.persist(target) {
+            for (path, before) in done {
+                let back = match before {
+                    Some(before) => put(path, &before),
+                    None => std::fs::remove_file(path),
+                };
+                if let Err(error) = back {
+                    tracing::error!(path = %path.display(), %error, "a file that was written cannot be put back");
+                }
+            }
+            return Err(failed(path, error.error));
+        }
+        done.push((path, before));
+    }
+    Ok(())
+}
+
+/// Writes a file whole or not at all.
 fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
+    let (file, target) = prepared(path, bytes)?;
+    file.persist(target).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// A file that lies ready beside the one whose place it takes, with the rights of that one; a link stays one.
+fn prepared(path: &Path, bytes: &[u8]) -> std::io::Result<(tempfile::NamedTempFile, PathBuf)> {
+    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    let folder = target.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
     let mut file = tempfile::Builder::new().prefix(".tandem-").tempfile_in(folder)?;
     file.write_all(bytes)?;
     file.as_file().sync_all()?;
-    if let Ok(there) = std::fs::metadata(&path) {
-        std::fs::set_permissions(file.path(), there.permissions())?;
+    match std::fs::metadata(&target) {
+        Ok(there) => std::fs::set_permissions(file.path(), there.permissions())?,
+        // As any other file that people keep in git.
+        #[cfg(unix)]
+        Err(_) => {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644))?;
+        }
+        #[cfg(not(unix))]
+        Err(_) => {}
     }
-    file.persist(&path).map_err(|e| e.error)?;
-    Ok(())
+    Ok((file, target))
 }
 
 #[cfg(test)]
@@ -345,6 +458,37 @@ mod tests {
         let null = object(json!({ "series": null }));
         assert!(edited(TOML, "orders", &[], &null).unwrap_err().contains("no null"));
         assert!(edited(TOML, "invoices", &[], &null).unwrap_err().contains("no table"));
+    }
+
+    #[test]
+    fn line_ends_stay_and_so_does_what_is_the_same() {
+        let windows = TOML.replace('\n', "\r\n");
+        let same = object(json!({ "series": 7, "warehouse": "01" }));
+        assert_eq!(edited(&windows, "orders", &[], &same).unwrap(), windows);
+        let text = edited(&windows, "orders", &[], &object(json!({ "series": 8, "warehouse": "01" }))).unwrap();
+        assert_eq!(text, windows.replace("series = 7", "series = 8"));
+    }
+
+    #[test]
+    fn all_files_are_written_or_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("a"), "old").unwrap();
+        std::fs::create_dir(path("c")).unwrap();
+        let part = |name: &str| (path(name), b"new".to_vec());
+        assert!(put_all(&[part("a"), part("b"), part("c")]).unwrap_err().contains('c'));
+        assert_eq!(std::fs::read(path("a")).unwrap(), b"old");
+        // A folder in whose place nothing can be put is found when others are there already.
+        let file = |name: &str| (path(name), b"new".to_vec());
+        std::fs::create_dir_all(path("d/e")).unwrap();
+        assert!(put_all(&[file("a"), file("b"), (path("d/none/x"), Vec::new())]).is_err());
+        assert!(!path("b").exists() && std::fs::read(path("a")).unwrap() == b"old");
+        put_all(&[part("a"), part("b")]).unwrap();
+        assert_eq!(
+            (std::fs::read(path("a")).unwrap(), std::fs::read(path("b")).unwrap()),
+            (b"new".to_vec(), b"new".to_vec())
+        );
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
     }
 
     #[test]

@@ -13,7 +13,6 @@ mod trust;
 use std::collections::{BTreeSet, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -168,12 +167,9 @@ pub struct Releases {
     mappers: Loaded<MapperCode>,
     /// Flows whose files say nothing yet: see [`Releases::set_silent`].
     silent: Mutex<BTreeSet<String>>,
-    /// Flows whose files are being changed by the host itself: see [`Releases::is_held_still`].
-    still: Mutex<HashMap<String, Instant>>,
+    /// See [`files`].
+    writing: Arc<files::Writing>,
 }
-
-/// How long it takes at most until a changed `tandem.toml` is taken up.
-const TAKEN_UP: Duration = Duration::from_secs(20);
 
 impl Releases {
     /// From configuration.
@@ -189,13 +185,14 @@ impl Releases {
             plugins: Loaded::default(),
             mappers: Loaded::default(),
             silent: Mutex::default(),
-            still: Mutex::default(),
+            writing: Arc::default(),
         }
     }
 
     /// The same store and sandbox under another configuration.
     pub fn reconfigured(&self, config: &Config) -> Self {
-        Self::new(config, self.store.clone(), self.runtime.clone())
+        let writing = self.writing.clone();
+        Self { writing, ..Self::new(config, self.store.clone(), self.runtime.clone()) }
     }
 
     /// Where releases and consents are kept.
@@ -297,7 +294,8 @@ impl Releases {
             (Some(Part { from, content }), ..) => {
                 let code = self.mapper(&from, content.clone()).await?;
                 keep(&code.digest, content);
-                Some((name_of(&from), code))
+                let own = code.description.as_ref().map(|description| description.name.clone());
+                Some((own.unwrap_or_else(|| name_of(&from)), code))
             }
             (None, Some(own), Some(code)) => Some((own.name.clone(), code.clone())),
             _ => None,
@@ -475,17 +473,6 @@ impl Releases {
         } else {
             all.remove(flow);
         }
-    }
-
-    /// From now on its files are looked at again when `tandem.toml` was taken up, or after a while.
-    fn hold_still(&self, flow: &str) {
-        self.still.lock().unwrap_or_else(PoisonError::into_inner).insert(flow.to_owned(), Instant::now());
-    }
-
-    /// The files of a flow are changed together with `tandem.toml`, which is not read again yet: what they say now nobody means.
-    pub fn is_held_still(&self, flow: &str) -> bool {
-        let still = self.still.lock().unwrap_or_else(PoisonError::into_inner);
-        still.get(flow).is_some_and(|since| since.elapsed() < TAKEN_UP)
     }
 
     /// The plugin that a flow runs, or would; what cannot be loaded says nothing.

@@ -109,9 +109,25 @@ async fn a_mapping_is_drafted_compared_made_live_and_taken_back_and_its_file_say
     assert!(!text(&world, "tandem.toml")?.contains("orders.mapping.toml"));
     tokio::time::sleep(Duration::from_secs(8)).await;
     assert_eq!(live(&operator).await?, first);
+    // What is corrected goes into the file that was left there.
+    let made = operator.post("/flows/orders/drafts", json!({ "mapping": with_remark("third") })).await?;
+    let path = format!("/flows/orders/releases/{}/activate", made["release"].as_str().context("a release")?);
+    let done = operator.post(&path, json!({ "instead_of": first })).await?;
+    assert!(done["unwritten"].is_null(), "{done}");
+    assert_eq!(text(&world, "orders.mapping.toml")?, with_remark("third"));
+    // What somebody works on is not overwritten.
+    std::fs::write(world.folder().join("orders.mapping.toml"), "version = 1\n[header\n")?;
+    let third = live(&operator).await?;
+    let back = operator.post("/flows/orders/rollback", json!({ "instead_of": third })).await?;
+    assert_eq!((&back["release"], &back["unwritten"]), (&json!(first), &Value::Null), "{back}");
+    let forth = json!({ "instead_of": first });
+    let done = operator.post(&path, forth).await?;
+    assert!(done["unwritten"].as_str().is_some_and(|why| why.contains("no release has")), "{done}");
+    assert_eq!(text(&world, "orders.mapping.toml")?, "version = 1\n[header\n");
     let audit = admin.get("/audit?q=release").await?;
     let acts: Vec<&str> = audit["acts"].as_array().context("acts")?.iter().filter_map(|a| a["act"].as_str()).collect();
-    assert_eq!(acts, ["release.rollback", "release.activate", "release.compare", "release.draft"]);
+    let expected = ["activate", "rollback", "activate", "draft", "rollback", "activate", "compare", "draft"];
+    assert_eq!(acts, expected.map(|act| format!("release.{act}")));
     Ok(())
 }
 

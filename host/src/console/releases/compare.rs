@@ -28,7 +28,7 @@ use crate::store::{Fate, Role};
 const REMEMBERED: usize = 20;
 /// Past events that are gone through where nobody says, and at most.
 const LAST: u32 = 1_000;
-const MOST: u32 = 100_000;
+const MOST: u32 = 10_000;
 /// How long an answer waits for it to be over.
 const MOMENT: Duration = Duration::from_secs(2);
 
@@ -190,14 +190,22 @@ impl Default for Comparisons {
 }
 
 impl Comparisons {
-    fn keep(&self, progress: Progress) -> Arc<Mutex<Progress>> {
-        let shared = Arc::new(Mutex::new(progress));
+    /// None where one of theirs goes on still.
+    fn keep(&self, progress: Progress) -> Option<Arc<Mutex<Progress>>> {
         let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        let goes_on = |own: &Arc<Mutex<Progress>>| {
+            let own = own.lock().unwrap_or_else(PoisonError::into_inner);
+            own.by == progress.by && !own.over
+        };
+        if all.iter().any(goes_on) {
+            return None;
+        }
+        let shared = Arc::new(Mutex::new(progress));
         all.push_back(shared.clone());
         while all.len() > REMEMBERED {
             all.pop_front();
         }
-        shared
+        Some(shared)
     }
 
     fn find(&self, id: &str, who: &Who) -> Option<Progress> {
@@ -209,7 +217,7 @@ impl Comparisons {
 
 /// Begins to compare a release with those that past runs ran under.
 #[utoipa::path(post, path = "/flows/{flow}/releases/{release}/compare", tag = "releases", params(("flow" = String, Path), ("release" = String, Path)), request_body = Wanted,
-    responses((status = 200, body = Progress), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Progress), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
 async fn begin(
     State(console): State<Arc<Console>>,
     who: Who,
@@ -242,6 +250,8 @@ async fn begin(
         found: None,
         by: who.name,
     });
+    let goes_on = || Problem::conflict("A comparison of yours goes on.").mended("Wait until it is over.");
+    let shared = shared.ok_or_else(goes_on)?;
     let own = shared.clone();
     let work = tokio::spawn(guarded("comparison of releases", async move {
         let ended = compare(&console, &own, release, last, unknown).await;

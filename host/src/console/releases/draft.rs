@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
-use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -25,15 +25,16 @@ use crate::store::{Fate, Role};
 /// Bytes of a component that is sent.
 const LARGEST: usize = 64 << 20;
 /// Letters of a mapping, and of a note.
-const LONGEST_MAPPING: usize = 1 << 20;
+const LONGEST_MAPPING: usize = 256 << 10;
 const LONGEST_NOTE: usize = 2_000;
+/// One component is taken in at a time.
+static SENDING: Semaphore = Semaphore::const_new(1);
 /// The name of the file that is sent, percent-encoded.
 const FILE: &str = "x-tandem-file";
 
 /// This part of the page.
 pub fn routes() -> OpenApiRouter<Arc<Console>> {
-    let sent = OpenApiRouter::new().routes(routes!(plugin)).layer(DefaultBodyLimit::max(LARGEST));
-    OpenApiRouter::new().routes(routes!(draft)).merge(sent)
+    OpenApiRouter::new().routes(routes!(draft)).routes(routes!(plugin))
 }
 
 /// What is to be other than in a release.
@@ -91,10 +92,14 @@ async fn plugin(
     who: Who,
     Path(flow): Path<String>,
     headers: HeaderMap,
-    wasm: Bytes,
+    body: axum::body::Body,
 ) -> Result<Json<ReleaseDetail>, Problem> {
     who.may(Role::Admin)?;
     known(&console, &who, &flow)?;
+    // Only now is anything of it taken into memory, and of one at a time.
+    let _turn = SENDING.acquire().await.map_err(Problem::failed)?;
+    let wasm = axum::body::to_bytes(body, LARGEST).await;
+    let wasm = wasm.map_err(|_| Problem::field("plugin", format!("A component has {LARGEST} bytes at most.")))?;
     let named = headers.get(FILE).and_then(|name| name.to_str().ok()).unwrap_or_default();
     let named = percent_encoding::percent_decode_str(named).decode_utf8_lossy().into_owned();
     // A mapping plugin is called as its file; it lies nowhere but in the store.

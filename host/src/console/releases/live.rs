@@ -14,6 +14,7 @@ use crate::console::Console;
 use crate::console::access::Who;
 use crate::console::body::Body;
 use crate::console::problem::Problem;
+use crate::ending::guarded;
 use crate::releases::{Over, Release, Written, consent, short};
 use crate::store::{Act, Fate, Role};
 use crate::time::iso;
@@ -66,7 +67,8 @@ async fn grant(
     Path((flow, release)): Path<(String, String)>,
     Body(allowed): Body<Allowed>,
 ) -> Result<Json<ReleaseDetail>, Problem> {
-    who.may(Role::Admin)?;
+    // What code is allowed it is allowed in every flow that uses it.
+    who.may_all(Role::Admin)?;
     known(&console, &who, &flow)?;
     let why = checked(allowed.why)?;
     let row = found(&console, &flow, &release).await?;
@@ -99,15 +101,18 @@ async fn activate(
 ) -> Result<Json<Activated>, Problem> {
     who.may(Role::Operator)?;
     known(&console, &who, &flow)?;
-    let (why, seen) = (checked(wish.why)?, Over::Seen(wish.instead_of.as_deref()));
+    let why = checked(wish.why)?;
     let row = found(&console, &flow, &release).await?;
-    let releases = console.engine.releases();
-    let words = why.as_deref().unwrap_or("in the console");
-    releases.activate(&flow, &row.digest, &who.name, words, seen).await.map_err(problem)?;
-    let act = who.act("release.activate", format!("release {} of {flow}", row.digest), Fate::Done);
-    note(&console, act, why.as_deref()).await?;
-    let release = releases.load(&flow, &row.digest).await.map_err(problem)?;
-    is_live(&console, &flow, &release).await.map(Json)
+    whole(async move {
+        let (releases, seen) = (console.engine.releases(), Over::Seen(wish.instead_of.as_deref()));
+        let words = why.as_deref().unwrap_or("in the console");
+        releases.activate(&flow, &row.digest, &who.name, words, seen).await.map_err(problem)?;
+        let act = who.act("release.activate", format!("release {} of {flow}", row.digest), Fate::Done);
+        note(&console, act, why.as_deref()).await?;
+        let release = releases.load(&flow, &row.digest).await.map_err(problem)?;
+        is_live(&console, &flow, &release).await
+    })
+    .await
 }
 
 /// Goes back to the release that was live before.
@@ -121,12 +126,24 @@ async fn rollback(
 ) -> Result<Json<Activated>, Problem> {
     who.may(Role::Operator)?;
     known(&console, &who, &flow)?;
-    let (why, seen) = (checked(wish.why)?, Over::Seen(wish.instead_of.as_deref()));
-    let words = why.as_deref().unwrap_or("rolled back in the console");
-    let release = console.engine.releases().roll_back(&flow, &who.name, words, seen).await.map_err(problem)?;
-    let act = who.act("release.rollback", format!("release {} of {flow}", release.digest), Fate::Done);
-    note(&console, act, why.as_deref()).await?;
-    is_live(&console, &flow, &release).await.map(Json)
+    let why = checked(wish.why)?;
+    whole(async move {
+        let (releases, seen) = (console.engine.releases(), Over::Seen(wish.instead_of.as_deref()));
+        let words = why.as_deref().unwrap_or("rolled back in the console");
+        let release = releases.roll_back(&flow, &who.name, words, seen).await.map_err(problem)?;
+        let act = who.act("release.rollback", format!("release {} of {flow}", release.digest), Fate::Done);
+        note(&console, act, why.as_deref()).await?;
+        is_live(&console, &flow, &release).await
+    })
+    .await
+}
+
+/// Goes through with it, though who asked hangs up.
+async fn whole(
+    work: impl Future<Output = Result<Activated, Problem>> + Send + 'static,
+) -> Result<Json<Activated>, Problem> {
+    let done = tokio::spawn(guarded("release that goes live", work)).await;
+    done.unwrap_or_else(|error| Err(Problem::failed(error))).map(Json)
 }
 
 /// What is told once a release is live, and its files say the same where they can.
