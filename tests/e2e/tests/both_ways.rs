@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tandem_e2e::{Setup, World};
 
 const FAST: &str = "poll_seconds = 1\ntime_zone = \"Europe/Berlin\"";
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 async fn world(flow: &'static str) -> Result<World> {
     let setup =
