@@ -18,7 +18,7 @@ pub enum FitError {
     #[error("the flow has no connection `{0}`")]
     NoConnection(&'static str),
     /// A section that the plugin does not apply.
-    #[error("the plugin applies no section {asked:?}; it has {}", known.join(", "))]
+    #[error("the plugin applies no section {asked:?}; known: {}", known.join(", "))]
     NoSection {
         /// What was asked for.
         asked: String,
