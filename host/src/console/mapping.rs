@@ -16,14 +16,14 @@ use super::Console;
 use super::access::Who;
 use super::body::{Asked, Body};
 use super::problem::Problem;
-use super::releases::{base, checked, found, known, problem};
+use super::releases::{base, checked, known, problem};
 use crate::engine::Flow;
 use crate::engine::fit::{self, Choice, Field, FitError, Grade, Proposed, Sample, Way};
 use crate::mapping::edit::{Edit, edited};
 use crate::mapping::outline::{Outline, Rule, check};
 use crate::mapping::words::WORDS;
 use crate::mapping::{Direction, Policy};
-use crate::releases::{Instead, Release, ReleaseError};
+use crate::releases::{Instead, Part, Release, ReleaseError};
 use crate::sandbox::Section;
 use crate::store::Role;
 
@@ -157,15 +157,8 @@ async fn mapping(
     Asked(asked): Asked<OfRelease>,
 ) -> Result<Json<MappingDoc>, Problem> {
     known(&console, &who, &flow)?;
-    let releases = console.engine.releases();
-    let release = match asked.release {
-        Some(asked) => {
-            let row = found(&console, &flow, &asked).await?;
-            releases.load(&flow, &row.digest).await.map_err(problem)?
-        }
-        // What runs is what the next one goes live instead of, whatever the files say.
-        None => base(&console, &flow, None).await?,
-    };
+    // What runs is what the next one goes live instead of, whatever the files say.
+    let release = base(&console, &flow, asked.release.as_deref()).await?;
     Ok(Json(document(&release, release.mapping_text.clone(), Some(release.digest.clone()))))
 }
 
@@ -362,13 +355,7 @@ async fn bind(console: &Console, flow: &str, release: Arc<Release>) -> Result<Fl
 }
 
 /// The live release with another mapping, which nobody keeps.
-async fn with_text(console: &Console, flow: &str, text: String) -> Result<Arc<Release>, ReleaseError> {
-    let text = checked(flow, text).map_err(|told| ReleaseError::MappingFile {
-        place: String::new(),
-        flow: flow.to_owned(),
-        path: "mapping".into(),
-        cause: told.error,
-    })?;
+async fn with_text(console: &Console, flow: &str, text: Part<String>) -> Result<Arc<Release>, ReleaseError> {
     let releases = console.engine.releases();
     let live = releases.live_or_files(flow, console.engine.config()).await?;
     let instead = Instead { mapping: Some(text), ..Instead::default() };
@@ -429,9 +416,9 @@ async fn checked_text(
     known(&console, &who, &flow)?;
     // A plugin that maps nothing has no text of its own.
     let text = if text.trim().is_empty() { "version = 1\n".to_owned() } else { text };
-    let text = checked(&flow, text).map_err(|told| told.of("text"))?.content;
+    let part = checked(&flow, text).map_err(|told| told.of("text"))?;
     let live = base(&console, &flow, None).await?;
-    let outline = Outline::of(&text, &live.plugin.description.reserved());
+    let outline = Outline::of(&part.content, &live.plugin.description.reserved());
     let error = |section: &str, field: &str, line: Option<usize>, words: &str| FindingRow {
         section: section.to_owned(),
         field: field.to_owned(),
@@ -448,7 +435,7 @@ async fn checked_text(
     if !findings.is_empty() {
         return Ok(Json(Findings { findings, unread: None }));
     }
-    let release = match with_text(&console, &flow, text).await {
+    let release = match with_text(&console, &flow, part).await {
         Ok(release) => release,
         Err(ReleaseError::Store(store)) => return Err(store.into()),
         Err(told) => {
@@ -588,7 +575,8 @@ async fn previewed(
     if tried.records.len() > MOST_RECORDS {
         return Err(Problem::field("records", format!("{MOST_RECORDS} records at most are tried at once.")));
     }
-    let release = with_text(&console, &flow, tried.text).await.map_err(|error| problem(error).of("text"))?;
+    let text = checked(&flow, tried.text).map_err(|told| told.of("text"))?;
+    let release = with_text(&console, &flow, text).await.map_err(|error| problem(error).of("text"))?;
     let (flow, section) = bound(&console, &flow, release, &tried.section).await?;
     let way = way(&section, tried.way.as_deref())?;
     let one = async |record: String| {

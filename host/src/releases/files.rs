@@ -134,15 +134,17 @@ impl Releases {
         if own.plugin != part.name {
             return Err(format!("tandem.toml names the plugin {}, and the release has {}", own.plugin, part.name));
         }
-        let path = self.path(&part.name);
-        if holds(&path, &part.digest) {
-            return Ok(());
-        }
-        alone(flow, &path, config, |other| Some(self.path(&other.plugin)))?;
-        unsigned(&path)?;
-        self.known(&path).await?;
-        plan.parts.push((path, self.bytes_of(&part.digest).await?));
-        Ok(())
+        let used = |other: &FlowConfig| Some(self.path(&other.plugin));
+        self.plan_part(
+            self.path(&part.name),
+            &part.digest,
+            |path| {
+                alone(flow, path, config, used)?;
+                unsigned(path)
+            },
+            plan,
+        )
+        .await
     }
 
     async fn plan_mapping(
@@ -153,30 +155,22 @@ impl Releases {
         config: &Config,
         plan: &mut Plan,
     ) -> Result<(), String> {
-        let text = release.mapping_text.as_bytes();
-        match (&release.manifest.mapping, &own.mapping) {
-            (None, None) => {}
-            (None, Some(_)) => plan.keys.push(("mapping", None)),
-            (Some(digest), Some(path)) => {
-                let path = config.resolve(path);
-                if !holds(&path, digest) {
-                    alone(flow, &path, config, |other| other.mapping.as_ref().map(|it| config.resolve(it)))?;
-                    self.known(&path).await?;
-                    plan.parts.push((path, text.to_vec()));
-                }
+        let (digest, path) = match (&release.manifest.mapping, &own.mapping) {
+            (None, None) => return Ok(()),
+            (None, Some(_)) => {
+                plan.keys.push(("mapping", None));
+                return Ok(());
             }
+            (Some(digest), Some(path)) => (digest, config.resolve(path)),
             (Some(digest), None) => {
                 let name = format!("{}.mapping.toml", as_file_name(flow));
                 let path = config.resolve(Path::new(&name));
-                if !holds(&path, digest) {
-                    alone(flow, &path, config, |other| other.mapping.as_ref().map(|it| config.resolve(it)))?;
-                    self.known(&path).await?;
-                    plan.parts.push((path, text.to_vec()));
-                }
                 plan.keys.push(("mapping", Some(name)));
+                (digest, path)
             }
-        }
-        Ok(())
+        };
+        let used = |other: &FlowConfig| other.mapping.as_ref().map(|it| config.resolve(it));
+        self.plan_part(path, digest, |path| alone(flow, path, config, used), plan).await
     }
 
     async fn plan_mapper(
@@ -201,12 +195,33 @@ impl Releases {
                 (part, path)
             }
         };
-        if !holds(&path, &part.digest) {
-            alone(flow, &path, config, |other| other.mapper.as_ref().map(|it| config.resolve(it)))?;
-            unsigned(&path)?;
-            self.known(&path).await?;
-            plan.parts.push((path, self.bytes_of(&part.digest).await?));
+        let used = |other: &FlowConfig| other.mapper.as_ref().map(|it| config.resolve(it));
+        self.plan_part(
+            path,
+            &part.digest,
+            |path| {
+                alone(flow, path, config, used)?;
+                unsigned(path)
+            },
+            plan,
+        )
+        .await
+    }
+
+    /// Has a part written where it does not lie yet, and where `may` and what lies there let it.
+    async fn plan_part(
+        &self,
+        path: PathBuf,
+        digest: &str,
+        may: impl FnOnce(&Path) -> Result<(), String>,
+        plan: &mut Plan,
+    ) -> Result<(), String> {
+        if holds(&path, digest) {
+            return Ok(());
         }
+        may(&path)?;
+        self.known(&path).await?;
+        plan.parts.push((path, self.bytes_of(digest).await?));
         Ok(())
     }
 

@@ -321,7 +321,7 @@ pub fn known(console: &Console, who: &Who, flow: &str) -> Result<(), Problem> {
 }
 
 /// A release by the beginning of its digest.
-pub async fn found(console: &Console, flow: &str, asked: &str) -> Result<ReleaseRow, Problem> {
+async fn found(console: &Console, flow: &str, asked: &str) -> Result<ReleaseRow, Problem> {
     console.engine.releases().find(flow, asked).await.map_err(problem)
 }
 
