@@ -92,7 +92,9 @@ fn keep_taken(w: &Work) {
     let taken = |side: Side| if side == Side::B1 { w.in_b1 } else { w.in_salesforce };
     let (Some(old), false) = (&w.subject.base, w.card_code.is_empty() || w.account_id.is_empty()) else { return };
     let mut base = w.plan.kept(old, taken);
-    let stays = |person: &&Person| person.changed && person.unlinks.is_none() && person.comes_from.is_none();
+    // In a first meeting the links that led to the account before go with the pair's own.
+    let leaves = |person: &&Person| person.unlinks.is_none() || w.subject.is_fresh() && person.goes_to.is_none();
+    let stays = |person: &&Person| person.changed && person.comes_from.is_none() && leaves(person);
     let people: Vec<&Person> = w.persons.iter().filter(stays).collect();
     if w.subject.is_fresh() {
         let met = people.iter().filter_map(|person| person.id.as_ref().and(person.code.as_ref()));
@@ -105,7 +107,10 @@ fn keep_taken(w: &Work) {
     if base != *old {
         put_link(w, base);
     }
-    for person in people {
+    for person in people.into_iter().filter(|person| person.id.is_some() && person.code.is_some()) {
+        if let Some(id) = &person.unlinks {
+            links::delete("contact", id);
+        }
         contacts::put_link(&w.card_code, person, |side| side == Side::B1 && w.in_b1);
     }
 }

@@ -400,6 +400,47 @@ async fn an_account_that_was_deleted_and_made_again_is_linked_with_its_partner()
     Ok(())
 }
 
+/// What met in a first try that failed in part has met: a contact that somebody deletes before the next try is not made a second time.
+#[tokio::test]
+async fn a_contact_deleted_while_a_first_meeting_stays_open_is_not_made_again() -> Result<()> {
+    // What B1 says of the phone counts, so that there is something to write in Salesforce.
+    let flow = "mapping = \"accounts.mapping.toml\"";
+    let setup =
+        Setup { plugins: vec!["accounts"], flows: vec![("accounts", flow)], b1: FAST.into(), ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    let mapping = "version = 1\n[account]\nCardName = { salesforce = \"Name\" }\nPhone1 = { salesforce = \"Phone\", policy = \"b1\" }\n\
+         [contact]\nFirstName = { salesforce = \"FirstName\" }\nLastName = { salesforce = \"LastName\" }\n[new_partner]\n";
+    std::fs::write(world.folder().join("accounts.mapping.toml"), mapping)?;
+    world.up().await?;
+    let account = customer(&world, "M1", &["Ida Ilg"]).await?;
+    let other = customer(&world, "M2", &["Frida Frei"]).await?;
+    let rules = async |rules: Value| -> Result<()> {
+        let (status, body) = world.send("PUT", &format!("{}/admin/rules", world.salesforce), &rules).await?;
+        ensure!(status < 300, "{body}");
+        Ok(())
+    };
+    world.change("Account", &other, json!({ "Tandem_Card_Code__c": null })).await?;
+    world.settled().await?;
+    let refuses = json!({ "object": "Account", "condition": "Tandem_Card_Code__c = 'M2' AND Phone = '+49 2'", "message": "not yet", "field": "Name" });
+    rules(json!({ "validations": [refuses] })).await?;
+    world.b1_patch("/BusinessPartners('M2')", json!({ "Phone1": "+49 2" })).await?;
+    world.change("Account", &account, json!({ "Tandem_Card_Code__c": "M2" })).await?;
+    let asked = question(&world, "not yet").await?;
+    world.settled().await?;
+    let person = json!({ "AccountId": account, "FirstName": "Frida", "LastName": "Frei" });
+    let frida = world.create("Contact", person).await?;
+    world.settled().await?;
+    admin(&world, &format!("delete/Contact/{frida}")).await?;
+    world.settled().await?;
+    rules(json!({ "validations": [] })).await?;
+    answer(&world, &asked, "retry").await?;
+    until_employees(&world, "who was deleted is inactive", "M2", &[("Frida Frei", false), ("Ida Ilg", true)]).await?;
+    world.settled().await?;
+    let names: Vec<Value> = contacts(&world, &account).await?.into_iter().map(|own| own["LastName"].clone()).collect();
+    assert_eq!(names, ["Ilg"], "who was deleted is not made again");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_card_code_typed_by_hand_is_the_accounts_own_or_a_question() -> Result<()> {
     let setup = Setup {
