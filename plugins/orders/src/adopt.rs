@@ -55,11 +55,11 @@ pub fn take_over(w: &mut Work, order: Order, document: &Value, generation: u64) 
         Some(sent) => Linked::found_as_sent(document, &sent, generation.max(1)),
         None => Linked::found(document, &order, generation.max(1)),
     };
-    let Some(linked) = found else {
+    let Some(mut linked) = found else {
         return w.finish(tandem_sdk::retry(2_000, "B1 did not tell the number of the order that is there"));
     };
+    linked.awaited = awaits(w.id());
     let number = linked.doc_num.as_str();
-    w.awaited = awaits(w.id());
     w.adopted = Some(if approval::is_awaited(w.id()) {
         say("orders.approved", "order {number} approved in B1", [("number", number.into())])
     } else {
@@ -125,7 +125,7 @@ pub fn compare(settings: &Settings, work: &mut [Work]) {
         let mut change = Change::between(settings, w, order, linked);
         // A question that is open stays. What was changed while its order was awaited was promised to follow; of one that was found and not
         // awaited nobody knows what it was when both were last in step.
-        let is_quiet = w.is_look() && !w.awaited && !is_asked(w);
+        let is_quiet = w.is_look() && !linked.awaited && !is_asked(w);
         if !change.is_nothing() && is_quiet && status_of(&w.document) == "Closed" {
             change = change.stays_closed(linked);
         }

@@ -95,6 +95,7 @@ impl Change {
                 lines: Vec::new(),
                 adding: Vec::new(),
                 found: false,
+                awaited: false,
                 ..linked.clone()
             },
             notes: Vec::new(),

@@ -78,8 +78,6 @@ struct Work {
     document: Value,
     /// How the order was found that is taken over.
     adopted: Option<Said>,
-    /// It was waited for: made or approved while its opportunity may have changed.
-    awaited: bool,
     /// What B1's order gets.
     change: Option<change::Change>,
     step: Step,
@@ -156,7 +154,6 @@ impl Work {
             b1: Map::new(),
             document: Value::Null,
             adopted: None,
-            awaited: false,
             change: None,
             step,
             news: None,

@@ -33,6 +33,8 @@ pub struct Linked {
     /// It was found in B1 and what was sent is not known: header and lines are B1's, and where the opportunity differs nobody can say
     /// who changed it.
     pub found: bool,
+    /// It was waited for, made or approved while its opportunity may have changed: what differs is asked about also where it is over.
+    pub awaited: bool,
 }
 
 /// One line of it.
@@ -68,6 +70,7 @@ impl Linked {
             question: Said::of_kept(&base["question"]),
             adding: base["adding"].as_array().into_iter().flatten().map(line).collect(),
             found: base["found"] == true,
+            awaited: base["awaited"] == true,
         }
     }
 
@@ -147,6 +150,7 @@ impl Linked {
             question: Said::default(),
             adding: Vec::new(),
             found: false,
+            awaited: false,
         })
     }
 
@@ -210,7 +214,7 @@ impl Linked {
         let base = json!({
             "doc_num": self.doc_num, "status": self.status, "cancelled": self.cancelled, "left": self.left,
             "generation": self.generation, "header": self.header, "asked": self.asked, "lines": lines, "adding": adding,
-            "question": self.question.kept(), "found": self.found,
+            "question": self.question.kept(), "found": self.found, "awaited": self.awaited,
         });
         base.to_string()
     }

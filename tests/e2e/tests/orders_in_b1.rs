@@ -218,6 +218,28 @@ async fn what_changes_while_a_draft_waits_is_asked_about_where_its_order_is_clos
     asked_about_closed(&world, &id).await
 }
 
+/// The same where the first try to bring it there meets a pause.
+#[tokio::test]
+async fn what_changes_while_a_draft_waits_is_asked_about_also_where_the_first_try_fails() -> Result<()> {
+    let mut world = fast("settings = { approval_poll_minutes = 60 }").await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    world.up().await?;
+    let (id, draft) = awaited(&world).await?;
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "4711" })).await?;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.settled().await?;
+    world.stop().await?;
+    approve(&world, &draft).await?;
+    deliver(&world, &id).await?;
+    world.b1_faults(passing("PATCH", "/Orders")).await?;
+    world.up().await?;
+    world.until_state(&id, "Review").await?;
+    let asked = world.tandem_json(&["review", "list"]).await?;
+    let reason = asked[0]["reason"].as_str().unwrap_or_default();
+    assert!(reason.contains("NumAtCard") && reason.contains("Document is closed"), "{asked}");
+    Ok(())
+}
+
 /// The same of a change that comes after the order was closed, where a host has lost its memory.
 #[tokio::test]
 async fn a_change_after_its_order_was_closed_is_asked_about_by_a_host_that_has_forgotten_it() -> Result<()> {
