@@ -26,6 +26,7 @@ fn part(account: &str, code: &str) {
     // Where the storage is full they may be found to be the same again.
     let _ = storage::set(&format!("{PARTED}{account}"), code);
     questions::leave(account);
+    questions::decided(account);
 }
 
 /// The account is linked again.

@@ -153,9 +153,9 @@ fn keep(w: &Work, let_go: &BTreeSet<String>) {
             contacts::put_link(&w.card_code, person, |side| side == Side::B1 || !person.refused);
         }
     }
-    // A question may have been about whose the account is, and so may a link that has moved.
-    let moved = fresh && w.subject.base.is_some();
-    if moved || text(&w.subject.account, "Tandem_Sync_State__c") == "Review" {
+    // A question may have been about whose the account is, and so may a link that has moved; one that was ignored has left no *Synced*.
+    let state = text(&w.subject.account, "Tandem_Sync_State__c");
+    if state == "Review" || w.subject.base.is_some() && (fresh || state != "Synced") {
         questions::decided(&w.account_id);
     }
     if fresh {

@@ -6,7 +6,7 @@ use tandem_sdk::{Error, Method, Said, Value, b1, http, json, outcome_of, request
 use crate::change::Change;
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
-use crate::plan::{Order, is_asked};
+use crate::plan::{self, Order, is_asked};
 use crate::{Step, Work, approval, ledger, total, unseen};
 
 /// What a person may choose about an order that was not made here: this, and its number.
@@ -46,6 +46,7 @@ pub fn forget(id: &str) {
     storage::delete(&sent_key(id));
     ledger::forget(id);
     unseen::forget(id);
+    plan::forget(id);
     approval::forget(id);
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use tandem_sdk::counterpart::Code;
 use tandem_sdk::{
     Decimal, Error, LinkQuery, Map, Outcome, Said, Side, Value, b1, clock, counterpart, decimal, from_json, json,
-    links, mapping, of_mapping, outcome_of, passing, salesforce, say, schedule, tell, text,
+    links, mapping, of_mapping, outcome_of, passing, salesforce, say, schedule, storage, tell, text,
 };
 
 use crate::describe::Settings;
@@ -16,8 +16,8 @@ use crate::{News, Step, Work, approval, told, total, unseen, waiting};
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
 /// So often, and after so many milliseconds each, it is looked whether the accounts flow has followed a code that was typed.
 const FOLLOWS: (u32, u64) = (5, 1_000);
-/// When an order is looked at once more that waits for a decision about its account.
-const LOOK_AFTER_MS: u64 = 60_000;
+/// When an order is looked at again that waits for a decision about its account: each time after twice as long, up to an hour.
+const LOOKS_AFTER_MS: (u64, u64) = (60_000, 3_600_000);
 
 const OPPORTUNITY: [&str; 17] = [
     "Id",
@@ -295,7 +295,11 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
                 Ok(order) => order,
                 Err(held) => {
                     match held {
-                        Held::Review(reason) => w.hold(reason, &["retry", "ignore"]),
+                        Held::Review(reason) => {
+                            // What a person has ignored a look does not ask again.
+                            w.is_known |= w.is_look() && reason.says(waiting::UNDECIDED);
+                            w.hold(reason, &["retry", "ignore"]);
+                        }
                         Held::Outcome(outcome) => {
                             if matches!(outcome, Outcome::Wait(_)) {
                                 w.news = Some(waiting::news(&w.opportunity));
@@ -367,25 +371,44 @@ fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>
 /// Whose the account is is yet to be decided: an order that is there stays its customer's, and none is made meanwhile.
 fn undecided(w: &Work, carried: &str, linked: &str) -> Result<String, Held> {
     if let Step::Update(_, order) = &w.step
+        && !w.makes_new()
         && let Some(card_code) = order.header.get("CardCode").and_then(Value::as_str)
     {
         return Ok(card_code.to_owned());
     }
     let account = &w.opportunity["Account"];
     // Typed just now: the accounts flow follows, or asks.
-    if text(account, "Tandem_Sync_State__c") != "Review" && w.event.attempt <= FOLLOWS.0 {
+    if text(account, "Tandem_Sync_State__c") != "Review" && !w.is_look() && w.event.attempt <= FOLLOWS.0 {
         let why = format!("the account carries {carried} and is linked with {linked}: the accounts flow decides");
         return Err(Held::Outcome(tandem_sdk::retry(FOLLOWS.1, why)));
     }
-    if !w.is_look() {
-        // It may be decided while this is being asked.
-        schedule::wake(clock::now() + LOOK_AFTER_MS, w.id(), "{}");
-    }
+    look_later(w);
     Err(Held::Review(say(
         "orders.undecided",
         "the account {account} carries the B1 Card Code {code} and is linked with {customer}: the order is made once the account says which of the two it is",
         [("account", text(account, "Name").into()), ("code", carried.into()), ("customer", linked.into())],
     )))
+}
+
+/// It may be decided in ways that nothing tells of. However often it is asked meanwhile, one look is due at a time.
+fn look_later(w: &Work) {
+    let now = clock::now();
+    if storage::get(&later(w.id())).and_then(|due| due.parse::<u64>().ok()).is_some_and(|due| due > now) {
+        return;
+    }
+    let (first, last) = LOOKS_AFTER_MS;
+    let after = from_json(&w.event.payload)["after"].as_u64().map_or(first, |after| (2 * after).min(last));
+    let _ = storage::set(&later(w.id()), &(now + after).to_string());
+    schedule::wake(now + after, w.id(), &json!({ "after": after }).to_string());
+}
+
+fn later(id: &str) -> String {
+    format!("undecided:{id}")
+}
+
+/// It is decided.
+pub fn forget(id: &str) {
+    storage::delete(&later(id));
 }
 
 /// Asks the accounts flow for a customer; false where there is none.

@@ -574,6 +574,138 @@ async fn an_opportunity_won_while_it_is_asked_whose_its_account_is_waits_for_the
     Ok(())
 }
 
+/// An account of H1 that carries FREE, which another company's tax id holds up, in a world with orders.
+async fn whose() -> Result<(World, String)> {
+    let setup = Setup {
+        plugins: vec!["orders", "accounts"],
+        b1: FAST.into(),
+        flow: "settings = { credit_check = false }".into(),
+        ..Setup::default()
+    };
+    let mut world = World::with(setup).await?;
+    world.up().await?;
+    let account = customer(&world, "H1", &[]).await?;
+    let other = customer(&world, "FREE", &[]).await?;
+    world.change("Account", &other, json!({ "Tandem_Card_Code__c": null })).await?;
+    world.b1_patch("/BusinessPartners('FREE')", json!({ "FederalTaxID": "DE999888777" })).await?;
+    world.settled().await?;
+    Ok((world, account))
+}
+
+async fn carry(world: &World, account: &str, code: Value) -> Result<()> {
+    let typed = json!({ "Tandem_Tax_Id__c": "DE111222333", "Tandem_Card_Code__c": code });
+    world.change("Account", account, typed).await
+}
+
+async fn won(world: &World, account: &str) -> Result<String> {
+    let id = world.opportunities(1).await?.remove(0);
+    world.change("Opportunity", &id, json!({ "AccountId": account })).await?;
+    world.win(&id).await?;
+    Ok(id)
+}
+
+/// Whichever way it is decided whose the account is, its order goes on.
+#[tokio::test]
+async fn an_order_that_waits_for_its_customer_goes_on_whatever_becomes_of_the_question() -> Result<()> {
+    let (world, account) = whose().await?;
+    // The question is put aside, and the code is put right later.
+    carry(&world, &account, json!("FREE")).await?;
+    let asked = question(&world, "which of the two").await?;
+    let id = won(&world, &account).await?;
+    world.until_state(&id, "Review").await?;
+    answer(&world, &asked, "ignore").await?;
+    carry(&world, &account, json!("H1")).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(world.orders_of(&id).await?[0]["CardCode"], "H1");
+    world.settled().await?;
+    // It is unlinked: the customer is brought into B1 anew.
+    carry(&world, &account, json!("FREE")).await?;
+    question(&world, "which of the two").await?;
+    let id = won(&world, &account).await?;
+    world.until_state(&id, "Review").await?;
+    carry(&world, &account, Value::Null).await?;
+    answer(&world, &question(&world, "of Firma H1 was emptied").await?, "unlink").await?;
+    let goes_on = async |world: &World| {
+        let words = text(&world.opportunity(&id).await?, "Tandem_Sync_Message__c").to_owned();
+        Ok((!words.contains("is linked with H1")).then_some(()))
+    };
+    world.until("the order to go on", PATIENCE, goes_on).await
+}
+
+/// What nothing tells of is looked at, at growing intervals; what a person put aside these looks do not ask again.
+#[tokio::test]
+async fn an_order_that_waits_for_its_customer_looks_again_by_itself() -> Result<()> {
+    let (mut world, account) = whose().await?;
+    // The accounts flow is down all the time.
+    let config = std::fs::read_to_string(world.folder().join("tandem.toml"))?;
+    let at = config.find("[flows.accounts]").context("the accounts flow")?;
+    world.stop().await?;
+    std::fs::write(world.folder().join("tandem.toml"), &config[..at])?;
+    world.up().await?;
+    world.change("Account", &account, json!({ "Tandem_Sync_State__c": "Review" })).await?;
+    carry(&world, &account, json!("FREE")).await?;
+    let id = won(&world, &account).await?;
+    world.until_state(&id, "Review").await?;
+    let wakes = |world: &World| rusqlite::Connection::open(world.folder().join("data/tandem.db"));
+    let planned = |world: &World| -> Result<Vec<String>> {
+        let store = wakes(world)?;
+        let mut rows = store.prepare("SELECT payload FROM wakes WHERE key = ?1 AND payload LIKE '%after%'")?;
+        Ok(rows.query_map([&id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    };
+    let looks = async |world: &World, after: u64| {
+        let one = async |world: &World| Ok((planned(world)? == [json!({ "after": after }).to_string()]).then_some(()));
+        world.until("one look, however often it was asked", PATIENCE, one).await
+    };
+    looks(&world, 60_000).await?;
+    let asked = question(&world, "is linked with H1: the order").await?;
+    world.tandem(&["review", "resolve", &asked["id"].to_string(), "--choose", "ignore"]).await?;
+    let told = async |world: &World| Ok(world.tandem(&["events", "list"]).await?.contains("ignored, as").then_some(()));
+    world.until("it to be put aside", PATIENCE, told).await?;
+    let due = async |world: &mut World| -> Result<()> {
+        world.stop().await?;
+        let store = wakes(world)?;
+        store.execute("UPDATE wakes SET at = 0 WHERE key = ?1", [&id])?;
+        // As the time that passes.
+        store.execute("DELETE FROM storage WHERE key = ?1", [format!("undecided:{id}")])?;
+        world.up().await
+    };
+    due(&mut world).await?;
+    looks(&world, 120_000).await?;
+    let open = world.tandem(&["review", "list"]).await?;
+    ensure!(!open.contains("is linked with H1: the order"), "put aside: {open}");
+    carry(&world, &account, json!("H1")).await?;
+    due(&mut world).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(world.orders_of(&id).await?[0]["CardCode"], "H1");
+    assert_eq!(planned(&world)?, [""; 0]);
+    Ok(())
+}
+
+/// A new order in the place of a cancelled one is for whom the account turns out to be, and not for whose it was.
+#[tokio::test]
+async fn a_new_order_in_the_place_of_a_cancelled_one_waits_while_it_is_asked_whose_the_account_is() -> Result<()> {
+    let (world, account) = whose().await?;
+    let id = won(&world, &account).await?;
+    world.until_state(&id, "Synced").await?;
+    world.settled().await?;
+    let entry = world.orders_of(&id).await?[0]["DocEntry"].clone();
+    world.b1_call("POST", &format!("/Orders({entry})/Cancel"), Value::Null).await?;
+    let cancelled = question(&world, "was cancelled in B1").await?;
+    carry(&world, &account, json!("FREE")).await?;
+    let asked = question(&world, "which of the two").await?;
+    answer(&world, &cancelled, "create a new order").await?;
+    question(&world, "is linked with H1: the order is made").await?;
+    assert_eq!(world.orders_of(&id).await?.len(), 1, "none is made for either");
+    answer(&world, &asked, "link with FREE").await?;
+    answer(&world, &question(&world, "was cancelled in B1").await?, "create a new order").await?;
+    let made = async |world: &World| {
+        let all = world.orders_of(&id).await?;
+        Ok(all.into_iter().find(|own| own["Cancelled"] == "tNO"))
+    };
+    assert_eq!(world.until("the new order", PATIENCE, made).await?["CardCode"], "FREE");
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_emptied_card_code_is_asked_about_and_written_again_or_the_two_are_unlinked() -> Result<()> {
     let world = world("").await?;
