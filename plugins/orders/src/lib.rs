@@ -78,6 +78,8 @@ struct Work {
     document: Value,
     /// How the order was found that is taken over.
     adopted: Option<Said>,
+    /// It is another company's: what was asked here is no longer known once this is told.
+    left: bool,
     /// What B1's order gets.
     change: Option<change::Change>,
     step: Step,
@@ -120,6 +122,11 @@ impl News {
         Self { order, status, state: "Synced", message: message.into(), loud: false }
     }
 
+    /// What was asked is over.
+    fn nothing() -> Self {
+        Self { order: None, status: None, state: "", message: Said::default(), loud: true }
+    }
+
     /// Without an order.
     fn of(status: &str, state: &'static str, message: impl Into<Said>) -> Self {
         Self { order: None, status: Some(status.to_owned()), state, message: message.into(), loud: false }
@@ -154,6 +161,7 @@ impl Work {
             b1: Map::new(),
             document: Value::Null,
             adopted: None,
+            left: false,
             change: None,
             step,
             news: None,
@@ -216,9 +224,8 @@ impl Work {
     /// It is another company's. What this one has asked about it is over.
     fn leave(&mut self) {
         let is_ours = tandem_sdk::is_asked_here(self.id(), text(&self.opportunity, "Tandem_Sync_Message__c"));
-        let is_over = is_ours && plan::is_asked(self);
-        self.news =
-            is_over.then(|| News { order: None, status: None, state: "", message: Said::default(), loud: true });
+        self.news = (is_ours && plan::is_asked(self)).then(News::nothing);
+        self.left = true;
         self.finish(Outcome::Done("an opportunity of another company".into()));
     }
 
@@ -243,6 +250,9 @@ impl Work {
     }
 
     fn outcome(self) -> Outcome {
+        if self.left && matches!(self.step, Step::Finished(Outcome::Done(_))) {
+            tandem_sdk::forget_asked(self.id());
+        }
         match self.step {
             Step::Finished(outcome) => tandem_sdk::keep_asked(outcome, &self.event.key, self.is_known),
             _ => Outcome::Reject("the orders plugin left this event without a decision".into()),

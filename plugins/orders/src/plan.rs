@@ -159,8 +159,7 @@ fn held_by_reading(settings: &Settings, work: &mut [Work]) {
         } else if link.is_none() && !settings.only.holds(&w.opportunity) {
             w.leave();
         } else if link.is_none() && w.opportunity["IsWon"] != true && !approval::may_be_there(w) {
-            w.news = None;
-            w.finish(not_won(w));
+            not_won(w);
         }
     }
 }
@@ -231,12 +230,7 @@ fn decide(w: &mut Work, link: Option<Linked>) {
         None if won => w.step = Step::Create(Order { generation: 1, ..Order::default() }),
         None if approval::may_be_there(w) => w.step = Step::Withdraw,
         None if gone => w.finish(Outcome::Done("the opportunity is gone and never had an order".into())),
-        None => {
-            if is_asked(w) {
-                w.news = Some(News { order: None, status: None, state: "", message: Said::default(), loud: true });
-            }
-            w.finish(not_won(w));
-        }
+        None => not_won(w),
         Some(link) if link.cancelled && won => {
             w.step = Step::Create(Order { generation: link.generation + 1, ..Order::default() });
         }
@@ -264,8 +258,10 @@ fn decide(w: &mut Work, link: Option<Linked>) {
     }
 }
 
-fn not_won(w: &Work) -> Outcome {
-    Outcome::Done(format!("not won ({}): nothing to do", text(&w.opportunity, "StageName")))
+/// Without an order: what was asked is over.
+fn not_won(w: &mut Work) {
+    w.news = is_asked(w).then(News::nothing);
+    w.done(format!("not won ({}): nothing to do", text(&w.opportunity, "StageName")));
 }
 
 /// The opportunity shows a question or a wait, which is over when it is not won.

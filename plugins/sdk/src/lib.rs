@@ -43,7 +43,7 @@ pub mod bindings {
 pub use self::documents::{Document, Documents};
 pub use self::keys::{Keys, Only, are_twins, twin_words};
 pub use self::money::Currencies;
-pub use self::outcomes::{Outcomes, is_asked_here, keep_asked, keep_ignored};
+pub use self::outcomes::{Outcomes, forget_asked, is_asked_here, keep_asked, keep_ignored};
 pub use self::periods::{PERIODS, in_use, is_within};
 pub use self::said::{Said, Told, of_mapping, say};
 pub use self::settings::{Deleted, Number};

@@ -175,6 +175,11 @@ pub fn is_asked_here(key: &str, shown: &str) -> bool {
     !shown.is_empty() && asked_last(key).is_some_and(|asked| asked.starts_with(shown))
 }
 
+/// The record with that key is another's now, who may ask about it in the same words.
+pub fn forget_asked(key: &str) {
+    storage::delete(&format!("{ASKED}{key}"));
+}
+
 /// A person chose to ignore what was asked last about the record with that key. [`Outcomes::new`] does it.
 pub fn keep_ignored(key: &str) {
     if let Some(asked) = asked_last(key) {

@@ -122,17 +122,28 @@ async fn a_mapping_that_cannot_be_read_is_told_on_this_companys_won_opportunitie
     let mut world = World::with(Setup { flow: flow.into(), ..Setup::default() }).await?;
     std::fs::write(world.folder().join("own.toml"), "version = 1\n[header]\nComments = \"source.Foo__c\"\n")?;
     world.up().await?;
-    let ids = world.opportunities(4).await?;
-    let [ours, moves, theirs, open] = ids.as_slice() else { anyhow::bail!("four: {ids:?}") };
-    for id in [ours, moves, open] {
+    let ids = world.opportunities(5).await?;
+    let [ours, moves, theirs, open, reopened] = ids.as_slice() else { anyhow::bail!("five: {ids:?}") };
+    for id in [ours, moves, open, reopened] {
         world.change("Opportunity", id, serde_json::json!({ "Tandem_PO_Number__c": "EU" })).await?;
     }
     world.change("Opportunity", theirs, serde_json::json!({ "Tandem_PO_Number__c": "US" })).await?;
-    for id in [theirs, ours, moves] {
+    for id in [theirs, ours, moves, reopened] {
         world.win(id).await?;
     }
-    world.until_state(ours, "Review").await?;
+    let shown = world.until_state(ours, "Review").await?;
     world.until_state(moves, "Review").await?;
+    world.until_state(reopened, "Review").await?;
+    world.settled().await?;
+    let unmarked = async |world: &World, id: &String| {
+        let is = |own: &serde_json::Value| {
+            own["Id"] == id.as_str() && own["Tandem_Sync_State__c"].is_null() && own["Tandem_Sync_Message__c"].is_null()
+        };
+        world.until_record("Opportunity", "no mark", is).await
+    };
+    // What is not won any more has nothing to ask, though it cannot be read yet.
+    world.change("Opportunity", reopened, serde_json::json!({ "StageName": "Negotiation/Review" })).await?;
+    unmarked(&world, reopened).await?;
     world.settled().await?;
     let untouched = async |world: &World| -> Result<()> {
         for id in [theirs, open] {
@@ -151,10 +162,21 @@ async fn a_mapping_that_cannot_be_read_is_told_on_this_companys_won_opportunitie
     world.until("the mended mapping to be live", std::time::Duration::from_secs(30), live).await?;
     // What turns out to be another's keeps no mark of this one.
     world.change("Opportunity", moves, serde_json::json!({ "Tandem_PO_Number__c": "US" })).await?;
-    let unmarked = |own: &serde_json::Value| {
-        own["Id"] == moves.as_str() && own["Tandem_Sync_State__c"].is_null() && own["Tandem_Sync_Message__c"].is_null()
+    unmarked(&world, moves).await?;
+    world.settled().await?;
+    // The other asks about it in the same words, and a rep edits it: that mark is the other's.
+    let message = &shown["Tandem_Sync_Message__c"];
+    let theirs_now = serde_json::json!({ "Tandem_Sync_State__c": "Review", "Tandem_Sync_Message__c": message });
+    let seen = async |world: &World| -> Result<usize> {
+        Ok(world.tandem(&["events", "list"]).await?.matches("an opportunity of another company").count())
     };
-    world.until_record("Opportunity", "no mark", unmarked).await?;
+    let before = seen(&world).await?;
+    world.change("Opportunity", moves, theirs_now).await?;
+    world.change("Opportunity", moves, serde_json::json!({ "CloseDate": "2027-04-01" })).await?;
+    let again = async |world: &World| Ok((seen(world).await? > before).then_some(()));
+    world.until("it to be looked at", std::time::Duration::from_secs(30), again).await?;
+    world.settled().await?;
+    assert_eq!(world.opportunity(moves).await?["Tandem_Sync_Message__c"], *message);
     let asked = world.tandem_json(&["review", "list"]).await?;
     assert_eq!(asked.as_array().map(Vec::len), Some(1), "{asked}");
     world.tandem(&["review", "resolve", &asked[0]["id"].to_string(), "--choose", "retry"]).await?;
