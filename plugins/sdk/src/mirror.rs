@@ -30,8 +30,12 @@ pub fn linked(kind: &str, b1_ids: &[String]) -> BTreeMap<String, Link> {
 
 /// In a link's base, while the record that its row is shown on was not written yet: what the row showed when it was written last.
 const BEFORE: &str = "before";
-/// Beside it: something of another row may stand on the record.
+/// Beside it: what may stand on the record besides that, each as a whole: another row's, or what was sent and not answered.
 const OVER: &str = "over";
+/// So many of them.
+const MOST_OVER: usize = 4;
+/// Several flows show it beside their amounts: it does not say whose they are.
+const CURRENCY: &str = "Tandem_Currency__c";
 /// Where the storage has what a row showed whose record another row has taken, by kind and B1's key.
 const LEFT: &str = "left:";
 
@@ -60,15 +64,37 @@ fn last_of(base: &str) -> Map<String, Value> {
     base
 }
 
-/// The base of a link with a record that was not written yet: fields that were shown on another are not taken for what stands there.
-fn begun(last: Map<String, Value>, over: bool) -> Value {
+/// The base of a link with a record of which it is not known what stands there: nothing is taken for standing, and all is written.
+fn begun(last: Map<String, Value>, over: Vec<Value>) -> Value {
     let (before, mut base): (Map<String, Value>, Map<String, Value>) =
         last.into_iter().partition(|(name, _)| is_field(name));
     base.insert(BEFORE.into(), before.into());
-    if over {
-        base.insert(OVER.into(), true.into());
+    if !over.is_empty() {
+        base.insert(OVER.into(), over.into());
     }
     base.into()
+}
+
+/// What may stand on a link's record, each as a whole.
+fn standing(base: &str) -> Vec<Map<String, Value>> {
+    let base = from_json(base);
+    let fields = |shown: &Value| -> Map<String, Value> {
+        let shown = shown.as_object().into_iter().flatten().filter(|(name, _)| is_field(name));
+        shown.map(|(name, value)| (name.clone(), value.clone())).collect()
+    };
+    match &base[BEFORE] {
+        Value::Null => vec![fields(&base)],
+        before => std::iter::once(before).chain(base[OVER].as_array().into_iter().flatten()).map(fields).collect(),
+    }
+}
+
+/// Of a record of somebody else's it is not known whether it has what was sent.
+fn keep_sent(row: &Row, link: &Link) {
+    let sent = Value::from(row.fields.clone());
+    let base = from_json(&link.base);
+    let before = base[OVER].as_array().into_iter().flatten().filter(|own| **own != sent).cloned();
+    let over: Vec<Value> = std::iter::once(sent.clone()).chain(before).take(MOST_OVER).collect();
+    links::put(&Link { base: begun(last_of(&link.base), over).to_string(), ..link.clone() });
 }
 
 fn is_field(name: &str) -> bool {
@@ -124,13 +150,13 @@ fn point(rows: &[Row], bases: &mut [Option<Link>], outcomes: &mut Outcomes) -> P
     let mut kinds: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
     places.into_iter().for_each(|place| kinds.entry(rows[place].kind).or_default().push(place));
     for (kind, places) in kinds {
-        begin(kind, &places, rows, bases, &pointed.freed);
+        begin(kind, &places, rows, bases);
     }
     pointed
 }
 
 /// Rows' first links with their records.
-fn begin(kind: &str, places: &[usize], rows: &[Row], bases: &mut [Option<Link>], freed: &BTreeSet<String>) {
+fn begin(kind: &str, places: &[usize], rows: &[Row], bases: &mut [Option<Link>]) {
     let target = |place: &usize| rows[*place].shown_on.clone().unwrap_or_default();
     let targets: Vec<String> = places.iter().map(target).collect();
     let new: Vec<String> =
@@ -151,7 +177,8 @@ fn begin(kind: &str, places: &[usize], rows: &[Row], bases: &mut [Option<Link>],
                 left
             }),
         };
-        let base = begun(last, other.is_some() || freed.contains(&target)).to_string();
+        let over = other.iter().flat_map(|other| standing(&other.base)).map(Value::from).collect();
+        let base = begun(last, over).to_string();
         let link = Link { kind: kind.into(), b1_id: row.b1_id.clone(), salesforce_id: target, base };
         links::put(&link);
         bases[*place] = Some(link);
@@ -184,12 +211,8 @@ pub fn take_back(kind: &str, object: &str, of: &[(String, Vec<usize>)], outcomes
 /// Empties what was written on records. Where somebody else, such as another company's flow, has written any of it since, the record shows
 /// theirs, and all of it stays. One that is not there, or not to be seen, shows nothing.
 fn taken_back(object: &str, links: &[Link]) -> Vec<Result<(), Error>> {
-    let written = |link: &Link| -> Map<String, Value> {
-        let base = from_json(&link.base).as_object().cloned().unwrap_or_default();
-        base.into_iter().filter(|(name, _)| is_field(name)).collect()
-    };
-    let mut names: Vec<String> =
-        links.iter().flat_map(|link| written(link).into_iter().map(|(name, _)| name)).collect();
+    let shown: Vec<Vec<Map<String, Value>>> = links.iter().map(|link| standing(&link.base)).collect();
+    let mut names: Vec<String> = shown.iter().flatten().flat_map(Map::keys).cloned().collect();
     names.push("Id".into());
     names.sort_unstable();
     names.dedup();
@@ -202,10 +225,8 @@ fn taken_back(object: &str, links: &[Link]) -> Vec<Result<(), Error>> {
     let (mut places, mut requests) = (Vec::new(), Vec::new());
     for (place, link) in links.iter().enumerate() {
         let Some(record) = there.get(&link.salesforce_id) else { continue };
-        let empty = emptied(&written(link), record);
-        if empty.is_empty() {
-            continue;
-        }
+        let empty = shown[place].iter().map(|written| emptied(written, record)).find(|empty| !empty.is_empty());
+        let Some(empty) = empty else { continue };
         let path = format!("/sobjects/{object}/{}", link.salesforce_id);
         places.push(place);
         requests.push(request("salesforce", Method::Patch, path, Some(&Value::Object(empty)), &link.b1_id));
@@ -222,10 +243,12 @@ fn taken_back(object: &str, links: &[Link]) -> Vec<Result<(), Error>> {
 /// What takes a row from a record that has it as it was written; nothing where it has anything else.
 fn emptied(written: &Map<String, Value>, record: &Value) -> Map<String, Value> {
     let filled = |name: &str| !same(&record[name], &Value::Null);
-    if written.iter().any(|(name, value)| filled(name) && !stands(value, &record[name.as_str()])) {
+    let is_theirs = |(name, value): &(&String, &Value)| filled(name) && !stands(value, &record[name.as_str()]);
+    if written.iter().any(|own| is_theirs(&own) && own.0 != CURRENCY) {
         return Map::new();
     }
-    written.keys().filter(|name| filled(name)).map(|name| (name.clone(), Value::Null)).collect()
+    let own = written.iter().filter(|own| filled(own.0) && !is_theirs(own));
+    own.map(|(name, _)| (name.clone(), Value::Null)).collect()
 }
 
 fn writing(object: &str, b1_id: &str) -> Said {
@@ -389,6 +412,10 @@ pub fn write(rows: &[Row], outcomes: &mut Outcomes, verify: &BTreeMap<String, Va
                     outcomes.note_all(&row.events, &format!("{what}: not shown"));
                 }
                 Err(error) => {
+                    let other = bases[place].as_ref().filter(|_| row.shown_on.is_some());
+                    if let (Some(link), true) = (other, passing::pause(&error).is_some()) {
+                        keep_sent(row, link);
+                    }
                     outcomes.fail(&row.events, &error, writing(row.object, &row.b1_id));
                 }
             }
@@ -455,7 +482,7 @@ fn plan(row: &Row, link: Option<&Link>, there: Option<&Value>) -> Option<Request
     let is_there = |name: &str, value: &Value| match there {
         // As it was written, also where the field keeps fewer decimal places.
         Some(there) => same(value, &there[name]) || (same(value, &base[name]) && stands(value, &there[name])),
-        None => base[OVER] != true && same(value, &base[name]),
+        None => base[BEFORE].is_null() && same(value, &base[name]),
     };
     let mut changed: Map<String, Value> = row
         .fields
@@ -581,22 +608,23 @@ mod tests {
         let last =
             json!({ "State__c": "exceeded", "Limit__c": 5, "alert": { "subject": "s" }, "rows:warehouse": ["01"] });
         let own = last.as_object().cloned().unwrap();
-        let base = begun(own.clone(), true);
+        let other = json!({ "State__c": "near", "Limit__c": 9 });
+        let base = begun(own.clone(), vec![other.clone()]);
         assert_eq!(
             (&base["alert"], &base["rows:warehouse"], &base["State__c"]),
             (&last["alert"], &last["rows:warehouse"], &Value::Null)
         );
         assert_eq!(last_of(&base.to_string()), own);
         assert_eq!(
-            last_of(&begun(own.clone(), false).to_string()),
+            last_of(&begun(own.clone(), Vec::new()).to_string()),
             own,
             "also when it moves once more before it is written"
         );
         let row =
             Row::new("credit", "C1", "Account", crate::fields(json!({ "State__c": "exceeded", "Limit__c": null })));
-        // What stands there of another row is overwritten, with nothing, too.
-        assert_eq!(sent(&row, &base, None), Some(json!({ "State__c": "exceeded", "Limit__c": null })));
-        assert_eq!(sent(&row, &begun(own, false), None), Some(json!({ "State__c": "exceeded" })));
+        // What stands there of another row, or of another company, is overwritten, with nothing, too.
+        let all = Some(json!({ "State__c": "exceeded", "Limit__c": null }));
+        assert_eq!((sent(&row, &base, None), sent(&row, &begun(own, Vec::new()), None)), (all.clone(), all));
         assert_eq!(
             sent(&row, &base, Some(&json!({ "State__c": "exceeded", "Limit__c": 9 }))),
             Some(json!({ "Limit__c": null }))
@@ -625,6 +653,24 @@ mod tests {
         for another in [r#"{"A__c":7,"B__c":0,"C__c":"EUR"}"#, r#"{"A__c":100.13,"B__c":0,"C__c":"EUR","D__c":5}"#] {
             assert_eq!(emptied(another), json!({}), "{another}");
         }
+    }
+
+    #[test]
+    fn of_a_record_that_was_not_written_it_is_known_what_may_stand_there() {
+        let fields = |value: Value| crate::fields(value);
+        let [last, other] = [fields(json!({ "A__c": 1 })), fields(json!({ "A__c": 2 }))];
+        assert_eq!(standing(r#"{"A__c":1,"alert":{}}"#), vec![last.clone()]);
+        let base = begun(last.clone(), vec![other.clone().into()]).to_string();
+        assert_eq!(standing(&base), [last, other]);
+    }
+
+    #[test]
+    fn the_currency_that_flows_share_does_not_say_whose_the_amounts_are() {
+        let written = crate::fields(json!({ "A__c": 5, "Tandem_Currency__c": "EUR" }));
+        let emptied = |record: Value| Value::Object(emptied(&written, &record));
+        let theirs = json!({ "A__c": 5, "Tandem_Currency__c": "USD" });
+        assert_eq!(emptied(theirs), json!({ "A__c": null }), "it is another's, and the amount is not");
+        assert_eq!(emptied(json!({ "A__c": 7, "Tandem_Currency__c": "EUR" })), json!({}));
     }
 
     #[test]

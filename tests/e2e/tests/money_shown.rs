@@ -422,6 +422,88 @@ async fn a_crossing_is_told_once_also_where_its_customer_moves_and_the_write_fai
     Ok(())
 }
 
+/// Where a customer's figures are shown for the first time, what another company has left there goes.
+#[tokio::test]
+async fn a_customer_without_a_limit_shows_none_where_another_company_had_one() -> Result<()> {
+    let mut world = world(&["credit"]).await?;
+    world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": 0 })).await?;
+    let id = account(&world, "C00001").await?["Id"].clone();
+    let theirs = json!({ "Tandem_Credit_Limit__c": 5000, "Tandem_Headroom__c": 10, "Tandem_Balance__c": 4990 });
+    world.change("Account", id.as_str().unwrap_or_default(), theirs).await?;
+    world.up().await?;
+    invoice(&world, "C00001", 100.0).await?;
+    let own = |own: &Value| {
+        own["Id"] == id
+            && num(&own["Tandem_Balance__c"]) < 1_000.0
+            && own["Tandem_Credit_Limit__c"].is_null()
+            && own["Tandem_Headroom__c"].is_null()
+    };
+    world.until_record("Account", "nothing of another's", own).await?;
+    Ok(())
+}
+
+async fn rules(world: &World, validations: Value) -> Result<()> {
+    let rules = json!({ "validations": validations });
+    let (status, body) = world.send("PUT", &format!("{}/admin/rules", world.salesforce), &rules).await?;
+    anyhow::ensure!(status < 300, "{body}");
+    Ok(())
+}
+
+async fn until_told(world: &World, words: &str) -> Result<()> {
+    let told = async |world: &World| Ok(world.tandem(&["events", "list"]).await?.contains(words).then_some(()));
+    world.until(words, std::time::Duration::from_secs(30), told).await
+}
+
+/// Figures that no link has, since those of another customer were refused in their place, go with that one.
+#[tokio::test]
+async fn figures_that_were_to_be_written_over_go_with_the_customer_that_took_their_account() -> Result<()> {
+    let mut world = world(&["credit"]).await?;
+    world.up().await?;
+    let [first, second] =
+        [account(&world, "C00001").await?["Id"].clone(), account(&world, "C00002").await?["Id"].clone()];
+    invoice(&world, "C00001", 100.0).await?;
+    world.until_record("Account", "it owes", |own| own["Id"] == first && num(&own["Tandem_Balance__c"]) > 0.0).await?;
+    world.settled().await?;
+    world.stop().await?;
+    carry(&world, &second, Value::Null).await?;
+    carry(&world, &first, json!("C00002")).await?;
+    let refuses = json!({ "object": "Account", "condition": "Tandem_Card_Code__c = 'C00002'", "message": "not yet", "field": "Name" });
+    rules(&world, json!([refuses])).await?;
+    world.up().await?;
+    invoice(&world, "C00002", 50.0).await?;
+    until_told(&world, "not yet").await?;
+    world.settled().await?;
+    rules(&world, json!([])).await?;
+    carry(&world, &first, Value::Null).await?;
+    invoice(&world, "C00002", 50.0).await?;
+    until_figures(&world, "nothing of either", &first, &vec![Value::Null; CREDIT.len() + RECEIVABLES.len()]).await
+}
+
+/// What was written and not answered goes with its customer, too.
+#[tokio::test]
+async fn figures_whose_answer_was_lost_go_with_their_customer() -> Result<()> {
+    let mut world = world(&["credit"]).await?;
+    world.up().await?;
+    let id = account(&world, "C00001").await?["Id"].clone();
+    let owes = |more: f64| {
+        let id = id.clone();
+        move |own: &Value| own["Id"] == id && num(&own["Tandem_Balance__c"]) > more
+    };
+    invoice(&world, "C00001", 100.0).await?;
+    world.until_record("Account", "it owes", owes(0.0)).await?;
+    world.settled().await?;
+    let lost = |path: &str| json!({ "path": path, "method": "PATCH", "kind": "reset-after" });
+    world.salesforce_faults(json!([lost("/sobjects/Account"), lost("/composite")])).await?;
+    invoice(&world, "C00001", 10_000.0).await?;
+    world.until_record("Account", "it owes more", owes(10_000.0)).await?;
+    until_told(&world, "writing Account C00001").await?;
+    world.stop().await?;
+    world.salesforce_faults(json!([])).await?;
+    carry(&world, &id, Value::Null).await?;
+    world.up().await?;
+    until_figures(&world, "nothing of it", &id, &vec![Value::Null; CREDIT.len() + RECEIVABLES.len()]).await
+}
+
 /// Who cannot be read just now is not gone.
 #[tokio::test]
 async fn a_read_that_fails_takes_nothing_from_an_account() -> Result<()> {
