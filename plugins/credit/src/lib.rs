@@ -77,7 +77,8 @@ fn customers(batch: &Batch, outcomes: &mut Outcomes) -> Result<BTreeMap<String, 
 /// An alert that a crossing asks for.
 struct Alert {
     card_code: String,
-    account: String,
+    /// Its customer's, the one of now last: a task that was made and not answered may be at any.
+    accounts: Vec<String>,
     subject: String,
     text: String,
     events: Vec<usize>,
@@ -131,9 +132,12 @@ fn keep(
             alert = json!({ "subject": subject, "text": credit.words(state, code, currency) });
         }
         if alert.is_object() {
+            let mut accounts = texts(&alert["accounts"]);
+            accounts.retain(|own| own != account);
+            accounts.push(account.clone());
             alerts.push(Alert {
                 card_code: code.clone(),
-                account: account.clone(),
+                accounts,
                 subject: text(&alert, "subject").to_owned(),
                 text: text(&alert, "text").to_owned(),
                 events: events.clone(),
@@ -150,10 +154,17 @@ fn keep(
         rows.iter().zip(&written).filter(|(_, own)| own.id.is_some()).map(|(row, _)| row.b1_id.as_str()).collect();
     alerts.retain(|alert| shown.contains(&alert.card_code.as_str()));
     for alert in &alerts {
-        keep_alert(&alert.card_code, json!({ "subject": alert.subject, "text": alert.text }));
+        keep_alert(
+            &alert.card_code,
+            json!({ "subject": alert.subject, "text": alert.text, "accounts": alert.accounts }),
+        );
     }
     tell(settings, alerts, outcomes);
     Ok(())
+}
+
+fn texts(list: &Value) -> Vec<String> {
+    list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
 /// What is to be told yet of a customer; null when it was.
@@ -170,7 +181,7 @@ fn tell(settings: &Settings, alerts: Vec<Alert>, outcomes: &mut Outcomes) {
         .iter()
         .map(|alert| {
             let mut task: Map<String, Value> = tandem_sdk::fields(json!({
-                "Subject": alert.subject, "Description": alert.text, "WhatId": alert.account,
+                "Subject": alert.subject, "Description": alert.text, "WhatId": alert.accounts.last(),
                 "Status": "Not Started", "Priority": "High",
             }));
             if let Some(owner) = &settings.alert_owner {
@@ -179,8 +190,8 @@ fn tell(settings: &Settings, alerts: Vec<Alert>, outcomes: &mut Outcomes) {
             let mut request =
                 request("salesforce", Method::Post, "/sobjects/Task", Some(&Value::Object(task)), &alert.card_code);
             let soql = format!(
-                "SELECT Id FROM Task WHERE WhatId = {} AND Subject = {}",
-                salesforce::quote(&alert.account),
+                "SELECT Id FROM Task WHERE WhatId IN ({}) AND Subject = {}",
+                alert.accounts.iter().map(|own| salesforce::quote(own)).collect::<Vec<_>>().join(","),
                 salesforce::quote(&alert.subject)
             );
             request.probe = Some(Probe { path: format!("/query?q={}", b1::encode(&soql)), found: "/records/0".into() });

@@ -504,6 +504,36 @@ async fn figures_whose_answer_was_lost_go_with_their_customer() -> Result<()> {
     until_figures(&world, "nothing of it", &id, &vec![Value::Null; CREDIT.len() + RECEIVABLES.len()]).await
 }
 
+/// A task that was made and not answered is found, also where its customer has another account by then.
+#[tokio::test]
+async fn a_crossing_whose_answer_was_lost_is_told_once_though_its_customer_moves() -> Result<()> {
+    let mut world = world(&["credit"]).await?;
+    world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": 1000 })).await?;
+    world.up().await?;
+    let [first, second] =
+        [account(&world, "C00001").await?["Id"].clone(), account(&world, "C00002").await?["Id"].clone()];
+    world
+        .salesforce_faults(json!([
+            { "path": "/sobjects/Task", "method": "POST", "kind": "reset-after" },
+            { "path": "Task", "method": "GET", "kind": "server-error" },
+        ]))
+        .await?;
+    invoice(&world, "C00001", 1_000.0).await?;
+    world.until_record("Task", "the crossing", |_| true).await?;
+    until_told(&world, "writing the credit alert").await?;
+    world.stop().await?;
+    world.salesforce_faults(json!([])).await?;
+    assert_eq!(world.records("Task").await?.len(), 1);
+    carry(&world, &first, Value::Null).await?;
+    carry(&world, &second, json!("C00001")).await?;
+    world.up().await?;
+    let exceeded = |own: &Value| own["Id"] == second && own["Tandem_Credit_State__c"] == "exceeded";
+    world.until_record("Account", "it is exceeded", exceeded).await?;
+    world.settled().await?;
+    assert_eq!(world.records("Task").await?.len(), 1, "told once");
+    Ok(())
+}
+
 /// Who cannot be read just now is not gone.
 #[tokio::test]
 async fn a_read_that_fails_takes_nothing_from_an_account() -> Result<()> {
