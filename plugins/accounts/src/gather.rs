@@ -163,6 +163,8 @@ pub struct Pair {
     pub code: Option<String>,
     pub id: Option<String>,
     pub base: Option<Map<String, Value>>,
+    /// Its link was put just now.
+    pub moved: bool,
     pub events: Vec<usize>,
 }
 
@@ -170,7 +172,7 @@ impl Pair {
     /// As a link has it.
     pub fn linked(link: Link, events: Vec<usize>) -> Self {
         let base = from_json(&link.base).as_object().cloned().unwrap_or_default();
-        Self { code: Some(link.b1_id), id: Some(link.salesforce_id), base: Some(base), events }
+        Self { code: Some(link.b1_id), id: Some(link.salesforce_id), base: Some(base), moved: false, events }
     }
 
     /// Both have an account, and not the same.
@@ -186,7 +188,7 @@ fn paired(partners: BTreeMap<String, Vec<usize>>, accounts: BTreeMap<String, Vec
     for ((code, events), link) in partners.into_iter().zip(links::find_all("account", Side::B1, &codes)) {
         pairs.push(match link {
             Some(link) => Pair::linked(link, events),
-            None => Pair { code: Some(code), id: None, base: None, events },
+            None => Pair { code: Some(code), id: None, base: None, moved: false, events },
         });
     }
     let ids: Vec<String> = accounts.keys().cloned().collect();
@@ -194,7 +196,7 @@ fn paired(partners: BTreeMap<String, Vec<usize>>, accounts: BTreeMap<String, Vec
         match (pairs.iter_mut().find(|pair| pair.id.as_ref() == Some(&id)), link) {
             (Some(pair), _) => pair.events.extend(events),
             (None, Some(link)) => pairs.push(Pair::linked(link, events)),
-            (None, None) => pairs.push(Pair { code: None, id: Some(id), base: None, events }),
+            (None, None) => pairs.push(Pair { code: None, id: Some(id), base: None, moved: false, events }),
         }
     }
     pairs
@@ -207,8 +209,7 @@ fn fused(pairs: Vec<Pair>) -> Vec<Pair> {
     for mut pair in pairs {
         let other = kept.iter_mut().find(|own| own.code.is_some() && own.code == pair.code && own.is_elsewhere(&pair));
         if let Some(other) = other {
-            // Which of the two is new says the base: nothing of it was in step yet.
-            let left = if pair.base.as_ref().is_some_and(Map::is_empty) { other } else { &mut pair };
+            let left = if pair.moved { other } else { &mut pair };
             (left.code, left.base) = (None, None);
         }
         let same = |one: &Option<String>, other: &Option<String>| one.is_some() && one == other;
@@ -332,7 +333,7 @@ mod tests {
     fn pair(code: &str, id: &str, base: Option<Value>, event: usize) -> Pair {
         let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let base = base.map(|base| base.as_object().cloned().unwrap_or_default());
-        Pair { code: some(code), id: some(id), base, events: vec![event] }
+        Pair { code: some(code), id: some(id), base, moved: event == 0, events: vec![event] }
     }
 
     fn shown(pairs: Vec<Pair>) -> Vec<Value> {
@@ -352,7 +353,11 @@ mod tests {
         let before = || pair("FREE", "A2", Some(linked()), 2);
         let (now, left) = (json!(["FREE", "A1", {}, [0]]), json!([null, "A2", null, [2]]));
         assert_eq!(shown(vec![typed(), before()]), [now.clone(), left.clone()]);
-        assert_eq!(shown(vec![before(), typed()]), [left, now]);
+        assert_eq!(shown(vec![before(), typed()]), [left.clone(), now.clone()]);
+        // Also where nothing of it was in step yet.
+        let failed = || pair("FREE", "A2", Some(json!({})), 2);
+        assert_eq!(shown(vec![typed(), failed()]), [now.clone(), left.clone()]);
+        assert_eq!(shown(vec![failed(), typed()]), [left, now]);
         // Neither is anybody's.
         assert_eq!(shown(vec![pair("", "A1", None, 0), pair("", "A2", None, 1)]).len(), 2);
     }

@@ -47,7 +47,7 @@ pub fn follow_merges(pairs: &mut [Pair], accounts: &BTreeMap<String, Value>) {
             (Some(code), None) => {
                 links::delete("account", text(account, "Id"));
                 put(code, master);
-                pair.base = Some(Map::new());
+                (pair.base, pair.moved) = (Some(Map::new()), true);
                 pair.id = Some(master.to_owned());
             }
             (Some(_), Some(_)) => {}
@@ -143,7 +143,7 @@ pub fn follow_codes(
                 );
                 partners.insert(new.clone(), partner.clone());
                 pair.code = Some(new);
-                pair.base = Some(Map::new());
+                (pair.base, pair.moved) = (Some(Map::new()), true);
             }
             Err(why) => outcomes.ask(&pair.events, why, &[back.as_str(), "retry", "ignore"], &Value::Null),
         }
