@@ -244,7 +244,12 @@ fn taken_back(object: &str, links: &[Link]) -> Vec<Result<(), Error>> {
 fn emptied(written: &Map<String, Value>, record: &Value) -> Map<String, Value> {
     let filled = |name: &str| !same(&record[name], &Value::Null);
     let is_theirs = |(name, value): &(&String, &Value)| filled(name) && !stands(value, &record[name.as_str()]);
-    if written.iter().any(|own| is_theirs(&own) && own.0 != CURRENCY) {
+    // Beside another's currency they are ours where an amount says so: a nothing, or a word, may be anybody's.
+    let says = |name: &str| crate::decimal(&record[name]).is_some_and(|amount| !amount.is_zero());
+    let is_another = |own: &(&String, &Value)| {
+        is_theirs(own) && (own.0 != CURRENCY || !written.keys().any(|name| name != CURRENCY && says(name)))
+    };
+    if written.iter().any(|own| is_another(&own)) {
         return Map::new();
     }
     let own = written.iter().filter(|own| filled(own.0) && !is_theirs(own));
@@ -671,6 +676,10 @@ mod tests {
         let theirs = json!({ "A__c": 5, "Tandem_Currency__c": "USD" });
         assert_eq!(emptied(theirs), json!({ "A__c": null }), "it is another's, and the amount is not");
         assert_eq!(emptied(json!({ "A__c": 7, "Tandem_Currency__c": "EUR" })), json!({}));
+        let zeros = crate::fields(json!({ "A__c": 0, "B__c": null, "C__c": "ok", "Tandem_Currency__c": "EUR" }));
+        let there = |currency: &str| json!({ "A__c": 0.0, "B__c": null, "C__c": "ok", "Tandem_Currency__c": currency });
+        assert_eq!(super::emptied(&zeros, &there("USD")), Map::new(), "another company's zeros");
+        assert_eq!(super::emptied(&zeros, &there("EUR")).len(), 3);
     }
 
     #[test]
