@@ -255,7 +255,8 @@ fn merged(
     }
     if wakes {
         plan.to_b1.insert("Active".into(), "tYES".into());
-        left::forget(&key(subject.card_code(), &code));
+        // Whatever becomes of the link until B1 has taken it.
+        left::remember(&key(subject.card_code(), &code));
     }
     let inactive = Value::Bool(employee["Active"] == "tNO" && !wakes);
     if old.get("Tandem_Inactive__c").unwrap_or(&contact["Tandem_Inactive__c"]) != &inactive {
@@ -284,6 +285,13 @@ fn merged(
         old,
         ..Person::default()
     })
+}
+
+/// B1 has taken what was to be written: who was woken is awake.
+pub fn awake(card_code: &str, persons: &[Person]) {
+    for person in persons.iter().filter(|person| person.row.get("Active").is_some_and(|active| active == "tYES")) {
+        person.code.iter().for_each(|code| left::forget(&key(card_code, code)));
+    }
 }
 
 /// Finds the codes of employees that were made just now.

@@ -198,8 +198,8 @@ pub fn is_ours(employee: &Value, link: Option<&Link>, key: &str) -> bool {
     employee["Active"] == "tNO" && (by_link() || storage::get(&left(key)).is_some())
 }
 
-/// Remembers that Tandem has made an employee inactive who has no link any more.
-fn remember(key: &str) {
+/// Remembers that Tandem has made an employee inactive whose link does not tell it, or not any more.
+pub fn remember(key: &str) {
     // Where the storage is full a person who comes back stays inactive, as a clerk sees.
     let _ = storage::set(&left(key), "true");
 }

@@ -56,6 +56,9 @@ pub fn in_step(
     let mut shown = BTreeMap::new();
     let let_go = part(&turn, &work);
     for w in &mut work {
+        if w.in_b1 {
+            contacts::awake(&w.card_code, &w.persons);
+        }
         if w.failed {
             keep_taken(w);
             continue;

@@ -441,6 +441,33 @@ async fn a_contact_deleted_while_a_first_meeting_stays_open_is_not_made_again() 
     Ok(())
 }
 
+/// Who was made inactive since the contact was deleted is woken by the same person at the partner's new account, also where B1 takes nothing at first.
+#[tokio::test]
+async fn who_comes_back_with_a_new_account_is_woken_though_the_first_try_fails() -> Result<()> {
+    let mut world = world("").await?;
+    let old = customer(&world, "M2", &["Frida Frei"]).await?;
+    let frida = contact(&world, &old, "Frei").await?;
+    admin(&world, &format!("delete/Contact/{}", text(&frida, "Id"))).await?;
+    until_employees(&world, "inactive", "M2", &[("Frida Frei", false)]).await?;
+    world.settled().await?;
+    let new = customer(&world, "M1", &[]).await?;
+    world.change("Account", &old, json!({ "Tandem_Card_Code__c": null })).await?;
+    world.settled().await?;
+    world.stop().await?;
+    world.create("Contact", json!({ "AccountId": new, "FirstName": "Frida", "LastName": "Frei" })).await?;
+    let refuses = json!({ "path": "/b1s/v2/BusinessPartners('M2')", "method": "PATCH", "kind": { "refuse": { "status": 400, "code": "-5002", "message": "not yet" } } });
+    world.b1_faults(json!([refuses])).await?;
+    world.change("Account", &new, json!({ "Tandem_Card_Code__c": "M2" })).await?;
+    world.up().await?;
+    let asked = question(&world, "not yet").await?;
+    world.b1_faults(json!([])).await?;
+    answer(&world, &asked, "retry").await?;
+    until_employees(&world, "awake", "M2", &[("Frida Frei", true)]).await?;
+    world.settled().await?;
+    assert_ne!(contact(&world, &new, "Frei").await?["Tandem_Inactive__c"], true);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_card_code_typed_by_hand_is_the_accounts_own_or_a_question() -> Result<()> {
     let setup = Setup {
