@@ -145,6 +145,7 @@ impl Work {
         let step = match event.resolution.as_deref() {
             Some("ignore") => {
                 tandem_sdk::keep_ignored(&event.key);
+                plan::put_aside(&event.key);
                 Step::Finished(Outcome::Done("ignored, as decided in review".into()))
             }
             _ if !relevant => {

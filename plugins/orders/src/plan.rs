@@ -18,6 +18,8 @@ const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
 const FOLLOWS: (u32, u64) = (5, 1_000);
 /// When an order is looked at again that waits for a decision about its account: each time after twice as long, up to an hour.
 const LOOKS_AFTER_MS: (u64, u64) = (60_000, 3_600_000);
+/// In the place of when it is looked at again: not at all.
+const ASIDE: &str = "ignored";
 
 const OPPORTUNITY: [&str; 17] = [
     "Id",
@@ -283,6 +285,10 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
         accounts.into_iter().zip(found).filter_map(|(id, link)| link.map(|link| (id, link.b1_id))).collect();
     for w in work.iter_mut() {
         let generation = match &w.step {
+            Step::Create(_) if is_put_aside(w) => {
+                w.done("whose its account is was ignored, as decided in review: nothing is made until the opportunity changes");
+                continue;
+            }
             Step::Create(order) | Step::Update(order, _) => order.generation,
             _ => continue,
         };
@@ -291,11 +297,7 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
                 Ok(order) => order,
                 Err(held) => {
                     match held {
-                        Held::Review(reason) => {
-                            // What a person has ignored a look does not ask again.
-                            w.is_known |= w.is_look() && reason.says(waiting::UNDECIDED);
-                            w.hold(reason, &["retry", "ignore"]);
-                        }
+                        Held::Review(reason) => w.hold(reason, &["retry", "ignore"]),
                         Held::Outcome(outcome) => {
                             if matches!(outcome, Outcome::Wait(_)) {
                                 w.news = Some(waiting::news(&w.opportunity));
@@ -400,6 +402,25 @@ fn look_later(w: &Work) {
 
 fn later(id: &str) -> String {
     format!("undecided:{id}")
+}
+
+/// A person has ignored what was asked about the opportunity: he may have made its order by hand.
+pub fn put_aside(id: &str) {
+    if storage::get(&later(id)).is_some() {
+        let _ = storage::set(&later(id), ASIDE);
+    }
+}
+
+/// That holds until somebody changes the opportunity, or asks for it, or B1 has an order of it.
+fn is_put_aside(w: &Work) -> bool {
+    if storage::get(&later(w.id())).as_deref() != Some(ASIDE) {
+        return false;
+    }
+    let goes_on = !w.is_look() || from_json(&w.event.payload)["order"].is_string();
+    if goes_on {
+        forget(w.id());
+    }
+    !goes_on
 }
 
 /// It is decided.
