@@ -11,8 +11,8 @@ use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{
-    Batch, Description, Documents, Error, Link, Map, Method, Outcome, Outcomes, Plugin, Probe, Side, Value, clock,
-    counterpart, from_json, http, json, links, money, request, salesforce, say, text,
+    Batch, Description, Documents, Error, Link, Map, Method, Outcome, Outcomes, Plugin, Probe, Request, Response, Side,
+    Value, body_of, clock, counterpart, from_json, http, json, links, money, request, salesforce, say, text,
 };
 
 use crate::describe::Settings;
@@ -81,7 +81,19 @@ struct Alert {
     accounts: Vec<String>,
     subject: String,
     text: String,
+    /// It was to be told by an earlier run, which may have done so.
+    is_pending: bool,
     events: Vec<usize>,
+}
+
+impl Alert {
+    /// Where its task is found.
+    fn path(&self) -> String {
+        let accounts: Vec<String> = self.accounts.iter().map(|own| salesforce::quote(own)).collect();
+        let (accounts, subject) = (accounts.join(","), salesforce::quote(&self.subject));
+        let soql = format!("SELECT Id FROM Task WHERE WhatId IN ({accounts}) AND Subject = {subject}");
+        format!("/query?q={}", b1::encode(&soql))
+    }
 }
 
 fn keep(
@@ -122,6 +134,7 @@ fn keep(
         let fields = credit.fields(state, currency.as_deref());
         // An alert that could not be told yet is told now, under its own subject.
         let mut alert = last["alert"].clone();
+        let is_pending = alert.is_object();
         if settings.alerts && state.graver_than(before) && alert.is_null() {
             let day = clock::today("b1");
             // To the second: by its subject the alert is found again.
@@ -140,6 +153,7 @@ fn keep(
                 accounts,
                 subject: text(&alert, "subject").to_owned(),
                 text: text(&alert, "text").to_owned(),
+                is_pending,
                 events: events.clone(),
             });
         }
@@ -175,9 +189,19 @@ fn keep_alert(code: &str, alert: Value) {
     links::put(&Link { base: base.to_string(), ..link });
 }
 
-/// One task per crossing: its subject is unique, and a probe finds it after a lost answer.
+/// One task per crossing: its subject is unique, by which it is found after a lost answer.
 fn tell(settings: &Settings, alerts: Vec<Alert>, outcomes: &mut Outcomes) {
-    let requests: Vec<_> = alerts
+    let (pending, mut due): (Vec<Alert>, Vec<Alert>) = alerts.into_iter().partition(|alert| alert.is_pending);
+    let looks: Vec<_> =
+        pending.iter().map(|own| request("salesforce", Method::Get, own.path(), None, &own.card_code)).collect();
+    for (alert, found) in pending.into_iter().zip(send_all(&looks)) {
+        match found {
+            Ok(found) if body_of(&found)["records"][0].is_object() => told(&alert, outcomes),
+            Ok(_) => due.push(alert),
+            Err(error) => failed(&alert, &error, outcomes),
+        }
+    }
+    let requests: Vec<_> = due
         .iter()
         .map(|alert| {
             let mut task: Map<String, Value> = tandem_sdk::fields(json!({
@@ -189,27 +213,27 @@ fn tell(settings: &Settings, alerts: Vec<Alert>, outcomes: &mut Outcomes) {
             }
             let mut request =
                 request("salesforce", Method::Post, "/sobjects/Task", Some(&Value::Object(task)), &alert.card_code);
-            let soql = format!(
-                "SELECT Id FROM Task WHERE WhatId IN ({}) AND Subject = {}",
-                alert.accounts.iter().map(|own| salesforce::quote(own)).collect::<Vec<_>>().join(","),
-                salesforce::quote(&alert.subject)
-            );
-            request.probe = Some(Probe { path: format!("/query?q={}", b1::encode(&soql)), found: "/records/0".into() });
+            request.probe = Some(Probe { path: alert.path(), found: "/records/0".into() });
             request
         })
         .collect();
-    if requests.is_empty() {
-        return;
-    }
-    for (alert, answer) in alerts.iter().zip(http::send_all(&requests)) {
+    for (alert, answer) in due.iter().zip(send_all(&requests)) {
         match answer {
-            Ok(_) => {
-                outcomes.note_all(&alert.events, &format!("alert: {}", alert.subject));
-                keep_alert(&alert.card_code, Value::Null);
-            }
-            Err(error) => {
-                outcomes.fail(&alert.events, &error, say("credit.writing_alert", "writing the credit alert", []))
-            }
+            Ok(_) => told(alert, outcomes),
+            Err(error) => failed(alert, &error, outcomes),
         }
     }
+}
+
+fn send_all(requests: &[Request]) -> Vec<Result<Response, Error>> {
+    if requests.is_empty() { Vec::new() } else { http::send_all(requests) }
+}
+
+fn told(alert: &Alert, outcomes: &mut Outcomes) {
+    outcomes.note_all(&alert.events, &format!("alert: {}", alert.subject));
+    keep_alert(&alert.card_code, Value::Null);
+}
+
+fn failed(alert: &Alert, error: &Error, outcomes: &mut Outcomes) {
+    outcomes.fail(&alert.events, error, say("credit.writing_alert", "writing the credit alert", []));
 }

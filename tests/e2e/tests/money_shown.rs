@@ -534,6 +534,32 @@ async fn a_crossing_whose_answer_was_lost_is_told_once_though_its_customer_moves
     Ok(())
 }
 
+/// Also by another event of the customer, which comes before the first is tried again.
+#[tokio::test]
+async fn a_crossing_whose_answer_was_lost_is_told_once_though_something_else_happens() -> Result<()> {
+    let mut world = world(&["credit"]).await?;
+    world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": 1000 })).await?;
+    world.up().await?;
+    world
+        .salesforce_faults(json!([
+            { "path": "/sobjects/Task", "method": "POST", "kind": "reset-after", "times": 1 },
+            { "path": "Task", "method": "GET", "kind": "server-error" },
+        ]))
+        .await?;
+    invoice(&world, "C00001", 1_000.0).await?;
+    world.until_record("Task", "the crossing", |_| true).await?;
+    until_told(&world, "writing the credit alert").await?;
+    let before = num(&account(&world, "C00001").await?["Tandem_Exposure__c"]);
+    invoice(&world, "C00001", 100.0).await?;
+    let more = |own: &Value| num(&own["Tandem_Exposure__c"]) > before + 50.0 && own["Tandem_Card_Code__c"] == "C00001";
+    world.until_record("Account", "what else happened", more).await?;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    world.salesforce_faults(json!([])).await?;
+    world.settled().await?;
+    assert_eq!(world.records("Task").await?.len(), 1, "told once");
+    Ok(())
+}
+
 /// Who cannot be read just now is not gone.
 #[tokio::test]
 async fn a_read_that_fails_takes_nothing_from_an_account() -> Result<()> {
