@@ -54,9 +54,12 @@ async fn until_message(world: &World, id: &str, part: &str) -> Result<()> {
     told.context(message(world, id).await?)
 }
 
-/// Answers the only question there is.
+/// Answers the only question there is. Its opportunity shows it a moment before it can be answered.
 async fn answer(world: &World, choice: &str) -> Result<()> {
-    let items = world.tandem_json(&["review", "list"]).await?;
+    let asked = async |world: &World| {
+        Ok(Some(world.tandem_json(&["review", "list"]).await?).filter(|items| items[0].is_object()))
+    };
+    let items = world.until("a question", PATIENCE, asked).await?;
     assert_eq!(items.as_array().map(Vec::len), Some(1), "{items}");
     world.tandem(&["review", "resolve", "--choose", choice, &items[0]["id"].to_string()]).await?;
     Ok(())
