@@ -13,13 +13,12 @@ use serde_json::json;
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
+use crate::engine::first_load::{self, LoadError, Stage, Tally, WINDOW};
 use crate::engine::{Flow, Rehearsal};
 use crate::sources::backfill::{self, Place, Topic};
+use crate::store::Store;
 use crate::store::sqlite::{Access, has_host};
-use crate::store::{EventState, Store};
 
-/// Events of the flow under way at most: what happens meanwhile does not wait behind the whole load.
-const WINDOW: u64 = 2_000;
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -46,18 +45,10 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     let parts = Parts::open(config, Access::Tool).await?;
     let connections = parts.connect()?;
     let flow = parts.flow(&options.flow, &connections).await?;
-    let names = &flow.release.plugin.description.backfill;
-    if names.is_empty() {
-        let plugin = &flow.release.plugin.description.name;
-        return Err(Failure::WrongUsage(format!(
-            "the plugin {plugin} offers no backfill: it must not act on the past"
-        ))
-        .into());
-    }
-    let topics: Vec<Topic> = names
-        .iter()
-        .map(|name| Topic::new(name, &flow.config.connections, &connections, options.since.as_deref()))
-        .collect::<Result<_, _>>()?;
+    let topics = match first_load::topics(&flow, &connections, options.since.as_deref()) {
+        Err(error @ LoadError::NotOffered(_)) => return Err(Failure::WrongUsage(error.to_string()).into()),
+        topics => topics?,
+    };
     let mut total = 0;
     let mut rows = Vec::new();
     for topic in &topics {
@@ -114,9 +105,12 @@ async fn load(
     restart: bool,
     output: &Output,
 ) -> Result<ExitCode> {
-    let source = backfill::source(&flow.name);
-    let stored = store.position(&source).await?.and_then(|text| serde_json::from_str::<Place>(&text).ok());
-    let unfinished = stored.filter(|place| !restart && place.topics < topics.len());
+    if first_load::last(store, &flow.name).await?.is_some_and(|load| load.stage == Stage::GoesOn) {
+        return Err(
+            LoadError::GoesOn(format!("{}, asked for in the console, which shows how far it is", flow.name)).into()
+        );
+    }
+    let unfinished = first_load::broken_off(store, &flow.name, topics.len()).await?.filter(|_| !restart);
     let mut place = match unfinished {
         Some(place) => {
             output.say(format!("going on behind {} records (--restart begins anew)", place.records));
@@ -125,11 +119,11 @@ async fn load(
         None => Place { id: format!("{:016x}", fastrand::u64(..)), ..Place::default() },
     };
     let progress = bar(total, output).with_message(flow.name.clone());
-    let before = tally(store, &flow.name).await?;
+    let before = Tally::of(store, &flow.name).await?;
     let mut watch = Watch::default();
     let mut all_taken = false;
     let after = loop {
-        let now = tally(store, &flow.name).await?;
+        let now = Tally::of(store, &flow.name).await?;
         progress.set_position(place.records.saturating_sub(now.open));
         if all_taken && now.open == 0 {
             break now;
@@ -184,49 +178,17 @@ impl Watch {
     }
 }
 
-/// How many events of a flow stand where.
-#[derive(Default)]
-struct Tally {
-    /// Not finished and nobody's turn but the host's.
-    open: u64,
-    done: u64,
-    review: u64,
-}
-
-async fn tally(store: &dyn Store, flow: &str) -> Result<Tally> {
-    let mut tally = Tally::default();
-    for count in store.counts().await?.into_iter().filter(|count| count.flow == flow) {
-        match count.state {
-            EventState::Ready | EventState::Leased => tally.open += count.events,
-            EventState::Done => tally.done += count.events,
-            EventState::Review => tally.review += count.events,
-            _ => {}
-        }
-    }
-    Ok(tally)
-}
-
 /// The report of a first load: what it would link, make, change and ask.
 async fn rehearse(parts: &Parts, flow: &Flow, topics: &[Topic], total: u64, output: &Output) -> Result<ExitCode> {
     /// Questions shown.
     const SHOWN: usize = 50;
     let progress = bar(total, output).with_message("rehearsal");
-    let mut rehearsal = Rehearsal::new(parts.releases().await?.runtime(), flow);
-    for topic in topics {
-        let mut last = None;
-        loop {
-            let page = topic.page(last.as_ref()).await.with_context(|| format!("reading {}", topic.name))?;
-            for keys in page.chunks(flow.batch() as usize) {
-                let events = keys.iter().map(|keys| topic.event(&flow.name, "rehearsal", keys)).collect();
-                rehearsal.add(events).await.with_context(|| format!("rehearsing {}", topic.name))?;
-                progress.inc(keys.len() as u64);
-            }
-            match page.last() {
-                Some(keys) => last = Some(keys.clone()),
-                None => break,
-            }
-        }
-    }
+    let releases = parts.releases().await?;
+    let told = |_: &Rehearsal<'_>, done| {
+        progress.set_position(done);
+        true
+    };
+    let rehearsal = first_load::rehearse(releases.runtime(), flow, topics, told).await?;
     progress.finish_and_clear();
     if output.is_json() {
         output.value(&rehearsal);

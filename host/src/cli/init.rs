@@ -1,7 +1,7 @@
 //! `tandem init`: writes `tandem.toml` when there is none, checks both connections, makes what B1 needs.
 
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -12,6 +12,7 @@ use super::account;
 use super::failure::Failure;
 use super::output::Output;
 use crate::config::Config;
+use crate::connections::b1::EXCLUSIVE;
 use crate::connections::{Call, CallError, Connection};
 use crate::store::sqlite::{Access, SqliteStore};
 
@@ -41,13 +42,19 @@ pub struct Options {
     /// Write the file only; connect to nothing.
     #[arg(long)]
     offline: bool,
+    /// Write a file without connections: they are set up in the console, by its assistant.
+    #[arg(long, conflicts_with_all = ["b1_url", "b1_company", "b1_user", "b1_ca_file", "salesforce_url", "salesforce_client_id"])]
+    assistant: bool,
+    /// Folder of plugins to copy into the plugins folder; without it the one that lies beside the program, where there is one
+    #[arg(long)]
+    plugins_from: Option<PathBuf>,
 }
 
 pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitCode> {
     if path.exists() {
         output.say(format!("{} is there; checking its connections", path.display()));
     } else {
-        let text = compose(&options)?;
+        let text = if options.assistant { EMPTY.to_owned() } else { compose(&options)? };
         std::fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))?;
         output.say(format!("wrote {}", path.display()));
     }
@@ -55,6 +62,7 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     let plugins = config.resolve(&config.host.plugins);
     std::fs::create_dir_all(&plugins)
         .with_context(|| format!("cannot make the plugins folder {}", plugins.display()))?;
+    copy_plugins(options.plugins_from.as_deref(), &plugins, output)?;
     let database = config.resolve(&config.store.path);
     let store = SqliteStore::open(&database, Access::Maker).with_context(|| format!("{}", database.display()))?;
     if let Some(password) = account::first(&store).await? {
@@ -62,6 +70,13 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
             "the console's first account is admin, its password {password} (shown once): `tandem run`, then {}",
             config.console_address()
         ));
+    }
+    if options.assistant {
+        output.say(format!(
+            "next: `tandem run`, then sign in and set both systems up at {}/setup",
+            config.console_address()
+        ));
+        return Ok(ExitCode::SUCCESS);
     }
     tell_flows(&config, output);
     if options.offline {
@@ -103,6 +118,38 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     Ok(ExitCode::SUCCESS)
 }
 
+/// A file that names nothing yet.
+const EMPTY: &str = "# Tandem. Both systems, plugins and flows are set up in the console, which writes them here; what people write stays as it is.\n\
+                     # Secrets stay outside: an environment variable ({ env = \"NAME\" }) or a file ({ file = \"path\" }).\n";
+
+/// Puts plugins into the plugins folder that are not there; one that is stays as it is.
+fn copy_plugins(from: Option<&Path>, to: &Path, output: &Output) -> Result<()> {
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join("plugins")));
+    let Some(from) = from.map(Path::to_owned).or_else(|| beside.filter(|folder| folder.is_dir())) else {
+        return Ok(());
+    };
+    let entries = std::fs::read_dir(&from).with_context(|| format!("cannot read the folder {}", from.display()))?;
+    let mut copied = Vec::new();
+    for entry in entries {
+        let path = entry.with_context(|| format!("cannot read the folder {}", from.display()))?.path();
+        let (Some(name), true) = (path.file_name(), path.extension().is_some_and(|ending| ending == "wasm")) else {
+            continue;
+        };
+        let target = to.join(name);
+        if target.exists() {
+            continue;
+        }
+        std::fs::copy(&path, &target)
+            .with_context(|| format!("cannot copy {} to {}", path.display(), target.display()))?;
+        copied.push(name.to_string_lossy().into_owned());
+    }
+    copied.sort_unstable();
+    if !copied.is_empty() {
+        output.say(format!("put into {}: {}", to.display(), copied.join(", ")));
+    }
+    Ok(())
+}
+
 /// Which flows run and which could.
 fn tell_flows(config: &Config, output: &Output) {
     let named = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
@@ -118,10 +165,6 @@ fn tell_flows(config: &Config, output: &Output) {
         ));
     }
 }
-
-/// What B1 may have refused.
-const EXCLUSIVE: &str = "B1's user field and table could not be made; both need an exclusive moment: let nobody else work in the \
-                         company, then run `tandem init` again";
 
 /// The other flows, ready to be switched on.
 const OTHER_FLOWS: &str = r#"
@@ -218,7 +261,9 @@ fn ask(given: Option<&str>, option: &str, question: &str) -> Result<String> {
         return Ok(given.to_owned());
     }
     if !std::io::stdin().is_terminal() {
-        let missing = format!("there is no tandem.toml, and nobody to ask here: give {option}");
+        let missing = format!(
+            "there is no tandem.toml, and nobody to ask here: give {option}, or --assistant to set up in the console"
+        );
         return Err(Failure::WrongUsage(missing).into());
     }
     loop {

@@ -20,6 +20,7 @@ use crate::console::salesforce::Reporter;
 use crate::console::tls::Certificate;
 use crate::console::{self, Console, Live, Origin, Patience, SignOn};
 use crate::ending::guarded;
+use crate::engine::first_load::Loads;
 use crate::engine::fit::Schemas;
 use crate::engine::{Engine, Flow, Running, haste_of};
 use crate::releases::{Release, Releases, short};
@@ -130,9 +131,14 @@ struct Host {
     over: watch::Receiver<bool>,
     /// What runs by itself until the host stops.
     tasks: JoinSet<()>,
+    /// The console and the webhooks: what was asked there before the end is answered.
+    doors: JoinSet<()>,
     /// What says good-bye to the org when everything else has ended.
     reporters: JoinSet<()>,
 }
+
+/// How long what was asked over HTTP may take still when these parts end.
+const ANSWERS: Duration = Duration::from_secs(5);
 
 /// Between two looks whether the database still lies where it was opened.
 const LOOK: Duration = Duration::from_secs(1);
@@ -207,6 +213,7 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
     let releases = parts.releases().await?.clone();
     let Parts { config, store, .. } = parts;
     let metrics = install_metrics();
+    let loads = Arc::new(Loads::new(store.clone()));
     let mut setup = Setup::of(config, connections, releases, None).await?;
     let (stopping, mut over) = watch::channel(false);
     let watching = tokio::spawn(guarded("watch of the store", until_over(asked, store.clone(), stopping)));
@@ -214,7 +221,7 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
     let (mut before, mut refused): (Option<Setup>, Option<String>) = (None, None);
     loop {
         let (halt, stop) = watch::channel(false);
-        let starting = Host::start(&setup, store.clone(), metrics.clone(), stop, over.clone());
+        let starting = Host::start(&setup, store.clone(), loads.clone(), metrics.clone(), stop, over.clone());
         let started = tokio::select! {
             started = starting => started,
             // Plugins that are compiled first, at a first start or after an upgrade, hold up no stop.
@@ -323,6 +330,7 @@ impl Host {
     async fn start(
         setup: &Setup,
         store: Arc<dyn Store>,
+        loads: Arc<Loads>,
         metrics: PrometheusHandle,
         stop: watch::Receiver<bool>,
         over: watch::Receiver<bool>,
@@ -342,6 +350,7 @@ impl Host {
             stop,
             over,
             tasks: JoinSet::new(),
+            doors: JoinSet::new(),
             reporters: JoinSet::new(),
         };
         let (mut sources, callers) = host.salesforce(&keys.salesforce, sweeps);
@@ -362,9 +371,12 @@ impl Host {
             live,
             jobs: Arc::default(),
             comparisons: Arc::default(),
+            loads,
             schemas: Schemas::default(),
             origin,
         });
+        let going_on = console.loads.clone().run(host.engine.clone(), host.connections.clone(), host.stop.clone());
+        host.tasks.spawn(guarded("first loads", going_on));
         host.tasks.spawn(guarded("live view", Live::run(console.clone())));
         let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
         let router = console::router(console)
@@ -525,13 +537,15 @@ impl Host {
         router: axum::Router,
     ) {
         let served = console::serve(listener, tls, router, Patience::default(), self.stop.clone());
-        self.tasks.spawn(guarded("console", served));
+        self.doors.spawn(guarded("console", served));
     }
 
     /// Until `stop` turns true and what was under way has ended.
     async fn run(mut self, over: watch::Receiver<bool>) {
         let patience = Duration::from_secs(self.config.host.stop_seconds);
         self.engine.run(self.stop, over.clone(), patience).await;
+        let _ = tokio::time::timeout(ANSWERS, async { while self.doors.join_next().await.is_some() {} }).await;
+        self.doors.shutdown().await;
         self.tasks.shutdown().await;
         if *over.borrow() {
             // They tell the org that the host stops.

@@ -2,6 +2,7 @@
 
 mod console;
 mod lines;
+pub mod put;
 pub mod rewrite;
 mod secret;
 mod stamp;
@@ -450,6 +451,11 @@ mod defaults {
     pub fn zone() -> String {
         "UTC".into()
     }
+}
+
+/// Pub/Sub API endpoint where none is given.
+pub fn pubsub_url() -> String {
+    defaults::pubsub()
 }
 
 impl Config {

@@ -14,6 +14,8 @@ pub enum SecretSource {
     Env(String),
     /// A file, relative to `tandem.toml`; a trailing line break is dropped.
     File(PathBuf),
+    /// As a person has just typed it, to be tried: no file says this.
+    Typed(Secret),
 }
 
 impl<'de> Deserialize<'de> for SecretSource {
@@ -101,6 +103,7 @@ impl SecretSource {
                     read_bounded(&path).map_err(|cause| SecretError::Unreadable { path: path.clone(), cause })?;
                 (text.trim_end_matches(['\r', '\n']).to_owned(), path.display().to_string())
             }
+            Self::Typed(secret) => (secret.reveal().to_owned(), "the form".into()),
         };
         if value.is_empty() { Err(SecretError::Empty(origin)) } else { Ok(Secret(value)) }
     }

@@ -3,6 +3,7 @@
 
 pub mod b1;
 mod breaker;
+pub mod certificate;
 mod clock;
 pub(crate) mod dial;
 mod limit;
@@ -439,6 +440,18 @@ pub fn connect(config: &Config) -> Result<Connections, SetupError> {
         connections.insert(name.clone(), Arc::new(Connection::Salesforce(Arc::new(org))));
     }
     Ok(connections)
+}
+
+/// Makes one of them, to be tried beside those that are used.
+pub fn one(name: &str, config: &Config) -> Result<Connection, SetupError> {
+    transport::install_crypto();
+    match (config.b1.get(name), config.salesforce.get(name)) {
+        (Some(own), _) => Ok(Connection::B1(Box::new(b1::B1::new(name, own, &config.base)?))),
+        (None, Some(own)) => {
+            Ok(Connection::Salesforce(Arc::new(salesforce::Salesforce::new(name, own, &config.base)?)))
+        }
+        (None, None) => Err(SetupError::Unusable(name.to_owned(), "there is no such connection".into())),
+    }
 }
 
 /// Makes the connections of another configuration; one whose section says the same stays as it is, with its session, its budget and what it knows.

@@ -6,6 +6,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder};
+use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
@@ -163,16 +164,18 @@ fn through(proxy: &str, why: &str) -> String {
 
 /// Trust as the configuration says, for REST and gRPC alike.
 pub fn tls_config(tls: &TlsConfig, base: &Path) -> Result<ClientConfig, String> {
+    let verifier = verifier(tls, base)?;
+    Ok(ClientConfig::builder().dangerous().with_custom_certificate_verifier(verifier).with_no_client_auth())
+}
+
+/// What decides whether a server's certificate is trusted.
+pub(super) fn verifier(tls: &TlsConfig, base: &Path) -> Result<Arc<dyn ServerCertVerifier>, String> {
     install_crypto();
     let mut roots = RootCertStore::empty();
     if let Some(pin) = &tls.pin_sha256 {
         let pin = parse_pin(pin).ok_or("tls.pin_sha256 is not a SHA-256 in hex")?;
         let provider = rustls::crypto::ring::default_provider();
-        let verifier = PinnedCertificate { pin, algorithms: provider.signature_verification_algorithms };
-        return Ok(ClientConfig::builder()
-            .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth());
+        return Ok(Arc::new(PinnedCertificate { pin, algorithms: provider.signature_verification_algorithms }));
     }
     if let Some(file) = &tls.ca_file {
         let path = base.join(file);
@@ -188,7 +191,8 @@ pub fn tls_config(tls: &TlsConfig, base: &Path) -> Result<ClientConfig, String> 
     } else {
         roots = known_roots();
     }
-    Ok(ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+    let verifier = WebPkiServerVerifier::builder(Arc::new(roots)).build().map_err(|e| format!("tls: {e}"))?;
+    Ok(verifier)
 }
 
 /// The public authorities, and those of this machine.

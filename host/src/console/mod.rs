@@ -11,6 +11,7 @@ mod health;
 mod jobs;
 mod kinds;
 mod live;
+mod load;
 mod mapping;
 mod origin;
 mod overview;
@@ -20,6 +21,7 @@ mod releases;
 mod reviews;
 pub mod salesforce;
 mod serve;
+mod setup;
 mod story;
 pub mod tls;
 mod views;
@@ -45,6 +47,7 @@ pub use self::releases::Comparisons;
 pub use self::serve::{Patience, serve};
 use crate::connections::{Connections, Standing};
 use crate::engine::Engine;
+use crate::engine::first_load::Loads;
 use crate::engine::fit::Schemas;
 use crate::sources::timers::Timers;
 use crate::store::Store;
@@ -71,6 +74,8 @@ pub struct Console {
     pub jobs: Arc<Jobs>,
     /// What would be different under releases.
     pub comparisons: Arc<Comparisons>,
+    /// First loads, and their rehearsals.
+    pub loads: Arc<Loads>,
     /// Fields of both systems, as they were asked for last.
     pub schemas: Schemas,
     /// Who may reach the console.
@@ -161,6 +166,8 @@ fn pages() -> (OpenApiRouter<Arc<Console>>, OpenApiRouter<Arc<Console>>) {
         reviews::routes(),
         releases::routes(),
         mapping::routes(),
+        setup::routes(),
+        load::routes(),
     ];
     let known = known.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     (access::session::open().merge(access::oidc::open()), known)

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
@@ -24,6 +25,9 @@ use tokio_rustls::server::TlsStream;
 
 /// After a refusal of the system itself, such as for want of files.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
+
+/// How long one that has just connected may take to ask, where it ends.
+const GREETING: Duration = Duration::from_millis(500);
 
 /// How much of the host a stranger may take.
 #[derive(Clone, Copy, Debug)]
@@ -187,10 +191,15 @@ async fn converse(
 ) {
     let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
     http.http1().timer(TokioTimer::new()).header_read_timeout(patience.header);
+    let asked = Asked::default();
+    let router = router.layer(Extension(asked.clone()));
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let conversation = async {
-        let stopped = async { drop(stop.wait_for(|stop| *stop).await) };
+        let stopped = async {
+            drop(stop.wait_for(|stop| *stop).await);
+            asked.or_not().await;
+        };
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
             () = stopped => {
@@ -206,7 +215,26 @@ async fn converse(
     drop(place);
 }
 
+/// Whether anything was asked on a connection yet.
+#[derive(Clone, Default)]
+struct Asked(Arc<AtomicBool>);
+
+impl Asked {
+    /// Who has just connected has not asked yet, and is answered though it ends.
+    async fn or_not(&self) {
+        let asked = async {
+            while !self.0.load(Ordering::Relaxed) {
+                tokio::time::sleep(GREETING / 20).await;
+            }
+        };
+        let _ = tokio::time::timeout(GREETING, asked).await;
+    }
+}
+
 async fn in_time(State(patience): State<Duration>, request: Request, next: Next) -> Response {
+    if let Some(Asked(asked)) = request.extensions().get() {
+        asked.store(true, Ordering::Relaxed);
+    }
     match tokio::time::timeout(patience, next.run(request)).await {
         Ok(answer) => answer,
         Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request did not come in time\n").into_response(),
@@ -269,6 +297,20 @@ mod tests {
         assert!(body.starts_with("HTTP/1.1 408"), "{body}");
         assert_eq!(told(address, b"").await, "", "nor who says nothing at all");
         stop.send_replace(true);
+        tokio::time::timeout(Duration::from_secs(4), ended).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_has_just_connected_when_it_ends_is_answered() {
+        let (address, stop, ended) = served(2).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stop.send_replace(true);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
         tokio::time::timeout(Duration::from_secs(4), ended).await.unwrap().unwrap();
     }
 

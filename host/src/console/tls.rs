@@ -14,9 +14,10 @@ use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{CertificateError, ServerConfig};
 use tokio::sync::watch;
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use crate::config::{Config, ServerTls, Stamp, stamp};
+use crate::connections::certificate::names;
 use crate::connections::transport;
 
 /// Between two looks at the files.
@@ -304,21 +305,6 @@ fn trusted(
         | Ok(()) => None,
         Err(error) => Some(Said::bad(format!("it is not taken for {name}: {error}"), "get another one")),
     }
-}
-
-/// For which names it is.
-fn names(leaf: &X509Certificate<'_>) -> Vec<String> {
-    let found = leaf.subject_alternative_name().ok().flatten();
-    let all = found.iter().flat_map(|names| &names.value.general_names);
-    all.filter_map(|name| match name {
-        GeneralName::DNSName(name) => Some((*name).to_owned()),
-        GeneralName::IPAddress(bytes) => match bytes.len() {
-            4 => <[u8; 4]>::try_from(*bytes).ok().map(|own| std::net::IpAddr::from(own).to_string()),
-            _ => <[u8; 16]>::try_from(*bytes).ok().map(|own| std::net::IpAddr::from(own).to_string()),
-        },
-        _ => None,
-    })
-    .collect()
 }
 
 #[cfg(test)]

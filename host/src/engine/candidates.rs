@@ -241,8 +241,8 @@ impl Engine {
         let by_hand = format!("make it live with `tandem release activate {flow} {}`", release.short());
         Ok(match (policy, live) {
             // The first is what somebody has just set up.
-            (Policy::AtOnce, _) | (_, None) => Decision::Live,
-            (Policy::ByHand, Some(_)) => {
+            (Policy::AtOnce, _) | (Policy::IfSame, None) => Decision::Live,
+            (Policy::ByHand, _) => {
                 Decision::Held(format!("release {} waits to be made live by hand: {by_hand}", release.short()))
             }
             (Policy::IfSame, Some(live)) => {

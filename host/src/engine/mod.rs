@@ -5,6 +5,7 @@ mod candidates;
 mod compare;
 mod deeds;
 pub mod explain;
+pub mod first_load;
 pub mod fit;
 mod flow;
 mod recovery;

@@ -2,7 +2,6 @@
 //! its settings into `tandem.toml` itself, whose comments and order stay.
 
 use std::collections::{BTreeSet, HashMap};
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -10,7 +9,8 @@ use serde_json::{Map, Value};
 use toml_edit::{DocumentMut, Item};
 
 use super::{Release, Releases, digest_of, signature_of};
-use crate::config::rewrite::{replace, tidy, with_line_ends_of};
+use crate::config::put::put_all;
+use crate::config::rewrite::{merge, replace, with_line_ends_of};
 use crate::config::{Config, FlowConfig};
 
 /// What became of a flow's files.
@@ -81,6 +81,22 @@ impl Releases {
             Ok((changed, _)) => Written::Changed(changed),
             Err(why) => Written::Left(why),
         }
+    }
+
+    /// Changes `tandem.toml` as it is now, while nobody else of this host does; what it says then. Where it could not be used any more, nothing is written.
+    pub async fn change_config(
+        &self,
+        file: &Path,
+        change: impl FnOnce(&str) -> Result<String, String>,
+    ) -> Result<Config, String> {
+        let _turn = self.writing.turn.lock().await;
+        let text = std::fs::read_to_string(file).map_err(|e| format!("{}: {e}", file.display()))?;
+        let changed = change(&text)?;
+        let config = Config::parse(&changed, file).map_err(|e| e.to_string())?;
+        if changed != text {
+            put_all(&[(file.to_owned(), changed.into_bytes())])?;
+        }
+        Ok(config)
     }
 
     /// The files that were changed, and whether `tandem.toml` was one of them.
@@ -300,68 +316,6 @@ fn edited(
     Ok(with_line_ends_of(text, document.to_string()))
 }
 
-/// Makes a table say what an object does.
-fn merge(whole: &mut Item, wanted: &Map<String, Value>) -> Result<(), String> {
-    let table = whole.as_table_like_mut().ok_or("the settings in tandem.toml are no table")?;
-    let gone: Vec<String> =
-        table.iter().map(|(key, _)| key.to_owned()).filter(|key| !wanted.contains_key(key)).collect();
-    let mut moved = !gone.is_empty();
-    for key in gone {
-        table.remove(&key);
-    }
-    for (key, value) in wanted {
-        match (value, table.get_mut(key)) {
-            (value, Some(there)) if json_of(there)? == *value => {}
-            (Value::Object(fields), Some(there)) if there.is_table_like() => merge(there, fields)?,
-            (value, there) => {
-                let new = toml_of(value).map_err(|why| format!("the setting {key}: {why}"))?;
-                match there {
-                    Some(there) => replace(there, new),
-                    None => {
-                        table.insert(key, Item::Value(new));
-                        moved = true;
-                    }
-                }
-            }
-        }
-    }
-    if moved {
-        tidy(whole);
-    }
-    Ok(())
-}
-
-fn json_of(item: &Item) -> Result<Value, String> {
-    let mut one = toml_edit::DocumentMut::new();
-    one.insert("it", item.clone());
-    let read: toml::Table = toml::from_str(&one.to_string()).map_err(|e| e.to_string())?;
-    serde_json::to_value(&read["it"]).map_err(|e| e.to_string())
-}
-
-fn toml_of(value: &Value) -> Result<toml_edit::Value, String> {
-    Ok(match value {
-        Value::Null => return Err("TOML has no null: leave it out".into()),
-        Value::Bool(flag) => (*flag).into(),
-        Value::Number(number) => match (number.as_i64(), number.as_f64()) {
-            (Some(whole), _) => whole.into(),
-            (None, Some(float)) => float.into(),
-            (None, None) => return Err(format!("{number} is too large")),
-        },
-        Value::String(text) => text.as_str().into(),
-        Value::Array(items) => {
-            let items: Vec<toml_edit::Value> = items.iter().map(toml_of).collect::<Result<_, _>>()?;
-            items.into_iter().collect::<toml_edit::Array>().into()
-        }
-        Value::Object(fields) => {
-            let mut table = toml_edit::InlineTable::new();
-            for (key, value) in fields {
-                table.insert(key, toml_of(value)?);
-            }
-            table.into()
-        }
-    })
-}
-
 /// An error where the changed text is not what it should be, or says anything else of another flow.
 fn checked(text: &str, flow: &str, settings: &Map<String, Value>, before: &Config) -> Result<(), String> {
     let after = Config::parse(text, &before.file).map_err(|e| format!("tandem.toml would not be read: {e}"))?;
@@ -372,65 +326,6 @@ fn checked(text: &str, flow: &str, settings: &Map<String, Value>, before: &Confi
         return Err("tandem.toml is written in a way that cannot be changed by a program: change it by hand".into());
     }
     Ok(())
-}
-
-/// Writes files: all of them, or none. Each is there whole at any moment.
-fn put_all(parts: &[(PathBuf, Vec<u8>)]) -> Result<(), String> {
-    let failed = |path: &Path, error: std::io::Error| format!("{}: {error}", path.display());
-    let mut ready = Vec::new();
-    for (path, bytes) in parts {
-        let before = match std::fs::read(path) {
-            Ok(before) => Some(before),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(path, error)),
-        };
-        ready.push((path, before, prepared(path, bytes).map_err(|error| failed(path, error))?));
-    }
-    let mut done: Vec<(&PathBuf, Option<Vec<u8>>)> = Vec::new();
-    for (path, before, (file, target)) in ready {
-        if let Err(error) = file.persist(target) {
-            for (path, before) in done {
-                let back = match before {
-                    Some(before) => put(path, &before),
-                    None => std::fs::remove_file(path),
-                };
-                if let Err(error) = back {
-                    tracing::error!(path = %path.display(), %error, "a file that was written cannot be put back");
-                }
-            }
-            return Err(failed(path, error.error));
-        }
-        done.push((path, before));
-    }
-    Ok(())
-}
-
-/// Writes a file whole or not at all.
-fn put(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let (file, target) = prepared(path, bytes)?;
-    file.persist(target).map_err(|error| error.error)?;
-    Ok(())
-}
-
-/// A file that lies ready beside the one whose place it takes, with the rights of that one; a link stays one.
-fn prepared(path: &Path, bytes: &[u8]) -> std::io::Result<(tempfile::NamedTempFile, PathBuf)> {
-    let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let folder = target.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
-    let mut file = tempfile::Builder::new().prefix(".tandem-").tempfile_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    match std::fs::metadata(&target) {
-        Ok(there) => std::fs::set_permissions(file.path(), there.permissions())?,
-        // As any other file that people keep in git.
-        #[cfg(unix)]
-        Err(_) => {
-            use std::os::unix::fs::PermissionsExt;
-            std::fs::set_permissions(file.path(), std::fs::Permissions::from_mode(0o644))?;
-        }
-        #[cfg(not(unix))]
-        Err(_) => {}
-    }
-    Ok((file, target))
 }
 
 #[cfg(test)]
@@ -482,48 +377,5 @@ mod tests {
         assert_eq!(edited(&windows, "orders", &[], &same).unwrap(), windows);
         let text = edited(&windows, "orders", &[], &object(json!({ "series": 8, "warehouse": "01" }))).unwrap();
         assert_eq!(text, windows.replace("series = 7", "series = 8"));
-    }
-
-    #[test]
-    fn all_files_are_written_or_none() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join(name);
-        std::fs::write(path("a"), "old").unwrap();
-        std::fs::create_dir(path("c")).unwrap();
-        let part = |name: &str| (path(name), b"new".to_vec());
-        assert!(put_all(&[part("a"), part("b"), part("c")]).unwrap_err().contains('c'));
-        assert_eq!(std::fs::read(path("a")).unwrap(), b"old");
-        // A folder in whose place nothing can be put is found when others are there already.
-        let file = |name: &str| (path(name), b"new".to_vec());
-        std::fs::create_dir_all(path("d/e")).unwrap();
-        assert!(put_all(&[file("a"), file("b"), (path("d/none/x"), Vec::new())]).is_err());
-        assert!(!path("b").exists() && std::fs::read(path("a")).unwrap() == b"old");
-        put_all(&[part("a"), part("b")]).unwrap();
-        assert_eq!(
-            (std::fs::read(path("a")).unwrap(), std::fs::read(path("b")).unwrap()),
-            (b"new".to_vec(), b"new".to_vec())
-        );
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 4);
-    }
-
-    #[test]
-    fn a_file_is_replaced_with_its_rights_and_a_link_stays_one() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("orders.mapping.toml");
-        std::fs::write(&path, "version = 1\n").unwrap();
-        put(&path, b"version = 1\n[header]\n").unwrap();
-        assert_eq!(std::fs::read_to_string(&path).unwrap(), "version = 1\n[header]\n");
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt;
-            let link = folder.path().join("link.toml");
-            std::os::unix::fs::symlink(&path, &link).unwrap();
-            std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
-            put(&link, b"x").unwrap();
-            assert!(std::fs::symlink_metadata(&link).unwrap().is_symlink());
-            assert_eq!(std::fs::read(&path).unwrap(), b"x");
-            assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
-        }
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), if cfg!(unix) { 2 } else { 1 });
     }
 }

@@ -35,7 +35,8 @@ pub struct Caller {
 impl Caller {
     /// Nobody, yet.
     pub fn new(world: &World) -> Result<Self> {
-        let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy().build()?;
+        // A host that takes up its configuration closes connections that nobody uses.
+        let client = Client::builder().timeout(Duration::from_secs(20)).no_proxy().pool_max_idle_per_host(0).build()?;
         Ok(Self { base: format!("{}/api/v1", world.console), client, known: Known::Nobody })
     }
 

@@ -7,7 +7,7 @@ pub mod in_step;
 #[cfg(target_os = "linux")]
 pub mod machine;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -633,12 +633,19 @@ impl World {
     pub async fn assert_exactly_once(&self, ids: &[String]) -> Result<()> {
         let orders = self.b1_records("Orders").await?;
         let opportunities = self.records("Opportunity").await?;
+        let mut made: HashMap<&str, Vec<&Value>> = HashMap::new();
+        for order in &orders {
+            made.entry(order["U_SF_Id"].as_str().unwrap_or_default()).or_default().push(order);
+        }
+        let numbers: HashMap<&str, &Value> = opportunities
+            .iter()
+            .filter_map(|record| Some((record["Id"].as_str()?, &record["Tandem_Order_Number__c"])))
+            .collect();
         let mut wrong = Vec::new();
         for id in ids {
-            let own: Vec<&Value> = orders.iter().filter(|order| order["U_SF_Id"] == id.as_str()).collect();
-            let shown = opportunities.iter().find(|record| record["Id"] == id.as_str());
-            let shown = shown.map(|record| record["Tandem_Order_Number__c"].clone()).unwrap_or_default();
-            match own.as_slice() {
+            let own = made.get(id.as_str()).map(Vec::as_slice).unwrap_or_default();
+            let shown = numbers.get(id.as_str()).copied().unwrap_or(&Value::Null);
+            match own {
                 [one] if shown.as_str() == Some(&one["DocNum"].to_string()) => {}
                 many => wrong.push(format!("{id}: {} orders, shows {shown}", many.len())),
             }
@@ -681,7 +688,7 @@ impl World {
 
 /// What any test's host has compiled is there for all: a debug build takes seconds for each plugin. Signed with one key, which a host takes
 /// from its database; without a database there is nothing to share yet.
-fn share_compiled(folder: &Path) -> Result<()> {
+pub fn share_compiled(folder: &Path) -> Result<()> {
     let (database, compiled) = (folder.join("data/tandem.db"), folder.join("data/compiled"));
     if !cfg!(unix) || !database.exists() || compiled.exists() {
         return Ok(());

@@ -180,10 +180,18 @@ async fn a_release_whose_mapping_plugin_has_a_dot_in_its_name_goes_to_another_ho
 
 #[tokio::test]
 async fn what_the_files_say_waits_for_a_person_where_the_flow_says_by_hand() -> Result<()> {
-    let world = with_mapping("release = \"by-hand\"").await?;
-    let first = live(&world).await?;
-    std::fs::write(world.folder().join("orders.mapping.toml"), mapping("second"))?;
+    let flow = "mapping = \"orders.mapping.toml\"\nrelease = \"by-hand\"";
+    let mut world = World::with(Setup { flow: flow.into(), ..Setup::default() }).await?;
+    std::fs::write(world.folder().join("orders.mapping.toml"), mapping("first"))?;
+    world.start()?;
     let waits = async |world: &World| Ok(standing(world, "orders", "candidate").await?.pop());
+    let candidate = world.until("a first candidate", PATIENCE, waits).await?;
+    let first = candidate["release"].as_str().unwrap_or_default().to_owned();
+    assert!(live(&world).await.is_err(), "the first waits, too");
+    world.tandem(&["release", "activate", "orders", &first]).await?;
+    world.ready(PATIENCE).await?;
+    assert_eq!(live(&world).await?, first);
+    std::fs::write(world.folder().join("orders.mapping.toml"), mapping("second"))?;
     let candidate = world.until("a candidate", PATIENCE, waits).await?;
     assert!(candidate["held"].as_str().unwrap_or_default().contains("tandem release activate orders"), "{candidate}");
     assert_eq!(remark(&world).await?, ("first".into(), first));

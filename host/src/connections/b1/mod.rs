@@ -7,7 +7,7 @@ mod provision;
 mod session;
 mod subscription;
 
-pub use self::provision::Provision;
+pub use self::provision::{EXCLUSIVE, Provision};
 pub use self::subscription::{Signing, Subscribed, Wish};
 use std::num::NonZeroU32;
 use std::path::Path;

@@ -24,6 +24,8 @@ const MARKED: [(&str, &str, &str); 3] = [
     ("RDR1", "SF_LineId", "user field U_SF_LineId on their rows (the opportunity line's id)"),
     ("OCRD", "SF_Id", "user field U_SF_Id on business partners (the account's id)"),
 ];
+/// What B1 may have refused when one of them was to be made.
+pub const EXCLUSIVE: &str = "B1's user field and table could not be made; both need an exclusive moment: let nobody else work in the company, then try again";
 /// By this B1 refuses a property that it does not have.
 const UNKNOWN: &str = "-1000";
 const LEDGER: &str = "user table TANDEM (the ledger that makes a second order impossible)";

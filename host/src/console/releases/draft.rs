@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, SemaphorePermit};
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -96,23 +96,41 @@ async fn plugin(
 ) -> Result<Json<ReleaseDetail>, Problem> {
     who.may(Role::Admin)?;
     known(&console, &who, &flow)?;
-    // Only now is anything of it taken into memory, and of one at a time.
-    let _turn = SENDING.acquire().await.map_err(Problem::failed)?;
+    let sent = sent(&headers, body).await?;
+    let (named, name, wasm, _turn) = (sent.named, sent.name, sent.wasm, sent.turn);
+    let base = base(&console, &flow, None).await?;
+    let opened = console.engine.releases().runtime().open(&name, wasm.clone()).await;
+    let opened = opened.and_then(|opened| opened.world).map_err(|error| Problem::field("plugin", error.to_string()))?;
+    let part = Some(Part { from: name, content: wasm });
+    let instead = match opened {
+        World::Flow(_) => Instead { plugin: part, ..Instead::default() },
+        World::Mapper(_) => Instead { mapper: part, ..Instead::default() },
+    };
+    keep(&console, &who, &flow, &base, instead, Some(&named)).await
+}
+
+/// A component that was sent.
+pub struct Sent {
+    /// What its file is called where it comes from.
+    pub named: String,
+    /// The same as a file's name alone.
+    pub name: PathBuf,
+    /// Its bytes.
+    pub wasm: Vec<u8>,
+    /// While it is held no other one is taken in.
+    pub turn: SemaphorePermit<'static>,
+}
+
+/// Takes in a component. Who asks must be known to be allowed to: only now is anything of it taken into memory, and of one at a time.
+pub async fn sent(headers: &HeaderMap, body: axum::body::Body) -> Result<Sent, Problem> {
+    let turn = SENDING.acquire().await.map_err(Problem::failed)?;
     let wasm = axum::body::to_bytes(body, LARGEST).await;
     let wasm = wasm.map_err(|_| Problem::field("plugin", format!("A component has {LARGEST} bytes at most.")))?;
     let named = headers.get(FILE).and_then(|name| name.to_str().ok()).unwrap_or_default();
     let named = percent_encoding::percent_decode_str(named).decode_utf8_lossy().into_owned();
     // A mapping plugin is called as its file; it lies nowhere but in the store.
     let name = std::path::Path::new(&named).file_name().map(PathBuf::from).unwrap_or_else(|| "sent.wasm".into());
-    let base = base(&console, &flow, None).await?;
-    let opened = console.engine.releases().runtime().open(&name, wasm.to_vec()).await;
-    let opened = opened.and_then(|opened| opened.world).map_err(|error| Problem::field("plugin", error.to_string()))?;
-    let part = Some(Part { from: name, content: wasm.to_vec() });
-    let instead = match opened {
-        World::Flow(_) => Instead { plugin: part, ..Instead::default() },
-        World::Mapper(_) => Instead { mapper: part, ..Instead::default() },
-    };
-    keep(&console, &who, &flow, &base, instead, Some(&named)).await
+    Ok(Sent { named, name, wasm: wasm.to_vec(), turn })
 }
 
 /// The release that a draft is made of, which is kept.

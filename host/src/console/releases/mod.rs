@@ -15,7 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub use self::compare::Comparisons;
-pub use self::draft::{base, checked};
+pub use self::draft::{base, checked, sent};
 use super::Console;
 use super::access::Who;
 use super::problem::Problem;

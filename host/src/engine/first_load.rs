@@ -1,0 +1,475 @@
+//! First loads: all records that are there already go through a flow, by the host itself, so that who asked for it may leave. Where it stands is
+//! kept: a host that was stopped goes on with it. Before it, a rehearsal says what it would do.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::{Notify, Semaphore, watch};
+
+use super::{BindError, Engine, Flow, Rehearsal};
+use crate::connections::Connections;
+use crate::ending::guarded;
+use crate::releases::{ReleaseError, Releases};
+use crate::sandbox::{RunError, Runtime};
+use crate::sources::backfill::{self, LookError, Place, Topic, TopicError};
+use crate::store::{EventState, Intake, Millis, Store, StoreError};
+use crate::time::now;
+
+/// Events of the flow under way at most: what happens meanwhile does not wait behind the whole load.
+pub const WINDOW: u64 = 2_000;
+/// Between two looks at a load that goes on, and where none does.
+const BUSY: Duration = Duration::from_millis(250);
+const IDLE: Duration = Duration::from_secs(5);
+/// Questions of a rehearsal that are kept.
+const ASKED: usize = 100;
+
+/// Why a load or its rehearsal cannot begin, or ends before it is through.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The plugin must not act on the past.
+    #[error("the plugin of {0} offers no backfill: it must not act on the past")]
+    NotOffered(String),
+    /// The flow runs nothing.
+    #[error("the flow {0} is not live")]
+    NotLive(String),
+    /// One is under way.
+    #[error("a first load of {0} goes on")]
+    GoesOn(String),
+    /// The flow cannot run.
+    #[error(transparent)]
+    Bind(#[from] BindError),
+    /// Its release cannot be read.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// A connection is missing.
+    #[error(transparent)]
+    Topic(#[from] TopicError),
+    /// Records cannot be read.
+    #[error("going through {0}: {1}")]
+    Look(String, LookError),
+    /// A batch cannot be run.
+    #[error("rehearsing: {0}")]
+    Run(#[from] RunError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// How far something is that takes long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stage {
+    /// It is under way.
+    GoesOn,
+    /// It is through.
+    Over,
+    /// It ended before it was through.
+    Failed,
+    /// Somebody stopped it.
+    Stopped,
+}
+
+/// A first load, as it is kept.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Load {
+    /// How far it is.
+    pub stage: Stage,
+    /// Only records changed since this day.
+    pub since: Option<String>,
+    /// Records there were when it began.
+    pub total: u64,
+    /// Records read so far.
+    pub taken: u64,
+    /// Of these worked through.
+    pub done: u64,
+    /// Questions that came up meanwhile.
+    pub review: u64,
+    /// Questions of the flow that were open before.
+    review_before: u64,
+    /// Why it does not get on, or did not.
+    pub error: Option<String>,
+    /// When.
+    pub began_at: Millis,
+    /// When, once it has.
+    pub ended_at: Option<Millis>,
+    /// Who asked for it.
+    pub by: String,
+}
+
+/// How far a rehearsal is, and what it has found so far.
+#[derive(Clone, Debug)]
+pub struct Rehearsed {
+    /// How far it is.
+    pub stage: Stage,
+    /// Only records changed since this day.
+    pub since: Option<String>,
+    /// Records there are.
+    pub total: u64,
+    /// Of these looked at.
+    pub done: u64,
+    /// Why it ended before it was through.
+    pub error: Option<String>,
+    /// When.
+    pub began_at: Millis,
+    /// Records that would be written, by kind.
+    pub effects: BTreeMap<String, u64>,
+    /// Pairs that would be linked, by kind.
+    pub links: BTreeMap<String, u64>,
+    /// Records looked at by outcome.
+    pub outcomes: BTreeMap<String, u64>,
+    /// How many questions there would be.
+    pub asks: u64,
+    /// The first of them: key and question.
+    pub questions: Vec<(String, String)>,
+}
+
+/// The records that a first load of a flow goes through; none where its plugin offers no load.
+pub fn topics(flow: &Flow, connections: &Connections, since: Option<&str>) -> Result<Vec<Topic>, LoadError> {
+    let names = &flow.release.plugin.description.backfill;
+    if names.is_empty() {
+        return Err(LoadError::NotOffered(flow.name.clone()));
+    }
+    let topics = names.iter().map(|name| Topic::new(name, &flow.config.connections, connections, since));
+    Ok(topics.collect::<Result<_, _>>()?)
+}
+
+/// Goes through the records without writing. `told` hears after each batch of how many records are done, and says whether to go on.
+pub async fn rehearse<'a>(
+    runtime: &'a Runtime,
+    flow: &'a Flow,
+    topics: &[Topic],
+    mut told: impl FnMut(&Rehearsal<'a>, u64) -> bool,
+) -> Result<Rehearsal<'a>, LoadError> {
+    let mut rehearsal = Rehearsal::new(runtime, flow);
+    let mut done = 0;
+    for topic in topics {
+        let look = |error| LoadError::Look(topic.name.clone(), error);
+        let mut last = None;
+        loop {
+            let page = topic.page(last.as_ref()).await.map_err(look)?;
+            for keys in page.chunks(flow.batch() as usize) {
+                let events = keys.iter().map(|keys| topic.event(&flow.name, "rehearsal", keys)).collect();
+                rehearsal.add(events).await?;
+                done += keys.len() as u64;
+                if !told(&rehearsal, done) {
+                    return Ok(rehearsal);
+                }
+            }
+            match page.last() {
+                Some(keys) => last = Some(keys.clone()),
+                None => break,
+            }
+        }
+    }
+    Ok(rehearsal)
+}
+
+/// How many events of a flow stand where.
+#[derive(Default)]
+pub struct Tally {
+    /// Not finished and nobody's turn but the host's.
+    pub open: u64,
+    /// Done.
+    pub done: u64,
+    /// A person's turn.
+    pub review: u64,
+}
+
+impl Tally {
+    /// As it is now.
+    pub async fn of(store: &dyn Store, flow: &str) -> Result<Self, StoreError> {
+        let mut tally = Self::default();
+        for count in store.counts().await?.into_iter().filter(|count| count.flow == flow) {
+            match count.state {
+                EventState::Ready | EventState::Leased => tally.open += count.events,
+                EventState::Done => tally.done += count.events,
+                EventState::Review => tally.review += count.events,
+                _ => {}
+            }
+        }
+        Ok(tally)
+    }
+}
+
+/// The load of a flow that was asked for last.
+pub async fn last(store: &dyn Store, flow: &str) -> Result<Option<Load>, StoreError> {
+    Ok(store.position(&kept(flow)).await?.and_then(|text| serde_json::from_str(&text).ok()))
+}
+
+fn kept(flow: &str) -> String {
+    format!("load:{flow}")
+}
+
+async fn keep(store: &dyn Store, flow: &str, load: &Load) -> Result<(), StoreError> {
+    let text = serde_json::to_string(load).unwrap_or_default();
+    store.append(Intake { position: Some((kept(flow), text)), ..Intake::default() }).await.map(|_| ())
+}
+
+/// Where a load of so many topics was broken off; none where it begins anew.
+pub async fn broken_off(store: &dyn Store, flow: &str, topics: usize) -> Result<Option<Place>, StoreError> {
+    let stored = store.position(&backfill::source(flow)).await?;
+    let place = stored.and_then(|text| serde_json::from_str::<Place>(&text).ok());
+    Ok(place.filter(|place| place.topics < topics))
+}
+
+/// All first loads of a host.
+pub struct Loads {
+    store: Arc<dyn Store>,
+    /// One was asked for, or stopped.
+    bell: Notify,
+    /// By flow, since the host started.
+    rehearsals: Mutex<BTreeMap<String, Arc<Mutex<Rehearsed>>>>,
+    /// One rehearses at a time: flows go first.
+    turn: Arc<Semaphore>,
+    /// What is kept of a load is changed by one at a time.
+    changing: tokio::sync::Mutex<()>,
+}
+
+impl Loads {
+    /// None is under way but those that are kept.
+    pub fn new(store: Arc<dyn Store>) -> Self {
+        Self {
+            store,
+            bell: Notify::new(),
+            rehearsals: Mutex::default(),
+            turn: Arc::new(Semaphore::new(1)),
+            changing: tokio::sync::Mutex::default(),
+        }
+    }
+
+    /// Goes on with what is under way until `stop` turns true.
+    pub async fn run(
+        self: Arc<Self>,
+        engine: Arc<Engine>,
+        connections: Arc<Connections>,
+        mut stop: watch::Receiver<bool>,
+    ) {
+        loop {
+            let mut busy = false;
+            for flow in engine.config().flows.keys() {
+                match self.advance(flow, &engine, &connections).await {
+                    Ok(goes_on) => busy |= goes_on,
+                    Err(error) => tracing::error!(flow, %error, "the first load cannot go on"),
+                }
+            }
+            tokio::select! {
+                () = tokio::time::sleep(if busy { BUSY } else { IDLE }) => {}
+                () = self.bell.notified() => {}
+                _ = stop.wait_for(|stop| *stop) => return,
+            }
+        }
+    }
+
+    /// One step of a flow's load; true where it goes on.
+    async fn advance(&self, flow: &str, engine: &Engine, connections: &Connections) -> Result<bool, StoreError> {
+        let store = self.store.as_ref();
+        let _changing = self.changing.lock().await;
+        let Some(before) = last(store, flow).await?.filter(|load| load.stage == Stage::GoesOn) else {
+            return Ok(false);
+        };
+        let mut load = before.clone();
+        let step = self.step(flow, engine, connections, &mut load).await;
+        match step {
+            Ok(()) => load.error = None,
+            // It is told, and tried again.
+            Err(LoadError::Look(_, LookError::Store(error))) => return Err(error),
+            Err(LoadError::Look(at, error)) if error.may_pass() || error.is_of_all() => {
+                load.error = Some(LoadError::Look(at, error).to_string());
+            }
+            Err(LoadError::Store(error)) => return Err(error),
+            Err(error) => {
+                load.stage = Stage::Failed;
+                load.error = Some(error.to_string());
+                load.ended_at = Some(now());
+                tracing::error!(flow, %error, "the first load ended before it was through");
+            }
+        }
+        if load != before {
+            keep(store, flow, &load).await?;
+        }
+        Ok(load.stage == Stage::GoesOn)
+    }
+
+    async fn step(
+        &self,
+        flow: &str,
+        engine: &Engine,
+        connections: &Connections,
+        load: &mut Load,
+    ) -> Result<(), LoadError> {
+        let store = self.store.as_ref();
+        let tally = Tally::of(store, flow).await?;
+        load.done = load.taken.saturating_sub(tally.open);
+        load.review = tally.review.saturating_sub(load.review_before);
+        // Until its plugin is ready it waits.
+        let plugin = engine.running().borrow().get(flow).cloned();
+        let (Some(plugin), Some(config)) = (plugin, engine.config().flows.get(flow)) else { return Ok(()) };
+        let names = &plugin.description.backfill;
+        let topics = names.iter().map(|name| Topic::new(name, &config.connections, connections, load.since.as_deref()));
+        let topics: Vec<Topic> = topics.collect::<Result<_, _>>()?;
+        let Some(place) = broken_off(store, flow, topics.len()).await? else {
+            if tally.open == 0 {
+                load.stage = Stage::Over;
+                load.ended_at = Some(now());
+            }
+            return Ok(());
+        };
+        if tally.open < WINDOW {
+            let at = topics.get(place.topics).map_or_else(String::new, |topic| topic.name.clone());
+            let next =
+                backfill::step(store, flow, &topics, &place).await.map_err(|error| LoadError::Look(at, error))?;
+            load.taken = next.map_or(place.records, |next| next.records);
+        }
+        Ok(())
+    }
+
+    /// Asks for the load of a flow that is live. One that was broken off goes on where it was, but where it is to begin anew.
+    pub async fn begin(
+        &self,
+        flow: &Flow,
+        connections: &Connections,
+        since: Option<String>,
+        anew: bool,
+        by: &str,
+    ) -> Result<Load, LoadError> {
+        let store = self.store.as_ref();
+        let topics = topics(flow, connections, since.as_deref())?;
+        let mut total = 0;
+        for topic in &topics {
+            total += topic.count().await.map_err(|error| LoadError::Look(topic.name.clone(), error))?;
+        }
+        let _changing = self.changing.lock().await;
+        let before = last(store, &flow.name).await?;
+        if before.as_ref().is_some_and(|load| load.stage == Stage::GoesOn) {
+            return Err(LoadError::GoesOn(flow.name.clone()));
+        }
+        let same = before.is_none_or(|before| before.since == since);
+        let place = broken_off(store, &flow.name, topics.len()).await?.filter(|_| same && !anew);
+        let place = place.unwrap_or_else(fresh);
+        let load = Load {
+            stage: Stage::GoesOn,
+            since,
+            total,
+            taken: place.records,
+            done: 0,
+            review: 0,
+            review_before: Tally::of(store, &flow.name).await?.review,
+            error: None,
+            began_at: now(),
+            ended_at: None,
+            by: by.to_owned(),
+        };
+        let text = serde_json::to_string(&place).unwrap_or_default();
+        store.append(Intake { position: Some((backfill::source(&flow.name), text)), ..Intake::default() }).await?;
+        keep(store, &flow.name, &load).await?;
+        self.bell.notify_one();
+        Ok(load)
+    }
+
+    /// No more records are taken in; a rehearsal ends.
+    pub async fn stop(&self, flow: &str) -> Result<(), StoreError> {
+        if let Some(rehearsal) = self.rehearsal(flow) {
+            let mut own = rehearsal.lock().unwrap_or_else(PoisonError::into_inner);
+            if own.stage == Stage::GoesOn {
+                own.stage = Stage::Stopped;
+            }
+        }
+        let _changing = self.changing.lock().await;
+        if let Some(mut load) = last(self.store.as_ref(), flow).await?.filter(|load| load.stage == Stage::GoesOn) {
+            load.stage = Stage::Stopped;
+            load.ended_at = Some(now());
+            keep(self.store.as_ref(), flow, &load).await?;
+        }
+        Ok(())
+    }
+
+    /// The load of a flow that was asked for last.
+    pub async fn load(&self, flow: &str) -> Result<Option<Load>, StoreError> {
+        last(self.store.as_ref(), flow).await
+    }
+
+    /// The rehearsal of a flow that was asked for last since the host started.
+    pub fn rehearsed(&self, flow: &str) -> Option<Rehearsed> {
+        self.rehearsal(flow).map(|own| own.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    fn rehearsal(&self, flow: &str) -> Option<Arc<Mutex<Rehearsed>>> {
+        self.rehearsals.lock().unwrap_or_else(PoisonError::into_inner).get(flow).cloned()
+    }
+
+    /// Begins a rehearsal, which goes on beside everything else.
+    pub fn rehearse(
+        &self,
+        flow: Flow,
+        connections: &Connections,
+        releases: &Releases,
+        since: Option<String>,
+    ) -> Result<(), LoadError> {
+        let topics = topics(&flow, connections, since.as_deref())?;
+        let fresh = Rehearsed {
+            stage: Stage::GoesOn,
+            since,
+            total: 0,
+            done: 0,
+            error: None,
+            began_at: now(),
+            effects: BTreeMap::new(),
+            links: BTreeMap::new(),
+            outcomes: BTreeMap::new(),
+            asks: 0,
+            questions: Vec::new(),
+        };
+        let own = Arc::new(Mutex::new(fresh));
+        {
+            let mut all = self.rehearsals.lock().unwrap_or_else(PoisonError::into_inner);
+            let goes_on =
+                |own: &Arc<Mutex<Rehearsed>>| own.lock().unwrap_or_else(PoisonError::into_inner).stage == Stage::GoesOn;
+            if all.get(&flow.name).is_some_and(goes_on) {
+                return Err(LoadError::GoesOn(flow.name.clone()));
+            }
+            all.insert(flow.name.clone(), own.clone());
+        }
+        let (turn, runtime) = (self.turn.clone(), releases.runtime().clone());
+        tokio::spawn(guarded("rehearsal of a first load", async move {
+            let _turn = turn.acquire_owned().await;
+            let ended = tell(&own, &runtime, &flow, &topics).await;
+            let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
+            match ended {
+                Ok(()) if own.stage == Stage::GoesOn => own.stage = Stage::Over,
+                Ok(()) => {}
+                Err(error) => {
+                    own.stage = Stage::Failed;
+                    own.error = Some(error.to_string());
+                }
+            }
+        }));
+        Ok(())
+    }
+}
+
+fn fresh() -> Place {
+    Place { id: format!("{:016x}", fastrand::u64(..)), ..Place::default() }
+}
+
+/// Rehearses, and tells of it while it goes on; ends early where somebody stops it.
+async fn tell(own: &Mutex<Rehearsed>, runtime: &Runtime, flow: &Flow, topics: &[Topic]) -> Result<(), LoadError> {
+    let now = || own.lock().unwrap_or_else(PoisonError::into_inner);
+    for topic in topics {
+        let records = topic.count().await.map_err(|error| LoadError::Look(topic.name.clone(), error))?;
+        now().total += records;
+    }
+    let told = |found: &Rehearsal<'_>, done| {
+        let mut own = now();
+        own.done = done;
+        own.effects.clone_from(&found.effects);
+        own.links.clone_from(&found.links);
+        own.outcomes.clone_from(&found.outcomes);
+        own.asks = found.questions.len() as u64;
+        let known = own.questions.len();
+        own.questions.extend(found.questions.iter().skip(known).take(ASKED.saturating_sub(known)).cloned());
+        own.stage == Stage::GoesOn
+    };
+    rehearse(runtime, flow, topics, told).await.map(|_| ())
+}
