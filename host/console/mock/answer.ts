@@ -5,6 +5,8 @@ import { iso, KINDS, type Stored, type World } from './data.ts';
 import { gone, missing, note, ok, refuse, type Answer, type Asked, type MockState, type Path } from './answers.ts';
 import { FLOW_PATHS } from './flows.ts';
 import { MAPPING_PATHS } from './mapping.ts';
+import { LOAD_PATHS } from './load.ts';
+import { SETUP_PATHS } from './setup.ts';
 import { overview, rates, sees } from './overview.ts';
 import type { Open } from './sessions.ts';
 import { rehearsal, story } from './story.ts';
@@ -37,11 +39,18 @@ export function answer(state: MockState, asked: Asked): Answer {
 const PATHS: readonly Path[] = [
   ...FLOW_PATHS,
   ...MAPPING_PATHS,
+  ...SETUP_PATHS,
+  ...LOAD_PATHS,
   ['GET', /^\/session$/, 'viewer', ({ sessions }, _, session) => ok(sessions.me(session))],
   ['DELETE', /^\/session$/, 'viewer', ({ sessions }, _, session) => (sessions.open.delete(session.id), gone)],
   ['POST', /^\/session\/password$/, 'viewer', changePassword],
   ['GET', /^\/overview$/, 'viewer', ({ world }, _, session) => ok(overview(world, session.account))],
-  ['GET', /^\/rates$/, 'viewer', (_, { query }, session) => ok(rates(session.account, query.get('range') ?? 'day'))],
+  [
+    'GET',
+    /^\/rates$/,
+    'viewer',
+    ({ world }, { query }, session) => ok(rates(world, session.account, query.get('range') ?? 'day')),
+  ],
   ['GET', /^\/events$/, 'viewer', listEvents],
   ['POST', /^\/events\/act$/, 'operator', act],
   ['GET', /^\/events\/(\d+)$/, 'viewer', tellStory],

@@ -2,6 +2,7 @@
 // follows from a seed, so that two starts show the same.
 import type * as T from '../src/api/types.ts';
 import { releasesOf, type FlowReleases, type Release } from './releases.ts';
+import { setupOf, type SetupWorld } from './setup.ts';
 
 export interface Stored {
   row: T.EventRow;
@@ -23,6 +24,9 @@ export interface World {
   revision: number;
   began: number;
   releases: Map<string, FlowReleases>;
+  /** Those that the host has. */
+  flows: Flow[];
+  setup: SetupWorld;
   comparisons: Map<string, { flow: string; release: string; before: Release; after: Release; began: number }>;
   /** How many were made since the start; names of what is made follow from it. */
   made: number;
@@ -35,7 +39,7 @@ const DAY = 24 * HOUR;
 /** All mock accounts have it. */
 export const PASSWORD = 'mock-password';
 
-export const FLOWS: {
+export interface Flow {
   name: string;
   plugin: string;
   title: string;
@@ -43,7 +47,8 @@ export const FLOWS: {
   keys: (n: number) => string;
   words: string[];
   timer: string;
-}[] = [
+}
+export const FLOWS: Flow[] = [
   {
     name: 'orders',
     plugin: 'orders',
@@ -503,8 +508,25 @@ export function world(now = Date.now()): World {
     revision: 1,
     began: now - 3 * DAY,
     releases: releasesOf(now - 3 * DAY),
+    flows: [...FLOWS],
+    setup: setupOf(FLOWS),
     comparisons: new Map(),
     made: 0,
+  };
+}
+
+/** A host that was just installed: accounts, and nothing else. */
+export function emptyWorld(now = Date.now()): World {
+  return {
+    ...world(now),
+    events: [],
+    acts: [],
+    tokens: [],
+    views: [],
+    began: now - 2 * MINUTE,
+    releases: new Map(),
+    flows: [],
+    setup: setupOf([]),
   };
 }
 

@@ -1,9 +1,9 @@
 // The paths under /flows: releases, drafts, rights, comparisons, going live and going back.
 import type * as T from '../src/api/types.ts';
 import { missing, ok, refuse, note, type Does, type MockState, type Path } from './answers.ts';
-import { digest, FLOWS, iso } from './data.ts';
+import { digest, iso } from './data.ts';
 import { sees } from './overview.ts';
-import { SCHEMAS, type FlowReleases, type Release } from './releases.ts';
+import { NONE_LIVE, SCHEMAS, type FlowReleases, type Release } from './releases.ts';
 import { read } from './toml.ts';
 import { SECTIONS } from './mapping.ts';
 import type { Open } from './sessions.ts';
@@ -36,17 +36,17 @@ function row(of: FlowReleases, one: Release): T.ReleaseRow {
   };
 }
 
-function lacking(one: Release): number {
+export function lacking(one: Release): number {
   return one.codes.flatMap((code) => code.permissions).filter((grant) => !grant.granted).length;
 }
 
-function detail(flow: string, of: FlowReleases, one: Release): T.ReleaseDetail {
+function detail(of: FlowReleases, one: Release): T.ReleaseDetail {
   const live = of.all.find(({ release }) => release === of.live);
   return {
     ...row(of, one),
     problem: one.problem,
     settings: one.settings,
-    schema: SCHEMAS[flow] ?? { type: 'object', properties: {} },
+    schema: SCHEMAS[one.plugin.name] ?? { type: 'object', properties: {} },
     mapping_text: one.mapping_text,
     codes: one.codes,
     missing: lacking(one),
@@ -109,32 +109,33 @@ function flowOf(state: MockState, session: Open, flow = ''): FlowReleases | unde
 }
 const noFlow = (flow = '') => refuse(404, `There is no flow ${flow}.`, 'See which ones there are on the overview.');
 
-function find(of: FlowReleases | undefined, release = ''): Release | undefined {
-  return release === '' ? undefined : of?.all.find((one) => one.release.startsWith(release));
+function find(of: FlowReleases | undefined, release: string | null = ''): Release | undefined {
+  return !release ? undefined : of?.all.find((one) => one.release.startsWith(release));
 }
 const noRelease = (release = '') =>
   refuse(404, `There is no release ${release}.`, 'Look at the list of the flow’s releases.');
 
 const listFlows: Does = ({ world }, _, session) =>
   ok({
-    flows: FLOWS.flatMap((flow): T.FlowInfo[] => {
+    flows: world.flows.flatMap((flow): T.FlowInfo[] => {
       const of = world.releases.get(flow.name);
       const live = find(of, of?.live);
-      if (!of || !live || !sees(session.account, flow.name)) return [];
-      const held = flow.name === 'credit';
+      const plugin = (live ?? of?.all[0])?.plugin;
+      if (!of || !plugin || !sees(session.account, flow.name)) return [];
+      const held = !live || flow.name === 'credit';
       return [
         {
           flow: flow.name,
-          plugin: live.plugin,
-          mapper: live.mapper,
+          plugin,
+          mapper: live?.mapper ?? null,
           title: flow.title,
-          policy: flow.name === 'orders' ? 'by-hand' : 'if-same',
+          policy: flow.name === 'orders' || !live ? 'by-hand' : 'if-same',
           live: of.live,
           back: of.before.at(-1) ?? null,
           candidate: of.candidate,
           state: held ? 'held' : 'running',
-          why: held ? 'The setting interval_minutes is 0, and must be 5 or more.' : null,
-          mapping_file: live.mapping === null ? null : `${flow.name}.mapping.toml`,
+          why: !live ? NONE_LIVE : held ? 'The setting interval_minutes is 0, and must be 5 or more.' : null,
+          mapping_file: (live?.mapping ?? null) === null ? null : `${flow.name}.mapping.toml`,
         },
       ];
     }),
@@ -148,7 +149,7 @@ const listReleases: Does = (state, _, session, flow) => {
 const tellRelease: Does = (state, _, session, flow = '', release) => {
   const of = flowOf(state, session, flow);
   const one = find(of, release);
-  return of && one ? ok(detail(flow, of, one)) : noRelease(release);
+  return of && one ? ok(detail(of, one)) : noRelease(release);
 };
 
 function keep(
@@ -205,7 +206,7 @@ const draft: Does = (state, asked, session, flow = '') => {
   const same =
     (mapping === undefined || mapping === from.mapping_text) &&
     (settings === undefined || JSON.stringify(settings) === JSON.stringify(from.settings));
-  if (same) return ok(detail(flow, of, from));
+  if (same) return ok(detail(of, from));
   const made = keep(
     state,
     flow,
@@ -217,7 +218,7 @@ const draft: Does = (state, asked, session, flow = '') => {
     session,
     base,
   );
-  return made ? ok(detail(flow, of, made)) : noRelease(base);
+  return made ? ok(detail(of, made)) : noRelease(base);
 };
 
 const upload: Does = (state, asked, session, flow = '') => {
@@ -240,7 +241,7 @@ const upload: Does = (state, asked, session, flow = '') => {
     },
   ];
   const made = keep(state, flow, of, { plugin, codes: [{ ...plugin, kind: 'plugin', permissions }] }, session);
-  return made ? ok(detail(flow, of, made)) : noFlow(flow);
+  return made ? ok(detail(of, made)) : noFlow(flow);
 };
 
 const grant: Does = (state, asked, session, flow = '', release) => {
@@ -257,7 +258,7 @@ const grant: Does = (state, asked, session, flow = '', release) => {
   }));
   if (of.candidate?.release === one.release) of.candidate.held = 'It waits for somebody to make it live.';
   note(state, session, 'grant', `${flow} ${one.release.slice(0, 10)}`, 'done', why);
-  return ok(detail(flow, of, one));
+  return ok(detail(of, one));
 };
 
 const compare: Does = (state, asked, session, flow = '', release) => {
@@ -392,7 +393,7 @@ const activate: Does = (state, asked, session, flow = '', release) => {
       'Let an administrator grant them first.',
     );
   }
-  of.before.push(of.live);
+  if (of.live !== null) of.before.push(of.live);
   note(state, session, 'activate', `${flow} ${one.release.slice(0, 10)}`, 'done', why);
   return ok(goLive(state, session, flow, of, one, why ?? ''));
 };

@@ -5,14 +5,19 @@ import { answer } from './answer.ts';
 import type { Asked } from './answers.ts';
 import { follow } from './live.ts';
 import { Sessions } from './sessions.ts';
-import { world } from './data.ts';
+import { emptyWorld, world } from './data.ts';
 
 export function mock(): Plugin {
-  const state = { world: world(), sessions: new Sessions(), jobs: new Map() };
+  const state = {
+    world: process.env.TANDEM_MOCK === 'empty' ? emptyWorld() : world(),
+    sessions: new Sessions(),
+    jobs: new Map(),
+  };
   const handle: Connect.NextHandleFunction = (request, response, next) => {
     const url = new URL(request.url ?? '/', 'http://mock');
     if (url.pathname === '/mock/reset') {
-      Object.assign(state, { world: world(), sessions: new Sessions(), jobs: new Map() });
+      const made = url.searchParams.has('empty') ? emptyWorld() : world();
+      Object.assign(state, { world: made, sessions: new Sessions(), jobs: new Map() });
       response.writeHead(204).end();
       return;
     }

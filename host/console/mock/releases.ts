@@ -22,11 +22,14 @@ export interface Release {
 export interface FlowReleases {
   /** Newest first. */
   all: Release[];
-  live: string;
+  /** null: none is yet. */
+  live: string | null;
   /** What was live before, newest last. */
   before: string[];
   candidate: { release: string; held: string | null } | null;
 }
+
+export const NONE_LIVE = 'It waits for somebody to make its first release live.';
 
 export const ORDERS_MAPPING = `# Sales order <- Opportunity (header) and OpportunityLineItem (line).
 # A field of the target and an expression over \`source\`; a plain path copies the value digit for digit.
@@ -165,7 +168,7 @@ export const SCHEMAS: Record<string, T.Schema> = {
   },
 };
 
-const RIGHTS: Record<string, [string, string, string, string][]> = {
+export const RIGHTS: Record<string, [string, string, string, string][]> = {
   orders: [
     ['salesforce', 'GET', '/query?FROM=Opportunity,OpportunityLineItems', 'reads the opportunity with its lines'],
     ['salesforce', 'PATCH', '/sobjects/Opportunity/*', 'writes order number, status and messages back'],
@@ -182,11 +185,11 @@ const MORE: [string, string, string, string][] = [
   ['b1', 'POST', '/Deliveries', 'makes the delivery of an order that is picked up'],
 ];
 
-function grants(of: [string, string, string, string][], granted: boolean): T.Grant[] {
+export function grants(of: [string, string, string, string][], granted: boolean): T.Grant[] {
   return of.map(([connection, method, path, reason]) => ({ connection, method, path, reason, granted }));
 }
 
-const part = (name: string, version: string, seed: number): T.Part => ({ name, version, digest: digest(seed) });
+export const part = (name: string, version: string, seed: number): T.Part => ({ name, version, digest: digest(seed) });
 
 export function releasesOf(began: number): Map<string, FlowReleases> {
   return new Map(

@@ -185,3 +185,25 @@ export const expressionWords = queryOptions({
   queryFn: async ({ signal }) => (await api.get<{ words: T.Word[] }>('/expression/words', {}, signal)).words,
   staleTime: Infinity,
 });
+
+// --- the set-up assistant
+
+/** Whether the host has taken up all that is saved, or has said why not. */
+function settled(of: T.Setup): boolean {
+  return (
+    of.connections.every((one) => one.live) &&
+    of.flows.every((one) => one.live && (one.release !== null || one.why !== null))
+  );
+}
+export const setup = queryOptions({
+  queryKey: ['setup'],
+  queryFn: ({ signal }) => api.get<T.Setup>('/setup', {}, signal),
+  refetchInterval: (of) => (of.state.data && !settled(of.state.data) ? 1_000 : false),
+});
+export const load = (flow: string) =>
+  queryOptions({
+    queryKey: ['load', flow],
+    queryFn: ({ signal }) => api.get<T.Load>(`/flows/${path(flow)}/load`, {}, signal),
+    refetchInterval: (of) =>
+      [of.state.data?.rehearsal, of.state.data?.load].some((one) => one?.state === 'goes-on') ? 1_000 : false,
+  });

@@ -621,3 +621,162 @@ export interface TableProposal {
   salesforce: Choice[];
   rows: { code: string; value: string; why: 'same value' | 'same label' | 'alike' }[];
 }
+
+// --- the set-up assistant
+
+export interface Setup {
+  /** Where tandem.toml lies. */
+  file: string;
+  /** Why the host does not take up what the file says now. */
+  refused: string | null;
+  /** This machine's, by its IANA name. */
+  time_zone: string;
+  connections: SetupConnection[];
+  plugins: SetupPlugin[];
+  flows: SetupFlow[];
+}
+
+export interface B1Settings {
+  kind: 'b1';
+  /** https://server:50000/b1s/v2 */
+  url: string;
+  company: string;
+  user: string;
+  time_zone: string;
+  pin_sha256: string | null;
+  ca_file: string | null;
+}
+export interface SalesforceSettings {
+  kind: 'salesforce';
+  login_url: string;
+  client_id: string;
+  /** With a private key alone. */
+  username: string | null;
+  namespace: string;
+  pin_sha256: string | null;
+  ca_file: string | null;
+}
+export type ConnectionSettings = B1Settings | SalesforceSettings;
+export type SecretWay = 'password' | 'client_secret' | 'private_key';
+
+export interface SetupConnection {
+  name: string;
+  settings: ConnectionSettings;
+  way: SecretWay;
+  /** Where the secret lies, in words. */
+  kept: string;
+  /** The running host has it as it stands here. */
+  live: boolean;
+}
+export interface ConnectionPut {
+  settings: ConnectionSettings;
+  way: SecretWay;
+  /** Without it the kept one counts, where the address is as it was. */
+  secret?: string;
+}
+
+export interface Look {
+  findings: LookFinding[];
+  /** What the server shows, where it is not trusted yet or is pinned. */
+  certificate: Certificate | null;
+}
+export interface LookFinding {
+  what: string;
+  state: 'good' | 'soon' | 'wrong';
+  says: string;
+  mend: string;
+}
+export interface Certificate {
+  sha256: string;
+  subject: string;
+  issuer: string;
+  names: string[];
+  from: string;
+  until: string;
+  self_signed: boolean;
+  trusted: boolean;
+}
+export interface Provisioned {
+  made: {
+    what: string;
+    /** It was there before. */
+    present: boolean;
+  }[];
+}
+
+export interface SetupPlugin {
+  /** Its file's name without .wasm. */
+  plugin: string;
+  title: string;
+  version: string;
+  summary: string;
+  slots: { slot: string; kind: Side }[];
+  schema: Schema | null;
+  /** Kinds of records that a first load goes through; none: it offers none. */
+  first_load: string[];
+  /** Why it cannot be used. */
+  problem: string | null;
+}
+
+export interface SetupFlow extends SetupFlowPut {
+  flow: string;
+  /** The running host has taken it up. */
+  live: boolean;
+  /** The one that the files say, once the host has made it. */
+  release: string | null;
+  /** Rights that are not allowed yet. */
+  missing: number;
+  /** A release of it is live. */
+  running: boolean;
+  why: string | null;
+}
+export interface SetupFlowPut {
+  plugin: string;
+  /** By the plugin's name of each. */
+  connections: Record<string, string>;
+  settings: Record<string, unknown>;
+}
+
+/** How far a rehearsal or a first load is. */
+export type LoadState = 'goes-on' | 'over' | 'failed' | 'stopped';
+export interface Load {
+  flow: string;
+  offers: string[];
+  rehearsal: LoadRehearsal | null;
+  load: LoadRun | null;
+}
+export interface LoadRehearsal {
+  state: LoadState;
+  since: string | null;
+  total: number;
+  done: number;
+  error: string | null;
+  began_at: string;
+  found: {
+    effects: Counted[];
+    links: Counted[];
+    outcomes: Counted[];
+    asks: number;
+    /** The first hundred. */
+    questions: { key: string; why: string }[];
+  };
+}
+export interface Counted {
+  what: string;
+  records: number;
+}
+export interface LoadRun {
+  state: LoadState;
+  since: string | null;
+  total: number;
+  /** Read so far. */
+  taken: number;
+  /** Worked through. */
+  done: number;
+  /** Of these to review. */
+  review: number;
+  error: string | null;
+  began_at: string;
+  ended_at: string | null;
+  by: string;
+}
