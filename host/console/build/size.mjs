@@ -5,6 +5,7 @@ import { gzipSync } from 'node:zlib';
 
 const LIMIT = 350 * 1024;
 const EDITOR = 'src/pages/mapping/mapping.tsx';
+const ASSISTANT = 'src/pages/setup/setup.tsx';
 const FIRST = ['index.html', 'src/pages/overview/overview.tsx', 'src/words/en.json', 'src/look/dark.ts'];
 const dist = new URL('../dist/', import.meta.url);
 const manifest = JSON.parse(readFileSync(new URL('.vite/manifest.json', dist), 'utf8'));
@@ -18,8 +19,6 @@ const add = (files, key) => {
 };
 const files = new Set(['index.html']);
 FIRST.forEach((key) => add(files, key));
-const editor = new Set(files);
-add(editor, EDITOR);
 
 const weigh = (file) => {
   const bytes = readFileSync(new URL(file, dist));
@@ -33,8 +32,15 @@ for (const file of files) {
   console.log(kilobytes(size).padStart(10), file);
 }
 const all = readdirSync(new URL('assets/', dist)).reduce((sum, file) => sum + weigh(`assets/${file}`), 0);
-const more = [...editor].filter((file) => !files.has(file)).reduce((sum, file) => sum + weigh(file), 0);
-console.log(kilobytes(more).padStart(10), 'more for the mapping editor');
+for (const [page, named] of [
+  [EDITOR, 'the mapping editor'],
+  [ASSISTANT, 'the set-up assistant'],
+]) {
+  const whole = new Set(files);
+  add(whole, page);
+  const more = [...whole].filter((file) => !files.has(file)).reduce((sum, file) => sum + weigh(file), 0);
+  console.log(kilobytes(more).padStart(10), `more for ${named}`);
+}
 console.log(
   kilobytes(total).padStart(10),
   `the first page, of at most ${kilobytes(LIMIT)}; ${kilobytes(all)} all pages`,

@@ -25,6 +25,8 @@ export interface Question {
   danger?: boolean;
   /** Whether a reason is asked for, and whether it may be left out. */
   reason?: 'wished' | 'needed';
+  /** The reason that is proposed. */
+  why?: string;
   go: (why: string | undefined) => Promise<Job | undefined>;
   /** After it was done, all of it. */
   then?: () => void;
@@ -42,7 +44,7 @@ export function useAct(): { ask: (question: Question) => void; dialog: ReactNode
 function Act({ question, close }: { question: Question; close: () => void }) {
   const { t } = useWords();
   const client = useQueryClient();
-  const [why, setWhy] = useState('');
+  const [why, setWhy] = useState(question.why ?? '');
   const [busy, setBusy] = useState(false);
   const [trouble, setTrouble] = useState<unknown>();
   const [started, setStarted] = useState<Job>();
@@ -51,7 +53,7 @@ function Act({ question, close }: { question: Question; close: () => void }) {
   const over = useCallback(
     async (whole: boolean) => {
       await Promise.all(
-        [['overview'], ['events'], ['reviews'], ['kinds'], ['flows']].map((queryKey) =>
+        [['overview'], ['events'], ['reviews'], ['kinds'], ['flows'], ['setup']].map((queryKey) =>
           client.invalidateQueries({ queryKey }),
         ),
       );

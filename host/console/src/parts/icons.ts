@@ -18,6 +18,7 @@ export { default as remove } from '@ui5/webcomponents-icons/dist/v5/delete.js';
 export { default as reviews } from '@ui5/webcomponents-icons/dist/v5/task.js';
 export { default as save } from '@ui5/webcomponents-icons/dist/v5/save.js';
 export { default as search } from '@ui5/webcomponents-icons/dist/v5/search.js';
+export { default as setup } from '@ui5/webcomponents-icons/dist/v5/action-settings.js';
 export { default as share } from '@ui5/webcomponents-icons/dist/v5/share-2.js';
 export { default as download } from '@ui5/webcomponents-icons/dist/v5/download.js';
 export { default as undo } from '@ui5/webcomponents-icons/dist/v5/undo.js';

@@ -12,6 +12,11 @@ export function may(role: Role | undefined, least: Role): boolean {
   return role !== undefined && ROLES.indexOf(role) >= ROLES.indexOf(least);
 }
 
+/** Whether this person may set the host up, which concerns all flows. */
+export function maySetUp(me: Me | undefined): boolean {
+  return may(me?.role, 'admin') && me?.flows === null;
+}
+
 export function useMay(least: Role): boolean {
   return may(useMe()?.role, least);
 }

@@ -14,7 +14,7 @@ import { overview } from '../api/queries.ts';
 import type { Me, Role } from '../api/types.ts';
 import picture from '../look/tandem.svg';
 import * as icons from '../parts/icons.ts';
-import { may } from '../parts/me.ts';
+import { may, maySetUp } from '../parts/me.ts';
 import { Said } from '../parts/say.tsx';
 import { PersonMenu } from './person-menu.tsx';
 import { useLive } from './use-live.ts';
@@ -27,6 +27,7 @@ const PAGES = [
   { to: '/explain', name: 'explain.title', icon: icons.explain, least: 'viewer' },
   { to: '/mapping', name: 'mapping.title', icon: icons.mapping, least: 'viewer' },
   { to: '/flows', name: 'flows.title', icon: icons.flows, least: 'viewer' },
+  { to: '/setup', name: 'setup.title', icon: icons.setup, least: 'admin' },
   { to: '/access', name: 'access.title', icon: icons.access, least: 'admin' },
 ] as const satisfies readonly { to: string; name: string; icon: string; least: Role }[];
 
@@ -108,7 +109,7 @@ export function Shell({ me, children }: { me: Me; children: ReactNode }) {
             accessibleName={t('shell.pages')}
             onSelectionChange={(event) => event.preventDefault()}
           >
-            {PAGES.filter((page) => may(me.role, page.least)).map((page) => (
+            {PAGES.filter((page) => (page.to === '/setup' ? maySetUp(me) : may(me.role, page.least))).map((page) => (
               <SideNavigationItem
                 key={page.to}
                 text={counts[page.to] ? `${t(page.name)} (${counts[page.to]})` : t(page.name)}

@@ -15,6 +15,7 @@ const LOADS: Record<Path, () => Promise<{ default: ComponentType }>> = {
   '/flows/$id/$release': () => import('../pages/flows/release.tsx'),
   '/mapping': () => import('../pages/mapping/choose.tsx'),
   '/mapping/$id': () => import('../pages/mapping/mapping.tsx'),
+  '/setup': () => import('../pages/setup/setup.tsx'),
   '/access': () => import('../pages/access/access.tsx'),
   '/account': () => import('../pages/account/account.tsx'),
 };

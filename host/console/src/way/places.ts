@@ -15,6 +15,7 @@ export interface Places {
   '/flows/$id/$release': object;
   '/mapping': object;
   '/mapping/$id': { tab?: string; section?: string; release?: string };
+  '/setup': { step?: string };
   '/access': { tab?: string; q?: string; who?: string };
   '/account': object;
 }
@@ -34,6 +35,7 @@ const SAYS: { [P in Path]: readonly (keyof Places[P] & string)[] } = {
   '/flows/$id/$release': [],
   '/mapping': [],
   '/mapping/$id': ['tab', 'section', 'release'],
+  '/setup': ['step'],
   '/access': ['tab', 'q', 'who'],
   '/account': [],
 };

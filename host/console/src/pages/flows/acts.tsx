@@ -33,12 +33,13 @@ export function useRollBack(ask: Ask) {
 export function useActivate(ask: Ask) {
   const { t } = useWords();
   const [done, setDone] = useState<Activated>();
-  const activate = (flow: string, release: string, live: string | null) =>
+  const activate = (flow: string, release: string, live: string | null, why?: string) =>
     ask({
       title: t('release.activate'),
       text: t('release.activateText', { flow, release: short(release) }),
       confirm: t('release.activate'),
       reason: 'needed',
+      ...(why !== undefined && { why }),
       go: async (why) => {
         setDone(
           await api.post<Activated>(`${at(flow)}/releases/${encodeURIComponent(release)}/activate`, {

@@ -1,12 +1,15 @@
 // What needs a person, first; then each flow and each connection.
 import { useQuery } from '@tanstack/react-query';
-import { useSaid, useSay } from '../../way/way.tsx';
+import { useGo, useSaid, useSay } from '../../way/way.tsx';
+import { Button } from '@ui5/webcomponents-react/Button';
+import { MessageStrip } from '@ui5/webcomponents-react/MessageStrip';
 import { SegmentedButton } from '@ui5/webcomponents-react/SegmentedButton';
 import { SegmentedButtonItem } from '@ui5/webcomponents-react/SegmentedButtonItem';
 import { useWords } from '../../words/words.ts';
 import { overview, rates } from '../../api/queries.ts';
 import type { Range } from '../../api/types.ts';
 import { Loaded } from '../../parts/loaded.tsx';
+import { maySetUp, useMe } from '../../parts/me.ts';
 import { Mark } from '../../parts/mark.tsx';
 import { Card, Page } from '../../parts/page.tsx';
 import { Time } from '../../parts/time.tsx';
@@ -39,6 +42,7 @@ export default function Overview() {
       <Loaded query={query}>
         {(data) => (
           <>
+            {data.flows.length === 0 && <Begin />}
             <Needs of={data} />
             <Card
               title={t('overview.flows')}
@@ -64,5 +68,22 @@ export default function Overview() {
         )}
       </Loaded>
     </Page>
+  );
+}
+
+/** A host on which nothing is set up leads whoever may do that to the assistant. */
+function Begin() {
+  const { t } = useWords();
+  const go = useGo();
+  if (!maySetUp(useMe())) return null;
+  return (
+    <MessageStrip design="Information" hideCloseButton>
+      <div className="begin">
+        <span>{t('overview.begin')}</span>
+        <Button design="Emphasized" onClick={() => go({ to: '/setup' })}>
+          {t('overview.beginGo')}
+        </Button>
+      </div>
+    </MessageStrip>
   );
 }
