@@ -1,9 +1,7 @@
 // Everybody can use it: axe on each page in both themes and widths, and the keyboard alone from the sign-in to an answer.
-import { createRequire } from 'node:module';
 import type { Page } from '@playwright/test';
-import { dialogOf, expect, PASSWORD, signIn, test, title } from './console.ts';
+import { dialogOf, expect, PASSWORD, serious, signIn, tabTo, test, title } from './console.ts';
 
-const AXE = (createRequire(import.meta.url)('axe-core') as { source: string }).source;
 const PAGES = [
   '/',
   '/events',
@@ -32,24 +30,6 @@ const PAGES = [
   '/account',
   '/nowhere',
 ];
-
-/** What axe finds that is serious or critical, in words. */
-async function serious(page: Page): Promise<string[]> {
-  // By the debugger, as the page's policy lets no script in.
-  await page.evaluate(AXE);
-  return page.evaluate(async () => {
-    interface Found {
-      violations: { id: string; impact: string; help: string; nodes: { html: string; target: string[] }[] }[];
-    }
-    const { axe } = window as unknown as { axe: { run: () => Promise<Found> } };
-    const { violations } = await axe.run();
-    return violations
-      .filter(({ impact }) => ['serious', 'critical'].includes(impact))
-      .flatMap(({ id, help, nodes }) =>
-        nodes.map((node) => `${id}: ${help}: ${String(node.target)} ${node.html.slice(0, 160)}`),
-      );
-  });
-}
 
 for (const colorScheme of ['light', 'dark'] as const) {
   for (const width of [1440, 390]) {
@@ -123,24 +103,6 @@ for (const colorScheme of ['light', 'dark'] as const) {
       expect(Object.fromEntries(Object.entries(found).filter(([, of]) => of.length > 0))).toEqual({});
     });
   }
-}
-
-/** Presses Tab until what has the focus is named so; fails where it never is. */
-async function tabTo(page: Page, name: RegExp, most = 60): Promise<void> {
-  for (let times = 0; times < most; times++) {
-    await page.keyboard.press('Tab');
-    const focused = await page.evaluate(() => {
-      let at: Element | null = document.activeElement;
-      const names: string[] = [];
-      while (at) {
-        names.push(at.getAttribute('aria-label') ?? '', (at as HTMLElement).innerText ?? '');
-        at = at.shadowRoot?.activeElement ?? null;
-      }
-      return names.join(' ');
-    });
-    if (name.test(focused)) return;
-  }
-  throw new Error(`Tab never comes to ${String(name)}`);
 }
 
 test('with the keyboard alone: sign in, open a question, answer it', async ({ page }) => {

@@ -1,7 +1,10 @@
-// What the browser tests share: a mock that was made anew, a sign-in, and a page that may neither break nor load from outside.
+// What the browser tests share: a mock that was made anew, a sign-in, a page that may neither break nor load from outside,
+// axe, and the keyboard.
+import { createRequire } from 'node:module';
 import { expect, test as base, type Page } from '@playwright/test';
 
 export const PASSWORD = 'mock-password';
+const AXE = (createRequire(import.meta.url)('axe-core') as { source: string }).source;
 
 /** A page that fails the test where the policy refused something, something broke, or something came from outside. */
 export const test = base.extend<{ page: Page }>({
@@ -44,4 +47,40 @@ export function dialogOf(page: Page) {
 /** What went wrong, as the page says it. */
 export function problem(page: Page) {
   return page.getByRole('alert').filter({ has: page.locator('ui5-message-strip') });
+}
+
+/** What axe finds that is serious or critical, in words. */
+export async function serious(page: Page): Promise<string[]> {
+  // By the debugger, as the page's policy lets no script in.
+  await page.evaluate(AXE);
+  return page.evaluate(async () => {
+    interface Found {
+      violations: { id: string; impact: string; help: string; nodes: { html: string; target: string[] }[] }[];
+    }
+    const { axe } = window as unknown as { axe: { run: () => Promise<Found> } };
+    const { violations } = await axe.run();
+    return violations
+      .filter(({ impact }) => ['serious', 'critical'].includes(impact))
+      .flatMap(({ id, help, nodes }) =>
+        nodes.map((node) => `${id}: ${help}: ${String(node.target)} ${node.html.slice(0, 160)}`),
+      );
+  });
+}
+
+/** Presses Tab until what has the focus, or what holds it, is named so; fails where it never is. */
+export async function tabTo(page: Page, name: RegExp, most = 60): Promise<void> {
+  for (let times = 0; times < most; times++) {
+    await page.keyboard.press('Tab');
+    const names = await page.evaluate(() => {
+      let at: Element | null = document.activeElement;
+      const names: string[] = [];
+      while (at) {
+        names.push(at.getAttribute('aria-label') ?? '', (at as HTMLElement).innerText ?? '');
+        at = at.shadowRoot?.activeElement ?? null;
+      }
+      return names;
+    });
+    if ([names.join(' '), ...names].some((one) => name.test(one))) return;
+  }
+  throw new Error(`Tab never comes to ${String(name)}`);
 }

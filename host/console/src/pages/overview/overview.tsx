@@ -43,7 +43,7 @@ export default function Overview() {
         {(data) => (
           <>
             {data.flows.length === 0 && <Begin />}
-            <Needs of={data} />
+            {(data.flows.length > 0 || data.needs.length > 0) && <Needs of={data} />}
             <Card
               title={t('overview.flows')}
               actions={
@@ -63,7 +63,7 @@ export default function Overview() {
             >
               <Flows of={data.flows} rates={counted} range={range} />
             </Card>
-            <Connections of={data} />
+            {data.connections.length + data.sources.length > 0 && <Connections of={data} />}
           </>
         )}
       </Loaded>
@@ -77,7 +77,7 @@ function Begin() {
   const go = useGo();
   if (!maySetUp(useMe())) return null;
   return (
-    <MessageStrip design="Information" hideCloseButton>
+    <MessageStrip design="Information" hideCloseButton hideIcon>
       <div className="begin">
         <span>{t('overview.begin')}</span>
         <Button design="Emphasized" onClick={() => go({ to: '/setup' })}>

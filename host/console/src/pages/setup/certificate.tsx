@@ -50,7 +50,10 @@ export function CertificateView({ of, pinned, busy, trust }: Props) {
           [t('certificate.subject'), of.subject],
           [t('certificate.issuer'), of.self_signed ? t('certificate.self') : of.issuer],
           [t('certificate.names'), of.names.join(', ')],
-          [t('certificate.valid'), t('certificate.fromTo', { from: day(of.from, locale), to: day(of.until, locale) })],
+          [
+            t('certificate.valid'),
+            t('certificate.fromTo', { from: day(of.from, locale), until: day(of.until, locale) }),
+          ],
         ]}
       />
       {!of.trusted && (

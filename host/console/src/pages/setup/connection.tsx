@@ -3,7 +3,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import { BusyIndicator } from '@ui5/webcomponents-react/BusyIndicator';
 import { Button } from '@ui5/webcomponents-react/Button';
 import { MessageStrip } from '@ui5/webcomponents-react/MessageStrip';
-import { useEffect, useState } from 'react';
+import { useEffect, useRef, useState } from 'react';
 import { api, Refused } from '../../api/client.ts';
 import { setup as setupQuery } from '../../api/queries.ts';
 import type { ConnectionPut, Look, Setup, SetupConnection, Side } from '../../api/types.ts';
@@ -39,6 +39,7 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
   const [found, setFound] = useState<{ look: Look; of: Draft }>();
   const [busy, setBusy] = useState<'look' | 'save'>();
   const [trouble, setTrouble] = useState<unknown>();
+  const acts = useRef<HTMLDivElement>(null);
   const { settings, way, secret, name } = draft;
 
   const typed =
@@ -84,6 +85,8 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
   const trust = (pin_sha256: string) => {
     const trusting = { ...draft, settings: { ...settings, pin_sha256 } };
     setDraft(trusting);
+    // The button that was pressed goes: what is to be done next stands here.
+    acts.current?.focus();
     void look(trusting);
   };
   const save = () =>
@@ -117,8 +120,8 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
       ) : (
         <SalesforceFields {...props} settings={settings} />
       )}
-      <div className="actions">
-        <Button design={good ? 'Default' : 'Emphasized'} disabled={!ready} onClick={() => void look(draft)}>
+      <div className="actions acts" ref={acts} tabIndex={-1}>
+        <Button design={holds ? 'Default' : 'Emphasized'} disabled={!ready} onClick={() => void look(draft)}>
           {t('connect.look')}
         </Button>
         <Button

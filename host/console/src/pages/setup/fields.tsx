@@ -113,7 +113,7 @@ export function SalesforceFields({ of, settings, change, fresh, kept, needsSecre
           onChange={(client_id) => set({ client_id })}
         />
         <div className="field">
-          <Label>{t('connect.way')}</Label>
+          <Label showColon>{t('connect.way')}</Label>
           <div>
             <SegmentedButton accessibleName={t('connect.way')}>
               {(['client_secret', 'private_key'] as const).map((way) => (
@@ -205,7 +205,7 @@ function Common({ of, settings, change, fresh, wrong }: Omit<Props<ConnectionSet
       />
       {settings.pin_sha256 !== null && (
         <div className="field">
-          <Label>{t('connect.pin')}</Label>
+          <Label showColon>{t('connect.pin')}</Label>
           <p className="code fingerprint">
             {fingerprint(settings.pin_sha256).map((group) => (
               <span key={group}>{group}</span>

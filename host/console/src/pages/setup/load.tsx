@@ -145,7 +145,7 @@ function Loading({ of: load, at, flow, busy, stop }: LoadingProps) {
     <section className="stack tight" aria-label={t('load.loading')}>
       <div className="plugin-head">
         <p>
-          <strong>{t(`load.is.${load.state}`)}</strong>{' '}
+          <strong>{t(`load.is.${load.state}`)}:</strong>{' '}
           {t('load.done', { done: number(load.done, locale), total: number(load.total, locale) })}
           {load.state === 'goes-on' && rate !== undefined && (
             <>
@@ -165,7 +165,7 @@ function Loading({ of: load, at, flow, busy, stop }: LoadingProps) {
       <Bar label={t('load.loading')} {...load} />
       <Failed {...load} />
       <p className="soft">
-        {t('release.by', { who: load.by })}, <Time at={load.ended_at ?? load.began_at} />
+        {t('load.by', { who: load.by })} <Time key={load.began_at} at={load.began_at} />
         {load.since !== null && <> · {t('load.sinceSaid', { day: day(load.since, locale) })}</>}
         {load.state === 'goes-on' && <> · {t('load.leave')}</>}
       </p>
@@ -200,7 +200,7 @@ function Rehearsed({ of: rehearsal, busy, stop }: RehearsedProps) {
     <section className="stack tight part" aria-label={t('load.rehearsal')}>
       <div className="plugin-head">
         <p>
-          <strong>{t(`load.rehearsalIs.${state}`)}</strong>{' '}
+          <strong>{t(`load.rehearsalIs.${state}`)}:</strong>{' '}
           {t('load.looked', { done: number(rehearsal.done, locale), total: number(rehearsal.total, locale) })}
           {rehearsal.since !== null && <> · {t('load.sinceSaid', { day: day(rehearsal.since, locale) })}</>}
         </p>
@@ -219,7 +219,11 @@ function Rehearsed({ of: rehearsal, busy, stop }: RehearsedProps) {
       </div>
       {state === 'over' && nothing && <p>{t('load.nothing')}</p>}
       {found.asks > 0 && (
-        <Opens label={t('load.asks', { count: found.asks })} open={state === 'over' && found.questions.length <= 10}>
+        <Opens
+          key={state}
+          label={t('load.asks', { count: found.asks })}
+          open={state === 'over' && found.questions.length <= 10}
+        >
           <ul className="sentences">
             {found.questions.map((one) => (
               <li key={one.key}>

@@ -44,11 +44,13 @@ export function Provision({ of, then }: { of: SetupConnection; then: () => void 
           ))}
         </ul>
       )}
-      <div>
-        <Button disabled={!of.live} onClick={make}>
-          {t('provision.go')}
-        </Button>
-      </div>
+      {!made && (
+        <div>
+          <Button disabled={!of.live} onClick={make}>
+            {t('provision.go')}
+          </Button>
+        </div>
+      )}
       {dialog}
     </section>
   );

@@ -37,13 +37,19 @@ export function Runs({ setup }: { setup: Setup }) {
           </ul>
           <ul className="plain stack tight">
             <li>
-              <Link to="/">{t('overview.title')}</Link>: <span className="soft">{t('runs.overview')}</span>
+              <p>
+                <Link to="/">{t('overview.title')}</Link>: <span className="soft">{t('runs.overview')}</span>
+              </p>
             </li>
             <li>
-              <Link to="/reviews">{t('reviews.title')}</Link>: <span className="soft">{t('runs.reviews')}</span>
+              <p>
+                <Link to="/reviews">{t('reviews.title')}</Link>: <span className="soft">{t('runs.reviews')}</span>
+              </p>
             </li>
             <li>
-              <Link to="/events">{t('events.title')}</Link>: <span className="soft">{t('runs.events')}</span>
+              <p>
+                <Link to="/events">{t('events.title')}</Link>: <span className="soft">{t('runs.events')}</span>
+              </p>
             </li>
           </ul>
           <p className="soft">{t('runs.file', { file: setup.file })}</p>
