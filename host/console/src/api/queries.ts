@@ -198,7 +198,10 @@ function settled(of: T.Setup): boolean {
 export const setup = queryOptions({
   queryKey: ['setup'],
   queryFn: ({ signal }) => api.get<T.Setup>('/setup', {}, signal),
-  refetchInterval: (of) => (of.state.data && !settled(of.state.data) ? 1_000 : false),
+  refetchInterval: ({ state: { data } }) => {
+    if (!data || settled(data)) return false;
+    return data.refused === null ? 1_000 : 5_000;
+  },
 });
 export const load = (flow: string) =>
   queryOptions({

@@ -6,7 +6,7 @@ import { MessageStrip } from '@ui5/webcomponents-react/MessageStrip';
 import { useEffect, useRef, useState } from 'react';
 import { api, Refused } from '../../api/client.ts';
 import { setup as setupQuery } from '../../api/queries.ts';
-import type { ConnectionPut, Look, Setup, SetupConnection, Side } from '../../api/types.ts';
+import type { ConnectionPut, ConnectionSettings, Look, Setup, SetupConnection, Side } from '../../api/types.ts';
 import { Problem } from '../../parts/problem.tsx';
 import { say } from '../../parts/say.tsx';
 import { useWords } from '../../words/words.ts';
@@ -51,11 +51,11 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
     return () => onTyped(false);
   }, [typed, onTyped]);
 
-  const lacksSecret = needsSecret(of, settings, way) && secret === '';
+  const mustGive = needsSecret(of, settings, way);
   const ready =
     busy === undefined &&
     filled(settings, way) &&
-    !lacksSecret &&
+    (secret !== '' || !mustGive) &&
     (settings.kind !== 'b1' || isTimeZone(settings.time_zone));
   // What was found holds until something is changed.
   const holds = found?.of === draft;
@@ -109,8 +109,8 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
     of: draft,
     change,
     fresh: of === undefined,
-    kept: of ? t('connect.kept', { where: of.kept }) : '',
-    needsSecret: needsSecret(of, settings, way),
+    kept: of && !mustGive ? t('connect.kept', { where: of.kept }) : '',
+    needsSecret: mustGive,
     wrong,
   };
   return (
@@ -172,8 +172,17 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
   );
 }
 
+/** As it is sent: what was pasted often has a space at its end. */
 function put({ settings, way, secret }: Draft): ConnectionPut {
-  return { settings, way, ...(secret !== '' && { secret }) };
+  const trimmed = Object.entries(settings).map(([name, value]: [string, string | null]) => [
+    name,
+    value?.trim() ?? null,
+  ]);
+  return {
+    settings: Object.fromEntries(trimmed) as ConnectionSettings,
+    way,
+    ...(secret !== '' && { secret }),
+  };
 }
 
 function withSaved(of: SetupConnection[], saved: SetupConnection): SetupConnection[] {

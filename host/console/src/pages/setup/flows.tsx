@@ -51,7 +51,9 @@ export function Flows({ setup }: { setup: Setup }) {
                   {plugin.problem === null && (
                     <Button
                       design={flows.length === 0 ? 'Default' : 'Transparent'}
-                      accessibleName={t('switch.title', { plugin: plugin.title || plugin.plugin })}
+                      accessibleName={t(flows.length === 0 ? 'switch.title' : 'switch.againOf', {
+                        plugin: plugin.title || plugin.plugin,
+                      })}
                       onClick={() => open({ plugin, of: undefined })}
                     >
                       {t(flows.length === 0 ? 'switch.go' : 'switch.again')}

@@ -1,6 +1,5 @@
 // A private key, pasted or taken from a file. What is typed is not shown.
 import { Button } from '@ui5/webcomponents-react/Button';
-import { Label } from '@ui5/webcomponents-react/Label';
 import { useId, useRef } from 'react';
 import { useWords } from '../../words/words.ts';
 
@@ -18,9 +17,9 @@ export function PrivateKey({ value, onChange, placeholder, required, wrong }: Pr
   const chooser = useRef<HTMLInputElement>(null);
   return (
     <div className="field">
-      <Label for={id} required={required} showColon>
-        {t('connect.key')}
-      </Label>
+      <label htmlFor={id} className="soft">
+        {t('connect.key')}:{required && <span aria-hidden="true"> *</span>}
+      </label>
       <textarea
         id={id}
         className="plain-input key-input"
