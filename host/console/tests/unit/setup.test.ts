@@ -11,7 +11,7 @@ import type {
 import { fingerprint } from '../../src/pages/setup/fingerprint.ts';
 import { ordered } from '../../src/pages/setup/ordered.ts';
 import { leftOf, rateOf, sampled, type Sample } from '../../src/pages/setup/rate.ts';
-import { blank, filled, isTimeZone, needsSecret, sameSettings } from '../../src/pages/setup/settings.ts';
+import { blank, filled, isTimeZone, needsSecret, sameSettings, trimmed } from '../../src/pages/setup/settings.ts';
 import { firstOpen, standings } from '../../src/pages/setup/steps.ts';
 
 test('a fingerprint is told in four groups of eight pairs, however it was written', () => {
@@ -90,6 +90,10 @@ test('a form is a change where a value is another one, in whatever order they st
   const turned = Object.fromEntries(Object.entries(B1.settings).reverse()) as never;
   expect(sameSettings(B1.settings, turned)).toBe(true);
   expect(sameSettings(B1.settings, { ...B1.settings, pin_sha256: 'ab' })).toBe(false);
+});
+
+test('what was pasted is sent without the spaces around it', () => {
+  expect(trimmed({ ...B1.settings, url: ' https://b1:50000/b1s/v2\n' } as never)).toEqual(B1.settings);
 });
 
 test('a form is filled where each field that must be is; a private key takes a user', () => {

@@ -6,7 +6,7 @@ import { MessageStrip } from '@ui5/webcomponents-react/MessageStrip';
 import { useEffect, useRef, useState } from 'react';
 import { api, Refused } from '../../api/client.ts';
 import { setup as setupQuery } from '../../api/queries.ts';
-import type { ConnectionPut, ConnectionSettings, Look, Setup, SetupConnection, Side } from '../../api/types.ts';
+import type { ConnectionPut, Look, Setup, SetupConnection, Side } from '../../api/types.ts';
 import { Problem } from '../../parts/problem.tsx';
 import { say } from '../../parts/say.tsx';
 import { useWords } from '../../words/words.ts';
@@ -14,7 +14,7 @@ import { CertificateView } from './certificate.tsx';
 import { B1Fields, SalesforceFields, type Draft } from './fields.tsx';
 import { Findings } from './findings.tsx';
 import { Provision } from './provision.tsx';
-import { blank, filled, FIRST_NAME, FIRST_WAY, isTimeZone, needsSecret, sameSettings } from './settings.ts';
+import { blank, filled, FIRST_NAME, FIRST_WAY, isTimeZone, needsSecret, sameSettings, trimmed } from './settings.ts';
 import { TakenUp } from './taken-up.tsx';
 
 interface Props {
@@ -172,17 +172,8 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
   );
 }
 
-/** As it is sent: what was pasted often has a space at its end. */
 function put({ settings, way, secret }: Draft): ConnectionPut {
-  const trimmed = Object.entries(settings).map(([name, value]: [string, string | null]) => [
-    name,
-    value?.trim() ?? null,
-  ]);
-  return {
-    settings: Object.fromEntries(trimmed) as ConnectionSettings,
-    way,
-    ...(secret !== '' && { secret }),
-  };
+  return { settings: trimmed(settings), way, ...(secret !== '' && { secret }) };
 }
 
 function withSaved(of: SetupConnection[], saved: SetupConnection): SetupConnection[] {

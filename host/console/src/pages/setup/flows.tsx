@@ -14,6 +14,7 @@ import { Mark } from '../../parts/mark.tsx';
 import { Opens } from '../../parts/opens.tsx';
 import { Card } from '../../parts/page.tsx';
 import { say } from '../../parts/say.tsx';
+import { Link } from '../../way/way.tsx';
 import { useWords } from '../../words/words.ts';
 import { useGrant } from '../flows/acts.tsx';
 import { Rights } from '../flows/rights.tsx';
@@ -97,6 +98,11 @@ function FlowOf({ of: flow, refused, change }: Props) {
           <StandingMark of={flow} />
           <span className="soft">{Object.values(flow.connections).join(' ↔ ')}</span>
         </div>
+        {flow.running && (
+          <Link to="/flows/$id" params={{ id: flow.flow }} className="way">
+            {t('flows.open')}
+          </Link>
+        )}
         {change && !flow.running && (
           <Button design="Transparent" accessibleName={t('switch.change', { flow: flow.flow })} onClick={change}>
             {t('change')}

@@ -71,11 +71,18 @@ function One({ of: flow, plugin }: { of: SetupFlow; plugin: SetupPlugin | undefi
         )}
       </div>
       <DoneStrip of={done} />
-      {!ready && !flow.running && <p className="soft">{t(flow.missing > 0 ? 'load.needsRights' : 'load.needsHost')}</p>}
+      {!ready && !flow.running && <Waits of={flow} />}
       {known && offers.length > 0 && <Offered flow={flow} />}
       {dialog}
     </section>
   );
+}
+
+/** Why it cannot be made live yet. */
+function Waits({ of: flow }: { of: SetupFlow }) {
+  const { t } = useWords();
+  if (flow.live && flow.release === null && flow.why !== null) return <p className="bad-text">{flow.why}</p>;
+  return <p className="soft">{t(flow.missing > 0 ? 'load.needsRights' : 'load.needsHost')}</p>;
 }
 
 function Offered({ flow }: { flow: SetupFlow }) {

@@ -16,7 +16,7 @@ export function Provision({ of, then }: { of: SetupConnection; then: () => void 
   const company = of.settings.kind === 'b1' ? of.settings.company : '';
   const make = () =>
     ask({
-      title: t('provision.title'),
+      title: t('provision.ask'),
       text: t('provision.text', { company }),
       confirm: t('provision.go'),
       danger: true,

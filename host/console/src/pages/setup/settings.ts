@@ -20,6 +20,12 @@ export function sameSettings(one: ConnectionSettings, other: ConnectionSettings)
   return [...names].every((name) => one[name] === other[name]);
 }
 
+/** What was pasted often has a space at its end. */
+export function trimmed<S extends ConnectionSettings>(settings: S): S {
+  const each = Object.entries(settings).map(([name, value]: [string, string | null]) => [name, value?.trim() ?? null]);
+  return Object.fromEntries(each) as S;
+}
+
 /** Whether the secret must be given: none is kept, or the one that is kept was for another address or another way. */
 export function needsSecret(of: SetupConnection | undefined, settings: ConnectionSettings, way: SecretWay): boolean {
   return of === undefined || of.way !== way || addressOf(of.settings) !== addressOf(settings);
