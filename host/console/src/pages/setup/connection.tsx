@@ -52,8 +52,11 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
   }, [typed, onTyped]);
 
   const mustGive = needsSecret(of, settings, way);
+  // A new one must not take the place of one that is there.
+  const taken = of === undefined && setup.connections.some((one) => one.name === name);
   const ready =
     busy === undefined &&
+    !taken &&
     filled(settings, way) &&
     (secret !== '' || !mustGive) &&
     (settings.kind !== 'b1' || isTimeZone(settings.time_zone));
@@ -61,7 +64,10 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
   const holds = found?.of === draft;
   const good = holds && found.look.findings.every((one) => one.state !== 'wrong');
   const field = trouble instanceof Refused ? trouble.problem.field : undefined;
-  const wrong = (name: string) => (field === name && trouble instanceof Refused ? trouble.problem.error : undefined);
+  const wrong = (name: string) => {
+    if (name === 'name' && taken) return t('connect.nameTaken');
+    return field === name && trouble instanceof Refused ? trouble.problem.error : undefined;
+  };
 
   const change = (to: Partial<Draft>) => {
     setTrouble(undefined);
@@ -94,7 +100,8 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
       const saved = await api.put<SetupConnection>(`/setup/connections/${encodeURIComponent(name)}`, put(draft));
       // The secret leaves the page; what was found holds for what is saved.
       const kept: Draft = { name: saved.name, settings: saved.settings, way: saved.way, secret: '' };
-      setDraft(kept);
+      // Whoever typed on meanwhile keeps that.
+      setDraft((now) => (now === draft ? kept : { ...now, secret: now.secret === secret ? '' : now.secret }));
       if (found && holds) setFound({ look: found.look, of: kept });
       client.setQueryData(
         setupQuery.queryKey,
