@@ -99,6 +99,7 @@ function connections(): SetupWorld['connections'] {
         client_id: '3MVG9example',
         username: null,
         namespace: '',
+        pubsub_url: null,
         pin_sha256: null,
         ca_file: null,
       },
@@ -114,7 +115,6 @@ function pluginOf(plugin: string, title: string, problem: string | null): T.Setu
     plugin,
     title,
     version: '1.4.0',
-    summary: SUMMARIES[plugin] ?? '',
     slots: [
       { slot: 'b1', kind: 'b1' },
       { slot: 'salesforce', kind: 'salesforce' },
@@ -124,14 +124,6 @@ function pluginOf(plugin: string, title: string, problem: string | null): T.Setu
     problem,
   };
 }
-const SUMMARIES: Record<string, string> = {
-  orders: 'Makes a sales order of each opportunity that is won, and tells number, status and messages back.',
-  accounts: 'Keeps accounts and contacts in step with business partners, both ways.',
-  catalogue: 'Makes products, price books and their entries of items and price lists.',
-  inventory: 'Shows what is in stock, committed and ordered on products.',
-  invoices: 'Shows invoices, credit notes and payments on accounts.',
-  fulfilment: 'Tells deliveries and tracking numbers on orders, and makes cases of returns.',
-};
 
 // --- what there is
 

@@ -1,5 +1,6 @@
 //! Somebody who asks the console's JSON API.
 
+use std::fs;
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -117,4 +118,24 @@ pub async fn account(admin: &Caller, name: &str, role: &str, flows: Value) -> Re
     let (status, answer) = admin.ask(Method::PUT, &format!("/accounts/{name}"), Some(body)).await?;
     ensure!(status == 200, "{status} {answer}");
     Caller { known: Known::Nobody, ..admin.clone() }.sign_in(name, PASSWORD).await
+}
+
+/// A host that knows no system, as `tandem init --assistant` makes it, and the password of its first account, `admin`.
+pub async fn empty(plugins: &[&str]) -> Result<(World, String)> {
+    let setup = Setup { plugins: Vec::new(), init: false, tls: true, ..Setup::default() };
+    let mut world = World::with(setup).await?;
+    let listen = world.console.trim_start_matches("http://").to_owned();
+    let text = format!("# The host of the company.\n[host]\nlisten = \"{listen}\"\n");
+    fs::write(world.folder().join("tandem.toml"), text)?;
+    let from = world.folder().join("shipped");
+    fs::create_dir(&from)?;
+    for plugin in plugins {
+        fs::copy(crate::wasm(plugin), from.join(format!("{plugin}.wasm")))?;
+    }
+    let told = world.tandem(&["init", "--assistant", "--plugins-from", &from.display().to_string()]).await?;
+    crate::share_compiled(world.folder())?;
+    let password = told.split("its password ").nth(1).and_then(|rest| rest.split_whitespace().next());
+    let password = password.with_context(|| format!("no password in: {told}"))?.to_owned();
+    world.up().await?;
+    Ok((world, password))
 }

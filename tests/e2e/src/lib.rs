@@ -688,7 +688,7 @@ impl World {
 
 /// What any test's host has compiled is there for all: a debug build takes seconds for each plugin. Signed with one key, which a host takes
 /// from its database; without a database there is nothing to share yet.
-pub fn share_compiled(folder: &Path) -> Result<()> {
+fn share_compiled(folder: &Path) -> Result<()> {
     let (database, compiled) = (folder.join("data/tandem.db"), folder.join("data/compiled"));
     if !cfg!(unix) || !database.exists() || compiled.exists() {
         return Ok(());

@@ -6,34 +6,10 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tandem_e2e::console::{Caller, account};
-use tandem_e2e::{Setup, World, root};
+use tandem_e2e::console::{Caller, account, empty};
+use tandem_e2e::{Setup, World};
 
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A host that knows no system, and its first admin.
-async fn empty(plugins: &[&str]) -> Result<(World, Caller)> {
-    let setup = Setup { plugins: Vec::new(), init: false, tls: true, ..Setup::default() };
-    let mut world = World::with(setup).await?;
-    let listen = world.console.trim_start_matches("http://").to_owned();
-    fs::write(
-        world.folder().join("tandem.toml"),
-        format!("# The host of the company.\n[host]\nlisten = \"{listen}\"\n"),
-    )?;
-    let from = world.folder().join("shipped");
-    fs::create_dir(&from)?;
-    for plugin in plugins {
-        let file = format!("{plugin}.wasm");
-        fs::copy(root().join("plugins/target/wasm32-unknown-unknown/release").join(&file), from.join(&file))?;
-    }
-    tandem_e2e::share_compiled(world.folder())?;
-    let told = world.tandem(&["init", "--assistant", "--plugins-from", &from.display().to_string()]).await?;
-    let password = told.split("its password ").nth(1).and_then(|rest| rest.split_whitespace().next());
-    let password = password.with_context(|| format!("no password in: {told}"))?.to_owned();
-    world.up().await?;
-    let admin = Caller::new(&world)?.sign_in("admin", &password).await?;
-    Ok((world, admin))
-}
 
 async fn put(caller: &Caller, path: &str, body: Value) -> Result<Value> {
     let (status, answer) = caller.ask(Method::PUT, path, Some(body)).await?;
@@ -76,7 +52,8 @@ async fn logins(world: &World) -> Result<u64> {
 
 #[tokio::test]
 async fn from_nothing_to_a_flow_and_its_first_load() -> Result<()> {
-    let (mut world, admin) = empty(&["accounts", "orders"]).await?;
+    let (mut world, password) = empty(&["accounts", "orders"]).await?;
+    let admin = Caller::new(&world)?.sign_in("admin", &password).await?;
     let setup = admin.get("/setup").await?;
     assert_eq!((&setup["connections"], &setup["flows"]), (&json!([]), &json!([])));
     let names: Vec<&Value> = setup["plugins"].as_array().into_iter().flatten().map(|own| &own["plugin"]).collect();

@@ -653,6 +653,8 @@ export interface SalesforceSettings {
   /** With a private key alone. */
   username: string | null;
   namespace: string;
+  /** Of the Pub/Sub API; null for Salesforce's own. */
+  pubsub_url: string | null;
   pin_sha256: string | null;
   ca_file: string | null;
 }
@@ -709,7 +711,6 @@ export interface SetupPlugin {
   plugin: string;
   title: string;
   version: string;
-  summary: string;
   slots: { slot: string; kind: Side }[];
   schema: Schema | null;
   /** Kinds of records that a first load goes through; none: it offers none. */

@@ -108,7 +108,6 @@ const PLUGIN: SetupPlugin = {
   plugin: 'accounts',
   title: '',
   version: '1',
-  summary: '',
   slots: [],
   schema: null,
   first_load: ['b1.BusinessPartners'],

@@ -175,6 +175,14 @@ export function SalesforceFields({ of, settings, change, fresh, kept, needsSecre
             wrong={wrong('namespace')}
             onChange={(namespace) => set({ namespace })}
           />
+          <Field
+            label={t('connect.pubsub')}
+            value={settings.pubsub_url ?? ''}
+            placeholder="https://api.pubsub.salesforce.com:7443"
+            help={t('connect.pubsubHelp')}
+            wrong={wrong('pubsub_url')}
+            onChange={(url) => set({ pubsub_url: url === '' ? null : url })}
+          />
           <Common of={of} settings={settings} change={change} fresh={fresh} wrong={wrong} />
         </div>
       </Opens>

@@ -45,9 +45,7 @@ export function Flows({ setup }: { setup: Setup }) {
                     <Title level="H3" size="H6" wrappingType="Normal">
                       {plugin.title || plugin.plugin}
                     </Title>
-                    <p className="soft">
-                      {plugin.summary} <span className="code">{`${plugin.plugin} ${plugin.version}`}</span>
-                    </p>
+                    <p className="soft code">{`${plugin.plugin} ${plugin.version}`}</p>
                   </div>
                   {plugin.problem === null && (
                     <Button

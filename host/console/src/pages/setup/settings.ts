@@ -8,7 +8,16 @@ export const FIRST_WAY: Record<Side, SecretWay> = { b1: 'password', salesforce: 
 export function blank(kind: Side, time_zone: string): ConnectionSettings {
   return kind === 'b1'
     ? { kind, url: '', company: '', user: '', time_zone, pin_sha256: null, ca_file: null }
-    : { kind, login_url: '', client_id: '', username: null, namespace: '', pin_sha256: null, ca_file: null };
+    : {
+        kind,
+        login_url: '',
+        client_id: '',
+        username: null,
+        namespace: '',
+        pubsub_url: null,
+        pin_sha256: null,
+        ca_file: null,
+      };
 }
 
 export function addressOf(of: ConnectionSettings): string {
