@@ -429,6 +429,11 @@ async fn a_contact_deleted_while_a_first_meeting_stays_open_is_not_made_again() 
     world.settled().await?;
     let person = json!({ "AccountId": account, "FirstName": "Frida", "LastName": "Frei" });
     let frida = world.create("Contact", person).await?;
+    let met = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--key", &frida]).await?;
+        Ok(events.as_array().into_iter().flatten().any(|event| event["state"] == "review").then_some(()))
+    };
+    world.until("her first try, which fails", PATIENCE, met).await?;
     world.settled().await?;
     admin(&world, &format!("delete/Contact/{frida}")).await?;
     world.settled().await?;
