@@ -64,6 +64,7 @@ function loadSaid(of: Going, by: string): T.LoadRun {
     since: of.since,
     total: TOTAL,
     taken: Math.min(TOTAL, done + 200),
+    waiting: 0,
     done,
     review: Math.floor((done / TOTAL) * QUESTIONS.length),
     error: null,

@@ -20,6 +20,9 @@ pub const CERTIFICATE: &str = "trust the server: tls.ca_file with its CA, or tls
 /// What helps where a server does not answer.
 pub const UNREACHED: &str = "is the server up, and is the address right? try it with a browser from this machine";
 
+/// What helps where B1 lacks what Tandem makes.
+const MAKE: &str = "make it while nobody works in the company: `tandem init`, or the console's set-up";
+
 /// A line of what was found.
 #[derive(Serialize)]
 pub struct Finding {
@@ -83,7 +86,7 @@ async fn company(name: &str, b1: &B1, findings: &mut Vec<Finding>) {
                 if provision.present {
                     findings.push(Finding::good(line, "there"));
                 } else {
-                    findings.push(Finding::bad(line, "missing", "run `tandem init` while nobody works in the company"));
+                    findings.push(Finding::bad(line, "missing", MAKE));
                 }
             }
         }

@@ -15,8 +15,7 @@ use super::output::{Output, short};
 use super::service::Parts;
 use crate::engine::first_load::{self, LoadError, Stage, Tally, WINDOW};
 use crate::engine::{Flow, Rehearsal};
-use crate::sources::backfill::{self, Place, Topic};
-use crate::store::Store;
+use crate::sources::backfill::{self, Topic};
 use crate::store::sqlite::{Access, has_host};
 
 /// Between two looks.
@@ -77,7 +76,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     if !has_host(&path) {
         return Err(Failure::NotFound(NO_HOST.into()).into());
     }
-    load(parts.store.as_ref(), &path, &flow, &topics, total, options.restart, output).await
+    load(&parts, &path, &flow, &topics, total, options.restart, output).await
 }
 
 /// Records are taken in by this command and worked through by the host.
@@ -97,7 +96,7 @@ fn bar(total: u64, output: &Output) -> ProgressBar {
 
 /// Takes the records in and waits for the host to work through them.
 async fn load(
-    store: &dyn Store,
+    parts: &Parts,
     path: &Path,
     flow: &Flow,
     topics: &[Topic],
@@ -105,18 +104,20 @@ async fn load(
     restart: bool,
     output: &Output,
 ) -> Result<ExitCode> {
+    let (store, config) = (parts.store.as_ref(), &parts.config);
     if first_load::last(store, &flow.name).await?.is_some_and(|load| load.stage == Stage::GoesOn) {
         return Err(
             LoadError::GoesOn(format!("{}, asked for in the console, which shows how far it is", flow.name)).into()
         );
     }
-    let unfinished = first_load::broken_off(store, &flow.name, topics.len()).await?.filter(|_| !restart);
+    let of = first_load::through(topics, config);
+    let unfinished = first_load::broken_off(store, &flow.name, &of).await?.filter(|_| !restart);
     let mut place = match unfinished {
         Some(place) => {
             output.say(format!("going on behind {} records (--restart begins anew)", place.records));
             place
         }
-        None => Place { id: format!("{:016x}", fastrand::u64(..)), ..Place::default() },
+        None => first_load::fresh(of),
     };
     let progress = bar(total, output).with_message(flow.name.clone());
     let before = Tally::of(store, &flow.name).await?;

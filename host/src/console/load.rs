@@ -120,6 +120,8 @@ pub struct LoadRow {
     taken: u64,
     /// Of these worked through.
     done: u64,
+    /// Of these that wait for another record.
+    waiting: u64,
     /// Questions that came up meanwhile.
     review: u64,
     /// Why it does not get on, or did not.
@@ -140,6 +142,7 @@ impl From<Load> for LoadRow {
             total: load.total,
             taken: load.taken,
             done: load.done,
+            waiting: load.waiting,
             review: load.review,
             error: load.error,
             began_at: iso(load.began_at),
@@ -212,7 +215,7 @@ async fn begin(
     }
     let bound = bound(&console, &flow).await?;
     let anew = wanted.anew.unwrap_or(false);
-    console.loads.begin(&bound, &console.connections, since, anew, &who.name).await?;
+    console.loads.begin(&bound, console.engine.config(), &console.connections, since, anew, &who.name).await?;
     console.store.act(who.act("load.begin", &flow, Fate::Done)).await?;
     told(&console, &who, flow).await
 }
@@ -230,7 +233,8 @@ async fn rehearse(
     known(&console, &who, &flow)?;
     let since = day(wanted.since)?;
     let bound = bound(&console, &flow).await?;
-    console.loads.rehearse(bound, &console.connections, console.engine.releases(), since)?;
+    let (config, releases) = (console.engine.config(), console.engine.releases());
+    console.loads.rehearse(bound, config, &console.connections, releases, since)?;
     console.store.act(who.act("load.rehearse", &flow, Fate::Done)).await?;
     told(&console, &who, flow).await
 }
@@ -260,7 +264,12 @@ async fn bound(console: &Console, flow: &str) -> Result<Flow, Problem> {
 
 async fn told(console: &Console, who: &Who, flow: String) -> Result<Json<FirstLoad>, Problem> {
     let plugin = console.engine.running().borrow().get(&flow).cloned();
-    let mut rehearsed = console.loads.rehearsed(&flow);
+    let live = console.engine.releases().live(&flow).await.map_err(problem)?.map(|own| own.release);
+    let runs = match live {
+        Some(live) => Some(live),
+        None => console.store.candidate(&flow).await?.map(|own| own.release),
+    };
+    let mut rehearsed = console.loads.rehearsed(&flow, runs.as_deref());
     // They name records.
     if let Some(own) = rehearsed.as_mut().filter(|_| who.is_masked()) {
         own.questions.clear();

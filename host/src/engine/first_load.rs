@@ -1,14 +1,16 @@
 //! First loads: all records that are there already go through a flow, by the host itself, so that who asked for it may leave. Where it stands is
 //! kept: a host that was stopped goes on with it. Before it, a rehearsal says what it would do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{Notify, Semaphore, watch};
 
 use super::{BindError, Engine, Flow, Rehearsal};
+use crate::config::Config;
 use crate::connections::Connections;
 use crate::ending::guarded;
 use crate::releases::{ReleaseError, Releases};
@@ -21,7 +23,7 @@ use crate::time::now;
 pub const WINDOW: u64 = 2_000;
 /// Between two looks at a load that goes on, and where none does.
 const BUSY: Duration = Duration::from_millis(250);
-const IDLE: Duration = Duration::from_secs(5);
+const IDLE: Duration = Duration::from_secs(2);
 /// Questions of a rehearsal that are kept.
 const ASKED: usize = 100;
 
@@ -37,6 +39,9 @@ pub enum LoadError {
     /// One is under way.
     #[error("a first load of {0} goes on")]
     GoesOn(String),
+    /// What it goes through is configured otherwise by now.
+    #[error("the first load of {0} would go through other records than those it was begun with: begin it anew")]
+    Others(String),
     /// The flow cannot run.
     #[error(transparent)]
     Bind(#[from] BindError),
@@ -84,6 +89,9 @@ pub struct Load {
     pub taken: u64,
     /// Of these worked through.
     pub done: u64,
+    /// Of these that wait for another record.
+    #[serde(default)]
+    pub waiting: u64,
     /// Questions that came up meanwhile.
     pub review: u64,
     /// Questions of the flow that were open before.
@@ -101,6 +109,10 @@ pub struct Load {
 /// How far a rehearsal is, and what it has found so far.
 #[derive(Clone, Debug)]
 pub struct Rehearsed {
+    /// How its flow and its connections were configured.
+    of: String,
+    /// Digest of the release it was done under.
+    release: String,
     /// How far it is.
     pub stage: Stage,
     /// Only records changed since this day.
@@ -207,11 +219,49 @@ async fn keep(store: &dyn Store, flow: &str, load: &Load) -> Result<(), StoreErr
     store.append(Intake { position: Some((kept(flow), text)), ..Intake::default() }).await.map(|_| ())
 }
 
-/// Where a load of so many topics was broken off; none where it begins anew.
-pub async fn broken_off(store: &dyn Store, flow: &str, topics: usize) -> Result<Option<Place>, StoreError> {
+/// Where a load of these records stands; none where none was begun.
+async fn place(store: &dyn Store, flow: &str, of: &[String]) -> Result<Option<Place>, StoreError> {
     let stored = store.position(&backfill::source(flow)).await?;
     let place = stored.and_then(|text| serde_json::from_str::<Place>(&text).ok());
-    Ok(place.filter(|place| place.topics < topics))
+    Ok(place.filter(|place| place.of == of))
+}
+
+/// Where a load of these records was broken off; none where it begins anew.
+pub async fn broken_off(store: &dyn Store, flow: &str, of: &[String]) -> Result<Option<Place>, StoreError> {
+    Ok(place(store, flow, of).await?.filter(|place| place.topics < of.len()))
+}
+
+/// What a load goes through.
+pub fn through(topics: &[Topic], config: &Config) -> Vec<String> {
+    topics.iter().map(|topic| topic.through(config)).collect()
+}
+
+/// A load from the beginning.
+pub fn fresh(of: Vec<String>) -> Place {
+    Place { id: format!("{:016x}", fastrand::u64(..)), of, ..Place::default() }
+}
+
+/// What a load has brought and is not finished.
+#[derive(Default)]
+struct Brought {
+    open: u64,
+    waiting: u64,
+    review: u64,
+}
+
+impl Brought {
+    async fn of(store: &dyn Store, flow: &str) -> Result<Self, StoreError> {
+        let mut brought = Self::default();
+        for count in store.counts_of_backfill(flow).await? {
+            match count.state {
+                EventState::Ready | EventState::Leased => brought.open += count.events,
+                EventState::Waiting => brought.waiting += count.events,
+                EventState::Review => brought.review += count.events,
+                _ => {}
+            }
+        }
+        Ok(brought)
+    }
 }
 
 /// All first loads of a host.
@@ -225,6 +275,8 @@ pub struct Loads {
     turn: Arc<Semaphore>,
     /// What is kept of a load is changed by one at a time.
     changing: tokio::sync::Mutex<()>,
+    /// Flows of which a page is being read.
+    reading: Mutex<BTreeSet<String>>,
 }
 
 impl Loads {
@@ -236,28 +288,46 @@ impl Loads {
             rehearsals: Mutex::default(),
             turn: Arc::new(Semaphore::new(1)),
             changing: tokio::sync::Mutex::default(),
+            reading: Mutex::default(),
         }
     }
 
-    /// Goes on with what is under way until `stop` turns true.
+    /// Goes on with what is under way until `stop` turns true. A rehearsal of what is configured otherwise by now is none any more.
     pub async fn run(
         self: Arc<Self>,
         engine: Arc<Engine>,
         connections: Arc<Connections>,
         mut stop: watch::Receiver<bool>,
     ) {
-        loop {
-            let mut busy = false;
-            for flow in engine.config().flows.keys() {
-                match self.advance(flow, &engine, &connections).await {
-                    Ok(goes_on) => busy |= goes_on,
-                    Err(error) => tracing::error!(flow, %error, "the first load cannot go on"),
-                }
+        self.rehearsals.lock().unwrap_or_else(PoisonError::into_inner).retain(|flow, own| {
+            let mut own = own.lock().unwrap_or_else(PoisonError::into_inner);
+            let stays = own.of == setting(flow, engine.config());
+            if !stays && own.stage == Stage::GoesOn {
+                own.stage = Stage::Stopped;
             }
+            stays
+        });
+        // A system that does not answer holds up its own flows alone.
+        let all = engine.config().flows.keys().map(|flow| self.go_on(flow, &engine, &connections));
+        tokio::select! {
+            _ = join_all(all) => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    async fn go_on(&self, flow: &str, engine: &Engine, connections: &Connections) {
+        loop {
+            let asked = self.bell.notified();
+            let busy = match self.advance(flow, engine, connections).await {
+                Ok(goes_on) => goes_on,
+                Err(error) => {
+                    tracing::error!(flow, %error, "the first load cannot go on");
+                    false
+                }
+            };
             tokio::select! {
                 () = tokio::time::sleep(if busy { BUSY } else { IDLE }) => {}
-                () = self.bell.notified() => {}
-                _ = stop.wait_for(|stop| *stop) => return,
+                () = asked => {}
             }
         }
     }
@@ -265,12 +335,14 @@ impl Loads {
     /// One step of a flow's load; true where it goes on.
     async fn advance(&self, flow: &str, engine: &Engine, connections: &Connections) -> Result<bool, StoreError> {
         let store = self.store.as_ref();
-        let _changing = self.changing.lock().await;
         let Some(before) = last(store, flow).await?.filter(|load| load.stage == Stage::GoesOn) else {
             return Ok(false);
         };
         let mut load = before.clone();
-        let step = self.step(flow, engine, connections, &mut load).await;
+        let step = {
+            let _reading = Reading::begin(&self.reading, flow);
+            self.step(flow, engine, connections, &mut load).await
+        };
         match step {
             Ok(()) => load.error = None,
             // It is told, and tried again.
@@ -286,6 +358,11 @@ impl Loads {
                 tracing::error!(flow, %error, "the first load ended before it was through");
             }
         }
+        let _changing = self.changing.lock().await;
+        // Somebody may have stopped it meanwhile.
+        if last(store, flow).await?.as_ref() != Some(&before) {
+            return Ok(true);
+        }
         if load != before {
             keep(store, flow, &load).await?;
         }
@@ -300,23 +377,25 @@ impl Loads {
         load: &mut Load,
     ) -> Result<(), LoadError> {
         let store = self.store.as_ref();
-        let tally = Tally::of(store, flow).await?;
-        load.done = load.taken.saturating_sub(tally.open);
-        load.review = tally.review.saturating_sub(load.review_before);
+        let brought = Brought::of(store, flow).await?;
+        load.done = load.taken.saturating_sub(brought.open);
+        load.waiting = brought.waiting;
+        load.review = brought.review.saturating_sub(load.review_before);
         // Until its plugin is ready it waits.
         let plugin = engine.running().borrow().get(flow).cloned();
         let (Some(plugin), Some(config)) = (plugin, engine.config().flows.get(flow)) else { return Ok(()) };
         let names = &plugin.description.backfill;
         let topics = names.iter().map(|name| Topic::new(name, &config.connections, connections, load.since.as_deref()));
         let topics: Vec<Topic> = topics.collect::<Result<_, _>>()?;
-        let Some(place) = broken_off(store, flow, topics.len()).await? else {
-            if tally.open == 0 {
+        let of = through(&topics, engine.config());
+        let place = place(store, flow, &of).await?.ok_or_else(|| LoadError::Others(flow.to_owned()))?;
+        if place.topics >= topics.len() {
+            load.taken = place.records;
+            if brought.open == 0 {
                 load.stage = Stage::Over;
                 load.ended_at = Some(now());
             }
-            return Ok(());
-        };
-        if tally.open < WINDOW {
+        } else if brought.open < WINDOW {
             let at = topics.get(place.topics).map_or_else(String::new, |topic| topic.name.clone());
             let next =
                 backfill::step(store, flow, &topics, &place).await.map_err(|error| LoadError::Look(at, error))?;
@@ -325,37 +404,50 @@ impl Loads {
         Ok(())
     }
 
-    /// Asks for the load of a flow that is live. One that was broken off goes on where it was, but where it is to begin anew.
+    /// Asks for the load of a flow that is live. One that was stopped or has failed goes on where it was and since the day it was begun with, but
+    /// where another day is given, it is to begin anew, or it would go through other records.
     pub async fn begin(
         &self,
         flow: &Flow,
+        config: &Config,
         connections: &Connections,
         since: Option<String>,
         anew: bool,
         by: &str,
     ) -> Result<Load, LoadError> {
         let store = self.store.as_ref();
+        let before = last(store, &flow.name).await?;
+        let ended = before.as_ref().filter(|load| matches!(load.stage, Stage::Stopped | Stage::Failed) && !anew);
+        let since = since.or_else(|| ended.and_then(|load| load.since.clone()));
+        let goes_on = ended.is_some_and(|load| load.since == since) || before.is_none() && !anew;
         let topics = topics(flow, connections, since.as_deref())?;
         let mut total = 0;
         for topic in &topics {
             total += topic.count().await.map_err(|error| LoadError::Look(topic.name.clone(), error))?;
         }
+        let of = through(&topics, config);
         let _changing = self.changing.lock().await;
-        let before = last(store, &flow.name).await?;
-        if before.as_ref().is_some_and(|load| load.stage == Stage::GoesOn) {
+        let now_kept = last(store, &flow.name).await?;
+        if now_kept.as_ref().is_some_and(|load| load.stage == Stage::GoesOn)
+            || Reading::goes_on(&self.reading, &flow.name)
+        {
             return Err(LoadError::GoesOn(flow.name.clone()));
         }
-        let same = before.is_none_or(|before| before.since == since);
-        let place = broken_off(store, &flow.name, topics.len()).await?.filter(|_| same && !anew);
-        let place = place.unwrap_or_else(fresh);
+        let place = match goes_on {
+            // One of the command that is through is over.
+            true => place(store, &flow.name, &of).await?.filter(|own| ended.is_some() || own.topics < of.len()),
+            false => None,
+        };
+        let place = place.unwrap_or_else(|| fresh(of));
         let load = Load {
             stage: Stage::GoesOn,
             since,
             total,
             taken: place.records,
             done: 0,
+            waiting: 0,
             review: 0,
-            review_before: Tally::of(store, &flow.name).await?.review,
+            review_before: Brought::of(store, &flow.name).await?.review,
             error: None,
             began_at: now(),
             ended_at: None,
@@ -364,7 +456,7 @@ impl Loads {
         let text = serde_json::to_string(&place).unwrap_or_default();
         store.append(Intake { position: Some((backfill::source(&flow.name), text)), ..Intake::default() }).await?;
         keep(store, &flow.name, &load).await?;
-        self.bell.notify_one();
+        self.bell.notify_waiters();
         Ok(load)
     }
 
@@ -390,9 +482,11 @@ impl Loads {
         last(self.store.as_ref(), flow).await
     }
 
-    /// The rehearsal of a flow that was asked for last since the host started.
-    pub fn rehearsed(&self, flow: &str) -> Option<Rehearsed> {
-        self.rehearsal(flow).map(|own| own.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    /// The rehearsal of a flow that was asked for last since the host started. `release`: what it would run now; what was rehearsed under another
+    /// one is not told.
+    pub fn rehearsed(&self, flow: &str, release: Option<&str>) -> Option<Rehearsed> {
+        let own = self.rehearsal(flow)?.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Some(own).filter(|own| release.is_none_or(|release| release == own.release))
     }
 
     fn rehearsal(&self, flow: &str) -> Option<Arc<Mutex<Rehearsed>>> {
@@ -403,12 +497,15 @@ impl Loads {
     pub fn rehearse(
         &self,
         flow: Flow,
+        config: &Config,
         connections: &Connections,
         releases: &Releases,
         since: Option<String>,
     ) -> Result<(), LoadError> {
         let topics = topics(&flow, connections, since.as_deref())?;
         let fresh = Rehearsed {
+            of: setting(&flow.name, config),
+            release: flow.release.digest.clone(),
             stage: Stage::GoesOn,
             since,
             total: 0,
@@ -449,8 +546,36 @@ impl Loads {
     }
 }
 
-fn fresh() -> Place {
-    Place { id: format!("{:016x}", fastrand::u64(..)), ..Place::default() }
+/// How a flow and its connections are configured, as one text.
+fn setting(flow: &str, config: &Config) -> String {
+    let own = config.flows.get(flow);
+    let named: Vec<&String> = own.iter().flat_map(|own| own.connections.values()).collect();
+    let companies = named.iter().filter_map(|name| config.b1.get(*name));
+    let orgs = named.iter().filter_map(|name| config.salesforce.get(*name));
+    format!("{own:?} {:?} {:?}", companies.collect::<Vec<_>>(), orgs.collect::<Vec<_>>())
+}
+
+/// A page that is being read, until it is dropped.
+struct Reading<'a> {
+    all: &'a Mutex<BTreeSet<String>>,
+    flow: String,
+}
+
+impl<'a> Reading<'a> {
+    fn begin(all: &'a Mutex<BTreeSet<String>>, flow: &str) -> Self {
+        all.lock().unwrap_or_else(PoisonError::into_inner).insert(flow.to_owned());
+        Self { all, flow: flow.to_owned() }
+    }
+
+    fn goes_on(all: &Mutex<BTreeSet<String>>, flow: &str) -> bool {
+        all.lock().unwrap_or_else(PoisonError::into_inner).contains(flow)
+    }
+}
+
+impl Drop for Reading<'_> {
+    fn drop(&mut self) {
+        self.all.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.flow);
+    }
 }
 
 /// Rehearses, and tells of it while it goes on; ends early where somebody stops it.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::b1::list::{self, patiently};
 use super::b1::{Changed, How, WATCHES, Watch};
+use crate::config::Config;
 use crate::connections::{Connection, Connections};
 use crate::store::{Haste, Intake, Lane, NewEvent, Store};
 
@@ -52,6 +53,9 @@ pub struct Place {
     pub last: Option<Map<String, Value>>,
     /// Records gone through.
     pub records: u64,
+    /// What it goes through: kinds of records, of which systems, since which day. It goes on only through the same.
+    #[serde(default)]
+    pub of: Vec<String>,
 }
 
 /// Where the place of a flow's backfill is kept.
@@ -82,6 +86,17 @@ impl Topic {
             (Kind::Salesforce, bound("salesforce")?)
         };
         Ok(Self { name: name.to_owned(), connection_name, connection, kind, since: since.map(str::to_owned) })
+    }
+
+    /// What it goes through, so that a place is not taken for one among other records.
+    pub fn through(&self, config: &Config) -> String {
+        let name = &self.connection_name;
+        let system = match (config.b1.get(name), config.salesforce.get(name)) {
+            (Some(b1), _) => format!("{} {}", b1.url, b1.company),
+            (None, Some(org)) => org.login_url.clone(),
+            (None, None) => String::new(),
+        };
+        format!("{} of {name} at {system} since {}", self.name, self.since.as_deref().unwrap_or("ever"))
     }
 
     fn filter(&self) -> String {

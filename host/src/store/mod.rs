@@ -175,6 +175,8 @@ pub trait Store: Memory + People + Findings {
     async fn questions_revision(&self) -> Result<u64>;
     /// How many events stand where.
     async fn counts(&self) -> Result<Vec<Count>>;
+    /// Unfinished events of a flow that a backfill brought, by state.
+    async fn counts_of_backfill(&self, flow: &str) -> Result<Vec<Count>>;
 
     /// Keeps a release and its parts; what is known already stays as it is.
     async fn release_put(&self, release: ReleaseRow, contents: Vec<Content>) -> Result<()>;

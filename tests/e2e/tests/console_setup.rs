@@ -107,6 +107,28 @@ async fn from_nothing_to_a_flow_and_its_first_load() -> Result<()> {
     let setup = admin.get("/setup").await?.to_string();
     assert!(!setup.contains("tandem-secret"), "{setup}");
 
+    // A new password lies in a file of its own, and the one before is gone: what runs never reads what was meant for another server.
+    let saved = put(&admin, "/setup/connections/erp", erp.clone()).await?;
+    let kept = saved["kept"].as_str().and_then(|kept| kept.strip_prefix("the file ")).context("a file")?;
+    assert!(kept.starts_with("secrets/erp.password.") && world.folder().join(kept).exists(), "{saved}");
+    assert!(!world.folder().join("secrets/erp.password").exists());
+    until(&world, &admin, "connections", "erp", |own| own["live"] == true).await?;
+
+    // What could not be used after the next start is not written.
+    let mut unreadable = erp.clone();
+    (unreadable["settings"]["pin_sha256"], unreadable["settings"]["ca_file"]) = (Value::Null, json!("nowhere.pem"));
+    let (status, told) = admin.ask(Method::PUT, "/setup/connections/erp", Some(unreadable)).await?;
+    assert_eq!((status, &told["field"]), (422, &json!("ca_file")), "{told}");
+    let key = json!({ "settings": org(&world), "way": "private_key", "secret": "no key" });
+    let mut key = key.clone();
+    key["settings"]["username"] = json!("tandem@example.com");
+    let (status, told) = admin.ask(Method::PUT, "/setup/connections/crm", Some(key)).await?;
+    assert_eq!((status, &told["field"]), (422, &json!("secret")), "{told}");
+    for name in ["ERP", "nul", "com1"] {
+        let (status, told) = admin.ask(Method::PUT, &format!("/setup/connections/{name}"), Some(erp.clone())).await?;
+        assert_eq!((status, &told["field"]), (422, &json!("name")), "{told}");
+    }
+
     // What is wrong with a form is told of its field.
     let mut wrong = erp.clone();
     wrong["settings"]["user"] = json!(" ");
@@ -182,18 +204,34 @@ async fn a_load_is_stopped_and_goes_on() -> Result<()> {
     let setup =
         Setup { plugins: vec!["accounts"], flows: vec![("accounts", "settings = { series = 1 }")], ..Setup::default() };
     let (world, admin) = tandem_e2e::console::with_admin(setup).await?;
-    admin.post("/flows/accounts/load", json!({})).await?;
-    let (status, told) = admin.ask(Method::POST, "/flows/accounts/load", Some(json!({}))).await?;
-    assert!(status == 409 || told["load"]["state"] == "over", "{told}");
+    let day = json!({ "since": "2001-01-01" });
+    admin.post("/flows/accounts/load", day.clone()).await?;
     let stopped = admin.post("/flows/accounts/load/stop", json!({})).await?;
     assert!(matches!(stopped["load"]["state"].as_str(), Some("stopped" | "over")), "{stopped}");
-    admin.post("/flows/accounts/load", json!({})).await?;
+    let stopped = stopped["load"]["state"] == "stopped";
+    // A page that was being read may come to its end first.
+    let gone_on = async |_: &World| {
+        let (status, told) = admin.ask(Method::POST, "/flows/accounts/load", Some(json!({}))).await?;
+        Ok((status == 200).then_some(told))
+    };
+    let gone_on = world.until("it goes on", PATIENCE, gone_on).await?;
+    assert!(!stopped || gone_on["load"]["since"] == day["since"], "since the day it was begun with: {gone_on}");
     let over = async |_: &World| {
         let load = admin.get("/flows/accounts/load").await?;
         Ok((load["load"]["state"] == "over").then_some(load))
     };
     let loaded = world.until("the load", PATIENCE, over).await?;
     assert_eq!(loaded["load"]["taken"], loaded["load"]["total"], "{loaded}");
+    // A flow that ran before would go on with what it had.
+    let file = world.folder().join("tandem.toml");
+    let whole = fs::read_to_string(&file)?;
+    let without = whole.split("[flows.accounts]").next().unwrap_or_default();
+    let other = "[flows.other]\nplugin = \"accounts\"\nconnections = { b1 = \"erp\", salesforce = \"crm\" }\nrelease = \"by-hand\"\n";
+    fs::write(&file, format!("{without}{other}"))?;
+    let wanted = json!({ "plugin": "accounts", "connections": { "b1": "erp", "salesforce": "crm" }, "settings": {} });
+    let (status, told) = admin.ask(Method::PUT, "/setup/flows/accounts", Some(wanted)).await?;
+    assert_eq!((status, &told["field"]), (422, &json!("flow")), "{told}");
+    fs::write(&file, whole)?;
     // The command does not get in its way.
     let told = world.tandem(&["backfill", "accounts", "--yes"]).await?;
     assert!(told.contains("records"), "{told}");

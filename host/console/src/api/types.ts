@@ -774,6 +774,8 @@ export interface LoadRun {
   taken: number;
   /** Worked through. */
   done: number;
+  /** Of these that wait for another record. */
+  waiting: number;
   /** Of these to review. */
   review: number;
   error: string | null;

@@ -142,6 +142,7 @@ const load = (state: LoadRun['state']): Load => ({
     since: null,
     total: 1,
     taken: 1,
+    waiting: 0,
     done: 1,
     review: 0,
     error: null,

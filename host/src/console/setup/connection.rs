@@ -1,12 +1,13 @@
 //! A connection's section of `tandem.toml`, made from a form; its secret goes into a file of its own, and never comes back.
 
-use std::path::PathBuf;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,7 +17,7 @@ use crate::config::put::put_secret;
 use crate::config::rewrite::section;
 use crate::config::{B1Config, Config, SalesforceConfig, Secret, SecretSource, TlsConfig};
 use crate::connections::b1::EXCLUSIVE;
-use crate::connections::{CallError, Connection};
+use crate::connections::{self, CallError, Connection, SetupError};
 use crate::console::Console;
 use crate::console::access::Who;
 use crate::console::body::Body;
@@ -30,6 +31,9 @@ const LONGEST_SECRET: usize = 64 << 10;
 const LONGEST_NAME: usize = 40;
 /// Where secrets are kept, beside `tandem.toml`.
 const FOLDER: &str = "secrets";
+
+/// One makes what B1 needs at a time.
+static PROVISIONING: Semaphore = Semaphore::const_new(1);
 
 /// This part of the page.
 pub fn routes() -> OpenApiRouter<Arc<Console>> {
@@ -143,6 +147,13 @@ pub struct ConnectionRow {
     kept: String,
     /// The running host has it as it stands here.
     live: bool,
+}
+
+/// Windows takes these for devices, whatever stands behind them.
+fn is_device(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    matches!(name.as_str(), "con" | "prn" | "aux" | "nul")
+        || matches!(name.strip_prefix("com").or_else(|| name.strip_prefix("lpt")), Some(rest) if rest.len() == 1)
 }
 
 /// What B1 has now.
@@ -305,9 +316,15 @@ impl Wanted {
     /// The configuration with this connection, to be tried: its secret as it was typed, or as it is kept.
     pub fn tried(&self, name: &str, says: &Config, text: &str) -> Result<Config, Problem> {
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        if !(1..=LONGEST_NAME).contains(&name.len()) || !name.chars().all(is_plain) {
-            let error = format!("A connection is called by letters, digits, - and _, 1 to {LONGEST_NAME}.");
+        if !(1..=LONGEST_NAME).contains(&name.len()) || !name.chars().all(is_plain) || is_device(name) {
+            let error = format!(
+                "A connection is called by letters, digits, - and _, 1 to {LONGEST_NAME}, and not as a device of Windows."
+            );
             return Err(Problem::field("name", error));
+        }
+        let mut names = says.b1.keys().chain(says.salesforce.keys());
+        if let Some(other) = names.find(|other| *other != name && other.eq_ignore_ascii_case(name)) {
+            return Err(Problem::field("name", format!("There is {other} already; give it another name.")));
         }
         let secret = match (self.typed()?, self.kept(name, says)) {
             (Some(typed), _) => SecretSource::Typed(Secret::from(typed.to_owned())),
@@ -349,31 +366,82 @@ async fn save(
 ) -> Result<Json<ConnectionRow>, Problem> {
     who.may_all(Role::Admin)?;
     let before = says(&console)?;
-    // It is whole before anything is written.
+    // It can be used before anything is written: a host that is started anew must not stand still for it.
     let text = std::fs::read_to_string(&before.file).map_err(Problem::failed)?;
-    wanted.tried(&name, &before, &text)?;
+    let tried = wanted.tried(&name, &before, &text)?;
+    connections::one(&name, &tried).map_err(|error| unusable(&error))?;
     let known = wanted.kept(&name, &before);
-    let secret = match wanted.typed()? {
-        Some(typed) => {
-            let path = match known {
-                Some(SecretSource::File(path)) => path.clone(),
-                _ => PathBuf::from(FOLDER).join(format!("{name}.{}", wanted.way.key())),
-            };
-            let target = before.resolve(&path);
-            put_secret(&target, typed).map_err(|error| {
-                Problem::conflict(format!("The secret cannot be written: {}: {error}.", target.display()))
-            })?;
-            SecretSource::File(path)
-        }
-        None => known.cloned().ok_or_else(|| wanted.needs_secret(&name, &before))?,
+    let written = match wanted.typed()? {
+        Some(typed) => Some(written(&name, wanted.way, typed, &before)?),
+        None => None,
     };
-    let keys = wanted.keys(&secret)?;
-    let changed = console.engine.releases();
-    let changed = changed.change_config(&before.file, |text| section(text, wanted.kind(), &name, &keys)).await;
-    let now = changed.map_err(|why| problem(wanted.kind(), &name, &why))?;
+    let secret = written.clone().map(SecretSource::File).or_else(|| known.cloned());
+    let keys = wanted.keys(&secret.ok_or_else(|| wanted.needs_secret(&name, &before))?)?;
+    let releases = console.engine.releases();
+    let changed = releases.change_config(&before.file, |text| section(text, wanted.kind(), &name, &keys)).await;
+    let now = match changed {
+        Ok(now) => now,
+        Err(why) => {
+            remove(written.as_deref(), &before);
+            return Err(problem(wanted.kind(), &name, &why));
+        }
+    };
+    // The one before is nobody's any more.
+    let own = |path: &FilePath| path.parent() == Some(FilePath::new(FOLDER)) && !files(&now).any(|own| own == path);
+    match known_file(&before, &name) {
+        Some(path) if written.is_some() && own(path) => remove(Some(path), &before),
+        _ => {}
+    }
     console.store.act(who.act("setup.connection", &name, Fate::Done)).await?;
     let row = rows(&now, console.engine.config()).into_iter().find(|row| row.name == name);
     row.map(Json).ok_or_else(|| Problem::conflict("Somebody changed tandem.toml meanwhile."))
+}
+
+/// A secret in a file of its own, which no other section names: what runs goes on with the file that it has.
+fn written(name: &str, way: Way, secret: &str, config: &Config) -> Result<PathBuf, Problem> {
+    let mut path = PathBuf::from(FOLDER).join(format!("{name}.{}", way.key()));
+    while config.resolve(&path).exists() {
+        path = PathBuf::from(FOLDER).join(format!("{name}.{}.{:06x}", way.key(), fastrand::u32(..1 << 24)));
+    }
+    let target = config.resolve(&path);
+    let failed = |error| Problem::conflict(format!("The secret cannot be written: {}: {error}.", target.display()));
+    put_secret(&target, secret).map_err(failed)?;
+    Ok(path)
+}
+
+fn remove(path: Option<&FilePath>, config: &Config) {
+    let Some(path) = path.map(|path| config.resolve(path)) else { return };
+    if let Err(error) = std::fs::remove_file(&path) {
+        tracing::warn!(path = %path.display(), %error, "a secret that is not used any more lies there still");
+    }
+}
+
+/// The file of a connection's secret.
+fn known_file<'a>(config: &'a Config, name: &str) -> Option<&'a FilePath> {
+    let company = config.b1.get(name).map(|own| &own.password);
+    let secret = company.or_else(|| config.salesforce.get(name).and_then(way_of).map(|(_, secret)| secret));
+    match secret? {
+        SecretSource::File(path) => Some(path),
+        _ => None,
+    }
+}
+
+/// Files that hold the secrets of connections.
+fn files(config: &Config) -> impl Iterator<Item = &FilePath> {
+    config.b1.keys().chain(config.salesforce.keys()).filter_map(|name| known_file(config, name))
+}
+
+/// What is wrong with a connection that cannot even be made.
+fn unusable(error: &SetupError) -> Problem {
+    let words = error.to_string();
+    let field = match error {
+        SetupError::Secret(..) => "secret",
+        SetupError::Unusable(..) if words.contains("ca_file") => "ca_file",
+        SetupError::Unusable(..) if words.contains("pin_sha256") => "pin_sha256",
+        SetupError::Unusable(..) if words.contains("url") => "url",
+        SetupError::Unusable(..) => "secret",
+    };
+    Problem::field(field, words)
 }
 
 /// Makes what B1 needs and does not have: the user fields and the table.
@@ -393,17 +461,27 @@ async fn provision(
         return Err(no());
     }
     // B1 may take minutes for a table; whoever asked may hang up, and ask again how far it is.
+    let going_on = || Problem::conflict("It goes on.").mended("B1 may take minutes for a table; look again then.");
+    let turn = PROVISIONING.try_acquire().map_err(|_| going_on())?;
     let work = tokio::spawn(guarded("what B1 needs", async move {
-        match connection.as_ref() {
+        let _turn = turn;
+        let made = match connection.as_ref() {
             Connection::B1(b1) => b1.provision().await,
             Connection::Salesforce(_) => Ok(Vec::new()),
+        };
+        let outcome = if made.is_ok() { Fate::Done } else { Fate::Failed };
+        if let Err(error) = console.store.act(who.act("setup.provision", &name, outcome)).await {
+            tracing::error!(%error, "the audit trail lacks a line");
         }
+        if let Err(error) = &made {
+            tracing::error!(connection = name, %error, "what B1 needs could not be made");
+        }
+        made
     }));
     let made = work.await.map_err(Problem::failed)?.map_err(|error| match &error {
         CallError::Remote { .. } => Problem::conflict(format!("{error}.")).mended(EXCLUSIVE),
         _ => Problem::conflict(format!("{error}.")),
     })?;
-    console.store.act(who.act("setup.provision", &name, Fate::Done)).await?;
     let made = made.into_iter().map(|own| ProvisionRow { what: own.what, present: own.present }).collect();
     Ok(Json(Provisions { made }))
 }

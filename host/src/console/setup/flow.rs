@@ -115,6 +115,12 @@ async fn save(
         let error = format!("There is a flow {flow} of the plugin {} already.", other.plugin);
         return Err(Problem::field("flow", error).mended("Give this one another name."));
     }
+    if known.is_none() && console.engine.releases().live(&flow).await.map_err(releases::problem)?.is_some() {
+        let error = "A flow of this name ran before, and would go on at once with the release that it had.";
+        let mend =
+            "Give this one another name; or write its section into tandem.toml by hand, where that is what you want.";
+        return Err(Problem::field("flow", error).mended(mend));
+    }
     let plugin = console.engine.releases().plugin_file(&wanted.plugin).await.map_err(releases::problem)?;
     for (slot, kind) in &plugin.description.slots {
         let bound = wanted.connections.get(slot).is_some_and(|name| match kind.as_str() {

@@ -13,7 +13,7 @@ use utoipa_axum::routes;
 
 use super::connection::Wanted;
 use super::says;
-use crate::checks::{self, CERTIFICATE, Finding};
+use crate::checks::{self, Finding};
 use crate::config::{Config, ProxyConfig, TlsConfig};
 use crate::connections::certificate::{Shown, shown};
 use crate::connections::proxy::Proxies;
@@ -22,13 +22,17 @@ use crate::console::Console;
 use crate::console::access::Who;
 use crate::console::body::Body;
 use crate::console::problem::Problem;
+use crate::ending::guarded;
 use crate::store::{Fate, Role};
 use crate::time::iso;
 
 /// Seconds that an answer of the system may take; a person waits.
-const PATIENCE: u64 = 15;
+const PATIENCE: u64 = 10;
+/// What helps where a server's certificate is not trusted, and a person sees it.
+const COMPARE: &str =
+    "compare its fingerprint with that on the server itself, and trust it; or give the file of your own authority";
 /// Until it is told what was found so far.
-const WHOLE: Duration = Duration::from_secs(25);
+const WHOLE: Duration = Duration::from_secs(15);
 
 /// This part of the page.
 pub fn routes() -> OpenApiRouter<Arc<Console>> {
@@ -142,9 +146,12 @@ async fn of(name: &str, config: &Config) -> Look {
             if tokio::time::timeout(WHOLE, looked).await.is_err() {
                 let says = format!("not all was looked at within {} s", WHOLE.as_secs());
                 findings.push(Finding::bad(format!("connection {name}"), says, "`tandem check` takes its time"));
-            }
-            if let Connection::B1(b1) = &connection {
-                b1.log_out().await;
+                // It gives its session back, though nobody waits for that.
+                tokio::spawn(guarded("log-out", async move {
+                    if let Connection::B1(b1) = &connection {
+                        b1.log_out().await;
+                    }
+                }));
             }
         }
         Err(error) => findings.push(Finding::bad(format!("connection {name}"), error, "")),
@@ -182,7 +189,7 @@ async fn certificate(
         }
         Ok(own) => match &own.distrust {
             Some(why) => {
-                findings.push(Finding::bad(what, format!("its certificate is not trusted: {why}"), CERTIFICATE));
+                findings.push(Finding::bad(what, format!("its certificate is not trusted: {why}"), COMPARE));
                 Err(Some((&own).into()))
             }
             None => {

@@ -480,10 +480,25 @@ pub(super) fn list(db: &Connection, filter: &EventFilter) -> Result<Vec<Event>> 
 
 /// See [`Store::counts`].
 pub(super) fn counts(db: &Connection) -> Result<Vec<Count>> {
-    let rows: Vec<(String, i64, i64)> = db
+    let rows = db
         .prepare_cached("SELECT flow, state, events FROM counts WHERE events > 0 ORDER BY flow, state")?
         .query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;
+    counted(rows)
+}
+
+pub(super) fn counts_of_backfill(db: &Connection, flow: &str) -> Result<Vec<Count>> {
+    let rows = db
+        .prepare_cached(&format!(
+            "SELECT flow, state, COUNT(*) FROM events INDEXED BY events_by_state
+             WHERE flow = ?1 AND state IN ({READY}, {LEASED}, {WAITING}, {REVIEW}) AND lane = ?2 GROUP BY state"
+        ))?
+        .query_map(params![flow, Lane::Backfill as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    counted(rows)
+}
+
+fn counted(rows: Vec<(String, i64, i64)>) -> Result<Vec<Count>> {
     rows.into_iter()
         .map(|(flow, state, events)| {
             let state =

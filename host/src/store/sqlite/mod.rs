@@ -531,6 +531,11 @@ impl Store for SqliteStore {
         self.read(events::counts).await
     }
 
+    async fn counts_of_backfill(&self, flow: &str) -> Result<Vec<Count>> {
+        let flow = flow.to_owned();
+        self.read(move |db| events::counts_of_backfill(db, &flow)).await
+    }
+
     async fn questions_revision(&self) -> Result<u64> {
         self.read(|db| {
             let number: i64 =

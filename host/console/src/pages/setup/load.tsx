@@ -169,6 +169,7 @@ function Loading({ of: load, at, flow, busy, stop }: LoadingProps) {
         {load.since !== null && <> · {t('load.sinceSaid', { day: day(load.since, locale) })}</>}
         {load.state === 'goes-on' && <> · {t('load.leave')}</>}
       </p>
+      {load.waiting > 0 && <p className="soft">{t('load.waiting', { count: load.waiting })}</p>}
       {load.review > 0 && (
         <p>
           <Link to="/reviews" search={{ flow }} className="way">
