@@ -509,7 +509,6 @@ async fn figures_whose_answer_was_lost_go_with_their_customer() -> Result<()> {
 async fn a_crossing_whose_answer_was_lost_is_told_once_though_its_customer_moves() -> Result<()> {
     let mut world = world(&["credit"]).await?;
     world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": 1000 })).await?;
-    world.up().await?;
     let [first, second] =
         [account(&world, "C00001").await?["Id"].clone(), account(&world, "C00002").await?["Id"].clone()];
     world
@@ -518,6 +517,7 @@ async fn a_crossing_whose_answer_was_lost_is_told_once_though_its_customer_moves
             { "path": "Task", "method": "GET", "kind": "server-error" },
         ]))
         .await?;
+    world.up().await?;
     invoice(&world, "C00001", 1_000.0).await?;
     world.until_record("Task", "the crossing", |_| true).await?;
     until_told(&world, "writing the credit alert").await?;
@@ -539,13 +539,13 @@ async fn a_crossing_whose_answer_was_lost_is_told_once_though_its_customer_moves
 async fn a_crossing_whose_answer_was_lost_is_told_once_though_something_else_happens() -> Result<()> {
     let mut world = world(&["credit"]).await?;
     world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": 1000 })).await?;
-    world.up().await?;
     world
         .salesforce_faults(json!([
             { "path": "/sobjects/Task", "method": "POST", "kind": "reset-after", "times": 1 },
             { "path": "Task", "method": "GET", "kind": "server-error" },
         ]))
         .await?;
+    world.up().await?;
     invoice(&world, "C00001", 1_000.0).await?;
     world.until_record("Task", "the crossing", |_| true).await?;
     until_told(&world, "writing the credit alert").await?;

@@ -530,6 +530,7 @@ async fn a_deleted_opportunitys_order_is_asked_about_and_is_its_own_again_when_i
     until_row(&world, &entry, "Quantity", 37.0).await?;
     world.until_state(&id, "Synced").await?;
     assert_eq!(world.orders_of(&id).await?.len(), 1);
-    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "the question is over");
+    let over = async |world: &World| Ok((world.tandem_json(&["review", "list"]).await? == json!([])).then_some(()));
+    world.until("the question to be over", PATIENCE, over).await?;
     Ok(())
 }
