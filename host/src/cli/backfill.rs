@@ -13,10 +13,11 @@ use serde_json::json;
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
-use crate::engine::first_load::{self, LoadError, Stage, Tally, WINDOW};
+use crate::engine::first_load::{self, LoadError, Stage, WINDOW};
 use crate::engine::{Flow, Rehearsal};
 use crate::sources::backfill::{self, Topic};
 use crate::store::sqlite::{Access, has_host};
+use crate::store::{EventState, Store, StoreError};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_millis(250);
@@ -176,6 +177,33 @@ impl Watch {
         self.looks = if open == self.open { self.looks + 1 } else { 0 };
         self.open = open;
         self.looks == 120
+    }
+}
+
+/// How many events of a flow stand where.
+#[derive(Default)]
+struct Tally {
+    /// Not finished and nobody's turn but the host's.
+    open: u64,
+    /// Done.
+    done: u64,
+    /// A person's turn.
+    review: u64,
+}
+
+impl Tally {
+    /// As it is now.
+    async fn of(store: &dyn Store, flow: &str) -> Result<Self, StoreError> {
+        let mut tally = Self::default();
+        for count in store.counts().await?.into_iter().filter(|count| count.flow == flow) {
+            match count.state {
+                EventState::Ready | EventState::Leased => tally.open += count.events,
+                EventState::Done => tally.done += count.events,
+                EventState::Review => tally.review += count.events,
+                _ => {}
+            }
+        }
+        Ok(tally)
     }
 }
 

@@ -178,33 +178,6 @@ pub async fn rehearse<'a>(
     Ok(rehearsal)
 }
 
-/// How many events of a flow stand where.
-#[derive(Default)]
-pub struct Tally {
-    /// Not finished and nobody's turn but the host's.
-    pub open: u64,
-    /// Done.
-    pub done: u64,
-    /// A person's turn.
-    pub review: u64,
-}
-
-impl Tally {
-    /// As it is now.
-    pub async fn of(store: &dyn Store, flow: &str) -> Result<Self, StoreError> {
-        let mut tally = Self::default();
-        for count in store.counts().await?.into_iter().filter(|count| count.flow == flow) {
-            match count.state {
-                EventState::Ready | EventState::Leased => tally.open += count.events,
-                EventState::Done => tally.done += count.events,
-                EventState::Review => tally.review += count.events,
-                _ => {}
-            }
-        }
-        Ok(tally)
-    }
-}
-
 /// The load of a flow that was asked for last.
 pub async fn last(store: &dyn Store, flow: &str) -> Result<Option<Load>, StoreError> {
     Ok(store.position(&kept(flow)).await?.and_then(|text| serde_json::from_str(&text).ok()))
