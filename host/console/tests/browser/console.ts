@@ -72,7 +72,8 @@ export async function tabTo(page: Page, name: RegExp, most = 60): Promise<void> 
   for (let times = 0; times < most; times++) {
     await page.keyboard.press('Tab');
     const names = await page.evaluate(() => {
-      let at: Element | null = document.activeElement;
+      // The page itself has all of its words.
+      let at: Element | null = document.activeElement === document.body ? null : document.activeElement;
       const names: string[] = [];
       while (at) {
         names.push(at.getAttribute('aria-label') ?? '', (at as HTMLElement).innerText ?? '');
