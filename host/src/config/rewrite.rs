@@ -6,6 +6,15 @@ use toml_edit::{DocumentMut, Item, Table, Value};
 /// A text with keys of the section `[kind.name]` set, or taken out where their value is null; the section is made where there is none.
 pub fn section(text: &str, kind: &str, name: &str, keys: &Map<String, Json>) -> Result<String, String> {
     let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
+    // What stands before nothing at all would stand behind it.
+    let head = if document.is_empty() {
+        document.trailing().as_str().unwrap_or_default().trim_end().to_owned()
+    } else {
+        String::new()
+    };
+    if !head.is_empty() {
+        document.set_trailing("");
+    }
     let all = document.entry(kind).or_insert_with(|| {
         let mut table = Table::new();
         table.set_implicit(true);
@@ -26,7 +35,8 @@ pub fn section(text: &str, kind: &str, name: &str, keys: &Map<String, Json>) -> 
             }
         }
     }
-    Ok(with_line_ends_of(text, document.to_string()))
+    let changed = if head.is_empty() { document.to_string() } else { format!("{head}\n\n{document}") };
+    Ok(with_line_ends_of(text, changed))
 }
 
 /// Another value in the same place; what stands beside it stays, and so does one that is the same.

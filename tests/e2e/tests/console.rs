@@ -117,6 +117,7 @@ async fn a_viewer_changes_nothing_and_who_has_one_flow_sees_one() -> Result<()> 
         "expires_at": "2027-01-01T00:00:00Z", "query": "", "shared": false, "old": "x", "new": "y", "permissions": 1, "text": "", "edits": [],
         "section": "header", "way": "to-b1", "records": [], "b1": "U_X", "salesforce": "X__c",
     });
+    let company = json!({ "kind": "b1", "url": format!("{}/b1s/v2", world.b1), "company": "SBODEMO", "user": "tandem", "time_zone": "UTC" });
     for (method, path) in operations(&viewer).await?.into_iter().filter(|(method, _)| *method != Method::GET) {
         // What is one's own.
         if path.starts_with("/session") || path.starts_with("/views") {
@@ -126,6 +127,9 @@ async fn a_viewer_changes_nothing_and_who_has_one_flow_sees_one() -> Result<()> 
         let own = match path.as_str() {
             "/events/act" => json!({ "act": "retry", "ids": [event] }),
             "/tokens" => json!({ "name": "x", "role": "admin", "flows": null, "expires_at": "2027-01-01T00:00:00Z" }),
+            "/setup/look" => json!({ "name": "erp", "settings": company, "way": "password" }),
+            path if path.starts_with("/setup/connections") => json!({ "settings": company, "way": "password" }),
+            path if path.starts_with("/setup/flows") => json!({ "plugin": "orders", "connections": {} }),
             path if path.starts_with("/accounts") => {
                 json!({ "role": "admin", "flows": null, "password": "lantern orbit gravel" })
             }
