@@ -6,10 +6,6 @@ HOST = $(shell rustc -vV | sed -n 's/^host: //p')
 # The exact toolchain that setup chose for plugins; never leaks into the host's build.
 PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARGO_TARGET_DIR RUSTC="$$(cat $(TOOLS)/wasm-rustc)" $(CARGO)
 
-# Tests of what flows do in real companies; each holds also while every kind of fault strikes one call in fifty.
-SITUATIONS = accounts both_ways branches catalogue chain companies desired finance identity money money_shown orders orders_and_clerks \
-  orders_found orders_in_b1 orgs refused_fields stock
-
 # Tests mostly wait for what the host's timers do: more of them at once than there are cores take half the time.
 TEST_THREADS ?= $(shell expr 2 \* $$(nproc))
 
@@ -52,9 +48,9 @@ lint: setup-tests console
 # The long form of the fault tests: 1,000 kills with orders, 200 with all flows, and each situation of the flows again with faults.
 soak: setup plugins console
 	$(CARGO) build --quiet --locked --release --workspace --all-targets
-	TANDEM_SOAK_KILLS=1000 $(CARGO) test --locked --release --workspace --test faults -- --nocapture kill
-	TANDEM_SOAK_KILLS=200 $(CARGO) test --locked --release --workspace --test all_flows -- --nocapture
-	TANDEM_FAULTS=0.02 $(CARGO) test --locked --release --workspace --no-fail-fast $(SITUATIONS:%=--test %)
+	TANDEM_SOAK_KILLS=1000 $(CARGO) test --locked --release --workspace --test host -- --nocapture won_opportunities_survive_kill
+	TANDEM_SOAK_KILLS=200 $(CARGO) test --locked --release --workspace --test host -- --nocapture all_flows::
+	TANDEM_FAULTS=0.02 $(CARGO) test --locked --release --workspace --no-fail-fast --test flows
 
 bench: setup plugins console
 	$(CARGO) build --quiet --locked --release --workspace

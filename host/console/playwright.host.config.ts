@@ -1,6 +1,6 @@
 import { defineConfig } from '@playwright/test';
 
-// Against a real host: `TANDEM` is its address; who starts it says what there is (tests/e2e/tests/console_pages.rs).
+// Against a real host: `TANDEM` is its address; who starts it says what there is (tests/e2e/tests/console/pages.rs).
 export default defineConfig({
   testDir: 'tests/host',
   outputDir: 'test-results',

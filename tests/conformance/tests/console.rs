@@ -10,7 +10,7 @@ use tandem_e2e::console::with_admin;
 /// What is not as any answer: a stream, and what would take the token away that asks.
 const APART: [&str; 4] = ["--exclude-path", "/api/v1/live", "--exclude-path-regex", "/(session|plugin)"];
 
-/// Checks that this API does not mean: an unknown way is 405 by axum, and what is open is tried by `tests/e2e/tests/console.rs`.
+/// Checks that this API does not mean: an unknown way is 405 by axum, and what is open is tried by `tests/e2e/tests/console/api.rs`.
 const NOT_MEANT: &str =
     "ignored_auth,positive_data_acceptance,unsupported_method,allow_header_conformance,missing_required_header";
 

@@ -1,0 +1,13 @@
+//! What the host promises whatever happens: kills, a full disk, bad input, another release, a plugin that breaks the rules.
+
+mod all_flows;
+mod bad_input;
+mod bad_records;
+mod commands;
+mod contract;
+mod faults;
+mod machine;
+mod plugin_cli;
+mod releases;
+mod reload;
+mod sandbox;
