@@ -370,6 +370,7 @@ impl Host {
             metrics,
             live,
             jobs: Arc::default(),
+            news: Arc::default(),
             comparisons: Arc::default(),
             loads,
             schemas: Schemas::default(),

@@ -23,6 +23,8 @@ use crate::time::iso;
 const MOST: u32 = 200;
 /// Events that are asked for at once at most.
 const MOST_AT_ONCE: usize = 20_000;
+/// Events that are rehearsed at once at most: each reads from both systems.
+const MOST_REHEARSED: usize = 200;
 /// Events that are looked up in one go.
 const AT_A_TIME: u32 = 500;
 
@@ -199,6 +201,9 @@ pub enum ManyAct {
     Retry,
     /// Leave the records as they are: for those that offer it.
     Ignore,
+    /// Say what each would come to if it ran again now: nothing is sent, and nothing of them changes. Of a filter or a kind the
+    /// newest 200; of those named 200 at most.
+    Rehearse,
 }
 
 /// What is asked of many events: of those named, or of all that fit a filter.
@@ -226,16 +231,22 @@ pub struct Many {
     responses((status = 200, body = Job), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
 async fn act(State(console): State<Arc<Console>>, who: Who, Body(asked): Body<Many>) -> Result<Json<Job>, Problem> {
     who.may(Role::Operator)?;
-    let filter = asked.filter.unwrap_or_default();
+    let (asks, filter) = (asked.act, asked.filter.unwrap_or_default());
     // Named in the filter, too, it is the same one.
     let kind = asked.kind.or(filter.kind.clone());
     let is_bare = Filter { kind: None, ..filter.clone() } == Filter::default();
-    let targets = match (asked.ids, kind) {
-        (Some(ids), None) if is_bare => named(&console, &who, &ids).await?,
+    let mut targets = match (asked.ids, kind) {
+        (Some(ids), None) if is_bare => {
+            if asks == ManyAct::Rehearse && ids.len() > MOST_REHEARSED {
+                let problem = Problem::field("ids", format!("{MOST_REHEARSED} events at most are rehearsed at once."));
+                return Err(problem.mended("Name fewer, or a filter or a kind: of these the newest are taken."));
+            }
+            named(&console, &who, &ids).await?
+        }
         (None, Some(kind)) if is_bare => {
             kinds::events_of(&console, &who, &kind).await?.iter().map(Target::from).collect()
         }
-        (None, None) if !is_bare => all_of(&console, &who, &filter, asked.act).await?,
+        (None, None) if !is_bare => all_of(&console, &who, &filter, asks).await?,
         _ => {
             return Err(Problem::field(
                 "ids",
@@ -243,20 +254,26 @@ async fn act(State(console): State<Arc<Console>>, who: Who, Body(asked): Body<Ma
             ));
         }
     };
-    let (name, choice) = match asked.act {
+    let (act, choice) = match asks {
         ManyAct::Retry => ("events.retry", None),
         ManyAct::Ignore => ("events.ignore", Some("ignore".to_owned())),
+        ManyAct::Rehearse => {
+            let more = targets.len() > MOST_REHEARSED;
+            targets.truncate(MOST_REHEARSED);
+            return Ok(Json(console.jobs.rehearse(console.clone(), who, asked.why, targets, more).await?));
+        }
     };
-    let task = Task { act: name, choice, why: asked.why };
+    let task = Task { act, choice, why: asked.why };
     Ok(Json(console.jobs.begin(console.clone(), who, task, targets).await?))
 }
 
-/// All that fit a filter and can be meant, oldest last; an error where they are too many.
+/// All that fit a filter and can be meant, oldest last; an error where they are too many. To rehearse no more are looked up than needed.
 async fn all_of(console: &Console, who: &Who, filter: &Filter, act: ManyAct) -> Result<Vec<Target>, Problem> {
     let mut search = filter.search(who, None, AT_A_TIME)?;
     let can: &[EventState] = match act {
         ManyAct::Retry => &[EventState::Ready, EventState::Waiting, EventState::Review, EventState::Rejected],
         ManyAct::Ignore => &[EventState::Review],
+        ManyAct::Rehearse => &EventState::ALL,
     };
     search.states = match search.states.as_slice() {
         [] => can.to_vec(),
@@ -267,6 +284,9 @@ async fn all_of(console: &Console, who: &Who, filter: &Filter, act: ManyAct) -> 
         let found = console.store.find(search.clone()).await?;
         search.before = found.last().map(|event| event.id);
         targets.extend(found.iter().map(Target::from));
+        if act == ManyAct::Rehearse && targets.len() > MOST_REHEARSED {
+            break;
+        }
         if targets.len() > MOST_AT_ONCE {
             let problem = Problem::field("filter", format!("More than {MOST_AT_ONCE} events fit it."));
             return Err(problem.mended("Narrow it, by flow, state or time."));

@@ -1,5 +1,7 @@
 //! What was asked of many events at once: done beside everything else, its progress asked for by its id. What failed is told apart.
 
+mod rehearsal;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+use self::rehearsal::{Outcome, rehearse_all};
 use super::Console;
 use super::access::Who;
 use super::problem::Problem;
@@ -48,10 +51,45 @@ pub struct Job {
     failures: u64,
     /// What failed, the first thousand.
     failed: Vec<Failure>,
+    /// Of a rehearsal: what each would come to, as far as it is.
+    outcomes: Vec<Outcome>,
+    /// Of a rehearsal: more were meant than are rehearsed at once, and these are the newest of them.
+    more: bool,
     /// It has ended.
     over: bool,
     #[serde(skip)]
     by: String,
+}
+
+impl Job {
+    fn new(act: &str, who: &Who, events: &[Target]) -> Result<Self, Problem> {
+        Ok(Self {
+            id: super::access::secret()?[..16].to_owned(),
+            act: act.to_owned(),
+            total: events.len() as u64,
+            done: 0,
+            failures: 0,
+            failed: Vec::new(),
+            outcomes: Vec::new(),
+            more: false,
+            over: events.is_empty(),
+            by: who.name.clone(),
+        })
+    }
+
+    /// One more failed.
+    fn fail(&mut self, event: &Target, why: String) {
+        self.failures += 1;
+        if self.failed.len() < NAMED {
+            self.failed.push(Failure { event: event.id.0, why });
+        }
+    }
+
+    /// One more is gone through.
+    fn step(&mut self) {
+        self.done += 1;
+        self.over = self.done == self.total;
+    }
 }
 
 /// One that failed.
@@ -88,7 +126,11 @@ pub struct Task {
 
 /// The jobs of this host since it started.
 #[derive(Default)]
-pub struct Jobs(Mutex<VecDeque<Arc<Mutex<Job>>>>);
+pub struct Jobs {
+    all: Mutex<VecDeque<Arc<Mutex<Job>>>>,
+    /// One rehearses at a time: flows go first.
+    turn: tokio::sync::Mutex<()>,
+}
 
 impl Jobs {
     /// Begins one; the answer is how far it is after a moment, since a handful is over before anybody could ask for it.
@@ -99,41 +141,75 @@ impl Jobs {
         task: Task,
         events: Vec<Target>,
     ) -> Result<Job, Problem> {
-        if task.why.as_ref().is_some_and(|why| why.chars().count() > LONGEST_WHY) {
-            return Err(Problem::field("why", format!("A reason has {LONGEST_WHY} letters at most.")));
-        }
-        let job = Job {
-            id: super::access::secret()?[..16].to_owned(),
-            act: task.act.to_owned(),
-            total: events.len() as u64,
-            done: 0,
-            failures: 0,
-            failed: Vec::new(),
-            over: events.is_empty(),
-            by: who.name.clone(),
-        };
-        let shared = Arc::new(Mutex::new(job.clone()));
-        {
-            let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            all.push_back(shared.clone());
-            while all.len() > REMEMBERED {
-                all.pop_front();
+        checked(task.why.as_deref())?;
+        let job = self.keep(Job::new(task.act, &who, &events)?);
+        let own = job.clone();
+        Ok(after_a_moment(&job, async move { work(&console, &own, &who, &task, events).await }).await)
+    }
+
+    /// Begins to rehearse them; it ends with the host. The audit trail has one line for all.
+    pub async fn rehearse(
+        &self,
+        console: Arc<Console>,
+        who: Who,
+        why: Option<String>,
+        events: Vec<Target>,
+        more: bool,
+    ) -> Result<Job, Problem> {
+        checked(why.as_deref())?;
+        let job = Job { more, ..Job::new("events.rehearse", &who, &events)? };
+        // Both systems are read from, however each ends.
+        console.store.act(Act { why, ..who.act(&job.act, among(&events), Fate::Done) }).await?;
+        let job = self.keep(job);
+        let (own, mut stop) = (job.clone(), console.live.stop());
+        let work = async move {
+            tokio::select! {
+                () = rehearse_all(&console, &own, &who, &events) => {}
+                _ = stop.changed() => {}
             }
+        };
+        Ok(after_a_moment(&job, work).await)
+    }
+
+    fn keep(&self, job: Job) -> Arc<Mutex<Job>> {
+        let shared = Arc::new(Mutex::new(job));
+        let mut all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push_back(shared.clone());
+        while all.len() > REMEMBERED {
+            all.pop_front();
         }
-        // Whoever asked may hang up: what was asked is done.
-        let own = shared.clone();
-        let work = tokio::spawn(guarded("what was asked of many events", async move {
-            work(&console, &own, &who, &task, events).await;
-        }));
-        let _ = tokio::time::timeout(MOMENT, work).await;
-        Ok(shared.lock().unwrap_or_else(PoisonError::into_inner).clone())
+        shared
     }
 
     fn find(&self, id: &str, who: &Who) -> Option<Job> {
-        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
         let mut jobs = all.iter().map(|job| job.lock().unwrap_or_else(PoisonError::into_inner).clone());
         jobs.find(|job| job.id == id && job.by == who.name)
     }
+}
+
+fn checked(why: Option<&str>) -> Result<(), Problem> {
+    match why.is_some_and(|why| why.chars().count() > LONGEST_WHY) {
+        true => Err(Problem::field("why", format!("A reason has {LONGEST_WHY} letters at most."))),
+        false => Ok(()),
+    }
+}
+
+/// How many, and which they lie among.
+fn among(events: &[Target]) -> String {
+    let ids = events.iter().map(|event| event.id.0);
+    match (ids.clone().min(), ids.max()) {
+        (Some(first), Some(last)) if first < last => format!("{} events, {first} to {last}", events.len()),
+        (Some(only), _) => format!("event {only}"),
+        _ => "no events".into(),
+    }
+}
+
+/// Does it beside everything else. Whoever asked may hang up: what was asked is done.
+async fn after_a_moment(job: &Mutex<Job>, work: impl Future<Output = ()> + Send + 'static) -> Job {
+    let work = tokio::spawn(guarded("what was asked of many events", work));
+    let _ = tokio::time::timeout(MOMENT, work).await;
+    job.lock().unwrap_or_else(PoisonError::into_inner).clone()
 }
 
 async fn work(console: &Console, job: &Mutex<Job>, who: &Who, task: &Task, events: Vec<Target>) {
@@ -157,17 +233,13 @@ async fn work(console: &Console, job: &Mutex<Job>, who: &Who, task: &Task, event
             note(console, line(format!("event {} ({} {})", event.id, event.flow, event.key), outcome)).await;
         }
         let mut job = job.lock().unwrap_or_else(PoisonError::into_inner);
-        job.done += 1;
         if let Some(why) = failed {
-            job.failures += 1;
+            job.fail(&event, why);
             failures = job.failures;
-            if job.failed.len() < NAMED {
-                job.failed.push(Failure { event: event.id.0, why });
-            }
         } else if !touched.contains(&event.flow) {
             touched.push(event.flow);
         }
-        job.over = job.done == job.total;
+        job.step();
     }
     if total > EACH {
         note(console, line(format!("{total} events, {failures} of them failed"), Fate::Done)).await;
@@ -206,5 +278,7 @@ async fn again(console: &Console, task: &Task, event: &Target) -> Result<(), Str
     responses((status = 200, body = Job), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn job(State(console): State<Arc<Console>>, who: Who, Path(id): Path<String>) -> Result<Json<Job>, Problem> {
     let problem = || Problem::no(format_args!("job {id:?}")).mended("The host forgets its jobs when it stops.");
-    console.jobs.find(&id, &who).map(Json).ok_or_else(problem)
+    let mut job = console.jobs.find(&id, &who).ok_or_else(problem)?;
+    Outcome::seen_by(&mut job.outcomes, &who);
+    Ok(Json(job))
 }

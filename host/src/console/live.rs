@@ -48,6 +48,11 @@ impl Live {
         Self { told: watch::Sender::new(None), stop, used: Mutex::default(), started_at: now() }
     }
 
+    /// Turns true when the host ends.
+    pub fn stop(&self) -> watch::Receiver<bool> {
+        self.stop.clone()
+    }
+
     /// Looks until `stop` turns true.
     pub async fn run(console: Arc<Console>) {
         let live = console.live.clone();

@@ -41,6 +41,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 pub use self::access::{Access, Passwords, SignOn, checked_name};
 pub use self::jobs::Jobs;
+pub use self::kinds::News;
 pub use self::live::Live;
 pub use self::origin::Origin;
 pub use self::releases::Comparisons;
@@ -72,6 +73,8 @@ pub struct Console {
     pub live: Arc<Live>,
     /// What was asked of many events at once.
     pub jobs: Arc<Jobs>,
+    /// Which kinds of errors are new or back.
+    pub news: Arc<News>,
     /// What would be different under releases.
     pub comparisons: Arc<Comparisons>,
     /// First loads, and their rehearsals.

@@ -64,6 +64,8 @@ pub enum NeedKind {
     Connection,
     /// A flow cannot run.
     Held,
+    /// Kinds of errors are new, or back.
+    Errors,
     /// Questions wait for an answer.
     Review,
     /// Changed files wait, or cannot be used.
@@ -86,6 +88,9 @@ pub struct Need {
     /// How many.
     #[serde(skip_serializing_if = "Option::is_none")]
     count: Option<u64>,
+    /// What the newest of these kinds of errors say.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    words: Vec<String>,
     /// Since when, ISO 8601.
     #[serde(skip_serializing_if = "Option::is_none")]
     since: Option<String>,
@@ -254,7 +259,10 @@ impl Overview {
             store: trouble.as_ref().map_or_else(|| "ok".to_owned(), ToString::to_string),
         };
         let mut needs = Vec::new();
-        let need = |kind, text: String| Need { kind, flow: None, connection: None, text, count: None, since: None };
+        let need = |kind, text: String| {
+            let words = Vec::new();
+            Need { kind, flow: None, connection: None, text, count: None, words, since: None }
+        };
         needs.extend(trouble.map(|trouble| need(NeedKind::Store, format!("The store {trouble}"))));
         for row in connections.iter().filter(|row| row.state != ConnectionState::Up) {
             let text = row.why.clone().unwrap_or_else(|| "It does not answer.".into());
@@ -270,6 +278,16 @@ impl Overview {
                 let text = "Questions wait for an answer.".to_owned();
                 let (flow, count) = (Some(row.name.clone()), Some(row.reviews));
                 needs.push(Need { flow, count, ..need(NeedKind::Review, text) });
+            }
+        }
+        // What is mended meanwhile is no news any more.
+        let wrong = |row: &&FlowRow| row.reviews + row.rejected > 0;
+        if flows.iter().any(|row| wrong(&row)) {
+            let news = console.news.by_flow(console).await?;
+            for (row, own) in flows.iter().filter(wrong).filter_map(|row| Some((row, news.get(&row.name)?))) {
+                let (flow, count, words) = (Some(row.name.clone()), Some(own.count()), own.words.clone());
+                let since = Some(iso(own.since));
+                needs.push(Need { flow, count, words, since, ..need(NeedKind::Errors, own.text()) });
             }
         }
         for (name, why) in refused {

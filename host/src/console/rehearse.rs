@@ -51,20 +51,20 @@ pub struct Rehearsed {
     /// The release it was rehearsed under.
     release: String,
     /// What would become of it.
-    verdict: Verdict,
+    pub verdict: Verdict,
     /// What it would send.
-    effects: Vec<EffectRow>,
+    pub effects: Vec<EffectRow>,
     /// What differs from what it sent when it ran last, field by field.
-    differences: Vec<DifferenceRow>,
+    pub differences: Vec<DifferenceRow>,
 }
 
 /// What would become of an event.
 #[derive(Serialize, ToSchema)]
 pub struct Verdict {
     /// `done`, `review`, `waiting`, `retry` or `rejected`.
-    state: &'static str,
+    pub state: &'static str,
     /// In words.
-    words: String,
+    pub words: String,
 }
 
 impl Verdict {

@@ -212,8 +212,10 @@ async fn an_operator_finds_understands_rehearses_and_mends() -> Result<()> {
 
     // Errors by kind, and a question with its answers.
     let kinds = operator.get("/kinds").await?;
-    assert_eq!((&kinds["kinds"][0]["count"], &kinds["kinds"][0]["fresh"]), (&json!(1), &json!(true)), "{kinds}");
-    let kind = kinds["kinds"][0]["id"].clone();
+    let of = &kinds["kinds"][0];
+    assert_eq!((&of["count"], &of["standing"]), (&json!(1), &json!("new")), "{kinds}");
+    assert_eq!(of["trend"], json!([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]), "by day, and the last ends now");
+    let kind = of["id"].clone();
     let review = operator.get("/reviews").await?["reviews"][0].clone();
     assert!(review["salesforce"].is_object() && review["choices"][0]["does"].is_string(), "{review}");
     let asks = review["event"]["id"].clone();
@@ -269,6 +271,143 @@ async fn an_operator_finds_understands_rehearses_and_mends() -> Result<()> {
         (&json!("op-desk"), &json!("the code was wrong")),
         "{trail}"
     );
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_new_kind_of_error_is_told_on_the_first_page_to_who_sees_its_flow() -> Result<()> {
+    let setup = Setup { plugins: vec!["orders", "catalogue"], opportunities: 1, ..Setup::default() };
+    let (world, admin) = with_admin(setup).await?;
+    let desk = account(&admin, "shelf-desk", "operator", json!(["catalogue"])).await?;
+    let news = async |who: &Caller| -> Result<Option<Value>> {
+        let overview = who.get("/overview").await?;
+        let of = |need: &&Value| need["kind"] == "errors" && need["flow"] == "orders";
+        Ok(overview["needs"].as_array().into_iter().flatten().find(of).cloned())
+    };
+    assert_eq!(news(&admin).await?, None);
+
+    let id = world.opportunities(1).await?.remove(0);
+    let account_id = world.opportunity(&id).await?["AccountId"].as_str().context("an account")?.to_owned();
+    world.change("Account", &account_id, json!({ "Tandem_Card_Code__c": "NOBODY" })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Review").await?;
+    // It is reckoned once in 30 s at most.
+    let started = Instant::now();
+    let told = loop {
+        if let Some(told) = news(&admin).await? {
+            break told;
+        }
+        ensure!(started.elapsed() < 2 * PATIENCE, "no kind of error is told");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    };
+    let kinds = admin.get("/kinds?flow=orders").await?;
+    assert_eq!((&told["count"], &told["words"][0]), (&json!(1), &kinds["kinds"][0]["words"]), "{told} {kinds}");
+    assert_eq!(told["since"], kinds["kinds"][0]["first"]);
+    let text = told["text"].as_str().unwrap_or_default();
+    assert!(text.starts_with("1 kind of error is new: "), "{text}");
+    assert_eq!(news(&desk).await?, None, "it is of another flow");
+    Ok(())
+}
+
+#[tokio::test]
+async fn many_events_are_rehearsed_at_once_and_nothing_of_them_changes() -> Result<()> {
+    let setup = Setup { plugins: vec!["orders", "catalogue"], opportunities: 3, ..Setup::default() };
+    let (world, admin) = with_admin(setup).await?;
+    let operator = account(&admin, "op-desk", "operator", Value::Null).await?;
+    let ids = world.opportunities(2).await?;
+    let mut codes = Vec::new();
+    for id in &ids {
+        let account_id = world.opportunity(id).await?["AccountId"].as_str().context("an account")?.to_owned();
+        let own = world.until_record("Account", "it", |own| own["Id"] == account_id.as_str()).await?;
+        codes.push((account_id, own["Tandem_Card_Code__c"].clone()));
+    }
+    for (account_id, _) in &codes {
+        world.change("Account", account_id, json!({ "Tandem_Card_Code__c": "NOBODY" })).await?;
+    }
+    for id in &ids {
+        world.win(id).await?;
+    }
+    for id in &ids {
+        world.until_state(id, "Review").await?;
+    }
+    world.settled().await?;
+    let open = operator.get("/events?flow=orders&state=review").await?["events"].clone();
+    let asking: Vec<Value> = open.as_array().into_iter().flatten().map(|event| event["id"].clone()).collect();
+    assert_eq!(asking.len(), 2, "{open}");
+
+    let over = async |mut job: Value| -> Result<Value> {
+        let started = Instant::now();
+        while job["over"] != true {
+            ensure!(started.elapsed() < PATIENCE, "{job}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            job = operator.get(&format!("/jobs/{}", job["id"].as_str().context("an id")?)).await?;
+        }
+        Ok(job)
+    };
+    let rehearse = async |wanted: Value| -> Result<Value> {
+        let mut body = json!({ "act": "rehearse", "why": "would it help?" });
+        body.as_object_mut().context("fields")?.extend(wanted.as_object().cloned().unwrap_or_default());
+        over(operator.post("/events/act", body).await?).await
+    };
+    // As it is now both would ask again.
+    let job = rehearse(json!({ "ids": asking })).await?;
+    assert_eq!(
+        (&job["total"], &job["done"], &job["failures"], &job["more"]),
+        (&json!(2), &json!(2), &json!(0), &json!(false))
+    );
+    let outcomes = job["outcomes"].as_array().context("outcomes")?;
+    let events: Vec<&Value> = outcomes.iter().map(|own| &own["event"]).collect();
+    assert_eq!(events, asking.iter().collect::<Vec<_>>(), "{job}");
+    for own in outcomes {
+        assert_eq!(own["state"], "review", "{own}");
+        assert!(own["words"].as_str().is_some_and(|words| !words.is_empty()) && own["flow"] == "orders", "{own}");
+    }
+    // With the cause of all mended an order would be made of each, by the filter as well as by the kind.
+    for (account_id, code) in &codes {
+        world.change("Account", account_id, json!({ "Tandem_Card_Code__c": code })).await?;
+    }
+    let kind = operator.get("/kinds?flow=orders").await?["kinds"][0]["id"].clone();
+    for wanted in [json!({ "kind": kind }), json!({ "filter": { "flow": "orders", "state": "review" } })] {
+        let job = rehearse(wanted).await?;
+        let outcomes = job["outcomes"].as_array().context("outcomes")?;
+        assert!(job["failures"] == 0 && !outcomes.is_empty(), "{job}");
+        for own in outcomes {
+            assert!(own["state"] == "done" && own["effects"].as_u64() > Some(0), "{own}");
+            assert!(own["differences"].as_u64() > Some(0), "it sent no order before: {own}");
+        }
+    }
+    // Nothing was sent, and nothing of the events is otherwise.
+    for id in &ids {
+        assert_eq!(world.orders_of(id).await?.len(), 0, "nothing was sent");
+    }
+    assert_eq!(operator.get("/events?flow=orders&state=review").await?["events"], open);
+    let trail = admin.get("/audit?q=rehearse").await?;
+    let lines = trail["acts"].as_array().context("acts")?;
+    assert_eq!(lines.len(), 3, "one for each time, and none for each event: {trail}");
+    assert!(lines.iter().all(|own| own["act"] == "events.rehearse" && own["why"] == "would it help?"), "{trail}");
+    assert!(lines.iter().any(|own| own["what"].as_str().is_some_and(|what| what.starts_with("2 events, "))), "{trail}");
+
+    // Too many are refused by a word; who may not, and who sees none of the flow, gets nothing.
+    let many: Vec<u64> = (1..=201).collect();
+    let (status, answer) =
+        operator.ask(Method::POST, "/events/act", Some(json!({ "act": "rehearse", "ids": many }))).await?;
+    assert!(status == 422 && answer["field"] == "ids" && answer.to_string().contains("200"), "{status} {answer}");
+    let reviewer = account(&admin, "reader", "reviewer", Value::Null).await?;
+    let elsewhere = account(&admin, "shelf-desk", "operator", json!(["catalogue"])).await?;
+    let body = || Some(json!({ "act": "rehearse", "ids": asking }));
+    assert_eq!(reviewer.ask(Method::POST, "/events/act", body()).await?.0, 403);
+    assert_eq!(elsewhere.ask(Method::POST, "/events/act", body()).await?.0, 404);
+    // Whoever may less by now reads no words of it any more.
+    let id = job["id"].as_str().context("an id")?;
+    assert_eq!(reviewer.ask(Method::GET, &format!("/jobs/{id}"), None).await?.0, 404, "it is another one's");
+    let masked = account(&admin, "op-desk", "viewer", Value::Null).await?.get(&format!("/jobs/{id}")).await?;
+    assert_eq!(
+        (&masked["outcomes"][0]["event"], &masked["outcomes"][0]["words"]),
+        (&asking[0], &json!("")),
+        "{masked}"
+    );
+    let limited = account(&admin, "op-desk", "operator", json!(["catalogue"])).await?;
+    assert_eq!(limited.get(&format!("/jobs/{id}")).await?["outcomes"], json!([]));
     Ok(())
 }
 
