@@ -1,8 +1,9 @@
 // What the API answers: each path with what it takes, who may, and what comes of it.
 import type * as T from '../src/api/types.ts';
 import { ROLES } from '../src/api/types.ts';
-import { iso, KINDS, type Stored, type World } from './data.ts';
+import { iso, type Stored, type World } from './data.ts';
 import { gone, missing, note, ok, refuse, type Answer, type Asked, type MockState, type Path } from './answers.ts';
+import { kindsOf } from './kinds.ts';
 import { FLOW_PATHS } from './flows.ts';
 import { MAPPING_PATHS } from './mapping.ts';
 import { LOAD_PATHS } from './load.ts';
@@ -70,7 +71,12 @@ const PATHS: readonly Path[] = [
     'viewer',
     ({ world }, _asked, _session, name) => ((world.views = world.views.filter((view) => view.name !== name)), gone),
   ],
-  ['GET', /^\/kinds$/, 'viewer', listKinds],
+  [
+    'GET',
+    /^\/kinds$/,
+    'viewer',
+    ({ world }, { query }, session) => ok({ kinds: kindsOf(world, session.account, query.get('flow')) }),
+  ],
   ['GET', /^\/explain$/, 'viewer', explain],
   ['GET', /^\/reviews$/, 'viewer', listReviews],
   ['POST', /^\/reviews\/answer$/, 'reviewer', answerReviews],
@@ -292,6 +298,7 @@ function act(state: MockState, asked: Asked, session: Open): Answer {
     (stored) =>
       (ids?.includes(stored.row.id) ?? false) || (filter !== undefined && fits(stored, session.account, filter)),
   );
+  if (act === 'rehearse') return rehearseMany(state, session, chosen, why);
   note(
     state,
     session,
@@ -310,6 +317,31 @@ function act(state: MockState, asked: Asked, session: Open): Answer {
   );
 }
 
+const MOST_REHEARSED = 200;
+
+/** What each would come to; nothing of it changes. */
+function rehearseMany(state: MockState, session: Open, chosen: Stored[], why?: string): Answer {
+  note(state, session, 'events.rehearse', `${chosen.length} events`, 'done', why);
+  const newest = chosen.reverse().slice(0, MOST_REHEARSED);
+  const job = begin(state, 'events.rehearse', newest, (stored, outcomes) => {
+    const { row } = stored;
+    if (row.state === 'leased') return 'It is being run at this moment.';
+    const { id: event, flow, key, reason } = row;
+    // Somebody has made all warehouses known but this one.
+    if (reason?.startsWith('warehouse 07')) {
+      outcomes.push({ event, flow, key, state: 'rejected', words: reason, effects: 0, differences: 0 });
+      return undefined;
+    }
+    const { verdict, effects } = rehearsal(stored, stored.review ? { choice: 'retry' } : {});
+    const words = row.state === 'rejected' ? 'the delivery is told' : verdict.words;
+    const differences = row.state === 'rejected' ? effects.flatMap(({ fields }) => fields).length : 0;
+    outcomes.push({ event, flow, key, state: verdict.state, words, effects: effects.length, differences });
+    return undefined;
+  });
+  job.more = chosen.length > newest.length;
+  return ok(job);
+}
+
 function finish(state: MockState, stored: Stored, reason: string, to: T.State): void {
   Object.assign(stored.row, {
     state: to,
@@ -324,20 +356,27 @@ function finish(state: MockState, stored: Stored, reason: string, to: T.State): 
 }
 
 /** A job that goes on by itself, a few events each time; it is over within a second or two. */
-function begin(state: MockState, act: string, of: Stored[], does: (stored: Stored) => string | undefined): T.Job {
+function begin(
+  state: MockState,
+  act: string,
+  of: Stored[],
+  does: (stored: Stored, outcomes: T.RehearsedEvent[]) => string | undefined,
+): T.Job {
   const job: T.Job = {
     id: `j${state.jobs.size + 1}`,
     act,
     total: of.length,
     done: 0,
     failed: [],
+    outcomes: [],
+    more: false,
     over: of.length === 0,
   };
   state.jobs.set(job.id, job);
   const left = [...of];
   const step = () => {
     for (const stored of left.splice(0, 6)) {
-      const why = does(stored);
+      const why = does(stored, job.outcomes);
       if (why === undefined) job.done += 1;
       else job.failed.push({ event: stored.row.id, why });
     }
@@ -358,23 +397,6 @@ function putView(state: MockState, asked: Asked, session: Open, name = ''): Answ
   state.world.views = state.world.views.filter((view) => view.name !== name);
   state.world.views.push({ name, query, shared, by: session.account.name });
   return gone;
-}
-
-function listKinds(state: MockState, { query }: Asked, session: Open): Answer {
-  const flow = query.get('flow');
-  const kinds = KINDS.flatMap((kind): T.Kind[] => {
-    const rows = state.world.events.filter((stored) => stored.kind === kind.id).map(({ row }) => row);
-    const first = rows.map((row) => row.created_at).sort()[0];
-    const last = rows
-      .map((row) => row.created_at)
-      .sort()
-      .at(-1);
-    const example = rows.at(-1)?.id;
-    if (first === undefined || last === undefined || example === undefined) return [];
-    if (!sees(session.account, kind.flow) || (flow && flow !== kind.flow)) return [];
-    return [{ ...kind, count: rows.length, first, last, example }];
-  });
-  return ok({ kinds: kinds.sort((one, other) => other.count - one.count) });
 }
 
 function explain(state: MockState, { query }: Asked, session: Open): Answer {

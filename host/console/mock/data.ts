@@ -152,14 +152,13 @@ const COMMON = [
   { choice: 'ignore', does: 'Leave it as it is; the next change of the record asks anew' },
 ];
 
-export const KINDS: { id: string; flow: string; words: string; mend?: string; state: T.State; fresh: boolean }[] = [
+export const KINDS: { id: string; flow: string; words: string; mend?: string; state: T.State }[] = [
   {
     id: 'credit-limit',
     flow: 'orders',
     words: '… is over the credit limit: … of … EUR',
     mend: 'Raise the limit in B1, or answer the review with “send anyway”.',
     state: 'review',
-    fresh: true,
   },
   {
     id: 'same-account',
@@ -167,7 +166,6 @@ export const KINDS: { id: string; flow: string; words: string; mend?: string; st
     words: '… may be the same as …; choose which, or let a new one be made',
     mend: 'Open the review and compare the candidates.',
     state: 'review',
-    fresh: false,
   },
   {
     id: 'price-missing',
@@ -175,7 +173,6 @@ export const KINDS: { id: string; flow: string; words: string; mend?: string; st
     words: 'line … (…): the price is missing',
     mend: 'Give the line a price in Salesforce, then retry.',
     state: 'review',
-    fresh: false,
   },
   {
     id: 'unknown-warehouse',
@@ -183,14 +180,12 @@ export const KINDS: { id: string; flow: string; words: string; mend?: string; st
     words: 'warehouse … is not known to the org',
     mend: 'Add the warehouse to the picklist of the field B1 Warehouse, then retry all.',
     state: 'rejected',
-    fresh: true,
   },
   {
     id: 'no-account',
     flow: 'invoices',
     words: 'no account carries the CardCode …: not shown',
     state: 'rejected',
-    fresh: false,
   },
 ];
 
@@ -434,11 +429,20 @@ export function world(now = Date.now()): World {
       payload: { DocEntry: 3400 + n, WarehouseCode: ['07', '09', '12'][n % 3] },
     });
   }
+  // The last one came after some days without any.
   for (let n = 0; n < 5; n++) {
     put({
-      row: row(20_370 + n, 'invoices', 'b1.invoice', String(5900 + n), 'rejected', now - (2 + n) * DAY, {
-        reason: `no account carries the CardCode C7${String(n).padStart(4, '0')}: not shown`,
-      }),
+      row: row(
+        20_370 + n,
+        'invoices',
+        'b1.invoice',
+        String(5900 + n),
+        'rejected',
+        now - (n === 0 ? 3 * HOUR : (2 + n) * DAY),
+        {
+          reason: `no account carries the CardCode C7${String(n).padStart(4, '0')}: not shown`,
+        },
+      ),
       kind: 'no-account',
       payload: { DocEntry: 5900 + n },
     });

@@ -1,5 +1,6 @@
 import type * as T from '../src/api/types.ts';
 import { dice, iso, type World } from './data.ts';
+import { newsOf } from './kinds.ts';
 import { NONE_LIVE } from './releases.ts';
 
 const UNFINISHED: readonly T.State[] = ['ready', 'leased', 'waiting'];
@@ -40,7 +41,7 @@ export function overview(world: World, account: T.Account): T.Overview {
     });
   return {
     host: { version: '0.9.0', started_at: iso(world.began), ready: true, store: 'ok' },
-    needs: needs(world, flows),
+    needs: needs(world, account, flows),
     flows,
     connections: world.setup.connections
       .filter((one) => one.polls === 0)
@@ -66,13 +67,14 @@ export function overview(world: World, account: T.Account): T.Overview {
   };
 }
 
-function needs(world: World, flows: T.FlowRow[]): T.Need[] {
+function needs(world: World, account: T.Account, flows: T.FlowRow[]): T.Need[] {
   const found: T.Need[] = [];
   for (const flow of flows) {
     if (flow.state === 'held') {
       found.push({ kind: 'held', flow: flow.name, text: flow.why ?? '', since: iso(world.began) });
     }
   }
+  found.push(...newsOf(world, account));
   const of = (kind: 'review' | 'rejected', count: (flow: T.FlowRow) => number, words: (n: number) => string) => {
     for (const flow of flows) {
       const many = count(flow);

@@ -57,11 +57,13 @@ export interface Overview {
 }
 
 export interface Need {
-  kind: 'store' | 'connection' | 'held' | 'review' | 'rejected' | 'candidate' | 'files';
+  kind: 'store' | 'connection' | 'held' | 'errors' | 'review' | 'rejected' | 'candidate' | 'files';
   flow?: string;
   connection?: string;
   text: string;
   count?: number;
+  /** What the newest of these kinds of errors say. */
+  words?: string[];
   since?: string;
 }
 
@@ -194,7 +196,7 @@ export interface CallRow {
 }
 
 export interface EventsAct {
-  act: 'retry' | 'ignore';
+  act: 'retry' | 'ignore' | 'rehearse';
   ids?: number[];
   /** All that fit it. */
   filter?: EventFilter;
@@ -221,7 +223,23 @@ export interface Job {
   total: number;
   done: number;
   failed: { event: number; why: string }[];
+  /** Of a rehearsal: what each event would come to, as far as it is. */
+  outcomes: RehearsedEvent[];
+  /** Of a rehearsal: more were meant than are rehearsed at once, and these are the newest of them. */
+  more: boolean;
   over: boolean;
+}
+
+export interface RehearsedEvent {
+  event: number;
+  flow: string;
+  key: string;
+  state: Rehearsal['verdict']['state'];
+  words: string;
+  /** Calls that it would send. */
+  effects: number;
+  /** Fields in which it differs from what it sent when it ran last. */
+  differences: number;
 }
 
 export interface View {
@@ -243,8 +261,10 @@ export interface Kind {
   last: string;
   example: number;
   state: State;
-  /** New, or came back, within a day. */
-  fresh: boolean;
+  /** New, or came back after a day without it, within the last 24 hours. */
+  standing: 'new' | 'back' | 'known';
+  /** How many on each of the last 14 days, the oldest first; a day is 24 hours, and the last of them ends now. */
+  trend: number[];
 }
 
 export interface Write {

@@ -1,21 +1,17 @@
 // Asks before something is done, says how many it concerns, shows how far it is and what failed apart.
 import { useQuery, useQueryClient } from '@tanstack/react-query';
-import { Link } from '../way/way.tsx';
 import { Bar } from '@ui5/webcomponents-react/Bar';
 import { Button } from '@ui5/webcomponents-react/Button';
 import { Dialog } from '@ui5/webcomponents-react/Dialog';
 import { Label } from '@ui5/webcomponents-react/Label';
-import { MessageStrip } from '@ui5/webcomponents-react/MessageStrip';
-import { ProgressIndicator } from '@ui5/webcomponents-react/ProgressIndicator';
 import { TextArea } from '@ui5/webcomponents-react/TextArea';
 import { useCallback, useEffect, useId, useState, type ReactNode } from 'react';
 import { useWords } from '../words/words.ts';
 import { job as jobQuery } from '../api/queries.ts';
 import type { Job } from '../api/types.ts';
-import { useLocale } from './locale.ts';
+import { Failed, HowFar } from './job.tsx';
 import { Problem } from './problem.tsx';
 import { say } from './say.tsx';
-import { number } from '../words/format.ts';
 
 export interface Question {
   title: string;
@@ -139,7 +135,6 @@ function Act({ question, close }: { question: Question; close: () => void }) {
 
 function Progress({ job: begun, over }: { job: Job; over: (whole: boolean) => Promise<void> }) {
   const { t } = useWords();
-  const locale = useLocale();
   const query = useQuery({ ...jobQuery(begun.id), initialData: begun });
   const job = query.data;
   const whole = job.failed.length === 0;
@@ -148,32 +143,9 @@ function Progress({ job: begun, over }: { job: Job; over: (whole: boolean) => Pr
   }, [job.over, whole, over]);
   return (
     <div aria-live="polite" className="stack">
-      <p>
-        {t(job.over ? 'act.over' : 'act.running', { done: number(job.done, locale), total: number(job.total, locale) })}
-      </p>
-      <ProgressIndicator
-        value={job.total === 0 ? 100 : Math.round((job.done / job.total) * 100)}
-        valueState={job.over ? (whole ? 'Positive' : 'Critical') : 'Information'}
-        accessibleName={t('act.progress')}
-      />
+      <HowFar of={job} />
       <Problem of={query.error} />
-      {!whole && (
-        <>
-          <MessageStrip design="Critical" hideCloseButton>
-            {t('act.failed', { count: job.failed.length })}
-          </MessageStrip>
-          <ul className="plain">
-            {job.failed.map((one) => (
-              <li key={one.event}>
-                <Link to="/events/$id" params={{ id: String(one.event) }}>
-                  #{one.event}
-                </Link>{' '}
-                {one.why}
-              </li>
-            ))}
-          </ul>
-        </>
-      )}
+      <Failed of={job} says={t('act.failed', { count: job.failed.length })} />
     </div>
   );
 }

@@ -61,6 +61,14 @@ for (const colorScheme of ['light', 'dark'] as const) {
       await expect(page.getByText('Nothing was written.')).toBeVisible();
       await page.getByRole('button', { name: /POST b1/ }).click();
       found.story = await serious(page);
+      // What a retry of many would do.
+      await page.goto('/kinds');
+      await page
+        .getByRole('button', { name: /What would a retry do/ })
+        .first()
+        .click();
+      await expect(dialogOf(page).getByRole('row').first()).toBeVisible();
+      found.rehearsed = await serious(page);
       // A release that waits, compared, with what it asks for.
       await page.goto('/flows/orders');
       await page

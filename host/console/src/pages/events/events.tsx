@@ -14,6 +14,7 @@ import { search as searchIcon, share } from '../../parts/icons.ts';
 import { Loaded } from '../../parts/loaded.tsx';
 import { useMay } from '../../parts/me.ts';
 import { Page } from '../../parts/page.tsx';
+import { useRehearsal } from '../../parts/rehearse-many.tsx';
 import { say } from '../../parts/say.tsx';
 import { useNow } from '../../parts/time.tsx';
 import { filterOf, type Search } from './filter.ts';
@@ -32,6 +33,7 @@ export default function Events() {
   const query = useInfiniteQuery({ ...eventsQuery(filter), placeholderData: (before) => before });
   const [selected, select] = useState(NONE);
   const { ask, dialog } = useAct();
+  const { rehearse, rehearsal } = useRehearsal();
 
   const look = (next: Search, replace = false) => {
     select(NONE);
@@ -42,7 +44,7 @@ export default function Events() {
   // What has left the list since it was selected is not acted on.
   const ids = all.map((event) => event.id).filter((id) => selected.has(id));
 
-  const askFor = (act: EventsAct['act'], whole: boolean) => {
+  const askFor = (act: 'retry' | 'ignore', whole: boolean) => {
     const count = whole && query.hasNextPage ? undefined : whole ? all.length : ids.length;
     ask({
       title: t(`events.${act}`),
@@ -85,6 +87,12 @@ export default function Events() {
             <Button disabled={ids.length === 0} onClick={() => askFor('ignore', false)}>
               {t('events.ignore')}
             </Button>
+            <Button
+              disabled={ids.length === 0}
+              onClick={() => rehearse(t('rehearseMany.title', { count: ids.length }), { ids })}
+            >
+              {t('rehearse.go')}
+            </Button>
             {filtered && (
               <Button design="Transparent" onClick={() => askFor('retry', true)}>
                 {t('events.retryAll')}
@@ -123,6 +131,7 @@ export default function Events() {
         </Loaded>
       </section>
       {dialog}
+      {rehearsal}
     </Page>
   );
 }

@@ -15,9 +15,13 @@ import { Loaded } from '../../parts/loaded.tsx';
 import { useLocale } from '../../parts/locale.ts';
 import { useMay } from '../../parts/me.ts';
 import { Page } from '../../parts/page.tsx';
+import { useRehearsal } from '../../parts/rehearse-many.tsx';
+import { Sparkline } from '../../parts/sparkline.tsx';
 import { StateMark } from '../../parts/state.tsx';
 import { Time } from '../../parts/time.tsx';
 import { number } from '../../words/format.ts';
+
+const TONE = { new: 'info', back: 'warn' } as const;
 
 export default function Kinds() {
   const { t } = useWords();
@@ -25,6 +29,7 @@ export default function Kinds() {
   const { flow } = useSaid('/kinds');
   const query = useQuery(kindsQuery(flow));
   const { ask, dialog } = useAct();
+  const { rehearse, rehearsal } = useRehearsal();
   return (
     <Page
       title={t('kinds.title')}
@@ -40,18 +45,25 @@ export default function Kinds() {
           ) : (
             <ul className="cards wide plain">
               {kinds.map((kind) => (
-                <One key={kind.id} of={kind} ask={ask} />
+                <One key={kind.id} of={kind} ask={ask} rehearse={rehearse} />
               ))}
             </ul>
           )
         }
       </Loaded>
       {dialog}
+      {rehearsal}
     </Page>
   );
 }
 
-function One({ of: kind, ask }: { of: Kind; ask: (question: Question) => void }) {
+interface Props {
+  of: Kind;
+  ask: (question: Question) => void;
+  rehearse: ReturnType<typeof useRehearsal>['rehearse'];
+}
+
+function One({ of: kind, ask, rehearse }: Props) {
   const { t } = useWords();
   const locale = useLocale();
   const mayAct = useMay('operator');
@@ -64,38 +76,70 @@ function One({ of: kind, ask }: { of: Kind; ask: (question: Question) => void })
         <p className="kind-words">{kind.words}</p>
         {kind.mend && <p>{kind.mend}</p>}
         <p className="soft">
-          <StateMark state={kind.state} /> {kind.fresh && <Mark tone="info">{t('kinds.fresh')}</Mark>}{' '}
+          <StateMark state={kind.state} />{' '}
+          {kind.standing !== 'known' && <Mark tone={TONE[kind.standing]}>{t(`kinds.${kind.standing}`)}</Mark>}{' '}
           {t('kinds.events', { count: kind.count })} · {kind.flow} · {t('kinds.first')} <Time at={kind.first} /> ·{' '}
           {t('kinds.last')} <Time at={kind.last} /> ·{' '}
           <Link to="/events/$id" params={{ id: String(kind.example) }}>
             {t('kinds.example', { id: kind.example })}
           </Link>
         </p>
+        <Trend of={kind.trend} />
       </div>
       {mayAct && (
-        <Button
-          accessibleName={t('kinds.retryOf', { words: kind.words })}
-          onClick={() =>
-            ask({
-              title: t('kinds.retry'),
-              text: t('kinds.retryText', { count: kind.count, words: kind.words }),
-              confirm: t('kinds.retryGo', { count: kind.count }),
-              danger: kind.count > 1,
-              reason: 'wished',
-              go: (why) =>
-                api.post<Job>('/events/act', {
-                  act: 'retry',
-                  kind: kind.id,
-                  filter: { kind: kind.id },
-                  why,
-                } satisfies EventsAct),
-              said: t('events.retrySaid'),
-            })
-          }
-        >
-          {t('kinds.retry')}
-        </Button>
+        <div className="kind-acts">
+          <Button
+            accessibleName={t('kinds.retryOf', { words: kind.words })}
+            onClick={() =>
+              ask({
+                title: t('kinds.retry'),
+                text: t('kinds.retryText', { count: kind.count, words: kind.words }),
+                confirm: t('kinds.retryGo', { count: kind.count }),
+                danger: kind.count > 1,
+                reason: 'wished',
+                go: (why) =>
+                  api.post<Job>('/events/act', {
+                    act: 'retry',
+                    kind: kind.id,
+                    filter: { kind: kind.id },
+                    why,
+                  } satisfies EventsAct),
+                said: t('events.retrySaid'),
+              })
+            }
+          >
+            {t('kinds.retry')}
+          </Button>
+          <Button
+            design="Transparent"
+            accessibleName={t('kinds.wouldOf', { words: kind.words })}
+            onClick={() =>
+              rehearse(t('kinds.wouldTitle', { words: kind.words }), { kind: kind.id, filter: { kind: kind.id } })
+            }
+          >
+            {t('kinds.would')}
+          </Button>
+        </div>
       )}
     </li>
+  );
+}
+
+/** How many on each of the last days. */
+function Trend({ of: days }: { of: number[] }) {
+  const { t } = useWords();
+  const locale = useLocale();
+  const last = days.at(-1) ?? 0;
+  const before = days.reduce((sum, day) => sum + day, 0) - last;
+  return (
+    <div className="rate">
+      <Sparkline
+        trouble={days}
+        label={t('kinds.trend', { count: last, before: number(before, locale), days: days.length - 1 })}
+      />
+      <span className="soft small" aria-hidden="true">
+        {t('kinds.span', { days: days.length })}
+      </span>
+    </div>
   );
 }

@@ -13,6 +13,7 @@ const TONE = {
   store: 'bad',
   connection: 'bad',
   held: 'bad',
+  errors: 'warn',
   rejected: 'bad',
   review: 'warn',
   candidate: 'info',
@@ -55,6 +56,13 @@ export function Needs({ of }: { of: Overview }) {
 function words(need: Need, t: Say): string {
   if (need.count === undefined) return need.text;
   if (need.kind === 'review') return t('needs.reviews', { count: need.count });
+  if (need.kind === 'errors') {
+    const named = need.words ?? [];
+    return t('needs.kinds', {
+      count: need.count,
+      words: (named.length < need.count ? [...named, '…'] : named).join('; '),
+    });
+  }
   return need.kind === 'rejected' ? t('needs.rejections', { count: need.count }) : need.text;
 }
 
@@ -73,7 +81,7 @@ function Way({ of: need }: { of: Need }) {
       </Link>
     );
   }
-  if (need.kind === 'rejected') {
+  if (need.kind === 'rejected' || need.kind === 'errors') {
     return (
       <Link className="way" to="/kinds" search={need.flow ? { flow: need.flow } : {}}>
         {words}

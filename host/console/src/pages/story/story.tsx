@@ -43,7 +43,7 @@ function Acts({ of: event }: { of: EventRow }) {
   const { t } = useWords();
   const mayAct = useMay('operator');
   const { ask, dialog } = useAct();
-  const askFor = (act: EventsAct['act']) =>
+  const askFor = (act: 'retry' | 'ignore') =>
     ask({
       title: t(`events.${act}`),
       text: t(`events.${act}Text`, { count: 1 }),
