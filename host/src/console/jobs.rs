@@ -183,8 +183,10 @@ impl Jobs {
 
     fn find(&self, id: &str, who: &Who) -> Option<Job> {
         let all = self.all.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut jobs = all.iter().map(|job| job.lock().unwrap_or_else(PoisonError::into_inner).clone());
-        jobs.find(|job| job.id == id && job.by == who.name)
+        all.iter().find_map(|job| {
+            let job = job.lock().unwrap_or_else(PoisonError::into_inner);
+            (job.id == id && job.by == who.name).then(|| job.clone())
+        })
     }
 }
 

@@ -143,7 +143,7 @@ function Progress({ job: begun, over }: { job: Job; over: (whole: boolean) => Pr
   }, [job.over, whole, over]);
   return (
     <div aria-live="polite" className="stack">
-      <HowFar of={job} />
+      <HowFar of={job} says="act" />
       <Problem of={query.error} />
       <Failed of={job} says={t('act.failed', { count: job.failed.length })} />
     </div>

@@ -7,15 +7,20 @@ import { number } from '../words/format.ts';
 import { useWords } from '../words/words.ts';
 import { useLocale } from './locale.ts';
 
-export function HowFar({ of: job }: { of: Job }) {
+interface Props {
+  of: Job;
+  /** Whose words say it: what is done, or rehearsed. */
+  says: 'act' | 'rehearseMany';
+}
+
+export function HowFar({ of: job, says }: Props) {
   const { t } = useWords();
   const locale = useLocale();
   const whole = job.failed.length === 0;
+  const counts = { done: number(job.done, locale), total: number(job.total, locale) };
   return (
     <>
-      <p>
-        {t(job.over ? 'act.over' : 'act.running', { done: number(job.done, locale), total: number(job.total, locale) })}
-      </p>
+      <p>{t(job.over ? `${says}.over` : `${says}.running`, counts)}</p>
       <ProgressIndicator
         value={job.total === 0 ? 100 : Math.round((job.done / job.total) * 100)}
         valueState={job.over ? (whole ? 'Positive' : 'Critical') : 'Information'}

@@ -72,7 +72,7 @@ function Told({ of: begun }: { of: Job }) {
   return (
     <>
       <div aria-live="polite" className="stack">
-        <HowFar of={job} />
+        <HowFar of={job} says="rehearseMany" />
         <Totals of={job.outcomes} />
       </div>
       <Problem of={query.error} />

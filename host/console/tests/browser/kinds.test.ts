@@ -41,7 +41,7 @@ test('what a retry of a whole kind would do is said before it is done, and nothi
   await signIn(page, 'operator', '/kinds');
   await page.getByRole('button', { name: /What would a retry do\? warehouse/ }).click();
   const dialog = dialogOf(page);
-  await expect(dialog).toContainText('14 of 14 done.');
+  await expect(dialog).toContainText('14 of 14 rehearsed.');
   await expect(dialog).toContainText('9 would be done, 5 would be rejected');
   await expect(dialog).toContainText('Nothing was written.');
   const rows = dialog.getByRole('row').filter({ has: page.getByRole('link') });
