@@ -26,8 +26,10 @@ use crate::sandbox::digest_of;
 use crate::store::{Account, Millis, Role, Store, Via};
 use crate::time::now;
 
-/// The cookie of a session.
+/// The cookie of a session, where the console is reached without TLS: on the host's own machine.
 pub const COOKIE: &str = "tandem_session";
+/// The cookie of a session over TLS. A browser takes one of this name from this very host alone, never from a site above or beside it.
+pub const COOKIE_OVER_TLS: &str = "__Host-tandem_session";
 /// What a change by a session must bring along.
 const CSRF: &str = "x-tandem-csrf";
 /// `last_seen` is to the minute.
@@ -60,6 +62,11 @@ impl Access {
     /// What a cookie that is for TLS alone says of it.
     fn secure(&self) -> &'static str {
         if self.over_tls { "; Secure" } else { "" }
+    }
+
+    /// The name of a session's cookie.
+    fn cookie(&self) -> &'static str {
+        if self.over_tls { COOKIE_OVER_TLS } else { COOKIE }
     }
 
     /// Who was let in by a way that is closed now is not let in any more.
@@ -114,11 +121,12 @@ impl Access {
                 address: peer.map(|peer| peer.0),
             });
         }
-        if cookies(headers, COOKIE).count() > 1 {
+        let name = self.cookie();
+        if cookies(headers, name).count() > 1 {
             let problem = Problem::signed_out();
-            return Err(problem.mended(format!("The cookie {COOKIE} was sent twice: delete this site's cookies, and those of the sites above it, and sign in again.")));
+            return Err(problem.mended(format!("The cookie {name} was sent twice: delete this site's cookies, and those of the sites above it, and sign in again.")));
         }
-        let cookie = cookie(headers, COOKIE).ok_or_else(Problem::signed_out)?;
+        let cookie = cookie(headers, name).ok_or_else(Problem::signed_out)?;
         let session = self.store.session(&digest_of(cookie.as_bytes()), now).await?;
         let session = session.ok_or_else(Problem::signed_out)?;
         let account = self.store.account(&session.account).await?.filter(|own| self.stands(own));

@@ -16,7 +16,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::{Access, COOKIE, Peer, Who, secret};
+use super::{Access, Peer, Who, secret};
 use crate::console::problem::Problem;
 use crate::console::{Console, body::Body};
 use crate::sandbox::digest_of;
@@ -196,8 +196,8 @@ pub(super) async fn begin(
 }
 
 fn cookie_of(access: &Access, value: &str, seconds: i64) -> String {
-    let secure = access.secure();
-    format!("{COOKIE}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
+    let (name, secure) = (access.cookie(), access.secure());
+    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}")
 }
 
 /// Who is signed in.

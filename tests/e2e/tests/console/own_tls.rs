@@ -75,7 +75,15 @@ async fn a_host_with_a_certificate_speaks_tls_alone_and_takes_up_a_renewed_one()
         .send()
         .await?;
     let cookie = answer.headers().get("set-cookie").context("a cookie")?.to_str()?.to_owned();
-    assert!(answer.status() == 200 && cookie.ends_with("; Secure"), "{cookie}");
+    let (pair, rest) = cookie.split_once(';').context("attributes")?;
+    let value = pair.strip_prefix("__Host-tandem_session=").context("a name that only this host can set")?;
+    assert!(answer.status() == 200 && rest.contains("Path=/;") && rest.ends_with("; Secure"), "{cookie}");
+    assert!(!rest.contains("Domain"), "{cookie}");
+    // A cookie that a site above could have planted lets nobody in.
+    for (name, status) in [("__Host-tandem_session", 200), ("tandem_session", 401)] {
+        let asked = first.get(format!("{address}/api/v1/session")).header("cookie", format!("{name}={value}"));
+        assert_eq!(asked.send().await?.status(), status, "{name}");
+    }
     let check = world.tandem_raw(&["check"]).await?.1;
     assert!(check.contains("[host] tls") && check.contains("holds until"), "{check}");
     // A key that does not fit changes nothing; then both fit.
