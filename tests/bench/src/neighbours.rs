@@ -10,20 +10,36 @@ use tandem_e2e::{Setup, World};
 use crate::figures::{Figures, percentile};
 
 const ORDERS: usize = 5_000;
+/// Simulators and bench share the cores with the host: one pair alone is off by a tenth either way.
+const PAIRS: usize = 5;
 /// After this long each loop has used more than what counts as short.
 const SETTLED: Duration = Duration::from_secs(4);
 
-/// Alone, then beside the loops.
+/// Alone and beside the loops by turns; medians of all, and of what each pair says.
 pub async fn all(figures: &mut Figures) -> Result<()> {
-    let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let (alone, quiet) = orders_a_second(0).await?;
-    let (beside, busy) = orders_a_second(2 * cores).await?;
-    let share = beside / alone * 100.0;
-    figures.add("orders a second, no plugin loops", "1/s", alone, None, "");
-    figures.add(&format!("the same beside {} plugins that loop", 2 * cores), "1/s", beside, None, "");
-    figures.add("which is", "%", share, None, ">= 95");
-    figures.add("/healthz, p99, no plugin loops", "ms", quiet, None, "< 50");
-    figures.add("/healthz, p99, beside the loops", "ms", busy, None, "< 50");
+    let loops = 2 * std::thread::available_parallelism().map_or(2, usize::from);
+    let (mut alone, mut beside, mut shares) = (Vec::new(), Vec::new(), Vec::new());
+    for pair in 0..PAIRS {
+        // Whoever comes first in a pair comes second in the next.
+        let (quiet, busy) = if pair % 2 == 0 {
+            let quiet = orders_a_second(0).await?;
+            (quiet, orders_a_second(loops).await?)
+        } else {
+            let busy = orders_a_second(loops).await?;
+            (orders_a_second(0).await?, busy)
+        };
+        shares.push(busy.0 / quiet.0 * 100.0);
+        println!("  pair {}: {:.0} alone, {:.0} beside, {:.1} %", pair + 1, quiet.0, busy.0, busy.0 / quiet.0 * 100.0);
+        alone.push(quiet);
+        beside.push(busy);
+    }
+    let median =
+        |of: &[(f64, f64)], part: fn(&(f64, f64)) -> f64| percentile(&of.iter().map(part).collect::<Vec<_>>(), 0.5);
+    figures.add("orders a second, no plugin loops", "1/s", median(&alone, |own| own.0), None, "");
+    figures.add(&format!("the same beside {loops} plugins that loop"), "1/s", median(&beside, |own| own.0), None, "");
+    figures.add(&format!("which is (median of {PAIRS} pairs)"), "%", percentile(&shares, 0.5), None, ">= 95");
+    figures.add("/healthz, p99, no plugin loops", "ms", median(&alone, |own| own.1), None, "< 50");
+    figures.add("/healthz, p99, beside the loops", "ms", median(&beside, |own| own.1), None, "< 50");
     Ok(())
 }
 
