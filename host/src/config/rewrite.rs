@@ -39,6 +39,58 @@ pub fn section(text: &str, kind: &str, name: &str, keys: &Map<String, Json>) -> 
     Ok(with_line_ends_of(text, changed))
 }
 
+/// A text without the section `[kind.name]` and the comment right above it; comments that a blank line keeps from it stay.
+pub fn without(text: &str, kind: &str, name: &str) -> Result<String, String> {
+    let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
+    let all = document.get_mut(kind).and_then(Item::as_table_like_mut);
+    let gone = all.and_then(|all| all.remove(name)).ok_or_else(|| format!("there is no [{kind}.{name}]"))?;
+    if document.get(kind).and_then(Item::as_table_like).is_some_and(|all| all.is_empty()) {
+        document.remove(kind);
+    }
+    if let Item::Table(gone) = gone {
+        let above = gone.decor().prefix().and_then(|own| own.as_str()).unwrap_or_default();
+        let kept = above.rsplit_once("\n\n").map(|(kept, _)| kept.trim_start_matches('\n')).unwrap_or_default();
+        let place = gone.position().unwrap_or_default();
+        if !kept.is_empty() {
+            match first_behind(document.as_table(), place).and_then(|next| table_at(document.as_table_mut(), next)) {
+                Some(next) => {
+                    let own = next.decor().prefix().and_then(|own| own.as_str()).unwrap_or_default();
+                    let own = format!("{kept}\n\n{}", own.trim_start_matches('\n'));
+                    next.decor_mut().set_prefix(if place == 0 { own } else { format!("\n{own}") });
+                }
+                None => {
+                    let end = document.trailing().as_str().unwrap_or_default().trim_start_matches('\n').to_owned();
+                    document.set_trailing(format!("\n{kept}\n{end}"));
+                }
+            }
+        }
+    }
+    Ok(with_line_ends_of(text, document.to_string().trim_start_matches('\n').to_owned()))
+}
+
+/// Where the first table stands that stands behind this place.
+fn first_behind(table: &Table, place: isize) -> Option<isize> {
+    let below = table.iter().filter_map(|(_, item)| match item {
+        Item::Table(own) => first_behind(own, place),
+        Item::ArrayOfTables(all) => all.iter().filter_map(|own| first_behind(own, place)).min(),
+        _ => None,
+    });
+    // What has no header of its own is nowhere.
+    let own = table.position().filter(|at| *at > place && !table.is_implicit() && !table.is_dotted());
+    below.chain(own).min()
+}
+
+fn table_at(table: &mut Table, place: isize) -> Option<&mut Table> {
+    if table.position() == Some(place) && !table.is_implicit() && !table.is_dotted() {
+        return Some(table);
+    }
+    table.iter_mut().find_map(|(_, item)| match item {
+        Item::Table(own) => table_at(own, place),
+        Item::ArrayOfTables(all) => all.iter_mut().find_map(|own| table_at(own, place)),
+        _ => None,
+    })
+}
+
 /// Another value in the same place; what stands beside it stays, and so does one that is the same.
 pub fn replace(there: &mut Item, mut value: Value) {
     if let Some(old) = there.as_value() {
@@ -148,5 +200,23 @@ mod tests {
         assert_eq!(set(there, json!({ "tls": null })), there.replace("tls = { ca_file = \"x\" }\n", ""));
         assert_eq!(set(&there.replace('\n', "\r\n"), json!({ "url": "a" })), there.replace('\n', "\r\n"));
         assert!(section("b1 = 5\n", "b1", "erp", &Map::new()).is_err());
+    }
+
+    #[test]
+    fn a_section_goes_with_its_comment_and_what_stands_around_stays() {
+        let head = "# ours\n\n";
+        let (erp, us) =
+            ("# the first\n[b1.erp]\nurl = \"a\"\ntls = { ca_file = \"x\" }\n", "# the second\n[b1.us]\nurl = \"c\"\n");
+        let text = format!("{head}{erp}\n{us}\n[host]\nlisten = \"127.0.0.1:1\"\n");
+        let without = |name: &str| without(&text, "b1", name).unwrap();
+        assert_eq!(without("us"), format!("{head}{erp}\n[host]\nlisten = \"127.0.0.1:1\"\n"));
+        assert_eq!(without("erp"), format!("{head}{us}\n[host]\nlisten = \"127.0.0.1:1\"\n"));
+        let spread = "[b1.erp]\nurl = \"a\"\n\n[b1.erp.tls]\nca_file = \"x\"\n";
+        assert_eq!(super::without(spread, "b1", "erp").unwrap(), "");
+        let last = format!("[host]\n\n# to do\n\n{us}");
+        assert_eq!(super::without(&last, "b1", "us").unwrap(), "[host]\n\n# to do\n");
+        let crlf = text.replace('\n', "\r\n");
+        assert_eq!(super::without(&crlf, "b1", "us").unwrap(), without("us").replace('\n', "\r\n"));
+        assert!(super::without(&text, "b1", "no").is_err() && super::without(&text, "flows", "erp").is_err());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use tokio::sync::Semaphore;
@@ -14,8 +15,8 @@ use utoipa_axum::routes;
 
 use super::{problem, says};
 use crate::config::put::put_secret;
-use crate::config::rewrite::section;
-use crate::config::{B1Config, Config, SalesforceConfig, Secret, SecretSource, TlsConfig};
+use crate::config::rewrite::{section, without};
+use crate::config::{B1Config, Config, FlowConfig, SalesforceConfig, Secret, SecretSource, TlsConfig};
 use crate::connections::b1::EXCLUSIVE;
 use crate::connections::{self, CallError, Connection, SetupError};
 use crate::console::Console;
@@ -37,7 +38,7 @@ static PROVISIONING: Semaphore = Semaphore::const_new(1);
 
 /// This part of the page.
 pub fn routes() -> OpenApiRouter<Arc<Console>> {
-    OpenApiRouter::new().routes(routes!(save)).routes(routes!(provision))
+    OpenApiRouter::new().routes(routes!(save, forget)).routes(routes!(provision))
 }
 
 /// What a person says of a connection.
@@ -386,15 +387,40 @@ async fn save(
             return Err(problem(wanted.kind(), &name, &why));
         }
     };
-    // The one before is nobody's any more.
-    let own = |path: &FilePath| path.parent() == Some(FilePath::new(FOLDER)) && !files(&now).any(|own| own == path);
-    match known_file(&before, &name) {
-        Some(path) if written.is_some() && own(path) => remove(Some(path), &before),
-        _ => {}
+    if written.is_some() {
+        remove_own(known_file(&before, &name), &before, &now);
     }
     console.store.act(who.act("setup.connection", &name, Fate::Done)).await?;
     let row = rows(&now, console.engine.config()).into_iter().find(|row| row.name == name);
     row.map(Json).ok_or_else(|| Problem::conflict("Somebody changed tandem.toml meanwhile."))
+}
+
+/// Takes a connection out of `tandem.toml` that no flow uses, and its secret from the folder that the console keeps.
+#[utoipa::path(delete, path = "/setup/connections/{name}", tag = "set-up", params(("name" = String, Path)),
+    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn forget(
+    State(console): State<Arc<Console>>,
+    who: Who,
+    Path(name): Path<String>,
+) -> Result<StatusCode, Problem> {
+    who.may_all(Role::Admin)?;
+    let before = says(&console)?;
+    let kind = match (before.b1.contains_key(&name), before.salesforce.contains_key(&name)) {
+        (true, _) => "b1",
+        (_, true) => "salesforce",
+        _ => return Err(Problem::no(format_args!("connection {name:?}"))),
+    };
+    let uses = |flow: &FlowConfig| flow.connections.values().any(|own| *own == name);
+    let users: Vec<&str> = before.flows.iter().filter(|(_, own)| uses(own)).map(|(flow, _)| flow.as_str()).collect();
+    if !users.is_empty() {
+        let problem = Problem::conflict(format!("It is used by {}.", users.join(", ")));
+        return Err(problem.mended("Take these flows out first, or give them another connection."));
+    }
+    let changed = console.engine.releases().change_config(&before.file, |text| without(text, kind, &name)).await;
+    let now = changed.map_err(Problem::conflict)?;
+    remove_own(known_file(&before, &name), &before, &now);
+    console.store.act(who.act("setup.connection.remove", &name, Fate::Done)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A secret in a file of its own, which no other section names: what runs goes on with the file that it has.
@@ -407,6 +433,12 @@ fn written(name: &str, way: Way, secret: &str, config: &Config) -> Result<PathBu
     let failed = |error| Problem::conflict(format!("The secret cannot be written: {}: {error}.", target.display()));
     put_secret(&target, secret).map_err(failed)?;
     Ok(path)
+}
+
+/// Removes a secret's file that the console wrote, where nothing names it any more.
+fn remove_own(path: Option<&FilePath>, before: &Config, now: &Config) {
+    let own = |path: &&FilePath| path.parent() == Some(FilePath::new(FOLDER)) && !files(now).any(|own| own == *path);
+    remove(path.filter(own), before);
 }
 
 fn remove(path: Option<&FilePath>, config: &Config) {

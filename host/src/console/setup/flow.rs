@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
@@ -13,7 +14,7 @@ use utoipa_axum::routes;
 
 use super::{problem, says};
 use crate::config::Config;
-use crate::config::rewrite::section;
+use crate::config::rewrite::{section, without};
 use crate::console::Console;
 use crate::console::access::Who;
 use crate::console::body::Body;
@@ -25,7 +26,7 @@ use crate::store::{Fate, Role};
 
 /// This part of the page.
 pub fn routes() -> OpenApiRouter<Arc<Console>> {
-    OpenApiRouter::new().routes(routes!(save))
+    OpenApiRouter::new().routes(routes!(save, forget))
 }
 
 /// What a flow is to be.
@@ -152,4 +153,23 @@ async fn save(
     console.store.act(who.act("setup.flow", &flow, Fate::Done)).await?;
     let row = row(&console, &now, &flow).await?;
     row.map(Json).ok_or_else(|| Problem::conflict("Somebody changed tandem.toml meanwhile."))
+}
+
+/// Takes a flow out of `tandem.toml`: it stops within seconds. What it knows (events, links, releases) stays in the store.
+#[utoipa::path(delete, path = "/setup/flows/{flow}", tag = "set-up", params(("flow" = String, Path)),
+    responses((status = 204), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem)))]
+async fn forget(
+    State(console): State<Arc<Console>>,
+    who: Who,
+    Path(flow): Path<String>,
+) -> Result<StatusCode, Problem> {
+    who.may_all(Role::Admin)?;
+    let before = says(&console)?;
+    if !before.flows.contains_key(&flow) {
+        return Err(Problem::no(format_args!("flow {flow:?}")));
+    }
+    let changed = console.engine.releases().change_config(&before.file, |text| without(text, "flows", &flow)).await;
+    changed.map_err(Problem::conflict)?;
+    console.store.act(who.act("setup.flow.remove", &flow, Fate::Done)).await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -134,7 +134,7 @@ async fn from_nothing_to_a_flow_and_its_first_load() -> Result<()> {
     wrong["settings"]["user"] = json!(" ");
     let (status, told) = admin.ask(Method::PUT, "/setup/connections/erp", Some(wrong)).await?;
     assert_eq!((status, &told["field"]), (422, &json!("user")), "{told}");
-    let (status, told) = admin.ask(Method::PUT, "/setup/connections/..%2Fx", Some(erp)).await?;
+    let (status, told) = admin.ask(Method::PUT, "/setup/connections/..%2Fx", Some(erp.clone())).await?;
     assert_eq!((status, &told["field"]), (422, &json!("name")), "{told}");
 
     let bound = json!({ "b1": "erp", "salesforce": "crm" });
@@ -195,6 +195,27 @@ async fn from_nothing_to_a_flow_and_its_first_load() -> Result<()> {
     }
     assert_eq!(viewer.ask(Method::GET, "/flows/accounts/load", None).await?.0, 200);
     assert_eq!(viewer.ask(Method::POST, "/flows/accounts/load", Some(json!({}))).await?.0, 403);
+
+    // What is not needed goes again, with its secret; what a flow uses stays.
+    put(&admin, "/setup/connections/spare", erp).await?;
+    assert!(world.folder().join("secrets/spare.password").exists());
+    for path in ["/setup/connections/spare", "/setup/flows/accounts"] {
+        assert_eq!(operator.ask(Method::DELETE, path, None).await?.0, 403, "{path}");
+    }
+    assert_eq!(admin.ask(Method::DELETE, "/setup/connections/spare", None).await?.0, 204);
+    assert_eq!(admin.ask(Method::DELETE, "/setup/connections/spare", None).await?.0, 404);
+    assert!(!world.folder().join("secrets/spare.password").exists());
+    let (status, told) = admin.ask(Method::DELETE, "/setup/connections/erp", None).await?;
+    assert!(status == 409 && told["error"].as_str().is_some_and(|text| text.contains("accounts")), "{told}");
+    assert_eq!(admin.ask(Method::DELETE, "/setup/flows/accounts", None).await?.0, 204);
+    let stopped = async |_: &World| {
+        let flows = admin.get("/flows").await?;
+        Ok(flows["flows"].as_array().is_some_and(|all| all.iter().all(|own| own["flow"] != "accounts")).then_some(()))
+    };
+    world.until("the flow stops", PATIENCE, stopped).await?;
+    assert_eq!(admin.ask(Method::DELETE, "/setup/connections/erp", None).await?.0, 204);
+    let text = fs::read_to_string(world.folder().join("tandem.toml"))?;
+    assert!(!text.contains("erp") && text.contains("[salesforce.crm]"), "{text}");
     Ok(())
 }
 
