@@ -10,6 +10,7 @@ mod limit;
 pub mod oidc;
 mod order;
 mod pages;
+mod place;
 pub(crate) mod proxy;
 pub mod salesforce;
 pub mod sign_in;
@@ -29,6 +30,7 @@ use serde::{Deserialize, Serialize};
 pub use self::breaker::{Breaker, BreakerState, Outage};
 pub use self::clock::RemoteClock;
 pub use self::limit::Limit;
+pub use self::place::{Place, key_of};
 pub use self::standing::Standing;
 use crate::config::{Config, SecretError};
 

@@ -5,8 +5,8 @@ use serde::Serialize;
 use super::FitError;
 use super::fields::{Choice, Field, get};
 use super::preview::Way;
-use crate::connections::Call;
 use crate::connections::salesforce::percent;
+use crate::connections::{Call, key_of};
 use crate::engine::Flow;
 use crate::sandbox::Section;
 
@@ -162,11 +162,13 @@ pub async fn samples(flow: &Flow, section: &Section, way: Way) -> Result<Vec<Sam
         }
         Way::ToSalesforce => {
             let (set, _) = section.b1.split_once('/').unwrap_or((&section.b1, ""));
-            let (key, name) = match set {
-                "BusinessPartners" => ("CardCode", "CardName"),
-                "Items" => ("ItemCode", "ItemName"),
-                "Warehouses" => ("WarehouseCode", "WarehouseName"),
-                _ => ("DocEntry", "DocNum"),
+            let key = key_of(set);
+            let name = match set {
+                "BusinessPartners" => "CardName",
+                "Items" => "ItemName",
+                "Warehouses" => "WarehouseName",
+                _ if key == "Code" => "Name",
+                _ => "DocNum",
             };
             let call = Call::get(
                 format!("/{set}?$select={key},{name}&$orderby={key} desc&$top={MOST_SAMPLES}").replace(' ', "%20"),

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use super::FitError;
 use super::fields::get;
-use crate::connections::Call;
 use crate::connections::salesforce::{full_id, percent};
+use crate::connections::{Call, Place};
 use crate::engine::Flow;
 use crate::sandbox::Section;
 
@@ -116,11 +116,6 @@ fn put_together(rule: &str, source: &Value) -> bool {
     first.is_some_and(|first| source.get(first).is_none())
 }
 
-/// Entity sets whose key is a number.
-fn has_number_key(set: &str) -> bool {
-    !matches!(set, "BusinessPartners" | "Items" | "Warehouses")
-}
-
 async fn salesforce_record(flow: &Flow, section: &Section, fields: &[String], id: &str) -> Result<Value, FitError> {
     let mut fields = fields.to_vec();
     fields.push("Id".into());
@@ -134,17 +129,13 @@ async fn salesforce_record(flow: &Flow, section: &Section, fields: &[String], id
 
 async fn b1_record(flow: &Flow, section: &Section, key: &str) -> Result<Value, FitError> {
     let (set, part) = section.b1.split_once('/').unwrap_or((&section.b1, ""));
-    let quoted = if key.chars().all(|c| c.is_ascii_digit()) && has_number_key(set) {
-        key.to_owned()
-    } else {
-        format!("'{}'", percent(&key.replace('\'', "''")))
-    };
-    let record = get(flow, "b1", Call::get(format!("/{set}({quoted})"))).await?;
+    let path = Place::b1(set, key).path;
+    let record = get(flow, "b1", Call::get(path.clone())).await?;
     match part {
         "" => Ok(record),
         part => {
             let row = record[part].as_array().and_then(|rows| rows.first()).cloned();
-            row.ok_or_else(|| FitError::NotFound(format!("{set}({quoted}) has no {part}")))
+            row.ok_or_else(|| FitError::NotFound(format!("{} has no {part}", &path[1..])))
         }
     }
 }
