@@ -16,7 +16,9 @@ use super::body::Asked;
 use super::events::EventRow;
 use super::problem::Problem;
 use super::story::{LinkRow, dots};
-use crate::engine::explain::{Write, explain};
+use crate::engine::explain::{Explained as Known, Write, explain};
+use crate::engine::now::{self, Present};
+use crate::store::Fate;
 use crate::time::iso;
 
 /// Writes that are told.
@@ -24,7 +26,7 @@ const WRITES: u32 = 100;
 
 /// All of this page.
 pub fn routes() -> OpenApiRouter<Arc<Console>> {
-    OpenApiRouter::new().routes(routes!(explained))
+    OpenApiRouter::new().routes(routes!(explained)).routes(routes!(at_present))
 }
 
 /// What is known of a record.
@@ -91,19 +93,22 @@ struct Wanted {
     field: Option<String>,
 }
 
-/// Why a record, or a field of it, is as it is.
-#[utoipa::path(get, path = "/explain", tag = "explain", params(Wanted),
-    responses((status = 200, body = Explained), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
-async fn explained(
-    State(console): State<Arc<Console>>,
-    who: Who,
-    Asked(wanted): Asked<Wanted>,
-) -> Result<Json<Explained>, Problem> {
-    let record = wanted.record.trim();
-    if record.is_empty() || record.len() > 300 {
-        return Err(Problem::field("record", "Name a record: a Salesforce id, DocEntry, CardCode or ItemCode."));
+impl Wanted {
+    fn record(&self) -> Result<&str, Problem> {
+        let record = self.record.trim();
+        if record.is_empty() || record.len() > 300 {
+            return Err(Problem::field("record", "Name a record: a Salesforce id, DocEntry, CardCode or ItemCode."));
+        }
+        Ok(record)
     }
-    let field = wanted.field.as_deref().map(str::trim).filter(|field| !field.is_empty());
+
+    fn field(&self) -> Option<&str> {
+        self.field.as_deref().map(str::trim).filter(|field| !field.is_empty())
+    }
+}
+
+/// What is known of a record, as far as who asks may see it.
+async fn known(console: &Console, who: &Who, record: &str, field: Option<&str>) -> Result<Known, Problem> {
     let (store, engine) = (&console.store, &console.engine);
     let mut known = explain(store, Some(engine.releases()), engine.config(), record, field, WRITES).await?;
     known.events.retain(|event| who.sees(&event.flow));
@@ -119,7 +124,20 @@ async fn explained(
         let mend = "A document of B1 goes by its DocEntry; journals are kept for [store] keep_days.";
         return Err(Problem::no(format_args!("record {record:?} that anything is known of")).mended(mend));
     }
-    let masked = who.is_masked();
+    Ok(known)
+}
+
+/// Why a record, or a field of it, is as it is.
+#[utoipa::path(get, path = "/explain", tag = "explain", params(Wanted),
+    responses((status = 200, body = Explained), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn explained(
+    State(console): State<Arc<Console>>,
+    who: Who,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Json<Explained>, Problem> {
+    let (record, field) = (wanted.record()?, wanted.field());
+    let known = known(&console, &who, record, field).await?;
+    let (store, masked) = (&console.store, who.is_masked());
     let mut writes = Vec::new();
     for write in &known.writes {
         // What stands within a row is told as the row's field.
@@ -156,4 +174,38 @@ async fn explained(
         fields: known.fields.into_iter().collect(),
         masked,
     }))
+}
+
+/// What the records hold at present.
+#[derive(Serialize, ToSchema)]
+pub struct Now {
+    /// The record and the one it is linked with, Salesforce's first; none where it is not known where they are read.
+    records: Vec<Present>,
+    /// Values are hidden from this role.
+    masked: bool,
+}
+
+/// What a record, and the one it is linked with, hold at present, beside what was written last. Each is read once, of its own system.
+#[utoipa::path(get, path = "/explain/now", tag = "explain", params(Wanted),
+    responses((status = 200, body = Now), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+async fn at_present(
+    State(console): State<Arc<Console>>,
+    who: Who,
+    Asked(wanted): Asked<Wanted>,
+) -> Result<Json<Now>, Problem> {
+    let (record, field) = (wanted.record()?, wanted.field());
+    // Whatever the field: what it came from may stand in a call that wrote another.
+    let known = known(&console, &who, record, None).await?;
+    let (engine, connections) = (&console.engine, &*console.connections);
+    let host = now::Host { config: engine.config(), connections, releases: engine.releases() };
+    let mut records = now::now(&known, record, field, host, |flow| who.sees(flow)).await;
+    let what = field.map_or_else(|| format!("record {record}"), |field| format!("record {record}, field {field}"));
+    let outcome = if records.iter().all(Present::is_known) { Fate::Done } else { Fate::Failed };
+    console.store.act(who.act("explain.now", what, outcome)).await?;
+    let masked = who.is_masked();
+    for field in records.iter_mut().flat_map(|own| &mut own.fields).filter(|_| masked) {
+        field.value = dots(std::mem::take(&mut field.value));
+        field.last_written = field.last_written.take().map(dots);
+    }
+    Ok(Json(Now { records, masked }))
 }

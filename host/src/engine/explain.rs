@@ -22,6 +22,16 @@ pub struct Explained {
     pub writes: Vec<Write>,
     /// Names of all fields that calls about it wrote.
     pub fields: BTreeSet<String>,
+    /// All calls about it that are known, newest first.
+    pub calls: Vec<Told>,
+}
+
+/// A call as the journal has it.
+pub struct Told {
+    /// The flow that made it.
+    pub flow: String,
+    /// What was asked, and what came back.
+    pub entry: JournalEntry,
 }
 
 impl Explained {
@@ -115,21 +125,23 @@ pub async fn explain(
     events.sort_by_key(|event| std::cmp::Reverse(event.id));
     calls.sort_by_key(|(run, entry)| std::cmp::Reverse((*run, entry.seq, entry.item)));
     let mut rules: BTreeMap<(String, String), Arc<Rules>> = BTreeMap::new();
-    let (mut writes, mut fields) = (Vec::new(), BTreeSet::new());
-    for (run, entry) in &calls {
-        let (flow, release) = store.run(*run).await?.map(|run| (run.flow, run.release)).unwrap_or_default();
+    let (mut writes, mut fields, mut told) = (Vec::new(), BTreeSet::new(), Vec::new());
+    for (run, entry) in calls {
+        let (flow, release) = store.run(run).await?.map(|run| (run.flow, run.release)).unwrap_or_default();
         let own = match rules.entry((flow.clone(), release.clone())) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(Arc::new(Rules::of(releases, config, &flow, &release).await)),
         };
-        let Some(write) = write_of(*run, entry, flow, release, own.clone()) else { continue };
+        let write = write_of(run, &entry, flow.clone(), release, own.clone());
+        told.push(Told { flow, entry });
+        let Some(write) = write else { continue };
         fields.extend(write.values().into_iter().map(|value| value.name));
         if field.is_none_or(|field| !write.of_field(field).is_empty()) {
             writes.push(write);
         }
     }
     writes.truncate(limit as usize);
-    Ok(Explained { links, events, writes, fields })
+    Ok(Explained { links, events, writes, fields, calls: told })
 }
 
 /// None for reads.

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod first_load;
 pub mod fit;
 mod flow;
+pub mod now;
 mod recovery;
 mod rehearsal;
 mod replay;

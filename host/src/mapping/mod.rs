@@ -381,6 +381,12 @@ impl Mapping {
         [&self.read, &self.read_by_plugin].into_iter().filter_map(move |read| read.get(section)).flatten()
     }
 
+    /// What each rule of a section sets, the paths below `source` that it reads, and whether it copies what it reads.
+    pub fn sources(&self, section: &str) -> Vec<(&str, Vec<String>, bool)> {
+        let rules = self.sections.get(section).into_iter().flat_map(|section| &section.rules);
+        rules.map(|(field, text, rule)| (field.as_str(), paths_in(text), matches!(rule, Rule::Path(_)))).collect()
+    }
+
     /// Target field → rule, over all sections, for `explain`.
     pub fn rules(&self) -> BTreeMap<String, String> {
         let all = self.sections.values().flat_map(|section| &section.rules);

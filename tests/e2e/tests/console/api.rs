@@ -154,7 +154,8 @@ async fn a_viewer_changes_nothing_and_who_has_one_flow_sees_one() -> Result<()> 
     let flows: Vec<&str> =
         overview["flows"].as_array().into_iter().flatten().filter_map(|own| own["name"].as_str()).collect();
     assert_eq!(flows, ["accounts"]);
-    for path in [format!("/events/{event}"), format!("/reviews/{event}"), format!("/explain?record={id}")] {
+    let explained = [format!("/explain?record={id}"), format!("/explain/now?record={id}")];
+    for path in [format!("/events/{event}"), format!("/reviews/{event}")].into_iter().chain(explained) {
         assert_eq!(one.ask(Method::GET, &path, None).await?.0, 404, "{path}");
     }
     assert_eq!(one.get(&format!("/events?q={id}")).await?["events"], json!([]));
@@ -271,6 +272,100 @@ async fn an_operator_finds_understands_rehearses_and_mends() -> Result<()> {
         (&json!("op-desk"), &json!("the code was wrong")),
         "{trail}"
     );
+    Ok(())
+}
+
+/// A record of what explain tells, by its system.
+fn present<'a>(told: &'a Value, system: &str) -> Result<&'a Value> {
+    let mut records = told["records"].as_array().into_iter().flatten();
+    records.find(|own| own["system"] == system).with_context(|| format!("no record of {system}: {told}"))
+}
+
+/// A field of it.
+fn field<'a>(record: &'a Value, name: &str) -> Result<&'a Value> {
+    let mut fields = record["fields"].as_array().into_iter().flatten();
+    fields.find(|own| own["name"] == name).with_context(|| format!("no field {name}: {record}"))
+}
+
+#[tokio::test]
+async fn what_both_systems_hold_now_is_told_beside_what_was_written() -> Result<()> {
+    let (world, admin) = with_admin(Setup { b1: "poll_seconds = 600".into(), ..Setup::default() }).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO 4711" })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    world.settled().await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    let entry = order["DocEntry"].to_string();
+
+    // Found by either side; the field, and what it goes with.
+    for (record, name) in [(id.as_str(), "NumAtCard"), (&id[..15], "Tandem_PO_Number__c"), (&entry, "NumAtCard")] {
+        let told = admin.get(&format!("/explain/now?record={record}&field={name}")).await?;
+        let (in_org, in_b1) = (present(&told, "salesforce")?, present(&told, "b1")?);
+        assert_eq!(
+            (&in_org["object"], &in_org["id"], &in_org["found"]),
+            (&json!("Opportunity"), &json!(id), &json!(true)),
+            "{told}"
+        );
+        assert_eq!(
+            (&in_b1["object"], &in_b1["id"], &in_b1["connection"]),
+            (&json!("Orders"), &json!(entry), &json!("erp")),
+            "{told}"
+        );
+        let number = field(in_b1, "NumAtCard")?;
+        assert_eq!((&number["value"], &number["last_written"]), (&json!("PO 4711"), &json!("PO 4711")), "{told}");
+        assert!(number["changed"] == false && number["in_step"] == true, "{told}");
+        let source = field(in_org, "Tandem_PO_Number__c")?;
+        assert_eq!((&source["value"], &source["with"]), (&json!("PO 4711"), &json!(["NumAtCard"])), "{told}");
+        assert_eq!((in_b1["fields"].as_array().map(Vec::len), source["in_step"] == true), (Some(1), true), "{told}");
+    }
+    // All that was written, on both sides.
+    let told = admin.get(&format!("/explain/now?record={id}")).await?;
+    let customer = field(present(&told, "b1")?, "CardCode")?;
+    assert!(customer["changed"] == false && customer["value"] == order["CardCode"], "{told}");
+    let number = field(present(&told, "salesforce")?, "Tandem_Order_Number__c")?;
+    assert!(number["changed"] == false && number["value"].is_string(), "{told}");
+    field(present(&told, "salesforce")?, "Tandem_PO_Number__c")?;
+
+    // A clerk changes it in B1.
+    world.b1_patch(&format!("/Orders({entry})"), json!({ "NumAtCard": "a clerk's" })).await?;
+    let path = format!("/explain/now?record={id}&field=NumAtCard");
+    let told = admin.get(&path).await?;
+    let number = field(present(&told, "b1")?, "NumAtCard")?;
+    assert_eq!((&number["value"], &number["last_written"]), (&json!("a clerk's"), &json!("PO 4711")), "{told}");
+    assert!(number["changed"] == true && number["in_step"] == false, "{told}");
+    let lines = world.tandem(&["explain", &id, "NumAtCard", "--now"]).await?;
+    assert!(
+        lines.contains(r#"NumAtCard = "a clerk's", changed since, not by Tandem: "PO 4711" was written"#),
+        "{lines}"
+    );
+
+    // Who sees no texts sees dots, and still what changed.
+    let viewer = account(&admin, "look-only", "viewer", Value::Null).await?;
+    let told = viewer.get(&path).await?;
+    let number = field(present(&told, "b1")?, "NumAtCard")?;
+    assert!(told["masked"] == true && number["changed"] == true, "{told}");
+    assert!(!told.to_string().contains("PO 4711") && !told.to_string().contains("clerk"), "{told}");
+    assert_eq!(number["last_written"], "•••••••");
+
+    // One that is gone, and a system that does not answer: each is told, and the other one still shows.
+    let url = format!("{}/admin/delete/Opportunity/{id}", world.salesforce);
+    assert_eq!(world.send("POST", &url, &json!({})).await?.0, 204);
+    let told = admin.get(&path).await?;
+    let gone = present(&told, "salesforce")?;
+    assert!(gone["found"] == false && gone["why"].is_null() && present(&told, "b1")?["found"] == true, "{told}");
+    let refusal = json!({ "refuse": { "status": 400, "code": "-5002", "message": "no right to orders" } });
+    world.b1_faults(json!([{ "path": "/b1s/v2/Orders(", "method": "GET", "kind": refusal }])).await?;
+    let told = admin.get(&path).await?;
+    let unread = present(&told, "b1")?;
+    assert!(unread["found"] == false && unread["why"].to_string().contains("no right to orders"), "{told}");
+    world.b1_faults(json!([])).await?;
+
+    let trail = admin.get("/audit?q=explain.now").await?;
+    let acts: Vec<(&Value, &Value)> =
+        trail["acts"].as_array().into_iter().flatten().map(|act| (&act["outcome"], &act["who"])).collect();
+    assert_eq!(acts.first(), Some(&(&json!("failed"), &json!("boss"))), "{trail}");
+    assert!(acts.contains(&(&json!("done"), &json!("look-only"))), "{trail}");
     Ok(())
 }
 
