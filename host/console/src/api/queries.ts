@@ -65,6 +65,16 @@ export const explain = (record: string, field: string) =>
     enabled: record !== '',
   });
 
+/** Read from both systems: once for each visit, and again when somebody says so. */
+export const explainNow = (record: string, field: string) =>
+  queryOptions({
+    queryKey: ['explain-now', record, field],
+    queryFn: ({ signal }) => api.get<T.Now>('/explain/now', { record, field }, signal),
+    staleTime: Infinity,
+    gcTime: 0,
+    retry: false,
+  });
+
 export const reviews = (filter: T.ReviewFilter) =>
   infiniteQueryOptions({
     queryKey: ['reviews', filter],

@@ -287,6 +287,34 @@ export interface Explained {
   writes: Write[];
 }
 
+/** A field as it is now; what is not known of it is left out. */
+export interface FieldNow {
+  name: string;
+  value: unknown;
+  last_written?: unknown;
+  /** It is something else than what was written last. */
+  changed?: boolean;
+  /** Fields of the other record that it goes with. */
+  with?: string[];
+  in_step?: boolean;
+}
+/** A record as it is now. Neither found nor with a `why`: it is not there any more. */
+export interface Present {
+  system: 'b1' | 'salesforce';
+  connection: string;
+  /** Empty where it is not known. */
+  object: string;
+  id: string;
+  found: boolean;
+  why?: string;
+  read_at: string;
+  fields: FieldNow[];
+}
+export interface Now {
+  records: Present[];
+  masked: boolean;
+}
+
 export interface Review {
   event: EventRow;
   choices: { choice: string; does: string }[];

@@ -193,6 +193,56 @@ test('a field is explained in a sentence, with its evidence one click away', asy
   await expect(title(page, /orders: event/)).toBeVisible();
 });
 
+test('what both systems hold now stands beside what was written, or why it does not', async ({ page }) => {
+  await signIn(page, 'operator', '/explain?record=1042');
+  const now = page.getByRole('region', { name: 'Now', exact: true });
+  const order = now.getByRole('region', { name: 'SAP Business One Orders 1042' });
+  const opportunity = now.getByRole('region', { name: /^Salesforce Opportunity/ });
+  await expect(order).toContainText('CardCode');
+  const row = (name: string) => order.locator('dl > div').filter({ hasText: name });
+  await expect(row('CardCode')).toContainText('As written');
+  await expect(row('Comments')).toContainText('Ring first');
+  await expect(row('Comments')).toContainText('Changed since, not by Tandem');
+  await expect(row('Comments')).toContainText('Deliver to gate 2 was written last');
+  await expect(row('Comments')).toContainText('Differs');
+  // Beside each other, and below each other on a phone.
+  const boxes = async () => [await opportunity.boundingBox(), await order.boundingBox()];
+  const [left, right] = await boxes();
+  expect([left?.y, (right?.x ?? 0) > (left?.x ?? 0)]).toEqual([right?.y, true]);
+  await page.setViewportSize({ width: 390, height: 900 });
+  await expect.poll(async () => (await boxes())[1]?.x).toBe((await boxes())[0]?.x);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390);
+
+  // One field with what it goes with, from the other side.
+  await page.goto('/explain?record=1042&field=PO_Number__c');
+  await expect(order.locator('dt')).toHaveText(['NumAtCard']);
+  await expect(opportunity.locator('dt')).toHaveText(['PO_Number__c']);
+  await expect(order).toContainText('Same');
+  // What is gone, and what could not be read.
+  await page.goto('/explain?record=C20000');
+  await expect(now.getByRole('region', { name: /^Salesforce Account/ })).toContainText('Not found any more');
+  await expect(now.getByRole('region', { name: /C20000/ })).toContainText('the server does not answer');
+});
+
+test('what both systems hold is read after the rest and fails alone', async ({ page }) => {
+  let answer = () => {};
+  const asked = new Promise<void>((done) => (answer = done));
+  await page.route('**/api/v1/explain/now?*', async (route) => {
+    await asked;
+    await route.fulfill({ status: 500, json: { error: 'It broke.', mend: 'Look into the log.' } });
+  });
+  await signIn(page, 'operator', '/explain?record=1042&field=CardCode');
+  const now = page.getByRole('region', { name: 'Now', exact: true });
+  await expect(page.getByRole('region', { name: 'Written last' })).toContainText('CardCode became C20000');
+  await expect(now).toContainText('One moment');
+  answer();
+  await expect(now.getByRole('alert')).toContainText('It broke. Look into the log.');
+  await expect(page.getByRole('region', { name: 'Written last' })).toBeVisible();
+  await page.unroute('**/api/v1/explain/now?*');
+  await now.getByRole('button', { name: 'Read again' }).click();
+  await expect(now).toContainText('As written');
+});
+
 test('a viewer sees what is, and may do nothing', async ({ page }) => {
   await signIn(page, 'viewer', '/events?state=rejected');
   await expect(page.getByRole('table').or(page.getByRole('grid')).first()).toBeVisible();

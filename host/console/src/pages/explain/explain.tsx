@@ -16,6 +16,7 @@ import { shown } from '../../parts/json.tsx';
 import { Loaded } from '../../parts/loaded.tsx';
 import { Card, Page } from '../../parts/page.tsx';
 import { Time } from '../../parts/time.tsx';
+import { Now } from './now.tsx';
 
 export default function Explain() {
   const { t } = useWords();
@@ -108,6 +109,7 @@ function Told({ of: explained, field }: { of: Explained; field: string }) {
           ))}
         </p>
       )}
+      <Now record={explained.record} field={field} />
       <Card title={t('explain.now')}>{last ? <Sentences of={last} /> : <p>{t('explain.neverWritten')}</p>}</Card>
       {before.length > 0 && (
         <Card title={t('explain.before')}>
