@@ -16,13 +16,14 @@ pub const LINK: &str = "link with order ";
 /// *Duplicate* copies the id, too: only one that is alone, awaited, or has its row in the ledger is taken over unasked.
 pub fn is_ours(flow: &str, w: &Work, generation: u64, orders: u64, doc_num: &str) -> Result<bool, Error> {
     let answer = w.event.resolution.as_deref().and_then(|answer| answer.strip_prefix(LINK));
-    if answer == Some(doc_num) || (generation == 1 && orders == 1 && !w.makes_new()) || awaits(w.id()) {
+    if answer == Some(doc_num) || (generation == 1 && orders == 1 && !w.makes_new()) || is_awaited(w.id()) {
         return Ok(true);
     }
     Ok(ledger::rows(flow, w, generation, orders)? >= orders)
 }
 
-fn awaits(id: &str) -> bool {
+/// A draft, or an order whose answer was lost.
+pub fn is_awaited(id: &str) -> bool {
     approval::is_awaited(id) || is_sent(id)
 }
 
@@ -59,7 +60,7 @@ pub fn take_over(w: &mut Work, order: Order, document: &Value, generation: u64) 
     let Some(mut linked) = found else {
         return w.finish(tandem_sdk::retry(2_000, "B1 did not tell the number of the order that is there"));
     };
-    linked.awaited = awaits(w.id());
+    linked.awaited = is_awaited(w.id());
     let number = linked.doc_num.as_str();
     w.adopted = Some(if approval::is_awaited(w.id()) {
         say("orders.approved", "order {number} approved in B1", [("number", number.into())])
@@ -98,6 +99,7 @@ pub fn note(flow: &str, work: &mut [Work]) {
             }
             _ => {
                 forget(w.id());
+                w.has_order();
                 if let Step::Update(_, linked) | Step::Cancel(linked) = &w.step {
                     linked.put(w.id());
                     tell_linked(w, &told(&w.document));

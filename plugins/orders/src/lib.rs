@@ -3,6 +3,7 @@
 
 mod adopt;
 mod approval;
+mod aside;
 mod branch;
 mod change;
 mod check;
@@ -80,6 +81,10 @@ struct Work {
     adopted: Option<Said>,
     /// It is another company's: what was asked here is no longer known once this is told.
     left: bool,
+    /// It is an opportunity that has no order: what is asked about it holds its order up.
+    is_orderless: bool,
+    /// Nothing was asked or done about it: what was ignored stays so.
+    aside: bool,
     /// What B1's order gets.
     change: Option<change::Change>,
     step: Step,
@@ -145,7 +150,7 @@ impl Work {
         let step = match event.resolution.as_deref() {
             Some("ignore") => {
                 tandem_sdk::keep_ignored(&event.key);
-                plan::put_aside(&event.key);
+                aside::ignore(&event);
                 Step::Finished(Outcome::Done("ignored, as decided in review".into()))
             }
             _ if !relevant => {
@@ -163,6 +168,8 @@ impl Work {
             document: Value::Null,
             adopted: None,
             left: false,
+            is_orderless: false,
+            aside: false,
             change: None,
             step,
             news: None,
@@ -241,6 +248,12 @@ impl Work {
         }
     }
 
+    /// It has its order: what was asked before is over.
+    fn has_order(&mut self) {
+        self.is_orderless = false;
+        aside::forget(self.id());
+    }
+
     /// Ends well, and says how.
     fn done(&mut self, message: impl Into<Said>) {
         self.finish(Outcome::Done(message.into().into()));
@@ -254,9 +267,17 @@ impl Work {
         if self.left && matches!(self.step, Step::Finished(Outcome::Done(_))) {
             tandem_sdk::forget_asked(self.id());
         }
-        match self.step {
+        let outcome = match self.step {
             Step::Finished(outcome) => tandem_sdk::keep_asked(outcome, &self.event.key, self.is_known),
-            _ => Outcome::Reject("the orders plugin left this event without a decision".into()),
+            _ => return Outcome::Reject("the orders plugin left this event without a decision".into()),
+        };
+        match &outcome {
+            Outcome::Review(request) if self.is_orderless => {
+                aside::remember(&self.event.key, &self.opportunity, request);
+            }
+            Outcome::Done(_) if self.is_orderless && !self.aside => aside::forget(&self.event.key),
+            _ => {}
         }
+        outcome
     }
 }

@@ -10,7 +10,7 @@ use crate::check::{self, field, order_of};
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
 use crate::plan::Order;
-use crate::{News, Step, Work, adopt, approval, complete, facts};
+use crate::{News, Step, Work, adopt, approval, aside, complete, facts};
 
 /// What a person may choose about an order that was cancelled in B1.
 pub const MAKE_NEW: &str = "create a new order";
@@ -171,6 +171,7 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
                 w.step = Step::Create(order);
                 approval::after_the_draft(w);
             }
+            _ if aside::holds(w) => {}
             _ => {
                 order.generation = order.generation.max(used + 1);
                 w.step = Step::Create(order);
@@ -246,6 +247,7 @@ fn settle_cancelled(w: &mut Work, order: &Order, cancelled: &Value, generation: 
             let linked = Linked { left: true, ..linked };
             adopt::forget(w.id());
             linked.put(w.id());
+            w.has_order();
             stays_cancelled(w, &linked);
         }
         _ => ask_about_cancelled(w, &b1::key_text(&cancelled["DocNum"])),

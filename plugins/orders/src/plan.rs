@@ -10,7 +10,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::Linked;
-use crate::{News, Step, Work, approval, told, total, unseen, waiting};
+use crate::{News, Step, Work, approval, aside, told, total, unseen, waiting};
 
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
@@ -18,8 +18,6 @@ const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
 const FOLLOWS: (u32, u64) = (5, 1_000);
 /// When an order is looked at again that waits for a decision about its account: each time after twice as long, up to an hour.
 const LOOKS_AFTER_MS: (u64, u64) = (60_000, 3_600_000);
-/// In the place of when it is looked at again: not at all.
-const ASIDE: &str = "ignored";
 
 const OPPORTUNITY: [&str; 17] = [
     "Id",
@@ -90,14 +88,16 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
     if ids.is_empty() {
         return;
     }
-    read_open(settings, work, &ids);
-    unseen::tell_apart(work);
     let linked = links::find_all("order", Side::Salesforce, &ids);
-    let mut linked: BTreeMap<String, Linked> = ids
-        .into_iter()
+    let mut linked: BTreeMap<String, Linked> = (ids.iter().cloned())
         .zip(linked)
         .filter_map(|(id, link)| link.map(|link| (id, Linked::read(&link.b1_id, &link.base))))
         .collect();
+    for w in work.iter_mut().filter(|w| w.is_open()) {
+        w.is_orderless = linked.get(w.id()).is_none_or(|link| link.cancelled);
+    }
+    read_open(settings, work, &ids);
+    unseen::tell_apart(work);
     for w in work.iter_mut().filter(|w| w.is_open()) {
         let mut link = linked.remove(w.id());
         w.is_known = link.as_ref().is_some_and(|link| told::is_known(w, link));
@@ -284,11 +284,10 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
     let card_codes: BTreeMap<String, String> =
         accounts.into_iter().zip(found).filter_map(|(id, link)| link.map(|link| (id, link.b1_id))).collect();
     for w in work.iter_mut() {
+        if matches!(w.step, Step::Create(_)) && !aside::may_be_in_b1(w) && aside::holds(w) {
+            continue;
+        }
         let generation = match &w.step {
-            Step::Create(_) if is_put_aside(w) => {
-                w.done("whose its account is was ignored, as decided in review: nothing is made until the opportunity changes");
-                continue;
-            }
             Step::Create(order) | Step::Update(order, _) => order.generation,
             _ => continue,
         };
@@ -400,27 +399,9 @@ fn look_later(w: &Work) {
     schedule::wake(now + after, w.id(), &json!({ "after": after }).to_string());
 }
 
-fn later(id: &str) -> String {
+/// Where it stands when that is.
+pub fn later(id: &str) -> String {
     format!("undecided:{id}")
-}
-
-/// A person has ignored what was asked about the opportunity: he may have made its order by hand.
-pub fn put_aside(id: &str) {
-    if storage::get(&later(id)).is_some() {
-        let _ = storage::set(&later(id), ASIDE);
-    }
-}
-
-/// That holds until somebody changes the opportunity, or asks for it, or B1 has an order of it.
-fn is_put_aside(w: &Work) -> bool {
-    if storage::get(&later(w.id())).as_deref() != Some(ASIDE) {
-        return false;
-    }
-    let goes_on = !w.is_look() || from_json(&w.event.payload)["order"].is_string();
-    if goes_on {
-        forget(w.id());
-    }
-    !goes_on
 }
 
 /// It is decided.

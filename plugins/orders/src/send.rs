@@ -134,6 +134,7 @@ fn link(settings: &Settings, w: &mut Work, order: &Order, document: &Value) {
     };
     linked.put(w.id());
     adopt::forget(w.id());
+    w.has_order();
     tell_ordered(w, order, &linked.doc_entry);
     let mut told = vec![say("orders.created", "order {number} created", [("number", linked.doc_num.as_str().into())])];
     told.extend(order.notes.iter().chain(&order.due_note).cloned());

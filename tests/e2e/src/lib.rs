@@ -514,6 +514,30 @@ impl World {
         self.until("all events to be settled", Duration::from_secs(60), look).await
     }
 
+    /// In the org it is so many days later.
+    pub async fn days_later(&self, days: i64) -> Result<()> {
+        let url = format!("{}/admin/clock", self.salesforce);
+        expect_ok(self.send("PUT", &url, &json!({ "offset_ms": days * 24 * 3_600_000 })).await?)
+    }
+
+    /// How many changes each sweep of the org has found.
+    pub fn sweeps(&self) -> Vec<u64> {
+        let log = self.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["message"] == "swept").filter_map(|line| line["found"].as_u64()).collect()
+    }
+
+    /// The org's night comes, so many days from now; what its sweep found, when all of it is done. It needs `report_seconds = 1` and a
+    /// sweep that is not off.
+    pub async fn night(&self, number: i64) -> Result<u64> {
+        let before = self.sweeps().len();
+        self.days_later(number).await?;
+        let swept = async |world: &Self| Ok(world.sweeps().get(before).copied());
+        let found = self.until("the sweep", Duration::from_secs(60), swept).await?;
+        self.settled().await?;
+        Ok(found)
+    }
+
     /// Makes open opportunities; their ids.
     pub async fn opportunities(&self, count: usize) -> Result<Vec<String>> {
         let url = format!("{}/admin/opportunities", self.salesforce);

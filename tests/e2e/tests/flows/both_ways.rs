@@ -608,9 +608,15 @@ async fn an_opportunity_won_while_it_is_asked_whose_its_account_is_waits_for_the
 
 /// An account of H1 that carries FREE, which another company's tax id holds up, in a world with orders.
 async fn whose() -> Result<(World, String)> {
+    whose_in("").await
+}
+
+/// The same, with these lines of the org; empty for the usual ones.
+async fn whose_in(salesforce: &str) -> Result<(World, String)> {
     let setup = Setup {
         plugins: vec!["orders", "accounts"],
         b1: FAST.into(),
+        salesforce: salesforce.into(),
         flow: "settings = { credit_check = false }".into(),
         ..Setup::default()
     };
@@ -664,12 +670,10 @@ async fn an_order_that_waits_for_its_customer_goes_on_whatever_becomes_of_the_qu
     world.until("the order to go on", PATIENCE, goes_on).await
 }
 
-/// What nothing tells of is looked at, at growing intervals, which leave an open question alone. What a person put aside is not looked at again, and
-/// no order is made of it, which he may have made by hand, until the opportunity changes.
-#[tokio::test]
-async fn an_order_that_waits_for_its_customer_looks_again_by_itself() -> Result<()> {
+/// An opportunity whose order waits until it is decided whose its account is, in a world without accounts flow, once it was asked and is to be looked
+/// at again after a minute: account and opportunity.
+async fn undecided() -> Result<(World, String, String)> {
     let (mut world, account) = whose().await?;
-    // The accounts flow is down all the time.
     let config = std::fs::read_to_string(world.folder().join("tandem.toml"))?;
     let at = config.find("[flows.accounts]").context("the accounts flow")?;
     world.stop().await?;
@@ -679,37 +683,63 @@ async fn an_order_that_waits_for_its_customer_looks_again_by_itself() -> Result<
     carry(&world, &account, json!("FREE")).await?;
     let id = won(&world, &account).await?;
     world.until_state(&id, "Review").await?;
-    let wakes = |world: &World| rusqlite::Connection::open(world.folder().join("data/tandem.db"));
-    let planned = |world: &World| -> Result<Vec<String>> {
-        let store = wakes(world)?;
-        let mut rows = store.prepare("SELECT payload FROM wakes WHERE key = ?1 AND payload LIKE '%after%'")?;
-        Ok(rows.query_map([&id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+    looks(&world, &id, 60_000).await?;
+    Ok((world, account, id))
+}
+
+fn store(world: &World) -> Result<rusqlite::Connection> {
+    Ok(rusqlite::Connection::open(world.folder().join("data/tandem.db"))?)
+}
+
+fn planned(world: &World, id: &str) -> Result<Vec<String>> {
+    let store = store(world)?;
+    let mut rows = store.prepare("SELECT payload FROM wakes WHERE key = ?1 AND payload LIKE '%after%'")?;
+    Ok(rows.query_map([id], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+async fn looks(world: &World, id: &str, after: u64) -> Result<()> {
+    let one = async |world: &World| Ok((planned(world, id)? == [json!({ "after": after }).to_string()]).then_some(()));
+    world.until("one look, however often it was asked", PATIENCE, one).await
+}
+
+/// The time of the looks that are planned comes, and they are done.
+async fn due(world: &mut World, id: &str) -> Result<()> {
+    world.stop().await?;
+    store(world)?.execute("UPDATE wakes SET at = 0 WHERE key = ?1", [id])?;
+    // As the time that passes.
+    store(world)?.execute("DELETE FROM storage WHERE key = ?1", [format!("undecided:{id}")])?;
+    world.up().await?;
+    let begun = async |world: &World| {
+        let left = "SELECT count(*) FROM wakes WHERE key = ?1 AND at = 0";
+        Ok((store(world)?.query_row(left, [id], |row| row.get::<_, i64>(0))? == 0).then_some(()))
     };
-    let looks = async |world: &World, after: u64| {
-        let one = async |world: &World| Ok((planned(world)? == [json!({ "after": after }).to_string()]).then_some(()));
-        world.until("one look, however often it was asked", PATIENCE, one).await
-    };
-    looks(&world, 60_000).await?;
-    let asked = question(&world, "is linked with H1: the order").await?;
-    world.tandem(&["review", "resolve", &asked["id"].to_string(), "--choose", "ignore"]).await?;
-    let told = async |world: &World, words: &str| {
-        let one = async |world: &World| Ok(world.tandem(&["events", "list"]).await?.contains(words).then_some(()));
-        world.until(words, PATIENCE, one).await
-    };
+    world.until("the look", PATIENCE, begun).await?;
+    world.settled().await
+}
+
+async fn told(world: &World, words: &str) -> Result<()> {
+    let one = async |world: &World| Ok(world.tandem(&["events", "list"]).await?.contains(words).then_some(()));
+    world.until(words, PATIENCE, one).await
+}
+
+/// The quantity of the opportunity's first line.
+async fn set_quantity(world: &World, id: &str, quantity: i64) -> Result<()> {
+    let line = world.lines(id).await?.remove(0);
+    world.change("OpportunityLineItem", text(&line, "Id"), json!({ "Quantity": quantity })).await
+}
+
+/// What nothing tells of is looked at, at growing intervals, which leave an open question alone. What a person put aside is not looked at again, and
+/// no order is made of it, which he may have made by hand, until the opportunity changes.
+#[tokio::test]
+async fn an_order_that_waits_for_its_customer_looks_again_by_itself() -> Result<()> {
+    let (mut world, account, id) = undecided().await?;
+    answer(&world, &question(&world, "is linked with H1: the order").await?, "ignore").await?;
     told(&world, "ignored, as").await?;
-    let due = async |world: &mut World| -> Result<()> {
-        world.stop().await?;
-        let store = wakes(world)?;
-        store.execute("UPDATE wakes SET at = 0 WHERE key = ?1", [&id])?;
-        // As the time that passes.
-        store.execute("DELETE FROM storage WHERE key = ?1 AND value <> 'ignored'", [format!("undecided:{id}")])?;
-        world.up().await
-    };
     carry(&world, &account, json!("H1")).await?;
-    due(&mut world).await?;
+    due(&mut world, &id).await?;
     told(&world, "nothing is made until").await?;
     assert_eq!(
-        (planned(&world)?.len(), world.orders_of(&id).await?.len()),
+        (planned(&world, &id)?.len(), world.orders_of(&id).await?.len()),
         (0, 0),
         "put aside, also where it is decided"
     );
@@ -717,15 +747,86 @@ async fn an_order_that_waits_for_its_customer_looks_again_by_itself() -> Result<
     carry(&world, &account, json!("FREE")).await?;
     world.change("Opportunity", &id, json!({ "Tandem_Requested_Date__c": "2031-05-06" })).await?;
     question(&world, "is linked with H1: the order").await?;
-    looks(&world, 60_000).await?;
-    due(&mut world).await?;
-    looks(&world, 120_000).await?;
+    looks(&world, &id, 60_000).await?;
+    due(&mut world, &id).await?;
+    looks(&world, &id, 120_000).await?;
     question(&world, "is linked with H1: the order").await.context("a look leaves what is asked anew alone")?;
     carry(&world, &account, json!("H1")).await?;
-    due(&mut world).await?;
+    due(&mut world, &id).await?;
     world.until_state(&id, "Synced").await?;
     assert_eq!(world.orders_of(&id).await?[0]["CardCode"], "H1");
-    assert_eq!(planned(&world)?, [""; 0]);
+    assert_eq!(planned(&world, &id)?, [""; 0]);
+    Ok(())
+}
+
+/// Whatever was asked last: a look that was planned before makes nothing of what a person has put aside since.
+#[tokio::test]
+async fn a_look_that_was_due_makes_no_order_of_what_was_put_aside_for_another_reason() -> Result<()> {
+    let (mut world, account, id) = undecided().await?;
+    let refuses = json!({ "set": "Orders", "field": "U_SF_Id", "is": id, "number": 1001, "words": "not yet" });
+    world.b1_settings(json!({ "procedure": refuses })).await?;
+    carry(&world, &account, json!("H1")).await?;
+    answer(&world, &question(&world, "is linked with H1: the order").await?, "retry").await?;
+    let asked = question(&world, "not yet").await?;
+    world.b1_settings(json!({})).await?;
+    answer(&world, &asked, "ignore").await?;
+    assert_eq!(planned(&world, &id)?.len(), 1, "the look is still to come");
+    due(&mut world, &id).await?;
+    assert_eq!(world.orders_of(&id).await?.len(), 0, "he has made it by hand");
+    assert_eq!(world.tandem_json(&["events", "list", "--key", &id, "--state", "review"]).await?, json!([]));
+    set_quantity(&world, &id, 77).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(world.orders_of(&id).await?[0]["CardCode"], "H1");
+    Ok(())
+}
+
+/// A look that makes nothing does not end what is asked about a later change.
+#[tokio::test]
+async fn a_look_at_what_was_put_aside_leaves_the_question_of_a_change_that_could_not_be_read() -> Result<()> {
+    let (mut world, account, id) = undecided().await?;
+    answer(&world, &question(&world, "is linked with H1: the order").await?, "ignore").await?;
+    carry(&world, &account, json!("H1")).await?;
+    let rights = async |world: &World, integration: Value| {
+        let rules = format!("{}/admin/rules", world.salesforce);
+        let (status, body) = world.send("PUT", &rules, &json!({ "integration": integration })).await?;
+        ensure!(status == 200, "{body}");
+        Ok(())
+    };
+    rights(&world, json!({ "hidden": ["Opportunity.Tandem_PO_Number__c"] })).await?;
+    set_quantity(&world, &id, 77).await?;
+    question(&world, "Tandem_PO_Number__c").await?;
+    rights(&world, json!({})).await?;
+    due(&mut world, &id).await?;
+    if world.orders_of(&id).await?.is_empty() {
+        answer(&world, &question(&world, "Tandem_PO_Number__c").await?, "retry").await?;
+    }
+    world.until_state(&id, "Synced").await?;
+    let orders = world.orders_of(&id).await?;
+    let lines = orders[0]["DocumentLines"].as_array().into_iter().flatten();
+    assert!(orders.len() == 1 && lines.into_iter().any(|line| line["Quantity"].as_f64() == Some(77.0)), "{orders:?}");
+    Ok(())
+}
+
+/// The night's sweep tells once more of what changed in the day: that is no change, and no order is made of what a person has put aside.
+#[tokio::test]
+async fn a_night_makes_no_order_of_what_was_put_aside_and_a_change_does() -> Result<()> {
+    let (world, account) = whose_in("client_secret = { file = \"salesforce.secret\" }\nreport_seconds = 1").await?;
+    carry(&world, &account, json!("FREE")).await?;
+    let asked = question(&world, "which of the two").await?;
+    let id = won(&world, &account).await?;
+    answer(&world, &question(&world, "is linked with H1: the order").await?, "ignore").await?;
+    answer(&world, &asked, "ignore").await?;
+    carry(&world, &account, json!("H1")).await?;
+    world.settled().await?;
+    world.night(1).await?;
+    let events = world.tandem_json(&["events", "list", "--key", &id]).await?;
+    let is_found = |event: &Value| text(event, "payload").contains("\"found\":true");
+    ensure!(events.as_array().into_iter().flatten().any(is_found), "the sweep tells of it: {events}");
+    assert_eq!(world.orders_of(&id).await?.len(), 0, "he has made it by hand");
+    assert_eq!(world.tandem_json(&["events", "list", "--key", &id, "--state", "review"]).await?, json!([]));
+    set_quantity(&world, &id, 77).await?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!(world.orders_of(&id).await?[0]["CardCode"], "H1");
     Ok(())
 }
 

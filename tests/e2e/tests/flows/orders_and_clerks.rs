@@ -131,6 +131,56 @@ async fn a_refused_draft_is_asked_about_and_replaced_or_taken_over_when_its_appr
     Ok(())
 }
 
+/// A look that was due gives no approver who refused a second draft, nor an order past him: neither while nobody has answered, nor where a person
+/// ignored it.
+#[tokio::test]
+async fn a_look_that_was_due_makes_nothing_anew_of_what_an_approver_refused() -> Result<()> {
+    let mut world = world("settings = { approval_poll_minutes = 15 }").await?;
+    for is_ignored in [false, true] {
+        world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+        let (id, draft) = awaited(&world).await?;
+        desk(&world, &format!("reject/{draft}")).await?;
+        world.b1_call("DELETE", &format!("/Drafts({draft})"), Value::Null).await?;
+        sync_now(&world, &id).await?;
+        until_message(&world, &id, "its draft is gone").await?;
+        if is_ignored {
+            answer(&world, "ignore").await?;
+        }
+        world.settled().await?;
+        world.b1_settings(json!({})).await?;
+        world.stop().await?;
+        let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
+        let planned = store.execute("UPDATE wakes SET at = 0 WHERE key = ?1", [&id])?;
+        assert_eq!(planned, 1, "the look is still to come");
+        world.up().await?;
+        let begun = async |_: &World| {
+            let left = "SELECT count(*) FROM wakes WHERE key = ?1 AND at = 0";
+            Ok((store.query_row(left, [&id], |row| row.get::<_, i64>(0))? == 0).then_some(()))
+        };
+        world.until("the look", PATIENCE, begun).await?;
+        world.settled().await?;
+        assert_eq!(world.orders_of(&id).await?, Vec::<Value>::new());
+        let drafts = world.b1_records("Drafts").await?;
+        assert!(!drafts.iter().any(|own| own["U_SF_Id"] == id.as_str()), "{drafts:?}");
+        // A person's wish.
+        if is_ignored {
+            assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+            sync_now(&world, &id).await?;
+        } else {
+            answer(&world, "retry").await?;
+        }
+        until_live(&world, &id, 1).await?;
+        world.until_state(&id, "Synced").await?;
+    }
+    Ok(())
+}
+
+async fn sync_now(world: &World, id: &str) -> Result<()> {
+    let (status, body) = world.send("POST", &format!("{}/admin/sync/{id}", world.salesforce), &json!({})).await?;
+    anyhow::ensure!(status < 300, "{status} {body}");
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_approved_draft_that_nobody_has_added_says_so() -> Result<()> {
     let world = approvals().await?;

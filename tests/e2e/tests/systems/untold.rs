@@ -202,30 +202,6 @@ async fn found(world: &World, id: &str) -> Result<Vec<Value>> {
     Ok(all.into_iter().filter(by_query).collect())
 }
 
-/// How many changes each sweep has found.
-fn sweeps(world: &World) -> Vec<u64> {
-    let log = world.log();
-    let lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    lines.filter(|line| line["message"] == "swept").filter_map(|line| line["found"].as_u64()).collect()
-}
-
-/// In the org it is so many days later.
-async fn days_later(world: &World, days: i64) -> Result<()> {
-    let url = format!("{}/admin/clock", world.salesforce);
-    world.send("PUT", &url, &json!({ "offset_ms": days * 24 * 3_600_000 })).await?;
-    Ok(())
-}
-
-/// The next night comes; what it found, when all of it is done.
-async fn night(world: &World, number: i64) -> Result<u64> {
-    let before = sweeps(world).len();
-    days_later(world, number).await?;
-    let swept = async |world: &World| Ok(sweeps(world).get(before).copied());
-    let found = world.until("the sweep", PATIENCE, swept).await?;
-    world.settled().await?;
-    Ok(found)
-}
-
 /// A gauge of the org in the metrics.
 async fn gauge(world: &World, name: &str) -> Result<f64> {
     let text = reqwest::get(format!("{}/metrics", world.console)).await?.text().await?;
@@ -261,13 +237,13 @@ async fn the_gauges_of_sweep_and_outbox_move_only_when_all_was_read() -> Result<
         json!([{ "path": path, "kind": kind }])
     };
     world.salesforce_faults(refuse("FROM%20Contact%20WHERE%20SystemModstamp")).await?;
-    night(&world, 1).await?;
+    world.night(1).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(gauge(&world, swept).await?, first, "contacts were not read");
     world.salesforce_faults(json!([])).await?;
-    night(&world, 2).await?;
+    world.night(2).await?;
     let second = moves(&world, swept, first).await?;
-    night(&world, 3).await?;
+    world.night(3).await?;
     let third = moves(&world, swept, second).await?;
     assert!((third - second - DAY).abs() < 300.0, "until when all was read, by the org's clock: {second} {third}");
 
@@ -292,14 +268,14 @@ async fn a_value_that_the_host_has_overwritten_and_that_comes_back_untold_is_a_c
     let id = account(&world, "C00004").await?;
     world.change("Account", &id, json!({ "Phone": "+49 1" })).await?;
     world.settled().await?;
-    night(&world, 1).await?;
+    world.night(1).await?;
     world.b1_patch("/BusinessPartners('C00004')", json!({ "Phone1": "+49 2" })).await?;
     let of_b1 = |own: &Value| own["Id"] == id.as_str() && own["Phone"] == "+49 2";
     world.until_record("Account", "B1's number", of_b1).await?;
     world.settled().await?;
     // As it was seen in the night.
     mass(&world, "Account", json!({ "ids": [id], "fields": { "Phone": "+49 1" } })).await?;
-    night(&world, 2).await?;
+    world.night(2).await?;
     assert_eq!(partner(&world, "C00004").await?["Phone1"], "+49 1");
     Ok(())
 }
@@ -337,7 +313,7 @@ async fn what_runs_no_trigger_is_found_at_night_and_a_night_after_nothing_happen
 
     // It dies while it sweeps.
     let before = looks(&world).await?;
-    days_later(&world, 1).await?;
+    world.days_later(1).await?;
     until_looked(&world, before).await?;
     world.kill().await?;
     world.up().await?;
@@ -345,7 +321,7 @@ async fn what_runs_no_trigger_is_found_at_night_and_a_night_after_nothing_happen
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_secs_f64();
     let swept = async |world: &World| {
         let until = gauge(world, "tandem_swept_at_seconds").await.unwrap_or_default();
-        Ok((!sweeps(world).is_empty() || until > now + 12.0 * 3_600.0).then_some(()))
+        Ok((!world.sweeps().is_empty() || until > now + 12.0 * 3_600.0).then_some(()))
     };
     world.until("the sweep", PATIENCE, swept).await?;
     world.settled().await?;
@@ -367,7 +343,7 @@ async fn what_runs_no_trigger_is_found_at_night_and_a_night_after_nothing_happen
     world.settled().await?;
     let url = format!("{}/admin/writes", world.salesforce);
     world.send("PUT", &url, &json!({})).await?;
-    assert_eq!(night(&world, 2).await?, 0, "nothing happened since");
+    assert_eq!(world.night(2).await?, 0, "nothing happened since");
     let writes = world.get(&url).await?;
     let reports = world.records("Tandem_Health__c").await?;
     let own = |write: &&Value| !reports.iter().any(|report| report["Id"] == write["id"]);

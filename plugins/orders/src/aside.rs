@@ -1,0 +1,259 @@
+//! What is asked about an opportunity without an order holds its order up: whoever is asked may make it by hand meanwhile, and so may who has
+//! ignored it. A person says that it goes on, or changes what the opportunity asks for; a look, a night or a catch-up makes nothing by itself.
+
+use tandem_sdk::{
+    Event, Map, ReviewRequest, Said, Side, Value, from_json, json, links, mirror, salesforce, storage, text,
+};
+
+use crate::linked::Linked;
+use crate::{Work, adopt, plan, waiting};
+
+/// What Tandem writes into the opportunity is nobody's wish.
+const OWN: [&str; 5] = [
+    "Tandem_Order_Number__c",
+    "Tandem_Order_Doc_Entry__c",
+    "Tandem_Order_Status__c",
+    "Tandem_Sync_State__c",
+    "Tandem_Sync_Message__c",
+];
+/// An account that is merged into another takes its opportunities along, which no trigger tells.
+const ACCOUNT: &str = "AccountId";
+/// What older versions kept in [`plan::later`] of a question that was ignored.
+const OLD: &str = "ignored";
+
+/// What was asked last.
+struct Asked {
+    ignored: bool,
+    question: Said,
+    choices: Vec<String>,
+    /// What the opportunity asked for; null where it was not read as a whole.
+    wanted: Value,
+}
+
+impl Asked {
+    fn last(id: &str) -> Option<Self> {
+        let kept = storage::get(&key(id)).map(|kept| from_json(&kept));
+        let kept = kept.or_else(|| is_old(id).then(|| json!({ "ignored": true })))?;
+        let choices = kept["choices"].as_array().into_iter().flatten();
+        Some(Self {
+            ignored: kept["ignored"] == true,
+            question: Said::of_kept(&kept["question"]),
+            choices: choices.filter_map(Value::as_str).map(str::to_owned).collect(),
+            wanted: kept["wanted"].clone(),
+        })
+    }
+
+    fn keep(&self, id: &str) {
+        forget(id);
+        let kept = json!({
+            "ignored": self.ignored, "question": self.question.kept(), "choices": self.choices, "wanted": self.wanted,
+        });
+        // Not kept it holds up nothing.
+        let _ = storage::set(&key(id), &kept.to_string());
+    }
+}
+
+fn key(id: &str) -> String {
+    format!("aside:{id}")
+}
+
+fn is_old(id: &str) -> bool {
+    storage::get(&plan::later(id)).as_deref() == Some(OLD)
+}
+
+/// Keeps what is asked.
+pub fn remember(id: &str, opportunity: &Value, request: &ReviewRequest) {
+    let (question, choices) = (Said::asked(request), request.choices.clone());
+    Asked { ignored: false, question, choices, wanted: wanted(opportunity) }.keep(id);
+}
+
+/// A person has ignored it.
+pub fn ignore(event: &Event) {
+    let id = event.key.as_str();
+    let is_about_one = matches!(event.topic.as_str(), "salesforce.Opportunity" | "timer.wake") && salesforce::is_id(id);
+    let has_order = || {
+        let link = links::find("order", Side::Salesforce, id);
+        link.is_some_and(|link| !Linked::read(&link.b1_id, &link.base).cancelled)
+    };
+    if is_about_one && !has_order() {
+        let none = Asked { ignored: true, question: Said::default(), choices: Vec::new(), wanted: Value::Null };
+        Asked { ignored: true, ..Asked::last(id).unwrap_or(none) }.keep(id);
+    }
+}
+
+/// It is over.
+pub fn forget(id: &str) {
+    storage::delete(&key(id));
+    if is_old(id) {
+        storage::delete(&plan::later(id));
+    }
+}
+
+/// B1 may have an order of it, which is taken over: that is looked for first.
+pub fn may_be_in_b1(w: &Work) -> bool {
+    from_json(&w.event.payload)["order"].is_string() || adopt::is_awaited(w.id())
+}
+
+/// True where no order is made: what was asked is asked still, or was ignored.
+pub fn holds(w: &mut Work) -> bool {
+    let Some(asked) = Asked::last(w.id()) else { return false };
+    if goes_on(&asked, &w.event, &w.opportunity) {
+        return false;
+    }
+    if asked.ignored {
+        w.aside = true;
+        w.done(
+            "what was asked about it was ignored, as decided in review: nothing is made until the opportunity changes",
+        );
+    } else {
+        let choices: Vec<&str> = asked.choices.iter().map(String::as_str).collect();
+        w.hold(asked.question, &choices);
+    }
+    true
+}
+
+fn goes_on(asked: &Asked, event: &Event, opportunity: &Value) -> bool {
+    let payload = from_json(&event.payload);
+    // What a query found may have been changed by anybody, Tandem among them, or not at all.
+    let is_found = payload["found"] == true || payload["Operation__c"] == "CATCH_UP";
+    let is_told = event.topic == "salesforce.Opportunity" && !is_found;
+    if event.resolution.is_some() || payload["Operation__c"] == "SYNC" {
+        return true;
+    }
+    match (asked.ignored, asked.wanted.is_null()) {
+        (_, false) if differs(&asked.wanted, &wanted(opportunity), is_told) => true,
+        (true, is_unknown) => is_told && is_unknown,
+        // Whose its account is decides itself elsewhere.
+        (false, _) => is_told || asked.question.says(waiting::UNDECIDED),
+    }
+}
+
+/// What the opportunity asks for: the values that are its own and its lines'.
+fn wanted(opportunity: &Value) -> Value {
+    let Some(lines) = opportunity.get("OpportunityLineItems") else { return Value::Null };
+    let lines = lines["records"].as_array().into_iter().flatten();
+    let lines: Map<String, Value> = lines.map(|line| (text(line, "Id").to_owned(), own(line).into())).collect();
+    json!({ "fields": own(opportunity), "lines": lines })
+}
+
+fn own(record: &Value) -> Map<String, Value> {
+    let fields = record.as_object().into_iter().flatten();
+    let fields = fields.filter(|(name, value)| !value.is_object() && !OWN.contains(&name.as_str()));
+    fields.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+/// By what was read both times: a mapping that gains a field changes no opportunity.
+fn differs(before: &Value, now: &Value, is_told: bool) -> bool {
+    let fields = |of: &Value| of.as_object().cloned().unwrap_or_default();
+    let other = |before: &Value, now: &Value| {
+        let counts = |name: &str| is_told || name != ACCOUNT;
+        let is_other = |name: &str, value: &Value| now.get(name).is_some_and(|now| !mirror::same(value, now));
+        fields(before).iter().any(|(name, value)| counts(name) && is_other(name, value))
+    };
+    let (old, new) = (fields(&before["lines"]), fields(&now["lines"]));
+    other(&before["fields"], &now["fields"])
+        || old.len() != new.len()
+        || old.iter().any(|(id, line)| new.get(id).is_none_or(|now| other(line, now)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opportunity() -> Value {
+        json!({
+            "Id": "006", "AccountId": "001", "CloseDate": "2027-01-31", "Tandem_Sync_State__c": "Review",
+            "Account": { "Name": "Miller", "Tandem_Card_Code__c": "FREE" },
+            "OpportunityLineItems": { "records": [
+                { "Id": "00k1", "Quantity": 2, "Product2": { "Tandem_Item_Code__c": null } }, { "Id": "00k2", "Quantity": 1 },
+            ] },
+        })
+    }
+
+    fn changed(path: &str, value: Value) -> Value {
+        let mut own = opportunity();
+        *own.pointer_mut(path).expect("it is there") = value;
+        own
+    }
+
+    fn event(topic: &str, payload: Value) -> Event {
+        Event {
+            id: 7,
+            topic: topic.into(),
+            key: "006".into(),
+            payload: payload.to_string(),
+            attempt: 1,
+            trace: String::new(),
+            resolution: None,
+        }
+    }
+
+    fn told() -> Event {
+        event("salesforce.Opportunity", json!({ "Operation__c": "UPDATE" }))
+    }
+
+    fn unasked() -> [Event; 3] {
+        [
+            event("timer.wake", json!({})),
+            event("salesforce.Opportunity", json!({ "Operation__c": "UPDATE", "found": true })),
+            event("salesforce.Opportunity", json!({ "Operation__c": "CATCH_UP" })),
+        ]
+    }
+
+    fn asked(ignored: bool, question: &str, opportunity: &Value) -> Asked {
+        Asked { ignored, question: question.into(), choices: Vec::new(), wanted: wanted(opportunity) }
+    }
+
+    #[test]
+    fn what_tandem_writes_and_what_is_decided_about_the_account_is_no_change() {
+        let is_change = |now: &Value, is_told| differs(&wanted(&opportunity()), &wanted(now), is_told);
+        for (path, value) in [
+            ("/Tandem_Sync_State__c", json!("Synced")),
+            ("/Account/Tandem_Card_Code__c", json!("H1")),
+            ("/OpportunityLineItems/records/0/Product2/Tandem_Item_Code__c", json!("A1")),
+            ("/OpportunityLineItems/records/0/Quantity", json!(2.0)),
+        ] {
+            assert!(!is_change(&changed(path, value), true), "{path}");
+        }
+        for (path, value) in [
+            ("/CloseDate", json!("2027-02-01")),
+            ("/OpportunityLineItems/records/1/Quantity", json!(3)),
+            ("/OpportunityLineItems/records/1/Id", json!("00k3")),
+            ("/OpportunityLineItems/records", json!([])),
+            ("/OpportunityLineItems", Value::Null),
+        ] {
+            assert!(is_change(&changed(path, value), false), "{path}");
+        }
+        let merged = changed("/AccountId", json!("002"));
+        assert!(is_change(&merged, true) && !is_change(&merged, false));
+        let mut gains = opportunity();
+        gains["Region__c"] = json!("South");
+        assert!(!is_change(&gains, true), "it is read only now");
+    }
+
+    #[test]
+    fn nothing_but_a_change_or_a_persons_wish_lifts_what_was_ignored() {
+        let ignored = asked(true, "which?", &opportunity());
+        let other = changed("/CloseDate", json!("2027-02-01"));
+        for event in unasked().iter().chain([&told()]) {
+            assert!(!goes_on(&ignored, event, &opportunity()), "{}", event.payload);
+            assert!(goes_on(&ignored, event, &other), "{}", event.payload);
+        }
+        let sync = event("salesforce.Opportunity", json!({ "Operation__c": "SYNC" }));
+        let retry = Event { resolution: Some("retry".into()), ..event("timer.wake", json!({})) };
+        assert!(goes_on(&ignored, &sync, &opportunity()) && goes_on(&ignored, &retry, &opportunity()));
+        // What it was is not known.
+        let unknown = asked(true, "which?", &json!({ "Id": "006" }));
+        assert!(goes_on(&unknown, &told(), &opportunity()));
+        assert!(unasked().iter().all(|event| !goes_on(&unknown, event, &opportunity())));
+    }
+
+    #[test]
+    fn an_open_question_is_left_to_its_answer_by_all_that_nobody_told() {
+        let open = asked(false, "not yet", &opportunity());
+        assert!(goes_on(&open, &told(), &opportunity()));
+        assert!(unasked().iter().all(|event| !goes_on(&open, event, &opportunity())));
+        let undecided = Asked { question: tandem_sdk::say(waiting::UNDECIDED, "which?", []), ..open };
+        assert!(unasked().iter().all(|event| goes_on(&undecided, event, &opportunity())));
+    }
+}
