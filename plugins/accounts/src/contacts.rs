@@ -141,6 +141,7 @@ pub fn plan(turn: &mut Turn<'_>, subject: &Subject, outcomes: &mut Outcomes) -> 
         };
         persons.extend(person.map(|person| Person { code: Some(code), ..person }));
     }
+    left::forget_awake(subject.card_code(), &employees, &persons);
     let mut names: Vec<String> = employees.iter().map(|employee| text(employee, "Name").to_lowercase()).collect();
     for contact in free {
         match standings.remove(text(contact, "Id")) {

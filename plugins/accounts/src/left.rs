@@ -209,6 +209,26 @@ pub fn forget(key: &str) {
     storage::delete(&left(key));
 }
 
+/// So are all who are active and are not made inactive now, also where the answer to what woke them was lost.
+pub fn forget_awake(card_code: &str, employees: &[&Value], persons: &[Person]) {
+    let goes = |code: &str| {
+        persons
+            .iter()
+            .any(|person| person.code.as_deref() == Some(code) && person.row.get("Active") == Some(&"tNO".into()))
+    };
+    if employees.is_empty() {
+        return;
+    }
+    let kept = storage::scan(&left(&key(card_code, "")), u32::MAX);
+    for employee in employees.iter().filter(|employee| employee["Active"] != "tNO") {
+        let code = b1::key_text(&employee["InternalCode"]);
+        let own = key(card_code, &code);
+        if !goes(&code) && kept.iter().any(|entry| entry.key == left(&own)) {
+            forget(&own);
+        }
+    }
+}
+
 fn left(key: &str) -> String {
     format!("left:{key}")
 }

@@ -48,7 +48,7 @@ pub fn in_salesforce(
     fields.iter().for_each(|own| as_it_was(base, old, decided, &own.field));
 }
 
-/// Takes back from the bases of account and people what B1 did not take.
+/// Takes back from the bases of account and people, and from what was written of these, what B1 did not take.
 pub fn in_b1(plan: &mut Plan, old: &Map<String, Value>, persons: &mut [Person], fields: &[LeftOut]) {
     for own in fields {
         if let Some(property) = own.field.strip_prefix("ContactEmployees.") {
@@ -56,6 +56,7 @@ pub fn in_b1(plan: &mut Plan, old: &Map<String, Value>, persons: &mut [Person], 
                 base_names("contact", |b1| b1 == property)
                     .iter()
                     .for_each(|name| as_it_was(&mut person.base, &person.old, &person.decided, name));
+                person.row.remove(property);
             }
             continue;
         }

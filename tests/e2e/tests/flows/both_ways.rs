@@ -446,9 +446,9 @@ async fn a_contact_deleted_while_a_first_meeting_stays_open_is_not_made_again() 
     Ok(())
 }
 
-/// Who was made inactive since the contact was deleted is woken by the same person at the partner's new account, also where B1 takes nothing at first.
-#[tokio::test]
-async fn who_comes_back_with_a_new_account_is_woken_though_the_first_try_fails() -> Result<()> {
+/// The partner M2 gets a new account, on which the contact stands again whose deletion had made its employee inactive; this is what happens to
+/// B1's answers meanwhile. The world and the new account.
+async fn comes_back(fault: Value) -> Result<(World, String)> {
     let mut world = world("").await?;
     let old = customer(&world, "M2", &["Frida Frei"]).await?;
     let frida = contact(&world, &old, "Frei").await?;
@@ -460,16 +460,65 @@ async fn who_comes_back_with_a_new_account_is_woken_though_the_first_try_fails()
     world.settled().await?;
     world.stop().await?;
     world.create("Contact", json!({ "AccountId": new, "FirstName": "Frida", "LastName": "Frei" })).await?;
-    let refuses = json!({ "path": "/b1s/v2/BusinessPartners('M2')", "method": "PATCH", "kind": { "refuse": { "status": 400, "code": "-5002", "message": "not yet" } } });
-    world.b1_faults(json!([refuses])).await?;
+    let mut strikes = json!({ "path": "/b1s/v2/BusinessPartners('M2')", "method": "PATCH" });
+    for (name, value) in fault.as_object().into_iter().flatten() {
+        strikes[name] = value.clone();
+    }
+    world.b1_faults(json!([strikes])).await?;
     world.change("Account", &new, json!({ "Tandem_Card_Code__c": "M2" })).await?;
     world.up().await?;
+    Ok((world, new))
+}
+
+fn refused(code: &str, message: &str) -> Value {
+    json!({ "refuse": { "status": 400, "code": code, "message": message } })
+}
+
+/// Who was made inactive since the contact was deleted is woken by the same person at the partner's new account, also where B1 takes nothing at first.
+#[tokio::test]
+async fn who_comes_back_with_a_new_account_is_woken_though_the_first_try_fails() -> Result<()> {
+    let (world, new) = comes_back(json!({ "kind": refused("-5002", "not yet") })).await?;
     let asked = question(&world, "not yet").await?;
     world.b1_faults(json!([])).await?;
     answer(&world, &asked, "retry").await?;
     until_employees(&world, "awake", "M2", &[("Frida Frei", true)]).await?;
     world.settled().await?;
     assert_ne!(contact(&world, &new, "Frei").await?["Tandem_Inactive__c"], true);
+    Ok(())
+}
+
+/// B1 takes the rest of the partner at first: it is tried again with the next change.
+#[tokio::test]
+async fn who_comes_back_is_woken_also_where_that_alone_is_refused_at_first() -> Result<()> {
+    let refused = refused("-1000", "Property 'Active' of 'ContactEmployee' is invalid");
+    let (world, new) = comes_back(json!({ "kind": refused, "times": 1 })).await?;
+    let is_refused = async |world: &World| {
+        let faults = world.get(&format!("{}/admin/faults", world.b1)).await?;
+        Ok((faults[0]["times"] == 0).then_some(()))
+    };
+    world.until("the refusal", PATIENCE, is_refused).await?;
+    world.settled().await?;
+    world.change("Account", &new, json!({ "Phone": "+49 3" })).await?;
+    until_employees(&world, "awake", "M2", &[("Frida Frei", true)]).await?;
+    Ok(())
+}
+
+/// A clerk's own word stands, though the answer to what woke him was lost.
+#[tokio::test]
+async fn who_was_woken_stays_inactive_where_a_clerk_makes_him_so_later() -> Result<()> {
+    let (world, new) = comes_back(json!({ "kind": "reset-after", "times": 1 })).await?;
+    let awake = until_employees(&world, "awake", "M2", &[("Frida Frei", true)]).await?;
+    world.settled().await?;
+    next_second().await;
+    let code = row(&awake, "Frida Frei")["InternalCode"].clone();
+    let frida = json!({ "InternalCode": code, "Name": "Frida Frei", "Active": "tNO" });
+    world.b1_patch("/BusinessPartners('M2')", json!({ "ContactEmployees": [frida] })).await?;
+    let marked = |own: &Value| {
+        own["AccountId"] == new.as_str() && own["LastName"] == "Frei" && own["Tandem_Inactive__c"] == true
+    };
+    world.until_record("Contact", "the clerk's word", marked).await?;
+    world.settled().await?;
+    assert!(is(&employees(&partner(&world, "M2").await?), &[("Frida Frei", false)]));
     Ok(())
 }
 
