@@ -24,6 +24,11 @@ const PARTNER: &str =
 const DOCUMENTS: [&str; 7] =
     ["Orders", "DeliveryNotes", "Returns", "Invoices", "CreditNotes", "DownPayments", "IncomingPayments"];
 
+/// Where the account shows how its customer is judged.
+const SHOWN: &str = "Tandem_Credit_State__c";
+/// In a link's base: the same, where the account does not take that.
+const JUDGED: &str = "state";
+
 /// Customers, in turn.
 const WALKS: [Walk; 1] = [Walk {
     only: Some("CardType ne 'cSupplier'"),
@@ -112,6 +117,7 @@ fn keep(
     let last = mirror::last_shown("credit", &codes);
     let now = clock::now();
     let (mut rows, mut alerts, mut without) = (Vec::new(), Vec::new(), Vec::new());
+    let mut states = BTreeMap::new();
     for (code, events) in customers {
         let Some(partner) = partners.get(code) else { continue };
         if partner["CardType"] == "cSupplier" {
@@ -128,14 +134,15 @@ fn keep(
         };
         // Its own, whichever account has shown it.
         let last = last.get(code).cloned().unwrap_or_default();
-        let before = State::read(text(&last, "Tandem_Credit_State__c"));
+        let before = judged(&last);
         let credit = Credit::of(partner);
         let state = credit.state(settings, before);
         let fields = credit.fields(state, currency.as_deref());
-        // An alert that could not be told yet is told now, under its own subject.
+        // An alert that could not be told yet is told now, under its own subject, unless another crossing takes its place.
         let mut alert = last["alert"].clone();
-        let is_pending = alert.is_object();
-        if settings.alerts && state.graver_than(before) && alert.is_null() {
+        let crosses = settings.alerts && state.graver_than(before);
+        let is_pending = alert.is_object() && !crosses;
+        if crosses {
             let day = clock::today("b1");
             // To the second: by its subject the alert is found again.
             let second = now / 1000 % 86_400;
@@ -157,6 +164,7 @@ fn keep(
                 events: events.clone(),
             });
         }
+        states.insert(code.clone(), state);
         rows.push(
             Row::shown_on("credit", code, "Account", account, fields).stamped("Tandem_Synced_At__c").serving(events),
         );
@@ -167,6 +175,8 @@ fn keep(
     let shown: Vec<&str> =
         rows.iter().zip(&written).filter(|(_, own)| own.id.is_some()).map(|(row, _)| row.b1_id.as_str()).collect();
     alerts.retain(|alert| shown.contains(&alert.card_code.as_str()));
+    states.retain(|code, _| shown.contains(&code.as_str()));
+    keep_states(&states);
     for alert in &alerts {
         keep_alert(
             &alert.card_code,
@@ -179,6 +189,25 @@ fn keep(
 
 fn texts(list: &Value) -> Vec<String> {
     list.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+}
+
+/// How the customer was judged last: as its account shows it, or, where the org does not take that field, as it was kept.
+fn judged(last: &Value) -> State {
+    let kept = text(last, JUDGED);
+    State::read(if kept.is_empty() { text(last, SHOWN) } else { kept })
+}
+
+/// Keeps how these customers are judged where their accounts do not show it.
+fn keep_states(states: &BTreeMap<String, State>) {
+    let codes: Vec<String> = states.keys().cloned().collect();
+    let linked = mirror::linked("credit", &codes);
+    for (state, link) in states.iter().filter_map(|(code, state)| Some((*state, linked.get(code)?.clone()))) {
+        let mut base = from_json(&link.base);
+        if judged(&base) != state {
+            base[JUDGED] = state.word().into();
+            links::put(&Link { base: base.to_string(), ..link });
+        }
+    }
 }
 
 /// What is to be told yet of a customer; null when it was.

@@ -560,6 +560,64 @@ async fn a_crossing_whose_answer_was_lost_is_told_once_though_something_else_hap
     Ok(())
 }
 
+async fn subjects(world: &World) -> Result<Vec<String>> {
+    world.settled().await?;
+    let tasks = world.records("Task").await?;
+    Ok(tasks.iter().filter_map(|own| own["Subject"].as_str().map(str::to_owned)).collect())
+}
+
+/// While one crossing cannot be told the customer goes beyond its limit: that is what somebody must hear of.
+#[tokio::test]
+async fn a_graver_crossing_is_told_in_the_place_of_one_that_could_not_be_told_yet() -> Result<()> {
+    let mut world = world(&["credit"]).await?;
+    world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": 1000 })).await?;
+    let id = account(&world, "C00001").await?["Id"].clone();
+    let shows = |state: &'static str| {
+        let id = id.clone();
+        move |own: &Value| own["Id"] == id && own["Tandem_Credit_State__c"] == state
+    };
+    let refuses =
+        json!({ "object": "Task", "condition": "Subject LIKE 'Credit%'", "message": "not yet", "field": "Subject" });
+    rules(&world, json!([refuses])).await?;
+    world.up().await?;
+    invoice(&world, "C00001", 700.0).await?;
+    world.until_record("Account", "it is near", shows("near")).await?;
+    until_told(&world, "writing the credit alert").await?;
+    invoice(&world, "C00001", 400.0).await?;
+    world.until_record("Account", "it is exceeded", shows("exceeded")).await?;
+    assert_eq!(subjects(&world).await?, [""; 0]);
+    rules(&world, json!([])).await?;
+    invoice(&world, "C00001", 1.0).await?;
+    world.until_record("Task", "the crossing", |_| true).await?;
+    let told = subjects(&world).await?;
+    assert!(told.len() == 1 && told[0].starts_with("Credit exceeded"), "{told:?}");
+    Ok(())
+}
+
+/// What the account does not show is known all the same.
+#[tokio::test]
+async fn a_crossing_is_told_once_also_where_the_org_does_not_take_the_state() -> Result<()> {
+    let mut world = world(&["credit"]).await?;
+    world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": 1000 })).await?;
+    let field = "Tandem_Credit_State__c";
+    let refuses =
+        json!({ "object": "Account", "condition": format!("{field} = 'exceeded'"), "message": "no", "field": field });
+    rules(&world, json!([refuses])).await?;
+    world.up().await?;
+    for count in [1, 2, 3] {
+        invoice(&world, "C00001", 1_000.0).await?;
+        let owes = |own: &Value| {
+            own["Tandem_Card_Code__c"] == "C00001" && num(&own["Tandem_Balance__c"]) > f64::from(count) * 1_000.0
+        };
+        let shown = world.until_record("Account", "what it owes", owes).await?;
+        assert_ne!(shown[field], "exceeded");
+        world.until_record("Task", "the crossing", |_| true).await?;
+        let told = subjects(&world).await?;
+        assert_eq!(told.len(), 1, "{told:?}");
+    }
+    Ok(())
+}
+
 /// Who cannot be read just now is not gone.
 #[tokio::test]
 async fn a_read_that_fails_takes_nothing_from_an_account() -> Result<()> {
