@@ -89,15 +89,24 @@ pub fn forget(id: &str) {
     }
 }
 
-/// B1 may have an order of it, which is taken over: that is looked for first.
-pub fn may_be_in_b1(w: &Work) -> bool {
+/// B1 may have an order of it, which is taken over.
+fn may_be_in_b1(w: &Work) -> bool {
     from_json(&w.event.payload)["order"].is_string() || adopt::is_awaited(w.id())
 }
 
-/// True where no order is made: what was asked is asked still, or was ignored.
+/// The same as [`holds`], while it was not looked for in B1 yet.
+pub fn holds_unseen(w: &mut Work) -> bool {
+    holds_where(w, |w| !may_be_in_b1(w))
+}
+
+/// True where no order is made of it, and B1 has none: what was asked is asked still, or was ignored.
 pub fn holds(w: &mut Work) -> bool {
+    holds_where(w, |_| true)
+}
+
+fn holds_where(w: &mut Work, may: impl Fn(&Work) -> bool) -> bool {
     let Some(asked) = Asked::last(w.id()) else { return false };
-    if goes_on(&asked, &w.event, &w.opportunity) {
+    if goes_on(&asked, &w.event, &w.opportunity) || !may(w) {
         return false;
     }
     if asked.ignored {

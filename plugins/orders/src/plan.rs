@@ -284,7 +284,7 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
     let card_codes: BTreeMap<String, String> =
         accounts.into_iter().zip(found).filter_map(|(id, link)| link.map(|link| (id, link.b1_id))).collect();
     for w in work.iter_mut() {
-        if matches!(w.step, Step::Create(_)) && !aside::may_be_in_b1(w) && aside::holds(w) {
+        if matches!(w.step, Step::Create(_)) && aside::holds_unseen(w) {
             continue;
         }
         let generation = match &w.step {
