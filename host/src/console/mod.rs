@@ -104,7 +104,7 @@ impl Modify for Ways {
     fn modify(&self, document: &mut utoipa::openapi::OpenApi) {
         let components = document.components.get_or_insert_default();
         let over_tls = format!("over TLS its name is {}", access::COOKIE_OVER_TLS);
-        let cookie = ApiKey::Cookie(ApiKeyValue::with_description(access::COOKIE, over_tls));
+        let cookie = ApiKey::Cookie(ApiKeyValue::with_description(access::COOKIE, &over_tls));
         components.add_security_scheme("session", SecurityScheme::ApiKey(cookie));
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("token", SecurityScheme::Http(bearer));

@@ -16,10 +16,10 @@ use utoipa::ToSchema;
 pub use self::fields::FieldNow;
 use self::fields::{Held, Last};
 use self::pairs::{Around, Record};
-use self::places::Step;
+use self::places::{Said, Step};
 use super::explain::Explained;
 use crate::config::Config;
-use crate::connections::{Call, CallError, Connection, Connections, Place};
+use crate::connections::{Call, CallError, Connection, Connections};
 use crate::releases::Releases;
 use crate::time::{iso, now as at_present};
 
@@ -175,6 +175,7 @@ mod tests {
 
     use super::places::Said;
     use super::*;
+    use crate::connections::Place;
 
     fn step(flow: &'static str, refused: bool, unknown: bool, fields: Value) -> Step<'static> {
         let Value::Object(fields) = fields else { panic!("fields") };
