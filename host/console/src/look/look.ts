@@ -25,7 +25,15 @@ export async function choose(look: Look): Promise<void> {
   await show();
 }
 
-async function show(): Promise<void> {
+let showing = Promise.resolve();
+
+/** One after the other: a theme whose files came late would stand beside the next one. */
+function show(): Promise<void> {
+  showing = showing.then(apply, apply);
+  return showing;
+}
+
+async function apply(): Promise<void> {
   const chosen = look();
   const dark = chosen === 'dark' || (chosen === 'system' && system.matches);
   document.documentElement.dataset.look = dark ? 'dark' : 'light';

@@ -274,6 +274,48 @@ test('text is read again as one types, and says where it is wrong; unpublished w
   await expect(page.getByRole('button', { name: 'Undo' })).toBeDisabled();
 });
 
+test("the browser's Back and Forward ask before unpublished work is left, as a link does", async ({ page }) => {
+  await signIn(page, 'operator', '/mapping');
+  await page.getByRole('link', { name: 'orders' }).click();
+  await join(page, 'Project_Code__c', 'U_Project');
+  await page.getByRole('option', { name: 'Text', exact: true }).click();
+
+  // Within the page nobody asks.
+  await page.goBack();
+  await expect(page).toHaveURL(/\/mapping\/orders$/);
+  await expect(dialogOf(page)).toHaveCount(0);
+  for (let times = 0; times < 2; times++) {
+    await page.goBack();
+    await expect(dialogOf(page)).toContainText('Your changes are not published.');
+    await dialogOf(page).getByRole('button', { name: 'Stay' }).click();
+    await expect(dialogOf(page)).toHaveCount(0);
+    await expect(page).toHaveURL(/\/mapping\/orders$/);
+    await expect(row(right(page), 'U_Project')).toContainText('source.Project_Code__c');
+  }
+  await page.goBack();
+  await dialogOf(page).getByRole('button', { name: 'Leave, keep changes' }).click();
+  await expect(title(page, 'Mapping')).toBeVisible();
+  await expect(page).toHaveURL(/\/mapping$/);
+
+  // And back again, where the work still is; the other way is asked, too.
+  await page.goForward();
+  await expect(page.getByText('Not published')).toBeVisible();
+  await page.goBack();
+  await dialogOf(page).getByRole('button', { name: 'Leave, keep changes' }).click();
+  await page.getByRole('link', { name: 'orders' }).click();
+  await page.getByRole('button', { name: 'Undo' }).click();
+  await page.getByRole('navigation', { name: 'Pages' }).getByText('Events').click();
+  await expect(title(page, 'Events')).toBeVisible();
+  await page.goBack();
+  await join(page, 'Project_Code__c', 'U_Project');
+  await page.goForward();
+  await expect(dialogOf(page)).toContainText('Your changes are not published.');
+  await dialogOf(page).getByRole('button', { name: 'Discard changes' }).click();
+  await expect(title(page, 'Events')).toBeVisible();
+  await page.goBack();
+  await expect(page.getByRole('button', { name: 'Undo' })).toBeDisabled();
+});
+
 test('an error is found by the check, and stops the publishing', async ({ page }) => {
   await signIn(page, 'operator', '/mapping/orders');
   await field(right(page), 'U_Project').click();
