@@ -1,6 +1,7 @@
 // What the API answers: each path with what it takes, who may, and what comes of it.
 import type * as T from '../src/api/types.ts';
 import { ROLES } from '../src/api/types.ts';
+import { now } from './clock.ts';
 import { iso, type Stored, type World } from './data.ts';
 import { gone, missing, note, ok, refuse, type Answer, type Asked, type MockState, type Path } from './answers.ts';
 import { kindsOf } from './kinds.ts';
@@ -165,7 +166,7 @@ function putAccount(state: MockState, asked: Asked, session: Open, name = ''): A
     const short = tooShort(password);
     if (short) return short;
   }
-  const account = known ?? { name, role, flows, made_at: iso(Date.now()), from: 'local', password: '' };
+  const account = known ?? { name, role, flows, made_at: iso(now()), from: 'local', password: '' };
   Object.assign(account, { role, flows, ...(password !== undefined && { password }) });
   if (!known) state.world.accounts.push(account);
   note(state, session, known ? 'change account' : 'make account', name, 'done');
@@ -188,7 +189,7 @@ function listSessions(state: MockState, _: Asked, session: Open): Answer {
       id: open.id,
       name: open.account.name,
       since: open.since,
-      last_seen: iso(Date.now()),
+      last_seen: iso(now()),
       address: '127.0.0.1',
       agent: open.agent,
       own: open.id === session.id,
@@ -203,7 +204,7 @@ function endSession(state: MockState, _: Asked, __: Open, id = ''): Answer {
 function makeToken(state: MockState, asked: Asked, session: Open): Answer {
   const wished = asked.body as Pick<T.Token, 'name' | 'role' | 'flows' | 'expires_at'>;
   const id = `k${state.world.tokens.length + 10}`;
-  const token: T.Token = { id, ...wished, by: session.account.name, made_at: iso(Date.now()) };
+  const token: T.Token = { id, ...wished, by: session.account.name, made_at: iso(now()) };
   state.world.tokens.push(token);
   note(state, session, 'make token', wished.name, 'done');
   return ok({ token, secret: `tandem_${id}_not-a-real-secret-of-any-host` });
@@ -349,7 +350,7 @@ function finish(state: MockState, stored: Stored, reason: string, to: T.State): 
     state: to,
     reason,
     attempts: stored.row.attempts + 1,
-    finished_at: iso(Date.now()),
+    finished_at: iso(now()),
     choices: [],
   });
   delete stored.kind;
@@ -485,7 +486,7 @@ function answerReviews(state: MockState, asked: Asked, session: Open): Answer {
     begin(state, 'answer', chosen, (stored) => {
       if (!stored.review) return 'It has been answered meanwhile.';
       if (choice === 'retry') return undefined;
-      stored.decided = { asked: stored.row.reason ?? '', answer: choice, at: iso(Date.now()) };
+      stored.decided = { asked: stored.row.reason ?? '', answer: choice, at: iso(now()) };
       finish(state, stored, choice === 'ignore' ? 'ignored' : `answered: ${choice}`, 'done');
       return undefined;
     }),

@@ -1,5 +1,6 @@
 // What the paths of the API share: how one is asked, and how it answers.
 import type * as T from '../src/api/types.ts';
+import { now } from './clock.ts';
 import { iso, type World } from './data.ts';
 import type { Open, Sessions } from './sessions.ts';
 
@@ -53,7 +54,7 @@ export function note(
   const { name } = session.account;
   state.world.acts.unshift({
     id,
-    at: iso(Date.now()),
+    at: iso(now()),
     who: name,
     via: 'session',
     act,

@@ -1,6 +1,7 @@
 // Believable data: a small company whose orders, accounts, catalogue, inventory, invoices, credit and fulfilment run. All of it
 // follows from a seed, so that two starts show the same.
 import type * as T from '../src/api/types.ts';
+import { now as present } from './clock.ts';
 import { releasesOf, type FlowReleases, type Release } from './releases.ts';
 import { setupOf, type SetupWorld } from './setup.ts';
 
@@ -192,7 +193,7 @@ export const KINDS: { id: string; flow: string; words: string; mend?: string; st
 /** The trace of the order whose answer was lost. */
 export const LOST = 't-won-4711';
 
-export function world(now = Date.now()): World {
+export function world(now = present()): World {
   const roll = dice(20261127);
   const events: Stored[] = [];
   const put = (stored: Omit<Stored, 'trace' | 'links'> & Partial<Pick<Stored, 'trace' | 'links'>>) => {
@@ -520,7 +521,7 @@ export function world(now = Date.now()): World {
 }
 
 /** A host that was just installed: accounts, and nothing else. */
-export function emptyWorld(now = Date.now()): World {
+export function emptyWorld(now = present()): World {
   return {
     ...world(now),
     events: [],

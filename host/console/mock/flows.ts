@@ -1,6 +1,7 @@
 // The paths under /flows: releases, drafts, rights, comparisons, going live and going back.
 import type * as T from '../src/api/types.ts';
 import { missing, ok, refuse, note, type Does, type MockState, type Path } from './answers.ts';
+import { now } from './clock.ts';
 import { digest, iso } from './data.ts';
 import { sees } from './overview.ts';
 import { NONE_LIVE, SCHEMAS, type FlowReleases, type Release } from './releases.ts';
@@ -166,7 +167,7 @@ function keep(
     ...from,
     ...change,
     release: digest(1000 + state.world.made++),
-    made_at: iso(Date.now()),
+    made_at: iso(now()),
     origin: `drafted in the console by ${session.account.name}`,
     signed_by: null,
     activations: [],
@@ -268,7 +269,7 @@ const compare: Does = (state, asked, session, flow = '', release) => {
   if (!of || !one || !live) return noRelease(release);
   if (asked.method !== 'POST') return missing(asked);
   const id = `c${state.world.made++}`;
-  state.world.comparisons.set(id, { flow, release: one.release, before: live, after: one, began: Date.now() });
+  state.world.comparisons.set(id, { flow, release: one.release, before: live, after: one, began: now() });
   return tellComparison(state, asked, session, id);
 };
 
@@ -276,7 +277,7 @@ const tellComparison: Does = ({ world }, _, session, id = '') => {
   const of = world.comparisons.get(id);
   if (!of || !sees(session.account, of.flow)) return refuse(404, `There is no comparison ${id}.`, 'Compare again.');
   const total = 412;
-  const share = Math.min(1, (Date.now() - of.began) / COMPARING_MS);
+  const share = Math.min(1, (now() - of.began) / COMPARING_MS);
   const told: T.Comparison = {
     id,
     flow: of.flow,
@@ -365,7 +366,7 @@ function goLive(
   one: Release,
   why: string,
 ): T.Activated {
-  const at = iso(Date.now());
+  const at = iso(now());
   one.activations = [{ at, who: session.account.name, why }, ...one.activations];
   one.taken_back = false;
   of.live = one.release;

@@ -1,8 +1,10 @@
 // The first load of a flow: rehearsed, begun, stopped, gone on with. It takes some seconds, and asks questions.
 import type * as T from '../src/api/types.ts';
 import { note, ok, refuse, type Answer, type Does, type MockState, type Path } from './answers.ts';
+import { now } from './clock.ts';
 import { iso } from './data.ts';
 import { sees } from './overview.ts';
+import type { Open } from './sessions.ts';
 
 export interface Going {
   /** In milliseconds, as `ended`. */
@@ -12,6 +14,7 @@ export interface Going {
   since: string | null;
   /** When it was stopped. */
   ended: number | null;
+  by: string;
 }
 
 const TOTAL = 1_240;
@@ -24,7 +27,7 @@ const QUESTIONS: T.LoadRehearsal['found']['questions'] = [
 ];
 
 const doneOf = (of: Going, takes: number) =>
-  Math.min(TOTAL, Math.floor(of.from + (((of.ended ?? Date.now()) - of.began) / takes) * TOTAL));
+  Math.min(TOTAL, Math.floor(of.from + (((of.ended ?? now()) - of.began) / takes) * TOTAL));
 const stateOf = (of: Going, takes: number): T.LoadState =>
   of.ended !== null ? 'stopped' : doneOf(of, takes) === TOTAL ? 'over' : 'goes-on';
 const goesOn = (of: Going | null, takes: number) => of !== null && stateOf(of, takes) === 'goes-on';
@@ -56,7 +59,7 @@ function rehearsalSaid(of: Going): T.LoadRehearsal {
   };
 }
 
-function loadSaid(of: Going, by: string): T.LoadRun {
+function loadSaid(of: Going): T.LoadRun {
   const done = doneOf(of, LOAD_MS);
   const state = stateOf(of, LOAD_MS);
   return {
@@ -70,7 +73,7 @@ function loadSaid(of: Going, by: string): T.LoadRun {
     error: null,
     began_at: iso(of.began),
     ended_at: state === 'goes-on' ? null : iso(of.ended ?? of.began + LOAD_MS),
-    by,
+    by: of.by,
   };
 }
 
@@ -79,13 +82,16 @@ function offersOf({ world }: MockState, flow: string): string[] {
   return world.setup.plugins.find((one) => one.plugin === plugin)?.first_load ?? [];
 }
 
-function said(state: MockState, flow: string): Answer {
+function said(state: MockState, { account }: Open, flow: string): Answer {
   const of = state.world.setup.loads.get(flow);
+  const rehearsal = of?.rehearsal ? rehearsalSaid(of.rehearsal) : null;
+  // They name records.
+  if (rehearsal && account.role === 'viewer') rehearsal.found.questions = [];
   return ok({
     flow,
     offers: offersOf(state, flow),
-    rehearsal: of?.rehearsal ? rehearsalSaid(of.rehearsal) : null,
-    load: of?.load ? loadSaid(of.load, 'admin') : null,
+    rehearsal,
+    load: of?.load ? loadSaid(of.load) : null,
   } satisfies T.Load);
 }
 
@@ -103,12 +109,18 @@ const of =
       ? does(state, asked, session, flow)
       : refuse(404, `There is no flow ${flow}.`, 'See which ones there are on the overview.');
 
-const begin = (since: string | null, from = 0): Going => ({ began: Date.now(), from, since, ended: null });
+const begin = ({ account }: Open, since: string | null, from = 0): Going => ({
+  began: now(),
+  from,
+  since,
+  ended: null,
+  by: account.name,
+});
 
-const rehearse: Does = (state, asked, _, flow = '') => {
+const rehearse: Does = (state, asked, session, flow = '') => {
   const { since } = (asked.body ?? {}) as { since?: string };
-  loadsOf(state, flow).rehearsal = begin(since ?? null);
-  return said(state, flow);
+  loadsOf(state, flow).rehearsal = begin(session, since ?? null);
+  return said(state, session, flow);
 };
 
 const start: Does = (state, asked, session, flow = '') => {
@@ -117,21 +129,24 @@ const start: Does = (state, asked, session, flow = '') => {
   if (goesOn(loads.load, LOAD_MS)) return refuse(409, 'A load of it goes on.', 'Stop it, or wait until it is over.');
   if (!state.world.releases.get(flow)?.live) return refuse(409, `${flow} is not live.`, 'Make its release live.');
   const broken = loads.load !== null && loads.load.ended !== null && anew !== true;
-  loads.load = broken && loads.load ? begin(loads.load.since, doneOf(loads.load, LOAD_MS)) : begin(since ?? null);
+  loads.load =
+    broken && loads.load
+      ? begin(session, loads.load.since, doneOf(loads.load, LOAD_MS))
+      : begin(session, since ?? null);
   note(state, session, 'first load', flow, 'done');
-  return said(state, flow);
+  return said(state, session, flow);
 };
 
 const stop: Does = (state, _, session, flow = '') => {
   const loads = loadsOf(state, flow);
-  if (goesOn(loads.rehearsal, REHEARSAL_MS) && loads.rehearsal) loads.rehearsal.ended = Date.now();
-  if (goesOn(loads.load, LOAD_MS) && loads.load) loads.load.ended = Date.now();
+  if (goesOn(loads.rehearsal, REHEARSAL_MS) && loads.rehearsal) loads.rehearsal.ended = now();
+  if (goesOn(loads.load, LOAD_MS) && loads.load) loads.load.ended = now();
   note(state, session, 'stop load', flow, 'done');
-  return said(state, flow);
+  return said(state, session, flow);
 };
 
 export const LOAD_PATHS: readonly Path[] = [
-  ['GET', /^\/flows\/([^/]+)\/load$/, 'viewer', of((state, _, __, flow = '') => said(state, flow))],
+  ['GET', /^\/flows\/([^/]+)\/load$/, 'viewer', of((state, _, session, flow = '') => said(state, session, flow))],
   ['POST', /^\/flows\/([^/]+)\/load\/rehearse$/, 'operator', of(rehearse)],
   ['POST', /^\/flows\/([^/]+)\/load$/, 'operator', of(start)],
   ['POST', /^\/flows\/([^/]+)\/load\/stop$/, 'operator', of(stop)],

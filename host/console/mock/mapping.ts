@@ -1,6 +1,7 @@
 // The paths of the mapping editor: a flow's mapping, edits of its text, fields, checks, previews, code tables.
 import type * as T from '../src/api/types.ts';
 import { ok, refuse, type Does, type Path } from './answers.ts';
+import { now } from './clock.ts';
 import { sees } from './overview.ts';
 import { evaluate, problemOf, readsOf, WORDS } from './expression.ts';
 import { ACCOUNTS, b1Fields, LINES, OPPORTUNITIES, PARTNER_RECORDS, salesforceFields } from './fields.ts';
@@ -123,7 +124,7 @@ const listRecords: Does = (_, { query }, __, flow = '') =>
     records: sourceOf(of(flow, query.get('section')), query.get('way')).map((record, n): T.TryRecord => ({
       id: idOf(record),
       words: String(record.Name ?? record.CardName ?? record.Description),
-      at: new Date(Date.now() - (n + 1) * 3_600_000).toISOString(),
+      at: new Date(now() - (n + 1) * 3_600_000).toISOString(),
     })),
   });
 

@@ -1,4 +1,5 @@
 import type * as T from '../src/api/types.ts';
+import { now } from './clock.ts';
 import { dice, iso, type World } from './data.ts';
 import { newsOf } from './kinds.ts';
 import { NONE_LIVE } from './releases.ts';
@@ -36,7 +37,7 @@ export function overview(world: World, account: T.Account): T.Overview {
         reviews: count('review'),
         rejected: count('rejected'),
         done: count('done'),
-        ...(!held && { next: { timer: flow.timer, at: iso(Math.ceil(Date.now() / HOUR) * HOUR + place * 540_000) } }),
+        ...(!held && { next: { timer: flow.timer, at: iso(Math.ceil(now() / HOUR) * HOUR + place * 540_000) } }),
       };
     });
   return {
@@ -116,5 +117,5 @@ export function rates(world: World, account: T.Account, range: string): T.Rates 
         rejected: Array.from({ length: steps }, () => (flow.name === 'fulfilment' && roll() > 0.85 ? 2 : 0)),
       };
     });
-  return { range, from: iso(Date.now() - steps * step * 1000), step_seconds: step, flows };
+  return { range, from: iso(now() - steps * step * 1000), step_seconds: step, flows };
 }

@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connect, Plugin } from 'vite';
 import { answer } from './answer.ts';
 import type { Asked } from './answers.ts';
+import { rewind } from './clock.ts';
 import { follow } from './live.ts';
 import { Sessions } from './sessions.ts';
 import { emptyWorld, world } from './data.ts';
@@ -16,6 +17,7 @@ export function mock(): Plugin {
   const handle: Connect.NextHandleFunction = (request, response, next) => {
     const url = new URL(request.url ?? '/', 'http://mock');
     if (url.pathname === '/mock/reset') {
+      rewind();
       const made = url.searchParams.has('empty') ? emptyWorld() : world();
       Object.assign(state, { world: made, sessions: new Sessions(), jobs: new Map() });
       response.writeHead(204).end();

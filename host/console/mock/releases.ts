@@ -1,5 +1,6 @@
 // Releases of the flows: what is live, what waits, what was before.
 import type * as T from '../src/api/types.ts';
+import { now } from './clock.ts';
 import { CANDIDATE, digest, FLOWS, iso, OLDER, RELEASES } from './data.ts';
 
 export interface Release {
@@ -223,7 +224,7 @@ export function releasesOf(began: number): Map<string, FlowReleases> {
         {
           ...first,
           release: CANDIDATE,
-          made_at: iso(Date.now() - day / 4),
+          made_at: iso(now() - day / 4),
           origin: 'imported from orders-1.5.0.release, signed by the supplier',
           signed_by: 'supplier',
           plugin: newer,
@@ -236,11 +237,11 @@ export function releasesOf(began: number): Map<string, FlowReleases> {
         {
           ...first,
           release: digest(78),
-          made_at: iso(Date.now() - 5 * day),
+          made_at: iso(now() - 5 * day),
           mapping_text: ORDERS_MAPPING.replace('PayToCode', 'Project'),
           mapping: digest(702),
           origin: 'drafted in the console by operator',
-          activations: [{ at: iso(Date.now() - 5 * day), who: 'operator', why: 'projects on orders' }],
+          activations: [{ at: iso(now() - 5 * day), who: 'operator', why: 'projects on orders' }],
           taken_back: true,
         },
         { ...first, activations: [{ at: first.activations[0]?.at ?? '', who: 'admin', why: 'first release' }] },

@@ -1,5 +1,6 @@
 // Who is signed in.
 import type * as T from '../src/api/types.ts';
+import { now } from './clock.ts';
 
 export interface Open {
   id: string;
@@ -20,14 +21,14 @@ export class Sessions {
 
   make(account: T.Account, agent: string): Open {
     const id = `s${++this.#made}-${account.name}`;
-    const session = { id, csrf: `csrf-${id}`, account, since: new Date().toISOString(), agent };
+    const session = { id, csrf: `csrf-${id}`, account, since: new Date(now()).toISOString(), agent };
     this.open.set(id, session);
     return session;
   }
 
   me(session: Open): T.Me {
     const { name, role, flows } = session.account;
-    const expires_at = new Date(Date.now() + 12 * 3_600_000).toISOString();
+    const expires_at = new Date(now() + 12 * 3_600_000).toISOString();
     return { name, role, flows, csrf: session.csrf, expires_at, has_password: session.account.from === 'local' };
   }
 }

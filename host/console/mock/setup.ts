@@ -2,6 +2,7 @@
 // B1 shows a certificate that nobody trusts yet; the right secrets are `mock-password`, `mock-secret`, and any private key.
 import type * as T from '../src/api/types.ts';
 import { note, ok, refuse, type Answer, type Does, type MockState, type Path } from './answers.ts';
+import { now } from './clock.ts';
 import { digest, FLOWS, iso, type Flow } from './data.ts';
 import { lacking } from './flows.ts';
 import type { Going } from './load.ts';
@@ -67,7 +68,10 @@ export function setupOf(flows: Flow[]): SetupWorld {
         : [
             [
               'accounts',
-              { rehearsal: null, load: { began: Date.now() - 86_400_000, from: 0, since: null, ended: null } },
+              {
+                rehearsal: null,
+                load: { began: now() - 86_400_000, from: 0, since: null, ended: null, by: 'admin' },
+              },
             ],
           ],
     ),
@@ -183,7 +187,7 @@ function takeUp({ world }: MockState, of: SetupWorld['flows'][number]): void {
   const text = MAPPINGS[of.plugin] ?? '';
   const release: Release = {
     release: digest(seed),
-    made_at: iso(Date.now()),
+    made_at: iso(now()),
     origin: 'the files',
     signed_by: null,
     plugin,

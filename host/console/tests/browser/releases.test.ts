@@ -1,6 +1,6 @@
-// Releases: compared, granted, made live, taken back; settings and plugins become drafts.
+// A flow: its releases compared, granted, made live, taken back; settings and plugins become drafts; its first load.
 import type { Page } from '@playwright/test';
-import { dialogOf, expect, problem, signIn, test, title } from './console.ts';
+import { dialogOf, expect, PASSWORD, problem, signIn, test, title } from './console.ts';
 
 /** Opens the release of orders that has this standing. */
 async function open(page: Page, standing: string): Promise<void> {
@@ -123,4 +123,55 @@ test('a viewer sees releases and settings, and is shown no act', async ({ page }
   await page.goto('/flows/orders?tab=settings');
   await expect(page.getByText('Your role may read, not change.')).toBeVisible();
   await expect(page.getByRole('textbox', { name: 'warehouse' })).toBeDisabled();
+});
+
+const firstLoad = (page: Page) => page.getByRole('region', { name: 'First load' });
+const progress = (page: Page) => firstLoad(page).getByRole('region', { name: 'Progress' });
+
+test("an operator rehearses, begins, stops and goes on with a flow's first load", async ({ page }) => {
+  await signIn(page, 'operator', '/flows/catalogue');
+  const card = firstLoad(page);
+  await expect(card).toContainText('goes through b1.Items');
+  await expect(card.getByRole('button', { name: 'Rehearse' })).toHaveCount(0);
+  await card.getByRole('button', { name: 'Not loaded yet' }).click();
+  await card.getByRole('button', { name: 'Rehearse' }).click();
+  const rehearsal = card.getByRole('region', { name: 'Rehearsal' });
+  await expect(rehearsal).toContainText('Rehearsed: 1,240 of 1,240 records looked at');
+  await expect(rehearsal.getByRole('row', { name: /make Account/ })).toContainText('310');
+  await expect(rehearsal).toContainText('Parameter Technology may be the same as two accounts');
+  await card.getByRole('button', { name: 'Load', exact: true }).click();
+  await dialogOf(page).getByRole('button', { name: 'Load' }).click();
+  await expect(progress(page)).toContainText(/\d+ of 1,240 records done/);
+  await card.getByRole('button', { name: 'Stop' }).click();
+  await expect(progress(page)).toContainText('Stopped');
+
+  // What was broken off stands open for whoever comes back.
+  await page.reload();
+  await expect(progress(page)).toContainText('begun by operator');
+  await card.getByRole('button', { name: 'Go on' }).click();
+  await expect(progress(page)).toContainText('Loaded: 1,240 of 1,240 records done', { timeout: 15_000 });
+  await page.reload();
+  await expect(card.getByRole('button', { name: /^Loaded/ })).toHaveAttribute('aria-expanded', 'false');
+
+  await page.goto('/flows/orders');
+  await expect(page.getByRole('region', { name: 'Releases' })).toBeVisible();
+  await expect(firstLoad(page)).toHaveCount(0);
+});
+
+test('a viewer sees how far a load is, and nothing to do about it', async ({ page, browser }) => {
+  await signIn(page, 'viewer', '/flows/catalogue');
+  await expect(page.getByRole('region', { name: 'Releases' })).toBeVisible();
+  await expect(firstLoad(page)).toHaveCount(0);
+
+  const context = await browser.newContext();
+  await context.request.post('/api/v1/session', { data: { name: 'operator', password: PASSWORD } });
+  const { csrf } = await (await context.request.get('/api/v1/session')).json();
+  const headers = { 'X-Tandem-CSRF': csrf };
+  expect((await context.request.post('/api/v1/flows/catalogue/load', { data: {}, headers })).ok()).toBe(true);
+  await context.close();
+  await page.reload();
+  await expect(progress(page)).toContainText(/Loading: [\d,]+ of 1,240 records done/);
+  await expect(progress(page)).toContainText('Loaded: 1,240 of 1,240 records done', { timeout: 15_000 });
+  await expect(progress(page).getByRole('button')).toHaveCount(0);
+  await expect(firstLoad(page).getByRole('button')).toHaveCount(1); // it folds the card
 });

@@ -73,7 +73,7 @@ test('set-up from nothing', async ({ page }) => {
   // Whoever leaves and comes back sees where it stands.
   await page.goto('/');
   await page.goto('/setup?step=loads');
-  const loading = accounts.getByRole('region', { name: 'First load' });
+  const loading = accounts.getByRole('region', { name: 'Progress' });
   await expect(loading).toContainText('Loaded', { timeout: 60_000 });
   await picture(page, 'console-setup-loaded');
   await page.getByRole('button', { name: 'Next: What runs now' }).click();

@@ -10,7 +10,7 @@ import type {
 } from '../../src/api/types.ts';
 import { fingerprint } from '../../src/pages/setup/fingerprint.ts';
 import { ordered } from '../../src/pages/setup/ordered.ts';
-import { leftOf, rateOf, sampled, type Sample } from '../../src/pages/setup/rate.ts';
+import { leftOf, rateOf, sampled, type Sample } from '../../src/parts/rate.ts';
 import { blank, filled, isTimeZone, needsSecret, sameSettings, trimmed } from '../../src/pages/setup/settings.ts';
 import { firstOpen, standings } from '../../src/pages/setup/steps.ts';
 

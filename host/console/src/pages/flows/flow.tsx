@@ -1,4 +1,4 @@
-// One flow: what is live, its releases, its settings and what it may.
+// One flow: what is live, its first load, its releases, its settings and what it may.
 import { useQuery } from '@tanstack/react-query';
 import { Link, useId, useSaid, useSay } from '../../way/way.tsx';
 import { Button } from '@ui5/webcomponents-react/Button';
@@ -17,6 +17,7 @@ import { DoneStrip, useRollBack } from './acts.tsx';
 import { DropPlugin } from './drop.tsx';
 import { Live, Waits } from './flows.tsx';
 import { ReleaseList } from './list.tsx';
+import { FlowLoad } from './load.tsx';
 import { Rights } from './rights.tsx';
 import { Settings } from './settings.tsx';
 
@@ -70,6 +71,7 @@ function Told({ of: flow }: { of: FlowInfo }) {
           <Waits of={flow} />
         </div>
       </Card>
+      <FlowLoad flow={flow.flow} live={flow.live !== null} />
       <div>
         <SegmentedButton accessibleName={t('flows.parts')}>
           {TABS.map((one) => (

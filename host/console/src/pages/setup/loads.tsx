@@ -7,13 +7,13 @@ import { load as loadQuery } from '../../api/queries.ts';
 import type { Setup, SetupFlow, SetupPlugin } from '../../api/types.ts';
 import { useAct } from '../../parts/act.tsx';
 import { Empty } from '../../parts/empty.tsx';
+import { FirstLoad } from '../../parts/first-load.tsx';
 import { flows as icon } from '../../parts/icons.ts';
 import { Loaded } from '../../parts/loaded.tsx';
 import { Card } from '../../parts/page.tsx';
 import { useWords } from '../../words/words.ts';
 import { DoneStrip, useActivate } from '../flows/acts.tsx';
 import { StandingMark } from './flows.tsx';
-import { FirstLoad } from './load.tsx';
 
 export function Loads({ setup }: { setup: Setup }) {
   const { t } = useWords();
@@ -87,5 +87,7 @@ function Waits({ of: flow }: { of: SetupFlow }) {
 
 function Offered({ flow }: { flow: SetupFlow }) {
   const query = useQuery(loadQuery(flow.flow));
-  return <Loaded query={query}>{(load) => <FirstLoad of={load} flow={flow} at={query.dataUpdatedAt} />}</Loaded>;
+  return (
+    <Loaded query={query}>{(load) => <FirstLoad of={load} live={flow.running} at={query.dataUpdatedAt} />}</Loaded>
+  );
 }

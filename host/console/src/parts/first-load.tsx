@@ -1,32 +1,35 @@
-// A flow's first load: rehearsed, then loaded; each with how far it is, and what it came to.
+// A flow's first load: rehearsed, then loaded; each with how far it is, and what it came to. Whoever may not load sees that alone.
 import { useQueryClient } from '@tanstack/react-query';
 import { Button } from '@ui5/webcomponents-react/Button';
 import { MessageStrip } from '@ui5/webcomponents-react/MessageStrip';
 import { ProgressIndicator } from '@ui5/webcomponents-react/ProgressIndicator';
 import { useState } from 'react';
-import { api } from '../../api/client.ts';
-import { load as loadQuery } from '../../api/queries.ts';
-import type { Counted, Load, LoadRehearsal, LoadRun, LoadState, SetupFlow } from '../../api/types.ts';
-import { useAct } from '../../parts/act.tsx';
-import { useLocale } from '../../parts/locale.ts';
-import { Moment } from '../../parts/moment.tsx';
-import { Opens } from '../../parts/opens.tsx';
-import { Problem } from '../../parts/problem.tsx';
-import { Time } from '../../parts/time.tsx';
-import { Link } from '../../way/way.tsx';
-import { day, number } from '../../words/format.ts';
-import { useWords, type Say } from '../../words/words.ts';
+import { api } from '../api/client.ts';
+import { load as loadQuery } from '../api/queries.ts';
+import type { Counted, Load, LoadRehearsal, LoadRun, LoadState } from '../api/types.ts';
+import { useAct } from './act.tsx';
+import { useLocale } from './locale.ts';
+import { useMay } from './me.ts';
+import { Moment } from './moment.tsx';
+import { Opens } from './opens.tsx';
+import { Problem } from './problem.tsx';
 import { leftOf, rateOf, sampled, type Sample } from './rate.ts';
+import { Time } from './time.tsx';
+import { Link } from '../way/way.tsx';
+import { day, number } from '../words/format.ts';
+import { useWords, type Say } from '../words/words.ts';
 
 interface Props {
   of: Load;
-  flow: SetupFlow;
+  /** Whether a release of the flow is live: before, it can only be rehearsed. */
+  live: boolean;
   /** When it was said, by this browser's clock. */
   at: number;
 }
 
-export function FirstLoad({ of: { rehearsal, load }, flow, at }: Props) {
+export function FirstLoad({ of: { flow, rehearsal, load }, live, at }: Props) {
   const { t } = useWords();
+  const may = useMay('operator');
   const client = useQueryClient();
   const { ask, dialog } = useAct();
   const [since, setSince] = useState('');
@@ -34,8 +37,8 @@ export function FirstLoad({ of: { rehearsal, load }, flow, at }: Props) {
   const [trouble, setTrouble] = useState<unknown>();
 
   const send = async (what: '' | '/rehearse' | '/stop', body: object = {}) => {
-    const said = await api.post<Load>(`/flows/${encodeURIComponent(flow.flow)}/load${what}`, body);
-    client.setQueryData(loadQuery(flow.flow).queryKey, said);
+    const said = await api.post<Load>(`/flows/${encodeURIComponent(flow)}/load${what}`, body);
+    client.setQueryData(loadQuery(flow).queryKey, said);
   };
   const attempt = async (does: () => Promise<void>) => {
     setBusy(true);
@@ -51,7 +54,7 @@ export function FirstLoad({ of: { rehearsal, load }, flow, at }: Props) {
   const asked = since === '' ? {} : { since };
   const begin = (anew: boolean) =>
     ask({
-      title: t('load.title', { flow: flow.flow }),
+      title: t('load.title', { flow }),
       text: t(anew ? 'load.anewText' : 'load.text'),
       confirm: t('load.go'),
       go: async () => {
@@ -61,13 +64,13 @@ export function FirstLoad({ of: { rehearsal, load }, flow, at }: Props) {
       said: t('load.begun'),
     });
   const goOn = () => attempt(() => send(''));
-  const stop = () => attempt(() => send('/stop'));
+  const stop = may ? () => void attempt(() => send('/stop')) : undefined;
 
   const goesOn = rehearsal?.state === 'goes-on' || load?.state === 'goes-on';
   const broken = load?.state === 'stopped' || load?.state === 'failed';
   return (
     <div className="stack">
-      {!goesOn && (
+      {may && !goesOn && (
         <div className="row">
           <Moment day label={t('load.since')} value={since === '' ? undefined : since} onChange={setSince} />
           <Button
@@ -78,23 +81,23 @@ export function FirstLoad({ of: { rehearsal, load }, flow, at }: Props) {
             {t(rehearsal === null ? 'load.rehearse' : 'load.rehearseAgain')}
           </Button>
           {broken && (
-            <Button design="Emphasized" disabled={busy || !flow.running} onClick={() => void goOn()}>
+            <Button design="Emphasized" disabled={busy || !live} onClick={() => void goOn()}>
               {t('load.goOn')}
             </Button>
           )}
           <Button
-            design={rehearsal?.state === 'over' && load === null && flow.running ? 'Emphasized' : 'Default'}
-            disabled={busy || !flow.running}
+            design={rehearsal?.state === 'over' && load === null && live ? 'Emphasized' : 'Default'}
+            disabled={busy || !live}
             onClick={() => begin(load !== null)}
           >
             {t(load === null ? 'load.go' : 'load.anew')}
           </Button>
         </div>
       )}
-      {!goesOn && !flow.running && <p className="soft">{t('load.needsLive')}</p>}
-      {load && <Loading of={load} at={at} flow={flow.flow} busy={busy} stop={() => void stop()} />}
+      {may && !goesOn && !live && <p className="soft">{t('load.needsLive')}</p>}
+      {load && <Loading of={load} at={at} flow={flow} busy={busy} stop={stop} />}
       {rehearsal && (load === null || load.began_at < rehearsal.began_at) && (
-        <Rehearsed of={rehearsal} busy={busy} stop={() => void stop()} />
+        <Rehearsed of={rehearsal} busy={busy} stop={stop} />
       )}
       <Problem of={trouble} />
       {dialog}
@@ -131,7 +134,8 @@ interface LoadingProps {
   at: number;
   flow: string;
   busy: boolean;
-  stop: () => void;
+  /** Where this person may. */
+  stop: (() => void) | undefined;
 }
 
 function Loading({ of: load, at, flow, busy, stop }: LoadingProps) {
@@ -142,7 +146,7 @@ function Loading({ of: load, at, flow, busy, stop }: LoadingProps) {
   if (load.state === 'goes-on' && samples.at(-1)?.at !== at) setSamples(sampled(samples, { at, done: load.done }));
   const rate = rateOf(samples);
   return (
-    <section className="stack tight" aria-label={t('load.loading')}>
+    <section className="stack tight" aria-label={t('load.progress')}>
       <div className="plugin-head">
         <p>
           <strong>{t(`load.is.${load.state}`)}:</strong>{' '}
@@ -156,13 +160,13 @@ function Loading({ of: load, at, flow, busy, stop }: LoadingProps) {
             </>
           )}
         </p>
-        {load.state === 'goes-on' && (
+        {load.state === 'goes-on' && stop && (
           <Button disabled={busy} onClick={stop}>
             {t('load.stop')}
           </Button>
         )}
       </div>
-      <Bar label={t('load.loading')} {...load} />
+      <Bar label={t('load.progress')} {...load} />
       <Failed {...load} />
       <p className="soft">
         {t('load.by', { who: load.by })} <Time key={load.began_at} at={load.began_at} />
@@ -189,7 +193,8 @@ function left(records: number, rate: number, t: Say): string {
 interface RehearsedProps {
   of: LoadRehearsal;
   busy: boolean;
-  stop: () => void;
+  /** Where this person may. */
+  stop: (() => void) | undefined;
 }
 
 function Rehearsed({ of: rehearsal, busy, stop }: RehearsedProps) {
@@ -205,7 +210,7 @@ function Rehearsed({ of: rehearsal, busy, stop }: RehearsedProps) {
           {t('load.looked', { done: number(rehearsal.done, locale), total: number(rehearsal.total, locale) })}
           {rehearsal.since !== null && <> · {t('load.sinceSaid', { day: day(rehearsal.since, locale) })}</>}
         </p>
-        {state === 'goes-on' && (
+        {state === 'goes-on' && stop && (
           <Button disabled={busy} onClick={stop}>
             {t('load.stop')}
           </Button>
