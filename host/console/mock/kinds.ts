@@ -1,12 +1,14 @@
 // Errors by kind, as the host groups them: how many on each day, and which are new or back.
 import type * as T from '../src/api/types.ts';
+import { now } from './clock.ts';
 import { KINDS, type World } from './data.ts';
 import { sees } from './overview.ts';
 
 const DAY = 24 * 3_600_000;
 const DAYS = 14;
 
-export function kindsOf(world: World, account: T.Account, flow?: string | null, now = Date.now()): T.Kind[] {
+export function kindsOf(world: World, account: T.Account, flow?: string | null): T.Kind[] {
+  const today = now();
   const kinds = KINDS.flatMap((kind): T.Kind[] => {
     const rows = world.events.filter((stored) => stored.kind === kind.id).map(({ row }) => row);
     const times = rows.map((row) => Date.parse(row.created_at)).sort((one, other) => other - one);
@@ -14,10 +16,10 @@ export function kindsOf(world: World, account: T.Account, flow?: string | null, 
     if (first === undefined || last === undefined || example === undefined) return [];
     if (!sees(account, kind.flow) || (flow && flow !== kind.flow)) return [];
     const trend = Array.from({ length: DAYS }, (_, day) => {
-      return times.filter((at) => Math.floor((now - at) / DAY) === DAYS - 1 - day).length;
+      return times.filter((at) => Math.floor((today - at) / DAY) === DAYS - 1 - day).length;
     });
     const iso = (at: number) => new Date(at).toISOString();
-    const standing = standingOf(times, now);
+    const standing = standingOf(times, today);
     return [{ ...kind, count: rows.length, first: iso(first), last: iso(last), example, standing, trend }];
   });
   return kinds.sort((one, other) => other.count - one.count);

@@ -188,7 +188,7 @@ mod tests {
     }
 
     fn found(sought: Sought<'_>, calls: &[Told]) -> Option<Place> {
-        let all = steps(calls, bound);
+        let all = steps(calls, |flow, slot| bound(flow, slot));
         by_calls(sought, &all.iter().collect::<Vec<_>>())
     }
 
@@ -267,7 +267,7 @@ mod tests {
             told(ID, write(), failed(CallError::Ambiguous("lost".into()))),
             told(ID, write(), json!(null)),
         ];
-        let steps = steps(&calls, bound);
+        let steps = steps(&calls, |flow, slot| bound(flow, slot));
         let known: Vec<_> = steps.iter().map(|step| (step.refused, step.unknown)).collect();
         assert_eq!(known, [(false, false), (true, false), (false, true), (false, true)]);
         assert_eq!(steps[0].said[0].fields.keys().collect::<Vec<_>>(), ["Comments"], "rows are records of their own");
