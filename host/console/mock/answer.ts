@@ -9,7 +9,7 @@ import { FLOW_PATHS } from './flows.ts';
 import { MAPPING_PATHS } from './mapping.ts';
 import { LOAD_PATHS } from './load.ts';
 import { SETUP_PATHS } from './setup.ts';
-import { now } from './now.ts';
+import { now as presentOf } from './now.ts';
 import { overview, rates, sees } from './overview.ts';
 import type { Open } from './sessions.ts';
 import { rehearsal, story } from './story.ts';
@@ -80,7 +80,7 @@ const PATHS: readonly Path[] = [
     ({ world }, { query }, session) => ok({ kinds: kindsOf(world, session.account, query.get('flow')) }),
   ],
   ['GET', /^\/explain$/, 'viewer', explain],
-  ['GET', /^\/explain\/now$/, 'viewer', now],
+  ['GET', /^\/explain\/now$/, 'viewer', presentOf],
   ['GET', /^\/reviews$/, 'viewer', listReviews],
   ['POST', /^\/reviews\/answer$/, 'reviewer', answerReviews],
   ['GET', /^\/reviews\/(\d+)$/, 'viewer', tellReview],
