@@ -792,7 +792,7 @@ async fn an_order_that_waits_for_its_customer_looks_again_by_itself() -> Result<
         (0, 0),
         "put aside, also where it is decided"
     );
-    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    assert_eq!(world.tandem_json(&["events", "list", "--key", &id, "--state", "review"]).await?, json!([]));
     carry(&world, &account, json!("FREE")).await?;
     world.change("Opportunity", &id, json!({ "Tandem_Requested_Date__c": "2031-05-06" })).await?;
     question(&world, "is linked with H1: the order").await?;
