@@ -1,14 +1,18 @@
+import { availableParallelism } from 'node:os';
 import { defineConfig } from '@playwright/test';
 
+/** The first one's; each worker has a mock of its own, one port further (tests/browser/console.ts). */
 const PORT = 4174;
+const WORKERS = Math.min(4, availableParallelism());
 
 export default defineConfig({
   testDir: 'tests/browser',
   outputDir: 'test-results',
-  // The mock is one for all tests: each begins by making it anew.
-  workers: 1,
-  fullyParallel: false,
+  workers: WORKERS,
+  fullyParallel: true,
   timeout: 30_000,
+  // A page may take its time where others work on the machine, too.
+  expect: { timeout: 15_000 },
   reporter: 'list',
   use: {
     baseURL: `http://127.0.0.1:${PORT}`,
@@ -17,9 +21,9 @@ export default defineConfig({
     launchOptions: { executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium' },
     trace: 'off',
   },
-  webServer: {
-    command: `npx vite preview --mode mock --port ${PORT}`,
-    url: `http://127.0.0.1:${PORT}/`,
+  webServer: Array.from({ length: WORKERS }, (_, worker) => ({
+    command: `npx vite preview --mode mock --port ${PORT + worker}`,
+    url: `http://127.0.0.1:${PORT + worker}/`,
     reuseExistingServer: false,
-  },
+  })),
 });

@@ -20,7 +20,7 @@ export function RehearsalView({ of }: { of: Rehearsal }) {
       ) : (
         of.effects.map((effect, place) => <EffectView key={place} of={effect} />)
       )}
-      <p className="soft small">{t('rehearsal.under', { release: of.release })}</p>
+      <p className="soft small">{t('rehearsal.under', { release: of.release.slice(0, 10) })}</p>
     </div>
   );
 }

@@ -1,28 +1,48 @@
 // What the browser tests share: a mock that was made anew, a sign-in, a page that may neither break nor load from outside,
 // axe, and the keyboard.
 import { createRequire } from 'node:module';
-import { expect, test as base, type Page } from '@playwright/test';
+import { expect, test as base, type Page, type Request } from '@playwright/test';
 
 export const PASSWORD = 'mock-password';
 const AXE = (createRequire(import.meta.url)('axe-core') as { source: string }).source;
 
+/** What a page has asked for and not yet got. */
+const pending = new WeakMap<Page, Set<Request>>();
+
 /** A page that fails the test where the policy refused something, something broke, or something came from outside. */
 export const test = base.extend<{ page: Page }>({
+  // The mock of this worker.
+  baseURL: ({ baseURL }, give, { parallelIndex }) => {
+    const own = new URL(baseURL ?? '');
+    own.port = String(Number(own.port) + parallelIndex);
+    return give(own.origin);
+  },
   page: async ({ page, request, baseURL }, show) => {
     await request.get('/mock/reset');
     const wrong: string[] = [];
+    const waits = new Set<Request>();
+    pending.set(page, waits);
     page.on('pageerror', (error) => wrong.push(`broke: ${error.message}`));
     page.on('console', (message) => {
       if (/Content Security Policy|Refused to/i.test(message.text())) wrong.push(message.text());
     });
     page.on('request', (request) => {
       const url = request.url();
-      if (!url.startsWith(baseURL ?? '') && !url.startsWith('data:')) wrong.push(`from outside: ${url}`);
+      if (!url.startsWith(`${baseURL}/`) && !url.startsWith('data:')) wrong.push(`from outside: ${url}`);
+      // The stream never ends.
+      if (!url.endsWith('/live')) waits.add(request);
     });
+    page.on('requestfinished', (request) => waits.delete(request));
+    page.on('requestfailed', (request) => waits.delete(request));
     await show(page);
     expect(wrong).toEqual([]);
   },
 });
+
+/** Waits until the page has all that it asked for. */
+export async function settled(page: Page): Promise<void> {
+  for (let quiet = 0; quiet < 3; quiet = pending.get(page)?.size === 0 ? quiet + 1 : 0) await page.waitForTimeout(30);
+}
 
 export { expect };
 
@@ -49,16 +69,38 @@ export function problem(page: Page) {
   return page.getByRole('alert').filter({ has: page.locator('ui5-message-strip') });
 }
 
-/** What axe finds that is serious or critical, in words. */
-export async function serious(page: Page): Promise<string[]> {
+/** In light and in dark axe finds nothing that is serious or critical, and the page is no wider than its place. */
+export async function look(page: Page, name: string): Promise<void> {
+  for (const theme of ['light', 'dark'] as const) {
+    await inTheme(page, theme);
+    expect.soft(await serious(page), `${name}, ${theme}`).toEqual([]);
+  }
+  const wide = await page.evaluate(() => {
+    const main = document.querySelector('.shell-main');
+    return main ? main.scrollWidth > main.clientWidth : false;
+  });
+  expect.soft(wide, `${name} is wider than the page`).toBe(false);
+}
+
+/** Shows the page in light or in dark, as the system may change it at any time. */
+export async function inTheme(page: Page, theme: 'light' | 'dark'): Promise<void> {
+  await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
+  await page.waitForFunction((theme) => {
+    const [first = ''] = getComputedStyle(document.documentElement).getPropertyValue('--sapBackgroundColor').slice(1);
+    return Number.parseInt(first, 16) < 8 === (theme === 'dark');
+  }, theme);
+  await settled(page);
+}
+
+async function serious(page: Page): Promise<string[]> {
   // By the debugger, as the page's policy lets no script in.
-  await page.evaluate(AXE);
+  if (!(await page.evaluate(() => 'axe' in window))) await page.evaluate(AXE);
   return page.evaluate(async () => {
     interface Found {
       violations: { id: string; impact: string; help: string; nodes: { html: string; target: string[] }[] }[];
     }
-    const { axe } = window as unknown as { axe: { run: () => Promise<Found> } };
-    const { violations } = await axe.run();
+    const { axe } = window as unknown as { axe: { run: (options: object) => Promise<Found> } };
+    const { violations } = await axe.run({ resultTypes: ['violations'] });
     return violations
       .filter(({ impact }) => ['serious', 'critical'].includes(impact))
       .flatMap(({ id, help, nodes }) =>
