@@ -23,7 +23,7 @@ export default ts.config(
   },
   { files: ['src/api/client.ts'], rules: { 'no-restricted-syntax': 'off' } },
   {
-    files: ['build/**', 'tests/browser/**'],
+    files: ['build/**', 'tests/browser/**', 'tests/pictures/**'],
     languageOptions: { globals: { console: 'readonly', process: 'readonly', URL: 'readonly' } },
     rules: { 'no-restricted-syntax': 'off' },
   },
