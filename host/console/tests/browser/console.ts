@@ -71,7 +71,8 @@ export function problem(page: Page) {
 
 /** In light and in dark axe finds nothing that is serious or critical, and the page is no wider than its place. */
 export async function look(page: Page, name: string): Promise<void> {
-  for (const theme of ['light', 'dark'] as const) {
+  const isDark = await page.evaluate(() => document.documentElement.dataset.look === 'dark');
+  for (const theme of isDark ? (['dark', 'light'] as const) : (['light', 'dark'] as const)) {
     await inTheme(page, theme);
     expect.soft(await serious(page), `${name}, ${theme}`).toEqual([]);
   }
@@ -84,11 +85,14 @@ export async function look(page: Page, name: string): Promise<void> {
 
 /** Shows the page in light or in dark, as the system may change it at any time. */
 export async function inTheme(page: Page, theme: 'light' | 'dark'): Promise<void> {
+  const is = await page.evaluate(() => document.documentElement.dataset.look);
   await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
   await page.waitForFunction((theme) => {
     const [first = ''] = getComputedStyle(document.documentElement).getPropertyValue('--sapBackgroundColor').slice(1);
     return Number.parseInt(first, 16) < 8 === (theme === 'dark');
   }, theme);
+  // The navigation's colours fade into the other ones.
+  if (is !== theme) await page.waitForTimeout(400);
   await settled(page);
 }
 

@@ -2,7 +2,7 @@
 import type { Page } from '@playwright/test';
 import { dialogOf, expect, look, problem, signIn, tabTo, test, title } from './console.ts';
 
-test.use({ actionTimeout: 5_000 });
+test.use({ actionTimeout: 15_000 });
 
 // The page is there before: making it makes the mock anew, too.
 test.beforeEach(async ({ page }) => {

@@ -3,6 +3,8 @@ import { crc32, deflateSync, inflateSync } from 'node:zlib';
 
 const SIGNATURE = Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]);
 const MOST = 256;
+/** Of these the most frequent ones, kept as they are: a shadow is made of such. */
+const EXACT = 160;
 
 export function withPalette(png: Buffer): Buffer {
   const { width, height, pixels } = decoded(png);
@@ -27,7 +29,7 @@ export function withPalette(png: Buffer): Buffer {
 
 const parts = (colour: number) => [colour >> 16, (colour >> 8) & 255, colour & 255] as const;
 
-/** The most frequent colours, none nearer to another than it must be; each other one goes to the nearest. */
+/** The most frequent colours, the last of them no nearer to another than they must be; each other one goes to the nearest. */
 function palette(pixels: Uint32Array): { colours: number[]; places: Map<number, number> } {
   const counts = new Map<number, number>();
   for (const pixel of pixels) counts.set(pixel, (counts.get(pixel) ?? 0) + 1);
@@ -36,8 +38,8 @@ function palette(pixels: Uint32Array): { colours: number[]; places: Map<number, 
     .map(([colour]) => colour);
   let colours = all;
   for (let apart = 1; colours.length > MOST; apart++) {
-    colours = [];
-    for (const colour of all) {
+    colours = all.slice(0, EXACT);
+    for (const colour of all.slice(EXACT)) {
       if (colours.length > MOST) break;
       if (!colours.some((kept) => distance(kept, colour) <= apart)) colours.push(colour);
     }
