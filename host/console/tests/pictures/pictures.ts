@@ -93,7 +93,6 @@ const PAGES: Record<string, Shown> = {
   reviews: { at: '/reviews' },
   review: { at: '/reviews', does: asked },
   mapping: { at: '/mapping/orders' },
-  'mapping-pairs': { at: '/mapping/accounts' },
   'mapping-tables': { at: '/mapping/accounts?tab=tables' },
   'mapping-text': { at: '/mapping/orders?tab=text' },
   publish: { at: '/mapping/accounts', does: publish },
