@@ -1,7 +1,7 @@
 // The set-up assistant: connections that are looked at and kept, plugins, and flows that the host takes up after a while.
 // B1 shows a certificate that nobody trusts yet; the right secrets are `mock-password`, `mock-secret`, and any private key.
 import type * as T from '../src/api/types.ts';
-import { note, ok, refuse, type Answer, type Does, type MockState, type Path } from './answers.ts';
+import { gone, missing, note, ok, refuse, type Answer, type Does, type MockState, type Path } from './answers.ts';
 import { now } from './clock.ts';
 import { digest, FLOWS, iso, type Flow } from './data.ts';
 import { lacking } from './flows.ts';
@@ -423,11 +423,37 @@ const putFlow: Does = (state, asked, session, flow = '') => {
   return ok(flowSaid(state, known ?? of));
 };
 
+const removeConnection: Does = (state, asked, session, name = '') => {
+  const { setup } = state.world;
+  const users = setup.flows.filter((flow) => Object.values(flow.connections).includes(name)).map(({ flow }) => flow);
+  if (!setup.connections.some((one) => one.name === name)) return missing(asked);
+  if (users.length > 0) {
+    return refuse(
+      409,
+      `It is used by ${users.join(', ')}.`,
+      'Take these flows out first, or give them another connection.',
+    );
+  }
+  setup.connections = setup.connections.filter((one) => one.name !== name);
+  note(state, session, 'setup.connection.remove', name, 'done');
+  return gone;
+};
+
+const removeFlow: Does = (state, asked, session, flow = '') => {
+  const { setup } = state.world;
+  if (!setup.flows.some((one) => one.flow === flow)) return missing(asked);
+  setup.flows = setup.flows.filter((one) => one.flow !== flow);
+  note(state, session, 'setup.flow.remove', flow, 'done');
+  return gone;
+};
+
 export const SETUP_PATHS: readonly Path[] = [
   ['GET', /^\/setup$/, 'admin', tell],
   ['POST', /^\/setup\/look$/, 'admin', look],
   ['PUT', /^\/setup\/connections\/([^/]+)$/, 'admin', putConnection],
+  ['DELETE', /^\/setup\/connections\/([^/]+)$/, 'admin', removeConnection],
   ['POST', /^\/setup\/connections\/([^/]+)\/provision$/, 'admin', provision],
   ['POST', /^\/setup\/plugins$/, 'admin', addPlugin],
   ['PUT', /^\/setup\/flows\/([^/]+)$/, 'admin', putFlow],
+  ['DELETE', /^\/setup\/flows\/([^/]+)$/, 'admin', removeFlow],
 ];

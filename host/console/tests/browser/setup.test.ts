@@ -217,6 +217,28 @@ test('a connection is changed years later: another address takes the password an
   await expect(standing(page, 'SAP Business One')).toContainText('Done');
 });
 
+test('what was set up by mistake is taken out again, a connection once no flow uses it', async ({ page }) => {
+  await signIn(page, 'admin', '/setup');
+  await connect(page);
+  await page.getByRole('button', { name: 'Next: Flows' }).click();
+  await switchOn(page, 'orders');
+  await page.goto('/setup?step=b1');
+  const b1 = step(page, 'SAP Business One');
+  await expect(b1.getByRole('button', { name: 'Check' })).toBeVisible();
+  await expect(b1.getByRole('button', { name: 'Take out b1' })).toHaveCount(0);
+  await page.goto('/setup?step=flows');
+  const flow = step(page, 'Flows').getByRole('region', { name: 'Flow orders' });
+  await flow.getByRole('button', { name: 'Take out flow orders' }).click();
+  await dialogOf(page).getByRole('button', { name: 'Take out' }).click();
+  await expect(flow).toHaveCount(0);
+  await page.goto('/setup?step=b1');
+  await b1.getByRole('button', { name: 'Take out b1' }).click();
+  await expect(dialogOf(page)).toContainText('The connection b1 and its secret');
+  await dialogOf(page).getByRole('button', { name: 'Take out' }).click();
+  await expect(standing(page, 'SAP Business One')).toContainText('To do');
+  await expect(b1.getByRole('textbox', { name: 'Company database' })).toHaveValue('');
+});
+
 test('why the host does not take up what is saved is said', async ({ page }) => {
   await signIn(page, 'admin', '/setup');
   await page.route('**/api/v1/setup', async (route) => {

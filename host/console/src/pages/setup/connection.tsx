@@ -7,6 +7,7 @@ import { useEffect, useRef, useState } from 'react';
 import { api, Refused } from '../../api/client.ts';
 import { setup as setupQuery } from '../../api/queries.ts';
 import type { ConnectionPut, Look, Setup, SetupConnection, Side } from '../../api/types.ts';
+import { useAct } from '../../parts/act.tsx';
 import { Problem } from '../../parts/problem.tsx';
 import { say } from '../../parts/say.tsx';
 import { useWords } from '../../words/words.ts';
@@ -23,11 +24,13 @@ interface Props {
   /** As it is saved. */
   of: SetupConnection | undefined;
   onSaved: (name: string) => void;
+  /** Told when it was taken out. */
+  onGone: () => void;
   /** Told whether something is typed that is not saved. */
   onTyped: (typed: boolean) => void;
 }
 
-export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
+export function Connection({ kind, setup, of, onSaved, onGone, onTyped }: Props) {
   const { t } = useWords();
   const client = useQueryClient();
   const [draft, setDraft] = useState<Draft>(() => ({
@@ -112,6 +115,22 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
       await client.invalidateQueries({ queryKey: setupQuery.queryKey });
     });
 
+  const { ask, dialog } = useAct();
+  const remove = (name: string) =>
+    ask({
+      title: t('connect.remove'),
+      text: t('connect.removeText', { name }),
+      confirm: t('connect.remove'),
+      danger: true,
+      go: async () => {
+        await api.remove(`/setup/connections/${encodeURIComponent(name)}`);
+        return undefined;
+      },
+      then: onGone,
+      said: t('connect.removed', { name }),
+    });
+  const isUsed = setup.flows.some((flow) => Object.values(flow.connections).includes(of?.name ?? ''));
+
   const props = {
     of: draft,
     change,
@@ -141,6 +160,15 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
         {typed && of && (
           <Button design="Transparent" onClick={() => change({ settings: of.settings, way: of.way, secret: '' })}>
             {t('settings.undo')}
+          </Button>
+        )}
+        {of && !isUsed && (
+          <Button
+            design="Transparent"
+            accessibleName={t('connect.removeOf', { name: of.name })}
+            onClick={() => remove(of.name)}
+          >
+            {t('connect.remove')}
           </Button>
         )}
       </div>
@@ -175,6 +203,7 @@ export function Connection({ kind, setup, of, onSaved, onTyped }: Props) {
           }}
         />
       )}
+      {dialog}
     </div>
   );
 }

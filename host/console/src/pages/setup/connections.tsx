@@ -33,6 +33,12 @@ export function Connections({ kind, setup, onTyped }: Props) {
     ...known.filter((name) => !own.some((one) => one.name === name)).map((name) => ({ id: `${kind} ${name}`, name })),
   ];
   const [chosen, choose] = useState(slots[0]?.id);
+  const gone = (id: string) => {
+    const left = slots.filter((one) => one.id !== id);
+    const next = left.length > 0 ? left : [{ id: `${kind} new ${slots.length}`, name: null }];
+    setOwn(next);
+    choose(next[0]?.id);
+  };
   const more = () => {
     const id = `${kind} new ${slots.length}`;
     setOwn([...slots, { id, name: null }]);
@@ -70,6 +76,7 @@ export function Connections({ kind, setup, onTyped }: Props) {
               setup={setup}
               onTyped={onTyped}
               onSaved={(name) => setOwn(slots.map((one) => (one.id === slot.id ? { ...one, name } : one)))}
+              onGone={() => gone(slot.id)}
             />
           </div>
         ))}
@@ -78,7 +85,13 @@ export function Connections({ kind, setup, onTyped }: Props) {
   );
 }
 
-function One({ slot, kind, setup, onSaved, onTyped }: Props & { slot: Slot; onSaved: (name: string) => void }) {
+interface OneProps extends Props {
+  slot: Slot;
+  onSaved: (name: string) => void;
+  onGone: () => void;
+}
+
+function One({ slot, kind, setup, onSaved, onGone, onTyped }: OneProps) {
   const { id } = slot;
   const tell = useCallback((typed: boolean) => onTyped(id, typed), [id, onTyped]);
   return (
@@ -87,6 +100,7 @@ function One({ slot, kind, setup, onSaved, onTyped }: Props & { slot: Slot; onSa
       setup={setup}
       of={setup.connections.find((one) => one.name === slot.name)}
       onSaved={onSaved}
+      onGone={onGone}
       onTyped={tell}
     />
   );

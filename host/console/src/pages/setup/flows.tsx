@@ -87,6 +87,19 @@ interface Props {
 
 function FlowOf({ of: flow, refused, change }: Props) {
   const { t } = useWords();
+  const { ask, dialog } = useAct();
+  const remove = () =>
+    ask({
+      title: t('switch.remove'),
+      text: t('switch.removeText', { flow: flow.flow }),
+      confirm: t('switch.remove'),
+      danger: true,
+      go: async () => {
+        await api.remove(`/setup/flows/${encodeURIComponent(flow.flow)}`);
+        return undefined;
+      },
+      said: t('switch.removed', { flow: flow.flow }),
+    });
   const waits = !flow.live || (flow.release === null && flow.why === null);
   return (
     <section className="flow-of stack tight" aria-label={t('setup.flowOf', { flow: flow.flow })}>
@@ -106,6 +119,9 @@ function FlowOf({ of: flow, refused, change }: Props) {
             {t('change')}
           </Button>
         )}
+        <Button design="Transparent" accessibleName={t('switch.removeOf', { flow: flow.flow })} onClick={remove}>
+          {t('switch.remove')}
+        </Button>
       </div>
       {waits && <TakenUp refused={refused} />}
       {!waits && flow.release === null && (
@@ -114,6 +130,7 @@ function FlowOf({ of: flow, refused, change }: Props) {
         </MessageStrip>
       )}
       {flow.live && flow.release !== null && flow.missing > 0 && <Allow of={flow} release={flow.release} />}
+      {dialog}
     </section>
   );
 }
