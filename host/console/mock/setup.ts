@@ -442,6 +442,13 @@ const removeConnection: Does = (state, asked, session, name = '') => {
 const removeFlow: Does = (state, asked, session, flow = '') => {
   const { setup } = state.world;
   if (!setup.flows.some((one) => one.flow === flow)) return missing(asked);
+  if (setup.flows.length === 1) {
+    return refuse(
+      409,
+      'It is the only flow, and a host that runs keeps one.',
+      'Set up another one first; or stop the host, and take the section out by hand.',
+    );
+  }
   setup.flows = setup.flows.filter((one) => one.flow !== flow);
   note(state, session, 'setup.flow.remove', flow, 'done');
   return gone;

@@ -25,8 +25,7 @@ async function fillB1(page: Page, password: string): Promise<void> {
   await b1.getByRole('textbox', { name: 'Password' }).fill(password);
 }
 
-/** Saves both connections, as a person does that has all at hand. */
-async function connect(page: Page): Promise<void> {
+async function connectB1(page: Page): Promise<void> {
   await fillB1(page, 'mock-password');
   const b1 = step(page, 'SAP Business One');
   await b1.getByRole('button', { name: 'Check' }).click();
@@ -34,6 +33,11 @@ async function connect(page: Page): Promise<void> {
   await expect(b1.getByText('logged in to B1')).toBeVisible();
   await b1.getByRole('button', { name: 'Save' }).click();
   await expect(standing(page, 'SAP Business One')).toContainText('Done');
+}
+
+/** Saves both connections, as a person does that has all at hand. */
+async function connect(page: Page): Promise<void> {
+  await connectB1(page);
   await page.getByRole('button', { name: 'Next: Salesforce' }).click();
   const org = step(page, 'Salesforce');
   await org.getByRole('textbox', { name: 'My Domain' }).fill('https://workshop.my.salesforce.com');
@@ -217,26 +221,31 @@ test('a connection is changed years later: another address takes the password an
   await expect(standing(page, 'SAP Business One')).toContainText('Done');
 });
 
-test('what was set up by mistake is taken out again, a connection once no flow uses it', async ({ page }) => {
+test('what was set up by mistake is taken out again, but what is used', async ({ page }) => {
   await signIn(page, 'admin', '/setup');
   await connect(page);
-  await page.getByRole('button', { name: 'Next: Flows' }).click();
-  await switchOn(page, 'orders');
   await page.goto('/setup?step=b1');
   const b1 = step(page, 'SAP Business One');
-  await expect(b1.getByRole('button', { name: 'Check' })).toBeVisible();
-  await expect(b1.getByRole('button', { name: 'Take out b1' })).toHaveCount(0);
-  await page.goto('/setup?step=flows');
-  const flow = step(page, 'Flows').getByRole('region', { name: 'Flow orders' });
-  await flow.getByRole('button', { name: 'Take out flow orders' }).click();
-  await dialogOf(page).getByRole('button', { name: 'Take out' }).click();
-  await expect(flow).toHaveCount(0);
-  await page.goto('/setup?step=b1');
   await b1.getByRole('button', { name: 'Take out b1' }).click();
   await expect(dialogOf(page)).toContainText('The connection b1 and its secret');
   await dialogOf(page).getByRole('button', { name: 'Take out' }).click();
   await expect(standing(page, 'SAP Business One')).toContainText('To do');
   await expect(b1.getByRole('textbox', { name: 'Company database' })).toHaveValue('');
+  await connectB1(page);
+  await page.goto('/setup?step=flows');
+  await switchOn(page, 'orders');
+  await switchOn(page, 'accounts');
+  const flow = (name: string) => step(page, 'Flows').getByRole('region', { name: `Flow ${name}` });
+  await flow('orders').getByRole('button', { name: 'Take out flow orders' }).click();
+  await dialogOf(page).getByRole('button', { name: 'Take out' }).click();
+  await expect(flow('orders')).toHaveCount(0);
+  await flow('accounts').getByRole('button', { name: 'Take out flow accounts' }).click();
+  await dialogOf(page).getByRole('button', { name: 'Take out' }).click();
+  await expect(dialogOf(page)).toContainText('It is the only flow');
+  await page.keyboard.press('Escape');
+  await page.goto('/setup?step=b1');
+  await expect(b1.getByRole('button', { name: 'Check' })).toBeVisible();
+  await expect(b1.getByRole('button', { name: 'Take out b1' })).toHaveCount(0);
 });
 
 test('why the host does not take up what is saved is said', async ({ page }) => {

@@ -168,6 +168,10 @@ async fn forget(
     if !before.flows.contains_key(&flow) {
         return Err(Problem::no(format_args!("flow {flow:?}")));
     }
+    if before.flows.len() == 1 && !console.engine.config().flows.is_empty() {
+        let problem = Problem::conflict("It is the only flow, and a host that runs keeps one.");
+        return Err(problem.mended("Set up another one first; or stop the host, and take the section out by hand."));
+    }
     let changed = console.engine.releases().change_config(&before.file, |text| without(text, "flows", &flow)).await;
     changed.map_err(Problem::conflict)?;
     console.store.act(who.act("setup.flow.remove", &flow, Fate::Done)).await?;

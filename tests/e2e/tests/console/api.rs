@@ -416,8 +416,8 @@ async fn many_events_are_rehearsed_at_once_and_nothing_of_them_changes() -> Resu
         let own = world.until_record("Account", "it", |own| own["Id"] == account_id.as_str()).await?;
         codes.push((account_id, own["Tandem_Card_Code__c"].clone()));
     }
-    for (account_id, _) in &codes {
-        world.change("Account", account_id, json!({ "Tandem_Card_Code__c": "NOBODY" })).await?;
+    for (n, (account_id, _)) in codes.iter().enumerate() {
+        world.change("Account", account_id, json!({ "Tandem_Card_Code__c": format!("NOBODY{n}") })).await?;
     }
     for id in &ids {
         world.win(id).await?;

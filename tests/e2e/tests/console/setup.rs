@@ -207,15 +207,18 @@ async fn from_nothing_to_a_flow_and_its_first_load() -> Result<()> {
     assert!(!world.folder().join("secrets/spare.password").exists());
     let (status, told) = admin.ask(Method::DELETE, "/setup/connections/erp", None).await?;
     assert!(status == 409 && told["error"].as_str().is_some_and(|text| text.contains("accounts")), "{told}");
+    let (status, told) = admin.ask(Method::DELETE, "/setup/flows/accounts", None).await?;
+    assert!(status == 409 && told["error"].as_str().is_some_and(|text| text.contains("only flow")), "{told}");
+    put(&admin, "/setup/flows/second", flow(json!({ "series": 1 }))).await?;
+    until(&world, &admin, "flows", "second", |own| own["live"] == true).await?;
     assert_eq!(admin.ask(Method::DELETE, "/setup/flows/accounts", None).await?.0, 204);
     let stopped = async |_: &World| {
         let flows = admin.get("/flows").await?;
         Ok(flows["flows"].as_array().is_some_and(|all| all.iter().all(|own| own["flow"] != "accounts")).then_some(()))
     };
     world.until("the flow stops", PATIENCE, stopped).await?;
-    assert_eq!(admin.ask(Method::DELETE, "/setup/connections/erp", None).await?.0, 204);
     let text = fs::read_to_string(world.folder().join("tandem.toml"))?;
-    assert!(!text.contains("erp") && text.contains("[salesforce.crm]"), "{text}");
+    assert!(!text.contains("[flows.accounts]") && text.contains("[flows.second]"), "{text}");
     Ok(())
 }
 
