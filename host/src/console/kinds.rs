@@ -12,17 +12,15 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use self::grouped::{Causes, Kind, grouped};
+use self::grouped::{Kind, grouped};
 pub use self::news::News;
 use super::Console;
 use super::access::Who;
 use super::body::Asked;
 use super::problem::Problem;
-use crate::store::{Event, EventState, Search};
+use crate::engine::kinds;
+use crate::store::Event;
 use crate::time::now;
-
-/// Events that are looked at, the newest.
-const SCANNED: u32 = 5_000;
 
 /// All of this page.
 pub fn routes() -> OpenApiRouter<Arc<Console>> {
@@ -48,16 +46,13 @@ struct Filter {
 
 /// What stands in review or was rejected, the newest first; without flows: of all.
 async fn wrong(console: &Console, flows: Option<Vec<String>>) -> Result<Vec<Event>, Problem> {
-    let states = vec![EventState::Review, EventState::Rejected];
-    let search = Search { flows, states, without_payloads: true, limit: SCANNED, ..Search::default() };
-    Ok(console.store.find(search).await?)
+    Ok(kinds::wrong(console.store.as_ref(), flows).await?)
 }
 
 /// The events of a kind, the newest first.
 pub async fn events_of(console: &Console, who: &Who, kind: &str) -> Result<Vec<Event>, Problem> {
-    let causes = Causes::new()?;
     let mut events = wrong(console, who.flows_of(None)).await?;
-    events.retain(|event| causes.id_of(event) == kind);
+    events.retain(|event| kinds::id_of(event) == kind);
     if events.is_empty() {
         return Err(Problem::no(format_args!("kind {kind:?} any more")));
     }
@@ -73,6 +68,6 @@ async fn list(
     Asked(filter): Asked<Filter>,
 ) -> Result<Json<Kinds>, Problem> {
     let events = wrong(&console, who.flows_of(filter.flow.as_deref())).await?;
-    let kinds = grouped(&Causes::new()?, &events, now());
+    let kinds = grouped(&events, now());
     Ok(Json(Kinds { kinds, looked_at: events.len() as u64 }))
 }

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod first_load;
 pub mod fit;
 mod flow;
+pub mod kinds;
 pub mod now;
 mod recovery;
 mod rehearsal;

@@ -2,13 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use regex::Regex;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 
-use crate::console::problem::Problem;
-use crate::sandbox::digest_of;
+use crate::engine::kinds;
 use crate::store::{Event, EventState, Millis};
 use crate::time::iso;
 
@@ -16,8 +13,6 @@ use crate::time::iso;
 const DAY: Millis = 24 * 3_600_000;
 /// Days of a trend.
 const DAYS: usize = 14;
-/// Letters of the words of a kind.
-const LONGEST: usize = 400;
 
 /// One cause, of many records.
 #[derive(Serialize, ToSchema)]
@@ -106,62 +101,17 @@ fn trend(times: &[Millis], now: Millis) -> Vec<u64> {
 }
 
 /// Events, newest first, by their cause: the most frequent first.
-pub fn grouped(causes: &Causes, events: &[Event], now: Millis) -> Vec<Kind> {
+pub fn grouped(events: &[Event], now: Millis) -> Vec<Kind> {
     let mut found: BTreeMap<String, (String, Vec<&Event>)> = BTreeMap::new();
     for event in events {
-        let words = causes.words(event);
-        let (_, own) = found.entry(id_of(event, &words)).or_insert_with(|| (words, Vec::new()));
+        let words = kinds::words(event);
+        let (_, own) = found.entry(kinds::id_with(event, &words)).or_insert_with(|| (words, Vec::new()));
         own.push(event);
     }
-    let kinds = found.into_iter().filter_map(|(id, (words, own))| Kind::of(id, words, &own, now));
-    let mut kinds: Vec<Kind> = kinds.collect();
-    kinds.sort_by(|a, b| b.count.cmp(&a.count).then(b.example.cmp(&a.example)));
-    kinds
-}
-
-/// Tells causes apart: finds what records of one differ in.
-pub struct Causes(Regex);
-
-impl Causes {
-    /// As it is needed.
-    pub fn new() -> Result<Self, Problem> {
-        // Texts in quotes, ids of the org, keys and numbers of B1, times.
-        let places = r#""[^"]*"|\b(?:[A-Za-z0-9]{15}|[A-Za-z0-9]{18})\b|\b[A-Z]{0,3}\d[\w.,:-]*"#;
-        Regex::new(places).map(Self).map_err(Problem::failed)
-    }
-
-    /// By which all of an event's cause is asked for.
-    pub fn id_of(&self, event: &Event) -> String {
-        id_of(event, &self.words(event))
-    }
-
-    /// What is said, whichever record it is about: where the flow says its parameters, without them; else without what looks like one.
-    fn words(&self, event: &Event) -> String {
-        let mut words = event.reason.clone().unwrap_or_default();
-        let detail: Value = serde_json::from_str(&event.detail).unwrap_or_default();
-        let mut values: Vec<&str> =
-            detail["said"].as_array().into_iter().flatten().flat_map(|said| texts(&said["with"])).collect();
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        for value in values.into_iter().filter(|value| value.chars().count() > 2) {
-            words = words.replace(value, "…");
-        }
-        let words = self.0.replace_all(&words, "…");
-        words.chars().take(LONGEST).collect()
-    }
-}
-
-/// The texts of a question's parameters that name something; a cause that is told within is said itself.
-fn texts(with: &Value) -> Vec<&str> {
-    with.as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(name, _)| !matches!(name.as_str(), "why" | "what" | "error"))
-        .filter_map(|(_, value)| value.as_str())
-        .collect()
-}
-
-fn id_of(event: &Event, words: &str) -> String {
-    digest_of(format!("{}\n{}\n{words}", event.flow, event.state.word()).as_bytes())[..16].to_owned()
+    let all = found.into_iter().filter_map(|(id, (words, own))| Kind::of(id, words, &own, now));
+    let mut all: Vec<Kind> = all.collect();
+    all.sort_by(|a, b| b.count.cmp(&a.count).then(b.example.cmp(&a.example)));
+    all
 }
 
 #[cfg(test)]
@@ -196,7 +146,7 @@ pub(super) mod tests {
     /// Kinds of what was rejected, each named with its flow and hours ago, the newest first.
     pub fn kinds(events: &[(&str, &str, i64)]) -> Vec<Kind> {
         let events: Vec<Event> = events.iter().map(|(flow, reason, ago)| event(flow, reason, *ago)).collect();
-        grouped(&Causes::new().unwrap(), &events, NOW)
+        grouped(&events, NOW)
     }
 
     #[test]
@@ -211,7 +161,7 @@ pub(super) mod tests {
         let other = [("orders", "no price for …", 1), ("invoices", "item … is inactive", 1)];
         assert_eq!(told, [("orders", "item … is inactive", 2), other[0], other[1]]);
         let of = event("orders", "item A7 is inactive", 9);
-        assert_eq!(Causes::new().unwrap().id_of(&of), found[0].id, "all of it is asked for by any of its events");
+        assert_eq!(kinds::id_of(&of), found[0].id, "all of it is asked for by any of its events");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
 
-use super::grouped::{Causes, Kind, KindStanding, grouped};
+use super::grouped::{Kind, KindStanding, grouped};
 use super::wrong;
 use crate::console::Console;
 use crate::console::problem::Problem;
@@ -67,7 +67,7 @@ impl News {
             return Ok(news.clone());
         }
         let events = wrong(console, None).await?;
-        let news = Arc::new(news(grouped(&Causes::new()?, &events, now())));
+        let news = Arc::new(news(grouped(&events, now())));
         *held = Some((Instant::now(), news.clone()));
         Ok(news)
     }
