@@ -1,6 +1,7 @@
 //! Tandem keeps SAP Business One and Salesforce in step. One folder is one room with one job; `docs/architecture.md`
 //! shows how they call each other.
 
+pub mod alerts;
 pub mod checks;
 pub mod cli;
 pub mod config;

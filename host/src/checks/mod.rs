@@ -2,20 +2,22 @@
 
 pub mod currencies;
 mod package;
+mod running;
 mod sharing;
 
 use serde::Serialize;
 
 use self::package::Lack;
+pub use self::running::Running;
 use crate::config::{Config, SalesforceConfig};
 use crate::connections::b1::B1;
 use crate::connections::salesforce::rights::{PERMISSION_SET, STANDARD_SET};
-use crate::connections::{Call, CallError, Connection};
+use crate::connections::{Call, CallError, Connection, certificate};
 use crate::sources::{allocations, pubsub};
 
 const LIMIT: u64 = 8 << 20;
 /// What helps where a server's certificate is not trusted.
-pub const CERTIFICATE: &str = "trust the server: tls.ca_file with its CA, or tls.pin_sha256 with its fingerprint";
+pub const CERTIFICATE: &str = certificate::MEND;
 
 /// What helps where a server does not answer.
 pub const UNREACHED: &str = "is the server up, and is the address right? try it with a browser from this machine";

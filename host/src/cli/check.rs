@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use super::output::Output;
 use super::service::Parts;
+use crate::alerts;
 use crate::checks::{self, CERTIFICATE, Finding, currencies};
 use crate::config::Config;
 use crate::connections::oidc::{Provider, ProviderError};
@@ -38,6 +39,7 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
     }
     flows(&config, &connections, &mut findings).await?;
     certificate(&config, &mut findings);
+    channels(&config, &mut findings);
     sign_on(&config, &mut findings).await;
     let problems = findings.iter().filter(|finding| !finding.good).count();
     let rows = findings.iter().map(|f| vec![f.what.clone(), f.word().into(), f.says.clone(), f.mend.clone()]).collect();
@@ -59,6 +61,17 @@ fn certificate(config: &Config, findings: &mut Vec<Finding>) {
         says: own.says,
         mend: own.mend,
     }));
+}
+
+/// What the channels of alerts need is there; nothing is sent.
+fn channels(config: &Config, findings: &mut Vec<Finding>) {
+    for (name, channel) in &config.alerts.channels {
+        let what = format!("channel {name}");
+        findings.push(match alerts::look(config, channel) {
+            Ok(()) => Finding::good(what, format!("ready; `tandem alert test {name}` sends a message")),
+            Err(unsent) => Finding::bad(what, &unsent, unsent.fault.mend()),
+        });
+    }
 }
 
 /// The company's provider is there, and knows where people come back.

@@ -1,6 +1,7 @@
 //! Commands: read what the operator wants, call the rooms, show what came of it.
 
 mod account;
+mod alert;
 mod audit;
 mod backfill;
 mod check;
@@ -84,6 +85,9 @@ enum Command {
     /// Who may sign in to the console.
     #[command(subcommand)]
     Account(account::Command),
+    /// Whom the host tells when something is wrong.
+    #[command(subcommand)]
+    Alert(alert::Command),
     /// Of the program for itself: see `sandbox/compiler.rs`.
     #[command(name = compiler::COMMAND, hide = true)]
     Compile,
@@ -155,6 +159,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Plugin(command) => plugin::run(&cli.config, command, &output).await,
         Command::Release(command) => release::run(&cli.config, command, &output).await,
         Command::Account(command) => account::run(&cli.config, command, &output).await,
+        Command::Alert(command) => alert::run(&cli.config, command, &output).await,
         Command::Compile => Ok(compiler::serve()),
     }
 }

@@ -14,6 +14,8 @@ use tokio::task::JoinSet;
 
 use super::failure::Failure;
 use super::output::complain;
+use crate::alerts::{self, Alerts};
+use crate::checks::Running as Watched;
 use crate::config::{Config, FlowConfig, SalesforceConfig, Secret, SecretSource};
 use crate::connections::{Connection, Connections, Standing};
 use crate::console::salesforce::Reporter;
@@ -131,7 +133,7 @@ struct Host {
     over: watch::Receiver<bool>,
     /// What runs by itself until the host stops.
     tasks: JoinSet<()>,
-    /// The console and the webhooks: what was asked there before the end is answered.
+    /// The console, the webhooks and alerts: what was asked there before the end is answered, what is being told is told.
     doors: JoinSet<()>,
     /// What says good-bye to the org when everything else has ended.
     reporters: JoinSet<()>,
@@ -356,6 +358,7 @@ impl Host {
         let (mut sources, callers) = host.salesforce(&keys.salesforce, sweeps);
         sources.extend(host.b1(&keys.b1));
         let timers = host.timers(timers);
+        let alerts = host.alerts(store.clone(), sources.clone());
         let origin = Arc::new(Origin::new(config.host.listen, &config.console, certificate.is_some()));
         let live = Arc::new(Live::new(host.stop.clone()));
         let takes_passwords = config.console.password;
@@ -367,6 +370,7 @@ impl Host {
             connections: host.connections.clone(),
             sources,
             timers,
+            alerts,
             metrics,
             live,
             jobs: Arc::default(),
@@ -531,6 +535,17 @@ impl Host {
         shown
     }
 
+    /// What tells people, and how it goes.
+    fn alerts(&mut self, store: Arc<dyn Store>, sources: Sources) -> watch::Receiver<alerts::Status> {
+        let (status, told) = watch::channel(alerts::Status::default());
+        let (config, engine) = (self.config.clone(), self.engine.clone());
+        let signs = Arc::new(Watched::new(config.clone(), engine, self.connections.clone(), store.clone(), sources));
+        let telling = Alerts::new(config, store, signs, status).run(self.stop.clone());
+        // A message that is being sent when these parts end is sent.
+        self.doors.spawn(guarded("alerts", telling));
+        told
+    }
+
     fn listen(
         &mut self,
         listener: tokio::net::TcpListener,
@@ -573,6 +588,11 @@ fn install_metrics() -> PrometheusHandle {
         "tandem_connection_open",
         "The circuit breaker of a connection or flow: 1 while it is open, which is left alone after failures; 0 while calls go through"
     );
+    metrics::describe_gauge!(
+        "tandem_alerts_open",
+        "Conditions that a person was told of and that are not over, by `what`"
+    );
+    metrics::describe_gauge!("tandem_alerts_waiting", "What waits to be told by a channel");
     metrics::describe_gauge!("tandem_outbox_rows", "Rows that the last look into the org's outbox found");
     metrics::describe_gauge!(
         "tandem_outbox_looked_at_seconds",

@@ -39,6 +39,9 @@ pub struct OidcConfig {
     pub client_id: String,
     /// What the host shows it.
     pub client_secret: SecretSource,
+    /// The last day of that secret, such as `2027-03-31`: the provider does not say it. It is told before.
+    #[serde(default)]
+    pub secret_until: Option<String>,
     /// What people call it: stands on the sign-in page.
     #[serde(default = "single_sign_on")]
     pub name: String,
@@ -159,6 +162,7 @@ impl Config {
         if self.console.url.is_none() && !self.host.listen.ip().is_loopback() {
             section.tell("", ": people come back from the provider to the console's address: give `url` of [console]");
         }
+        section.day("secret_until", oidc.secret_until.as_deref());
         section.tls(&oidc.tls);
         section.proxy(oidc.proxy.as_ref());
     }

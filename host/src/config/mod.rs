@@ -1,5 +1,6 @@
 //! `tandem.toml`: read once, checked whole, then trusted.
 
+mod alerts;
 mod console;
 mod lines;
 pub mod put;
@@ -13,6 +14,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use self::alerts::{AlertRules, AlertsConfig, ChannelConfig, ChannelKind, Encryption, Language, What};
 pub use self::console::{ConsoleConfig, OidcConfig, RolesConfig, ServerTls};
 pub use self::lines::Lines;
 pub use self::secret::{Secret, SecretError, SecretSource};
@@ -70,6 +72,9 @@ pub struct Config {
     /// Whose plugins and releases are taken.
     #[serde(default)]
     pub trust: TrustConfig,
+    /// Who is told when something is wrong.
+    #[serde(default)]
+    pub alerts: AlertsConfig,
     /// The folder `tandem.toml` stands in: relative paths start there.
     #[serde(skip)]
     pub base: PathBuf,
@@ -229,6 +234,9 @@ pub struct SalesforceConfig {
     /// For client credentials.
     #[serde(default)]
     pub client_secret: Option<SecretSource>,
+    /// The last day of the key's certificate, or of the secret, such as `2027-03-31`: the org does not say it. It is told before.
+    #[serde(default)]
+    pub secret_until: Option<String>,
     /// Certificate trust; leave out for Salesforce itself.
     #[serde(default)]
     pub tls: TlsConfig,
@@ -511,6 +519,10 @@ impl Config {
         if let Some(oidc) = &self.console.oidc {
             self.check_oidc(&mut problems.of(&["console", "oidc"]), oidc);
         }
+        self.check_alerts(&mut problems.of(&["alerts"]));
+        for (name, channel) in &self.alerts.channels {
+            self.check_channel(&mut problems.of(&["alerts", name]), name, channel);
+        }
         let mut trust = problems.of(&["trust"]);
         for key in self.trust.keys.iter().filter(|key| !is_public_key(key)) {
             trust.tell("keys", format!(": {key:?} is no public key of minisign (56 letters that begin with RW)"));
@@ -675,6 +687,7 @@ fn check_salesforce(section: &mut Section, name: &str, org: &SalesforceConfig) {
         );
     }
     section.zone("time_zone", &org.time_zone);
+    section.day("secret_until", org.secret_until.as_deref());
     section.positive(&[
         ("requests_per_second", org.requests_per_second.into()),
         ("daily_limit_percent", org.daily_limit_percent.into()),
@@ -768,6 +781,12 @@ impl Section<'_, '_> {
     fn zone(&mut self, key: &str, zone: &str) {
         if zone.parse::<chrono_tz::Tz>().is_err() {
             self.tell(key, format!(" = \"{zone}\": not in the IANA database; write it like Europe/Berlin"));
+        }
+    }
+
+    fn day(&mut self, key: &str, day: Option<&str>) {
+        if let Some(day) = day.filter(|day| day.parse::<chrono::NaiveDate>().is_err()) {
+            self.tell(key, format!(" = \"{day}\": a day such as 2027-03-31"));
         }
     }
 

@@ -35,6 +35,8 @@ struct Inner {
     trial_until: Option<Instant>,
     /// Why it opened first, and when.
     outage: Option<Outage>,
+    /// It has answered since the host started.
+    answered: bool,
 }
 
 /// A system that does not answer.
@@ -47,6 +49,11 @@ pub struct Outage {
 impl Outage {
     /// Longer than what passes by itself: somebody is to know.
     const LONG: Duration = Duration::from_secs(60);
+
+    /// Why, as it was first told.
+    pub fn why(&self) -> &str {
+        &self.why
+    }
 
     /// See [`Outage::LONG`].
     pub fn is_long(&self) -> bool {
@@ -88,6 +95,11 @@ impl Breaker {
     pub fn needs_person(&self) -> Option<String> {
         let why = self.sign_in.as_ref()?.refusal()?;
         Some(format!("connection {}: the sign-in is refused: {why}", self.connection))
+    }
+
+    /// It has answered since the host started: before, nobody knows how it is.
+    pub fn has_answered(&self) -> bool {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).answered
     }
 
     /// Why it does not answer, and since when.
@@ -135,7 +147,7 @@ impl Breaker {
         if inner.open_until.is_some() {
             tracing::info!(connection = self.connection, pauses = inner.openings, "reached again");
         }
-        *inner = Inner::default();
+        *inner = Inner { answered: true, ..Inner::default() };
         metrics::gauge!("tandem_connection_open", "connection" => self.connection.clone()).set(0.0);
     }
 
@@ -195,7 +207,7 @@ mod tests {
     #[test]
     fn an_outage_tells_its_first_cause_until_it_is_over() {
         let breaker = Breaker::new("erp");
-        assert!(breaker.outage().is_none());
+        assert!(breaker.outage().is_none() && !breaker.has_answered());
         for why in ["no route", "no route", "reset"].iter().cycle().take(TRIP_AFTER as usize + 1) {
             breaker.failed(why);
         }
@@ -204,7 +216,9 @@ mod tests {
         let earlier = Outage { since: Instant::now().checked_sub(Outage::LONG).unwrap(), ..outage };
         assert!(earlier.is_long());
         breaker.succeeded();
-        assert!(breaker.outage().is_none());
+        assert!(breaker.outage().is_none() && breaker.has_answered());
+        breaker.failed("reset");
+        assert!(breaker.has_answered(), "it is known how it was");
     }
 
     #[test]

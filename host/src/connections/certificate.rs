@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use reqwest::Url;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
 use tokio::net::TcpStream;
@@ -14,6 +15,9 @@ use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
 
 use super::transport;
 use crate::config::TlsConfig;
+
+/// What helps where a server's certificate is not trusted.
+pub const MEND: &str = "trust the server: tls.ca_file with its CA, or tls.pin_sha256 with its fingerprint";
 
 /// Until the server has shown it.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -123,6 +127,19 @@ fn told(der: &CertificateDer<'_>, distrust: Option<String>) -> Result<Shown, Str
         until: own.validity().not_after.timestamp(),
         distrust,
     })
+}
+
+/// Until when a chain in a PEM file holds, which is as long as all of it does: seconds since 1970.
+pub fn file_until(path: &Path) -> Result<i64, String> {
+    let cannot = |why: String| format!("{}: {why}", path.display());
+    let mut until = None;
+    for der in CertificateDer::pem_file_iter(path).map_err(|e| cannot(e.to_string()))? {
+        let der = der.map_err(|e| cannot(e.to_string()))?;
+        let (_, own) = X509Certificate::from_der(&der).map_err(|_| cannot("it cannot be read".into()))?;
+        let ends = own.validity().not_after.timestamp();
+        until = Some(until.map_or(ends, |before: i64| before.min(ends)));
+    }
+    until.ok_or_else(|| cannot("it holds no certificate in PEM form".into()))
 }
 
 /// For which names it is.

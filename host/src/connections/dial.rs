@@ -1,4 +1,4 @@
-//! A connection for gRPC, with the same proxy and the same trust as REST: straight or through `CONNECT`, then TLS.
+//! A connection for gRPC or mail, with the same proxy and the same trust as REST: straight or through `CONNECT`, then TLS.
 
 use std::io::{Error, Result};
 use std::path::Path;
@@ -19,8 +19,8 @@ use crate::config::TlsConfig;
 const MOST_ANSWER: usize = 16 << 10;
 
 /// What the bytes run over.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+pub trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for T {}
 
 /// Dials one address, again and again.
 #[derive(Clone)]
@@ -34,12 +34,28 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// Nothing is sent.
+    /// For gRPC. Nothing is sent.
     pub fn new(address: &str, tls: &TlsConfig, proxies: &Proxies, base: &Path) -> std::result::Result<Self, String> {
+        Self::speaking(&[b"h2"], address, tls, proxies, base)
+    }
+
+    /// For what agrees on its protocol by its port alone, such as mail: an `https` address is dialled over TLS or, by [`Dialer::open`] and
+    /// [`Dialer::secure`], in the open first.
+    pub fn plain(address: &str, tls: &TlsConfig, proxies: &Proxies, base: &Path) -> std::result::Result<Self, String> {
+        Self::speaking(&[], address, tls, proxies, base)
+    }
+
+    fn speaking(
+        protocols: &[&[u8]],
+        address: &str,
+        tls: &TlsConfig,
+        proxies: &Proxies,
+        base: &Path,
+    ) -> std::result::Result<Self, String> {
         let target: Url = address.parse().map_err(|e| format!("{address}: {e}"))?;
         let own = || -> std::result::Result<_, String> {
             let mut config = transport::tls_config(tls, base)?;
-            config.alpn_protocols = vec![b"h2".to_vec()];
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
             Ok(Arc::new(config))
         };
         let tls = if target.scheme() == "https" { Some(own()?) } else { None };
@@ -53,15 +69,25 @@ impl Dialer {
         Ok(Self { target, tls, hop, proxy_tls })
     }
 
-    /// A stream over which HTTP/2 may begin.
+    /// A stream over which the other end may be spoken to: over TLS, where the address says so.
     pub async fn dial(&self) -> Result<Box<dyn Stream>> {
-        let raw: Box<dyn Stream> = match &self.hop {
-            None => Box::new(tcp(&self.target).await?),
-            Some(hop) => self.tunnel(hop).await?,
-        };
+        let raw = self.open().await?;
+        self.secure(raw).await
+    }
+
+    /// A stream that is not encrypted yet.
+    pub async fn open(&self) -> Result<Box<dyn Stream>> {
+        match &self.hop {
+            None => Ok(Box::new(tcp(&self.target).await?)),
+            Some(hop) => self.tunnel(hop).await,
+        }
+    }
+
+    /// The same, encrypted where the address says so.
+    pub async fn secure(&self, stream: Box<dyn Stream>) -> Result<Box<dyn Stream>> {
         match &self.tls {
-            None => Ok(raw),
-            Some(config) => secured(config, &self.target, raw).await,
+            None => Ok(stream),
+            Some(config) => secured(config, &self.target, stream).await,
         }
     }
 

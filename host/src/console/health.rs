@@ -38,7 +38,8 @@ pub fn is_ready(console: &Console, store_is_well: bool) -> bool {
 
 /// The store takes writes, every flow runs, every subscription stands, every company has been looked at, no sign-in is refused and no system is away for more than a
 /// minute; otherwise which does not, and why.
-/// `warnings` names flows that run what they had, since their changed files cannot be used.
+/// `warnings` names flows that run what they had, since their changed files cannot be used; `alerts` channels by which nobody can be told: both are
+/// no reason not to be ready.
 async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let flows = console.engine.status();
     let sources: BTreeMap<&str, bool> =
@@ -71,6 +72,10 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let warnings = console.engine.refused();
     if !warnings.is_empty() {
         told["warnings"] = json!(warnings);
+    }
+    let silent = console.alerts.borrow().clone();
+    if !silent.failing.is_empty() {
+        told["alerts"] = json!(silent.why());
     }
     (status, axum::Json(told))
 }

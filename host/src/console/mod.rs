@@ -46,6 +46,7 @@ pub use self::live::Live;
 pub use self::origin::Origin;
 pub use self::releases::Comparisons;
 pub use self::serve::{Patience, serve};
+use crate::alerts::Status;
 use crate::connections::{Connections, Standing};
 use crate::engine::Engine;
 use crate::engine::first_load::Loads;
@@ -65,6 +66,8 @@ pub struct Console {
     pub sources: Vec<(String, watch::Receiver<Standing>)>,
     /// When flows run by themselves.
     pub timers: watch::Receiver<Timers>,
+    /// How the channels are by which people are told.
+    pub alerts: watch::Receiver<Status>,
     /// For `/metrics`.
     pub metrics: PrometheusHandle,
     /// Who may what.

@@ -70,6 +70,8 @@ pub enum NeedKind {
     Review,
     /// Changed files wait, or cannot be used.
     Files,
+    /// A channel by which people are told does not work.
+    Alerts,
 }
 
 /// What needs a person.
@@ -293,6 +295,10 @@ impl Overview {
         for (name, why) in refused {
             let flow = console.engine.config().flows.contains_key(&name).then(|| name.clone());
             needs.push(Need { flow, ..need(NeedKind::Files, why) });
+        }
+        for (name, trouble) in &console.alerts.borrow().failing {
+            let text = format!("By the channel {name} nobody is told: {}", trouble.why);
+            needs.push(Need { since: Some(iso(trouble.since)), ..need(NeedKind::Alerts, text) });
         }
         needs.sort_by_key(|need| need.kind);
         Ok(Self { host, needs, flows, connections, sources })

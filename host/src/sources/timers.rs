@@ -52,7 +52,7 @@ impl FlowTimer {
     }
 
     /// The last time until one.
-    fn last_until(&self, at: Millis) -> Option<Millis> {
+    pub fn last_until(&self, at: Millis) -> Option<Millis> {
         let from = DateTime::<Utc>::from_timestamp_millis(at)?.with_timezone(&self.zone);
         self.cron.find_previous_occurrence(&from, true).ok().map(|last| last.timestamp_millis())
     }

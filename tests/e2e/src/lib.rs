@@ -6,6 +6,7 @@ pub mod console;
 pub mod in_step;
 #[cfg(target_os = "linux")]
 pub mod machine;
+pub mod mail;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;

@@ -57,7 +57,7 @@ export interface Overview {
 }
 
 export interface Need {
-  kind: 'store' | 'connection' | 'held' | 'errors' | 'review' | 'rejected' | 'candidate' | 'files';
+  kind: 'store' | 'connection' | 'held' | 'errors' | 'review' | 'rejected' | 'candidate' | 'files' | 'alerts';
   flow?: string;
   connection?: string;
   text: string;

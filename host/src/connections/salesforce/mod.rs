@@ -476,7 +476,7 @@ impl Salesforce {
     }
 
     /// True when what is left of the day's calls belongs to the org's people.
-    fn day_is_over(&self) -> bool {
+    pub fn day_is_over(&self) -> bool {
         let (used, allowed) = self.usage();
         allowed > 0 && used.saturating_mul(100) >= allowed.saturating_mul(self.daily_percent)
     }

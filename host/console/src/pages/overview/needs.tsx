@@ -18,6 +18,7 @@ const TONE = {
   review: 'warn',
   candidate: 'info',
   files: 'warn',
+  alerts: 'warn',
 } as const;
 
 export function Needs({ of }: { of: Overview }) {
