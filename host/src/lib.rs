@@ -2,11 +2,13 @@
 //! shows how they call each other.
 
 pub mod alerts;
+pub mod backup;
 pub mod checks;
 pub mod cli;
 pub mod config;
 pub mod connections;
 pub mod console;
+pub mod disk;
 pub mod ending;
 pub mod engine;
 pub mod log;

@@ -41,7 +41,7 @@ export function overview(world: World, account: T.Account): T.Overview {
       };
     });
   return {
-    host: { version: '0.9.0', started_at: iso(world.began), ready: true, store: 'ok' },
+    host: { version: '0.9.0', started_at: iso(world.began), ready: true, store: 'ok', backup: iso(world.began) },
     needs: needs(world, account, flows),
     flows,
     connections: world.setup.connections

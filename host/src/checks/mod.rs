@@ -1,5 +1,6 @@
 //! What is wrong with a connection, and how to mend it: for `tandem check`, and for who sets one up in the console.
 
+pub mod backup;
 pub mod currencies;
 mod package;
 mod running;

@@ -30,17 +30,26 @@ fn is_missing(error: &anyhow::Error) -> bool {
     }
 }
 
+/// All that is found, good or not.
+pub(super) async fn look(config: &Arc<Config>, connections: &Connections) -> Result<Vec<Finding>> {
+    let mut findings = vec![Finding::good(config.file.display().to_string(), "read")];
+    for (name, connection) in connections.iter() {
+        checks::look(name, connection, config, &mut findings).await;
+    }
+    flows(config, connections, &mut findings).await?;
+    certificate(config, &mut findings);
+    channels(config, &mut findings);
+    sign_on(config, &mut findings).await;
+    // Where there is no database, that is told of above.
+    let parts = Parts::of(config.clone(), Access::Tool).await.ok();
+    checks::backup::look(config, parts.as_ref().map(|parts| parts.store.as_ref()), &mut findings).await;
+    Ok(findings)
+}
+
 pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
-    let mut findings = vec![Finding::good(config.display().to_string(), "read")];
     let config = Arc::new(Config::load(config)?);
     let connections = connect(&config)?;
-    for (name, connection) in connections.iter() {
-        checks::look(name, connection, &config, &mut findings).await;
-    }
-    flows(&config, &connections, &mut findings).await?;
-    certificate(&config, &mut findings);
-    channels(&config, &mut findings);
-    sign_on(&config, &mut findings).await;
+    let findings = look(&config, &connections).await?;
     let problems = findings.iter().filter(|finding| !finding.good).count();
     let rows = findings.iter().map(|f| vec![f.what.clone(), f.word().into(), f.says.clone(), f.mend.clone()]).collect();
     output.rows(&findings, &["what", "", "says", "mend"], rows, "nothing to check");

@@ -1,5 +1,6 @@
 //! Why a command did not do what was asked, and the exit code that says so to a script: one place for all commands.
 
+use crate::backup::BackupError;
 use crate::config::{ConfigError, SecretError};
 use crate::connections::SetupError;
 use crate::engine::BindError;
@@ -64,6 +65,11 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     }
     if let Some(StoreError::Missing) = cause.downcast_ref::<StoreError>() {
         return Some(NOT_FOUND);
+    }
+    match cause.downcast_ref::<BackupError>() {
+        Some(BackupError::Config(_)) => return Some(WRONG_USAGE),
+        Some(BackupError::File(_, cause)) if cause.kind() == std::io::ErrorKind::NotFound => return Some(NOT_FOUND),
+        _ => {}
     }
     if let Some(error) = cause.downcast_ref::<ScenarioError>() {
         return match error {

@@ -4,6 +4,7 @@ mod account;
 mod alert;
 mod audit;
 mod backfill;
+mod backup;
 mod check;
 mod demo;
 mod events;
@@ -15,6 +16,7 @@ mod output;
 mod plugin;
 mod release;
 mod replay;
+mod restore;
 mod review;
 mod run;
 mod service;
@@ -82,6 +84,10 @@ enum Command {
     /// What each flow runs, ran and could run; make one live, or go back.
     #[command(subcommand)]
     Release(release::Command),
+    /// Copy the database and all that a host is made of into one file, beside a running host, and try it.
+    Backup(backup::Options),
+    /// Take a backup back, or say what would come of it.
+    Restore(restore::Options),
     /// Who may sign in to the console.
     #[command(subcommand)]
     Account(account::Command),
@@ -158,6 +164,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Explain(options) => explain::run(&cli.config, options, &output).await,
         Command::Plugin(command) => plugin::run(&cli.config, command, &output).await,
         Command::Release(command) => release::run(&cli.config, command, &output).await,
+        Command::Backup(options) => backup::run(&cli.config, options, &output).await,
+        Command::Restore(options) => restore::run(&cli.config, options, &output).await,
         Command::Account(command) => account::run(&cli.config, command, &output).await,
         Command::Alert(command) => alert::run(&cli.config, command, &output).await,
         Command::Compile => Ok(compiler::serve()),

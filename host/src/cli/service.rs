@@ -16,6 +16,7 @@ use super::failure::Failure;
 use super::output::complain;
 use crate::alerts::{self, Alerts};
 use crate::checks::Running as Watched;
+use crate::backup::Scheduled;
 use crate::config::{Config, FlowConfig, SalesforceConfig, Secret, SecretSource};
 use crate::connections::{Connection, Connections, Standing};
 use crate::console::salesforce::Reporter;
@@ -383,6 +384,9 @@ impl Host {
         let going_on = console.loads.clone().run(host.engine.clone(), host.connections.clone(), host.stop.clone());
         host.tasks.spawn(guarded("first loads", going_on));
         host.tasks.spawn(guarded("live view", Live::run(console.clone())));
+        if let Some(backups) = Scheduled::of(config.clone(), console.store.clone()) {
+            host.tasks.spawn(guarded("backups", backups.run(host.stop.clone())));
+        }
         let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
         let router = console::router(console)
             .merge(b1::webhook::router(B1Webhook {
@@ -593,6 +597,7 @@ fn install_metrics() -> PrometheusHandle {
         "Conditions that a person was told of and that are not over, by `what`"
     );
     metrics::describe_gauge!("tandem_alerts_waiting", "What waits to be told by a channel");
+    metrics::describe_gauge!("tandem_backup_at_seconds", "When the last good backup was made: Unix time");
     metrics::describe_gauge!("tandem_outbox_rows", "Rows that the last look into the org's outbox found");
     metrics::describe_gauge!(
         "tandem_outbox_looked_at_seconds",

@@ -1,6 +1,7 @@
 //! `tandem.toml`: read once, checked whole, then trusted.
 
 mod alerts;
+mod backup;
 mod console;
 mod lines;
 pub mod put;
@@ -15,6 +16,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::alerts::{AlertRules, AlertsConfig, ChannelConfig, ChannelKind, Encryption, Language, What};
+pub use self::backup::BackupConfig;
 pub use self::console::{ConsoleConfig, OidcConfig, RolesConfig, ServerTls};
 pub use self::lines::Lines;
 pub use self::secret::{Secret, SecretError, SecretSource};
@@ -60,6 +62,9 @@ pub struct Config {
     /// The database.
     #[serde(default)]
     pub store: StoreConfig,
+    /// When and where backups are made.
+    #[serde(default)]
+    pub backup: Option<BackupConfig>,
     /// B1 companies by connection name.
     #[serde(default)]
     pub b1: BTreeMap<String, B1Config>,
@@ -287,9 +292,14 @@ pub struct SalesforceConfig {
 impl SalesforceConfig {
     /// When sweeps begin, as cron; none where they are off. What is neither was refused when the file was read.
     pub fn sweep_cron(&self) -> Option<String> {
-        let at = chrono::NaiveTime::parse_from_str(&self.sweep, "%H:%M").ok()?;
-        Some(at.format("%-M %-H * * *").to_string())
+        daily(&self.sweep)
     }
+}
+
+/// An hour of each day, such as `02:30`, as cron; none where it is no hour.
+fn daily(hour: &str) -> Option<String> {
+    let at = chrono::NaiveTime::parse_from_str(hour, "%H:%M").ok()?;
+    Some(at.format("%-M %-H * * *").to_string())
 }
 
 /// `[flows.<name>]`
@@ -522,6 +532,9 @@ impl Config {
         self.check_alerts(&mut problems.of(&["alerts"]));
         for (name, channel) in &self.alerts.channels {
             self.check_channel(&mut problems.of(&["alerts", name]), name, channel);
+        }
+        if let Some(backup) = &self.backup {
+            self.check_backup(&mut problems.of(&["backup"]), backup);
         }
         let mut trust = problems.of(&["trust"]);
         for key in self.trust.keys.iter().filter(|key| !is_public_key(key)) {

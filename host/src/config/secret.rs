@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::{Config, ProxyConfig};
+
 /// Where a secret is kept. `tandem.toml` never holds one itself, so the file can be mailed, diffed and backed up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SecretSource {
@@ -34,6 +36,44 @@ impl<'de> Deserialize<'de> for SecretSource {
                 "a secret never stands here itself; write { env = \"NAME\" } or { file = \"path\" }",
             )),
         }
+    }
+}
+
+impl fmt::Display for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Env(name) => write!(f, "the environment variable {name}"),
+            Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Typed(_) => f.write_str("the form"),
+        }
+    }
+}
+
+impl Config {
+    /// Every secret that the file names, with its place.
+    pub fn secrets(&self) -> Vec<(String, &SecretSource)> {
+        fn of(proxy: Option<&ProxyConfig>) -> Option<&SecretSource> {
+            proxy?.password.as_ref()
+        }
+        let mut all: Vec<(String, Option<&SecretSource>)> = Vec::new();
+        for (name, b1) in &self.b1 {
+            let place = |key: &str| format!("[b1.{name}] {key}");
+            all.push((place("password"), Some(&b1.password)));
+            all.push((place("webhook_key"), b1.webhook_key.as_ref()));
+            all.push((place("proxy"), of(b1.proxy.as_ref())));
+        }
+        for (name, org) in &self.salesforce {
+            let place = |key: &str| format!("[salesforce.{name}] {key}");
+            all.push((place("private_key"), org.private_key.as_ref()));
+            all.push((place("client_secret"), org.client_secret.as_ref()));
+            all.push((place("webhook_key"), org.webhook_key.as_ref()));
+            all.push((place("proxy"), of(org.proxy.as_ref())));
+        }
+        if let Some(oidc) = &self.console.oidc {
+            all.push(("[console.oidc] client_secret".into(), Some(&oidc.client_secret)));
+            all.push(("[console.oidc] proxy".into(), of(oidc.proxy.as_ref())));
+        }
+        all.into_iter().filter_map(|(place, secret)| Some((place, secret?))).collect()
     }
 }
 

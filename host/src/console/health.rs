@@ -11,8 +11,10 @@ use axum::routing::get;
 use serde_json::json;
 
 use super::Console;
+use crate::backup::Standing as Backups;
 use crate::connections::{Outage, Standing};
 use crate::engine::FlowStatus;
+use crate::time::seconds;
 
 /// All of them.
 pub fn routes() -> Router<Arc<Console>> {
@@ -40,6 +42,7 @@ pub fn is_ready(console: &Console, store_is_well: bool) -> bool {
 /// minute; otherwise which does not, and why.
 /// `warnings` names flows that run what they had, since their changed files cannot be used; `alerts` channels by which nobody can be told: both are
 /// no reason not to be ready.
+/// `backup` says when the last good one was made, and what is wrong with them.
 async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let flows = console.engine.status();
     let sources: BTreeMap<&str, bool> =
@@ -69,6 +72,10 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     if !used_up.is_empty() {
         told["used_up"] = json!(used_up);
     }
+    // No reason by itself: flows run without one.
+    if let Ok(Some(backups)) = Backups::of(console.engine.config(), console.store.as_ref()).await {
+        told["backup"] = json!(backups);
+    }
     let warnings = console.engine.refused();
     if !warnings.is_empty() {
         told["warnings"] = json!(warnings);
@@ -83,6 +90,9 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
 async fn metrics_page(State(console): State<Arc<Console>>) -> impl IntoResponse {
     for count in console.store.counts().await.unwrap_or_default() {
         metrics::gauge!("tandem_events", "flow" => count.flow, "state" => count.state.word()).set(count.events as f64);
+    }
+    if let Ok(Some(Backups { at: Some(at), .. })) = Backups::of(console.engine.config(), console.store.as_ref()).await {
+        metrics::gauge!("tandem_backup_at_seconds").set(seconds(at));
     }
     console.metrics.run_upkeep();
     console.metrics.render()

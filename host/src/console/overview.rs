@@ -15,6 +15,7 @@ use super::access::Who;
 use super::body::Asked;
 use super::health::is_ready;
 use super::problem::Problem;
+use crate::backup::Standing as Backups;
 use crate::connections::{BreakerState, Connection, Standing};
 use crate::engine::FlowStatus;
 use crate::releases::short;
@@ -52,6 +53,9 @@ pub struct HostRow {
     ready: bool,
     /// `ok`, or what is wrong with the store.
     store: String,
+    /// When the last good backup was made, ISO 8601.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backup: Option<String>,
 }
 
 /// Of what kind a need is.
@@ -72,6 +76,8 @@ pub enum NeedKind {
     Files,
     /// A channel by which people are told does not work.
     Alerts,
+    /// No backup was made when one was due.
+    Backup,
 }
 
 /// What needs a person.
@@ -254,11 +260,13 @@ impl Overview {
         let sources: Vec<SourceRow> =
             console.sources.iter().map(|(name, standing)| source_row(name, *standing.borrow())).collect();
         let ready = is_ready(console, trouble.is_none());
+        let backups = Backups::of(console.engine.config(), console.store.as_ref()).await?;
         let host = HostRow {
             version: env!("CARGO_PKG_VERSION"),
             started_at: iso(console.live.started_at),
             ready,
             store: trouble.as_ref().map_or_else(|| "ok".to_owned(), ToString::to_string),
+            backup: backups.as_ref().and_then(|backups| backups.last.clone()),
         };
         let mut needs = Vec::new();
         let need = |kind, text: String| {
@@ -300,6 +308,8 @@ impl Overview {
             let text = format!("By the channel {name} nobody is told: {}", trouble.why);
             needs.push(Need { since: Some(iso(trouble.since)), ..need(NeedKind::Alerts, text) });
         }
+        let wrong = backups.and_then(|backups| backups.wrong);
+        needs.extend(wrong.map(|wrong| need(NeedKind::Backup, capitalised(&wrong))));
         needs.sort_by_key(|need| need.kind);
         Ok(Self { host, needs, flows, connections, sources })
     }
@@ -315,6 +325,12 @@ impl Overview {
         self.needs.retain(is_own);
         self
     }
+}
+
+/// As a sentence begins.
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| format!("{}{}", first.to_uppercase(), letters.as_str()))
 }
 
 async fn flows(console: &Console) -> Result<Vec<FlowRow>, Problem> {

@@ -1,6 +1,7 @@
 //! Outside happenings become durable events. A source's position is stored in the transaction that stores its events, so
 //! it never runs ahead of them.
 
+pub mod again;
 pub mod allocations;
 pub mod b1;
 pub mod backfill;

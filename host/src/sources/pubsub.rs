@@ -60,6 +60,22 @@ struct Position {
     at: Millis,
 }
 
+/// Salesforce keeps events for so long. Source: Pub/Sub API, Event Message Durability.
+const KEPT: Millis = 72 * 3_600_000;
+
+/// What comes of a position that is taken up again at `now`.
+pub(super) fn again(position: &str, now: Millis) -> Option<String> {
+    let position: Position = serde_json::from_str(position).ok()?;
+    let at = crate::time::iso(position.at);
+    Some(match position.replay_id {
+        Some(_) if now - position.at < KEPT => format!("all since {at} are told again, by the replay id"),
+        Some(_) => format!(
+            "the replay id of {at} is older than the 72 hours for which Salesforce keeps events: what changed or was deleted since is read by SystemModstamp"
+        ),
+        None => format!("what changed since {at} is read by SystemModstamp"),
+    })
+}
+
 /// Why a subscription ended.
 #[derive(Debug, thiserror::Error)]
 enum Broken {

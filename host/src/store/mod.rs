@@ -207,6 +207,9 @@ pub trait Store: Memory + People + Findings {
     /// Removes journals and finished events older than `before`, then the oldest journals and the oldest finished events beyond
     /// `max_bytes`, and releases that no kept run ran under; gives the room back to the file system.
     async fn prune(&self, before: Millis, max_bytes: u64) -> Result<Pruned>;
+    /// Writes what is kept at one moment into a file that is there and empty, while others read and write: without keys, and with nobody
+    /// signed in.
+    async fn copy(&self, into: &std::path::Path) -> Result<()>;
     /// Why the store does not take new work; `None` while all is well.
     async fn trouble(&self) -> Option<StoreTrouble>;
 }

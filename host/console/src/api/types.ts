@@ -47,8 +47,8 @@ export interface SignInRefusal {
 }
 
 export interface Overview {
-  /** `store` is "ok" or says the trouble. */
-  host: { version: string; started_at: string; ready: boolean; store: string };
+  /** `store` is "ok" or says the trouble; `backup` is when the last good one was made. */
+  host: { version: string; started_at: string; ready: boolean; store: string; backup?: string };
   /** What needs a person, most pressing first. */
   needs: Need[];
   flows: FlowRow[];
@@ -57,7 +57,7 @@ export interface Overview {
 }
 
 export interface Need {
-  kind: 'store' | 'connection' | 'held' | 'errors' | 'review' | 'rejected' | 'candidate' | 'files' | 'alerts';
+  kind: 'store' | 'connection' | 'held' | 'errors' | 'review' | 'rejected' | 'candidate' | 'files' | 'backup' | 'alerts';
   flow?: string;
   connection?: string;
   text: string;

@@ -56,6 +56,7 @@ test('whoever is not signed in comes back to where they wanted to go', async ({ 
 
 test('the overview says first what needs a person, and leads there', async ({ page }) => {
   await signIn(page, 'operator');
+  await expect(page.getByText('last backup')).toBeVisible();
   const needs = page.getByRole('region', { name: 'Needs a person' });
   await expect(needs.getByRole('listitem').first()).toContainText('Held');
   await needs

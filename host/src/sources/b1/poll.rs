@@ -63,6 +63,19 @@ struct Mark {
     seen: Seen,
 }
 
+/// What comes of a position that is taken up again; `seen`: records that were known then.
+pub(in crate::sources) fn again(way: &str, position: &str, seen: u64) -> Option<String> {
+    match way {
+        "stamp" => {
+            let mark: Mark = serde_json::from_str(position).ok()?;
+            Some(format!("what B1 has stamped since {} is read again", mark.stamp))
+        }
+        "append" => Some(format!("what has a number above {position} is read again")),
+        "scan" => Some(format!("all are compared with the {seen} records as they were then")),
+        _ => None,
+    }
+}
+
 impl Poller {
     /// Runs until `stop` turns true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {

@@ -8,6 +8,7 @@ use std::cmp::Reverse;
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
+use super::copy::{IN_DOUBT, RESTORED};
 use super::runs::find_link;
 use crate::store::*;
 
@@ -55,8 +56,9 @@ pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis)
     let inserted = db
         .prepare_cached(&format!(
             "INSERT OR IGNORE INTO events (flow, topic, key, dedup, payload, trace, state, due_at, created_at, reason, \
-             choices, detail, lane, kind, planned_at, head) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?13, ?8, ?9, ?10, ?11, \
-             ?12, ?14, ?8, ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1))"
+             choices, detail, lane, kind, planned_at, head, ran) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?13, ?8, ?9, ?10, ?11, \
+             ?12, ?14, ?8, ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1), \
+             ?7 = {READY} AND EXISTS (SELECT 1 FROM positions WHERE source = '{RESTORED}' AND at > ?8 - {IN_DOUBT}))"
         ))?
         .execute(params![
             event.flow,
@@ -498,7 +500,7 @@ pub(super) fn counts_of_backfill(db: &Connection, flow: &str) -> Result<Vec<Coun
     counted(rows)
 }
 
-fn counted(rows: Vec<(String, i64, i64)>) -> Result<Vec<Count>> {
+pub(super) fn counted(rows: Vec<(String, i64, i64)>) -> Result<Vec<Count>> {
     rows.into_iter()
         .map(|(flow, state, events)| {
             let state =

@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file in WAL mode with `synchronous=FULL`, so that a commit survives a power cut.
 
+pub mod copy;
 mod events;
 mod packing;
 mod people;
@@ -673,6 +674,13 @@ impl Store for SqliteStore {
         self.writer.run(search::forget_rates).await?;
         while self.writer.run(retention::give_back).await? {}
         Ok(total)
+    }
+
+    async fn copy(&self, into: &Path) -> Result<()> {
+        self.place.check()?;
+        let (from, into) = (self.place.path().to_owned(), into.to_owned());
+        let copied = tokio::task::spawn_blocking(move || copy::copy(&from, &into));
+        copied.await.map_err(|e| StoreError::Database(e.to_string()))?
     }
 
     async fn trouble(&self) -> Option<StoreTrouble> {

@@ -19,6 +19,7 @@ const TONE = {
   candidate: 'info',
   files: 'warn',
   alerts: 'warn',
+  backup: 'warn',
 } as const;
 
 export function Needs({ of }: { of: Overview }) {

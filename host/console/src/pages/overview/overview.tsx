@@ -35,6 +35,12 @@ export default function Overview() {
         host && (
           <>
             Tandem {host.version} · {t('overview.since')} <Time at={host.started_at} />
+            {host.backup && (
+              <>
+                {' '}
+                · {t('overview.backup')} <Time at={host.backup} />
+              </>
+            )}
           </>
         )
       }

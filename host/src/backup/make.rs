@@ -1,0 +1,203 @@
+//! Makes a backup: copied, packed, unpacked again and looked at, and only then given its name. What is broken off before leaves nothing that
+//! looks like one; its remains go with the next.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::task::{JoinHandle, spawn_blocking};
+
+use super::archive::{self, DATABASE, Manifest, Source};
+use super::{BackupError, Good, Step, Told, at, parts, stamp};
+use crate::config::Config;
+use crate::store::sqlite::copy::{Look, sync_folder};
+use crate::store::{Count, Store};
+use crate::time::now;
+
+/// What all that is not a backup yet begins with.
+const UNFINISHED: &str = ".tandem-backup-";
+/// Held while one is made.
+const LOCK: &str = ".tandem-backup.lock";
+const BEGINNING: &str = "tandem-";
+const ENDING: &str = ".tar.zst";
+/// Between two looks how far the copy is.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// Makes a backup into a folder; it keeps so many of this database, if that is said. The folder is made, but nothing above it: a disk that is
+/// not there is not made up for by a folder.
+pub async fn make(
+    config: &Config,
+    store: &dyn Store,
+    folder: &Path,
+    keep: Option<u32>,
+    told: &Told,
+) -> Result<Good, BackupError> {
+    let started = Instant::now();
+    let at_folder = |error| BackupError::Folder(folder.to_owned(), error);
+    make_folder(folder).map_err(at_folder)?;
+    let _alone = alone(folder)?;
+    sweep(folder, UNFINISHED).map_err(at_folder)?;
+    let scratch = scratch(folder, UNFINISHED).map_err(at_folder)?;
+    let place = config.resolve(&config.store.path);
+    let database = scratch.path().join(DATABASE);
+
+    let made_at = now();
+    archive::fresh(&database).map_err(at(&database))?;
+    copy(store, &place, &database, told).await?;
+    let look = Look::at(&database)?;
+    let mut manifest = Manifest {
+        format: look.format,
+        database: std::path::absolute(&place).unwrap_or(place),
+        events: by_flow(look.counts()?),
+        links: look.links()?,
+        left_out: parts::left_out(config),
+        ..Manifest::new(made_at)
+    };
+    drop(look);
+    // The large one last: what the others say is read without it.
+    let mut all = parts::of(config)?;
+    all.push((DATABASE.to_owned(), Source::File(database.clone())));
+
+    let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder).map_err(at_folder)?;
+    let (path, told_packing) = (file.path().to_owned(), told.clone());
+    let packing: JoinHandle<Result<(Manifest, tempfile::NamedTempFile), BackupError>> = spawn_blocking(move || {
+        for (name, source) in &all {
+            manifest.parts.push(source.part(name).map_err(at(Path::new(name)))?);
+        }
+        archive::write(file.as_file(), &manifest, &all, &told_packing).map_err(at(&path))?;
+        // Room for what comes out of it.
+        std::fs::remove_file(&database).map_err(at(&database))?;
+        Ok((manifest, file))
+    });
+    let (manifest, file) = packing.await??;
+    let (path, tried, told_trying) = (file.path().to_owned(), scratch.path().join("tried"), told.clone());
+    let wanted = manifest.clone();
+    spawn_blocking(move || try_out(&path, &tried, &wanted, &told_trying)).await??;
+
+    let bytes = file.as_file().metadata().map_err(at(file.path()))?.len();
+    let name = folder.join(format!("{BEGINNING}{}{ENDING}", stamp(made_at)));
+    file.persist(&name).map_err(|error| at(&name)(error.error))?;
+    sync_folder(&name);
+    if let Some(keep) = keep {
+        part_with_old(folder, &manifest, keep as usize);
+    }
+    let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Good { at: made_at, file: name, bytes, took_ms })
+}
+
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(false);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// One backup at a time; a file system that knows no locks has none.
+fn alone(folder: &Path) -> Result<File, BackupError> {
+    let lock = File::create(folder.join(LOCK)).map_err(|error| BackupError::Folder(folder.to_owned(), error))?;
+    match lock.try_lock() {
+        Err(std::fs::TryLockError::WouldBlock) => Err(BackupError::Busy(folder.to_owned())),
+        _ => Ok(lock),
+    }
+}
+
+/// Removes what was broken off: all whose names begin so.
+pub fn sweep(folder: &Path, beginning: &str) -> std::io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let path = entry?.path();
+        let unfinished = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(beginning));
+        if unfinished {
+            let _ = if path.is_dir() { std::fs::remove_dir_all(&path) } else { std::fs::remove_file(&path) };
+        }
+    }
+    Ok(())
+}
+
+/// A folder that goes with the value; only its user may look into it.
+pub fn scratch(beside: &Path, beginning: &str) -> std::io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(beginning);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir_in(beside)
+}
+
+/// Copies the database, and tells how large the copy is.
+async fn copy(store: &dyn Store, place: &Path, into: &Path, told: &Told) -> Result<(), BackupError> {
+    let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let of = size(place);
+    let mut copying = std::pin::pin!(store.copy(into));
+    loop {
+        tokio::select! {
+            copied = &mut copying => {
+                told(Step::Copying, of, of);
+                return Ok(copied?);
+            }
+            () = tokio::time::sleep(LOOK) => told(Step::Copying, size(into).min(of), of),
+        }
+    }
+}
+
+/// Unpacks what was written, as a restore would, and looks at every page of it.
+fn try_out(file: &Path, into: &Path, wanted: &Manifest, told: &Told) -> Result<(), BackupError> {
+    let untrue = |why: String| BackupError::Untrue(why);
+    std::fs::create_dir(into).map_err(at(into))?;
+    let manifest = match archive::unpack(file, into, told) {
+        Err(BackupError::Damaged { why, .. }) => return Err(untrue(why)),
+        other => other?,
+    };
+    let look = Look::at(&into.join(DATABASE)).map_err(|error| untrue(error.to_string()))?;
+    look.check().map_err(|error| untrue(error.to_string()))?;
+    let same = manifest == *wanted && look.format == wanted.format && by_flow(look.counts()?) == wanted.events;
+    if same { Ok(()) } else { Err(untrue("it holds something else".into())) }
+}
+
+/// Removes older backups of the same database; what cannot be read or is another's stays.
+fn part_with_old(folder: &Path, newest: &Manifest, keep: usize) {
+    let same = |manifest: &Manifest| manifest.machine == newest.machine && manifest.database == newest.database;
+    let mut own: Vec<(i64, PathBuf)> = backups(folder)
+        .into_iter()
+        .filter_map(|path| Some((Manifest::of(&path).ok().filter(same)?.made_at, path)))
+        .collect();
+    own.sort_by_key(|(made_at, _)| std::cmp::Reverse(*made_at));
+    for (_, path) in own.into_iter().skip(keep) {
+        if let Err(error) = std::fs::remove_file(&path) {
+            tracing::warn!(path = %path.display(), %error, "an old backup cannot be removed");
+        }
+    }
+}
+
+/// What is called like a backup in a folder.
+fn backups(folder: &Path) -> Vec<PathBuf> {
+    let is_one = |path: &PathBuf| {
+        let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        name.starts_with(BEGINNING) && name.ends_with(ENDING)
+    };
+    std::fs::read_dir(folder)
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(is_one)
+        .collect()
+}
+
+/// As a manifest has it.
+pub fn by_flow(counts: Vec<Count>) -> BTreeMap<String, BTreeMap<String, u64>> {
+    let mut events: BTreeMap<String, BTreeMap<String, u64>> = BTreeMap::new();
+    for count in counts {
+        events.entry(count.flow).or_default().insert(count.state.word().to_owned(), count.events);
+    }
+    events
+}
+
+/// Tells nobody.
+pub fn silent() -> Told {
+    Arc::new(|_, _, _| {})
+}

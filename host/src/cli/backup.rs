@@ -1,0 +1,67 @@
+//! `tandem backup`
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use clap::Args;
+use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
+
+use super::failure::Failure;
+use super::output::{Output, complain};
+use super::service::Parts;
+use crate::backup::{BackupError, Record, Step, Told, make};
+use crate::store::sqlite::Access;
+
+#[derive(Args)]
+pub struct Options {
+    /// Into this folder, without removing older ones; without it as [backup] of tandem.toml says.
+    #[arg(long)]
+    to: Option<PathBuf>,
+}
+
+pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
+    let parts = Parts::open(config, Access::Tool).await?;
+    let (folder, keep) = match (options.to, &parts.config.backup) {
+        (Some(folder), _) => (folder, None),
+        (None, Some(backup)) => (parts.config.resolve(&backup.folder), Some(backup.keep)),
+        (None, None) => {
+            let missing = "where to? give --to <folder>, or `folder` of [backup] in tandem.toml";
+            return Err(Failure::WrongUsage(missing.into()).into());
+        }
+    };
+    let (bar, told) = progress(output);
+    let made = make(&parts.config, parts.store.as_ref(), &folder, keep, &told).await;
+    bar.finish_and_clear();
+    // The one under way notes what becomes of it.
+    if !matches!(made, Err(BackupError::Busy(_)))
+        && let Err(error) = Record::note(parts.store.as_ref(), made.as_ref()).await
+    {
+        complain(format_args!("what became of the backup is not noted: {error}"));
+    }
+    let good = made?;
+    if output.is_json() {
+        output.value(&good);
+        return Ok(ExitCode::SUCCESS);
+    }
+    output.print(&good.file.display());
+    output.say(format!("{}, unpacked and looked at; restore it with `tandem restore`", HumanBytes(good.bytes)));
+    output.say("it holds customers' data, and no secrets: keep these, and who may read it, as its manifest names them");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A bar, and what moves it.
+pub(super) fn progress(output: &Output) -> (ProgressBar, Told) {
+    let style = ProgressStyle::with_template("{msg:24} {bar:30} {binary_bytes} of {binary_total_bytes}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = if output.is_json() { ProgressBar::hidden() } else { ProgressBar::new(0) };
+    let bar = bar.with_style(style);
+    let moved = bar.clone();
+    let told: Told = Arc::new(move |step: Step, done: u64, of: u64| {
+        moved.set_message(step.word());
+        moved.set_length(of);
+        moved.set_position(done);
+    });
+    (bar, told)
+}

@@ -1,0 +1,26 @@
+//! Disks: how much room one has, and whether two things lie on the same.
+
+use std::path::Path;
+
+/// Bytes that are free where a file or folder lies; none where the system does not say.
+pub fn free(path: &Path) -> Option<u64> {
+    fs4::available_space(path).ok()
+}
+
+/// Whether both lie on one disk, as far as the system says it; what is not there lies on none.
+#[cfg(unix)]
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let disk = |path: &Path| std::fs::metadata(path).ok().map(|file| file.dev());
+    disk(one).is_some_and(|one| Some(one) == disk(other))
+}
+
+/// Whether both lie on one disk: by its letter, or the share.
+#[cfg(not(unix))]
+pub fn is_same(one: &Path, other: &Path) -> bool {
+    let disk = |path: &Path| {
+        let whole = std::path::absolute(path).ok()?;
+        whole.components().next().map(|first| first.as_os_str().to_ascii_lowercase())
+    };
+    disk(one).is_some_and(|one| Some(one) == disk(other))
+}
