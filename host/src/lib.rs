@@ -9,6 +9,7 @@ pub mod config;
 pub mod connections;
 pub mod console;
 pub mod disk;
+pub mod doctor;
 pub mod ending;
 pub mod engine;
 pub mod log;

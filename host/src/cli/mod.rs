@@ -7,6 +7,7 @@ mod backfill;
 mod backup;
 mod check;
 mod demo;
+mod doctor;
 mod events;
 mod explain;
 mod failure;
@@ -88,6 +89,8 @@ enum Command {
     Backup(backup::Options),
     /// Take a backup back, or say what would come of it.
     Restore(restore::Options),
+    /// Write one file for support: how all is, without secrets and without personal data.
+    Doctor(doctor::Options),
     /// Who may sign in to the console.
     #[command(subcommand)]
     Account(account::Command),
@@ -166,6 +169,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Release(command) => release::run(&cli.config, command, &output).await,
         Command::Backup(options) => backup::run(&cli.config, options, &output).await,
         Command::Restore(options) => restore::run(&cli.config, options, &output).await,
+        Command::Doctor(options) => doctor::run(&cli.config, options, &output).await,
         Command::Account(command) => account::run(&cli.config, command, &output).await,
         Command::Alert(command) => alert::run(&cli.config, command, &output).await,
         Command::Compile => Ok(compiler::serve()),

@@ -94,10 +94,10 @@ impl contract::log::Host for RunState {
             self.last_words = told.chars().take(MOST_WORDS).collect();
         }
         match level {
-            contract::log::Level::Debug => tracing::debug!(target: "plugin", flow, trace, "{told}"),
-            contract::log::Level::Info => tracing::info!(target: "plugin", flow, trace, "{told}"),
-            contract::log::Level::Warn => tracing::warn!(target: "plugin", flow, trace, "{told}"),
-            contract::log::Level::Error => tracing::error!(target: "plugin", flow, trace, "{told}"),
+            contract::log::Level::Debug => tracing::debug!(target: "plugin", by = "plugin", flow, trace, "{told}"),
+            contract::log::Level::Info => tracing::info!(target: "plugin", by = "plugin", flow, trace, "{told}"),
+            contract::log::Level::Warn => tracing::warn!(target: "plugin", by = "plugin", flow, trace, "{told}"),
+            contract::log::Level::Error => tracing::error!(target: "plugin", by = "plugin", flow, trace, "{told}"),
         }
         self.count_calls(1)?;
         let seq = self.journal.begin();

@@ -83,9 +83,7 @@ async fn after_a_restore_nothing_is_doubled_and_all_is_in_step_by_itself() -> Re
     let by_clerk = order(&world, &ids[1]).await?;
     let path = format!("/Orders({})", by_clerk["DocEntry"]);
     world.b1_patch(&path, json!({ "Comments": "by the clerk" })).await?;
-    world
-        .create("Account", json!({ "Name": "Fresh in the org" }))
-        .await?;
+    world.create("Account", json!({ "Name": "Fresh in the org" })).await?;
     let made = async |world: &World| Ok((partners(world, "Fresh in the org").await?.len() == 1).then_some(()));
     world.until("the customer in B1", PATIENCE, made).await?;
     let partner = json!({ "CardCode": "M900", "CardName": "Fresh in B1", "CardType": "cCustomer" });

@@ -7,6 +7,7 @@ mod bad_input;
 mod bad_records;
 mod commands;
 mod contract;
+mod doctor;
 mod faults;
 mod machine;
 mod plugin_cli;

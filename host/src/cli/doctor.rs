@@ -1,0 +1,245 @@
+//! `tandem doctor`
+
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use clap::Args;
+use indicatif::HumanBytes;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use serde_json::{Value, json};
+
+use super::check;
+use super::output::Output;
+use super::service::Parts;
+use crate::backup::Standing;
+use crate::config::put::put_secret;
+use crate::config::{Config, TlsConfig};
+use crate::connections::proxy::Proxies;
+use crate::connections::transport::client;
+use crate::connections::{Connections, connect};
+use crate::disk;
+use crate::doctor::{Facts, Mask, report, texts_of};
+use crate::releases::short;
+use crate::sandbox::digest_of;
+use crate::store::sqlite::{Access, copy, has_host};
+use crate::store::{EventState, Search};
+use crate::time::{iso, now};
+
+/// Events that are looked at for kinds of errors, the newest.
+const SCANNED: u32 = 5_000;
+/// Bytes of the log's end that are read.
+const TAIL: u64 = 1 << 20;
+/// How long the running host may take to say how it is.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+#[derive(Args)]
+pub struct Options {
+    /// The file; without it `tandem-doctor-<time>.md` in this folder.
+    #[arg(long, short)]
+    output: Option<PathBuf>,
+    /// The host's log, where it is kept in a file: its last 200 lines go in, masked.
+    #[arg(long)]
+    log: Option<PathBuf>,
+    /// Sign in nowhere, and ask neither system.
+    #[arg(long)]
+    offline: bool,
+}
+
+pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitCode> {
+    let at = now();
+    let mut facts = Facts { at, system: system(), config: table(path), ..Facts::default() };
+    let mut hidden: Vec<String> = whoami::username().into_iter().filter(|name| name != "root").collect();
+    match Config::load(path) {
+        Ok(config) => {
+            hidden.extend(secrets(&config));
+            gather(Arc::new(config), &options, &mut facts, &mut hidden).await;
+        }
+        Err(error) => facts.troubles.push(error.to_string()),
+    }
+    if let Some(log) = &options.log {
+        facts.log = Some(tail(log).with_context(|| format!("cannot read the log {}", log.display()))?);
+    }
+    let text = report(&facts, &Mask::new(hidden)?);
+    let file = options.output.unwrap_or_else(|| {
+        let stamp = iso(at).chars().filter(char::is_ascii_digit).take(14).collect::<String>();
+        format!("tandem-doctor-{stamp}.md").into()
+    });
+    put_secret(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+    if output.is_json() {
+        output.value(&json!({ "file": file }));
+    } else {
+        output.print(&file.display());
+        output.say("it holds no secrets and nobody's data; read it before you send it");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The file as it stands, where it is TOML.
+fn table(path: &Path) -> Option<toml::Table> {
+    toml::from_str(&std::fs::read_to_string(path).ok()?).ok()
+}
+
+/// What nobody is to read: secrets, as far as they can be read here, and users of both systems.
+fn secrets(config: &Config) -> Vec<String> {
+    let values = config.secrets().into_iter().filter_map(|(_, secret)| secret.read(&config.base).ok());
+    let mut hidden: Vec<String> = values.map(|secret| secret.reveal().to_owned()).collect();
+    for b1 in config.b1.values() {
+        hidden.push(b1.user.clone());
+        hidden.extend(b1.proxy.as_ref().and_then(|proxy| proxy.user.clone()));
+    }
+    for org in config.salesforce.values() {
+        hidden.push(org.client_id.clone());
+        hidden.extend(org.username.clone());
+        hidden.extend(org.proxy.as_ref().and_then(|proxy| proxy.user.clone()));
+    }
+    hidden
+}
+
+/// All that can be found out; what cannot is noted, and keeps nothing else from being told.
+async fn gather(config: Arc<Config>, options: &Options, facts: &mut Facts, hidden: &mut Vec<String>) {
+    let connections = match connect(&config) {
+        Ok(connections) => connections,
+        Err(error) => {
+            facts.troubles.push(error.to_string());
+            Connections::default()
+        }
+    };
+    if options.offline {
+        facts.troubles.push("neither system was asked: --offline".into());
+    } else {
+        match check::look(&config, &connections).await {
+            Ok(findings) => facts.findings = findings,
+            Err(error) => facts.troubles.push(format!("{error:#}")),
+        }
+        for (name, connection) in connections.iter().filter(|(_, connection)| connection.clock().is_known()) {
+            let off = (connection.clock().now() - now()) / 1_000;
+            facts.state.push((format!("clock of {name}"), format!("{off} s beside this machine's")));
+        }
+    }
+    sizes(&config, facts);
+    running(&config, facts).await;
+    match Parts::of(config.clone(), Access::Tool).await {
+        Ok(parts) => {
+            if let Err(error) = of_store(&parts, facts, hidden).await {
+                facts.troubles.push(format!("{error:#}"));
+            }
+            of_flows(&parts, &connections, facts).await;
+        }
+        Err(error) => facts.troubles.push(format!("{error:#}")),
+    }
+}
+
+fn sizes(config: &Config, facts: &mut Facts) {
+    let path = config.resolve(&config.store.path);
+    let size = |path: &Path| std::fs::metadata(path).map(|file| HumanBytes(file.len()).to_string());
+    let log = path.with_file_name(format!("{}-wal", path.file_name().unwrap_or_default().to_string_lossy()));
+    for (name, path) in [("database", &path), ("its log", &log)] {
+        facts.state.extend(size(path).ok().map(|size| (name.to_owned(), size)));
+    }
+    if let Ok(look) = copy::Look::at(&path) {
+        facts.state.push(("format".into(), format!("{}; this program knows up to {}", look.format, copy::format())));
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    facts.state.extend(disk::free(folder).map(|free| ("free on its disk".to_owned(), HumanBytes(free).to_string())));
+    let runs = if has_host(&path) { "runs" } else { "does not run" };
+    facts.state.push(("host".into(), runs.into()));
+}
+
+/// What the host on this machine tells everybody.
+async fn running(config: &Config, facts: &mut Facts) {
+    if !has_host(&config.resolve(&config.store.path)) {
+        return;
+    }
+    match ask(config).await {
+        Ok((ready, figures)) => {
+            facts.ready = serde_json::from_str::<Value>(&ready).ok();
+            facts.figures = Some(figures);
+        }
+        Err(error) => facts.troubles.push(format!("the running host does not say how it is: {error:#}")),
+    }
+}
+
+async fn ask(config: &Config) -> Result<(String, String)> {
+    let mut address = config.host.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
+    }
+    // Where it speaks TLS it is known by its own certificate, whatever name that has.
+    let (scheme, pin) = match &config.host.tls {
+        Some(own) => ("https", Some(fingerprint(&config.resolve(&own.certificate))?)),
+        None => ("http", None),
+    };
+    let tls = TlsConfig { pin_sha256: pin, ca_file: None };
+    let client = client(&tls, Proxies::Direct, &config.base, PATIENCE).map_err(anyhow::Error::msg)?;
+    let get = async |page: &str| -> Result<String> {
+        Ok(client.get(format!("{scheme}://{address}/{page}")).send().await?.text().await?)
+    };
+    Ok((get("readyz").await?, get("metrics").await?))
+}
+
+fn fingerprint(certificate: &Path) -> Result<String> {
+    let first = CertificateDer::pem_file_iter(certificate)?.next().context("the host's certificate file holds none")?;
+    Ok(digest_of(&first?))
+}
+
+async fn of_store(parts: &Parts, facts: &mut Facts, hidden: &mut Vec<String>) -> Result<()> {
+    let store = parts.store.as_ref();
+    facts.counts = store.counts().await?;
+    let states = vec![EventState::Review, EventState::Rejected];
+    facts.wrong = store.find(Search { states, without_payloads: true, limit: SCANNED, ..Search::default() }).await?;
+    hidden.extend(store.accounts().await?.into_iter().map(|account| account.name));
+    if let Some(Standing { last, wrong, .. }) = Standing::of(&parts.config, store).await? {
+        let last = last.map_or_else(|| "none yet".to_owned(), |last| format!("the last good one is of {last}"));
+        facts.state.push(("backups".into(), wrong.unwrap_or(last)));
+    }
+    Ok(())
+}
+
+async fn of_flows(parts: &Parts, connections: &Connections, facts: &mut Facts) {
+    for name in parts.config.flows.keys() {
+        let live = parts.store.activations(name, 1).await.ok().and_then(|mut all| all.pop());
+        let held = parts.store.candidate(name).await.ok().flatten().and_then(|candidate| candidate.held);
+        let mut says = live.map_or_else(
+            || "nothing is live".to_owned(),
+            |live| format!("release {} since {}", short(&live.release), iso(live.at)),
+        );
+        match parts.flow(name, connections).await {
+            Ok(flow) => {
+                let description = &flow.release.plugin.description;
+                says = format!("{} {}, {says}", description.name, description.version);
+                let schema = serde_json::from_str(&description.settings_schema).unwrap_or_default();
+                texts_of(&schema, &mut facts.known);
+            }
+            Err(error) => facts.troubles.push(format!("flow {name}: {error:#}")),
+        }
+        says.extend(held.map(|held| format!("; a candidate waits: {held}")));
+        facts.flows.push((name.clone(), says));
+    }
+}
+
+/// The last part of a file, from a whole line on.
+fn tail(path: &Path) -> std::io::Result<String> {
+    let mut file = std::fs::File::open(path)?;
+    let begin = file.metadata()?.len().saturating_sub(TAIL);
+    file.seek(SeekFrom::Start(begin))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL).read_to_end(&mut bytes)?;
+    let text = String::from_utf8_lossy(&bytes).into_owned();
+    Ok(if begin > 0 { text.split_once('\n').map(|(_, rest)| rest.to_owned()).unwrap_or_default() } else { text })
+}
+
+fn system() -> String {
+    let (system, machine) = (std::env::consts::OS, std::env::consts::ARCH);
+    let release = std::fs::read_to_string("/etc/os-release").ok().and_then(|text| {
+        let name = text.lines().find_map(|line| line.strip_prefix("PRETTY_NAME="))?;
+        Some(name.trim_matches('"').to_owned())
+    });
+    let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").ok();
+    let named = [Some(system.to_owned()), release, kernel.map(|text| text.trim().to_owned()), Some(machine.to_owned())];
+    named.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
