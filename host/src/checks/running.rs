@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, watch};
 use crate::alerts::{Cause, Condition, Day, Detail, Ending, FlowDay, Look, Sign, Signs, Used, What};
 use crate::config::{AlertRules, Config};
 use crate::connections::{Connection, Connections, Standing, certificate};
+use crate::disk;
 use crate::engine::kinds::{self, Kind};
 use crate::engine::{Engine, FlowStatus};
 use crate::plain;
@@ -281,12 +282,12 @@ impl Running {
         }
         let database = self.config.resolve(&self.config.store.path);
         let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
-        match fs4::available_space(folder).map(|bytes| bytes >> 20) {
-            Ok(free) if free < self.rules().free_megabytes => {
+        match disk::free(folder).map(|bytes| bytes >> 20) {
+            Some(free) if free < self.rules().free_megabytes => {
                 found.sign(Condition::Disk, Vec::new(), Detail { count: Some(free), ..Detail::default() });
             }
-            Ok(_) => {}
-            Err(_) => found.look.unknown.push(Condition::Disk),
+            Some(_) => {}
+            None => found.look.unknown.push(Condition::Disk),
         }
     }
 }

@@ -73,6 +73,13 @@ impl Config {
             all.push(("[console.oidc] client_secret".into(), Some(&oidc.client_secret)));
             all.push(("[console.oidc] proxy".into(), of(oidc.proxy.as_ref())));
         }
+        for (name, channel) in &self.alerts.channels {
+            let place = |key: &str| format!("[alerts.{name}] {key}");
+            all.push((place("password"), channel.password.as_ref()));
+            all.push((place("url"), channel.url.as_ref()));
+            all.push((place("key"), channel.key.as_ref()));
+            all.push((place("proxy"), of(channel.proxy.as_ref())));
+        }
         all.into_iter().filter_map(|(place, secret)| Some((place, secret?))).collect()
     }
 }

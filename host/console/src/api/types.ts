@@ -57,7 +57,8 @@ export interface Overview {
 }
 
 export interface Need {
-  kind: 'store' | 'connection' | 'held' | 'errors' | 'review' | 'rejected' | 'candidate' | 'files' | 'backup' | 'alerts';
+  kind:
+    'store' | 'connection' | 'held' | 'errors' | 'review' | 'rejected' | 'candidate' | 'files' | 'backup' | 'alerts';
   flow?: string;
   connection?: string;
   text: string;
