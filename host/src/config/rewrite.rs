@@ -41,15 +41,20 @@ pub fn section(text: &str, kind: &str, name: &str, keys: &Map<String, Json>) -> 
 
 /// A text without the section `[kind.name]` and the comment right above it; comments that a blank line keeps from it stay.
 pub fn without(text: &str, kind: &str, name: &str) -> Result<String, String> {
-    let mut document: DocumentMut = text.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
+    let plain = text.replace("\r\n", "\n");
+    let mut document: DocumentMut = plain.parse().map_err(|e: toml_edit::TomlError| e.to_string())?;
     let all = document.get_mut(kind).and_then(Item::as_table_like_mut);
     let gone = all.and_then(|all| all.remove(name)).ok_or_else(|| format!("there is no [{kind}.{name}]"))?;
-    if document.get(kind).and_then(Item::as_table_like).is_some_and(|all| all.is_empty()) {
+    // One with a header of its own stays, with what is written above it.
+    if document.get(kind).and_then(Item::as_table).is_some_and(|all| all.is_empty() && all.is_implicit()) {
         document.remove(kind);
     }
     if let Item::Table(gone) = gone {
         let above = gone.decor().prefix().and_then(|own| own.as_str()).unwrap_or_default();
-        let kept = above.rsplit_once("\n\n").map(|(kept, _)| kept.trim_start_matches('\n')).unwrap_or_default();
+        let lines: Vec<&str> = above.lines().map(str::trim_end).collect();
+        let kept =
+            lines.iter().rposition(|line| line.is_empty()).map(|blank| lines[..blank].join("\n")).unwrap_or_default();
+        let kept = kept.trim_matches('\n');
         let place = gone.position().unwrap_or_default();
         if !kept.is_empty() {
             match first_behind(document.as_table(), place).and_then(|next| table_at(document.as_table_mut(), next)) {
@@ -216,7 +221,11 @@ mod tests {
         let last = format!("[host]\n\n# to do\n\n{us}");
         assert_eq!(super::without(&last, "b1", "us").unwrap(), "[host]\n\n# to do\n");
         let crlf = text.replace('\n', "\r\n");
-        assert_eq!(super::without(&crlf, "b1", "us").unwrap(), without("us").replace('\n', "\r\n"));
+        for name in ["us", "erp"] {
+            assert_eq!(super::without(&crlf, "b1", name).unwrap(), without(name).replace('\n', "\r\n"));
+        }
+        let headed = "# ours\n[b1]\n\n[b1.erp]\nurl = \"a\"\n";
+        assert_eq!(super::without(headed, "b1", "erp").unwrap(), "# ours\n[b1]\n");
         assert!(super::without(&text, "b1", "no").is_err() && super::without(&text, "flows", "erp").is_err());
     }
 }

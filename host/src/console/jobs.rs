@@ -279,7 +279,10 @@ async fn again(console: &Console, task: &Task, event: &Target) -> Result<(), Str
 #[utoipa::path(get, path = "/jobs/{id}", tag = "events", params(("id" = String, Path)),
     responses((status = 200, body = Job), (status = 401, body = Problem), (status = 404, body = Problem)))]
 async fn job(State(console): State<Arc<Console>>, who: Who, Path(id): Path<String>) -> Result<Json<Job>, Problem> {
-    let problem = || Problem::no(format_args!("job {id:?}")).mended("The host forgets its jobs when it stops.");
+    let problem = || {
+        Problem::no(format_args!("job {id:?}"))
+            .mended("The host forgets its jobs when it stops, or takes up another configuration.")
+    };
     let mut job = console.jobs.find(&id, &who).ok_or_else(problem)?;
     Outcome::seen_by(&mut job.outcomes, &who);
     Ok(Json(job))

@@ -10,7 +10,7 @@ use crate::sandbox::digest_of;
 use crate::store::{Event, EventState, Millis, Search, Store, StoreError};
 
 /// Events that are looked at, the newest.
-const SCANNED: u32 = 5_000;
+pub const SCANNED: u32 = 5_000;
 /// Letters of the words of a kind.
 const LONGEST: usize = 400;
 /// Letters of a parameter that is short enough to be a part of any word.

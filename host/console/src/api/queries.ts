@@ -94,7 +94,8 @@ export const job = (id: string) =>
   queryOptions({
     queryKey: ['jobs', id],
     queryFn: ({ signal }) => api.get<T.Job>(`/jobs/${encodeURIComponent(id)}`, {}, signal),
-    refetchInterval: (of) => (of.state.data?.over ? false : 500),
+    // A host that was started anew, or took up another configuration, knows it no more.
+    refetchInterval: (of) => (of.state.data?.over || of.state.error ? false : 500),
   });
 
 export const accounts = queryOptions({
@@ -139,7 +140,8 @@ export const comparison = (id: string) =>
   queryOptions({
     queryKey: ['comparisons', id],
     queryFn: ({ signal }) => api.get<T.Comparison>(`/comparisons/${path(id)}`, {}, signal),
-    refetchInterval: (of) => (of.state.data?.over ? false : 500),
+    // A host that was started anew, or took up another configuration, knows it no more.
+    refetchInterval: (of) => (of.state.data?.over || of.state.error ? false : 500),
   });
 
 // --- the mapping editor

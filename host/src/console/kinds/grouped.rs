@@ -108,7 +108,11 @@ pub fn grouped(events: &[Event], now: Millis) -> Vec<Kind> {
         let (_, own) = found.entry(kinds::id_with(event, &words)).or_insert_with(|| (words, Vec::new()));
         own.push(event);
     }
+    // A flood hides what came before it: nobody knows then what is new.
+    let is_cut = events.len() >= kinds::SCANNED as usize;
+    let is_flood = is_cut && events.last().is_some_and(|oldest| now - oldest.created_at < DAY);
     let all = found.into_iter().filter_map(|(id, (words, own))| Kind::of(id, words, &own, now));
+    let all = all.map(|kind| if is_flood { Kind { standing: KindStanding::Known, ..kind } } else { kind });
     let mut all: Vec<Kind> = all.collect();
     all.sort_by(|a, b| b.count.cmp(&a.count).then(b.example.cmp(&a.example)));
     all
@@ -147,6 +151,13 @@ pub(super) mod tests {
     pub fn kinds(events: &[(&str, &str, i64)]) -> Vec<Kind> {
         let events: Vec<Event> = events.iter().map(|(flow, reason, ago)| event(flow, reason, *ago)).collect();
         grouped(&events, NOW)
+    }
+
+    #[test]
+    fn in_a_flood_nothing_is_called_new() {
+        let flood = vec![("orders", "the warehouse is not known", 1); crate::engine::kinds::SCANNED as usize];
+        assert!(kinds(&flood).iter().all(|own| own.standing == KindStanding::Known));
+        assert_eq!(kinds(&flood[1..])[0].standing, KindStanding::New);
     }
 
     #[test]

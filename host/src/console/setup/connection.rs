@@ -388,7 +388,7 @@ async fn save(
         }
     };
     if written.is_some() {
-        remove_own(known_file(&before, &name), &before, &now);
+        remove_own(&name, known_file(&before, &name), &before, &now);
     }
     console.store.act(who.act("setup.connection", &name, Fate::Done)).await?;
     let row = rows(&now, console.engine.config()).into_iter().find(|row| row.name == name);
@@ -418,7 +418,7 @@ async fn forget(
     }
     let changed = console.engine.releases().change_config(&before.file, |text| without(text, kind, &name)).await;
     let now = changed.map_err(Problem::conflict)?;
-    remove_own(known_file(&before, &name), &before, &now);
+    remove_own(&name, known_file(&before, &name), &before, &now);
     console.store.act(who.act("setup.connection.remove", &name, Fate::Done)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -435,10 +435,26 @@ fn written(name: &str, way: Way, secret: &str, config: &Config) -> Result<PathBu
     Ok(path)
 }
 
-/// Removes a secret's file that the console wrote, where nothing names it any more.
-fn remove_own(path: Option<&FilePath>, before: &Config, now: &Config) {
-    let own = |path: &&FilePath| path.parent() == Some(FilePath::new(FOLDER)) && !files(now).any(|own| own == *path);
-    remove(path.filter(own), before);
+/// Removes a secret's file that the console wrote for this connection, where nothing names it any more.
+fn remove_own(name: &str, path: Option<&FilePath>, before: &Config, now: &Config) {
+    let is_used = |path: &FilePath| {
+        now.secrets().into_iter().any(|(_, own)| matches!(own, SecretSource::File(file) if file == path))
+    };
+    remove(path.filter(|path| is_own(name, path) && !is_used(path)), before);
+}
+
+/// Named as [`written`] names them.
+fn is_own(name: &str, path: &FilePath) -> bool {
+    let file = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
+    let rest = file.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
+    let ways = [Way::Password, Way::ClientSecret, Way::PrivateKey];
+    let is_way = |rest: &str| {
+        ways.iter().any(|way| match rest.strip_prefix(way.key()) {
+            Some(end) => end.is_empty() || (end.len() == 7 && end.starts_with('.')),
+            None => false,
+        })
+    };
+    path.parent() == Some(FilePath::new(FOLDER)) && rest.is_some_and(is_way)
 }
 
 fn remove(path: Option<&FilePath>, config: &Config) {
@@ -456,11 +472,6 @@ fn known_file<'a>(config: &'a Config, name: &str) -> Option<&'a FilePath> {
         SecretSource::File(path) => Some(path),
         _ => None,
     }
-}
-
-/// Files that hold the secrets of connections.
-fn files(config: &Config) -> impl Iterator<Item = &FilePath> {
-    config.b1.keys().chain(config.salesforce.keys()).filter_map(|name| known_file(config, name))
 }
 
 /// What is wrong with a connection that cannot even be made.

@@ -24,6 +24,9 @@ use crate::engine::FlowStatus;
 use crate::releases::consent;
 use crate::store::{Fate, Role};
 
+/// Why a flow is not taken out.
+const ONLY: &str = "It is the only flow, and a host that runs keeps one.";
+
 /// This part of the page.
 pub fn routes() -> OpenApiRouter<Arc<Console>> {
     OpenApiRouter::new().routes(routes!(save, forget))
@@ -168,12 +171,18 @@ async fn forget(
     if !before.flows.contains_key(&flow) {
         return Err(Problem::no(format_args!("flow {flow:?}")));
     }
-    if before.flows.len() == 1 && !console.engine.config().flows.is_empty() {
-        let problem = Problem::conflict("It is the only flow, and a host that runs keeps one.");
-        return Err(problem.mended("Set up another one first; or stop the host, and take the section out by hand."));
-    }
-    let changed = console.engine.releases().change_config(&before.file, |text| without(text, "flows", &flow)).await;
-    changed.map_err(Problem::conflict)?;
+    let runs = !console.engine.config().flows.is_empty();
+    let file = &before.file;
+    // By what the file says under the lock: two may take out one each.
+    let changed = console.engine.releases().change_config(file, |text| {
+        let now = Config::parse(text, file).map_err(|error| error.to_string())?;
+        if runs && now.flows.len() == 1 { Err(ONLY.to_owned()) } else { without(text, "flows", &flow) }
+    });
+    changed.await.map_err(|why| match why.as_str() {
+        ONLY => Problem::conflict(why)
+            .mended("Set up another one first; or stop the host, and take the section out by hand."),
+        _ => Problem::conflict(why),
+    })?;
     console.store.act(who.act("setup.flow.remove", &flow, Fate::Done)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

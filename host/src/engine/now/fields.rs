@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use super::places::Bound;
 use super::same::{is_plain, same};
 use crate::connections::Place;
 use crate::releases::Release;
@@ -34,11 +35,20 @@ pub struct FieldNow {
     pub in_step: Option<bool>,
 }
 
+/// Which records a flow keeps in step.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Between {
+    /// The connections, B1's first: another company has the same keys.
+    pub on: (String, String),
+    /// Entity set and sObject type.
+    pub of: (String, String),
+}
+
 /// A field that a rule reads and the one that it sets.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Relation {
-    /// Entity set and sObject type.
-    pub between: (String, String),
+    /// Records.
+    pub between: Between,
     /// Its field of B1.
     pub b1: String,
     /// Its field of Salesforce.
@@ -50,7 +60,7 @@ pub struct Relation {
 }
 
 /// What a release's mapping keeps in step, of whole records: rows and records behind a reference are others.
-pub fn relations(release: &Release) -> Vec<Relation> {
+pub fn relations(release: &Release, on: &(String, String)) -> Vec<Relation> {
     let mut found = Vec::new();
     for section in release.plugin.description.sections.iter().filter(|section| !section.b1.contains('/')) {
         let both = section.to_b1 && section.to_salesforce;
@@ -66,7 +76,8 @@ pub fn relations(release: &Release) -> Vec<Relation> {
                 for source in sources.into_iter().filter(|source| !source.contains('.')) {
                     let (b1, salesforce) =
                         if sets == "b1" { (target.to_owned(), source) } else { (source, target.to_owned()) };
-                    let between = (section.b1.clone(), section.salesforce.clone());
+                    let of = (section.b1.clone(), section.salesforce.clone());
+                    let between = Between { on: on.clone(), of };
                     found.push(Relation { between, b1, salesforce, sets, copies: copies && !has_last_word });
                 }
             }
@@ -94,8 +105,8 @@ pub enum Last {
 
 /// A record as it was read.
 pub struct Held<'a> {
-    /// `b1` or `salesforce`.
-    pub kind: &'a str,
+    /// The connection, and its kind: `b1` or `salesforce`.
+    pub on: Bound<'a>,
     /// Where.
     pub place: &'a Place,
     /// Its fields; none where it could not be read.
@@ -106,9 +117,12 @@ pub struct Held<'a> {
 
 impl Held<'_> {
     fn is_between(&self, other: &Self, relation: &Relation) -> bool {
-        let (set, object) = (&relation.between.0, &relation.between.1);
-        let of = |held: &Self| if held.kind == "b1" { set == &held.place.object } else { object == &held.place.object };
-        self.kind != other.kind && of(self) && of(other)
+        let Between { on, of } = &relation.between;
+        let fits = |held: &Self| match held.on {
+            (name, "b1") => on.0 == name && of.0 == held.place.object,
+            (name, _) => on.1 == name && of.1 == held.place.object,
+        };
+        self.on.1 != other.on.1 && fits(self) && fits(other)
     }
 
     /// A value that can be told in a line.
@@ -130,16 +144,20 @@ pub fn fields(own: &Held<'_>, others: &[Held<'_>], relations: &[Relation], field
         .filter(|(relation, other)| own.is_between(other, relation))
         .collect();
     let mut names: BTreeSet<&str> = match field {
-        Some(field) => BTreeSet::from([field]),
+        // What no flow that this person sees writes or reads is not theirs to read here.
+        Some(field) => {
+            let goes = near.iter().any(|(relation, _)| relation.of(own.on.1) == field);
+            BTreeSet::from_iter((goes || own.was_written(field)).then_some(field))
+        }
         None => own.written.keys().map(String::as_str).filter(|name| own.was_written(name)).collect(),
     };
     names.extend(near.iter().filter_map(|(relation, other)| {
-        let theirs = relation.of(other.kind);
+        let theirs = relation.of(other.on.1);
         let goes = match field {
             Some(field) => theirs == field,
-            None => relation.sets == other.kind && other.was_written(theirs),
+            None => relation.sets == other.on.1 && other.was_written(theirs),
         };
-        goes.then(|| relation.of(own.kind))
+        goes.then(|| relation.of(own.on.1))
     }));
     let known = names.into_iter().filter(|name| match values.get(*name) {
         Some(value) => is_plain(value),
@@ -151,11 +169,11 @@ pub fn fields(own: &Held<'_>, others: &[Held<'_>], relations: &[Relation], field
             Some(Last::Written(value)) => Some(value.clone()),
             _ => None,
         };
-        let goes_with = || near.iter().filter(|(relation, _)| relation.of(own.kind) == name);
-        let with: BTreeSet<&str> = goes_with().map(|(relation, other)| relation.of(other.kind)).collect();
+        let goes_with = || near.iter().filter(|(relation, _)| relation.of(own.on.1) == name);
+        let with: BTreeSet<&str> = goes_with().map(|(relation, other)| relation.of(other.on.1)).collect();
         let copies = goes_with().filter(|(relation, _)| relation.copies);
         let steps: Vec<bool> = copies
-            .filter_map(|(relation, other)| Some(same(own.plain(name)?, other.plain(relation.of(other.kind))?)))
+            .filter_map(|(relation, other)| Some(same(own.plain(name)?, other.plain(relation.of(other.on.1))?)))
             .collect();
         FieldNow {
             changed: last_written.as_ref().map(|last| !same(last, &value)),
@@ -176,7 +194,8 @@ mod tests {
     use super::*;
 
     fn relation(b1: &str, salesforce: &str, copies: bool) -> Relation {
-        let between = ("Orders".into(), "Opportunity".into());
+        let of = ("Orders".into(), "Opportunity".into());
+        let between = Between { on: ("erp".into(), "crm".into()), of };
         Relation { between, b1: b1.into(), salesforce: salesforce.into(), sets: "b1", copies }
     }
 
@@ -191,8 +210,9 @@ mod tests {
         let written = written.iter().map(|(name, last)| ((*name).to_owned(), last.clone())).collect();
         let nothing = BTreeMap::new();
         let relations = [relation("NumAtCard", "PO__c", true), relation("Comments", "Notes__c", false)];
-        let order = || Held { kind: "b1", place: &places[0], values: Some(&b1), written: &written };
-        let deal = || Held { kind: "salesforce", place: &places[1], values: Some(&salesforce), written: &nothing };
+        let order = || Held { on: ("erp", "b1"), place: &places[0], values: Some(&b1), written: &written };
+        let deal =
+            || Held { on: ("crm", "salesforce"), place: &places[1], values: Some(&salesforce), written: &nothing };
         [fields(&order(), &[deal()], &relations, field), fields(&deal(), &[order()], &relations, field)]
     }
 
@@ -235,6 +255,8 @@ mod tests {
         }
         let [order, deal] = told(b1, salesforce, &[], Some("Nothing"));
         assert!(order.is_empty() && deal.is_empty());
+        let [order, _] = told(json!({ "CreditLimit": 5 }), json!({}), &[], Some("CreditLimit"));
+        assert!(order.is_empty(), "no flow reads or writes it");
     }
 
     #[test]

@@ -14,13 +14,14 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 pub use self::fields::FieldNow;
-use self::fields::{Held, Last};
+use self::fields::{Between, Held, Last};
 use self::pairs::{Around, Record};
 use self::places::{Said, Step};
 use super::explain::Explained;
 use crate::config::Config;
 use crate::connections::{Call, CallError, Connection, Connections};
 use crate::releases::Releases;
+use crate::sandbox::Section;
 use crate::time::{iso, now as at_present};
 
 /// Until a read is given up.
@@ -94,9 +95,11 @@ pub async fn now(
     let flows = all.iter().map(|step| step.flow).chain(known.events.iter().map(|event| event.flow.as_str()));
     for flow in BTreeSet::from_iter(flows.filter(|flow| sees(flow))) {
         let Ok(release) = releases.live_or_files(flow, config).await else { continue };
+        let Some(on) = connections_of(flow, config, connections) else { continue };
         let whole = release.plugin.description.sections.iter().filter(|section| !section.b1.contains('/'));
-        sections.extend(whole.map(|section| (section.b1.clone(), section.salesforce.clone())));
-        relations.extend(fields::relations(&release));
+        let of = |section: &Section| (section.b1.clone(), section.salesforce.clone());
+        sections.extend(whole.map(|section| Between { on: on.clone(), of: of(section) }));
+        relations.extend(fields::relations(&release, &on));
     }
     let around =
         Around { known, config, connections, steps: all.iter().filter(|step| sees(step.flow)).collect(), sections };
@@ -110,7 +113,7 @@ pub async fn now(
             _ => None,
         };
         let own = &records[place];
-        own.place.as_ref().map(|at| Held { kind: own.on.1, place: at, values, written: &written[place] })
+        own.place.as_ref().map(|at| Held { on: own.on, place: at, values, written: &written[place] })
     };
     let present = records.iter().enumerate().map(|(place, own)| {
         let beside = pairs.iter().filter_map(|pair| match *pair {
@@ -134,6 +137,13 @@ pub async fn now(
         }
     });
     present.collect()
+}
+
+/// The connections of a flow, B1's first.
+fn connections_of(flow: &str, config: &Config, all: &Connections) -> Option<(String, String)> {
+    let own = &config.flows.get(flow)?.connections;
+    let of = |kind: &str| own.values().find(|name| all.get(*name).is_some_and(|own| own.kind() == kind)).cloned();
+    Some((of("b1")?, of("salesforce")?))
 }
 
 /// What was written last of a record's fields, as far as it is known. The newest call about a field counts.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use super::fields::Between;
 use super::places::{Bound, Sought, Step, by_calls, by_events, by_sections};
 use crate::config::Config;
 use crate::connections::salesforce::full_id;
@@ -43,7 +44,7 @@ pub struct Around<'a> {
     /// Calls about the records.
     pub steps: Vec<&'a Step<'a>>,
     /// Entity sets and sObject types that mappings keep in step.
-    pub sections: Vec<(String, String)>,
+    pub sections: Vec<Between>,
 }
 
 impl<'a> Around<'a> {

@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value};
 
+use super::fields::Between;
 use super::same::is_plain;
 use crate::connections::{Answer, CallError, Place, reads};
 use crate::engine::explain::Told;
@@ -97,26 +98,26 @@ pub fn by_calls(sought: Sought<'_>, steps: &[&Step<'_>]) -> Option<Place> {
 }
 
 /// By what a mapping keeps in step with the other one: entity set and sObject type.
-pub fn by_sections(sought: Sought<'_>, other: &Place, sections: &[(String, String)]) -> Option<Place> {
+pub fn by_sections(sought: Sought<'_>, other: &Place, sections: &[Between]) -> Option<Place> {
     match sought.on.1 {
         "b1" => {
-            let (set, _) = sections.iter().find(|(_, object)| *object == other.object)?;
-            Some(Place::b1(set, sought.id))
+            let own = sections.iter().find(|own| own.on.0 == sought.on.0 && own.of.1 == other.object)?;
+            Some(Place::b1(&own.of.0, sought.id))
         }
         _ => {
-            let (_, object) = sections.iter().find(|(set, _)| *set == other.object)?;
-            Place::salesforce(object, sought.id)
+            let own = sections.iter().find(|own| own.on.1 == sought.on.0 && own.of.0 == other.object)?;
+            Place::salesforce(&own.of.1, sought.id)
         }
     }
 }
 
 /// By what the sources told of it.
 pub fn by_events<'a>(sought: Sought<'_>, events: impl IntoIterator<Item = &'a Event>) -> Option<Place> {
-    // `Orders(7)`: documents are told so.
-    if let Some(place) = Place::in_b1(&format!("/{}", sought.id)).filter(|_| sought.on.1 == "b1") {
-        return Some(place);
-    }
     events.into_iter().filter(|event| event.key == sought.id).find_map(|event| {
+        // `Orders(7)`: documents are told so.
+        if let Some(place) = Place::in_b1(&format!("/{}", sought.id)).filter(|_| sought.on.1 == "b1") {
+            return Some(place);
+        }
         let topic = event.topic.strip_prefix(sought.on.1)?.strip_prefix('.')?;
         match sought.on.1 {
             "b1" => {
@@ -163,7 +164,7 @@ mod tests {
         json!({ "sent": { "status": status, "body": if body.is_null() { String::new() } else { body.to_string() } } })
     }
 
-    fn bound(_: &str, slot: &str) -> Option<Bound<'static>> {
+    fn bound<'a>(_: &str, slot: &str) -> Option<Bound<'a>> {
         [("b1", ERP), ("salesforce", CRM)].into_iter().find(|(name, _)| *name == slot).map(|(_, bound)| bound)
     }
 
@@ -188,7 +189,7 @@ mod tests {
     }
 
     fn found(sought: Sought<'_>, calls: &[Told]) -> Option<Place> {
-        let all = steps(calls, |flow, slot| bound(flow, slot));
+        let all = steps(calls, bound);
         by_calls(sought, &all.iter().collect::<Vec<_>>())
     }
 
@@ -235,7 +236,8 @@ mod tests {
 
     #[test]
     fn what_no_call_tells_a_section_or_an_event_does() {
-        let sections = [("Orders".to_owned(), "Opportunity".to_owned())];
+        let (on, of) = (("erp".to_owned(), "crm".to_owned()), ("Orders".to_owned(), "Opportunity".to_owned()));
+        let sections = [Between { on, of }];
         let opportunity = Place::salesforce("Opportunity", ID).unwrap();
         assert_eq!(
             by_sections(order(), &opportunity, &sections).map(|place| place.path).as_deref(),
@@ -243,6 +245,8 @@ mod tests {
         );
         let account = Place::salesforce("Account", ID).unwrap();
         assert_eq!(by_sections(order(), &account, &sections), None);
+        let elsewhere = Sought { on: ("other", "b1"), ..order() };
+        assert_eq!(by_sections(elsewhere, &opportunity, &sections), None, "another company's");
         let other_way = Sought { on: CRM, id: ID, other: "7" };
         let found = by_sections(other_way, &Place::b1("Orders", "7"), &sections);
         assert_eq!(found.map(|place| place.object).as_deref(), Some("Opportunity"));
@@ -253,7 +257,9 @@ mod tests {
         let found = by_events(Sought { on: CRM, id: ID, other: "" }, &[event(ID, "salesforce.Opportunity")]);
         assert_eq!(found.map(|place| place.object).as_deref(), Some("Opportunity"));
         let invoice = Sought { on: ERP, id: "Invoices(7)", other: "" };
-        assert_eq!(by_events(invoice, &[]).map(|place| place.path).as_deref(), Some("/Invoices(7)"));
+        let told = [event("Invoices(7)", "b1.Invoices")];
+        assert_eq!(by_events(invoice, &told).map(|place| place.path).as_deref(), Some("/Invoices(7)"));
+        assert_eq!(by_events(invoice, &[]), None, "nobody told of it here");
     }
 
     #[test]
@@ -267,7 +273,7 @@ mod tests {
             told(ID, write(), failed(CallError::Ambiguous("lost".into()))),
             told(ID, write(), json!(null)),
         ];
-        let steps = steps(&calls, |flow, slot| bound(flow, slot));
+        let steps = steps(&calls, bound);
         let known: Vec<_> = steps.iter().map(|step| (step.refused, step.unknown)).collect();
         assert_eq!(known, [(false, false), (true, false), (false, true), (false, true)]);
         assert_eq!(steps[0].said[0].fields.keys().collect::<Vec<_>>(), ["Comments"], "rows are records of their own");

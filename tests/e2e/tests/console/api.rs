@@ -347,6 +347,11 @@ async fn what_both_systems_hold_now_is_told_beside_what_was_written() -> Result<
     assert!(told["masked"] == true && number["changed"] == true, "{told}");
     assert!(!told.to_string().contains("PO 4711") && !told.to_string().contains("clerk"), "{told}");
     assert_eq!(number["last_written"], "•••••••");
+    // What no flow reads or writes is nobody's to read here.
+    for who in [&viewer, &admin] {
+        let told = who.get(&format!("/explain/now?record={id}&field=DocTotal")).await?;
+        assert_eq!(present(&told, "b1")?["fields"], json!([]), "{told}");
+    }
 
     // One that is gone, and a system that does not answer: each is told, and the other one still shows.
     let url = format!("{}/admin/delete/Opportunity/{id}", world.salesforce);
