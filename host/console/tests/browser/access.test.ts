@@ -156,7 +156,10 @@ test('with the keyboard alone: sign in, open a question, answer it', async ({ pa
   await page.keyboard.press('Tab');
   await expect(page.getByRole('link', { name: 'To the content' })).toBeFocused();
   await page.keyboard.press('Enter');
-  await tabTo(page, /See to it/);
+  const isOfQuestions = () =>
+    page.evaluate(() => /questions? wait/.test(document.activeElement?.closest('li')?.textContent ?? ''));
+  do await tabTo(page, /See to it/);
+  while (!(await isOfQuestions()));
   await page.keyboard.press('Enter');
   await expect(title(page, 'Reviews')).toBeVisible();
   await tabTo(page, /Parameter Technology/);

@@ -57,8 +57,8 @@ test('what a retry of a whole kind would do is said before it is done, and nothi
 });
 
 test('selected events are rehearsed, also on a phone, and what could not be is told apart', async ({ page }) => {
-  await page.setViewportSize({ width: 390, height: 844 });
   await signIn(page, 'operator', '/events?flow=orders&state=ready,leased,review');
+  await page.setViewportSize({ width: 390, height: 844 });
   const boxes = page.getByRole('list', { name: 'Events found' }).getByRole('checkbox');
   await expect(boxes).toHaveCount(8);
   for (let place = 0; place < 8; place++) await boxes.nth(place).click();
