@@ -222,12 +222,13 @@ test('a connection is changed years later: another address takes the password an
 });
 
 test('what was set up by mistake is taken out again, but what is used', async ({ page }) => {
+  test.setTimeout(120_000);
   await signIn(page, 'admin', '/setup');
   await connect(page);
   await page.goto('/setup?step=b1');
   const b1 = step(page, 'SAP Business One');
-  await b1.getByRole('button', { name: 'Take out b1' }).click();
-  await expect(dialogOf(page)).toContainText('The connection b1 and its secret');
+  await b1.getByRole('button', { name: /^Take out / }).click();
+  await expect(dialogOf(page)).toContainText('and its secret');
   await dialogOf(page).getByRole('button', { name: 'Take out' }).click();
   await expect(standing(page, 'SAP Business One')).toContainText('To do');
   await expect(b1.getByRole('textbox', { name: 'Company database' })).toHaveValue('');
@@ -245,7 +246,7 @@ test('what was set up by mistake is taken out again, but what is used', async ({
   await page.keyboard.press('Escape');
   await page.goto('/setup?step=b1');
   await expect(b1.getByRole('button', { name: 'Check' })).toBeVisible();
-  await expect(b1.getByRole('button', { name: 'Take out b1' })).toHaveCount(0);
+  await expect(b1.getByRole('button', { name: /^Take out / })).toHaveCount(0);
 });
 
 test('why the host does not take up what is saved is said', async ({ page }) => {

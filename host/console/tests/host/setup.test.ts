@@ -70,6 +70,7 @@ test('set-up from nothing', async ({ page }) => {
   await expect(dialogOf(page)).toBeHidden();
   await accounts.getByRole('button', { name: 'Load', exact: true }).click();
   await dialogOf(page).getByRole('button', { name: 'Load' }).click();
+  await expect(dialogOf(page)).toBeHidden();
   // Whoever leaves and comes back sees where it stands.
   await page.goto('/');
   await page.goto('/setup?step=loads');
