@@ -1,4 +1,5 @@
 // What both systems hold of a record at present.
+import { now as today } from './clock.ts';
 import type * as T from '../src/api/types.ts';
 import { note, ok, type Answer, type Asked, type MockState } from './answers.ts';
 import { sees } from './overview.ts';
@@ -43,7 +44,7 @@ export function now(state: MockState, { query }: Asked, session: Open): Answer {
       .filter((link) => [link.b1_id, link.salesforce_id].includes(record))
       .map((link) => [link.kind + link.b1_id + link.salesforce_id, link]),
   );
-  const read_at = new Date().toISOString();
+  const read_at = new Date(today()).toISOString();
   const present = (one: Omit<T.Present, 'read_at'>): T.Present => ({
     ...one,
     read_at,
