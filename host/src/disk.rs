@@ -2,6 +2,11 @@
 
 use std::path::Path;
 
+/// The folder that a file lies in, or is to.
+pub fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
 /// Bytes that are free where a file or folder lies; none where the system does not say.
 pub fn free(path: &Path) -> Option<u64> {
     fs4::available_space(path).ok()

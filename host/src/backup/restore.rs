@@ -12,6 +12,7 @@ use super::make::{by_flow, scratch, sweep};
 use super::{BackupError, Told, at, parts, stamp};
 use crate::config::put::put_all;
 use crate::config::{Config, ConfigError};
+use crate::disk::folder_of;
 use crate::sources::again::{Again, again};
 use crate::store::sqlite::copy::{self, Held, Look, Since};
 use crate::time::now;
@@ -75,10 +76,6 @@ fn unpacked(file: &Path, place: &Path, beginning: &str, told: &Told) -> Result<(
         return Err(damaged(format!("its database has format {}, its manifest says {}", look.format, manifest.format)));
     }
     Ok((manifest, scratch))
-}
-
-fn folder_of(place: &Path) -> &Path {
-    place.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 impl Restore {

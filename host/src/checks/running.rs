@@ -281,8 +281,7 @@ impl Running {
             found.sign(Condition::Store, Vec::new(), Detail::default());
         }
         let database = self.config.resolve(&self.config.store.path);
-        let folder = database.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(".".as_ref());
-        match disk::free(folder).map(|bytes| bytes >> 20) {
+        match disk::free(disk::folder_of(&database)).map(|bytes| bytes >> 20) {
             Some(free) if free < self.rules().free_megabytes => {
                 found.sign(Condition::Disk, Vec::new(), Detail { count: Some(free), ..Detail::default() });
             }

@@ -24,14 +24,12 @@ use crate::connections::transport::client;
 use crate::connections::{Connections, connect};
 use crate::disk;
 use crate::doctor::{Facts, Mask, report, texts_of};
+use crate::engine::kinds;
 use crate::releases::short;
 use crate::sandbox::digest_of;
 use crate::store::sqlite::{Access, copy, has_host};
-use crate::store::{EventState, Search};
 use crate::time::{iso, now};
 
-/// Events that are looked at for kinds of errors, the newest.
-const SCANNED: u32 = 5_000;
 /// Bytes of the log's end that are read.
 const TAIL: u64 = 1 << 20;
 /// How long the running host may take to say how it is.
@@ -144,8 +142,8 @@ fn sizes(config: &Config, facts: &mut Facts) {
     if let Ok(look) = copy::Look::at(&path) {
         facts.state.push(("format".into(), format!("{}; this program knows up to {}", look.format, copy::format())));
     }
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    facts.state.extend(disk::free(folder).map(|free| ("free on its disk".to_owned(), HumanBytes(free).to_string())));
+    let free = disk::free(disk::folder_of(&path));
+    facts.state.extend(free.map(|free| ("free on its disk".to_owned(), HumanBytes(free).to_string())));
     let runs = if has_host(&path) { "runs" } else { "does not run" };
     facts.state.push(("host".into(), runs.into()));
 }
@@ -190,8 +188,7 @@ fn fingerprint(certificate: &Path) -> Result<String> {
 async fn of_store(parts: &Parts, facts: &mut Facts, hidden: &mut Vec<String>) -> Result<()> {
     let store = parts.store.as_ref();
     facts.counts = store.counts().await?;
-    let states = vec![EventState::Review, EventState::Rejected];
-    facts.wrong = store.find(Search { states, without_payloads: true, limit: SCANNED, ..Search::default() }).await?;
+    facts.wrong = kinds::wrong(store, None).await?;
     hidden.extend(store.accounts().await?.into_iter().map(|account| account.name));
     if let Some(Standing { last, wrong, .. }) = Standing::of(&parts.config, store).await? {
         let last = last.map_or_else(|| "none yet".to_owned(), |last| format!("the last good one is of {last}"));

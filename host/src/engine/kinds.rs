@@ -48,27 +48,45 @@ pub async fn wrong(store: &dyn Store, flows: Option<Vec<String>>) -> Result<Vec<
     store.find(Search { flows, states, without_payloads: true, limit: SCANNED, ..Search::default() }).await
 }
 
-/// Kinds of events that come newest first.
-pub fn grouped(events: &[Event]) -> Vec<Kind> {
-    let mut kinds: BTreeMap<String, Kind> = BTreeMap::new();
+/// Events of one cause, newest first.
+pub struct Cause<'a> {
+    /// By which all of it is asked for.
+    pub id: String,
+    /// What is said, with … where records differ.
+    pub words: String,
+    /// At least one.
+    pub events: Vec<&'a Event>,
+}
+
+/// Events that come newest first, by their cause.
+pub fn by_cause(events: &[Event]) -> Vec<Cause<'_>> {
+    let mut found: BTreeMap<String, Cause<'_>> = BTreeMap::new();
     for event in events {
         let words = words(event);
         let id = id_with(event, &words);
-        let kind = kinds.entry(id.clone()).or_insert_with(|| Kind {
-            id,
-            flow: event.flow.clone(),
-            words,
-            count: 0,
-            first: event.created_at,
-            last: event.created_at,
-            example: event.id.0,
-            state: event.state,
-            bare: bare(event),
-        });
-        kind.count += 1;
-        kind.first = kind.first.min(event.created_at);
+        let cause = found.entry(id.clone()).or_insert_with(|| Cause { id, words, events: Vec::new() });
+        cause.events.push(event);
     }
-    kinds.into_values().collect()
+    found.into_values().collect()
+}
+
+/// Kinds of events that come newest first.
+pub fn grouped(events: &[Event]) -> Vec<Kind> {
+    let kind = |Cause { id, words, events }: Cause<'_>| {
+        let newest = events.first()?;
+        Some(Kind {
+            id,
+            flow: newest.flow.clone(),
+            words,
+            count: events.len() as u64,
+            first: events.iter().map(|event| event.created_at).min()?,
+            last: newest.created_at,
+            example: newest.id.0,
+            state: newest.state,
+            bare: bare(newest),
+        })
+    };
+    by_cause(events).into_iter().filter_map(kind).collect()
 }
 
 /// The id of an event's kind: by it all of its cause is asked for.
@@ -77,7 +95,7 @@ pub fn id_of(event: &Event) -> String {
 }
 
 /// The same, of one whose words are known.
-pub fn id_with(event: &Event, words: &str) -> String {
+fn id_with(event: &Event, words: &str) -> String {
     digest_of(format!("{}\n{}\n{words}", event.flow, event.state.word()).as_bytes())[..16].to_owned()
 }
 

@@ -1,11 +1,9 @@
 //! Events of one cause told as one: what they say, how many they are, how often of late, and whether that is new.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::engine::kinds;
+use crate::engine::kinds::{self, Cause};
 use crate::store::{Event, EventState, Millis};
 use crate::time::iso;
 
@@ -57,7 +55,7 @@ pub enum KindStanding {
 
 impl Kind {
     /// Of its events, newest first; none without any.
-    fn of(id: String, words: String, events: &[&Event], now: Millis) -> Option<Self> {
+    fn of(Cause { id, words, events }: Cause<'_>, now: Millis) -> Option<Self> {
         let (newest, oldest) = (events.first()?, events.last()?);
         let times: Vec<Millis> = events.iter().map(|event| event.created_at).collect();
         let (standing, since) = standing(&times, now)?;
@@ -102,16 +100,10 @@ fn trend(times: &[Millis], now: Millis) -> Vec<u64> {
 
 /// Events, newest first, by their cause: the most frequent first.
 pub fn grouped(events: &[Event], now: Millis) -> Vec<Kind> {
-    let mut found: BTreeMap<String, (String, Vec<&Event>)> = BTreeMap::new();
-    for event in events {
-        let words = kinds::words(event);
-        let (_, own) = found.entry(kinds::id_with(event, &words)).or_insert_with(|| (words, Vec::new()));
-        own.push(event);
-    }
     // A flood hides what came before it: nobody knows then what is new.
     let is_cut = events.len() >= kinds::SCANNED as usize;
     let is_flood = is_cut && events.last().is_some_and(|oldest| now - oldest.created_at < DAY);
-    let all = found.into_iter().filter_map(|(id, (words, own))| Kind::of(id, words, &own, now));
+    let all = kinds::by_cause(events).into_iter().filter_map(|cause| Kind::of(cause, now));
     let all = all.map(|kind| if is_flood { Kind { standing: KindStanding::Known, ..kind } } else { kind });
     let mut all: Vec<Kind> = all.collect();
     all.sort_by(|a, b| b.count.cmp(&a.count).then(b.example.cmp(&a.example)));

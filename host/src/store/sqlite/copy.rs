@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
 use super::{MIGRATIONS, Result, StoreError, events, lock_beside, migrate};
+use crate::disk::folder_of;
 use crate::store::{Count, EventState, Millis};
 
 /// Names that the store keeps of itself and that are no keys: by this one a host goes on being the same in its orgs.
@@ -305,11 +306,8 @@ fn with_ending(path: &Path, ending: &str) -> PathBuf {
 
 /// What was renamed in a folder survives a power cut. Windows has no such call, and needs none.
 pub fn sync_folder(path: &Path) {
-    if cfg!(unix)
-        && let Some(folder) = path.parent()
-    {
-        let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
-        let _ = std::fs::File::open(folder).and_then(|folder| folder.sync_all());
+    if cfg!(unix) {
+        let _ = std::fs::File::open(folder_of(path)).and_then(|folder| folder.sync_all());
     }
 }
 
