@@ -3,7 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Connect, Plugin } from 'vite';
 import { answer } from './answer.ts';
 import type { Asked } from './answers.ts';
-import { rewind } from './clock.ts';
+import { pass, rewind, run, stand } from './clock.ts';
 import { follow } from './live.ts';
 import { Sessions } from './sessions.ts';
 import { emptyWorld, world } from './data.ts';
@@ -20,6 +20,13 @@ export function mock(): Plugin {
       rewind();
       const made = url.searchParams.has('empty') ? emptyWorld() : world();
       Object.assign(state, { world: made, sessions: new Sessions(), jobs: new Map() });
+      response.writeHead(204).end();
+      return;
+    }
+    if (url.pathname === '/mock/clock') {
+      if (url.searchParams.has('stands')) stand();
+      pass(Number(url.searchParams.get('pass') ?? 0));
+      if (url.searchParams.has('runs')) run();
       response.writeHead(204).end();
       return;
     }

@@ -46,6 +46,11 @@ export async function settled(page: Page): Promise<void> {
 
 export { expect };
 
+/** The time of the mock: `stands` (what goes on there stands still and is seen for sure), `pass=<ms>` (as if so much had passed), `runs`. */
+export async function clock(page: Page, does: 'stands' | 'runs' | `pass=${number}`): Promise<void> {
+  await page.request.get(`/mock/clock?${does}`);
+}
+
 export async function signIn(page: Page, name: string, path = '/'): Promise<void> {
   await page.goto(path);
   await page.getByRole('textbox', { name: 'Name' }).fill(name);

@@ -1,6 +1,6 @@
 // The mapping editor: ten fields with one code table and one expression, previewed, published and taken back.
 import type { Page } from '@playwright/test';
-import { dialogOf, expect, PASSWORD, problem, signIn, test, title } from './console.ts';
+import { clock, dialogOf, expect, PASSWORD, problem, signIn, test, title } from './console.ts';
 
 const left = (page: Page) => page.getByRole('region', { name: 'From Salesforce' });
 const right = (page: Page) => page.getByRole('region', { name: 'To SAP Business One' });
@@ -109,9 +109,11 @@ test('ten fields with one code table and one expression are mapped, previewed, p
   await dialog.getByRole('textbox', { name: 'What was changed' }).fill('ten fields of the sales department');
   await dialog.getByRole('button', { name: 'Check' }).click();
   await expect(dialog).toContainText('Delivery_Window__c has up to 60 letters');
+  await clock(page, 'stands');
   await dialog.getByRole('button', { name: 'Compare over past events' }).click();
   await expect(dialog.getByText(/runs compared/)).toBeVisible();
   await expect(dialog.getByRole('button', { name: 'Make live' })).toBeDisabled();
+  await clock(page, 'runs');
   await expect(dialog.getByRole('row', { name: /U_Channel/ })).toBeVisible();
   await dialog.getByRole('button', { name: 'Make live' }).click();
   await expect(dialog).toContainText('These files now say the same: orders.mapping.toml');

@@ -1,6 +1,6 @@
 // A flow: its releases compared, granted, made live, taken back; settings and plugins become drafts; its first load.
 import type { Page } from '@playwright/test';
-import { dialogOf, expect, PASSWORD, problem, signIn, test, title } from './console.ts';
+import { clock, dialogOf, expect, PASSWORD, problem, signIn, test, title } from './console.ts';
 
 /** Opens the release of orders that has this standing. */
 async function open(page: Page, standing: string): Promise<void> {
@@ -23,8 +23,10 @@ test('a release that waits is compared, granted, made live with a reason, and ta
   await expect(differs.locator('.new')).toContainText('+ Comments = "source.Description"');
   await expect(differs).toContainText('b1 POST /Deliveries');
 
+  await clock(page, 'stands');
   await page.getByRole('button', { name: 'Compare over the last 1,000 events' }).click();
   await expect(page.getByText(/of 412 runs compared/)).toBeVisible();
+  await clock(page, 'runs');
   const compared = page.getByRole('region', { name: 'What would be different' });
   await expect(compared.getByRole('row', { name: /Comments/ })).toContainText('180');
   await expect(
@@ -140,10 +142,14 @@ test("an operator rehearses, begins, stops and goes on with a flow's first load"
   await expect(rehearsal.getByRole('row', { name: /make Account/ })).toContainText('310');
   await expect(rehearsal).toContainText('Parameter Technology may be the same as two accounts');
   await card.getByRole('button', { name: 'Load', exact: true }).click();
+  await clock(page, 'stands');
   await dialogOf(page).getByRole('button', { name: 'Load' }).click();
-  await expect(progress(page)).toContainText(/\d+ of 1,240 records done/);
+  await expect(progress(page)).toContainText('0 of 1,240 records done');
+  await clock(page, 'pass=3000');
+  await expect(progress(page)).toContainText('620 of 1,240 records done');
   await card.getByRole('button', { name: 'Stop' }).click();
   await expect(progress(page)).toContainText('Stopped');
+  await clock(page, 'runs');
 
   // What was broken off stands open for whoever comes back.
   await page.reload();
@@ -167,10 +173,12 @@ test('a viewer sees how far a load is, and nothing to do about it', async ({ pag
   await context.request.post('/api/v1/session', { data: { name: 'operator', password: PASSWORD } });
   const { csrf } = await (await context.request.get('/api/v1/session')).json();
   const headers = { 'X-Tandem-CSRF': csrf };
+  await clock(page, 'stands');
   expect((await context.request.post('/api/v1/flows/catalogue/load', { data: {}, headers })).ok()).toBe(true);
   await context.close();
   await page.reload();
-  await expect(progress(page)).toContainText(/Loading: [\d,]+ of 1,240 records done/);
+  await expect(progress(page)).toContainText('Loading: 0 of 1,240 records done');
+  await clock(page, 'runs');
   await expect(progress(page)).toContainText('Loaded: 1,240 of 1,240 records done', { timeout: 15_000 });
   await expect(progress(page).getByRole('button')).toHaveCount(0);
   await expect(firstLoad(page).getByRole('button')).toHaveCount(1); // it folds the card

@@ -1,6 +1,6 @@
 // From nothing to a loaded flow; who does not see the assistant; the first step by keyboard; axe on each step.
 import type { Page } from '@playwright/test';
-import { dialogOf, expect, look, problem, signIn, tabTo, test, title } from './console.ts';
+import { clock, dialogOf, expect, look, problem, signIn, tabTo, test, title } from './console.ts';
 
 test.use({ actionTimeout: 15_000 });
 
@@ -162,11 +162,15 @@ test('from nothing to a flow that is loaded', async ({ page }) => {
   await makeLive(page, 'accounts');
   await makeLive(page, 'orders');
   await accounts.getByRole('button', { name: 'Load', exact: true }).click();
+  await clock(page, 'stands');
   await dialogOf(page).getByRole('button', { name: 'Load' }).click();
   const loading = accounts.getByRole('region', { name: 'Progress' });
-  await expect(loading).toContainText(/\d+ of 1,240 records done · [\d,]+ records a minute · about \d+ seconds? left/);
+  await expect(loading).toContainText('0 of 1,240 records done');
+  await clock(page, 'pass=3000');
+  await expect(loading).toContainText(/620 of 1,240 records done · [\d,]+ records a minute · about \d+ seconds? left/);
   await accounts.getByRole('button', { name: 'Stop' }).click();
   await expect(loading).toContainText('Stopped');
+  await clock(page, 'runs');
 
   // Whoever comes back sees where it stands.
   await page.goto('/setup');
