@@ -12,7 +12,8 @@ use tandem_e2e::console::admin;
 use crate::figures::{Figures, percentile};
 
 const EVENTS: usize = 1_000_000;
-const AT_ONCE: usize = 10_000;
+/// In one transaction, as a backfill does.
+const AT_ONCE: usize = 2_000;
 /// One of so many is left to a person, and one of so many was rejected.
 const ASKED: usize = 200;
 const REJECTED: usize = 1_000;
