@@ -15,6 +15,7 @@ pub mod engine;
 pub mod log;
 pub mod mapping;
 mod plain;
+pub mod reconcile;
 pub mod releases;
 pub mod sandbox;
 pub mod sources;

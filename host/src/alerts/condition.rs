@@ -63,6 +63,13 @@ pub enum Condition {
         /// The kind's id.
         kind: String,
     },
+    /// Both sides were compared, and differ for no reason that is known.
+    Differs {
+        /// The flow.
+        flow: String,
+    },
+    /// They were not compared when they should have been.
+    NotCompared,
     /// Too many questions wait, or one too long.
     Reviews {
         /// The flow.
@@ -96,6 +103,7 @@ impl Condition {
             Self::Expiry { .. } => What::Expiry,
             Self::Error { .. } => What::Errors,
             Self::Reviews { .. } => What::Reviews,
+            Self::Differs { .. } | Self::NotCompared => What::Reconcile,
         }
     }
 

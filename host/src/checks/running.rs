@@ -15,6 +15,7 @@ use crate::disk;
 use crate::engine::kinds::{self, Kind};
 use crate::engine::{Engine, FlowStatus};
 use crate::plain;
+use crate::reconcile::Record;
 use crate::store::{Event, EventState, Millis, Store, StoreError};
 use crate::time::{from_local, now};
 
@@ -276,6 +277,23 @@ impl Running {
         at
     }
 
+    /// What the last comparison of both sides left without a reason.
+    async fn compared(&self, found: &mut Found) -> Result<(), StoreError> {
+        let record = Record::of(self.store.as_ref()).await?;
+        for (flow, standing) in record.flows.iter().filter(|(flow, _)| self.config.flows.contains_key(*flow)) {
+            if standing.unexplained > 0 {
+                let words = Some(format!("Report {}.", standing.report));
+                let detail = Detail { count: Some(standing.unexplained), words, ..Detail::default() };
+                found.sign(Condition::Differs { flow: flow.clone() }, vec![flow.clone()], detail);
+            }
+        }
+        if let Some((_, why)) = &record.failed {
+            let words = plain::one_line(why).chars().take(MOST_WORDS).collect();
+            found.sign(Condition::NotCompared, Vec::new(), Detail { words: Some(words), ..Detail::default() });
+        }
+        Ok(())
+    }
+
     async fn room(&self, found: &mut Found) {
         if self.store.trouble().await.is_some() {
             found.sign(Condition::Store, Vec::new(), Detail::default());
@@ -354,6 +372,10 @@ impl Signs for Running {
         if let Err(error) = self.wrong(&mut found).await {
             tracing::debug!(%error, "questions cannot be read");
             found.look.blind.extend([What::Reviews, What::Errors]);
+        }
+        if let Err(error) = self.compared(&mut found).await {
+            tracing::debug!(%error, "what the last comparison found cannot be read");
+            found.look.blind.push(What::Reconcile);
         }
         self.endings(&mut found).await;
         found.look

@@ -6,6 +6,7 @@ use crate::connections::SetupError;
 use crate::engine::BindError;
 use crate::engine::fit::FitError;
 use crate::engine::scenario::ScenarioError;
+use crate::reconcile::ReconcileError;
 use crate::releases::ReleaseError;
 use crate::sandbox::LoadError;
 use crate::store::StoreError;
@@ -77,6 +78,9 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
             ScenarioError::Run(_) => None,
             _ => Some(WRONG_USAGE),
         };
+    }
+    if let Some(ReconcileError::Release(error)) = cause.downcast_ref::<ReconcileError>() {
+        return of_release(error);
     }
     if let Some(error) = cause.downcast_ref::<BindError>() {
         return match error {

@@ -15,6 +15,7 @@ mod init;
 mod mapping;
 mod output;
 mod plugin;
+mod reconcile;
 mod release;
 mod replay;
 mod restore;
@@ -66,6 +67,8 @@ enum Command {
     Init(init::Options),
     /// Bring everything that is there already in step: a first load, or after a fault.
     Backfill(backfill::Options),
+    /// Compare both systems, without writing: what each has, what differs and why; keep it as a dated report.
+    Reconcile(reconcile::Options),
     /// Look at mappings: check them against both systems, try one on a record.
     #[command(subcommand)]
     Mapping(mapping::Command),
@@ -160,6 +163,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check => check::run(&cli.config, &output).await,
         Command::Init(options) => init::run(&cli.config, options, &output).await,
         Command::Backfill(options) => backfill::run(&cli.config, options, &output).await,
+        Command::Reconcile(options) => reconcile::run(&cli.config, options, &output).await,
         Command::Mapping(command) => mapping::run(&cli.config, command, &output).await,
         Command::Review(command) => review::run(&cli.config, command, &output).await,
         Command::Events(command) => events::run(&cli.config, command, &output).await,

@@ -26,6 +26,7 @@ use crate::ending::guarded;
 use crate::engine::first_load::Loads;
 use crate::engine::fit::Schemas;
 use crate::engine::{Engine, Flow, Running, haste_of};
+use crate::reconcile::Scheduled as Reconciling;
 use crate::releases::{Release, Releases, short};
 use crate::sandbox::{Cache, Compiler, Description, Runtime};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
@@ -387,6 +388,10 @@ impl Host {
         if let Some(backups) = Scheduled::of(config.clone(), console.store.clone()) {
             host.tasks.spawn(guarded("backups", backups.run(host.stop.clone())));
         }
+        let (engine, own) = (host.engine.clone(), host.connections.clone());
+        if let Some(reconciling) = Reconciling::of(config.clone(), engine, own, console.store.clone()) {
+            host.tasks.spawn(guarded("comparison of both sides", reconciling.run(host.stop.clone())));
+        }
         let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
         let router = console::router(console)
             .merge(b1::webhook::router(B1Webhook {
@@ -598,6 +603,12 @@ fn install_metrics() -> PrometheusHandle {
     );
     metrics::describe_gauge!("tandem_alerts_waiting", "What waits to be told by a channel");
     metrics::describe_gauge!("tandem_backup_at_seconds", "When the last good backup was made: Unix time");
+    metrics::describe_gauge!(
+        "tandem_reconciled_at_seconds",
+        "When the last comparison of both sides by schedule was begun: Unix time"
+    );
+    metrics::describe_gauge!("tandem_reconcile_differences", "Differences that it found");
+    metrics::describe_gauge!("tandem_reconcile_unexplained", "Of these those that nothing explains");
     metrics::describe_gauge!("tandem_outbox_rows", "Rows that the last look into the org's outbox found");
     metrics::describe_gauge!(
         "tandem_outbox_looked_at_seconds",

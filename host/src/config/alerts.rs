@@ -163,6 +163,8 @@ pub enum What {
     Expiry,
     /// Calls or deliveries of the org come to their end.
     Budget,
+    /// Both sides differ for no reason that is known, or were not compared.
+    Reconcile,
     /// The disk, and the database on it.
     Store,
     /// How the day was.
@@ -171,7 +173,7 @@ pub enum What {
 
 impl What {
     /// Everything, the most pressing first.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Store,
         Self::Outage,
         Self::Held,
@@ -179,6 +181,7 @@ impl What {
         Self::Budget,
         Self::Expiry,
         Self::Errors,
+        Self::Reconcile,
         Self::Reviews,
         Self::Digest,
     ];
@@ -190,6 +193,7 @@ impl What {
             Self::Held => "held",
             Self::Waiting => "waiting",
             Self::Reviews => "reviews",
+            Self::Reconcile => "reconcile",
             Self::Errors => "errors",
             Self::Expiry => "expiry",
             Self::Budget => "budget",

@@ -5,6 +5,7 @@ mod backup;
 mod console;
 mod lines;
 pub mod put;
+mod reconcile;
 pub mod rewrite;
 mod secret;
 mod stamp;
@@ -19,6 +20,7 @@ pub use self::alerts::{AlertRules, AlertsConfig, ChannelConfig, ChannelKind, Enc
 pub use self::backup::BackupConfig;
 pub use self::console::{ConsoleConfig, OidcConfig, RolesConfig, ServerTls};
 pub use self::lines::Lines;
+pub use self::reconcile::ReconcileConfig;
 pub use self::secret::{Secret, SecretError, SecretSource};
 pub use self::stamp::{Stamp, stamp};
 
@@ -65,6 +67,9 @@ pub struct Config {
     /// When and where backups are made.
     #[serde(default)]
     pub backup: Option<BackupConfig>,
+    /// When both sides are compared.
+    #[serde(default)]
+    pub reconcile: ReconcileConfig,
     /// B1 companies by connection name.
     #[serde(default)]
     pub b1: BTreeMap<String, B1Config>,
@@ -536,6 +541,7 @@ impl Config {
         if let Some(backup) = &self.backup {
             self.check_backup(&mut problems.of(&["backup"]), backup);
         }
+        self.check_reconcile(&mut problems.of(&["reconcile"]));
         let mut trust = problems.of(&["trust"]);
         for key in self.trust.keys.iter().filter(|key| !is_public_key(key)) {
             trust.tell("keys", format!(": {key:?} is no public key of minisign (56 letters that begin with RW)"));

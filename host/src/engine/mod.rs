@@ -10,6 +10,7 @@ pub mod fit;
 mod flow;
 pub mod kinds;
 pub mod now;
+pub mod reading;
 mod recovery;
 mod rehearsal;
 mod replay;

@@ -107,6 +107,9 @@ pub enum Denied {
     /// SOQL that cannot be read, where what it reads from decides.
     #[error("the query of {0} cannot be checked: {1}")]
     NotReadable(String, &'static str),
+    /// What is compared is only read.
+    #[error("{0}: while records are compared nothing is written, whatever was granted")]
+    OnlyReads(String),
     /// Only the host tells events of this topic.
     #[error("events of the topic `{0}` are told by the host's own sources; a plugin cannot emit them")]
     SourceTopic(String),

@@ -13,6 +13,7 @@ mod mapper;
 mod past;
 mod paths;
 mod places;
+mod reading;
 mod run;
 mod runtime;
 mod said;
@@ -31,6 +32,7 @@ pub use self::description::{Description, Section, Timer};
 pub use self::grants::{Denied, Grants, HOST_SLOT, Permission, like};
 pub use self::journal::{Journal, Told, Unknown, Unread};
 pub use self::mapper::{Mapper, MapperCode, MapperDescription, MapperSection};
+pub use self::reading::{Amount, Comparable, Compared, Needs, ReadError, ReadPage, ReadRow};
 pub use self::run::{Bound, Outcome, RunReport, Taker, Trouble};
 pub use self::runtime::{CONTRACTS, LoadError, Opened, Plugin, Runtime, World, digest_of, read};
 

@@ -12,7 +12,7 @@ use super::bindings::v0_1::flow::tandem::plugin as contract;
 use super::journal::{Journal, Known, Unread};
 use super::machine::{MEMORIES, MODULES, TABLE_ELEMENTS, TABLES};
 use super::said::read_outcome;
-use super::{Grants, Mapper, RunError, trace};
+use super::{Denied, Grants, Mapper, RunError, trace};
 use crate::config::Limits;
 use crate::connections::{Connection, Pace};
 use crate::mapping::Mapping;
@@ -143,6 +143,8 @@ pub struct RunState {
     pub(super) now: crate::store::Millis,
     /// It is asked what it is: it reaches nothing at all, not even the log.
     pub(super) describes: bool,
+    /// It is asked what there is, to be compared: nothing is written, whatever it was granted.
+    pub(super) only_reads: bool,
     /// Events it may emit, so that what its events bring about in all stays bounded: see [`trace`].
     pub(super) may_emit: u64,
     /// Wake-ups of the flow that are planned, once it was looked.
@@ -186,6 +188,7 @@ impl RunState {
             trouble: Trouble::default(),
             now: 0,
             describes: false,
+            only_reads: false,
             may_emit: limits.brought_about,
             planned: None,
             memory_limit: (limits.memory_mb << 20) as usize,
@@ -197,6 +200,14 @@ impl RunState {
 
     pub(super) fn bound(&self) -> Result<Arc<Bound>, RunError> {
         self.bound.clone().ok_or_else(calls_from_describe)
+    }
+
+    /// Ends a call that would write, where only reading is allowed and the contract has no word for a refusal.
+    pub(super) fn may_write(&self, what: &str) -> Result<(), RunError> {
+        if self.only_reads {
+            return Err(RunError::Denied(Denied::OnlyReads(what.to_owned())));
+        }
+        Ok(())
     }
 
     pub(super) fn limits(&self) -> Limits {

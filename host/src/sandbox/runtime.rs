@@ -10,11 +10,12 @@ use wasmtime::Engine;
 use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::bindings::v0_1::flow::{Flow, FlowPre, tandem::plugin as contract};
-use super::bindings::v0_2;
+use super::bindings::v0_2::{self, reconciling::ReconcilingPre};
 use super::compiler::{CompileError, Compiler, Troubled};
 use super::description::{Description, checked};
 use super::machine::{Machine, named as broke};
 use super::mapper::{self, Calls, MapperCode};
+use super::reading;
 use super::run::{Bound, RunReport, RunState, waits_of};
 use super::{Cache, Journal, RunError, trace};
 use crate::config::Limits;
@@ -125,7 +126,7 @@ const LARGE: usize = 4 << 20;
 pub const CONTRACTS: [&str; 2] = ["0.1.0", "0.2.0"];
 
 /// The versions of the contract with flow plugins.
-const OF_FLOWS: &str = "0.1.0";
+const OF_FLOWS: &str = "0.1.0, and 0.2.0 for what it says of comparing";
 /// The versions of the contract with mapping plugins.
 const OF_MAPPERS: &str = "0.1.0 or 0.2.0";
 
@@ -137,6 +138,8 @@ pub struct Plugin {
     pub description: Description,
     pub(super) pre: FlowPre<RunState>,
     pub(super) wants_wasi: bool,
+    /// What it offers of contract 0.2.0: see [`super::reading`].
+    pub(super) reconciles: Option<ReconcilingPre<RunState>>,
 }
 
 /// A component, opened to be looked at: whatever it is.
@@ -263,6 +266,7 @@ impl Runtime {
             cause: plain::cause(&cause),
         };
         let pre = linker.instantiate_pre(component).map_err(other)?;
+        let reconciles = reading::offered(component, &pre).map_err(other)?;
         let pre = FlowPre::new(pre).map_err(other)?;
         let asked = pre.clone();
         let raw = self.described(named, |machine, limits| async move {
@@ -271,7 +275,7 @@ impl Runtime {
             instance.call_describe(&mut store).await.map_err(|e| broke(e, &limits))
         });
         let description = checked(raw.await?).map_err(|cause| bad_description(named, cause))?;
-        Ok(Arc::new(Plugin { digest, description, pre, wants_wasi }))
+        Ok(Arc::new(Plugin { digest, description, pre, wants_wasi, reconciles }))
     }
 
     /// Asks a component what it is.

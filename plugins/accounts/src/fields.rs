@@ -156,6 +156,49 @@ fn compare(
     Ok(compared)
 }
 
+/// A value of a record in words that both sides may be compared by: what it is called, as Salesforce would have it (B1, where it only goes there),
+/// and as B1 has it, where it goes both ways.
+pub type Shown = (String, Value, Option<Value>);
+
+/// The values of records of a side, as they are compared with the other side's; of a record that cannot be mapped, why.
+pub fn shown(sections: &[&str], side: Side, records: &[Value]) -> Vec<Result<Vec<Shown>, String>> {
+    let mut all: Vec<Result<Vec<Shown>, String>> = records.iter().map(|_| Ok(Vec::new())).collect();
+    let way = if side == Side::B1 { "to-salesforce" } else { "to-b1" };
+    let sources: Vec<String> = records.iter().map(Value::to_string).collect();
+    for section in sections {
+        let pairs = mapping::pairs(section);
+        let mapped = mapping::apply_all(&format!("{section}.{way}"), &sources);
+        for ((record, mapped), all) in records.iter().zip(mapped).zip(&mut all) {
+            let mapped = match mapped {
+                Ok(mapped) => from_json(&mapped),
+                Err(error) => {
+                    *all = Err(format!("the mapping [{section}] {}: {}", error.field, error.message));
+                    continue;
+                }
+            };
+            if let Ok(all) = all {
+                all.extend(pairs.iter().map(|pair| one_shown(pair, side, record, &mapped)));
+            }
+        }
+    }
+    all
+}
+
+fn one_shown(pair: &Pair, side: Side, record: &Value, mapped: &Value) -> Shown {
+    let null = Value::Null;
+    let own = if side == Side::B1 { &pair.b1 } else { &pair.salesforce };
+    let own = own.split('.').try_fold(record, |at, step| at.get(step)).unwrap_or(&null).clone();
+    let other = if side == Side::B1 { &pair.salesforce } else { &pair.b1 };
+    let other = mapped.get(other).cloned().unwrap_or_default();
+    let name = format!("{} / {}", pair.b1, pair.salesforce);
+    let (in_salesforce, in_b1) = if side == Side::B1 { (other, own) } else { (own, other) };
+    match pair.direction {
+        Direction::ToSalesforce => (name, in_salesforce, None),
+        Direction::ToB1 => (name, in_b1, None),
+        Direction::Both => (name, in_salesforce, Some(in_b1)),
+    }
+}
+
 fn held(decided: Option<&Value>, b1: &Value, salesforce: &Value) -> Option<Side> {
     let decided = decided.filter(|own| same(&own[0], b1) && same(&own[1], salesforce))?;
     Some(if decided[2] == "b1" { Side::B1 } else { Side::Salesforce })

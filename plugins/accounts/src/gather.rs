@@ -300,19 +300,20 @@ pub fn read_accounts(settings: &Settings, ids: &[String]) -> Result<BTreeMap<Str
     Ok(b1::by_key(rows, "Id"))
 }
 
-/// What to read of an account.
-pub fn account_fields(settings: &Settings) -> String {
-    let fields = |own: &[&str], sections: &[&str]| {
-        let mut fields: Vec<String> = own.iter().map(|field| (*field).to_owned()).collect();
-        for section in sections {
-            fields.extend(mapping::source_fields(&format!("{section}.to-b1")));
-            fields.extend(mapping::target_fields(&format!("{section}.to-salesforce")));
-        }
-        fields.sort();
-        fields.dedup();
-        fields
-    };
-    let mut account = fields(&ACCOUNT, &settings.org.sections());
+fn with_sections(own: &[&str], sections: &[&str]) -> Vec<String> {
+    let mut fields: Vec<String> = own.iter().map(|field| (*field).to_owned()).collect();
+    for section in sections {
+        fields.extend(mapping::source_fields(&format!("{section}.to-b1")));
+        fields.extend(mapping::target_fields(&format!("{section}.to-salesforce")));
+    }
+    fields.sort();
+    fields.dedup();
+    fields
+}
+
+/// What to read of an account, without its contacts.
+pub fn own_fields(settings: &Settings) -> Vec<String> {
+    let mut account = with_sections(&ACCOUNT, &settings.org.sections());
     if settings.org.persons {
         account.extend(person::FIELDS.map(str::to_owned));
     }
@@ -320,8 +321,14 @@ pub fn account_fields(settings: &Settings) -> String {
     account.extend(settings.only.field());
     account.sort();
     account.dedup();
+    account
+}
+
+/// What to read of an account.
+pub fn account_fields(settings: &Settings) -> String {
+    let mut account = own_fields(settings);
     if settings.contacts {
-        account.push(format!("(SELECT {} FROM Contacts)", fields(&CONTACT, &["contact"]).join(",")));
+        account.push(format!("(SELECT {} FROM Contacts)", with_sections(&CONTACT, &["contact"]).join(",")));
     }
     account.join(",")
 }

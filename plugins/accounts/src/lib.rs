@@ -18,6 +18,7 @@ mod org;
 mod person;
 mod plan;
 mod questions;
+mod reconcile;
 mod relink;
 mod search;
 mod seen;
@@ -80,3 +81,4 @@ impl Plugin for Accounts {
 }
 
 tandem_sdk::export!(Accounts with_types_in tandem_sdk::bindings);
+tandem_sdk::export_reconciling!(Accounts with_types_in tandem_sdk::reconcile::bindings);

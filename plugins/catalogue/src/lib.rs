@@ -6,6 +6,7 @@ mod describe;
 mod entries;
 mod prices;
 mod products;
+mod reconcile;
 mod special;
 mod terms;
 
@@ -63,3 +64,4 @@ fn tell(product: &Product) {
 }
 
 tandem_sdk::export!(Catalogue with_types_in tandem_sdk::bindings);
+tandem_sdk::export_reconciling!(Catalogue with_types_in tandem_sdk::reconcile::bindings);

@@ -104,13 +104,18 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Vec<
         .collect()
 }
 
-fn read_items(codes: &[String]) -> Result<BTreeMap<String, Value>, Error> {
+/// What is read of an item.
+pub fn selected() -> Vec<String> {
     let mut select: Vec<String> = ITEM.iter().map(|field| (*field).to_owned()).collect();
     select.extend(PERIODS.split(',').chain(Terms::properties()).map(str::to_owned));
     select.extend(mapping::source_fields("product"));
     select.sort();
     select.dedup();
-    Ok(b1::by_key(b1::read(Read::texts("Items", "ItemCode", codes, select.join(",")))?, "ItemCode"))
+    select
+}
+
+fn read_items(codes: &[String]) -> Result<BTreeMap<String, Value>, Error> {
+    Ok(b1::by_key(b1::read(Read::texts("Items", "ItemCode", codes, selected().join(",")))?, "ItemCode"))
 }
 
 /// Links items with products that are there already: by item code, then by product code. One strong match links, several
@@ -184,9 +189,10 @@ fn by_another_spelling(
 }
 
 /// Fields that say an item is gone: see [`discontinue`].
-const GONE: [&str; 2] = ["IsActive", "Tandem_Discontinued__c"];
+pub const GONE: [&str; 2] = ["IsActive", "Tandem_Discontinued__c"];
 
-fn product(settings: &Settings, item: &Value, today: &str) -> Result<Map<String, Value>, Said> {
+/// The product of an item, as Salesforce should have it.
+pub fn product(settings: &Settings, item: &Value, today: &str) -> Result<Map<String, Value>, Said> {
     let mapped = mapping::apply("product", &item.to_string()).map_err(|e| {
         of_mapping(e, |field, why| {
             say("catalogue.mapping", "the mapping [product] {field}: {why}", [("field", field), ("why", why)])

@@ -2,6 +2,7 @@
 
 mod describe;
 mod journal;
+mod reconcile;
 mod state;
 
 use std::collections::BTreeMap;
@@ -60,6 +61,7 @@ impl Plugin for CreditPlugin {
 }
 
 tandem_sdk::export!(CreditPlugin with_types_in tandem_sdk::bindings);
+tandem_sdk::export_reconciling!(CreditPlugin with_types_in tandem_sdk::reconcile::bindings);
 
 /// The customers that events are about, with the events' places.
 fn customers(batch: &Batch, outcomes: &mut Outcomes) -> Result<BTreeMap<String, Vec<usize>>, Error> {

@@ -3,6 +3,7 @@
 
 mod describe;
 mod lines;
+mod reconcile;
 mod stock;
 mod warehouses;
 
@@ -50,6 +51,7 @@ impl Plugin for Inventory {
 const WALKS: [Walk; 1] = [Walk::in_turn("b1.ItemStock", "Items", &["ItemCode"])];
 
 tandem_sdk::export!(Inventory with_types_in tandem_sdk::bindings);
+tandem_sdk::export_reconciling!(Inventory with_types_in tandem_sdk::reconcile::bindings);
 
 /// Documents that move or commit stock.
 pub const DOCUMENTS: [&str; 6] = ["Orders", "DeliveryNotes", "Returns", "Invoices", "CreditNotes", "PurchaseOrders"];

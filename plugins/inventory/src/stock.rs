@@ -34,12 +34,20 @@ impl Quantities {
     }
 
     /// Of pieces; what is promised is rounded up, so that no more is offered than there is.
-    fn in_units(self, unit: &Unit) -> Self {
+    pub fn in_units(self, unit: &Unit) -> Self {
         Self {
             in_stock: unit.of_pieces(self.in_stock),
             committed: -unit.of_pieces(-self.committed),
             ordered: unit.of_pieces(self.ordered),
         }
+    }
+
+    /// Those of an item's warehouses that count, in pieces.
+    pub fn counted<'a>(settings: &Settings, warehouses: impl Iterator<Item = &'a Value>) -> Self {
+        let mut total = Self::default();
+        let own = warehouses.filter(|row| settings.counts(&b1::key_text(&row["WarehouseCode"])));
+        own.for_each(|row| total.add(Self::of(row)));
+        total
     }
 
     fn add(&mut self, other: Self) {

@@ -120,7 +120,8 @@ fn all(
     write(batch, settings, &Looked { rows, events, chain, doubled: accounts.doubled }, documents, outcomes)
 }
 
-fn fields_of(_: i64) -> String {
+/// What is read of a document.
+pub fn fields_of(_: i64) -> String {
     format!("{},{SELECT}", chain::FIELDS)
 }
 
@@ -196,7 +197,8 @@ fn write(
     Ok(())
 }
 
-fn fields(
+/// What its record shows.
+pub fn fields(
     settings: &Settings,
     (kind, word, row): (i64, &str, &Value),
     void: bool,

@@ -6,6 +6,7 @@ mod documents;
 mod open;
 mod payments;
 mod receivables;
+mod reconcile;
 mod shares;
 mod wanted;
 
@@ -45,3 +46,4 @@ impl Plugin for Invoices {
 }
 
 tandem_sdk::export!(Invoices with_types_in tandem_sdk::bindings);
+tandem_sdk::export_reconciling!(Invoices with_types_in tandem_sdk::reconcile::bindings);

@@ -15,6 +15,7 @@ mod ledger;
 mod linked;
 mod look;
 mod plan;
+mod reconcile;
 mod send;
 mod told;
 mod total;
@@ -52,6 +53,7 @@ impl Plugin for Orders {
 }
 
 tandem_sdk::export!(Orders with_types_in tandem_sdk::bindings);
+tandem_sdk::export_reconciling!(Orders with_types_in tandem_sdk::reconcile::bindings);
 
 /// Finds orders that are to be looked at again.
 fn look_again(settings: &describe::Settings, work: &mut [Work]) {

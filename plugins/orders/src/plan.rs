@@ -197,7 +197,8 @@ fn reading(error: &Error) -> Said {
     }
 }
 
-fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<String, Value>, Error> {
+/// Everything an order is made of: fields of the opportunity, and those of its lines as a sub-query.
+pub fn fields(settings: &Settings) -> (Vec<String>, String) {
     let mut header: Vec<String> = OPPORTUNITY.iter().map(|f| (*f).to_owned()).collect();
     let mut line: Vec<String> = LINE.iter().map(|f| (*f).to_owned()).collect();
     if settings.multi_currency {
@@ -210,7 +211,11 @@ fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<St
     header.dedup();
     line.sort();
     line.dedup();
-    let lines = format!("(SELECT {} FROM OpportunityLineItems ORDER BY SortOrder)", line.join(","));
+    (header, format!("(SELECT {} FROM OpportunityLineItems ORDER BY SortOrder)", line.join(",")))
+}
+
+fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<String, Value>, Error> {
+    let (mut header, lines) = fields(settings);
     let read = |header: &[String]| {
         salesforce::query_in(&format!("{},{lines}", header.join(",")), "Opportunity", "Id", ids, "")
     };
@@ -291,22 +296,23 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
             Step::Create(order) | Step::Update(order, _) => order.generation,
             _ => continue,
         };
-        let order =
-            match customer(settings, w, &card_codes).and_then(|card_code| build(settings, w, card_code, generation)) {
-                Ok(order) => order,
-                Err(held) => {
-                    match held {
-                        Held::Review(reason) => w.hold(reason, &["retry", "ignore"]),
-                        Held::Outcome(outcome) => {
-                            if matches!(outcome, Outcome::Wait(_)) {
-                                w.news = Some(waiting::news(&w.opportunity));
-                            }
-                            w.finish(outcome);
+        let order = match customer(settings, w, &card_codes)
+            .and_then(|card_code| build(settings, w.id(), &w.opportunity, card_code, generation))
+        {
+            Ok(order) => order,
+            Err(held) => {
+                match held {
+                    Held::Review(reason) => w.hold(reason, &["retry", "ignore"]),
+                    Held::Outcome(outcome) => {
+                        if matches!(outcome, Outcome::Wait(_)) {
+                            w.news = Some(waiting::news(&w.opportunity));
                         }
+                        w.finish(outcome);
                     }
-                    continue;
                 }
-            };
+                continue;
+            }
+        };
         w.step = match std::mem::replace(&mut w.step, Step::Open) {
             Step::Update(_, link) if link.same_as(&order) && !w.looks() && !link.question.is_empty() => {
                 total::ask(w, &link, link.question.clone());
@@ -415,8 +421,21 @@ pub fn want_account(w: &Work) -> bool {
     tell("accounts.wanted", account, &format!("{account}:{}", w.event.id), &json!({ "AccountId": account }))
 }
 
-fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> Result<Order, Held> {
-    let opportunity = &w.opportunity;
+/// The order that an opportunity asks for, in its own words; what keeps it from being one.
+pub fn wanted(settings: &Settings, opportunity: &Value) -> Result<Order, Said> {
+    build(settings, text(opportunity, "Id"), opportunity, String::new(), 1).map_err(|held| match held {
+        Held::Review(why) => why,
+        Held::Outcome(_) => Said::default(),
+    })
+}
+
+fn build(
+    settings: &Settings,
+    id: &str,
+    opportunity: &Value,
+    card_code: String,
+    generation: u64,
+) -> Result<Order, Held> {
     let mapped = |section: &str, source: &Value| -> Result<Map<String, Value>, Held> {
         let target = mapping::apply(section, &source.to_string()).map_err(|e| {
             Held::Review(of_mapping(e, |field, why| {
@@ -433,7 +452,7 @@ fn build(settings: &Settings, w: &Work, card_code: String, generation: u64) -> R
     let requested = text(opportunity, "Tandem_Requested_Date__c");
     let due = if requested.is_empty() { text(opportunity, "CloseDate") } else { requested };
     header.insert("DocDueDate".into(), due.into());
-    header.insert("U_SF_Id".into(), w.id().into());
+    header.insert("U_SF_Id".into(), id.into());
     // Said even when there is none: B1 would put the partner's standing discount into an order that says nothing.
     header.insert("DiscountPercent".into(), json!(0));
     header.extend(mapped("header", opportunity)?);

@@ -9,6 +9,9 @@ use crate::linked::Linked;
 use crate::plan::Order;
 use crate::{News, Work};
 
+/// How the words begin that tell of an order whose total differs.
+pub const TOLD: &str = "B1's total before tax is ";
+
 /// A person's choice about an order whose total differs.
 const KEEP: &str = "keep it so";
 

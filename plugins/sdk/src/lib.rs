@@ -20,6 +20,7 @@ pub mod money;
 mod outcomes;
 pub mod passing;
 mod periods;
+pub mod reconcile;
 pub mod refused;
 mod row;
 mod said;
@@ -65,6 +66,8 @@ pub use bindings::tandem::plugin::review;
 pub use bindings::tandem::plugin::schedule;
 pub use bindings::tandem::plugin::storage;
 pub use bindings::tandem::plugin::types::{Batch, Binding, Event, LinkQuery, Outcome, Retry, ReviewRequest, Side};
+#[doc(hidden)]
+pub use reconcile::bindings::export_reconciling;
 pub use rust_decimal::{Decimal, RoundingStrategy};
 pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};

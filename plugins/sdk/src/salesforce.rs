@@ -54,7 +54,7 @@ pub fn query_all_in(fields: &str, from: &str, field: &str, values: &[String]) ->
 }
 
 /// Names and sub-queries, each once: SOQL refuses a field that is asked for twice, in whatever capitals.
-fn each_once(fields: &str) -> String {
+pub(crate) fn each_once(fields: &str) -> String {
     let mut depth = 0_usize;
     let parts = fields.split(|c| {
         match c {

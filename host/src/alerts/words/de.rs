@@ -133,6 +133,23 @@ impl Tongue for German {
                 why: detail.words.clone().unwrap_or_default(),
                 mend: "Das Beispiel ansehen, die Ursache beheben, dann auf der Seite der Fehler die ganze Art neu ausführen.",
             },
+            Condition::Differs { flow } => Phrases {
+                name: format!("Beide Seiten von {flow}"),
+                begun: format!(
+                    "Beide Seiten des Ablaufs {flow} weichen voneinander ab, und nichts erklärt {}",
+                    plural(count, "Abweichung", "Abweichungen")
+                ),
+                over: format!("Beide Seiten des Ablaufs {flow} stimmen überein, oder es ist bekannt, warum nicht"),
+                why: detail.words.clone().unwrap_or_default(),
+                mend: "Den Bericht dieses Namens ansehen (`reports` neben der Datenbank), die Datensätze richten oder neu lesen lassen und noch einmal vergleichen: `tandem reconcile`.",
+            },
+            Condition::NotCompared => Phrases {
+                name: "Der Vergleich beider Seiten".into(),
+                begun: "Beide Seiten wurden nicht verglichen".into(),
+                over: "Beide Seiten wurden wieder verglichen".into(),
+                why: detail.words.clone().unwrap_or_default(),
+                mend: "`tandem reconcile` sagt, was im Weg ist.",
+            },
             Condition::Reviews { flow } => Phrases {
                 name: format!("Prüfungen von {flow}"),
                 begun: format!(
@@ -203,6 +220,7 @@ impl Tongue for German {
             What::Expiry => "Fristende",
             What::Errors => "neue Fehlerart",
             What::Reviews => "Prüfungen",
+            What::Reconcile => "Abweichung beider Seiten",
             What::Digest => "Tagesübersicht",
         }
     }

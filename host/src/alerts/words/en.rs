@@ -133,6 +133,23 @@ impl Tongue for English {
                 why: detail.words.clone().unwrap_or_default(),
                 mend: "See the example, mend the cause, then run the whole kind again from the page of errors.",
             },
+            Condition::Differs { flow } => Phrases {
+                name: format!("Both sides of {flow}"),
+                begun: format!(
+                    "Both sides of the flow {flow} differ, and nothing explains {}",
+                    plural(count, "difference", "differences")
+                ),
+                over: format!("Both sides of the flow {flow} agree, or it is known why not"),
+                why: detail.words.clone().unwrap_or_default(),
+                mend: "Look at the report of that name (`reports` beside the database), mend the records or ask for them to be read again, and compare once more: `tandem reconcile`.",
+            },
+            Condition::NotCompared => Phrases {
+                name: "The comparison of both sides".into(),
+                begun: "Both sides were not compared".into(),
+                over: "Both sides were compared again".into(),
+                why: detail.words.clone().unwrap_or_default(),
+                mend: "`tandem reconcile` says what is in the way.",
+            },
             Condition::Reviews { flow } => Phrases {
                 name: format!("Questions of {flow}"),
                 begun: format!(
@@ -203,6 +220,7 @@ impl Tongue for English {
             What::Expiry => "expiry",
             What::Errors => "new kind of error",
             What::Reviews => "questions",
+            What::Reconcile => "difference of both sides",
             What::Digest => "digest",
         }
     }

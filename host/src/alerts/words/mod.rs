@@ -292,6 +292,8 @@ mod tests {
             Condition::Deliveries { connection: connection() },
             Condition::Error { flow: flow(), kind: "0123".into() },
             Condition::Reviews { flow: flow() },
+            Condition::Differs { flow: flow() },
+            Condition::NotCompared,
         ];
         for of in endings {
             all.extend([false, true].map(|soon| Condition::Expiry { of: of.clone(), soon }));

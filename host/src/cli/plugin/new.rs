@@ -102,13 +102,20 @@ fn files_of(template: &str, name: &str, kind: Kind, lang: Lang) -> Vec<(String, 
     let given = |folder: &str, files: &[(&str, &str)]| -> Vec<(String, String)> {
         files.iter().map(|(path, text)| (format!("{folder}/{path}"), (*text).to_owned())).collect()
     };
-    // A flow plugin has the contract where the SDK looks for it; a mapping plugin, which has one version of it, just has it.
-    let (version, at) = match kind {
-        Kind::Flow => ("0.1.0/", "tandem/wit/0.1.0"),
-        Kind::Mapper => ("0.2.0/", "tandem/wit"),
+    // A flow plugin has the contract where the SDK looks for it; a mapping plugin, which has one version of it, just has that.
+    let contract = |version: &str| -> Vec<(&str, &str)> {
+        files::WIT.iter().filter_map(|(path, text)| Some((path.strip_prefix(version)?, *text))).collect()
     };
-    let contract = files::WIT.iter().filter_map(|(path, text)| Some((path.strip_prefix(version)?, *text)));
-    all.extend(given(at, &contract.collect::<Vec<_>>()));
+    match kind {
+        Kind::Flow => ["0.1.0", "0.2.0"].into_iter().for_each(|version| {
+            let own = contract(&format!("{version}/"));
+            all.extend(given(&format!("tandem/wit/{version}"), &own));
+        }),
+        Kind::Mapper => {
+            let own: Vec<_> = contract("0.2.0/").into_iter().filter(|(path, _)| !path.contains("reconcil")).collect();
+            all.extend(given("tandem/wit", &own));
+        }
+    }
     if (kind, lang) == (Kind::Mapper, Lang::Rust) {
         all.push(("src/lib.rs".into(), files::MAPPER.replace("../../../wit/0.2.0", "tandem/wit")));
     }

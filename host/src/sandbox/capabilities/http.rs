@@ -194,6 +194,10 @@ impl RunState {
         let invalid = |why: String| Came::Failed(CallError::Invalid(why));
         let denied = |error: Denied| Came::Denied(error.to_string());
         let call = &asked.call;
+        if self.only_reads && !call.reads() {
+            let what = format!("{} {}", call.method.word(), shortened(paths::shown(&call.path)));
+            return Err(denied(Denied::OnlyReads(what)));
+        }
         bound.grants.check(&asked.slot, call.method, &call.path).map_err(denied)?;
         for part in &call.atomic_with {
             bound.grants.check(&asked.slot, part.method, &part.path).map_err(denied)?;

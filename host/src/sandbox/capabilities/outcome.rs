@@ -11,6 +11,7 @@ use crate::store::{Haste, NewEvent, Wake};
 impl contract::schedule::Host for RunState {
     async fn wake(&mut self, at: u64, key: String, payload: String) -> wasmtime::Result<()> {
         self.count_calls(1)?;
+        self.may_write("schedule.wake")?;
         self.count_emitted()?;
         self.names("the key of a wake-up", &[&key])?;
         self.count_planned().await?;
@@ -26,6 +27,7 @@ impl contract::events::Host for RunState {
         emission: contract::events::Emission,
     ) -> wasmtime::Result<Result<(), contract::events::Error>> {
         self.count_calls(1)?;
+        self.may_write("events.emit")?;
         let bound = self.bound()?;
         bound.grants.check_emission(&emission.topic).map_err(RunError::from)?;
         self.names("topic, key or dedup id of an emitted event", &[&emission.topic, &emission.key, &emission.dedup])?;
@@ -65,6 +67,7 @@ impl contract::events::Host for RunState {
 impl contract::review::Host for RunState {
     async fn raise(&mut self, subject: String, request: contract::types::ReviewRequest) -> wasmtime::Result<()> {
         self.count_calls(1)?;
+        self.may_write("review.raise")?;
         self.count_emitted()?;
         self.names("the subject of a review", &[&subject])?;
         self.keep(2 * subject.len() + length_of_question(&request))?;

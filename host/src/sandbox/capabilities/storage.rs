@@ -23,6 +23,10 @@ impl contract::storage::Host for RunState {
     async fn set(&mut self, key: String, value: String) -> wasmtime::Result<Result<(), contract::storage::Error>> {
         self.count_calls(1)?;
         self.names("a key of storage", &[&key])?;
+        // What is only read keeps nothing: a plugin does without.
+        if self.only_reads {
+            return Ok(Err(contract::storage::Error::Full(0)));
+        }
         let limit = self.limits().storage_bytes;
         let used = match self.storage_bytes {
             Some(used) => used,
@@ -46,6 +50,7 @@ impl contract::storage::Host for RunState {
 
     async fn delete(&mut self, key: String) -> wasmtime::Result<()> {
         self.count_calls(1)?;
+        self.may_write("storage.delete")?;
         self.names("a key of storage", &[&key])?;
         self.keep(key.len())?;
         self.storage.insert(key, None);
@@ -115,6 +120,7 @@ impl contract::links::Host for RunState {
 
     async fn put(&mut self, link: contract::links::Link) -> wasmtime::Result<()> {
         self.count_calls(1)?;
+        self.may_write("links.put")?;
         let bound = self.bound()?;
         bound.grants.check_links_write(&link.kind).map_err(RunError::from)?;
         let scope = bound.scope.clone();
@@ -132,6 +138,7 @@ impl contract::links::Host for RunState {
 
     async fn delete(&mut self, kind: String, salesforce_id: String) -> wasmtime::Result<()> {
         self.count_calls(1)?;
+        self.may_write("links.delete")?;
         let bound = self.bound()?;
         bound.grants.check_links_write(&kind).map_err(RunError::from)?;
         let scope = bound.scope.clone();

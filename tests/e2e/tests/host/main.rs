@@ -11,6 +11,7 @@ mod doctor;
 mod faults;
 mod machine;
 mod plugin_cli;
+mod reconcile;
 mod releases;
 mod reload;
 mod sandbox;

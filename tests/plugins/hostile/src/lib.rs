@@ -1,6 +1,7 @@
 //! Does what the event's payload says: loop, bloat, trap, flood, call what was not granted. What it says of itself is as its role has it.
 
 mod act;
+mod reconcile;
 mod role;
 
 use tandem_sdk::{Batch, Description, Method, Outcome, Permission, Plugin, Slot};
@@ -23,7 +24,7 @@ impl Plugin for Hostile {
             batch: 0,
             concurrency: 0,
             timers: Vec::new(),
-            settings_schema: r#"{"type":"object","properties":{}}"#.into(),
+            settings_schema: r#"{"type":"object","properties":{"reconcile":{"type":"string"}}}"#.into(),
             default_mapping: String::new(),
             sections: Vec::new(),
             tools: Vec::new(),
@@ -36,3 +37,4 @@ impl Plugin for Hostile {
 }
 
 tandem_sdk::export!(Hostile with_types_in tandem_sdk::bindings);
+tandem_sdk::export_reconciling!(Hostile with_types_in tandem_sdk::reconcile::bindings);

@@ -1,0 +1,131 @@
+//! `tandem reconcile [flow…] [--since DAY]`
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use chrono_tz::Tz;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use super::failure::{FAILED, FOUND_PROBLEMS, Failure};
+use super::output::{Output, short};
+use super::service::Parts;
+use crate::reconcile::report::{Difference, Report};
+use crate::reconcile::{Folder, Host, Progress, run as compare};
+use crate::store::sqlite::{Access, has_host};
+use crate::time::from_local;
+
+/// Differences that a table shows.
+const SHOWN: usize = 20;
+
+#[derive(Args)]
+pub struct Options {
+    /// Only these flows.
+    flows: Vec<String>,
+    /// Only what was changed or dated since this day, such as 2026-01-31.
+    #[arg(long, value_parser = day)]
+    since: Option<String>,
+}
+
+pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
+    let parts = Parts::open(config, Access::Tool).await?;
+    let connections = parts.connect()?;
+    for flow in &options.flows {
+        if !parts.config.flows.contains_key(flow) {
+            let known = parts.config.flows.keys().map(String::as_str);
+            return Err(Failure::unknown("flow", flow, known).into());
+        }
+    }
+    let zone: Tz = parts.config.reconcile.time_zone.parse().unwrap_or(Tz::UTC);
+    let since = options.since.and_then(|day| from_local(zone, &day, "00:00:00").map(|at| (day, at)));
+    let path = parts.config.resolve(&parts.config.store.path);
+    let host = Host {
+        config: parts.config.clone(),
+        connections,
+        releases: parts.releases().await?.clone(),
+        store: parts.store.clone(),
+        runs: has_host(&path),
+        status: Default::default(),
+    };
+    let bar = if output.is_json() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = bar.with_style(style);
+    let told = |progress: Progress| {
+        let Progress { flow, comparison, step, rows } = progress;
+        bar.set_message(format!("{flow}: {comparison}: {step}, {rows} records"));
+        bar.tick();
+    };
+    let report = compare(&host, &options.flows, since, &told).await;
+    bar.finish_and_clear();
+    let report = report.context("comparing both sides")?;
+    if output.is_json() {
+        output.value(&report);
+    } else {
+        show(&report, &Folder::of(&parts.config), output);
+    }
+    Ok(if report.unexplained() > 0 {
+        ExitCode::from(FOUND_PROBLEMS)
+    } else if report.is_whole() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(FAILED)
+    })
+}
+
+fn show(report: &Report, folder: &Folder, output: &Output) {
+    let mut rows = Vec::new();
+    for flow in &report.flows {
+        if let Some(why) = &flow.unsaid {
+            rows.push(vec![flow.flow.clone(), short(why, 140)]);
+        }
+        for own in &flow.comparisons {
+            let mut row = vec![flow.flow.clone(), own.title.clone()];
+            match &own.not_whole {
+                Some(why) => row.push(format!("not whole: {}", short(why, 120))),
+                None => {
+                    let counts = [own.salesforce, own.b1, own.in_step, own.all(), own.unexplained];
+                    row.extend(counts.map(|count| count.to_string()));
+                }
+            }
+            rows.push(row);
+        }
+    }
+    let header = ["flow", "what", "Salesforce", "B1", "in step", "differences", "not explained"];
+    output.rows(&(), &header, rows, "there are no flows");
+    let sums: Vec<Vec<String>> = report
+        .comparisons()
+        .flat_map(|(flow, own)| own.sums.iter().filter(|sum| !sum.currency.is_empty()).map(move |sum| (flow, sum)))
+        .map(|(flow, sum)| {
+            let amounts = [sum.salesforce, sum.b1, sum.difference, sum.differences].map(|amount| amount.to_string());
+            let words = [&flow.flow, &sum.what, &sum.currency, &sum.month].map(String::clone);
+            words.into_iter().chain(amounts).collect()
+        })
+        .collect();
+    if !sums.is_empty() {
+        let header = ["flow", "sum", "currency", "month", "Salesforce", "B1", "difference", "by differences"];
+        output.rows(&(), &header, sums, "");
+    }
+    let all: Vec<&Difference> = report.comparisons().flat_map(|(_, own)| &own.differences).collect();
+    let differences = report.differences();
+    if differences > 0 {
+        let row = |own: &&Difference| {
+            let ids = [&own.salesforce, &own.b1].map(String::as_str);
+            let ids: Vec<&str> = ids.into_iter().filter(|id| !id.is_empty()).collect();
+            vec![own.kind.words().to_owned(), short(&own.label, 60), ids.join(", "), short(&own.reason, 140)]
+        };
+        let rows = all.iter().take(SHOWN).map(row).collect();
+        output.rows(&(), &["difference", "record", "ids", "reason"], rows, "");
+        let shown = all.len().min(SHOWN) as u64;
+        if differences > shown {
+            output.say(format!("and {} more", differences - shown));
+        }
+    }
+    output.say(report.words());
+    output.say(format!("kept in {}", folder.path().join(&report.name).display()));
+}
+
+/// A day as `--since` takes it.
+fn day(text: &str) -> Result<String, String> {
+    text.parse::<chrono::NaiveDate>().map(|day| day.to_string()).map_err(|_| "write it like 2026-01-31".into())
+}

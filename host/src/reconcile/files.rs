@@ -1,0 +1,361 @@
+//! Reports as files: a folder for each in `reports/` beside the database, with the report as JSON and as a page, and all differences and sums as tables. It
+//! is written apart and gets its name when all of it is there.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tempfile::TempDir;
+
+use super::page::page;
+use super::report::{Comparison, Difference, Report};
+use super::{ReconcileError, explain::minute};
+use crate::config::Config;
+use crate::store::Millis;
+use crate::store::sqlite::copy::sync_folder;
+use crate::time::iso;
+
+/// What all that is no report yet begins with.
+const UNFINISHED: &str = ".tandem-reconcile-";
+/// Held while one is made.
+const LOCK: &str = ".tandem-reconcile.lock";
+
+/// The files of a report, and of what kind they are.
+pub const KINDS: [(&str, &str); 4] = [
+    (REPORT, "application/json"),
+    (PAGE, "text/html; charset=utf-8"),
+    (DIFFERENCES, "text/csv; charset=utf-8"),
+    (SUMS, "text/csv; charset=utf-8"),
+];
+const REPORT: &str = "report.json";
+const PAGE: &str = "report.html";
+const DIFFERENCES: &str = "differences.csv";
+const SUMS: &str = "sums.csv";
+
+/// Where reports lie.
+#[derive(Clone, Debug)]
+pub struct Folder(PathBuf);
+
+impl Folder {
+    /// That of a configured host.
+    pub fn of(config: &Config) -> Self {
+        let database = config.resolve(&config.store.path);
+        Self(database.parent().map_or_else(|| "reports".into(), |parent| parent.join("reports")))
+    }
+
+    /// Its path.
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// The names of the reports, the newest first.
+    pub fn names(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(&self.0).into_iter().flatten().flatten();
+        let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+        let mut names: Vec<String> = names.filter(|name| is_name(name)).collect();
+        names.sort_unstable_by(|a, b| b.cmp(a));
+        names
+    }
+
+    /// A file of a report; none where there is no such report or file.
+    pub fn file(&self, name: &str, file: &str) -> Option<PathBuf> {
+        let known = is_name(name) && KINDS.iter().any(|(own, _)| *own == file);
+        let path = self.0.join(name).join(file);
+        (known && path.is_file()).then_some(path)
+    }
+
+    /// A report; none where there is none of that name.
+    pub fn report(&self, name: &str) -> Result<Option<Report>, ReconcileError> {
+        let Some(path) = self.file(name, REPORT) else { return Ok(None) };
+        let text = std::fs::read(&path).map_err(at(&path))?;
+        let report = serde_json::from_slice(&text);
+        report.map(Some).map_err(|e| ReconcileError::Broken(format!("{}: {e}", path.display())))
+    }
+
+    /// Begins one. What was broken off before goes.
+    pub(super) async fn begin(&self, now: Millis) -> Result<Draft, ReconcileError> {
+        let folder = self.clone();
+        blocking(move || folder.begin_here(now)).await
+    }
+
+    fn begin_here(&self, now: Millis) -> Result<Draft, ReconcileError> {
+        let here = |error| ReconcileError::Folder(self.0.clone(), error);
+        make_folder(&self.0).map_err(here)?;
+        let lock = File::create(self.0.join(LOCK)).map_err(here)?;
+        if let Err(std::fs::TryLockError::WouldBlock) = lock.try_lock() {
+            return Err(ReconcileError::Busy(self.0.clone()));
+        }
+        for entry in std::fs::read_dir(&self.0).map_err(here)?.flatten() {
+            let path = entry.path();
+            if entry.file_name().to_string_lossy().starts_with(UNFINISHED) {
+                let _ = std::fs::remove_dir_all(&path);
+            }
+        }
+        let files = scratch(&self.0).map_err(here)?;
+        let table = |name: &str, header: &[&str]| -> Result<Table, ReconcileError> {
+            let path = files.path().join(name);
+            let mut table = csv::Writer::from_writer(File::create(&path).map_err(at(&path))?);
+            table.write_record(header).map_err(|e| of_csv(&path, e))?;
+            Ok(table)
+        };
+        let differences = table(DIFFERENCES, &COLUMNS)?;
+        let sums = table(SUMS, &SUM_COLUMNS)?;
+        let rows = scratch(&self.0).map_err(here)?;
+        // A second one within the same millisecond is none: the lock is held.
+        let (name, at) = (stamp(now), now);
+        let tables = Arc::new(Mutex::new(Tables { differences, sums }));
+        Ok(Draft { folder: self.clone(), name, at, files, rows, tables, _alone: lock })
+    }
+}
+
+type Table = csv::Writer<File>;
+
+struct Tables {
+    differences: Table,
+    sums: Table,
+}
+
+const COLUMNS: [&str; 11] = [
+    "flow",
+    "comparison",
+    "difference",
+    "record",
+    "salesforce_id",
+    "b1_id",
+    "field",
+    "salesforce",
+    "b1",
+    "reason",
+    "explanation",
+];
+
+const SUM_COLUMNS: [&str; 12] = [
+    "flow",
+    "comparison",
+    "what",
+    "currency",
+    "month",
+    "salesforce",
+    "b1",
+    "difference",
+    "of_it_other_month",
+    "of_it_rounding",
+    "of_it_alone",
+    "of_it_differences",
+];
+
+/// A report that is being made.
+pub(super) struct Draft {
+    folder: Folder,
+    name: String,
+    at: Millis,
+    files: TempDir,
+    rows: TempDir,
+    tables: Arc<Mutex<Tables>>,
+    _alone: File,
+}
+
+impl Draft {
+    /// Its name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// When it was begun.
+    pub fn at(&self) -> Millis {
+        self.at
+    }
+
+    /// A file for rows, which goes with the draft.
+    pub fn scratch(&self, name: &str) -> PathBuf {
+        self.rows.path().join(name)
+    }
+
+    /// Adds the sums of a comparison.
+    pub async fn sums(&self, flow: &str, comparison: &Comparison) -> Result<(), ReconcileError> {
+        let rows = comparison.sums.iter().map(|sum| {
+            let amounts =
+                [sum.salesforce, sum.b1, sum.difference, sum.other_month, sum.rounding, sum.alone, sum.differences];
+            let words = [flow, &comparison.name, &sum.what, &sum.currency, &sum.month].map(cell);
+            words.into_iter().chain(amounts.map(|amount| amount.to_string())).collect()
+        });
+        let (rows, path) = (rows.collect(), self.files.path().join(SUMS));
+        self.write(path, rows, |tables| &mut tables.sums).await
+    }
+
+    /// Adds differences of a comparison: a row for each field that differs, or one where none is named.
+    pub async fn differences(&self, flow: &str, comparison: &str, all: &[Difference]) -> Result<(), ReconcileError> {
+        let mut rows: Vec<Vec<String>> = Vec::new();
+        for own in all {
+            let before = [flow, comparison, own.kind.words(), &own.label, &own.salesforce, &own.b1].map(cell);
+            let behind = [own.why.words(), &own.reason].map(cell);
+            let row =
+                |fields: [String; 3]| before.iter().cloned().chain(fields).chain(behind.iter().cloned()).collect();
+            rows.extend(
+                own.fields.iter().map(|field| row([&field.field, &field.salesforce, &field.b1].map(|text| cell(text)))),
+            );
+            if own.fields.is_empty() {
+                rows.push(row([String::new(), String::new(), String::new()]));
+            }
+        }
+        let path = self.files.path().join(DIFFERENCES);
+        self.write(path, rows, |tables| &mut tables.differences).await
+    }
+
+    async fn write(
+        &self,
+        path: PathBuf,
+        rows: Vec<Vec<String>>,
+        table: impl Fn(&mut Tables) -> &mut Table + Send + 'static,
+    ) -> Result<(), ReconcileError> {
+        let tables = self.tables.clone();
+        blocking(move || {
+            let mut tables = tables.lock().unwrap_or_else(PoisonError::into_inner);
+            let table = table(&mut tables);
+            rows.iter().try_for_each(|row| table.write_record(row)).map_err(|e| of_csv(&path, e))
+        })
+        .await
+    }
+
+    /// Gives it its name, and removes the oldest beyond those that are kept.
+    pub async fn finish(self, report: &Report, keep: u32) -> Result<(), ReconcileError> {
+        let report = report.clone();
+        blocking(move || self.finish_here(&report, keep)).await
+    }
+
+    fn finish_here(self, report: &Report, keep: u32) -> Result<(), ReconcileError> {
+        let Self { folder, name, files, rows, tables, _alone, .. } = self;
+        let path = files.path().to_owned();
+        {
+            let mut tables = tables.lock().unwrap_or_else(PoisonError::into_inner);
+            let Tables { differences, sums } = &mut *tables;
+            for (table, file) in [(differences, DIFFERENCES), (sums, SUMS)] {
+                table.flush().map_err(at(&path.join(file)))?;
+                table.get_ref().sync_all().map_err(at(&path.join(file)))?;
+            }
+        }
+        // Windows moves no folder whose files are open.
+        drop(tables);
+        let json = serde_json::to_vec_pretty(report).map_err(|e| ReconcileError::Broken(e.to_string()))?;
+        write(&path.join(REPORT), &json)?;
+        write(&path.join(PAGE), page(report).as_bytes())?;
+        let to = folder.0.join(&name);
+        std::fs::rename(&path, &to).map_err(at(&to))?;
+        let _ = files.keep();
+        sync_folder(&to);
+        drop(rows);
+        for old in folder.names().into_iter().skip(keep as usize) {
+            let old = folder.0.join(old);
+            if let Err(error) = std::fs::remove_dir_all(&old) {
+                tracing::warn!(%error, report = %old.display(), "an old report is not removed");
+            }
+        }
+        Ok(())
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, ReconcileError> + Send + 'static,
+) -> Result<T, ReconcileError> {
+    tokio::task::spawn_blocking(work).await.map_err(|e| ReconcileError::Broken(e.to_string()))?
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), ReconcileError> {
+    let mut file = File::create(path).map_err(at(path))?;
+    std::io::Write::write_all(&mut file, bytes).and_then(|()| file.sync_all()).map_err(at(path))
+}
+
+fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ReconcileError {
+    let path = path.to_owned();
+    move |error| ReconcileError::File(path, error)
+}
+
+fn of_csv(path: &Path, error: csv::Error) -> ReconcileError {
+    ReconcileError::File(path.to_owned(), std::io::Error::other(error.to_string()))
+}
+
+/// A spreadsheet takes a text that begins so for a formula.
+fn cell(text: &str) -> String {
+    let text = text.replace(['\r', '\n'], " ");
+    if text.starts_with(['=', '+', '-', '@', '\t']) { format!("'{text}") } else { text }
+}
+
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// A folder that goes with the value; only its user may look into it, and into what becomes of it.
+fn scratch(beside: &Path) -> std::io::Result<TempDir> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(UNFINISHED);
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
+    builder.tempdir_in(beside)
+}
+
+/// `20260131-033000-000`, by UTC.
+fn stamp(at: Millis) -> String {
+    iso(at).replace(['-', ':', 'Z'], "").replace(['T', '.'], "-")
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() == 19
+        && text.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 15 => byte == b'-',
+            _ => byte.is_ascii_digit(),
+        })
+}
+
+/// `2026-01-31 03:30 UTC`
+pub(super) fn day(at: Millis) -> String {
+    minute(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(folder: &Path) -> Folder {
+        Folder(folder.join("reports"))
+    }
+
+    #[tokio::test]
+    async fn a_report_is_there_when_all_of_it_is_and_the_oldest_go() {
+        let beside = tempfile::tempdir().unwrap();
+        let folder = config(beside.path());
+        for n in 0..4 {
+            let draft = folder.begin(1_767_225_600_000 + n).await.unwrap();
+            assert!(matches!(folder.begin(1).await, Err(ReconcileError::Busy(_))), "one at a time");
+            let report = Report { name: draft.name().into(), at: draft.at(), ..Report::default() };
+            assert!(folder.file(draft.name(), REPORT).is_none());
+            draft.finish(&report, 2).await.unwrap();
+        }
+        assert_eq!(folder.names(), ["20260101-000000-003", "20260101-000000-002"]);
+        assert_eq!(folder.report("20260101-000000-003").unwrap().unwrap().at, 1_767_225_600_003);
+        for (file, _) in KINDS {
+            assert!(folder.file("20260101-000000-003", file).is_some(), "{file}");
+        }
+        for (name, file) in [("../reports/20260101-000000-003", REPORT), ("20260101-000000-003", "../x"), ("", "")] {
+            assert!(folder.file(name, file).is_none(), "{name} {file}");
+        }
+        // One that was broken off leaves nothing behind for long, and nothing that looks like a report.
+        std::fs::create_dir(folder.0.join(format!("{UNFINISHED}left"))).unwrap();
+        drop(folder.begin(5).await.unwrap());
+        let left = std::fs::read_dir(&folder.0).unwrap().flatten().map(|entry| entry.file_name());
+        let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with(UNFINISHED)).collect();
+        assert!(left.is_empty(), "{left:?}");
+        assert_eq!(folder.names().len(), 2);
+    }
+
+    #[test]
+    fn what_a_spreadsheet_takes_for_a_formula_is_text() {
+        assert_eq!(cell("=HYPERLINK(1)"), "'=HYPERLINK(1)");
+        assert_eq!(cell("Miller\nLtd"), "Miller Ltd");
+    }
+}

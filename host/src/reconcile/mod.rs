@@ -1,0 +1,447 @@
+//! The proof that both sides agree: each flow's plugin reads both systems and says what is to be the same; what it read is joined here, added up, and each
+//! difference explained from what the host knows. Nothing is written to either system.
+
+mod explain;
+mod files;
+mod page;
+mod record;
+pub mod report;
+mod scheduled;
+mod tally;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use self::files::{Folder, KINDS};
+pub use self::record::{FlowStanding, Record};
+pub use self::scheduled::Scheduled;
+
+use self::explain::Situation;
+use self::files::Draft;
+use self::report::{Comparison, Difference, FlowReport, Reasons, Report, SHOWN, Why};
+use self::tally::{Counts, Found, Tally};
+use crate::config::Config;
+use crate::connections::{BreakerState, Connections};
+use crate::engine::reading::Reading;
+use crate::engine::{BindError, Flow, FlowStatus};
+use crate::releases::{ReleaseError, Releases};
+use crate::sandbox::{Comparable, ReadError, ReadRow};
+use crate::store::{Millis, Side, Store, StoreError};
+use crate::time::now;
+
+/// What passes is waited out for so long before a comparison is given up.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// Rows that are looked at once more in one go.
+const AGAIN: usize = 100;
+/// Differences that are explained in one go.
+const EXPLAINED: u32 = 200;
+/// A clock of another machine may be so far behind: what was changed so shortly before is looked at once more.
+const SKEW: Millis = 120_000;
+/// Bytes of links that are looked at in one go.
+const LINK_BYTES: u64 = 64 << 20;
+/// Ids whose links are looked up in one go.
+const LINK_IDS: usize = 500;
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// Its folder.
+    #[error("the folder of the reports, {0}: {1}")]
+    Folder(PathBuf, std::io::Error),
+    /// Another one goes on.
+    #[error("another reconciliation is under way in {0}")]
+    Busy(PathBuf),
+    /// The disk is full, or fails.
+    #[error("{0}: {1}")]
+    File(PathBuf, std::io::Error),
+    /// The file in which rows are joined.
+    #[error("joining the rows: {0}")]
+    Rows(#[from] rusqlite::Error),
+    /// The database.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A flow that is asked for.
+    #[error(transparent)]
+    Release(#[from] ReleaseError),
+    /// A report that cannot be read, or a part of the work that died.
+    #[error("it was broken off: {0}")]
+    Broken(String),
+}
+
+/// What it is done with.
+#[derive(Clone)]
+pub struct Host {
+    /// `tandem.toml`
+    pub config: Arc<Config>,
+    /// Both systems.
+    pub connections: Arc<Connections>,
+    /// What flows run.
+    pub releases: Arc<Releases>,
+    /// Events, links, what ran when.
+    pub store: Arc<dyn Store>,
+    /// A host runs that would read changes.
+    pub runs: bool,
+    /// How its flows are, where this is that host.
+    pub status: BTreeMap<String, FlowStatus>,
+}
+
+/// How far it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// The flow under way.
+    pub flow: String,
+    /// What is compared of it.
+    pub comparison: String,
+    /// What is done with it.
+    pub step: &'static str,
+    /// Rows that were read of this comparison.
+    pub rows: u64,
+}
+
+/// Who hears how far it is.
+pub type Told<'a> = &'a (dyn Fn(Progress) + Send + Sync);
+
+/// Compares these flows (none: all) and keeps the report. `since`: only what was changed or dated since that day, and its moment.
+pub async fn run(
+    host: &Host,
+    flows: &[String],
+    since: Option<(String, Millis)>,
+    told: Told<'_>,
+) -> Result<Report, ReconcileError> {
+    let started = Instant::now();
+    let folder = Folder::of(&host.config);
+    let draft = folder.begin(now()).await?;
+    let all = flows.is_empty();
+    let names: Vec<String> = if all { host.config.flows.keys().cloned().collect() } else { flows.to_vec() };
+    let mut report = Report {
+        name: draft.name().to_owned(),
+        at: draft.at(),
+        since: since.as_ref().map(|(day, _)| day.clone()),
+        tandem: env!("CARGO_PKG_VERSION").into(),
+        ..Report::default()
+    };
+    for name in names {
+        let work = FlowWork { host, draft: &draft, since: since.as_ref().map(|(_, at)| *at), told };
+        report.flows.push(work.flow(&name).await?);
+    }
+    report.took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    draft.finish(&report, host.config.reconcile.keep).await?;
+    // A part of it says nothing of the rest.
+    if since.is_none() {
+        Record::note(host.store.as_ref(), &report, all).await?;
+    }
+    Ok(report)
+}
+
+/// The work on one flow.
+struct FlowWork<'a> {
+    host: &'a Host,
+    draft: &'a Draft,
+    since: Option<Millis>,
+    told: Told<'a>,
+}
+
+impl FlowWork<'_> {
+    async fn flow(&self, name: &str) -> Result<FlowReport, ReconcileError> {
+        let mut report = FlowReport { flow: name.to_owned(), ..FlowReport::default() };
+        let connection = |kind: &dyn Fn(&str) -> bool| {
+            let own = self.host.config.flows.get(name).into_iter().flat_map(|flow| flow.connections.values());
+            own.into_iter().find(|name| kind(name)).cloned().unwrap_or_default()
+        };
+        report.b1 = connection(&|name| self.host.config.b1.contains_key(name));
+        report.salesforce = connection(&|name| self.host.config.salesforce.contains_key(name));
+        let flow = match self.bound(name).await {
+            Ok(flow) => flow,
+            Err(error) => {
+                (report.unsaid, report.failed) = (Some(error.to_string()), true);
+                return Ok(report);
+            }
+        };
+        let description = &flow.release.plugin.description;
+        report.title.clone_from(&description.title);
+        report.plugin = format!("{} {}", description.name, description.version);
+        let reading = Reading::new(self.host.releases.runtime(), &flow, PATIENCE);
+        let plan = match reading.plan().await {
+            Ok(Some(plan)) if !plan.is_empty() => plan,
+            Ok(Some(_)) => {
+                report.unsaid = Some("its plugin says that there is nothing to compare under these settings".into());
+                return Ok(report);
+            }
+            Ok(None) => {
+                report.unsaid =
+                    Some("its plugin does not say how its records are compared (it is of contract 0.1.0 alone)".into());
+                return Ok(report);
+            }
+            Err(error) => {
+                (report.unsaid, report.failed) = (Some(error.to_string()), true);
+                return Ok(report);
+            }
+        };
+        for own in &plan {
+            report.comparisons.push(self.comparison(&flow, &reading, own).await?);
+        }
+        Ok(report)
+    }
+
+    async fn bound(&self, name: &str) -> Result<Flow, BindError> {
+        let Host { config, connections, releases, .. } = self.host;
+        let release = releases.live_or_files(name, config).await?;
+        Flow::bind(name, release, config, connections, releases).await
+    }
+
+    async fn comparison(
+        &self,
+        flow: &Flow,
+        reading: &Reading<'_>,
+        own: &Comparable,
+    ) -> Result<Comparison, ReconcileError> {
+        let began = now();
+        let tally = Tally::new(&self.draft.scratch(&format!("{}-{}", flow.name, own.name)))?;
+        let work = Work { flow, reading, own, tally, store: self.host.store.as_ref(), since: self.since, began };
+        let mut stated = Comparison { name: own.name.clone(), title: own.title.clone(), ..Comparison::default() };
+        let progress = |step, rows| {
+            let (flow, comparison) = (flow.name.clone(), own.title.clone());
+            (self.told)(Progress { flow, comparison, step, rows });
+        };
+        let read = work.read(&progress).await;
+        let counts = match read {
+            Ok(counts) => counts,
+            Err(NotRead::Rows(side, error)) => {
+                let side = if side == Side::B1 { "B1" } else { "Salesforce" };
+                stated.not_whole = Some(format!("not all of {side} could be read: {error}"));
+                let counts = work.tally.join(own.needs).await?;
+                (stated.salesforce, stated.b1) = (counts.salesforce, counts.b1);
+                return Ok(stated);
+            }
+            Err(NotRead::Host(error)) => return Err(error),
+        };
+        let Counts { salesforce, b1, in_step, alone, kinds, sums } = counts;
+        (stated.salesforce, stated.b1, stated.in_step, stated.alone) = (salesforce, b1, in_step, alone);
+        stated.sums = sums;
+        for (kind, count) in kinds {
+            match kind {
+                report::Kind::Differs => stated.differing += count,
+                report::Kind::MissingInB1 => stated.missing_in_b1 += count,
+                report::Kind::MissingInSalesforce => stated.missing_in_salesforce += count,
+                report::Kind::DoubleInB1 | report::Kind::DoubleInSalesforce => stated.double += count,
+            }
+        }
+        self.draft.sums(&flow.name, &stated).await?;
+        progress("explaining", salesforce + b1);
+        self.explain(flow, &work, &mut stated).await?;
+        Ok(stated)
+    }
+
+    async fn explain(&self, flow: &Flow, work: &Work<'_>, stated: &mut Comparison) -> Result<(), ReconcileError> {
+        let situation = self.situation(flow, work.began).await?;
+        let mut reasons: BTreeMap<Why, u64> = BTreeMap::new();
+        let (mut open, mut explained) = (Vec::new(), Vec::new());
+        let mut after = 0;
+        loop {
+            let page = work.tally.differences(after, EXPLAINED).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
+            let mut told = Vec::with_capacity(page.len());
+            for (_, found) in page {
+                let reason = situation.explain(work.store, &found).await?;
+                *reasons.entry(reason.why).or_default() += 1;
+                told.push(difference(found, reason));
+            }
+            self.draft.differences(&flow.name, &stated.name, &told).await?;
+            for own in told {
+                let kept = if own.why == Why::Unexplained { &mut open } else { &mut explained };
+                if kept.len() < SHOWN {
+                    kept.push(own);
+                }
+            }
+        }
+        stated.unexplained = reasons.get(&Why::Unexplained).copied().unwrap_or_default();
+        stated.reasons = reasons.into_iter().map(|(reason, count)| Reasons { reason, count }).collect();
+        stated.reasons.sort_by_key(|own| std::cmp::Reverse(own.count));
+        open.extend(explained);
+        open.truncate(SHOWN);
+        stated.more = stated.all().saturating_sub(open.len() as u64);
+        stated.differences = open;
+        Ok(())
+    }
+
+    async fn situation(&self, flow: &Flow, began: Millis) -> Result<Situation, ReconcileError> {
+        let held = match self.host.status.get(&flow.name) {
+            Some(FlowStatus::Held(why)) => Some(why.clone()),
+            _ => None,
+        };
+        let mut outages = Vec::new();
+        for (slot, connection) in &flow.bound.slots {
+            if let BreakerState::Open(_) = connection.state() {
+                let name = flow.bound.named.get(slot).cloned().unwrap_or_default();
+                let why = connection.breaker().outage().map(|outage| outage.why().to_owned());
+                outages.push((name, why.unwrap_or_else(|| "it is left alone for a while".into())));
+            }
+        }
+        Ok(Situation {
+            held,
+            outages,
+            host: self.host.runs,
+            began,
+            grace: i64::from(self.host.config.reconcile.grace_minutes) * 60_000,
+            ..Situation::of(self.host.store.as_ref(), &flow.name).await?
+        })
+    }
+}
+
+fn difference(found: Found, reason: explain::Reason) -> Difference {
+    let one = found.salesforce.as_ref().or(found.b1.as_ref());
+    let label = one.map(|known| known.label.clone()).unwrap_or_default();
+    let linked = |own: &Option<tally::Known>, other: &Option<tally::Known>| {
+        let known = own.as_ref().map(|known| known.id.clone());
+        known.or_else(|| other.as_ref().and_then(|known| known.linked.clone())).unwrap_or_default()
+    };
+    Difference {
+        kind: found.kind,
+        label,
+        salesforce: linked(&found.salesforce, &found.b1),
+        b1: linked(&found.b1, &found.salesforce),
+        fields: found.fields,
+        why: reason.why,
+        reason: reason.words,
+        event: reason.event,
+    }
+}
+
+/// Why rows are not all there.
+enum NotRead {
+    /// Those of a side.
+    Rows(Side, ReadError),
+    /// The host's own part.
+    Host(ReconcileError),
+}
+
+impl<E: Into<ReconcileError>> From<E> for NotRead {
+    fn from(error: E) -> Self {
+        Self::Host(error.into())
+    }
+}
+
+/// The work on one comparison.
+struct Work<'a> {
+    flow: &'a Flow,
+    reading: &'a Reading<'a>,
+    own: &'a Comparable,
+    tally: Tally,
+    store: &'a dyn Store,
+    since: Option<Millis>,
+    began: Millis,
+}
+
+impl Work<'_> {
+    /// Reads both sides, joins them, and looks once more at what differs and was changed meanwhile.
+    async fn read(&self, told: &(dyn Fn(&'static str, u64) + Sync)) -> Result<Counts, NotRead> {
+        let mut rows = 0;
+        for (side, step) in [(Side::Salesforce, "reading Salesforce"), (Side::B1, "reading B1")] {
+            let mut cursor: Option<String> = None;
+            loop {
+                told(step, rows);
+                let page = self.reading.page((&self.own.name, side), self.since, cursor.as_deref()).await;
+                let page = page.map_err(|error| NotRead::Rows(side, error))?;
+                rows += page.rows.len() as u64;
+                self.take(side, page.rows).await?;
+                match page.next {
+                    // What comes back to where it was would go on for ever.
+                    Some(next) if cursor.as_ref() == Some(&next) => {
+                        let why = format!("the plugin goes on where it was ({next:?})");
+                        return Err(NotRead::Rows(side, ReadError::Failed(why)));
+                    }
+                    Some(next) => cursor = Some(next),
+                    None => break,
+                }
+            }
+        }
+        told("comparing", rows);
+        let counts = self.tally.join(self.own.needs).await?;
+        if !self.look_again().await? {
+            return Ok(counts);
+        }
+        Ok(self.tally.join(self.own.needs).await?)
+    }
+
+    /// Rows with the other side's ids, where they are linked.
+    async fn take(&self, side: Side, rows: Vec<ReadRow>) -> Result<(), ReconcileError> {
+        let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+        let linked = self.linked(side, &ids).await?;
+        self.tally.add(side, rows.into_iter().zip(linked).collect()).await
+    }
+
+    async fn linked(&self, side: Side, ids: &[String]) -> Result<Vec<Option<String>>, StoreError> {
+        let Some(kind) = &self.own.link_kind else { return Ok(vec![None; ids.len()]) };
+        let mut linked = Vec::with_capacity(ids.len());
+        for some in ids.chunks(LINK_IDS) {
+            let found = self.store.links_find(&self.flow.bound.scope, kind, side, some, LINK_BYTES).await?;
+            let found = found.ok_or_else(|| StoreError::Database("links of more than 64 MiB".into()))?;
+            linked.extend(
+                found
+                    .into_iter()
+                    .map(|link| link.map(|link| if side == Side::B1 { link.salesforce_id } else { link.b1_id })),
+            );
+        }
+        Ok(linked)
+    }
+
+    /// A company goes on working meanwhile: what differs and was changed since this began, or is not among what was changed since a day, is read anew. True
+    /// when something was.
+    async fn look_again(&self) -> Result<bool, NotRead> {
+        let (mut after, mut again) = (0, Vec::new());
+        let mut read = false;
+        loop {
+            let page = self.tally.differences(after, EXPLAINED).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = *last;
+            again.extend(page.into_iter().map(|(_, found)| found).filter(|found| self.may_be_over(found)));
+            while again.len() >= AGAIN {
+                self.anew(again.drain(..AGAIN).collect()).await?;
+                read = true;
+            }
+        }
+        if !again.is_empty() {
+            self.anew(again).await?;
+            read = true;
+        }
+        Ok(read)
+    }
+
+    fn may_be_over(&self, found: &Found) -> bool {
+        let mut both = [&found.salesforce, &found.b1].into_iter().flatten();
+        let alone = found.salesforce.is_none() || found.b1.is_none();
+        self.since.is_some() && alone
+            || both.any(|known| known.changed.is_none_or(|changed| changed >= self.began - SKEW))
+    }
+
+    async fn anew(&self, all: Vec<Found>) -> Result<(), NotRead> {
+        for side in [Side::Salesforce, Side::B1] {
+            let (mut ids, mut keys) = (Vec::new(), Vec::new());
+            for found in &all {
+                let (own, other) = match side {
+                    Side::Salesforce => (&found.salesforce, &found.b1),
+                    Side::B1 => (&found.b1, &found.salesforce),
+                };
+                match (own, other) {
+                    (Some(own), _) => ids.push(own.id.clone()),
+                    (None, Some(other)) => {
+                        ids.extend(other.linked.clone());
+                        keys.extend(Some(other.key.clone()).filter(|key| !key.is_empty()));
+                    }
+                    (None, None) => {}
+                }
+            }
+            if ids.is_empty() && keys.is_empty() {
+                continue;
+            }
+            let rows = self.reading.rows((&self.own.name, side), &ids, &keys).await;
+            let rows = rows.map_err(|error| NotRead::Rows(side, error))?;
+            self.tally.forget(side, ids, keys).await?;
+            self.take(side, rows).await?;
+        }
+        Ok(())
+    }
+}

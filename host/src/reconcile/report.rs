@@ -1,0 +1,290 @@
+//! What a reconciliation states, as it is kept and shown.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::store::Millis;
+
+/// Differences of a comparison that the report itself has; all of them stand in the file `differences.csv`.
+pub const SHOWN: usize = 1_000;
+
+/// A reconciliation.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Report {
+    /// Its name, which is that of its folder: when it was begun, `20260131-033000-000`, UTC.
+    pub name: String,
+    /// When it was begun, milliseconds since 1970 UTC.
+    pub at: Millis,
+    /// How long it took.
+    pub took_ms: u64,
+    /// Only what was changed or dated since this day; none: everything.
+    pub since: Option<String>,
+    /// Of the program that made it.
+    pub tandem: String,
+    /// Flow by flow.
+    pub flows: Vec<FlowReport>,
+}
+
+/// What is stated of a flow.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct FlowReport {
+    /// Its name.
+    pub flow: String,
+    /// What its plugin does, in a line.
+    pub title: String,
+    /// Plugin and version.
+    pub plugin: String,
+    /// The B1 company's connection.
+    pub b1: String,
+    /// The org's connection.
+    pub salesforce: String,
+    /// Why nothing is stated of it: its plugin does not say, or it cannot be run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsaid: Option<String>,
+    /// It should have been compared, and could not be.
+    #[serde(default)]
+    pub failed: bool,
+    /// Each kind of thing.
+    pub comparisons: Vec<Comparison>,
+}
+
+/// What is stated of one kind of thing.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Comparison {
+    /// Its name.
+    pub name: String,
+    /// For people.
+    pub title: String,
+    /// Why not all could be read; then nothing is said to be missing or to differ.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_whole: Option<String>,
+    /// Records in Salesforce.
+    pub salesforce: u64,
+    /// Records in B1.
+    pub b1: u64,
+    /// Pairs that agree.
+    pub in_step: u64,
+    /// Pairs that do not.
+    pub differing: u64,
+    /// Records of Salesforce without one in B1.
+    pub missing_in_b1: u64,
+    /// Records of B1 without one in Salesforce.
+    pub missing_in_salesforce: u64,
+    /// Records of which there is one more than there may be.
+    pub double: u64,
+    /// Records that need none on the other side, and have none.
+    pub alone: u64,
+    /// Money and quantities, by currency and month.
+    pub sums: Vec<Sum>,
+    /// Why there are differences, and how many each time; the most frequent first.
+    pub reasons: Vec<Reasons>,
+    /// Differences that nothing explains.
+    pub unexplained: u64,
+    /// The first of them: those that nothing explains before others.
+    pub differences: Vec<Difference>,
+    /// So many more stand in `differences.csv`.
+    pub more: u64,
+}
+
+impl Comparison {
+    /// All differences.
+    pub fn all(&self) -> u64 {
+        self.differing + self.missing_in_b1 + self.missing_in_salesforce + self.double
+    }
+}
+
+/// A reason, and how often it was found.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Reasons {
+    /// Which.
+    pub reason: Why,
+    /// So often.
+    pub count: u64,
+}
+
+/// An amount on both sides.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Sum {
+    /// What it is.
+    pub what: String,
+    /// ISO code; empty for what is no money.
+    pub currency: String,
+    /// `2026-11`; empty: it has none.
+    pub month: String,
+    /// In Salesforce.
+    #[schema(value_type = String)]
+    pub salesforce: Decimal,
+    /// In B1.
+    #[schema(value_type = String)]
+    pub b1: Decimal,
+    /// B1's less Salesforce's.
+    #[schema(value_type = String)]
+    pub difference: Decimal,
+    /// Of it: pairs that agree and are dated in another month on the other side.
+    #[schema(value_type = String)]
+    pub other_month: Decimal,
+    /// Of it: cents of pairs that agree, rounded otherwise by each system.
+    #[schema(value_type = String)]
+    pub rounding: Decimal,
+    /// Of it: records that need none on the other side.
+    #[schema(value_type = String)]
+    pub alone: Decimal,
+    /// The rest, which is that of the differences.
+    #[schema(value_type = String)]
+    pub differences: Decimal,
+}
+
+/// What sort of difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// Both have it, and not the same of it.
+    Differs,
+    /// Only Salesforce has it.
+    MissingInB1,
+    /// Only B1 has it.
+    MissingInSalesforce,
+    /// B1 has it once more than it may.
+    DoubleInB1,
+    /// Salesforce has it once more than it may.
+    DoubleInSalesforce,
+}
+
+impl Kind {
+    /// As it is stored.
+    pub(super) const ALL: [Self; 5] =
+        [Self::Differs, Self::MissingInB1, Self::MissingInSalesforce, Self::DoubleInB1, Self::DoubleInSalesforce];
+
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Differs => "differs",
+            Self::MissingInB1 => "missing in B1",
+            Self::MissingInSalesforce => "missing in Salesforce",
+            Self::DoubleInB1 => "double in B1",
+            Self::DoubleInSalesforce => "double in Salesforce",
+        }
+    }
+}
+
+/// Why there is a difference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Why {
+    /// A person is asked.
+    Review,
+    /// A person left it so.
+    Ignored,
+    /// It waits for another record.
+    Waiting,
+    /// It failed, and is tried again.
+    Retry,
+    /// It was told, and its turn has not come.
+    UnderWay,
+    /// It was refused for good.
+    Rejected,
+    /// A connection cannot be used.
+    Outage,
+    /// The flow does not run.
+    Held,
+    /// It was changed while this was reckoned.
+    Meanwhile,
+    /// It was changed, and the change is not read yet.
+    NotRead,
+    /// It is told on the record itself.
+    Told,
+    /// It was there before the flow, and was never linked.
+    NeverLinked,
+    /// Nothing explains it.
+    Unexplained,
+}
+
+impl Why {
+    /// For people, as a kind.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Review => "held in review",
+            Self::Ignored => "left so by a person",
+            Self::Waiting => "waits for another record",
+            Self::Retry => "failed, and is tried again",
+            Self::UnderWay => "under way",
+            Self::Rejected => "rejected",
+            Self::Outage => "a connection is down",
+            Self::Held => "the flow does not run",
+            Self::Meanwhile => "changed while this was reckoned",
+            Self::NotRead => "changed, not read yet",
+            Self::Told => "told on the record",
+            Self::NeverLinked => "never linked",
+            Self::Unexplained => "NOT EXPLAINED",
+        }
+    }
+}
+
+/// A field or sum that differs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Field {
+    /// As people know it.
+    pub field: String,
+    /// Salesforce's.
+    pub salesforce: String,
+    /// B1's.
+    pub b1: String,
+}
+
+/// One difference.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Difference {
+    /// What sort.
+    pub kind: Kind,
+    /// What a person knows it by.
+    pub label: String,
+    /// Salesforce id; empty where there is none.
+    pub salesforce: String,
+    /// B1's id; empty where there is none.
+    pub b1: String,
+    /// What differs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<Field>,
+    /// Why.
+    pub why: Why,
+    /// Why, in a sentence.
+    pub reason: String,
+    /// The event that tells it, if one does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event: Option<i64>,
+}
+
+impl Report {
+    /// Of all flows.
+    pub fn comparisons(&self) -> impl Iterator<Item = (&FlowReport, &Comparison)> {
+        self.flows.iter().flat_map(|flow| flow.comparisons.iter().map(move |own| (flow, own)))
+    }
+
+    /// All differences.
+    pub fn differences(&self) -> u64 {
+        self.comparisons().map(|(_, own)| own.all()).sum()
+    }
+
+    /// Those that nothing explains.
+    pub fn unexplained(&self) -> u64 {
+        self.comparisons().map(|(_, own)| own.unexplained).sum()
+    }
+
+    /// All that should have been read was.
+    pub fn is_whole(&self) -> bool {
+        self.flows.iter().all(|flow| !flow.failed) && self.comparisons().all(|(_, own)| own.not_whole.is_none())
+    }
+
+    /// In a sentence.
+    pub fn words(&self) -> String {
+        let (differences, unexplained) = (self.differences(), self.unexplained());
+        let whole = if self.is_whole() { "" } else { "; not all could be read, and of that nothing is said" };
+        match (differences, unexplained) {
+            (0, _) if self.is_whole() => "both sides agree".to_owned(),
+            (0, _) => format!("no difference in what was read{whole}"),
+            (all, 0) => format!("{all} differences, all of them explained{whole}"),
+            (all, open) => format!("{all} differences, {open} of them not explained{whole}"),
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Invoices, credit memos and down payments against the records that show them, amounts by currency and month.
+
+use tandem_sdk::chain::{Chain, Rows};
+use tandem_sdk::reconcile::{
+    Asked, Comparison, Entities, Needs, Objects, Page, Reconciles, Row, Which, comparison, row,
+};
+use tandem_sdk::settings::Settings as _;
+use tandem_sdk::{Decimal, Error, Side, Value, b1, counterpart, decimal, text};
+
+use crate::Invoices;
+use crate::describe::Settings;
+use crate::documents::{self, SETS};
+
+/// Records of a page.
+const RECORDS: usize = 1_000;
+const DOCUMENTS: usize = 500;
+
+/// What is compared beside the amounts.
+const VALUES: [&str; 5] =
+    ["Tandem_Number__c", "Tandem_Type__c", "Tandem_Date__c", "Tandem_Due_Date__c", "Tandem_Status__c"];
+
+/// What is added up, in the document's currency.
+const SUMS: [(&str, &str); 3] =
+    [("total", "Tandem_Total_Document__c"), ("paid", "Tandem_Paid_Document__c"), ("open", "Tandem_Open_Document__c")];
+
+impl Reconciles for Invoices {
+    type Settings = Settings;
+
+    fn plan(_: &Settings) -> Vec<Comparison> {
+        let title = "Invoices, credit memos and down payments, and the records that show them";
+        vec![comparison("invoices", title, Some("invoice"), Needs::Both)]
+    }
+
+    fn rows(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
+        match asked.side {
+            Side::Salesforce => records(asked),
+            Side::B1 => all_documents(asked),
+        }
+    }
+}
+
+fn connection<'a>(asked: &'a Asked<'_, Settings>) -> &'a str {
+    let bound = asked.flow.connections.iter().find(|binding| binding.slot == "b1");
+    bound.map_or("", |binding| binding.connection.as_str())
+}
+
+fn records(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
+    let amounts = SUMS.map(|(_, field)| field).join(",");
+    let currency = "Tandem_Currency__c";
+    let (found, next) = asked.which.objects(&Objects {
+        fields: format!("Id,Name,Tandem_Key__c,LastModifiedDate,{currency},{},{amounts}", VALUES.join(",")),
+        from: "Tandem_Invoice__c",
+        filter: String::new(),
+        key: "Tandem_Key__c",
+        keys: None,
+        dated: Some("Tandem_Date__c"),
+        page: RECORDS,
+    })?;
+    let rows = found.iter().filter_map(|record| {
+        let key = text(record, "Tandem_Key__c");
+        documents::parsed(connection(asked), key)?;
+        let own = row(text(record, "Id"), key, text(record, "Name")).changed_in_salesforce(record);
+        Some(with(own, record, text(record, currency)))
+    });
+    Ok(Page { rows: rows.collect(), next })
+}
+
+/// The documents of all sets, one set after the other: a cursor names the set and the last of it.
+fn all_documents(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
+    let mut settings = Settings::read(&asked.flow.settings).map_err(Error::Invalid)?;
+    settings.ask()?;
+    match &asked.which {
+        Which::Next { since, cursor } => {
+            let (place, last) = cursor.and_then(|cursor| cursor.split_once(':')).unwrap_or(("0", ""));
+            let place: usize = place.parse().unwrap_or_default();
+            let cursor = Some(last).filter(|last| !last.is_empty());
+            let page = documents_of(asked, &settings, place, &Which::Next { since: *since, cursor })?;
+            let next = match page.next {
+                Some(last) => Some(format!("{place}:{last}")),
+                None => (place + 1 < SETS.len()).then(|| format!("{}:", place + 1)),
+            };
+            Ok(Page { rows: page.rows, next })
+        }
+        Which::These { ids, keys } => {
+            let mut rows = Vec::new();
+            for (place, (_, kind, _)) in SETS.iter().enumerate() {
+                let names = ids.iter().chain(*keys).filter_map(|key| documents::parsed(connection(asked), key));
+                let own: Vec<String> =
+                    names.filter(|(own, _)| own == kind).map(|(_, entry)| entry.to_string()).collect();
+                if !own.is_empty() {
+                    let these = Which::These { ids: &own, keys: &[] };
+                    rows.extend(documents_of(asked, &settings, place, &these)?.rows);
+                }
+            }
+            Ok(Page { rows, next: None })
+        }
+    }
+}
+
+fn documents_of(
+    asked: &Asked<'_, Settings>,
+    settings: &Settings,
+    place: usize,
+    which: &Which<'_>,
+) -> Result<Page, Error> {
+    let Some((set, kind, word)) = SETS.get(place).copied() else { return Ok(Page { rows: Vec::new(), next: None }) };
+    let (found, next) = which.entities(&Entities {
+        set,
+        select: format!("{},CardName,UpdateDate,UpdateTime", documents::fields_of(kind)),
+        filter: String::new(),
+        id: "DocEntry",
+        is_number: true,
+        key: "CardCode",
+        changed: "UpdateDate",
+        page: DOCUMENTS,
+    })?;
+    let codes: Vec<String> = found.iter().map(|document| text(document, "CardCode").to_owned()).collect();
+    // A customer without an account is the accounts flow's to tell.
+    let accounts = counterpart::accounts(&codes, &settings.keys)?.ids;
+    let rows: Rows =
+        found.into_iter().filter_map(|document| Some(((kind, document["DocEntry"].as_i64()?), document))).collect();
+    let mut chain = Chain::default();
+    chain.take(&rows);
+    let mut told = Vec::with_capacity(rows.len());
+    for ((_, entry), document) in &rows {
+        let Some(account) = accounts.get(text(document, "CardCode")) else { continue };
+        let currency = match text(document, "DocCurrency") {
+            "" => settings.currency.clone(),
+            code => settings.currencies.iso(code)?,
+        };
+        let word = if documents::is_request(document) { documents::REQUEST } else { word };
+        let void = chain.is_void(kind, *entry);
+        let shown = documents::fields(settings, (kind, word, document), void, account, None, &currency);
+        let key = documents::key(connection(asked), kind, *entry);
+        let label = format!("{word} {}, {}", b1::key_text(&document["DocNum"]), text(document, "CardName"));
+        let own = row(key.as_str(), key.as_str(), label).told_by(format!("{set}({entry})")).changed_in_b1(document);
+        told.push(with(own, &Value::Object(shown), &currency));
+    }
+    Ok(Page { rows: told, next })
+}
+
+fn with(own: Row, record: &Value, currency: &str) -> Row {
+    let own = VALUES.into_iter().fold(own, |own, field| own.value(field, &record[field], None));
+    SUMS.into_iter().fold(own, |own, (what, field)| match decimal(&record[field]) {
+        Some(amount) => own.sum(what, currency, text(record, "Tandem_Date__c"), amount, Decimal::ZERO),
+        None => own,
+    })
+}

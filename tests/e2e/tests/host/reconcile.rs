@@ -1,0 +1,268 @@
+//! The proof that both sides agree: a company in step is told so, each difference with its reason, and nothing is written for it.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tandem_e2e::in_step::text;
+use tandem_e2e::{Setup, World, programs, root};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn setup() -> Setup {
+    Setup {
+        plugins: vec!["orders", "accounts", "catalogue", "credit", "inventory", "invoices"],
+        flows: vec![("accounts", "settings = { series = 11, create_in_b1 = \"all\" }")],
+        b1: "poll_seconds = 1\ntime_zone = \"UTC\"".into(),
+        ..Setup::default()
+    }
+}
+
+/// Exit code and report.
+async fn reconcile(world: &World, more: &[&str]) -> Result<(i32, Value)> {
+    let mut arguments = vec!["--json", "reconcile"];
+    arguments.extend(more);
+    let (code, output, errors) = world.tandem_raw(&arguments).await?;
+    let report = serde_json::from_str(&output).with_context(|| format!("{code}: {output}{errors}"))?;
+    Ok((code, report))
+}
+
+/// A comparison of a flow.
+fn of<'a>(report: &'a Value, flow: &str) -> &'a Value {
+    let flows = report["flows"].as_array().into_iter().flatten();
+    flows.filter(|own| own["flow"] == flow).map(|own| &own["comparisons"][0]).next().unwrap_or(&Value::Null)
+}
+
+fn reasons(comparison: &Value) -> BTreeMap<String, u64> {
+    let reasons = comparison["reasons"].as_array().into_iter().flatten();
+    reasons.map(|own| (text(own, "reason").to_owned(), own["count"].as_u64().unwrap_or_default())).collect()
+}
+
+/// The difference about a record, by an id of it.
+fn about<'a>(comparison: &'a Value, id: &str) -> Option<&'a Value> {
+    let all = comparison["differences"].as_array().into_iter().flatten();
+    all.into_iter().find(|own| own["salesforce"] == id || own["b1"] == id)
+}
+
+async fn loaded() -> Result<(World, Vec<String>)> {
+    let mut world = World::with(setup()).await?;
+    world.up().await?;
+    for flow in ["accounts", "catalogue", "inventory", "credit", "invoices"] {
+        world.tandem(&["backfill", flow, "--yes"]).await?;
+    }
+    let ids = world.opportunities(6).await?;
+    for id in &ids[..3] {
+        world.win(id).await?;
+    }
+    world.until_all_told(&ids[..3], PATIENCE).await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.settled().await?;
+    Ok((world, ids))
+}
+
+fn reports(world: &World) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(world.folder().join("data/reports")).into_iter().flatten().flatten();
+    let mut found: Vec<PathBuf> = entries.map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+    found.sort();
+    found
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_company_in_step_is_told_so_and_each_difference_has_its_reason() -> Result<()> {
+    let (mut world, ids) = loaded().await?;
+    let (code, report) = reconcile(&world, &[]).await?;
+    for flow in ["orders", "accounts", "catalogue", "credit", "inventory", "invoices"] {
+        let own = of(&report, flow);
+        assert!(own["not_whole"].is_null() && own["title"].is_string(), "{flow}: {report:#}");
+        assert_eq!(own["differences"], json!([]), "{flow}");
+        assert!(flow == "invoices" || own["in_step"].as_u64() > Some(0), "{flow}: {own}");
+    }
+    assert_eq!(code, 0, "{report:#}");
+    let orders = of(&report, "orders");
+    assert_eq!([&orders["salesforce"], &orders["b1"], &orders["in_step"]], [3, 3, 3]);
+    for sum in orders["sums"].as_array().context("sums")? {
+        assert_eq!(sum["differences"].as_str().and_then(|own| own.parse::<f64>().ok()), Some(0.0), "{sum}");
+    }
+    // It is kept, and a person may file it.
+    let [kept] = reports(&world).try_into().map_err(|all| anyhow::anyhow!("{all:?}"))?;
+    for file in ["report.json", "report.html", "differences.csv", "sums.csv"] {
+        assert!(kept.join(file).is_file(), "{file}");
+    }
+    let page = std::fs::read_to_string(kept.join("report.html"))?;
+    assert!(page.contains("Both sides agree.") && !page.contains("<script"), "{page}");
+    let kept: Value = serde_json::from_slice(&std::fs::read(kept.join("report.json"))?)?;
+    assert_eq!(kept, report);
+
+    // What the clerk agreed with the customer stays, and is told on the opportunity.
+    let order = world.orders_of(&ids[0]).await?.remove(0);
+    let price = json!({ "DocumentLines": [{ "LineNum": 0, "UnitPrice": 1 }] });
+    world.b1_patch(&format!("/Orders({})", order["DocEntry"]), price).await?;
+    // Won, and asked about.
+    for line in world.lines(&ids[3]).await? {
+        world.change("OpportunityLineItem", text(&line, "Id"), json!({ "Quantity": 0 })).await?;
+    }
+    world.win(&ids[3]).await?;
+    world.until_state(&ids[3], "Review").await?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    world.settled().await?;
+    world.change("Opportunity", &ids[0], json!({ "Tandem_PO_Number__c": "AGAIN" })).await?;
+    let told = async |world: &World| {
+        Ok(text(&world.opportunity(&ids[0]).await?, "Tandem_Sync_Message__c")
+            .contains("total before tax")
+            .then_some(()))
+    };
+    world.until("the total to be told", PATIENCE, told).await?;
+    world.settled().await?;
+    let (code, report) = reconcile(&world, &["orders"]).await?;
+    let own = of(&report, "orders");
+    let asked = about(own, &ids[3]).context("the one in review")?;
+    assert!(asked["why"] == "review" && asked["kind"] == "missing-in-b1", "{asked}");
+    assert!(text(asked, "reason").starts_with("held in review since 20"), "{asked}");
+    let differs = about(own, &ids[0]).context("the clerk's")?;
+    assert!(differs["kind"] == "differs" && differs["why"] == "told", "{differs}");
+    assert_eq!((code, &own["unexplained"]), (0, &json!(0)), "{own}");
+
+    // What happens while no host runs is not read yet.
+    world.stop().await?;
+    tokio::time::sleep(Duration::from_secs(6)).await;
+    world.win(&ids[4]).await?;
+    let partner = world.b1_records("BusinessPartners").await?.into_iter().find(|own| own["CardType"] == "cCustomer");
+    let code = text(&partner.context("a customer")?, "CardCode").to_owned();
+    world.b1_patch(&format!("/BusinessPartners('{code}')"), json!({ "Phone1": "+1 555 0100" })).await?;
+    let order = world.orders_of(&ids[1]).await?.remove(0);
+    let line = &order["DocumentLines"][0];
+    let again = json!({ "CardCode": order["CardCode"], "DocDueDate": order["DocDueDate"], "U_SF_Id": ids[1],
+        "DocumentLines": [{ "ItemCode": line["ItemCode"], "Quantity": 1, "UnitPrice": 1 }] });
+    let twin = world.b1_post("/Orders", again.clone()).await?;
+    let mut foreign = again;
+    foreign["U_SF_Id"] = json!(ids[5]);
+    let foreign = world.b1_post("/Orders", foreign).await?;
+    let (_, report) = reconcile(&world, &["orders", "accounts"]).await?;
+    let own = of(&report, "orders");
+    let unread = about(own, &ids[4]).context("the one that was just won")?;
+    assert!(unread["why"] == "not-read" && text(unread, "reason").ends_with("no host runs"), "{unread}");
+    let twin = about(own, &twin["DocEntry"].to_string()).context("the second order")?;
+    assert!(twin["kind"] == "double-in-b1" && twin["why"] == "not-read", "{twin}");
+    let foreign = about(own, &foreign["DocEntry"].to_string()).context("an order of what is not won")?;
+    assert_eq!(foreign["kind"], "missing-in-salesforce", "{foreign}");
+    let changed = about(of(&report, "accounts"), &code).context("the customer")?;
+    assert_eq!(changed["fields"][0]["field"], "Phone1 / Phone", "{changed}");
+    assert!(changed["why"] == "not-read" && text(changed, "reason").starts_with("changed in B1 on 20"), "{changed}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_nothing_explains_is_found_told_and_over_when_it_is_mended() -> Result<()> {
+    let more = "[reconcile]\ngrace_minutes = 0\nkeep = 2\n".into();
+    let b1 = "poll_seconds = 1\ntime_zone = \"UTC\"".into();
+    let mut world = World::with(Setup { more, b1, ..Setup::default() }).await?;
+    let ids = world.opportunities(3).await?;
+    // Before the flow ran.
+    world.win(&ids[0]).await?;
+    let (code, report) = reconcile(&world, &[]).await?;
+    let own = of(&report, "orders");
+    assert_eq!((code, reasons(own)), (0, BTreeMap::from([("never-linked".to_owned(), 1)])), "{report:#}");
+    world.up().await?;
+    world.win(&ids[1]).await?;
+    world.until_all_told(&ids[..2], PATIENCE).await?;
+    world.settled().await?;
+    assert_eq!(reconcile(&world, &[]).await?.0, 0);
+    world.stop().await?;
+    // A change that nobody is told of, and that bears the time of before.
+    world.days_later(-2).await?;
+    let line = world.lines(&ids[1]).await?.remove(0);
+    world.change("OpportunityLineItem", text(&line, "Id"), json!({ "UnitPrice": 4711 })).await?;
+    let (code, report) = reconcile(&world, &[]).await?;
+    let own = of(&report, "orders");
+    let open = about(own, &ids[1]).with_context(|| format!("{own:#}"))?;
+    assert_eq!((code, &open["why"], &own["unexplained"]), (3, &json!("unexplained"), &json!(1)), "{open}");
+    assert!(text(open, "reason").contains("nothing explains it; event"), "{open}");
+    assert_eq!(reports(&world).len(), 2, "as many as are kept");
+    let table = std::fs::read_to_string(reports(&world)[1].join("differences.csv"))?;
+    assert!(table.contains("net total") && table.contains("NOT EXPLAINED"), "{table}");
+    let (_, shown, _) = world.tandem_raw(&["reconcile"]).await?;
+    assert!(shown.contains("1 of them not explained") && shown.contains("kept in"), "{shown}");
+    world.change("OpportunityLineItem", text(&line, "Id"), json!({ "UnitPrice": line["UnitPrice"] })).await?;
+    assert_eq!(reconcile(&world, &[]).await?.0, 0);
+    let (code, _, errors) = world.tandem_raw(&["reconcile", "nothing"]).await?;
+    assert!(code == 4 && errors.contains("known: orders"), "{code} {errors}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_written_by_a_plugin_that_tries_to() -> Result<()> {
+    let flow = |what: &str| {
+        format!(
+            "[flows.hostile]\nplugin = \"hostile\"\nconnections = {{ b1 = \"erp\" }}\nsettings = {{ reconcile = \"{what}\" }}\n\
+             limits = {{ cpu_ms = 500 }}\n"
+        )
+    };
+    let world = World::with(Setup { plugins: vec!["hostile"], more: flow(""), ..Setup::default() }).await?;
+    let config = world.folder().join("tandem.toml");
+    let before = std::fs::read_to_string(&config)?;
+    let tries = [
+        ("post", "nothing is written"),
+        ("link", "nothing is written"),
+        ("unlink", "nothing is written"),
+        ("forget", "nothing is written"),
+        ("emit", "nothing is written"),
+        ("wake", "nothing is written"),
+        ("ask", "nothing is written"),
+        ("storage", "keeps what is written: false"),
+        ("loop", "cpu_ms"),
+        ("trap", "trapped"),
+        ("circle", "goes on where it was"),
+        ("flood", "20000 rows in one page"),
+        ("forge", "control characters"),
+    ];
+    for (what, why) in tries {
+        std::fs::write(&config, before.replace(&flow(""), &flow(what)))?;
+        let (code, report) = reconcile(&world, &[]).await?;
+        let told = text(of(&report, "hostile"), "not_whole");
+        assert!(code == 1 && told.contains(why), "{what}: {code} {report:#}");
+        assert_eq!(of(&report, "hostile")["differences"], json!([]), "of what is not whole nothing is said");
+    }
+    let events = world.tandem_json(&["events", "list"]).await?;
+    assert_eq!(events, json!([]), "none was emitted, woken or asked");
+    // One of contract 0.1.0 loads for ever, and does not say.
+    let old = root().join("tests/e2e/fixtures/contract-0.1.0/orders.wasm");
+    std::fs::copy(old, world.folder().join("plugins/orders.wasm"))?;
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    let orders = "[flows.orders]\nplugin = \"orders\"\nconnections = { b1 = \"erp\", salesforce = \"crm\" }\n";
+    std::fs::write(&config, format!("{before}\n{orders}"))?;
+    let (code, report) = reconcile(&world, &[]).await?;
+    let unsaid = report["flows"].as_array().context("flows")?.iter().map(|own| text(own, "unsaid")).collect::<Vec<_>>();
+    assert!(code == 0 && unsaid[0].contains("nothing to compare"), "{code} {unsaid:?}");
+    assert!(unsaid[1].contains("does not say how its records are compared"), "{unsaid:?}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_that_is_killed_leaves_nothing_half() -> Result<()> {
+    let world = World::new().await?;
+    world.opportunities(1).await?;
+    world.b1_settings(json!({ "down": true })).await?;
+    let program = programs().join(format!("tandem{}", std::env::consts::EXE_SUFFIX));
+    let mut child = tokio::process::Command::new(program)
+        .arg("--config")
+        .arg(world.folder().join("tandem.toml"))
+        .arg("reconcile")
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    let begun = async |world: &World| Ok((!reports(world).is_empty()).then_some(()));
+    world.until("it to be under way", PATIENCE, begun).await?;
+    let (code, _, errors) = world.tandem_raw(&["reconcile"]).await?;
+    assert!(code == 1 && errors.contains("another reconciliation is under way"), "{code} {errors}");
+    child.kill().await?;
+    let named = |path: &PathBuf| path.file_name().is_some_and(|name| !name.to_string_lossy().starts_with('.'));
+    assert!(!reports(&world).iter().any(named), "nothing that looks like a report");
+    world.b1_settings(json!({})).await?;
+    assert_eq!(reconcile(&world, &[]).await?.0, 0);
+    assert_eq!(reports(&world).len(), 1, "what was broken off is gone");
+    Ok(())
+}
