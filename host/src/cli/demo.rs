@@ -1,6 +1,7 @@
-//! `tandem demo`: both simulators, a company, and every flow at work, all on this machine.
+//! `tandem demo`: both simulators, a company, and every flow at work, all on this machine; then a tour of what an operator meets.
 
 mod story;
+mod tour;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -15,6 +16,7 @@ use serde_json::{Value, json};
 use tokio::process::{Child, Command};
 use tokio::sync::watch;
 
+use self::tour::Tour;
 use super::account;
 use super::failure::Failure;
 use super::output::Output;
@@ -33,19 +35,27 @@ pub struct Options {
     /// Folder for the demo's files; made anew.
     #[arg(long, default_value = "demo")]
     folder: PathBuf,
-    /// Folder with the built plugins.
-    #[arg(long, default_value = "plugins/target/wasm32-unknown-unknown/release")]
-    plugins: PathBuf,
-    /// The Salesforce package's metadata, from which the simulated org has its fields.
-    #[arg(long, default_value = "salesforce-package/force-app/main/default")]
-    package: PathBuf,
+    /// Folder with the plugins; without it those that were built in the repository's folder, or that came with the program.
+    #[arg(long)]
+    plugins: Option<PathBuf>,
+    /// The Salesforce package's metadata, from which the simulated org has its fields; found as the plugins are.
+    #[arg(long)]
+    package: Option<PathBuf>,
     /// Opportunities to win.
     #[arg(long, default_value_t = 40)]
     opportunities: usize,
-    /// Go on until Ctrl-C, also without a terminal.
+    /// Ask for nothing, and end after the last table: so it is without a terminal.
     #[arg(long)]
+    once: bool,
+    /// Go on until Ctrl-C, also without a terminal.
+    #[arg(long, conflicts_with = "once")]
     stay: bool,
 }
+
+const BUILT_PLUGINS: &str = "plugins/target/wasm32-unknown-unknown/release";
+const PACKAGE: &str = "salesforce-package/force-app/main/default";
+/// Bytes of an answer.
+const LIMIT: u64 = 16 << 20;
 
 /// Both simulators; they end with the demo.
 struct World {
@@ -57,8 +67,9 @@ struct World {
 }
 
 pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
+    let package = given_or_found(&options.package, PACKAGE, PACKAGE, "the Salesforce package")?;
     prepare(&options)?;
-    let world = start_simulators(&options).await?;
+    let world = start_simulators(&options, &package).await?;
     output.say(format!("B1 simulator          {}/   a page with its records and buttons", world.b1));
     output.say(format!("Salesforce simulator  {}/   likewise; Pub/Sub API {}", world.salesforce, world.pubsub));
     let config = Arc::new(write_config(&options, &world)?);
@@ -83,41 +94,74 @@ pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
     if let Some(password) = account::first(store.as_ref()).await? {
         output.say(format!("                      sign in as admin with the password {password}"));
     }
+    let attended = !options.once && std::io::stdin().is_terminal();
+    if attended && has_desktop() {
+        // Whoever sits there sees it; where no browser starts, the address stands above.
+        let _ = webbrowser::open(&console);
+    }
     output.say("");
 
-    let mut story = tell_story(&client, &world, options.opportunities, output).await;
-    if story.is_ok() {
+    let shown = async {
+        tell_story(&client, &world, options.opportunities, output).await?;
         let erp = connections.get("erp").context("the demo's own connection is missing")?;
-        story = story::tell(&client, erp, &world.b1, &world.salesforce, output).await;
-    }
-    if story.is_ok() && (options.stay || std::io::stdin().is_terminal()) {
-        output.say("\nStill running: press Ctrl-C to end. Win one more on the Salesforce simulator's page, or in another terminal:");
-        output.say(format!(
-            "  curl -X POST {}/admin/opportunities -H 'content-type: application/json' -d '{{\"count\":1}}'",
-            world.salesforce
-        ));
-        output.say(format!("  curl -X POST {}/admin/update/Opportunity/<id> -H 'content-type: application/json' -d '{{\"StageName\":\"Closed Won\"}}'", world.salesforce));
-        output.say(format!("  tandem --config {} explain <id>", options.folder.join("tandem.toml").display()));
-        super::run::asked_to_stop().await;
-    }
+        story::tell(&client, erp, &world.b1, &world.salesforce, output).await?;
+        // What a script reads is the tables.
+        if !output.is_json() {
+            let (client, world, console, config) = (&client, &world, console.as_str(), config.file.as_path());
+            Tour { client, world, erp, console, config, asks: attended, output }.walk().await?;
+        }
+        if options.stay || attended {
+            tell_what_goes(&world, &config, output);
+            std::future::pending::<()>().await;
+        }
+        Ok(())
+    };
+    let told = tokio::select! {
+        told = shown => told,
+        () = super::run::asked_to_stop() => Ok(()),
+    };
     stop.send_replace(true);
     host.await.context("the host ended badly")??;
     drop(store);
-    story.map(|()| ExitCode::SUCCESS)
+    told.map(|()| ExitCode::SUCCESS)
+}
+
+fn tell_what_goes(world: &World, config: &Config, output: &Output) {
+    let (salesforce, file) = (&world.salesforce, config.file.display());
+    output.say("\nStill running: press Ctrl-C to end. Win one more on the Salesforce simulator's page, or in another terminal:");
+    output.say(format!(
+        "  curl -X POST {salesforce}/admin/opportunities -H 'content-type: application/json' -d '{{\"count\":1}}'"
+    ));
+    output.say(format!(
+        "  curl -X POST {salesforce}/admin/update/Opportunity/<id> -H 'content-type: application/json' -d '{{\"StageName\":\"Closed Won\"}}'"
+    ));
+    output.say(format!("  tandem --config {file} explain <id>"));
+}
+
+/// Whether a browser can show itself to who sits there.
+fn has_desktop() -> bool {
+    cfg!(windows)
+        || ["DISPLAY", "WAYLAND_DISPLAY"].iter().any(|name| std::env::var_os(name).is_some_and(|of| !of.is_empty()))
+}
+
+/// What was named; or what lies in the repository's folder, or beside the program.
+fn given_or_found(given: &Option<PathBuf>, here: &str, beside: &str, what: &str) -> Result<PathBuf> {
+    let program = std::env::current_exe().unwrap_or_default();
+    let beside = program.parent().map(|folder| folder.join(beside));
+    let folders = match given {
+        Some(given) => vec![given.clone()],
+        None => [PathBuf::from(here)].into_iter().chain(beside).collect(),
+    };
+    if let Some(found) = folders.iter().find(|folder| folder.is_dir()) {
+        return Ok(found.clone());
+    }
+    let looked: Vec<String> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    Err(Failure::WrongUsage(format!("the demo needs {what}, and it is not in {}", looked.join(" nor in "))).into())
 }
 
 fn prepare(options: &Options) -> Result<()> {
-    for (folder, what) in
-        [(&options.plugins, "the built plugins (`make plugins`)"), (&options.package, "the Salesforce package")]
-    {
-        if !folder.is_dir() {
-            let folder = folder.display();
-            return Err(Failure::WrongUsage(format!(
-                "{folder} is not there: the demo runs from the repository's folder and needs {what}"
-            ))
-            .into());
-        }
-    }
+    let plugins =
+        given_or_found(&options.plugins, BUILT_PLUGINS, "plugins", "the plugins (`make plugins` builds them)")?;
     // Only ever a folder that a demo made.
     if options.folder.exists() {
         if !options.folder.join("tandem.toml").is_file() {
@@ -131,13 +175,13 @@ fn prepare(options: &Options) -> Result<()> {
     std::fs::create_dir_all(options.folder.join("plugins"))?;
     for plugin in PLUGINS {
         let file = format!("{plugin}.wasm");
-        std::fs::copy(options.plugins.join(&file), options.folder.join("plugins").join(&file))
-            .with_context(|| format!("{file} is missing: run `make plugins`"))?;
+        std::fs::copy(plugins.join(&file), options.folder.join("plugins").join(&file))
+            .with_context(|| format!("{file} is missing in {}: run `make plugins`", plugins.display()))?;
     }
     Ok(())
 }
 
-async fn start_simulators(options: &Options) -> Result<World> {
+async fn start_simulators(options: &Options, package: &Path) -> Result<World> {
     let here = std::env::current_exe()?;
     let beside = here.parent().map(Path::to_path_buf).unwrap_or_default();
     let start = |name: &str, arguments: &[&str], file: &Path| -> Result<Child> {
@@ -152,7 +196,7 @@ async fn start_simulators(options: &Options) -> Result<World> {
             .with_context(|| format!("cannot start {}; build it with `make build`", program.display()))
     };
     let (b1_file, salesforce_file) = (options.folder.join("b1.address"), options.folder.join("salesforce.address"));
-    let package = options.package.display().to_string();
+    let package = package.display().to_string();
     let b1 = start("tandem-sim-b1", &["--listen", "127.0.0.1:0", "--credit-limit", "200000"], &b1_file)?;
     let salesforce = start(
         "tandem-sim-salesforce",

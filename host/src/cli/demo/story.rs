@@ -5,12 +5,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::get;
+use super::{LIMIT, get};
 use crate::cli::output::Output;
 use crate::connections::{Call, Connection, Method};
 
-/// Bytes of an answer.
-const LIMIT: u64 = 16 << 20;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Both sides, and the rows of the table so far.
