@@ -97,13 +97,27 @@ fn show(report: &Report, folder: &Folder, output: &Output) {
         .comparisons()
         .flat_map(|(flow, own)| own.sums.iter().filter(|sum| !sum.currency.is_empty()).map(move |sum| (flow, sum)))
         .map(|(flow, sum)| {
-            let amounts = [sum.salesforce, sum.b1, sum.difference, sum.differences].map(|amount| amount.to_string());
+            let parts = [sum.other_month, sum.rounding, sum.alone, sum.differences];
+            let amounts = [sum.salesforce, sum.b1, sum.difference].into_iter().chain(parts);
+            let amounts = amounts.map(|amount| if amount.is_zero() { "0".into() } else { amount.to_string() });
             let words = [&flow.flow, &sum.what, &sum.currency, &sum.month].map(String::clone);
             words.into_iter().chain(amounts).collect()
         })
         .collect();
     if !sums.is_empty() {
-        let header = ["flow", "sum", "currency", "month", "Salesforce", "B1", "difference", "by differences"];
+        let header = [
+            "flow",
+            "sum",
+            "currency",
+            "month",
+            "Salesforce",
+            "B1",
+            "difference",
+            "of it: other month",
+            "rounding",
+            "alone",
+            "differences",
+        ];
         output.rows(&(), &header, sums, "");
     }
     let all: Vec<&Difference> = report.comparisons().flat_map(|(_, own)| &own.differences).collect();

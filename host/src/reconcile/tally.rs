@@ -207,7 +207,8 @@ impl Tally {
             let mut rows = list.query(params![after, most])?;
             while let Some(row) = rows.next()? {
                 let kind: u8 = row.get(1)?;
-                let kind = Kind::ALL.get(usize::from(kind)).copied().ok_or_else(|| ReconcileError::Broken("a kind".into()))?;
+                let kind =
+                    Kind::ALL.get(usize::from(kind)).copied().ok_or_else(|| ReconcileError::Broken("a kind".into()))?;
                 let fields: String = row.get(4)?;
                 let fields = serde_json::from_str(&fields).map_err(|e| ReconcileError::Broken(e.to_string()))?;
                 let (salesforce, b1) = (known(db, row.get(2)?)?, known(db, row.get(3)?)?);
