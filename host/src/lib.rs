@@ -14,6 +14,7 @@ pub mod ending;
 pub mod engine;
 pub mod log;
 pub mod mapping;
+mod personal;
 mod plain;
 pub mod reconcile;
 pub mod releases;

@@ -46,6 +46,9 @@ pub struct Manifest {
     pub events: BTreeMap<String, BTreeMap<String, u64>>,
     /// Pairs of records.
     pub links: u64,
+    /// Ids of the keys that its values are sealed with: the keys are not in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
     /// What is in it.
     pub parts: Vec<Part>,
     /// Secrets and certificates, which are not: where `tandem.toml` says that each is kept.
@@ -99,6 +102,7 @@ impl Manifest {
             database: PathBuf::new(),
             events: BTreeMap::new(),
             links: 0,
+            keys: Vec::new(),
             parts: Vec::new(),
             left_out: Vec::new(),
         }

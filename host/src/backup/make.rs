@@ -53,6 +53,7 @@ pub async fn make(
         database: std::path::absolute(&place).unwrap_or(place),
         events: by_flow(look.counts()?),
         links: look.links()?,
+        keys: look.keys()?,
         left_out: parts::left_out(config),
         ..Manifest::new(made_at)
     };

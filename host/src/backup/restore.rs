@@ -28,7 +28,8 @@ pub struct Restore {
     pub place: PathBuf,
     /// What is there now, by flow and state; none where there is none, or it cannot be read.
     pub present: Option<BTreeMap<String, BTreeMap<String, u64>>>,
-    config: Config,
+    /// What it is put in place for.
+    pub config: Config,
     scratch: TempDir,
     _held: Held,
 }

@@ -90,6 +90,9 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                 vec!["trace".into(), event.trace.clone()],
                 vec!["payload".into(), short(&event.payload, 400)],
             ];
+            if let Some(why) = event.kept.why() {
+                rows.push(vec!["kept".into(), why.into()]);
+            }
             if let Some(decided) = event.decided() {
                 rows.insert(5, vec!["was asked".into(), decided.asked]);
                 rows.insert(6, vec!["answered".into(), format!("{}, {}", decided.answer, iso(decided.at))]);
@@ -125,6 +128,10 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
             }
             if !store.retry(event.id, choose.clone(), crate::time::now()).await? {
                 let state = event.state.word();
+                if let Some(why) = event.kept.why() {
+                    let told = format!("event {id} is {state}, and cannot be run again: {why}");
+                    return Err(Failure::WrongUsage(told).into());
+                }
                 return Err(Failure::WrongUsage(format!(
                     "event {id} is {state}: only ready, waiting, review and rejected events can be run again"
                 ))

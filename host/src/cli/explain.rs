@@ -84,6 +84,9 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         .collect();
     let header = ["event", "flow", "taken in", "state", "what became of it", "trace"];
     output.rows(&(), &header, rows, "no event about it is kept");
+    for (event, why) in events.iter().filter_map(|event| Some((event, event.kept.why()?))) {
+        output.say(format!("event {}: {why}", event.id));
+    }
     for (event, decided) in events.iter().filter_map(|event| Some((event, event.decided()?))) {
         let Decided { asked, answer, at } = decided;
         output.say(format!("event {} asked: {asked}\n  answered {}: {answer}", event.id, iso(at)));

@@ -11,6 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use super::account;
 use super::failure::Failure;
 use super::output::Output;
+use super::service::keys_of;
 use crate::config::Config;
 use crate::connections::b1::EXCLUSIVE;
 use crate::connections::{Call, CallError, Connection};
@@ -64,7 +65,8 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
         .with_context(|| format!("cannot make the plugins folder {}", plugins.display()))?;
     copy_plugins(options.plugins_from.as_deref(), &plugins, output)?;
     let database = config.resolve(&config.store.path);
-    let store = SqliteStore::open(&database, Access::Maker).with_context(|| format!("{}", database.display()))?;
+    let store = SqliteStore::open_sealed(&database, Access::Maker, keys_of(&config)?)
+        .with_context(|| format!("{}", database.display()))?;
     if let Some(password) = account::first(&store).await? {
         output.say(format!(
             "the console's first account is admin, its password {password} (shown once): `tandem run`, then {}",

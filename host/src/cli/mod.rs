@@ -10,7 +10,9 @@ mod demo;
 mod doctor;
 mod events;
 mod explain;
+mod export;
 mod failure;
+mod forget;
 mod init;
 mod mapping;
 mod output;
@@ -22,6 +24,7 @@ mod restore;
 mod review;
 mod run;
 mod service;
+mod store;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -94,6 +97,13 @@ enum Command {
     Restore(restore::Options),
     /// Write one file for support: how all is, without secrets and without personal data.
     Doctor(doctor::Options),
+    /// Take a person's data out of all that the host keeps, or say what would go and what stays.
+    Forget(forget::Options),
+    /// Write one file with all that the host keeps of a person.
+    Export(export::Options),
+    /// With which key the database is sealed; make one, or change it.
+    #[command(subcommand)]
+    Store(store::Command),
     /// Who may sign in to the console.
     #[command(subcommand)]
     Account(account::Command),
@@ -174,6 +184,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Backup(options) => backup::run(&cli.config, options, &output).await,
         Command::Restore(options) => restore::run(&cli.config, options, &output).await,
         Command::Doctor(options) => doctor::run(&cli.config, options, &output).await,
+        Command::Forget(options) => forget::run(&cli.config, options, &output).await,
+        Command::Export(options) => export::run(&cli.config, options, &output).await,
+        Command::Store(command) => store::run(&cli.config, command, &output).await,
         Command::Account(command) => account::run(&cli.config, command, &output).await,
         Command::Alert(command) => alert::run(&cli.config, command, &output).await,
         Command::Compile => Ok(compiler::serve()),

@@ -10,8 +10,10 @@ use tokio::task::spawn_blocking;
 
 use super::audit::note;
 use super::backup::progress;
+use super::failure::Failure;
 use super::output::Output;
 use super::plugin::confirmed;
+use super::service::keys_of;
 use crate::backup::{Manifest, Rehearsal, Restore, configuration};
 use crate::config::Config;
 use crate::store::sqlite::{Access, SqliteStore};
@@ -53,9 +55,20 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         output.say("nothing was changed");
         return Ok(ExitCode::FAILURE);
     }
+    // A backup whose key is not there is put nowhere.
+    let keys = keys_of(&restore.config)?;
+    let unknown: Vec<&String> =
+        restore.manifest.keys.iter().filter(|id| keys.ids().iter().all(|own| own.to_string() != **id)).collect();
+    if !unknown.is_empty() {
+        let ids = unknown.iter().map(|id| id.as_str()).collect::<Vec<_>>().join(", ");
+        return Err(Failure::WrongUsage(format!(
+            "the backup is sealed with the key {ids}, which is not among those of [store] key: put it there, in a line of its own, and restore again"
+        ))
+        .into());
+    }
     let (place, left_out) = (restore.place.clone(), restore.manifest.left_out.clone());
     let restored = spawn_blocking(move || restore.swap(with_configuration)).await??;
-    let store = SqliteStore::open(&place, Access::Tool)?;
+    let store = SqliteStore::open_sealed(&place, Access::Tool, keys)?;
     note(&store, "backup.restore", file.display().to_string(), "").await?;
     if output.is_json() {
         output.value(&restored);

@@ -36,7 +36,7 @@ use crate::sources::sweep::{Asks, Night, Reader};
 use crate::sources::timers::{self, FlowTimer, Timers};
 use crate::sources::webhook::{self, Caller, Webhook};
 use crate::sources::{Route, Routes, allocations};
-use crate::store::sqlite::{Access, SqliteStore};
+use crate::store::sqlite::{Access, Keys as StoreKeys, SqliteStore};
 use crate::store::{Inbox, Store, StoreError, StoreTrouble};
 
 /// Everything but what runs by itself.
@@ -59,8 +59,10 @@ impl Parts {
     /// With a configuration read already.
     pub async fn of(config: Arc<Config>, access: Access) -> Result<Self> {
         let path = config.resolve(&config.store.path);
-        let store: Arc<dyn Store> =
-            Arc::new(SqliteStore::open(&path, access).with_context(|| format!("{}", path.display()))?);
+        let store: Arc<dyn Store> = Arc::new(
+            SqliteStore::open_sealed(&path, access, keys_of(&config)?)
+                .with_context(|| format!("{}", path.display()))?,
+        );
         Ok(Self { config, store, releases: OnceCell::new() })
     }
 
@@ -120,6 +122,16 @@ impl Parts {
     pub fn connect(&self) -> Result<Arc<Connections>> {
         Ok(Arc::new(crate::connections::connect(&self.config)?))
     }
+}
+
+/// What values of the store are sealed with, as `tandem.toml` says it; looked at again while the host runs.
+pub fn keys_of(config: &Config) -> Result<StoreKeys> {
+    let Some(source) = config.store.key.clone() else { return Ok(StoreKeys::none()) };
+    let base = config.base.clone();
+    let keys = StoreKeys::of(move || {
+        source.read(&base).map(|secret| secret.reveal().to_owned()).map_err(|error| error.to_string())
+    });
+    keys.with_context(|| format!("{}[store] key", config.place(&["store", "key"])))
 }
 
 /// What all rooms of a running host share.
@@ -609,6 +621,23 @@ fn install_metrics() -> PrometheusHandle {
     );
     metrics::describe_gauge!("tandem_reconcile_differences", "Differences that it found");
     metrics::describe_gauge!("tandem_reconcile_unexplained", "Of these those that nothing explains");
+    metrics::describe_gauge!("tandem_ready", "1 while the host is ready, as `/readyz` says it; 0 otherwise");
+    metrics::describe_gauge!(
+        "tandem_oldest_unfinished_seconds",
+        "Age of the oldest event of a flow that is ready, in a run, or waits; 0 where there is none"
+    );
+    // What is counted and has not happened yet is 0, not absent: a first failure is an increase.
+    for counted in [
+        "tandem_events_taken_total",
+        "tandem_events_repeated_total",
+        "tandem_runs_recovered_total",
+        "tandem_pubsub_reconnects_total",
+        "tandem_b1_logins_total",
+        "tandem_salesforce_logins_total",
+        "tandem_backup_failures_total",
+    ] {
+        metrics::counter!(counted).absolute(0);
+    }
     metrics::describe_gauge!("tandem_outbox_rows", "Rows that the last look into the org's outbox found");
     metrics::describe_gauge!(
         "tandem_outbox_looked_at_seconds",

@@ -3,6 +3,7 @@
 mod alerts;
 mod backup;
 mod console;
+mod keep;
 mod lines;
 pub mod put;
 mod reconcile;
@@ -19,6 +20,7 @@ use serde::Deserialize;
 pub use self::alerts::{AlertRules, AlertsConfig, ChannelConfig, ChannelKind, Encryption, Language, What};
 pub use self::backup::BackupConfig;
 pub use self::console::{ConsoleConfig, OidcConfig, RolesConfig, ServerTls};
+pub use self::keep::{KeepConfig, Payloads};
 pub use self::lines::Lines;
 pub use self::reconcile::ReconcileConfig;
 pub use self::secret::{Secret, SecretError, SecretSource};
@@ -131,11 +133,13 @@ pub struct StoreConfig {
     pub keep_days: u32,
     /// Beyond this the oldest journals go first.
     pub max_megabytes: u64,
+    /// Where the keys are kept that payloads, journals and links are sealed with: one a line, the first seals. Without it they are kept as they are.
+    pub key: Option<SecretSource>,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        Self { path: "data/tandem.db".into(), keep_days: 30, max_megabytes: 4096 }
+        Self { path: "data/tandem.db".into(), keep_days: 30, max_megabytes: 4096, key: None }
     }
 }
 
@@ -342,6 +346,9 @@ pub struct FlowConfig {
     /// What one run may use.
     #[serde(default)]
     pub limits: Limits,
+    /// How much is kept of what is finished, and how long.
+    #[serde(default)]
+    pub keep: KeepConfig,
 }
 
 /// When a changed plugin, mapping, mapping plugin or setting of a flow goes live.
@@ -626,6 +633,14 @@ impl Config {
             ("max_attempts", flow.max_attempts.into()),
         ]);
         section.zone("time_zone", &flow.time_zone);
+        if let Some(days) = flow.keep.days.filter(|days| *days <= 3) {
+            section.tell(
+                "keep.days",
+                format!(
+                    " = {days}: must be more than 3, the days Salesforce keeps events, or a repeated event would be taken for a new one"
+                ),
+            );
+        }
         let limits = &flow.limits;
         section.within(&[
             ("limits.memory_mb", limits.memory_mb, 16, MOST_MEMORY_MB),

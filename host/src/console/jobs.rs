@@ -270,6 +270,12 @@ async fn again(console: &Console, task: &Task, event: &Target) -> Result<(), Str
     }
     match console.store.retry(event.id, None, now).await {
         Ok(true) => Ok(()),
+        Ok(false)
+            if let Ok(Some(own)) = console.store.event(event.id).await
+                && let Some(why) = own.kept.why() =>
+        {
+            Err(format!("it cannot be run again: {why}"))
+        }
         Ok(false) => Err("only events that are ready, waiting, in review or rejected can be run again".into()),
         Err(error) => Err(error.to_string()),
     }

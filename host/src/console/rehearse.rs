@@ -17,7 +17,7 @@ use super::events::one;
 use super::problem::Problem;
 use crate::engine::{Effect, Flow, Replay};
 use crate::releases::ReleaseError;
-use crate::store::{Event, Fate, Role};
+use crate::store::{Event, Fate, Kept, Role};
 
 /// Bytes of a payload at most.
 const LARGEST: usize = 256 << 10;
@@ -172,7 +172,7 @@ pub async fn of(console: &Console, mut event: Event, wanted: Wanted) -> Result<R
         if text.len() > LARGEST {
             return Err(Problem::field("payload", format!("It has {} bytes, and {LARGEST} are allowed.", text.len())));
         }
-        event.payload = text;
+        (event.payload, event.kept) = (text, Kept::Whole);
     }
     if let Some(choice) = wanted.choice {
         if !event.choices.contains(&choice) {

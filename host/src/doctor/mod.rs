@@ -153,7 +153,7 @@ fn of_tandem(figures: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::{EventId, EventState};
+    use crate::store::{EventId, EventState, Kept};
 
     #[test]
     fn nothing_that_is_planted_anywhere_comes_out() {
@@ -173,6 +173,7 @@ mod tests {
             choices: vec!["take Schmidt".into()],
             detail: detail.into(),
             resolution: Some("Schmidt".into()),
+            kept: Kept::Whole,
         };
         let facts = Facts {
             config: toml::from_str("[b1.erp]\nuser = \"schmidt\"\npassword = \"geheim-1\"\n").ok(),

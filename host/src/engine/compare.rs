@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::deeds::{Difference, Effect, deeds_of, differences, words};
+use super::replay::whole;
 use super::{BindError, Flow};
 use crate::config::Config;
 use crate::connections::Connections;
@@ -173,6 +174,10 @@ impl<'a> Comparer<'a> {
     pub async fn add(&mut self, id: RunId) -> Result<(), CompareError> {
         let store = self.releases.store();
         let Some(run) = store.run(id).await? else { return Ok(()) };
+        if let Err(why) = whole(&run) {
+            self.cannot_tell(&run, [format!("the run itself: {why}")]);
+            return Ok(());
+        }
         if !self.own.contains_key(&run.release) {
             let flow = &self.other.name;
             let release = match self.releases.of_run(flow, &run.release, self.config).await {

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::connections::reads;
 use crate::connections::salesforce::full_id;
 use crate::releases::Releases;
-use crate::store::{CallState, Event, EventFilter, JournalEntry, Link, Millis, RunId, Store, StoreError};
+use crate::store::{CallState, Event, EventFilter, JournalEntry, Kept, Link, Millis, RunId, Store, StoreError};
 
 /// What is known of a record.
 pub struct Explained {
@@ -32,6 +32,8 @@ pub struct Told {
     pub flow: String,
     /// What was asked, and what came back.
     pub entry: JournalEntry,
+    /// How much of it is kept.
+    pub kept: Kept,
 }
 
 impl Explained {
@@ -61,6 +63,8 @@ pub struct Write {
     pub body: Value,
     /// What came back, JSON text; where that is not known, why.
     pub answer: String,
+    /// How much of it is kept.
+    pub kept: Kept,
     rules: Arc<Rules>,
 }
 
@@ -127,13 +131,14 @@ pub async fn explain(
     let mut rules: BTreeMap<(String, String), Arc<Rules>> = BTreeMap::new();
     let (mut writes, mut fields, mut told) = (Vec::new(), BTreeSet::new(), Vec::new());
     for (run, entry) in calls {
-        let (flow, release) = store.run(run).await?.map(|run| (run.flow, run.release)).unwrap_or_default();
+        let (flow, release, kept) =
+            store.run(run).await?.map(|run| (run.flow, run.release, run.kept)).unwrap_or_default();
         let own = match rules.entry((flow.clone(), release.clone())) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => new.insert(Arc::new(Rules::of(releases, config, &flow, &release).await)),
         };
-        let write = write_of(run, &entry, flow.clone(), release, own.clone());
-        told.push(Told { flow, entry });
+        let write = write_of(run, &entry, flow.clone(), release, own.clone()).map(|write| Write { kept, ..write });
+        told.push(Told { flow, entry, kept });
         let Some(write) = write else { continue };
         fields.extend(write.values().into_iter().map(|value| value.name));
         if field.is_none_or(|field| !write.of_field(field).is_empty()) {
@@ -158,7 +163,7 @@ fn write_of(run: RunId, entry: &JournalEntry, flow: String, release: String, rul
     };
     let slot = request["slot"].as_str().unwrap_or_default().to_owned();
     let (method, path) = (method.to_owned(), path.to_owned());
-    Some(Write { run, flow, release, at: entry.at, method, slot, path, body, answer, rules })
+    Some(Write { run, flow, release, at: entry.at, method, slot, path, body, answer, kept: Kept::Whole, rules })
 }
 
 /// Where the values of a run's fields came from: the rules, the mapping plugin, the plugin.

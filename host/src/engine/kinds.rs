@@ -134,7 +134,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::store::EventId;
+    use crate::store::{EventId, Kept};
 
     fn event(id: i64, reason: &str, detail: Value) -> Event {
         Event {
@@ -153,6 +153,7 @@ mod tests {
             choices: Vec::new(),
             detail: detail.to_string(),
             resolution: None,
+            kept: Kept::Whole,
         }
     }
 

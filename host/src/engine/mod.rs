@@ -8,6 +8,7 @@ pub mod explain;
 pub mod first_load;
 pub mod fit;
 mod flow;
+pub mod keeping;
 pub mod kinds;
 pub mod now;
 pub mod reading;
@@ -483,19 +484,19 @@ impl Engine {
     }
 
     async fn pack(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let keeps = keeping::keeps(&self.config);
         while !*stop.borrow() {
             tokio::select! { _ = tokio::time::sleep(PACK) => {} _ = stop.changed() => return }
-            if let Err(error) = self.inbox.store().pack().await {
+            if let Err(error) = self.inbox.store().pack(&keeps).await {
                 tracing::error!(%error, "cannot pack journals");
             }
         }
     }
 
     async fn prune(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
-        let keep = i64::from(self.config.store.keep_days) * 24 * 3600 * 1000;
         while !*stop.borrow() {
             tokio::select! { _ = tokio::time::sleep(PRUNE) => {} _ = stop.changed() => return }
-            match self.inbox.store().prune(crate::time::now() - keep, self.config.store.max_megabytes << 20).await {
+            match self.inbox.store().prune(&keeping::retention(&self.config, crate::time::now())).await {
                 Ok(pruned) if pruned.runs + pruned.events > 0 => {
                     tracing::info!(runs = pruned.runs, events = pruned.events, "old journals and events removed");
                 }

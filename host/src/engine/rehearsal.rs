@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::Flow;
 use super::deeds::effects_of;
 use crate::sandbox::{Journal, Outcome, RunError, Runtime, Unknown};
-use crate::store::{Event, EventId, EventState, LinkWrite, NewEvent, Run, RunId, Side};
+use crate::store::{Event, EventId, EventState, Kept, LinkWrite, NewEvent, Run, RunId, Side};
 
 /// Counts over all batches so far.
 #[derive(Serialize)]
@@ -59,6 +59,7 @@ impl<'a> Rehearsal<'a> {
             release: self.flow.release.digest.clone(),
             events,
             repeated: false,
+            kept: Kept::Whole,
         };
         let report = self
             .runtime
@@ -127,6 +128,7 @@ fn as_stored(place: usize, event: NewEvent) -> Event {
         choices: Vec::new(),
         detail: String::new(),
         resolution: None,
+        kept: Kept::Whole,
     }
 }
 

@@ -9,7 +9,7 @@ use super::Flow;
 use super::compare::rehearse;
 use super::deeds::{Difference, Effect, differences, effects_of};
 use crate::sandbox::{RunError, Runtime, Unknown};
-use crate::store::{Event, Run, RunId, Store};
+use crate::store::{Event, Kept, Run, RunId, Store};
 
 /// What a dry run found.
 #[derive(Debug, Serialize)]
@@ -22,6 +22,12 @@ pub struct Replay {
     pub dry: Vec<Effect>,
 }
 
+/// An error, in words, where not all of a run is kept.
+pub(super) fn whole(run: &Run) -> Result<(), &'static str> {
+    let lacks = run.kept.why().or_else(|| run.events.iter().find_map(|event| event.kept.why()));
+    lacks.map_or(Ok(()), Err)
+}
+
 impl Replay {
     /// Runs one event dry, as it is or as somebody would have it: with another payload, with an answer. With `fresh`, nothing is taken from the
     /// journal: every read goes out.
@@ -32,6 +38,9 @@ impl Replay {
         event: &Event,
         fresh: bool,
     ) -> Result<Self, RunError> {
+        if let Some(why) = event.kept.why() {
+            return Err(RunError::NotKept(why));
+        }
         let last = store.runs_of(event.id).await.map_err(RunError::Store)?.pop();
         let (past, journal) = match &last {
             Some(last) => (
@@ -40,6 +49,9 @@ impl Replay {
             ),
             None => (None, Vec::new()),
         };
+        if let Some(why) = past.as_ref().filter(|_| !fresh).and_then(|run| whole(run).err()) {
+            return Err(RunError::NotKept(why));
+        }
         let others: Vec<String> = past
             .iter()
             .flat_map(|run| &run.events)
@@ -52,6 +64,7 @@ impl Replay {
             release: flow.release.digest.clone(),
             events: vec![event.clone()],
             repeated: false,
+            kept: Kept::Whole,
         };
         let (run, over) = if fresh { (alone(), [].as_slice()) } else { (past.unwrap_or_else(alone), &journal[..]) };
         let place = run.events.iter().position(|own| own.id == event.id).unwrap_or_default();

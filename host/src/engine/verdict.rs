@@ -174,7 +174,7 @@ fn tell(flow: &Flow, run: &Run, verdicts: &[(EventId, Verdict)]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::EventState;
+    use crate::store::{EventState, Kept};
 
     const RULES: Rules<'static> = Rules { scope: "erp|crm", max_attempts: 3 };
 
@@ -195,6 +195,7 @@ mod tests {
             choices: Vec::new(),
             detail: String::new(),
             resolution: None,
+            kept: Kept::Whole,
         }
     }
 

@@ -67,6 +67,9 @@ pub enum RunError {
     /// The host is stopping: the run is taken up again at the next start.
     #[error("the host is stopping")]
     Stopping,
+    /// A past run that cannot be gone through again.
+    #[error("it cannot be gone through again: {0}")]
+    NotKept(&'static str),
 }
 
 impl RunError {
@@ -89,6 +92,6 @@ impl RunError {
 
     /// True when the plugin is to blame, so that running it again on the same events would end the same way.
     pub fn blames_plugin(&self) -> bool {
-        !matches!(self, Self::Store(_) | Self::Stopping)
+        !matches!(self, Self::Store(_) | Self::Stopping | Self::NotKept(_))
     }
 }

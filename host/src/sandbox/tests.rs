@@ -9,7 +9,7 @@ use crate::config::Limits;
 use crate::connections::Pace;
 use crate::store::sqlite::{Access, SqliteStore};
 use crate::store::{
-    Activation, Event, EventId, EventState, Finish, Haste, Intake, Leased, Link, LinkWrite, Memory, NewEvent,
+    Activation, Event, EventId, EventState, Finish, Haste, Intake, Kept, Leased, Link, LinkWrite, Memory, NewEvent,
     ReleaseRow, Run, RunId, StorageWrite, Store,
 };
 
@@ -311,7 +311,8 @@ fn run_of(events: &[(i64, i64)]) -> Run {
         choices: Vec::new(),
         detail: String::new(),
         resolution: None,
+        kept: Kept::Whole,
     };
     let events = events.iter().map(event).collect();
-    Run { id: RunId(1), flow: "f".into(), release: String::new(), events, repeated: false }
+    Run { id: RunId(1), flow: "f".into(), release: String::new(), events, repeated: false, kept: Kept::Whole }
 }

@@ -6,13 +6,17 @@
 mod inbox;
 mod model;
 mod people;
+mod protection;
 mod search;
 pub mod sqlite;
+
+use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 pub use inbox::Inbox;
 pub use model::*;
 pub use people::*;
+pub use protection::*;
 pub use search::*;
 
 /// Why the store could not do what was asked.
@@ -43,6 +47,9 @@ pub enum StoreError {
         /// In this binary.
         known: i64,
     },
+    /// What is kept is sealed, and its key is not there, or is none.
+    #[error("{0}")]
+    Key(String),
     /// A stored value no version of Tandem has written.
     #[error("the database holds a value this tandem cannot read: {0}")]
     Corrupt(String),
@@ -57,7 +64,10 @@ impl From<rusqlite::Error> for StoreError {
             Some(rusqlite::ErrorCode::DiskFull | rusqlite::ErrorCode::SystemIoFailure) => {
                 Self::NoRoom(error.to_string())
             }
-            _ => Self::Database(error.to_string()),
+            _ => match error.to_string() {
+                text if text.contains(sqlite::sealing::NO_KEY) => Self::Key(text),
+                text => Self::Database(text),
+            },
         }
     }
 }
@@ -114,7 +124,7 @@ pub trait Memory: Send + Sync + 'static {
 /// The durable side of Tandem. Implementations group concurrent writes into few commits. Whatever a method says of
 /// durability, no change is ever kept without those that came before it.
 #[async_trait]
-pub trait Store: Memory + People + Findings {
+pub trait Store: Memory + People + Findings + Protection {
     /// Takes in events, the source's position and what it saw in one transaction; returns how many were new.
     async fn append(&self, intake: Intake) -> Result<u64>;
     /// The position a source stored last.
@@ -142,8 +152,10 @@ pub trait Store: Memory + People + Findings {
     /// All entries of a run, in order.
     async fn journal_read(&self, run: RunId) -> Result<Vec<JournalEntry>>;
     /// Packs the journals of runs that ended; how many. Nothing of them is lost but who reads packed ones by their subject:
-    /// [`Store::journal_about`] then finds what they did, not what they read.
-    async fn pack(&self) -> Result<u64>;
+    /// [`Store::journal_about`] then finds what they did, not what they read. Of flows that say so less is kept of what is finished from then on.
+    async fn pack(&self, keeps: &BTreeMap<String, Kept>) -> Result<u64>;
+    /// Runs that ended and whose journals are not packed yet.
+    async fn unpacked(&self) -> Result<u64>;
     /// Ends an open run, once: verdicts, journal, storage, links, emitted events and wake-ups together. Returns the flows that
     /// have new work.
     async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>>;
@@ -204,9 +216,9 @@ pub trait Store: Memory + People + Findings {
     /// A secret of this store, made on first use: 32 random bytes.
     async fn secret(&self, name: &str) -> Result<Vec<u8>>;
 
-    /// Removes journals and finished events older than `before`, then the oldest journals and the oldest finished events beyond
-    /// `max_bytes`, and releases that no kept run ran under; gives the room back to the file system.
-    async fn prune(&self, before: Millis, max_bytes: u64) -> Result<Pruned>;
+    /// Removes journals and finished events that are old, then the oldest journals and the oldest finished events where they take too much room,
+    /// and releases that no kept run ran under; gives the room back to the file system.
+    async fn prune(&self, retention: &Retention) -> Result<Pruned>;
     /// Writes what is kept at one moment into a file that is there and empty, while others read and write: without keys, and with nobody
     /// signed in.
     async fn copy(&self, into: &std::path::Path) -> Result<()>;

@@ -1,5 +1,6 @@
 //! The words of the store: what is kept durably, and in which shape it goes in and out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,69 @@ impl EventState {
             Self::Rejected => "rejected",
             Self::Superseded => "superseded",
         }
+    }
+}
+
+/// How much is kept of what an event or a run said. The numbers are stored: never reuse one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[repr(i64)]
+pub enum Kept {
+    /// All of it.
+    #[default]
+    Whole = 0,
+    /// Names of fields, and keyed hashes in place of their values: what was equal still is.
+    Hashed = 1,
+    /// Nothing but the ids.
+    Ids = 2,
+    /// A person was forgotten of whom it told.
+    Forgotten = 3,
+}
+
+impl Kept {
+    /// Every way to keep.
+    pub const ALL: [Self; 4] = [Self::Whole, Self::Hashed, Self::Ids, Self::Forgotten];
+
+    /// The one stored under that number; `None` for a number no version of Tandem has written.
+    pub fn from_stored(number: i64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kept| *kept as i64 == number)
+    }
+
+    /// All of it is there.
+    pub fn is_whole(&self) -> bool {
+        *self == Self::Whole
+    }
+
+    /// Why it cannot be gone through again; none where it can.
+    pub fn why(self) -> Option<&'static str> {
+        match self {
+            Self::Whole => None,
+            Self::Hashed => {
+                Some("only hashes of its values are kept since it is finished (`keep` of the flow in tandem.toml)")
+            }
+            Self::Ids => Some(
+                "its payload and its journal are not kept since it is finished (`keep` of the flow in tandem.toml)",
+            ),
+            Self::Forgotten => Some("a person was forgotten of whom it told (`tandem forget`)"),
+        }
+    }
+}
+
+/// How long what is finished is kept, and how much of it may be there.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// What finished before goes.
+    pub before: Millis,
+    /// The same of flows that have a day of their own.
+    pub of_flows: BTreeMap<String, Millis>,
+    /// Beyond so many bytes the oldest goes, too.
+    pub max_bytes: u64,
+}
+
+impl Retention {
+    /// The same for all flows.
+    pub fn of(before: Millis, max_bytes: u64) -> Self {
+        Self { before, of_flows: BTreeMap::new(), max_bytes }
     }
 }
 
@@ -271,6 +335,9 @@ pub struct Event {
     pub detail: String,
     /// The answer a human gave.
     pub resolution: Option<String>,
+    /// How much of payload and question is kept.
+    #[serde(skip_serializing_if = "Kept::is_whole")]
+    pub kept: Kept,
 }
 
 impl Event {
@@ -294,6 +361,8 @@ pub struct Run {
     pub events: Vec<Event>,
     /// One of them was in a run before: what it asks for may have been carried out already.
     pub repeated: bool,
+    /// How much of its journal is kept.
+    pub kept: Kept,
 }
 
 /// What became of asking for work.
@@ -497,6 +566,9 @@ pub struct RunRecord {
     pub error: Option<String>,
     /// How many events were in it.
     pub events: u32,
+    /// How much of its journal is kept.
+    #[serde(skip_serializing_if = "Kept::is_whole")]
+    pub kept: Kept,
 }
 
 /// A release of a flow: everything the flow runs, as one digest.

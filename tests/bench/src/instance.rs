@@ -9,7 +9,7 @@ use tandem::config::Limits;
 use tandem::mapping::Mapping;
 use tandem::sandbox::{Bound, Cache, Compiler, Grants, Journal, Runtime};
 use tandem::store::sqlite::{Access, SqliteStore};
-use tandem::store::{Run, RunId, Store};
+use tandem::store::{Kept, Run, RunId, Store};
 
 const CALLS: usize = 5_000;
 
@@ -43,6 +43,7 @@ pub async fn times() -> Result<Vec<f64>> {
             release: plugin.digest.clone(),
             events: Vec::new(),
             repeated: false,
+            kept: Kept::Whole,
         };
         let journal = Journal::live(run.id, store.clone(), Vec::new());
         let started = Instant::now();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use tandem::store::sqlite::{Access, SqliteStore};
-use tandem::store::{EventFilter, EventState, Finish, Haste, Intake, NewEvent, Store, Verdict};
+use tandem::store::{EventFilter, EventState, Finish, Haste, Intake, NewEvent, Retention, Store, Verdict};
 use tandem::time::now;
 
 use crate::figures::{Figures, median};
@@ -62,8 +62,9 @@ pub async fn all(figures: &mut Figures) -> Result<()> {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
+    let retention = Retention::of(now() + 1_000, u64::MAX);
     tokio::select! {
-        pruned = store.prune(now() + 1_000, u64::MAX) => { pruned?; }
+        pruned = store.prune(&retention) => { pruned?; }
         failed = beside => return failed,
     }
     println!(

@@ -71,6 +71,12 @@ impl Known {
         if new.store.path != before.store.path {
             bail!("{}[store] path: another database needs a new start of the host", new.place(&["store", "path"]));
         }
+        if new.store.key != before.store.key {
+            let place = new.place(&["store", "key"]);
+            bail!(
+                "{place}[store] key: another place of the keys needs a new start of the host; another key in the same file does not"
+            );
+        }
         if new.flows.is_empty() && !before.flows.is_empty() {
             bail!("{}: no flow is left in it; to end all flows stop the host", self.file.display());
         }

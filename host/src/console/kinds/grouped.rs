@@ -113,7 +113,7 @@ pub fn grouped(events: &[Event], now: Millis) -> Vec<Kind> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::store::EventId;
+    use crate::store::{EventId, Kept};
 
     pub const HOUR: Millis = 3_600_000;
     pub const NOW: Millis = 20_000 * DAY + 5 * HOUR;
@@ -136,6 +136,7 @@ pub(super) mod tests {
             choices: Vec::new(),
             detail: String::new(),
             resolution: None,
+            kept: Kept::Whole,
         }
     }
 

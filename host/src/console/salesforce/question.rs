@@ -104,7 +104,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::store::EventId;
+    use crate::store::{EventId, Kept};
 
     #[test]
     fn what_a_plugin_said_goes_along_whole_or_not_at_all() {
@@ -134,6 +134,7 @@ mod tests {
                 choices: Vec::new(),
                 detail: String::new(),
                 resolution: resolution.map(str::to_owned),
+                kept: Kept::Whole,
             }
         };
         let told = |event: Event| {

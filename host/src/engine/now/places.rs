@@ -72,7 +72,7 @@ fn step<'a>(own: &'a Told, bound: impl Fn(&str, &str) -> Option<Bound<'a>>) -> O
         subject: &own.entry.subject,
         said: said.collect(),
         refused,
-        unknown: !refused && !done,
+        unknown: !refused && !(done && own.kept.is_whole()),
     })
 }
 
@@ -134,7 +134,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::store::{EventId, EventState, JournalEntry};
+    use crate::store::{EventId, EventState, JournalEntry, Kept};
 
     const ID: &str = "0065g00000ABCdeAAG";
     const ERP: Bound<'static> = ("erp", "b1");
@@ -153,7 +153,7 @@ mod tests {
             at: 0,
             took: None,
         };
-        Told { flow: "orders".into(), entry }
+        Told { flow: "orders".into(), entry, kept: Kept::Whole }
     }
 
     fn call(slot: &str, method: &str, path: &str, body: Value) -> Value {
@@ -185,6 +185,7 @@ mod tests {
             choices: Vec::new(),
             detail: String::new(),
             resolution: None,
+            kept: Kept::Whole,
         }
     }
 

@@ -8,6 +8,7 @@ use regex::Regex;
 use serde_json::Value;
 
 use crate::connections::salesforce::full_id;
+use crate::personal::{Personal, of_field, plain};
 
 /// See the module's words.
 #[derive(Default)]
@@ -22,16 +23,6 @@ pub struct Disguise {
     plain: BTreeSet<String>,
     /// How many of each were given.
     given: usize,
-}
-
-/// What a field holds.
-#[derive(Clone, Copy, PartialEq)]
-enum Personal {
-    /// Of a person, a company, an address; and the address itself.
-    Words,
-    Mail,
-    /// Of a telephone, a tax payer, a bank account.
-    Number,
 }
 
 /// What such a name or address is full of, and says nothing of whose it is.
@@ -90,57 +81,6 @@ const STORAGE: &str = "storage";
 /// A word of fewer letters is replaced in names only: elsewhere it may be anything.
 const SHORT: usize = 3;
 
-/// A field's name in small letters: `Tandem_Tax_Id__c` is `taxid`.
-fn plain(field: &str) -> String {
-    let own = field.strip_suffix("__c").unwrap_or(field);
-    let own: String = own.chars().filter(char::is_ascii_alphabetic).map(|c| c.to_ascii_lowercase()).collect();
-    own.strip_prefix("tandem").map_or(own.clone(), str::to_owned)
-}
-
-fn personal(field: &str) -> Option<Personal> {
-    let own = plain(field);
-    let ends = |words: &[&str]| words.iter().any(|word| own.ends_with(word));
-    let has = |words: &[&str]| words.iter().any(|word| own.contains(word));
-    // Names of things, not of people.
-    if ends(&[
-        "itemname",
-        "stagename",
-        "unitname",
-        "groupname",
-        "warehousename",
-        "fieldname",
-        "tablename",
-        "recordtypename",
-    ]) || ends(&["countrycode", "statecode", "country", "state", "geocodeaccuracy"])
-    {
-        return None;
-    }
-    if ends(&["email", "emailaddress", "emailaddr"]) {
-        return Some(Personal::Mail);
-    }
-    if has(&[
-        "phone",
-        "cellular",
-        "mobile",
-        "pager",
-        "taxid",
-        "vatid",
-        "vatnum",
-        "vatreg",
-        "iban",
-        "bankaccount",
-        "accountno",
-    ]) || ends(&["fax", "fax1", "creditcardnumber", "federaltax"])
-    {
-        return Some(Personal::Number);
-    }
-    let name = ends(&["name", "contact", "contactperson", "shipto", "billto", "payto", "shiptocode", "paytocode"]);
-    let address =
-        ends(&["address", "addresstype2", "street", "streetno", "city", "zip", "zipcode", "postalcode", "county"])
-            || ends(&["block", "building", "buildingfloorroom", "website", "attention", "addresscodes"]);
-    (name || address).then_some(Personal::Words)
-}
-
 impl Disguise {
     /// Takes the words of topics, kinds and connections for what they are, also in a name.
     pub fn spare(&mut self, text: &str) {
@@ -159,7 +99,7 @@ impl Disguise {
                 named.for_each(|(name, value)| self.learn_in(name, value));
             }
             Value::Array(items) => items.iter().for_each(|item| self.learn_in(field, item)),
-            Value::String(text) => match personal(field) {
+            Value::String(text) => match of_field(field) {
                 Some(Personal::Words) => {
                     runs(text).for_each(|run| self.learn_word(run));
                     if runs(text).count() > 1 && runs(text).any(|run| run.chars().count() < SHORT) {
@@ -258,7 +198,7 @@ impl Disguise {
                 fields.iter().map(|(name, value)| (name.clone(), other(name, value))).collect()
             }
             Value::Array(items) => items.iter().map(|item| self.apply_in(field, item)).collect(),
-            Value::String(text) => match (field, personal(field)) {
+            Value::String(text) => match (field, of_field(field)) {
                 // An address holds records' keys and what is searched for between quotes or behind a field, and names of fields elsewhere.
                 ("call", _) => self.external_id(&between_quotes(text, |part| self.text(part))).into(),
                 (_, Some(Personal::Words)) => self.replaced(text, 1).into(),

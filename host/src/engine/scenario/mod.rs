@@ -22,7 +22,9 @@ use crate::sandbox::{
     Bound, Canned, CannedAnswer, Grants, HOST_SLOT, Journal, Mapper, MapperCode, Plugin, RunError, Runtime, Taker,
     like, readable,
 };
-use crate::store::{Event, EventId, EventState, Haste, JournalEntry, Link, Memory, Run, RunId, Side, StoreError, WAKE};
+use crate::store::{
+    Event, EventId, EventState, Haste, JournalEntry, Kept, Link, Memory, Run, RunId, Side, StoreError, WAKE,
+};
 
 /// What a run of a scenario found.
 #[derive(Debug, Default, Serialize)]
@@ -270,9 +272,17 @@ impl FlowScenario {
             choices: Vec::new(),
             detail: String::new(),
             resolution: own.resolution.clone(),
+            kept: Kept::Whole,
         };
         let events = self.events.iter().enumerate().map(event).collect();
-        Ok(Run { id: RunId(0), flow: flow.to_owned(), release: String::new(), events, repeated: false })
+        Ok(Run {
+            id: RunId(0),
+            flow: flow.to_owned(),
+            release: String::new(),
+            events,
+            repeated: false,
+            kept: Kept::Whole,
+        })
     }
 }
 

@@ -14,7 +14,8 @@ use crate::connections::{Answer, CallError};
 use crate::engine::Flow;
 use crate::engine::compare::rehearse;
 use crate::engine::deeds::{Difference, Effect, differences};
-use crate::sandbox::{Runtime, Unknown, readable};
+use crate::engine::replay::whole;
+use crate::sandbox::{RunError, Runtime, Unknown, readable};
 use crate::store::{CallState, JournalEntry, Link, Run};
 
 /// A scenario of a past run.
@@ -35,6 +36,7 @@ pub async fn record(
     journal: &[JournalEntry],
     mapper: Option<PathBuf>,
 ) -> Result<Recorded, ScenarioError> {
+    whole(run).map_err(|why| ScenarioError::Run(RunError::NotKept(why)))?;
     let release = &flow.release;
     let real = of_journal(flow, run, journal, mapper);
     let rehearsed = rehearse(runtime, flow, run, journal, Unknown::Refuse).await?;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::{MIGRATIONS, Result, StoreError, events, lock_beside, migrate};
+use super::{Keys, MIGRATIONS, Result, StoreError, events, lock_beside, migrate, sealing};
 use crate::disk::folder_of;
 use crate::store::{Count, EventState, Millis};
 
@@ -40,7 +40,7 @@ pub fn hold(path: &Path) -> Result<Held> {
 /// Writes what the database holds at one moment into a file that is there and empty. Nobody is signed in there, and its keys are left out,
 /// not even as bytes that are free.
 pub(super) fn copy(from: &Path, into: &Path) -> Result<()> {
-    let source = super::open_reader(from)?;
+    let source = super::open_reader(from, &Keys::none())?;
     source.execute("VACUUM INTO ?1", [text_of(into)?])?;
     drop(source);
     let copy = Connection::open(into)?;
@@ -111,6 +111,12 @@ impl Look {
     /// How many pairs of records are linked.
     pub fn links(&self) -> Result<u64> {
         self.number("SELECT count(*) FROM links")
+    }
+
+    /// Ids of the keys that its values are sealed with.
+    pub fn keys(&self) -> Result<Vec<String>> {
+        // Before format 10 nothing was sealed.
+        if self.format < 10 { Ok(Vec::new()) } else { sealing::noted(&self.connection) }
     }
 
     /// Runs that were under way.

@@ -12,8 +12,15 @@ use super::copy::{IN_DOUBT, RESTORED};
 use super::runs::find_link;
 use crate::store::*;
 
-pub(super) const EVENT_COLUMNS: &str = "id, flow, topic, key, payload, trace, state, due_at, attempts, created_at, \
-                                        finished_at, reason, choices, resolution, detail";
+pub(super) const EVENT_COLUMNS: &str = "id, flow, topic, key, unseal('events.payload', flow, topic, dedup, payload), trace, \
+    state, due_at, attempts, created_at, finished_at, unseal('events.reason', flow, topic, dedup, reason), choices, resolution, \
+    unseal('events.detail', flow, topic, dedup, detail), events.kept";
+/// The same without payloads.
+pub(super) const LIGHT_COLUMNS: &str = "id, flow, topic, key, '', trace, state, due_at, attempts, created_at, finished_at, \
+    unseal('events.reason', flow, topic, dedup, reason), choices, resolution, unseal('events.detail', flow, topic, dedup, detail), \
+    events.kept";
+const REASON: &str = "unseal('events.reason', flow, topic, dedup, reason)";
+const DETAIL: &str = "unseal('events.detail', flow, topic, dedup, detail)";
 
 const READY: i64 = EventState::Ready as i64;
 const LEASED: i64 = EventState::Leased as i64;
@@ -42,7 +49,14 @@ pub(super) fn event(row: &Row<'_>) -> rusqlite::Result<Event> {
         choices: choices.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
         resolution: row.get(13)?,
         detail: row.get::<_, Option<String>>(14)?.unwrap_or_default(),
+        kept: kept(row, 15)?,
     })
+}
+
+/// How much is kept, by its number in that column.
+pub(super) fn kept(row: &Row<'_>, column: usize) -> rusqlite::Result<Kept> {
+    let number: i64 = row.get(column)?;
+    Kept::from_stored(number).ok_or(rusqlite::Error::IntegralValueOutOfRange(column, number))
 }
 
 /// Returns 1 for a new event, 0 for one already taken in.
@@ -56,8 +70,8 @@ pub(super) fn insert(db: &Connection, event: &NewEvent, lane: Lane, now: Millis)
     let inserted = db
         .prepare_cached(&format!(
             "INSERT OR IGNORE INTO events (flow, topic, key, dedup, payload, trace, state, due_at, created_at, reason, \
-             choices, detail, lane, kind, planned_at, head, ran) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?13, ?8, ?9, ?10, ?11, \
-             ?12, ?14, ?8, ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1), \
+             choices, detail, lane, kind, planned_at, head, ran) VALUES (?1, ?2, ?3, ?4, seal('events.payload', ?1, ?2, ?4, ?5), ?6, ?7, ?13, ?8, \
+             seal('events.reason', ?1, ?2, ?4, ?9), ?10, seal('events.detail', ?1, ?2, ?4, ?11), ?12, ?14, ?8, ?7 = {READY} AND NOT EXISTS (SELECT 1 FROM events WHERE flow = ?1 AND key = ?3 AND head = 1), \
              ?7 = {READY} AND EXISTS (SELECT 1 FROM positions WHERE source = '{RESTORED}' AND at > ?8 - {IN_DOUBT}))"
         ))?
         .execute(params![
@@ -117,7 +131,7 @@ pub(super) fn lease(db: &Connection, flow: String, release: String, max: u32, no
         events.push(event);
     }
     events.sort_by_key(|event| event.id);
-    Ok(Some(Run { id, flow, release, events, repeated }))
+    Ok(Some(Run { id, flow, release, events, repeated, kept: Kept::Whole }))
 }
 
 fn due(db: &Connection, flow: &str, lane: Lane, max: u32, now: Millis) -> Result<Vec<Candidate>> {
@@ -127,7 +141,7 @@ fn due(db: &Connection, flow: &str, lane: Lane, max: u32, now: Millis) -> Result
              WHERE flow = ?1 AND lane = ?2 AND state = {READY} AND head = 1 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4"
         ))?
         .query_map(params![flow, lane as i64, now, max], |row| {
-            Ok(Candidate { event: event(row)?, cap: row.get(15)?, ran: row.get(16)? })
+            Ok(Candidate { event: event(row)?, cap: row.get(16)?, ran: row.get(17)? })
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(rows)
@@ -186,7 +200,7 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
         .prepare_cached("SELECT flow, kind, key FROM events WHERE id = ?1")?
         .query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     let mut end = db.prepare_cached(
-        "UPDATE events SET state = ?2, reason = ?3, choices = ?4, finished_at = ?5, attempts = attempts + 1, \
+        "UPDATE events SET state = ?2, reason = seal('events.reason', flow, topic, dedup, ?3), choices = ?4, finished_at = ?5, attempts = attempts + 1, \
          batch_max = NULL WHERE id = ?1",
     )?;
     match verdict {
@@ -218,16 +232,18 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             }
             match same.into_iter().map(|other| other.id).min() {
                 Some(open) => {
-                    let mut anew = db.prepare_cached(
-                        "UPDATE events SET choices = ?2, detail = ?3 WHERE id = ?1 AND (choices IS NOT ?2 OR detail IS NOT ?3)",
-                    )?;
+                    let mut anew = db.prepare_cached(&format!(
+                        "UPDATE events SET choices = ?2, detail = seal('events.detail', flow, topic, dedup, ?3) WHERE id = ?1 \
+                         AND (choices IS NOT ?2 OR {DETAIL} IS NOT ?3)"
+                    ))?;
                     if anew.execute(params![open.0, choices, detail])? > 0 {
                         db.prepare_cached("UPDATE revisions SET number = number + 1 WHERE name = 'review'")?
                             .execute([])?;
                     }
                     // Answered, it runs with what was told last.
                     db.prepare_cached(
-                        "UPDATE events SET payload = (SELECT payload FROM events WHERE id = ?2) \
+                        "UPDATE events SET payload = seal('events.payload', flow, topic, dedup, \
+                           (SELECT unseal('events.payload', n.flow, n.topic, n.dedup, n.payload) FROM events AS n WHERE n.id = ?2)) \
                          WHERE id = ?1 AND ?1 < ?2 AND topic = (SELECT topic FROM events WHERE id = ?2)",
                     )?
                     .execute([open.0, event.0])?;
@@ -243,14 +259,16 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
                 }
                 None => {
                     end.execute(params![event.0, REVIEW, reason, choices, None::<i64>])?;
-                    db.prepare_cached("UPDATE events SET detail = ?2 WHERE id = ?1")?
-                        .execute(params![event.0, detail])?;
+                    db.prepare_cached(
+                        "UPDATE events SET detail = seal('events.detail', flow, topic, dedup, ?2) WHERE id = ?1",
+                    )?
+                    .execute(params![event.0, detail])?;
                 }
             }
         }
         Verdict::Retry { due_at, why, counts, batch_max } => {
             db.prepare_cached(&format!(
-                "UPDATE events SET state = {READY}, due_at = ?2, reason = ?3, attempts = attempts + ?4, batch_max = ?5, \
+                "UPDATE events SET state = {READY}, due_at = ?2, reason = seal('events.reason', flow, topic, dedup, ?3), attempts = attempts + ?4, batch_max = ?5, \
                  planned_at = ?6 WHERE id = ?1"
             ))?
             .execute(params![event.0, due_at, why, i64::from(counts), batch_max, now])?;
@@ -269,7 +287,7 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             let (state, due) = if there { (READY, there_at) } else { (WAITING, deadline) };
             let why = format!("waits for the {kind} link of {id} ({})", side.word());
             db.prepare_cached(
-                "UPDATE events SET state = ?2, due_at = ?3, reason = ?4, wait_scope = ?5, wait_kind = ?6, \
+                "UPDATE events SET state = ?2, due_at = ?3, reason = seal('events.reason', flow, topic, dedup, ?4), wait_scope = ?5, wait_kind = ?6, \
                  wait_side = ?7, wait_id = ?8, attempts = attempts + ?9, planned_at = ?10 WHERE id = ?1",
             )?
             .execute(params![
@@ -302,7 +320,7 @@ struct Asked {
 /// Open questions about the record that this kind and key name; see [`NewEvent::kind`].
 fn questions(db: &Connection, flow: &str, kind: &str, key: &str) -> Result<Vec<Asked>> {
     let mut rows = db.prepare_cached(&format!(
-        "SELECT id, reason, resolution IS NOT NULL, ran FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW} \
+        "SELECT id, {REASON}, resolution IS NOT NULL, ran FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW} \
          AND (?3 = '' OR kind = '' OR kind = ?3)"
     ))?;
     let rows = rows.query_map([flow, key, kind], |row| {
@@ -317,7 +335,7 @@ fn answered(db: &Connection, flow: &str, kind: &str, key: &str, reason: &str) ->
     let first = db
         .prepare_cached(&format!(
             "SELECT min(id) FROM events WHERE flow = ?1 AND key = ?2 AND state = {READY} AND resolution IS NOT NULL \
-             AND (?3 = '' OR kind = '' OR kind = ?3) AND CASE WHEN json_valid(detail) THEN json_extract(detail, '$.decided.asked') END = ?4"
+             AND (?3 = '' OR kind = '' OR kind = ?3) AND CASE WHEN json_valid({DETAIL}) THEN json_extract({DETAIL}, '$.decided.asked') END = ?4"
         ))?
         .query_row([flow, key, kind, reason], |row| row.get::<_, Option<i64>>(0))?;
     Ok(first.map(EventId))
@@ -353,10 +371,10 @@ pub(super) fn retry(db: &Connection, event: EventId, resolution: Option<String>,
         .prepare_cached(&format!(
             "UPDATE events SET state = {READY}, due_at = ?2, planned_at = ?2, attempts = 0, \
              resolution = CASE WHEN ?3 IS NULL AND state = {READY} THEN resolution ELSE ?3 END, \
-             detail = CASE WHEN state = {REVIEW} AND ?3 IS NOT NULL THEN json_set( \
-               CASE WHEN json_valid(detail) AND json_type(detail) = 'object' THEN detail ELSE '{{}}' END, \
-               '$.decided', json_object('asked', reason, 'answer', ?3, 'at', ?2)) ELSE detail END, \
-             finished_at = NULL, batch_max = 1 WHERE id = ?1 AND state IN ({READY}, {WAITING}, {REVIEW}, {REJECTED}) RETURNING flow, key"
+             detail = CASE WHEN state = {REVIEW} AND ?3 IS NOT NULL THEN seal('events.detail', flow, topic, dedup, json_set( \
+               CASE WHEN json_valid({DETAIL}) AND json_type({DETAIL}) = 'object' THEN {DETAIL} ELSE '{{}}' END, \
+               '$.decided', json_object('asked', {REASON}, 'answer', ?3, 'at', ?2))) ELSE detail END, \
+             finished_at = NULL, batch_max = 1 WHERE id = ?1 AND state IN ({READY}, {WAITING}, {REVIEW}, {REJECTED}) AND kept = 0 RETURNING flow, key"
         ))?
         .query_map(params![event.0, now, resolution], |row| Ok((row.get(0)?, row.get(1)?)))?
         .next()
@@ -369,7 +387,7 @@ pub(super) fn retry(db: &Connection, event: EventId, resolution: Option<String>,
 /// See [`Store::sweep`].
 pub(super) fn sweep(db: &Connection, now: Millis) -> Result<Vec<String>> {
     let due: Vec<(i64, String, String, String)> = db
-        .prepare_cached("SELECT id, flow, key, payload FROM wakes WHERE at <= ?1 ORDER BY at LIMIT 1000")?
+        .prepare_cached("SELECT id, flow, key, unseal('wakes', flow, key, payload) FROM wakes WHERE at <= ?1 ORDER BY at LIMIT 1000")?
         .query_map([now], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let mut touched = Vec::new();

@@ -2,18 +2,25 @@
 
 pub mod copy;
 mod events;
+mod forgetting;
 mod packing;
 mod people;
 mod place;
+mod reducing;
 mod releases;
+mod resealing;
 mod retention;
 mod room;
 mod runs;
+pub(super) mod sealing;
 mod search;
 mod sightings;
+mod values;
+mod wiping;
 mod writer;
 
 use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -27,6 +34,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row, params};
 
 use self::place::Place;
 use self::room::Room;
+pub use self::sealing::{KeyId, Keys, fresh_key};
 use self::writer::Writer;
 use super::*;
 
@@ -41,6 +49,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("wakes.sql"),
     include_str!("console.sql"),
     include_str!("outside.sql"),
+    include_str!("protect.sql"),
 ];
 
 /// Finished events are kept at least so long, however full the store is: a source may tell one again.
@@ -54,12 +63,16 @@ const READERS: usize = 4;
 /// See the module's words.
 pub struct SqliteStore {
     place: Place,
+    /// What values are sealed with.
+    keys: Keys,
     writer: Writer,
     /// How much must fit until it takes writes again.
     room: Mutex<Room>,
     readers: Arc<Mutex<Vec<Connection>>>,
     /// When the last sweep was; 0 before the first.
     swept: AtomicI64,
+    /// Until when what finished was looked at whether less of it is to be kept, by flow.
+    reduced: Mutex<BTreeMap<String, reducing::Looked>>,
     /// Held as long as the store lives: a second host on the same file is refused.
     _lock: Option<File>,
 }
@@ -76,8 +89,13 @@ pub enum Access {
 }
 
 impl SqliteStore {
-    /// Opens or makes the file and brings it to this binary's format.
+    /// Opens or makes the file and brings it to this binary's format; nothing in it is sealed.
     pub fn open(path: &Path, access: Access) -> Result<Self> {
+        Self::open_sealed(path, access, Keys::none())
+    }
+
+    /// The same, of one whose values are sealed with these keys.
+    pub fn open_sealed(path: &Path, access: Access, keys: Keys) -> Result<Self> {
         let there = path.exists();
         if !there && access == Access::Tool {
             return Err(StoreError::Missing);
@@ -98,10 +116,11 @@ impl SqliteStore {
         connection.busy_timeout(Duration::from_secs(10))?;
         connection.execute_batch(
             "PRAGMA auto_vacuum=INCREMENTAL; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; \
-             PRAGMA temp_store=MEMORY; PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=4000;",
+             PRAGMA temp_store=MEMORY; PRAGMA secure_delete=FAST; PRAGMA cache_size=-8192; PRAGMA wal_autocheckpoint=4000;",
         )?;
-        prepare(&connection)?;
+        prepare(&connection, &keys)?;
         migrate(&mut connection)?;
+        sealing::check(&connection, &keys, crate::time::now())?;
         if access == Access::Host {
             events::clock_went_back(&connection, crate::time::now(), STEP)?;
         }
@@ -109,22 +128,24 @@ impl SqliteStore {
         let place = Place::opened(path);
         Ok(Self {
             place,
+            keys,
             writer,
             room: Mutex::new(Room::new()),
             readers: Arc::default(),
             swept: AtomicI64::new(0),
+            reduced: Mutex::default(),
             _lock: lock,
         })
     }
 
     async fn read<T: Send + 'static>(&self, read: impl FnOnce(&Connection) -> Result<T> + Send + 'static) -> Result<T> {
-        let place = self.place.clone();
+        let (place, keys) = (self.place.clone(), self.keys.clone());
         let readers = self.readers.clone();
         let work = move || {
             let idle = readers.lock().unwrap_or_else(PoisonError::into_inner).pop();
             let connection = match idle {
                 Some(connection) => connection,
-                None => open_reader(place.path())?,
+                None => open_reader(place.path(), &keys)?,
             };
             let result = at_one_moment(&connection, read);
             let mut idle = readers.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,16 +204,17 @@ fn for_its_user_alone(_: &Path) -> Result<()> {
     Ok(())
 }
 
-fn open_reader(path: &Path) -> Result<Connection> {
+fn open_reader(path: &Path, keys: &Keys) -> Result<Connection> {
     let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.execute_batch("PRAGMA cache_size=-4096;")?;
-    prepare(&connection)?;
+    prepare(&connection, keys)?;
     Ok(connection)
 }
 
-/// Statements are parsed once, and keep their plans whatever is bound to them.
-fn prepare(connection: &Connection) -> Result<()> {
+/// Statements are parsed once, and keep their plans whatever is bound to them; they seal and open values.
+fn prepare(connection: &Connection, keys: &Keys) -> Result<()> {
+    sealing::register(connection, keys)?;
     connection.set_prepared_statement_cache_capacity(64);
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
     Ok(())
@@ -233,7 +255,7 @@ impl Memory for SqliteStore {
         let (flow, key) = (flow.to_owned(), key.to_owned());
         self.read(move |db| {
             Ok(db
-                .prepare_cached("SELECT value FROM storage WHERE flow = ?1 AND key = ?2")?
+                .prepare_cached("SELECT unseal('storage', flow, key, value) FROM storage WHERE flow = ?1 AND key = ?2")?
                 .query_row([flow, key], |row| row.get(0))
                 .optional()?)
         })
@@ -250,7 +272,7 @@ impl Memory for SqliteStore {
         let (flow, prefix) = (flow.to_owned(), prefix.to_owned());
         self.read(move |db| {
             let mut select = db.prepare_cached(
-                "SELECT key, value FROM storage WHERE flow = ?1 AND key >= ?2 \
+                "SELECT key, unseal('storage', flow, key, value) FROM storage WHERE flow = ?1 AND key >= ?2 \
                  AND substr(key, 1, length(?2)) = ?2 ORDER BY key LIMIT ?3",
             )?;
             let (mut entries, mut bytes) = (Vec::new(), 0);
@@ -419,15 +441,35 @@ impl Store for SqliteStore {
         self.read(move |db| packing::journal(db, run)).await
     }
 
-    async fn pack(&self) -> Result<u64> {
+    async fn pack(&self, keeps: &BTreeMap<String, Kept>) -> Result<u64> {
         let mut total = 0;
         loop {
             let packed = self.read(packing::unpacked).await?;
             if packed.is_empty() {
-                return Ok(total);
+                break;
             }
-            total += self.writer.run_with(Durability::WithNextCommit, move |db| packing::keep(db, &packed)).await?;
+            let (keeps, keys) = (keeps.clone(), self.keys.clone());
+            total += self
+                .writer
+                .run_with(Durability::WithNextCommit, move |db| packing::keep(db, &packed, &keeps, &keys))
+                .await?;
         }
+        for (flow, kept) in keeps.iter().filter(|(_, kept)| !kept.is_whole()) {
+            self.reduce(flow, *kept).await?;
+        }
+        Ok(total)
+    }
+
+    async fn unpacked(&self) -> Result<u64> {
+        self.read(|db| {
+            let count: i64 = db.query_row(
+                "SELECT count(*) FROM runs INDEXED BY runs_unpacked WHERE packed = 0 AND finished_at IS NOT NULL",
+                [],
+                |row| row.get(0),
+            )?;
+            Ok(count.unsigned_abs())
+        })
+        .await
     }
 
     async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>> {
@@ -438,9 +480,7 @@ impl Store for SqliteStore {
         let id = id.to_owned();
         self.read(move |db| {
             let rows = db
-                .prepare(
-                    "SELECT scope, kind, b1_id, salesforce_id, base FROM links WHERE b1_id = ?1 OR salesforce_id = ?1",
-                )?
+                .prepare(&format!("SELECT {} FROM links WHERE b1_id = ?1 OR salesforce_id = ?1", runs::LINK_COLUMNS))?
                 .query_map([id], runs::link)?
                 .collect::<rusqlite::Result<_>>()?;
             Ok(rows)
@@ -485,7 +525,7 @@ impl Store for SqliteStore {
             let rows = db
                 .prepare(
                     "SELECT r.id, r.flow, r.release, r.started_at, r.finished_at, r.error, \
-                     (SELECT count(*) FROM run_events n WHERE n.run = r.id) \
+                     (SELECT count(*) FROM run_events n WHERE n.run = r.id), r.kept \
                      FROM run_events e JOIN runs r ON r.id = e.run WHERE e.event = ?1 ORDER BY r.id",
                 )?
                 .query_map([event.0], |row| {
@@ -497,6 +537,7 @@ impl Store for SqliteStore {
                         finished_at: row.get(4)?,
                         error: row.get(5)?,
                         events: row.get(6)?,
+                        kept: events::kept(row, 7)?,
                     })
                 })?
                 .collect::<rusqlite::Result<_>>()?;
@@ -640,14 +681,13 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn prune(&self, before: Millis, max_bytes: u64) -> Result<Pruned> {
+    async fn prune(&self, retention: &Retention) -> Result<Pruned> {
         // What to remove is looked up beside the work; removed in bites, so that the work waits behind no long write.
         let mut total = Pruned::default();
         let mut after = 0;
         loop {
-            let runs =
-                self.read(move |db| retention::finished_runs(db, after, until(db, before, max_bytes, Millis::MAX)?));
-            let runs = runs.await?;
+            let own = retention.clone();
+            let runs = self.read(move |db| retention::finished_runs(db, after, &until(db, own, Millis::MAX)?)).await?;
             if runs.is_empty() {
                 break;
             }
@@ -661,15 +701,26 @@ impl Store for SqliteStore {
             total.runs += removed as u64;
             after = last.unwrap_or(after);
         }
+        let mut after = 0;
         loop {
+            let own = retention.clone();
             let newest = crate::time::now() - TOLD_AGAIN;
-            let old =
-                self.read(move |db| retention::finished_events(db, until(db, before, max_bytes, newest)?)).await?;
+            let old = self.read(move |db| retention::finished_events(db, after, &until(db, own, newest)?)).await?;
             if old.is_empty() {
                 break;
             }
-            total.events += self.writer.run(move |db| retention::remove_events(db, &old)).await? as u64;
+            let (removed, last) = self
+                .writer
+                .run(move |db| {
+                    let ids: Vec<i64> = old.iter().map(|(id, _)| *id).collect();
+                    let removed = retention::remove_events(db, &ids)?;
+                    Ok((removed, old[..removed].last().map(|(_, at)| *at)))
+                })
+                .await?;
+            total.events += removed as u64;
+            after = last.unwrap_or(after);
         }
+        let before = retention.before.min(retention.of_flows.values().copied().min().unwrap_or(retention.before));
         self.writer.run(move |db| releases::prune(db, before)).await?;
         self.writer.run(search::forget_rates).await?;
         while self.writer.run(retention::give_back).await? {}
@@ -710,14 +761,20 @@ impl Store for SqliteStore {
     }
 }
 
-/// What ended before that time goes; where the store holds too much, before `full` goes, too.
-fn until(db: &Connection, before: Millis, max_bytes: u64, full: Millis) -> Result<Millis> {
-    Ok(if retention::used_bytes(db)? > max_bytes { before.max(full) } else { before })
+/// As it is asked for; where the store holds too much, what ended before `full` goes, too.
+fn until(db: &Connection, mut retention: Retention, full: Millis) -> Result<Retention> {
+    if retention::used_bytes(db)? > retention.max_bytes {
+        retention.before = retention.before.max(full);
+        retention.of_flows.retain(|_, before| *before > full);
+    }
+    Ok(retention)
 }
 
 fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
     Ok(Grant { digest: row.get(0)?, plugin: row.get(1)?, permissions: row.get(2)?, granted_at: row.get(3)? })
 }
 
+#[cfg(test)]
+mod protection_tests;
 #[cfg(test)]
 mod tests;

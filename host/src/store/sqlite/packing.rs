@@ -1,6 +1,6 @@
 //! Journals of runs that ended, packed: a journal says the same words again and again, and is seldom read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufWriter;
 use std::time::Instant;
 
@@ -9,8 +9,8 @@ use serde::Serializer;
 use serde::ser::SerializeSeq;
 
 use super::retention::BITE;
-use super::{runs, search};
-use crate::store::{JournalEntry, Result, RunId, StoreError};
+use super::{Keys, runs, search};
+use crate::store::{JournalEntry, Kept, Result, RunId, StoreError};
 
 /// Runs packed at once.
 const RUNS: u32 = 200;
@@ -77,15 +77,16 @@ fn is_read(entry: &JournalEntry) -> bool {
     entry.request.contains("\"method\":\"GET\"")
 }
 
-/// Puts packed journals in place of their rows, as many as one bite takes; how many.
-pub(super) fn keep(db: &Connection, packed: &[Packed]) -> Result<u64> {
+/// Puts packed journals in place of their rows, as many as one bite takes; how many. `keeps`: flows of which less is kept.
+pub(super) fn keep(db: &Connection, packed: &[Packed], keeps: &BTreeMap<String, Kept>, keys: &Keys) -> Result<u64> {
     let started = Instant::now();
     let mut kept = 0;
     for one in packed {
-        // A run that was removed meanwhile stays removed.
-        let there = db.prepare_cached("UPDATE runs SET packed = 1 WHERE id = ?1")?.execute([one.run])? == 1;
+        // A run that was removed meanwhile stays removed; one that another process packed is packed.
+        let there =
+            db.prepare_cached("UPDATE runs SET packed = 1 WHERE id = ?1 AND packed = 0")?.execute([one.run])? == 1;
         if let (true, Some(entries)) = (there, &one.entries) {
-            db.prepare_cached("INSERT INTO packed (run, entries) VALUES (?1, ?2)")?
+            db.prepare_cached("INSERT INTO packed (run, entries) VALUES (?1, seal('packed', ?1, ?2))")?
                 .execute(params![one.run, entries])?;
             for subject in &one.subjects {
                 db.prepare_cached("INSERT INTO packed_subjects (subject, run) VALUES (?1, ?2)")?
@@ -94,7 +95,7 @@ pub(super) fn keep(db: &Connection, packed: &[Packed]) -> Result<u64> {
             db.prepare_cached("DELETE FROM journal WHERE run = ?1")?.execute([one.run])?;
         }
         if there {
-            search::keep_words(db, one.run)?;
+            search::keep_words(db, one.run, keeps, keys)?;
         }
         kept += 1;
         if started.elapsed() >= BITE {
@@ -107,7 +108,7 @@ pub(super) fn keep(db: &Connection, packed: &[Packed]) -> Result<u64> {
 /// All entries of a run, in order; of one that is not packed its rows.
 pub(super) fn journal(db: &Connection, run: RunId) -> Result<Vec<JournalEntry>> {
     let packed: Option<Vec<u8>> = db
-        .prepare_cached("SELECT entries FROM packed WHERE run = ?1")?
+        .prepare_cached("SELECT unseal('packed', run, entries) FROM packed WHERE run = ?1")?
         .query_row([run.0], |row| row.get(0))
         .optional()?;
     match packed {
@@ -135,7 +136,14 @@ pub(super) fn about(db: &Connection, subject: &str, limit: u32) -> Result<Vec<(R
     Ok(found)
 }
 
-fn unpack(packed: &[u8]) -> Result<Vec<JournalEntry>> {
+/// A journal as it is kept once it is packed.
+pub(super) fn packed(entries: &[JournalEntry]) -> Result<Vec<u8>> {
+    let text = serde_json::to_vec(entries).map_err(|error| StoreError::Corrupt(error.to_string()))?;
+    zstd::encode_all(text.as_slice(), LEVEL)
+        .map_err(|error| StoreError::Database(format!("a journal cannot be packed: {error}")))
+}
+
+pub(super) fn unpack(packed: &[u8]) -> Result<Vec<JournalEntry>> {
     let unreadable = |why: String| StoreError::Corrupt(format!("a packed journal: {why}"));
     let text = zstd::stream::decode_all(packed).map_err(|e| unreadable(e.to_string()))?;
     serde_json::from_slice(&text).map_err(|e| unreadable(e.to_string()))

@@ -4,33 +4,48 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, params};
 
-use crate::store::{Millis, Result};
+use crate::store::{Millis, Result, Retention};
 
 /// How long one bite may hold up those who wait for the writing thread; its commit, and now and then a checkpoint, come on top.
 pub(super) const BITE: Duration = Duration::from_millis(10);
 /// Ids looked up at once.
 const ROWS: u32 = 500;
 
-/// The oldest runs after that one that finished before that time and whose events are all finished too: an event that may run
+/// The time before which what a flow finished goes: `?1` holds those of flows with one of their own, `?2` all others'.
+const BEFORE: &str = "coalesce((SELECT value FROM json_each(?1) WHERE key = flow), ?2)";
+
+fn of_flows(retention: &Retention) -> String {
+    serde_json::to_string(&retention.of_flows).unwrap_or_else(|_| "{}".into())
+}
+
+/// The last time before which anything goes.
+fn last(retention: &Retention) -> Millis {
+    retention.of_flows.values().copied().fold(retention.before, Millis::max)
+}
+
+/// The oldest runs after that one that finished so long ago and whose events are all finished too: an event that may run
 /// again shows what it did.
-pub(super) fn finished_runs(db: &Connection, after: i64, before: Millis) -> Result<Vec<i64>> {
+pub(super) fn finished_runs(db: &Connection, after: i64, retention: &Retention) -> Result<Vec<i64>> {
     Ok(db
-        .prepare_cached(
-            "SELECT id FROM runs WHERE id > ?1 AND finished_at < ?2 AND NOT EXISTS (SELECT 1 FROM run_events AS n \
-             JOIN events AS e ON e.id = n.event WHERE n.run = runs.id AND e.state < 4) ORDER BY id LIMIT ?3",
-        )?
-        .query_map(params![after, before, ROWS], |row| row.get(0))?
+        .prepare_cached(&format!(
+            "SELECT id FROM runs WHERE id > ?3 AND finished_at < ?5 AND finished_at < {BEFORE} AND NOT EXISTS \
+             (SELECT 1 FROM run_events AS n JOIN events AS e ON e.id = n.event WHERE n.run = runs.id AND e.state < 4) \
+             ORDER BY id LIMIT ?4"
+        ))?
+        .query_map(params![of_flows(retention), retention.before, after, ROWS, last(retention)], |row| row.get(0))?
         .collect::<rusqlite::Result<_>>()?)
 }
 
-/// The events that finished first, before that time.
-pub(super) fn finished_events(db: &Connection, before: Millis) -> Result<Vec<i64>> {
+/// The events that finished first, so long ago, and when; from that time on.
+pub(super) fn finished_events(db: &Connection, from: Millis, retention: &Retention) -> Result<Vec<(i64, Millis)>> {
     Ok(db
-        .prepare_cached(
-            "SELECT id FROM events INDEXED BY events_finished WHERE finished_at IS NOT NULL AND finished_at < ?1 \
-             AND state > 3 ORDER BY finished_at LIMIT ?2",
-        )?
-        .query_map(params![before, ROWS], |row| row.get(0))?
+        .prepare_cached(&format!(
+            "SELECT id, finished_at FROM events INDEXED BY events_finished WHERE finished_at IS NOT NULL AND finished_at >= ?3 \
+             AND finished_at < ?5 AND finished_at < {BEFORE} AND state > 3 ORDER BY finished_at LIMIT ?4"
+        ))?
+        .query_map(params![of_flows(retention), retention.before, from, ROWS, last(retention)], |row| {
+            Ok((row.get(0)?, row.get(1)?))
+        })?
         .collect::<rusqlite::Result<_>>()?)
 }
 
@@ -53,7 +68,7 @@ pub(super) fn remove_events(db: &Connection, events: &[i64]) -> Result<usize> {
     })
 }
 
-fn bite(ids: &[i64], remove: impl Fn(i64) -> Result<()>) -> Result<usize> {
+pub(super) fn bite(ids: &[i64], remove: impl Fn(i64) -> Result<()>) -> Result<usize> {
     let started = Instant::now();
     let mut removed = 0;
     for id in ids {

@@ -22,6 +22,13 @@ fn journal_entry(row: &Row<'_>, first: usize) -> rusqlite::Result<JournalEntry> 
     })
 }
 
+pub(super) const LINK_COLUMNS: &str =
+    "scope, kind, b1_id, salesforce_id, unseal('links', scope, kind, salesforce_id, base)";
+
+/// What was asked and what came back, as a journal's rows have it.
+const SAID: &str =
+    "unseal('journal.request', run, seq, item, request), unseal('journal.response', run, seq, item, response)";
+
 pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
     Ok(Link {
         scope: row.get(0)?,
@@ -34,23 +41,25 @@ pub(super) fn link(row: &Row<'_>) -> rusqlite::Result<Link> {
 
 /// A run with its events as they were given to it.
 pub(super) fn run(db: &Connection, id: RunId) -> Result<Option<Run>> {
-    let head: Option<(String, String)> = db
-        .query_row("SELECT flow, release FROM runs WHERE id = ?1", [id.0], |row| Ok((row.get(0)?, row.get(1)?)))
+    let head: Option<(String, String, Kept)> = db
+        .query_row("SELECT flow, release, kept FROM runs WHERE id = ?1", [id.0], |row| {
+            Ok((row.get(0)?, row.get(1)?, events::kept(row, 2)?))
+        })
         .optional()?;
-    let Some((flow, release)) = head else { return Ok(None) };
+    let Some((flow, release, kept)) = head else { return Ok(None) };
     let given = db
         .prepare(&format!(
             "SELECT {EVENT_COLUMNS}, attempt, again, answer FROM run_events JOIN events ON id = event \
              WHERE run = ?1 ORDER BY id"
         ))?
         .query_map([id.0], |row| {
-            let event = Event { attempts: row.get(15)?, resolution: row.get(17)?, ..events::event(row)? };
-            Ok((event, row.get::<_, bool>(16)?))
+            let event = Event { attempts: row.get(16)?, resolution: row.get(18)?, ..events::event(row)? };
+            Ok((event, row.get::<_, bool>(17)?))
         })?
         .collect::<rusqlite::Result<Vec<_>>>()?;
     let repeated = given.iter().any(|(_, again)| *again);
     let events = given.into_iter().map(|(event, _)| event).collect();
-    Ok(Some(Run { id, flow, release, events, repeated }))
+    Ok(Some(Run { id, flow, release, events, repeated, kept }))
 }
 
 /// Ended runs that are looked at for each event that is asked for: so far back goes the share of a topic that is seldom told.
@@ -86,8 +95,8 @@ pub(super) fn last(db: &Connection, flow: &str, events: u32) -> Result<Vec<RunId
 pub(super) fn write_journal(db: &Connection, run: RunId, entries: &[JournalEntry]) -> Result<()> {
     let mut insert = db.prepare_cached(
         "INSERT INTO journal (run, seq, item, kind, subject, state, at, request, response, took) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) \
-         ON CONFLICT (run, seq, item) DO UPDATE SET state = ?6, at = ?7, response = ?9, took = ?10",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, seal('journal.request', ?1, ?2, ?3, ?8), seal('journal.response', ?1, ?2, ?3, ?9), ?10) \
+         ON CONFLICT (run, seq, item) DO UPDATE SET state = ?6, at = ?7, response = excluded.response, took = ?10",
     )?;
     for entry in entries {
         insert.execute(params![
@@ -122,9 +131,9 @@ pub(super) fn each_unpacked(
     run: RunId,
     mut take: impl FnMut(JournalEntry) -> Result<()>,
 ) -> Result<()> {
-    let mut rows = db.prepare_cached(
-        "SELECT seq, item, kind, subject, state, at, request, response, took FROM journal WHERE run = ?1 ORDER BY seq, item",
-    )?;
+    let mut rows = db.prepare_cached(&format!(
+        "SELECT seq, item, kind, subject, state, at, {SAID}, took FROM journal WHERE run = ?1 ORDER BY seq, item"
+    ))?;
     for entry in rows.query_map([run.0], |row| journal_entry(row, 0))? {
         take(entry?)?;
     }
@@ -134,10 +143,10 @@ pub(super) fn each_unpacked(
 /// Rows about a record, newest first, with their run.
 pub(super) fn unpacked_about(db: &Connection, subject: &str, limit: u32) -> Result<Vec<(RunId, JournalEntry)>> {
     Ok(db
-        .prepare_cached(
-            "SELECT run, seq, item, kind, subject, state, at, request, response, took FROM journal \
-             WHERE subject = ?1 AND subject <> '' ORDER BY run DESC, seq DESC LIMIT ?2",
-        )?
+        .prepare_cached(&format!(
+            "SELECT run, seq, item, kind, subject, state, at, {SAID}, took FROM journal \
+             WHERE subject = ?1 AND subject <> '' ORDER BY run DESC, seq DESC LIMIT ?2"
+        ))?
         .query_map(params![subject, limit], |row| Ok((RunId(row.get(0)?), journal_entry(row, 1)?)))?
         .collect::<rusqlite::Result<_>>()?)
 }
@@ -149,7 +158,7 @@ pub(super) fn find_link(db: &Connection, scope: &str, kind: &str, side: Side, id
     };
     Ok(db
         .prepare_cached(&format!(
-            "SELECT scope, kind, b1_id, salesforce_id, base FROM links \
+            "SELECT {LINK_COLUMNS} FROM links \
              WHERE scope = ?1 AND kind = ?2 AND {column} = ?3"
         ))?
         .query_row([scope, kind, id], link)
@@ -180,8 +189,10 @@ pub(super) fn finish(db: &Connection, run: RunId, finish: Finish) -> Result<Vec<
         touched.push(event.flow.clone());
     }
     for wake in &finish.wakes {
-        db.prepare_cached("INSERT INTO wakes (flow, at, key, payload, planned_at) VALUES (?1, ?2, ?3, ?4, ?5)")?
-            .execute(params![flow, wake.at, wake.key, wake.payload, now])?;
+        db.prepare_cached(
+            "INSERT INTO wakes (flow, at, key, payload, planned_at) VALUES (?1, ?2, ?3, seal('wakes', ?1, ?3, ?4), ?5)",
+        )?
+        .execute(params![flow, wake.at, wake.key, wake.payload, now])?;
     }
     db.prepare_cached("UPDATE runs SET finished_at = ?2, error = ?3 WHERE id = ?1")?.execute(params![
         run.0,
@@ -199,8 +210,8 @@ fn write_storage(db: &Connection, flow: &str, writes: &[StorageWrite]) -> Result
         match write {
             StorageWrite::Set(key, value) => db
                 .prepare_cached(
-                    "INSERT INTO storage (flow, key, value) VALUES (?1, ?2, ?3) \
-                     ON CONFLICT (flow, key) DO UPDATE SET value = ?3",
+                    "INSERT INTO storage (flow, key, value) VALUES (?1, ?2, seal('storage', ?1, ?2, ?3)) \
+                     ON CONFLICT (flow, key) DO UPDATE SET value = excluded.value",
                 )?
                 .execute([flow, key, value])?,
             StorageWrite::Delete(key) => {
@@ -221,7 +232,7 @@ fn write_link(db: &Connection, write: &LinkWrite, now: Millis) -> Result<Vec<Str
         }
         LinkWrite::Put(link) => {
             db.prepare_cached(
-                "INSERT OR REPLACE INTO links (scope, kind, b1_id, salesforce_id, base) VALUES (?1, ?2, ?3, ?4, ?5)",
+                "INSERT OR REPLACE INTO links (scope, kind, b1_id, salesforce_id, base) VALUES (?1, ?2, ?3, ?4, seal('links', ?1, ?2, ?4, ?5))",
             )?
             .execute([&link.scope, &link.kind, &link.b1_id, &link.salesforce_id, &link.base])?;
             let mut woken = Vec::new();

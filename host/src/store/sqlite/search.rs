@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::Value;
 
-use super::SqliteStore;
-use super::events::{EVENT_COLUMNS, counts, event};
+use super::events::{EVENT_COLUMNS, LIGHT_COLUMNS, counts, event};
+use super::{Keys, SqliteStore};
 use crate::store::*;
 
 /// Events that one word may lead to: who looks for `order` means none of a million.
@@ -19,23 +19,27 @@ const LONGEST_TEXT: usize = 80;
 /// Minutes of which rates are kept: a week, and a little.
 const RATED: i64 = 8 * 24 * 60;
 
+/// The words of the events of a run; of what was told only where all of it is kept.
+pub(super) fn keep_words(db: &Connection, run: i64, keeps: &BTreeMap<String, Kept>, keys: &Keys) -> Result<()> {
+    let events: Vec<i64> = db
+        .prepare_cached("SELECT event FROM run_events WHERE run = ?1")?
+        .query_map([run], |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    events.into_iter().try_for_each(|event| keep_words_of(db, event, keeps, keys))
+}
+
 /// The words of an event that ran.
-pub(super) fn keep_words(db: &Connection, run: i64) -> Result<()> {
-    let mut of_run = db.prepare_cached(
-        "SELECT id, key, coalesce(reason, ''), payload FROM events WHERE id IN (SELECT event FROM run_events WHERE run = ?1)",
-    )?;
+pub(super) fn keep_words_of(db: &Connection, event: i64, keeps: &BTreeMap<String, Kept>, keys: &Keys) -> Result<()> {
+    let mut one = db.prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1"))?;
     let mut put = db.prepare_cached("INSERT OR REPLACE INTO words (rowid, said, told) VALUES (?1, ?2, ?3)")?;
-    let mut rows = of_run.query([run])?;
-    while let Some(row) = rows.next()? {
-        let (id, key, reason, payload): (i64, String, String, String) =
-            (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-        let (said, mut text) = (format!("{key} {reason}"), String::new());
-        if let Ok(payload) = serde_json::from_str::<Value>(&payload) {
-            let mut left = TEXTS;
-            texts_of(&payload, &mut text, &mut left);
-        }
-        put.execute(params![id, said, text])?;
+    let Some(own) = one.query_row([event], super::events::event).optional()? else { return Ok(()) };
+    let whole = own.kept.is_whole() && keeps.get(&own.flow).is_none_or(Kept::is_whole);
+    let (said, mut text) = (format!("{} {}", own.key, own.reason.unwrap_or_default()), String::new());
+    if whole && let Ok(payload) = serde_json::from_str::<Value>(&own.payload) {
+        let mut left = TEXTS;
+        texts_of(&payload, &mut text, &mut left);
     }
+    put.execute(params![event, keys.words(&said), keys.words(&text)])?;
     Ok(())
 }
 
@@ -60,32 +64,39 @@ fn texts_of(value: &Value, text: &mut String, left: &mut usize) {
     }
 }
 
-/// `Meier GmbH 12` as FTS5 reads it: each a beginning of a word, all of them there. One letter begins too many: it is a word.
-fn as_query(words: &str, in_payloads: bool) -> Option<String> {
+/// `Meier GmbH 12` as FTS5 reads it: each a beginning of a word, all of them there. One letter begins too many: it is a word. Where values are sealed,
+/// beginnings are kept by their digests.
+fn as_query(words: &str, in_payloads: bool, keys: &Keys) -> Option<String> {
     let words: Vec<String> = words
         .split(|c: char| !c.is_alphanumeric())
         .filter(|word| !word.is_empty())
         .take(8)
-        .map(|word| if word.chars().count() > 1 { format!("\"{word}\"*") } else { format!("\"{word}\"") })
+        .map(|word| match keys.sought(word) {
+            Some(digests) => {
+                let any: Vec<String> = digests.iter().map(|digest| format!("\"{digest}\"")).collect();
+                format!("({})", any.join(" OR "))
+            }
+            None if word.chars().count() > 1 => format!("\"{word}\"*"),
+            None => format!("\"{word}\""),
+        })
         .collect();
-    let words = words.join(" ");
+    let words = words.join(" AND ");
     (!words.is_empty()).then(|| if in_payloads { words } else { format!("{{said}} : ({words})") })
 }
 
-fn find(db: &Connection, search: &Search) -> Result<Vec<Event>> {
+fn find(db: &Connection, search: &Search, keys: &Keys) -> Result<Vec<Event>> {
     let limit = search.limit.max(1);
     let mut below = search.before.map_or(i64::MAX, |id| id.0);
     if let Some(until) = search.until {
         below = below.min(first_since(db, until)?);
     }
     let from = search.since.map_or(Ok(0), |since| first_since(db, since))?;
-    let light = EVENT_COLUMNS.replace("payload", "'' AS payload");
-    let columns = if search.without_payloads { &light } else { EVENT_COLUMNS };
+    let columns = if search.without_payloads { LIGHT_COLUMNS } else { EVENT_COLUMNS };
     let of_flow = |flow: &String| search.flows.as_ref().is_none_or(|flows| flows.contains(flow));
     let in_state = |state: EventState| search.states.is_empty() || search.states.contains(&state);
     let mut found = match search.words.as_deref().map(str::trim).filter(|words| !words.is_empty()) {
         Some(words) => {
-            let ids = ids_of(db, words, search.in_payloads, from, below)?;
+            let ids = ids_of(db, words, search.in_payloads, (from, below), keys)?;
             let mut one = db.prepare_cached(&format!("SELECT {columns} FROM events WHERE id = ?1"))?;
             let mut found = Vec::new();
             for id in ids {
@@ -116,22 +127,22 @@ fn find(db: &Connection, search: &Search) -> Result<Vec<Event>> {
 }
 
 /// Events of that key or with those words, newest first.
-fn ids_of(db: &Connection, words: &str, in_payloads: bool, from: i64, below: i64) -> Result<Vec<i64>> {
-    let mut keys = vec![words.to_owned()];
+fn ids_of(db: &Connection, words: &str, in_payloads: bool, (from, below): (i64, i64), keys: &Keys) -> Result<Vec<i64>> {
+    let mut records = vec![words.to_owned()];
     let mut linked =
         db.prepare_cached("SELECT b1_id, salesforce_id FROM links WHERE b1_id = ?1 OR salesforce_id = ?1 LIMIT 50")?;
     for pair in linked.query_map([words], |row| Ok([row.get(0)?, row.get(1)?]))? {
-        keys.extend(pair?);
+        records.extend(pair?);
     }
     let mut ids = Vec::new();
     let mut of_key = db.prepare_cached(
         "SELECT id FROM events INDEXED BY events_by_key WHERE key = ?1 AND id < ?2 AND id >= ?3 ORDER BY id DESC LIMIT ?4",
     )?;
-    for key in keys {
+    for key in records {
         let rows = of_key.query_map(params![key, below, from, MOST_FOUND], |row| row.get::<_, i64>(0))?;
         ids.extend(rows.collect::<rusqlite::Result<Vec<_>>>()?);
     }
-    if let Some(query) = as_query(words, in_payloads) {
+    if let Some(query) = as_query(words, in_payloads, keys) {
         let mut said = db.prepare_cached(
             "SELECT rowid FROM words WHERE words MATCH ?1 AND rowid < ?2 AND rowid >= ?3 ORDER BY rowid DESC LIMIT ?4",
         )?;
@@ -166,7 +177,8 @@ fn first_since(db: &Connection, at: Millis) -> Result<i64> {
 #[async_trait]
 impl Findings for SqliteStore {
     async fn find(&self, search: Search) -> Result<Vec<Event>> {
-        self.read(move |db| find(db, &search)).await
+        let keys = self.keys.clone();
+        self.read(move |db| find(db, &search, &keys)).await
     }
 
     async fn of_trace(&self, trace: &str, limit: u32) -> Result<Vec<Event>> {
@@ -245,7 +257,8 @@ impl Findings for SqliteStore {
 
     async fn notes(&self, events: Vec<EventId>) -> Result<Vec<(EventId, Note)>> {
         self.read(move |db| {
-            let mut one = db.prepare_cached("SELECT note, assignee, due FROM notes WHERE event = ?1")?;
+            let mut one =
+                db.prepare_cached("SELECT unseal('notes', event, note), assignee, due FROM notes WHERE event = ?1")?;
             let mut notes = Vec::new();
             for event in events {
                 let note = one.query_row([event.0], |row| {
@@ -264,7 +277,7 @@ impl Findings for SqliteStore {
                 db.execute("DELETE FROM notes WHERE event = ?1", [event.0])?;
             } else {
                 db.execute(
-                    "INSERT OR REPLACE INTO notes (event, note, assignee, due) VALUES (?1, ?2, ?3, ?4)",
+                    "INSERT OR REPLACE INTO notes (event, note, assignee, due) VALUES (?1, seal('notes', ?1, ?2), ?3, ?4)",
                     params![event.0, note.note, note.assignee, note.due],
                 )?;
             }
@@ -315,12 +328,19 @@ pub(super) fn forget_rates(db: &Connection) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use super::as_query;
+    use super::{Keys, as_query};
 
     #[test]
     fn whatever_is_typed_is_no_syntax() {
-        assert_eq!(as_query("Meier GmbH & Co. KG", true).unwrap(), r#""Meier"* "GmbH"* "Co"* "KG"*"#);
-        assert_eq!(as_query("a\" OR text:x*", false).unwrap(), r#"{said} : ("a" "OR"* "text"* "x")"#);
-        assert!(as_query(" -\"*", true).is_none());
+        let keys = Keys::none();
+        assert_eq!(
+            as_query("Meier GmbH & Co. KG", true, &keys).unwrap(),
+            r#""Meier"* AND "GmbH"* AND "Co"* AND "KG"*"#
+        );
+        assert_eq!(
+            as_query("a\" OR text:x*", false, &keys).unwrap(),
+            r#"{said} : ("a" AND "OR"* AND "text"* AND "x")"#
+        );
+        assert!(as_query(" -\"*", true, &keys).is_none());
     }
 }

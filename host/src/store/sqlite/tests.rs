@@ -282,7 +282,7 @@ async fn retention_goes_by_age_and_leaves_what_is_unfinished() {
     let run = lease(&store, 1).await.unwrap();
     store.finish(run.id, done(&run)).await.unwrap();
     let later = crate::time::now() + 1_000;
-    let pruned = store.prune(later, u64::MAX).await.unwrap();
+    let pruned = store.prune(&Retention::of(later, u64::MAX)).await.unwrap();
     assert_eq!(pruned, Pruned { runs: 1, events: 1 });
     assert!(lease(&store, 1).await.is_some(), "the unfinished event is still there");
 }
@@ -295,7 +295,7 @@ async fn retention_keeps_the_runs_of_an_event_that_may_run_again() {
     let verdict = Verdict::Retry { due_at: 0, why: "down".into(), counts: true, batch_max: None };
     store.finish(run.id, Finish { verdicts: vec![(run.events[0].id, verdict)], ..Finish::default() }).await.unwrap();
     let later = crate::time::now() + 1_000;
-    assert_eq!(store.prune(later, 0).await.unwrap(), Pruned::default());
+    assert_eq!(store.prune(&Retention::of(later, 0)).await.unwrap(), Pruned::default());
     assert!(lease(&store, 1).await.unwrap().repeated, "else its effects would be sent again without a probe");
 }
 
@@ -319,7 +319,7 @@ async fn retention_goes_by_size() {
         };
         store.finish(run.id, Finish { journal: vec![entry], ..done(&run) }).await.unwrap();
     }
-    let pruned = store.prune(0, 1 << 20).await.unwrap();
+    let pruned = store.prune(&Retention::of(0, 1 << 20)).await.unwrap();
     assert!(pruned.runs > 0, "{pruned:?}");
 }
 
@@ -663,7 +663,7 @@ async fn that_an_event_ran_is_known_longer_than_what_it_did() {
     append(&store, &[("A", "1")]).await;
     let run = lease(&store, 1).await.unwrap();
     store.finish(run.id, each(&run, &Verdict::Reject("no".into()))).await.unwrap();
-    assert_eq!(store.prune(0, 0).await.unwrap(), Pruned { runs: 1, events: 0 });
+    assert_eq!(store.prune(&Retention::of(0, 0)).await.unwrap(), Pruned { runs: 1, events: 0 });
     assert!(store.retry(run.events[0].id, None, crate::time::now()).await.unwrap());
     assert!(lease(&store, 1).await.unwrap().repeated, "its probes are asked");
 }
@@ -679,7 +679,7 @@ async fn what_was_removed_leaves_the_file() {
     while let Some(run) = lease(&store, 50).await {
         store.finish(run.id, done(&run)).await.unwrap();
     }
-    let pruned = store.prune(crate::time::now() + 1_000, u64::MAX).await.unwrap();
+    let pruned = store.prune(&Retention::of(crate::time::now() + 1_000, u64::MAX)).await.unwrap();
     assert_eq!(pruned.events, 20);
     let pages = |name: &'static str| {
         store.read(move |db| Ok(db.query_row(&format!("PRAGMA {name}"), [], |row| row.get::<_, i64>(0))?))
@@ -774,19 +774,19 @@ async fn a_packed_journal_says_what_it_said_and_takes_less_room() {
     };
     let early = vec![entry(0, "A", "GET"), entry(1, "A", "POST")];
     store.journal_write(run.id, early.clone(), Durability::Now).await.unwrap();
-    assert_eq!(store.pack().await.unwrap(), 0, "an open run is not packed");
+    assert_eq!(store.pack(&BTreeMap::new()).await.unwrap(), 0, "an open run is not packed");
     let late = vec![entry(2, "B", "PATCH")];
     store.finish(run.id, Finish { journal: late.clone(), ..done(&run) }).await.unwrap();
     let all = [early, late].concat();
     assert_eq!(store.journal_read(run.id).await.unwrap(), all);
-    assert_eq!(store.pack().await.unwrap(), 1);
+    assert_eq!(store.pack(&BTreeMap::new()).await.unwrap(), 1);
     assert_eq!(store.journal_read(run.id).await.unwrap(), all);
     assert_eq!(store.journal_about("B", 9).await.unwrap(), [(run.id, all[2].clone())]);
     assert_eq!(store.journal_about("A", 1).await.unwrap(), [(run.id, all[1].clone())]);
     let size = |sql: &'static str| store.read(move |db| Ok(db.query_row(sql, [], |row| row.get::<_, i64>(0))?));
     assert_eq!(size("SELECT count(*) FROM journal").await.unwrap(), 0);
     assert!(size("SELECT sum(length(entries)) FROM packed").await.unwrap() < 500);
-    store.prune(crate::time::now() + 1_000, u64::MAX).await.unwrap();
+    store.prune(&Retention::of(crate::time::now() + 1_000, u64::MAX)).await.unwrap();
     assert_eq!(
         size("SELECT count(*) FROM packed").await.unwrap()
             + size("SELECT count(*) FROM packed_subjects").await.unwrap(),
@@ -1011,7 +1011,7 @@ async fn a_release_goes_with_its_parts_when_no_run_that_is_kept_may_have_run_und
     let moved = store.writer.run(move |db| Ok(db.execute("UPDATE runs SET release = 'r01'", [])?)).await.unwrap();
     assert_eq!(moved, 1);
     assert_eq!(store.candidate("orders").await.unwrap(), Some(candidate));
-    store.prune(now - 30 * day, u64::MAX).await.unwrap();
+    store.prune(&Retention::of(now - 30 * day, u64::MAX)).await.unwrap();
     let mut kept: Vec<String> = store.releases("orders").await.unwrap().into_iter().map(|row| row.digest).collect();
     kept.sort();
     // The last ten, what the oldest of those goes back to, what waits, and what a run that is kept ran under.

@@ -11,7 +11,9 @@ mod doctor;
 mod faults;
 mod machine;
 mod plugin_cli;
+mod protect;
 mod reconcile;
+
 mod releases;
 mod reload;
 mod sandbox;

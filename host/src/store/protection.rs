@@ -1,0 +1,161 @@
+//! What is kept of one person, and how it goes; and with which key values are sealed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::{Event, EventId, JournalEntry, Link, Result, RunId};
+
+/// How far something is, and of how much.
+pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
+
+/// All that is kept of a record.
+#[derive(Debug, Default, Serialize)]
+pub struct Dossier {
+    /// By which it is known: its id, and that of the record it is linked with.
+    pub ids: BTreeSet<String>,
+    /// Pairs of records it is in.
+    pub links: Vec<Link>,
+    /// Events about it, oldest first.
+    pub events: Vec<Event>,
+    /// Calls about it, with their run, oldest first.
+    pub calls: Vec<CallOf>,
+    /// What people noted beside its events.
+    pub notes: BTreeMap<i64, String>,
+    /// What flows keep under a key that names it, or that names the person.
+    pub storage: Vec<Stored>,
+    /// Events of others that name the person.
+    pub named_in: Vec<EventId>,
+    /// Runs about others in which the person is named.
+    pub named_in_runs: Vec<RunId>,
+    /// Lines of the audit trail that name it or the person.
+    pub acts: Vec<String>,
+}
+
+impl Dossier {
+    /// Nothing is known of it.
+    pub fn is_nothing(&self) -> bool {
+        self.links.is_empty() && self.events.is_empty() && self.calls.is_empty() && self.storage.is_empty()
+    }
+}
+
+/// A call of a run.
+#[derive(Debug, Serialize)]
+pub struct CallOf {
+    /// The run.
+    pub run: RunId,
+    /// What was asked, and what came back.
+    #[serde(flatten)]
+    pub entry: JournalEntry,
+}
+
+/// What a flow keeps for itself.
+#[derive(Debug, Serialize)]
+pub struct Stored {
+    /// The flow.
+    pub flow: String,
+    /// Its own key.
+    pub key: String,
+    /// JSON text.
+    pub value: String,
+}
+
+/// Whether something is only counted, or done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forget {
+    /// Counted: nothing is changed.
+    Rehearse,
+    /// Done.
+    ForGood,
+}
+
+/// What goes, or went, and what stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Forgotten {
+    /// Finished events about it, emptied: their ids stay, so that one that is told again is not taken for a new one.
+    pub events: u64,
+    /// Finished events of others in which the person was named.
+    pub named_in: u64,
+    /// Journals from which calls about it, or its values, were taken.
+    pub journals: u64,
+    /// Links of which only the ids are left.
+    pub links: u64,
+    /// Links of others in whose base the person was named.
+    pub named_in_links: u64,
+    /// Values of flows' storage.
+    pub storage: u64,
+    /// Notes beside questions.
+    pub notes: u64,
+    /// Views of the console that look for the person.
+    pub views: u64,
+    /// Values by which the person was looked for.
+    pub values: u64,
+    /// What stays, and why.
+    pub stays: Stays,
+    /// Nothing of it is left in the file's free room and log.
+    pub wiped: bool,
+}
+
+impl Forgotten {
+    /// There is nothing to forget.
+    pub fn is_nothing(&self) -> bool {
+        let all = [
+            self.events,
+            self.named_in,
+            self.journals,
+            self.links,
+            self.named_in_links,
+            self.storage,
+            self.notes,
+            self.views,
+        ];
+        all.iter().all(|count| *count == 0)
+    }
+}
+
+/// What stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Stays {
+    /// Unfinished events about it: their flows still need what they say.
+    pub open_events: Vec<i64>,
+    /// Unfinished events of others that name the person.
+    pub open_named_in: Vec<i64>,
+    /// Runs under way: their journals keep what they did from being done twice.
+    pub open_runs: u64,
+    /// Wake-ups that flows have planned and that name the person.
+    pub wakes: u64,
+    /// Pairs of ids: without them the same record would be made a second time.
+    pub links: u64,
+    /// Lines of the audit trail that name it: nobody changes what was done.
+    pub acts: u64,
+}
+
+/// With which keys values are sealed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Seals {
+    /// The key that seals now; none where values are kept as they are.
+    pub current: Option<String>,
+    /// Keys that open.
+    pub known: Vec<String>,
+    /// Keys with which anything may be sealed.
+    pub used: Vec<String>,
+    /// Values by the key that they are sealed with; an empty one: kept as they are.
+    pub values: BTreeMap<String, u64>,
+}
+
+/// Data protection.
+#[async_trait]
+pub trait Protection: Send + Sync + 'static {
+    /// All that is kept of a record that is known by these ids.
+    async fn dossier(&self, ids: BTreeSet<String>, told: Progress) -> Result<Dossier>;
+    /// Takes a person's data out, or says what would go. May be broken off, and gone on with.
+    async fn forget(&self, ids: BTreeSet<String>, how: Forget, told: Progress) -> Result<Forgotten>;
+    /// A keyed hash of an id: tells the same one again, and not which it is.
+    async fn pseudonym(&self, id: &str) -> Result<String>;
+    /// With which keys values are sealed.
+    async fn seals(&self) -> Result<Seals>;
+    /// Seals all that is not sealed with the key that seals now; how many values. May be broken off, and gone on with.
+    async fn reseal(&self, told: Progress) -> Result<u64>;
+}

@@ -1,0 +1,356 @@
+//! The embedded store's promises about people's data: less is kept where less is wanted, what is forgotten is gone, what is sealed opens with its key.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const NAME: &str = "Maierhofer";
+
+fn event(flow: &str, key: &str, payload: Value) -> NewEvent {
+    NewEvent {
+        kind: "salesforce.Contact".into(),
+        flow: flow.into(),
+        topic: "salesforce.Contact".into(),
+        key: key.into(),
+        dedup: format!("{key}-{}", crate::time::fresh_trace()),
+        payload: payload.to_string(),
+        trace: "0".repeat(32),
+        haste: Haste::AtOnce,
+        held: None,
+    }
+}
+
+fn call(seq: u32, subject: &str, body: Value) -> JournalEntry {
+    let request =
+        json!({ "slot": "b1", "method": "PATCH", "path": "/BusinessPartners('C1')", "body": body.to_string() });
+    JournalEntry {
+        seq,
+        item: 0,
+        kind: "http".into(),
+        subject: subject.into(),
+        request: request.to_string(),
+        response: json!({ "sent": { "status": 200, "body": body.to_string() } }).to_string(),
+        state: CallState::Done,
+        at: 1,
+        took: None,
+    }
+}
+
+fn anna() -> Value {
+    json!({ "Id": "003A", "FirstName": "Anna", "LastName": NAME, "Name": format!("Anna {NAME}"), "Email": "anna@maierhofer.example" })
+}
+
+fn silent() -> Progress {
+    Arc::new(|_, _| {})
+}
+
+fn ids(id: &str) -> BTreeSet<String> {
+    BTreeSet::from([id.to_owned()])
+}
+
+async fn append(store: &SqliteStore, events: Vec<NewEvent>) {
+    store.append(Intake { events, ..Intake::default() }).await.unwrap();
+}
+
+/// Runs what is due of a flow, with this journal; each event ends as it is told.
+async fn run(store: &SqliteStore, flow: &str, journal: Vec<JournalEntry>, end: impl Fn(&Event) -> Verdict) -> Run {
+    let run = store.lease(flow, "digest", 10, crate::time::now()).await.unwrap().run().unwrap();
+    let verdicts = run.events.iter().map(|event| (event.id, end(event))).collect();
+    store.finish(run.id, Finish { verdicts, journal, ..Finish::default() }).await.unwrap();
+    run
+}
+
+fn done(_: &Event) -> Verdict {
+    Verdict::Done(format!("changed Anna {NAME}"))
+}
+
+/// What the file, its log, and its packed journals hold.
+async fn all_bytes(store: &SqliteStore, path: &Path) -> String {
+    let mut text = String::new();
+    for ending in ["", "-wal"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(ending);
+        if let Ok(bytes) = std::fs::read(PathBuf::from(file)) {
+            text.push_str(&String::from_utf8_lossy(&bytes));
+        }
+    }
+    let runs: Vec<i64> = store
+        .read(|db| {
+            Ok(db
+                .prepare("SELECT run FROM packed")?
+                .query_map([], |row| row.get(0))?
+                .collect::<rusqlite::Result<_>>()?)
+        })
+        .await
+        .unwrap();
+    for run in runs {
+        for entry in store.journal_read(RunId(run)).await.unwrap() {
+            text.push_str(&format!("{entry:?}"));
+        }
+    }
+    text.to_lowercase()
+}
+
+fn at(folder: &tempfile::TempDir) -> PathBuf {
+    folder.path().join("tandem.db")
+}
+
+fn open(folder: &tempfile::TempDir) -> SqliteStore {
+    SqliteStore::open(&at(folder), Access::Host).unwrap()
+}
+
+#[tokio::test]
+async fn less_is_kept_of_what_is_finished_and_all_of_what_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let keeps = BTreeMap::from([("hashed".to_owned(), Kept::Hashed), ("none".to_owned(), Kept::Ids)]);
+    for flow in ["hashed", "none", "whole"] {
+        append(&store, vec![event(flow, "003A", anna()), event(flow, "003B", json!({ "Name": "Bert Asks" }))]).await;
+        let journal = vec![call(0, "003A", anna())];
+        let asks = |event: &Event| match event.key.as_str() {
+            "003A" => done(event),
+            _ => Verdict::Review(Question::retry_or_ignore("which?".into())),
+        };
+        let first = run(&store, flow, journal.clone(), asks).await;
+        store.pack(&keeps).await.unwrap();
+        let [anna_now, bert_now] = [0, 1].map(|place| first.events[place].id);
+        let own = store.event(anna_now).await.unwrap().unwrap();
+        assert_eq!(store.event(bert_now).await.unwrap().unwrap().kept, Kept::Whole, "{flow}: it waits for an answer");
+        let kept = keeps.get(flow).copied().unwrap_or_default();
+        assert_eq!(own.kept, kept);
+        assert_eq!(own.payload.contains(NAME), kept.is_whole(), "{flow}: {}", own.payload);
+        assert_eq!(own.reason.unwrap().contains(NAME), kept.is_whole(), "{flow}");
+        assert_eq!(
+            store.journal_read(first.id).await.unwrap(),
+            journal,
+            "{flow}: another event of the run is not finished"
+        );
+
+        assert!(store.retry(bert_now, None, crate::time::now()).await.unwrap());
+        let second = run(&store, flow, vec![], |_| Verdict::Reject("never".into())).await;
+        store.pack(&keeps).await.unwrap();
+        let journal = store.journal_read(first.id).await.unwrap();
+        match kept {
+            Kept::Whole => assert!(journal[0].request.contains(NAME)),
+            Kept::Hashed => {
+                assert!(
+                    journal[0].request.contains("/BusinessPartners('C1')") && !format!("{journal:?}").contains(NAME)
+                );
+            }
+            _ => assert!(journal.is_empty()),
+        }
+        assert_eq!(store.run(first.id).await.unwrap().unwrap().kept, kept);
+        let retried = store.retry(second.events[0].id, None, crate::time::now()).await.unwrap();
+        assert_eq!(retried, kept.is_whole(), "{flow}: what is not kept is not run again");
+        let words = |words: &str| Search {
+            words: Some(words.into()),
+            in_payloads: true,
+            flows: Some(vec![flow.into()]),
+            limit: 10,
+            ..Search::default()
+        };
+        assert_eq!(store.find(words("anna")).await.unwrap().len(), usize::from(kept.is_whole()), "{flow}");
+    }
+}
+
+#[tokio::test]
+async fn each_flow_is_pruned_by_its_own_days() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    for flow in ["short", "long"] {
+        append(&store, vec![event(flow, "003A", anna())]).await;
+        run(&store, flow, vec![], done).await;
+    }
+    let soon = crate::time::now() + 1_000;
+    let retention = Retention { of_flows: BTreeMap::from([("short".to_owned(), soon)]), ..Retention::of(0, u64::MAX) };
+    assert_eq!(store.prune(&retention).await.unwrap(), Pruned { runs: 1, events: 1 });
+    let left = store.events(EventFilter { limit: 10, ..EventFilter::default() }).await.unwrap();
+    assert_eq!(left.iter().map(|event| event.flow.as_str()).collect::<Vec<_>>(), ["long"]);
+}
+
+#[tokio::test]
+async fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    append(
+        &store,
+        vec![
+            event("accounts", "003A", anna()),
+            event("accounts", "003B", json!({ "Id": "003B", "FirstName": "Anna", "LastName": "Other" })),
+        ],
+    )
+    .await;
+    let link = Link {
+        scope: "erp|crm".into(),
+        kind: "contact".into(),
+        b1_id: "17".into(),
+        salesforce_id: "003A".into(),
+        base: anna().to_string(),
+    };
+    let leased = store.lease("accounts", "digest", 10, crate::time::now()).await.unwrap().run().unwrap();
+    let finish = Finish {
+        verdicts: leased.events.iter().map(|event| (event.id, done(event))).collect(),
+        journal: vec![call(0, "003A", anna()), call(1, "003B", json!({ "Id": "003B", "Name": "Anna Other" }))],
+        links: vec![LinkWrite::Put(link)],
+        storage: vec![StorageWrite::Set(
+            "left".into(),
+            json!({ "mail": "anna@maierhofer.example", "n": 7 }).to_string(),
+        )],
+        ..Finish::default()
+    };
+    store.finish(leased.id, finish).await.unwrap();
+    // An order of somebody else that names her, and one that is not finished.
+    let order = json!({ "Id": "006A", "Contact": { "Id": "003A", "Name": format!("Anna {NAME}") }, "Amount": 5 });
+    append(&store, vec![event("orders", "006A", order.clone())]).await;
+    let of_order = run(&store, "orders", vec![call(0, "006A", order.clone())], done).await;
+    store
+        .note_put(of_order.events[0].id, Note { note: Some(format!("call Anna {NAME}")), ..Note::default() })
+        .await
+        .unwrap();
+    append(&store, vec![event("orders", "006B", order)]).await;
+    store.pack(&BTreeMap::new()).await.unwrap();
+    assert!(all_bytes(&store, &at(&folder)).await.contains("maierhofer"));
+    assert_eq!(store.dossier(ids("003A"), silent()).await.unwrap().events.len(), 1);
+
+    let rehearsed = store.forget(ids("003A"), Forget::Rehearse, silent()).await.unwrap();
+    assert_eq!(
+        (rehearsed.events, rehearsed.named_in, rehearsed.journals, rehearsed.links, rehearsed.storage, rehearsed.notes),
+        (1, 2, 2, 1, 1, 1),
+        "{rehearsed:?}"
+    );
+    assert_eq!(rehearsed.stays.open_named_in.len(), 1);
+    assert!(all_bytes(&store, &at(&folder)).await.contains("maierhofer"), "nothing was changed");
+
+    // The open one is finished meanwhile.
+    run(&store, "orders", vec![], done).await;
+    store.pack(&BTreeMap::new()).await.unwrap();
+    let gone = store.forget(ids("003A"), Forget::ForGood, silent()).await.unwrap();
+    assert!(gone.wiped && gone.stays.open_named_in.is_empty() && gone.stays.links == 1, "{gone:?}");
+    let left = all_bytes(&store, &at(&folder)).await;
+    for planted in ["maierhofer", "anna@"] {
+        let places: Vec<&str> = left
+            .match_indices(planted)
+            .take(3)
+            .map(|(at, _)| &left[at.saturating_sub(60)..(at + 60).min(left.len())])
+            .collect();
+        assert!(places.is_empty(), "{planted}: {places:?}");
+    }
+    assert!(left.contains("anna other"), "somebody of the same first name stays");
+    let own =
+        &store.events(EventFilter { key: Some("003A".into()), limit: 1, ..EventFilter::default() }).await.unwrap()[0];
+    assert_eq!((own.kept, own.payload.as_str()), (Kept::Forgotten, "{}"));
+    let link = &store.links_of("003A").await.unwrap()[0];
+    assert_eq!((link.b1_id.as_str(), link.base.as_str()), ("17", "{}"));
+    let order =
+        &store.events(EventFilter { key: Some("006A".into()), limit: 1, ..EventFilter::default() }).await.unwrap()[0];
+    assert!(order.payload.contains("\"Amount\":5") && order.payload.contains("006A"), "{}", order.payload);
+    let again = store.forget(ids("003A"), Forget::Rehearse, silent()).await.unwrap();
+    assert!(again.is_nothing(), "{again:?}");
+    assert!(
+        store
+            .find(Search { words: Some(NAME.into()), in_payloads: true, limit: 9, ..Search::default() })
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+/// Keys that lie in a file.
+fn keys(file: &Path) -> Result<Keys> {
+    let file = file.to_owned();
+    Keys::of(move || std::fs::read_to_string(&file).map_err(|error| error.to_string()))
+}
+
+#[tokio::test]
+async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the_work() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tandem.key");
+    // Kept as it is at first.
+    {
+        let store = open(&folder);
+        append(&store, vec![event("accounts", "003A", anna())]).await;
+        run(&store, "accounts", vec![call(0, "003A", anna())], done).await;
+        store.pack(&BTreeMap::new()).await.unwrap();
+    }
+    let first = fresh_key().unwrap();
+    std::fs::write(&file, format!("# of the tests\n{first}\n")).unwrap();
+    let store = SqliteStore::open_sealed(&at(&folder), Access::Host, keys(&file).unwrap()).unwrap();
+    append(&store, vec![event("accounts", "003A", anna())]).await;
+    let sealed = store.reseal(silent()).await.unwrap();
+    assert!(sealed >= 3, "payload, reason, journal: {sealed}");
+    assert_eq!(store.reseal(silent()).await.unwrap(), 0, "passes over what is done");
+    let link = Link {
+        scope: "erp|crm".into(),
+        kind: "contact".into(),
+        b1_id: "17".into(),
+        salesforce_id: "003A".into(),
+        base: anna().to_string(),
+    };
+    let leased = store.lease("accounts", "digest", 10, crate::time::now()).await.unwrap().run().unwrap();
+    store.journal_write(leased.id, vec![call(0, "003A", anna())], Durability::Now).await.unwrap();
+    let verdicts =
+        vec![(leased.events[0].id, Verdict::Review(Question::retry_or_ignore(format!("is it Anna {NAME}?"))))];
+    let storage = vec![StorageWrite::Set("a".into(), anna().to_string())];
+    store
+        .finish(leased.id, Finish { verdicts, links: vec![LinkWrite::Put(link.clone())], storage, ..Finish::default() })
+        .await
+        .unwrap();
+    store.note_put(leased.events[0].id, Note { note: Some(NAME.into()), ..Note::default() }).await.unwrap();
+    let raw = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).to_lowercase();
+    let shown = || {
+        raw(std::fs::read(at(&folder)).unwrap())
+            + &raw(std::fs::read(folder.path().join("tandem.db-wal")).unwrap_or_default())
+    };
+    assert!(!shown().contains("maierhofer"), "nothing of it lies there to be read");
+
+    // All is there for who has the key.
+    assert_eq!(store.links_of("17").await.unwrap(), [link]);
+    assert!(store.storage_get("accounts", "a").await.unwrap().unwrap().contains(NAME));
+    assert!(store.journal_read(leased.id).await.unwrap()[0].request.contains(NAME));
+    let own = store.event(leased.events[0].id).await.unwrap().unwrap();
+    assert!(own.reason.as_deref() == Some(&format!("is it Anna {NAME}?")) && own.payload.contains(NAME));
+    assert_eq!(store.answer(own.id, "ignore", 5).await.unwrap(), Answered::Given);
+    assert_eq!(store.event(own.id).await.unwrap().unwrap().decided().unwrap().asked, format!("is it Anna {NAME}?"));
+    store.pack(&BTreeMap::new()).await.unwrap();
+    let find = |words: &str| Search { words: Some(words.into()), in_payloads: true, limit: 9, ..Search::default() };
+    assert_eq!(store.find(find("Maier")).await.unwrap().len(), 2, "by the beginning of a word");
+    assert!(store.find(find("Schmidt")).await.unwrap().is_empty());
+
+    // Another key, in front; what was read before is read still.
+    let old = store.keys.current().unwrap();
+    std::fs::write(&file, format!("{}\n{first}\n", fresh_key().unwrap())).unwrap();
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    assert_ne!(store.keys.current().unwrap(), old, "taken up without a restart");
+    assert_eq!(store.find(find("maierh")).await.unwrap().len(), 2, "found under either key");
+    store.reseal(silent()).await.unwrap();
+    let seals = store.seals().await.unwrap();
+    assert_eq!(seals.used, [seals.current.clone().unwrap()]);
+    assert_eq!(seals.values.keys().collect::<Vec<_>>(), [seals.current.as_ref().unwrap()], "{seals:?}");
+    assert_eq!(store.find(find("maierhofer")).await.unwrap().len(), 2);
+
+    // A value that was moved does not open.
+    let swapped = store
+        .writer
+        .run(|db| {
+            db.execute("UPDATE events SET payload = (SELECT payload FROM events WHERE id = 1) WHERE id = 2", [])?;
+            Ok(())
+        })
+        .await;
+    swapped.unwrap();
+    let moved = store.event(EventId(2)).await.unwrap_err().to_string();
+    assert!(moved.contains("stands where it was not written"), "{moved}");
+    drop(store);
+
+    // Without the key, and with another.
+    let id = seals.current.unwrap();
+    let without = SqliteStore::open(&at(&folder), Access::Tool).err().unwrap().to_string();
+    assert!(without.contains(&id), "{without}");
+    std::fs::write(&file, &first).unwrap();
+    let other = SqliteStore::open_sealed(&at(&folder), Access::Tool, keys(&file).unwrap()).err().unwrap().to_string();
+    assert!(other.contains(&id), "{other}");
+    std::fs::write(&file, "no key").unwrap();
+    assert!(matches!(keys(&file), Err(StoreError::Key(_))));
+}

@@ -1,0 +1,332 @@
+//! Less is kept of what is finished, where a flow says so: hashes in place of values, or nothing but the ids. What is unfinished stays whole: it
+//! runs again, and its journal keeps it from doing anything twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ring::hmac;
+use rusqlite::{Connection, OptionalExtension, params};
+use serde_json::{Value, json};
+
+use super::{Keys, SqliteStore, packing, retention, search};
+use crate::personal::Values;
+use crate::store::*;
+
+/// Events looked at at once.
+const EVENTS: u32 = 100;
+/// What finishes is committed a little later than its time says.
+const LATE: Millis = 60_000;
+/// The secret that values are hashed with: equal values have equal hashes, and nobody without the database finds a value by trying.
+pub(super) const SECRET: &str = "hashed-values";
+/// Bytes of a hash that are kept.
+const BYTES: usize = 8;
+
+/// How far a flow was looked at, for keeping how much.
+pub(super) struct Looked {
+    kept: Kept,
+    until: Millis,
+}
+
+/// An event of which less is kept.
+struct Less {
+    id: i64,
+    finished_at: Millis,
+    payload: String,
+    reason: Option<String>,
+    detail: Option<String>,
+    runs: Vec<LessOfRun>,
+}
+
+/// A run of which less is kept: its journal, packed; none where nothing of it is.
+struct LessOfRun {
+    id: i64,
+    journal: Option<Vec<u8>>,
+}
+
+/// What one look found.
+struct Found {
+    less: Vec<Less>,
+    /// Whatever finished before was looked at, and is as it is to be.
+    until: Millis,
+    more: bool,
+}
+
+impl SqliteStore {
+    /// Keeps less of what a flow finished since the last look; at a first look, and when it is to keep another amount, of all.
+    pub(super) async fn reduce(&self, flow: &str, kept: Kept) -> Result<()> {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &self.secret(SECRET).await?);
+        let mut from = {
+            let looked = self.reduced.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+            looked.get(flow).filter(|looked| looked.kept == kept).map_or(0, |looked| looked.until - LATE)
+        };
+        loop {
+            let (own, hashing) = (flow.to_owned(), Hashing(key.clone()));
+            let found = self.read(move |db| look(db, &own, kept, from, &hashing)).await?;
+            let (more, until) = (found.more, found.until);
+            let mut left = found.less;
+            while !left.is_empty() {
+                let keys = self.keys.clone();
+                left = self
+                    .writer
+                    .run_with(Durability::WithNextCommit, move |db| keep_less(db, left, kept, &keys))
+                    .await?;
+            }
+            from = until;
+            if !more {
+                break;
+            }
+        }
+        let looked = Looked { kept, until: from };
+        self.reduced.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(flow.to_owned(), looked);
+        Ok(())
+    }
+}
+
+fn look(db: &Connection, flow: &str, kept: Kept, from: Millis, hashing: &Hashing) -> Result<Found> {
+    let finished: Vec<(i64, Millis)> = db
+        .prepare_cached(
+            "SELECT id, finished_at FROM events INDEXED BY events_finished WHERE finished_at IS NOT NULL AND finished_at >= ?1 \
+             AND state > 3 AND flow = ?2 AND kept < ?3 ORDER BY finished_at LIMIT ?4",
+        )?
+        .query_map(params![from, flow, kept as i64, EVENTS], |row| Ok((row.get(0)?, row.get(1)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    let more = finished.len() == EVENTS as usize;
+    let mut until = finished.last().map_or(from, |(_, at)| *at);
+    let (mut less, mut runs) = (Vec::new(), BTreeSet::new());
+    let mut waits = false;
+    for (event, at) in finished {
+        match less_of(db, event, kept, hashing, &mut runs)? {
+            Some(own) => less.push(own),
+            // Its journal is packed first: the next look finds it.
+            None if !waits => {
+                waits = true;
+                until = at;
+            }
+            None => {}
+        }
+    }
+    // Where nothing can be done there is nothing more to do now.
+    let more = more && !less.is_empty();
+    Ok(Found { less, until, more })
+}
+
+/// None where a run of it is not packed yet.
+fn less_of(
+    db: &Connection,
+    event: i64,
+    kept: Kept,
+    hashing: &Hashing,
+    known: &mut BTreeSet<i64>,
+) -> Result<Option<Less>> {
+    let runs: Vec<(i64, bool, bool)> = db
+        .prepare_cached(
+            "SELECT r.id, r.packed = 1, r.kept < ?2 AND NOT EXISTS (SELECT 1 FROM run_events AS n JOIN events AS e ON e.id = n.event \
+             WHERE n.run = r.id AND e.state < 4) FROM run_events AS own JOIN runs AS r ON r.id = own.run WHERE own.event = ?1",
+        )?
+        .query_map(params![event, kept as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+        .collect::<rusqlite::Result<_>>()?;
+    if runs.iter().any(|(_, packed, _)| !packed) {
+        return Ok(None);
+    }
+    let columns = super::events::EVENT_COLUMNS;
+    let told = db
+        .prepare_cached(&format!("SELECT {columns} FROM events WHERE id = ?1"))?
+        .query_row([event], super::events::event)
+        .optional()?;
+    let Some(told) = told else { return Ok(None) };
+    let mut values = Values::of([told.key.clone()]);
+    let mut payload: Value = serde_json::from_str(&told.payload).unwrap_or_default();
+    values.learn(&payload);
+    values.learn(&serde_json::from_str(&told.detail).unwrap_or_default());
+    let mut less = Vec::new();
+    for (run, _, all_finished) in runs {
+        let journal = packing::journal(db, RunId(run))?;
+        for entry in &journal {
+            values.learn(&serde_json::from_str(&entry.response).unwrap_or_default());
+            values.learn(&serde_json::from_str(&entry.request).unwrap_or_default());
+        }
+        // A run of many events is looked at once.
+        if !all_finished || !known.insert(run) {
+            continue;
+        }
+        let journal = match kept {
+            Kept::Hashed => {
+                let hashed: Vec<JournalEntry> = journal.into_iter().map(|entry| hashing.entry(entry)).collect();
+                (!hashed.is_empty()).then(|| packing::packed(&hashed)).transpose()?
+            }
+            Kept::Whole | Kept::Ids | Kept::Forgotten => None,
+        };
+        less.push(LessOfRun { id: run, journal });
+    }
+    let payload = match kept {
+        Kept::Hashed => {
+            hashing.value(&mut payload);
+            payload.to_string()
+        }
+        Kept::Whole | Kept::Ids | Kept::Forgotten => "{}".to_owned(),
+    };
+    let reason = told.reason.as_ref().map(|reason| values.hidden_in_own(reason));
+    let detail = told.decided().map(|decided| {
+        let asked = values.hidden_in_own(&decided.asked);
+        json!({ "decided": { "asked": asked, "answer": decided.answer, "at": decided.at } }).to_string()
+    });
+    let finished_at = told.finished_at.unwrap_or_default();
+    Ok(Some(Less { id: event, finished_at, payload, reason, detail, runs: less }))
+}
+
+/// As many as one bite takes; those that are left.
+fn keep_less(db: &Connection, mut less: Vec<Less>, kept: Kept, keys: &Keys) -> Result<Vec<Less>> {
+    let ids: Vec<i64> = (0..less.len() as i64).collect();
+    let done = retention::bite(&ids, |place| match less.get(place as usize) {
+        Some(own) => keep_less_of(db, own, kept, keys),
+        None => Ok(()),
+    })?;
+    Ok(less.split_off(done))
+}
+
+fn keep_less_of(db: &Connection, less: &Less, kept: Kept, keys: &Keys) -> Result<()> {
+    // One that was made ready meanwhile stays as it is, and its runs with it.
+    let changed = db
+        .prepare_cached(
+            "UPDATE events SET payload = seal('events.payload', flow, topic, dedup, ?2), reason = seal('events.reason', flow, topic, dedup, ?3), \
+             detail = seal('events.detail', flow, topic, dedup, ?4), kept = ?5 WHERE id = ?1 AND state > 3 AND finished_at = ?6",
+        )?
+        .execute(params![less.id, less.payload, less.reason, less.detail, kept as i64, less.finished_at])?;
+    if changed == 0 {
+        return Ok(());
+    }
+    search::keep_words_of(db, less.id, &BTreeMap::new(), keys)?;
+    for run in &less.runs {
+        let unfinished: bool = db
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM run_events AS n JOIN events AS e ON e.id = n.event WHERE n.run = ?1 AND e.state < 4)",
+            )?
+            .query_row([run.id], |row| row.get(0))?;
+        if !unfinished {
+            replace_journal(db, run.id, run.journal.as_deref(), kept)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts another journal, packed, in the place of a run's; none: it has none any more.
+pub(super) fn replace_journal(db: &Connection, run: i64, journal: Option<&[u8]>, kept: Kept) -> Result<()> {
+    match journal {
+        Some(journal) => {
+            db.prepare_cached("UPDATE packed SET entries = seal('packed', ?1, ?2) WHERE run = ?1")?
+                .execute(params![run, journal])?;
+        }
+        None => {
+            db.prepare_cached("DELETE FROM packed WHERE run = ?1")?.execute([run])?;
+            db.prepare_cached("DELETE FROM packed_subjects WHERE run = ?1")?.execute([run])?;
+        }
+    }
+    db.prepare_cached("UPDATE runs SET kept = max(kept, ?2) WHERE id = ?1")?.execute(params![run, kept as i64])?;
+    Ok(())
+}
+
+/// Takes values out, and leaves what was equal equal.
+pub(super) struct Hashing(pub(super) hmac::Key);
+
+impl Hashing {
+    pub(super) fn text(&self, text: &str) -> String {
+        let tag = hmac::sign(&self.0, text.as_bytes());
+        let hex: String = tag.as_ref().iter().take(BYTES).map(|byte| format!("{byte:02x}")).collect();
+        format!("hashed:{hex}")
+    }
+
+    /// Names of fields, nothing, yes and no stay.
+    fn value(&self, value: &mut Value) {
+        match value {
+            Value::Null | Value::Bool(_) => {}
+            Value::Number(number) => *value = self.text(&number.to_string()).into(),
+            Value::String(text) => *text = self.json_text(text),
+            Value::Array(items) => items.iter_mut().for_each(|item| self.value(item)),
+            Value::Object(fields) => fields.values_mut().for_each(|value| self.value(value)),
+        }
+    }
+
+    /// A text that is JSON itself keeps its shape.
+    fn json_text(&self, text: &str) -> String {
+        let within =
+            text.trim_start().starts_with(['{', '[']).then(|| serde_json::from_str::<Value>(text).ok()).flatten();
+        match within {
+            Some(mut within) => {
+                self.value(&mut within);
+                within.to_string()
+            }
+            None if text.is_empty() => String::new(),
+            None => self.text(text),
+        }
+    }
+
+    /// Which call it was stays told: method, slot, and the record in its path; and with which status it was answered.
+    fn entry(&self, mut entry: JournalEntry) -> JournalEntry {
+        for text in [&mut entry.request, &mut entry.response] {
+            *text = match serde_json::from_str::<Value>(text) {
+                Ok(mut value) => {
+                    self.outline(&mut value);
+                    value.to_string()
+                }
+                Err(_) => self.json_text(text),
+            };
+        }
+        entry
+    }
+
+    fn outline(&self, value: &mut Value) {
+        let fields = match value {
+            Value::Object(fields) => fields,
+            Value::Array(parts) => return parts.iter_mut().for_each(|part| self.outline(part)),
+            other => return self.value(other),
+        };
+        for (name, value) in fields.iter_mut() {
+            match name.as_str() {
+                "method" | "slot" | "status" => {}
+                "path" => {
+                    let path = value.as_str().unwrap_or_default();
+                    let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+                    let query = query.map(|query| format!("?{}", self.text(query))).unwrap_or_default();
+                    *value = format!("{path}{query}").into();
+                }
+                "sent" | "probed" | "atomic_with" | "probe" => self.outline(value),
+                _ => self.value(value),
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hashes_tell_what_was_equal_and_nothing_else() {
+        let hashing = Hashing(hmac::Key::new(hmac::HMAC_SHA256, b"secret"));
+        let mut value = json!({ "Name": "Anna", "again": ["Anna", 7, null, true], "body": "{\"Name\":\"Anna\"}" });
+        hashing.value(&mut value);
+        let name = value["Name"].as_str().unwrap();
+        assert!(name.starts_with("hashed:") && value["again"][0] == name && value["again"][3] == true, "{value}");
+        assert_eq!(value["body"], json!({ "Name": name }).to_string());
+        assert!(!value.to_string().contains("Anna"));
+        let entry = |request: &str, response: &str| JournalEntry {
+            seq: 0,
+            item: 0,
+            kind: "http".into(),
+            subject: "C1".into(),
+            request: request.into(),
+            response: response.into(),
+            state: CallState::Done,
+            at: 0,
+            took: None,
+        };
+        let request = r#"{"slot":"b1","method":"GET","path":"/BusinessPartners('C1')?$filter=CardName eq 'Anna'"}"#;
+        let hashed = hashing.entry(entry(request, r#"{"sent":{"status":200,"body":"{\"CardName\":\"Anna\"}"}}"#));
+        assert!(hashed.request.contains("/BusinessPartners('C1')?hashed:"), "{}", hashed.request);
+        assert!(
+            hashed.response.contains(r#""status":200"#) && hashed.response.contains(&name[7..]),
+            "{}",
+            hashed.response
+        );
+        assert!(!format!("{hashed:?}").contains("Anna"));
+    }
+}

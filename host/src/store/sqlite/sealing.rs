@@ -1,0 +1,397 @@
+//! Values sealed with a key that lies outside the database: who has its file, or a backup, and not the key reads nobody's data.
+//!
+//! SQL seals and opens them itself, by two functions that each connection knows: `seal(name, row …, value)` and `unseal(name, row …, value)`. Name and
+//! row are bound into what is sealed, so that a value moved to another place does not open. Without a key values are kept as they are; what was kept so
+//! before a key was given stays readable. Ids, keys, dedup ids, states and times stay plain: they are looked for.
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use ring::rand::{SecureRandom, SystemRandom};
+use ring::{digest, hmac};
+use rusqlite::functions::{Context, FunctionFlags};
+use rusqlite::types::{ToSqlOutput, Value, ValueRef};
+use rusqlite::{Connection, params};
+
+use crate::store::{Millis, Result, StoreError};
+
+/// What a sealed value begins with: no text, and no packed journal does.
+const MAGIC: &[u8; 4] = b"TSv1";
+/// Bytes of a key's id.
+const ID: usize = 8;
+/// Header: magic, id, nonce.
+const HEADER: usize = MAGIC.len() + ID + NONCE_LEN;
+/// Bytes of a key.
+const KEY: usize = 32;
+/// Below so many bytes packing gains nothing.
+const PACKED_FROM: usize = 256;
+const LEVEL: i32 = 3;
+/// What is sealed begins with how it was: packed, and text or bytes.
+const PACKED: u8 = 1;
+const BYTES: u8 = 2;
+/// Between two looks at where the keys are kept: a key that was added while the host runs is taken up.
+const LOOK: Duration = Duration::from_secs(1);
+/// What errors of a missing key begin with, as SQLite hands them on.
+pub(in crate::store) const NO_KEY: &str = "sealed with another key: ";
+
+/// Reads the text of the keys, whenever it is asked: one key a line, base64 of 32 bytes; the first seals, all open.
+type Source = Box<dyn Fn() -> std::result::Result<String, String> + Send + Sync>;
+
+/// The keys of a store, or none.
+#[derive(Clone, Default)]
+pub struct Keys(Option<Arc<Kept>>);
+
+struct Kept {
+    source: Source,
+    ring: RwLock<Arc<Ring>>,
+    looked: Mutex<Instant>,
+}
+
+struct Ring {
+    text: String,
+    keys: Vec<Key>,
+}
+
+struct Key {
+    id: [u8; ID],
+    sealing: LessSafeKey,
+    words: hmac::Key,
+}
+
+/// The id by which a key is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct KeyId([u8; ID]);
+
+impl fmt::Display for KeyId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Keys(***)" } else { "Keys(none)" })
+    }
+}
+
+/// A fresh key, as a line of its file.
+pub fn fresh_key() -> Result<String> {
+    let mut bytes = [0; KEY];
+    random(&mut bytes)?;
+    Ok(STANDARD.encode(bytes))
+}
+
+fn random(bytes: &mut [u8]) -> Result<()> {
+    SystemRandom::new().fill(bytes).map_err(|_| StoreError::Database("the system gives no random bytes".into()))
+}
+
+impl Keys {
+    /// Nothing is sealed.
+    pub fn none() -> Self {
+        Self(None)
+    }
+
+    /// Those that `source` gives, read anew when they change.
+    pub fn of(source: impl Fn() -> std::result::Result<String, String> + Send + Sync + 'static) -> Result<Self> {
+        let text = source().map_err(StoreError::Key)?;
+        let ring = Arc::new(Ring::of(text)?);
+        let kept = Kept { source: Box::new(source), ring: RwLock::new(ring), looked: Mutex::new(Instant::now()) };
+        Ok(Self(Some(Arc::new(kept))))
+    }
+
+    /// There are some.
+    pub fn are_there(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// The one that seals.
+    pub fn current(&self) -> Option<KeyId> {
+        self.ring().and_then(|ring| ring.keys.first().map(|key| KeyId(key.id)))
+    }
+
+    /// All, the one that seals first.
+    pub fn ids(&self) -> Vec<KeyId> {
+        self.ring().map(|ring| ring.keys.iter().map(|key| KeyId(key.id)).collect()).unwrap_or_default()
+    }
+
+    fn ring(&self) -> Option<Arc<Ring>> {
+        let kept = self.0.as_ref()?;
+        let due = {
+            let mut looked = kept.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            let due = looked.elapsed() >= LOOK;
+            if due {
+                *looked = Instant::now();
+            }
+            due
+        };
+        if due {
+            kept.look();
+        }
+        Some(kept.ring.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Digests under which the words of a text are found, of all beginnings that may be looked for; the words themselves where there is no key.
+    pub(super) fn words(&self, text: &str) -> String {
+        let Some(ring) = self.ring() else { return text.to_owned() };
+        let Some(key) = ring.keys.first() else { return text.to_owned() };
+        let mut digests = BTreeSet::new();
+        for word in words_of(text) {
+            for end in ends(&word) {
+                digests.insert(key.word(&word[..end]));
+            }
+        }
+        digests.into_iter().collect::<Vec<_>>().join(" ")
+    }
+
+    /// Digests of a word's beginning under each key; none where words are kept as they are.
+    pub(super) fn sought(&self, beginning: &str) -> Option<Vec<String>> {
+        let ring = self.ring()?;
+        let word = words_of(beginning).into_iter().next()?;
+        let end = ends(&word).last()?;
+        Some(ring.keys.iter().map(|key| key.word(&word[..end])).collect())
+    }
+}
+
+/// Letters of a word up to which it is found by its beginning; of a longer one what is behind them is not looked at.
+const FOUND_BY: usize = 12;
+
+/// Words in small letters.
+fn words_of(text: &str) -> Vec<String> {
+    let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    words.map(str::to_lowercase).collect()
+}
+
+/// Where the beginnings of a word end that are kept: from its second letter on.
+fn ends(word: &str) -> impl Iterator<Item = usize> + '_ {
+    let letters = word.chars().count();
+    let places = word.char_indices().skip(1).map(|(at, _)| at).chain([word.len()]);
+    places.enumerate().filter(move |(place, _)| (*place > 0 || letters == 1) && *place < FOUND_BY).map(|(_, at)| at)
+}
+
+impl Kept {
+    /// Takes up keys that were added; what cannot be read changes nothing.
+    fn look(&self) {
+        let text = match (self.source)() {
+            Ok(text) => text,
+            Err(error) => {
+                return tracing::warn!(
+                    error,
+                    "the key of the store cannot be read again; the host goes on with the one it has"
+                );
+            }
+        };
+        if self.ring.read().unwrap_or_else(PoisonError::into_inner).text == text {
+            return;
+        }
+        match Ring::of(text) {
+            Ok(ring) => *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring),
+            Err(error) => {
+                tracing::warn!(%error, "the key of the store was changed; the host goes on with the one it has")
+            }
+        }
+    }
+}
+
+impl Ring {
+    fn of(text: String) -> Result<Self> {
+        let mut keys: Vec<Key> = Vec::new();
+        let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
+        for word in lines.flat_map(|line| line.split([',', ' ', '\t'])).map(str::trim).filter(|word| !word.is_empty()) {
+            let key = Key::of(word)?;
+            if keys.iter().all(|own| own.id != key.id) {
+                keys.push(key);
+            }
+        }
+        if keys.is_empty() {
+            return Err(StoreError::Key("no key is in it; `tandem store make-key` writes one".into()));
+        }
+        Ok(Self { text, keys })
+    }
+}
+
+impl Key {
+    fn of(word: &str) -> Result<Self> {
+        // What stands there may be a key that was cut: it is not repeated.
+        let no_key = || {
+            StoreError::Key(
+                "what is in it is no key: base64 of 32 bytes, one a line; `tandem store make-key` writes one".into(),
+            )
+        };
+        let bytes = STANDARD.decode(word).ok().filter(|bytes| bytes.len() == KEY).ok_or_else(no_key)?;
+        let sealing = UnboundKey::new(&AES_256_GCM, &bytes).map_err(|_| no_key())?;
+        let told = digest::digest(&digest::SHA256, &[b"tandem key id".as_slice(), &bytes].concat());
+        let mut id = [0; ID];
+        id.iter_mut().zip(told.as_ref()).for_each(|(own, byte)| *own = *byte);
+        let of_words = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, &bytes), b"tandem words");
+        let words = hmac::Key::new(hmac::HMAC_SHA256, of_words.as_ref());
+        Ok(Self { id, sealing: LessSafeKey::new(sealing), words })
+    }
+
+    fn word(&self, word: &str) -> String {
+        let tag = hmac::sign(&self.words, word.as_bytes());
+        tag.as_ref().iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn seal(&self, place: &[u8], value: ValueRef<'_>) -> Result<Option<Vec<u8>>> {
+        let (kind, bytes) = match value {
+            ValueRef::Text(text) => (0, text),
+            ValueRef::Blob(bytes) => (BYTES, bytes),
+            _ => return Ok(None),
+        };
+        let failed = |error: std::io::Error| StoreError::Database(format!("a value cannot be packed: {error}"));
+        let mut sealed = vec![kind];
+        // What is packed already is bytes.
+        let packed = match kind == 0 && bytes.len() >= PACKED_FROM {
+            true => {
+                Some(zstd::bulk::compress(bytes, LEVEL).map_err(failed)?).filter(|packed| packed.len() < bytes.len())
+            }
+            false => None,
+        };
+        match packed {
+            Some(packed) => {
+                sealed = vec![kind | PACKED];
+                sealed.extend(packed);
+            }
+            None => sealed.extend(bytes),
+        }
+        let mut nonce = [0; NONCE_LEN];
+        random(&mut nonce)?;
+        let cannot = |_| StoreError::Database("a value cannot be sealed".into());
+        let tag =
+            self.sealing.seal_in_place_separate_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place), &mut sealed);
+        let tag = tag.map_err(cannot)?;
+        let mut whole = Vec::with_capacity(HEADER + sealed.len() + tag.as_ref().len());
+        whole.extend(MAGIC);
+        whole.extend(self.id);
+        whole.extend(nonce);
+        whole.extend(sealed);
+        whole.extend(tag.as_ref());
+        Ok(Some(whole))
+    }
+
+    fn open(&self, place: &[u8], nonce: [u8; NONCE_LEN], sealed: &[u8]) -> Result<Value> {
+        let corrupt = |why: &str| StoreError::Corrupt(format!("a sealed value: {why}"));
+        let mut bytes = sealed.to_vec();
+        let opened = self
+            .sealing
+            .open_in_place(Nonce::assume_unique_for_key(nonce), Aad::from(place), &mut bytes)
+            .map_err(|_| corrupt("it was changed, or stands where it was not written"))?;
+        let (kind, rest) = opened.split_first().ok_or_else(|| corrupt("it is empty"))?;
+        let whole = match kind & PACKED {
+            0 => rest.to_vec(),
+            _ => zstd::decode_all(rest).map_err(|error| corrupt(&error.to_string()))?,
+        };
+        match kind & BYTES {
+            0 => String::from_utf8(whole).map(Value::Text).map_err(|_| corrupt("it is no text")),
+            _ => Ok(Value::Blob(whole)),
+        }
+    }
+}
+
+/// A sealed value's key, nonce and the rest; none where it is not sealed.
+fn parts(value: &[u8]) -> Option<(KeyId, [u8; NONCE_LEN], &[u8])> {
+    let rest = value.strip_prefix(MAGIC.as_slice())?;
+    let (id, rest) = rest.split_first_chunk::<ID>()?;
+    let (nonce, rest) = rest.split_first_chunk::<NONCE_LEN>()?;
+    Some((KeyId(*id), *nonce, rest))
+}
+
+/// Makes the functions known to a connection.
+pub(super) fn register(connection: &Connection, keys: &Keys) -> Result<()> {
+    let flags = FunctionFlags::SQLITE_UTF8 | FunctionFlags::SQLITE_DIRECTONLY;
+    let own = keys.clone();
+    connection.create_scalar_function("seal", -1, flags, move |context| {
+        let (place, last) = place_of(context)?;
+        let as_it_is = ToSqlOutput::Arg(last);
+        let Some(ring) = own.ring() else { return Ok(as_it_is) };
+        let Some(key) = ring.keys.first() else { return Ok(as_it_is) };
+        let sealed = key.seal(&place, context.get_raw(last)).map_err(told)?;
+        Ok(sealed.map_or(as_it_is, |sealed| ToSqlOutput::Owned(Value::Blob(sealed))))
+    })?;
+    let own = keys.clone();
+    connection.create_scalar_function("unseal", -1, flags, move |context| {
+        let last = last_of(context)?;
+        let as_it_is = ToSqlOutput::Arg(last);
+        let ValueRef::Blob(bytes) = context.get_raw(last) else { return Ok(as_it_is) };
+        let Some((id, nonce, sealed)) = parts(bytes) else { return Ok(as_it_is) };
+        let (place, _) = place_of(context)?;
+        let ring = own.ring();
+        let key = ring.iter().flat_map(|ring| &ring.keys).find(|key| key.id == id.0);
+        let key = key.ok_or_else(|| told(StoreError::Key(format!("{NO_KEY}{id}"))))?;
+        key.open(&place, nonce, sealed).map(ToSqlOutput::Owned).map_err(told)
+    })?;
+    connection.create_scalar_function("sealed_by", 1, flags | FunctionFlags::SQLITE_DETERMINISTIC, |context| {
+        let ValueRef::Blob(bytes) = context.get_raw(0) else { return Ok(None) };
+        Ok(parts(bytes).map(|(id, ..)| id.to_string()))
+    })?;
+    Ok(())
+}
+
+fn told(error: StoreError) -> rusqlite::Error {
+    rusqlite::Error::UserFunctionError(error.to_string().into())
+}
+
+/// Where the value stands: it is the last argument.
+fn last_of(context: &Context<'_>) -> rusqlite::Result<usize> {
+    context.len().checked_sub(1).ok_or(rusqlite::Error::InvalidParameterCount(0, 1))
+}
+
+/// The place of a value, in bytes that say no two places alike, and which argument the value is.
+fn place_of(context: &Context<'_>) -> rusqlite::Result<(Vec<u8>, usize)> {
+    let last = last_of(context)?;
+    let mut place = Vec::with_capacity(64);
+    for argument in 0..last {
+        let number;
+        let bytes = match context.get_raw(argument) {
+            ValueRef::Text(text) => text,
+            ValueRef::Integer(integer) => {
+                number = integer.to_string();
+                number.as_bytes()
+            }
+            _ => b"",
+        };
+        place.extend((bytes.len() as u64).to_le_bytes());
+        place.extend(bytes);
+    }
+    Ok((place, last))
+}
+
+/// An error where values may be sealed with keys that are not there; the key that seals from now on is noted.
+pub(super) fn check(connection: &Connection, keys: &Keys, now: Millis) -> Result<()> {
+    let known = keys.ids();
+    for id in noted(connection)? {
+        if !known.iter().any(|own| own.to_string() == id) {
+            return Err(StoreError::Key(match keys.are_there() {
+                true => format!("the database is sealed with the key {id}, which is not among those of [store] key"),
+                false => format!("the database is sealed with the key {id}, and [store] key of tandem.toml names none"),
+            }));
+        }
+    }
+    if let Some(current) = keys.current() {
+        note(connection, current, now)?;
+    }
+    Ok(())
+}
+
+/// Ids of keys with which anything may be sealed.
+pub(super) fn noted(connection: &Connection) -> Result<Vec<String>> {
+    let mut select = connection.prepare("SELECT key FROM seals ORDER BY since, key")?;
+    Ok(select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
+}
+
+/// From now on something may be sealed with it.
+pub(super) fn note(connection: &Connection, key: KeyId, now: Millis) -> Result<()> {
+    let there: bool =
+        connection
+            .query_row("SELECT EXISTS (SELECT 1 FROM seals WHERE key = ?1)", [key.to_string()], |row| row.get(0))?;
+    if !there {
+        connection
+            .execute("INSERT OR IGNORE INTO seals (key, since) VALUES (?1, ?2)", params![key.to_string(), now])?;
+    }
+    Ok(())
+}
