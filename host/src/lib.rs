@@ -21,4 +21,5 @@ pub mod releases;
 pub mod sandbox;
 pub mod sources;
 pub mod store;
+pub mod telemetry;
 pub mod time;

@@ -77,6 +77,48 @@ pub fn of_field(field: &str) -> Option<Personal> {
 /// Fields by which a record says which one it is.
 const KEYS: [&str; 6] = ["Id", "CardCode", "InternalCode", "DocEntry", "ItemCode", "Code"];
 
+/// Fields whose whole value is one person's or company's.
+const NAMES: [&str; 13] = [
+    "name",
+    "fullname",
+    "cardname",
+    "cardforeignname",
+    "foreignname",
+    "aliasname",
+    "firstname",
+    "lastname",
+    "accountname",
+    "companyname",
+    "contactname",
+    "contactperson",
+    "attention",
+];
+
+fn tells_alone(field: &str) -> bool {
+    NAMES.contains(&field) || ["street", "address"].iter().any(|end| field.ends_with(end))
+}
+
+/// Records that are told along with one: who looks after it, what it is of.
+const ALONG: [&str; 9] = [
+    "owner",
+    "createdby",
+    "lastmodifiedby",
+    "salesperson",
+    "salesemployee",
+    "manager",
+    "user",
+    "recordtype",
+    "profile",
+];
+
+/// Another record, told along: it bears a key of its own, or is one of the API.
+fn is_another(field: &str, fields: &serde_json::Map<String, Value>) -> bool {
+    let own = plain(field);
+    ALONG.iter().any(|name| own.ends_with(name))
+        || fields.contains_key("attributes")
+        || KEYS.iter().any(|key| fields.get(*key).is_some_and(|key| !key.is_null()))
+}
+
 /// What is known of one person: ids, and values of personal fields. A single word (a first name, a town) is others', too: it counts only beside
 /// something that is theirs alone.
 #[derive(Clone, Debug, Default)]
@@ -86,6 +128,8 @@ pub struct Values {
     own: BTreeSet<String>,
     /// In small letters, others', too.
     shared: BTreeSet<String>,
+    /// Whoever it is of: other records that are told along with one count, too.
+    anybody: bool,
 }
 
 impl Values {
@@ -94,12 +138,17 @@ impl Values {
         Self { ids: ids.into_iter().collect(), ..Self::default() }
     }
 
+    /// Of whoever is told of.
+    pub fn of_anybody() -> Self {
+        Self { anybody: true, ..Self::default() }
+    }
+
     /// How many values are looked for.
     pub fn count(&self) -> usize {
         self.own.len() + self.shared.len()
     }
 
-    /// Takes the personal values of a record's own data.
+    /// Takes the personal values of a record's own data. Other records that are told along with it, such as its owner, are not it.
     pub fn learn(&mut self, value: &Value) {
         self.learn_in("", value);
     }
@@ -123,36 +172,39 @@ impl Values {
 
     fn learn_in(&mut self, field: &str, value: &Value) {
         match value {
+            Value::Object(fields)
+                if !self.anybody && !field.is_empty() && !self.is_itself(fields) && is_another(field, fields) => {}
             Value::Object(fields) => {
                 // `FirstName` and `LastName` say together what each of them does not.
                 let named = |name: &str| {
                     fields.iter().find(|(own, _)| plain(own).ends_with(name)).and_then(|(_, value)| value.as_str())
                 };
                 if let (Some(first), Some(last)) = (named("firstname"), named("lastname")) {
-                    self.put(Personal::Words, &format!("{first} {last}"));
-                    self.put(Personal::Words, &format!("{last} {first}"));
-                    self.put(Personal::Words, &format!("{last}, {first}"));
+                    for whole in [format!("{first} {last}"), format!("{last} {first}"), format!("{last}, {first}")] {
+                        self.put("name", Personal::Words, &whole);
+                    }
                 }
                 fields.iter().for_each(|(name, value)| self.learn_in(name, value));
             }
             Value::Array(items) => items.iter().for_each(|item| self.learn_in(field, item)),
             Value::String(text) => match (json_in(text), of_field(field)) {
                 (Some(within), _) => self.learn_in("", &within),
-                (None, Some(kind)) => self.put(kind, text),
+                (None, Some(kind)) => self.put(field, kind, text),
                 (None, None) => {}
             },
             _ => {}
         }
     }
 
-    fn put(&mut self, kind: Personal, text: &str) {
+    fn put(&mut self, field: &str, kind: Personal, text: &str) {
         let value = text.trim().to_lowercase();
         if value.chars().count() < SHORTEST || value.contains(LEFT_OUT) || self.ids.contains(text.trim()) {
             return;
         }
         let alone = match kind {
             Personal::Mail | Personal::Number => true,
-            Personal::Words => value.split_whitespace().count() > 1,
+            // A town, or the name that an address goes by, may have two words, too.
+            Personal::Words => tells_alone(&plain(field)) && value.split_whitespace().count() > 1,
         };
         if alone {
             self.own.insert(value)
@@ -299,17 +351,18 @@ mod tests {
 
     fn anna() -> Values {
         let mut values = Values::of(["003A".to_owned()]);
-        values.learn(&json!({ "Id": "003A", "FirstName": "Anna", "LastName": "Maierhofer", "Email": "anna@maier.example", "MailingCity": "Köln", "Description": "likes tea" }));
+        values.learn(&json!({ "Id": "003A", "FirstName": "Anna", "LastName": "Maierhofer", "Email": "anna@maier.example", "MailingCity": "Bad Köln", "Description": "likes tea",
+            "Owner": { "Name": "Max Sells" }, "Account": { "attributes": {}, "Name": "Maier Works Ltd" } }));
         values
     }
 
     #[test]
     fn a_person_is_taken_out_of_what_others_say_and_nobody_else_is() {
-        let body = json!({ "Name": "Anna Maierhofer", "City": "Köln" }).to_string();
+        let body = json!({ "Name": "Anna Maierhofer", "City": "Bad Köln" }).to_string();
         let mut value = json!({
             "contact": { "Id": "003A", "FirstName": "Anna", "Phone": "0221 1234" },
-            "other": { "Id": "003B", "FirstName": "Anna", "MailingCity": "Köln" },
-            "why": "asked by anna maierhofer <Anna@Maier.example>",
+            "other": { "Id": "003B", "FirstName": "Anna", "MailingCity": "Bad Köln" },
+            "why": "asked by anna maierhofer <Anna@Maier.example> of Maier Works Ltd, told by Max Sells",
             "body": body,
         });
         assert!(anna().take_out(&mut value));
@@ -317,7 +370,8 @@ mod tests {
         for gone in ["Maierhofer", "maierhofer", "aier.example", "0221 1234"] {
             assert!(!text.contains(gone), "{gone}: {text}");
         }
-        assert_eq!(value["other"], json!({ "Id": "003B", "FirstName": "Anna", "MailingCity": "Köln" }));
+        assert_eq!(value["other"], json!({ "Id": "003B", "FirstName": "Anna", "MailingCity": "Bad Köln" }));
+        assert!(text.contains("Maier Works Ltd") && text.contains("Max Sells"), "{text}");
         let body: Value = serde_json::from_str(value["body"].as_str().unwrap()).unwrap();
         assert_eq!(body, json!({ "Name": LEFT_OUT, "City": LEFT_OUT }), "a town beside the name is theirs");
         assert!(anna().without(r#"{"Name":"Annabell Maier","Id":"003C"}"#).is_none());

@@ -38,6 +38,7 @@ use crate::sources::webhook::{self, Caller, Webhook};
 use crate::sources::{Route, Routes, allocations};
 use crate::store::sqlite::{Access, Keys as StoreKeys, SqliteStore};
 use crate::store::{Inbox, Store, StoreError, StoreTrouble};
+use crate::telemetry;
 
 /// Everything but what runs by itself.
 pub struct Parts {
@@ -183,8 +184,9 @@ impl Setup {
         let keys = Keys::read(&config)?;
         let certificate =
             Certificate::of(&config).with_context(|| config.place(&["host", "tls"]).trim_end().to_owned())?;
-        // Made anew with its parts; what it needs is there, or the file is not taken.
+        // Made anew with its parts; what they need is there, or the file is not taken.
         sign_on(&config)?;
+        telemetry_of(&config)?;
         let mut sweeps = BTreeMap::new();
         for (name, org) in &config.salesforce {
             sweeps.extend(sweep_timer(&config, name, org)?.map(|timer| (name.clone(), timer)));
@@ -298,6 +300,12 @@ fn sign_on(config: &Config) -> Result<Option<SignOn>> {
     SignOn::of(config).map_err(|why| anyhow::anyhow!("{}[console.oidc] {why}", place()))
 }
 
+/// What tells a collector, where there is one.
+fn telemetry_of(config: &Config) -> Result<Option<(telemetry::Traces, telemetry::Exporter)>> {
+    let place = || config.place(&["telemetry"]);
+    telemetry::of(config).map_err(|why| anyhow::anyhow!("{}[telemetry] {why}", place()))
+}
+
 /// Where the console and the webhooks listen: it stays open while the parts behind it are made anew, and who comes meanwhile waits.
 struct Door(std::net::TcpListener);
 
@@ -353,7 +361,9 @@ impl Host {
     ) -> Result<Self> {
         let Setup { config, connections, releases, door, keys, certificate, sweeps } = setup;
         let inbox = Arc::new(Inbox::new(store.clone(), config.flows.keys().cloned()));
-        let engine = Arc::new(Engine::new(config.clone(), inbox.clone(), connections.clone(), releases.clone()));
+        let (traces, exporter) = telemetry_of(config)?.unzip();
+        let engine = Engine::new(config.clone(), inbox.clone(), connections.clone(), releases.clone()).traced(traces);
+        let engine = Arc::new(engine);
         engine.settle().await;
         let running = engine.running().borrow().clone();
         let (routes, timers) = (Routes::new(routes(config, &running)), timers_of(config, &running));
@@ -397,6 +407,15 @@ impl Host {
         let going_on = console.loads.clone().run(host.engine.clone(), host.connections.clone(), host.stop.clone());
         host.tasks.spawn(guarded("first loads", going_on));
         host.tasks.spawn(guarded("live view", Live::run(console.clone())));
+        if let Some(exporter) = exporter {
+            let shown = console.clone();
+            let figures = move || {
+                let shown = shown.clone();
+                async move { console::health::figures(&shown).await }
+            };
+            // What the last runs did is told when these parts end.
+            host.doors.spawn(guarded("telemetry", exporter.run(figures, host.stop.clone())));
+        }
         if let Some(backups) = Scheduled::of(config.clone(), console.store.clone()) {
             host.tasks.spawn(guarded("backups", backups.run(host.stop.clone())));
         }

@@ -10,6 +10,7 @@ mod reconcile;
 pub mod rewrite;
 mod secret;
 mod stamp;
+mod telemetry;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub use self::lines::Lines;
 pub use self::reconcile::ReconcileConfig;
 pub use self::secret::{Secret, SecretError, SecretSource};
 pub use self::stamp::{Stamp, stamp};
+pub use self::telemetry::TelemetryConfig;
 
 /// Why the configuration cannot be used. The text names file, place, cause and mend.
 #[derive(Debug, thiserror::Error)]
@@ -87,6 +89,9 @@ pub struct Config {
     /// Who is told when something is wrong.
     #[serde(default)]
     pub alerts: AlertsConfig,
+    /// Which collector takes traces and figures.
+    #[serde(default)]
+    pub telemetry: Option<TelemetryConfig>,
     /// The folder `tandem.toml` stands in: relative paths start there.
     #[serde(skip)]
     pub base: PathBuf,
@@ -549,6 +554,9 @@ impl Config {
             self.check_backup(&mut problems.of(&["backup"]), backup);
         }
         self.check_reconcile(&mut problems.of(&["reconcile"]));
+        if let Some(telemetry) = &self.telemetry {
+            Self::check_telemetry(&mut problems.of(&["telemetry"]), telemetry);
+        }
         let mut trust = problems.of(&["trust"]);
         for key in self.trust.keys.iter().filter(|key| !is_public_key(key)) {
             trust.tell("keys", format!(": {key:?} is no public key of minisign (56 letters that begin with RW)"));

@@ -73,6 +73,11 @@ impl Config {
             all.push(("[console.oidc] client_secret".into(), Some(&oidc.client_secret)));
             all.push(("[console.oidc] proxy".into(), of(oidc.proxy.as_ref())));
         }
+        if let Some(telemetry) = &self.telemetry {
+            let headers = telemetry.headers.iter();
+            all.extend(headers.map(|(name, header)| (format!("[telemetry] headers.{name}"), Some(header))));
+            all.push(("[telemetry] proxy".into(), of(telemetry.proxy.as_ref())));
+        }
         for (name, channel) in &self.alerts.channels {
             let place = |key: &str| format!("[alerts.{name}] {key}");
             all.push((place("password"), channel.password.as_ref()));

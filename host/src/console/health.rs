@@ -88,11 +88,24 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
 }
 
 async fn metrics_page(State(console): State<Arc<Console>>) -> impl IntoResponse {
+    figures(&console).await
+}
+
+/// All figures as they are now, in the text format of Prometheus.
+pub async fn figures(console: &Console) -> String {
     for count in console.store.counts().await.unwrap_or_default() {
         metrics::gauge!("tandem_events", "flow" => count.flow, "state" => count.state.word()).set(count.events as f64);
     }
     if let Ok(Some(Backups { at: Some(at), .. })) = Backups::of(console.engine.config(), console.store.as_ref()).await {
         metrics::gauge!("tandem_backup_at_seconds").set(seconds(at));
+    }
+    let ready = is_ready(console, console.store.trouble().await.is_none());
+    metrics::gauge!("tandem_ready").set(f64::from(u8::from(ready)));
+    let (now, mut oldest) = (crate::time::now(), std::collections::BTreeMap::new());
+    oldest.extend(console.engine.config().flows.keys().map(|flow| (flow.clone(), now)));
+    oldest.extend(console.store.oldest().await.unwrap_or_default());
+    for (flow, at) in oldest {
+        metrics::gauge!("tandem_oldest_unfinished_seconds", "flow" => flow).set((now - at).max(0) as f64 / 1_000.0);
     }
     console.metrics.run_upkeep();
     console.metrics.render()

@@ -7,7 +7,7 @@ pub mod choices;
 mod events;
 mod explain;
 mod front;
-mod health;
+pub mod health;
 mod jobs;
 mod kinds;
 mod live;

@@ -49,6 +49,9 @@ pub struct Told {
     /// What a person was asked about it last, and answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     decided: Option<DecidedRow>,
+    /// Where not all of it is kept: `hashed`, `ids` or `forgotten`. It cannot be gone through again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kept: Option<&'static str>,
 }
 
 /// What a person was asked, and answered.
@@ -293,6 +296,7 @@ async fn story(State(console): State<Arc<Console>>, who: Who, Path(id): Path<i64
         payload,
         detail: if masked { dots(detail) } else { detail },
         decided: event.decided().map(|own| DecidedRow { asked: own.asked, answer: own.answer, at: iso(own.at) }),
+        kept: (!event.kept.is_whole()).then(|| event.kept.word()),
     };
     let rows = |events: Vec<&Event>| events.into_iter().map(EventRow::from).collect();
     Ok(Json(Story {

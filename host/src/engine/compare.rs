@@ -304,7 +304,7 @@ impl Comparison {
 }
 
 /// `PATCH b1 /Orders(17)?…` → `PATCH b1 /Orders(*)`; `/sobjects/Account/001…` → `/sobjects/Account/*`.
-fn without_keys(call: &str) -> String {
+pub(super) fn without_keys(call: &str) -> String {
     let call = call.split('?').next().unwrap_or_default();
     let mut parts: Vec<String> = call.split('/').map(str::to_owned).collect();
     let objects = parts.iter().position(|part| part == "sobjects");

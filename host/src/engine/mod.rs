@@ -17,6 +17,7 @@ mod rehearsal;
 mod replay;
 pub mod scenario;
 mod size;
+mod spans;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -40,6 +41,7 @@ use crate::ending::guarded;
 use crate::releases::{Release, ReleaseError, Releases};
 use crate::sandbox::{Journal, Plugin, RunError, Runtime};
 use crate::store::{Finish, Inbox, JournalEntry, Leased, Run, RunId};
+use crate::telemetry::Traces;
 
 /// Between two looks at wake-ups and deadlines.
 const SWEEP: Duration = Duration::from_millis(500);
@@ -71,6 +73,8 @@ pub struct Engine {
     config: Arc<crate::config::Config>,
     status: Mutex<BTreeMap<String, FlowStatus>>,
     refused: Mutex<BTreeMap<String, String>>,
+    /// What takes the steps of each run, where somebody looks at traces.
+    traces: Option<Traces>,
     running: watch::Sender<Running>,
     /// The first look at each flow's files, until who goes on looking takes it.
     first: Mutex<BTreeMap<String, JoinSet<Files>>>,
@@ -106,9 +110,16 @@ impl Engine {
             config,
             status: Mutex::new(status),
             refused: Mutex::default(),
+            traces: None,
             running,
             first: Mutex::default(),
         }
+    }
+
+    /// Tells the steps of each run.
+    pub fn traced(mut self, traces: Option<Traces>) -> Self {
+        self.traces = traces;
+        self
     }
 
     /// What each flow runs: told anew with each plugin that is taken up.
@@ -404,6 +415,7 @@ impl Engine {
 
     /// Runs a batch to its end. A failing store makes it start over its own journal.
     async fn execute(&self, flow: &Flow, run: Run, mut recorded: Vec<JournalEntry>) {
+        let began = crate::time::now();
         let trace = run.events.first().map(|event| event.trace.clone()).unwrap_or_default();
         let key = run.events.first().map(|event| event.key.clone()).unwrap_or_default();
         let span = tracing::info_span!("run", flow = flow.name, run = run.id.0, events = run.events.len(), key, trace);
@@ -438,7 +450,12 @@ impl Engine {
                         Finish { journal: told.take(), ..verdict::of_failure(flow, &run, &error) }
                     }
                 };
+                let told = self.traces.as_ref().map(|traces| (traces, finish.clone()));
                 self.commit(run.id, finish).await;
+                if let Some((traces, finish)) = told {
+                    let journal = self.journal_of(run.id).await;
+                    traces.tell(spans::of_run(&run, &finish, &journal, began, crate::time::now()));
+                }
                 return;
             }
         }

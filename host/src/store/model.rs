@@ -106,6 +106,16 @@ impl Kept {
         *self == Self::Whole
     }
 
+    /// The word used in JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Hashed => "hashed",
+            Self::Ids => "ids",
+            Self::Forgotten => "forgotten",
+        }
+    }
+
     /// Why it cannot be gone through again; none where it can.
     pub fn why(self) -> Option<&'static str> {
         match self {

@@ -151,6 +151,8 @@ export interface Story {
     payload: unknown;
     detail: unknown;
     decided?: { asked: string; answer: string; at: string };
+    /** Where not all of it is kept: it cannot be gone through again. */
+    kept?: 'hashed' | 'ids' | 'forgotten';
   };
   /** Personal data is hidden from this role. */
   masked: boolean;

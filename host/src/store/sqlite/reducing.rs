@@ -133,13 +133,20 @@ fn less_of(
         .query_row([event], super::events::event)
         .optional()?;
     let Some(told) = told else { return Ok(None) };
-    let mut values = Values::of([told.key.clone()]);
+    let mut values = Values::of_anybody();
     let mut payload: Value = serde_json::from_str(&told.payload).unwrap_or_default();
     values.learn(&payload);
     values.learn(&serde_json::from_str(&told.detail).unwrap_or_default());
     let mut less = Vec::new();
     for (run, _, all_finished) in runs {
-        let journal = packing::journal(db, RunId(run))?;
+        let journal = match packing::journal(db, RunId(run)) {
+            // What nobody can read any more goes.
+            Err(StoreError::Corrupt(why)) => {
+                tracing::warn!(run, why, "a journal cannot be read, of which less is to be kept: it is removed");
+                Vec::new()
+            }
+            journal => journal?,
+        };
         for entry in &journal {
             values.learn(&serde_json::from_str(&entry.response).unwrap_or_default());
             values.learn(&serde_json::from_str(&entry.request).unwrap_or_default());

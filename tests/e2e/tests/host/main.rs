@@ -10,10 +10,10 @@ mod contract;
 mod doctor;
 mod faults;
 mod machine;
+mod monitor;
 mod plugin_cli;
 mod protect;
 mod reconcile;
-
 mod releases;
 mod reload;
 mod sandbox;

@@ -82,6 +82,11 @@ function Told({ of: story }: { of: StoryOf }) {
           {t('story.masked')}
         </MessageStrip>
       )}
+      {event.kept && (
+        <MessageStrip design="Information" hideCloseButton>
+          {t(`story.kept.${event.kept}`)}
+        </MessageStrip>
+      )}
       {story.waits_for && (
         <MessageStrip design="Information" hideCloseButton>
           {t('story.waitsFor', {
