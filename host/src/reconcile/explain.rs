@@ -233,7 +233,7 @@ mod tests {
     use super::*;
     use crate::reconcile::report::Kind;
     use crate::reconcile::tally::Known;
-    use crate::store::EventId;
+    use crate::store::{EventId, Kept};
 
     const HOUR: Millis = 3_600_000;
     const NOW: Millis = 1_800_000_000_000;
@@ -271,6 +271,7 @@ mod tests {
             choices: Vec::new(),
             detail: String::new(),
             resolution: None,
+            kept: Kept::Whole,
         }
     }
 

@@ -210,7 +210,7 @@ impl Tour<'_> {
 
     /// What a clerk does: `frozen` is `tYES` or `tNO`.
     async fn item(&self, code: &str, frozen: &str) -> Result<()> {
-        let call = Call::write(Method::Patch, &format!("/Items('{code}')"), &json!({ "Frozen": frozen }));
+        let call = Call::write(Method::Patch, format!("/Items('{code}')"), &json!({ "Frozen": frozen }));
         self.erp.send(call, LIMIT).await.with_context(|| format!("changing item {code}"))?;
         Ok(())
     }

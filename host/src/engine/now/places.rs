@@ -72,7 +72,7 @@ fn step<'a>(own: &'a Told, bound: impl Fn(&str, &str) -> Option<Bound<'a>>) -> O
         subject: &own.entry.subject,
         said: said.collect(),
         refused,
-        unknown: !refused && !(done && own.kept.is_whole()),
+        unknown: !(refused || done && own.kept.is_whole()),
     })
 }
 
