@@ -200,9 +200,11 @@ fn known<'a>(
     let absent: Vec<String> = absent.map(|link| link.salesforce_id.clone()).collect();
     let whereabouts = if subject.account.is_null() { BTreeMap::new() } else { whereabouts::of(&absent)? };
     let met = subject.met();
-    let known = |link: Option<Link>| {
+    let known = |(link, employee): (Option<Link>, &&Value)| {
         let Some(link) = link else { return Known::Nobody };
-        if let Some(contact) = there(&link.salesforce_id) {
+        let contact = there(&link.salesforce_id);
+        let link = left::awake(link, employee, contact.is_some());
+        if let Some(contact) = contact {
             return Known::Met(link, contact);
         }
         let to = whereabouts.get(&link.salesforce_id).cloned().unwrap_or(Whereabouts::Unseen);
@@ -217,7 +219,7 @@ fn known<'a>(
             _ => Known::Left(Left { link, to }),
         }
     };
-    Ok(links.into_iter().map(known).collect())
+    Ok(links.into_iter().zip(employees).map(known).collect())
 }
 
 /// An employee and a contact who are one person. `wakes` when Tandem had made the employee inactive, since the contact was gone.
@@ -316,7 +318,9 @@ pub fn put_link(card_code: &str, person: &Person, taken: impl Fn(Side) -> bool) 
         person.base.clone()
     } else {
         let (base, written, decided) = (person.base.clone(), person.written.clone(), person.decided.clone());
-        fields::Plan { base, written, decided, ..fields::Plan::default() }.kept(&person.old, taken)
+        let mut kept = fields::Plan { base, written, decided, ..fields::Plan::default() }.kept(&person.old, taken);
+        left::is_back(&mut kept, &person.base);
+        kept
     };
     links::put(&Link {
         kind: "contact".into(),

@@ -1,7 +1,7 @@
 //! People who are on one side no more: a contact that was deleted, merged or moved leaves its employee inactive, an employee who was
 //! removed leaves the contact marked. Tandem remembers whom it has made inactive, and wakes them when they come back.
 
-use tandem_sdk::{Deleted, Link, Map, Outcomes, Said, Value, b1, from_json, json, say, storage, text};
+use tandem_sdk::{Deleted, Link, Map, Outcomes, Said, Value, b1, from_json, json, links, say, storage, text};
 
 use crate::contacts::{Person, key};
 use crate::gather::Subject;
@@ -189,6 +189,37 @@ fn gone(name: &str) -> [(String, Value, Value); 1] {
 fn show(turn: &mut Turn<'_>, subject: &Subject, code: &str, shown: &[(String, Value, Value)], outcomes: &Outcomes) {
     if subject.events.iter().all(|place| outcomes.is_open(*place)) {
         turn.questions.show(turn.batch, subject, code, shown);
+    }
+}
+
+/// The link of an employee who is active though Tandem had made it inactive: a clerk has woken it, or Tandem has and the answer was lost. From
+/// now on its state is a clerk's, whether its contact is `there` again or not.
+pub fn awake(mut link: Link, employee: &Value, there: bool) -> Link {
+    let mut base = base_of(&link);
+    if employee["Active"] == "tNO" || base.get(GONE) != Some(&true.into()) {
+        return link;
+    }
+    if there {
+        base.remove(GONE);
+    } else {
+        base.insert(GONE.into(), KEPT.into());
+    }
+    link.base = json!(base).to_string();
+    links::put(&link);
+    link
+}
+
+/// B1 did not let a person be made inactive: it stays whose it is. Active and without a link it would get a second contact.
+pub fn stays_active(person: &mut Person) {
+    person.unlinks = None;
+    person.base.remove(GONE);
+    person.base.extend(person.old.get(GONE).map(|gone| (GONE.to_owned(), gone.clone())));
+}
+
+/// What a link keeps of somebody who is on both sides again: to wake him is remembered apart, until B1 has taken it.
+pub fn is_back(base: &mut Map<String, Value>, new: &Map<String, Value>) {
+    if !new.contains_key(GONE) {
+        base.remove(GONE);
     }
 }
 

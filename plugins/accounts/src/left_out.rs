@@ -7,6 +7,7 @@ use tandem_sdk::{Batch, Map, Outcomes, Said, Side, Value};
 
 use crate::contacts::Person;
 use crate::fields::{DECIDED, Plan};
+use crate::left;
 
 /// Where the base keeps what was refused last: a question about it is open already.
 const REFUSED: &str = "refused";
@@ -56,7 +57,9 @@ pub fn in_b1(plan: &mut Plan, old: &Map<String, Value>, persons: &mut [Person], 
                 base_names("contact", |b1| b1 == property)
                     .iter()
                     .for_each(|name| as_it_was(&mut person.base, &person.old, &person.decided, name));
-                person.row.remove(property);
+                if person.row.remove(property) == Some("tNO".into()) && property == "Active" {
+                    left::stays_active(person);
+                }
             }
             continue;
         }

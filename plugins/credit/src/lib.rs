@@ -88,6 +88,8 @@ struct Alert {
     accounts: Vec<String>,
     subject: String,
     text: String,
+    /// The state that was crossed into.
+    state: State,
     /// It was to be told by an earlier run, which may have done so.
     is_pending: bool,
     events: Vec<usize>,
@@ -118,7 +120,7 @@ fn keep(
     let currency = money::company_currency(&settings.currencies)?;
     let last = mirror::last_shown("credit", &codes);
     let now = clock::now();
-    let (mut rows, mut alerts, mut without) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut rows, mut alerts, mut over, mut without) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut states = BTreeMap::new();
     for (code, events) in customers {
         let Some(partner) = partners.get(code) else { continue };
@@ -140,9 +142,15 @@ fn keep(
         let credit = Credit::of(partner);
         let state = credit.state(settings, before);
         let fields = credit.fields(state, currency.as_deref());
-        // An alert that could not be told yet is told now, under its own subject, unless another crossing takes its place.
+        // An alert that could not be told yet is told now, under its own subject, unless another crossing takes its place, or the customer
+        // has fallen back meanwhile.
         let mut alert = last["alert"].clone();
         let crosses = settings.alerts && state.graver_than(before);
+        if alert.is_object() && !crosses && (!settings.alerts || State::read(text(&alert, "state")) > state) {
+            outcomes.note_all(events, &format!("not told any more: {}", text(&alert, "subject")));
+            over.push(code.clone());
+            alert = Value::Null;
+        }
         let is_pending = alert.is_object() && !crosses;
         if crosses {
             let day = clock::today("b1");
@@ -151,7 +159,7 @@ fn keep(
             let time = format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60);
             let subject = format!("Credit {}: {} ({day}, {time} UTC)", state.word(), text(partner, "CardName"));
             let currency = currency.as_deref().unwrap_or_default();
-            alert = json!({ "subject": subject, "text": credit.words(state, code, currency) });
+            alert = json!({ "subject": subject, "text": credit.words(state, code, currency), "state": state.word() });
         }
         if alert.is_object() {
             let mut accounts = texts(&alert["accounts"]);
@@ -162,6 +170,7 @@ fn keep(
                 accounts,
                 subject: text(&alert, "subject").to_owned(),
                 text: text(&alert, "text").to_owned(),
+                state: State::read(text(&alert, "state")),
                 is_pending,
                 events: events.clone(),
             });
@@ -179,11 +188,9 @@ fn keep(
     alerts.retain(|alert| shown.contains(&alert.card_code.as_str()));
     states.retain(|code, _| shown.contains(&code.as_str()));
     keep_states(&states);
-    for alert in &alerts {
-        keep_alert(
-            &alert.card_code,
-            json!({ "subject": alert.subject, "text": alert.text, "accounts": alert.accounts }),
-        );
+    over.iter().for_each(|code| keep_alert(code, Value::Null));
+    for Alert { card_code, accounts, subject, text, state, .. } in &alerts {
+        keep_alert(card_code, json!({ "subject": subject, "text": text, "accounts": accounts, "state": state.word() }));
     }
     tell(settings, alerts, outcomes);
     Ok(())

@@ -16,7 +16,7 @@ pub const LINK: &str = "link with order ";
 /// *Duplicate* copies the id, too: only one that is alone, awaited, or has its row in the ledger is taken over unasked.
 pub fn is_ours(flow: &str, w: &Work, generation: u64, orders: u64, doc_num: &str) -> Result<bool, Error> {
     let answer = w.event.resolution.as_deref().and_then(|answer| answer.strip_prefix(LINK));
-    if answer == Some(doc_num) || (generation == 1 && orders == 1 && !w.makes_new()) || is_awaited(w.id()) {
+    if answer == Some(doc_num) || (generation == 1 && orders == 1 && !w.makes_new) || is_awaited(w.id()) {
         return Ok(true);
     }
     Ok(ledger::rows(flow, w, generation, orders)? >= orders)

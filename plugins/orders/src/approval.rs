@@ -104,7 +104,7 @@ pub fn wait(settings: &Settings, w: &mut Work, draft: Draft) {
 /// An approver said no. Whoever changes his mind in B1 makes the order there, and it is taken over; whoever wants another one here
 /// has the draft removed first, so that there are never two.
 fn refused(w: &mut Work, draft: i64) {
-    if w.makes_new() {
+    if w.makes_new {
         w.step = Step::Remove(draft);
         return;
     }
@@ -140,7 +140,7 @@ pub fn after_the_draft(w: &mut Work) {
     match find_order(w.id()) {
         Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
         // Its step is to make one.
-        Ok(None) if w.makes_new() => adopt::forget(w.id()),
+        Ok(None) if w.makes_new => adopt::forget(w.id()),
         Ok(None) => {
             adopt::forget(w.id());
             let reason =
@@ -235,7 +235,7 @@ pub fn remove(w: &Work, draft: i64) -> Request {
 /// the order that is made of it is cancelled.
 pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Response, Error>) {
     match answer {
-        Ok(_) if w.makes_new() => {
+        Ok(_) if w.makes_new => {
             adopt::forget(w.id());
             w.finish(tandem_sdk::retry(100, format!("draft {draft} was removed: the order is made anew")));
         }
@@ -254,7 +254,7 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
             w.finish(tandem_sdk::retry(100, "the draft is gone: looking what became of it"));
         }
         Err(error) => match outcome_of(&error, say("orders.removing_draft", "removing the draft", [])) {
-            Outcome::Review(_) if w.makes_new() => {
+            Outcome::Review(_) if w.makes_new => {
                 let with = [("draft", draft.to_string().into()), ("why", Said::of_error(&error).into())];
                 let reason = say(
                     "orders.draft_kept",

@@ -1,12 +1,15 @@
 //! What is asked about an opportunity without an order holds its order up: whoever is asked may make it by hand meanwhile, and so may who has
-//! ignored it. A person says that it goes on, or changes what the opportunity asks for; a look, a night or a catch-up makes nothing by itself.
+//! ignored it. What a person ignored is the opportunity as it stood at that moment: nothing that comes later makes an order of that, whoever told
+//! it and when. He says that it goes on, or changes what the opportunity asks for; a look, a night or a catch-up makes nothing by itself.
 
 use tandem_sdk::{
-    Event, Map, ReviewRequest, Said, Side, Value, from_json, json, links, mirror, salesforce, storage, text,
+    Event, Map, Outcome, ReviewRequest, Said, Side, Value, from_json, json, links, mirror, outcome_of, passing,
+    salesforce, storage, text,
 };
 
+use crate::describe::Settings;
 use crate::linked::Linked;
-use crate::{Work, adopt, plan, waiting};
+use crate::{Step, Work, adopt, anew, plan, waiting};
 
 /// What Tandem writes into the opportunity is nobody's wish.
 const OWN: [&str; 5] = [
@@ -21,12 +24,15 @@ const ACCOUNT: &str = "AccountId";
 /// What older versions kept in [`plan::later`] of a question that was ignored.
 const OLD: &str = "ignored";
 
-/// What was asked last.
+/// What was asked last, or ignored.
+#[derive(Default)]
 struct Asked {
     ignored: bool,
     question: Said,
     choices: Vec<String>,
-    /// What the opportunity asked for; null where it was not read as a whole.
+    /// What to decide it by.
+    detail: Value,
+    /// What the opportunity asked for then; null where it could not be read as a whole.
     wanted: Value,
 }
 
@@ -39,6 +45,7 @@ impl Asked {
             ignored: kept["ignored"] == true,
             question: Said::of_kept(&kept["question"]),
             choices: choices.filter_map(Value::as_str).map(str::to_owned).collect(),
+            detail: kept["detail"].clone(),
             wanted: kept["wanted"].clone(),
         })
     }
@@ -46,7 +53,8 @@ impl Asked {
     fn keep(&self, id: &str) {
         forget(id);
         let kept = json!({
-            "ignored": self.ignored, "question": self.question.kept(), "choices": self.choices, "wanted": self.wanted,
+            "ignored": self.ignored, "question": self.question.kept(), "choices": self.choices, "detail": self.detail,
+            "wanted": self.wanted,
         });
         // Not kept it holds up nothing.
         let _ = storage::set(&key(id), &kept.to_string());
@@ -64,24 +72,53 @@ fn is_old(id: &str) -> bool {
 /// Keeps what is asked.
 pub fn remember(id: &str, opportunity: &Value, request: &ReviewRequest) {
     let (question, choices) = (Said::asked(request), request.choices.clone());
-    Asked { ignored: false, question, choices, wanted: wanted(opportunity) }.keep(id);
+    let (detail, wanted) = (from_json(&request.detail), wanted(opportunity));
+    Asked { ignored: false, question, choices, detail, wanted }.keep(id);
 }
 
-/// A person has ignored it.
-pub fn ignore(event: &Event) {
-    let id = event.key.as_str();
-    let is_about_one = matches!(event.topic.as_str(), "salesforce.Opportunity" | "timer.wake") && salesforce::is_id(id);
-    let has_order = || {
-        let link = links::find("order", Side::Salesforce, id);
-        link.is_some_and(|link| !Linked::read(&link.b1_id, &link.base).cancelled)
+/// Keeps what persons have ignored: each opportunity as it is now, whatever it was when that was asked.
+pub fn ignore(settings: &Settings, work: &mut [Work]) {
+    let is_about_one = |w: &Work| matches!(w.event.topic.as_str(), "salesforce.Opportunity" | "timer.wake");
+    let ignores = |w: &Work| {
+        matches!(w.step, Step::Ignored) && is_about_one(w) && salesforce::is_id(w.id()) && !has_order(w.id())
     };
-    if is_about_one && !has_order() {
-        let none = Asked { ignored: true, question: Said::default(), choices: Vec::new(), wanted: Value::Null };
-        Asked { ignored: true, ..Asked::last(id).unwrap_or(none) }.keep(id);
+    let ids: Vec<String> = work.iter().filter(|w| ignores(w)).map(|w| w.id().to_owned()).collect();
+    let mut read = plan::read_each(settings, &ids);
+    for w in work.iter_mut().filter(|w| matches!(w.step, Step::Ignored)) {
+        match read.remove(w.id()) {
+            Some(Err(error)) if passing::pause(&error).is_some() => {
+                w.finish(outcome_of(&error, plan::reading(&error)));
+                continue;
+            }
+            Some(found) => {
+                let mut wanted = found.map(|opportunity| wanted(&opportunity)).unwrap_or_default();
+                if wanted.is_null() {
+                    // It is away by now, and may come back as it was.
+                    wanted = Asked::last(w.id()).map(|asked| asked.wanted).unwrap_or_default();
+                }
+                Asked { ignored: true, wanted, ..Asked::default() }.keep(w.id());
+            }
+            None => {}
+        }
+        anew::forget(w.id());
+        tandem_sdk::keep_ignored(w.id());
+        w.finish(Outcome::Done("ignored, as decided in review".into()));
     }
 }
 
-/// It is over.
+fn has_order(id: &str) -> bool {
+    let link = links::find("order", Side::Salesforce, id);
+    link.is_some_and(|link| !Linked::read(&link.b1_id, &link.base).cancelled)
+}
+
+/// What was asked is over. What was ignored stays so.
+pub fn end(id: &str) {
+    if Asked::last(id).is_some_and(|asked| !asked.ignored) {
+        forget(id);
+    }
+}
+
+/// It is over, what was ignored, too.
 pub fn forget(id: &str) {
     storage::delete(&key(id));
     if is_old(id) {
@@ -104,21 +141,37 @@ pub fn holds(w: &mut Work) -> bool {
     holds_where(w, |_| true)
 }
 
+/// True where what keeps an order from being made was ignored: it is not asked anew. What lifts that has done so in [`holds_unseen`].
+pub fn is_ignored(w: &mut Work) -> bool {
+    let ignored = matches!(w.step, Step::Create(_)) && Asked::last(w.id()).is_some_and(|asked| asked.ignored);
+    if ignored {
+        leave(w);
+    }
+    ignored
+}
+
 fn holds_where(w: &mut Work, may: impl Fn(&Work) -> bool) -> bool {
     let Some(asked) = Asked::last(w.id()) else { return false };
-    if goes_on(&asked, &w.event, &w.opportunity) || !may(w) {
+    if goes_on(&asked, &w.event, &w.opportunity) {
+        if asked.ignored {
+            forget(w.id());
+        }
+        return false;
+    }
+    if !may(w) {
         return false;
     }
     if asked.ignored {
-        w.aside = true;
-        w.done(
-            "what was asked about it was ignored, as decided in review: nothing is made until the opportunity changes",
-        );
+        leave(w);
     } else {
         let choices: Vec<&str> = asked.choices.iter().map(String::as_str).collect();
-        w.hold(asked.question, &choices);
+        w.hold_by(asked.question, &choices, &asked.detail);
     }
     true
+}
+
+fn leave(w: &mut Work) {
+    w.done("what was asked about it was ignored, as decided in review: nothing is made until the opportunity changes");
 }
 
 fn goes_on(asked: &Asked, event: &Event, opportunity: &Value) -> bool {
@@ -155,9 +208,10 @@ fn own(record: &Value) -> Map<String, Value> {
 fn differs(before: &Value, now: &Value, is_told: bool) -> bool {
     let fields = |of: &Value| of.as_object().cloned().unwrap_or_default();
     let other = |before: &Value, now: &Value| {
-        let counts = |name: &str| is_told || name != ACCOUNT;
+        // A merge gives none an account that had none.
+        let counts = |name: &str, value: &Value| is_told || name != ACCOUNT || value.as_str().unwrap_or_default() == "";
         let is_other = |name: &str, value: &Value| now.get(name).is_some_and(|now| !mirror::same(value, now));
-        fields(before).iter().any(|(name, value)| counts(name) && is_other(name, value))
+        fields(before).iter().any(|(name, value)| counts(name, value) && is_other(name, value))
     };
     let (old, new) = (fields(&before["lines"]), fields(&now["lines"]));
     other(&before["fields"], &now["fields"])
@@ -210,7 +264,7 @@ mod tests {
     }
 
     fn asked(ignored: bool, question: &str, opportunity: &Value) -> Asked {
-        Asked { ignored, question: question.into(), choices: Vec::new(), wanted: wanted(opportunity) }
+        Asked { ignored, question: question.into(), wanted: wanted(opportunity), ..Asked::default() }
     }
 
     #[test]
@@ -235,6 +289,8 @@ mod tests {
         }
         let merged = changed("/AccountId", json!("002"));
         assert!(is_change(&merged, true) && !is_change(&merged, false));
+        let none = wanted(&changed("/AccountId", Value::Null));
+        assert!(differs(&none, &wanted(&opportunity()), false), "it has got one");
         let mut gains = opportunity();
         gains["Region__c"] = json!("South");
         assert!(!is_change(&gains, true), "it is read only now");

@@ -18,7 +18,7 @@ pub fn row(flow: &str, w: &Work, generation: u64) -> String {
 
 /// Its key.
 fn code(flow: &str, w: &Work, generation: u64) -> String {
-    if w.makes_new() { format!("{flow}:{}:order-e{}", w.id(), w.event.id) } else { code_of(flow, w, generation) }
+    if w.makes_new { format!("{flow}:{}:order-e{}", w.id(), w.event.id) } else { code_of(flow, w, generation) }
 }
 
 fn code_of(flow: &str, w: &Work, generation: u64) -> String {

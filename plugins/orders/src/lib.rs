@@ -2,6 +2,7 @@
 //! where B1 allows. Never half an order: whatever is missing goes to review.
 
 mod adopt;
+mod anew;
 mod approval;
 mod aside;
 mod branch;
@@ -41,6 +42,7 @@ impl Plugin for Orders {
             Err(outcomes) => return outcomes,
         };
         let mut work: Vec<Work> = batch.events.into_iter().map(Work::new).collect();
+        aside::ignore(&settings, &mut work);
         look_again(&settings, &mut work);
         told::orders(&mut work);
         waiting::tell(&settings, &mut work);
@@ -85,8 +87,8 @@ struct Work {
     left: bool,
     /// It is an opportunity that has no order: what is asked about it holds its order up.
     is_orderless: bool,
-    /// Nothing was asked or done about it: what was ignored stays so.
-    aside: bool,
+    /// A person wants a new order beside one that is over.
+    makes_new: bool,
     /// What B1's order gets.
     change: Option<change::Change>,
     step: Step,
@@ -98,6 +100,8 @@ struct Work {
 enum Step {
     /// Not decided.
     Open,
+    /// A person has ignored what was asked about it.
+    Ignored,
     Create(plan::Order),
     /// The new order and what is linked now.
     Update(plan::Order, Box<linked::Linked>),
@@ -150,17 +154,14 @@ impl Work {
         let known = ["salesforce.Opportunity", "timer.wake", again::TIMER, told::TOPIC, waiting::TOPIC];
         let relevant = known.iter().chain(&told::DRAWN).any(|topic| *topic == event.topic);
         let step = match event.resolution.as_deref() {
-            Some("ignore") => {
-                tandem_sdk::keep_ignored(&event.key);
-                aside::ignore(&event);
-                Step::Finished(Outcome::Done("ignored, as decided in review".into()))
-            }
+            Some("ignore") => Step::Ignored,
             _ if !relevant => {
                 Step::Finished(Outcome::Reject(format!("the orders plugin does not take {}", event.topic)))
             }
             _ => Step::Open,
         };
         Self {
+            makes_new: anew::is_wanted(&event),
             event,
             opportunity: Value::Null,
             unread: false,
@@ -171,7 +172,6 @@ impl Work {
             adopted: None,
             left: false,
             is_orderless: false,
-            aside: false,
             change: None,
             step,
             news: None,
@@ -199,11 +199,6 @@ impl Work {
     /// Nobody changed the opportunity, or answered: it is looked at for what happened in B1, or in the night.
     fn is_look(&self) -> bool {
         self.event.topic == "timer.wake" && self.event.resolution.is_none()
-    }
-
-    /// A person wants a new order beside one that is over.
-    fn makes_new(&self) -> bool {
-        self.event.resolution.as_deref() == Some(look::MAKE_NEW)
     }
 
     /// Ends with a review item that the opportunity shows too, with both sides to decide it by.
@@ -236,6 +231,7 @@ impl Work {
         let is_ours = tandem_sdk::is_asked_here(self.id(), text(&self.opportunity, "Tandem_Sync_Message__c"));
         self.news = (is_ours && plan::is_asked(self)).then(News::nothing);
         self.left = true;
+        self.is_over();
         self.finish(Outcome::Done("an opportunity of another company".into()));
     }
 
@@ -253,7 +249,13 @@ impl Work {
     /// It has its order: what was asked before is over.
     fn has_order(&mut self) {
         self.is_orderless = false;
+        self.is_over();
+    }
+
+    /// What was asked about it, ignored or decided holds no more.
+    fn is_over(&self) {
         aside::forget(self.id());
+        anew::forget(self.id());
     }
 
     /// Ends well, and says how.
@@ -277,7 +279,7 @@ impl Work {
             Outcome::Review(request) if self.is_orderless => {
                 aside::remember(&self.event.key, &self.opportunity, request);
             }
-            Outcome::Done(_) if self.is_orderless && !self.aside => aside::forget(&self.event.key),
+            Outcome::Done(_) if self.is_orderless => aside::end(&self.event.key),
             _ => {}
         }
         outcome

@@ -14,7 +14,7 @@ use crate::{News, Step, Work, adopt, approval, aside, complete, facts};
 
 /// What a person may choose about an order that was cancelled in B1.
 pub const MAKE_NEW: &str = "create a new order";
-const LEAVE: &str = "leave it cancelled";
+pub const LEAVE: &str = "leave it cancelled";
 
 const PARTNER: &str = "CardCode,CardName,CardType,Currency,VatGroup,CreditLimit,CurrentAccountBalance,OpenOrdersBalance,OpenDeliveryNotesBalance";
 
@@ -75,7 +75,7 @@ fn asks(w: &Work) -> bool {
 impl There {
     fn read(&mut self, work: &[Work], places: &[usize]) -> Result<(), Error> {
         let asking = || places.iter().map(|place| &work[*place]);
-        let made_for = |w: &Work| matches!(w.step, Step::Create(_) | Step::Withdraw) || w.makes_new();
+        let made_for = |w: &Work| matches!(w.step, Step::Create(_) | Step::Withdraw) || w.makes_new;
         let ids: Vec<String> = asking().filter(|w| made_for(w)).map(|w| w.id().to_owned()).collect();
         let entries: Vec<i64> = asking()
             .filter_map(|w| match &w.step {
@@ -164,7 +164,7 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
         [] => match (there.draft(&id), over.last()) {
             (Some(draft), _) => approval::wait(settings, w, draft),
             // The one that this opportunity is to have was made, and cancelled in B1.
-            (None, Some(cancelled)) if used >= order.generation && !w.makes_new() => {
+            (None, Some(cancelled)) if used >= order.generation && !w.makes_new => {
                 settle_cancelled(w, &order, cancelled, used);
             }
             (None, _) if approval::is_awaited(&id) => {
@@ -185,7 +185,7 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
 fn settle_live(flow: &str, w: &mut Work, mut order: Order, one: &Value, used: u64) {
     match adopt::is_ours(flow, w, order.generation, used, &b1::key_text(&one["DocNum"])) {
         Ok(true) => adopt::take_over(w, order, one, used),
-        Ok(false) if w.makes_new() => {
+        Ok(false) if w.makes_new => {
             order.generation = order.generation.max(used + 1);
             order.beside.extend(one["DocEntry"].as_i64());
             w.step = Step::Create(order);
@@ -220,7 +220,7 @@ fn settle_linked(flow: &str, w: &mut Work, order: Order, mut linked: Box<Linked>
         w.step = Step::Update(order, linked);
         return;
     }
-    if w.makes_new() {
+    if w.makes_new {
         let order = Order { generation: linked.generation + 1, ..order };
         let id = w.id().to_owned();
         let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();

@@ -116,18 +116,31 @@ pub fn plan(settings: &Settings, work: &mut [Work]) {
     build_orders(settings, work);
 }
 
-/// Reads the opportunities of all open events; one that cannot be read, or is too large beside others, holds up itself alone.
+/// Reads the opportunities of all open events.
 fn read_open(settings: &Settings, work: &mut [Work], ids: &[String]) {
-    let together = read_opportunities(settings, ids);
-    let apart = ids.len() > 1 && together.as_ref().is_err_and(|error| !is_for_all(error));
+    let mut read = read_each(settings, ids);
     for w in work.iter_mut().filter(|w| w.is_open()) {
-        let alone = apart.then(|| read_opportunities(settings, &[w.id().to_owned()]));
-        match alone.as_ref().unwrap_or(&together) {
-            Ok(found) => w.opportunity = found.get(w.id()).cloned().unwrap_or_default(),
-            Err(error) => w.fail(error, reading(error)),
+        match read.remove(w.id()) {
+            Some(Err(error)) => w.fail(&error, reading(&error)),
+            found => w.opportunity = found.and_then(Result::ok).unwrap_or_default(),
         }
     }
     held_by_reading(settings, work);
+}
+
+/// Opportunities by id, null where there is none; one that cannot be read, or is too large beside others, holds up itself alone.
+pub fn read_each(settings: &Settings, ids: &[String]) -> BTreeMap<String, Result<Value, Error>> {
+    if ids.is_empty() {
+        return BTreeMap::new();
+    }
+    let together = read_opportunities(settings, ids);
+    let apart = ids.len() > 1 && together.as_ref().is_err_and(|error| !is_for_all(error));
+    let one = |id: &String| {
+        let alone = apart.then(|| read_opportunities(settings, std::slice::from_ref(id)));
+        let found = alone.as_ref().unwrap_or(&together).as_ref();
+        found.map(|found| found.get(id).cloned().unwrap_or_default()).map_err(Error::clone)
+    };
+    ids.iter().map(|id| (id.clone(), one(id))).collect()
 }
 
 /// What cannot be read as a whole is asked about where it is this company's, and is to have an order or has one; it is told there as far as it
@@ -161,6 +174,7 @@ fn held_by_reading(settings: &Settings, work: &mut [Work]) {
         } else if link.is_none() && !settings.only.holds(&w.opportunity) {
             w.leave();
         } else if link.is_none() && w.opportunity["IsWon"] != true && !approval::may_be_there(w) {
+            w.is_over();
             not_won(w);
         }
     }
@@ -181,7 +195,8 @@ fn is_unknown_field(error: &Error) -> bool {
     matches!(error, Error::Remote(remote) if remote.code == "INVALID_FIELD")
 }
 
-fn reading(error: &Error) -> Said {
+/// What is tried when opportunities are read.
+pub fn reading(error: &Error) -> Said {
     match error {
         Error::Remote(remote) if is_unknown_field(error) && remote.message.contains("CurrencyIsoCode") => say(
             "orders.reading_one_currency",
@@ -233,6 +248,9 @@ fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<St
 fn decide(w: &mut Work, link: Option<Linked>) {
     let won = w.opportunity["IsWon"] == true;
     let gone = w.opportunity.is_null();
+    if !won && !gone {
+        w.is_over();
+    }
     match link {
         None if won => w.step = Step::Create(Order { generation: 1, ..Order::default() }),
         None if approval::may_be_there(w) => w.step = Step::Withdraw,
@@ -300,6 +318,7 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
             .and_then(|card_code| build(settings, w.id(), &w.opportunity, card_code, generation))
         {
             Ok(order) => order,
+            Err(_) if aside::is_ignored(w) => continue,
             Err(held) => {
                 match held {
                     Held::Review(reason) => w.hold(reason, &["retry", "ignore"]),
@@ -374,7 +393,7 @@ fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>
 /// Whose the account is is yet to be decided: an order that is there stays its customer's, and none is made meanwhile.
 fn undecided(w: &Work, carried: &str, linked: &str) -> Result<String, Held> {
     if let Step::Update(_, order) = &w.step
-        && !w.makes_new()
+        && !w.makes_new
         && let Some(card_code) = order.header.get("CardCode").and_then(Value::as_str)
     {
         return Ok(card_code.to_owned());

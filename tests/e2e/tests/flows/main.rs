@@ -16,5 +16,6 @@ mod orders_and_clerks;
 mod orders_found;
 mod orders_in_b1;
 mod orgs;
+mod put_aside;
 mod refused_fields;
 mod stock;
