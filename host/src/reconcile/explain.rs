@@ -9,6 +9,8 @@ use crate::time::iso;
 
 /// Clocks of two machines differ by so much.
 const SKEW: Millis = 5_000;
+/// What is said to be changed later than in so long is changed at a time that is not known.
+const AHEAD: Millis = 300_000;
 /// Events of one record that are looked at, the newest.
 const LOOKED_AT: u32 = 5;
 /// Letters of a reason that stands in an event.
@@ -176,6 +178,8 @@ impl Situation {
         let sides = [("Salesforce", &found.salesforce, self.newest.0), ("B1", &found.b1, self.newest.1)];
         let changes =
             sides.into_iter().filter_map(|(side, known, newest)| Some((known.as_ref()?.changed?, side, newest)));
+        // A time that has not come says nothing: a clock, or the company's `time_zone`, is wrong.
+        let changes = changes.filter(|(changed, ..)| *changed <= crate::time::now().max(self.began) + AHEAD);
         let (changed, side, newest) = changes.max_by_key(|(changed, ..)| *changed)?;
         if changed >= self.began {
             return Some(Reason::new(
@@ -322,6 +326,8 @@ mod tests {
         // It was read since.
         assert_eq!(why(&stopped, NOW - 11 * HOUR), Why::Unexplained);
         assert_eq!(why(&situation(), NOW + 1), Why::Meanwhile);
+        // The company's time zone is set wrong: that explains nothing.
+        assert_eq!(why(&situation(), NOW + HOUR), Why::Unexplained);
     }
 
     #[test]

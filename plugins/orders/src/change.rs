@@ -15,6 +15,9 @@ use crate::plan::Order;
 pub const KEEP_B1: &str = "keep B1's";
 pub const KEEP_SALESFORCE: &str = "keep Salesforce's";
 
+/// In the words that tell of what a clerk did and what is left so.
+pub const STAYS: &str = " stays ";
+
 /// See the module.
 pub struct Change {
     /// Of the PATCH.

@@ -8,7 +8,7 @@ use tandem_sdk::{Decimal, Error, Side, Value, b1, counterpart, decimal, links, s
 
 use crate::check::field;
 use crate::describe::Settings;
-use crate::{Orders, plan, total};
+use crate::{Orders, change, plan, total};
 
 /// Opportunities of a page: each comes with its lines.
 const OPPORTUNITIES: usize = 500;
@@ -63,8 +63,8 @@ fn of_opportunity(settings: &Settings, opportunity: &Value) -> Row {
     let label = format!("{}, {}", text(opportunity, "Name"), text(&opportunity["Account"], "Name"));
     let (state, message) = (text(opportunity, "Tandem_Sync_State__c"), text(opportunity, "Tandem_Sync_Message__c"));
     let mut row = row(id, id, label).changed_in_salesforce(opportunity).told(state, message);
-    // The order is there, and the opportunity says what B1 has made of it.
-    if row.told.is_empty() && message.contains(total::TOLD) {
+    // The order is there, and the opportunity says what B1, or a clerk, has made of it.
+    if row.told.is_empty() && [total::TOLD, change::STAYS].iter().any(|words| message.contains(words)) {
         row.told = message.to_owned();
     }
     match plan::wanted(settings, opportunity) {

@@ -16,7 +16,7 @@ fn setup() -> Setup {
     Setup {
         plugins: vec!["orders", "accounts", "catalogue", "credit", "inventory", "invoices"],
         flows: vec![("accounts", "settings = { series = 11, create_in_b1 = \"all\" }")],
-        b1: "poll_seconds = 1\ntime_zone = \"UTC\"".into(),
+        b1: "poll_seconds = 1\ntime_zone = \"Europe/Berlin\"".into(),
         ..Setup::default()
     }
 }
@@ -111,10 +111,10 @@ async fn a_company_in_step_is_told_so_and_each_difference_has_its_reason() -> Re
     world.change("Opportunity", &ids[0], json!({ "Tandem_PO_Number__c": "AGAIN" })).await?;
     let told = async |world: &World| {
         Ok(text(&world.opportunity(&ids[0]).await?, "Tandem_Sync_Message__c")
-            .contains("total before tax")
+            .contains("stays 1 as in B1")
             .then_some(()))
     };
-    world.until("the total to be told", PATIENCE, told).await?;
+    world.until("the price to be told", PATIENCE, told).await?;
     world.settled().await?;
     let (code, report) = reconcile(&world, &["orders"]).await?;
     let own = of(&report, "orders");
@@ -157,7 +157,7 @@ async fn a_company_in_step_is_told_so_and_each_difference_has_its_reason() -> Re
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_nothing_explains_is_found_told_and_over_when_it_is_mended() -> Result<()> {
     let more = "[reconcile]\ngrace_minutes = 0\nkeep = 2\n".into();
-    let b1 = "poll_seconds = 1\ntime_zone = \"UTC\"".into();
+    let b1 = "poll_seconds = 1\ntime_zone = \"Europe/Berlin\"".into();
     let mut world = World::with(Setup { more, b1, ..Setup::default() }).await?;
     let ids = world.opportunities(3).await?;
     // Before the flow ran.
