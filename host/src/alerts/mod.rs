@@ -284,6 +284,9 @@ impl Alerts {
         });
         let status = Status { failing: failing.collect() };
         self.status.send_if_modified(|before| std::mem::replace(before, status.clone()) != status);
+        for name in self.config.alerts.channels.keys().filter(|name| !kept.mailboxes.contains_key(*name)) {
+            metrics::gauge!("tandem_alerts_waiting", "channel" => name.clone()).set(0.0);
+        }
         for (name, mailbox) in &kept.mailboxes {
             metrics::gauge!("tandem_alerts_waiting", "channel" => name.clone()).set(mailbox.waiting() as f64);
         }

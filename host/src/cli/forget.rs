@@ -172,6 +172,11 @@ fn stays(stays: &Stays, config: &Config) -> Vec<(String, String)> {
         "lines of the audit trail",
         "nobody changes what was done; they go by nothing but a new database".into(),
     );
+    say(
+        stays.positions,
+        "notes of the host to itself",
+        "what it tells people, and where it goes on from: they change with the next thing it tells".into(),
+    );
     if let Some(backup) = &config.backup {
         let folder = config.resolve(&backup.folder);
         let why = format!(

@@ -152,8 +152,12 @@ async fn rotate(parts: &Parts) -> Result<()> {
         }
     };
     let seals = parts.store.seals().await?;
-    let others: u64 =
-        seals.values.iter().filter(|(key, _)| Some(*key) != seals.current.as_ref()).map(|(_, count)| count).sum();
+    let others: u64 = seals
+        .values
+        .iter()
+        .filter(|(key, _)| !key.is_empty() && Some(*key) != seals.current.as_ref())
+        .map(|(_, count)| count)
+        .sum();
     if others > 0 && seals.known.len() > 1 {
         return Ok(());
     }

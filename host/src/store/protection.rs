@@ -130,6 +130,8 @@ pub struct Stays {
     pub links: u64,
     /// Lines of the audit trail that name it: nobody changes what was done.
     pub acts: u64,
+    /// What the host keeps to tell people, and to go on from.
+    pub positions: u64,
 }
 
 /// With which keys values are sealed.

@@ -49,6 +49,7 @@ struct Survey {
     views: Vec<(String, String)>,
     wakes: u64,
     acts: Vec<String>,
+    positions: u64,
 }
 
 impl Person {
@@ -105,8 +106,8 @@ impl Person {
     /// What a person was asked and answered about the record, without what tells of it.
     fn detail(&self, event: &Event) -> Option<String> {
         let decided = event.decided()?;
-        let asked = self.values.hidden_in_own(&decided.asked);
-        Some(json!({ "decided": { "asked": asked, "answer": decided.answer, "at": decided.at } }).to_string())
+        let [asked, answer] = [&decided.asked, &decided.answer].map(|text| self.values.hidden_in_own(text));
+        Some(json!({ "decided": { "asked": asked, "answer": answer, "at": decided.at } }).to_string())
     }
 }
 
@@ -386,6 +387,10 @@ fn rest(db: &Connection, person: &Person, mut survey: Survey) -> Result<Survey> 
             survey.views.push((name, by));
         }
     }
+    let mut positions = db.prepare("SELECT position FROM positions")?;
+    for position in positions.query_map([], |row| row.get::<_, String>(0))? {
+        survey.positions += u64::from(person.values.is_in(&position?));
+    }
     let mut acts = db.prepare("SELECT at, who, act, what, coalesce(why, '') FROM acts ORDER BY id")?;
     for act in acts.query_map([], |row| Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])))? {
         let (at, [who, act, what, why]): (Millis, [String; 4]) = act?;
@@ -436,7 +441,12 @@ fn empty(db: &Connection, id: i64, person: &Person, keys: &Keys) -> Result<()> {
     values::PAYLOADS.put(db, &key, Sql::Text(payload))?;
     values::REASONS.put(db, &key, as_value(reason))?;
     values::DETAILS.put(db, &key, as_value(detail))?;
-    db.prepare_cached("UPDATE events SET kept = ?2 WHERE id = ?1")?.execute(params![id, Kept::Forgotten as i64])?;
+    // A choice may be a candidate's name.
+    let answer = found.resolution.as_deref().map(|answer| person.values.hidden_in_own(answer));
+    db.prepare_cached("UPDATE events SET kept = ?2, choices = NULL, resolution = ?3 WHERE id = ?1")?
+        .execute(params![id, Kept::Forgotten as i64, answer])?;
+    db.prepare_cached("UPDATE run_events SET answer = ?2 WHERE event = ?1 AND answer IS NOT NULL")?
+        .execute(params![id, answer])?;
     search::keep_words_of(db, id, &BTreeMap::new(), keys)
 }
 
@@ -523,6 +533,7 @@ impl Protection for SqliteStore {
                 wakes: survey.wakes,
                 links: survey.own_links.len() as u64,
                 acts: survey.acts.len() as u64,
+                positions: survey.positions,
             },
             wiped: false,
         };

@@ -33,6 +33,7 @@ struct Less {
     payload: String,
     reason: Option<String>,
     detail: Option<String>,
+    answer: Option<String>,
     runs: Vec<LessOfRun>,
 }
 
@@ -173,11 +174,13 @@ fn less_of(
     };
     let reason = told.reason.as_ref().map(|reason| values.hidden_in_own(reason));
     let detail = told.decided().map(|decided| {
-        let asked = values.hidden_in_own(&decided.asked);
-        json!({ "decided": { "asked": asked, "answer": decided.answer, "at": decided.at } }).to_string()
+        let [asked, answer] = [&decided.asked, &decided.answer].map(|text| values.hidden_in_own(text));
+        json!({ "decided": { "asked": asked, "answer": answer, "at": decided.at } }).to_string()
     });
+    // A choice may be a candidate's name.
+    let answer = told.resolution.as_deref().map(|answer| values.hidden_in_own(answer));
     let finished_at = told.finished_at.unwrap_or_default();
-    Ok(Some(Less { id: event, finished_at, payload, reason, detail, runs: less }))
+    Ok(Some(Less { id: event, finished_at, payload, reason, detail, answer, runs: less }))
 }
 
 /// As many as one bite takes; those that are left.
@@ -195,12 +198,14 @@ fn keep_less_of(db: &Connection, less: &Less, kept: Kept, keys: &Keys) -> Result
     let changed = db
         .prepare_cached(
             "UPDATE events SET payload = seal('events.payload', flow, topic, dedup, ?2), reason = seal('events.reason', flow, topic, dedup, ?3), \
-             detail = seal('events.detail', flow, topic, dedup, ?4), kept = ?5 WHERE id = ?1 AND state > 3 AND finished_at = ?6",
+             detail = seal('events.detail', flow, topic, dedup, ?4), kept = ?5, choices = NULL, resolution = ?7 WHERE id = ?1 AND state > 3 AND finished_at = ?6",
         )?
-        .execute(params![less.id, less.payload, less.reason, less.detail, kept as i64, less.finished_at])?;
+        .execute(params![less.id, less.payload, less.reason, less.detail, kept as i64, less.finished_at, less.answer])?;
     if changed == 0 {
         return Ok(());
     }
+    db.prepare_cached("UPDATE run_events SET answer = ?2 WHERE event = ?1 AND answer IS NOT NULL")?
+        .execute(params![less.id, less.answer])?;
     search::keep_words_of(db, less.id, &BTreeMap::new(), keys)?;
     for run in &less.runs {
         let unfinished: bool = db
