@@ -325,6 +325,10 @@ async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the
     tokio::time::sleep(Duration::from_millis(1_100)).await;
     assert_ne!(store.keys.current().unwrap(), old, "taken up without a restart");
     assert_eq!(store.find(find("maierh")).await.unwrap().len(), 2, "found under either key");
+    // Broken off behind the first row, and begun again.
+    let first_row = vec![rusqlite::types::Value::Integer(1)];
+    store.writer.run(move |db| values::PAYLOADS.reseal(db, &first_row)).await.unwrap();
+    assert_eq!(store.seals().await.unwrap().values.len(), 2, "some under each key");
     store.reseal(silent()).await.unwrap();
     let seals = store.seals().await.unwrap();
     assert_eq!(seals.used, [seals.current.clone().unwrap()]);
