@@ -3,6 +3,7 @@
 
 pub mod alerts;
 pub mod backup;
+mod bare;
 pub mod checks;
 pub mod cli;
 pub mod config;

@@ -1,25 +1,20 @@
 //! What must not leave the house: secrets, names, addresses of people, and whatever a text that others wrote may say of them.
 
-use std::collections::HashSet;
-
 use regex::Regex;
 use serde_json::Value;
 
+use crate::bare;
+
 /// In place of what is left out.
 pub const DOTS: &str = "•••";
-/// Words that say nothing of anybody: of free text these alone are shown.
-const WORDS: &str = include_str!("words.txt");
 /// A name that everybody has says nothing, and stands in every line.
 const COMMON: [&str; 2] = ["admin", "tandem"];
-/// Digits of a number that is shown: statuses and counts, no telephone numbers, codes or dates.
-const DIGITS: usize = 3;
 
 /// See the module's words.
 pub struct Mask {
     /// Secrets, and names of people, the longest first.
     hidden: Vec<String>,
     email: Regex,
-    words: HashSet<&'static str>,
 }
 
 impl Mask {
@@ -33,7 +28,7 @@ impl Mask {
         hidden.sort_by_key(|value| std::cmp::Reverse(value.len()));
         hidden.dedup();
         let email = Regex::new(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)*")?;
-        Ok(Self { hidden, email, words: WORDS.split_whitespace().collect() })
+        Ok(Self { hidden, email })
     }
 
     /// A text of the host's own, without secrets, names and addresses that are known as such.
@@ -47,31 +42,7 @@ impl Mask {
 
     /// A text that others wrote, or that tells of records: only words that everybody uses, codes of errors and small numbers.
     pub fn words(&self, text: &str) -> String {
-        let mut shown: Vec<String> = Vec::new();
-        for token in self.text(text).split_whitespace() {
-            let core = token.trim_matches(|c: char| c.is_ascii_punctuation() && !matches!(c, '-' | '_'));
-            let word = if core.is_empty() { None } else { self.known(core) };
-            match word {
-                Some(word) => {
-                    let end = if token.ends_with([':', ',', ';', '.']) { &token[token.len() - 1..] } else { "" };
-                    shown.push(format!("{word}{end}"));
-                }
-                None if shown.last().is_some_and(|last| last == "…") => {}
-                None => shown.push("…".into()),
-            }
-        }
-        shown.join(" ")
-    }
-
-    fn known<'a>(&self, core: &'a str) -> Option<&'a str> {
-        let is_number = |text: &str, most: usize| {
-            let begins = text == "0" || text.starts_with(|c: char| matches!(c, '1'..='9'));
-            begins && text.len() <= most && text.bytes().all(|b| b.is_ascii_digit())
-        };
-        // B1's codes are negative.
-        let is_code = core.strip_prefix('-').is_some_and(|code| is_number(code, 7));
-        let is_word = self.words.contains(core) || self.words.contains(decapitalised(core).as_str());
-        (is_word || is_code || is_number(core, DIGITS)).then_some(core)
+        bare::words(&self.text(text))
     }
 
     /// Why an event is where it is, whichever record it is about: the keys of what its flow says, else the words that everybody uses.
@@ -93,20 +64,6 @@ fn is_key(text: &str) -> bool {
     text.contains('.') && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'.' | b'_'))
 }
 
-/// As within a sentence; what has other capitals stays as it is.
-fn decapitalised(word: &str) -> String {
-    let mut letters = word.chars();
-    match letters.next() {
-        Some(first) if letters.as_str().chars().all(|c| !c.is_uppercase()) => {
-            first.to_lowercase().chain(letters).collect()
-        }
-        _ => match word {
-            "B1" | "HTTP" | "HTTPS" | "TLS" | "DNS" | "JSON" | "SQL" | "URL" | "API" => word.to_lowercase(),
-            _ => word.to_owned(),
-        },
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,18 +81,6 @@ mod tests {
             assert!(!told.contains(gone), "{gone}: {told}");
         }
         assert!(told.ends_with("tandem runs"), "{told}");
-    }
-
-    #[test]
-    fn of_what_others_wrote_only_words_that_everybody_uses_are_left() {
-        let of = |text: &str| mask().words(text);
-        assert_eq!(of("Customer Anna Schmidt (030 1234567) is inactive: -5002"), "Customer … is inactive: -5002");
-        assert_eq!(
-            of("FIELD_CUSTOM_VALIDATION_EXCEPTION: anna schmidt has no tax number"),
-            "FIELD_CUSTOM_VALIDATION_EXCEPTION: … has no tax number"
-        );
-        assert_eq!(of("The connection was refused, 503"), "The connection was refused, 503");
-        assert_eq!(of("C_MUELLER"), "…");
     }
 
     #[test]
