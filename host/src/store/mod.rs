@@ -5,6 +5,7 @@
 
 mod inbox;
 mod model;
+mod patient;
 mod people;
 mod protection;
 mod search;
@@ -15,6 +16,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 pub use inbox::Inbox;
 pub use model::*;
+pub use patient::{Patient, Unanswered};
 pub use people::*;
 pub use protection::*;
 pub use search::*;

@@ -77,6 +77,8 @@ pub trait Findings: Send + Sync + 'static {
     async fn awaited(&self, event: EventId) -> Result<Option<(String, String, String)>>;
     /// When the oldest unfinished event of each flow was taken in.
     async fn oldest(&self) -> Result<Vec<(String, Millis)>>;
+    /// When the oldest question of each flow that has any was taken in.
+    async fn oldest_questions(&self) -> Result<Vec<(String, Millis)>>;
     /// How many events ended where, from that minute on.
     async fn rates(&self, from: i64) -> Result<Vec<Rate>>;
 

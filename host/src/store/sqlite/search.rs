@@ -174,6 +174,22 @@ fn first_since(db: &Connection, at: Millis) -> Result<i64> {
     Ok(low)
 }
 
+/// When the oldest event of each flow in such a state was taken in.
+fn oldest(db: &Connection, is_meant: impl Fn(EventState) -> bool) -> Result<Vec<(String, Millis)>> {
+    let mut first = db.prepare_cached(
+        "SELECT created_at FROM events INDEXED BY events_by_state WHERE flow = ?1 AND state = ?2 ORDER BY id LIMIT 1",
+    )?;
+    let mut oldest: BTreeMap<String, Millis> = BTreeMap::new();
+    for count in counts(db)?.into_iter().filter(|count| is_meant(count.state)) {
+        let at = first.query_row(params![count.flow, count.state as i64], |row| row.get(0)).optional()?;
+        if let Some(at) = at {
+            let known = oldest.entry(count.flow).or_insert(at);
+            *known = at.min(*known);
+        }
+    }
+    Ok(oldest.into_iter().collect())
+}
+
 #[async_trait]
 impl Findings for SqliteStore {
     async fn find(&self, search: Search) -> Result<Vec<Event>> {
@@ -221,21 +237,11 @@ impl Findings for SqliteStore {
     }
 
     async fn oldest(&self) -> Result<Vec<(String, Millis)>> {
-        self.read(|db| {
-            let mut first = db.prepare_cached(
-                "SELECT created_at FROM events INDEXED BY events_by_state WHERE flow = ?1 AND state = ?2 ORDER BY id LIMIT 1",
-            )?;
-            let mut oldest: BTreeMap<String, Millis> = BTreeMap::new();
-            for count in counts(db)?.into_iter().filter(|count| (count.state as i64) < 3) {
-                let at = first.query_row(params![count.flow, count.state as i64], |row| row.get(0)).optional()?;
-                if let Some(at) = at {
-                    let known = oldest.entry(count.flow).or_insert(at);
-                    *known = at.min(*known);
-                }
-            }
-            Ok(oldest.into_iter().collect())
-        })
-        .await
+        self.read(|db| oldest(db, |state| (state as i64) < 3)).await
+    }
+
+    async fn oldest_questions(&self) -> Result<Vec<(String, Millis)>> {
+        self.read(|db| oldest(db, |state| state == EventState::Review)).await
     }
 
     async fn rates(&self, from: i64) -> Result<Vec<Rate>> {

@@ -483,6 +483,38 @@ async fn a_record_has_one_open_question_however_often_and_for_whatever_it_is_ref
 }
 
 #[tokio::test]
+async fn the_oldest_open_question_is_known_however_many_came_after_it() {
+    let (_folder, store) = store();
+    append(&store, &[("A", "1"), ("B", "1")]).await;
+    assert_eq!(store.oldest_questions().await.unwrap(), []);
+    let run = lease(&store, 2).await.unwrap();
+    store.finish(run.id, each(&run, &asks("no price"))).await.unwrap();
+    let first = store.event(EventId(1)).await.unwrap().unwrap().created_at;
+    assert_eq!(store.oldest_questions().await.unwrap(), [("orders".to_owned(), first)]);
+    assert_eq!(store.oldest().await.unwrap(), [], "a question does not wait to run");
+}
+
+#[tokio::test]
+async fn a_store_that_hangs_is_not_waited_for_and_asked_nothing_more_until_it_answers() {
+    let (_folder, store) = store();
+    let patient = Patient::new(store.clone());
+    let go = hold(&store).await;
+    let begun = std::time::Instant::now();
+    let append = |store: Arc<dyn Store>| async move { store.append(Intake::default()).await };
+    assert!(matches!(patient.ask(append).await, Err(Unanswered::Hangs)));
+    let waited = begun.elapsed();
+    assert!(matches!(patient.ask(|store| async move { store.counts().await }).await, Err(Unanswered::Hangs)));
+    assert!(
+        waited < std::time::Duration::from_secs(30) && begun.elapsed() - waited < waited,
+        "the second asks nothing"
+    );
+    go.send(()).unwrap();
+    while patient.ask(|store| async move { store.counts().await }).await.is_err() {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
 async fn who_shows_the_questions_hears_of_one_that_is_told_anew_with_other_choices() {
     let (_folder, store) = store();
     let ask = async |dedup: &str, choice: &str| {
