@@ -14,6 +14,8 @@ pub enum Condition {
     Store,
     /// Little is free where the database lies.
     Disk,
+    /// No backup is made.
+    Backup,
     /// A connection cannot be used.
     Outage {
         /// Its name.
@@ -96,6 +98,7 @@ impl Condition {
     pub fn what(&self) -> What {
         match self {
             Self::Store | Self::Disk => What::Store,
+            Self::Backup => What::Backup,
             Self::Outage { .. } | Self::Silent { .. } => What::Outage,
             Self::Held { .. } => What::Held,
             Self::Oldest { .. } => What::Waiting,
@@ -174,12 +177,16 @@ pub struct Look {
     pub unknown: Vec<Condition>,
     /// Nor of anything of this sort.
     pub blind: Vec<What>,
+    /// Of this sort there may be more than was found: what was not found is not known to be gone.
+    pub partial: Vec<What>,
 }
 
 impl Look {
     /// Nobody knows whether it is there.
     pub fn is_unknown(&self, condition: &Condition) -> bool {
-        self.unknown.contains(condition) || self.blind.contains(&condition.what())
+        let what = condition.what();
+        let is_found = || self.signs.iter().any(|sign| sign.condition == *condition);
+        self.unknown.contains(condition) || self.blind.contains(&what) || (self.partial.contains(&what) && !is_found())
     }
 }
 
@@ -231,4 +238,6 @@ pub trait Signs: Send + Sync + 'static {
     async fn look(&self) -> Look;
     /// What happened since; none where the store does not say.
     async fn day(&self, since: Millis) -> Option<Day>;
+    /// Whether the configuration still asks for what it is about: of what is no more nobody knows whether it is well.
+    fn knows(&self, condition: &Condition) -> bool;
 }

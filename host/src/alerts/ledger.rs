@@ -54,6 +54,8 @@ pub enum Turn {
     Flapping,
     /// It came and went, and has stayed away.
     Calm,
+    /// Nobody looks any more: what it was about is no more.
+    Gone,
 }
 
 impl Turn {
@@ -170,6 +172,29 @@ impl Ledger {
         without_echo(news)
     }
 
+    /// Ends what `knows` says is no more; what is to be told of it.
+    pub fn without_gone(&mut self, knows: impl Fn(&Condition) -> bool, now: Millis) -> Vec<News> {
+        let (known, gone): (Vec<Case>, Vec<Case>) =
+            std::mem::take(&mut self.cases).into_iter().partition(|case| knows(&case.sign.condition));
+        self.cases = known;
+        let told = gone.into_iter().filter(Case::is_open);
+        told.map(|case| {
+            let own = case.news(Turn::Gone, Some(now));
+            if own.condition.is_outage() {
+                let (condition, flows) = (own.condition.clone(), own.flows.clone());
+                self.ended.push(Ended { condition, flows, since: own.since, until: own.until });
+            }
+            own
+        })
+        .collect()
+    }
+
+    /// What is told and not over, for who was not told yet.
+    pub fn open_news(&self) -> Vec<News> {
+        let turn = |case: &Case| if case.told == Told::Flapping { Turn::Flapping } else { Turn::Begun };
+        self.cases.iter().filter(|case| case.is_open()).map(|case| case.news(turn(case), None)).collect()
+    }
+
     fn is_bad(&mut self, sign: &Sign, first: bool, now: Millis) {
         let known = self.cases.iter().position(|case| case.sign.condition == sign.condition);
         let case = match known {
@@ -206,8 +231,7 @@ impl Ledger {
     /// Outages that ended since this was asked last, and those that go on.
     pub fn outages(&mut self) -> Vec<Ended> {
         let mut all = std::mem::take(&mut self.ended);
-        let is_told = |case: &&Case| matches!(case.told, Told::Begun | Told::Flapping);
-        let open = self.cases.iter().filter(is_told).filter(|case| case.sign.condition.is_outage());
+        let open = self.cases.iter().filter(|case| case.is_open() && case.sign.condition.is_outage());
         all.extend(open.map(|case| Ended {
             condition: case.sign.condition.clone(),
             flows: case.sign.flows.clone(),
@@ -219,8 +243,7 @@ impl Ledger {
 
     /// What is told and not over.
     pub fn open(&self) -> impl Iterator<Item = &Condition> {
-        let is_open = |case: &&Case| matches!(case.told, Told::Begun | Told::Flapping);
-        self.cases.iter().filter(is_open).map(|case| &case.sign.condition)
+        self.cases.iter().filter(|case| case.is_open()).map(|case| &case.sign.condition)
     }
 
     /// The same, but for when it was looked at.
@@ -240,6 +263,23 @@ impl Ledger {
 }
 
 impl Case {
+    /// It is told, and not over.
+    fn is_open(&self) -> bool {
+        matches!(self.told, Told::Begun | Told::Flapping)
+    }
+
+    fn news(&self, turn: Turn, until: Option<Millis>) -> News {
+        News {
+            condition: self.sign.condition.clone(),
+            flows: self.sign.flows.clone(),
+            turn,
+            since: self.begun,
+            until,
+            times: self.times.max(1),
+            detail: self.sign.detail.clone(),
+        }
+    }
+
     /// All times by which something is told, as if `passed` had not.
     fn moved(&mut self, passed: Millis) {
         self.since += passed;
@@ -268,19 +308,11 @@ impl Case {
             self.times = self.came.len() as u64;
             self.begun = self.came.first().copied().unwrap_or(self.begun);
         }
-        let news = News {
-            condition: self.sign.condition.clone(),
-            flows: self.sign.flows.clone(),
-            turn,
-            since: self.begun,
-            until: (!turn.is_bad()).then_some(self.changed),
-            times: self.times.max(1),
-            detail: self.sign.detail.clone(),
-        };
+        let news = self.news(turn, (!turn.is_bad()).then_some(self.changed));
         self.told = match turn {
             Turn::Begun => Told::Begun,
             Turn::Flapping => Told::Flapping,
-            Turn::Over | Turn::Calm => Told::Nothing,
+            Turn::Over | Turn::Calm | Turn::Gone => Told::Nothing,
         };
         if !turn.is_bad() {
             self.times = 0;
@@ -307,7 +339,7 @@ fn without_echo(mut news: Vec<News>) -> Vec<News> {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::condition::Ending;
+    use super::super::condition::{Ending, What};
     use super::*;
 
     const MINUTE: Millis = 60_000;
@@ -430,6 +462,35 @@ mod tests {
         assert_eq!(all, told);
     }
 
+    #[test]
+    fn what_is_taken_out_of_the_configuration_is_told_as_gone_and_not_as_well() {
+        let mut ledger = Ledger::default();
+        let (_, at) = told(&mut ledger, START, &[(20.0, true)]);
+        assert_eq!(ledger.open_news().iter().map(|own| own.turn).collect::<Vec<_>>(), [Turn::Begun]);
+        assert_eq!(ledger.without_gone(|_| true, at), []);
+        let gone = ledger.without_gone(|condition| *condition != outage(), at);
+        assert_eq!(gone.iter().map(|own| (own.turn, own.until)).collect::<Vec<_>>(), [(Turn::Gone, Some(at))]);
+        let (after, _) = told(&mut ledger, at, &[(30.0, false)]);
+        assert_eq!((after, ledger.open_news()), (vec![], vec![]));
+        assert_eq!(ledger.outages().len(), 1, "the digest tells how long it was");
+    }
+
+    #[test]
+    fn what_a_look_that_is_not_whole_has_not_found_is_not_over() {
+        let error = |kind: &str| Condition::Error { flow: "orders".into(), kind: kind.into() };
+        let (mut ledger, mut now, mut all) = (Ledger::default(), START, Vec::new());
+        let partial = || Look { partial: vec![What::Errors], ..seen(&error("new"), true) };
+        for look in [seen(&error("old"), true), partial(), Look::default()] {
+            for _ in 0..60 {
+                let news = ledger.take(&look, now, Timing::of(5.0));
+                all.extend(news.into_iter().map(|own| (own.turn, own.condition)));
+                now += 10_000;
+            }
+        }
+        let (begun, over) = (Turn::Begun, Turn::Over);
+        assert_eq!(all, [(begun, error("old")), (begun, error("new")), (over, error("old")), (over, error("new"))]);
+    }
+
     /// What a history is made of.
     #[derive(Clone, Debug)]
     enum Step {
@@ -484,6 +545,7 @@ mod tests {
                                     Turn::Over => prop_assert!(!flaps && bad == Some(false)),
                                     Turn::Flapping => prop_assert!(came.len() >= FLAPS && news.times >= FLAPS as u64),
                                     Turn::Calm => prop_assert!(flaps),
+                                    Turn::Gone => prop_assert!(false, "nothing was taken out"),
                                 }
                                 flaps = news.turn == Turn::Flapping;
                             }

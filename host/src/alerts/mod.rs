@@ -10,6 +10,7 @@ mod words;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,15 +18,16 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{Mutex, watch};
 use tokio::task::JoinSet;
 
-pub use self::channel::{Fault, Unsent};
+use self::channel::Going;
+pub use self::channel::{Fault, Sent, Unsent};
 pub use self::condition::{Cause, Condition, Day, Detail, Ending, FlowDay, Look, Sign, Signs, Used, What};
 use self::ledger::{Ended, Ledger, News, Timing};
-use self::mailbox::{Digest, Mailbox, Parcel, Told};
+use self::mailbox::{Digest, Failing, Mailbox, Parcel, Told};
 use self::words::{Message, Writer};
 use crate::config::{ChannelConfig, Config};
 use crate::ending::guarded;
 use crate::sources::timers::FlowTimer;
-use crate::store::{Intake, Millis, Store, StoreError};
+use crate::store::{Intake, Millis, Patient, Store, Unanswered};
 use crate::time::{fresh_trace, iso, now};
 
 /// Where it is kept.
@@ -38,26 +40,35 @@ const AGAIN: Duration = Duration::from_secs(2);
 /// How the channels are, for whoever looks at the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
-    /// Channels whose messages do not go out, by name.
+    /// Channels whose messages do not go out, or not to all, by name.
     pub failing: BTreeMap<String, ChannelTrouble>,
 }
 
 impl Status {
-    /// In words, by channel.
+    /// By channel, for whoever asks: neither who is told nor what the server says.
     pub fn why(&self) -> BTreeMap<&str, String> {
-        let words =
-            |trouble: &ChannelTrouble| format!("no message goes out since {}: {}", iso(trouble.since), trouble.why);
-        self.failing.iter().map(|(name, trouble)| (name.as_str(), words(trouble))).collect()
+        self.failing.iter().map(|(name, trouble)| (name.as_str(), trouble.word())).collect()
     }
 }
 
-/// A channel whose messages do not go out.
+/// A channel whose messages do not go out, or not to all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelTrouble {
     /// Since when.
     pub since: Millis,
-    /// Why, the last time.
+    /// Why, the last time: for who is signed in.
     pub why: String,
+    /// Of what sort.
+    pub fault: Fault,
+    /// Others are told.
+    pub partly: bool,
+}
+
+impl ChannelTrouble {
+    fn word(&self) -> String {
+        let what = if self.partly { "not everybody is told" } else { "no message goes out" };
+        format!("{what} since {}: {}", iso(self.since), self.fault.word())
+    }
 }
 
 /// All that is kept.
@@ -80,22 +91,45 @@ impl Kept {
 /// Sends a message by a channel. One for all in the host; another one in tests.
 #[async_trait]
 trait Post: Send + Sync + 'static {
-    async fn send(&self, channel: &ChannelConfig, message: &Message) -> Result<String, Unsent>;
+    /// `only`: to these alone of those that the channel names.
+    async fn send(
+        &self,
+        channel: &ChannelConfig,
+        message: &Message,
+        only: Option<&[String]>,
+        going: Arc<dyn Going>,
+    ) -> Result<Sent, Unsent>;
 }
 
 struct Outward(Arc<Config>);
 
 #[async_trait]
 impl Post for Outward {
-    async fn send(&self, channel: &ChannelConfig, message: &Message) -> Result<String, Unsent> {
-        channel::send(channel, &self.0.base, message).await
+    async fn send(
+        &self,
+        channel: &ChannelConfig,
+        message: &Message,
+        only: Option<&[String]>,
+        going: Arc<dyn Going>,
+    ) -> Result<Sent, Unsent> {
+        channel::send(channel, &self.0.base, message, only, going).await
+    }
+}
+
+/// Goes whenever it is asked.
+struct AtOnce;
+
+#[async_trait]
+impl Going for AtOnce {
+    async fn goes(&self) -> bool {
+        true
     }
 }
 
 /// See the module's words.
 pub struct Alerts {
     config: Arc<Config>,
-    store: Arc<dyn Store>,
+    store: Arc<Patient>,
     signs: Arc<dyn Signs>,
     post: Arc<dyn Post>,
     status: watch::Sender<Status>,
@@ -114,6 +148,8 @@ struct State {
     written: Option<(Kept, Millis)>,
     /// It could not be, which is told once.
     unwritten: bool,
+    /// The store does not answer.
+    hangs: bool,
 }
 
 impl Alerts {
@@ -125,13 +161,13 @@ impl Alerts {
         status: watch::Sender<Status>,
     ) -> Self {
         let post = Arc::new(Outward(config.clone()));
-        Self::by(post, config, store, signs, status)
+        Self::by(post, config, Arc::new(Patient::new(store)), signs, status)
     }
 
     fn by(
         post: Arc<dyn Post>,
         config: Arc<Config>,
-        store: Arc<dyn Store>,
+        store: Arc<Patient>,
         signs: Arc<dyn Signs>,
         status: watch::Sender<Status>,
     ) -> Self {
@@ -152,7 +188,7 @@ impl Alerts {
         }
     }
 
-    /// Looks and tells until `stop` turns true; a message that is being sent by then is sent.
+    /// Looks and tells until `stop` turns true; a message that is being sent by then is sent, and one of which nothing was sent yet waits for the next start.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
         if self.config.alerts.channels.is_empty() {
             return;
@@ -183,15 +219,23 @@ impl Alerts {
         None
     }
 
-    async fn read(&mut self) -> Result<Kept, StoreError> {
-        let id = self.store.secret("host-id").await?;
+    async fn read(&mut self) -> Result<Kept, Unanswered> {
+        let asked =
+            |store: Arc<dyn Store>| async move { Ok((store.secret("host-id").await?, store.position(PLACE).await?)) };
+        let (id, text) = self.store.ask(asked).await?;
         self.id = id.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        let Some(text) = self.store.position(PLACE).await? else { return Ok(Kept::default()) };
-        let mut kept: Kept = serde_json::from_str(&text).unwrap_or_else(|error| {
-            tracing::warn!(%error, "what was told before cannot be read: it begins anew");
-            Kept::default()
+        let kept = text.map_or_else(Kept::default, |text| {
+            serde_json::from_str(&text).unwrap_or_else(|error| {
+                tracing::warn!(%error, "what was told before cannot be read: it begins anew");
+                Kept::default()
+            })
         });
-        let channels = &self.config.alerts.channels;
+        Ok(self.taken_up(kept))
+    }
+
+    /// What was kept, for the channels and names that the configuration has now.
+    fn taken_up(&self, mut kept: Kept) -> Kept {
+        let (channels, at) = (&self.config.alerts.channels, now());
         kept.mailboxes.retain(|name, _| channels.contains_key(name));
         for (name, mailbox) in &mut kept.mailboxes {
             if mailbox.was_sending() {
@@ -201,14 +245,33 @@ impl Alerts {
                 );
             }
         }
-        Ok(kept)
+        for news in kept.ledger.without_gone(|condition| self.signs.knows(condition), at) {
+            tracing::info!(condition = ?news.condition, "it is no more: a person is to be told");
+            self.put(&mut kept, &news, at);
+        }
+        let open = kept.ledger.open_news();
+        for (name, channel) in channels {
+            if kept.mailboxes.contains_key(name) {
+                continue;
+            }
+            // Who is new hears what others know.
+            let mailbox = kept.mailboxes.entry(name.clone()).or_default();
+            for news in open.iter().filter(|news| channel.takes(news.condition.what(), &news.flows)) {
+                mailbox.put(Told::News(Box::new(news.clone())), at);
+            }
+        }
+        kept
     }
 
     async fn look(&self) {
-        let look = self.signs.look().await;
+        let mut look = self.signs.look().await;
         let at = now();
         let due = self.digest_due(at).await;
         let mut state = self.state.lock().await;
+        if state.hangs && !look.signs.iter().any(|sign| sign.condition == Condition::Store) {
+            let (condition, flows, detail) = (Condition::Store, Vec::new(), Detail::default());
+            look.signs.push(Sign { condition, flows, detail, old: false });
+        }
         if state.kept.ledger.is_fresh() {
             // Nobody is told in the morning of what was before there was anybody to tell.
             state.kept.digested.get_or_insert(at);
@@ -267,20 +330,25 @@ impl Alerts {
         }
         let text = serde_json::to_string(&state.kept).unwrap_or_default();
         let intake = Intake { position: Some((PLACE.into(), text)), ..Intake::default() };
-        match self.store.append(intake).await {
+        let written = self.store.ask(|store| async move { store.append(intake).await }).await;
+        state.hangs = matches!(written, Err(Unanswered::Hangs));
+        match written {
             Ok(_) => (state.written, state.unwritten) = (Some((state.kept.clone(), at)), false),
-            Err(error) if !state.unwritten => {
-                state.unwritten = true;
-                tracing::error!(%error, "what is told cannot be kept: after a restart it may be told again");
+            Err(error) => {
+                // It may be written yet, or not.
+                state.written = None;
+                if !std::mem::replace(&mut state.unwritten, true) {
+                    tracing::error!(%error, "what is told cannot be kept: after a restart it may be told again");
+                }
             }
-            Err(_) => {}
         }
     }
 
     fn show(&self, kept: &Kept) {
         let failing = kept.mailboxes.iter().filter_map(|(name, mailbox)| {
             let failing = mailbox.failing()?;
-            Some((name.clone(), ChannelTrouble { since: failing.since, why: failing.why.clone() }))
+            let Failing { since, why, fault, partly } = failing.clone();
+            Some((name.clone(), ChannelTrouble { since, why, fault, partly }))
         });
         let status = Status { failing: failing.collect() };
         self.status.send_if_modified(|before| std::mem::replace(before, status.clone()) != status);
@@ -305,9 +373,12 @@ impl Alerts {
         let writer = writer(&self.config, channel);
         while !*stop.borrow() {
             if let Some(parcel) = self.next(&name, channel).await {
-                let message = writer.message(&parcel, format!("{}-{name}-{}", self.id, parcel.number));
-                let sent = self.post.send(channel, &message).await;
-                self.note(&name, sent).await;
+                let id = format!("{}-{name}-{}", self.id, parcel.number);
+                let message = writer.message(&parcel, id, |message| channel::fits(channel.kind, message));
+                match self.attempt(&name, channel, parcel.only.as_deref(), &message, &mut stop).await {
+                    Some(sent) => self.note(&name, sent).await,
+                    None => self.take_back(&name).await,
+                }
             }
             tokio::select! {
                 () = tokio::time::sleep(self.timing.look) => {}
@@ -316,36 +387,123 @@ impl Alerts {
         }
     }
 
-    /// The next message, which is kept as one that is on its way before it is.
-    async fn next(&self, name: &str, channel: &ChannelConfig) -> Option<Parcel> {
-        let mut state = self.state.lock().await;
-        let at = now();
-        let parcel = state.kept.mailboxes.get_mut(name)?.next(at, self.timing.gather, channel.per_hour)?;
-        self.keep(&mut state, at).await;
-        Some(parcel)
+    /// Sends a message; none where it ended before anything of it was sent.
+    async fn attempt(
+        self: &Arc<Self>,
+        name: &str,
+        channel: &ChannelConfig,
+        only: Option<&[String]>,
+        message: &Message,
+        stop: &mut watch::Receiver<bool>,
+    ) -> Option<Result<Sent, Unsent>> {
+        let attempt = Arc::new(Attempt { alerts: self.clone(), name: name.to_owned(), stands: AtomicU8::new(WAITS) });
+        let held = Held(attempt.clone());
+        let mut sending = self.post.send(channel, message, only, attempt);
+        tokio::select! {
+            sent = &mut sending => return Some(sent),
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+        if held.0.withdrawn() { None } else { Some(sending.await) }
     }
 
-    async fn note(&self, name: &str, sent: Result<String, Unsent>) {
+    /// The next message: nothing of it is sent yet.
+    async fn next(&self, name: &str, channel: &ChannelConfig) -> Option<Parcel> {
+        let mut state = self.state.lock().await;
+        state.kept.mailboxes.get_mut(name)?.next(now(), self.timing.gather, channel.per_hour)
+    }
+
+    /// From now on it may arrive: kept so before it is sent.
+    async fn begin_to_send(&self, name: &str) {
+        let mut state = self.state.lock().await;
+        if let Some(mailbox) = state.kept.mailboxes.get_mut(name) {
+            mailbox.begin();
+        }
+        self.keep(&mut state, now()).await;
+    }
+
+    async fn take_back(&self, name: &str) {
+        let mut state = self.state.lock().await;
+        if let Some(mailbox) = state.kept.mailboxes.get_mut(name) {
+            mailbox.take_back();
+        }
+        self.keep(&mut state, now()).await;
+    }
+
+    async fn note(&self, name: &str, sent: Result<Sent, Unsent>) {
         let mut state = self.state.lock().await;
         let at = now();
         let Some(mailbox) = state.kept.mailboxes.get_mut(name) else { return };
+        let was_failing = mailbox.failing().is_some();
         match sent {
-            Ok(said) => {
+            Ok(Sent { says, missed }) => {
                 metrics::counter!("tandem_alerts_sent_total", "channel" => name.to_owned()).increment(1);
-                tracing::info!(channel = name, said, "a message was sent");
-                mailbox.sent(at);
+                match &missed {
+                    Some(_) if !was_failing => {
+                        let mend = Fault::Recipient.mend();
+                        tracing::warn!(channel = name, says, mend, "a message was sent, and not everybody takes it");
+                    }
+                    _ => tracing::info!(channel = name, says, "a message was sent"),
+                }
+                mailbox.sent(at, missed);
             }
             Err(unsent) => {
                 metrics::counter!("tandem_alerts_failed_total", "channel" => name.to_owned()).increment(1);
-                if mailbox.failing().is_none() {
-                    let mend = unsent.fault.mend();
-                    tracing::warn!(channel = name, why = %unsent, mend, "a message cannot be sent: it is tried again");
+                if !was_failing {
+                    let (mend, unsure) = (unsent.fault.mend(), unsent.unsure);
+                    tracing::warn!(channel = name, why = %unsent, mend, unsure, "a message cannot be sent: it is tried again");
                 }
-                mailbox.failed(at, unsent.says);
+                if unsent.unsure {
+                    mailbox.unsure(at, unsent.fault, unsent.says);
+                } else {
+                    mailbox.failed(at, unsent.fault, unsent.says);
+                }
             }
         }
         self.keep(&mut state, at).await;
         self.show(&state.kept);
+    }
+}
+
+/// Nothing of a message is sent yet; it is being sent; it is not to be sent any more.
+const WAITS: u8 = 0;
+const GOES: u8 = 1;
+const WITHDRAWN: u8 = 2;
+
+/// A message that is on its way to be sent.
+struct Attempt {
+    alerts: Arc<Alerts>,
+    name: String,
+    stands: AtomicU8,
+}
+
+impl Attempt {
+    fn turns(&self, to: u8) -> bool {
+        self.stands.compare_exchange(WAITS, to, Ordering::SeqCst, Ordering::SeqCst).is_ok()
+    }
+
+    /// It is not sent any more; false: it is being sent.
+    fn withdrawn(&self) -> bool {
+        self.turns(WITHDRAWN)
+    }
+}
+
+#[async_trait]
+impl Going for Attempt {
+    async fn goes(&self) -> bool {
+        if !self.turns(GOES) {
+            return false;
+        }
+        self.alerts.begin_to_send(&self.name).await;
+        true
+    }
+}
+
+/// Who ends in the middle of an attempt sends nothing more of it.
+struct Held(Arc<Attempt>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.withdrawn();
     }
 }
 
@@ -356,10 +514,10 @@ fn writer(config: &Config, channel: &ChannelConfig) -> Writer {
     Writer::new(channel.language, config.alerts.rules.zone(), console, host)
 }
 
-/// Sends a message that says that messages arrive; what the other end said.
-pub async fn test(config: &Config, channel: &ChannelConfig) -> Result<String, Unsent> {
+/// Sends a message that says that messages arrive; what the other end said, and who does not take it.
+pub async fn test(config: &Config, channel: &ChannelConfig) -> Result<Sent, Unsent> {
     let message = writer(config, channel).test(fresh_trace());
-    channel::send(channel, &config.base, &message).await
+    channel::send(channel, &config.base, &message, None, Arc::new(AtOnce)).await
 }
 
 /// Whether what a channel needs is there; nothing is sent.

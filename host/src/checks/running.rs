@@ -1,23 +1,26 @@
 //! How a running host is, for who is to be told: its connections, sources and flows, what waits, what ends, what is nearly used up.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use chrono::NaiveDate;
 use tokio::sync::{Mutex, watch};
+use tokio::task::JoinSet;
 
 use crate::alerts::{Cause, Condition, Day, Detail, Ending, FlowDay, Look, Sign, Signs, Used, What};
-use crate::config::{AlertRules, Config};
-use crate::connections::{Connection, Connections, Standing, certificate};
+use crate::backup::{Record, Standing as Backups};
+use crate::config::{AlertRules, B1Config, BackupConfig, Config};
+use crate::connections::{Call, Connection, Connections, Standing, certificate};
 use crate::disk;
-use crate::engine::kinds::{self, Kind};
+use crate::engine::kinds::{self, BareKind};
 use crate::engine::{Engine, FlowStatus};
 use crate::plain;
-use crate::reconcile::Record;
-use crate::store::{Event, EventState, Millis, Store, StoreError};
-use crate::time::{from_local, now};
+use crate::reconcile::Record as Compared;
+use crate::sources::timers::FlowTimer;
+use crate::store::{Count, EventState, Millis, Patient, Store, Unanswered};
+use crate::time::{from_local, iso, now};
 
 const MINUTE: Millis = 60_000;
 const HOUR: Millis = 60 * MINUTE;
@@ -33,18 +36,57 @@ const SELDOM_AGAIN: Duration = Duration::from_secs(600);
 const MOST_KINDS: usize = 100;
 /// Letters of a reason.
 const MOST_WORDS: usize = 300;
+/// A backup that is due may take so long, and another one may be under way.
+const OVERDUE: Millis = 6 * HOUR;
+/// A connection that nothing has called for so long is asked how it is, and again after as much.
+const UNCALLED: Duration = Duration::from_secs(60);
+/// Bytes of its answer.
+const MOST_ANSWER: u64 = 1 << 20;
 
 /// See the module's words.
 pub struct Running {
     config: Arc<Config>,
     engine: Arc<Engine>,
     connections: Arc<Connections>,
-    store: Arc<dyn Store>,
+    store: Patient,
     sources: Vec<(String, watch::Receiver<Standing>)>,
+    /// Since when it is looked at.
+    begun: Millis,
+    asked: std::sync::Mutex<Asked>,
     /// What stands in review or was rejected, as it was read last.
     wrong: Mutex<Wrong>,
     /// Until when certificates hold, and when that was seen.
     certificates: Mutex<BTreeMap<Ending, (Instant, Option<Millis>)>>,
+}
+
+/// Connections that flows use, and nothing calls by itself: a company of which no flow takes anything is called when there is something to write, be it
+/// in a week. Until it is known how they are they are asked.
+struct Asked {
+    begun: Instant,
+    last: BTreeMap<String, Instant>,
+    under_way: JoinSet<()>,
+}
+
+impl Asked {
+    fn new(begun: Instant) -> Self {
+        Self { begun, last: BTreeMap::new(), under_way: JoinSet::new() }
+    }
+
+    /// What comes of it is seen at a later look.
+    fn ask(&mut self, name: &str, connection: &Arc<Connection>, now: Instant) {
+        let last = self.last.get(name).copied().unwrap_or(self.begun);
+        if now.duration_since(last) < UNCALLED {
+            return;
+        }
+        self.last.insert(name.to_owned(), now);
+        while self.under_way.try_join_next().is_some() {}
+        let connection = connection.clone();
+        self.under_way.spawn(async move {
+            if let Err(error) = connection.send(Call::get("/"), MOST_ANSWER).await {
+                tracing::debug!(%error, "a connection that nothing calls was asked how it is");
+            }
+        });
+    }
 }
 
 /// See [`Running::wrong`].
@@ -52,7 +94,9 @@ pub struct Running {
 struct Wrong {
     /// By which it is known whether it is still so.
     as_of: Option<(u64, u64)>,
-    kinds: Vec<Kind>,
+    kinds: Vec<BareKind>,
+    /// There are more than were read.
+    cut: bool,
     /// Open questions by flow: how many, and when the oldest was taken in.
     open: BTreeMap<String, (u64, Millis)>,
 }
@@ -66,7 +110,17 @@ impl Running {
         store: Arc<dyn Store>,
         sources: Vec<(String, watch::Receiver<Standing>)>,
     ) -> Self {
-        Self { config, engine, connections, store, sources, wrong: Mutex::default(), certificates: Mutex::default() }
+        Self {
+            config,
+            engine,
+            connections,
+            store: Patient::new(store),
+            sources,
+            begun: now(),
+            asked: std::sync::Mutex::new(Asked::new(Instant::now())),
+            wrong: Mutex::default(),
+            certificates: Mutex::default(),
+        }
     }
 
     fn rules(&self) -> &AlertRules {
@@ -87,6 +141,10 @@ impl Running {
                 (Some(_), _) => Some(Cause::SignIn),
                 (None, Some(outage)) => Some(cause_of(outage.why())),
                 (None, None) if !breaker.has_answered() => {
+                    if !self.bound(name).is_empty() {
+                        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+                        asked.ask(name, connection, Instant::now());
+                    }
                     found.away.insert(name.clone());
                     found.look.unknown.push(condition);
                     continue;
@@ -155,9 +213,9 @@ impl Running {
         }
     }
 
-    async fn waiting(&self, found: &mut Found) -> Result<(), StoreError> {
+    async fn waiting(&self, found: &mut Found) -> Result<(), Unanswered> {
         let most = (self.rules().oldest_minutes * MINUTE as f64) as Millis;
-        for (flow, at) in self.store.oldest().await? {
+        for (flow, at) in self.store.ask(|store| async move { store.oldest().await }).await? {
             let Some(own) = self.config.flows.get(&flow) else { continue };
             let condition = Condition::Oldest { flow: flow.clone() };
             if found.held.contains(&flow) || own.connections.values().any(|name| found.away.contains(name)) {
@@ -169,7 +227,7 @@ impl Running {
         Ok(())
     }
 
-    async fn wrong(&self, found: &mut Found) -> Result<(), StoreError> {
+    async fn wrong(&self, found: &mut Found) -> Result<(), Unanswered> {
         let mut wrong = self.wrong.lock().await;
         self.read(&mut wrong).await?;
         let rules = self.rules();
@@ -180,44 +238,54 @@ impl Running {
                 found.sign(Condition::Reviews { flow: flow.clone() }, vec![flow.clone()], detail);
             }
         }
-        for (place, kind) in wrong.kinds.iter().enumerate() {
-            let condition = Condition::Error { flow: kind.flow.clone(), kind: kind.id.clone() };
-            if place >= MOST_KINDS {
-                found.look.unknown.push(condition);
-            } else if kind.state == EventState::Review || now() - kind.last < DAY {
-                let detail = Detail {
-                    words: Some(plain::one_line(&kind.bare).chars().take(MOST_WORDS).collect()),
-                    count: Some(kind.count),
-                    example: Some(kind.example),
-                    ..Detail::default()
-                };
-                let old = now() - kind.first >= DAY;
-                found.look.signs.push(Sign { condition, flows: vec![kind.flow.clone()], detail, old });
-            }
-        }
+        found.errors(&wrong, now());
         Ok(())
     }
 
     /// Anew where something was asked, answered or rejected since.
-    async fn read(&self, wrong: &mut Wrong) -> Result<(), StoreError> {
-        let counts = self.store.counts().await?;
+    async fn read(&self, wrong: &mut Wrong) -> Result<(), Unanswered> {
+        let asked =
+            |store: Arc<dyn Store>| async move { Ok((store.counts().await?, store.questions_revision().await?)) };
+        let (counts, revision) = self.store.ask(asked).await?;
         let rejected =
             counts.iter().filter(|count| count.state == EventState::Rejected).map(|count| count.events).sum();
-        let as_of = (self.store.questions_revision().await?, rejected);
+        let as_of = (revision, rejected);
         if wrong.as_of == Some(as_of) {
             return Ok(());
         }
-        let events = kinds::wrong(self.store.as_ref(), None).await?;
-        let mut kinds = kinds::grouped(&events);
-        kinds.retain(|kind| self.config.flows.contains_key(&kind.flow));
+        let asked = |store: Arc<dyn Store>| async move {
+            Ok((kinds::wrong(store.as_ref(), None).await?, store.oldest_questions().await?))
+        };
+        let (events, oldest) = self.store.ask(asked).await?;
+        let is_known = |flow: &String| self.config.flows.contains_key(flow);
+        let mut kinds = kinds::bare_kinds(&events);
+        kinds.retain(|kind| is_known(&kind.flow));
         kinds.sort_by_key(|kind| std::cmp::Reverse(kind.example));
-        let mut open: BTreeMap<String, (u64, Millis)> = BTreeMap::new();
-        for count in counts.iter().filter(|count| count.state == EventState::Review && count.events > 0) {
-            if let (Some(at), true) = (oldest_of(&events, &count.flow), self.config.flows.contains_key(&count.flow)) {
-                open.insert(count.flow.clone(), (count.events, at));
-            }
+        let open = |(flow, at): (String, Millis)| {
+            let is_own = |count: &&Count| count.state == EventState::Review && count.flow == flow;
+            let events = counts.iter().find(is_own).map(|count| count.events).filter(|events| *events > 0)?;
+            is_known(&flow).then_some((flow, (events, at)))
+        };
+        let open = oldest.into_iter().filter_map(open).collect();
+        *wrong = Wrong { as_of: Some(as_of), kinds, cut: events.len() >= kinds::SCANNED as usize, open };
+        Ok(())
+    }
+
+    async fn backups(&self, found: &mut Found) -> Result<(), Unanswered> {
+        let Some(backup) = &self.config.backup else { return Ok(()) };
+        let config = self.config.clone();
+        let asked = |store: Arc<dyn Store>| async move {
+            Ok((Record::of(store.as_ref()).await?, Backups::of(&config, store.as_ref()).await?))
+        };
+        let (record, standing) = self.store.ask(asked).await?;
+        let failed = record.failed.is_some();
+        let at = record.good.map(|good| good.at);
+        if let Some(why) = overdue(backup, at, self.begun, now()).or(failed.then(String::new)) {
+            // Why it failed says more than that it is late.
+            let told = standing.and_then(|standing| standing.wrong).filter(|_| failed).unwrap_or(why);
+            let words = Some(plain::one_line(&told).chars().take(MOST_WORDS).collect());
+            found.sign(Condition::Backup, Vec::new(), Detail { words, at, ..Detail::default() });
         }
-        *wrong = Wrong { as_of: Some(as_of), kinds, open };
         Ok(())
     }
 
@@ -236,8 +304,8 @@ impl Running {
             found.ending(Ending::HostCertificate, Vec::new(), at);
         }
         for (name, b1) in &self.config.b1 {
-            // What stands behind a proxy shows nothing here; what is away shows nothing now.
-            if b1.proxy.is_none() && b1.url.starts_with("https://") {
+            // What is away shows nothing now.
+            if shows_certificate(b1) {
                 let of = Ending::Certificate(name.clone());
                 let known = self.certificates.lock().await.get(&of).and_then(|(_, at)| *at);
                 let at = if found.away.contains(name) { known } else { self.holds_until(of.clone()).await };
@@ -278,8 +346,8 @@ impl Running {
     }
 
     /// What the last comparison of both sides left without a reason.
-    async fn compared(&self, found: &mut Found) -> Result<(), StoreError> {
-        let record = Record::of(self.store.as_ref()).await?;
+    async fn compared(&self, found: &mut Found) -> Result<(), Unanswered> {
+        let record = self.store.ask(|store| async move { Compared::of(store.as_ref()).await }).await?;
         for (flow, standing) in record.flows.iter().filter(|(flow, _)| self.config.flows.contains_key(*flow)) {
             if standing.unexplained > 0 {
                 let words = Some(format!("Report {}.", standing.report));
@@ -294,10 +362,14 @@ impl Running {
         Ok(())
     }
 
-    async fn room(&self, found: &mut Found) {
-        if self.store.trouble().await.is_some() {
+    async fn room(&self, found: &mut Found) -> Result<(), Unanswered> {
+        if self.store.ask(|store| async move { Ok(store.trouble().await) }).await?.is_some() {
             found.sign(Condition::Store, Vec::new(), Detail::default());
         }
+        Ok(())
+    }
+
+    fn disk(&self, found: &mut Found) {
         let database = self.config.resolve(&self.config.store.path);
         match disk::free(disk::folder_of(&database)).map(|bytes| bytes >> 20) {
             Some(free) if free < self.rules().free_megabytes => {
@@ -317,9 +389,41 @@ struct Found {
     away: BTreeSet<String>,
     /// Flows that are held.
     held: BTreeSet<String>,
+    /// The store does not answer.
+    hangs: bool,
 }
 
 impl Found {
+    /// What could not be read is not known; and a store that hangs is trouble by itself.
+    fn unread(&mut self, read: Result<(), Unanswered>, blind: &[What]) {
+        let Err(error) = read else { return };
+        tracing::debug!(%error, ?blind, "how the host is cannot be read");
+        self.hangs |= matches!(error, Unanswered::Hangs);
+        self.look.blind.extend(blind);
+    }
+
+    fn errors(&mut self, wrong: &Wrong, now: Millis) {
+        if wrong.cut {
+            // What was not read may be there.
+            self.look.partial.push(What::Errors);
+        }
+        for (place, kind) in wrong.kinds.iter().enumerate() {
+            let condition = Condition::Error { flow: kind.flow.clone(), kind: kind.id.clone() };
+            if place >= MOST_KINDS {
+                self.look.unknown.push(condition);
+            } else if kind.state == EventState::Review || now - kind.last < DAY {
+                let detail = Detail {
+                    words: Some(plain::one_line(&kind.bare).chars().take(MOST_WORDS).collect()),
+                    count: Some(kind.count),
+                    example: Some(kind.example),
+                    ..Detail::default()
+                };
+                let old = wrong.cut || now - kind.first >= DAY;
+                self.look.signs.push(Sign { condition, flows: vec![kind.flow.clone()], detail, old });
+            }
+        }
+    }
+
     fn sign(&mut self, condition: Condition, flows: Vec<String>, detail: Detail) {
         self.look.signs.push(Sign { condition, flows, detail, old: false });
     }
@@ -340,6 +444,11 @@ impl Found {
     }
 }
 
+/// What stands behind a proxy shows nothing here.
+fn shows_certificate(b1: &B1Config) -> bool {
+    b1.proxy.is_none() && b1.url.starts_with("https://")
+}
+
 /// In a word that is fit for everybody: the whole of it stands in the console.
 fn cause_of(why: &str) -> Cause {
     if why.contains("certificate") {
@@ -351,38 +460,76 @@ fn cause_of(why: &str) -> Cause {
     }
 }
 
-/// When the oldest question of a flow was taken in; events come newest first.
-fn oldest_of(events: &[Event], flow: &str) -> Option<Millis> {
-    let own = events.iter().filter(|event| event.state == EventState::Review && event.flow == flow);
-    own.map(|event| event.created_at).min()
+/// That the backup which was due is not there yet: another one may be under way all the time, which is no failure. `at`: of the last one; `begun`: since
+/// when there was time to make it.
+fn overdue(backup: &BackupConfig, at: Option<Millis>, begun: Millis, now: Millis) -> Option<String> {
+    let timer = FlowTimer::parse("", "backup", &backup.cron(), &backup.time_zone).ok()?;
+    let due = at.map_or(Some(begun), |at| timer.next_after(at))?;
+    let last = at.map_or_else(|| "none was made yet".to_owned(), |at| format!("the last good one is of {}", iso(at)));
+    (now - due.max(begun) > OVERDUE).then(|| format!("the backup that was due on {} was not made: {last}", iso(due)))
 }
 
 #[async_trait]
 impl Signs for Running {
     async fn look(&self) -> Look {
         let mut found = Found::default();
-        self.room(&mut found).await;
+        let read = self.room(&mut found).await;
+        found.unread(read, &[]);
+        self.disk(&mut found);
         self.connections(&mut found);
         self.sources(&mut found);
         self.flows(&mut found);
-        if let Err(error) = self.waiting(&mut found).await {
-            tracing::debug!(%error, "what waits cannot be read");
-            found.look.blind.push(What::Waiting);
-        }
-        if let Err(error) = self.wrong(&mut found).await {
-            tracing::debug!(%error, "questions cannot be read");
-            found.look.blind.extend([What::Reviews, What::Errors]);
-        }
-        if let Err(error) = self.compared(&mut found).await {
-            tracing::debug!(%error, "what the last comparison found cannot be read");
-            found.look.blind.push(What::Reconcile);
-        }
+        let read = self.waiting(&mut found).await;
+        found.unread(read, &[What::Waiting]);
+        let read = self.wrong(&mut found).await;
+        found.unread(read, &[What::Reviews, What::Errors]);
+        let read = self.backups(&mut found).await;
+        found.unread(read, &[What::Backup]);
+        let read = self.compared(&mut found).await;
+        found.unread(read, &[What::Reconcile]);
         self.endings(&mut found).await;
+        if found.hangs && !found.look.signs.iter().any(|sign| sign.condition == Condition::Store) {
+            found.sign(Condition::Store, Vec::new(), Detail::default());
+        }
         found.look
     }
 
+    fn knows(&self, condition: &Condition) -> bool {
+        let config = &self.config;
+        let day_is_given = |text: &Option<String>| text.is_some();
+        match condition {
+            Condition::Store | Condition::Disk | Condition::NotCompared => true,
+            Condition::Backup => config.backup.is_some(),
+            // Of a company that no flow uses nobody asks how it is.
+            Condition::Outage { connection } => {
+                config.salesforce.contains_key(connection)
+                    || (config.b1.contains_key(connection) && !self.bound(connection).is_empty())
+            }
+            Condition::Silent { source } => self.sources.iter().any(|(own, _)| own == source),
+            Condition::Held { flow }
+            | Condition::Oldest { flow }
+            | Condition::Error { flow, .. }
+            | Condition::Differs { flow }
+            | Condition::Reviews { flow } => config.flows.contains_key(flow),
+            Condition::Calls { connection } | Condition::DailyLimit { connection } => {
+                config.salesforce.contains_key(connection)
+            }
+            Condition::Deliveries { connection } => {
+                config.salesforce.get(connection).is_some_and(|org| !org.topics.is_empty())
+            }
+            Condition::Expiry { of, .. } => match of {
+                Ending::HostCertificate => config.host.tls.is_some(),
+                Ending::Certificate(name) => config.b1.get(name).is_some_and(shows_certificate),
+                Ending::Secret(name) => config.salesforce.get(name).is_some_and(|org| day_is_given(&org.secret_until)),
+                Ending::SignOnSecret => {
+                    config.console.oidc.as_ref().is_some_and(|oidc| day_is_given(&oidc.secret_until))
+                }
+            },
+        }
+    }
+
     async fn day(&self, since: Millis) -> Option<Day> {
-        let rates = self.store.rates(since / MINUTE).await.ok()?;
+        let rates = self.store.ask(move |store| async move { store.rates(since / MINUTE).await }).await.ok()?;
         let mut wrong = self.wrong.lock().await;
         self.read(&mut wrong).await.ok()?;
         let flows = self.config.flows.keys().map(|flow| {
@@ -434,6 +581,66 @@ mod tests {
         let mut found = Found::default();
         found.ending(Ending::HostCertificate, Vec::new(), None);
         assert_eq!((found.look.signs.len(), found.look.unknown.len()), (0, 2), "nobody knows");
+    }
+
+    #[tokio::test]
+    async fn what_nothing_calls_is_asked_once_a_minute_until_it_is_known_that_it_is_away() {
+        let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("password"), "geheim").unwrap();
+        let text = format!(
+            "[b1.erp]\nurl = \"http://{gone}/b1s/v2\"\ncompany = \"X\"\nuser = \"manager\"\npassword = {{ file = \"password\" }}\n"
+        );
+        let config = Config::parse(&text, &folder.path().join("tandem.toml")).unwrap();
+        let connections = crate::connections::connect(&config).unwrap();
+        let connection = &connections["erp"];
+        let begun = Instant::now();
+        let mut asked = Asked::new(begun);
+        asked.ask("erp", connection, begun + UNCALLED / 2);
+        assert!(asked.under_way.is_empty(), "what calls it by itself has its time");
+        let mut minutes = 0;
+        while connection.breaker().outage().is_none() {
+            minutes += 1;
+            assert!(minutes < 20, "it is known some time");
+            for _ in 0..3 {
+                asked.ask("erp", connection, begun + UNCALLED * minutes);
+            }
+            assert_eq!(asked.under_way.len(), 1, "once a minute");
+            asked.under_way.join_next().await.unwrap().unwrap();
+        }
+    }
+
+    #[test]
+    fn a_backup_is_overdue_though_no_try_fails() {
+        let backup = BackupConfig { folder: "b".into(), at: "01:30".into(), time_zone: "UTC".into(), keep: 2 };
+        let night = 1_767_231_000_000; // 2026-01-01T01:30Z
+        let late = |at: Option<Millis>, begun: Millis, now: Millis| overdue(&backup, at, begun, now).is_some();
+        let next = night + DAY;
+        assert!(!late(Some(night), night, next + OVERDUE - 1));
+        assert!(late(Some(night), night, next + OVERDUE + 1));
+        assert!(!late(Some(night), next + DAY, next + DAY + HOUR), "the host was off: it is made up for");
+        assert!(!late(None, night, night + HOUR) && late(None, night, night + OVERDUE + 1));
+    }
+
+    #[test]
+    fn where_not_all_errors_were_read_nothing_is_known_of_the_rest() {
+        let kind = |id: &str| BareKind {
+            id: id.into(),
+            flow: "orders".into(),
+            bare: "no price".into(),
+            count: 1,
+            first: 0,
+            last: 0,
+            example: 1,
+            state: EventState::Review,
+        };
+        let of = |cut: bool| {
+            let mut found = Found::default();
+            found.errors(&Wrong { kinds: vec![kind("a")], cut, ..Wrong::default() }, HOUR);
+            let error = |kind: &str| Condition::Error { flow: "orders".into(), kind: kind.into() };
+            [error("a"), error("b")].map(|condition| found.look.is_unknown(&condition))
+        };
+        assert_eq!((of(false), of(true)), ([false, false], [false, true]));
     }
 
     #[test]

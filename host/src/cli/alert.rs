@@ -36,7 +36,12 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     for (own, channel) in channels.iter().filter(|(own, _)| name.as_ref().is_none_or(|name| name == *own)) {
         let what = format!("channel {own}");
         findings.push(match alerts::test(&config, channel).await {
-            Ok(said) => Finding::good(what, format!("sent; the server says: {said}")),
+            Ok(alerts::Sent { says, missed: None }) => Finding::good(what, format!("sent; the server says: {says}")),
+            Ok(alerts::Sent { says, .. }) => Finding::bad(
+                what,
+                format!("sent, and not to all; the server says: {says}"),
+                alerts::Fault::Recipient.mend(),
+            ),
             Err(unsent) => Finding::bad(what, &unsent, unsent.fault.mend()),
         });
     }

@@ -167,14 +167,17 @@ pub enum What {
     Reconcile,
     /// The disk, and the database on it.
     Store,
+    /// No backup is made.
+    Backup,
     /// How the day was.
     Digest,
 }
 
 impl What {
     /// Everything, the most pressing first.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Store,
+        Self::Backup,
         Self::Outage,
         Self::Held,
         Self::Waiting,
@@ -198,6 +201,7 @@ impl What {
             Self::Expiry => "expiry",
             Self::Budget => "budget",
             Self::Store => "store",
+            Self::Backup => "backup",
             Self::Digest => "digest",
         }
     }

@@ -40,8 +40,8 @@ pub fn is_ready(console: &Console, store_is_well: bool) -> bool {
 
 /// The store takes writes, every flow runs, every subscription stands, every company has been looked at, no sign-in is refused and no system is away for more than a
 /// minute; otherwise which does not, and why.
-/// `warnings` names flows that run what they had, since their changed files cannot be used; `alerts` channels by which nobody can be told: both are
-/// no reason not to be ready.
+/// `warnings` names flows that run what they had, since their changed files cannot be used; `alerts` channels by which not everybody can be told,
+/// in a word: both are no reason not to be ready.
 /// `backup` says when the last good one was made, and what is wrong with them.
 async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let flows = console.engine.status();

@@ -305,7 +305,8 @@ impl Overview {
             needs.push(Need { flow, ..need(NeedKind::Files, why) });
         }
         for (name, trouble) in &console.alerts.borrow().failing {
-            let text = format!("By the channel {name} nobody is told: {}", trouble.why);
+            let who = if trouble.partly { "not everybody" } else { "nobody" };
+            let text = format!("By the channel {name} {who} is told: {}", trouble.why);
             needs.push(Need { since: Some(iso(trouble.since)), ..need(NeedKind::Alerts, text) });
         }
         let wrong = backups.and_then(|backups| backups.wrong);

@@ -1,14 +1,18 @@
 //! Messages over HTTP: an Adaptive Card for a workflow of Microsoft Teams, a text for Slack, and for a webhook of one's own a signed document.
 //! Who knows such an address may write there: it stands in no error and no log.
 
+use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use reqwest::Url;
+use futures_util::stream;
+use reqwest::{Body, Url};
 use ring::hmac;
 use serde_json::{Value, json};
 
-use super::{Fault, Unsent};
+use super::{Fault, Going, Sent, Unsent};
 use crate::alerts::words::{Line, Message};
 use crate::config::{ChannelConfig, Secret};
 use crate::connections::proxy::Proxies;
@@ -21,29 +25,56 @@ const LIMIT: u64 = 64 << 10;
 const TELLING: usize = 6;
 
 /// Sends a document; `key`: what it is signed with.
-pub async fn post(channel: &ChannelConfig, base: &Path, body: Value, key: Option<&Secret>) -> Result<String, Unsent> {
+pub async fn post(
+    channel: &ChannelConfig,
+    base: &Path,
+    body: Value,
+    key: Option<&Secret>,
+    going: Arc<dyn Going>,
+) -> Result<Sent, Unsent> {
     let url = url(channel, base)?;
     let proxies = Proxies::new(channel.proxy.as_ref(), base, Proxies::from_environment())?;
     let timeout = Duration::from_secs(channel.timeout_seconds);
     let client =
         transport::client(&channel.tls, proxies, base, timeout).map_err(|e| Unsent::new(Fault::Certificate, e))?;
     let text = body.to_string();
-    let mut request = client.post(url.clone()).header("content-type", "application/json");
+    let mut request = client
+        .post(url.clone())
+        .header("content-type", "application/json")
+        .header("content-length", text.len().to_string());
     if let Some(key) = key {
         let timestamp = (now() / 1_000).to_string();
         request = request.header("x-tandem-signature", signature(key, &timestamp, &text));
         request = request.header("x-tandem-timestamp", timestamp);
     }
-    let raw = client.fetch(request.body(text), LIMIT).await.map_err(|error| match error {
-        CallError::Unreachable(why) | CallError::Ambiguous(why) => Unsent::connecting(veiled(&why, &url)),
-        other => Unsent::new(Fault::Refused, veiled(&other.to_string(), &url)),
+    let has_gone = Arc::new(AtomicBool::new(false));
+    let body = Body::wrap_stream(stream::once(asked_first(text, going, has_gone.clone())));
+    let raw = client.fetch(request.body(body), LIMIT).await.map_err(|error| {
+        let unsent = match error {
+            CallError::Unreachable(why) | CallError::Ambiguous(why) => Unsent::connecting(veiled(&why, &url)),
+            other => Unsent::new(Fault::Refused, veiled(&other.to_string(), &url)),
+        };
+        Unsent { unsure: has_gone.load(Ordering::SeqCst), ..unsent }
     })?;
     let said = veiled(&raw.body, &url);
     match raw.astray() {
-        None if raw.done() => Ok(super::said(&format!("{} {said}", raw.status))),
-        None => Err(Unsent::new(Fault::Refused, format!("answered {}: {said}", raw.status))),
+        None if raw.done() => Ok(Sent { says: super::said(&format!("{} {said}", raw.status)), missed: None }),
+        None => {
+            let unsent = Unsent::new(Fault::Refused, format!("answered {}: {said}", raw.status));
+            // Who answers is one in between, whom who is meant did not answer in time.
+            Err(Unsent { unsure: raw.status == 504, ..unsent })
+        }
         Some(why) => Err(Unsent::new(Fault::Refused, why)),
     }
+}
+
+/// A body that is read when the way there is open, and not before: until then nothing arrives.
+async fn asked_first(text: String, going: Arc<dyn Going>, has_gone: Arc<AtomicBool>) -> io::Result<String> {
+    if !going.goes().await {
+        return Err(io::Error::other("it is not to be sent any more"));
+    }
+    has_gone.store(true, Ordering::SeqCst);
+    Ok(text)
 }
 
 /// Where it goes.
@@ -169,7 +200,13 @@ pub fn document(message: &Message) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+
+    use super::super::Withdrawn;
     use super::*;
+    use crate::alerts::AtOnce;
+    use crate::config::Config;
 
     fn message() -> Message {
         let line = |title: &str| Line {
@@ -180,6 +217,43 @@ mod tests {
             news: None,
         };
         Message { id: "1".into(), subject: "Tandem: *two*".into(), lines: vec![line("one"), line("two")] }
+    }
+
+    /// Takes what is sent to it, and answers nothing.
+    async fn silent() -> (std::net::SocketAddr, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut heard = Vec::new();
+            let _ = stream.read_to_end(&mut heard).await;
+            String::from_utf8_lossy(&heard).into_owned()
+        });
+        (address, served)
+    }
+
+    async fn posted(address: std::net::SocketAddr, going: Arc<dyn Going>) -> Result<Sent, Unsent> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("url"), format!("http://{address}/hook")).unwrap();
+        let text = "[alerts.ops]\nkind = \"slack\"\nurl = { file = \"url\" }\ntimeout_seconds = 1\n";
+        let config = Config::parse(text, &folder.path().join("tandem.toml")).unwrap();
+        super::super::send(&config.alerts.channels["ops"], &config.base, &message(), None, going).await
+    }
+
+    #[tokio::test]
+    async fn what_was_sent_and_not_answered_may_have_arrived_and_nothing_else() {
+        let (address, served) = silent().await;
+        let unsent = posted(address, Arc::new(AtOnce)).await.unwrap_err();
+        assert!(unsent.unsure && unsent.fault == Fault::TooSlow, "{unsent:?}");
+        let heard = served.await.unwrap().to_ascii_lowercase();
+        assert!(heard.contains("content-length: ") && !heard.contains("transfer-encoding"), "{heard}");
+        assert!(heard.contains("tandem: *two*"), "{heard}");
+        let (address, served) = silent().await;
+        let unsent = posted(address, Arc::new(Withdrawn)).await.unwrap_err();
+        assert!(!unsent.unsure && !served.await.unwrap().contains("Tandem:"), "nothing of it arrives: {unsent:?}");
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let unsent = posted(gone, Arc::new(AtOnce)).await.unwrap_err();
+        assert!(!unsent.unsure && unsent.fault == Fault::NotReached, "{unsent:?}");
     }
 
     #[test]

@@ -6,17 +6,29 @@ mod smtp;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use super::mailbox::Missed;
 use super::words::Message;
 use crate::config::{ChannelConfig, ChannelKind, SecretError};
 use crate::plain::one_line;
 
 /// Letters of what a server said.
 const MOST_SAID: usize = 300;
+/// Bytes of a card. Source: Microsoft, *Limits and specifications for Microsoft Teams*: 28 KB, all that the workflow adds included.
+const MOST_TEAMS: usize = 18 << 10;
+/// Letters of a text. Source: Slack, *chat.postMessage*: of more than 40,000 the rest is cut off.
+const MOST_SLACK: usize = 35_000;
+/// Bytes of a mail or a document.
+const MOST_BYTES: usize = 256 << 10;
 
 /// Why a message did not go out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Fault {
     /// A secret is not there, or is no address.
     Secret,
@@ -37,12 +49,30 @@ pub enum Fault {
     /// To whom.
     Recipient,
     /// It was refused, for another reason.
+    #[default]
     Refused,
     /// Nothing came of it in time.
     TooSlow,
 }
 
 impl Fault {
+    /// In a word that says nothing of the way: for whoever asks.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Secret => "secret",
+            Self::UnknownHost => "unknown host",
+            Self::NotReached => "not reached",
+            Self::Certificate => "certificate",
+            Self::Proxy => "proxy",
+            Self::NoEncryption => "no encryption",
+            Self::SignIn => "sign-in",
+            Self::Sender => "sender",
+            Self::Recipient => "recipient",
+            Self::Refused => "refused",
+            Self::TooSlow => "too slow",
+        }
+    }
+
     /// What to do about it.
     pub fn mend(self) -> &'static str {
         match self {
@@ -97,11 +127,17 @@ pub struct Unsent {
     pub fault: Fault,
     /// What was said.
     pub says: String,
+    /// It was sent, and nobody says whether it arrived.
+    pub unsure: bool,
 }
 
 impl Unsent {
     fn new(fault: Fault, says: impl fmt::Display) -> Self {
-        Self { fault, says: said(&says.to_string()) }
+        Self { fault, says: said(&says.to_string()), unsure: false }
+    }
+
+    fn slow(patience: Duration) -> Self {
+        Self::new(Fault::TooSlow, format!("no answer within {} s", patience.as_secs()))
     }
 
     /// Of a connection that was not made.
@@ -140,22 +176,64 @@ pub fn look(channel: &ChannelConfig, base: &Path) -> Result<(), Unsent> {
     Ok(())
 }
 
-/// Sends a message; what the other end said to it.
-pub async fn send(channel: &ChannelConfig, base: &Path, message: &Message) -> Result<String, Unsent> {
-    let patience = Duration::from_secs(channel.timeout_seconds);
-    let sending = async {
-        match channel.kind {
-            ChannelKind::Smtp => smtp::send(channel, base, message).await,
-            ChannelKind::Teams => hook::post(channel, base, hook::card(message), None).await,
-            ChannelKind::Slack => hook::post(channel, base, hook::text(message), None).await,
-            ChannelKind::Webhook => {
-                let key = channel.key.as_ref().map(|key| key.read(base)).transpose()?;
-                hook::post(channel, base, hook::document(message), key.as_ref()).await
-            }
+/// A message that went out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sent {
+    /// What the other end said to it.
+    pub says: String,
+    /// Who did not take it, where others did.
+    pub missed: Option<Missed>,
+}
+
+/// Who is asked right before the message itself is sent: from then on it may arrive.
+#[async_trait]
+pub trait Going: Send + Sync + 'static {
+    /// False: it is not to be sent any more.
+    async fn goes(&self) -> bool;
+}
+
+/// Sends a message; `only`: to these alone of those that the channel names.
+pub async fn send(
+    channel: &ChannelConfig,
+    base: &Path,
+    message: &Message,
+    only: Option<&[String]>,
+    going: Arc<dyn Going>,
+) -> Result<Sent, Unsent> {
+    match channel.kind {
+        ChannelKind::Smtp => smtp::send(channel, base, message, only, going).await,
+        ChannelKind::Teams => hook::post(channel, base, hook::card(message), None, going).await,
+        ChannelKind::Slack => hook::post(channel, base, hook::text(message), None, going).await,
+        ChannelKind::Webhook => {
+            let key = channel.key.as_ref().map(|key| key.read(base)).transpose()?;
+            hook::post(channel, base, hook::document(message), key.as_ref(), going).await
         }
-    };
-    let sent = tokio::time::timeout(patience, sending).await;
-    sent.unwrap_or_else(|_| Err(Unsent::new(Fault::TooSlow, format!("no answer within {} s", patience.as_secs()))))
+    }
+}
+
+/// Whether the other end takes a message of that size: what it refuses for it, it refuses each time.
+pub fn fits(kind: ChannelKind, message: &Message) -> bool {
+    let bytes = |document: &serde_json::Value| document.to_string().len();
+    match kind {
+        ChannelKind::Smtp => message.bytes() <= MOST_BYTES,
+        ChannelKind::Teams => bytes(&hook::card(message)) <= MOST_TEAMS,
+        ChannelKind::Slack => {
+            hook::text(message)["text"].as_str().is_some_and(|text| text.chars().count() <= MOST_SLACK)
+        }
+        ChannelKind::Webhook => bytes(&hook::document(message)) <= MOST_BYTES,
+    }
+}
+
+/// Goes never.
+#[cfg(test)]
+struct Withdrawn;
+
+#[cfg(test)]
+#[async_trait]
+impl Going for Withdrawn {
+    async fn goes(&self) -> bool {
+        false
+    }
 }
 
 #[cfg(test)]

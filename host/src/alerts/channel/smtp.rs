@@ -5,8 +5,11 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
+use lettre::Address;
 use lettre::message::header::{ContentType, HeaderName, HeaderValue};
 use lettre::message::{Mailbox, Message as Mail};
 use lettre::transport::smtp::Error as SmtpError;
@@ -15,8 +18,10 @@ use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::{Data, Mail as MailFrom, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::time::timeout;
 
-use super::{Fault, Unsent, said};
+use super::{Fault, Going, Sent, Unsent, said};
+use crate::alerts::mailbox::Missed;
 use crate::alerts::words::Message;
 use crate::config::{ChannelConfig, Encryption};
 use crate::connections::dial::{Dialer, Stream};
@@ -24,22 +29,60 @@ use crate::connections::proxy::Proxies;
 
 /// Bytes of what a server says before it is encrypted.
 const MOST_REPLY: usize = 16 << 10;
+/// What looks through a mail before it takes it answers late: who goes sooner has it sent twice. Source: RFC 5321, 4.5.3.2.6.
+const AT_THE_END: Duration = Duration::from_secs(600);
+/// How long a server may take to let us go.
+const GOOD_BYE: Duration = Duration::from_secs(5);
 
-/// Sends a message; what the server said to it.
-pub async fn send(channel: &ChannelConfig, base: &Path, message: &Message) -> Result<String, Unsent> {
+/// Sends a message; `only`: to these alone.
+pub async fn send(
+    channel: &ChannelConfig,
+    base: &Path,
+    message: &Message,
+    only: Option<&[String]>,
+    going: Arc<dyn Going>,
+) -> Result<Sent, Unsent> {
     let mail = compose(channel, message)?;
-    let name = host_name();
-    let stream = connect(channel, base, &name).await?;
-    let hello = ClientId::Domain(name);
-    let mut connection = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello)
-        .await
-        .map_err(|e| of(Fault::Refused, &e))?;
-    let sent = converse(channel, base, &mut connection, &mail).await;
-    match &sent {
-        Ok(_) => drop(connection.quit().await),
-        Err(_) => connection.abort().await,
+    let patience = Duration::from_secs(channel.timeout_seconds);
+    let is_meant = |to: &&Address| only.is_none_or(|only| only.contains(&to.to_string()));
+    let to: Vec<Address> = mail.envelope().to().iter().filter(is_meant).cloned().collect();
+    if to.is_empty() {
+        return Ok(Sent { says: "none of them is in `to` any more".into(), missed: None });
     }
-    sent
+    let slow = |_| Err(Unsent::slow(patience));
+    let (mut connection, offered) = timeout(patience, offer(channel, base, &mail, to)).await.unwrap_or_else(slow)?;
+    let sent = hand_over(&mut connection, &mail, patience, going.as_ref()).await;
+    // What was said is said: that the server does not let us go changes nothing of it.
+    let left = async {
+        match &sent {
+            Ok(_) => drop(connection.quit().await),
+            Err(_) => connection.abort().await,
+        }
+    };
+    let _ = timeout(GOOD_BYE, left).await;
+    let answer = sent?;
+    let missed = offered.missed();
+    let words = missed.iter().flat_map(|missed| [Some(&missed.why), missed.never.as_ref()]).flatten();
+    let words: Vec<&str> = words.map(String::as_str).filter(|words| !words.is_empty()).collect();
+    let not_taken = if words.is_empty() { String::new() } else { format!("; not taken: {}", words.join("; ")) };
+    Ok(Sent { says: said(&format!("{answer}{not_taken}")), missed })
+}
+
+/// Who is to have the mail, as the server took it.
+#[derive(Default)]
+struct Offered {
+    /// Not for now, and what was said.
+    later: Vec<(String, String)>,
+    /// Never.
+    never: Vec<String>,
+}
+
+impl Offered {
+    fn missed(self) -> Option<Missed> {
+        let (later, why): (Vec<String>, Vec<String>) = self.later.into_iter().unzip();
+        let never = (!self.never.is_empty()).then(|| said(&self.never.join("; ")));
+        (!later.is_empty() || never.is_some()).then(|| Missed { later, why: said(&why.join("; ")), never })
+    }
 }
 
 /// What the machine calls itself.
@@ -143,38 +186,61 @@ async fn expect(stream: &mut Box<dyn Stream>, code: &str) -> Result<String, Unse
     if reply.starts_with(code) { Ok(reply) } else { Err(Unsent::new(Fault::Refused, reply)) }
 }
 
-async fn converse(
+/// All that is said before the mail itself.
+async fn offer(
     channel: &ChannelConfig,
     base: &Path,
-    connection: &mut AsyncSmtpConnection,
     mail: &Mail,
-) -> Result<String, Unsent> {
+    to: Vec<Address>,
+) -> Result<(AsyncSmtpConnection, Offered), Unsent> {
+    let name = host_name();
+    let stream = connect(channel, base, &name).await?;
+    let hello = ClientId::Domain(name);
+    let mut connection = AsyncSmtpConnection::connect_with_transport(Box::new(stream), &hello)
+        .await
+        .map_err(|e| of(Fault::Refused, &e))?;
     if let (Some(user), Some(password)) = (&channel.user, &channel.password) {
         let credentials = Credentials::new(user.clone(), password.read(base)?.reveal().to_owned());
         connection.auth(DEFAULT_MECHANISMS, &credentials).await.map_err(|e| of(Fault::SignIn, &e))?;
     }
-    let envelope = mail.envelope();
-    let from = MailFrom::new(envelope.from().cloned(), Vec::new());
+    let from = MailFrom::new(mail.envelope().from().cloned(), Vec::new());
     connection.command(from).await.map_err(|e| of(Fault::Sender, &e))?;
     // Who is not taken keeps nobody else from being told.
-    let (mut taken, mut refused) = (0, Vec::new());
-    for to in envelope.to() {
+    let (mut taken, mut offered) = (0, Offered::default());
+    for to in to {
         match connection.command(Rcpt::new(to.clone(), Vec::new())).await {
             Ok(_) => taken += 1,
-            Err(error) if error.status().is_some() => refused.push(said(&format!("{to}: {error}"))),
+            Err(error) if error.is_transient() => {
+                offered.later.push((to.to_string(), said(&format!("{to}: {error}"))));
+            }
+            Err(error) if error.status().is_some() => offered.never.push(said(&format!("{to}: {error}"))),
             Err(error) => return Err(of(Fault::Recipient, &error)),
         }
     }
     if taken == 0 {
-        return Err(Unsent::new(Fault::Recipient, refused.join("; ")));
+        let said = offered.later.into_iter().map(|(_, said)| said).chain(offered.never);
+        return Err(Unsent::new(Fault::Recipient, said.collect::<Vec<_>>().join("; ")));
     }
-    connection.command(Data).await.map_err(|e| of(Fault::Refused, &e))?;
-    let answer = connection.message(&mail.formatted()).await.map_err(|e| of(Fault::Refused, &e))?;
-    let mut says = format!("{} {}", answer.code(), answer.message().collect::<Vec<_>>().join(" "));
-    if !refused.is_empty() {
-        says.push_str(&format!("; not taken: {}", refused.join("; ")));
+    Ok((connection, offered))
+}
+
+/// The mail itself; what the server said to it.
+async fn hand_over(
+    connection: &mut AsyncSmtpConnection,
+    mail: &Mail,
+    patience: Duration,
+    going: &dyn Going,
+) -> Result<String, Unsent> {
+    if !going.goes().await {
+        return Err(Unsent::new(Fault::NotReached, "it is not to be sent any more"));
     }
-    Ok(said(&says))
+    let data = timeout(patience, connection.command(Data)).await.map_err(|_| Unsent::slow(patience))?;
+    data.map_err(|e| of(Fault::Refused, &e))?;
+    let sent = timeout(AT_THE_END, connection.message(&mail.formatted())).await;
+    let answer = sent.map_err(|_| Unsent { unsure: true, ..Unsent::slow(AT_THE_END) })?;
+    // Without an answer it may be on its way all the same.
+    let answer = answer.map_err(|e| Unsent { unsure: e.status().is_none(), ..of(Fault::Refused, &e) })?;
+    Ok(format!("{} {}", answer.code(), answer.message().collect::<Vec<_>>().join(" ")))
 }
 
 /// The way to the server, and what is read first.
@@ -233,7 +299,7 @@ mod tests {
     use tokio_rustls::TlsAcceptor;
 
     use super::*;
-    use crate::alerts::words;
+    use crate::alerts::{AtOnce, channel::Withdrawn, words};
     use crate::config::Config;
 
     /// What is said to a server that offers `STARTTLS` or does not, in the open and then over TLS; its address and its certificate's fingerprint.
@@ -299,6 +365,12 @@ mod tests {
             address.port()
         );
         let config = Config::parse(&text, &folder.path().join("tandem.toml")).unwrap();
+        super::super::send(&config.alerts.channels["ops"], &config.base, &message(), None, Arc::new(AtOnce))
+            .await
+            .map(|sent| sent.says)
+    }
+
+    fn message() -> Message {
         let line = words::Line {
             title: "Die Prüfung".into(),
             text: "eins\nzwei".into(),
@@ -306,8 +378,90 @@ mod tests {
             link: None,
             news: None,
         };
-        let message = Message { id: "1".into(), subject: "Tandem: für alle".into(), lines: vec![line] };
-        super::super::send(&config.alerts.channels["ops"], &config.base, &message).await
+        Message { id: "1".into(), subject: "Tandem: für alle".into(), lines: vec![line] }
+    }
+
+    /// A server on this machine that takes nobody at `gone.example`, nobody at `grey.example` for now, and answers a mail so late, or never. What it
+    /// was told.
+    async fn plain_server(late: Option<Duration>) -> (SocketAddr, tokio::task::JoinHandle<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let served = tokio::spawn(async move {
+            let (stream, _) = listener.accept().await.unwrap();
+            let (mut stream, mut heard, mut in_data) = (BufReader::new(stream), String::new(), false);
+            stream.write_all(b"220 here\r\n").await.unwrap();
+            loop {
+                let begun = heard.len();
+                if stream.read_line(&mut heard).await.unwrap_or(0) == 0 {
+                    return heard;
+                }
+                let answer: &[u8] = match heard[begun..].trim_end() {
+                    "." => {
+                        in_data = false;
+                        let Some(late) = late else { return heard };
+                        tokio::time::sleep(late).await;
+                        b"250 queued\r\n"
+                    }
+                    _ if in_data => continue,
+                    "DATA" => {
+                        in_data = true;
+                        b"354 go on\r\n"
+                    }
+                    // Good-bye is not answered.
+                    "QUIT" => continue,
+                    line if line.contains("@gone.example") => b"550 unknown\r\n",
+                    line if line.contains("@grey.example") => b"451 later\r\n",
+                    _ => b"250 ok\r\n",
+                };
+                stream.write_all(answer).await.unwrap();
+            }
+        });
+        (address, served)
+    }
+
+    async fn sent_plainly(
+        address: SocketAddr,
+        to: &str,
+        only: Option<&[String]>,
+        going: Arc<dyn Going>,
+    ) -> Result<Sent, Unsent> {
+        let text = format!(
+            "[alerts.ops]\nkind = \"smtp\"\nserver = \"{address}\"\nencryption = \"none\"\ntimeout_seconds = 1\n\
+             from = \"tandem@example.com\"\nto = [{to}]\n"
+        );
+        let config = Config::parse(&text, Path::new("tandem.toml")).unwrap();
+        super::super::send(&config.alerts.channels["ops"], &config.base, &message(), only, going).await
+    }
+
+    #[tokio::test]
+    async fn who_takes_a_mail_late_has_it_and_who_does_not_take_it_now_is_told_apart_from_who_never_will() {
+        let (address, _served) = plain_server(Some(Duration::from_millis(2_500))).await;
+        let to = r#""ops@example.com", "a@gone.example", "b@grey.example""#;
+        let sent = sent_plainly(address, to, None, Arc::new(AtOnce)).await.unwrap();
+        let missed = sent.missed.unwrap();
+        assert_eq!(missed.later, ["b@grey.example"]);
+        assert!(missed.why.contains("451") && missed.never.is_some_and(|why| why.contains("550")), "{}", sent.says);
+        let (address, served) = plain_server(Some(Duration::ZERO)).await;
+        let sent = sent_plainly(
+            address,
+            r#""ops@example.com", "c@example.com""#,
+            Some(&["c@example.com".into()]),
+            Arc::new(AtOnce),
+        )
+        .await;
+        assert_eq!(sent.unwrap(), Sent { says: "250 queued".into(), missed: None });
+        let heard = served.await.unwrap();
+        assert!(heard.contains("RCPT TO:<c@example.com>") && !heard.contains("RCPT TO:<ops@"), "{heard}");
+    }
+
+    #[tokio::test]
+    async fn a_mail_without_an_answer_may_have_arrived_and_one_that_is_not_to_be_sent_does_not_go() {
+        let (address, served) = plain_server(None).await;
+        let unsent = sent_plainly(address, r#""ops@example.com""#, None, Arc::new(AtOnce)).await.unwrap_err();
+        assert!(unsent.unsure && served.await.unwrap().ends_with(".\r\n"), "{unsent:?}");
+        let (address, served) = plain_server(None).await;
+        let unsent = sent_plainly(address, r#""ops@example.com""#, None, Arc::new(Withdrawn)).await.unwrap_err();
+        assert!(!unsent.unsure && !served.await.unwrap().contains("DATA"), "{unsent:?}");
     }
 
     #[tokio::test]

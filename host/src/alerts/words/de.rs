@@ -30,6 +30,13 @@ impl Tongue for German {
                 why: String::new(),
                 mend: "Platz schaffen oder weniger aufbewahren: keep_days und max_megabytes unter [store].",
             },
+            Condition::Backup => Phrases {
+                name: "Sicherungen".into(),
+                begun: "Es wird keine Sicherung erstellt".into(),
+                over: "Es wurde wieder eine Sicherung erstellt".into(),
+                why: detail.words.clone().unwrap_or_default(),
+                mend: "Ordner und Datenträger mit `tandem check` ansehen; `tandem backup` versucht es sofort.",
+            },
             Condition::Outage { connection } => {
                 let (why, mend) = match detail.cause.unwrap_or(Cause::Unreached) {
                     Cause::SignIn => (
@@ -180,6 +187,10 @@ impl Tongue for German {
         format!("{name}: seit einer Stunde ruhig, nachdem die Störung {times}-mal kam")
     }
 
+    fn gone(&self, name: &str) -> String {
+        format!("{name}: wird nicht mehr beobachtet, da tandem.toml nicht mehr danach fragt")
+    }
+
     fn span(&self, minutes: i64) -> String {
         match (minutes / 60, minutes % 60) {
             (0, minutes) => format!("{minutes} min"),
@@ -221,6 +232,7 @@ impl Tongue for German {
             What::Errors => "neue Fehlerart",
             What::Reviews => "Prüfungen",
             What::Reconcile => "Abweichung beider Seiten",
+            What::Backup => "Sicherung",
             What::Digest => "Tagesübersicht",
         }
     }

@@ -31,6 +31,13 @@ impl Tongue for English {
                 why: String::new(),
                 mend: "Make room, or keep less: keep_days and max_megabytes of [store].",
             },
+            Condition::Backup => Phrases {
+                name: "Backups".into(),
+                begun: "No backup is made".into(),
+                over: "A backup was made again".into(),
+                why: detail.words.clone().unwrap_or_default(),
+                mend: "See `tandem check` for the folder and its disk; `tandem backup` tries at once.",
+            },
             Condition::Outage { connection } => {
                 let (why, mend) = match detail.cause.unwrap_or(Cause::Unreached) {
                     Cause::SignIn => (
@@ -180,6 +187,10 @@ impl Tongue for English {
         format!("{name}: calm for an hour, after trouble came {times} times")
     }
 
+    fn gone(&self, name: &str) -> String {
+        format!("{name}: no longer looked at, since tandem.toml does not ask for it any more")
+    }
+
     fn span(&self, minutes: i64) -> String {
         match (minutes / 60, minutes % 60) {
             (0, minutes) => format!("{minutes} min"),
@@ -221,6 +232,7 @@ impl Tongue for English {
             What::Errors => "new kind of error",
             What::Reviews => "questions",
             What::Reconcile => "difference of both sides",
+            What::Backup => "backup",
             What::Digest => "digest",
         }
     }

@@ -62,6 +62,16 @@ pub struct Message {
     pub lines: Vec<Line>,
 }
 
+impl Message {
+    /// So many are its texts.
+    pub fn bytes(&self) -> usize {
+        let line = |line: &Line| {
+            line.title.len() + line.text.len() + line.mend.len() + line.link.as_ref().map_or(0, String::len)
+        };
+        self.subject.len() + self.lines.iter().map(line).sum::<usize>()
+    }
+}
+
 /// What is said of a condition.
 struct Phrases {
     /// What it is about.
@@ -83,6 +93,7 @@ trait Tongue: Sync {
     fn lasted(&self, since: &str, until: &str, duration: &str) -> String;
     fn flapping(&self, name: &str, times: u64, since: &str) -> String;
     fn calm(&self, name: &str, times: u64) -> String;
+    fn gone(&self, name: &str) -> String;
     fn span(&self, minutes: i64) -> String;
     fn several(&self, bad: usize, over: usize) -> String;
     fn more(&self, count: usize) -> String;
@@ -143,8 +154,8 @@ impl Writer {
         tongue(self.language)
     }
 
-    /// A parcel as a message.
-    pub fn message(&self, parcel: &Parcel, id: String) -> Message {
+    /// A parcel as a message, with as many of its lines as `fits` takes.
+    pub fn message(&self, parcel: &Parcel, id: String, fits: impl Fn(&Message) -> bool) -> Message {
         let tongue = self.tongue();
         let mut lines = Vec::new();
         let news: Vec<&News> = parcel
@@ -157,10 +168,6 @@ impl Writer {
         // What is wrong comes first.
         let (bad, over): (Vec<&News>, Vec<&News>) = news.iter().copied().partition(|news| news.turn.is_bad());
         lines.extend(bad.iter().chain(&over).take(MOST_LINES).map(|news| self.news(news)));
-        let more = news.len().saturating_sub(MOST_LINES);
-        if more > 0 {
-            lines.push(Line::of(tongue.more(more)));
-        }
         if !parcel.summed.is_empty() {
             let since = parcel.summed.since.map(|at| self.times.minute(at)).unwrap_or_default();
             lines.push(Line { link: self.link("/"), ..Line::of(tongue.summed(&parcel.summed, &since)) });
@@ -176,7 +183,28 @@ impl Writer {
             ([one], _) => one.title.clone(),
             _ => tongue.several(bad.len(), over.len()),
         };
-        Message { id, subject: format!("Tandem {}: {about}", self.host), lines }
+        let more = news.len().saturating_sub(MOST_LINES);
+        let message = Message { id, subject: format!("Tandem {}: {about}", self.host), lines };
+        self.cut(message, more, fits)
+    }
+
+    /// With as many lines as fit, and how many more there are; `more`: that are not among them.
+    fn cut(&self, message: Message, more: usize, fits: impl Fn(&Message) -> bool) -> Message {
+        let with = |count: usize| {
+            let mut cut = Message { lines: message.lines[..count].to_vec(), ..message.clone() };
+            let more = more + message.lines.len() - count;
+            if more > 0 {
+                cut.lines.push(Line { link: self.link("/"), ..Line::of(self.tongue().more(more)) });
+            }
+            cut
+        };
+        // The most that fit, by halves.
+        let (mut low, mut high) = (0, message.lines.len());
+        while low < high {
+            let middle = low + (high - low).div_ceil(2);
+            if fits(&with(middle)) { low = middle } else { high = middle - 1 }
+        }
+        with(low)
     }
 
     /// One that says that messages arrive.
@@ -199,6 +227,7 @@ impl Writer {
                 (phrases.over, tongue.lasted(&since, &self.times.minute(until), &span), "")
             }
             Turn::Calm => (tongue.calm(&phrases.name, news.times), String::new(), ""),
+            Turn::Gone => (tongue.gone(&phrases.name), tongue.since(&since), ""),
         };
         let link = self.link(&page(&news.condition, &news.detail));
         Line { title, text, mend: mend.to_owned(), link, news: Some(news.clone()) }
@@ -261,10 +290,12 @@ fn joined(one: &str, other: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::channel::fits;
     use super::super::condition::{Cause, Day, Ending, FlowDay, Used};
     use super::super::ledger::Ended;
     use super::super::mailbox::Mailbox;
     use super::*;
+    use crate::config::ChannelKind;
 
     const START: Millis = 1_795_000_000_000;
 
@@ -283,6 +314,7 @@ mod tests {
         let mut all = vec![
             Condition::Store,
             Condition::Disk,
+            Condition::Backup,
             Condition::Outage { connection: connection() },
             Condition::Silent { source: "crm /event/Tandem_Change__e".into() },
             Condition::Held { flow: flow() },
@@ -307,7 +339,7 @@ mod tests {
             mailbox.put(told, START);
         }
         let parcel = mailbox.next(START + 60_000, 60_000, 10).unwrap();
-        writer(language).message(&parcel, "1".into())
+        writer(language).message(&parcel, "1".into(), |_| true)
     }
 
     fn news(condition: Condition, turn: Turn) -> Told {
@@ -326,7 +358,7 @@ mod tests {
     #[test]
     fn everything_is_said_in_both_languages_with_its_mend_and_where_it_is_seen() {
         for condition in all() {
-            for turn in [Turn::Begun, Turn::Over, Turn::Flapping, Turn::Calm] {
+            for turn in [Turn::Begun, Turn::Over, Turn::Flapping, Turn::Calm, Turn::Gone] {
                 let [english, german] = [Language::En, Language::De]
                     .map(|language| of(vec![news(condition.clone(), turn)], language).lines.remove(0));
                 assert_ne!(english.title, german.title, "{condition:?}");
@@ -362,6 +394,27 @@ mod tests {
         let message = of(many, Language::De);
         assert_eq!(message.lines.len(), MOST_LINES + 1);
         assert!(message.lines[MOST_LINES].title.contains("20"), "{:?}", message.lines[MOST_LINES]);
+    }
+
+    #[test]
+    fn a_message_is_no_larger_than_its_channel_takes_whatever_stands_in_it() {
+        let long = |n: usize| {
+            let Told::News(mut news) = news(Condition::Held { flow: format!("flow{n}") }, Turn::Begun) else {
+                unreachable!()
+            };
+            news.detail.words = Some("*[ü]_".repeat(60));
+            Told::News(news)
+        };
+        for kind in [ChannelKind::Teams, ChannelKind::Slack, ChannelKind::Smtp, ChannelKind::Webhook] {
+            let mut mailbox = Mailbox::default();
+            (0..MOST_LINES + 5).for_each(|n| mailbox.put(long(n), START));
+            let parcel = mailbox.next(START + 60_000, 60_000, 10).unwrap();
+            let message = writer(Language::De).message(&parcel, "1".into(), |message| fits(kind, message));
+            assert!(fits(kind, &message), "{kind:?}");
+            let (shown, last) = (message.lines.len() - 1, message.lines.last().unwrap());
+            assert!(last.title.contains(&format!(" {} ", MOST_LINES + 5 - shown)), "{kind:?}: {last:?}");
+            assert!(shown > 5 && (kind != ChannelKind::Teams || shown < MOST_LINES), "{kind:?}: {shown}");
+        }
     }
 
     #[test]
