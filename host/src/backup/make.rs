@@ -13,8 +13,9 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::archive::{self, DATABASE, Manifest, Source};
 use super::{BackupError, Good, Step, Told, at, parts, stamp};
 use crate::config::Config;
+use crate::disk;
 use crate::store::sqlite::copy::{Look, sync_folder};
-use crate::store::{Count, Store};
+use crate::store::{Count, Millis, Store};
 use crate::time::now;
 
 /// What all that is not a backup yet begins with.
@@ -23,18 +24,14 @@ const UNFINISHED: &str = ".tandem-backup-";
 const LOCK: &str = ".tandem-backup.lock";
 const BEGINNING: &str = "tandem-";
 const ENDING: &str = ".tar.zst";
+/// Bytes that stay free on a disk beside what a backup needs.
+const SPARE: u64 = 64 << 20;
 /// Between two looks how far the copy is.
 const LOOK: Duration = Duration::from_millis(200);
 
-/// Makes a backup into a folder; it keeps so many of this database, if that is said. The folder is made, but nothing above it: a disk that is
-/// not there is not made up for by a folder.
-pub async fn make(
-    config: &Config,
-    store: &dyn Store,
-    folder: &Path,
-    keep: Option<u32>,
-    told: &Told,
-) -> Result<Good, BackupError> {
+/// Makes a backup into a folder. The folder is made, but nothing above it: a disk that is not there is not made up for by a folder. Older ones
+/// stay: see [`part_with_old`].
+pub async fn make(config: &Config, store: &dyn Store, folder: &Path, told: &Told) -> Result<Good, BackupError> {
     let started = Instant::now();
     let at_folder = |error| BackupError::Folder(folder.to_owned(), error);
     make_folder(folder).map_err(at_folder)?;
@@ -43,6 +40,7 @@ pub async fn make(
     let scratch = scratch(folder, UNFINISHED).map_err(at_folder)?;
     let place = config.resolve(&config.store.path);
     let database = scratch.path().join(DATABASE);
+    has_room(folder, size_of(&place))?;
 
     let made_at = now();
     archive::fresh(&database).map_err(at(&database))?;
@@ -82,9 +80,6 @@ pub async fn make(
     let name = folder.join(format!("{BEGINNING}{}{ENDING}", stamp(made_at)));
     file.persist(&name).map_err(|error| at(&name)(error.error))?;
     sync_folder(&name);
-    if let Some(keep) = keep {
-        part_with_old(folder, &manifest, keep as usize);
-    }
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Good { at: made_at, file: name, bytes, took_ms })
 }
@@ -130,10 +125,23 @@ pub fn scratch(beside: &Path, beginning: &str) -> std::io::Result<TempDir> {
     builder.tempdir_in(beside)
 }
 
+/// Room for a copy of the database, the archive of it and what else is written meanwhile: a disk that a backup fills takes nothing else, and may be
+/// that of the running host. Where the system does not say what is free, it is tried.
+pub fn has_room(folder: &Path, database: u64) -> Result<(), BackupError> {
+    let needed = database.saturating_add(database / 2).saturating_add(SPARE);
+    match disk::free(folder) {
+        Some(free) if free < needed => Err(BackupError::NoRoom { folder: folder.to_owned(), needed, free }),
+        _ => Ok(()),
+    }
+}
+
+fn size_of(path: &Path) -> u64 {
+    std::fs::metadata(path).map_or(0, |file| file.len())
+}
+
 /// Copies the database, and tells how large the copy is.
 async fn copy(store: &dyn Store, place: &Path, into: &Path, told: &Told) -> Result<(), BackupError> {
-    let size = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
-    let of = size(place);
+    let of = size_of(place);
     let mut copying = std::pin::pin!(store.copy(into));
     loop {
         tokio::select! {
@@ -141,7 +149,7 @@ async fn copy(store: &dyn Store, place: &Path, into: &Path, told: &Told) -> Resu
                 told(Step::Copying, of, of);
                 return Ok(copied?);
             }
-            () = tokio::time::sleep(LOOK) => told(Step::Copying, size(into).min(of), of),
+            () = tokio::time::sleep(LOOK) => told(Step::Copying, size_of(into).min(of), of),
         }
     }
 }
@@ -160,19 +168,24 @@ fn try_out(file: &Path, into: &Path, wanted: &Manifest, told: &Told) -> Result<(
     if same { Ok(()) } else { Err(untrue("it holds something else".into())) }
 }
 
-/// Removes older backups of the same database; what cannot be read or is another's stays.
-fn part_with_old(folder: &Path, newest: &Manifest, keep: usize) {
-    let same = |manifest: &Manifest| manifest.machine == newest.machine && manifest.database == newest.database;
-    let mut own: Vec<(i64, PathBuf)> = backups(folder)
-        .into_iter()
-        .filter_map(|path| Some((Manifest::of(&path).ok().filter(same)?.made_at, path)))
-        .collect();
-    own.sort_by_key(|(made_at, _)| std::cmp::Reverse(*made_at));
-    for (_, path) in own.into_iter().skip(keep) {
+/// Removes older backups of the same database, and keeps so many with the newest; what cannot be read or is another's stays. To be called when it
+/// is noted that the newest is good. Those that a clock which was ahead has dated later than it go first.
+pub fn part_with_old(newest: &Path, keep: u32) {
+    let Ok(of) = Manifest::of(newest) else { return };
+    let same = |manifest: &Manifest| manifest.machine == of.machine && manifest.database == of.database;
+    let others = backups(disk::folder_of(newest)).into_iter().filter(|path| path != newest);
+    let others = others.filter_map(|path| Some((Manifest::of(&path).ok().filter(same)?.made_at, path)));
+    for path in beyond(others.collect(), of.made_at, keep as usize) {
         if let Err(error) = std::fs::remove_file(&path) {
             tracing::warn!(path = %path.display(), %error, "an old backup cannot be removed");
         }
     }
+}
+
+/// Of all but the newest those that are too many.
+fn beyond(mut others: Vec<(Millis, PathBuf)>, newest: Millis, keep: usize) -> Vec<PathBuf> {
+    others.sort_by_key(|(made_at, _)| (*made_at > newest, std::cmp::Reverse(*made_at)));
+    others.into_iter().skip(keep.saturating_sub(1)).map(|(_, path)| path).collect()
 }
 
 /// What is called like a backup in a folder.
@@ -201,4 +214,27 @@ pub fn by_flow(counts: Vec<Count>) -> BTreeMap<String, BTreeMap<String, u64>> {
 /// Tells nobody.
 pub fn silent() -> Told {
     Arc::new(|_, _, _| {})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_newest_stays_whatever_a_clock_said_before() {
+        let all = |dates: &[Millis]| dates.iter().map(|at| (*at, PathBuf::from(at.to_string()))).collect::<Vec<_>>();
+        let names = |dates: &[Millis]| dates.iter().map(|at| PathBuf::from(at.to_string())).collect::<Vec<_>>();
+        assert_eq!(beyond(all(&[1, 4, 2, 3]), 5, 3), names(&[2, 1]));
+        assert_eq!(beyond(all(&[9, 8, 1]), 5, 2), names(&[9, 8]), "what is dated later goes first");
+        assert_eq!(beyond(all(&[9]), 5, 1), names(&[9]));
+        assert_eq!(beyond(Vec::new(), 5, 1), names(&[]));
+    }
+
+    #[test]
+    fn a_disk_is_not_filled() {
+        let folder = tempfile::tempdir().unwrap();
+        assert!(has_room(folder.path(), 0).is_ok());
+        let refused = has_room(folder.path(), 1 << 60).unwrap_err().to_string();
+        assert!(refused.contains("are needed") && refused.contains("are free"), "{refused}");
+    }
 }

@@ -12,8 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::archive::Manifest;
-pub use self::make::make;
-pub use self::make::silent;
+pub use self::make::{make, part_with_old, silent};
 pub use self::restore::{Rehearsal, Restore, Restored, configuration};
 pub use self::scheduled::{Scheduled, Standing};
 use crate::store::{Intake, Millis, Store, StoreError};
@@ -55,6 +54,16 @@ pub enum BackupError {
     /// The disk is full, or fails.
     #[error("{0}: {1}")]
     File(PathBuf, std::io::Error),
+    /// It would fill the disk.
+    #[error("there is no room in {}: {} MB are needed, and {} MB are free; make room, or give another folder", .folder.display(), .needed >> 20, .free >> 20)]
+    NoRoom {
+        /// Where.
+        folder: PathBuf,
+        /// Bytes.
+        needed: u64,
+        /// Bytes.
+        free: u64,
+    },
     /// No backup, cut short, or changed.
     #[error("{file} is damaged, and cannot be restored: {why}; take another backup")]
     Damaged {
@@ -135,16 +144,17 @@ impl Record {
         Ok(kept.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default())
     }
 
-    /// Keeps what became of one.
-    pub async fn note(store: &dyn Store, outcome: Result<&Good, &BackupError>) -> Result<(), StoreError> {
-        let record = match outcome {
+    /// With what became of another one.
+    pub fn then(self, outcome: Result<&Good, &BackupError>) -> Self {
+        match outcome {
             Ok(good) => Self { good: Some(good.clone()), failed: None },
-            Err(why) => {
-                let failed = Failed { at: crate::time::now(), why: why.to_string() };
-                Self { failed: Some(failed), ..Self::of(store).await? }
-            }
-        };
-        let text = serde_json::to_string(&record).unwrap_or_default();
+            Err(why) => Self { failed: Some(Failed { at: crate::time::now(), why: why.to_string() }), ..self },
+        }
+    }
+
+    /// Keeps it.
+    pub async fn keep(&self, store: &dyn Store) -> Result<(), StoreError> {
+        let text = serde_json::to_string(self).unwrap_or_default();
         store.append(Intake { position: Some((KEPT.into(), text)), ..Intake::default() }).await?;
         Ok(())
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::archive::{self, DATABASE, Manifest};
-use super::make::{by_flow, scratch, sweep};
+use super::make::{by_flow, has_room, scratch, sweep};
 use super::{BackupError, Told, at, parts, stamp};
 use crate::config::put::put_all;
 use crate::config::{Config, ConfigError};
@@ -68,6 +68,7 @@ fn manifest_of(file: &Path) -> Result<Manifest, BackupError> {
 fn unpacked(file: &Path, place: &Path, beginning: &str, told: &Told) -> Result<(Manifest, TempDir), BackupError> {
     let folder = folder_of(place);
     sweep(folder, beginning).map_err(at(folder))?;
+    has_room(folder, Manifest::of(file)?.bytes())?;
     let scratch = scratch(folder, beginning).map_err(at(folder))?;
     let manifest = archive::unpack(file, scratch.path(), told)?;
     let damaged = |why: String| BackupError::Damaged { file: file.to_owned(), why };
@@ -100,6 +101,8 @@ impl Restore {
         let written = std::fs::OpenOptions::new().append(true).open(&fresh).map_err(at(&fresh))?;
         written.sync_all().map_err(at(&fresh))?;
         drop(written);
+        // What would keep the database from being swapped is found before anything is put.
+        copy::settle(&self.place)?;
         let files = if with_configuration { self.put_configuration(&stamp)? } else { Vec::new() };
         let there = self.place.exists();
         let kept = beside(&self.place, &stamp);
@@ -130,8 +133,12 @@ impl Restore {
     }
 }
 
-/// Where what was there is kept: `tandem-before-restore-20260131-140559-123.db`.
+/// Where what was there is kept: `tandem-before-restore-20260131-140559-123.db`. A plugin's file is none under its new name.
 fn beside(path: &Path, stamp: &str) -> PathBuf {
+    if path.extension().is_some_and(|ending| ending == "wasm") {
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        return path.with_file_name(format!("{name}.before-restore-{stamp}"));
+    }
     let stem = path.file_stem().unwrap_or_default().to_string_lossy();
     let ending = path.extension().map(|ending| format!(".{}", ending.to_string_lossy())).unwrap_or_default();
     path.with_file_name(format!("{stem}-before-restore-{stamp}{ending}"))

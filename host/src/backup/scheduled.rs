@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tokio::sync::watch;
 
-use super::make::{make, silent};
+use super::make::{make, part_with_old, silent};
 use super::{BackupError, Failed, Good, Record};
 use crate::config::{BackupConfig, Config};
 use crate::sources::timers::FlowTimer;
@@ -40,24 +40,41 @@ impl Scheduled {
     /// Makes one whenever it is due, until `stop` turns true.
     pub async fn run(self, mut stop: watch::Receiver<bool>) {
         let mut pause = FIRST;
+        // What the store has not taken: while it takes no writes backups go on at their times, and none is parted with.
+        let mut unkept: Option<Record> = None;
         while !*stop.borrow() {
             tokio::select! { () = tokio::time::sleep(pause) => {} _ = stop.changed() => return }
-            let wait = match Record::of(self.store.as_ref()).await {
-                Ok(record) => due(&record, &self.timer, now()) - now(),
-                Err(_) => LONGEST_SLEEP,
+            if let Some(record) = unkept.take()
+                && !self.keep(&record).await
+            {
+                unkept = Some(record);
+            }
+            let record = match &unkept {
+                Some(record) => Ok(record.clone()),
+                None => Record::of(self.store.as_ref()).await,
             };
-            if wait > 0 {
+            let wait = record.as_ref().map_or(LONGEST_SLEEP, |record| due(record, &self.timer, now()) - now());
+            let (Ok(record), true) = (record, wait <= 0) else {
                 pause = Duration::from_millis(wait.clamp(50, LONGEST_SLEEP).unsigned_abs());
                 continue;
-            }
-            pause = tokio::select! { pause = self.once() => pause, _ = stop.changed() => return };
+            };
+            let made = tokio::select! { made = self.once() => made, _ = stop.changed() => return };
+            pause = match made {
+                Some(made) => {
+                    let record = record.then(made.as_ref());
+                    unkept = (!self.keep(&record).await).then_some(record);
+                    Duration::from_millis(50)
+                }
+                // `tandem backup` is at it, and notes what becomes of it.
+                None => Duration::from_secs(10),
+            };
         }
     }
 
-    /// Makes one, and says how long to wait at least.
-    async fn once(&self) -> Duration {
+    /// Makes one; none where another is under way.
+    async fn once(&self) -> Option<Result<Good, BackupError>> {
         let folder = self.config.resolve(&self.backup.folder);
-        let made = make(&self.config, self.store.as_ref(), &folder, Some(self.backup.keep), &silent()).await;
+        let made = make(&self.config, self.store.as_ref(), &folder, &silent()).await;
         match &made {
             Ok(good) => tracing::info!(
                 file = %good.file.display(),
@@ -65,18 +82,27 @@ impl Scheduled {
                 took_ms = good.took_ms,
                 "a backup was made, and tried"
             ),
-            // `tandem backup` is at it, and notes what becomes of it.
-            Err(BackupError::Busy(_)) => return Duration::from_secs(10),
+            Err(BackupError::Busy(_)) => return None,
             Err(error) => {
                 metrics::counter!("tandem_backup_failures_total").increment(1);
                 tracing::error!(%error, "no backup was made; it is tried again");
             }
         }
-        if let Err(error) = Record::note(self.store.as_ref(), made.as_ref()).await {
+        Some(made)
+    }
+
+    /// Notes what became of the last one; where it is good and the store has taken that, older ones are parted with.
+    async fn keep(&self, record: &Record) -> bool {
+        if let Err(error) = record.keep(self.store.as_ref()).await {
             tracing::error!(%error, "what became of the backup is not noted");
-            return Duration::from_secs(60);
+            return false;
         }
-        Duration::from_millis(50)
+        if let Record { good: Some(good), failed: None } = record {
+            let (newest, keep) = (good.file.clone(), self.backup.keep);
+            // Many archives are looked into.
+            let _ = tokio::task::spawn_blocking(move || part_with_old(&newest, keep)).await;
+        }
+        true
     }
 }
 

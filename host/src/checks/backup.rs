@@ -38,6 +38,10 @@ pub async fn look(config: &Config, store: Option<&dyn Store>, findings: &mut Vec
         Ok(Some(Standing { wrong: Some(wrong), .. })) => {
             findings.push(Finding::bad(WHAT, wrong, "mend that, or try it by hand: `tandem backup`"));
         }
+        Ok(Some(Standing { at: Some(at), file: Some(file), .. })) if !file.exists() => {
+            let says = format!("the last good one, of {}, is not there any more: {}", iso(at), file.display());
+            findings.push(Finding::bad(WHAT, says, "was it moved, or is its disk away? make another: `tandem backup`"));
+        }
         Ok(Some(Standing { at: Some(at), file, .. })) => {
             let file = file.map(|file| file.display().to_string()).unwrap_or_default();
             findings.push(Finding::good(WHAT, format!("the last one is of {}: {file}", iso(at))));

@@ -11,7 +11,7 @@ use indicatif::{HumanBytes, ProgressBar, ProgressStyle};
 use super::failure::Failure;
 use super::output::{Output, complain};
 use super::service::Parts;
-use crate::backup::{BackupError, Record, Step, Told, make};
+use crate::backup::{BackupError, Record, Step, Told, make, part_with_old};
 use crate::store::sqlite::Access;
 
 #[derive(Args)]
@@ -23,22 +23,30 @@ pub struct Options {
 
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
     let parts = Parts::open(config, Access::Tool).await?;
-    let (folder, keep) = match (options.to, &parts.config.backup) {
-        (Some(folder), _) => (folder, None),
-        (None, Some(backup)) => (parts.config.resolve(&backup.folder), Some(backup.keep)),
+    let scheduled = parts.config.backup.as_ref().map(|backup| (parts.config.resolve(&backup.folder), backup.keep));
+    let elsewhere = options.to.is_some();
+    let folder = match (options.to, &scheduled) {
+        (Some(folder), _) => folder,
+        (None, Some((folder, _))) => folder.clone(),
         (None, None) => {
             let missing = "where to? give --to <folder>, or `folder` of [backup] in tandem.toml";
             return Err(Failure::WrongUsage(missing.into()).into());
         }
     };
     let (bar, told) = progress(output);
-    let made = make(&parts.config, parts.store.as_ref(), &folder, keep, &told).await;
+    let made = make(&parts.config, parts.store.as_ref(), &folder, &told).await;
     bar.finish_and_clear();
-    // The one under way notes what becomes of it.
-    if !matches!(made, Err(BackupError::Busy(_)))
-        && let Err(error) = Record::note(parts.store.as_ref(), made.as_ref()).await
+    // One that lies elsewhere says nothing of those that are made by themselves; the one under way notes what becomes of it.
+    if let Some((_, keep)) = scheduled.filter(|(own, _)| same_folder(own, &folder))
+        && !matches!(made, Err(BackupError::Busy(_)))
     {
-        complain(format_args!("what became of the backup is not noted: {error}"));
+        let store = parts.store.as_ref();
+        let noted = async { Record::of(store).await?.then(made.as_ref()).keep(store).await };
+        match (noted.await, &made) {
+            (Ok(()), Ok(good)) if !elsewhere => part_with_old(&good.file, keep),
+            (Ok(()), _) => {}
+            (Err(error), _) => complain(format_args!("what became of the backup is not noted: {error}")),
+        }
     }
     let good = made?;
     if output.is_json() {
@@ -49,6 +57,11 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     output.say(format!("{}, unpacked and looked at; restore it with `tandem restore`", HumanBytes(good.bytes)));
     output.say("it holds customers' data, and no secrets: keep these, and who may read it, as its manifest names them");
     Ok(ExitCode::SUCCESS)
+}
+
+fn same_folder(one: &Path, other: &Path) -> bool {
+    let whole = |path: &Path| std::fs::canonicalize(path).or_else(|_| std::path::absolute(path)).ok();
+    one == other || (whole(one).is_some() && whole(one) == whole(other))
 }
 
 /// A bar, and what moves it.

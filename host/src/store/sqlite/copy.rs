@@ -263,24 +263,33 @@ fn host_id(connection: &Connection, database: &str) -> Option<Vec<u8>> {
 /// there whole. Hosts are held off; what else has it open is told.
 pub fn swap(fresh: &Path, place: &Path, kept: &Path) -> Result<()> {
     let failed = |path: &Path, error: std::io::Error| StoreError::Database(format!("{}: {error}", path.display()));
-    if Look::at(place).is_ok() {
-        make_one_file(place)?;
-    }
+    settle(place)?;
     // Another database would take them for its own.
-    for ending in ["-wal", "-shm"] {
-        let beside = with_ending(place, ending);
-        if beside.exists() {
-            std::fs::rename(&beside, with_ending(kept, ending)).map_err(|error| failed(&beside, error))?;
+    let part = || {
+        for ending in ["-wal", "-shm", "-journal"] {
+            let beside = with_ending(place, ending);
+            if beside.exists() {
+                std::fs::rename(&beside, with_ending(kept, ending)).map_err(|error| failed(&beside, error))?;
+            }
         }
-    }
+        Ok::<_, StoreError>(())
+    };
+    part()?;
     if place.exists() {
         // Not every file system has hard links.
         let linked = std::fs::hard_link(place, kept);
         linked.or_else(|_| std::fs::copy(place, kept).map(|_| ())).map_err(|error| failed(kept, error))?;
     }
+    // Whoever has looked into it meanwhile has made new ones.
+    part()?;
     std::fs::rename(fresh, place).map_err(|error| failed(place, error))?;
     sync_folder(place);
     Ok(())
+}
+
+/// Takes the log of a database that can be read into it; an error where somebody has it open for long.
+pub fn settle(place: &Path) -> Result<()> {
+    if Look::at(place).is_ok() { make_one_file(place) } else { Ok(()) }
 }
 
 /// Takes the log into the database; an error where somebody has it open for long.
