@@ -81,4 +81,5 @@ impl Plugin for Accounts {
 }
 
 tandem_sdk::export!(Accounts with_types_in tandem_sdk::bindings);
+#[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(Accounts with_types_in tandem_sdk::reconcile::bindings);

@@ -64,4 +64,5 @@ fn tell(product: &Product) {
 }
 
 tandem_sdk::export!(Catalogue with_types_in tandem_sdk::bindings);
+#[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(Catalogue with_types_in tandem_sdk::reconcile::bindings);

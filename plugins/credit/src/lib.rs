@@ -61,6 +61,7 @@ impl Plugin for CreditPlugin {
 }
 
 tandem_sdk::export!(CreditPlugin with_types_in tandem_sdk::bindings);
+#[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(CreditPlugin with_types_in tandem_sdk::reconcile::bindings);
 
 /// The customers that events are about, with the events' places.

@@ -51,6 +51,7 @@ impl Plugin for Inventory {
 const WALKS: [Walk; 1] = [Walk::in_turn("b1.ItemStock", "Items", &["ItemCode"])];
 
 tandem_sdk::export!(Inventory with_types_in tandem_sdk::bindings);
+#[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(Inventory with_types_in tandem_sdk::reconcile::bindings);
 
 /// Documents that move or commit stock.

@@ -46,4 +46,5 @@ impl Plugin for Invoices {
 }
 
 tandem_sdk::export!(Invoices with_types_in tandem_sdk::bindings);
+#[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(Invoices with_types_in tandem_sdk::reconcile::bindings);

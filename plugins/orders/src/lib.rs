@@ -55,6 +55,7 @@ impl Plugin for Orders {
 }
 
 tandem_sdk::export!(Orders with_types_in tandem_sdk::bindings);
+#[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(Orders with_types_in tandem_sdk::reconcile::bindings);
 
 /// Finds orders that are to be looked at again.

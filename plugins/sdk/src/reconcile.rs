@@ -1,4 +1,5 @@
-//! How the records of a flow are counted and compared: a plugin that says it implements [`Reconciles`], and adds one line,
+//! How the records of a flow are counted and compared: a plugin that says it implements [`Reconciles`], and adds two lines,
+//! `#[cfg(target_arch = "wasm32")]` (a native build, such as that of tests, cannot link the names of an interface) and
 //! `tandem_sdk::export_reconciling!(Type with_types_in tandem_sdk::reconcile::bindings)`. In these calls nothing is written, whatever the plugin was
 //! granted.
 
