@@ -75,6 +75,7 @@ test('ten fields with one code table and one expression are mapped, previewed, p
   await page.keyboard.type(' == "New Business" ? ');
   await expect(rule(page).getByRole('status')).toContainText('something is missing');
   await page.keyboard.type('"N" : "R"');
+  await expect(value).toHaveText('source.Type == "New Business" ? "N" : "R"');
   await expect(rule(page).getByRole('status')).toContainText('Reads Type');
   await expect(row(right(page), 'U_Channel')).toContainText('source.Type == "New Business" ? "N" : "R"');
   await expect(page.locator('.lines .line')).toHaveCount(14);
