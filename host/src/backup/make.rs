@@ -25,7 +25,7 @@ const LOCK: &str = ".tandem-backup.lock";
 const BEGINNING: &str = "tandem-";
 const ENDING: &str = ".tar.zst";
 /// Bytes that stay free on a disk beside what a backup needs.
-const SPARE: u64 = 64 << 20;
+const SPARE: u64 = 4 << 20;
 /// Between two looks how far the copy is.
 const LOOK: Duration = Duration::from_millis(200);
 
@@ -235,6 +235,6 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         assert!(has_room(folder.path(), 0).is_ok());
         let refused = has_room(folder.path(), 1 << 60).unwrap_err().to_string();
-        assert!(refused.contains("are needed") && refused.contains("are free"), "{refused}");
+        assert!(refused.contains("too full") && refused.contains("are free"), "{refused}");
     }
 }

@@ -55,7 +55,7 @@ pub enum BackupError {
     #[error("{0}: {1}")]
     File(PathBuf, std::io::Error),
     /// It would fill the disk.
-    #[error("there is no room in {}: {} MB are needed, and {} MB are free; make room, or give another folder", .folder.display(), .needed >> 20, .free >> 20)]
+    #[error("the disk of {} is too full: {} MB are needed, and {} MB are free; make room, or give another folder", .folder.display(), .needed >> 20, .free >> 20)]
     NoRoom {
         /// Where.
         folder: PathBuf,
