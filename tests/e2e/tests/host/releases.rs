@@ -6,7 +6,8 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tandem_e2e::{Setup, World};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+/// A component that is compiled for the first time waits for all else on the machine.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A mapping whose orders carry this remark.
 fn mapping(remark: &str) -> String {
