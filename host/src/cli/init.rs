@@ -15,6 +15,7 @@ use super::service::keys_of;
 use crate::config::Config;
 use crate::connections::b1::EXCLUSIVE;
 use crate::connections::{Call, CallError, Connection};
+use crate::releases::shipped;
 use crate::store::sqlite::{Access, SqliteStore};
 
 #[derive(Args)]
@@ -46,7 +47,7 @@ pub struct Options {
     /// Write a file without connections: they are set up in the console, by its assistant.
     #[arg(long, conflicts_with_all = ["b1_url", "b1_company", "b1_user", "b1_ca_file", "salesforce_url", "salesforce_client_id"])]
     assistant: bool,
-    /// Folder of plugins to copy into the plugins folder; without it the one that lies beside the program, where there is one
+    /// Folder of plugins to copy into the plugins folder; without it those that came along with the program
     #[arg(long)]
     plugins_from: Option<PathBuf>,
 }
@@ -114,7 +115,7 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     }
     progress.finish_and_clear();
     output.say(
-        "next: for each active flow copy <plugin>.wasm into the plugins folder and `tandem plugin grant <plugin>`; then `tandem check`, \
+        "next: for each active flow `tandem plugin add <plugin>`, where it is not in the plugins folder yet, and `tandem plugin grant <plugin>`; then `tandem check`, \
          `tandem run`",
     );
     Ok(ExitCode::SUCCESS)
@@ -126,8 +127,7 @@ const EMPTY: &str = "# Tandem. Both systems, plugins and flows are set up in the
 
 /// Puts plugins into the plugins folder that are not there; one that is stays as it is.
 fn copy_plugins(from: Option<&Path>, to: &Path, output: &Output) -> Result<()> {
-    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join("plugins")));
-    let Some(from) = from.map(Path::to_owned).or_else(|| beside.filter(|folder| folder.is_dir())) else {
+    let Some(from) = from.map(Path::to_owned).or_else(shipped::folder) else {
         return Ok(());
     };
     let entries = std::fs::read_dir(&from).with_context(|| format!("cannot read the folder {}", from.display()))?;
@@ -170,7 +170,7 @@ fn tell_flows(config: &Config, output: &Output) {
 
 /// The other flows, ready to be switched on.
 const OTHER_FLOWS: &str = r#"
-# More flows: take the # away, copy the plugin into the plugins folder, `tandem plugin grant <name>`, `tandem backfill <name>`.
+# More flows: take the # away, `tandem plugin add <name>`, `tandem plugin grant <name>`, `tandem backfill <name>`.
 # [flows.accounts]
 # plugin = "accounts"
 # connections = { b1 = "erp", salesforce = "crm" }

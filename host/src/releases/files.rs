@@ -271,7 +271,7 @@ fn alone(
 }
 
 /// An error where a signature lies beside it, which fits no other content.
-fn unsigned(path: &Path) -> Result<(), String> {
+pub(super) fn unsigned(path: &Path) -> Result<(), String> {
     let signature = signature_of(path);
     if signature.exists() {
         return Err(format!("{} fits what lies there now: put the new file there with its own", signature.display()));

@@ -7,6 +7,7 @@ mod error;
 mod files;
 mod manifest;
 mod parcel;
+pub mod shipped;
 mod standing;
 mod trust;
 

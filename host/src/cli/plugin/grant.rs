@@ -81,9 +81,14 @@ pub async fn allow_plugin(parts: &Parts, name: &str) -> Result<()> {
 
 /// Asks on the terminal; without one it must be said beforehand.
 pub fn confirmed(question: &str) -> Result<bool> {
+    confirmed_or(question, "--yes")
+}
+
+/// The same, where another option says it beforehand.
+pub fn confirmed_or(question: &str, option: &str) -> Result<bool> {
     use std::io::{BufRead, IsTerminal, Write};
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::WrongUsage(format!("{question} (nobody to ask here: say --yes)")).into());
+        return Err(Failure::WrongUsage(format!("{question} (nobody to ask here: say {option})")).into());
     }
     write!(std::io::stdout(), "{question} [y/N] ")?;
     std::io::stdout().flush()?;

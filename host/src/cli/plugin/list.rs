@@ -1,6 +1,5 @@
 //! `tandem plugin list`
 
-use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
@@ -9,7 +8,7 @@ use serde_json::json;
 use crate::cli::failure::FOUND_PROBLEMS;
 use crate::cli::output::{Output, short};
 use crate::cli::service::Parts;
-use crate::releases::{Code, consent, short as short_digest};
+use crate::releases::{Code, consent, shipped, short as short_digest};
 
 /// Something that may be granted: a plugin, or a mapping plugin that a flow uses.
 struct Listed {
@@ -60,7 +59,7 @@ pub async fn run(parts: &Parts, output: &Output) -> Result<ExitCode> {
         }
     }
     let folder = &parts.releases().await?.folder;
-    let none = format!("no plugin in {}: copy <name>.wasm there", folder.display());
+    let none = format!("no plugin in {}: `tandem plugin add` puts one there", folder.display());
     output.rows(&data, &["plugin", "version", "digest", "grant", "flows", "what it does"], rows, &none);
     Ok(code)
 }
@@ -69,7 +68,9 @@ pub async fn run(parts: &Parts, output: &Output) -> Result<ExitCode> {
 async fn listed(parts: &Parts) -> Result<Vec<Listed>> {
     let releases = parts.releases().await?;
     let mut all = Vec::new();
-    for name in names_in(&releases.folder)? {
+    let names = shipped::names_in(&releases.folder)
+        .with_context(|| format!("cannot read the plugins folder {}", releases.folder.display()))?;
+    for name in names {
         let flows = parts.config.flows.iter().filter(|(_, flow)| flow.plugin == name);
         let flows = flows.map(|(flow, _)| flow.clone()).collect();
         let found = releases.plugin_file(&name).await.map_err(|error| error.to_string());
@@ -94,20 +95,4 @@ async fn listed(parts: &Parts) -> Result<Vec<Listed>> {
         all.push(Listed { name, flows: vec![flow.clone()], found });
     }
     Ok(all)
-}
-
-fn names_in(folder: &Path) -> Result<Vec<String>> {
-    let entries = match std::fs::read_dir(folder) {
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        entries => entries.with_context(|| format!("cannot read the plugins folder {}", folder.display()))?,
-    };
-    let mut names: Vec<String> = entries
-        .filter_map(|entry| {
-            let path = entry.ok()?.path();
-            let wasm = path.extension().is_some_and(|extension| extension == "wasm");
-            wasm.then(|| path.file_stem()?.to_str().map(str::to_owned))?
-        })
-        .collect();
-    names.sort();
-    Ok(names)
 }

@@ -1,5 +1,6 @@
-//! `tandem plugin list|grant|new|build|test|inspect`
+//! `tandem plugin list|add|grant|new|build|test|inspect`
 
+mod add;
 mod build;
 mod grant;
 mod inspect;
@@ -26,6 +27,8 @@ use crate::store::sqlite::Access;
 pub enum Command {
     /// Every plugin in the folder: what it is, what it asks for, what it was granted.
     List,
+    /// Put a plugin that came along with the program into the plugins folder; without a name, say which came along.
+    Add(add::Options),
     /// Allow a plugin, in the version that lies in the folder, what it asks for.
     Grant {
         name: String,
@@ -46,6 +49,8 @@ pub enum Command {
 pub async fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode> {
     match command {
         Command::List => list::run(&Parts::open(config, Access::Tool).await?, output).await,
+        // As a grant, it may come before the first run.
+        Command::Add(options) => add::run(&Parts::open(config, Access::Maker).await?, options, output).await,
         Command::Grant { name, yes } => {
             // A grant comes before the first run.
             let parts = Parts::open(config, Access::Maker).await?;

@@ -433,3 +433,61 @@ async fn a_scenario_of_a_real_event_passes_and_names_nobody() -> Result<()> {
     assert!(code == 4 && errors.contains("no event 99999"), "{code} {errors}");
     Ok(())
 }
+
+#[tokio::test]
+async fn a_plugin_that_came_along_with_the_program_is_put_into_the_plugins_folder() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (here, came) = (folder.path(), folder.path().join("unpacked"));
+    // As an archive is unpacked: the program, and a folder beside it.
+    let program = came.join(format!("tandem{}", std::env::consts::EXE_SUFFIX));
+    std::fs::create_dir_all(came.join("plugins"))?;
+    let built = programs().join(program.file_name().context("no name")?);
+    std::fs::hard_link(&built, &program).or_else(|_| std::fs::copy(&built, &program).map(|_| ()))?;
+    for plugin in ["orders", "credit"] {
+        std::fs::copy(wasm(plugin), came.join(format!("plugins/{plugin}.wasm")))?;
+    }
+    std::fs::write(here.join("tandem.toml"), "")?;
+    let tandem = async |arguments: &[&str]| -> Result<(i32, String, String)> {
+        let output = Command::new(&program).args(arguments).current_dir(here).stdin(Stdio::null()).output().await?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok((output.status.code().unwrap_or(-1), text(&output.stdout), text(&output.stderr)))
+    };
+    let placed = here.join("plugins/orders.wasm");
+
+    let (code, output, errors) = tandem(&["--json", "plugin", "add"]).await?;
+    assert_eq!(code, 0, "{errors}");
+    let listed: Value = serde_json::from_str(&output)?;
+    let names: Vec<&str> = listed.as_array().into_iter().flatten().filter_map(|own| own["name"].as_str()).collect();
+    assert_eq!(names, ["credit", "orders"]);
+    assert_eq!((&listed[1]["there"], &listed[1]["other"]), (&json!(false), &Value::Null), "{listed}");
+    let (code, output, errors) = tandem(&["plugin", "add", "orders"]).await?;
+    assert_eq!(code, 0, "{errors}");
+    assert!(output.contains("tandem plugin grant orders"), "{output}");
+    assert_eq!(std::fs::read(&placed)?, std::fs::read(wasm("orders"))?);
+    let (code, output, _) = tandem(&["plugin", "add", "orders"]).await?;
+    assert_eq!((code, output.contains("already")), (0, true), "{output}");
+
+    // Another version is there: only with a yes.
+    std::fs::write(&placed, "somebody's own")?;
+    let (code, _, errors) = tandem(&["plugin", "add", "orders"]).await?;
+    assert_eq!((code, errors.contains("--replace")), (2, true), "{errors}");
+    assert_eq!(std::fs::read(&placed)?, b"somebody's own");
+    let (_, output, _) = tandem(&["plugin", "add"]).await?;
+    assert!(output.contains("another version is there"), "{output}");
+    assert_eq!(tandem(&["plugin", "add", "orders", "--replace"]).await?.0, 0);
+    assert_eq!(std::fs::read(&placed)?, std::fs::read(wasm("orders"))?);
+
+    // What is not there, and what no host would take.
+    let (code, _, errors) = tandem(&["plugin", "add", "nope"]).await?;
+    assert_eq!((code, errors.contains("credit, orders")), (4, true), "{errors}");
+    std::fs::write(came.join("plugins/bad.wasm"), "no component")?;
+    assert_ne!(tandem(&["plugin", "add", "bad"]).await?.0, 0);
+    assert!(!here.join("plugins/bad.wasm").exists());
+    let (code, output, _) = tandem(&["plugin", "add"]).await?;
+    assert_eq!((code, output.contains("cannot be used")), (3, true), "{output}");
+    let renamed = std::fs::copy(wasm("credit"), came.join("plugins/renamed.wasm"));
+    assert!(renamed.is_ok());
+    let (code, _, errors) = tandem(&["plugin", "add", "renamed"]).await?;
+    assert!(code != 0 && errors.contains("calls itself"), "{errors}");
+    Ok(())
+}
