@@ -20,6 +20,7 @@ mod plain;
 pub mod reconcile;
 pub mod releases;
 pub mod sandbox;
+pub mod service;
 pub mod sources;
 pub mod store;
 pub mod telemetry;

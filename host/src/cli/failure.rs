@@ -9,6 +9,7 @@ use crate::engine::scenario::ScenarioError;
 use crate::reconcile::ReconcileError;
 use crate::releases::ReleaseError;
 use crate::sandbox::LoadError;
+use crate::service::ServiceError;
 use crate::store::StoreError;
 
 /// It was tried, and did not succeed.
@@ -70,6 +71,11 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
     match cause.downcast_ref::<BackupError>() {
         Some(BackupError::Config(_)) => return Some(WRONG_USAGE),
         Some(BackupError::File(_, cause)) if cause.kind() == std::io::ErrorKind::NotFound => return Some(NOT_FOUND),
+        _ => {}
+    }
+    match cause.downcast_ref::<ServiceError>() {
+        Some(ServiceError::Name(_) | ServiceError::Path(_) | ServiceError::Folder(..)) => return Some(WRONG_USAGE),
+        Some(ServiceError::NotInstalled(_)) => return Some(NOT_FOUND),
         _ => {}
     }
     if let Some(error) = cause.downcast_ref::<ScenarioError>() {
@@ -150,6 +156,8 @@ mod tests {
         let gone = LoadError::Unreadable { path: "x.wasm".into(), cause: missing() };
         assert_eq!(code(BindError::Release(ReleaseError::Plugin(gone))), NOT_FOUND);
         assert_eq!(code(StoreError::Missing), NOT_FOUND);
+        assert_eq!(code(ServiceError::NotInstalled("tandem".into())), NOT_FOUND);
+        assert_eq!(code(ServiceError::Name("a b".into())), WRONG_USAGE);
         assert_eq!(code(StoreError::Gone("data/tandem.db".into())), FAILED);
         assert_eq!(code(ReleaseError::NoFlow { flow: "nope".into(), known: "known: orders".into() }), NOT_FOUND);
     }

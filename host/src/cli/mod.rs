@@ -2,6 +2,7 @@
 
 mod account;
 mod alert;
+mod as_service;
 mod audit;
 mod backfill;
 mod backup;
@@ -31,9 +32,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
+#[cfg(windows)]
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use self::failure::{FOUND_PROBLEMS, exit_code};
 use self::output::{Output, complain};
+use crate::config::{Config, LogConfig};
 use crate::connections::transport::chain;
 use crate::log::Log;
 use crate::sandbox::compiler;
@@ -64,6 +70,9 @@ enum Command {
     Demo(demo::Options),
     /// Run all flows until stopped.
     Run,
+    /// The host as a service of the operating system, which starts with the machine.
+    #[command(subcommand)]
+    Service(as_service::Command),
     /// Say what is wrong and how to mend it.
     Check,
     /// Write tandem.toml, check the connections, make B1's user field and ledger table.
@@ -113,11 +122,23 @@ enum Command {
     /// Of the program for itself: see `sandbox/compiler.rs`.
     #[command(name = compiler::COMMAND, hide = true)]
     Compile,
+    /// Of the service control manager for the host: see `service/windows.rs`.
+    #[cfg(windows)]
+    #[command(name = crate::service::windows::COMMAND, hide = true)]
+    AsWindowsService {
+        /// As it was installed.
+        name: String,
+    },
 }
 
 /// Runs the command line.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(windows)]
+    if let Command::AsWindowsService { name } = &cli.command {
+        let name = name.clone();
+        return run::as_windows_service(cli, &name);
+    }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
@@ -143,26 +164,62 @@ pub fn main() -> ExitCode {
 fn start_log(cli: &Cli) -> std::io::Result<()> {
     let default = match cli.command {
         Command::Run => "info",
+        #[cfg(windows)]
+        Command::AsWindowsService { .. } => "info",
         Command::Demo(_) => "warn",
         // What a plugin that is tried writes is for the person who tries it.
         Command::Plugin(_) | Command::Mapping(_) => "error,plugin=debug",
         _ => "error",
     };
     let filter = EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(Log::start()?).log_internal_errors(false);
+    let file = log_file(cli);
+    let log = Log::start(file.as_ref())
+        .map_err(|error| std::io::Error::new(error.kind(), format!("the log {}: {error}", told(file.as_ref()))))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(log).log_internal_errors(false);
     // A file or a service manager shows colours as what they are: odd letters.
-    let plain = !std::io::IsTerminal::is_terminal(&std::io::stderr());
+    let plain = file.is_some() || !std::io::IsTerminal::is_terminal(&std::io::stderr());
     if cli.log_json {
-        builder.json().flatten_event(true).init();
+        take_log(cli, builder.json().flatten_event(true).finish());
     } else {
         match plain {
-            true => builder.with_target(false).with_ansi(false).init(),
-            false => builder.with_target(false).init(),
+            true => take_log(cli, builder.with_target(false).with_ansi(false).finish()),
+            false => take_log(cli, builder.with_target(false).finish()),
         }
     }
     crate::ending::log_panics();
     Ok(())
+}
+
+fn told(file: Option<&LogConfig>) -> String {
+    file.map_or_else(String::new, |log| log.file.display().to_string())
+}
+
+/// The file that the host's log goes to, where it does. What is wrong with `tandem.toml` is told by who reads it next.
+fn log_file(cli: &Cli) -> Option<LogConfig> {
+    let said = || {
+        let config = Config::load(&cli.config).ok()?;
+        let log = config.log.clone()?;
+        Some(LogConfig { file: config.resolve(&log.file), ..log })
+    };
+    match &cli.command {
+        Command::Run => said(),
+        #[cfg(windows)]
+        Command::AsWindowsService { .. } => {
+            said().or_else(|| Some(LogConfig::to(crate::service::windows::log_beside(&cli.config))))
+        }
+        _ => None,
+    }
+}
+
+/// From now on it is told there; what a Windows service has of note in the event log, too.
+fn take_log(cli: &Cli, log: impl tracing::Subscriber + for<'a> LookupSpan<'a> + Send + Sync + 'static) {
+    #[cfg(windows)]
+    if let Command::AsWindowsService { name } = &cli.command {
+        log.with(crate::service::windows::EventLog::open(name)).init();
+        return;
+    }
+    let _ = cli;
+    log.init();
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
@@ -170,6 +227,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Demo(options) => demo::run(options, &output).await,
         Command::Run => run::run(&cli.config).await,
+        Command::Service(command) => as_service::run(&cli.config, command, &output),
         Command::Check => check::run(&cli.config, &output).await,
         Command::Init(options) => init::run(&cli.config, options, &output).await,
         Command::Backfill(options) => backfill::run(&cli.config, options, &output).await,
@@ -190,5 +248,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Account(command) => account::run(&cli.config, command, &output).await,
         Command::Alert(command) => alert::run(&cli.config, command, &output).await,
         Command::Compile => Ok(compiler::serve()),
+        // It has begun long before.
+        #[cfg(windows)]
+        Command::AsWindowsService { .. } => Ok(ExitCode::FAILURE),
     }
 }

@@ -29,6 +29,7 @@ use crate::engine::{Engine, Flow, Running, haste_of};
 use crate::reconcile::Scheduled as Reconciling;
 use crate::releases::{Release, Releases, short};
 use crate::sandbox::{Cache, Compiler, Description, Runtime};
+use crate::service::{Manager, Pulse};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
 use crate::sources::outbox::Outbox;
 use crate::sources::pubsub::Subscription;
@@ -236,6 +237,9 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
     let (stopping, mut over) = watch::channel(false);
     let watching = tokio::spawn(guarded("watch of the store", until_over(asked, store.clone(), stopping)));
     let mut known = reload::Known::of(&setup.config);
+    let manager = Manager::of_process();
+    let pulse = Arc::new(Pulse::new(manager, store.clone()));
+    let signs = tokio::spawn(guarded("signs of life", pulse.clone().run()));
     let (mut before, mut refused): (Option<Setup>, Option<String>) = (None, None);
     loop {
         let (halt, stop) = watch::channel(false);
@@ -258,7 +262,9 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
         drop(before.take());
         let engine = host.engine.clone();
         engine.set_refused(reload::FILE, refused.take().as_deref());
+        pulse.of(engine.clone());
         tracing::info!(listen = %setup.config.host.listen, flows = setup.config.flows.len(), "tandem is up");
+        manager.ready(&format!("running, console at {}", setup.config.console_address()));
         let mut running = tokio::spawn(host.run(over.clone()));
         let changed = tokio::select! {
             _ = over.wait_for(|over| *over) => None,
@@ -267,6 +273,9 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
             _ = &mut running => None,
         };
         halt.send_replace(true);
+        if changed.is_none() {
+            manager.stopping();
+        }
         if !running.is_finished() {
             let _ = running.await;
         }
@@ -275,6 +284,7 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
         before = Some(std::mem::replace(&mut setup, new));
     }
     log_out(&setup.connections, None).await;
+    signs.abort();
     if let Ok(Some(gone)) = watching.await {
         // To close it would take the log away from the database that may lie there now.
         std::mem::forget(store);

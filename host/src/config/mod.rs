@@ -5,6 +5,7 @@ mod backup;
 mod console;
 mod keep;
 mod lines;
+mod log;
 pub mod put;
 mod reconcile;
 pub mod rewrite;
@@ -24,6 +25,7 @@ pub use self::console::{ConsoleConfig, OidcConfig, RolesConfig, ServerTls};
 pub use self::keep::{KeepConfig, Payloads};
 pub use self::lines::Lines;
 pub use self::reconcile::ReconcileConfig;
+pub use self::log::LogConfig;
 pub use self::secret::{Secret, SecretError, SecretSource};
 pub use self::stamp::{Stamp, stamp};
 pub use self::telemetry::TelemetryConfig;
@@ -74,6 +76,9 @@ pub struct Config {
     /// When both sides are compared.
     #[serde(default)]
     pub reconcile: ReconcileConfig,
+    /// Where the log goes; without it to standard error.
+    #[serde(default)]
+    pub log: Option<LogConfig>,
     /// B1 companies by connection name.
     #[serde(default)]
     pub b1: BTreeMap<String, B1Config>,
@@ -556,6 +561,9 @@ impl Config {
         self.check_reconcile(&mut problems.of(&["reconcile"]));
         if let Some(telemetry) = &self.telemetry {
             Self::check_telemetry(&mut problems.of(&["telemetry"]), telemetry);
+        }
+        if let Some(log) = &self.log {
+            self.check_log(&mut problems.of(&["log"]), log);
         }
         let mut trust = problems.of(&["trust"]);
         for key in self.trust.keys.iter().filter(|key| !is_public_key(key)) {

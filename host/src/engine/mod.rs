@@ -18,6 +18,7 @@ mod replay;
 pub mod scenario;
 mod size;
 mod spans;
+mod under_way;
 mod verdict;
 
 use std::collections::BTreeMap;
@@ -36,6 +37,7 @@ pub use self::deeds::{Difference, Effect, effects_of};
 pub use self::flow::{BindError, Flow, haste_of, scope_of, takers};
 pub use self::rehearsal::Rehearsal;
 pub use self::replay::Replay;
+use self::under_way::UnderWay;
 use crate::connections::{BreakerState, Connections};
 use crate::ending::guarded;
 use crate::releases::{Release, ReleaseError, Releases};
@@ -78,6 +80,7 @@ pub struct Engine {
     running: watch::Sender<Running>,
     /// The first look at each flow's files, until who goes on looking takes it.
     first: Mutex<BTreeMap<String, JoinSet<Files>>>,
+    under_way: UnderWay,
 }
 
 /// What each flow runs now, or would once it may; none of which nothing can be loaded yet.
@@ -113,6 +116,7 @@ impl Engine {
             traces: None,
             running,
             first: Mutex::default(),
+            under_way: UnderWay::default(),
         }
     }
 
@@ -154,6 +158,11 @@ impl Engine {
     /// How every flow is.
     pub fn status(&self) -> BTreeMap<String, FlowStatus> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A run that should have ended long ago, in words; none while all move.
+    pub fn late(&self) -> Option<String> {
+        self.under_way.late(Instant::now())
     }
 
     /// Flows that go on with what they had, since their files as they are now cannot be used, and why; `tandem.toml` itself, too.
@@ -421,6 +430,8 @@ impl Engine {
         let span = tracing::info_span!("run", flow = flow.name, run = run.id.0, events = run.events.len(), key, trace);
         async {
             loop {
+                let limit = Duration::from_secs(flow.config.limits.run_seconds);
+                let _under_way = self.under_way.begin(run.id, &flow.name, limit);
                 let journal = Journal::live(run.id, self.inbox.store().clone(), std::mem::take(&mut recorded));
                 let told = journal.told();
                 let started = Instant::now();

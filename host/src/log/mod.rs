@@ -1,5 +1,7 @@
-//! Where the log goes: standard error, through a queue and a thread of its own. A disk that is full or a reader that reads
+//! Where the log goes: standard error, or a file that `tandem.toml` names, through a queue and a thread of its own. A disk that is full or a reader that reads
 //! no more costs lines, which are counted and told once it takes some again; it never fails or holds up who logs.
+
+mod file;
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -7,6 +9,9 @@ use std::sync::{Arc, OnceLock, mpsc};
 use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
+
+use self::file::Rotating;
+use crate::config::LogConfig;
 
 /// Bytes that wait at most: more than a burst of a busy host, and little beside its memory.
 const MOST_WAITING: usize = 8 << 20;
@@ -36,11 +41,13 @@ pub struct Log {
 }
 
 impl Log {
-    /// Of the process: to standard error.
-    pub fn start() -> io::Result<Self> {
-        let log = Self::to(io::stderr(), |lost| {
-            tracing::warn!(lost, "lines of this log were lost: what takes it was full, slow or gone");
-        })?;
+    /// Of the process: to standard error, or to a file.
+    pub fn start(file: Option<&LogConfig>) -> io::Result<Self> {
+        let tell = |lost| tracing::warn!(lost, "lines of this log were lost: what takes it was full, slow or gone");
+        let log = match file {
+            Some(config) => Self::to(Rotating::open(config)?, tell)?,
+            None => Self::to(io::stderr(), tell)?,
+        };
         Ok(LOG.get_or_init(|| log).clone())
     }
 

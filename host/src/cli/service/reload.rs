@@ -77,6 +77,9 @@ impl Known {
                 "{place}[store] key: another place of the keys needs a new start of the host; another key in the same file does not"
             );
         }
+        if new.log != before.log {
+            bail!("{}[log]: another log needs a new start of the host", new.place(&["log"]));
+        }
         if new.flows.is_empty() && !before.flows.is_empty() {
             bail!("{}: no flow is left in it; to end all flows stop the host", self.file.display());
         }

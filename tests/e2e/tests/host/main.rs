@@ -17,3 +17,4 @@ mod reconcile;
 mod releases;
 mod reload;
 mod sandbox;
+mod service;

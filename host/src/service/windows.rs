@@ -1,0 +1,327 @@
+//! The Windows service: an account of its own, started with the machine, started anew after it ended; and its entries in the event log.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+
+use log::Log as _;
+use tokio::sync::watch;
+use tracing_subscriber::Layer;
+use windows_service::service::{
+    ServiceAccess, ServiceAction, ServiceActionType, ServiceControl, ServiceControlAccept, ServiceErrorControl,
+    ServiceExitCode, ServiceFailureActions, ServiceFailureResetPeriod, ServiceInfo, ServiceStartType, ServiceState,
+    ServiceStatus, ServiceType,
+};
+use windows_service::service_control_handler::{self, ServiceControlHandlerResult, ServiceStatusHandle};
+use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
+use windows_service::{define_windows_service, service_dispatcher};
+
+use super::{Plan, ServiceError, Standing};
+
+/// Without a sign of life for so long the process ends, and the service control manager starts it anew.
+pub const WATCHDOG: Duration = Duration::from_secs(120);
+/// How long a start may take: a first one compiles plugins.
+const START: Duration = Duration::from_secs(600);
+/// The log, beside `tandem.toml`, where that names none: a service has no standard error.
+pub const LOG: &str = "logs/tandem.log";
+/// Before each start after an end.
+const AGAIN: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(60)];
+/// What a service that is not there is told by.
+const NO_SUCH_SERVICE: i32 = 1060;
+/// What stops one that does not run is told by.
+const NOT_ACTIVE: i32 = 1062;
+
+/// The account of a service by its name: it has no password, and no rights but those it is given.
+pub fn account(name: &str) -> String {
+    format!("NT SERVICE\\{name}")
+}
+
+/// Makes the service, gives its account the folders, and has it start with the machine. What was done, line by line.
+pub fn install(plan: &Plan) -> Result<Vec<String>, ServiceError> {
+    let folder = plan.folder().to_owned();
+    if folder.parent().is_none() {
+        return Err(ServiceError::Folder(folder, "C:\\ProgramData\\Tandem"));
+    }
+    let manager = manager(ServiceManagerAccess::CONNECT | ServiceManagerAccess::CREATE_SERVICE)?;
+    let info = ServiceInfo {
+        name: plan.name.clone().into(),
+        display_name: "Tandem: SAP Business One and Salesforce in step".into(),
+        service_type: ServiceType::OWN_PROCESS,
+        start_type: ServiceStartType::AutoStart,
+        error_control: ServiceErrorControl::Normal,
+        executable_path: plan.program.clone(),
+        launch_arguments: vec!["--config".into(), plan.config.clone().into(), COMMAND.into(), plan.name.clone().into()],
+        dependencies: Vec::new(),
+        account_name: Some(plan.user.clone().into()),
+        account_password: None,
+    };
+    let access = ServiceAccess::CHANGE_CONFIG | ServiceAccess::START | ServiceAccess::QUERY_STATUS;
+    // One that is there is brought up to what this one says.
+    let service = match manager.open_service(&plan.name, access) {
+        Ok(service) => {
+            service.change_config(&info).map_err(of("the service cannot be changed"))?;
+            service
+        }
+        Err(_) => manager.create_service(&info, access).map_err(of("the service cannot be made"))?,
+    };
+    service
+        .set_description("Won opportunities become orders, customers and stock stay in step. See the operator guide.")
+        .map_err(of("the service cannot be described"))?;
+    let actions = AGAIN.map(|delay| ServiceAction { action_type: ServiceActionType::Restart, delay });
+    let failure = ServiceFailureActions {
+        reset_period: ServiceFailureResetPeriod::After(Duration::from_secs(24 * 3600)),
+        reboot_msg: None,
+        command: None,
+        actions: Some(actions.to_vec()),
+    };
+    service.update_failure_actions(failure).map_err(of("its restarts cannot be set"))?;
+    // An exit code of the host's own is an end to be started after, too.
+    service.set_failure_actions_on_non_crash_failures(true).map_err(of("its restarts cannot be set"))?;
+    eventlog::register(&plan.name).map_err(|error| ServiceError::Command {
+        command: "the event log's source".into(),
+        cause: error.to_string(),
+    })?;
+    let mut done = vec![
+        format!("made the service {}, which runs as {} and starts with the machine", plan.name, plan.user),
+        format!("its entries stand in the event log Application, source {}", plan.name),
+    ];
+    for folder in [&folder].into_iter().chain(&plan.writes) {
+        std::fs::create_dir_all(folder).map_err(|cause| ServiceError::File { path: folder.clone(), cause })?;
+        let right = format!("{}:(OI)(CI)M", plan.user);
+        run("icacls", &[&folder.display().to_string(), "/grant", &right, "/T", "/Q"])?;
+        done.push(format!("{} may change {}", plan.user, folder.display()));
+    }
+    Ok(done)
+}
+
+/// Starts it; it says itself when it is up.
+pub fn start(name: &str) -> Result<(), ServiceError> {
+    let service = service(name, ServiceAccess::START)?;
+    service.start::<OsString>(&[]).map_err(of("the service cannot be started"))
+}
+
+/// Stops it, and returns once it has ended.
+pub fn stop(name: &str) -> Result<(), ServiceError> {
+    let service = service(name, ServiceAccess::STOP | ServiceAccess::QUERY_STATUS)?;
+    match service.stop() {
+        Err(windows_service::Error::Winapi(error)) if error.raw_os_error() == Some(NOT_ACTIVE) => return Ok(()),
+        asked => asked.map_err(of("the service cannot be stopped"))?,
+    };
+    loop {
+        let status = service.query_status().map_err(of("the service cannot be asked"))?;
+        if status.current_state == ServiceState::Stopped {
+            return Ok(());
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// How it is.
+pub fn status(name: &str) -> Result<Standing, ServiceError> {
+    let service = service(name, ServiceAccess::QUERY_STATUS | ServiceAccess::QUERY_CONFIG)?;
+    let status = service.query_status().map_err(of("the service cannot be asked"))?;
+    let config = service.query_config().map_err(of("the service cannot be asked"))?;
+    let code = match status.exit_code {
+        ServiceExitCode::Win32(0) => String::new(),
+        ServiceExitCode::Win32(code) => format!(", ended last with error {code}"),
+        ServiceExitCode::ServiceSpecific(code) => format!(", ended last with code {code}"),
+    };
+    Ok(Standing {
+        name: name.to_owned(),
+        running: status.current_state == ServiceState::Running,
+        state: format!("{:?}{code}", status.current_state),
+        says: None,
+        process: status.process_id.filter(|id| *id != 0),
+        with_the_machine: config.start_type == ServiceStartType::AutoStart,
+    })
+}
+
+/// Stops it and takes it away with its source of the event log; the folder and the database stay.
+pub fn uninstall(name: &str) -> Result<Vec<String>, ServiceError> {
+    stop(name)?;
+    service(name, ServiceAccess::DELETE)?.delete().map_err(of("the service cannot be taken away"))?;
+    if let Err(error) = eventlog::deregister(name) {
+        tracing::debug!(%error, "the event log's source was not there");
+    }
+    Ok(vec![format!("stopped, and took the service {name} away")])
+}
+
+fn manager(access: ServiceManagerAccess) -> Result<ServiceManager, ServiceError> {
+    ServiceManager::local_computer(None::<&str>, access)
+        .map_err(of("the service control manager cannot be asked: is this an administrator's prompt?"))
+}
+
+fn service(name: &str, access: ServiceAccess) -> Result<windows_service::service::Service, ServiceError> {
+    super::checked(name)?;
+    manager(ServiceManagerAccess::CONNECT)?.open_service(name, access).map_err(|error| match &error {
+        windows_service::Error::Winapi(cause) if cause.raw_os_error() == Some(NO_SUCH_SERVICE) => {
+            ServiceError::NotInstalled(name.to_owned())
+        }
+        _ => ServiceError::Windows("the service cannot be opened", error),
+    })
+}
+
+fn of(what: &'static str) -> impl Fn(windows_service::Error) -> ServiceError {
+    move |error| ServiceError::Windows(what, error)
+}
+
+fn run(program: &str, arguments: &[&str]) -> Result<(), ServiceError> {
+    let failed = |cause: String| ServiceError::Command { command: format!("{program} {}", arguments.join(" ")), cause };
+    let output = Command::new(program).args(arguments).stdin(Stdio::null()).output();
+    let output = output.map_err(|error| failed(error.to_string()))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(failed(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}
+
+/// The hidden command by which the service control manager starts the program.
+pub const COMMAND: &str = "as-windows-service";
+
+/// What the service does: it gets what turns true when the host is asked to stop, and gives the exit code.
+type Work = Box<dyn FnOnce(watch::Receiver<bool>) -> u8 + Send>;
+
+/// What is to be done once the service control manager has called.
+static WORK: Mutex<Option<(String, Work)>> = Mutex::new(None);
+/// To tell the service control manager; none where it did not start this process.
+static STATUS: OnceLock<ServiceStatusHandle> = OnceLock::new();
+/// The last sign of life, in milliseconds since 1970.
+static ALIVE: AtomicI64 = AtomicI64::new(0);
+
+define_windows_service!(called, main);
+
+/// Runs `work` as a service, until it ends. An error where the service control manager did not start this process.
+pub fn serve(name: &str, work: impl FnOnce(watch::Receiver<bool>) -> u8 + Send + 'static) -> Result<(), ServiceError> {
+    *WORK.lock().unwrap_or_else(PoisonError::into_inner) = Some((name.to_owned(), Box::new(work)));
+    service_dispatcher::start(name, called).map_err(of("only the service control manager may start this"))
+}
+
+/// On a thread of the service control manager's.
+fn main(_arguments: Vec<OsString>) {
+    let Some((name, work)) = WORK.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
+    let (stop, stopped) = watch::channel(false);
+    let handler = move |control| match control {
+        ServiceControl::Stop | ServiceControl::Preshutdown => {
+            stopping();
+            stop.send_replace(true);
+            ServiceControlHandlerResult::NoError
+        }
+        ServiceControl::Interrogate => ServiceControlHandlerResult::NoError,
+        _ => ServiceControlHandlerResult::NotImplemented,
+    };
+    let Ok(status) = service_control_handler::register(name, handler) else { return };
+    let _ = STATUS.set(status);
+    say(ServiceState::StartPending, ServiceExitCode::NO_ERROR, START);
+    let code = match work(stopped) {
+        0 => ServiceExitCode::NO_ERROR,
+        code => ServiceExitCode::ServiceSpecific(code.into()),
+    };
+    say(ServiceState::Stopped, code, Duration::ZERO);
+}
+
+/// True in a process that the service control manager started.
+pub fn is_service() -> bool {
+    STATUS.get().is_some()
+}
+
+/// The host is up: from now on signs of life are looked for.
+pub fn running() {
+    say(ServiceState::Running, ServiceExitCode::NO_ERROR, Duration::ZERO);
+    if is_service() && ALIVE.swap(crate::time::now(), Ordering::Relaxed) == 0 {
+        // A thread of its own: what hangs may be the runtime.
+        std::thread::spawn(|| {
+            loop {
+                std::thread::sleep(WATCHDOG / 4);
+                let silent = crate::time::now() - ALIVE.load(Ordering::Relaxed);
+                if silent > WATCHDOG.as_millis() as i64 {
+                    crate::ending::died("signs of life");
+                }
+            }
+        });
+    }
+}
+
+/// A sign of life.
+pub fn alive() {
+    ALIVE.store(crate::time::now(), Ordering::Relaxed);
+}
+
+/// What is under way is finished.
+pub fn stopping() {
+    say(ServiceState::StopPending, ServiceExitCode::NO_ERROR, Duration::from_secs(120));
+}
+
+fn say(state: ServiceState, exit_code: ServiceExitCode, wait_hint: Duration) {
+    let Some(handle) = STATUS.get() else { return };
+    let controls_accepted = match state {
+        ServiceState::Running => ServiceControlAccept::STOP | ServiceControlAccept::PRESHUTDOWN,
+        _ => ServiceControlAccept::empty(),
+    };
+    let told = handle.set_service_status(ServiceStatus {
+        service_type: ServiceType::OWN_PROCESS,
+        current_state: state,
+        controls_accepted,
+        exit_code,
+        checkpoint: 0,
+        wait_hint,
+        process_id: None,
+    });
+    if let Err(error) = told {
+        tracing::debug!(%error, "the service control manager cannot be told");
+    }
+}
+
+/// Where the log of a service goes whose `tandem.toml` names none.
+pub fn log_beside(config: &Path) -> PathBuf {
+    config.parent().map(|folder| folder.join(LOG)).unwrap_or_else(|| LOG.into())
+}
+
+/// What is of note, in the event log: id 1 for errors, 2 for warnings, 3 for the host's coming and going.
+pub struct EventLog(eventlog::EventLog);
+
+impl EventLog {
+    /// Of a service; none where there is no event log.
+    pub fn open(name: &str) -> Option<Self> {
+        eventlog::EventLog::new(name, log::Level::Info).ok().map(Self)
+    }
+}
+
+impl<S: tracing::Subscriber> Layer<S> for EventLog {
+    fn on_event(&self, event: &tracing::Event<'_>, _: tracing_subscriber::layer::Context<'_, S>) {
+        let mut words = Words::default();
+        event.record(&mut words);
+        let level = match *event.metadata().level() {
+            tracing::Level::ERROR => log::Level::Error,
+            tracing::Level::WARN => log::Level::Warn,
+            tracing::Level::INFO if OF_NOTE.contains(&words.message.as_str()) => log::Level::Info,
+            _ => return,
+        };
+        let text = format!("{}{}", words.message, words.rest);
+        self.0.log(&log::Record::builder().level(level).args(format_args!("{text}")).build());
+    }
+}
+
+/// The host's coming and going.
+const OF_NOTE: [&str; 3] = ["tandem is up", "stopping: runs under way are finished first", "tandem stopped"];
+
+/// An event as text.
+#[derive(Default)]
+struct Words {
+    message: String,
+    rest: String,
+}
+
+impl tracing::field::Visit for Words {
+    fn record_debug(&mut self, field: &tracing::field::Field, value: &dyn std::fmt::Debug) {
+        use std::fmt::Write;
+        // A nul would end the text.
+        if field.name() == "message" {
+            self.message = format!("{value:?}").replace('\0', " ");
+        } else {
+            let _ = write!(self.rest, " {}={}", field.name(), format!("{value:?}").replace('\0', " "));
+        }
+    }
+}
