@@ -9,7 +9,7 @@ PLUGIN_CARGO = cd plugins && env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS -u CARG
 # Tests mostly wait for what the host's timers do: more of them at once than there are cores take half the time.
 TEST_THREADS ?= $(shell expr 2 \* $$(nproc))
 
-.PHONY: demo test build plugins console setup setup-tests lint soak bench windows clean
+.PHONY: demo test build plugins console setup setup-tests setup-dist lint soak bench dist windows clean
 
 demo: setup plugins console
 	$(CARGO) build --locked --workspace --bins
@@ -56,9 +56,19 @@ bench: setup plugins console
 	$(CARGO) build --quiet --locked --release --workspace
 	target/release/tandem-bench
 
-# The host compiles for Windows.
-windows: setup
+setup-dist: setup
+	@scripts/setup-dist.sh
+
+# All that is handed out, in target/archives: for Linux an archive and a .deb, for Windows a zip and an installer, with licences and SBOM.
+dist: setup-dist plugins console
+	scripts/dist.sh
+	scripts/dist-windows.sh
+
+# The host for Windows, on Linux: compiled, clippy, and a run under Wine.
+windows: setup-dist plugins console
 	scripts/check-windows.sh
+	$(CARGO) build --quiet --locked -p tandem-simulators --bins
+	scripts/windows-smoke.sh target/x86_64-pc-windows-gnu/debug/tandem.exe
 
 clean:
 	$(CARGO) clean

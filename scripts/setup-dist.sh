@@ -1,0 +1,41 @@
+#!/usr/bin/env bash
+# Installs what archives and the Windows build need beyond `setup.sh`: the C compiler for Windows, Wine, the installer's maker, and what lists
+# components and licences. Safe to run again; does nothing when all is there. Prints one line for each thing it does.
+# Exit code 3: rustup cannot download what Windows needs here; all else is there.
+set -euo pipefail
+tools=${TANDEM_TOOLS:-$HOME/.cache/tandem}
+mkdir -p "$tools"
+
+need=()
+command -v x86_64-w64-mingw32-gcc >/dev/null || need+=(gcc-mingw-w64-x86-64)
+[ -x /usr/lib/wine/wine64 ] || need+=(wine64)
+command -v makensis >/dev/null || need+=(nsis)
+command -v zip >/dev/null || need+=(zip)
+command -v curl >/dev/null || need+=(curl)
+command -v python3 >/dev/null || need+=(python3)
+if [ ${#need[@]} -gt 0 ]; then
+  echo "setup: apt-get install ${need[*]}"
+  if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
+  $sudo apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
+fi
+
+# They run for seconds: building them fast matters more than running them fast.
+tool() {
+  if ! "$tools/bin/$1" --version >/dev/null 2>&1; then
+    echo "setup: cargo install $1 (a few minutes, once)"
+    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
+      cargo install --quiet --locked "$1" --version "$2" "${@:3}" --root "$tools"
+  fi
+}
+tool cargo-cyclonedx 0.5.9
+tool cargo-about 0.9.3 --features cli
+
+target=x86_64-pc-windows-gnu
+if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
+  echo "setup: rustup target add $target"
+  if ! timeout 300 rustup target add "$target" >/dev/null 2>&1; then
+    echo "setup: rustup cannot download here: nothing can be built for Windows on this machine" >&2
+    exit 3
+  fi
+fi
