@@ -40,7 +40,7 @@ pub struct Options {
     /// The file; without it `tandem-doctor-<time>.md` in this folder.
     #[arg(long, short)]
     output: Option<PathBuf>,
-    /// The host's log, where it is kept in a file: its last 200 lines go in, masked.
+    /// The host's log, where it is kept in another file than that of [log]: its last 200 lines go in, masked.
     #[arg(long)]
     log: Option<PathBuf>,
     /// Sign in nowhere, and ask neither system.
@@ -55,6 +55,8 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     match Config::load(path) {
         Ok(config) => {
             hidden.extend(secrets(&config));
+            // Where the host writes one itself it need not be named.
+            facts.log = config.log.as_ref().and_then(|log| tail(&config.resolve(&log.file)).ok());
             gather(Arc::new(config), &options, &mut facts, &mut hidden).await;
         }
         Err(error) => facts.troubles.push(error.to_string()),
@@ -95,6 +97,8 @@ fn secrets(config: &Config) -> Vec<String> {
         hidden.extend(org.username.clone());
         hidden.extend(org.proxy.as_ref().and_then(|proxy| proxy.user.clone()));
     }
+    hidden.extend(config.alerts.channels.values().filter_map(|channel| channel.user.clone()));
+    hidden.extend(config.console.oidc.as_ref().map(|oidc| oidc.client_id.clone()));
     hidden
 }
 

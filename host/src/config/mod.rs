@@ -24,8 +24,8 @@ pub use self::backup::BackupConfig;
 pub use self::console::{ConsoleConfig, OidcConfig, RolesConfig, ServerTls};
 pub use self::keep::{KeepConfig, Payloads};
 pub use self::lines::Lines;
-pub use self::reconcile::ReconcileConfig;
 pub use self::log::LogConfig;
+pub use self::reconcile::ReconcileConfig;
 pub use self::secret::{Secret, SecretError, SecretSource};
 pub use self::stamp::{Stamp, stamp};
 pub use self::telemetry::TelemetryConfig;
@@ -858,6 +858,10 @@ impl Section<'_, '_> {
                 self.tell("proxy.url", ": user and password do not stand in url; give user = and password = { … }");
             }
             Ok(url) if matches!(url.scheme(), "http" | "https") && url.host_str().is_some() => {}
+            // Such as user:password@proxy:3128.
+            _ if proxy.url.contains('@') => {
+                self.tell("proxy.url", ": user and password do not stand in url; give user = and password = { … }");
+            }
             _ => self.tell(
                 "proxy.url",
                 format!(" = \"{}\" is not a proxy's address; write it like http://proxy:3128", proxy.url),

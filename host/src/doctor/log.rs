@@ -44,6 +44,8 @@ const SHOWN: [&str; 34] = [
 
 /// What a plugin says stands in the place of the host's own words.
 const PLUGIN: &str = "plugin";
+/// The mark of such a line in a log for people.
+const BY_PLUGIN: &str = " by=\"plugin\"";
 
 /// The last lines of a log.
 pub fn last(text: &str, most: usize, mask: &Mask) -> Vec<String> {
@@ -88,21 +90,23 @@ fn of_text(line: &str, mask: &Mask) -> Option<String> {
         }
         _ => rest,
     };
+    // A plugin may say ` flow=` itself: what stands after the last mark is the host's.
+    let (said, rest) = match rest.rfind(BY_PLUGIN) {
+        Some(mark) => (Some(&rest[..mark]), &rest[mark + BY_PLUGIN.len()..]),
+        None => (None, rest),
+    };
     let places = parameters(rest);
     let words = &rest[..places.first().map_or(rest.len(), |(start, ..)| *start)];
-    let mut told = Vec::new();
-    let mut of_plugin = false;
+    let mut told = vec![message(said.unwrap_or(words).trim_end(), said.is_some(), mask)];
+    // So may a text of others that a parameter quotes: what follows it is not believed.
+    let mut is_ours = true;
     for (number, (_, name, from)) in places.iter().enumerate() {
         let end = places.get(number + 1).map_or(rest.len(), |(start, ..)| *start);
         let value = rest[*from..end].trim().trim_matches('"');
-        if *name == "by" && value == PLUGIN {
-            of_plugin = true;
-        } else {
-            told.push(parameter(name, value, mask));
-        }
+        is_ours &= SHOWN.contains(name);
+        told.push(if is_ours { parameter(name, value, mask) } else { quoted(name, mask.words(value)) });
     }
-    let told = std::iter::once(message(words.trim_end(), of_plugin, mask)).chain(told);
-    Some(format!("{at} {level} {}", told.collect::<Vec<_>>().join(" ")))
+    Some(format!("{at} {level} {}", told.join(" ")))
 }
 
 /// Where ` name=` stands: its beginning, the name, and where its value begins.
@@ -126,9 +130,11 @@ fn message(words: &str, of_others: bool, mask: &Mask) -> String {
 }
 
 fn parameter(name: &str, value: &str, mask: &Mask) -> String {
-    let value = if SHOWN.contains(&name) { mask.text(value) } else { mask.words(value) };
-    let value = if value.contains(' ') { format!("\"{value}\"") } else { value };
-    format!("{name}={value}")
+    quoted(name, if SHOWN.contains(&name) { mask.text(value) } else { mask.words(value) })
+}
+
+fn quoted(name: &str, value: String) -> String {
+    if value.contains(' ') { format!("{name}=\"{value}\"") } else { format!("{name}={value}") }
 }
 
 #[cfg(test)]
@@ -158,7 +164,12 @@ mod tests {
     fn what_a_plugin_and_what_nobody_knows_says_is_not_believed() {
         let plain = "2026-01-31T14:05:59.123456Z  INFO Anna Schmidt, a@b.de, order made by=\"plugin\" flow=\"orders\" trace=\"00\"";
         let json = "{\"timestamp\":\"t\",\"level\":\"INFO\",\"message\":\"Anna Schmidt\",\"by\":\"plugin\",\"target\":\"plugin\",\"flow\":\"orders\"}";
-        for line in [plain, json, "Anna Schmidt without any time", "thread panicked: Anna Schmidt geheim-42"] {
+        let forged = "2026-01-31T14:05:59.123456Z  INFO order by=\"plugin\" flow=Anna object=Schmidt by=\"plugin\" flow=\"orders\"";
+        let within =
+            "2026-01-31T14:05:59.123456Z  WARN it failed error=refused: flow=Anna code=Schmidt what=\"x part=a@b.de\"";
+        for line in
+            [plain, json, forged, within, "Anna Schmidt without any time", "thread panicked: Anna Schmidt geheim-42"]
+        {
             let told = of(line);
             for gone in ["Anna", "Schmidt", "a@b.de", "geheim"] {
                 assert!(!told.contains(gone), "{gone}: {told}");

@@ -20,15 +20,16 @@ pub struct Mask {
 impl Mask {
     /// That hides these values wherever they stand.
     pub fn new(hidden: impl IntoIterator<Item = String>) -> Result<Self, regex::Error> {
-        let is_common = |value: &String| COMMON.contains(&value.to_lowercase().as_str());
-        // A secret may have lines; in a text each stands by itself.
-        let lines =
-            hidden.into_iter().flat_map(|value| value.lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>());
-        let mut hidden: Vec<String> = lines.filter(|line| line.chars().count() > 2 && !is_common(line)).collect();
+        let email = Regex::new(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)*")?;
+        Ok(Self { hidden: Vec::new(), email }.and(hidden))
+    }
+
+    /// This one, which hides these values, too.
+    pub fn and(&self, hidden: impl IntoIterator<Item = String>) -> Self {
+        let mut hidden: Vec<String> = self.hidden.iter().cloned().chain(lines_of(hidden)).collect();
         hidden.sort_by_key(|value| std::cmp::Reverse(value.len()));
         hidden.dedup();
-        let email = Regex::new(r"[\w.+%'-]+@[\w-]+(?:\.[\w-]+)*")?;
-        Ok(Self { hidden, email })
+        Self { hidden, email: self.email.clone() }
     }
 
     /// A text of the host's own, without secrets, names and addresses that are known as such.
@@ -38,6 +39,20 @@ impl Mask {
             shown = shown.replace(value.as_str(), DOTS);
         }
         self.email.replace_all(&shown, DOTS).into_owned()
+    }
+
+    /// What is given as JSON, each text by itself: how JSON writes a letter hides nothing from the mask.
+    pub fn json(&self, value: &Value) -> Value {
+        match value {
+            Value::String(text) => Value::String(self.text(text)),
+            Value::Array(items) => items.iter().map(|item| self.json(item)).collect(),
+            Value::Object(fields) => fields
+                .iter()
+                .map(|(name, value)| (self.text(name), self.json(value)))
+                .collect::<serde_json::Map<_, _>>()
+                .into(),
+            plain => plain.clone(),
+        }
     }
 
     /// A text that others wrote, or that tells of records: only words that everybody uses, codes of errors and small numbers.
@@ -58,6 +73,13 @@ impl Mask {
         let why = ["why", "error", "what"].iter().find_map(|name| said["with"][*name].as_str());
         Some(why.map_or_else(|| key.to_owned(), |why| format!("{key}: {}", self.words(why))))
     }
+}
+
+/// A secret may have lines; in a text each stands by itself.
+fn lines_of(hidden: impl IntoIterator<Item = String>) -> Vec<String> {
+    let is_told = |line: &str| line.chars().count() <= 2 || COMMON.contains(&line.to_lowercase().as_str());
+    let texts: Vec<String> = hidden.into_iter().collect();
+    texts.iter().flat_map(|text| text.lines().map(str::trim)).filter(|line| !is_told(line)).map(str::to_owned).collect()
 }
 
 fn is_key(text: &str) -> bool {
@@ -81,6 +103,13 @@ mod tests {
             assert!(!told.contains(gone), "{gone}: {told}");
         }
         assert!(told.ends_with("tandem runs"), "{told}");
+    }
+
+    #[test]
+    fn json_is_masked_before_it_is_written() {
+        let mask = Mask::new(["a\"b\\c".to_owned()]).unwrap();
+        let told = mask.json(&serde_json::json!({ "x": ["it is a\"b\\c", 3], "a\"b\\c": true })).to_string();
+        assert_eq!(told, format!("{{\"x\":[\"it is {DOTS}\",3],\"{DOTS}\":true}}"));
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 pub use self::mask::Mask;
-pub use self::settings::texts_of;
+pub use self::settings::{texts_of, unknown_of};
 use crate::checks::Finding;
 use crate::store::{Count, Event, Millis};
 use crate::time::iso;
@@ -69,12 +69,15 @@ pub fn report(facts: &Facts, mask: &Mask) -> String {
         "Versions",
         vec![format!("- tandem {}", env!("CARGO_PKG_VERSION")), format!("- {}", mask.text(&facts.system))],
     );
+    // What is wrong with a setting quotes it.
+    let quoting = mask.and(facts.config.iter().flat_map(|config| unknown_of(config, &facts.known)));
     section(
         &mut text,
         "What could not be found out",
-        facts.troubles.iter().map(|own| format!("- {}", mask.text(own))).collect(),
+        facts.troubles.iter().map(|own| format!("- {}", quoting.text(own))).collect(),
     );
-    section(&mut text, "What is found wrong, or well", facts.findings.iter().map(|own| finding(own, mask)).collect());
+    let findings = facts.findings.iter().map(|own| finding(own, mask, &quoting)).collect();
+    section(&mut text, "What is found wrong, or well", findings);
     section(
         &mut text,
         "State",
@@ -88,7 +91,7 @@ pub fn report(facts: &Facts, mask: &Mask) -> String {
     section(&mut text, "Events by state", counts(&facts.counts));
     section(&mut text, "Errors by kind", kinds(&facts.wrong, mask));
     if let Some(ready) = &facts.ready {
-        fenced(&mut text, "The running host: /readyz", "json", &mask.text(&format!("{ready:#}")));
+        fenced(&mut text, "The running host: /readyz", "json", &format!("{:#}", mask.json(ready)));
     }
     if let Some(config) = &facts.config {
         fenced(&mut text, "Configuration", "toml", &settings::shown(config, &facts.known, mask));
@@ -114,9 +117,9 @@ fn fenced(text: &mut String, title: &str, kind: &str, content: &str) {
     let _ = writeln!(text, "## {title}\n\n```{kind}\n{}\n```\n", content.trim_end());
 }
 
-fn finding(own: &Finding, mask: &Mask) -> String {
+fn finding(own: &Finding, mask: &Mask, quoting: &Mask) -> String {
     let mend = if own.mend.is_empty() { String::new() } else { format!(" → {}", own.mend) };
-    format!("- {}: {}: {}", own.word(), mask.text(&own.what), mask.text(&format!("{}{mend}", own.says)))
+    format!("- {}: {}: {}", own.word(), mask.text(&own.what), quoting.text(&format!("{}{mend}", own.says)))
 }
 
 fn counts(counts: &[Count]) -> Vec<String> {
@@ -176,8 +179,14 @@ mod tests {
             kept: Kept::Whole,
         };
         let facts = Facts {
-            config: toml::from_str("[b1.erp]\nuser = \"schmidt\"\npassword = \"geheim-1\"\n").ok(),
-            findings: vec![Finding::bad("connection erp", "refused for schmidt (anna@schmidt.de)", "ask geheim-1")],
+            config: toml::from_str(
+                "[b1.erp]\nuser = \"schmidt\"\npassword = \"geheim-1\"\n[flows.o.settings]\nowner = \"Kruse\"\n",
+            )
+            .ok(),
+            findings: vec![
+                Finding::bad("connection erp", "refused for schmidt (anna@schmidt.de)", "ask geheim-1"),
+                Finding::bad("flow o", "`owner` = \"Kruse\" must be a number", ""),
+            ],
             wrong: vec![
                 event(1, "Schmidt GmbH, Hauptstraße 1, owes 5", "{}"),
                 event(
@@ -191,11 +200,11 @@ mod tests {
             figures: Some("# HELP x\ntandem_events{flow=\"orders\"} 3\nother 1\n".into()),
             state: vec![("free".into(), "7 GB".into())],
             log: Some("2026-01-31T14:05:59Z  WARN it failed error=Schmidt, anna@schmidt.de```\n".into()),
-            troubles: vec!["cannot read /home/schmidt/x".into()],
+            troubles: vec!["cannot read /home/schmidt/x".into(), "flow o: `owner` = \"Kruse\"".into()],
             ..Facts::default()
         };
         let told = report(&facts, &Mask::new(["geheim-1".into(), "schmidt".into()]).unwrap());
-        for gone in ["Schmidt", "schmidt", "geheim", "Meier", "Hauptstraße", "006"] {
+        for gone in ["Schmidt", "schmidt", "geheim", "Kruse", "Meier", "Hauptstraße", "006"] {
             assert!(!told.contains(gone), "{gone}: {told}");
         }
         assert!(told.contains("2 times") && told.contains("event 3: orders.over_limit"), "{told}");

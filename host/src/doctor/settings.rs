@@ -56,25 +56,54 @@ pub fn shown(file: &Table, known: &BTreeSet<String>, mask: &Mask) -> String {
     text
 }
 
-/// Every text of a schema.
+/// Texts of flows' settings that no schema names: nobody knows what they say.
+pub fn unknown_of(file: &Table, known: &BTreeSet<String>) -> Vec<String> {
+    fn texts(value: &Value, into: &mut Vec<String>) {
+        match value {
+            Value::String(text) => into.push(text.clone()),
+            Value::Array(items) => items.iter().for_each(|item| texts(item, into)),
+            Value::Table(fields) => fields.iter().for_each(|(name, value)| {
+                into.push(name.clone());
+                texts(value, into);
+            }),
+            _ => {}
+        }
+    }
+    let mut found = Vec::new();
+    let flows = file.get("flows").and_then(Value::as_table).into_iter().flat_map(Table::values);
+    flows.filter_map(|flow| flow.get(SETTINGS)).for_each(|settings| texts(settings, &mut found));
+    found.retain(|text| !known.contains(text));
+    found
+}
+
+/// Every text of a schema, and every name of a setting.
 pub fn texts_of(schema: &Json, into: &mut BTreeSet<String>) {
     match schema {
         Json::String(text) => {
             into.insert(text.clone());
         }
         Json::Array(items) => items.iter().for_each(|item| texts_of(item, into)),
-        Json::Object(fields) => fields.values().for_each(|value| texts_of(value, into)),
+        Json::Object(fields) => fields.iter().for_each(|(name, value)| {
+            into.insert(name.clone());
+            texts_of(value, into);
+        }),
         _ => {}
     }
 }
 
 fn table(own: &Table, path: &mut Vec<String>, known: &BTreeSet<String>, mask: &Mask, text: &mut String) {
-    let (tables, values): (Vec<_>, Vec<_>) = own.iter().partition(|(_, value)| value.is_table());
+    // Below a flow's settings a key may be somebody's name.
+    let in_settings = path.iter().any(|part| part == SETTINGS);
+    let (own, others): (Vec<_>, Vec<_>) = own.iter().partition(|(key, _)| !in_settings || known.contains(*key));
+    let (tables, values): (Vec<_>, Vec<_>) = own.into_iter().partition(|(_, value)| value.is_table());
     if !path.is_empty() && !values.is_empty() {
         let _ = writeln!(text, "[{}]", path.join("."));
     }
     for (key, value) in values {
         let _ = writeln!(text, "{key} = {}", of(key, value, path, known, mask));
+    }
+    if !others.is_empty() {
+        let _ = writeln!(text, "# {}: {} entries that the plugin's schema does not name", path.join("."), others.len());
     }
     for (key, value) in tables {
         let Value::Table(below) = value else { continue };
@@ -111,16 +140,11 @@ fn is_shown(key: &str, text: &str, path: &[String], known: &BTreeSet<String>) ->
     !is_secret && (SHOWN.contains(&key) || path.last().is_some_and(|part| part == CONNECTIONS))
 }
 
-/// An address without the user and the password that may stand in it.
+/// An address without the user and the password that may stand in it, also where it lacks its `http://`.
 fn without_user(text: &str) -> String {
-    match text.parse::<reqwest::Url>() {
-        Ok(mut url) if !url.username().is_empty() || url.password().is_some() => {
-            let _ = url.set_username("");
-            let _ = url.set_password(None);
-            url.to_string()
-        }
-        _ => text.to_owned(),
-    }
+    let Some((user, rest)) = text.rsplit_once('@') else { return text.to_owned() };
+    let scheme = user.split_once("://").map(|(scheme, _)| format!("{scheme}://"));
+    format!("{}{rest}", scheme.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -131,13 +155,16 @@ mod tests {
     fn addresses_and_numbers_are_shown_and_users_secrets_and_free_text_are_dots() {
         let file: Table = toml::from_str(
             "[b1.erp]\nurl = \"https://b1:50000/b1s/v2\" # of Anna Schmidt\ncompany = \"SBO\"\nuser = \"anna\"\npassword = { env = \"B1_PASSWORD\" }\n\
-             proxy = { url = \"http://anna:geheim@proxy:3128\" }\nsessions = 3\n[flows.orders]\nplugin = \"orders\"\nconnections = { b1 = \"erp\" }\n\
-             settings = { mode = \"never\", owner = \"Anna Schmidt\", days = 3 }\n[console.oidc]\nissuer = \"https://login\"\nclient_id = \"x-geheim\"\n\
+             proxy = { url = \"anna:geheim@1@proxy:3128\" }\nsessions = 3\n[flows.orders]\nplugin = \"orders\"\nconnections = { b1 = \"erp\" }\n\
+             settings = { mode = \"never\", owner = \"Anna Schmidt\", days = 3, \"Anna Schmidt\" = { \"Anna\" = \"x\" } }\n[console.oidc]\nissuer = \"https://login\"\nclient_id = \"x-geheim\"\n\
              roles = { admin = [\"Anna Schmidt\"] }\nflows = { \"Anna Schmidt\" = [\"orders\"] }\n[alerts.team]\nkind = \"teams\"\nurl = \"https://hook/geheim\"\n",
         )
         .unwrap();
         let mut known = BTreeSet::new();
-        texts_of(&serde_json::json!({ "properties": { "mode": { "enum": ["never", "always"] } } }), &mut known);
+        texts_of(
+            &serde_json::json!({ "properties": { "mode": { "enum": ["never", "always"] }, "owner": {}, "days": {} } }),
+            &mut known,
+        );
         let told = shown(&file, &known, &Mask::new([]).unwrap());
         for gone in ["anna", "Anna", "Schmidt", "geheim"] {
             assert!(!told.contains(gone), "{gone}: {told}");
@@ -154,5 +181,7 @@ mod tests {
             assert!(told.contains(there), "{there}: {told}");
         }
         assert!(toml::from_str::<Table>(&told).is_ok(), "{told}");
+        assert_eq!(unknown_of(&file, &known), ["Anna Schmidt", "Anna", "x", "Anna Schmidt"]);
+        assert_eq!(without_user("https://anna:geheim@proxy:3128/x"), "https://proxy:3128/x");
     }
 }
