@@ -42,6 +42,9 @@ pub struct Manifest {
     pub machine: String,
     /// Where the database lay there.
     pub database: PathBuf,
+    /// Tells the backups of one host from those of others, whatever its machine is called; none in those of before this was noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
     /// Events by flow and state.
     pub events: BTreeMap<String, BTreeMap<String, u64>>,
     /// Pairs of records.
@@ -100,6 +103,7 @@ impl Manifest {
             format: 0,
             machine: whoami::hostname().unwrap_or_else(|_| "unknown".into()),
             database: PathBuf::new(),
+            host: None,
             events: BTreeMap::new(),
             links: 0,
             keys: Vec::new(),
@@ -114,6 +118,14 @@ impl Manifest {
         let mut entries = archive.entries().map_err(damaged(file))?;
         let first = entries.next().ok_or("it is empty").map_err(damaged(file))?;
         read_manifest(file, first)
+    }
+
+    /// Of the same host: also where its machine was renamed, or its folder moved.
+    pub fn is_of_same_host(&self, other: &Self) -> bool {
+        match (&self.host, &other.host) {
+            (Some(own), Some(others)) => own == others,
+            _ => self.machine == other.machine && self.database == other.database,
+        }
     }
 
     /// What it comes to when it is unpacked.

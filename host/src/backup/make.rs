@@ -36,7 +36,9 @@ pub async fn make(config: &Config, store: &dyn Store, folder: &Path, told: &Told
     let at_folder = |error| BackupError::Folder(folder.to_owned(), error);
     make_folder(folder).map_err(at_folder)?;
     let _alone = alone(folder)?;
-    sweep(folder, UNFINISHED).map_err(at_folder)?;
+    // What a kill has left may be large.
+    let swept = folder.to_owned();
+    spawn_blocking(move || sweep(&swept, UNFINISHED)).await?.map_err(at_folder)?;
     let scratch = scratch(folder, UNFINISHED).map_err(at_folder)?;
     let place = config.resolve(&config.store.path);
     let database = scratch.path().join(DATABASE);
@@ -45,24 +47,24 @@ pub async fn make(config: &Config, store: &dyn Store, folder: &Path, told: &Told
     let made_at = now();
     archive::fresh(&database).map_err(at(&database))?;
     copy(store, &place, &database, told).await?;
-    let look = Look::at(&database)?;
-    let mut manifest = Manifest {
-        format: look.format,
-        database: std::path::absolute(&place).unwrap_or(place),
-        events: by_flow(look.counts()?),
-        links: look.links()?,
-        keys: look.keys()?,
-        left_out: parts::left_out(config),
-        ..Manifest::new(made_at)
-    };
-    drop(look);
-    // The large one last: what the others say is read without it.
-    let mut all = parts::of(config)?;
-    all.push((DATABASE.to_owned(), Source::File(database.clone())));
-
     let file = tempfile::Builder::new().prefix(UNFINISHED).tempfile_in(folder).map_err(at_folder)?;
-    let (path, told_packing) = (file.path().to_owned(), told.clone());
+    let (path, told_packing, config) = (file.path().to_owned(), told.clone(), config.clone());
     let packing: JoinHandle<Result<(Manifest, tempfile::NamedTempFile), BackupError>> = spawn_blocking(move || {
+        let look = Look::at(&database)?;
+        let mut manifest = Manifest {
+            format: look.format,
+            database: std::path::absolute(&place).unwrap_or(place),
+            host: look.host(),
+            events: by_flow(look.counts()?),
+            links: look.links()?,
+            keys: look.keys()?,
+            left_out: parts::left_out(&config),
+            ..Manifest::new(made_at)
+        };
+        drop(look);
+        // The large one last: what the others say is read without it.
+        let mut all = parts::of(&config)?;
+        all.push((DATABASE.to_owned(), Source::File(database.clone())));
         for (name, source) in &all {
             manifest.parts.push(source.part(name).map_err(at(Path::new(name)))?);
         }
@@ -172,7 +174,7 @@ fn try_out(file: &Path, into: &Path, wanted: &Manifest, told: &Told) -> Result<(
 /// is noted that the newest is good. Those that a clock which was ahead has dated later than it go first.
 pub fn part_with_old(newest: &Path, keep: u32) {
     let Ok(of) = Manifest::of(newest) else { return };
-    let same = |manifest: &Manifest| manifest.machine == of.machine && manifest.database == of.database;
+    let same = |manifest: &Manifest| manifest.is_of_same_host(&of);
     let others = backups(disk::folder_of(newest)).into_iter().filter(|path| path != newest);
     let others = others.filter_map(|path| Some((Manifest::of(&path).ok().filter(same)?.made_at, path)));
     for path in beyond(others.collect(), of.made_at, keep as usize) {
@@ -228,6 +230,19 @@ mod tests {
         assert_eq!(beyond(all(&[9, 8, 1]), 5, 2), names(&[9, 8]), "what is dated later goes first");
         assert_eq!(beyond(all(&[9]), 5, 1), names(&[9]));
         assert_eq!(beyond(Vec::new(), 5, 1), names(&[]));
+    }
+
+    #[test]
+    fn a_host_is_known_whatever_its_machine_is_called() {
+        let of = |host: Option<&str>, machine: &str| Manifest {
+            host: host.map(str::to_owned),
+            machine: machine.into(),
+            ..Manifest::new(1)
+        };
+        assert!(of(Some("a"), "container-1").is_of_same_host(&of(Some("a"), "container-2")));
+        assert!(!of(Some("a"), "one").is_of_same_host(&of(Some("b"), "one")));
+        assert!(of(None, "one").is_of_same_host(&of(Some("b"), "one")), "made before it was noted");
+        assert!(!of(None, "one").is_of_same_host(&of(Some("b"), "two")));
     }
 
     #[test]

@@ -65,6 +65,8 @@ pub fn left_out(config: &Config) -> Vec<String> {
     let trusts = config.b1.iter().map(|(name, b1)| (format!("[b1.{name}]"), &b1.tls));
     let trusts = trusts.chain(config.salesforce.iter().map(|(name, org)| (format!("[salesforce.{name}]"), &org.tls)));
     let trusts = trusts.chain(config.console.oidc.iter().map(|oidc| ("[console.oidc]".to_owned(), &oidc.tls)));
+    let trusts = trusts.chain(config.alerts.channels.iter().map(|(name, own)| (format!("[alerts.{name}]"), &own.tls)));
+    let trusts = trusts.chain(config.telemetry.iter().map(|own| ("[telemetry]".to_owned(), &own.tls)));
     left.extend(
         trusts.filter_map(|(place, tls)| Some(format!("{place} tls: the file {}", tls.ca_file.as_ref()?.display()))),
     );
@@ -104,7 +106,7 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         let text = "[b1.erp]\nurl = \"https://b1:50000/b1s/v2\"\ncompany = \"X\"\nuser = \"u\"\npassword = { file = \"b1.password\" }\n\
              tls = { ca_file = \"ca.pem\" }\n[flows.orders]\nplugin = \"orders\"\nconnections = {}\nmapping = \"orders.toml\"\n\
-             mapper = \"ours.wasm\"\n";
+             mapper = \"ours.wasm\"\n[alerts.team]\nkind = \"webhook\"\nurl = { env = \"HOOK\" }\ntls = { ca_file = \"hook.pem\" }\n";
         std::fs::create_dir(path("plugins")).unwrap();
         for (name, text) in [
             ("tandem.toml", text),
@@ -122,6 +124,7 @@ mod tests {
         assert_eq!(names, wanted, "a mapper that is not there is none");
         let left = left_out(&config).join("\n");
         assert!(left.contains("[b1.erp] password: the file b1.password") && left.contains("ca.pem"), "{left}");
+        assert!(left.contains("[alerts.team] tls: the file hook.pem"), "{left}");
         assert_eq!(plugin_of("plugins/orders.wasm"), Some("orders.wasm"));
         for none in ["plugins/../x.wasm", "plugins/notes.txt", "plugins/", "tandem.toml"] {
             assert_eq!(plugin_of(none), None, "{none}");

@@ -28,6 +28,8 @@ pub struct Restore {
     pub place: PathBuf,
     /// What is there now, by flow and state; none where there is none, or it cannot be read.
     pub present: Option<BTreeMap<String, BTreeMap<String, u64>>>,
+    /// Who may use the console, its keys and the audit trail stay as they are now; else they are those of the backup.
+    pub access_stays: bool,
     /// What it is put in place for.
     pub config: Config,
     scratch: TempDir,
@@ -90,7 +92,25 @@ impl Restore {
         let held = copy::hold(&place)?;
         let (manifest, scratch) = unpacked(file, &place, UNFINISHED[0], told)?;
         let present = Look::at(&place).and_then(|look| look.counts()).ok().map(by_flow);
-        Ok(Self { manifest, place, present, config, scratch, _held: held })
+        let access_stays = copy::access_stays(&scratch.path().join(DATABASE), &place);
+        Ok(Self { manifest, place, present, access_stays, config, scratch, _held: held })
+    }
+
+    /// Files that [`swap`](Self::swap) puts with the configuration, and whether each is put in place of another one.
+    pub fn files(&self) -> Vec<(PathBuf, bool)> {
+        let is_another = |part: &str, path: &Path| {
+            std::fs::read(path).is_ok_and(|there| std::fs::read(self.scratch.path().join(part)).ok() != Some(there))
+        };
+        self.places().into_iter().map(|(part, path)| (path.clone(), is_another(&part, &path))).collect()
+    }
+
+    /// Where each part of the configuration goes.
+    fn places(&self) -> BTreeMap<String, PathBuf> {
+        let names: Vec<&str> = self.manifest.parts.iter().map(|part| part.name.as_str()).collect();
+        let plugins: Vec<String> = names.iter().filter_map(|name| parts::plugin_of(name)).map(str::to_owned).collect();
+        let mut places = parts::places(&self.config, &plugins);
+        places.retain(|name, _| names.contains(&name.as_str()));
+        places
     }
 
     /// Puts the database in place, and the configuration before it where that is asked for.
@@ -111,11 +131,8 @@ impl Restore {
     }
 
     fn put_configuration(&self, stamp: &str) -> Result<Vec<PathBuf>, BackupError> {
-        let names: Vec<&str> = self.manifest.parts.iter().map(|part| part.name.as_str()).collect();
-        let plugins: Vec<String> = names.iter().filter_map(|name| parts::plugin_of(name)).map(str::to_owned).collect();
-        let places = parts::places(&self.config, &plugins);
         let mut files: BTreeMap<PathBuf, Vec<u8>> = BTreeMap::new();
-        for (name, path) in places.into_iter().filter(|(name, _)| names.contains(&name.as_str())) {
+        for (name, path) in self.places() {
             let part = self.scratch.path().join(name);
             files.insert(path, std::fs::read(&part).map_err(at(&part))?);
         }

@@ -49,7 +49,10 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     bar.finish_and_clear();
     let restore = prepared?;
     if !output.is_json() {
-        tell(&restore.manifest, restore.present.as_ref(), &restore.place, output);
+        tell(&restore, output);
+        if with_configuration {
+            tell_files(&restore.files(), output);
+        }
     }
     if !yes && !confirmed("put it in place?")? {
         output.say("nothing was changed");
@@ -98,12 +101,13 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
 type Events = BTreeMap<String, BTreeMap<String, u64>>;
 
 /// What would be put in place, and of what.
-fn tell(manifest: &Manifest, present: Option<&Events>, place: &Path, output: &Output) {
+fn tell(restore: &Restore, output: &Output) {
+    let Restore { manifest, present, place, .. } = restore;
     let mut rows = facts(manifest);
     rows.push(vec!["is put in place of".into(), place.display().to_string()]);
     output.facts(&["backup", ""], rows);
     let empty = Events::new();
-    let present_events = present.unwrap_or(&empty);
+    let present_events = present.as_ref().unwrap_or(&empty);
     let mut flows: Vec<&String> = manifest.events.keys().chain(present_events.keys()).collect();
     flows.sort_unstable();
     flows.dedup();
@@ -113,6 +117,18 @@ fn tell(manifest: &Manifest, present: Option<&Events>, place: &Path, output: &Ou
     if present.is_none() && place.exists() {
         output.say("the database that is there cannot be read");
     }
+    if !restore.access_stays {
+        output.say(
+            "accounts, tokens and the audit trail will be those of the backup: who lost access since has it again until you take it",
+        );
+    }
+}
+
+/// What else would be written.
+fn tell_files(files: &[(PathBuf, bool)], output: &Output) {
+    let says = |replaces: &bool| if *replaces { "in place of another, which is kept" } else { "" };
+    let rows = files.iter().map(|(path, replaces)| vec![path.display().to_string(), says(replaces).to_owned()]);
+    output.rows(&(), &["is written, too", ""], rows.collect(), "the backup holds no configuration");
 }
 
 fn facts(manifest: &Manifest) -> Vec<Vec<String>> {

@@ -16,6 +16,8 @@ const HOST_ID: &str = "host-id";
 pub(super) const RESTORED: &str = "restored";
 /// So long after it an event may tell again what was done before: the 72 hours of Salesforce, and systems that are down meanwhile.
 pub(super) const IN_DOUBT: Millis = 7 * 24 * 3_600_000;
+/// What a host keeps of itself as it is now, and that no older state may bring back: what it told of what is wrong, and when it last made a backup and compared.
+const OF_NOW: [&str; 3] = ["alerts", "backup", "reconcile"];
 /// Numbers that are left out where it is not known how many were given since: what an org or a person wrote down by number is never another event.
 const GAP: i64 = 1_000_000;
 
@@ -119,6 +121,13 @@ impl Look {
         if self.format < 10 { Ok(Vec::new()) } else { sealing::noted(&self.connection) }
     }
 
+    /// Tells the databases of one host from those of others, and names none; none where it was never asked for.
+    pub fn host(&self) -> Option<String> {
+        let id = host_id(&self.connection, "main")?;
+        let digest = ring::digest::digest(&ring::digest::SHA256, &id);
+        Some(digest.as_ref()[..8].iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
     /// Runs that were under way.
     pub fn open_runs(&self) -> Result<u64> {
         self.number("SELECT count(*) FROM runs WHERE finished_at IS NULL")
@@ -192,8 +201,11 @@ pub fn make_fit(copy: &Path, present: &Path, now: Millis) -> Result<bool> {
         "INSERT OR REPLACE INTO positions (source, position, at) VALUES (?1, 'true', ?2)",
         params![RESTORED, now],
     )?;
+    for source in OF_NOW {
+        connection.execute("DELETE FROM positions WHERE source = ?1", [source])?;
+    }
     connection.execute_batch("COMMIT")?;
-    let stays = keep_what_was_given(&connection, present);
+    let stays = keep_what_was_given(&connection, copy, present);
     if !stays {
         for table in ["events", "runs"] {
             give_no_number_twice(&connection, table, GAP)?;
@@ -203,22 +215,39 @@ pub fn make_fit(copy: &Path, present: &Path, now: Millis) -> Result<bool> {
     Ok(stays)
 }
 
+/// Whether who may use the console, its keys and the audit trail stay as they are in `present`: see [`make_fit`].
+pub fn access_stays(copy: &Path, present: &Path) -> bool {
+    let host = |path: &Path| Look::at(path).ok().filter(|look| look.format <= format()).and_then(|look| look.host());
+    let own = host(copy);
+    own.is_some() && own == host(present)
+}
+
 /// See [`make_fit`]; false, and nothing is changed, where it cannot be.
-fn keep_what_was_given(connection: &Connection, present: &Path) -> bool {
-    let same = Look::at(present).is_ok_and(|other| {
-        let (own, other_id) = (host_id(connection, "main"), host_id(&other.connection, "main"));
-        other.format == format() && own.is_some() && own == other_id
-    });
-    let Some(path) = same.then(|| text_of(present).ok()).flatten() else { return false };
-    if connection.execute("ATTACH ?1 AS present", [path]).is_err() {
-        return false;
-    }
+fn keep_what_was_given(connection: &Connection, copy: &Path, present: &Path) -> bool {
+    access_stays(copy, present) && from_present(connection, copy, present).unwrap_or(false)
+}
+
+fn from_present(connection: &Connection, copy: &Path, present: &Path) -> Result<bool> {
+    // Of an older program: a copy of it is brought to this one's format, and it stays as it is.
+    let older = with_ending(copy, "-present");
+    let present = if Look::at(present)?.format < format() {
+        let _ = std::fs::remove_file(&older);
+        Look::at(present)?.connection.execute("VACUUM INTO ?1", [text_of(&older)?])?;
+        let mut brought = Connection::open(&older)?;
+        migrate(&mut brought)?;
+        close(brought)?;
+        older.as_path()
+    } else {
+        present
+    };
+    connection.execute("ATTACH ?1 AS present", [text_of(present)?])?;
     let taken = take_over(connection);
     if taken.is_err() {
         let _ = connection.execute_batch("ROLLBACK");
     }
     let _ = connection.execute("DETACH present", []);
-    taken.is_ok()
+    let _ = std::fs::remove_file(&older);
+    Ok(taken.is_ok())
 }
 
 fn take_over(connection: &Connection) -> Result<()> {
@@ -227,6 +256,12 @@ fn take_over(connection: &Connection) -> Result<()> {
         connection.execute_batch(&format!(
             "DELETE FROM main.{table}; INSERT INTO main.{table} SELECT * FROM present.{table};"
         ))?;
+    }
+    for source in OF_NOW {
+        connection.execute(
+            "INSERT OR REPLACE INTO main.positions SELECT * FROM present.positions WHERE source = ?1",
+            [source],
+        )?;
     }
     for table in ["events", "runs", "activations", "acts"] {
         let given: Option<i64> = connection
@@ -361,6 +396,10 @@ mod tests {
         store.append(Intake { events: vec![event(key)], ..Intake::default() }).await.unwrap();
     }
 
+    async fn stands(store: &SqliteStore, source: &str, position: &str) {
+        store.append(Intake { position: Some((source.into(), position.into())), ..Intake::default() }).await.unwrap();
+    }
+
     async fn run(store: &SqliteStore) -> (i64, bool) {
         let run = store.lease("orders", "digest", 1, crate::time::now()).await.unwrap().run().unwrap();
         let verdicts = run.events.iter().map(|event| (event.id, Verdict::Done("ok".into()))).collect();
@@ -458,6 +497,8 @@ mod tests {
         store.secret(HOST_ID).await.unwrap();
         let key = store.secret("compiled-plugins").await.unwrap();
         store.token_put(token("taken back since")).await.unwrap();
+        stands(&store, "alerts", "of then").await;
+        stands(&store, "backup", "of then").await;
         take(&store, "waits").await;
         let copy = copied(&store, folder.path(), "copy.db").await;
         assert_eq!(run(&store).await, (1, false));
@@ -465,6 +506,7 @@ mod tests {
         run(&store).await;
         store.token_remove("taken back since").await.unwrap();
         store.token_put(token("given since")).await.unwrap();
+        stands(&store, "alerts", "of now").await;
         let since = Look::at(&copy).unwrap().since(&place).unwrap();
         assert_eq!(since, Since { taken_in: BTreeMap::from([("orders".into(), 1)]), links: 0, questions: 0 });
         drop(store);
@@ -478,6 +520,7 @@ mod tests {
         assert_eq!(run(&store).await, (3, true), "another number than any since, and looked up, too");
         let tokens: Vec<String> = store.tokens().await.unwrap().into_iter().map(|token| token.name).collect();
         assert_eq!(tokens, ["given since"]);
+        assert_eq!(store.position("alerts").await.unwrap().unwrap(), "of now");
         assert_eq!(store.secret("compiled-plugins").await.unwrap(), key);
         assert_eq!(open(&kept).counts().await.unwrap()[0].events, 2);
     }
@@ -497,6 +540,7 @@ mod tests {
             last_seen: None,
         };
         store.account_put(account, None).await.unwrap();
+        stands(&store, "alerts", "of then").await;
         take(&store, "one").await;
         let copy = copied(&store, folder.path(), "copy.db").await;
         let place = folder.path().join("tandem.db");
@@ -506,6 +550,7 @@ mod tests {
         swap(&copy, &place, &folder.path().join("kept.db")).unwrap();
         let store = open(&place);
         assert_eq!(store.accounts().await.unwrap().len(), 1);
+        assert_eq!(store.position("alerts").await.unwrap(), None);
         take(&store, "two").await;
         run(&store).await;
         assert_eq!(run(&store).await.0, 1 + GAP + 1);
