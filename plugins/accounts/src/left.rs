@@ -93,6 +93,8 @@ impl Left {
             outcomes
                 .note_all(&subject.events, &format!("the contact {name} was deleted in Salesforce: inactive in B1"));
             person.row = inactive(employee);
+            // Its link does not tell it where B1's answer is lost.
+            remember(&key(subject.card_code(), &b1::key_text(&employee["InternalCode"])));
             person.written.insert(GONE.into(), tandem_sdk::Side::B1);
         }
         Some(person)

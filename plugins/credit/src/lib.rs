@@ -91,6 +91,8 @@ struct Alert {
     text: String,
     /// The state that was crossed into.
     state: State,
+    /// The one that was told last, or needed no telling.
+    from: State,
     /// It was to be told by an earlier run, which may have done so.
     is_pending: bool,
     events: Vec<usize>,
@@ -146,11 +148,16 @@ fn keep(
         // An alert that could not be told yet is told now, under its own subject, unless another crossing takes its place, or the customer
         // has fallen back meanwhile.
         let mut alert = last["alert"].clone();
-        let crosses = settings.alerts && state.graver_than(before);
+        let from = if alert.is_object() { State::read(text(&alert, "from")) } else { before };
+        let mut crosses = settings.alerts && state.graver_than(before);
         if alert.is_object() && !crosses && (!settings.alerts || State::read(text(&alert, "state")) > state) {
             outcomes.note_all(events, &format!("not told any more: {}", text(&alert, "subject")));
-            over.push(code.clone());
             alert = Value::Null;
+            // It has not fallen as far as it was before: of that nobody knows yet.
+            crosses = settings.alerts && state.graver_than(from);
+            if !crosses {
+                over.push(code.clone());
+            }
         }
         let is_pending = alert.is_object() && !crosses;
         if crosses {
@@ -160,7 +167,8 @@ fn keep(
             let time = format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60);
             let subject = format!("Credit {}: {} ({day}, {time} UTC)", state.word(), text(partner, "CardName"));
             let currency = currency.as_deref().unwrap_or_default();
-            alert = json!({ "subject": subject, "text": credit.words(state, code, currency), "state": state.word() });
+            let text = credit.words(state, code, currency);
+            alert = json!({ "subject": subject, "text": text, "state": state.word(), "from": from.word() });
         }
         if alert.is_object() {
             let mut accounts = texts(&alert["accounts"]);
@@ -172,6 +180,7 @@ fn keep(
                 subject: text(&alert, "subject").to_owned(),
                 text: text(&alert, "text").to_owned(),
                 state: State::read(text(&alert, "state")),
+                from,
                 is_pending,
                 events: events.clone(),
             });
@@ -189,9 +198,12 @@ fn keep(
     alerts.retain(|alert| shown.contains(&alert.card_code.as_str()));
     states.retain(|code, _| shown.contains(&code.as_str()));
     keep_states(&states);
+    over.retain(|code| shown.contains(&code.as_str()));
     over.iter().for_each(|code| keep_alert(code, Value::Null));
-    for Alert { card_code, accounts, subject, text, state, .. } in &alerts {
-        keep_alert(card_code, json!({ "subject": subject, "text": text, "accounts": accounts, "state": state.word() }));
+    for Alert { card_code, accounts, subject, text, state, from, .. } in &alerts {
+        let (state, from) = (state.word(), from.word());
+        let alert = json!({ "subject": subject, "text": text, "accounts": accounts, "state": state, "from": from });
+        keep_alert(card_code, alert);
     }
     tell(settings, alerts, outcomes);
     Ok(())

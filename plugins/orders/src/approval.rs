@@ -7,7 +7,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
-use crate::{News, Step, Work, adopt, ledger, look, unseen};
+use crate::{News, Step, Work, adopt, aside, ledger, look, unseen};
 
 /// What is read of drafts.
 pub const DRAFT: &str = "DocEntry,U_SF_Id,DocObjectCode,DocumentStatus,AuthorizationStatus";
@@ -108,6 +108,9 @@ fn refused(w: &mut Work, draft: i64) {
         w.step = Step::Remove(draft);
         return;
     }
+    if aside::leaves(w) {
+        return;
+    }
     if !is_awaited(w.id()) {
         let _ = storage::set(&key(w.id()), "0");
     }
@@ -141,6 +144,7 @@ pub fn after_the_draft(w: &mut Work) {
         Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
         // Its step is to make one.
         Ok(None) if w.makes_new => adopt::forget(w.id()),
+        Ok(None) if aside::leaves(w) => adopt::forget(w.id()),
         Ok(None) => {
             adopt::forget(w.id());
             let reason =

@@ -194,7 +194,7 @@ impl Work {
 
     /// What changed in Salesforce may be nothing: the order itself is to be looked at.
     fn looks(&self) -> bool {
-        self.event.topic == "timer.wake" || self.event.resolution.is_some()
+        self.event.topic == "timer.wake" || aside::is_wish(&self.event)
     }
 
     /// Nobody changed the opportunity, or answered: it is looked at for what happened in B1, or in the night.
@@ -255,7 +255,7 @@ impl Work {
 
     /// What was asked about it, ignored or decided holds no more.
     fn is_over(&self) {
-        aside::forget(self.id());
+        aside::over(self.id());
         anew::forget(self.id());
     }
 
@@ -278,9 +278,10 @@ impl Work {
         };
         match &outcome {
             Outcome::Review(request) if self.is_orderless => {
-                aside::remember(&self.event.key, &self.opportunity, request);
+                aside::remember(&self.event, &self.opportunity, request);
             }
             Outcome::Done(_) if self.is_orderless => aside::end(&self.event.key),
+            Outcome::Wait(_) | Outcome::Retry(_) if self.is_orderless => aside::waits(&self.event),
             _ => {}
         }
         outcome

@@ -75,7 +75,9 @@ fn asks(w: &Work) -> bool {
 impl There {
     fn read(&mut self, work: &[Work], places: &[usize]) -> Result<(), Error> {
         let asking = || places.iter().map(|place| &work[*place]);
-        let made_for = |w: &Work| matches!(w.step, Step::Create(_) | Step::Withdraw) || w.makes_new;
+        let made_for = |w: &Work| {
+            matches!(w.step, Step::Create(_) | Step::Withdraw) || w.makes_new || approval::is_awaited(w.id())
+        };
         let ids: Vec<String> = asking().filter(|w| made_for(w)).map(|w| w.id().to_owned()).collect();
         let entries: Vec<i64> = asking()
             .filter_map(|w| match &w.step {
@@ -136,7 +138,7 @@ fn order_fields(orders: &[&Order]) -> String {
 fn settle(flow: &str, settings: &Settings, w: &mut Work, there: &There) {
     match std::mem::replace(&mut w.step, Step::Open) {
         Step::Create(order) => settle_new(flow, settings, w, order, there),
-        Step::Update(order, linked) => settle_linked(flow, w, order, linked, there),
+        Step::Update(order, linked) => settle_linked(flow, settings, w, order, linked, there),
         Step::Withdraw => {
             let found = there.made_for(w.id()).find(|order| status_of(order) == "Open").cloned();
             let orders = there.made_for(w.id()).count() as u64;
@@ -206,7 +208,7 @@ fn ask_about_several(w: &mut Work, many: &[&Value]) {
 }
 
 /// An order that is linked, as B1 has it now.
-fn settle_linked(flow: &str, w: &mut Work, order: Order, mut linked: Box<Linked>, there: &There) {
+fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mut linked: Box<Linked>, there: &There) {
     w.b1 = facts::of_order(&linked);
     let Some(document) = there.linked(&linked) else {
         let number = [("number", linked.doc_num.as_str().into())];
@@ -220,13 +222,23 @@ fn settle_linked(flow: &str, w: &mut Work, order: Order, mut linked: Box<Linked>
         w.step = Step::Update(order, linked);
         return;
     }
-    if w.makes_new {
+    let id = w.id().to_owned();
+    let is_awaited = approval::is_awaited(&id);
+    if w.makes_new || is_awaited {
         let order = Order { generation: linked.generation + 1, ..order };
-        let id = w.id().to_owned();
         let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
         return match live.as_slice() {
-            [] => w.step = Step::Create(order),
             [one] => settle_live(flow, w, order, one, there.made_for(&id).count() as u64),
+            [] => match there.draft(&id) {
+                // The new one is under way: an approver has it.
+                Some(draft) => approval::wait(settings, w, draft),
+                None => {
+                    w.step = Step::Create(order);
+                    if is_awaited {
+                        approval::after_the_draft(w);
+                    }
+                }
+            },
             many => ask_about_several(w, many),
         };
     }

@@ -271,6 +271,10 @@ fn decide(w: &mut Work, link: Option<Linked>) {
             }
             w.done(message);
         }
+        // Whether it is to have a new one is asked when it is there again.
+        Some(link) if link.status == "Cancelled" && gone => {
+            w.finish(Outcome::Done(format!("the opportunity is gone, and order {} was cancelled in B1", link.doc_num)));
+        }
         Some(mut link) if link.status == "Cancelled" => {
             link.cancelled = true;
             link.put(w.id());
@@ -337,8 +341,8 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
                 total::ask(w, &link, link.question.clone());
                 continue;
             }
-            // Our own echo, or a change of nothing that matters in B1.
-            Step::Update(_, link) if link.same_as(&order) && !w.looks() => {
+            // Our own echo, or a change of nothing that matters in B1. What is asked about the order is asked until B1 says otherwise.
+            Step::Update(_, link) if link.same_as(&order) && !w.looks() && !is_in_question(w, &link) => {
                 let what = if link.left { link.stays_cancelled() } else { link.up_to_date() };
                 w.news = Some(News::synced(&link, &what));
                 Step::Finished(Outcome::Done(what.into()))
@@ -347,6 +351,12 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
             _ => Step::Create(order),
         };
     }
+}
+
+/// Something is asked about an order that is there, or was cancelled in B1.
+fn is_in_question(w: &Work, link: &Linked) -> bool {
+    (link.status == "Cancelled" && (!link.left || approval::is_awaited(w.id())))
+        || text(&w.opportunity, "Tandem_Sync_State__c") == "Review"
 }
 
 enum Held {

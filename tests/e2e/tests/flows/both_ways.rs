@@ -522,6 +522,76 @@ async fn who_was_woken_stays_inactive_where_a_clerk_makes_him_so_later() -> Resu
     Ok(())
 }
 
+/// Writes the state of an employee as a clerk does, and waits until that was looked at.
+async fn by_a_clerk(world: &World, code: &str, name: &str, active: &str) -> Result<()> {
+    next_second().await;
+    let key = row(&partner(world, code).await?, name)["InternalCode"].clone();
+    let own = json!({ "InternalCode": key, "Name": name, "Active": active });
+    let before = looked(world).await?;
+    world.b1_patch(&format!("/BusinessPartners('{code}')"), json!({ "ContactEmployees": [own] })).await?;
+    let later = async |world: &World| Ok((looked(world).await? > before).then_some(()));
+    world.until("the look at what a clerk did", PATIENCE, later).await?;
+    world.settled().await
+}
+
+/// Events of B1 that are done.
+async fn looked(world: &World) -> Result<usize> {
+    let events = world.tandem_json(&["events", "list", "--state", "done", "--limit", "1000"]).await?;
+    Ok(events.as_array().into_iter().flatten().filter(|event| text(event, "topic").starts_with("b1.")).count())
+}
+
+/// Tandem made him inactive, a clerk woke him, and made him inactive again: the last is the clerk's own word, and the contact's coming back is none.
+#[tokio::test]
+async fn who_a_clerk_woke_and_put_to_rest_again_stays_so_when_the_contact_comes_back() -> Result<()> {
+    let world = world("").await?;
+    let account = customer(&world, "M2", &["Frida Frei"]).await?;
+    let frida = contact(&world, &account, "Frei").await?;
+    let id = text(&frida, "Id");
+    admin(&world, &format!("delete/Contact/{id}")).await?;
+    until_employees(&world, "inactive", "M2", &[("Frida Frei", false)]).await?;
+    world.settled().await?;
+    by_a_clerk(&world, "M2", "Frida Frei", "tYES").await?;
+    assert!(is(&employees(&partner(&world, "M2").await?), &[("Frida Frei", true)]), "the clerk's word");
+    by_a_clerk(&world, "M2", "Frida Frei", "tNO").await?;
+    admin(&world, &format!("undelete/Contact/{id}")).await?;
+    let marked = |own: &Value| own["Id"] == id && own["Tandem_Inactive__c"] == true;
+    world.until_record("Contact", "the clerk's word", marked).await?;
+    world.settled().await?;
+    assert!(is(&employees(&partner(&world, "M2").await?), &[("Frida Frei", false)]));
+    Ok(())
+}
+
+/// B1 does not let an employee become inactive whose contact was merged into another: he stays linked with whom he was, and is inactive with the next
+/// change that B1 takes.
+#[tokio::test]
+async fn who_may_not_become_inactive_gets_no_second_contact() -> Result<()> {
+    let world = world("").await?;
+    let account = customer(&world, "M1", &["Gerd Gross"]).await?;
+    let gerd = contact(&world, &account, "Gross").await?;
+    let person = json!({ "AccountId": account, "FirstName": "Gerhard", "LastName": "Gross", "Email": "g@m1.example" });
+    let master = world.create("Contact", person).await?;
+    until_employees(&world, "Gerhard", "M1", &[("Gerd Gross", true), ("Gerhard Gross", true)]).await?;
+    world.settled().await?;
+    let refused = refused("-1000", "Property 'Active' of 'ContactEmployee' is invalid");
+    let path = "/b1s/v2/BusinessPartners('M1')";
+    world.b1_faults(json!([{ "path": path, "method": "PATCH", "kind": refused, "times": 1 }])).await?;
+    admin(&world, &format!("merge/Contact/{master}/{}", text(&gerd, "Id"))).await?;
+    let is_refused = async |world: &World| {
+        let faults = world.get(&format!("{}/admin/faults", world.b1)).await?;
+        Ok((faults[0]["times"] == 0).then_some(()))
+    };
+    world.until("the refusal", PATIENCE, is_refused).await?;
+    world.settled().await?;
+    for phone in ["+49 1", "+49 2"] {
+        world.change("Account", &account, json!({ "Phone": phone })).await?;
+        until_partner(&world, "the account's phone", "M1", |own| own["Phone1"] == phone).await?;
+        world.settled().await?;
+    }
+    until_employees(&world, "Gerd left", "M1", &[("Gerd Gross", false), ("Gerhard Gross", true)]).await?;
+    assert_eq!(contacts(&world, &account).await?.len(), 1, "no second one");
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_card_code_typed_by_hand_is_the_accounts_own_or_a_question() -> Result<()> {
     let setup = Setup {

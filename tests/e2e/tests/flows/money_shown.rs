@@ -594,6 +594,77 @@ async fn a_graver_crossing_is_told_in_the_place_of_one_that_could_not_be_told_ye
     Ok(())
 }
 
+/// Nobody is told late of what is over.
+#[tokio::test]
+async fn a_crossing_that_is_over_before_it_can_be_told_is_not_told() -> Result<()> {
+    let mut world = world(&["credit"]).await?;
+    let limit = async |world: &World, limit: i64| {
+        world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": limit })).await
+    };
+    limit(&world, 1_000).await?;
+    let id = account(&world, "C00001").await?["Id"].clone();
+    let shows = |state: &'static str| {
+        let id = id.clone();
+        move |own: &Value| own["Id"] == id && own["Tandem_Credit_State__c"] == state
+    };
+    let refuses =
+        json!({ "object": "Task", "condition": "Subject LIKE 'Credit%'", "message": "not yet", "field": "Subject" });
+    rules(&world, json!([refuses])).await?;
+    world.up().await?;
+    invoice(&world, "C00001", 1_100.0).await?;
+    world.until_record("Account", "it is exceeded", shows("exceeded")).await?;
+    until_told(&world, "writing the credit alert").await?;
+    limit(&world, 100_000).await?;
+    world.until_record("Account", "it is well", shows("ok")).await?;
+    world.settled().await?;
+    rules(&world, json!([])).await?;
+    let before = num(&account(&world, "C00001").await?["Tandem_Exposure__c"]);
+    invoice(&world, "C00001", 100.0).await?;
+    let more = |own: &Value| own["Id"] == id && num(&own["Tandem_Exposure__c"]) > before + 50.0;
+    world.until_record("Account", "what came later", more).await?;
+    assert_eq!(subjects(&world).await?, [""; 0], "it is over");
+    // The next one is.
+    limit(&world, 1_000).await?;
+    world.until_record("Account", "it is exceeded again", shows("exceeded")).await?;
+    world.until_record("Task", "the crossing", |_| true).await?;
+    assert_eq!(subjects(&world).await?.len(), 1);
+    Ok(())
+}
+
+/// It was beyond its limit before anybody could be told, and is near it still: that is what somebody must hear of.
+#[tokio::test]
+async fn a_crossing_that_fell_back_half_the_way_is_told_as_it_is() -> Result<()> {
+    let mut world = world(&["credit"]).await?;
+    let limit = async |world: &World, limit: f64| {
+        world.b1_patch("/BusinessPartners('C00001')", json!({ "CreditLimit": limit })).await
+    };
+    limit(&world, 1_000_000.0).await?;
+    let id = account(&world, "C00001").await?["Id"].clone();
+    let shows = |state: &'static str| {
+        let id = id.clone();
+        move |own: &Value| own["Id"] == id && own["Tandem_Credit_State__c"] == state
+    };
+    world.up().await?;
+    invoice(&world, "C00001", 1_000.0).await?;
+    let shown = world.until_record("Account", "it is well", shows("ok")).await?;
+    world.settled().await?;
+    let exposure = num(&of(&world, &id).await?["Tandem_Exposure__c"]).max(num(&shown["Tandem_Exposure__c"]));
+    let refuses =
+        json!({ "object": "Task", "condition": "Subject LIKE 'Credit%'", "message": "not yet", "field": "Subject" });
+    rules(&world, json!([refuses])).await?;
+    limit(&world, (exposure / 1.2).round()).await?;
+    world.until_record("Account", "it is exceeded", shows("exceeded")).await?;
+    until_told(&world, "writing the credit alert").await?;
+    limit(&world, (exposure / 0.88).round()).await?;
+    world.until_record("Account", "it is near", shows("near")).await?;
+    rules(&world, json!([])).await?;
+    invoice(&world, "C00001", 1.0).await?;
+    world.until_record("Task", "the crossing", |_| true).await?;
+    let told = subjects(&world).await?;
+    assert!(told.len() == 1 && told[0].starts_with("Credit near"), "{told:?}");
+    Ok(())
+}
+
 /// What the account does not show is known all the same.
 #[tokio::test]
 async fn a_crossing_is_told_once_also_where_the_org_does_not_take_the_state() -> Result<()> {

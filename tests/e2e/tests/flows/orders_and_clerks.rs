@@ -131,6 +131,81 @@ async fn a_refused_draft_is_asked_about_and_replaced_or_taken_over_when_its_appr
     Ok(())
 }
 
+/// The approver said no, and a person ignored that: whoever looks again asks nobody, also when a clerk has removed the draft and made the order.
+#[tokio::test]
+async fn a_refusal_that_was_ignored_is_asked_no_more_and_makes_nothing() -> Result<()> {
+    let mut world = world("settings = { approval_poll_minutes = 15 }").await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    let (id, draft) = awaited(&world).await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    sync_now(&world, &id).await?;
+    until_message(&world, &id, "refused by its approver").await?;
+    answer(&world, "ignore").await?;
+    world.settled().await?;
+    world.b1_settings(json!({})).await?;
+    let look = async |world: &mut World| -> Result<()> {
+        world.stop().await?;
+        let store = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
+        store.execute("UPDATE wakes SET at = 0 WHERE key = ?1", [&id])?;
+        drop(store);
+        world.up().await?;
+        world.settled().await
+    };
+    let touch = async |world: &World, amount: f64| -> Result<()> {
+        world.change("Opportunity", &id, json!({ "Amount": amount })).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.settled().await
+    };
+    look(&mut world).await?;
+    touch(&world, 7_001.0).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "the draft is there still");
+    world.b1_call("DELETE", &format!("/Drafts({draft})"), Value::Null).await?;
+    touch(&world, 7_002.0).await?;
+    touch(&world, 7_003.0).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "the draft is gone");
+    assert_eq!(world.orders_of(&id).await?, Vec::<Value>::new(), "he has made it by hand");
+    sync_now(&world, &id).await?;
+    until_live(&world, &id, 1).await?;
+    Ok(())
+}
+
+/// A new order beside a cancelled one goes to an approver: whoever looks meanwhile asks nothing and makes no second draft, and what he approves is
+/// the opportunity's.
+#[tokio::test]
+async fn a_new_order_beside_a_cancelled_one_that_awaits_approval_is_made_once() -> Result<()> {
+    let world = world("settings = { approval_poll_minutes = 0 }").await?;
+    let id = win(&world, "Synced").await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    world.b1_call("POST", &format!("/Orders({})/Cancel", order["DocEntry"]), Value::Null).await?;
+    world.until_state(&id, "Review").await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    answer(&world, "create a new order").await?;
+    let drafts = async |world: &World| -> Result<Vec<Value>> {
+        Ok(world.b1_records("Drafts").await?.into_iter().filter(|own| own["U_SF_Id"] == id.as_str()).collect())
+    };
+    let one = async |world: &World| Ok(drafts(world).await?.into_iter().next());
+    let draft = world.until("the draft", PATIENCE, one).await?["DocEntry"].clone();
+    until_message(&world, &id, "awaits approval").await?;
+    for amount in [7_001.0, 7_002.0] {
+        world.change("Opportunity", &id, json!({ "Amount": amount })).await?;
+        sync_now(&world, &id).await?;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "it is under way");
+        assert_eq!(drafts(&world).await?.len(), 1);
+    }
+    desk(&world, &format!("approve/{draft}")).await?;
+    until_live(&world, &id, 1).await?;
+    let made = live(&world, &id).await?.remove(0)["DocNum"].clone();
+    let shown = async |world: &World| {
+        let own = world.opportunity(&id).await?;
+        let number = made.as_i64().map(|number| number.to_string());
+        Ok((own["Tandem_Order_Number__c"].as_str() == number.as_deref()).then_some(()))
+    };
+    world.until("its number on the opportunity", PATIENCE, shown).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
 /// A look that was due gives no approver who refused a second draft, nor an order past him: neither while nobody has answered, nor where a person
 /// ignored it.
 #[tokio::test]

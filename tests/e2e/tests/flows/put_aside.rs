@@ -290,3 +290,131 @@ async fn a_new_order_beside_a_cancelled_one_is_made_over_the_limit_as_decided() 
     assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
     Ok(())
 }
+
+/// An event that asks nothing else of the opportunity.
+async fn touch(world: &World, id: &str) -> Result<()> {
+    let amount = world.opportunity(id).await?["Amount"].as_f64().unwrap_or_default();
+    world.change("Opportunity", id, json!({ "Amount": amount + 1.0 })).await
+}
+
+/// Won, refused by B1 and ignored; B1 would take it by now.
+async fn ignored(world: &World) -> Result<String> {
+    let id = world.opportunities(1).await?.remove(0);
+    let refuses = json!({ "set": "Orders", "field": "U_SF_Id", "is": id, "number": 1001, "words": "not yet" });
+    world.b1_settings(json!({ "procedure": refuses })).await?;
+    world.win(&id).await?;
+    answer(world, "not yet", "ignore").await?;
+    told(world, &id, "ignored, as decided in review").await?;
+    world.b1_settings(json!({})).await?;
+    world.settled().await?;
+    Ok(id)
+}
+
+/// Another name, another place among the lines: no order is another by that.
+#[tokio::test]
+async fn what_no_order_is_made_of_lifts_nothing_that_was_ignored() -> Result<()> {
+    let world = world("credit_check = false").await?;
+    let id = ignored(&world).await?;
+    world.change("Opportunity", &id, json!({ "Name": "Another name" })).await?;
+    touch(&world, &id).await?;
+    told(&world, &id, "nothing is made until").await?;
+    world.settled().await?;
+    assert_eq!(world.orders_of(&id).await?, Vec::<Value>::new(), "he has made it by hand");
+    set_quantity(&world, &id, 77).await?;
+    ordered(&world, &id).await
+}
+
+/// A mapping that names a field too many, a right that is taken: the answer to that question is no wish to have the order.
+#[tokio::test]
+async fn a_question_that_came_later_and_its_answer_lift_nothing_that_was_ignored() -> Result<()> {
+    let world = world("credit_check = false").await?;
+    let id = ignored(&world).await?;
+    let refused = json!({ "refuse": { "status": 400, "code": "INVALID_FIELD", "message": "No such column 'X__c' on entity 'Opportunity'" } });
+    world.salesforce_faults(json!([{ "path": "OpportunityLineItems", "kind": refused }])).await?;
+    touch(&world, &id).await?;
+    question(&world, "every field of the mapping").await?;
+    world.salesforce_faults(json!([])).await?;
+    answer(&world, "every field of the mapping", "retry").await?;
+    told(&world, &id, "nothing is made until").await?;
+    world.settled().await?;
+    assert_eq!(world.orders_of(&id).await?, Vec::<Value>::new(), "he has made it by hand");
+    admin(&world, &format!("sync/{id}")).await?;
+    ordered(&world, &id).await
+}
+
+/// Pressed while the order waited, before a person ignored it.
+#[tokio::test]
+async fn sync_now_of_before_lifts_nothing_that_was_ignored_later() -> Result<()> {
+    let (mut world, account) = unlinked().await?;
+    let id = won(&world, &account.clone().into()).await?;
+    until_events(&world, &id, "waiting", 1).await?;
+    admin(&world, &format!("sync/{id}")).await?;
+    until_events(&world, &id, "ready", 1).await?;
+    a_day_later(&mut world, &id).await?;
+    until_events(&world, &id, "waiting", 1).await?;
+    answer(&world, "waited too long", "ignore").await?;
+    link(&world, &account).await?;
+    told(&world, &id, "nothing is made until").await?;
+    world.settled().await?;
+    assert_eq!(world.orders_of(&id).await?, Vec::<Value>::new(), "he has made it by hand");
+    admin(&world, &format!("sync/{id}")).await?;
+    ordered(&world, &id).await
+}
+
+/// Whoever looks at an opportunity whose order was cancelled is asked still whether it is to have a new one.
+#[tokio::test]
+async fn a_question_about_a_cancelled_order_is_asked_until_it_is_answered() -> Result<()> {
+    let world = world("").await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    world.b1_call("POST", &format!("/Orders({})/Cancel", order["DocEntry"]), Value::Null).await?;
+    question(&world, "was cancelled in B1").await?;
+    for changes in [false, true] {
+        if changes {
+            touch(&world, &id).await?
+        } else {
+            admin(&world, &format!("sync/{id}")).await?
+        };
+        world.settled().await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.settled().await?;
+        question(&world, "was cancelled in B1").await?;
+        assert_eq!(world.opportunity(&id).await?["Tandem_Sync_State__c"], "Review");
+    }
+    answer(&world, "was cancelled in B1", "create a new order").await?;
+    world.until_state(&id, "Synced").await?;
+    let live = world.orders_of(&id).await?.into_iter().filter(|own| own["Cancelled"] == "tNO").count();
+    assert_eq!(live, 1);
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+/// The opportunity goes and comes back: what was decided, or is asked, about its cancelled order stays so.
+#[tokio::test]
+async fn an_opportunity_that_comes_back_gets_no_order_beside_a_cancelled_one_unasked() -> Result<()> {
+    let world = world("").await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    world.b1_call("POST", &format!("/Orders({})/Cancel", order["DocEntry"]), Value::Null).await?;
+    question(&world, "was cancelled in B1").await?;
+    let comes_back = async |world: &World| -> Result<()> {
+        world.settled().await?;
+        admin(world, &format!("delete/Opportunity/{id}")).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.settled().await?;
+        admin(world, &format!("undelete/Opportunity/{id}")).await?;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.settled().await
+    };
+    comes_back(&world).await?;
+    assert_eq!(world.orders_of(&id).await?.len(), 1, "nobody has asked for another one");
+    answer(&world, "was cancelled in B1", "leave it cancelled").await?;
+    comes_back(&world).await?;
+    assert_eq!(world.orders_of(&id).await?.len(), 1, "it stays cancelled");
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
