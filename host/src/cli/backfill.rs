@@ -41,6 +41,13 @@ pub struct Options {
     yes: bool,
 }
 
+impl Options {
+    /// All of a flow's records, with nothing written.
+    pub fn rehearsal(flow: &str) -> Self {
+        Self { flow: flow.to_owned(), since: None, dry_run: true, restart: false, yes: true }
+    }
+}
+
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
     let parts = Parts::open(config, Access::Tool).await?;
     let connections = parts.connect()?;

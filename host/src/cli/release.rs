@@ -233,9 +233,10 @@ async fn activate(parts: &Parts, flow: &str, asked: &str, why: &str, output: &Ou
 async fn grant(parts: &Parts, flow: &str, asked: &str, yes: bool, output: &Output) -> Result<ExitCode> {
     let row = found(parts, flow, Some(asked)).await?;
     for code in parts.releases().await?.load(flow, &row.digest).await?.codes() {
+        let says = |question: &str| if yes { Ok(true) } else { plugin::confirmed(question) };
         if consent::missing(parts.store.as_ref(), &code).await?.is_empty() {
             output.say(format!("{} asks for no more than it was granted", code.short_name()));
-        } else if plugin::grant(parts, &code, yes, output).await? != ExitCode::SUCCESS {
+        } else if plugin::grant(parts, &code, says, output).await? != ExitCode::SUCCESS {
             return Ok(ExitCode::FAILURE);
         }
     }

@@ -31,8 +31,13 @@ pub async fn codes_of(parts: &Parts, name: &str) -> Result<Vec<Code>> {
     Ok(codes)
 }
 
-/// Shows what code asks for, and allows it where a person says so.
-pub async fn grant(parts: &Parts, code: &Code, yes: bool, output: &Output) -> Result<ExitCode> {
+/// Shows what code asks for, and allows it where a person says so: `says` is asked the question.
+pub async fn grant(
+    parts: &Parts,
+    code: &Code,
+    says: impl FnOnce(&str) -> Result<bool>,
+    output: &Output,
+) -> Result<ExitCode> {
     let known = Grants::new(&code.name, consent::last(parts.store.as_ref(), code).await?);
     let all = code.all();
     let new = known.missing(&all);
@@ -51,7 +56,7 @@ pub async fn grant(parts: &Parts, code: &Code, yes: bool, output: &Output) -> Re
     output.rows(&all, &WORDS, rows, "it asks for nothing");
     let named = format!("{} {}", code.short_name(), code.version);
     let named = named.trim_end();
-    if !yes && !confirmed(&format!("Allow {named} ({}) all of this?", short_digest(&code.digest)))? {
+    if !says(&format!("Allow {named} ({}) all of this?", short_digest(&code.digest)))? {
         output.say("nothing was granted");
         return Ok(ExitCode::FAILURE);
     }

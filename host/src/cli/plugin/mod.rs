@@ -17,7 +17,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use ring::rand::SecureRandom;
 
-pub use self::grant::{allow_plugin, confirmed, grant};
+pub use self::grant::{allow_plugin, codes_of, confirmed, grant};
 use super::output::Output;
 use super::service::Parts;
 use crate::sandbox::{Cache, Compiler, Runtime};
@@ -54,8 +54,9 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
         Command::Grant { name, yes } => {
             // A grant comes before the first run.
             let parts = Parts::open(config, Access::Maker).await?;
-            for code in grant::codes_of(&parts, &name).await? {
-                if grant(&parts, &code, yes, output).await? != ExitCode::SUCCESS {
+            for code in codes_of(&parts, &name).await? {
+                let says = |question: &str| if yes { Ok(true) } else { confirmed(question) };
+                if grant(&parts, &code, says, output).await? != ExitCode::SUCCESS {
                     return Ok(ExitCode::FAILURE);
                 }
             }

@@ -282,7 +282,7 @@ async fn https_needs_trust_by_ca_file_or_by_fingerprint() -> Result<()> {
     world.kill().await
 }
 
-fn fingerprint(pem: &str) -> String {
+pub fn fingerprint(pem: &str) -> String {
     use rustls::pki_types::pem::PemObject;
     let certificate = rustls::pki_types::CertificateDer::from_pem_slice(pem.as_bytes()).unwrap();
     let digest = ring::digest::digest(&ring::digest::SHA256, &certificate);

@@ -9,6 +9,7 @@ mod commands;
 mod contract;
 mod doctor;
 mod faults;
+mod init;
 mod machine;
 mod monitor;
 mod plugin_cli;

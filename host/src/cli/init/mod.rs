@@ -1,4 +1,12 @@
-//! `tandem init`: writes `tandem.toml` when there is none, checks both connections, makes what B1 needs.
+//! `tandem init`: asks for what `tandem.toml` lacks, checks both connections, makes what B1 needs; with a file of answers, or options alone, without a
+//! question.
+
+mod ask;
+mod company;
+mod draft;
+mod flows;
+mod org;
+mod server;
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -8,12 +16,15 @@ use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+use self::ask::Asker;
+use self::draft::Draft;
 use super::account;
 use super::failure::Failure;
-use super::output::Output;
+use super::output::{Output, complain};
 use super::service::keys_of;
+use crate::checks::Finding;
 use crate::config::Config;
-use crate::connections::b1::EXCLUSIVE;
+use crate::connections::b1::{EXCLUSIVE, Provision};
 use crate::connections::{Call, CallError, Connection};
 use crate::releases::shipped;
 use crate::store::sqlite::{Access, SqliteStore};
@@ -47,12 +58,19 @@ pub struct Options {
     /// Write a file without connections: they are set up in the console, by its assistant.
     #[arg(long, conflicts_with_all = ["b1_url", "b1_company", "b1_user", "b1_ca_file", "salesforce_url", "salesforce_client_id"])]
     assistant: bool,
+    /// A file that answers the questions, for scripts; the operator guide says how it is written
+    #[arg(long, conflicts_with_all = ["assistant", "offline"])]
+    answers: Option<PathBuf>,
     /// Folder of plugins to copy into the plugins folder; without it those that came along with the program
     #[arg(long)]
     plugins_from: Option<PathBuf>,
 }
 
 pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitCode> {
+    let is_asked = options.answers.is_some() || std::io::stdin().is_terminal();
+    if is_asked && !options.assistant && !options.offline {
+        return converse(path, &options, output).await;
+    }
     if path.exists() {
         output.say(format!("{} is there; checking its connections", path.display()));
     } else {
@@ -61,19 +79,7 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
         output.say(format!("wrote {}", path.display()));
     }
     let config = Config::load(path)?;
-    let plugins = config.resolve(&config.host.plugins);
-    std::fs::create_dir_all(&plugins)
-        .with_context(|| format!("cannot make the plugins folder {}", plugins.display()))?;
-    copy_plugins(options.plugins_from.as_deref(), &plugins, output)?;
-    let database = config.resolve(&config.store.path);
-    let store = SqliteStore::open_sealed(&database, Access::Maker, keys_of(&config)?)
-        .with_context(|| format!("{}", database.display()))?;
-    if let Some(password) = account::first(&store).await? {
-        output.say(format!(
-            "the console's first account is admin, its password {password} (shown once): `tandem run`, then {}",
-            config.console_address()
-        ));
-    }
+    prepared(&config, &options, output).await?;
     if options.assistant {
         output.say(format!(
             "next: `tandem run`, then sign in and set both systems up at {}/setup",
@@ -92,25 +98,14 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     let progress = ProgressBar::new(connections.len() as u64).with_style(style);
     for (name, connection) in &connections {
         progress.set_message(name.clone());
-        match connection.as_ref() {
-            Connection::B1(b1) => {
-                let made = b1.provision().await;
-                let made = made.map_err(|error| match &error {
-                    CallError::Remote { .. } => anyhow::Error::new(error).context(EXCLUSIVE),
-                    _ => error.into(),
-                });
-                let made = made.with_context(|| format!("connection {name}"))?;
-                b1.log_out().await;
-                for provision in made {
-                    let state = if provision.present { "was there" } else { "made" };
-                    progress.suspend(|| output.say(format!("{name}: {} {state}", provision.what)));
-                }
-            }
+        let lines = match connection.as_ref() {
+            Connection::B1(_) => made_in_b1(name, connection).await?,
             Connection::Salesforce(_) => {
                 connection.send(Call::get("/limits"), 1 << 20).await.with_context(|| format!("connection {name}"))?;
-                progress.suspend(|| output.say(format!("{name}: signed in")));
+                vec![format!("{name}: signed in")]
             }
-        }
+        };
+        progress.suspend(|| lines.iter().for_each(|line| output.say(line)));
         progress.inc(1);
     }
     progress.finish_and_clear();
@@ -119,6 +114,76 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
          `tandem run`",
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Asks for all that a host needs, trying each answer when it is given. What was answered is kept part by part: whoever breaks off goes on there.
+async fn converse(path: &Path, options: &Options, output: &Output) -> Result<ExitCode> {
+    let mut asker = Asker::new(options.answers.as_deref())?;
+    for (key, answer) in [
+        ("b1.url", &options.b1_url),
+        ("b1.company", &options.b1_company),
+        ("b1.user", &options.b1_user),
+        ("b1.ca_file", &options.b1_ca_file),
+        ("b1.time_zone", &options.time_zone),
+        ("salesforce.login_url", &options.salesforce_url),
+        ("salesforce.client_id", &options.salesforce_client_id),
+    ] {
+        asker.knows(key, answer.as_deref());
+    }
+    let mut draft = Draft::of(path)?;
+    let b1 = company::set_up(&mut draft, &mut asker, output).await?;
+    let org = org::set_up(&mut draft, &mut asker, output).await?;
+    prepared(&draft.config, options, output).await?;
+    flows::choose(&mut draft, &b1, &org, &mut asker, output).await?;
+    if let Connection::B1(b1) = &b1 {
+        b1.log_out().await;
+    }
+    flows::allow(path, &mut asker, output).await?;
+    flows::rehearse(path, &mut asker, output).await?;
+    for key in asker.unused() {
+        complain(format_args!("nothing asked for {key}: is it misspelt, or there already?"));
+    }
+    tell_flows(&draft.config, output);
+    output.say("next: `tandem check`, then `tandem service install`, or `tandem run` here; `tandem init` again goes on where something is missing");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What stands beside `tandem.toml`: the plugins folder, the database, and the console's first account.
+async fn prepared(config: &Config, options: &Options, output: &Output) -> Result<()> {
+    let plugins = config.resolve(&config.host.plugins);
+    std::fs::create_dir_all(&plugins)
+        .with_context(|| format!("cannot make the plugins folder {}", plugins.display()))?;
+    copy_plugins(options.plugins_from.as_deref(), &plugins, output)?;
+    let database = config.resolve(&config.store.path);
+    let store = SqliteStore::open_sealed(&database, Access::Maker, keys_of(config)?)
+        .with_context(|| format!("{}", database.display()))?;
+    if let Some(password) = account::first(&store).await? {
+        output.say(format!(
+            "the console's first account is admin, its password {password} (shown once): `tandem run`, then {}",
+            config.console_address()
+        ));
+    }
+    Ok(())
+}
+
+/// Makes what B1 lacks, and logs out; a line for each thing.
+async fn made_in_b1(name: &str, connection: &Connection) -> Result<Vec<String>> {
+    let Connection::B1(b1) = connection else { return Ok(Vec::new()) };
+    let made = b1.provision().await;
+    b1.log_out().await;
+    let made = made.map_err(|error| match &error {
+        CallError::Remote { .. } => anyhow::Error::new(error).context(EXCLUSIVE),
+        _ => error.into(),
+    });
+    let made = made.with_context(|| format!("connection {name}"))?;
+    let line = |own: Provision| format!("{name}: {} {}", own.what, if own.present { "was there" } else { "made" });
+    Ok(made.into_iter().map(line).collect())
+}
+
+/// What was found of a connection.
+fn show(findings: &[Finding], output: &Output) {
+    let rows = findings.iter().map(|f| vec![f.what.clone(), f.word().into(), f.says.clone(), f.mend.clone()]).collect();
+    output.rows(&(), &["what", "", "says", "mend"], rows, "nothing was looked at");
 }
 
 /// A file that names nothing yet.

@@ -1,0 +1,253 @@
+//! Which flows run: their first questions with what B1 has to choose from, what each may do, and a rehearsal of the first load.
+
+use std::path::Path;
+
+use anyhow::Result;
+use serde_json::{Map, Value, json};
+
+use super::ask::{Asker, Choice};
+use super::draft::Draft;
+use crate::checks::currencies::are_several;
+use crate::cli::backfill;
+use crate::cli::output::{Output, complain};
+use crate::cli::plugin::{codes_of, grant};
+use crate::cli::service::Parts;
+use crate::connections::{Call, Connection, Method};
+use crate::releases::{consent, shipped};
+use crate::store::sqlite::Access;
+
+/// Bytes of a list: some thousands of entries.
+const LIMIT: u64 = 1 << 20;
+
+/// What a flow cannot know by itself, and B1 has a list of.
+struct Question {
+    plugin: &'static str,
+    /// The plugin's own setting.
+    setting: &'static str,
+    asks: &'static str,
+    /// What an entry is called, without which the plugin's own rule holds.
+    none: Option<&'static str>,
+    list: List,
+    several: bool,
+}
+
+/// A list in B1: an entity set with the key and the name of its entries; or the numbering series of business partners.
+enum List {
+    Of(&'static str, &'static str, &'static str),
+    SeriesOfCustomers,
+}
+
+/// In the order in which they are asked.
+const QUESTIONS: [Question; 5] = [
+    Question {
+        plugin: "accounts",
+        setting: "series",
+        asks: "which numbering series gives new customers their CardCode?",
+        none: Some("none: the mapping gives it"),
+        list: List::SeriesOfCustomers,
+        several: false,
+    },
+    Question {
+        plugin: "catalogue",
+        setting: "standard_price_list",
+        asks: "which price list has the standard prices?",
+        none: None,
+        list: List::Of("PriceLists", "PriceListNo", "PriceListName"),
+        several: false,
+    },
+    Question {
+        plugin: "catalogue",
+        setting: "price_lists",
+        asks: "which price lists become price books? None marked: all active ones",
+        none: None,
+        list: List::Of("PriceLists", "PriceListNo", "PriceListName"),
+        several: true,
+    },
+    Question {
+        plugin: "inventory",
+        setting: "warehouses",
+        asks: "which warehouses count? None marked: all",
+        none: None,
+        list: List::Of("Warehouses", "WarehouseCode", "WarehouseName"),
+        several: true,
+    },
+    Question {
+        plugin: "orders",
+        setting: "warehouse",
+        asks: "from which warehouse are lines that name none?",
+        none: Some("B1's default"),
+        list: List::Of("Warehouses", "WarehouseCode", "WarehouseName"),
+        several: false,
+    },
+];
+
+/// Flows that expect several currencies in the org unless told, and how each calls the one.
+const CURRENCIES: [(&str, Option<&str>); 4] = [
+    ("orders", Some("currency")),
+    ("accounts", None),
+    ("catalogue", Some("currency")),
+    ("invoices", Some("org_currency")),
+];
+
+/// Asks which flows are to run, and writes their sections. Those that are there stay as they are.
+pub async fn choose(
+    draft: &mut Draft,
+    b1: &Connection,
+    org: &Connection,
+    asker: &mut Asker,
+    output: &Output,
+) -> Result<()> {
+    let folder = draft.config.resolve(&draft.config.host.plugins);
+    let used: Vec<String> = draft.config.flows.values().map(|own| own.plugin.clone()).collect();
+    let mut names = shipped::names_in(&folder)?;
+    if names.iter().all(|name| used.contains(name)) {
+        return Ok(());
+    }
+    // A file of answers names those, too, that an earlier try has set up.
+    if asker.is_person() {
+        names.retain(|name| !used.contains(name));
+    }
+    let choices: Vec<Choice> = names.iter().map(|name| Choice::new(name, name)).collect();
+    let proposed: &[&str] = if draft.config.flows.is_empty() { &["orders"] } else { &[] };
+    let mut chosen = asker.many("flows.on", "which flows are to run?", &choices, proposed)?;
+    chosen.retain(|name| !used.contains(name));
+    let one = if chosen.iter().any(|own| CURRENCIES.iter().any(|(plugin, _)| plugin == own)) {
+        one_currency(org, asker).await?
+    } else {
+        None
+    };
+    let (Some(company), Some(org)) =
+        (draft.config.b1.keys().next().cloned(), draft.config.salesforce.keys().next().cloned())
+    else {
+        return Ok(());
+    };
+    for plugin in chosen {
+        let mut settings = Map::new();
+        if let (Some(one), Some((_, setting))) = (&one, CURRENCIES.iter().find(|(own, _)| *own == plugin)) {
+            settings.insert("multi_currency".into(), false.into());
+            settings.extend(setting.map(|setting| (setting.to_owned(), json!(one))));
+        }
+        for question in QUESTIONS.iter().filter(|own| own.plugin == plugin) {
+            settings.extend(answered(question, b1, asker).await?);
+        }
+        let mut keys = Map::new();
+        keys.insert("plugin".into(), json!(plugin));
+        keys.insert("connections".into(), json!({ "b1": company, "salesforce": org }));
+        if !settings.is_empty() {
+            keys.insert("settings".into(), settings.into());
+        }
+        draft.put("flows", &plugin, &keys)?;
+        output.say(format!("[flows.{plugin}] is kept"));
+    }
+    Ok(())
+}
+
+/// The org's currency, where it has one alone.
+async fn one_currency(org: &Connection, asker: &mut Asker) -> Result<Option<String>> {
+    let Connection::Salesforce(org) = org else { return Ok(None) };
+    match are_several(org).await {
+        Ok(true) => return Ok(None),
+        Ok(false) => {}
+        Err(error) => {
+            complain(format_args!(
+                "whether the org has several currencies is not known ({error}); `tandem check` tells later"
+            ));
+            return Ok(None);
+        }
+    }
+    const KEY: &str = "salesforce.currency";
+    loop {
+        let answer = asker.text(KEY, "the org has one currency; which, such as EUR?", None)?;
+        if answer.len() == 3 && answer.bytes().all(|b| b.is_ascii_uppercase()) {
+            return Ok(Some(answer));
+        }
+        asker.again(KEY, &format!("{answer:?} is no currency"), "write its ISO code, three capital letters")?;
+    }
+}
+
+/// The setting, where one comes of the answer.
+async fn answered(question: &Question, b1: &Connection, asker: &mut Asker) -> Result<Option<(String, Value)>> {
+    let entries = match entries(&question.list, b1).await {
+        Ok(entries) => entries,
+        Err(why) => {
+            complain(format_args!("B1's list for {} cannot be read: {why}; set it in tandem.toml", question.setting));
+            return Ok(None);
+        }
+    };
+    if entries.is_empty() {
+        return Ok(None);
+    }
+    let (key, setting) = (format!("flows.{}.{}", question.plugin, question.setting), question.setting.to_owned());
+    let value_of = |chosen: &str| entries.iter().find(|own| text(&own.0) == chosen).map(|own| own.0.clone());
+    let mut choices: Vec<Choice> =
+        entries.iter().map(|(value, name)| Choice::new(text(value), format!("{}  {name}", text(value)))).collect();
+    if question.several {
+        let chosen = asker.many(&key, question.asks, &choices, &[])?;
+        let values: Vec<Value> = chosen.iter().filter_map(|own| value_of(own)).collect();
+        return Ok((!values.is_empty()).then(|| (setting, json!(values))));
+    }
+    if let Some(none) = question.none {
+        choices.insert(0, Choice::new("", none));
+    }
+    let chosen = asker.one(&key, question.asks, &choices, Some(0))?;
+    Ok(value_of(&chosen).map(|value| (setting, value)))
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+}
+
+/// Key and name of each entry.
+async fn entries(list: &List, b1: &Connection) -> Result<Vec<(Value, String)>, String> {
+    let (call, key, name) = match list {
+        List::Of(set, key, name) => {
+            let mut call = Call::get(format!("/{set}?$select={key},{name}&$orderby={key}"));
+            // All of them: B1 gives twenty otherwise.
+            call.headers.push(("Prefer".into(), "odata.maxpagesize=0".into()));
+            (call, *key, *name)
+        }
+        List::SeriesOfCustomers => {
+            // Business partners, of the kind customer.
+            let asked = json!({ "DocumentTypeParams": { "Document": "2", "DocumentSubType": "C" } });
+            (Call::write(Method::Post, "/SeriesService_GetDocumentSeries", &asked), "Series", "Name")
+        }
+    };
+    let answer = b1.send(call, LIMIT).await.map_err(|error| error.to_string())?;
+    let answer: Value = serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
+    let rows = answer["value"].as_array().cloned().unwrap_or_default();
+    let is_open = |row: &&Value| row["Locked"] != "tYES" && !row[key].is_null();
+    Ok(rows.iter().filter(is_open).map(|row| (row[key].clone(), text(&row[name]))).collect())
+}
+
+/// Shows what each flow's plugin asks for, and allows it on a yes.
+pub async fn allow(config: &Path, asker: &mut Asker, output: &Output) -> Result<()> {
+    let parts = Parts::open(config, Access::Tool).await?;
+    let mut plugins: Vec<&str> = parts.config.flows.values().map(|own| own.plugin.as_str()).collect();
+    plugins.sort_unstable();
+    plugins.dedup();
+    for plugin in plugins {
+        for code in codes_of(&parts, plugin).await? {
+            if !consent::missing(parts.store.as_ref(), &code).await?.is_empty() {
+                let says = |question: &str| asker.yes(&format!("flows.{plugin}.grant"), question, false);
+                grant(&parts, &code, says, output).await?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Says of each flow what its first load would come to, where somebody wants to know; nothing is written.
+pub async fn rehearse(config: &Path, asker: &mut Asker, output: &Output) -> Result<()> {
+    let flows: Vec<String> = Parts::open(config, Access::Tool).await?.config.flows.keys().cloned().collect();
+    for flow in flows {
+        let question = format!("rehearse the first load of {flow}? Both systems are read, and nothing is written");
+        if !asker.yes(&format!("flows.{flow}.rehearse"), &question, false)? {
+            continue;
+        }
+        // One that offers none, or cannot be read now, keeps nothing else from being set up.
+        if let Err(error) = backfill::run(config, backfill::Options::rehearsal(&flow), output).await {
+            complain(format_args!("{flow}: {error:#}"));
+        }
+    }
+    Ok(())
+}
