@@ -4,7 +4,6 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Subcommand;
@@ -20,9 +19,6 @@ use crate::config::SecretSource;
 use crate::disk::folder_of;
 use crate::store::sqlite::{Access, fresh_key};
 use crate::store::{Progress, Store};
-
-/// A host that runs has taken up a new key after so long.
-const TAKEN_UP: Duration = Duration::from_secs(3);
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -52,7 +48,6 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
             rotate(&parts).await?;
             // With the new key.
             parts = Parts::open(config, Access::Tool).await?;
-            tokio::time::sleep(TAKEN_UP).await;
             seal(&parts, "store.rotate-key", output).await?;
             output.say("the older keys stay in the file: backups that were made before are sealed with them. Take a line out when the last of these is gone");
         }
@@ -102,6 +97,11 @@ async fn status(store: &dyn Store, output: &Output) -> Result<()> {
         keys.iter().map(row).collect(),
         "nothing is kept yet, and no key is given",
     );
+    match (&seals.current, &seals.words) {
+        (Some(current), Some(words)) if current == words => output.say("the index of words, by which events are found, is under the key that seals"),
+        (Some(_), _) => output.say("the index of words, by which events are found, is not all under the key that seals, and part of it may be readable: `tandem store seal` goes through all of it"),
+        (None, _) => {}
+    }
     if seals.current.is_none() {
         output.say("no key is given: values are kept as they are; `tandem store make-key <file>` makes one");
     }
@@ -127,11 +127,18 @@ async fn seal(parts: &Parts, act: &str, output: &Output) -> Result<()> {
     let sealed = parts.store.reseal(told).await;
     bar.finish_and_clear();
     let sealed = sealed?;
-    note(parts.store.as_ref(), act, format!("key {current}: {sealed} values"), "").await?;
+    let values = sealed.values;
+    note(parts.store.as_ref(), act, format!("key {current}: {values} values"), "").await?;
     if output.is_json() {
-        output.value(&json!({ "key": current, "sealed": sealed }));
+        output.value(&json!({ "key": current, "sealed": values, "wiped": sealed.wiped }));
     }
-    output.say(format!("{sealed} values were sealed with the key {current}; all are now"));
+    output.say(format!("{values} values were sealed with the key {current}; all are now"));
+    if !sealed.wiped {
+        output.say("the database's log could not be emptied, since somebody reads it: what was readable before may stand there until the host stops; run `tandem store seal` again");
+    }
+    if before.values.get("").is_some_and(|plain| *plain > 0) {
+        output.say("backups, exports and databases put aside by a restore that were made before are as readable as they were: make a backup now, and remove the older ones when you need them no more");
+    }
     Ok(())
 }
 

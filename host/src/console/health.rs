@@ -42,6 +42,7 @@ pub fn is_ready(console: &Console, store_is_well: bool) -> bool {
 /// minute; otherwise which does not, and why.
 /// `warnings` names flows that run what they had, since their changed files cannot be used; `alerts` channels by which not everybody can be told,
 /// in a word: both are no reason not to be ready.
+/// `store_key` says why a changed key of the store is not taken up: the host goes on with the one it has.
 /// `backup` says when the last good one was made, and what is wrong with them.
 async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let flows = console.engine.status();
@@ -79,6 +80,9 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
     let warnings = console.engine.refused();
     if !warnings.is_empty() {
         told["warnings"] = json!(warnings);
+    }
+    if let Some(why) = console.store.key_refused() {
+        told["store_key"] = json!(why);
     }
     let silent = console.alerts.borrow().clone();
     if !silent.failing.is_empty() {

@@ -145,6 +145,17 @@ pub struct Seals {
     pub used: Vec<String>,
     /// Values by the key that they are sealed with; an empty one: kept as they are.
     pub values: BTreeMap<String, u64>,
+    /// The key that all words are under, by which events are found; none where they are under more than one, or kept as they are.
+    pub words: Option<String>,
+}
+
+/// What was sealed anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Resealed {
+    /// How many values.
+    pub values: u64,
+    /// Nothing of what was readable before is left in the file's free room and log.
+    pub wiped: bool,
 }
 
 /// Data protection.
@@ -158,6 +169,9 @@ pub trait Protection: Send + Sync + 'static {
     async fn pseudonym(&self, id: &str) -> Result<String>;
     /// With which keys values are sealed.
     async fn seals(&self) -> Result<Seals>;
-    /// Seals all that is not sealed with the key that seals now; how many values. May be broken off, and gone on with.
-    async fn reseal(&self, told: Progress) -> Result<u64>;
+    /// Seals all that is not sealed with the key that seals now. May be broken off, and gone on with; refused while a host runs that has not the
+    /// same key.
+    async fn reseal(&self, told: Progress) -> Result<Resealed>;
+    /// Why the keys that are there now are not taken up, and the host goes on with those it has.
+    fn key_refused(&self) -> Option<String>;
 }

@@ -583,8 +583,12 @@ impl Protection for SqliteStore {
         self.read(move |db| resealing::seals(db, &keys)).await
     }
 
-    async fn reseal(&self, told: Progress) -> Result<u64> {
+    async fn reseal(&self, told: Progress) -> Result<Resealed> {
         self.reseal_all(told).await
+    }
+
+    fn key_refused(&self) -> Option<String> {
+        self.keys.refused()
     }
 }
 

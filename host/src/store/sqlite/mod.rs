@@ -63,6 +63,7 @@ const READERS: usize = 4;
 /// See the module's words.
 pub struct SqliteStore {
     place: Place,
+    access: Access,
     /// What values are sealed with.
     keys: Keys,
     writer: Writer,
@@ -120,14 +121,16 @@ impl SqliteStore {
         )?;
         prepare(&connection, &keys)?;
         migrate(&mut connection)?;
-        sealing::check(&connection, &keys, crate::time::now())?;
+        sealing::check(&connection, &keys.ids(), crate::time::now())?;
         if access == Access::Host {
             events::clock_went_back(&connection, crate::time::now(), STEP)?;
+            sealing::hold(&connection, keys.current(), crate::time::now())?;
         }
         let writer = Writer::start(connection).map_err(|e| StoreError::Database(e.to_string()))?;
         let place = Place::opened(path);
         Ok(Self {
             place,
+            access,
             keys,
             writer,
             room: Mutex::new(Room::new()),
@@ -417,6 +420,7 @@ impl Store for SqliteStore {
     }
 
     async fn sweep(&self, now: Millis) -> Result<Vec<String>> {
+        self.take_up_keys(now).await?;
         let before = self.swept.load(Ordering::Relaxed);
         // Sweeps follow each other within a second; a longer way is that of a clock that was set, or of a machine that slept.
         let stepped = if before > 0 { now - before } else { 0 };

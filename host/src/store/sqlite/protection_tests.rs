@@ -258,6 +258,12 @@ async fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_others_stay() 
     );
 }
 
+/// What a host does now and then: keys that were changed are taken up.
+async fn look_at_keys(store: &SqliteStore) {
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    store.sweep(crate::time::now()).await.unwrap();
+}
+
 /// Keys that lie in a file.
 fn keys(file: &Path) -> Result<Keys> {
     let file = file.to_owned();
@@ -280,8 +286,8 @@ async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the
     let store = SqliteStore::open_sealed(&at(&folder), Access::Host, keys(&file).unwrap()).unwrap();
     append(&store, vec![event("accounts", "003A", anna())]).await;
     let sealed = store.reseal(silent()).await.unwrap();
-    assert!(sealed >= 3, "payload, reason, journal: {sealed}");
-    assert_eq!(store.reseal(silent()).await.unwrap(), 0, "passes over what is done");
+    assert!(sealed.values >= 3 && sealed.wiped, "payload, reason, journal: {sealed:?}");
+    assert_eq!(store.reseal(silent()).await.unwrap().values, 0, "passes over what is done");
     let link = Link {
         scope: "erp|crm".into(),
         kind: "contact".into(),
@@ -322,7 +328,7 @@ async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the
     // Another key, in front; what was read before is read still.
     let old = store.keys.current().unwrap();
     std::fs::write(&file, format!("{}\n{first}\n", fresh_key().unwrap())).unwrap();
-    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    look_at_keys(&store).await;
     assert_ne!(store.keys.current().unwrap(), old, "taken up without a restart");
     assert_eq!(store.find(find("maierh")).await.unwrap().len(), 2, "found under either key");
     // Broken off behind the first row, and begun again.
@@ -357,4 +363,129 @@ async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the
     assert!(other.contains(&id), "{other}");
     std::fs::write(&file, "no key").unwrap();
     assert!(matches!(keys(&file), Err(StoreError::Key(_))));
+}
+
+/// How many rows of the index have such a word, as it is written.
+async fn words_like(store: &SqliteStore, word: &'static str) -> i64 {
+    let count = move |db: &Connection| {
+        let sql = "SELECT count(*) FROM words WHERE words MATCH ?1";
+        Ok(db.query_row(sql, [format!("\"{word}\"*")], |row| row.get(0))?)
+    };
+    store.read(count).await.unwrap()
+}
+
+#[tokio::test]
+async fn sealing_that_was_broken_off_before_the_words_is_gone_on_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tandem.key");
+    {
+        let store = open(&folder);
+        append(&store, vec![event("accounts", "003A", anna()), event("accounts", "003B", anna())]).await;
+        run(&store, "accounts", vec![call(0, "003A", anna())], done).await;
+        store.pack(&BTreeMap::new()).await.unwrap();
+        // The event is there longer than its run.
+        store.writer.run(|db| Ok(db.execute_batch("DELETE FROM run_events WHERE event = 2")?)).await.unwrap();
+        assert_eq!(words_like(&store, "maierhofer").await, 2);
+    }
+    std::fs::write(&file, fresh_key().unwrap()).unwrap();
+    let store = SqliteStore::open_sealed(&at(&folder), Access::Host, keys(&file).unwrap()).unwrap();
+    // All values, and then the power goes.
+    for column in values::ALL {
+        let rows = store.read(move |db| column.unsealed(db, "none", &column.start(), 100)).await.unwrap();
+        let seal = move |db: &Connection| rows.iter().try_for_each(|row| column.reseal(db, row));
+        store.writer.run(seal).await.unwrap();
+    }
+    assert_eq!(store.seals().await.unwrap().words, None, "it is told that words are not sealed");
+    assert_eq!(words_like(&store, "maierhofer").await, 2);
+    assert_eq!(store.reseal(silent()).await.unwrap().values, 0);
+    assert_eq!(words_like(&store, "maierhofer").await, 0, "also of events whose runs are gone");
+    let seals = store.seals().await.unwrap();
+    assert!(seals.words.is_some() && seals.words == seals.current);
+    let find = Search { words: Some("maier".into()), in_payloads: true, limit: 9, ..Search::default() };
+    assert_eq!(store.find(find).await.unwrap().len(), 2);
+
+    // Another key, and back: what came meanwhile is under the other.
+    let first = std::fs::read_to_string(&file).unwrap();
+    let second = fresh_key().unwrap();
+    for text in [format!("{second}\n{first}"), format!("{first}\n{second}")] {
+        std::fs::write(&file, text).unwrap();
+        look_at_keys(&store).await;
+        assert_eq!(store.seals().await.unwrap().words, None);
+    }
+    store.reseal(silent()).await.unwrap();
+    let seals = store.seals().await.unwrap();
+    assert_eq!(seals.words, seals.current);
+}
+
+#[tokio::test]
+async fn of_a_new_database_all_words_are_under_its_first_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tandem.key");
+    std::fs::write(&file, fresh_key().unwrap()).unwrap();
+    let store = SqliteStore::open_sealed(&at(&folder), Access::Host, keys(&file).unwrap()).unwrap();
+    let seals = store.seals().await.unwrap();
+    assert!(seals.words.is_some() && seals.words == seals.current);
+}
+
+#[tokio::test]
+async fn keys_that_lack_one_that_is_needed_are_not_taken_up_and_a_new_one_is_noted_before_it_seals() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tandem.key");
+    let first = fresh_key().unwrap();
+    std::fs::write(&file, &first).unwrap();
+    let store = SqliteStore::open_sealed(&at(&folder), Access::Host, keys(&file).unwrap()).unwrap();
+    append(&store, vec![event("accounts", "003A", anna())]).await;
+    let old = store.keys.current().unwrap();
+    // Another key alone, no key, and no file.
+    for (text, why) in
+        [(Some(fresh_key().unwrap()), "sealed with the key"), (Some("none".into()), "no key"), (None, "cannot be read")]
+    {
+        match text {
+            Some(text) => std::fs::write(&file, text).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        look_at_keys(&store).await;
+        assert_eq!(store.keys.current(), Some(old), "{why}");
+        let told = store.key_refused().unwrap();
+        assert!(told.contains(why), "{why}: {told}");
+        assert!(store.event(EventId(1)).await.unwrap().unwrap().payload.contains(NAME));
+    }
+    assert_eq!(store.seals().await.unwrap().used, [old.to_string()], "nothing was noted of what was refused");
+    std::fs::write(&file, format!("{}\n{first}", fresh_key().unwrap())).unwrap();
+    look_at_keys(&store).await;
+    let new = store.keys.current().unwrap();
+    assert!(new != old && store.key_refused().is_none());
+    // Nothing was sealed with it yet, and a start without it is refused already.
+    assert!(store.seals().await.unwrap().used.contains(&new.to_string()));
+    assert!(!store.seals().await.unwrap().values.contains_key(&new.to_string()));
+}
+
+#[tokio::test]
+async fn nothing_is_sealed_beside_a_host_that_has_not_the_same_key() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tandem.key");
+    let (first, second) = (fresh_key().unwrap(), fresh_key().unwrap());
+    let host = open(&folder);
+    append(&host, vec![event("accounts", "003A", anna())]).await;
+    // One without a key, then one with another.
+    std::fs::write(&file, &first).unwrap();
+    let tool = || SqliteStore::open_sealed(&at(&folder), Access::Tool, keys(&file).unwrap()).unwrap();
+    let refused = tool().reseal(silent()).await.unwrap_err().to_string();
+    assert!(refused.contains("has no key") && refused.contains("start the host anew"), "{refused}");
+    assert!(host.event(EventId(1)).await.unwrap().unwrap().payload.contains(NAME), "the host reads it still");
+    drop(host);
+    let own = folder.path().join("own.key");
+    std::fs::write(&own, &first).unwrap();
+    let host = SqliteStore::open_sealed(&at(&folder), Access::Host, keys(&own).unwrap()).unwrap();
+    std::fs::write(&file, format!("{second}\n{first}")).unwrap();
+    let refused = tool().reseal(silent()).await.unwrap_err().to_string();
+    assert!(refused.contains(&host.keys.current().unwrap().to_string()), "{refused}");
+    assert_eq!(host.seals().await.unwrap().values.get(""), Some(&1), "nothing was changed");
+    // The same one.
+    std::fs::write(&own, format!("{second}\n{first}")).unwrap();
+    look_at_keys(&host).await;
+    assert!(tool().reseal(silent()).await.unwrap().values > 0);
+    assert!(host.event(EventId(1)).await.unwrap().unwrap().payload.contains(NAME));
+    drop(host);
+    assert_eq!(tool().reseal(silent()).await.unwrap().values, 0, "without a host nobody is asked");
 }

@@ -2,14 +2,18 @@
 //! broken off, it is begun again, and passes over what is done.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use rusqlite::{Connection, params};
 
-use super::{Keys, SqliteStore, retention, sealing, search, values};
-use crate::store::{Kept, Progress, Result, Seals, StoreError};
+use super::{Access, KeyId, Keys, SqliteStore, has_host, retention, sealing, search, values};
+use crate::store::{Kept, Millis, Progress, Resealed, Result, Seals, StoreError};
 
 /// Rows looked up at once.
 const ROWS: u32 = 200;
+/// So long a host takes at most to take up a key that was put into its file, and between two looks whether it has.
+const TAKEN_UP: Duration = if cfg!(test) { Duration::from_millis(300) } else { Duration::from_secs(12) };
+const LOOK: Duration = Duration::from_millis(100);
 
 /// See [`crate::store::Protection::seals`].
 pub(super) fn seals(db: &Connection, keys: &Keys) -> Result<Seals> {
@@ -29,14 +33,56 @@ pub(super) fn seals(db: &Connection, keys: &Keys) -> Result<Seals> {
         known: keys.ids().iter().map(ToString::to_string).collect(),
         used: sealing::noted(db)?,
         values: counted,
+        words: sealing::of_words(db)?,
     })
 }
 
 impl SqliteStore {
-    pub(super) async fn reseal_all(&self, told: Progress) -> Result<u64> {
+    /// Takes up keys that were changed where they are kept. What lacks one with which anything is sealed is not taken up; and what seals from then on
+    /// is noted before it does: else nobody would miss it at the next start.
+    pub(super) async fn take_up_keys(&self, now: Millis) -> Result<()> {
+        let keys = self.keys.clone();
+        let changed = tokio::task::spawn_blocking(move || keys.changed()).await;
+        let Some(ring) = changed.map_err(|error| StoreError::Database(error.to_string()))? else { return Ok(()) };
+        let (ids, holds) = (ring.ids(), self.access == Access::Host);
+        let noted = self.writer.run(move |db| {
+            sealing::check(db, &ids, now)?;
+            if holds { sealing::hold(db, ids.first().copied(), now) } else { Ok(()) }
+        });
+        match noted.await {
+            Ok(()) => self.keys.take_up(ring),
+            Err(StoreError::Key(why)) => self.keys.refuse(why),
+            Err(other) => return Err(other),
+        }
+        Ok(())
+    }
+
+    /// Where a host runs it seals with the same key: another one could not read what is sealed, and would write what is to be sealed once more.
+    async fn host_holds(&self, current: KeyId) -> Result<()> {
+        let until = tokio::time::Instant::now() + TAKEN_UP;
+        loop {
+            if !has_host(self.place.path()) {
+                return Ok(());
+            }
+            let held = self.read(sealing::held).await?;
+            if held.as_ref() == Some(&current.to_string()) {
+                return Ok(());
+            }
+            if tokio::time::Instant::now() >= until {
+                let its = held.map_or_else(|| "has no key".to_owned(), |key| format!("seals with the key {key}"));
+                return Err(StoreError::Key(format!(
+                    "the host that runs {its}, and [store] key of tandem.toml says {current}: nothing was sealed; start the host anew, so that both have the same key, and try again"
+                )));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    pub(super) async fn reseal_all(&self, told: Progress) -> Result<Resealed> {
         let Some(current) = self.keys.current() else {
             return Err(StoreError::Key("[store] key of tandem.toml names no key to seal with".into()));
         };
+        self.host_holds(current).await?;
         let now = crate::time::now();
         self.writer.run(move |db| sealing::note(db, current, now)).await?;
         // What was readable before is overwritten.
@@ -73,8 +119,12 @@ impl SqliteStore {
             before += self.read(move |db| column.rows(db)).await?;
             told(before.min(of), of);
         }
-        if total > 0 {
+        // Whether that was done stands in the database: broken off, nothing is left to seal, and words are plain still.
+        let words = self.read(sealing::of_words).await?;
+        if words.as_ref() != Some(&current) {
             self.words_anew().await?;
+            let key = current.clone();
+            self.writer.run(move |db| sealing::remember(db, sealing::WORDS, &key, crate::time::now())).await?;
         }
         let own = current.clone();
         let left = self.read(move |db| seals_of_others(db, &own)).await?;
@@ -86,28 +136,26 @@ impl SqliteStore {
             };
             self.writer.run(forget).await?;
         }
-        self.wipe().await?;
-        Ok(total)
+        let wiped = self.wipe().await?;
+        Ok(Resealed { values: total, wiped })
     }
 
-    /// The words of all events that ran, by which they are found, under the key that seals now.
+    /// The words of all events, by which they are found, under the key that seals now.
     async fn words_anew(&self) -> Result<()> {
         let mut after = 0;
         loop {
-            let ran = self
+            let said = self
                 .read(move |db| {
+                    // Also of events whose runs are gone.
                     let ids: Vec<i64> = db
-                        .prepare_cached(
-                            "SELECT DISTINCT n.event FROM run_events AS n JOIN runs AS r ON r.id = n.run \
-                             WHERE n.event > ?1 AND r.packed = 1 ORDER BY n.event LIMIT ?2",
-                        )?
+                        .prepare_cached("SELECT id FROM words_docsize WHERE id > ?1 ORDER BY id LIMIT ?2")?
                         .query_map(params![after, ROWS], |row| row.get(0))?
                         .collect::<rusqlite::Result<_>>()?;
                     Ok(ids)
                 })
                 .await?;
-            let Some(last) = ran.last().copied() else { return Ok(()) };
-            let mut left = ran;
+            let Some(last) = said.last().copied() else { return Ok(()) };
+            let mut left = said;
             while !left.is_empty() {
                 let keys = self.keys.clone();
                 left = self

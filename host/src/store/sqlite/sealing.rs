@@ -16,7 +16,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use ring::{digest, hmac};
 use rusqlite::functions::{Context, FunctionFlags};
 use rusqlite::types::{ToSqlOutput, Value, ValueRef};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 
 use crate::store::{Millis, Result, StoreError};
 
@@ -50,9 +50,12 @@ struct Kept {
     source: Source,
     ring: RwLock<Arc<Ring>>,
     looked: Mutex<Instant>,
+    /// Why the keys that are there now are not taken up.
+    refused: Mutex<Option<String>>,
 }
 
-struct Ring {
+/// Keys, as they were read at one time.
+pub(super) struct Ring {
     text: String,
     keys: Vec<Key>,
 }
@@ -100,7 +103,12 @@ impl Keys {
     pub fn of(source: impl Fn() -> std::result::Result<String, String> + Send + Sync + 'static) -> Result<Self> {
         let text = source().map_err(StoreError::Key)?;
         let ring = Arc::new(Ring::of(text)?);
-        let kept = Kept { source: Box::new(source), ring: RwLock::new(ring), looked: Mutex::new(Instant::now()) };
+        let kept = Kept {
+            source: Box::new(source),
+            ring: RwLock::new(ring),
+            looked: Mutex::new(Instant::now()),
+            refused: Mutex::default(),
+        };
         Ok(Self(Some(Arc::new(kept))))
     }
 
@@ -116,23 +124,68 @@ impl Keys {
 
     /// All, the one that seals first.
     pub fn ids(&self) -> Vec<KeyId> {
-        self.ring().map(|ring| ring.keys.iter().map(|key| KeyId(key.id)).collect()).unwrap_or_default()
+        self.ring().map(|ring| ring.ids()).unwrap_or_default()
     }
 
     fn ring(&self) -> Option<Arc<Ring>> {
         let kept = self.0.as_ref()?;
-        let due = {
-            let mut looked = kept.looked.lock().unwrap_or_else(PoisonError::into_inner);
-            let due = looked.elapsed() >= LOOK;
-            if due {
-                *looked = Instant::now();
-            }
-            due
-        };
-        if due {
-            kept.look();
-        }
         Some(kept.ring.read().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Keys that were changed where they are kept, looked at once a second: none where they are as they were, or cannot be used.
+    pub(super) fn changed(&self) -> Option<Arc<Ring>> {
+        let kept = self.0.as_ref()?;
+        {
+            let mut looked = kept.looked.lock().unwrap_or_else(PoisonError::into_inner);
+            if looked.elapsed() < LOOK {
+                return None;
+            }
+            *looked = Instant::now();
+        }
+        let text = match (kept.source)() {
+            Ok(text) => text,
+            Err(error) => {
+                self.refuse(format!("it cannot be read again: {error}"));
+                return None;
+            }
+        };
+        if kept.ring.read().unwrap_or_else(PoisonError::into_inner).text == text {
+            kept.is_well();
+            return None;
+        }
+        match Ring::of(text) {
+            Ok(ring) => Some(Arc::new(ring)),
+            Err(error) => {
+                self.refuse(error.to_string());
+                None
+            }
+        }
+    }
+
+    /// These seal and open from now on.
+    pub(super) fn take_up(&self, ring: Arc<Ring>) {
+        let Some(kept) = &self.0 else { return };
+        *kept.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
+        kept.is_well();
+        tracing::info!(key = self.current().map(|key| key.to_string()), "the changed key of the store was taken up");
+    }
+
+    /// The host goes on with the keys it has; told when it begins.
+    pub(super) fn refuse(&self, why: String) {
+        let Some(kept) = &self.0 else { return };
+        let mut refused = kept.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.as_ref() != Some(&why) {
+            tracing::warn!(
+                why,
+                "the key of the store was changed and is not taken up; the host goes on with the one it has"
+            );
+        }
+        *refused = Some(why);
+    }
+
+    /// Why the keys that are there now are not taken up.
+    pub fn refused(&self) -> Option<String> {
+        self.0.as_ref()?.refused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Digests under which the words of a text are found, of all beginnings that may be looked for; the words themselves where there is no key.
@@ -174,30 +227,16 @@ fn ends(word: &str) -> impl Iterator<Item = usize> + '_ {
 }
 
 impl Kept {
-    /// Takes up keys that were added; what cannot be read changes nothing.
-    fn look(&self) {
-        let text = match (self.source)() {
-            Ok(text) => text,
-            Err(error) => {
-                return tracing::warn!(
-                    error,
-                    "the key of the store cannot be read again; the host goes on with the one it has"
-                );
-            }
-        };
-        if self.ring.read().unwrap_or_else(PoisonError::into_inner).text == text {
-            return;
-        }
-        match Ring::of(text) {
-            Ok(ring) => *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring),
-            Err(error) => {
-                tracing::warn!(%error, "the key of the store was changed; the host goes on with the one it has")
-            }
-        }
+    fn is_well(&self) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
 impl Ring {
+    pub(super) fn ids(&self) -> Vec<KeyId> {
+        self.keys.iter().map(|key| KeyId(key.id)).collect()
+    }
+
     fn of(text: String) -> Result<Self> {
         let mut keys: Vec<Key> = Vec::new();
         let lines = text.lines().filter(|line| !line.trim_start().starts_with('#'));
@@ -361,19 +400,18 @@ fn place_of(context: &Context<'_>) -> rusqlite::Result<(Vec<u8>, usize)> {
     Ok((place, last))
 }
 
-/// An error where values may be sealed with keys that are not there; the key that seals from now on is noted.
-pub(super) fn check(connection: &Connection, keys: &Keys, now: Millis) -> Result<()> {
-    let known = keys.ids();
+/// An error where values may be sealed with keys that are not there; the key that seals from now on is noted, before anything is sealed with it.
+pub(super) fn check(connection: &Connection, keys: &[KeyId], now: Millis) -> Result<()> {
     for id in noted(connection)? {
-        if !known.iter().any(|own| own.to_string() == id) {
-            return Err(StoreError::Key(match keys.are_there() {
-                true => format!("the database is sealed with the key {id}, which is not among those of [store] key"),
-                false => format!("the database is sealed with the key {id}, and [store] key of tandem.toml names none"),
+        if !keys.iter().any(|own| own.to_string() == id) {
+            return Err(StoreError::Key(match keys.is_empty() {
+                false => format!("the database is sealed with the key {id}, which is not among those of [store] key"),
+                true => format!("the database is sealed with the key {id}, and [store] key of tandem.toml names none"),
             }));
         }
     }
-    if let Some(current) = keys.current() {
-        note(connection, current, now)?;
+    if let Some(current) = keys.first() {
+        note(connection, *current, now)?;
     }
     Ok(())
 }
@@ -384,14 +422,58 @@ pub(super) fn noted(connection: &Connection) -> Result<Vec<String>> {
     Ok(select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?)
 }
 
-/// From now on something may be sealed with it.
+/// From now on something may be sealed with it, and words are kept under it.
 pub(super) fn note(connection: &Connection, key: KeyId, now: Millis) -> Result<()> {
+    let key = key.to_string();
     let there: bool =
-        connection
-            .query_row("SELECT EXISTS (SELECT 1 FROM seals WHERE key = ?1)", [key.to_string()], |row| row.get(0))?;
+        connection.query_row("SELECT EXISTS (SELECT 1 FROM seals WHERE key = ?1)", [&key], |row| row.get(0))?;
     if !there {
-        connection
-            .execute("INSERT OR IGNORE INTO seals (key, since) VALUES (?1, ?2)", params![key.to_string(), now])?;
+        connection.execute("INSERT OR IGNORE INTO seals (key, since) VALUES (?1, ?2)", params![key, now])?;
     }
+    match remembered(connection, WORDS)? {
+        Some(words) if words != key => forget_mark(connection, WORDS),
+        Some(_) => Ok(()),
+        // Of a new database all words are under its first key.
+        None => match connection.query_row("SELECT EXISTS (SELECT 1 FROM words_docsize)", [], |row| row.get(0))? {
+            true => Ok(()),
+            false => remember(connection, WORDS, &key, now),
+        },
+    }
+}
+
+/// Under which it is kept which key all words of the index are under: where it says nothing, under more than one, or under none.
+pub(super) const WORDS: &str = "words-key";
+/// Under which it is kept which key the host that has the database open seals with.
+const HELD: &str = "host-key";
+
+/// The host that has the database open seals with this key, or with none.
+pub(super) fn hold(connection: &Connection, key: Option<KeyId>, now: Millis) -> Result<()> {
+    let key = key.map(|key| key.to_string()).unwrap_or_default();
+    if remembered(connection, HELD)?.as_ref() == Some(&key) { Ok(()) } else { remember(connection, HELD, &key, now) }
+}
+
+/// The key of the host that has the database open, or had it last.
+pub(super) fn held(connection: &Connection) -> Result<Option<String>> {
+    Ok(remembered(connection, HELD)?.filter(|key| !key.is_empty()))
+}
+
+/// See [`WORDS`].
+pub(super) fn of_words(connection: &Connection) -> Result<Option<String>> {
+    remembered(connection, WORDS)
+}
+
+fn remembered(connection: &Connection, mark: &str) -> Result<Option<String>> {
+    let mut select = connection.prepare_cached("SELECT position FROM positions WHERE source = ?1")?;
+    Ok(select.query_row([mark], |row| row.get(0)).optional()?)
+}
+
+pub(super) fn remember(connection: &Connection, mark: &str, key: &str, now: Millis) -> Result<()> {
+    let put = "INSERT OR REPLACE INTO positions (source, position, at) VALUES (?1, ?2, ?3)";
+    connection.prepare_cached(put)?.execute(params![mark, key, now])?;
+    Ok(())
+}
+
+fn forget_mark(connection: &Connection, mark: &str) -> Result<()> {
+    connection.prepare_cached("DELETE FROM positions WHERE source = ?1")?.execute([mark])?;
     Ok(())
 }
