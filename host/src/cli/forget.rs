@@ -64,7 +64,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         gone.events,
         gone.journals,
         gone.links,
-        gone.named_in + gone.named_in_links + gone.storage + gone.notes + gone.views,
+        gone.named_in + gone.errors + gone.named_in_links + gone.storage + gone.notes + gone.views,
         gone.stays.open_events.len() + gone.stays.open_named_in.len(),
     );
     note(store, "record.forget", what, "").await?;
@@ -123,6 +123,7 @@ fn tell(found: &Forgotten, goes: &str, config: &Config, output: &Output) {
             "emptied; their ids stay, so that one that is told again is not taken for new",
         ),
         ("finished events that name the person", found.named_in, "the person's values are taken out"),
+        ("runs that failed in words that name the person", found.errors, "the person's values are taken out"),
         ("journals of runs", found.journals, "calls about it are emptied, the person's values are taken out of others"),
         ("links", found.links, "values last in step go; the pair of ids stays"),
         ("links of others", found.named_in_links, "the person's values are taken out"),

@@ -455,7 +455,7 @@ impl Engine {
                         verdict::of_report(flow, &run, report)
                     }
                     Err(error) => {
-                        flow.breaker.failed(&error.to_string());
+                        flow.breaker.failed(&error.outside());
                         flow.size.failed(run.events.len(), &error);
                         // What it was answered before it failed is what tells why.
                         Finish { journal: told.take(), ..verdict::of_failure(flow, &run, &error) }

@@ -23,7 +23,7 @@ pub fn of_report(flow: &Flow, run: &Run, report: RunReport) -> Finish {
         .zip(report.outcomes)
         .map(|(event, outcome)| (event.id, settled(&rules, event, outcome, met)))
         .collect();
-    tell(flow, run, &verdicts);
+    tell(flow, run, &verdicts, None);
     Finish {
         verdicts,
         journal: report.journal,
@@ -37,7 +37,8 @@ pub fn of_report(flow: &Flow, run: &Run, report: RunReport) -> Finish {
 
 /// The run ended without an answer: halves until the poison event stands alone.
 pub fn of_failure(flow: &Flow, run: &Run, error: &RunError) -> Finish {
-    tracing::warn!(%error, events = run.events.len(), "the run failed");
+    let outside = error.outside();
+    tracing::warn!(error = outside, events = run.events.len(), "the run failed");
     let half = (run.events.len() as u32).div_ceil(2);
     let verdicts: Vec<_> = run
         .events
@@ -57,7 +58,7 @@ pub fn of_failure(flow: &Flow, run: &Run, error: &RunError) -> Finish {
             (event.id, verdict)
         })
         .collect();
-    tell(flow, run, &verdicts);
+    tell(flow, run, &verdicts, Some(&outside));
     Finish { verdicts, error: Some(error.to_string()), ..Finish::default() }
 }
 
@@ -140,8 +141,8 @@ fn pause_of(event: &Event) -> Duration {
 }
 
 /// Counts each event, and logs a run in one line for each thing that became of some of its events, with the first of them. A line of
-/// each event, with its own trace id from the Salesforce event on, is there at `debug`.
-fn tell(flow: &Flow, run: &Run, verdicts: &[(EventId, Verdict)]) {
+/// each event, with its own trace id from the Salesforce event on, is there at `debug`. `failed`: as what all of them failed by is told outside.
+fn tell(flow: &Flow, run: &Run, verdicts: &[(EventId, Verdict)], failed: Option<&str>) {
     let mut likes: BTreeMap<(&str, &str), Vec<(&Event, &str)>> = BTreeMap::new();
     for (event, (_, verdict)) in run.events.iter().zip(verdicts) {
         let (outcome, what) = match verdict {
@@ -151,6 +152,7 @@ fn tell(flow: &Flow, run: &Run, verdicts: &[(EventId, Verdict)]) {
             Verdict::Review(question) => ("review", question.reason.as_str()),
             Verdict::Reject(why) => ("reject", why.as_str()),
         };
+        let what = failed.unwrap_or(what);
         tracing::debug!(event = event.id.0, event_key = event.key, event_trace = event.trace, outcome, what, "event");
         metrics::counter!("tandem_outcomes_total", "flow" => flow.name.clone(), "outcome" => outcome).increment(1);
         // What was done differs from event to event; what went wrong often does not.

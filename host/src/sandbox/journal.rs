@@ -6,14 +6,17 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
-use super::RunError;
 use super::canned::Canned;
 use super::past::Past;
+use super::{RunError, digest_of, paths};
 use crate::store::{CallState, Durability, JournalEntry, RunId, Store};
 
 /// Letters of a refused read that are told.
 const MOST_TOLD: usize = 400;
+/// Letters of a digest by which a request is told from another one.
+const DIGEST: usize = 12;
 
 /// How a run's calls reach the world.
 pub enum Reach {
@@ -182,10 +185,8 @@ impl Journal {
         }
         let Some(entry) = self.recorded.get(&(seq, item)) else { return Ok(Known::New) };
         if entry.kind != kind || entry.request != request {
-            return Err(RunError::Diverged(format!(
-                "call {seq}.{item} was {} {} in the journal and is {kind} {request} now",
-                entry.kind, entry.request
-            )));
+            let (was, is) = (outlined(&entry.kind, &entry.request), outlined(kind, request));
+            return Err(RunError::Diverged(format!("call {seq}.{item} was {was} in the journal and is {is} now")));
         }
         match entry.state {
             CallState::Intended => Ok(Known::Intended),
@@ -285,9 +286,50 @@ impl Journal {
     }
 }
 
+/// Which call it is, and by what it is told from another one; nothing of what it says, which is customers' data.
+fn outlined(kind: &str, request: &str) -> String {
+    let asked: Value = serde_json::from_str(request).unwrap_or_default();
+    let text = |name: &str| asked.get(name).and_then(Value::as_str).unwrap_or_default();
+    let (method, path) = (text("method"), shortened(paths::shown(text("path"))));
+    let told: Vec<&str> = [kind, method, &path].into_iter().filter(|part| !part.is_empty()).collect();
+    let digest = digest_of(request.as_bytes());
+    format!("{} ({})", told.join(" "), digest.get(..DIGEST).unwrap_or(&digest))
+}
+
+fn shortened(path: &str) -> String {
+    crate::plain::readable(path.to_owned(), MOST_TOLD)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_run_that_diverges_says_which_call_and_nothing_of_what_is_in_it() {
+        let asked = |name: &str| {
+            let path = format!("/BusinessPartners('C1')?$filter=CardName eq '{name}'");
+            serde_json::json!({ "slot": "b1", "method": "PATCH", "path": path, "body": format!("{{\"Name\":\"{name}\"}}") }).to_string()
+        };
+        let entry = JournalEntry {
+            seq: 3,
+            item: 0,
+            kind: "http".into(),
+            subject: "C1".into(),
+            request: asked("Anna"),
+            response: "{}".into(),
+            state: CallState::Done,
+            at: 0,
+            took: None,
+        };
+        let mut journal = Journal::nowhere();
+        journal.recorded.insert((3, 0), entry);
+        let told = journal.known::<Value>(3, 0, "http", &asked("Bert")).err().unwrap().to_string();
+        assert!(told.contains("call 3.0 was http PATCH /BusinessPartners('C1') ("), "{told}");
+        assert!(!told.contains("Anna") && !told.contains("Bert") && told.matches('(').count() >= 4, "{told}");
+        // What is no call over the network, too.
+        let told = journal.known::<Value>(3, 0, "storage.get", "Bert").err().unwrap().to_string();
+        assert!(told.contains("storage.get (") && !told.contains("Bert"), "{told}");
+    }
 
     #[test]
     fn what_was_answered_outlives_a_run_that_ends_without_a_report() {

@@ -38,6 +38,9 @@ pub use self::runtime::{CONTRACTS, LoadError, Opened, Plugin, Runtime, World, di
 
 use crate::store::StoreError;
 
+/// Before what a plugin said last.
+const LAST_WORDS: &str = "; its last words: ";
+
 /// Why a run ended without outcomes.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -76,8 +79,17 @@ impl RunError {
     /// With the last words of what trapped.
     fn saying(self, words: &str) -> Self {
         match self {
-            Self::Trapped(why) if !words.is_empty() => Self::Trapped(format!("{why}; its last words: {words}")),
+            Self::Trapped(why) if !words.is_empty() => Self::Trapped(format!("{why}{LAST_WORDS}{words}")),
             other => other,
+        }
+    }
+
+    /// As it may be told outside the database: what a plugin said last may be a customer's data.
+    pub fn outside(&self) -> String {
+        let told = self.to_string();
+        match self {
+            Self::Trapped(_) => told.split(LAST_WORDS).next().unwrap_or_default().to_owned(),
+            _ => told,
         }
     }
 

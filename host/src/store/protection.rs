@@ -78,6 +78,8 @@ pub struct Forgotten {
     pub events: u64,
     /// Finished events of others in which the person was named.
     pub named_in: u64,
+    /// Runs that failed in words in which the person was named.
+    pub errors: u64,
     /// Journals from which calls about it, or its values, were taken.
     pub journals: u64,
     /// Links of which only the ids are left.
@@ -104,6 +106,7 @@ impl Forgotten {
         let all = [
             self.events,
             self.named_in,
+            self.errors,
             self.journals,
             self.links,
             self.named_in_links,

@@ -44,6 +44,8 @@ struct Survey {
     /// Own links of which more than ids is kept.
     with_base: u64,
     storage: Vec<Key>,
+    /// Why runs failed, in words that name the person.
+    errors: Vec<Key>,
     notes: Vec<Key>,
     own_notes: Vec<Key>,
     views: Vec<(String, String)>,
@@ -346,6 +348,12 @@ fn rest(db: &Connection, person: &Person, mut survey: Survey) -> Result<Survey> 
         }
         Ok(())
     })?;
+    each_row(db, values::ERRORS, |key, text| {
+        if person.values.is_in(text) {
+            survey.errors.push(key.clone());
+        }
+        Ok(())
+    })?;
     each_row(db, values::NOTES, |key, text| {
         let Some(Sql::Integer(event)) = key.first() else { return Ok(()) };
         let of: Option<String> = db
@@ -441,6 +449,15 @@ fn empty(db: &Connection, id: i64, person: &Person, keys: &Keys) -> Result<()> {
     values::PAYLOADS.put(db, &key, Sql::Text(payload))?;
     values::REASONS.put(db, &key, as_value(reason))?;
     values::DETAILS.put(db, &key, as_value(detail))?;
+    if person.is_own(&found) {
+        let runs: Vec<i64> = db
+            .prepare_cached("SELECT run FROM run_events WHERE event = ?1")?
+            .query_map([id], |row| row.get(0))?
+            .collect::<rusqlite::Result<_>>()?;
+        for run in runs {
+            shorten_error(db, run, &person.values)?;
+        }
+    }
     // A choice may be a candidate's name.
     let answer = found.resolution.as_deref().map(|answer| person.values.hidden_in_own(answer));
     db.prepare_cached("UPDATE events SET kept = ?2, choices = NULL, resolution = ?3 WHERE id = ?1")?
@@ -448,6 +465,18 @@ fn empty(db: &Connection, id: i64, person: &Person, keys: &Keys) -> Result<()> {
     db.prepare_cached("UPDATE run_events SET answer = ?2 WHERE event = ?1 AND answer IS NOT NULL")?
         .execute(params![id, answer])?;
     search::keep_words_of(db, id, &BTreeMap::new(), keys)
+}
+
+/// Takes values out of the words by which a run failed that was about them.
+fn shorten_error(db: &Connection, run: i64, values: &Values) -> Result<()> {
+    let key: Key = vec![Sql::Integer(run)];
+    if let Some(Sql::Text(error)) = values::ERRORS.get(db, &key)? {
+        let shorter = values.hidden_in_own(&error);
+        if shorter != error {
+            values::ERRORS.put(db, &key, Sql::Text(shorter))?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes the person out of a run's journal.
@@ -519,6 +548,7 @@ impl Protection for SqliteStore {
         let mut forgotten = Forgotten {
             events: survey.own_events.len() as u64,
             named_in: survey.named_events.len() as u64,
+            errors: survey.errors.len() as u64,
             journals: survey.runs.len() as u64,
             links: survey.with_base,
             named_in_links: survey.named_links.len() as u64,
@@ -550,6 +580,7 @@ impl Protection for SqliteStore {
         self.hide(values::BASES, survey.named_links, person.clone()).await?;
         self.hide(values::STORAGE, survey.storage, person.clone()).await?;
         self.hide(values::NOTES, survey.notes, person.clone()).await?;
+        self.hide(values::ERRORS, survey.errors, person.clone()).await?;
         let remove = |db: &Connection, (name, by): &(String, String)| {
             db.prepare_cached("DELETE FROM views WHERE name = ?1 AND by = ?2")?.execute([name, by])?;
             Ok(())

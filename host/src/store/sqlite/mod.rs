@@ -528,7 +528,7 @@ impl Store for SqliteStore {
         self.read(move |db| {
             let rows = db
                 .prepare(
-                    "SELECT r.id, r.flow, r.release, r.started_at, r.finished_at, r.error, \
+                    "SELECT r.id, r.flow, r.release, r.started_at, r.finished_at, unseal('runs.error', r.id, r.error), \
                      (SELECT count(*) FROM run_events n WHERE n.run = r.id), r.kept \
                      FROM run_events e JOIN runs r ON r.id = e.run WHERE e.event = ?1 ORDER BY r.id",
                 )?

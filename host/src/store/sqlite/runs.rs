@@ -194,11 +194,8 @@ pub(super) fn finish(db: &Connection, run: RunId, finish: Finish) -> Result<Vec<
         )?
         .execute(params![flow, wake.at, wake.key, wake.payload, now])?;
     }
-    db.prepare_cached("UPDATE runs SET finished_at = ?2, error = ?3 WHERE id = ?1")?.execute(params![
-        run.0,
-        now,
-        finish.error
-    ])?;
+    db.prepare_cached("UPDATE runs SET finished_at = ?2, error = seal('runs.error', ?1, ?3) WHERE id = ?1")?
+        .execute(params![run.0, now, finish.error])?;
     touched.push(flow);
     touched.sort();
     touched.dedup();

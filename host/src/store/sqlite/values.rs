@@ -43,9 +43,11 @@ pub(super) const STORAGE: Column = column("storage", "value", "storage", &["flow
 pub(super) const WAKES: Column = column("wakes", "payload", "wakes", &["flow", "key"], &["id"]);
 pub(super) const NOTES: Column = column("notes", "note", "notes", &["event"], &["event"]);
 
+pub(super) const ERRORS: Column = column("runs", "error", "runs.error", &["id"], &["id"]);
+
 /// All of them.
-pub(super) const ALL: [Column; 10] =
-    [PAYLOADS, REASONS, DETAILS, REQUESTS, RESPONSES, PACKED, BASES, STORAGE, WAKES, NOTES];
+pub(super) const ALL: [Column; 11] =
+    [PAYLOADS, REASONS, DETAILS, REQUESTS, RESPONSES, PACKED, BASES, STORAGE, WAKES, NOTES, ERRORS];
 
 /// Where a row stands.
 pub(super) type Key = Vec<Value>;
