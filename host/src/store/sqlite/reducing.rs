@@ -2,12 +2,15 @@
 //! runs again, and its journal keeps it from doing anything twice.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use ring::hmac;
+use rusqlite::types::Value as Sql;
 use rusqlite::{Connection, OptionalExtension, params};
 use serde_json::{Value, json};
 
-use super::{Keys, SqliteStore, packing, retention, search};
+use super::{Keys, SqliteStore, packing, retention, search, values};
 use crate::personal::Values;
 use crate::store::*;
 
@@ -19,6 +22,14 @@ const LATE: Millis = 60_000;
 pub(super) const SECRET: &str = "hashed-values";
 /// Bytes of a hash that are kept.
 const BYTES: usize = 8;
+/// What a hash begins with.
+const HASHED: &str = "hashed:";
+/// As the columns `kept` say it: of what a person was taken out of, less is kept as of all else.
+const FORGOTTEN: i64 = Kept::Forgotten as i64;
+
+fn is_hex(byte: u8) -> bool {
+    matches!(byte, b'0'..=b'9' | b'a'..=b'f')
+}
 
 /// How far a flow was looked at, for keeping how much.
 pub(super) struct Looked {
@@ -35,12 +46,34 @@ struct Less {
     detail: Option<String>,
     answer: Option<String>,
     runs: Vec<LessOfRun>,
+    /// As it lay there when it was looked at.
+    was: Was,
 }
 
 /// A run of which less is kept: its journal, packed; none where nothing of it is.
 struct LessOfRun {
     id: i64,
     journal: Option<Vec<u8>>,
+    error: Option<String>,
+    was: Was,
+}
+
+/// How much of something is kept, and the very bytes of it: what came to be otherwise since, such as that a person was forgotten, is not written over.
+#[derive(PartialEq)]
+struct Was(i64, Option<Sql>);
+
+impl Was {
+    fn event(db: &Connection, id: i64) -> Result<Option<Self>> {
+        Self::of(db, "SELECT kept, payload FROM events WHERE id = ?1", id)
+    }
+
+    fn run(db: &Connection, id: i64) -> Result<Option<Self>> {
+        Self::of(db, "SELECT kept, (SELECT entries FROM packed WHERE run = id) FROM runs WHERE id = ?1", id)
+    }
+
+    fn of(db: &Connection, sql: &str, id: i64) -> Result<Option<Self>> {
+        Ok(db.prepare_cached(sql)?.query_row([id], |row| Ok(Self(row.get(0)?, row.get(1)?))).optional()?)
+    }
 }
 
 /// What one look found.
@@ -59,16 +92,18 @@ impl SqliteStore {
             let looked = self.reduced.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
             looked.get(flow).filter(|looked| looked.kept == kept).map_or(0, |looked| looked.until - LATE)
         };
+        // When the first finished that was changed by somebody else meanwhile.
+        let changed = Arc::new(AtomicI64::new(Millis::MAX));
         loop {
             let (own, hashing) = (flow.to_owned(), Hashing(key.clone()));
             let found = self.read(move |db| look(db, &own, kept, from, &hashing)).await?;
             let (more, until) = (found.more, found.until);
             let mut left = found.less;
             while !left.is_empty() {
-                let keys = self.keys.clone();
+                let (keys, changed) = (self.keys.clone(), changed.clone());
                 left = self
                     .writer
-                    .run_with(Durability::WithNextCommit, move |db| keep_less(db, left, kept, &keys))
+                    .run_with(Durability::WithNextCommit, move |db| keep_less(db, left, kept, (&keys, &changed)))
                     .await?;
             }
             from = until;
@@ -76,7 +111,8 @@ impl SqliteStore {
                 break;
             }
         }
-        let looked = Looked { kept, until: from };
+        let until = from.min(changed.load(Ordering::Relaxed));
+        let looked = Looked { kept, until };
         self.reduced.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(flow.to_owned(), looked);
         Ok(())
     }
@@ -84,10 +120,10 @@ impl SqliteStore {
 
 fn look(db: &Connection, flow: &str, kept: Kept, from: Millis, hashing: &Hashing) -> Result<Found> {
     let finished: Vec<(i64, Millis)> = db
-        .prepare_cached(
+        .prepare_cached(&format!(
             "SELECT id, finished_at FROM events INDEXED BY events_finished WHERE finished_at IS NOT NULL AND finished_at >= ?1 \
-             AND state > 3 AND flow = ?2 AND kept < ?3 ORDER BY finished_at LIMIT ?4",
-        )?
+             AND state > 3 AND flow = ?2 AND (kept < ?3 OR kept = {FORGOTTEN}) ORDER BY finished_at LIMIT ?4",
+        ))?
         .query_map(params![from, flow, kept as i64, EVENTS], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let more = finished.len() == EVENTS as usize;
@@ -119,15 +155,16 @@ fn less_of(
     known: &mut BTreeSet<i64>,
 ) -> Result<Option<Less>> {
     let runs: Vec<(i64, bool, bool)> = db
-        .prepare_cached(
-            "SELECT r.id, r.packed = 1, r.kept < ?2 AND NOT EXISTS (SELECT 1 FROM run_events AS n JOIN events AS e ON e.id = n.event \
+        .prepare_cached(&format!(
+            "SELECT r.id, r.packed = 1, (r.kept < ?2 OR r.kept = {FORGOTTEN}) AND NOT EXISTS (SELECT 1 FROM run_events AS n JOIN events AS e ON e.id = n.event \
              WHERE n.run = r.id AND e.state < 4) FROM run_events AS own JOIN runs AS r ON r.id = own.run WHERE own.event = ?1",
-        )?
+        ))?
         .query_map(params![event, kept as i64], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
         .collect::<rusqlite::Result<_>>()?;
     if runs.iter().any(|(_, packed, _)| !packed) {
         return Ok(None);
     }
+    let Some(was) = Was::event(db, event)? else { return Ok(None) };
     let columns = super::events::EVENT_COLUMNS;
     let told = db
         .prepare_cached(&format!("SELECT {columns} FROM events WHERE id = ?1"))?
@@ -138,8 +175,9 @@ fn less_of(
     let mut payload: Value = serde_json::from_str(&told.payload).unwrap_or_default();
     values.learn(&payload);
     values.learn(&serde_json::from_str(&told.detail).unwrap_or_default());
-    let mut less = Vec::new();
+    let mut less: Vec<LessOfRun> = Vec::new();
     for (run, _, all_finished) in runs {
+        let Some(was_run) = Was::run(db, run)? else { continue };
         let journal = match packing::journal(db, RunId(run)) {
             // What nobody can read any more goes.
             Err(StoreError::Corrupt(why)) => {
@@ -163,7 +201,14 @@ fn less_of(
             }
             Kept::Whole | Kept::Ids | Kept::Forgotten => None,
         };
-        less.push(LessOfRun { id: run, journal });
+        let error = match values::ERRORS.get(db, &vec![Sql::Integer(run)])? {
+            Some(Sql::Text(error)) => Some(error),
+            _ => None,
+        };
+        less.push(LessOfRun { id: run, journal, error, was: was_run });
+    }
+    for run in &mut less {
+        run.error = run.error.as_deref().map(|error| values.hidden_in_own(error));
     }
     let payload = match kept {
         Kept::Hashed => {
@@ -180,20 +225,38 @@ fn less_of(
     // A choice may be a candidate's name.
     let answer = told.resolution.as_deref().map(|answer| values.hidden_in_own(answer));
     let finished_at = told.finished_at.unwrap_or_default();
-    Ok(Some(Less { id: event, finished_at, payload, reason, detail, answer, runs: less }))
+    Ok(Some(Less { id: event, finished_at, payload, reason, detail, answer, runs: less, was }))
 }
 
 /// As many as one bite takes; those that are left.
-fn keep_less(db: &Connection, mut less: Vec<Less>, kept: Kept, keys: &Keys) -> Result<Vec<Less>> {
+fn keep_less(
+    db: &Connection,
+    mut less: Vec<Less>,
+    kept: Kept,
+    (keys, changed): (&Keys, &AtomicI64),
+) -> Result<Vec<Less>> {
     let ids: Vec<i64> = (0..less.len() as i64).collect();
-    let done = retention::bite(&ids, |place| match less.get(place as usize) {
-        Some(own) => keep_less_of(db, own, kept, keys),
-        None => Ok(()),
+    let done = retention::bite(&ids, |place| {
+        if let Some(own) = less.get(place as usize)
+            && !keep_less_of(db, own, kept, keys)?
+        {
+            changed.fetch_min(own.finished_at, Ordering::Relaxed);
+        }
+        Ok(())
     })?;
     Ok(less.split_off(done))
 }
 
-fn keep_less_of(db: &Connection, less: &Less, kept: Kept, keys: &Keys) -> Result<()> {
+/// False where something of it was changed since it was looked at: it is looked at once more.
+fn keep_less_of(db: &Connection, less: &Less, kept: Kept, keys: &Keys) -> Result<bool> {
+    if Was::event(db, less.id)?.is_some_and(|now| now != less.was) {
+        return Ok(false);
+    }
+    for run in &less.runs {
+        if Was::run(db, run.id)?.is_some_and(|now| now != run.was) {
+            return Ok(false);
+        }
+    }
     // One that was made ready meanwhile stays as it is, and its runs with it.
     let changed = db
         .prepare_cached(
@@ -202,7 +265,7 @@ fn keep_less_of(db: &Connection, less: &Less, kept: Kept, keys: &Keys) -> Result
         )?
         .execute(params![less.id, less.payload, less.reason, less.detail, kept as i64, less.finished_at, less.answer])?;
     if changed == 0 {
-        return Ok(());
+        return Ok(true);
     }
     db.prepare_cached("UPDATE run_events SET answer = ?2 WHERE event = ?1 AND answer IS NOT NULL")?
         .execute(params![less.id, less.answer])?;
@@ -215,9 +278,12 @@ fn keep_less_of(db: &Connection, less: &Less, kept: Kept, keys: &Keys) -> Result
             .query_row([run.id], |row| row.get(0))?;
         if !unfinished {
             replace_journal(db, run.id, run.journal.as_deref(), kept)?;
+            if let Some(error) = &run.error {
+                values::ERRORS.put(db, &vec![Sql::Integer(run.id)], Sql::Text(error.clone()))?;
+            }
         }
     }
-    Ok(())
+    Ok(true)
 }
 
 /// Puts another journal, packed, in the place of a run's; none: it has none any more.
@@ -232,7 +298,7 @@ pub(super) fn replace_journal(db: &Connection, run: i64, journal: Option<&[u8]>,
             db.prepare_cached("DELETE FROM packed_subjects WHERE run = ?1")?.execute([run])?;
         }
     }
-    db.prepare_cached("UPDATE runs SET kept = max(kept, ?2) WHERE id = ?1")?.execute(params![run, kept as i64])?;
+    db.prepare_cached("UPDATE runs SET kept = ?2 WHERE id = ?1")?.execute(params![run, kept as i64])?;
     Ok(())
 }
 
@@ -241,9 +307,13 @@ pub(super) struct Hashing(pub(super) hmac::Key);
 
 impl Hashing {
     pub(super) fn text(&self, text: &str) -> String {
+        // What is a hash already stays the same one.
+        if text.strip_prefix(HASHED).is_some_and(|hex| hex.len() == 2 * BYTES && hex.bytes().all(is_hex)) {
+            return text.to_owned();
+        }
         let tag = hmac::sign(&self.0, text.as_bytes());
         let hex: String = tag.as_ref().iter().take(BYTES).map(|byte| format!("{byte:02x}")).collect();
-        format!("hashed:{hex}")
+        format!("{HASHED}{hex}")
     }
 
     /// Names of fields, nothing, yes and no stay.
@@ -310,6 +380,42 @@ impl Hashing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::sqlite::Access;
+
+    #[tokio::test]
+    async fn what_was_forgotten_since_it_was_looked_at_is_not_written_back() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("tandem.db"), Access::Host).unwrap();
+        let event = NewEvent {
+            kind: "salesforce.Contact".into(),
+            flow: "accounts".into(),
+            topic: "salesforce.Contact".into(),
+            key: "003A".into(),
+            dedup: "1".into(),
+            payload: r#"{"Id":"003A","Name":"Anna Maierhofer"}"#.into(),
+            trace: "0".repeat(32),
+            haste: Haste::AtOnce,
+            held: None,
+        };
+        store.append(Intake { events: vec![event], ..Intake::default() }).await.unwrap();
+        let run = store.lease("accounts", "digest", 10, crate::time::now()).await.unwrap().run().unwrap();
+        let verdicts = vec![(run.events[0].id, Verdict::Done("done".into()))];
+        store.finish(run.id, Finish { verdicts, ..Finish::default() }).await.unwrap();
+        store.pack(&BTreeMap::new()).await.unwrap();
+        let hashing = Hashing(hmac::Key::new(hmac::HMAC_SHA256, b"secret"));
+        let found = store.read(move |db| look(db, "accounts", Kept::Hashed, 0, &hashing)).await.unwrap();
+        assert_eq!(found.less.len(), 1);
+        let finished = found.less[0].finished_at;
+
+        store.forget(BTreeSet::from(["003A".to_owned()]), Forget::ForGood, Arc::new(|_, _| {})).await.unwrap();
+        let (changed, keys) = (Arc::new(AtomicI64::new(Millis::MAX)), store.keys.clone());
+        let seen = changed.clone();
+        let left = store.writer.run(move |db| keep_less(db, found.less, Kept::Hashed, (&keys, &seen))).await.unwrap();
+        assert!(left.is_empty());
+        let own = store.event(run.events[0].id).await.unwrap().unwrap();
+        assert_eq!((own.payload.as_str(), own.kept), ("{}", Kept::Forgotten), "no hash of what she was called");
+        assert_eq!(changed.load(Ordering::Relaxed), finished, "it is looked at once more");
+    }
 
     #[test]
     fn hashes_tell_what_was_equal_and_nothing_else() {
