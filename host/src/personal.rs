@@ -94,8 +94,80 @@ const NAMES: [&str; 13] = [
     "attention",
 ];
 
-fn tells_alone(field: &str) -> bool {
-    NAMES.contains(&field) || ["street", "address"].iter().any(|end| field.ends_with(end))
+/// What is written where nothing is known: nobody's, however many records have it.
+const NOTHING: [&str; 33] = [
+    "n/a",
+    "n.a.",
+    "n. a.",
+    "na",
+    "none",
+    "null",
+    "nil",
+    "nobody",
+    "unknown",
+    "not known",
+    "not available",
+    "not applicable",
+    "tbd",
+    "todo",
+    "test",
+    "dummy",
+    "default",
+    "empty",
+    "missing",
+    "xxx",
+    "no name",
+    "no mail",
+    "no email",
+    "no phone",
+    "keine",
+    "keiner",
+    "kein",
+    "k.a.",
+    "k. a.",
+    "keine angabe",
+    "unbekannt",
+    "nicht bekannt",
+    "offen",
+];
+
+/// Digits that a number has which is somebody's.
+const DIGITS: usize = 5;
+
+fn is_street(field: &str) -> bool {
+    ["street", "address"].iter().any(|end| field.ends_with(end))
+}
+
+fn is_town(field: &str) -> bool {
+    ["city", "zip", "zipcode", "postalcode", "county"].iter().any(|end| field.ends_with(end))
+}
+
+/// What a field says of the record's person; of the house's own bank it is nobody's.
+fn of_person(field: &str) -> Option<Personal> {
+    if plain(field).starts_with("housebank") { None } else { of_field(field) }
+}
+
+/// Written where there is nothing to write.
+fn is_nothing(value: &str) -> bool {
+    let bare = value.trim_matches(|c: char| c.is_ascii_punctuation() || c.is_whitespace());
+    let mut letters = value.chars().filter(|c| c.is_alphanumeric());
+    let first = letters.next();
+    // `000`, `---`, `xxxx`
+    letters.all(|c| Some(c) == first) || NOTHING.contains(&value) || NOTHING.contains(&bare)
+}
+
+/// A number by which one is told from others: no placeholder, and no extension.
+fn is_telling(number: &str) -> bool {
+    let digits: Vec<u8> = number.bytes().filter(u8::is_ascii_digit).collect();
+    let counted = |step: i16| digits.windows(2).all(|two| i16::from(two[1]) - i16::from(two[0]) == step);
+    digits.len() >= DIGITS && ![0, 1, -1].into_iter().any(counted)
+}
+
+/// An address that is somebody's: `none@none.com` is nobody's.
+fn is_mail(value: &str) -> bool {
+    let Some((own, at)) = value.split_once('@') else { return false };
+    let robot = ["noreply", "no-reply", "donotreply", "do-not-reply"].contains(&own);
+    !own.is_empty() && at.contains('.') && !robot && !is_nothing(own)
 }
 
 /// Records that are told along with one: who looks after it, what it is of.
@@ -112,30 +184,71 @@ const ALONG: [&str; 9] = [
 ];
 
 /// Another record, told along: it bears a key of its own, or is one of the API.
-fn is_another(field: &str, fields: &serde_json::Map<String, Value>) -> bool {
+fn is_another(field: &str, fields: &Fields) -> bool {
     let own = plain(field);
     ALONG.iter().any(|name| own.ends_with(name))
         || fields.contains_key("attributes")
         || KEYS.iter().any(|key| fields.get(*key).is_some_and(|key| !key.is_null()))
 }
 
-/// What is known of one person: ids, and values of personal fields. A single word (a first name, a town) is others', too: it counts only beside
-/// something that is theirs alone.
+type Fields = serde_json::Map<String, Value>;
+
+/// By what the records of one person are told, each with its kind: a number is that of many things.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Keys {
+    /// Ids of Salesforce: no two things have the same.
+    pub salesforce: BTreeSet<String>,
+    /// CardCodes of business partners.
+    pub partners: BTreeSet<String>,
+    /// Contact employees: the CardCode of their partner, and the InternalCode.
+    pub employees: BTreeSet<(String, String)>,
+}
+
+impl Keys {
+    /// An id that is nothing but the record's.
+    fn contains(&self, text: &str) -> bool {
+        self.salesforce.contains(text) || self.partners.contains(text)
+    }
+}
+
+/// Where a part of a call stands.
+#[derive(Clone, Debug, Default)]
+pub struct Within {
+    /// The business partner that the path names.
+    partner: Option<String>,
+    /// The path names the person's own record: what is said there is of it, whether its key stands there or not.
+    theirs: bool,
+}
+
+/// How a value goes.
+#[derive(Clone, Copy, PartialEq)]
+enum Leaving {
+    /// It is seen that something was there.
+    Marked,
+    /// As if the field had never been: who compares takes a mark for a change that somebody made.
+    Nothing,
+}
+
+/// What is known of one person: ids, and values of personal fields. What many have (a first name, a town, a street) counts only beside something that
+/// is theirs alone, or where street and town stand together.
 #[derive(Clone, Debug, Default)]
 pub struct Values {
-    ids: BTreeSet<String>,
-    /// In small letters, theirs alone: whole names, e-mail addresses, numbers, lines of an address.
+    keys: Keys,
+    /// In small letters, theirs alone: whole names, e-mail addresses, numbers.
     own: BTreeSet<String>,
     /// In small letters, others', too.
     shared: BTreeSet<String>,
+    /// Those of them that are streets, and towns.
+    streets: BTreeSet<String>,
+    towns: BTreeSet<String>,
     /// Whoever it is of: other records that are told along with one count, too.
     anybody: bool,
 }
 
 impl Values {
-    /// Of a record with these ids, of which nothing else is known yet.
-    pub fn of(ids: impl IntoIterator<Item = String>) -> Self {
-        Self { ids: ids.into_iter().collect(), ..Self::default() }
+    /// Of a record with these keys, of which nothing else is known yet.
+    pub fn of(keys: Keys) -> Self {
+        Self { keys, ..Self::default() }
     }
 
     /// Of whoever is told of.
@@ -148,32 +261,80 @@ impl Values {
         self.own.len() + self.shared.len()
     }
 
-    /// Takes the personal values of a record's own data. Other records that are told along with it, such as its owner, are not it.
-    pub fn learn(&mut self, value: &Value) {
-        self.learn_in("", value);
+    /// Where the answer to a call stands, by what was asked.
+    pub fn within(&self, request: &str) -> Within {
+        let asked = serde_json::from_str::<Value>(request).unwrap_or_default();
+        asked.get("path").and_then(Value::as_str).map(|path| self.within_path(path)).unwrap_or_default()
     }
 
-    /// Takes those of the parts of a text that are about the record: objects that bear one of its ids as their key.
+    fn within_path(&self, path: &str) -> Within {
+        let path = path.split('?').next().unwrap_or_default();
+        let key = path.split_once("BusinessPartners('").and_then(|(_, rest)| rest.rsplit_once("')"));
+        let opened = |text: &str| percent_encoding::percent_decode_str(text).decode_utf8_lossy().replace("''", "'");
+        let partner = key.map(|(code, _)| opened(code));
+        let whole = key.is_some_and(|(_, rest)| rest.is_empty());
+        let last = path.rsplit('/').next().unwrap_or_default();
+        let theirs = self.keys.salesforce.contains(last)
+            || whole && partner.as_ref().is_some_and(|partner| self.keys.partners.contains(partner));
+        Within { partner, theirs }
+    }
+
+    /// Takes the personal values of a record's own data. Other records that are told along with it, such as its owner, are not it.
+    pub fn learn(&mut self, value: &Value) {
+        self.learn_in("", value, None);
+    }
+
+    /// Takes those of the parts of a text that are about the record: objects that bear one of its keys.
     pub fn learn_about(&mut self, value: &Value) {
+        self.learn_about_in(value, &Within::default());
+    }
+
+    /// The same, of a part of a call.
+    pub fn learn_about_in(&mut self, value: &Value, within: &Within) {
         match value {
-            Value::Object(fields) => match self.is_itself(fields) {
-                true => self.learn(value),
-                false => fields.values().for_each(|value| self.learn_about(value)),
-            },
-            Value::Array(items) => items.iter().for_each(|item| self.learn_about(item)),
+            Value::Object(fields) if self.is_itself(fields, within.partner.as_deref()) => {
+                self.learn_in("", value, within.partner.as_deref());
+            }
+            Value::Object(fields) => {
+                let inner = self.inner(fields, within);
+                for (name, value) in fields {
+                    match value.as_str().and_then(json_in) {
+                        Some(body) if inner.theirs && name == "body" => {
+                            self.learn_in("", &body, inner.partner.as_deref());
+                        }
+                        Some(body) => self.learn_about_in(&body, &inner),
+                        None => self.learn_about_in(value, &inner),
+                    }
+                }
+            }
+            Value::Array(items) => items.iter().for_each(|item| self.learn_about_in(item, within)),
             Value::String(text) => {
-                if let Some(within) = json_in(text) {
-                    self.learn_about(&within);
+                if let Some(body) = json_in(text) {
+                    self.learn_about_in(&body, within);
                 }
             }
             _ => {}
         }
     }
 
-    fn learn_in(&mut self, field: &str, value: &Value) {
+    /// Where the fields of an object stand.
+    fn inner(&self, fields: &Fields, within: &Within) -> Within {
+        if let Some(path) = fields.get("path").and_then(Value::as_str) {
+            return self.within_path(path);
+        }
+        match fields.get("CardCode").and_then(Value::as_str) {
+            Some(code) => Within { partner: Some(code.to_owned()), ..within.clone() },
+            None => within.clone(),
+        }
+    }
+
+    fn learn_in(&mut self, field: &str, value: &Value, partner: Option<&str>) {
         match value {
             Value::Object(fields)
-                if !self.anybody && !field.is_empty() && !self.is_itself(fields) && is_another(field, fields) => {}
+                if !self.anybody
+                    && !field.is_empty()
+                    && !self.is_itself(fields, partner)
+                    && is_another(field, fields) => {}
             Value::Object(fields) => {
                 // `FirstName` and `LastName` say together what each of them does not.
                 let named = |name: &str| {
@@ -184,11 +345,12 @@ impl Values {
                         self.put("name", Personal::Words, &whole);
                     }
                 }
-                fields.iter().for_each(|(name, value)| self.learn_in(name, value));
+                let partner = fields.get("CardCode").and_then(Value::as_str).or(partner);
+                fields.iter().for_each(|(name, value)| self.learn_in(name, value, partner));
             }
-            Value::Array(items) => items.iter().for_each(|item| self.learn_in(field, item)),
-            Value::String(text) => match (json_in(text), of_field(field)) {
-                (Some(within), _) => self.learn_in("", &within),
+            Value::Array(items) => items.iter().for_each(|item| self.learn_in(field, item, partner)),
+            Value::String(text) => match (json_in(text), of_person(field)) {
+                (Some(body), _) => self.learn_in("", &body, partner),
                 (None, Some(kind)) => self.put(field, kind, text),
                 (None, None) => {}
             },
@@ -198,25 +360,56 @@ impl Values {
 
     fn put(&mut self, field: &str, kind: Personal, text: &str) {
         let value = text.trim().to_lowercase();
-        if value.chars().count() < SHORTEST || value.contains(LEFT_OUT) || self.ids.contains(text.trim()) {
+        if value.chars().count() < SHORTEST || value.contains(LEFT_OUT) || self.keys.contains(text.trim()) {
             return;
         }
+        if is_nothing(&value) {
+            return;
+        }
+        let field = plain(field);
+        let words = value.split_whitespace().count();
         let alone = match kind {
-            Personal::Mail | Personal::Number => true,
+            Personal::Mail => is_mail(&value),
+            Personal::Number => is_telling(&value),
             // A town, or the name that an address goes by, may have two words, too.
-            Personal::Words => tells_alone(&plain(field)) && value.split_whitespace().count() > 1,
+            Personal::Words => NAMES.contains(&field.as_str()) && words > 1,
         };
         if alone {
-            self.own.insert(value)
-        } else {
-            self.shared.insert(value)
-        };
+            self.own.insert(value);
+            return;
+        }
+        if kind == Personal::Words && is_street(&field) && words > 1 {
+            self.streets.insert(value.clone());
+        }
+        if kind == Personal::Words && is_town(&field) {
+            self.towns.insert(value.clone());
+        }
+        self.shared.insert(value);
     }
 
     /// Takes the person's values out of a JSON text, or of any other; none where nothing of theirs is in it.
     pub fn without(&self, text: &str) -> Option<String> {
+        self.left(text, &Within::default(), Leaving::Marked)
+    }
+
+    /// The same, of a part of a call.
+    pub fn without_in(&self, text: &str, within: &Within) -> Option<String> {
+        self.left(text, within, Leaving::Marked)
+    }
+
+    /// A JSON text as if the person's values had never been in it; none where none is.
+    pub fn as_if_never_told(&self, text: &str) -> Option<String> {
+        self.left(text, &Within::default(), Leaving::Nothing)
+    }
+
+    /// The same, of what is kept of their own record: whatever is personal goes.
+    pub fn as_if_never_told_of_own(&self, text: &str) -> Option<String> {
+        self.left(text, &Within { theirs: true, partner: None }, Leaving::Nothing)
+    }
+
+    fn left(&self, text: &str, within: &Within, leaving: Leaving) -> Option<String> {
         match serde_json::from_str::<Value>(text) {
-            Ok(mut value) => self.take_out(&mut value).then(|| value.to_string()),
+            Ok(mut value) => self.take_out("", &mut value, within, leaving).then(|| value.to_string()),
             Err(_) => match self.hidden(text) {
                 Cow::Borrowed(_) => None,
                 Cow::Owned(text) => Some(text),
@@ -225,32 +418,51 @@ impl Values {
     }
 
     /// Takes them out of a value; true where something was.
-    pub fn take_out(&self, value: &mut Value) -> bool {
+    fn take_out(&self, field: &str, value: &mut Value, within: &Within, leaving: Leaving) -> bool {
         match value {
             Value::Object(fields) => {
-                let itself = self.is_itself(fields);
-                let beside = itself || fields.values().any(|value| self.is_theirs(value));
+                let has = |name| fields.contains_key(name);
+                let is_call = has("path") || has("sent") || has("status") && has("body");
+                let itself = self.is_itself(fields, within.partner.as_deref())
+                    || within.theirs && !is_call && (field.is_empty() || !is_another(field, fields));
+                let beside = itself || self.tells_of_them(fields);
+                let inner = Within { theirs: itself || is_call && within.theirs, ..within.clone() };
+                let inner = match itself {
+                    true => Within { theirs: true, ..self.inner(fields, &inner) },
+                    false => self.inner(fields, &inner),
+                };
                 let mut changed = false;
-                for (name, value) in fields.iter_mut() {
-                    let hide = value.as_str().is_some_and(|text| {
-                        let text_is = |known: &BTreeSet<String>| known.contains(&text.trim().to_lowercase());
-                        let said = !text.is_empty() && text != LEFT_OUT;
-                        let personal = said && of_field(name).is_some() && !self.ids.contains(text);
-                        json_in(text).is_none() && ((itself && personal) || (beside && text_is(&self.shared)))
-                    });
-                    if hide {
+                let names: Vec<String> = fields.keys().cloned().collect();
+                for name in names {
+                    let Some(value) = fields.get_mut(&name) else { continue };
+                    let gone = self.is_hidden(&name, value, itself, beside);
+                    // A text in an object that is theirs may hold a call's body; other words are looked through as ever.
+                    let before = (leaving == Leaving::Nothing && value.is_string() && !gone).then(|| value.clone());
+                    let other = gone || self.take_out(&name, value, &inner, leaving);
+                    changed |= other;
+                    let plain_text =
+                        before.as_ref().and_then(Value::as_str).is_some_and(|text| json_in(text).is_none());
+                    if leaving == Leaving::Nothing && other && (gone || plain_text) {
+                        fields.remove(&name);
+                    } else if gone {
                         *value = LEFT_OUT.into();
-                        changed = true;
-                    } else {
-                        changed |= self.take_out(value);
                     }
                 }
                 changed
             }
-            Value::Array(items) => items.iter_mut().fold(false, |changed, item| self.take_out(item) | changed),
+            Value::Array(items) => {
+                let mut changed = false;
+                items.retain_mut(|item| {
+                    let is_text = item.as_str().is_some_and(|text| json_in(text).is_none());
+                    let other = self.take_out(field, item, within, leaving);
+                    changed |= other;
+                    !(other && is_text && leaving == Leaving::Nothing)
+                });
+                changed
+            }
             Value::String(text) => {
                 let other = match json_in(text) {
-                    Some(mut within) => self.take_out(&mut within).then(|| within.to_string()),
+                    Some(mut body) => self.take_out("", &mut body, within, leaving).then(|| body.to_string()),
                     None => match self.hidden(text) {
                         Cow::Borrowed(_) => None,
                         Cow::Owned(text) => Some(text),
@@ -268,6 +480,30 @@ impl Values {
         }
     }
 
+    /// A field's whole value goes: of the record itself whatever is personal, beside something of theirs what others have, too.
+    fn is_hidden(&self, name: &str, value: &Value, itself: bool, beside: bool) -> bool {
+        let text = match value {
+            Value::String(text) => text,
+            Value::Number(_) => return itself && of_person(name) == Some(Personal::Number),
+            _ => return false,
+        };
+        if text.is_empty() || text == LEFT_OUT || json_in(text).is_some() {
+            return false;
+        }
+        let personal = of_person(name).is_some() && !self.keys.contains(text);
+        itself && personal || beside && self.shared.contains(&text.trim().to_lowercase())
+    }
+
+    /// Something that is theirs alone stands in it, or street and town.
+    fn tells_of_them(&self, fields: &Fields) -> bool {
+        let has = |known: &BTreeSet<String>| {
+            let text_is =
+                |value: &Value| value.as_str().is_some_and(|text| known.contains(&text.trim().to_lowercase()));
+            !known.is_empty() && fields.values().any(text_is)
+        };
+        has(&self.own) || has(&self.streets) && has(&self.towns)
+    }
+
     /// Whether a text holds anything of the person.
     pub fn is_in(&self, text: &str) -> bool {
         self.without(text).is_some()
@@ -276,10 +512,15 @@ impl Values {
     /// Free text without what is the person's alone.
     pub fn hidden<'a>(&self, text: &'a str) -> Cow<'a, str> {
         let mut shown = Cow::Borrowed(text);
+        let mut known: Vec<&String> = self.own.iter().collect();
+        // A street with its town says whose it is.
+        let stands = |known: &BTreeSet<String>| known.iter().any(|value| replaced(text, value).is_some());
+        if !self.towns.is_empty() && stands(&self.streets) && stands(&self.towns) {
+            known.extend(self.streets.iter().chain(&self.towns));
+        }
         // The longest first: one may stand within another.
-        let mut values: Vec<&String> = self.own.iter().collect();
-        values.sort_by_key(|value| std::cmp::Reverse(value.len()));
-        for value in values {
+        known.sort_by_key(|value| std::cmp::Reverse(value.len()));
+        for value in known {
             if let Some(other) = replaced(&shown, value) {
                 shown = Cow::Owned(other);
             }
@@ -298,16 +539,32 @@ impl Values {
         shown
     }
 
-    fn is_itself(&self, fields: &serde_json::Map<String, Value>) -> bool {
-        KEYS.iter().any(|key| match fields.get(*key) {
-            Some(Value::String(id)) => self.ids.contains(id),
-            Some(Value::Number(id)) => self.ids.contains(&id.to_string()),
+    /// Whether a text bears one of the record's keys where a record says which one it is.
+    pub fn bears_key(&self, value: &Value) -> bool {
+        match value {
+            Value::Object(fields) => self.is_itself(fields, None) || fields.values().any(|value| self.bears_key(value)),
+            Value::Array(items) => items.iter().any(|item| self.bears_key(item)),
+            Value::String(text) => json_in(text).is_some_and(|body| self.bears_key(&body)),
             _ => false,
-        })
+        }
     }
 
-    fn is_theirs(&self, value: &Value) -> bool {
-        value.as_str().is_some_and(|text| self.own.contains(&text.trim().to_lowercase()))
+    /// By its own key. An employee is one by the partner, too: its number is that of other things.
+    fn is_itself(&self, fields: &Fields, partner: Option<&str>) -> bool {
+        let text = |name: &str| match fields.get(name) {
+            Some(Value::String(id)) => Some(id.clone()),
+            Some(Value::Number(id)) => Some(id.to_string()),
+            _ => None,
+        };
+        if text("Id").is_some_and(|id| self.keys.salesforce.contains(&id)) {
+            return true;
+        }
+        let card = text("CardCode").or_else(|| partner.map(str::to_owned));
+        match (text("InternalCode"), card) {
+            (Some(code), Some(card)) => self.keys.employees.contains(&(card, code)),
+            (Some(_), None) => false,
+            (None, _) => text("CardCode").is_some_and(|card| self.keys.partners.contains(&card)),
+        }
     }
 }
 
@@ -349,8 +606,14 @@ mod tests {
 
     use super::*;
 
+    fn keys(salesforce: &[&str], partners: &[&str], employees: &[(&str, &str)]) -> Keys {
+        let all = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect();
+        let pair = |(card, code): &(&str, &str)| ((*card).to_owned(), (*code).to_owned());
+        Keys { salesforce: all(salesforce), partners: all(partners), employees: employees.iter().map(pair).collect() }
+    }
+
     fn anna() -> Values {
-        let mut values = Values::of(["003A".to_owned()]);
+        let mut values = Values::of(keys(&["003A"], &[], &[("C1", "17")]));
         values.learn(&json!({ "Id": "003A", "FirstName": "Anna", "LastName": "Maierhofer", "Email": "anna@maier.example", "MailingCity": "Bad Köln", "Description": "likes tea",
             "Owner": { "Name": "Max Sells" }, "Account": { "attributes": {}, "Name": "Maier Works Ltd" } }));
         values
@@ -359,14 +622,14 @@ mod tests {
     #[test]
     fn a_person_is_taken_out_of_what_others_say_and_nobody_else_is() {
         let body = json!({ "Name": "Anna Maierhofer", "City": "Bad Köln" }).to_string();
-        let mut value = json!({
+        let value = json!({
             "contact": { "Id": "003A", "FirstName": "Anna", "Phone": "0221 1234" },
             "other": { "Id": "003B", "FirstName": "Anna", "MailingCity": "Bad Köln" },
             "why": "asked by anna maierhofer <Anna@Maier.example> of Maier Works Ltd, told by Max Sells",
             "body": body,
         });
-        assert!(anna().take_out(&mut value));
-        let text = value.to_string();
+        let text = anna().without(&value.to_string()).unwrap();
+        let value: Value = serde_json::from_str(&text).unwrap();
         for gone in ["Maierhofer", "maierhofer", "aier.example", "0221 1234"] {
             assert!(!text.contains(gone), "{gone}: {text}");
         }
@@ -379,10 +642,99 @@ mod tests {
 
     #[test]
     fn values_are_learnt_of_what_bears_the_records_id() {
-        let mut values = Values::of(["C1".to_owned()]);
+        let mut values = Values::of(keys(&[], &["C1"], &[]));
         let answer = json!({ "value": [{ "CardCode": "C1", "CardName": "Meier Bau" }, { "CardCode": "C2", "CardName": "Other Ltd" }] });
         values.learn_about(&json!({ "sent": { "body": answer.to_string() } }));
         assert_eq!(values.hidden("MEIER BAU and Other Ltd"), "[forgotten] and Other Ltd");
         assert_eq!(values.count(), 1);
+    }
+
+    #[test]
+    fn a_number_is_a_record_only_under_the_name_and_in_the_place_of_its_key() {
+        let values = Values::of(keys(&[], &["20000"], &[("C1", "17")]));
+        let mine = |value: Value| values.bears_key(&value);
+        assert!(mine(json!({ "CardCode": "20000" })) && mine(json!({ "CardCode": "C1", "InternalCode": 17 })));
+        for other in ["DocEntry", "Code", "ItemCode", "InternalCode", "Id"] {
+            for number in [17, 20000] {
+                let told = json!({ other: number, "CardName": "Others Ltd", "FirstName": "Bert" });
+                assert!(!mine(told.clone()) && values.without(&told.to_string()).is_none(), "{told}");
+            }
+        }
+        // The same number with another partner, and somebody else with the same one.
+        assert!(!mine(json!({ "CardCode": "C2", "InternalCode": 17 })));
+        assert!(!mine(json!({ "CardCode": "C1", "InternalCode": 18 })));
+    }
+
+    #[test]
+    fn an_employee_is_found_within_the_partner_that_the_object_or_the_path_names() {
+        let people =
+            |n: u32, name: &str| json!({ "InternalCode": n, "Name": name, "MobilePhone": format!("0171 55443{n}") });
+        let body = json!({ "ContactEmployees": [people(17, "Anna Only"), people(18, "Bert Bleibt")] });
+        let request =
+            json!({ "method": "PATCH", "path": "/BusinessPartners('C1')?$select=x", "body": body.to_string() });
+        let answer = json!({ "sent": { "status": 200, "body": body.to_string() } }).to_string();
+        let of = |card: &str| {
+            let mut values = Values::of(keys(&[], &[], &[(card, "17")]));
+            values.learn_about(&request);
+            values.learn_about_in(&serde_json::from_str(&answer).unwrap(), &values.within(&request.to_string()));
+            values
+        };
+        let anna = of("C1");
+        assert_eq!(anna.count(), 2, "{anna:?}");
+        let within = anna.within(&request.to_string());
+        for text in [anna.without(&request.to_string()), anna.without_in(&answer, &within)] {
+            let text = text.unwrap();
+            assert!(!text.contains("Only") && !text.contains("0171 5544317") && text.contains("Bert Bleibt"), "{text}");
+        }
+        assert_eq!(of("C2").count(), 0, "another company's 17 is somebody else");
+    }
+
+    #[test]
+    fn what_a_path_names_is_the_record_also_where_its_key_is_not_said() {
+        let values = Values::of(keys(&["001A"], &["C1"], &[]));
+        for path in ["/BusinessPartners('C1')", "/sobjects/Account/001A"] {
+            let body = json!({ "Phone1": "12", "BPAddresses": [{ "Street": "Weg" }], "ContactEmployees": [{ "InternalCode": 5, "Name": "Bert" }] });
+            let call = json!({ "path": path, "body": body.to_string() }).to_string();
+            let left = values.without(&call).unwrap();
+            assert!(!left.contains("Weg") && !left.contains("12") && left.contains("Bert"), "{left}");
+        }
+        let other = json!({ "path": "/BusinessPartners('C10')", "body": "{\"Phone1\":\"12\"}" }).to_string();
+        assert!(values.without(&other).is_none());
+    }
+
+    #[test]
+    fn what_many_have_is_taken_from_nobody_else() {
+        let record = json!({ "CardCode": "C1", "CardName": "Anna Maierhofer", "Phone1": "000", "Phone2": "n/a", "Fax": "123456", "Cellular": "k.A.", "EmailAddress": "none@none.com",
+            "FederalTaxID": "11111111", "HouseBankIBAN": "DE02120300000000202051", "HouseBankAccount": "998877665", "Street": "Am Markt 1", "City": "Köln", "AliasName": "not known" });
+        let mut values = Values::of(keys(&[], &["C1"], &[]));
+        values.learn(&record);
+        let other = json!({ "CardCode": "C2", "CardName": "Bert Bleibt", "Phone1": "000", "Phone2": "n/a", "Fax": "123456", "Cellular": "k.A.", "EmailAddress": "none@none.com",
+            "FederalTaxID": "11111111", "HouseBankIBAN": "DE02120300000000202051", "HouseBankAccount": "998877665", "Street": "Am Markt 1", "City": "Bonn", "AliasName": "not known" });
+        assert_eq!(values.without(&other.to_string()), None);
+        for said in
+            ["none of them came, 000 in all", "Bert lives at Am Markt 1, Bonn", "paid to DE02120300000000202051"]
+        {
+            assert_eq!(values.hidden(said), said);
+        }
+        // Street and town together are theirs, in fields and in words; their own record loses all that is personal.
+        let address = json!({ "ShipToStreet": "Am Markt 1", "ShipToCity": "Köln", "Weight": 7 }).to_string();
+        assert_eq!(
+            values.without(&address).unwrap(),
+            json!({ "ShipToStreet": LEFT_OUT, "ShipToCity": LEFT_OUT, "Weight": 7 }).to_string()
+        );
+        assert_eq!(values.hidden("to am markt 1, 50667 Köln"), "to [forgotten], 50667 [forgotten]");
+        let own = values.without(&record.to_string()).unwrap();
+        assert!(!own.contains("Markt") && !own.contains("123456") && own.contains("DE0212"), "{own}");
+    }
+
+    #[test]
+    fn what_is_compared_is_left_as_if_it_had_never_been_told() {
+        let base = json!({ "Name": "Anna Maierhofer", "Limit": 5, "names": ["Anna Maierhofer", "Bert"], "said": "{\"Name\":\"Anna Maierhofer\",\"n\":1}" });
+        let left = anna().as_if_never_told(&base.to_string()).unwrap();
+        assert_eq!(
+            serde_json::from_str::<Value>(&left).unwrap(),
+            json!({ "Limit": 5, "names": ["Bert"], "said": "{\"n\":1}" })
+        );
+        assert_eq!(anna().as_if_never_told("{\"Name\":\"Bert\"}"), None);
     }
 }

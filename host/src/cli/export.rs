@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::audit::note;
 use super::failure::Failure;
-use super::forget::{ids_of, looking, settled};
+use super::forget::{looking, meant, settled};
 use super::output::Output;
 use super::service::Parts;
 use crate::store::Dossier;
@@ -19,7 +19,7 @@ use crate::time::{iso, now};
 
 #[derive(Args)]
 pub struct Options {
-    /// The record that the person is: a Salesforce id, a CardCode, the code of a contact.
+    /// The record that the person is: a Salesforce id, a CardCode, a contact as `CardCode:code`.
     record: String,
     /// Into this file, which must not be there; without it `tandem-export-<record>.json` in this folder.
     #[arg(long)]
@@ -28,9 +28,10 @@ pub struct Options {
 
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
     let parts = Parts::open(config, Access::Tool).await?;
+    let whom = meant(parts.store.as_ref(), &options.record).await?;
     settled(&parts).await?;
     let (bar, told) = looking(output);
-    let dossier = parts.store.dossier(ids_of(&options.record), told).await;
+    let dossier = parts.store.dossier(whom, told).await;
     bar.finish_and_clear();
     let dossier = dossier?;
     if dossier.is_nothing() {
@@ -82,8 +83,8 @@ fn readable(dossier: &Dossier, record: &str) -> Value {
     json!({
         "record": record,
         "made": iso(now()),
-        "what": "All that this host of Tandem keeps of the record: it carries data between SAP Business One and Salesforce, which hold the records themselves.",
-        "ids": dossier.ids,
+        "what": "All that this host of Tandem keeps of the record: it carries data between SAP Business One and Salesforce, which hold the records themselves. Of others' events and journals in which the person is named the numbers are listed; what lies outside the database (backups, databases put aside by a restore, reports, logs, earlier exports, copies of questions in the org) is not in it.",
+        "known_as": dossier.whom,
         "links": links.collect::<Vec<_>>(),
         "events": events.collect::<Vec<_>>(),
         "calls": calls.collect::<Vec<_>>(),

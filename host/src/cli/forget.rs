@@ -1,6 +1,5 @@
 //! `tandem forget <record>`
 
-use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -9,6 +8,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 
 use super::audit::note;
 use super::failure::Failure;
@@ -19,14 +19,14 @@ use crate::config::Config;
 use crate::connections::salesforce::full_id;
 use crate::engine::keeping;
 use crate::store::sqlite::{Access, has_host};
-use crate::store::{Forget, Forgotten, Progress, Stays};
+use crate::store::{Forget, Forgotten, KnownAs, Progress, RecordKind, Stays, Store, Whom};
 
 /// So long a host takes at most to pack what ended.
 const PACKED: Duration = Duration::from_secs(12);
 
 #[derive(Args)]
 pub struct Options {
-    /// The record that the person is: a Salesforce id, a CardCode, the code of a contact.
+    /// The record that the person is: a Salesforce id, a CardCode, a contact as `CardCode:code`.
     record: String,
     /// Do it, without asking; without it what would go and what stays is shown first.
     #[arg(long, short)]
@@ -36,25 +36,28 @@ pub struct Options {
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
     let parts = Parts::open(config, Access::Tool).await?;
     let store = parts.store.as_ref();
-    let ids = ids_of(&options.record);
+    let whom = meant(store, &options.record).await?;
     settled(&parts).await?;
     let (bar, told) = looking(output);
-    let found = store.forget(ids.clone(), Forget::Rehearse, told).await;
+    let found = store.forget(whom.clone(), Forget::Rehearse, told).await;
     bar.finish_and_clear();
     let found = found?;
     if found.is_nothing() && found.stays == Stays::default() {
         let nothing = format!("nothing is kept of {}", options.record);
         return Err(Failure::NotFound(nothing).into());
     }
-    if !options.yes || !output.is_json() {
+    if !output.is_json() {
+        show(&whom, output);
         tell(&found, "would go", &parts.config, output);
+    } else if !options.yes {
+        output.value(&readable(&whom, &found)?);
     }
     if !options.yes && (output.is_json() || found.is_nothing() || !confirmed("take it out?")?) {
         output.say("nothing was changed");
         return Ok(ExitCode::SUCCESS);
     }
     let (bar, told) = looking(output);
-    let gone = store.forget(ids, Forget::ForGood, told).await;
+    let gone = store.forget(whom.clone(), Forget::ForGood, told).await;
     bar.finish_and_clear();
     let gone = gone?;
     // Whom it was about is told by a hash: the same record again has the same.
@@ -69,7 +72,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     );
     note(store, "record.forget", what, "").await?;
     if output.is_json() {
-        output.value(&gone);
+        output.value(&readable(&whom, &gone)?);
         return Ok(ExitCode::SUCCESS);
     }
     output.say(match gone.wiped {
@@ -79,10 +82,62 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     Ok(ExitCode::SUCCESS)
 }
 
-/// By which a record goes: reports and addresses of the org show ids of 15 letters.
-pub(super) fn ids_of(record: &str) -> BTreeSet<String> {
+/// Whom a record that somebody named is; an error where it may be more than one, or nothing.
+pub(super) async fn meant(store: &dyn Store, record: &str) -> Result<Whom> {
     let record = record.trim();
-    [Some(record.to_owned()), full_id(record)].into_iter().flatten().collect()
+    // Reports and addresses of the org show ids of 15 letters.
+    let mut found = store.meant(record, full_id(record)).await?;
+    match (found.pop(), found.len()) {
+        (Some(whom), 0) => Ok(whom),
+        (Some(whom), _) => {
+            found.push(whom);
+            Err(Failure::WrongUsage(may_be(record, &found)).into())
+        }
+        (None, _) => Err(Failure::NotFound(format!(
+            "nothing is kept of {record}: a number is looked for as a CardCode and as the code of a contact; a contact is also said as `CardCode:code`"
+        ))
+        .into()),
+    }
+}
+
+/// For programs: what goes, or went, and of whom.
+fn readable(whom: &Whom, forgotten: &Forgotten) -> Result<Value> {
+    let mut told = serde_json::to_value(forgotten)?;
+    if let Some(told) = told.as_object_mut() {
+        told.insert("records".into(), serde_json::to_value(whom)?);
+    }
+    Ok(told)
+}
+
+/// What it may mean, and how to say which.
+fn may_be(record: &str, found: &[Whom]) -> String {
+    let mut told = vec![format!("{record} may mean more than one; nothing was changed")];
+    for known in found.iter().filter_map(|whom| whom.records.iter().next()) {
+        let b1 = known.b1.as_deref().unwrap_or_default();
+        let between = known.between.as_deref().unwrap_or("one company or another");
+        let also = known.salesforce.as_ref().map(|id| format!(" (`{id}` in Salesforce)")).unwrap_or_default();
+        // The same in two companies is told apart by Salesforce alone.
+        let alike = |whom: &&Whom| whom.records.iter().any(|other| other.kind == known.kind && other.b1 == known.b1);
+        let say = match (&known.salesforce, known.kind) {
+            (Some(id), _) if found.iter().filter(alike).count() > 1 || known.b1.is_none() => id.clone(),
+            (_, RecordKind::Contact) => b1.to_owned(),
+            (Some(id), _) => id.clone(),
+            (None, _) => format!("BusinessPartners('{b1}')"),
+        };
+        told.push(format!("  the {} {b1} of {between}{also}: say `{say}`", known.kind.word()));
+    }
+    told.join("\n")
+}
+
+/// Who is meant, before anything is asked.
+fn show(whom: &Whom, output: &Output) {
+    let none = || "not known".to_owned();
+    let row = |known: &KnownAs| {
+        let text = |id: &Option<String>| id.clone().unwrap_or_else(none);
+        vec![known.kind.word().into(), text(&known.salesforce), text(&known.b1), text(&known.between)]
+    };
+    let rows = whom.records.iter().map(row).collect();
+    output.rows(&(), &["record", "Salesforce", "B1", "between"], rows, "nobody");
 }
 
 /// What ended is packed first, by the host where there is one: only then it is looked through.
@@ -113,9 +168,6 @@ pub(super) fn looking(output: &Output) -> (ProgressBar, Progress) {
 }
 
 fn tell(found: &Forgotten, goes: &str, config: &Config, output: &Output) {
-    if output.is_json() {
-        return output.value(found);
-    }
     let rows = [
         (
             "finished events about it",
@@ -137,6 +189,16 @@ fn tell(found: &Forgotten, goes: &str, config: &Config, output: &Output) {
     output.say(format!("the person is looked for by {} values of the record's own data", found.values));
     let rows = stays(&found.stays, config).into_iter().map(|(what, why)| vec![what, why]).collect();
     output.rows(&(), &["what stays", "why"], rows, "nothing stays");
+}
+
+/// Databases that restores have left beside this one.
+fn put_aside(database: &Path) -> usize {
+    let stem = database.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
+    let begins = format!("{stem}-before-restore-");
+    let files = database.parent().and_then(|folder| std::fs::read_dir(folder).ok());
+    let names = files.into_iter().flatten().flatten().map(|file| file.file_name().to_string_lossy().into_owned());
+    // What SQLite keeps beside one is no other one.
+    names.filter(|name| name.starts_with(&begins) && !name.ends_with("-wal") && !name.ends_with("-shm")).count()
 }
 
 fn stays(stays: &Stays, config: &Config) -> Vec<(String, String)> {
@@ -161,6 +223,11 @@ fn stays(stays: &Stays, config: &Config) -> Vec<(String, String)> {
     );
     let open = &stays.open_named_in;
     say(open.len() as u64, "unfinished events that name the person", format!("the same: {}", listed(open)));
+    say(
+        stays.kept_back,
+        "events, journals and links of its own",
+        "something unfinished names the person, who is found in it by them: they go when it is finished and this is run again".into(),
+    );
     say(
         stays.open_runs,
         "runs under way",
@@ -188,7 +255,71 @@ fn stays(stays: &Stays, config: &Config) -> Vec<(String, String)> {
     } else {
         all.push(("backups, where they are made".into(), "they are files of yours: the host knows of none".into()));
     }
+    let database = config.resolve(&config.store.path);
+    let aside = put_aside(&database);
+    if aside > 0 {
+        let folder = database.parent().unwrap_or(Path::new(".")).display();
+        let why = format!("in {folder}: each restore leaves one; remove them when the restored one has proved good");
+        all.push((format!("{aside} databases put aside by a restore"), why));
+    }
+    let reports = database.parent().map(|folder| folder.join("reports")).filter(|folder| folder.is_dir());
+    if let Some(reports) = reports {
+        let why =
+            format!("in {}: names and amounts of what differed; the oldest goes with each new one", reports.display());
+        all.push(("reports of `tandem reconcile`".into(), why));
+    }
+    all.push((
+        "files of `tandem export`".into(),
+        "they are files of yours: remove them when they were handed over".into(),
+    ));
+    all.push((
+        "questions in the org".into(),
+        "each was shown there as a record (Tandem_Review__c) that stays when it is answered: delete it there".into(),
+    ));
     let log = "of the service: they name events by their ids; how long they are kept the service manager says".into();
     all.push(("log files".into(), log));
     all
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn databases_that_a_restore_put_aside_are_counted() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in
+            ["tandem.db", "tandem-before-restore-1.db", "tandem-before-restore-1.db-wal", "other-before-restore-2.db"]
+        {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        assert_eq!(put_aside(&folder.path().join("tandem.db")), 1);
+        assert_eq!(put_aside(Path::new("nowhere/tandem.db")), 0);
+    }
+
+    #[test]
+    fn who_may_be_meant_is_told_with_how_to_say_it() {
+        let known = |kind, salesforce: Option<&str>, b1: &str, between: Option<&str>| Whom {
+            records: BTreeSet::from([KnownAs {
+                kind,
+                salesforce: salesforce.map(str::to_owned),
+                b1: Some(b1.into()),
+                between: between.map(str::to_owned),
+            }]),
+        };
+        let told = may_be(
+            "17",
+            &[
+                known(RecordKind::Account, None, "17", None),
+                known(RecordKind::Contact, Some("003A"), "C00001:17", Some("erp|crm")),
+            ],
+        );
+        assert!(told.contains("say `BusinessPartners('17')`") && told.contains("say `C00001:17`"), "{told}");
+        let twice = [("erp|crm", "001A"), ("other|crm", "001B")];
+        let twice = twice.map(|(between, id)| known(RecordKind::Account, Some(id), "C1", Some(between)));
+        let told = may_be("C1", &twice);
+        assert!(told.contains("say `001A`") && told.contains("say `001B`"), "{told}");
+    }
 }

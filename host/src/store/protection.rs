@@ -7,15 +7,92 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{Event, EventId, JournalEntry, Link, Result, RunId};
+use crate::personal::Keys;
 
 /// How far something is, and of how much.
 pub type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
+/// What a record is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RecordKind {
+    /// An account, and its business partner.
+    Account,
+    /// A contact, and its contact employee of a business partner.
+    Contact,
+    /// Of Salesforce alone, or linked with something that is no person.
+    Record,
+}
+
+impl RecordKind {
+    /// As people read it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::Contact => "contact",
+            Self::Record => "record",
+        }
+    }
+}
+
+/// A record by the ids of both sides.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct KnownAs {
+    /// What it is.
+    pub kind: RecordKind,
+    /// Its id in Salesforce.
+    pub salesforce: Option<String>,
+    /// A CardCode; of a contact `CardCode:InternalCode`.
+    pub b1: Option<String>,
+    /// Between which connections, `<b1>|<salesforce>`, where it is known.
+    pub between: Option<String>,
+}
+
+/// One person: the records that are theirs.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct Whom {
+    /// Each of them.
+    pub records: BTreeSet<KnownAs>,
+}
+
+impl Whom {
+    /// By what their records are told.
+    pub fn keys(&self) -> Keys {
+        let mut keys = Keys::default();
+        for record in &self.records {
+            keys.salesforce.extend(record.salesforce.clone());
+            match (record.kind, &record.b1) {
+                (RecordKind::Account, Some(code)) => {
+                    keys.partners.insert(code.clone());
+                }
+                (RecordKind::Contact, Some(code)) => {
+                    let pair = code.rsplit_once(':').map(|(card, code)| (card.to_owned(), code.to_owned()));
+                    keys.employees.extend(pair);
+                }
+                _ => {}
+            }
+        }
+        keys
+    }
+
+    /// The connection of the business partner with this CardCode, where it is known.
+    pub fn companies(&self, card_code: &str) -> BTreeSet<&str> {
+        let of_it = |record: &&KnownAs| match (record.kind, &record.b1) {
+            (RecordKind::Account, Some(code)) => code == card_code,
+            (RecordKind::Contact, Some(code)) => code.rsplit_once(':').is_some_and(|(card, _)| card == card_code),
+            _ => false,
+        };
+        let scopes = self.records.iter().filter(of_it).filter_map(|record| record.between.as_deref());
+        scopes.filter_map(|scope| scope.split('|').next()).collect()
+    }
+}
+
 /// All that is kept of a record.
 #[derive(Debug, Default, Serialize)]
 pub struct Dossier {
-    /// By which it is known: its id, and that of the record it is linked with.
-    pub ids: BTreeSet<String>,
+    /// As which it is known.
+    pub whom: Whom,
     /// Pairs of records it is in.
     pub links: Vec<Link>,
     /// Events about it, oldest first.
@@ -37,7 +114,9 @@ pub struct Dossier {
 impl Dossier {
     /// Nothing is known of it.
     pub fn is_nothing(&self) -> bool {
-        self.links.is_empty() && self.events.is_empty() && self.calls.is_empty() && self.storage.is_empty()
+        let of_its_own = self.links.is_empty() && self.events.is_empty() && self.calls.is_empty();
+        let beside = self.notes.is_empty() && self.storage.is_empty() && self.acts.is_empty();
+        of_its_own && beside && self.named_in.is_empty() && self.named_in_runs.is_empty()
     }
 }
 
@@ -135,6 +214,8 @@ pub struct Stays {
     pub acts: u64,
     /// What the host keeps to tell people, and to go on from.
     pub positions: u64,
+    /// Of its own data, while anything unfinished names the person: events, links and journals, by which they are found there when it is finished.
+    pub kept_back: u64,
 }
 
 /// With which keys values are sealed.
@@ -164,10 +245,13 @@ pub struct Resealed {
 /// Data protection.
 #[async_trait]
 pub trait Protection: Send + Sync + 'static {
-    /// All that is kept of a record that is known by these ids.
-    async fn dossier(&self, ids: BTreeSet<String>, told: Progress) -> Result<Dossier>;
+    /// All that is kept of a person.
+    async fn dossier(&self, whom: Whom, told: Progress) -> Result<Dossier>;
     /// Takes a person's data out, or says what would go. May be broken off, and gone on with.
-    async fn forget(&self, ids: BTreeSet<String>, how: Forget, told: Progress) -> Result<Forgotten>;
+    async fn forget(&self, whom: Whom, how: Forget, told: Progress) -> Result<Forgotten>;
+    /// Whom a record that a person names may be: more than one where it is a number of two things. `salesforce`: its id in full, where it
+    /// is written like one.
+    async fn meant(&self, record: &str, salesforce: Option<String>) -> Result<Vec<Whom>>;
     /// A keyed hash of an id: tells the same one again, and not which it is.
     async fn pseudonym(&self, id: &str) -> Result<String>;
     /// With which keys values are sealed.

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use super::events::{EVENT_COLUMNS, event};
 use super::reducing::{Hashing, SECRET, replace_journal};
 use super::values::{self, Column, Key};
-use super::{Keys, SqliteStore, packing, resealing, retention, runs, search};
-use crate::personal::Values;
+use super::{Keys as Sealing, SqliteStore, packing, resealing, retention, runs, search};
+use crate::personal::{Keys, Values};
 use crate::store::*;
 
 /// Rows that are looked at at once; of journals, which are large.
@@ -23,11 +23,29 @@ const JOURNALS: u32 = 20;
 /// Letters of an id that is looked for within texts: shorter ones stand in many.
 const LONG_ID: usize = 6;
 
+/// Kinds of links whose records are people and companies.
+const ACCOUNT: &str = "account";
+const CONTACT: &str = "contact";
+/// The kind of what is told of a business partner.
+const PARTNER: &str = "b1.BusinessPartners";
+
 /// Who is looked for.
+#[derive(Clone)]
 struct Person {
-    /// The record's own ids, and those of the record it is linked with, as far as they mean nothing else.
-    ids: BTreeSet<String>,
+    whom: Whom,
+    keys: Keys,
+    /// Events that are about them. By its key alone an event is not known: a number is that of many things.
+    events: BTreeSet<i64>,
     values: Values,
+}
+
+/// How far a journal is cleaned.
+#[derive(Clone, Copy, PartialEq)]
+enum Calls {
+    /// Those about the person, too.
+    All,
+    /// What others' calls said: those about the person tell by what they are found elsewhere.
+    OfOthers,
 }
 
 /// Where something of a person is.
@@ -38,6 +56,8 @@ struct Survey {
     named_events: Vec<i64>,
     open_named: Vec<i64>,
     runs: Vec<i64>,
+    /// Of them those in which others' calls name the person.
+    named_runs: Vec<i64>,
     open_runs: u64,
     own_links: Vec<Key>,
     named_links: Vec<Key>,
@@ -50,35 +70,87 @@ struct Survey {
     own_notes: Vec<Key>,
     views: Vec<(String, String)>,
     wakes: u64,
+    naming_wakes: u64,
     acts: Vec<String>,
     positions: u64,
 }
 
+impl Survey {
+    /// Something that is unfinished names the person: it is looked through again when it is finished, and what they are found by must be there then.
+    fn is_named_in_unfinished(&self) -> bool {
+        !self.open_named.is_empty() || self.open_runs > 0 || self.naming_wakes > 0
+    }
+}
+
 impl Person {
     fn is_own(&self, event: &Event) -> bool {
-        self.ids.contains(&event.key)
+        self.events.contains(&event.id.0)
     }
 
     fn is_link(&self, link: &Link) -> bool {
-        self.ids.contains(&link.salesforce_id) || self.ids.contains(&link.b1_id)
+        let is =
+            |record: &KnownAs| record.b1.as_ref() == Some(&link.b1_id) && record.between.as_ref() == Some(&link.scope);
+        let kind = kind_of(&link.kind);
+        self.keys.salesforce.contains(&link.salesforce_id)
+            || kind != RecordKind::Record && self.whom.records.iter().any(|record| record.kind == kind && is(record))
     }
 
     /// A text that has one of the ids in it.
     fn names(&self, text: &str) -> bool {
-        self.ids.iter().any(|id| id.len() >= LONG_ID && text.contains(id.as_str()))
+        let mut ids = self.keys.salesforce.iter().chain(self.keys.partners.iter().filter(|code| !is_number(code)));
+        ids.any(|id| id.len() >= LONG_ID && text.contains(id.as_str()))
+    }
+
+    /// A text that may tell of them: one of their ids is in it.
+    fn may_tell(&self, text: &str) -> bool {
+        let partners = self.keys.partners.iter().chain(self.keys.employees.iter().map(|(card, _)| card));
+        self.keys.salesforce.iter().chain(partners).any(|id| text.contains(id.as_str()))
+    }
+
+    /// A call about them. What stands under a number must show that it is the partner's.
+    fn is_about(&self, entry: &JournalEntry) -> bool {
+        let subject = &entry.subject;
+        let of_employee = || subject.rsplit_once(':').map(|(card, code)| (card.to_owned(), code.to_owned()));
+        if self.keys.salesforce.contains(subject)
+            || of_employee().is_some_and(|pair| self.keys.employees.contains(&pair))
+        {
+            return true;
+        }
+        if !self.keys.partners.contains(subject) {
+            return false;
+        }
+        let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+        let asked = parsed(&entry.request);
+        let path = asked.get("path").and_then(Value::as_str);
+        path.is_some_and(|path| path.contains("BusinessPartners"))
+            || path.is_none() && !is_number(subject)
+            || self.values.bears_key(&asked)
+            || self.values.bears_key(&parsed(&entry.response))
     }
 
     /// A call without what it said of the person; none where it said nothing.
-    fn call(&self, entry: &JournalEntry) -> Option<JournalEntry> {
-        let (request, response) = match self.ids.contains(&entry.subject) {
+    fn call(&self, entry: &JournalEntry, calls: Calls) -> Option<JournalEntry> {
+        let about = self.is_about(entry);
+        let within = self.values.within(&entry.request);
+        if calls == Calls::OfOthers && (about || self.teaches(entry)) {
+            return None;
+        }
+        let (request, response) = match about {
             true => (self.outline(&entry.request), self.outline(&entry.response)),
             false => (
                 self.values.without(&entry.request).unwrap_or_else(|| entry.request.clone()),
-                self.values.without(&entry.response).unwrap_or_else(|| entry.response.clone()),
+                self.values.without_in(&entry.response, &within).unwrap_or_else(|| entry.response.clone()),
             ),
         };
         let changed = request != entry.request || response != entry.response;
         changed.then(|| JournalEntry { request, response, ..entry.clone() })
+    }
+
+    /// The call tells of their own record.
+    fn teaches(&self, entry: &JournalEntry) -> bool {
+        let mut learnt = Values::of(self.keys.clone());
+        learn_call(&mut learnt, entry);
+        learnt.count() > 0
     }
 
     /// Which call it was, and with which status it was answered.
@@ -113,12 +185,41 @@ impl Person {
     }
 }
 
-/// A base without texts: figures, and what stands where, are what a flow finds its lines by.
+fn kind_of(link: &str) -> RecordKind {
+    match link {
+        ACCOUNT => RecordKind::Account,
+        CONTACT => RecordKind::Contact,
+        _ => RecordKind::Record,
+    }
+}
+
+/// What is told by a number is told by many.
+fn is_number(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// Takes what a call tells of the record that is looked for.
+fn learn_call(values: &mut Values, entry: &JournalEntry) {
+    let within = values.within(&entry.request);
+    let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    values.learn_about(&parsed(&entry.request));
+    values.learn_about_in(&parsed(&entry.response), &within);
+}
+
+/// What a link keeps when its record is forgotten: of a person's nothing but figures, of another's all that tells of nobody.
+fn stripped(kind: &str, base: &str, values: &Values) -> String {
+    match kind_of(kind) {
+        RecordKind::Record => values.as_if_never_told_of_own(base).unwrap_or_else(|| base.to_owned()),
+        RecordKind::Account | RecordKind::Contact => without_texts(base),
+    }
+}
+
+/// A base without texts: figures, ids and what stands where are what a flow finds its lines by.
 fn without_texts(base: &str) -> String {
     fn strip(value: &mut Value) {
         match value {
             Value::Object(fields) => {
-                fields.retain(|_, value| !value.is_string());
+                fields.retain(|name, value| !value.is_string() || name == "id");
                 fields.values_mut().for_each(strip);
             }
             Value::Array(items) => items.iter_mut().for_each(strip),
@@ -139,19 +240,18 @@ fn text_of(value: &Sql) -> Option<&str> {
 
 impl SqliteStore {
     /// Looks for a person everywhere. What is known of them is read of their own records first: without it nothing finds them elsewhere.
-    async fn survey(&self, ids: BTreeSet<String>, told: &Progress) -> Result<(Person, Survey)> {
+    async fn survey(&self, whom: Whom, told: &Progress) -> Result<(Person, Survey)> {
         let of: u64 = self.read(|db| Ok(2 * values::PACKED.rows(db)? + values::PAYLOADS.rows(db)?)).await?;
         let mut done = 0;
-        let mut person = self.read(move |db| known_of(db, ids)).await?;
+        let mut person = self.read(move |db| known_of(db, whom)).await?;
         // What others read of the record tells of it, too.
         let mut after = values::PACKED.start();
         loop {
             let (from, own) = (after, Arc::new(person));
             let looking = own.clone();
             let (last, found, rows) = self.read(move |db| learnt(db, &from, &looking)).await?;
-            person =
-                Arc::try_unwrap(own).unwrap_or_else(|own| Person { ids: own.ids.clone(), values: own.values.clone() });
-            found.iter().for_each(|value| person.values.learn_about(value));
+            person = Arc::try_unwrap(own).unwrap_or_else(|own| Person::clone(&own));
+            found.iter().for_each(|entry| learn_call(&mut person.values, entry));
             done += rows;
             told(done, of);
             let Some(last) = last else { break };
@@ -163,7 +263,8 @@ impl SqliteStore {
         loop {
             let (from, own) = (after, person.clone());
             let (last, found, rows) = self.read(move |db| runs_with(db, &from, &own)).await?;
-            survey.runs.extend(found);
+            survey.named_runs.extend(found.iter().filter(|(_, of_others)| *of_others).map(|(run, _)| *run));
+            survey.runs.extend(found.iter().map(|(run, _)| *run));
             done += rows;
             told(done, of);
             let Some(last) = last else { break };
@@ -187,8 +288,7 @@ impl SqliteStore {
         let own = person.clone();
         let mut survey = self.read(move |db| rest(db, &own, survey)).await?;
         survey.own_links.dedup();
-        let person =
-            Arc::try_unwrap(person).unwrap_or_else(|own| Person { ids: own.ids.clone(), values: own.values.clone() });
+        let person = Arc::try_unwrap(person).unwrap_or_else(|own| Person::clone(&own));
         Ok((person, survey))
     }
 
@@ -229,34 +329,181 @@ impl SqliteStore {
     }
 }
 
-/// The record's ids, and what its own events, links and calls tell of it.
-fn known_of(db: &Connection, mut ids: BTreeSet<String>) -> Result<Person> {
-    let mut bases = Vec::new();
-    for id in ids.clone() {
+/// What the record's own events, links and calls tell of it.
+fn known_of(db: &Connection, whom: Whom) -> Result<Person> {
+    let keys = whom.keys();
+    let values = Values::of(keys.clone());
+    let mut person = Person { whom, keys, events: BTreeSet::new(), values };
+    let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+    for id in own_ids(&person.keys) {
         for link in links_of(db, &id)? {
-            // A number of B1 is that of other things, too.
-            let means_it = |id: &String| id.parse::<u64>().is_err();
-            ids.extend([link.b1_id, link.salesforce_id].into_iter().filter(means_it));
-            bases.push(link.base);
+            if person.is_link(&link) {
+                person.values.learn(&parsed(&link.base));
+            }
+        }
+        person.events.extend(events_about(db, &id, &person)?);
+        for (_, entry) in packing::about(db, &id, u32::MAX)? {
+            if person.is_about(&entry) {
+                person.values.learn(&parsed(&entry.request));
+            }
+            learn_call(&mut person.values, &entry);
         }
     }
-    let mut values = Values::of(ids.iter().cloned());
-    let parsed = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-    bases.iter().for_each(|base| values.learn(&parsed(base)));
-    for id in &ids {
+    // What a partner's events tell of its employees.
+    let partners: BTreeSet<String> = person.keys.employees.iter().map(|(card, _)| card.clone()).collect();
+    for id in own_ids(&person.keys).into_iter().chain(partners) {
         let mut of_key =
             db.prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE key = ?1 ORDER BY id"))?;
-        for own in of_key.query_map([id], event)? {
-            let own = own?;
-            values.learn(&parsed(&own.payload));
-            values.learn_about(&parsed(&own.detail));
-        }
-        for (_, entry) in packing::about(db, id, u32::MAX)? {
-            values.learn(&parsed(&entry.request));
-            values.learn_about(&parsed(&entry.response));
+        for told in of_key.query_map([id], event)? {
+            let told = told?;
+            if person.is_own(&told) {
+                person.values.learn(&parsed(&told.payload));
+            }
+            person.values.learn_about(&parsed(&told.payload));
+            person.values.learn_about(&parsed(&told.detail));
         }
     }
-    Ok(Person { ids, values })
+    Ok(person)
+}
+
+/// Their ids as events, calls and links write them.
+fn own_ids(keys: &Keys) -> BTreeSet<String> {
+    let employees = keys.employees.iter().map(|(card, code)| format!("{card}:{code}"));
+    keys.salesforce.iter().chain(&keys.partners).cloned().chain(employees).collect()
+}
+
+/// Events of that key that are about the person: of a CardCode those that B1 told of the partner, in the person's own company.
+fn events_about(db: &Connection, id: &str, person: &Person) -> Result<Vec<i64>> {
+    let companies = person.whom.companies(id);
+    let by_id = person.keys.salesforce.contains(id) || !person.keys.partners.contains(id);
+    let mut select = db.prepare_cached(
+        "SELECT id, topic, kind, dedup, unseal('events.payload', flow, topic, dedup, payload) FROM events WHERE key = ?1",
+    )?;
+    let rows = select
+        .query_map([id], |row| Ok((row.get(0)?, [row.get::<_, String>(1)?, row.get(2)?, row.get(3)?, row.get(4)?])))?;
+    let mut about = Vec::new();
+    for row in rows {
+        let (event, [topic, kind, dedup, payload]) = row?;
+        let is_partner = kind == PARTNER || topic == PARTNER;
+        let is_own = match topic.starts_with("b1.") {
+            _ if by_id => true,
+            true => {
+                let in_company = |company: &&str| dedup.strip_prefix(company).is_some_and(|rest| rest.starts_with(':'));
+                is_partner && (companies.is_empty() || companies.iter().any(in_company))
+            }
+            false => {
+                let told = || serde_json::from_str::<Value>(&payload).unwrap_or_default();
+                !topic.starts_with("salesforce.") && (is_partner || !is_number(id) || person.values.bears_key(&told()))
+            }
+        };
+        if is_own {
+            about.push(event);
+        }
+    }
+    Ok(about)
+}
+
+/// See [`Protection::meant`].
+fn meant(db: &Connection, record: &str, salesforce: Option<String>) -> Result<Vec<Whom>> {
+    let written: BTreeSet<String> = [Some(record.to_owned()), salesforce.clone()].into_iter().flatten().collect();
+    let mut found: Vec<Whom> = Vec::new();
+    let told_of = |id: &str, what: &str| -> Result<bool> {
+        let sql = format!("SELECT EXISTS (SELECT 1 FROM events WHERE key = ?1 AND ({what}))");
+        Ok(db.prepare_cached(&sql)?.query_row([id], |row| row.get(0))?)
+    };
+    for id in &written {
+        let linked = links_of(db, id)?.iter().any(|link| link.salesforce_id == *id);
+        if linked || told_of(id, "topic GLOB 'salesforce.*'")? {
+            found.push(of_salesforce(db, &written)?);
+            break;
+        }
+    }
+    // `BusinessPartners('20000')` says which number it is.
+    let named = record.strip_prefix("BusinessPartners('").and_then(|rest| rest.strip_suffix("')"));
+    let code = named.unwrap_or(record);
+    let b1 = links_of(db, code)?;
+    let mut by_number = db.prepare_cached(&format!(
+        "SELECT {} FROM links WHERE kind = '{CONTACT}' AND substr(b1_id, -length(?1) - 1) = ':' || ?1",
+        runs::LINK_COLUMNS
+    ))?;
+    let employees: Vec<Link> = match named {
+        None => by_number.query_map([code], runs::link)?.collect::<rusqlite::Result<_>>()?,
+        Some(_) => Vec::new(),
+    };
+    let linked = b1
+        .iter()
+        .filter(|link| link.b1_id == code && (link.kind == ACCOUNT || named.is_none() && link.kind == CONTACT));
+    for link in linked.chain(&employees) {
+        found.push(of_link(db, link)?);
+    }
+    let is_partner = !found.iter().any(|whom| whom.keys().partners.contains(code))
+        && told_of(code, &format!("topic = '{PARTNER}' OR kind = '{PARTNER}'"))?;
+    // What is linked with nothing is known by what is said of it.
+    let unlinked = |kind, salesforce: Option<String>, b1: Option<String>| Whom {
+        records: BTreeSet::from([KnownAs { kind, salesforce, b1, between: None }]),
+    };
+    if is_partner {
+        found.push(unlinked(RecordKind::Account, None, Some(code.to_owned())));
+    }
+    if found.is_empty() {
+        found.push(match (code.rsplit_once(':'), salesforce) {
+            (Some(_), _) => unlinked(RecordKind::Contact, None, Some(code.to_owned())),
+            (None, Some(id)) => unlinked(RecordKind::Record, Some(id), None),
+            (None, None) if is_number(code) && named.is_none() => return Ok(Vec::new()),
+            (None, None) => unlinked(RecordKind::Account, None, Some(code.to_owned())),
+        });
+    }
+    found.sort();
+    found.dedup();
+    Ok(found)
+}
+
+/// The record with these ids of Salesforce, with all that it is linked with.
+fn of_salesforce(db: &Connection, ids: &BTreeSet<String>) -> Result<Whom> {
+    let mut whom = Whom::default();
+    for id in ids {
+        let own = KnownAs { kind: RecordKind::Record, salesforce: Some(id.clone()), b1: None, between: None };
+        let links: Vec<Link> = links_of(db, id)?.into_iter().filter(|link| link.salesforce_id == *id).collect();
+        match links.iter().filter(|link| kind_of(&link.kind) != RecordKind::Record).collect::<Vec<_>>().as_slice() {
+            [] => {
+                whom.records.insert(own);
+            }
+            of_people => {
+                for link in of_people {
+                    whom.records.extend(of_link(db, link)?.records);
+                }
+            }
+        }
+    }
+    // An id as it is written in reports is that of the record, and no other one.
+    let linked = whom.records.iter().any(|record| record.kind != RecordKind::Record);
+    whom.records.retain(|record| !linked || record.kind != RecordKind::Record);
+    Ok(whom)
+}
+
+/// The record of a link, with all that it is linked with: an account may be a partner of more than one company.
+fn of_link(db: &Connection, link: &Link) -> Result<Whom> {
+    let mut whom = Whom::default();
+    let mut left = vec![link.clone()];
+    while let Some(link) = left.pop() {
+        let known = KnownAs {
+            kind: kind_of(&link.kind),
+            salesforce: Some(link.salesforce_id.clone()),
+            b1: Some(link.b1_id.clone()),
+            between: Some(link.scope.clone()),
+        };
+        if !whom.records.insert(known) {
+            continue;
+        }
+        let is_same = |other: &Link| {
+            let in_b1 = other.b1_id == link.b1_id && other.scope == link.scope;
+            other.kind == link.kind && (in_b1 || other.salesforce_id == link.salesforce_id)
+        };
+        for id in [&link.salesforce_id, &link.b1_id] {
+            left.extend(links_of(db, id)?.into_iter().filter(is_same));
+        }
+    }
+    Ok(whom)
 }
 
 fn links_of(db: &Connection, id: &str) -> Result<Vec<Link>> {
@@ -267,31 +514,30 @@ fn links_of(db: &Connection, id: &str) -> Result<Vec<Link>> {
 /// What one page of rows gave: the last of them, what was found, and how many there were.
 type Page<T> = (Option<Key>, Vec<T>, u64);
 
-/// What the next journals tell of records that bear one of the ids.
-fn learnt(db: &Connection, after: &Key, person: &Person) -> Result<Page<Value>> {
+/// Calls of the next journals that may tell of the record.
+fn learnt(db: &Connection, after: &Key, person: &Person) -> Result<Page<JournalEntry>> {
     let page = values::PACKED.page(db, after, JOURNALS)?;
     let (last, rows) = (page.last().map(|(key, _)| key.clone()), page.len() as u64);
     let mut found = Vec::new();
     for (_, packed) in page {
         let Sql::Blob(packed) = packed else { continue };
-        for entry in packing::unpack(&packed)? {
-            let texts = [entry.request, entry.response].into_iter();
-            let named = texts.filter(|text| person.ids.iter().any(|id| text.contains(id.as_str())));
-            found.extend(named.filter_map(|text| serde_json::from_str(&text).ok()));
-        }
+        let entries = packing::unpack(&packed)?.into_iter();
+        found.extend(entries.filter(|entry| person.may_tell(&entry.request) || person.may_tell(&entry.response)));
     }
     Ok((last, found, rows))
 }
 
 /// The next journals in which something of the person is.
-fn runs_with(db: &Connection, after: &Key, person: &Person) -> Result<Page<i64>> {
+/// The second: others' calls name the person there.
+fn runs_with(db: &Connection, after: &Key, person: &Person) -> Result<Page<(i64, bool)>> {
     let page = values::PACKED.page(db, after, JOURNALS)?;
     let (last, rows) = (page.last().map(|(key, _)| key.clone()), page.len() as u64);
     let mut found = Vec::new();
     for (key, packed) in page {
         let (Sql::Blob(packed), Some(Sql::Integer(run))) = (packed, key.first()) else { continue };
-        if packing::unpack(&packed)?.iter().any(|entry| person.call(entry).is_some()) {
-            found.push(*run);
+        let entries = packing::unpack(&packed)?;
+        if entries.iter().any(|entry| person.call(entry, Calls::All).is_some()) {
+            found.push((*run, entries.iter().any(|entry| person.call(entry, Calls::OfOthers).is_some())));
         }
     }
     Ok((last, found, rows))
@@ -310,7 +556,8 @@ fn sort(person: &Person, events: &[Event]) -> [Vec<i64>; 4] {
         let own = person.is_own(event);
         let said = || [event.payload.as_str(), event.reason.as_deref().unwrap_or_default(), event.detail.as_str()];
         // Emptied before: nothing of it is left.
-        let empty = event.kept == Kept::Forgotten && !said().iter().any(|text| person.values.is_in(text));
+        let empty =
+            !event.kept.is_whole() && event.payload == "{}" && !said().iter().any(|text| person.values.is_in(text));
         let place = match (own, finished) {
             (true, true) if empty => continue,
             (true, true) => 0,
@@ -336,7 +583,7 @@ fn rest(db: &Connection, person: &Person, mut survey: Survey) -> Result<Survey> 
             .optional()?;
         if link.is_some_and(|link| person.is_link(&link)) {
             survey.own_links.push(key.clone());
-            survey.with_base += u64::from(without_texts(text) != text);
+            survey.with_base += u64::from(stripped(kind, text, &person.values) != text);
         } else if person.values.is_in(text) {
             survey.named_links.push(key.clone());
         }
@@ -356,17 +603,14 @@ fn rest(db: &Connection, person: &Person, mut survey: Survey) -> Result<Survey> 
     })?;
     each_row(db, values::NOTES, |key, text| {
         let Some(Sql::Integer(event)) = key.first() else { return Ok(()) };
-        let of: Option<String> = db
-            .prepare_cached("SELECT key FROM events WHERE id = ?1")?
-            .query_row([event], |row| row.get(0))
-            .optional()?;
-        if of.is_some_and(|of| person.ids.contains(&of)) {
+        if person.events.contains(event) {
             survey.own_notes.push(key.clone());
         } else if person.values.is_in(text) {
             survey.notes.push(key.clone());
         }
         Ok(())
     })?;
+    let own = own_ids(&person.keys);
     each_row(db, values::WAKES, |key, text| {
         let of: Option<String> = match key.first() {
             Some(Sql::Integer(id)) => {
@@ -374,7 +618,9 @@ fn rest(db: &Connection, person: &Person, mut survey: Survey) -> Result<Survey> 
             }
             _ => None,
         };
-        survey.wakes += u64::from(of.is_some_and(|of| person.ids.contains(&of)) || person.values.is_in(text));
+        let (own, names) = (of.is_some_and(|of| own.contains(&of)), person.values.is_in(text));
+        survey.wakes += u64::from(own || names);
+        survey.naming_wakes += u64::from(names);
         Ok(())
     })?;
     let mut open = BTreeSet::new();
@@ -425,7 +671,7 @@ fn each_row(db: &Connection, column: Column, mut look: impl FnMut(&Key, &str) ->
 }
 
 /// Leaves of a finished event what names nobody: of an own one its ids and what became of it.
-fn empty(db: &Connection, id: i64, person: &Person, keys: &Keys) -> Result<()> {
+fn empty(db: &Connection, id: i64, person: &Person, keys: &Sealing) -> Result<()> {
     let found = db
         .prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1 AND state > 3"))?
         .query_row([id], event)
@@ -468,7 +714,7 @@ fn empty(db: &Connection, id: i64, person: &Person, keys: &Keys) -> Result<()> {
 }
 
 /// Takes values out of the words by which a run failed that was about them.
-fn shorten_error(db: &Connection, run: i64, values: &Values) -> Result<()> {
+pub(super) fn shorten_error(db: &Connection, run: i64, values: &Values) -> Result<()> {
     let key: Key = vec![Sql::Integer(run)];
     if let Some(Sql::Text(error)) = values::ERRORS.get(db, &key)? {
         let shorter = values.hidden_in_own(&error);
@@ -480,12 +726,12 @@ fn shorten_error(db: &Connection, run: i64, values: &Values) -> Result<()> {
 }
 
 /// Takes the person out of a run's journal.
-fn clean(db: &Connection, run: i64, person: &Person) -> Result<()> {
+fn clean(db: &Connection, run: i64, person: &Person, calls: Calls) -> Result<()> {
     let Some(Sql::Blob(packed)) = values::PACKED.get(db, &vec![Sql::Integer(run)])? else { return Ok(()) };
     let mut changed = false;
     let entries: Vec<JournalEntry> = packing::unpack(&packed)?
         .into_iter()
-        .map(|entry| match person.call(&entry) {
+        .map(|entry| match person.call(&entry, calls) {
             Some(other) => {
                 changed = true;
                 other
@@ -501,18 +747,19 @@ fn clean(db: &Connection, run: i64, person: &Person) -> Result<()> {
 
 #[async_trait]
 impl Protection for SqliteStore {
-    async fn dossier(&self, ids: BTreeSet<String>, told: Progress) -> Result<Dossier> {
-        let (person, survey) = self.survey(ids, &told).await?;
+    async fn dossier(&self, whom: Whom, told: Progress) -> Result<Dossier> {
+        let (person, survey) = self.survey(whom, &told).await?;
         let gather = move |db: &Connection| {
-            let mut dossier = Dossier { ids: person.ids.clone(), ..Dossier::default() };
-            for id in &person.ids {
-                dossier.links.extend(links_of(db, id)?);
-                let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE key = ?1 ORDER BY id");
-                for own in db.prepare_cached(&sql)?.query_map([id], event)? {
-                    dossier.events.push(own?);
-                }
+            let mut dossier = Dossier { whom: person.whom.clone(), ..Dossier::default() };
+            for id in &own_ids(&person.keys) {
+                dossier.links.extend(links_of(db, id)?.into_iter().filter(|link| person.is_link(link)));
                 let calls = packing::about(db, id, u32::MAX)?.into_iter().rev();
+                let calls = calls.filter(|(_, entry)| person.is_about(entry));
                 dossier.calls.extend(calls.map(|(run, entry)| CallOf { run, entry }));
+            }
+            let sql = format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1");
+            for id in &person.events {
+                dossier.events.extend(db.prepare_cached(&sql)?.query_row([id], event).optional()?);
             }
             let mut known = BTreeSet::new();
             dossier.links.retain(|link| {
@@ -543,8 +790,24 @@ impl Protection for SqliteStore {
         self.read(gather).await
     }
 
-    async fn forget(&self, ids: BTreeSet<String>, how: Forget, told: Progress) -> Result<Forgotten> {
-        let (person, survey) = self.survey(ids, &told).await?;
+    async fn meant(&self, record: &str, salesforce: Option<String>) -> Result<Vec<Whom>> {
+        let record = record.to_owned();
+        self.read(move |db| meant(db, &record, salesforce)).await
+    }
+
+    async fn forget(&self, whom: Whom, how: Forget, told: Progress) -> Result<Forgotten> {
+        let (person, mut survey) = self.survey(whom, &told).await?;
+        let mut kept_back = 0;
+        let calls = if survey.is_named_in_unfinished() {
+            let named = std::mem::take(&mut survey.named_runs);
+            kept_back = (survey.own_events.len() + survey.runs.len() - named.len()) as u64 + survey.with_base;
+            survey.runs = named;
+            survey.own_events.clear();
+            survey.with_base = 0;
+            Calls::OfOthers
+        } else {
+            Calls::All
+        };
         let mut forgotten = Forgotten {
             events: survey.own_events.len() as u64,
             named_in: survey.named_events.len() as u64,
@@ -564,6 +827,7 @@ impl Protection for SqliteStore {
                 links: survey.own_links.len() as u64,
                 acts: survey.acts.len() as u64,
                 positions: survey.positions,
+                kept_back,
             },
             wiped: false,
         };
@@ -574,10 +838,18 @@ impl Protection for SqliteStore {
         let person = Arc::new(person);
         // The record's own data last: by it the person is found elsewhere, should this be broken off.
         let own = person.clone();
-        self.each(survey.runs, move |db, run| clean(db, *run, &own)).await?;
+        self.each(survey.runs, move |db, run| clean(db, *run, &own, calls)).await?;
         let (own, keys) = (person.clone(), self.keys.clone());
         self.each(survey.named_events, move |db, id| empty(db, *id, &own, &keys)).await?;
-        self.hide(values::BASES, survey.named_links, person.clone()).await?;
+        let own = person.clone();
+        let never_told = move |db: &Connection, key: &Key| {
+            let base = values::BASES.get(db, key)?;
+            if let Some(other) = base.as_ref().and_then(text_of).and_then(|base| own.values.as_if_never_told(base)) {
+                values::BASES.put(db, key, Sql::Text(other))?;
+            }
+            Ok(())
+        };
+        self.each(survey.named_links, never_told).await?;
         self.hide(values::STORAGE, survey.storage, person.clone()).await?;
         self.hide(values::NOTES, survey.notes, person.clone()).await?;
         self.hide(values::ERRORS, survey.errors, person.clone()).await?;
@@ -593,13 +865,17 @@ impl Protection for SqliteStore {
         self.each(survey.own_notes, remove).await?;
         let (own, keys) = (person.clone(), self.keys.clone());
         self.each(survey.own_events, move |db, id| empty(db, *id, &own, &keys)).await?;
-        let strip = |db: &Connection, key: &Key| {
+        let own = person.clone();
+        let strip = move |db: &Connection, key: &Key| {
+            let [_, Sql::Text(kind), _] = key.as_slice() else { return Ok(()) };
             if let Some(Sql::Text(base)) = values::BASES.get(db, key)? {
-                values::BASES.put(db, key, Sql::Text(without_texts(&base)))?;
+                values::BASES.put(db, key, Sql::Text(stripped(kind, &base, &own.values)))?;
             }
             Ok(())
         };
-        self.each(survey.own_links, strip).await?;
+        if calls == Calls::All {
+            self.each(survey.own_links, strip).await?;
+        }
         forgotten.wiped = self.wipe().await?;
         Ok(forgotten)
     }
@@ -625,12 +901,20 @@ impl Protection for SqliteStore {
 
 #[cfg(test)]
 mod tests {
-    use super::without_texts;
+    use super::{stripped, without_texts};
+    use crate::personal::Values;
 
     #[test]
     fn a_base_without_texts_still_says_what_stands_where() {
-        let base = r#"{"Name":"Anna","rows":[{"line":1,"entry":7,"text":"x"}],"limit":5.0}"#;
-        assert_eq!(without_texts(base), r#"{"rows":[{"line":1,"entry":7}],"limit":5.0}"#);
+        let base = r#"{"Name":"Anna","rows":[{"line":1,"entry":7,"id":"00k1","text":"x"}],"limit":5.0}"#;
+        assert_eq!(without_texts(base), r#"{"rows":[{"line":1,"entry":7,"id":"00k1"}],"limit":5.0}"#);
         assert_eq!(without_texts("no json"), "{}");
+    }
+
+    #[test]
+    fn an_orders_base_keeps_all_but_what_tells_of_somebody() {
+        let base = r#"{"doc_num":"7","status":"open","header":{"Address":"Rosenweg 3","NumAtCard":"PO 1"},"lines":[{"id":"00k1","num":0,"fields":{"ItemCode":"A1"}}]}"#;
+        let left = r#"{"doc_num":"7","status":"open","header":{"NumAtCard":"PO 1"},"lines":[{"id":"00k1","num":0,"fields":{"ItemCode":"A1"}}]}"#;
+        assert_eq!(stripped("order", base, &Values::default()), left);
     }
 }

@@ -1,6 +1,5 @@
 //! The embedded store's promises about people's data: less is kept where less is wanted, what is forgotten is gone, what is sealed opens with its key.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -47,8 +46,37 @@ fn silent() -> Progress {
     Arc::new(|_, _| {})
 }
 
-fn ids(id: &str) -> BTreeSet<String> {
-    BTreeSet::from([id.to_owned()])
+/// Whom a record is, where it is one.
+async fn whom(store: &SqliteStore, record: &str) -> Whom {
+    let mut found = store.meant(record, None).await.unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    found.remove(0)
+}
+
+async fn forget(store: &SqliteStore, record: &str, how: Forget) -> Forgotten {
+    store.forget(whom(store, record).await, how, silent()).await.unwrap()
+}
+
+fn link(kind: &str, b1: &str, salesforce: &str, base: Value) -> LinkWrite {
+    LinkWrite::Put(Link {
+        scope: "erp|crm".into(),
+        kind: kind.into(),
+        b1_id: b1.into(),
+        salesforce_id: salesforce.into(),
+        base: base.to_string(),
+    })
+}
+
+/// What B1 told of a record.
+fn told(topic: &str, key: &str, payload: Value) -> NewEvent {
+    let topic = format!("b1.{topic}");
+    let dedup = format!("erp:{key}@{}", crate::time::fresh_trace());
+    NewEvent { kind: topic.clone(), topic, dedup, ..event("accounts", key, payload) }
+}
+
+async fn newest(store: &SqliteStore, key: &str) -> Event {
+    let filter = EventFilter { key: Some(key.into()), limit: 1, ..EventFilter::default() };
+    store.events(filter).await.unwrap().remove(0)
 }
 
 async fn append(store: &SqliteStore, events: Vec<NewEvent>) {
@@ -186,7 +214,7 @@ async fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_others_stay() 
     let link = Link {
         scope: "erp|crm".into(),
         kind: "contact".into(),
-        b1_id: "17".into(),
+        b1_id: "C1:17".into(),
         salesforce_id: "003A".into(),
         base: anna().to_string(),
     };
@@ -213,21 +241,24 @@ async fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_others_stay() 
     append(&store, vec![event("orders", "006B", order)]).await;
     store.pack(&BTreeMap::new()).await.unwrap();
     assert!(all_bytes(&store, &at(&folder)).await.contains("maierhofer"));
-    assert_eq!(store.dossier(ids("003A"), silent()).await.unwrap().events.len(), 1);
+    assert_eq!(store.dossier(whom(&store, "003A").await, silent()).await.unwrap().events.len(), 1);
 
-    let rehearsed = store.forget(ids("003A"), Forget::Rehearse, silent()).await.unwrap();
+    let counted = |told: &Forgotten| (told.events, told.named_in, told.journals, told.links, told.storage, told.notes);
+    let rehearsed = forget(&store, "003A", Forget::Rehearse).await;
     assert_eq!(
-        (rehearsed.events, rehearsed.named_in, rehearsed.journals, rehearsed.links, rehearsed.storage, rehearsed.notes),
-        (1, 2, 2, 1, 1, 1),
-        "{rehearsed:?}"
+        counted(&rehearsed),
+        (0, 2, 0, 0, 1, 1),
+        "what she is found by stays while an order is open: {rehearsed:?}"
     );
-    assert_eq!(rehearsed.stays.open_named_in.len(), 1);
+    assert_eq!((rehearsed.stays.open_named_in.len(), rehearsed.stays.kept_back), (1, 4));
     assert!(all_bytes(&store, &at(&folder)).await.contains("maierhofer"), "nothing was changed");
 
     // The open one is finished meanwhile.
     run(&store, "orders", vec![], done).await;
     store.pack(&BTreeMap::new()).await.unwrap();
-    let gone = store.forget(ids("003A"), Forget::ForGood, silent()).await.unwrap();
+    let rehearsed = forget(&store, "003A", Forget::Rehearse).await;
+    assert_eq!(counted(&rehearsed), (1, 3, 2, 1, 1, 1), "{rehearsed:?}");
+    let gone = forget(&store, "003A", Forget::ForGood).await;
     assert!(gone.wiped && gone.stays.open_named_in.is_empty() && gone.stays.links == 1, "{gone:?}");
     let left = all_bytes(&store, &at(&folder)).await;
     for planted in ["maierhofer", "anna@"] {
@@ -243,11 +274,11 @@ async fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_others_stay() 
         &store.events(EventFilter { key: Some("003A".into()), limit: 1, ..EventFilter::default() }).await.unwrap()[0];
     assert_eq!((own.kept, own.payload.as_str()), (Kept::Forgotten, "{}"));
     let link = &store.links_of("003A").await.unwrap()[0];
-    assert_eq!((link.b1_id.as_str(), link.base.as_str()), ("17", "{}"));
+    assert_eq!((link.b1_id.as_str(), link.base.as_str()), ("C1:17", "{}"));
     let order =
         &store.events(EventFilter { key: Some("006A".into()), limit: 1, ..EventFilter::default() }).await.unwrap()[0];
     assert!(order.payload.contains("\"Amount\":5") && order.payload.contains("006A"), "{}", order.payload);
-    let again = store.forget(ids("003A"), Forget::Rehearse, silent()).await.unwrap();
+    let again = forget(&store, "003A", Forget::Rehearse).await;
     assert!(again.is_nothing(), "{again:?}");
     assert!(
         store
@@ -256,6 +287,121 @@ async fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_others_stay() 
             .unwrap()
             .is_empty()
     );
+}
+
+#[tokio::test]
+async fn a_number_is_a_record_of_its_kind_and_nothing_else_that_bears_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let other = |key: &str| json!({ key: 17, "CardCode": "C9", "CardName": "Otto Anders", "Phone1": "0221 556677" });
+    let employees = json!({ "CardCode": "C1", "CardName": "Works Ltd", "ContactEmployees": [
+        { "InternalCode": 17, "FirstName": "Anna", "LastName": NAME, "MobilePhone": "0171 5544332" },
+        { "InternalCode": 18, "FirstName": "Bert", "LastName": "Bleibt" } ] });
+    append(
+        &store,
+        vec![
+            told("BusinessPartners", "C1", employees.clone()),
+            told("PriceLists", "17", other("PriceListNo")),
+            told("PriceLists", "20000", other("PriceListNo")),
+            told("BusinessPartners", "20000", json!({ "CardCode": "20000", "CardName": "Gunda Gehtweg" })),
+            event("accounts", "003A", json!({ "Id": "003A", "LastName": NAME, "FirstName": "Anna" })),
+        ],
+    )
+    .await;
+    let order = json!({ "doc_num": "5", "header": { "Address": "Otto Anders\rWeg 1" }, "lines": [{ "id": "00k7", "num": 0, "fields": { "ItemCode": "A" } }] });
+    let leased = store.lease("accounts", "digest", 10, crate::time::now()).await.unwrap().run().unwrap();
+    let finish = Finish {
+        verdicts: leased.events.iter().map(|event| (event.id, Verdict::Done("in step".into()))).collect(),
+        journal: vec![
+            call(0, "006A", other("DocEntry")),
+            call(1, "17", other("PriceListNo")),
+            call(2, "001A", employees),
+            call(3, "", json!({ "said": "by 0171 5544332" })),
+        ],
+        links: vec![
+            link("order", "17", "006A", order.clone()),
+            link("pricebook", "17", "01sA", other("PriceListNo")),
+            link("account", "20000", "001B", json!({ "Name": "Gunda Gehtweg" })),
+            link("order", "20000", "006B", order.clone()),
+            link("contact", "C1:17", "003A", json!({ "Name": format!("Anna {NAME}") })),
+            link("contact", "C2:20000", "003C", json!({ "Name": "Carla Bleibt" })),
+        ],
+        ..Finish::default()
+    };
+    store.finish(leased.id, finish).await.unwrap();
+    store.pack(&BTreeMap::new()).await.unwrap();
+
+    // Of one key one after the other.
+    run(&store, "accounts", vec![], |_| Verdict::Done("in step".into())).await;
+    store.pack(&BTreeMap::new()).await.unwrap();
+
+    // The code alone and with its partner mean the same one; a number of two things means neither.
+    assert_eq!(whom(&store, "17").await, whom(&store, "C1:17").await);
+    assert_eq!(whom(&store, "17").await, whom(&store, "003A").await);
+    assert_eq!(store.meant("20000", None).await.unwrap().len(), 2, "a customer, and a contact of another");
+    assert_eq!(store.meant("18", None).await.unwrap(), [], "known as nobody's");
+
+    forget(&store, "17", Forget::ForGood).await;
+    let left = all_bytes(&store, &at(&folder)).await;
+    for gone in ["maierhofer", "0171 5544332"] {
+        assert!(!left.contains(gone), "{gone}, which B1 alone has");
+    }
+    for others in ["otto anders", "0221 556677", "bert", "gunda gehtweg", "carla"] {
+        assert!(left.contains(others), "{others}");
+    }
+    assert!(newest(&store, "17").await.kept.is_whole(), "a price list");
+
+    forget(&store, "BusinessPartners('20000')", Forget::ForGood).await;
+    let left = all_bytes(&store, &at(&folder)).await;
+    assert!(!left.contains("gehtweg") && left.contains("carla") && left.contains("otto anders"));
+    let of_20000 = store.events(EventFilter { key: Some("20000".into()), limit: 9, ..EventFilter::default() }).await;
+    let kept = of_20000.unwrap().into_iter().map(|event| (event.topic, event.kept.is_whole()));
+    let kept: BTreeMap<String, bool> = kept.collect();
+    assert_eq!(kept, BTreeMap::from([("b1.BusinessPartners".into(), false), ("b1.PriceLists".into(), true)]));
+    for (id, of) in [("006A", &order), ("006B", &order)] {
+        assert_eq!(store.links_of(id).await.unwrap()[0].base, of.to_string());
+    }
+}
+
+#[tokio::test]
+async fn the_lines_of_an_order_are_known_by_their_ids_whatever_is_forgotten() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    append(&store, vec![event("orders", "006A", json!({ "Id": "006A", "Name": format!("Garden of Anna {NAME}") }))])
+        .await;
+    let base = json!({ "header": { "Address": format!("Anna {NAME}") }, "lines": [{ "id": "00k7", "num": 0 }], "adding": [{ "id": "00k8", "num": null }] });
+    let leased = store.lease("orders", "digest", 10, crate::time::now()).await.unwrap().run().unwrap();
+    let verdicts = leased.events.iter().map(|event| (event.id, done(event))).collect();
+    let links = vec![link("order", "17", "006A", base)];
+    store.finish(leased.id, Finish { verdicts, links, ..Finish::default() }).await.unwrap();
+    store.pack(&BTreeMap::new()).await.unwrap();
+    forget(&store, "006A", Forget::ForGood).await;
+    let left: Value = serde_json::from_str(&store.links_of("006A").await.unwrap()[0].base).unwrap();
+    assert_eq!(
+        left,
+        json!({ "header": {}, "lines": [{ "id": "00k7", "num": 0 }], "adding": [{ "id": "00k8", "num": null }] })
+    );
+}
+
+#[tokio::test]
+async fn what_was_unfinished_is_found_when_it_is_finished() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let contact = json!({ "Contact": { "Id": "003A", "Name": format!("Anna {NAME}") } });
+    append(
+        &store,
+        vec![event("accounts", "003A", anna()), event("orders", "006A", json!({ "said": format!("by Anna {NAME}") }))],
+    )
+    .await;
+    run(&store, "accounts", vec![call(0, "003A", anna()), call(1, "001A", contact)], done).await;
+    store.pack(&BTreeMap::new()).await.unwrap();
+    let first = forget(&store, "003A", Forget::ForGood).await;
+    assert!(first.events == 0 && first.stays.open_named_in.len() == 1 && first.stays.kept_back > 0, "{first:?}");
+    run(&store, "orders", vec![], done).await;
+    store.pack(&BTreeMap::new()).await.unwrap();
+    let second = forget(&store, "003A", Forget::ForGood).await;
+    assert!(second.events == 1 && second.named_in == 1 && second.stays.kept_back == 0, "{second:?}");
+    assert!(!all_bytes(&store, &at(&folder)).await.contains("maierhofer"));
 }
 
 /// What a host does now and then: keys that were changed are taken up.
@@ -291,7 +437,7 @@ async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the
     let link = Link {
         scope: "erp|crm".into(),
         kind: "contact".into(),
-        b1_id: "17".into(),
+        b1_id: "C1:17".into(),
         salesforce_id: "003A".into(),
         base: anna().to_string(),
     };
@@ -313,7 +459,7 @@ async fn what_is_sealed_opens_with_its_key_alone_and_a_key_is_changed_beside_the
     assert!(!shown().contains("maierhofer"), "nothing of it lies there to be read");
 
     // All is there for who has the key.
-    assert_eq!(store.links_of("17").await.unwrap(), [link]);
+    assert_eq!(store.links_of("C1:17").await.unwrap(), [link]);
     assert!(store.storage_get("accounts", "a").await.unwrap().unwrap().contains(NAME));
     assert!(store.journal_read(leased.id).await.unwrap()[0].request.contains(NAME));
     let own = store.event(leased.events[0].id).await.unwrap().unwrap();
@@ -488,4 +634,63 @@ async fn nothing_is_sealed_beside_a_host_that_has_not_the_same_key() {
     assert!(host.event(EventId(1)).await.unwrap().unwrap().payload.contains(NAME));
     drop(host);
     assert_eq!(tool().reseal(silent()).await.unwrap().values, 0, "without a host nobody is asked");
+}
+
+#[tokio::test]
+async fn why_a_run_failed_is_sealed_reduced_and_forgotten_like_all_else() {
+    let error = |store: SqliteStore| async move { store.runs_of(EventId(1)).await.unwrap()[0].error.clone().unwrap() };
+    let failed = async |store: &SqliteStore| {
+        append(store, vec![event("accounts", "003A", anna())]).await;
+        let run = store.lease("accounts", "digest", 10, crate::time::now()).await.unwrap().run().unwrap();
+        let error = Some(format!("the plugin trapped; its last words: no city for Anna {NAME}"));
+        let verdicts = vec![(run.events[0].id, Verdict::Reject("never".into()))];
+        store.finish(run.id, Finish { verdicts, error, ..Finish::default() }).await.unwrap();
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tandem.key");
+    std::fs::write(&file, fresh_key().unwrap()).unwrap();
+    let store = SqliteStore::open_sealed(&at(&folder), Access::Host, keys(&file).unwrap()).unwrap();
+    failed(&store).await;
+    assert!(!all_bytes(&store, &at(&folder)).await.contains("maierhofer"), "sealed");
+    assert!(error(store).await.contains(NAME));
+
+    for kept in [Kept::Hashed, Kept::Ids] {
+        let folder = tempfile::tempdir().unwrap();
+        let store = open(&folder);
+        failed(&store).await;
+        store.pack(&BTreeMap::from([("accounts".to_owned(), kept)])).await.unwrap();
+        assert!(!error(store).await.contains(NAME), "{kept:?}");
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    failed(&store).await;
+    store.pack(&BTreeMap::new()).await.unwrap();
+    assert_eq!(forget(&store, "003A", Forget::ForGood).await.errors, 1);
+    assert!(!all_bytes(&store, &at(&folder)).await.contains("maierhofer"));
+    assert!(error(store).await.contains("no city for"));
+}
+
+#[tokio::test]
+async fn of_what_a_person_was_taken_out_of_less_is_kept_as_of_all_else() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    let order = json!({ "Contact": { "Id": "003A", "Name": format!("Anna {NAME}") }, "Site": "Bert Bleibt" });
+    append(&store, vec![event("accounts", "003A", anna()), event("orders", "006A", order.clone())]).await;
+    run(&store, "accounts", vec![call(0, "003A", anna())], done).await;
+    run(&store, "orders", vec![call(0, "006A", order)], done).await;
+    store.pack(&BTreeMap::new()).await.unwrap();
+    forget(&store, "003A", Forget::ForGood).await;
+    assert!(newest(&store, "006A").await.payload.contains("Bert"));
+    let keeps = BTreeMap::from([("orders".to_owned(), Kept::Hashed)]);
+    store.pack(&keeps).await.unwrap();
+    let reduced = newest(&store, "006A").await;
+    assert!(reduced.kept == Kept::Hashed && !reduced.payload.contains("Bert"), "{}", reduced.payload);
+    let journal = store.journal_read(RunId(2)).await.unwrap();
+    assert!(!journal.is_empty() && !format!("{journal:?}").contains("Bert"), "the journal, too: {journal:?}");
+    // Nothing is hashed twice, at no start.
+    forget(&store, "003A", Forget::ForGood).await;
+    drop(store);
+    let store = open(&folder);
+    store.pack(&keeps).await.unwrap();
+    assert_eq!(newest(&store, "006A").await.payload, reduced.payload);
 }

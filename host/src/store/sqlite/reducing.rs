@@ -407,7 +407,8 @@ mod tests {
         assert_eq!(found.less.len(), 1);
         let finished = found.less[0].finished_at;
 
-        store.forget(BTreeSet::from(["003A".to_owned()]), Forget::ForGood, Arc::new(|_, _| {})).await.unwrap();
+        let whom = store.meant("003A", None).await.unwrap().remove(0);
+        store.forget(whom, Forget::ForGood, Arc::new(|_, _| {})).await.unwrap();
         let (changed, keys) = (Arc::new(AtomicI64::new(Millis::MAX)), store.keys.clone());
         let seen = changed.clone();
         let left = store.writer.run(move |db| keep_less(db, found.less, Kept::Hashed, (&keys, &seen))).await.unwrap();

@@ -126,6 +126,8 @@ async fn a_person_is_shown_all_that_is_kept_of_them_and_is_forgotten_beside_a_ru
     assert!(database(&world)?.contains(&NAME.to_lowercase()));
     let found = world.tandem_json(&["forget", &id]).await?;
     assert!(found["events"].as_u64() > Some(0) && found["wiped"] == false, "{found}");
+    let known = &found["records"][0];
+    assert!(known["kind"] == "account" && known["salesforce"] == id.as_str() && known["b1"].is_string(), "{found}");
     assert!(database(&world)?.contains(&NAME.to_lowercase()), "nothing was changed");
     let gone = world.tandem_json(&["forget", &id, "--yes"]).await?;
     assert!(gone["wiped"] == true && gone["stays"]["links"].as_u64() > Some(0), "{gone}");
@@ -171,6 +173,8 @@ async fn a_sealed_database_is_read_with_its_key_alone_and_gets_another_one_besid
     world.up().await?;
     assert!(database(&world)?.contains(&NAME.to_lowercase()), "what was there is kept as it was");
     world.tandem(&["store", "seal"]).await?;
+    let told = world.tandem_json(&["store", "status"]).await?;
+    assert!(told["words"].is_string() && told["words"] == told["current"], "{told}");
     assert!(!database(&world)?.contains(&NAME.to_lowercase()), "sealed");
     let second = account(&world, &format!("Gunda {NAME}")).await?;
     events_of(&world, &second, |event| event["state"] == "done").await?;
@@ -186,6 +190,7 @@ async fn a_sealed_database_is_read_with_its_key_alone_and_gets_another_one_besid
     events_of(&world, &third, |event| event["state"] == "done").await?;
     let told = world.tandem_json(&["store", "status"]).await?;
     assert_eq!(told["used"], json!([rotated["key"]]), "{told}");
+    assert_eq!(told["words"], rotated["key"], "{told}");
     assert_eq!(told["values"].as_object().map(|values| values.len()), Some(1), "{told}");
     let explained = world.tandem(&["explain", &id]).await?;
     assert!(explained.contains(NAME), "{explained}");
