@@ -72,6 +72,11 @@ pub enum Condition {
     },
     /// They were not compared when they should have been.
     NotCompared,
+    /// Not all of a flow was read when it should have been compared, or it was not compared for long.
+    NotWhole {
+        /// The flow.
+        flow: String,
+    },
     /// Too many questions wait, or one too long.
     Reviews {
         /// The flow.
@@ -106,7 +111,7 @@ impl Condition {
             Self::Expiry { .. } => What::Expiry,
             Self::Error { .. } => What::Errors,
             Self::Reviews { .. } => What::Reviews,
-            Self::Differs { .. } | Self::NotCompared => What::Reconcile,
+            Self::Differs { .. } | Self::NotCompared | Self::NotWhole { .. } => What::Reconcile,
         }
     }
 

@@ -355,6 +355,25 @@ impl Running {
                 found.sign(Condition::Differs { flow: flow.clone() }, vec![flow.clone()], detail);
             }
         }
+        let timer = self
+            .config
+            .reconcile
+            .cron()
+            .and_then(|cron| FlowTimer::parse("", "reconcile", &cron, &self.config.reconcile.time_zone).ok());
+        for flow in self.config.flows.keys() {
+            let standing = record.flows.get(flow);
+            let last = standing.and_then(|own| own.whole);
+            let stays = standing.and_then(|own| own.missed.as_ref()).filter(|own| own.stays());
+            let since = last.or(record.meant).unwrap_or(self.begun);
+            let late = timer.as_ref().and_then(|timer| not_whole_since(timer, since, self.begun, now()));
+            let words = match (stays, late) {
+                (Some(missed), _) => missed.why.clone(),
+                (None, Some(since)) => format!("The last time that all of it was read is before {}.", iso(since)),
+                (None, None) => continue,
+            };
+            let detail = Detail { words: Some(plain::one_line(&words).into_owned()), at: last, ..Detail::default() };
+            found.sign(Condition::NotWhole { flow: flow.clone() }, vec![flow.clone()], detail);
+        }
         if let Some((_, why)) = &record.failed {
             let words = plain::one_line(why).chars().take(MOST_WORDS).collect();
             found.sign(Condition::NotCompared, Vec::new(), Detail { words: Some(words), ..Detail::default() });
@@ -510,6 +529,7 @@ impl Signs for Running {
             | Condition::Oldest { flow }
             | Condition::Error { flow, .. }
             | Condition::Differs { flow }
+            | Condition::NotWhole { flow }
             | Condition::Reviews { flow } => config.flows.contains_key(flow),
             Condition::Calls { connection } | Condition::DailyLimit { connection } => {
                 config.salesforce.contains_key(connection)
@@ -558,6 +578,13 @@ impl Signs for Running {
         });
         Some(Day { flows: flows.collect(), calls: calls.collect() })
     }
+}
+
+/// Two comparisons that were due have not read all of it. `last`: when one did; `begun`: since when there was time for it.
+fn not_whole_since(timer: &FlowTimer, last: Millis, begun: Millis, now: Millis) -> Option<Millis> {
+    let missed = timer.next_after(last)?;
+    let second = timer.next_after(missed)?;
+    (now - second.max(begun) > OVERDUE).then_some(missed)
 }
 
 #[cfg(test)]
@@ -620,6 +647,16 @@ mod tests {
         assert!(late(Some(night), night, next + OVERDUE + 1));
         assert!(!late(Some(night), next + DAY, next + DAY + HOUR), "the host was off: it is made up for");
         assert!(!late(None, night, night + HOUR) && late(None, night, night + OVERDUE + 1));
+    }
+
+    #[test]
+    fn a_flow_that_was_not_compared_whole_for_two_nights_is_told() {
+        let timer = FlowTimer::parse("", "reconcile", "30 3 * * *", "UTC").unwrap();
+        let night = 1_767_238_200_000; // 2026-01-01T03:30Z
+        let late = |begun: Millis, now: Millis| not_whole_since(&timer, night, begun, now).is_some();
+        assert!(!late(night, night + DAY + OVERDUE + 1), "one that is missed is tried again");
+        assert!(!late(night, night + 2 * DAY + OVERDUE - 1) && late(night, night + 2 * DAY + OVERDUE + 1));
+        assert!(!late(night + 9 * DAY, night + 9 * DAY + HOUR), "the host was off: it is made up for");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 pub use self::files::{Folder, KINDS};
-pub use self::record::{FlowStanding, Record};
+pub use self::record::{FlowStanding, Missed, Record};
 pub use self::scheduled::Scheduled;
 
 use self::explain::Situation;

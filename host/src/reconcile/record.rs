@@ -15,6 +15,9 @@ const KEPT: &str = "reconcile";
 pub struct Record {
     /// When the last one of all flows was begun.
     pub at: Option<Millis>,
+    /// When a host first meant to: of what was never done it is known from here since when it is due, however often the host comes up anew.
+    #[serde(default)]
+    pub meant: Option<Millis>,
     /// When one was tried last that came to no report, and why.
     pub failed: Option<(Millis, String)>,
     /// By flow.
@@ -30,6 +33,32 @@ pub struct FlowStanding {
     pub report: String,
     /// When it was begun.
     pub at: Millis,
+    /// When the last one was begun that read all of it.
+    #[serde(default)]
+    pub whole: Option<Millis>,
+    /// That the last one did not.
+    #[serde(default)]
+    pub missed: Option<Missed>,
+}
+
+/// A look at a flow that did not read all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missed {
+    /// When it was begun.
+    pub at: Millis,
+    /// Why; of a plugin's words only those that name nobody.
+    pub why: String,
+    /// Looks since the last one of all flows, this one included.
+    pub tries: u32,
+    /// Looks since the last whole one.
+    pub times: u32,
+}
+
+impl Missed {
+    /// Nobody is told of one that passes by itself.
+    pub fn stays(&self) -> bool {
+        self.times > 1
+    }
 }
 
 impl Record {
@@ -51,6 +80,16 @@ impl Record {
         record.keep(store).await
     }
 
+    /// Keeps since when it is meant to be done; what it says then.
+    pub async fn begin(store: &dyn Store, now: Millis) -> Result<Self, StoreError> {
+        let mut record = Self::of(store).await?;
+        if record.at.is_none() && record.meant.is_none() {
+            record.meant = Some(now);
+            record.keep(store).await?;
+        }
+        Ok(record)
+    }
+
     async fn keep(&self, store: &dyn Store) -> Result<(), StoreError> {
         let text = serde_json::to_string(self).unwrap_or_default();
         store.append(Intake { position: Some((KEPT.into(), text)), ..Intake::default() }).await.map(|_| ())
@@ -63,11 +102,25 @@ impl Record {
         }
         for flow in &report.flows {
             let unexplained = flow.comparisons.iter().map(|own| own.unexplained).sum();
-            let whole = !flow.failed && flow.comparisons.iter().all(|own| own.not_whole.is_none());
-            if whole || unexplained > 0 {
-                let standing = FlowStanding { unexplained, report: report.name.clone(), at: report.at };
-                self.flows.insert(flow.flow.clone(), standing);
-            }
+            let before = self.flows.remove(&flow.flow);
+            let told =
+                FlowStanding { unexplained, report: report.name.clone(), at: report.at, ..FlowStanding::default() };
+            let mut own = match &before {
+                // What could not be read stays as it was said before.
+                Some(before) if flow.missed().is_some() && unexplained == 0 => before.clone(),
+                _ => told,
+            };
+            let before = before.unwrap_or_default();
+            (own.whole, own.missed) = match flow.missed() {
+                None => (Some(report.at), None),
+                Some(why) => {
+                    let (tries, times) = before.missed.map_or((0, 0), |own| (own.tries, own.times));
+                    let tries = if all { 1 } else { tries.saturating_add(1) };
+                    let missed = Missed { at: report.at, why, tries, times: times.saturating_add(1) };
+                    (before.whole, Some(missed))
+                }
+            };
+            self.flows.insert(flow.flow.clone(), own);
         }
         self
     }
@@ -95,5 +148,30 @@ mod tests {
         assert_eq!(record.flows["orders"].unexplained, 0);
         let record = record.with(&report("4", "accounts", 1, None), true);
         assert!(!record.flows.contains_key("orders"), "it was taken out");
+    }
+
+    #[test]
+    fn a_flow_that_was_not_read_whole_is_known_with_its_cause_until_it_is() {
+        let at = |at: Millis, report: Report| Report { at, ..report };
+        let record = Record::default().with(&at(1, report("1", "orders", 0, None)), true);
+        assert_eq!((record.flows["orders"].whole, &record.flows["orders"].missed), (Some(1), &None));
+        let record = record.with(&at(2, report("2", "orders", 0, Some("B1 is away"))), true);
+        let missed = record.flows["orders"].missed.clone().unwrap();
+        assert_eq!((record.flows["orders"].whole, missed.at, missed.tries, missed.stays()), (Some(1), 2, 1, false));
+        assert!(missed.why.contains("B1 is away"), "{missed:?}");
+        let record = record.with(&at(3, report("3", "orders", 0, Some("B1 is away"))), false);
+        assert!(record.flows["orders"].missed.as_ref().is_some_and(|own| own.tries == 2 && own.stays()));
+        let record = record.with(&at(4, report("4", "orders", 0, Some("B1 is away"))), true);
+        assert!(record.flows["orders"].missed.as_ref().is_some_and(|own| own.tries == 1 && own.stays()), "a new night");
+        let record = record.with(&at(5, report("5", "orders", 0, None)), false);
+        assert_eq!((record.flows["orders"].whole, &record.flows["orders"].missed), (Some(5), &None));
+        let failed = FlowReport {
+            flow: "orders".into(),
+            failed: true,
+            unsaid: Some("no grant".into()),
+            ..FlowReport::default()
+        };
+        let record = record.with(&Report { at: 6, flows: vec![failed], ..Report::default() }, true);
+        assert!(record.flows["orders"].missed.is_some(), "it should have been compared");
     }
 }

@@ -49,6 +49,15 @@ pub struct FlowReport {
     pub comparisons: Vec<Comparison>,
 }
 
+impl FlowReport {
+    /// Why not all of it was read that should have been; of a plugin's words those that name nobody.
+    pub fn missed(&self) -> Option<String> {
+        let unsaid = self.unsaid.as_ref().filter(|_| self.failed);
+        let why = unsaid.or_else(|| self.comparisons.iter().find_map(|own| own.not_whole.as_ref()))?;
+        Some(crate::bare::words(why).chars().take(300).collect())
+    }
+}
+
 /// What is stated of one kind of thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Comparison {
@@ -273,7 +282,7 @@ impl Report {
 
     /// All that should have been read was.
     pub fn is_whole(&self) -> bool {
-        self.flows.iter().all(|flow| !flow.failed) && self.comparisons().all(|(_, own)| own.not_whole.is_none())
+        self.flows.iter().all(|flow| flow.missed().is_none())
     }
 
     /// In a sentence.

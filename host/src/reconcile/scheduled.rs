@@ -1,5 +1,7 @@
-//! Both sides are compared by schedule, while the host runs: one that was missed is made up for, one that fails is tried again.
+//! Both sides are compared by schedule, while the host runs: one that was missed is made up for, one that fails is tried again, and so is a flow of which
+//! not all could be read.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ const LONGEST_SLEEP: Millis = 60_000;
 const FIRST: Duration = Duration::from_secs(120);
 /// After a failure, unless its hour comes before.
 const AGAIN: Millis = 1_800_000;
+/// Looks at a flow between two of all flows: whoever is away all night is not read all night.
+const MOST_TRIES: u32 = 5;
 
 /// The part of a host that compares both sides.
 pub struct Scheduled {
@@ -27,8 +31,6 @@ pub struct Scheduled {
     connections: Arc<Connections>,
     store: Arc<dyn Store>,
     timer: FlowTimer,
-    /// When this host came up: the first one is not due before.
-    began: Millis,
 }
 
 impl Scheduled {
@@ -40,7 +42,7 @@ impl Scheduled {
         store: Arc<dyn Store>,
     ) -> Option<Self> {
         let timer = FlowTimer::parse("", "reconcile", &config.reconcile.cron()?, &config.reconcile.time_zone).ok()?;
-        Some(Self { config, engine, connections, store, timer, began: now() })
+        Some(Self { config, engine, connections, store, timer })
     }
 
     /// Compares whenever it is due, until `stop` turns true.
@@ -48,20 +50,23 @@ impl Scheduled {
         let mut pause = FIRST;
         while !*stop.borrow() {
             tokio::select! { () = tokio::time::sleep(pause) => {} _ = stop.changed() => return }
-            let wait = match Record::of(self.store.as_ref()).await {
-                Ok(record) => due(&record, &self.timer, self.began, now()) - now(),
-                Err(_) => LONGEST_SLEEP,
+            let (wait, flows) = match Record::begin(self.store.as_ref(), now()).await {
+                Ok(record) => {
+                    let due = due(&record, &self.timer, &self.config.flows.keys().cloned().collect(), now());
+                    (due.at - now(), due.flows)
+                }
+                Err(_) => (LONGEST_SLEEP, Vec::new()),
             };
             if wait > 0 {
                 pause = Duration::from_millis(wait.clamp(50, LONGEST_SLEEP).unsigned_abs());
                 continue;
             }
-            pause = tokio::select! { pause = self.once() => pause, _ = stop.changed() => return };
+            pause = tokio::select! { pause = self.once(&flows) => pause, _ = stop.changed() => return };
         }
     }
 
-    /// Compares once, and says how long to wait at least.
-    async fn once(&self) -> Duration {
+    /// Compares these flows once (none: all), and says how long to wait at least.
+    async fn once(&self, flows: &[String]) -> Duration {
         let began = now();
         let host = Host {
             config: self.config.clone(),
@@ -71,7 +76,7 @@ impl Scheduled {
             runs: true,
             status: self.engine.status(),
         };
-        match run(&host, &[], None, &|_| {}).await {
+        match run(&host, flows, None, &|_| {}).await {
             Ok(report) => {
                 tracing::info!(
                     report = report.name,
@@ -81,9 +86,15 @@ impl Scheduled {
                     took_ms = report.took_ms,
                     "both sides were compared"
                 );
-                metrics::gauge!("tandem_reconciled_at_seconds").set(crate::time::seconds(report.at));
-                metrics::gauge!("tandem_reconcile_differences").set(report.differences() as f64);
-                metrics::gauge!("tandem_reconcile_unexplained").set(report.unexplained() as f64);
+                // Those of some flows say nothing of the others.
+                if flows.is_empty() {
+                    metrics::gauge!("tandem_reconciled_at_seconds").set(crate::time::seconds(report.at));
+                    metrics::gauge!("tandem_reconcile_differences").set(report.differences() as f64);
+                }
+                if let Ok(record) = Record::of(self.store.as_ref()).await {
+                    let unexplained: u64 = record.flows.values().map(|own| own.unexplained).sum();
+                    metrics::gauge!("tandem_reconcile_unexplained").set(unexplained as f64);
+                }
                 Duration::from_millis(50)
             }
             // `tandem reconcile` is at it.
@@ -99,39 +110,80 @@ impl Scheduled {
     }
 }
 
-/// When the next one is to be made.
-fn due(record: &Record, timer: &FlowTimer, began: Millis, now: Millis) -> Millis {
+/// When the next one is to be made, and of which flows; none: of all.
+#[derive(Debug, PartialEq, Eq)]
+struct Due {
+    at: Millis,
+    flows: Vec<String>,
+}
+
+fn due(record: &Record, timer: &FlowTimer, known: &BTreeSet<String>, now: Millis) -> Due {
     let next = |at: Millis| timer.next_after(at.min(now)).unwrap_or(Millis::MAX);
-    match record {
-        Record { failed: Some((at, _)), .. } => next(*at).min(at.saturating_add(AGAIN).min(now + AGAIN)),
-        Record { at: Some(at), .. } => next(*at),
-        Record { .. } => next(began),
+    let soon = |at: Millis| at.saturating_add(AGAIN).min(now + AGAIN);
+    let all = next(record.at.or(record.meant).unwrap_or(now));
+    if let Some((at, _)) = &record.failed {
+        return Due { at: next(*at).min(soon(*at)), flows: Vec::new() };
+    }
+    let missed = record.flows.iter().filter(|(name, _)| known.contains(*name));
+    let missed = missed.filter_map(|(name, own)| Some((name, own.missed.as_ref()?)));
+    let again: Vec<_> = missed.filter(|(_, own)| own.tries < MOST_TRIES).collect();
+    match again.iter().map(|(_, own)| soon(own.at)).min() {
+        Some(at) if at < all => Due { at, flows: again.into_iter().map(|(name, _)| name.clone()).collect() },
+        _ => Due { at: all, flows: Vec::new() },
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reconcile::{FlowStanding, Missed};
 
     const HOUR: Millis = 3_600_000;
+    const MIDNIGHT: Millis = 1_767_225_600_000;
+
+    fn due(record: &Record, now: Millis) -> Due {
+        let timer = FlowTimer::parse("", "reconcile", "0 * * * *", "UTC").unwrap();
+        super::due(record, &timer, &BTreeSet::from(["orders".to_owned()]), now)
+    }
+
+    fn of_all(at: Millis) -> Due {
+        Due { at, flows: Vec::new() }
+    }
 
     #[test]
     fn it_is_due_at_its_hour_made_up_for_and_soon_after_a_failure() {
-        let timer = FlowTimer::parse("", "reconcile", "0 * * * *", "UTC").unwrap();
-        let midnight = 1_767_225_600_000;
         let record = |at: Option<Millis>, failed: Option<Millis>| Record {
             at,
             failed: failed.map(|at| (at, "full".into())),
             ..Record::default()
         };
-        let due = |record: &Record, now: Millis| due(record, &timer, midnight + 1, now);
-        assert_eq!(due(&record(None, None), midnight + 2), midnight + HOUR, "not as soon as the host is there");
-        assert_eq!(due(&record(Some(midnight - 9 * HOUR), None), midnight + 2), midnight - 8 * HOUR, "made up for");
-        assert_eq!(due(&record(Some(midnight + 1), Some(midnight + 2)), midnight + 3), midnight + 2 + AGAIN);
+        let never = Record { meant: Some(MIDNIGHT + 1), ..Record::default() };
+        assert_eq!(due(&never, MIDNIGHT + 2), of_all(MIDNIGHT + HOUR), "not as soon as the host is there");
         assert_eq!(
-            due(&record(Some(midnight + 99 * HOUR), None), midnight + 2),
-            midnight + HOUR,
-            "the clock was set back"
+            due(&never, MIDNIGHT + 9 * HOUR),
+            of_all(MIDNIGHT + HOUR),
+            "a host that comes up anew makes up for it"
         );
+        assert_eq!(
+            due(&record(Some(MIDNIGHT - 9 * HOUR), None), MIDNIGHT + 2),
+            of_all(MIDNIGHT - 8 * HOUR),
+            "made up for"
+        );
+        assert_eq!(due(&record(Some(MIDNIGHT + 1), Some(MIDNIGHT + 2)), MIDNIGHT + 3), of_all(MIDNIGHT + 2 + AGAIN));
+        let set_back = record(Some(MIDNIGHT + 99 * HOUR), None);
+        assert_eq!(due(&set_back, MIDNIGHT + 2), of_all(MIDNIGHT + HOUR), "the clock was set back");
+    }
+
+    #[test]
+    fn a_flow_that_was_not_read_whole_is_read_again_some_times_and_then_with_all() {
+        let record = |flow: &str, tries: u32| {
+            let missed = Missed { at: MIDNIGHT + 1, tries, times: tries, ..Missed::default() };
+            let standing = FlowStanding { missed: Some(missed), ..FlowStanding::default() };
+            Record { at: Some(MIDNIGHT + 1), flows: [(flow.to_owned(), standing)].into(), ..Record::default() }
+        };
+        let again = Due { at: MIDNIGHT + 1 + AGAIN, flows: vec!["orders".into()] };
+        assert_eq!(due(&record("orders", 1), MIDNIGHT + 2), again);
+        assert_eq!(due(&record("orders", MOST_TRIES), MIDNIGHT + 2), of_all(MIDNIGHT + HOUR));
+        assert_eq!(due(&record("gone", 1), MIDNIGHT + 2), of_all(MIDNIGHT + HOUR), "no flow of this host");
     }
 }

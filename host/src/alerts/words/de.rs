@@ -157,6 +157,13 @@ impl Tongue for German {
                 why: detail.words.clone().unwrap_or_default(),
                 mend: "`tandem reconcile` sagt, was im Weg ist.",
             },
+            Condition::NotWhole { flow } => Phrases {
+                name: format!("Der Vergleich von {flow}"),
+                begun: format!("Beide Seiten des Ablaufs {flow} wurden nicht als Ganzes verglichen"),
+                over: format!("Beide Seiten des Ablaufs {flow} wurden wieder verglichen"),
+                why: detail.words.clone().unwrap_or_default(),
+                mend: "`tandem reconcile` mit dem Namen des Ablaufs sagt, was im Weg ist.",
+            },
             Condition::Reviews { flow } => Phrases {
                 name: format!("Prüfungen von {flow}"),
                 begun: format!(

@@ -157,6 +157,13 @@ impl Tongue for English {
                 why: detail.words.clone().unwrap_or_default(),
                 mend: "`tandem reconcile` says what is in the way.",
             },
+            Condition::NotWhole { flow } => Phrases {
+                name: format!("The comparison of {flow}"),
+                begun: format!("Both sides of the flow {flow} were not compared as a whole"),
+                over: format!("Both sides of the flow {flow} were compared again"),
+                why: detail.words.clone().unwrap_or_default(),
+                mend: "`tandem reconcile` with the flow's name says what is in the way.",
+            },
             Condition::Reviews { flow } => Phrases {
                 name: format!("Questions of {flow}"),
                 begun: format!(

@@ -326,6 +326,7 @@ mod tests {
             Condition::Reviews { flow: flow() },
             Condition::Differs { flow: flow() },
             Condition::NotCompared,
+            Condition::NotWhole { flow: flow() },
         ];
         for of in endings {
             all.extend([false, true].map(|soon| Condition::Expiry { of: of.clone(), soon }));
