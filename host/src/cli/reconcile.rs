@@ -13,6 +13,7 @@ use super::output::{Output, short};
 use super::service::Parts;
 use crate::reconcile::report::{Difference, Report};
 use crate::reconcile::{Folder, Host, Progress, run as compare};
+use crate::store::Millis;
 use crate::store::sqlite::{Access, has_host};
 use crate::time::from_local;
 
@@ -38,7 +39,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         }
     }
     let zone: Tz = parts.config.reconcile.time_zone.parse().unwrap_or(Tz::UTC);
-    let since = options.since.and_then(|day| from_local(zone, &day, "00:00:00").map(|at| (day, at)));
+    let since = options.since.map(|day| begin_of(zone, &day).map(|at| (day, at))).transpose()?;
     let path = parts.config.resolve(&parts.config.store.path);
     let host = Host {
         config: parts.config.clone(),
@@ -139,7 +140,29 @@ fn show(report: &Report, folder: &Folder, output: &Output) {
     output.say(format!("kept in {}", folder.path().join(&report.name).display()));
 }
 
+/// When a day begins; where the clock skips its midnight, with the first time that it has.
+fn begin_of(zone: Tz, day: &str) -> Result<Millis> {
+    let quarters = (0..24 * 4).map(|quarter| format!("{:02}:{:02}:00", quarter / 4, quarter % 4 * 15));
+    let first = quarters.filter_map(|time| from_local(zone, day, &time)).next();
+    first.with_context(|| format!("--since {day}: there is no such day in the time zone {zone}"))
+}
+
 /// A day as `--since` takes it.
 fn day(text: &str) -> Result<String, String> {
     text.parse::<chrono::NaiveDate>().map(|day| day.to_string()).map_err(|_| "write it like 2026-01-31".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_day_whose_midnight_the_clock_skips_begins_after_it() {
+        let santiago: Tz = "America/Santiago".parse().unwrap();
+        let at = begin_of(santiago, "2026-09-06").unwrap();
+        assert_eq!(crate::time::local(santiago, at), "2026-09-06 01:00:00");
+        let apia: Tz = "Pacific/Apia".parse().unwrap();
+        assert!(begin_of(apia, "2011-12-30").is_err(), "it went without that day");
+        assert_eq!(crate::time::local(apia, begin_of(apia, "2026-01-31").unwrap()), "2026-01-31 00:00:00");
+    }
 }

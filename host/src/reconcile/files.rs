@@ -82,8 +82,11 @@ impl Folder {
         let here = |error| ReconcileError::Folder(self.0.clone(), error);
         make_folder(&self.0).map_err(here)?;
         let lock = File::create(self.0.join(LOCK)).map_err(here)?;
-        if let Err(std::fs::TryLockError::WouldBlock) = lock.try_lock() {
-            return Err(ReconcileError::Busy(self.0.clone()));
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(std::fs::TryLockError::WouldBlock) => return Err(ReconcileError::Busy(self.0.clone())),
+            // Some shares know no locks: two at once would remove what the other one is making.
+            Err(std::fs::TryLockError::Error(error)) => return Err(here(error)),
         }
         for entry in std::fs::read_dir(&self.0).map_err(here)?.flatten() {
             let path = entry.path();
@@ -274,10 +277,20 @@ fn of_csv(path: &Path, error: csv::Error) -> ReconcileError {
     ReconcileError::File(path.to_owned(), std::io::Error::other(error.to_string()))
 }
 
-/// A spreadsheet takes a text that begins so for a formula.
+/// A spreadsheet takes a text that begins so for a formula; one that parts cells by `;` or tabs, what comes after such a sign, too.
 fn cell(text: &str) -> String {
-    let text = text.replace(['\r', '\n'], " ");
-    if text.starts_with(['=', '+', '-', '@', '\t']) { format!("'{text}") } else { text }
+    let is_formula = |c: char| matches!(c, '=' | '+' | '-' | '@');
+    let mut out = String::with_capacity(text.len());
+    let mut begins = true;
+    for c in text.chars().map(|c| if matches!(c, '\r' | '\n') { ' ' } else { c }) {
+        if begins && is_formula(c) || out.is_empty() && c == '\t' {
+            out.push('\'');
+        }
+        // Blanks and quotes before it are passed over.
+        begins = matches!(c, ';' | '\t') || begins && matches!(c, ' ' | '"' | '\'');
+        out.push(c);
+    }
+    out
 }
 
 fn make_folder(folder: &Path) -> std::io::Result<()> {
@@ -357,5 +370,10 @@ mod tests {
     fn what_a_spreadsheet_takes_for_a_formula_is_text() {
         assert_eq!(cell("=HYPERLINK(1)"), "'=HYPERLINK(1)");
         assert_eq!(cell("Miller\nLtd"), "Miller Ltd");
+        // Where the list separator is another one a cell ends within.
+        assert_eq!(cell("Miller;=HYPERLINK(1)"), "Miller;'=HYPERLINK(1)");
+        assert_eq!(cell("Miller\t@SUM(1)"), "Miller\t'@SUM(1)");
+        assert_eq!(cell("Miller; \"+1\""), "Miller; \"'+1\"");
+        assert_eq!(cell("a-b=c"), "a-b=c");
     }
 }
