@@ -47,6 +47,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         releases: parts.releases().await?.clone(),
         store: parts.store.clone(),
         runs: has_host(&path),
+        up: has_host(&path).then(|| since_when(&path)).flatten(),
         status: Default::default(),
     };
     let bar = if output.is_json() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
@@ -67,7 +68,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     }
     Ok(if report.unexplained() > 0 {
         ExitCode::from(FOUND_PROBLEMS)
-    } else if report.is_whole() {
+    } else if report.is_whole() && report.is_something() {
         ExitCode::SUCCESS
     } else {
         ExitCode::from(FAILED)
@@ -138,6 +139,13 @@ fn show(report: &Report, folder: &Folder, output: &Output) {
     }
     output.say(report.words());
     output.say(format!("kept in {}", folder.path().join(&report.name).display()));
+}
+
+/// Since when a host runs: it takes its lock anew when it comes up.
+fn since_when(database: &Path) -> Option<Millis> {
+    let taken = std::fs::metadata(database.with_extension("lock")).and_then(|file| file.modified()).ok()?;
+    let since = taken.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Millis::try_from(since.as_millis()).ok()
 }
 
 /// When a day begins; where the clock skips its midnight, with the first time that it has.

@@ -55,6 +55,11 @@ impl Outage {
         &self.why
     }
 
+    /// For how long.
+    pub fn lasts(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     /// See [`Outage::LONG`].
     pub fn is_long(&self) -> bool {
         self.since.elapsed() >= Self::LONG

@@ -1,7 +1,9 @@
 //! Why two sides differ, from what the host knows: questions, waits, failures, and what was changed and not read yet. The first reason that applies is told.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
+use super::kept::Kept;
 use super::report::Why;
 use super::tally::Found;
 use crate::store::{Event, EventFilter, EventState, Millis, Store, StoreError};
@@ -16,25 +18,42 @@ const LOOKED_AT: u32 = 5;
 /// Letters of a reason that stands in an event.
 const MOST_WORDS: usize = 500;
 
+/// A connection that cannot be used.
+#[derive(Clone, Debug, Default)]
+pub struct Away {
+    /// Its name.
+    pub connection: String,
+    /// Why.
+    pub why: String,
+    /// Since when.
+    pub since: Millis,
+}
+
 /// What is known of a flow while it is compared.
 #[derive(Clone, Debug, Default)]
 pub struct Situation {
     /// The flow.
     pub flow: String,
+    /// What is compared of it.
+    pub comparison: String,
     /// Why it does not run; none while it does, or where that is not known.
     pub held: Option<String>,
-    /// Connections that cannot be used, and why.
-    pub outages: Vec<(String, String)>,
+    /// Connections that cannot be used.
+    pub away: Vec<Away>,
     /// When the flow took in its newest event of Salesforce and of B1.
     pub newest: (Option<Millis>, Option<Millis>),
     /// Since when it runs; none: it never did.
     pub since: Option<Millis>,
     /// A host runs that would read changes.
     pub host: bool,
+    /// Since when; none: that is not known.
+    pub up: Option<Millis>,
     /// When the comparison began.
     pub began: Millis,
     /// So long a change may be unread.
     pub grace: Millis,
+    /// What is known from looks before.
+    pub kept: Arc<Kept>,
 }
 
 /// A reason.
@@ -46,15 +65,23 @@ pub struct Reason {
     pub words: String,
     /// The event that tells it.
     pub event: Option<i64>,
+    /// It holds only for now: what was told before is not over by it.
+    pub for_now: bool,
+    /// When a person left it so.
+    pub left: Option<Millis>,
 }
 
 impl Reason {
     fn new(why: Why, words: String) -> Self {
-        Self { why, words, event: None }
+        Self { why, words, event: None, for_now: why == Why::FirstSeen, left: None }
     }
 
     fn of(why: Why, event: &Event, words: String) -> Self {
-        Self { why, words, event: Some(event.id.0) }
+        Self { event: Some(event.id.0), ..Self::new(why, words) }
+    }
+
+    fn for_now(self) -> Self {
+        Self { for_now: true, ..self }
     }
 }
 
@@ -82,15 +109,21 @@ impl Situation {
     pub async fn explain(&self, store: &dyn Store, found: &Found) -> Result<Reason, StoreError> {
         let mut events: Vec<Event> = Vec::new();
         for key in keys(found) {
-            let filter = EventFilter {
-                flow: Some(self.flow.clone()),
-                key: Some(key.to_owned()),
-                limit: LOOKED_AT,
-                ..EventFilter::default()
+            let of = |state: Option<EventState>| {
+                let (flow, key) = (Some(self.flow.clone()), Some(key.to_owned()));
+                store.events(EventFilter { flow, key, state, limit: LOOKED_AT })
             };
-            events.extend(store.events(filter).await?);
+            let newest = of(None).await?;
+            // An older one may be open beneath those.
+            if newest.len() >= LOOKED_AT as usize {
+                for state in [EventState::Review, EventState::Waiting, EventState::Ready] {
+                    events.extend(of(Some(state)).await?);
+                }
+            }
+            events.extend(newest);
         }
         events.sort_by_key(|event| std::cmp::Reverse(event.id));
+        events.dedup_by_key(|event| event.id);
         Ok(self.reason(found, &events))
     }
 
@@ -101,32 +134,31 @@ impl Situation {
             let words = format!("held in review since {}: {}", minute(event.created_at), words_of(event));
             return Reason::of(Why::Review, event, words);
         }
-        if let Some(event) = events.iter().find(|event| is_ignored(event)) {
-            let at = event.decided().map_or(event.finished_at.unwrap_or(event.created_at), |decided| decided.at);
-            let asked = event.decided().map(|decided| format!(": {}", short(&decided.asked))).unwrap_or_default();
-            return Reason::of(Why::Ignored, event, format!("left so by a person on {}{asked}", minute(at)));
+        let is_open =
+            |event: &&Event| matches!(event.state, EventState::Waiting | EventState::Ready | EventState::Leased);
+        if let Some(reason) = events.iter().find(is_open).and_then(|event| self.of_open(event)) {
+            return reason;
         }
         let last = events.iter().find(|event| event.state != EventState::Superseded);
+        if let Some(reason) = last.and_then(|event| left(found, event)).or_else(|| self.left_before(found)) {
+            return reason;
+        }
         if let Some(reason) = last.and_then(|event| self.of_open(event)) {
             return reason;
         }
-        if let Some((connection, why)) = self.outages.first() {
-            return Reason::new(Why::Outage, format!("{connection} cannot be used: {}", short(why)));
-        }
-        if let Some(why) = &self.held {
-            return Reason::new(Why::Held, format!("the flow {} does not run: {}", self.flow, short(why)));
-        }
         let read = events.iter().map(|event| event.finished_at.unwrap_or(event.created_at).max(event.created_at)).max();
-        if let Some(reason) = self.unread(found, read) {
+        if let Some(reason) = self.down(found, read).or_else(|| self.unread(found, read)) {
             return reason;
         }
-        let told = [&found.salesforce, &found.b1].into_iter().flatten().find(|known| !known.told.is_empty());
-        if let Some(known) = told {
+        let both = [&found.salesforce, &found.b1].into_iter().flatten();
+        if let Some(known) = both.clone().find(|known| !known.incomparable.is_empty()) {
+            return Reason::new(Why::Incomparable, format!("cannot be compared: {}", short(&known.incomparable)));
+        }
+        if let Some(known) = both.clone().find(|known| !known.told.is_empty()) {
             return Reason::new(Why::Told, format!("told on the record: {}", short(&known.told)));
         }
-        let one = [&found.salesforce, &found.b1].into_iter().flatten();
-        let linked = one.clone().any(|known| known.linked.is_some());
-        let changed = one.filter_map(|known| known.changed).max();
+        let linked = both.clone().any(|known| known.linked.is_some());
+        let changed = both.filter_map(|known| known.changed).max();
         let before = self.since.is_none_or(|since| changed.is_some_and(|changed| changed < since));
         if !linked && events.is_empty() && before {
             let words = match self.since {
@@ -138,6 +170,9 @@ impl Situation {
             };
             return Reason::new(Why::NeverLinked, words);
         }
+        if let Some(reason) = self.first_seen(found, read) {
+            return reason;
+        }
         match last {
             Some(event) => {
                 let at = minute(event.finished_at.unwrap_or(event.created_at));
@@ -146,6 +181,58 @@ impl Situation {
             }
             None => Reason::new(Why::Unexplained, "nothing explains it, and no event about it is kept".into()),
         }
+    }
+
+    /// A person left it so, and it is as it was then.
+    fn left_before(&self, found: &Found) -> Option<Reason> {
+        let (event, at) = self.kept.left(&self.comparison, found)?;
+        let words = format!("left so by a person on {}, and as it was then", minute(at));
+        Some(Reason { event: Some(event), left: Some(at), ..Reason::new(Why::Ignored, words) })
+    }
+
+    /// What keeps changes from being read, as far as it came after it began.
+    fn down(&self, found: &Found, read: Option<Millis>) -> Option<Reason> {
+        let changed = self.changes(found).map(|(changed, ..)| changed).max();
+        let unread_since = |since: Millis| {
+            changed.is_none_or(|changed| changed >= since && read.is_none_or(|read| changed > read + SKEW))
+        };
+        if let Some(Away { connection, why, .. }) =
+            self.away.iter().find(|own| unread_since(own.since.saturating_sub(self.grace)))
+        {
+            let words = format!("{connection} cannot be used: {}", short(why));
+            return Some(Reason::new(Why::Outage, words).for_now());
+        }
+        // Since when it does not run nobody says: it did when it took in its newest event.
+        let why = self.held.as_ref().filter(|_| unread_since(self.newest.0.max(self.newest.1).unwrap_or_default()))?;
+        Some(Reason::new(Why::Held, format!("the flow {} does not run: {}", self.flow, short(why))).for_now())
+    }
+
+    /// It is not known when it came to be so, or it may be on its way: whether it stays is seen at another look.
+    fn first_seen(&self, found: &Found, read: Option<Millis>) -> Option<Reason> {
+        if self.kept.seen(&self.comparison, found).is_some_and(|first| first + self.grace <= self.began) {
+            return None;
+        }
+        let both = || [&found.salesforce, &found.b1].into_iter().flatten();
+        let untold = both().any(|known| known.changed.is_none());
+        // What it is linked with was there: it was taken away at a time that nobody tells.
+        let taken = both().count() == 1 && both().any(|known| known.linked.is_some());
+        let nothing_newer =
+            self.changes(found).max_by_key(|(changed, ..)| *changed).is_some_and(|(changed, _, newest)| {
+                read.is_none_or(|read| changed > read + SKEW) && newest.is_none_or(|newest| changed > newest)
+            });
+        (untold || taken || nothing_newer).then(|| {
+            let words = "seen for the first time, and it may be on its way: whether it stays is seen at another look";
+            Reason::new(Why::FirstSeen, words.into())
+        })
+    }
+
+    /// When each side was changed, and when the flow took in its newest event of that side. A time that has not come says nothing: a clock, or the company's
+    /// `time_zone`, is wrong.
+    fn changes<'a>(&'a self, found: &'a Found) -> impl Iterator<Item = (Millis, &'static str, Option<Millis>)> + 'a {
+        let latest = crate::time::now().max(self.began) + AHEAD;
+        let sides = [("Salesforce", &found.salesforce, self.newest.0), ("B1", &found.b1, self.newest.1)];
+        let all = sides.into_iter().filter_map(|(side, known, newest)| Some((known.as_ref()?.changed?, side, newest)));
+        all.filter(move |(changed, ..)| *changed <= latest)
     }
 
     /// What the newest event about it waits for.
@@ -175,12 +262,7 @@ impl Situation {
 
     /// A change of either side that came after what was read of it, and that may still be read.
     fn unread(&self, found: &Found, read: Option<Millis>) -> Option<Reason> {
-        let sides = [("Salesforce", &found.salesforce, self.newest.0), ("B1", &found.b1, self.newest.1)];
-        let changes =
-            sides.into_iter().filter_map(|(side, known, newest)| Some((known.as_ref()?.changed?, side, newest)));
-        // A time that has not come says nothing: a clock, or the company's `time_zone`, is wrong.
-        let changes = changes.filter(|(changed, ..)| *changed <= crate::time::now().max(self.began) + AHEAD);
-        let (changed, side, newest) = changes.max_by_key(|(changed, ..)| *changed)?;
+        let (changed, side, _) = self.changes(found).max_by_key(|(changed, ..)| *changed)?;
         if changed >= self.began {
             return Some(Reason::new(
                 Why::Meanwhile,
@@ -188,14 +270,38 @@ impl Situation {
             ));
         }
         let unread = read.is_none_or(|read| changed > read + SKEW);
-        // What came later was read, and there was time to read it: it was passed over.
-        let may_come = !self.host || changed + self.grace > self.began || newest.is_some_and(|newest| changed > newest);
         let older = self.since.is_none_or(|since| changed < since) && read.is_none();
-        (unread && may_come && !older).then(|| {
-            let host = if self.host { "" } else { "; no host runs" };
-            Reason::new(Why::NotRead, format!("changed in {side} on {}, not read yet{host}", minute(changed)))
-        })
+        if !unread || older {
+            return None;
+        }
+        let words = format!("changed in {side} on {}, not read yet", minute(changed));
+        // A host that came up late reads first what it has missed.
+        if self.host && changed.max(self.up.unwrap_or(changed)) + self.grace > self.began {
+            return Some(Reason::new(Why::NotRead, words));
+        }
+        // When the last one stopped nobody says: it ran when it took in the flow's newest event.
+        let stopped = self.newest.0.max(self.newest.1);
+        let may_come = !self.host && stopped.is_none_or(|stopped| changed > stopped);
+        may_come.then(|| Reason::new(Why::NotRead, format!("{words}; no host runs")).for_now())
     }
+}
+
+/// That a person left it so, as long as neither side was changed since.
+fn left(found: &Found, event: &Event) -> Option<Reason> {
+    if !is_ignored(event) {
+        return None;
+    }
+    let decided = event.decided();
+    let at = decided.as_ref().map_or(event.finished_at.unwrap_or(event.created_at), |decided| decided.at);
+    // What is told on the record is written in the same run.
+    let until = event.finished_at.unwrap_or(at).max(at) + SKEW;
+    let changed = [&found.salesforce, &found.b1].into_iter().flatten().filter_map(|known| known.changed).max();
+    if changed.is_some_and(|changed| changed > until) {
+        return None;
+    }
+    let asked = decided.map(|decided| format!(": {}", short(&decided.asked))).unwrap_or_default();
+    let words = format!("left so by a person on {}{asked}", minute(at));
+    Some(Reason { left: Some(at), ..Reason::of(Why::Ignored, event, words) })
 }
 
 /// Under which events about these may stand.
@@ -237,7 +343,7 @@ mod tests {
     use super::*;
     use crate::reconcile::report::Kind;
     use crate::reconcile::tally::Known;
-    use crate::store::{EventId, Kept};
+    use crate::store::{EventId, Kept as OfEvent};
 
     const HOUR: Millis = 3_600_000;
     const NOW: Millis = 1_800_000_000_000;
@@ -251,6 +357,8 @@ mod tests {
             changed: Some(changed),
             told: String::new(),
             linked: None,
+            incomparable: String::new(),
+            digest: "values".into(),
         }
     }
 
@@ -275,13 +383,14 @@ mod tests {
             choices: Vec::new(),
             detail: String::new(),
             resolution: None,
-            kept: Kept::Whole,
+            kept: OfEvent::Whole,
         }
     }
 
     fn situation() -> Situation {
         Situation {
             flow: "orders".into(),
+            comparison: "orders".into(),
             newest: (Some(NOW - HOUR), Some(NOW - HOUR)),
             since: Some(NOW - 100 * HOUR),
             host: true,
@@ -317,12 +426,23 @@ mod tests {
         let why = |situation: &Situation, changed| situation.reason(&found(changed), &done).why;
         // A moment ago; and after all that was read.
         assert_eq!(why(&situation(), NOW - HOUR / 60), Why::NotRead);
-        assert_eq!(why(&situation(), NOW - HOUR / 2), Why::NotRead);
+        // After all that was read: whether it comes is seen at another look.
+        assert_eq!(why(&situation(), NOW - HOUR / 2), Why::FirstSeen);
+        let seen = |first: Millis| {
+            let mut kept = Kept::default();
+            kept.see("orders", &found(NOW - HOUR / 2), first);
+            Situation { kept: Arc::new(kept), ..situation() }
+        };
+        assert_eq!(why(&seen(NOW - 1), NOW - HOUR / 2), Why::FirstSeen, "a moment ago");
+        assert_eq!(why(&seen(NOW - HOUR / 2), NOW - HOUR / 2), Why::Unexplained, "it did not come");
+        // A host that came up just now reads what it has missed.
+        assert_eq!(why(&Situation { up: Some(NOW - 1), ..situation() }, NOW - 2 * HOUR), Why::NotRead);
         // Others that came later were read.
         assert_eq!(why(&situation(), NOW - 2 * HOUR), Why::Unexplained);
         let stopped = Situation { host: false, ..situation() };
-        let told = stopped.reason(&found(NOW - 2 * HOUR), &done);
-        assert!(told.why == Why::NotRead && told.words.ends_with("no host runs"), "{told:?}");
+        assert_eq!(why(&stopped, NOW - 2 * HOUR), Why::Unexplained, "the host still ran");
+        let told = stopped.reason(&found(NOW - HOUR / 2), &done);
+        assert!(told.why == Why::NotRead && told.words.ends_with("no host runs") && told.for_now, "{told:?}");
         // It was read since.
         assert_eq!(why(&stopped, NOW - 11 * HOUR), Why::Unexplained);
         assert_eq!(why(&situation(), NOW + 1), Why::Meanwhile);
@@ -336,9 +456,69 @@ mod tests {
         assert_eq!(why(situation(), NOW - 200 * HOUR), Why::NeverLinked);
         assert_eq!(why(situation(), NOW - 50 * HOUR), Why::Unexplained, "it was not told of it");
         assert_eq!(why(Situation { since: None, ..situation() }, NOW - HOUR), Why::NeverLinked);
-        assert_eq!(why(Situation { held: Some("no grant".into()), ..situation() }, NOW - 50 * HOUR), Why::Held);
+        assert_eq!(why(Situation { held: Some("no grant".into()), ..situation() }, NOW - HOUR / 2), Why::Held);
         let told = Known { told: "B1's total is another".into(), ..known(NOW - 50 * HOUR) };
         let found = Found { salesforce: Some(told), ..found(NOW) };
         assert_eq!(situation().reason(&found, &[event(EventState::Done, NOW - HOUR)]).why, Why::Told);
+    }
+
+    #[test]
+    fn what_a_person_left_explains_no_later_difference() {
+        let at = NOW - 10 * HOUR;
+        let ignored = Event { resolution: Some("ignore".into()), ..event(EventState::Done, at) };
+        let why = |changed, events: &[Event]| situation().reason(&found(changed), events).why;
+        assert_eq!(why(at - HOUR, &[ignored.clone()]), Why::Ignored);
+        assert_eq!(why(at + 1_000, &[ignored.clone()]), Why::Ignored, "what is told on the record is written by it");
+        assert_eq!(why(at + HOUR, &[ignored.clone()]), Why::Unexplained, "it was changed since");
+        let later = event(EventState::Done, at + HOUR / 2);
+        assert_eq!(why(at - HOUR, &[later.clone(), ignored.clone()]), Why::Unexplained, "it was looked at since");
+        let superseded = Event { state: EventState::Superseded, ..later };
+        assert_eq!(why(at - HOUR, &[superseded, ignored.clone()]), Why::Ignored);
+        let waits = event(EventState::Waiting, at - 1);
+        assert_eq!(why(at - HOUR, &[ignored, waits]), Why::Waiting, "what is open comes first");
+    }
+
+    #[test]
+    fn what_a_person_left_goes_on_explaining_while_the_values_stay_whatever_became_of_the_event() {
+        let mut kept = Kept::default();
+        kept.leave("orders", &found(NOW - 90 * HOUR), 3, NOW - 80 * HOUR);
+        let situation = Situation { kept: Arc::new(kept), ..situation() };
+        let told = situation.reason(&found(NOW - 50 * HOUR), &[event(EventState::Done, NOW - HOUR)]);
+        assert!(told.why == Why::Ignored && told.event == Some(3) && told.left == Some(NOW - 80 * HOUR), "{told:?}");
+        let other =
+            Found { salesforce: Some(Known { digest: "others".into(), ..known(NOW - 50 * HOUR) }), ..found(NOW) };
+        assert_eq!(situation.reason(&other, &[]).why, Why::Unexplained);
+    }
+
+    #[test]
+    fn what_is_down_explains_only_what_came_since() {
+        let away = Away { connection: "erp".into(), why: "no answer".into(), since: NOW - 3 * HOUR };
+        let situation = Situation { away: vec![away], ..situation() };
+        let why = |changed| situation.reason(&found(changed), &[event(EventState::Done, NOW - 60 * HOUR)]);
+        let told = why(NOW - 2 * HOUR);
+        assert!(told.why == Why::Outage && told.for_now, "{told:?}");
+        assert_eq!(why(NOW - 4 * HOUR).why, Why::Unexplained);
+        let read = situation.reason(&found(NOW - 2 * HOUR), &[event(EventState::Done, NOW - HOUR)]);
+        assert_eq!(read.why, Why::Unexplained, "it was read all the same");
+        let held = Situation { held: Some("no grant".into()), ..super::Situation::default() };
+        let held = Situation { newest: (Some(NOW - HOUR), None), since: Some(NOW - 100 * HOUR), began: NOW, ..held };
+        let done = [event(EventState::Done, NOW - 60 * HOUR)];
+        assert_eq!(held.reason(&found(NOW - HOUR / 2), &done).why, Why::Held);
+        assert_eq!(held.reason(&found(NOW - 2 * HOUR), &done).why, Why::Unexplained);
+    }
+
+    #[test]
+    fn of_what_tells_no_time_a_second_look_is_waited_for() {
+        let untold =
+            || Found { b1: Some(Known { changed: None, ..known(0) }), kind: Kind::Differs, ..found(NOW - 9 * HOUR) };
+        assert_eq!(situation().reason(&untold(), &[event(EventState::Done, NOW - HOUR)]).why, Why::FirstSeen);
+        let mut kept = Kept::default();
+        kept.see("orders", &untold(), NOW - HOUR);
+        let second = Situation { kept: Arc::new(kept), ..situation() };
+        assert_eq!(second.reason(&untold(), &[event(EventState::Done, NOW - HOUR)]).why, Why::Unexplained);
+        let known = Known { incomparable: "no such country".into(), ..known(NOW - 9 * HOUR) };
+        let found = Found { salesforce: Some(known), ..found(NOW) };
+        let told = situation().reason(&found, &[event(EventState::Done, NOW - HOUR)]);
+        assert!(told.why == Why::Incomparable && told.words.ends_with("no such country"), "{told:?}");
     }
 }

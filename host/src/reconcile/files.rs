@@ -11,6 +11,7 @@ use super::page::page;
 use super::report::{Comparison, Difference, Report};
 use super::{ReconcileError, explain::minute};
 use crate::config::Config;
+use crate::disk;
 use crate::store::Millis;
 use crate::store::sqlite::copy::sync_folder;
 use crate::time::iso;
@@ -19,6 +20,9 @@ use crate::time::iso;
 const UNFINISHED: &str = ".tandem-reconcile-";
 /// Held while one is made.
 const LOCK: &str = ".tandem-reconcile.lock";
+
+/// Bytes that are to be free when one is begun; half of it as long as it goes on. A disk that is filled takes nothing else, and may be that of the host.
+const ROOM: u64 = 256 << 20;
 
 /// The files of a report, and of what kind they are.
 pub const KINDS: [(&str, &str); 4] = [
@@ -94,6 +98,7 @@ impl Folder {
                 let _ = std::fs::remove_dir_all(&path);
             }
         }
+        has_room(&self.0, ROOM)?;
         let files = scratch(&self.0).map_err(here)?;
         let table = |name: &str, header: &[&str]| -> Result<Table, ReconcileError> {
             let path = files.path().join(name);
@@ -167,6 +172,11 @@ impl Draft {
     /// When it was begun.
     pub fn at(&self) -> Millis {
         self.at
+    }
+
+    /// There is room for more rows.
+    pub fn has_room(&self) -> Result<(), ReconcileError> {
+        has_room(self.rows.path(), ROOM / 2)
     }
 
     /// A file for rows, which goes with the draft.
@@ -277,6 +287,14 @@ fn of_csv(path: &Path, error: csv::Error) -> ReconcileError {
     ReconcileError::File(path.to_owned(), std::io::Error::other(error.to_string()))
 }
 
+/// Where the system does not say what is free, it is tried.
+fn has_room(folder: &Path, needed: u64) -> Result<(), ReconcileError> {
+    match disk::free(folder) {
+        Some(free) if free < needed => Err(ReconcileError::NoRoom { folder: folder.to_owned(), needed, free }),
+        _ => Ok(()),
+    }
+}
+
 /// A spreadsheet takes a text that begins so for a formula; one that parts cells by `;` or tabs, what comes after such a sign, too.
 fn cell(text: &str) -> String {
     let is_formula = |c: char| matches!(c, '=' | '+' | '-' | '@');
@@ -375,5 +393,13 @@ mod tests {
         assert_eq!(cell("Miller\t@SUM(1)"), "Miller\t'@SUM(1)");
         assert_eq!(cell("Miller; \"+1\""), "Miller; \"'+1\"");
         assert_eq!(cell("a-b=c"), "a-b=c");
+    }
+
+    #[test]
+    fn a_disk_that_is_nearly_full_is_not_filled() {
+        let beside = tempfile::tempdir().unwrap();
+        let refused = has_room(beside.path(), 1 << 60).unwrap_err().to_string();
+        assert!(refused.contains("is too full"), "{refused}");
+        assert!(has_room(beside.path(), 0).is_ok());
     }
 }

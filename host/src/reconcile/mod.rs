@@ -3,6 +3,7 @@
 
 mod explain;
 mod files;
+mod kept;
 mod page;
 mod record;
 pub mod report;
@@ -18,10 +19,11 @@ pub use self::files::{Folder, KINDS};
 pub use self::record::{FlowStanding, Missed, Record};
 pub use self::scheduled::Scheduled;
 
-use self::explain::Situation;
+use self::explain::{Away, Situation};
 use self::files::Draft;
-use self::report::{Comparison, Difference, FlowReport, Reasons, Report, SHOWN, Why};
-use self::tally::{Counts, Found, Tally};
+use self::kept::Kept;
+use self::report::{Comparison, Difference, FlowReport, LeftOut, Reasons, Report, SHOWN, Why};
+use self::tally::{By, Counts, Found, Tally};
 use crate::config::Config;
 use crate::connections::{BreakerState, Connections};
 use crate::engine::reading::Reading;
@@ -35,6 +37,10 @@ use crate::time::now;
 const PATIENCE: Duration = Duration::from_secs(300);
 /// Rows that are looked at once more in one go.
 const AGAIN: usize = 100;
+/// Rows that are looked at once more at most: where very much differs it is no moment's doing.
+const MOST_AGAIN: u64 = 5_000;
+/// Records of a page at first: where that is too much, it is halved.
+const PAGE: u32 = 1_000;
 /// Differences that are explained in one go.
 const EXPLAINED: u32 = 200;
 /// A clock of another machine may be so far behind: what was changed so shortly before is looked at once more.
@@ -53,6 +59,16 @@ pub enum ReconcileError {
     /// Another one goes on.
     #[error("another reconciliation is under way in {0}")]
     Busy(PathBuf),
+    /// A disk that it would fill.
+    #[error("the disk of {} is too full: {} MB are needed, and {} MB are free", .folder.display(), .needed >> 20, .free >> 20)]
+    NoRoom {
+        /// A folder on it.
+        folder: PathBuf,
+        /// Bytes that are to be free.
+        needed: u64,
+        /// Bytes that are.
+        free: u64,
+    },
     /// The disk is full, or fails.
     #[error("{0}: {1}")]
     File(PathBuf, std::io::Error),
@@ -83,6 +99,8 @@ pub struct Host {
     pub store: Arc<dyn Store>,
     /// A host runs that would read changes.
     pub runs: bool,
+    /// Since when; none: that is not known.
+    pub up: Option<Millis>,
     /// How its flows are, where this is that host.
     pub status: BTreeMap<String, FlowStatus>,
 }
@@ -179,8 +197,18 @@ impl FlowWork<'_> {
                 return Ok(report);
             }
         };
+        let before = Arc::new(Kept::of(self.host.store.as_ref(), name).await?);
+        let mut kept = Kept::default();
         for own in &plan {
-            report.comparisons.push(self.comparison(&flow, &reading, own).await?);
+            let stated = self.comparison(&flow, &reading, own, (&before, &mut kept)).await?;
+            report.comparisons.push(stated);
+        }
+        // A part of it says nothing of the rest.
+        if self.since.is_none() {
+            let kept = if report.missed().is_none() { kept } else { kept.and(&before) };
+            if kept != *before {
+                kept.keep(self.host.store.as_ref(), name).await?;
+            }
         }
         Ok(report)
     }
@@ -196,28 +224,32 @@ impl FlowWork<'_> {
         flow: &Flow,
         reading: &Reading<'_>,
         own: &Comparable,
+        kept: (&Arc<Kept>, &mut Kept),
     ) -> Result<Comparison, ReconcileError> {
         let began = now();
         let tally = Tally::new(&self.draft.scratch(&format!("{}-{}", flow.name, own.name)))?;
-        let work = Work { flow, reading, own, tally, store: self.host.store.as_ref(), since: self.since, began };
+        let (store, draft) = (self.host.store.as_ref(), self.draft);
+        let work = Work { flow, reading, own, tally, store, draft, since: self.since, began };
         let mut stated = Comparison { name: own.name.clone(), title: own.title.clone(), ..Comparison::default() };
         let progress = |step, rows| {
             let (flow, comparison) = (flow.name.clone(), own.title.clone());
             (self.told)(Progress { flow, comparison, step, rows });
         };
         let read = work.read(&progress).await;
-        let counts = match read {
-            Ok(counts) => counts,
+        let (counts, not_again) = match read {
+            Ok(read) => read,
             Err(NotRead::Rows(side, error)) => {
                 let side = if side == Side::B1 { "B1" } else { "Salesforce" };
                 stated.not_whole = Some(format!("not all of {side} could be read: {error}"));
-                let counts = work.tally.join(own.needs).await?;
+                let counts = work.tally.join(own.needs, By::LinkThenKey).await?;
                 (stated.salesforce, stated.b1) = (counts.salesforce, counts.b1);
                 return Ok(stated);
             }
             Err(NotRead::Host(error)) => return Err(error),
         };
-        let Counts { salesforce, b1, in_step, alone, kinds, sums } = counts;
+        let Counts { salesforce, b1, in_step, alone, alone_since, kinds, sums } = counts;
+        stated.not_again = not_again;
+        stated.left_out = alone_since.into_iter().map(|(why, count)| LeftOut { why, count }).collect();
         (stated.salesforce, stated.b1, stated.in_step, stated.alone) = (salesforce, b1, in_step, alone);
         stated.sums = sums;
         for (kind, count) in kinds {
@@ -230,12 +262,20 @@ impl FlowWork<'_> {
         }
         self.draft.sums(&flow.name, &stated).await?;
         progress("explaining", salesforce + b1);
-        self.explain(flow, &work, &mut stated).await?;
+        self.explain(flow, &work, &mut stated, kept).await?;
         Ok(stated)
     }
 
-    async fn explain(&self, flow: &Flow, work: &Work<'_>, stated: &mut Comparison) -> Result<(), ReconcileError> {
-        let situation = self.situation(flow, work.began).await?;
+    async fn explain(
+        &self,
+        flow: &Flow,
+        work: &Work<'_>,
+        stated: &mut Comparison,
+        (before, kept): (&Arc<Kept>, &mut Kept),
+    ) -> Result<(), ReconcileError> {
+        let (comparison, before) = (stated.name.clone(), before.clone());
+        let situation =
+            Situation { comparison: comparison.clone(), kept: before, ..self.situation(flow, work.began).await? };
         let mut reasons: BTreeMap<Why, u64> = BTreeMap::new();
         let (mut open, mut explained) = (Vec::new(), Vec::new());
         let mut after = 0;
@@ -247,6 +287,17 @@ impl FlowWork<'_> {
             for (_, found) in page {
                 let reason = situation.explain(work.store, &found).await?;
                 *reasons.entry(reason.why).or_default() += 1;
+                stated.for_now += u64::from(reason.for_now);
+                stated.first_seen += u64::from(reason.why == Why::FirstSeen);
+                // What a person decided holds also while something else explains it.
+                let left = reason.event.zip(reason.left).or_else(|| situation.kept.left(&comparison, &found));
+                if let Some((event, at)) = left {
+                    kept.leave(&comparison, &found, event, at);
+                }
+                if matches!(reason.why, Why::FirstSeen | Why::Unexplained) {
+                    let first = situation.kept.seen(&comparison, &found).unwrap_or(work.began);
+                    kept.see(&comparison, &found, first);
+                }
                 told.push(difference(found, reason));
             }
             self.draft.differences(&flow.name, &stated.name, &told).await?;
@@ -272,18 +323,25 @@ impl FlowWork<'_> {
             Some(FlowStatus::Held(why)) => Some(why.clone()),
             _ => None,
         };
-        let mut outages = Vec::new();
+        let mut away = Vec::new();
         for (slot, connection) in &flow.bound.slots {
             if let BreakerState::Open(_) = connection.state() {
-                let name = flow.bound.named.get(slot).cloned().unwrap_or_default();
-                let why = connection.breaker().outage().map(|outage| outage.why().to_owned());
-                outages.push((name, why.unwrap_or_else(|| "it is left alone for a while".into())));
+                let connection_name = flow.bound.named.get(slot).cloned().unwrap_or_default();
+                let outage = connection.breaker().outage();
+                let lasts = outage.as_ref().map(|outage| outage.lasts()).unwrap_or_default();
+                let why = outage.map(|outage| outage.why().to_owned());
+                away.push(Away {
+                    connection: connection_name,
+                    why: why.unwrap_or_else(|| "it is left alone for a while".into()),
+                    since: now() - Millis::try_from(lasts.as_millis()).unwrap_or_default(),
+                });
             }
         }
         Ok(Situation {
             held,
-            outages,
+            away,
             host: self.host.runs,
+            up: self.host.up,
             began,
             grace: i64::from(self.host.config.reconcile.grace_minutes) * 60_000,
             ..Situation::of(self.host.store.as_ref(), &flow.name).await?
@@ -331,19 +389,20 @@ struct Work<'a> {
     own: &'a Comparable,
     tally: Tally,
     store: &'a dyn Store,
+    draft: &'a Draft,
     since: Option<Millis>,
     began: Millis,
 }
 
 impl Work<'_> {
-    /// Reads both sides, joins them, and looks once more at what differs and was changed meanwhile.
-    async fn read(&self, told: &(dyn Fn(&'static str, u64) + Sync)) -> Result<Counts, NotRead> {
+    /// Reads both sides, joins them, and looks once more at what differs and was changed meanwhile. With it: how many that were not looked at again.
+    async fn read(&self, told: &(dyn Fn(&'static str, u64) + Sync)) -> Result<(Counts, u64), NotRead> {
         let mut rows = 0;
         for (side, step) in [(Side::Salesforce, "reading Salesforce"), (Side::B1, "reading B1")] {
-            let mut cursor: Option<String> = None;
+            let (mut cursor, mut most) = (None::<String>, PAGE);
             loop {
                 told(step, rows);
-                let page = self.reading.page((&self.own.name, side), self.since, cursor.as_deref()).await;
+                let page = self.reading.page((&self.own.name, side), self.since, cursor.as_deref(), &mut most).await;
                 let page = page.map_err(|error| NotRead::Rows(side, error))?;
                 rows += page.rows.len() as u64;
                 self.take(side, page.rows).await?;
@@ -359,15 +418,18 @@ impl Work<'_> {
             }
         }
         told("comparing", rows);
-        let counts = self.tally.join(self.own.needs).await?;
-        if !self.look_again().await? {
-            return Ok(counts);
+        let by = if self.since.is_some() { By::LinkOrKey } else { By::LinkThenKey };
+        let counts = self.tally.join(self.own.needs, by).await?;
+        let (again, left) = self.look_again().await?;
+        if again == 0 {
+            return Ok((counts, left));
         }
-        Ok(self.tally.join(self.own.needs).await?)
+        Ok((self.tally.join(self.own.needs, By::LinkThenKey).await?, left))
     }
 
     /// Rows with the other side's ids, where they are linked.
     async fn take(&self, side: Side, rows: Vec<ReadRow>) -> Result<(), ReconcileError> {
+        self.draft.has_room()?;
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let linked = self.linked(side, &ids).await?;
         self.tally.add(side, rows.into_iter().zip(linked).collect()).await
@@ -388,26 +450,36 @@ impl Work<'_> {
         Ok(linked)
     }
 
-    /// A company goes on working meanwhile: what differs and was changed since this began, or is not among what was changed since a day, is read anew. True
-    /// when something was.
-    async fn look_again(&self) -> Result<bool, NotRead> {
+    /// A company goes on working meanwhile: what differs and was changed since this began, or is not among what was changed since a day, is read anew. How
+    /// many were, and how many should have been and are too many.
+    async fn look_again(&self) -> Result<(u64, u64), NotRead> {
         let (mut after, mut again) = (0, Vec::new());
-        let mut read = false;
+        let (mut read, mut left) = (0, 0);
         loop {
             let page = self.tally.differences(after, EXPLAINED).await?;
             let Some((last, _)) = page.last() else { break };
             after = *last;
-            again.extend(page.into_iter().map(|(_, found)| found).filter(|found| self.may_be_over(found)));
+            for (_, found) in page.into_iter().filter(|(_, found)| self.may_be_over(found)) {
+                if read == MOST_AGAIN {
+                    left += 1;
+                    continue;
+                }
+                read += 1;
+                again.push(found);
+            }
             while again.len() >= AGAIN {
                 self.anew(again.drain(..AGAIN).collect()).await?;
-                read = true;
             }
         }
         if !again.is_empty() {
             self.anew(again).await?;
-            read = true;
         }
-        Ok(read)
+        // Of a part it would be told that records are missing which only were not changed.
+        if left > 0 && self.since.is_some() {
+            let why = format!("too many differ to look again ({MOST_AGAIN} at most); compare without --since");
+            return Err(NotRead::Rows(Side::B1, ReadError::Failed(why)));
+        }
+        Ok((read, left))
     }
 
     fn may_be_over(&self, found: &Found) -> bool {

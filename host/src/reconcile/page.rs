@@ -39,7 +39,8 @@ fn write_page(text: &mut String, report: &Report) -> std::fmt::Result {
         escaped(&report.tandem),
         report.took_ms.div_ceil(1_000),
     )?;
-    let class = if report.unexplained() > 0 || !report.is_whole() { "bad" } else { "good" };
+    let is_good = report.unexplained() == 0 && report.is_whole() && report.is_something();
+    let class = if is_good { "good" } else { "bad" };
     writeln!(text, "<p class=\"{class}\">{}</p>", escaped(&sentence(&report.words())))?;
     text.push_str("<table><thead><tr><th>Flow</th><th>What is compared</th>");
     for name in
@@ -120,6 +121,13 @@ fn write_comparison(text: &mut String, flow: &FlowReport, own: &Comparison) -> s
             text.push_str("</tr>\n");
         }
         text.push_str("</tbody></table>\n");
+    }
+    for left in &own.left_out {
+        writeln!(text, "<p class=\"small\">{} left out: {}</p>", left.count, escaped(&left.why))?;
+    }
+    if own.not_again > 0 {
+        let count = own.not_again;
+        writeln!(text, "<p class=\"small\">Too many differ to look again: {count} were read once.</p>")?;
     }
     if own.all() == 0 {
         return writeln!(text, "<p class=\"good\">No difference.</p>");

@@ -39,6 +39,9 @@ pub struct FlowStanding {
     /// That the last one did not.
     #[serde(default)]
     pub missed: Option<Missed>,
+    /// When something was seen that another look decides, and how many looks there were since the last one of all flows.
+    #[serde(default)]
+    pub again: Option<(Millis, u32)>,
 }
 
 /// A look at a flow that did not read all of it.
@@ -103,11 +106,15 @@ impl Record {
         for flow in &report.flows {
             let unexplained = flow.comparisons.iter().map(|own| own.unexplained).sum();
             let before = self.flows.remove(&flow.flow);
+            let for_now: u64 = flow.comparisons.iter().map(|own| own.for_now).sum();
+            let first_seen: u64 = flow.comparisons.iter().map(|own| own.first_seen).sum();
             let told =
                 FlowStanding { unexplained, report: report.name.clone(), at: report.at, ..FlowStanding::default() };
             let mut own = match &before {
                 // What could not be read stays as it was said before.
                 Some(before) if flow.missed().is_some() && unexplained == 0 => before.clone(),
+                // What is so only for now ends nothing that was told.
+                Some(before) if for_now > 0 && unexplained < before.unexplained => before.clone(),
                 _ => told,
             };
             let before = before.unwrap_or_default();
@@ -120,6 +127,8 @@ impl Record {
                     (before.whole, Some(missed))
                 }
             };
+            let looks = before.again.map_or(0, |(_, looks)| looks).saturating_add(1);
+            own.again = (first_seen > 0).then_some((report.at, if all { 1 } else { looks }));
             self.flows.insert(flow.flow.clone(), own);
         }
         self
@@ -148,6 +157,23 @@ mod tests {
         assert_eq!(record.flows["orders"].unexplained, 0);
         let record = record.with(&report("4", "accounts", 1, None), true);
         assert!(!record.flows.contains_key("orders"), "it was taken out");
+    }
+
+    #[test]
+    fn what_is_so_only_for_now_ends_nothing_that_was_told_and_is_looked_at_again() {
+        let with = |for_now, first_seen| {
+            let mut report = report("2", "orders", 0, None);
+            report.at = 2;
+            (report.flows[0].comparisons[0].for_now, report.flows[0].comparisons[0].first_seen) = (for_now, first_seen);
+            report
+        };
+        let record = Record::default().with(&report("1", "orders", 3, None), true);
+        let down = record.clone().with(&with(3, 0), true);
+        assert_eq!((down.flows["orders"].unexplained, down.flows["orders"].again), (3, None));
+        let seen = record.clone().with(&with(1, 1), true);
+        assert_eq!((seen.flows["orders"].unexplained, seen.flows["orders"].again), (3, Some((2, 1))));
+        assert_eq!(seen.with(&with(1, 1), false).flows["orders"].again, Some((2, 2)));
+        assert_eq!(record.with(&with(0, 0), true).flows["orders"].unexplained, 0);
     }
 
     #[test]

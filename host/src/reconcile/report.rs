@@ -84,12 +84,24 @@ pub struct Comparison {
     pub double: u64,
     /// Records that need none on the other side, and have none.
     pub alone: u64,
+    /// Of them: why, of those that would need one otherwise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
     /// Money and quantities, by currency and month.
     pub sums: Vec<Sum>,
     /// Why there are differences, and how many each time; the most frequent first.
     pub reasons: Vec<Reasons>,
     /// Differences that nothing explains.
     pub unexplained: u64,
+    /// Of those that are explained: what is so only for now, such as while a connection is down.
+    #[serde(default)]
+    pub for_now: u64,
+    /// Of them: those that another look decides.
+    #[serde(default)]
+    pub first_seen: u64,
+    /// Differences that were not read once more at the end: too many differ.
+    #[serde(default)]
+    pub not_again: u64,
     /// The first of them: those that nothing explains before others.
     pub differences: Vec<Difference>,
     /// So many more stand in `differences.csv`.
@@ -101,6 +113,15 @@ impl Comparison {
     pub fn all(&self) -> u64 {
         self.differing + self.missing_in_b1 + self.missing_in_salesforce + self.double
     }
+}
+
+/// Records that need none on the other side.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct LeftOut {
+    /// Why.
+    pub why: String,
+    /// So many.
+    pub count: u64,
 }
 
 /// A reason, and how often it was found.
@@ -205,6 +226,10 @@ pub enum Why {
     Told,
     /// It was there before the flow, and was never linked.
     NeverLinked,
+    /// It cannot be compared.
+    Incomparable,
+    /// It may be on its way: another look decides.
+    FirstSeen,
     /// Nothing explains it.
     Unexplained,
 }
@@ -225,6 +250,8 @@ impl Why {
             Self::NotRead => "changed, not read yet",
             Self::Told => "told on the record",
             Self::NeverLinked => "never linked",
+            Self::Incomparable => "cannot be compared",
+            Self::FirstSeen => "seen for the first time, looked at again",
             Self::Unexplained => "NOT EXPLAINED",
         }
     }
@@ -285,15 +312,65 @@ impl Report {
         self.flows.iter().all(|flow| flow.missed().is_none())
     }
 
+    /// Something was compared.
+    pub fn is_something(&self) -> bool {
+        self.comparisons().any(|(_, own)| own.not_whole.is_none())
+    }
+
     /// In a sentence.
     pub fn words(&self) -> String {
-        let (differences, unexplained) = (self.differences(), self.unexplained());
-        let whole = if self.is_whole() { "" } else { "; not all could be read, and of that nothing is said" };
-        match (differences, unexplained) {
-            (0, _) if self.is_whole() => "both sides agree".to_owned(),
-            (0, _) => format!("no difference in what was read{whole}"),
-            (all, 0) => format!("{all} differences, all of them explained{whole}"),
-            (all, open) => format!("{all} differences, {open} of them not explained{whole}"),
+        let names = |which: &dyn Fn(&FlowReport) -> bool| {
+            let own = self.flows.iter().filter(|flow| which(flow)).map(|flow| flow.flow.as_str());
+            own.collect::<Vec<_>>().join(", ")
+        };
+        let (missed, unsaid) =
+            (names(&|flow| flow.missed().is_some()), names(&|flow| flow.unsaid.is_some() && !flow.failed));
+        let mut rest = String::new();
+        if !missed.is_empty() {
+            rest.push_str(&format!("; not all could be read of {missed}, and of that nothing is said"));
         }
+        if !unsaid.is_empty() {
+            rest.push_str(&format!("; not compared, since the plugin says nothing of it: {unsaid}"));
+        }
+        let again: u64 = self.comparisons().map(|(_, own)| own.not_again).sum();
+        if again > 0 {
+            rest.push_str(&format!("; too many differ to look again, {again} were read once"));
+        }
+        let (differences, unexplained) = (self.differences(), self.unexplained());
+        let words = match (differences, unexplained) {
+            _ if !self.is_something() => "nothing was compared".to_owned(),
+            (0, _) if missed.is_empty() && unsaid.is_empty() => "both sides agree".to_owned(),
+            (0, _) => "no difference in what was compared".to_owned(),
+            (all, 0) => format!("{all} differences, all of them explained"),
+            (all, open) => format!("{all} differences, {open} of them not explained"),
+        };
+        words + &rest
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn that_both_sides_agree_is_said_only_of_what_was_compared() {
+        let flow = |name: &str, comparisons: Vec<Comparison>, unsaid: Option<&str>| FlowReport {
+            flow: name.into(),
+            unsaid: unsaid.map(str::to_owned),
+            comparisons,
+            ..FlowReport::default()
+        };
+        let compared = || flow("orders", vec![Comparison::default()], None);
+        let old = || flow("old", Vec::new(), Some("it does not say"));
+        let words = |flows: Vec<FlowReport>| Report { flows, ..Report::default() }.words();
+        assert_eq!(words(vec![compared()]), "both sides agree");
+        assert_eq!(words(Vec::new()), "nothing was compared");
+        let none = words(vec![old()]);
+        assert!(none.starts_with("nothing was compared") && none.ends_with(": old"), "{none}");
+        let some = words(vec![compared(), old()]);
+        assert!(some.starts_with("no difference in what was compared") && some.ends_with(": old"), "{some}");
+        let cut = Comparison { not_whole: Some("B1 is away".into()), ..Comparison::default() };
+        let cut = words(vec![compared(), flow("stock", vec![cut], None)]);
+        assert!(cut.contains("not all could be read of stock"), "{cut}");
     }
 }

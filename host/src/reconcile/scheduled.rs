@@ -31,6 +31,8 @@ pub struct Scheduled {
     connections: Arc<Connections>,
     store: Arc<dyn Store>,
     timer: FlowTimer,
+    /// When this host came up.
+    began: Millis,
 }
 
 impl Scheduled {
@@ -42,7 +44,7 @@ impl Scheduled {
         store: Arc<dyn Store>,
     ) -> Option<Self> {
         let timer = FlowTimer::parse("", "reconcile", &config.reconcile.cron()?, &config.reconcile.time_zone).ok()?;
-        Some(Self { config, engine, connections, store, timer })
+        Some(Self { config, engine, connections, store, timer, began: now() })
     }
 
     /// Compares whenever it is due, until `stop` turns true.
@@ -52,7 +54,9 @@ impl Scheduled {
             tokio::select! { () = tokio::time::sleep(pause) => {} _ = stop.changed() => return }
             let (wait, flows) = match Record::begin(self.store.as_ref(), now()).await {
                 Ok(record) => {
-                    let due = due(&record, &self.timer, &self.config.flows.keys().cloned().collect(), now());
+                    let own = &self.config;
+                    let after = AGAIN.max(i64::from(own.reconcile.grace_minutes) * 60_000);
+                    let due = due(&record, &self.timer, (&own.flows.keys().cloned().collect(), after), now());
                     (due.at - now(), due.flows)
                 }
                 Err(_) => (LONGEST_SLEEP, Vec::new()),
@@ -74,6 +78,7 @@ impl Scheduled {
             releases: self.engine.releases().clone(),
             store: self.store.clone(),
             runs: true,
+            up: Some(self.began),
             status: self.engine.status(),
         };
         match run(&host, flows, None, &|_| {}).await {
@@ -117,18 +122,23 @@ struct Due {
     flows: Vec<String>,
 }
 
-fn due(record: &Record, timer: &FlowTimer, known: &BTreeSet<String>, now: Millis) -> Due {
+/// `known`: the flows of this host, and after how long one of them is looked at again.
+fn due(record: &Record, timer: &FlowTimer, (known, after): (&BTreeSet<String>, Millis), now: Millis) -> Due {
     let next = |at: Millis| timer.next_after(at.min(now)).unwrap_or(Millis::MAX);
     let soon = |at: Millis| at.saturating_add(AGAIN).min(now + AGAIN);
     let all = next(record.at.or(record.meant).unwrap_or(now));
     if let Some((at, _)) = &record.failed {
         return Due { at: next(*at).min(soon(*at)), flows: Vec::new() };
     }
-    let missed = record.flows.iter().filter(|(name, _)| known.contains(*name));
-    let missed = missed.filter_map(|(name, own)| Some((name, own.missed.as_ref()?)));
-    let again: Vec<_> = missed.filter(|(_, own)| own.tries < MOST_TRIES).collect();
-    match again.iter().map(|(_, own)| soon(own.at)).min() {
-        Some(at) if at < all => Due { at, flows: again.into_iter().map(|(name, _)| name.clone()).collect() },
+    let own = record.flows.iter().filter(|(name, _)| known.contains(*name));
+    let again = own.filter_map(|(name, own)| {
+        let missed = own.missed.as_ref().map(|own| (own.at, own.tries));
+        let (at, tries) = missed.or(own.again)?;
+        (tries < MOST_TRIES).then_some((at.saturating_add(after).min(now + after), name.clone()))
+    });
+    let again: Vec<(Millis, String)> = again.collect();
+    match again.iter().map(|(at, _)| *at).min() {
+        Some(at) if at < all => Due { at, flows: again.into_iter().map(|(_, name)| name).collect() },
         _ => Due { at: all, flows: Vec::new() },
     }
 }
@@ -143,7 +153,7 @@ mod tests {
 
     fn due(record: &Record, now: Millis) -> Due {
         let timer = FlowTimer::parse("", "reconcile", "0 * * * *", "UTC").unwrap();
-        super::due(record, &timer, &BTreeSet::from(["orders".to_owned()]), now)
+        super::due(record, &timer, (&BTreeSet::from(["orders".to_owned()]), AGAIN), now)
     }
 
     fn of_all(at: Millis) -> Due {
@@ -184,6 +194,9 @@ mod tests {
         let again = Due { at: MIDNIGHT + 1 + AGAIN, flows: vec!["orders".into()] };
         assert_eq!(due(&record("orders", 1), MIDNIGHT + 2), again);
         assert_eq!(due(&record("orders", MOST_TRIES), MIDNIGHT + 2), of_all(MIDNIGHT + HOUR));
+        let seen = FlowStanding { again: Some((MIDNIGHT + 1, 1)), ..FlowStanding::default() };
+        let seen = Record { flows: [("orders".to_owned(), seen)].into(), ..record("orders", 1) };
+        assert_eq!(due(&seen, MIDNIGHT + 2), again, "whether it stays is seen at another look");
         assert_eq!(due(&record("gone", 1), MIDNIGHT + 2), of_all(MIDNIGHT + HOUR), "no flow of this host");
     }
 }

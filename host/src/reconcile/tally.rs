@@ -1,17 +1,17 @@
 //! The rows of one comparison, in a file of their own so that a large company needs no more memory than a small one: joined there by link or key,
 //! compared and added up.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use rust_decimal::Decimal;
+use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
 use super::ReconcileError;
 use super::report::{Field, Kind, Sum};
-use crate::sandbox::{Amount, Compared, Needs, ReadRow};
+use crate::sandbox::{Amount, Compared, Needs, ReadRow, digest_of};
 use crate::store::{Millis, Side};
 
 /// `side`: 0 Salesforce, 1 B1. `linked`: the other side's id, by its link. `mate`: the row it belongs to.
@@ -19,7 +19,7 @@ const SCHEMA: &str = "PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF; PRAGMA te
 CREATE TABLE rows (
   n INTEGER PRIMARY KEY, side INTEGER NOT NULL, id TEXT NOT NULL, key TEXT NOT NULL, events TEXT NOT NULL, label TEXT NOT NULL,
   changed INTEGER,
-  told TEXT NOT NULL, linked TEXT, parts TEXT NOT NULL, mate INTEGER
+  told TEXT NOT NULL, linked TEXT, parts TEXT NOT NULL, alone TEXT NOT NULL, incomparable TEXT NOT NULL, mate INTEGER
 );
 CREATE UNIQUE INDEX rows_id ON rows (side, id);
 CREATE INDEX rows_key ON rows (side, key) WHERE key <> '';
@@ -35,32 +35,34 @@ UPDATE rows SET mate = s.n FROM
   WHERE rows.side = 1 AND rows.id = s.linked;
 UPDATE rows SET mate = b.n FROM rows AS b WHERE rows.side = 0 AND b.side = 1 AND b.mate = rows.n;
 CREATE TEMP TABLE pairs AS SELECT s.n AS s, b.n AS b FROM
-  (SELECT min(n) AS n, key FROM rows WHERE side = 0 AND mate IS NULL AND key <> '' GROUP BY key) AS s JOIN
-  (SELECT min(n) AS n, key FROM rows WHERE side = 1 AND mate IS NULL AND key <> '' GROUP BY key) AS b ON s.key = b.key;
+  (SELECT min(n) AS n, key FROM rows WHERE side = 0 AND mate IS NULL AND key <> '' AND (linked IS NULL OR ?1) GROUP BY key) AS s JOIN
+  (SELECT min(n) AS n, key FROM rows WHERE side = 1 AND mate IS NULL AND key <> '' AND (linked IS NULL OR ?1) GROUP BY key) AS b ON s.key = b.key;
 UPDATE rows SET mate = p.b FROM pairs AS p WHERE rows.n = p.s;
 UPDATE rows SET mate = p.s FROM pairs AS p WHERE rows.n = p.b;
 DROP TABLE pairs;
 DELETE FROM differences;";
 
+/// Reasons for which records need none on the other side that are told apart.
+const MOST_REASONS: usize = 20;
 /// One more with a key that another of its side has.
 const IS_DOUBLE: &str = "key <> '' AND EXISTS (SELECT 1 FROM rows AS o WHERE o.side = rows.side AND o.key = rows.key AND o.n <> rows.n \
    AND (o.mate IS NOT NULL OR o.n < rows.n))";
 
-const COLUMNS: [&str; 8] = ["n", "id", "key", "label", "changed", "told", "linked", "parts"];
+const COLUMNS: [&str; 3] = ["n", "parts", "incomparable"];
 
 /// What is compared of a row.
 #[derive(Default, Serialize, Deserialize)]
 struct Parts {
     /// What, currency, month, amount, rounding.
     sums: Vec<(String, String, String, Decimal, Decimal)>,
-    /// Field, text, the same in the other side's words.
-    values: Vec<(String, String, Option<String>)>,
+    /// Field, text, the same in the other side's words, whether it is a number.
+    values: Vec<(String, String, Option<String>, bool)>,
 }
 
 impl Parts {
     fn of(sums: &[Amount], values: &[Compared]) -> Self {
         let sum = |own: &Amount| (own.what.clone(), own.currency.clone(), own.month.clone(), own.amount, own.rounding);
-        let value = |own: &Compared| (own.field.clone(), own.text.clone(), own.other.clone());
+        let value = |own: &Compared| (own.field.clone(), own.text.clone(), own.other.clone(), own.is_number);
         Self { sums: sums.iter().map(sum).collect(), values: values.iter().map(value).collect() }
     }
 
@@ -92,6 +94,10 @@ pub struct Known {
     pub told: String,
     /// The other side's id, by its link.
     pub linked: Option<String>,
+    /// Why it cannot be compared; empty where it can.
+    pub incomparable: String,
+    /// Of its amounts and values, and why it cannot be compared: another where one of them is.
+    pub digest: String,
 }
 
 /// A difference, not explained yet.
@@ -118,10 +124,21 @@ pub struct Counts {
     pub in_step: u64,
     /// Records that need none on the other side, and have none.
     pub alone: u64,
+    /// Of them: those that say why, by that.
+    pub alone_since: BTreeMap<String, u64>,
     /// Differences by kind.
     pub kinds: BTreeMap<Kind, u64>,
     /// Sums by what, currency and month.
     pub sums: Vec<Sum>,
+}
+
+/// By what rows are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// By their links, and by their keys whatever their links say: all is there that links name.
+    LinkThenKey,
+    /// By their keys only those that are not linked: of a part it is not known whether what a link names is there.
+    LinkOrKey,
 }
 
 /// See the module's words. Its file goes with it.
@@ -153,8 +170,9 @@ impl Tally {
             let all = db.transaction()?;
             {
                 let mut put = all.prepare_cached(
-                    "INSERT OR REPLACE INTO rows (side, id, key, label, changed, told, linked, parts, events) \
-                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                    "INSERT OR REPLACE INTO rows \
+                     (side, id, key, label, changed, told, linked, parts, events, alone, incomparable) \
+                     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
                 )?;
                 for (row, linked) in rows {
                     let parts = Parts::of(&row.sums, &row.values);
@@ -168,7 +186,9 @@ impl Tally {
                         row.told,
                         linked,
                         parts,
-                        row.events.join("\n")
+                        row.events.join("\n"),
+                        row.alone,
+                        row.incomparable
                     ])?;
                 }
             }
@@ -193,8 +213,8 @@ impl Tally {
     }
 
     /// Joins the rows, compares the pairs and adds up.
-    pub async fn join(&self, needs: Needs) -> Result<Counts, ReconcileError> {
-        self.with(move |db| join(db, needs)).await
+    pub async fn join(&self, needs: Needs, by: By) -> Result<Counts, ReconcileError> {
+        self.with(move |db| join(db, needs, by)).await
     }
 
     /// Differences behind one, in the order in which they were found.
@@ -233,7 +253,7 @@ fn number(side: Side) -> i64 {
 
 fn known(db: &Connection, n: Option<i64>) -> Result<Option<Known>, ReconcileError> {
     let Some(n) = n else { return Ok(None) };
-    let one = "SELECT id, key, label, changed, told, linked, events FROM rows WHERE n = ?1";
+    let one = "SELECT id, key, label, changed, told, linked, events, incomparable, parts FROM rows WHERE n = ?1";
     let read = |row: &Row<'_>| {
         Ok(Known {
             id: row.get(0)?,
@@ -243,6 +263,8 @@ fn known(db: &Connection, n: Option<i64>) -> Result<Option<Known>, ReconcileErro
             told: row.get(4)?,
             linked: row.get(5)?,
             events: row.get::<_, String>(6)?.lines().map(str::to_owned).collect(),
+            incomparable: row.get(7)?,
+            digest: digest_of(format!("{}\n{}", row.get::<_, String>(7)?, row.get::<_, String>(8)?).as_bytes()),
         })
     };
     Ok(db.prepare_cached(one)?.query_row([n], read).optional()?)
@@ -260,9 +282,10 @@ struct Line {
 
 type Lines = BTreeMap<(String, String, String), Line>;
 
-fn join(db: &mut Connection, needs: Needs) -> Result<Counts, ReconcileError> {
+fn join(db: &mut Connection, needs: Needs, by: By) -> Result<Counts, ReconcileError> {
     let all = db.transaction()?;
-    all.execute_batch(JOIN)?;
+    let linked_too = if by == By::LinkThenKey { "1" } else { "0" };
+    all.execute_batch(&JOIN.replace("?1", linked_too))?;
     let (mut counts, mut lines) = (Counts::default(), Lines::new());
     {
         let columns = |of: &str| COLUMNS.map(|name| format!("{of}.{name}")).join(",");
@@ -277,10 +300,11 @@ fn join(db: &mut Connection, needs: Needs) -> Result<Counts, ReconcileError> {
         let mut rows = list.query([])?;
         while let Some(row) = rows.next()? {
             let (s, b): (i64, i64) = (row.get(0)?, row.get(COLUMNS.len())?);
-            let (salesforce, b1) = (parts(row, 7)?, parts(row, COLUMNS.len() + 7)?);
+            let (salesforce, b1) = (parts(row, 1)?, parts(row, COLUMNS.len() + 1)?);
+            let why: [String; 2] = [row.get(2)?, row.get(COLUMNS.len() + 2)?];
             counts.salesforce += 1;
             counts.b1 += 1;
-            let fields = compared(&salesforce, &b1);
+            let fields = if why.iter().all(String::is_empty) { compared(&salesforce, &b1) } else { vec![unknown(why)] };
             let agree = fields.is_empty();
             add_pair(&mut lines, &salesforce, &b1, agree);
             if agree {
@@ -291,7 +315,7 @@ fn join(db: &mut Connection, needs: Needs) -> Result<Counts, ReconcileError> {
                 *counts.kinds.entry(Kind::Differs).or_default() += 1;
             }
         }
-        let single = format!("SELECT n, side, parts, {IS_DOUBLE} FROM rows WHERE mate IS NULL");
+        let single = format!("SELECT n, side, parts, {IS_DOUBLE}, alone FROM rows WHERE mate IS NULL");
         let mut list = all.prepare(&single)?;
         let mut rows = list.query([])?;
         while let Some(row) = rows.next()? {
@@ -304,7 +328,8 @@ fn join(db: &mut Connection, needs: Needs) -> Result<Counts, ReconcileError> {
                 (Side::Salesforce, false) => Some(Kind::MissingInB1),
                 (Side::B1, false) => Some(Kind::MissingInSalesforce),
             };
-            let kind = kind.filter(|_| double || needs.of(side));
+            let why: String = row.get(4)?;
+            let kind = kind.filter(|_| double || needs.of(side) && why.is_empty());
             match side {
                 Side::Salesforce => counts.salesforce += 1,
                 Side::B1 => counts.b1 += 1,
@@ -312,6 +337,10 @@ fn join(db: &mut Connection, needs: Needs) -> Result<Counts, ReconcileError> {
             add_single(&mut lines, &own, side, kind.is_none());
             let Some(kind) = kind else {
                 counts.alone += 1;
+                if needs.of(side) && (counts.alone_since.len() < MOST_REASONS || counts.alone_since.contains_key(&why))
+                {
+                    *counts.alone_since.entry(why).or_default() += 1;
+                }
                 continue;
             };
             let (s, b) = if side == Side::Salesforce { (Some(n), None) } else { (None, Some(n)) };
@@ -350,7 +379,13 @@ fn parts(row: &Row<'_>, column: usize) -> Result<Parts, ReconcileError> {
     serde_json::from_str(&text).map_err(|e| ReconcileError::Broken(e.to_string()))
 }
 
-/// What differs: amounts by more than is rounded, and values that both sides tell and that agree in neither way of saying it.
+/// Of a pair that cannot be compared, why.
+fn unknown([salesforce, b1]: [String; 2]) -> Field {
+    Field { field: "not comparable".into(), salesforce, b1 }
+}
+
+/// What differs: amounts by more than is rounded or that only one side has, and values that agree in neither way of saying it; one that a side does not
+/// tell is empty there.
 fn compared(salesforce: &Parts, b1: &Parts) -> Vec<Field> {
     let mut fields = Vec::new();
     let (here, there) = (salesforce.totals(), b1.totals());
@@ -358,24 +393,40 @@ fn compared(salesforce: &Parts, b1: &Parts) -> Vec<Field> {
     names.sort_unstable();
     names.dedup();
     for name in names {
-        let (one, other) =
-            (here.get(&name).copied().unwrap_or_default(), there.get(&name).copied().unwrap_or_default());
-        if (one.0 - other.0).abs() > one.1.max(other.1) {
+        let (one, other) = (here.get(&name).copied(), there.get(&name).copied());
+        let agree = match (one, other) {
+            (Some(one), Some(other)) => (one.0 - other.0).abs() <= one.1.max(other.1),
+            _ => false,
+        };
+        if !agree {
             let field = format!("{} {}", name.0, name.1).trim_end().to_owned();
-            fields.push(Field { field, salesforce: one.0.to_string(), b1: other.0.to_string() });
+            let [salesforce, b1] = [one, other].map(|own| own.map(|own| own.0.to_string()).unwrap_or_default());
+            fields.push(Field { field, salesforce, b1 });
         }
     }
-    let told: BTreeMap<&str, (&str, Option<&str>)> =
-        b1.values.iter().map(|(field, text, other)| (field.as_str(), (text.as_str(), other.as_deref()))).collect();
-    for (field, text, other) in &salesforce.values {
-        let Some((there, there_other)) = told.get(field.as_str()) else { continue };
-        let agree = text == there || other.is_some() && other.as_deref() == *there_other;
+    let nothing = (String::new(), None, false);
+    let by_field = |parts: &'_ Parts| -> BTreeMap<String, (String, Option<String>, bool)> {
+        let own = parts.values.iter().cloned();
+        own.map(|(field, text, other, is_number)| (field, (text, other, is_number))).collect()
+    };
+    let (here, there) = (by_field(salesforce), by_field(b1));
+    let names: BTreeSet<&String> = here.keys().chain(there.keys()).collect();
+    for name in names {
+        let (one, other) = (here.get(name).unwrap_or(&nothing), there.get(name).unwrap_or(&nothing));
+        let agree =
+            one.0 == other.0 || one.1.is_some() && one.1 == other.1 || one.2 && other.2 && is_rounded(&one.0, &other.0);
         if !agree {
-            let (salesforce, b1) = (text.clone(), (*there).to_owned());
-            fields.push(Field { field: field.clone(), salesforce, b1 });
+            fields.push(Field { field: name.clone(), salesforce: one.0.clone(), b1: other.0.clone() });
         }
     }
     fields
+}
+
+/// One number is the other, rounded to two to six places: how many a system keeps is a setting of the company or of the field.
+fn is_rounded(one: &str, other: &str) -> bool {
+    let (Ok(one), Ok(other)) = (one.parse::<Decimal>(), other.parse::<Decimal>()) else { return false };
+    let to = |own: Decimal, places| own.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
+    (2..=6).any(|places| to(one, places) == other || to(other, places) == one)
 }
 
 /// Adds a pair to the sums. Of one that agrees, what differs is a month or a rounding.
@@ -436,6 +487,8 @@ mod tests {
             sums: Vec::new(),
             values: Vec::new(),
             told: String::new(),
+            alone: String::new(),
+            incomparable: String::new(),
         }
     }
 
@@ -446,7 +499,8 @@ mod tests {
     }
 
     fn value(row: ReadRow, text: &str, other: Option<&str>) -> ReadRow {
-        let value = Compared { field: "Name".into(), text: text.into(), other: other.map(str::to_owned) };
+        let is_number = text.parse::<Decimal>().is_ok();
+        let value = Compared { field: "Name".into(), text: text.into(), other: other.map(str::to_owned), is_number };
         ReadRow { values: vec![value], ..row }
     }
 
@@ -476,7 +530,7 @@ mod tests {
         // B1 has k1 twice: the linked one is its own, the other one too many.
         let b1 = vec![row("B1", "k1"), row("B9", "k1"), row("B2", "k2"), row("B5", "k5"), row("B6", "")];
         let (_folder, tally) = tally(salesforce, b1).await;
-        let counts = tally.join(Needs::Both).await.unwrap();
+        let counts = tally.join(Needs::Both, By::LinkThenKey).await.unwrap();
         assert_eq!((counts.salesforce, counts.b1, counts.in_step, counts.alone), (4, 5, 2, 0));
         let told = kinds(&tally).await;
         let has = |kind, s: &str, b: &str| told.contains(&(kind, s.to_owned(), b.to_owned()));
@@ -485,7 +539,7 @@ mod tests {
         assert!(has(Kind::MissingInSalesforce, "", "B5") && has(Kind::MissingInSalesforce, "", "B6"), "{told:?}");
         assert_eq!(told.len(), 5);
         // Where only Salesforce's rows need one, B1's others are alone; one too many is so in any case.
-        let counts = tally.join(Needs::Salesforce).await.unwrap();
+        let counts = tally.join(Needs::Salesforce, By::LinkThenKey).await.unwrap();
         assert_eq!((counts.alone, kinds(&tally).await.len()), (2, 3));
     }
 
@@ -503,7 +557,7 @@ mod tests {
             money(row("B3", "3"), "2026-11", "50.01", "0"),
         ];
         let (_folder, tally) = tally(salesforce, b1).await;
-        let counts = tally.join(Needs::Both).await.unwrap();
+        let counts = tally.join(Needs::Both, By::LinkThenKey).await.unwrap();
         assert_eq!(counts.in_step, 2, "a cent that is rounded, and another month");
         let line = |month: &str| counts.sums.iter().find(|sum| sum.month == month).unwrap();
         let all = |sum: &Sum| {
@@ -531,18 +585,70 @@ mod tests {
             row("B3", "3"),
         ];
         let (_folder, tally) = tally(salesforce, b1).await;
-        let counts = tally.join(Needs::Both).await.unwrap();
-        assert_eq!(counts.in_step, 2, "what only one side tells is not compared");
-        assert_eq!(kinds(&tally).await, [(Kind::Differs, "S2".into(), "B2".into())]);
+        let counts = tally.join(Needs::Both, By::LinkThenKey).await.unwrap();
+        assert_eq!(counts.in_step, 1);
+        let told = kinds(&tally).await;
+        assert_eq!(told[0], (Kind::Differs, "S2".into(), "B2".into()));
+        assert_eq!(told[1], (Kind::Differs, "S3".into(), "B3".into()), "what only one side tells");
+        assert_eq!(told.len(), 2);
+    }
+
+    #[tokio::test]
+    async fn numbers_agree_as_a_system_rounds_them_and_nothing_is_no_zero() {
+        let salesforce = vec![
+            (value(row("S1", "1"), "0.33", None), None),
+            (value(row("S2", "2"), "0.34", None), None),
+            (money(row("S3", "3"), "", "0", "0"), None),
+            (value(row("S4", "4"), "", None), None),
+        ];
+        let b1 = vec![
+            value(row("B1", "1"), "0.3333333", None),
+            value(row("B2", "2"), "0.3333333", None),
+            row("B3", "3"),
+            row("B4", "4"),
+        ];
+        let (_folder, tally) = tally(salesforce, b1).await;
+        assert_eq!(tally.join(Needs::Both, By::LinkThenKey).await.unwrap().in_step, 2);
+        let told = kinds(&tally).await;
+        let differ: Vec<_> = told.iter().map(|(_, id, _)| id.as_str()).collect();
+        assert_eq!(differ, ["S2", "S3"], "empty and not told are one, nothing and an amount of zero are not");
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_compared_is_not_in_step_and_what_needs_none_is_counted_by_its_reason() {
+        let salesforce = vec![(row("S1", "1"), None)];
+        let of_nobody = |id: &str| ReadRow { alone: "its customer has no account".into(), ..row(id, id) };
+        let b1 = vec![
+            ReadRow { incomparable: "no such country: XX".into(), ..row("B1", "1") },
+            of_nobody("B2"),
+            of_nobody("B3"),
+        ];
+        let (_folder, tally) = tally(salesforce, b1).await;
+        let counts = tally.join(Needs::Both, By::LinkThenKey).await.unwrap();
+        assert_eq!((counts.in_step, counts.alone), (0, 2));
+        assert_eq!(counts.alone_since, BTreeMap::from([("its customer has no account".to_owned(), 2)]));
+        let found = tally.differences(0, 10).await.unwrap();
+        assert_eq!((found.len(), found[0].1.fields[0].b1.as_str()), (1, "no such country: XX"));
+    }
+
+    #[tokio::test]
+    async fn of_a_part_no_second_record_takes_the_place_of_the_linked_one() {
+        // What S1 is linked with was not changed since, and is not read yet.
+        let (_folder, tally) = tally(vec![(row("S1", "k"), Some("B9"))], vec![row("B1", "k")]).await;
+        let counts = tally.join(Needs::Both, By::LinkOrKey).await.unwrap();
+        assert_eq!((counts.in_step, kinds(&tally).await.len()), (0, 2), "both are looked at once more");
+        tally.add(Side::B1, vec![(row("B9", "k"), None)]).await.unwrap();
+        let counts = tally.join(Needs::Both, By::LinkThenKey).await.unwrap();
+        assert_eq!((counts.in_step, kinds(&tally).await), (1, vec![(Kind::DoubleInB1, String::new(), "B1".into())]));
     }
 
     #[tokio::test]
     async fn what_is_read_anew_stands_for_what_was_read_before() {
         let (_folder, tally) = tally(vec![(row("S1", "1"), None)], vec![row("B2", "2")]).await;
-        assert_eq!(tally.join(Needs::Both).await.unwrap().in_step, 0);
+        assert_eq!(tally.join(Needs::Both, By::LinkThenKey).await.unwrap().in_step, 0);
         tally.forget(Side::B1, vec![], vec!["2".into(), "1".into()]).await.unwrap();
         tally.add(Side::B1, vec![(row("B1", "1"), None)]).await.unwrap();
-        assert_eq!(tally.join(Needs::Both).await.unwrap().in_step, 1);
+        assert_eq!(tally.join(Needs::Both, By::LinkThenKey).await.unwrap().in_step, 1);
         assert!(kinds(&tally).await.is_empty());
     }
 }

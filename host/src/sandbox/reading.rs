@@ -86,6 +86,8 @@ pub struct Compared {
     pub text: String,
     /// The same in the other side's words.
     pub other: Option<String>,
+    /// Each system keeps as many places of it as it likes.
+    pub is_number: bool,
 }
 
 /// A record of one side, as far as it is compared.
@@ -107,6 +109,10 @@ pub struct ReadRow {
     pub values: Vec<Compared>,
     /// What people were told on the record itself.
     pub told: String,
+    /// Why it needs none on the other side; empty where it may.
+    pub alone: String,
+    /// Why it cannot be compared; empty where it can.
+    pub incomparable: String,
 }
 
 /// Rows, and how it goes on.
@@ -127,9 +133,19 @@ pub enum ReadError {
     /// It does not.
     #[error("{0}")]
     Failed(String),
+    /// More was asked for than an answer may hold.
+    #[error("{0}")]
+    TooLarge(String),
     /// The call into the plugin ended without an answer.
     #[error(transparent)]
     Run(#[from] RunError),
+}
+
+impl ReadError {
+    /// It may go with fewer rows.
+    pub fn is_too_much(&self) -> bool {
+        matches!(self, Self::TooLarge(_) | Self::Run(RunError::Limit { .. }))
+    }
 }
 
 impl Plugin {
@@ -177,14 +193,14 @@ impl Runtime {
         Ok(known)
     }
 
-    /// The next rows of a side.
+    /// The next rows of a side, of `most` records at most.
     pub async fn read_page(
         &self,
         plugin: &Plugin,
         bound: Arc<Bound>,
         (comparison, side): (&str, Side),
         since: Option<Millis>,
-        cursor: Option<String>,
+        (cursor, most): (Option<String>, u32),
     ) -> Result<ReadPage, ReadError> {
         let (flow, comparison, side) = (flow_of(&bound), comparison.to_owned(), raw_side(side));
         let since = since.map(i64::unsigned_abs);
@@ -192,7 +208,7 @@ impl Runtime {
             .reading(plugin, bound, move |own, store| {
                 Box::pin(async move {
                     let guest = own.tandem_plugin_reconcile();
-                    guest.call_read_page(store, &flow, &comparison, side, since, cursor.as_deref()).await
+                    guest.call_read_page(store, &flow, &comparison, side, since, cursor.as_deref(), most).await
                 })
             })
             .await?;
@@ -279,6 +295,7 @@ fn failed(error: contract::Error, outage: bool) -> ReadError {
         contract::Error::Passing(passing) => ReadError::Passing(passing.after_ms, short(passing.why)),
         contract::Error::Failed(why) if outage => ReadError::Passing(0, short(why)),
         contract::Error::Failed(why) => ReadError::Failed(short(why)),
+        contract::Error::TooLarge(why) => ReadError::TooLarge(short(why)),
     }
 }
 
@@ -315,7 +332,8 @@ fn row(raw: contract::Row) -> Result<ReadRow, ReadError> {
     let sums = raw.sums.into_iter().map(|sum| amount(&id, sum)).collect::<Result<_, _>>()?;
     let values = raw.values.into_iter().map(|value| {
         line("the field of a value", &value.field, NAME_BYTES)?;
-        Ok(Compared { field: value.field, text: shortened(value.text), other: value.other.map(shortened) })
+        let (text, other) = (shortened(value.text), value.other.map(shortened));
+        Ok(Compared { field: value.field, text, other, is_number: value.is_number })
     });
     Ok(ReadRow {
         key: raw.key,
@@ -325,6 +343,8 @@ fn row(raw: contract::Row) -> Result<ReadRow, ReadError> {
         sums,
         values: values.collect::<Result<_, ReadError>>()?,
         told: one_line(&raw.told),
+        alone: one_line(&raw.alone),
+        incomparable: one_line(&raw.incomparable),
         id,
     })
 }
@@ -380,6 +400,8 @@ mod tests {
             }],
             values: Vec::new(),
             told: String::new(),
+            alone: String::new(),
+            incomparable: String::new(),
         }
     }
 

@@ -1,6 +1,6 @@
 //! Invoices, credit memos and down payments against the records that show them, amounts by currency and month.
 
-use tandem_sdk::chain::{Chain, Rows};
+use tandem_sdk::chain;
 use tandem_sdk::reconcile::{
     Asked, Comparison, Entities, Needs, Objects, Page, Reconciles, Row, Which, comparison, row,
 };
@@ -70,11 +70,11 @@ fn all_documents(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
     let mut settings = Settings::read(&asked.flow.settings).map_err(Error::Invalid)?;
     settings.ask()?;
     match &asked.which {
-        Which::Next { since, cursor } => {
+        Which::Next { since, cursor, most } => {
             let (place, last) = cursor.and_then(|cursor| cursor.split_once(':')).unwrap_or(("0", ""));
             let place: usize = place.parse().unwrap_or_default();
             let cursor = Some(last).filter(|last| !last.is_empty());
-            let page = documents_of(asked, &settings, place, &Which::Next { since: *since, cursor })?;
+            let page = documents_of(asked, &settings, place, &Which::Next { since: *since, cursor, most: *most })?;
             let next = match page.next {
                 Some(last) => Some(format!("{place}:{last}")),
                 None => (place + 1 < SETS.len()).then(|| format!("{}:", place + 1)),
@@ -106,7 +106,7 @@ fn documents_of(
     let Some((set, kind, word)) = SETS.get(place).copied() else { return Ok(Page { rows: Vec::new(), next: None }) };
     let (found, next) = which.entities(&Entities {
         set,
-        select: format!("{},CardName,UpdateDate,UpdateTime", documents::fields_of(kind)),
+        select: selected(),
         filter: String::new(),
         id: "DocEntry",
         is_number: true,
@@ -116,27 +116,38 @@ fn documents_of(
     })?;
     let codes: Vec<String> = found.iter().map(|document| text(document, "CardCode").to_owned()).collect();
     // A customer without an account is the accounts flow's to tell.
-    let accounts = counterpart::accounts(&codes, &settings.keys)?.ids;
-    let rows: Rows =
-        found.into_iter().filter_map(|document| Some(((kind, document["DocEntry"].as_i64()?), document))).collect();
-    let mut chain = Chain::default();
-    chain.take(&rows);
-    let mut told = Vec::with_capacity(rows.len());
-    for ((_, entry), document) in &rows {
-        let Some(account) = accounts.get(text(document, "CardCode")) else { continue };
+    let accounts = counterpart::accounts(&codes, &settings.keys)?;
+    let mut told = Vec::with_capacity(found.len());
+    for document in &found {
+        let Some(entry) = document["DocEntry"].as_i64() else { continue };
+        let card_code = text(document, "CardCode");
+        let account = accounts.ids.get(card_code).map_or("", String::as_str);
+        let alone = match (account, accounts.doubled.contains_key(card_code)) {
+            ("", false) => "its customer has no account",
+            ("", true) => "several accounts carry its customer's CardCode",
+            _ => "",
+        };
         let currency = match text(document, "DocCurrency") {
             "" => settings.currency.clone(),
             code => settings.currencies.iso(code)?,
         };
         let word = if documents::is_request(document) { documents::REQUEST } else { word };
-        let void = chain.is_void(kind, *entry);
+        let void = chain::is_void(document);
         let shown = documents::fields(settings, (kind, word, document), void, account, None, &currency);
-        let key = documents::key(connection(asked), kind, *entry);
+        let key = documents::key(connection(asked), kind, entry);
         let label = format!("{word} {}, {}", b1::key_text(&document["DocNum"]), text(document, "CardName"));
-        let own = row(key.as_str(), key.as_str(), label).told_by(format!("{set}({entry})")).changed_in_b1(document);
+        let own = row(key.as_str(), key.as_str(), label).told_by(format!("{set}({entry})")).alone(alone);
+        let own = own.changed_in_b1(document);
         told.push(with(own, &Value::Object(shown), &currency));
     }
     Ok(Page { rows: told, next })
+}
+
+/// What is compared, without the lines: a document of a thousand of them is one row.
+fn selected() -> String {
+    let fields = documents::fields_of(0);
+    let own: Vec<&str> = fields.split(',').filter(|name| *name != "DocumentLines").collect();
+    format!("{},CardName,UpdateDate,UpdateTime", own.join(","))
 }
 
 fn with(own: Row, record: &Value, currency: &str) -> Row {
@@ -145,4 +156,18 @@ fn with(own: Row, record: &Value, currency: &str) -> Row {
         Some(amount) => own.sum(what, currency, text(record, "Tandem_Date__c"), amount, Decimal::ZERO),
         None => own,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn documents_are_read_without_their_lines() {
+        let fields = selected();
+        assert!(!fields.contains("DocumentLines"), "{fields}");
+        for name in ["DocEntry", "CancelStatus", "Cancelled", "PaidToDate", "DocumentStatus", "UpdateTime"] {
+            assert!(fields.split(',').any(|own| own == name), "{name}: {fields}");
+        }
+    }
 }

@@ -60,6 +60,8 @@ pub enum Which<'a> {
         since: Option<u64>,
         /// Behind these.
         cursor: Option<&'a str>,
+        /// So many records at most.
+        most: usize,
     },
     /// Those with one of these ids, or one of these keys, whenever they were changed.
     These {
@@ -81,8 +83,10 @@ impl<T: Reconciles> contract::Guest for T {
         side: contract::Side,
         since: Option<u64>,
         cursor: Option<String>,
+        most: u32,
     ) -> Result<Page, contract::Error> {
-        asked::<T>(&flow, &comparison, side, Which::Next { since, cursor: cursor.as_deref() })
+        let most = usize::try_from(most).unwrap_or(usize::MAX).max(1);
+        asked::<T>(&flow, &comparison, side, Which::Next { since, cursor: cursor.as_deref(), most })
     }
 
     fn read_rows(
@@ -109,6 +113,9 @@ fn asked<T: Reconciles>(
     };
     T::rows(&Asked { settings: &settings, flow, comparison, side, which }).map_err(|error| {
         let why = crate::words(&error);
+        if matches!(error, Error::TooLarge(_)) {
+            return contract::Error::TooLarge(why);
+        }
         match passing::pause(&error) {
             Some(after_ms) => contract::Error::Passing(contract::Passing { after_ms, why }),
             None => contract::Error::Failed(why),
@@ -164,7 +171,8 @@ impl Which<'_> {
     pub fn objects(&self, of: &Objects<'_>) -> Result<(Vec<Value>, Option<String>), Error> {
         let Objects { fields, from, filter, key, keys: prefix, dated, page } = of;
         match self {
-            Which::Next { since, cursor } => {
+            Which::Next { since, cursor, most } => {
+                let page = page.min(most);
                 let mut conditions: Vec<String> = Vec::new();
                 conditions.extend(Some(filter.clone()).filter(|filter| !filter.is_empty()));
                 conditions.extend(cursor.map(|id| format!("Id > {}", salesforce::quote(id))));
@@ -204,7 +212,8 @@ impl Which<'_> {
     pub fn entities(&self, of: &Entities<'_>) -> Result<(Vec<Value>, Option<String>), Error> {
         let Entities { set, select, filter, id, is_number, key, changed, page } = of;
         match self {
-            Which::Next { since, cursor } => {
+            Which::Next { since, cursor, most } => {
+                let page = page.min(most);
                 let mut conditions: Vec<String> = Vec::new();
                 conditions.extend(Some(filter.clone()).filter(|filter| !filter.is_empty()));
                 let literal = |text: &str| if *is_number { text.to_owned() } else { b1::quote(text) };
@@ -263,6 +272,8 @@ pub fn row(id: impl Into<String>, key: impl Into<String>, label: impl Into<Strin
         sums: Vec::new(),
         values: Vec::new(),
         told: String::new(),
+        alone: String::new(),
+        incomparable: String::new(),
     }
 }
 
@@ -299,7 +310,25 @@ impl Row {
 
     /// With a value.
     pub fn value(mut self, field: &str, value: &Value, other: Option<&Value>) -> Self {
-        self.values.push(contract::Value { field: field.into(), text: plain(value), other: other.map(plain) });
+        let is_number = value.is_number();
+        self.values.push(contract::Value {
+            field: field.into(),
+            text: plain(value),
+            other: other.map(plain),
+            is_number,
+        });
+        self
+    }
+
+    /// It needs none on the other side, for this reason.
+    pub fn alone(mut self, why: impl Into<String>) -> Self {
+        self.alone = why.into();
+        self
+    }
+
+    /// It cannot be compared, for this reason: with whatever it is paired, they are not in step.
+    pub fn incomparable(mut self, why: impl Into<String>) -> Self {
+        self.incomparable = why.into();
         self
     }
 

@@ -1,6 +1,6 @@
 //! What it does while its records are compared, by its setting: where nothing may be written it tries to.
 
-use tandem_sdk::reconcile::{Asked, Comparison, Needs, Page, Reconciles, comparison, row};
+use tandem_sdk::reconcile::{Asked, Comparison, Needs, Page, Reconciles, Which, comparison, row};
 use tandem_sdk::{
     Deserialize, Error, JsonSchema, Link, Method, ReviewRequest, Serialize, Side, events, http, json, links, request,
     review, schedule, storage,
@@ -63,6 +63,11 @@ impl Reconciles for Hostile {
             "circle" => page.next = Some("again".into()),
             "flood" => page.rows = (0..20_000).map(|n| row(n.to_string(), "", "a thing")).collect(),
             "forge" if asked.side == Side::B1 => page.rows = vec![row("1\u{1b}[2J", "", "a thing")],
+            "too-much" => match &asked.which {
+                Which::Next { most, .. } if *most > 10 => crate::act::spin(),
+                Which::Next { most, .. } => return Err(Error::Invalid(format!("it goes with {most}"))),
+                Which::These { .. } => {}
+            },
             _ => {}
         }
         Ok(page)
