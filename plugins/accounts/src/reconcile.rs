@@ -1,14 +1,17 @@
 //! Partners against accounts, and the values of the mapping's pairs: what is compared is what would be written.
 
+use std::collections::BTreeSet;
+
 use tandem_sdk::reconcile::{Asked, Comparison, Entities, Needs, Objects, Page, Reconciles, Row, comparison, row};
 use tandem_sdk::settings::Settings as _;
-use tandem_sdk::{Error, Side, Value, links, text};
+use tandem_sdk::{Error, Side, Value, counterpart, links, salesforce, text};
 
 use crate::Accounts;
 use crate::describe::{Create, Settings};
 use crate::fields::{self, Shown};
 use crate::gather;
 use crate::org::Org;
+use crate::person;
 
 /// Records of a page.
 const ACCOUNTS: usize = 1_000;
@@ -80,7 +83,10 @@ fn partners(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Er
         changed: "UpdateDate",
         page: PARTNERS,
     })?;
-    let found: Vec<Value> = found.into_iter().map(gather::flat).collect();
+    let mut found: Vec<Value> = found.into_iter().map(gather::flat).collect();
+    if settings.org.persons {
+        named_as_persons(settings, &mut found)?;
+    }
     let values = fields::shown(&settings.org.sections(), Side::B1, &found);
     let rows = found.iter().zip(values).map(|(partner, values)| {
         let code = text(partner, "CardCode");
@@ -90,15 +96,50 @@ fn partners(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Er
     Ok(Page { rows: rows.collect(), next })
 }
 
+/// Partners that are persons in Salesforce are compared as they are written: by their two names.
+fn named_as_persons(settings: &Settings, partners: &mut [Value]) -> Result<(), Error> {
+    let codes: Vec<String> = partners.iter().map(|partner| text(partner, "CardCode").to_owned()).collect();
+    let accounts = counterpart::accounts(&codes, &settings.keys)?.ids;
+    let ids: Vec<String> = accounts.values().cloned().collect();
+    let persons = salesforce::query_in("Id", "Account", "Id", &ids, "AND IsPersonAccount = true")?;
+    let persons: BTreeSet<&str> = persons.iter().map(|account| text(account, "Id")).collect();
+    put_names(partners, |code| accounts.get(code).is_some_and(|id| persons.contains(id.as_str())));
+    Ok(())
+}
+
+fn put_names(partners: &mut [Value], is_person: impl Fn(&str) -> bool) {
+    for own in partners.iter_mut().filter(|own| is_person(text(own, "CardCode"))) {
+        *own = person::partner(own);
+    }
+}
+
 /// With its values; of one that cannot be mapped it is told why.
-fn with(mut row: Row, values: Result<Vec<Shown>, String>) -> Row {
+fn with(row: Row, values: Result<Vec<Shown>, String>) -> Row {
     match values {
         Ok(values) => values.iter().fold(row, |row, (field, value, other)| row.value(field, value, other.as_ref())),
-        Err(why) => {
-            if row.told.is_empty() {
-                row.told = why;
-            }
-            row
-        }
+        Err(why) => row.incomparable(why),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tandem_sdk::json;
+
+    use super::*;
+
+    #[test]
+    fn a_person_is_compared_by_its_two_names() {
+        let mut partners = [
+            json!({ "CardCode": "P1", "CardName": "Muster, Erika" }),
+            json!({ "CardCode": "C1", "CardName": "Muster, Meier & Co" }),
+        ];
+        put_names(&mut partners, |code| code == "P1");
+        assert_eq!(partners.each_ref().map(|own| text(own, "CardName")), ["Erika Muster", "Muster, Meier & Co"]);
+    }
+
+    #[test]
+    fn what_cannot_be_mapped_is_not_in_step() {
+        let row = with(row("C1", "C1", "C1"), Err("the mapping [account] Country: no such country".into()));
+        assert!(row.incomparable.ends_with("no such country") && row.told.is_empty());
     }
 }

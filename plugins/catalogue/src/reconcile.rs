@@ -75,7 +75,7 @@ fn of_items(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
         let own = row(code, code, format!("{code}, {}", text(item, "ItemName"))).changed_in_b1(item);
         match products::product(asked.settings, item, &today) {
             Ok(fields) => with(own, &targets, &Value::Object(fields)),
-            Err(why) => Row { told: why.into(), ..own },
+            Err(why) => own.incomparable(why),
         }
     });
     Ok(Page { rows: rows.collect(), next })

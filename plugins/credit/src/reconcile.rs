@@ -1,7 +1,7 @@
 //! What accounts show of their customers' credit against B1's balances.
 
 use tandem_sdk::reconcile::{Asked, Comparison, Entities, Needs, Objects, Page, Reconciles, Row, comparison, row};
-use tandem_sdk::{Decimal, Error, Side, Value, counterpart, decimal, money, text};
+use tandem_sdk::{Decimal, Error, Side, Value, decimal, money, text};
 
 use crate::describe::Settings;
 use crate::state::{Credit, State};
@@ -10,6 +10,9 @@ use crate::{CreditPlugin, PARTNER};
 /// Records of a page.
 const ACCOUNTS: usize = 1_000;
 const PARTNERS: usize = 500;
+
+/// Accounts that carry a CardCode are what is read of Salesforce: who has none there has no such account.
+const NO_ACCOUNT: &str = "no account carries its CardCode";
 
 /// What is added up, in company currency.
 const SUMS: [(&str, &str); 4] = [
@@ -66,12 +69,10 @@ fn partners(asked: &Asked<'_, Settings>, currency: &str) -> Result<Page, Error> 
         changed: "",
         page: PARTNERS,
     })?;
-    let codes: Vec<String> = found.iter().map(|partner| text(partner, "CardCode").to_owned()).collect();
-    // A customer without an account is the accounts flow's to tell.
-    let accounts = counterpart::accounts(&codes, &asked.settings.keys)?.ids;
-    let rows = found.iter().filter(|partner| accounts.contains_key(text(partner, "CardCode"))).map(|partner| {
+    let rows = found.iter().map(|partner| {
         let code = text(partner, "CardCode");
-        let own = row(code, code, format!("{code}, {}", text(partner, "CardName")));
+        // A customer without an account is the accounts flow's to tell.
+        let own = row(code, code, format!("{code}, {}", text(partner, "CardName"))).alone(NO_ACCOUNT);
         with(own, &Value::Object(Credit::of(partner).fields(State::Ok, None)), currency)
     });
     Ok(Page { rows: rows.collect(), next })

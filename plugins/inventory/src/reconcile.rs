@@ -2,7 +2,7 @@
 
 use tandem_sdk::reconcile::{Asked, Comparison, Entities, Needs, Objects, Page, Reconciles, Row, comparison, row};
 use tandem_sdk::units::{self, Units};
-use tandem_sdk::{Decimal, Error, Side, Value, counterpart, decimal, text};
+use tandem_sdk::{Decimal, Error, Side, Value, decimal, text};
 
 use crate::Inventory;
 use crate::describe::Settings;
@@ -11,6 +11,9 @@ use crate::stock::{FIELDS, Quantities};
 /// Records of a page.
 const PRODUCTS: usize = 1_000;
 const ITEMS: usize = 500;
+
+/// Products that carry an item code are what is read of Salesforce: what has none there has no such product.
+const NO_PRODUCT: &str = "no product carries its item code";
 
 /// What is added up, in the items' sales units.
 const WHAT: [&str; 4] = ["in stock", "committed", "on order", "available"];
@@ -63,14 +66,12 @@ fn items(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
         changed: "",
         page: ITEMS,
     })?;
-    let codes: Vec<String> = found.iter().map(|item| text(item, "ItemCode").to_owned()).collect();
-    // The catalogue flow says which items lack a product.
-    let products = counterpart::products(&codes, &settings.keys)?;
     let units = Units::read(found.iter())?;
     let mut rows = Vec::with_capacity(found.len());
-    for item in found.iter().filter(|item| products.contains_key(text(item, "ItemCode"))) {
+    for item in &found {
         let code = text(item, "ItemCode");
-        let own = row(code, code, format!("{code}, {}", text(item, "ItemName")));
+        // The catalogue flow says which items lack a product.
+        let own = row(code, code, format!("{code}, {}", text(item, "ItemName"))).alone(NO_PRODUCT);
         let kept = text(item, "InventoryItem") != "tNO";
         rows.push(with(own, if kept { told(settings, item, &units) } else { [None; 4] }));
     }

@@ -73,12 +73,7 @@ fn of_opportunity(settings: &Settings, opportunity: &Value) -> Row {
             let cents = Decimal::new(1, 2) * Decimal::from(order.lines.len().max(1));
             row.sum("net total", &field(&order.header, "DocCurrency"), text(opportunity, "CloseDate"), net, cents)
         }
-        Err(why) => {
-            if row.told.is_empty() {
-                row.told = why.into();
-            }
-            row
-        }
+        Err(why) => row.incomparable(why),
     }
 }
 
