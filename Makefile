@@ -59,13 +59,15 @@ bench: setup plugins console
 setup-dist: setup
 	@scripts/setup-dist.sh
 
-# All that is handed out, in target/archives: for Linux an archive and a .deb, for Windows a zip and an installer, with licences and SBOM.
+# All that is handed out, in target/archives: for Linux an archive and a .deb, for Windows a zip and an installer, with licences and SBOM. What is
+# for Windows is left out, with a notice, where Rust's parts for it cannot be had.
 dist: setup-dist plugins console
 	scripts/dist.sh
 	scripts/dist-windows.sh
 
 # The host for Windows, on Linux: compiled, clippy, and a run under Wine.
 windows: setup-dist plugins console
+	@scripts/setup-wine.sh
 	scripts/check-windows.sh
 	$(CARGO) build --quiet --locked -p tandem-simulators --bins
 	scripts/windows-smoke.sh target/x86_64-pc-windows-gnu/debug/tandem.exe

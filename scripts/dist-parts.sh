@@ -5,13 +5,16 @@ version=$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 # The last change's time stands on all files: the same sources make the same archive.
 when=$(git log -1 --format=%ct)
 out=target/archives
+# setup-dist.sh says where npm is that can list what the pages are made of.
+npm=$tools/npm/node_modules/.bin/npm
+[ -x "$npm" ] || npm=npm
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 mkdir -p "$out"
 
 # Plugins that come along: those that are flows.
 flows=(orders accounts catalogue credit fulfilment inventory invoices)
-# Bytes of an archive at most.
+# Bytes of the program at most, as it is unpacked, and of an archive.
 most=60000000
 
 # parts FOLDER TARGET: all but the program.
@@ -30,6 +33,8 @@ parts() {
     cargo about generate --locked --config scripts/about.toml --target "$2" --manifest-path "$workspace/Cargo.toml" \
       --output-file "$1/licences/$workspace.html" scripts/about.hbs 2>"$work/about.log" || { cat "$work/about.log" >&2; return 1; }
   done
+  # The console's pages hold packages of npm: their licences as they came with them.
+  node scripts/console-licences.mjs >"$1/licences/console.html"
 }
 
 # bill FOLDER TARGET: a bill of materials (CycloneDX) of the host, of each plugin and of the console's pages.
@@ -39,7 +44,7 @@ bill() {
   cargo cyclonedx --quiet --format json --target wasm32-unknown-unknown --override-filename tandem.cdx --manifest-path plugins/Cargo.toml
   for flow in "${flows[@]}"; do mv "plugins/$flow/tandem.cdx.json" "$1/plugin-$flow.cdx.json"; done
   find host plugins tests -name tandem.cdx.json -not -path '*/target/*' -delete
-  (cd host/console && npm sbom --sbom-format cyclonedx --omit dev) >"$1/console.cdx.json"
+  (cd host/console && "$npm" sbom --sbom-format cyclonedx --omit dev) >"$1/console.cdx.json"
 }
 
 # split PROGRAM INTO DEBUG OBJCOPY: the program without its debug information, and that apart, compressed.
@@ -51,6 +56,11 @@ split() {
   chmod 755 "$2"
   gzip -9n <"$work/debug" >"$3.gz"
   rm "$work/debug" "$work/$(basename "$3")"
+}
+
+# fresh PREFIX: what is there of an earlier version, or of an earlier try at this one, is not taken for this one's.
+fresh() {
+  find "$out" -maxdepth 1 -type f \( -name "$1*" -o -name SHA256SUMS \) -delete
 }
 
 # fits FILE...: none is larger than is told.

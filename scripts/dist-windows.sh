@@ -1,25 +1,33 @@
 #!/usr/bin/env bash
 # What is handed out for Windows x86-64, into target/archives: a zip and an installer with the same in them. Built on Linux with Debian's mingw.
-# Where rustup cannot download the target it says so and makes nothing: exit code 3. `make dist` brings what it needs.
+# Where the compiler's parts for Windows or mingw are not there it says so and makes nothing. `make dist` brings what can be had.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 target=x86_64-pc-windows-gnu
-if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then
-  echo "dist: rustup could not download $target here: there is no archive for Windows" >&2
-  exit 3
+lacks=()
+[ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ] || lacks+=("Rust's $target")
+for program in x86_64-w64-mingw32-gcc makensis zip; do command -v $program >/dev/null || lacks+=($program); done
+if [ ${#lacks[@]} -gt 0 ]; then
+  echo "dist: NOTICE: nothing for Windows is made: this machine lacks $(printf '%s, ' "${lacks[@]}" | sed 's/, $//')" >&2
+  exit 0
 fi
 . scripts/dist-parts.sh
 
 echo "dist: the program for Windows (a quarter of an hour, the first time)"
 cargo build --quiet --locked --profile dist -p tandem --bins --target "$target"
 name=tandem-$version-windows-x86_64
+fresh "$name"
 stage=$work/$name
 parts "$stage" "$target"
 split "target/$target/dist/tandem.exe" "$stage/tandem.exe" "$out/$name.debug" x86_64-w64-mingw32-objcopy
+fits "$stage/tandem.exe"
+# What the uninstaller takes away: these files, and folders that are empty then.
+(cd "$stage" && find . -type f -printf '%P\n' | LC_ALL=C sort | sed 's#/#\\#g; s#.*#Delete "$INSTDIR\\&"#') >"$work/files.nsh"
+(cd "$stage" && find . -mindepth 1 -depth -type d -printf '%P\n' | sed 's#/#\\#g; s#.*#RMDir "$INSTDIR\\&"#') >>"$work/files.nsh"
 find "$stage" -exec touch --no-dereference --date="@$when" {} +
 rm -f "$out/$name.zip"
 (cd "$work" && find "$name" -print | LC_ALL=C sort | zip -q -9 -X "$OLDPWD/$out/$name.zip" -@)
-makensis -V2 -DVERSION="$version" -DSTAGE="$stage" -DOUT="$PWD/$out/$name-setup.exe" scripts/windows-installer.nsi >/dev/null
+makensis -V2 -DVERSION="$version" -DSTAGE="$stage" -DFILES="$work/files.nsh" -DOUT="$PWD/$out/$name-setup.exe" scripts/windows-installer.nsi >/dev/null
 fits "$out/$name.zip" "$out/$name-setup.exe"
 sums
 ls -l "$out"

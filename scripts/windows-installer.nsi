@@ -1,10 +1,15 @@
 ; The installer for Windows: the program and its plugins into Program Files. Neither configuration nor
-; service: `tandem init` and `tandem service install` make those, in a folder of the operator's choice. An update goes over what is there;
-; the service is stopped before, and started again.
+; service: `tandem init` and `tandem service install` make those, in a folder of the operator's choice, which is never this one. An update goes over
+; what is there; services of this program are stopped before, and started again. An uninstall takes away what was installed and nothing else.
 Unicode true
 !include LogicLib.nsh
+!include FileFunc.nsh
+!include StrFunc.nsh
+${StrStr}
+${UnStrStr}
 
 !define KEY "Software\Microsoft\Windows\CurrentVersion\Uninstall\Tandem"
+!define SERVICES "SYSTEM\CurrentControlSet\Services"
 
 Name "Tandem ${VERSION}"
 OutFile "${OUT}"
@@ -17,18 +22,73 @@ Page instfiles
 UninstPage uninstConfirm
 UninstPage instfiles
 
+; Those that were stopped, to be started again: "one|two|"
+Var stopped
+
+; EACH UN WORK: the work on every service whose command line holds this very program, its name in $R9.
+!macro EACH UN WORK
+  StrCpy $R0 0
+  ${Do}
+    EnumRegKey $R9 HKLM "${SERVICES}" $R0
+    ${If} $R9 == ""
+      ${ExitDo}
+    ${EndIf}
+    IntOp $R0 $R0 + 1
+    ReadRegStr $R8 HKLM "${SERVICES}\$R9" "ImagePath"
+    ${${UN}StrStr} $R7 $R8 "$INSTDIR\tandem.exe"
+    ${If} $R7 != ""
+      !insertmacro ${WORK}
+    ${EndIf}
+  ${Loop}
+!macroend
+
+!macro STOP
+  nsExec::ExecToLog '"$INSTDIR\tandem.exe" service status --name "$R9"'
+  Pop $0
+  ${If} $0 == 0
+    ; It finishes what is under way first.
+    nsExec::ExecToLog '"$INSTDIR\tandem.exe" service stop --name "$R9"'
+    Pop $0
+    ${If} $0 != 0
+      MessageBox MB_ICONSTOP "The service $R9 could not be stopped: stop it, and try again." /SD IDOK
+      Abort "the service $R9 could not be stopped"
+    ${EndIf}
+    StrCpy $stopped "$stopped$R9|"
+  ${EndIf}
+!macroend
+
+!macro START
+  ${StrStr} $R6 "|$stopped" "|$R9|"
+  ${If} $R6 != ""
+    nsExec::ExecToLog '"$INSTDIR\tandem.exe" service start --name "$R9"'
+    Pop $0
+    ${If} $0 != 0
+      DetailPrint "The service $R9 did not start: the event log Application says why"
+    ${EndIf}
+  ${EndIf}
+!macroend
+
+!macro REMOVE
+  nsExec::ExecToLog '"$INSTDIR\tandem.exe" service uninstall --name "$R9"'
+  Pop $0
+  ${If} $0 == 0
+    ; One that is gone is counted no more.
+    IntOp $R0 $R0 - 1
+  ${Else}
+    DetailPrint "The service $R9 could not be taken away"
+  ${EndIf}
+!macroend
+
 Section
   SetRegView 64
-  ; A service that runs holds the program: it finishes what is under way first. None there is no error.
-  Var /GLOBAL ran
-  StrCpy $ran 1
+  ; A folder that a service's user may change is no place for its program.
+  ${If} ${FileExists} "$INSTDIR\tandem.toml"
+    MessageBox MB_ICONSTOP "$INSTDIR holds a tandem.toml: choose a folder for the program alone, such as $PROGRAMFILES64\Tandem." /SD IDOK
+    Abort "$INSTDIR holds a tandem.toml"
+  ${EndIf}
+  StrCpy $stopped ""
   ${If} ${FileExists} "$INSTDIR\tandem.exe"
-    nsExec::ExecToLog '"$INSTDIR\tandem.exe" service status'
-    Pop $ran
-    ${If} $ran == 0
-      nsExec::ExecToLog '"$INSTDIR\tandem.exe" service stop'
-      Pop $0
-    ${EndIf}
+    !insertmacro EACH "" STOP
   ${EndIf}
   SetOutPath "$INSTDIR"
   File /r "${STAGE}/*"
@@ -38,26 +98,16 @@ Section
   WriteRegStr HKLM "${KEY}" "UninstallString" '"$INSTDIR\uninstall.exe"'
   WriteRegDWORD HKLM "${KEY}" "NoModify" 1
   WriteRegDWORD HKLM "${KEY}" "NoRepair" 1
-  ${If} $ran == 0
-    nsExec::ExecToLog '"$INSTDIR\tandem.exe" service start'
-    Pop $0
+  ${If} $stopped != ""
+    !insertmacro EACH "" START
   ${EndIf}
   DetailPrint "Next, in a folder of its own such as C:\ProgramData\Tandem: $\"$INSTDIR\tandem.exe$\" init"
 SectionEnd
 
 Section Uninstall
   SetRegView 64
-  nsExec::ExecToLog '"$INSTDIR\tandem.exe" service uninstall'
-  Pop $0
-  RMDir /r "$INSTDIR\plugins"
-  RMDir /r "$INSTDIR\wit"
-  RMDir /r "$INSTDIR\docs"
-  RMDir /r "$INSTDIR\licences"
-  RMDir /r "$INSTDIR\sbom"
-  Delete "$INSTDIR\tandem.exe"
-  Delete "$INSTDIR\README.md"
-  Delete "$INSTDIR\CHANGELOG.md"
-  Delete "$INSTDIR\LICENSE"
+  !insertmacro EACH "Un" REMOVE
+  !include "${FILES}"
   Delete "$INSTDIR\uninstall.exe"
   ; Only where nothing of anybody else's lies in it.
   RMDir "$INSTDIR"
