@@ -101,11 +101,23 @@ struct Alert {
 impl Alert {
     /// Where its task is found.
     fn path(&self) -> String {
-        let accounts: Vec<String> = self.accounts.iter().map(|own| salesforce::quote(own)).collect();
-        let (accounts, subject) = (accounts.join(","), salesforce::quote(&self.subject));
-        let soql = format!("SELECT Id FROM Task WHERE WhatId IN ({accounts}) AND Subject = {subject}");
-        format!("/query?q={}", b1::encode(&soql))
+        format!("/query?q={}", b1::encode(&task(&self.accounts, &self.subject)))
     }
+}
+
+fn task(accounts: &[String], subject: &str) -> String {
+    let accounts: Vec<String> = accounts.iter().map(|own| salesforce::quote(own)).collect();
+    let (accounts, subject) = (accounts.join(","), salesforce::quote(subject));
+    format!("SELECT Id FROM Task WHERE WhatId IN ({accounts}) AND Subject = {subject}")
+}
+
+/// The task of an alert that is kept was made, though its answer was lost.
+fn is_there(alert: &Value) -> Result<bool, Error> {
+    let accounts = texts(&alert["accounts"]);
+    if accounts.is_empty() {
+        return Ok(false);
+    }
+    Ok(!salesforce::query("salesforce", &task(&accounts, text(alert, "subject")))?.is_empty())
 }
 
 fn keep(
@@ -148,13 +160,17 @@ fn keep(
         // An alert that could not be told yet is told now, under its own subject, unless another crossing takes its place, or the customer
         // has fallen back meanwhile.
         let mut alert = last["alert"].clone();
-        let from = if alert.is_object() { State::read(text(&alert, "from")) } else { before };
+        let from = match alert["from"].as_str() {
+            Some(from) => State::read(from),
+            None if alert.is_object() => State::read(text(&alert, "state")),
+            None => before,
+        };
         let mut crosses = settings.alerts && state.graver_than(before);
         if alert.is_object() && !crosses && (!settings.alerts || State::read(text(&alert, "state")) > state) {
             outcomes.note_all(events, &format!("not told any more: {}", text(&alert, "subject")));
+            // It has not fallen as far as it was before: of that nobody knows yet, unless the answer to the telling was lost.
+            crosses = settings.alerts && state.graver_than(from) && !is_there(&alert)?;
             alert = Value::Null;
-            // It has not fallen as far as it was before: of that nobody knows yet.
-            crosses = settings.alerts && state.graver_than(from);
             if !crosses {
                 over.push(code.clone());
             }

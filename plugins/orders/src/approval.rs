@@ -119,7 +119,8 @@ fn refused(w: &mut Work, draft: i64) {
         "the order was refused by its approver in B1 (draft {draft}): change the opportunity and create a new order, or ask the approver",
         [("draft", draft.to_string().into())],
     );
-    w.hold(reason, &["retry", look::MAKE_NEW, "ignore"]);
+    // Beside one that was cancelled there is no making it by hand unasked: it stays cancelled, or there is a new one.
+    w.hold(reason, &["retry", look::MAKE_NEW, if w.is_orderless { "ignore" } else { look::LEAVE }]);
     if let Some(news) = &mut w.news {
         news.status = Some(String::new());
     }
@@ -149,7 +150,11 @@ pub fn after_the_draft(w: &mut Work) {
             adopt::forget(w.id());
             let reason =
                 say("orders.refused", "the order awaited approval in B1, and its draft is gone: it was refused", []);
-            w.hold(reason, &["retry", "ignore"]);
+            if w.is_orderless {
+                w.hold(reason, &["retry", "ignore"]);
+            } else {
+                w.hold(reason, &[look::MAKE_NEW, look::LEAVE]);
+            }
             if let Some(news) = &mut w.news {
                 news.status = Some(String::new());
             }
@@ -197,7 +202,7 @@ pub fn find_order(id: &str) -> Result<Option<Value>, Error> {
 }
 
 /// The opportunity is not won (any more): what there is of it in B1 is taken back.
-pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft>) {
+pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft>, generation: u64) {
     let order = match (order, draft) {
         // Approved between the two reads.
         (None, None) => match find_order(w.id()) {
@@ -207,7 +212,7 @@ pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft
         (order, _) => order,
     };
     w.document = order.unwrap_or_default();
-    match (Linked::empty(&w.document, 1), draft) {
+    match (Linked::empty(&w.document, generation), draft) {
         (Some(linked), _) => {
             w.adopted = Some(adopt::was_there(&linked.doc_num));
             w.step = Step::Cancel(Box::new(linked));

@@ -137,7 +137,11 @@ pub fn remember(event: &Event, opportunity: &Value, request: &ReviewRequest) {
         return asked.keep(&event.key);
     }
     let (question, choices) = (Said::asked(request), request.choices.clone());
-    let (detail, wanted) = (from_json(&request.detail), wanted(opportunity, &Made::of_mapping()));
+    let (detail, mut wanted) = (from_json(&request.detail), wanted(opportunity, &Made::of_mapping()));
+    if wanted.is_null() {
+        // It cannot be read now.
+        wanted = Asked::last(&event.key).map(|asked| asked.wanted).unwrap_or_default();
+    }
     Asked { question, choices, detail, wanted, ..Asked::default() }.keep(&event.key);
 }
 

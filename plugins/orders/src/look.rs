@@ -146,7 +146,7 @@ fn settle(flow: &str, settings: &Settings, w: &mut Work, there: &There) {
                 .as_ref()
                 .map_or(Ok(true), |found| adopt::is_ours(flow, w, 1, orders, &b1::key_text(&found["DocNum"])));
             match ours {
-                Ok(true) => approval::settle_withdrawal(w, found, there.draft(w.id())),
+                Ok(true) => approval::settle_withdrawal(w, found, there.draft(w.id()), orders.max(1)),
                 Ok(false) => ask_about_open_copy(w, &b1::key_text(&found.unwrap_or_default()["DocNum"])),
                 Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
             }
@@ -222,24 +222,26 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
         w.step = Step::Update(order, linked);
         return;
     }
+    // What its total was is no question any more.
+    linked.question = Said::default();
     let id = w.id().to_owned();
     let is_awaited = approval::is_awaited(&id);
-    if w.makes_new || is_awaited {
+    if leaves(w) {
+        approval::forget(&id);
+    } else if w.makes_new || is_awaited {
         let order = Order { generation: linked.generation + 1, ..order };
         let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
-        return match live.as_slice() {
-            [one] => settle_live(flow, w, order, one, there.made_for(&id).count() as u64),
-            [] => match there.draft(&id) {
-                // The new one is under way: an approver has it.
-                Some(draft) => approval::wait(settings, w, draft),
-                None => {
-                    w.step = Step::Create(order);
-                    if is_awaited {
-                        approval::after_the_draft(w);
-                    }
+        return match (there.draft(&id), live.as_slice()) {
+            // The new one is under way: an approver has it, and no order that is there is the one made of it.
+            (Some(draft), _) => approval::wait(settings, w, draft),
+            (None, [one]) => settle_live(flow, w, order, one, there.made_for(&id).count() as u64),
+            (None, []) => {
+                w.step = Step::Create(order);
+                if is_awaited {
+                    approval::after_the_draft(w);
                 }
-            },
-            many => ask_about_several(w, many),
+            }
+            (None, many) => ask_about_several(w, many),
         };
     }
     linked.left |= leaves(w);

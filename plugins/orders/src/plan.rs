@@ -252,6 +252,12 @@ fn decide(w: &mut Work, link: Option<Linked>) {
         w.is_over();
     }
     match link {
+        // A new one beside one that was cancelled is with an approver, and is wanted no more.
+        Some(mut link) if !won && is_over(&link) && approval::is_awaited(w.id()) => {
+            link.cancelled = true;
+            link.put(w.id());
+            w.step = Step::Withdraw;
+        }
         None if won => w.step = Step::Create(Order { generation: 1, ..Order::default() }),
         None if approval::may_be_there(w) => w.step = Step::Withdraw,
         None if gone => w.finish(Outcome::Done("the opportunity is gone and never had an order".into())),
@@ -285,6 +291,11 @@ fn decide(w: &mut Work, link: Option<Linked>) {
         }
         Some(link) => w.step = Step::Cancel(Box::new(link)),
     }
+}
+
+/// It was cancelled, here or in B1.
+pub fn is_over(link: &Linked) -> bool {
+    link.cancelled || link.status == "Cancelled"
 }
 
 /// Without an order: what was asked is over.
@@ -337,7 +348,9 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
             }
         };
         w.step = match std::mem::replace(&mut w.step, Step::Open) {
-            Step::Update(_, link) if link.same_as(&order) && !w.looks() && !link.question.is_empty() => {
+            Step::Update(_, link)
+                if link.same_as(&order) && !w.looks() && !link.question.is_empty() && link.status != "Cancelled" =>
+            {
                 total::ask(w, &link, link.question.clone());
                 continue;
             }

@@ -7,7 +7,7 @@ use tandem_sdk::{Outcome, Value, from_json, outcome_of, salesforce, say, storage
 
 use crate::describe::{Deleted, Settings};
 use crate::linked::Linked;
-use crate::{Work, adopt, approval};
+use crate::{Work, adopt, approval, plan};
 
 /// What a person may choose about the order of an opportunity that is not to be seen.
 pub const CANCEL: &str = "cancel the order";
@@ -65,13 +65,15 @@ pub fn ask(settings: &Settings, w: &mut Work, link: Option<&Linked>) -> bool {
         return false;
     }
     let what = match link {
-        Some(link) if link.cancelled || link.status == "Cancelled" => return false,
-        Some(link) => say("orders.order", "order {number}", [("number", link.doc_num.as_str().into())]),
-        None if approval::is_awaited(w.id()) => say("orders.awaiting", "an order that awaits approval", []),
+        Some(link) if plan::is_over(link) && !approval::is_awaited(w.id()) => return false,
+        Some(link) if !plan::is_over(link) => {
+            say("orders.order", "order {number}", [("number", link.doc_num.as_str().into())])
+        }
+        _ if approval::is_awaited(w.id()) => say("orders.awaiting", "an order that awaits approval", []),
         None if adopt::is_sent(w.id()) => {
             say("orders.unanswered", "an order whose answer was lost, and that B1 may have made", [])
         }
-        None => return false,
+        _ => return false,
     };
     let with = [("order", what.into()), ("opportunity", w.id().into())];
     let reason = if w.deleted {

@@ -184,7 +184,7 @@ async fn a_new_order_beside_a_cancelled_one_that_awaits_approval_is_made_once() 
         Ok(world.b1_records("Drafts").await?.into_iter().filter(|own| own["U_SF_Id"] == id.as_str()).collect())
     };
     let one = async |world: &World| Ok(drafts(world).await?.into_iter().next());
-    let draft = world.until("the draft", PATIENCE, one).await?["DocEntry"].clone();
+    world.until("the draft", PATIENCE, one).await?;
     until_message(&world, &id, "awaits approval").await?;
     for amount in [7_001.0, 7_002.0] {
         world.change("Opportunity", &id, json!({ "Amount": amount })).await?;
@@ -193,6 +193,14 @@ async fn a_new_order_beside_a_cancelled_one_that_awaits_approval_is_made_once() 
         assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "it is under way");
         assert_eq!(drafts(&world).await?.len(), 1);
     }
+    // Wanted no more: the draft goes, too.
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    let none = async |world: &World| Ok(drafts(world).await?.is_empty().then_some(()));
+    world.until("no draft", PATIENCE, none).await?;
+    world.settled().await?;
+    world.win(&id).await?;
+    let draft = world.until("another draft", PATIENCE, one).await?["DocEntry"].clone();
+    until_message(&world, &id, "awaits approval").await?;
     desk(&world, &format!("approve/{draft}")).await?;
     until_live(&world, &id, 1).await?;
     let made = live(&world, &id).await?.remove(0)["DocNum"].clone();
