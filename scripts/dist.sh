@@ -6,15 +6,28 @@ cd "$(dirname "$0")/.."
 . scripts/dist-parts.sh
 
 echo "dist: the program for Linux (a quarter of an hour, the first time)"
-cargo build --quiet --locked --profile dist -p tandem --bins
+# Functions that came out the same are kept once, where the linker knows how (rustc's own does).
+same=()
+if echo 'fn main() {}' | rustc --crate-name same --out-dir "$work" -C link-arg=-Wl,--icf=safe - 2>/dev/null; then
+  same=(-C link-arg=-Wl,--icf=safe)
+fi
+cargo rustc --quiet --locked --profile dist -p tandem --bin tandem -- "${same[@]}"
 program=target/dist/tandem
 name=tandem-$version-linux-x86_64
+fresh "$name"
+fresh "tandem_${version}_"
 stage=$work/$name
 parts "$stage" x86_64-unknown-linux-gnu
 split "$program" "$stage/tandem" "$out/$name.debug" objcopy
+fits "$stage/tandem"
 
 # The oldest glibc that it runs with is what its symbols ask for, not what this machine has.
-glibc=$(objdump -T "$stage/tandem" | grep -o 'GLIBC_[0-9.]*' | sort -uV | tail -n 1 | cut -d_ -f2)
+glibc=$(objdump -T "$stage/tandem" | sed -n 's/.*GLIBC_\([0-9.]*\).*/\1/p' | sort -uV | tail -n 1)
+# Systems and the glibc that they came with.
+runs=()
+for system in 'RHEL 8:2.28' 'Debian 11:2.31' 'Ubuntu 20.04:2.31' 'RHEL 9:2.34' 'Ubuntu 22.04:2.35' 'Debian 12:2.36' 'Ubuntu 24.04:2.39' 'RHEL 10:2.39' 'Debian 13:2.41'; do
+  if printf '%s\n%s\n' "$glibc" "${system##*:}" | sort -CV; then runs+=("${system%:*}"); fi
+done
 echo "$glibc" >"$stage/docs/glibc.txt"
 tar --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$when" -C "$work" -c "$name" | gzip -9n >"$out/$name.tar.gz"
 
@@ -40,11 +53,13 @@ Description: Keeps SAP Business One and Salesforce in step
  One program with an embedded database, beside B1, that connects outward only.
  Plugins lie in /usr/lib/tandem/plugins: \`tandem plugin add\` takes them from there.
 END
+cp scripts/deb/* "$root/DEBIAN/"
 find "$root" -exec touch --no-dereference --date="@$when" {} +
 chmod -R u=rwX,go=rX "$root"
+chmod 755 "$root"/DEBIAN/{postinst,prerm}
 dpkg-deb --root-owner-group -Zxz --build "$root" "$out/tandem_${version}_amd64.deb" >/dev/null
 
 fits "$out/$name.tar.gz" "$out/tandem_${version}_amd64.deb"
 sums
-echo "dist: for glibc $glibc and later (Debian 12, Ubuntu 22.04, RHEL 9):"
+echo "dist: for glibc $glibc and later: $(printf '%s, ' "${runs[@]}" | sed 's/, $//')"
 ls -l "$out"

@@ -106,7 +106,7 @@ mod tests {
         let path = |name: &str| folder.path().join(name);
         let text = "[b1.erp]\nurl = \"https://b1:50000/b1s/v2\"\ncompany = \"X\"\nuser = \"u\"\npassword = { file = \"b1.password\" }\n\
              tls = { ca_file = \"ca.pem\" }\n[flows.orders]\nplugin = \"orders\"\nconnections = {}\nmapping = \"orders.toml\"\n\
-             mapper = \"ours.wasm\"\n[alerts.team]\nkind = \"webhook\"\nurl = { env = \"HOOK\" }\ntls = { ca_file = \"hook.pem\" }\n";
+             mapper = \"ours.wasm\"\n[alerts.team]\nkind = \"webhook\"\nurl = { env = \"HOOK\" }\nkey = { env = \"KEY\" }\ntls = { ca_file = \"hook.pem\" }\n";
         std::fs::create_dir(path("plugins")).unwrap();
         for (name, text) in [
             ("tandem.toml", text),

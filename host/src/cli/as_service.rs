@@ -3,12 +3,20 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+#[cfg(unix)]
+use anyhow::Context;
 use anyhow::Result;
 use clap::Subcommand;
 
 use super::failure::FOUND_PROBLEMS;
 use super::output::Output;
 use crate::config::Config;
+#[cfg(unix)]
+use crate::config::SecretSource;
+#[cfg(unix)]
+use crate::service::Rooms;
+#[cfg(unix)]
+use crate::service::owner;
 #[cfg(unix)]
 use crate::service::systemd as system;
 #[cfg(windows)]
@@ -38,6 +46,10 @@ pub enum Command {
     Status(Named),
     /// Stop it and take it away; configuration and database stay.
     Uninstall(Named),
+    /// Of `install` for itself, as the service's user: all that the host needs can be reached.
+    #[cfg(unix)]
+    #[command(name = owner::TRY, hide = true)]
+    Try,
 }
 
 /// Which service.
@@ -74,8 +86,24 @@ pub fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode>
         }
         Command::Status(named) => return status(&named.name, output),
         Command::Uninstall(named) => told(system::uninstall(&named.name)?, output),
+        #[cfg(unix)]
+        Command::Try => reached(&Config::load(config)?)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Secrets in files can be read, and the folders written to. What is in the environment is systemd's.
+#[cfg(unix)]
+fn reached(config: &Config) -> Result<()> {
+    for (place, secret) in config.secrets() {
+        if let SecretSource::File(_) = secret {
+            secret.read(&config.base).with_context(|| place)?;
+        }
+    }
+    for room in Rooms::of(config)?.all {
+        tempfile::tempfile_in(&room.path).with_context(|| format!("{} cannot be written to", room.path.display()))?;
+    }
+    Ok(())
 }
 
 fn installed(plan: &Plan, output: &Output) -> Result<()> {

@@ -12,6 +12,8 @@ use super::service::Parts;
 use crate::alerts;
 use crate::checks::{self, CERTIFICATE, Finding, currencies};
 use crate::config::Config;
+#[cfg(unix)]
+use crate::config::SecretSource;
 use crate::connections::oidc::{Provider, ProviderError};
 use crate::connections::{Connection, Connections, connect};
 use crate::console::tls;
@@ -37,6 +39,8 @@ pub(super) async fn look(config: &Arc<Config>, connections: &Connections) -> Res
         checks::look(name, connection, config, &mut findings).await;
     }
     flows(config, connections, &mut findings).await?;
+    #[cfg(unix)]
+    secrets(config, &mut findings);
     certificate(config, &mut findings);
     channels(config, &mut findings);
     sign_on(config, &mut findings).await;
@@ -57,6 +61,26 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
         "each check signs in to every connection: where a password is wrong it counts towards the system's lock-out",
     );
     Ok(if problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(super::FOUND_PROBLEMS) })
+}
+
+/// Secrets that others of this machine can read.
+#[cfg(unix)]
+fn secrets(config: &Config, findings: &mut Vec<Finding>) {
+    use std::os::unix::fs::MetadataExt;
+
+    let files = config.secrets().into_iter().filter_map(|(place, secret)| match secret {
+        SecretSource::File(path) => Some((place, config.resolve(path))),
+        _ => None,
+    });
+    let environment = ("secrets".to_owned(), config.base.join(crate::service::ENVIRONMENT));
+    for (place, path) in files.chain([environment]) {
+        // What cannot be read is told of by who needs it.
+        let Ok(there) = std::fs::metadata(&path) else { continue };
+        if there.is_file() && there.mode() & 0o004 != 0 {
+            let says = format!("{} can be read by others (mode {:o})", path.display(), there.mode() & 0o777);
+            findings.push(Finding::soon(place, says, format!("chmod 600 {}", path.display())));
+        }
+    }
 }
 
 /// What browsers are shown.

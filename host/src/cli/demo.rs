@@ -85,7 +85,7 @@ pub async fn run(options: Options, output: &Output) -> Result<ExitCode> {
     }
     let store = parts.store.clone();
     let (stop, stopped) = watch::channel(false);
-    let host = tokio::spawn(service::serve(parts, connections.clone(), stopped));
+    let host = tokio::spawn(service::serve(parts, connections.clone(), stopped, None));
     let client = transport::client(&Default::default(), Proxies::Direct, Path::new("."), Duration::from_secs(30))
         .map_err(anyhow::Error::msg)?;
     let console = config.console_address();

@@ -74,7 +74,14 @@ fn code_of(cause: &(dyn std::error::Error + 'static)) -> Option<u8> {
         _ => {}
     }
     match cause.downcast_ref::<ServiceError>() {
-        Some(ServiceError::Name(_) | ServiceError::Path(_) | ServiceError::Folder(..)) => return Some(WRONG_USAGE),
+        Some(
+            ServiceError::Name(_)
+            | ServiceError::Path(_)
+            | ServiceError::Folder { .. }
+            | ServiceError::Foreigner { .. }
+            | ServiceError::Above { .. }
+            | ServiceError::Program { .. },
+        ) => return Some(WRONG_USAGE),
         Some(ServiceError::NotInstalled(_)) => return Some(NOT_FOUND),
         _ => {}
     }

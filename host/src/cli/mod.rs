@@ -43,6 +43,8 @@ use crate::config::{Config, LogConfig};
 use crate::connections::transport::chain;
 use crate::log::Log;
 use crate::sandbox::compiler;
+#[cfg(unix)]
+use crate::service::owner;
 
 /// Keeps SAP Business One and Salesforce in step.
 #[derive(Parser)]
@@ -131,6 +133,15 @@ enum Command {
     },
 }
 
+#[cfg(unix)]
+impl Command {
+    /// What root asks for is done as the user whom `tandem.toml`'s folder belongs to: the service has to open what is left behind.
+    fn is_its_owners(&self) -> bool {
+        // These are root's own, or have no such folder.
+        !matches!(self, Self::Service(_) | Self::Init(_) | Self::Demo(_) | Self::Compile)
+    }
+}
+
 /// Runs the command line.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -138,6 +149,11 @@ pub fn main() -> ExitCode {
     if let Command::AsWindowsService { name } = &cli.command {
         let name = name.clone();
         return run::as_windows_service(cli, &name);
+    }
+    #[cfg(unix)]
+    if let Some((owner, folder)) = cli.command.is_its_owners().then(|| owner::other(&cli.config)).flatten() {
+        complain(owner::become_owner(owner, &folder));
+        return ExitCode::FAILURE;
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -7,6 +7,7 @@ use anyhow::Result;
 use tokio::sync::watch;
 
 use super::service::{self, Parts};
+use crate::service::Manager;
 use crate::store::sqlite::Access;
 
 /// Runs until the service manager or a person says stop.
@@ -30,10 +31,13 @@ async fn until(
     stopped: watch::Receiver<bool>,
     asked: impl Future<Output = ()> + Send + 'static,
 ) -> Result<()> {
+    let starting = Manager::of_process().starting();
     let parts = Parts::open(config, Access::Host).await?;
     let connections = parts.connect()?;
+    #[cfg(windows)]
+    crate::service::windows::stops_within(parts.config.host.stop_seconds);
     tokio::spawn(asked);
-    service::serve(parts, connections, stopped).await
+    service::serve(parts, connections, stopped, Some(starting)).await
 }
 
 /// Runs as the Windows service of that name, started by the service control manager.
@@ -43,8 +47,10 @@ pub fn as_windows_service(cli: super::Cli, name: &str) -> ExitCode {
     use crate::connections::transport::chain;
     use crate::service::windows;
 
+    let own = name.to_owned();
     let served = windows::serve(name, move |stopped| {
-        if super::start_log(&cli).is_err() {
+        if let Err(error) = super::start_log(&cli) {
+            windows::EventLog::tell(&own, &format!("the host does not start: {error}"));
             return super::failure::FAILED;
         }
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {

@@ -29,7 +29,7 @@ use crate::engine::{Engine, Flow, Running, haste_of};
 use crate::reconcile::Scheduled as Reconciling;
 use crate::releases::{Release, Releases, short};
 use crate::sandbox::{Cache, Compiler, Description, Runtime};
-use crate::service::{Manager, Pulse};
+use crate::service::{Manager, Pulse, Starting};
 use crate::sources::b1::{self, poll::Poller, webhook::B1Webhook};
 use crate::sources::outbox::Outbox;
 use crate::sources::pubsub::Subscription;
@@ -228,7 +228,13 @@ impl Keys {
 
 /// Runs until `stop` turns true, then finishes what is under way. The same where the store is gone, which is an error. Where `tandem.toml` is
 /// changed, all parts are taken down and made anew, within the process: store, sandbox, connections that stay the same, and the door stay open.
-pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Receiver<bool>) -> Result<()> {
+/// `starting` is dropped once the host is up.
+pub async fn serve(
+    parts: Parts,
+    connections: Arc<Connections>,
+    asked: watch::Receiver<bool>,
+    mut starting: Option<Starting>,
+) -> Result<()> {
     let releases = parts.releases().await?.clone();
     let Parts { config, store, .. } = parts;
     let metrics = install_metrics();
@@ -243,9 +249,9 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
     let (mut before, mut refused): (Option<Setup>, Option<String>) = (None, None);
     loop {
         let (halt, stop) = watch::channel(false);
-        let starting = Host::start(&setup, store.clone(), loads.clone(), metrics.clone(), stop, over.clone());
+        let start = Host::start(&setup, store.clone(), loads.clone(), metrics.clone(), stop, over.clone());
         let started = tokio::select! {
-            started = starting => started,
+            started = start => started,
             // Plugins that are compiled first, at a first start or after an upgrade, hold up no stop.
             _ = over.wait_for(|over| *over) => break,
         };
@@ -264,6 +270,7 @@ pub async fn serve(parts: Parts, connections: Arc<Connections>, asked: watch::Re
         engine.set_refused(reload::FILE, refused.take().as_deref());
         pulse.of(engine.clone());
         tracing::info!(listen = %setup.config.host.listen, flows = setup.config.flows.len(), "tandem is up");
+        drop(starting.take());
         manager.ready(&format!("running, console at {}", setup.config.console_address()));
         let mut running = tokio::spawn(host.run(over.clone()));
         let changed = tokio::select! {

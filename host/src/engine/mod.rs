@@ -431,11 +431,19 @@ impl Engine {
         async {
             loop {
                 let limit = Duration::from_secs(flow.config.limits.run_seconds);
-                let _under_way = self.under_way.begin(run.id, &flow.name, limit);
                 let journal = Journal::live(run.id, self.inbox.store().clone(), std::mem::take(&mut recorded));
                 let told = journal.told();
                 let started = Instant::now();
-                let result = self.runtime.run(&flow.release.plugin, flow.bound.clone(), &run, journal).await;
+                let place = self.runtime.place(&flow.bound.flow).await;
+                // Its time begins with its place: a busy host is none that hangs.
+                let _under_way = self.under_way.begin(run.id, &flow.name, limit);
+                let result = match place {
+                    Ok(place) => {
+                        let (plugin, bound) = (&flow.release.plugin, flow.bound.clone());
+                        self.runtime.run_at(place, plugin, bound, &run, journal).await
+                    }
+                    Err(error) => Err(error),
+                };
                 metrics::histogram!("tandem_run_seconds", "flow" => flow.name.clone())
                     .record(started.elapsed().as_secs_f64());
                 let finish = match result {

@@ -16,8 +16,10 @@ pub(super) struct UnderWay(Mutex<BTreeMap<RunId, (String, Instant)>>);
 impl UnderWay {
     /// A run begins, or begins over its journal; it has ended when what is given back is dropped.
     pub(super) fn begin(&self, run: RunId, flow: &str, limit: Duration) -> Ending<'_> {
-        let until = Instant::now() + limit + LATE;
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(run, (flow.to_owned(), until));
+        // A limit beyond all time is none.
+        if let Some(until) = limit.checked_add(LATE).and_then(|limit| Instant::now().checked_add(limit)) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(run, (flow.to_owned(), until));
+        }
         Ending { all: self, run }
     }
 
@@ -55,6 +57,9 @@ mod tests {
         drop(quick);
         assert_eq!(runs.late(later).as_deref(), Some("run 2 of accounts does not end"));
         drop(slow);
+        assert_eq!(runs.late(later), None);
+        // As `run_seconds` may say it.
+        let _endless = runs.begin(RunId(3), "orders", Duration::from_secs(u64::MAX));
         assert_eq!(runs.late(later), None);
     }
 }

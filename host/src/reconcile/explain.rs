@@ -467,9 +467,13 @@ mod tests {
         let at = NOW - 10 * HOUR;
         let ignored = Event { resolution: Some("ignore".into()), ..event(EventState::Done, at) };
         let why = |changed, events: &[Event]| situation().reason(&found(changed), events).why;
-        assert_eq!(why(at - HOUR, &[ignored.clone()]), Why::Ignored);
-        assert_eq!(why(at + 1_000, &[ignored.clone()]), Why::Ignored, "what is told on the record is written by it");
-        assert_eq!(why(at + HOUR, &[ignored.clone()]), Why::Unexplained, "it was changed since");
+        assert_eq!(why(at - HOUR, std::slice::from_ref(&ignored)), Why::Ignored);
+        assert_eq!(
+            why(at + 1_000, std::slice::from_ref(&ignored)),
+            Why::Ignored,
+            "what is told on the record is written by it"
+        );
+        assert_eq!(why(at + HOUR, std::slice::from_ref(&ignored)), Why::Unexplained, "it was changed since");
         let later = event(EventState::Done, at + HOUR / 2);
         assert_eq!(why(at - HOUR, &[later.clone(), ignored.clone()]), Why::Unexplained, "it was looked at since");
         let superseded = Event { state: EventState::Superseded, ..later };

@@ -3,13 +3,12 @@
 
 use std::time::Duration;
 
-use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::{
     Config, Engine, InstanceAllocationStrategy, PoolingAllocationConfig, Store as WasmStore, UpdateDeadline,
 };
 
 use super::RunError;
-use super::places::Places;
+use super::places::{Place, Places};
 use super::run::RunState;
 use super::workers::{self, Panicked, Workers};
 use crate::config::{Limits, MOST_MEMORY_MB};
@@ -100,7 +99,7 @@ impl Machine {
     }
 
     /// A place for one run of this flow; waits until there is one.
-    pub async fn place(&self, flow: &str) -> Result<(OwnedSemaphorePermit, OwnedSemaphorePermit), RunError> {
+    pub async fn place(&self, flow: &str) -> Result<Place, RunError> {
         self.places.of(flow).await.ok_or(RunError::Stopping)
     }
 

@@ -5,6 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+/// One of a run, as long as it is kept: of its flow's, and of all.
+pub struct Place {
+    _of_flow: OwnedSemaphorePermit,
+    _of_all: OwnedSemaphorePermit,
+}
+
 /// See the module's words.
 pub struct Places {
     all: Arc<Semaphore>,
@@ -21,14 +27,14 @@ impl Places {
     }
 
     /// A place for a run of this flow, first come first served; `None` when the host stops.
-    pub async fn of(&self, flow: &str) -> Option<(OwnedSemaphorePermit, OwnedSemaphorePermit)> {
+    pub async fn of(&self, flow: &str) -> Option<Place> {
         let own = {
             let mut flows = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
             flows.entry(flow.to_owned()).or_insert_with(|| Arc::new(Semaphore::new(self.each))).clone()
         };
         let own = own.acquire_owned().await.ok()?;
         let one = self.all.clone().acquire_owned().await.ok()?;
-        Some((own, one))
+        Some(Place { _of_flow: own, _of_all: one })
     }
 }
 

@@ -15,6 +15,7 @@ use super::compiler::{CompileError, Compiler, Troubled};
 use super::description::{Description, checked};
 use super::machine::{Machine, named as broke};
 use super::mapper::{self, Calls, MapperCode};
+use super::places::Place;
 use super::reading;
 use super::run::{Bound, RunReport, RunState, waits_of};
 use super::{Cache, Journal, RunError, trace};
@@ -212,7 +213,24 @@ impl Runtime {
         run: &Run,
         journal: Journal,
     ) -> Result<RunReport, RunError> {
-        let place = self.machine.place(&bound.flow).await?;
+        let place = self.place(&bound.flow).await?;
+        self.run_at(place, plugin, bound, run, journal).await
+    }
+
+    /// A place for a run of this flow; waits until there is one.
+    pub async fn place(&self, flow: &str) -> Result<Place, RunError> {
+        self.machine.place(flow).await
+    }
+
+    /// Runs a batch over a journal, at the place that it has.
+    pub async fn run_at(
+        &self,
+        place: Place,
+        plugin: &Plugin,
+        bound: Arc<Bound>,
+        run: &Run,
+        journal: Journal,
+    ) -> Result<RunReport, RunError> {
         let (machine, pre, wants_wasi) = (self.machine.clone(), plugin.pre.clone(), plugin.wants_wasi);
         let batch = RunState::batch(&bound, run);
         let limits = bound.limits.clone();

@@ -1,5 +1,7 @@
 //! What the running host tells who manages it: that it is up, that it stops, and, again and again, that it is alive.
 
+use std::sync::mpsc;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// Who manages this process: systemd where it started it, the service control manager of Windows, or nobody.
@@ -30,6 +32,12 @@ impl Manager {
     /// It is alive.
     pub fn alive(self) {
         tell(&[sd_notify::NotifyState::Watchdog]);
+    }
+
+    /// It is not up yet, and will not be for so long.
+    fn starts_still(self, more: Duration) {
+        let more = u32::try_from(more.as_micros()).unwrap_or(u32::MAX);
+        tell(&[sd_notify::NotifyState::ExtendTimeoutUsec(more), sd_notify::NotifyState::Status("starting")]);
     }
 
     /// It finishes what is under way.
@@ -65,15 +73,62 @@ impl Manager {
         super::windows::alive();
     }
 
+    /// It is not up yet, and will not be for so long.
+    fn starts_still(self, more: Duration) {
+        super::windows::starts_still(more);
+    }
+
     /// It finishes what is under way.
     pub fn stopping(self) {
         super::windows::stopping();
     }
 }
 
+/// A start that takes long says so this often,
+const STARTS_STILL: Duration = Duration::from_secs(20);
+/// asks for so much more each time,
+const MORE: Duration = Duration::from_secs(120);
+/// and so often at most: a database is brought up to date and plugins are compiled in an hour, or never.
+const MOST_TIMES: u32 = 180;
+
 impl Manager {
-    /// Where it listens to signs of life: between two of them, three within its patience.
-    pub fn beat(self) -> Option<Duration> {
-        self.watchdog.map(|patience| patience / 3)
+    /// How long it waits for a sign of life, where it listens to any.
+    pub fn patience(self) -> Option<Duration> {
+        self.watchdog
+    }
+
+    /// The host starts, which may take long, and says so by a thread of its own, whatever else waits, until what is given back is dropped.
+    pub fn starting(self) -> Starting {
+        let (up, is_up) = mpsc::channel::<()>();
+        let told = move || {
+            for _ in 0..MOST_TIMES {
+                self.starts_still(MORE);
+                if is_up.recv_timeout(STARTS_STILL) != Err(mpsc::RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        };
+        let thread = std::thread::Builder::new().name("starting".into()).spawn(told);
+        if let Err(error) = &thread {
+            // Without it a long start is cut off, and nothing else.
+            tracing::warn!(%error, "no thread for signs of a long start");
+        }
+        Starting { up: Some(up), thread: thread.ok() }
+    }
+}
+
+/// See [`Manager::starting`].
+pub struct Starting {
+    up: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Starting {
+    /// Nothing of it is said after what is said next.
+    fn drop(&mut self) {
+        drop(self.up.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
     }
 }

@@ -2,7 +2,10 @@
 //! Linux, a Windows service on Windows.
 
 mod manager;
+#[cfg(unix)]
+pub mod owner;
 mod pulse;
+mod rooms;
 #[cfg(unix)]
 pub mod systemd;
 #[cfg(windows)]
@@ -12,10 +15,13 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-pub use self::manager::Manager;
+pub use self::manager::{Manager, Starting};
 pub use self::pulse::Pulse;
+pub use self::rooms::{Room, Rooms};
 use crate::config::Config;
 
+/// Secrets that `tandem.toml` takes from the environment, beside it.
+pub const ENVIRONMENT: &str = "tandem.env";
 /// Name of the service where nobody gives another.
 #[cfg(unix)]
 pub const NAME: &str = "tandem";
@@ -34,14 +40,75 @@ pub enum ServiceError {
     Path(PathBuf),
     /// The folder would be given to the service's user.
     #[error(
-        "{0} is a folder of the system or of a person: put tandem.toml into one of its own, such as {1}, which is then given to the service's user"
+        "{said}: {path} is a folder of the system, of a person or of a whole disk, and would be given to the service's user: name one that is \
+         Tandem's alone, such as {instead}"
     )]
-    Folder(PathBuf, &'static str),
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Who names it.
+        said: &'static str,
+        /// What may be given.
+        instead: &'static str,
+    },
+    /// Somebody else's things lie in it.
+    #[error(
+        "{said}: {path} holds {name}, which is not Tandem's, and would be given to the service's user: name a folder that is Tandem's alone, \
+         take {name} out of it, or give the folder to that user yourself (chown; icacls on Windows)"
+    )]
+    Foreigner {
+        /// Which folder.
+        path: PathBuf,
+        /// Who names it.
+        said: &'static str,
+        /// What lies there.
+        name: String,
+    },
+    /// What it would be made in lacks.
+    #[error("{said}: {path} is not there: make it, or mount what belongs there")]
+    Above {
+        /// Who names it.
+        said: &'static str,
+        /// What lacks.
+        path: PathBuf,
+    },
+    /// The service could change its own program.
+    #[error(
+        "the program {program} lies in {folder}, which is given to the service's user, who could then change it: put the program somewhere else, \
+         such as /usr/local/bin or C:\\Program Files\\Tandem, or tandem.toml into a folder of its own"
+    )]
+    Program {
+        /// The program.
+        program: PathBuf,
+        /// What is given.
+        folder: PathBuf,
+    },
+    /// It would not run.
+    #[error("as {user} the host would not run: {program}: {why}")]
+    Reach {
+        /// The service's user.
+        user: String,
+        /// The program.
+        program: PathBuf,
+        /// What it said.
+        why: String,
+    },
+    /// Root cannot go on as whom the folder belongs to.
+    #[cfg(unix)]
+    #[error("{folder} belongs to the user {user}, as whom this cannot go on ({cause}): `sudo -u '#{user}' tandem …`")]
+    Owner {
+        /// That of `tandem.toml`.
+        folder: PathBuf,
+        /// Its number.
+        user: u32,
+        /// What the system said.
+        cause: std::io::Error,
+    },
     /// Nothing there by that name.
     #[error("no service {0} is installed: `tandem service install`")]
     NotInstalled(String),
     /// Another's.
-    #[error("{path} was not written by `tandem service install`: take it away, or give another --name")]
+    #[error("{path} was not made by `tandem service install`: take it away, or give another --name")]
     Foreign {
         /// What is in the way.
         path: PathBuf,
@@ -79,8 +146,8 @@ pub struct Plan {
     pub config: PathBuf,
     /// Who it runs as.
     pub user: String,
-    /// Folders that it writes to beside that of `tandem.toml`.
-    pub writes: Vec<PathBuf>,
+    /// What it has of files.
+    pub rooms: Rooms,
     /// Seconds a stop takes at most.
     pub stop_seconds: u64,
     /// It listens on a port that is for the system alone.
@@ -91,38 +158,21 @@ impl Plan {
     /// This program with that configuration.
     pub fn of(config: &Config, name: &str, user: &str) -> Result<Self, ServiceError> {
         checked(name)?;
-        let absolute = |path: &Path| {
-            let failed = |cause| ServiceError::File { path: path.to_owned(), cause };
-            std::path::absolute(path).map_err(failed)
-        };
-        let file = absolute(&config.file)?;
-        let folder = file.parent().map(Path::to_owned).unwrap_or_default();
         let program = std::env::current_exe().map_err(|cause| ServiceError::File { path: "tandem".into(), cause })?;
-        let mut writes = Vec::new();
-        let database = absolute(&config.resolve(&config.store.path))?;
-        let backups = config.backup.as_ref().map(|backup| config.resolve(&backup.folder));
-        let log = config.log.as_ref().map(|log| config.resolve(&log.file));
-        let folders = [
-            database.parent().map(Path::to_owned),
-            Some(config.resolve(&config.host.plugins)),
-            backups,
-            log.and_then(|file| file.parent().map(Path::to_owned)),
-        ];
-        for own in folders.into_iter().flatten() {
-            let own = absolute(&own)?;
-            if !own.starts_with(&folder) && !writes.contains(&own) {
-                writes.push(own);
-            }
-        }
         Ok(Self {
             name: name.to_owned(),
             program,
-            config: file,
+            config: rooms::real(&config.file)?,
             user: user.to_owned(),
-            writes,
+            rooms: Rooms::of(config)?,
             stop_seconds: config.host.stop_seconds,
             low_port: config.host.listen.port() < 1024,
         })
+    }
+
+    /// Folders that it writes to beside that of `tandem.toml`.
+    pub fn writes(&self) -> impl Iterator<Item = &Room> {
+        self.rooms.all.iter().filter(|room| !room.path.starts_with(self.folder()))
     }
 
     /// The folder of `tandem.toml`.
@@ -161,11 +211,19 @@ mod tests {
 
     #[test]
     fn a_plan_names_what_is_written_outside_of_the_own_folder_only() {
-        let text = "[host]\nlisten = \"127.0.0.1:443\"\n[store]\npath = \"data/tandem.db\"\n[backup]\nfolder = \"/mnt/backup\"\n";
-        let config = Config::parse(text, Path::new("/srv/tandem/tandem.toml")).unwrap();
+        let there = tempfile::tempdir().unwrap();
+        let there = there.path().canonicalize().unwrap();
+        let backups = there.join("backup");
+        let text = format!(
+            "[host]\nlisten = \"127.0.0.1:443\"\n[store]\npath = \"data/tandem.db\"\n[backup]\nfolder = '{}'\n",
+            backups.display()
+        );
+        std::fs::create_dir(there.join("own")).unwrap();
+        std::fs::write(there.join("own/tandem.toml"), &text).unwrap();
+        let config = Config::load(&there.join("own/tandem.toml")).unwrap();
         let plan = Plan::of(&config, "tandem", "tandem").unwrap();
-        assert_eq!(plan.folder(), Path::new("/srv/tandem"));
-        assert_eq!(plan.writes, [std::path::absolute("/mnt/backup").unwrap()]);
+        assert_eq!(plan.folder(), there.join("own"));
+        assert_eq!(plan.writes().map(|room| room.path.clone()).collect::<Vec<_>>(), [rooms::real(&backups).unwrap()]);
         assert!(plan.low_port);
         for name in ["", "a b", "../x", "-x", "x.service"] {
             assert!(Plan::of(&config, name, "tandem").is_err(), "{name}");

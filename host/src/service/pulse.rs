@@ -11,6 +11,9 @@ use crate::store::{Intake, Store};
 /// Under which the store keeps what is written for this alone.
 const SOURCE: &str = "pulse";
 
+/// So many signs of life are given within the manager's patience: every ten seconds of two minutes.
+const BEATS: u32 = 12;
+
 /// The pulse of one host.
 pub struct Pulse {
     manager: Manager,
@@ -32,28 +35,39 @@ impl Pulse {
 
     /// For ever; ends at once where nobody listens.
     pub async fn run(self: Arc<Self>) {
-        let Some(beat) = self.manager.beat() else { return };
-        let mut before: Option<String> = None;
+        let Some(patience) = self.manager.patience() else { return };
+        let mut told: Option<String> = None;
         loop {
-            let trouble = self.trouble(beat).await;
-            match &trouble {
-                None => self.manager.alive(),
-                Some(why) if before.as_ref() != Some(why) => {
-                    tracing::error!(why, "no sign of life is given: the host is ended and started anew if this lasts");
-                    self.manager.status(why);
+            let trouble = self.trouble(patience, &mut told).await;
+            match trouble {
+                None => {
+                    self.manager.alive();
+                    if told.take().is_some() {
+                        tracing::info!("the host gives signs of life again");
+                        self.manager.status("running");
+                    }
+                    tokio::time::sleep(patience / BEATS).await;
                 }
-                Some(_) => {}
+                // Looked for again at once, or nearly: how long it lasts is counted from the last good look, by who listens.
+                Some(why) => {
+                    self.tell(why, &mut told);
+                    tokio::time::sleep(patience / (5 * BEATS)).await;
+                }
             }
-            if trouble.is_none() && before.is_some() {
-                self.manager.status("running");
-            }
-            before = trouble;
-            tokio::time::sleep(beat).await;
         }
     }
 
-    /// What keeps the host from its work; none while it is alive.
-    async fn trouble(&self, patience: Duration) -> Option<String> {
+    /// Once for each thing that is wrong.
+    fn tell(&self, why: String, told: &mut Option<String>) {
+        if told.as_ref() != Some(&why) {
+            tracing::error!(why, "no sign of life is given: the host is ended and started anew if this lasts");
+            self.manager.status(&why);
+            *told = Some(why);
+        }
+    }
+
+    /// What keeps the host from its work; none while it is alive. A store that is slow is told of and waited for: what it says in the end counts.
+    async fn trouble(&self, patience: Duration, told: &mut Option<String>) -> Option<String> {
         let engine = self.engine.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(late) = engine.and_then(|engine| engine.late()) {
             return Some(late);
@@ -66,9 +80,25 @@ impl Pulse {
             let intake = Intake { position: Some(position), ..Intake::default() };
             self.store.append(intake).await.err().map(|error| format!("the store: {error}"))
         };
-        match tokio::time::timeout(patience, look).await {
-            Ok(trouble) => trouble,
-            Err(_) => Some("the store does not answer".into()),
+        let mut look = std::pin::pin!(look);
+        if let Ok(trouble) = tokio::time::timeout(patience / 4, &mut look).await {
+            return trouble;
         }
+        let silent = || "the store does not answer".to_owned();
+        self.tell(silent(), told);
+        tokio::time::timeout(patience / 2, look).await.unwrap_or_else(|_| Some(silent()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stall_of_forty_seconds_leaves_time_to_be_seen_alive() {
+        // The worst: it begins right after a sign of life, and ends right after a look began anew.
+        let patience = Duration::from_secs(120);
+        let seen = patience / BEATS + Duration::from_secs(40) + patience / (5 * BEATS);
+        assert!(seen < patience / 2, "{seen:?}");
     }
 }

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use super::{Plan, ServiceError, Standing};
+use super::owner::{self, Owner};
+use super::{ENVIRONMENT, Plan, ServiceError, Standing};
 
 /// Begins each unit that is ours.
 const OURS: &str = "# Written by `tandem service install`";
@@ -12,25 +13,19 @@ const OURS: &str = "# Written by `tandem service install`";
 const UNITS: &str = "/etc/systemd/system";
 /// Seconds without a sign of life after which the host is started anew.
 const WATCHDOG_SECONDS: u64 = 120;
-/// A first start compiles plugins.
+/// A start that takes longer, since the database is brought up to date or plugins are compiled, says so again and again.
 const START_SECONDS: u64 = 600;
-/// Secrets that `tandem.toml` takes from the environment, beside it.
-pub const ENVIRONMENT: &str = "tandem.env";
-/// Folders of the system and of people: never given to a service's user.
-const NOT_ITS_OWN: [&str; 18] = [
-    "/", "/bin", "/boot", "/dev", "/etc", "/home", "/lib", "/mnt", "/opt", "/proc", "/root", "/run", "/sbin", "/srv",
-    "/sys", "/tmp", "/usr", "/var",
-];
-
 /// Who it runs as where nobody says.
 pub const USER: &str = "tandem";
 
 /// The text of the unit.
 pub fn unit(plan: &Plan) -> Result<String, ServiceError> {
     let folder = plan.folder();
-    let mut writes = String::new();
-    for path in [folder].into_iter().chain(plan.writes.iter().map(PathBuf::as_path)) {
-        let _ = write!(writes, " \"{}\"", word(path)?);
+    let mut writes = format!("\"{}\"", word(folder)?);
+    for room in plan.writes() {
+        // A share that is not there yet keeps no host from starting.
+        let may_lack = if room.may_lack { "-" } else { "" };
+        let _ = write!(writes, " \"{may_lack}{}\"", word(&room.path)?);
     }
     let (program, config, folder_word) = (word(&plan.program)?, word(&plan.config)?, word(folder)?);
     let capability = if plan.low_port { "CAP_NET_BIND_SERVICE" } else { "" };
@@ -40,6 +35,7 @@ pub fn unit(plan: &Plan) -> Result<String, ServiceError> {
     let home = if at_home { "read-only" } else { "yes" };
     let stop = plan.stop_seconds + 30;
     let user = &plan.user;
+    let group = group_of(user);
     let mut text =
         format!("{OURS}: what is changed here is lost with the next one; `systemctl edit {}` stays.\n", plan.name);
     let _ = write!(
@@ -59,7 +55,7 @@ ExecStart="{program}" --config "{config}" run
 WorkingDirectory={folder_word}
 EnvironmentFile=-{folder_word}/{ENVIRONMENT}
 User={user}
-Group={user}
+Group={group}
 Restart=always
 RestartSec=5
 TimeoutStartSec={START_SECONDS}
@@ -98,8 +94,7 @@ SystemCallErrorNumber=EPERM
 
 [Install]
 WantedBy=multi-user.target
-"#,
-        writes = writes.trim_start()
+"#
     );
     Ok(text)
 }
@@ -116,27 +111,28 @@ pub fn install(plan: &Plan) -> Result<Vec<String>, ServiceError> {
     let path = place(&plan.name);
     let text = unit(plan)?;
     not_foreign(&path)?;
-    let folder = plan.folder().to_owned();
-    if NOT_ITS_OWN.iter().any(|own| folder == Path::new(own)) || is_a_home(&folder) {
-        return Err(ServiceError::Folder(folder, "/var/lib/tandem"));
-    }
+    plan.rooms.check(&plan.program)?;
     let mut done = Vec::new();
-    if !is_user(&plan.user) {
-        let home = folder.display().to_string();
-        let shell = "/usr/sbin/nologin";
-        run(
-            "useradd",
-            &["--system", "--user-group", "--no-create-home", "--home-dir", &home, "--shell", shell, &plan.user],
-        )?;
+    if id(&["-u"], &plan.user).is_none() {
+        // Whoever it will be owns nothing yet.
+        owner::judge(&plan.rooms, Owner { user: u32::MAX, group: u32::MAX })?;
+        let home = plan.folder().display().to_string();
+        let mut arguments = vec!["--system", "--no-create-home", "--home-dir", &home, "--shell", "/usr/sbin/nologin"];
+        match run("getent", &["group", &plan.user]) {
+            Ok(_) => arguments.extend(["--gid", &plan.user]),
+            Err(_) => arguments.push("--user-group"),
+        }
+        arguments.push(&plan.user);
+        run("useradd", &arguments)?;
         done.push(format!("made the user {}", plan.user));
     }
-    let owner = format!("{0}:{0}", plan.user);
-    for folder in [&folder].into_iter().chain(&plan.writes) {
-        std::fs::create_dir_all(folder).map_err(|cause| ServiceError::File { path: folder.clone(), cause })?;
-        // A link in it leads to somebody else's.
-        run("chown", &["--recursive", "--no-dereference", "-P", &owner, &folder.display().to_string()])?;
-        done.push(format!("{} belongs to {}", folder.display(), plan.user));
-    }
+    let number = |what: &str| id(&[what], &plan.user).and_then(|number| number.parse().ok());
+    let unknown =
+        || ServiceError::Command { command: format!("id {}", plan.user), cause: "there is no such user".into() };
+    let of = Owner { user: number("-u").ok_or_else(unknown)?, group: number("-g").ok_or_else(unknown)? };
+    owner::judge(&plan.rooms, of)?;
+    done.extend(owner::give(&plan.rooms, of, &plan.user)?);
+    owner::tried(plan, of)?;
     let failed = |cause| ServiceError::File { path: path.clone(), cause };
     std::fs::write(&path, text).map_err(failed)?;
     done.push(format!("wrote {}", path.display()));
@@ -212,13 +208,15 @@ fn not_foreign(path: &Path) -> Result<(), ServiceError> {
     }
 }
 
-fn is_a_home(folder: &Path) -> bool {
-    folder.parent() == Some(Path::new("/home"))
+/// What `id` says of a user; none where there is no such one.
+fn id(asked: &[&str], user: &str) -> Option<String> {
+    let output = Command::new("id").args(asked).arg("--").arg(user).stdin(Stdio::null()).output().ok()?;
+    output.status.success().then(|| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
-fn is_user(user: &str) -> bool {
-    let asked = Command::new("id").arg("-u").arg("--").arg(user).stdout(Stdio::null()).stderr(Stdio::null()).status();
-    asked.is_ok_and(|status| status.success())
+/// The user's group; one who is made gets one of the same name.
+fn group_of(user: &str) -> String {
+    id(&["-gn"], user).filter(|group| !group.is_empty()).unwrap_or_else(|| user.to_owned())
 }
 
 fn run(program: &str, arguments: &[&str]) -> Result<String, ServiceError> {
@@ -240,17 +238,35 @@ fn run(program: &str, arguments: &[&str]) -> Result<String, ServiceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::{Room, Rooms};
 
     fn plan() -> Plan {
+        let room = |path: &str, may_lack| Room { path: path.into(), said: "", holds: Vec::new(), may_lack };
+        let all = vec![room("/var/lib/tandem one", false), room("/mnt/backup/tandem", true), room("/srv/db", false)];
         Plan {
             name: "tandem".into(),
             // One that is there: it is looked for.
             program: "/bin/true".into(),
             config: "/var/lib/tandem one/tandem.toml".into(),
             user: "root".into(),
-            writes: vec!["/mnt/backup/tandem".into()],
+            rooms: Rooms { all, files: Vec::new(), secrets: Vec::new() },
             stop_seconds: 20,
             low_port: false,
+        }
+    }
+
+    #[test]
+    fn the_unit_writes_where_the_host_does_and_a_share_that_is_not_there_keeps_it_from_nothing() {
+        let text = unit(&plan()).unwrap();
+        let writes = "ReadWritePaths=\"/var/lib/tandem one\" \"-/mnt/backup/tandem\" \"/srv/db\"";
+        assert!(text.lines().any(|line| line == writes), "{text}");
+        // Debian's `sync` is one whose group has another name.
+        for (user, group) in [("root", "root"), ("sync", "nogroup"), ("not-there", "not-there")] {
+            if user == "sync" && id(&["-gn"], user).as_deref() != Some("nogroup") {
+                continue; // Not Debian.
+            }
+            let text = unit(&Plan { user: user.into(), ..plan() }).unwrap();
+            assert!(text.contains(&format!("User={user}\nGroup={group}\n")), "{text}");
         }
     }
 

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::Log as _;
 use tokio::sync::watch;
@@ -19,12 +19,16 @@ use windows_service::service_control_handler::{self, ServiceControlHandlerResult
 use windows_service::service_manager::{ServiceManager, ServiceManagerAccess};
 use windows_service::{define_windows_service, service_dispatcher};
 
-use super::{Plan, ServiceError, Standing};
+use super::{Plan, Room, Rooms, ServiceError, Standing};
 
 /// Without a sign of life for so long the process ends, and the service control manager starts it anew.
 pub const WATCHDOG: Duration = Duration::from_secs(120);
-/// How long a start may take: a first one compiles plugins.
-const START: Duration = Duration::from_secs(600);
+/// How long a start may take before it says that it goes on: see [`super::Manager::starting`].
+const START: Duration = Duration::from_secs(120);
+/// What a stop takes beyond the runs that it finishes.
+const BEYOND: Duration = Duration::from_secs(30);
+/// How long `start` waits for the host to be up: a first one compiles plugins.
+const UP: Duration = Duration::from_secs(600);
 /// The log, beside `tandem.toml`, where that names none: a service has no standard error.
 pub const LOG: &str = "logs/tandem.log";
 /// Before each start after an end.
@@ -41,9 +45,9 @@ pub fn account(name: &str) -> String {
 
 /// Makes the service, gives its account the folders, and has it start with the machine. What was done, line by line.
 pub fn install(plan: &Plan) -> Result<Vec<String>, ServiceError> {
-    let folder = plan.folder().to_owned();
-    if folder.parent().is_none() {
-        return Err(ServiceError::Folder(folder, "C:\\ProgramData\\Tandem"));
+    plan.rooms.check(&plan.program)?;
+    for room in &plan.rooms.all {
+        judge(&plan.rooms, room)?;
     }
     let manager = manager(ServiceManagerAccess::CONNECT | ServiceManagerAccess::CREATE_SERVICE)?;
     let info = ServiceInfo {
@@ -58,10 +62,12 @@ pub fn install(plan: &Plan) -> Result<Vec<String>, ServiceError> {
         account_name: Some(plan.user.clone().into()),
         account_password: None,
     };
-    let access = ServiceAccess::CHANGE_CONFIG | ServiceAccess::START | ServiceAccess::QUERY_STATUS;
+    let access =
+        ServiceAccess::CHANGE_CONFIG | ServiceAccess::START | ServiceAccess::QUERY_STATUS | ServiceAccess::QUERY_CONFIG;
     // One that is there is brought up to what this one says.
     let service = match manager.open_service(&plan.name, access) {
         Ok(service) => {
+            is_ours(&service, &plan.name)?;
             service.change_config(&info).map_err(of("the service cannot be changed"))?;
             service
         }
@@ -80,6 +86,9 @@ pub fn install(plan: &Plan) -> Result<Vec<String>, ServiceError> {
     service.update_failure_actions(failure).map_err(of("its restarts cannot be set"))?;
     // An exit code of the host's own is an end to be started after, too.
     service.set_failure_actions_on_non_crash_failures(true).map_err(of("its restarts cannot be set"))?;
+    // A machine that shuts down waits for the runs under way.
+    let stop = Duration::from_secs(plan.stop_seconds.clamp(150, 24 * 3600)) + BEYOND;
+    service.set_preshutdown_timeout(stop).map_err(of("the time of its end cannot be set"))?;
     eventlog::register(&plan.name).map_err(|error| ServiceError::Command {
         command: "the event log's source".into(),
         cause: error.to_string(),
@@ -88,19 +97,91 @@ pub fn install(plan: &Plan) -> Result<Vec<String>, ServiceError> {
         format!("made the service {}, which runs as {} and starts with the machine", plan.name, plan.user),
         format!("its entries stand in the event log Application, source {}", plan.name),
     ];
-    for folder in [&folder].into_iter().chain(&plan.writes) {
-        std::fs::create_dir_all(folder).map_err(|cause| ServiceError::File { path: folder.clone(), cause })?;
-        let right = format!("{}:(OI)(CI)M", plan.user);
-        run("icacls", &[&folder.display().to_string(), "/grant", &right, "/T", "/Q"])?;
-        done.push(format!("{} may change {}", plan.user, folder.display()));
+    for room in &plan.rooms.all {
+        done.push(give(room, &plan.user)?);
     }
     Ok(done)
 }
 
-/// Starts it; it says itself when it is up.
+/// An error where somebody else's things lie in a folder.
+fn judge(rooms: &Rooms, room: &Room) -> Result<(), ServiceError> {
+    let failed = |cause| ServiceError::File { path: room.path.clone(), cause };
+    let entries = match std::fs::read_dir(&room.path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let above = room.path.parent().unwrap_or(&room.path);
+            if room.path.starts_with(rooms.base()) || above.is_dir() {
+                return Ok(());
+            }
+            return Err(ServiceError::Above { said: room.said, path: above.to_owned() });
+        }
+        entries => entries.map_err(failed)?,
+    };
+    let mut told = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed)?;
+        let kind = entry.file_type().map_err(failed)?;
+        told.push((entry.file_name().to_string_lossy().into_owned(), kind.is_dir()));
+    }
+    rooms.judge(room, &told)
+}
+
+/// Makes a folder where there is none, and lets the system, administrators and the service's account into it, and nobody else.
+fn give(room: &Room, account: &str) -> Result<String, ServiceError> {
+    let path = room.path.display().to_string();
+    std::fs::create_dir_all(&room.path).map_err(|cause| ServiceError::File { path: room.path.clone(), cause })?;
+    if path.starts_with(r"\\") {
+        // Its server knows no account of this machine's but the machine's own.
+        return Ok(format!(
+            "{path} is a share: there the computer's account (DOMAIN\\COMPUTER$) must be allowed to change"
+        ));
+    }
+    // By their numbers: their names are other ones in other languages. What is in it takes them over; nothing is gone through.
+    let rights = ["*S-1-5-18:(OI)(CI)F", "*S-1-5-32-544:(OI)(CI)F", &format!("{account}:(OI)(CI)M")].map(str::to_owned);
+    let mut arguments = vec![path.as_str(), "/inheritance:r"];
+    for right in &rights {
+        arguments.extend(["/grant:r", right]);
+    }
+    arguments.push("/Q");
+    run("icacls", &arguments)?;
+    Ok(format!("{path}: the system, administrators and {account} may change it, and nobody else looks into it"))
+}
+
+/// An error where a service of that name is another program's.
+fn is_ours(service: &windows_service::service::Service, name: &str) -> Result<(), ServiceError> {
+    let config = service.query_config().map_err(of("the service cannot be asked"))?;
+    // Its whole command line.
+    let path = config.executable_path;
+    let ours = path.to_string_lossy().split_whitespace().any(|word| word.trim_matches('"') == COMMAND);
+    if ours {
+        Ok(())
+    } else {
+        Err(ServiceError::Foreign { path: format!("the service {name} ({})", path.display()).into() })
+    }
+}
+
+/// Starts it, and returns once it is up, or has ended.
 pub fn start(name: &str) -> Result<(), ServiceError> {
-    let service = service(name, ServiceAccess::START)?;
-    service.start::<OsString>(&[]).map_err(of("the service cannot be started"))
+    let service = service(name, ServiceAccess::START | ServiceAccess::QUERY_STATUS)?;
+    service.start::<OsString>(&[]).map_err(of("the service cannot be started"))?;
+    let since = Instant::now();
+    loop {
+        let status = service.query_status().map_err(of("the service cannot be asked"))?;
+        match status.current_state {
+            ServiceState::Running => return Ok(()),
+            ServiceState::Stopped => {
+                let cause = format!(
+                    "it ended at once ({:?}): the event log Application, source {name}, says why",
+                    status.exit_code
+                );
+                return Err(ServiceError::Command { command: format!("start of {name}"), cause });
+            }
+            _ if since.elapsed() > UP => {
+                let cause = "it is not up yet, and goes on starting: `tandem service status`".to_owned();
+                return Err(ServiceError::Command { command: format!("start of {name}"), cause });
+            }
+            _ => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
 }
 
 /// Stops it, and returns once it has ended.
@@ -141,6 +222,7 @@ pub fn status(name: &str) -> Result<Standing, ServiceError> {
 
 /// Stops it and takes it away with its source of the event log; the folder and the database stay.
 pub fn uninstall(name: &str) -> Result<Vec<String>, ServiceError> {
+    is_ours(&service(name, ServiceAccess::QUERY_CONFIG)?, name)?;
     stop(name)?;
     service(name, ServiceAccess::DELETE)?.delete().map_err(of("the service cannot be taken away"))?;
     if let Err(error) = eventlog::deregister(name) {
@@ -188,8 +270,14 @@ type Work = Box<dyn FnOnce(watch::Receiver<bool>) -> u8 + Send>;
 static WORK: Mutex<Option<(String, Work)>> = Mutex::new(None);
 /// To tell the service control manager; none where it did not start this process.
 static STATUS: OnceLock<ServiceStatusHandle> = OnceLock::new();
-/// The last sign of life, in milliseconds since 1970.
-static ALIVE: AtomicI64 = AtomicI64::new(0);
+/// Looks for a sign of life since the last one: counted, so that neither a clock that is set nor a machine that slept is a host that hangs.
+static SILENT: AtomicU32 = AtomicU32::new(0);
+/// Somebody looks.
+static WATCHED: AtomicBool = AtomicBool::new(false);
+/// So many looks without a sign of life are the end.
+const LOOKS: u32 = 12;
+/// How long a stop may take, in seconds, as `tandem.toml` says it.
+static STOP: AtomicU32 = AtomicU32::new(120);
 
 define_windows_service!(called, main);
 
@@ -230,13 +318,13 @@ pub fn is_service() -> bool {
 /// The host is up: from now on signs of life are looked for.
 pub fn running() {
     say(ServiceState::Running, ServiceExitCode::NO_ERROR, Duration::ZERO);
-    if is_service() && ALIVE.swap(crate::time::now(), Ordering::Relaxed) == 0 {
+    alive();
+    if is_service() && !WATCHED.swap(true, Ordering::Relaxed) {
         // A thread of its own: what hangs may be the runtime.
         std::thread::spawn(|| {
             loop {
-                std::thread::sleep(WATCHDOG / 4);
-                let silent = crate::time::now() - ALIVE.load(Ordering::Relaxed);
-                if silent > WATCHDOG.as_millis() as i64 {
+                std::thread::sleep(WATCHDOG / LOOKS);
+                if SILENT.fetch_add(1, Ordering::Relaxed) >= LOOKS {
                     crate::ending::died("signs of life");
                 }
             }
@@ -246,16 +334,31 @@ pub fn running() {
 
 /// A sign of life.
 pub fn alive() {
-    ALIVE.store(crate::time::now(), Ordering::Relaxed);
+    SILENT.store(0, Ordering::Relaxed);
+}
+
+/// It starts still, and will for so long.
+pub fn starts_still(more: Duration) {
+    say(ServiceState::StartPending, ServiceExitCode::NO_ERROR, more);
+}
+
+/// What a stop takes at most, as `tandem.toml` says it.
+pub fn stops_within(seconds: u64) {
+    STOP.store(u32::try_from(seconds.min(24 * 3600)).unwrap_or_default(), Ordering::Relaxed);
 }
 
 /// What is under way is finished.
 pub fn stopping() {
-    say(ServiceState::StopPending, ServiceExitCode::NO_ERROR, Duration::from_secs(120));
+    let most = Duration::from_secs(STOP.load(Ordering::Relaxed).into()).saturating_add(BEYOND);
+    say(ServiceState::StopPending, ServiceExitCode::NO_ERROR, most);
 }
 
 fn say(state: ServiceState, exit_code: ServiceExitCode, wait_hint: Duration) {
+    // A state that lasts goes on as long as its number grows.
+    static STEP: AtomicU32 = AtomicU32::new(0);
     let Some(handle) = STATUS.get() else { return };
+    let lasts = matches!(state, ServiceState::StartPending | ServiceState::StopPending);
+    let checkpoint = if lasts { STEP.fetch_add(1, Ordering::Relaxed) + 1 } else { 0 };
     let controls_accepted = match state {
         ServiceState::Running => ServiceControlAccept::STOP | ServiceControlAccept::PRESHUTDOWN,
         _ => ServiceControlAccept::empty(),
@@ -265,7 +368,7 @@ fn say(state: ServiceState, exit_code: ServiceExitCode, wait_hint: Duration) {
         current_state: state,
         controls_accepted,
         exit_code,
-        checkpoint: 0,
+        checkpoint,
         wait_hint,
         process_id: None,
     });
@@ -283,6 +386,14 @@ pub fn log_beside(config: &Path) -> PathBuf {
 pub struct EventLog(eventlog::EventLog);
 
 impl EventLog {
+    /// An error that no log could take.
+    pub fn tell(name: &str, text: &str) {
+        if let Some(own) = Self::open(name) {
+            let text = text.replace('\0', " ");
+            own.0.log(&log::Record::builder().level(log::Level::Error).args(format_args!("{text}")).build());
+        }
+    }
+
     /// Of a service; none where there is no event log.
     pub fn open(name: &str) -> Option<Self> {
         eventlog::EventLog::new(name, log::Level::Info).ok().map(Self)

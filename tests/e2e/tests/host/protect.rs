@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use serde_json::{Value, json};
 use tandem_e2e::{Setup, World};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(60);
 const NAME: &str = "Zwetschgenbaum";
 
 fn setup() -> Setup {

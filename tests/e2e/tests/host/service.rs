@@ -53,6 +53,7 @@ async fn systemd_hears_that_the_host_is_up_and_alive_and_nothing_while_the_datab
     let mut world = World::with(Setup { environment: manager.environment(patience), ..Setup::default() }).await?;
     world.start()?;
     let said = manager.until("READY=1").await?;
+    assert!(said.starts_with("EXTEND_TIMEOUT_USEC=120000000"), "a start may take long: {said}");
     assert!(said.contains("STATUS=running") && said.contains(&world.console), "{said}");
     manager.until("WATCHDOG=1").await?;
 
@@ -79,6 +80,80 @@ async fn systemd_hears_that_the_host_is_up_and_alive_and_nothing_while_the_datab
     world.until_state(&id, "Synced").await?;
     world.stop().await?;
     manager.until("STOPPING=1").await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_database_that_stalls_for_a_while_ends_no_host() -> Result<()> {
+    let manager = Manager::new()?;
+    let patience = Duration::from_secs(9);
+    let mut world = World::with(Setup { environment: manager.environment(patience), ..Setup::default() }).await?;
+    world.start()?;
+    manager.until("READY=1").await?;
+    manager.until("WATCHDOG=1").await?;
+    let other = rusqlite::Connection::open(world.folder().join("data/tandem.db"))?;
+    other.busy_timeout(Duration::from_secs(10))?;
+    other.execute_batch("BEGIN IMMEDIATE")?;
+    let since = tokio::time::Instant::now();
+    // A third of its patience, as forty seconds are of two minutes.
+    while since.elapsed() < patience / 3 {
+        manager.hears(patience / 3).await;
+    }
+    other.execute_batch("ROLLBACK")?;
+    manager.until("WATCHDOG=1").await?;
+    assert!(since.elapsed() < patience / 2, "{:?}", since.elapsed());
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_root_does_in_the_folder_of_another_is_that_others() -> Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
+
+    const NOBODY: u32 = 65_534;
+    let mut world = World::new().await?;
+    let own = world.folder().to_owned();
+    if std::fs::metadata(&own)?.uid() != 0 {
+        return Ok(()); // Who is not root can give nothing away.
+    }
+    let all = |folder: &std::path::Path| -> Result<Vec<std::path::PathBuf>> {
+        let (mut found, mut folders) = (Vec::new(), vec![folder.to_owned()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.is_dir() && !path.is_symlink() {
+                    folders.push(path.clone());
+                }
+                found.push(path);
+            }
+        }
+        Ok(found)
+    };
+    // Where the program lies in somebody's home nobody else starts it.
+    let mut reached = std::process::Command::new(tandem_e2e::programs().join("tandem"));
+    if std::os::unix::process::CommandExt::uid(reached.arg("--version"), NOBODY).output().is_err() {
+        return Ok(());
+    }
+    // What other tests have compiled is not theirs.
+    std::fs::remove_file(own.join("data/compiled"))?;
+    for path in all(&own)?.into_iter().chain([own.clone()]) {
+        chown(&path, Some(NOBODY), Some(NOBODY))?;
+    }
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    let said = world.tandem(&["check"]).await?;
+    assert!(said.contains("b1.password can be read by others"), "{said}");
+    for file in ["b1.password", "salesforce.secret", "webhook.key"] {
+        std::fs::set_permissions(own.join(file), PermissionsExt::from_mode(0o600))?;
+    }
+    let said = world.tandem(&["check"]).await?;
+    assert!(!said.contains("can be read by others"), "{said}");
+    world.tandem(&["backup", "--to", &own.join("backups").display().to_string()]).await?;
+    world.up().await?;
+    world.stop().await?;
+    for path in all(&own)? {
+        // What the test itself put there.
+        let ours = ["host.log", ".address"].iter().any(|end| path.display().to_string().ends_with(end));
+        assert!(ours || std::fs::symlink_metadata(&path)?.uid() == NOBODY, "{}", path.display());
+    }
     Ok(())
 }
 
