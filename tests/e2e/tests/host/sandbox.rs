@@ -10,7 +10,7 @@ async fn hostile() -> Result<World> {
     let setup = Setup {
         plugins: vec!["orders", "hostile"],
         more: "[flows.hostile]\nplugin = \"hostile\"\nconnections = { b1 = \"erp\", s = \"crm\" }\nbatch = 8\n\
-               limits = { cpu_ms = 300, memory_mb = 48, host_calls = 500, log_bytes = 50000, emitted_events = 20, \
+               limits = { cpu_ms = 800, memory_mb = 48, host_calls = 500, log_bytes = 50000, emitted_events = 20, \
                storage_bytes = 1000000, request_bytes = 1000000, response_bytes = 5000, fuel_millions = 200000, run_seconds = 3 }\n"
             .into(),
         ..Setup::default()
