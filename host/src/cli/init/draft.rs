@@ -129,7 +129,7 @@ impl Section {
     }
 }
 
-/// Asks until the system lets the host in; the questions come from `asks`, whose answers it tries.
+/// Says why a system does not let the host in, and that it is asked again; an error where nobody is there.
 pub fn refused(asker: &Asker, kind: &str, key: &str, why: &str, mend: &str, output: &Output) -> Result<()> {
     asker.again(&format!("{kind}.{key}"), why, mend)?;
     output.say("what follows is asked again; Enter keeps an answer");
