@@ -6,18 +6,14 @@ set -euo pipefail
 tools=${TANDEM_TOOLS:-$HOME/.cache/tandem}
 mkdir -p "$tools"
 
+source "$(dirname "$0")/install.sh"
 need=()
 command -v x86_64-w64-mingw32-gcc >/dev/null || need+=(gcc-mingw-w64-x86-64)
 command -v makensis >/dev/null || need+=(nsis)
 command -v zip >/dev/null || need+=(zip)
 command -v curl >/dev/null || need+=(curl)
 command -v python3 >/dev/null || need+=(python3)
-if [ ${#need[@]} -gt 0 ]; then
-  echo "setup: apt-get install ${need[*]}"
-  if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
-  $sudo apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
-fi
+packages "${need[@]}"
 
 # What lists the console's packages came with npm 9.9; Debian 12 has 9.2.
 export PATH=$tools/bin:$PATH
@@ -27,16 +23,8 @@ if ! printf '9.9\n%s\n' "$(npm --version)" | sort -CV && [ ! -x "$tools/npm/node
   npm install --silent --no-audit --no-fund --prefix "$tools/npm" npm@10.9.9 >/dev/null
 fi
 
-# They run for seconds: building them fast matters more than running them fast.
-tool() {
-  if ! "$tools/bin/$1" --version >/dev/null 2>&1; then
-    echo "setup: cargo install $1 (a few minutes, once)"
-    CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-      cargo install --quiet --locked "$1" --version "$2" "${@:3}" --root "$tools"
-  fi
-}
-tool cargo-cyclonedx 0.5.9
-tool cargo-about 0.9.3 --features cli
+program cargo-cyclonedx 0.5.9
+program cargo-about 0.9.3 --features cli
 
 target=x86_64-pc-windows-gnu
 if [ ! -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ]; then

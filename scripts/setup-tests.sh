@@ -7,25 +7,16 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 tools=${TANDEM_TOOLS:-$HOME/.cache/tandem}
 mkdir -p "$tools"
 
+source "$(dirname "$0")/install.sh"
 need=()
 python3 -c 'import venv, ensurepip' 2>/dev/null || need+=(python3 python3-venv)
 command -v java >/dev/null || need+=(openjdk-17-jre-headless)
 command -v chromium >/dev/null || need+=(chromium)
-if [ ${#need[@]} -gt 0 ]; then
-  echo "setup: apt-get install ${need[*]}"
-  if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
-  $sudo apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
-fi
+packages "${need[@]}"
 
 export PATH=$tools/bin:$PATH
 
-if ! "$tools/bin/cargo-deny" --version >/dev/null 2>&1; then
-  echo "setup: cargo install cargo-deny (a few minutes, once)"
-  # It runs for a second: building it fast matters more than running it fast.
-  CARGO_PROFILE_RELEASE_OPT_LEVEL=1 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-    cargo install --quiet --locked cargo-deny --version 0.20.2 --root "$tools"
-fi
+program cargo-deny 0.20.2
 
 # Other people's clients: Python and Node packages, pinned, anew when the lists change.
 clients=$tools/conformance

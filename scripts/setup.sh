@@ -6,17 +6,13 @@ root=$(cd "$(dirname "$0")/.." && pwd)
 tools=${TANDEM_TOOLS:-$HOME/.cache/tandem}
 mkdir -p "$tools"
 
+source "$(dirname "$0")/install.sh"
 need=()
 command -v cc >/dev/null || need+=(gcc libc6-dev)
 command -v protoc >/dev/null || need+=(protobuf-compiler)
 command -v curl >/dev/null || need+=(curl)
 command -v node >/dev/null && command -v npm >/dev/null || need+=(nodejs npm)
-if [ ${#need[@]} -gt 0 ]; then
-  echo "setup: apt-get install ${need[*]}"
-  if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
-  $sudo apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y -qq --no-install-recommends "${need[@]}" >/dev/null
-fi
+packages "${need[@]}"
 # Debian 12 has Node 18; the console's pages and what checks the package need 20.19. npm carries newer ones.
 export PATH=$tools/bin:$PATH
 if [ "$(node -p 'const [major, minor] = process.versions.node.split("."); Number(major > 20 || (major == 20 && minor >= 19))')" = 0 ]; then

@@ -10,6 +10,7 @@ pub mod put;
 mod reconcile;
 pub mod rewrite;
 mod secret;
+pub mod section;
 mod stamp;
 mod telemetry;
 

@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use tokio::sync::{oneshot, watch};
@@ -41,6 +41,8 @@ pub(super) struct Files {
     looked: Option<Stamps>,
     /// Of those that were read.
     read: Option<Stamps>,
+    /// At the last look somebody might still have been writing them.
+    unsettled: bool,
     /// What they say, where it can be used.
     says: Option<Arc<Release>>,
     /// What a comparison said of it, and with which live release: it takes seconds, and is made once.
@@ -83,6 +85,12 @@ impl Engine {
     async fn first_look(self: Arc<Self>, flow: String) -> Files {
         let mut files = Files::default();
         self.look(&flow, &mut files).await;
+        // Whoever mends a mapping and starts the host wants nothing done by the old one: what was written just now is waited for.
+        let patience = Instant::now() + QUIET;
+        while files.unsettled && Instant::now() < patience {
+            tokio::time::sleep(LOOK).await;
+            self.look(&flow, &mut files).await;
+        }
         // What runs, whatever its files say.
         if let Some(plugin) = self.releases.plugin_of(&flow, &self.config).await {
             self.would_run(&flow, plugin);
@@ -161,6 +169,7 @@ impl Engine {
             Some(before) => before == now,
             None => is_quiet(&now) || self.releases.live(flow).await?.is_none(),
         };
+        files.unsettled = !settled;
         if files.says.is_none() && self.is_only_by_hand(flow).await? {
             return Ok(Decision::Known);
         }

@@ -4,54 +4,29 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::ask::Asker;
-use super::draft::{Draft, Section, Tried, refused, tls};
+use super::draft::Draft;
 use super::server::{Asked, Server, server};
+use super::system::{Answers, SignedIn, signed_in};
 use super::{made_in_b1, show};
-use crate::checks::Finding;
 use crate::cli::output::Output;
-use crate::config::{B1Config, SecretSource, TlsConfig};
+use crate::config::section::tls;
+use crate::config::{B1Config, Config, SecretSource, TlsConfig};
 use crate::connections::Connection;
 
-/// What it is called where nobody says.
-const NAME: &str = "erp";
-const KIND: &str = "b1";
-
-/// Asks for the company until it is signed in, keeps it, and makes what is missing there on a yes. One that is there and well is not asked for.
+/// Asks for the company until it is signed in, keeps it, and makes what is missing there on a yes.
 pub async fn set_up(draft: &mut Draft, asker: &mut Asker, output: &Output) -> Result<Connection> {
-    let known = draft.config.b1.iter().next().map(|(name, own)| (name.clone(), own.clone()));
-    let name = match &known {
-        Some((name, _)) => name.clone(),
-        None => asker.text("b1.name", "what shall the B1 connection be called?", Some(NAME))?,
-    };
-    let mut was = None;
-    if let Some((name, own)) = &known {
-        let own = Answers::from(own);
-        match draft.tried(&own.section(name, Map::new())).await? {
-            Tried::SignedIn(connection, findings) => {
-                output.say(format!("[b1.{name}] is there"));
-                return finished(name, *connection, &findings, asker, output).await;
-            }
-            Tried::Not { key, why, mend } => refused(asker, KIND, &key, &why, &mend, output)?,
-        }
-        was = Some(own);
+    let SignedIn { section, connection, findings } = signed_in::<Company>(draft, asker, output).await?;
+    show(&findings, output);
+    let is_missing = findings.iter().any(|found| !found.good);
+    const QUESTION: &str = "make what is missing in B1? It adds a user table and user fields, and takes the company for itself for some seconds";
+    if is_missing && asker.yes("b1.provision", QUESTION, true)? {
+        made_in_b1(&section.name, &connection).await?.iter().for_each(|line| output.say(line));
     }
-    loop {
-        let answers = Answers::asked(was.as_ref(), draft, asker, output).await?;
-        let own = answers.section(&name, answers.keys());
-        match draft.tried(&own).await? {
-            Tried::SignedIn(connection, findings) => {
-                draft.keep(&own)?;
-                output.say(format!("[b1.{name}] is kept"));
-                return finished(&name, *connection, &findings, asker, output).await;
-            }
-            Tried::Not { key, why, mend } => refused(asker, KIND, &key, &why, &mend, output)?,
-        }
-        was = Some(answers);
-    }
+    Ok(connection)
 }
 
 /// All that is asked of a company.
-struct Answers {
+struct Company {
     url: String,
     tls: TlsConfig,
     company: String,
@@ -60,7 +35,7 @@ struct Answers {
     secret: SecretSource,
 }
 
-impl From<&B1Config> for Answers {
+impl From<&B1Config> for Company {
     fn from(own: &B1Config) -> Self {
         Self {
             url: own.url.clone(),
@@ -73,10 +48,18 @@ impl From<&B1Config> for Answers {
     }
 }
 
-impl Answers {
+impl Answers for Company {
+    const KIND: &'static str = "b1";
+    const NAME: &'static str = "erp";
+    const CALLED: &'static str = "what shall the B1 connection be called?";
+
+    fn known(config: &Config) -> Option<(String, Option<Self>)> {
+        config.b1.iter().next().map(|(name, own)| (name.clone(), Some(Self::from(own))))
+    }
+
     async fn asked(was: Option<&Self>, draft: &Draft, asker: &mut Asker, output: &Output) -> Result<Self> {
         let at = Asked {
-            kind: KIND,
+            kind: Self::KIND,
             key: "url",
             question: "B1 Service Layer address, such as https://b1server:50000/b1s/v2",
             was: was.map(|own| Server { url: own.url.clone(), tls: own.tls.clone() }),
@@ -100,8 +83,8 @@ impl Answers {
         keys.as_object().cloned().unwrap_or_default()
     }
 
-    fn section(&self, name: &str, keys: Map<String, Value>) -> Section {
-        Section { kind: KIND, name: name.to_owned(), keys, way: "password", secret: self.secret.clone() }
+    fn secret(&self) -> (&'static str, &SecretSource) {
+        ("password", &self.secret)
     }
 }
 
@@ -114,21 +97,4 @@ fn zone(was: Option<&str>, asker: &mut Asker) -> Result<String> {
             Err(why) => asker.again("b1.time_zone", &why, "")?,
         }
     }
-}
-
-/// What is missing there is made on a yes.
-async fn finished(
-    name: &str,
-    connection: Connection,
-    findings: &[Finding],
-    asker: &mut Asker,
-    output: &Output,
-) -> Result<Connection> {
-    show(findings, output);
-    let is_missing = findings.iter().any(|found| !found.good);
-    const QUESTION: &str = "make what is missing in B1? It adds a user table and user fields, and takes the company for itself for some seconds";
-    if is_missing && asker.yes("b1.provision", QUESTION, true)? {
-        made_in_b1(name, &connection).await?.iter().for_each(|line| output.say(line));
-    }
-    Ok(connection)
 }

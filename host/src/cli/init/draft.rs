@@ -3,18 +3,15 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::ask::Asker;
 use crate::checks::{self, Finding};
-use crate::cli::output::Output;
-use crate::config::put::{put_all, put_secret};
+use crate::config::put::put_all;
 use crate::config::rewrite::section;
-use crate::config::{Config, SecretSource, TlsConfig};
+use crate::config::section::{drop_secrets, fault, keep_secret, source};
+use crate::config::{Config, SecretSource};
 use crate::connections::{self, Connection};
 
-/// Where typed secrets are kept, beside `tandem.toml`.
-const FOLDER: &str = "secrets";
 /// A file that names nothing yet.
 const HEAD: &str =
     "# Tandem. Secrets stay outside: an environment variable ({ env = \"NAME\" }) or a file ({ file = \"path\" }).\n";
@@ -99,16 +96,17 @@ impl Draft {
 
     /// Keeps a connection: its secret in a file of its own, then its section.
     pub fn keep(&mut self, own: &Section) -> Result<()> {
+        let before = self.config.clone();
         let kept = match &own.secret {
             SecretSource::Typed(secret) => {
-                let path = PathBuf::from(FOLDER).join(format!("{}.{}", own.name, own.way));
-                let target = self.config.resolve(&path);
-                put_secret(&target, secret.reveal()).with_context(|| format!("cannot write {}", target.display()))?;
-                SecretSource::File(path)
+                let kept = keep_secret(&own.name, own.way, secret.reveal(), &before);
+                SecretSource::File(kept.map_err(|why| anyhow!("cannot write {why}"))?)
             }
             kept => kept.clone(),
         };
-        self.put(own.kind, &own.name, &own.with(&source(&kept)))
+        self.put(own.kind, &own.name, &own.with(&source(&kept)))?;
+        drop_secrets(&own.name, &before, &self.config);
+        Ok(())
     }
 
     /// Writes a section.
@@ -129,35 +127,8 @@ impl Section {
     }
 }
 
-/// Says why a system does not let the host in, and that it is asked again; an error where nobody is there.
-pub fn refused(asker: &Asker, kind: &str, key: &str, why: &str, mend: &str, output: &Output) -> Result<()> {
-    asker.again(&format!("{kind}.{key}"), why, mend)?;
-    output.say("what follows is asked again; Enter keeps an answer");
-    Ok(())
-}
-
-/// A secret as `tandem.toml` names it; one that was typed has no place yet.
-fn source(secret: &SecretSource) -> Value {
-    match secret {
-        SecretSource::Env(name) => json!({ "env": name }),
-        SecretSource::File(path) => json!({ "file": path }),
-        SecretSource::Typed(_) => json!({ "file": "typed" }),
-    }
-}
-
-/// `tls` of a section; null for the ordinary one.
-pub fn tls(own: &TlsConfig) -> Value {
-    match (&own.pin_sha256, &own.ca_file) {
-        (Some(pin), _) => json!({ "pin_sha256": pin }),
-        (None, Some(file)) => json!({ "ca_file": file }),
-        (None, None) => Value::Null,
-    }
-}
-
 /// What is wrong with a section, by its key.
 fn of_section(kind: &str, name: &str, why: &str) -> Tried {
-    let own = why.lines().find_map(|line| line.split_once(&format!("[{kind}.{name}] ")).map(|(_, own)| own));
-    let why = own.unwrap_or(why).to_owned();
-    let key: String = why.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    let (key, why) = fault(kind, name, why).unwrap_or_else(|| (String::new(), why.to_owned()));
     Tried::Not { key, why, mend: String::new() }
 }

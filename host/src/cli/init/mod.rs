@@ -7,6 +7,7 @@ mod draft;
 mod flows;
 mod org;
 mod server;
+mod system;
 
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};

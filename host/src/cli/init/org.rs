@@ -4,57 +4,28 @@ use anyhow::Result;
 use serde_json::{Map, Value, json};
 
 use super::ask::{Asker, Choice};
-use super::draft::{Draft, Section, Tried, refused, tls};
+use super::draft::{Draft, Section, Tried};
 use super::server::{Asked, Server, server};
 use super::show;
+use super::system::{Answers, SignedIn, signed_in};
 use crate::checks::Finding;
 use crate::cli::output::Output;
-use crate::config::{SalesforceConfig, SecretSource, TlsConfig};
+use crate::config::section::tls;
+use crate::config::{Config, SalesforceConfig, SecretSource, TlsConfig};
 use crate::connections::Connection;
 
-/// What it is called where nobody says.
-const NAME: &str = "crm";
-const KIND: &str = "salesforce";
 const SECRET: &str = "client_secret";
 const KEY: &str = "private_key";
 
-/// Asks for the org until it is signed in, and keeps it. One that is there and well is not asked for.
+/// Asks for the org until it is signed in, keeps it, and says what lacks there.
 pub async fn set_up(draft: &mut Draft, asker: &mut Asker, output: &Output) -> Result<Connection> {
-    let known = draft.config.salesforce.iter().next().map(|(name, own)| (name.clone(), own.clone()));
-    let name = match &known {
-        Some((name, _)) => name.clone(),
-        None => asker.text("salesforce.name", "what shall the Salesforce connection be called?", Some(NAME))?,
-    };
-    let mut was = None;
-    if let Some((name, own)) = known.as_ref().and_then(|(name, own)| Some((name, Answers::of(own)?))) {
-        match draft.tried(&own.section(name, Map::new())).await? {
-            Tried::SignedIn(connection, findings) => {
-                output.say(format!("[salesforce.{name}] is there"));
-                finished(&own.section(name, Map::new()), findings, draft, asker, output).await?;
-                return Ok(*connection);
-            }
-            Tried::Not { key, why, mend } => refused(asker, KIND, &key, &why, &mend, output)?,
-        }
-        was = Some(own);
-    }
-    loop {
-        let answers = Answers::asked(was.as_ref(), draft, asker, output).await?;
-        let own = answers.section(&name, answers.keys());
-        match draft.tried(&own).await? {
-            Tried::SignedIn(connection, findings) => {
-                draft.keep(&own)?;
-                output.say(format!("[salesforce.{name}] is kept"));
-                finished(&own, findings, draft, asker, output).await?;
-                return Ok(*connection);
-            }
-            Tried::Not { key, why, mend } => refused(asker, KIND, &key, &why, &mend, output)?,
-        }
-        was = Some(answers);
-    }
+    let SignedIn { section, connection, findings } = signed_in::<Org>(draft, asker, output).await?;
+    finished(&section, findings, draft, asker, output).await?;
+    Ok(connection)
 }
 
 /// All that is asked of an org.
-struct Answers {
+struct Org {
     login_url: String,
     tls: TlsConfig,
     client_id: String,
@@ -65,7 +36,8 @@ struct Answers {
     more: Map<String, Value>,
 }
 
-impl Answers {
+impl Org {
+    /// None of one that nobody can sign in to.
     fn of(own: &SalesforceConfig) -> Option<Self> {
         let key = own.private_key.clone().map(|secret| (KEY, secret));
         let (way, secret) = key.or_else(|| own.client_secret.clone().map(|secret| (SECRET, secret)))?;
@@ -79,10 +51,20 @@ impl Answers {
             more: Map::new(),
         })
     }
+}
+
+impl Answers for Org {
+    const KIND: &'static str = "salesforce";
+    const NAME: &'static str = "crm";
+    const CALLED: &'static str = "what shall the Salesforce connection be called?";
+
+    fn known(config: &Config) -> Option<(String, Option<Self>)> {
+        config.salesforce.iter().next().map(|(name, own)| (name.clone(), Self::of(own)))
+    }
 
     async fn asked(was: Option<&Self>, draft: &Draft, asker: &mut Asker, output: &Output) -> Result<Self> {
         let at = Asked {
-            kind: KIND,
+            kind: Self::KIND,
             key: "login_url",
             question: "Salesforce My Domain, such as https://yours.my.salesforce.com",
             was: was.map(|own| Server { url: own.login_url.clone(), tls: own.tls.clone() }),
@@ -128,8 +110,8 @@ impl Answers {
         keys
     }
 
-    fn section(&self, name: &str, keys: Map<String, Value>) -> Section {
-        Section { kind: KIND, name: name.to_owned(), keys, way: self.way, secret: self.secret.clone() }
+    fn secret(&self) -> (&'static str, &SecretSource) {
+        (self.way, &self.secret)
     }
 }
 

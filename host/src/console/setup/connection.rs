@@ -1,6 +1,6 @@
 //! A connection's section of `tandem.toml`, made from a form; its secret goes into a file of its own, and never comes back.
 
-use std::path::{Path as FilePath, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,8 +14,8 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::{problem, says};
-use crate::config::put::put_secret;
 use crate::config::rewrite::{section, without};
+use crate::config::section::{drop_secret, drop_secrets, keep_secret, source, tls};
 use crate::config::{B1Config, Config, FlowConfig, SalesforceConfig, Secret, SecretSource, TlsConfig};
 use crate::connections::b1::EXCLUSIVE;
 use crate::connections::{self, CallError, Connection, SetupError};
@@ -30,8 +30,6 @@ use crate::store::{Fate, Role};
 const LONGEST_SECRET: usize = 64 << 10;
 /// Letters of a name.
 const LONGEST_NAME: usize = 40;
-/// Where secrets are kept, beside `tandem.toml`.
-const FOLDER: &str = "secrets";
 
 /// One makes what B1 needs at a time.
 static PROVISIONING: Semaphore = Semaphore::const_new(1);
@@ -280,17 +278,11 @@ impl Wanted {
 
     /// The keys of the section; null for those that it has not.
     fn keys(&self, secret: &SecretSource) -> Result<Map<String, Value>, Problem> {
-        let source = match secret {
-            SecretSource::Env(name) => json!({ "env": name }),
-            SecretSource::File(path) => json!({ "file": path }),
-            SecretSource::Typed(_) => json!({ "file": "typed" }),
-        };
+        let source = source(secret);
         let filled =
             |text: &Option<String>| text.as_deref().map(str::trim).filter(|text| !text.is_empty()).map(str::to_owned);
-        let tls = |pin: &Option<String>, ca: &Option<String>| match (filled(pin), filled(ca)) {
-            (Some(pin), _) => json!({ "pin_sha256": pin }),
-            (None, Some(ca)) => json!({ "ca_file": ca }),
-            (None, None) => Value::Null,
+        let tls = |pin: &Option<String>, ca: &Option<String>| {
+            tls(&TlsConfig { pin_sha256: filled(pin), ca_file: filled(ca).map(PathBuf::from) })
         };
         let keys = match (&self.settings, self.way) {
             (Settings::B1(own), Way::Password) => json!({
@@ -373,7 +365,7 @@ async fn save(
     connections::one(&name, &tried).map_err(|error| unusable(&error))?;
     let known = wanted.kept(&name, &before);
     let written = match wanted.typed()? {
-        Some(typed) => Some(written(&name, wanted.way, typed, &before)?),
+        Some(typed) => Some(keep_secret(&name, wanted.way.key(), typed, &before).map_err(unwritten)?),
         None => None,
     };
     let secret = written.clone().map(SecretSource::File).or_else(|| known.cloned());
@@ -383,12 +375,14 @@ async fn save(
     let now = match changed {
         Ok(now) => now,
         Err(why) => {
-            remove(written.as_deref(), &before);
+            if let Some(path) = written {
+                drop_secret(&path, &before);
+            }
             return Err(problem(wanted.kind(), &name, &why));
         }
     };
     if written.is_some() {
-        remove_own(&name, known_file(&before, &name), &before, &now);
+        drop_secrets(&name, &before, &now);
     }
     console.store.act(who.act("setup.connection", &name, Fate::Done)).await?;
     let row = rows(&now, console.engine.config()).into_iter().find(|row| row.name == name);
@@ -418,60 +412,13 @@ async fn forget(
     }
     let changed = console.engine.releases().change_config(&before.file, |text| without(text, kind, &name)).await;
     let now = changed.map_err(Problem::conflict)?;
-    remove_own(&name, known_file(&before, &name), &before, &now);
+    drop_secrets(&name, &before, &now);
     console.store.act(who.act("setup.connection.remove", &name, Fate::Done)).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// A secret in a file of its own, which no other section names: what runs goes on with the file that it has.
-fn written(name: &str, way: Way, secret: &str, config: &Config) -> Result<PathBuf, Problem> {
-    let mut path = PathBuf::from(FOLDER).join(format!("{name}.{}", way.key()));
-    while config.resolve(&path).exists() {
-        path = PathBuf::from(FOLDER).join(format!("{name}.{}.{:06x}", way.key(), fastrand::u32(..1 << 24)));
-    }
-    let target = config.resolve(&path);
-    let failed = |error| Problem::conflict(format!("The secret cannot be written: {}: {error}.", target.display()));
-    put_secret(&target, secret).map_err(failed)?;
-    Ok(path)
-}
-
-/// Removes a secret's file that the console wrote for this connection, where nothing names it any more.
-fn remove_own(name: &str, path: Option<&FilePath>, before: &Config, now: &Config) {
-    let is_used = |path: &FilePath| {
-        now.secrets().into_iter().any(|(_, own)| matches!(own, SecretSource::File(file) if file == path))
-    };
-    remove(path.filter(|path| is_own(name, path) && !is_used(path)), before);
-}
-
-/// Named as [`written`] names them.
-fn is_own(name: &str, path: &FilePath) -> bool {
-    let file = path.file_name().and_then(|file| file.to_str()).unwrap_or_default();
-    let rest = file.strip_prefix(name).and_then(|rest| rest.strip_prefix('.'));
-    let ways = [Way::Password, Way::ClientSecret, Way::PrivateKey];
-    let is_way = |rest: &str| {
-        ways.iter().any(|way| match rest.strip_prefix(way.key()) {
-            Some(end) => end.is_empty() || (end.len() == 7 && end.starts_with('.')),
-            None => false,
-        })
-    };
-    path.parent() == Some(FilePath::new(FOLDER)) && rest.is_some_and(is_way)
-}
-
-fn remove(path: Option<&FilePath>, config: &Config) {
-    let Some(path) = path.map(|path| config.resolve(path)) else { return };
-    if let Err(error) = std::fs::remove_file(&path) {
-        tracing::warn!(path = %path.display(), %error, "a secret that is not used any more lies there still");
-    }
-}
-
-/// The file of a connection's secret.
-fn known_file<'a>(config: &'a Config, name: &str) -> Option<&'a FilePath> {
-    let company = config.b1.get(name).map(|own| &own.password);
-    let secret = company.or_else(|| config.salesforce.get(name).and_then(way_of).map(|(_, secret)| secret));
-    match secret? {
-        SecretSource::File(path) => Some(path),
-        _ => None,
-    }
+fn unwritten(why: String) -> Problem {
+    Problem::conflict(format!("The secret cannot be written: {why}."))
 }
 
 /// What is wrong with a connection that cannot even be made.

@@ -21,6 +21,7 @@ use super::Console;
 use super::access::Who;
 use super::problem::Problem;
 use crate::config::Config;
+use crate::config::section::fault;
 use crate::store::Role;
 
 /// What `tandem.toml` goes by among what the host refuses.
@@ -83,13 +84,10 @@ fn says(console: &Console) -> Result<Config, Problem> {
 
 /// What is wrong with a section, as the field of a form that is at fault.
 fn problem(kind: &str, name: &str, why: &str) -> Problem {
-    let section = format!("[{kind}.{name}] ");
-    let own = why.lines().find_map(|line| line.split_once(&section).map(|(_, own)| own));
-    let Some(own) = own else { return Problem::conflict(why) };
-    let field: String = own.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
-    match field.is_empty() {
-        true => Problem::field("name", own),
-        false => Problem::field(&field, own),
+    match fault(kind, name, why) {
+        None => Problem::conflict(why),
+        Some((key, why)) if key.is_empty() => Problem::field("name", why),
+        Some((key, why)) => Problem::field(&key, why),
     }
 }
 

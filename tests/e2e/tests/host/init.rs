@@ -122,9 +122,25 @@ mod at_a_terminal {
 
         async fn answers(&mut self, question: &str, keys: &str) -> Result<()> {
             self.until(question).await?;
+            self.listens().await?;
             self.shown.clear();
             self.keys.write_all(keys.as_bytes()).await?;
             Ok(self.keys.flush().await?)
+        }
+
+        /// The question is drawn before its keys are read, and a hidden answer throws away what was typed before: nobody types that fast.
+        async fn listens(&self) -> Result<()> {
+            let pid = self.child.id().context("it ended")?;
+            let shell = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))?;
+            let own = format!("/proc/{}/fd/0", shell.trim());
+            for _ in 0..600 {
+                let set = Command::new("stty").args(["-a", "-F", &own]).output().await?;
+                if String::from_utf8_lossy(&set.stdout).split_whitespace().any(|word| word == "-echo") {
+                    return Ok(());
+                }
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            anyhow::bail!("nothing reads the answer to\n{}", self.shown)
         }
 
         async fn ended(&mut self) -> Result<()> {
