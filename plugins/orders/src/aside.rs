@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use tandem_sdk::{
     Event, Map, Outcome, ReviewRequest, Said, Side, Value, from_json, json, links, mapping, mirror, outcome_of,
-    passing, salesforce, storage, text,
+    passing, salesforce, say, storage, text,
 };
 
 use crate::describe::Settings;
@@ -19,6 +19,8 @@ const HEADER: [&str; 4] = [ACCOUNT, "CloseDate", "CurrencyIsoCode", "Tandem_Requ
 const LINE: [&str; 3] = ["Quantity", "UnitPrice", "Discount"];
 /// An account that is merged into another takes its opportunities along, which no trigger tells.
 const ACCOUNT: &str = "AccountId";
+/// Key of what is asked of one that was ignored while it could not be read, and changed since: only its answer goes on.
+const UNREAD: &str = "orders.ignored_unread";
 /// What older versions kept in [`plan::later`] of a question that was ignored.
 const OLD: &str = "ignored";
 
@@ -250,7 +252,10 @@ fn holds_where(w: &mut Work, may: impl Fn(&Work) -> bool) -> bool {
     if !may(w) {
         return false;
     }
-    if asked.ignored {
+    if asked.ignored && may_differ(&asked, &w.event) {
+        forget(w.id());
+        ask_whether(w);
+    } else if asked.ignored {
         leave(w);
     } else {
         let choices: Vec<&str> = asked.choices.iter().map(String::as_str).collect();
@@ -263,21 +268,39 @@ fn leave(w: &mut Work) {
     w.done("what was asked about it was ignored, as decided in review: nothing is made until the opportunity changes");
 }
 
-fn goes_on(asked: &Asked, event: &Event, opportunity: &Value, made: &Made) -> bool {
+/// What it was when it was ignored nobody knows, and somebody has changed it since: what he wants by that is asked.
+fn ask_whether(w: &mut Work) {
+    let reason = say(
+        UNREAD,
+        "what was asked about this opportunity was ignored while it could not be read, and it was changed since: is an order of it wanted?",
+        [],
+    );
+    w.hold(reason, &["retry", "ignore"]);
+}
+
+fn may_differ(asked: &Asked, event: &Event) -> bool {
+    // A wish of before is no change.
+    asked.wanted.is_null() && is_told(event) && !is_wish(event)
+}
+
+/// What a query found may have been changed by anybody, Tandem among them, or not at all.
+fn is_told(event: &Event) -> bool {
     let payload = from_json(&event.payload);
-    // What a query found may have been changed by anybody, Tandem among them, or not at all.
     let is_found = payload["found"] == true || payload["Operation__c"] == "CATCH_UP";
-    let is_told = event.topic == "salesforce.Opportunity" && !is_found;
+    event.topic == "salesforce.Opportunity" && !is_found
+}
+
+fn goes_on(asked: &Asked, event: &Event, opportunity: &Value, made: &Made) -> bool {
+    let is_told = is_told(event);
     if is_lifted(asked, event) {
         return true;
     }
-    match (asked.ignored, asked.wanted.is_null()) {
-        (_, false) if differs(&asked.wanted, &wanted(opportunity, made), is_told, made) => true,
-        // A wish of before is no change.
-        (true, true) if is_wish(event) => false,
-        (true, is_unknown) => is_told && is_unknown,
+    let is_other = || !asked.wanted.is_null() && differs(&asked.wanted, &wanted(opportunity, made), is_told, made);
+    match asked.ignored {
+        true => is_other(),
+        false if asked.question.says(UNREAD) => false,
         // Whose its account is decides itself elsewhere.
-        (false, _) => is_told || asked.question.says(waiting::UNDECIDED),
+        false => is_told || is_other() || asked.question.says(waiting::UNDECIDED),
     }
 }
 
@@ -448,8 +471,12 @@ mod tests {
         assert!(goes_on(&unread, &new, &opportunity(), &made()));
         // What it was is not known.
         let unknown = asked(true, "which?", &json!({ "Id": "006" }));
-        assert!(goes_on(&unknown, &told(), &opportunity(), &made()));
-        assert!(unasked().iter().all(|event| !goes_on(&unknown, event, &opportunity(), &made())));
+        assert!(may_differ(&unknown, &told()) && !may_differ(&unknown, &sync) && !may_differ(&ignored, &told()));
+        assert!(unasked().iter().chain([&told()]).all(|event| !goes_on(&unknown, event, &opportunity(), &made())));
+        assert!(unasked().iter().all(|event| !may_differ(&unknown, event)));
+        let whether = Asked { question: tandem_sdk::say(UNREAD, "is it?", []), ..asked(false, "", &opportunity()) };
+        assert!(unasked().iter().chain([&told()]).all(|event| !goes_on(&whether, event, &other, &made())));
+        assert!(goes_on(&whether, &retry, &opportunity(), &made()));
     }
 
     #[test]

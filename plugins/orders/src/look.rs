@@ -101,13 +101,22 @@ impl There {
         .into_iter();
         let mut next = || rows.next().unwrap_or_default();
         self.drafts.extend(next());
-        self.orders.extend(next());
-        self.orders.extend(next());
+        self.add_orders(next());
+        self.add_orders(next());
         self.partners.extend(b1::by_key(next(), "CardCode"));
         let items = b1::by_key(next(), "ItemCode");
         self.units.extend(Units::read(items.values())?);
         self.items.extend(items);
         Ok(())
+    }
+
+    /// What is linked may carry the id, too: it is there once, and counts once.
+    fn add_orders(&mut self, orders: Vec<Value>) {
+        for order in orders {
+            if !self.orders.iter().any(|own| own["DocEntry"] == order["DocEntry"]) {
+                self.orders.push(order);
+            }
+        }
     }
 
     /// Orders of an opportunity, cancelled ones among them.
@@ -309,5 +318,20 @@ fn ask_about_cancelled(w: &mut Work, doc_num: &str) {
     w.hold(reason, &[MAKE_NEW, LEAVE]);
     if let Some(news) = &mut w.news {
         news.status = Some("Cancelled".into());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tandem_sdk::json;
+
+    #[test]
+    fn an_order_that_is_linked_and_carries_the_id_counts_once() {
+        let own = |entry: u64| json!({ "DocEntry": entry, "U_SF_Id": "006" });
+        let mut there = There::default();
+        there.add_orders(vec![own(1), own(2)]);
+        there.add_orders(vec![own(1), json!({ "DocEntry": 3, "U_SF_Id": "007" })]);
+        assert_eq!((there.made_for("006").count(), there.made_for("007").count()), (2, 1));
     }
 }

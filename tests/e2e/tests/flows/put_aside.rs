@@ -266,16 +266,22 @@ async fn a_question_keeps_what_it_is_decided_by_through_the_night() -> Result<()
     Ok(())
 }
 
-/// *Create a new order*, over the limit: *send anyway* sends it.
-#[tokio::test]
-async fn a_new_order_beside_a_cancelled_one_is_made_over_the_limit_as_decided() -> Result<()> {
-    let world = world("").await?;
+/// An opportunity whose order a clerk cancelled in B1, which is asked about; and that order.
+async fn cancelled(world: &World) -> Result<(String, Value)> {
     let id = world.opportunities(1).await?.remove(0);
     world.win(&id).await?;
     world.until_state(&id, "Synced").await?;
     let order = world.orders_of(&id).await?.remove(0);
     world.b1_call("POST", &format!("/Orders({})/Cancel", order["DocEntry"]), Value::Null).await?;
-    question(&world, "was cancelled in B1").await?;
+    question(world, "was cancelled in B1").await?;
+    Ok((id, order))
+}
+
+/// *Create a new order*, over the limit: *send anyway* sends it.
+#[tokio::test]
+async fn a_new_order_beside_a_cancelled_one_is_made_over_the_limit_as_decided() -> Result<()> {
+    let world = world("").await?;
+    let (id, order) = cancelled(&world).await?;
     let code = order["CardCode"].as_str().context("a customer")?;
     world.b1_patch(&format!("/BusinessPartners('{code}')"), json!({ "CreditLimit": 1 })).await?;
     world.settled().await?;
@@ -342,6 +348,44 @@ async fn a_question_that_came_later_and_its_answer_lift_nothing_that_was_ignored
     ordered(&world, &id).await
 }
 
+/// Nobody knows what it was when it was ignored: a change is asked about, and makes nothing by itself.
+#[tokio::test]
+async fn a_change_of_what_was_ignored_while_it_could_not_be_read_is_asked_about() -> Result<()> {
+    let world = world("credit_check = false").await?;
+    let ids = world.opportunities(2).await?;
+    let refused = json!({ "refuse": { "status": 400, "code": "INVALID_FIELD", "message": "No such column 'X__c' on entity 'Opportunity'" } });
+    world.salesforce_faults(json!([{ "path": "OpportunityLineItems", "kind": refused }])).await?;
+    for id in &ids {
+        world.win(id).await?;
+        until_events(&world, id, "review", 1).await?;
+    }
+    for _ in &ids {
+        answer(&world, "every field of the mapping", "ignore").await?;
+    }
+    for id in &ids {
+        told(&world, id, "ignored, as decided in review").await?;
+    }
+    world.salesforce_faults(json!([])).await?;
+    for (id, choice) in ids.iter().zip(["ignore", "retry"]) {
+        touch(&world, id).await?;
+        question(&world, "while it could not be read").await?;
+        assert_eq!(world.opportunity(id).await?["Tandem_Sync_State__c"], "Review");
+        // Neither does another change while it is asked.
+        touch(&world, id).await?;
+        world.settled().await?;
+        question(&world, "while it could not be read").await?;
+        assert_eq!(world.orders_of(id).await?, Vec::<Value>::new(), "he may have made it by hand");
+        answer(&world, "while it could not be read", choice).await?;
+    }
+    ordered(&world, &ids[1]).await?;
+    touch(&world, &ids[0]).await?;
+    told(&world, &ids[0], "nothing is made until").await?;
+    world.settled().await?;
+    assert_eq!(world.orders_of(&ids[0]).await?, Vec::<Value>::new());
+    set_quantity(&world, &ids[0], 77).await?;
+    ordered(&world, &ids[0]).await
+}
+
 /// Pressed while the order waited, before a person ignored it.
 #[tokio::test]
 async fn sync_now_of_before_lifts_nothing_that_was_ignored_later() -> Result<()> {
@@ -365,12 +409,7 @@ async fn sync_now_of_before_lifts_nothing_that_was_ignored_later() -> Result<()>
 #[tokio::test]
 async fn a_question_about_a_cancelled_order_is_asked_until_it_is_answered() -> Result<()> {
     let world = world("").await?;
-    let id = world.opportunities(1).await?.remove(0);
-    world.win(&id).await?;
-    world.until_state(&id, "Synced").await?;
-    let order = world.orders_of(&id).await?.remove(0);
-    world.b1_call("POST", &format!("/Orders({})/Cancel", order["DocEntry"]), Value::Null).await?;
-    question(&world, "was cancelled in B1").await?;
+    let (id, _) = cancelled(&world).await?;
     for changes in [false, true] {
         if changes {
             touch(&world, &id).await?
@@ -395,12 +434,7 @@ async fn a_question_about_a_cancelled_order_is_asked_until_it_is_answered() -> R
 #[tokio::test]
 async fn an_opportunity_that_comes_back_gets_no_order_beside_a_cancelled_one_unasked() -> Result<()> {
     let world = world("").await?;
-    let id = world.opportunities(1).await?.remove(0);
-    world.win(&id).await?;
-    world.until_state(&id, "Synced").await?;
-    let order = world.orders_of(&id).await?.remove(0);
-    world.b1_call("POST", &format!("/Orders({})/Cancel", order["DocEntry"]), Value::Null).await?;
-    question(&world, "was cancelled in B1").await?;
+    let (id, _) = cancelled(&world).await?;
     let comes_back = async |world: &World| -> Result<()> {
         world.settled().await?;
         admin(world, &format!("delete/Opportunity/{id}")).await?;

@@ -366,6 +366,26 @@ async fn a_mapping_plugin_is_listed_needs_consent_and_is_part_of_the_release() -
     Ok(())
 }
 
+#[tokio::test]
+async fn who_mends_a_mapping_and_starts_the_host_has_nothing_done_by_the_old_one() -> Result<()> {
+    let mut world = with_mapping("").await?;
+    let live_before = live(&world).await?;
+    world.stop().await?;
+    let ids = world.opportunities(3).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    std::fs::write(world.folder().join("orders.mapping.toml"), mapping("mended"))?;
+    world.up().await?;
+    world.until_all_told(&ids, PATIENCE).await?;
+    for id in &ids {
+        let order = world.orders_of(id).await?.remove(0);
+        assert_eq!(order["Comments"], "mended", "{order}");
+    }
+    assert_ne!(live(&world).await?, live_before);
+    Ok(())
+}
+
 /// Makes so many opportunities won at once.
 async fn won(world: &World, count: usize) -> Result<Vec<String>> {
     let ids = world.opportunities(count).await?;

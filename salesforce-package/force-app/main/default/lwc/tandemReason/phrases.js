@@ -122,6 +122,7 @@ import SAID_ORDERS_FIELD_OF from '@salesforce/label/c.Tandem_Said_orders_field_o
 import SAID_ORDERS_FOREIGN_ITEM from '@salesforce/label/c.Tandem_Said_orders_foreign_item';
 import SAID_ORDERS_GONE from '@salesforce/label/c.Tandem_Said_orders_gone';
 import SAID_ORDERS_HEADER from '@salesforce/label/c.Tandem_Said_orders_header';
+import SAID_ORDERS_IGNORED_UNREAD from '@salesforce/label/c.Tandem_Said_orders_ignored_unread';
 import SAID_ORDERS_ITEM_INACTIVE from '@salesforce/label/c.Tandem_Said_orders_item_inactive';
 import SAID_ORDERS_LEFT from '@salesforce/label/c.Tandem_Said_orders_left';
 import SAID_ORDERS_LINE from '@salesforce/label/c.Tandem_Said_orders_line';
@@ -320,6 +321,7 @@ export const PHRASES = {
     'orders.foreign_item': SAID_ORDERS_FOREIGN_ITEM,
     'orders.gone': SAID_ORDERS_GONE,
     'orders.header': SAID_ORDERS_HEADER,
+    'orders.ignored_unread': SAID_ORDERS_IGNORED_UNREAD,
     'orders.item_inactive': SAID_ORDERS_ITEM_INACTIVE,
     'orders.left': SAID_ORDERS_LEFT,
     'orders.line': SAID_ORDERS_LINE,
