@@ -32,7 +32,12 @@ pub fn timer() -> Timer {
 /// Has an account looked at, for a reason that is told once a moment.
 pub fn at(account: &str, why: &str) {
     // The flow takes its own topic; a chain of looks that has no end is broken off by the host.
-    tell(TOPIC, account, &format!("{account}:{why}:{}", clock::now()), &json!({ "AccountId": account }));
+    tell(
+        TOPIC,
+        account,
+        &format!("{account}:{why}:{}", clock::now()),
+        &json!({ "record": "salesforce.Account", "AccountId": account }),
+    );
 }
 
 /// Asks for one slice of the linked partners, those whose accounts' ids come after the payload's `after`.

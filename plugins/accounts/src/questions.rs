@@ -132,7 +132,9 @@ pub fn decided(account: &str) {
 fn emit(account: &str, payload: &Value) {
     // One may be decided and asked about anew in one run.
     let dedup = format!("{account}:{}:{}", clock::now(), payload["decided"] == true);
-    tandem_sdk::tell(ASKED, account, &dedup, payload);
+    let mut payload = payload.clone();
+    payload["record"] = "salesforce.Account".into();
+    tandem_sdk::tell(ASKED, account, &dedup, &payload);
 }
 
 /// What the question of one that had no counterpart changes on accounts: the reason to show, or `None` where the mark goes.

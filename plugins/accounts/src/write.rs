@@ -164,6 +164,11 @@ fn keep(w: &Work, let_go: &BTreeSet<String>) {
     if fresh {
         // Unlinked and linked again it is news again.
         let dedup = format!("{}:{}:{}", w.card_code, w.account_id, tandem_sdk::clock::now());
-        tell("account.linked", &w.card_code, &dedup, &json!({ "CardCode": w.card_code }));
+        tell(
+            "account.linked",
+            &w.card_code,
+            &dedup,
+            &json!({ "record": "b1.BusinessPartners", "CardCode": w.card_code }),
+        );
     }
 }

@@ -60,7 +60,12 @@ impl Plugin for Catalogue {
 /// A product that was linked or made: what other flows show on it is shown at once.
 fn tell(product: &Product) {
     let dedup = format!("{}:{}", product.item_code, product.id);
-    tandem_sdk::tell("product.linked", &product.item_code, &dedup, &json!({ "ItemCode": product.item_code }));
+    tandem_sdk::tell(
+        "product.linked",
+        &product.item_code,
+        &dedup,
+        &json!({ "record": "b1.Items", "ItemCode": product.item_code }),
+    );
 }
 
 tandem_sdk::export!(Catalogue with_types_in tandem_sdk::bindings);

@@ -102,13 +102,14 @@ impl Credit {
 
     /// What a crossing means; `currency` is the company's own, empty where it is not known.
     pub fn words(&self, state: State, card_code: &str, currency: &str) -> String {
-        let what = match state {
-            State::Exceeded => "is beyond its credit limit: new orders are held",
-            _ => "is near its credit limit",
+        let used = match self.limit > Decimal::ZERO {
+            true => (self.exposure() * Decimal::ONE_HUNDRED / self.limit).floor(),
+            false => Decimal::ONE_HUNDRED,
         };
+        let what = if state == State::Exceeded { "exceeded" } else { "nearly used up" };
         let told = |amount: Decimal| Said::amount(amount, currency);
         format!(
-            "The customer {card_code} {what}. Limit {}, exposure {} (balance {}, open orders {}, open deliveries {}).",
+            "The customer {card_code} has used {used} % of its credit limit, which counts as {what}. Limit {}, exposure {} (balance {}, open orders {}, open deliveries {}).",
             told(self.limit),
             told(self.exposure()),
             told(self.balance),

@@ -3,6 +3,7 @@
 use tandem_sdk::chain::ORDER_LINKED;
 use tandem_sdk::{Error, Method, Said, Value, b1, http, json, outcome_of, request, say, storage};
 
+use crate::approval::Draft;
 use crate::change::Change;
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
@@ -14,9 +15,19 @@ pub const LINK: &str = "link with order ";
 
 /// Whether an order that carries the opportunity's id was made of it, where `orders` have carried it so far, over or not. B1's
 /// *Duplicate* copies the id, too: only one that is alone, awaited, or has its row in the ledger is taken over unasked.
-pub fn is_ours(flow: &str, w: &Work, generation: u64, orders: u64, doc_num: &str) -> Result<bool, Error> {
+pub fn is_ours(
+    flow: &str,
+    w: &Work,
+    (generation, orders): (u64, u64),
+    draft: Option<Draft>,
+    doc_num: &str,
+) -> Result<bool, Error> {
     let answer = w.event.resolution.as_deref().and_then(|answer| answer.strip_prefix(LINK));
-    if answer == Some(doc_num) || (generation == 1 && orders == 1 && !w.makes_new) || is_awaited(w.id()) {
+    if answer == Some(doc_num) || (generation == 1 && orders == 1 && !w.makes_new) {
+        return Ok(true);
+    }
+    // A draft that waits still is no order yet.
+    if is_awaited(w.id()) && draft.is_none() {
         return Ok(true);
     }
     Ok(ledger::rows(flow, w, generation, orders)? >= orders)
@@ -111,7 +122,7 @@ pub fn note(flow: &str, work: &mut [Work]) {
 
 /// What flows are told of an order: the customer is B1's, since the opportunity may have another account by now.
 pub fn told(document: &Value) -> Value {
-    json!({ "DocEntry": document["DocEntry"], "CardCode": document["CardCode"], "CreationDate": b1::day(&document["CreationDate"]) })
+    json!({ "record": "b1.Orders", "DocEntry": document["DocEntry"], "CardCode": document["CardCode"], "CreationDate": b1::day(&document["CreationDate"]) })
 }
 
 /// What followed the order before it was linked is shown on the opportunity, where flows want it: also of one that is to be cancelled,

@@ -6,8 +6,8 @@ use tandem_sdk::{
 };
 
 use crate::describe::Settings;
-use crate::linked::{Linked, status_of};
-use crate::{News, Step, Work, adopt, aside, ledger, look, unseen};
+use crate::linked::Linked;
+use crate::{News, Step, Work, adopt, aside, beside, ledger, look, unseen};
 
 /// What is read of drafts.
 pub const DRAFT: &str = "DocEntry,U_SF_Id,DocObjectCode,DocumentStatus,AuthorizationStatus";
@@ -198,7 +198,9 @@ fn is_order(draft: &Value) -> bool {
 pub fn find_order(id: &str) -> Result<Option<Value>, Error> {
     let select = "DocEntry,DocNum,DocumentStatus,Cancelled,CardCode,CreationDate";
     let read = b1::Read::texts("Orders", "U_SF_Id", &[id.to_owned()], select);
-    Ok(b1::read(read.and("Cancelled eq 'tNO'"))?.into_iter().next())
+    let mut found = b1::read(read.and("Cancelled eq 'tNO'"))?;
+    beside::without(id, &mut found);
+    Ok(found.into_iter().next())
 }
 
 /// The opportunity is not won (any more): what there is of it in B1 is taken back.
@@ -206,7 +208,7 @@ pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft
     let order = match (order, draft) {
         // Approved between the two reads.
         (None, None) => match find_order(w.id()) {
-            Ok(order) => order.filter(|order| status_of(order) == "Open"),
+            Ok(order) => order,
             Err(error) => return w.finish(outcome_of(&error, looking())),
         },
         (order, _) => order,

@@ -5,6 +5,7 @@ mod adopt;
 mod anew;
 mod approval;
 mod aside;
+mod beside;
 mod branch;
 mod change;
 mod check;

@@ -1,7 +1,7 @@
 //! Looks into B1, in one read for the whole batch: customers and items, orders and drafts that are there already, and the
 //! orders that are to be changed. What is there already is taken over, never made again.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{Error, PERIODS, Said, Units, Value, passing, say, text, units};
@@ -10,7 +10,7 @@ use crate::check::{self, field, order_of};
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
 use crate::plan::Order;
-use crate::{News, Step, Work, adopt, approval, aside, complete, facts};
+use crate::{News, Step, Work, adopt, approval, aside, beside, complete, facts};
 
 /// What a person may choose about an order that was cancelled in B1.
 pub const MAKE_NEW: &str = "create a new order";
@@ -30,6 +30,10 @@ pub struct There {
     /// Orders of the opportunities in question, and those that are linked with them.
     orders: Vec<Value>,
     drafts: Vec<Value>,
+    /// Opportunities of which all orders are here that carry their id.
+    named: BTreeSet<String>,
+    /// `DocEntry` of those that are left out: see [`beside`].
+    beside: BTreeMap<String, Vec<i64>>,
 }
 
 /// Reads B1's side of all that is to be done, and settles what is there already.
@@ -54,6 +58,9 @@ pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
                 work[place].fail(&error, reading());
             }
         }
+    }
+    if let Err(error) = there.read_replacements(work) {
+        work.iter_mut().filter(|w| there.was_cancelled(w)).for_each(|w| w.fail(&error, reading()));
     }
     complete::orders(settings, work, &there);
     for w in work.iter_mut() {
@@ -90,6 +97,7 @@ impl There {
         let lines = orders.iter().flat_map(|order| &order.lines);
         let item_codes: Vec<String> = lines.map(|(_, line)| field(line, "ItemCode")).collect();
         let select = order_fields(&orders);
+        self.named.extend(ids.iter().cloned());
         // The draft first: it is gone once there is an order made from it.
         let mut rows = b1::read_all(&[
             Read::texts("Drafts", "U_SF_Id", &ids, approval::DRAFT),
@@ -103,11 +111,46 @@ impl There {
         self.drafts.extend(next());
         self.add_orders(next());
         self.add_orders(next());
+        self.leave_out(&ids);
         self.partners.extend(b1::by_key(next(), "CardCode"));
         let items = b1::by_key(next(), "ItemCode");
         self.units.extend(Units::read(items.values())?);
         self.items.extend(items);
         Ok(())
+    }
+
+    /// Of opportunities whose order was cancelled, what else carries their id: a clerk may have put another one in its place.
+    fn read_replacements(&mut self, work: &[Work]) -> Result<(), Error> {
+        let ids: Vec<String> = work.iter().filter(|w| self.was_cancelled(w)).map(|w| w.id().to_owned()).collect();
+        let ids: Vec<String> = ids.into_iter().filter(|id| !self.named.contains(id)).collect();
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let found = b1::read(Read::texts("Orders", "U_SF_Id", &ids, order_fields(&[]).as_str()))?;
+        self.add_orders(found);
+        self.leave_out(&ids);
+        Ok(())
+    }
+
+    fn was_cancelled(&self, w: &Work) -> bool {
+        match &w.step {
+            Step::Update(_, linked) => self.linked(linked).is_some_and(|order| status_of(order) == "Cancelled"),
+            _ => false,
+        }
+    }
+
+    /// What a person has said is not an opportunity's own is not seen, and not looked for.
+    fn leave_out(&mut self, ids: &[String]) {
+        for id in ids {
+            let (mut own, others): (Vec<Value>, Vec<Value>) =
+                std::mem::take(&mut self.orders).into_iter().partition(|order| text(order, "U_SF_Id") == id);
+            let beside = beside::without(id, &mut own);
+            self.orders = others;
+            self.orders.extend(own);
+            if !beside.is_empty() {
+                self.beside.insert(id.clone(), beside);
+            }
+        }
     }
 
     /// What is linked may carry the id, too: it is there once, and counts once.
@@ -149,13 +192,18 @@ fn settle(flow: &str, settings: &Settings, w: &mut Work, there: &There) {
         Step::Create(order) => settle_new(flow, settings, w, order, there),
         Step::Update(order, linked) => settle_linked(flow, settings, w, order, linked, there),
         Step::Withdraw => {
-            let found = there.made_for(w.id()).find(|order| status_of(order) == "Open").cloned();
+            // One that is delivered is its own, too: that it cannot be cancelled any more is for a person to know.
+            let live = || there.made_for(w.id()).filter(|order| status_of(order) != "Cancelled");
+            let found = live().find(|order| status_of(order) == "Open").or_else(|| live().next()).cloned();
             let orders = there.made_for(w.id()).count() as u64;
+            let draft = there.draft(w.id());
             let ours = found
                 .as_ref()
-                .map_or(Ok(true), |found| adopt::is_ours(flow, w, 1, orders, &b1::key_text(&found["DocNum"])));
+                .map_or(Ok(true), |found| adopt::is_ours(flow, w, (1, orders), draft, &b1::key_text(&found["DocNum"])));
             match ours {
-                Ok(true) => approval::settle_withdrawal(w, found, there.draft(w.id()), orders.max(1)),
+                Ok(true) => approval::settle_withdrawal(w, found, draft, orders.max(1)),
+                // Its draft goes; the other one is not its own, and nobody asks about that now.
+                Ok(false) if draft.is_some() => approval::settle_withdrawal(w, None, draft, orders.max(1)),
                 Ok(false) => ask_about_open_copy(w, &b1::key_text(&found.unwrap_or_default()["DocNum"])),
                 Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
             }
@@ -170,8 +218,9 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
     let (over, live): (Vec<&Value>, Vec<&Value>) = there.made_for(&id).partition(|o| status_of(o) == "Cancelled");
     // Each that was made has used up a key of the ledger.
     let used = (over.len() + live.len()) as u64;
+    order.beside = there.beside.get(&id).cloned().unwrap_or_default();
     match live.as_slice() {
-        [one] => settle_live(flow, w, order, one, used),
+        [one] => settle_live(flow, settings, w, order, one, there),
         [] => match (there.draft(&id), over.last()) {
             (Some(draft), _) => approval::wait(settings, w, draft),
             // The one that this opportunity is to have was made, and cancelled in B1.
@@ -193,15 +242,21 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
 }
 
 /// The one live order that carries the opportunity's id, which is not linked with it.
-fn settle_live(flow: &str, w: &mut Work, mut order: Order, one: &Value, used: u64) {
-    match adopt::is_ours(flow, w, order.generation, used, &b1::key_text(&one["DocNum"])) {
+fn settle_live(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, one: &Value, there: &There) {
+    let (used, draft) = (there.made_for(w.id()).count() as u64, there.draft(w.id()));
+    match adopt::is_ours(flow, w, (order.generation, used), draft, &b1::key_text(&one["DocNum"])) {
         Ok(true) => adopt::take_over(w, order, one, used),
-        Ok(false) if w.makes_new => {
-            order.generation = order.generation.max(used + 1);
-            order.beside.extend(one["DocEntry"].as_i64());
-            w.step = Step::Create(order);
-        }
-        Ok(false) => ask_about_copy(w, &b1::key_text(&one["DocNum"])),
+        Ok(false) => match draft {
+            // Its own is with an approver.
+            Some(draft) => approval::wait(settings, w, draft),
+            None if w.makes_new => {
+                beside::add(w.id(), one);
+                order.generation = order.generation.max(used + 1);
+                order.beside.extend(one["DocEntry"].as_i64());
+                w.step = Step::Create(order);
+            }
+            None => ask_about_copy(w, &b1::key_text(&one["DocNum"])),
+        },
         Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
     }
 }
@@ -235,22 +290,25 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
     linked.question = Said::default();
     let id = w.id().to_owned();
     let is_awaited = approval::is_awaited(&id);
+    let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
     if leaves(w) {
         approval::forget(&id);
-    } else if w.makes_new || is_awaited {
-        let order = Order { generation: linked.generation + 1, ..order };
-        let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
+        // It was told which one is there, too.
+        live.iter().for_each(|order| beside::add(&id, order));
+    } else if w.makes_new || is_awaited || !live.is_empty() {
+        let beside = there.beside.get(&id).cloned().unwrap_or_default();
+        let order = Order { generation: linked.generation + 1, beside, ..order };
         return match (there.draft(&id), live.as_slice()) {
             // The new one is under way: an approver has it, and no order that is there is the one made of it.
-            (Some(draft), _) => approval::wait(settings, w, draft),
-            (None, [one]) => settle_live(flow, w, order, one, there.made_for(&id).count() as u64),
+            (Some(draft), []) => approval::wait(settings, w, draft),
+            (_, [one]) => settle_live(flow, settings, w, order, one, there),
             (None, []) => {
                 w.step = Step::Create(order);
                 if is_awaited {
                     approval::after_the_draft(w);
                 }
             }
-            (None, many) => ask_about_several(w, many),
+            (_, many) => ask_about_several(w, many),
         };
     }
     linked.left |= leaves(w);
@@ -295,7 +353,8 @@ fn ask_about_copy(w: &mut Work, doc_num: &str) {
         [("number", doc_num.into())],
     );
     let link = format!("{}{doc_num}", adopt::LINK);
-    w.hold(reason, &[MAKE_NEW, &link, "ignore"]);
+    // Beside one that was cancelled nothing more may be wanted, and that is to be known.
+    w.hold(reason, &[MAKE_NEW, &link, if w.is_orderless { "ignore" } else { LEAVE }]);
 }
 
 /// The same of one that is not won: a clerk's order is not cancelled for it.

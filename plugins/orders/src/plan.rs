@@ -67,7 +67,7 @@ pub struct Order {
     pub notes: Vec<Said>,
     /// The same, of the day on which it is due.
     pub due_note: Option<Said>,
-    /// `DocEntry` of orders that carry the opportunity's id and are not its own: a clerk's duplicates.
+    /// `DocEntry` of orders that carry the opportunity's id and are not its own: see [`crate::beside`].
     pub beside: Vec<i64>,
     /// How often an order was made for this opportunity before: part of the ledger's key.
     pub generation: u64,
@@ -337,6 +337,18 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
             Err(held) => {
                 match held {
                     Held::Review(reason) => w.hold(reason, &["retry", "ignore"]),
+                    // Nothing says that it is this company's.
+                    Held::Foreign(_) if matches!(w.step, Step::Create(_)) && settings.only.field().is_none() => {
+                        w.leave()
+                    }
+                    Held::Foreign(code) => {
+                        let reason = say(
+                            "orders.foreign",
+                            "the opportunity is this company's, and its account carries {code}, a customer of another company: set the right account, or the company that the opportunity is of",
+                            [("code", code.into())],
+                        );
+                        w.hold(reason, &["retry", "ignore"]);
+                    }
                     Held::Outcome(outcome) => {
                         if matches!(outcome, Outcome::Wait(_)) {
                             w.news = Some(waiting::news(&w.opportunity));
@@ -374,6 +386,8 @@ fn is_in_question(w: &Work, link: &Linked) -> bool {
 
 enum Held {
     Review(Said),
+    /// The customer is another company's, by this code.
+    Foreign(String),
     Outcome(Outcome),
 }
 
@@ -394,7 +408,7 @@ fn customer(settings: &Settings, w: &Work, card_codes: &BTreeMap<String, String>
     match counterpart::card_code(given, linked, &settings.keys) {
         Code::Own(card_code) => return Ok(card_code),
         Code::Foreign(code) => {
-            return Err(Held::Outcome(Outcome::Done(format!("{code} is the customer of another company"))));
+            return Err(Held::Foreign(code));
         }
         Code::None => {}
     }
@@ -460,14 +474,19 @@ pub fn forget(id: &str) {
 /// Asks the accounts flow for a customer; false where there is none.
 pub fn want_account(w: &Work) -> bool {
     let account = text(&w.opportunity, "AccountId");
-    tell("accounts.wanted", account, &format!("{account}:{}", w.event.id), &json!({ "AccountId": account }))
+    tell(
+        "accounts.wanted",
+        account,
+        &format!("{account}:{}", w.event.id),
+        &json!({ "record": "salesforce.Account", "AccountId": account }),
+    )
 }
 
 /// The order that an opportunity asks for, in its own words; what keeps it from being one.
 pub fn wanted(settings: &Settings, opportunity: &Value) -> Result<Order, Said> {
     build(settings, text(opportunity, "Id"), opportunity, String::new(), 1).map_err(|held| match held {
         Held::Review(why) => why,
-        Held::Outcome(_) => Said::default(),
+        Held::Outcome(_) | Held::Foreign(_) => Said::default(),
     })
 }
 

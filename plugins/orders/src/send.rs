@@ -143,13 +143,19 @@ fn link(settings: &Settings, w: &mut Work, order: &Order, document: &Value) {
 
 /// Stock and credit that the order took are shown at once, where flows want it, and not at the next look.
 fn tell_ordered(w: &Work, order: &Order, doc_entry: &str) {
-    let tell = |topic: &str, field: &str, code: &Value| {
+    let tell = |topic: &str, record: &str, field: &str, code: &Value| {
         let key = b1::key_text(code);
-        tandem_sdk::tell(topic, &key, &format!("{key}:{doc_entry}:{}", w.event.id), &json!({ field: code }))
+        tandem_sdk::tell(
+            topic,
+            &key,
+            &format!("{key}:{doc_entry}:{}", w.event.id),
+            &json!({ "record": record, field: code }),
+        )
     };
-    let _ = order.header.get("CardCode").is_some_and(|code| tell("credit.wanted", "CardCode", code));
+    let _ =
+        order.header.get("CardCode").is_some_and(|code| tell("credit.wanted", "b1.BusinessPartners", "CardCode", code));
     let items = order.lines.iter().filter_map(|(_, line)| line.get("ItemCode"));
-    let _ = items.take_while(|code| tell("stock.wanted", "ItemCode", code)).count();
+    let _ = items.take_while(|code| tell("stock.wanted", "b1.Items", "ItemCode", code)).count();
 }
 
 fn created(flow: &str, settings: &Settings, w: &mut Work, order: &Order, answer: Result<Response, Error>) {
@@ -165,9 +171,7 @@ fn created(flow: &str, settings: &Settings, w: &mut Work, order: &Order, answer:
         }
         // The ledger has its row: the order was made before.
         Err(Error::Remote(remote)) if remote.code == "-2035" => match approval::find_order(w.id()) {
-            Ok(Some(found)) if found["DocEntry"].as_i64().is_none_or(|entry| !order.beside.contains(&entry)) => {
-                w.finish(tandem_sdk::retry(100, "the order was there already: taking it over"))
-            }
+            Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was there already: taking it over")),
             Ok(_) if ledger::stands_alone(flow, w, order) => {}
             Ok(_) => {
                 let reason = say(

@@ -320,11 +320,9 @@ async fn an_order_cancelled_before_it_was_linked_stays_cancelled_as_decided() ->
     Ok(())
 }
 
-#[tokio::test]
-async fn a_clerks_duplicate_of_an_order_is_asked_about_and_left_alone() -> Result<()> {
-    let world = world("").await?;
-    let id = win(&world, "Synced").await?;
-    let mut order = live(&world, &id).await?.remove(0);
+/// A clerk duplicates the order, which is cancelled with its opportunity; won again, it is asked about the duplicate.
+async fn asked_about_a_copy(world: &World, id: &str) -> Result<Value> {
+    let mut order = live(world, id).await?.remove(0);
     // What B1's Duplicate does: everything, user fields, too.
     let fields = ["CardCode", "DocDueDate", "U_SF_Id"].map(|name| (name.to_owned(), order[name].take()));
     let mut copy = serde_json::Map::from_iter(fields);
@@ -332,18 +330,101 @@ async fn a_clerks_duplicate_of_an_order_is_asked_about_and_left_alone() -> Resul
     let own = |row: &Value| json!({ "ItemCode": row["ItemCode"], "Quantity": 77, "U_SF_LineId": row["U_SF_LineId"] });
     copy.insert("DocumentLines".into(), rows.iter().map(own).collect());
     let copy = world.b1_post("/Orders", copy.into()).await?;
-    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
-    until_live(&world, &id, 1).await?;
-    world.win(&id).await?;
-    let shown = world.until_state(&id, "Review").await?;
+    world.change("Opportunity", id, json!({ "StageName": "Prospecting" })).await?;
+    until_live(world, id, 1).await?;
+    world.win(id).await?;
+    let shown = world.until_state(id, "Review").await?;
     let message = shown["Tandem_Sync_Message__c"].as_str().unwrap_or_default();
     assert!(message.contains(&format!("order {} in B1 carries this opportunity's id", copy["DocNum"])), "{message}");
+    Ok(copy)
+}
+
+#[tokio::test]
+async fn a_clerks_duplicate_of_an_order_is_asked_about_and_left_alone() -> Result<()> {
+    let world = world("").await?;
+    let id = win(&world, "Synced").await?;
+    let copy = asked_about_a_copy(&world, &id).await?;
     answer(&world, "create a new order").await?;
     let orders = until_live(&world, &id, 2).await?;
     let copied = orders.iter().find(|order| order["DocEntry"] == copy["DocEntry"]).context("the copy is live")?;
     assert_eq!(row(copied, 0)["Quantity"].as_f64(), Some(77.0));
     let shown = world.until_state(&id, "Synced").await?;
     assert_ne!(shown["Tandem_Order_Number__c"].as_str(), Some(copy["DocNum"].to_string().as_str()));
+    Ok(())
+}
+
+/// That it is not the opportunity's holds also where its new order goes to an approver, is awaited, and is taken back.
+#[tokio::test]
+async fn a_duplicate_that_is_not_wanted_is_never_taken_for_the_order_that_an_approver_has() -> Result<()> {
+    let world = world("settings = { approval_poll_minutes = 0 }").await?;
+    let id = win(&world, "Synced").await?;
+    let copy = asked_about_a_copy(&world, &id).await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    answer(&world, "create a new order").await?;
+    until_message(&world, &id, "awaits approval").await?;
+    sync_now(&world, &id).await?;
+    world.settled().await?;
+    let shown = world.opportunity(&id).await?;
+    assert_ne!(shown["Tandem_Order_Number__c"].as_str(), Some(copy["DocNum"].to_string().as_str()), "{shown}");
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    // Wanted no more: its draft goes, and the clerk's order stays.
+    let drafts = async |world: &World| -> Result<Vec<Value>> {
+        Ok(world.b1_records("Drafts").await?.into_iter().filter(|own| own["U_SF_Id"] == id.as_str()).collect())
+    };
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    let none = async |world: &World| Ok(drafts(world).await?.is_empty().then_some(()));
+    world.until("no draft", PATIENCE, none).await?;
+    world.settled().await?;
+    assert_eq!(live(&world, &id).await?.len(), 1, "the clerk's own");
+    world.win(&id).await?;
+    let one = async |world: &World| Ok(drafts(world).await?.into_iter().next());
+    let draft = world.until("another draft", PATIENCE, one).await?["DocEntry"].clone();
+    until_message(&world, &id, "awaits approval").await?;
+    desk(&world, &format!("approve/{draft}")).await?;
+    let orders = until_live(&world, &id, 2).await?;
+    let own =
+        orders.iter().find(|order| order["DocEntry"] != copy["DocEntry"]).context("its own")?["DocNum"].to_string();
+    let told = async |world: &World| {
+        let shown = world.opportunity(&id).await?;
+        Ok((shown["Tandem_Order_Number__c"].as_str() == Some(own.as_str())).then_some(()))
+    };
+    world.until("its own number", PATIENCE, told).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]), "nobody is asked to cancel either");
+    Ok(())
+}
+
+/// How clerks correct an order: they duplicate it and cancel the first. Whether the other one is the opportunity's is asked, by its number.
+#[tokio::test]
+async fn an_order_that_a_clerk_put_in_the_place_of_a_cancelled_one_is_linked_where_a_person_says_so() -> Result<()> {
+    let world = world("").await?;
+    let (id, order, copy) = duplicated(&world).await?;
+    world.b1_call("POST", &format!("/Orders({order})/Cancel"), Value::Null).await?;
+    until_message(&world, &id, "carries this opportunity's id").await?;
+    let number = live(&world, &id).await?[0]["DocNum"].to_string();
+    answer(&world, &format!("link with order {number}")).await?;
+    let shown = world.until_state(&id, "Synced").await?;
+    assert_eq!(shown["Tandem_Order_Number__c"].as_str(), Some(number.as_str()));
+    world.settled().await?;
+    let orders = live(&world, &id).await?;
+    assert_eq!((orders.len(), &orders[0]["DocEntry"]), (1, &copy));
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+/// Approved, delivered and re-opened while the host was away: goods have left, and a person must know.
+#[tokio::test]
+async fn a_delivered_order_of_an_opportunity_that_is_won_no_more_is_asked_about() -> Result<()> {
+    let mut world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    world.stop().await?;
+    desk(&world, &format!("approve/{draft}")).await?;
+    let order = until_live(&world, &id, 1).await?.remove(0);
+    desk(&world, &format!("deliver/{}", order["DocEntry"])).await?;
+    world.change("Opportunity", &id, json!({ "StageName": "Prospecting" })).await?;
+    world.up().await?;
+    let shown = world.until_state(&id, "Review").await?;
+    let said = shown["Tandem_Sync_Message__c"].as_str().unwrap_or_default();
+    assert!(said.contains(&order["DocNum"].to_string()), "{said}");
     Ok(())
 }
 
@@ -619,6 +700,20 @@ async fn a_deleted_opportunity_takes_its_draft_with_it_also_where_companies_shar
     assert_eq!(world.send("POST", &url, &json!({})).await?.0, 204);
     let gone = async |world: &World| Ok(world.b1_records("Drafts").await?.is_empty().then_some(()));
     world.until("the draft to go", PATIENCE, gone).await
+}
+
+/// The opportunity says that it is this company's, its account another's: neither flow may leave it without a word.
+#[tokio::test]
+async fn an_opportunity_of_this_company_with_another_companys_customer_is_asked_about() -> Result<()> {
+    let flow = "settings = { key_prefix = \"us:\", only_field = \"Tandem_PO_Number__c\", only_value = \"US\" }";
+    let world = world(flow).await?;
+    let id = world.opportunities(1).await?.remove(0);
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "US" })).await?;
+    world.win(&id).await?;
+    world.until_state(&id, "Review").await?;
+    assert!(message(&world, &id).await?.contains("a customer of another company"));
+    assert!(world.orders_of(&id).await?.is_empty());
+    Ok(())
 }
 
 #[tokio::test]

@@ -313,6 +313,37 @@ async fn lose_the_order(world: &World, id: &str, rows: usize) -> Result<()> {
     Ok(())
 }
 
+/// The host is gone between the row and its order: nobody is asked whether an order was cancelled that never was.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_host_that_was_killed_between_a_row_of_the_ledger_and_its_order_makes_the_order_without_a_question()
+-> Result<()> {
+    let clock = tandem_e2e::machine::Clock::new()?;
+    let mut world = World::with(Setup { environment: clock.environment(), ..Setup::default() }).await?;
+    world.up().await?;
+    let id = world.opportunities(1).await?.remove(0);
+    let procedure = json!({ "set": "Orders", "field": "NumAtCard", "is": "PO-X", "number": 1001, "words": "not now",
+        "page_in_change_sets": true });
+    world.b1_settings(json!({ "procedure": procedure })).await?;
+    world.b1_faults(json!([{ "path": "/b1s/v2/Orders", "method": "POST", "kind": { "latency": 60_000 } }])).await?;
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-X" })).await?;
+    world.win(&id).await?;
+    let row = async |world: &World| Ok((world.b1_records("U_TANDEM").await?.len() == 1).then_some(()));
+    world.until("the row", Duration::from_secs(20), row).await?;
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    world.kill().await?;
+    world.b1_faults(json!([])).await?;
+    world.b1_settings(json!({ "procedure": null })).await?;
+    world.up().await?;
+    let shown = world.until_state(&id, "Waiting").await?;
+    assert!(shown["Tandem_Sync_Message__c"].as_str().is_some_and(|message| message.contains("is looked for again")));
+    clock.set(301)?;
+    world.until_state(&id, "Synced").await?;
+    assert_eq!((world.orders_of(&id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (1, 1));
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
 /// Where B1 lets no change set through, an order goes without one, its row of the ledger first. The order's answer is lost, and it was
 /// never made: the row stands alone.
 #[cfg(target_os = "linux")]

@@ -119,6 +119,7 @@ import SAID_ORDERS_DRAFT_REMOVED from '@salesforce/label/c.Tandem_Said_orders_dr
 import SAID_ORDERS_DRAFT_STAYS from '@salesforce/label/c.Tandem_Said_orders_draft_stays';
 import SAID_ORDERS_DUE_MOVED from '@salesforce/label/c.Tandem_Said_orders_due_moved';
 import SAID_ORDERS_FIELD_OF from '@salesforce/label/c.Tandem_Said_orders_field_of';
+import SAID_ORDERS_FOREIGN from '@salesforce/label/c.Tandem_Said_orders_foreign';
 import SAID_ORDERS_FOREIGN_ITEM from '@salesforce/label/c.Tandem_Said_orders_foreign_item';
 import SAID_ORDERS_GONE from '@salesforce/label/c.Tandem_Said_orders_gone';
 import SAID_ORDERS_HEADER from '@salesforce/label/c.Tandem_Said_orders_header';
@@ -318,6 +319,7 @@ export const PHRASES = {
     'orders.draft_stays': SAID_ORDERS_DRAFT_STAYS,
     'orders.due_moved': SAID_ORDERS_DUE_MOVED,
     'orders.field_of': SAID_ORDERS_FIELD_OF,
+    'orders.foreign': SAID_ORDERS_FOREIGN,
     'orders.foreign_item': SAID_ORDERS_FOREIGN_ITEM,
     'orders.gone': SAID_ORDERS_GONE,
     'orders.header': SAID_ORDERS_HEADER,

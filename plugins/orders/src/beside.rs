@@ -1,0 +1,34 @@
+//! Orders in B1 that carry an opportunity's id and are not its own, as a person has said: a clerk's duplicates. They are left alone, whatever is
+//! looked for, and asked about no more.
+
+use tandem_sdk::{Value, from_json, json, storage};
+
+fn key(id: &str) -> String {
+    format!("beside:{id}")
+}
+
+/// Their `DocEntry`.
+pub fn of(id: &str) -> Vec<i64> {
+    let kept = storage::get(&key(id)).map(|kept| from_json(&kept)).unwrap_or_default();
+    kept.as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
+}
+
+/// A person said so of this order.
+pub fn add(id: &str, order: &Value) {
+    let mut all = of(id);
+    if let Some(entry) = order["DocEntry"].as_i64().filter(|entry| !all.contains(entry)) {
+        all.push(entry);
+        // Not kept it is asked again.
+        let _ = storage::set(&key(id), &json!(all).to_string());
+    }
+}
+
+/// Takes them out of what B1 shows of an opportunity; what is left may be its own.
+pub fn without(id: &str, orders: &mut Vec<Value>) -> Vec<i64> {
+    if orders.is_empty() {
+        return Vec::new();
+    }
+    let all = of(id);
+    orders.retain(|order| order["DocEntry"].as_i64().is_none_or(|entry| !all.contains(&entry)));
+    all
+}
