@@ -47,13 +47,12 @@ export function overview(world: World, account: T.Account): T.Overview {
     connections: world.setup.connections
       .filter((one) => one.polls === 0)
       .map(({ name, settings: { kind } }): T.ConnectionRow => {
-        if (kind === 'b1') return { name, kind, state: 'up', since: iso(world.began) };
+        if (kind === 'b1') return { name, kind, state: 'up' };
         return {
           name,
           kind,
           state: 'up',
-          since: iso(world.began + 9 * HOUR),
-          budget: { used: 11_420, limit: 15_000, forecast: 16_300, what: 'API calls' },
+          budget: { used: 11_420, limit: 15_000, forecast: 16_300 },
         };
       }),
     sources:
@@ -72,30 +71,15 @@ function needs(world: World, account: T.Account, flows: T.FlowRow[]): T.Need[] {
   const found: T.Need[] = [];
   for (const flow of flows) {
     if (flow.state === 'held') {
-      found.push({ kind: 'held', flow: flow.name, text: flow.why ?? '', since: iso(world.began) });
+      found.push({ kind: 'held', flow: flow.name, text: flow.why ?? '' });
     }
   }
   found.push(...newsOf(world, account));
-  const of = (kind: 'review' | 'rejected', count: (flow: T.FlowRow) => number, words: (n: number) => string) => {
-    for (const flow of flows) {
-      const many = count(flow);
-      if (many === 0) continue;
-      const since = world.events.find(({ row }) => row.flow === flow.name && row.state === kind)?.row.created_at;
-      found.push({ kind, flow: flow.name, text: words(many), count: many, ...(since !== undefined && { since }) });
-    }
-  };
-  of(
-    'rejected',
-    (flow) => flow.rejected,
-    (n) => `${n} ${n === 1 ? 'event was' : 'events were'} rejected`,
-  );
-  of(
-    'review',
-    (flow) => flow.reviews,
-    (n) => `${n} ${n === 1 ? 'question waits' : 'questions wait'} for an answer`,
-  );
+  for (const flow of flows.filter(({ reviews }) => reviews > 0)) {
+    found.push({ kind: 'review', flow: flow.name, text: 'Questions wait for an answer.', count: flow.reviews });
+  }
   for (const flow of flows) {
-    if (flow.candidate?.held) found.push({ kind: 'candidate', flow: flow.name, text: flow.candidate.held });
+    if (flow.candidate?.held) found.push({ kind: 'files', flow: flow.name, text: flow.candidate.held });
   }
   return found;
 }

@@ -1,5 +1,6 @@
 //! Why a record, or a field of it, is as it is: who wrote it last, by which event, rule and release, and what was before.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -18,6 +19,7 @@ use super::problem::Problem;
 use super::story::{LinkRow, dots};
 use crate::engine::explain::{Explained as Known, Write, explain};
 use crate::engine::now::{self, Present};
+use crate::engine::scope_of;
 use crate::store::Fate;
 use crate::time::iso;
 
@@ -62,11 +64,11 @@ pub struct WriteRow {
     release: String,
     /// POST, PATCH …
     method: String,
-    /// The plugin's slot for a connection.
+    /// The connection as `tandem.toml` calls it now; of a flow that is there no more, the plugin's slot for it.
     connection: String,
     /// Path and query.
     path: String,
-    /// What came back, JSON text, or why that is not known.
+    /// What came back: the status, such as `204`, and of a refusal the system's words.
     answer: String,
     /// What it wrote.
     fields: Vec<WrittenRow>,
@@ -116,15 +118,22 @@ async fn known(console: &Console, who: &Who, record: &str, field: Option<&str>) 
     if who.flows.is_some() {
         // What other flows know of it is theirs.
         known.fields = known.writes.iter().flat_map(Write::values).map(|value| value.name).collect();
-        if known.events.is_empty() && known.writes.is_empty() {
-            known.links.clear();
-        }
+        let scopes = scopes(console, who);
+        let knows = !known.events.is_empty() || !known.writes.is_empty();
+        known.links.retain(|link| knows && scopes.contains(&link.scope));
     }
     if known.is_nothing() {
         let mend = "A document of B1 goes by its DocEntry; journals are kept for [store] keep_days.";
         return Err(Problem::no(format_args!("record {record:?} that anything is known of")).mended(mend));
     }
     Ok(known)
+}
+
+/// The pairs of connections of the flows that who asks sees: two companies may give different things one code.
+fn scopes(console: &Console, who: &Who) -> BTreeSet<String> {
+    let config = console.engine.config();
+    let flows = config.flows.iter().filter(|(name, _)| who.sees(name));
+    flows.map(|(_, flow)| scope_of(&flow.connections, config)).collect()
 }
 
 /// Why a record, or a field of it, is as it is.
@@ -160,9 +169,9 @@ async fn explained(
             flow: write.flow.clone(),
             release: write.release.clone(),
             method: write.method.clone(),
-            connection: write.slot.clone(),
+            connection: bound(&console, write),
             path: if masked { write.path.split('?').next().unwrap_or_default().to_owned() } else { write.path.clone() },
-            answer: if masked { String::new() } else { write.answer.clone() },
+            answer: answered(&write.answer),
             fields: fields.collect(),
         });
     }
@@ -174,6 +183,49 @@ async fn explained(
         fields: known.fields.into_iter().collect(),
         masked,
     }))
+}
+
+/// The connection that a flow's slot stands for.
+fn bound(console: &Console, write: &Write) -> String {
+    let flow = console.engine.config().flows.get(&write.flow);
+    flow.and_then(|own| own.connections.get(&write.slot)).unwrap_or(&write.slot).clone()
+}
+
+/// Letters of a refusal's words.
+const WORDS: usize = 300;
+
+/// What came back, as a person reads it: of what was done the status says all, and nothing of the record is in it.
+fn answered(answer: &str) -> String {
+    let Ok(came) = serde_json::from_str::<Value>(answer) else { return cut(answer) };
+    let Some((how, what)) = came.as_object().and_then(|own| own.iter().next()) else { return cut(answer) };
+    match (how.as_str(), what["status"].as_u64()) {
+        ("sent" | "probed", Some(status)) => status.to_string(),
+        (_, _) => match what {
+            Value::String(words) => cut(words),
+            Value::Object(error) => cut(&error.values().filter_map(refusal).collect::<Vec<_>>().join(" ")),
+            _ => cut(answer),
+        },
+    }
+}
+
+/// Status, code and words of an error, whatever it is called.
+fn refusal(error: &Value) -> Option<String> {
+    match error {
+        Value::String(words) => Some(words.clone()),
+        Value::Object(own) => {
+            let text =
+                |name: &str| own.get(name).map(|own| own.as_str().map_or_else(|| own.to_string(), str::to_owned));
+            Some(["status", "code", "message"].into_iter().filter_map(text).collect::<Vec<_>>().join(" "))
+        }
+        other => Some(other.to_string()),
+    }
+}
+
+fn cut(words: &str) -> String {
+    match words.char_indices().nth(WORDS) {
+        Some((at, _)) => format!("{}…", &words[..at]),
+        None => words.to_owned(),
+    }
 }
 
 /// What the records hold at present.
@@ -194,6 +246,7 @@ async fn at_present(
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Now>, Problem> {
     let (record, field) = (wanted.record()?, wanted.field());
+    console.access.tries().one_more_look(&who.name)?;
     // Whatever the field: what it came from may stand in a call that wrote another.
     let known = known(&console, &who, record, None).await?;
     let (engine, connections) = (&console.engine, &*console.connections);
@@ -208,4 +261,21 @@ async fn at_present(
         field.last_written = field.last_written.take().map(dots);
     }
     Ok(Json(Now { records, masked }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_came_back_is_told_in_few_words_and_never_with_the_record() {
+        let sent = "{\"sent\":{\"status\":204,\"headers\":[[\"sforce-limit-info\",\"x\"]],\"body\":\"secret\"}}";
+        assert_eq!(answered(sent), "204");
+        let refused = "{\"failed\":{\"remote\":{\"status\":400,\"code\":\"-5002\",\"message\":\"no\"}}}";
+        assert_eq!(answered(refused), "400 -5002 no");
+        assert_eq!(answered("{\"failed\":{\"unreachable\":\"gone\"}}"), "gone");
+        assert_eq!(answered("{\"denied\":\"not allowed\"}"), "not allowed");
+        assert_eq!(answered("its journal is pruned"), "its journal is pruned");
+        assert_eq!(answered(&"x".repeat(1_000)).chars().count(), WORDS + 1);
+    }
 }

@@ -205,6 +205,9 @@ pub struct ConnectionRow {
     /// Why.
     #[serde(skip_serializing_if = "Option::is_none")]
     why: Option<String>,
+    /// Since when it does not answer, or refuses the sign-in, ISO 8601.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    since: Option<String>,
     /// What of the org's calls is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     budget: Option<Budget>,
@@ -219,8 +222,6 @@ pub struct Budget {
     limit: u64,
     /// What will be used at midnight UTC, if it goes on as in the last hour.
     forecast: u64,
-    /// Of what.
-    what: &'static str,
 }
 
 /// How a source stands.
@@ -390,12 +391,13 @@ fn connection_row(name: &str, connection: &Connection, forecast: Option<u64>) ->
     };
     let budget =
         match connection {
-            Connection::Salesforce(org) => Some(org.usage()).filter(|(_, limit)| *limit > 0).map(|(used, limit)| {
-                Budget { used, limit, forecast: forecast.unwrap_or(used), what: "API calls of 24 hours" }
-            }),
+            Connection::Salesforce(org) => Some(org.usage())
+                .filter(|(_, limit)| *limit > 0)
+                .map(|(used, limit)| Budget { used, limit, forecast: forecast.unwrap_or(used) }),
             Connection::B1(_) => None,
         };
-    ConnectionRow { name: name.to_owned(), kind: connection.kind(), state, why, budget }
+    let since = breaker.outage().map(|outage| iso(outage.began()));
+    ConnectionRow { name: name.to_owned(), kind: connection.kind(), state, why, since, budget }
 }
 
 fn source_row(name: &str, standing: Standing) -> SourceRow {

@@ -16,6 +16,7 @@ use super::access::Who;
 use super::events::{EventRow, one};
 use super::problem::Problem;
 use crate::connections::reads;
+use crate::engine::scope_of;
 use crate::store::{CallState, Event, JournalEntry, Link, RunRecord};
 use crate::time::iso;
 
@@ -287,7 +288,11 @@ async fn story(State(console): State<Arc<Console>>, who: Who, Path(id): Path<i64
         let journal = store.journal_read(record.id).await?;
         runs.push(run_row(record, &journal, masked, &mut left));
     }
-    let links = store.links_of(&event.key).await?;
+    // Of its own company, and of its flow's: two may give different things one code.
+    let config = console.engine.config();
+    let scope = config.flows.get(&event.flow).map(|flow| scope_of(&flow.connections, config));
+    let mut links = store.links_of(&event.key).await?;
+    links.retain(|link| scope.as_ref().map_or(who.flows.is_none(), |own| *own == link.scope));
     let detail: Value = serde_json::from_str(&event.detail).unwrap_or_default();
     let payload = shown(&event.payload, serde_json::from_str(&event.payload).unwrap_or_default(), masked);
     let told = Told {

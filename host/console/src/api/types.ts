@@ -57,8 +57,7 @@ export interface Overview {
 }
 
 export interface Need {
-  kind:
-    'store' | 'connection' | 'held' | 'errors' | 'review' | 'rejected' | 'candidate' | 'files' | 'backup' | 'alerts';
+  kind: 'store' | 'connection' | 'held' | 'errors' | 'review' | 'files' | 'backup' | 'alerts';
   flow?: string;
   connection?: string;
   text: string;
@@ -93,7 +92,7 @@ export interface ConnectionRow {
   why?: string;
   since?: string;
   /** `forecast` is for midnight. */
-  budget?: { used: number; limit: number; forecast: number; what: string };
+  budget?: { used: number; limit: number; forecast: number };
 }
 
 export interface SourceRow {

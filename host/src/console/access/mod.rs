@@ -78,8 +78,17 @@ impl Access {
         }
     }
 
-    /// Whether a session still holds, and gives what it gave.
+    /// What bounds guesses and looks.
+    pub fn tries(&self) -> &session::Tries {
+        &self.tries
+    }
+
+    /// Whether a session or a token still holds, and gives what it gave.
     pub async fn holds(&self, who: &Who) -> Result<bool, Problem> {
+        if let Some(token) = &who.token {
+            let now = self.of_token(token, who.address.map(Peer)).await;
+            return Ok(now.is_ok_and(|now| now.role == who.role && now.flows == who.flows));
+        }
         let Some(session) = &who.session else { return Ok(true) };
         if self.store.session(&session.id, now()).await?.is_none() {
             return Ok(false);
@@ -88,38 +97,46 @@ impl Access {
         Ok(account.is_some_and(|own| own.role == who.role && own.flows.map(|f| f.into_iter().collect()) == who.flows))
     }
 
+    /// Who a token stands for, by its digest.
+    async fn of_token(&self, digest: &str, peer: Option<Peer>) -> Result<Who, Problem> {
+        let now = now();
+        let token = self.store.token(digest, now).await?;
+        let token = token.ok_or_else(|| {
+            Problem::signed_out().mended("The token is unknown, was taken back, or is over: make another one.")
+        })?;
+        // It may no more than who made it may now.
+        let maker = self.store.account(&token.by).await?.ok_or_else(Problem::signed_out)?;
+        if maker.outside.is_some() && !self.stands(&maker) {
+            let problem = Problem::signed_out();
+            return Err(
+                problem.mended("Who made the token signed in at a provider that is no longer asked: make another one.")
+            );
+        }
+        let flows = match (token.flows, maker.flows) {
+            (own, None) => own,
+            (None, theirs) => theirs,
+            (Some(own), Some(theirs)) => Some(own.into_iter().filter(|flow| theirs.contains(flow)).collect()),
+        };
+        if token.last_used.is_none_or(|at| now - at >= SEEN) {
+            self.store.token_used(&token.id, now).await?;
+        }
+        Ok(Who {
+            name: format!("token {}", token.name),
+            role: token.role.min(maker.role),
+            flows: flows.map(|flows| flows.into_iter().collect()),
+            via: Via::Token,
+            has_password: false,
+            session: None,
+            token: Some(digest.to_owned()),
+            address: peer.map(|peer| peer.0),
+        })
+    }
+
     /// Who asks.
     async fn who(&self, headers: &HeaderMap, peer: Option<Peer>) -> Result<Who, Problem> {
         let now = now();
         if let Some(secret) = bearer(headers) {
-            let token = self.store.token(&digest_of(secret.as_bytes()), now).await?;
-            let token = token.ok_or_else(|| {
-                Problem::signed_out().mended("The token is unknown, was taken back, or is over: make another one.")
-            })?;
-            // It may no more than who made it may now.
-            let maker = self.store.account(&token.by).await?.ok_or_else(Problem::signed_out)?;
-            if maker.outside.is_some() && !self.stands(&maker) {
-                let problem = Problem::signed_out();
-                return Err(problem
-                    .mended("Who made the token signed in at a provider that is no longer asked: make another one."));
-            }
-            let flows = match (token.flows, maker.flows) {
-                (own, None) => own,
-                (None, theirs) => theirs,
-                (Some(own), Some(theirs)) => Some(own.into_iter().filter(|flow| theirs.contains(flow)).collect()),
-            };
-            if token.last_used.is_none_or(|at| now - at >= SEEN) {
-                self.store.token_used(&token.id, now).await?;
-            }
-            return Ok(Who {
-                name: format!("token {}", token.name),
-                role: token.role.min(maker.role),
-                flows: flows.map(|flows| flows.into_iter().collect()),
-                via: Via::Token,
-                has_password: false,
-                session: None,
-                address: peer.map(|peer| peer.0),
-            });
+            return self.of_token(&digest_of(secret.as_bytes()), peer).await;
         }
         let name = self.cookie();
         if cookies(headers, name).count() > 1 {
@@ -141,6 +158,7 @@ impl Access {
             via: Via::Session,
             has_password: account.outside.is_none(),
             session: Some(session),
+            token: None,
             address: peer.map(|peer| peer.0),
         })
     }

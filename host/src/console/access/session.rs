@@ -31,40 +31,51 @@ const TRIES: NonZeroU32 = NonZeroU32::new(10).unwrap();
 /// Addresses and names that are remembered for it.
 const REMEMBERED: usize = 10_000;
 
-/// Bounds how often a password can be guessed.
-pub struct Tries(RateLimiter<String, HashMapStateStore<String>, DefaultClock>);
+/// Looks at both systems of one person in a minute.
+const LOOKS: NonZeroU32 = NonZeroU32::new(60).unwrap();
+
+type Limiter = RateLimiter<String, HashMapStateStore<String>, DefaultClock>;
+
+/// Bounds how often a password can be guessed, and how often one person has both systems asked.
+pub struct Tries {
+    passwords: Limiter,
+    looks: Limiter,
+}
 
 impl Default for Tries {
     fn default() -> Self {
-        Self(RateLimiter::hashmap(Quota::per_minute(TRIES)))
+        let every_minute = |most| RateLimiter::hashmap(Quota::per_minute(most));
+        Self { passwords: every_minute(TRIES), looks: every_minute(LOOKS) }
     }
 }
 
 impl Tries {
     /// An error where there were too many.
     pub(super) fn one_more(&self, peer: Option<Peer>, name: &str) -> Result<(), Problem> {
-        if self.0.len() > REMEMBERED {
-            self.0.retain_recent();
-        }
         // One address is bounded by itself, too: whatever names it thinks of.
-        let address = peer.map(|peer| peer.0.to_string()).unwrap_or_default();
+        let address = peer.map(|peer| peer.net()).unwrap_or_default();
         let name: String = name.chars().take(100).collect();
-        for key in [address.clone(), format!("{address}|{name}")] {
-            if let Err(until) = self.0.check_key(&key) {
-                return Err(Problem::too_many(until.wait_time_from(DefaultClock::default().now()).as_secs() + 1));
-            }
-        }
-        Ok(())
+        [address.clone(), format!("{address}|{name}")].iter().try_for_each(|key| counted(&self.passwords, key))
+    }
+
+    /// One more look at records as both systems have them now: each is calls of the org's day, and a line of the audit trail.
+    pub fn one_more_look(&self, who: &str) -> Result<(), Problem> {
+        counted(&self.looks, who)
     }
 
     /// Whether one more refusal on this way to the provider or back is told of. It costs nobody a try of a password.
     pub(super) fn tells(&self, way: &str, peer: Option<Peer>) -> bool {
-        if self.0.len() > REMEMBERED {
-            self.0.retain_recent();
-        }
         let net = peer.map(|peer| peer.net()).unwrap_or_default();
-        self.0.check_key(&format!("oidc {way} {net}")).is_ok()
+        counted(&self.passwords, &format!("oidc {way} {net}")).is_ok()
     }
+}
+
+fn counted(limiter: &Limiter, key: &str) -> Result<(), Problem> {
+    if limiter.len() > REMEMBERED {
+        limiter.retain_recent();
+    }
+    let until = limiter.check_key(&key.to_owned());
+    until.map_err(|until| Problem::too_many(until.wait_time_from(DefaultClock::default().now()).as_secs() + 1))
 }
 
 /// Open to everybody.
@@ -190,6 +201,7 @@ pub(super) async fn begin(
         via: Via::Session,
         has_password: account.outside.is_none(),
         session: Some(session),
+        token: None,
         address: peer.map(|peer| peer.0),
     };
     Ok((who, cookie_of(access, &value, LIFE / 1_000)))
@@ -337,6 +349,16 @@ async fn end_session(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_a_whole_network_of_ipv6_guesses_no_more_passwords_than_others() {
+        let tries = Tries::default();
+        let peer = |last: u16| Some(Peer(std::net::IpAddr::from([0x2001, 0xdb8, 0, 7, 0, 0, 0, last])));
+        assert_eq!((0..50).filter(|last| tries.one_more(peer(*last), "admin").is_ok()).count(), TRIES.get() as usize);
+        assert!(tries.one_more(Some(Peer(std::net::IpAddr::from([0x2001, 0xdb8, 0, 8, 0, 0, 0, 1]))), "admin").is_ok());
+        assert!((0..LOOKS.get()).all(|_| tries.one_more_look("ada").is_ok()));
+        assert!(tries.one_more_look("ada").is_err() && tries.one_more_look("bob").is_ok());
+    }
 
     #[test]
     fn refusals_of_the_provider_cost_no_try_of_a_password() {

@@ -39,6 +39,8 @@ pub struct Who {
     pub has_password: bool,
     /// Their session, if they came by one.
     pub session: Option<Session>,
+    /// Digest of the token they came with.
+    pub token: Option<String>,
     /// Where from.
     pub address: Option<IpAddr>,
 }

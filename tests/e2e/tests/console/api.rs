@@ -529,7 +529,15 @@ async fn a_script_uses_a_token_until_it_is_taken_back() -> Result<()> {
     let listed = admin.get("/tokens").await?;
     assert!(!listed.to_string().contains(&secret) && listed["tokens"][0]["last_used"].is_string(), "{listed}");
     let id = listed["tokens"][0]["id"].as_str().context("an id")?;
+    let mut stream = script.request(Method::GET, "/live").timeout(Duration::from_secs(120)).send().await?;
+    assert_eq!(stream.status(), 200);
     admin.ask(Method::DELETE, &format!("/tokens/{id}"), None).await?;
+    // What it listens to ends with it.
+    let ended = async {
+        while stream.chunk().await?.is_some() {}
+        Ok::<_, anyhow::Error>(())
+    };
+    tokio::time::timeout(Duration::from_secs(60), ended).await.context("it goes on listening")??;
     assert_eq!(script.ask(Method::GET, "/overview", None).await?.0, 401);
     let database = std::fs::read(world.folder().join("data/tandem.db"))?;
     assert!(!database.windows(secret.len()).any(|part| part == secret.as_bytes()));

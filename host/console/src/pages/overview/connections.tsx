@@ -56,14 +56,13 @@ function Connection({ of }: { of: ConnectionRow }) {
               {t('connection.used', {
                 used: number(budget.used, locale),
                 limit: number(budget.limit, locale),
-                what: budget.what,
               })}
             </p>
             <ProgressIndicator
               value={Math.min(100, Math.round((budget.used / budget.limit) * 100))}
               displayValue={percent(budget.used / budget.limit, locale)}
               valueState={over ? 'Critical' : 'Information'}
-              accessibleName={budget.what}
+              accessibleName={t('connection.calls')}
             />
             <p className={over ? 'warn' : 'soft'}>
               {t(over ? 'connection.over' : 'connection.forecast', { forecast: number(budget.forecast, locale) })}

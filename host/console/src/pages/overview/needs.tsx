@@ -14,9 +14,7 @@ const TONE = {
   connection: 'bad',
   held: 'bad',
   errors: 'warn',
-  rejected: 'bad',
   review: 'warn',
-  candidate: 'info',
   files: 'warn',
   alerts: 'warn',
   backup: 'warn',
@@ -65,7 +63,7 @@ function words(need: Need, t: Say): string {
       words: (named.length < need.count ? [...named, '…'] : named).join('; '),
     });
   }
-  return need.kind === 'rejected' ? t('needs.rejections', { count: need.count }) : need.text;
+  return need.text;
 }
 
 /** Where the person goes who sees to it; nowhere, where it is not seen to in the console. */
@@ -83,7 +81,7 @@ function Way({ of: need }: { of: Need }) {
       </Link>
     );
   }
-  if (need.kind === 'rejected' || need.kind === 'errors') {
+  if (need.kind === 'errors') {
     return (
       <Link className="way" to="/kinds" search={need.flow ? { flow: need.flow } : {}}>
         {words}
