@@ -43,6 +43,7 @@ struct Inner {
 #[derive(Clone, Debug)]
 pub struct Outage {
     since: Instant,
+    began: i64,
     why: String,
 }
 
@@ -53,6 +54,11 @@ impl Outage {
     /// Why, as it was first told.
     pub fn why(&self) -> &str {
         &self.why
+    }
+
+    /// When it began, milliseconds since 1970 UTC by this server's clock of then.
+    pub fn began(&self) -> i64 {
+        self.began
     }
 
     /// For how long.
@@ -68,8 +74,7 @@ impl Outage {
 
 impl std::fmt::Display for Outage {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let since = crate::time::now() - self.since.elapsed().as_millis() as i64;
-        write!(f, "not reachable since {}: {}", crate::time::iso(since), self.why)
+        write!(f, "not reachable since {}: {}", crate::time::iso(self.began), self.why)
     }
 }
 
@@ -167,7 +172,11 @@ impl Breaker {
         inner.failures += 1;
         if inner.failures >= TRIP_AFTER || open {
             inner.openings += 1;
-            inner.outage.get_or_insert_with(|| Outage { since: Instant::now(), why: why.to_owned() });
+            inner.outage.get_or_insert_with(|| Outage {
+                since: Instant::now(),
+                began: crate::time::now(),
+                why: why.to_owned(),
+            });
             let pause = backoff(inner.openings, FIRST_PAUSE, LONGEST_PAUSE);
             inner.open_until = Some(Instant::now() + pause);
             inner.trial_until = None;

@@ -238,6 +238,11 @@ impl CallError {
         matches!(self, Self::Ambiguous(_) | Self::Displaced(_))
     }
 
+    /// True where B1 refuses since a record with that key is there (-2035).
+    pub fn is_there_already(&self) -> bool {
+        matches!(self, Self::Remote { code, .. } if code == "-2035")
+    }
+
     /// True for what may go away by itself.
     pub fn is_passing(&self) -> bool {
         self.is_outage() || self.is_lost()

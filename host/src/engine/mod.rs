@@ -208,7 +208,7 @@ impl Engine {
             tasks.spawn(guarded("files of a flow", self.clone().watch_files(name.clone(), stop.clone())));
         }
         // Of flows that are configured no more.
-        tasks.spawn(guarded("recovery", self.clone().recover(left_open, over.clone())));
+        tasks.spawn(guarded("recovery", self.clone().recover(left_open, stop.clone(), over.clone())));
         tasks.spawn(guarded("sweep", self.clone().sweep(stop.clone())));
         tasks.spawn(guarded("pack", self.clone().pack(stop.clone())));
         tasks.spawn(guarded("prune", self.clone().prune(stop)));
@@ -235,7 +235,7 @@ impl Engine {
         runs: Arc<tokio::sync::Mutex<JoinSet<()>>>,
     ) {
         // A run that is taken up writes what it read before the crash: nothing newer may be written before it.
-        self.clone().recover(left_open, over).await;
+        self.clone().recover(left_open, stop.clone(), over).await;
         let Some(mut flow) = self.bind(&name, &mut stop).await else { return };
         let permits = Arc::new(Semaphore::new(flow.concurrency() as usize));
         let bell = self.inbox.bell(&name);

@@ -27,8 +27,13 @@ impl Engine {
         Vec::new()
     }
 
-    /// Until all are done, or the whole host is over.
-    pub(super) async fn recover(self: Arc<Self>, abandoned: Vec<Run>, mut over: watch::Receiver<bool>) {
+    /// Until all are done, or the whole host is over. What cannot be taken up yet is left when this engine stops: the next one takes it up.
+    pub(super) async fn recover(
+        self: Arc<Self>,
+        abandoned: Vec<Run>,
+        stop: watch::Receiver<bool>,
+        mut over: watch::Receiver<bool>,
+    ) {
         if abandoned.is_empty() {
             return;
         }
@@ -36,18 +41,24 @@ impl Engine {
         metrics::counter!("tandem_runs_recovered_total").increment(abandoned.len() as u64);
         use futures_util::stream::StreamExt;
         let all = futures_util::stream::iter(abandoned)
-            .map(|run| self.recover_one(run))
+            .map(|run| self.recover_one(run, stop.clone()))
             .buffer_unordered(PARALLEL)
             .collect::<Vec<()>>();
         tokio::select! { _ = all => {} _ = over.wait_for(|over| *over) => {} }
     }
 
-    async fn recover_one(&self, run: Run) {
+    async fn recover_one(&self, run: Run, mut stop: watch::Receiver<bool>) {
         let found = loop {
             match self.flow_of(&run).await {
                 Err(NoFlow::Now(why)) => {
                     tracing::warn!(flow = run.flow, run = run.id.0, why, "the run is taken up a little later");
-                    tokio::time::sleep(REBIND).await;
+                    let stops = tokio::select! {
+                        () = tokio::time::sleep(REBIND) => false,
+                        stops = stop.wait_for(|stop| *stop) => stops.is_ok(),
+                    };
+                    if stops {
+                        return;
+                    }
                 }
                 Err(NoFlow::Ever(why)) => break Err(why),
                 Ok(flow) => break Ok(flow),

@@ -10,7 +10,8 @@ pub mod report;
 mod scheduled;
 mod tally;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -394,27 +395,49 @@ struct Work<'a> {
     began: Millis,
 }
 
+/// Pages without a row, one after the other, after which a side is given up.
+const MOST_EMPTY: u32 = 1_000;
+
+/// Where a plugin's pages have led, so that reading a side comes to an end whatever the plugin says: rows are bounded by the room that is left.
+#[derive(Default)]
+struct Way {
+    seen: HashSet<u64>,
+    empty: u32,
+}
+
+impl Way {
+    /// The next page begins there; why not, where that leads nowhere.
+    fn goes_on(&mut self, next: &str, rows: u64) -> Result<(), String> {
+        self.empty = if rows == 0 { self.empty + 1 } else { 0 };
+        let mut hasher = DefaultHasher::new();
+        next.hash(&mut hasher);
+        if !self.seen.insert(hasher.finish()) {
+            return Err(format!("the plugin goes on where it was ({next:?})"));
+        }
+        if self.empty > MOST_EMPTY {
+            return Err(format!("the plugin goes on without end: {MOST_EMPTY} pages held no row (now {next:?})"));
+        }
+        Ok(())
+    }
+}
+
 impl Work<'_> {
     /// Reads both sides, joins them, and looks once more at what differs and was changed meanwhile. With it: how many that were not looked at again.
     async fn read(&self, told: &(dyn Fn(&'static str, u64) + Sync)) -> Result<(Counts, u64), NotRead> {
         let mut rows = 0;
         for (side, step) in [(Side::Salesforce, "reading Salesforce"), (Side::B1, "reading B1")] {
             let (mut cursor, mut most) = (None::<String>, PAGE);
+            let mut way = Way::default();
             loop {
                 told(step, rows);
                 let page = self.reading.page((&self.own.name, side), self.since, cursor.as_deref(), &mut most).await;
                 let page = page.map_err(|error| NotRead::Rows(side, error))?;
-                rows += page.rows.len() as u64;
+                let found = page.rows.len() as u64;
+                rows += found;
                 self.take(side, page.rows).await?;
-                match page.next {
-                    // What comes back to where it was would go on for ever.
-                    Some(next) if cursor.as_ref() == Some(&next) => {
-                        let why = format!("the plugin goes on where it was ({next:?})");
-                        return Err(NotRead::Rows(side, ReadError::Failed(why)));
-                    }
-                    Some(next) => cursor = Some(next),
-                    None => break,
-                }
+                let Some(next) = page.next else { break };
+                way.goes_on(&next, found).map_err(|why| NotRead::Rows(side, ReadError::Failed(why)))?;
+                cursor = Some(next);
             }
         }
         told("comparing", rows);
@@ -515,5 +538,25 @@ impl Work<'_> {
             self.take(side, rows).await?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_side_comes_to_an_end_whatever_the_plugin_says_of_its_pages() {
+        let mut way = Way::default();
+        assert!(
+            (0..5_000).all(|page| way.goes_on(&page.to_string(), 1).is_ok()),
+            "rows are bounded by the room that is left"
+        );
+        let mut way = Way::default();
+        assert!(way.goes_on("a", 0).and_then(|()| way.goes_on("b", 0)).is_ok());
+        assert!(way.goes_on("a", 3).unwrap_err().contains("goes on where it was"), "a circle of two");
+        let mut way = Way::default();
+        let ended = (0..10_000).find_map(|page| way.goes_on(&page.to_string(), 0).err());
+        assert!(ended.unwrap_or_default().contains("without end"));
     }
 }

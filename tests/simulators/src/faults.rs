@@ -57,6 +57,9 @@ pub struct Fault {
     /// Applies to this method; empty means all.
     #[serde(default)]
     pub method: String,
+    /// Applies to requests whose address or body contains this text, such as a record's id; empty means all.
+    #[serde(default)]
+    pub about: String,
     /// What goes wrong.
     pub kind: Kind,
     /// How often, 0 to 1.
@@ -102,13 +105,13 @@ impl Switchboard {
     }
 
     /// What goes wrong with a request: nothing with one whose caller says [`SPARED`].
-    pub fn strike(&self, headers: &HeaderMap, asked: &[(String, String)]) -> (Duration, Option<Kind>) {
-        if headers.contains_key(SPARED) { (Duration::ZERO, None) } else { self.draw(asked) }
+    pub fn strike(&self, headers: &HeaderMap, asked: &[(String, String)], body: &str) -> (Duration, Option<Kind>) {
+        if headers.contains_key(SPARED) { (Duration::ZERO, None) } else { self.draw(asked, body) }
     }
 
     /// What goes wrong with a request for these, methods and paths: one, or with it those of its subrequests; a line strikes the
     /// request once, whichever of them it names. Latency adds up, of the others the first wins.
-    fn draw(&self, asked: &[(String, String)]) -> (Duration, Option<Kind>) {
+    fn draw(&self, asked: &[(String, String)], body: &str) -> (Duration, Option<Kind>) {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
         let (faults, chance) = &mut *inner;
         let mut delay = 0;
@@ -117,7 +120,9 @@ impl Switchboard {
             let named = asked.iter().any(|(method, path)| {
                 path.contains(&fault.path) && (fault.method.is_empty() || fault.method.eq_ignore_ascii_case(method))
             });
+            let told = |text: &str| text.contains(&fault.about);
             let applies = named
+                && (told(body) || asked.iter().any(|(_, path)| told(path)))
                 && fault.times != Some(0)
                 && fault
                     .for_ms

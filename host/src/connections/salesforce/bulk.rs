@@ -2,6 +2,7 @@
 //! answer does no harm. Source: Bulk API 2.0 guide.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -21,6 +22,56 @@ const LONGEST_LOOK: Duration = Duration::from_secs(5);
 const NULL: &str = "#N/A";
 /// Bytes of a job's results.
 const RESULTS: u64 = 256 << 20;
+
+/// Jobs that the host has begun. One whose end nobody saw may run hours later, and would write what is old by then over what is new: it is taken
+/// back before anything else is written.
+#[derive(Default)]
+pub(super) struct Jobs(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// Under way in this process.
+    running: BTreeSet<String>,
+    /// Left behind, with nobody who waits for them.
+    left: BTreeSet<String>,
+    /// Objects of which it is known what hosts before this one have left.
+    looked: BTreeSet<String>,
+}
+
+impl Jobs {
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn begin(&self, path: String) -> UnderWay<'_> {
+        self.known().running.insert(path.clone());
+        UnderWay { jobs: self, path, is_over: false }
+    }
+
+    fn left(&self) -> Vec<String> {
+        self.known().left.iter().cloned().collect()
+    }
+}
+
+/// A job that somebody waits for: where that ends before the job does, whatever the cause, it is left behind.
+struct UnderWay<'a> {
+    jobs: &'a Jobs,
+    path: String,
+    is_over: bool,
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        let mut known = self.jobs.known();
+        known.running.remove(&self.path);
+        if !self.is_over {
+            known.left.insert(self.path.clone());
+        }
+    }
+}
+
+/// States of a job that may still write.
+const OPEN: [&str; 3] = ["Open", "UploadComplete", "InProgress"];
 
 /// Why there are no results.
 pub(super) enum NoJob {
@@ -76,9 +127,12 @@ impl Salesforce {
             Write::Create { .. } => return Err(NoJob::Refused("creates are not sent as jobs".into())),
         }
         let table = csv_of(members).map_err(NoJob::Refused)?;
+        self.look_for_left(job["object"].as_str().unwrap_or_default(), limit).await?;
+        self.take_back_left(limit).await.map_err(NoJob::Failed)?;
         let made = self.ask(Call::write(Method::Post, "/jobs/ingest", &job), limit).await?;
         let id = made["id"].as_str().ok_or_else(|| NoJob::Refused("the job has no id".into()))?;
         let path = format!("/jobs/ingest/{id}");
+        let mut under_way = self.jobs.begin(path.clone());
         let upload = Call {
             method: Method::Put,
             path: format!("{path}/batches"),
@@ -88,7 +142,9 @@ impl Salesforce {
         };
         self.ask(upload, limit).await?;
         self.ask(Call::write(Method::Patch, &path, &json!({ "state": "UploadComplete" })), limit).await?;
-        self.until_complete(&path, limit).await?;
+        let ended = self.until_complete(&path, limit).await;
+        under_way.is_over = matches!(ended, Ok(()) | Err(NoJob::Refused(_)));
+        ended?;
         let mut results: HashMap<String, CallResult> = HashMap::with_capacity(members.len());
         let key = key_of(first).0.to_owned();
         for (kind, good) in [("successfulResults", true), ("failedResults", false)] {
@@ -109,6 +165,43 @@ impl Salesforce {
             .collect())
     }
 
+    /// Takes back what was left behind; an error where the org cannot be asked: then nothing may be written yet.
+    pub(super) async fn take_back_left(&self, limit: Limit<'_>) -> Result<(), CallError> {
+        for path in self.jobs.left() {
+            let abort = Call::write(Method::Patch, path.as_str(), &json!({ "state": "Aborted" }));
+            match self.single(&abort, limit).await {
+                // It is over, or gone: the org says so.
+                Ok(_) | Err(CallError::Remote { .. }) => {
+                    tracing::info!(job = path, "a Bulk API job that was left behind writes nothing any more");
+                    self.jobs.known().left.remove(&path);
+                }
+                Err(error) if error.is_lost() => return Err(CallError::Unreachable(error.to_string())),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// A host that was killed may have left a job of its own: looked for once, before the first job over an object.
+    async fn look_for_left(&self, object: &str, limit: Limit<'_>) -> Result<(), NoJob> {
+        if self.jobs.known().looked.contains(object) {
+            return Ok(());
+        }
+        let own = self.auth.token().await?.user_id;
+        let listed = self.ask(Call::get("/jobs/ingest?jobType=V2Ingest"), limit).await?;
+        let is_left = |job: &&Value| {
+            let is_open = job["state"].as_str().is_some_and(|state| OPEN.contains(&state));
+            is_open && job["object"] == object && job["createdById"].as_str().is_some_and(|id| id == own)
+        };
+        let found = listed["records"].as_array().into_iter().flatten().filter(is_left);
+        let paths = found.filter_map(|job| Some(format!("/jobs/ingest/{}", job["id"].as_str()?)));
+        let mut known = self.jobs.known();
+        let paths: Vec<String> = paths.filter(|path| !known.running.contains(path)).collect();
+        known.left.extend(paths);
+        known.looked.insert(object.to_owned());
+        Ok(())
+    }
+
     async fn until_complete(&self, path: &str, limit: Limit<'_>) -> Result<(), NoJob> {
         let until = Instant::now() + PATIENCE;
         let mut pause = FIRST_LOOK;
@@ -121,7 +214,7 @@ impl Salesforce {
                     return Err(NoJob::Refused(state["errorMessage"].as_str().unwrap_or("the job failed").to_owned()));
                 }
                 _ if Instant::now() > until => {
-                    self.ask(Call::write(Method::Patch, path, &json!({ "state": "Aborted" })), limit).await?;
+                    // It is left behind, and taken back before anything else is written.
                     let why = format!("a Bulk API job was not done after {} s", PATIENCE.as_secs());
                     return Err(NoJob::Failed(CallError::Unreachable(why)));
                 }

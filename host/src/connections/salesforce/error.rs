@@ -14,6 +14,8 @@ pub enum Class {
     Limit,
     /// No word from the org itself: down, or a redirect to somewhere else.
     Unavailable,
+    /// The org's own word that it failed: down, or only over this very record.
+    Broken,
     /// The org has decided.
     Refused,
 }
@@ -31,7 +33,8 @@ pub fn read(raw: &Raw) -> (Class, CallError) {
     let class = match (raw.status, code.as_str()) {
         (401, _) | (_, "INVALID_SESSION_ID") => Class::Session,
         (_, "REQUEST_LIMIT_EXCEEDED") | (429, _) => Class::Limit,
-        (500.., _) => Class::Unavailable,
+        (500.., "" | "SERVER_UNAVAILABLE") => Class::Unavailable,
+        (500.., _) => Class::Broken,
         _ => Class::Refused,
     };
     if raw.status == SEVERAL_MATCH {

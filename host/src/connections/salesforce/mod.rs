@@ -38,6 +38,8 @@ use super::{
 };
 use crate::config::SalesforceConfig;
 
+/// Bytes of an answer that is only looked at.
+const SMALL: u64 = 1 << 20;
 /// Tries of a call that is safe to repeat.
 const TRIES: u32 = 4;
 /// Calls under way at once for one list.
@@ -62,6 +64,7 @@ pub struct Salesforce {
     day: Throttle,
     daily_percent: u64,
     gathering: Gathering,
+    jobs: bulk::Jobs,
     used: AtomicU64,
     allowed: AtomicU64,
 }
@@ -128,6 +131,7 @@ impl Salesforce {
             day: Throttle::default(),
             daily_percent: u64::from(config.daily_limit_percent),
             gathering: Gathering::default(),
+            jobs: bulk::Jobs::default(),
             used: AtomicU64::new(0),
             allowed: AtomicU64::new(0),
         })
@@ -200,6 +204,11 @@ impl Salesforce {
     /// Sends calls; single-record writes go out as sObject Collections, and what may wait shares requests with calls of other
     /// runs (see [`shared`]). Answers in order.
     pub async fn send_all(self: &Arc<Self>, calls: Vec<Call>, limit: Limit<'_>, pace: Pace) -> Vec<CallResult> {
+        if calls.iter().any(|call| !call.reads())
+            && let Err(error) = self.take_back_left(limit).await
+        {
+            return vec![Err(error); calls.len()];
+        }
         let mut packs = collections::pack(&calls);
         let mut results: Vec<CallResult> = vec![Err(CallError::Unreachable("not sent".into())); calls.len()];
         for members in std::mem::take(&mut packs.jobs) {
@@ -289,7 +298,7 @@ impl Salesforce {
         if !raw.answers(call) {
             return Err(match error::read(&raw) {
                 // Unchanged, where nobody asked for changes only.
-                (Class::Unavailable, error) => call.settled(CallError::Ambiguous(error.to_string())),
+                (Class::Unavailable | Class::Broken, error) => call.settled(CallError::Ambiguous(error.to_string())),
                 (_, error) => error,
             });
         }
@@ -371,7 +380,12 @@ impl Salesforce {
                     self.throttle.hold(pause);
                     return Err(CallError::Throttled(throttle::millis(pause)));
                 }
-                (Class::Unavailable, error) => {
+                // It works but for this: whatever the call is about is the cause, and holds up nobody else.
+                (Class::Broken, error) if self.is_there(&token).await => {
+                    self.breaker.succeeded();
+                    return Err(if call.reads() { error } else { CallError::Displaced(error.to_string()) });
+                }
+                (Class::Unavailable | Class::Broken, error) => {
                     let error = CallError::Ambiguous(error.to_string());
                     self.note_failure(&error);
                     return Err(error);
@@ -382,6 +396,13 @@ impl Salesforce {
                 }
             }
         }
+    }
+
+    /// Whether the org answers anything else.
+    async fn is_there(&self, token: &Token) -> bool {
+        let url = format!("{}{}/limits", token.instance_url, self.root);
+        let request = self.wire.client.get(url).bearer_auth(token.access_token.reveal());
+        self.wire.fetch(request, SMALL).await.is_ok_and(|raw| raw.status < 500)
     }
 
     /// All or nothing: Composite with `allOrNone`. The answer is the last subrequest's.

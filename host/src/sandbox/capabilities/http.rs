@@ -84,11 +84,23 @@ struct Item {
     request: String,
     /// Sent in an earlier try of this run, or perhaps so.
     uncertain: bool,
+    /// A host that is gone was about to send it, and perhaps did: by which way is not known.
+    taken_up: bool,
     way: Way,
     came: Option<Came>,
 }
 
+/// What is known of a call of which a part is there.
+const HALF_DONE: &str =
+    "a part of it is there, which a host that stopped in the middle of it may have put: it is looked for again";
+
 impl Item {
+    /// A part is there already, and the call it belongs to was not found: the part may have come alone, without its change set, before the host
+    /// that sent it ended. It is nobody's word that the call was ever carried out.
+    fn is_half_done(&self, error: &CallError) -> bool {
+        self.taken_up && !self.asked.call.atomic_with.is_empty() && error.is_there_already()
+    }
+
     fn effect(&self) -> bool {
         !self.asked.call.reads()
     }
@@ -142,7 +154,7 @@ impl RunState {
             if item.came.is_none() {
                 match self.journal.known(seq, place as u32, "http", &item.request)? {
                     Known::Done(came) => item.came = Some(came),
-                    Known::Intended => item.uncertain = true,
+                    Known::Intended => (item.uncertain, item.taken_up) = (true, true),
                     Known::New => item.uncertain = self.repeated && item.asked.probe.is_some(),
                 }
             }
@@ -187,7 +199,7 @@ impl RunState {
         };
         self.room_for(size)?;
         let text = serde_json::to_string(&asked).map_err(|e| RunError::Contract(e.to_string()))?;
-        Ok(Item { asked, subject, request: text, uncertain: false, way: Way::Together, came })
+        Ok(Item { asked, subject, request: text, uncertain: false, taken_up: false, way: Way::Together, came })
     }
 
     fn refusal(&self, bound: &Bound, asked: &Asked, size: u64) -> Result<(), Came> {
@@ -266,6 +278,12 @@ impl RunState {
             let mut lost = false;
             for (place, result) in to_send.into_iter().zip(results) {
                 let item = &mut items[place];
+                if let Err(error) = &result
+                    && item.is_half_done(error)
+                {
+                    item.came = Some(Came::Failed(CallError::Ambiguous(HALF_DONE.into())));
+                    continue;
+                }
                 let again = matches!(&result, Err(error) if error.is_lost()) && item.asked.probe.is_some();
                 // One whose own answer is lost apart may still be under way there: its parts stay, and it is looked for later.
                 if again && round < ROUNDS && item.way == Way::Together {
@@ -405,6 +423,7 @@ async fn ask_probes(bound: &Bound, items: &mut [Item], limit: Limit<'_>, pace: P
                 subject: String::new(),
                 request: String::new(),
                 uncertain: false,
+                taken_up: false,
                 way: Way::Together,
                 came: None,
             })

@@ -8,6 +8,9 @@ use crate::sandbox::said::question;
 use crate::sandbox::trace;
 use crate::store::{Haste, NewEvent, Wake};
 
+/// Letters of a kind of record, such as `b1.Items`.
+const MOST_KIND: usize = 100;
+
 impl contract::schedule::Host for RunState {
     async fn wake(&mut self, at: u64, key: String, payload: String) -> wasmtime::Result<()> {
         self.count_calls(1)?;
@@ -46,10 +49,11 @@ impl contract::events::Host for RunState {
         })?;
         // Two flows that give the same dedup id mean two things: none can keep another's event from being taken.
         let dedup = format!("{}:{}", bound.flow, emission.dedup);
+        let kind = record_of(&emission.payload);
         for taker in flows {
             self.keep(emission.topic.len() + emission.key.len() + dedup.len() + emission.payload.len())?;
             self.emitted.push(NewEvent {
-                kind: String::new(),
+                kind: kind.clone(),
                 flow: taker.flow.clone(),
                 topic: emission.topic.clone(),
                 key: emission.key.clone(),
@@ -87,6 +91,17 @@ impl contract::review::Host for RunState {
         });
         Ok(())
     }
+}
+
+/// What kind of record an emitted event's key names, where its payload says so: see [`NewEvent::kind`]. The item `100001` is not the partner.
+fn record_of(payload: &str) -> String {
+    #[derive(serde::Deserialize)]
+    struct About {
+        record: String,
+    }
+    let about = serde_json::from_str::<About>(payload).map(|about| about.record).unwrap_or_default();
+    let is_kind = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_');
+    if about.len() <= MOST_KIND && about.chars().all(is_kind) { about } else { String::new() }
 }
 
 impl RunState {
@@ -127,5 +142,25 @@ impl RunState {
             return Err(RunError::Limit { limit: "emitted_events", detail });
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_emitted_event_is_about_the_kind_of_record_that_it_says() {
+        assert_eq!(record_of("{\"record\":\"b1.BusinessPartners\",\"CardCode\":\"C1\"}"), "b1.BusinessPartners");
+        for none in [
+            "{}",
+            "",
+            "[]",
+            "{\"record\":7}",
+            "{\"record\":\"a b\"}",
+            &format!("{{\"record\":\"{}\"}}", "x".repeat(101)),
+        ] {
+            assert_eq!(record_of(none), "", "{none}");
+        }
     }
 }

@@ -61,6 +61,59 @@ async fn of_two_hundred_records_three_are_refused_and_the_others_go_through() ->
     Ok(())
 }
 
+/// An org that breaks over one record: its neighbours are written, other flows go on, and a person is told of that one.
+#[tokio::test]
+async fn a_record_over_which_the_org_itself_breaks_holds_up_nobody_else() -> Result<()> {
+    let flows = vec![("catalogue", "max_attempts = 3")];
+    let mut world = World::with(Setup { plugins: vec!["orders", "catalogue"], flows, ..Setup::default() }).await?;
+    world.up().await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    world.settled().await?;
+    let product = world.records("Product2").await?.into_iter().find(|own| own["ProductCode"] == "A00010");
+    let product = product.unwrap_or_default()["Id"].as_str().unwrap_or_default().to_owned();
+    let broken = json!({ "refuse": { "status": 500, "code": "UNKNOWN_EXCEPTION", "message": "An unexpected error occurred. ErrorId: 7-8" } });
+    world.salesforce_faults(json!([{ "about": product, "method": "PATCH", "kind": broken }, { "about": product, "method": "POST", "kind": broken }])).await?;
+    for item in ["A00009", "A00010", "A00011"] {
+        world.b1_patch(&format!("/Items('{item}')"), json!({ "ItemName": format!("New name of {item}") })).await?;
+    }
+    let named = async |world: &World| {
+        let all = world.records("Product2").await?;
+        Ok((all.iter().filter(|own| own["Name"].as_str().is_some_and(|name| name.starts_with("New name of"))).count()
+            == 2)
+            .then_some(()))
+    };
+    world.until("its neighbours", Duration::from_secs(60), named).await?;
+    let ids = world.opportunities(1).await?;
+    world.win(&ids[0]).await?;
+    world.until_state(&ids[0], "Synced").await?;
+    let asked = questions(&world, 1).await?;
+    assert!(
+        asked.len() == 1 && asked[0]["key"] == "A00010" && reason(&asked[0]).contains("UNKNOWN_EXCEPTION"),
+        "{asked:?}"
+    );
+    Ok(())
+}
+
+/// A partner that is called like an item: what becomes of the one ends no question about the other.
+#[tokio::test]
+async fn what_becomes_of_a_partner_ends_no_question_about_the_item_that_is_called_like_it() -> Result<()> {
+    let world = world(&["accounts", "catalogue"], Vec::new()).await?;
+    let item = json!({ "ItemCode": "100001", "ItemName": "Bolt", "ItemPrices": [{ "PriceList": 1, "Price": -5.0, "Currency": "EUR" }] });
+    world.b1_post("/Items", item).await?;
+    let asked = questions(&world, 1).await?;
+    assert_eq!((asked.len(), asked[0]["key"].as_str()), (1, Some("100001")), "{asked:?}");
+    world.b1_post("/BusinessPartners", json!({ "CardCode": "100001", "CardName": "Bolt & Sons" })).await?;
+    world.until_record("Account", "its account", |record| record["Tandem_Card_Code__c"] == "100001").await?;
+    let linked = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--flow", "catalogue", "--key", "100001"]).await?;
+        let mut events = events.as_array().into_iter().flatten();
+        Ok(events.any(|event| event["topic"] == "account.linked" && event["state"] == "done").then_some(()))
+    };
+    world.until("catalogue to hear of the account", Duration::from_secs(30), linked).await?;
+    assert_eq!(questions(&world, 1).await?.len(), 1);
+    Ok(())
+}
+
 #[tokio::test]
 async fn a_locked_record_is_written_when_the_lock_is_gone() -> Result<()> {
     let world = world(&["accounts"], Vec::new()).await?;

@@ -1,11 +1,15 @@
 //! Very many writes of one kind go as a Bulk API job; refusals and faults are still told record by record.
 
-use anyhow::Result;
-use serde_json::json;
-use tandem_e2e::{Setup, World};
+use std::process::Stdio;
+use std::time::Duration;
 
-#[tokio::test]
-async fn thousands_of_rows_are_one_job_and_each_refusal_is_its_own() -> Result<()> {
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tandem_e2e::{Setup, World, programs};
+use tokio::process::Command;
+
+/// A thousand items in two warehouses.
+async fn stocked() -> Result<World> {
     let items = ["--items", "1000"].map(str::to_owned).to_vec();
     let setup = Setup {
         plugins: vec!["inventory"],
@@ -14,7 +18,61 @@ async fn thousands_of_rows_are_one_job_and_each_refusal_is_its_own() -> Result<(
         b1: "poll_seconds = 3600\nstock_scan_seconds = 3600".into(),
         ..Setup::default()
     };
-    let mut world = World::with(setup).await?;
+    World::with(setup).await
+}
+
+/// How each job of the org stands.
+async fn jobs(world: &World) -> Result<Vec<String>> {
+    let client = reqwest::Client::builder().no_proxy().build()?;
+    let form = "grant_type=client_credentials&client_id=tandem&client_secret=tandem-secret";
+    let signed_in = client
+        .post(format!("{}/services/oauth2/token", world.salesforce))
+        .header("Content-Type", "application/x-www-form-urlencoded")
+        .body(form)
+        .send()
+        .await?;
+    let signed_in: Value = serde_json::from_str(&signed_in.text().await?)?;
+    let token = signed_in["access_token"].as_str().context("a token")?;
+    let url = format!("{}/services/data/v64.0/jobs/ingest", world.salesforce);
+    let listed: Value = serde_json::from_str(&client.get(url).bearer_auth(token).send().await?.text().await?)?;
+    let states = listed["records"].as_array().into_iter().flatten();
+    Ok(states.map(|job| job["state"].as_str().unwrap_or_default().to_owned()).collect())
+}
+
+/// The org queues a job, and the network goes, or the host: what the job holds is old by the time that it would run.
+#[tokio::test]
+async fn a_job_that_nobody_waits_for_any_more_writes_nothing() -> Result<()> {
+    for is_killed in [false, true] {
+        let mut world = stocked().await?;
+        world.salesforce_settings(json!({ "job_delay_ms": 4_000 })).await?;
+        if !is_killed {
+            let away = json!([{ "path": "/jobs/ingest/750", "method": "GET", "kind": "reset-before", "times": 4 }]);
+            world.salesforce_faults(away).await?;
+        }
+        world.up().await?;
+        let mut loading = Command::new(programs().join("tandem"));
+        loading.arg("--config").arg(world.folder().join("tandem.toml")).args(["backfill", "inventory", "--yes"]);
+        let _loading =
+            loading.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn()?;
+        let queued = async |world: &World| Ok(jobs(world).await?.contains(&"UploadComplete".to_owned()).then_some(()));
+        world.until("a job in the queue", Duration::from_secs(60), queued).await?;
+        if is_killed {
+            world.kill().await?;
+            world.up().await?;
+        }
+        let aborted = async |world: &World| Ok(jobs(world).await?.contains(&"Aborted".to_owned()).then_some(()));
+        world.until("the job to be taken back", Duration::from_secs(60), aborted).await?;
+        world.salesforce_settings(json!({})).await?;
+        world.settled().await?;
+        assert!(jobs(&world).await?.contains(&"JobComplete".to_owned()), "another one did it");
+        assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn thousands_of_rows_are_one_job_and_each_refusal_is_its_own() -> Result<()> {
+    let mut world = stocked().await?;
     let rule = json!({ "validations": [{ "object": "Tandem_Stock__c", "condition": "Name = 'A00500 02'", "message": "Not this one" }] });
     world.send("PUT", &format!("{}/admin/rules", world.salesforce), &rule).await?;
     // One answer is lost at each step of a job.

@@ -549,7 +549,7 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
         _ => return Refusal::new(413, -1000, "Request entity too large".into()).reply(version).response(),
     };
     let below = path[version.root().len()..].to_owned();
-    let (delay, fault) = simulator.faults.strike(&head.headers, &[(method.clone(), path.clone())]);
+    let (delay, fault) = simulator.faults.strike(&head.headers, &[(method.clone(), path.clone())], &body);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }

@@ -196,8 +196,9 @@ fn set_state(simulator: &Arc<Simulator>, id: &str, asked: &Asked<'_>) -> Answer 
             }
             job.info["state"] = "UploadComplete".into();
             let (simulator, id) = (simulator.clone(), id.to_owned());
+            let queued = Duration::from_millis(simulator.settings().job_delay_ms);
             tokio::spawn(async move {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+                tokio::time::sleep(queued).await;
                 let _ = tokio::task::spawn_blocking(move || ingest(&simulator, &id)).await;
             });
         }

@@ -101,6 +101,8 @@ struct Settings {
     row_lock_rate: f64,
     /// Child rows of a sub-query on one page.
     child_page: usize,
+    /// Milliseconds that a Bulk API job waits in the org's queue.
+    job_delay_ms: u64,
     /// See [`options::Options`].
     country_picklists: bool,
     /// See [`options::Options`].
@@ -129,6 +131,7 @@ impl Default for Settings {
             left: Left::default(),
             row_lock_rate: 0.0,
             child_page: CHILD_PAGE,
+            job_delay_ms: 20,
             country_picklists: false,
             person_accounts: false,
             one_currency: false,
@@ -435,7 +438,7 @@ async fn served(simulator: &Arc<Simulator>, request: Request) -> Response<Body> 
     let address = head.uri.path_and_query().map_or(path.as_str(), |address| address.as_str());
     let mut asked = vec![(method.clone(), address.to_owned())];
     asked.extend(rest::asked_inside(&path, &body));
-    let (delay, fault) = simulator.faults.strike(&head.headers, &asked);
+    let (delay, fault) = simulator.faults.strike(&head.headers, &asked, &body);
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
