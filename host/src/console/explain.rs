@@ -171,7 +171,7 @@ async fn explained(
             method: write.method.clone(),
             connection: bound(&console, write),
             path: if masked { write.path.split('?').next().unwrap_or_default().to_owned() } else { write.path.clone() },
-            answer: answered(&write.answer),
+            answer: if masked { first_word(&answered(&write.answer)) } else { answered(&write.answer) },
             fields: fields.collect(),
         });
     }
@@ -206,6 +206,11 @@ fn answered(answer: &str) -> String {
             _ => cut(answer),
         },
     }
+}
+
+/// The status alone: a refusal's words may hold what the role is not to see.
+fn first_word(answer: &str) -> String {
+    answer.split_whitespace().next().unwrap_or_default().to_owned()
 }
 
 /// Status, code and words of an error, whatever it is called.

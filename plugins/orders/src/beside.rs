@@ -9,18 +9,40 @@ fn key(id: &str) -> String {
 
 /// Their `DocEntry`.
 pub fn of(id: &str) -> Vec<i64> {
-    let kept = storage::get(&key(id)).map(|kept| from_json(&kept)).unwrap_or_default();
+    entries(&key(id))
+}
+
+fn named_key(id: &str) -> String {
+    format!("named:{id}")
+}
+
+fn entries(key: &str) -> Vec<i64> {
+    let kept = storage::get(key).map(|kept| from_json(&kept)).unwrap_or_default();
     kept.as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
+}
+
+fn put(key: &str, order: &Value) {
+    let mut all = entries(key);
+    if let Some(entry) = order["DocEntry"].as_i64().filter(|entry| !all.contains(entry)) {
+        all.push(entry);
+        // Not kept it is asked again.
+        let _ = storage::set(key, &json!(all).to_string());
+    }
+}
+
+/// A person is asked about this order by its number: what he answers is about it, too.
+pub fn name(id: &str, order: &Value) {
+    put(&named_key(id), order);
+}
+
+/// A person was asked about it.
+pub fn is_named(id: &str, order: &Value) -> bool {
+    order["DocEntry"].as_i64().is_some_and(|entry| entries(&named_key(id)).contains(&entry))
 }
 
 /// A person said so of this order.
 pub fn add(id: &str, order: &Value) {
-    let mut all = of(id);
-    if let Some(entry) = order["DocEntry"].as_i64().filter(|entry| !all.contains(entry)) {
-        all.push(entry);
-        // Not kept it is asked again.
-        let _ = storage::set(&key(id), &json!(all).to_string());
-    }
+    put(&key(id), order);
 }
 
 /// Takes them out of what B1 shows of an opportunity; what is left may be its own.

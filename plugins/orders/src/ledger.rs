@@ -71,9 +71,9 @@ pub fn stands_alone(flow: &str, w: &mut Work, order: &Order) -> bool {
     }
     let looked = b1::read(Read::texts("Orders", "U_SF_Id", &[w.id().to_owned()], "DocEntry,Cancelled"));
     match looked {
-        Ok(mut found) => {
-            found.retain(|own| own["DocEntry"].as_i64().is_none_or(|entry| !order.beside.contains(&entry)));
-            let is_earlier = |own: &Value| own["Cancelled"] == "tYES";
+        Ok(found) => {
+            let is_beside = |own: &Value| own["DocEntry"].as_i64().is_some_and(|entry| order.beside.contains(&entry));
+            let is_earlier = |own: &Value| own["Cancelled"] == "tYES" || is_beside(own);
             if found.len() as u64 >= order.generation || !found.iter().all(is_earlier) {
                 return false;
             }

@@ -167,6 +167,11 @@ impl There {
         self.orders.iter().filter(move |order| text(order, "U_SF_Id") == id)
     }
 
+    /// How many orders B1 has that were made for an opportunity, those that are not its own among them.
+    fn made(&self, id: &str) -> u64 {
+        (self.made_for(id).count() + self.beside.get(id).map_or(0, Vec::len)) as u64
+    }
+
     /// The order of a link.
     pub fn linked(&self, linked: &Linked) -> Option<&Value> {
         self.orders.iter().find(|order| b1::key_text(&order["DocEntry"]) == linked.doc_entry)
@@ -216,15 +221,15 @@ fn settle(flow: &str, settings: &Settings, w: &mut Work, there: &There) {
 fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, there: &There) {
     let id = w.id().to_owned();
     let (over, live): (Vec<&Value>, Vec<&Value>) = there.made_for(&id).partition(|o| status_of(o) == "Cancelled");
-    // Each that was made has used up a key of the ledger.
-    let used = (over.len() + live.len()) as u64;
     order.beside = there.beside.get(&id).cloned().unwrap_or_default();
+    // Each that was made has used up a key of the ledger; those that are not its own are counted with them.
+    let used = there.made(&id);
     match live.as_slice() {
         [one] => settle_live(flow, settings, w, order, one, there),
         [] => match (there.draft(&id), over.last()) {
             (Some(draft), _) => approval::wait(settings, w, draft),
             // The one that this opportunity is to have was made, and cancelled in B1.
-            (None, Some(cancelled)) if used >= order.generation && !w.makes_new => {
+            (None, Some(cancelled)) if over.len() as u64 >= order.generation && !w.makes_new => {
                 settle_cancelled(w, &order, cancelled, used);
             }
             (None, _) if approval::is_awaited(&id) => {
@@ -243,19 +248,20 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
 
 /// The one live order that carries the opportunity's id, which is not linked with it.
 fn settle_live(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, one: &Value, there: &There) {
-    let (used, draft) = (there.made_for(w.id()).count() as u64, there.draft(w.id()));
-    match adopt::is_ours(flow, w, (order.generation, used), draft, &b1::key_text(&one["DocNum"])) {
+    let (own, used, draft) = (there.made_for(w.id()).count() as u64, there.made(w.id()), there.draft(w.id()));
+    match adopt::is_ours(flow, w, (order.generation, own), draft, &b1::key_text(&one["DocNum"])) {
         Ok(true) => adopt::take_over(w, order, one, used),
         Ok(false) => match draft {
             // Its own is with an approver.
             Some(draft) => approval::wait(settings, w, draft),
-            None if w.makes_new => {
+            // He was asked about this very one, and wants another.
+            None if w.makes_new && beside::is_named(w.id(), one) => {
                 beside::add(w.id(), one);
                 order.generation = order.generation.max(used + 1);
                 order.beside.extend(one["DocEntry"].as_i64());
                 w.step = Step::Create(order);
             }
-            None => ask_about_copy(w, &b1::key_text(&one["DocNum"])),
+            None => ask_about_copy(w, one),
         },
         Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
     }
@@ -268,7 +274,9 @@ fn ask_about_several(w: &mut Work, many: &[&Value]) {
         "B1 has several orders for this opportunity: {numbers}; cancel all but one there",
         [("numbers", numbers.into())],
     );
-    w.hold(reason, &["retry", "ignore"]);
+    many.iter().for_each(|order| beside::name(w.id(), order));
+    // Beside one that was cancelled they may all be right.
+    w.hold(reason, &["retry", if w.is_orderless { "ignore" } else { LEAVE }]);
 }
 
 /// An order that is linked, as B1 has it now.
@@ -291,9 +299,9 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
     let id = w.id().to_owned();
     let is_awaited = approval::is_awaited(&id);
     let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
-    if leaves(w) {
+    // What he was not told of he has not left so.
+    if leaves(w) && live.iter().all(|order| beside::is_named(&id, order)) {
         approval::forget(&id);
-        // It was told which one is there, too.
         live.iter().for_each(|order| beside::add(&id, order));
     } else if w.makes_new || is_awaited || !live.is_empty() {
         let beside = there.beside.get(&id).cloned().unwrap_or_default();
@@ -346,11 +354,13 @@ fn stays_cancelled(w: &mut Work, linked: &Linked) {
 }
 
 /// An order that carries the opportunity's id and was not made of it.
-fn ask_about_copy(w: &mut Work, doc_num: &str) {
+fn ask_about_copy(w: &mut Work, order: &Value) {
+    let doc_num = &b1::key_text(&order["DocNum"]);
+    beside::name(w.id(), order);
     let reason = say(
         "orders.copy",
         "order {number} in B1 carries this opportunity's id and was not made of it, such as a duplicate of its order: is it the opportunity's, or is a new one wanted?",
-        [("number", doc_num.into())],
+        [("number", doc_num.as_str().into())],
     );
     let link = format!("{}{doc_num}", adopt::LINK);
     // Beside one that was cancelled nothing more may be wanted, and that is to be known.

@@ -32,8 +32,8 @@ pub(super) struct Jobs(Mutex<Known>);
 struct Known {
     /// Under way in this process.
     running: BTreeSet<String>,
-    /// Left behind, with nobody who waits for them.
-    left: BTreeSet<String>,
+    /// Left behind, with nobody who waits for them, and how often each could not be taken back.
+    left: BTreeMap<String, u32>,
     /// Objects of which it is known what hosts before this one have left.
     looked: BTreeSet<String>,
 }
@@ -49,7 +49,7 @@ impl Jobs {
     }
 
     fn left(&self) -> Vec<String> {
-        self.known().left.iter().cloned().collect()
+        self.known().left.keys().cloned().collect()
     }
 }
 
@@ -65,10 +65,13 @@ impl Drop for UnderWay<'_> {
         let mut known = self.jobs.known();
         known.running.remove(&self.path);
         if !self.is_over {
-            known.left.insert(self.path.clone());
+            known.left.insert(self.path.clone(), 0);
         }
     }
 }
+
+/// Times that a job is tried to be taken back before writes go on without.
+const MOST_TRIES: u32 = 50;
 
 /// States of a job that may still write.
 const OPEN: [&str; 3] = ["Open", "UploadComplete", "InProgress"];
@@ -142,9 +145,9 @@ impl Salesforce {
         };
         self.ask(upload, limit).await?;
         self.ask(Call::write(Method::Patch, &path, &json!({ "state": "UploadComplete" })), limit).await?;
-        let ended = self.until_complete(&path, limit).await;
-        under_way.is_over = matches!(ended, Ok(()) | Err(NoJob::Refused(_)));
-        ended?;
+        let ended = self.until_over(&path, limit).await?;
+        under_way.is_over = true;
+        ended.map_err(NoJob::Refused)?;
         let mut results: HashMap<String, CallResult> = HashMap::with_capacity(members.len());
         let key = key_of(first).0.to_owned();
         for (kind, good) in [("successfulResults", true), ("failedResults", false)] {
@@ -175,8 +178,18 @@ impl Salesforce {
                     tracing::info!(job = path, "a Bulk API job that was left behind writes nothing any more");
                     self.jobs.known().left.remove(&path);
                 }
-                Err(error) if error.is_lost() => return Err(CallError::Unreachable(error.to_string())),
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let mut known = self.jobs.known();
+                    let tries = known.left.entry(path.clone()).or_default();
+                    *tries += 1;
+                    if *tries < MOST_TRIES {
+                        drop(known);
+                        return Err(if error.is_lost() { CallError::Unreachable(error.to_string()) } else { error });
+                    }
+                    // One job does not keep an org from being written to for ever.
+                    known.left.remove(&path);
+                    tracing::error!(job = path, %error, "a Bulk API job cannot be taken back: what it holds may be written late; abort it in Setup, Bulk Data Load Jobs");
+                }
             }
         }
         Ok(())
@@ -197,21 +210,26 @@ impl Salesforce {
         let paths = found.filter_map(|job| Some(format!("/jobs/ingest/{}", job["id"].as_str()?)));
         let mut known = self.jobs.known();
         let paths: Vec<String> = paths.filter(|path| !known.running.contains(path)).collect();
-        known.left.extend(paths);
+        known.left.extend(paths.into_iter().map(|path| (path, 0)));
         known.looked.insert(object.to_owned());
         Ok(())
     }
 
-    async fn until_complete(&self, path: &str, limit: Limit<'_>) -> Result<(), NoJob> {
+    /// How it ended; an error where that is not known.
+    async fn until_over(&self, path: &str, limit: Limit<'_>) -> Result<Result<(), String>, NoJob> {
         let until = Instant::now() + PATIENCE;
         let mut pause = FIRST_LOOK;
         loop {
             tokio::time::sleep(pause).await;
-            let state = self.ask(Call::get(path), limit).await?;
+            // Whatever is answered but its state, the job goes on.
+            let state = self.ask(Call::get(path), limit).await.map_err(|error| match error {
+                NoJob::Refused(why) => NoJob::Failed(CallError::Unreachable(why)),
+                failed => failed,
+            })?;
             match state["state"].as_str().unwrap_or_default() {
-                "JobComplete" => return Ok(()),
+                "JobComplete" => return Ok(Ok(())),
                 "Failed" | "Aborted" => {
-                    return Err(NoJob::Refused(state["errorMessage"].as_str().unwrap_or("the job failed").to_owned()));
+                    return Ok(Err(state["errorMessage"].as_str().unwrap_or("the job failed").to_owned()));
                 }
                 _ if Instant::now() > until => {
                     // It is left behind, and taken back before anything else is written.

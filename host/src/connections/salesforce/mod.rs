@@ -383,7 +383,8 @@ impl Salesforce {
                 // It works but for this: whatever the call is about is the cause, and holds up nobody else.
                 (Class::Broken, error) if self.is_there(&token).await => {
                     self.breaker.succeeded();
-                    return Err(if call.reads() { error } else { CallError::Displaced(error.to_string()) });
+                    let why = error.to_string();
+                    return Err(if call.reads() { CallError::Unreachable(why) } else { CallError::Displaced(why) });
                 }
                 (Class::Unavailable | Class::Broken, error) => {
                     let error = CallError::Ambiguous(error.to_string());
@@ -400,7 +401,9 @@ impl Salesforce {
 
     /// Whether the org answers anything else.
     async fn is_there(&self, token: &Token) -> bool {
-        let url = format!("{}{}/limits", token.instance_url, self.root);
+        // What its database answers: an org whose records cannot be read or written is down, whatever else it serves.
+        let soql = percent("SELECT Id FROM Organization LIMIT 1");
+        let url = format!("{}{}/query?q={soql}", token.instance_url, self.root);
         let request = self.wire.client.get(url).bearer_auth(token.access_token.reveal());
         self.wire.fetch(request, SMALL).await.is_ok_and(|raw| raw.status < 500)
     }
