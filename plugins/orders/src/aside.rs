@@ -271,7 +271,7 @@ fn leave(w: &mut Work) {
 /// What it was when it was ignored nobody knows, and somebody has changed it since: what he wants by that is asked.
 fn ask_whether(w: &mut Work) {
     let reason = say(
-        UNREAD,
+        "orders.ignored_unread",
         "what was asked about this opportunity was ignored while it could not be read, and it was changed since: is an order of it wanted?",
         [],
     );

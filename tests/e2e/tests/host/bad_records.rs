@@ -65,7 +65,8 @@ async fn of_two_hundred_records_three_are_refused_and_the_others_go_through() ->
 #[tokio::test]
 async fn a_record_over_which_the_org_itself_breaks_holds_up_nobody_else() -> Result<()> {
     let flows = vec![("catalogue", "max_attempts = 3")];
-    let mut world = World::with(Setup { plugins: vec!["orders", "catalogue"], flows, ..Setup::default() }).await?;
+    let mut world =
+        World::with(Setup { plugins: vec!["orders", "catalogue"], flows, b1: FAST.into(), ..Setup::default() }).await?;
     world.up().await?;
     world.tandem(&["backfill", "catalogue", "--yes"]).await?;
     world.settled().await?;

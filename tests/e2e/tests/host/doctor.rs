@@ -30,6 +30,8 @@ async fn the_report_tells_how_all_is_and_holds_no_secret_and_nobodys_data() -> R
         Ok(events.as_array().is_some_and(|events| !events.is_empty()).then_some(()))
     };
     let in_review = world.until("a question", Duration::from_secs(30), asked).await;
+    // What else was told of it asks the same, and ends no question.
+    world.settled().await?;
     world.b1_faults(json!([])).await?;
 
     let (file, log) = (world.folder().join("report.md"), world.folder().join("host.log"));
