@@ -7,15 +7,11 @@ fn key(id: &str) -> String {
     format!("beside:{id}")
 }
 
-/// Their `DocEntry`.
-pub fn of(id: &str) -> Vec<i64> {
-    entries(&key(id))
-}
-
 fn named_key(id: &str) -> String {
     format!("named:{id}")
 }
 
+/// `DocEntry` of orders.
 fn entries(key: &str) -> Vec<i64> {
     let kept = storage::get(key).map(|kept| from_json(&kept)).unwrap_or_default();
     kept.as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
@@ -45,12 +41,12 @@ pub fn add(id: &str, order: &Value) {
     put(&key(id), order);
 }
 
-/// Takes them out of what B1 shows of an opportunity; what is left may be its own.
+/// Takes them out of what B1 shows of an opportunity; what is left may be its own. Their `DocEntry`.
 pub fn without(id: &str, orders: &mut Vec<Value>) -> Vec<i64> {
     if orders.is_empty() {
         return Vec::new();
     }
-    let all = of(id);
+    let all = entries(&key(id));
     orders.retain(|order| order["DocEntry"].as_i64().is_none_or(|entry| !all.contains(&entry)));
     all
 }

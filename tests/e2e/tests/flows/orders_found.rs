@@ -292,11 +292,16 @@ async fn row_alone(world: &mut World) -> Result<String> {
     Ok(id)
 }
 
-/// Wins the opportunity; of its next order only the row of the ledger comes, as the last of so many.
-async fn lose_the_order(world: &World, id: &str, rows: usize) -> Result<()> {
+/// From now on B1 answers a change set with an order of `PO-X` by the balancer's page.
+async fn lets_no_change_set_through(world: &World) -> Result<()> {
     let procedure = json!({ "set": "Orders", "field": "NumAtCard", "is": "PO-X", "number": 1001, "words": "not now",
         "page_in_change_sets": true });
-    world.b1_settings(json!({ "procedure": procedure })).await?;
+    world.b1_settings(json!({ "procedure": procedure })).await
+}
+
+/// Wins the opportunity; of its next order only the row of the ledger comes, as the last of so many.
+async fn lose_the_order(world: &World, id: &str, rows: usize) -> Result<()> {
+    lets_no_change_set_through(world).await?;
     let lost = json!([{ "path": "/b1s/v2/Orders", "method": "POST", "kind": "reset-before", "times": 1 }]);
     world.b1_faults(lost).await?;
     world.change("Opportunity", id, json!({ "Tandem_PO_Number__c": "PO-X" })).await?;
@@ -322,9 +327,7 @@ async fn a_host_that_was_killed_between_a_row_of_the_ledger_and_its_order_makes_
     let mut world = World::with(Setup { environment: clock.environment(), ..Setup::default() }).await?;
     world.up().await?;
     let id = world.opportunities(1).await?.remove(0);
-    let procedure = json!({ "set": "Orders", "field": "NumAtCard", "is": "PO-X", "number": 1001, "words": "not now",
-        "page_in_change_sets": true });
-    world.b1_settings(json!({ "procedure": procedure })).await?;
+    lets_no_change_set_through(&world).await?;
     world.b1_faults(json!([{ "path": "/b1s/v2/Orders", "method": "POST", "kind": { "latency": 60_000 } }])).await?;
     world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-X" })).await?;
     world.win(&id).await?;
