@@ -17,14 +17,15 @@ const AGAIN: Duration = Duration::from_secs(1);
 impl Engine {
     /// Runs that a host which is gone left open. Until they are known nothing may be leased.
     pub(super) async fn left_open(&self, mut stop: watch::Receiver<bool>) -> Vec<Run> {
-        while !*stop.borrow() {
+        loop {
             match self.inbox.store().abandoned().await {
                 Ok(runs) => return runs,
                 Err(error) => tracing::error!(%error, "cannot look for runs left open; trying again"),
             }
-            tokio::select! { _ = tokio::time::sleep(AGAIN) => {} _ = stop.changed() => {} }
+            if paused(AGAIN, &mut stop).await {
+                return Vec::new();
+            }
         }
-        Vec::new()
     }
 
     /// Until all are done, or the whole host is over. What cannot be taken up yet is left when this engine stops: the next one takes it up.
@@ -52,11 +53,7 @@ impl Engine {
             match self.flow_of(&run).await {
                 Err(NoFlow::Now(why)) => {
                     tracing::warn!(flow = run.flow, run = run.id.0, why, "the run is taken up a little later");
-                    let stops = tokio::select! {
-                        () = tokio::time::sleep(REBIND) => false,
-                        stops = stop.wait_for(|stop| *stop) => stops.is_ok(),
-                    };
-                    if stops {
+                    if paused(REBIND, &mut stop).await {
                         return;
                     }
                 }
@@ -97,10 +94,32 @@ impl Engine {
     }
 }
 
+/// Whether the engine stops, or whoever would tell it so is gone, before the time is over.
+async fn paused(time: Duration, stop: &mut watch::Receiver<bool>) -> bool {
+    tokio::select! { () = tokio::time::sleep(time) => false, _ = stop.wait_for(|stop| *stop) => true }
+}
+
 /// Why a run cannot be taken up.
 enum NoFlow {
     /// The machine is too busy, or the store is away.
     Now(String),
     /// It would be the same at each try.
     Ever(String),
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_pause_ends_at_the_stop_and_when_nobody_is_left_to_tell_it() {
+        let (sender, mut stop) = watch::channel(false);
+        assert!(!paused(Duration::from_millis(1), &mut stop).await);
+        sender.send_replace(true);
+        assert!(paused(Duration::MAX, &mut stop).await);
+
+        let (sender, mut stop) = watch::channel(false);
+        drop(sender);
+        assert!(paused(Duration::MAX, &mut stop).await);
+    }
 }
