@@ -25,3 +25,4 @@ pub mod sources;
 pub mod store;
 pub mod telemetry;
 pub mod time;
+pub mod upgrade;

@@ -6,7 +6,7 @@ mod package;
 mod running;
 mod sharing;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::package::Lack;
 pub use self::running::Running;
@@ -27,7 +27,7 @@ pub const UNREACHED: &str = "is the server up, and is the address right? try it 
 const MAKE: &str = "make it while nobody works in the company: `tandem init`, or the console's set-up";
 
 /// A line of what was found.
-#[derive(Serialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Finding {
     /// What was looked at.
     pub what: String,

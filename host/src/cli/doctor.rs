@@ -4,36 +4,29 @@ use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::HumanBytes;
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use serde_json::{Value, json};
 
 use super::check;
 use super::output::Output;
+use super::running::Running;
 use super::service::Parts;
 use crate::backup::Standing;
+use crate::config::Config;
 use crate::config::put::put_secret;
-use crate::config::{Config, TlsConfig};
-use crate::connections::proxy::Proxies;
-use crate::connections::transport::client;
 use crate::connections::{Connections, connect};
 use crate::disk;
 use crate::doctor::{Facts, Mask, report, texts_of};
 use crate::engine::kinds;
 use crate::releases::short;
-use crate::sandbox::digest_of;
 use crate::store::sqlite::{Access, copy, has_host};
 use crate::time::{iso, now};
 
 /// Bytes of the log's end that are read.
 const TAIL: u64 = 1 << 20;
-/// How long the running host may take to say how it is.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 #[derive(Args)]
 pub struct Options {
@@ -167,26 +160,8 @@ async fn running(config: &Config, facts: &mut Facts) {
 }
 
 async fn ask(config: &Config) -> Result<(String, String)> {
-    let mut address = config.host.listen;
-    if address.ip().is_unspecified() {
-        address.set_ip(std::net::Ipv4Addr::LOCALHOST.into());
-    }
-    // Where it speaks TLS it is known by its own certificate, whatever name that has.
-    let (scheme, pin) = match &config.host.tls {
-        Some(own) => ("https", Some(fingerprint(&config.resolve(&own.certificate))?)),
-        None => ("http", None),
-    };
-    let tls = TlsConfig { pin_sha256: pin, ca_file: None };
-    let client = client(&tls, Proxies::Direct, &config.base, PATIENCE).map_err(anyhow::Error::msg)?;
-    let get = async |page: &str| -> Result<String> {
-        Ok(client.get(format!("{scheme}://{address}/{page}")).send().await?.text().await?)
-    };
-    Ok((get("readyz").await?, get("metrics").await?))
-}
-
-fn fingerprint(certificate: &Path) -> Result<String> {
-    let first = CertificateDer::pem_file_iter(certificate)?.next().context("the host's certificate file holds none")?;
-    Ok(digest_of(&first?))
+    let host = Running::of(config)?;
+    Ok((host.says("readyz").await?, host.says("metrics").await?))
 }
 
 async fn of_store(parts: &Parts, facts: &mut Facts, hidden: &mut Vec<String>) -> Result<()> {

@@ -24,8 +24,10 @@ mod replay;
 mod restore;
 mod review;
 mod run;
+mod running;
 mod service;
 mod store;
+mod upgrade;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -106,6 +108,8 @@ enum Command {
     Backup(backup::Options),
     /// Take a backup back, or say what would come of it.
     Restore(restore::Options),
+    /// Put another version in the place of this one: tried on a copy first, taken back where it is not ready.
+    Upgrade(upgrade::Options),
     /// Write one file for support: how all is, without secrets and without personal data.
     Doctor(doctor::Options),
     /// Take a person's data out of all that the host keeps, or say what would go and what stays.
@@ -137,8 +141,12 @@ enum Command {
 impl Command {
     /// What root asks for is done as the user whom `tandem.toml`'s folder belongs to: the service has to open what is left behind.
     fn is_its_owners(&self) -> bool {
-        // These are root's own, or have no such folder.
-        !matches!(self, Self::Service(_) | Self::Init(_) | Self::Demo(_) | Self::Compile)
+        match self {
+            // These are root's own, or have no such folder.
+            Self::Service(_) | Self::Init(_) | Self::Demo(_) | Self::Compile => false,
+            Self::Upgrade(options) => options.is_its_owners(),
+            _ => true,
+        }
     }
 }
 
@@ -257,6 +265,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Release(command) => release::run(&cli.config, command, &output).await,
         Command::Backup(options) => backup::run(&cli.config, options, &output).await,
         Command::Restore(options) => restore::run(&cli.config, options, &output).await,
+        Command::Upgrade(options) => upgrade::run(&cli.config, options, &output).await,
         Command::Doctor(options) => doctor::run(&cli.config, options, &output).await,
         Command::Forget(options) => forget::run(&cli.config, options, &output).await,
         Command::Export(options) => export::run(&cli.config, options, &output).await,

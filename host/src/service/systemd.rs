@@ -161,6 +161,13 @@ pub fn status(name: &str) -> Result<Standing, ServiceError> {
     Ok(standing(name, &run("systemctl", &["show", asked, name])?))
 }
 
+/// Whether it is this program that it runs.
+pub fn runs(name: &str, program: &Path) -> Result<bool, ServiceError> {
+    let path = installed(name)?;
+    let text = std::fs::read_to_string(&path).map_err(|cause| ServiceError::File { path, cause })?;
+    Ok(text.contains(&format!("ExecStart=\"{}\"", word(program)?)))
+}
+
 /// Stops it and takes the unit away; user, folder and database stay.
 pub fn uninstall(name: &str) -> Result<Vec<String>, ServiceError> {
     let path = installed(name)?;

@@ -220,6 +220,15 @@ pub fn status(name: &str) -> Result<Standing, ServiceError> {
     })
 }
 
+/// Whether it is this program that it runs.
+pub fn runs(name: &str, program: &Path) -> Result<bool, ServiceError> {
+    let config =
+        service(name, ServiceAccess::QUERY_CONFIG)?.query_config().map_err(of("the service cannot be asked"))?;
+    // Windows' own way to name a long path is none of a person's.
+    let plain = program.to_string_lossy().trim_start_matches(r"\\?\").to_lowercase();
+    Ok(config.executable_path.to_string_lossy().to_lowercase().contains(&plain))
+}
+
 /// Stops it and takes it away with its source of the event log; the folder and the database stay.
 pub fn uninstall(name: &str) -> Result<Vec<String>, ServiceError> {
     is_ours(&service(name, ServiceAccess::QUERY_CONFIG)?, name)?;

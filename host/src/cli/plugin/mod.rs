@@ -17,7 +17,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use ring::rand::SecureRandom;
 
-pub use self::grant::{allow_plugin, codes_of, confirmed, grant};
+pub use self::grant::{allow_plugin, codes_of, confirmed, confirmed_or, grant};
 use super::output::Output;
 use super::service::Parts;
 use crate::sandbox::{Cache, Compiler, Runtime};

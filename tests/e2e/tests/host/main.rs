@@ -19,3 +19,4 @@ mod releases;
 mod reload;
 mod sandbox;
 mod service;
+mod upgrade;

@@ -1,0 +1,310 @@
+//! `tandem upgrade`
+
+mod attempt;
+mod host;
+mod prepare;
+
+use std::path::{Path, PathBuf};
+use std::process::{ExitCode, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
+use indicatif::{ProgressBar, ProgressStyle};
+use tokio::process::Command;
+
+use self::host::{Host, is_up};
+use super::failure::Failure;
+use super::output::{Output, short};
+use super::plugin::confirmed_or;
+use super::running::Running;
+use crate::backup::Good;
+use crate::config::Config;
+use crate::releases::Trust;
+use crate::service::NAME;
+use crate::time::now;
+use crate::upgrade::trial::Prepared;
+use crate::upgrade::{Change, Offered, Place, Plan, Step, Vouched, offered};
+
+/// What the new program is asked.
+const TRY: &str = "try";
+/// What the own program is asked, as the database's user.
+const PREPARE: &str = "prepare";
+/// Letters of what differs.
+const SAYS: usize = 160;
+
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub struct Options {
+    #[command(subcommand)]
+    part: Option<Part>,
+    /// Archive of the other version: tandem-<version>-linux-x86_64.tar.gz, or -windows-x86_64.zip
+    #[arg(long)]
+    from: Option<PathBuf>,
+    /// SHA-256 of the archive, as you were told it elsewhere; without it a signature by one of [trust] keys lies beside it.
+    #[arg(long)]
+    sha256: Option<String>,
+    /// Look and say what would come of it, and change nothing.
+    #[arg(long)]
+    rehearse: bool,
+    /// Do not ask where nothing is worse and nothing differs.
+    #[arg(long, short)]
+    yes: bool,
+    /// Do not ask although something is worse, or would be done otherwise.
+    #[arg(long)]
+    accept_differences: bool,
+    /// Take the last upgrade back: program, plugins and, where its format changed, database.
+    #[arg(long, conflicts_with_all = ["from", "rehearse"])]
+    back: bool,
+    /// Seconds until the new version has to be ready
+    #[arg(long, default_value_t = 300)]
+    patience: u64,
+    /// Name of the service, where one machine has several
+    #[arg(long, default_value = NAME)]
+    name: String,
+}
+
+/// Of the program for itself.
+#[derive(Subcommand)]
+enum Part {
+    /// What is looked at before anything is changed.
+    #[command(name = PREPARE, hide = true)]
+    Prepare {
+        /// The new version, unpacked.
+        unpacked: PathBuf,
+    },
+    /// What the new program finds over a copy of the database.
+    #[command(name = TRY, hide = true)]
+    Try,
+}
+
+impl Options {
+    /// This part is done as the user whom the database belongs to; all else is for whom the program belongs to.
+    #[cfg(unix)]
+    pub fn is_its_owners(&self) -> bool {
+        self.part.is_some()
+    }
+}
+
+pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitCode> {
+    match &options.part {
+        Some(Part::Prepare { unpacked }) => {
+            output.value(&prepare::prepare(path, unpacked).await?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Part::Try) => {
+            output.value(&attempt::attempt(path).await?);
+            return Ok(ExitCode::SUCCESS);
+        }
+        None => {}
+    }
+    let program = std::env::current_exe().context("where this program lies")?;
+    let place = Place::of(&program)?;
+    if let Some(left) = place.last()?.filter(|left| left.step == Step::UnderWay) {
+        output.say(format!(
+            "an upgrade from {} to {} was broken off: {} comes back",
+            left.plan.from, left.to, left.plan.from
+        ));
+        back(&place, &left, Duration::from_secs(options.patience), output).await?;
+        output.say("all is as it was before; begin the upgrade again");
+        return Ok(ExitCode::FAILURE);
+    }
+    if options.back {
+        let last = place.last()?.ok_or_else(|| Failure::NotFound("no upgrade was made here".into()))?;
+        if !options.yes && !confirmed_or(&format!("go back from {} to {}?", last.to, last.plan.from), "--yes")? {
+            output.say("nothing was changed");
+            return Ok(ExitCode::FAILURE);
+        }
+        back(&place, &last, Duration::from_secs(options.patience), output).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let from = options.from.clone().ok_or_else(|| Failure::WrongUsage("to what? give --from <archive>".into()))?;
+    forward(path, &place, &from, &options, output).await
+}
+
+/// Checks, tries, asks, and puts another version in place.
+async fn forward(path: &Path, place: &Place, file: &Path, options: &Options, output: &Output) -> Result<ExitCode> {
+    let config = Config::load(path)?;
+    let trust = Trust::from(config.trust.clone());
+    let offered = offered(file, &trust, options.sha256.as_deref(), place.folder())?;
+    let vouched = match &offered.vouched {
+        Vouched::Key(key) => format!("signed by the key {key}"),
+        Vouched::Checksum => "its checksum is the one you gave".to_owned(),
+    };
+    let own = env!("CARGO_PKG_VERSION");
+    output.say(format!("{}: tandem {}, {vouched}; this is {own}", file.display(), offered.version));
+    let prepared = prepared(path, &offered, output).await?;
+    if output.is_json() {
+        output.value(&prepared);
+    } else {
+        tell(&prepared, output);
+    }
+    if options.rehearse {
+        return Ok(ExitCode::SUCCESS);
+    }
+    let is_same = prepared.worse().is_empty() && prepared.different().is_empty();
+    let (said, option) =
+        if is_same { (options.yes, "--yes") } else { (options.accept_differences, "--accept-differences") };
+    if !said && !confirmed_or(&format!("put {} in the place of {own}?", offered.version), option)? {
+        output.say("nothing was changed");
+        return Ok(ExitCode::FAILURE);
+    }
+    let mut host = Host::of(&options.name, &place.program())?;
+    if host.service().is_none() && is_up(&config) {
+        bail!(
+            "the host runs, and is no service named {}: stop it first, or name its service with --name",
+            options.name
+        );
+    }
+    let was_ready = host.service().is_some() && Running::of(&config)?.is("readyz").await;
+    output.say("stopping the host: runs under way are finished first");
+    host.stop(&config).await?;
+    let backup = match prepared.format == prepared.trial.format {
+        true => None,
+        false => Some(backup(&config, output).await?),
+    };
+    let plan = Plan {
+        from: own.to_owned(),
+        config: std::path::absolute(&config.file)?,
+        service: host.service().map(str::to_owned),
+        backup,
+        was_ready,
+        plugins: prepared.plugins,
+    };
+    let change = match place.begin(plan, &offered, now()) {
+        Ok(change) => change,
+        Err(error) => {
+            // Nothing was changed yet.
+            if let Host::Service(_) = host {
+                host.start(&place.program(), &config).await?;
+            }
+            return Err(error.into());
+        }
+    };
+    match tried(place, &change, &offered, &mut host, &config, Duration::from_secs(options.patience), output).await {
+        Ok(()) => {
+            place.done(&change)?;
+            let next = if host.service().is_some() { "" } else { "; start it: `tandem run`" };
+            output.say(format!("tandem {} is in place{next}; `tandem upgrade --back` goes back to {own}", change.to));
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => {
+            output.say(format!("{error:#}: {own} comes back"));
+            back(place, &change, Duration::from_secs(options.patience), output).await?;
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// Puts it in place, and waits until the host is as well as it was.
+async fn tried(
+    place: &Place,
+    change: &Change,
+    offered: &Offered,
+    host: &mut Host,
+    config: &Config,
+    patience: Duration,
+    output: &Output,
+) -> Result<()> {
+    place.put(change, offered)?;
+    output.say(format!("starting {}", change.to));
+    host.start(&place.program(), config).await?;
+    let well = host.is_well(config, change.plan.was_ready, patience).await?;
+    if let Host::ByHand(_) = host {
+        host.stop(config).await?;
+    }
+    if !well {
+        bail!("{} was not {} in time", change.to, if change.plan.was_ready { "ready" } else { "up" });
+    }
+    Ok(())
+}
+
+/// What was there before is there again, and runs.
+async fn back(place: &Place, change: &Change, patience: Duration, output: &Output) -> Result<()> {
+    let config = Config::load(&change.plan.config)?;
+    let mut host = match &change.plan.service {
+        Some(name) => Host::Service(name.clone()),
+        None => Host::ByHand(None),
+    };
+    if host.service().is_none() && is_up(&config) {
+        bail!("the host runs: stop it first");
+    }
+    host.stop(&config).await?;
+    place.take_back(change)?;
+    if let Some(backup) = &change.plan.backup {
+        output.say("the database of before comes back; what was done since is looked up before anything is done again");
+        let backup = backup.display().to_string();
+        own_program(&place.program(), &config, &["restore", &backup, "--yes"]).await?;
+    }
+    if host.service().is_some() {
+        host.start(&place.program(), &config).await?;
+        if !host.is_well(&config, change.plan.was_ready, patience).await? {
+            bail!("tandem {} is in place again, and is not ready: `tandem check` says why", change.plan.from);
+        }
+    }
+    place.forget()?;
+    output.say(format!("tandem {} is in place again", change.plan.from));
+    Ok(())
+}
+
+/// Looks before anything is changed, as the user whom the database belongs to.
+async fn prepared(path: &Path, offered: &Offered, output: &Output) -> Result<Prepared> {
+    let bar = if output.is_json() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
+    let style = ProgressStyle::with_template("{spinner} {msg} {elapsed}")?;
+    bar.set_style(style);
+    bar.set_message("trying it on a copy of the database: checks, and the last 1,000 events of each flow");
+    bar.enable_steady_tick(Duration::from_millis(200));
+    let config = Config::load(path)?;
+    let folder = offered.folder().display().to_string();
+    let said = own_program(&std::env::current_exe()?, &config, &["--json", "upgrade", PREPARE, &folder]).await;
+    bar.finish_and_clear();
+    Ok(serde_json::from_slice(&said?)?)
+}
+
+/// A backup of the database as it is, which nobody writes to.
+async fn backup(config: &Config, output: &Output) -> Result<PathBuf> {
+    output.say("the new version brings the database to another format: backing it up as it is");
+    let folder = match &config.backup {
+        Some(own) => config.resolve(&own.folder),
+        None => config.resolve(&config.store.path).with_file_name("before-upgrade"),
+    };
+    let folder = folder.display().to_string();
+    let said = own_program(&std::env::current_exe()?, config, &["--json", "backup", "--to", &folder]).await?;
+    Ok(serde_json::from_slice::<Good>(&said)?.file)
+}
+
+/// A command of a program over `tandem.toml`; what it says on success.
+async fn own_program(program: &Path, config: &Config, arguments: &[&str]) -> Result<Vec<u8>> {
+    let mut command = Command::new(program);
+    command.arg("--config").arg(&config.file).args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    let output = command.output().await.with_context(|| program.display().to_string())?;
+    if !output.status.success() {
+        let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
+        bail!("{}", if said.is_empty() { format!("tandem {}: {}", arguments.join(" "), output.status) } else { said });
+    }
+    Ok(output.stdout)
+}
+
+fn tell(prepared: &Prepared, output: &Output) {
+    let worse = prepared.worse();
+    let rows = worse.iter().map(|own| vec![own.what.clone(), own.says.clone(), own.mend.clone()]).collect();
+    output.rows(&(), &["worse than now", "says", "mend"], rows, "nothing is worse than it is now");
+    let rows = prepared.trial.flows.iter().map(|own| {
+        let numbers = [own.events, own.different, own.untold].map(|number| number.to_string());
+        [vec![own.flow.clone()], numbers.to_vec(), vec![short(&own.says, SAYS)]].concat()
+    });
+    let header = ["flow", "past events", "would differ", "not to be told", ""];
+    output.rows(&(), &header, rows.collect(), "no flow is configured");
+    if prepared.format != prepared.trial.format {
+        output.say(format!(
+            "the database goes from format {} to {}: it is backed up when the host stands, which takes as long as a backup does",
+            prepared.format, prepared.trial.format
+        ));
+    }
+    let plugins: Vec<String> =
+        prepared.plugins.iter().filter_map(|own| Some(own.file_stem()?.to_string_lossy().into_owned())).collect();
+    output.say(match plugins.is_empty() {
+        true => "no plugin of the plugins folder came along with this version: all stay".to_owned(),
+        false => format!("plugins that come anew: {}; all others stay", plugins.join(", ")),
+    });
+}
