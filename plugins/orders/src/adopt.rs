@@ -14,7 +14,8 @@ use crate::{Step, Work, approval, ledger, total, unseen};
 pub const LINK: &str = "link with order ";
 
 /// Whether an order that carries the opportunity's id was made of it, where `orders` have carried it so far, over or not. B1's
-/// *Duplicate* copies the id, too: only one that is alone, awaited, or has its row in the ledger is taken over unasked.
+/// *Duplicate* copies the id, too: only one that is alone, awaited, or has its row in the ledger is taken over unasked. While a draft is with its
+/// approver no order is made of that yet: what is there is somebody's who did not wait for it.
 pub fn is_ours(
     flow: &str,
     w: &Work,
@@ -23,14 +24,12 @@ pub fn is_ours(
     doc_num: &str,
 ) -> Result<bool, Error> {
     let answer = w.event.resolution.as_deref().and_then(|answer| answer.strip_prefix(LINK));
-    if answer == Some(doc_num) || (generation == 1 && orders == 1 && !w.makes_new) {
+    let is_out = draft.is_some_and(|draft| !draft.is_refused());
+    let is_alone = generation == 1 && orders == 1 && !w.makes_new && !is_out;
+    if answer == Some(doc_num) || is_alone || (is_awaited(w.id()) && draft.is_none()) {
         return Ok(true);
     }
-    // A draft that waits still is no order yet.
-    if is_awaited(w.id()) && draft.is_none() {
-        return Ok(true);
-    }
-    Ok(ledger::rows(flow, w, generation, orders)? >= orders)
+    Ok(ledger::rows(flow, w.id())? >= orders)
 }
 
 /// A draft, or an order whose answer was lost.
@@ -110,6 +109,9 @@ pub fn note(flow: &str, work: &mut [Work]) {
             }
             _ => {
                 forget(w.id());
+                if w.keeps_draft {
+                    approval::look_soon(w.id());
+                }
                 w.has_order();
                 if let Step::Update(_, linked) | Step::Cancel(linked) = &w.step {
                     linked.put(w.id());

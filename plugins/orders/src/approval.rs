@@ -43,6 +43,11 @@ impl Stand {
 }
 
 impl Draft {
+    /// An approver has said no, or its author has called it off: it is nobody's order unless he thinks better of it.
+    pub fn is_refused(&self) -> bool {
+        self.stand == Stand::Refused
+    }
+
     /// That of an opportunity's order, among drafts of all kinds.
     pub fn of<'a>(drafts: impl IntoIterator<Item = &'a Value>, id: &str) -> Option<Self> {
         let own = |draft: &&Value| text(draft, "U_SF_Id") == id && is_order(draft);
@@ -101,6 +106,16 @@ pub fn wait(settings: &Settings, w: &mut Work, draft: Draft) {
     w.finish(Outcome::Done(format!("{message} (draft {entry})")));
 }
 
+/// An order that is there while an approver still has the opportunity's own is somebody's who did not wait for that. The draft was read before the
+/// order, so it is looked at once more.
+pub fn tell_apart(id: &str, order: &Value) {
+    if let Ok(Some(draft)) = find_draft(id)
+        && !draft.is_refused()
+    {
+        beside::add(id, order);
+    }
+}
+
 /// An approver said no. Whoever changes his mind in B1 makes the order there, and it is taken over; whoever wants another one here
 /// has the draft removed first, so that there are never two.
 fn refused(w: &mut Work, draft: i64) {
@@ -124,6 +139,13 @@ fn refused(w: &mut Work, draft: i64) {
     if let Some(news) = &mut w.news {
         news.status = Some(String::new());
     }
+}
+
+/// What there is of it but the order is looked at right after that.
+pub fn look_soon(id: &str) {
+    let now = clock::now();
+    let _ = storage::set(&key(id), &now.to_string());
+    schedule::wake(now, id, "{}");
 }
 
 fn look_later(settings: &Settings, id: &str) {
@@ -217,6 +239,8 @@ pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft
     match (Linked::empty(&w.document, generation), draft) {
         (Some(linked), _) => {
             w.adopted = Some(adopt::was_there(&linked.doc_num));
+            // It may still be approved: it goes after its order.
+            w.keeps_draft = draft.is_some();
             w.step = Step::Cancel(Box::new(linked));
         }
         (None, Some(draft)) => w.step = Step::Remove(draft.entry),

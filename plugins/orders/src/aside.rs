@@ -74,14 +74,20 @@ impl Asked {
         let kept = storage::get(&key(id)).map(|kept| from_json(&kept));
         let kept = kept.or_else(|| is_old(id).then(|| json!({ "ignored": true })))?;
         let choices = kept["choices"].as_array().into_iter().flatten();
+        let question = Said::of_kept(&kept["question"]);
         Some(Self {
-            ignored: kept["ignored"] == true,
-            question: Said::of_kept(&kept["question"]),
+            ignored: kept["ignored"] == true || question.says(UNREAD),
+            question,
             choices: choices.filter_map(Value::as_str).map(str::to_owned).collect(),
             detail: kept["detail"].clone(),
             wanted: kept["wanted"].clone(),
             before: Before::read(&kept["before"]),
         })
+    }
+
+    /// What was ignored could not be read, and is changed: whether an order is wanted is asked until a person says so.
+    fn asks_whether(&self) -> bool {
+        self.ignored && self.question.says(UNREAD)
     }
 
     fn keep(&self, id: &str) {
@@ -135,7 +141,10 @@ fn is_old(id: &str) -> bool {
 pub fn remember(event: &Event, opportunity: &Value, request: &ReviewRequest) {
     waits(event);
     if let Some(mut asked) = Asked::last(&event.key).filter(|asked| asked.ignored && !is_lifted(asked, event)) {
-        asked.before.push(Before { event: event.id, answer: None });
+        match Said::asked(request) {
+            whether if whether.says(UNREAD) => asked.question = whether,
+            _ => asked.before.push(Before { event: event.id, answer: None }),
+        }
         return asked.keep(&event.key);
     }
     let (question, choices) = (Said::asked(request), request.choices.clone());
@@ -234,11 +243,12 @@ pub fn is_ignored(w: &mut Work) -> bool {
 
 /// The same, whatever was to be done.
 pub fn leaves(w: &mut Work) -> bool {
-    let ignored = w.is_orderless && Asked::last(w.id()).is_some_and(|asked| asked.ignored);
-    if ignored {
-        leave(w);
+    match Asked::last(w.id()).filter(|asked| w.is_orderless && asked.ignored) {
+        Some(asked) if asked.asks_whether() => ask_whether(w),
+        Some(_) => leave(w),
+        None => return false,
     }
-    ignored
+    true
 }
 
 fn holds_where(w: &mut Work, may: impl Fn(&Work) -> bool) -> bool {
@@ -252,8 +262,7 @@ fn holds_where(w: &mut Work, may: impl Fn(&Work) -> bool) -> bool {
     if !may(w) {
         return false;
     }
-    if asked.ignored && may_differ(&asked, &w.event) {
-        forget(w.id());
+    if asked.asks_whether() || (asked.ignored && may_differ(&asked, &w.event)) {
         ask_whether(w);
     } else if asked.ignored {
         leave(w);
@@ -297,8 +306,7 @@ fn goes_on(asked: &Asked, event: &Event, opportunity: &Value, made: &Made) -> bo
     }
     let is_other = || !asked.wanted.is_null() && differs(&asked.wanted, &wanted(opportunity, made), is_told, made);
     match asked.ignored {
-        true => is_other(),
-        false if asked.question.says(UNREAD) => false,
+        true => !asked.asks_whether() && is_other(),
         // Whose its account is decides itself elsewhere.
         false => is_told || is_other() || asked.question.says(waiting::UNDECIDED),
     }
@@ -474,7 +482,7 @@ mod tests {
         assert!(may_differ(&unknown, &told()) && !may_differ(&unknown, &sync) && !may_differ(&ignored, &told()));
         assert!(unasked().iter().chain([&told()]).all(|event| !goes_on(&unknown, event, &opportunity(), &made())));
         assert!(unasked().iter().all(|event| !may_differ(&unknown, event)));
-        let whether = Asked { question: tandem_sdk::say(UNREAD, "is it?", []), ..asked(false, "", &opportunity()) };
+        let whether = Asked { question: tandem_sdk::say(UNREAD, "is it?", []), ..asked(true, "", &opportunity()) };
         assert!(unasked().iter().chain([&told()]).all(|event| !goes_on(&whether, event, &other, &made())));
         assert!(goes_on(&whether, &retry, &opportunity(), &made()));
     }

@@ -24,9 +24,11 @@ pub fn orders(settings: &Settings, work: &mut [Work], there: &There) {
         let id = w.id().to_owned();
         let (order, document, had) = match &mut w.step {
             Step::Create(order) => (order, there.made_for(&id).find(|document| is_live(document)), &[][..]),
-            // Beside one that is over a new one is made, today.
+            // One that is over may have another in its place; otherwise a new one is made, today.
             Step::Update(order, linked) => {
-                (order, there.linked(linked).filter(|document| is_live(document)), linked.lines.as_slice())
+                let own = there.linked(linked).filter(|document| is_live(document));
+                let document = own.or_else(|| there.made_for(&id).find(|document| is_live(document)));
+                (order, document, linked.lines.as_slice())
             }
             _ => continue,
         };

@@ -2,7 +2,7 @@
 //! order impossible, even for a host that has lost its memory.
 
 use tandem_sdk::b1::{self, Read};
-use tandem_sdk::{Error, Method, Value, clock, http, json, outcome_of, request, say, storage};
+use tandem_sdk::{Error, Method, Value, clock, http, json, outcome_of, request, say, storage, text};
 
 use crate::plan::Order;
 use crate::{News, Work, adopt};
@@ -18,18 +18,15 @@ pub fn row(flow: &str, w: &Work, generation: u64) -> String {
 
 /// Its key.
 fn code(flow: &str, w: &Work, generation: u64) -> String {
-    if w.makes_new { format!("{flow}:{}:order-e{}", w.id(), w.event.id) } else { code_of(flow, w, generation) }
+    let number = if w.makes_new { format!("e{}", w.event.id) } else { generation.to_string() };
+    format!("{flow}:{}:order-{number}", w.id())
 }
 
-fn code_of(flow: &str, w: &Work, generation: u64) -> String {
-    format!("{flow}:{}:order-{generation}", w.id())
-}
-
-/// How many rows there are of the opportunity's first so many orders.
-pub fn rows(flow: &str, w: &Work, generation: u64, orders: u64) -> Result<u64, Error> {
-    let mut codes: Vec<String> = (1..=orders.max(generation)).map(|number| code_of(flow, w, number)).collect();
-    codes.push(code(flow, w, generation));
-    Ok(b1::read(Read::texts("U_TANDEM", "Code", &codes, "Code"))?.len() as u64)
+/// How many rows there are of the opportunity's orders: those that a person wanted beside another among them.
+pub fn rows(flow: &str, id: &str) -> Result<u64, Error> {
+    let own = format!("{flow}:{id}:order-");
+    let found = b1::all("U_TANDEM", &format!("startswith(Code,{})", b1::quote(&own)), "Code")?;
+    Ok(found.iter().filter(|row| text(row, "Code").starts_with(&own)).count() as u64)
 }
 
 fn alone_since(id: &str) -> String {

@@ -91,6 +91,8 @@ struct Work {
     is_orderless: bool,
     /// A person wants a new order beside one that is over.
     makes_new: bool,
+    /// An order of it is cancelled, and a draft is there still.
+    keeps_draft: bool,
     /// What B1's order gets.
     change: Option<change::Change>,
     step: Step,
@@ -174,6 +176,7 @@ impl Work {
             adopted: None,
             left: false,
             is_orderless: false,
+            keeps_draft: false,
             change: None,
             step,
             news: None,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::b1::{self, Read};
-use tandem_sdk::{Error, PERIODS, Said, Units, Value, passing, say, text, units};
+use tandem_sdk::{Error, PERIODS, Said, Side, Units, Value, links, passing, say, text, units};
 
 use crate::check::{self, field, order_of};
 use crate::describe::Settings;
@@ -126,7 +126,9 @@ impl There {
         if ids.is_empty() {
             return Ok(());
         }
-        let found = b1::read(Read::texts("Orders", "U_SF_Id", &ids, order_fields(&[]).as_str()))?;
+        // One that is linked is compared with all that the opportunity asks for.
+        let orders: Vec<&Order> = work.iter().filter(|w| self.was_cancelled(w)).filter_map(order_of).collect();
+        let found = b1::read(Read::texts("Orders", "U_SF_Id", &ids, order_fields(&orders).as_str()))?;
         self.add_orders(found);
         self.leave_out(&ids);
         Ok(())
@@ -196,31 +198,53 @@ fn settle(flow: &str, settings: &Settings, w: &mut Work, there: &There) {
     match std::mem::replace(&mut w.step, Step::Open) {
         Step::Create(order) => settle_new(flow, settings, w, order, there),
         Step::Update(order, linked) => settle_linked(flow, settings, w, order, linked, there),
-        Step::Withdraw => {
-            // One that is delivered is its own, too: that it cannot be cancelled any more is for a person to know.
-            let live = || there.made_for(w.id()).filter(|order| status_of(order) != "Cancelled");
-            let found = live().find(|order| status_of(order) == "Open").or_else(|| live().next()).cloned();
-            let orders = there.made_for(w.id()).count() as u64;
-            let draft = there.draft(w.id());
-            let ours = found
-                .as_ref()
-                .map_or(Ok(true), |found| adopt::is_ours(flow, w, (1, orders), draft, &b1::key_text(&found["DocNum"])));
-            match ours {
-                Ok(true) => approval::settle_withdrawal(w, found, draft, orders.max(1)),
-                // Its draft goes; the other one is not its own, and nobody asks about that now.
-                Ok(false) if draft.is_some() => approval::settle_withdrawal(w, None, draft, orders.max(1)),
-                Ok(false) => ask_about_open_copy(w, &b1::key_text(&found.unwrap_or_default()["DocNum"])),
-                Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
-            }
-        }
+        Step::Withdraw => withdraw(flow, w, there),
         other => w.step = other,
     }
+}
+
+/// Not won (any more): what B1 has of it is taken back, and of what is not known to be its own a person is told.
+fn withdraw(flow: &str, w: &mut Work, there: &There) {
+    let id = w.id().to_owned();
+    // The order that it had before, which is over.
+    let link = link_of(&id);
+    let is_there = |link: &Linked| there.made_for(&id).any(|order| b1::key_text(&order["DocEntry"]) == link.doc_entry);
+    let orders = there.made_for(&id).count() as u64 + u64::from(link.as_ref().is_some_and(|link| !is_there(link)));
+    let draft = there.draft(&id);
+    // One that is delivered is its own, too: that it cannot be cancelled any more is for a person to know.
+    let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
+    let ours = match (live.as_slice(), draft, link) {
+        ([], None, Some(link)) if !approval::is_awaited(&id) => return was_cancelled(w, &link),
+        ([], ..) => Ok(true),
+        ([one], _, link) => {
+            let generation = link.map_or(1, |link| link.generation + 1);
+            adopt::is_ours(flow, w, (generation, orders), draft, &b1::key_text(&one["DocNum"]))
+        }
+        (_, Some(_), _) => Ok(false),
+        (many, None, _) => return ask_about_open_ones(w, many),
+    };
+    match ours {
+        Ok(true) => approval::settle_withdrawal(w, live.first().map(|one| (*one).clone()), draft, orders.max(1)),
+        // Its draft goes; the other one is not its own, and nobody asks about that now.
+        Ok(false) if draft.is_some() => approval::settle_withdrawal(w, None, draft, orders.max(1)),
+        Ok(false) => ask_about_open_copy(w, live.first().map(|one| b1::key_text(&one["DocNum"])).unwrap_or_default()),
+        Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
+    }
+}
+
+/// Nothing but an order that is over.
+fn was_cancelled(w: &mut Work, link: &Linked) {
+    let number = [("number", link.doc_num.as_str().into())];
+    let message = say("orders.cancelled_there", "not won, and order {number} was cancelled in B1", number);
+    w.news = Some(News::synced(link, &message));
+    w.done(message);
 }
 
 /// An order that would be made: unless there is one.
 fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, there: &There) {
     let id = w.id().to_owned();
-    let (over, live): (Vec<&Value>, Vec<&Value>) = there.made_for(&id).partition(|o| status_of(o) == "Cancelled");
+    let (mut over, live): (Vec<&Value>, Vec<&Value>) = there.made_for(&id).partition(|o| status_of(o) == "Cancelled");
+    over.sort_by_key(|order| order["DocEntry"].as_i64());
     order.beside = there.beside.get(&id).cloned().unwrap_or_default();
     // Each that was made has used up a key of the ledger; those that are not its own are counted with them.
     let used = there.made(&id);
@@ -229,7 +253,7 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
         [] => match (there.draft(&id), over.last()) {
             (Some(draft), _) => approval::wait(settings, w, draft),
             // The one that this opportunity is to have was made, and cancelled in B1.
-            (None, Some(cancelled)) if over.len() as u64 >= order.generation && !w.makes_new => {
+            (None, Some(cancelled)) if !w.makes_new && is_after_its_last(&id, cancelled) => {
                 settle_cancelled(w, &order, cancelled, used);
             }
             (None, _) if approval::is_awaited(&id) => {
@@ -246,6 +270,17 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
     }
 }
 
+/// What it is linked with, over or not.
+fn link_of(id: &str) -> Option<Linked> {
+    links::find("order", Side::Salesforce, id).map(|link| Linked::read(&link.b1_id, &link.base))
+}
+
+/// It was made after the order that the opportunity had last: B1 numbers documents as they come.
+fn is_after_its_last(id: &str, order: &Value) -> bool {
+    let last = link_of(id).and_then(|link| link.doc_entry.parse::<i64>().ok());
+    last.is_none_or(|last| order["DocEntry"].as_i64().is_some_and(|entry| entry > last))
+}
+
 /// The one live order that carries the opportunity's id, which is not linked with it.
 fn settle_live(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, one: &Value, there: &There) {
     let (own, used, draft) = (there.made_for(w.id()).count() as u64, there.made(w.id()), there.draft(w.id()));
@@ -253,15 +288,22 @@ fn settle_live(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, 
         Ok(true) => adopt::take_over(w, order, one, used),
         Ok(false) => match draft {
             // Its own is with an approver.
-            Some(draft) => approval::wait(settings, w, draft),
+            Some(draft) if !draft.is_refused() => {
+                approval::wait(settings, w, draft);
+                approval::tell_apart(w.id(), one);
+            }
             // He was asked about this very one, and wants another.
-            None if w.makes_new && beside::is_named(w.id(), one) => {
+            _ if w.makes_new && beside::is_named(w.id(), one) => {
                 beside::add(w.id(), one);
+                if let Some(refused) = draft {
+                    w.step = Step::Remove(refused.entry);
+                    return;
+                }
                 order.generation = order.generation.max(used + 1);
                 order.beside.extend(one["DocEntry"].as_i64());
                 w.step = Step::Create(order);
             }
-            None => ask_about_copy(w, one),
+            _ => ask_about_copy(w, one),
         },
         Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
     }
@@ -305,7 +347,8 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
         live.iter().for_each(|order| beside::add(&id, order));
     } else if w.makes_new || is_awaited || !live.is_empty() {
         let beside = there.beside.get(&id).cloned().unwrap_or_default();
-        let order = Order { generation: linked.generation + 1, beside, ..order };
+        let generation = (linked.generation + 1).max(there.made(&id) + 1);
+        let order = Order { generation, beside, ..order };
         return match (there.draft(&id), live.as_slice()) {
             // The new one is under way: an approver has it, and no order that is there is the one made of it.
             (Some(draft), []) => approval::wait(settings, w, draft),
@@ -368,11 +411,22 @@ fn ask_about_copy(w: &mut Work, order: &Value) {
 }
 
 /// The same of one that is not won: a clerk's order is not cancelled for it.
-fn ask_about_open_copy(w: &mut Work, doc_num: &str) {
+fn ask_about_open_copy(w: &mut Work, doc_num: String) {
     let reason = say(
         "orders.copy_open",
         "the opportunity is not won, and order {number} in B1 carries its id and was not made of it: cancel it there if it is the opportunity's",
         [("number", doc_num.into())],
+    );
+    w.hold(reason, &["retry", "ignore"]);
+}
+
+/// The same of several, one of which may be its own: which, nobody here knows.
+fn ask_about_open_ones(w: &mut Work, many: &[&Value]) {
+    let numbers: Vec<String> = many.iter().map(|order| b1::key_text(&order["DocNum"])).collect();
+    let reason = say(
+        "orders.several_open",
+        "the opportunity is not won, and B1 has several orders that carry its id: {numbers}; cancel there what is the opportunity's",
+        [("numbers", numbers.into())],
     );
     w.hold(reason, &["retry", "ignore"]);
 }

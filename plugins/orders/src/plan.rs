@@ -10,7 +10,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::Linked;
-use crate::{News, Step, Work, approval, aside, told, total, unseen, waiting};
+use crate::{News, Step, Work, adopt, approval, aside, told, total, unseen, waiting};
 
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
@@ -252,8 +252,13 @@ fn decide(w: &mut Work, link: Option<Linked>) {
         w.is_over();
     }
     match link {
-        // A new one beside one that was cancelled is with an approver, and is wanted no more.
-        Some(mut link) if !won && is_over(&link) && approval::is_awaited(w.id()) => {
+        // A new one beside one that was cancelled is with an approver, and is wanted no more. So may be one that a clerk has put in its place, which
+        // a person is to know as long as it stands.
+        Some(mut link)
+            if !won
+                && is_over(&link)
+                && (approval::is_awaited(w.id()) || (!gone && (!link.cancelled || is_asked(w)))) =>
+        {
             link.cancelled = true;
             link.put(w.id());
             w.step = Step::Withdraw;
@@ -280,14 +285,6 @@ fn decide(w: &mut Work, link: Option<Linked>) {
         // Whether it is to have a new one is asked when it is there again.
         Some(link) if link.status == "Cancelled" && gone => {
             w.finish(Outcome::Done(format!("the opportunity is gone, and order {} was cancelled in B1", link.doc_num)));
-        }
-        Some(mut link) if link.status == "Cancelled" => {
-            link.cancelled = true;
-            link.put(w.id());
-            let number = [("number", link.doc_num.as_str().into())];
-            let message = say("orders.cancelled_there", "not won, and order {number} was cancelled in B1", number);
-            w.news = Some(News::synced(&link, &message));
-            w.done(message);
         }
         Some(link) => w.step = Step::Cancel(Box::new(link)),
     }
@@ -338,7 +335,11 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
                 match held {
                     Held::Review(reason) => w.hold(reason, &["retry", "ignore"]),
                     // Nothing says that it is this company's.
-                    Held::Foreign(_) if matches!(w.step, Step::Create(_)) && settings.only.field().is_none() => {
+                    Held::Foreign(_)
+                        if matches!(w.step, Step::Create(_))
+                            && settings.only.field().is_none()
+                            && !adopt::is_awaited(w.id()) =>
+                    {
                         w.leave()
                     }
                     Held::Foreign(code) => {

@@ -885,6 +885,8 @@ async fn a_look_that_was_due_makes_no_order_of_what_was_put_aside_for_another_re
     let refuses = json!({ "set": "Orders", "field": "U_SF_Id", "is": id, "number": 1001, "words": "not yet" });
     world.b1_settings(json!({ "procedure": refuses })).await?;
     carry(&world, &account, json!("H1")).await?;
+    // What both systems tell of the account asks it anew.
+    world.settled().await?;
     answer(&world, &question(&world, "is linked with H1: the order").await?, "retry").await?;
     let asked = question(&world, "not yet").await?;
     world.b1_settings(json!({})).await?;

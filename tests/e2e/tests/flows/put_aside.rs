@@ -386,6 +386,36 @@ async fn a_change_of_what_was_ignored_while_it_could_not_be_read_is_asked_about(
     ordered(&world, &ids[0]).await
 }
 
+/// Whether an order is wanted is asked until a person says so: also where the opportunity is deleted and comes back, or cannot be read meanwhile.
+#[tokio::test]
+async fn whether_an_order_is_wanted_is_asked_until_a_person_says_so() -> Result<()> {
+    let world = world("credit_check = false").await?;
+    let id = world.opportunities(1).await?.remove(0);
+    let refused = json!({ "refuse": { "status": 400, "code": "INVALID_FIELD", "message": "No such column 'X__c' on entity 'Opportunity'" } });
+    let unreadable = json!([{ "path": "OpportunityLineItems", "kind": refused }]);
+    world.salesforce_faults(unreadable.clone()).await?;
+    world.win(&id).await?;
+    answer(&world, "every field of the mapping", "ignore").await?;
+    told(&world, &id, "ignored, as decided in review").await?;
+    world.salesforce_faults(json!([])).await?;
+    touch(&world, &id).await?;
+    question(&world, "while it could not be read").await?;
+    admin(&world, &format!("delete/Opportunity/{id}")).await?;
+    world.settled().await?;
+    admin(&world, &format!("undelete/Opportunity/{id}")).await?;
+    touch(&world, &id).await?;
+    question(&world, "while it could not be read").await?;
+    world.salesforce_faults(unreadable).await?;
+    touch(&world, &id).await?;
+    question(&world, "every field of the mapping").await?;
+    world.salesforce_faults(json!([])).await?;
+    touch(&world, &id).await?;
+    question(&world, "while it could not be read").await?;
+    assert_eq!(world.orders_of(&id).await?, Vec::<Value>::new(), "he may have made it by hand");
+    answer(&world, "while it could not be read", "retry").await?;
+    ordered(&world, &id).await
+}
+
 /// Pressed while the order waited, before a person ignored it.
 #[tokio::test]
 async fn sync_now_of_before_lifts_nothing_that_was_ignored_later() -> Result<()> {

@@ -165,6 +165,7 @@ import SAID_ORDERS_REMOVED_LINE from '@salesforce/label/c.Tandem_Said_orders_rem
 import SAID_ORDERS_REMOVING_DRAFT from '@salesforce/label/c.Tandem_Said_orders_removing_draft';
 import SAID_ORDERS_ROW_ALONE from '@salesforce/label/c.Tandem_Said_orders_row_alone';
 import SAID_ORDERS_SEVERAL from '@salesforce/label/c.Tandem_Said_orders_several';
+import SAID_ORDERS_SEVERAL_OPEN from '@salesforce/label/c.Tandem_Said_orders_several_open';
 import SAID_ORDERS_SPLIT from '@salesforce/label/c.Tandem_Said_orders_split';
 import SAID_ORDERS_SPLIT_STAYS from '@salesforce/label/c.Tandem_Said_orders_split_stays';
 import SAID_ORDERS_STAYS from '@salesforce/label/c.Tandem_Said_orders_stays';
@@ -365,6 +366,7 @@ export const PHRASES = {
     'orders.removing_draft': SAID_ORDERS_REMOVING_DRAFT,
     'orders.row_alone': SAID_ORDERS_ROW_ALONE,
     'orders.several': SAID_ORDERS_SEVERAL,
+    'orders.several_open': SAID_ORDERS_SEVERAL_OPEN,
     'orders.split': SAID_ORDERS_SPLIT,
     'orders.split_stays': SAID_ORDERS_SPLIT_STAYS,
     'orders.stays': SAID_ORDERS_STAYS,

@@ -1,0 +1,226 @@
+//! Orders of clerks that carry an opportunity's id, beside drafts that are with an approver, refused or approved: none is taken for the opportunity's
+//! own, none is cancelled for it, and none is left without a word.
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+use tandem_e2e::World;
+
+use super::orders_and_clerks::{
+    PATIENCE, answer, approvals, awaited, desk, duplicated, live, sync_now, until_live, until_message, win, world,
+};
+
+/// A clerk makes an order of the opportunity's draft, or of another order, as B1's *Duplicate* does: the id goes along. Its `DocEntry`.
+async fn copied(world: &World, set: &str, of: &Value) -> Result<Value> {
+    world.b1_settings(json!({})).await?;
+    let all = world.b1_records(set).await?;
+    let mut document = all.into_iter().find(|own| own["DocEntry"] == *of).context("what is copied")?;
+    let fields = ["CardCode", "DocDueDate", "U_SF_Id"].map(|name| (name.to_owned(), document[name].take()));
+    let mut copy = serde_json::Map::from_iter(fields);
+    let rows = document["DocumentLines"].as_array().cloned().unwrap_or_default();
+    let own = |row: &Value| json!({ "ItemCode": row["ItemCode"], "Quantity": 77, "U_SF_LineId": row["U_SF_LineId"] });
+    copy.insert("DocumentLines".into(), rows.iter().map(own).collect());
+    Ok(world.b1_post("/Orders", copy.into()).await?["DocEntry"].clone())
+}
+
+async fn drafts(world: &World, id: &str) -> Result<Vec<Value>> {
+    Ok(world.b1_records("Drafts").await?.into_iter().filter(|own| own["U_SF_Id"] == id).collect())
+}
+
+async fn until_no_draft(world: &World, id: &str) -> Result<()> {
+    let none = async |world: &World| Ok(drafts(world, id).await?.is_empty().then_some(()));
+    world.until("no draft", PATIENCE, none).await
+}
+
+async fn lose(world: &World, id: &str) -> Result<()> {
+    world.change("Opportunity", id, json!({ "StageName": "Prospecting" })).await
+}
+
+async fn asks_nothing(world: &World) -> Result<()> {
+    world.settled().await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+/// A change of nothing that an order is made of: its opportunity is looked at.
+async fn touch(world: &World, id: &str, amount: f64) -> Result<()> {
+    world.change("Opportunity", id, json!({ "Amount": amount })).await?;
+    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    world.settled().await
+}
+
+#[tokio::test]
+async fn a_clerks_copy_of_a_draft_is_not_taken_for_the_order_that_its_approver_has() -> Result<()> {
+    let world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    let copy = copied(&world, "Drafts", &draft).await?;
+    sync_now(&world, &id).await?;
+    asks_nothing(&world).await?;
+    desk(&world, &format!("approve/{draft}")).await?;
+    let orders = until_live(&world, &id, 2).await?;
+    let own = orders.iter().find(|order| order["DocEntry"] != copy).context("its own")?["DocNum"].to_string();
+    let told = async |world: &World| {
+        let shown = world.opportunity(&id).await?;
+        Ok((shown["Tandem_Order_Number__c"].as_str() == Some(own.as_str())).then_some(()))
+    };
+    world.until("its own number", PATIENCE, told).await?;
+    // Wanted no more: the draft goes, and the clerk's stays.
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    let (id, draft) = awaited(&world).await?;
+    let copy = copied(&world, "Drafts", &draft).await?;
+    lose(&world, &id).await?;
+    until_no_draft(&world, &id).await?;
+    world.settled().await?;
+    let orders = live(&world, &id).await?;
+    assert_eq!((orders.len(), &orders[0]["DocEntry"]), (1, &copy));
+    Ok(())
+}
+
+/// It is the only one there, and whoever refused the draft may think better of it.
+#[tokio::test]
+async fn an_order_made_by_hand_after_a_refusal_is_cancelled_and_the_draft_goes_too() -> Result<()> {
+    let mut world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    world.stop().await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    copied(&world, "Drafts", &draft).await?;
+    lose(&world, &id).await?;
+    world.up().await?;
+    until_live(&world, &id, 0).await?;
+    until_no_draft(&world, &id).await?;
+    asks_nothing(&world).await
+}
+
+/// Approved, delivered, duplicated for what is still to come, and re-opened, while the host was away.
+#[tokio::test]
+async fn of_several_orders_of_an_opportunity_that_is_won_no_more_none_is_cancelled_unasked() -> Result<()> {
+    let mut world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    world.stop().await?;
+    desk(&world, &format!("approve/{draft}")).await?;
+    let order = until_live(&world, &id, 1).await?.remove(0)["DocEntry"].clone();
+    desk(&world, &format!("deliver/{order}")).await?;
+    copied(&world, "Orders", &order).await?;
+    lose(&world, &id).await?;
+    world.up().await?;
+    until_message(&world, &id, "several orders that carry its id").await?;
+    let orders = live(&world, &id).await?;
+    assert_eq!(orders.len(), 2, "{orders:?}");
+    let said = world.opportunity(&id).await?["Tandem_Sync_Message__c"].to_string();
+    assert!(orders.iter().all(|order| said.contains(&order["DocNum"].to_string())), "{said}");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_copy_beside_a_draft_that_was_refused_is_asked_about_once_whatever_is_answered() -> Result<()> {
+    for choice in ["leave it cancelled", "create a new order"] {
+        let world = approvals().await?;
+        world.b1_settings(json!({})).await?;
+        let id = win(&world, "Synced").await?;
+        let order = live(&world, &id).await?.remove(0)["DocEntry"].clone();
+        world.b1_call("POST", &format!("/Orders({order})/Cancel"), Value::Null).await?;
+        until_message(&world, &id, "was cancelled in B1").await?;
+        world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+        answer(&world, "create a new order").await?;
+        until_message(&world, &id, "awaits approval").await?;
+        let draft = drafts(&world, &id).await?[0]["DocEntry"].clone();
+        let copy = copied(&world, "Orders", &order).await?;
+        desk(&world, &format!("reject/{draft}")).await?;
+        until_message(&world, &id, "carries this opportunity's id").await?;
+        answer(&world, choice).await?;
+        world.until_state(&id, "Synced").await?;
+        touch(&world, &id, 7_001.0).await?;
+        asks_nothing(&world).await?;
+        let orders = live(&world, &id).await?;
+        assert!(orders.iter().any(|own| own["DocEntry"] == copy), "the clerk's stays");
+        assert_eq!(orders.len(), if choice == "create a new order" { 2 } else { 1 });
+    }
+    Ok(())
+}
+
+#[tokio::test]
+async fn an_order_in_the_place_of_a_cancelled_one_is_told_as_long_as_it_stands_though_its_opportunity_is_lost()
+-> Result<()> {
+    let world = world("").await?;
+    let (id, order, copy) = duplicated(&world).await?;
+    world.b1_call("POST", &format!("/Orders({order})/Cancel"), Value::Null).await?;
+    until_message(&world, &id, "carries this opportunity's id").await?;
+    lose(&world, &id).await?;
+    until_message(&world, &id, "carries its id and was not made of it").await?;
+    touch(&world, &id, 7_001.0).await?;
+    until_message(&world, &id, "carries its id and was not made of it").await?;
+    assert_eq!(live(&world, &id).await?.len(), 1, "nobody has cancelled it");
+    world.b1_call("POST", &format!("/Orders({copy})/Cancel"), Value::Null).await?;
+    sync_now(&world, &id).await?;
+    world.until_state(&id, "Synced").await?;
+    asks_nothing(&world).await
+}
+
+#[tokio::test]
+async fn an_order_that_is_linked_in_the_place_of_another_is_compared_with_all_that_it_has() -> Result<()> {
+    let world = world("settings = { lines = \"review\" }").await?;
+    let id = win(&world, "Synced").await?;
+    let own = live(&world, &id).await?.remove(0);
+    let order = own["DocEntry"].clone();
+    desk(&world, &format!("duplicate/Orders/{order}")).await?;
+    let copy = live(&world, &id).await?.into_iter().map(|own| own["DocEntry"].clone()).find(|own| *own != order);
+    let dates = json!({ "DocDueDate": own["DocDueDate"] });
+    world.b1_patch(&format!("/Orders({})", copy.context("the duplicate")?), dates).await?;
+    world.b1_call("POST", &format!("/Orders({order})/Cancel"), Value::Null).await?;
+    until_message(&world, &id, "carries this opportunity's id").await?;
+    let number = live(&world, &id).await?[0]["DocNum"].to_string();
+    answer(&world, &format!("link with order {number}")).await?;
+    world.until_state(&id, "Synced").await?;
+    asks_nothing(&world).await
+}
+
+/// One that a person wanted beside another has its row in the ledger as well as one that nobody was asked about.
+#[tokio::test]
+async fn a_host_without_memory_knows_its_orders_also_after_a_person_wanted_one_anew() -> Result<()> {
+    let mut world = world("").await?;
+    let id = win(&world, "Synced").await?;
+    let order = live(&world, &id).await?.remove(0)["DocEntry"].clone();
+    world.b1_call("POST", &format!("/Orders({order})/Cancel"), Value::Null).await?;
+    until_message(&world, &id, "was cancelled in B1").await?;
+    answer(&world, "create a new order").await?;
+    until_live(&world, &id, 1).await?;
+    world.until_state(&id, "Synced").await?;
+    lose(&world, &id).await?;
+    until_live(&world, &id, 0).await?;
+    world.win(&id).await?;
+    until_live(&world, &id, 1).await?;
+    world.until_state(&id, "Synced").await?;
+    world.settled().await?;
+    world.kill().await?;
+    std::fs::remove_dir_all(world.folder().join("data"))?;
+    world.tandem(&["plugin", "grant", "orders", "--yes"]).await?;
+    world.up().await?;
+    world.change("Opportunity", &id, json!({ "Tandem_PO_Number__c": "PO-1" })).await?;
+    let look = async |world: &World| Ok(live(world, &id).await?.pop().filter(|order| order["NumAtCard"] == "PO-1"));
+    world.until("the PO number on its order", PATIENCE, look).await?;
+    assert_eq!(world.orders_of(&id).await?.len(), 3);
+    asks_nothing(&world).await
+}
+
+/// A draft says whose the opportunity is, whatever its account carries by now.
+#[tokio::test]
+async fn an_account_of_another_company_is_asked_about_while_an_approver_has_the_order() -> Result<()> {
+    let world = world("settings = { key_prefix = \"de:\", approval_poll_minutes = 0 }").await?;
+    for account in world.records("Account").await? {
+        if let (Some(id), Some(code)) = (account["Id"].as_str(), account["Tandem_Card_Code__c"].as_str()) {
+            world.change("Account", id, json!({ "Tandem_Card_Code__c": format!("de:{code}") })).await?;
+        }
+    }
+    for product in world.records("Product2").await? {
+        if let (Some(id), Some(code)) = (product["Id"].as_str(), product["ProductCode"].as_str()) {
+            world.change("Product2", id, json!({ "Tandem_Item_Code__c": format!("de:{code}") })).await?;
+        }
+    }
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    let (id, _) = awaited(&world).await?;
+    let account = world.opportunity(&id).await?["AccountId"].as_str().context("an account")?.to_owned();
+    world.change("Account", &account, json!({ "Tandem_Card_Code__c": "us:C1" })).await?;
+    sync_now(&world, &id).await?;
+    until_message(&world, &id, "a customer of another company").await?;
+    assert_eq!(drafts(&world, &id).await?.len(), 1);
+    Ok(())
+}
