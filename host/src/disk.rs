@@ -1,10 +1,22 @@
-//! Disks: how much room one has, and whether two things lie on the same.
+//! Folders and disks: one of one's own, how much room there is, and whether two things lie on the same.
 
 use std::path::Path;
 
 /// The folder that a file lies in, or is to.
 pub fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes a folder, in one that is there, unless it is there itself; only its user may look into it. On Windows it has the rights of its parent.
+pub fn make_own_folder(folder: &Path) -> std::io::Result<()> {
+    if folder.is_dir() {
+        return Ok(());
+    }
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(false);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
 }
 
 /// Bytes that are free where a file or folder lies; none where the system does not say.

@@ -153,39 +153,40 @@ const COMMON = [
   { choice: 'ignore', does: 'Leave it as it is; the next change of the record asks anew' },
 ];
 
-export const KINDS: { id: string; flow: string; words: string; mend?: string; state: T.State }[] = [
+export const KINDS: { id: string; flow: string; words: string; mends: string[]; state: T.State }[] = [
   {
     id: 'credit-limit',
     flow: 'orders',
     words: '… is over the credit limit: … of … EUR',
-    mend: 'Raise the limit in B1, or answer the review with “send anyway”.',
+    mends: ['Send although over the limit', 'Cancel the order in SAP Business One', 'Leave it as it is'],
     state: 'review',
   },
   {
     id: 'same-account',
     flow: 'accounts',
     words: '… may be the same as …; choose which, or let a new one be made',
-    mend: 'Open the review and compare the candidates.',
+    mends: ['It is the same as a record that is there', 'Create a new record', 'Leave it as it is'],
     state: 'review',
   },
   {
     id: 'price-missing',
     flow: 'orders',
     words: 'line … (…): the price is missing',
-    mend: 'Give the line a price in Salesforce, then retry.',
+    mends: ['Try again, once the cause is mended', 'Leave it as it is'],
     state: 'review',
   },
   {
     id: 'unknown-warehouse',
     flow: 'fulfilment',
     words: 'warehouse … is not known to the org',
-    mend: 'Add the warehouse to the picklist of the field B1 Warehouse, then retry all.',
+    mends: [],
     state: 'rejected',
   },
   {
     id: 'no-account',
     flow: 'invoices',
     words: 'no account carries the CardCode …: not shown',
+    mends: [],
     state: 'rejected',
   },
 ];

@@ -1,6 +1,7 @@
 // The set-up assistant: connections that are looked at and kept, plugins, and flows that the host takes up after a while.
 // B1 shows a certificate that nobody trusts yet; the right secrets are `mock-password`, `mock-secret`, and any private key.
 import type * as T from '../src/api/types.ts';
+import { sameSettings } from '../src/pages/setup/settings.ts';
 import { gone, missing, note, ok, refuse, type Answer, type Does, type MockState, type Path } from './answers.ts';
 import { now } from './clock.ts';
 import { digest, FLOWS, iso, type Flow } from './data.ts';
@@ -349,10 +350,13 @@ const putConnection: Does = (state, asked, session, name = '') => {
   }
   const wrong = wrongIn(put.settings);
   if (wrong) return wrong;
-  const found = secretOf(state, name, put);
-  if ('status' in found) return found;
   const { setup } = state.world;
   const known = setup.connections.find((one) => one.name === name);
+  if (put.instead_of && !(known && sameSettings(known.settings, put.instead_of))) {
+    return refuse(409, `Somebody changed ${name} meanwhile.`, 'Open it anew: what you typed would undo that.');
+  }
+  const found = secretOf(state, name, put);
+  if ('status' in found) return found;
   const kept = put.secret || !known ? `the file secrets/${name}.${put.way.replace('client_', '')}` : known.kept;
   const of = { name, settings: put.settings, way: put.way, kept, polls: TAKEN_UP_AFTER };
   if (known) Object.assign(known, of);

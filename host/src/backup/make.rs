@@ -13,7 +13,7 @@ use tokio::task::{JoinHandle, spawn_blocking};
 use super::archive::{self, DATABASE, Manifest, Source};
 use super::{BackupError, Good, Step, Told, at, parts, stamp};
 use crate::config::Config;
-use crate::disk;
+use crate::disk::{self, make_own_folder};
 use crate::store::sqlite::copy::{Look, sync_folder};
 use crate::store::{Count, Millis, Store};
 use crate::time::now;
@@ -34,7 +34,7 @@ const LOOK: Duration = Duration::from_millis(200);
 pub async fn make(config: &Config, store: &dyn Store, folder: &Path, told: &Told) -> Result<Good, BackupError> {
     let started = Instant::now();
     let at_folder = |error| BackupError::Folder(folder.to_owned(), error);
-    make_folder(folder).map_err(at_folder)?;
+    make_own_folder(folder).map_err(at_folder)?;
     let _alone = alone(folder)?;
     // What a kill has left may be large.
     let swept = folder.to_owned();
@@ -84,17 +84,6 @@ pub async fn make(config: &Config, store: &dyn Store, folder: &Path, told: &Told
     sync_folder(&name);
     let took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(Good { at: made_at, file: name, bytes, took_ms })
-}
-
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    builder.recursive(false);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// One backup at a time; a file system that knows no locks has none.

@@ -170,7 +170,7 @@ fn tell(write: &Write, field: Option<&str>) -> Value {
     };
     let call = format!("{} {} {}", write.method, write.slot, write.path);
     json!({
-        "at": iso(write.at), "call": call, "wrote": wrote, "answer": write.answer, "run": write.run, "flow": write.flow,
+        "at": iso(write.at), "call": call, "wrote": wrote, "answer": write.outcome.to_string(), "run": write.run, "flow": write.flow,
         "release": write.release,
     })
 }

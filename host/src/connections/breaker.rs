@@ -43,6 +43,7 @@ struct Inner {
 #[derive(Clone, Debug)]
 pub struct Outage {
     since: Instant,
+    /// Milliseconds since 1970 UTC, by this server's clock of then.
     began: i64,
     why: String,
 }
@@ -54,11 +55,6 @@ impl Outage {
     /// Why, as it was first told.
     pub fn why(&self) -> &str {
         &self.why
-    }
-
-    /// When it began, milliseconds since 1970 UTC by this server's clock of then.
-    pub fn began(&self) -> i64 {
-        self.began
     }
 
     /// For how long.
@@ -105,6 +101,12 @@ impl Breaker {
     pub fn needs_person(&self) -> Option<String> {
         let why = self.sign_in.as_ref()?.refusal()?;
         Some(format!("connection {}: the sign-in is refused: {why}", self.connection))
+    }
+
+    /// Since when it does not answer or take the sign-in, milliseconds since 1970 UTC.
+    pub fn trouble_since(&self) -> Option<i64> {
+        let refused = self.sign_in.as_ref().and_then(|sign_in| sign_in.refused_since());
+        refused.or_else(|| self.outage().map(|outage| outage.began))
     }
 
     /// It has answered since the host started: before, nobody knows how it is.

@@ -16,6 +16,8 @@ struct Refused {
     /// What was refused: another secret is tried at once.
     secret: Secret,
     why: String,
+    /// When the first was refused, milliseconds since 1970 UTC: none was taken since.
+    began: i64,
     in_row: usize,
     until: Instant,
 }
@@ -74,6 +76,11 @@ impl SignIn {
         self.refused.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|last| last.why.clone())
     }
 
+    /// Since when it waits for a person, milliseconds since 1970 UTC.
+    pub fn refused_since(&self) -> Option<i64> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|last| last.began)
+    }
+
     /// The secret to try, unless a refusal stands.
     pub fn ask(&self) -> Result<Secret, CallError> {
         match self.standing() {
@@ -86,10 +93,11 @@ impl SignIn {
     pub fn refused(&self, secret: Secret, why: &CallError) -> CallError {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         let in_row = refused.as_ref().filter(|last| last.secret == secret).map_or(0, |last| last.in_row);
+        let began = refused.as_ref().map_or_else(crate::time::now, |last| last.began);
         let pause = PAUSES[in_row.min(PAUSES.len() - 1)];
         let why = why.to_string();
         let error = CallError::SignIn(why.clone());
-        *refused = Some(Refused { secret, why, in_row: in_row + 1, until: Instant::now() + pause });
+        *refused = Some(Refused { secret, why, began, in_row: in_row + 1, until: Instant::now() + pause });
         error
     }
 
@@ -137,7 +145,11 @@ mod tests {
         assert_eq!(sign_in.standing(), None);
         assert_eq!(sign_in.ask().unwrap().reveal(), "new");
         assert!(sign_in.refusal().is_some(), "told until it works");
+        let since = sign_in.refused_since();
+        std::thread::sleep(Duration::from_millis(3));
+        let _ = sign_in.refused(sign_in.ask().unwrap(), &refusal());
+        assert!(since.is_some() && sign_in.refused_since() == since, "since the first, whichever secret");
         sign_in.accepted();
-        assert_eq!(sign_in.refusal(), None);
+        assert_eq!((sign_in.refusal(), sign_in.refused_since()), (None, None));
     }
 }

@@ -33,6 +33,22 @@ pub fn does(choice: &str) -> String {
     own.map(|(_, does)| (*does).to_owned()).unwrap_or_default()
 }
 
+/// What the answers of one question do, for all that ask the same of other records.
+pub fn mends(choices: &[String]) -> Vec<String> {
+    let mut mends: Vec<String> = Vec::new();
+    for choice in choices {
+        let says = match (choice.strip_prefix(LINK_WITH), does(choice)) {
+            (Some(_), _) => "It is the same as a record that is there".to_owned(),
+            (None, does) if does.is_empty() => choice.clone(),
+            (None, does) => does,
+        };
+        if !mends.contains(&says) {
+            mends.push(says);
+        }
+    }
+    mends
+}
+
 /// Choices as rows: the answer, and what it does.
 pub fn rows(choices: &[String]) -> Vec<Vec<String>> {
     choices.iter().map(|choice| vec![choice.clone(), does(choice)]).collect()
@@ -47,5 +63,12 @@ mod tests {
         assert_eq!(does("send anyway"), "Send although over the limit");
         assert_eq!(does("link with C20000"), "It is the same as C20000");
         assert_eq!(does("ask the warehouse"), "");
+    }
+
+    #[test]
+    fn what_mends_a_kind_names_no_record_of_one_of_it() {
+        let choices = ["link with C1", "link with C2", "create", "ask the warehouse"].map(str::to_owned);
+        let mends = ["It is the same as a record that is there", "Create a new record", "ask the warehouse"];
+        assert_eq!(super::mends(&choices), mends);
     }
 }

@@ -17,7 +17,7 @@ use super::body::Asked;
 use super::events::EventRow;
 use super::problem::Problem;
 use super::story::{LinkRow, dots};
-use crate::engine::explain::{Explained as Known, Write, explain};
+use crate::engine::explain::{Explained as Known, Outcome, Write, explain};
 use crate::engine::now::{self, Present};
 use crate::engine::scope_of;
 use crate::store::Fate;
@@ -64,14 +64,31 @@ pub struct WriteRow {
     release: String,
     /// POST, PATCH …
     method: String,
-    /// The connection as `tandem.toml` calls it now; of a flow that is there no more, the plugin's slot for it.
-    connection: String,
+    /// The plugin's name for the connection, its slot.
+    slot: String,
+    /// The connection that `tandem.toml` gives for the slot now; at the time of the call it may have given another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    connection: Option<String>,
     /// Path and query.
     path: String,
+    /// Whether it was carried out.
+    outcome: WriteOutcome,
     /// What came back: the status, such as `204`, and of a refusal the system's words.
     answer: String,
     /// What it wrote.
     fields: Vec<WrittenRow>,
+}
+
+/// Whether a write was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum WriteOutcome {
+    /// It was.
+    Done,
+    /// It was not: nothing was changed by it.
+    Refused,
+    /// Nobody knows.
+    Unknown,
 }
 
 /// A field that was written.
@@ -153,7 +170,7 @@ async fn explained(
         let values = write.values().into_iter().filter(|own| !own.value.is_object() && !own.value.is_array());
         let values = values.filter(|own| field.is_none_or(|field| own.name == field));
         let fields = values.map(|own| WrittenRow {
-            rule: write.rule(&own.name).to_owned(),
+            rule: write.rule(&own.name),
             value: if masked { dots(own.value) } else { own.value },
             name: own.at,
         });
@@ -170,8 +187,10 @@ async fn explained(
             release: write.release.clone(),
             method: write.method.clone(),
             connection: bound(&console, write),
+            slot: write.slot.clone(),
+            outcome: WriteOutcome::from(&write.outcome),
             path: if masked { write.path.split('?').next().unwrap_or_default().to_owned() } else { write.path.clone() },
-            answer: if masked { first_word(&answered(&write.answer)) } else { answered(&write.answer) },
+            answer: if masked { status_of(&write.outcome) } else { cut(&write.outcome.to_string()) },
             fields: fields.collect(),
         });
     }
@@ -185,45 +204,27 @@ async fn explained(
     }))
 }
 
-/// The connection that a flow's slot stands for.
-fn bound(console: &Console, write: &Write) -> String {
-    let flow = console.engine.config().flows.get(&write.flow);
-    flow.and_then(|own| own.connections.get(&write.slot)).unwrap_or(&write.slot).clone()
+/// The connection that a flow's slot stands for now.
+fn bound(console: &Console, write: &Write) -> Option<String> {
+    console.engine.config().flows.get(&write.flow)?.connections.get(&write.slot).cloned()
+}
+
+impl From<&Outcome> for WriteOutcome {
+    fn from(own: &Outcome) -> Self {
+        match own {
+            Outcome::Done(_) => Self::Done,
+            Outcome::Refused(_) | Outcome::Kept(_) => Self::Refused,
+            Outcome::Unknown(_) => Self::Unknown,
+        }
+    }
 }
 
 /// Letters of a refusal's words.
 const WORDS: usize = 300;
 
-/// What came back, as a person reads it: of what was done the status says all, and nothing of the record is in it.
-fn answered(answer: &str) -> String {
-    let Ok(came) = serde_json::from_str::<Value>(answer) else { return cut(answer) };
-    let Some((how, what)) = came.as_object().and_then(|own| own.iter().next()) else { return cut(answer) };
-    match (how.as_str(), what["status"].as_u64()) {
-        ("sent" | "probed", Some(status)) => status.to_string(),
-        (_, _) => match what {
-            Value::String(words) => cut(words),
-            Value::Object(error) => cut(&error.values().filter_map(refusal).collect::<Vec<_>>().join(" ")),
-            _ => cut(answer),
-        },
-    }
-}
-
-/// The status alone: a refusal's words may hold what the role is not to see.
-fn first_word(answer: &str) -> String {
-    answer.split_whitespace().next().unwrap_or_default().to_owned()
-}
-
-/// Status, code and words of an error, whatever it is called.
-fn refusal(error: &Value) -> Option<String> {
-    match error {
-        Value::String(words) => Some(words.clone()),
-        Value::Object(own) => {
-            let text =
-                |name: &str| own.get(name).map(|own| own.as_str().map_or_else(|| own.to_string(), str::to_owned));
-            Some(["status", "code", "message"].into_iter().filter_map(text).collect::<Vec<_>>().join(" "))
-        }
-        other => Some(other.to_string()),
-    }
+/// The status alone, empty where there is none: words may hold what the role is not to see.
+fn status_of(outcome: &Outcome) -> String {
+    outcome.status().map(|status| status.to_string()).unwrap_or_default()
 }
 
 fn cut(words: &str) -> String {
@@ -244,14 +245,14 @@ pub struct Now {
 
 /// What a record, and the one it is linked with, hold at present, beside what was written last. Each is read once, of its own system.
 #[utoipa::path(get, path = "/explain/now", tag = "explain", params(Wanted),
-    responses((status = 200, body = Now), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem)))]
+    responses((status = 200, body = Now), (status = 401, body = Problem), (status = 404, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem)))]
 async fn at_present(
     State(console): State<Arc<Console>>,
     who: Who,
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Now>, Problem> {
     let (record, field) = (wanted.record()?, wanted.field());
-    console.access.tries().one_more_look(&who.name)?;
+    console.access.tries().one_more_look(who.token.as_ref().unwrap_or(&who.name))?;
     // Whatever the field: what it came from may stand in a call that wrote another.
     let known = known(&console, &who, record, None).await?;
     let (engine, connections) = (&console.engine, &*console.connections);
@@ -271,16 +272,14 @@ async fn at_present(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::connections::CallError;
 
     #[test]
-    fn what_came_back_is_told_in_few_words_and_never_with_the_record() {
-        let sent = "{\"sent\":{\"status\":204,\"headers\":[[\"sforce-limit-info\",\"x\"]],\"body\":\"secret\"}}";
-        assert_eq!(answered(sent), "204");
-        let refused = "{\"failed\":{\"remote\":{\"status\":400,\"code\":\"-5002\",\"message\":\"no\"}}}";
-        assert_eq!(answered(refused), "400 -5002 no");
-        assert_eq!(answered("{\"failed\":{\"unreachable\":\"gone\"}}"), "gone");
-        assert_eq!(answered("{\"denied\":\"not allowed\"}"), "not allowed");
-        assert_eq!(answered("its journal is pruned"), "its journal is pruned");
-        assert_eq!(answered(&"x".repeat(1_000)).chars().count(), WORDS + 1);
+    fn whoever_is_not_to_see_values_is_told_the_status_alone() {
+        let refusal = CallError::Remote { status: 400, code: "-5002".into(), message: "4711 is no card".into() };
+        assert_eq!(status_of(&Outcome::Refused(refusal)), "400");
+        assert_eq!(status_of(&Outcome::Unknown("sent, but the answer was lost".into())), "");
+        assert_eq!(WriteOutcome::from(&Outcome::Kept("not granted".into())), WriteOutcome::Refused);
+        assert_eq!(cut(&"x".repeat(1_000)).chars().count(), WORDS + 1);
     }
 }

@@ -277,7 +277,8 @@ impl Overview {
         needs.extend(trouble.map(|trouble| need(NeedKind::Store, format!("The store {trouble}"))));
         for row in connections.iter().filter(|row| row.state != ConnectionState::Up) {
             let text = row.why.clone().unwrap_or_else(|| "It does not answer.".into());
-            needs.push(Need { connection: Some(row.name.clone()), ..need(NeedKind::Connection, text) });
+            let (connection, since) = (Some(row.name.clone()), row.since.clone());
+            needs.push(Need { connection, since, ..need(NeedKind::Connection, text) });
         }
         let refused = console.engine.refused();
         for row in &flows {
@@ -396,7 +397,7 @@ fn connection_row(name: &str, connection: &Connection, forecast: Option<u64>) ->
                 .map(|(used, limit)| Budget { used, limit, forecast: forecast.unwrap_or(used) }),
             Connection::B1(_) => None,
         };
-    let since = breaker.outage().map(|outage| iso(outage.began()));
+    let since = breaker.trouble_since().map(iso);
     ConnectionRow { name: name.to_owned(), kind: connection.kind(), state, why, since, budget }
 }
 

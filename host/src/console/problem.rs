@@ -80,6 +80,11 @@ impl Problem {
         self
     }
 
+    /// Whoever asks is not known, or not any more.
+    pub fn is_signed_out(&self) -> bool {
+        self.status == StatusCode::UNAUTHORIZED
+    }
+
     /// How it is mended.
     pub fn mended(mut self, mend: impl Into<String>) -> Self {
         self.mend = Some(mend.into());

@@ -387,10 +387,13 @@ impl Mapping {
         rules.map(|(field, text, rule)| (field.as_str(), paths_in(text), matches!(rule, Rule::Path(_)))).collect()
     }
 
-    /// Target field → rule, over all sections, for `explain`.
-    pub fn rules(&self) -> BTreeMap<String, String> {
-        let all = self.sections.values().flat_map(|section| &section.rules);
-        all.map(|(field, text, _)| (field.clone(), text.clone())).collect()
+    /// Target field → its rules, over all sections, for `explain`.
+    pub fn rules(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut all = BTreeMap::<String, BTreeSet<String>>::new();
+        for (field, text, _) in self.sections.values().flat_map(|section| &section.rules) {
+            all.entry(field.clone()).or_default().insert(text.clone());
+        }
+        all
     }
 
     /// Applies a section. A one-way rule that gives null leaves its field out.

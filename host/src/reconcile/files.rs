@@ -11,7 +11,7 @@ use super::page::page;
 use super::report::{Comparison, Difference, Report};
 use super::{ReconcileError, explain::minute};
 use crate::config::Config;
-use crate::disk;
+use crate::disk::{self, make_own_folder};
 use crate::store::Millis;
 use crate::store::sqlite::copy::sync_folder;
 use crate::time::iso;
@@ -84,7 +84,7 @@ impl Folder {
 
     fn begin_here(&self, now: Millis) -> Result<Draft, ReconcileError> {
         let here = |error| ReconcileError::Folder(self.0.clone(), error);
-        make_folder(&self.0).map_err(here)?;
+        make_own_folder(&self.0).map_err(here)?;
         let lock = File::create(self.0.join(LOCK)).map_err(here)?;
         match lock.try_lock() {
             Ok(()) => {}
@@ -309,16 +309,6 @@ fn cell(text: &str) -> String {
         out.push(c);
     }
     out
-}
-
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    if folder.is_dir() {
-        return Ok(());
-    }
-    let mut builder = std::fs::DirBuilder::new();
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// A folder that goes with the value; only its user may look into it, and into what becomes of it.

@@ -257,7 +257,8 @@ export interface Kind {
   flow: string;
   /** With … where records differ. */
   words: string;
-  mend?: string;
+  /** What can be done about it, as the newest one's answers say. */
+  mends: string[];
   count: number;
   first: string;
   last: string;
@@ -275,9 +276,14 @@ export interface Write {
   run: number;
   flow: string;
   release: string;
-  connection: string;
+  /** The plugin's name for the connection. */
+  slot: string;
+  /** What that stands for now. */
+  connection?: string;
   method: string;
   path: string;
+  outcome: 'done' | 'refused' | 'unknown';
+  /** Empty where this role is not to see it. */
   answer: string;
   fields: { name: string; value: unknown; rule: string }[];
 }
@@ -725,6 +731,8 @@ export interface ConnectionPut {
   way: SecretWay;
   /** Without it the kept one counts, where the address is as it was. */
   secret?: string;
+  /** As the connection was when the form was opened: nothing is saved over what somebody else made of it. */
+  instead_of?: ConnectionSettings;
 }
 
 export interface Look {

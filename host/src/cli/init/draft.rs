@@ -8,7 +8,7 @@ use serde_json::{Map, Value};
 use crate::checks::{self, Finding};
 use crate::config::put::put_all;
 use crate::config::rewrite::section;
-use crate::config::section::{drop_secrets, fault, keep_secret, source};
+use crate::config::section::{drop_secret, drop_secrets, fault, keep_secret, source};
 use crate::config::{Config, SecretSource};
 use crate::connections::{self, Connection};
 
@@ -56,12 +56,21 @@ pub enum Tried {
 impl Draft {
     /// The file as it is, or one that names nothing yet; nothing is written.
     pub fn of(file: &Path) -> Result<Self> {
-        let text = match std::fs::read_to_string(file) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => HEAD.to_owned(),
-            text => text.with_context(|| format!("cannot read {}", file.display()))?,
+        let mut own = Self { file: file.to_owned(), text: HEAD.to_owned(), config: Config::parse(HEAD, file)? };
+        own.read_again()?;
+        Ok(own)
+    }
+
+    /// What a running host's console, or somebody's editor, made of the file since it was read is not undone.
+    fn read_again(&mut self) -> Result<()> {
+        let text = match std::fs::read_to_string(&self.file) {
+            // One that was there and is gone comes again.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            text => text.with_context(|| format!("cannot read {}", self.file.display()))?,
         };
-        let config = Config::parse(&text, file)?;
-        Ok(Self { file: file.to_owned(), text, config })
+        self.config = Config::parse(&text, &self.file)?;
+        self.text = text;
+        Ok(())
     }
 
     /// Tries a connection with its secret as it was typed: nothing is written.
@@ -96,21 +105,26 @@ impl Draft {
 
     /// Keeps a connection: its secret in a file of its own, then its section.
     pub fn keep(&mut self, own: &Section) -> Result<()> {
+        self.read_again()?;
         let before = self.config.clone();
-        let kept = match &own.secret {
-            SecretSource::Typed(secret) => {
-                let kept = keep_secret(&own.name, own.way, secret.reveal(), &before);
-                SecretSource::File(kept.map_err(|why| anyhow!("cannot write {why}"))?)
-            }
-            kept => kept.clone(),
+        let SecretSource::Typed(secret) = &own.secret else {
+            self.put(own.kind, &own.name, &own.with(&source(&own.secret)))?;
+            drop_secrets(&own.name, &before, &self.config);
+            return Ok(());
         };
-        self.put(own.kind, &own.name, &own.with(&source(&kept)))?;
+        let kept = keep_secret(&own.name, own.way, secret.reveal(), &before);
+        let kept = kept.map_err(|why| anyhow!("cannot write {why}"))?;
+        if let Err(error) = self.put(own.kind, &own.name, &own.with(&source(&SecretSource::File(kept.clone())))) {
+            drop_secret(&kept, &before);
+            return Err(error);
+        }
         drop_secrets(&own.name, &before, &self.config);
         Ok(())
     }
 
-    /// Writes a section.
+    /// Writes a section into the file as it is now.
     pub fn put(&mut self, kind: &str, name: &str, keys: &Map<String, Value>) -> Result<()> {
+        self.read_again()?;
         let text = section(&self.text, kind, name, keys).map_err(|why| anyhow!(why))?;
         let config = Config::parse(&text, &self.file)?;
         put_all(&[(self.file.clone(), text.clone().into_bytes())]).map_err(|why| anyhow!(why))?;
@@ -131,4 +145,39 @@ impl Section {
 fn of_section(kind: &str, name: &str, why: &str) -> Tried {
     let (key, why) = fault(kind, name, why).unwrap_or_else(|| (String::new(), why.to_owned()));
     Tried::Not { key, why, mend: String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Secret;
+
+    fn erp(secret: &str) -> Section {
+        let keys = serde_json::json!({ "url": "https://b1/b1s/v2", "company": "C", "user": "u", "time_zone": "UTC" });
+        let keys = keys.as_object().cloned().unwrap_or_default();
+        let secret = SecretSource::Typed(Secret::from(secret.to_owned()));
+        Section { kind: "b1", name: "erp".into(), keys, way: "password", secret }
+    }
+
+    #[test]
+    fn what_somebody_else_saved_since_it_was_read_is_not_undone() -> Result<()> {
+        let folder = tempfile::tempdir()?;
+        let file = folder.path().join("tandem.toml");
+        let (mut first, mut other) = (Draft::of(&file)?, Draft::of(&file)?);
+        first.keep(&erp("one"))?;
+        other.keep(&Section { name: "erp2".into(), ..erp("two") })?;
+        other.keep(&erp("three"))?;
+        first.put(
+            "flows",
+            "orders",
+            serde_json::json!({ "plugin": "orders", "connections": {} }).as_object().unwrap_or(&Map::new()),
+        )?;
+        let now = Draft::of(&file)?.config;
+        assert_eq!((now.b1.len(), now.flows.len()), (2, 1));
+        for (name, secret) in [("erp", "three"), ("erp2", "two")] {
+            assert_eq!(now.b1[name].password.read(&now.base)?.reveal(), secret);
+        }
+        assert_eq!(std::fs::read_dir(folder.path().join("secrets"))?.count(), 2, "what is not used any more is gone");
+        Ok(())
+    }
 }

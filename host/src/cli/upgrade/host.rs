@@ -24,7 +24,7 @@ pub enum Host {
     /// By the system.
     Service(String),
     /// By hand, as a process of this one while it is tried.
-    ByHand(Option<Child>),
+    ByHand(Option<Box<Child>>),
 }
 
 impl Host {
@@ -55,7 +55,7 @@ impl Host {
             Self::Service(name) => system::stop(name)?,
             Self::ByHand(child) => {
                 if let Some(child) = child.take() {
-                    ended(child, Duration::from_secs(config.host.stop_seconds + 30)).await?;
+                    ended(*child, Duration::from_secs(config.host.stop_seconds + 30)).await?;
                 }
             }
         }
@@ -74,7 +74,7 @@ impl Host {
                 let mut command = Command::new(program);
                 command.arg("--config").arg(&config.file).arg("run");
                 let quiet = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true);
-                *child = Some(quiet.spawn().with_context(|| program.display().to_string())?);
+                *child = Some(Box::new(quiet.spawn().with_context(|| program.display().to_string())?));
             }
         }
         Ok(())

@@ -86,8 +86,11 @@ impl Access {
     /// Whether a session or a token still holds, and gives what it gave.
     pub async fn holds(&self, who: &Who) -> Result<bool, Problem> {
         if let Some(token) = &who.token {
-            let now = self.of_token(token, who.address.map(Peer)).await;
-            return Ok(now.is_ok_and(|now| now.role == who.role && now.flows == who.flows));
+            return match self.of_token(token, who.address.map(Peer)).await {
+                Ok(now) => Ok(now.role == who.role && now.flows == who.flows),
+                Err(problem) if problem.is_signed_out() => Ok(false),
+                Err(problem) => Err(problem),
+            };
         }
         let Some(session) = &who.session else { return Ok(true) };
         if self.store.session(&session.id, now()).await?.is_none() {
@@ -118,7 +121,7 @@ impl Access {
             (Some(own), Some(theirs)) => Some(own.into_iter().filter(|flow| theirs.contains(flow)).collect()),
         };
         if token.last_used.is_none_or(|at| now - at >= SEEN) {
-            self.store.token_used(&token.id, now).await?;
+            seen(self.store.token_used(&token.id, now).await);
         }
         Ok(Who {
             name: format!("token {}", token.name),
@@ -149,7 +152,7 @@ impl Access {
         let account = self.store.account(&session.account).await?.filter(|own| self.stands(own));
         let account = account.ok_or_else(Problem::signed_out)?;
         if now - session.last_seen >= SEEN {
-            self.store.session_seen(&session.id, now).await?;
+            seen(self.store.session_seen(&session.id, now).await);
         }
         Ok(Who {
             name: account.name,
@@ -184,6 +187,13 @@ pub async fn identify(State(access): State<Arc<Access>>, mut request: Request, n
     // What is shown to one is kept for nobody.
     answer.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     answer
+}
+
+/// When somebody was here last is worth less than that he sees what is wrong: a store that takes no writes is told on his first page.
+fn seen<T>(noted: crate::store::Result<T>) {
+    if let Err(error) = noted {
+        tracing::warn!(%error, "when somebody was seen last is not noted");
+    }
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

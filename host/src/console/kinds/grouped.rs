@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::console::choices;
 use crate::engine::kinds::{self, Cause};
 use crate::store::{Event, EventState, Millis};
 use crate::time::iso;
@@ -21,6 +22,8 @@ pub struct Kind {
     pub(super) flow: String,
     /// What is said, with … where records differ.
     pub(super) words: String,
+    /// What can be done about it: what the newest one's answers do, most of all; none where there is nothing but to try again.
+    mends: Vec<String>,
     /// How many records.
     count: u64,
     /// When the first was taken in, ISO 8601.
@@ -63,6 +66,7 @@ impl Kind {
             id,
             flow: newest.flow.clone(),
             words,
+            mends: choices::mends(&newest.choices),
             count: events.len() as u64,
             first: iso(oldest.created_at),
             last: iso(newest.created_at),

@@ -51,7 +51,7 @@ pub enum Settings {
 }
 
 /// `[b1.<name>]`
-#[derive(Clone, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, PartialEq, Deserialize, Serialize, ToSchema)]
 #[schema(as = CompanySettings)]
 pub struct Company {
     /// Service Layer base, such as `https://b1server:50000/b1s/v2`.
@@ -71,7 +71,7 @@ pub struct Company {
 }
 
 /// `[salesforce.<name>]`
-#[derive(Clone, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, PartialEq, Deserialize, Serialize, ToSchema)]
 #[schema(as = OrgSettings)]
 pub struct Org {
     /// My Domain, such as `https://yours.my.salesforce.com`.
@@ -130,6 +130,9 @@ pub struct Wanted {
     /// Password, client secret or private key; without it the one that is kept.
     #[serde(default)]
     pub secret: Option<String>,
+    /// What the connection was when the form was opened: nothing is changed where it is something else by now. Without it whatever is there is.
+    #[serde(default)]
+    pub instead_of: Option<Settings>,
 }
 
 /// A connection.
@@ -210,6 +213,16 @@ fn kept(secret: &SecretSource) -> String {
 
 fn trust(tls: &TlsConfig) -> (Option<String>, Option<String>) {
     (tls.pin_sha256.clone(), tls.ca_file.as_ref().map(|path| path.display().to_string()))
+}
+
+impl Settings {
+    /// As a connection is.
+    fn is_of(&self, name: &str, says: &Config) -> bool {
+        match self {
+            Self::B1(own) => says.b1.get(name).is_some_and(|now| Company::from(now) == *own),
+            Self::Salesforce(own) => says.salesforce.get(name).is_some_and(|now| Org::from(now) == *own),
+        }
+    }
 }
 
 impl From<&B1Config> for Company {
@@ -363,30 +376,69 @@ async fn save(
     let text = std::fs::read_to_string(&before.file).map_err(Problem::failed)?;
     let tried = wanted.tried(&name, &before, &text)?;
     connections::one(&name, &tried).map_err(|error| unusable(&error))?;
-    let known = wanted.kept(&name, &before);
-    let written = match wanted.typed()? {
-        Some(typed) => Some(keep_secret(&name, wanted.way.key(), typed, &before).map_err(unwritten)?),
-        None => None,
-    };
-    let secret = written.clone().map(SecretSource::File).or_else(|| known.cloned());
-    let keys = wanted.keys(&secret.ok_or_else(|| wanted.needs_secret(&name, &before))?)?;
+    // What is there now counts, in the turn of whoever writes: somebody else may have saved it meanwhile.
+    let mut change = Change { wanted: &wanted, name: &name, before, written: None, refused: None };
+    let file = change.before.file.clone();
     let releases = console.engine.releases();
-    let changed = releases.change_config(&before.file, |text| section(text, wanted.kind(), &name, &keys)).await;
-    let now = match changed {
+    let now = match releases.change_config(&file, |text| change.of(text)).await {
         Ok(now) => now,
         Err(why) => {
-            if let Some(path) = written {
-                drop_secret(&path, &before);
+            if let Some(path) = &change.written {
+                drop_secret(path, &change.before);
             }
-            return Err(problem(wanted.kind(), &name, &why));
+            return Err(change.refused.unwrap_or_else(|| problem(wanted.kind(), &name, &why)));
         }
     };
-    if written.is_some() {
-        drop_secrets(&name, &before, &now);
+    if change.written.is_some() {
+        drop_secrets(&name, &change.before, &now);
     }
     console.store.act(who.act("setup.connection", &name, Fate::Done)).await?;
     let row = rows(&now, console.engine.config()).into_iter().find(|row| row.name == name);
     row.map(Json).ok_or_else(|| Problem::conflict("Somebody changed tandem.toml meanwhile."))
+}
+
+/// A section that is written in the turn of whoever changes `tandem.toml`.
+struct Change<'a> {
+    wanted: &'a Wanted,
+    name: &'a str,
+    /// What the file says before.
+    before: Config,
+    /// The secret's file.
+    written: Option<PathBuf>,
+    /// Why it is not made.
+    refused: Option<Problem>,
+}
+
+impl Change<'_> {
+    /// The file's text with it. An error is told by `refused`, where that is there.
+    fn of(&mut self, text: &str) -> Result<String, String> {
+        self.before = Config::parse(text, &self.before.file).map_err(|error| error.to_string())?;
+        match self.keys() {
+            Ok(keys) => section(text, self.wanted.kind(), self.name, &keys),
+            Err(problem) => {
+                let why = problem.to_string();
+                self.refused = Some(problem);
+                Err(why)
+            }
+        }
+    }
+
+    fn keys(&mut self) -> Result<Map<String, Value>, Problem> {
+        let Self { wanted, name, before, .. } = &*self;
+        if wanted.instead_of.as_ref().is_some_and(|seen| !seen.is_of(name, before)) {
+            let problem = Problem::conflict(format!("Somebody changed {name} meanwhile."));
+            return Err(problem.mended("Open it anew: what you typed would undo that."));
+        }
+        let secret = match wanted.typed()? {
+            None => wanted.kept(name, before).cloned().ok_or_else(|| wanted.needs_secret(name, before))?,
+            Some(typed) => {
+                let path = keep_secret(name, wanted.way.key(), typed, before).map_err(unwritten)?;
+                self.written = Some(path.clone());
+                SecretSource::File(path)
+            }
+        };
+        self.wanted.keys(&secret)
+    }
 }
 
 /// Takes a connection out of `tandem.toml` that no flow uses, and its secret from the folder that the console keeps.

@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::fields::Between;
 use super::same::is_plain;
-use crate::connections::{Answer, CallError, Place, reads};
-use crate::engine::explain::Told;
+use crate::connections::{Place, reads};
+use crate::engine::explain::{Outcome, Told};
 use crate::sources::b1::WATCHES;
-use crate::store::{CallState, Event};
+use crate::store::Event;
 
 /// A connection: its name and kind.
 pub type Bound<'a> = (&'a str, &'static str);
@@ -45,17 +45,12 @@ pub fn steps<'a>(calls: &'a [Told], bound: impl Fn(&str, &str) -> Option<Bound<'
 fn step<'a>(own: &'a Told, bound: impl Fn(&str, &str) -> Option<Bound<'a>>) -> Option<Step<'a>> {
     let request: Value = serde_json::from_str(&own.entry.request).ok()?;
     let (connection, kind) = bound(&own.flow, request["slot"].as_str()?)?;
-    let response: Value = serde_json::from_str(&own.entry.response).unwrap_or_default();
-    if response.get("denied").is_some() {
+    let outcome = Outcome::of(&own.entry);
+    if matches!(outcome, Outcome::Kept(_)) {
         return None;
     }
-    let came = ["sent", "probed"].into_iter().find_map(|way| response.get(way));
-    let answer: Option<Answer> = came.and_then(|answer| serde_json::from_value(answer.clone()).ok());
-    let failed = response.get("failed").map(|error| serde_json::from_value::<CallError>(error.clone()));
-    let refused = matches!(&failed, Some(Ok(error)) if !error.is_lost());
-    let done = own.entry.state == CallState::Done && answer.is_some();
     let parts = request["atomic_with"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let said = std::iter::once((&request, answer.as_ref())).chain(parts.iter().rev().map(|part| (part, None)));
+    let said = std::iter::once((&request, outcome.answer())).chain(parts.iter().rev().map(|part| (part, None)));
     let said = said.filter_map(|(part, answer)| {
         let (method, path) = (part["method"].as_str()?, part["path"].as_str()?);
         let body = part["body"].as_str().filter(|_| !reads(method, path));
@@ -71,8 +66,8 @@ fn step<'a>(own: &'a Told, bound: impl Fn(&str, &str) -> Option<Bound<'a>>) -> O
         connection,
         subject: &own.entry.subject,
         said: said.collect(),
-        refused,
-        unknown: !(refused || done && own.kept.is_whole()),
+        refused: outcome.is_refused(),
+        unknown: !(outcome.is_refused() || outcome.answer().is_some() && own.kept.is_whole()),
     })
 }
 
@@ -134,7 +129,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::store::{EventId, EventState, JournalEntry, Kept};
+    use crate::connections::CallError;
+    use crate::store::{CallState, EventId, EventState, JournalEntry, Kept};
 
     const ID: &str = "0065g00000ABCdeAAG";
     const ERP: Bound<'static> = ("erp", "b1");

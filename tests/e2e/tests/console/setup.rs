@@ -114,6 +114,18 @@ async fn from_nothing_to_a_flow_and_its_first_load() -> Result<()> {
     assert!(!world.folder().join("secrets/erp.password").exists());
     until(&world, &admin, "connections", "erp", |own| own["live"] == true).await?;
 
+    // Somebody else's change is not undone by a form that was opened before.
+    let mut stale = erp.clone();
+    stale["instead_of"] = stale["settings"].clone();
+    stale["instead_of"]["user"] = json!("somebody");
+    let (status, told) = admin.ask(Method::PUT, "/setup/connections/erp", Some(stale.clone())).await?;
+    assert_eq!(status, 409, "{told}");
+    assert!(world.folder().join(kept).exists() && fs::read_dir(world.folder().join("secrets"))?.count() == 2);
+    stale["instead_of"] = stale["settings"].clone();
+    let saved = put(&admin, "/setup/connections/erp", stale).await?;
+    assert_ne!(saved["kept"].as_str(), Some(format!("the file {kept}").as_str()));
+    until(&world, &admin, "connections", "erp", |own| own["live"] == true).await?;
+
     // What could not be used after the next start is not written.
     let mut unreadable = erp.clone();
     (unreadable["settings"]["pin_sha256"], unreadable["settings"]["ca_file"]) = (Value::Null, json!("nowhere.pem"));

@@ -89,7 +89,9 @@ function Told({ of: explained, field }: { of: Explained; field: string }) {
       </section>
     );
   }
-  const [last, ...before] = explained.writes;
+  // What was refused, or is not known to have been carried out, is told in its place and never as what wrote it last.
+  const last = explained.writes.find(({ outcome }) => outcome === 'done');
+  const others = explained.writes.filter((write) => write !== last);
   return (
     <>
       {explained.links.length > 0 && (
@@ -111,10 +113,10 @@ function Told({ of: explained, field }: { of: Explained; field: string }) {
       )}
       <Now record={explained.record} field={field} />
       <Card title={t('explain.now')}>{last ? <Sentences of={last} /> : <p>{t('explain.neverWritten')}</p>}</Card>
-      {before.length > 0 && (
-        <Card title={t('explain.before')}>
+      {others.length > 0 && (
+        <Card title={t('explain.others')}>
           <ol className="timeline">
-            {before.map((write) => (
+            {others.map((write) => (
               <li key={`${write.run} ${write.at} ${write.path}`} className="plain">
                 <div className="timeline-at">
                   <Time at={write.at} />
@@ -136,6 +138,8 @@ function Told({ of: explained, field }: { of: Explained; field: string }) {
   );
 }
 
+const TOLD = { done: 'explain.wrote', refused: 'explain.refused', unknown: 'explain.unknown' } as const;
+
 /** One write in words; the event that stands behind it is one click away. */
 function Sentences({ of: write }: { of: Write }) {
   const { t } = useWords();
@@ -143,8 +147,8 @@ function Sentences({ of: write }: { of: Write }) {
     <div className="stack tight">
       <p>
         <Rich
-          of="explain.wrote"
-          values={{ flow: write.flow, connection: write.connection, answer: write.answer }}
+          of={TOLD[write.outcome]}
+          values={{ flow: write.flow, system: write.connection ?? write.slot, answer: write.answer || '…' }}
           pieces={{ at: <Time at={write.at} />, path: <span className="code">{`${write.method} ${write.path}`}</span> }}
         />{' '}
         {t('explain.under')} <span className="code">{write.release.slice(0, 10)}</span>
@@ -161,7 +165,7 @@ function Sentences({ of: write }: { of: Write }) {
         {write.fields.map((field) => (
           <li key={field.name}>
             <Rich
-              of="explain.became"
+              of={write.outcome === 'done' ? 'explain.became' : 'explain.wasToBe'}
               values={{ field: field.name, value: shown(field.value) }}
               pieces={{ b: <strong />, v: <strong className="value" /> }}
             />{' '}

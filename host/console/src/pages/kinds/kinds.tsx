@@ -74,7 +74,7 @@ function One({ of: kind, ask, rehearse }: Props) {
       </div>
       <div className="stack tight">
         <p className="kind-words">{kind.words}</p>
-        {kind.mend && <p>{kind.mend}</p>}
+        {kind.mends.length > 0 && <p>{t('kinds.mends', { mends: kind.mends.join(' · ') })}</p>}
         <p className="soft">
           <StateMark state={kind.state} />{' '}
           {kind.standing !== 'known' && <Mark tone={TONE[kind.standing]}>{t(`kinds.${kind.standing}`)}</Mark>}{' '}

@@ -42,6 +42,8 @@ export function Connection({ kind, setup, of, onSaved, onGone, onTyped }: Props)
   const [found, setFound] = useState<{ look: Look; of: Draft }>();
   const [busy, setBusy] = useState<'look' | 'save'>();
   const [trouble, setTrouble] = useState<unknown>();
+  // What was there when the form was opened, or saved: somebody else's change of it since is not undone.
+  const [opened, setOpened] = useState(of?.settings);
   const acts = useRef<HTMLDivElement>(null);
   const { settings, way, secret, name } = draft;
 
@@ -100,7 +102,11 @@ export function Connection({ kind, setup, of, onSaved, onGone, onTyped }: Props)
   };
   const save = () =>
     attempt('save', async () => {
-      const saved = await api.put<SetupConnection>(`/setup/connections/${encodeURIComponent(name)}`, put(draft));
+      const saved = await api.put<SetupConnection>(`/setup/connections/${encodeURIComponent(name)}`, {
+        ...put(draft),
+        ...(opened && { instead_of: opened }),
+      } satisfies ConnectionPut);
+      setOpened(saved.settings);
       // The secret leaves the page; what was found holds for what is saved.
       const kept: Draft = { name: saved.name, settings: saved.settings, way: saved.way, secret: '' };
       // Whoever typed on meanwhile keeps that.
