@@ -188,6 +188,7 @@ impl Setup {
         // Made anew with its parts; what they need is there, or the file is not taken.
         sign_on(&config)?;
         telemetry_of(&config)?;
+        connections.values().for_each(|connection| connection.take_over());
         let mut sweeps = BTreeMap::new();
         for (name, org) in &config.salesforce {
             sweeps.extend(sweep_timer(&config, name, org)?.map(|timer| (name.clone(), timer)));

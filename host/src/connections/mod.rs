@@ -15,6 +15,7 @@ pub(crate) mod proxy;
 pub mod salesforce;
 pub mod sign_in;
 mod standing;
+mod suspects;
 #[cfg(test)]
 mod tests;
 mod throttle;
@@ -32,6 +33,7 @@ pub use self::clock::RemoteClock;
 pub use self::limit::Limit;
 pub use self::place::{Place, key_of};
 pub use self::standing::Standing;
+pub use self::suspects::{Blame, Suspects};
 use crate::config::{Config, SecretError};
 
 /// The verbs a plugin may use.
@@ -168,7 +170,7 @@ impl Call {
     /// large to be read was sent all the same.
     fn settled(&self, error: CallError) -> CallError {
         match error {
-            CallError::Ambiguous(why) | CallError::Displaced(why) if self.reads() => CallError::Unreachable(why),
+            CallError::Ambiguous(why) if self.reads() => CallError::Unreachable(why),
             CallError::TooLarge(limit) if !self.reads() => {
                 CallError::Ambiguous(format!("the answer is larger than the limit of {limit} bytes"))
             }
@@ -215,8 +217,8 @@ pub enum CallError {
     /// Sent, but whether it was carried out is not known.
     #[error("sent, but the answer was lost: {0}")]
     Ambiguous(String),
-    /// Sent, and answered by something in the system's place while the system itself is there: whether it was carried out is not
-    /// known, and it may be the call that brought this about.
+    /// Sent, and the system broke over it, or something answered in its place, while it is there for others: whether a write was carried out is
+    /// not known, and it may be the call that brought this about. See [`suspects`].
     #[error("sent, but not answered by the system itself: {0}")]
     Displaced(String),
     /// More bytes than allowed.
@@ -318,6 +320,21 @@ impl Connection {
         match self {
             Self::B1(b1) => b1.breaker(),
             Self::Salesforce(org) => org.breaker(),
+        }
+    }
+
+    /// A host writes by it from now on: what another one, killed before, may have left under way is taken back before anything is written.
+    pub fn take_over(&self) {
+        if let Self::Salesforce(org) = self {
+            org.take_over();
+        }
+    }
+
+    /// Over whose calls it breaks, though it answers.
+    pub fn suspects(&self) -> &Suspects {
+        match self {
+            Self::B1(b1) => b1.suspects(),
+            Self::Salesforce(org) => org.suspects(),
         }
     }
 

@@ -12,6 +12,8 @@ const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(600);
 /// After an outage work comes back within this span, not all at once.
 const AFTER_OUTAGE: Duration = Duration::from_secs(2);
+/// Between two tries of what may be its record's fault, or its system's.
+const LONGEST_SUSPICION: Duration = Duration::from_secs(60);
 
 /// The plugin answered.
 pub fn of_report(flow: &Flow, run: &Run, report: RunReport) -> Finish {
@@ -76,7 +78,7 @@ impl Met {
     /// What failed was no event's doing.
     fn outage(self) -> bool {
         // What was lost is looked for alone, also where another call was held back because of it.
-        if self.trouble.lost { self.down } else { self.trouble.outage }
+        if self.trouble.lost { self.down } else { self.trouble.outage || self.trouble.suspect.is_some() }
     }
 
     /// How many events may run together next time.
@@ -84,7 +86,7 @@ impl Met {
         match self.trouble {
             _ if self.events < 2 => None,
             // What was lost may be the doing of one of them.
-            Trouble { lost: true, .. } => Some(1),
+            Trouble { lost: true, .. } | Trouble { suspect: Some(_), .. } => Some(1),
             Trouble { too_large: true, .. } => Some(self.events.div_ceil(2)),
             _ => None,
         }
@@ -119,8 +121,13 @@ fn settled(rules: &Rules, event: &Event, outcome: Outcome, met: Met) -> Verdict 
             there_at: if event.attempts < 2 { now() } else { now() + pause_of(event).as_millis() as i64 },
         },
         Outcome::Retry(_, why) if met.outage() => {
-            let pause = jitter(AFTER_OUTAGE).mul_f64(0.2 + fastrand::f64());
-            Verdict::Retry { due_at: now() + pause.as_millis() as i64, why, counts: false, batch_max: None }
+            let pause = match met.trouble.suspect {
+                // The longer it lasts the less often it is tried.
+                Some(lasts) => jitter((lasts / 4).clamp(AFTER_OUTAGE, LONGEST_SUSPICION)),
+                None => jitter(AFTER_OUTAGE).mul_f64(0.2 + fastrand::f64()),
+            };
+            let batch_max = met.trouble.suspect.and_then(|_| met.batch_max());
+            Verdict::Retry { due_at: now() + pause.as_millis() as i64, why, counts: false, batch_max }
         }
         Outcome::Retry(_, why) if event.attempts >= rules.max_attempts => Verdict::Review(Question::say(
             "host.gave_up",
@@ -227,6 +234,14 @@ mod tests {
         let lost = Trouble { lost: true, ..Trouble::default() };
         assert!(matches!(retried(1, met(lost, false, 5)), Verdict::Retry { counts: true, batch_max: Some(1), .. }));
         assert!(matches!(retried(3, met(lost, false, 1)), Verdict::Review(_)));
+        let suspect = Trouble { suspect: Some(Duration::from_secs(9)), ..Trouble::default() };
+        assert!(matches!(
+            retried(99, met(suspect, false, 5)),
+            Verdict::Retry { counts: false, batch_max: Some(1), .. }
+        ));
+        assert!(matches!(retried(99, met(suspect, false, 1)), Verdict::Retry { counts: false, batch_max: None, .. }));
+        let both = Trouble { lost: true, ..suspect };
+        assert!(matches!(retried(3, met(both, false, 1)), Verdict::Review(_)), "it is its own");
     }
 
     #[test]

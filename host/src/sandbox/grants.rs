@@ -201,7 +201,7 @@ fn shortened(text: &str) -> String {
 }
 
 /// The SOQL of `/query?q=…`, the only thing that may stand there where it is checked.
-fn query_of(target: &str) -> Result<String, &'static str> {
+pub fn query_of(target: &str) -> Result<String, &'static str> {
     let soql = target.split_once('?').and_then(|(_, query)| query.strip_prefix("q="));
     let soql = soql.filter(|soql| !soql.contains('&')).ok_or("it must be q=<SOQL> and nothing else")?;
     let spaced = soql.replace('+', " ");

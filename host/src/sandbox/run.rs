@@ -87,6 +87,8 @@ pub struct Trouble {
     pub outage: bool,
     /// It is not known whether a call was carried out.
     pub lost: bool,
+    /// A system broke over a call, and for so long nobody knows whether that is about its record or about all calls like it.
+    pub suspect: Option<Duration>,
     /// A request or an answer was larger than allowed: fewer events at once make smaller ones.
     pub too_large: bool,
 }

@@ -26,7 +26,7 @@ use super::sign_in::SignIn;
 use super::throttle::{self, Throttle};
 use super::transport::{self, Raw, Wire};
 use super::{
-    Answer, Breaker, BreakerState, Call, CallError, CallResult, Limit, Method, RemoteClock, SetupError,
+    Answer, Breaker, BreakerState, Call, CallError, CallResult, Limit, Method, RemoteClock, SetupError, Suspects,
     pause_before_repeat,
 };
 use crate::config::B1Config;
@@ -49,6 +49,7 @@ pub struct B1 {
     sessions: Sessions,
     budget: DefaultDirectRateLimiter,
     breaker: Breaker,
+    suspects: Suspects,
     throttle: Throttle,
     batch: usize,
 }
@@ -102,6 +103,7 @@ impl B1 {
             sessions,
             budget: RateLimiter::direct(Quota::per_second(rate)),
             breaker: Breaker::of_connection(name, sign_in),
+            suspects: Suspects::default(),
             throttle: Throttle::default(),
             batch: config.batch.max(1) as usize,
         })
@@ -115,6 +117,11 @@ impl B1 {
     /// The breaker that holds this connection back when it is down.
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
+    }
+
+    /// Over whose calls it breaks, though it answers.
+    pub fn suspects(&self) -> &Suspects {
+        &self.suspects
     }
 
     /// Whether B1 asked for a pause that is not over.
@@ -302,9 +309,7 @@ impl B1 {
                     self.throttle.hold(pause);
                     return Err(CallError::Throttled(throttle::millis(pause)));
                 }
-                (Class::Balancer, error)
-                    if !reads && self.throttle.left().is_none() && self.is_there(&session).await =>
-                {
+                (Class::Balancer, error) if self.throttle.left().is_none() && self.is_there(&session).await => {
                     self.breaker.succeeded();
                     return Err(CallError::Displaced(error.to_string()));
                 }

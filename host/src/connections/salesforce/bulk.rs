@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use super::Salesforce;
-use super::collections::{Member, Write};
+use super::collections::{self, Member, Write};
 use super::error::told;
 use crate::connections::{Answer, Call, CallError, CallResult, Limit, Method};
 
@@ -34,8 +34,12 @@ struct Known {
     running: BTreeSet<String>,
     /// Left behind, with nobody who waits for them, and how often each could not be taken back.
     left: BTreeMap<String, u32>,
-    /// Objects of which it is known what hosts before this one have left.
-    looked: BTreeSet<String>,
+    /// A host begins to write: what others before it have left is looked for before its first write, and not only before its first job.
+    takes_over: bool,
+    /// What hosts before this one may have left, by object, once that was looked for; what is taken is to be taken back.
+    before: Option<BTreeMap<String, Vec<String>>>,
+    /// Until then the org's queue of jobs is too long to wait in.
+    slow_until: Option<Instant>,
 }
 
 impl Jobs {
@@ -70,8 +74,10 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// Times that a job is tried to be taken back before writes go on without.
+/// Times that an org refuses to take a job back before writes go on without.
 const MOST_TRIES: u32 = 50;
+/// Where a job was not done in time, the next ones are sent another way for so long.
+const SLOW: Duration = Duration::from_secs(600);
 
 /// States of a job that may still write.
 const OPEN: [&str; 3] = ["Open", "UploadComplete", "InProgress"];
@@ -107,6 +113,9 @@ fn key_of(write: &Write) -> (&str, &str) {
 impl Salesforce {
     /// Sends the rows as jobs; the result of each by its place.
     pub(super) async fn job(&self, members: &[Member], limit: Limit<'_>) -> Result<Vec<(usize, CallResult)>, NoJob> {
+        if self.jobs.known().slow_until.is_some_and(|until| Instant::now() < until) {
+            return Err(NoJob::Refused("the org was too long at the last one".into()));
+        }
         let mut results = Vec::with_capacity(members.len());
         for chunk in members.chunks(MOST_ROWS) {
             results.extend(self.one_job(chunk, limit).await?);
@@ -130,7 +139,8 @@ impl Salesforce {
             Write::Create { .. } => return Err(NoJob::Refused("creates are not sent as jobs".into())),
         }
         let table = csv_of(members).map_err(NoJob::Refused)?;
-        self.look_for_left(job["object"].as_str().unwrap_or_default(), limit).await?;
+        let object = job["object"].as_str().unwrap_or_default().to_owned();
+        self.look_for_left(BTreeSet::from([object]), limit).await.map_err(NoJob::Failed)?;
         self.take_back_left(limit).await.map_err(NoJob::Failed)?;
         let made = self.ask(Call::write(Method::Post, "/jobs/ingest", &job), limit).await?;
         let id = made["id"].as_str().ok_or_else(|| NoJob::Refused("the job has no id".into()))?;
@@ -168,23 +178,37 @@ impl Salesforce {
             .collect())
     }
 
-    /// Takes back what was left behind; an error where the org cannot be asked: then nothing may be written yet.
-    pub(super) async fn take_back_left(&self, limit: Limit<'_>) -> Result<(), CallError> {
+    /// Before something is written: no job that was left behind writes what is old over it. An error where the org cannot be asked: then nothing may
+    /// be written yet.
+    pub(super) async fn nothing_left(&self, calls: &[Call], limit: Limit<'_>) -> Result<(), CallError> {
+        if self.jobs.known().takes_over {
+            self.look_for_left(calls.iter().filter_map(collections::object_of).collect(), limit).await?;
+        }
+        self.take_back_left(limit).await
+    }
+
+    /// From now on a host writes.
+    pub fn take_over(&self) {
+        self.jobs.known().takes_over = true;
+    }
+
+    async fn take_back_left(&self, limit: Limit<'_>) -> Result<(), CallError> {
         for path in self.jobs.left() {
             let abort = Call::write(Method::Patch, path.as_str(), &json!({ "state": "Aborted" }));
             match self.single(&abort, limit).await {
-                // It is over, or gone: the org says so.
-                Ok(_) | Err(CallError::Remote { .. }) => {
-                    tracing::info!(job = path, "a Bulk API job that was left behind writes nothing any more");
-                    self.jobs.known().left.remove(&path);
+                Ok(_) => self.is_taken_back(&path),
+                Err(CallError::Remote { status, code, .. }) if status == 404 || code == "INVALIDJOBSTATE" => {
+                    self.is_taken_back(&path);
                 }
+                // While the org is away its jobs stand still, too.
+                Err(error) if error.is_outage() => return Err(error),
                 Err(error) => {
                     let mut known = self.jobs.known();
                     let tries = known.left.entry(path.clone()).or_default();
                     *tries += 1;
                     if *tries < MOST_TRIES {
                         drop(known);
-                        return Err(if error.is_lost() { CallError::Unreachable(error.to_string()) } else { error });
+                        return Err(CallError::Unreachable(error.to_string()));
                     }
                     // One job does not keep an org from being written to for ever.
                     known.left.remove(&path);
@@ -195,23 +219,44 @@ impl Salesforce {
         Ok(())
     }
 
-    /// A host that was killed may have left a job of its own: looked for once, before the first job over an object.
-    async fn look_for_left(&self, object: &str, limit: Limit<'_>) -> Result<(), NoJob> {
-        if self.jobs.known().looked.contains(object) {
+    /// It is over, or gone: the org says so.
+    fn is_taken_back(&self, path: &str) {
+        tracing::info!(job = path, "a Bulk API job that was left behind writes nothing any more");
+        self.jobs.known().left.remove(path);
+    }
+
+    /// A host that was killed may have left jobs of its own, which are this user's: of the objects that are to be written they are to be taken back.
+    /// Looked for once.
+    async fn look_for_left(&self, objects: BTreeSet<String>, limit: Limit<'_>) -> Result<(), CallError> {
+        if objects.is_empty() {
             return Ok(());
         }
-        let own = self.auth.token().await?.user_id;
-        let listed = self.ask(Call::get("/jobs/ingest?jobType=V2Ingest"), limit).await?;
-        let is_left = |job: &&Value| {
-            let is_open = job["state"].as_str().is_some_and(|state| OPEN.contains(&state));
-            is_open && job["object"] == object && job["createdById"].as_str().is_some_and(|id| id == own)
-        };
-        let found = listed["records"].as_array().into_iter().flatten().filter(is_left);
-        let paths = found.filter_map(|job| Some(format!("/jobs/ingest/{}", job["id"].as_str()?)));
+        if self.jobs.known().before.is_none() {
+            let own = self.auth.token().await?.user_id;
+            let listed = match self.ask(Call::get("/jobs/ingest?jobType=V2Ingest"), limit).await {
+                Ok(listed) => listed,
+                // Who may not see jobs has left none.
+                Err(NoJob::Refused(why)) => {
+                    tracing::debug!(why, "Bulk API jobs are not shown");
+                    Value::Null
+                }
+                Err(NoJob::Failed(error)) => return Err(error),
+            };
+            let mut before = BTreeMap::<String, Vec<String>>::new();
+            for job in listed["records"].as_array().into_iter().flatten() {
+                let is_open = job["state"].as_str().is_some_and(|state| OPEN.contains(&state));
+                let is_own = job["createdById"].as_str().is_some_and(|id| id == own);
+                let (Some(id), Some(object)) = (job["id"].as_str(), job["object"].as_str()) else { continue };
+                if is_open && is_own {
+                    before.entry(object.to_owned()).or_default().push(format!("/jobs/ingest/{id}"));
+                }
+            }
+            self.jobs.known().before.get_or_insert(before);
+        }
         let mut known = self.jobs.known();
-        let paths: Vec<String> = paths.filter(|path| !known.running.contains(path)).collect();
-        known.left.extend(paths.into_iter().map(|path| (path, 0)));
-        known.looked.insert(object.to_owned());
+        let Known { before: Some(before), running, left, .. } = &mut *known else { return Ok(()) };
+        let found = objects.iter().filter_map(|object| before.remove(object)).flatten();
+        left.extend(found.filter(|path| !running.contains(path)).map(|path| (path, 0)));
         Ok(())
     }
 
@@ -232,9 +277,15 @@ impl Salesforce {
                     return Ok(Err(state["errorMessage"].as_str().unwrap_or("the job failed").to_owned()));
                 }
                 _ if Instant::now() > until => {
-                    // It is left behind, and taken back before anything else is written.
                     let why = format!("a Bulk API job was not done after {} s", PATIENCE.as_secs());
-                    return Err(NoJob::Failed(CallError::Unreachable(why)));
+                    self.jobs.known().slow_until = Some(Instant::now() + SLOW);
+                    let abort = Call::write(Method::Patch, path, &json!({ "state": "Aborted" }));
+                    return match self.single(&abort, limit).await {
+                        // Its rows set the same values another way.
+                        Ok(_) => Ok(Err(why)),
+                        // It is left behind, and taken back before anything else is written.
+                        Err(_) => Err(NoJob::Failed(CallError::Unreachable(why))),
+                    };
                 }
                 _ => pause = (pause * 2).min(LONGEST_LOOK),
             }

@@ -48,6 +48,13 @@ pub(super) struct Packs {
     pub alone: Vec<usize>,
 }
 
+/// The object whose record a call writes; none where it writes none, or several.
+pub(super) fn object_of(call: &Call) -> Option<String> {
+    as_write(call).map(|(write, _)| match write {
+        Write::Create { object } | Write::Update { object, .. } | Write::Upsert { object, .. } => object,
+    })
+}
+
 /// Sorts calls by the way they go out.
 pub(super) fn pack(calls: &[Call]) -> Packs {
     let mut packs = Packs::default();

@@ -34,7 +34,7 @@ use super::throttle::{self, Throttle};
 use super::transport::{self, Wire};
 use super::{
     Answer, Breaker, BreakerState, Call, CallError, CallResult, Limit, Method, Pace, Part, RemoteClock, SetupError,
-    member, pause_before_repeat,
+    Suspects, member, pause_before_repeat,
 };
 use crate::config::SalesforceConfig;
 
@@ -59,6 +59,7 @@ pub struct Salesforce {
     root: String,
     budget: DefaultDirectRateLimiter,
     breaker: Breaker,
+    suspects: Suspects,
     throttle: Throttle,
     /// Held while the day's calls are used up but for those left to the org's people.
     day: Throttle,
@@ -121,6 +122,7 @@ impl Salesforce {
         let auth = Auth::new(name, config, base, wire.clone())?;
         Ok(Self {
             breaker: Breaker::of_connection(name, auth.sign_in()),
+            suspects: Suspects::default(),
             auth,
             bus,
             wire,
@@ -145,6 +147,11 @@ impl Salesforce {
     /// The breaker that holds this connection back when it is down.
     pub fn breaker(&self) -> &Breaker {
         &self.breaker
+    }
+
+    /// Over whose calls it breaks, though it answers.
+    pub fn suspects(&self) -> &Suspects {
+        &self.suspects
     }
 
     /// Whether the org asked for a pause that is not over, or its day is: then one call in a while looks for a new one.
@@ -205,7 +212,7 @@ impl Salesforce {
     /// runs (see [`shared`]). Answers in order.
     pub async fn send_all(self: &Arc<Self>, calls: Vec<Call>, limit: Limit<'_>, pace: Pace) -> Vec<CallResult> {
         if calls.iter().any(|call| !call.reads())
-            && let Err(error) = self.take_back_left(limit).await
+            && let Err(error) = self.nothing_left(&calls, limit).await
         {
             return vec![Err(error); calls.len()];
         }
@@ -280,7 +287,11 @@ impl Salesforce {
                 [] => self.once(call, limit).await,
                 parts => self.composite(parts, call, limit).await,
             };
-            let again = matches!(result, Err(CallError::Ambiguous(_) | CallError::Unreachable(_))) && repeatable(call);
+            let again = match &result {
+                Err(CallError::Ambiguous(_) | CallError::Unreachable(_)) => repeatable(call),
+                Err(CallError::Displaced(_)) => call.reads(),
+                _ => false,
+            };
             if !again || attempt >= TRIES {
                 return match result {
                     // Whether it arrived makes no difference to a call that may be repeated for ever.
@@ -380,11 +391,10 @@ impl Salesforce {
                     self.throttle.hold(pause);
                     return Err(CallError::Throttled(throttle::millis(pause)));
                 }
-                // It works but for this: whatever the call is about is the cause, and holds up nobody else.
+                // It answers others: what the call is about may be the cause.
                 (Class::Broken, error) if self.is_there(&token).await => {
                     self.breaker.succeeded();
-                    let why = error.to_string();
-                    return Err(if call.reads() { CallError::Unreachable(why) } else { CallError::Displaced(why) });
+                    return Err(CallError::Displaced(error.to_string()));
                 }
                 (Class::Unavailable | Class::Broken, error) => {
                     let error = CallError::Ambiguous(error.to_string());
@@ -405,7 +415,7 @@ impl Salesforce {
         let soql = percent("SELECT Id FROM Organization LIMIT 1");
         let url = format!("{}{}/query?q={soql}", token.instance_url, self.root);
         let request = self.wire.client.get(url).bearer_auth(token.access_token.reveal());
-        self.wire.fetch(request, SMALL).await.is_ok_and(|raw| raw.status < 500)
+        self.wire.fetch(request, SMALL).await.is_ok_and(|raw| raw.done())
     }
 
     /// All or nothing: Composite with `allOrNone`. The answer is the last subrequest's.

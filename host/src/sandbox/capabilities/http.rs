@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::connections::{
-    Answer, Call, CallError, CallResult, Connection, Limit, Method, Pace, Part, pause_before_repeat,
+    Answer, Blame, Call, CallError, CallResult, Connection, Limit, Method, Pace, Part, pause_before_repeat,
 };
 use crate::sandbox::bindings::v0_1::flow::tandem::plugin::http as contract;
 use crate::sandbox::journal::Known;
 use crate::sandbox::run::RunState;
-use crate::sandbox::{Bound, Denied, RunError, past, paths};
+use crate::sandbox::{Bound, Denied, RunError, grants, past, paths, soql};
 use crate::store::{CallState, Durability, JournalEntry};
 
 /// Times an effect whose answer was lost is probed and sent again within one run.
@@ -105,6 +105,11 @@ impl Item {
         !self.asked.call.reads()
     }
 
+    /// What it is told apart from others by, where its system breaks over it.
+    fn about(&self) -> &str {
+        if self.subject.is_empty() { &self.request } else { &self.subject }
+    }
+
     fn entry(&self, seq: u32, item: usize, state: CallState) -> JournalEntry {
         JournalEntry {
             seq,
@@ -134,16 +139,43 @@ impl contract::Host for RunState {
         requests: Vec<contract::Request>,
     ) -> wasmtime::Result<Vec<Result<contract::Response, contract::Error>>> {
         let came = self.send_recorded(requests).await?;
-        for error in came.iter().filter_map(Came::error) {
-            self.trouble.outage |= error.is_outage();
-            self.trouble.lost |= error.is_lost();
-            self.trouble.too_large |= matches!(error, CallError::TooLarge(_));
-        }
         Ok(came.into_iter().map(raw_result).collect())
     }
 }
 
+/// What kind of call it is, for [`Suspects`](crate::connections::Suspects): by the objects that it reads or writes.
+fn kind_of(call: &Call) -> String {
+    let how = if call.reads() { "read" } else { "write" };
+    let path = paths::path_of(&call.path);
+    let read = grants::query_of(&call.path).and_then(|soql| soql::sources_of(&soql));
+    let what = match read {
+        Ok(objects) => objects.join(","),
+        Err(_) => {
+            let parts = path.split('/').filter(|part| !part.is_empty()).take(2);
+            let bare = |part: &str| part.split('(').next().unwrap_or_default().to_owned();
+            parts.map(bare).collect::<Vec<_>>().join("/")
+        }
+    };
+    format!("{how} {what}")
+}
+
 impl RunState {
+    /// What a failed call says of the run: whose doing it may be.
+    fn bear(&mut self, item: &Item, error: &CallError) {
+        self.trouble.outage |= error.is_outage();
+        self.trouble.too_large |= matches!(error, CallError::TooLarge(_));
+        let connection = self.bound().ok().and_then(|bound| bound.slots.get(&item.asked.slot).cloned());
+        match (error, connection) {
+            (CallError::Displaced(_), Some(connection)) => {
+                match connection.suspects().broke(&kind_of(&item.asked.call), item.about()) {
+                    Blame::Record => self.trouble.lost = true,
+                    Blame::Unknown(lasts) => self.trouble.suspect = self.trouble.suspect.max(Some(lasts)),
+                }
+            }
+            _ => self.trouble.lost |= error.is_lost(),
+        }
+    }
+
     async fn send_recorded(&mut self, requests: Vec<contract::Request>) -> Result<Vec<Came>, RunError> {
         self.count_calls(requests.len())?;
         let seq = self.journal.begin();
@@ -167,7 +199,11 @@ impl RunState {
         }
         let mut results = Vec::with_capacity(items.len());
         for (place, item) in items.into_iter().enumerate() {
-            let came = item.came.unwrap_or_else(|| Came::Failed(CallError::Unreachable("not sent".into())));
+            let not_sent = || Came::Failed(CallError::Unreachable("not sent".into()));
+            let came = item.came.clone().unwrap_or_else(not_sent);
+            if let Some(error) = came.error() {
+                self.bear(&item, error);
+            }
             self.note((seq, place as u32), "http", &item.subject, item.request, &came)?;
             results.push(came);
         }
@@ -278,6 +314,11 @@ impl RunState {
             let mut lost = false;
             for (place, result) in to_send.into_iter().zip(results) {
                 let item = &mut items[place];
+                if let (Ok(_), Some(connection)) = (&result, bound.slots.get(&item.asked.slot))
+                    && !connection.suspects().is_empty()
+                {
+                    connection.suspects().done(&kind_of(&item.asked.call), item.about());
+                }
                 if let Err(error) = &result
                     && item.is_half_done(error)
                 {

@@ -138,7 +138,7 @@ impl Night {
                     found += fresh;
                     whole = whole.zip(until).map(|(all, own)| all.min(own));
                 }
-                Err(Failed::Call(error @ CallError::Remote { .. })) => {
+                Err(Failed::Call(error @ (CallError::Remote { .. } | CallError::Displaced(_)))) => {
                     whole = None;
                     tracing::warn!(connection = self.reader.name, object = watched.object, %error, "the org does not show what changed");
                 }

@@ -95,6 +95,57 @@ async fn a_record_over_which_the_org_itself_breaks_holds_up_nobody_else() -> Res
     Ok(())
 }
 
+/// Every write breaks in the org's own words while reads go on: that is no record's doing, however long it lasts.
+#[tokio::test]
+async fn while_all_writes_break_nobody_is_asked_and_work_goes_on_by_itself() -> Result<()> {
+    let world = world(&["catalogue"], vec![("catalogue", "max_attempts = 2")]).await?;
+    world.tandem(&["backfill", "catalogue", "--yes"]).await?;
+    world.settled().await?;
+    let broken = json!({ "refuse": { "status": 500, "code": "UNKNOWN_EXCEPTION", "message": "An unexpected error occurred. ErrorId: 7-8" } });
+    let writes = ["PATCH", "POST"].map(|method| json!({ "path": "/sobjects", "method": method, "kind": broken }));
+    world.salesforce_faults(json!(writes)).await?;
+    let items = ["A00009", "A00010", "A00011", "A00012"];
+    for item in items {
+        world.b1_patch(&format!("/Items('{item}')"), json!({ "ItemName": format!("New name of {item}") })).await?;
+    }
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    let rejected = world.tandem_json(&["events", "list", "--flow", "catalogue", "--state", "rejected"]).await?;
+    assert_eq!(rejected, json!([]));
+    world.salesforce_faults(json!([])).await?;
+    let named = async |world: &World| {
+        let all = world.records("Product2").await?;
+        let named = all.iter().filter(|own| own["Name"].as_str().is_some_and(|name| name.starts_with("New name of")));
+        Ok((named.count() == items.len()).then_some(()))
+    };
+    world.until("their names", Duration::from_secs(60), named).await
+}
+
+/// The same of a record that cannot even be read: alone it is asked about, and it runs again when the org is mended.
+#[tokio::test]
+async fn a_record_over_which_the_org_breaks_when_it_is_read_holds_up_nobody_else() -> Result<()> {
+    let mut world = World::with(Setup { flow: "max_attempts = 3".into(), ..Setup::default() }).await?;
+    let ids = world.opportunities(4).await?;
+    let broken = json!({ "refuse": { "status": 500, "code": "UNKNOWN_EXCEPTION", "message": "An unexpected error occurred. ErrorId: 7-8" } });
+    world.salesforce_faults(json!([{ "path": "/query", "about": ids[1], "kind": broken }])).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    world.up().await?;
+    for id in [&ids[0], &ids[2], &ids[3]] {
+        world.until_state(id, "Synced").await?;
+    }
+    let asked = questions(&world, 1).await?;
+    assert!(
+        asked.len() == 1 && asked[0]["key"] == ids[1].as_str() && reason(&asked[0]).contains("UNKNOWN_EXCEPTION"),
+        "{asked:?}"
+    );
+    world.salesforce_faults(json!([])).await?;
+    world.tandem(&["review", "resolve", "--choose", "retry", &asked[0]["id"].to_string()]).await?;
+    world.until_state(&ids[1], "Synced").await?;
+    world.assert_exactly_once(&ids).await
+}
+
 /// A partner that is called like an item: what becomes of the one ends no question about the other.
 #[tokio::test]
 async fn what_becomes_of_a_partner_ends_no_question_about_the_item_that_is_called_like_it() -> Result<()> {
