@@ -51,23 +51,37 @@ impl Suspects {
     }
 
     /// The system broke over a call for this record, and answers everything else.
-    pub fn broke(&self, kind: &str, record: &str) -> Blame {
-        self.broke_at(kind, record, Instant::now())
+    pub fn broke(&self, kind: &str, record: &str) {
+        self.broke_at(kind, record, Instant::now());
     }
 
-    fn broke_at(&self, kind: &str, record: &str, now: Instant) -> Blame {
+    /// Who is at fault where it broke: said once all that came of calls beside it is known.
+    pub fn blame(&self, kind: &str, record: &str) -> Blame {
+        self.blame_at(kind, record, Instant::now())
+    }
+
+    fn broke_at(&self, kind: &str, record: &str, now: Instant) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let own = all.entry(kind.to_owned()).or_default();
         own.retain(|_, broken| now.duration_since(broken.last) < FORGOTTEN);
-        if own.len() >= MOST && !own.contains_key(record) {
-            own.clear();
+        if let Some(broken) = own.get_mut(record) {
+            broken.last = now;
+        } else if own.len() < MOST {
+            own.insert(record.to_owned(), Broken { first: now, last: now, neighbours: false });
         }
-        let broken = own.entry(record.to_owned()).or_insert(Broken { first: now, last: now, neighbours: false });
-        broken.last = now;
+    }
+
+    fn blame_at(&self, kind: &str, record: &str, now: Instant) -> Blame {
+        let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some((own, broken)) = all.get(kind).and_then(|own| Some((own, own.get(record)?))) else {
+            return Blame::Unknown(Duration::ZERO);
+        };
         let lasts = now.duration_since(broken.first);
-        let is_known = broken.neighbours || lasts >= PATIENCE;
         let is_only = own.values().filter(|broken| !broken.neighbours).count() == 1;
-        if is_known || is_only { Blame::Record } else { Blame::Unknown(lasts) }
+        match broken.neighbours || lasts >= PATIENCE || is_only {
+            true => Blame::Record,
+            false => Blame::Unknown(lasts),
+        }
     }
 }
 
@@ -78,7 +92,11 @@ mod tests {
     #[test]
     fn a_record_is_to_blame_where_a_neighbour_succeeds_or_nothing_else_breaks() {
         let (suspects, now) = (Suspects::default(), Instant::now());
-        let broke = |record, after| suspects.broke_at("write Account", record, now + Duration::from_secs(after));
+        let broke = |record, after| {
+            let at = now + Duration::from_secs(after);
+            suspects.broke_at("write Account", record, at);
+            suspects.blame_at("write Account", record, at)
+        };
         assert!(suspects.is_empty());
         assert_eq!(broke("a", 0), Blame::Record, "nothing else breaks");
         assert_eq!(broke("b", 1), Blame::Unknown(Duration::ZERO));
@@ -97,7 +115,10 @@ mod tests {
     #[test]
     fn who_breaks_for_long_is_asked_about_all_the_same_and_what_is_over_is_forgotten() {
         let (suspects, now) = (Suspects::default(), Instant::now());
-        let broke = |record, after| suspects.broke_at("write", record, now + after);
+        let broke = |record, after| {
+            suspects.broke_at("write", record, now + after);
+            suspects.blame_at("write", record, now + after)
+        };
         broke("a", Duration::ZERO);
         assert_eq!(broke("b", Duration::ZERO), Blame::Unknown(Duration::ZERO));
         assert_eq!(broke("b", PATIENCE), Blame::Record);

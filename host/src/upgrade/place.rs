@@ -141,6 +141,7 @@ impl Place {
 
     /// Puts what the archive holds in place: the program first, since it runs with plugins of before, and those of after it may not run with.
     pub fn put(&self, change: &Change, offered: &Offered) -> Result<(), UpgradeError> {
+        self.keep_own_plugins(offered)?;
         self.put_program(&offered.entry(PROGRAM), change)?;
         for name in &change.replaced {
             let (there, kept) = (self.folder.join(name), change.kept.join(name));
@@ -162,6 +163,26 @@ impl Place {
             parts.push((path.clone(), std::fs::read(&from).map_err(at(&from))?));
         }
         self.put_plugins(&parts)
+    }
+
+    /// A folder of plugins that lies beside the program may be the host's own: what somebody has put there goes along.
+    fn keep_own_plugins(&self, offered: &Offered) -> Result<(), UpgradeError> {
+        let (here, there) = (self.folder.join("plugins"), offered.entry("plugins"));
+        let entries = match std::fs::read_dir(&here) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+            entries => entries.map_err(at(&here))?,
+        };
+        for entry in entries {
+            let path = entry.map_err(at(&here))?.path();
+            let Some(target) = path.file_name().map(|name| there.join(name)).filter(|target| !target.exists()) else {
+                continue;
+            };
+            if path.is_file() {
+                std::fs::copy(&path, &target).map_err(at(&path))?;
+                synced(&target)?;
+            }
+        }
+        Ok(())
     }
 
     /// The new version is ready: what was there before stays, for `--back`.
@@ -276,6 +297,7 @@ mod tests {
             for (file, text) in [
                 ("opt/tandem", "old program"),
                 ("opt/plugins/orders.wasm", "old"),
+                ("opt/plugins/mine.wasm", "my own"),
                 ("opt/docs/guide.md", "old guide"),
                 ("own/orders.wasm", "old"),
                 ("own/orders.wasm.minisig", "old signature"),
@@ -333,7 +355,10 @@ mod tests {
             (there.read("opt/plugins/orders.wasm"), there.read("own/orders.wasm")),
             ("wasm".into(), "wasm".into())
         );
-        assert_eq!(there.read("own/mine.wasm"), "my own");
+        assert_eq!(
+            (there.read("own/mine.wasm"), there.read("opt/plugins/mine.wasm")),
+            ("my own".into(), "my own".into())
+        );
         assert!(there.root.path().join("opt/news").exists());
         place.done(&change).unwrap();
         let last = place.last().unwrap().unwrap();

@@ -159,26 +159,15 @@ async fn forward(path: &Path, place: &Place, file: &Path, options: &Options, out
     let was_ready = host.service().is_some() && Running::of(&config)?.is("readyz").await;
     output.say("stopping the host: runs under way are finished first");
     host.stop(&config).await?;
-    let backup = match prepared.format == prepared.trial.format {
-        true => None,
-        false => Some(backup(&config, output).await?),
-    };
-    let plan = Plan {
-        from: own.to_owned(),
-        config: std::path::absolute(&config.file)?,
-        service: host.service().map(str::to_owned),
-        backup,
-        was_ready,
-        plugins: prepared.plugins,
-    };
-    let change = match place.begin(plan, &offered, now()) {
+    let begun = begin(place, &offered, &prepared, &host, was_ready, &config, output).await;
+    let change = match begun {
         Ok(change) => change,
         Err(error) => {
             // Nothing was changed yet.
             if let Host::Service(_) = host {
                 host.start(&place.program(), &config).await?;
             }
-            return Err(error.into());
+            return Err(error);
         }
     };
     match tried(place, &change, &offered, &mut host, &config, Duration::from_secs(options.patience), output).await {
@@ -194,6 +183,31 @@ async fn forward(path: &Path, place: &Place, file: &Path, options: &Options, out
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Backs the database up where its format changes, and notes what is to change. The host stands.
+async fn begin(
+    place: &Place,
+    offered: &Offered,
+    prepared: &Prepared,
+    host: &Host,
+    was_ready: bool,
+    config: &Config,
+    output: &Output,
+) -> Result<Change> {
+    let backup = match prepared.format == prepared.trial.format {
+        true => None,
+        false => Some(backup(config, output).await?),
+    };
+    let plan = Plan {
+        from: env!("CARGO_PKG_VERSION").to_owned(),
+        config: std::path::absolute(&config.file)?,
+        service: host.service().map(str::to_owned),
+        backup,
+        was_ready,
+        plugins: prepared.plugins.clone(),
+    };
+    Ok(place.begin(plan, offered, now())?)
 }
 
 /// Puts it in place, and waits until the host is as well as it was.
@@ -228,6 +242,9 @@ async fn back(place: &Place, change: &Change, patience: Duration, output: &Outpu
     };
     if host.service().is_none() && is_up(&config) {
         bail!("the host runs: stop it first");
+    }
+    if let Some(backup) = change.plan.backup.as_ref().filter(|backup| !backup.is_file()) {
+        bail!("the database of before is not there any more: {} is gone; nothing was changed", backup.display());
     }
     host.stop(&config).await?;
     place.take_back(change)?;
@@ -264,10 +281,8 @@ async fn prepared(path: &Path, offered: &Offered, output: &Output) -> Result<Pre
 /// A backup of the database as it is, which nobody writes to.
 async fn backup(config: &Config, output: &Output) -> Result<PathBuf> {
     output.say("the new version brings the database to another format: backing it up as it is");
-    let folder = match &config.backup {
-        Some(own) => config.resolve(&own.folder),
-        None => config.resolve(&config.store.path).with_file_name("before-upgrade"),
-    };
+    // Not among those that are parted with when newer ones come.
+    let folder = config.resolve(&config.store.path).with_file_name("before-upgrade");
     let folder = folder.display().to_string();
     let said = own_program(&std::env::current_exe()?, config, &["--json", "backup", "--to", &folder]).await?;
     Ok(serde_json::from_slice::<Good>(&said)?.file)

@@ -1,6 +1,7 @@
 //! Calls to connections. An effect goes through three steps: *intended* (durable), sent, *done*. Whenever it is not known
 //! whether an effect was carried out, its probe is asked, and only when the probe finds nothing is it sent (again).
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -88,6 +89,8 @@ struct Item {
     taken_up: bool,
     way: Way,
     came: Option<Came>,
+    /// It came now, and was not recorded before.
+    is_fresh: bool,
 }
 
 /// What is known of a call of which a part is there.
@@ -106,8 +109,11 @@ impl Item {
     }
 
     /// What it is told apart from others by, where its system breaks over it.
-    fn about(&self) -> &str {
-        if self.subject.is_empty() { &self.request } else { &self.subject }
+    fn about(&self) -> Cow<'_, str> {
+        match self.subject.is_empty() {
+            true => crate::sandbox::digest_of(self.request.as_bytes()).into(),
+            false => self.subject.as_str().into(),
+        }
     }
 
     fn entry(&self, seq: u32, item: usize, state: CallState) -> JournalEntry {
@@ -143,6 +149,21 @@ impl contract::Host for RunState {
     }
 }
 
+/// Over which of these a system broke, and beside them which it carried out.
+fn note_breaks<'a>(bound: &Bound, sent: impl Iterator<Item = (&'a Item, &'a CallResult)> + Clone) {
+    let of = |item: &Item| bound.slots.get(&item.asked.slot).map(|connection| connection.suspects());
+    for (item, result) in sent.clone() {
+        if let (Err(CallError::Displaced(_)), Some(suspects)) = (result, of(item)) {
+            suspects.broke(&kind_of(&item.asked.call), &item.about());
+        }
+    }
+    for (item, result) in sent {
+        if let (Ok(_), Some(suspects)) = (result, of(item).filter(|suspects| !suspects.is_empty())) {
+            suspects.done(&kind_of(&item.asked.call), &item.about());
+        }
+    }
+}
+
 /// What kind of call it is, for [`Suspects`](crate::connections::Suspects): by the objects that it reads or writes.
 fn kind_of(call: &Call) -> String {
     let how = if call.reads() { "read" } else { "write" };
@@ -151,9 +172,8 @@ fn kind_of(call: &Call) -> String {
     let what = match read {
         Ok(objects) => objects.join(","),
         Err(_) => {
-            let parts = path.split('/').filter(|part| !part.is_empty()).take(2);
-            let bare = |part: &str| part.split('(').next().unwrap_or_default().to_owned();
-            parts.map(bare).collect::<Vec<_>>().join("/")
+            let bare = path.split('(').next().unwrap_or_default();
+            bare.split('/').filter(|part| !part.is_empty()).take(2).collect::<Vec<_>>().join("/")
         }
     };
     format!("{how} {what}")
@@ -166,8 +186,9 @@ impl RunState {
         self.trouble.too_large |= matches!(error, CallError::TooLarge(_));
         let connection = self.bound().ok().and_then(|bound| bound.slots.get(&item.asked.slot).cloned());
         match (error, connection) {
-            (CallError::Displaced(_), Some(connection)) => {
-                match connection.suspects().broke(&kind_of(&item.asked.call), item.about()) {
+            // What was recorded, or is only tried, says nothing of how the system is now.
+            (CallError::Displaced(_), Some(connection)) if item.is_fresh => {
+                match connection.suspects().blame(&kind_of(&item.asked.call), &item.about()) {
                     Blame::Record => self.trouble.lost = true,
                     Blame::Unknown(lasts) => self.trouble.suspect = self.trouble.suspect.max(Some(lasts)),
                 }
@@ -235,7 +256,16 @@ impl RunState {
         };
         self.room_for(size)?;
         let text = serde_json::to_string(&asked).map_err(|e| RunError::Contract(e.to_string()))?;
-        Ok(Item { asked, subject, request: text, uncertain: false, taken_up: false, way: Way::Together, came })
+        Ok(Item {
+            asked,
+            subject,
+            request: text,
+            uncertain: false,
+            taken_up: false,
+            way: Way::Together,
+            came,
+            is_fresh: false,
+        })
     }
 
     fn refusal(&self, bound: &Bound, asked: &Asked, size: u64) -> Result<(), Came> {
@@ -311,14 +341,11 @@ impl RunState {
             } else {
                 send_by_slot(&bound.slots, &wanted, limit, pace).await
             };
+            note_breaks(&bound, to_send.iter().map(|place| &items[*place]).zip(&results));
             let mut lost = false;
             for (place, result) in to_send.into_iter().zip(results) {
                 let item = &mut items[place];
-                if let (Ok(_), Some(connection)) = (&result, bound.slots.get(&item.asked.slot))
-                    && !connection.suspects().is_empty()
-                {
-                    connection.suspects().done(&kind_of(&item.asked.call), item.about());
-                }
+                item.is_fresh = true;
                 if let Err(error) = &result
                     && item.is_half_done(error)
                 {
@@ -466,6 +493,7 @@ async fn ask_probes(bound: &Bound, items: &mut [Item], limit: Limit<'_>, pace: P
                 uncertain: false,
                 taken_up: false,
                 way: Way::Together,
+                is_fresh: false,
                 came: None,
             })
         })

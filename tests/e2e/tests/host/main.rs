@@ -9,6 +9,7 @@ mod commands;
 mod contract;
 mod doctor;
 mod faults;
+mod formats;
 mod init;
 mod machine;
 mod monitor;
