@@ -24,7 +24,7 @@ pub fn is_ours(
     doc_num: &str,
 ) -> Result<bool, Error> {
     let answer = w.event.resolution.as_deref().and_then(|answer| answer.strip_prefix(LINK));
-    let is_out = draft.is_some_and(|draft| !draft.is_refused());
+    let is_out = draft.is_some_and(|draft| !draft.is_refused() && draft.is_own(w.id()));
     let is_alone = generation == 1 && orders == 1 && !w.makes_new && !is_out;
     if answer == Some(doc_num) || is_alone || (is_awaited(w.id()) && draft.is_none()) {
         return Ok(true);
@@ -110,6 +110,7 @@ pub fn note(flow: &str, work: &mut [Work]) {
             _ => {
                 forget(w.id());
                 if w.keeps_draft {
+                    unseen::decide(w);
                     approval::look_soon(w.id());
                 }
                 w.has_order();

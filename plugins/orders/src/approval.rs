@@ -43,6 +43,17 @@ impl Stand {
 }
 
 impl Draft {
+    /// That which the opportunity's own order became, where it is known; else any of its id.
+    pub fn own(drafts: &[Value], id: &str) -> Option<Self> {
+        let own = own_entry(id);
+        Self::of(drafts.iter().filter(|draft| own.is_none_or(|own| draft["DocEntry"] == own)), id)
+    }
+
+    /// It is known to be the opportunity's own: a clerk may have another with its id.
+    pub fn is_own(&self, id: &str) -> bool {
+        own_entry(id) == Some(self.entry)
+    }
+
     /// An approver has said no, or its author has called it off: it is nobody's order unless he thinks better of it.
     pub fn is_refused(&self) -> bool {
         self.stand == Stand::Refused
@@ -70,6 +81,15 @@ pub fn is_awaited(id: &str) -> bool {
 /// It is known.
 pub fn forget(id: &str) {
     storage::delete(&key(id));
+    storage::delete(&own_key(id));
+}
+
+fn own_key(id: &str) -> String {
+    format!("drafted:{id}")
+}
+
+fn own_entry(id: &str) -> Option<i64> {
+    storage::get(&own_key(id))?.parse().ok()
 }
 
 /// B1 may have something for an opportunity that has no link: a draft, an order whose answer was lost, or one that this host has forgotten.
@@ -82,6 +102,10 @@ pub fn may_be_there(w: &Work) -> bool {
 /// A draft stands for the order: it is looked at again later, or a person is asked about one that was refused.
 pub fn wait(settings: &Settings, w: &mut Work, draft: Draft) {
     let entry = draft.entry;
+    if own_entry(w.id()).is_none() {
+        // Not kept any draft of its id is taken for it.
+        let _ = storage::set(&own_key(w.id()), &entry.to_string());
+    }
     let (state, message) = match draft.stand {
         Stand::Refused => return refused(w, entry),
         Stand::Awaited => (
@@ -207,7 +231,7 @@ fn looking() -> Said {
 
 fn find_draft(id: &str) -> Result<Option<Draft>, Error> {
     let rows = b1::read(b1::Read::texts("Drafts", "U_SF_Id", &[id.to_owned()], DRAFT))?;
-    Ok(Draft::of(&rows, id))
+    Ok(Draft::own(&rows, id))
 }
 
 /// A draft of a delivery or an invoice carries its order's fields, too. Whether the kind is told as a number or as a name is not

@@ -142,7 +142,11 @@ pub fn remember(event: &Event, opportunity: &Value, request: &ReviewRequest) {
     waits(event);
     if let Some(mut asked) = Asked::last(&event.key).filter(|asked| asked.ignored && !is_lifted(asked, event)) {
         match Said::asked(request) {
-            whether if whether.says(UNREAD) => asked.question = whether,
+            whether if whether.says(UNREAD) => {
+                asked.question = whether;
+                // Its answer is a wish, whatever the event asked before.
+                asked.before.retain(|own| own.event != event.id);
+            }
             _ => asked.before.push(Before { event: event.id, answer: None }),
         }
         return asked.keep(&event.key);
@@ -177,6 +181,8 @@ pub fn ignore(settings: &Settings, work: &mut [Work]) {
                 w.finish(outcome_of(&error, plan::reading(&error)));
                 continue;
             }
+            // What is asked of one that is not won is nothing that an order of it waits for.
+            Some(Ok(opportunity)) if opportunity.is_object() && opportunity["IsWon"] != true => over(w.id()),
             Some(found) => {
                 let mut wanted = found.map(|opportunity| wanted(&opportunity, &made)).unwrap_or_default();
                 if wanted.is_null() {

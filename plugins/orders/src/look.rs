@@ -180,7 +180,7 @@ impl There {
     }
 
     fn draft(&self, id: &str) -> Option<approval::Draft> {
-        approval::Draft::of(&self.drafts, id)
+        approval::Draft::own(&self.drafts, id)
     }
 }
 
@@ -207,14 +207,19 @@ fn settle(flow: &str, settings: &Settings, w: &mut Work, there: &There) {
 fn withdraw(flow: &str, w: &mut Work, there: &There) {
     let id = w.id().to_owned();
     // The order that it had before, which is over.
-    let link = link_of(&id);
+    let mut link = link_of(&id);
+    let was_known = link.as_ref().is_some_and(|link| link.cancelled);
+    if let Some(link) = link.as_mut().filter(|link| !link.cancelled) {
+        link.cancelled = true;
+        link.put(&id);
+    }
     let is_there = |link: &Linked| there.made_for(&id).any(|order| b1::key_text(&order["DocEntry"]) == link.doc_entry);
     let orders = there.made_for(&id).count() as u64 + u64::from(link.as_ref().is_some_and(|link| !is_there(link)));
     let draft = there.draft(&id);
     // One that is delivered is its own, too: that it cannot be cancelled any more is for a person to know.
     let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
     let ours = match (live.as_slice(), draft, link) {
-        ([], None, Some(link)) if !approval::is_awaited(&id) => return was_cancelled(w, &link),
+        ([], None, Some(link)) if !adopt::is_awaited(&id) => return was_cancelled(w, &link, was_known),
         ([], ..) => Ok(true),
         ([one], _, link) => {
             let generation = link.map_or(1, |link| link.generation + 1);
@@ -232,10 +237,13 @@ fn withdraw(flow: &str, w: &mut Work, there: &There) {
     }
 }
 
-/// Nothing but an order that is over.
-fn was_cancelled(w: &mut Work, link: &Linked) {
+/// Nothing but an order that is over; `was_known`: for long.
+fn was_cancelled(w: &mut Work, link: &Linked, was_known: bool) {
     let number = [("number", link.doc_num.as_str().into())];
-    let message = say("orders.cancelled_there", "not won, and order {number} was cancelled in B1", number);
+    let message = match was_known {
+        true => say("orders.cancelled_already", "not won, and order {number} is cancelled already", number),
+        false => say("orders.cancelled_there", "not won, and order {number} was cancelled in B1", number),
+    };
     w.news = Some(News::synced(link, &message));
     w.done(message);
 }
@@ -282,27 +290,29 @@ fn is_after_its_last(id: &str, order: &Value) -> bool {
 }
 
 /// The one live order that carries the opportunity's id, which is not linked with it.
-fn settle_live(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, one: &Value, there: &There) {
+fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, one: &Value, there: &There) {
     let (own, used, draft) = (there.made_for(w.id()).count() as u64, there.made(w.id()), there.draft(w.id()));
     match adopt::is_ours(flow, w, (order.generation, own), draft, &b1::key_text(&one["DocNum"])) {
         Ok(true) => adopt::take_over(w, order, one, used),
         Ok(false) => match draft {
             // Its own is with an approver.
             Some(draft) if !draft.is_refused() => {
+                if draft.is_own(w.id()) {
+                    approval::tell_apart(w.id(), one);
+                }
                 approval::wait(settings, w, draft);
-                approval::tell_apart(w.id(), one);
             }
             // He was asked about this very one, and wants another.
             _ if w.makes_new && beside::is_named(w.id(), one) => {
                 beside::add(w.id(), one);
-                if let Some(refused) = draft {
-                    w.step = Step::Remove(refused.entry);
-                    return;
+                match draft {
+                    Some(refused) => w.step = Step::Remove(refused.entry),
+                    // As if that had never been there.
+                    None => w.finish(tandem_sdk::retry(100, "the other order is left alone: a new one is made")),
                 }
-                order.generation = order.generation.max(used + 1);
-                order.beside.extend(one["DocEntry"].as_i64());
-                w.step = Step::Create(order);
             }
+            // It was asked, and ignored.
+            _ if draft.is_some() && beside::is_named(w.id(), one) && aside::leaves(w) => {}
             _ => ask_about_copy(w, one),
         },
         Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),

@@ -254,13 +254,9 @@ fn decide(w: &mut Work, link: Option<Linked>) {
     match link {
         // A new one beside one that was cancelled is with an approver, and is wanted no more. So may be one that a clerk has put in its place, which
         // a person is to know as long as it stands.
-        Some(mut link)
-            if !won
-                && is_over(&link)
-                && (approval::is_awaited(w.id()) || (!gone && (!link.cancelled || is_asked(w)))) =>
+        Some(link)
+            if !won && is_over(&link) && (adopt::is_awaited(w.id()) || (!gone && (!link.cancelled || is_asked(w)))) =>
         {
-            link.cancelled = true;
-            link.put(w.id());
             w.step = Step::Withdraw;
         }
         None if won => w.step = Step::Create(Order { generation: 1, ..Order::default() }),

@@ -320,16 +320,19 @@ async fn an_order_cancelled_before_it_was_linked_stays_cancelled_as_decided() ->
     Ok(())
 }
 
-/// A clerk duplicates the order, which is cancelled with its opportunity; won again, it is asked about the duplicate.
-async fn asked_about_a_copy(world: &World, id: &str) -> Result<Value> {
-    let mut order = live(world, id).await?.remove(0);
-    // What B1's Duplicate does: everything, user fields, too.
-    let fields = ["CardCode", "DocDueDate", "U_SF_Id"].map(|name| (name.to_owned(), order[name].take()));
+/// What B1's *Duplicate* makes of a document: an order with everything, user fields, too.
+pub async fn copied(world: &World, mut document: Value) -> Result<Value> {
+    let fields = ["CardCode", "DocDueDate", "U_SF_Id"].map(|name| (name.to_owned(), document[name].take()));
     let mut copy = serde_json::Map::from_iter(fields);
-    let rows = order["DocumentLines"].as_array().cloned().unwrap_or_default();
+    let rows = document["DocumentLines"].as_array().cloned().unwrap_or_default();
     let own = |row: &Value| json!({ "ItemCode": row["ItemCode"], "Quantity": 77, "U_SF_LineId": row["U_SF_LineId"] });
     copy.insert("DocumentLines".into(), rows.iter().map(own).collect());
-    let copy = world.b1_post("/Orders", copy.into()).await?;
+    world.b1_post("/Orders", copy.into()).await
+}
+
+/// A clerk duplicates the order, which is cancelled with its opportunity; won again, it is asked about the duplicate.
+async fn asked_about_a_copy(world: &World, id: &str) -> Result<Value> {
+    let copy = copied(world, live(world, id).await?.remove(0)).await?;
     world.change("Opportunity", id, json!({ "StageName": "Prospecting" })).await?;
     until_live(world, id, 1).await?;
     world.win(id).await?;

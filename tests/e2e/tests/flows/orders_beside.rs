@@ -6,20 +6,16 @@ use serde_json::{Value, json};
 use tandem_e2e::World;
 
 use super::orders_and_clerks::{
-    PATIENCE, answer, approvals, awaited, desk, duplicated, live, sync_now, until_live, until_message, win, world,
+    PATIENCE, answer, approvals, awaited, copied, desk, duplicated, live, sync_now, until_live, until_message, win,
+    world,
 };
 
-/// A clerk makes an order of the opportunity's draft, or of another order, as B1's *Duplicate* does: the id goes along. Its `DocEntry`.
-async fn copied(world: &World, set: &str, of: &Value) -> Result<Value> {
+/// A clerk who needs no approval makes an order of a draft, or of another order. Its `DocEntry`.
+async fn copied_from(world: &World, set: &str, of: &Value) -> Result<Value> {
     world.b1_settings(json!({})).await?;
     let all = world.b1_records(set).await?;
-    let mut document = all.into_iter().find(|own| own["DocEntry"] == *of).context("what is copied")?;
-    let fields = ["CardCode", "DocDueDate", "U_SF_Id"].map(|name| (name.to_owned(), document[name].take()));
-    let mut copy = serde_json::Map::from_iter(fields);
-    let rows = document["DocumentLines"].as_array().cloned().unwrap_or_default();
-    let own = |row: &Value| json!({ "ItemCode": row["ItemCode"], "Quantity": 77, "U_SF_LineId": row["U_SF_LineId"] });
-    copy.insert("DocumentLines".into(), rows.iter().map(own).collect());
-    Ok(world.b1_post("/Orders", copy.into()).await?["DocEntry"].clone())
+    let document = all.into_iter().find(|own| own["DocEntry"] == *of).context("what is copied")?;
+    Ok(copied(world, document).await?["DocEntry"].clone())
 }
 
 async fn drafts(world: &World, id: &str) -> Result<Vec<Value>> {
@@ -52,7 +48,7 @@ async fn touch(world: &World, id: &str, amount: f64) -> Result<()> {
 async fn a_clerks_copy_of_a_draft_is_not_taken_for_the_order_that_its_approver_has() -> Result<()> {
     let world = approvals().await?;
     let (id, draft) = awaited(&world).await?;
-    let copy = copied(&world, "Drafts", &draft).await?;
+    let copy = copied_from(&world, "Drafts", &draft).await?;
     sync_now(&world, &id).await?;
     asks_nothing(&world).await?;
     desk(&world, &format!("approve/{draft}")).await?;
@@ -66,12 +62,38 @@ async fn a_clerks_copy_of_a_draft_is_not_taken_for_the_order_that_its_approver_h
     // Wanted no more: the draft goes, and the clerk's stays.
     world.b1_settings(json!({ "approval_over": 0.01 })).await?;
     let (id, draft) = awaited(&world).await?;
-    let copy = copied(&world, "Drafts", &draft).await?;
+    let copy = copied_from(&world, "Drafts", &draft).await?;
     lose(&world, &id).await?;
     until_no_draft(&world, &id).await?;
     world.settled().await?;
     let orders = live(&world, &id).await?;
     assert_eq!((orders.len(), &orders[0]["DocEntry"]), (1, &copy));
+    Ok(())
+}
+
+/// A clerk's copy goes to the approver, too: which of the two drafts is the opportunity's own is known.
+#[tokio::test]
+async fn a_clerks_draft_beside_the_opportunitys_own_is_not_taken_for_it() -> Result<()> {
+    let world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    let all = world.b1_records("Drafts").await?;
+    let own = all.into_iter().find(|own| own["DocEntry"] == draft).context("the draft")?;
+    // B1 answers that it keeps it.
+    let _ = copied(&world, own).await;
+    let other = drafts(&world, &id).await?.into_iter().map(|own| own["DocEntry"].clone()).find(|own| *own != draft);
+    let other = other.context("the clerk's draft")?;
+    desk(&world, &format!("approve/{draft}")).await?;
+    let number = until_live(&world, &id, 1).await?.remove(0)["DocNum"].to_string();
+    let told = async |world: &World| {
+        let shown = world.opportunity(&id).await?;
+        Ok((shown["Tandem_Order_Number__c"].as_str() == Some(number.as_str())).then_some(()))
+    };
+    world.until("its own number", PATIENCE, told).await?;
+    desk(&world, &format!("approve/{other}")).await?;
+    until_live(&world, &id, 2).await?;
+    sync_now(&world, &id).await?;
+    asks_nothing(&world).await?;
+    assert_eq!(world.opportunity(&id).await?["Tandem_Order_Number__c"].as_str(), Some(number.as_str()));
     Ok(())
 }
 
@@ -82,7 +104,7 @@ async fn an_order_made_by_hand_after_a_refusal_is_cancelled_and_the_draft_goes_t
     let (id, draft) = awaited(&world).await?;
     world.stop().await?;
     desk(&world, &format!("reject/{draft}")).await?;
-    copied(&world, "Drafts", &draft).await?;
+    copied_from(&world, "Drafts", &draft).await?;
     lose(&world, &id).await?;
     world.up().await?;
     until_live(&world, &id, 0).await?;
@@ -99,7 +121,7 @@ async fn of_several_orders_of_an_opportunity_that_is_won_no_more_none_is_cancell
     desk(&world, &format!("approve/{draft}")).await?;
     let order = until_live(&world, &id, 1).await?.remove(0)["DocEntry"].clone();
     desk(&world, &format!("deliver/{order}")).await?;
-    copied(&world, "Orders", &order).await?;
+    copied_from(&world, "Orders", &order).await?;
     lose(&world, &id).await?;
     world.up().await?;
     until_message(&world, &id, "several orders that carry its id").await?;
@@ -123,7 +145,7 @@ async fn a_copy_beside_a_draft_that_was_refused_is_asked_about_once_whatever_is_
         answer(&world, "create a new order").await?;
         until_message(&world, &id, "awaits approval").await?;
         let draft = drafts(&world, &id).await?[0]["DocEntry"].clone();
-        let copy = copied(&world, "Orders", &order).await?;
+        let copy = copied_from(&world, "Orders", &order).await?;
         desk(&world, &format!("reject/{draft}")).await?;
         until_message(&world, &id, "carries this opportunity's id").await?;
         answer(&world, choice).await?;
@@ -149,6 +171,13 @@ async fn an_order_in_the_place_of_a_cancelled_one_is_told_as_long_as_it_stands_t
     touch(&world, &id, 7_001.0).await?;
     until_message(&world, &id, "carries its id and was not made of it").await?;
     assert_eq!(live(&world, &id).await?.len(), 1, "nobody has cancelled it");
+    // Ignored of what is not won, it is asked of what is.
+    answer(&world, "ignore").await?;
+    world.settled().await?;
+    world.win(&id).await?;
+    until_message(&world, &id, "carries this opportunity's id").await?;
+    lose(&world, &id).await?;
+    until_message(&world, &id, "carries its id and was not made of it").await?;
     world.b1_call("POST", &format!("/Orders({copy})/Cancel"), Value::Null).await?;
     sync_now(&world, &id).await?;
     world.until_state(&id, "Synced").await?;
