@@ -177,7 +177,9 @@ impl Place {
             let Some(target) = path.file_name().map(|name| there.join(name)).filter(|target| !target.exists()) else {
                 continue;
             };
-            if path.is_file() {
+            // One signs the plugin that comes anew, or none does.
+            let is_signature = path.extension().is_some_and(|own| own == "minisig");
+            if path.is_file() && !(is_signature && target.with_extension("").exists()) {
                 std::fs::copy(&path, &target).map_err(at(&path))?;
                 synced(&target)?;
             }

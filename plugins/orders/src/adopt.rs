@@ -24,7 +24,7 @@ pub fn is_ours(
     doc_num: &str,
 ) -> Result<bool, Error> {
     let answer = w.event.resolution.as_deref().and_then(|answer| answer.strip_prefix(LINK));
-    let is_out = draft.is_some_and(|draft| !draft.is_refused() && draft.is_own(w.id()));
+    let is_out = draft.is_some_and(|draft| draft.is_out(w.id()));
     let is_alone = generation == 1 && orders == 1 && !w.makes_new && !is_out;
     if answer == Some(doc_num) || is_alone || (is_awaited(w.id()) && draft.is_none()) {
         return Ok(true);

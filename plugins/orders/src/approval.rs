@@ -17,6 +17,8 @@ pub const DRAFT: &str = "DocEntry,U_SF_Id,DocObjectCode,DocumentStatus,Authoriza
 pub struct Draft {
     pub entry: i64,
     stand: Stand,
+    /// No order was made of another draft of the opportunity.
+    is_first: bool,
 }
 
 /// Where its approval stands, the nearest to an order first.
@@ -54,6 +56,12 @@ impl Draft {
         own_entry(id) == Some(self.entry)
     }
 
+    /// An approver has the opportunity's own order: what is there is another. Where it is not known which draft is its own, that of which an order was
+    /// made is.
+    pub fn is_out(&self, id: &str) -> bool {
+        !self.is_refused() && (self.is_first || self.is_own(id))
+    }
+
     /// An approver has said no, or its author has called it off: it is nobody's order unless he thinks better of it.
     pub fn is_refused(&self) -> bool {
         self.stand == Stand::Refused
@@ -62,8 +70,11 @@ impl Draft {
     /// That of an opportunity's order, among drafts of all kinds.
     pub fn of<'a>(drafts: impl IntoIterator<Item = &'a Value>, id: &str) -> Option<Self> {
         let own = |draft: &&Value| text(draft, "U_SF_Id") == id && is_order(draft);
-        let read = |draft: &Value| Some(Self { entry: draft["DocEntry"].as_i64()?, stand: Stand::of(draft)? });
-        drafts.into_iter().filter(own).filter_map(read).min_by_key(|draft| draft.stand)
+        let drafts: Vec<&Value> = drafts.into_iter().filter(own).collect();
+        let is_first = drafts.iter().all(|draft| Stand::of(draft).is_some());
+        let read =
+            |draft: &Value| Some(Self { entry: draft["DocEntry"].as_i64()?, stand: Stand::of(draft)?, is_first });
+        drafts.into_iter().filter_map(read).min_by_key(|draft| draft.stand)
     }
 }
 
@@ -99,13 +110,18 @@ pub fn may_be_there(w: &Work) -> bool {
         || matches!(text(&w.opportunity, "Tandem_Order_Status__c"), AWAITING | "Open")
 }
 
+/// There is no order beside it: it is the opportunity's own.
+pub fn wait_for_own(settings: &Settings, w: &mut Work, draft: Draft) {
+    if own_entry(w.id()).is_none() {
+        // Not kept any draft of its id is taken for it.
+        let _ = storage::set(&own_key(w.id()), &draft.entry.to_string());
+    }
+    wait(settings, w, draft);
+}
+
 /// A draft stands for the order: it is looked at again later, or a person is asked about one that was refused.
 pub fn wait(settings: &Settings, w: &mut Work, draft: Draft) {
     let entry = draft.entry;
-    if own_entry(w.id()).is_none() {
-        // Not kept any draft of its id is taken for it.
-        let _ = storage::set(&own_key(w.id()), &entry.to_string());
-    }
     let (state, message) = match draft.stand {
         Stand::Refused => return refused(w, entry),
         Stand::Awaited => (
@@ -214,7 +230,7 @@ pub fn stored_or_refused(settings: &Settings, w: &mut Work, refused: &Error) {
     let found = find_draft(w.id()).and_then(|draft| Ok((draft, find_order(w.id())?)));
     match found {
         Ok((_, Some(_))) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
-        Ok((Some(draft), None)) => wait(settings, w, draft),
+        Ok((Some(draft), None)) => wait_for_own(settings, w, draft),
         Ok((None, None)) => {
             adopt::forget(w.id());
             let reason =

@@ -259,7 +259,7 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
     match live.as_slice() {
         [one] => settle_live(flow, settings, w, order, one, there),
         [] => match (there.draft(&id), over.last()) {
-            (Some(draft), _) => approval::wait(settings, w, draft),
+            (Some(draft), _) => approval::wait_for_own(settings, w, draft),
             // The one that this opportunity is to have was made, and cancelled in B1.
             (None, Some(cancelled)) if !w.makes_new && is_after_its_last(&id, cancelled) => {
                 settle_cancelled(w, &order, cancelled, used);
@@ -361,7 +361,7 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
         let order = Order { generation, beside, ..order };
         return match (there.draft(&id), live.as_slice()) {
             // The new one is under way: an approver has it, and no order that is there is the one made of it.
-            (Some(draft), []) => approval::wait(settings, w, draft),
+            (Some(draft), []) => approval::wait_for_own(settings, w, draft),
             (_, [one]) => settle_live(flow, settings, w, order, one, there),
             (None, []) => {
                 w.step = Step::Create(order);

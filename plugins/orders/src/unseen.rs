@@ -65,12 +65,12 @@ pub fn ask(settings: &Settings, w: &mut Work, link: Option<&Linked>) -> bool {
         return false;
     }
     let what = match link {
-        Some(link) if plan::is_over(link) && !approval::is_awaited(w.id()) => return false,
+        Some(link) if plan::is_over(link) && !adopt::is_awaited(w.id()) => return false,
         Some(link) if !plan::is_over(link) => {
             say("orders.order", "order {number}", [("number", link.doc_num.as_str().into())])
         }
         _ if approval::is_awaited(w.id()) => say("orders.awaiting", "an order that awaits approval", []),
-        None if adopt::is_sent(w.id()) => {
+        _ if adopt::is_sent(w.id()) => {
             say("orders.unanswered", "an order whose answer was lost, and that B1 may have made", [])
         }
         _ => return false,

@@ -40,7 +40,7 @@ struct Known {
     before: Option<BTreeMap<String, Vec<String>>>,
     /// How often the org did not say.
     not_said: u32,
-    /// Until then the org's queue of jobs is too long to wait in.
+    /// Until then jobs are of no use: the queue is too long to wait in, or the org does not say how they stand.
     slow_until: Option<Instant>,
 }
 
@@ -96,8 +96,9 @@ impl From<CallError> for NoJob {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Remote { code, message, .. } => Self::Refused(format!("{message} ({code})")),
+            CallError::Displaced(why) => Self::Refused(why),
             // What sets values may be sent again.
-            CallError::Ambiguous(why) | CallError::Displaced(why) => Self::Failed(CallError::Unreachable(why)),
+            CallError::Ambiguous(why) => Self::Failed(CallError::Unreachable(why)),
             other => Self::Failed(other),
         }
     }
@@ -116,7 +117,7 @@ impl Salesforce {
     /// Sends the rows as jobs; the result of each by its place.
     pub(super) async fn job(&self, members: &[Member], limit: Limit<'_>) -> Result<Vec<(usize, CallResult)>, NoJob> {
         if self.jobs.known().slow_until.is_some_and(|until| Instant::now() < until) {
-            return Err(NoJob::Refused("the org was too long at the last one".into()));
+            return Err(NoJob::Refused("the last one was of no use".into()));
         }
         let mut results = Vec::with_capacity(members.len());
         for chunk in members.chunks(MOST_ROWS) {
@@ -279,7 +280,10 @@ impl Salesforce {
             tokio::time::sleep(pause).await;
             // Whatever is answered but its state, the job goes on.
             let state = self.ask(Call::get(path), limit).await.map_err(|error| match error {
-                NoJob::Refused(why) => NoJob::Failed(CallError::Unreachable(why)),
+                NoJob::Refused(why) => {
+                    self.jobs.known().slow_until = Some(Instant::now() + SLOW);
+                    NoJob::Failed(CallError::Unreachable(why))
+                }
                 failed => failed,
             })?;
             match state["state"].as_str().unwrap_or_default() {

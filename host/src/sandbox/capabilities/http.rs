@@ -172,8 +172,11 @@ fn kind_of(call: &Call) -> String {
     let what = match read {
         Ok(objects) => objects.join(","),
         Err(_) => {
-            let bare = path.split('(').next().unwrap_or_default();
-            bare.split('/').filter(|part| !part.is_empty()).take(2).collect::<Vec<_>>().join("/")
+            // Without the key, and with what is done to its record: `/Orders(7)/Cancel`.
+            let (set, rest) = path.split_once('(').unwrap_or((path, ""));
+            let done = rest.rsplit_once(')').map_or("", |(_, done)| done);
+            let parts = set.split('/').filter(|part| !part.is_empty()).take(2).chain(done.split('/'));
+            parts.filter(|part| !part.is_empty()).collect::<Vec<_>>().join("/")
         }
     };
     format!("{how} {what}")
