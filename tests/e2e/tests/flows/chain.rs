@@ -351,7 +351,7 @@ async fn forgotten(world: &mut World) -> Result<()> {
         let begun: i64 = store.query_row(begun, [], |row| row.get(0)).unwrap_or_default();
         Ok((begun == 2).then_some(()))
     };
-    world.until("both to be watched", std::time::Duration::from_secs(20), looks).await
+    world.until("both to be watched", std::time::Duration::from_secs(60), looks).await
 }
 
 /// What was stamped just now B1 is asked for once more.
