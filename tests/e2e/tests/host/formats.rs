@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
 use tandem_e2e::{Setup, World, root};
 use tokio::process::Command;
 
@@ -87,9 +87,6 @@ async fn a_database_of_every_format_opens_and_its_host_goes_on() -> Result<()> {
         world.win(&ids[4]).await?;
         world.until_all_told(&ids[4..], Duration::from_secs(60)).await?;
         world.assert_exactly_once(&ids[4..]).await?;
-        // Here it is not won: what was asked is over.
-        world.settled().await?;
-        ensure!(world.tandem_json(&["review", "list"]).await? == Value::Array(Vec::new()));
         world.stop().await?;
     }
     formats.sort_unstable();
