@@ -222,9 +222,9 @@ impl RunState {
             self.send_live(seq, &mut items).await?;
         }
         let mut results = Vec::with_capacity(items.len());
-        for (place, item) in items.into_iter().enumerate() {
+        for (place, mut item) in items.into_iter().enumerate() {
             let not_sent = || Came::Failed(CallError::Unreachable("not sent".into()));
-            let came = item.came.clone().unwrap_or_else(not_sent);
+            let came = item.came.take().unwrap_or_else(not_sent);
             if let Some(error) = came.error() {
                 self.bear(&item, error);
             }
