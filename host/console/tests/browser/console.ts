@@ -39,9 +39,22 @@ export const test = base.extend<{ page: Page }>({
   },
 });
 
-/** Waits until the page has all that it asked for. */
+/** Waits until the page has all that it asked for, has made of it what it makes, and nothing in it moves or fades. */
 export async function settled(page: Page): Promise<void> {
-  for (let quiet = 0; quiet < 3; quiet = pending.get(page)?.size === 0 ? quiet + 1 : 0) await page.waitForTimeout(30);
+  for (let quiet = 0; quiet < 3; quiet = pending.get(page)?.size === 0 ? quiet + 1 : 0) {
+    await page.waitForTimeout(30);
+    // However slow the machine is: an idle moment comes after the work that there is.
+    await page.evaluate(() => new Promise((idle) => requestIdleCallback(idle)));
+  }
+  await page.evaluate(() => {
+    const roots: (Document | ShadowRoot)[] = [document];
+    for (const root of roots) {
+      for (const element of root.querySelectorAll('*')) if (element.shadowRoot) roots.push(element.shadowRoot);
+      for (const animation of root.getAnimations()) {
+        if (animation.effect?.getComputedTiming().endTime !== Infinity) animation.finish();
+      }
+    }
+  });
 }
 
 export { expect };
@@ -74,12 +87,15 @@ export function problem(page: Page) {
   return page.getByRole('alert').filter({ has: page.locator('ui5-message-strip') });
 }
 
+const softly = expect.configure({ soft: true });
+
 /** In light and in dark axe finds nothing that is serious or critical, and the page is no wider than its place. */
 export async function look(page: Page, name: string): Promise<void> {
   const isDark = await page.evaluate(() => document.documentElement.dataset.look === 'dark');
   for (const theme of isDark ? (['dark', 'light'] as const) : (['light', 'dark'] as const)) {
     await inTheme(page, theme);
-    expect.soft(await serious(page), `${name}, ${theme}`).toEqual([]);
+    // What stays: a page that is still being made has no more to say for itself than that.
+    await softly.poll(() => serious(page), { message: `${name}, ${theme}`, timeout: 10_000 }).toEqual([]);
   }
   const wide = await page.evaluate(() => {
     const main = document.querySelector('.shell-main');
@@ -90,14 +106,11 @@ export async function look(page: Page, name: string): Promise<void> {
 
 /** Shows the page in light or in dark, as the system may change it at any time. */
 export async function inTheme(page: Page, theme: 'light' | 'dark'): Promise<void> {
-  const is = await page.evaluate(() => document.documentElement.dataset.look);
   await page.emulateMedia({ colorScheme: theme, reducedMotion: 'reduce' });
   await page.waitForFunction((theme) => {
     const [first = ''] = getComputedStyle(document.documentElement).getPropertyValue('--sapBackgroundColor').slice(1);
     return Number.parseInt(first, 16) < 8 === (theme === 'dark');
   }, theme);
-  // The navigation's colours fade into the other ones.
-  if (is !== theme) await page.waitForTimeout(400);
   await settled(page);
 }
 

@@ -313,6 +313,7 @@ for (const width of [1440, 390]) {
       await expect(page.locator('ui5-toast[open]')).toHaveCount(0); // it fades
       await look(page, name);
     };
+    await expect(step(page, 'SAP Business One').getByRole('button', { name: 'Check' })).toBeVisible();
     await seen('b1');
     await fillB1(page, 'wrong');
     const b1 = step(page, 'SAP Business One');
