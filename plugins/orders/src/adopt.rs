@@ -8,28 +8,39 @@ use crate::change::Change;
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
 use crate::plan::{self, Order, is_asked};
-use crate::{Step, Work, approval, ledger, total, unseen};
+use crate::{Step, Work, approval, beside, ledger, total, unseen};
 
 /// What a person may choose about an order that was not made here: this, and its number.
 pub const LINK: &str = "link with order ";
 
-/// Whether an order that carries the opportunity's id was made of it, where `orders` have carried it so far, over or not. B1's
-/// *Duplicate* copies the id, too: only one that is alone, awaited, or has its row in the ledger is taken over unasked. While a draft is with its
-/// approver no order is made of that yet: what is there is somebody's who did not wait for it.
-pub fn is_ours(
-    flow: &str,
-    w: &Work,
-    (generation, orders): (u64, u64),
-    draft: Option<Draft>,
-    doc_num: &str,
-) -> Result<bool, Error> {
+/// The one live order that carries an opportunity's id.
+pub struct Found<'a> {
+    pub order: &'a Value,
+    /// Of the order that the opportunity is to have.
+    pub generation: u64,
+    /// So many have carried the id so far, over or not.
+    pub orders: u64,
+    /// The opportunity's own draft.
+    pub draft: Option<Draft>,
+    /// An order was made of that.
+    pub was_added: bool,
+}
+
+/// Whether an order that carries the opportunity's id was made of it. B1's *Duplicate* copies the id, too: only one that is alone, awaited, or has its
+/// row in the ledger is taken over unasked. While a draft is with its approver no order is made of that yet: what is there is somebody's who did not
+/// wait for it. One that a person was asked about is not what came of a draft that is gone.
+pub fn is_ours(flow: &str, w: &Work, found: &Found) -> Result<bool, Error> {
     let answer = w.event.resolution.as_deref().and_then(|answer| answer.strip_prefix(LINK));
-    let is_out = draft.is_some_and(|draft| draft.is_out(w.id()));
-    let is_alone = generation == 1 && orders == 1 && !w.makes_new && !is_out;
-    if answer == Some(doc_num) || is_alone || (is_awaited(w.id()) && draft.is_none()) {
+    let is_out = found.draft.is_some_and(|draft| draft.is_out(w.id()));
+    let is_alone = found.generation == 1 && found.orders == 1 && !w.makes_new && !is_out;
+    let is_awaited = || {
+        let may_be = found.draft.is_none() && is_awaited(w.id());
+        may_be && (found.was_added || !beside::is_named(w.id(), found.order))
+    };
+    if answer == Some(&b1::key_text(&found.order["DocNum"])) || is_alone || is_awaited() {
         return Ok(true);
     }
-    Ok(ledger::rows(flow, w.id())? >= orders)
+    Ok(ledger::rows(flow, w.id())? >= found.orders)
 }
 
 /// A draft, or an order whose answer was lost.

@@ -45,10 +45,30 @@ impl Stand {
 }
 
 impl Draft {
-    /// That which the opportunity's own order became, where it is known; else any of its id.
+    /// That which the opportunity's own order became, where it is known; else any of its id that is not known to be a clerk's.
     pub fn own(drafts: &[Value], id: &str) -> Option<Self> {
+        if drafts.is_empty() {
+            return None;
+        }
+        let (own, beside) = (own_entry(id), beside::drafts(id));
+        let may_be = |draft: &&Value| match own {
+            Some(own) => draft["DocEntry"] == own,
+            None => draft["DocEntry"].as_i64().is_none_or(|entry| !beside.contains(&entry)),
+        };
+        Self::of(drafts.iter().filter(may_be), id)
+    }
+
+    /// An order was made of the opportunity's own: B1 keeps it, closed.
+    pub fn was_added(drafts: &[Value], id: &str) -> bool {
         let own = own_entry(id);
-        Self::of(drafts.iter().filter(|draft| own.is_none_or(|own| draft["DocEntry"] == own)), id)
+        drafts.iter().any(|draft| own.is_some_and(|own| draft["DocEntry"] == own) && Stand::of(draft).is_none())
+    }
+
+    /// What is there beside the opportunity's own is a clerk's, also once its own is gone.
+    pub fn note_others(drafts: &[Value], id: &str) {
+        let Some(own) = own_entry(id) else { return };
+        let is_other = |draft: &&Value| draft["DocEntry"] != own && text(draft, "U_SF_Id") == id && is_order(draft);
+        drafts.iter().filter(is_other).for_each(|draft| beside::add_draft(id, draft));
     }
 
     /// It is known to be the opportunity's own: a clerk may have another with its id.
@@ -287,6 +307,7 @@ pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft
         // What B1 kept as a draft it is not at any more.
         (None, None) if adopt::is_sent(w.id()) && !is_awaited(w.id()) && ledger::is_under_way(w) => {}
         (None, None) => {
+            unseen::decide(w);
             let message = say("orders.nothing_there", "not won, and B1 has neither draft nor order of it", []);
             let awaited = is_awaited(w.id()) || text(&w.opportunity, "Tandem_Order_Status__c") == AWAITING;
             if awaited {
@@ -310,20 +331,12 @@ pub fn remove(w: &Work, draft: i64) -> Request {
 /// the order that is made of it is cancelled.
 pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Response, Error>) {
     match answer {
-        Ok(_) if w.makes_new => {
-            adopt::forget(w.id());
-            w.finish(tandem_sdk::retry(100, format!("draft {draft} was removed: the order is made anew")));
-        }
-        Ok(_) => {
-            adopt::forget(w.id());
-            let message = say(
-                "orders.draft_removed",
-                "the opportunity is no longer won: draft {draft}, which awaited approval, was removed",
-                [("draft", draft.to_string().into())],
-            );
-            w.news = Some(News::of("", "Synced", &message));
-            w.done(message);
-        }
+        // One that was approved just before has become an order.
+        Ok(_) => match find_order(w.id()) {
+            Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: looking at it")),
+            Ok(None) => gone(w, draft),
+            Err(error) => w.finish(outcome_of(&error, looking())),
+        },
         // Approved or removed just now.
         Err(Error::Remote(remote)) if remote.status == 404 => {
             w.finish(tandem_sdk::retry(100, "the draft is gone: looking what became of it"));
@@ -352,6 +365,21 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
             other => w.finish(other),
         },
     }
+}
+
+/// A draft is taken away, and no order was made of it.
+fn gone(w: &mut Work, draft: i64) {
+    adopt::forget(w.id());
+    if w.makes_new {
+        return w.finish(tandem_sdk::retry(100, format!("draft {draft} was removed: the order is made anew")));
+    }
+    let message = say(
+        "orders.draft_removed",
+        "the opportunity is no longer won: draft {draft}, which awaited approval, was removed",
+        [("draft", draft.to_string().into())],
+    );
+    w.news = Some(News::of("", "Synced", &message));
+    w.done(message);
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::Linked;
-use crate::{Step, Work, adopt, anew, look, plan, waiting};
+use crate::{Step, Work, adopt, anew, beside, look, plan, waiting};
 
 /// Of the opportunity an order is made of these, and of what the mapping reads.
 const HEADER: [&str; 4] = [ACCOUNT, "CloseDate", "CurrencyIsoCode", "Tandem_Requested_Date__c"];
@@ -196,6 +196,7 @@ pub fn ignore(settings: &Settings, work: &mut [Work]) {
             None => {}
         }
         anew::forget(w.id());
+        beside::leave(w.id());
         tandem_sdk::keep_ignored(w.id());
         w.finish(Outcome::Done("ignored, as decided in review".into()));
     }

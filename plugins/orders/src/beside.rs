@@ -1,5 +1,5 @@
-//! Orders in B1 that carry an opportunity's id and are not its own, as a person has said: a clerk's duplicates. They are left alone, whatever is
-//! looked for, and asked about no more.
+//! Orders and drafts in B1 that carry an opportunity's id and are not its own: a clerk's duplicates, as a person has said, or as was seen beside
+//! its own. They are left alone, whatever is looked for, and asked about no more.
 
 use tandem_sdk::{Value, from_json, json, storage};
 
@@ -11,15 +11,23 @@ fn named_key(id: &str) -> String {
     format!("named:{id}")
 }
 
-/// `DocEntry` of orders.
+fn left_key(id: &str) -> String {
+    format!("left:{id}")
+}
+
+fn drafts_key(id: &str) -> String {
+    format!("beside-drafts:{id}")
+}
+
+/// `DocEntry` of documents.
 fn entries(key: &str) -> Vec<i64> {
     let kept = storage::get(key).map(|kept| from_json(&kept)).unwrap_or_default();
     kept.as_array().into_iter().flatten().filter_map(Value::as_i64).collect()
 }
 
-fn put(key: &str, order: &Value) {
+fn put(key: &str, document: &Value) {
     let mut all = entries(key);
-    if let Some(entry) = order["DocEntry"].as_i64().filter(|entry| !all.contains(entry)) {
+    if let Some(entry) = document["DocEntry"].as_i64().filter(|entry| !all.contains(entry)) {
         all.push(entry);
         // Not kept it is asked again.
         let _ = storage::set(key, &json!(all).to_string());
@@ -33,7 +41,33 @@ pub fn name(id: &str, order: &Value) {
 
 /// A person was asked about it.
 pub fn is_named(id: &str, order: &Value) -> bool {
-    order["DocEntry"].as_i64().is_some_and(|entry| entries(&named_key(id)).contains(&entry))
+    is_among(&named_key(id), order)
+}
+
+fn is_among(key: &str, order: &Value) -> bool {
+    order["DocEntry"].as_i64().is_some_and(|entry| entries(key).contains(&entry))
+}
+
+/// What was asked of those that are named is ignored: of others it is not.
+pub fn leave(id: &str) {
+    if let Some(named) = storage::get(&named_key(id)) {
+        let _ = storage::set(&left_key(id), &named);
+    }
+}
+
+/// A person has ignored what was asked about it.
+pub fn is_left(id: &str, order: &Value) -> bool {
+    is_among(&left_key(id), order)
+}
+
+/// It was there beside the opportunity's own draft.
+pub fn add_draft(id: &str, draft: &Value) {
+    put(&drafts_key(id), draft);
+}
+
+/// `DocEntry` of such drafts.
+pub fn drafts(id: &str) -> Vec<i64> {
+    entries(&drafts_key(id))
 }
 
 /// A person said so of this order.

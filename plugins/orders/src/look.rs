@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{Error, PERIODS, Said, Side, Units, Value, links, passing, say, text, units};
 
+use crate::adopt::Found;
+use crate::approval::Draft;
 use crate::check::{self, field, order_of};
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
@@ -64,6 +66,9 @@ pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
     }
     complete::orders(settings, work, &there);
     for w in work.iter_mut() {
+        if !there.drafts.is_empty() && there.named.contains(w.id()) {
+            Draft::note_others(&there.drafts, w.id());
+        }
         settle(flow, settings, w, &there);
     }
     adopt::note(flow, work);
@@ -179,8 +184,12 @@ impl There {
         self.orders.iter().find(|order| b1::key_text(&order["DocEntry"]) == linked.doc_entry)
     }
 
-    fn draft(&self, id: &str) -> Option<approval::Draft> {
-        approval::Draft::own(&self.drafts, id)
+    fn draft(&self, id: &str) -> Option<Draft> {
+        Draft::own(&self.drafts, id)
+    }
+
+    fn was_added(&self, id: &str) -> bool {
+        Draft::was_added(&self.drafts, id)
     }
 }
 
@@ -223,15 +232,20 @@ fn withdraw(flow: &str, w: &mut Work, there: &There) {
         ([], ..) => Ok(true),
         ([one], _, link) => {
             let generation = link.map_or(1, |link| link.generation + 1);
-            adopt::is_ours(flow, w, (generation, orders), draft, &b1::key_text(&one["DocNum"]))
+            let was_added = there.was_added(&id);
+            adopt::is_ours(flow, w, &Found { order: one, generation, orders, draft, was_added })
         }
-        (_, Some(_), _) => Ok(false),
-        (many, None, _) => return ask_about_open_ones(w, many),
+        (_, Some(draft), _) if !draft.is_refused() => Ok(false),
+        // One that was refused goes after them.
+        (many, ..) => return ask_about_open_ones(w, many),
     };
     match ours {
         Ok(true) => approval::settle_withdrawal(w, live.first().map(|one| (*one).clone()), draft, orders.max(1)),
-        // Its draft goes; the other one is not its own, and nobody asks about that now.
-        Ok(false) if draft.is_some() => approval::settle_withdrawal(w, None, draft, orders.max(1)),
+        // Its draft goes; the others are not its own, and nobody asks about them now.
+        Ok(false) if draft.is_some_and(|draft| !draft.is_refused()) => {
+            live.iter().for_each(|one| approval::tell_apart(&id, one));
+            approval::settle_withdrawal(w, None, draft, orders.max(1));
+        }
         Ok(false) => ask_about_open_copy(w, live.first().map(|one| b1::key_text(&one["DocNum"])).unwrap_or_default()),
         Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
     }
@@ -292,7 +306,8 @@ fn is_after_its_last(id: &str, order: &Value) -> bool {
 /// The one live order that carries the opportunity's id, which is not linked with it.
 fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, one: &Value, there: &There) {
     let (own, used, draft) = (there.made_for(w.id()).count() as u64, there.made(w.id()), there.draft(w.id()));
-    match adopt::is_ours(flow, w, (order.generation, own), draft, &b1::key_text(&one["DocNum"])) {
+    let (generation, was_added) = (order.generation, there.was_added(w.id()));
+    match adopt::is_ours(flow, w, &Found { order: one, generation, orders: own, draft, was_added }) {
         Ok(true) => adopt::take_over(w, order, one, used),
         Ok(false) => match draft {
             // Its own is with an approver.
@@ -312,7 +327,7 @@ fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, one:
                 }
             }
             // It was asked, and ignored.
-            _ if draft.is_some() && beside::is_named(w.id(), one) && aside::leaves(w) => {}
+            _ if draft.is_some() && beside::is_left(w.id(), one) && aside::leaves(w) => {}
             _ => ask_about_copy(w, one),
         },
         Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
@@ -353,7 +368,7 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
     let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
     // What he was not told of he has not left so.
     if leaves(w) && live.iter().all(|order| beside::is_named(&id, order)) {
-        approval::forget(&id);
+        adopt::forget(&id);
         live.iter().for_each(|order| beside::add(&id, order));
     } else if w.makes_new || is_awaited || !live.is_empty() {
         let beside = there.beside.get(&id).cloned().unwrap_or_default();

@@ -37,6 +37,39 @@ async fn asks_nothing(world: &World) -> Result<()> {
     Ok(())
 }
 
+/// A clerk's copy of the draft goes to the approver, too.
+async fn drafted_from(world: &World, id: &str, draft: &Value) -> Result<Value> {
+    let before = drafts(world, id).await?;
+    let own = before.iter().find(|own| own["DocEntry"] == *draft).context("the draft")?;
+    // B1 answers that it keeps it.
+    let _ = copied(world, own.clone()).await;
+    let all = drafts(world, id).await?;
+    let entries = |all: &[Value]| all.iter().map(|own| own["DocEntry"].clone()).collect::<Vec<_>>();
+    let known = entries(&before);
+    entries(&all).into_iter().find(|own| !known.contains(own)).context("the clerk's draft")
+}
+
+async fn until_number(world: &World, id: &str, number: &str) -> Result<()> {
+    let told = async |world: &World| {
+        Ok((world.opportunity(id).await?["Tandem_Order_Number__c"].as_str() == Some(number)).then_some(()))
+    };
+    world.until("its own number", PATIENCE, told).await
+}
+
+/// Of an opportunity whose order was cancelled the new one is with its approver. Opportunity, order, and draft.
+async fn awaited_anew(world: &World) -> Result<(String, Value, Value)> {
+    world.b1_settings(json!({})).await?;
+    let id = win(world, "Synced").await?;
+    let order = live(world, &id).await?.remove(0)["DocEntry"].clone();
+    world.b1_call("POST", &format!("/Orders({order})/Cancel"), Value::Null).await?;
+    until_message(world, &id, "was cancelled in B1").await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    answer(world, "create a new order").await?;
+    until_message(world, &id, "awaits approval").await?;
+    let draft = drafts(world, &id).await?[0]["DocEntry"].clone();
+    Ok((id, order, draft))
+}
+
 /// A change of nothing that an order is made of: its opportunity is looked at.
 async fn touch(world: &World, id: &str, amount: f64) -> Result<()> {
     world.change("Opportunity", id, json!({ "Amount": amount })).await?;
@@ -54,11 +87,7 @@ async fn a_clerks_copy_of_a_draft_is_not_taken_for_the_order_that_its_approver_h
     desk(&world, &format!("approve/{draft}")).await?;
     let orders = until_live(&world, &id, 2).await?;
     let own = orders.iter().find(|order| order["DocEntry"] != copy).context("its own")?["DocNum"].to_string();
-    let told = async |world: &World| {
-        let shown = world.opportunity(&id).await?;
-        Ok((shown["Tandem_Order_Number__c"].as_str() == Some(own.as_str())).then_some(()))
-    };
-    world.until("its own number", PATIENCE, told).await?;
+    until_number(&world, &id, &own).await?;
     // Wanted no more: the draft goes, and the clerk's stays.
     world.b1_settings(json!({ "approval_over": 0.01 })).await?;
     let (id, draft) = awaited(&world).await?;
@@ -76,19 +105,10 @@ async fn a_clerks_copy_of_a_draft_is_not_taken_for_the_order_that_its_approver_h
 async fn a_clerks_draft_beside_the_opportunitys_own_is_not_taken_for_it() -> Result<()> {
     let world = approvals().await?;
     let (id, draft) = awaited(&world).await?;
-    let all = world.b1_records("Drafts").await?;
-    let own = all.into_iter().find(|own| own["DocEntry"] == draft).context("the draft")?;
-    // B1 answers that it keeps it.
-    let _ = copied(&world, own).await;
-    let other = drafts(&world, &id).await?.into_iter().map(|own| own["DocEntry"].clone()).find(|own| *own != draft);
-    let other = other.context("the clerk's draft")?;
+    let other = drafted_from(&world, &id, &draft).await?;
     desk(&world, &format!("approve/{draft}")).await?;
     let number = until_live(&world, &id, 1).await?.remove(0)["DocNum"].to_string();
-    let told = async |world: &World| {
-        let shown = world.opportunity(&id).await?;
-        Ok((shown["Tandem_Order_Number__c"].as_str() == Some(number.as_str())).then_some(()))
-    };
-    world.until("its own number", PATIENCE, told).await?;
+    until_number(&world, &id, &number).await?;
     desk(&world, &format!("approve/{other}")).await?;
     until_live(&world, &id, 2).await?;
     sync_now(&world, &id).await?;
@@ -136,15 +156,7 @@ async fn of_several_orders_of_an_opportunity_that_is_won_no_more_none_is_cancell
 async fn a_copy_beside_a_draft_that_was_refused_is_asked_about_once_whatever_is_answered() -> Result<()> {
     for choice in ["leave it cancelled", "create a new order"] {
         let world = approvals().await?;
-        world.b1_settings(json!({})).await?;
-        let id = win(&world, "Synced").await?;
-        let order = live(&world, &id).await?.remove(0)["DocEntry"].clone();
-        world.b1_call("POST", &format!("/Orders({order})/Cancel"), Value::Null).await?;
-        until_message(&world, &id, "was cancelled in B1").await?;
-        world.b1_settings(json!({ "approval_over": 0.01 })).await?;
-        answer(&world, "create a new order").await?;
-        until_message(&world, &id, "awaits approval").await?;
-        let draft = drafts(&world, &id).await?[0]["DocEntry"].clone();
+        let (id, order, draft) = awaited_anew(&world).await?;
         let copy = copied_from(&world, "Orders", &order).await?;
         desk(&world, &format!("reject/{draft}")).await?;
         until_message(&world, &id, "carries this opportunity's id").await?;
@@ -252,4 +264,133 @@ async fn an_account_of_another_company_is_asked_about_while_an_approver_has_the_
     until_message(&world, &id, "a customer of another company").await?;
     assert_eq!(drafts(&world, &id).await?.len(), 1);
     Ok(())
+}
+
+/// The new one is made, also where a clerk has a draft of that opportunity with an approver.
+#[tokio::test]
+async fn a_clerks_draft_is_not_taken_for_a_new_order_in_the_place_of_a_refused_one() -> Result<()> {
+    let world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    let other = drafted_from(&world, &id, &draft).await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    until_message(&world, &id, "refused by its approver").await?;
+    answer(&world, "create a new order").await?;
+    let new = async |world: &World| {
+        let all = drafts(world, &id).await?;
+        Ok(all.into_iter().map(|own| own["DocEntry"].clone()).find(|own| *own != draft && *own != other))
+    };
+    let new = world.until("a new draft", PATIENCE, new).await?;
+    desk(&world, &format!("approve/{new}")).await?;
+    let number = until_live(&world, &id, 1).await?.remove(0)["DocNum"].to_string();
+    until_number(&world, &id, &number).await?;
+    lose(&world, &id).await?;
+    until_live(&world, &id, 0).await?;
+    world.settled().await?;
+    assert!(drafts(&world, &id).await?.iter().any(|own| own["DocEntry"] == other), "the clerk's stays");
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_refused_draft_goes_after_its_order_and_a_clerks_draft_beside_it_stays() -> Result<()> {
+    let mut world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    world.stop().await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    let other = drafted_from(&world, &id, &draft).await?;
+    copied_from(&world, "Drafts", &draft).await?;
+    lose(&world, &id).await?;
+    world.up().await?;
+    until_live(&world, &id, 0).await?;
+    let gone = async |world: &World| {
+        let all = drafts(world, &id).await?;
+        Ok(all.iter().all(|own| own["DocEntry"] != draft).then_some(all.len()))
+    };
+    assert_eq!(world.until("its own draft is gone", PATIENCE, gone).await?, 1);
+    asks_nothing(&world).await?;
+    assert_eq!(drafts(&world, &id).await?[0]["DocEntry"], other);
+    Ok(())
+}
+
+#[tokio::test]
+async fn of_several_orders_beside_a_refused_draft_of_a_lost_opportunity_a_person_is_told() -> Result<()> {
+    let mut world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    world.stop().await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    for _ in 0..2 {
+        copied_from(&world, "Drafts", &draft).await?;
+    }
+    lose(&world, &id).await?;
+    world.up().await?;
+    until_message(&world, &id, "several orders that carry its id").await?;
+    assert_eq!(live(&world, &id).await?.len(), 2);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_copy_is_asked_about_until_it_is_answered_though_its_refused_draft_is_removed_or_its_opportunity_lost()
+-> Result<()> {
+    for is_removed in [true, false] {
+        let world = approvals().await?;
+        let (id, order, draft) = awaited_anew(&world).await?;
+        copied_from(&world, "Orders", &order).await?;
+        desk(&world, &format!("reject/{draft}")).await?;
+        until_message(&world, &id, "carries this opportunity's id").await?;
+        if is_removed {
+            world.b1_call("DELETE", &format!("/Drafts({draft})"), Value::Null).await?;
+            touch(&world, &id, 7_001.0).await?;
+            until_message(&world, &id, "carries this opportunity's id").await?;
+        }
+        lose(&world, &id).await?;
+        until_message(&world, &id, "carries its id and was not made of it").await?;
+        assert_eq!(live(&world, &id).await?.len(), 1, "nobody has cancelled it");
+    }
+    Ok(())
+}
+
+/// What is left cancelled waits for nothing: an order that a clerk makes later is not what came of it.
+#[tokio::test]
+async fn a_later_order_of_what_was_left_cancelled_is_asked_about_and_not_cancelled() -> Result<()> {
+    let world = approvals().await?;
+    let (id, order, draft) = awaited_anew(&world).await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    until_message(&world, &id, "refused by its approver").await?;
+    answer(&world, "leave it cancelled").await?;
+    world.until_state(&id, "Synced").await?;
+    copied_from(&world, "Orders", &order).await?;
+    touch(&world, &id, 7_001.0).await?;
+    until_message(&world, &id, "carries this opportunity's id").await?;
+    lose(&world, &id).await?;
+    until_message(&world, &id, "carries its id and was not made of it").await?;
+    assert_eq!(live(&world, &id).await?.len(), 1, "nobody has cancelled it");
+    Ok(())
+}
+
+/// What was ignored before a clerk's order was there is not that order.
+#[tokio::test]
+async fn an_order_that_comes_after_a_refusal_was_ignored_is_asked_about_until_it_is_answered() -> Result<()> {
+    let world = approvals().await?;
+    world.b1_settings(json!({})).await?;
+    let id = win(&world, "Synced").await?;
+    let order = live(&world, &id).await?.remove(0)["DocEntry"].clone();
+    lose(&world, &id).await?;
+    until_live(&world, &id, 0).await?;
+    world.until_state(&id, "Synced").await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    world.win(&id).await?;
+    until_message(&world, &id, "awaits approval").await?;
+    let draft = drafts(&world, &id).await?[0]["DocEntry"].clone();
+    desk(&world, &format!("reject/{draft}")).await?;
+    until_message(&world, &id, "refused by its approver").await?;
+    answer(&world, "ignore").await?;
+    world.settled().await?;
+    copied_from(&world, "Orders", &order).await?;
+    for amount in [7_001.0, 7_002.0] {
+        touch(&world, &id, amount).await?;
+        let asked = world.tandem_json(&["review", "list"]).await?;
+        assert!(asked.to_string().contains("carries this opportunity's id"), "{asked}");
+    }
+    answer(&world, "ignore").await?;
+    touch(&world, &id, 7_003.0).await?;
+    asks_nothing(&world).await
 }
