@@ -352,6 +352,13 @@ const putConnection: Does = (state, asked, session, name = '') => {
   if (wrong) return wrong;
   const { setup } = state.world;
   const known = setup.connections.find((one) => one.name === name);
+  if (put.new && known) {
+    return refuse(
+      409,
+      `Somebody made a connection ${name} meanwhile.`,
+      'Take another name, or open that one: what you typed would replace it.',
+    );
+  }
   if (put.instead_of && !(known && sameSettings(known.settings, put.instead_of))) {
     return refuse(409, `Somebody changed ${name} meanwhile.`, 'Open it anew: what you typed would undo that.');
   }

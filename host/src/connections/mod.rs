@@ -201,6 +201,10 @@ pub enum CallError {
     /// Not reached; nothing was changed there.
     #[error("unreachable: {0}")]
     Unreachable(String),
+    /// Sent, or perhaps so, and the answer is lost; sent again it changes nothing that it has not changed already, so that to who sends it this is
+    /// an outage like any.
+    #[error("not answered: {0}")]
+    Unsettled(String),
     /// It refused who we are, whatever was to be sent: a person must mend it. Nothing was changed there.
     #[error("the sign-in was refused: {0}")]
     SignIn(String),
@@ -230,9 +234,14 @@ pub enum CallError {
 }
 
 impl CallError {
-    /// True when the connection rather than the call is at fault, and nothing was carried out: an outage, a limit.
+    /// True when the connection rather than the call is at fault, and it may go out again as it is: an outage, a limit.
     pub fn is_outage(&self) -> bool {
-        matches!(self, Self::Throttled(_) | Self::Unreachable(_) | Self::SignIn(_))
+        matches!(self, Self::Throttled(_) | Self::Unreachable(_) | Self::Unsettled(_) | Self::SignIn(_))
+    }
+
+    /// True when nothing was changed there for certain.
+    pub fn is_for_nothing(&self) -> bool {
+        !self.is_lost() && !matches!(self, Self::Unsettled(_))
     }
 
     /// True when it is not known whether the call was carried out.

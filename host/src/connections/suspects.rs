@@ -29,7 +29,7 @@ struct Broken {
     neighbours: bool,
 }
 
-/// See the module's words. Of one connection; kinds of calls are told by object and by whether they read.
+/// See the module's words. Of one connection; kinds of calls are told by object and by what is done to it.
 #[derive(Default)]
 pub struct Suspects(Mutex<HashMap<String, HashMap<String, Broken>>>);
 
@@ -39,11 +39,13 @@ impl Suspects {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
     }
 
-    /// A call of the kind was carried out for this record.
-    pub fn done(&self, kind: &str, record: &str) {
+    /// A call of the kind was carried out for this record; none where that is not known.
+    pub fn done(&self, kind: &str, record: Option<&str>) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(own) = all.get_mut(kind) else { return };
-        own.remove(record);
+        if let Some(record) = record {
+            own.remove(record);
+        }
         own.values_mut().for_each(|other| other.neighbours = true);
         if own.is_empty() {
             all.remove(kind);
@@ -101,14 +103,14 @@ mod tests {
         assert_eq!(broke("a", 0), Blame::Record, "nothing else breaks");
         assert_eq!(broke("b", 1), Blame::Unknown(Duration::ZERO));
         assert_eq!(broke("a", 2), Blame::Unknown(Duration::from_secs(2)), "all may be down");
-        suspects.done("read Account", "c");
+        suspects.done("read Account", Some("c"));
         assert_eq!(broke("a", 3), Blame::Unknown(Duration::from_secs(3)), "of another kind");
-        suspects.done("write Account", "c");
+        suspects.done("write Account", None);
         assert_eq!((broke("a", 4), broke("b", 4)), (Blame::Record, Blame::Record));
         assert_eq!(broke("d", 5), Blame::Record, "nothing else breaks that is not known");
         assert_eq!(broke("e", 6), Blame::Unknown(Duration::ZERO));
         assert_eq!(broke("d", 7), Blame::Unknown(Duration::from_secs(2)), "no neighbour since");
-        ["a", "b", "d", "e"].iter().for_each(|record| suspects.done("write Account", record));
+        ["a", "b", "d", "e"].iter().for_each(|record| suspects.done("write Account", Some(record)));
         assert!(suspects.is_empty());
     }
 

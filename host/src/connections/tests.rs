@@ -502,3 +502,14 @@ fn a_record_has_one_name_however_its_address_is_written() {
     );
     assert_eq!(name(Method::Post, "/sobjects/Account", None), Vec::<String>::new());
 }
+
+/// The first try is lost, and nothing is reached by the others: it may be there.
+#[tokio::test]
+async fn a_change_that_was_perhaps_carried_out_is_not_told_as_one_that_was_not() {
+    let served = Served::by(|_| reply(503, "[{\"errorCode\":\"SERVER_UNAVAILABLE\",\"message\":\"no\"}]")).await;
+    let crm = &served.connections["crm"];
+    let change = crm.send(rename(ACCOUNT, "first"), 1 << 20).await.unwrap_err();
+    assert!(matches!(change, CallError::Unsettled(_)) && change.is_outage() && !change.is_for_nothing(), "{change:?}");
+    let read = crm.send(Call::get(ACCOUNT), 1 << 20).await.unwrap_err();
+    assert!(matches!(read, CallError::Unreachable(_)) && read.is_for_nothing(), "{read:?}");
+}

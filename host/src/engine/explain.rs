@@ -73,8 +73,8 @@ impl Outcome {
             return Self::Done(answer);
         }
         match of("failed").map(serde_json::from_value::<CallError>) {
-            Some(Ok(error)) if error.is_lost() => Self::Unknown(error.to_string()),
-            Some(Ok(error)) => Self::Refused(error),
+            Some(Ok(error)) if error.is_for_nothing() => Self::Refused(error),
+            Some(Ok(error)) => Self::Unknown(error.to_string()),
             _ => Self::Unknown("what came back is not kept".into()),
         }
     }
@@ -363,6 +363,11 @@ mod tests {
         assert_eq!(
             failed(CallError::Ambiguous("reset".into())),
             ("not known: sent, but the answer was lost: reset".into(), None, false)
+        );
+        assert_eq!(failed(CallError::Unreachable("refused".into())), ("unreachable: refused".into(), None, true));
+        assert_eq!(
+            failed(CallError::Unsettled("reset".into())),
+            ("not known: not answered: reset".into(), None, false)
         );
         assert_eq!(
             done(json!({ "denied": "PATCH /X is not granted" })),

@@ -24,7 +24,7 @@ pub use self::files::Written;
 pub use self::manifest::{Component, Manifest};
 pub use self::parcel::Parcel;
 pub use self::standing::Standing;
-pub use self::trust::{Trust, TrustError, sign, signature_of};
+pub use self::trust::{SIGNATURE, Trust, TrustError, sign, signature_of};
 use crate::config::{Config, FlowConfig};
 use crate::mapping::Mapping;
 use crate::sandbox::{LoadError, MapperCode, Plugin, Runtime, digest_of, read};

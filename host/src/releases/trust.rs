@@ -99,10 +99,13 @@ impl Trust {
     }
 }
 
+/// What the name of a signature ends with.
+pub const SIGNATURE: &str = ".minisig";
+
 /// Where a file's signature lies: beside it.
 pub fn signature_of(path: &Path) -> PathBuf {
     let mut beside = path.as_os_str().to_owned();
-    beside.push(".minisig");
+    beside.push(SIGNATURE);
     beside.into()
 }
 

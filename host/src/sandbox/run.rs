@@ -128,6 +128,8 @@ pub struct RunState {
     pub(super) speaks: String,
     /// What it logged last as an error: what a panic says.
     pub(super) last_words: String,
+    /// What its one event is about; none where there are several: of which of them a call is cannot be told then.
+    pub(super) about: Option<String>,
     /// An event of this run was in a run before: its effects may have been carried out.
     pub(super) repeated: bool,
     /// So many times more its calls may stay for those of other runs.
@@ -177,6 +179,7 @@ impl RunState {
             trace: String::new(),
             speaks: String::new(),
             last_words: String::new(),
+            about: None,
             repeated: false,
             waits: 0,
             calls: 0,

@@ -239,6 +239,9 @@ impl Runtime {
         let mut state = RunState::new(Some(bound), journal, &limits);
         state.waits = waits;
         state.repeated = run.repeated;
+        if let [event] = run.events.as_slice() {
+            state.about = Some(format!("{} {}", event.topic, event.key));
+        }
         let left = run.events.iter().map(|event| trace::left(&event.trace, limits.brought_about));
         state.may_emit = left.fold(0, u64::saturating_add);
         state.trace = trace::furthest(run.events.iter().map(|event| event.trace.as_str())).to_owned();

@@ -46,6 +46,9 @@ pub enum UpgradeError {
     /// A package manager put the program where it is.
     #[error("{0} was put there by the system's package manager, which is to know of another version: {1}")]
     Packaged(PathBuf, &'static str),
+    /// Another one changes the same program.
+    #[error("another `tandem upgrade` works in {0}: wait for its end")]
+    UnderWay(PathBuf),
     /// The disk.
     #[error("{0}: {1}")]
     File(PathBuf, std::io::Error),

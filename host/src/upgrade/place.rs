@@ -2,13 +2,14 @@
 //! taken back whole. At every moment a whole program lies in its place (on Windows but for the moment between two renames).
 
 use std::collections::BTreeSet;
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
 use super::{Offered, PROGRAM, UpgradeError, at};
 use crate::config::put::put_all;
-use crate::releases::signature_of;
+use crate::releases::{SIGNATURE, signature_of};
 use crate::store::Millis;
 
 /// What an upgrade notes, beside the program.
@@ -17,6 +18,10 @@ const NOTE: &str = "upgrade.json";
 const KEPT: &str = ".before-";
 /// Plugins of the host's own folder, in that one.
 const PLUGINS: &str = ".plugins";
+/// The folder of plugins beside the program, which may be the host's own: it changes file by file.
+const BESIDE: &str = "plugins";
+/// Locked for as long as something is changed, beside the program.
+const LOCK: &str = "upgrade.lock";
 
 /// The folder of an installed program.
 pub struct Place {
@@ -27,8 +32,10 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// Files are put in place, or the new program is being tried there.
+    /// Files are put in place.
     UnderWay,
+    /// All are there, and the new program is being tried: it may have changed the database.
+    Placed,
     /// The new version is ready.
     Done,
 }
@@ -94,6 +101,17 @@ impl Place {
         self.folder.join(NOTE)
     }
 
+    /// Nobody else changes anything here for as long as the file is held.
+    pub fn alone(&self) -> Result<File, UpgradeError> {
+        let path = self.folder.join(LOCK);
+        let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(file),
+            Err(TryLockError::WouldBlock) => Err(UpgradeError::UnderWay(self.folder.clone())),
+            Err(TryLockError::Error(error)) => Err(UpgradeError::File(path, error)),
+        }
+    }
+
     /// The change that was made here last, or broken off; none where nothing was.
     pub fn last(&self) -> Result<Option<Change>, UpgradeError> {
         let note = self.note();
@@ -128,10 +146,21 @@ impl Place {
             }
         }
         // An archive that was unpacked here has its plugins beside it; a program that was put somewhere alone stays alone.
-        let is_whole = self.folder.join("plugins").is_dir();
-        let names = offered.entries.iter().filter(|name| *name != PROGRAM).cloned();
+        let is_whole = self.folder.join(BESIDE).is_dir();
+        let mut names = offered.entries.clone();
+        names.retain(|name| ![PROGRAM, BESIDE].contains(&name.as_str()));
+        let plugins = offered.entry(BESIDE);
+        for entry in std::fs::read_dir(&plugins).map_err(at(&plugins))? {
+            let name = format!("{BESIDE}/{}", entry.map_err(at(&plugins))?.file_name().to_string_lossy());
+            // What signs the one of before does not sign this one.
+            let signature = format!("{name}{SIGNATURE}");
+            if self.folder.join(&signature).exists() {
+                names.insert(signature);
+            }
+            names.insert(name);
+        }
         let (replaced, mut added): (BTreeSet<String>, BTreeSet<String>) =
-            names.partition(|name| self.folder.join(name).exists());
+            names.into_iter().partition(|name| self.folder.join(name).exists());
         added.retain(|_| is_whole);
         let (to, step) = (offered.version.clone(), Step::UnderWay);
         let change = Change { to, at: now, step, plan, kept, replaced, added };
@@ -141,50 +170,41 @@ impl Place {
 
     /// Puts what the archive holds in place: the program first, since it runs with plugins of before, and those of after it may not run with.
     pub fn put(&self, change: &Change, offered: &Offered) -> Result<(), UpgradeError> {
-        self.keep_own_plugins(offered)?;
         self.put_program(&offered.entry(PROGRAM), change)?;
+        let kept = change.kept.join(BESIDE);
+        std::fs::create_dir_all(&kept).map_err(at(&kept))?;
         for name in &change.replaced {
             let (there, kept) = (self.folder.join(name), change.kept.join(name));
             std::fs::rename(&there, &kept).map_err(at(&there))?;
         }
         for name in change.replaced.union(&change.added) {
-            let there = self.folder.join(name);
-            std::fs::rename(offered.entry(name), &there).map_err(at(&there))?;
+            let (from, there) = (offered.entry(name), self.folder.join(name));
+            if name.ends_with(SIGNATURE) && !from.exists() {
+                continue;
+            }
+            std::fs::rename(from, &there).map_err(at(&there))?;
+            if name.starts_with(BESIDE) {
+                stays_whose_it_was(&there)?;
+            }
         }
         let mut parts = Vec::new();
         for path in &change.plan.plugins {
             let Some(name) = path.file_name() else { continue };
             // It lies beside the program now, or did not go there.
-            let beside = [self.folder.join("plugins").join(name), offered.entry("plugins").join(name)];
+            let beside = [self.folder.join(BESIDE).join(name), offered.entry(BESIDE).join(name)];
             let from = beside.into_iter().find(|from| from.exists()).unwrap_or_default();
-            if let Ok(signature) = std::fs::read(signature_of(&from)) {
-                parts.push((signature_of(path), signature));
+            match std::fs::read(signature_of(&from)) {
+                Ok(signature) => parts.push((signature_of(path), signature)),
+                Err(_) => removed(&signature_of(path))?,
             }
             parts.push((path.clone(), std::fs::read(&from).map_err(at(&from))?));
         }
         self.put_plugins(&parts)
     }
 
-    /// A folder of plugins that lies beside the program may be the host's own: what somebody has put there goes along.
-    fn keep_own_plugins(&self, offered: &Offered) -> Result<(), UpgradeError> {
-        let (here, there) = (self.folder.join("plugins"), offered.entry("plugins"));
-        let entries = match std::fs::read_dir(&here) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-            entries => entries.map_err(at(&here))?,
-        };
-        for entry in entries {
-            let path = entry.map_err(at(&here))?.path();
-            let Some(target) = path.file_name().map(|name| there.join(name)).filter(|target| !target.exists()) else {
-                continue;
-            };
-            // One signs the plugin that comes anew, or none does.
-            let is_signature = path.extension().is_some_and(|own| own == "minisig");
-            if path.is_file() && !(is_signature && target.with_extension("").exists()) {
-                std::fs::copy(&path, &target).map_err(at(&path))?;
-                synced(&target)?;
-            }
-        }
-        Ok(())
+    /// All is in place, and the new program is started.
+    pub fn placed(&self, change: &Change) -> Result<(), UpgradeError> {
+        self.noted(&Change { step: Step::Placed, ..change.clone() })
     }
 
     /// The new version is ready: what was there before stays, for `--back`.
@@ -224,13 +244,15 @@ impl Place {
         self.put_plugins(&parts)
     }
 
-    /// Nothing is to be taken back any more: what was kept goes.
+    /// Nothing is to be taken back any more: what was kept goes, but what Windows does not let go of a program that runs, which goes the next time.
     pub fn forget(&self) -> Result<(), UpgradeError> {
         removed(&self.note())?;
         let entries = std::fs::read_dir(&self.folder).map_err(at(&self.folder))?;
         for entry in entries.flatten() {
-            if entry.file_name().to_string_lossy().starts_with(KEPT) {
-                removed(&entry.path())?;
+            if entry.file_name().to_string_lossy().starts_with(KEPT)
+                && let Err(error) = removed(&entry.path())
+            {
+                tracing::debug!(%error, "stays for now");
             }
         }
         Ok(())
@@ -248,18 +270,29 @@ impl Place {
         Ok(())
     }
 
-    /// Plugins stay whose they were: who runs as root is not who changes them otherwise.
     fn put_plugins(&self, parts: &[(PathBuf, Vec<u8>)]) -> Result<(), UpgradeError> {
         put_all(parts).map_err(|why| UpgradeError::File(self.folder.clone(), std::io::Error::other(why)))?;
-        #[cfg(unix)]
-        for (path, _) in parts {
-            use std::os::unix::fs::MetadataExt;
-            let folder = path.parent().unwrap_or(path);
-            let whose = std::fs::metadata(folder).map_err(at(folder))?;
-            std::os::unix::fs::chown(path, Some(whose.uid()), Some(whose.gid())).map_err(at(path))?;
-        }
-        Ok(())
+        parts.iter().try_for_each(|(path, _)| stays_whose_it_was(path))
     }
+}
+
+/// A plugin is whose its folder is: who runs as root is not who changes it otherwise.
+#[cfg(unix)]
+fn stays_whose_it_was(path: &Path) -> Result<(), UpgradeError> {
+    use std::os::unix::fs::MetadataExt;
+    let folder = path.parent().unwrap_or(path);
+    let whose = std::fs::metadata(folder).map_err(at(folder))?;
+    let is = std::fs::metadata(path).map_err(at(path))?;
+    match (is.uid(), is.gid()) == (whose.uid(), whose.gid()) {
+        true => Ok(()),
+        false => std::os::unix::fs::chown(path, Some(whose.uid()), Some(whose.gid())).map_err(at(path)),
+    }
+}
+
+/// What is put into a folder has its folder's rights.
+#[cfg(windows)]
+fn stays_whose_it_was(_path: &Path) -> Result<(), UpgradeError> {
+    Ok(())
 }
 
 fn removed(path: &Path) -> Result<(), UpgradeError> {
@@ -299,6 +332,7 @@ mod tests {
             for (file, text) in [
                 ("opt/tandem", "old program"),
                 ("opt/plugins/orders.wasm", "old"),
+                ("opt/plugins/orders.wasm.minisig", "old signature"),
                 ("opt/plugins/mine.wasm", "my own"),
                 ("opt/docs/guide.md", "old guide"),
                 ("own/orders.wasm", "old"),
@@ -332,6 +366,8 @@ mod tests {
             for (file, text) in [
                 ("opt/tandem", "old program"),
                 ("opt/plugins/orders.wasm", "old"),
+                ("opt/plugins/orders.wasm.minisig", "old signature"),
+                ("opt/plugins/mine.wasm", "my own"),
                 ("opt/docs/guide.md", "old guide"),
                 ("opt/news", ""),
                 ("own/orders.wasm", "old"),
@@ -362,6 +398,13 @@ mod tests {
             ("my own".into(), "my own".into())
         );
         assert!(there.root.path().join("opt/news").exists());
+        for signature in ["opt/plugins/orders.wasm.minisig", "own/orders.wasm.minisig"] {
+            assert!(!there.root.path().join(signature).exists(), "{signature} signs the one of before");
+        }
+        place.placed(&change).unwrap();
+        assert_eq!(place.last().unwrap().unwrap().step, Step::Placed);
+        // What somebody puts there meanwhile stays.
+        std::fs::write(there.root.path().join("opt/plugins/later.wasm"), "later").unwrap();
         place.done(&change).unwrap();
         let last = place.last().unwrap().unwrap();
         assert_eq!((last.step, &last.plan), (Step::Done, &there.plan));
@@ -369,6 +412,7 @@ mod tests {
         there.is_old();
         place.take_back(&last).unwrap();
         there.is_old();
+        assert_eq!(there.read("opt/plugins/later.wasm"), "later");
         place.forget().unwrap();
         assert!(place.last().unwrap().is_none());
         assert_eq!(std::fs::read_dir(there.root.path().join("opt")).unwrap().count(), 4, "three and what is unpacked");
@@ -391,6 +435,15 @@ mod tests {
             place.take_back(&noted).unwrap();
             there.is_old();
         }
+    }
+
+    #[test]
+    fn two_do_not_change_the_same_program() {
+        let there = There::new();
+        let first = there.place().alone().unwrap();
+        assert!(matches!(there.place().alone(), Err(UpgradeError::UnderWay(_))));
+        drop(first);
+        there.place().alone().unwrap();
     }
 
     #[test]

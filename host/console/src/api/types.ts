@@ -733,6 +733,8 @@ export interface ConnectionPut {
   secret?: string;
   /** As the connection was when the form was opened: nothing is saved over what somebody else made of it. */
   instead_of?: ConnectionSettings;
+  /** Nothing was there when the form was opened. */
+  new?: boolean;
 }
 
 export interface Look {

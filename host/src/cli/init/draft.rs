@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result, anyhow, bail};
 use serde_json::{Map, Value};
 
 use crate::checks::{self, Finding};
@@ -108,6 +108,11 @@ impl Draft {
         self.read_again()?;
         let before = self.config.clone();
         let SecretSource::Typed(secret) = &own.secret else {
+            if let SecretSource::File(path) = &own.secret
+                && !self.config.resolve(path).exists()
+            {
+                bail!("{} is gone: somebody gave {} another secret meanwhile; begin it anew", path.display(), own.name);
+            }
             self.put(own.kind, &own.name, &own.with(&source(&own.secret)))?;
             drop_secrets(&own.name, &before, &self.config);
             return Ok(());
@@ -177,6 +182,9 @@ mod tests {
         for (name, secret) in [("erp", "three"), ("erp2", "two")] {
             assert_eq!(now.b1[name].password.read(&now.base)?.reveal(), secret);
         }
+        let gone = Section { secret: SecretSource::File("secrets/erp.password".into()), ..erp("") };
+        assert!(first.keep(&gone).is_err_and(|error| error.to_string().contains("meanwhile")));
+        assert_eq!(Draft::of(&file)?.config.b1["erp"], now.b1["erp"]);
         assert_eq!(std::fs::read_dir(folder.path().join("secrets"))?.count(), 2, "what is not used any more is gone");
         Ok(())
     }

@@ -15,6 +15,7 @@ use crate::service::systemd as system;
 #[cfg(windows)]
 use crate::service::windows as system;
 use crate::store::sqlite::has_host;
+use crate::upgrade::Change;
 
 /// Between two looks whether it is ready.
 const LOOK: Duration = Duration::from_millis(500);
@@ -38,6 +39,14 @@ impl Host {
             ),
             Err(ServiceError::NotInstalled(_)) => Ok(Self::ByHand(None)),
             Err(error) => Err(error.into()),
+        }
+    }
+
+    /// As it was run when the change began.
+    pub fn noted(change: &Change) -> Self {
+        match &change.plan.service {
+            Some(name) => Self::Service(name.clone()),
+            None => Self::ByHand(None),
         }
     }
 

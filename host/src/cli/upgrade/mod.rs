@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use clap::{Args, Subcommand};
 use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::Value;
 use tokio::process::Command;
 
 use self::host::{Host, is_up};
@@ -22,7 +23,7 @@ use crate::backup::Good;
 use crate::config::Config;
 use crate::releases::Trust;
 use crate::service::NAME;
-use crate::time::now;
+use crate::time::{iso, now};
 use crate::upgrade::trial::Prepared;
 use crate::upgrade::{Change, Offered, Place, Plan, Step, Vouched, offered};
 
@@ -53,9 +54,12 @@ pub struct Options {
     /// Do not ask although something is worse, or would be done otherwise.
     #[arg(long)]
     accept_differences: bool,
-    /// Take the last upgrade back: program, plugins and, where its format changed, database.
-    #[arg(long, conflicts_with_all = ["from", "rehearse"])]
+    /// Take the last upgrade back, also one that was broken off: program, plugins and, where its format changed, database.
+    #[arg(long, conflicts_with_all = ["from", "rehearse", "keep"])]
     back: bool,
+    /// Leave the version in place whose upgrade was broken off when all of it was there, if the host is ready with it.
+    #[arg(long, conflicts_with_all = ["from", "rehearse"])]
+    keep: bool,
     /// Seconds until the new version has to be ready
     #[arg(long, default_value_t = 300)]
     patience: u64,
@@ -100,23 +104,39 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     }
     let program = std::env::current_exe().context("where this program lies")?;
     let place = Place::of(&program)?;
-    if let Some(left) = place.last()?.filter(|left| left.step == Step::UnderWay) {
-        output.say(format!(
-            "an upgrade from {} to {} was broken off: {} comes back",
-            left.plan.from, left.to, left.plan.from
-        ));
-        back(&place, &left, Duration::from_secs(options.patience), output).await?;
-        output.say("all is as it was before; begin the upgrade again");
-        return Ok(ExitCode::FAILURE);
-    }
-    if options.back {
-        let last = place.last()?.ok_or_else(|| Failure::NotFound("no upgrade was made here".into()))?;
-        if !options.yes && !confirmed_or(&format!("go back from {} to {}?", last.to, last.plan.from), "--yes")? {
+    let _alone = place.alone()?;
+    let patience = Duration::from_secs(options.patience);
+    let last = place.last()?;
+    if options.back || options.keep {
+        let last = last.ok_or_else(|| Failure::NotFound("no upgrade was made here".into()))?;
+        if options.keep {
+            keep(&place, &last, patience, output).await?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let database = if last.plan.backup.is_some() { ", and to the database of then" } else { "" };
+        let (from, begun) = (&last.plan.from, iso(last.at));
+        let question = format!("go back from {} to {from} as it was at {begun}{database}?", last.to);
+        if !options.yes && !confirmed_or(&question, "--yes")? {
             output.say("nothing was changed");
             return Ok(ExitCode::FAILURE);
         }
-        back(&place, &last, Duration::from_secs(options.patience), output).await?;
+        back(&place, &last, patience, output).await?;
         return Ok(ExitCode::SUCCESS);
+    }
+    // It may have run for long since: nothing is taken back, or taken for done, that nobody has asked for.
+    if let Some(left) = last.filter(|left| left.step != Step::Done) {
+        let (from, to, begun) = (&left.plan.from, &left.to, iso(left.at));
+        let keep = match left.step {
+            Step::Placed => format!("; `tandem upgrade --keep` leaves {to} in place"),
+            _ => String::new(),
+        };
+        let with = match left.plan.backup.is_some() {
+            true => " with the database of then, so that what was done since is looked up again",
+            false => "",
+        };
+        bail!(
+            "an upgrade from {from} to {to} was broken off at {begun}: `tandem upgrade --back` takes it back{with}{keep}"
+        );
     }
     let from = options.from.clone().ok_or_else(|| Failure::WrongUsage("to what? give --from <archive>".into()))?;
     forward(path, &place, &from, &options, output).await
@@ -221,8 +241,14 @@ async fn tried(
     output: &Output,
 ) -> Result<()> {
     place.put(change, offered)?;
+    place.placed(change)?;
     output.say(format!("starting {}", change.to));
     host.start(&place.program(), config).await?;
+    well(change, host, config, patience).await
+}
+
+/// Waits until the host is as well as it was; one that was started for that is stopped again.
+async fn well(change: &Change, host: &mut Host, config: &Config, patience: Duration) -> Result<()> {
     let well = host.is_well(config, change.plan.was_ready, patience).await?;
     if let Host::ByHand(_) = host {
         host.stop(config).await?;
@@ -233,13 +259,30 @@ async fn tried(
     Ok(())
 }
 
+/// What was broken off while the new version was tried is brought to its end.
+async fn keep(place: &Place, change: &Change, patience: Duration, output: &Output) -> Result<()> {
+    match change.step {
+        Step::Done => return Err(Failure::NotFound("no upgrade was broken off here".into()).into()),
+        Step::UnderWay => {
+            bail!("not all of tandem {} is in place: `tandem upgrade --back`, and begin again", change.to)
+        }
+        Step::Placed => {}
+    }
+    let config = Config::load(&change.plan.config)?;
+    let mut host = Host::noted(change);
+    if !is_up(&config) {
+        host.start(&place.program(), &config).await?;
+    }
+    well(change, &mut host, &config, patience).await?;
+    place.done(change)?;
+    output.say(format!("tandem {} stays in place; `tandem upgrade --back` goes back", change.to));
+    Ok(())
+}
+
 /// What was there before is there again, and runs.
 async fn back(place: &Place, change: &Change, patience: Duration, output: &Output) -> Result<()> {
     let config = Config::load(&change.plan.config)?;
-    let mut host = match &change.plan.service {
-        Some(name) => Host::Service(name.clone()),
-        None => Host::ByHand(None),
-    };
+    let mut host = Host::noted(change);
     if host.service().is_none() && is_up(&config) {
         bail!("the host runs: stop it first");
     }
@@ -251,15 +294,20 @@ async fn back(place: &Place, change: &Change, patience: Duration, output: &Outpu
     if let Some(backup) = &change.plan.backup {
         output.say("the database of before comes back; what was done since is looked up before anything is done again");
         let backup = backup.display().to_string();
-        own_program(&place.program(), &config, &["restore", &backup, "--yes"]).await?;
+        let said = own_program(&place.program(), &config, &["--json", "restore", &backup, "--yes"]).await?;
+        let said: Value = serde_json::from_slice(&said).unwrap_or_default();
+        if let Some(kept) = said["kept"].as_str() {
+            output.say(format!("the one that was there until now is kept as {kept}"));
+        }
     }
+    // Whatever comes of its start, what happens from now on is not taken back once more.
+    place.forget()?;
     if host.service().is_some() {
         host.start(&place.program(), &config).await?;
         if !host.is_well(&config, change.plan.was_ready, patience).await? {
             bail!("tandem {} is in place again, and is not ready: `tandem check` says why", change.plan.from);
         }
     }
-    place.forget()?;
     output.say(format!("tandem {} is in place again", change.plan.from));
     Ok(())
 }

@@ -83,7 +83,9 @@ impl Scratch {
         let there = config.resolve(&config.host.plugins);
         for entry in std::fs::read_dir(&there).with_context(|| format!("cannot read {}", there.display()))? {
             let path = entry?.path();
-            let Some(name) = path.file_name().filter(|_| path.is_file()) else { continue };
+            // What signs a plugin of before signs no other in its place.
+            let is_past = renewed.iter().any(|renewed| signature_of(renewed) == path);
+            let Some(name) = path.file_name().filter(|_| path.is_file() && !is_past) else { continue };
             let from = if renewed.contains(&path) { unpacked.join("plugins").join(name) } else { path.clone() };
             std::fs::copy(&from, plugins.join(name)).with_context(|| format!("cannot copy {}", from.display()))?;
             if renewed.contains(&path) && signature_of(&from).exists() {

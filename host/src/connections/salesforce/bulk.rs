@@ -98,7 +98,7 @@ impl From<CallError> for NoJob {
             CallError::Remote { code, message, .. } => Self::Refused(format!("{message} ({code})")),
             CallError::Displaced(why) => Self::Refused(why),
             // What sets values may be sent again.
-            CallError::Ambiguous(why) => Self::Failed(CallError::Unreachable(why)),
+            CallError::Ambiguous(why) => Self::Failed(CallError::Unsettled(why)),
             other => Self::Failed(other),
         }
     }
@@ -170,7 +170,7 @@ impl Salesforce {
                 results.insert(own, if good { written(&row) } else { Err(refused(&row)) });
             }
         }
-        let missing = || Err(CallError::Unreachable("the job ended without a word about this record".into()));
+        let missing = || Err(CallError::Unsettled("the job ended without a word about this record".into()));
         Ok(members
             .iter()
             .map(|(place, write, _)| {
@@ -282,7 +282,7 @@ impl Salesforce {
             let state = self.ask(Call::get(path), limit).await.map_err(|error| match error {
                 NoJob::Refused(why) => {
                     self.jobs.known().slow_until = Some(Instant::now() + SLOW);
-                    NoJob::Failed(CallError::Unreachable(why))
+                    NoJob::Failed(CallError::Unsettled(why))
                 }
                 failed => failed,
             })?;
@@ -299,7 +299,7 @@ impl Salesforce {
                         // Its rows set the same values another way.
                         Ok(_) => Ok(Err(why)),
                         // It is left behind, and taken back before anything else is written.
-                        Err(_) => Err(NoJob::Failed(CallError::Unreachable(why))),
+                        Err(_) => Err(NoJob::Failed(CallError::Unsettled(why))),
                     };
                 }
                 _ => pause = (pause * 2).min(LONGEST_LOOK),

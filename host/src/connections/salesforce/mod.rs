@@ -282,11 +282,13 @@ impl Salesforce {
 
     async fn single(&self, call: &Call, limit: Limit<'_>) -> CallResult {
         let mut attempt = 1;
+        let mut is_perhaps_there = false;
         loop {
             let result = match call.atomic_with.as_slice() {
                 [] => self.once(call, limit).await,
                 parts => self.composite(parts, call, limit).await,
             };
+            is_perhaps_there |= matches!(result, Err(CallError::Ambiguous(_))) && !call.reads();
             let again = match &result {
                 Err(CallError::Ambiguous(_) | CallError::Unreachable(_)) => repeatable(call),
                 Err(CallError::Displaced(_)) => call.reads(),
@@ -295,7 +297,9 @@ impl Salesforce {
             if !again || attempt >= TRIES {
                 return match result {
                     // Whether it arrived makes no difference to a call that may be repeated for ever.
-                    Err(CallError::Ambiguous(why)) if repeatable(call) => Err(CallError::Unreachable(why)),
+                    Err(CallError::Ambiguous(why) | CallError::Unreachable(why)) if repeatable(call) => {
+                        Err(if is_perhaps_there { CallError::Unsettled(why) } else { CallError::Unreachable(why) })
+                    }
                     other => other,
                 };
             }

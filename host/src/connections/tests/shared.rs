@@ -181,7 +181,7 @@ async fn a_lost_answer_of_a_shared_request_leaves_each_with_what_its_own_call_co
     let results = served.runs(vec![read("a"), read("b"), rename(ACCOUNT, "x")]).await;
     assert_eq!(name_in(&results[0]), "/query?q=a");
     assert!(matches!(results[1], Err(CallError::Unreachable(_))), "a read changes nothing: {results:?}");
-    assert!(matches!(results[2], Err(CallError::Unreachable(_))), "a write that may be repeated for ever: {results:?}");
+    assert!(matches!(results[2], Err(CallError::Unsettled(_))), "a write that may be repeated for ever: {results:?}");
     assert_eq!(served.requests()[0], shared(3));
     assert!(served.requests()[1..].iter().all(|(_, calls)| *calls == 1), "{:?}", served.requests());
 }

@@ -133,6 +133,9 @@ pub struct Wanted {
     /// What the connection was when the form was opened: nothing is changed where it is something else by now. Without it whatever is there is.
     #[serde(default)]
     pub instead_of: Option<Settings>,
+    /// Nothing was there when the form was opened: nothing is changed where somebody has made a connection of that name meanwhile.
+    #[serde(default)]
+    pub new: bool,
 }
 
 /// A connection.
@@ -425,6 +428,10 @@ impl Change<'_> {
 
     fn keys(&mut self) -> Result<Map<String, Value>, Problem> {
         let Self { wanted, name, before, .. } = &*self;
+        if wanted.new && (before.b1.contains_key(*name) || before.salesforce.contains_key(*name)) {
+            let problem = Problem::conflict(format!("Somebody made a connection {name} meanwhile."));
+            return Err(problem.mended("Take another name, or open that one: what you typed would replace it."));
+        }
         if wanted.instead_of.as_ref().is_some_and(|seen| !seen.is_of(name, before)) {
             let problem = Problem::conflict(format!("Somebody changed {name} meanwhile."));
             return Err(problem.mended("Open it anew: what you typed would undo that."));

@@ -1,10 +1,10 @@
 //! Calls to connections. An effect goes through three steps: *intended* (durable), sent, *done*. Whenever it is not known
 //! whether an effect was carried out, its probe is asked, and only when the probe finds nothing is it sent (again).
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -108,12 +108,10 @@ impl Item {
         !self.asked.call.reads()
     }
 
-    /// What it is told apart from others by, where its system breaks over it.
-    fn about(&self) -> Cow<'_, str> {
-        match self.subject.is_empty() {
-            true => crate::sandbox::digest_of(self.request.as_bytes()).into(),
-            false => self.subject.as_str().into(),
-        }
+    /// The record that it is about, where its system breaks over it: its own, or that of the run's one event (many a read is the same for all
+    /// events). None where that cannot be told.
+    fn about<'a>(&'a self, event: Option<&'a str>) -> Option<&'a str> {
+        Some(self.subject.as_str()).filter(|subject| !subject.is_empty()).or(event)
     }
 
     fn entry(&self, seq: u32, item: usize, state: CallState) -> JournalEntry {
@@ -149,24 +147,25 @@ impl contract::Host for RunState {
     }
 }
 
-/// Over which of these a system broke, and beside them which it carried out.
-fn note_breaks<'a>(bound: &Bound, sent: impl Iterator<Item = (&'a Item, &'a CallResult)> + Clone) {
+/// Over which of these a system broke, and beside them which it carried out. `event`: what the run's one event is about.
+fn note_breaks<'a>(bound: &Bound, event: Option<&str>, sent: impl Iterator<Item = (&'a Item, &'a CallResult)> + Clone) {
     let of = |item: &Item| bound.slots.get(&item.asked.slot).map(|connection| connection.suspects());
     for (item, result) in sent.clone() {
-        if let (Err(CallError::Displaced(_)), Some(suspects)) = (result, of(item)) {
-            suspects.broke(&kind_of(&item.asked.call), &item.about());
+        if let (Err(CallError::Displaced(_)), Some(suspects), Some(about)) = (result, of(item), item.about(event)) {
+            suspects.broke(&kind_of(&item.asked.call), about);
         }
     }
     for (item, result) in sent {
         if let (Ok(_), Some(suspects)) = (result, of(item).filter(|suspects| !suspects.is_empty())) {
-            suspects.done(&kind_of(&item.asked.call), &item.about());
+            suspects.done(&kind_of(&item.asked.call), item.about(event));
         }
     }
 }
 
-/// What kind of call it is, for [`Suspects`](crate::connections::Suspects): by the objects that it reads or writes.
+/// What kind of call it is, for [`Suspects`](crate::connections::Suspects): by what it does to which objects. A record that cannot be made says
+/// nothing of those that are changed.
 fn kind_of(call: &Call) -> String {
-    let how = if call.reads() { "read" } else { "write" };
+    let how = if call.reads() { "read" } else { call.method.word() };
     let path = paths::path_of(&call.path);
     let read = grants::query_of(&call.path).and_then(|soql| soql::sources_of(&soql));
     let what = match read {
@@ -191,7 +190,9 @@ impl RunState {
         match (error, connection) {
             // What was recorded, or is only tried, says nothing of how the system is now.
             (CallError::Displaced(_), Some(connection)) if item.is_fresh => {
-                match connection.suspects().blame(&kind_of(&item.asked.call), &item.about()) {
+                let kind = kind_of(&item.asked.call);
+                let blame = item.about(self.about.as_deref()).map(|about| connection.suspects().blame(&kind, about));
+                match blame.unwrap_or(Blame::Unknown(Duration::ZERO)) {
                     Blame::Record => self.trouble.lost = true,
                     Blame::Unknown(lasts) => self.trouble.suspect = self.trouble.suspect.max(Some(lasts)),
                 }
@@ -344,7 +345,7 @@ impl RunState {
             } else {
                 send_by_slot(&bound.slots, &wanted, limit, pace).await
             };
-            note_breaks(&bound, to_send.iter().map(|place| &items[*place]).zip(&results));
+            note_breaks(&bound, self.about.as_deref(), to_send.iter().map(|place| &items[*place]).zip(&results));
             let mut lost = false;
             for (place, result) in to_send.into_iter().zip(results) {
                 let item = &mut items[place];
@@ -608,7 +609,7 @@ fn raw_result(came: Came) -> Result<contract::Response, contract::Error> {
         Came::Denied(why) => Err(contract::Error::Denied(why)),
         Came::Failed(error) => Err(match error {
             CallError::Throttled(after) => contract::Error::Throttled(after),
-            CallError::Unreachable(why) => contract::Error::Unreachable(why),
+            CallError::Unreachable(why) | CallError::Unsettled(why) => contract::Error::Unreachable(why),
             error @ CallError::SignIn(_) => contract::Error::Unreachable(error.to_string()),
             CallError::Remote { status, code, message } => {
                 contract::Error::Remote(contract::RemoteError { status, code, message })

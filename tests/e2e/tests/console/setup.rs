@@ -121,6 +121,11 @@ async fn from_nothing_to_a_flow_and_its_first_load() -> Result<()> {
     let (status, told) = admin.ask(Method::PUT, "/setup/connections/erp", Some(stale.clone())).await?;
     assert_eq!(status, 409, "{told}");
     assert!(world.folder().join(kept).exists() && fs::read_dir(world.folder().join("secrets"))?.count() == 2);
+    // Nor is what somebody made while a form for a new one of that name was open.
+    let mut second = erp.clone();
+    second["new"] = json!(true);
+    let (status, told) = admin.ask(Method::PUT, "/setup/connections/erp", Some(second)).await?;
+    assert_eq!(status, 409, "{told}");
     stale["instead_of"] = stale["settings"].clone();
     let saved = put(&admin, "/setup/connections/erp", stale).await?;
     assert_ne!(saved["kept"].as_str(), Some(format!("the file {kept}").as_str()));

@@ -104,7 +104,7 @@ export function Connection({ kind, setup, of, onSaved, onGone, onTyped }: Props)
     attempt('save', async () => {
       const saved = await api.put<SetupConnection>(`/setup/connections/${encodeURIComponent(name)}`, {
         ...put(draft),
-        ...(opened && { instead_of: opened }),
+        ...(opened ? { instead_of: opened } : { new: true }),
       } satisfies ConnectionPut);
       setOpened(saved.settings);
       // The secret leaves the page; what was found holds for what is saved.
