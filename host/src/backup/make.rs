@@ -7,13 +7,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tempfile::TempDir;
 use tokio::task::{JoinHandle, spawn_blocking};
 
 use super::archive::{self, DATABASE, Manifest, Source};
 use super::{BackupError, Good, Step, Told, at, parts, stamp};
 use crate::config::Config;
-use crate::disk::{self, make_own_folder};
+use crate::disk::{self, make_own_folder, scratch};
 use crate::store::sqlite::copy::{Look, sync_folder};
 use crate::store::{Count, Millis, Store};
 use crate::time::now;
@@ -105,15 +104,6 @@ pub fn sweep(folder: &Path, beginning: &str) -> std::io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// A folder that goes with the value; only its user may look into it.
-pub fn scratch(beside: &Path, beginning: &str) -> std::io::Result<TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(beginning);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.tempdir_in(beside)
 }
 
 /// Room for a copy of the database, the archive of it and what else is written meanwhile: a disk that a backup fills takes nothing else, and may be

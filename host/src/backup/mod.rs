@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 pub use self::archive::{Manifest, fresh};
-pub use self::make::{has_room, make, part_with_old, scratch, silent, sweep};
+pub use self::make::{has_room, make, part_with_old, silent, sweep};
 pub use self::restore::{Rehearsal, Restore, Restored, configuration};
 pub use self::scheduled::{Scheduled, Standing};
 use crate::store::{Intake, Millis, Store, StoreError};

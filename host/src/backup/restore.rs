@@ -8,11 +8,11 @@ use serde::Serialize;
 use tempfile::TempDir;
 
 use super::archive::{self, DATABASE, Manifest};
-use super::make::{by_flow, has_room, scratch, sweep};
+use super::make::{by_flow, has_room, sweep};
 use super::{BackupError, Told, at, parts, stamp};
 use crate::config::put::put_all;
 use crate::config::{Config, ConfigError};
-use crate::disk::folder_of;
+use crate::disk::{folder_of, scratch};
 use crate::sources::again::{Again, again};
 use crate::store::sqlite::copy::{self, Held, Look, Since};
 use crate::time::now;

@@ -11,7 +11,7 @@ use super::page::page;
 use super::report::{Comparison, Difference, Report};
 use super::{ReconcileError, explain::minute};
 use crate::config::Config;
-use crate::disk::{self, make_own_folder};
+use crate::disk::{self, make_own_folder, scratch};
 use crate::store::Millis;
 use crate::store::sqlite::copy::sync_folder;
 use crate::time::iso;
@@ -99,7 +99,7 @@ impl Folder {
             }
         }
         has_room(&self.0, ROOM)?;
-        let files = scratch(&self.0).map_err(here)?;
+        let files = scratch(&self.0, UNFINISHED).map_err(here)?;
         let table = |name: &str, header: &[&str]| -> Result<Table, ReconcileError> {
             let path = files.path().join(name);
             let mut table = csv::Writer::from_writer(File::create(&path).map_err(at(&path))?);
@@ -108,7 +108,7 @@ impl Folder {
         };
         let differences = table(DIFFERENCES, &COLUMNS)?;
         let sums = table(SUMS, &SUM_COLUMNS)?;
-        let rows = scratch(&self.0).map_err(here)?;
+        let rows = scratch(&self.0, UNFINISHED).map_err(here)?;
         // A second one within the same millisecond is none: the lock is held.
         let (name, at) = (stamp(now), now);
         let tables = Arc::new(Mutex::new(Tables { differences, sums }));
@@ -309,15 +309,6 @@ fn cell(text: &str) -> String {
         out.push(c);
     }
     out
-}
-
-/// A folder that goes with the value; only its user may look into it, and into what becomes of it.
-fn scratch(beside: &Path) -> std::io::Result<TempDir> {
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(UNFINISHED);
-    #[cfg(unix)]
-    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700));
-    builder.tempdir_in(beside)
 }
 
 /// `20260131-033000-000`, by UTC.

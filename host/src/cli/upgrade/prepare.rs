@@ -9,11 +9,11 @@ use tempfile::TempDir;
 use tokio::process::Command;
 use toml_edit::{DocumentMut, value};
 
-use crate::backup::{fresh, has_room, scratch, sweep};
+use crate::backup::{fresh, has_room, sweep};
 use crate::cli::check;
 use crate::cli::service::Parts;
 use crate::config::Config;
-use crate::disk::folder_of;
+use crate::disk::{folder_of, scratch};
 use crate::releases::{shipped, signature_of};
 use crate::sandbox::digest_of;
 use crate::store::sqlite::Access;
