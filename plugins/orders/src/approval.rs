@@ -130,6 +130,11 @@ pub fn may_be_there(w: &Work) -> bool {
         || matches!(text(&w.opportunity, "Tandem_Order_Status__c"), AWAITING | "Open")
 }
 
+/// An approver may have its order.
+pub fn is_expected(w: &Work) -> bool {
+    adopt::is_awaited(w.id()) || text(&w.opportunity, "Tandem_Order_Status__c") == AWAITING
+}
+
 /// There is no order beside it: it is the opportunity's own.
 pub fn wait_for_own(settings: &Settings, w: &mut Work, draft: Draft) {
     if own_entry(w.id()).is_none() {
@@ -167,13 +172,13 @@ pub fn wait(settings: &Settings, w: &mut Work, draft: Draft) {
 }
 
 /// An order that is there while an approver still has the opportunity's own is somebody's who did not wait for that. The draft was read before the
-/// order, so it is looked at once more.
-pub fn tell_apart(id: &str, order: &Value) {
-    if let Ok(Some(draft)) = find_draft(id)
-        && !draft.is_refused()
-    {
+/// order, so it is looked at once more; false where he does not have it any more, or that is not known.
+pub fn tell_apart(id: &str, order: &Value) -> bool {
+    let is_out = matches!(find_draft(id), Ok(Some(draft)) if !draft.is_refused());
+    if is_out {
         beside::add(id, order);
     }
+    is_out
 }
 
 /// An approver said no. Whoever changes his mind in B1 makes the order there, and it is taken over; whoever wants another one here
@@ -278,11 +283,15 @@ fn is_order(draft: &Value) -> bool {
 
 /// The live order made for an opportunity.
 pub fn find_order(id: &str) -> Result<Option<Value>, Error> {
+    Ok(find_orders(id)?.into_iter().next())
+}
+
+fn find_orders(id: &str) -> Result<Vec<Value>, Error> {
     let select = "DocEntry,DocNum,DocumentStatus,Cancelled,CardCode,CreationDate";
     let read = b1::Read::texts("Orders", "U_SF_Id", &[id.to_owned()], select);
     let mut found = b1::read(read.and("Cancelled eq 'tNO'"))?;
     beside::without(id, &mut found);
-    Ok(found.into_iter().next())
+    Ok(found)
 }
 
 /// The opportunity is not won (any more): what there is of it in B1 is taken back.
@@ -332,9 +341,13 @@ pub fn remove(w: &Work, draft: i64) -> Request {
 pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Response, Error>) {
     match answer {
         // One that was approved just before has become an order.
-        Ok(_) => match find_order(w.id()) {
-            Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: looking at it")),
-            Ok(None) => gone(w, draft),
+        Ok(_) => match find_orders(w.id()) {
+            Ok(found)
+                if found.iter().any(|order| order["DocEntry"].as_i64().is_some_and(|own| !w.others.contains(&own))) =>
+            {
+                w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: looking at it"));
+            }
+            Ok(_) => gone(w, draft),
             Err(error) => w.finish(outcome_of(&error, looking())),
         },
         // Approved or removed just now.

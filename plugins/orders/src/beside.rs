@@ -11,6 +11,10 @@ fn named_key(id: &str) -> String {
     format!("named:{id}")
 }
 
+fn told_key(id: &str) -> String {
+    format!("told:{id}")
+}
+
 fn left_key(id: &str) -> String {
     format!("left:{id}")
 }
@@ -39,7 +43,17 @@ pub fn name(id: &str, order: &Value) {
     put(&named_key(id), order);
 }
 
-/// A person was asked about it.
+/// A person is told of this order among several, one of which may be the opportunity's own.
+pub fn tell(id: &str, order: &Value) {
+    put(&told_key(id), order);
+}
+
+/// A person knows that it is there.
+pub fn is_known(id: &str, order: &Value) -> bool {
+    is_named(id, order) || is_among(&told_key(id), order)
+}
+
+/// A person was asked whether it is the opportunity's.
 pub fn is_named(id: &str, order: &Value) -> bool {
     is_among(&named_key(id), order)
 }

@@ -93,6 +93,8 @@ struct Work {
     makes_new: bool,
     /// An order of it is cancelled, and a draft is there still.
     keeps_draft: bool,
+    /// `DocEntry` of orders that carry its id and stay, whatever becomes of its draft.
+    others: Vec<i64>,
     /// What B1's order gets.
     change: Option<change::Change>,
     step: Step,
@@ -177,6 +179,7 @@ impl Work {
             left: false,
             is_orderless: false,
             keeps_draft: false,
+            others: Vec::new(),
             change: None,
             step,
             news: None,

@@ -184,8 +184,10 @@ impl There {
         self.orders.iter().find(|order| b1::key_text(&order["DocEntry"]) == linked.doc_entry)
     }
 
-    fn draft(&self, id: &str) -> Option<Draft> {
-        Draft::own(&self.drafts, id)
+    /// The opportunity's own. Where it had an order before, and none is expected, a draft that carries its id is a clerk's.
+    fn draft(&self, w: &Work) -> Option<Draft> {
+        let may_be = |draft: &Draft| draft.is_own(w.id()) || approval::is_expected(w) || link_of(w.id()).is_none();
+        Draft::own(&self.drafts, w.id()).filter(may_be)
     }
 
     fn was_added(&self, id: &str) -> bool {
@@ -224,7 +226,7 @@ fn withdraw(flow: &str, w: &mut Work, there: &There) {
     }
     let is_there = |link: &Linked| there.made_for(&id).any(|order| b1::key_text(&order["DocEntry"]) == link.doc_entry);
     let orders = there.made_for(&id).count() as u64 + u64::from(link.as_ref().is_some_and(|link| !is_there(link)));
-    let draft = there.draft(&id);
+    let draft = there.draft(w);
     // One that is delivered is its own, too: that it cannot be cancelled any more is for a person to know.
     let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
     let ours = match (live.as_slice(), draft, link) {
@@ -243,7 +245,10 @@ fn withdraw(flow: &str, w: &mut Work, there: &There) {
         Ok(true) => approval::settle_withdrawal(w, live.first().map(|one| (*one).clone()), draft, orders.max(1)),
         // Its draft goes; the others are not its own, and nobody asks about them now.
         Ok(false) if draft.is_some_and(|draft| !draft.is_refused()) => {
-            live.iter().for_each(|one| approval::tell_apart(&id, one));
+            if draft.is_some_and(|draft| draft.is_own(&id)) && !live.iter().all(|one| approval::tell_apart(&id, one)) {
+                return w.finish(tandem_sdk::retry(100, "what became of the draft is looked at"));
+            }
+            w.others = live.iter().filter_map(|one| one["DocEntry"].as_i64()).collect();
             approval::settle_withdrawal(w, None, draft, orders.max(1));
         }
         Ok(false) => ask_about_open_copy(w, live.first().map(|one| b1::key_text(&one["DocNum"])).unwrap_or_default()),
@@ -272,7 +277,7 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
     let used = there.made(&id);
     match live.as_slice() {
         [one] => settle_live(flow, settings, w, order, one, there),
-        [] => match (there.draft(&id), over.last()) {
+        [] => match (there.draft(w), over.last()) {
             (Some(draft), _) => approval::wait_for_own(settings, w, draft),
             // The one that this opportunity is to have was made, and cancelled in B1.
             (None, Some(cancelled)) if !w.makes_new && is_after_its_last(&id, cancelled) => {
@@ -305,7 +310,7 @@ fn is_after_its_last(id: &str, order: &Value) -> bool {
 
 /// The one live order that carries the opportunity's id, which is not linked with it.
 fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, one: &Value, there: &There) {
-    let (own, used, draft) = (there.made_for(w.id()).count() as u64, there.made(w.id()), there.draft(w.id()));
+    let (own, used, draft) = (there.made_for(w.id()).count() as u64, there.made(w.id()), there.draft(w));
     let (generation, was_added) = (order.generation, there.was_added(w.id()));
     match adopt::is_ours(flow, w, &Found { order: one, generation, orders: own, draft, was_added }) {
         Ok(true) => adopt::take_over(w, order, one, used),
@@ -327,7 +332,9 @@ fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, one:
                 }
             }
             // It was asked, and ignored.
-            _ if draft.is_some() && beside::is_left(w.id(), one) && aside::leaves(w) => {}
+            _ if (draft.is_some() || approval::is_awaited(w.id()))
+                && beside::is_left(w.id(), one)
+                && aside::leaves(w) => {}
             _ => ask_about_copy(w, one),
         },
         Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
@@ -341,7 +348,7 @@ fn ask_about_several(w: &mut Work, many: &[&Value]) {
         "B1 has several orders for this opportunity: {numbers}; cancel all but one there",
         [("numbers", numbers.into())],
     );
-    many.iter().for_each(|order| beside::name(w.id(), order));
+    many.iter().for_each(|order| beside::tell(w.id(), order));
     // Beside one that was cancelled they may all be right.
     w.hold(reason, &["retry", if w.is_orderless { "ignore" } else { LEAVE }]);
 }
@@ -367,14 +374,14 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
     let is_awaited = approval::is_awaited(&id);
     let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
     // What he was not told of he has not left so.
-    if leaves(w) && live.iter().all(|order| beside::is_named(&id, order)) {
+    if leaves(w) && live.iter().all(|order| beside::is_known(&id, order)) {
         adopt::forget(&id);
         live.iter().for_each(|order| beside::add(&id, order));
     } else if w.makes_new || is_awaited || !live.is_empty() {
         let beside = there.beside.get(&id).cloned().unwrap_or_default();
         let generation = (linked.generation + 1).max(there.made(&id) + 1);
         let order = Order { generation, beside, ..order };
-        return match (there.draft(&id), live.as_slice()) {
+        return match (there.draft(w), live.as_slice()) {
             // The new one is under way: an approver has it, and no order that is there is the one made of it.
             (Some(draft), []) => approval::wait_for_own(settings, w, draft),
             (_, [one]) => settle_live(flow, settings, w, order, one, there),

@@ -394,3 +394,55 @@ async fn an_order_that_comes_after_a_refusal_was_ignored_is_asked_about_until_it
     touch(&world, &id, 7_003.0).await?;
     asks_nothing(&world).await
 }
+
+/// Nobody here has sent anything that an approver could have.
+#[tokio::test]
+async fn a_clerks_draft_beside_an_order_in_the_place_of_a_cancelled_one_is_left_alone() -> Result<()> {
+    let world = approvals().await?;
+    world.b1_settings(json!({})).await?;
+    let id = win(&world, "Synced").await?;
+    let order = live(&world, &id).await?.remove(0);
+    let entry = order["DocEntry"].clone();
+    world.b1_call("POST", &format!("/Orders({entry})/Cancel"), Value::Null).await?;
+    until_message(&world, &id, "was cancelled in B1").await?;
+    let copy = copied_from(&world, "Orders", &entry).await?;
+    touch(&world, &id, 7_001.0).await?;
+    until_message(&world, &id, "carries this opportunity's id").await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    let _ = copied(&world, order).await;
+    assert_eq!(drafts(&world, &id).await?.len(), 1);
+    lose(&world, &id).await?;
+    until_message(&world, &id, "carries its id and was not made of it").await?;
+    world.win(&id).await?;
+    until_message(&world, &id, "carries this opportunity's id").await?;
+    let orders = live(&world, &id).await?;
+    assert_eq!((orders.len(), &orders[0]["DocEntry"]), (1, &copy));
+    assert_eq!(drafts(&world, &id).await?.len(), 1, "the clerk's draft stays");
+    Ok(())
+}
+
+/// Whoever cancels all but one, as asked, has no second question about that one.
+#[tokio::test]
+async fn an_order_whose_answer_was_lost_is_its_own_also_after_a_clerks_duplicate_of_it_is_cancelled() -> Result<()> {
+    let world = world("").await?;
+    let id = world.opportunities(1).await?.remove(0);
+    // B1 is looked through, and then the order is made and nobody is told.
+    world.b1_faults(json!([{ "path": "$batch", "kind": { "latency": 1500 } }])).await?;
+    world.win(&id).await?;
+    tokio::time::sleep(std::time::Duration::from_millis(800)).await;
+    let lost = json!([{ "path": "$batch", "kind": "reset-after" }, { "path": "/Orders", "kind": "reset-before" }]);
+    world.b1_faults(lost).await?;
+    let own = until_live(&world, &id, 1).await?.remove(0);
+    desk(&world, &format!("duplicate/Orders/{}", own["DocEntry"])).await?;
+    world.b1_faults(json!([])).await?;
+    until_message(&world, &id, "several orders").await?;
+    let other = live(&world, &id).await?.into_iter().find(|order| order["DocEntry"] != own["DocEntry"]);
+    let other = other.context("the duplicate")?["DocEntry"].clone();
+    world.b1_call("POST", &format!("/Orders({other})/Cancel"), Value::Null).await?;
+    sync_now(&world, &id).await?;
+    until_number(&world, &id, &own["DocNum"].to_string()).await?;
+    asks_nothing(&world).await?;
+    lose(&world, &id).await?;
+    until_live(&world, &id, 0).await?;
+    asks_nothing(&world).await
+}
