@@ -32,7 +32,7 @@ pub struct Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// Files are put in place.
+    /// Files are put in place, or taken back.
     UnderWay,
     /// All are there, and the new program is being tried: it may have changed the database.
     Placed,
@@ -104,7 +104,8 @@ impl Place {
     /// Nobody else changes anything here for as long as the file is held.
     pub fn alone(&self) -> Result<File, UpgradeError> {
         let path = self.folder.join(LOCK);
-        let file = File::options().create(true).append(true).open(&path).map_err(at(&path))?;
+        // Windows locks no file that is open for nothing but to append.
+        let file = File::options().create(true).append(true).read(true).open(&path).map_err(at(&path))?;
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => Err(UpgradeError::UnderWay(self.folder.clone())),
@@ -212,8 +213,10 @@ impl Place {
         self.noted(&Change { step: Step::Done, ..change.clone() })
     }
 
-    /// Takes a change back, however far it came, also twice; what was there before is there again.
+    /// Takes a change back, however far it came, also twice; what was there before is there again. What is broken off in the middle is neither the one
+    /// version nor the other, and noted so.
     pub fn take_back(&self, change: &Change) -> Result<(), UpgradeError> {
+        self.noted(&Change { step: Step::UnderWay, ..change.clone() })?;
         for name in &change.replaced {
             let (there, kept) = (self.folder.join(name), change.kept.join(name));
             if kept.exists() {
@@ -413,6 +416,7 @@ mod tests {
         place.take_back(&last).unwrap();
         there.is_old();
         assert_eq!(there.read("opt/plugins/later.wasm"), "later");
+        assert_eq!(place.last().unwrap().unwrap().step, Step::UnderWay, "none keeps what is half taken back");
         place.forget().unwrap();
         assert!(place.last().unwrap().is_none());
         assert_eq!(std::fs::read_dir(there.root.path().join("opt")).unwrap().count(), 4, "three and what is unpacked");

@@ -104,6 +104,16 @@ impl From<CallError> for NoJob {
     }
 }
 
+impl NoJob {
+    /// The job was begun: its rows may be written.
+    fn perhaps(self) -> Self {
+        match self {
+            Self::Failed(error) => Self::Failed(CallError::Unsettled(error.to_string())),
+            refused => refused,
+        }
+    }
+}
+
 /// The key column and its value.
 fn key_of(write: &Write) -> (&str, &str) {
     match write {
@@ -121,7 +131,11 @@ impl Salesforce {
         }
         let mut results = Vec::with_capacity(members.len());
         for chunk in members.chunks(MOST_ROWS) {
-            results.extend(self.one_job(chunk, limit).await?);
+            match self.one_job(chunk, limit).await {
+                Ok(own) => results.extend(own),
+                Err(why) if results.is_empty() => return Err(why),
+                Err(why) => return Err(why.perhaps()),
+            }
         }
         Ok(results)
     }
@@ -164,7 +178,8 @@ impl Salesforce {
         let mut results: HashMap<String, CallResult> = HashMap::with_capacity(members.len());
         let key = key_of(first).0.to_owned();
         for (kind, good) in [("successfulResults", true), ("failedResults", false)] {
-            let answer = self.single(&Call::get(format!("{path}/{kind}")), RESULTS.into()).await?;
+            let answer = self.single(&Call::get(format!("{path}/{kind}")), RESULTS.into()).await;
+            let answer = answer.map_err(|error| NoJob::from(error).perhaps())?;
             for row in rows_of(&answer.body).map_err(NoJob::Refused)? {
                 let own = row.get(&key).cloned().unwrap_or_default();
                 results.insert(own, if good { written(&row) } else { Err(refused(&row)) });
@@ -284,7 +299,7 @@ impl Salesforce {
                     self.jobs.known().slow_until = Some(Instant::now() + SLOW);
                     NoJob::Failed(CallError::Unsettled(why))
                 }
-                failed => failed,
+                failed => failed.perhaps(),
             })?;
             match state["state"].as_str().unwrap_or_default() {
                 "JobComplete" => return Ok(Ok(())),

@@ -297,9 +297,15 @@ impl Salesforce {
             if !again || attempt >= TRIES {
                 return match result {
                     // Whether it arrived makes no difference to a call that may be repeated for ever.
-                    Err(CallError::Ambiguous(why) | CallError::Unreachable(why)) if repeatable(call) => {
-                        Err(if is_perhaps_there { CallError::Unsettled(why) } else { CallError::Unreachable(why) })
+                    Err(CallError::Ambiguous(why)) if repeatable(call) && call.reads() => {
+                        Err(CallError::Unreachable(why))
                     }
+                    Err(CallError::Ambiguous(why) | CallError::Unreachable(why))
+                        if repeatable(call) && is_perhaps_there =>
+                    {
+                        Err(CallError::Unsettled(why))
+                    }
+                    Err(error) if error.is_outage() && is_perhaps_there => Err(CallError::Unsettled(error.to_string())),
                     other => other,
                 };
             }

@@ -1,7 +1,7 @@
 //! Calls to connections. An effect goes through three steps: *intended* (durable), sent, *done*. Whenever it is not known
 //! whether an effect was carried out, its probe is asked, and only when the probe finds nothing is it sent (again).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -155,9 +155,15 @@ fn note_breaks<'a>(bound: &Bound, event: Option<&str>, sent: impl Iterator<Item 
             suspects.broke(&kind_of(&item.asked.call), about);
         }
     }
+    let broken: BTreeSet<(String, Option<&str>)> = (sent.clone())
+        .filter(|(_, result)| matches!(result, Err(CallError::Displaced(_))))
+        .map(|(item, _)| (kind_of(&item.asked.call), item.about(event)))
+        .collect();
     for (item, result) in sent {
         if let (Ok(_), Some(suspects)) = (result, of(item).filter(|suspects| !suspects.is_empty())) {
-            suspects.done(&kind_of(&item.asked.call), item.about(event));
+            // One that broke over a call beside this one is not well.
+            let done = (kind_of(&item.asked.call), item.about(event));
+            suspects.done(&done.0, done.1.filter(|_| !broken.contains(&done)));
         }
     }
 }
