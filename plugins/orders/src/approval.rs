@@ -174,11 +174,16 @@ pub fn wait(settings: &Settings, w: &mut Work, draft: Draft) {
 /// An order that is there while an approver still has the opportunity's own is somebody's who did not wait for that. The draft was read before the
 /// order, so it is looked at once more; false where he does not have it any more, or that is not known.
 pub fn tell_apart(id: &str, order: &Value) -> bool {
-    let is_out = matches!(find_draft(id), Ok(Some(draft)) if !draft.is_refused());
+    let is_out = is_out(id);
     if is_out {
         beside::add(id, order);
     }
     is_out
+}
+
+/// An approver has its draft at this moment.
+pub fn is_out(id: &str) -> bool {
+    matches!(find_draft(id), Ok(Some(draft)) if !draft.is_refused())
 }
 
 /// An approver said no. Whoever changes his mind in B1 makes the order there, and it is taken over; whoever wants another one here

@@ -184,9 +184,12 @@ impl There {
         self.orders.iter().find(|order| b1::key_text(&order["DocEntry"]) == linked.doc_entry)
     }
 
-    /// The opportunity's own. Where it had an order before, and none is expected, a draft that carries its id is a clerk's.
+    /// The opportunity's own. Where it had an order before, and none is expected, a draft that carries its id is a clerk's; one that was refused may
+    /// be its own all the same, which it had before that.
     fn draft(&self, w: &Work) -> Option<Draft> {
-        let may_be = |draft: &Draft| draft.is_own(w.id()) || approval::is_expected(w) || link_of(w.id()).is_none();
+        let may_be = |draft: &Draft| {
+            draft.is_refused() || draft.is_own(w.id()) || approval::is_expected(w) || link_of(w.id()).is_none()
+        };
         Draft::own(&self.drafts, w.id()).filter(may_be)
     }
 
@@ -245,7 +248,11 @@ fn withdraw(flow: &str, w: &mut Work, there: &There) {
         Ok(true) => approval::settle_withdrawal(w, live.first().map(|one| (*one).clone()), draft, orders.max(1)),
         // Its draft goes; the others are not its own, and nobody asks about them now.
         Ok(false) if draft.is_some_and(|draft| !draft.is_refused()) => {
-            if draft.is_some_and(|draft| draft.is_own(&id)) && !live.iter().all(|one| approval::tell_apart(&id, one)) {
+            let is_out = match draft.is_some_and(|draft| draft.is_own(&id)) {
+                true => live.iter().all(|one| approval::tell_apart(&id, one)),
+                false => approval::is_out(&id),
+            };
+            if !is_out {
                 return w.finish(tandem_sdk::retry(100, "what became of the draft is looked at"));
             }
             w.others = live.iter().filter_map(|one| one["DocEntry"].as_i64()).collect();
@@ -455,6 +462,8 @@ fn ask_about_open_copy(w: &mut Work, doc_num: String) {
 /// The same of several, one of which may be its own: which, nobody here knows.
 fn ask_about_open_ones(w: &mut Work, many: &[&Value]) {
     let numbers: Vec<String> = many.iter().map(|order| b1::key_text(&order["DocNum"])).collect();
+    // The one that is left when the others are cancelled is not the opportunity's for that.
+    many.iter().for_each(|order| beside::name(w.id(), order));
     let reason = say(
         "orders.several_open",
         "the opportunity is not won, and B1 has several orders that carry its id: {numbers}; cancel there what is the opportunity's",

@@ -421,10 +421,8 @@ async fn a_clerks_draft_beside_an_order_in_the_place_of_a_cancelled_one_is_left_
     Ok(())
 }
 
-/// Whoever cancels all but one, as asked, has no second question about that one.
-#[tokio::test]
-async fn an_order_whose_answer_was_lost_is_its_own_also_after_a_clerks_duplicate_of_it_is_cancelled() -> Result<()> {
-    let world = world("").await?;
+/// An order whose answer is lost, and a clerk's duplicate of it.
+async fn unanswered_and_duplicated(world: &World) -> Result<(String, Value, Value)> {
     let id = world.opportunities(1).await?.remove(0);
     // B1 is looked through, and then the order is made and nobody is told.
     world.b1_faults(json!([{ "path": "$batch", "kind": { "latency": 1500 } }])).await?;
@@ -432,17 +430,38 @@ async fn an_order_whose_answer_was_lost_is_its_own_also_after_a_clerks_duplicate
     tokio::time::sleep(std::time::Duration::from_millis(800)).await;
     let lost = json!([{ "path": "$batch", "kind": "reset-after" }, { "path": "/Orders", "kind": "reset-before" }]);
     world.b1_faults(lost).await?;
-    let own = until_live(&world, &id, 1).await?.remove(0);
-    desk(&world, &format!("duplicate/Orders/{}", own["DocEntry"])).await?;
+    let own = until_live(world, &id, 1).await?.remove(0);
+    desk(world, &format!("duplicate/Orders/{}", own["DocEntry"])).await?;
     world.b1_faults(json!([])).await?;
-    until_message(&world, &id, "several orders").await?;
-    let other = live(&world, &id).await?.into_iter().find(|order| order["DocEntry"] != own["DocEntry"]);
-    let other = other.context("the duplicate")?["DocEntry"].clone();
-    world.b1_call("POST", &format!("/Orders({other})/Cancel"), Value::Null).await?;
+    until_message(world, &id, "several orders").await?;
+    let other = live(world, &id).await?.into_iter().find(|order| order["DocEntry"] != own["DocEntry"]);
+    Ok((id, own, other.context("the duplicate")?))
+}
+
+/// Whoever cancels all but one, as asked, has no second question about that one.
+#[tokio::test]
+async fn an_order_whose_answer_was_lost_is_its_own_also_after_a_clerks_duplicate_of_it_is_cancelled() -> Result<()> {
+    let world = world("").await?;
+    let (id, own, other) = unanswered_and_duplicated(&world).await?;
+    world.b1_call("POST", &format!("/Orders({})/Cancel", other["DocEntry"]), Value::Null).await?;
     sync_now(&world, &id).await?;
     until_number(&world, &id, &own["DocNum"].to_string()).await?;
     asks_nothing(&world).await?;
     lose(&world, &id).await?;
     until_live(&world, &id, 0).await?;
     asks_nothing(&world).await
+}
+
+#[tokio::test]
+async fn a_clerks_duplicate_is_not_cancelled_for_an_opportunity_that_is_won_no_more() -> Result<()> {
+    let world = world("").await?;
+    let (id, own, other) = unanswered_and_duplicated(&world).await?;
+    lose(&world, &id).await?;
+    until_message(&world, &id, "several orders that carry its id").await?;
+    world.b1_call("POST", &format!("/Orders({})/Cancel", own["DocEntry"]), Value::Null).await?;
+    sync_now(&world, &id).await?;
+    until_message(&world, &id, "carries its id and was not made of it").await?;
+    let orders = live(&world, &id).await?;
+    assert_eq!((orders.len(), &orders[0]["DocEntry"]), (1, &other["DocEntry"]));
+    Ok(())
 }
