@@ -125,9 +125,7 @@ fn own_entry(id: &str) -> Option<i64> {
 
 /// B1 may have something for an opportunity that has no link: a draft, an order whose answer was lost, or one that this host has forgotten.
 pub fn may_be_there(w: &Work) -> bool {
-    is_awaited(w.id())
-        || adopt::is_sent(w.id())
-        || matches!(text(&w.opportunity, "Tandem_Order_Status__c"), AWAITING | "Open")
+    is_expected(w) || text(&w.opportunity, "Tandem_Order_Status__c") == "Open"
 }
 
 /// An approver may have its order.

@@ -3,24 +3,19 @@
 
 use tandem_sdk::{Value, from_json, json, storage};
 
-fn key(id: &str) -> String {
-    format!("beside:{id}")
-}
+/// A person has said so of these orders.
+const BESIDE: &str = "beside";
+/// A person was asked whether these are the opportunity's.
+const NAMED: &str = "named";
+/// A person was told of these among several.
+const TOLD: &str = "told";
+/// A person has ignored what was asked about these.
+const LEFT: &str = "left";
+/// Drafts that were seen beside the opportunity's own.
+const DRAFTS: &str = "beside-drafts";
 
-fn named_key(id: &str) -> String {
-    format!("named:{id}")
-}
-
-fn told_key(id: &str) -> String {
-    format!("told:{id}")
-}
-
-fn left_key(id: &str) -> String {
-    format!("left:{id}")
-}
-
-fn drafts_key(id: &str) -> String {
-    format!("beside-drafts:{id}")
+fn key(list: &str, id: &str) -> String {
+    format!("{list}:{id}")
 }
 
 /// `DocEntry` of documents.
@@ -40,22 +35,22 @@ fn put(key: &str, document: &Value) {
 
 /// A person is asked about this order by its number: what he answers is about it, too.
 pub fn name(id: &str, order: &Value) {
-    put(&named_key(id), order);
+    put(&key(NAMED, id), order);
 }
 
 /// A person is told of this order among several, one of which may be the opportunity's own.
 pub fn tell(id: &str, order: &Value) {
-    put(&told_key(id), order);
+    put(&key(TOLD, id), order);
 }
 
 /// A person knows that it is there.
 pub fn is_known(id: &str, order: &Value) -> bool {
-    is_named(id, order) || is_among(&told_key(id), order)
+    is_named(id, order) || is_among(&key(TOLD, id), order)
 }
 
 /// A person was asked whether it is the opportunity's.
 pub fn is_named(id: &str, order: &Value) -> bool {
-    is_among(&named_key(id), order)
+    is_among(&key(NAMED, id), order)
 }
 
 fn is_among(key: &str, order: &Value) -> bool {
@@ -64,29 +59,29 @@ fn is_among(key: &str, order: &Value) -> bool {
 
 /// What was asked of those that are named is ignored: of others it is not.
 pub fn leave(id: &str) {
-    if let Some(named) = storage::get(&named_key(id)) {
-        let _ = storage::set(&left_key(id), &named);
+    if let Some(named) = storage::get(&key(NAMED, id)) {
+        let _ = storage::set(&key(LEFT, id), &named);
     }
 }
 
 /// A person has ignored what was asked about it.
 pub fn is_left(id: &str, order: &Value) -> bool {
-    is_among(&left_key(id), order)
+    is_among(&key(LEFT, id), order)
 }
 
 /// It was there beside the opportunity's own draft.
 pub fn add_draft(id: &str, draft: &Value) {
-    put(&drafts_key(id), draft);
+    put(&key(DRAFTS, id), draft);
 }
 
 /// `DocEntry` of such drafts.
 pub fn drafts(id: &str) -> Vec<i64> {
-    entries(&drafts_key(id))
+    entries(&key(DRAFTS, id))
 }
 
 /// A person said so of this order.
 pub fn add(id: &str, order: &Value) {
-    put(&key(id), order);
+    put(&key(BESIDE, id), order);
 }
 
 /// Takes them out of what B1 shows of an opportunity; what is left may be its own. Their `DocEntry`.
@@ -94,7 +89,7 @@ pub fn without(id: &str, orders: &mut Vec<Value>) -> Vec<i64> {
     if orders.is_empty() {
         return Vec::new();
     }
-    let all = entries(&key(id));
+    let all = entries(&key(BESIDE, id));
     orders.retain(|order| order["DocEntry"].as_i64().is_none_or(|entry| !all.contains(&entry)));
     all
 }

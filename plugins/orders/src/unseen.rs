@@ -56,7 +56,10 @@ pub fn forget(id: &str) {
 /// Asks about the order of one that is not seen; true where there is something to ask about.
 pub fn ask(settings: &Settings, w: &mut Work, link: Option<&Linked>) -> bool {
     if !w.opportunity.is_null() {
-        forget(w.id());
+        // With an order that stands nothing is left of what was decided.
+        if link.is_none_or(plan::is_over) {
+            forget(w.id());
+        }
         return false;
     }
     let decided = w.event.resolution.as_deref() == Some(CANCEL)
