@@ -203,20 +203,18 @@ impl Place {
         self.put_plugins(&parts)
     }
 
-    /// All is in place, and the new program is started.
-    pub fn placed(&self, change: &Change) -> Result<(), UpgradeError> {
-        self.noted(&Change { step: Step::Placed, ..change.clone() })
-    }
-
-    /// The new version is ready: what was there before stays, for `--back`.
-    pub fn done(&self, change: &Change) -> Result<(), UpgradeError> {
-        self.noted(&Change { step: Step::Done, ..change.clone() })
+    /// Notes how far a change has come; what is noted so already needs no room for it.
+    pub fn reached(&self, change: &Change, step: Step) -> Result<(), UpgradeError> {
+        match self.last()? {
+            Some(noted) if noted.at == change.at && noted.step == step => Ok(()),
+            _ => self.noted(&Change { step, ..change.clone() }),
+        }
     }
 
     /// Takes a change back, however far it came, also twice; what was there before is there again. What is broken off in the middle is neither the one
     /// version nor the other, and noted so.
     pub fn take_back(&self, change: &Change) -> Result<(), UpgradeError> {
-        self.noted(&Change { step: Step::UnderWay, ..change.clone() })?;
+        self.reached(change, Step::UnderWay)?;
         for name in &change.replaced {
             let (there, kept) = (self.folder.join(name), change.kept.join(name));
             if kept.exists() {
@@ -404,11 +402,11 @@ mod tests {
         for signature in ["opt/plugins/orders.wasm.minisig", "own/orders.wasm.minisig"] {
             assert!(!there.root.path().join(signature).exists(), "{signature} signs the one of before");
         }
-        place.placed(&change).unwrap();
+        place.reached(&change, Step::Placed).unwrap();
         assert_eq!(place.last().unwrap().unwrap().step, Step::Placed);
         // What somebody puts there meanwhile stays.
         std::fs::write(there.root.path().join("opt/plugins/later.wasm"), "later").unwrap();
-        place.done(&change).unwrap();
+        place.reached(&change, Step::Done).unwrap();
         let last = place.last().unwrap().unwrap();
         assert_eq!((last.step, &last.plan), (Step::Done, &there.plan));
         place.take_back(&last).unwrap();

@@ -192,7 +192,7 @@ async fn forward(path: &Path, place: &Place, file: &Path, options: &Options, out
     };
     match tried(place, &change, &offered, &mut host, &config, Duration::from_secs(options.patience), output).await {
         Ok(()) => {
-            place.done(&change)?;
+            place.reached(&change, Step::Done)?;
             let next = if host.service().is_some() { "" } else { "; start it: `tandem run`" };
             output.say(format!("tandem {} is in place{next}; `tandem upgrade --back` goes back to {own}", change.to));
             Ok(ExitCode::SUCCESS)
@@ -241,7 +241,7 @@ async fn tried(
     output: &Output,
 ) -> Result<()> {
     place.put(change, offered)?;
-    place.placed(change)?;
+    place.reached(change, Step::Placed)?;
     output.say(format!("starting {}", change.to));
     host.start(&place.program(), config).await?;
     well(change, host, config, patience).await
@@ -274,7 +274,7 @@ async fn keep(place: &Place, change: &Change, patience: Duration, output: &Outpu
         host.start(&place.program(), &config).await?;
     }
     well(change, &mut host, &config, patience).await?;
-    place.done(change)?;
+    place.reached(change, Step::Done)?;
     output.say(format!("tandem {} stays in place; `tandem upgrade --back` goes back", change.to));
     Ok(())
 }
