@@ -18,6 +18,8 @@ use crate::sandbox::run::RunState;
 use crate::sandbox::{Bound, Denied, RunError, grants, past, paths, soql};
 use crate::store::{CallState, Durability, JournalEntry};
 
+/// Places in which an effect is looked for.
+const PLACES: usize = 4;
 /// Times an effect whose answer was lost is probed and sent again within one run.
 const ROUNDS: u32 = 4;
 
@@ -46,8 +48,15 @@ struct Asked {
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Probe {
+    /// One, or several on a line each.
     path: String,
     found: String,
+}
+
+impl Probe {
+    fn paths(&self) -> impl Iterator<Item = &str> {
+        self.path.split('\n')
+    }
 }
 
 /// A response as it stands in the journal.
@@ -150,15 +159,16 @@ impl contract::Host for RunState {
 /// Over which of these a system broke, and beside them which it carried out. `event`: what the run's one event is about.
 fn note_breaks<'a>(bound: &Bound, event: Option<&str>, sent: impl Iterator<Item = (&'a Item, &'a CallResult)> + Clone) {
     let of = |item: &Item| bound.slots.get(&item.asked.slot).map(|connection| connection.suspects());
+    let mut broken = BTreeSet::new();
     for (item, result) in sent.clone() {
-        if let (Err(CallError::Displaced(_)), Some(suspects), Some(about)) = (result, of(item), item.about(event)) {
-            suspects.broke(&kind_of(&item.asked.call), about);
+        if let Err(CallError::Displaced(_)) = result {
+            let (kind, about) = (kind_of(&item.asked.call), item.about(event));
+            if let (Some(suspects), Some(about)) = (of(item), about) {
+                suspects.broke(&kind, about);
+            }
+            broken.insert((kind, about));
         }
     }
-    let broken: BTreeSet<(String, Option<&str>)> = (sent.clone())
-        .filter(|(_, result)| matches!(result, Err(CallError::Displaced(_))))
-        .map(|(item, _)| (kind_of(&item.asked.call), item.about(event)))
-        .collect();
     for (item, result) in sent {
         if let (Ok(_), Some(suspects)) = (result, of(item).filter(|suspects| !suspects.is_empty())) {
             // One that broke over a call beside this one is not well.
@@ -294,7 +304,12 @@ impl RunState {
             }
         }
         if let Some(probe) = &asked.probe {
-            bound.grants.check(&asked.slot, Method::Get, &probe.path).map_err(denied)?;
+            if probe.paths().count() > PLACES {
+                return Err(invalid(format!("a probe has more than {PLACES} paths")));
+            }
+            for path in probe.paths() {
+                bound.grants.check(&asked.slot, Method::Get, path).map_err(denied)?;
+            }
         }
         if !bound.named.contains_key(&asked.slot) {
             return Err(Came::Denied(format!("the flow binds no connection to the slot `{}`", asked.slot)));
@@ -490,35 +505,34 @@ async fn ask_probes(bound: &Bound, items: &mut [Item], limit: Limit<'_>, pace: P
             item.came = Some(Came::Failed(CallError::Ambiguous(why)));
         }
     }
-    let probes: Vec<Item> = asking
-        .iter()
-        .filter_map(|place| {
-            let item = &items[*place];
-            let probe = item.asked.probe.as_ref()?;
-            let asked = Asked { slot: item.asked.slot.clone(), call: Call::get(probe.path.clone()), probe: None };
-            Some(Item {
-                asked,
-                subject: String::new(),
-                request: String::new(),
-                uncertain: false,
-                taken_up: false,
-                way: Way::Together,
-                is_fresh: false,
-                came: None,
-            })
-        })
-        .collect();
+    let mut probes = Vec::new();
+    let mut places = Vec::new();
+    for place in asking {
+        let asked = &items[place].asked;
+        for path in asked.probe.iter().flat_map(Probe::paths) {
+            let asked = Asked { slot: asked.slot.clone(), call: Call::get(path.to_owned()), probe: None };
+            let (subject, request) = (String::new(), String::new());
+            let (uncertain, taken_up, is_fresh) = (false, false, false);
+            let way = Way::Together;
+            probes.push(Item { asked, subject, request, uncertain, taken_up, way, is_fresh, came: None });
+            places.push(place);
+        }
+    }
     let answers = send_by_slot(&bound.slots, &probes.iter().collect::<Vec<_>>(), limit, pace).await;
-    for (place, answer) in asking.into_iter().zip(answers) {
+    // Nothing in any of its places, until one says else.
+    for place in &places {
+        items[*place].uncertain = false;
+    }
+    for (place, answer) in places.into_iter().zip(answers) {
         let item = &mut items[place];
         let pointer = item.asked.probe.as_ref().map(|probe| probe.found.clone()).unwrap_or_default();
-        match found(&answer, &pointer) {
-            Ok(Some(body)) => {
+        match (found(&answer, &pointer), &item.came) {
+            (_, Some(Came::Probed(_))) | (Ok(None), _) => {}
+            (Ok(Some(body)), _) => {
                 tracing::info!(subject = item.subject, "the probe found it: not sent again");
                 item.came = Some(Came::Probed(Answer { status: 200, headers: Vec::new(), body }));
             }
-            Ok(None) => item.uncertain = false,
-            Err(why) => {
+            (Err(why), _) => {
                 item.came = Some(Came::Failed(CallError::Ambiguous(format!("the probe could not tell: {why}"))))
             }
         }
