@@ -50,6 +50,7 @@ soak: setup plugins console
 	$(CARGO) build --quiet --locked --release --workspace --all-targets
 	TANDEM_SOAK_KILLS=1000 $(CARGO) test --locked --release --workspace --test host -- --nocapture won_opportunities_survive_kill
 	TANDEM_SOAK_KILLS=200 $(CARGO) test --locked --release --workspace --test host -- --nocapture all_flows::
+	TANDEM_DAYS=20 $(CARGO) test --locked --release --workspace --test flows -- orders_days::
 	TANDEM_FAULTS=0.02 $(CARGO) test --locked --release --workspace --no-fail-fast --test flows
 
 bench: setup plugins console

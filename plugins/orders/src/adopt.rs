@@ -1,7 +1,7 @@
 //! An order that was there already: it gets its ledger row and its link, and is brought in step like any other.
 
 use tandem_sdk::chain::ORDER_LINKED;
-use tandem_sdk::{Error, Method, Said, Value, b1, http, json, outcome_of, request, say, storage};
+use tandem_sdk::{Error, Method, Said, Value, b1, http, json, outcome_of, passing, request, say, storage};
 
 use crate::approval::Draft;
 use crate::change::Change;
@@ -30,17 +30,22 @@ pub struct Found<'a> {
 /// row in the ledger is taken over unasked. While a draft is with its approver no order is made of that yet: what is there is somebody's who did not
 /// wait for it. One that a person was asked about is not what came of a draft that is gone.
 pub fn is_ours(flow: &str, w: &Work, found: &Found) -> Result<bool, Error> {
-    let answer = w.event.resolution.as_deref().and_then(|answer| answer.strip_prefix(LINK));
     let is_out = found.draft.is_some_and(|draft| draft.is_out(w.id()));
     let is_alone = found.generation == 1 && found.orders == 1 && !w.makes_new && !is_out;
     let is_awaited = || {
         let may_be = found.draft.is_none() && is_awaited(w.id());
         may_be && (found.was_added || !beside::is_named(w.id(), found.order))
     };
-    if answer == Some(&b1::key_text(&found.order["DocNum"])) || is_alone || is_awaited() {
+    if is_answer(w, found.order) || is_alone || is_awaited() {
         return Ok(true);
     }
     Ok(ledger::rows(flow, w.id())? >= found.orders)
+}
+
+/// A person has said that it is the opportunity's.
+pub fn is_answer(w: &Work, order: &Value) -> bool {
+    let answer = w.event.resolution.as_deref().and_then(|answer| answer.strip_prefix(LINK));
+    answer == Some(&b1::key_text(&order["DocNum"]))
 }
 
 /// A draft, or an order whose answer was lost.
@@ -98,7 +103,7 @@ pub fn was_there(doc_num: &str) -> Said {
 }
 
 /// Writes what was taken over into the ledger: an order that went through an approval has no row there, since B1 rolled
-/// it back with the order. Then the link.
+/// it back with the order. Then the link. Its draft that was refused goes, which somebody may still approve.
 pub fn note(flow: &str, work: &mut [Work]) {
     let mut places = Vec::new();
     let mut requests = Vec::new();
@@ -106,15 +111,25 @@ pub fn note(flow: &str, work: &mut [Work]) {
         let (Step::Update(_, linked) | Step::Cancel(linked)) = &w.step else { continue };
         let mut row = request("b1", Method::Post, "/U_TANDEM", None, w.id());
         row.body = Some(ledger::row(flow, w, linked.generation));
+        // The draft first: with the link it is forgotten.
+        if let Some(draft) = w.replaced {
+            requests.push(approval::remove(w, draft));
+            places.push((place, true));
+        }
         requests.push(row);
-        places.push(place);
+        places.push((place, false));
     }
     if requests.is_empty() {
         return;
     }
-    for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
+    for ((place, is_draft), answer) in places.into_iter().zip(http::send_all(&requests)) {
         let w = &mut work[place];
         match answer {
+            Err(error) if is_draft && passing::pause(&error).is_some() => {
+                w.finish(outcome_of(&error, approval::removing()));
+            }
+            // One that B1 does not let go stays.
+            _ if is_draft || matches!(w.step, Step::Finished(_)) => {}
             Err(error) if !matches!(&error, Error::Remote(remote) if remote.code == "-2035") => {
                 w.finish(outcome_of(&error, say("orders.noting", "noting the order in B1's ledger", [])));
             }

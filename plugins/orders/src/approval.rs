@@ -142,6 +142,13 @@ pub fn wait_for_own(settings: &Settings, w: &mut Work, draft: Draft) {
     wait(settings, w, draft);
 }
 
+/// What was found of an order whose answer was lost is the draft as which B1 keeps it, or the order.
+pub fn note_kept(id: &str, found: &Value) {
+    if found["AuthorizationStatus"].is_string() && is_order(found) {
+        let _ = storage::set(&own_key(id), &b1::key_text(&found["DocEntry"]));
+    }
+}
+
 /// A draft stands for the order: it is looked at again later, or a person is asked about one that was refused.
 pub fn wait(settings: &Settings, w: &mut Work, draft: Draft) {
     let entry = draft.entry;
@@ -339,6 +346,11 @@ pub fn remove(w: &Work, draft: i64) -> Request {
     request("b1", Method::Delete, format!("/Drafts({draft})"), None, w.id())
 }
 
+/// What is tried then.
+pub fn removing() -> Said {
+    say("orders.removing_draft", "removing the draft", [])
+}
+
 /// A draft was to be taken away. Whether B1 lets a draft go whose approval is under way is not documented: where it does not,
 /// the order that is made of it is cancelled.
 pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Response, Error>) {
@@ -357,7 +369,7 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
         Err(Error::Remote(remote)) if remote.status == 404 => {
             w.finish(tandem_sdk::retry(100, "the draft is gone: looking what became of it"));
         }
-        Err(error) => match outcome_of(&error, say("orders.removing_draft", "removing the draft", [])) {
+        Err(error) => match outcome_of(&error, removing()) {
             Outcome::Review(_) if w.makes_new => {
                 let with = [("draft", draft.to_string().into()), ("why", Said::of_error(&error).into())];
                 let reason = say(

@@ -57,10 +57,11 @@ fn is_among(key: &str, order: &Value) -> bool {
     order["DocEntry"].as_i64().is_some_and(|entry| entries(key).contains(&entry))
 }
 
-/// What was asked of those that are named is ignored: of others it is not.
+/// What was asked of those that are known is ignored: of others it is not.
 pub fn leave(id: &str) {
-    if let Some(named) = storage::get(&key(NAMED, id)) {
-        let _ = storage::set(&key(LEFT, id), &named);
+    let known: Vec<i64> = [NAMED, TOLD].iter().flat_map(|list| entries(&key(list, id))).collect();
+    if !known.is_empty() {
+        let _ = storage::set(&key(LEFT, id), &json!(known).to_string());
     }
 }
 

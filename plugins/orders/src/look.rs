@@ -12,7 +12,7 @@ use crate::check::{self, field, order_of};
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
 use crate::plan::Order;
-use crate::{News, Step, Work, adopt, approval, aside, beside, complete, facts};
+use crate::{News, Step, Work, adopt, approval, aside, beside, complete, facts, ledger};
 
 /// What a person may choose about an order that was cancelled in B1.
 pub const MAKE_NEW: &str = "create a new order";
@@ -78,6 +78,10 @@ pub fn look(flow: &str, settings: &Settings, work: &mut [Work]) {
 
 fn reading() -> Said {
     say("orders.reading", "reading customer, items and order from B1", [])
+}
+
+fn reading_ledger() -> Said {
+    say("orders.reading_ledger", "reading B1's ledger", [])
 }
 
 fn asks(w: &Work) -> bool {
@@ -179,6 +183,13 @@ impl There {
         (self.made_for(id).count() + self.beside.get(id).map_or(0, Vec::len)) as u64
     }
 
+    /// An order that is to be made beside what is there and is not the opportunity's.
+    fn beside(&self, order: Order, id: &str) -> Order {
+        let beside = self.beside.get(id).cloned().unwrap_or_default();
+        let drafts = self.drafts.iter().filter(|draft| text(draft, "U_SF_Id") == id);
+        Order { beside, drafts: drafts.filter_map(|draft| draft["DocEntry"].as_i64()).collect(), ..order }
+    }
+
     /// The order of a link.
     pub fn linked(&self, linked: &Linked) -> Option<&Value> {
         self.orders.iter().find(|order| b1::key_text(&order["DocEntry"]) == linked.doc_entry)
@@ -259,7 +270,7 @@ fn withdraw(flow: &str, w: &mut Work, there: &There) {
             approval::settle_withdrawal(w, None, draft, orders.max(1));
         }
         Ok(false) => ask_about_open_copy(w, live.first().map(|one| b1::key_text(&one["DocNum"])).unwrap_or_default()),
-        Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
+        Err(error) => w.fail(&error, reading_ledger()),
     }
 }
 
@@ -275,22 +286,19 @@ fn was_cancelled(w: &mut Work, link: &Linked, was_known: bool) {
 }
 
 /// An order that would be made: unless there is one.
-fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, there: &There) {
+fn settle_new(flow: &str, settings: &Settings, w: &mut Work, order: Order, there: &There) {
     let id = w.id().to_owned();
     let (mut over, live): (Vec<&Value>, Vec<&Value>) = there.made_for(&id).partition(|o| status_of(o) == "Cancelled");
     over.sort_by_key(|order| order["DocEntry"].as_i64());
-    order.beside = there.beside.get(&id).cloned().unwrap_or_default();
+    let mut order = there.beside(order, &id);
     // Each that was made has used up a key of the ledger; those that are not its own are counted with them.
     let used = there.made(&id);
     match live.as_slice() {
-        [one] => settle_live(flow, settings, w, order, one, there),
-        [] => match (there.draft(w), over.last()) {
+        [] => match (there.draft(w), was_made_since(flow, w, over.last().copied(), used)) {
             (Some(draft), _) => approval::wait_for_own(settings, w, draft),
-            // The one that this opportunity is to have was made, and cancelled in B1.
-            (None, Some(cancelled)) if !w.makes_new && is_after_its_last(&id, cancelled) => {
-                settle_cancelled(w, &order, cancelled, used);
-            }
-            (None, _) if approval::is_awaited(&id) => {
+            (None, Err(error)) => w.fail(&error, reading_ledger()),
+            (None, Ok(Some(cancelled))) => settle_cancelled(w, &order, cancelled, used),
+            (None, Ok(None)) if approval::is_awaited(&id) => {
                 w.step = Step::Create(order);
                 approval::after_the_draft(w);
             }
@@ -300,7 +308,7 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, mut order: Order, t
                 w.step = Step::Create(order);
             }
         },
-        many => ask_about_several(w, many),
+        live => settle_live(flow, settings, w, order, live, there),
     }
 }
 
@@ -309,55 +317,88 @@ fn link_of(id: &str) -> Option<Linked> {
     links::find("order", Side::Salesforce, id).map(|link| Linked::read(&link.b1_id, &link.base))
 }
 
+/// The order that this opportunity is to have was made, and cancelled in B1. One that came after an order of before, that nobody waited for and that
+/// has no row in the ledger was a clerk's.
+fn was_made_since<'a>(flow: &str, w: &Work, last: Option<&'a Value>, used: u64) -> Result<Option<&'a Value>, Error> {
+    let id = w.id();
+    let Some(last) = last.filter(|last| !w.makes_new && is_after_its_last(id, last)) else { return Ok(None) };
+    let is_its = link_of(id).is_none() || adopt::is_awaited(id) || ledger::rows(flow, id)? >= used;
+    Ok(is_its.then_some(last))
+}
+
 /// It was made after the order that the opportunity had last: B1 numbers documents as they come.
 fn is_after_its_last(id: &str, order: &Value) -> bool {
     let last = link_of(id).and_then(|link| link.doc_entry.parse::<i64>().ok());
     last.is_none_or(|last| order["DocEntry"].as_i64().is_some_and(|entry| entry > last))
 }
 
-/// The one live order that carries the opportunity's id, which is not linked with it.
-fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, one: &Value, there: &There) {
-    let (own, used, draft) = (there.made_for(w.id()).count() as u64, there.made(w.id()), there.draft(w));
-    let (generation, was_added) = (order.generation, there.was_added(w.id()));
-    match adopt::is_ours(flow, w, &Found { order: one, generation, orders: own, draft, was_added }) {
-        Ok(true) => adopt::take_over(w, order, one, used),
-        Ok(false) => match draft {
-            // Its own is with an approver.
-            Some(draft) if !draft.is_refused() => {
-                if draft.is_own(w.id()) {
-                    approval::tell_apart(w.id(), one);
-                }
-                approval::wait(settings, w, draft);
+/// Live orders that carry the opportunity's id, and are not linked with it.
+fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, live: &[&Value], there: &There) {
+    let id = w.id().to_owned();
+    let (orders, used, draft) = (there.made_for(&id).count() as u64, there.made(&id), there.draft(w));
+    let is_its = match live {
+        [order_there] => {
+            let (generation, was_added) = (order.generation, there.was_added(&id));
+            adopt::is_ours(flow, w, &Found { order: order_there, generation, orders, draft, was_added })
+                .map(|is_its| is_its.then_some(*order_there))
+        }
+        many => Ok(many.iter().copied().find(|order| adopt::is_answer(w, order))),
+    };
+    let all_are = |is: fn(&str, &Value) -> bool| live.iter().all(|order| is(&id, order));
+    match (is_its, draft) {
+        (Err(error), _) => w.fail(&error, reading_ledger()),
+        (Ok(Some(its)), _) => {
+            live.iter().filter(|order| **order != its).for_each(|order| beside::add(&id, order));
+            let is_over = |draft: &Draft| draft.is_refused() && draft.is_own(&id);
+            w.replaced = draft.filter(is_over).map(|draft| draft.entry);
+            adopt::take_over(w, order, its, used);
+        }
+        // Its own is with an approver.
+        (Ok(None), Some(draft)) if !draft.is_refused() => {
+            if draft.is_own(&id) {
+                live.iter().for_each(|order| _ = approval::tell_apart(&id, order));
             }
-            // He was asked about this very one, and wants another.
-            _ if w.makes_new && beside::is_named(w.id(), one) => {
-                beside::add(w.id(), one);
-                match draft {
-                    Some(refused) => w.step = Step::Remove(refused.entry),
-                    // As if that had never been there.
-                    None => w.finish(tandem_sdk::retry(100, "the other order is left alone: a new one is made")),
-                }
+            approval::wait(settings, w, draft);
+        }
+        // He was asked about these very ones, and wants another.
+        (Ok(None), _) if w.makes_new && all_are(if live.len() == 1 { beside::is_named } else { beside::is_known }) => {
+            live.iter().for_each(|order| beside::add(&id, order));
+            match draft {
+                Some(refused) => w.step = Step::Remove(refused.entry),
+                // As if those had never been there.
+                None => w.finish(tandem_sdk::retry(100, "what else is there is left alone: a new one is made")),
             }
-            // It was asked, and ignored.
-            _ if (draft.is_some() || approval::is_awaited(w.id()))
-                && beside::is_left(w.id(), one)
-                && aside::leaves(w) => {}
-            _ => ask_about_copy(w, one),
+        }
+        // It was asked, and ignored.
+        (Ok(None), draft)
+            if (draft.is_some() || approval::is_awaited(&id)) && all_are(beside::is_left) && aside::leaves(w) => {}
+        (Ok(None), _) => match live {
+            [one] => ask_about_copy(w, one),
+            many => ask_about_several(w, many),
         },
-        Err(error) => w.fail(&error, say("orders.reading_ledger", "reading B1's ledger", [])),
     }
 }
 
+/// As many orders are offered by their numbers.
+const OFFERED: usize = 5;
+
 fn ask_about_several(w: &mut Work, many: &[&Value]) {
     let numbers: Vec<String> = many.iter().map(|order| b1::key_text(&order["DocNum"])).collect();
+    let mut choices = vec!["retry".to_owned()];
+    choices.extend(numbers.iter().take(OFFERED).map(|number| format!("{}{number}", adopt::LINK)));
+    // One of them may be that which was sent, and only its answer was lost.
+    if !adopt::is_sent(w.id()) {
+        choices.push(MAKE_NEW.to_owned());
+    }
+    // Beside one that was cancelled they may all be right.
+    choices.push(if w.is_orderless { "ignore" } else { LEAVE }.to_owned());
     let reason = say(
         "orders.several",
-        "B1 has several orders for this opportunity: {numbers}; cancel all but one there",
+        "B1 has several orders for this opportunity: {numbers}; cancel all but one there, or say which is its own",
         [("numbers", numbers.into())],
     );
     many.iter().for_each(|order| beside::tell(w.id(), order));
-    // Beside one that was cancelled they may all be right.
-    w.hold(reason, &["retry", if w.is_orderless { "ignore" } else { LEAVE }]);
+    w.hold(reason, &choices.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
 /// An order that is linked, as B1 has it now.
@@ -385,20 +426,18 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
         adopt::forget(&id);
         live.iter().for_each(|order| beside::add(&id, order));
     } else if w.makes_new || is_awaited || !live.is_empty() {
-        let beside = there.beside.get(&id).cloned().unwrap_or_default();
         let generation = (linked.generation + 1).max(there.made(&id) + 1);
-        let order = Order { generation, beside, ..order };
+        let order = Order { generation, ..there.beside(order, &id) };
         return match (there.draft(w), live.as_slice()) {
             // The new one is under way: an approver has it, and no order that is there is the one made of it.
             (Some(draft), []) => approval::wait_for_own(settings, w, draft),
-            (_, [one]) => settle_live(flow, settings, w, order, one, there),
             (None, []) => {
                 w.step = Step::Create(order);
                 if is_awaited {
                     approval::after_the_draft(w);
                 }
             }
-            (_, many) => ask_about_several(w, many),
+            (_, live) => settle_live(flow, settings, w, order, live, there),
         };
     }
     linked.left |= leaves(w);

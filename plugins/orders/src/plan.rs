@@ -69,6 +69,8 @@ pub struct Order {
     pub due_note: Option<Said>,
     /// `DocEntry` of orders that carry the opportunity's id and are not its own: see [`crate::beside`].
     pub beside: Vec<i64>,
+    /// `DocEntry` of drafts that carry it and were there before.
+    pub drafts: Vec<i64>,
     /// How often an order was made for this opportunity before: part of the ledger's key.
     pub generation: u64,
 }

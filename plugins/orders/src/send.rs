@@ -82,11 +82,16 @@ fn ask_about_conflicts(w: &mut Work) {
     w.hold_by(reason, &[KEEP_B1, KEEP_SALESFORCE, "ignore"], &sides);
 }
 
-/// A live order of the opportunity, besides those that are not its own.
-fn made_for(id: &str, beside: &[i64]) -> String {
-    let others: String = beside.iter().map(|entry| format!(" and DocEntry ne {entry}")).collect();
-    let filter = b1::encode(&format!("U_SF_Id eq {} and Cancelled eq 'tNO'{others}", b1::quote(id)));
-    format!("/Orders?$filter={filter}&$select=DocEntry,DocNum,DocumentStatus")
+/// A live order of the opportunity, or the draft as which B1 keeps it for an approver, besides those that are not its own. One that is approved
+/// meanwhile is among the orders, or is a draft that is closed.
+fn made_for(id: &str, order: &Order) -> String {
+    let path = |set: &str, besides: &str, others: &[i64], select: &str| {
+        let others: String = others.iter().map(|entry| format!(" and DocEntry ne {entry}")).collect();
+        let filter = b1::encode(&format!("U_SF_Id eq {}{besides}{others}", b1::quote(id)));
+        format!("/{set}?$filter={filter}&$select={select}")
+    };
+    let orders = path("Orders", " and Cancelled eq 'tNO'", &order.beside, "DocEntry,DocNum,DocumentStatus");
+    format!("{}\n{orders}", path("Drafts", "", &order.drafts, approval::DRAFT))
 }
 
 fn create(flow: &str, w: &Work, order: &Order, marks: bool) -> Request {
@@ -101,7 +106,7 @@ fn create(flow: &str, w: &Work, order: &Order, marks: bool) -> Request {
         path: "/U_TANDEM".into(),
         body: Some(ledger::row(flow, w, order.generation)),
     });
-    request.probe = Some(Probe { path: made_for(w.id(), &order.beside), found: "/value/0".into() });
+    request.probe = Some(Probe { path: made_for(w.id(), order), found: "/value/0".into() });
     request
 }
 
@@ -163,10 +168,11 @@ fn created(flow: &str, settings: &Settings, w: &mut Work, order: &Order, answer:
         Ok(response) if response.via == Via::Sent => link(settings, w, order, &body_of(&response)),
         // It was made and the answer lost, in this try or in an earlier one, of what the opportunity was then: it is read, and brought
         // in step, or cancelled where the opportunity is not won any more.
-        Ok(_) => {
+        Ok(response) => {
             if !adopt::is_sent(w.id()) {
                 adopt::remember(w.id(), order);
             }
+            approval::note_kept(w.id(), &body_of(&response));
             w.finish(tandem_sdk::retry(100, "the order was there already: taking it over"));
         }
         // The ledger has its row: the order was made before.

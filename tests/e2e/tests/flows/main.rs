@@ -14,6 +14,7 @@ mod money_shown;
 mod orders;
 mod orders_and_clerks;
 mod orders_beside;
+mod orders_days;
 mod orders_found;
 mod orders_in_b1;
 mod orgs;

@@ -264,6 +264,24 @@ pub async fn sync_now(world: &World, id: &str) -> Result<()> {
     Ok(())
 }
 
+/// B1 keeps the draft, and takes the row of the ledger back with the order: nothing but the draft tells that it was sent.
+#[tokio::test]
+async fn an_order_that_b1_keeps_as_a_draft_is_kept_once_though_its_answer_is_lost() -> Result<()> {
+    for kind in ["reset-after", "html-after"] {
+        let world = approvals().await?;
+        world.b1_faults(json!([{ "path": "$batch", "about": "U_TANDEM", "kind": kind, "times": 1 }])).await?;
+        let (id, draft) = awaited(&world).await?;
+        world.settled().await?;
+        let drafts = world.b1_records("Drafts").await?;
+        assert_eq!(drafts.iter().filter(|draft| draft["U_SF_Id"] == id.as_str()).count(), 1, "{kind}: {drafts:?}");
+        desk(&world, &format!("approve/{draft}")).await?;
+        until_live(&world, &id, 1).await?;
+        world.until_state(&id, "Synced").await?;
+        assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    }
+    Ok(())
+}
+
 #[tokio::test]
 async fn an_approved_draft_that_nobody_has_added_says_so() -> Result<()> {
     let world = approvals().await?;

@@ -470,3 +470,68 @@ async fn a_clerks_duplicate_is_not_cancelled_for_an_opportunity_that_is_won_no_m
     assert_eq!((orders.len(), &orders[0]["DocEntry"]), (1, &other["DocEntry"]));
     Ok(())
 }
+
+/// What a clerk made and cancelled says nothing of the opportunity's own, which went with it.
+#[tokio::test]
+async fn an_opportunity_that_is_won_again_gets_an_order_though_a_clerk_has_cancelled_his_duplicate() -> Result<()> {
+    let world = world("").await?;
+    let (id, _, copy) = duplicated(&world).await?;
+    lose(&world, &id).await?;
+    until_live(&world, &id, 1).await?;
+    world.b1_call("POST", &format!("/Orders({copy})/Cancel"), Value::Null).await?;
+    world.settled().await?;
+    world.win(&id).await?;
+    let own = until_live(&world, &id, 1).await?.remove(0);
+    until_number(&world, &id, &own["DocNum"].to_string()).await?;
+    asks_nothing(&world).await
+}
+
+/// Whoever refused the draft may think better of it: beside the order that a clerk made of it there would be two.
+#[tokio::test]
+async fn a_refused_draft_goes_when_an_order_that_a_clerk_made_of_it_is_taken_over() -> Result<()> {
+    let mut world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    until_message(&world, &id, "refused by its approver").await?;
+    world.stop().await?;
+    copied_from(&world, "Drafts", &draft).await?;
+    // The removal is lost at first.
+    world.b1_faults(json!([{ "path": "$batch", "about": "DELETE", "kind": "reset-before", "times": 2 }])).await?;
+    world.up().await?;
+    sync_now(&world, &id).await?;
+    until_no_draft(&world, &id).await?;
+    let own = until_live(&world, &id, 1).await?.remove(0);
+    until_number(&world, &id, &own["DocNum"].to_string()).await?;
+    asks_nothing(&world).await
+}
+
+/// What is delivered cannot be cancelled: whoever is asked about several says which is the opportunity's, or has a new one made.
+#[tokio::test]
+async fn of_several_orders_that_are_delivered_one_is_linked_or_a_new_one_is_made_as_a_person_says() -> Result<()> {
+    let world = world("").await?;
+    for makes_new in [true, false] {
+        let (id, order, copy) = duplicated(&world).await?;
+        desk(&world, &format!("duplicate/Orders/{order}")).await?;
+        let others = until_live(&world, &id, 3).await?;
+        let others: Vec<&Value> = others.iter().filter(|own| own["DocEntry"] != order).collect();
+        for other in &others {
+            desk(&world, &format!("deliver/{}", other["DocEntry"])).await?;
+        }
+        world.b1_call("POST", &format!("/Orders({order})/Cancel"), Value::Null).await?;
+        until_message(&world, &id, "has several orders for this opportunity").await?;
+        let number = others.iter().find(|own| own["DocEntry"] == copy).context("it")?["DocNum"].to_string();
+        if makes_new {
+            answer(&world, "create a new order").await?;
+            let orders = until_live(&world, &id, 3).await?;
+            let new = orders.iter().find(|own| others.iter().all(|other| other["DocEntry"] != own["DocEntry"]));
+            until_number(&world, &id, &new.context("the new one")?["DocNum"].to_string()).await?;
+            touch(&world, &id, 7_001.0).await?;
+            asks_nothing(&world).await?;
+        } else {
+            answer(&world, &format!("link with order {number}")).await?;
+            until_number(&world, &id, &number).await?;
+            assert_eq!(live(&world, &id).await?.len(), 2);
+        }
+    }
+    Ok(())
+}
