@@ -3,8 +3,7 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use chrono_tz::Tz;
+use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -12,10 +11,9 @@ use super::failure::{FAILED, FOUND_PROBLEMS, Failure};
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::reconcile::report::{Difference, Report};
-use crate::reconcile::{Folder, Host, Progress, run as compare};
+use crate::reconcile::{Folder, Host, Progress, Since, run as compare};
 use crate::store::Millis;
 use crate::store::sqlite::{Access, has_host};
-use crate::time::from_local;
 
 /// Differences that a table shows.
 const SHOWN: usize = 20;
@@ -38,8 +36,8 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
             return Err(Failure::unknown("flow", flow, known).into());
         }
     }
-    let zone: Tz = parts.config.reconcile.time_zone.parse().unwrap_or(Tz::UTC);
-    let since = options.since.map(|day| begin_of(zone, &day).map(|at| (day, at))).transpose()?;
+    let since = options.since.map(|day| Since::of(&day, &parts.config).map_err(|why| anyhow!("--since {day}: {why}")));
+    let since = since.transpose()?;
     let path = parts.config.resolve(&parts.config.store.path);
     let host = Host {
         config: parts.config.clone(),
@@ -55,7 +53,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     let bar = bar.with_style(style);
     let told = |progress: Progress| {
         let Progress { flow, comparison, step, rows } = progress;
-        bar.set_message(format!("{flow}: {comparison}: {step}, {rows} records"));
+        bar.set_message(format!("{flow}: {comparison}: {}, {rows} records", step.words()));
         bar.tick();
     };
     let report = compare(&host, &options.flows, since, &told).await;
@@ -148,29 +146,7 @@ fn since_when(database: &Path) -> Option<Millis> {
     Millis::try_from(since.as_millis()).ok()
 }
 
-/// When a day begins; where the clock skips its midnight, with the first time that it has.
-fn begin_of(zone: Tz, day: &str) -> Result<Millis> {
-    let quarters = (0..24 * 4).map(|quarter| format!("{:02}:{:02}:00", quarter / 4, quarter % 4 * 15));
-    let first = quarters.filter_map(|time| from_local(zone, day, &time)).next();
-    first.with_context(|| format!("--since {day}: there is no such day in the time zone {zone}"))
-}
-
 /// A day as `--since` takes it.
 fn day(text: &str) -> Result<String, String> {
     text.parse::<chrono::NaiveDate>().map(|day| day.to_string()).map_err(|_| "write it like 2026-01-31".into())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_day_whose_midnight_the_clock_skips_begins_after_it() {
-        let santiago: Tz = "America/Santiago".parse().unwrap();
-        let at = begin_of(santiago, "2026-09-06").unwrap();
-        assert_eq!(crate::time::local(santiago, at), "2026-09-06 01:00:00");
-        let apia: Tz = "Pacific/Apia".parse().unwrap();
-        assert!(begin_of(apia, "2011-12-30").is_err(), "it went without that day");
-        assert_eq!(crate::time::local(apia, begin_of(apia, "2026-01-31").unwrap()), "2026-01-31 00:00:00");
-    }
 }

@@ -26,7 +26,7 @@ use crate::ending::guarded;
 use crate::engine::first_load::Loads;
 use crate::engine::fit::Schemas;
 use crate::engine::{Engine, Flow, Running, haste_of};
-use crate::reconcile::Scheduled as Reconciling;
+use crate::reconcile::{Scheduled as Reconciling, UnderWay};
 use crate::releases::{Release, Releases, short};
 use crate::sandbox::{Cache, Compiler, Description, Runtime};
 use crate::service::{Manager, Pulse, Starting};
@@ -405,6 +405,8 @@ impl Host {
         let live = Arc::new(Live::new(host.stop.clone()));
         let takes_passwords = config.console.password;
         let access = console::Access::new(store.clone(), origin.is_over_tls(), takes_passwords, sign_on(config)?);
+        let (engine, own) = (host.engine.clone(), host.connections.clone());
+        let under_way = UnderWay::new(config.clone(), engine, own, store.clone());
         let console = Arc::new(Console {
             engine: host.engine.clone(),
             access: Arc::new(access),
@@ -418,6 +420,7 @@ impl Host {
             jobs: Arc::default(),
             news: Arc::default(),
             comparisons: Arc::default(),
+            under_way: Arc::new(under_way),
             loads,
             schemas: Schemas::default(),
             origin,
@@ -437,8 +440,8 @@ impl Host {
         if let Some(backups) = Scheduled::of(config.clone(), console.store.clone()) {
             host.tasks.spawn(guarded("backups", backups.run(host.stop.clone())));
         }
-        let (engine, own) = (host.engine.clone(), host.connections.clone());
-        if let Some(reconciling) = Reconciling::of(config.clone(), engine, own, console.store.clone()) {
+        let (under_way, own) = (console.under_way.clone(), console.store.clone());
+        if let Some(reconciling) = Reconciling::of(config.clone(), under_way, own) {
             host.tasks.spawn(guarded("comparison of both sides", reconciling.run(host.stop.clone())));
         }
         let (routes, inbox) = (host.routes.clone(), host.inbox.clone());

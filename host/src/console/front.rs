@@ -52,12 +52,12 @@ fn served(path: &str, file: EmbeddedFile) -> Response {
     (headers, file.data.into_owned()).into_response()
 }
 
-/// With each answer goes what a browser may do with it.
+/// With each answer goes what a browser may do with it; one that is no page of the console says it itself.
 pub async fn guarded(request: Request, next: Next) -> Response {
     let mut answer = next.run(request).await;
     let headers = answer.headers_mut();
+    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(POLICY));
     let mut set = |name: header::HeaderName, value: &'static str| headers.insert(name, HeaderValue::from_static(value));
-    set(header::CONTENT_SECURITY_POLICY, POLICY);
     set(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
     set(header::X_FRAME_OPTIONS, "DENY");
     set(header::REFERRER_POLICY, "no-referrer");

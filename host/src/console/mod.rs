@@ -16,6 +16,7 @@ mod mapping;
 mod origin;
 mod overview;
 mod problem;
+mod reconcile;
 mod rehearse;
 mod releases;
 mod reviews;
@@ -51,6 +52,7 @@ use crate::connections::{Connections, Standing};
 use crate::engine::Engine;
 use crate::engine::first_load::Loads;
 use crate::engine::fit::Schemas;
+use crate::reconcile::UnderWay;
 use crate::sources::timers::Timers;
 use crate::store::Store;
 
@@ -80,6 +82,8 @@ pub struct Console {
     pub news: Arc<News>,
     /// What would be different under releases.
     pub comparisons: Arc<Comparisons>,
+    /// The comparison of both sides that is under way.
+    pub under_way: Arc<UnderWay>,
     /// First loads, and their rehearsals.
     pub loads: Arc<Loads>,
     /// Fields of both systems, as they were asked for last.
@@ -175,6 +179,7 @@ fn pages() -> (OpenApiRouter<Arc<Console>>, OpenApiRouter<Arc<Console>>) {
         mapping::routes(),
         setup::routes(),
         load::routes(),
+        reconcile::routes(),
     ];
     let known = known.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     (access::session::open().merge(access::oidc::open()), known)

@@ -1,14 +1,15 @@
-//! Reports as files: a folder for each in `reports/` beside the database, with the report as JSON and as a page, and all differences and sums as tables. It
-//! is written apart and gets its name when all of it is there.
+//! Reports as files: a folder for each in `reports/` beside the database, with the report as JSON and as a page, and all differences and sums as tables, the
+//! differences also as lines to look through ([`super::drill`]). It is written apart and gets its name when all of it is there.
 
 use std::fs::File;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
 
 use super::page::page;
-use super::report::{Comparison, Difference, Report};
+use super::report::{Comparison, Difference, Line, Report};
 use super::{ReconcileError, explain::minute};
 use crate::config::Config;
 use crate::disk::{self, make_own_folder, scratch};
@@ -25,16 +26,18 @@ const LOCK: &str = ".tandem-reconcile.lock";
 const ROOM: u64 = 256 << 20;
 
 /// The files of a report, and of what kind they are.
-pub const KINDS: [(&str, &str); 4] = [
+pub const KINDS: [(&str, &str); 5] = [
     (REPORT, "application/json"),
     (PAGE, "text/html; charset=utf-8"),
     (DIFFERENCES, "text/csv; charset=utf-8"),
     (SUMS, "text/csv; charset=utf-8"),
+    (LINES, "application/x-ndjson"),
 ];
 const REPORT: &str = "report.json";
 const PAGE: &str = "report.html";
 const DIFFERENCES: &str = "differences.csv";
 const SUMS: &str = "sums.csv";
+pub(super) const LINES: &str = "differences.jsonl";
 
 /// Where reports lie.
 #[derive(Clone, Debug)]
@@ -45,6 +48,12 @@ impl Folder {
     pub fn of(config: &Config) -> Self {
         let database = config.resolve(&config.store.path);
         Self(database.parent().map_or_else(|| "reports".into(), |parent| parent.join("reports")))
+    }
+
+    /// `reports/` in a folder.
+    #[cfg(test)]
+    pub(super) fn at(beside: &Path) -> Self {
+        Self(beside.join("reports"))
     }
 
     /// Its path.
@@ -108,10 +117,12 @@ impl Folder {
         };
         let differences = table(DIFFERENCES, &COLUMNS)?;
         let sums = table(SUMS, &SUM_COLUMNS)?;
+        let lines = files.path().join(LINES);
+        let lines = BufWriter::new(File::create(&lines).map_err(at(&lines))?);
         let rows = scratch(&self.0, UNFINISHED).map_err(here)?;
         // A second one within the same millisecond is none: the lock is held.
         let (name, at) = (stamp(now), now);
-        let tables = Arc::new(Mutex::new(Tables { differences, sums }));
+        let tables = Arc::new(Mutex::new(Tables { differences, sums, lines }));
         Ok(Draft { folder: self.clone(), name, at, files, rows, tables, _alone: lock })
     }
 }
@@ -121,6 +132,7 @@ type Table = csv::Writer<File>;
 struct Tables {
     differences: Table,
     sums: Table,
+    lines: BufWriter<File>,
 }
 
 const COLUMNS: [&str; 11] = [
@@ -192,11 +204,11 @@ impl Draft {
             let words = [flow, &comparison.name, &sum.what, &sum.currency, &sum.month].map(cell);
             words.into_iter().chain(amounts.map(|amount| amount.to_string())).collect()
         });
-        let (rows, path) = (rows.collect(), self.files.path().join(SUMS));
-        self.write(path, rows, |tables| &mut tables.sums).await
+        let (rows, path): (Vec<Vec<String>>, _) = (rows.collect(), self.files.path().join(SUMS));
+        self.write(move |tables| tabled(&mut tables.sums, &path, &rows)).await
     }
 
-    /// Adds differences of a comparison: a row for each field that differs, or one where none is named.
+    /// Adds differences of a comparison: a row for each field that differs, or one where none is named; and a line for each.
     pub async fn differences(&self, flow: &str, comparison: &str, all: &[Difference]) -> Result<(), ReconcileError> {
         let mut rows: Vec<Vec<String>> = Vec::new();
         for own in all {
@@ -211,23 +223,26 @@ impl Draft {
                 rows.push(row([String::new(), String::new(), String::new()]));
             }
         }
-        let path = self.files.path().join(DIFFERENCES);
-        self.write(path, rows, |tables| &mut tables.differences).await
+        let mut lines = Vec::new();
+        for difference in all.iter().cloned() {
+            let line = Line { flow: flow.into(), comparison: comparison.into(), difference };
+            serde_json::to_writer(&mut lines, &line).map_err(|e| ReconcileError::Broken(e.to_string()))?;
+            lines.push(b'\n');
+        }
+        let [table, listed] = [DIFFERENCES, LINES].map(|file| self.files.path().join(file));
+        self.write(move |tables| {
+            tabled(&mut tables.differences, &table, &rows)?;
+            tables.lines.write_all(&lines).map_err(at(&listed))
+        })
+        .await
     }
 
     async fn write(
         &self,
-        path: PathBuf,
-        rows: Vec<Vec<String>>,
-        table: impl Fn(&mut Tables) -> &mut Table + Send + 'static,
+        work: impl FnOnce(&mut Tables) -> Result<(), ReconcileError> + Send + 'static,
     ) -> Result<(), ReconcileError> {
         let tables = self.tables.clone();
-        blocking(move || {
-            let mut tables = tables.lock().unwrap_or_else(PoisonError::into_inner);
-            let table = table(&mut tables);
-            rows.iter().try_for_each(|row| table.write_record(row)).map_err(|e| of_csv(&path, e))
-        })
-        .await
+        blocking(move || work(&mut tables.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
 
     /// Gives it its name, and removes the oldest beyond those that are kept.
@@ -241,7 +256,9 @@ impl Draft {
         let path = files.path().to_owned();
         {
             let mut tables = tables.lock().unwrap_or_else(PoisonError::into_inner);
-            let Tables { differences, sums } = &mut *tables;
+            let Tables { differences, sums, lines } = &mut *tables;
+            let listed = path.join(LINES);
+            lines.flush().and_then(|()| lines.get_ref().sync_all()).map_err(at(&listed))?;
             for (table, file) in [(differences, DIFFERENCES), (sums, SUMS)] {
                 table.flush().map_err(at(&path.join(file)))?;
                 table.get_ref().sync_all().map_err(at(&path.join(file)))?;
@@ -267,7 +284,11 @@ impl Draft {
     }
 }
 
-async fn blocking<T: Send + 'static>(
+fn tabled(table: &mut Table, path: &Path, rows: &[Vec<String>]) -> Result<(), ReconcileError> {
+    rows.iter().try_for_each(|row| table.write_record(row)).map_err(|e| of_csv(path, e))
+}
+
+pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, ReconcileError> + Send + 'static,
 ) -> Result<T, ReconcileError> {
     tokio::task::spawn_blocking(work).await.map_err(|e| ReconcileError::Broken(e.to_string()))?
@@ -275,10 +296,10 @@ async fn blocking<T: Send + 'static>(
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), ReconcileError> {
     let mut file = File::create(path).map_err(at(path))?;
-    std::io::Write::write_all(&mut file, bytes).and_then(|()| file.sync_all()).map_err(at(path))
+    file.write_all(bytes).and_then(|()| file.sync_all()).map_err(at(path))
 }
 
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ReconcileError {
+pub(super) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> ReconcileError {
     let path = path.to_owned();
     move |error| ReconcileError::File(path, error)
 }
@@ -333,14 +354,10 @@ pub(super) fn day(at: Millis) -> String {
 mod tests {
     use super::*;
 
-    fn config(folder: &Path) -> Folder {
-        Folder(folder.join("reports"))
-    }
-
     #[tokio::test]
     async fn a_report_is_there_when_all_of_it_is_and_the_oldest_go() {
         let beside = tempfile::tempdir().unwrap();
-        let folder = config(beside.path());
+        let folder = Folder::at(beside.path());
         for n in 0..4 {
             let draft = folder.begin(1_767_225_600_000 + n).await.unwrap();
             assert!(matches!(folder.begin(1).await, Err(ReconcileError::Busy(_))), "one at a time");

@@ -1,6 +1,7 @@
 //! The proof that both sides agree: each flow's plugin reads both systems and says what is to be the same; what it read is joined here, added up, and each
 //! difference explained from what the host knows. Nothing is written to either system.
 
+mod drill;
 mod explain;
 mod files;
 mod kept;
@@ -8,7 +9,9 @@ mod page;
 mod record;
 pub mod report;
 mod scheduled;
+mod since;
 mod tally;
+mod under_way;
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -16,9 +19,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
+pub use self::drill::{Drilled, Which};
 pub use self::files::{Folder, KINDS};
 pub use self::record::{FlowStanding, Missed, Record};
-pub use self::scheduled::Scheduled;
+pub use self::scheduled::{Scheduled, next_hour};
+pub use self::since::Since;
+pub use self::under_way::{Asked, Run, UnderWay};
 
 use self::explain::{Away, Situation};
 use self::files::Draft;
@@ -82,6 +91,9 @@ pub enum ReconcileError {
     /// A flow that is asked for.
     #[error(transparent)]
     Release(#[from] ReleaseError),
+    /// Somebody stopped it.
+    #[error("{0} stopped it")]
+    Stopped(String),
     /// A report that cannot be read, or a part of the work that died.
     #[error("it was broken off: {0}")]
     Broken(String),
@@ -107,42 +119,82 @@ pub struct Host {
 }
 
 /// How far it is.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = ReconcileProgress)]
 pub struct Progress {
-    /// The flow under way.
+    /// The flow under way; empty before the first.
     pub flow: String,
     /// What is compared of it.
     pub comparison: String,
     /// What is done with it.
-    pub step: &'static str,
+    pub step: Step,
     /// Rows that were read of this comparison.
     pub rows: u64,
+}
+
+/// What is done with a comparison.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = ReconcileStep)]
+pub enum Step {
+    /// Records of Salesforce are read.
+    #[default]
+    ReadingSalesforce,
+    /// Records of B1 are read.
+    #[serde(rename = "reading-b1")]
+    ReadingB1,
+    /// Both are joined and compared.
+    Comparing,
+    /// Reasons of differences are looked for.
+    Explaining,
+}
+
+impl Step {
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::ReadingSalesforce => "reading Salesforce",
+            Self::ReadingB1 => "reading B1",
+            Self::Comparing => "comparing",
+            Self::Explaining => "explaining",
+        }
+    }
 }
 
 /// Who hears how far it is.
 pub type Told<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
-/// Compares these flows (none: all) and keeps the report. `since`: only what was changed or dated since that day, and its moment.
+/// Compares these flows (none: all) and keeps the report. `since`: only what was changed or dated since then.
 pub async fn run(
     host: &Host,
     flows: &[String],
-    since: Option<(String, Millis)>,
+    since: Option<Since>,
+    told: Told<'_>,
+) -> Result<Report, ReconcileError> {
+    let draft = Folder::of(&host.config).begin(now()).await?;
+    go_on(host, draft, flows, since, told).await
+}
+
+/// The same with a draft that was begun.
+async fn go_on(
+    host: &Host,
+    draft: Draft,
+    flows: &[String],
+    since: Option<Since>,
     told: Told<'_>,
 ) -> Result<Report, ReconcileError> {
     let started = Instant::now();
-    let folder = Folder::of(&host.config);
-    let draft = folder.begin(now()).await?;
     let all = flows.is_empty();
     let names: Vec<String> = if all { host.config.flows.keys().cloned().collect() } else { flows.to_vec() };
     let mut report = Report {
         name: draft.name().to_owned(),
         at: draft.at(),
-        since: since.as_ref().map(|(day, _)| day.clone()),
+        since: since.as_ref().map(|since| since.day.clone()),
         tandem: env!("CARGO_PKG_VERSION").into(),
         ..Report::default()
     };
     for name in names {
-        let work = FlowWork { host, draft: &draft, since: since.as_ref().map(|(_, at)| *at), told };
+        let work = FlowWork { host, draft: &draft, since: since.as_ref().map(|since| since.at), told };
         report.flows.push(work.flow(&name).await?);
     }
     report.took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -262,7 +314,7 @@ impl FlowWork<'_> {
             }
         }
         self.draft.sums(&flow.name, &stated).await?;
-        progress("explaining", salesforce + b1);
+        progress(Step::Explaining, salesforce + b1);
         self.explain(flow, &work, &mut stated, kept).await?;
         Ok(stated)
     }
@@ -423,9 +475,9 @@ impl Way {
 
 impl Work<'_> {
     /// Reads both sides, joins them, and looks once more at what differs and was changed meanwhile. With it: how many that were not looked at again.
-    async fn read(&self, told: &(dyn Fn(&'static str, u64) + Sync)) -> Result<(Counts, u64), NotRead> {
+    async fn read(&self, told: &(dyn Fn(Step, u64) + Sync)) -> Result<(Counts, u64), NotRead> {
         let mut rows = 0;
-        for (side, step) in [(Side::Salesforce, "reading Salesforce"), (Side::B1, "reading B1")] {
+        for (side, step) in [(Side::Salesforce, Step::ReadingSalesforce), (Side::B1, Step::ReadingB1)] {
             let (mut cursor, mut most) = (None::<String>, PAGE);
             let mut way = Way::default();
             loop {
@@ -440,7 +492,7 @@ impl Work<'_> {
                 cursor = Some(next);
             }
         }
-        told("comparing", rows);
+        told(Step::Comparing, rows);
         let by = if self.since.is_some() { By::LinkOrKey } else { By::LinkThenKey };
         let counts = self.tally.join(self.own.needs, by).await?;
         let (again, left) = self.look_again().await?;

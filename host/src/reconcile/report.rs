@@ -6,11 +6,12 @@ use utoipa::ToSchema;
 
 use crate::store::Millis;
 
-/// Differences of a comparison that the report itself has; all of them stand in the file `differences.csv`.
+/// Differences of a comparison that the report itself has; all of them stand in the files `differences.csv` and `differences.jsonl`.
 pub const SHOWN: usize = 1_000;
 
 /// A reconciliation.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReconcileReport)]
 pub struct Report {
     /// Its name, which is that of its folder: when it was begun, `20260131-033000-000`, UTC.
     pub name: String,
@@ -28,6 +29,7 @@ pub struct Report {
 
 /// What is stated of a flow.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReconcileFlow)]
 pub struct FlowReport {
     /// Its name.
     pub flow: String,
@@ -60,6 +62,7 @@ impl FlowReport {
 
 /// What is stated of one kind of thing.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReconcileComparison)]
 pub struct Comparison {
     /// Its name.
     pub name: String,
@@ -104,7 +107,7 @@ pub struct Comparison {
     pub not_again: u64,
     /// The first of them: those that nothing explains before others.
     pub differences: Vec<Difference>,
-    /// So many more stand in `differences.csv`.
+    /// So many more stand in `differences.csv` and `differences.jsonl`.
     pub more: u64,
 }
 
@@ -117,6 +120,7 @@ impl Comparison {
 
 /// Records that need none on the other side.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReconcileLeftOut)]
 pub struct LeftOut {
     /// Why.
     pub why: String,
@@ -126,6 +130,7 @@ pub struct LeftOut {
 
 /// A reason, and how often it was found.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReconcileReasons)]
 pub struct Reasons {
     /// Which.
     pub reason: Why,
@@ -135,6 +140,7 @@ pub struct Reasons {
 
 /// An amount on both sides.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReconcileSum)]
 pub struct Sum {
     /// What it is.
     pub what: String,
@@ -168,6 +174,7 @@ pub struct Sum {
 /// What sort of difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = DifferenceKind)]
 pub enum Kind {
     /// Both have it, and not the same of it.
     Differs,
@@ -201,6 +208,7 @@ impl Kind {
 /// Why there is a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
+#[schema(as = DifferenceReason)]
 pub enum Why {
     /// A person is asked.
     Review,
@@ -259,6 +267,7 @@ impl Why {
 
 /// A field or sum that differs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = DifferenceField)]
 pub struct Field {
     /// As people know it.
     pub field: String,
@@ -270,6 +279,7 @@ pub struct Field {
 
 /// One difference.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReconcileDifference)]
 pub struct Difference {
     /// What sort.
     pub kind: Kind,
@@ -289,6 +299,36 @@ pub struct Difference {
     /// The event that tells it, if one does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event: Option<i64>,
+}
+
+/// A difference, and of what it is one: a line of `differences.jsonl`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReconcileLine)]
+pub struct Line {
+    /// The flow.
+    pub flow: String,
+    /// What is compared of it.
+    pub comparison: String,
+    /// The difference itself.
+    #[serde(flatten)]
+    pub difference: Difference,
+}
+
+/// What comes of it in a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+#[schema(as = ReconcileVerdict)]
+pub enum Verdict {
+    /// Both sides agree.
+    Agree,
+    /// There is no difference in what was compared, and not all of it was.
+    Partly,
+    /// There are differences, all of them explained.
+    Explained,
+    /// There are some that nothing explains.
+    Unexplained,
+    /// Nothing was compared.
+    Nothing,
 }
 
 impl Report {
@@ -317,14 +357,30 @@ impl Report {
         self.comparisons().any(|(_, own)| own.not_whole.is_none())
     }
 
+    /// Flows of which not all was read that should have been.
+    pub fn missed(&self) -> Vec<&str> {
+        self.flows.iter().filter(|flow| flow.missed().is_some()).map(|flow| flow.flow.as_str()).collect()
+    }
+
+    /// Flows of which nothing is said, since their plugins say nothing.
+    pub fn unsaid(&self) -> Vec<&str> {
+        self.flows.iter().filter(|flow| flow.unsaid.is_some() && !flow.failed).map(|flow| flow.flow.as_str()).collect()
+    }
+
+    /// In a word.
+    pub fn verdict(&self) -> Verdict {
+        match (self.differences(), self.unexplained()) {
+            _ if !self.is_something() => Verdict::Nothing,
+            (0, _) if self.missed().is_empty() && self.unsaid().is_empty() => Verdict::Agree,
+            (0, _) => Verdict::Partly,
+            (_, 0) => Verdict::Explained,
+            _ => Verdict::Unexplained,
+        }
+    }
+
     /// In a sentence.
     pub fn words(&self) -> String {
-        let names = |which: &dyn Fn(&FlowReport) -> bool| {
-            let own = self.flows.iter().filter(|flow| which(flow)).map(|flow| flow.flow.as_str());
-            own.collect::<Vec<_>>().join(", ")
-        };
-        let (missed, unsaid) =
-            (names(&|flow| flow.missed().is_some()), names(&|flow| flow.unsaid.is_some() && !flow.failed));
+        let (missed, unsaid) = (self.missed().join(", "), self.unsaid().join(", "));
         let mut rest = String::new();
         if !missed.is_empty() {
             rest.push_str(&format!("; not all could be read of {missed}, and of that nothing is said"));
@@ -336,13 +392,13 @@ impl Report {
         if again > 0 {
             rest.push_str(&format!("; too many differ to look again, {again} were read once"));
         }
-        let (differences, unexplained) = (self.differences(), self.unexplained());
-        let words = match (differences, unexplained) {
-            _ if !self.is_something() => "nothing was compared".to_owned(),
-            (0, _) if missed.is_empty() && unsaid.is_empty() => "both sides agree".to_owned(),
-            (0, _) => "no difference in what was compared".to_owned(),
-            (all, 0) => format!("{all} differences, all of them explained"),
-            (all, open) => format!("{all} differences, {open} of them not explained"),
+        let (all, open) = (self.differences(), self.unexplained());
+        let words = match self.verdict() {
+            Verdict::Nothing => "nothing was compared".to_owned(),
+            Verdict::Agree => "both sides agree".to_owned(),
+            Verdict::Partly => "no difference in what was compared".to_owned(),
+            Verdict::Explained => format!("{all} differences, all of them explained"),
+            Verdict::Unexplained => format!("{all} differences, {open} of them not explained"),
         };
         words + &rest
     }

@@ -7,10 +7,8 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
-use super::{Host, ReconcileError, Record, run};
+use super::{Asked, ReconcileError, Record, UnderWay};
 use crate::config::Config;
-use crate::connections::Connections;
-use crate::engine::Engine;
 use crate::sources::timers::FlowTimer;
 use crate::store::{Millis, Store};
 use crate::time::now;
@@ -27,24 +25,16 @@ const MOST_TRIES: u32 = 5;
 /// The part of a host that compares both sides.
 pub struct Scheduled {
     config: Arc<Config>,
-    engine: Arc<Engine>,
-    connections: Arc<Connections>,
+    under_way: Arc<UnderWay>,
     store: Arc<dyn Store>,
     timer: FlowTimer,
-    /// When this host came up.
-    began: Millis,
 }
 
 impl Scheduled {
     /// As `tandem.toml` says it; none where it is off.
-    pub fn of(
-        config: Arc<Config>,
-        engine: Arc<Engine>,
-        connections: Arc<Connections>,
-        store: Arc<dyn Store>,
-    ) -> Option<Self> {
-        let timer = FlowTimer::parse("", "reconcile", &config.reconcile.cron()?, &config.reconcile.time_zone).ok()?;
-        Some(Self { config, engine, connections, store, timer, began: now() })
+    pub fn of(config: Arc<Config>, under_way: Arc<UnderWay>, store: Arc<dyn Store>) -> Option<Self> {
+        let timer = timer(&config)?;
+        Some(Self { config, under_way, store, timer })
     }
 
     /// Compares whenever it is due, until `stop` turns true.
@@ -72,37 +62,9 @@ impl Scheduled {
     /// Compares these flows once (none: all), and says how long to wait at least.
     async fn once(&self, flows: &[String]) -> Duration {
         let began = now();
-        let host = Host {
-            config: self.config.clone(),
-            connections: self.connections.clone(),
-            releases: self.engine.releases().clone(),
-            store: self.store.clone(),
-            runs: true,
-            up: Some(self.began),
-            status: self.engine.status(),
-        };
-        match run(&host, flows, None, &|_| {}).await {
-            Ok(report) => {
-                tracing::info!(
-                    report = report.name,
-                    differences = report.differences(),
-                    unexplained = report.unexplained(),
-                    whole = report.is_whole(),
-                    took_ms = report.took_ms,
-                    "both sides were compared"
-                );
-                // Those of some flows say nothing of the others.
-                if flows.is_empty() {
-                    metrics::gauge!("tandem_reconciled_at_seconds").set(crate::time::seconds(report.at));
-                    metrics::gauge!("tandem_reconcile_differences").set(report.differences() as f64);
-                }
-                if let Ok(record) = Record::of(self.store.as_ref()).await {
-                    let unexplained: u64 = record.flows.values().map(|own| own.unexplained).sum();
-                    metrics::gauge!("tandem_reconcile_unexplained").set(unexplained as f64);
-                }
-                Duration::from_millis(50)
-            }
-            // `tandem reconcile` is at it.
+        match self.under_way.run(Asked { flows: flows.to_vec(), ..Asked::default() }).await {
+            Ok(_) => Duration::from_millis(50),
+            // `tandem reconcile`, or somebody in the console, is at it.
             Err(ReconcileError::Busy(_)) => Duration::from_secs(60),
             Err(error) => {
                 tracing::error!(%error, "both sides were not compared; it is tried again");
@@ -113,6 +75,16 @@ impl Scheduled {
             }
         }
     }
+}
+
+/// Its hours; none where it is off.
+fn timer(config: &Config) -> Option<FlowTimer> {
+    FlowTimer::parse("", "reconcile", &config.reconcile.cron()?, &config.reconcile.time_zone).ok()
+}
+
+/// When all flows are compared next, where that is not off.
+pub fn next_hour(config: &Config) -> Option<Millis> {
+    timer(config)?.next_after(now())
 }
 
 /// When the next one is to be made, and of which flows; none: of all.

@@ -4,6 +4,7 @@ mod api;
 mod mapping;
 mod own_tls;
 mod pages;
+mod reconcile;
 mod releases;
 mod setup;
 mod single_sign_on;

@@ -88,7 +88,7 @@ async fn a_company_in_step_is_told_so_and_each_difference_has_its_reason() -> Re
     }
     // It is kept, and a person may file it.
     let [kept] = reports(&world).try_into().map_err(|all| anyhow::anyhow!("{all:?}"))?;
-    for file in ["report.json", "report.html", "differences.csv", "sums.csv"] {
+    for file in ["report.json", "report.html", "differences.csv", "differences.jsonl", "sums.csv"] {
         assert!(kept.join(file).is_file(), "{file}");
     }
     let page = std::fs::read_to_string(kept.join("report.html"))?;
