@@ -8,6 +8,7 @@ import { kindsOf } from './kinds.ts';
 import { FLOW_PATHS } from './flows.ts';
 import { MAPPING_PATHS } from './mapping.ts';
 import { LOAD_PATHS } from './load.ts';
+import { RECONCILE_PATHS } from './reconcile.ts';
 import { SETUP_PATHS } from './setup.ts';
 import { now as presentOf } from './now.ts';
 import { overview, rates, sees } from './overview.ts';
@@ -44,6 +45,7 @@ const PATHS: readonly Path[] = [
   ...MAPPING_PATHS,
   ...SETUP_PATHS,
   ...LOAD_PATHS,
+  ...RECONCILE_PATHS,
   ['GET', /^\/session$/, 'viewer', ({ sessions }, _, session) => ok(sessions.me(session))],
   ['DELETE', /^\/session$/, 'viewer', ({ sessions }, _, session) => (sessions.open.delete(session.id), gone)],
   ['POST', /^\/session\/password$/, 'viewer', changePassword],

@@ -2,6 +2,7 @@
 // follows from a seed, so that two starts show the same.
 import type * as T from '../src/api/types.ts';
 import { now as present } from './clock.ts';
+import { reconcileOf, type ReconcileWorld } from './reconcile.ts';
 import { releasesOf, type FlowReleases, type Release } from './releases.ts';
 import { setupOf, type SetupWorld } from './setup.ts';
 
@@ -28,6 +29,7 @@ export interface World {
   /** Those that the host has. */
   flows: Flow[];
   setup: SetupWorld;
+  reconcile: ReconcileWorld;
   comparisons: Map<string, { flow: string; release: string; before: Release; after: Release; began: number }>;
   /** How many were made since the start; names of what is made follow from it. */
   made: number;
@@ -516,6 +518,7 @@ export function world(now = present()): World {
     releases: releasesOf(now - 3 * DAY),
     flows: [...FLOWS],
     setup: setupOf(FLOWS),
+    reconcile: reconcileOf({ events, flows: FLOWS }, now),
     comparisons: new Map(),
     made: 0,
   };
@@ -533,6 +536,7 @@ export function emptyWorld(now = present()): World {
     releases: new Map(),
     flows: [],
     setup: setupOf([]),
+    reconcile: reconcileOf({ events: [], flows: [] }, now),
   };
 }
 

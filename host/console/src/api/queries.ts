@@ -75,6 +75,44 @@ export const explainNow = (record: string, field: string) =>
     retry: false,
   });
 
+/** Looked at each second while both sides are compared; now and then otherwise, as it may begin by schedule. */
+export const reconcile = queryOptions({
+  queryKey: ['reconcile', 'now'],
+  queryFn: ({ signal }) => api.get<T.Reconcile>('/reconcile', {}, signal),
+  refetchInterval: ({ state: { data } }) => (data?.run?.state === 'goes-on' ? 1_000 : 30_000),
+});
+export const reports = infiniteQueryOptions({
+  queryKey: ['reconcile', 'reports'],
+  queryFn: ({ pageParam, signal }) =>
+    api.get<T.ReportPage>('/reconcile/reports', { before: pageParam, limit: 20 }, signal),
+  initialPageParam: undefined as string | undefined,
+  getNextPageParam: (last) => (last.more ? last.reports.at(-1)?.name : undefined),
+});
+const reportOf = (name: string) => `/reconcile/reports/${encodeURIComponent(name)}`;
+/** What is kept of a report does not change. */
+export const report = (name: string) =>
+  queryOptions({
+    queryKey: ['reconcile', 'report', name],
+    queryFn: ({ signal }) => api.get<T.Report>(reportOf(name), {}, signal),
+    staleTime: Infinity,
+  });
+export const differences = (name: string, filter: T.DifferenceFilter) =>
+  infiniteQueryOptions({
+    queryKey: ['reconcile', 'differences', name, filter],
+    queryFn: ({ pageParam, signal }) =>
+      api.get<T.DifferencePage>(`${reportOf(name)}/differences`, { ...filter, from: pageParam, limit: 50 }, signal),
+    initialPageParam: undefined as number | undefined,
+    getNextPageParam: (last) => last.next ?? undefined,
+    staleTime: Infinity,
+  });
+export const difference = (name: string, place: number) =>
+  queryOptions({
+    queryKey: ['reconcile', 'difference', name, place],
+    queryFn: ({ signal }) =>
+      api.get<T.DifferencePage>(`${reportOf(name)}/differences`, { from: place, limit: 1 }, signal),
+    staleTime: Infinity,
+  });
+
 export const reviews = (filter: T.ReviewFilter) =>
   infiniteQueryOptions({
     queryKey: ['reviews', filter],

@@ -843,3 +843,153 @@ export interface LoadRun {
   ended_at: string | null;
   by: string;
 }
+
+// --- the proof that both sides agree
+
+/** What is under way, or was last since the host came up; `next`: when the next one by schedule is. */
+export interface Reconcile {
+  run: ReconcileRun | null;
+  next: string | null;
+}
+export interface ReconcileRun {
+  state: LoadState;
+  /** null: by schedule. */
+  by: string | null;
+  began_at: string;
+  ended_at: string | null;
+  since: string | null;
+  /** Flows. */
+  total: number;
+  done: number;
+  progress: {
+    /** Empty before the first, and where it is another's. */
+    flow: string;
+    comparison: string;
+    step: 'reading-salesforce' | 'reading-b1' | 'comparing' | 'explaining';
+    rows: number;
+  };
+  /** The report's name, once there is one. */
+  report: string | null;
+  error: string | null;
+}
+
+export interface ReportRow {
+  name: string;
+  at: string;
+  took_ms: number;
+  since: string | null;
+  flows: string[];
+  verdict: 'agree' | 'partly' | 'explained' | 'unexplained' | 'nothing';
+  words: string;
+  in_step: number;
+  differences: number;
+  unexplained: number;
+  /** Flows of which not all could be read. */
+  missed: string[];
+  /** Flows whose plugins say nothing. */
+  unsaid: string[];
+}
+export interface ReportPage {
+  reports: ReportRow[];
+  more: boolean;
+}
+
+/** Differences are asked for by themselves. */
+export interface Report {
+  summary: ReportRow;
+  tandem: string;
+  flows: ReconciledFlow[];
+  /** Those that this person may have. */
+  files: string[];
+}
+export interface ReconciledFlow {
+  flow: string;
+  title: string;
+  plugin: string;
+  b1: string;
+  salesforce: string;
+  unsaid?: string;
+  failed: boolean;
+  comparisons: Reconciled[];
+}
+/** What is stated of one kind of thing. */
+export interface Reconciled {
+  name: string;
+  title: string;
+  /** Why nothing is stated. */
+  not_whole?: string;
+  salesforce: number;
+  b1: number;
+  in_step: number;
+  differing: number;
+  missing_in_b1: number;
+  missing_in_salesforce: number;
+  double: number;
+  alone: number;
+  left_out?: { why: string; count: number }[];
+  sums: Sum[];
+  reasons: { reason: Reason; count: number }[];
+  unexplained: number;
+  not_again: number;
+}
+/** Amounts are decimal numbers as text, exact to the cent. */
+export interface Sum {
+  what: string;
+  /** Empty for what is no money. */
+  currency: string;
+  month: string;
+  salesforce: string;
+  b1: string;
+  difference: string;
+  other_month: string;
+  rounding: string;
+  alone: string;
+  differences: string;
+}
+
+export const REASONS = [
+  'unexplained',
+  'review',
+  'ignored',
+  'waiting',
+  'retry',
+  'under-way',
+  'rejected',
+  'outage',
+  'held',
+  'meanwhile',
+  'not-read',
+  'told',
+  'never-linked',
+  'incomparable',
+  'first-seen',
+] as const;
+export type Reason = (typeof REASONS)[number];
+
+export interface DifferenceFilter {
+  flow?: string;
+  comparison?: string;
+  why?: string;
+  q?: string;
+}
+export interface Difference {
+  /** In the report, by which it is found again. */
+  place: number;
+  flow: string;
+  comparison: string;
+  kind: 'differs' | 'missing-in-b1' | 'missing-in-salesforce' | 'double-in-b1' | 'double-in-salesforce';
+  /** Empty where it is hidden. */
+  label: string;
+  salesforce: string;
+  b1: string;
+  fields?: { field: string; salesforce: string; b1: string }[];
+  why: Reason;
+  reason: string;
+  event?: number;
+}
+export interface DifferencePage {
+  differences: Difference[];
+  /** Where the next page begins. */
+  next: number | null;
+  masked: boolean;
+}

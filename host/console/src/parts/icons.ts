@@ -13,6 +13,7 @@ export { default as mapping } from '@ui5/webcomponents-icons/dist/v5/connected.j
 export { default as menu } from '@ui5/webcomponents-icons/dist/v5/menu2.js';
 export { default as opened } from '@ui5/webcomponents-icons/dist/v5/slim-arrow-down.js';
 export { default as overview } from '@ui5/webcomponents-icons/dist/v5/home.js';
+export { default as reconcile } from '@ui5/webcomponents-icons/dist/v5/compare.js';
 export { default as redo } from '@ui5/webcomponents-icons/dist/v5/redo.js';
 export { default as remove } from '@ui5/webcomponents-icons/dist/v5/delete.js';
 export { default as reviews } from '@ui5/webcomponents-icons/dist/v5/task.js';

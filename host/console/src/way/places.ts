@@ -8,6 +8,9 @@ export interface Places {
   '/events/$id': object;
   '/kinds': { flow?: string };
   '/explain': { record?: string; field?: string };
+  '/reconcile': object;
+  '/reconcile/$id': { flow?: string; of?: string; why?: string; q?: string };
+  '/reconcile/$id/$place': object;
   '/reviews': { q?: string; flow?: string; assignee?: string };
   '/reviews/$id': object;
   '/flows': object;
@@ -28,6 +31,9 @@ const SAYS: { [P in Path]: readonly (keyof Places[P] & string)[] } = {
   '/events/$id': [],
   '/kinds': ['flow'],
   '/explain': ['record', 'field'],
+  '/reconcile': [],
+  '/reconcile/$id': ['flow', 'of', 'why', 'q'],
+  '/reconcile/$id/$place': [],
   '/reviews': ['q', 'flow', 'assignee'],
   '/reviews/$id': [],
   '/flows': [],
@@ -44,6 +50,7 @@ const SAYS: { [P in Path]: readonly (keyof Places[P] & string)[] } = {
 export interface Params {
   id?: string;
   release?: string;
+  place?: string;
 }
 
 export interface Target<P extends Path = Path> {
@@ -58,7 +65,7 @@ export function address<P extends Path>({ to, params, search = {} as Places[P] }
     const value = search[name];
     if (typeof value === 'string' && value !== '') said.set(name, value);
   }
-  const path = to.replace(/\$(id|release)/g, (_, name: keyof Params) => encodeURIComponent(params?.[name] ?? ''));
+  const path = to.replace(/\$(id|release|place)/g, (_, name: keyof Params) => encodeURIComponent(params?.[name] ?? ''));
   return said.size === 0 ? path : `${path}?${said}`;
 }
 

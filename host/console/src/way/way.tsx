@@ -44,9 +44,19 @@ export function useRelease(): string {
   return useParams<Params>().release ?? '';
 }
 
-type LinkProps<P extends Path> = Target<P> & { className?: string; children: ReactNode };
+/** The place within a report in the address. */
+export function usePlace(): string {
+  return useParams<Params>().place ?? '';
+}
 
-export function Link<P extends Path>({ className, children, ...target }: LinkProps<P>) {
+type LinkProps<P extends Path> = Target<P> & {
+  className?: string;
+  /** It leads to what is shown. */
+  current?: boolean;
+  children: ReactNode;
+};
+
+export function Link<P extends Path>({ className, current, children, ...target }: LinkProps<P>) {
   const go = useGo();
   const onClick = (event: MouseEvent) => {
     // Whoever wants a new tab or window gets it.
@@ -67,6 +77,7 @@ export function Link<P extends Path>({ className, children, ...target }: LinkPro
     <a
       href={address(target as Target<P>)}
       className={className}
+      aria-current={current ? 'true' : undefined}
       onClick={onClick}
       onFocus={prepare}
       onPointerEnter={prepare}

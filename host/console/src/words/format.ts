@@ -66,6 +66,12 @@ export function number(value: number, locale: string): string {
   return new Intl.NumberFormat(locale).format(value);
 }
 
+/** A decimal number as it is, to the last digit: money with two places at least. */
+export function amount(text: string, money: boolean, locale: string): string {
+  const format = new Intl.NumberFormat(locale, { minimumFractionDigits: money ? 2 : 0, maximumFractionDigits: 6 });
+  return format.format(text as Intl.StringNumericLiteral);
+}
+
 export function percent(share: number, locale: string): string {
   return new Intl.NumberFormat(locale, { style: 'percent', maximumFractionDigits: 0 }).format(share);
 }

@@ -9,6 +9,7 @@ const PAGES = {
     '/kinds',
     '/explain',
     '/explain?record=1042',
+    '/reconcile',
     '/reviews',
     '/flows',
     '/flows/orders',

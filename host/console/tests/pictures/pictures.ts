@@ -82,6 +82,17 @@ async function asked(page: Page): Promise<void> {
   await expect(page.getByText('Nothing was written.')).toBeVisible();
 }
 
+async function report(page: Page): Promise<void> {
+  await page.getByRole('link', { name: 'Won opportunities' }).click();
+  await expect(page.getByRole('heading', { level: 1, name: /^Report of/ })).toBeVisible();
+}
+
+async function difference(page: Page): Promise<void> {
+  await report(page);
+  await page.getByRole('link', { name: 'Workshop equipment, second line' }).click();
+  await expect(page.getByText('nothing explains it; event')).toBeVisible();
+}
+
 const PAGES: Record<string, Shown> = {
   'sign-in': { as: '', at: '/' },
   overview: { at: '/' },
@@ -90,6 +101,9 @@ const PAGES: Record<string, Shown> = {
   story: { at: '/events?q=1042&flow=orders', does: story },
   kinds: { at: '/kinds' },
   explain: { at: '/explain?record=1042' },
+  reconcile: { at: '/reconcile' },
+  'reconcile-report': { at: '/reconcile', does: report },
+  'reconcile-difference': { at: '/reconcile', does: difference },
   reviews: { at: '/reviews' },
   review: { at: '/reviews', does: asked },
   mapping: { at: '/mapping/orders' },
