@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import type { Reconciled, Report, ReportRow, Sum } from '../../src/api/types.ts';
-import { chosen, differing, isZero } from '../../src/pages/reconcile/chosen.ts';
+import { chosen, differing, isZero, same } from '../../src/pages/reconcile/chosen.ts';
 import { verdict } from '../../src/pages/reconcile/verdict.tsx';
 import { address, said } from '../../src/way/places.ts';
 import de from '../../src/words/de.json' with { type: 'json' };
@@ -54,8 +54,10 @@ test('amounts are exact, whatever their length, and money has its cents', () => 
 
 test('a sum differs by its digits', () => {
   expect(['0', '0.00', '-0.0', '0.01', '-5'].map(isZero)).toEqual([true, true, true, false, false]);
-  const sum = (difference: string) => ({ difference }) as Sum;
-  expect(differing([sum('0.00'), sum('-0.01')])).toEqual([sum('-0.01')]);
+  const sum = (difference: string, differences: string) => ({ difference, differences }) as Sum;
+  const [none, month, open] = [sum('0.00', '0.00'), sum('-1.00', '0.00'), sum('-0.01', '-0.01')];
+  expect(differing([none, month, open])).toEqual([open]);
+  expect(same([none, month, open])).toEqual([none]);
 });
 
 test('what came of it is said in plain words', () => {

@@ -23,9 +23,14 @@ export function chosen(report: Report, flow: string | undefined, of: string | un
   );
 }
 
-/** Those that are not the same on both sides. */
+/** Those that are not the same on both sides for records that differ: another month or a rounded cent is no difference of a record. */
 export function differing(sums: readonly Sum[]): Sum[] {
-  return sums.filter((sum) => !isZero(sum.difference));
+  return sums.filter((sum) => !isZero(sum.differences));
+}
+
+/** Those that are the same on both sides. */
+export function same(sums: readonly Sum[]): Sum[] {
+  return sums.filter((sum) => isZero(sum.difference));
 }
 
 /** `0`, `0.00`, `-0.0`: by its digits, since amounts are text. */

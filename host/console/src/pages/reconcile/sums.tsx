@@ -4,7 +4,7 @@ import { useLocale } from '../../parts/locale.ts';
 import { Opens } from '../../parts/opens.tsx';
 import { amount } from '../../words/format.ts';
 import { useWords } from '../../words/words.ts';
-import { differing, isZero } from './chosen.ts';
+import { differing, isZero, same } from './chosen.ts';
 
 const PARTS = ['salesforce', 'b1', 'difference', 'other_month', 'rounding', 'alone', 'differences'] as const;
 
@@ -13,11 +13,13 @@ export function Sums({ of: sums }: { of: Sum[] }) {
   const locale = useLocale();
   if (sums.length === 0) return null;
   const count = differing(sums).length;
-  const label = count === 0 ? t('reconcile.sumsAgree') : t('reconcile.sumsDiffer', { count });
+  const agree = same(sums).length === sums.length;
+  const label =
+    count > 0 ? t('reconcile.sumsDiffer', { count }) : t(agree ? 'reconcile.sumsAgree' : 'reconcile.sumsExplained');
   return (
     <Opens label={label} open={count > 0 && sums.length <= 12}>
       <div className="stack tight">
-        {count > 0 && <p className="soft">{t('reconcile.sumsSays')}</p>}
+        {!agree && <p className="soft">{t('reconcile.sumsSays')}</p>}
         <div className="scroll" tabIndex={0} role="region" aria-label={t('reconcile.sums')}>
           <table className="fields figures sums">
             <thead>
@@ -44,7 +46,7 @@ export function Sums({ of: sums }: { of: Sum[] }) {
                     <td key={part}>
                       {part !== 'salesforce' && part !== 'b1' && isZero(sum[part]) ? (
                         <span className="soft">0</span>
-                      ) : part === 'difference' ? (
+                      ) : part === 'differences' ? (
                         <mark>{amount(sum[part], sum.currency !== '', locale)}</mark>
                       ) : (
                         amount(sum[part], sum.currency !== '', locale)
