@@ -1,7 +1,7 @@
 //! An order that was there already: it gets its ledger row and its link, and is brought in step like any other.
 
 use tandem_sdk::chain::ORDER_LINKED;
-use tandem_sdk::{Error, Method, Said, Value, b1, http, json, outcome_of, passing, request, say, storage};
+use tandem_sdk::{Error, Method, Said, Value, b1, http, json, outcome_of, request, say, storage};
 
 use crate::approval::Draft;
 use crate::change::Change;
@@ -103,7 +103,7 @@ pub fn was_there(doc_num: &str) -> Said {
 }
 
 /// Writes what was taken over into the ledger: an order that went through an approval has no row there, since B1 rolled
-/// it back with the order. Then the link. Its draft that was refused goes, which somebody may still approve.
+/// it back with the order. Then the link. Its draft goes that another order stands for now: somebody may still approve it.
 pub fn note(flow: &str, work: &mut [Work]) {
     let mut places = Vec::new();
     let mut requests = Vec::new();
@@ -125,11 +125,8 @@ pub fn note(flow: &str, work: &mut [Work]) {
     for ((place, is_draft), answer) in places.into_iter().zip(http::send_all(&requests)) {
         let w = &mut work[place];
         match answer {
-            Err(error) if is_draft && passing::pause(&error).is_some() => {
-                w.finish(outcome_of(&error, approval::removing()));
-            }
-            // One that B1 does not let go stays.
-            _ if is_draft || matches!(w.step, Step::Finished(_)) => {}
+            answer if is_draft => approval::replaced(w, w.replaced.unwrap_or_default(), answer),
+            _ if matches!(w.step, Step::Finished(_)) => {}
             Err(error) if !matches!(&error, Error::Remote(remote) if remote.code == "-2035") => {
                 w.finish(outcome_of(&error, say("orders.noting", "noting the order in B1's ledger", [])));
             }

@@ -1,12 +1,13 @@
 //! Orders that an approval procedure keeps as drafts: waited for, and taken back when the opportunity is no longer won.
 
 use tandem_sdk::{
-    Error, Method, Outcome, Request, Response, Said, Value, b1, clock, outcome_of, request, say, schedule, storage,
-    text,
+    Error, Method, Outcome, Request, Response, Said, Value, b1, clock, outcome_of, passing, request, say, schedule,
+    storage, text,
 };
 
 use crate::describe::Settings;
 use crate::linked::Linked;
+use crate::plan::Order;
 use crate::{News, Step, Work, adopt, aside, beside, ledger, look, unseen};
 
 /// What is read of drafts.
@@ -133,19 +134,28 @@ pub fn is_expected(w: &Work) -> bool {
     adopt::is_awaited(w.id()) || text(&w.opportunity, "Tandem_Order_Status__c") == AWAITING
 }
 
+/// It is the opportunity's own.
+fn own(id: &str, entry: i64) {
+    // Not kept any draft of its id is taken for it.
+    let _ = storage::set(&own_key(id), &entry.to_string());
+}
+
 /// There is no order beside it: it is the opportunity's own.
 pub fn wait_for_own(settings: &Settings, w: &mut Work, draft: Draft) {
     if own_entry(w.id()).is_none() {
-        // Not kept any draft of its id is taken for it.
-        let _ = storage::set(&own_key(w.id()), &draft.entry.to_string());
+        own(w.id(), draft.entry);
     }
     wait(settings, w, draft);
 }
 
 /// What was found of an order whose answer was lost is the draft as which B1 keeps it, or the order.
 pub fn note_kept(id: &str, found: &Value) {
-    if found["AuthorizationStatus"].is_string() && is_order(found) {
-        let _ = storage::set(&own_key(id), &b1::key_text(&found["DocEntry"]));
+    let is_draft = found["AuthorizationStatus"].is_string() && is_order(found);
+    if let Some(entry) = found["DocEntry"].as_i64().filter(|_| is_draft) {
+        own(id, entry);
+        if !is_awaited(id) {
+            let _ = storage::set(&key(id), "0");
+        }
     }
 }
 
@@ -261,11 +271,14 @@ pub fn after_the_draft(w: &mut Work) {
 }
 
 /// B1 answered that it did not find something: missing master data, or the trap, a draft that it stored.
-pub fn stored_or_refused(settings: &Settings, w: &mut Work, refused: &Error) {
-    let found = find_draft(w.id()).and_then(|draft| Ok((draft, find_order(w.id())?)));
+pub fn stored_or_refused(settings: &Settings, w: &mut Work, order: &Order, refused: &Error) {
+    let found = new_draft(w.id(), &order.drafts).and_then(|draft| Ok((draft, find_order(w.id())?)));
     match found {
         Ok((_, Some(_))) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
-        Ok((Some(draft), None)) => wait_for_own(settings, w, draft),
+        Ok((Some(draft), None)) => {
+            own(w.id(), draft.entry);
+            wait(settings, w, draft);
+        }
         Ok((None, None)) => {
             adopt::forget(w.id());
             let reason =
@@ -281,8 +294,18 @@ fn looking() -> Said {
 }
 
 fn find_draft(id: &str) -> Result<Option<Draft>, Error> {
-    let rows = b1::read(b1::Read::texts("Drafts", "U_SF_Id", &[id.to_owned()], DRAFT))?;
-    Ok(Draft::own(&rows, id))
+    Ok(Draft::own(&find_drafts(id)?, id))
+}
+
+/// What came of an order that was sent just now is none of those that were there before.
+fn new_draft(id: &str, before: &[i64]) -> Result<Option<Draft>, Error> {
+    let mut rows = find_drafts(id)?;
+    rows.retain(|draft| draft["DocEntry"].as_i64().is_none_or(|entry| !before.contains(&entry)));
+    Ok(Draft::of(&rows, id))
+}
+
+fn find_drafts(id: &str) -> Result<Vec<Value>, Error> {
+    b1::read(b1::Read::texts("Drafts", "U_SF_Id", &[id.to_owned()], DRAFT))
 }
 
 /// A draft of a delivery or an invoice carries its order's fields, too. Whether the kind is told as a number or as a name is not
@@ -351,6 +374,28 @@ pub fn removing() -> Said {
     say("orders.removing_draft", "removing the draft", [])
 }
 
+/// In its place an order is taken over: one that was approved just before has become an order, too, and one that B1 does not let go may yet.
+pub fn replaced(w: &mut Work, draft: i64, answer: Result<Response, Error>) {
+    match answer {
+        Err(error) if passing::pause(&error).is_some() => w.finish(outcome_of(&error, removing())),
+        Err(error) if !matches!(&error, Error::Remote(remote) if remote.status == 404) => {
+            w.hold(kept(draft, &error), &["retry", "ignore"]);
+        }
+        _ => match find_orders(w.id()) {
+            Ok(found) if found.iter().any(|order| order["DocEntry"] != w.document["DocEntry"]) => {
+                w.finish(tandem_sdk::retry(100, "the draft was approved in B1 just now: looking at its order"));
+            }
+            Ok(_) => {}
+            Err(error) => w.finish(outcome_of(&error, looking())),
+        },
+    }
+}
+
+fn kept(draft: i64, why: &Error) -> Said {
+    let with = [("draft", draft.to_string().into()), ("why", Said::of_error(why).into())];
+    say("orders.draft_kept", "B1 keeps draft {draft}, which was refused: {why}. Remove it there, and try again", with)
+}
+
 /// A draft was to be taken away. Whether B1 lets a draft go whose approval is under way is not documented: where it does not,
 /// the order that is made of it is cancelled.
 pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Response, Error>) {
@@ -371,13 +416,7 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
         }
         Err(error) => match outcome_of(&error, removing()) {
             Outcome::Review(_) if w.makes_new => {
-                let with = [("draft", draft.to_string().into()), ("why", Said::of_error(&error).into())];
-                let reason = say(
-                    "orders.draft_kept",
-                    "B1 keeps draft {draft}, which was refused: {why}. Remove it there, and try again",
-                    with,
-                );
-                w.hold(reason, &[look::MAKE_NEW, "ignore"]);
+                w.hold(kept(draft, &error), &[look::MAKE_NEW, "ignore"]);
             }
             Outcome::Review(_) => {
                 unseen::decide(w);

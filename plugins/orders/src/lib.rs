@@ -93,7 +93,7 @@ struct Work {
     makes_new: bool,
     /// An order of it is cancelled, and a draft is there still.
     keeps_draft: bool,
-    /// Its draft that was refused, in whose place an order by hand is taken over: it is not to become a second one.
+    /// Its draft, in whose place an order by hand is taken over: it is not to become a second one.
     replaced: Option<i64>,
     /// `DocEntry` of orders that carry its id and stay, whatever becomes of its draft.
     others: Vec<i64>,

@@ -195,12 +195,9 @@ impl There {
         self.orders.iter().find(|order| b1::key_text(&order["DocEntry"]) == linked.doc_entry)
     }
 
-    /// The opportunity's own. Where it had an order before, and none is expected, a draft that carries its id is a clerk's; one that was refused may
-    /// be its own all the same, which it had before that.
+    /// The opportunity's own. Where it had an order before, and none is expected, a draft that carries its id is a clerk's.
     fn draft(&self, w: &Work) -> Option<Draft> {
-        let may_be = |draft: &Draft| {
-            draft.is_refused() || draft.is_own(w.id()) || approval::is_expected(w) || link_of(w.id()).is_none()
-        };
+        let may_be = |draft: &Draft| draft.is_own(w.id()) || approval::is_expected(w) || link_of(w.id()).is_none();
         Draft::own(&self.drafts, w.id()).filter(may_be)
     }
 
@@ -349,8 +346,7 @@ fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, live
         (Err(error), _) => w.fail(&error, reading_ledger()),
         (Ok(Some(its)), _) => {
             live.iter().filter(|order| **order != its).for_each(|order| beside::add(&id, order));
-            let is_over = |draft: &Draft| draft.is_refused() && draft.is_own(&id);
-            w.replaced = draft.filter(is_over).map(|draft| draft.entry);
+            w.replaced = draft.filter(|draft| draft.is_own(&id)).map(|draft| draft.entry);
             adopt::take_over(w, order, its, used);
         }
         // Its own is with an approver.
@@ -387,7 +383,7 @@ fn ask_about_several(w: &mut Work, many: &[&Value]) {
     let mut choices = vec!["retry".to_owned()];
     choices.extend(numbers.iter().take(OFFERED).map(|number| format!("{}{number}", adopt::LINK)));
     // One of them may be that which was sent, and only its answer was lost.
-    if !adopt::is_sent(w.id()) {
+    if !adopt::is_sent(w.id()) || approval::is_awaited(w.id()) {
         choices.push(MAKE_NEW.to_owned());
     }
     // Beside one that was cancelled they may all be right.

@@ -82,8 +82,8 @@ fn ask_about_conflicts(w: &mut Work) {
     w.hold_by(reason, &[KEEP_B1, KEEP_SALESFORCE, "ignore"], &sides);
 }
 
-/// A live order of the opportunity, or the draft as which B1 keeps it for an approver, besides those that are not its own. One that is approved
-/// meanwhile is among the orders, or is a draft that is closed.
+/// A live order of the opportunity, or else the draft as which B1 keeps it for an approver, besides those that are not its own. One that is approved
+/// between the two looks is a draft that is closed.
 fn made_for(id: &str, order: &Order) -> String {
     let path = |set: &str, besides: &str, others: &[i64], select: &str| {
         let others: String = others.iter().map(|entry| format!(" and DocEntry ne {entry}")).collect();
@@ -91,7 +91,7 @@ fn made_for(id: &str, order: &Order) -> String {
         format!("/{set}?$filter={filter}&$select={select}")
     };
     let orders = path("Orders", " and Cancelled eq 'tNO'", &order.beside, "DocEntry,DocNum,DocumentStatus");
-    format!("{}\n{orders}", path("Drafts", "", &order.drafts, approval::DRAFT))
+    format!("{orders}\n{}", path("Drafts", "", &order.drafts, approval::DRAFT))
 }
 
 fn create(flow: &str, w: &Work, order: &Order, marks: bool) -> Request {
@@ -194,7 +194,7 @@ fn created(flow: &str, settings: &Settings, w: &mut Work, order: &Order, answer:
         },
         Err(error @ Error::Remote(_)) if code_of(&error) == "-2028" => {
             adopt::remember(w.id(), order);
-            approval::stored_or_refused(settings, w, &error);
+            approval::stored_or_refused(settings, w, order, &error);
         }
         Err(error) => {
             match &error {

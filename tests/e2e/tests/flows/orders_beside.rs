@@ -535,3 +535,47 @@ async fn of_several_orders_that_are_delivered_one_is_linked_or_a_new_one_is_made
     }
     Ok(())
 }
+
+/// A clerk's draft is his, refused or not, where the opportunity had an order before.
+#[tokio::test]
+async fn a_clerks_draft_that_was_refused_is_not_asked_about_when_an_opportunity_is_won_again() -> Result<()> {
+    let world = world("settings = { approval_poll_minutes = 0 }").await?;
+    let id = win(&world, "Synced").await?;
+    let order = live(&world, &id).await?.remove(0);
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    copied(&world, order).await.unwrap_err();
+    let draft = drafts(&world, &id).await?.remove(0)["DocEntry"].clone();
+    desk(&world, &format!("reject/{draft}")).await?;
+    lose(&world, &id).await?;
+    until_live(&world, &id, 0).await?;
+    world.b1_settings(json!({})).await?;
+    world.win(&id).await?;
+    let own = until_live(&world, &id, 1).await?.remove(0);
+    until_number(&world, &id, &own["DocNum"].to_string()).await?;
+    asks_nothing(&world).await?;
+    assert_eq!(drafts(&world, &id).await?[0]["DocEntry"], draft);
+    Ok(())
+}
+
+/// The approver thinks better of it before a person has said that a clerk's order is the opportunity's: there would be two.
+#[tokio::test]
+async fn a_draft_that_is_approved_after_all_goes_when_a_clerks_order_is_linked_in_its_place() -> Result<()> {
+    let world = world("settings = { approval_poll_minutes = 15 }").await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    let (id, draft) = awaited(&world).await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    sync_now(&world, &id).await?;
+    until_message(&world, &id, "refused by its approver").await?;
+    let first = copied_from(&world, "Drafts", &draft).await?;
+    desk(&world, &format!("duplicate/Orders/{first}")).await?;
+    sync_now(&world, &id).await?;
+    world.settled().await?;
+    until_message(&world, &id, "has several orders for this opportunity").await?;
+    desk(&world, &format!("approve/{draft}?only")).await?;
+    let number = live(&world, &id).await?.remove(0)["DocNum"].to_string();
+    answer(&world, &format!("link with order {number}")).await?;
+    until_number(&world, &id, &number).await?;
+    until_no_draft(&world, &id).await?;
+    assert_eq!(live(&world, &id).await?.len(), 2);
+    Ok(())
+}

@@ -50,6 +50,10 @@ struct Own {
     cancelled: BTreeSet<i64>,
     /// Numbers of orders that a person has said are the opportunity's.
     linked: BTreeSet<String>,
+    /// Numbers of those of which he has said that they are not.
+    beside: BTreeSet<String>,
+    /// What the flow has made though nothing was to be made.
+    unwanted: Vec<String>,
     /// Drafts of the flow that are refused, or gone, since it looked last.
     called_off: bool,
     /// It is asked to cancel all but one of several orders: the one that is left is its own.
@@ -128,7 +132,7 @@ fn is_refused(draft: &Value) -> bool {
 
 impl Own {
     fn new(id: String) -> Self {
-        let (orders, drafts, cancelled, linked) = Default::default();
+        let (orders, drafts, cancelled, linked, beside) = Default::default();
         Self {
             id,
             won: false,
@@ -136,6 +140,8 @@ impl Own {
             drafts,
             cancelled,
             linked,
+            beside,
+            unwanted: Vec::new(),
             called_off: false,
             is_one_of_several: false,
             aside: Aside::No,
@@ -150,21 +156,29 @@ impl Own {
 
     /// What is there by now and nobody else has made is the flow's.
     fn learn(&mut self, seen: &Seen) {
-        for order in seen.orders(&self.id) {
+        let id = self.id.clone();
+        for order in seen.orders(&id) {
             if self.orders.insert(entry(order), self.maker(order)).is_none() {
-                self.history.push(format!("  the flow made order {}", entry(order)));
+                self.made(format!("order {}", entry(order)));
             }
         }
-        for draft in seen.drafts(&self.id) {
+        for draft in seen.drafts(&id) {
             let maker = self.drafts.get(&entry(draft)).copied().unwrap_or(Maker::Flow);
             if self.drafts.insert(entry(draft), maker).is_none() {
-                self.history.push(format!("  the flow made draft {}", entry(draft)));
+                self.made(format!("draft {}", entry(draft)));
             }
         }
         // An order that is left alone, with nothing of the opportunity's own, counts as made for it by hand.
-        let has_own = seen.drafts(&self.id).any(|draft| self.is_own_draft(draft));
+        let has_own = seen.drafts(&id).any(|draft| self.is_own_draft(draft));
         if !has_own && self.orders.values().all(|maker| *maker != Maker::Flow) {
             self.by_hand();
+        }
+    }
+
+    fn made(&mut self, what: String) {
+        self.history.push(format!("  the flow made {what}"));
+        if self.aside != Aside::No && self.before_loss == Aside::No {
+            self.unwanted.push(what);
         }
     }
 
@@ -203,14 +217,16 @@ impl Own {
     fn is_its(&self, order: &Value) -> bool {
         match self.maker(order) {
             Maker::Flow => true,
-            Maker::Clerk { may_be_taken } => may_be_taken || self.linked.contains(&number(order)),
+            _ if self.linked.contains(&number(order)) => true,
+            Maker::Clerk { may_be_taken } => may_be_taken && !self.beside.contains(&number(order)),
         }
     }
 
     /// What is wrong with it, now that all is done that there is to do.
     fn faults(&self, seen: &Seen) -> Vec<String> {
         let id = self.id.as_str();
-        let mut wrong = Vec::new();
+        let mut wrong: Vec<String> =
+            self.unwanted.iter().map(|what| format!("{what} was made of what was put aside")).collect();
         for order in seen.orders(id).filter(|own| own["Cancelled"] == "tYES") {
             if !self.cancelled.contains(&entry(order)) && !self.is_its(order) {
                 wrong.push(format!("a clerk's order {} was cancelled", entry(order)));
@@ -239,7 +255,15 @@ impl Own {
         if is_asked != (state == "Review") && (is_asked || self.aside == Aside::No) {
             wrong.push(format!("it shows {state:?}, and is {}asked about", if is_asked { "" } else { "not " }));
         }
-        if self.won && own + taken + out == 0 && !is_asked && self.aside == Aside::No && state != "Waiting" {
+        // Whose a draft is that came beside a clerk's order while nobody looked is not to be known: it is waited for.
+        let is_with_approver = seen.drafts(id).any(is_out);
+        if self.won
+            && own + taken == 0
+            && !is_with_approver
+            && !is_asked
+            && self.aside == Aside::No
+            && state != "Waiting"
+        {
             wrong.push("it is won, and has no order, no draft and no question".into());
         }
         let is_shown = live.iter().any(|own| number(own) == shown);
@@ -384,9 +408,7 @@ impl Days {
     async fn thing(&mut self, place: usize, seen: &Seen, kind: Round) -> Result<()> {
         let (world, own, chance) = (&self.world, &mut self.all[place], &mut self.chance);
         let id = own.id.clone();
-        if kind != Round::Busy && kind != Round::Struck {
-            own.learn(seen);
-        }
+        own.learn(seen);
         if own.history.len() == 1 {
             return own.win(world).await;
         }
@@ -418,7 +440,7 @@ impl Days {
             Thing::Duplicate(order) => own.duplicate(world, seen, order).await,
             Thing::Cancel(order) => own.cancel(world, order).await,
             Thing::Deliver(order) => own.deliver(world, order).await,
-            Thing::Copy(draft) => own.copy_draft(world, seen, draft).await,
+            Thing::Copy(draft) => own.copy(world, seen, draft).await,
             Thing::Approve(draft) => own.approve(world, draft, false).await,
             Thing::ApproveOnly(draft) => own.approve(world, draft, true).await,
             Thing::Refuse(draft) => own.refuse(world, draft).await,
@@ -532,14 +554,14 @@ impl Own {
 
     async fn duplicate(&mut self, world: &World, seen: &Seen, order: &Value) -> Result<()> {
         let maker = self.clerk(seen);
-        let before: Vec<i64> = self.drafts.keys().copied().collect();
         match self.desk(world, &format!("duplicate/Orders/{}", entry(order))).await? {
             Some(made) => {
                 let made = made["duplicate"].as_str().and_then(|key| key.parse().ok()).context("its DocEntry")?;
                 self.note(format!("  a clerk made order {made}"));
                 self.orders.insert(made, maker);
             }
-            None => self.drafted(world, &before).await?,
+            // It is for an approver to see.
+            None => self.copy(world, seen, order).await?,
         }
         Ok(())
     }
@@ -555,15 +577,15 @@ impl Own {
         Ok(())
     }
 
-    async fn copy_draft(&mut self, world: &World, seen: &Seen, draft: &Value) -> Result<()> {
+    async fn copy(&mut self, world: &World, seen: &Seen, document: &Value) -> Result<()> {
         let maker = self.clerk(seen);
         let before: Vec<i64> = self.drafts.keys().copied().collect();
-        self.note(format!("a clerk copies draft {}", entry(draft)));
-        let rows = draft["DocumentLines"].as_array().cloned().unwrap_or_default();
+        self.note(format!("a clerk copies document {}", entry(document)));
+        let rows = document["DocumentLines"].as_array().cloned().unwrap_or_default();
         let row =
             |row: &Value| json!({ "ItemCode": row["ItemCode"], "Quantity": 77, "U_SF_LineId": row["U_SF_LineId"] });
         let rows: Vec<Value> = rows.iter().map(row).collect();
-        let body = json!({ "CardCode": draft["CardCode"], "DocDueDate": draft["DocDueDate"], "U_SF_Id": self.id, "DocumentLines": rows });
+        let body = json!({ "CardCode": document["CardCode"], "DocDueDate": document["DocDueDate"], "U_SF_Id": self.id, "DocumentLines": rows });
         match world.b1_post("/Orders", body).await {
             Ok(made) => {
                 self.note(format!("  a clerk made order {}", entry(&made)));
@@ -598,7 +620,11 @@ impl Own {
         let what = format!("approve/{}{}", entry(draft), if only { "?only" } else { "" });
         let done = self.desk(world, &what).await?;
         if let Some(order) = done.and_then(|done| done["order"].as_str()?.parse().ok()).filter(|_| !only) {
-            let maker = self.drafts.get(&entry(draft)).copied().unwrap_or(Maker::Flow);
+            let maker = match self.drafts.get(&entry(draft)).copied().unwrap_or(Maker::Flow) {
+                // Where its own is gone meanwhile, it is not to be known of which the order was made.
+                Maker::Clerk { may_be_taken } => Maker::Clerk { may_be_taken: may_be_taken || self.called_off },
+                maker => maker,
+            };
             self.note(format!("  order {order} was made of it"));
             self.orders.insert(order, maker);
         }
@@ -627,16 +653,23 @@ impl Own {
         let Some(question) = seen.question(&self.id) else { return Ok(()) };
         let choices = question["choices"].as_array().cloned().unwrap_or_default();
         let choice = choices[chance.usize(..choices.len().max(1))].as_str().unwrap_or_default().to_owned();
-        self.answer(world, question, &choice).await
+        self.answer(world, seen, question, &choice).await
     }
 
-    async fn answer(&mut self, world: &World, question: &Value, choice: &str) -> Result<()> {
+    async fn answer(&mut self, world: &World, seen: &Seen, question: &Value, choice: &str) -> Result<()> {
         let review = question["id"].to_string();
         let arguments = ["review", "resolve", "--choose", choice, &review];
         let (code, _, error) = world.tandem_raw(&arguments).await?;
         self.note(format!("answered {choice:?} to {}: {code} {error}", question["reason"]));
         if code != 0 {
             return Ok(());
+        }
+        if [MAKE_NEW, LEAVE].contains(&choice) {
+            let asked = question["reason"].as_str().unwrap_or_default().to_owned();
+            let is_named = |own: &&Value| asked.contains(&number(own)) && self.maker(own) != Maker::Flow;
+            let named: Vec<String> = seen.live(&self.id).filter(is_named).map(number).collect();
+            self.linked.retain(|own| !named.contains(own));
+            self.beside.extend(named);
         }
         self.aside = match choice {
             "ignore" => Aside::Ignored,
@@ -645,6 +678,7 @@ impl Own {
         };
         if let Some(number) = choice.strip_prefix(LINK) {
             self.linked.insert(number.to_owned());
+            self.beside.remove(number);
         }
         Ok(())
     }
@@ -661,11 +695,13 @@ impl Own {
             self.approve(world, draft, false).await?;
             return Ok(false);
         }
-        let Some(question) = seen.question(&id) else { return Ok(true) };
+        let Some(question) = seen.question(&id) else {
+            return Ok(seen.shows(&id, "Tandem_Sync_State__c") != "Waiting");
+        };
         let choices: Vec<&str> =
             question["choices"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
         if choices.contains(&MAKE_NEW) {
-            self.answer(world, question, MAKE_NEW).await?;
+            self.answer(world, seen, question, MAKE_NEW).await?;
             return Ok(false);
         }
         // Cancel there what is not wanted, as is said.
@@ -675,7 +711,8 @@ impl Own {
             self.cancel(world, order).await?;
         }
         let is_closed = seen.live(&id).any(is_closed);
-        self.answer(world, question, if is_closed && choices.contains(&"ignore") { "ignore" } else { "retry" }).await?;
+        self.answer(world, seen, question, if is_closed && choices.contains(&"ignore") { "ignore" } else { "retry" })
+            .await?;
         Ok(false)
     }
 }
