@@ -66,6 +66,8 @@ fn sent_key(id: &str) -> String {
 pub fn remember(id: &str, order: &Order) {
     // Not remembered it is taken over as it is.
     let _ = storage::set(&sent_key(id), &Linked::sent(order));
+    // None of the drafts that were there before is what B1 keeps of it.
+    order.drafts.iter().for_each(|draft| beside::add_draft(id, &json!({ "DocEntry": draft })));
 }
 
 /// It is known.

@@ -135,7 +135,7 @@ pub fn is_expected(w: &Work) -> bool {
 }
 
 /// It is the opportunity's own.
-fn own(id: &str, entry: i64) {
+pub fn own(id: &str, entry: i64) {
     // Not kept any draft of its id is taken for it.
     let _ = storage::set(&own_key(id), &entry.to_string());
 }
@@ -273,12 +273,12 @@ pub fn after_the_draft(w: &mut Work) {
 /// B1 answered that it did not find something: missing master data, or the trap, a draft that it stored.
 pub fn stored_or_refused(settings: &Settings, w: &mut Work, order: &Order, refused: &Error) {
     let found = new_draft(w.id(), &order.drafts).and_then(|draft| Ok((draft, find_order(w.id())?)));
+    if let Ok((Some(draft), _)) = &found {
+        own(w.id(), draft.entry);
+    }
     match found {
         Ok((_, Some(_))) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
-        Ok((Some(draft), None)) => {
-            own(w.id(), draft.entry);
-            wait(settings, w, draft);
-        }
+        Ok((Some(draft), None)) => wait(settings, w, draft),
         Ok((None, None)) => {
             adopt::forget(w.id());
             let reason =

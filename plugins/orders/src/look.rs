@@ -333,15 +333,17 @@ fn is_after_its_last(id: &str, order: &Value) -> bool {
 fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, live: &[&Value], there: &There) {
     let id = w.id().to_owned();
     let (orders, used, draft) = (there.made_for(&id).count() as u64, there.made(&id), there.draft(w));
+    let all_are = |is: fn(&str, &Value) -> bool| live.iter().all(|order| is(&id, order));
     let is_its = match live {
         [order_there] => {
             let (generation, was_added) = (order.generation, there.was_added(&id));
             adopt::is_ours(flow, w, &Found { order: order_there, generation, orders, draft, was_added })
                 .map(|is_its| is_its.then_some(*order_there))
         }
-        many => Ok(many.iter().copied().find(|order| adopt::is_answer(w, order))),
+        // What came since he was asked he knows nothing of.
+        many if all_are(beside::is_known) => Ok(many.iter().copied().find(|order| adopt::is_answer(w, order))),
+        _ => Ok(None),
     };
-    let all_are = |is: fn(&str, &Value) -> bool| live.iter().all(|order| is(&id, order));
     match (is_its, draft) {
         (Err(error), _) => w.fail(&error, reading_ledger()),
         (Ok(Some(its)), _) => {
@@ -370,7 +372,7 @@ fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, live
             if (draft.is_some() || approval::is_awaited(&id)) && all_are(beside::is_left) && aside::leaves(w) => {}
         (Ok(None), _) => match live {
             [one] => ask_about_copy(w, one),
-            many => ask_about_several(w, many),
+            many => ask_about_several(w, many, there),
         },
     }
 }
@@ -378,12 +380,12 @@ fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, live
 /// As many orders are offered by their numbers.
 const OFFERED: usize = 5;
 
-fn ask_about_several(w: &mut Work, many: &[&Value]) {
+fn ask_about_several(w: &mut Work, many: &[&Value], there: &There) {
     let numbers: Vec<String> = many.iter().map(|order| b1::key_text(&order["DocNum"])).collect();
     let mut choices = vec!["retry".to_owned()];
     choices.extend(numbers.iter().take(OFFERED).map(|number| format!("{}{number}", adopt::LINK)));
-    // One of them may be that which was sent, and only its answer was lost.
-    if !adopt::is_sent(w.id()) || approval::is_awaited(w.id()) {
+    // One of them may be that which was sent and whose answer was lost, or be made of its draft.
+    if !adopt::is_sent(w.id()) || (approval::is_awaited(w.id()) && !there.was_added(w.id())) {
         choices.push(MAKE_NEW.to_owned());
     }
     // Beside one that was cancelled they may all be right.
@@ -419,7 +421,12 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
     let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
     // What he was not told of he has not left so.
     if leaves(w) && live.iter().all(|order| beside::is_known(&id, order)) {
+        let refused = there.draft(w).filter(|draft| draft.is_own(&id));
         adopt::forget(&id);
+        // It goes when it is wanted no more: somebody may still approve it.
+        if let Some(refused) = refused {
+            approval::own(&id, refused.entry);
+        }
         live.iter().for_each(|order| beside::add(&id, order));
     } else if w.makes_new || is_awaited || !live.is_empty() {
         let generation = (linked.generation + 1).max(there.made(&id) + 1);

@@ -579,3 +579,17 @@ async fn a_draft_that_is_approved_after_all_goes_when_a_clerks_order_is_linked_i
     assert_eq!(live(&world, &id).await?.len(), 2);
     Ok(())
 }
+
+/// What was left cancelled may be approved by somebody as long as its refused draft is there.
+#[tokio::test]
+async fn a_refused_draft_goes_also_after_its_order_was_left_cancelled() -> Result<()> {
+    let world = approvals().await?;
+    let (id, _, draft) = awaited_anew(&world).await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    until_message(&world, &id, "refused by its approver").await?;
+    answer(&world, "leave it cancelled").await?;
+    world.until_state(&id, "Synced").await?;
+    lose(&world, &id).await?;
+    until_no_draft(&world, &id).await?;
+    asks_nothing(&world).await
+}
