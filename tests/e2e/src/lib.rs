@@ -519,7 +519,7 @@ impl World {
             }
             Ok(Some(()))
         };
-        self.until("all events to be settled", Duration::from_secs(60), look).await
+        self.until("all events to be settled", Duration::from_secs(180), look).await
     }
 
     /// In the org it is so many days later.

@@ -292,6 +292,14 @@ async fn row_alone(world: &mut World) -> Result<String> {
     Ok(id)
 }
 
+/// It is shown, and the run has ended: what it waits for is reckoned at its end, by the clock of then.
+async fn until_it_waits(world: &World, id: &str) -> Result<()> {
+    let shown = world.until_state(id, "Waiting").await?;
+    assert!(shown["Tandem_Sync_Message__c"].as_str().is_some_and(|message| message.contains("is looked for again")));
+    let ended = async |world: &World| Ok(world.log().contains("is looked for again in a few minutes").then_some(()));
+    world.until("the end of the run", Duration::from_secs(20), ended).await
+}
+
 /// From now on B1 answers a change set with an order of `PO-X` by the balancer's page.
 async fn lets_no_change_set_through(world: &World) -> Result<()> {
     let procedure = json!({ "set": "Orders", "field": "NumAtCard", "is": "PO-X", "number": 1001, "words": "not now",
@@ -312,8 +320,7 @@ async fn lose_the_order(world: &World, id: &str, rows: usize) -> Result<()> {
     };
     world.until("the answer to be lost", Duration::from_secs(20), is_lost).await?;
     world.b1_settings(json!({ "procedure": null })).await?;
-    let shown = world.until_state(id, "Waiting").await?;
-    assert!(shown["Tandem_Sync_Message__c"].as_str().is_some_and(|message| message.contains("is looked for again")));
+    until_it_waits(world, id).await?;
     assert_eq!((world.orders_of(id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (rows - 1, rows));
     Ok(())
 }
@@ -338,8 +345,7 @@ async fn a_host_that_was_killed_between_a_row_of_the_ledger_and_its_order_makes_
     world.b1_faults(json!([])).await?;
     world.b1_settings(json!({ "procedure": null })).await?;
     world.up().await?;
-    let shown = world.until_state(&id, "Waiting").await?;
-    assert!(shown["Tandem_Sync_Message__c"].as_str().is_some_and(|message| message.contains("is looked for again")));
+    until_it_waits(&world, &id).await?;
     clock.set(301)?;
     world.until_state(&id, "Synced").await?;
     assert_eq!((world.orders_of(&id).await?.len(), world.b1_records("U_TANDEM").await?.len()), (1, 1));
