@@ -10,6 +10,7 @@ mod hostile;
 mod instance;
 mod mappers;
 mod neighbours;
+mod reconcile;
 mod scale;
 mod simulators;
 mod store;
@@ -66,6 +67,9 @@ struct Options {
     /// Only so many minutes of 20 changes a second, with faults.
     #[arg(long, default_value_t = 0)]
     day: u64,
+    /// Only the comparison of both sides, of so many customers.
+    #[arg(long, default_value_t = 0)]
+    reconcile: usize,
     /// Only the first load of a whole company.
     #[arg(long)]
     scale: bool,
@@ -131,6 +135,11 @@ async fn main() -> Result<()> {
     }
     if options.day > 0 {
         day::all(&mut figures, options.day).await.context("a long day")?;
+        println!("{figures}");
+        return Ok(());
+    }
+    if options.reconcile > 0 {
+        reconcile::all(&mut figures, options.reconcile).await.context("both sides compared")?;
         println!("{figures}");
         return Ok(());
     }
