@@ -104,7 +104,7 @@ impl Asker {
             Some(Value::String(_)) => {
                 return Err(wrong(
                     key,
-                    "stands in no file: say where it lies, { env = \"NAME\" } or { file = \"path\" }",
+                    "stands in no file: say where it lies, { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }",
                 ));
             }
             Some(given) => return given.try_into().map_err(|error: toml::de::Error| wrong(key, error.message())),
@@ -205,12 +205,15 @@ fn wrong(key: &str, why: &str) -> anyhow::Error {
     Failure::WrongUsage(format!("the answer {key} {why}")).into()
 }
 
+/// How a secret's source is written.
+const SOURCES: [&str; 3] = ["env", "file", "credential"];
+
 /// Tables within tables become keys with dots; where a secret lies, and lists, stay whole.
 fn flattened(above: &str, table: &Table, into: &mut BTreeMap<String, Value>) {
     for (name, value) in table {
         let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
         match value {
-            Value::Table(own) if !own.contains_key("env") && !own.contains_key("file") => flattened(&key, own, into),
+            Value::Table(own) if !SOURCES.iter().any(|source| own.contains_key(*source)) => flattened(&key, own, into),
             value => {
                 into.insert(key, value.clone());
             }

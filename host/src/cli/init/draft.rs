@@ -129,10 +129,22 @@ impl Draft {
 
     /// Writes a section into the file as it is now.
     pub fn put(&mut self, kind: &str, name: &str, keys: &Map<String, Value>) -> Result<()> {
+        self.put_with(kind, name, keys, Vec::new())
+    }
+
+    /// The same with files that it names: all of it, or nothing.
+    pub fn put_with(
+        &mut self,
+        kind: &str,
+        name: &str,
+        keys: &Map<String, Value>,
+        mut files: Vec<(PathBuf, Vec<u8>)>,
+    ) -> Result<()> {
         self.read_again()?;
         let text = section(&self.text, kind, name, keys).map_err(|why| anyhow!(why))?;
         let config = Config::parse(&text, &self.file)?;
-        put_all(&[(self.file.clone(), text.clone().into_bytes())]).map_err(|why| anyhow!(why))?;
+        files.push((self.file.clone(), text.clone().into_bytes()));
+        put_all(&files).map_err(|why| anyhow!(why))?;
         (self.text, self.config) = (text, config);
         Ok(())
     }

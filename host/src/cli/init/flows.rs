@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use serde_json::{Map, Value, json};
 
 use super::ask::{Asker, Choice};
@@ -13,6 +13,8 @@ use crate::cli::output::{Output, complain};
 use crate::cli::plugin::{codes_of, grant};
 use crate::cli::service::Parts;
 use crate::connections::{Call, Connection, Method};
+use crate::mapping::edit::{Edit, edited};
+use crate::mapping::outline::Rule;
 use crate::releases::{consent, shipped};
 use crate::store::sqlite::Access;
 
@@ -22,23 +24,31 @@ const LIMIT: u64 = 1 << 20;
 /// What a flow cannot know by itself, and B1 has a list of.
 struct Question {
     plugin: &'static str,
-    /// The plugin's own setting.
+    /// Its name in a file of answers; of a setting the plugin's own.
     setting: &'static str,
     asks: &'static str,
     /// What an entry is called, without which the plugin's own rule holds.
     none: Option<&'static str>,
     list: List,
     several: bool,
+    goes: Goes,
 }
 
-/// A list in B1: an entity set with the key and the name of its entries; or the numbering series of business partners.
+/// A list in B1: an entity set with the key and the name of its entries; the numbering series of business partners; or branches, where there are several.
 enum List {
     Of(&'static str, &'static str, &'static str),
     SeriesOfCustomers,
+    Branches,
+}
+
+/// Where an answer is kept: among the flow's settings, or as the rule of a field in a section of its mapping.
+enum Goes {
+    Setting,
+    Rule(&'static str, &'static str),
 }
 
 /// In the order in which they are asked.
-const QUESTIONS: [Question; 5] = [
+const QUESTIONS: [Question; 6] = [
     Question {
         plugin: "accounts",
         setting: "series",
@@ -46,6 +56,7 @@ const QUESTIONS: [Question; 5] = [
         none: Some("none: the mapping gives it"),
         list: List::SeriesOfCustomers,
         several: false,
+        goes: Goes::Setting,
     },
     Question {
         plugin: "catalogue",
@@ -54,6 +65,7 @@ const QUESTIONS: [Question; 5] = [
         none: None,
         list: List::Of("PriceLists", "PriceListNo", "PriceListName"),
         several: false,
+        goes: Goes::Setting,
     },
     Question {
         plugin: "catalogue",
@@ -62,6 +74,7 @@ const QUESTIONS: [Question; 5] = [
         none: None,
         list: List::Of("PriceLists", "PriceListNo", "PriceListName"),
         several: true,
+        goes: Goes::Setting,
     },
     Question {
         plugin: "inventory",
@@ -70,6 +83,7 @@ const QUESTIONS: [Question; 5] = [
         none: None,
         list: List::Of("Warehouses", "WarehouseCode", "WarehouseName"),
         several: true,
+        goes: Goes::Setting,
     },
     Question {
         plugin: "orders",
@@ -78,6 +92,16 @@ const QUESTIONS: [Question; 5] = [
         none: Some("B1's default"),
         list: List::Of("Warehouses", "WarehouseCode", "WarehouseName"),
         several: false,
+        goes: Goes::Setting,
+    },
+    Question {
+        plugin: "orders",
+        setting: "branch",
+        asks: "which branch do orders belong to? B1 takes none without, where the company has several",
+        none: Some("none: orders have no branch here, or the mapping will say it"),
+        list: List::Branches,
+        several: false,
+        goes: Goes::Rule("header", "BPL_IDAssignedToInvoice"),
     },
 ];
 
@@ -122,13 +146,22 @@ pub async fn choose(
         return Ok(());
     };
     for plugin in chosen {
-        let mut settings = Map::new();
+        let (mut settings, mut rules) = (Map::new(), Vec::new());
         if let (Some(one), Some((_, setting))) = (&one, CURRENCIES.iter().find(|(own, _)| *own == plugin)) {
             settings.insert("multi_currency".into(), false.into());
             settings.extend(setting.map(|setting| (setting.to_owned(), json!(one))));
         }
         for question in QUESTIONS.iter().filter(|own| own.plugin == plugin) {
-            settings.extend(answered(question, b1, asker).await?);
+            let Some(value) = answered(question, b1, asker).await? else { continue };
+            match question.goes {
+                Goes::Setting => {
+                    settings.insert(question.setting.to_owned(), value);
+                }
+                Goes::Rule(section, field) => {
+                    let rule = Rule::OneWay { field: field.to_owned(), rule: value.to_string() };
+                    rules.push(Edit::Put { section: section.to_owned(), rule, instead_of: None });
+                }
+            }
         }
         let mut keys = Map::new();
         keys.insert("plugin".into(), json!(plugin));
@@ -136,10 +169,33 @@ pub async fn choose(
         if !settings.is_empty() {
             keys.insert("settings".into(), settings.into());
         }
-        draft.put("flows", &plugin, &keys)?;
+        let mut files = Vec::new();
+        if !rules.is_empty() {
+            let name = format!("{plugin}.mapping.toml");
+            let path = draft.config.resolve(Path::new(&name));
+            if path.exists() {
+                complain(format_args!(
+                    "{} is there already: write what you answered into it, and name it as the flow's mapping",
+                    path.display()
+                ));
+            } else {
+                files.push((path, mapping(&draft.config.file, &plugin, rules).await?));
+                keys.insert("mapping".into(), json!(name));
+            }
+        }
+        draft.put_with("flows", &plugin, &keys, files)?;
         output.say(format!("[flows.{plugin}] is kept"));
     }
     Ok(())
+}
+
+/// The mapping that a plugin brings, with rules more.
+async fn mapping(config: &Path, plugin: &str, rules: Vec<Edit>) -> Result<Vec<u8>> {
+    let parts = Parts::open(config, Access::Tool).await?;
+    let plugin = parts.releases().await?.plugin_file(plugin).await?;
+    let text =
+        edited(&plugin.description.default_mapping, rules).map_err(|why| anyhow!("the flow's mapping: {why}"))?;
+    Ok(text.into_bytes())
 }
 
 /// The org's currency, where it has one alone.
@@ -165,8 +221,8 @@ async fn one_currency(org: &Connection, asker: &mut Asker) -> Result<Option<Stri
     }
 }
 
-/// The setting, where one comes of the answer.
-async fn answered(question: &Question, b1: &Connection, asker: &mut Asker) -> Result<Option<(String, Value)>> {
+/// The value, where one comes of the answer.
+async fn answered(question: &Question, b1: &Connection, asker: &mut Asker) -> Result<Option<Value>> {
     let entries = match entries(&question.list, b1).await {
         Ok(entries) => entries,
         Err(why) => {
@@ -177,20 +233,20 @@ async fn answered(question: &Question, b1: &Connection, asker: &mut Asker) -> Re
     if entries.is_empty() {
         return Ok(None);
     }
-    let (key, setting) = (format!("flows.{}.{}", question.plugin, question.setting), question.setting.to_owned());
+    let key = format!("flows.{}.{}", question.plugin, question.setting);
     let value_of = |chosen: &str| entries.iter().find(|own| text(&own.0) == chosen).map(|own| own.0.clone());
     let mut choices: Vec<Choice> =
         entries.iter().map(|(value, name)| Choice::new(text(value), format!("{}  {name}", text(value)))).collect();
     if question.several {
         let chosen = asker.many(&key, question.asks, &choices, &[])?;
         let values: Vec<Value> = chosen.iter().filter_map(|own| value_of(own)).collect();
-        return Ok((!values.is_empty()).then(|| (setting, json!(values))));
+        return Ok((!values.is_empty()).then(|| json!(values)));
     }
     if let Some(none) = question.none {
         choices.insert(0, Choice::new("", none));
     }
     let chosen = asker.one(&key, question.asks, &choices, Some(0))?;
-    Ok(value_of(&chosen).map(|value| (setting, value)))
+    Ok(value_of(&chosen))
 }
 
 fn text(value: &Value) -> String {
@@ -211,12 +267,17 @@ async fn entries(list: &List, b1: &Connection) -> Result<Vec<(Value, String)>, S
             let asked = json!({ "DocumentTypeParams": { "Document": "2", "DocumentSubType": "C" } });
             (Call::write(Method::Post, "/SeriesService_GetDocumentSeries", &asked), "Series", "Name")
         }
+        List::Branches => {
+            (Call::get("/BusinessPlaces?$select=BPLID,BPLName,Disabled&$orderby=BPLID"), "BPLID", "BPLName")
+        }
     };
     let answer = b1.send(call, LIMIT).await.map_err(|error| error.to_string())?;
     let answer: Value = serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
     let rows = answer["value"].as_array().cloned().unwrap_or_default();
-    let is_open = |row: &&Value| row["Locked"] != "tYES" && !row[key].is_null();
-    Ok(rows.iter().filter(is_open).map(|row| (row[key].clone(), text(&row[name]))).collect())
+    let is_open = |row: &&Value| row["Locked"] != "tYES" && row["Disabled"] != "tYES" && !row[key].is_null();
+    let open: Vec<_> = rows.iter().filter(is_open).map(|row| (row[key].clone(), text(&row[name]))).collect();
+    // A company without branches has one that stands for all of it.
+    Ok(if matches!(list, List::Branches) && open.len() < 2 { Vec::new() } else { open })
 }
 
 /// Shows what each flow's plugin asks for, and allows it on a yes.

@@ -20,7 +20,8 @@ fn answers(world: &World, b1: &str) -> String {
     format!(
         "[b1]\nurl = \"{}/b1s/v2\"\n{b1}\ncompany = \"SBODEMO\"\nuser = \"tandem\"\npassword = {{ file = \"b1.password\" }}\ntime_zone = \"Europe/Berlin\"\n\
          [salesforce]\nlogin_url = \"{}\"\npubsub_url = \"{}\"\nclient_id = \"tandem\"\nclient_secret = {{ file = \"salesforce.secret\" }}\n\
-         [flows]\non = [\"orders\", \"inventory\"]\n[flows.inventory]\nwarehouses = [\"01\"]\ngrant = true\n",
+         [flows]\non = [\"orders\", \"inventory\"]\n[flows.orders]\nbranch = 2\nwarehouse = \"02\"\n\
+         [flows.inventory]\nwarehouses = [\"01\"]\ngrant = true\n",
         world.b1, world.salesforce, world.pubsub
     )
 }
@@ -62,6 +63,8 @@ async fn a_file_of_answers_sets_all_up_and_what_is_wrong_in_it_names_its_key() -
     std::fs::write(&file, good)?;
     let output = world.tandem(&arguments).await?;
     assert!(output.contains("active flows: inventory, orders"), "{output}");
+    let mapping = std::fs::read_to_string(world.folder().join("orders.mapping.toml"))?;
+    assert!(mapping.contains("BPL_IDAssignedToInvoice = \"2\"") && mapping.contains("NumAtCard"), "{mapping}");
     let kept = std::fs::read_to_string(world.folder().join("tandem.toml"))?;
     assert!(kept.contains("warehouses = [\"01\"]") && !kept.contains("tandem-secret"), "{kept}");
     world.up().await?;
