@@ -27,7 +27,7 @@ pub use self::keep::{KeepConfig, Payloads};
 pub use self::lines::Lines;
 pub use self::log::LogConfig;
 pub use self::reconcile::ReconcileConfig;
-pub use self::secret::{Secret, SecretError, SecretSource};
+pub use self::secret::{CREDSTORE, Secret, SecretError, SecretSource};
 pub use self::stamp::{Stamp, stamp};
 pub use self::telemetry::TelemetryConfig;
 

@@ -16,6 +16,8 @@ pub enum SecretSource {
     Env(String),
     /// A file, relative to `tandem.toml`; a trailing line break is dropped.
     File(PathBuf),
+    /// What systemd hands to the service under this name. Source: `systemd.exec(5)`, "Credentials".
+    Credential(String),
     /// As a person has just typed it, to be tried: no file says this.
     Typed(Secret),
 }
@@ -28,12 +30,17 @@ impl<'de> Deserialize<'de> for SecretSource {
         enum Named {
             Env(String),
             File(PathBuf),
+            Credential(String),
         }
         match Named::deserialize(deserializer) {
             Ok(Named::Env(name)) => Ok(Self::Env(name)),
             Ok(Named::File(path)) => Ok(Self::File(path)),
+            Ok(Named::Credential(name)) if is_credential(&name) => Ok(Self::Credential(name)),
+            Ok(Named::Credential(_)) => Err(D::Error::custom(
+                "a credential's name has letters, digits, '-', '_' and '.' alone, and begins with a letter",
+            )),
             Err(_) => Err(D::Error::custom(
-                "a secret never stands here itself; write { env = \"NAME\" } or { file = \"path\" }",
+                "a secret never stands here itself; write { env = \"NAME\" }, { file = \"path\" } or, of systemd, { credential = \"name\" }",
             )),
         }
     }
@@ -44,6 +51,7 @@ impl fmt::Display for SecretSource {
         match self {
             Self::Env(name) => write!(f, "the environment variable {name}"),
             Self::File(path) => write!(f, "the file {}", path.display()),
+            Self::Credential(name) => write!(f, "systemd's credential {name}"),
             Self::Typed(_) => f.write_str("the form"),
         }
     }
@@ -126,9 +134,33 @@ pub enum SecretError {
         /// What the system said.
         cause: std::io::Error,
     },
+    /// systemd does not hand it over.
+    #[error(
+        "systemd's credential {name} is not in {}: {cause}; `systemd-creds encrypt --name={name} - {CREDSTORE}/{name}` as root takes it in, then `tandem service install` and \
+         `tandem service start`; commands read it while the service runs", .folder.display()
+    )]
+    Unhanded {
+        /// Its name.
+        name: String,
+        /// Where it should lie.
+        folder: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
     /// There, but blank.
     #[error("the secret from {0} is empty")]
     Empty(String),
+}
+
+/// Where encrypted credentials lie that systemd hands over.
+pub const CREDSTORE: &str = "/etc/credstore.encrypted";
+/// Where it hands them to the service; commands given beside it, as its user, find them there while it runs.
+const HANDED: &str = "/run/credentials/tandem.service";
+
+/// It is one word of a unit, and a file's name.
+fn is_credential(name: &str) -> bool {
+    let may_be = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    name.starts_with(|c: char| c.is_ascii_alphabetic()) && name.chars().all(may_be)
 }
 
 /// Bytes of a secret: a key has 4 KiB at most.
@@ -155,6 +187,12 @@ impl SecretSource {
                     read_bounded(&path).map_err(|cause| SecretError::Unreadable { path: path.clone(), cause })?;
                 (text.trim_end_matches(['\r', '\n']).to_owned(), path.display().to_string())
             }
+            Self::Credential(name) => {
+                let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map_or_else(|| HANDED.into(), PathBuf::from);
+                let read = read_bounded(&folder.join(name));
+                let text = read.map_err(|cause| SecretError::Unhanded { name: name.clone(), folder, cause })?;
+                (text.trim_end_matches(['\r', '\n']).to_owned(), self.to_string())
+            }
             Self::Typed(secret) => (secret.reveal().to_owned(), "the form".into()),
         };
         if value.is_empty() { Err(SecretError::Empty(origin)) } else { Ok(Secret(value)) }
@@ -176,6 +214,18 @@ mod tests {
         std::fs::write(folder.path().join("long"), "x".repeat(70_000)).unwrap();
         let error = SecretSource::File("long".into()).read(folder.path()).unwrap_err();
         assert!(error.to_string().contains("more than 65536 bytes"), "{error}");
+    }
+
+    #[test]
+    fn a_credential_has_a_name_and_where_it_is_not_handed_over_that_is_told_with_its_mend() {
+        let of = |text: &str| toml::from_str::<std::collections::BTreeMap<String, SecretSource>>(text);
+        let all = of("password = { credential = \"erp.password\" }").unwrap();
+        let error = all["password"].read(Path::new("/etc/tandem")).unwrap_err().to_string();
+        assert!(error.contains("systemd-creds encrypt --name=erp.password"), "{error}");
+        for odd in ["../../etc/passwd", "a b", "", "a\\nExecStart=/bin/sh", "%n", ".a"] {
+            let error = of(&format!("password = {{ credential = \"{odd}\" }}")).unwrap_err().to_string();
+            assert!(error.contains("begins with a letter"), "{odd}: {error}");
+        }
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub fn source(secret: &SecretSource) -> Value {
     match secret {
         SecretSource::Env(name) => json!({ "env": name }),
         SecretSource::File(path) => json!({ "file": path }),
+        SecretSource::Credential(name) => json!({ "credential": name }),
         SecretSource::Typed(_) => json!({ "file": "typed" }),
     }
 }

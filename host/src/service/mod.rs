@@ -11,6 +11,7 @@ pub mod systemd;
 #[cfg(windows)]
 pub mod windows;
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
@@ -18,7 +19,9 @@ use serde::Serialize;
 pub use self::manager::{Manager, Starting};
 pub use self::pulse::Pulse;
 pub use self::rooms::{Room, Rooms};
-use crate::config::Config;
+#[cfg(unix)]
+use crate::config::CREDSTORE;
+use crate::config::{Config, SecretSource};
 
 /// Secrets that `tandem.toml` takes from the environment, beside it.
 pub const ENVIRONMENT: &str = "tandem.env";
@@ -38,6 +41,12 @@ pub enum ServiceError {
     /// Files that a unit cannot name.
     #[error("{0}: a service's files lie at an absolute path without line ends, quotes, % and backslashes")]
     Path(PathBuf),
+    /// systemd has none to hand over.
+    #[cfg(unix)]
+    #[error(
+        "tandem.toml names the credential {0}, and there is none in {CREDSTORE}: `systemd-creds encrypt --name={0} - {CREDSTORE}/{0}` takes it in"
+    )]
+    Credential(String),
     /// The folder would be given to the service's user.
     #[error(
         "{said}: {path} is a folder of the system, of a person or of a whole disk, and would be given to the service's user: name one that is \
@@ -152,6 +161,17 @@ pub struct Plan {
     pub stop_seconds: u64,
     /// It listens on a port that is for the system alone.
     pub low_port: bool,
+    /// Names of the secrets that systemd hands to it.
+    pub credentials: Vec<String>,
+}
+
+/// Each once, in order.
+fn credentials(config: &Config) -> Vec<String> {
+    let named = config.secrets().into_iter().filter_map(|(_, secret)| match secret {
+        SecretSource::Credential(name) => Some(name.clone()),
+        _ => None,
+    });
+    named.collect::<BTreeSet<String>>().into_iter().collect()
 }
 
 impl Plan {
@@ -167,6 +187,7 @@ impl Plan {
             rooms: Rooms::of(config)?,
             stop_seconds: config.host.stop_seconds,
             low_port: config.host.listen.port() < 1024,
+            credentials: credentials(config),
         })
     }
 

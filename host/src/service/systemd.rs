@@ -6,9 +6,12 @@ use std::process::{Command, Stdio};
 
 use super::owner::{self, Owner};
 use super::{ENVIRONMENT, Plan, ServiceError, Standing};
+use crate::config::CREDSTORE;
 
 /// Begins each unit that is ours.
 const OURS: &str = "# Written by `tandem service install`";
+/// Where credentials lie that are not encrypted.
+const PLAIN: &str = "/etc/credstore";
 /// Where the administrator's units lie.
 const UNITS: &str = "/etc/systemd/system";
 /// Seconds without a sign of life after which the host is started anew.
@@ -34,6 +37,7 @@ pub fn unit(plan: &Plan) -> Result<String, ServiceError> {
         [folder, plan.program.as_path()].iter().any(|path| path.starts_with("/home") || path.starts_with("/root"));
     let home = if at_home { "read-only" } else { "yes" };
     let stop = plan.stop_seconds + 30;
+    let credentials: String = plan.credentials.iter().map(|name| credential(name)).collect();
     let user = &plan.user;
     let group = group_of(user);
     let mut text =
@@ -54,7 +58,7 @@ NotifyAccess=main
 ExecStart="{program}" --config "{config}" run
 WorkingDirectory={folder_word}
 EnvironmentFile=-{folder_word}/{ENVIRONMENT}
-User={user}
+{credentials}User={user}
 Group={group}
 Restart=always
 RestartSec=5
@@ -99,6 +103,15 @@ WantedBy=multi-user.target
     Ok(text)
 }
 
+/// How it is handed over: decrypted, or as it lies in the store for such as are not encrypted.
+fn credential(name: &str) -> String {
+    let plain = Path::new(PLAIN).join(name);
+    if plain.exists() && !Path::new(CREDSTORE).join(name).exists() {
+        return format!("LoadCredential={name}:{}\n", plain.display());
+    }
+    format!("LoadCredentialEncrypted={name}:{CREDSTORE}/{name}\n")
+}
+
 /// A path as it may stand in a unit.
 fn word(path: &Path) -> Result<&str, ServiceError> {
     let odd = |c: char| c.is_control() || matches!(c, '"' | '\'' | '%' | '\\' | '$');
@@ -112,6 +125,10 @@ pub fn install(plan: &Plan) -> Result<Vec<String>, ServiceError> {
     let text = unit(plan)?;
     not_foreign(&path)?;
     plan.rooms.check(&plan.program)?;
+    let is_there = |name: &&String| [CREDSTORE, PLAIN].iter().any(|store| Path::new(store).join(name).exists());
+    if let Some(name) = plan.credentials.iter().find(|name| !is_there(name)) {
+        return Err(ServiceError::Credential(name.clone()));
+    }
     let mut done = Vec::new();
     if id(&["-u"], &plan.user).is_none() {
         // Whoever it will be owns nothing yet.
@@ -259,6 +276,7 @@ mod tests {
             rooms: Rooms { all, files: Vec::new(), secrets: Vec::new() },
             stop_seconds: 20,
             low_port: false,
+            credentials: vec!["erp.password".into()],
         }
     }
 
@@ -267,6 +285,8 @@ mod tests {
         let text = unit(&plan()).unwrap();
         let writes = "ReadWritePaths=\"/var/lib/tandem one\" \"-/mnt/backup/tandem\" \"/srv/db\"";
         assert!(text.lines().any(|line| line == writes), "{text}");
+        let handed = "LoadCredentialEncrypted=erp.password:/etc/credstore.encrypted/erp.password";
+        assert!(text.lines().any(|line| line == handed), "{text}");
         // Debian's `sync` is one whose group has another name.
         for (user, group) in [("root", "root"), ("sync", "nogroup"), ("not-there", "not-there")] {
             if user == "sync" && id(&["-gn"], user).as_deref() != Some("nogroup") {

@@ -208,9 +208,8 @@ fn way_of(org: &SalesforceConfig) -> Option<(Way, &SecretSource)> {
 
 fn kept(secret: &SecretSource) -> String {
     match secret {
-        SecretSource::Env(name) => format!("the environment variable {name}"),
-        SecretSource::File(path) => format!("the file {}", path.display()),
         SecretSource::Typed(_) => String::new(),
+        kept => kept.to_string(),
     }
 }
 
