@@ -22,6 +22,7 @@ interface Kept {
   at: number;
   since: string | null;
   flows: string[];
+  ofAll: boolean;
   differences: T.Difference[];
 }
 interface Going {
@@ -29,6 +30,7 @@ interface Going {
   by: string;
   since: string | null;
   flows: string[];
+  ofAll: boolean;
   ended: number | null;
 }
 export interface ReconcileWorld {
@@ -47,7 +49,7 @@ export function reconcileOf(world: Pick<World, 'events' | 'flows'>, today: numbe
   const before = flows.filter((flow) => COMPARED[flow] !== undefined);
   const nights = [found(world), [], [], found(world).slice(1, 2)];
   const kept = nights.map((differences, back): Kept => {
-    return { at: last - back * DAY, since: null, flows: back < 2 ? flows : before, differences };
+    return { at: last - back * DAY, since: null, flows: back < 2 ? flows : before, ofAll: true, differences };
   });
   return { kept, run: null };
 }
@@ -103,9 +105,10 @@ function found({ events }: Pick<World, 'events'>): T.Difference[] {
   return all.map((one, n) => ({ ...one, place: n * 400 }));
 }
 
-const nameOf = ({ at }: Pick<Kept, 'at'>) => {
+const nameOf = ({ at, since, ofAll }: Pick<Kept, 'at' | 'since' | 'ofAll'>) => {
   const [date = '', time = ''] = iso(at).replace('Z', '').split('T');
-  return `${date.replaceAll('-', '')}-${time.replaceAll(':', '').replace('.', '-')}`;
+  const part = ofAll && since === null ? '' : '-part';
+  return `${date.replaceAll('-', '')}-${time.replaceAll(':', '').replace('.', '-')}${part}`;
 };
 
 function reportOf(kept: Kept, account: T.Account): T.Report {
@@ -114,6 +117,7 @@ function reportOf(kept: Kept, account: T.Account): T.Report {
   const sum = (of: (one: T.Reconciled) => number) => comparisons.reduce((all, one) => all + of(one), 0);
   const differences = sum((one) => one.differing + one.missing_in_b1 + one.missing_in_salesforce);
   const unexplained = sum((one) => one.unexplained);
+  const ofAll = kept.ofAll && account.flows === null;
   const unsaid = flows.filter((flow) => flow.unsaid !== undefined).map(({ flow }) => flow);
   const verdict =
     comparisons.length === 0
@@ -122,7 +126,7 @@ function reportOf(kept: Kept, account: T.Account): T.Report {
         ? 'unexplained'
         : differences > 0
           ? 'explained'
-          : unsaid.length > 0
+          : unsaid.length > 0 || !ofAll || kept.since !== null
             ? 'partly'
             : 'agree';
   return {
@@ -132,6 +136,7 @@ function reportOf(kept: Kept, account: T.Account): T.Report {
       took_ms: 48_200,
       since: kept.since,
       flows: flows.map(({ flow }) => flow),
+      of_all: ofAll,
       verdict,
       words: verdict,
       in_step: sum((one) => one.in_step),
@@ -217,7 +222,7 @@ function settle({ world }: MockState): ReconcileWorld {
   if (run && run.ended === null && now() - run.began >= RUN_MS) {
     run.ended = run.began + RUN_MS;
     const differences = found(world).filter((one) => run.flows.includes(one.flow));
-    reconcile.kept.unshift({ at: run.began, since: run.since, flows: run.flows, differences });
+    reconcile.kept.unshift({ at: run.began, since: run.since, flows: run.flows, ofAll: run.ofAll, differences });
   }
   return reconcile;
 }
@@ -242,7 +247,7 @@ function runOf(run: Going, account: T.Account, made: boolean): T.ReconcileRun {
       step: STEPS[Math.min(STEPS.length - 1, Math.floor(within * STEPS.length))] ?? 'explaining',
       rows: Math.floor(within * 1_240),
     },
-    report: made && run.ended !== null ? nameOf({ at: run.began }) : null,
+    report: made && run.ended !== null ? nameOf({ ...run, at: run.began }) : null,
     error: run.ended !== null && !made ? `${run.by} stopped it` : null,
   };
 }
@@ -267,7 +272,8 @@ const begin: Does = (state, asked, session) => {
   const unknown = flows?.find((flow) => !own.includes(flow));
   if (unknown !== undefined) return refuse(422, `There is no flow "${unknown}".`, undefined, 'flows');
   const chosen = flows?.length ? flows : own.sort();
-  reconcile.run = { began: now(), by: session.account.name, since: since ?? null, flows: chosen, ended: null };
+  const ofAll = !flows?.length && session.account.flows === null;
+  reconcile.run = { began: now(), by: session.account.name, since: since ?? null, flows: chosen, ofAll, ended: null };
   note(state, session, 'reconcile.begin', flows?.join(', ') ?? 'all flows', 'done');
   return told(state, asked, session);
 };

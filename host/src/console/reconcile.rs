@@ -57,7 +57,7 @@ pub fn routes() -> OpenApiRouter<Arc<Console>> {
 pub struct Standing {
     /// The one that is under way, or was last since the host came up.
     run: Option<RunRow>,
-    /// When all flows are compared next by themselves, ISO 8601; null: that is off.
+    /// When all flows are compared next by themselves, or some of which another look is due, ISO 8601; null: that is off.
     next: Option<String>,
 }
 
@@ -91,10 +91,16 @@ pub struct RunRow {
 impl RunRow {
     /// What somebody sees of it who is limited to some flows.
     fn of(run: Run, who: &Who) -> Self {
-        let Run { by, began_at, ended_at, flows, since, stage, mut progress, report, error } = run;
+        let Run { by, began_at, ended_at, flows, since, stage, mut progress, report, mut error } = run;
         let at = flows.iter().position(|flow| *flow == progress.flow).unwrap_or_default();
         if !who.sees(&progress.flow) {
-            (progress.flow, progress.comparison) = (String::new(), String::new());
+            progress = Progress::default();
+        }
+        // It may be of a flow of others.
+        if !flows.iter().all(|flow| who.sees(flow)) {
+            error = None;
+        } else if who.is_masked() {
+            error = error.map(|why| bare::words(&why));
         }
         Self {
             state: stage,
@@ -135,6 +141,8 @@ pub struct Row {
     since: Option<String>,
     /// Flows it tells of.
     flows: Vec<String>,
+    /// They are all that the host has; otherwise it says nothing of others.
+    of_all: bool,
     /// What came of it, in a word.
     verdict: Verdict,
     /// The same in a sentence.
@@ -160,6 +168,7 @@ impl From<&Report> for Row {
             took_ms: report.took_ms,
             since: report.since.clone(),
             flows: report.flows.iter().map(|flow| flow.flow.clone()).collect(),
+            of_all: report.of_all,
             verdict: report.verdict(),
             words: report.words(),
             in_step: report.comparisons().map(|(_, own)| own.in_step).sum(),
@@ -274,15 +283,13 @@ fn capitalised(error: &ReconcileError) -> String {
 /// What is under way, and what comes next.
 #[utoipa::path(get, path = "/reconcile", tag = "reconcile",
     responses((status = 200, body = Standing), (status = 401, body = Problem)))]
-async fn standing(State(console): State<Arc<Console>>, who: Who) -> Json<Standing> {
-    Json(told(&console, &who))
+async fn standing(State(console): State<Arc<Console>>, who: Who) -> Result<Json<Standing>, Problem> {
+    told(&console, &who).await
 }
 
-fn told(console: &Console, who: &Who) -> Standing {
-    Standing {
-        run: console.under_way.last().map(|run| RunRow::of(run, who)),
-        next: next_hour(console.engine.config()).map(iso),
-    }
+async fn told(console: &Console, who: &Who) -> Result<Json<Standing>, Problem> {
+    let next = next_hour(console.engine.config(), console.store.as_ref()).await?;
+    Ok(Json(Standing { run: console.under_way.last().map(|run| RunRow::of(run, who)), next: next.map(iso) }))
 }
 
 /// Compares both sides now, beside everything else: both systems are read, and nothing is written.
@@ -295,13 +302,15 @@ async fn begin(
 ) -> Result<Json<Standing>, Problem> {
     who.may(Role::Operator)?;
     let config = console.engine.config();
-    let flows = wanted.flows.filter(|flows| !flows.is_empty());
-    let flows = flows.or_else(|| who.flows_of(None)).unwrap_or_default();
-    for flow in &flows {
-        if !config.flows.contains_key(flow) || !who.sees(flow) {
-            return Err(Problem::field("flows", format!("There is no flow {flow:?}.")));
-        }
-    }
+    let is_known = |flow: &String| config.flows.contains_key(flow) && who.sees(flow);
+    let flows = match wanted.flows.filter(|flows| !flows.is_empty()) {
+        Some(flows) => match flows.iter().find(|flow| !is_known(flow)) {
+            Some(flow) => return Err(Problem::field("flows", format!("There is no flow {flow:?}."))),
+            None => flows,
+        },
+        // An account may name one that was taken out since.
+        None => who.flows_of(None).unwrap_or_default().into_iter().filter(is_known).collect(),
+    };
     // Who may see no flow at all compares none.
     if flows.is_empty() && who.flows.is_some() {
         return Err(Problem::refused("You may see no flow."));
@@ -315,7 +324,7 @@ async fn begin(
     let asked = reconcile::Asked { flows, since, by: Some(who.name.clone()) };
     console.under_way.begin(asked, console.live.stop()).await?;
     console.store.act(who.act("reconcile.begin", what, Fate::Done)).await?;
-    Ok(Json(told(&console, &who)))
+    told(&console, &who).await
 }
 
 /// Stops the one that is under way: there is no report of it.
@@ -328,12 +337,12 @@ async fn stop(State(console): State<Arc<Console>>, who: Who) -> Result<Json<Stan
     if !run.flows.iter().all(|flow| who.sees(flow)) {
         return Err(Problem::refused("It goes through flows that you may not use."));
     }
-    if !console.under_way.stop(&who.name) {
+    if !console.under_way.stop(run.began_at, &who.name) {
         return Err(over());
     }
     let what = format!("that of {}", iso(run.began_at));
     console.store.act(who.act("reconcile.stop", what, Fate::Done)).await?;
-    Ok(Json(told(&console, &who)))
+    told(&console, &who).await
 }
 
 /// Reports, newest first.
@@ -352,7 +361,7 @@ async fn list(
         for name in names {
             match folder.report(&name) {
                 // One of others' flows is not theirs, one that went meanwhile is none.
-                Ok(report) => reports.extend(report.and_then(|report| seen(report, &who))),
+                Ok(report) => reports.extend(report.and_then(|report| seen(report, &who)).as_ref().map(Row::from)),
                 Err(error) => tracing::warn!(%error, "a report cannot be read"),
             }
             if reports.len() > limit {
@@ -364,7 +373,7 @@ async fn list(
     let mut reports = reports.await?;
     let more = reports.len() > limit;
     reports.truncate(limit);
-    Ok(Json(Reports { reports: reports.iter().map(Row::from).collect(), more }))
+    Ok(Json(Reports { reports, more }))
 }
 
 /// A report, without its differences.
@@ -384,7 +393,10 @@ async fn report(
     for own in report.flows.iter_mut().flat_map(|flow| &mut flow.comparisons) {
         own.more += std::mem::take(&mut own.differences).len() as u64;
     }
-    let files = if may_have_files(&who).is_ok() { KINDS.map(|(file, _)| file).to_vec() } else { Vec::new() };
+    // One that an older version made has fewer.
+    let is_there = |file: &str| Folder::of(console.engine.config()).file(&name, file).is_some();
+    let files = KINDS.iter().map(|(file, _)| *file).filter(|file| may_have_files(&who).is_ok() && is_there(file));
+    let files = files.collect();
     Ok(Json(Stated { summary, tandem: report.tandem, flows: report.flows, files }))
 }
 
@@ -403,8 +415,14 @@ async fn differences(
     let words = said(q).map(|q| q.trim().chars().take(LONGEST_WORDS).collect());
     let flows = who.flows_of(flow.as_deref()).map(|flows| flows.into_iter().collect());
     let which = Which { flows, comparison: said(comparison), kind, why, words, by_label: !who.is_masked() };
-    let found = Folder::of(console.engine.config()).differences(&name, which, from.unwrap_or_default(), limit).await?;
-    let found = found.ok_or_else(|| no_report(&name))?;
+    let folder = Folder::of(console.engine.config());
+    let Some(found) = folder.differences(&name, which, from.unwrap_or_default(), limit).await? else {
+        let own = name.clone();
+        let is_older = blocking(move || folder.report(&own)).await??.is_some_and(|report| seen(report, &who).is_some());
+        let older =
+            || Problem::no("page through that report").mended("An older version made it: open its differences.csv.");
+        return Err(if is_older { older() } else { no_report(&name) });
+    };
     let masked = who.is_masked();
     let differences = found.lines.into_iter().map(|(place, mut line)| {
         if masked {
@@ -461,7 +479,9 @@ fn no_report(name: &str) -> Problem {
 
 /// What somebody sees of a report; none where it tells of no flow of theirs.
 fn seen(mut report: Report, who: &Who) -> Option<Report> {
+    let before = report.flows.len();
     report.flows.retain(|flow| who.sees(&flow.flow));
+    report.of_all &= report.flows.len() == before;
     if report.flows.is_empty() && who.flows.is_some() {
         return None;
     }
@@ -472,7 +492,10 @@ fn seen(mut report: Report, who: &Who) -> Option<Report> {
                 flow.unsaid = flow.unsaid.take().map(|why| bare::words(&why));
             }
             for own in &mut flow.comparisons {
+                // What a month was sold for is a value, too.
+                own.sums.clear();
                 own.not_whole = own.not_whole.take().map(|why| bare::words(&why));
+                own.left_out.iter_mut().for_each(|left| left.why = bare::words(&left.why));
                 own.differences.iter_mut().for_each(hide);
             }
         }
@@ -534,7 +557,7 @@ mod tests {
         };
         let differs = Comparison { differing: 1, in_step: 2, differences: vec![difference], ..Comparison::default() };
         let cut = Comparison { not_whole: Some("Anna Schmidt cannot be read".into()), ..Comparison::default() };
-        Report { flows: vec![flow("accounts", differs), flow("orders", cut)], ..Report::default() }
+        Report { of_all: true, flows: vec![flow("accounts", differs), flow("orders", cut)], ..Report::default() }
     }
 
     #[test]
@@ -546,6 +569,7 @@ mod tests {
             (&["accounts".to_owned()][..], Verdict::Explained, 1)
         );
         assert!(row.missed.is_empty() && !row.words.contains("orders"), "{}", row.words);
+        assert!(row.words.contains("only of accounts"), "{}", row.words);
         assert_eq!(Row::from(&report()).missed, ["orders"]);
         assert!(seen(report(), &who(Role::Operator, Some(&["stock"]))).is_none());
         assert!(may_have_files(&who(Role::Operator, Some(&["accounts"]))).is_err(), "a file holds every flow");
@@ -574,12 +598,13 @@ mod tests {
             flows: vec!["accounts".into(), "orders".into(), "stock".into()],
             since: None,
             stage: Stage::GoesOn,
-            progress: Progress { flow: "orders".into(), comparison: "Orders".into(), ..Progress::default() },
+            progress: Progress { flow: "orders".into(), comparison: "Orders".into(), rows: 7, ..Progress::default() },
             report: None,
             error: None,
         };
+        let run = Run { error: Some("no file for flow \"orders\"".into()), ..run };
         let own = RunRow::of(run.clone(), &who(Role::Viewer, Some(&["accounts"])));
-        assert_eq!((own.done, own.total, own.progress.flow.as_str()), (1, 3, ""));
+        assert_eq!((own.done, own.total, own.progress, own.error), (1, 3, Progress::default(), None));
         assert_eq!(RunRow::of(run, &who(Role::Viewer, None)).progress.comparison, "Orders");
     }
 }

@@ -3,8 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+use tokio::sync::Semaphore;
 
 use super::ReconcileError;
 use super::files::{Folder, LINES, at, blocking};
@@ -46,15 +49,32 @@ impl Folder {
         most: usize,
     ) -> Result<Option<Drilled>, ReconcileError> {
         let Some(path) = self.file(name, LINES) else { return Ok(None) };
+        let turn = TURNS.acquire().await.map_err(|e| ReconcileError::Broken(e.to_string()))?;
+        let gone = Gone::default();
+        let is_gone = gone.0.clone();
         blocking(move || {
+            let _turn = turn;
             let file = File::open(&path).map_err(at(&path))?;
-            page(file, &which, from, most).map(Some).map_err(at(&path))
+            page(file, &which, (from, most), &is_gone).map(Some).map_err(at(&path))
         })
         .await
     }
 }
 
-fn page(file: File, which: &Which, from: u64, most: usize) -> std::io::Result<Drilled> {
+/// Looks through differences at once: each may read a file to its end.
+static TURNS: Semaphore = Semaphore::const_new(2);
+
+/// Turns true when whoever asked has gone: nobody waits for what is found.
+#[derive(Default)]
+struct Gone(Arc<AtomicBool>);
+
+impl Drop for Gone {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+fn page(file: File, which: &Which, (from, most): (u64, usize), is_gone: &AtomicBool) -> std::io::Result<Drilled> {
     if from >= file.metadata()?.len() {
         return Ok(Drilled::default());
     }
@@ -69,7 +89,7 @@ fn page(file: File, which: &Which, from: u64, most: usize) -> std::io::Result<Dr
     loop {
         text.clear();
         let length = file.read_line(&mut text)? as u64;
-        if length == 0 {
+        if length == 0 || is_gone.load(Ordering::Relaxed) {
             return Ok(found);
         }
         if looks.may_be(&text) {
@@ -92,7 +112,10 @@ struct Looks(Vec<String>);
 impl Looks {
     fn of(which: &Which) -> Self {
         let named = |name: &str, value: Option<String>| value.map(|value| format!("\"{name}\":{value}"));
+        // Of several flows a line may name any.
+        let flow = which.flows.as_ref().filter(|flows| flows.len() == 1).and_then(BTreeSet::first);
         let all = [
+            named("flow", flow.map(json)),
             named("comparison", which.comparison.as_ref().map(json)),
             named("kind", which.kind.as_ref().map(json)),
             named("why", which.why.as_ref().map(json)),
@@ -144,7 +167,7 @@ mod tests {
     }
 
     async fn kept(folder: &Folder, flows: &[(&str, Vec<Difference>)]) -> String {
-        let draft = folder.begin(1_767_225_600_000).await.unwrap();
+        let draft = folder.begin(1_767_225_600_000, false).await.unwrap();
         for (flow, all) in flows {
             draft.differences(flow, "all", all).await.unwrap();
         }
@@ -155,6 +178,22 @@ mod tests {
 
     fn ids(page: &Drilled) -> Vec<&str> {
         page.lines.iter().map(|(_, line)| line.difference.b1.as_str()).collect()
+    }
+
+    #[tokio::test]
+    async fn nobody_is_looked_for_who_has_gone() {
+        let beside = tempfile::tempdir().unwrap();
+        let folder = Folder::at(beside.path());
+        let name = kept(&folder, &[("orders", vec![difference(7, Why::Review)])]).await;
+        let gone = Gone::default();
+        let is_gone = gone.0.clone();
+        let look = || {
+            let file = File::open(folder.file(&name, LINES).unwrap()).unwrap();
+            page(file, &Which::default(), (0, 9), &is_gone).unwrap()
+        };
+        assert_eq!(ids(&look()), ["7"]);
+        drop(gone);
+        assert!(look().lines.is_empty());
     }
 
     #[tokio::test]

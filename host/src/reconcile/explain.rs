@@ -140,7 +140,7 @@ impl Situation {
             return reason;
         }
         let last = events.iter().find(|event| event.state != EventState::Superseded);
-        if let Some(reason) = last.and_then(|event| left(found, event)).or_else(|| self.left_before(found)) {
+        if let Some(reason) = left_last(found, events).or_else(|| self.left_before(found)) {
             return reason;
         }
         if let Some(reason) = last.and_then(|event| self.of_open(event)) {
@@ -284,6 +284,19 @@ impl Situation {
         let may_come = !self.host && stopped.is_none_or(|stopped| changed > stopped);
         may_come.then(|| Reason::new(Why::NotRead, format!("{words}; no host runs")).for_now())
     }
+}
+
+/// That a person left it so, by the event that was decided so last. What was looked at since, and left as it is by the flow, too, is another thing only where a
+/// side does not tell when it changed.
+fn left_last(found: &Found, events: &[Event]) -> Option<Reason> {
+    let mut told = events.iter().filter(|event| event.state != EventState::Superseded);
+    let last = told.next()?;
+    let both = [&found.salesforce, &found.b1].into_iter().flatten();
+    if both.clone().any(|known| known.changed.is_none()) || last.state != EventState::Done {
+        return left(found, last);
+    }
+    let mut done = std::iter::once(last).chain(told.take_while(|event| event.state == EventState::Done));
+    done.find(|event| is_ignored(event)).and_then(|event| left(found, event))
 }
 
 /// That a person left it so, as long as neither side was changed since.
@@ -475,7 +488,18 @@ mod tests {
         );
         assert_eq!(why(at + HOUR, std::slice::from_ref(&ignored)), Why::Unexplained, "it was changed since");
         let later = event(EventState::Done, at + HOUR / 2);
-        assert_eq!(why(at - HOUR, &[later.clone(), ignored.clone()]), Why::Unexplained, "it was looked at since");
+        assert_eq!(
+            why(at - HOUR, &[later.clone(), ignored.clone()]),
+            Why::Ignored,
+            "looked at since, and left as it is"
+        );
+        assert_eq!(why(at + HOUR, &[later.clone(), ignored.clone()]), Why::Unexplained, "changed since");
+        let rejected = Event { state: EventState::Rejected, ..later.clone() };
+        assert_eq!(why(at - HOUR, &[rejected, ignored.clone()]), Why::Rejected);
+        let mut untold = found(at);
+        untold.salesforce.as_mut().unwrap().changed = None;
+        let looked_at = situation().reason(&untold, &[later.clone(), ignored.clone()]).why;
+        assert_ne!(looked_at, Why::Ignored, "when it changed nobody says");
         let superseded = Event { state: EventState::Superseded, ..later };
         assert_eq!(why(at - HOUR, &[superseded, ignored.clone()]), Why::Ignored);
         let waits = event(EventState::Waiting, at - 1);

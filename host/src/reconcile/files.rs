@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tempfile::TempDir;
@@ -19,6 +20,8 @@ use crate::time::iso;
 
 /// What all that is no report yet begins with.
 const UNFINISHED: &str = ".tandem-reconcile-";
+/// What the name of one ends with that is of some flows, or since a day.
+const PART: &str = "-part";
 /// Held while one is made.
 const LOCK: &str = ".tandem-reconcile.lock";
 
@@ -85,13 +88,13 @@ impl Folder {
         report.map(Some).map_err(|e| ReconcileError::Broken(format!("{}: {e}", path.display())))
     }
 
-    /// Begins one. What was broken off before goes.
-    pub(super) async fn begin(&self, now: Millis) -> Result<Draft, ReconcileError> {
+    /// Begins one, of a part or of everything. What was broken off before goes.
+    pub(super) async fn begin(&self, now: Millis, part: bool) -> Result<Draft, ReconcileError> {
         let folder = self.clone();
-        blocking(move || folder.begin_here(now)).await
+        blocking(move || folder.begin_here(now, part)).await
     }
 
-    fn begin_here(&self, now: Millis) -> Result<Draft, ReconcileError> {
+    fn begin_here(&self, now: Millis, part: bool) -> Result<Draft, ReconcileError> {
         let here = |error| ReconcileError::Folder(self.0.clone(), error);
         make_own_folder(&self.0).map_err(here)?;
         let lock = File::create(self.0.join(LOCK)).map_err(here)?;
@@ -121,9 +124,9 @@ impl Folder {
         let lines = BufWriter::new(File::create(&lines).map_err(at(&lines))?);
         let rows = scratch(&self.0, UNFINISHED).map_err(here)?;
         // A second one within the same millisecond is none: the lock is held.
-        let (name, at) = (stamp(now), now);
+        let (name, at) = (stamp(now) + if part { PART } else { "" }, now);
         let tables = Arc::new(Mutex::new(Tables { differences, sums, lines }));
-        Ok(Draft { folder: self.clone(), name, at, files, rows, tables, _alone: lock })
+        Ok(Draft { folder: self.clone(), name, at, files, rows, scratch: AtomicU32::new(0), tables, _alone: lock })
     }
 }
 
@@ -171,6 +174,8 @@ pub(super) struct Draft {
     at: Millis,
     files: TempDir,
     rows: TempDir,
+    /// Files for rows that were handed out.
+    scratch: AtomicU32,
     tables: Arc<Mutex<Tables>>,
     _alone: File,
 }
@@ -191,9 +196,9 @@ impl Draft {
         has_room(self.rows.path(), ROOM / 2)
     }
 
-    /// A file for rows, which goes with the draft.
-    pub fn scratch(&self, name: &str) -> PathBuf {
-        self.rows.path().join(name)
+    /// Another file for rows, which goes with the draft.
+    pub fn scratch(&self) -> PathBuf {
+        self.rows.path().join(self.scratch.fetch_add(1, Ordering::Relaxed).to_string())
     }
 
     /// Adds the sums of a comparison.
@@ -210,6 +215,7 @@ impl Draft {
 
     /// Adds differences of a comparison: a row for each field that differs, or one where none is named; and a line for each.
     pub async fn differences(&self, flow: &str, comparison: &str, all: &[Difference]) -> Result<(), ReconcileError> {
+        self.has_room()?;
         let mut rows: Vec<Vec<String>> = Vec::new();
         for own in all {
             let before = [flow, comparison, own.kind.words(), &own.label, &own.salesforce, &own.b1].map(cell);
@@ -245,7 +251,8 @@ impl Draft {
         blocking(move || work(&mut tables.lock().unwrap_or_else(PoisonError::into_inner))).await
     }
 
-    /// Gives it its name, and removes the oldest beyond those that are kept.
+    /// Gives it its name, and removes the oldest of its sort beyond those that are kept: the parts that are looked at in a night of trouble push out
+    /// no proof of everything.
     pub async fn finish(self, report: &Report, keep: u32) -> Result<(), ReconcileError> {
         let report = report.clone();
         blocking(move || self.finish_here(&report, keep)).await
@@ -274,7 +281,8 @@ impl Draft {
         let _ = files.keep();
         sync_folder(&to);
         drop(rows);
-        for old in folder.names().into_iter().skip(keep as usize) {
+        let of_its_sort = folder.names().into_iter().filter(|own| own.ends_with(PART) == name.ends_with(PART));
+        for old in of_its_sort.skip(keep as usize) {
             let old = folder.0.join(old);
             if let Err(error) = std::fs::remove_dir_all(&old) {
                 tracing::warn!(%error, report = %old.display(), "an old report is not removed");
@@ -338,6 +346,7 @@ fn stamp(at: Millis) -> String {
 }
 
 fn is_name(text: &str) -> bool {
+    let text = text.strip_suffix(PART).unwrap_or(text);
     text.len() == 19
         && text.bytes().enumerate().all(|(place, byte)| match place {
             8 | 15 => byte == b'-',
@@ -359,8 +368,8 @@ mod tests {
         let beside = tempfile::tempdir().unwrap();
         let folder = Folder::at(beside.path());
         for n in 0..4 {
-            let draft = folder.begin(1_767_225_600_000 + n).await.unwrap();
-            assert!(matches!(folder.begin(1).await, Err(ReconcileError::Busy(_))), "one at a time");
+            let draft = folder.begin(1_767_225_600_000 + n, false).await.unwrap();
+            assert!(matches!(folder.begin(1, false).await, Err(ReconcileError::Busy(_))), "one at a time");
             let report = Report { name: draft.name().into(), at: draft.at(), ..Report::default() };
             assert!(folder.file(draft.name(), REPORT).is_none());
             draft.finish(&report, 2).await.unwrap();
@@ -375,11 +384,20 @@ mod tests {
         }
         // One that was broken off leaves nothing behind for long, and nothing that looks like a report.
         std::fs::create_dir(folder.0.join(format!("{UNFINISHED}left"))).unwrap();
-        drop(folder.begin(5).await.unwrap());
+        drop(folder.begin(5, false).await.unwrap());
         let left = std::fs::read_dir(&folder.0).unwrap().flatten().map(|entry| entry.file_name());
         let left: Vec<_> = left.filter(|name| name.to_string_lossy().starts_with(UNFINISHED)).collect();
         assert!(left.is_empty(), "{left:?}");
         assert_eq!(folder.names().len(), 2);
+        // Those of a part have a number of their own.
+        for n in 10..13 {
+            let draft = folder.begin(1_767_225_600_000 + n, true).await.unwrap();
+            assert_ne!(draft.scratch(), draft.scratch());
+            draft.finish(&Report::default(), 2).await.unwrap();
+        }
+        let parts = ["20260101-000000-012-part", "20260101-000000-011-part"];
+        assert_eq!(folder.names(), [parts[0], parts[1], "20260101-000000-003", "20260101-000000-002"]);
+        assert!(folder.report(parts[0]).unwrap().is_some());
     }
 
     #[test]

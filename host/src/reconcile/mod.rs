@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 
 pub use self::drill::{Drilled, Which};
 pub use self::files::{Folder, KINDS};
-pub use self::record::{FlowStanding, Missed, Record};
+pub use self::record::{FlowStanding, Missed, Record, Together};
 pub use self::scheduled::{Scheduled, next_hour};
 pub use self::since::Since;
 pub use self::under_way::{Asked, Run, UnderWay};
@@ -164,6 +164,33 @@ impl Step {
 /// Who hears how far it is.
 pub type Told<'a> = &'a (dyn Fn(Progress) + Send + Sync);
 
+/// What is compared.
+#[derive(Clone, Debug)]
+struct Scope {
+    /// Each once, one after the other.
+    flows: Vec<String>,
+    /// None was named.
+    of_all: bool,
+    /// Only what was changed or dated since then.
+    since: Option<Since>,
+}
+
+impl Scope {
+    /// These flows; none named: all.
+    fn of(config: &Config, flows: &[String], since: Option<Since>) -> Self {
+        let of_all = flows.is_empty();
+        let named: Vec<&String> = if of_all { config.flows.keys().collect() } else { flows.iter().collect() };
+        let mut known = HashSet::new();
+        let flows = named.into_iter().filter(|name| known.insert(name.as_str())).cloned().collect();
+        Self { flows, of_all, since }
+    }
+
+    /// A part says nothing of the rest.
+    fn is_part(&self) -> bool {
+        !self.of_all || self.since.is_some()
+    }
+}
+
 /// Compares these flows (none: all) and keeps the report. `since`: only what was changed or dated since then.
 pub async fn run(
     host: &Host,
@@ -171,39 +198,40 @@ pub async fn run(
     since: Option<Since>,
     told: Told<'_>,
 ) -> Result<Report, ReconcileError> {
-    let draft = Folder::of(&host.config).begin(now()).await?;
-    go_on(host, draft, flows, since, told).await
+    let scope = Scope::of(&host.config, flows, since);
+    let draft = Folder::of(&host.config).begin(now(), scope.is_part()).await?;
+    let report = compare(host, &draft, &scope, told).await?;
+    keep(host, draft, &report).await?;
+    Ok(report)
 }
 
-/// The same with a draft that was begun.
-async fn go_on(
-    host: &Host,
-    draft: Draft,
-    flows: &[String],
-    since: Option<Since>,
-    told: Told<'_>,
-) -> Result<Report, ReconcileError> {
+/// Reads, joins and explains all of it.
+async fn compare(host: &Host, draft: &Draft, scope: &Scope, told: Told<'_>) -> Result<Report, ReconcileError> {
     let started = Instant::now();
-    let all = flows.is_empty();
-    let names: Vec<String> = if all { host.config.flows.keys().cloned().collect() } else { flows.to_vec() };
+    let Scope { flows, of_all, since } = scope;
     let mut report = Report {
         name: draft.name().to_owned(),
         at: draft.at(),
         since: since.as_ref().map(|since| since.day.clone()),
         tandem: env!("CARGO_PKG_VERSION").into(),
+        of_all: *of_all,
         ..Report::default()
     };
-    for name in names {
-        let work = FlowWork { host, draft: &draft, since: since.as_ref().map(|since| since.at), told };
-        report.flows.push(work.flow(&name).await?);
+    for name in flows {
+        let work = FlowWork { host, draft, since: since.as_ref().map(|since| since.at), told };
+        report.flows.push(work.flow(name).await?);
     }
     report.took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-    draft.finish(&report, host.config.reconcile.keep).await?;
-    // A part of it says nothing of the rest.
-    if since.is_none() {
-        Record::note(host.store.as_ref(), &report, all).await?;
-    }
     Ok(report)
+}
+
+/// Keeps it, and what people are told by.
+async fn keep(host: &Host, draft: Draft, report: &Report) -> Result<(), ReconcileError> {
+    draft.finish(report, host.config.reconcile.keep).await?;
+    if report.since.is_none() {
+        Record::note(host.store.as_ref(), report).await?;
+    }
+    Ok(())
 }
 
 /// The work on one flow.
@@ -280,7 +308,7 @@ impl FlowWork<'_> {
         kept: (&Arc<Kept>, &mut Kept),
     ) -> Result<Comparison, ReconcileError> {
         let began = now();
-        let tally = Tally::new(&self.draft.scratch(&format!("{}-{}", flow.name, own.name)))?;
+        let tally = Tally::new(&self.draft.scratch())?;
         let (store, draft) = (self.host.store.as_ref(), self.draft);
         let work = Work { flow, reading, own, tally, store, draft, since: self.since, began };
         let mut stated = Comparison { name: own.name.clone(), title: own.title.clone(), ..Comparison::default() };

@@ -251,7 +251,7 @@ mod tests {
         let text = page(&Report { name: "x".into(), flows: vec![flow], ..Report::default() });
         assert!(!text.contains("<script") && !text.contains("<img"), "{text}");
         assert!(
-            text.contains("1 differences, 1 of them not explained") && text.contains("nothing explains it"),
+            text.contains("1 difference, which is not explained") && text.contains("nothing explains it"),
             "{text}"
         );
     }

@@ -23,6 +23,9 @@ pub struct Report {
     pub since: Option<String>,
     /// Of the program that made it.
     pub tandem: String,
+    /// All flows of the host were asked for.
+    #[serde(default)]
+    pub of_all: bool,
     /// Flow by flow.
     pub flows: Vec<FlowReport>,
 }
@@ -367,11 +370,17 @@ impl Report {
         self.flows.iter().filter(|flow| flow.unsaid.is_some() && !flow.failed).map(|flow| flow.flow.as_str()).collect()
     }
 
+    /// Everything was asked for: what is a part says nothing of the rest.
+    pub fn is_of_everything(&self) -> bool {
+        self.of_all && self.since.is_none()
+    }
+
     /// In a word.
     pub fn verdict(&self) -> Verdict {
+        let is_all = self.is_of_everything() && self.missed().is_empty() && self.unsaid().is_empty();
         match (self.differences(), self.unexplained()) {
             _ if !self.is_something() => Verdict::Nothing,
-            (0, _) if self.missed().is_empty() && self.unsaid().is_empty() => Verdict::Agree,
+            (0, _) if is_all => Verdict::Agree,
             (0, _) => Verdict::Partly,
             (_, 0) => Verdict::Explained,
             _ => Verdict::Unexplained,
@@ -382,6 +391,13 @@ impl Report {
     pub fn words(&self) -> String {
         let (missed, unsaid) = (self.missed().join(", "), self.unsaid().join(", "));
         let mut rest = String::new();
+        if !self.of_all && self.is_something() {
+            let flows: Vec<&str> = self.flows.iter().map(|flow| flow.flow.as_str()).collect();
+            rest.push_str(&format!("; only of {}", flows.join(", ")));
+        }
+        if let Some(day) = &self.since {
+            rest.push_str(&format!("; only what was changed or dated since {day}"));
+        }
         if !missed.is_empty() {
             rest.push_str(&format!("; not all could be read of {missed}, and of that nothing is said"));
         }
@@ -397,7 +413,9 @@ impl Report {
             Verdict::Nothing => "nothing was compared".to_owned(),
             Verdict::Agree => "both sides agree".to_owned(),
             Verdict::Partly => "no difference in what was compared".to_owned(),
+            Verdict::Explained if all == 1 => "1 difference, which is explained".to_owned(),
             Verdict::Explained => format!("{all} differences, all of them explained"),
+            Verdict::Unexplained if all == 1 => "1 difference, which is not explained".to_owned(),
             Verdict::Unexplained => format!("{all} differences, {open} of them not explained"),
         };
         words + &rest
@@ -418,7 +436,7 @@ mod tests {
         };
         let compared = || flow("orders", vec![Comparison::default()], None);
         let old = || flow("old", Vec::new(), Some("it does not say"));
-        let words = |flows: Vec<FlowReport>| Report { flows, ..Report::default() }.words();
+        let words = |flows: Vec<FlowReport>| Report { of_all: true, flows, ..Report::default() }.words();
         assert_eq!(words(vec![compared()]), "both sides agree");
         assert_eq!(words(Vec::new()), "nothing was compared");
         let none = words(vec![old()]);
@@ -428,5 +446,11 @@ mod tests {
         let cut = Comparison { not_whole: Some("B1 is away".into()), ..Comparison::default() };
         let cut = words(vec![compared(), flow("stock", vec![cut], None)]);
         assert!(cut.contains("not all could be read of stock"), "{cut}");
+        let since = Report { of_all: true, since: Some("2026-01-31".into()), ..Report::default() };
+        for (part, told) in [(Report::default(), "only of orders"), (since, "since 2026-01-31")] {
+            let part = Report { flows: vec![compared()], ..part };
+            assert_eq!(part.verdict(), Verdict::Partly, "of the rest nothing is known");
+            assert!(part.words().contains(told) && !part.words().contains("agree"), "{}", part.words());
+        }
     }
 }

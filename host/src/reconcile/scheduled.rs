@@ -10,7 +10,7 @@ use tokio::sync::watch;
 use super::{Asked, ReconcileError, Record, UnderWay};
 use crate::config::Config;
 use crate::sources::timers::FlowTimer;
-use crate::store::{Millis, Store};
+use crate::store::{Millis, Store, StoreError};
 use crate::time::now;
 
 /// The clock may be set: look at least so often.
@@ -44,9 +44,7 @@ impl Scheduled {
             tokio::select! { () = tokio::time::sleep(pause) => {} _ = stop.changed() => return }
             let (wait, flows) = match Record::begin(self.store.as_ref(), now()).await {
                 Ok(record) => {
-                    let own = &self.config;
-                    let after = AGAIN.max(i64::from(own.reconcile.grace_minutes) * 60_000);
-                    let due = due(&record, &self.timer, (&own.flows.keys().cloned().collect(), after), now());
+                    let due = due_here(&record, &self.timer, &self.config);
                     (due.at - now(), due.flows)
                 }
                 Err(_) => (LONGEST_SLEEP, Vec::new()),
@@ -68,7 +66,13 @@ impl Scheduled {
             Err(ReconcileError::Busy(_)) => Duration::from_secs(60),
             Err(error) => {
                 tracing::error!(%error, "both sides were not compared; it is tried again");
-                if let Err(error) = Record::note_failure(self.store.as_ref(), began, error.to_string()).await {
+                let store = self.store.as_ref();
+                let noted = match flows {
+                    [] => Record::note_failure(store, began, error.to_string()).await,
+                    // Another look at some is no reason to look at all.
+                    some => Record::note_look(store, began, some).await,
+                };
+                if let Err(error) = noted {
                     tracing::error!(%error, "what became of it is not noted");
                 }
                 Duration::from_secs(60)
@@ -82,9 +86,18 @@ fn timer(config: &Config) -> Option<FlowTimer> {
     FlowTimer::parse("", "reconcile", &config.reconcile.cron()?, &config.reconcile.time_zone).ok()
 }
 
-/// When all flows are compared next, where that is not off.
-pub fn next_hour(config: &Config) -> Option<Millis> {
-    timer(config)?.next_after(now())
+/// When all flows are compared next, or some of which another look is due; none where that is off.
+pub async fn next_hour(config: &Config, store: &dyn Store) -> Result<Option<Millis>, StoreError> {
+    let Some(timer) = timer(config) else { return Ok(None) };
+    let mut record = Record::of(store).await?;
+    // Before a host has meant to it is due at its next hour.
+    record.meant = record.meant.or(Some(now()));
+    Ok(Some(due_here(&record, &timer, config).at.max(now())))
+}
+
+fn due_here(record: &Record, timer: &FlowTimer, config: &Config) -> Due {
+    let after = AGAIN.max(i64::from(config.reconcile.grace_minutes) * 60_000);
+    due(record, timer, (&config.flows.keys().cloned().collect(), after), now())
 }
 
 /// When the next one is to be made, and of which flows; none: of all.

@@ -5,7 +5,7 @@ use chrono_tz::Tz;
 
 use crate::config::Config;
 use crate::store::Millis;
-use crate::time::from_local;
+use crate::time::{from_local, now};
 
 /// See the module's words.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,7 +19,9 @@ pub struct Since {
 impl Since {
     /// A day in the time zone of `[reconcile]`; why there is none of it.
     pub fn of(day: &str, config: &Config) -> Result<Self, String> {
-        Self::within(config.reconcile.time_zone.parse().unwrap_or(Tz::UTC), day)
+        let since = Self::within(config.reconcile.time_zone.parse().unwrap_or(Tz::UTC), day)?;
+        // Nothing was changed since then, and nothing would be compared.
+        if since.at > now() { Err(format!("{} is still to come", since.day)) } else { Ok(since) }
     }
 
     /// Where the clock skips its midnight, it begins with the first time that it has.

@@ -6,7 +6,7 @@ use tokio::sync::{oneshot, watch};
 
 use super::files::Draft;
 use super::report::Report;
-use super::{Folder, Host, Progress, ReconcileError, Record, Since, go_on};
+use super::{Folder, Host, Progress, ReconcileError, Record, Scope, Since, compare, keep};
 use crate::config::Config;
 use crate::connections::Connections;
 use crate::ending::guarded;
@@ -70,7 +70,7 @@ pub struct UnderWay {
 /// One whose folder is made.
 struct Begun {
     draft: Draft,
-    asked: Asked,
+    scope: Scope,
     stopped: oneshot::Receiver<String>,
 }
 
@@ -107,9 +107,12 @@ impl UnderWay {
         Ok(run)
     }
 
-    /// Ends the one that is under way; false where there is none.
-    pub fn stop(&self, by: &str) -> bool {
+    /// Ends the one that began then; false where it is over, or about to be kept.
+    pub fn stop(&self, began_at: Millis, by: &str) -> bool {
         let mut state = self.state();
+        if state.last.as_ref().is_none_or(|run| run.began_at != began_at) {
+            return false;
+        }
         let told = state.stops.take().is_some_and(|stops| stops.send(by.to_owned()).is_ok());
         if let Some(run) = state.last.as_mut().filter(|_| told) {
             (run.stage, run.ended_at) = (Stage::Stopped, Some(now()));
@@ -123,29 +126,26 @@ impl UnderWay {
     }
 
     async fn start(&self, asked: Asked) -> Result<Begun, ReconcileError> {
-        let draft = Folder::of(&self.config).begin(now()).await?;
+        let scope = Scope::of(&self.config, &asked.flows, asked.since);
+        let draft = Folder::of(&self.config).begin(now(), scope.is_part()).await?;
         let (stops, stopped) = oneshot::channel();
-        let flows = match asked.flows.as_slice() {
-            [] => self.config.flows.keys().cloned().collect(),
-            own => own.to_vec(),
-        };
         let run = Run {
-            by: asked.by.clone(),
+            by: asked.by,
             began_at: draft.at(),
             ended_at: None,
-            flows,
-            since: asked.since.as_ref().map(|since| since.day.clone()),
+            flows: scope.flows.clone(),
+            since: scope.since.as_ref().map(|since| since.day.clone()),
             stage: Stage::GoesOn,
             progress: Progress::default(),
             report: None,
             error: None,
         };
         *self.state() = State { last: Some(run), stops: Some(stops) };
-        Ok(Begun { draft, asked, stopped })
+        Ok(Begun { draft, scope, stopped })
     }
 
     async fn through(&self, begun: Begun) -> Result<Report, ReconcileError> {
-        let Begun { draft, asked, stopped } = begun;
+        let Begun { draft, scope, mut stopped } = begun;
         let began = draft.at();
         let host = Host {
             config: self.config.clone(),
@@ -161,13 +161,20 @@ impl UnderWay {
                 run.progress = progress;
             }
         };
-        let whole = asked.flows.is_empty() && asked.since.is_none();
-        let ended = tokio::select! {
-            ended = go_on(&host, draft, &asked.flows, asked.since, &told) => ended,
-            Ok(by) = stopped => Err(ReconcileError::Stopped(by)),
+        let compared = tokio::select! {
+            compared = compare(&host, &draft, &scope, &told) => compared,
+            Ok(by) = &mut stopped => Err(ReconcileError::Stopped(by)),
+        };
+        let ended = match compared {
+            // From here on nobody stops it: what was told to be stopped leaves no report.
+            Ok(report) => match self.over_soon(began, &mut stopped) {
+                Ok(()) => keep(&host, draft, &report).await.map(|()| report),
+                Err(error) => Err(error),
+            },
+            Err(error) => Err(error),
         };
         if let Ok(report) = &ended {
-            self.tell(report, whole).await;
+            self.tell(report).await;
         }
         let mut state = self.state();
         // Whoever stopped it has said so, and another may have begun since.
@@ -181,8 +188,17 @@ impl UnderWay {
         ended
     }
 
-    /// For who watches the host. `whole`: of all flows, and everything; a part says nothing of the rest.
-    async fn tell(&self, report: &Report, whole: bool) {
+    /// Takes away that it can be stopped; an error where somebody was quicker.
+    fn over_soon(&self, began: Millis, stopped: &mut oneshot::Receiver<String>) -> Result<(), ReconcileError> {
+        let mut state = self.state();
+        if state.last.as_ref().is_some_and(|run| run.began_at == began) {
+            state.stops = None;
+        }
+        stopped.try_recv().map_or(Ok(()), |by| Err(ReconcileError::Stopped(by)))
+    }
+
+    /// For who watches the host.
+    async fn tell(&self, report: &Report) {
         tracing::info!(
             report = report.name,
             differences = report.differences(),
@@ -191,7 +207,8 @@ impl UnderWay {
             took_ms = report.took_ms,
             "both sides were compared"
         );
-        if whole {
+        // A part says nothing of the rest.
+        if report.is_of_everything() {
             metrics::gauge!("tandem_reconciled_at_seconds").set(crate::time::seconds(report.at));
             metrics::gauge!("tandem_reconcile_differences").set(report.differences() as f64);
         }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tandem_sdk::again;
 use tandem_sdk::b1::{self, Read, code};
 use tandem_sdk::chain::{self, Chain, Line, Moved, Name, ORDER_LINKED, Rows};
-use tandem_sdk::{Batch, Error, Link, Outcomes, Value, from_json, json, storage, text};
+use tandem_sdk::{Batch, Error, Link, Outcomes, Value, clock, from_json, json, storage, text};
 
 use crate::describe::Settings;
 
@@ -17,6 +17,10 @@ pub struct Order {
     pub moved: BTreeMap<i64, Moved>,
     pub deliveries: Vec<Shipment>,
     pub returns: Vec<Shipment>,
+    /// All that was made of it.
+    pub made: BTreeSet<Name>,
+    /// When it, or one of these, was changed last, in milliseconds since 1970 UTC; none where B1 does not say.
+    pub changed: Option<u64>,
     /// Places of the events it is looked at for.
     pub events: Vec<usize>,
 }
@@ -32,7 +36,12 @@ pub struct Shipment {
 const KINDS: [i64; 4] = [code::DELIVERY, code::RETURN, code::INVOICE, code::CREDIT_MEMO];
 
 const SHIPMENT: &str = "DocNum,CardCode,DocDate,DocumentStatus,TransportationCode,TrackingNumber";
-const ORDER: &str = "DocEntry,DocNum,CardCode,CreationDate,DocumentStatus,Cancelled,DocumentLines";
+const STAMP: &str = "UpdateDate,UpdateTime";
+
+/// What is read of an order.
+pub fn order_fields() -> String {
+    format!("DocEntry,DocNum,CardCode,CreationDate,DocumentStatus,Cancelled,DocumentLines,{STAMP}")
+}
 
 /// Reads the orders that events touch. Orders without an opportunity are nobody's business here.
 pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Result<Vec<Order>, Error> {
@@ -50,7 +59,7 @@ pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
         }
     }
     let mut chain = Chain::default();
-    let mut rows = chain::documents(told.keys(), |kind| fields(settings, kind))?;
+    let rows = chain::documents(told.keys(), |kind| fields(settings, kind))?;
     chain.take(&rows);
     chain.read()?;
     for ((kind, entry), events) in told {
@@ -68,8 +77,26 @@ pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
     if numbers.is_empty() {
         return Ok(Vec::new());
     }
-    let documents = b1::by_key(b1::read(Read::numbers("Orders", "DocEntry", &numbers, ORDER))?, "DocEntry");
+    let documents = b1::read(Read::numbers("Orders", "DocEntry", &numbers, order_fields()))?;
+    let mut whole = whole(settings, documents, linked, rows, chain)?;
+    for order in &mut whole {
+        let entry = order.document["DocEntry"].as_i64();
+        order.events = entry.and_then(|entry| orders.remove(&entry)).unwrap_or_default();
+    }
+    Ok(whole)
+}
+
+/// Orders with all that was made of them. `rows` and `chain`: what was read of that.
+pub fn whole(
+    settings: &Settings,
+    documents: Vec<Value>,
+    linked: BTreeMap<i64, Link>,
+    mut rows: Rows,
+    mut chain: Chain,
+) -> Result<Vec<Order>, Error> {
+    let documents = b1::by_key(documents, "DocEntry");
     read_made(settings, &documents, &mut rows, &mut chain)?;
+    let stamps: BTreeMap<Name, Option<u64>> = rows.iter().map(|(name, row)| (*name, stamp(row))).collect();
     let (moved, made_of) = (chain.moved(), chain.made_of());
     let shipments = shipments(&chain, rows, &linked);
     let mut whole = Vec::new();
@@ -92,11 +119,18 @@ pub fn read(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
             moved: moved.range(from(i64::MIN)..=from(i64::MAX)).map(|(line, moved)| (line.number, *moved)).collect(),
             deliveries: of_kind(code::DELIVERY),
             returns: of_kind(code::RETURN),
-            events: orders.get(&entry).cloned().unwrap_or_default(),
+            changed: own.iter().filter_map(|name| *stamps.get(name)?).chain(stamp(document)).max(),
+            made: own,
+            events: Vec::new(),
             link,
         });
     }
     Ok(whole)
+}
+
+/// When B1 changed a document last.
+pub fn stamp(document: &Value) -> Option<u64> {
+    clock::company_time("b1", text(document, "UpdateDate"), text(document, "UpdateTime"))
 }
 
 /// Reads all that was made of orders, by `DocEntry`.
@@ -138,7 +172,7 @@ fn pairs(noted: &Value) -> Vec<Name> {
 
 /// Deliveries and returns that lead to linked orders, with the opportunity each stands under: that with the greatest share, where
 /// it is of several.
-fn shipments(chain: &Chain, rows: Rows, known: &BTreeMap<i64, Link>) -> BTreeMap<Name, (Value, Option<String>)> {
+pub fn shipments(chain: &Chain, rows: Rows, known: &BTreeMap<i64, Link>) -> BTreeMap<Name, (Value, Option<String>)> {
     let of = |(kind, entry): Name| chain.orders(kind, entry);
     let is_ours = |key: &Name| {
         matches!(key.0, code::DELIVERY | code::RETURN) && of(*key).iter().any(|order| known.contains_key(order))
@@ -158,11 +192,12 @@ fn shipments(chain: &Chain, rows: Rows, known: &BTreeMap<i64, Link>) -> BTreeMap
     ours.into_iter().map(|(key, row)| (key, (row, under(key)))).collect()
 }
 
-fn fields(settings: &Settings, kind: i64) -> String {
+/// What is read of a document.
+pub fn fields(settings: &Settings, kind: i64) -> String {
     match (kind, &settings.delivered_field) {
-        (code::DELIVERY, Some(field)) => format!("{},{SHIPMENT},{field}", chain::FIELDS),
-        (code::DELIVERY | code::RETURN, _) => format!("{},{SHIPMENT}", chain::FIELDS),
-        _ => chain::FIELDS.to_owned(),
+        (code::DELIVERY, Some(field)) => format!("{},{STAMP},{SHIPMENT},{field}", chain::FIELDS),
+        (code::DELIVERY | code::RETURN, _) => format!("{},{STAMP},{SHIPMENT}", chain::FIELDS),
+        _ => format!("{},{STAMP}", chain::FIELDS),
     }
 }
 

@@ -4,6 +4,7 @@
 mod cases;
 mod describe;
 mod documents;
+mod reconcile;
 mod state;
 mod tell;
 
@@ -38,3 +39,5 @@ impl Plugin for Fulfilment {
 }
 
 tandem_sdk::export!(Fulfilment with_types_in tandem_sdk::bindings);
+#[cfg(target_arch = "wasm32")]
+tandem_sdk::export_reconciling!(Fulfilment with_types_in tandem_sdk::reconcile::bindings);

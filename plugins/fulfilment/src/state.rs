@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use tandem_sdk::b1;
 use tandem_sdk::chain::Moved;
-use tandem_sdk::{Decimal, Value, text, units};
+use tandem_sdk::{Decimal, Link, Value, from_json, text, units};
 
 use crate::documents::{Order, Shipment};
 
@@ -56,6 +56,14 @@ pub fn of_lines(order: &Order) -> BTreeMap<i64, Progress> {
     b1::lines(&order.document).iter().filter_map(line).collect()
 }
 
+/// Which line of the opportunity is which of the order, by its `LineNum`: the orders flow notes that.
+pub fn noted_lines(link: &Link) -> Vec<(String, i64)> {
+    let noted = from_json(&link.base);
+    let noted = noted["lines"].as_array().into_iter().flatten();
+    let named = noted.filter_map(|line| Some((text(line, "id").to_owned(), line["num"].as_i64()?)));
+    named.filter(|(id, _)| !id.is_empty()).collect()
+}
+
 /// The whole order: its lines together, and delivered when every delivery arrived.
 pub fn of_order(order: &Order, lines: &BTreeMap<i64, Progress>, delivered: Option<(&str, &str)>) -> &'static str {
     let mut words: Vec<&str> = lines.values().map(Progress::word).collect();
@@ -102,7 +110,7 @@ pub fn joined(deliveries: &[Shipment], value: impl Fn(&Value) -> String, most: u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tandem_sdk::{Link, json};
+    use tandem_sdk::json;
 
     /// An order of five and of two pieces, of which so many (left, came back) have moved, and the lines that B1 has closed.
     fn order(moved: [(i64, i64); 2], closed: &[i64]) -> Order {
@@ -120,6 +128,8 @@ mod tests {
             moved: moved.collect(),
             deliveries: vec![Shipment { document: json!({ "U_Arrived": "Y" }), opportunity: "006".into() }],
             returns: Vec::new(),
+            made: Default::default(),
+            changed: None,
             events: Vec::new(),
         }
     }

@@ -1,12 +1,18 @@
 //! Writes delivery records, and the state of opportunity, lines and cases.
 
-use tandem_sdk::b1;
+use std::collections::BTreeMap;
+
+use tandem_sdk::b1::{self, code};
 use tandem_sdk::mirror::{self, Row};
-use tandem_sdk::{Batch, Error, Outcomes, Value, connection, counterpart, fields, from_json, json, salesforce, text};
+use tandem_sdk::{Batch, Error, Map, Outcomes, Value, connection, counterpart, fields, json, salesforce, text};
 
 use crate::describe::Settings;
 use crate::documents::{Order, Shipment};
-use crate::state;
+use crate::state::{self, Progress};
+
+/// Kinds of documents that are shown as records: their entity set, their object code, and what they are called.
+pub const SHOWN: [(&str, i64, &str); 2] =
+    [("DeliveryNotes", code::DELIVERY, "Delivery"), ("Returns", code::RETURN, "Return")];
 
 /// Brings everything that shows an order's delivery in step.
 pub fn keep(batch: &Batch, settings: &Settings, orders: &[Order], outcomes: &mut Outcomes) -> Result<(), Error> {
@@ -24,31 +30,29 @@ pub fn keep(batch: &Batch, settings: &Settings, orders: &[Order], outcomes: &mut
     let mut rows = Vec::new();
     for order in orders {
         let account = accounts.ids.get(text(&order.document, "CardCode"));
-        for (kind, word, documents) in [(15, "Delivery", &order.deliveries), (16, "Return", &order.returns)] {
-            rows.extend(
-                documents.iter().map(|document| shipment(batch, settings, order, account, kind, word, document)),
-            );
+        for ((_, kind, word), documents) in SHOWN.into_iter().zip([&order.deliveries, &order.returns]) {
+            rows.extend(documents.iter().map(|document| {
+                let key = key(connection(batch, "b1"), kind, &document.document["DocEntry"]);
+                let mut shown = shipment(settings, word, document);
+                shown.insert("Tandem_Account__c".into(), json!(account));
+                Row::new("shipment", &key, "Tandem_Delivery__c", shown)
+                    .external("Tandem_Key__c", &key)
+                    .attached_by("Tandem_Opportunity__c")
+                    .serving(&order.events)
+            }));
         }
-        let lines = state::of_lines(order);
-        let word = state::of_order(order, &lines, settings.delivered());
-        let tracking = |delivery: &Value| text(delivery, "TrackingNumber").to_owned();
-        let carrier = |delivery: &Value| carrier(settings, delivery);
         let opportunity = &order.link.salesforce_id;
         let mut show = |kind, id: &str, object, shown| {
             rows.push(Row::shown_on(kind, id, object, id, fields(shown)).serving(&order.events));
         };
-        let shown = json!({
-            "Tandem_Delivery_State__c": word,
-            "Tandem_Tracking_Number__c": state::joined(&order.deliveries, tracking, 255),
-            "Tandem_Carrier__c": state::joined(&order.deliveries, carrier, 100),
-        });
+        let lines = state::of_lines(order);
+        let shown = summary(settings, order, &lines);
+        let word = shown["Tandem_Delivery_State__c"].clone();
         show("delivery-state", opportunity, "Opportunity", shown);
-        // The orders flow notes which line is which.
-        for line in from_json(&order.link.base)["lines"].as_array().into_iter().flatten() {
-            let progress = line["num"].as_i64().and_then(|number| lines.get(&number));
-            if let (Some(progress), false) = (progress, text(line, "id").is_empty()) {
+        for (line, number) in state::noted_lines(&order.link) {
+            if let Some(progress) = lines.get(&number) {
                 let shown = json!({ "Tandem_Line_Status__c": progress.word() });
-                show("line-state", text(line, "id"), "OpportunityLineItem", shown);
+                show("line-state", &line, "OpportunityLineItem", shown);
             }
         }
         for case in cases.iter().filter(|case| text(case, "Tandem_Opportunity__c") == opportunity) {
@@ -65,26 +69,30 @@ fn carrier(settings: &Settings, delivery: &Value) -> String {
     settings.carriers.get(&code).cloned().unwrap_or_else(|| if code == "-1" { String::new() } else { code })
 }
 
-fn shipment(
-    batch: &Batch,
-    settings: &Settings,
-    order: &Order,
-    account: Option<&String>,
-    kind: i64,
-    word: &str,
-    shipment: &Shipment,
-) -> Row {
+/// What an opportunity shows of its order.
+pub fn summary(settings: &Settings, order: &Order, lines: &BTreeMap<i64, Progress>) -> Value {
+    let tracking = |delivery: &Value| text(delivery, "TrackingNumber").to_owned();
+    let carrier = |delivery: &Value| carrier(settings, delivery);
+    json!({
+        "Tandem_Delivery_State__c": state::of_order(order, lines, settings.delivered()),
+        "Tandem_Tracking_Number__c": state::joined(&order.deliveries, tracking, 255),
+        "Tandem_Carrier__c": state::joined(&order.deliveries, carrier, 100),
+    })
+}
+
+/// By which a document's record is known.
+pub fn key(connection: &str, kind: i64, entry: &Value) -> String {
+    format!("{connection}:{kind}:{}", b1::key_text(entry))
+}
+
+/// What the record of a delivery or return shows beside its account.
+pub fn shipment(settings: &Settings, word: &str, shipment: &Shipment) -> Map<String, Value> {
     let document = &shipment.document;
-    let key = format!("{}:{kind}:{}", connection(batch, "b1"), b1::key_text(&document["DocEntry"]));
     let number = b1::key_text(&document["DocNum"]);
-    let fields = fields(json!({
-        "Name": format!("{word} {number}"), "Tandem_Account__c": account,
-        "Tandem_Opportunity__c": shipment.opportunity, "Tandem_Type__c": word, "Tandem_Number__c": number,
-        "Tandem_Date__c": b1::day(&document["DocDate"]), "Tandem_Carrier__c": carrier(settings, document),
-        "Tandem_Tracking_Number__c": document["TrackingNumber"], "Tandem_Status__c": shipment.status(),
-    }));
-    Row::new("shipment", &key, "Tandem_Delivery__c", fields)
-        .external("Tandem_Key__c", &key)
-        .attached_by("Tandem_Opportunity__c")
-        .serving(&order.events)
+    fields(json!({
+        "Name": format!("{word} {number}"), "Tandem_Opportunity__c": shipment.opportunity,
+        "Tandem_Type__c": word, "Tandem_Number__c": number, "Tandem_Date__c": b1::day(&document["DocDate"]),
+        "Tandem_Carrier__c": carrier(settings, document), "Tandem_Tracking_Number__c": document["TrackingNumber"],
+        "Tandem_Status__c": shipment.status(),
+    }))
 }

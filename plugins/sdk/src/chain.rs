@@ -43,6 +43,11 @@ pub fn kind_of(topic: &str) -> Option<i64> {
     SETS.iter().find(|(own, _)| *own == set).map(|(_, kind)| *kind)
 }
 
+/// The entity set of an object code that lines are followed through.
+pub fn set_of(kind: i64) -> Option<&'static str> {
+    SETS.iter().find(|(_, own)| *own == kind).map(|(set, _)| *set)
+}
+
 /// Reads documents; `fields` says what of each kind.
 pub fn documents<'a>(names: impl IntoIterator<Item = &'a Name>, fields: impl Fn(i64) -> String) -> Result<Rows, Error> {
     let names: Vec<&Name> = names.into_iter().collect();

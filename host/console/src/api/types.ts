@@ -879,6 +879,8 @@ export interface ReportRow {
   took_ms: number;
   since: string | null;
   flows: string[];
+  /** They are all that the host has. */
+  of_all: boolean;
   verdict: 'agree' | 'partly' | 'explained' | 'unexplained' | 'nothing';
   words: string;
   in_step: number;

@@ -59,8 +59,14 @@ async fn what_was_changed_in_b1_is_found_with_its_reason_down_to_the_record() ->
     assert_eq!((rows.as_array().map(Vec::len), &rows[0]["name"]), (Some(1), &json!(first)), "{rows}");
     assert_eq!(
         (&rows[0]["verdict"], &rows[0]["in_step"], &rows[0]["differences"]),
-        (&json!("agree"), &json!(2), &json!(0))
+        (&json!("partly"), &json!(2), &json!(0)),
+        "of orders alone: of the rest nothing is known"
     );
+    assert!(text(&rows[0], "words").contains("only of orders"), "{rows}");
+    operator.post("/reconcile", json!({})).await?;
+    let first = text(&over(&world, &operator).await?, "report").to_owned();
+    let all = operator.get(&format!("/reconcile/reports/{first}")).await?;
+    assert_eq!((&all["summary"]["verdict"], &all["summary"]["of_all"]), (&json!("agree"), &json!(true)), "{all}");
 
     // Behind the host's back, and later than all that it has read of it.
     tokio::time::sleep(Duration::from_secs(6)).await;
@@ -108,10 +114,11 @@ async fn what_was_changed_in_b1_is_found_with_its_reason_down_to_the_record() ->
     assert_eq!((&listed["reports"][0]["name"], &listed["more"]), (&json!(report), &json!(true)));
     let older = operator.get(&format!("/reconcile/reports?before={report}")).await?;
     assert_eq!((&older["reports"][0]["name"], &older["more"]), (&json!(first), &json!(false)));
+    assert_eq!(older["reports"].as_array().map(Vec::len), Some(2), "{older}");
 
     // To be filed.
     let (status, policy, page) = file(&operator, &report, "report.html").await?;
-    assert!(status == 200 && page.contains("1 differences, all of them explained."), "{page}");
+    assert!(status == 200 && page.contains("1 difference, which is explained; only of orders."), "{page}");
     assert!(
         policy.contains("default-src 'none'") && policy.contains("sandbox") && !policy.contains("script"),
         "{policy}"
@@ -129,6 +136,8 @@ async fn what_was_changed_in_b1_is_found_with_its_reason_down_to_the_record() ->
         (&json!(""), &json!("changed, not read yet"), &json!(true))
     );
     assert!(text(&hidden["fields"][0], "b1").starts_with('•'), "{hidden}");
+    let masked = viewer.get(&format!("/reconcile/reports/{report}")).await?;
+    assert_eq!(masked["flows"][0]["comparisons"][0]["sums"], json!([]), "what was sold is a value, too");
     let letters = |c: &char| c.is_ascii_alphanumeric();
     let label: String = text(difference, "label").chars().take_while(letters).collect();
     let by_label = differences(format!("?q={label}"));
@@ -137,7 +146,13 @@ async fn what_was_changed_in_b1_is_found_with_its_reason_down_to_the_record() ->
     assert_eq!(file(&viewer, &report, "differences.csv").await?.0, 403);
     // Nor is who has other flows.
     let other = account(&admin, "sales", "operator", json!(["accounts"])).await?;
-    assert_eq!(other.get("/reconcile/reports").await?["reports"], json!([]));
+    let theirs = other.get("/reconcile/reports").await?["reports"].clone();
+    let [theirs] = theirs.as_array().map_or(&[][..], Vec::as_slice) else { panic!("{theirs}") };
+    assert_eq!(
+        (&theirs["name"], &theirs["flows"]),
+        (&json!(first), &json!(["accounts"])),
+        "of that of all flows its own part"
+    );
     assert_eq!(other.ask(Method::GET, &format!("/reconcile/reports/{report}"), None).await?.0, 404);
     assert_eq!(other.get(&differences(String::new())).await?["differences"], json!([]));
     assert_eq!(file(&other, &report, "report.json").await?.0, 403, "it holds every flow");
@@ -159,7 +174,12 @@ async fn it_is_asked_for_by_who_may_one_at_a_time_and_stopped() -> Result<()> {
     let Known::Session { cookie, .. } = &operator.known else { unreachable!() };
     let forged = Caller { known: Known::Session { cookie: cookie.clone(), csrf: "x".into() }, ..operator.clone() };
     assert_eq!(forged.ask(Method::POST, "/reconcile", Some(json!({}))).await?.0, 403);
-    for (wrong, field) in [(json!({ "flows": ["nothing"] }), "flows"), (json!({ "since": "yesterday" }), "since")] {
+    // Since a day that is still to come nothing was changed, and nothing would be compared.
+    for (wrong, field) in [
+        (json!({ "flows": ["nothing"] }), "flows"),
+        (json!({ "since": "yesterday" }), "since"),
+        (json!({ "since": "2999-12-31" }), "since"),
+    ] {
         let (status, answer) = operator.ask(Method::POST, "/reconcile", Some(wrong)).await?;
         assert_eq!((status, &answer["field"]), (422, &json!(field)), "{answer}");
     }
@@ -192,6 +212,13 @@ async fn it_is_asked_for_by_who_may_one_at_a_time_and_stopped() -> Result<()> {
         "of what was stopped there is no report"
     );
     // Those that one may see, where none is named.
+    let twice = json!({ "flows": ["accounts", "accounts"] });
+    let again = async |_: &World| {
+        Ok((other.ask(Method::POST, "/reconcile", Some(twice.clone())).await?.0 == 200).then_some(()))
+    };
+    world.until("the next to begin", PATIENCE, again).await?;
+    let run = over(&world, &other).await?;
+    assert_eq!((&run["state"], &run["total"]), (&json!("over"), &json!(1)), "each once: {run}");
     let again =
         async |_: &World| Ok((other.ask(Method::POST, "/reconcile", Some(json!({}))).await?.0 == 200).then_some(()));
     world.until("the next to begin", PATIENCE, again).await?;
@@ -214,13 +241,16 @@ async fn it_is_asked_for_by_who_may_one_at_a_time_and_stopped() -> Result<()> {
 
 #[tokio::test]
 async fn a_flow_whose_plugin_says_nothing_is_told_apart_from_what_agrees() -> Result<()> {
-    let (world, admin) = with_admin(Setup { plugins: vec!["orders", "fulfilment"], ..setup() }).await?;
+    let hostile =
+        "[flows.hostile]\nplugin = \"hostile\"\nconnections = { b1 = \"erp\" }\nsettings = { reconcile = \"\" }\n";
+    let more = format!("{}{hostile}", setup().more);
+    let (world, admin) = with_admin(Setup { plugins: vec!["orders", "hostile"], more, ..setup() }).await?;
     admin.post("/reconcile", json!({})).await?;
     let run = over(&world, &admin).await?;
     let report = admin.get(&format!("/reconcile/reports/{}", text(&run, "report"))).await?;
     let summary = &report["summary"];
-    assert_eq!((&summary["verdict"], &summary["unsaid"]), (&json!("partly"), &json!(["fulfilment"])), "{report}");
-    let flow = report["flows"].as_array().into_iter().flatten().find(|own| own["flow"] == "fulfilment");
+    assert_eq!((&summary["verdict"], &summary["unsaid"]), (&json!("partly"), &json!(["hostile"])), "{report}");
+    let flow = report["flows"].as_array().into_iter().flatten().find(|own| own["flow"] == "hostile");
     assert!(flow.context("it is listed")?["unsaid"].is_string(), "{report}");
     Ok(())
 }

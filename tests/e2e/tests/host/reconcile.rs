@@ -190,11 +190,93 @@ async fn what_nothing_explains_is_found_told_and_over_when_it_is_mended() -> Res
     let table = std::fs::read_to_string(reports(&world)[1].join("differences.csv"))?;
     assert!(table.contains("net total") && table.contains("NOT EXPLAINED"), "{table}");
     let (_, shown, _) = world.tandem_raw(&["reconcile"]).await?;
-    assert!(shown.contains("1 of them not explained") && shown.contains("kept in"), "{shown}");
+    assert!(shown.contains("1 difference, which is not explained") && shown.contains("kept in"), "{shown}");
     world.change("OpportunityLineItem", text(&line, "Id"), json!({ "UnitPrice": line["UnitPrice"] })).await?;
     assert_eq!(reconcile(&world, &[]).await?.0, 0);
     let (code, _, errors) = world.tandem_raw(&["reconcile", "nothing"]).await?;
     assert!(code == 4 && errors.contains("known: orders"), "{code} {errors}");
+    Ok(())
+}
+
+/// Deliveries against their records, and what orders have come to against opportunities and their lines.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_delivered_is_compared_with_what_records_opportunities_and_lines_show() -> Result<()> {
+    let more = "[reconcile]\ngrace_minutes = 0\n".into();
+    let b1 = "poll_seconds = 1\ntime_zone = \"Europe/Berlin\"".into();
+    let mut world = World::with(Setup { plugins: vec!["orders", "fulfilment"], more, b1, ..Setup::default() }).await?;
+    let ids = world.opportunities(4).await?;
+    world.up().await?;
+    for id in &ids[..3] {
+        world.win(id).await?;
+    }
+    world.until_all_told(&ids[..3], PATIENCE).await?;
+    for (id, how) in [(&ids[0], ""), (&ids[1], "?partly")] {
+        let entry = world.orders_of(id).await?.remove(0)["DocEntry"].clone();
+        world.send("POST", &format!("{}/admin/deliver/{entry}{how}", world.b1), &json!({})).await?;
+    }
+    let all = world.b1_records("DeliveryNotes").await?;
+    let first = world.orders_of(&ids[0]).await?.remove(0)["DocEntry"].clone();
+    let of_first = |own: &&Value| own["DocumentLines"][0]["BaseEntry"] == first;
+    let delivery = all.iter().find(of_first).context("the first's delivery")?["DocEntry"].clone();
+    world.b1_patch(&format!("/DeliveryNotes({delivery})"), json!({ "TrackingNumber": "TRACK 1" })).await?;
+    let shown = async |world: &World| {
+        let [one, other] = [world.opportunity(&ids[0]).await?, world.opportunity(&ids[1]).await?];
+        let is_shown =
+            one["Tandem_Tracking_Number__c"] == "TRACK 1" && other["Tandem_Delivery_State__c"] == "Partly shipped";
+        Ok(is_shown.then_some(()))
+    };
+    world.until("deliveries to be shown", PATIENCE, shown).await?;
+    world.settled().await?;
+    let named = |report: &Value, name: &str| -> Value {
+        let flows = report["flows"].as_array().into_iter().flatten();
+        let mut all = flows
+            .filter(|own| own["flow"] == "fulfilment")
+            .flat_map(|own| own["comparisons"].as_array().into_iter().flatten());
+        all.find(|own| own["name"] == name).cloned().unwrap_or_default()
+    };
+    let (code, report) = reconcile(&world, &["fulfilment"]).await?;
+    for (name, in_step) in [("deliveries", 2), ("states", 3)] {
+        let own = named(&report, name);
+        assert_eq!((&own["in_step"], &own["differences"]), (&json!(in_step), &json!([])), "{name}: {report:#}");
+        assert!(own["not_whole"].is_null(), "{own}");
+    }
+    assert_eq!(code, 0, "{report:#}");
+    let alone = named(&report, "deliveries")["alone"].as_u64().context("those of nobody")?;
+    // One of a clerk's order, which nobody sold, is nobody's business.
+    let order = world.b1_records("Orders").await?.remove(0);
+    let of_nobody = json!({ "CardCode": order["CardCode"], "DocumentLines": [{ "ItemCode": order["DocumentLines"][0]["ItemCode"], "Quantity": 1 }] });
+    world.b1_post("/DeliveryNotes", of_nobody).await?;
+    // What somebody types over what is shown, on the record, on the opportunity and on a line.
+    let record = world
+        .records("Tandem_Delivery__c")
+        .await?
+        .into_iter()
+        .find(|own| own["Tandem_Opportunity__c"] == ids[0].as_str());
+    let record = record.context("the first's record")?;
+    world.change("Tandem_Delivery__c", text(&record, "Id"), json!({ "Tandem_Tracking_Number__c": "TRACK 2" })).await?;
+    world.change("Opportunity", &ids[1], json!({ "Tandem_Delivery_State__c": "Shipped" })).await?;
+    let line = world.lines(&ids[2]).await?.remove(0);
+    world.change("OpportunityLineItem", text(&line, "Id"), json!({ "Tandem_Line_Status__c": "Shipped" })).await?;
+    world.settled().await?;
+    let (_, report) = reconcile(&world, &["fulfilment"]).await?;
+    let deliveries = named(&report, "deliveries");
+    let typed = about(&deliveries, text(&record, "Id")).with_context(|| format!("{report:#}"))?;
+    let field = json!([{ "field": "Tandem_Tracking_Number__c", "salesforce": "TRACK 2", "b1": "TRACK 1" }]);
+    assert_eq!(
+        (&typed["fields"], &deliveries["in_step"], &deliveries["alone"]),
+        (&field, &json!(1), &json!(alone + 1)),
+        "{deliveries:#}"
+    );
+    let states = named(&report, "states");
+    let state = &about(&states, &ids[1]).with_context(|| format!("{report:#}"))?["fields"][0];
+    assert_eq!(
+        (&state["field"], &state["salesforce"], &state["b1"]),
+        (&json!("Tandem_Delivery_State__c"), &json!("Shipped"), &json!("Partly shipped"))
+    );
+    let lines = &about(&states, &ids[2]).with_context(|| format!("{report:#}"))?["fields"][0];
+    assert_eq!(lines["field"], "Tandem_Line_Status__c", "{lines}");
+    assert!(text(lines, "salesforce").contains(&format!("{} Shipped", text(&line, "Id"))), "{lines}");
+    assert_eq!((&states["in_step"], &states["differing"]), (&json!(1), &json!(2)), "{states:#}");
     Ok(())
 }
 

@@ -27,6 +27,8 @@ export function Verdict({ of: row }: { of: ReportRow }) {
     <div className={`verdict-says ${TONES[row.verdict]}`}>
       <p className="verdict-words">{verdict(row, t)}</p>
       {row.in_step > 0 && <p>{t('reconcile.inStep', { count: row.in_step })}</p>}
+      {!row.of_all && row.verdict !== 'nothing' && <p>{t('reconcile.onlyOf', { flows: row.flows.join(', ') })}</p>}
+      {row.unsaid.length > 0 && <p>{t('reconcile.unsaid', { flows: row.unsaid.join(', ') })}</p>}
       {row.missed.length > 0 && <p>{t('reconcile.missed', { flows: row.missed.join(', ') })}</p>}
     </div>
   );
