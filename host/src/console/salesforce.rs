@@ -2,6 +2,7 @@
 //! `Tandem_Review__c` stands for each event that waits for a decision. An answer given there counts as one given by
 //! `tandem review resolve`.
 
+mod compared;
 mod lost;
 mod question;
 
@@ -9,12 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::sync::{Notify, watch};
 
 use self::question::{leave_out, question};
 use crate::connections::{Call, CallError, Connection, Method, Outage, Pace, Standing};
 use crate::engine::{Engine, FlowStatus};
+use crate::reconcile::{Record as Compared, Together};
 use crate::store::{Answered, Event, EventFilter, EventId, EventState, Inbox, StoreError};
 use crate::time::{iso, now};
 
@@ -63,11 +65,20 @@ enum Failed {
     Store(#[from] StoreError),
 }
 
+/// How the host is, as it is worth telling at once.
+#[derive(Default, PartialEq)]
+struct Health {
+    state: &'static str,
+    message: String,
+    questions: usize,
+    /// How the last comparison of both sides went; none before the first.
+    compared: Option<Together>,
+}
+
 /// What the org was told last.
 #[derive(Default)]
 struct Shown {
-    /// State, message and number of questions.
-    health: Option<(&'static str, String, usize)>,
+    health: Option<Health>,
     at: Option<Instant>,
     /// Open questions in the org; none before it was asked which there are.
     reviews: Option<BTreeSet<EventId>>,
@@ -118,7 +129,9 @@ impl Reporter {
         }
         let questions = self.questions().await.map_or(0, |questions| questions.len());
         let why = self.inbox.store().trouble().await.map(|trouble| format!("the store: {trouble}")).unwrap_or_default();
-        let farewell = self.health(&host, "Stopped", &why, questions);
+        let compared = self.compared().await.unwrap_or_default();
+        let health = Health { state: "Stopped", message: why, questions, compared };
+        let farewell = self.health(&host, &health);
         if tokio::time::timeout(FAREWELL, farewell).await.is_err() {
             tracing::debug!(connection = self.name, "the org could not be told that the host stops");
         }
@@ -157,11 +170,11 @@ impl Reporter {
         }
         let questions = &shown.questions;
         let (state, message) = self.state().await;
-        let health = (state, message.clone(), questions.len());
+        let health = Health { state, message, questions: questions.len(), compared: self.compared().await? };
         let due = shown.at.is_none_or(|at| at.elapsed() >= self.every);
         // The numbers change all the time: they go along, and are no reason by themselves.
         if due || shown.health.as_ref() != Some(&health) {
-            self.health(host, state, &message, questions.len()).await?;
+            self.health(host, &health).await?;
             (shown.health, shown.at) = (Some(health), Some(Instant::now()));
         }
         self.tell_reviews(host, &shown.questions, open).await?;
@@ -211,7 +224,13 @@ impl Reporter {
         Ok(questions)
     }
 
-    async fn health(&self, host: &str, state: &str, message: &str, questions: usize) -> Result<(), Failed> {
+    /// How the last comparison went of the flows that are bound to it.
+    async fn compared(&self) -> Result<Option<Together>, StoreError> {
+        Ok(Compared::of(self.inbox.store().as_ref()).await?.together(&self.flows))
+    }
+
+    async fn health(&self, host: &str, health: &Health) -> Result<(), Failed> {
+        let Health { state, message, questions, compared } = health;
         let store = self.inbox.store();
         let mut newest = None;
         for flow in &self.flows {
@@ -227,9 +246,22 @@ impl Reporter {
             "Tandem_Waiting__c": waiting.map(|count| count.events).sum::<u64>(),
             "Tandem_Reviews__c": questions, "Tandem_Version__c": env!("CARGO_PKG_VERSION"),
         });
+        self.tell_health(host, fields, compared.as_ref()).await
+    }
+
+    /// Says the same with how the last comparison went; without, in an org whose package is older.
+    async fn tell_health(&self, host: &str, fields: Value, compared: Option<&Together>) -> Result<(), Failed> {
+        let mut fields = fields.as_object().cloned().unwrap_or_default();
+        compared::add(&mut fields, compared);
+        match self.write_health(host, &fields).await {
+            Err(refused) if compared::leave_out(&refused, &mut fields) => Ok(self.write_health(host, &fields).await?),
+            told => Ok(told?),
+        }
+    }
+
+    async fn write_health(&self, host: &str, fields: &Map<String, Value>) -> Result<(), CallError> {
         let path = format!("/sobjects/Tandem_Health__c/Tandem_Key__c/{host}:{}", self.name);
-        self.connection.send(Call::write(Method::Patch, path, &fields), ANSWER_LIMIT).await?;
-        Ok(())
+        self.connection.send(Call::write(Method::Patch, path, &json!(fields)), ANSWER_LIMIT).await.map(|_| ())
     }
 
     async fn rows(&self, soql: &str) -> Result<Vec<Value>, Failed> {

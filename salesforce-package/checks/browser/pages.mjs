@@ -84,6 +84,7 @@ const pages = [
             'Hosts',
             'crm',
             'Well. Last seen',
+            'Both sides compared whole',
             'Nothing is missing.',
             'Events delivered in the last 24 hours',
             'Empty: every change was told.'

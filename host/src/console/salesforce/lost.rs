@@ -7,7 +7,7 @@ use chrono::DateTime;
 use serde_json::{Value, json};
 
 use super::{ANSWER_LIMIT, Failed, Reporter, SHORT, review_call_of, short};
-use crate::connections::{Call, Method, Pace};
+use crate::connections::Pace;
 use crate::time::{iso, now};
 
 /// Reports that a host leaves out before it counts as lost: an hour, as it is configured.
@@ -64,8 +64,8 @@ impl Reporter {
         // Last: what failed before is tried again.
         let message = format!("{CLOSED}: another host is there now, and the questions of this one are closed.");
         let fields = json!({ "Tandem_State__c": "Stopped", "Tandem_Message__c": message, "Tandem_Reviews__c": 0 });
-        let path = format!("/sobjects/Tandem_Health__c/Tandem_Key__c/{id}:{}", self.name);
-        self.connection.send(Call::write(Method::Patch, path, &fields), ANSWER_LIMIT).await?;
+        // What it found when it compared both sides last is of then.
+        self.tell_health(id, fields, None).await?;
         tracing::warn!(
             connection = self.name,
             host = id,

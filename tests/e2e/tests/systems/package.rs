@@ -309,6 +309,16 @@ async fn the_org_sees_how_the_host_is() -> Result<()> {
     let is = |state: &'static str| move |row: &Value| row["Tandem_State__c"] == state;
     let row = world.until_record("Tandem_Health__c", "ready", is("Ready")).await?;
     assert_eq!((&row["Name"], row["Tandem_Reviews__c"].as_f64()), (&json!("crm"), Some(0.0)), "{row}");
+    assert!(row["Tandem_Compared__c"].is_null() && row["Tandem_Unexplained__c"].is_null(), "not compared yet: {row}");
+    world.tandem(&["reconcile"]).await?;
+    let compared =
+        |row: &Value| row["Tandem_Compared__c"].is_string() && row["Tandem_Unexplained__c"].as_f64() == Some(0.0);
+    let row = world.until_record("Tandem_Health__c", "compared", compared).await?;
+    assert_eq!(
+        (row["Tandem_In_Step__c"].as_f64(), row["Tandem_Differences__c"].as_f64()),
+        (Some(0.0), Some(0.0)),
+        "{row}"
+    );
     over_the_limit(&world).await?;
     let waits = |row: &Value| row["Tandem_Reviews__c"].as_f64() == Some(1.0) && row["Tandem_Last_Event__c"].is_string();
     world.until_record("Tandem_Health__c", "one review", waits).await?;
@@ -356,6 +366,20 @@ async fn a_question_is_shown_in_an_org_that_has_no_field_for_its_translation() -
     assert!(asked["Tandem_Reason__c"].as_str().unwrap_or_default().contains("limit of 500.00 EUR"), "{asked}");
     assert_eq!(asked["Tandem_Said__c"], Value::Null);
     assert_eq!(asked["Tandem_Opportunity__c"], id.as_str(), "what the org does take is there");
+    Ok(())
+}
+
+/// A host that is newer than the package: how it is stands there, without what the package has no field for.
+#[tokio::test]
+async fn a_host_says_how_it_is_in_an_org_that_has_no_fields_for_the_comparison() -> Result<()> {
+    let mut world = World::new().await?;
+    let hidden =
+        ["Compared", "In_Step", "Differences", "Unexplained"].map(|own| format!("Tandem_Health__c.Tandem_{own}__c"));
+    let rights = json!({ "integration": { "hidden": hidden } });
+    world.send("PUT", &format!("{}/admin/rules", world.salesforce), &rights).await?;
+    world.up().await?;
+    let row = world.until_record("Tandem_Health__c", "ready", |row| row["Tandem_State__c"] == "Ready").await?;
+    assert!(row["Tandem_Version__c"].is_string() && row["Tandem_Compared__c"].is_null(), "{row}");
     Ok(())
 }
 

@@ -15,6 +15,12 @@ import LABEL_SILENT from '@salesforce/label/c.Tandem_Setup_Silent';
 import LABEL_LAST_EVENT from '@salesforce/label/c.Tandem_Setup_Last_Event';
 import LABEL_WAITING from '@salesforce/label/c.Tandem_Setup_Waiting';
 import LABEL_REVIEWS from '@salesforce/label/c.Tandem_Setup_Reviews';
+import LABEL_COMPARED from '@salesforce/label/c.Tandem_Setup_Compared';
+import LABEL_NOT_COMPARED from '@salesforce/label/c.Tandem_Setup_Not_Compared';
+import LABEL_IN_STEP from '@salesforce/label/c.Tandem_Setup_In_Step';
+import LABEL_DIFFERENCES from '@salesforce/label/c.Tandem_Setup_Differences';
+import LABEL_UNEXPLAINED from '@salesforce/label/c.Tandem_Setup_Unexplained';
+import LABEL_SEE_REPORT from '@salesforce/label/c.Tandem_Setup_See_Report';
 import LABEL_VERSION from '@salesforce/label/c.Tandem_Setup_Version';
 import LABEL_CHECKS from '@salesforce/label/c.Tandem_Setup_Checks';
 import LABEL_WELL from '@salesforce/label/c.Tandem_Setup_Well';
@@ -103,8 +109,9 @@ export default class TandemSetup extends LightningElement {
                 [LABEL_LAST_EVENT, moment(row.Tandem_Last_Event__c) || LABEL_NONE],
                 [LABEL_WAITING, quantity(row.Tandem_Waiting__c)],
                 [LABEL_REVIEWS, quantity(row.Tandem_Reviews__c)],
+                ...comparison(row),
                 [LABEL_VERSION, row.Tandem_Version__c]
-            ].map(([name, value]) => ({ name, key: `${name} value`, value })),
+            ].map(([name, value, warns]) => ({ name, key: `${name} value`, value, warns })),
             ...state(row)
         }));
     }
@@ -156,6 +163,23 @@ export default class TandemSetup extends LightningElement {
             problem: row.Tandem_Error__c
         }));
     }
+}
+
+/** How the last comparison of both sides went; of a host that never made one there are no counts. */
+function comparison(host) {
+    const compared = [LABEL_COMPARED, moment(host.Tandem_Compared__c) || LABEL_NOT_COMPARED];
+    const unexplained = host.Tandem_Unexplained__c;
+    if (typeof unexplained !== 'number') {
+        return [compared];
+    }
+    const open = quantity(unexplained);
+    const warns = unexplained > 0;
+    return [
+        compared,
+        [LABEL_IN_STEP, quantity(host.Tandem_In_Step__c)],
+        [LABEL_DIFFERENCES, quantity(host.Tandem_Differences__c)],
+        [LABEL_UNEXPLAINED, warns ? text(LABEL_SEE_REPORT, open) : open, warns]
+    ];
 }
 
 function state(host) {

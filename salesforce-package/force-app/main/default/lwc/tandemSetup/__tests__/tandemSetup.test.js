@@ -69,6 +69,37 @@ describe('c-tandem-setup', () => {
         expect(find(element, 'host-message')?.textContent).toBe(changes.Tandem_Message__c);
     });
 
+    it.each([
+        [{}, ['Both sides compared whole: Not yet']],
+        [
+            { Tandem_In_Step__c: 5, Tandem_Differences__c: 0, Tandem_Unexplained__c: 0 },
+            ['Both sides compared whole: Not yet', 'In step: 5', 'Differences, explained: 0', 'Not explained: 0']
+        ],
+        [
+            {
+                Tandem_Compared__c: '2026-01-02T12:00:00.000Z',
+                Tandem_In_Step__c: 1240,
+                Tandem_Differences__c: 4,
+                Tandem_Unexplained__c: 2
+            },
+            [
+                expect.stringMatching(/^Both sides compared whole: Jan 2, 2026, /),
+                'In step: 1,240',
+                'Differences, explained: 4',
+                '(utility:warning) Not explained: 2: see the report of tandem reconcile'
+            ]
+        ]
+    ])('says how the last comparison went, and warns of what nothing explains: %j', async (changes, words) => {
+        hosts.mockResolvedValue([host(changes)]);
+        const names = [...find(await show(), 'host').querySelectorAll('dt')];
+        const facts = names.map((name) => {
+            const icon = name.nextElementSibling.querySelector('lightning-icon');
+            const mark = icon ? `(${icon.iconName}) ` : '';
+            return `${mark}${name.textContent}: ${name.nextElementSibling.textContent}`;
+        });
+        expect(facts.slice(3, -1)).toEqual(words);
+    });
+
     it('says what is missing', async () => {
         hosts.mockResolvedValue([]);
         org.mockResolvedValue({
