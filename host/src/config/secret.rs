@@ -136,16 +136,17 @@ pub enum SecretError {
     },
     /// systemd does not hand it over.
     #[error(
-        "systemd's credential {name} is not in {}: {cause}; `systemd-creds encrypt --name={name} - {CREDSTORE}/{name}` as root takes it in, then `tandem service install` and \
-         `tandem service start`; commands read it while the service runs", .folder.display()
+        "systemd hands over no credential {0}: `systemd-creds encrypt --name={0} - {CREDSTORE}/{0}` as root takes it in, then `tandem service install` and \
+         `tandem service start`; commands read it while the service runs"
     )]
-    Unhanded {
+    Unhanded(String),
+    /// Several services have one of that name.
+    #[error("several services are handed a credential {name} ({}): give each its own name", .services.join(", "))]
+    Several {
         /// Its name.
         name: String,
-        /// Where it should lie.
-        folder: PathBuf,
-        /// What the system said.
-        cause: std::io::Error,
+        /// The folders of those services.
+        services: Vec<String>,
     },
     /// There, but blank.
     #[error("the secret from {0} is empty")]
@@ -154,8 +155,18 @@ pub enum SecretError {
 
 /// Where encrypted credentials lie that systemd hands over.
 pub const CREDSTORE: &str = "/etc/credstore.encrypted";
-/// Where it hands them to the service; commands given beside it, as its user, find them there while it runs.
-const HANDED: &str = "/run/credentials/tandem.service";
+/// Where it hands them to services, a folder for each; commands given beside one, as its user, find them there while it runs.
+const HANDED: &str = "/run/credentials";
+
+/// The files that may be a credential: that which this process was handed, else those of services of its user.
+fn credentials(name: &str) -> Vec<PathBuf> {
+    let own = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(name));
+    if let Some(own) = own.filter(|own| own.is_file()) {
+        return vec![own];
+    }
+    let services = std::fs::read_dir(HANDED).into_iter().flatten().flatten().map(|entry| entry.path().join(name));
+    services.filter(|path| std::fs::File::open(path).is_ok()).collect()
+}
 
 /// It is one word of a unit, and a file's name.
 fn is_credential(name: &str) -> bool {
@@ -188,9 +199,17 @@ impl SecretSource {
                 (text.trim_end_matches(['\r', '\n']).to_owned(), path.display().to_string())
             }
             Self::Credential(name) => {
-                let folder = std::env::var_os("CREDENTIALS_DIRECTORY").map_or_else(|| HANDED.into(), PathBuf::from);
-                let read = read_bounded(&folder.join(name));
-                let text = read.map_err(|cause| SecretError::Unhanded { name: name.clone(), folder, cause })?;
+                let found = credentials(name);
+                let path = match found.as_slice() {
+                    [] => return Err(SecretError::Unhanded(name.clone())),
+                    [path] => path.clone(),
+                    several => {
+                        let services = several.iter().filter_map(|path| path.parent());
+                        let services = services.map(|folder| folder.display().to_string()).collect();
+                        return Err(SecretError::Several { name: name.clone(), services });
+                    }
+                };
+                let text = read_bounded(&path).map_err(|cause| SecretError::Unreadable { path, cause })?;
                 (text.trim_end_matches(['\r', '\n']).to_owned(), self.to_string())
             }
             Self::Typed(secret) => (secret.reveal().to_owned(), "the form".into()),

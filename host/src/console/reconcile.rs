@@ -288,8 +288,10 @@ async fn standing(State(console): State<Arc<Console>>, who: Who) -> Result<Json<
 }
 
 async fn told(console: &Console, who: &Who) -> Result<Json<Standing>, Problem> {
-    let next = next_hour(console.engine.config(), console.store.as_ref()).await?;
-    Ok(Json(Standing { run: console.under_way.last().map(|run| RunRow::of(run, who)), next: next.map(iso) }))
+    let run = console.under_way.last();
+    let goes_on = run.as_ref().is_some_and(|run| run.stage == Stage::GoesOn);
+    let next = next_hour(console.engine.config(), console.store.as_ref(), goes_on).await?;
+    Ok(Json(Standing { run: run.map(|run| RunRow::of(run, who)), next: next.map(iso) }))
 }
 
 /// Compares both sides now, beside everything else: both systems are read, and nothing is written.

@@ -286,13 +286,15 @@ impl Situation {
     }
 }
 
-/// That a person left it so, by the event that was decided so last. What was looked at since, and left as it is by the flow, too, is another thing only where a
-/// side does not tell when it changed.
+/// That a person left it so, by the event that was decided so last. What was looked at since, and left as it is by the flow, too, is another thing where a
+/// side does not tell when it changed; or is gone, which is none of what he left.
 fn left_last(found: &Found, events: &[Event]) -> Option<Reason> {
     let mut told = events.iter().filter(|event| event.state != EventState::Superseded);
     let last = told.next()?;
-    let both = [&found.salesforce, &found.b1].into_iter().flatten();
-    if both.clone().any(|known| known.changed.is_none()) || last.state != EventState::Done {
+    let mut both = [&found.salesforce, &found.b1].into_iter().flatten();
+    let is_pair = found.salesforce.is_some() && found.b1.is_some();
+    let is_as_it_was = both.all(|known| known.changed.is_some() && (is_pair || known.linked.is_none()));
+    if !is_as_it_was || last.state != EventState::Done {
         return left(found, last);
     }
     let mut done = std::iter::once(last).chain(told.take_while(|event| event.state == EventState::Done));
@@ -500,6 +502,10 @@ mod tests {
         untold.salesforce.as_mut().unwrap().changed = None;
         let looked_at = situation().reason(&untold, &[later.clone(), ignored.clone()]).why;
         assert_ne!(looked_at, Why::Ignored, "when it changed nobody says");
+        let mut gone = found(at - HOUR);
+        gone.salesforce.as_mut().unwrap().linked = Some("17".into());
+        let looked_at = situation().reason(&gone, &[later.clone(), ignored.clone()]).why;
+        assert_ne!(looked_at, Why::Ignored, "its other side is gone, which nobody left so");
         let superseded = Event { state: EventState::Superseded, ..later };
         assert_eq!(why(at - HOUR, &[superseded, ignored.clone()]), Why::Ignored);
         let waits = event(EventState::Waiting, at - 1);

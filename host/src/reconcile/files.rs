@@ -126,7 +126,16 @@ impl Folder {
         // A second one within the same millisecond is none: the lock is held.
         let (name, at) = (stamp(now) + if part { PART } else { "" }, now);
         let tables = Arc::new(Mutex::new(Tables { differences, sums, lines }));
-        Ok(Draft { folder: self.clone(), name, at, files, rows, scratch: AtomicU32::new(0), tables, _alone: lock })
+        Ok(Draft {
+            folder: self.clone(),
+            name,
+            at,
+            files,
+            rows,
+            scratch: AtomicU32::new(0),
+            tables,
+            _alone: Alone(lock),
+        })
     }
 }
 
@@ -177,7 +186,16 @@ pub(super) struct Draft {
     /// Files for rows that were handed out.
     scratch: AtomicU32,
     tables: Arc<Mutex<Tables>>,
-    _alone: File,
+    _alone: Alone,
+}
+
+/// Held by who makes one. It is let go by name: a process that was begun meanwhile has the file, too, until it runs its own program.
+struct Alone(File);
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        let _ = self.0.unlock();
+    }
 }
 
 impl Draft {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::report::Report;
+use super::report::{Comparison, Report};
 use crate::store::{Intake, Millis, Store, StoreError};
 
 /// Under which the store keeps it.
@@ -35,6 +35,9 @@ pub struct FlowStanding {
     pub explained: u64,
     /// Differences that nothing explained.
     pub unexplained: u64,
+    /// Its plugin says nothing of it.
+    #[serde(default)]
+    pub unsaid: bool,
     /// The report that says so.
     pub report: String,
     /// When it was begun.
@@ -53,7 +56,7 @@ pub struct FlowStanding {
 /// How several flows were.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Together {
-    /// Since when each of them was read whole; none: one never was.
+    /// Since when each of them was read whole; none: one never was, or says nothing.
     pub whole: Option<Millis>,
     /// Pairs that agreed.
     pub in_step: u64,
@@ -95,7 +98,8 @@ impl Record {
         let all: Vec<Option<&FlowStanding>> = flows.iter().map(|flow| self.flows.get(flow)).collect();
         let own: Vec<&FlowStanding> = all.iter().copied().flatten().collect();
         let sum = |of: fn(&FlowStanding) -> u64| own.iter().map(|own| of(own)).sum();
-        let whole = all.iter().map(|own| own.and_then(|own| own.whole)).min().flatten();
+        let whole = |own: &Option<&FlowStanding>| own.filter(|own| !own.unsaid).and_then(|own| own.whole);
+        let whole = all.iter().map(whole).min().flatten();
         let (in_step, explained, unexplained) =
             (sum(|own| own.in_step), sum(|own| own.explained), sum(|own| own.unexplained));
         (!own.is_empty()).then_some(Together { whole, in_step, explained, unexplained })
@@ -152,9 +156,8 @@ impl Record {
             let for_now: u64 = flow.comparisons.iter().map(|own| own.for_now).sum();
             let first_seen: u64 = flow.comparisons.iter().map(|own| own.first_seen).sum();
             let told = FlowStanding {
-                in_step: flow.comparisons.iter().map(|own| own.in_step).sum(),
-                explained: flow.comparisons.iter().map(|own| own.all().saturating_sub(own.unexplained)).sum(),
                 unexplained,
+                unsaid: flow.unsaid.is_some() && !flow.failed,
                 report: report.name.clone(),
                 at: report.at,
                 ..FlowStanding::default()
@@ -167,6 +170,15 @@ impl Record {
                 _ => told,
             };
             let before = before.unwrap_or_default();
+            // They are of the look that read all of it.
+            (own.in_step, own.explained) = match flow.missed() {
+                None => {
+                    let explained = |own: &Comparison| own.all().saturating_sub(own.unexplained);
+                    let all = || flow.comparisons.iter();
+                    (all().map(|own| own.in_step).sum(), all().map(explained).sum())
+                }
+                Some(_) => (before.in_step, before.explained),
+            };
             (own.whole, own.missed) = match flow.missed() {
                 None => (Some(report.at), None),
                 Some(why) => {
@@ -187,7 +199,7 @@ impl Record {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::reconcile::report::{Comparison, FlowReport};
+    use crate::reconcile::report::FlowReport;
 
     fn report(name: &str, flow: &str, unexplained: u64, not_whole: Option<&str>) -> Report {
         let not_whole = not_whole.map(str::to_owned);
@@ -227,7 +239,11 @@ mod tests {
         assert_eq!(record.together(&of(&["orders", "stock"])).unwrap().whole, None, "one never was");
         assert_eq!(record.together(&of(&["stock"])), None);
         let record = record.with(&told("accounts", 11, Some("B1 is away")));
-        assert_eq!(record.together(&of(&["accounts"])).unwrap().whole, Some(9), "not whole");
+        let own = Together { whole: Some(9), in_step: 5, explained: 2, unexplained: 1 };
+        assert_eq!(record.together(&of(&["accounts"])), Some(own), "as the last look said that read all of it");
+        let silent = FlowReport { flow: "old".into(), unsaid: Some("it does not say".into()), ..FlowReport::default() };
+        let record = record.with(&Report { at: 12, flows: vec![silent], ..Report::default() });
+        assert_eq!(record.together(&of(&["accounts", "old"])).unwrap().whole, None, "one is not compared");
     }
 
     #[test]

@@ -86,9 +86,12 @@ fn timer(config: &Config) -> Option<FlowTimer> {
     FlowTimer::parse("", "reconcile", &config.reconcile.cron()?, &config.reconcile.time_zone).ok()
 }
 
-/// When all flows are compared next, or some of which another look is due; none where that is off.
-pub async fn next_hour(config: &Config, store: &dyn Store) -> Result<Option<Millis>, StoreError> {
+/// When all flows are compared next, or some of which another look is due; none where that is off. `goes_on`: one is under way, which may be that.
+pub async fn next_hour(config: &Config, store: &dyn Store, goes_on: bool) -> Result<Option<Millis>, StoreError> {
     let Some(timer) = timer(config) else { return Ok(None) };
+    if goes_on {
+        return Ok(timer.next_after(now()));
+    }
     let mut record = Record::of(store).await?;
     // Before a host has meant to it is due at its next hour.
     record.meant = record.meant.or(Some(now()));

@@ -11,7 +11,7 @@ use tandem_sdk::reconcile::{
 use tandem_sdk::{Error, Link, Side, Value, json, links, salesforce, text};
 
 use crate::describe::Settings;
-use crate::documents::{self, Shipment};
+use crate::documents::{self, Order, Shipment};
 use crate::{Fulfilment, state, tell};
 
 /// Records of a page.
@@ -23,14 +23,13 @@ const DELIVERIES: &str = "deliveries";
 const STATES: &str = "states";
 
 /// What is compared of a record.
-const VALUES: [&str; 7] = [
+const VALUES: [&str; 6] = [
     "Tandem_Type__c",
     "Tandem_Number__c",
     "Tandem_Date__c",
     "Tandem_Status__c",
     "Tandem_Carrier__c",
     "Tandem_Tracking_Number__c",
-    "Tandem_Opportunity__c",
 ];
 
 const STATE: &str = "Tandem_Delivery_State__c";
@@ -49,7 +48,8 @@ impl Reconciles for Fulfilment {
                 Some("shipment"),
                 Needs::Both,
             ),
-            comparison(STATES, "What orders have come to, on opportunities and lines", Some("order"), Needs::Both),
+            // By the opportunity: an order from before the flow is linked, and shows nothing yet.
+            comparison(STATES, "What orders have come to, on opportunities and lines", None, Needs::Both),
         ]
     }
 
@@ -154,14 +154,15 @@ fn shipments_of(asked: &Asked<'_, Settings>, place: usize, which: &Which<'_>) ->
         let key = tell::key(connection(asked), kind, &document["DocEntry"]);
         let label = format!("{word} {}, {}", b1::key_text(&document["DocNum"]), text(&document, "CardName"));
         let own = row(key.as_str(), key.as_str(), label).told_by(format!("{set}({})", name.1)).changed_in_b1(&document);
-        match ours.remove(&name).and_then(|(_, opportunity)| opportunity) {
+        let opportunity = ours.remove(&name).and_then(|(_, opportunity)| opportunity);
+        let own = match &opportunity {
+            // One whose order had an opportunity once may have a record all the same.
             None => own.alone("it did not come from an opportunity"),
-            Some(opportunity) => {
-                let own = if there.contains_key(&opportunity) { own } else { own.alone(GONE) };
-                let shown = tell::shipment(asked.settings, word, &Shipment { document, opportunity });
-                with(own, &Value::Object(shown))
-            }
-        }
+            Some(opportunity) if there.contains_key(opportunity) => own,
+            Some(_) => own.alone(GONE),
+        };
+        let shipment = Shipment { document, opportunity: opportunity.unwrap_or_default() };
+        with(own, &Value::Object(tell::shipment(asked.settings, word, &shipment)))
     });
     Ok(Page { rows: rows.collect(), next })
 }
@@ -253,7 +254,7 @@ fn orders_of(asked: &Asked<'_, Settings>, which: &Which<'_>) -> Result<Page, Err
     let (found, next) = which.entities(&Entities {
         set: "Orders",
         select: documents::order_fields(),
-        filter: String::new(),
+        filter: "U_SF_Id ne null".into(),
         id: "DocEntry",
         is_number: true,
         key: "CardCode",
@@ -267,7 +268,9 @@ fn orders_of(asked: &Asked<'_, Settings>, which: &Which<'_>) -> Result<Page, Err
     let is_linked = |order: &Value| order["DocEntry"].as_i64().is_some_and(|entry| linked.contains_key(&entry));
     let own = found.into_iter().filter(is_linked).collect();
     let whole = documents::whole(asked.settings, own, linked.clone(), Rows::new(), Chain::default())?;
-    let rows = whole.iter().map(|order| {
+    let since = if let Which::Next { since, .. } = which { *since } else { None };
+    let is_meant = |order: &&Order| since.is_none_or(|since| order.changed.is_none_or(|changed| changed >= since));
+    let rows = whole.iter().filter(is_meant).map(|order| {
         let (entry, opportunity) = (b1::key_text(&order.document["DocEntry"]), order.link.salesforce_id.as_str());
         let label = format!("order {}", b1::key_text(&order.document["DocNum"]));
         let mut own =

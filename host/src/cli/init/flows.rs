@@ -226,7 +226,8 @@ async fn answered(question: &Question, b1: &Connection, asker: &mut Asker) -> Re
     let entries = match entries(&question.list, b1).await {
         Ok(entries) => entries,
         Err(why) => {
-            complain(format_args!("B1's list for {} cannot be read: {why}; set it in tandem.toml", question.setting));
+            let place = if matches!(question.goes, Goes::Setting) { "tandem.toml" } else { "the flow's mapping" };
+            complain(format_args!("B1's list for {} cannot be read: {why}; set it in {place}", question.setting));
             return Ok(None);
         }
     };
@@ -253,23 +254,23 @@ fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
 
+/// All of a list: B1 gives twenty otherwise.
+fn all(path: &str) -> Call {
+    let mut call = Call::get(path);
+    call.headers.push(("Prefer".into(), "odata.maxpagesize=0".into()));
+    call
+}
+
 /// Key and name of each entry.
 async fn entries(list: &List, b1: &Connection) -> Result<Vec<(Value, String)>, String> {
     let (call, key, name) = match list {
-        List::Of(set, key, name) => {
-            let mut call = Call::get(format!("/{set}?$select={key},{name}&$orderby={key}"));
-            // All of them: B1 gives twenty otherwise.
-            call.headers.push(("Prefer".into(), "odata.maxpagesize=0".into()));
-            (call, *key, *name)
-        }
+        List::Of(set, key, name) => (all(&format!("/{set}?$select={key},{name}&$orderby={key}")), *key, *name),
         List::SeriesOfCustomers => {
             // Business partners, of the kind customer.
             let asked = json!({ "DocumentTypeParams": { "Document": "2", "DocumentSubType": "C" } });
             (Call::write(Method::Post, "/SeriesService_GetDocumentSeries", &asked), "Series", "Name")
         }
-        List::Branches => {
-            (Call::get("/BusinessPlaces?$select=BPLID,BPLName,Disabled&$orderby=BPLID"), "BPLID", "BPLName")
-        }
+        List::Branches => (all("/BusinessPlaces?$select=BPLID,BPLName,Disabled&$orderby=BPLID"), "BPLID", "BPLName"),
     };
     let answer = b1.send(call, LIMIT).await.map_err(|error| error.to_string())?;
     let answer: Value = serde_json::from_str(&answer.body).map_err(|error| error.to_string())?;
