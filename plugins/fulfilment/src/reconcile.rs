@@ -63,17 +63,6 @@ impl Reconciles for Fulfilment {
     }
 }
 
-fn connection<'a>(asked: &'a Asked<'_, Settings>) -> &'a str {
-    let bound = asked.flow.connections.iter().find(|binding| binding.slot == "b1");
-    bound.map_or("", |binding| binding.connection.as_str())
-}
-
-/// Object code and `DocEntry`; none where it is another company's, or no document.
-fn parsed(connection: &str, key: &str) -> Option<chain::Name> {
-    let (kind, entry) = key.strip_prefix(connection)?.strip_prefix(':')?.split_once(':')?;
-    Some((kind.parse().ok()?, entry.parse().ok()?))
-}
-
 fn records(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
     let (found, next) = asked.which.objects(&Objects {
         fields: format!("Id,Name,Tandem_Key__c,LastModifiedDate,{}", VALUES.join(",")),
@@ -86,7 +75,7 @@ fn records(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
     })?;
     let rows = found.iter().filter_map(|record| {
         let key = text(record, "Tandem_Key__c");
-        parsed(connection(asked), key)?;
+        chain::named_by(asked.connection("b1"), key)?;
         Some(with(row(text(record, "Id"), key, text(record, "Name")).changed_in_salesforce(record), record))
     });
     Ok(Page { rows: rows.collect(), next })
@@ -96,34 +85,13 @@ fn with(own: Row, record: &Value) -> Row {
     VALUES.into_iter().fold(own, |own, field| own.value(field, &record[field], None))
 }
 
-/// The documents of both sets, one set after the other: a cursor names the set and the last of it.
+/// The documents of both sets.
 fn shipments(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
-    match &asked.which {
-        Which::Next { since, cursor, most } => {
-            let (place, last) = cursor.and_then(|cursor| cursor.split_once(':')).unwrap_or(("0", ""));
-            let place: usize = place.parse().unwrap_or_default();
-            let cursor = Some(last).filter(|last| !last.is_empty());
-            let page = shipments_of(asked, place, &Which::Next { since: *since, cursor, most: *most })?;
-            let next = match page.next {
-                Some(last) => Some(format!("{place}:{last}")),
-                None => (place + 1 < tell::SHOWN.len()).then(|| format!("{}:", place + 1)),
-            };
-            Ok(Page { rows: page.rows, next })
-        }
-        Which::These { ids, keys } => {
-            let names: BTreeSet<chain::Name> =
-                ids.iter().chain(*keys).filter_map(|key| parsed(connection(asked), key)).collect();
-            let mut rows = Vec::new();
-            for (place, (_, kind, _)) in tell::SHOWN.iter().enumerate() {
-                let own = names.iter().filter(|(own, _)| own == kind).map(|(_, entry)| entry.to_string());
-                let own: Vec<String> = own.collect();
-                if !own.is_empty() {
-                    rows.extend(shipments_of(asked, place, &Which::These { ids: &own, keys: &[] })?.rows);
-                }
-            }
-            Ok(Page { rows, next: None })
-        }
-    }
+    let id_in = |place: usize, key: &str| {
+        let (kind, entry) = chain::named_by(asked.connection("b1"), key)?;
+        tell::SHOWN.get(place).is_some_and(|(_, own, _)| *own == kind).then(|| entry.to_string())
+    };
+    asked.which.sets(tell::SHOWN.len(), id_in, |place, which| shipments_of(asked, place, which))
 }
 
 fn shipments_of(asked: &Asked<'_, Settings>, place: usize, which: &Which<'_>) -> Result<Page, Error> {
@@ -151,7 +119,7 @@ fn shipments_of(asked: &Asked<'_, Settings>, place: usize, which: &Which<'_>) ->
     let under: Vec<String> = ours.values().filter_map(|(_, opportunity)| opportunity.clone()).collect();
     let there = there(&under)?;
     let rows = read.into_iter().map(|(name, document)| {
-        let key = tell::key(connection(asked), kind, &document["DocEntry"]);
+        let key = chain::key(asked.connection("b1"), name);
         let label = format!("{word} {}, {}", b1::key_text(&document["DocNum"]), text(&document, "CardName"));
         let own = row(key.as_str(), key.as_str(), label).told_by(format!("{set}({})", name.1)).changed_in_b1(&document);
         let opportunity = ours.remove(&name).and_then(|(_, opportunity)| opportunity);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::b1::{self, code};
+use tandem_sdk::chain;
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{Batch, Error, Map, Outcomes, Value, connection, counterpart, fields, json, salesforce, text};
 
@@ -32,7 +33,8 @@ pub fn keep(batch: &Batch, settings: &Settings, orders: &[Order], outcomes: &mut
         let account = accounts.ids.get(text(&order.document, "CardCode"));
         for ((_, kind, word), documents) in SHOWN.into_iter().zip([&order.deliveries, &order.returns]) {
             rows.extend(documents.iter().map(|document| {
-                let key = key(connection(batch, "b1"), kind, &document.document["DocEntry"]);
+                let entry = document.document["DocEntry"].as_i64().unwrap_or_default();
+                let key = chain::key(connection(batch, "b1"), (kind, entry));
                 let mut shown = shipment(settings, word, document);
                 shown.insert("Tandem_Account__c".into(), json!(account));
                 Row::new("shipment", &key, "Tandem_Delivery__c", shown)
@@ -78,11 +80,6 @@ pub fn summary(settings: &Settings, order: &Order, lines: &BTreeMap<i64, Progres
         "Tandem_Tracking_Number__c": state::joined(&order.deliveries, tracking, 255),
         "Tandem_Carrier__c": state::joined(&order.deliveries, carrier, 100),
     })
-}
-
-/// By which a document's record is known.
-pub fn key(connection: &str, kind: i64, entry: &Value) -> String {
-    format!("{connection}:{kind}:{}", b1::key_text(entry))
 }
 
 /// What the record of a delivery or return shows beside its account.

@@ -50,17 +50,6 @@ pub struct Documents {
     pub open: BTreeMap<String, Vec<Open>>,
 }
 
-/// The key of a document's record.
-pub fn key(connection: &str, kind: i64, entry: i64) -> String {
-    format!("{connection}:{kind}:{entry}")
-}
-
-/// Object code and `DocEntry` of a record's key; none of another company's.
-pub fn parsed(connection: &str, key: &str) -> Option<Name> {
-    let (kind, entry) = key.strip_prefix(connection)?.strip_prefix(':')?.split_once(':')?;
-    Some((kind.parse().ok()?, entry.parse().ok()?))
-}
-
 /// A credit memo gives back.
 pub fn signed(kind: i64, amount: Decimal) -> Decimal {
     if kind == code::CREDIT_MEMO { -amount } else { amount }
@@ -170,7 +159,7 @@ fn write(
             outcomes.note_all(&events, &format!("no account carries the CardCode {card_code}: not shown"));
             continue;
         };
-        let key = key(connection(batch, "b1"), *kind, *entry);
+        let key = chain::key(connection(batch, "b1"), (*kind, *entry));
         let currency = match text(row, "DocCurrency") {
             "" => settings.currency.clone(),
             code => settings.currencies.iso(code)?,
@@ -190,7 +179,7 @@ fn write(
     }
     let written = mirror::write_verified(batch, &targets, outcomes);
     for (row, written) in targets.iter().zip(written) {
-        if let (Some(document), Some(id)) = (parsed(connection(batch, "b1"), &row.b1_id), written.id) {
+        if let (Some(document), Some(id)) = (chain::named_by(connection(batch, "b1"), &row.b1_id), written.id) {
             documents.ids.insert(document, id);
         }
     }

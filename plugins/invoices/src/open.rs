@@ -4,10 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tandem_sdk::b1::{self, Read, code};
-use tandem_sdk::chain::Name;
+use tandem_sdk::chain::{self, Name};
 use tandem_sdk::{Decimal, Error, Side, Value, from_json, links, salesforce, text};
 
-use crate::documents::{SETS, is_request, key, parsed, signed};
+use crate::documents::{SETS, is_request, signed};
 
 const FIELDS: &str = "DocEntry,CardCode,DocDueDate,DocTotal,PaidToDate,DownPaymentType,DocumentInstallments";
 const IS_OPEN: &str = "DocumentStatus eq 'bost_Open' and Cancelled eq 'tNO'";
@@ -77,7 +77,7 @@ pub fn stale(
     let mut stale = BTreeMap::new();
     let there = || open.iter().flat_map(|(code, rows)| rows.iter().map(move |row| (code, row)));
     // Open in B1, and shown otherwise.
-    let keys: Vec<String> = there().map(|(_, row)| key(connection, row.kind, row.entry)).collect();
+    let keys: Vec<String> = there().map(|(_, row)| chain::key(connection, (row.kind, row.entry))).collect();
     for ((code, row), link) in there().zip(links::find_all("invoice", Side::B1, &keys)) {
         let Some(link) = link else { continue };
         let shown = from_json(&link.base);
@@ -93,7 +93,7 @@ pub fn stale(
     let fields = "Tandem_Key__c,Tandem_Account__c";
     let and = "AND Tandem_Status__c = 'Open'";
     for record in salesforce::query_in(fields, "Tandem_Invoice__c", "Tandem_Account__c", &ids, and)? {
-        let document = parsed(connection, text(&record, "Tandem_Key__c")).filter(|own| !is_open.contains(own));
+        let document = chain::named_by(connection, text(&record, "Tandem_Key__c")).filter(|own| !is_open.contains(own));
         let customer = customers.get(&text(&record, "Tandem_Account__c").to_owned());
         if let (Some(document), Some(code)) = (document, customer) {
             stale.insert(document, (*code).clone());

@@ -39,11 +39,6 @@ impl Reconciles for Invoices {
     }
 }
 
-fn connection<'a>(asked: &'a Asked<'_, Settings>) -> &'a str {
-    let bound = asked.flow.connections.iter().find(|binding| binding.slot == "b1");
-    bound.map_or("", |binding| binding.connection.as_str())
-}
-
 fn records(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
     let amounts = SUMS.map(|(_, field)| field).join(",");
     let currency = "Tandem_Currency__c";
@@ -58,43 +53,22 @@ fn records(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
     })?;
     let rows = found.iter().filter_map(|record| {
         let key = text(record, "Tandem_Key__c");
-        documents::parsed(connection(asked), key)?;
+        chain::named_by(asked.connection("b1"), key)?;
         let own = row(text(record, "Id"), key, text(record, "Name")).changed_in_salesforce(record);
         Some(with(own, record, text(record, currency)))
     });
     Ok(Page { rows: rows.collect(), next })
 }
 
-/// The documents of all sets, one set after the other: a cursor names the set and the last of it.
+/// The documents of all sets.
 fn all_documents(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
     let mut settings = Settings::read(&asked.flow.settings).map_err(Error::Invalid)?;
     settings.ask()?;
-    match &asked.which {
-        Which::Next { since, cursor, most } => {
-            let (place, last) = cursor.and_then(|cursor| cursor.split_once(':')).unwrap_or(("0", ""));
-            let place: usize = place.parse().unwrap_or_default();
-            let cursor = Some(last).filter(|last| !last.is_empty());
-            let page = documents_of(asked, &settings, place, &Which::Next { since: *since, cursor, most: *most })?;
-            let next = match page.next {
-                Some(last) => Some(format!("{place}:{last}")),
-                None => (place + 1 < SETS.len()).then(|| format!("{}:", place + 1)),
-            };
-            Ok(Page { rows: page.rows, next })
-        }
-        Which::These { ids, keys } => {
-            let mut rows = Vec::new();
-            for (place, (_, kind, _)) in SETS.iter().enumerate() {
-                let names = ids.iter().chain(*keys).filter_map(|key| documents::parsed(connection(asked), key));
-                let own: Vec<String> =
-                    names.filter(|(own, _)| own == kind).map(|(_, entry)| entry.to_string()).collect();
-                if !own.is_empty() {
-                    let these = Which::These { ids: &own, keys: &[] };
-                    rows.extend(documents_of(asked, &settings, place, &these)?.rows);
-                }
-            }
-            Ok(Page { rows, next: None })
-        }
-    }
+    let id_in = |place: usize, key: &str| {
+        let (kind, entry) = chain::named_by(asked.connection("b1"), key)?;
+        SETS.get(place).is_some_and(|(_, own, _)| *own == kind).then(|| entry.to_string())
+    };
+    asked.which.sets(SETS.len(), id_in, |place, which| documents_of(asked, &settings, place, which))
 }
 
 fn documents_of(
@@ -134,7 +108,7 @@ fn documents_of(
         let word = if documents::is_request(document) { documents::REQUEST } else { word };
         let void = chain::is_void(document);
         let shown = documents::fields(settings, (kind, word, document), void, account, None, &currency);
-        let key = documents::key(connection(asked), kind, entry);
+        let key = chain::key(asked.connection("b1"), (kind, entry));
         let label = format!("{word} {}, {}", b1::key_text(&document["DocNum"]), text(document, "CardName"));
         let own = row(key.as_str(), key.as_str(), label).told_by(format!("{set}({entry})")).alone(alone);
         let own = own.changed_in_b1(document);

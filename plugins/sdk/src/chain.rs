@@ -34,6 +34,17 @@ const ROUNDS: usize = 8;
 /// What names a document: its object code and `DocEntry`.
 pub type Name = (i64, i64);
 
+/// The key of the record that shows a document: connection of the company, object code and `DocEntry`, such as `erp:15:7`.
+pub fn key(connection: &str, (kind, entry): Name) -> String {
+    format!("{connection}:{kind}:{entry}")
+}
+
+/// The document of such a key; none of another company's.
+pub fn named_by(connection: &str, key: &str) -> Option<Name> {
+    let (kind, entry) = key.strip_prefix(connection)?.strip_prefix(':')?.split_once(':')?;
+    Some((kind.parse().ok()?, entry.parse().ok()?))
+}
+
 /// Documents by their names.
 pub type Rows = BTreeMap<Name, Value>;
 

@@ -52,6 +52,14 @@ pub struct Asked<'a, S> {
     pub which: Which<'a>,
 }
 
+impl<S> Asked<'_, S> {
+    /// The connection that a slot of the flow is bound to; empty where there is none.
+    pub fn connection(&self, slot: &str) -> &str {
+        let bound = self.flow.connections.iter().find(|binding| binding.slot == slot);
+        bound.map_or("", |binding| binding.connection.as_str())
+    }
+}
+
 /// Which rows.
 pub enum Which<'a> {
     /// The next ones.
@@ -167,6 +175,44 @@ pub struct Entities<'a> {
 }
 
 impl Which<'_> {
+    /// Rows of so many entity sets, one set after the other: a cursor names the set's place and how its own pages go on. `id_in`: the id in the set at a place
+    /// of what is asked for by id or key; none where it is of another set. `read` reads of one.
+    pub fn sets(
+        &self,
+        count: usize,
+        id_in: impl Fn(usize, &str) -> Option<String>,
+        read: impl Fn(usize, &Which<'_>) -> Result<Page, Error>,
+    ) -> Result<Page, Error> {
+        match self {
+            Which::Next { since, cursor, most } => {
+                let (place, last) = cursor.and_then(|cursor| cursor.split_once(':')).unwrap_or(("0", ""));
+                let place: usize = place.parse().unwrap_or_default();
+                if place >= count {
+                    return Ok(Page { rows: Vec::new(), next: None });
+                }
+                let cursor = Some(last).filter(|last| !last.is_empty());
+                let page = read(place, &Which::Next { since: *since, cursor, most: *most })?;
+                let next = match page.next {
+                    Some(last) => Some(format!("{place}:{last}")),
+                    None => (place + 1 < count).then(|| format!("{}:", place + 1)),
+                };
+                Ok(Page { rows: page.rows, next })
+            }
+            Which::These { ids, keys } => {
+                let mut rows = Vec::new();
+                for place in 0..count {
+                    let own = ids.iter().chain(*keys).filter_map(|named| id_in(place, named));
+                    let own: std::collections::BTreeSet<String> = own.collect();
+                    let own: Vec<String> = own.into_iter().collect();
+                    if !own.is_empty() {
+                        rows.extend(read(place, &Which::These { ids: &own, keys: &[] })?.rows);
+                    }
+                }
+                Ok(Page { rows, next: None })
+            }
+        }
+    }
+
     /// Records of the org, each once over all pages, and how it goes on.
     pub fn objects(&self, of: &Objects<'_>) -> Result<(Vec<Value>, Option<String>), Error> {
         let Objects { fields, from, filter, key, keys: prefix, dated, page } = of;
@@ -360,6 +406,37 @@ mod tests {
     fn values_are_compared_by_what_they_say() {
         assert_eq!([plain(&json!(1.50)), plain(&json!("  a ")), plain(&Value::Null)], ["1.5", "a", ""]);
         assert_eq!(plain(&crate::from_json("1.0E2")), "100");
+    }
+
+    #[test]
+    fn sets_are_read_one_after_the_other_and_each_id_in_its_own() {
+        let read = |place: usize, which: &Which<'_>| {
+            let next = match which {
+                Which::Next { cursor: None, .. } if place == 0 => Some("7".to_owned()),
+                _ => None,
+            };
+            let named = match which {
+                Which::These { ids, .. } => ids.join("+"),
+                Which::Next { cursor, .. } => cursor.unwrap_or("first").to_owned(),
+            };
+            Ok(Page { rows: vec![row(format!("{place}/{named}"), "", "")], next })
+        };
+        let id_in = |place: usize, key: &str| key.strip_prefix(&format!("{place}:")).map(str::to_owned);
+        let (mut cursor, mut seen) = (None, Vec::new());
+        loop {
+            let which = Which::Next { since: None, cursor: cursor.as_deref(), most: 9 };
+            let page = which.sets(2, id_in, read).unwrap();
+            seen.extend(page.rows.into_iter().map(|row| row.id));
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(seen, ["0/first", "0/7", "1/first"]);
+        let keys = ["1:4", "0:3", "1:4", "x"].map(str::to_owned);
+        let page = Which::These { ids: &keys, keys: &keys[..1] }.sets(2, id_in, read).unwrap();
+        assert_eq!(page.rows.iter().map(|row| row.id.as_str()).collect::<Vec<_>>(), ["0/3", "1/4"]);
+        assert!(Which::Next { since: None, cursor: Some("9:"), most: 1 }.sets(2, id_in, read).unwrap().rows.is_empty());
     }
 
     #[test]
