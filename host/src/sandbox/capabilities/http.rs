@@ -96,6 +96,8 @@ struct Item {
     uncertain: bool,
     /// A host that is gone was about to send it, and perhaps did: by which way is not known.
     taken_up: bool,
+    /// Sent in this run or by that host, and it is not known whether it was carried out.
+    was_lost: bool,
     way: Way,
     came: Option<Came>,
     /// It came now, and was not recorded before.
@@ -115,6 +117,16 @@ impl Item {
 
     fn effect(&self) -> bool {
         !self.asked.call.reads()
+    }
+
+    /// What its plugin is told. Nothing that keeps it from being tried again says that an earlier try was not carried out, late perhaps.
+    fn told(&self, came: Came) -> Came {
+        match came {
+            Came::Failed(error) if self.was_lost && error.is_outage() => {
+                Came::Failed(CallError::Ambiguous(format!("it was tried again: {error}")))
+            }
+            came => came,
+        }
     }
 
     /// The record that it is about, where its system breaks over it: its own, or that of the run's one event (many a read is the same for all
@@ -227,7 +239,10 @@ impl RunState {
             if item.came.is_none() {
                 match self.journal.known(seq, place as u32, "http", &item.request)? {
                     Known::Done(came) => item.came = Some(came),
-                    Known::Intended => (item.uncertain, item.taken_up) = (true, true),
+                    Known::Intended => {
+                        (item.uncertain, item.taken_up) = (true, true);
+                        item.was_lost = item.asked.probe.is_some();
+                    }
                     Known::New => item.uncertain = self.repeated && item.asked.probe.is_some(),
                 }
             }
@@ -245,6 +260,7 @@ impl RunState {
             if let Some(error) = came.error() {
                 self.bear(&item, error);
             }
+            let came = item.told(came);
             self.note((seq, place as u32), "http", &item.subject, item.request, &came)?;
             results.push(came);
         }
@@ -282,6 +298,7 @@ impl RunState {
             request: text,
             uncertain: false,
             taken_up: false,
+            was_lost: false,
             way: Way::Together,
             came,
             is_fresh: false,
@@ -380,7 +397,7 @@ impl RunState {
                 let again = matches!(&result, Err(error) if error.is_lost()) && item.asked.probe.is_some();
                 // One whose own answer is lost apart may still be under way there: its parts stay, and it is looked for later.
                 if again && round < ROUNDS && item.way == Way::Together {
-                    item.uncertain = true;
+                    (item.uncertain, item.was_lost) = (true, true);
                     lost = true;
                     if alone && matches!(result, Err(CallError::Displaced(_))) {
                         item.way = Way::Apart;
@@ -512,9 +529,9 @@ async fn ask_probes(bound: &Bound, items: &mut [Item], limit: Limit<'_>, pace: P
         for path in asked.probe.iter().flat_map(Probe::paths) {
             let asked = Asked { slot: asked.slot.clone(), call: Call::get(path.to_owned()), probe: None };
             let (subject, request) = (String::new(), String::new());
-            let (uncertain, taken_up, is_fresh) = (false, false, false);
+            let (uncertain, taken_up, was_lost, is_fresh) = (false, false, false, false);
             let way = Way::Together;
-            probes.push(Item { asked, subject, request, uncertain, taken_up, way, is_fresh, came: None });
+            probes.push(Item { asked, subject, request, uncertain, taken_up, was_lost, way, is_fresh, came: None });
             places.push(place);
         }
     }
@@ -638,5 +655,35 @@ fn raw_result(came: Came) -> Result<contract::Response, contract::Error> {
             CallError::TooLarge(limit) => contract::Error::TooLarge(limit),
             CallError::Invalid(why) => contract::Error::Invalid(why),
         }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_call_that_was_lost_is_told_as_lost_though_it_could_not_be_tried_again() {
+        let asked = Asked { slot: "b1".into(), call: Call::get("/Orders"), probe: None };
+        let mut item = Item {
+            asked,
+            subject: String::new(),
+            request: String::new(),
+            uncertain: false,
+            taken_up: false,
+            was_lost: true,
+            way: Way::Together,
+            came: None,
+            is_fresh: true,
+        };
+        let told = |item: &Item, error: CallError| item.told(Came::Failed(error)).error().cloned();
+        let is_lost = |error: Option<CallError>| error.is_some_and(|error| error.is_lost());
+        assert!(is_lost(told(&item, CallError::Unreachable("down".into()))));
+        assert!(is_lost(told(&item, CallError::Throttled(1_000))));
+        // The system's own word settles it.
+        let refused = CallError::Remote { status: 400, code: "-5002".into(), message: "no".into() };
+        assert!(!is_lost(told(&item, refused)));
+        item.was_lost = false;
+        assert!(!is_lost(told(&item, CallError::Unreachable("down".into()))));
     }
 }
