@@ -1,45 +1,38 @@
 //! An order that was there already: it gets its ledger row and its link, and is brought in step like any other.
 
 use tandem_sdk::chain::ORDER_LINKED;
-use tandem_sdk::{Error, Method, Said, Value, b1, http, json, outcome_of, request, say, storage};
+use tandem_sdk::{Error, Method, Request, Response, Said, Value, b1, http, json, outcome_of, request, say};
 
 use crate::approval::Draft;
 use crate::change::Change;
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
-use crate::plan::{self, Order, is_asked};
-use crate::{Step, Work, approval, beside, ledger, total, unseen};
+use crate::look::There;
+use crate::plan::{Order, is_asked};
+use crate::{Step, Work, approval, beside, ledger, look, own, total};
 
 /// What a person may choose about an order that was not made here: this, and its number.
 pub const LINK: &str = "link with order ";
 
-/// The one live order that carries an opportunity's id.
-pub struct Found<'a> {
-    pub order: &'a Value,
-    /// Of the order that the opportunity is to have.
-    pub generation: u64,
-    /// So many have carried the id so far, over or not.
-    pub orders: u64,
-    /// The opportunity's own draft.
-    pub draft: Option<Draft>,
-    /// An order was made of that.
-    pub was_added: bool,
-}
-
-/// Whether an order that carries the opportunity's id was made of it. B1's *Duplicate* copies the id, too: only one that is alone, awaited, or has its
+/// Whether an order that carries the opportunity's id was made of it. B1's *Duplicate* copies the id, too: only one that is alone, expected, or has its
 /// row in the ledger is taken over unasked. While a draft is with its approver no order is made of that yet: what is there is somebody's who did not
 /// wait for it. One that a person was asked about is not what came of a draft that is gone.
-pub fn is_ours(flow: &str, w: &Work, found: &Found) -> Result<bool, Error> {
-    let is_out = found.draft.is_some_and(|draft| draft.is_out(w.id()));
-    let is_alone = found.generation == 1 && found.orders == 1 && !w.makes_new && !is_out;
-    let is_awaited = || {
-        let may_be = found.draft.is_none() && is_awaited(w.id());
-        may_be && (found.was_added || !beside::is_named(w.id(), found.order))
-    };
-    if is_answer(w, found.order) || is_alone || is_awaited() {
+/// It is the one live order of so many that carry the id.
+pub fn is_ours(flow: &str, w: &Work, there: &There, order: &Value, orders: u64) -> Result<bool, Error> {
+    let (id, draft) = (w.id(), there.draft(w));
+    if is_answer(w, order) {
         return Ok(true);
     }
-    Ok(ledger::rows(flow, w.id())? >= found.orders)
+    if draft.is_some_and(|draft| draft.is_own(id) && !draft.is_refused()) {
+        return Ok(false);
+    }
+    let is_first = || !w.makes_new && look::link_of(id).is_none();
+    let is_alone = orders == 1 && !draft.is_some_and(|draft| draft.is_out(id)) && is_first();
+    let is_expected = || own::is_expected(id) && !beside::is_named(id, order);
+    if is_alone || (draft.is_none() && (Draft::was_added(&there.drafts, id) || is_expected())) {
+        return Ok(true);
+    }
+    Ok(ledger::rows(flow, id)? >= orders)
 }
 
 /// A person has said that it is the opportunity's.
@@ -48,49 +41,18 @@ pub fn is_answer(w: &Work, order: &Value) -> bool {
     answer == Some(&b1::key_text(&order["DocNum"]))
 }
 
-/// A draft, or an order whose answer was lost.
-pub fn is_awaited(id: &str) -> bool {
-    approval::is_awaited(id) || is_sent(id)
-}
-
-/// See [`remember`].
-pub fn is_sent(id: &str) -> bool {
-    storage::get(&sent_key(id)).is_some()
-}
-
-fn sent_key(id: &str) -> String {
-    format!("sent:{id}")
-}
-
-/// An order was sent, and it is not known what became of it: when it is found, what B1 has else than this is a clerk's.
-pub fn remember(id: &str, order: &Order) {
-    // Not remembered it is taken over as it is.
-    let _ = storage::set(&sent_key(id), &Linked::sent(order));
-    // None of the drafts that were there before is what B1 keeps of it.
-    order.drafts.iter().for_each(|draft| beside::add_draft(id, &json!({ "DocEntry": draft })));
-}
-
-/// It is known.
-pub fn forget(id: &str) {
-    storage::delete(&sent_key(id));
-    ledger::forget(id);
-    unseen::forget(id);
-    plan::forget(id);
-    approval::forget(id);
-}
-
 /// Takes an order that B1 has for the opportunity as its own.
 pub fn take_over(w: &mut Work, order: Order, document: &Value, generation: u64) {
-    let found = match storage::get(&sent_key(w.id())) {
+    let found = match own::sent(w.id()) {
         Some(sent) => Linked::found_as_sent(document, &sent, generation.max(1)),
         None => Linked::found(document, &order, generation.max(1)),
     };
     let Some(mut linked) = found else {
         return w.finish(tandem_sdk::retry(2_000, "B1 did not tell the number of the order that is there"));
     };
-    linked.awaited = is_awaited(w.id());
+    linked.awaited = own::may_be_there(w.id());
     let number = linked.doc_num.as_str();
-    w.adopted = Some(if approval::is_awaited(w.id()) {
+    w.adopted = Some(if own::is_kept(w.id()) && !is_answer(w, document) {
         say("orders.approved", "order {number} approved in B1", [("number", number.into())])
     } else {
         was_there(number)
@@ -105,46 +67,45 @@ pub fn was_there(doc_num: &str) -> Said {
 }
 
 /// Writes what was taken over into the ledger: an order that went through an approval has no row there, since B1 rolled
-/// it back with the order. Then the link. Its draft goes that another order stands for now: somebody may still approve it.
+/// it back with the order. Then the link. Its draft goes first that another order stands for now: with the link it is forgotten, and somebody may
+/// still approve it.
 pub fn note(flow: &str, work: &mut [Work]) {
-    let mut places = Vec::new();
-    let mut requests = Vec::new();
-    for (place, w) in work.iter().enumerate().filter(|(_, w)| w.adopted.is_some()) {
-        let (Step::Update(_, linked) | Step::Cancel(linked)) = &w.step else { continue };
+    let draft = |w: &Work| w.adopted.as_ref().and(w.replaced).map(|draft| approval::remove(w, draft));
+    send_for(work, draft, approval::replaced);
+    let row = |w: &Work| {
+        let (Step::Update(_, linked) | Step::Cancel(linked)) = &w.step else { return None };
         let mut row = request("b1", Method::Post, "/U_TANDEM", None, w.id());
         row.body = Some(ledger::row(flow, w, linked.generation));
-        // The draft first: with the link it is forgotten.
-        if let Some(draft) = w.replaced {
-            requests.push(approval::remove(w, draft));
-            places.push((place, true));
+        w.adopted.as_ref().map(|_| row)
+    };
+    send_for(work, row, |w, answer| match answer {
+        Err(error) if !matches!(&error, Error::Remote(remote) if remote.code == "-2035") => {
+            w.finish(outcome_of(&error, say("orders.noting", "noting the order in B1's ledger", [])));
         }
-        requests.push(row);
-        places.push((place, false));
-    }
+        _ => {
+            own::forget(w.id());
+            w.has_order();
+            if let Step::Update(_, linked) | Step::Cancel(linked) = &w.step {
+                linked.put(w.id());
+                tell_linked(w, &told(&w.document));
+            }
+        }
+    });
+}
+
+/// Sends what some of them need, all at once.
+fn send_for(
+    work: &mut [Work],
+    request: impl Fn(&Work) -> Option<Request>,
+    answered: impl Fn(&mut Work, Result<Response, Error>),
+) {
+    let needed = work.iter().enumerate().filter_map(|(place, w)| Some((place, request(w)?)));
+    let (places, requests): (Vec<usize>, Vec<Request>) = needed.unzip();
     if requests.is_empty() {
         return;
     }
-    for ((place, is_draft), answer) in places.into_iter().zip(http::send_all(&requests)) {
-        let w = &mut work[place];
-        match answer {
-            answer if is_draft => approval::replaced(w, w.replaced.unwrap_or_default(), answer),
-            _ if matches!(w.step, Step::Finished(_)) => {}
-            Err(error) if !matches!(&error, Error::Remote(remote) if remote.code == "-2035") => {
-                w.finish(outcome_of(&error, say("orders.noting", "noting the order in B1's ledger", [])));
-            }
-            _ => {
-                forget(w.id());
-                if w.keeps_draft {
-                    unseen::decide(w);
-                    approval::look_soon(w.id());
-                }
-                w.has_order();
-                if let Step::Update(_, linked) | Step::Cancel(linked) = &w.step {
-                    linked.put(w.id());
-                    tell_linked(w, &told(&w.document));
-                }
-            }
-        }
+    for (place, answer) in places.into_iter().zip(http::send_all(&requests)) {
+        answered(&mut work[place], answer);
     }
 }
 

@@ -1,14 +1,11 @@
 //! Orders that an approval procedure keeps as drafts: waited for, and taken back when the opportunity is no longer won.
 
-use tandem_sdk::{
-    Error, Method, Outcome, Request, Response, Said, Value, b1, clock, outcome_of, passing, request, say, schedule,
-    storage, text,
-};
+use tandem_sdk::{Error, Method, Outcome, Request, Response, Said, Value, b1, outcome_of, passing, request, say, text};
 
 use crate::describe::Settings;
 use crate::linked::Linked;
 use crate::plan::Order;
-use crate::{News, Step, Work, adopt, aside, beside, ledger, look, unseen};
+use crate::{News, Step, Work, adopt, aside, beside, ledger, look, own, unseen};
 
 /// What is read of drafts.
 pub const DRAFT: &str = "DocEntry,U_SF_Id,DocObjectCode,DocumentStatus,AuthorizationStatus";
@@ -51,7 +48,7 @@ impl Draft {
         if drafts.is_empty() {
             return None;
         }
-        let (own, beside) = (own_entry(id), beside::drafts(id));
+        let (own, beside) = (own::draft(id), beside::drafts(id));
         let may_be = |draft: &&Value| match own {
             Some(own) => draft["DocEntry"] == own,
             None => draft["DocEntry"].as_i64().is_none_or(|entry| !beside.contains(&entry)),
@@ -61,20 +58,20 @@ impl Draft {
 
     /// An order was made of the opportunity's own: B1 keeps it, closed.
     pub fn was_added(drafts: &[Value], id: &str) -> bool {
-        let own = own_entry(id);
+        let own = own::draft(id);
         drafts.iter().any(|draft| own.is_some_and(|own| draft["DocEntry"] == own) && Stand::of(draft).is_none())
     }
 
     /// What is there beside the opportunity's own is a clerk's, also once its own is gone.
     pub fn note_others(drafts: &[Value], id: &str) {
-        let Some(own) = own_entry(id) else { return };
+        let Some(own) = own::draft(id) else { return };
         let is_other = |draft: &&Value| draft["DocEntry"] != own && text(draft, "U_SF_Id") == id && is_order(draft);
         drafts.iter().filter(is_other).for_each(|draft| beside::add_draft(id, draft));
     }
 
     /// It is known to be the opportunity's own: a clerk may have another with its id.
     pub fn is_own(&self, id: &str) -> bool {
-        own_entry(id) == Some(self.entry)
+        own::draft(id) == Some(self.entry)
     }
 
     /// An approver has the opportunity's own order: what is there is another. Where it is not known which draft is its own, that of which an order was
@@ -101,50 +98,23 @@ impl Draft {
 
 const AWAITING: &str = "Awaiting approval";
 
-fn key(id: &str) -> String {
-    format!("draft:{id}")
-}
-
-/// A draft was made for the opportunity, and it is not known what became of it.
-pub fn is_awaited(id: &str) -> bool {
-    storage::get(&key(id)).is_some()
-}
-
-/// It is known.
-pub fn forget(id: &str) {
-    storage::delete(&key(id));
-    storage::delete(&own_key(id));
-}
-
-fn own_key(id: &str) -> String {
-    format!("drafted:{id}")
-}
-
-fn own_entry(id: &str) -> Option<i64> {
-    storage::get(&own_key(id))?.parse().ok()
-}
-
-/// B1 may have something for an opportunity that has no link: a draft, an order whose answer was lost, or one that this host has forgotten.
+/// B1 may have something for an opportunity that has no link, also one that this host has forgotten.
 pub fn may_be_there(w: &Work) -> bool {
-    is_expected(w) || text(&w.opportunity, "Tandem_Order_Status__c") == "Open"
+    own::may_be_there(w.id()) || is_expected(w) || text(&w.opportunity, "Tandem_Order_Status__c") == "Open"
 }
 
-/// An approver may have its order.
+/// An approver may have its order, or have refused it.
 pub fn is_expected(w: &Work) -> bool {
-    adopt::is_awaited(w.id()) || text(&w.opportunity, "Tandem_Order_Status__c") == AWAITING
+    own::is_expected(w.id()) || is_shown(w) || Said::of_record(&w.opportunity).says("orders.draft_refused")
 }
 
-/// It is the opportunity's own.
-pub fn own(id: &str, entry: i64) {
-    // Not kept any draft of its id is taken for it.
-    let _ = storage::set(&own_key(id), &entry.to_string());
+fn is_shown(w: &Work) -> bool {
+    text(&w.opportunity, "Tandem_Order_Status__c") == AWAITING
 }
 
 /// There is no order beside it: it is the opportunity's own.
 pub fn wait_for_own(settings: &Settings, w: &mut Work, draft: Draft) {
-    if own_entry(w.id()).is_none() {
-        own(w.id(), draft.entry);
-    }
+    own::keep(w.id(), draft.entry);
     wait(settings, w, draft);
 }
 
@@ -152,10 +122,7 @@ pub fn wait_for_own(settings: &Settings, w: &mut Work, draft: Draft) {
 pub fn note_kept(id: &str, found: &Value) {
     let is_draft = found["AuthorizationStatus"].is_string() && is_order(found);
     if let Some(entry) = found["DocEntry"].as_i64().filter(|_| is_draft) {
-        own(id, entry);
-        if !is_awaited(id) {
-            let _ = storage::set(&key(id), "0");
-        }
+        own::keep(id, entry);
     }
 }
 
@@ -181,24 +148,15 @@ pub fn wait(settings: &Settings, w: &mut Work, draft: Draft) {
             ),
         ),
     };
-    look_later(settings, w.id());
+    own::look_later(w.id(), settings.approval_poll_minutes);
     w.news = Some(News::of(AWAITING, state, &message));
     w.finish(Outcome::Done(format!("{message} (draft {entry})")));
 }
 
-/// An order that is there while an approver still has the opportunity's own is somebody's who did not wait for that. The draft was read before the
-/// order, so it is looked at once more; false where he does not have it any more, or that is not known.
-pub fn tell_apart(id: &str, order: &Value) -> bool {
-    let is_out = is_out(id);
-    if is_out {
-        beside::add(id, order);
-    }
-    is_out
-}
-
-/// An approver has its draft at this moment.
+/// An approver has its draft at this moment: what was read of that was read before the orders.
 pub fn is_out(id: &str) -> bool {
-    matches!(find_draft(id), Ok(Some(draft)) if !draft.is_refused())
+    let draft = find_drafts(id).map(|drafts| Draft::own(&drafts, id));
+    matches!(draft, Ok(Some(draft)) if !draft.is_refused())
 }
 
 /// An approver said no. Whoever changes his mind in B1 makes the order there, and it is taken over; whoever wants another one here
@@ -210,9 +168,6 @@ fn refused(w: &mut Work, draft: i64) {
     }
     if aside::leaves(w) {
         return;
-    }
-    if !is_awaited(w.id()) {
-        let _ = storage::set(&key(w.id()), "0");
     }
     let reason = say(
         "orders.draft_refused",
@@ -226,35 +181,16 @@ fn refused(w: &mut Work, draft: i64) {
     }
 }
 
-/// What there is of it but the order is looked at right after that.
-pub fn look_soon(id: &str) {
-    let now = clock::now();
-    let _ = storage::set(&key(id), &now.to_string());
-    schedule::wake(now, id, "{}");
-}
-
-fn look_later(settings: &Settings, id: &str) {
-    // However often it is looked at meanwhile, one look is due at a time.
-    let due = storage::get(&key(id)).and_then(|due| due.parse::<u64>().ok()).unwrap_or(0);
-    let now = clock::now();
-    if due > now {
-        return;
-    }
-    let due = now + u64::from(settings.approval_poll_minutes) * 60_000;
-    let _ = storage::set(&key(id), &due.to_string());
-    schedule::wake(due, id, "{}");
-}
-
 /// The draft is gone, and there was no order: it was refused, or approved between the two reads. Only an order that is
 /// looked for after the draft was gone can tell.
 pub fn after_the_draft(w: &mut Work) {
     match find_order(w.id()) {
         Ok(Some(_)) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
         // Its step is to make one.
-        Ok(None) if w.makes_new => adopt::forget(w.id()),
-        Ok(None) if aside::leaves(w) => adopt::forget(w.id()),
+        Ok(None) if w.makes_new => own::forget(w.id()),
+        Ok(None) if aside::leaves(w) => own::forget(w.id()),
         Ok(None) => {
-            adopt::forget(w.id());
+            own::forget(w.id());
             let reason =
                 say("orders.refused", "the order awaited approval in B1, and its draft is gone: it was refused", []);
             if w.is_orderless {
@@ -274,13 +210,13 @@ pub fn after_the_draft(w: &mut Work) {
 pub fn stored_or_refused(settings: &Settings, w: &mut Work, order: &Order, refused: &Error) {
     let found = new_draft(w.id(), &order.drafts).and_then(|draft| Ok((draft, find_order(w.id())?)));
     if let Ok((Some(draft), _)) = &found {
-        own(w.id(), draft.entry);
+        own::keep(w.id(), draft.entry);
     }
     match found {
         Ok((_, Some(_))) => w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: taking it over")),
         Ok((Some(draft), None)) => wait(settings, w, draft),
         Ok((None, None)) => {
-            adopt::forget(w.id());
+            own::forget(w.id());
             let reason =
                 say("orders.not_taken", "B1 refused the order: {why}", [("why", Said::of_error(refused).into())]);
             w.hold(reason, &["retry", "ignore"]);
@@ -291,10 +227,6 @@ pub fn stored_or_refused(settings: &Settings, w: &mut Work, order: &Order, refus
 
 fn looking() -> Said {
     say("orders.looking_approval", "looking for what awaits approval", [])
-}
-
-fn find_draft(id: &str) -> Result<Option<Draft>, Error> {
-    Ok(Draft::own(&find_drafts(id)?, id))
 }
 
 /// What came of an order that was sent just now is none of those that were there before.
@@ -341,23 +273,23 @@ pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft
     match (Linked::empty(&w.document, generation), draft) {
         (Some(linked), _) => {
             w.adopted = Some(adopt::was_there(&linked.doc_num));
-            // It may still be approved: it goes after its order.
-            w.keeps_draft = draft.is_some();
+            // It may still be approved.
+            w.replaced = draft.map(|draft| draft.entry);
             w.step = Step::Cancel(Box::new(linked));
         }
         (None, Some(draft)) => w.step = Step::Remove(draft.entry),
         // What B1 kept as a draft it is not at any more.
-        (None, None) if adopt::is_sent(w.id()) && !is_awaited(w.id()) && ledger::is_under_way(w) => {}
+        (None, None) if !own::is_kept(w.id()) && ledger::is_under_way(w) => {}
         (None, None) => {
             unseen::decide(w);
             let message = say("orders.nothing_there", "not won, and B1 has neither draft nor order of it", []);
-            let awaited = is_awaited(w.id()) || text(&w.opportunity, "Tandem_Order_Status__c") == AWAITING;
-            if awaited {
-                adopt::forget(w.id());
+            let was_expected = own::is_kept(w.id()) || is_shown(w);
+            if was_expected || own::may_have_row(w.id()) {
+                w.news = Some(News::of("", "Synced", &message));
             }
             // That an answer was lost stays known: the ledger may have the order's row.
-            if awaited || adopt::is_sent(w.id()) {
-                w.news = Some(News::of("", "Synced", &message));
+            if was_expected {
+                own::forget(w.id());
             }
             w.done(message);
         }
@@ -375,41 +307,41 @@ pub fn removing() -> Said {
 }
 
 /// In its place an order is taken over: one that was approved just before has become an order, too, and one that B1 does not let go may yet.
-pub fn replaced(w: &mut Work, draft: i64, answer: Result<Response, Error>) {
+pub fn replaced(w: &mut Work, answer: Result<Response, Error>) {
+    let draft = w.replaced.unwrap_or_default();
     match answer {
         Err(error) if passing::pause(&error).is_some() => w.finish(outcome_of(&error, removing())),
         Err(error) if !matches!(&error, Error::Remote(remote) if remote.status == 404) => {
             w.hold(kept(draft, &error), &["retry", "ignore"]);
         }
-        _ => match find_orders(w.id()) {
-            Ok(found) if found.iter().any(|order| order["DocEntry"] != w.document["DocEntry"]) => {
-                w.finish(tandem_sdk::retry(100, "the draft was approved in B1 just now: looking at its order"));
-            }
-            Ok(_) => {}
-            Err(error) => w.finish(outcome_of(&error, looking())),
-        },
+        _ => _ = has_become_order(w),
     }
+}
+
+/// A draft is gone that may have been approved just before: an order that is there and was not is looked at.
+fn has_become_order(w: &mut Work) -> bool {
+    let is_known = |order: &Value| {
+        order["DocEntry"] == w.document["DocEntry"] || w.others.iter().any(|other| order["DocEntry"] == *other)
+    };
+    match find_orders(w.id()) {
+        Ok(found) if found.iter().all(is_known) => return false,
+        Ok(_) => w.finish(tandem_sdk::retry(100, "the draft was approved in B1 just now: looking at its order")),
+        Err(error) => w.finish(outcome_of(&error, looking())),
+    }
+    true
 }
 
 fn kept(draft: i64, why: &Error) -> Said {
     let with = [("draft", draft.to_string().into()), ("why", Said::of_error(why).into())];
-    say("orders.draft_kept", "B1 keeps draft {draft}, which was refused: {why}. Remove it there, and try again", with)
+    say("orders.draft_kept", "B1 keeps draft {draft}: {why}. Remove it there, and try again", with)
 }
 
 /// A draft was to be taken away. Whether B1 lets a draft go whose approval is under way is not documented: where it does not,
 /// the order that is made of it is cancelled.
 pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Response, Error>) {
     match answer {
-        // One that was approved just before has become an order.
-        Ok(_) => match find_orders(w.id()) {
-            Ok(found)
-                if found.iter().any(|order| order["DocEntry"].as_i64().is_some_and(|own| !w.others.contains(&own))) =>
-            {
-                w.finish(tandem_sdk::retry(100, "the order was approved in B1 just now: looking at it"));
-            }
-            Ok(_) => gone(w, draft),
-            Err(error) => w.finish(outcome_of(&error, looking())),
-        },
+        Ok(_) if has_become_order(w) => {}
+        Ok(_) => gone(w, draft),
         // Approved or removed just now.
         Err(Error::Remote(remote)) if remote.status == 404 => {
             w.finish(tandem_sdk::retry(100, "the draft is gone: looking what became of it"));
@@ -420,7 +352,7 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
             }
             Outcome::Review(_) => {
                 unseen::decide(w);
-                look_later(settings, w.id());
+                own::look_later(w.id(), settings.approval_poll_minutes);
                 let message = say(
                     "orders.draft_stays",
                     "the opportunity is no longer won, but B1 keeps draft {draft}: {why}. Refuse it there; an order made of it is cancelled",
@@ -436,13 +368,13 @@ pub fn removed(settings: &Settings, w: &mut Work, draft: i64, answer: Result<Res
 
 /// A draft is taken away, and no order was made of it.
 fn gone(w: &mut Work, draft: i64) {
-    adopt::forget(w.id());
+    own::forget(w.id());
     if w.makes_new {
         return w.finish(tandem_sdk::retry(100, format!("draft {draft} was removed: the order is made anew")));
     }
     let message = say(
         "orders.draft_removed",
-        "the opportunity is no longer won: draft {draft}, which awaited approval, was removed",
+        "the opportunity is no longer won: draft {draft} of its order was removed",
         [("draft", draft.to_string().into())],
     );
     w.news = Some(News::of("", "Synced", &message));

@@ -11,7 +11,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::Linked;
-use crate::{Step, Work, adopt, anew, beside, look, plan, waiting};
+use crate::{Step, Work, anew, beside, look, own, plan, waiting};
 
 /// Of the opportunity an order is made of these, and of what the mapping reads.
 const HEADER: [&str; 4] = [ACCOUNT, "CloseDate", "CurrencyIsoCode", "Tandem_Requested_Date__c"];
@@ -228,14 +228,15 @@ pub fn forget(id: &str) {
     }
 }
 
-/// B1 may have an order of it, which is taken over.
-fn may_be_in_b1(w: &Work) -> bool {
-    from_json(&w.event.payload)["order"].is_string() || adopt::is_awaited(w.id())
+/// One of these is asked about it, and not ignored.
+pub fn asks_any(id: &str, keys: &[&str]) -> bool {
+    Asked::last(id).is_some_and(|asked| !asked.ignored && keys.iter().any(|key| asked.question.says(key)))
 }
 
 /// The same as [`holds`], while it was not looked for in B1 yet.
 pub fn holds_unseen(w: &mut Work) -> bool {
-    holds_where(w, |w| !may_be_in_b1(w))
+    // What B1 has is taken over.
+    holds_where(w, |w| !from_json(&w.event.payload)["order"].is_string() && !own::may_be_there(w.id()))
 }
 
 /// True where no order is made of it, and B1 has none: what was asked is asked still, or was ignored.

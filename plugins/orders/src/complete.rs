@@ -44,7 +44,7 @@ pub fn orders(settings: &Settings, work: &mut [Work], there: &There) {
     }
 }
 
-fn is_live(document: &Value) -> bool {
+pub fn is_live(document: &Value) -> bool {
     status_of(document) != "Cancelled"
 }
 

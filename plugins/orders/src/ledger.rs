@@ -2,13 +2,10 @@
 //! order impossible, even for a host that has lost its memory.
 
 use tandem_sdk::b1::{self, Read};
-use tandem_sdk::{Error, Method, Value, clock, http, json, outcome_of, request, say, storage, text};
+use tandem_sdk::{Error, Method, Value, clock, http, json, outcome_of, request, say, text};
 
 use crate::plan::Order;
-use crate::{News, Work, adopt};
-
-/// So long B1 may still be at an order whose answer was lost, in milliseconds: the longest that a proxy before it waits.
-const UNDER_WAY: u64 = 5 * 60_000;
+use crate::{News, Work, own};
 
 /// The row of an order that is to be made, or was.
 pub fn row(flow: &str, w: &Work, generation: u64) -> String {
@@ -29,33 +26,16 @@ pub fn rows(flow: &str, id: &str) -> Result<u64, Error> {
     Ok(found.iter().filter(|row| text(row, "Code").starts_with(&own)).count() as u64)
 }
 
-fn alone_since(id: &str) -> String {
-    format!("alone:{id}")
-}
-
-/// The row has its order.
-pub fn forget(id: &str) {
-    storage::delete(&alone_since(id));
-}
-
 /// True while B1 may still be at an order whose answer was lost and that was not found, from the first look on: it is looked for again.
 pub fn is_under_way(w: &mut Work) -> bool {
-    let now = clock::now();
-    let since = storage::get(&alone_since(w.id())).and_then(|since| since.parse::<u64>().ok());
-    let due = since.unwrap_or(now) + UNDER_WAY;
-    if now >= due {
-        return false;
-    }
-    if since.is_none() {
-        let _ = storage::set(&alone_since(w.id()), &now.to_string());
-    }
+    let Some(due) = own::missed(w.id()) else { return false };
     let message = say(
         "orders.under_way",
         "the answer to the order was lost, and B1 may still be at it: it is looked for again in a few minutes",
         [],
     );
     w.news = Some(News::of("", "Waiting", &message));
-    w.finish(tandem_sdk::retry(due - now, message));
+    w.finish(tandem_sdk::retry(due.saturating_sub(clock::now()), message));
     true
 }
 
@@ -63,7 +43,7 @@ pub fn is_under_way(w: &mut Work) -> bool {
 /// of earlier rows), and the answer to it was lost: sent without a change set, where B1 lets none through, the row may have come alone. Once B1 can no longer be at it the row goes,
 /// and the order is made anew.
 pub fn stands_alone(flow: &str, w: &mut Work, order: &Order) -> bool {
-    if !adopt::is_sent(w.id()) {
+    if !own::may_have_row(w.id()) {
         return false;
     }
     let looked = b1::read(Read::texts("Orders", "U_SF_Id", &[w.id().to_owned()], "DocEntry,Cancelled"));
@@ -91,7 +71,7 @@ pub fn stands_alone(flow: &str, w: &mut Work, order: &Order) -> bool {
             w.finish(outcome_of(&error, what));
         }
         _ => {
-            adopt::forget(w.id());
+            own::forget(w.id());
             w.finish(tandem_sdk::retry(100, "B1 never made the order that was sent: it is made anew"));
         }
     }

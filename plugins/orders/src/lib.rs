@@ -16,6 +16,7 @@ mod facts;
 mod ledger;
 mod linked;
 mod look;
+mod own;
 mod plan;
 mod reconcile;
 mod send;
@@ -91,9 +92,7 @@ struct Work {
     is_orderless: bool,
     /// A person wants a new order beside one that is over.
     makes_new: bool,
-    /// An order of it is cancelled, and a draft is there still.
-    keeps_draft: bool,
-    /// Its draft, in whose place an order by hand is taken over: it is not to become a second one.
+    /// Its draft, in whose place another order is taken over: it is not to become a second one.
     replaced: Option<i64>,
     /// `DocEntry` of orders that carry its id and stay, whatever becomes of its draft.
     others: Vec<i64>,
@@ -180,7 +179,6 @@ impl Work {
             adopted: None,
             left: false,
             is_orderless: false,
-            keeps_draft: false,
             replaced: None,
             others: Vec::new(),
             change: None,

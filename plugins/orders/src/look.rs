@@ -6,13 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{Error, PERIODS, Said, Side, Units, Value, links, passing, say, text, units};
 
-use crate::adopt::Found;
 use crate::approval::Draft;
 use crate::check::{self, field, order_of};
+use crate::complete::is_live;
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
 use crate::plan::Order;
-use crate::{News, Step, Work, adopt, approval, aside, beside, complete, facts, ledger};
+use crate::{News, Step, Work, adopt, approval, aside, beside, complete, facts, ledger, own};
 
 /// What a person may choose about an order that was cancelled in B1.
 pub const MAKE_NEW: &str = "create a new order";
@@ -31,7 +31,7 @@ pub struct There {
     pub units: Units,
     /// Orders of the opportunities in question, and those that are linked with them.
     orders: Vec<Value>,
-    drafts: Vec<Value>,
+    pub drafts: Vec<Value>,
     /// Opportunities of which all orders are here that carry their id.
     named: BTreeSet<String>,
     /// `DocEntry` of those that are left out: see [`beside`].
@@ -91,9 +91,8 @@ fn asks(w: &Work) -> bool {
 impl There {
     fn read(&mut self, work: &[Work], places: &[usize]) -> Result<(), Error> {
         let asking = || places.iter().map(|place| &work[*place]);
-        let made_for = |w: &Work| {
-            matches!(w.step, Step::Create(_) | Step::Withdraw) || w.makes_new || approval::is_awaited(w.id())
-        };
+        let made_for =
+            |w: &Work| matches!(w.step, Step::Create(_) | Step::Withdraw) || w.makes_new || own::may_be_there(w.id());
         let ids: Vec<String> = asking().filter(|w| made_for(w)).map(|w| w.id().to_owned()).collect();
         let entries: Vec<i64> = asking()
             .filter_map(|w| match &w.step {
@@ -107,7 +106,7 @@ impl There {
         let item_codes: Vec<String> = lines.map(|(_, line)| field(line, "ItemCode")).collect();
         let select = order_fields(&orders);
         self.named.extend(ids.iter().cloned());
-        // The draft first: it is gone once there is an order made from it.
+        // The draft first: one of which an order is made meanwhile is there as that, too.
         let mut rows = b1::read_all(&[
             Read::texts("Drafts", "U_SF_Id", &ids, approval::DRAFT),
             Read::texts("Orders", "U_SF_Id", &ids, select.as_str()),
@@ -145,7 +144,7 @@ impl There {
 
     fn was_cancelled(&self, w: &Work) -> bool {
         match &w.step {
-            Step::Update(_, linked) => self.linked(linked).is_some_and(|order| status_of(order) == "Cancelled"),
+            Step::Update(_, linked) => self.linked(linked).is_some_and(|order| !is_live(order)),
             _ => false,
         }
     }
@@ -196,13 +195,9 @@ impl There {
     }
 
     /// The opportunity's own. Where it had an order before, and none is expected, a draft that carries its id is a clerk's.
-    fn draft(&self, w: &Work) -> Option<Draft> {
+    pub fn draft(&self, w: &Work) -> Option<Draft> {
         let may_be = |draft: &Draft| draft.is_own(w.id()) || approval::is_expected(w) || link_of(w.id()).is_none();
         Draft::own(&self.drafts, w.id()).filter(may_be)
-    }
-
-    fn was_added(&self, id: &str) -> bool {
-        Draft::was_added(&self.drafts, id)
     }
 }
 
@@ -239,15 +234,11 @@ fn withdraw(flow: &str, w: &mut Work, there: &There) {
     let orders = there.made_for(&id).count() as u64 + u64::from(link.as_ref().is_some_and(|link| !is_there(link)));
     let draft = there.draft(w);
     // One that is delivered is its own, too: that it cannot be cancelled any more is for a person to know.
-    let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
+    let live: Vec<&Value> = there.made_for(&id).filter(|order| is_live(order)).collect();
     let ours = match (live.as_slice(), draft, link) {
-        ([], None, Some(link)) if !adopt::is_awaited(&id) => return was_cancelled(w, &link, was_known),
+        ([], None, Some(link)) if !own::may_be_there(&id) => return was_cancelled(w, &link, was_known),
         ([], ..) => Ok(true),
-        ([one], _, link) => {
-            let generation = link.map_or(1, |link| link.generation + 1);
-            let was_added = there.was_added(&id);
-            adopt::is_ours(flow, w, &Found { order: one, generation, orders, draft, was_added })
-        }
+        ([one], ..) => adopt::is_ours(flow, w, there, one, orders),
         (_, Some(draft), _) if !draft.is_refused() => Ok(false),
         // One that was refused goes after them.
         (many, ..) => return ask_about_open_ones(w, many),
@@ -256,12 +247,11 @@ fn withdraw(flow: &str, w: &mut Work, there: &There) {
         Ok(true) => approval::settle_withdrawal(w, live.first().map(|one| (*one).clone()), draft, orders.max(1)),
         // Its draft goes; the others are not its own, and nobody asks about them now.
         Ok(false) if draft.is_some_and(|draft| !draft.is_refused()) => {
-            let is_out = match draft.is_some_and(|draft| draft.is_own(&id)) {
-                true => live.iter().all(|one| approval::tell_apart(&id, one)),
-                false => approval::is_out(&id),
-            };
-            if !is_out {
+            if !approval::is_out(&id) {
                 return w.finish(tandem_sdk::retry(100, "what became of the draft is looked at"));
+            }
+            if draft.is_some_and(|draft| draft.is_own(&id)) {
+                live.iter().for_each(|one| beside::add(&id, one));
             }
             w.others = live.iter().filter_map(|one| one["DocEntry"].as_i64()).collect();
             approval::settle_withdrawal(w, None, draft, orders.max(1));
@@ -285,7 +275,7 @@ fn was_cancelled(w: &mut Work, link: &Linked, was_known: bool) {
 /// An order that would be made: unless there is one.
 fn settle_new(flow: &str, settings: &Settings, w: &mut Work, order: Order, there: &There) {
     let id = w.id().to_owned();
-    let (mut over, live): (Vec<&Value>, Vec<&Value>) = there.made_for(&id).partition(|o| status_of(o) == "Cancelled");
+    let (live, mut over): (Vec<&Value>, Vec<&Value>) = there.made_for(&id).partition(|order| is_live(order));
     over.sort_by_key(|order| order["DocEntry"].as_i64());
     let mut order = there.beside(order, &id);
     // Each that was made has used up a key of the ledger; those that are not its own are counted with them.
@@ -295,14 +285,16 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, order: Order, there
             (Some(draft), _) => approval::wait_for_own(settings, w, draft),
             (None, Err(error)) => w.fail(&error, reading_ledger()),
             (None, Ok(Some(cancelled))) => settle_cancelled(w, &order, cancelled, used),
-            (None, Ok(None)) if approval::is_awaited(&id) => {
+            (None, Ok(None)) if own::is_awaited(&id) => {
                 w.step = Step::Create(order);
                 approval::after_the_draft(w);
             }
-            _ if aside::holds(w) => {}
-            _ => {
-                order.generation = order.generation.max(used + 1);
-                w.step = Step::Create(order);
+            (None, Ok(None)) => {
+                own::missed(&id);
+                if !aside::holds(w) {
+                    order.generation = order.generation.max(used + 1);
+                    w.step = Step::Create(order);
+                }
             }
         },
         live => settle_live(flow, settings, w, order, live, there),
@@ -310,16 +302,18 @@ fn settle_new(flow: &str, settings: &Settings, w: &mut Work, order: Order, there
 }
 
 /// What it is linked with, over or not.
-fn link_of(id: &str) -> Option<Linked> {
+pub fn link_of(id: &str) -> Option<Linked> {
     links::find("order", Side::Salesforce, id).map(|link| Linked::read(&link.b1_id, &link.base))
 }
 
 /// The order that this opportunity is to have was made, and cancelled in B1. One that came after an order of before, that nobody waited for and that
-/// has no row in the ledger was a clerk's.
+/// has no row in the ledger was a clerk's; where a person is asked about that, what he says holds no more.
 fn was_made_since<'a>(flow: &str, w: &Work, last: Option<&'a Value>, used: u64) -> Result<Option<&'a Value>, Error> {
     let id = w.id();
     let Some(last) = last.filter(|last| !w.makes_new && is_after_its_last(id, last)) else { return Ok(None) };
-    let is_its = link_of(id).is_none() || adopt::is_awaited(id) || ledger::rows(flow, id)? >= used;
+    let keys = ["orders.copy", "orders.several", "orders.cancelled"];
+    let is_asked = beside::is_known(id, last) && aside::asks_any(id, &keys);
+    let is_its = link_of(id).is_none() || own::is_expected(id) || is_asked || ledger::rows(flow, id)? >= used;
     Ok(is_its.then_some(last))
 }
 
@@ -335,11 +329,7 @@ fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, live
     let (orders, used, draft) = (there.made_for(&id).count() as u64, there.made(&id), there.draft(w));
     let all_are = |is: fn(&str, &Value) -> bool| live.iter().all(|order| is(&id, order));
     let is_its = match live {
-        [order_there] => {
-            let (generation, was_added) = (order.generation, there.was_added(&id));
-            adopt::is_ours(flow, w, &Found { order: order_there, generation, orders, draft, was_added })
-                .map(|is_its| is_its.then_some(*order_there))
-        }
+        [one] => adopt::is_ours(flow, w, there, one, orders).map(|is_its| is_its.then_some(*one)),
         // What came since he was asked he knows nothing of.
         many if all_are(beside::is_known) => Ok(many.iter().copied().find(|order| adopt::is_answer(w, order))),
         _ => Ok(None),
@@ -353,8 +343,8 @@ fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, live
         }
         // Its own is with an approver.
         (Ok(None), Some(draft)) if !draft.is_refused() => {
-            if draft.is_own(&id) {
-                live.iter().for_each(|order| _ = approval::tell_apart(&id, order));
+            if draft.is_own(&id) && approval::is_out(&id) {
+                live.iter().for_each(|order| beside::add(&id, order));
             }
             approval::wait(settings, w, draft);
         }
@@ -368,11 +358,10 @@ fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, live
             }
         }
         // It was asked, and ignored.
-        (Ok(None), draft)
-            if (draft.is_some() || approval::is_awaited(&id)) && all_are(beside::is_left) && aside::leaves(w) => {}
-        (Ok(None), _) => match live {
+        (Ok(None), _) if all_are(beside::is_left) && aside::leaves(w) => {}
+        (Ok(None), draft) => match live {
             [one] => ask_about_copy(w, one),
-            many => ask_about_several(w, many, there),
+            many => ask_about_several(w, many, draft),
         },
     }
 }
@@ -380,12 +369,12 @@ fn settle_live(flow: &str, settings: &Settings, w: &mut Work, order: Order, live
 /// As many orders are offered by their numbers.
 const OFFERED: usize = 5;
 
-fn ask_about_several(w: &mut Work, many: &[&Value], there: &There) {
+fn ask_about_several(w: &mut Work, many: &[&Value], draft: Option<Draft>) {
     let numbers: Vec<String> = many.iter().map(|order| b1::key_text(&order["DocNum"])).collect();
     let mut choices = vec!["retry".to_owned()];
     choices.extend(numbers.iter().take(OFFERED).map(|number| format!("{}{number}", adopt::LINK)));
     // One of them may be that which was sent and whose answer was lost, or be made of its draft.
-    if !adopt::is_sent(w.id()) || (approval::is_awaited(w.id()) && !there.was_added(w.id())) {
+    if !own::may_be_there(w.id()) || draft.is_some_and(|draft| draft.is_own(w.id()) && draft.is_refused()) {
         choices.push(MAKE_NEW.to_owned());
     }
     // Beside one that was cancelled they may all be right.
@@ -417,33 +406,34 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
     // What its total was is no question any more.
     linked.question = Said::default();
     let id = w.id().to_owned();
-    let is_awaited = approval::is_awaited(&id);
-    let live: Vec<&Value> = there.made_for(&id).filter(|order| status_of(order) != "Cancelled").collect();
-    // What he was not told of he has not left so.
-    if leaves(w) && live.iter().all(|order| beside::is_known(&id, order)) {
-        let refused = there.draft(w).filter(|draft| draft.is_own(&id));
-        adopt::forget(&id);
-        // It goes when it is wanted no more: somebody may still approve it.
-        if let Some(refused) = refused {
-            approval::own(&id, refused.entry);
-        }
+    let draft = there.draft(w);
+    let live: Vec<&Value> = there.made_for(&id).filter(|order| is_live(order)).collect();
+    let is_refused = draft.is_none_or(|draft| draft.is_refused());
+    // What he was not told of he has not left so, nor a draft that somebody has thought better of.
+    let is_left = leaves(w) && is_refused && live.iter().all(|order| beside::is_known(&id, order));
+    let is_awaited = own::is_awaited(&id) || draft.is_some_and(|draft| !draft.is_refused() || !own::is_left(&id));
+    if is_left {
         live.iter().for_each(|order| beside::add(&id, order));
     } else if w.makes_new || is_awaited || !live.is_empty() {
         let generation = (linked.generation + 1).max(there.made(&id) + 1);
         let order = Order { generation, ..there.beside(order, &id) };
-        return match (there.draft(w), live.as_slice()) {
+        return match (draft, live.as_slice()) {
             // The new one is under way: an approver has it, and no order that is there is the one made of it.
             (Some(draft), []) => approval::wait_for_own(settings, w, draft),
             (None, []) => {
                 w.step = Step::Create(order);
-                if is_awaited {
+                if own::is_awaited(&id) {
                     approval::after_the_draft(w);
                 }
             }
             (_, live) => settle_live(flow, settings, w, order, live, there),
         };
     }
-    linked.left |= leaves(w);
+    if is_left || own::is_left(&id) {
+        // It goes when it is wanted no more: somebody may still approve it.
+        own::leave(&id, draft.filter(|draft| draft.is_own(&id)).map(|draft| draft.entry));
+    }
+    linked.left |= is_left;
     linked.put(w.id());
     if linked.left {
         stays_cancelled(w, &linked);
@@ -458,7 +448,7 @@ fn settle_cancelled(w: &mut Work, order: &Order, cancelled: &Value, generation: 
     match Linked::found(cancelled, order, generation) {
         Some(linked) if leaves(w) => {
             let linked = Linked { left: true, ..linked };
-            adopt::forget(w.id());
+            own::forget(w.id());
             linked.put(w.id());
             w.has_order();
             stays_cancelled(w, &linked);

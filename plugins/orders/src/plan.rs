@@ -10,7 +10,7 @@ use tandem_sdk::{
 
 use crate::describe::Settings;
 use crate::linked::Linked;
-use crate::{News, Step, Work, adopt, approval, aside, told, total, unseen, waiting};
+use crate::{News, Step, Work, approval, aside, own, told, total, unseen, waiting};
 
 /// An accounts flow has this long to link the customer.
 const ACCOUNT_DEADLINE_MS: u64 = 24 * 3600 * 1000;
@@ -19,7 +19,7 @@ const FOLLOWS: (u32, u64) = (5, 1_000);
 /// When an order is looked at again that waits for a decision about its account: each time after twice as long, up to an hour.
 const LOOKS_AFTER_MS: (u64, u64) = (60_000, 3_600_000);
 
-const OPPORTUNITY: [&str; 17] = [
+const OPPORTUNITY: [&str; 18] = [
     "Id",
     "Name",
     "StageName",
@@ -37,6 +37,7 @@ const OPPORTUNITY: [&str; 17] = [
     "Tandem_Order_Status__c",
     "Tandem_Sync_State__c",
     "Tandem_Sync_Message__c",
+    "Tandem_Sync_Said__c",
 ];
 /// What tells whether an opportunity that cannot be read as a whole is any business of this flow, and what it shows.
 const BARE: [&str; 6] =
@@ -238,7 +239,7 @@ fn read_opportunities(settings: &Settings, ids: &[String]) -> Result<BTreeMap<St
     };
     let rows = match read(&header) {
         Err(error) if Said::is_unknown(&error) => {
-            header.retain(|field| !field.ends_with(".Tandem_Sync_Said__c"));
+            header.retain(|field| !field.ends_with("Tandem_Sync_Said__c"));
             read(&header)
         }
         read => read,
@@ -257,7 +258,7 @@ fn decide(w: &mut Work, link: Option<Linked>) {
         // A new one beside one that was cancelled is with an approver, and is wanted no more. So may be one that a clerk has put in its place, which
         // a person is to know as long as it stands.
         Some(link)
-            if !won && is_over(&link) && (adopt::is_awaited(w.id()) || (!gone && (!link.cancelled || is_asked(w)))) =>
+            if !won && is_over(&link) && (own::may_be_there(w.id()) || (!gone && (!link.cancelled || is_asked(w)))) =>
         {
             w.step = Step::Withdraw;
         }
@@ -336,7 +337,7 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
                     Held::Foreign(_)
                         if matches!(w.step, Step::Create(_))
                             && settings.only.field().is_none()
-                            && !adopt::is_awaited(w.id()) =>
+                            && !own::may_be_there(w.id()) =>
                     {
                         w.leave()
                     }
@@ -379,7 +380,7 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
 
 /// Something is asked about an order that is there, or was cancelled in B1.
 fn is_in_question(w: &Work, link: &Linked) -> bool {
-    (link.status == "Cancelled" && (!link.left || approval::is_awaited(w.id())))
+    (link.status == "Cancelled" && (!link.left || own::may_be_there(w.id())))
         || text(&w.opportunity, "Tandem_Sync_State__c") == "Review"
 }
 

@@ -11,7 +11,7 @@ use crate::change::{self, Change, KEEP_B1, KEEP_SALESFORCE};
 use crate::describe::Settings;
 use crate::linked::{LINE_ID, Linked, LinkedLine};
 use crate::plan::Order;
-use crate::{News, Step, Work, adopt, approval, branch, facts, ledger, look, total};
+use crate::{News, Step, Work, adopt, approval, branch, facts, ledger, look, own, total};
 
 /// Sends what was planned, all at once.
 pub fn carry_out(flow: &str, settings: &Settings, work: &mut [Work]) {
@@ -138,7 +138,7 @@ fn link(settings: &Settings, w: &mut Work, order: &Order, document: &Value) {
         return w.finish(tandem_sdk::retry(2_000, "B1 made the order but did not tell its number; looking again"));
     };
     linked.put(w.id());
-    adopt::forget(w.id());
+    own::forget(w.id());
     w.has_order();
     tell_ordered(w, order, &linked.doc_entry);
     let mut told = vec![say("orders.created", "order {number} created", [("number", linked.doc_num.as_str().into())])];
@@ -169,8 +169,8 @@ fn created(flow: &str, settings: &Settings, w: &mut Work, order: &Order, answer:
         // It was made and the answer lost, in this try or in an earlier one, of what the opportunity was then: it is read, and brought
         // in step, or cancelled where the opportunity is not won any more.
         Ok(response) => {
-            if !adopt::is_sent(w.id()) {
-                adopt::remember(w.id(), order);
+            if own::sent(w.id()).is_none() {
+                own::send(w.id(), order);
             }
             approval::note_kept(w.id(), &body_of(&response));
             w.finish(tandem_sdk::retry(100, "the order was there already: taking it over"));
@@ -193,14 +193,14 @@ fn created(flow: &str, settings: &Settings, w: &mut Work, order: &Order, answer:
             }
         },
         Err(error @ Error::Remote(_)) if code_of(&error) == "-2028" => {
-            adopt::remember(w.id(), order);
+            own::send(w.id(), order);
             approval::stored_or_refused(settings, w, order, &error);
         }
         Err(error) => {
             match &error {
-                Error::Ambiguous(_) => adopt::remember(w.id(), order),
+                Error::Ambiguous(_) => own::send(w.id(), order),
                 // There is none, nor will one come of an earlier try: it was looked for before this one.
-                Error::Remote(_) if passing::pause(&error).is_none() => adopt::forget(w.id()),
+                Error::Remote(_) if passing::pause(&error).is_none() => own::forget(w.id()),
                 _ => {}
             }
             match branch::question(order, &error) {

@@ -11,7 +11,7 @@ use tandem_sdk::{
 };
 
 use crate::linked::{Linked, status_of};
-use crate::{Work, adopt, approval};
+use crate::{Work, adopt, own, plan};
 
 /// The topic of orders in B1.
 pub const TOPIC: &str = "b1.Orders";
@@ -116,7 +116,7 @@ impl Seen {
             Some(link) => (link.salesforce_id.as_str(), format!("now {status}: its opportunity is looked at")),
             None => {
                 let id = text(document, "U_SF_Id");
-                if !self.carried.contains(id) || (again && !approval::is_awaited(id)) {
+                if !self.carried.contains(id) || (again && !own::may_be_there(id)) {
                     return format!(
                         "{status}: an order that was not made for an opportunity, or for one that has another"
                     );
@@ -144,10 +144,7 @@ fn carried<'a>(orders: impl Iterator<Item = &'a Value>) -> BTreeSet<String> {
     let ids: Vec<String> = orders.map(|order| text(order, "U_SF_Id").to_owned()).collect();
     let ids: Vec<String> = b1::distinct(&ids).into_iter().filter(|id| salesforce::is_id(id)).collect();
     let found = links::find_all("order", Side::Salesforce, &ids);
-    let is_over = |link: &Link| {
-        let linked = Linked::read(&link.b1_id, &link.base);
-        linked.cancelled || linked.status == "Cancelled"
-    };
+    let is_over = |link: &Link| plan::is_over(&Linked::read(&link.b1_id, &link.base));
     ids.into_iter().zip(found).filter(|(_, link)| link.as_ref().is_none_or(is_over)).map(|(id, _)| id).collect()
 }
 

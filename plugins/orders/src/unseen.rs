@@ -7,7 +7,7 @@ use tandem_sdk::{Outcome, Value, from_json, outcome_of, salesforce, say, storage
 
 use crate::describe::{Deleted, Settings};
 use crate::linked::Linked;
-use crate::{Work, adopt, approval, plan};
+use crate::{Work, own, plan};
 
 /// What a person may choose about the order of an opportunity that is not to be seen.
 pub const CANCEL: &str = "cancel the order";
@@ -69,12 +69,15 @@ pub fn ask(settings: &Settings, w: &mut Work, link: Option<&Linked>) -> bool {
         return false;
     }
     let what = match link {
-        Some(link) if plan::is_over(link) && !adopt::is_awaited(w.id()) => return false,
+        Some(link) if plan::is_over(link) && !own::may_be_there(w.id()) => return false,
         Some(link) if !plan::is_over(link) => {
             say("orders.order", "order {number}", [("number", link.doc_num.as_str().into())])
         }
-        _ if approval::is_awaited(w.id()) => say("orders.awaiting", "an order that awaits approval", []),
-        _ if adopt::is_sent(w.id()) => {
+        _ if own::is_awaited(w.id()) => say("orders.awaiting", "an order that awaits approval", []),
+        _ if own::is_left(w.id()) => {
+            say("orders.draft_left", "an order that was refused, and may still be approved", [])
+        }
+        _ if own::may_be_there(w.id()) => {
             say("orders.unanswered", "an order whose answer was lost, and that B1 may have made", [])
         }
         _ => return false,

@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use tandem_e2e::World;
+use tandem_e2e::{Setup, World};
 
 use super::orders_and_clerks::{
     PATIENCE, answer, approvals, awaited, copied, desk, duplicated, live, sync_now, until_live, until_message, win,
@@ -592,4 +592,209 @@ async fn a_refused_draft_goes_also_after_its_order_was_left_cancelled() -> Resul
     lose(&world, &id).await?;
     until_no_draft(&world, &id).await?;
     asks_nothing(&world).await
+}
+
+/// An opportunity whose order is left cancelled, and whose new one was refused by its approver. Opportunity, order, and draft.
+async fn left(world: &World) -> Result<(String, Value, Value)> {
+    let (id, order, draft) = awaited_anew(world).await?;
+    desk(world, &format!("reject/{draft}")).await?;
+    until_message(world, &id, "refused by its approver").await?;
+    answer(world, "leave it cancelled").await?;
+    world.until_state(&id, "Synced").await?;
+    world.settled().await?;
+    Ok((id, order, draft))
+}
+
+#[tokio::test]
+async fn a_refused_draft_that_was_left_goes_when_a_clerks_order_is_linked_later() -> Result<()> {
+    let world = approvals().await?;
+    let (id, order, _) = left(&world).await?;
+    copied_from(&world, "Orders", &order).await?;
+    until_message(&world, &id, "carries this opportunity's id").await?;
+    let number = live(&world, &id).await?[0]["DocNum"].to_string();
+    answer(&world, &format!("link with order {number}")).await?;
+    until_number(&world, &id, &number).await?;
+    until_no_draft(&world, &id).await?;
+    asks_nothing(&world).await
+}
+
+#[tokio::test]
+async fn a_refused_draft_goes_also_after_a_clerks_order_beside_it_was_left_too() -> Result<()> {
+    let world = approvals().await?;
+    let (id, order, _) = left(&world).await?;
+    let copy = copied_from(&world, "Orders", &order).await?;
+    until_message(&world, &id, "carries this opportunity's id").await?;
+    answer(&world, "leave it cancelled").await?;
+    world.until_state(&id, "Synced").await?;
+    asks_nothing(&world).await?;
+    lose(&world, &id).await?;
+    until_no_draft(&world, &id).await?;
+    let orders = live(&world, &id).await?;
+    assert_eq!((orders.len(), &orders[0]["DocEntry"]), (1, &copy));
+    asks_nothing(&world).await
+}
+
+/// Somebody may still approve it, and of what is deleted nobody would know.
+#[tokio::test]
+async fn a_refused_draft_that_was_left_is_asked_about_when_its_opportunity_is_deleted() -> Result<()> {
+    let world = approvals().await?;
+    let (id, _, _) = left(&world).await?;
+    let url = format!("{}/admin/delete/Opportunity/{id}", world.salesforce);
+    assert_eq!(world.send("POST", &url, &json!({})).await?.0, 204);
+    answer(&world, "cancel the order").await?;
+    until_no_draft(&world, &id).await?;
+    asks_nothing(&world).await
+}
+
+#[tokio::test]
+async fn an_order_of_a_refused_draft_that_was_left_is_its_own_when_its_approver_changes_his_mind() -> Result<()> {
+    let world = approvals().await?;
+    let (id, _, draft) = left(&world).await?;
+    touch(&world, &id, 7_001.0).await?;
+    asks_nothing(&world).await?;
+    desk(&world, &format!("approve/{draft}")).await?;
+    let number = until_live(&world, &id, 1).await?.remove(0)["DocNum"].to_string();
+    until_number(&world, &id, &number).await?;
+    world.until_state(&id, "Synced").await?;
+    asks_nothing(&world).await?;
+    lose(&world, &id).await?;
+    until_live(&world, &id, 0).await?;
+    asks_nothing(&world).await
+}
+
+/// What B1 does not have after the longest time that it may take it has never made.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn an_order_that_a_clerk_makes_long_after_an_answer_was_lost_is_not_cancelled() -> Result<()> {
+    let clock = tandem_e2e::machine::Clock::new()?;
+    let b1 = "poll_seconds = 1\ntime_zone = \"Europe/Berlin\"".into();
+    let mut world = World::with(Setup { environment: clock.environment(), b1, ..Setup::default() }).await?;
+    world.up().await?;
+    let id = win(&world, "Synced").await?;
+    let order = live(&world, &id).await?.remove(0)["DocEntry"].clone();
+    lose(&world, &id).await?;
+    until_live(&world, &id, 0).await?;
+    world.settled().await?;
+    let lost = json!([{ "path": "$batch", "about": "U_TANDEM", "kind": "reset-before", "times": 100 }]);
+    world.b1_faults(lost).await?;
+    world.win(&id).await?;
+    let is_lost = async |world: &World| {
+        let faults = world.get(&format!("{}/admin/faults", world.b1)).await?;
+        Ok(faults[0]["times"].as_i64().is_some_and(|times| times <= 96).then_some(()))
+    };
+    world.until("the answer to be lost", PATIENCE, is_lost).await?;
+    lose(&world, &id).await?;
+    until_message(&world, &id, "is looked for again in a few minutes").await?;
+    let ended = async |world: &World| Ok(world.log().contains("is looked for again in a few minutes").then_some(()));
+    world.until("the end of the run", PATIENCE, ended).await?;
+    world.b1_faults(json!([])).await?;
+    clock.set(301)?;
+    until_message(&world, &id, "neither draft nor order").await?;
+    world.settled().await?;
+    let copy = copied_from(&world, "Orders", &order).await?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    world.settled().await?;
+    let orders = live(&world, &id).await?;
+    assert_eq!(orders.iter().map(|own| &own["DocEntry"]).collect::<Vec<_>>(), [&copy]);
+    Ok(())
+}
+
+/// An opportunity that was won again beside a clerk's duplicate of its first order, which is asked about. Opportunity and duplicate.
+async fn won_again_beside_a_copy(world: &World) -> Result<(String, Value)> {
+    let (id, _, copy) = duplicated(world).await?;
+    lose(world, &id).await?;
+    until_live(world, &id, 1).await?;
+    world.until_state(&id, "Synced").await?;
+    world.win(&id).await?;
+    until_message(world, &id, "carries this opportunity's id").await?;
+    Ok((id, copy))
+}
+
+#[tokio::test]
+async fn a_clerks_order_about_which_a_question_was_ignored_is_asked_about_no_more_whatever_the_clerk_does_with_it()
+-> Result<()> {
+    let world = world("").await?;
+    let (id, copy) = won_again_beside_a_copy(&world).await?;
+    answer(&world, "ignore").await?;
+    world.settled().await?;
+    world.b1_patch(&format!("/Orders({copy})"), json!({ "NumAtCard": "4711" })).await?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    asks_nothing(&world).await?;
+    desk(&world, &format!("deliver/{copy}")).await?;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    asks_nothing(&world).await?;
+    assert_eq!(live(&world, &id).await?.len(), 1, "nothing is made of what was ignored");
+    // Who wants it all the same is asked.
+    sync_now(&world, &id).await?;
+    until_message(&world, &id, "carries this opportunity's id").await
+}
+
+#[tokio::test]
+async fn a_question_about_a_clerks_order_does_not_outlive_that_order() -> Result<()> {
+    for choice in ["create a new order", "leave it cancelled"] {
+        let world = world("").await?;
+        let (id, copy) = won_again_beside_a_copy(&world).await?;
+        world.b1_call("POST", &format!("/Orders({copy})/Cancel"), Value::Null).await?;
+        until_message(&world, &id, "was cancelled in B1").await?;
+        touch(&world, &id, 7_001.0).await?;
+        assert_eq!(live(&world, &id).await?.len(), 0, "nothing is made unasked");
+        answer(&world, choice).await?;
+        world.until_state(&id, "Synced").await?;
+        touch(&world, &id, 7_002.0).await?;
+        asks_nothing(&world).await?;
+        assert_eq!(live(&world, &id).await?.len(), if choice == "create a new order" { 1 } else { 0 });
+    }
+    Ok(())
+}
+
+/// The clerk was faster than the answer.
+#[tokio::test]
+async fn a_clerks_order_that_is_cancelled_before_it_is_linked_makes_no_new_one_unasked() -> Result<()> {
+    let mut world = world("").await?;
+    let (id, copy) = won_again_beside_a_copy(&world).await?;
+    let number = live(&world, &id).await?[0]["DocNum"].to_string();
+    world.settled().await?;
+    world.stop().await?;
+    world.b1_call("POST", &format!("/Orders({copy})/Cancel"), Value::Null).await?;
+    answer(&world, &format!("link with order {number}")).await?;
+    world.up().await?;
+    until_message(&world, &id, "was cancelled in B1").await?;
+    world.settled().await?;
+    assert_eq!(live(&world, &id).await?.len(), 0);
+    Ok(())
+}
+
+/// What was asked was asked about a refused draft, and it is none any more.
+#[tokio::test]
+async fn a_draft_whose_approver_thinks_better_of_it_is_waited_for_though_its_order_was_to_be_left_cancelled()
+-> Result<()> {
+    let world = world("settings = { approval_poll_minutes = 15 }").await?;
+    let (id, _, draft) = awaited_anew(&world).await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    sync_now(&world, &id).await?;
+    until_message(&world, &id, "refused by its approver").await?;
+    world.settled().await?;
+    desk(&world, &format!("approve/{draft}?only")).await?;
+    answer(&world, "leave it cancelled").await?;
+    until_message(&world, &id, "is still to be added there").await?;
+    asks_nothing(&world).await?;
+    lose(&world, &id).await?;
+    until_no_draft(&world, &id).await
+}
+
+/// Goods have left, and somebody might approve a second order.
+#[tokio::test]
+async fn a_refused_draft_goes_also_where_the_order_made_by_hand_cannot_be_cancelled() -> Result<()> {
+    let mut world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    world.stop().await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    let order = copied_from(&world, "Drafts", &draft).await?;
+    desk(&world, &format!("deliver/{order}")).await?;
+    lose(&world, &id).await?;
+    world.up().await?;
+    until_message(&world, &id, "does not let order").await?;
+    until_no_draft(&world, &id).await?;
+    assert_eq!(live(&world, &id).await?.len(), 1);
+    Ok(())
 }

@@ -114,6 +114,7 @@ import SAID_ORDERS_CUSTOMER_STAYS from '@salesforce/label/c.Tandem_Said_orders_c
 import SAID_ORDERS_DELETED from '@salesforce/label/c.Tandem_Said_orders_deleted';
 import SAID_ORDERS_DELIVERED_IN_PART from '@salesforce/label/c.Tandem_Said_orders_delivered_in_part';
 import SAID_ORDERS_DRAFT_KEPT from '@salesforce/label/c.Tandem_Said_orders_draft_kept';
+import SAID_ORDERS_DRAFT_LEFT from '@salesforce/label/c.Tandem_Said_orders_draft_left';
 import SAID_ORDERS_DRAFT_REFUSED from '@salesforce/label/c.Tandem_Said_orders_draft_refused';
 import SAID_ORDERS_DRAFT_REMOVED from '@salesforce/label/c.Tandem_Said_orders_draft_removed';
 import SAID_ORDERS_DRAFT_STAYS from '@salesforce/label/c.Tandem_Said_orders_draft_stays';
@@ -315,6 +316,7 @@ export const PHRASES = {
     'orders.deleted': SAID_ORDERS_DELETED,
     'orders.delivered_in_part': SAID_ORDERS_DELIVERED_IN_PART,
     'orders.draft_kept': SAID_ORDERS_DRAFT_KEPT,
+    'orders.draft_left': SAID_ORDERS_DRAFT_LEFT,
     'orders.draft_refused': SAID_ORDERS_DRAFT_REFUSED,
     'orders.draft_removed': SAID_ORDERS_DRAFT_REMOVED,
     'orders.draft_stays': SAID_ORDERS_DRAFT_STAYS,
