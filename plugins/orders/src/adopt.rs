@@ -28,7 +28,8 @@ pub fn is_ours(flow: &str, w: &Work, there: &There, order: &Value, orders: u64) 
     }
     let is_first = || !w.makes_new && look::link_of(id).is_none();
     let is_alone = orders == 1 && !draft.is_some_and(|draft| draft.is_out(id)) && is_first();
-    let is_expected = || own::is_expected(id) && !beside::is_named(id, order);
+    // Where it is known which draft is its own, only what was made of that.
+    let is_expected = || own::draft(id).is_none() && own::is_expected(id) && !beside::is_named(id, order);
     if is_alone || (draft.is_none() && (Draft::was_added(&there.drafts, id) || is_expected())) {
         return Ok(true);
     }

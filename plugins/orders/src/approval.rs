@@ -312,6 +312,7 @@ pub fn replaced(w: &mut Work, answer: Result<Response, Error>) {
     match answer {
         Err(error) if passing::pause(&error).is_some() => w.finish(outcome_of(&error, removing())),
         Err(error) if !matches!(&error, Error::Remote(remote) if remote.status == 404) => {
+            unseen::decide(w);
             w.hold(kept(draft, &error), &["retry", "ignore"]);
         }
         _ => _ = has_become_order(w),

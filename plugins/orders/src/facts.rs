@@ -20,8 +20,9 @@ pub fn both(opportunity: &Value, b1: &Map<String, Value>) -> Value {
 /// Its own fields, those of its account, and its lines in words.
 fn of_opportunity(opportunity: &Value) -> Map<String, Value> {
     let mut facts = Map::new();
-    for (name, value) in opportunity.as_object().into_iter().flatten().filter(|(name, _)| *name != "attributes") {
+    for (name, value) in opportunity.as_object().into_iter().flatten() {
         match value {
+            _ if ["attributes", "Tandem_Sync_Said__c"].contains(&name.as_str()) => {}
             Value::Null | Value::Array(_) => {}
             Value::Object(related) if related.contains_key("records") => {
                 for (place, row) in related["records"].as_array().into_iter().flatten().enumerate() {

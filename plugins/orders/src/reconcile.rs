@@ -33,7 +33,7 @@ fn opportunities(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
     let settings = asked.settings;
     let (mut fields, lines) = plan::fields(settings);
     fields.extend(["LastModifiedDate".into(), lines]);
-    fields.retain(|field| !field.ends_with(".Tandem_Sync_Said__c"));
+    fields.retain(|field| !field.ends_with("Tandem_Sync_Said__c"));
     let (mut found, next) = asked.which.objects(&Objects {
         fields: fields.join(","),
         from: "Opportunity",

@@ -798,3 +798,83 @@ async fn a_refused_draft_goes_also_where_the_order_made_by_hand_cannot_be_cancel
     assert_eq!(live(&world, &id).await?.len(), 1);
     Ok(())
 }
+
+/// Its refusal was shown: a host that knows nothing of the draft any more makes no second one.
+#[tokio::test]
+async fn a_refused_draft_is_asked_about_by_a_host_that_was_restored_from_before_it() -> Result<()> {
+    let mut world = approvals().await?;
+    world.b1_settings(json!({})).await?;
+    let id = win(&world, "Synced").await?;
+    lose(&world, &id).await?;
+    until_live(&world, &id, 0).await?;
+    world.settled().await?;
+    world.stop().await?;
+    let (data, backup) = (world.folder().join("data"), world.folder().join("backup"));
+    std::fs::create_dir(&backup)?;
+    for file in std::fs::read_dir(&data)? {
+        let file = file?;
+        if file.file_type()?.is_file() {
+            std::fs::copy(file.path(), backup.join(file.file_name()))?;
+        }
+    }
+    world.up().await?;
+    world.b1_settings(json!({ "approval_over": 0.01 })).await?;
+    world.win(&id).await?;
+    until_message(&world, &id, "awaits approval").await?;
+    let draft = drafts(&world, &id).await?[0]["DocEntry"].clone();
+    desk(&world, &format!("reject/{draft}")).await?;
+    until_message(&world, &id, "refused by its approver").await?;
+    world.settled().await?;
+    world.stop().await?;
+    std::fs::remove_dir_all(&data)?;
+    std::fs::rename(&backup, &data)?;
+    world.up().await?;
+    sync_now(&world, &id).await?;
+    let asked = async |world: &World| {
+        Ok(Some(world.tandem_json(&["review", "list"]).await?).filter(|items| items[0].is_object()))
+    };
+    let items = world.until("a question", PATIENCE, asked).await?;
+    assert!(items.to_string().contains("refused by its approver"), "{items}");
+    let all = drafts(&world, &id).await?;
+    assert_eq!((all.len(), &all[0]["DocEntry"]), (1, &draft));
+    Ok(())
+}
+
+/// One of them may be made of it.
+#[tokio::test]
+async fn no_new_order_is_offered_beside_several_while_nobody_knows_what_became_of_the_draft() -> Result<()> {
+    let mut world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    world.stop().await?;
+    for _ in 0..2 {
+        copied_from(&world, "Drafts", &draft).await?;
+    }
+    world.b1_call("DELETE", &format!("/Drafts({draft})"), Value::Null).await?;
+    world.up().await?;
+    sync_now(&world, &id).await?;
+    until_message(&world, &id, "has several orders for this opportunity").await?;
+    let asked = async |world: &World| {
+        Ok(Some(world.tandem_json(&["review", "list"]).await?).filter(|items| items[0].is_object()))
+    };
+    let choices = world.until("a question", PATIENCE, asked).await?[0]["choices"].clone();
+    assert!(!choices.to_string().contains("create a new order"), "{choices}");
+    assert_eq!(live(&world, &id).await?.len(), 2);
+    Ok(())
+}
+
+/// B1 keeps a draft of which an order was made: one that is gone has become none.
+#[tokio::test]
+async fn an_order_that_a_clerk_makes_after_the_draft_was_removed_is_told_and_not_cancelled() -> Result<()> {
+    let mut world = approvals().await?;
+    let (id, order, draft) = awaited_anew(&world).await?;
+    world.settled().await?;
+    world.stop().await?;
+    desk(&world, &format!("reject/{draft}")).await?;
+    world.b1_call("DELETE", &format!("/Drafts({draft})"), Value::Null).await?;
+    copied_from(&world, "Orders", &order).await?;
+    lose(&world, &id).await?;
+    world.up().await?;
+    until_message(&world, &id, "carries its id and was not made of it").await?;
+    assert_eq!(live(&world, &id).await?.len(), 1);
+    Ok(())
+}
