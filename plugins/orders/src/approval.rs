@@ -80,6 +80,11 @@ impl Draft {
         !self.is_refused() && (self.is_first || self.is_own(id))
     }
 
+    /// The opportunity shows that its order is with an approver; or that this one was refused.
+    pub fn is_shown(&self, w: &Work) -> bool {
+        is_shown(w) || Said::of_record(&w.opportunity).has(REFUSED, "draft", &self.entry.to_string())
+    }
+
     /// An approver has said no, or its author has called it off: it is nobody's order unless he thinks better of it.
     pub fn is_refused(&self) -> bool {
         self.stand == Stand::Refused
@@ -98,14 +103,12 @@ impl Draft {
 
 const AWAITING: &str = "Awaiting approval";
 
+const REFUSED: &str = "orders.draft_refused";
+
 /// B1 may have something for an opportunity that has no link, also one that this host has forgotten.
 pub fn may_be_there(w: &Work) -> bool {
-    own::may_be_there(w.id()) || is_expected(w) || text(&w.opportunity, "Tandem_Order_Status__c") == "Open"
-}
-
-/// An approver may have its order, or have refused it.
-pub fn is_expected(w: &Work) -> bool {
-    own::is_expected(w.id()) || is_shown(w) || Said::of_record(&w.opportunity).says("orders.draft_refused")
+    let is_told = || Said::of_record(&w.opportunity).says(REFUSED);
+    own::may_be_there(w.id()) || is_shown(w) || is_told() || text(&w.opportunity, "Tandem_Order_Status__c") == "Open"
 }
 
 fn is_shown(w: &Work) -> bool {
@@ -285,7 +288,10 @@ pub fn settle_withdrawal(w: &mut Work, order: Option<Value>, draft: Option<Draft
             let message = say("orders.nothing_there", "not won, and B1 has neither draft nor order of it", []);
             let was_expected = own::is_kept(w.id()) || is_shown(w);
             if was_expected || own::may_have_row(w.id()) {
-                w.news = Some(News::of("", "Synced", &message));
+                // The order that it had before, which is over, is still its own.
+                let before = look::link_of(w.id());
+                w.news =
+                    Some(before.map_or_else(|| News::of("", "Synced", &message), |link| News::synced(&link, &message)));
             }
             // That an answer was lost stays known: the ledger may have the order's row.
             if was_expected {

@@ -196,7 +196,9 @@ impl There {
 
     /// The opportunity's own. Where it had an order before, and none is expected, a draft that carries its id is a clerk's.
     pub fn draft(&self, w: &Work) -> Option<Draft> {
-        let may_be = |draft: &Draft| draft.is_own(w.id()) || approval::is_expected(w) || link_of(w.id()).is_none();
+        let may_be = |draft: &Draft| {
+            draft.is_own(w.id()) || own::is_expected(w.id()) || draft.is_shown(w) || link_of(w.id()).is_none()
+        };
         Draft::own(&self.drafts, w.id()).filter(may_be)
     }
 }
@@ -226,7 +228,8 @@ fn withdraw(flow: &str, w: &mut Work, there: &There) {
     // The order that it had before, which is over.
     let mut link = link_of(&id);
     let was_known = link.as_ref().is_some_and(|link| link.cancelled);
-    if let Some(link) = link.as_mut().filter(|link| !link.cancelled) {
+    // Whether one that is gone is to have a new one is asked when it is there again.
+    if let Some(link) = link.as_mut().filter(|link| !link.cancelled && !w.opportunity.is_null()) {
         link.cancelled = true;
         link.put(&id);
     }
@@ -318,7 +321,7 @@ fn was_made_since<'a>(flow: &str, w: &Work, last: Option<&'a Value>, used: u64) 
 }
 
 /// It was made after the order that the opportunity had last: B1 numbers documents as they come.
-fn is_after_its_last(id: &str, order: &Value) -> bool {
+pub fn is_after_its_last(id: &str, order: &Value) -> bool {
     let last = link_of(id).and_then(|link| link.doc_entry.parse::<i64>().ok());
     last.is_none_or(|last| order["DocEntry"].as_i64().is_some_and(|entry| entry > last))
 }
@@ -408,6 +411,9 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
     let id = w.id().to_owned();
     let draft = there.draft(w);
     let live: Vec<&Value> = there.made_for(&id).filter(|order| is_live(order)).collect();
+    if draft.is_none() && live.is_empty() {
+        own::missed(&id);
+    }
     let is_refused = draft.is_none_or(|draft| draft.is_refused());
     // What he was not told of he has not left so, nor a draft that somebody has thought better of.
     let is_left = leaves(w) && is_refused && live.iter().all(|order| beside::is_known(&id, order));
@@ -431,7 +437,7 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
     }
     if is_left || own::is_left(&id) {
         // It goes when it is wanted no more: somebody may still approve it.
-        own::leave(&id, draft.filter(|draft| draft.is_own(&id)).map(|draft| draft.entry));
+        own::leave(&id, draft.map(|draft| draft.entry));
     }
     linked.left |= is_left;
     linked.put(w.id());

@@ -67,9 +67,10 @@ pub fn may_be_there(id: &str) -> bool {
     get(SENT, id).is_some() || is_kept(id)
 }
 
-/// An order that turns up is its own, where nothing says else.
+/// An order or draft that turns up is its own, where nothing says else: what was sent is expected until a look after B1 can be at it no more has
+/// found nothing of it.
 pub fn is_expected(id: &str) -> bool {
-    is_awaited(id) || (get(SENT, id).is_some() && due(id).is_none_or(|due| clock::now() < due))
+    is_awaited(id) || get(SENT, id).is_some()
 }
 
 /// A draft of it is awaited, or asked about, and it is not known what became of it.
@@ -113,18 +114,15 @@ pub fn may_have_row(id: &str) -> bool {
     get(SENT, id).or_else(|| get(MISSED, id)).is_some()
 }
 
-fn due(id: &str) -> Option<u64> {
-    Some(get(MISSED, id)?.parse::<u64>().ok()? + UNDER_WAY)
-}
-
 /// What was sent was looked for and is not there: until when B1 may still be at it. After that it was never made.
 pub fn missed(id: &str) -> Option<u64> {
     get(SENT, id)?;
     let now = clock::now();
-    let due = due(id).unwrap_or_else(|| {
+    let since = get(MISSED, id).and_then(|since| since.parse::<u64>().ok()).unwrap_or_else(|| {
         put(MISSED, id, &now.to_string());
-        now + UNDER_WAY
+        now
     });
+    let due = since + UNDER_WAY;
     if now >= due {
         delete(SENT, id);
         return None;

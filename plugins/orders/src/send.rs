@@ -199,8 +199,10 @@ fn created(flow: &str, settings: &Settings, w: &mut Work, order: &Order, answer:
         Err(error) => {
             match &error {
                 Error::Ambiguous(_) => own::send(w.id(), order),
-                // There is none, nor will one come of an earlier try: it was looked for before this one.
-                Error::Remote(_) if passing::pause(&error).is_none() => own::forget(w.id()),
+                // There is none of an earlier try, unless B1 is still at that.
+                Error::Remote(_) if passing::pause(&error).is_none() && own::missed(w.id()).is_none() => {
+                    own::forget(w.id());
+                }
                 _ => {}
             }
             match branch::question(order, &error) {

@@ -133,6 +133,11 @@ impl Said {
         self.parts.iter().any(|part| part["key"] == key)
     }
 
+    /// Whether this key is among them, with this text as a parameter.
+    pub fn has(&self, key: &str, name: &str, value: &str) -> bool {
+        self.parts.iter().any(|part| part["key"] == key && part["with"][name] == value)
+    }
+
     /// Nothing is said.
     pub fn is_empty(&self) -> bool {
         self.english.is_empty()

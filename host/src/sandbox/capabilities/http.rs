@@ -122,7 +122,8 @@ impl Item {
     /// What its plugin is told. Nothing that keeps it from being tried again says that an earlier try was not carried out, late perhaps.
     fn told(&self, came: Came) -> Came {
         match came {
-            Came::Failed(error) if self.was_lost && error.is_outage() => {
+            // What the system broke over may have been the earlier try itself, which it is still at.
+            Came::Failed(error) if self.was_lost && (error.is_outage() || is_broken(&error)) => {
                 Came::Failed(CallError::Ambiguous(format!("it was tried again: {error}")))
             }
             came => came,
@@ -633,6 +634,10 @@ fn imagined(call: &Call) -> Answer {
     Answer { status, headers: Vec::new(), body: if body.is_null() { String::new() } else { body.to_string() } }
 }
 
+fn is_broken(error: &CallError) -> bool {
+    matches!(error, CallError::Remote { status, .. } if *status >= 500)
+}
+
 fn raw_result(came: Came) -> Result<contract::Response, contract::Error> {
     let response = |answer: Answer, via| contract::Response {
         status: answer.status,
@@ -680,6 +685,8 @@ mod tests {
         let is_lost = |error: Option<CallError>| error.is_some_and(|error| error.is_lost());
         assert!(is_lost(told(&item, CallError::Unreachable("down".into()))));
         assert!(is_lost(told(&item, CallError::Throttled(1_000))));
+        let broken = CallError::Remote { status: 500, code: "-1".into(), message: "lock".into() };
+        assert!(is_lost(told(&item, broken)));
         // The system's own word settles it.
         let refused = CallError::Remote { status: 400, code: "-5002".into(), message: "no".into() };
         assert!(!is_lost(told(&item, refused)));
