@@ -31,11 +31,11 @@ pub fn is_ours(flow: &str, w: &Work, there: &There, order: &Value, orders: u64) 
     let is_alone = orders == 1 && !draft.is_some_and(|draft| draft.is_out(id)) && is_first();
     // Where it is known which draft is its own, only what was made of that.
     let is_expected = || own::draft(id).is_none() && own::is_expected(id) && !beside::is_named(id, order);
-    // Unless another one, which is over, came of that.
+    // Unless another one, which is over, came of that; of several a person was told to cancel all but that one.
     let is_other = |other: &Value| !is_live(other) && look::is_after_its_last(id, other);
     let was_added = || {
         let is_added = Draft::was_added(&there.drafts, id) && !beside::is_named(id, order);
-        is_added && !there.made_for(id).any(is_other)
+        is_added && (beside::is_known(id, order) || !there.made_for(id).any(is_other))
     };
     if is_alone || (draft.is_none() && (was_added() || is_expected())) {
         return Ok(true);

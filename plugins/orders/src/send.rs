@@ -4,7 +4,7 @@
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::{
     Error, Header, Map, Method, Part, Probe, Request, Response, Said, Told, Value, Via, body_of, http, json,
-    outcome_of, passing, request, say, storage,
+    outcome_of, passing, request, say, schedule, storage,
 };
 
 use crate::change::{self, Change, KEEP_B1, KEEP_SALESFORCE};
@@ -199,10 +199,11 @@ fn created(flow: &str, settings: &Settings, w: &mut Work, order: &Order, answer:
         Err(error) => {
             match &error {
                 Error::Ambiguous(_) => own::send(w.id(), order),
-                // There is none of an earlier try, unless B1 is still at that.
-                Error::Remote(_) if passing::pause(&error).is_none() && own::missed(w.id()).is_none() => {
-                    own::forget(w.id());
-                }
+                // There is none of an earlier try, unless B1 is still at that: then it is looked for once more, whatever is answered.
+                Error::Remote(_) if passing::pause(&error).is_none() => match own::missed(w.id()) {
+                    Some(due) => schedule::wake(due, w.id(), "{}"),
+                    None => own::forget(w.id()),
+                },
                 _ => {}
             }
             match branch::question(order, &error) {

@@ -690,6 +690,23 @@ async fn unanswered_and_lost() -> Result<(World, tandem_e2e::machine::Clock, Str
     Ok((world, clock, id, order))
 }
 
+#[tokio::test]
+async fn of_an_approved_order_and_a_clerks_duplicate_the_one_that_is_left_is_linked_when_the_other_is_cancelled()
+-> Result<()> {
+    let mut world = approvals().await?;
+    let (id, draft) = awaited(&world).await?;
+    world.settled().await?;
+    world.kill().await?;
+    desk(&world, &format!("approve/{draft}")).await?;
+    let own = until_live(&world, &id, 1).await?.remove(0);
+    let copy = copied_from(&world, "Orders", &own["DocEntry"]).await?;
+    world.start()?;
+    until_message(&world, &id, "has several orders for this opportunity").await?;
+    world.b1_call("POST", &format!("/Orders({copy})/Cancel"), Value::Null).await?;
+    until_number(&world, &id, &own["DocNum"].to_string()).await?;
+    asks_nothing(&world).await
+}
+
 /// B1 is slow: what it was at when the answer was lost is there as late as it may be, and an approver has it.
 #[cfg(target_os = "linux")]
 #[tokio::test]
