@@ -139,9 +139,10 @@ impl Tour<'_> {
     }
 
     async fn reconcile(&self) -> Result<()> {
-        let text = "Both systems are read and compared: every won opportunity against its order, sums to the cent. A report of it is kept.";
-        self.step("The proof", text, "/").await?;
-        self.show(&["reconcile", "orders"]).await
+        let text = "Both systems are read and compared: every won opportunity against its order, customers, items, stock, invoices, credit and deliveries, sums to \
+                    the cent. A report of it is kept.";
+        self.step("The proof", text, "/reconcile").await?;
+        self.show(&["reconcile"]).await
     }
 
     /// Says what comes; where a person follows, waits for him.
