@@ -158,14 +158,22 @@ pub const CREDSTORE: &str = "/etc/credstore.encrypted";
 /// Where it hands them to services, a folder for each; commands given beside one, as its user, find them there while it runs.
 const HANDED: &str = "/run/credentials";
 
-/// The files that may be a credential: that which this process was handed, else those of services of its user.
-fn credentials(name: &str) -> Vec<PathBuf> {
+/// The file of a credential: that which this process was handed, else that of the one service of its user that has it.
+fn credential(name: &str) -> Result<PathBuf, SecretError> {
     let own = std::env::var_os("CREDENTIALS_DIRECTORY").map(|folder| Path::new(&folder).join(name));
     if let Some(own) = own.filter(|own| own.is_file()) {
-        return vec![own];
+        return Ok(own);
     }
-    let services = std::fs::read_dir(HANDED).into_iter().flatten().flatten().map(|entry| entry.path().join(name));
-    services.filter(|path| std::fs::File::open(path).is_ok()).collect()
+    let services = std::fs::read_dir(HANDED).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut found: Vec<PathBuf> = services.filter(|folder| std::fs::File::open(folder.join(name)).is_ok()).collect();
+    match (found.pop(), found.is_empty()) {
+        (None, _) => Err(SecretError::Unhanded(name.to_owned())),
+        (Some(folder), true) => Ok(folder.join(name)),
+        (Some(folder), false) => {
+            let services = found.iter().chain([&folder]).map(|folder| folder.display().to_string()).collect();
+            Err(SecretError::Several { name: name.to_owned(), services })
+        }
+    }
 }
 
 /// It is one word of a unit, and a file's name.
@@ -187,31 +195,21 @@ fn read_bounded(path: &Path) -> std::io::Result<String> {
     Ok(text)
 }
 
+/// What a file holds, and its path.
+fn of_file(path: PathBuf) -> Result<(String, String), SecretError> {
+    match read_bounded(&path) {
+        Ok(text) => Ok((text.trim_end_matches(['\r', '\n']).to_owned(), path.display().to_string())),
+        Err(cause) => Err(SecretError::Unreadable { path, cause }),
+    }
+}
+
 impl SecretSource {
     /// Reads the secret; files are relative to `base`.
     pub fn read(&self, base: &Path) -> Result<Secret, SecretError> {
         let (value, origin) = match self {
             Self::Env(name) => (std::env::var(name).map_err(|_| SecretError::NotSet(name.clone()))?, name.clone()),
-            Self::File(path) => {
-                let path = base.join(path);
-                let text =
-                    read_bounded(&path).map_err(|cause| SecretError::Unreadable { path: path.clone(), cause })?;
-                (text.trim_end_matches(['\r', '\n']).to_owned(), path.display().to_string())
-            }
-            Self::Credential(name) => {
-                let found = credentials(name);
-                let path = match found.as_slice() {
-                    [] => return Err(SecretError::Unhanded(name.clone())),
-                    [path] => path.clone(),
-                    several => {
-                        let services = several.iter().filter_map(|path| path.parent());
-                        let services = services.map(|folder| folder.display().to_string()).collect();
-                        return Err(SecretError::Several { name: name.clone(), services });
-                    }
-                };
-                let text = read_bounded(&path).map_err(|cause| SecretError::Unreadable { path, cause })?;
-                (text.trim_end_matches(['\r', '\n']).to_owned(), self.to_string())
-            }
+            Self::File(path) => of_file(base.join(path))?,
+            Self::Credential(name) => of_file(credential(name)?)?,
             Self::Typed(secret) => (secret.reveal().to_owned(), "the form".into()),
         };
         if value.is_empty() { Err(SecretError::Empty(origin)) } else { Ok(Secret(value)) }

@@ -66,7 +66,7 @@ enum Failed {
 }
 
 /// How the host is, as it is worth telling at once.
-#[derive(Default, PartialEq)]
+#[derive(PartialEq)]
 struct Health {
     state: &'static str,
     message: String,
@@ -87,6 +87,11 @@ struct Shown {
     revision: u64,
     /// When to look for hosts that are seen no more; none while there is no other one.
     look: Option<Instant>,
+}
+
+/// The org has no such field, or does not let the integration user write it.
+fn lacks_field(refused: &CallError) -> bool {
+    matches!(refused, CallError::Remote { code, .. } if code.starts_with("INVALID_FIELD"))
 }
 
 impl Reporter {

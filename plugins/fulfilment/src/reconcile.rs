@@ -117,7 +117,7 @@ fn shipments_of(asked: &Asked<'_, Settings>, place: usize, which: &Which<'_>) ->
         chain::linked(read.keys().flat_map(|(kind, entry)| chain.orders(*kind, *entry)).collect::<BTreeSet<_>>());
     let mut ours = documents::shipments(&chain, read.clone(), &linked);
     let under: Vec<String> = ours.values().filter_map(|(_, opportunity)| opportunity.clone()).collect();
-    let there = there(&under)?;
+    let there: BTreeSet<String> = there(&under)?.into_iter().collect();
     let rows = read.into_iter().map(|(name, document)| {
         let key = chain::key(asked.connection("b1"), name);
         let label = format!("{word} {}, {}", b1::key_text(&document["DocNum"]), text(&document, "CardName"));
@@ -126,7 +126,7 @@ fn shipments_of(asked: &Asked<'_, Settings>, place: usize, which: &Which<'_>) ->
         let own = match &opportunity {
             // One whose order had an opportunity once may have a record all the same.
             None => own.alone("it did not come from an opportunity"),
-            Some(opportunity) if there.contains_key(opportunity) => own,
+            Some(opportunity) if there.contains(opportunity) => own,
             Some(_) => own.alone(GONE),
         };
         let shipment = Shipment { document, opportunity: opportunity.unwrap_or_default() };
@@ -137,25 +137,17 @@ fn shipments_of(asked: &Asked<'_, Settings>, place: usize, which: &Which<'_>) ->
 
 const GONE: &str = "its opportunity is deleted, or not to be seen";
 
-/// Those of these opportunities that are to be seen, and what their lines show.
-fn there(ids: &[String]) -> Result<BTreeMap<String, BTreeMap<String, String>>, Error> {
+/// Those of these opportunities that are to be seen.
+fn there(ids: &[String]) -> Result<Vec<String>, Error> {
     let ids = b1::distinct(ids);
-    if ids.is_empty() {
-        return Ok(BTreeMap::new());
-    }
-    let found = salesforce::query_in("Id", "Opportunity", "Id", &ids, "")?;
-    let found: Vec<String> = found.iter().map(|opportunity| text(opportunity, "Id").to_owned()).collect();
-    let mut lines = lines_of(&found)?;
-    let with_lines = |id: String| {
-        let own = lines.remove(&id).unwrap_or_default();
-        (id, own)
-    };
-    Ok(found.into_iter().map(with_lines).collect())
+    let found = if ids.is_empty() { Vec::new() } else { salesforce::query_in("Id", "Opportunity", "Id", &ids, "")? };
+    Ok(found.iter().map(|opportunity| text(opportunity, "Id").to_owned()).collect())
 }
 
-/// What lines of opportunities show, by both ids.
+/// What lines of opportunities show, by both ids; of each opportunity, also of one without lines.
 fn lines_of(opportunities: &[String]) -> Result<BTreeMap<String, BTreeMap<String, String>>, Error> {
-    let mut all: BTreeMap<String, BTreeMap<String, String>> = BTreeMap::new();
+    let mut all: BTreeMap<String, BTreeMap<String, String>> =
+        opportunities.iter().map(|id| (id.clone(), BTreeMap::new())).collect();
     if opportunities.is_empty() {
         return Ok(all);
     }
@@ -207,15 +199,14 @@ fn compared(own: Row, shown: &Value, lines: &BTreeMap<String, String>) -> Row {
 
 /// Orders that are linked with an opportunity, with what was made of each.
 fn orders(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
-    let which = match &asked.which {
-        Which::Next { since, cursor, most } => Which::Next { since: *since, cursor: *cursor, most: *most },
+    match &asked.which {
+        Which::Next { .. } => orders_of(asked, &asked.which),
         Which::These { ids, keys } => {
             let of = links::find_all("order", Side::Salesforce, keys).into_iter().flatten().map(|link| link.b1_id);
             let all: Vec<String> = ids.iter().cloned().chain(of).collect();
-            return orders_of(asked, &Which::These { ids: &b1::distinct(&all), keys: &[] });
+            orders_of(asked, &Which::These { ids: &b1::distinct(&all), keys: &[] })
         }
-    };
-    orders_of(asked, &which)
+    }
 }
 
 fn orders_of(asked: &Asked<'_, Settings>, which: &Which<'_>) -> Result<Page, Error> {
@@ -232,10 +223,10 @@ fn orders_of(asked: &Asked<'_, Settings>, which: &Which<'_>) -> Result<Page, Err
     })?;
     let linked: BTreeMap<i64, Link> = chain::linked(found.iter().filter_map(|order| order["DocEntry"].as_i64()));
     let ids: Vec<String> = linked.values().map(|link| link.salesforce_id.clone()).collect();
-    let there = there(&ids)?;
+    let there = lines_of(&there(&ids)?)?;
     let is_linked = |order: &Value| order["DocEntry"].as_i64().is_some_and(|entry| linked.contains_key(&entry));
-    let own = found.into_iter().filter(is_linked).collect();
-    let whole = documents::whole(asked.settings, own, linked.clone(), Rows::new(), Chain::default())?;
+    let own: Vec<Value> = found.into_iter().filter(is_linked).collect();
+    let whole = documents::whole(asked.settings, own, linked, Rows::new(), Chain::default())?;
     let since = if let Which::Next { since, .. } = which { *since } else { None };
     let is_meant = |order: &&Order| since.is_none_or(|since| order.changed.is_none_or(|changed| changed >= since));
     let rows = whole.iter().filter(is_meant).map(|order| {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::lacks_field;
 use crate::connections::CallError;
 use crate::reconcile::Together;
 use crate::time::iso;
@@ -19,9 +20,8 @@ pub(super) fn add(fields: &mut Map<String, Value>, together: Option<&Together>) 
 
 /// Takes it away again where the org's package is older than this host, and has no such fields; false where it is refused for something else.
 pub(super) fn leave_out(refused: &CallError, fields: &mut Map<String, Value>) -> bool {
-    let is_older = matches!(refused, CallError::Remote { code, .. } if code.starts_with("INVALID_FIELD"));
     let before = fields.len();
-    if is_older {
+    if lacks_field(refused) {
         fields.retain(|field, _| !FIELDS.contains(&field.as_str()));
     }
     fields.len() < before

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::{LONG, SHORT, short};
+use super::{LONG, SHORT, lacks_field, short};
 use crate::connections::CallError;
 use crate::store::{Event, EventState};
 use crate::time::iso;
@@ -20,8 +20,7 @@ const SAID_FIELD: &str = "Tandem_Said__c";
 /// Takes from a question what the org refuses of it.
 pub(super) fn leave_out(refused: &CallError, fields: &mut Value) {
     let Some(fields) = fields.as_object_mut() else { return };
-    // A field that the org has not, or does not let the integration user write.
-    if matches!(refused, CallError::Remote { code, .. } if code.starts_with("INVALID_FIELD")) {
+    if lacks_field(refused) {
         fields.remove(SAID_FIELD);
     } else {
         LOOKUPS.iter().for_each(|(_, lookup)| drop(fields.remove(*lookup)));

@@ -4,6 +4,8 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 use tandem_e2e::{Setup, World};
 
+use super::orders_and_clerks::put_in_bin;
+
 const FAST: &str = "poll_seconds = 1\nstock_scan_seconds = 1\nprice_scan_seconds = 1\ntime_zone = \"Europe/Berlin\"";
 
 async fn world(plugins: &[&'static str]) -> Result<World> {
@@ -516,11 +518,7 @@ async fn what_is_invoiced_while_its_opportunity_is_deleted_stands_under_the_acco
     let world = world(&["orders", "invoices", "fulfilment"]).await?;
     let id = world.opportunities(1).await?.remove(0);
     let order = won(&world, &id).await?;
-    let change = async |what: &str| {
-        let url = format!("{}/admin/{what}/Opportunity/{id}", world.salesforce);
-        world.send("POST", &url, &json!({})).await.map(|(status, _)| assert!(status < 300, "{what}: {status}"))
-    };
-    change("delete").await?;
+    put_in_bin(&world, "delete", &id).await?;
     clerk(&world, &format!("deliver/{}", order["DocEntry"])).await?;
     clerk(&world, &format!("invoice/{}", order["DocEntry"])).await?;
     let invoice = newest(&world, "Invoices").await?;
@@ -533,7 +531,7 @@ async fn what_is_invoiced_while_its_opportunity_is_deleted_stands_under_the_acco
     let asked = world.tandem_json(&["review", "list"]).await?;
     let other = asked.as_array().into_iter().flatten().find(|item| item["flow"] != "orders");
     assert!(other.is_none(), "{asked}");
-    change("undelete").await?;
+    put_in_bin(&world, "undelete", &id).await?;
     clerk(&world, &format!("pay/{}", invoice["DocEntry"])).await?;
     let back = |record: &Value| own(record) && record["Tandem_Opportunity__c"] == id.as_str();
     world.until_record("Tandem_Invoice__c", "its opportunity again", back).await?;

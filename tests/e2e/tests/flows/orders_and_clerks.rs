@@ -44,6 +44,12 @@ pub async fn desk(world: &World, what: &str) -> Result<()> {
     Ok(())
 }
 
+/// `delete` an opportunity, or `undelete` it.
+pub async fn put_in_bin(world: &World, what: &str, id: &str) -> Result<()> {
+    let url = format!("{}/admin/{what}/Opportunity/{id}", world.salesforce);
+    world.send("POST", &url, &json!({})).await.map(|(status, _)| assert!(status < 300, "{what}: {status}"))
+}
+
 async fn message(world: &World, id: &str) -> Result<String> {
     Ok(world.opportunity(id).await?["Tandem_Sync_Message__c"].as_str().unwrap_or_default().to_owned())
 }
@@ -762,18 +768,14 @@ async fn another_companys_item_is_never_ordered_by_its_product_code() -> Result<
 async fn a_deleted_opportunitys_order_is_asked_about_and_is_its_own_again_when_it_is_restored() -> Result<()> {
     let world = world("").await?;
     let id = win(&world, "Synced").await?;
-    let change = async |what: &str| {
-        let url = format!("{}/admin/{what}/Opportunity/{id}", world.salesforce);
-        world.send("POST", &url, &json!({})).await.map(|(status, _)| assert!(status < 300, "{what}: {status}"))
-    };
-    change("delete").await?;
+    put_in_bin(&world, "delete", &id).await?;
     let asked = async |world: &World| {
         let items = world.tandem_json(&["review", "list"]).await?;
         Ok(items[0]["reason"].as_str().map(|reason| assert!(reason.contains("was deleted; restore it"), "{reason}")))
     };
     world.until("a question", PATIENCE, asked).await?;
     assert_eq!(live(&world, &id).await?.len(), 1, "nobody has decided yet");
-    change("undelete").await?;
+    put_in_bin(&world, "undelete", &id).await?;
     line(&world, &id, json!({ "Quantity": 37 })).await?;
     let entry = live(&world, &id).await?[0]["DocEntry"].clone();
     until_row(&world, &entry, "Quantity", 37.0).await?;

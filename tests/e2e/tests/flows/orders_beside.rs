@@ -6,8 +6,8 @@ use serde_json::{Value, json};
 use tandem_e2e::{Setup, World};
 
 use super::orders_and_clerks::{
-    PATIENCE, answer, approvals, awaited, copied, desk, duplicated, live, sync_now, until_live, until_message, win,
-    world,
+    PATIENCE, answer, approvals, awaited, copied, desk, duplicated, live, put_in_bin, sync_now, until_live,
+    until_message, win, world,
 };
 
 /// A clerk who needs no approval makes an order of a draft, or of another order. Its `DocEntry`.
@@ -726,14 +726,10 @@ async fn what_b1_makes_late_of_an_order_whose_answer_was_lost_goes_at_the_last_l
 async fn what_was_left_cancelled_gets_no_order_when_its_opportunity_is_deleted_and_restored() -> Result<()> {
     let world = world("settings = { deleted = \"cancel\", approval_poll_minutes = 0 }").await?;
     let (id, ..) = left(&world).await?;
-    let change = async |what: &str| {
-        let url = format!("{}/admin/{what}/Opportunity/{id}", world.salesforce);
-        world.send("POST", &url, &json!({})).await.map(|(status, _)| assert!(status < 300, "{what}: {status}"))
-    };
-    change("delete").await?;
+    put_in_bin(&world, "delete", &id).await?;
     until_no_draft(&world, &id).await?;
     world.settled().await?;
-    change("undelete").await?;
+    put_in_bin(&world, "undelete", &id).await?;
     touch(&world, &id, 7_002.0).await?;
     tokio::time::sleep(std::time::Duration::from_secs(3)).await;
     asks_nothing(&world).await?;
