@@ -10,8 +10,8 @@ export default defineConfig({
   outputDir: 'test-results',
   workers: WORKERS,
   fullyParallel: true,
-  timeout: 30_000,
-  // A page may take its time where others work on the machine, too.
+  // A page may take its time where others work on the machine, too; what hangs is still ended.
+  timeout: 240_000,
   expect: { timeout: 15_000 },
   reporter: 'list',
   use: {

@@ -44,7 +44,6 @@ for (const width of [1440, 390]) {
   test.describe(`axe finds nothing serious, ${width} wide`, () => {
     test.use({ viewport: { width, height: 900 } });
     test.beforeEach(async ({ page }) => {
-      test.setTimeout(120_000);
       await page.goto('/');
       await expect(title(page, 'Sign in to Tandem')).toBeVisible();
     });

@@ -43,8 +43,9 @@ export const test = base.extend<{ page: Page }>({
 export async function settled(page: Page): Promise<void> {
   for (let quiet = 0; quiet < 3; quiet = pending.get(page)?.size === 0 ? quiet + 1 : 0) {
     await page.waitForTimeout(30);
-    // An idle moment comes after the work that there is; a browser that makes no pictures for a while may have none to tell of.
-    await page.evaluate(() => new Promise((idle) => requestIdleCallback(idle, { timeout: 2_000 })));
+    // An idle moment comes after the work that there is. A browser that makes no pictures for a while, or a busy machine, may have
+    // none to tell of: what is then not made yet, the questions asked of the page wait for themselves.
+    await page.evaluate(() => new Promise((idle) => requestIdleCallback(idle, { timeout: 200 })));
   }
   await page.evaluate(() => {
     const roots: (Document | ShadowRoot)[] = [document];

@@ -18,7 +18,6 @@ async function join(page: Page, from: string, to: string): Promise<void> {
 test('ten fields with one code table and one expression are mapped, previewed, published and taken back', async ({
   page,
 }) => {
-  test.setTimeout(90_000);
   await signIn(page, 'operator', '/mapping');
   await page.getByRole('link', { name: 'orders' }).click();
   await expect(title(page, 'Mapping: orders')).toBeVisible();

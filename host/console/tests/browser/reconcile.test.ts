@@ -121,7 +121,6 @@ for (const width of [1440, 390]) {
   test(`axe finds nothing serious in a report and in a difference, ${width} wide, and no table is lost`, async ({
     page,
   }) => {
-    test.setTimeout(120_000);
     await signIn(page, 'admin', '/reconcile');
     await page.setViewportSize({ width, height: 900 });
     await look(page, 'reports');

@@ -75,7 +75,6 @@ async function makeLive(page: Page, flow: string): Promise<void> {
 }
 
 test('from nothing to a flow that is loaded', async ({ page }) => {
-  test.setTimeout(120_000);
   await signIn(page, 'admin');
   await page.getByRole('button', { name: 'Begin the set-up' }).click();
   await expect(title(page, 'Set-up')).toBeVisible();
@@ -226,7 +225,6 @@ test('a connection is changed years later: another address takes the password an
 });
 
 test('what was set up by mistake is taken out again, but what is used', async ({ page }) => {
-  test.setTimeout(120_000);
   await signIn(page, 'admin', '/setup');
   await connect(page);
   await page.goto('/setup?step=b1');
@@ -306,7 +304,6 @@ test('by keyboard alone: B1 is checked, its certificate trusted, and it is saved
 
 for (const width of [1440, 390]) {
   test(`axe finds nothing serious in any step, ${width} wide`, async ({ page }) => {
-    test.setTimeout(120_000);
     await signIn(page, 'admin', '/setup');
     await page.setViewportSize({ width, height: 900 });
     const seen = async (name: string) => {
