@@ -324,11 +324,16 @@ pub fn own_fields(settings: &Settings) -> Vec<String> {
     account
 }
 
+/// What to read of a contact.
+pub fn contact_fields() -> Vec<String> {
+    with_sections(&CONTACT, &["contact"])
+}
+
 /// What to read of an account.
 pub fn account_fields(settings: &Settings) -> String {
     let mut account = own_fields(settings);
     if settings.contacts {
-        account.push(format!("(SELECT {} FROM Contacts)", with_sections(&CONTACT, &["contact"]).join(",")));
+        account.push(format!("(SELECT {} FROM Contacts)", contact_fields().join(",")));
     }
     account.join(",")
 }

@@ -262,6 +262,11 @@ pub fn forget_awake(card_code: &str, employees: &[&Value], persons: &[Person]) {
     }
 }
 
+/// What became of somebody whose other side is gone is decided: he stands alone.
+pub fn is_parted(link: &Link) -> bool {
+    base_of(link).contains_key(GONE)
+}
+
 fn left(key: &str) -> String {
     format!("left:{key}")
 }

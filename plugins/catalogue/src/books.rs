@@ -36,6 +36,41 @@ impl Books {
     pub fn name(&self, list: i64) -> String {
         self.names.get(&list).filter(|name| !name.is_empty()).cloned().unwrap_or_else(|| list.to_string())
     }
+
+    /// As they are, without making any: a list that has no book yet has one without an id.
+    pub fn look(settings: &Settings) -> Result<Self, Error> {
+        let lists = read_lists()?;
+        let shown: Vec<&Value> = lists.iter().filter(|list| is_shown(settings, list)).collect();
+        let numbers: Vec<String> = shown.iter().map(|list| b1::key_text(&list["PriceListNo"])).collect();
+        let linked = mirror::linked("pricebook", &numbers);
+        let id = |number: &String| linked.get(number).map(|link| link.salesforce_id.clone()).unwrap_or_default();
+        Ok(Self::of(&lists, &shown, standard()?, numbers.iter().map(|number| Some(id(number)))))
+    }
+
+    /// `ids`: of the books of those that are shown, in their order; none where there can be none.
+    fn of(lists: &[Value], shown: &[&Value], standard: String, ids: impl Iterator<Item = Option<String>>) -> Self {
+        let book = |(list, id): (&&Value, Option<String>)| {
+            Some(Book {
+                list: list["PriceListNo"].as_i64()?,
+                id: id?,
+                currency: text(list, "DefaultPrimeCurrency").to_owned(),
+            })
+        };
+        let gross =
+            lists.iter().filter(|list| b1::yes(list, "IsGrossPrice")).filter_map(|list| list["PriceListNo"].as_i64());
+        let named = |list: &Value| Some((list["PriceListNo"].as_i64()?, text(list, "PriceListName").to_owned()));
+        Self {
+            standard,
+            books: shown.iter().zip(ids).filter_map(book).collect(),
+            gross: gross.collect(),
+            names: lists.iter().filter_map(named).collect(),
+        }
+    }
+}
+
+fn read_lists() -> Result<Vec<Value>, Error> {
+    let select = "PriceListNo,PriceListName,Active,ValidFrom,ValidTo,DefaultPrimeCurrency,IsGrossPrice";
+    b1::all("PriceLists", "", select)
 }
 
 /// Makes sure that every price list that is shown has a book.
@@ -46,12 +81,8 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
         .filter(|(_, event, _)| event.topic == "b1.PriceLists")
         .filter_map(|(place, _, payload)| Some((*place, payload["PriceListNo"].as_i64()?)))
         .collect();
-    let lists = b1::all(
-        "PriceLists",
-        "",
-        "PriceListNo,PriceListName,Active,ValidFrom,ValidTo,DefaultPrimeCurrency,IsGrossPrice",
-    )?;
-    let standard = standard_book()?;
+    let lists = read_lists()?;
+    let standard = standard()?;
     let today = clock::today("b1");
     let shown: Vec<&Value> = lists.iter().filter(|list| is_shown(settings, list)).collect();
     let there = as_they_are(batch, &shown)?;
@@ -64,26 +95,11 @@ pub fn keep(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> Resu
     let is_shown = |number: &i64| shown.iter().any(|list| list["PriceListNo"].as_i64() == Some(*number));
     rows.extend(numbers.into_iter().filter(|number| !is_shown(number)).map(|number| ended(number, &events)));
     let written = mirror::write(&rows, outcomes, &there);
-    let books = shown
-        .iter()
-        .zip(written)
-        .filter_map(|(list, written)| {
-            Some(Book {
-                list: list["PriceListNo"].as_i64()?,
-                id: written.id?,
-                currency: text(list, "DefaultPrimeCurrency").to_owned(),
-            })
-        })
-        .collect();
-    let gross =
-        lists.iter().filter(|list| b1::yes(list, "IsGrossPrice")).filter_map(|list| list["PriceListNo"].as_i64());
-    let named = |list: &Value| Some((list["PriceListNo"].as_i64()?, text(list, "PriceListName").to_owned()));
-    let names = lists.iter().filter_map(named).collect();
-    Ok(Books { standard, books, gross: gross.collect(), names })
+    Ok(Books::of(&lists, &shown, standard, written.into_iter().map(|written| written.id)))
 }
 
 /// The org's one standard price book: asked for once.
-fn standard_book() -> Result<String, Error> {
+pub fn standard() -> Result<String, Error> {
     const KEY: &str = "standard-book";
     if let Some(known) = storage::get(KEY) {
         return Ok(b1::key_text(&from_json(&known)));

@@ -14,13 +14,13 @@ use crate::terms::Terms;
 
 /// A price as B1 has it.
 #[derive(Clone, Debug, PartialEq)]
-struct Price {
+pub struct Price {
     /// `PriceListNo`; 0 for the standard book.
-    list: i64,
-    currency: String,
-    amount: Decimal,
+    pub list: i64,
+    pub currency: String,
+    pub amount: Decimal,
     /// In the standard book, though it is another list's.
-    lent: bool,
+    pub lent: bool,
 }
 
 /// An item's prices: the link of its product keeps which entries stand.
@@ -94,7 +94,7 @@ pub fn keep(settings: &Settings, books: &Books, products: &[Product], outcomes: 
     for product in &told {
         let stands = standing.entry(product.item_code.clone()).or_default();
         let lists = untold.get(product.item_code.as_str());
-        let is_left = |key: &&String| lists.is_some_and(|lists| is_left(list_of(key), lists));
+        let is_left = |key: &&String| lists.is_some_and(|lists| is_left(key, lists));
         rows.extend(stands.difference(&wanted).filter(|key| !is_left(key)).map(|key| ended(key, product)));
     }
     // Salesforce wants a price in the standard book before, and as long as, there is one in another.
@@ -124,14 +124,25 @@ pub fn item_of(key: &str) -> &str {
     key.rsplitn(3, '@').nth(2).unwrap_or_default()
 }
 
-/// The list of a price's key; 0 is the standard book.
-fn list_of(key: &str) -> Option<i64> {
-    key.rsplit('@').nth(1)?.parse().ok()
+/// The list of a price's key; `0` is the standard book.
+pub fn list_of(key: &str) -> &str {
+    key.rsplit('@').nth(1).unwrap_or_default()
+}
+
+/// The currency of a price's key.
+pub fn currency_of(key: &str) -> &str {
+    key.rsplit('@').next().unwrap_or_default()
+}
+
+/// The key of a price.
+pub fn key(item: &str, list: &str, currency: &str) -> String {
+    format!("{item}@{list}@{currency}")
 }
 
 /// Whether an entry that stands may be that of a price without a known currency: one of the same list, or of the standard book, which has
 /// prices of all lists.
-fn is_left(list: Option<i64>, untold: &BTreeSet<i64>) -> bool {
+pub fn is_left(key: &str, untold: &BTreeSet<i64>) -> bool {
+    let list: Option<i64> = list_of(key).parse().ok();
     !untold.is_empty() && list.is_some_and(|list| list == 0 || untold.contains(&list))
 }
 
@@ -143,7 +154,7 @@ fn ended(key: &str, product: &Product) -> Row {
 
 /// Why an item's prices are not shown.
 #[derive(Debug)]
-enum Held {
+pub enum Held {
     /// A person must see to it.
     Wrong(Said),
     Failed(Error),
@@ -151,14 +162,15 @@ enum Held {
 
 /// An item's prices.
 #[derive(Debug, Default)]
-struct Prices {
+pub struct Prices {
     /// All that are shown, those of the standard book among them.
-    known: Vec<Price>,
+    pub known: Vec<Price>,
     /// Lists with a price of which nobody knows the currency.
-    untold: BTreeSet<i64>,
+    pub untold: BTreeSet<i64>,
 }
 
-fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Result<Prices, Held> {
+/// The prices that an item should have in the books.
+pub fn prices(settings: &Settings, books: &Books, terms: &Terms, item: &Value) -> Result<Prices, Held> {
     let mut found: Vec<Price> = Vec::new();
     let mut untold = BTreeSet::new();
     for row in item["ItemPrices"].as_array().into_iter().flatten() {
@@ -250,7 +262,7 @@ fn row(settings: &Settings, books: &Books, product: &Product, price: &Price) -> 
     if active {
         fields.insert("UnitPrice".into(), b1::number(price.amount));
     }
-    let key = format!("{}@{}@{}", product.item_code, price.list, price.currency);
+    let key = key(&product.item_code, &price.list.to_string(), &price.currency);
     let mut row = Row::new("price", key, "PricebookEntry", fields).whole().serving(&product.events);
     let currency = if settings.multi_currency {
         format!(" AND CurrencyIsoCode = {}", salesforce::quote(&price.currency))
@@ -328,10 +340,10 @@ mod tests {
     #[test]
     fn a_price_without_a_known_currency_leaves_the_entries_of_its_list_and_of_the_standard_book() {
         let lists = BTreeSet::from([4]);
-        let left = |key: &str| is_left(list_of(key), &lists);
+        let left = |key: &str| is_left(key, &lists);
         assert!(left("A@1@4@EUR") && left("A1@0@EUR"));
         assert!(!left("A1@1@EUR"), "another list's are known");
-        assert!(!is_left(list_of("A1@0@EUR"), &BTreeSet::new()));
+        assert!(!is_left("A1@0@EUR", &BTreeSet::new()));
     }
 
     #[test]

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::mirror::{self, Row};
 use tandem_sdk::{
-    Batch, Error, Map, Outcomes, Value, again, clock, connection, counterpart, decimal, is_within, json, say, text,
+    Batch, Error, Map, Outcomes, Said, Value, again, clock, connection, counterpart, decimal, is_within, json, say,
+    text,
 };
 
 use crate::books::Books;
@@ -13,7 +14,8 @@ use crate::describe::{Settings, UNTOLD};
 use crate::products::Product;
 use crate::terms::Terms;
 
-const SELECT: &str = "CardCode,ItemCode,Price,Currency,DiscountPercent,PriceListNum,Valid,ValidFrom,ValidTo";
+/// What is read of one.
+pub const SELECT: &str = "CardCode,ItemCode,Price,Currency,DiscountPercent,PriceListNum,Valid,ValidFrom,ValidTo";
 
 /// Places of events by `CardCode` and `ItemCode`.
 type Wanted = BTreeMap<(String, String), Vec<usize>>;
@@ -77,13 +79,12 @@ fn rows(
     let found = b1::read(Read::texts("SpecialPrices", "CardCode", &card_codes, SELECT))?;
     let accounts = counterpart::accounts(&card_codes, &settings.keys)?;
     let products = counterpart::products(&item_codes, &settings.keys)?;
-    let select: Vec<&str> = Terms::properties().collect();
-    let items = b1::by_key(b1::read(Read::texts("Items", "ItemCode", &item_codes, select.join(",")))?, "ItemCode");
+    let items = read_items(&item_codes)?;
     let terms = Terms::read(books, items.values())?;
     let today = clock::today("b1");
     let mut rows = Vec::new();
     for ((card, item), events) in wanted {
-        let key = format!("{}:{card}:{item}", connection(batch, "b1"));
+        let key = key(connection(batch, "b1"), card, item);
         let price = found.iter().find(|row| row["CardCode"] == card.as_str() && row["ItemCode"] == item.as_str());
         let fields = match (price, accounts.ids.get(card), products.get(item)) {
             (None, ..) if mirror::linked("special-price", std::slice::from_ref(&key)).is_empty() => {
@@ -93,10 +94,8 @@ fn rows(
             (None, ..) => off(),
             (Some(price), Some(account), Some(product)) => {
                 let row = items.get(item).unwrap_or(&Value::Null);
-                let list = price["PriceListNum"].as_i64().unwrap_or(0);
-                let amount = decimal(&price["Price"]).unwrap_or_default();
-                match terms.of_book(books, list, row, amount) {
-                    Ok(amount) => match shown(settings, price, b1::number(amount), account, product, &today)? {
+                match amount(&terms, books, price, row) {
+                    Ok(amount) => match shown(settings, price, amount, account, product, &today)? {
                         Some(fields) => fields,
                         None => {
                             outcomes.note_all(events, &format!("special price of {item} for {card}: {UNTOLD}"));
@@ -138,17 +137,40 @@ fn rows(
     Ok(rows)
 }
 
+/// Items with what their prices are told by.
+pub fn read_items(codes: &[String]) -> Result<BTreeMap<String, Value>, Error> {
+    let select: Vec<&str> = Terms::properties().collect();
+    Ok(b1::by_key(b1::read(Read::texts("Items", "ItemCode", codes, select.join(",")))?, "ItemCode"))
+}
+
+/// The key of its record.
+pub fn key(company: &str, card: &str, item: &str) -> String {
+    format!("{company}:{card}:{item}")
+}
+
+/// `CardCode` and `ItemCode` of a key of that company.
+pub fn named_by<'a>(company: &str, key: &'a str) -> Option<(&'a str, &'a str)> {
+    key.strip_prefix(company)?.strip_prefix(':')?.split_once(':')
+}
+
+/// Its amount, as Salesforce has prices.
+pub fn amount(terms: &Terms, books: &Books, price: &Value, item: &Value) -> Result<Value, Said> {
+    let list = price["PriceListNum"].as_i64().unwrap_or(0);
+    terms.of_book(books, list, item, decimal(&price["Price"]).unwrap_or_default()).map(b1::number)
+}
+
 /// The fields of one that is only switched off.
 fn off() -> Value {
     json!({ "Tandem_Active__c": false })
 }
 
-fn holds(price: &Value, today: &str) -> bool {
+/// It holds on that day.
+pub fn holds(price: &Value, today: &str) -> bool {
     price["Valid"] != "tNO" && is_within(price, "ValidFrom", "ValidTo", today)
 }
 
 /// Its fields; none where nobody knows the currency of its price.
-fn shown(
+pub fn shown(
     settings: &Settings,
     price: &Value,
     amount: Value,

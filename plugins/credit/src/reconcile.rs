@@ -62,7 +62,7 @@ fn partners(asked: &Asked<'_, Settings>, currency: &str) -> Result<Page, Error> 
         set: "BusinessPartners",
         select: PARTNER.into(),
         filter: "CardType ne 'cSupplier'".into(),
-        id: "CardCode",
+        id: &["CardCode"],
         is_number: false,
         key: "CardCode",
         // Its balances change without it.

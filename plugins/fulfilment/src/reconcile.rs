@@ -102,7 +102,7 @@ fn shipments_of(asked: &Asked<'_, Settings>, place: usize, which: &Which<'_>) ->
         set,
         select: format!("CardName,{}", documents::fields(asked.settings, kind)),
         filter: String::new(),
-        id: "DocEntry",
+        id: &["DocEntry"],
         is_number: true,
         key: "CardCode",
         changed: "UpdateDate",
@@ -214,7 +214,7 @@ fn orders_of(asked: &Asked<'_, Settings>, which: &Which<'_>) -> Result<Page, Err
         set: "Orders",
         select: documents::order_fields(),
         filter: "U_SF_Id ne null".into(),
-        id: "DocEntry",
+        id: &["DocEntry"],
         is_number: true,
         key: "CardCode",
         // A delivery need not change the order that it is made of.

@@ -59,7 +59,7 @@ fn items(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
         set: "Items",
         select: format!("ItemCode,ItemName,InventoryItem,ItemWarehouseInfoCollection,{}", units::UNITS),
         filter: String::new(),
-        id: "ItemCode",
+        id: &["ItemCode"],
         is_number: false,
         key: "ItemCode",
         // Its quantities change without it.

@@ -84,7 +84,7 @@ fn orders(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
         select: "DocEntry,DocNum,DocDate,CardCode,CardName,DocCurrency,DocTotal,VatSum,DocTotalFc,VatSumFc,U_SF_Id,UpdateDate,UpdateTime"
             .into(),
         filter: "Cancelled eq 'tNO' and U_SF_Id ne null".into(),
-        id: "DocEntry",
+        id: &["DocEntry"],
         is_number: true,
         key: "U_SF_Id",
         changed: "UpdateDate",

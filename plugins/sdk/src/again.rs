@@ -228,7 +228,7 @@ fn due(days: &[&str], from: &str, to: &str) -> String {
 }
 
 /// `(CardCode gt 'C1' or (CardCode eq 'C1' and ItemCode gt 'A1'))`
-fn beyond(names: &[&str], after: &[Value]) -> String {
+pub(crate) fn beyond(names: &[&str], after: &[Value]) -> String {
     let steps: Vec<String> = (0..names.len().min(after.len()))
         .map(|place| {
             let mut terms: Vec<String> =

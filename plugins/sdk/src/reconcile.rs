@@ -3,10 +3,12 @@
 //! `tandem_sdk::export_reconciling!(Type with_types_in tandem_sdk::reconcile::bindings)`. In these calls nothing is written, whatever the plugin was
 //! granted.
 
+use crate::again::beyond;
 use crate::b1::{self, Read};
 use crate::settings::Settings;
 use crate::{
-    Decimal, Error, Header, Keys, Method, Side, Value, clock, decimal, http, passing, request, salesforce, text,
+    Decimal, Error, Header, Keys, Method, Side, Value, clock, decimal, from_json, http, passing, request, salesforce,
+    text,
 };
 
 /// The generated side of the contract. Use the names around it instead.
@@ -162,9 +164,9 @@ pub struct Entities<'a> {
     pub select: String,
     /// A condition; empty for none.
     pub filter: String,
-    /// The property with the row's id, by which the set is ordered.
-    pub id: &'a str,
-    /// The id is a number.
+    /// The set's key properties, by which it is ordered. By id a set is read by the first of them.
+    pub id: &'a [&'a str],
+    /// That one is a number.
     pub is_number: bool,
     /// The property with the row's key, a text.
     pub key: &'a str,
@@ -175,6 +177,14 @@ pub struct Entities<'a> {
 }
 
 impl Which<'_> {
+    /// The same whatever was changed when: of things of which nobody says when they were changed, all are read on both sides.
+    pub fn whenever(&self) -> Which<'_> {
+        match self {
+            Which::Next { cursor, most, .. } => Which::Next { since: None, cursor: *cursor, most: *most },
+            Which::These { ids, keys } => Which::These { ids, keys },
+        }
+    }
+
     /// Rows of so many entity sets, one set after the other: a cursor names the set's place and how its own pages go on. `id_in`: the id in the set at a place
     /// of what is asked for by id or key; none where it is of another set. `read` reads of one.
     pub fn sets(
@@ -215,6 +225,15 @@ impl Which<'_> {
 
     /// Records of the org, each once over all pages, and how it goes on.
     pub fn objects(&self, of: &Objects<'_>) -> Result<(Vec<Value>, Option<String>), Error> {
+        self.objects_by("query", of)
+    }
+
+    /// The same where only `queryAll` is granted for the object: with deleted and merged ones.
+    pub fn all_objects(&self, of: &Objects<'_>) -> Result<(Vec<Value>, Option<String>), Error> {
+        self.objects_by("queryAll", of)
+    }
+
+    fn objects_by(&self, verb: &str, of: &Objects<'_>) -> Result<(Vec<Value>, Option<String>), Error> {
         let Objects { fields, from, filter, key, keys: prefix, dated, page } = of;
         match self {
             Which::Next { since, cursor, most } => {
@@ -233,7 +252,7 @@ impl Which<'_> {
                     if conditions.is_empty() { String::new() } else { format!("WHERE {} ", conditions.join(" AND ")) };
                 let fields = salesforce::each_once(fields);
                 let soql = format!("SELECT {fields} FROM {from} {conditions}ORDER BY Id LIMIT {page}");
-                let rows = salesforce::query("salesforce", &soql)?;
+                let rows = salesforce::rows_of("salesforce", verb, &soql)?;
                 let last = rows.last().filter(|_| rows.len() >= *page);
                 let next = last.map(|row| text(row, "Id").to_owned());
                 Ok((rows, next))
@@ -241,15 +260,18 @@ impl Which<'_> {
             Which::These { ids, keys } => {
                 let and = if filter.is_empty() { String::new() } else { format!("AND {filter}") };
                 let ids: Vec<String> = ids.iter().filter(|id| salesforce::is_id(id)).cloned().collect();
-                let mut rows =
-                    if ids.is_empty() { Vec::new() } else { salesforce::query_in(fields, from, "Id", &ids, &and)? };
+                let mut rows = if ids.is_empty() {
+                    Vec::new()
+                } else {
+                    salesforce::rows_in(verb, fields, from, "Id", &ids, &and)?
+                };
                 let keys = keys.iter().filter(|own| *key != "Id" || salesforce::is_id(own));
                 let keys: Vec<String> =
                     keys.map(|own| prefix.map_or_else(|| own.clone(), |prefix| prefix.carried(own))).collect();
                 if !keys.is_empty() {
-                    rows.extend(salesforce::query_in(fields, from, key, &keys, &and)?);
+                    rows.extend(salesforce::rows_in(verb, fields, from, key, &keys, &and)?);
                 }
-                Ok((each_once(rows, "Id"), None))
+                Ok((each_once(rows, &["Id"]), None))
             }
         }
     }
@@ -262,8 +284,8 @@ impl Which<'_> {
                 let page = page.min(most);
                 let mut conditions: Vec<String> = Vec::new();
                 conditions.extend(Some(filter.clone()).filter(|filter| !filter.is_empty()));
-                let literal = |text: &str| if *is_number { text.to_owned() } else { b1::quote(text) };
-                conditions.extend(cursor.map(|last| format!("{id} gt {}", literal(last))));
+                let after = cursor.and_then(|last| from_json(last).as_array().cloned());
+                conditions.extend(after.map(|last| beyond(id, &last)));
                 let day = since.filter(|_| !changed.is_empty()).and_then(moment).map(|(_, day)| day);
                 conditions.extend(day.map(|day| format!("{changed} ge '{day}'")));
                 let conditions = if conditions.is_empty() {
@@ -271,21 +293,23 @@ impl Which<'_> {
                 } else {
                     format!("$filter={}&", b1::encode(&conditions.join(" and ")))
                 };
-                let path = format!("/{set}?{conditions}$select={select}&$orderby={id}&$top={page}");
+                let order = id.join(",");
+                let path = format!("/{set}?{conditions}$select={select}&$orderby={order}&$top={page}");
                 let mut request = request("b1", Method::Get, path, None, "");
                 request.headers.push(Header { name: "Prefer".into(), value: format!("odata.maxpagesize={page}") });
                 let rows = b1::rows(http::send(&request))?;
                 let last = rows.last().filter(|_| rows.len() >= *page);
-                let next = last.map(|row| b1::key_text(&row[*id]));
+                let next = last.map(|row| Value::from_iter(id.iter().map(|name| row[*name].clone())).to_string());
                 Ok((rows, next))
             }
             Which::These { ids, keys } => {
                 let (select, numbers): (&str, Vec<i64>) =
                     (select, ids.iter().filter_map(|id| id.parse().ok()).collect());
+                let first = id.first().copied().unwrap_or_default();
                 let by_id = if *is_number {
-                    Read::numbers(set, id, &numbers, select)
+                    Read::numbers(set, first, &numbers, select)
                 } else {
-                    Read::texts(set, id, ids, select)
+                    Read::texts(set, first, ids, select)
                 };
                 let reads = [by_id.and(filter), Read::texts(set, key, keys, select).and(filter)];
                 Ok((each_once(b1::read_all(&reads)?.concat(), id), None))
@@ -294,9 +318,9 @@ impl Which<'_> {
     }
 }
 
-fn each_once(mut rows: Vec<Value>, id: &str) -> Vec<Value> {
+fn each_once(mut rows: Vec<Value>, id: &[&str]) -> Vec<Value> {
     let mut known = std::collections::BTreeSet::new();
-    rows.retain(|row| known.insert(b1::key_text(&row[id])));
+    rows.retain(|row| known.insert(id.iter().map(|name| b1::key_text(&row[*name])).collect::<Vec<_>>()));
     rows
 }
 

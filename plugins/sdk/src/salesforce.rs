@@ -37,7 +37,7 @@ pub fn query(slot: &str, soql: &str) -> Result<Vec<Value>, Error> {
     rows_of(slot, "query", soql)
 }
 
-fn rows_of(slot: &str, verb: &str, soql: &str) -> Result<Vec<Value>, Error> {
+pub(crate) fn rows_of(slot: &str, verb: &str, soql: &str) -> Result<Vec<Value>, Error> {
     let path = format!("/{verb}?q={}", b1::encode(soql));
     let response = http::send(&request(slot, Method::Get, path, None, ""))?;
     list_of(&response, "records")
@@ -76,7 +76,7 @@ fn each_once_within(part: &str) -> String {
     within.map_or_else(|| part.to_owned(), |(fields, rest)| format!("(SELECT {} FROM {rest}", each_once(fields)))
 }
 
-fn rows_in(
+pub(crate) fn rows_in(
     verb: &str,
     fields: &str,
     from: &str,

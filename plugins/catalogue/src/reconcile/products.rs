@@ -2,28 +2,20 @@
 
 use std::collections::BTreeSet;
 
-use tandem_sdk::reconcile::{Asked, Comparison, Entities, Needs, Objects, Page, Reconciles, Row, comparison, row};
+use tandem_sdk::reconcile::{Asked, Entities, Objects, Page, Row, row};
 use tandem_sdk::{Error, Side, Value, clock, mapping, text};
 
 use crate::describe::Settings;
-use crate::{Catalogue, products};
+use crate::products;
 
 /// Records of a page.
 const PRODUCTS: usize = 1_000;
 const ITEMS: usize = 500;
 
-impl Reconciles for Catalogue {
-    type Settings = Settings;
-
-    fn plan(_: &Settings) -> Vec<Comparison> {
-        vec![comparison("products", "Items and products", Some("product"), Needs::B1)]
-    }
-
-    fn rows(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
-        match asked.side {
-            Side::Salesforce => of_products(asked),
-            Side::B1 => of_items(asked),
-        }
+pub fn rows(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
+    match asked.side {
+        Side::Salesforce => of_products(asked),
+        Side::B1 => of_items(asked),
     }
 }
 
@@ -63,7 +55,7 @@ fn of_items(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
         set: "Items",
         select: select.join(","),
         filter: String::new(),
-        id: "ItemCode",
+        id: &["ItemCode"],
         is_number: false,
         key: "ItemCode",
         changed: "UpdateDate",

@@ -16,6 +16,7 @@ mod monitor;
 mod plugin_cli;
 mod protect;
 mod reconcile;
+mod reconcile_details;
 mod releases;
 mod reload;
 mod sandbox;

@@ -1,13 +1,10 @@
 //! Invoices, credit memos and down payments against the records that show them, amounts by currency and month.
 
 use tandem_sdk::chain;
-use tandem_sdk::reconcile::{
-    Asked, Comparison, Entities, Needs, Objects, Page, Reconciles, Row, Which, comparison, row,
-};
+use tandem_sdk::reconcile::{Asked, Entities, Objects, Page, Row, Which, row};
 use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{Decimal, Error, Side, Value, b1, counterpart, decimal, text};
 
-use crate::Invoices;
 use crate::describe::Settings;
 use crate::documents::{self, SETS};
 
@@ -23,19 +20,10 @@ const VALUES: [&str; 5] =
 const SUMS: [(&str, &str); 3] =
     [("total", "Tandem_Total_Document__c"), ("paid", "Tandem_Paid_Document__c"), ("open", "Tandem_Open_Document__c")];
 
-impl Reconciles for Invoices {
-    type Settings = Settings;
-
-    fn plan(_: &Settings) -> Vec<Comparison> {
-        let title = "Invoices, credit memos and down payments, and the records that show them";
-        vec![comparison("invoices", title, Some("invoice"), Needs::Both)]
-    }
-
-    fn rows(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
-        match asked.side {
-            Side::Salesforce => records(asked),
-            Side::B1 => all_documents(asked),
-        }
+pub fn rows(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
+    match asked.side {
+        Side::Salesforce => records(asked),
+        Side::B1 => all_documents(asked),
     }
 }
 
@@ -82,7 +70,7 @@ fn documents_of(
         set,
         select: selected(),
         filter: String::new(),
-        id: "DocEntry",
+        id: &["DocEntry"],
         is_number: true,
         key: "CardCode",
         changed: "UpdateDate",

@@ -2,36 +2,21 @@
 
 use std::collections::BTreeSet;
 
-use tandem_sdk::reconcile::{Asked, Comparison, Entities, Needs, Objects, Page, Reconciles, Row, comparison, row};
-use tandem_sdk::settings::Settings as _;
+use tandem_sdk::reconcile::{Asked, Entities, Objects, Page, row};
 use tandem_sdk::{Error, Side, Value, counterpart, links, salesforce, text};
 
-use crate::Accounts;
+use super::with;
 use crate::describe::{Create, Settings};
-use crate::fields::{self, Shown};
-use crate::gather;
-use crate::org::Org;
-use crate::person;
+use crate::{fields, gather, person};
 
 /// Records of a page.
 const ACCOUNTS: usize = 1_000;
 const PARTNERS: usize = 500;
 
-impl Reconciles for Accounts {
-    type Settings = Settings;
-
-    fn plan(settings: &Settings) -> Vec<Comparison> {
-        let needs = if settings.create_in_salesforce { Needs::Both } else { Needs::Salesforce };
-        vec![comparison("accounts", "Business partners and accounts", Some("account"), needs)]
-    }
-
-    fn rows(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
-        let mut settings = Settings::read(&asked.flow.settings).map_err(Error::Invalid)?;
-        settings.org = Org::look()?;
-        match asked.side {
-            Side::Salesforce => accounts(asked, &settings),
-            Side::B1 => partners(asked, &settings),
-        }
+pub fn rows(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Error> {
+    match asked.side {
+        Side::Salesforce => accounts(asked, settings),
+        Side::B1 => partners(asked, settings),
     }
 }
 
@@ -77,7 +62,7 @@ fn partners(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Er
         set: "BusinessPartners",
         select: names.join(","),
         filter: "CardType ne 'cSupplier'".into(),
-        id: "CardCode",
+        id: &["CardCode"],
         is_number: false,
         key: "CardCode",
         changed: "UpdateDate",
@@ -101,23 +86,20 @@ fn named_as_persons(settings: &Settings, partners: &mut [Value]) -> Result<(), E
     let codes: Vec<String> = partners.iter().map(|partner| text(partner, "CardCode").to_owned()).collect();
     let accounts = counterpart::accounts(&codes, &settings.keys)?.ids;
     let ids: Vec<String> = accounts.values().cloned().collect();
-    let persons = salesforce::query_in("Id", "Account", "Id", &ids, "AND IsPersonAccount = true")?;
-    let persons: BTreeSet<&str> = persons.iter().map(|account| text(account, "Id")).collect();
-    put_names(partners, |code| accounts.get(code).is_some_and(|id| persons.contains(id.as_str())));
+    let persons = persons_of(&ids)?;
+    put_names(partners, |code| accounts.get(code).is_some_and(|id| persons.contains(id)));
     Ok(())
+}
+
+/// Which of these accounts are persons.
+pub fn persons_of(ids: &[String]) -> Result<BTreeSet<String>, Error> {
+    let persons = salesforce::query_in("Id", "Account", "Id", ids, "AND IsPersonAccount = true")?;
+    Ok(persons.iter().map(|account| text(account, "Id").to_owned()).collect())
 }
 
 fn put_names(partners: &mut [Value], is_person: impl Fn(&str) -> bool) {
     for own in partners.iter_mut().filter(|own| is_person(text(own, "CardCode"))) {
         *own = person::partner(own);
-    }
-}
-
-/// With its values; of one that cannot be mapped it is told why.
-fn with(row: Row, values: Result<Vec<Shown>, String>) -> Row {
-    match values {
-        Ok(values) => values.iter().fold(row, |row, (field, value, other)| row.value(field, value, other.as_ref())),
-        Err(why) => row.incomparable(why),
     }
 }
 
@@ -135,11 +117,5 @@ mod tests {
         ];
         put_names(&mut partners, |code| code == "P1");
         assert_eq!(partners.each_ref().map(|own| text(own, "CardName")), ["Erika Muster", "Muster, Meier & Co"]);
-    }
-
-    #[test]
-    fn what_cannot_be_mapped_is_not_in_step() {
-        let row = with(row("C1", "C1", "C1"), Err("the mapping [account] Country: no such country".into()));
-        assert!(row.incomparable.ends_with("no such country") && row.told.is_empty());
     }
 }
