@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use tokio::sync::{Notify, OnceCell, watch};
 use tokio::task::JoinSet;
 
@@ -39,7 +38,7 @@ use crate::sources::webhook::{self, Caller, Webhook};
 use crate::sources::{Route, Routes, allocations};
 use crate::store::sqlite::{Access, Keys as StoreKeys, SqliteStore};
 use crate::store::{Inbox, Store, StoreError, StoreTrouble};
-use crate::telemetry;
+use crate::telemetry::{self, Counted};
 
 /// Everything but what runs by itself.
 pub struct Parts {
@@ -151,6 +150,8 @@ struct Host {
     tasks: JoinSet<()>,
     /// The console, the webhooks and alerts: what was asked there before the end is answered, what is being told is told.
     doors: JoinSet<()>,
+    /// Turns true when the last run has ended.
+    ended: watch::Sender<bool>,
     /// What says good-bye to the org when everything else has ended.
     reporters: JoinSet<()>,
 }
@@ -238,7 +239,7 @@ pub async fn serve(
 ) -> Result<()> {
     let releases = parts.releases().await?.clone();
     let Parts { config, store, .. } = parts;
-    let metrics = install_metrics();
+    let metrics = Counted::begin().context("what is counted")?;
     let loads = Arc::new(Loads::new(store.clone()));
     let mut setup = Setup::of(config, connections, releases, None).await?;
     let (stopping, mut over) = watch::channel(false);
@@ -373,7 +374,7 @@ impl Host {
         setup: &Setup,
         store: Arc<dyn Store>,
         loads: Arc<Loads>,
-        metrics: PrometheusHandle,
+        metrics: Counted,
         stop: watch::Receiver<bool>,
         over: watch::Receiver<bool>,
     ) -> Result<Self> {
@@ -395,6 +396,7 @@ impl Host {
             over,
             tasks: JoinSet::new(),
             doors: JoinSet::new(),
+            ended: watch::Sender::new(false),
             reporters: JoinSet::new(),
         };
         let (mut sources, callers) = host.salesforce(&keys.salesforce, sweeps);
@@ -434,8 +436,8 @@ impl Host {
                 let shown = shown.clone();
                 async move { console::health::figures(&shown).await }
             };
-            // What the last runs did is told when these parts end.
-            host.doors.spawn(guarded("telemetry", exporter.run(figures, host.stop.clone())));
+            // What the last runs did is told, too.
+            host.doors.spawn(guarded("telemetry", exporter.run(figures, host.ended.subscribe())));
         }
         if let Some(backups) = Scheduled::of(config.clone(), console.store.clone()) {
             host.tasks.spawn(guarded("backups", backups.run(host.stop.clone())));
@@ -621,6 +623,7 @@ impl Host {
     async fn run(mut self, over: watch::Receiver<bool>) {
         let patience = Duration::from_secs(self.config.host.stop_seconds);
         self.engine.run(self.stop, over.clone(), patience).await;
+        self.ended.send_replace(true);
         let _ = tokio::time::timeout(ANSWERS, async { while self.doors.join_next().await.is_some() {} }).await;
         self.doors.shutdown().await;
         self.tasks.shutdown().await;
@@ -638,56 +641,6 @@ fn sweep_timer(config: &Config, name: &str, org: &SalesforceConfig) -> Result<Op
     let place = config.place(&["salesforce", name, "sweep"]);
     let timer = FlowTimer::parse(name, "sweep", &cron, &org.time_zone);
     timer.map(Some).map_err(|why| anyhow::anyhow!("{place}[salesforce.{name}] sweep: {why}"))
-}
-
-fn install_metrics() -> PrometheusHandle {
-    let recorder = PrometheusBuilder::new().build_recorder();
-    let handle = recorder.handle();
-    // A second host in one process (tests) keeps the first one's recorder.
-    let _ = metrics::set_global_recorder(recorder);
-    metrics::describe_gauge!(
-        "tandem_connection_open",
-        "The circuit breaker of a connection or flow: 1 while it is open, which is left alone after failures; 0 while calls go through"
-    );
-    metrics::describe_gauge!(
-        "tandem_alerts_open",
-        "Conditions that a person was told of and that are not over, by `what`"
-    );
-    metrics::describe_gauge!("tandem_alerts_waiting", "What waits to be told by a channel");
-    metrics::describe_gauge!("tandem_backup_at_seconds", "When the last good backup was made: Unix time");
-    metrics::describe_gauge!(
-        "tandem_reconciled_at_seconds",
-        "When the last comparison of both sides by schedule was begun: Unix time"
-    );
-    metrics::describe_gauge!("tandem_reconcile_differences", "Differences that it found");
-    metrics::describe_gauge!("tandem_reconcile_unexplained", "Of these those that nothing explains");
-    metrics::describe_gauge!("tandem_ready", "1 while the host is ready, as `/readyz` says it; 0 otherwise");
-    metrics::describe_gauge!(
-        "tandem_oldest_unfinished_seconds",
-        "Age of the oldest event of a flow that is ready, in a run, or waits; 0 where there is none"
-    );
-    // What is counted and has not happened yet is 0, not absent: a first failure is an increase.
-    for counted in [
-        "tandem_events_taken_total",
-        "tandem_events_repeated_total",
-        "tandem_runs_recovered_total",
-        "tandem_pubsub_reconnects_total",
-        "tandem_b1_logins_total",
-        "tandem_salesforce_logins_total",
-        "tandem_backup_failures_total",
-    ] {
-        metrics::counter!(counted).absolute(0);
-    }
-    metrics::describe_gauge!("tandem_outbox_rows", "Rows that the last look into the org's outbox found");
-    metrics::describe_gauge!(
-        "tandem_outbox_looked_at_seconds",
-        "When a look into the org's outbox ended last, with all rows taken and deleted; before the first, when the host began: Unix time"
-    );
-    metrics::describe_gauge!(
-        "tandem_swept_at_seconds",
-        "Until when the sweeps of an org have read all there was, no object refused and nothing left for the next night, by the org's clock; before the first, since when the org is known: Unix time"
-    );
-    handle
 }
 
 fn routes(config: &Config, running: &Running) -> Vec<Route> {

@@ -15,6 +15,9 @@ pub struct TelemetryConfig {
     /// Headers that the collector wants, such as `authorization`, and where their values are kept.
     #[serde(default)]
     pub headers: BTreeMap<String, SecretSource>,
+    /// What is said of this host beside its name, such as `deployment.environment.name`.
+    #[serde(default)]
+    pub attributes: BTreeMap<String, String>,
     /// Seconds between two tellings of the figures.
     #[serde(default = "seconds")]
     pub seconds: u64,

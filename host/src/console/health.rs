@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use serde_json::json;
@@ -14,6 +15,7 @@ use super::Console;
 use crate::backup::Standing as Backups;
 use crate::connections::{Outage, Standing};
 use crate::engine::FlowStatus;
+use crate::store::Millis;
 use crate::time::seconds;
 
 /// All of them.
@@ -92,25 +94,26 @@ async fn readyz(State(console): State<Arc<Console>>) -> impl IntoResponse {
 }
 
 async fn metrics_page(State(console): State<Arc<Console>>) -> impl IntoResponse {
-    figures(&console).await
+    ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], figures(&console).await)
 }
 
 /// All figures as they are now, in the text format of Prometheus.
 pub async fn figures(console: &Console) -> String {
-    for count in console.store.counts().await.unwrap_or_default() {
-        metrics::gauge!("tandem_events", "flow" => count.flow, "state" => count.state.word()).set(count.events as f64);
+    let (counted, config) = (&console.metrics, console.engine.config());
+    counted.of(config);
+    if let Ok(counts) = console.store.counts().await {
+        counted.events(config.flows.keys(), counts);
     }
-    if let Ok(Some(Backups { at: Some(at), .. })) = Backups::of(console.engine.config(), console.store.as_ref()).await {
+    if let Ok(Some(Backups { at: Some(at), .. })) = Backups::of(config, console.store.as_ref()).await {
         metrics::gauge!("tandem_backup_at_seconds").set(seconds(at));
     }
     let ready = is_ready(console, console.store.trouble().await.is_none());
     metrics::gauge!("tandem_ready").set(f64::from(u8::from(ready)));
-    let (now, mut oldest) = (crate::time::now(), std::collections::BTreeMap::new());
-    oldest.extend(console.engine.config().flows.keys().map(|flow| (flow.clone(), now)));
+    let now = crate::time::now();
+    let mut oldest: BTreeMap<String, Millis> = counted.flows().into_iter().map(|flow| (flow, now)).collect();
     oldest.extend(console.store.oldest().await.unwrap_or_default());
     for (flow, at) in oldest {
         metrics::gauge!("tandem_oldest_unfinished_seconds", "flow" => flow).set((now - at).max(0) as f64 / 1_000.0);
     }
-    console.metrics.run_upkeep();
-    console.metrics.render()
+    counted.text()
 }

@@ -32,7 +32,6 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::watch;
 use tower_http::compression::CompressionLayer;
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme};
@@ -55,6 +54,7 @@ use crate::engine::fit::Schemas;
 use crate::reconcile::UnderWay;
 use crate::sources::timers::Timers;
 use crate::store::Store;
+use crate::telemetry::Counted;
 
 /// What the pages look at.
 pub struct Console {
@@ -71,7 +71,7 @@ pub struct Console {
     /// How the channels are by which people are told.
     pub alerts: watch::Receiver<Status>,
     /// For `/metrics`.
-    pub metrics: PrometheusHandle,
+    pub metrics: Counted,
     /// Who may what.
     pub access: Arc<Access>,
     /// What is told as it changes.

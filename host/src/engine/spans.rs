@@ -5,6 +5,7 @@ use ring::digest;
 use serde_json::Value;
 
 use super::compare::without_keys;
+use crate::connections::CallError;
 use crate::store::{CallState, Event, Finish, JournalEntry, Millis, Run, Verdict};
 use crate::telemetry::{Attribute, Kind, Span};
 
@@ -16,7 +17,8 @@ pub(super) fn of_run(run: &Run, finish: &Finish, journal: &[JournalEntry], began
         let verdict = finish.verdicts.iter().find(|(id, _)| *id == event.id).map(|(_, verdict)| verdict);
         let (outcome, over) = match verdict {
             Some(Verdict::Done(_)) => ("done", true),
-            Some(Verdict::Review(_)) => ("review", true),
+            // What a person is asked about goes on.
+            Some(Verdict::Review(_)) => ("review", false),
             Some(Verdict::Reject(_)) => ("reject", true),
             Some(Verdict::Retry { .. }) => ("retry", false),
             Some(Verdict::Wait { .. }) => ("wait", false),
@@ -75,13 +77,14 @@ fn call(run: &Run, entry: &JournalEntry) -> Option<Span> {
     let (method, slot) = (request["method"].as_str()?, request["slot"].as_str()?);
     let path = outline(&without_keys(request["path"].as_str()?));
     let response: Value = serde_json::from_str(&entry.response).unwrap_or_default();
-    let status = ["sent", "probed"].iter().find_map(|way| response[*way]["status"].as_i64());
+    let (status, error) = ended(&response);
     let mut attributes = vec![
         ("http.request.method", Attribute::Text(method.to_owned())),
         ("url.template", Attribute::Text(path.clone())),
         ("peer.service", Attribute::Text(slot.to_owned())),
     ];
     attributes.extend(status.map(|status| ("http.response.status_code", Attribute::Number(status))));
+    attributes.extend(error.clone().map(|error| ("error.type", Attribute::Text(error))));
     Some(Span {
         trace: trace_of(own)?,
         id: id_of("call", &[run.id.0, entry.seq.into(), entry.item.into()]),
@@ -91,17 +94,42 @@ fn call(run: &Run, entry: &JournalEntry) -> Option<Span> {
         start: entry.at - Millis::from(entry.took.unwrap_or_default()),
         end: entry.at,
         attributes,
-        failed: status.is_none_or(|status| !(200..400).contains(&status)),
+        failed: error.is_some(),
     })
 }
 
-/// A path without what may be a record: parts with digits in them, but for the version of an API.
+/// The status that was answered, and by what it failed: the status, or the name of what there was in place of one. No words: they may name somebody.
+fn ended(response: &Value) -> (Option<i64>, Option<String>) {
+    let answered = ["sent", "probed"].iter().find_map(|way| response[*way]["status"].as_i64());
+    if let Some(status) = answered {
+        return (Some(status), (!(200..400).contains(&status)).then(|| status.to_string()));
+    }
+    if response.get("denied").is_some() {
+        return (None, Some("not granted".into()));
+    }
+    let error = match serde_json::from_value(response["failed"].clone()) {
+        Ok(CallError::Remote { status, .. }) => return (Some(status.into()), Some(status.to_string())),
+        Ok(CallError::Throttled(_)) => "held back",
+        Ok(CallError::Unreachable(_)) => "unreachable",
+        Ok(CallError::SignIn(_)) => "sign-in refused",
+        Ok(CallError::TooLarge(_)) => "too large",
+        Ok(CallError::Invalid(_)) => "invalid",
+        Ok(CallError::Unsettled(_) | CallError::Ambiguous(_) | CallError::Displaced(_)) => "answer lost",
+        Err(_) => "unknown",
+    };
+    (None, Some(error.into()))
+}
+
+/// A path without what may be a record: parts with digits in them, but for the version of an API and the name of an object.
 fn outline(path: &str) -> String {
     let is_version =
         |part: &str| part.strip_prefix('v').is_some_and(|rest| rest.chars().all(|c| c.is_ascii_digit() || c == '.'));
+    let mut before = "";
     let parts = path.split('/').map(|part| {
-        let tells = part.contains(|c: char| c.is_ascii_digit() || c == '@' || c == '%') && !is_version(part);
-        if tells { "*" } else { part }
+        let is_name = before == "sobjects" && part.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+        before = part;
+        let tells = part.contains(|c: char| c.is_ascii_digit() || c == '@' || c == '%');
+        if tells && !is_version(part) && !is_name { "*" } else { part }
     });
     parts.collect::<Vec<_>>().join("/")
 }
@@ -178,5 +206,17 @@ mod tests {
         assert_eq!((spans[2].name.as_str(), spans[2].start, spans[2].end), ("PATCH b1 /BusinessPartners(*)", 30, 50));
         assert!(!format!("{spans:?}").contains("Anna"));
         assert_eq!(outline("/services/apexrest/x/001A7/v64.0/Orders"), "/services/apexrest/x/*/v64.0/Orders");
+        assert_eq!(outline("/sobjects/Product2/01t7/Tandem_Key2__c/7"), "/sobjects/Product2/*/*/*");
+    }
+
+    #[test]
+    fn a_call_that_failed_says_how_and_not_in_whose_words() {
+        let remote = CallError::Remote { status: 400, code: "-5002".into(), message: "Anna is frozen".into() };
+        let failed = |error: &CallError| ended(&json!({ "failed": serde_json::to_value(error).unwrap() }));
+        assert_eq!(failed(&remote), (Some(400), Some("400".into())));
+        assert_eq!(failed(&CallError::Ambiguous("reset".into())), (None, Some("answer lost".into())));
+        assert_eq!(ended(&json!({ "sent": { "status": 404 } })), (Some(404), Some("404".into())));
+        assert_eq!(ended(&json!({ "sent": { "status": 204 } })), (Some(204), None));
+        assert_eq!(ended(&json!({ "denied": "no such grant" })), (None, Some("not granted".into())));
     }
 }

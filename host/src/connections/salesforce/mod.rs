@@ -51,6 +51,8 @@ const MOST_SUBREQUESTS: usize = 25;
 
 /// A Salesforce org.
 pub struct Salesforce {
+    /// As `tandem.toml` has it.
+    name: String,
     wire: Wire,
     auth: Auth,
     bus: Dialer,
@@ -121,6 +123,7 @@ impl Salesforce {
         let rate = NonZeroU32::new(config.requests_per_second).unwrap_or(NonZeroU32::MIN);
         let auth = Auth::new(name, config, base, wire.clone())?;
         Ok(Self {
+            name: name.to_owned(),
             breaker: Breaker::of_connection(name, auth.sign_in()),
             suspects: Suspects::default(),
             auth,
@@ -506,8 +509,8 @@ impl Salesforce {
         if let Some((used, allowed)) = usage {
             self.used.store(used, Ordering::Relaxed);
             self.allowed.store(allowed, Ordering::Relaxed);
-            metrics::gauge!("tandem_salesforce_api_used").set(used as f64);
-            metrics::gauge!("tandem_salesforce_api_allowed").set(allowed as f64);
+            metrics::gauge!("tandem_salesforce_api_used", "connection" => self.name.clone()).set(used as f64);
+            metrics::gauge!("tandem_salesforce_api_allowed", "connection" => self.name.clone()).set(allowed as f64);
             if !self.day_is_over() {
                 self.day.release();
                 return;

@@ -52,7 +52,7 @@ impl Changed {
             payload.insert("deleted".into(), true.into());
         }
         let payload = Value::Object(payload).to_string();
-        let key = self.key();
+        let (key, trace) = (self.key(), crate::time::fresh_trace());
         routes
             .iter()
             .filter(|route| route.takes(connection, &topic))
@@ -63,7 +63,7 @@ impl Changed {
                 key: key.clone(),
                 dedup: format!("{connection}:{key}@{}", self.version),
                 payload: payload.clone(),
-                trace: crate::time::fresh_trace(),
+                trace: trace.clone(),
                 haste: route.haste,
                 held: None,
             })
