@@ -48,7 +48,6 @@ b1=$(sed -n 1p "$work/b1")
 salesforce=$(sed -n 1p "$work/salesforce")
 pubsub=$(sed -n 2p "$work/salesforce")
 port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-printf 'tandem\n' >"$work/host/b1.password"
 printf 'tandem-secret' >"$work/host/salesforce.secret"
 cat >"$work/host/tandem.toml" <<END
 [host]
@@ -59,7 +58,7 @@ file = 'logs\tandem.log'
 url = "$b1/b1s/v2"
 company = "SBODEMO"
 user = "tandem"
-password = { file = "b1.password" }
+password = { dpapi = "secrets/b1.password" }
 tls = { ca_file = "b1.pem" }
 [salesforce.crm]
 login_url = "$salesforce"
@@ -73,12 +72,20 @@ connections = { b1 = "erp", salesforce = "crm" }
 END
 
 say "$(tandem --version)"
+printf 'tandem\r\n' | tandem secret seal 'secrets\b1.password' >/dev/null
+if grep -q tandem "$work/host/secrets/b1.password"; then echo "windows: the password lies there as it is" >&2; exit 1; fi
+say "B1's password is sealed by DPAPI"
 tandem init >"$work/said" || { cat "$work/said" >&2; exit 1; }
 rm -f "$work"/host/plugins/*.wasm
 tandem plugin add orders
 tandem plugin grant orders --yes >/dev/null
 tandem check >"$work/said" || { cat "$work/said" >&2; exit 1; }
 say "check is content"
+cp "$work/host/secrets/b1.password" "$work/sealed"
+head -c 60 "$work/sealed" >"$work/host/secrets/b1.password"
+if (cd "$work/host" && "$wine" "$work/unpacked/tandem.exe" check) >"$work/said" 2>&1; then echo "windows: a damaged secret is not told" >&2; exit 1; fi
+grep -q 'tandem secret seal' "$work/said" || { cat "$work/said" >&2; exit 1; }
+cp "$work/sealed" "$work/host/secrets/b1.password"
 
 host=
 start() {

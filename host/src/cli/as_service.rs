@@ -12,8 +12,6 @@ use super::failure::FOUND_PROBLEMS;
 use super::output::Output;
 use crate::config::Config;
 #[cfg(unix)]
-use crate::config::SecretSource;
-#[cfg(unix)]
 use crate::service::Rooms;
 #[cfg(unix)]
 use crate::service::owner;
@@ -96,7 +94,7 @@ pub fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode>
 #[cfg(unix)]
 fn reached(config: &Config) -> Result<()> {
     for (place, secret) in config.secrets() {
-        if let SecretSource::File(_) = secret {
+        if secret.path().is_some() {
             secret.read(&config.base).with_context(|| place)?;
         }
     }

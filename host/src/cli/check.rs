@@ -12,8 +12,6 @@ use super::service::Parts;
 use crate::alerts;
 use crate::checks::{self, CERTIFICATE, Finding, currencies};
 use crate::config::Config;
-#[cfg(unix)]
-use crate::config::SecretSource;
 use crate::connections::oidc::{Provider, ProviderError};
 use crate::connections::{Connection, Connections, connect};
 use crate::console::tls;
@@ -68,10 +66,8 @@ pub async fn run(config: &Path, output: &Output) -> Result<ExitCode> {
 fn secrets(config: &Config, findings: &mut Vec<Finding>) {
     use std::os::unix::fs::MetadataExt;
 
-    let files = config.secrets().into_iter().filter_map(|(place, secret)| match secret {
-        SecretSource::File(path) => Some((place, config.resolve(path))),
-        _ => None,
-    });
+    let files =
+        config.secrets().into_iter().filter_map(|(place, secret)| Some((place, config.resolve(secret.path()?))));
     let environment = ("secrets".to_owned(), config.base.join(crate::service::ENVIRONMENT));
     for (place, path) in files.chain([environment]) {
         // What cannot be read is told of by who needs it.

@@ -62,7 +62,7 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
         let stamp = iso(at).chars().filter(char::is_ascii_digit).take(14).collect::<String>();
         format!("tandem-doctor-{stamp}.md").into()
     });
-    put_secret(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+    put_secret(&file, text.as_bytes()).with_context(|| format!("cannot write {}", file.display()))?;
     if output.is_json() {
         output.value(&json!({ "file": file }));
     } else {

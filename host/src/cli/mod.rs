@@ -25,6 +25,7 @@ mod restore;
 mod review;
 mod run;
 mod running;
+mod secret;
 mod service;
 mod store;
 mod upgrade;
@@ -119,6 +120,9 @@ enum Command {
     /// With which key the database is sealed; make one, or change it.
     #[command(subcommand)]
     Store(store::Command),
+    /// Keep a secret sealed, on Windows.
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// Who may sign in to the console.
     #[command(subcommand)]
     Account(account::Command),
@@ -143,7 +147,7 @@ impl Command {
     fn is_its_owners(&self) -> bool {
         match self {
             // These are root's own, or have no such folder.
-            Self::Service(_) | Self::Init(_) | Self::Demo(_) | Self::Compile => false,
+            Self::Service(_) | Self::Init(_) | Self::Demo(_) | Self::Secret(_) | Self::Compile => false,
             Self::Upgrade(options) => options.is_its_owners(),
             _ => true,
         }
@@ -270,6 +274,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Forget(options) => forget::run(&cli.config, options, &output).await,
         Command::Export(options) => export::run(&cli.config, options, &output).await,
         Command::Store(command) => store::run(&cli.config, command, &output).await,
+        Command::Secret(command) => secret::run(command, &output),
         Command::Account(command) => account::run(&cli.config, command, &output).await,
         Command::Alert(command) => alert::run(&cli.config, command, &output).await,
         Command::Compile => Ok(compiler::serve()),

@@ -15,7 +15,6 @@ use super::failure::Failure;
 use super::forget::settled;
 use super::output::Output;
 use super::service::Parts;
-use crate::config::SecretSource;
 use crate::disk::folder_of;
 use crate::store::sqlite::{Access, fresh_key};
 use crate::store::{Progress, Store};
@@ -145,18 +144,15 @@ async fn seal(parts: &Parts, act: &str, output: &Output) -> Result<()> {
 /// A new key in front of the others. One that was put there before, and with which not all is sealed yet, is gone on with.
 async fn rotate(parts: &Parts) -> Result<()> {
     let place = parts.config.place(&["store", "key"]);
-    let file = match &parts.config.store.key {
-        Some(SecretSource::File(file)) => parts.config.resolve(file),
-        Some(source) => {
-            return Err(Failure::WrongUsage(format!(
-                "{place}[store] key is in {source}, which this command cannot change: put a new key (`tandem store make-key`) in front of the others there, with a space between, start the host anew, and run `tandem store seal`"
-            ))
-            .into());
-        }
-        None => {
-            let none = "[store] key of tandem.toml names no key; `tandem store make-key <file>` makes one";
-            return Err(Failure::WrongUsage(none.into()).into());
-        }
+    let Some(source) = &parts.config.store.key else {
+        let none = "[store] key of tandem.toml names no key; `tandem store make-key <file>` makes one";
+        return Err(Failure::WrongUsage(none.into()).into());
+    };
+    let Some(file) = source.path().map(|file| parts.config.resolve(file)) else {
+        return Err(Failure::WrongUsage(format!(
+            "{place}[store] key is in {source}, which this command cannot change: put a new key (`tandem store make-key`) in front of the others there, with a space between, start the host anew, and run `tandem store seal`"
+        ))
+        .into());
     };
     let seals = parts.store.seals().await?;
     let others: u64 = seals
@@ -168,12 +164,12 @@ async fn rotate(parts: &Parts) -> Result<()> {
     if others > 0 && seals.known.len() > 1 {
         return Ok(());
     }
-    let known = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-    let text = format!("{}\n{known}", fresh_key()?);
+    let known = source.read(&parts.config.base)?;
+    let bytes = source.bytes(&format!("{}\n{}\n", fresh_key()?, known.reveal()))?;
     // There whole or not at all, and for its owner alone.
     let write = || -> std::io::Result<()> {
         let mut fresh = tempfile::NamedTempFile::new_in(folder_of(&file))?;
-        fresh.write_all(text.as_bytes())?;
+        fresh.write_all(&bytes)?;
         fresh.as_file().sync_all()?;
         as_before(&file, fresh.path())?;
         fresh.persist(&file).map_err(|error| error.error)?;

@@ -3,6 +3,7 @@
 mod alerts;
 mod backup;
 mod console;
+mod dpapi;
 mod keep;
 mod lines;
 mod log;
@@ -27,7 +28,7 @@ pub use self::keep::{KeepConfig, Payloads};
 pub use self::lines::Lines;
 pub use self::log::LogConfig;
 pub use self::reconcile::ReconcileConfig;
-pub use self::secret::{CREDSTORE, Secret, SecretError, SecretSource};
+pub use self::secret::{CREDSTORE, Secret, SecretError, SecretSource, text_of};
 pub use self::stamp::{Stamp, stamp};
 pub use self::telemetry::TelemetryConfig;
 

@@ -35,7 +35,7 @@ pub fn put_all(parts: &[(PathBuf, Vec<u8>)]) -> Result<(), String> {
 }
 
 /// Writes what only the owner of the process may read, making its folder where there is none. On Windows it has the rights of its folder.
-pub fn put_secret(path: &Path, value: &str) -> std::io::Result<()> {
+pub fn put_secret(path: &Path, value: &[u8]) -> std::io::Result<()> {
     let folder = path.parent().map_or_else(|| PathBuf::from("."), Path::to_owned);
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true);
@@ -44,7 +44,7 @@ pub fn put_secret(path: &Path, value: &str) -> std::io::Result<()> {
     builder.create(&folder)?;
     // A temporary file is its owner's alone.
     let mut file = tempfile::Builder::new().prefix(".tandem-").tempfile_in(folder)?;
-    file.write_all(value.as_bytes())?;
+    file.write_all(value)?;
     file.as_file().sync_all()?;
     file.persist(path).map_err(|error| error.error)?;
     Ok(())
@@ -129,8 +129,8 @@ mod tests {
     fn a_secret_is_its_owners_alone() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secrets/erp.password");
-        put_secret(&path, "one").unwrap();
-        put_secret(&path, "two").unwrap();
+        put_secret(&path, b"one").unwrap();
+        put_secret(&path, b"two").unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "two");
         #[cfg(unix)]
         {

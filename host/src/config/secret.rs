@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
-use super::{Config, ProxyConfig};
+use super::{Config, ProxyConfig, dpapi};
 
 /// Where a secret is kept. `tandem.toml` never holds one itself, so the file can be mailed, diffed and backed up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,6 +18,8 @@ pub enum SecretSource {
     File(PathBuf),
     /// What systemd hands to the service under this name. Source: `systemd.exec(5)`, "Credentials".
     Credential(String),
+    /// A file, relative to `tandem.toml`, that DPAPI of Windows sealed on this machine.
+    Dpapi(PathBuf),
     /// As a person has just typed it, to be tried: no file says this.
     Typed(Secret),
 }
@@ -31,6 +33,7 @@ impl<'de> Deserialize<'de> for SecretSource {
             Env(String),
             File(PathBuf),
             Credential(String),
+            Dpapi(PathBuf),
         }
         match Named::deserialize(deserializer) {
             Ok(Named::Env(name)) => Ok(Self::Env(name)),
@@ -39,8 +42,9 @@ impl<'de> Deserialize<'de> for SecretSource {
             Ok(Named::Credential(_)) => Err(D::Error::custom(
                 "a credential's name has letters, digits, '-', '_' and '.' alone, and begins with a letter",
             )),
+            Ok(Named::Dpapi(path)) => Ok(Self::Dpapi(path)),
             Err(_) => Err(D::Error::custom(
-                "a secret never stands here itself; write { env = \"NAME\" }, { file = \"path\" } or, of systemd, { credential = \"name\" }",
+                "a secret never stands here itself; write { env = \"NAME\" }, { file = \"path\" }, of systemd { credential = \"name\" } or, of Windows, { dpapi = \"path\" }",
             )),
         }
     }
@@ -52,6 +56,7 @@ impl fmt::Display for SecretSource {
             Self::Env(name) => write!(f, "the environment variable {name}"),
             Self::File(path) => write!(f, "the file {}", path.display()),
             Self::Credential(name) => write!(f, "systemd's credential {name}"),
+            Self::Dpapi(path) => write!(f, "the file {}, sealed by its machine (DPAPI)", path.display()),
             Self::Typed(_) => f.write_str("the form"),
         }
     }
@@ -148,6 +153,25 @@ pub enum SecretError {
         /// The folders of those services.
         services: Vec<String>,
     },
+    /// Not on Windows.
+    #[error(
+        "DPAPI, which {{ dpapi = \"...\" }} asks for, is Windows' own, and this is another system: use {{ file = \"...\" }} or, of systemd, {{ credential = \"...\" }}"
+    )]
+    NotWindows,
+    /// DPAPI does not seal it.
+    #[error("DPAPI does not seal the secret: {0}")]
+    Unsealed(String),
+    /// DPAPI does not open it.
+    #[error(
+        "the sealed secret {path} cannot be opened ({cause}): it was sealed on another machine, or by another program, or is damaged; type the secret again with `tandem init`, \
+         or seal it here with `tandem secret seal {path}`"
+    )]
+    Sealed {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        cause: String,
+    },
     /// There, but blank.
     #[error("the secret from {0} is empty")]
     Empty(String),
@@ -186,19 +210,37 @@ fn is_credential(name: &str) -> bool {
 const MOST: u64 = 64 << 10;
 
 /// A path that was meant for something else may never end.
-fn read_bounded(path: &Path) -> std::io::Result<String> {
-    let mut text = String::new();
-    let bytes = std::fs::File::open(path)?.take(MOST + 1).read_to_string(&mut text)?;
-    if bytes as u64 > MOST {
+fn bounded(from: impl Read) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if from.take(MOST + 1).read_to_end(&mut bytes)? as u64 > MOST {
         return Err(std::io::Error::other(format!("it has more than {MOST} bytes: no secret has")));
     }
-    Ok(text)
+    Ok(bytes)
+}
+
+/// A secret as a file or an input holds it: a trailing line break is dropped.
+pub fn text_of(from: impl Read) -> std::io::Result<String> {
+    let text = String::from_utf8(bounded(from)?);
+    let text = text.map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not text in UTF-8"))?;
+    Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
 /// What a file holds, and its path.
 fn of_file(path: PathBuf) -> Result<(String, String), SecretError> {
-    match read_bounded(&path) {
-        Ok(text) => Ok((text.trim_end_matches(['\r', '\n']).to_owned(), path.display().to_string())),
+    match std::fs::File::open(&path).and_then(text_of) {
+        Ok(text) => Ok((text, path.display().to_string())),
+        Err(cause) => Err(SecretError::Unreadable { path, cause }),
+    }
+}
+
+/// What a file holds that is sealed, and its path.
+fn of_sealed(path: PathBuf) -> Result<(String, String), SecretError> {
+    // Told before that a file is missing, which it may be for the same reason.
+    if !cfg!(windows) {
+        return Err(SecretError::NotWindows);
+    }
+    match std::fs::File::open(&path).and_then(bounded) {
+        Ok(sealed) => Ok((dpapi::open(&path, &sealed)?, path.display().to_string())),
         Err(cause) => Err(SecretError::Unreadable { path, cause }),
     }
 }
@@ -210,9 +252,26 @@ impl SecretSource {
             Self::Env(name) => (std::env::var(name).map_err(|_| SecretError::NotSet(name.clone()))?, name.clone()),
             Self::File(path) => of_file(base.join(path))?,
             Self::Credential(name) => of_file(credential(name)?)?,
+            Self::Dpapi(path) => of_sealed(base.join(path))?,
             Self::Typed(secret) => (secret.reveal().to_owned(), "the form".into()),
         };
         if value.is_empty() { Err(SecretError::Empty(origin)) } else { Ok(Secret(value)) }
+    }
+
+    /// The file that `tandem.toml` names, as it names it.
+    pub fn path(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) | Self::Dpapi(path) => Some(path),
+            Self::Env(_) | Self::Credential(_) | Self::Typed(_) => None,
+        }
+    }
+
+    /// What that file holds for `value`.
+    pub fn bytes(&self, value: &str) -> Result<Vec<u8>, SecretError> {
+        match self {
+            Self::Dpapi(_) => dpapi::seal(value),
+            _ => Ok(value.as_bytes().to_owned()),
+        }
     }
 }
 
@@ -242,6 +301,37 @@ mod tests {
         for odd in ["../../etc/passwd", "a b", "", "a\\nExecStart=/bin/sh", "%n", ".a"] {
             let error = of(&format!("password = {{ credential = \"{odd}\" }}")).unwrap_err().to_string();
             assert!(error.contains("begins with a letter"), "{odd}: {error}");
+        }
+    }
+
+    #[cfg(not(windows))]
+    #[test]
+    fn what_windows_seals_is_refused_elsewhere_with_its_mend() {
+        let text = "password = { dpapi = \"secrets/erp.password\" }";
+        let all: std::collections::BTreeMap<String, SecretSource> = toml::from_str(text).unwrap();
+        let source = &all["password"];
+        assert_eq!(*source, SecretSource::Dpapi("secrets/erp.password".into()));
+        for error in [source.read(Path::new("/etc/tandem")).unwrap_err(), source.bytes("geheim").unwrap_err()] {
+            let error = error.to_string();
+            assert!(error.contains("Windows' own") && error.contains("use { file ="), "{error}");
+        }
+    }
+
+    #[cfg(windows)]
+    #[test]
+    fn what_was_sealed_is_read_again_and_what_is_damaged_is_told_with_its_mend() {
+        let folder = tempfile::tempdir().unwrap();
+        let source = SecretSource::Dpapi("erp.password".into());
+        let mut sealed = source.bytes("geheim").unwrap();
+        std::fs::write(folder.path().join("erp.password"), &sealed).unwrap();
+        assert!(!sealed.windows(6).any(|part| part == b"geheim"));
+        assert_eq!(source.read(folder.path()).unwrap().reveal(), "geheim");
+        let middle = sealed.len() / 2;
+        sealed[middle] ^= 0xff;
+        for damaged in [&sealed[..], &sealed[..20], b"geheim", b""] {
+            std::fs::write(folder.path().join("erp.password"), damaged).unwrap();
+            let error = source.read(folder.path()).unwrap_err().to_string();
+            assert!(error.contains("erp.password") && error.contains("tandem secret seal"), "{error}");
         }
     }
 

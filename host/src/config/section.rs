@@ -19,6 +19,7 @@ pub fn source(secret: &SecretSource) -> Value {
         SecretSource::Env(name) => json!({ "env": name }),
         SecretSource::File(path) => json!({ "file": path }),
         SecretSource::Credential(name) => json!({ "credential": name }),
+        SecretSource::Dpapi(path) => json!({ "dpapi": path }),
         SecretSource::Typed(_) => json!({ "file": "typed" }),
     }
 }
@@ -40,37 +41,33 @@ pub fn fault(kind: &str, name: &str, error: &str) -> Option<(String, String)> {
     Some((key, why.to_owned()))
 }
 
-/// Keeps a secret in a file of its own, which no other section names: what runs goes on with the file that it has. Relative to `tandem.toml`;
-/// an error in words, with the file.
-pub fn keep_secret(name: &str, way: &str, secret: &str, config: &Config) -> Result<PathBuf, String> {
+/// Keeps a secret in a file of its own, on Windows a sealed one, which no other section names: what runs goes on with the file that it has. An error
+/// in words, with the file.
+pub fn keep_secret(name: &str, way: &str, secret: &str, config: &Config) -> Result<SecretSource, String> {
     let mut path = PathBuf::from(FOLDER).join(format!("{name}.{way}"));
     while config.resolve(&path).exists() {
         path = PathBuf::from(FOLDER).join(format!("{name}.{way}.{:06x}", fastrand::u32(..1 << 24)));
     }
     let target = config.resolve(&path);
-    put_secret(&target, secret).map_err(|error| format!("{}: {error}", target.display()))?;
-    Ok(path)
+    let kept = if cfg!(windows) { SecretSource::Dpapi(path) } else { SecretSource::File(path) };
+    let failed = |error: &dyn std::error::Error| format!("{}: {error}", target.display());
+    put_secret(&target, &kept.bytes(secret).map_err(|error| failed(&error))?).map_err(|error| failed(&error))?;
+    Ok(kept)
 }
 
 /// Removes the files of a connection's secrets that `before` named and `now` does not, of those that [`keep_secret`] wrote.
 pub fn drop_secrets(name: &str, before: &Config, now: &Config) {
-    let files = |config: &Config| -> Vec<PathBuf> {
-        let secrets = config.secrets().into_iter();
-        let file = |source: &SecretSource| match source {
-            SecretSource::File(path) => Some(path.clone()),
-            _ => None,
-        };
-        secrets.filter_map(|(_, source)| file(source)).collect()
-    };
-    let used = files(now);
-    for path in files(before).into_iter().filter(|path| is_kept(name, path) && !used.contains(path)) {
-        drop_secret(&path, before);
+    let used: Vec<&Path> = now.secrets().into_iter().filter_map(|(_, source)| source.path()).collect();
+    for (_, source) in before.secrets() {
+        if source.path().is_some_and(|path| is_kept(name, path) && !used.contains(&path)) {
+            drop_secret(source, before);
+        }
     }
 }
 
 /// Removes a file that [`keep_secret`] wrote.
-pub fn drop_secret(path: &Path, config: &Config) {
-    let path = config.resolve(path);
+pub fn drop_secret(kept: &SecretSource, config: &Config) {
+    let Some(path) = kept.path().map(|path| config.resolve(path)) else { return };
     if let Err(error) = std::fs::remove_file(&path) {
         tracing::warn!(path = %path.display(), %error, "a secret that is not used any more lies there still");
     }
@@ -105,16 +102,17 @@ mod tests {
     -> Result<(), Box<dyn std::error::Error>> {
         let folder = tempfile::tempdir()?;
         let file = folder.path().join("tandem.toml");
-        let says = |path: &Path| {
+        let says = |kept: &SecretSource| {
             let text = format!(
-                "[b1.erp]\nurl = \"https://b1/b1s/v2\"\ncompany = \"C\"\nuser = \"u\"\ntime_zone = \"UTC\"\npassword = {{ file = '{}' }}\n",
-                path.display()
+                "[b1.erp]\nurl = \"https://b1/b1s/v2\"\ncompany = \"C\"\nuser = \"u\"\ntime_zone = \"UTC\"\n[b1.erp.password]\n{}",
+                toml::to_string(&source(kept)).unwrap_or_default()
             );
             Config::parse(&text, &file)
         };
+        let there = |kept: &SecretSource| kept.path().is_some_and(|path| folder.path().join(path).exists());
         let own = folder.path().join("mine.txt");
         std::fs::write(&own, "typed by hand")?;
-        let by_hand = says(&own)?;
+        let by_hand = says(&SecretSource::File(own.clone()))?;
         let first = keep_secret("erp", "password", "one", &by_hand)?;
         let second = keep_secret("erp", "password", "two", &by_hand)?;
         assert_ne!(first, second);
@@ -122,11 +120,12 @@ mod tests {
         drop_secrets("erp", &by_hand, &before);
         assert!(own.exists(), "a file that a person made is his");
         drop_secrets("erp", &before, &before);
-        assert!(before.resolve(&first).exists(), "one that is named still");
+        assert!(there(&first), "one that is named still");
         drop_secrets("other", &before, &now);
-        assert!(before.resolve(&first).exists(), "one of another connection");
+        assert!(there(&first), "one of another connection");
         drop_secrets("erp", &before, &now);
-        assert!(!before.resolve(&first).exists() && now.resolve(&second).exists());
+        assert!(!there(&first) && there(&second));
+        assert_eq!(now.b1["erp"].password.read(&now.base)?.reveal(), "two");
         Ok(())
     }
 }

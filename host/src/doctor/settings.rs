@@ -9,7 +9,7 @@ use toml::{Table, Value};
 use super::mask::{DOTS, Mask};
 
 /// Keys whose texts are shown. Addresses of servers are; users, secrets, and what is not known are not.
-const SHOWN: [&str; 32] = [
+const SHOWN: [&str; 33] = [
     "api_version",
     "at",
     "audience",
@@ -17,6 +17,7 @@ const SHOWN: [&str; 32] = [
     "certificate",
     "company",
     "connections",
+    "dpapi",
     "env",
     "file",
     "folder",

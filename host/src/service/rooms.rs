@@ -4,7 +4,7 @@ use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
 
 use super::ServiceError;
-use crate::config::{Config, SecretSource};
+use crate::config::Config;
 
 /// What of a folder is Tandem's.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,7 +104,7 @@ impl Rooms {
             }
         }
         for (_, secret) in config.secrets() {
-            if let SecretSource::File(path) = secret {
+            if let Some(path) = secret.path() {
                 rooms.secrets.push(resolved(path)?);
             }
         }

@@ -104,7 +104,7 @@ impl Asker {
             Some(Value::String(_)) => {
                 return Err(wrong(
                     key,
-                    "stands in no file: say where it lies, { env = \"NAME\" }, { file = \"path\" } or { credential = \"name\" }",
+                    "stands in no file: say where it lies, { env = \"NAME\" }, { file = \"path\" }, { credential = \"name\" } or { dpapi = \"path\" }",
                 ));
             }
             Some(given) => return given.try_into().map_err(|error: toml::de::Error| wrong(key, error.message())),
@@ -206,7 +206,7 @@ fn wrong(key: &str, why: &str) -> anyhow::Error {
 }
 
 /// How a secret's source is written.
-const SOURCES: [&str; 3] = ["env", "file", "credential"];
+const SOURCES: [&str; 4] = ["env", "file", "credential", "dpapi"];
 
 /// Tables within tables become keys with dots; where a secret lies, and lists, stay whole.
 fn flattened(above: &str, table: &Table, into: &mut BTreeMap<String, Value>) {

@@ -108,7 +108,7 @@ impl Draft {
         self.read_again()?;
         let before = self.config.clone();
         let SecretSource::Typed(secret) = &own.secret else {
-            if let SecretSource::File(path) = &own.secret
+            if let Some(path) = own.secret.path()
                 && !self.config.resolve(path).exists()
             {
                 bail!("{} is gone: somebody gave {} another secret meanwhile; begin it anew", path.display(), own.name);
@@ -119,7 +119,7 @@ impl Draft {
         };
         let kept = keep_secret(&own.name, own.way, secret.reveal(), &before);
         let kept = kept.map_err(|why| anyhow!("cannot write {why}"))?;
-        if let Err(error) = self.put(own.kind, &own.name, &own.with(&source(&SecretSource::File(kept.clone())))) {
+        if let Err(error) = self.put(own.kind, &own.name, &own.with(&source(&kept))) {
             drop_secret(&kept, &before);
             return Err(error);
         }

@@ -121,11 +121,13 @@ fn key(kept: Option<&SecretSource>, asker: &mut Asker) -> Result<SecretSource> {
     if !asker.is_person() || asker.has(KEY_OF) {
         return asker.secret(KEY_OF, "its private key", kept);
     }
-    let before = match kept {
-        Some(SecretSource::File(path)) => Some(path.display().to_string()),
-        _ => None,
-    };
-    Ok(SecretSource::File(asker.text(KEY_OF, "PEM file of its private key", before.as_deref())?.into()))
+    let before = kept.and_then(SecretSource::path).map(|path| path.display().to_string());
+    let file = asker.text(KEY_OF, "PEM file of its private key", before.as_deref())?;
+    match kept {
+        // It may be sealed.
+        Some(kept) if before.as_ref() == Some(&file) => Ok(kept.clone()),
+        _ => Ok(SecretSource::File(file.into())),
+    }
 }
 
 /// What lacks in the org is mended there, by a person; it is looked at again as often as he likes.

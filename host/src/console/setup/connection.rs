@@ -385,8 +385,8 @@ async fn save(
     let now = match releases.change_config(&file, |text| change.of(text)).await {
         Ok(now) => now,
         Err(why) => {
-            if let Some(path) = &change.written {
-                drop_secret(path, &change.before);
+            if let Some(kept) = &change.written {
+                drop_secret(kept, &change.before);
             }
             return Err(change.refused.unwrap_or_else(|| problem(wanted.kind(), &name, &why)));
         }
@@ -406,7 +406,7 @@ struct Change<'a> {
     /// What the file says before.
     before: Config,
     /// The secret's file.
-    written: Option<PathBuf>,
+    written: Option<SecretSource>,
     /// Why it is not made.
     refused: Option<Problem>,
 }
@@ -438,9 +438,8 @@ impl Change<'_> {
         let secret = match wanted.typed()? {
             None => wanted.kept(name, before).cloned().ok_or_else(|| wanted.needs_secret(name, before))?,
             Some(typed) => {
-                let path = keep_secret(name, wanted.way.key(), typed, before).map_err(unwritten)?;
-                self.written = Some(path.clone());
-                SecretSource::File(path)
+                let kept = keep_secret(name, wanted.way.key(), typed, before).map_err(unwritten)?;
+                self.written.insert(kept).clone()
             }
         };
         self.wanted.keys(&secret)
