@@ -1,6 +1,6 @@
 //! One side of a pair is gone: the other is marked, or a human is asked; never is anything deleted.
 
-use tandem_sdk::{Deleted, Link, Outcomes, Side, Value, json, links, say};
+use tandem_sdk::{Deleted, Link, Outcomes, Side, Value, from_json, json, links, say};
 
 use crate::describe::Settings;
 use crate::fields::Plan;
@@ -12,7 +12,7 @@ pub const MARK: &str = "mark";
 
 /// The account was deleted in Salesforce: the partner stays, which is told, or asked.
 pub fn account(settings: &Settings, subject: &Subject, outcomes: &mut Outcomes) {
-    let known = subject.base.as_ref().is_some_and(|base| base.get("gone").is_some_and(|gone| gone == true));
+    let known = subject.base.as_ref().is_some_and(|base| base.get(GONE).is_some_and(|gone| gone == true));
     let customer = [("customer", subject.card_code().into())];
     let what = if subject.account.is_null() {
         say(
@@ -30,15 +30,24 @@ pub fn account(settings: &Settings, subject: &Subject, outcomes: &mut Outcomes) 
             outcomes.ask(&subject.events, what, &["keep in B1", "retry", "ignore"], &detail);
             return;
         }
+        _ if !known => put_gone(subject),
         _ => {}
     }
     outcomes.note_all(&subject.events, &format!("{what}; the partner stays"));
 }
 
+/// In a link's base: the account is gone, and the partner stays.
+const GONE: &str = "gone";
+
+/// The partner stays though its account is gone.
+pub fn is_parted(link: &Link) -> bool {
+    from_json(&link.base)[GONE] == true
+}
+
 /// Remembers that nobody needs to be asked again.
 fn put_gone(subject: &Subject) {
     let mut base = subject.base.clone().unwrap_or_default();
-    base.insert("gone".into(), true.into());
+    base.insert(GONE.into(), true.into());
     if let Some(link) = links::find("account", Side::B1, subject.card_code()) {
         links::put(&Link { base: Value::Object(base).to_string(), ..link });
     }
@@ -60,7 +69,7 @@ pub fn partner(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -
     outcomes.note_all(&subject.events, what);
     let mut base = subject.base.clone().unwrap_or_default();
     let mut plan = Plan::default();
-    for (name, value) in [("Tandem_Partner_Type__c", json!("deleted")), ("Tandem_Blocked__c", json!(true))] {
+    for (name, value) in [(TYPE, json!(DELETED)), ("Tandem_Blocked__c", json!(true))] {
         if base.get(name) != Some(&value) {
             plan.to_salesforce.insert(name.into(), value.clone());
             plan.written.insert(name.into(), Side::Salesforce);
@@ -86,5 +95,9 @@ pub fn partner(settings: &Settings, subject: Subject, outcomes: &mut Outcomes) -
 
 /// The account is marked already.
 pub fn is_marked(subject: &Subject) -> bool {
-    subject.base.as_ref().is_some_and(|base| base.get("Tandem_Partner_Type__c") == Some(&json!("deleted")))
+    subject.base.as_ref().is_some_and(|base| base.get(TYPE) == Some(&json!(DELETED)))
 }
+
+/// The account's field that says of what kind its partner is, and what it says of one that was deleted.
+pub const TYPE: &str = "Tandem_Partner_Type__c";
+pub const DELETED: &str = "deleted";

@@ -70,6 +70,11 @@ pub fn is_left(id: &str, order: &Value) -> bool {
     is_among(&key(LEFT, id), order)
 }
 
+/// A person has said that it is not the opportunity's, or leaves it as it is.
+pub fn is_put_aside(id: &str, order: &Value) -> bool {
+    is_among(&key(BESIDE, id), order) || is_left(id, order)
+}
+
 /// It was there beside the opportunity's own draft.
 pub fn add_draft(id: &str, draft: &Value) {
     put(&key(DRAFTS, id), draft);

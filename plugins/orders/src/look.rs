@@ -12,7 +12,7 @@ use crate::complete::is_live;
 use crate::describe::Settings;
 use crate::linked::{Linked, status_of};
 use crate::plan::Order;
-use crate::{News, Step, Work, adopt, approval, aside, beside, complete, facts, ledger, own};
+use crate::{News, Step, Work, adopt, approval, aside, beside, complete, facts, ledger, own, unseen};
 
 /// What a person may choose about an order that was cancelled in B1.
 pub const MAKE_NEW: &str = "create a new order";
@@ -403,6 +403,11 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
     if linked.status != "Cancelled" {
         linked.left = false;
         w.document = document.clone();
+        // What was delivered or invoiced while it was not to be seen is shown on it now.
+        if unseen::was_missed(w.id()) {
+            adopt::tell_linked(w, &adopt::told(document));
+            unseen::is_back(w.id());
+        }
         w.step = Step::Update(order, linked);
         return;
     }

@@ -359,15 +359,16 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
                 continue;
             }
         };
+        let looks = w.looks() || unseen::was_missed(w.id());
         w.step = match std::mem::replace(&mut w.step, Step::Open) {
             Step::Update(_, link)
-                if link.same_as(&order) && !w.looks() && !link.question.is_empty() && link.status != "Cancelled" =>
+                if link.same_as(&order) && !looks && !link.question.is_empty() && link.status != "Cancelled" =>
             {
                 total::ask(w, &link, link.question.clone());
                 continue;
             }
             // Our own echo, or a change of nothing that matters in B1. What is asked about the order is asked until B1 says otherwise.
-            Step::Update(_, link) if link.same_as(&order) && !w.looks() && !is_in_question(w, &link) => {
+            Step::Update(_, link) if link.same_as(&order) && !looks && !is_in_question(w, &link) => {
                 let what = if link.left { link.stays_cancelled() } else { link.up_to_date() };
                 w.news = Some(News::synced(&link, &what));
                 Step::Finished(Outcome::Done(what.into()))

@@ -8,7 +8,7 @@ use tandem_sdk::{Decimal, Error, Side, Value, b1, counterpart, decimal, links, s
 
 use crate::check::field;
 use crate::describe::Settings;
-use crate::{Orders, change, plan, total};
+use crate::{Orders, beside, change, plan, total};
 
 /// Opportunities of a page: each comes with its lines.
 const OPPORTUNITIES: usize = 500;
@@ -81,7 +81,7 @@ fn orders(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
     let settings = asked.settings;
     let (mut found, next) = asked.which.entities(&Entities {
         set: "Orders",
-        select: "DocEntry,DocNum,DocDate,CardCode,CardName,DocCurrency,DocTotal,VatSum,DocTotalFc,VatSumFc,U_SF_Id,UpdateDate,UpdateTime"
+        select: "DocEntry,DocNum,DocDate,CardCode,CardName,DocCurrency,DocTotal,VatSum,DocTotalFc,VatSumFc,DocumentAdditionalExpenses,U_SF_Id,UpdateDate,UpdateTime"
             .into(),
         filter: "Cancelled eq 'tNO' and U_SF_Id ne null".into(),
         id: &["DocEntry"],
@@ -112,16 +112,28 @@ fn of_order(settings: &Settings, order: &Value) -> Result<Row, Error> {
     let label = format!("Order {}, {}", b1::key_text(&order["DocNum"]), text(order, "CardName"));
     let entry = b1::key_text(&order["DocEntry"]);
     let event = format!("Orders({entry})");
-    let row = row(entry, text(order, "U_SF_Id"), label).told_by(event).changed_in_b1(order);
+    let id = text(order, "U_SF_Id");
+    // What a clerk has made for himself is neither the opportunity's order nor a second one.
+    let aside = beside::is_put_aside(id, order);
+    let (key, alone) = if aside { ("", "a person said that it is not its opportunity's order") } else { (id, "") };
+    let row = row(entry, key, label).told_by(event).told_by(id).changed_in_b1(order).alone(alone);
     let (currency, net) = net_of(settings, order)?;
     Ok(row.sum("net total", &currency, text(order, "DocDate"), net, Decimal::ZERO))
 }
 
-/// Before tax, in the document's currency.
+/// Before tax and without the order's freight, which no opportunity has; in the document's currency. Assumed: a foreign document tells freight in its
+/// own currency as `LineTotalFC`, and where that is missing as `LineTotal`.
 fn net_of(settings: &Settings, order: &Value) -> Result<(String, Decimal), Error> {
-    let (total, tax) =
-        if b1::amount(order, "DocTotalFc").is_zero() { ("DocTotal", "VatSum") } else { ("DocTotalFc", "VatSumFc") };
-    let net = decimal(&order[total]).unwrap_or_default() - b1::amount(order, tax);
+    let is_foreign = !b1::amount(order, "DocTotalFc").is_zero();
+    let (total, tax) = if is_foreign { ("DocTotalFc", "VatSumFc") } else { ("DocTotal", "VatSum") };
+    let expenses = order["DocumentAdditionalExpenses"].as_array().into_iter().flatten();
+    let freight: Decimal = expenses
+        .map(|own| match own["LineTotalFC"].is_null() || !is_foreign {
+            true => b1::amount(own, "LineTotal"),
+            false => b1::amount(own, "LineTotalFC"),
+        })
+        .sum();
+    let net = decimal(&order[total]).unwrap_or_default() - b1::amount(order, tax) - freight;
     Ok((settings.currencies.iso(text(order, "DocCurrency"))?, net))
 }
 
@@ -147,5 +159,9 @@ mod tests {
         let foreign =
             json!({ "DocCurrency": "$", "DocTotal": 85, "VatSum": 0, "DocTotalFc": 150.25, "VatSumFc": 0.25 });
         assert_eq!(net(&foreign), "150.00 USD");
+        let freight = json!([{ "LineTotal": 15.5 }, { "LineTotal": 4.5 }]);
+        let order =
+            json!({ "DocCurrency": "EUR", "DocTotal": 142.8, "VatSum": 22.8, "DocumentAdditionalExpenses": freight });
+        assert_eq!(net(&order), "100.0 EUR", "freight is nothing that was sold");
     }
 }

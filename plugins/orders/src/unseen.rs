@@ -41,6 +41,21 @@ fn key(id: &str) -> String {
     format!("cancel:{id}")
 }
 
+/// It has an order and was not seen: what comes of that order is not shown on it.
+fn unseen(id: &str) -> String {
+    format!("unseen:{id}")
+}
+
+/// It was not seen: what came of its order meanwhile is still to be shown on it.
+pub fn was_missed(id: &str) -> bool {
+    storage::get(&unseen(id)).is_some()
+}
+
+/// It is seen again, and all is told that is to be shown on it.
+pub fn is_back(id: &str) {
+    storage::delete(&unseen(id));
+}
+
 /// What was decided could not be done yet: it holds for whatever B1 makes of it.
 pub fn decide(w: &Work) {
     if w.opportunity.is_null() {
@@ -61,6 +76,9 @@ pub fn ask(settings: &Settings, w: &mut Work, link: Option<&Linked>) -> bool {
             forget(w.id());
         }
         return false;
+    }
+    if link.is_some() {
+        let _ = storage::set(&unseen(w.id()), "true");
     }
     let decided = w.event.resolution.as_deref() == Some(CANCEL)
         || (w.deleted && settings.deleted == Deleted::Cancel)

@@ -83,6 +83,14 @@ pub async fn in_step(world: &World, phones: &BTreeMap<String, String>) -> Result
     special_prices(world, &accounts, &products).await?;
     let deliveries = by(world, "Tandem_Delivery__c", "Tandem_Key__c").await?;
     ensure!(!invoices.is_empty() && !deliveries.is_empty(), "something was shipped and invoiced");
+    // Tandem's own comparison sees it likewise.
+    let (code, report) = crate::reconcile::reconcile(world, &[]).await?;
+    let comparisons = report["flows"].as_array().into_iter().flatten();
+    let comparisons = comparisons.flat_map(|own| own["comparisons"].as_array().into_iter().flatten());
+    for own in comparisons {
+        ensure!(own["not_whole"].is_null() && own["unexplained"] == 0, "{}: {own:#}", own["name"]);
+    }
+    ensure!(code == 0, "reconcile ended with {code}: {report:#}");
     Ok(())
 }
 

@@ -7,7 +7,7 @@ use tandem_sdk::{Error, Side, Value, counterpart, links, salesforce, text};
 
 use super::with;
 use crate::describe::{Create, Settings};
-use crate::{fields, gather, person};
+use crate::{fields, gather, gone, person};
 
 /// Records of a page.
 const ACCOUNTS: usize = 1_000;
@@ -22,7 +22,7 @@ pub fn rows(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Er
 
 fn accounts(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Error> {
     let mut names = gather::own_fields(settings);
-    names.push("Tandem_Sync_Message__c".into());
+    names.extend(["Tandem_Sync_Message__c", gone::TYPE].map(str::to_owned));
     let (mut found, next) = asked.which.objects(&Objects {
         fields: names.join(","),
         from: "Account",
@@ -50,7 +50,9 @@ fn accounts(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Er
         let key = settings.keys.own(text(account, "Tandem_Card_Code__c")).unwrap_or_default();
         let (state, message) = (text(account, "Tandem_Sync_State__c"), text(account, "Tandem_Sync_Message__c"));
         let row = row(text(account, "Id"), key, text(account, "Name"));
-        with(row.changed_in_salesforce(account).told(state, message), values)
+        let alone =
+            if account[gone::TYPE] == gone::DELETED { "its partner was deleted in B1, and it says so" } else { "" };
+        with(row.changed_in_salesforce(account).told(state, message).alone(alone), values)
     });
     Ok(Page { rows: rows.collect(), next })
 }
@@ -72,11 +74,15 @@ fn partners(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Er
     if settings.org.persons {
         named_as_persons(settings, &mut found)?;
     }
+    let codes: Vec<String> = found.iter().map(|partner| text(partner, "CardCode").to_owned()).collect();
+    let linked = links::find_all("account", Side::B1, &codes);
     let values = fields::shown(&settings.org.sections(), Side::B1, &found);
-    let rows = found.iter().zip(values).map(|(partner, values)| {
+    let rows = found.iter().zip(values).zip(linked).map(|((partner, values), linked)| {
         let code = text(partner, "CardCode");
         let label = format!("{code}, {}", text(partner, "CardName"));
-        with(row(code, code, label).changed_in_b1(partner), values)
+        let parted = linked.is_some_and(|link| gone::is_parted(&link));
+        let alone = if parted { "its account was deleted in Salesforce, and the partner stays" } else { "" };
+        with(row(code, code, label).changed_in_b1(partner).alone(alone), values)
     });
     Ok(Page { rows: rows.collect(), next })
 }

@@ -7,7 +7,7 @@ use tandem_sdk::{Error, Side, Value, b1, links, mapping, text};
 
 use super::{accounts, with};
 use crate::describe::Settings;
-use crate::{contacts, fields, gather, left, newcomers};
+use crate::{contacts, fields, gather, gone, left, newcomers};
 
 /// Records of a page.
 const CONTACTS: usize = 1_000;
@@ -28,7 +28,7 @@ fn of_salesforce(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Pag
     let mut names = gather::contact_fields();
     names.push("AccountId".into());
     // Whoever is a person account is compared as an account.
-    let person = if settings.org.persons { " AND IsPersonAccount = false" } else { "" };
+    let person = if settings.org.persons { " AND IsPersonAccount != true" } else { "" };
     let (mut found, next) = asked.which.all_objects(&Objects {
         fields: names.join(","),
         from: "Contact",
@@ -92,6 +92,7 @@ fn shown(settings: &Settings, partners: &[Value]) -> Result<Vec<Row>, Error> {
     let accounts: BTreeMap<String, String> = links::find_all("account", Side::B1, &codes)
         .into_iter()
         .flatten()
+        .filter(|link| !gone::is_parted(link))
         .map(|link| (link.b1_id, link.salesforce_id))
         .collect();
     let persons = match settings.org.persons {

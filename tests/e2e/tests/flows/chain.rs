@@ -532,9 +532,12 @@ async fn what_is_invoiced_while_its_opportunity_is_deleted_stands_under_the_acco
     let other = asked.as_array().into_iter().flatten().find(|item| item["flow"] != "orders");
     assert!(other.is_none(), "{asked}");
     put_in_bin(&world, "undelete", &id).await?;
-    clerk(&world, &format!("pay/{}", invoice["DocEntry"])).await?;
     let back = |record: &Value| own(record) && record["Tandem_Opportunity__c"] == id.as_str();
     world.until_record("Tandem_Invoice__c", "its opportunity again", back).await?;
+    let shipped = |record: &Value| record["Id"] == id.as_str() && record["Tandem_Delivery_State__c"] == "Shipped";
+    world.until_record("Opportunity", "what was delivered meanwhile", shipped).await?;
+    let line = |record: &Value| record["OpportunityId"] == id.as_str() && record["Tandem_Line_Status__c"] == "Shipped";
+    world.until_record("OpportunityLineItem", "its lines", line).await?;
     Ok(())
 }
 

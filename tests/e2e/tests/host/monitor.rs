@@ -209,7 +209,7 @@ async fn one_trace_goes_from_the_event_of_salesforce_to_the_order_of_b1_and_name
     let traces = traces_of(&world, &ids[1]).await?;
     let whole = async |_: &World| Ok(traces.iter().find_map(|trace| collector.whole(trace)));
     world.until("what was told again", PATIENCE, whole).await?;
-    world.b1_faults(json!([{ "path": "/Orders", "method": "POST", "kind": { "latency": 3_000 } }])).await?;
+    world.b1_faults(json!([{ "path": "$batch", "kind": { "latency": 3_000 } }])).await?;
     world.win(&ids[2]).await?;
     let taken = async |world: &World| {
         let leased = world.tandem_json(&["events", "list", "--key", &ids[2], "--state", "leased"]).await?;

@@ -213,3 +213,80 @@ async fn each_contact_is_compared_with_its_employee() -> Result<()> {
     assert_eq!((code, comparison(&report, "accounts", "contacts")["alone"].as_u64()), (0, alone.map(|own| own + 1)));
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_gone_for_good_on_one_side_is_nobodys_lack() -> Result<()> {
+    let mut world = World::with(setup(&["accounts"])).await?;
+    let partner = json!({ "CardCode": "SHORT", "CardName": "Short Ltd", "CardType": "cCustomer" });
+    world.b1_post("/BusinessPartners", partner).await?;
+    world.up().await?;
+    world.tandem(&["backfill", "accounts", "--yes"]).await?;
+    world.settled().await?;
+    let accounts = world.records("Account").await?;
+    let of = |code: &str| accounts.iter().find(|own| own["Tandem_Card_Code__c"] == code).context("an account");
+    delete(&world, "Account", text(of("C00004")?, "Id")).await?;
+    world.b1_call("DELETE", "/BusinessPartners('SHORT')", Value::Null).await?;
+    let told = async |world: &World| {
+        let events = world.tandem_json(&["events", "list", "--key", text(of("C00004")?, "Id")]).await?;
+        Ok(events.to_string().contains("the partner stays").then_some(()))
+    };
+    world.until("the deletion to be told", PATIENCE, told).await?;
+    let id = text(of("SHORT")?, "Id").to_owned();
+    let marked = |own: &Value| own["Id"] == id.as_str() && own["Tandem_Partner_Type__c"] == "deleted";
+    // B1 tells of no deletion: somebody looks at the account.
+    world.change("Account", &id, json!({ "Phone": "+49 1" })).await?;
+    world.until_record("Account", "the partner that is gone", marked).await?;
+    world.settled().await?;
+    let (code, report) = reconcile(&world, &["accounts"]).await?;
+    agrees(&report, "accounts", "accounts")?;
+    agrees(&report, "accounts", "contacts")?;
+    let left = &comparison(&report, "accounts", "accounts")["left_out"];
+    assert!(left.to_string().contains("deleted in Salesforce") && left.to_string().contains("deleted in B1"), "{left}");
+    assert_eq!(code, 0, "{report:#}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_clerk_made_for_himself_is_no_second_order_and_freight_is_nothing_that_was_sold() -> Result<()> {
+    let mut world = World::with(setup(&["orders"])).await?;
+    let ids = world.opportunities(2).await?;
+    world.up().await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    world.until_all_told(&ids, PATIENCE).await?;
+    let order = world.orders_of(&ids[0]).await?.remove(0);
+    let freight = json!({ "DocumentAdditionalExpenses": [{ "ExpenseCode": 1, "LineTotal": 20 }] });
+    world.b1_patch(&format!("/Orders({})", order["DocEntry"]), freight).await?;
+    // Its own order is cancelled, and a duplicate of it left: a person says that the duplicate is none of its.
+    let order = world.orders_of(&ids[1]).await?.remove(0);
+    let line = &order["DocumentLines"][0];
+    let twin = json!({ "CardCode": order["CardCode"], "DocDueDate": order["DocDueDate"], "U_SF_Id": ids[1],
+        "DocumentLines": [{ "ItemCode": line["ItemCode"], "Quantity": 1, "UnitPrice": 1 }] });
+    let twin = world.b1_post("/Orders", twin).await?;
+    world.b1_call("POST", &format!("/Orders({})/Cancel", order["DocEntry"]), Value::Null).await?;
+    world.until_state(&ids[1], "Review").await?;
+    let asked = async |world: &World| {
+        let items = world.tandem_json(&["review", "list"]).await?;
+        let item = items.as_array().into_iter().flatten().find(|item| item["key"] == ids[1].as_str()).cloned();
+        let is_new = |item: &Value| {
+            item["choices"].as_array().is_some_and(|all| all.iter().any(|own| own == "create a new order"))
+        };
+        Ok(item.filter(is_new))
+    };
+    let item = world.until("a question whether a new one is wanted", PATIENCE, asked).await?;
+    world.tandem(&["review", "resolve", &item["id"].to_string(), "--choose", "create a new order"]).await?;
+    let made = async |world: &World| {
+        let own = world.orders_of(&ids[1]).await?;
+        let live = own.iter().filter(|own| own["Cancelled"] == "tNO" && own["DocEntry"] != twin["DocEntry"]);
+        Ok((live.count() == 1).then_some(()))
+    };
+    world.until("a new order beside the clerk's", PATIENCE, made).await?;
+    world.settled().await?;
+    let (code, report) = reconcile(&world, &["orders"]).await?;
+    assert_eq!(agrees(&report, "orders", "orders")?, 2, "{report:#}");
+    let own = comparison(&report, "orders", "orders");
+    assert_eq!((own["alone"].as_u64(), own["b1"].as_u64()), (Some(1), Some(3)), "{own:#}");
+    assert_eq!(code, 0, "{report:#}");
+    Ok(())
+}

@@ -89,7 +89,22 @@ impl Org {
         if options.country_picklists {
             ADDRESSES.into_iter().for_each(|(object, kind)| self.convert(object, kind));
         }
+        if options.person_accounts {
+            ["Account", "Contact"].into_iter().for_each(|object| self.no_persons(object));
+        }
         self.restrict();
+    }
+
+    /// Who is there already is no person: a checkbox is never without a value.
+    fn no_persons(&mut self, object: &str) {
+        let records: Vec<Record> =
+            self.tables.get(object).into_iter().flat_map(|table| table.records.values().map(Cow::into_owned)).collect();
+        for mut record in records {
+            if !record.contains_key("IsPersonAccount") {
+                record.insert("IsPersonAccount".into(), false.into());
+                self.keep(object, record);
+            }
+        }
     }
 
     /// What an administrator does before the switch: codes and labels that are there become countries of the list.
@@ -121,6 +136,9 @@ impl Org {
             let account = self.get("Account", text(body, "AccountId")?)?;
             Some(account.get("IsPersonAccount") == Some(&Value::Bool(true)))
         };
+        if self.options.person_accounts && name == "Contact" && before.is_none() {
+            body.entry("IsPersonAccount").or_insert(false.into());
+        }
         if name == "Contact" && of_person(body) == Some(true) {
             let message = "A contact cannot be associated with a person account.";
             return Err(RowError::new("FIELD_INTEGRITY_EXCEPTION", message, &["AccountId"]));
