@@ -127,7 +127,7 @@ async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Find
 async fn granted(what: &str, connection: &Connection, findings: &mut Vec<Finding>) {
     let line = format!("{what}: the Tandem package");
     let mend = format!(
-        "install this version's package, deploy what is beside it (scripts/package.sh access), and assign {PERMISSION_SET} and {STANDARD_SET} to the integration user"
+        "install this version's package, deploy what is beside it, and assign {PERMISSION_SET} and {STANDARD_SET} to the integration user, whose permission set licence Salesforce API Integration comes before them: scripts/package.sh access <org> <user> does it all"
     );
     match package::lacking(connection).await {
         Ok(Lack::Namespace(says)) => {

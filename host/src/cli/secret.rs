@@ -40,8 +40,9 @@ pub fn run(command: Command, output: &Output) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     output.print(&file.display());
-    let named = toml::Value::String(file.display().to_string());
-    output.say(format!("tandem.toml names it as {{ dpapi = {named} }}, relative to itself"));
+    let place = std::path::absolute(&file).unwrap_or(file);
+    let named = toml::Value::String(place.display().to_string());
+    output.say(format!("tandem.toml names it as {{ dpapi = {named} }}, or relative to itself"));
     output.say("only this machine opens it, for whoever may read the file: leave that to administrators and the service's account");
     Ok(ExitCode::SUCCESS)
 }

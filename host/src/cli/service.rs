@@ -152,6 +152,8 @@ struct Host {
     doors: JoinSet<()>,
     /// Turns true when the last run has ended.
     ended: watch::Sender<bool>,
+    /// Tells a collector what there still is to tell then.
+    telling: Option<tokio::task::JoinHandle<()>>,
     /// What says good-bye to the org when everything else has ended.
     reporters: JoinSet<()>,
 }
@@ -397,6 +399,7 @@ impl Host {
             tasks: JoinSet::new(),
             doors: JoinSet::new(),
             ended: watch::Sender::new(false),
+            telling: None,
             reporters: JoinSet::new(),
         };
         let (mut sources, callers) = host.salesforce(&keys.salesforce, sweeps);
@@ -437,7 +440,8 @@ impl Host {
                 async move { console::health::figures(&shown).await }
             };
             // What the last runs did is told, too.
-            host.doors.spawn(guarded("telemetry", exporter.run(figures, host.ended.subscribe())));
+            let (began, ended) = (console.metrics.began(), host.ended.subscribe());
+            host.telling = Some(tokio::spawn(guarded("telemetry", exporter.run(figures, began, ended))));
         }
         if let Some(backups) = Scheduled::of(config.clone(), console.store.clone()) {
             host.tasks.spawn(guarded("backups", backups.run(host.stop.clone())));
@@ -627,6 +631,10 @@ impl Host {
         let _ = tokio::time::timeout(ANSWERS, async { while self.doors.join_next().await.is_some() {} }).await;
         self.doors.shutdown().await;
         self.tasks.shutdown().await;
+        // Where another host follows in this process nobody waits for the collector.
+        if let Some(telling) = self.telling.filter(|_| *over.borrow()) {
+            let _ = tokio::time::timeout(ANSWERS, telling).await;
+        }
         if *over.borrow() {
             // They tell the org that the host stops.
             while self.reporters.join_next().await.is_some() {}

@@ -148,9 +148,10 @@ async fn rotate(parts: &Parts) -> Result<()> {
         let none = "[store] key of tandem.toml names no key; `tandem store make-key <file>` makes one";
         return Err(Failure::WrongUsage(none.into()).into());
     };
-    let Some(file) = source.path().map(|file| parts.config.resolve(file)) else {
+    // Of one that only this machine opens nobody would have a copy.
+    let crate::config::SecretSource::File(file) = source else {
         return Err(Failure::WrongUsage(format!(
-            "{place}[store] key is in {source}, which this command cannot change: put a new key (`tandem store make-key`) in front of the others there, with a space between, start the host anew, and run `tandem store seal`"
+            "{place}[store] key is in {source}, which this command cannot change: put a new key (`tandem store make-key`) in front of the others there, one a line or with a space between (of a sealed file: in your own copy, which `tandem secret seal` seals), start the host anew, and run `tandem store seal`"
         ))
         .into());
     };
@@ -164,12 +165,13 @@ async fn rotate(parts: &Parts) -> Result<()> {
     if others > 0 && seals.known.len() > 1 {
         return Ok(());
     }
+    let file = parts.config.resolve(file);
     let known = source.read(&parts.config.base)?;
-    let bytes = source.bytes(&format!("{}\n{}\n", fresh_key()?, known.reveal()))?;
+    let keys = format!("{}\n{}\n", fresh_key()?, known.reveal());
     // There whole or not at all, and for its owner alone.
     let write = || -> std::io::Result<()> {
         let mut fresh = tempfile::NamedTempFile::new_in(folder_of(&file))?;
-        fresh.write_all(&bytes)?;
+        fresh.write_all(keys.as_bytes())?;
         fresh.as_file().sync_all()?;
         as_before(&file, fresh.path())?;
         fresh.persist(&file).map_err(|error| error.error)?;

@@ -163,8 +163,8 @@ pub enum SecretError {
     Unsealed(String),
     /// DPAPI does not open it.
     #[error(
-        "the sealed secret {path} cannot be opened ({cause}): it was sealed on another machine, or by another program, or is damaged; type the secret again with `tandem init`, \
-         or seal it here with `tandem secret seal {path}`"
+        "the sealed secret {path} cannot be opened ({cause}): it was sealed on another machine, or by another program, or is damaged; seal it here from your own \
+         copy with `tandem secret seal {path}` (what signs a connection in may be typed again with `tandem init`)"
     )]
     Sealed {
         /// The file.

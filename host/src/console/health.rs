@@ -102,7 +102,7 @@ pub async fn figures(console: &Console) -> String {
     let (counted, config) = (&console.metrics, console.engine.config());
     counted.of(config);
     if let Ok(counts) = console.store.counts().await {
-        counted.events(config.flows.keys(), counts);
+        counted.events(counts);
     }
     if let Ok(Some(Backups { at: Some(at), .. })) = Backups::of(config, console.store.as_ref()).await {
         metrics::gauge!("tandem_backup_at_seconds").set(seconds(at));
@@ -110,10 +110,12 @@ pub async fn figures(console: &Console) -> String {
     let ready = is_ready(console, console.store.trouble().await.is_none());
     metrics::gauge!("tandem_ready").set(f64::from(u8::from(ready)));
     let now = crate::time::now();
-    let mut oldest: BTreeMap<String, Millis> = counted.flows().into_iter().map(|flow| (flow, now)).collect();
-    oldest.extend(console.store.oldest().await.unwrap_or_default());
-    for (flow, at) in oldest {
-        metrics::gauge!("tandem_oldest_unfinished_seconds", "flow" => flow).set((now - at).max(0) as f64 / 1_000.0);
+    if let Ok(found) = console.store.oldest().await {
+        let mut oldest: BTreeMap<String, Millis> = counted.flows().into_iter().map(|flow| (flow, now)).collect();
+        oldest.extend(found);
+        for (flow, at) in oldest {
+            metrics::gauge!("tandem_oldest_unfinished_seconds", "flow" => flow).set((now - at).max(0) as f64 / 1_000.0);
+        }
     }
     counted.text()
 }

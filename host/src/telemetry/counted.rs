@@ -1,13 +1,13 @@
 //! What the host counts: under which names, in which words, and how finely. What has not happened yet is 0, not absent: a first failure is an increase.
 
 use std::collections::BTreeSet;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::Unit;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 
 use crate::config::Config;
-use crate::store::{Count, EventState};
+use crate::store::{Count, EventState, Millis};
 
 /// Of calls and runs, in seconds.
 const SECONDS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 120.0];
@@ -15,6 +15,15 @@ const SECONDS: [f64; 13] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 
 const GROUP: [f64; 8] = [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0];
 /// What becomes of an event in a run.
 const OUTCOMES: [&str; 5] = ["done", "retry", "wait", "review", "reject"];
+
+/// Gauges of an org alone.
+const OF_ORGS: [&str; 5] = [
+    "tandem_outbox_rows",
+    "tandem_outbox_looked_at_seconds",
+    "tandem_swept_at_seconds",
+    "tandem_salesforce_api_used",
+    "tandem_salesforce_api_allowed",
+];
 
 /// Counters without labels.
 const COUNTERS: [(&str, &str); 8] = [
@@ -75,8 +84,18 @@ const HISTOGRAMS: [(&str, &str, &[f64]); 3] = [
 #[derive(Clone)]
 pub struct Counted {
     handle: PrometheusHandle,
-    /// Flows that events were told of: one that is taken out has none.
-    flows: Arc<Mutex<BTreeSet<String>>>,
+    /// Since when, also where `tandem.toml` is read anew.
+    began: Millis,
+    known: Arc<Mutex<Known>>,
+}
+
+/// What figures were ever told of: of what is taken out they say that there is nothing.
+#[derive(Default)]
+struct Known {
+    flows: BTreeSet<String>,
+    connections: BTreeSet<String>,
+    channels: BTreeSet<String>,
+    backup: bool,
 }
 
 impl Counted {
@@ -101,7 +120,16 @@ impl Counted {
         for (name, words, _) in HISTOGRAMS {
             metrics::describe_histogram!(name, Unit::Count, words);
         }
-        Ok(Self { handle, flows: Arc::default() })
+        Ok(Self { handle, began: crate::time::now(), known: Arc::default() })
+    }
+
+    /// Since when it is counted.
+    pub fn began(&self) -> Millis {
+        self.began
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// All that may be counted of this configuration is there; nothing that is counted changes.
@@ -117,13 +145,40 @@ impl Counted {
         for org in config.salesforce.keys() {
             metrics::counter!("tandem_found_total", "connection" => org.clone()).increment(0);
         }
+        self.taken_out(config);
+    }
+
+    /// Of a connection, channel or flow that is not configured any more nothing is open, and no time is told.
+    fn taken_out(&self, config: &Config) {
+        let mut known = self.known();
+        let connections = config.b1.keys().chain(config.salesforce.keys());
+        known.connections.extend(connections.cloned());
+        known.channels.extend(config.alerts.channels.keys().cloned());
+        known.flows.extend(config.flows.keys().cloned());
+        let is_gone = |own: &&String| !config.b1.contains_key(*own) && !config.salesforce.contains_key(*own);
+        for name in known.connections.iter().filter(is_gone) {
+            metrics::gauge!("tandem_connection_open", "connection" => name.clone()).set(0.0);
+            for figure in OF_ORGS {
+                metrics::gauge!(figure, "connection" => name.clone()).set(f64::NAN);
+            }
+        }
+        for flow in known.flows.iter().filter(|own| !config.flows.contains_key(*own)) {
+            metrics::gauge!("tandem_connection_open", "connection" => format!("flow {flow}")).set(0.0);
+        }
+        for channel in known.channels.iter().filter(|own| !config.alerts.channels.contains_key(*own)) {
+            metrics::gauge!("tandem_alerts_waiting", "channel" => channel.clone()).set(0.0);
+        }
+        if config.backup.is_none() && known.backup {
+            metrics::gauge!("tandem_backup_at_seconds").set(f64::NAN);
+        }
+        known.backup |= config.backup.is_some();
     }
 
     /// Events as they stand: what is not among them is 0.
-    pub fn events<'a>(&self, flows: impl Iterator<Item = &'a String>, counts: Vec<Count>) {
-        let mut known = self.flows.lock().unwrap_or_else(PoisonError::into_inner);
-        known.extend(flows.cloned().chain(counts.iter().map(|count| count.flow.clone())));
-        for (flow, state) in known.iter().flat_map(|flow| EventState::ALL.map(|state| (flow, state))) {
+    pub fn events(&self, counts: Vec<Count>) {
+        let mut known = self.known();
+        known.flows.extend(counts.iter().map(|count| count.flow.clone()));
+        for (flow, state) in known.flows.iter().flat_map(|flow| EventState::ALL.map(|state| (flow, state))) {
             let own = counts.iter().find(|count| count.flow == *flow && count.state == state);
             let events = own.map_or(0.0, |count| count.events as f64);
             metrics::gauge!("tandem_events", "flow" => flow.clone(), "state" => state.word()).set(events);
@@ -132,7 +187,7 @@ impl Counted {
 
     /// Flows of which events were ever told.
     pub fn flows(&self) -> Vec<String> {
-        self.flows.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.known().flows.iter().cloned().collect()
     }
 
     /// All of it, in the text format of Prometheus.

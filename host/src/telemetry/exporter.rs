@@ -26,10 +26,14 @@ const TOGETHER: usize = 512;
 const SHARED: Duration = Duration::from_secs(2);
 /// How long a collector may take.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// After how long it is tried again where it does not say.
+/// After how long it is tried again where it does not say; twice as long each time, up to a minute.
 const AGAIN: Duration = Duration::from_secs(5);
-/// So long at most, whatever it says.
-const MOST_AGAIN: Duration = Duration::from_secs(300);
+const SELDOM: Duration = Duration::from_secs(60);
+/// What it says counts within these.
+const SOONEST: Duration = Duration::from_secs(1);
+const LATEST: Duration = Duration::from_secs(300);
+/// Tries of the same spans.
+const TRIES: u32 = 30;
 /// Bytes of an answer.
 const LIMIT: u64 = 64 << 10;
 /// Letters of an answer that are told.
@@ -42,7 +46,6 @@ pub struct Exporter {
     client: transport::Routed,
     teller: Teller,
     every: Duration,
-    began: Millis,
     spans: mpsc::Receiver<Span>,
 }
 
@@ -52,8 +55,8 @@ enum Sent {
     Taken,
     /// Some of it was not, for this reason.
     InPart(u64, String),
-    /// Nothing of it, for now.
-    Later(Duration, String),
+    /// Nothing of it, for now, or for so long.
+    Later(Option<Duration>, String),
     /// Nothing of it, and no more of it if it is sent again.
     Refused(String),
 }
@@ -72,18 +75,24 @@ impl Exporter {
             headers: headers(telemetry, base)?,
             client: transport::client(&telemetry.tls, proxies, base, PATIENCE)?,
             teller: teller(config, &telemetry.attributes),
-            every: Duration::from_secs(telemetry.seconds),
-            began: crate::time::now(),
+            every: Duration::from_secs(telemetry.seconds.min(3_600)),
             spans,
         })
     }
 
-    /// Until `stop`, and what waits then. `figures`: as `/metrics` shows them.
-    pub async fn run<F: Future<Output = String>>(mut self, figures: impl Fn() -> F, mut stop: watch::Receiver<bool>) {
+    /// Until `stop`, and what waits then. `figures`: as `/metrics` shows them, counted since `began`.
+    pub async fn run<F: Future<Output = String>>(
+        mut self,
+        figures: impl Fn() -> F,
+        began: Millis,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let (mut of_spans, mut of_figures) = (Trouble::of("traces"), Trouble::of("figures"));
         let mut next = Instant::now() + self.every;
         let mut together: Vec<Span> = Vec::with_capacity(TOGETHER);
-        let mut due: Option<Instant> = None;
+        // What came first waits so long for others; what was refused for now until then.
+        let (mut due, mut held): (Option<Instant>, Option<Instant>) = (None, None);
+        let mut tries = 0;
         loop {
             let mut over = *stop.borrow();
             if !over {
@@ -94,43 +103,48 @@ impl Exporter {
                         // What follows within a moment goes along.
                         due.get_or_insert_with(|| Instant::now() + SHARED);
                     }
-                    () = until(due) => {}
+                    () = until(held.or(due)) => {}
                     () = tokio::time::sleep_until(next) => {}
                     _ = stop.changed() => over = true,
                 }
             }
-            while let (true, Ok(span)) = (over && together.len() < TOGETHER, self.spans.try_recv()) {
+            while over && together.len() < TOGETHER {
+                let Ok(span) = self.spans.try_recv() else { break };
                 together.push(span);
             }
             let now = Instant::now();
-            if !together.is_empty() && (over || due.is_some_and(|due| due <= now)) {
+            let is_due = match held {
+                Some(held) => held <= now,
+                None => together.len() == TOGETHER || due.is_some_and(|due| due <= now),
+            };
+            if !together.is_empty() && (over || is_due) {
                 let sent = self.send("traces", self.teller.traces(&together)).await;
-                due = match &sent {
-                    Sent::Later(after, _) if !over => Some(Instant::now() + *after),
-                    Sent::Taken => {
-                        together.clear();
-                        None
-                    }
-                    Sent::InPart(count, _) => {
-                        lose(*count);
-                        together.clear();
-                        None
-                    }
-                    Sent::Later(..) | Sent::Refused(_) => {
-                        lose(together.len() as u64);
-                        together.clear();
-                        None
-                    }
+                tries += 1;
+                held = match &sent {
+                    Sent::Later(after, _) if !over && tries < TRIES => Some(Instant::now() + pause(*after, tries)),
+                    _ => None,
                 };
+                if held.is_none() {
+                    match &sent {
+                        Sent::Taken => {}
+                        Sent::InPart(count, _) => lose(*count),
+                        Sent::Later(..) | Sent::Refused(_) => lose(together.len() as u64),
+                    }
+                    together.clear();
+                    (due, tries) = (None, 0);
+                }
                 of_spans.note(sent);
             }
-            if over || now >= next {
-                next = Instant::now() + self.every;
+            let is_last = over && self.spans.is_empty();
+            if is_last || now >= next {
                 let read = figures::read(&figures().await);
-                let sent = self.send("metrics", self.teller.figures(&read, self.began, crate::time::now())).await;
+                let at = crate::time::now();
+                let sent = self.send("metrics", self.teller.figures(&read, began.min(at), at)).await;
+                let after = if let Sent::Later(Some(after), _) = &sent { pause(Some(*after), 1) } else { self.every };
+                next = Instant::now() + after.max(self.every);
                 of_figures.note(sent);
             }
-            if over && self.spans.is_empty() {
+            if is_last {
                 return;
             }
         }
@@ -142,30 +156,40 @@ impl Exporter {
             self.client.post(url).header("content-type", "application/x-protobuf").headers(self.headers.clone());
         match self.client.fetch(request.body(body), LIMIT).await {
             Ok(raw) => answered(&raw),
-            Err(error @ CallError::Invalid(_)) => Sent::Refused(error.to_string()),
-            Err(error) => Sent::Later(AGAIN, error.to_string()),
+            Err(error @ (CallError::Invalid(_) | CallError::TooLarge(_))) => Sent::Refused(error.to_string()),
+            Err(error) => Sent::Later(None, error.to_string()),
         }
     }
 }
 
+/// How long the next try waits: as the collector says, else longer each time.
+fn pause(said: Option<Duration>, tries: u32) -> Duration {
+    said.map_or_else(|| crate::time::backoff(tries, AGAIN, SELDOM), |said| said.clamp(SOONEST, LATEST))
+}
+
+fn short(text: &str) -> String {
+    crate::plain::one_line(text).chars().take(MOST_WORDS).collect()
+}
+
 /// What an answer says. Source: the OTLP specification, "OTLP/HTTP Response".
 fn answered(raw: &transport::Raw) -> Sent {
-    let words = || {
-        let text: String = crate::plain::one_line(&raw.body).chars().take(MOST_WORDS).collect();
-        if text.is_empty() { String::new() } else { format!(": {text}") }
-    };
+    let words = || if raw.body.is_empty() { String::new() } else { format!(": {}", short(&raw.body)) };
     match raw.status {
         200..=299 if raw.done() => match ExportTraceServiceResponse::decode(raw.body.as_bytes()) {
             // An answer about figures has the same shape.
-            Ok(ExportTraceServiceResponse { partial_success: Some(part) }) if part.rejected_spans > 0 => {
-                Sent::InPart(part.rejected_spans.unsigned_abs(), part.error_message)
+            Ok(ExportTraceServiceResponse { partial_success: Some(part) })
+                if part.rejected_spans > 0 || !part.error_message.is_empty() =>
+            {
+                Sent::InPart(part.rejected_spans.unsigned_abs(), short(&part.error_message))
             }
+            // Long ones are no text, as which answers are read.
+            Err(_) if raw.content_type.contains("protobuf") => Sent::InPart(0, "it says more than can be read".into()),
             _ => Sent::Taken,
         },
         200..=299 => Sent::Refused("what answers there is a page for people and no collector".into()),
         429 | 502..=504 => {
             let after = raw.header("retry-after").and_then(|text| text.trim().parse().ok()).map(Duration::from_secs);
-            Sent::Later(after.unwrap_or(AGAIN).min(MOST_AGAIN), format!("it answers {}{}", raw.status, words()))
+            Sent::Later(after, format!("it answers {}{}", raw.status, words()))
         }
         401 | 403 => {
             Sent::Refused(format!("it answers {}: look at [telemetry] headers, which it wants{}", raw.status, words()))
@@ -215,7 +239,7 @@ fn teller(config: &Config, more: &BTreeMap<String, String>) -> Teller {
     Teller::new(&instance, &machine, more)
 }
 
-/// Told once when it begins, once when it is another, and once when it is over.
+/// Told once when it begins, once when it is of another kind, and once when it is over.
 struct Trouble {
     of: &'static str,
     why: Option<String>,
@@ -233,7 +257,7 @@ impl Trouble {
             Sent::Later(_, why) | Sent::Refused(why) => Some(why),
         };
         match &why {
-            Some(why) if self.why.as_ref() != Some(why) => {
+            Some(why) if self.why.as_deref().map(kind) != Some(kind(why)) => {
                 tracing::warn!(of = self.of, why, "the collector of [telemetry] does not take what it is told");
             }
             None if self.why.is_some() => {
@@ -243,6 +267,11 @@ impl Trouble {
         }
         self.why = why;
     }
+}
+
+/// What comes before the collector's own words, which may be others each time.
+fn kind(why: &str) -> &str {
+    why.split(": ").next().unwrap_or(why)
 }
 
 #[cfg(test)]
@@ -263,8 +292,10 @@ mod tests {
         let part = ExportTraceServiceResponse { partial_success: Some(part) }.encode_to_vec();
         assert_eq!(answered(&raw(200, &String::from_utf8_lossy(&part))), Sent::InPart(3, "too old".into()));
         let busy = transport::Raw { headers: vec![("retry-after".into(), "7".into())], ..raw(503, "full") };
-        assert_eq!(answered(&busy), Sent::Later(Duration::from_secs(7), "it answers 503: full".into()));
-        assert!(matches!(answered(&raw(429, "")), Sent::Later(AGAIN, _)));
+        assert_eq!(answered(&busy), Sent::Later(Some(Duration::from_secs(7)), "it answers 503: full".into()));
+        assert!(matches!(answered(&raw(429, "")), Sent::Later(None, _)));
+        assert!(pause(Some(Duration::ZERO), 1) >= SOONEST && pause(None, 9) <= SELDOM);
+        assert_eq!(kind("it answers 503: request 1"), kind("it answers 503: request 2"));
         let says = |own: &transport::Raw, word: &str| matches!(answered(own), Sent::Refused(why) if why.contains(word));
         assert!(says(&raw(401, "no key"), "headers") && says(&raw(404, ""), "without /v1/traces"));
         assert!(says(&raw(415, "no protobuf"), "no protobuf"));

@@ -1,6 +1,7 @@
 //! One side of a pair is gone: the other is marked, or a human is asked; never is anything deleted.
 
-use tandem_sdk::{Deleted, Link, Outcomes, Side, Value, from_json, json, links, say};
+use tandem_sdk::counterpart::PARTED;
+use tandem_sdk::{Deleted, Link, Outcomes, Side, Value, json, links, say};
 
 use crate::describe::Settings;
 use crate::fields::Plan;
@@ -12,7 +13,7 @@ pub const MARK: &str = "mark";
 
 /// The account was deleted in Salesforce: the partner stays, which is told, or asked.
 pub fn account(settings: &Settings, subject: &Subject, outcomes: &mut Outcomes) {
-    let known = subject.base.as_ref().is_some_and(|base| base.get(GONE).is_some_and(|gone| gone == true));
+    let known = subject.base.as_ref().is_some_and(|base| base.get(PARTED).is_some_and(|gone| gone == true));
     let customer = [("customer", subject.card_code().into())];
     let what = if subject.account.is_null() {
         say(
@@ -30,24 +31,17 @@ pub fn account(settings: &Settings, subject: &Subject, outcomes: &mut Outcomes) 
             outcomes.ask(&subject.events, what, &["keep in B1", "retry", "ignore"], &detail);
             return;
         }
-        _ if !known => put_gone(subject),
+        // What is only not to be seen may be there.
+        _ if !known && subject.account["IsDeleted"] == true => put_gone(subject),
         _ => {}
     }
     outcomes.note_all(&subject.events, &format!("{what}; the partner stays"));
 }
 
-/// In a link's base: the account is gone, and the partner stays.
-const GONE: &str = "gone";
-
-/// The partner stays though its account is gone.
-pub fn is_parted(link: &Link) -> bool {
-    from_json(&link.base)[GONE] == true
-}
-
 /// Remembers that nobody needs to be asked again.
 fn put_gone(subject: &Subject) {
     let mut base = subject.base.clone().unwrap_or_default();
-    base.insert(GONE.into(), true.into());
+    base.insert(PARTED.into(), true.into());
     if let Some(link) = links::find("account", Side::B1, subject.card_code()) {
         links::put(&Link { base: Value::Object(base).to_string(), ..link });
     }

@@ -70,9 +70,12 @@ pub fn is_left(id: &str, order: &Value) -> bool {
     is_among(&key(LEFT, id), order)
 }
 
-/// A person has said that it is not the opportunity's, or leaves it as it is.
-pub fn is_put_aside(id: &str, order: &Value) -> bool {
-    is_among(&key(BESIDE, id), order) || is_left(id, order)
+/// Why it is neither the opportunity's order nor a second one, where a person has said so or leaves it as it is.
+pub fn put_aside(id: &str, order: &Value) -> Option<&'static str> {
+    match is_among(&key(BESIDE, id), order) {
+        true => Some("a person said that it is not its opportunity's order"),
+        false => is_left(id, order).then_some("a person left it so when asked whose it is"),
+    }
 }
 
 /// It was there beside the opportunity's own draft.

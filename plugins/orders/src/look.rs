@@ -404,13 +404,14 @@ fn settle_linked(flow: &str, settings: &Settings, w: &mut Work, order: Order, mu
         linked.left = false;
         w.document = document.clone();
         // What was delivered or invoiced while it was not to be seen is shown on it now.
-        if unseen::was_missed(w.id()) {
+        if unseen::was_missed(w) {
             adopt::tell_linked(w, &adopt::told(document));
             unseen::is_back(w.id());
         }
         w.step = Step::Update(order, linked);
         return;
     }
+    unseen::is_back(w.id());
     // What its total was is no question any more.
     linked.question = Said::default();
     let id = w.id().to_owned();

@@ -359,7 +359,7 @@ fn build_orders(settings: &Settings, work: &mut [Work]) {
                 continue;
             }
         };
-        let looks = w.looks() || unseen::was_missed(w.id());
+        let looks = w.looks() || unseen::was_missed(w);
         w.step = match std::mem::replace(&mut w.step, Step::Open) {
             Step::Update(_, link)
                 if link.same_as(&order) && !looks && !link.question.is_empty() && link.status != "Cancelled" =>

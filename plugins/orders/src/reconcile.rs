@@ -114,8 +114,8 @@ fn of_order(settings: &Settings, order: &Value) -> Result<Row, Error> {
     let event = format!("Orders({entry})");
     let id = text(order, "U_SF_Id");
     // What a clerk has made for himself is neither the opportunity's order nor a second one.
-    let aside = beside::is_put_aside(id, order);
-    let (key, alone) = if aside { ("", "a person said that it is not its opportunity's order") } else { (id, "") };
+    let aside = beside::put_aside(id, order);
+    let (key, alone) = aside.map_or((id, ""), |why| ("", why));
     let row = row(entry, key, label).told_by(event).told_by(id).changed_in_b1(order).alone(alone);
     let (currency, net) = net_of(settings, order)?;
     Ok(row.sum("net total", &currency, text(order, "DocDate"), net, Decimal::ZERO))

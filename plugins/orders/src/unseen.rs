@@ -46,9 +46,9 @@ fn unseen(id: &str) -> String {
     format!("unseen:{id}")
 }
 
-/// It was not seen: what came of its order meanwhile is still to be shown on it.
-pub fn was_missed(id: &str) -> bool {
-    storage::get(&unseen(id)).is_some()
+/// It was not seen, or is said to be restored: what came of its order meanwhile is still to be shown on it.
+pub fn was_missed(w: &Work) -> bool {
+    from_json(&w.event.payload)["Operation__c"] == "UNDELETE" || storage::get(&unseen(w.id())).is_some()
 }
 
 /// It is seen again, and all is told that is to be shown on it.
@@ -77,7 +77,7 @@ pub fn ask(settings: &Settings, w: &mut Work, link: Option<&Linked>) -> bool {
         }
         return false;
     }
-    if link.is_some() {
+    if link.is_some_and(|link| !plan::is_over(link)) {
         let _ = storage::set(&unseen(w.id()), "true");
     }
     let decided = w.event.resolution.as_deref() == Some(CANCEL)

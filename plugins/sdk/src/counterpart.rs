@@ -8,10 +8,10 @@
 //! 3. For a product that carries no item code, its product code, with the prefix of its company, too: without one it is a code of the company
 //!    that has none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::salesforce::query_in;
-use crate::{Error, Keys, Said, Side, Value, b1, links, say, text};
+use crate::{Error, Keys, Link, Said, Side, Value, b1, from_json, links, say, text};
 
 /// The B1 code of a record in Salesforce.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,6 +52,16 @@ pub struct Accounts {
     pub ids: BTreeMap<String, String>,
     /// Carried by several accounts, with their ids.
     pub doubled: BTreeMap<String, Vec<String>>,
+    /// Linked with an account that was deleted, and that is known.
+    pub parted: BTreeSet<String>,
+}
+
+/// In the base of an account's link: the account was deleted, and the customer stays.
+pub const PARTED: &str = "gone";
+
+/// See [`PARTED`].
+pub fn is_parted(link: &Link) -> bool {
+    from_json(&link.base)[PARTED] == true
 }
 
 /// What a person is asked about a `CardCode` that several accounts carry.
@@ -67,7 +77,10 @@ pub fn doubled(card_code: &str, doubled: &BTreeMap<String, Vec<String>>) -> Opti
 /// See [`Accounts`].
 pub fn accounts(card_codes: &[String], keys: &Keys) -> Result<Accounts, Error> {
     let card_codes = b1::distinct(card_codes);
-    let mut found = Accounts { ids: by_link("account", &card_codes), doubled: BTreeMap::new() };
+    let linked: Vec<Link> = links::find_all("account", Side::B1, &card_codes).into_iter().flatten().collect();
+    let parted = linked.iter().filter(|link| is_parted(link)).map(|link| link.b1_id.clone()).collect();
+    let ids = linked.into_iter().map(|link| (link.b1_id, link.salesforce_id)).collect();
+    let mut found = Accounts { ids, doubled: BTreeMap::new(), parted };
     let unlinked = card_codes.into_iter().filter(|code| !found.ids.contains_key(code));
     let unlinked: Vec<String> = unlinked.map(|code| keys.carried(&code)).collect();
     let rows = query_in("Id,Tandem_Card_Code__c", "Account", "Tandem_Card_Code__c", &unlinked, "")?;

@@ -80,7 +80,7 @@ fn partners(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Er
     let rows = found.iter().zip(values).zip(linked).map(|((partner, values), linked)| {
         let code = text(partner, "CardCode");
         let label = format!("{code}, {}", text(partner, "CardName"));
-        let parted = linked.is_some_and(|link| gone::is_parted(&link));
+        let parted = linked.is_some_and(|link| counterpart::is_parted(&link));
         let alone = if parted { "its account was deleted in Salesforce, and the partner stays" } else { "" };
         with(row(code, code, label).changed_in_b1(partner).alone(alone), values)
     });

@@ -1,13 +1,14 @@
 //! Contact employees of partners that have an account against the contacts of accounts that have a partner.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use tandem_sdk::counterpart::Accounts;
 use tandem_sdk::reconcile::{Asked, Entities, Objects, Page, Row, Which, row};
-use tandem_sdk::{Error, Side, Value, b1, links, mapping, text};
+use tandem_sdk::{Error, Side, Value, b1, counterpart, links, mapping, text};
 
 use super::{accounts, with};
 use crate::describe::Settings;
-use crate::{contacts, fields, gather, gone, left, newcomers};
+use crate::{contacts, fields, gather, left, newcomers};
 
 /// Records of a page.
 const CONTACTS: usize = 1_000;
@@ -16,6 +17,7 @@ const PARTNERS: usize = 200;
 /// What is mapped, and that somebody is there no more.
 const SECTIONS: [&str; 1] = ["contact"];
 const INACTIVE: &str = "Tandem_Inactive__c";
+const CUSTOMER: &str = "CardCode";
 
 pub fn rows(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Error> {
     match asked.side {
@@ -26,7 +28,7 @@ pub fn rows(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Er
 
 fn of_salesforce(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Error> {
     let mut names = gather::contact_fields();
-    names.push("AccountId".into());
+    names.extend(["AccountId", "Account.Tandem_Card_Code__c"].map(str::to_owned));
     // Whoever is a person account is compared as an account.
     let person = if settings.org.persons { " AND IsPersonAccount != true" } else { "" };
     let (mut found, next) = asked.which.all_objects(&Objects {
@@ -39,14 +41,19 @@ fn of_salesforce(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Pag
         page: CONTACTS,
     })?;
     let each = |name: &str| found.iter().map(|contact| text(contact, name).to_owned()).collect::<Vec<_>>();
-    let partners = links::find_all("account", Side::Salesforce, &each("AccountId"));
+    let mut partners = links::find_all("account", Side::Salesforce, &each("AccountId")).into_iter();
+    let mut partner_of = |contact: &Value| {
+        let carried = || settings.keys.own(text(&contact["Account"], "Tandem_Card_Code__c")).map(str::to_owned);
+        partners.next().flatten().map(|link| link.b1_id).or_else(carried)
+    };
+    let partners: Vec<Option<String>> = found.iter().map(&mut partner_of).collect();
     let linked = links::find_all("contact", Side::Salesforce, &each("Id"));
     let mut about = partners.into_iter().zip(linked);
     let mut kept = Vec::new();
     found.retain(|_| match about.next() {
         // An account without a partner has nobody in B1.
         Some((Some(partner), linked)) => {
-            kept.push((partner.b1_id, linked));
+            kept.push((partner, linked));
             true
         }
         _ => false,
@@ -57,8 +64,10 @@ fn of_salesforce(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Pag
         let name = format!("{} {}", text(contact, "FirstName"), text(contact, "LastName"));
         let parted = linked.as_ref().is_some_and(left::is_parted);
         let own = row(text(contact, "Id"), key, format!("{}, of {card_code}", name.trim()))
-            .told_by(card_code)
+            .told_by(card_code.as_str())
             .told_by(text(contact, "AccountId"))
+            // Whose he is: somebody who was moved is not in step.
+            .value(CUSTOMER, &card_code.into(), None)
             .alone(if parted { "its contact employee was removed in B1" } else { "" });
         with(own.changed_in_salesforce(contact).value(INACTIVE, &contact[INACTIVE], None), values)
     });
@@ -89,12 +98,8 @@ fn employees(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, E
 
 fn shown(settings: &Settings, partners: &[Value]) -> Result<Vec<Row>, Error> {
     let codes: Vec<String> = partners.iter().map(|partner| text(partner, "CardCode").to_owned()).collect();
-    let accounts: BTreeMap<String, String> = links::find_all("account", Side::B1, &codes)
-        .into_iter()
-        .flatten()
-        .filter(|link| !gone::is_parted(link))
-        .map(|link| (link.b1_id, link.salesforce_id))
-        .collect();
+    let Accounts { ids: mut accounts, parted, .. } = counterpart::accounts(&codes, &settings.keys)?;
+    accounts.retain(|code, _| !parted.contains(code));
     let persons = match settings.org.persons {
         true => accounts::persons_of(&accounts.values().cloned().collect::<Vec<_>>())?,
         false => BTreeSet::new(),
@@ -121,6 +126,7 @@ fn shown(settings: &Settings, partners: &[Value]) -> Result<Vec<Row>, Error> {
         };
         let own = row(key.as_str(), key.as_str(), format!("{}, of {card_code}", text(employee, "Name")))
             .told_by(card_code)
+            .value(CUSTOMER, &card_code.into(), None)
             .alone(alone);
         with(own.changed_in_b1(partner).value(INACTIVE, &is_inactive.into(), None), values)
     });

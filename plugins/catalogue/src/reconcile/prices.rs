@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tandem_sdk::reconcile::{Asked, Entities, Objects, Page, Row, Which, row};
-use tandem_sdk::{Error, Side, Value, b1, json, links, mirror, salesforce, text};
+use tandem_sdk::{Error, Side, Value, b1, counterpart, json, links, salesforce, text};
 
 use crate::books::{self, Books};
 use crate::describe::{Settings, UNTOLD};
@@ -31,7 +31,8 @@ fn items_of(ids: &[String], keys: &[String]) -> Vec<String> {
 
 fn entries(settings: &Settings, which: &Which<'_>) -> Result<Page, Error> {
     let currency = if settings.multi_currency { ",CurrencyIsoCode" } else { "" };
-    let own = "Id,Pricebook2Id,Product2Id,Product2.IsActive,UnitPrice,IsActive,LastModifiedDate";
+    let own =
+        "Id,Pricebook2Id,Product2Id,Product2.IsActive,Product2.Tandem_Item_Code__c,UnitPrice,IsActive,LastModifiedDate";
     let of = Objects {
         fields: format!("{own}{currency}"),
         from: "PricebookEntry",
@@ -46,8 +47,7 @@ fn entries(settings: &Settings, which: &Which<'_>) -> Result<Page, Error> {
         return Ok(Page { rows: shown(settings, &found)?, next });
     };
     let (mut found, _) = Which::These { ids, keys: &[] }.objects(&of)?;
-    let products = links::find_all("product", Side::B1, &items_of(&[], keys));
-    let products: Vec<String> = products.into_iter().flatten().map(|link| link.salesforce_id).collect();
+    let products: Vec<String> = counterpart::products(&items_of(&[], keys), &settings.keys)?.into_values().collect();
     found.extend(salesforce::query_in(&of.fields, of.from, "Product2Id", &products, "")?);
     let found: Vec<Value> = b1::by_key(found, "Id").into_values().collect();
     let mut rows = shown(settings, &found)?;
@@ -64,7 +64,8 @@ fn shown(settings: &Settings, entries: &[Value]) -> Result<Vec<Row>, Error> {
     };
     let (products, books, linked) = (by("product", "Product2Id"), by("pricebook", "Pricebook2Id"), by("price", "Id"));
     let rows = entries.iter().zip(products).zip(books).zip(linked).filter_map(|(((entry, product), book), linked)| {
-        let item = product?.b1_id;
+        let carried = || settings.keys.own(text(&entry["Product2"], "Tandem_Item_Code__c")).map(str::to_owned);
+        let item = product.map(|link| link.b1_id).or_else(carried)?;
         let list = match book {
             Some(book) => book.b1_id,
             None if text(entry, "Pricebook2Id") == standard => "0".into(),
@@ -117,7 +118,7 @@ fn of_items(settings: &Settings, which: &Which<'_>) -> Result<Page, Error> {
 fn of_b1(settings: &Settings, books: &Books, items: &[Value]) -> Result<Vec<Row>, Error> {
     let terms = Terms::read(books, items.iter())?;
     let codes: Vec<String> = items.iter().map(|item| text(item, "ItemCode").to_owned()).collect();
-    let (products, standing) = (mirror::linked("product", &codes), PRICES.standing(&codes));
+    let (products, standing) = (counterpart::products(&codes, &settings.keys)?, PRICES.standing(&codes));
     let mut rows = Vec::new();
     for (item, code) in items.iter().zip(&codes) {
         // The comparison of products says which items lack one.

@@ -1,7 +1,10 @@
 //! Special prices against the records that show them.
 
+use std::collections::BTreeMap;
+
+use tandem_sdk::b1::{self, Read};
 use tandem_sdk::reconcile::{Asked, Entities, Objects, Page, Row, Which, row};
-use tandem_sdk::{Error, Side, Value, b1, clock, counterpart, text};
+use tandem_sdk::{Error, Side, Value, clock, counterpart, text};
 
 use crate::books::Books;
 use crate::describe::{Settings, UNTOLD};
@@ -12,8 +15,10 @@ use crate::terms::Terms;
 const RECORDS: usize = 1_000;
 const PRICES: usize = 500;
 
-/// What is compared, beside which customer and product it is of.
-const VALUES: [&str; 6] = [
+/// What is compared.
+const VALUES: [&str; 8] = [
+    "Tandem_Account__c",
+    "Tandem_Product__c",
     "Tandem_Price__c",
     "Tandem_Currency__c",
     "Tandem_Discount__c",
@@ -42,7 +47,7 @@ fn records(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
     })?;
     let rows = found.iter().filter_map(|record| {
         let key = text(record, "Tandem_Key__c");
-        let (card, item) = special::named_by(asked.connection("b1"), key)?;
+        let (card, item) = special::named_by(asked.connection("b1"), key).next()?;
         // What was ended in B1 is switched off here.
         let alone = if record["Tandem_Active__c"] == true { "" } else { "it is not active" };
         let own = row(text(record, "Id"), key, text(record, "Name")).told_by(format!("{card},{item}"));
@@ -67,10 +72,13 @@ fn special_prices(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
         let (found, next) = which.entities(&of)?;
         return Ok(Page { rows: shown(asked, &found)?, next });
     };
-    let cards = ids.iter().chain(*keys).filter_map(|key| special::named_by(asked.connection("b1"), key));
-    let cards: Vec<String> = cards.map(|(card, _)| card.to_owned()).collect();
-    let (found, _) = Which::These { ids: &b1::distinct(&cards), keys: &[] }.entities(&of)?;
-    let mut rows = shown(asked, &found)?;
+    let mut items: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (card, item) in ids.iter().chain(*keys).flat_map(|key| special::named_by(asked.connection("b1"), key)) {
+        items.entry(format!("CardCode eq {}", b1::quote(card))).or_default().push(item.to_owned());
+    }
+    let reads: Vec<Read<'_>> =
+        items.iter().map(|(card, items)| Read::texts(of.set, "ItemCode", items, SELECT).and(card)).collect();
+    let mut rows = shown(asked, &b1::read_all(&reads)?.concat())?;
     rows.retain(|row| ids.contains(&row.id) || keys.contains(&row.id));
     Ok(Page { rows, next: None })
 }
@@ -96,14 +104,18 @@ fn shown(asked: &Asked<'_, Settings>, found: &[Value]) -> Result<Vec<Row>, Error
             rows.push(own.alone(why));
             continue;
         };
+        if accounts.parted.contains(card) {
+            rows.push(own.alone("its customer's account was deleted"));
+            continue;
+        }
         let item = items.get(code).unwrap_or(&Value::Null);
         rows.push(match special::amount(&terms, &books, price, item) {
             Err(why) => own.incomparable(why.english()),
             Ok(amount) => match special::shown(settings, price, amount, account, product, &today)? {
                 Some(fields) => with(own, &fields),
                 None if special::holds(price, &today) => own.incomparable(UNTOLD),
-                // What holds no longer needs no currency for that.
-                None => own.value("Tandem_Active__c", &Value::Bool(false), None).alone("it does not hold today"),
+                // Of what holds no longer all that is known is that nothing needs to be shown.
+                None => continue,
             },
         });
     }

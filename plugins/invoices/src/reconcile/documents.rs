@@ -13,8 +13,14 @@ const RECORDS: usize = 1_000;
 const DOCUMENTS: usize = 500;
 
 /// What is compared beside the amounts.
-const VALUES: [&str; 5] =
-    ["Tandem_Number__c", "Tandem_Type__c", "Tandem_Date__c", "Tandem_Due_Date__c", "Tandem_Status__c"];
+const VALUES: [&str; 6] = [
+    "Tandem_Account__c",
+    "Tandem_Number__c",
+    "Tandem_Type__c",
+    "Tandem_Date__c",
+    "Tandem_Due_Date__c",
+    "Tandem_Status__c",
+];
 
 /// What is added up, in the document's currency.
 const SUMS: [(&str, &str); 3] =
@@ -85,6 +91,8 @@ fn documents_of(
         let card_code = text(document, "CardCode");
         let account = accounts.ids.get(card_code).map_or("", String::as_str);
         let alone = match (account, accounts.doubled.contains_key(card_code)) {
+            // Its records went with the account.
+            _ if accounts.parted.contains(card_code) => "its customer's account was deleted",
             ("", false) => "its customer has no account",
             ("", true) => "several accounts carry its customer's CardCode",
             _ => "",

@@ -12,9 +12,11 @@ const RECORDS: usize = 1_000;
 const PAYMENTS: usize = 200;
 
 /// What is compared beside the amount.
-const VALUES: [&str; 3] = ["Tandem_Number__c", "Tandem_Date__c", "Tandem_Cancelled__c"];
+const VALUES: [&str; 5] =
+    ["Tandem_Account__c", "Tandem_Invoice__c", "Tandem_Number__c", "Tandem_Date__c", "Tandem_Cancelled__c"];
 const AMOUNT: &str = "Tandem_Amount__c";
 
+/// B1 stamps no change of a payment, such as that it was cancelled. So all are read, whatever is asked for.
 pub fn rows(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
     let mut settings = Settings::read(&asked.flow.settings).map_err(Error::Invalid)?;
     settings.ask()?;
@@ -25,13 +27,13 @@ pub fn rows(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
 }
 
 fn records(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, Error> {
-    let (found, next) = asked.which.objects(&Objects {
+    let (found, next) = asked.which.whenever().objects(&Objects {
         fields: format!("Id,Name,Tandem_Key__c,LastModifiedDate,{AMOUNT},{}", VALUES.join(",")),
         from: "Tandem_Payment__c",
         filter: String::new(),
         key: "Tandem_Key__c",
         keys: None,
-        dated: Some("Tandem_Date__c"),
+        dated: None,
         page: RECORDS,
     })?;
     let rows = found.iter().filter_map(|record| {
@@ -51,12 +53,12 @@ fn all_payments(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page
         id: &["DocEntry"],
         is_number: true,
         key: "CardCode",
-        // B1 stamps no change of a payment: one that was cancelled since is found from its record.
-        changed: "DocDate",
+        changed: "",
         page: PAYMENTS,
     };
-    let Which::These { ids, keys } = &asked.which else {
-        let (found, next) = asked.which.entities(&of)?;
+    let which = asked.which.whenever();
+    let Which::These { ids, keys } = &which else {
+        let (found, next) = which.entities(&of)?;
         return Ok(Page { rows: shown(asked, settings, &found)?, next });
     };
     let entries = ids.iter().chain(*keys).filter_map(|key| payments::named_by(asked.connection("b1"), key));
@@ -81,16 +83,24 @@ fn shown(asked: &Asked<'_, Settings>, settings: &Settings, found: &[Value]) -> R
         let label = format!("Payment {}, {}", b1::key_text(&payment["DocNum"]), text(payment, "CardName"));
         for (document, amount) in paid {
             // The comparison of invoices says which documents lack a record, and that of accounts which customers lack one.
-            let alone = if !accounts.ids.contains_key(text(payment, "CardCode")) {
+            let card_code = text(payment, "CardCode");
+            let account = accounts.ids.get(card_code);
+            let alone = if accounts.parted.contains(card_code) {
+                "its customer's account was deleted"
+            } else if account.is_none() {
                 "its customer has no account"
             } else if !linked.contains_key(&chain::key(company, document)) {
                 "what it pays has no record"
             } else {
                 ""
             };
+            let mut shown = payments::shown(payment, amount);
+            let invoice = linked.get(&chain::key(company, document)).map(|link| link.salesforce_id.clone());
+            shown.insert("Tandem_Account__c".into(), account.cloned().into());
+            shown.insert("Tandem_Invoice__c".into(), invoice.into());
             let key = payments::key(company, entry, document);
             let own = row(key.as_str(), key.as_str(), label.as_str()).told_by(format!("{SET}({entry})")).alone(alone);
-            rows.push(with(own, &Value::Object(payments::shown(payment, amount)), Some(amount), settings));
+            rows.push(with(own, &Value::Object(shown), Some(amount), settings));
         }
     }
     Ok(rows)

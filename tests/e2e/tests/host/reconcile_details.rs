@@ -194,23 +194,32 @@ async fn each_contact_is_compared_with_its_employee() -> Result<()> {
     let other = contacts.iter().find(|own| own["AccountId"] != contact["AccountId"] && own["AccountId"].is_string());
     let other = other.context("somebody else's contact")?;
     delete(&world, "Contact", text(other, "Id")).await?;
+    // Somebody who is with another customer now, without anything else of his being another.
+    let moved = contacts.iter().find(|own| {
+        own["AccountId"].is_string() && ![&contact["AccountId"], &other["AccountId"]].contains(&&own["AccountId"])
+    });
+    let moved = moved.context("a third one's contact")?;
+    world.change("Contact", text(moved, "Id"), json!({ "AccountId": contact["AccountId"] })).await?;
     let (_, report) = reconcile(&world, &["accounts"]).await?;
     let own = comparison(&report, "accounts", "contacts");
+    let differs = about(own, text(moved, "Id")).with_context(|| format!("{own:#}"))?;
+    let [("CardCode", "C00001", from)] = fields(differs)[..] else { anyhow::bail!("{differs}") };
+    assert_ne!(from, "C00001", "{differs}");
     let differs = about(own, text(contact, "Id")).with_context(|| format!("{own:#}"))?;
     assert_eq!(fields(differs), [("Phone1 / Phone", "", "+44 20 1815")], "{differs}");
     let new = about(own, &newcomer).with_context(|| format!("{own:#}"))?;
     assert!(new["kind"] == "missing-in-b1" && text(new, "label").starts_with("Newcomer, of C00001"), "{new}");
     let gone = about(own, text(other, "Id")).with_context(|| format!("{own:#}"))?;
     assert_eq!(gone["kind"], "missing-in-salesforce", "{gone}");
-    assert_eq!((own["in_step"].as_u64(), own["alone"].as_u64()), (Some(count - 2), alone), "{own:#}");
+    assert_eq!((own["in_step"].as_u64(), own["alone"].as_u64()), (Some(count - 3), alone), "{own:#}");
 
-    // In step by itself once the host runs: who was deleted is made inactive, and is nobody's lack.
+    // In step by itself once the host runs: who was deleted, or is with another customer, is made inactive, and is nobody's lack.
     world.up().await?;
     world.tandem(&["backfill", "accounts", "--yes"]).await?;
     world.settled().await?;
     let (code, report) = reconcile(&world, &["accounts"]).await?;
     agrees(&report, "accounts", "contacts")?;
-    assert_eq!((code, comparison(&report, "accounts", "contacts")["alone"].as_u64()), (0, alone.map(|own| own + 1)));
+    assert_eq!((code, comparison(&report, "accounts", "contacts")["alone"].as_u64()), (0, alone.map(|own| own + 2)));
     Ok(())
 }
 
