@@ -14,7 +14,7 @@ mkdir -p "$out"
 
 # Plugins that come along: those that are flows.
 flows=(orders accounts catalogue credit fulfilment inventory invoices)
-# Bytes of the program at most, as it is unpacked, and of an archive.
+# Bytes of what is handed out at most, and of the program as it is unpacked, which is told where it has more.
 most=60000000
 
 # parts FOLDER TARGET: all but the program.
@@ -61,6 +61,13 @@ split() {
 # fresh PREFIX: what is there of an earlier version, or of an earlier try at this one, is not taken for this one's.
 fresh() {
   find "$out" -maxdepth 1 -type f \( -name "$1*" -o -name SHA256SUMS \) -delete
+}
+
+# unpacked PROGRAM: says so where it is larger than is aimed at.
+unpacked() {
+  local size
+  size=$(stat -c %s "$1")
+  if [ "$size" -gt $most ]; then echo "dist: NOTICE: $(basename "$1") has $size bytes unpacked, more than the $most aimed at" >&2; fi
 }
 
 # fits FILE...: none is larger than is told.

@@ -20,7 +20,7 @@ fresh "$name"
 stage=$work/$name
 parts "$stage" "$target"
 split "target/$target/dist/tandem.exe" "$stage/tandem.exe" "$out/$name.debug" x86_64-w64-mingw32-objcopy
-fits "$stage/tandem.exe"
+unpacked "$stage/tandem.exe"
 # What the uninstaller takes away: these files, and folders that are empty then.
 (cd "$stage" && find . -type f -printf '%P\n' | LC_ALL=C sort | sed 's#/#\\#g; s#.*#Delete "$INSTDIR\\&"#') >"$work/files.nsh"
 (cd "$stage" && find . -mindepth 1 -depth -type d -printf '%P\n' | sed 's#/#\\#g; s#.*#RMDir "$INSTDIR\\&"#') >>"$work/files.nsh"

@@ -19,7 +19,7 @@ fresh "tandem_${version}_"
 stage=$work/$name
 parts "$stage" x86_64-unknown-linux-gnu
 split "$program" "$stage/tandem" "$out/$name.debug" objcopy
-fits "$stage/tandem"
+unpacked "$stage/tandem"
 
 # The oldest glibc that it runs with is what its symbols ask for, not what this machine has.
 glibc=$(objdump -T "$stage/tandem" | sed -n 's/.*GLIBC_\([0-9.]*\).*/\1/p' | sort -uV | tail -n 1)
