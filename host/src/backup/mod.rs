@@ -42,11 +42,21 @@ impl Step {
     }
 }
 
+/// What mends it that a folder cannot be used.
+fn mend(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::PermissionDenied => {
+            "; the user whom tandem.toml belongs to, as whom the service runs, must be able to write there"
+        }
+        _ => "",
+    }
+}
+
 /// Why a backup was not made, or not taken back.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
     /// Its folder.
-    #[error("the folder of the backups, {0}: {1}")]
+    #[error("the folder of the backups, {0}: {1}{mend}", mend = mend(.1))]
     Folder(PathBuf, std::io::Error),
     /// Another one goes on.
     #[error("another backup into {0} is under way")]

@@ -206,7 +206,7 @@ mod tests {
         assert_eq!((spans[2].name.as_str(), spans[2].start, spans[2].end), ("PATCH b1 /BusinessPartners(*)", 30, 50));
         assert!(!format!("{spans:?}").contains("Anna"));
         assert_eq!(outline("/services/apexrest/x/001A7/v64.0/Orders"), "/services/apexrest/x/*/v64.0/Orders");
-        assert_eq!(outline("/sobjects/Product2/01t7/Tandem_Key2__c/7"), "/sobjects/Product2/*/*/*");
+        assert_eq!(outline("/sobjects/Product2/Tandem_Item_Code__c/A1"), "/sobjects/Product2/Tandem_Item_Code__c/*");
     }
 
     #[test]
