@@ -185,6 +185,14 @@ impl Which<'_> {
         }
     }
 
+    /// Of rows that were read by what they hang on, such as an item's prices, those that are asked for.
+    pub fn only(&self, mut rows: Vec<Row>) -> Vec<Row> {
+        if let Which::These { ids, keys } = self {
+            rows.retain(|row| ids.contains(&row.id) || keys.contains(&row.key));
+        }
+        rows
+    }
+
     /// Rows of so many entity sets, one set after the other: a cursor names the set's place and how its own pages go on. `id_in`: the id in the set at a place
     /// of what is asked for by id or key; none where it is of another set. `read` reads of one.
     pub fn sets(

@@ -91,9 +91,7 @@ fn employees(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page, E
     };
     let codes = ids.iter().chain(*keys).filter_map(|key| Some(key.rsplit_once(':')?.0.to_owned()));
     let (found, _) = Which::These { ids: &b1::distinct(&codes.collect::<Vec<_>>()), keys: &[] }.entities(&of)?;
-    let mut rows = shown(settings, &found)?;
-    rows.retain(|row| ids.contains(&row.id) || keys.contains(&row.id));
-    Ok(Page { rows, next: None })
+    Ok(Page { rows: asked.which.only(shown(settings, &found)?), next: None })
 }
 
 fn shown(settings: &Settings, partners: &[Value]) -> Result<Vec<Row>, Error> {

@@ -50,9 +50,7 @@ fn entries(settings: &Settings, which: &Which<'_>) -> Result<Page, Error> {
     let products: Vec<String> = counterpart::products(&items_of(&[], keys), &settings.keys)?.into_values().collect();
     found.extend(salesforce::query_in(&of.fields, of.from, "Product2Id", &products, "")?);
     let found: Vec<Value> = b1::by_key(found, "Id").into_values().collect();
-    let mut rows = shown(settings, &found)?;
-    rows.retain(|row| ids.contains(&row.id) || keys.contains(&row.key));
-    Ok(Page { rows, next: None })
+    Ok(Page { rows: which.only(shown(settings, &found)?), next: None })
 }
 
 /// Entries of the flow's own products and price books. Others are none of its prices.
@@ -107,11 +105,7 @@ fn of_items(settings: &Settings, which: &Which<'_>) -> Result<Page, Error> {
         Which::These { ids, keys } => Which::These { ids: &items_of(ids, keys), keys: &[] }.entities(&of)?,
     };
     let books = Books::look(settings)?;
-    let mut rows = of_b1(settings, &books, &found)?;
-    if let Which::These { ids, keys } = which {
-        rows.retain(|row| ids.contains(&row.id) || keys.contains(&row.id));
-    }
-    Ok(Page { rows, next })
+    Ok(Page { rows: which.only(of_b1(settings, &books, &found)?), next })
 }
 
 /// The prices of items: those that are to be shown, and those that stand though nobody can say what they should be.

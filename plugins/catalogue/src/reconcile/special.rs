@@ -78,9 +78,7 @@ fn special_prices(asked: &Asked<'_, Settings>) -> Result<Page, Error> {
     }
     let reads: Vec<Read<'_>> =
         items.iter().map(|(card, items)| Read::texts(of.set, "ItemCode", items, SELECT).and(card)).collect();
-    let mut rows = shown(asked, &b1::read_all(&reads)?.concat())?;
-    rows.retain(|row| ids.contains(&row.id) || keys.contains(&row.id));
-    Ok(Page { rows, next: None })
+    Ok(Page { rows: which.only(shown(asked, &b1::read_all(&reads)?.concat())?), next: None })
 }
 
 fn shown(asked: &Asked<'_, Settings>, found: &[Value]) -> Result<Vec<Row>, Error> {

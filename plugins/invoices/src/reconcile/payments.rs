@@ -64,9 +64,7 @@ fn all_payments(asked: &Asked<'_, Settings>, settings: &Settings) -> Result<Page
     let entries = ids.iter().chain(*keys).filter_map(|key| payments::named_by(asked.connection("b1"), key));
     let entries: Vec<String> = entries.map(|(entry, _)| entry.to_string()).collect();
     let (found, _) = Which::These { ids: &b1::distinct(&entries), keys: &[] }.entities(&of)?;
-    let mut rows = shown(asked, settings, &found)?;
-    rows.retain(|row| ids.contains(&row.id) || keys.contains(&row.id));
-    Ok(Page { rows, next: None })
+    Ok(Page { rows: which.only(shown(asked, settings, &found)?), next: None })
 }
 
 fn shown(asked: &Asked<'_, Settings>, settings: &Settings, found: &[Value]) -> Result<Vec<Row>, Error> {
