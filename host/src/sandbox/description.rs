@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::bindings::v0_1::flow::tandem::plugin as contract;
-use super::settings::{self, Schema};
+use super::schema::{self, Kind, Schema};
 use super::{HOST_SLOT, Permission, grants};
 use crate::connections::Method;
 use crate::mapping::Reserved;
@@ -77,15 +77,15 @@ impl Description {
     /// What does not fit its schema of the flow's settings, in words. A schema that cannot be followed, such as one that refers to itself, says only
     /// which settings there are: plugins of before it was followed go on.
     pub fn problems_of(&self, settings: &Value) -> Vec<String> {
-        match Schema::read(&self.settings_schema) {
+        match Schema::read(&self.settings_schema, Kind::Settings) {
             Ok(schema) => schema.problems(settings),
-            Err(_) => settings::unknown_of(&self.settings_schema, settings),
+            Err(_) => schema::unknown_of(&self.settings_schema, settings),
         }
     }
 
     /// Why its schema cannot be followed; none where it can.
     pub fn schema_problem(&self) -> Option<String> {
-        Schema::read(&self.settings_schema).err()
+        Schema::read(&self.settings_schema, Kind::Settings).err()
     }
 
     /// Fields that no rule of a mapping may set: which record it is, what the host finds it by, and the collections that

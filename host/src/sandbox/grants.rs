@@ -5,13 +5,14 @@ use serde::{Deserialize, Serialize};
 
 use super::{paths, soql};
 use crate::connections::Method;
+use crate::store::TOOL;
 
 /// The slot of what is the host's own, not a connection's: `POST /events/<topic>` to emit events of a topic,
 /// `GET /links/<kind>` to read links of a kind, `PUT /links/<kind>` to read, put and delete them.
 pub const HOST_SLOT: &str = "tandem";
 
 /// What the topics of events begin with that only the host's sources and its own clock tell.
-const SOURCE_TOPICS: [&str; 4] = ["b1.", "salesforce.", "timer.", "review."];
+const SOURCE_TOPICS: [&str; 5] = ["b1.", "salesforce.", "timer.", "review.", TOOL];
 
 /// One thing a plugin asks for and an operator may grant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,8 +108,8 @@ pub enum Denied {
     /// SOQL that cannot be read, where what it reads from decides.
     #[error("the query of {0} cannot be checked: {1}")]
     NotReadable(String, &'static str),
-    /// What is compared is only read.
-    #[error("{0}: while records are compared nothing is written, whatever was granted")]
+    /// What is compared, and what a tool reads, is only read.
+    #[error("{0}: in a call that only reads nothing is written, whatever was granted")]
     OnlyReads(String),
     /// Only the host tells events of this topic.
     #[error("events of the topic `{0}` are told by the host's own sources; a plugin cannot emit them")]

@@ -17,10 +17,11 @@ mod reading;
 mod run;
 mod runtime;
 mod said;
-mod settings;
+mod schema;
 mod soql;
 #[cfg(test)]
 mod tests;
+mod tools;
 mod trace;
 mod workers;
 
@@ -35,6 +36,7 @@ pub use self::mapper::{Mapper, MapperCode, MapperDescription, MapperSection};
 pub use self::reading::{Amount, Comparable, Compared, Needs, ReadError, ReadPage, ReadRow};
 pub use self::run::{Bound, Outcome, RunReport, Taker, Trouble};
 pub use self::runtime::{CONTRACTS, LoadError, Opened, Plugin, Runtime, World, digest_of, read};
+pub use self::tools::{CallPayload, CalledBy, Deed, MOST_INPUT, RESULT, Tool};
 
 use crate::store::StoreError;
 

@@ -19,6 +19,7 @@ use crate::mapping::Mapping;
 use crate::store::{Event, Haste, JournalEntry, LinkWrite, Memory, NewEvent, Question, Run, StorageWrite, Wake};
 
 /// All that a flow's runs share.
+#[derive(Clone)]
 pub struct Bound {
     /// The flow's name.
     pub flow: String,

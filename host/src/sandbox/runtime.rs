@@ -18,6 +18,7 @@ use super::mapper::{self, Calls, MapperCode};
 use super::places::Place;
 use super::reading;
 use super::run::{Bound, RunReport, RunState, waits_of};
+use super::tools::{self, Call, Tooling};
 use super::{Cache, Journal, RunError, trace};
 use crate::config::Limits;
 use crate::plain;
@@ -127,7 +128,7 @@ const LARGE: usize = 4 << 20;
 pub const CONTRACTS: [&str; 2] = ["0.1.0", "0.2.0"];
 
 /// The versions of the contract with flow plugins.
-const OF_FLOWS: &str = "0.1.0, and 0.2.0 for what it says of comparing";
+const OF_FLOWS: &str = "0.1.0, and 0.2.0 for what it says of comparing and for its tools";
 /// The versions of the contract with mapping plugins.
 const OF_MAPPERS: &str = "0.1.0 or 0.2.0";
 
@@ -141,6 +142,8 @@ pub struct Plugin {
     pub(super) wants_wasi: bool,
     /// What it offers of contract 0.2.0: see [`super::reading`].
     pub(super) reconciles: Option<ReconcilingPre<RunState>>,
+    /// Likewise: see [`super::tools`].
+    pub(super) tooling: Option<Tooling>,
 }
 
 /// A component, opened to be looked at: whatever it is.
@@ -232,6 +235,7 @@ impl Runtime {
         journal: Journal,
     ) -> Result<RunReport, RunError> {
         let (machine, pre, wants_wasi) = (self.machine.clone(), plugin.pre.clone(), plugin.wants_wasi);
+        let call = Call::of(plugin, run)?;
         let batch = RunState::batch(&bound, run);
         let limits = bound.limits.clone();
         let events = run.events.len();
@@ -239,6 +243,7 @@ impl Runtime {
         let mut state = RunState::new(Some(bound), journal, &limits);
         state.waits = waits;
         state.repeated = run.repeated;
+        state.only_reads = call.as_ref().is_some_and(Call::only_reads);
         if let [event] = run.events.as_slice() {
             state.about = Some(format!("{} {}", event.topic, event.key));
         }
@@ -252,6 +257,10 @@ impl Runtime {
                 state.now = state.journaled("wasi.start", String::new(), |_| async { Ok(crate::time::now()) }).await?;
             }
             let mut store = machine.store(state, &limits)?;
+            if let Some(call) = call {
+                let raw = call.answer(&mut store, &limits).await?;
+                return store.into_data().report(vec![raw]);
+            }
             let instance = pre.instantiate_async(&mut store).await.map_err(|e| broke(e, &limits))?;
             let raw = instance.call_handle(&mut store, &batch).await;
             let raw = raw.map_err(|e| broke(e, &limits).saying(&store.data().last_words))?;
@@ -288,15 +297,22 @@ impl Runtime {
         };
         let pre = linker.instantiate_pre(component).map_err(other)?;
         let reconciles = reading::offered(component, &pre).map_err(other)?;
+        let tooling = tools::offered(component, &pre).map_err(other)?;
         let pre = FlowPre::new(pre).map_err(other)?;
-        let asked = pre.clone();
+        let (asked, offered) = (pre.clone(), tooling.clone());
         let raw = self.described(named, |machine, limits| async move {
             let mut store = machine.store(RunState::describing(&limits), &limits)?;
             let instance = asked.instantiate_async(&mut store).await.map_err(|e| broke(e, &limits))?;
-            instance.call_describe(&mut store).await.map_err(|e| broke(e, &limits))
+            let description = instance.call_describe(&mut store).await.map_err(|e| broke(e, &limits))?;
+            let Some(offered) = offered else { return Ok((description, Vec::new())) };
+            let mut store = machine.store(RunState::describing(&limits), &limits)?;
+            Ok((description, tools::described(&offered, &mut store, &limits).await?))
         });
-        let description = checked(raw.await?).map_err(|cause| bad_description(named, cause))?;
-        Ok(Arc::new(Plugin { digest, description, pre, wants_wasi, reconciles }))
+        let (description, offered) = raw.await?;
+        let bad = |cause| bad_description(named, cause);
+        let description = checked(description).map_err(bad)?;
+        let tooling = tooling.map(|pre| Tooling::of(pre, offered)).transpose().map_err(bad)?;
+        Ok(Arc::new(Plugin { digest, description, pre, wants_wasi, reconciles, tooling }))
     }
 
     /// Asks a component what it is.

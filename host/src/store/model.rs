@@ -513,6 +513,8 @@ pub enum LinkWrite {
     Delete(String, String, String),
 }
 
+/// Before the name of the tool, the topic of the event that a call of it is.
+pub const TOOL: &str = "tandem.tool.";
 /// The topic of the event that a wake-up becomes.
 pub const WAKE: &str = "timer.wake";
 
@@ -543,6 +545,23 @@ pub struct Finish {
     /// Wake-ups for this flow.
     pub wakes: Vec<Wake>,
     /// The named error that ended the run, if one did.
+    pub error: Option<String>,
+}
+
+/// A run that was over before anything of it was kept: one that did nothing but read.
+#[derive(Clone, Debug)]
+pub struct PastRead {
+    /// What it was about.
+    pub event: NewEvent,
+    /// Digest of the release that it ran under.
+    pub release: String,
+    /// When it began.
+    pub started_at: Millis,
+    /// What became of its event.
+    pub verdict: Verdict,
+    /// All that it read.
+    pub journal: Vec<JournalEntry>,
+    /// The named error that ended it, if one did.
     pub error: Option<String>,
 }
 

@@ -92,6 +92,16 @@ pub fn linked(orders: impl IntoIterator<Item = i64>) -> BTreeMap<i64, Link> {
     orders.into_iter().zip(found).filter_map(|(entry, link)| Some((entry, link?))).collect()
 }
 
+/// A filter of the orders of an opportunity: those that carry its id, and the one that it is linked with, which need not.
+pub fn of_opportunity(id: &str) -> String {
+    let linked = links::find_all("order", Side::Salesforce, &[id.to_owned()]).into_iter().flatten();
+    either(id, linked.filter_map(|link| link.b1_id.parse().ok()))
+}
+
+fn either(id: &str, linked: impl Iterator<Item = i64>) -> String {
+    linked.fold(format!("U_SF_Id eq {}", b1::quote(id)), |any, entry| format!("{any} or DocEntry eq {entry}"))
+}
+
 /// One line of one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Line {

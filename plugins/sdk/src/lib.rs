@@ -26,6 +26,7 @@ mod row;
 mod said;
 pub mod salesforce;
 pub mod settings;
+pub mod tools;
 pub mod units;
 
 /// The generated side of the contract. Use the names above it instead.
@@ -72,6 +73,8 @@ pub use rust_decimal::{Decimal, RoundingStrategy};
 pub use schemars::{self, JsonSchema};
 pub use serde::{self, Deserialize, Serialize};
 pub use serde_json::{Map, Value, json};
+#[doc(hidden)]
+pub use tools::bindings::export_tooling;
 
 /// An exact decimal of a JSON number or numeric text.
 pub fn decimal(value: &Value) -> Option<Decimal> {

@@ -112,6 +112,12 @@ impl From<i64> for Number {
     }
 }
 
+impl From<Decimal> for Number {
+    fn from(number: Decimal) -> Self {
+        Self(number.normalize())
+    }
+}
+
 impl Deref for Number {
     type Target = Decimal;
 
@@ -152,7 +158,7 @@ impl JsonSchema for Number {
 }
 
 /// Closed, in one piece, and in the words that people know: a setting that is left out is not `null`.
-fn schema_of<T: JsonSchema>() -> Value {
+pub(crate) fn schema_of<T: JsonSchema>() -> Value {
     let plain = SchemaSettings::default().with(|settings| {
         settings.inline_subschemas = true;
         settings.transforms = vec![Box::new(RecursiveTransform(plain))];

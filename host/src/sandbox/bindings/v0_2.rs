@@ -1,4 +1,4 @@
-//! Contract 0.2.0: mapping plugins that say what they read and set, and flow plugins that say how their records are compared.
+//! Contract 0.2.0: mapping plugins that say what they read and set, and flow plugins that say how their records are compared, and that offer tools.
 
 #![allow(missing_docs)]
 
@@ -19,4 +19,16 @@ pub mod reconciling {
 
     /// The name of the interface that it exports.
     pub const NAME: &str = "tandem:plugin/reconcile@0.2.0";
+}
+
+/// What a flow plugin of 0.1.0 may offer beside, too.
+pub mod tooling {
+    wasmtime::component::bindgen!({
+        path: "../wit/0.2.0",
+        world: "tooling",
+        exports: { default: async },
+    });
+
+    /// The name of the interface that it exports.
+    pub const NAME: &str = "tandem:plugin/tools@0.2.0";
 }

@@ -50,6 +50,12 @@ fn a_credit_memo_is_followed_through_invoice_and_delivery_to_the_orders_line() {
 }
 
 #[test]
+fn an_order_that_is_linked_and_carries_no_id_is_one_of_its_opportunity() {
+    assert_eq!(either("006", [7].into_iter()), "U_SF_Id eq '006' or DocEntry eq 7");
+    assert_eq!(either("006", [].into_iter()), "U_SF_Id eq '006'");
+}
+
+#[test]
 fn a_ring_and_a_missing_base_are_answers() {
     let chain = chain(&[
         (code::INVOICE, document(1, &[row(0, Some(line(14, 1, 0)), 1), row(1, Some(line(15, 9, 0)), 1)])),

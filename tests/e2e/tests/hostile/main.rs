@@ -58,7 +58,7 @@ fn put_plugin(world: &World, name: &str, code: &[u8]) -> Result<()> {
 }
 
 /// What each says of itself, and a word of why it is not taken.
-const LIES: [(&str, &str); 17] = [
+const LIES: [(&str, &str); 24] = [
     ("loops", "` was broken: more than"),
     ("hoards", "memory_mb"),
     ("recurses", "out of bounds"),
@@ -76,6 +76,13 @@ const LIES: [(&str, &str); 17] = [
     ("deep", "settings-schema"),
     ("mapping", "line 3"),
     ("climbs", "it must not climb"),
+    ("tools-twice", "a tool called \"look\""),
+    ("tools-many", "200 tools; at most 50"),
+    ("tools-escape", "title: a line of at most"),
+    ("tools-long", "description: a text of at most"),
+    ("tools-name", "a tool called \"../show\""),
+    ("tools-loop", "` was broken: more than"),
+    ("tools-call", "describe must not call the host"),
 ];
 
 /// Components by hand: name, imports, pages of memory, items, a word of why they are not taken.

@@ -3,6 +3,7 @@
 mod act;
 mod reconcile;
 mod role;
+mod tools;
 
 use tandem_sdk::{Batch, Description, Method, Outcome, Permission, Plugin, Slot};
 
@@ -38,3 +39,4 @@ impl Plugin for Hostile {
 
 tandem_sdk::export!(Hostile with_types_in tandem_sdk::bindings);
 tandem_sdk::export_reconciling!(Hostile with_types_in tandem_sdk::reconcile::bindings);
+tandem_sdk::export_tooling!(Hostile with_types_in tandem_sdk::tools::bindings);

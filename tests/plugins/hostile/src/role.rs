@@ -20,6 +20,11 @@ pub fn name() -> &'static str {
     words().0
 }
 
+/// How it lies about its tools.
+pub fn lie_of_tools() -> &'static str {
+    words().1
+}
+
 /// What `describe` does before it answers.
 pub fn misbehave() {
     match words().1 {

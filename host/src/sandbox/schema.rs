@@ -1,8 +1,8 @@
-//! A plugin's schema of its settings, read whole and bounded before it is used, and settings held against it. Nothing is fetched
-//! for it, and it cannot make the host search long: no reference leads out of it or back into itself, and patterns are matched in
-//! linear time.
+//! A plugin's schema of its settings, or of what a tool of it takes and gives, read whole and bounded before it is used, and values held against it.
+//! Nothing is fetched for it, and it cannot make the host search long: no reference leads out of it or back into itself, and patterns are matched in linear
+//! time.
 
-use jsonschema::error::ValidationErrorKind as Kind;
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::Location;
 use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
@@ -29,18 +29,40 @@ pub fn unknown_of(schema: &str, settings: &Value) -> Vec<String> {
     let known: Vec<&str> = known.keys().map(String::as_str).collect();
     let names = settings.as_object().into_iter().flatten().map(|(name, _)| name.as_str());
     let unknown_names = names.filter(|name| !known.contains(name)).take(MOST_PROBLEMS);
-    unknown_names.map(|name| short(unknown(name, name, &known))).collect()
+    unknown_names.map(|name| short(unknown(Kind::Settings, name, name, &known))).collect()
 }
 
-/// What a plugin says of its settings.
+/// What a schema is of, in the words of who reads its problems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A flow's settings.
+    Settings,
+    /// What a tool takes.
+    Input,
+    /// What a tool gives.
+    Result,
+}
+
+impl Kind {
+    fn part(self) -> &'static str {
+        match self {
+            Self::Settings => "setting",
+            Self::Input => "argument",
+            Self::Result => "field",
+        }
+    }
+}
+
+/// What a plugin says of its settings, or of what a tool of it takes and gives.
 pub struct Schema {
+    kind: Kind,
     text: Value,
     validator: Validator,
 }
 
 impl Schema {
     /// Reads it; the reason where it is none, or none that is bounded.
-    pub fn read(text: &str) -> Result<Self, String> {
+    pub fn read(text: &str, kind: Kind) -> Result<Self, String> {
         if text.len() > MOST_TEXT {
             return Err(format!("it has {} bytes; at most {MOST_TEXT} are read", text.len()));
         }
@@ -58,7 +80,12 @@ impl Schema {
             })
             .build(&schema)
             .map_err(|e| short(format!("{e} (at {:?})", e.instance_path().as_str())))?;
-        Ok(Self { text: schema, validator })
+        Ok(Self { kind, text: schema, validator })
+    }
+
+    /// As it was read: a name that it does not know is refused, unless it says otherwise.
+    pub fn text(&self) -> &Value {
+        &self.text
     }
 
     /// What does not fit: unknown settings, wrong types and values, missing ones.
@@ -78,17 +105,22 @@ impl Schema {
         let is = format!("`{at}` = {}", error.instance());
         let within = |name: &str| if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
         let problem = match error.kind() {
-            Kind::AdditionalProperties { unexpected } | Kind::UnevaluatedProperties { unexpected } => {
+            ValidationErrorKind::AdditionalProperties { unexpected }
+            | ValidationErrorKind::UnevaluatedProperties { unexpected } => {
                 let known = self.names_beside(error.schema_path());
-                return unexpected.iter().map(|name| unknown(&within(name), name, &known)).collect();
+                return unexpected.iter().map(|name| unknown(self.kind, &within(name), name, &known)).collect();
             }
-            Kind::Required { property } => {
-                format!("the setting `{}` is missing", within(property.as_str().unwrap_or_default()))
+            ValidationErrorKind::Required { property } => {
+                format!("the {} `{}` is missing", self.kind.part(), within(property.as_str().unwrap_or_default()))
             }
-            Kind::Custom { message, .. } => format!("{is} must be {message}"),
-            Kind::Enum { options } => one_of(&is, error.instance(), options.as_array().map_or(&[], Vec::as_slice)),
-            Kind::Constant { expected_value } => one_of(&is, error.instance(), std::slice::from_ref(&**expected_value)),
-            Kind::OneOfNotValid { context } | Kind::AnyOf { context } => {
+            ValidationErrorKind::Custom { message, .. } => format!("{is} must be {message}"),
+            ValidationErrorKind::Enum { options } => {
+                one_of(&is, error.instance(), options.as_array().map_or(&[], Vec::as_slice))
+            }
+            ValidationErrorKind::Constant { expected_value } => {
+                one_of(&is, error.instance(), std::slice::from_ref(&**expected_value))
+            }
+            ValidationErrorKind::OneOfNotValid { context } | ValidationErrorKind::AnyOf { context } => {
                 let choices: Option<Vec<Value>> = self.text.pointer(error.schema_path().as_str()).and_then(choices);
                 match choices {
                     Some(choices) => one_of(&is, error.instance(), &choices),
@@ -100,23 +132,23 @@ impl Schema {
                     }
                 }
             }
-            Kind::Minimum { limit } => format!("{is} must be {limit} at least"),
-            Kind::Maximum { limit } => format!("{is} must be {limit} at most"),
-            Kind::ExclusiveMinimum { limit } => format!("{is} must be more than {limit}"),
-            Kind::ExclusiveMaximum { limit } => format!("{is} must be less than {limit}"),
-            Kind::MinLength { limit } => format!("{is} must have {limit} letters at least"),
-            Kind::MaxLength { limit } => format!("{is} must have {limit} letters at most"),
-            Kind::MinItems { limit } => format!("{is} must have {limit} entries at least"),
-            Kind::MaxItems { limit } => format!("{is} must have {limit} entries at most"),
-            Kind::UniqueItems => format!("{is} has an entry twice"),
-            Kind::Pattern { pattern } => format!("{is} must look like {pattern}"),
+            ValidationErrorKind::Minimum { limit } => format!("{is} must be {limit} at least"),
+            ValidationErrorKind::Maximum { limit } => format!("{is} must be {limit} at most"),
+            ValidationErrorKind::ExclusiveMinimum { limit } => format!("{is} must be more than {limit}"),
+            ValidationErrorKind::ExclusiveMaximum { limit } => format!("{is} must be less than {limit}"),
+            ValidationErrorKind::MinLength { limit } => format!("{is} must have {limit} letters at least"),
+            ValidationErrorKind::MaxLength { limit } => format!("{is} must have {limit} letters at most"),
+            ValidationErrorKind::MinItems { limit } => format!("{is} must have {limit} entries at least"),
+            ValidationErrorKind::MaxItems { limit } => format!("{is} must have {limit} entries at most"),
+            ValidationErrorKind::UniqueItems => format!("{is} has an entry twice"),
+            ValidationErrorKind::Pattern { pattern } => format!("{is} must look like {pattern}"),
             // Of a schema that knows no names at all.
-            Kind::FalseSchema if error.schema_path().as_str().ends_with("Properties") => {
+            ValidationErrorKind::FalseSchema if error.schema_path().as_str().ends_with("Properties") => {
                 let there = settings.pointer(error.instance_path().as_str()).and_then(Value::as_object);
                 let names = there.into_iter().flat_map(Map::keys);
-                return names.map(|name| unknown(&within(name), name, &[])).collect();
+                return names.map(|name| unknown(self.kind, &within(name), name, &[])).collect();
             }
-            Kind::FalseSchema => format!("{is} is not allowed"),
+            ValidationErrorKind::FalseSchema => format!("{is} is not allowed"),
             _ => format!("{is}: {error}"),
         };
         vec![problem]
@@ -291,10 +323,10 @@ fn one_of(is: &str, value: &Value, allowed: &[Value]) -> String {
     format!("{is} must be one of {}{}", allowed.join(", "), meant.unwrap_or_default())
 }
 
-fn unknown(path: &str, name: &str, known: &[&str]) -> String {
+fn unknown(kind: Kind, path: &str, name: &str, known: &[&str]) -> String {
     let meant = nearest(name, known).map(|near| format!("did you mean `{near}`? "));
     let known = if known.is_empty() { "there are none".to_owned() } else { format!("known: {}", known.join(", ")) };
-    format!("unknown setting `{path}`; {}{known}", meant.unwrap_or_default())
+    format!("unknown {} `{path}`; {}{known}", kind.part(), meant.unwrap_or_default())
 }
 
 /// The known name that was probably meant.
@@ -334,7 +366,7 @@ mod tests {
         "lists":{"type":"array","items":{"type":"integer"}},"mode":{"type":"string","enum":["never","always"]}},"required":["mode"]}"#;
 
     fn problems(schema: &str, settings: Value) -> Vec<String> {
-        Schema::read(schema).unwrap().problems(&settings)
+        Schema::read(schema, Kind::Settings).unwrap().problems(&settings)
     }
 
     fn problem(schema: &str, settings: Value) -> String {
@@ -368,7 +400,7 @@ mod tests {
     #[test]
     fn a_schema_that_cannot_be_followed_says_which_settings_there_are() {
         let own = r##"{"properties":{"tax_code":{"$ref":"#/properties/tax_code"}}}"##;
-        assert!(Schema::read(own).is_err());
+        assert!(Schema::read(own, Kind::Settings).is_err());
         assert_eq!(unknown_of(own, &json!({ "tax_code": 1 })), Vec::<String>::new());
         assert!(unknown_of(own, &json!({ "tax_cod": 1 }))[0].contains("did you mean `tax_code`?"));
         assert_eq!(unknown_of(r#"{"type":17}"#, &json!({ "x": 1 })), Vec::<String>::new());
@@ -449,7 +481,7 @@ mod tests {
         ];
         for (what, schema) in refused {
             let begun = Instant::now();
-            let answer = Schema::read(&schema).map(|_| ());
+            let answer = Schema::read(&schema, Kind::Settings).map(|_| ());
             assert!(answer.as_ref().is_err_and(|words| words.len() < 2_500), "{what}: {answer:?}");
             assert!(begun.elapsed() < Duration::from_secs(2), "{what}: {:?}", begun.elapsed());
         }
