@@ -24,6 +24,7 @@ mod search;
 mod seen;
 mod to_b1;
 mod to_salesforce;
+mod tools;
 mod whereabouts;
 mod write;
 
@@ -83,3 +84,5 @@ impl Plugin for Accounts {
 tandem_sdk::export!(Accounts with_types_in tandem_sdk::bindings);
 #[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(Accounts with_types_in tandem_sdk::reconcile::bindings);
+#[cfg(target_arch = "wasm32")]
+tandem_sdk::export_tooling!(Accounts with_types_in tandem_sdk::tools::bindings);

@@ -148,14 +148,18 @@ fn patterns(record: &Value, name: &str, addresses: [&str; 2]) -> Vec<Pattern> {
 }
 
 /// As written, in capitals, and with a capital at its head.
-fn spellings(word: &str) -> Vec<String> {
-    let mut letters = word.chars();
-    let head: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
-    let capital = format!("{head}{}", letters.as_str().to_lowercase());
-    let mut all = vec![word.to_owned(), word.to_uppercase(), capital];
+pub fn spellings(word: &str) -> Vec<String> {
+    let mut all = vec![word.to_owned(), word.to_uppercase(), head(word)];
     all.sort();
     all.dedup();
     all
+}
+
+/// With a capital at its head.
+pub fn head(word: &str) -> String {
+    let mut letters = word.chars();
+    let head: String = letters.next().into_iter().flat_map(char::to_uppercase).collect();
+    format!("{head}{}", letters.as_str().to_lowercase())
 }
 
 fn like(word: &str) -> String {

@@ -104,6 +104,12 @@ pub fn description() -> Description {
             own_currency,
             ask("b1", Method::Get, "/SpecialPrices", "reads prices agreed with a customer"),
             ask(
+                "b1",
+                Method::Get,
+                "/BusinessPartners",
+                "reads which price list a customer has, where its price is asked for",
+            ),
+            ask(
                 "salesforce",
                 Method::Get,
                 "/query?FROM=Product2,Pricebook2,PricebookEntry,Account,Tandem_Special_Price__c",

@@ -9,6 +9,7 @@ mod products;
 mod reconcile;
 mod special;
 mod terms;
+mod tools;
 
 use tandem_sdk::again::{self, Walk, Which};
 use tandem_sdk::settings::Settings as _;
@@ -71,3 +72,5 @@ fn tell(product: &Product) {
 tandem_sdk::export!(Catalogue with_types_in tandem_sdk::bindings);
 #[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(Catalogue with_types_in tandem_sdk::reconcile::bindings);
+#[cfg(target_arch = "wasm32")]
+tandem_sdk::export_tooling!(Catalogue with_types_in tandem_sdk::tools::bindings);

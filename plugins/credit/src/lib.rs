@@ -4,6 +4,7 @@ mod describe;
 mod journal;
 mod reconcile;
 mod state;
+mod tools;
 
 use std::collections::BTreeMap;
 
@@ -63,6 +64,8 @@ impl Plugin for CreditPlugin {
 tandem_sdk::export!(CreditPlugin with_types_in tandem_sdk::bindings);
 #[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(CreditPlugin with_types_in tandem_sdk::reconcile::bindings);
+#[cfg(target_arch = "wasm32")]
+tandem_sdk::export_tooling!(CreditPlugin with_types_in tandem_sdk::tools::bindings);
 
 /// The customers that events are about, with the events' places.
 fn customers(batch: &Batch, outcomes: &mut Outcomes) -> Result<BTreeMap<String, Vec<usize>>, Error> {

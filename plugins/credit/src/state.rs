@@ -41,9 +41,9 @@ impl State {
 pub struct Credit {
     /// Zero means none.
     limit: Decimal,
-    balance: Decimal,
-    orders: Decimal,
-    deliveries: Decimal,
+    pub balance: Decimal,
+    pub orders: Decimal,
+    pub deliveries: Decimal,
 }
 
 impl Credit {
@@ -57,8 +57,18 @@ impl Credit {
         }
     }
 
-    fn exposure(&self) -> Decimal {
+    pub fn exposure(&self) -> Decimal {
         self.balance + self.orders + self.deliveries
+    }
+
+    /// None where there is no limit.
+    pub fn limit(&self) -> Option<Decimal> {
+        Some(self.limit).filter(|limit| *limit > Decimal::ZERO)
+    }
+
+    /// What is left of the limit, where there is one.
+    pub fn headroom(&self) -> Option<Decimal> {
+        Some(self.limit()? - self.exposure())
     }
 
     /// The state, by thresholds in percent of the limit. One left behind is only left again when the exposure has
@@ -82,16 +92,14 @@ impl Credit {
 
     /// What the account shows. `currency` is the company's own; where it is not known the account keeps what it shows.
     pub fn fields(&self, state: State, currency: Option<&str>) -> Map<String, Value> {
-        let limited = self.limit > Decimal::ZERO;
-        let limit = if limited { b1::number(self.limit) } else { Value::Null };
-        let headroom = if limited { b1::number(self.limit - self.exposure()) } else { Value::Null };
+        let told = |amount: Option<Decimal>| amount.map_or(Value::Null, b1::number);
         [
-            ("Tandem_Credit_Limit__c", limit),
+            ("Tandem_Credit_Limit__c", told(self.limit())),
             ("Tandem_Balance__c", b1::number(self.balance)),
             ("Tandem_Open_Orders__c", b1::number(self.orders)),
             ("Tandem_Open_Deliveries__c", b1::number(self.deliveries)),
             ("Tandem_Exposure__c", b1::number(self.exposure())),
-            ("Tandem_Headroom__c", headroom),
+            ("Tandem_Headroom__c", told(self.headroom())),
             ("Tandem_Credit_State__c", state.word().into()),
         ]
         .into_iter()

@@ -33,7 +33,7 @@ pub struct Shipment {
 }
 
 /// What moves goods.
-const KINDS: [i64; 4] = [code::DELIVERY, code::RETURN, code::INVOICE, code::CREDIT_MEMO];
+pub const KINDS: [i64; 4] = [code::DELIVERY, code::RETURN, code::INVOICE, code::CREDIT_MEMO];
 
 const SHIPMENT: &str = "DocNum,CardCode,DocDate,DocumentStatus,TransportationCode,TrackingNumber";
 const STAMP: &str = "UpdateDate,UpdateTime";
@@ -96,16 +96,29 @@ pub fn whole(
 ) -> Result<Vec<Order>, Error> {
     let documents = b1::by_key(documents, "DocEntry");
     read_made(settings, &documents, &mut rows, &mut chain)?;
+    let whole = together(&documents, linked, rows, &chain);
+    for order in &whole {
+        let pairs: Vec<[i64; 2]> = order.made.iter().map(|(kind, entry)| [*kind, *entry]).collect();
+        let _ = storage::set(&made(&order.document["DocEntry"]), &json!(pairs).to_string());
+    }
+    Ok(whole)
+}
+
+/// Orders with all that was made of them, of which nothing more is read.
+pub fn together(
+    documents: &BTreeMap<String, Value>,
+    linked: BTreeMap<i64, Link>,
+    rows: Rows,
+    chain: &Chain,
+) -> Vec<Order> {
     let stamps: BTreeMap<Name, Option<u64>> = rows.iter().map(|(name, row)| (*name, stamp(row))).collect();
     let (moved, made_of) = (chain.moved(), chain.made_of());
-    let shipments = shipments(&chain, rows, &linked);
+    let shipments = shipments(chain, rows, &linked);
     let mut whole = Vec::new();
     for (entry, link) in linked {
         let Some(document) = documents.get(&entry.to_string()) else { continue };
         let from = |number: i64| Line { kind: code::ORDER, entry, number };
         let own = made_of.get(&entry).cloned().unwrap_or_default();
-        let noted: Vec<[i64; 2]> = own.iter().map(|(kind, entry)| [*kind, *entry]).collect();
-        let _ = storage::set(&made(entry), &json!(noted).to_string());
         let of_kind = |kind: i64| -> Vec<Shipment> {
             let own = own.iter().filter(|(own, _)| *own == kind).filter_map(|key| shipments.get(key));
             own.map(|(document, opportunity)| Shipment {
@@ -125,7 +138,7 @@ pub fn whole(
             link,
         });
     }
-    Ok(whole)
+    whole
 }
 
 /// When B1 changed a document last.
@@ -144,8 +157,8 @@ fn read_made(
     let mut known: BTreeSet<Name> = BTreeSet::new();
     let mut new = Vec::new();
     for (entry, document) in orders {
-        match storage::get(&made(entry)) {
-            Some(noted) => known.extend(pairs(&from_json(&noted))),
+        match noted(entry) {
+            Some(noted) => known.extend(noted),
             None => new.push(document),
         }
     }
@@ -163,6 +176,11 @@ fn read_made(
 /// Where it is noted which documents were made of an order, by its `DocEntry`.
 fn made(order: impl std::fmt::Display) -> String {
     format!("made:{order}")
+}
+
+/// What is noted of that; none of an order that was not looked at yet.
+pub fn noted(order: impl std::fmt::Display) -> Option<Vec<Name>> {
+    storage::get(&made(order)).map(|noted| pairs(&from_json(&noted)))
 }
 
 fn pairs(noted: &Value) -> Vec<Name> {

@@ -7,6 +7,7 @@ mod documents;
 mod reconcile;
 mod state;
 mod tell;
+mod tools;
 
 use tandem_sdk::settings::Settings as _;
 use tandem_sdk::{Batch, Description, Outcome, Outcomes, Plugin, again, say};
@@ -41,3 +42,5 @@ impl Plugin for Fulfilment {
 tandem_sdk::export!(Fulfilment with_types_in tandem_sdk::bindings);
 #[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(Fulfilment with_types_in tandem_sdk::reconcile::bindings);
+#[cfg(target_arch = "wasm32")]
+tandem_sdk::export_tooling!(Fulfilment with_types_in tandem_sdk::tools::bindings);

@@ -20,6 +20,17 @@ pub struct Progress {
 }
 
 impl Progress {
+    /// What is still to leave. Of a line that B1 has closed only what an invoice in reserve has of it.
+    pub fn open(&self) -> Decimal {
+        let Moved { shipped, reserved, returned, .. } = self.moved;
+        let leaves = match (self.cancelled, self.closed) {
+            (true, _) => Decimal::ZERO,
+            (false, true) => (reserved - returned).min(self.ordered),
+            (false, false) => self.ordered,
+        };
+        (leaves - shipped).max(Decimal::ZERO)
+    }
+
     /// As line and opportunity show it.
     pub fn word(&self) -> &'static str {
         let Moved { shipped, reserved, returned, touched } = self.moved;
@@ -163,6 +174,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_closed_or_cancelled_leaves_no_more() {
+        let line = |shipped: i64, closed, cancelled| Progress {
+            ordered: 5.into(),
+            moved: Moved { shipped: shipped.into(), ..Moved::default() },
+            closed,
+            cancelled,
+        };
+        let open = |line: Progress| line.open();
+        assert_eq!(open(line(3, false, false)), Decimal::from(2));
+        assert_eq!(open(line(7, false, false)), Decimal::ZERO, "more was delivered than ordered");
+        assert_eq!((open(line(3, true, false)), open(line(0, true, true))), (Decimal::ZERO, Decimal::ZERO));
+    }
+
+    #[test]
     fn what_an_invoice_in_reserve_has_is_still_to_leave() {
         let reserved = |shipped: i64, returned: i64| Progress {
             ordered: 5.into(),
@@ -179,6 +204,10 @@ mod tests {
         assert_eq!(reserved(3, 0).word(), "Partly shipped");
         assert_eq!(reserved(5, 0).word(), "Shipped");
         assert_eq!(reserved(0, 5).word(), "Closed");
+        assert_eq!(
+            [(0, 0), (3, 0), (5, 0), (0, 5)].map(|(a, b)| reserved(a, b).open()),
+            [5, 2, 0, 0].map(Decimal::from)
+        );
         // A row of a service document has no quantity.
         let service =
             |closed| Progress { moved: Moved { touched: true, ..Moved::default() }, closed, ..Progress::default() };

@@ -66,7 +66,8 @@ pub fn keep(batch: &Batch, settings: &Settings, orders: &[Order], outcomes: &mut
     Ok(())
 }
 
-fn carrier(settings: &Settings, delivery: &Value) -> String {
+/// The carrier of a delivery; empty where it has none.
+pub fn carrier(settings: &Settings, delivery: &Value) -> String {
     let code = b1::key_text(&delivery["TransportationCode"]);
     settings.carriers.get(&code).cloned().unwrap_or_else(|| if code == "-1" { String::new() } else { code })
 }

@@ -5,6 +5,7 @@ mod describe;
 mod lines;
 mod reconcile;
 mod stock;
+mod tools;
 mod warehouses;
 
 use std::collections::BTreeMap;
@@ -53,6 +54,8 @@ const WALKS: [Walk; 1] = [Walk::in_turn("b1.ItemStock", "Items", &["ItemCode"])]
 tandem_sdk::export!(Inventory with_types_in tandem_sdk::bindings);
 #[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(Inventory with_types_in tandem_sdk::reconcile::bindings);
+#[cfg(target_arch = "wasm32")]
+tandem_sdk::export_tooling!(Inventory with_types_in tandem_sdk::tools::bindings);
 
 /// Documents that move or commit stock.
 pub const DOCUMENTS: [&str; 6] = ["Orders", "DeliveryNotes", "Returns", "Invoices", "CreditNotes", "PurchaseOrders"];

@@ -25,7 +25,7 @@ pub struct Quantities {
 
 impl Quantities {
     /// In pieces.
-    fn of(row: &Value) -> Self {
+    pub fn of(row: &Value) -> Self {
         Self {
             in_stock: b1::amount(row, "InStock"),
             committed: b1::amount(row, "Committed"),
@@ -50,7 +50,7 @@ impl Quantities {
         total
     }
 
-    fn add(&mut self, other: Self) {
+    pub fn add(&mut self, other: Self) {
         self.in_stock += other.in_stock;
         self.committed += other.committed;
         self.ordered += other.ordered;

@@ -45,7 +45,7 @@ impl Records {
                 stands.insert(key);
             }
         }
-        let names = names(stocks)?;
+        let names = names(stocks.iter().flat_map(|stock| &stock.warehouses).map(|(code, _)| code))?;
         let (mut rows, mut items, mut compared) = (Vec::new(), Vec::new(), Vec::new());
         for stock in stocks {
             let stands = standing.entry(stock.item_code.clone()).or_default();
@@ -90,11 +90,10 @@ fn records_below<'a>(products: impl Iterator<Item = &'a &'a str>) -> Result<BTre
 }
 
 /// `WarehouseName` by `WarehouseCode`, as B1 had it within a day.
-fn names(stocks: &[Stock]) -> Result<Map<String, Value>, Error> {
+pub fn names<'a>(codes: impl Iterator<Item = &'a String>) -> Result<Map<String, Value>, Error> {
     const KEY: &str = "warehouse-names";
     const DAY_MS: u64 = 86_400_000;
     let mut names = kept::within(KEY, DAY_MS).as_object().cloned().unwrap_or_default();
-    let codes = stocks.iter().flat_map(|stock| &stock.warehouses).map(|(code, _)| code);
     let codes: Vec<String> = codes.filter(|code| !names.contains_key(*code)).cloned().collect();
     let rows = b1::read(b1::Read::texts("Warehouses", "WarehouseCode", &codes, "WarehouseCode,WarehouseName"))?;
     if !rows.is_empty() {

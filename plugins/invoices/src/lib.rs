@@ -8,6 +8,7 @@ mod payments;
 mod receivables;
 mod reconcile;
 mod shares;
+mod tools;
 mod wanted;
 
 use tandem_sdk::settings::Settings as _;
@@ -48,3 +49,5 @@ impl Plugin for Invoices {
 tandem_sdk::export!(Invoices with_types_in tandem_sdk::bindings);
 #[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(Invoices with_types_in tandem_sdk::reconcile::bindings);
+#[cfg(target_arch = "wasm32")]
+tandem_sdk::export_tooling!(Invoices with_types_in tandem_sdk::tools::bindings);

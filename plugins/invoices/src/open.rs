@@ -10,7 +10,8 @@ use tandem_sdk::{Decimal, Error, Side, Value, from_json, links, salesforce, text
 use crate::documents::{SETS, is_request, signed};
 
 const FIELDS: &str = "DocEntry,CardCode,DocDueDate,DocTotal,PaidToDate,DownPaymentType,DocumentInstallments";
-const IS_OPEN: &str = "DocumentStatus eq 'bost_Open' and Cancelled eq 'tNO'";
+/// A condition of documents of which something is open.
+pub const IS_OPEN: &str = "DocumentStatus eq 'bost_Open' and Cancelled eq 'tNO'";
 
 /// Customers read at a time.
 const CUSTOMERS: usize = 500;
@@ -35,8 +36,10 @@ pub fn read(card_codes: &[String]) -> Result<BTreeMap<String, Vec<Open>>, Error>
         for ((_, kind, _), rows) in SETS.iter().zip(b1::read_all(&reads)?) {
             for row in rows {
                 let Some(entry) = row["DocEntry"].as_i64() else { continue };
-                let due = if is_request(&row) { Vec::new() } else { parts(&row) };
-                let own = Open { kind: *kind, entry, paid: b1::amount(&row, "PaidToDate"), due };
+                let paid = b1::amount(&row, "PaidToDate");
+                let total = b1::amount(&row, "DocTotal");
+                let due = if is_request(&row) { Vec::new() } else { parts(&row, "Total", total, paid) };
+                let own = Open { kind: *kind, entry, paid, due };
                 open.entry(text(&row, "CardCode").to_owned()).or_default().push(own);
             }
         }
@@ -44,16 +47,15 @@ pub fn read(card_codes: &[String]) -> Result<BTreeMap<String, Vec<Open>>, Error>
     Ok(open)
 }
 
-/// What is left of a document, by its instalments' days. Assumed, since the Service Layer does not tell it: what was paid has paid
-/// the earliest.
-fn parts(row: &Value) -> Vec<(String, Decimal)> {
-    let (total, mut paid) = (b1::amount(row, "DocTotal"), b1::amount(row, "PaidToDate"));
+/// What is left of a document, by its instalments' days; `name`: of their amounts in the currency of the others. Assumed, since the
+/// Service Layer does not tell it: what was paid has paid the earliest.
+pub fn parts(row: &Value, name: &str, total: Decimal, mut paid: Decimal) -> Vec<(String, Decimal)> {
     let day = |value: &Value| b1::day(value).as_str().unwrap_or_default().to_owned();
     let mut parts: Vec<(String, Decimal)> = row["DocumentInstallments"]
         .as_array()
         .into_iter()
         .flatten()
-        .map(|part| (day(&part["DueDate"]), b1::amount(part, "Total")))
+        .map(|part| (day(&part["DueDate"]), b1::amount(part, name)))
         .collect();
     if parts.iter().map(|(_, amount)| amount).sum::<Decimal>() != total || parts.is_empty() {
         return vec![(day(&row["DocDueDate"]), total - paid)];
@@ -118,6 +120,7 @@ mod tests {
         let mut row = json!({ "DocDueDate": "2026-03-31T00:00:00Z", "DocTotal": 90, "PaidToDate": 40,
             "DocumentInstallments": [part("2026-03-31", 30), part("2026-01-31", 30), part("2026-02-28", 30)] });
         let due = |day: &str, amount: i64| (day.to_owned(), Decimal::from(amount));
+        let parts = |row: &Value| parts(row, "Total", b1::amount(row, "DocTotal"), b1::amount(row, "PaidToDate"));
         assert_eq!(parts(&row), [due("2026-02-28", 20), due("2026-03-31", 30)]);
         // Where they do not add up, the document's own day holds.
         row["DocTotal"] = json!(100);

@@ -21,6 +21,7 @@ mod plan;
 mod reconcile;
 mod send;
 mod told;
+mod tools;
 mod total;
 mod unseen;
 mod waiting;
@@ -59,6 +60,8 @@ impl Plugin for Orders {
 tandem_sdk::export!(Orders with_types_in tandem_sdk::bindings);
 #[cfg(target_arch = "wasm32")]
 tandem_sdk::export_reconciling!(Orders with_types_in tandem_sdk::reconcile::bindings);
+#[cfg(target_arch = "wasm32")]
+tandem_sdk::export_tooling!(Orders with_types_in tandem_sdk::tools::bindings);
 
 /// Finds orders that are to be looked at again.
 fn look_again(settings: &describe::Settings, work: &mut [Work]) {

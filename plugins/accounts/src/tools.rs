@@ -1,0 +1,329 @@
+//! Who a customer is, asked of B1 when it is asked for.
+
+use std::collections::BTreeSet;
+
+use tandem_sdk::counterpart::{self, Accounts};
+use tandem_sdk::tools::{self, Asked, Offer, Offers, Refusal, reads};
+use tandem_sdk::{Deserialize, JsonSchema, PERIODS, Serialize, Value, b1, clock, in_use, matching, text};
+
+use crate::describe::Settings;
+use crate::gather;
+use crate::search::{head, spellings};
+
+/// Customers of one answer.
+const MOST: usize = 20;
+
+const SELECT: &str = "CardCode,CardName,CardType,FederalTaxID,EmailAddress,Phone1,Phone2,Cellular,BilltoDefault,\
+                      ShipToDefault,BPAddresses";
+const TELEPHONES: [&str; 3] = ["Phone1", "Phone2", "Cellular"];
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde", deny_unknown_fields)]
+#[schemars(crate = "tandem_sdk::schemars")]
+struct Wanted {
+    /// CardCode, words of the name, tax id, e-mail or telephone, such as `C20000` or `Miller Ltd`
+    text: String,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde")]
+#[schemars(crate = "tandem_sdk::schemars")]
+struct Found {
+    /// Those whose CardCode, tax id, e-mail or name is the text come first
+    customers: Vec<Customer>,
+    /// There are more than are given: ask with more of the name
+    more: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(crate = "tandem_sdk::serde")]
+#[schemars(crate = "tandem_sdk::schemars")]
+struct Customer {
+    /// CardCode of B1, by which other tools ask for the customer
+    card_code: String,
+    /// CardName of B1
+    card_name: String,
+    /// CardType of B1: `cCustomer`, or `cLid` for a lead
+    card_type: String,
+    /// FederalTaxID of B1
+    #[serde(skip_serializing_if = "Option::is_none")]
+    federal_tax_id: Option<String>,
+    /// EmailAddress of B1
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email_address: Option<String>,
+    /// Phone1 of B1
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone1: Option<String>,
+    /// City of the address that bills go to
+    #[serde(skip_serializing_if = "Option::is_none")]
+    city: Option<String>,
+    /// Code of the country of the address that bills go to, such as `DE`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    country: Option<String>,
+    /// B1 takes no documents of the customer today: it is inactive or on hold
+    blocked: bool,
+    /// Id of its Account in Salesforce; missing where it has none
+    #[serde(skip_serializing_if = "Option::is_none")]
+    account: Option<String>,
+    /// Why no Account is given though there may be one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+}
+
+impl Offers for crate::Accounts {
+    type Settings = Settings;
+
+    fn tools() -> Vec<Offer<Settings>> {
+        vec![reads(
+            "find-customer",
+            "Find a customer",
+            "Finds customers and leads of SAP Business One, at most 20, by CardCode or what it begins with, by words \
+             of the name (each of the first four must be in it), by tax id, by e-mail, or by telephone (its longest \
+             run of digits). Ask this first where another tool wants a card_code. Names are found as written, in \
+             capitals, and with a capital at the head of each word: B1 may tell capitals apart. Suppliers and contact \
+             persons are not found.",
+            find,
+        )]
+    }
+}
+
+fn find(asked: &Asked<'_, Settings>, wanted: Wanted) -> Result<Found, Refusal> {
+    let wanted = tools::named("text", &wanted.text)?;
+    let select = format!("{SELECT},{PERIODS}");
+    let read = |condition: &str| {
+        let filter = format!("CardType ne 'cSupplier' and ({condition})");
+        tools::first("BusinessPartners", &filter, &select, "CardCode", MOST)
+    };
+    // Who is meant is found however many are like it; and by its code, however many have the name.
+    let (mut rows, mut more) = (Vec::new(), false);
+    for condition in [is_code(wanted), is_same(wanted), alike(wanted)] {
+        let (found, over) = read(&condition)?;
+        rows.extend(found);
+        more |= over;
+    }
+    let mut known = BTreeSet::new();
+    rows.retain(|row| known.insert(text(row, "CardCode").to_owned()));
+    // As B1 has ordered them within one rank.
+    rows.sort_by_key(|row| rank(row, wanted));
+    let (rows, over) = tools::few(rows, MOST);
+    let codes: Vec<String> = rows.iter().map(|row| text(row, "CardCode").to_owned()).collect();
+    let accounts = counterpart::accounts(&codes, &asked.settings.keys)?;
+    let today = clock::today("b1");
+    let customers = rows.into_iter().map(|row| customer(gather::flat(row), &accounts, &today)).collect();
+    Ok(Found { customers, more: more || over })
+}
+
+/// A CardCode in any of the spellings that people use.
+fn is_code(wanted: &str) -> String {
+    let any: Vec<String> = spellings(wanted).iter().map(|code| is("CardCode", code)).collect();
+    any.join(" or ")
+}
+
+/// A name, an e-mail or a tax id, in any of the spellings that people use.
+fn is_same(wanted: &str) -> String {
+    /// Letters of the longest tax id.
+    const TAX: usize = 32;
+    let heads: Vec<String> = wanted.split_whitespace().map(head).collect();
+    let mut names = spellings(wanted);
+    names.push(heads.join(" "));
+    let mut any: Vec<String> = b1::distinct(&names).iter().map(|name| is("CardName", name)).collect();
+    if is_address(wanted) {
+        let addresses = b1::distinct(&[wanted.to_owned(), wanted.to_lowercase()]);
+        any.extend(addresses.iter().map(|address| is("EmailAddress", address)));
+    }
+    let bare = matching::tax_id(wanted);
+    if !bare.is_empty() && wanted.chars().count() <= TAX {
+        let ids = b1::distinct(&[wanted.to_owned(), wanted.to_uppercase(), bare]);
+        any.extend(ids.iter().map(|id| is("FederalTaxID", id)));
+    }
+    any.join(" or ")
+}
+
+fn is(field: &str, text: &str) -> String {
+    format!("{field} eq {}", b1::quote(text))
+}
+
+/// What may be a part of an e-mail.
+fn is_address(wanted: &str) -> bool {
+    !wanted.contains(char::is_whitespace) && wanted.contains(['@', '.'])
+}
+
+/// A condition of whom the text may mean.
+fn alike(wanted: &str) -> String {
+    /// Words of a name that are looked for: more make an address too long.
+    const WORDS: usize = 4;
+    /// Letters of the longest CardCode.
+    const CODE: usize = 15;
+    /// Digits that tell a tax id or a telephone from a number in a name.
+    const DIGITS: usize = 4;
+    let is_one_word = !wanted.contains(char::is_whitespace);
+    let contains = |field: &str, text: &str| format!("contains({field},{})", b1::quote(text));
+    let mut any = Vec::new();
+    if is_one_word && wanted.chars().count() <= CODE {
+        any.extend(spellings(wanted).iter().map(|code| format!("startswith(CardCode,{})", b1::quote(code))));
+    }
+    let words: Vec<String> = wanted
+        .split_whitespace()
+        .take(WORDS)
+        .map(|word| {
+            let any: Vec<String> = spellings(word).iter().map(|word| contains("CardName", word)).collect();
+            format!("({})", any.join(" or "))
+        })
+        .collect();
+    any.push(format!("({})", words.join(" and ")));
+    if is_address(wanted) {
+        any.push(contains("EmailAddress", wanted));
+        let small = wanted.to_lowercase();
+        any.extend((small != wanted).then(|| contains("EmailAddress", &small)));
+    }
+    let is_number = |run: &str| run.chars().filter(char::is_ascii_digit).count() >= DIGITS;
+    let run = matching::longest_run(wanted);
+    any.extend(is_number(run).then(|| contains("FederalTaxID", run)));
+    let bare = matching::tax_id(wanted);
+    any.extend((!bare.is_empty() && bare != run).then(|| contains("FederalTaxID", &bare)));
+    let digits = wanted.split(|c: char| !c.is_ascii_digit()).max_by_key(|run| run.len()).unwrap_or_default();
+    if is_number(digits) {
+        any.extend(TELEPHONES.map(|field| contains(field, digits)));
+    }
+    any.join(" or ")
+}
+
+/// How far from what was asked; the least comes first.
+fn rank(row: &Value, wanted: &str) -> u8 {
+    let same = |field: &str| text(row, field).to_lowercase() == wanted.to_lowercase();
+    let same_tax = || {
+        let own = matching::tax_id(text(row, "FederalTaxID"));
+        !own.is_empty() && own == matching::tax_id(wanted)
+    };
+    if same("CardCode") {
+        0
+    } else if same_tax() || same("EmailAddress") || same("CardName") {
+        1
+    } else if matching::name(text(row, "CardName")) == matching::name(wanted) {
+        2
+    } else {
+        3
+    }
+}
+
+fn customer(row: Value, accounts: &Accounts, today: &str) -> Customer {
+    let code = text(&row, "CardCode");
+    let note = if accounts.parted.contains(code) {
+        Some("its Account was deleted in Salesforce".to_owned())
+    } else {
+        counterpart::doubled(code, &accounts.doubled).map(|why| why.english().to_owned())
+    };
+    Customer {
+        card_code: code.to_owned(),
+        card_name: text(&row, "CardName").to_owned(),
+        card_type: text(&row, "CardType").to_owned(),
+        federal_tax_id: tools::filled(&row, "FederalTaxID"),
+        email_address: tools::filled(&row, "EmailAddress"),
+        phone1: tools::filled(&row, "Phone1"),
+        city: tools::filled(&row["BillTo"], "City"),
+        country: tools::filled(&row["BillTo"], "Country"),
+        blocked: !in_use(&row, today),
+        account: accounts.ids.get(code).filter(|_| note.is_none()).cloned(),
+        note,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use tandem_sdk::json;
+
+    use super::*;
+
+    #[test]
+    fn each_word_of_a_name_is_looked_for_in_each_spelling_and_quoted() {
+        let condition = alike("o'neil bau");
+        let first = "(contains(CardName,'O''NEIL') or contains(CardName,'O''neil') or contains(CardName,'o''neil'))";
+        assert!(condition.contains(&format!("{first} and (contains(CardName,'BAU')")), "{condition}");
+        assert!(!condition.contains("CardCode") && !condition.contains("Phone") && !condition.contains("EmailAddress"));
+    }
+
+    #[test]
+    fn a_code_an_address_and_numbers_are_looked_for_where_the_text_may_be_one() {
+        assert!(alike("c2000").contains("startswith(CardCode,'C2000')"));
+        assert!(alike("Info@X.example").contains("contains(EmailAddress,'info@x.example')"));
+        let number = alike("+49 30 123456-7");
+        assert!(
+            number.contains("contains(Phone1,'123456')") && number.contains("contains(Cellular,'123456')"),
+            "{number}"
+        );
+        let grouped = alike("DE 811.569.869");
+        assert!(grouped.contains("contains(FederalTaxID,'DE811569869')") && !grouped.contains("'811'"), "{grouped}");
+        assert!(alike("DE811569869").contains("contains(FederalTaxID,'DE811569869')"));
+        assert!(is_code("x'1").contains("CardCode eq 'X''1'"));
+    }
+
+    #[test]
+    fn who_has_the_very_name_address_or_tax_id_is_looked_for_apart_from_who_is_like_it() {
+        let name = is_same("o'neil  bau");
+        for own in ["O''NEIL  BAU", "O''neil Bau", "o''neil  bau"] {
+            assert!(name.contains(&format!("CardName eq '{own}'")), "{name}");
+        }
+        assert!(!name.contains("EmailAddress") && !name.contains("FederalTaxID"), "{name}");
+        let address = is_same("Info@X.example");
+        for own in ["Info@X.example", "info@x.example"] {
+            assert!(address.contains(&format!("EmailAddress eq '{own}'")), "{address}");
+        }
+        let tax = is_same("de 811.569.869");
+        for own in ["de 811.569.869", "DE 811.569.869", "DE811569869"] {
+            assert!(tax.contains(&format!("FederalTaxID eq '{own}'")), "{tax}");
+        }
+    }
+
+    #[test]
+    fn the_longest_text_makes_an_address_that_b1_takes() {
+        for text in [
+            "ü".repeat(100),
+            "'".repeat(200),
+            "9".repeat(200),
+            "a@b.".repeat(50),
+            "ü@".repeat(66),
+            "ab1234. ".repeat(25),
+        ] {
+            let text = tools::named("text", &text).unwrap();
+            for condition in [is_code(text), is_same(text), alike(text)] {
+                let length = tandem_sdk::lists::length(&condition);
+                assert!(length < 3_500, "{length} of {condition}");
+            }
+        }
+    }
+
+    #[test]
+    fn who_is_meant_comes_before_who_is_like_it() {
+        let row =
+            |code: &str, name: &str, tax: &str| json!({ "CardCode": code, "CardName": name, "FederalTaxID": tax });
+        let mut rows = [
+            row("C3", "Miller & Sons Ltd", ""),
+            row("C2", "Miller Inc.", ""),
+            row("C1", "Miller", ""),
+            row("MILLER", "Other", ""),
+        ];
+        rows.sort_by_key(|row| rank(row, "Miller"));
+        assert_eq!(rows.each_ref().map(|row| text(row, "CardCode")), ["MILLER", "C1", "C2", "C3"]);
+        assert_eq!(rank(&row("C4", "X", "DE 811 569 869"), "de811569869"), 1);
+    }
+
+    #[test]
+    fn an_account_that_was_deleted_or_is_one_of_two_is_not_given() {
+        let accounts = Accounts {
+            ids: [("C1", "001A"), ("C2", "001B")].map(|(code, id)| (code.into(), id.into())).into(),
+            doubled: BTreeMap::from([("C3".into(), vec!["001C".into(), "001D".into()])]),
+            parted: ["C2".into()].into(),
+        };
+        let of = |code: &str| {
+            let row = json!({ "CardCode": code, "Valid": "tYES", "Frozen": if code == "C1" { "tYES" } else { "tNO" } });
+            customer(gather::flat(row), &accounts, "2026-05-01")
+        };
+        assert_eq!(of("C1").account.as_deref(), Some("001A"));
+        assert!(of("C1").blocked && !of("C2").blocked);
+        assert!(of("C2").account.is_none() && of("C2").note.is_some_and(|note| note.contains("deleted")));
+        assert!(of("C3").account.is_none() && of("C3").note.is_some_and(|note| note.contains("001D")));
+        assert!(of("C4").account.is_none() && of("C4").note.is_none());
+    }
+}
