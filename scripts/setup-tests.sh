@@ -33,6 +33,9 @@ if [ "$(cat "$clients/stamp" 2>/dev/null)" != "$stamp" ]; then
   # What tries an API by its own document.
   python3 -m venv "$clients/api"
   "$clients/api/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/conformance/python/requirements-api.txt"
+  # The protocol by which agents call tools.
+  python3 -m venv "$clients/mcp"
+  "$clients/mcp/bin/pip" install --quiet --disable-pip-version-check -r "$root/tests/conformance/python/requirements-mcp.txt"
   cp "$root"/tests/conformance/node/package*.json "$clients/node/"
   (cd "$clients/node" && npm ci --silent --ignore-scripts --no-audit --no-fund >/dev/null)
   echo "$stamp" >"$clients/stamp"

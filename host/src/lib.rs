@@ -1,6 +1,7 @@
 //! Tandem keeps SAP Business One and Salesforce in step. One folder is one room with one job; `docs/architecture.md`
 //! shows how they call each other.
 
+pub mod agents;
 pub mod alerts;
 pub mod backup;
 mod bare;
@@ -15,6 +16,7 @@ pub mod ending;
 pub mod engine;
 pub mod log;
 pub mod mapping;
+pub mod mcp;
 mod personal;
 mod plain;
 pub mod reconcile;

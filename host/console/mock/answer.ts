@@ -204,7 +204,7 @@ function endSession(state: MockState, _: Asked, __: Open, id = ''): Answer {
 }
 
 function makeToken(state: MockState, asked: Asked, session: Open): Answer {
-  const wished = asked.body as Pick<T.Token, 'name' | 'role' | 'flows' | 'expires_at'>;
+  const wished = asked.body as Pick<T.Token, 'name' | 'purpose' | 'role' | 'flows' | 'expires_at'>;
   const id = `k${state.world.tokens.length + 10}`;
   const token: T.Token = { id, ...wished, by: session.account.name, made_at: iso(now()) };
   state.world.tokens.push(token);

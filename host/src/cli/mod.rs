@@ -1,6 +1,7 @@
 //! Commands: read what the operator wants, call the rooms, show what came of it.
 
 mod account;
+mod agent;
 mod alert;
 mod as_service;
 mod audit;
@@ -16,6 +17,7 @@ mod failure;
 mod forget;
 mod init;
 mod mapping;
+mod mcp;
 mod output;
 mod plugin;
 mod reconcile;
@@ -28,6 +30,7 @@ mod running;
 mod secret;
 mod service;
 mod store;
+mod tool;
 mod upgrade;
 
 use std::path::PathBuf;
@@ -129,6 +132,14 @@ enum Command {
     /// Whom the host tells when something is wrong.
     #[command(subcommand)]
     Alert(alert::Command),
+    /// Ask what the flows' plugins can say of both systems, as they are now.
+    #[command(subcommand)]
+    Tool(tool::Command),
+    /// What people's assistants and programs may do.
+    #[command(subcommand)]
+    Agent(agent::Command),
+    /// Serve the flows' tools to one program on this machine that speaks MCP over standard input and output.
+    Mcp,
     /// Of the program for itself: see `sandbox/compiler.rs`.
     #[command(name = compiler::COMMAND, hide = true)]
     Compile,
@@ -277,6 +288,9 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Secret(command) => secret::run(command, &output),
         Command::Account(command) => account::run(&cli.config, command, &output).await,
         Command::Alert(command) => alert::run(&cli.config, command, &output).await,
+        Command::Tool(command) => tool::run(&cli.config, command, &output).await,
+        Command::Agent(command) => agent::run(&cli.config, command, &output).await,
+        Command::Mcp => mcp::run(&cli.config).await,
         Command::Compile => Ok(compiler::serve()),
         // It has begun long before.
         #[cfg(windows)]

@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::failure::Failure;
 use super::output::complain;
+use crate::agents::Gateway;
 use crate::alerts::{self, Alerts};
 use crate::backup::Scheduled;
 use crate::checks::Running as Watched;
@@ -25,6 +26,7 @@ use crate::ending::guarded;
 use crate::engine::first_load::Loads;
 use crate::engine::fit::Schemas;
 use crate::engine::{Engine, Flow, Running, haste_of};
+use crate::mcp;
 use crate::reconcile::{Scheduled as Reconciling, UnderWay};
 use crate::releases::{Release, Releases, short};
 use crate::sandbox::{Cache, Compiler, Description, Runtime};
@@ -451,7 +453,14 @@ impl Host {
             host.tasks.spawn(guarded("comparison of both sides", reconciling.run(host.stop.clone())));
         }
         let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
+        let programs = config.agents.mcp.then(|| {
+            let engine = host.engine.clone();
+            let flows = Box::new(move || engine.flows());
+            let gateway = Gateway::new(config.clone(), flows, releases.clone(), console.store.clone());
+            console::for_programs(mcp::router(Arc::new(gateway)), &console)
+        });
         let router = console::router(console)
+            .merge(programs.unwrap_or_else(|| console::without_programs(mcp::PATH)))
             .merge(b1::webhook::router(B1Webhook {
                 keys: keys.b1.clone(),
                 routes: routes.clone(),

@@ -1,5 +1,6 @@
 //! `tandem.toml`: read once, checked whole, then trusted.
 
+mod agents;
 mod alerts;
 mod backup;
 mod console;
@@ -21,6 +22,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use self::agents::{AgentsConfig, RuleConfig, Then};
 pub use self::alerts::{AlertRules, AlertsConfig, ChannelConfig, ChannelKind, Encryption, Language, What};
 pub use self::backup::BackupConfig;
 pub use self::console::{ConsoleConfig, OidcConfig, RolesConfig, ServerTls};
@@ -96,6 +98,9 @@ pub struct Config {
     /// Who is told when something is wrong.
     #[serde(default)]
     pub alerts: AlertsConfig,
+    /// What people's assistants and programs may do.
+    #[serde(default)]
+    pub agents: AgentsConfig,
     /// Which collector takes traces and figures.
     #[serde(default)]
     pub telemetry: Option<TelemetryConfig>,
@@ -561,6 +566,7 @@ impl Config {
             self.check_backup(&mut problems.of(&["backup"]), backup);
         }
         self.check_reconcile(&mut problems.of(&["reconcile"]));
+        self.check_agents(&mut problems.of(&["agents"]));
         if let Some(telemetry) = &self.telemetry {
             Self::check_telemetry(&mut problems.of(&["telemetry"]), telemetry);
         }

@@ -144,6 +144,21 @@ pub fn router(console: Arc<Console>) -> Router {
     own.merge(health::routes()).with_state(console)
 }
 
+/// What is for programs alone, beside the console: reached as the console is, by who brings a token.
+pub fn for_programs(router: Router, console: &Console) -> Router {
+    router
+        .layer(from_fn_with_state(console.access.clone(), access::programs))
+        .layer(from_fn_with_state(console.origin.clone(), origin::checked))
+}
+
+/// What programs are told where nothing is for them: a page of the console would say nothing to them.
+pub fn without_programs(path: &str) -> Router {
+    let told = || async {
+        problem::Problem::no("such thing for programs here").mended("Say `mcp = true` in [agents] of tandem.toml.")
+    };
+    Router::new().route(path, axum::routing::any(told))
+}
+
 /// What every page may answer besides: a body that is none, a request that is too large, a host that is too busy.
 fn refusals(document: &mut utoipa::openapi::OpenApi) {
     let problem = Ref::from_schema_name(problem::Problem::name());

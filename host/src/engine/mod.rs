@@ -1,6 +1,7 @@
 //! Queue → run → outcome. Leases due events of each flow, runs the flow's plugin over them, and commits what became of
 //! them; takes up runs that a crash left open.
 
+pub mod calls;
 mod candidates;
 mod compare;
 mod deeds;
@@ -78,6 +79,8 @@ pub struct Engine {
     /// What takes the steps of each run, where somebody looks at traces.
     traces: Option<Traces>,
     running: watch::Sender<Running>,
+    /// The flows that run, each under the release that it runs.
+    bound: Mutex<BTreeMap<String, Arc<Flow>>>,
     /// The first look at each flow's files, until who goes on looking takes it.
     first: Mutex<BTreeMap<String, JoinSet<Files>>>,
     under_way: UnderWay,
@@ -115,6 +118,7 @@ impl Engine {
             refused: Mutex::default(),
             traces: None,
             running,
+            bound: Mutex::default(),
             first: Mutex::default(),
             under_way: UnderWay::default(),
         }
@@ -138,6 +142,11 @@ impl Engine {
             running.insert(flow.to_owned(), plugin);
             !same
         });
+    }
+
+    /// The flows that run now, in the order of their names; one that is held still stands for what it ran last.
+    pub fn flows(&self) -> Vec<Arc<Flow>> {
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
     }
 
     /// What the operator wrote.
@@ -367,7 +376,7 @@ impl Engine {
         Flow::bind(flow, release, &self.config, &self.connections, &self.releases).await.map(Arc::new)
     }
 
-    fn took_up(&self, flow: &Flow, before: Option<&Flow>) {
+    fn took_up(&self, flow: &Arc<Flow>, before: Option<&Flow>) {
         if before.is_none_or(|before| before.release.digest != flow.release.digest) {
             let description = &flow.release.plugin.description;
             tracing::info!(
@@ -379,6 +388,7 @@ impl Engine {
                 "running"
             );
         }
+        self.bound.lock().unwrap_or_else(PoisonError::into_inner).insert(flow.name.clone(), flow.clone());
         self.set_status(&flow.name, FlowStatus::Running);
         self.would_run(&flow.name, flow.release.plugin.clone());
     }

@@ -111,7 +111,8 @@ impl Rehearsal<'_> {
     }
 }
 
-fn as_stored(place: usize, event: NewEvent) -> Event {
+/// An event as a run gets it that nothing is kept of.
+pub(super) fn as_stored(place: usize, event: NewEvent) -> Event {
     Event {
         id: EventId(place as i64 + 1),
         flow: event.flow,

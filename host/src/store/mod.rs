@@ -162,6 +162,9 @@ pub trait Store: Memory + People + Findings + Protection {
     /// have new work.
     async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>>;
 
+    /// Keeps a run that only read, with its event and its journal, as if it had been leased and had ended; the event's id.
+    async fn keep_read(&self, read: PastRead) -> Result<EventId>;
+
     /// Links in which an id appears on either side.
     async fn links_of(&self, id: &str) -> Result<Vec<Link>>;
     /// Salesforce ids with that prefix that are linked over a Salesforce connection, in their order, `limit` at most after one.

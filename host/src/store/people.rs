@@ -101,6 +101,32 @@ pub struct Session {
     pub agent: String,
 }
 
+/// What a token opens, and nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Purpose {
+    /// The API, for scripts.
+    #[default]
+    Api,
+    /// The flows' tools, for programs that speak MCP: there rules hold that the API does not know.
+    Tools,
+}
+
+impl Purpose {
+    /// The word stored and shown.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Tools => "tools",
+        }
+    }
+
+    /// The one stored under that word; `None` for a word no version of Tandem has written.
+    pub fn from_stored(word: &str) -> Option<Self> {
+        [Self::Api, Self::Tools].into_iter().find(|own| own.word() == word)
+    }
+}
+
 /// What a script signs in with.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Token {
@@ -108,6 +134,8 @@ pub struct Token {
     pub id: String,
     /// What people call it.
     pub name: String,
+    /// What it opens.
+    pub purpose: Purpose,
     /// SHA-256 of the secret, hex.
     pub digest: String,
     /// What it may do.

@@ -37,8 +37,9 @@ const COUNTERS: [(&str, &str); 8] = [
     ("tandem_spans_lost_total", "Steps of traces that the collector of [telemetry] did not take"),
 ];
 /// Those with labels.
-const LABELLED: [(&str, &str); 4] = [
+const LABELLED: [(&str, &str); 5] = [
     ("tandem_outcomes_total", "What became of events in runs, by flow and outcome"),
+    ("tandem_tool_calls_total", "Calls of tools that only read, by flow, tool and outcome (done, refused)"),
     ("tandem_found_total", "Changes of an org that no event told of, found by its sweep"),
     ("tandem_alerts_sent_total", "Messages that a channel took"),
     ("tandem_alerts_failed_total", "Messages that a channel did not take"),

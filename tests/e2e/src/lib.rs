@@ -7,6 +7,7 @@ pub mod in_step;
 #[cfg(target_os = "linux")]
 pub mod machine;
 pub mod mail;
+pub mod mcp;
 pub mod reconcile;
 
 use std::collections::{BTreeMap, HashMap};

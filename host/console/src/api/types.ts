@@ -367,7 +367,11 @@ export interface Session {
   agent: string;
   own: boolean;
 }
+export const PURPOSES = ['api', 'tools'] as const;
+export type Purpose = (typeof PURPOSES)[number];
+
 export interface Token {
+  purpose: Purpose;
   id: string;
   name: string;
   role: Role;

@@ -22,8 +22,9 @@ pub use self::passwords::Passwords;
 pub use self::sign_on::SignOn;
 pub use self::who::{Peer, Who};
 use super::problem::Problem;
+use crate::agents::Caller;
 use crate::sandbox::digest_of;
-use crate::store::{Account, Millis, Role, Store, Via};
+use crate::store::{Account, Millis, Purpose, Role, Store, Via};
 use crate::time::now;
 
 /// The cookie of a session, where the console is reached without TLS: on the host's own machine.
@@ -86,7 +87,7 @@ impl Access {
     /// Whether a session or a token still holds, and gives what it gave.
     pub async fn holds(&self, who: &Who) -> Result<bool, Problem> {
         if let Some(token) = &who.token {
-            return match self.of_token(token, who.address.map(Peer)).await {
+            return match self.of_token(token, who.address.map(Peer), Purpose::Api).await {
                 Ok(now) => Ok(now.role == who.role && now.flows == who.flows),
                 Err(problem) if problem.is_signed_out() => Ok(false),
                 Err(problem) => Err(problem),
@@ -101,12 +102,17 @@ impl Access {
     }
 
     /// Who a token stands for, by its digest.
-    async fn of_token(&self, digest: &str, peer: Option<Peer>) -> Result<Who, Problem> {
+    async fn of_token(&self, digest: &str, peer: Option<Peer>, wanted: Purpose) -> Result<Who, Problem> {
         let now = now();
         let token = self.store.token(digest, now).await?;
         let token = token.ok_or_else(|| {
             Problem::signed_out().mended("The token is unknown, was taken back, or is over: make another one.")
         })?;
+        if token.purpose != wanted {
+            let (own, wanted) = (token.purpose.word(), wanted.word());
+            let problem = Problem::refused(format!("The token is for {own}, and this takes one for {wanted}."));
+            return Err(problem.mended("An admin makes one under Access."));
+        }
         // It may no more than who made it may now.
         let maker = self.store.account(&token.by).await?.ok_or_else(Problem::signed_out)?;
         if maker.outside.is_some() && !self.stands(&maker) {
@@ -139,7 +145,7 @@ impl Access {
     async fn who(&self, headers: &HeaderMap, peer: Option<Peer>) -> Result<Who, Problem> {
         let now = now();
         if let Some(secret) = bearer(headers) {
-            return self.of_token(&digest_of(secret.as_bytes()), peer).await;
+            return self.of_token(&digest_of(secret.as_bytes()), peer, Purpose::Api).await;
         }
         let name = self.cookie();
         if cookies(headers, name).count() > 1 {
@@ -185,6 +191,36 @@ pub async fn identify(State(access): State<Arc<Access>>, mut request: Request, n
     request.extensions_mut().insert(who);
     let mut answer = next.run(request).await;
     // What is shown to one is kept for nobody.
+    answer.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// Lets programs through that bring a token, and says who they are to what lies behind. A browser's cookie is none: any page could send it.
+pub async fn programs(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().copied();
+    let who = match bearer(request.headers()) {
+        Some(secret) => access.of_token(&digest_of(secret.as_bytes()), peer, Purpose::Tools).await,
+        None => Err(Problem::signed_out()
+            .mended("Send a token for tools, which an admin makes under Access: `Authorization: Bearer …`.")),
+    };
+    let who = match who {
+        Ok(who) => who,
+        Err(problem) => {
+            let mut answer = problem.into_response();
+            answer
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer realm=\"tandem\""));
+            return answer;
+        }
+    };
+    request.extensions_mut().insert(Caller {
+        who: who.name,
+        role: who.role,
+        flows: who.flows,
+        via: who.via,
+        address: who.address.map(|address| address.to_string()),
+    });
+    let mut answer = next.run(request).await;
     answer.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     answer
 }

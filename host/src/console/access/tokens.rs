@@ -15,7 +15,7 @@ use crate::console::Console;
 use crate::console::body::{Body, time};
 use crate::console::problem::Problem;
 use crate::sandbox::digest_of;
-use crate::store::{Fate, Millis, Role, Token};
+use crate::store::{Fate, Millis, Purpose, Role, Token};
 use crate::time::{iso, now};
 
 /// A token holds so long at most.
@@ -34,6 +34,8 @@ pub struct Listed {
     id: String,
     /// What people call it.
     name: String,
+    /// What it opens.
+    purpose: Purpose,
     /// What it may do.
     role: Role,
     /// With which flows; null: with all.
@@ -54,6 +56,7 @@ impl From<Token> for Listed {
         Self {
             id: token.id,
             name: token.name,
+            purpose: token.purpose,
             role: token.role,
             flows: token.flows,
             by: token.by,
@@ -78,6 +81,9 @@ pub struct Tokens {
 pub struct Wanted {
     /// What people call it.
     name: String,
+    /// What it opens; without it the API.
+    #[serde(default)]
+    purpose: Purpose,
     /// What it may do.
     role: Role,
     /// With which flows; null, which must be said: with all.
@@ -130,6 +136,7 @@ async fn make(
     let token = Token {
         id: digest[..16].to_owned(),
         name: wanted.name,
+        purpose: wanted.purpose,
         digest,
         role: wanted.role,
         flows: wanted.flows,
@@ -141,7 +148,7 @@ async fn make(
     let store = &console.access.store;
     store.token_put(token.clone()).await?;
     let mut act = who.act("token.make", format!("token {}", token.name), Fate::Done);
-    act.why = Some(format!("{} until {}", token.role, iso(expires_at)));
+    act.why = Some(format!("{}, for {}, until {}", token.role, token.purpose.word(), iso(expires_at)));
     store.act(act).await?;
     Ok(Json(Made { token: token.into(), secret }))
 }

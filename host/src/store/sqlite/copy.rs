@@ -410,6 +410,7 @@ mod tests {
 
     fn token(name: &str) -> Token {
         Token {
+            purpose: crate::store::Purpose::Api,
             id: name.into(),
             name: name.into(),
             digest: name.into(),

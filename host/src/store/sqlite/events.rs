@@ -115,23 +115,39 @@ pub(super) fn lease(db: &Connection, flow: String, release: String, max: u32, no
     if batch.is_empty() {
         return Ok(None);
     }
-    db.prepare_cached("INSERT INTO runs (flow, release, started_at) VALUES (?1, ?2, ?3)")?
-        .execute(params![flow, release, now])?;
-    let id = RunId(db.last_insert_rowid());
-    let mut take = db.prepare_cached(&format!("UPDATE events SET state = {LEASED}, ran = 1 WHERE id = ?1"))?;
-    let mut note =
-        db.prepare_cached("INSERT INTO run_events (run, event, attempt, again, answer) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    let given = batch
+        .iter()
+        .map(|Candidate { event, ran, .. }| (event.id, event.attempts + 1, *ran, event.resolution.as_deref()));
+    let id = begin(db, &flow, &release, now, given)?;
     let repeated = batch.iter().any(|candidate| candidate.ran);
-    let mut events = Vec::with_capacity(batch.len());
-    for Candidate { mut event, ran, .. } in batch {
+    let mut events: Vec<Event> = batch.into_iter().map(|candidate| candidate.event).collect();
+    for event in &mut events {
         event.state = EventState::Leased;
         event.attempts += 1;
-        take.execute([event.id.0])?;
-        note.execute(params![id.0, event.id.0, event.attempts, ran, event.resolution])?;
-        events.push(event);
     }
     events.sort_by_key(|event| event.id);
     Ok(Some(Run { id, flow, release, events, repeated, kept: Kept::Whole }))
+}
+
+/// A new run of these events: each with the attempt that it is, whether it ran before, and the answer that it comes back with.
+pub(super) fn begin<'a>(
+    db: &Connection,
+    flow: &str,
+    release: &str,
+    now: Millis,
+    events: impl IntoIterator<Item = (EventId, u32, bool, Option<&'a str>)>,
+) -> Result<RunId> {
+    db.prepare_cached("INSERT INTO runs (flow, release, started_at) VALUES (?1, ?2, ?3)")?
+        .execute(params![flow, release, now])?;
+    let run = RunId(db.last_insert_rowid());
+    let mut take = db.prepare_cached(&format!("UPDATE events SET state = {LEASED}, ran = 1 WHERE id = ?1"))?;
+    let mut note =
+        db.prepare_cached("INSERT INTO run_events (run, event, attempt, again, answer) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+    for (event, attempt, ran, answer) in events {
+        take.execute([event.0])?;
+        note.execute(params![run.0, event.0, attempt, ran, answer])?;
+    }
+    Ok(run)
 }
 
 fn due(db: &Connection, flow: &str, lane: Lane, max: u32, now: Millis) -> Result<Vec<Candidate>> {

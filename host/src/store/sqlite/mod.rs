@@ -50,6 +50,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("console.sql"),
     include_str!("outside.sql"),
     include_str!("protect.sql"),
+    include_str!("tools.sql"),
 ];
 
 /// Finished events are kept at least so long, however full the store is: a source may tell one again.
@@ -478,6 +479,16 @@ impl Store for SqliteStore {
 
     async fn finish(&self, run: RunId, finish: Finish) -> Result<Vec<String>> {
         self.writer.run(move |db| runs::finish(db, run, finish)).await
+    }
+
+    async fn keep_read(&self, read: PastRead) -> Result<EventId> {
+        let place = self.place.clone();
+        self.writer
+            .run(move |db| {
+                place.check()?;
+                runs::keep_read(db, read)
+            })
+            .await
     }
 
     async fn links_of(&self, id: &str) -> Result<Vec<Link>> {

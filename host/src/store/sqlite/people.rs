@@ -54,10 +54,23 @@ fn session(row: &Row<'_>) -> rusqlite::Result<Session> {
     })
 }
 
+fn purpose(row: &Row<'_>) -> rusqlite::Result<Purpose> {
+    let word: String = row.get("purpose")?;
+    let unknown = || {
+        rusqlite::Error::FromSqlConversionFailure(
+            0,
+            rusqlite::types::Type::Text,
+            format!("the purpose {word:?}").into(),
+        )
+    };
+    Purpose::from_stored(&word).ok_or_else(unknown)
+}
+
 fn token(row: &Row<'_>) -> rusqlite::Result<Token> {
     Ok(Token {
         id: row.get("id")?,
         name: row.get("name")?,
+        purpose: purpose(row)?,
         digest: row.get("digest")?,
         role: role(row, "role")?,
         flows: flows(row)?,
@@ -236,8 +249,8 @@ impl People for SqliteStore {
     async fn token_put(&self, token: Token) -> Result<()> {
         let put = move |db: &Connection| {
             db.execute(
-                "INSERT INTO tokens (id, name, digest, role, flows, by, made_at, expires_at) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO tokens (id, name, digest, role, flows, by, made_at, expires_at, purpose) \
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     token.id,
                     token.name,
@@ -246,7 +259,8 @@ impl People for SqliteStore {
                     flows_text(&token.flows),
                     token.by,
                     token.made_at,
-                    token.expires_at
+                    token.expires_at,
+                    token.purpose.word()
                 ],
             )?;
             Ok(())

@@ -72,10 +72,15 @@ pub(super) fn last(db: &Connection, flow: &str, events: u32) -> Result<Vec<RunId
            (SELECT topic FROM events WHERE id = (SELECT min(event) FROM run_events WHERE run = runs.id)) FROM runs \
          WHERE flow = ?1 AND finished_at IS NOT NULL AND error IS NULL ORDER BY id DESC LIMIT ?2",
     )?;
+    // What somebody asked stands for nothing that the flow does.
+    let is_call = |topic: &Option<String>| topic.as_deref().is_some_and(|topic| topic.starts_with(TOOL));
     let mut rows = ended.query(params![flow, events.saturating_mul(REACH)])?;
     let mut topics: BTreeMap<Option<String>, VecDeque<(RunId, u32)>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        topics.entry(row.get(2)?).or_default().push_back((RunId(row.get(0)?), row.get(1)?));
+        let topic = row.get(2)?;
+        if !is_call(&topic) {
+            topics.entry(topic).or_default().push_back((RunId(row.get(0)?), row.get(1)?));
+        }
     }
     let (mut found, mut total) = (Vec::new(), 0_u32);
     // One of each topic in turn.
@@ -200,6 +205,18 @@ pub(super) fn finish(db: &Connection, run: RunId, finish: Finish) -> Result<Vec<
     touched.sort();
     touched.dedup();
     Ok(touched)
+}
+
+/// See [`Store::keep_read`].
+pub(super) fn keep_read(db: &Connection, read: PastRead) -> Result<EventId> {
+    let PastRead { event, release, started_at, verdict, journal, error } = read;
+    if events::insert(db, &event, Lane::Live, started_at)? == 0 {
+        return Err(StoreError::Corrupt(format!("the call {} is kept already", event.dedup)));
+    }
+    let id = EventId(db.last_insert_rowid());
+    let run = events::begin(db, &event.flow, &release, started_at, [(id, 1, false, None)])?;
+    finish(db, run, Finish { verdicts: vec![(id, verdict)], journal, error, ..Finish::default() })?;
+    Ok(id)
 }
 
 fn write_storage(db: &Connection, flow: &str, writes: &[StorageWrite]) -> Result<()> {

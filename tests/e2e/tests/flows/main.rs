@@ -21,3 +21,4 @@ mod orgs;
 mod put_aside;
 mod refused_fields;
 mod stock;
+mod tools;

@@ -21,4 +21,5 @@ mod releases;
 mod reload;
 mod sandbox;
 mod service;
+mod tools;
 mod upgrade;

@@ -3,6 +3,8 @@ import { Button } from '@ui5/webcomponents-react/Button';
 import { Input } from '@ui5/webcomponents-react/Input';
 import { Label } from '@ui5/webcomponents-react/Label';
 import { MessageStrip } from '@ui5/webcomponents-react/MessageStrip';
+import { Option } from '@ui5/webcomponents-react/Option';
+import { Select } from '@ui5/webcomponents-react/Select';
 import { Table } from '@ui5/webcomponents-react/Table';
 import { TableCell } from '@ui5/webcomponents-react/TableCell';
 import { TableHeaderCell } from '@ui5/webcomponents-react/TableHeaderCell';
@@ -12,7 +14,7 @@ import { useState } from 'react';
 import { useWords } from '../../words/words.ts';
 import { api } from '../../api/client.ts';
 import { tokens as tokensQuery } from '../../api/queries.ts';
-import type { Token } from '../../api/types.ts';
+import { PURPOSES, type Purpose, type Token } from '../../api/types.ts';
 import { useAct } from '../../parts/act.tsx';
 import { Empty } from '../../parts/empty.tsx';
 import { FormDialog } from '../../parts/form-dialog.tsx';
@@ -104,7 +106,11 @@ export function Tokens() {
             >
               {tokens.map((token) => (
                 <TableRow key={token.id} rowKey={token.id}>
-                  <TableCell>{token.name}</TableCell>
+                  <TableCell>
+                    <span>
+                      {token.name} <span className="soft">{t(`tokens.purpose.${token.purpose}`)}</span>
+                    </span>
+                  </TableCell>
                   <TableCell>
                     <RightsShown of={token} />
                   </TableCell>
@@ -147,6 +153,7 @@ export function Tokens() {
 function Making({ close, made }: { close: () => void; made: (secret: string) => void }) {
   const { t } = useWords();
   const [name, setName] = useState('');
+  const [purpose, setPurpose] = useState<Purpose>('api');
   const [rights, setRights] = useState<Rights>({ role: 'viewer', flows: null });
   const [expires, setExpires] = useState(() => new Date(Date.now() + QUARTER_MS).toISOString().slice(0, 10));
   return (
@@ -159,6 +166,7 @@ function Making({ close, made }: { close: () => void; made: (secret: string) => 
         const expires_at = new Date(`${expires}T23:59:59.000`).toISOString();
         const { secret } = await api.post<{ token: Token; secret: string }>('/tokens', {
           name: name.trim(),
+          purpose,
           ...rights,
           expires_at,
         });
@@ -176,6 +184,27 @@ function Making({ close, made }: { close: () => void; made: (secret: string) => 
           placeholder={t('tokens.nameFor')}
           onInput={(event) => setName(event.target.value)}
         />
+      </div>
+      <div className="field">
+        <Label for="token-purpose" showColon>
+          {t('tokens.opens')}
+        </Label>
+        <Select
+          id="token-purpose"
+          accessibleName={t('tokens.opens')}
+          value={purpose}
+          onChange={(event) => {
+            const purpose = PURPOSES.find((purpose) => purpose === event.detail.selectedOption.value);
+            if (purpose) setPurpose(purpose);
+          }}
+        >
+          {PURPOSES.map((purpose) => (
+            <Option key={purpose} value={purpose}>
+              {t(`tokens.purpose.${purpose}`)}
+            </Option>
+          ))}
+        </Select>
+        <p className="soft small">{t(`tokens.purposeSays.${purpose}`)}</p>
       </div>
       <RightsFields of={rights} onChange={setRights} />
       <Moment day label={t('tokens.expires')} value={expires} onChange={setExpires} />

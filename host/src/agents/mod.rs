@@ -1,0 +1,261 @@
+//! What people's assistants and programs may do: the tools that the flows' plugins offer, each held to who calls and to what the operator allows. Whatever
+//! asks (MCP, the command line), a call passes here.
+
+mod own;
+mod policy;
+mod rates;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::Semaphore;
+
+use self::own::Question;
+pub use self::own::{Own, PREFIX};
+pub use self::policy::{Policy, Ruling};
+pub use self::rates::{Rates, TooOften};
+use crate::config::Config;
+use crate::engine::Flow;
+use crate::engine::calls::{self, Answered, CallError, Wanted};
+use crate::plain::one_line;
+use crate::releases::Releases;
+use crate::sandbox::{CalledBy, Deed, Tool};
+use crate::store::{Act, Fate, Role, Store, Via};
+use crate::time::now;
+
+/// Who is shown the texts of customers' records.
+const LEAST: Role = Role::Reviewer;
+/// Calls that are under way at once: flows have the rest of the places that runs have, and of what both systems bear.
+const AT_ONCE: usize = 8;
+/// Letters of what the host is asked itself that the audit trail keeps.
+const MOST_ASKED: usize = 200;
+/// Letters of what a program calls itself.
+const MOST_CLIENT: usize = 100;
+
+/// Who calls.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// As the audit trail calls them.
+    pub who: String,
+    /// What they may do.
+    pub role: Role,
+    /// With which flows; none: with all.
+    pub flows: Option<BTreeSet<String>>,
+    /// By which way.
+    pub via: Via,
+    /// Where from, where that is known.
+    pub address: Option<String>,
+}
+
+impl Caller {
+    fn sees(&self, flow: &str) -> bool {
+        self.flows.as_ref().is_none_or(|flows| flows.contains(flow))
+    }
+}
+
+/// A tool, as it is offered to somebody.
+#[derive(Clone, Debug, Serialize)]
+pub struct Offered {
+    /// `<flow>_<tool>`: neither has an underscore.
+    pub name: String,
+    /// The flow.
+    pub flow: String,
+    /// Without the fields that are hidden from who asks.
+    #[serde(flatten)]
+    pub tool: Tool,
+}
+
+/// Why a call was not made, or gave nothing. The text is for who calls, be it a model.
+#[derive(Debug, thiserror::Error)]
+pub enum Refused {
+    /// A role that does not see customers' records.
+    #[error("{who} has the role {role}, from which customers' data is hidden; tools are called by a {LEAST} or more")]
+    Role {
+        /// Who.
+        who: String,
+        /// Theirs.
+        role: Role,
+    },
+    /// Nothing of that name is offered to them.
+    #[error("there is no tool {0:?}")]
+    Unknown(String),
+    /// The operator does not allow it.
+    #[error("{tool} is not allowed to {who}: {by}")]
+    Policy {
+        /// Who.
+        who: String,
+        /// The tool.
+        tool: String,
+        /// What says so.
+        by: String,
+    },
+    /// Too many calls.
+    #[error(transparent)]
+    TooOften(#[from] TooOften),
+    /// The call itself.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// The flows that run now.
+pub type Flows = Box<dyn Fn() -> Vec<Arc<Flow>> + Send + Sync>;
+
+/// See the module's words.
+pub struct Gateway {
+    config: Arc<Config>,
+    flows: Flows,
+    releases: Arc<Releases>,
+    store: Arc<dyn Store>,
+    policy: Policy,
+    rates: Rates,
+    turns: Arc<Semaphore>,
+}
+
+impl Gateway {
+    /// Over flows as they are when somebody calls.
+    pub fn new(config: Arc<Config>, flows: Flows, releases: Arc<Releases>, store: Arc<dyn Store>) -> Self {
+        let own = &config.agents;
+        let (policy, rates) = (Policy::of(own), Rates::new(own.calls_a_minute, own.calls_a_day));
+        Self { config, flows, releases, store, policy, rates, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
+
+    /// The flows that somebody sees.
+    fn flows_of(&self, caller: &Caller) -> Vec<Arc<Flow>> {
+        let mut flows = (self.flows)();
+        flows.retain(|flow| caller.sees(&flow.name));
+        flows
+    }
+
+    /// What is offered to somebody: what they may call.
+    pub fn offered(&self, caller: &Caller) -> Vec<Offered> {
+        if caller.role < LEAST {
+            return Vec::new();
+        }
+        let own = Own::all().into_iter().map(|tool| (PREFIX.to_owned(), tool));
+        let flows = self.flows_of(caller);
+        let theirs = flows
+            .iter()
+            .flat_map(|flow| flow.release.plugin.tools().iter().map(|tool| (flow.name.clone(), tool.clone())));
+        let mut offered: Vec<Offered> = Vec::new();
+        for (flow, mut tool) in own.chain(theirs) {
+            let name = format!("{flow}_{}", tool.name);
+            let ruling = self.policy.on(&caller.who, &name, tool.deed);
+            // What does more than read is called only once a person can see beforehand what it would do.
+            let is_new = offered.iter().all(|own| own.name != name);
+            if ruling.allowed && tool.deed == Deed::Reads && is_new {
+                policy::hide_in_schema(&mut tool.output, &ruling.hides);
+                offered.push(Offered { name, flow, tool });
+            }
+        }
+        offered
+    }
+
+    /// Makes a call; its event tells it. `client` is what the program calls itself.
+    pub async fn call(&self, caller: &Caller, client: &str, name: &str, input: Value) -> Result<Answered, Refused> {
+        // Counted whatever comes of it: who is refused over and over is no less of a burden, and what is too often is not noted line by line.
+        self.rates.call(&caller.who, now())?;
+        let (tool, ruling) = match self.may(caller, name) {
+            Ok(found) => found,
+            Err(refused) => {
+                self.note(caller, name, &refused.to_string(), Fate::Refused).await;
+                return Err(refused);
+            }
+        };
+        let own_turn = self.rates.turn(&caller.who).await;
+        let turn = self.turns.clone().acquire_owned().await;
+        match tool {
+            Called::Own(own) => self.own(caller, own, input, &ruling.hides).await,
+            Called::Theirs(flow, tool) => {
+                let client = one_line(client).chars().take(MOST_CLIENT).collect();
+                let (who, releases, store) = (caller.who.clone(), self.releases.clone(), self.store.clone());
+                // What was begun is kept, also where nobody waits for it any more.
+                let call = tokio::spawn(async move {
+                    let _turns = (own_turn, turn);
+                    let wanted = Wanted { tool: &tool, input, by: CalledBy { who, client } };
+                    calls::read(releases.runtime(), store.as_ref(), &flow, wanted).await
+                });
+                let ended = call.await.map_err(|_| CallError::Refused("the host failed over it".into()))?;
+                let mut answered = ended?;
+                policy::hide(&mut answered.result, &ruling.hides);
+                Ok(answered)
+            }
+        }
+    }
+
+    /// What the host is asked itself. It has no event: that it was asked stands in the audit trail.
+    async fn own(
+        &self,
+        caller: &Caller,
+        own: Own,
+        input: Value,
+        hides: &BTreeSet<String>,
+    ) -> Result<Answered, Refused> {
+        let began = Instant::now();
+        let tool = own.tool().map_err(CallError::Refused)?;
+        let problems = tool.problems_of(&input);
+        if !problems.is_empty() {
+            return Err(CallError::Unfit(problems).into());
+        }
+        let asked: String = input.to_string().chars().take(MOST_ASKED).collect();
+        let flows = self.flows_of(caller);
+        let (config, releases, store) = (&self.config, &self.releases, &self.store);
+        let answered = Question { config, releases, store, flows, caller, hides }.answered(own, input).await;
+        let answered = answered.map_err(CallError::Store)?;
+        let fate = if answered.is_ok() { Fate::Done } else { Fate::Failed };
+        self.note(caller, &format!("{PREFIX}_{}", tool.name), &asked, fate).await;
+        let result = answered.map_err(CallError::Refused)?;
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Ok(Answered { result, event: None, calls: 0, took_ms, away_ms: 0 })
+    }
+
+    /// The tool that somebody calls by its whole name, if they may.
+    fn may(&self, caller: &Caller, name: &str) -> Result<(Called, Ruling), Refused> {
+        if caller.role < LEAST {
+            return Err(Refused::Role { who: caller.who.clone(), role: caller.role });
+        }
+        let unknown = || Refused::Unknown(one_line(name).chars().take(MOST_CLIENT).collect());
+        let (flow, tool) = name.split_once('_').ok_or_else(unknown)?;
+        let (called, deed) = match Own::named(tool).filter(|_| flow == PREFIX) {
+            Some(own) => (Called::Own(own), Deed::Reads),
+            None => {
+                let flow = self.flows_of(caller).into_iter().find(|own| own.name == flow).ok_or_else(unknown)?;
+                let deed = flow.release.plugin.tool(tool).ok_or_else(unknown)?.deed;
+                (Called::Theirs(flow, tool.to_owned()), deed)
+            }
+        };
+        let ruling = self.policy.on(&caller.who, name, deed);
+        if !ruling.allowed {
+            return Err(Refused::Policy { who: caller.who.clone(), tool: name.to_owned(), by: ruling.by });
+        }
+        Ok((called, ruling))
+    }
+
+    /// What has no event stands in the audit trail.
+    async fn note(&self, caller: &Caller, name: &str, why: &str, outcome: Fate) {
+        let act = Act {
+            id: 0,
+            at: now(),
+            who: caller.who.clone(),
+            via: caller.via,
+            act: "tool.call".into(),
+            what: format!("tool {}", one_line(name).chars().take(MOST_CLIENT).collect::<String>()),
+            why: Some(why.to_owned()),
+            address: caller.address.clone(),
+            outcome,
+        };
+        if let Err(error) = self.store.act(act).await {
+            tracing::warn!(%error, "a call is not noted");
+        }
+    }
+}
+
+/// What is called.
+enum Called {
+    /// The host itself.
+    Own(Own),
+    /// A flow's plugin, by the tool's name there.
+    Theirs(Arc<Flow>, String),
+}

@@ -1,0 +1,331 @@
+//! The host's own tools: why a record is as it is, which questions wait for a person, how the flows are. They read what the host knows, and neither system.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{Caller, policy};
+use crate::config::Config;
+use crate::engine::Flow;
+use crate::engine::explain::{Outcome, Write, explain};
+use crate::plain::readable;
+use crate::releases::Releases;
+use crate::sandbox::Tool;
+use crate::store::{Event, EventFilter, EventState, Store, StoreError};
+use crate::time::iso;
+
+/// Before the name of each, where another tool's has its flow.
+pub const PREFIX: &str = "tandem";
+
+/// Events and writes of one answer.
+const MOST: usize = 20;
+/// Writes that are looked through.
+const LOOKED: u32 = 100;
+/// Questions of one answer.
+const QUESTIONS: u32 = 50;
+/// Bytes of a record's name.
+const NAME_BYTES: usize = 300;
+/// Bytes of a text of a call, and of a value.
+const TEXT_BYTES: usize = 1_000;
+
+/// What the host itself is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Own {
+    /// Why a record, or a field of it, is as it is.
+    Why,
+    /// What waits for a person.
+    Reviews,
+    /// How the flows are.
+    Flows,
+}
+
+impl Own {
+    const ALL: [Self; 3] = [Self::Why, Self::Reviews, Self::Flows];
+
+    /// The one of that name, without what stands before it.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|own| own.name() == name)
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Why => "why",
+            Self::Reviews => "reviews",
+            Self::Flows => "flows",
+        }
+    }
+
+    /// All of them, as they are described to who calls.
+    pub fn all() -> Vec<Tool> {
+        Self::ALL.into_iter().filter_map(|own| own.tool().ok()).collect()
+    }
+
+    /// As it is described to who calls.
+    pub fn tool(self) -> Result<Tool, String> {
+        let text = |words: &str| json!({ "type": "string", "description": words });
+        let whole = |words: &str| json!({ "type": "integer", "description": words });
+        let rows = |words: &str, properties: Value| json!({ "type": "array", "description": words, "items": { "type": "object", "properties": properties } });
+        let object = |properties: Value, required: Value| json!({ "type": "object", "properties": properties, "required": required });
+        let event = json!({
+            "event": whole("its number in Tandem"),
+            "flow": text("the flow"),
+            "topic": text("what happened, such as salesforce.Opportunity"),
+            "record": text("key of the record"),
+            "state": text("ready, leased, waiting, review, done, rejected, superseded"),
+            "at": text("when it was taken in, ISO 8601 UTC"),
+            "reason": text("what was done, or why not"),
+            "choices": { "type": "array", "items": { "type": "string" }, "description": "what a person may answer, where it is in review" },
+        });
+        let (title, description, input, output) = match self {
+            Self::Why => (
+                "Why a record is as it is",
+                "What Tandem knows of a record: with which record of the other system it is linked, what happened to it and what became of that (an order that is held, \
+                 waits or was refused is told here with its reason), and which calls wrote its fields, by which rule of the mapping. It reads neither system: \
+                 for what a record has now ask the flows' own tools.",
+                object(
+                    json!({
+                        "record": text("a Salesforce id, or the DocEntry, CardCode or ItemCode of a B1 record"),
+                        "field": text("only calls that wrote this field, such as Tandem_State__c"),
+                    }),
+                    json!(["record"]),
+                ),
+                object(
+                    json!({
+                        "record": text("as it was asked for"),
+                        "links": rows("pairs of records it is in", json!({ "kind": text("kind of thing"), "b1_id": text("key in B1"), "salesforce_id": text("id in Salesforce") })),
+                        "events": rows("newest first", event),
+                        "writes": rows(
+                            "calls that wrote it, newest first",
+                            json!({
+                                "at": text("when, ISO 8601 UTC"),
+                                "flow": text("the flow"),
+                                "call": text("method, slot and path"),
+                                "outcome": text("done, refused or unknown"),
+                                "answer": text("the status, and of a refusal the system's words"),
+                                "fields": rows("what it wrote", json!({ "name": text("place in the body"), "value": {}, "rule": text("where the value came from") })),
+                            }),
+                        ),
+                        "more": json!({ "type": "boolean", "description": "there are more events or writes than are given" }),
+                    }),
+                    json!(["record", "links", "events", "writes", "more"]),
+                ),
+            ),
+            Self::Reviews => (
+                "Questions that wait for a person",
+                "What the flows cannot decide alone, newest first: the record, why it is asked about, and what may be answered. It answers nothing: a person does, \
+                 in the console, in Salesforce, or by `tandem review resolve`.",
+                object(
+                    json!({
+                        "flow": text("only this flow"),
+                        "limit": json!({ "type": "integer", "minimum": 1, "maximum": QUESTIONS, "description": "at most so many; without it 20" }),
+                    }),
+                    json!([]),
+                ),
+                object(
+                    json!({
+                        "questions": rows("newest first", event),
+                        "more": json!({ "type": "boolean", "description": "there are more" }),
+                    }),
+                    json!(["questions", "more"]),
+                ),
+            ),
+            Self::Flows => (
+                "How the flows are",
+                "The flows that run, what each does, and how many events of each are ready, waiting, in review, done or rejected. Ask this to learn what is kept in step here.",
+                object(json!({}), json!([])),
+                object(
+                    json!({
+                        "flows": rows(
+                            "by name",
+                            json!({
+                                "flow": text("its name"),
+                                "title": text("what its plugin does"),
+                                "plugin": text("name and version"),
+                                "events": json!({ "type": "object", "additionalProperties": { "type": "integer" }, "description": "how many, by state" }),
+                            }),
+                        ),
+                    }),
+                    json!(["flows"]),
+                ),
+            ),
+        };
+        Tool::reading(self.name(), title, description, &input, &output)
+    }
+}
+
+/// What is asked of the host itself.
+pub(super) struct Question<'a> {
+    pub config: &'a Config,
+    pub releases: &'a Releases,
+    pub store: &'a Arc<dyn Store>,
+    pub flows: Vec<Arc<Flow>>,
+    pub caller: &'a Caller,
+    /// Fields that are hidden from who asks.
+    pub hides: &'a BTreeSet<String>,
+}
+
+#[derive(Deserialize)]
+struct Record {
+    record: String,
+    field: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    flow: Option<String>,
+    limit: Option<u32>,
+}
+
+impl Question<'_> {
+    /// The answer, as the tool describes it; an error in words of what lies with who asks.
+    pub async fn answered(&self, own: Own, input: Value) -> Result<Result<Value, String>, StoreError> {
+        match own {
+            Own::Why => match serde_json::from_value(input) {
+                Ok(wanted) => self.why(wanted).await,
+                Err(error) => Ok(Err(error.to_string())),
+            },
+            Own::Reviews => match serde_json::from_value(input) {
+                Ok(wanted) => self.reviews(wanted).await.map(Ok),
+                Err(error) => Ok(Err(error.to_string())),
+            },
+            Own::Flows => self.state().await.map(Ok),
+        }
+    }
+
+    async fn why(&self, wanted: Record) -> Result<Result<Value, String>, StoreError> {
+        let record = wanted.record.trim();
+        if record.is_empty() || record.len() > NAME_BYTES {
+            return Ok(Err(
+                "record must be a Salesforce id, or the DocEntry, CardCode or ItemCode of a B1 record".into()
+            ));
+        }
+        let field = wanted.field.as_deref().map(str::trim).filter(|field| !field.is_empty());
+        let mut known = explain(self.store, Some(self.releases), self.config, record, field, LOOKED).await?;
+        known.events.retain(|event| self.caller.sees(&event.flow));
+        known.writes.retain(|write| self.caller.sees(&write.flow));
+        // Links are shared by flows: who sees none of those that use them sees none of them.
+        known.links.retain(|link| self.flows.iter().any(|flow| flow.bound.scope == link.scope));
+        if known.events.is_empty() && known.writes.is_empty() && known.links.is_empty() {
+            return Ok(Err(format!(
+                "Tandem knows nothing of {record}: it may be misspelt, or nothing has happened to it since it looks"
+            )));
+        }
+        let more = known.events.len() > MOST || known.writes.len() > MOST;
+        let links = known
+            .links
+            .iter()
+            .map(|link| json!({ "kind": link.kind, "b1_id": link.b1_id, "salesforce_id": link.salesforce_id }));
+        Ok(Ok(json!({
+            "record": record,
+            "links": links.take(MOST).collect::<Vec<_>>(),
+            "events": known.events.iter().take(MOST).map(told).collect::<Vec<_>>(),
+            "writes": known.writes.iter().take(MOST).map(|write| self.written(write, field)).collect::<Vec<_>>(),
+            "more": more,
+        })))
+    }
+
+    fn written(&self, write: &Write, field: Option<&str>) -> Value {
+        let values = write.values().into_iter().filter(|own| !own.value.is_object() && !own.value.is_array());
+        let values =
+            values.filter(|own| field.is_none_or(|field| own.name == field) && !self.hides.contains(&own.name));
+        let fields: Vec<Value> = values
+            .take(MOST)
+            .map(|own| json!({ "name": own.at, "rule": write.rule(&own.name), "value": short(own.value) }))
+            .collect();
+        let outcome = match &write.outcome {
+            Outcome::Done(_) => "done",
+            Outcome::Refused(_) | Outcome::Kept(_) => "refused",
+            Outcome::Unknown(_) => "unknown",
+        };
+        json!({
+            "at": iso(write.at),
+            "flow": write.flow,
+            "call": readable(format!("{} {} {}", write.method, write.slot, write.path), TEXT_BYTES),
+            "outcome": outcome,
+            "answer": readable(write.outcome.to_string(), TEXT_BYTES),
+            "fields": fields,
+        })
+    }
+
+    async fn reviews(&self, wanted: Page) -> Result<Value, StoreError> {
+        let most = wanted.limit.unwrap_or(MOST as u32).min(QUESTIONS) as usize;
+        let mut found: Vec<Event> = Vec::new();
+        // Each flow for itself: one with very many hides no other's.
+        for flow in self.flows.iter().filter(|flow| wanted.flow.as_ref().is_none_or(|own| *own == flow.name)) {
+            let limit = most as u32 + 1;
+            let filter =
+                EventFilter { flow: Some(flow.name.clone()), state: Some(EventState::Review), key: None, limit };
+            found.extend(self.store.events(filter).await?);
+        }
+        found.sort_by_key(|event| std::cmp::Reverse(event.id));
+        let more = found.len() > most;
+        let mut questions: Value = found.iter().take(most).map(told).collect();
+        policy::hide(&mut questions, self.hides);
+        Ok(json!({ "questions": questions, "more": more }))
+    }
+
+    async fn state(&self) -> Result<Value, StoreError> {
+        let mut counts: BTreeMap<String, BTreeMap<&'static str, u64>> = BTreeMap::new();
+        for count in self.store.counts().await? {
+            counts.entry(count.flow).or_default().insert(count.state.word(), count.events);
+        }
+        let flows: Vec<Value> = self
+            .flows
+            .iter()
+            .map(|flow| {
+                let described = &flow.release.plugin.description;
+                let events = counts.remove(&flow.name).unwrap_or_default();
+                let plugin = format!("{} {}", described.name, described.version);
+                json!({ "flow": flow.name, "title": described.title, "plugin": plugin, "events": events })
+            })
+            .collect();
+        Ok(json!({ "flows": flows }))
+    }
+}
+
+fn told(event: &Event) -> Value {
+    json!({
+        "event": event.id,
+        "flow": event.flow,
+        "topic": event.topic,
+        "record": event.key,
+        "state": event.state.word(),
+        "at": iso(event.created_at),
+        "reason": event.reason.as_deref().unwrap_or_default(),
+        "choices": event.choices,
+    })
+}
+
+/// A value that is longer than anybody reads is told by its beginning.
+fn short(value: Value) -> Value {
+    match value {
+        Value::String(text) => readable(text, TEXT_BYTES).into(),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_describes_itself_within_the_bounds_of_any_tool() {
+        assert_eq!(Own::all().len(), Own::ALL.len());
+        for own in Own::ALL {
+            let tool = own.tool().unwrap();
+            assert_eq!(Own::named(&tool.name), Some(own));
+        }
+        let why = Own::Why.tool().unwrap();
+        assert!(why.problems_of(&json!({ "record": "C1" })).is_empty());
+        assert!(
+            !why.problems_of(&json!({})).is_empty() && !why.problems_of(&json!({ "record": "C1", "x": 1 })).is_empty()
+        );
+        let reviews = Own::Reviews.tool().unwrap();
+        assert!(
+            !reviews.problems_of(&json!({ "limit": 0 })).is_empty()
+                && !reviews.problems_of(&json!({ "limit": 51 })).is_empty()
+        );
+    }
+}

@@ -1,0 +1,86 @@
+//! What people's assistants and programs may do: `[agents]`.
+
+use serde::Deserialize;
+
+use super::{Config, Section};
+
+/// `[agents]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AgentsConfig {
+    /// Programs that speak MCP reach the flows' tools at `/mcp`.
+    pub mcp: bool,
+    /// Calls of one caller within a minute, at most.
+    pub calls_a_minute: u32,
+    /// Within a day of UTC, at most.
+    pub calls_a_day: u32,
+    /// The first of them that speaks of who calls and of the tool decides; where none does, what only reads is allowed and all else is refused.
+    pub rules: Vec<RuleConfig>,
+}
+
+impl Default for AgentsConfig {
+    fn default() -> Self {
+        Self { mcp: false, calls_a_minute: 120, calls_a_day: 10_000, rules: Vec::new() }
+    }
+}
+
+/// `[[agents.rules]]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RuleConfig {
+    /// Of whom it speaks, as the audit trail calls them: an account, `token <name>`; `*` stands for any text. Without it of everybody.
+    #[serde(default = "anything")]
+    pub who: Vec<String>,
+    /// Of which tools: `<flow>_<tool>`, such as `orders_*`. Without it of all.
+    #[serde(default = "anything")]
+    pub tools: Vec<String>,
+    /// What becomes of a call.
+    pub then: Then,
+    /// Fields that are taken out of what is answered, wherever they stand in it.
+    #[serde(default)]
+    pub hide: Vec<String>,
+}
+
+/// What becomes of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Then {
+    /// It is made.
+    Allow,
+    /// It is not.
+    Refuse,
+}
+
+fn anything() -> Vec<String> {
+    vec!["*".into()]
+}
+
+impl Config {
+    pub(super) fn check_agents(&self, section: &mut Section) {
+        let own = &self.agents;
+        section.positive(&[("calls_a_minute", own.calls_a_minute.into()), ("calls_a_day", own.calls_a_day.into())]);
+        for (place, rule) in own.rules.iter().enumerate() {
+            let which = place + 1;
+            for (key, patterns) in [("who", &rule.who), ("tools", &rule.tools)] {
+                if patterns.is_empty() || patterns.iter().any(|pattern| pattern.trim().is_empty()) {
+                    section
+                        .tell("rules", format!(": number {which} speaks of nothing: give `{key}`, or remove the line"));
+                }
+            }
+            for tool in &rule.tools {
+                let flow = tool.split('_').next().unwrap_or_default();
+                if !flow.contains('*') && flow != "tandem" && !self.flows.contains_key(flow) {
+                    let known: Vec<&str> = self.flows.keys().map(String::as_str).collect();
+                    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+                    section.tell(
+                        "rules",
+                        format!(": number {which} speaks of the tools \"{tool}\" of a flow that is none; write <flow>_<tool>; flows are: {known}"),
+                    );
+                }
+            }
+            if rule.then == Then::Refuse && !rule.hide.is_empty() {
+                section.tell("rules", format!(": number {which} hides fields of what it refuses: remove `hide`"));
+            }
+        }
+    }
+}

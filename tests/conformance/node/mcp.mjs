@@ -1,0 +1,31 @@
+// The protocol's own TypeScript client against the host's tools: the one of today, and the one that most programs carry still.
+import assert from 'node:assert/strict';
+import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/client';
+import { Client as ClientBefore } from '@modelcontextprotocol/sdk/client/index.js';
+import { StreamableHTTPClientTransport as TransportBefore } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
+
+const { MCP: address, TOKEN: token, ITEM: item } = process.env;
+const headers = (secret) => ({ requestInit: { headers: { Authorization: `Bearer ${secret}` } } });
+
+async function looks(client, transport, how) {
+  await client.connect(transport);
+  const { tools } = await client.listTools();
+  const stock = tools.find((tool) => tool.name === 'inventory_stock-of');
+  assert.ok(stock?.outputSchema && stock.annotations.readOnlyHint === true, JSON.stringify(tools.map((tool) => tool.name)));
+  const call = (name, input) => client.callTool({ name, arguments: input });
+  const told = await call('inventory_stock-of', { item_code: item });
+  assert.ok(!told.isError && told.structuredContent.item_code === item, JSON.stringify(told));
+  const wrong = await call('inventory_stock-of', { item_code: 7 });
+  assert.ok(wrong.isError && wrong.content[0].text.includes('item_code'), JSON.stringify(wrong));
+  await assert.rejects(call('inventory_no-such-tool', {}), /no tool/);
+  const many = await Promise.all(Array.from({ length: 20 }, () => call('inventory_stock-of', { item_code: item })));
+  assert.ok(many.every((one) => !one.isError), JSON.stringify(many));
+  await client.close();
+  console.log(`ok - ${how}`);
+}
+
+const own = { name: 'conformance', version: '1.0.0' };
+await looks(new Client(own), new StreamableHTTPClientTransport(new URL(address), headers(token)), 'the client of today');
+await looks(new ClientBefore(own), new TransportBefore(new URL(address), headers(token)), 'the client of before');
+await assert.rejects(new Client(own).connect(new StreamableHTTPClientTransport(new URL(address), headers('tandem_0'))), /Nobody is signed in/);
+console.log('ok - without a token of this host there is nothing');

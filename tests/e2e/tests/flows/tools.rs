@@ -1,0 +1,213 @@
+//! What the flows' tools tell of a customer, an order, its goods and its money is what both systems have, at each step of its way.
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+use tandem_e2e::{ALL, Setup, World};
+
+async fn world() -> Result<World> {
+    let b1 = "poll_seconds = 1\nstock_scan_seconds = 1\nprice_scan_seconds = 1\ntime_zone = \"Europe/Berlin\"".into();
+    let mut world = World::with(Setup { plugins: ALL.into(), b1, ..Setup::default() }).await?;
+    world.up().await?;
+    Ok(world)
+}
+
+/// What a tool answers.
+async fn asked(world: &World, tool: &str, input: Value) -> Result<Value> {
+    let answer = world.tandem_json(&["tool", "call", tool, &input.to_string()]).await?;
+    ensure!(answer["event"].is_i64(), "{tool}: {answer}");
+    Ok(answer["result"].clone())
+}
+
+/// Why it does not.
+async fn refused(world: &World, tool: &str, input: Value) -> Result<String> {
+    let (code, _, why) = world.tandem_raw(&["tool", "call", tool, &input.to_string()]).await?;
+    ensure!(code == 1, "{tool}: {code} {why}");
+    Ok(why)
+}
+
+async fn clerk(world: &World, action: &str) -> Result<()> {
+    let (status, body) = world.send("POST", &format!("{}/admin/{action}", world.b1), &json!({})).await?;
+    ensure!(status < 300, "{action}: {status} {body}");
+    Ok(())
+}
+
+async fn of(world: &World, set: &str, key: &str, value: &Value) -> Result<Value> {
+    let all = world.b1_records(set).await?;
+    all.into_iter().find(|record| record[key] == *value).with_context(|| format!("{set} {value}"))
+}
+
+/// Numbers are the same however they are written.
+fn number(value: &Value) -> f64 {
+    value.as_f64().unwrap_or(f64::NAN)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_an_order_its_goods_and_its_money_are_told_as_they_are() -> Result<()> {
+    let world = world().await?;
+    // The third has several lines.
+    let id = world.opportunities(3).await?.remove(2);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    world.settled().await?;
+    let order = world.orders_of(&id).await?.remove(0);
+    let (code, entry) = (order["CardCode"].clone(), order["DocEntry"].clone());
+    let partner = of(&world, "BusinessPartners", "CardCode", &code).await?;
+
+    // The customer, by its code, and by a word of its name in small letters.
+    let account = world.opportunity(&id).await?["AccountId"].clone();
+    let name = partner["CardName"].as_str().context("a name")?;
+    for text in [code.as_str().unwrap_or_default(), name] {
+        let found = asked(&world, "accounts_find-customer", json!({ "text": text })).await?;
+        let first = &found["customers"][0];
+        assert_eq!(
+            (&first["card_code"], &first["account"], &first["blocked"]),
+            (&code, &account, &json!(false)),
+            "{found}"
+        );
+    }
+    let none = asked(&world, "accounts_find-customer", json!({ "text": "no such customer anywhere" })).await?;
+    assert_eq!(none, json!({ "customers": [], "more": false }));
+    assert!(refused(&world, "accounts_find-customer", json!({ "text": "  " })).await?.contains("text is empty"));
+
+    // The order, by its customer and by its opportunity.
+    let by_code = asked(&world, "orders_orders-of", json!({ "card_code": code })).await?;
+    let by_id = asked(&world, "orders_orders-of", json!({ "opportunity": id, "lines": true })).await?;
+    for told in [&by_code["orders"][0], &by_id["orders"][0]] {
+        assert_eq!(
+            (&told["doc_entry"], &told["doc_num"], &told["status"]),
+            (&entry, &order["DocNum"], &json!("open")),
+            "{told}"
+        );
+        assert_eq!((number(&told["total"]), &told["opportunity"]), (number(&order["DocTotal"]), &json!(id)), "{told}");
+    }
+    let lines = order["DocumentLines"].as_array().context("lines")?;
+    let told = by_id["orders"][0]["lines"].as_array().context("lines that are told")?;
+    assert_eq!(told.len(), lines.len());
+    for (told, line) in told.iter().zip(lines) {
+        assert_eq!((&told["item_code"], number(&told["quantity"])), (&line["ItemCode"], number(&line["Quantity"])));
+    }
+    assert!(refused(&world, "orders_orders-of", json!({})).await?.contains("opportunity"));
+    assert!(
+        refused(&world, "orders_orders-of", json!({ "card_code": "NOBODY" })).await?.contains("no customer NOBODY")
+    );
+
+    // The price that the order's item has for that customer, and what is on stock of it.
+    let line = &lines[0];
+    let item = of(&world, "Items", "ItemCode", &line["ItemCode"]).await?;
+    let list = &partner["PriceListNum"];
+    let prices = item["ItemPrices"].as_array().context("prices")?;
+    let own = prices.iter().find(|price| price["PriceList"] == *list).context("a price of the customer's list")?;
+    let price =
+        asked(&world, "catalogue_price-for", json!({ "item_code": line["ItemCode"], "card_code": code })).await?;
+    if price["from"] == "price list" {
+        assert_eq!((number(&price["price"]), &price["price_list_no"]), (number(&own["Price"]), list), "{price}");
+    }
+    let stock = asked(&world, "inventory_stock-of", json!({ "item_code": line["ItemCode"] })).await?;
+    let rows = item["ItemWarehouseInfoCollection"].as_array().context("warehouses")?;
+    let total = |field: &str| rows.iter().map(|row| number(&row[field])).sum::<f64>();
+    assert_eq!(number(&stock["in_stock"]), total("InStock"), "{stock}");
+    assert_eq!(number(&stock["committed"]), total("Committed"), "{stock}");
+    assert!(
+        refused(&world, "inventory_stock-of", json!({ "item_code": "NO-SUCH" })).await?.contains("no item NO-SUCH")
+    );
+
+    // What the customer owes.
+    let told = asked(&world, "credit_credit-of", json!({ "card_code": code })).await?;
+    let partner = of(&world, "BusinessPartners", "CardCode", &code).await?;
+    assert_eq!(number(&told["balance"]), number(&partner["CurrentAccountBalance"]), "{told}");
+    assert_eq!(number(&told["open_orders"]), number(&partner["OpenOrdersBalance"]), "{told}");
+    assert!(refused(&world, "credit_credit-of", json!({ "card_code": "NOBODY" })).await?.contains("NOBODY"));
+
+    // Nothing of it yet, a part of it, all of it.
+    let delivered = async |world: &World| -> Result<(f64, f64, usize)> {
+        let told = asked(world, "fulfilment_deliveries-of", json!({ "order_doc_entry": entry })).await?;
+        let own = &told["orders"][0];
+        let lines = own["lines"].as_array().context("lines")?;
+        let sum = |field: &str| lines.iter().map(|line| number(&line[field])).sum::<f64>();
+        Ok((sum("delivered"), sum("open"), own["deliveries"].as_array().map_or(0, Vec::len)))
+    };
+    let ordered: f64 = lines.iter().map(|line| number(&line["Quantity"])).sum();
+    assert_eq!(delivered(&world).await?, (0.0, ordered, 0));
+    let reaches = async |state: &'static str| {
+        world
+            .until_record("Opportunity", state, |record| {
+                record["Id"] == id.as_str() && record["Tandem_Delivery_State__c"] == state
+            })
+            .await
+    };
+    clerk(&world, &format!("deliver/{entry}?partly=true")).await?;
+    reaches("Partly shipped").await?;
+    let (part, open, count) = delivered(&world).await?;
+    assert!(part > 0.0 && open > 0.0 && part + open == ordered && count == 1, "{part} {open} {count}");
+    clerk(&world, &format!("deliver/{entry}")).await?;
+    reaches("Shipped").await?;
+    assert_eq!(delivered(&world).await?, (ordered, 0.0, 2));
+    let by_id = asked(&world, "fulfilment_deliveries-of", json!({ "opportunity": id })).await?;
+    assert_eq!(by_id["orders"][0]["doc_entry"], entry, "{by_id}");
+
+    // Invoiced: open; paid: open no more.
+    clerk(&world, &format!("invoice/{entry}")).await?;
+    let invoices = world.b1_records("Invoices").await?;
+    let invoice = invoices.iter().max_by_key(|own| own["DocEntry"].as_i64()).context("an invoice")?;
+    let told = asked(&world, "invoices_open-invoices", json!({ "card_code": code })).await?;
+    let own = told["documents"].as_array().into_iter().flatten().find(|own| own["doc_entry"] == invoice["DocEntry"]);
+    let own = own.with_context(|| told.to_string())?;
+    assert_eq!(
+        (number(&own["open"]), number(&own["total"])),
+        (number(&invoice["DocTotal"]), number(&invoice["DocTotal"])),
+        "{told}"
+    );
+    clerk(&world, &format!("pay/{}", invoice["DocEntry"])).await?;
+    let told = asked(&world, "invoices_open-invoices", json!({ "card_code": code })).await?;
+    let is_open = told["documents"].as_array().into_iter().flatten().any(|own| own["doc_entry"] == invoice["DocEntry"]);
+    assert!(!is_open, "{told}");
+
+    // Nothing of all that was asked has changed anything, or is in a queue.
+    world.settled().await?;
+    world.assert_exactly_once(std::slice::from_ref(&id)).await?;
+    assert_eq!(world.tandem_json(&["review", "list"]).await?, json!([]));
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_delivered_is_told_though_the_flow_has_not_heard_of_it() -> Result<()> {
+    let mut world = world().await?;
+    let id = world.opportunities(3).await?.remove(2);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
+    let entry = world.orders_of(&id).await?.remove(0)["DocEntry"].clone();
+    clerk(&world, &format!("deliver/{entry}?partly=true")).await?;
+    let partly = |record: &Value| record["Id"] == id.as_str() && record["Tandem_Delivery_State__c"] == "Partly shipped";
+    world.until_record("Opportunity", "partly shipped", partly).await?;
+    world.settled().await?;
+    world.stop().await?;
+    clerk(&world, &format!("deliver/{entry}")).await?;
+    let told = asked(&world, "fulfilment_deliveries-of", json!({ "order_doc_entry": entry })).await?;
+    let own = &told["orders"][0];
+    let open: f64 = own["lines"].as_array().into_iter().flatten().map(|line| number(&line["open"])).sum();
+    assert_eq!((open, own["deliveries"].as_array().map_or(0, Vec::len)), (0.0, 2), "{told}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn text_of_a_record_never_becomes_a_question_to_a_system() -> Result<()> {
+    let world = world().await?;
+    for text in
+        ["' or 1 eq 1 or '", "C1') or (CardCode ne '", "%' OR Name LIKE '%", "\\", "*", "a&$select=*", "ü\u{1F600}\t\n"]
+    {
+        let found = asked(&world, "accounts_find-customer", json!({ "text": text })).await?;
+        assert!(found["customers"].as_array().is_some_and(Vec::is_empty), "{text}: {found}");
+        for (tool, name) in [
+            ("orders_orders-of", "card_code"),
+            ("credit_credit-of", "card_code"),
+            ("inventory_stock-of", "item_code"),
+            ("catalogue_price-for", "item_code"),
+        ] {
+            let why = refused(&world, tool, json!({ name: text })).await?;
+            assert!(why.contains("there is no"), "{tool} {text}: {why}");
+        }
+        let why = refused(&world, "orders_orders-of", json!({ "opportunity": text })).await?;
+        assert!(why.contains("must be the id"), "{text}: {why}");
+    }
+    Ok(())
+}
