@@ -46,6 +46,8 @@ pub struct Caller {
     pub flows: Option<BTreeSet<String>>,
     /// By which way.
     pub via: Via,
+    /// The program that calls for them, as the company's provider knows it, where it does.
+    pub program: Option<String>,
     /// Where from, where that is known.
     pub address: Option<String>,
 }
@@ -66,6 +68,14 @@ pub struct Offered {
     /// Without the fields that are hidden from who asks.
     #[serde(flatten)]
     pub tool: Tool,
+}
+
+impl Offered {
+    /// Whether what it answers may hold a field of that name, at whatever depth.
+    pub fn gives(&self, field: &str) -> bool {
+        // Of a record it tells fields by their names, whatever they are.
+        self.name == format!("{PREFIX}_{}", Own::Why.name()) || policy::has_field(&self.tool.output, field)
+    }
 }
 
 /// Why a call was not made, or gave nothing. The text is for who calls, be it a model.
@@ -134,22 +144,14 @@ impl Gateway {
         if caller.role < LEAST {
             return Vec::new();
         }
-        let own = Own::all().into_iter().map(|tool| (PREFIX.to_owned(), tool));
         let flows = self.flows_of(caller);
-        let theirs = flows
-            .iter()
-            .flat_map(|flow| flow.release.plugin.tools().iter().map(|tool| (flow.name.clone(), tool.clone())));
-        let mut offered: Vec<Offered> = Vec::new();
-        for (flow, mut tool) in own.chain(theirs) {
-            let name = format!("{flow}_{}", tool.name);
-            let ruling = self.policy.on(&caller.who, &name, tool.deed);
+        let mut offered = all_tools(flows.iter().map(Arc::as_ref));
+        offered.retain_mut(|own| {
+            let ruling = self.policy.on(&caller.who, &own.name, own.tool.deed);
+            policy::hide_in_schema(&mut own.tool.output, &ruling.hides);
             // What does more than read is called only once a person can see beforehand what it would do.
-            let is_new = offered.iter().all(|own| own.name != name);
-            if ruling.allowed && tool.deed == Deed::Reads && is_new {
-                policy::hide_in_schema(&mut tool.output, &ruling.hides);
-                offered.push(Offered { name, flow, tool });
-            }
-        }
+            ruling.allowed && own.tool.deed == Deed::Reads
+        });
         offered
     }
 
@@ -169,7 +171,10 @@ impl Gateway {
         match tool {
             Called::Own(own) => self.own(caller, own, input, &ruling.hides).await,
             Called::Theirs(flow, tool) => {
-                let client = one_line(client).chars().take(MOST_CLIENT).collect();
+                let said =
+                    caller.program.iter().map(String::as_str).chain(Some(client)).filter(|said| !said.is_empty());
+                let said = said.collect::<Vec<_>>().join(", ");
+                let client = one_line(&said).chars().take(MOST_CLIENT).collect();
                 let (who, releases, store) = (caller.who.clone(), self.releases.clone(), self.store.clone());
                 // What was begun is kept, also where nobody waits for it any more.
                 let call = tokio::spawn(async move {
@@ -250,6 +255,20 @@ impl Gateway {
             tracing::warn!(%error, "a call is not noted");
         }
     }
+}
+
+/// All tools that there are, whoever may call them: the host's own, and those of these flows.
+pub fn all_tools<'a>(flows: impl IntoIterator<Item = &'a Flow>) -> Vec<Offered> {
+    let own = Own::all().into_iter().map(|tool| (PREFIX.to_owned(), tool));
+    let of_flow = |flow: &'a Flow| flow.release.plugin.tools().iter().map(|tool| (flow.name.clone(), tool.clone()));
+    let mut offered: Vec<Offered> = Vec::new();
+    for (flow, tool) in own.chain(flows.into_iter().flat_map(of_flow)) {
+        let name = format!("{flow}_{}", tool.name);
+        if offered.iter().all(|own| own.name != name) {
+            offered.push(Offered { name, flow, tool });
+        }
+    }
+    offered
 }
 
 /// What is called.

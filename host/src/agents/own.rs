@@ -49,7 +49,8 @@ impl Own {
         Self::ALL.into_iter().find(|own| own.name() == name)
     }
 
-    fn name(self) -> &'static str {
+    /// Its name, without what stands before it.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Why => "why",
             Self::Reviews => "reviews",

@@ -86,6 +86,18 @@ pub fn hide_in_schema(schema: &mut Value, hidden: &BTreeSet<String>) {
     }
 }
 
+/// Whether a schema speaks of a field of that name, at whatever depth.
+pub fn has_field(schema: &Value, name: &str) -> bool {
+    match schema {
+        Value::Object(keywords) => {
+            keywords.get("properties").is_some_and(|fields| fields.get(name).is_some())
+                || keywords.values().any(|part| has_field(part, name))
+        }
+        Value::Array(parts) => parts.iter().any(|part| has_field(part, name)),
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -135,6 +147,7 @@ mod tests {
         let rows = &schema["properties"]["rows"]["items"];
         assert_eq!((&schema["required"], &rows["required"]), (&json!(["rows"]), &json!(["name"])));
         assert_eq!(schema["properties"]["required"]["enum"], json!(["phone"]), "a value is no field");
+        assert!(!has_field(&schema, "phone") && has_field(&schema, "name"));
         assert!(schema["properties"].get("phone").is_none() && rows["properties"].get("phone").is_none());
     }
 }

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::failure::{FOUND_PROBLEMS, Failure};
 use super::output::Output;
 use super::service::Parts;
-use crate::agents::{Own, PREFIX, Policy};
+use crate::agents::{Offered, Own, PREFIX, Policy};
 use crate::store::sqlite::Access;
 
 #[derive(Subcommand)]
@@ -42,16 +42,17 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     } else {
         return Err(unknown().into());
     };
-    let ruling = Policy::of(&parts.config.agents).on(&who, &tool, found.deed);
+    let found = Offered { name: tool.clone(), flow: flow.to_owned(), tool: found };
+    let ruling = Policy::of(&parts.config.agents).on(&who, &tool, found.tool.deed);
     let (hidden, unknown): (Vec<&str>, Vec<&str>) =
-        ruling.hides.iter().map(String::as_str).partition(|name| has_field(&found.output, name));
+        ruling.hides.iter().map(String::as_str).partition(|name| found.gives(name));
     if output.is_json() {
         output.value(
             &json!({ "who": who, "tool": tool, "allowed": ruling.allowed, "by": ruling.by, "hides": hidden, "not_there_to_hide": unknown }),
         );
     } else {
         let word = if ruling.allowed { "may" } else { "may not" };
-        output.say(format!("{who} {word} call {tool}, which {}: {}", found.deed, ruling.by));
+        output.say(format!("{who} {word} call {tool}, which {}: {}", found.tool.deed, ruling.by));
         if !hidden.is_empty() {
             output.say(format!("hidden from them: {}", hidden.join(", ")));
         }
@@ -63,16 +64,4 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
         }
     }
     Ok(if ruling.allowed { ExitCode::SUCCESS } else { ExitCode::from(FOUND_PROBLEMS) })
-}
-
-/// Whether a schema speaks of a field of that name, at whatever depth.
-fn has_field(schema: &Value, name: &str) -> bool {
-    match schema {
-        Value::Object(keywords) => {
-            keywords.get("properties").is_some_and(|fields| fields.get(name).is_some())
-                || keywords.values().any(|part| has_field(part, name))
-        }
-        Value::Array(parts) => parts.iter().any(|part| has_field(part, name)),
-        _ => false,
-    }
 }

@@ -9,6 +9,7 @@ use anyhow::Result;
 
 use super::output::Output;
 use super::service::Parts;
+use crate::agents;
 use crate::alerts;
 use crate::checks::{self, CERTIFICATE, Finding, currencies};
 use crate::config::Config;
@@ -17,7 +18,7 @@ use crate::connections::{Connection, Connections, connect};
 use crate::console::tls;
 use crate::engine::Flow;
 use crate::releases::ReleaseError;
-use crate::sandbox::LoadError;
+use crate::sandbox::{LoadError, like};
 use crate::store::StoreError;
 use crate::store::sqlite::Access;
 
@@ -153,6 +154,7 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
         }
         parts => parts?,
     };
+    let mut ready = Vec::new();
     for name in config.flows.keys() {
         let what = format!("flow {name}");
         match parts.flow_of_files(name, connections).await {
@@ -162,6 +164,7 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
                     format!("ready: {} {}, release {}", description.name, description.version, flow.release.short());
                 findings.push(Finding::good(&what, says));
                 currency(&what, &flow, &config.flows[name].connections, connections, findings).await;
+                ready.push(flow);
             }
             Err(error) => {
                 let plugin = &config.flows[name].plugin;
@@ -173,7 +176,30 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
             }
         }
     }
+    // What a plugin offers that cannot be loaded is not known.
+    if ready.len() == config.flows.len() {
+        rules(config, &ready, findings);
+    }
     Ok(())
+}
+
+/// A rule that speaks of no tool, or hides what none has: whoever wrote it believes that it holds.
+fn rules(config: &Config, flows: &[Flow], findings: &mut Vec<Finding>) {
+    let offered = agents::all_tools(flows);
+    for (place, rule) in config.agents.rules.iter().enumerate() {
+        let what = format!("[agents] rule {}", place + 1);
+        let own: Vec<_> =
+            offered.iter().filter(|own| rule.tools.iter().any(|pattern| like(pattern, &own.name))).collect();
+        let vain = rule.tools.iter().filter(|pattern| !offered.iter().any(|own| like(pattern, &own.name)));
+        for pattern in vain {
+            let says = format!("it speaks of the tools \"{pattern}\", and there is none");
+            findings.push(Finding::bad(&what, says, "`tandem tool list` names them"));
+        }
+        for field in rule.hide.iter().filter(|field| !own.iter().any(|own| own.gives(field))) {
+            let says = format!("it hides \"{field}\", and no tool that it speaks of gives such a field");
+            findings.push(Finding::bad(&what, says, "`tandem tool show <tool>` names what one gives"));
+        }
+    }
 }
 
 /// The flow takes its org to have as many currencies as it has: one, or several.

@@ -457,7 +457,7 @@ impl Host {
             let engine = host.engine.clone();
             let flows = Box::new(move || engine.flows());
             let gateway = Gateway::new(config.clone(), flows, releases.clone(), console.store.clone());
-            console::for_programs(mcp::router(Arc::new(gateway)), &console)
+            console::for_programs(mcp::router(Arc::new(gateway)), mcp::PATH, &console)
         });
         let router = console::router(console)
             .merge(programs.unwrap_or_else(|| console::without_programs(mcp::PATH)))

@@ -112,7 +112,7 @@ fn flow_of<'a>(parts: &Parts, tool: &'a str) -> Option<&'a str> {
 
 /// Who calls from here: whoever may read this host's configuration and its secrets.
 pub fn caller() -> Caller {
-    Caller { who: user(), role: Role::Admin, flows: None, via: Via::CommandLine, address: None }
+    Caller { who: user(), role: Role::Admin, flows: None, via: Via::CommandLine, program: None, address: None }
 }
 
 /// What answers here, beside a running host or without one: all flows under what they run, or one of them. Who cannot run is told and left out.

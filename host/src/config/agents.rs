@@ -10,6 +10,8 @@ use super::{Config, Section};
 pub struct AgentsConfig {
     /// Programs that speak MCP reach the flows' tools at `/mcp`.
     pub mcp: bool,
+    /// Programs come with tokens of the company's provider, too: that of `[console.oidc]`.
+    pub oauth: Option<OauthConfig>,
     /// Calls of one caller within a minute, at most.
     pub calls_a_minute: u32,
     /// Within a day of UTC, at most.
@@ -20,8 +22,19 @@ pub struct AgentsConfig {
 
 impl Default for AgentsConfig {
     fn default() -> Self {
-        Self { mcp: false, calls_a_minute: 120, calls_a_day: 10_000, rules: Vec::new() }
+        Self { mcp: false, oauth: None, calls_a_minute: 120, calls_a_day: 10_000, rules: Vec::new() }
     }
+}
+
+/// `[agents.oauth]`
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OauthConfig {
+    /// For whom the provider makes such tokens (`aud`); without it for the address of `/mcp`.
+    #[serde(default)]
+    pub audience: Option<String>,
+    /// What a person must have let a program do, as the provider calls it.
+    pub scope: String,
 }
 
 /// `[[agents.rules]]`
@@ -59,6 +72,20 @@ impl Config {
     pub(super) fn check_agents(&self, section: &mut Section) {
         let own = &self.agents;
         section.positive(&[("calls_a_minute", own.calls_a_minute.into()), ("calls_a_day", own.calls_a_day.into())]);
+        if let Some(oauth) = &own.oauth {
+            match &self.console.oidc {
+                None => section.tell("oauth", ": whose tokens are meant is said by [console.oidc]: give it, or remove this"),
+                Some(oidc) if oauth.audience.as_ref() == Some(&oidc.client_id) => section.tell(
+                    "oauth.audience",
+                    " is the client_id of [console.oidc]: what people sign in with here would open the tools; give those an audience of their own",
+                ),
+                Some(_) => {}
+            }
+            section.filled(&[("oauth.audience", oauth.audience.as_ref()), ("oauth.scope", Some(&oauth.scope))]);
+            if oauth.scope.chars().any(|c| c.is_whitespace() || c == '"' || c == '\\' || !c.is_ascii_graphic()) {
+                section.tell("oauth.scope", ": one scope, without blanks and quotation marks");
+            }
+        }
         for (place, rule) in own.rules.iter().enumerate() {
             let which = place + 1;
             for (key, patterns) in [("who", &rule.who), ("tools", &rule.tools)] {

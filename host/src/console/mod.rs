@@ -39,6 +39,7 @@ use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 
+use self::access::programs::Programs;
 pub use self::access::{Access, Passwords, SignOn, checked_name};
 pub use self::jobs::Jobs;
 pub use self::kinds::News;
@@ -144,11 +145,12 @@ pub fn router(console: Arc<Console>) -> Router {
     own.merge(health::routes()).with_state(console)
 }
 
-/// What is for programs alone, beside the console: reached as the console is, by who brings a token.
-pub fn for_programs(router: Router, console: &Console) -> Router {
-    router
-        .layer(from_fn_with_state(console.access.clone(), access::programs))
-        .layer(from_fn_with_state(console.origin.clone(), origin::checked))
+/// What is for programs alone, beside the console, at a path: reached as the console is, by who brings a token.
+pub fn for_programs(router: Router, path: &str, console: &Console) -> Router {
+    let programs = Arc::new(Programs::new(console.access.clone(), console.engine.config(), path));
+    let open = programs.open(path);
+    let known = router.layer(from_fn_with_state(programs, access::programs::known));
+    open.merge(known).layer(from_fn_with_state(console.origin.clone(), origin::checked))
 }
 
 /// What programs are told where nothing is for them: a page of the console would say nothing to them.

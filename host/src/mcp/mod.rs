@@ -1,15 +1,19 @@
 //! The flows' tools for programs that speak MCP (the Model Context Protocol): over HTTP at `/mcp`, and over standard input and output. Each request stands for
 //! itself; no session is kept. All that the protocol's own crate is used for stands in this file.
 
+mod offers;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use http::request::Parts;
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, Implementation, JsonObject,
-    ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, ServerCapabilities, ServerConfig,
-    Tool as McpTool, ToolAnnotations,
+    CacheScope, CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, GetPromptRequestParams,
+    GetPromptResponse, GetPromptResult, Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult,
+    ListResourcesResult, ListToolsResult, PaginatedRequestParams, ProgressNotificationParam, Prompt, PromptArgument,
+    PromptMessage, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource, ResourceContents,
+    ResourceTemplate, Role, ServerCapabilities, ServerConfig, Tool as McpTool, ToolAnnotations,
 };
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
@@ -17,6 +21,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use serde_json::{Value, json};
 
+use self::offers::{ASKED, PLACES};
 use crate::agents::{Caller, Gateway, Offered, Refused};
 use crate::engine::calls::Answered;
 use crate::sandbox::{Deed, MOST_INPUT};
@@ -31,6 +36,9 @@ const PATIENCE: Duration = Duration::from_secs(28);
 const SIGNS: Duration = Duration::from_secs(2);
 /// So long what is offered may be taken for what is offered still: a plugin may be swapped.
 const FRESH_MS: u64 = 60_000;
+
+/// Of what is read by an address.
+const JSON: &str = "application/json";
 
 /// What a model is told of all of it.
 const INSTRUCTIONS: &str = "Tandem keeps SAP Business One (B1, the ERP) and Salesforce in step. These tools read what both systems have now. \
@@ -75,17 +83,21 @@ impl Server {
         caller.ok_or_else(|| ErrorData::invalid_request("nobody knows who asks", None))
     }
 
+    /// What the program calls itself; empty where it does not say.
+    fn client(&self, context: &RequestContext<RoleServer>) -> String {
+        // Over HTTP no session knows it: the request says it, or nobody does.
+        let client = if self.caller.is_some() { context.client_info() } else { context.meta.client_info() };
+        client.map(|client| format!("{} {}", client.name, client.version)).unwrap_or_default()
+    }
+
     async fn called(
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, ErrorData> {
         let caller = self.caller(&context)?;
-        // Over HTTP no session knows it: the request says it, or nobody does.
-        let client = if self.caller.is_some() { context.client_info() } else { context.meta.client_info() };
-        let client = client.map(|client| format!("{} {}", client.name, client.version));
         let input = Value::Object(request.arguments.unwrap_or_default());
-        let client = client.unwrap_or_default();
+        let client = self.client(&context);
         let call = self.gateway.call(&caller, &client, &request.name, input);
         let (cancelled, signs) = (context.ct.clone(), signs(&context));
         let answered = tokio::select! {
@@ -109,7 +121,7 @@ impl Server {
 
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
-        let capabilities = ServerCapabilities::builder().enable_tools().build();
+        let capabilities = ServerCapabilities::builder().enable_tools().enable_resources().enable_prompts().build();
         let own = Implementation::new("tandem", env!("CARGO_PKG_VERSION"));
         ServerConfig::new(capabilities).with_server_info(own).with_instructions(INSTRUCTIONS)
     }
@@ -123,6 +135,78 @@ impl ServerHandler for Server {
         let tools = self.gateway.offered(&caller).into_iter().map(described).collect();
         // What is offered is offered to who asks.
         Ok(ListToolsResult::with_all_items(tools).with_ttl_ms(FRESH_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_resources(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        let own = PLACES.iter().filter(|place| !place.is_template()).map(|place| {
+            let own = Resource::new(place.uri, place.name).with_title(place.title).with_description(place.description);
+            own.with_mime_type(JSON)
+        });
+        Ok(ListResourcesResult::with_all_items(own.collect())
+            .with_ttl_ms(FRESH_MS)
+            .with_cache_scope(CacheScope::Private))
+    }
+
+    async fn list_resource_templates(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        let own = PLACES.iter().filter(|place| place.is_template()).map(|place| {
+            let own = ResourceTemplate::new(place.uri, place.name).with_title(place.title);
+            own.with_description(place.description).with_mime_type(JSON)
+        });
+        let all = ListResourceTemplatesResult::with_all_items(own.collect());
+        Ok(all.with_ttl_ms(FRESH_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn read_resource(
+        &self,
+        request: ReadResourceRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ReadResourceResponse, ErrorData> {
+        let nothing = |why: String| ErrorData::resource_not_found(why, None);
+        let (tool, input) = offers::read_by(&request.uri).ok_or_else(|| nothing("nothing lies there".into()))?;
+        let (caller, client) = (self.caller(&context)?, self.client(&context));
+        let answered =
+            self.gateway.call(&caller, &client, tool, input).await.map_err(|error| nothing(error.to_string()))?;
+        let contents = ResourceContents::text(answered.result.to_string(), request.uri).with_mime_type(JSON);
+        // It changes with each event.
+        Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(0).with_cache_scope(CacheScope::Private).into())
+    }
+
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        let own = ASKED.iter().map(|asked| {
+            let names = asked
+                .names
+                .map(|(name, what)| vec![PromptArgument::new(name).with_description(what).with_required(true)]);
+            Prompt::new(asked.name, Some(asked.description), names).with_title(asked.title)
+        });
+        Ok(ListPromptsResult::with_all_items(own.collect()).with_ttl_ms(FRESH_MS).with_cache_scope(CacheScope::Private))
+    }
+
+    async fn get_prompt(
+        &self,
+        request: GetPromptRequestParams,
+        _: RequestContext<RoleServer>,
+    ) -> Result<GetPromptResponse, ErrorData> {
+        let wrong = |why: String| ErrorData::invalid_params(why, None);
+        let asked = ASKED.iter().find(|asked| asked.name == request.name);
+        let asked = asked.ok_or_else(|| wrong("there is no such prompt".into()))?;
+        let given = request.arguments.unwrap_or_default();
+        let name = asked.names.map_or("", |(name, _)| name);
+        let text = asked.text(given.get(name).and_then(Value::as_str));
+        let text = text.ok_or_else(|| wrong(format!("the argument `{name}` is missing")))?;
+        let told = GetPromptResult::new(vec![PromptMessage::new_text(Role::User, text)]);
+        Ok(told.with_description(asked.description).into())
     }
 
     async fn call_tool(
@@ -166,9 +250,10 @@ fn described(offered: Offered) -> McpTool {
 }
 
 fn result(answered: Answered) -> CallToolResult {
-    let Answered { result, event, calls, took_ms, .. } = answered;
+    let Answered { result, event, calls, took_ms, away_ms } = answered;
     let mut told = CallToolResult::structured(result);
-    let meta = json!({ "tandem/event": event, "tandem/calls": calls, "tandem/tookMs": took_ms });
+    let meta =
+        json!({ "tandem/event": event, "tandem/calls": calls, "tandem/tookMs": took_ms, "tandem/awayMs": away_ms });
     told.meta = serde_json::from_value(meta).ok();
     told
 }

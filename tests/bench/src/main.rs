@@ -14,6 +14,7 @@ mod reconcile;
 mod scale;
 mod simulators;
 mod store;
+mod tools;
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -70,6 +71,9 @@ struct Options {
     /// Only the comparison of both sides, of so many customers.
     #[arg(long, default_value_t = 0)]
     reconcile: usize,
+    /// Only calls of tools.
+    #[arg(long)]
+    tools: bool,
     /// Only the first load of a whole company.
     #[arg(long)]
     scale: bool,
@@ -143,6 +147,11 @@ async fn main() -> Result<()> {
         println!("{figures}");
         return Ok(());
     }
+    if options.tools {
+        tools::all(&mut figures).await.context("tools")?;
+        println!("{figures}");
+        return Ok(());
+    }
     if options.scale {
         scale::all(&mut figures, options.size).await.context("a whole company")?;
         println!("{figures}");
@@ -197,6 +206,7 @@ async fn main() -> Result<()> {
 
     budgets::all(&mut figures).await.context("call budgets")?;
     budgets::mixed(&mut figures, 0).await.context("mixed changes")?;
+    tools::all(&mut figures).await.context("tools")?;
     neighbours::all(&mut figures).await.context("neighbours")?;
     store::all(&mut figures).await.context("the store")?;
 

@@ -20,6 +20,13 @@ async function looks(client, transport, how) {
   await assert.rejects(call('inventory_no-such-tool', {}), /no tool/);
   const many = await Promise.all(Array.from({ length: 20 }, () => call('inventory_stock-of', { item_code: item })));
   assert.ok(many.every((one) => !one.isError), JSON.stringify(many));
+  const { resourceTemplates } = await client.listResourceTemplates();
+  assert.deepEqual(resourceTemplates.map((place) => place.uriTemplate), ['tandem://records/{record}']);
+  const flows = await client.readResource({ uri: 'tandem://flows' });
+  assert.equal(JSON.parse(flows.contents[0].text).flows.length, 7);
+  await assert.rejects(client.readResource({ uri: 'tandem://records/no-such-record' }), /knows nothing/);
+  const { prompts } = await client.listPrompts();
+  assert.ok(prompts.some((prompt) => prompt.name === 'customer'));
   await client.close();
   console.log(`ok - ${how}`);
 }

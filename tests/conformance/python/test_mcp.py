@@ -40,6 +40,14 @@ async def looks(client):
     # Many at once.
     many = await asyncio.gather(*[client.call_tool("inventory_stock-of", {"item_code": ITEM}) for _ in range(20)])
     assert not any(one.is_error for one in many), many
+    places = {place.uri for place in (await client.list_resources()).resources}
+    assert {str(place) for place in places} == {"tandem://flows", "tandem://reviews"}, places
+    flows = await client.read_resource("tandem://flows")
+    assert '"flow":"orders"' in flows.contents[0].text, flows
+    asked = {prompt.name for prompt in (await client.list_prompts()).prompts}
+    assert "why" in asked, asked
+    why = await client.get_prompt("why", {"record": "0065g0000000001AAA"})
+    assert "0065g0000000001AAA" in why.messages[0].content.text, why
     return listed
 
 

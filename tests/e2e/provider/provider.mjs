@@ -17,7 +17,23 @@ const provider = new Provider(issuer, {
       redirect_uris: [`${home}/api/v1/session/oidc/back`],
       post_logout_redirect_uris: [`${home}/`],
     },
+    // A program that calls tools for people.
+    { client_id: 'desk', client_secret: 'desk-secret', redirect_uris: ['http://127.0.0.1:7/back'] },
   ],
+  features: {
+    // Access tokens for what they are asked for (RFC 8707), as JWT: whoever takes them needs not ask here.
+    resourceIndicators: {
+      enabled: true,
+      getResourceServerInfo: (_, resource) => ({
+        scope: 'tandem.tools other',
+        audience: resource,
+        accessTokenFormat: 'jwt',
+        jwt: { sign: { alg: 'RS256' } },
+      }),
+      useGrantedResource: () => true,
+    },
+  },
+  extraTokenClaims: (_, token) => people[token.accountId],
   cookies: { keys: [randomUUID()] },
   jwks: { keys: [{ ...privateKey.export({ format: 'jwk' }), kid: randomUUID(), use: 'sig', alg: 'RS256' }] },
   claims: { openid: ['sub'], profile: ['preferred_username', 'groups'], email: ['email', 'email_verified'] },

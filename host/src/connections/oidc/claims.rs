@@ -1,5 +1,7 @@
 //! What a provider says of a person, once it is believed.
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -40,8 +42,28 @@ impl Claims {
 
     /// From when on it holds, in seconds since 1970.
     pub fn not_before(&self) -> Option<i64> {
-        let at = self.0.get("nbf")?;
+        self.seconds("nbf")
+    }
+
+    /// A moment, in seconds since 1970.
+    pub fn seconds(&self, claim: &str) -> Option<i64> {
+        let at = self.0.get(claim)?;
         at.as_i64().or_else(|| at.as_f64().map(|at| at as i64))
+    }
+
+    /// A claim that is one text or several.
+    pub fn texts(&self, claim: &str) -> Vec<&str> {
+        match self.0.get(claim) {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(all)) => all.iter().filter_map(Value::as_str).collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// What a program may do by an access token: `scope` as the standard has it, `scp` as Entra ID and Okta do.
+    pub fn scopes(&self) -> BTreeSet<String> {
+        let all = ["scope", "scp"].into_iter().flat_map(|claim| self.texts(claim));
+        all.flat_map(str::split_whitespace).map(str::to_owned).collect()
     }
 
     /// Something is asked for that is not in it.
@@ -95,7 +117,8 @@ impl Claims {
         .filter(|name| !name.is_empty())
     }
 
-    fn text(&self, claim: &str) -> Option<&str> {
+    /// A claim that is a text.
+    pub fn text(&self, claim: &str) -> Option<&str> {
         self.0.get(claim)?.as_str()
     }
 

@@ -1,6 +1,7 @@
 //! An OpenID provider, where people of the company sign in: authorization code with PKCE, state and nonce. Its addresses and keys are read when
 //! somebody signs in, and again when a token bears a key that is not among them.
 
+mod bearer;
 mod claims;
 #[cfg(test)]
 mod tests;
@@ -24,6 +25,7 @@ use reqwest::Url;
 use serde::{Deserialize, Serialize};
 use tokio::sync::Mutex;
 
+pub use self::bearer::Bearer;
 use self::claims::Claims;
 pub use self::claims::Person;
 use super::CallError;

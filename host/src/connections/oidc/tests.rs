@@ -185,6 +185,119 @@ impl World {
     }
 }
 
+/// An access token with these claims over those that are right.
+impl World {
+    fn bearer(&self, claims: Value, head: Value) -> String {
+        let doing = self.doing.lock().unwrap();
+        let now = chrono::Utc::now().timestamp();
+        let mut all = json!({
+            "iss": doing.issuer, "aud": "https://tandem.example.com/mcp", "sub": "u-1", "exp": now + 300, "iat": now,
+            "preferred_username": "ada", "groups": ["ops"], "scope": "openid tandem.tools", "client_id": "desk",
+        });
+        for (name, value) in claims.as_object().unwrap() {
+            match value {
+                Value::Null => drop(all.as_object_mut().unwrap().remove(name)),
+                Value::String(text) if text.starts_with("now") => {
+                    all[name] = json!(now + text[3..].parse::<i64>().unwrap());
+                }
+                value => all[name] = value.clone(),
+            }
+        }
+        let mut first = json!({ "alg": "ES256", "kid": "one", "typ": "at+jwt" });
+        first.as_object_mut().unwrap().extend(head.as_object().unwrap().clone());
+        let signed = format!("{}.{}", encoded(first.to_string()), encoded(all.to_string()));
+        let signature = doing.key.sign(&SystemRandom::new(), signed.as_bytes()).unwrap();
+        format!("{signed}.{}", encoded(signature))
+    }
+
+    async fn believed(&self, token: &str) -> Result<Bearer, String> {
+        self.provider.bearer(token, "https://tandem.example.com/mcp").await.map_err(|error| error.to_string())
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_was_made_for_this_host_says_who_brings_it_and_what_they_may() {
+    let world = World::new().await;
+    let told = world.believed(&world.bearer(json!({}), json!({}))).await.unwrap();
+    assert_eq!((told.person.name.as_deref(), told.person.groups.as_slice()), (Some("ada"), &["ops".to_owned()][..]));
+    assert!(told.scopes.contains("tandem.tools") && told.client == "desk");
+    // As other providers say it.
+    let entra = json!({ "scope": null, "scp": "tandem.tools other", "client_id": null, "azp": "app-7", "aud": ["x", "https://tandem.example.com/mcp"] });
+    let told = world.believed(&world.bearer(entra, json!({ "typ": "JWT" }))).await.unwrap();
+    assert!(told.scopes.contains("tandem.tools") && told.client == "app-7");
+    let okta = json!({ "scope": null, "scp": ["tandem.tools"] });
+    assert!(world.believed(&world.bearer(okta, json!({}))).await.unwrap().scopes.contains("tandem.tools"));
+    // A key that the provider took up a moment ago.
+    let newer = key();
+    world.set(|doing| {
+        doing.shows.push(("two", newer.public_key().as_ref().to_vec()));
+        doing.key = newer;
+    });
+    world.provider.known.lock().await.as_mut().unwrap().at -= AGAIN;
+    world.believed(&world.bearer(json!({}), json!({ "kid": "two" }))).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_token_for_somebody_else_or_of_somebody_else_opens_nothing() {
+    let world = World::new().await;
+    for (claims, why) in [
+        (json!({ "aud": "https://other.example.com" }), "aud"),
+        (json!({ "aud": "tandem" }), "aud"),
+        (json!({ "aud": null }), "aud"),
+        (json!({ "aud": ["https://tandem.example.com"] }), "aud"),
+        (json!({ "iss": "https://other.example.com" }), "iss"),
+        (json!({ "exp": "now-61" }), "exp"),
+        (json!({ "exp": null }), "exp"),
+        (json!({ "exp": "soon" }), "exp"),
+        (json!({ "nbf": "now+90" }), "nbf"),
+        (json!({ "iat": "now+90" }), "iat"),
+        (json!({ "sub": null }), "sub"),
+        (json!({ "sub": "" }), "sub"),
+    ] {
+        let told = world.believed(&world.bearer(claims.clone(), json!({}))).await.unwrap_err();
+        assert!(told.contains(why), "{claims}: {told}");
+    }
+    for head in [
+        json!({ "alg": "none" }),
+        json!({ "alg": "HS256" }),
+        json!({ "alg": "XY512" }),
+        json!({ "typ": "logout+jwt" }),
+        json!({ "typ": "dpop+jwt" }),
+        json!({ "kid": "nobody's" }),
+        // Made by this key, and said to be by another way.
+        json!({ "alg": "ES384" }),
+        json!({ "alg": "RS256" }),
+    ] {
+        assert!(world.believed(&world.bearer(json!({}), head.clone())).await.is_err(), "{head}");
+    }
+    let good = world.bearer(json!({}), json!({}));
+    let (signed, signature) = good.rsplit_once('.').unwrap();
+    let (head, claims) = signed.split_once('.').unwrap();
+    let other = world.bearer(json!({ "groups": ["it"] }), json!({}));
+    let others = other.split('.').nth(1).unwrap();
+    for bad in [
+        format!("{head}.{others}.{signature}"),
+        format!("{head}.{claims}."),
+        format!("{head}.{claims}"),
+        format!("{head}..{signature}"),
+        format!("{good}.{signature}"),
+        "x".repeat(20_000),
+        "...".to_owned(),
+        String::new(),
+    ] {
+        assert!(world.believed(&bad).await.is_err(), "{bad}");
+    }
+    // A stranger's key under the provider's name.
+    world.set(|doing| doing.key = key());
+    assert!(world.believed(&world.bearer(json!({}), json!({}))).await.unwrap_err().contains("signature"));
+    // Nobody makes the host call the provider at will.
+    let reads = world.doing.lock().unwrap().reads;
+    for _ in 0..50 {
+        let _ = world.believed(&world.bearer(json!({}), json!({ "kid": "guessed" }))).await;
+    }
+    assert!(world.doing.lock().unwrap().reads <= reads + 1);
+}
+
 #[tokio::test]
 async fn a_sign_in_asks_with_pkce_state_and_nonce_and_gives_who_it_is() {
     let world = World::new().await;

@@ -5,6 +5,7 @@ pub mod audit;
 mod kept;
 pub mod oidc;
 mod passwords;
+pub mod programs;
 pub mod session;
 mod sign_on;
 pub mod tokens;
@@ -22,7 +23,6 @@ pub use self::passwords::Passwords;
 pub use self::sign_on::SignOn;
 pub use self::who::{Peer, Who};
 use super::problem::Problem;
-use crate::agents::Caller;
 use crate::sandbox::digest_of;
 use crate::store::{Account, Millis, Purpose, Role, Store, Via};
 use crate::time::now;
@@ -191,36 +191,6 @@ pub async fn identify(State(access): State<Arc<Access>>, mut request: Request, n
     request.extensions_mut().insert(who);
     let mut answer = next.run(request).await;
     // What is shown to one is kept for nobody.
-    answer.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
-    answer
-}
-
-/// Lets programs through that bring a token, and says who they are to what lies behind. A browser's cookie is none: any page could send it.
-pub async fn programs(State(access): State<Arc<Access>>, mut request: Request, next: Next) -> Response {
-    let peer = request.extensions().get::<Peer>().copied();
-    let who = match bearer(request.headers()) {
-        Some(secret) => access.of_token(&digest_of(secret.as_bytes()), peer, Purpose::Tools).await,
-        None => Err(Problem::signed_out()
-            .mended("Send a token for tools, which an admin makes under Access: `Authorization: Bearer …`.")),
-    };
-    let who = match who {
-        Ok(who) => who,
-        Err(problem) => {
-            let mut answer = problem.into_response();
-            answer
-                .headers_mut()
-                .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer realm=\"tandem\""));
-            return answer;
-        }
-    };
-    request.extensions_mut().insert(Caller {
-        who: who.name,
-        role: who.role,
-        flows: who.flows,
-        via: who.via,
-        address: who.address.map(|address| address.to_string()),
-    });
-    let mut answer = next.run(request).await;
     answer.headers_mut().insert(header::CACHE_CONTROL, header::HeaderValue::from_static("no-store"));
     answer
 }

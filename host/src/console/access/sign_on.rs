@@ -232,25 +232,7 @@ impl SignOn {
             }
             return Err(error.clone().into());
         }
-        // Known once, they keep the name: the audit trail is theirs, and another's name may become free at the provider.
-        let name = match (before, &person.name) {
-            (Some(before), _) => before.name.clone(),
-            (None, Some(name)) => {
-                let plain = crate::plain::readable(name.clone(), 100);
-                checked_name(name).map_err(|problem| {
-                    Refusal::new(Why::NoName, format!("{plain:?}: {}", problem.error.trim_end_matches('.')))
-                })?;
-                let is_same = |own: &&Account| own.name.to_lowercase() == name.to_lowercase();
-                if accounts.iter().any(|own| is_same(&own)) {
-                    return Err(Refusal::new(Why::Taken, plain));
-                }
-                name.clone()
-            }
-            (None, None) => {
-                let claim = self.config.name_claim.as_deref().unwrap_or("preferred_username or a checked email");
-                return Err(Refusal::new(Why::NoName, format!("there is no {claim}")));
-            }
-        };
+        let name = self.name_of(&accounts, before, person).map_err(|refusal| *refusal)?;
         let Some((role, flows)) = may(&self.config, &person.groups) else {
             if let Some(before) = before {
                 demote(store, before).await?;
@@ -271,6 +253,43 @@ impl SignOn {
             // Somebody was faster.
             false => Err(Refusal::new(Why::Taken, name)),
         }
+    }
+
+    /// What somebody is called here of whom the provider speaks.
+    fn name_of(&self, accounts: &[Account], before: Option<&Account>, person: &Person) -> Result<String, Box<Refusal>> {
+        // Known once, they keep the name: the audit trail is theirs, and another's name may become free at the provider.
+        match (before, &person.name) {
+            (Some(before), _) => Ok(before.name.clone()),
+            (None, Some(name)) => {
+                let plain = crate::plain::readable(name.clone(), 100);
+                checked_name(name).map_err(|problem| {
+                    Box::new(Refusal::new(Why::NoName, format!("{plain:?}: {}", problem.error.trim_end_matches('.'))))
+                })?;
+                let is_same = |own: &&Account| own.name.to_lowercase() == name.to_lowercase();
+                if accounts.iter().any(|own| is_same(&own)) {
+                    return Err(Box::new(Refusal::new(Why::Taken, plain)));
+                }
+                Ok(name.clone())
+            }
+            (None, None) => {
+                let claim = self.config.name_claim.as_deref().unwrap_or("preferred_username or a checked email");
+                Err(Box::new(Refusal::new(Why::NoName, format!("there is no {claim}"))))
+            }
+        }
+    }
+
+    /// The same for who lets a program speak for them: what they may here now. Nothing of it is kept, and nobody loses anything by it: such a token
+    /// may say less of them than the one that they sign in with.
+    pub async fn through_program(&self, store: &dyn Store, person: &Person) -> Result<Account, Refusal> {
+        let outside = Outside { issuer: self.config.issuer.clone(), subject: person.subject.clone() };
+        let accounts = store.accounts().await?;
+        let before = accounts.iter().find(|own| own.outside.as_ref() == Some(&outside));
+        let name = self.name_of(&accounts, before, person).map_err(|refusal| *refusal)?;
+        let Some((role, flows)) = may(&self.config, &person.groups) else {
+            return Err(Refusal::no_role(&name, person, &self.config));
+        };
+        let (made_at, last_seen) = (now(), None);
+        Ok(Account { name, role, flows, password: None, outside: Some(outside), made_at, last_seen })
     }
 }
 
@@ -352,6 +371,20 @@ mod tests {
             let refused = sign_on.account(store.as_ref(), &person("3", name, &["ops"])).await.unwrap_err();
             assert_eq!(refused.why, Why::NoName, "{name:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn who_speaks_through_a_program_is_the_same_person_and_changes_nothing_of_theirs() {
+        let (_folder, store, sign_on) = world().await;
+        let ada = sign_on.account(store.as_ref(), &person("1", "ada", &["it"])).await.unwrap();
+        let through = async |person: &Person| sign_on.through_program(store.as_ref(), person).await;
+        let same = through(&person("1", "ada.new", &["desk"])).await.unwrap();
+        assert_eq!((same.name.as_str(), same.role, same.flows), ("ada", Role::Operator, Some(groups(&["orders"]))));
+        // A token that says nothing of groups lets nobody in, and takes nothing from them.
+        assert_eq!(through(&person("1", "ada", &[])).await.unwrap_err().why, Why::NoRole);
+        assert_eq!(through(&person("2", "ADA", &["it"])).await.unwrap_err().why, Why::Taken);
+        assert_eq!(through(&person("3", "bob", &["staff"])).await.unwrap().name, "bob");
+        assert_eq!(store.accounts().await.unwrap(), [ada], "nobody has signed in");
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ mod api;
 mod mapping;
 mod own_tls;
 mod pages;
+mod programs;
 mod reconcile;
 mod releases;
 mod setup;

@@ -16,8 +16,8 @@ fn tools() -> PathBuf {
     std::env::var_os("TANDEM_TOOLS").map(PathBuf::from).or_else(home).unwrap_or_default()
 }
 
-struct Provider {
-    issuer: String,
+pub struct Provider {
+    pub issuer: String,
     console: String,
     process: Option<Child>,
 }
@@ -33,7 +33,7 @@ impl Provider {
         })
     }
 
-    async fn up(&mut self) -> Result<()> {
+    pub async fn up(&mut self) -> Result<()> {
         let told = json!({ "issuer": self.issuer, "console": self.console, "people": Self::people() });
         let child = Command::new("node")
             .arg(root().join("tests/e2e/provider/provider.mjs"))
@@ -68,11 +68,16 @@ impl Provider {
 
 /// A host that runs, and its provider. Another site than the host, as in a company: `localhost` here, `127.0.0.1` there.
 async fn world() -> Result<(World, Provider)> {
+    world_with("").await
+}
+
+/// The same with more of `tandem.toml`.
+pub async fn world_with(more: &str) -> Result<(World, Provider)> {
     let issuer = format!("http://localhost:{}", free_port()?);
     let setup = Setup {
         more: format!(
             "[console.oidc]\nissuer = \"{issuer}\"\nclient_id = \"tandem\"\nclient_secret = {{ file = \"salesforce.secret\" }}\n\
-             roles = {{ viewer = [\"staff\"], operator = [\"ops\", \"desk\"], admin = [\"it\"] }}\nflows = {{ desk = [\"orders\"] }}\n"
+             roles = {{ viewer = [\"staff\"], operator = [\"ops\", \"desk\"], admin = [\"it\"] }}\nflows = {{ desk = [\"orders\"] }}\n{more}"
         ),
         ..Setup::default()
     };

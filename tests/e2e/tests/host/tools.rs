@@ -139,6 +139,20 @@ async fn who_may_not_call_a_tool_neither_sees_it_nor_is_answered() -> Result<()>
     // Refusals stand in the audit trail.
     let audit = admin.get("/audit?limit=50").await?.to_string();
     assert!(audit.contains("tool.call") && audit.contains("token blind"), "{audit}");
+    // A rule that speaks of nothing is found before anybody relies on it.
+    let (_, checked, _) = world.tandem_raw(&["check"]).await?;
+    assert!(!checked.contains("[agents]"), "{checked}");
+    let config = world.folder().join("tandem.toml");
+    let text = std::fs::read_to_string(&config)?;
+    let vain = "[[agents.rules]]\ntools = [\"hostile_lok\"]\nthen = \"refuse\"\n\
+        [[agents.rules]]\ntools = [\"hostile_look\"]\nthen = \"allow\"\nhide = [\"sayz\"]\n";
+    std::fs::write(&config, format!("{text}\n{vain}"))?;
+    let (code, checked, _) = world.tandem_raw(&["check", "--json"]).await?;
+    assert_eq!(code, 3, "{checked}");
+    for what in ["rule 3", "hostile_lok", "rule 4", "sayz"] {
+        assert!(checked.contains(what), "{what}: {checked}");
+    }
+    std::fs::write(&config, text)?;
     // The same is told beforehand.
     let (code, told, _) = world.tandem_raw(&["agent", "can", "token blind", "hostile_look"]).await?;
     assert!(code == 3 && told.contains("may not call hostile_look, which reads: rule 1"), "{code} {told}");
