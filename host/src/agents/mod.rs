@@ -7,7 +7,7 @@ mod rates;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use serde_json::Value;
@@ -29,7 +29,9 @@ use crate::time::now;
 /// Who is shown the texts of customers' records.
 const LEAST: Role = Role::Reviewer;
 /// Calls that are under way at once: flows have the rest of the places that runs have, and of what both systems bear.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
+/// So long a call waits for its turn.
+const TURN: Duration = Duration::from_secs(10);
 /// Letters of what the host is asked itself that the audit trail keeps.
 const MOST_ASKED: usize = 200;
 /// Letters of what a program calls itself.
@@ -73,8 +75,7 @@ pub struct Offered {
 impl Offered {
     /// Whether what it answers may hold a field of that name, at whatever depth.
     pub fn gives(&self, field: &str) -> bool {
-        // Of a record it tells fields by their names, whatever they are.
-        self.name == format!("{PREFIX}_{}", Own::Why.name()) || policy::has_field(&self.tool.output, field)
+        policy::has_field(&self.tool.output, field)
     }
 }
 
@@ -102,6 +103,9 @@ pub enum Refused {
         /// What says so.
         by: String,
     },
+    /// Those before it take too long.
+    #[error("too many calls are under way, and it did not begin; ask again in a while, and fewer at once")]
+    Busy,
     /// Too many calls.
     #[error(transparent)]
     TooOften(#[from] TooOften),
@@ -166,11 +170,12 @@ impl Gateway {
                 return Err(refused);
             }
         };
-        let own_turn = self.rates.turn(&caller.who).await;
-        let turn = self.turns.clone().acquire_owned().await;
         match tool {
             Called::Own(own) => self.own(caller, own, input, &ruling.hides).await,
             Called::Theirs(flow, tool) => {
+                // Of who calls first, then of all: one who has many under way holds up nobody else.
+                let turns = async { (self.rates.turn(&caller.who).await, self.turns.clone().acquire_owned().await) };
+                let turns = tokio::time::timeout(TURN, turns).await.map_err(|_| Refused::Busy)?;
                 let said =
                     caller.program.iter().map(String::as_str).chain(Some(client)).filter(|said| !said.is_empty());
                 let said = said.collect::<Vec<_>>().join(", ");
@@ -178,7 +183,7 @@ impl Gateway {
                 let (who, releases, store) = (caller.who.clone(), self.releases.clone(), self.store.clone());
                 // What was begun is kept, also where nobody waits for it any more.
                 let call = tokio::spawn(async move {
-                    let _turns = (own_turn, turn);
+                    let _turns = turns;
                     let wanted = Wanted { tool: &tool, input, by: CalledBy { who, client } };
                     calls::read(releases.runtime(), store.as_ref(), &flow, wanted).await
                 });
@@ -255,6 +260,15 @@ impl Gateway {
             tracing::warn!(%error, "a call is not noted");
         }
     }
+}
+
+/// Why nobody of this role and with these flows calls a tool of that flow, whatever the rules say; none where they may.
+pub fn out_of_reach(role: Role, flows: Option<&[String]>, flow: &str) -> Option<String> {
+    if role < LEAST {
+        return Some(format!("their role is {role}, and tools are called by a {LEAST} or more"));
+    }
+    let is_theirs = flow == PREFIX || flows.is_none_or(|flows| flows.iter().any(|own| own == flow));
+    (!is_theirs).then(|| format!("the flow {flow} is none of theirs"))
 }
 
 /// All tools that there are, whoever may call them: the host's own, and those of these flows.

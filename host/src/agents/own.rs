@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::{Caller, policy};
 use crate::config::Config;
 use crate::engine::Flow;
-use crate::engine::explain::{Outcome, Write, explain};
-use crate::plain::readable;
+use crate::engine::explain::{Outcome, Write, Written, explain};
+use crate::plain::{one_line, readable};
 use crate::releases::Releases;
 use crate::sandbox::Tool;
 use crate::store::{Event, EventFilter, EventState, Store, StoreError};
@@ -105,7 +105,7 @@ impl Own {
                                 "call": text("method, slot and path"),
                                 "outcome": text("done, refused or unknown"),
                                 "answer": text("the status, and of a refusal the system's words"),
-                                "fields": rows("what it wrote", json!({ "name": text("place in the body"), "value": {}, "rule": text("where the value came from") })),
+                                "fields": rows("what it wrote", json!({ "name": text("place in the body"), "value": { "description": "missing where something is hidden from who asks" }, "rule": text("where the value came from") })),
                             }),
                         ),
                         "more": json!({ "type": "boolean", "description": "there are more events or writes than are given" }),
@@ -210,7 +210,8 @@ impl Question<'_> {
         known.links.retain(|link| self.flows.iter().any(|flow| flow.bound.scope == link.scope));
         if known.events.is_empty() && known.writes.is_empty() && known.links.is_empty() {
             return Ok(Err(format!(
-                "Tandem knows nothing of {record}: it may be misspelt, or nothing has happened to it since it looks"
+                "Tandem knows nothing of {}: it may be misspelt, or nothing has happened to it since Tandem looks; a DocNum is none of its names, a DocEntry is",
+                one_line(record)
             )));
         }
         let more = known.events.len() > MOST || known.writes.len() > MOST;
@@ -218,34 +219,46 @@ impl Question<'_> {
             .links
             .iter()
             .map(|link| json!({ "kind": link.kind, "b1_id": link.b1_id, "salesforce_id": link.salesforce_id }));
-        Ok(Ok(json!({
+        let mut told = json!({
             "record": record,
             "links": links.take(MOST).collect::<Vec<_>>(),
             "events": known.events.iter().take(MOST).map(told).collect::<Vec<_>>(),
             "writes": known.writes.iter().take(MOST).map(|write| self.written(write, field)).collect::<Vec<_>>(),
             "more": more,
-        })))
+        });
+        policy::hide(&mut told, self.hides);
+        Ok(Ok(told))
     }
 
     fn written(&self, write: &Write, field: Option<&str>) -> Value {
         let values = write.values().into_iter().filter(|own| !own.value.is_object() && !own.value.is_array());
-        let values =
-            values.filter(|own| field.is_none_or(|field| own.name == field) && !self.hides.contains(&own.name));
-        let fields: Vec<Value> = values
-            .take(MOST)
-            .map(|own| json!({ "name": own.at, "rule": write.rule(&own.name), "value": short(own.value) }))
-            .collect();
+        let values = values.filter(|own| field.is_none_or(|field| own.name == field));
+        let told = |own: Written| {
+            let mut field = json!({ "name": own.at, "rule": write.rule(&own.name) });
+            // What is written has the names of both systems, not those of a tool: from whom something is hidden, all values are.
+            if self.hides.is_empty() {
+                field["value"] = short(own.value);
+            }
+            field
+        };
+        let fields: Vec<Value> = values.take(MOST).map(told).collect();
         let outcome = match &write.outcome {
             Outcome::Done(_) => "done",
             Outcome::Refused(_) | Outcome::Kept(_) => "refused",
             Outcome::Unknown(_) => "unknown",
+        };
+        // The words of a system may hold what is hidden; its status does not.
+        let answer = match write.outcome.status() {
+            Some(status) if !self.hides.is_empty() => status.to_string(),
+            None if !self.hides.is_empty() => String::new(),
+            _ => readable(write.outcome.to_string(), TEXT_BYTES),
         };
         json!({
             "at": iso(write.at),
             "flow": write.flow,
             "call": readable(format!("{} {} {}", write.method, write.slot, write.path), TEXT_BYTES),
             "outcome": outcome,
-            "answer": readable(write.outcome.to_string(), TEXT_BYTES),
+            "answer": answer,
             "fields": fields,
         })
     }

@@ -10,7 +10,7 @@ use crate::store::Millis;
 const MINUTE: Millis = 60_000;
 const DAY: Millis = 86_400_000;
 /// Calls of one caller that are under way at once: the others have theirs.
-const AT_ONCE: usize = 4;
+const AT_ONCE: usize = 2;
 
 /// See the module's words.
 #[derive(Debug)]

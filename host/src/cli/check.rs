@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Result;
 
+use super::audit::user;
 use super::output::Output;
 use super::service::Parts;
 use crate::agents;
@@ -19,8 +20,8 @@ use crate::console::tls;
 use crate::engine::Flow;
 use crate::releases::ReleaseError;
 use crate::sandbox::{LoadError, like};
-use crate::store::StoreError;
 use crate::store::sqlite::Access;
+use crate::store::{Purpose, Store, StoreError};
 
 /// The plugin's file is not where it is looked for.
 fn is_missing(error: &anyhow::Error) -> bool {
@@ -180,6 +181,7 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
     if ready.len() == config.flows.len() {
         rules(config, &ready, findings);
     }
+    callers(config, parts.store.as_ref(), findings).await?;
     Ok(())
 }
 
@@ -200,6 +202,30 @@ fn rules(config: &Config, flows: &[Flow], findings: &mut Vec<Finding>) {
             findings.push(Finding::bad(&what, says, "`tandem tool show <tool>` names what one gives"));
         }
     }
+}
+
+/// A rule that speaks of nobody who is known, or that no call reaches.
+async fn callers(config: &Config, store: &dyn Store, findings: &mut Vec<Finding>) -> Result<()> {
+    let accounts = store.accounts().await?.into_iter().map(|own| own.name);
+    let tools = store.tokens().await?.into_iter().filter(|own| own.purpose == Purpose::Tools);
+    let tokens = tools.map(|own| format!("token {}", own.name));
+    let known: Vec<String> = accounts.chain(tokens).chain([user()]).collect();
+    let mut is_all: Option<usize> = None;
+    for (place, rule) in config.agents.rules.iter().enumerate() {
+        let what = format!("[agents] rule {}", place + 1);
+        if let Some(first) = is_all {
+            let says = format!("no call reaches it: rule {} speaks of everybody and of every tool", first + 1);
+            findings.push(Finding::bad(&what, says, "put it before that one"));
+        }
+        let has_all = |patterns: &[String]| patterns.iter().any(|own| own == "*");
+        is_all = is_all.or((has_all(&rule.who) && has_all(&rule.tools)).then_some(place));
+        for who in rule.who.iter().filter(|who| !known.iter().any(|own| like(who, own))) {
+            let says = format!("nobody is called \"{who}\" here");
+            let mend = "`token <name>` for a token for tools, or the name of an account; who comes from the provider is known once they have signed in";
+            findings.push(Finding::soon(&what, says, mend));
+        }
+    }
+    Ok(())
 }
 
 /// The flow takes its org to have as many currencies as it has: one, or several.

@@ -200,15 +200,18 @@ pub fn main() -> ExitCode {
     code
 }
 
+/// What a host logs. Of what programs ask amiss they are told, and nobody else: its library would write a line for each.
+const RUNNING: &str = "info,rmcp=off";
+
 fn start_log(cli: &Cli) -> std::io::Result<()> {
     let default = match cli.command {
-        Command::Run => "info",
+        Command::Run => RUNNING,
         #[cfg(windows)]
-        Command::AsWindowsService { .. } => "info",
+        Command::AsWindowsService { .. } => RUNNING,
         Command::Demo(_) => "warn",
         // What a plugin that is tried writes is for the person who tries it.
         Command::Plugin(_) | Command::Mapping(_) => "error,plugin=debug",
-        _ => "error",
+        _ => "error,rmcp=off",
     };
     let filter = EnvFilter::try_from_env("TANDEM_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let file = log_file(cli);

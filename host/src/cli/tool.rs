@@ -66,7 +66,7 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                 output.say(serde_json::to_string_pretty(&answered.result)?);
                 if let Some(event) = answered.event {
                     output.say(format!(
-                        "event {event}: {} calls to both systems, {} ms, {} of them there",
+                        "event {event}; calls to B1 and Salesforce: {}; {} ms, of these {} in them",
                         answered.calls, answered.took_ms, answered.away_ms
                     ));
                 }
@@ -81,16 +81,29 @@ fn show(own: &Offered, output: &Output) {
         output.value(own);
         return;
     }
-    let schema = |schema: &Value| serde_json::to_string_pretty(schema).unwrap_or_default();
-    let rows = vec![
-        vec!["flow".into(), own.flow.clone()],
-        vec!["title".into(), own.tool.title.clone()],
-        vec!["it".into(), own.tool.deed.to_string()],
-        vec!["what it does".into(), own.tool.description.clone()],
-        vec!["takes".into(), schema(&own.tool.input)],
-        vec!["gives".into(), schema(&own.tool.output)],
-    ];
-    output.facts(&["tool", &own.name], rows);
+    output.say(format!("{}: {} (flow {}, {})", own.name, own.tool.title, own.flow, own.tool.deed));
+    output.say(&own.tool.description);
+    for (header, schema, none) in
+        [("it takes", &own.tool.input, "it takes nothing"), ("it gives", &own.tool.output, "it gives nothing")]
+    {
+        let mut rows = Vec::new();
+        fields("", schema, &mut rows);
+        output.rows(&(), &[header, "", "what it is"], rows, none);
+    }
+}
+
+/// The fields of an object, those within another named with it: `orders[].doc_entry`.
+fn fields(within: &str, schema: &Value, rows: &mut Vec<Vec<String>>) {
+    let required = schema["required"].as_array();
+    for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+        let path = format!("{within}{name}");
+        let kind = field["type"].as_str().unwrap_or("any value");
+        let must = required.is_some_and(|all| all.iter().any(|own| own == name.as_str()));
+        let kind = if must { format!("{kind}, always") } else { kind.to_owned() };
+        rows.push(vec![path.clone(), kind, field["description"].as_str().unwrap_or_default().to_owned()]);
+        fields(&format!("{path}."), field, rows);
+        fields(&format!("{path}[]."), &field["items"], rows);
+    }
 }
 
 fn found(gateway: &Gateway, tool: &str) -> Result<Offered> {

@@ -105,6 +105,12 @@ impl Config {
                     );
                 }
             }
+            if let Some(field) = rule.hide.iter().find(|field| field.trim().is_empty() || field.contains('*')) {
+                section.tell(
+                    "rules",
+                    format!(": number {which} hides \"{field}\": name each field, as `tandem tool show` does"),
+                );
+            }
             if rule.then == Then::Refuse && !rule.hide.is_empty() {
                 section.tell("rules", format!(": number {which} hides fields of what it refuses: remove `hide`"));
             }

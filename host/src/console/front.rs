@@ -31,8 +31,11 @@ async fn file(uri: Uri) -> Response {
     if let Some(file) = Files::get(path).filter(|_| !path.is_empty()) {
         return served(path, file);
     }
+    // What programs look for is no page: they would take it for an answer.
+    let is_for_programs =
+        path.starts_with(".well-known/") || path.split('/').any(|part| part.eq_ignore_ascii_case("mcp"));
     // A page's address has no dot in its last part; a file that lacks is not a page.
-    let is_page = !path.rsplit('/').next().unwrap_or_default().contains('.');
+    let is_page = !is_for_programs && !path.rsplit('/').next().unwrap_or_default().contains('.');
     match Files::get("index.html").filter(|_| is_page) {
         Some(page) => served("index.html", page),
         None if is_page => {

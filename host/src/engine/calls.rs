@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::Flow;
 use super::rehearsal::as_stored;
 use crate::config::Limits;
+use crate::connections::BreakerState;
 use crate::plain::one_line;
 use crate::sandbox::{
     Bound, CallPayload, CalledBy, Deed, Journal, MOST_INPUT, Outcome, RESULT, RunError, Runtime, Tool, Unknown,
@@ -126,6 +127,7 @@ pub async fn read(
     let (calls, away_ms) = away(&journal);
     let result = journal.iter().find(|entry| entry.kind == RESULT).map(|entry| entry.response.clone());
     let answer = answer_of(outcome, result, error);
+    let answer = answer.map_err(|error| named(error, flow));
     let outcome = if answer.is_ok() { "done" } else { "refused" };
     metrics::counter!("tandem_tool_calls_total", "flow" => flow.name.clone(), "tool" => tool.name.clone(), "outcome" => outcome)
         .increment(1);
@@ -157,6 +159,15 @@ fn reading(flow: &Flow) -> Arc<Bound> {
         ..own.clone()
     };
     Arc::new(Bound { limits, ..(*flow.bound).clone() })
+}
+
+/// What passes is told with the connections that are down: who called cannot know them.
+fn named(error: CallError, flow: &Flow) -> CallError {
+    let CallError::Passing(after, why) = error else { return error };
+    let down = flow.bound.slots.iter().filter(|(_, own)| own.state() != BreakerState::Closed);
+    let down: Vec<&str> = down.filter_map(|(slot, _)| flow.bound.named.get(slot)).map(String::as_str).collect();
+    let before = if down.is_empty() { String::new() } else { format!("{} cannot be reached: ", down.join(" and ")) };
+    CallError::Passing(after, format!("{before}{why}"))
 }
 
 /// What became of a call.

@@ -21,7 +21,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use rmcp::{ErrorData, RoleServer, ServerHandler, ServiceExt};
 use serde_json::{Value, json};
 
-use self::offers::{ASKED, PLACES};
+use self::offers::{ASKED, Asked, PLACES};
 use crate::agents::{Caller, Gateway, Offered, Refused};
 use crate::engine::calls::Answered;
 use crate::sandbox::{Deed, MOST_INPUT};
@@ -172,8 +172,9 @@ impl ServerHandler for Server {
         let nothing = |why: String| ErrorData::resource_not_found(why, None);
         let (tool, input) = offers::read_by(&request.uri).ok_or_else(|| nothing("nothing lies there".into()))?;
         let (caller, client) = (self.caller(&context)?, self.client(&context));
-        let answered =
-            self.gateway.call(&caller, &client, tool, input).await.map_err(|error| nothing(error.to_string()))?;
+        let call = tokio::time::timeout(PATIENCE, self.gateway.call(&caller, &client, tool, input)).await;
+        let late = |_| ErrorData::internal_error("it took too long: ask again later", None);
+        let answered = call.map_err(late)?.map_err(|error| nothing(error.to_string()))?;
         let contents = ResourceContents::text(answered.result.to_string(), request.uri).with_mime_type(JSON);
         // It changes with each event.
         Ok(ReadResourceResult::new(vec![contents]).with_ttl_ms(0).with_cache_scope(CacheScope::Private).into())
@@ -182,9 +183,11 @@ impl ServerHandler for Server {
     async fn list_prompts(
         &self,
         _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
+        context: RequestContext<RoleServer>,
     ) -> Result<ListPromptsResult, ErrorData> {
-        let own = ASKED.iter().map(|asked| {
+        let offered = self.gateway.offered(&self.caller(&context)?);
+        let fits = |asked: &&Asked| offered.iter().any(|own| own.tool.name == asked.needs);
+        let own = ASKED.iter().filter(fits).map(|asked| {
             let names = asked
                 .names
                 .map(|(name, what)| vec![PromptArgument::new(name).with_description(what).with_required(true)]);

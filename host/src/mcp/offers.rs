@@ -74,6 +74,8 @@ pub struct Asked {
     pub description: &'static str,
     /// What has to be named for it, and what that is; none where nothing has.
     pub names: Option<(&'static str, &'static str)>,
+    /// The tool that it begins with, without its flow: who may not call it is not shown the question.
+    pub needs: &'static str,
     /// What the model is told; `{}` stands for what was named.
     text: &'static str,
 }
@@ -85,6 +87,7 @@ pub const ASKED: [Asked; 4] = [
         title: "Why is this as it is?",
         description: "Why an order is held, late or other than expected, and what a person can do about it",
         names: Some(("record", "a Salesforce id, or the DocEntry, CardCode or ItemCode of a B1 record")),
+        needs: "why",
         text: "Find out why the record {} is as it is. Ask tandem_why first. Where it is an opportunity or an order, ask for its orders and deliveries, too. \
                Say in plain words what happened and when, what it waits for, and who can do what about it. Name the numbers of events. Do not guess: say what is not known.",
     },
@@ -93,7 +96,8 @@ pub const ASKED: [Asked; 4] = [
         title: "How does this customer stand?",
         description: "Orders, deliveries, open invoices and credit of a customer, in short",
         names: Some(("customer", "CardCode, or a part of the name")),
-        text: "Tell how the customer {} stands. Ask find-customer first; where several fit, say which there are and go on with none. \
+        needs: "find-customer",
+        text: "Tell how the customer {} stands. Ask the tool that finds customers first (its name ends in find-customer); where several fit, say which there are and go on with none. \
                Then ask for credit, open invoices and orders, and for the deliveries of open orders. Begin with what somebody should do something about. \
                Give each amount with its currency, and never add up currencies.",
     },
@@ -102,6 +106,7 @@ pub const ASKED: [Asked; 4] = [
         title: "What waits for a person?",
         description: "The questions that wait, grouped by cause, the most pressing first",
         names: None,
+        needs: "reviews",
         text: "Read the questions that wait for a person (tandem_reviews). Group those with one cause, say for each group why it is asked, what may be answered and what each answer would do. \
                The most pressing first: a won opportunity without an order before a telephone number. Answer none of them.",
     },
@@ -110,6 +115,7 @@ pub const ASKED: [Asked; 4] = [
         title: "Can we deliver this?",
         description: "Stock of an item per warehouse, and its price",
         names: Some(("item", "ItemCode")),
+        needs: "stock-of",
         text: "Say whether the item {} can be delivered now: what is in stock, what of it is promised already and what is free, by warehouse; and its price. \
                Say what is on order from vendors only if somebody asks when more comes.",
     },

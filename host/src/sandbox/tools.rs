@@ -68,7 +68,8 @@ impl fmt::Display for Deed {
 /// A tool that a plugin offers.
 #[derive(Clone, Serialize)]
 pub struct Tool {
-    /// Lower case, digits and dashes.
+    /// Lower case, digits and dashes. It is told with the flow's before it, so not here.
+    #[serde(skip)]
     pub name: String,
     /// For people, in a few words.
     pub title: String,

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use tandem_sdk::counterpart::{self, Accounts};
 use tandem_sdk::tools::{self, Asked, Offer, Offers, Refusal, reads};
-use tandem_sdk::{Deserialize, JsonSchema, PERIODS, Serialize, Value, b1, clock, in_use, matching, text};
+use tandem_sdk::{Deserialize, JsonSchema, PERIODS, Serialize, Value, b1, clock, in_use, lists, matching, text};
 
 use crate::describe::Settings;
 use crate::gather;
@@ -33,7 +33,15 @@ struct Found {
     customers: Vec<Customer>,
     /// There are more than are given: ask with more of the name
     more: bool,
+    /// What was looked for, where nothing is found
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
 }
+
+/// What is told where nothing is found.
+const NOTHING: &str = "names are found by what stands in them as written, in capitals, in small letters, and with a \
+                       capital at the head of each word, and each of the first four words must be in it: try one \
+                       telling word, or a part of it. ItemCode and DocNum are not looked for";
 
 #[derive(Serialize, JsonSchema)]
 #[serde(crate = "tandem_sdk::serde")]
@@ -79,9 +87,9 @@ impl Offers for crate::Accounts {
             "Find a customer",
             "Finds customers and leads of SAP Business One, at most 20, by CardCode or what it begins with, by words \
              of the name (each of the first four must be in it), by tax id, by e-mail, or by telephone (its longest \
-             run of digits). Ask this first where another tool wants a card_code. Names are found as written, in \
-             capitals, and with a capital at the head of each word: B1 may tell capitals apart. Suppliers and contact \
-             persons are not found.",
+             run of digits). Ask this first where another tool wants a card_code. Codes and names are found as \
+             written, in capitals, in small letters, and with a capital at the head of each word: B1 may tell capitals \
+             apart. Suppliers, contact persons, items and documents are not found.",
             find,
         )]
     }
@@ -110,21 +118,51 @@ fn find(asked: &Asked<'_, Settings>, wanted: Wanted) -> Result<Found, Refusal> {
     let accounts = counterpart::accounts(&codes, &asked.settings.keys)?;
     let today = clock::today("b1");
     let customers = rows.into_iter().map(|row| customer(gather::flat(row), &accounts, &today)).collect();
-    Ok(Found { customers, more: more || over })
+    Ok(found_of(customers, more || over))
+}
+
+fn found_of(customers: Vec<Customer>, more: bool) -> Found {
+    let note = customers.is_empty().then(|| NOTHING.to_owned());
+    Found { customers, more, note }
+}
+
+/// How a word may be spelt.
+type Spelt = fn(&str) -> Vec<String>;
+
+/// In small letters, too: it may stand within a longer word.
+fn all_spellings(word: &str) -> Vec<String> {
+    let mut all = spellings(word);
+    all.push(word.to_lowercase());
+    b1::distinct(&all)
+}
+
+/// With all spellings, unless that makes an address too long.
+fn fitting(condition: impl Fn(Spelt) -> String) -> String {
+    let whole = condition(all_spellings);
+    match lists::length(&whole) < lists::B1 {
+        true => whole,
+        false => condition(spellings),
+    }
 }
 
 /// A CardCode in any of the spellings that people use.
 fn is_code(wanted: &str) -> String {
-    let any: Vec<String> = spellings(wanted).iter().map(|code| is("CardCode", code)).collect();
-    any.join(" or ")
+    fitting(|spelt| {
+        let any: Vec<String> = spelt(wanted).iter().map(|code| is("CardCode", code)).collect();
+        any.join(" or ")
+    })
 }
 
 /// A name, an e-mail or a tax id, in any of the spellings that people use.
 fn is_same(wanted: &str) -> String {
+    fitting(|spelt| is_same_in(wanted, spelt))
+}
+
+fn is_same_in(wanted: &str, spelt: Spelt) -> String {
     /// Letters of the longest tax id.
     const TAX: usize = 32;
     let heads: Vec<String> = wanted.split_whitespace().map(head).collect();
-    let mut names = spellings(wanted);
+    let mut names = spelt(wanted);
     names.push(heads.join(" "));
     let mut any: Vec<String> = b1::distinct(&names).iter().map(|name| is("CardName", name)).collect();
     if is_address(wanted) {
@@ -150,6 +188,10 @@ fn is_address(wanted: &str) -> bool {
 
 /// A condition of whom the text may mean.
 fn alike(wanted: &str) -> String {
+    fitting(|spelt| alike_in(wanted, spelt))
+}
+
+fn alike_in(wanted: &str, spelt: Spelt) -> String {
     /// Words of a name that are looked for: more make an address too long.
     const WORDS: usize = 4;
     /// Letters of the longest CardCode.
@@ -160,13 +202,13 @@ fn alike(wanted: &str) -> String {
     let contains = |field: &str, text: &str| format!("contains({field},{})", b1::quote(text));
     let mut any = Vec::new();
     if is_one_word && wanted.chars().count() <= CODE {
-        any.extend(spellings(wanted).iter().map(|code| format!("startswith(CardCode,{})", b1::quote(code))));
+        any.extend(spelt(wanted).iter().map(|code| format!("startswith(CardCode,{})", b1::quote(code))));
     }
     let words: Vec<String> = wanted
         .split_whitespace()
         .take(WORDS)
         .map(|word| {
-            let any: Vec<String> = spellings(word).iter().map(|word| contains("CardName", word)).collect();
+            let any: Vec<String> = spelt(word).iter().map(|word| contains("CardName", word)).collect();
             format!("({})", any.join(" or "))
         })
         .collect();
@@ -245,6 +287,28 @@ mod tests {
     }
 
     #[test]
+    fn a_word_with_capitals_is_looked_for_within_a_longer_one_too() {
+        for (word, small) in [("Hydraulik", "hydraulik"), ("FÖRDERTECHNIK", "fördertechnik")] {
+            let condition = alike(word);
+            assert!(condition.contains(&format!("contains(CardName,'{small}')")), "{condition}");
+        }
+        let both = alike("FÖRDERTECHNIK AG");
+        assert!(both.contains("contains(CardName,'fördertechnik')) and ("), "{both}");
+        assert!(is_code("KdA1").contains("CardCode eq 'kda1'"));
+        assert_eq!(all_spellings("4711"), ["4711"], "each once");
+    }
+
+    #[test]
+    fn who_finds_nobody_is_told_how_names_are_found() {
+        let note = found_of(Vec::new(), false).note.unwrap();
+        assert!(note.contains("small letters") && note.contains("ItemCode and DocNum are not"), "{note}");
+        let row = json!({ "CardCode": "C1", "Valid": "tYES", "Frozen": "tNO" });
+        let accounts = Accounts { ids: BTreeMap::new(), doubled: BTreeMap::new(), parted: BTreeSet::new() };
+        let found = found_of(vec![customer(row, &accounts, "2026-05-01")], false);
+        assert!(json!(found).get("note").is_none());
+    }
+
+    #[test]
     fn a_code_an_address_and_numbers_are_looked_for_where_the_text_may_be_one() {
         assert!(alike("c2000").contains("startswith(CardCode,'C2000')"));
         assert!(alike("Info@X.example").contains("contains(EmailAddress,'info@x.example')"));
@@ -285,6 +349,13 @@ mod tests {
             "a@b.".repeat(50),
             "ü@".repeat(66),
             "ab1234. ".repeat(25),
+            "Üü".repeat(50),
+            "Üü ".repeat(40),
+            "Üü@".repeat(40),
+            "Aa''.".repeat(40),
+            "''''Aa".repeat(33),
+            format!("Ü{}", "ü".repeat(99)),
+            format!("aÜ{} ", "ü".repeat(22)).repeat(4),
         ] {
             let text = tools::named("text", &text).unwrap();
             for condition in [is_code(text), is_same(text), alike(text)] {

@@ -65,7 +65,7 @@ impl Offers for CreditPlugin {
 fn credit_of(asked: &Asked<'_, Settings>, wanted: Wanted) -> Result<Told, Refusal> {
     let code = tools::named("card_code", &wanted.card_code)?;
     let found = b1::read(Read::texts("BusinessPartners", "CardCode", &[code.to_owned()], PARTNER))?;
-    let partner = customer(&found).ok_or_else(|| Refusal::no("customer", code))?;
+    let partner = customer(&found).ok_or_else(|| tools::no_customer(code))?;
     let own = text(partner, "CardCode").to_owned();
     let last = mirror::last_shown("credit", std::slice::from_ref(&own)).remove(&own).unwrap_or_default();
     let currency = money::company_currency(&asked.settings.currencies)?;

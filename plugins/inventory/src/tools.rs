@@ -92,7 +92,7 @@ fn stock_of(asked: &Asked<'_, Settings>, wanted: Wanted) -> Result<Told, Refusal
     let warehouse = wanted.warehouse.as_deref().map(|own| tools::named("warehouse", own)).transpose()?;
     let select = format!("ItemCode,ItemName,SalesUnit,InventoryItem,ItemWarehouseInfoCollection,{}", units::UNITS);
     let found = b1::read(Read::texts("Items", "ItemCode", &[code.to_owned()], select))?;
-    let item = found.first().ok_or_else(|| Refusal::no("item", code))?;
+    let item = found.first().ok_or_else(|| tools::no_item(code))?;
     let unit = Units::read(found.iter())?.of(text(item, "ItemCode"));
     let stocks = stocks(asked.settings, item, warehouse)?;
     let names = names(stocks.iter().map(|(code, _)| code))?;

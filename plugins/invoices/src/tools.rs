@@ -141,7 +141,8 @@ fn currency_of(settings: &Settings, row: &Value) -> Result<String, Refusal> {
 /// A word for a code that may be misspelt.
 fn never_invoiced(code: &str) -> Result<Option<String>, Error> {
     let (any, _) = tools::first("Invoices", &format!("CardCode eq {}", b1::quote(code)), "DocEntry", "DocEntry", 1)?;
-    Ok(any.is_empty().then(|| format!("B1 has no invoice at all of the card_code {code}: it may be misspelt")))
+    let why = || format!("B1 has no invoice at all of the card_code {code}: it may be misspelt. {}", tools::CARD_CODES);
+    Ok(any.is_empty().then(why))
 }
 
 fn document((kind, word): (i64, &str), row: &Value, currency: String, today: &str) -> Option<Document> {

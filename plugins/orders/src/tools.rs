@@ -1,4 +1,4 @@
-//! The orders of a customer or an opportunity, asked of B1 when they are asked for.
+//! The orders of a customer, an opportunity or a number, asked of B1 when they are asked for.
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::chain;
@@ -15,18 +15,24 @@ const WITH_LINES: usize = 5;
 /// Lines of one order.
 const LINES: usize = 50;
 
-const SELECT: &str = "DocEntry,DocNum,CardCode,CardName,DocDate,DocDueDate,DocumentStatus,Cancelled,DocCurrency,\
-                      DocTotal,DocTotalFc,VatSum,VatSumFc,U_SF_Id";
+const SELECT: &str = "DocEntry,DocNum,NumAtCard,CardCode,CardName,DocDate,DocDueDate,DocumentStatus,Cancelled,\
+                      DocCurrency,DocTotal,DocTotalFc,VatSum,VatSumFc,U_SF_Id";
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Default, Deserialize, JsonSchema)]
 #[serde(crate = "tandem_sdk::serde", deny_unknown_fields)]
 #[schemars(crate = "tandem_sdk::schemars")]
 struct Wanted {
-    /// CardCode of B1, such as `C20000`: orders of that customer, the newest first; either this or opportunity
+    /// CardCode of B1, such as `C20000`: orders of that customer, the newest first
     card_code: Option<String>,
     /// Id of an Opportunity in its 18 letters: the orders that carry it as U_SF_Id, and the one that it is
-    /// linked with; either this or card_code
+    /// linked with
     opportunity: Option<String>,
+    /// DocNum of B1, as it stands on paper, such as 10041: each order of that number, since every numbering series
+    /// may have one
+    #[schemars(range(min = 1, max = 2147483647))]
+    doc_num: Option<i64>,
+    /// NumAtCard of B1, the customer's own number of the order, such as `PO-1001`: as B1 has it, to the letter
+    num_at_card: Option<String>,
     /// The lines, too; then at most 5 orders
     #[serde(default)]
     lines: bool,
@@ -50,6 +56,9 @@ struct Order {
     doc_entry: i64,
     /// DocNum of B1, as it stands on paper
     doc_num: i64,
+    /// NumAtCard of B1: the customer's own number of the order
+    #[serde(skip_serializing_if = "Option::is_none")]
+    num_at_card: Option<String>,
     /// CardCode of B1
     card_code: String,
     /// CardName of B1
@@ -119,10 +128,11 @@ impl Offers for Orders {
     fn tools() -> Vec<Offer<Settings>> {
         vec![reads(
             "orders-of",
-            "Orders of a customer or an opportunity",
-            "Sales orders of SAP Business One of one customer, the newest 20, or of one opportunity: number, days, \
-             status and total; their lines where they are asked for. Ask it for what was ordered and when it is to be \
-             delivered. It does not show drafts that await approval, nor what was delivered.",
+            "Orders of a customer, an opportunity or a number",
+            "Sales orders of SAP Business One by exactly one of card_code, opportunity, doc_num and num_at_card (the \
+             customer's own number), the newest 20: numbers, days, status and total; their lines where they are asked \
+             for. Ask it for what was ordered and when it is to be delivered. Several orders may have one number. \
+             It does not show drafts that await approval, nor what was delivered.",
             orders_of,
         )]
     }
@@ -133,14 +143,18 @@ impl Offers for Orders {
 enum Whose<'a> {
     Customer(&'a str),
     Opportunity(&'a str),
+    DocNum(i64),
+    NumAtCard(&'a str),
 }
 
 impl<'a> Whose<'a> {
     fn of(wanted: &'a Wanted) -> Result<Self, Refusal> {
-        match (&wanted.card_code, &wanted.opportunity) {
-            (Some(code), None) => Ok(Self::Customer(tools::named("card_code", code)?)),
-            (None, Some(id)) => Ok(Self::Opportunity(tools::record_id("opportunity", id)?)),
-            _ => Err(Refusal::Refused("give either card_code or opportunity".into())),
+        match (&wanted.card_code, &wanted.opportunity, wanted.doc_num, &wanted.num_at_card) {
+            (Some(code), None, None, None) => Ok(Self::Customer(tools::named("card_code", code)?)),
+            (None, Some(id), None, None) => Ok(Self::Opportunity(tools::record_id("opportunity", id)?)),
+            (None, None, Some(number), None) => Ok(Self::DocNum(number)),
+            (None, None, None, Some(number)) => Ok(Self::NumAtCard(tools::named("num_at_card", number)?)),
+            _ => Err(Refusal::Refused("give exactly one of card_code, opportunity, doc_num and num_at_card".into())),
         }
     }
 
@@ -149,6 +163,31 @@ impl<'a> Whose<'a> {
         match self {
             Self::Customer(code) => format!("CardCode eq {}", b1::quote(code)),
             Self::Opportunity(id) => of(id),
+            Self::DocNum(number) => format!("DocNum eq {number}"),
+            Self::NumAtCard(number) => format!("NumAtCard eq {}", b1::quote(number)),
+        }
+    }
+
+    /// Why it has no orders, where that is no answer.
+    fn none(&self) -> Result<(), Refusal> {
+        match self {
+            Self::Customer(code) => {
+                let codes = [(*code).to_owned()];
+                let partners = b1::read(Read::texts("BusinessPartners", "CardCode", &codes, "CardCode,CardType"))?;
+                match partners.iter().all(|partner| partner["CardType"] == "cSupplier") {
+                    true => Err(tools::no_customer(code)),
+                    false => Ok(()),
+                }
+            }
+            Self::Opportunity(_) => Ok(()),
+            Self::DocNum(number) => Err(Refusal::Refused(format!(
+                "there is no sales order with DocNum {number}: it may be the number of another kind of document or of \
+                 a draft, or the customer's own (num_at_card); card_code gives all orders of a customer"
+            ))),
+            Self::NumAtCard(number) => Err(Refusal::Refused(format!(
+                "there is no sales order with NumAtCard {number}: it is looked for as written, to the letter; \
+                 card_code gives all orders of a customer, each with its NumAtCard"
+            ))),
         }
     }
 }
@@ -160,13 +199,8 @@ fn orders_of(asked: &Asked<'_, Settings>, wanted: Wanted) -> Result<Told, Refusa
         false => (SELECT.to_owned(), MOST),
     };
     let (found, more) = tools::first("Orders", &whose.filter(chain::of_opportunity), &select, "DocEntry desc", most)?;
-    if let Whose::Customer(code) = whose
-        && found.is_empty()
-    {
-        let partners = b1::read(Read::texts("BusinessPartners", "CardCode", &[code.to_owned()], "CardCode,CardType"))?;
-        if partners.iter().all(|partner| partner["CardType"] == "cSupplier") {
-            return Err(Refusal::no("customer", code));
-        }
+    if found.is_empty() {
+        whose.none()?;
     }
     let orders: Result<Vec<Option<Order>>, Error> = found.iter().map(|own| order(asked.settings, own)).collect();
     let mut orders: Vec<Order> = orders?.into_iter().flatten().collect();
@@ -188,6 +222,7 @@ fn order(settings: &Settings, document: &Value) -> Result<Option<Order>, Error> 
     Ok(Some(Order {
         doc_entry,
         doc_num,
+        num_at_card: tools::filled(document, "NumAtCard"),
         card_code: text(document, "CardCode").to_owned(),
         card_name: text(document, "CardName").to_owned(),
         doc_date: tools::day(document, "DocDate"),
@@ -230,7 +265,8 @@ mod tests {
     use super::*;
 
     fn wanted(card_code: Option<&str>, opportunity: Option<&str>) -> Wanted {
-        Wanted { card_code: card_code.map(str::to_owned), opportunity: opportunity.map(str::to_owned), lines: false }
+        let [card_code, opportunity] = [card_code, opportunity].map(|own| own.map(str::to_owned));
+        Wanted { card_code, opportunity, ..Wanted::default() }
     }
 
     #[test]
@@ -243,11 +279,39 @@ mod tests {
             Some("CardCode eq 'x'' or ''a'' eq ''a'")
         );
         assert_eq!(filter(&wanted(None, Some(id))), Some(of(id)));
-        for refused in
-            [wanted(None, None), wanted(Some("C1"), Some(id)), wanted(Some(" "), None), wanted(None, Some("006"))]
-        {
+        let by_doc_num = |own: Wanted| Wanted { doc_num: Some(10041), ..own };
+        let by_num_at_card = |number: &str, own: Wanted| Wanted { num_at_card: Some(number.into()), ..own };
+        assert_eq!(filter(&by_doc_num(Wanted::default())).as_deref(), Some("DocNum eq 10041"));
+        let number = by_num_at_card(" PO' or 'a' eq 'a ", Wanted::default());
+        assert_eq!(filter(&number).as_deref(), Some("NumAtCard eq 'PO'' or ''a'' eq ''a'"));
+        for refused in [
+            wanted(None, None),
+            wanted(Some("C1"), Some(id)),
+            wanted(Some(" "), None),
+            wanted(None, Some("006")),
+            by_doc_num(wanted(Some("C1"), None)),
+            by_doc_num(by_num_at_card("PO-1", Wanted::default())),
+            by_num_at_card("PO-1", wanted(None, Some(id))),
+            by_num_at_card("\t", Wanted::default()),
+        ] {
             assert_eq!(filter(&refused), None);
         }
+    }
+
+    #[test]
+    fn a_number_that_no_order_has_is_refused_with_a_way_on() {
+        let why = |whose: Whose<'_>| match whose.none() {
+            Err(Refusal::Refused(why)) => why,
+            other => panic!("{other:?}"),
+        };
+        let told = why(Whose::DocNum(10041));
+        assert!(
+            told.starts_with("there is no sales order with DocNum 10041: ") && told.contains("card_code"),
+            "{told}"
+        );
+        let told = why(Whose::NumAtCard("PO-1"));
+        assert!(told.starts_with("there is no sales order with NumAtCard PO-1: "), "{told}");
+        assert!(Whose::Opportunity("0065g0000000003AAA").none().is_ok(), "it may have none");
     }
 
     fn euro() -> Settings {
@@ -258,9 +322,9 @@ mod tests {
     fn amounts_are_in_the_orders_own_currency() {
         let row = json!({ "LineNum": 0, "ItemCode": "A1", "Quantity": 2, "LineTotal": 85, "RowTotalFC": 100.10 });
         let mut document = json!({
-            "DocEntry": 7, "DocNum": 70, "DocDate": "2026-01-31T00:00:00Z", "DocCurrency": "$", "DocTotal": 101.15,
-            "DocTotalFc": 119.12, "VatSum": 16.15, "VatSumFc": 19.02, "DocumentStatus": "bost_Open", "Cancelled": "tNO",
-            "U_SF_Id": "by phone", "DocumentLines": [row],
+            "DocEntry": 7, "DocNum": 70, "NumAtCard": "PO-1", "DocDate": "2026-01-31T00:00:00Z", "DocCurrency": "$",
+            "DocTotal": 101.15, "DocTotalFc": 119.12, "VatSum": 16.15, "VatSumFc": 19.02,
+            "DocumentStatus": "bost_Open", "Cancelled": "tNO", "U_SF_Id": "by phone", "DocumentLines": [row],
         });
         let foreign = order(&euro(), &document).unwrap().unwrap();
         let lines = foreign.lines.unwrap();
@@ -272,6 +336,7 @@ mod tests {
             (foreign.opportunity, foreign.doc_date.as_deref(), foreign.status.as_str()),
             (None, Some("2026-01-31"), "open")
         );
+        assert_eq!(foreign.num_at_card.as_deref(), Some("PO-1"));
         document["DocTotalFc"] = json!(0);
         document["Cancelled"] = json!("tYES");
         document["DocCurrency"] = json!("EUR");

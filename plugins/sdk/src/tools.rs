@@ -61,7 +61,7 @@ pub mod bindings {
 }
 
 pub use bindings::exports::tandem::plugin::tools::{Deed, Flow, Tool};
-pub use look::{day, few, filled, first, firsts, named, record_id};
+pub use look::{CARD_CODES, day, few, filled, first, firsts, named, no_customer, no_item, record_id};
 
 use bindings::exports::tandem::plugin::tools as contract;
 

@@ -13,7 +13,7 @@ use super::{build, sandbox};
 use crate::cli::failure::FOUND_PROBLEMS;
 use crate::cli::output::{Output, short};
 use crate::releases::short as short_digest;
-use crate::sandbox::{CONTRACTS, Description, MapperDescription, Opened, World, read};
+use crate::sandbox::{CONTRACTS, Description, MapperDescription, Opened, Tool, World, read};
 
 #[derive(Args)]
 pub struct Options {
@@ -45,6 +45,8 @@ pub struct Found {
     imports: Vec<String>,
     /// What it says of itself.
     description: Option<Said>,
+    /// What it offers to people and agents.
+    tools: Vec<Offered>,
     /// Why the host would not take it.
     refused: Option<String>,
     /// What the host would take, and a person should know.
@@ -59,6 +61,14 @@ enum Said {
     Mapper(MapperDescription),
 }
 
+/// A tool that it offers.
+#[derive(Serialize)]
+struct Offered {
+    name: String,
+    #[serde(flatten)]
+    tool: Tool,
+}
+
 impl Found {
     /// Opens a file; an error only where it is no component.
     pub async fn of(file: &Path) -> Result<Self> {
@@ -67,6 +77,11 @@ impl Found {
         let Opened { digest, imports, exports, world } = sandbox()?.open(file, wasm).await?;
         let contract = imports.iter().find_map(|name| name.strip_prefix("tandem:plugin/")?.split_once('@'));
         let contract = contract.map(|(_, version)| version.to_owned());
+        let tools = match &world {
+            Ok(World::Flow(plugin)) => plugin.tools().to_vec(),
+            _ => Vec::new(),
+        };
+        let tools = tools.into_iter().map(|tool| Offered { name: tool.name.clone(), tool }).collect();
         let (kind, description, refused) = match world {
             Ok(World::Flow(plugin)) => ("plugin", Some(Said::Plugin(Box::new(plugin.description.clone()))), None),
             Ok(World::Mapper(code)) => ("mapping plugin", code.description.clone().map(Said::Mapper), None),
@@ -80,6 +95,7 @@ impl Found {
             bytes,
             imports,
             description,
+            tools,
             refused,
             warnings: Vec::new(),
         };
@@ -110,7 +126,7 @@ impl Found {
             warnings
                 .push("it asks for no topics and no kinds of links, so it has them all: see may_emit, may_link".into());
         }
-        if description.topics.is_empty() && description.timers.is_empty() {
+        if description.topics.is_empty() && description.timers.is_empty() && self.tools.is_empty() {
             warnings.push("it takes no topic and has no timer: nothing ever runs it".into());
         }
         if let Some(problem) = description.schema_problem() {
@@ -191,6 +207,9 @@ impl Found {
             })
             .collect();
         named.push(vec!["sections".into(), listed(&sections)]);
+        let tools: Vec<String> =
+            self.tools.iter().map(|own| format!("{} ({}): {}", own.name, own.tool.deed, own.tool.title)).collect();
+        named.push(vec!["tools".into(), listed(&tools)]);
         output.facts(&["what", "it says"], named);
         let asked = description.permissions.iter().map(|permission| words(permission, ""));
         let unasked = description.unasked.iter().map(|permission| words(permission, "not asked for"));

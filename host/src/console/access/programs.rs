@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -189,8 +189,20 @@ impl Oauth {
     }
 }
 
+/// Where a browser says which page asks, that is one under the very name that the request is sent to.
+fn is_of_this_host(headers: &HeaderMap) -> bool {
+    let text = |name: header::HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or_default());
+    let Some(origin) = text(header::ORIGIN) else { return true };
+    let own = origin.split_once("://").map(|(_, own)| own);
+    own.is_some() && own.map(str::to_ascii_lowercase) == text(header::HOST).map(str::to_ascii_lowercase)
+}
+
 /// Lets programs through that bring a token, and says who they are to what lies behind. A browser's cookie is none: any page could send it.
 pub async fn known(State(programs): State<Arc<Programs>>, mut request: Request, next: Next) -> Response {
+    // A page of another site calls by a browser; no program of a person's own says such a thing.
+    if !is_of_this_host(request.headers()) {
+        return Problem::refused("Another site's page asks.").into_response();
+    }
     let peer = request.extensions().get::<Peer>().copied();
     let caller = match bearer(request.headers()) {
         Some(token) => programs.caller(token, peer).await,

@@ -66,7 +66,7 @@ fn price_for(asked: &Asked<'_, Settings>, wanted: Wanted) -> Result<Told, Refusa
         Terms::properties().chain(["ItemName", "SalesUnit", "SalesItem", "ItemPrices"]).collect();
     select.extend(PERIODS.split(','));
     let items = b1::read(Read::texts("Items", "ItemCode", &[code.to_owned()], select.join(",")))?;
-    let item = items.first().ok_or_else(|| Refusal::no("item", code))?;
+    let item = items.first().ok_or_else(|| tools::no_item(code))?;
     let customer = card.map(customer).transpose()?;
     let (books, lists) = Books::told()?;
     let terms = Terms::read(&books, items.iter())?;
@@ -92,7 +92,7 @@ fn customer(code: &str) -> Result<Customer, Refusal> {
     let select = "CardCode,CardType,PriceListNum,DiscountPercent";
     let found = b1::read(Read::texts("BusinessPartners", "CardCode", &[code.to_owned()], select))?;
     let partner = found.iter().find(|partner| partner["CardType"] != "cSupplier");
-    let partner = partner.ok_or_else(|| Refusal::no("customer", code))?;
+    let partner = partner.ok_or_else(|| tools::no_customer(code))?;
     let no_list = || Refusal::Refused(format!("the customer {code} has no price list in B1"));
     Ok(Customer {
         card_code: text(partner, "CardCode").to_owned(),

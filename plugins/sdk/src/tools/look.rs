@@ -16,6 +16,23 @@ pub fn named<'a>(name: &str, given: &'a str) -> Result<&'a str, Refusal> {
     }
 }
 
+/// How a CardCode that B1 does not know may be found all the same.
+pub const CARD_CODES: &str =
+    "B1 may tell capitals apart; find-customer tries a CardCode in capitals and small letters, and finds by name";
+
+/// There is no customer of that CardCode.
+pub fn no_customer(code: &str) -> Refusal {
+    Refusal::Refused(format!("there is no customer {code}: {CARD_CODES}"))
+}
+
+/// There is no item of that ItemCode.
+pub fn no_item(code: &str) -> Refusal {
+    Refusal::Refused(format!(
+        "there is no item {code}: B1 may tell capitals apart, and an ItemCode is looked for as written; the lines of \
+         orders-of tell those of what was ordered"
+    ))
+}
+
 /// The id of a record in Salesforce.
 pub fn record_id<'a>(name: &str, given: &'a str) -> Result<&'a str, Refusal> {
     let given = named(name, given)?;
@@ -75,6 +92,19 @@ mod tests {
             assert!(matches!(named("text", given), Err(Refusal::Refused(told)) if told == why), "{given}");
         }
         assert!(named("text", &"ü".repeat(100)).is_ok());
+    }
+
+    #[test]
+    fn a_code_that_is_not_known_is_refused_with_a_way_on() {
+        let why = |refusal: Refusal| match refusal {
+            Refusal::Refused(why) => why,
+            Refusal::Failed(error) => panic!("{error:?}"),
+        };
+        let customer = why(no_customer("c1"));
+        assert!(customer.starts_with("there is no customer c1: ") && customer.contains("find-customer"), "{customer}");
+        let item = why(no_item("pump-01"));
+        assert!(item.starts_with("there is no item pump-01: ") && !item.contains("find-customer"), "{item}");
+        assert!([customer, item].iter().all(|why| why.contains("B1 may tell capitals apart")));
     }
 
     #[test]

@@ -66,7 +66,15 @@ async fn a_customer_an_order_its_goods_and_its_money_are_told_as_they_are() -> R
         );
     }
     let none = asked(&world, "accounts_find-customer", json!({ "text": "no such customer anywhere" })).await?;
-    assert_eq!(none, json!({ "customers": [], "more": false }));
+    assert_eq!((&none["customers"], &none["more"]), (&json!([]), &json!(false)));
+    assert!(none["note"].as_str().is_some_and(|note| note.contains("DocNum")), "{none}");
+    // A word with a capital, in a name where it stands in small letters within a longer one.
+    let long = name.split_whitespace().next().filter(|word| word.chars().count() > 6).context("a long word")?;
+    let within: String = long.chars().skip(2).collect();
+    let capital = within.chars().next().map(|c| c.to_uppercase().to_string()).unwrap_or_default();
+    let word: String = capital.chars().chain(within.chars().skip(1)).collect();
+    let found = asked(&world, "accounts_find-customer", json!({ "text": word })).await?;
+    assert!(found["customers"].as_array().is_some_and(|all| !all.is_empty()), "{word}: {found}");
     assert!(refused(&world, "accounts_find-customer", json!({ "text": "  " })).await?.contains("text is empty"));
 
     // The order, by its customer and by its opportunity.
@@ -86,6 +94,13 @@ async fn a_customer_an_order_its_goods_and_its_money_are_told_as_they_are() -> R
     for (told, line) in told.iter().zip(lines) {
         assert_eq!((&told["item_code"], number(&told["quantity"])), (&line["ItemCode"], number(&line["Quantity"])));
     }
+    let by_number = asked(&world, "orders_orders-of", json!({ "doc_num": order["DocNum"] })).await?;
+    assert_eq!(by_number["orders"][0]["doc_entry"], entry, "{by_number}");
+    let by_theirs = asked(&world, "orders_orders-of", json!({ "num_at_card": order["NumAtCard"] })).await?;
+    assert_eq!(by_theirs["orders"][0]["doc_entry"], entry, "{by_theirs}");
+    assert!(refused(&world, "orders_orders-of", json!({ "doc_num": 999_999 })).await?.contains("999999"));
+    let delivered = asked(&world, "fulfilment_deliveries-of", json!({ "order_doc_num": order["DocNum"] })).await?;
+    assert_eq!(delivered["orders"][0]["doc_entry"], entry, "{delivered}");
     assert!(refused(&world, "orders_orders-of", json!({})).await?.contains("opportunity"));
     assert!(
         refused(&world, "orders_orders-of", json!({ "card_code": "NOBODY" })).await?.contains("no customer NOBODY")

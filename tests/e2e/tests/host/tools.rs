@@ -120,6 +120,18 @@ async fn who_may_not_call_a_tool_neither_sees_it_nor_is_answered() -> Result<()>
     assert_eq!(nobody.say(body.clone()).await?.0, 401);
     let by_cookie = admin.request(reqwest::Method::POST, "/../../mcp").body(body.clone()).send().await?;
     assert_eq!(by_cookie.status(), 401);
+    // A page of another site, whatever it brings; the console's own.
+    for (origin, status) in [("http://evil.example", 403), ("null", 403), (world.console.as_str(), 200)] {
+        let asked = admin.client.post(format!("{}/mcp", world.console)).bearer_auth(&desk.token).body(body.clone());
+        let asked =
+            asked.header("content-type", "application/json").header("accept", "application/json, text/event-stream");
+        assert_eq!(asked.header("origin", origin).send().await?.status(), status, "{origin}");
+    }
+    // What programs look for beside it is no page.
+    for path in [".well-known/oauth-protected-resource", ".well-known/oauth-authorization-server", "mcp/x", "MCP"] {
+        let asked = admin.client.get(format!("{}/{path}", world.console)).send().await?;
+        assert_eq!(asked.status(), 404, "{path}");
+    }
     // A token of the API does not open it, and one of it not the API, where no rule of [agents] holds.
     let until = chrono::Utc::now() + chrono::TimeDelta::days(1);
     let script = json!({ "name": "script", "role": "admin", "flows": Value::Null, "expires_at": until.to_rfc3339() });
@@ -141,15 +153,25 @@ async fn who_may_not_call_a_tool_neither_sees_it_nor_is_answered() -> Result<()>
     assert!(audit.contains("tool.call") && audit.contains("token blind"), "{audit}");
     // A rule that speaks of nothing is found before anybody relies on it.
     let (_, checked, _) = world.tandem_raw(&["check"]).await?;
-    assert!(!checked.contains("[agents]"), "{checked}");
+    assert!(!checked.contains("rule 1") && checked.contains("hides \"phone\""), "{checked}");
     let config = world.folder().join("tandem.toml");
     let text = std::fs::read_to_string(&config)?;
     let vain = "[[agents.rules]]\ntools = [\"hostile_lok\"]\nthen = \"refuse\"\n\
-        [[agents.rules]]\ntools = [\"hostile_look\"]\nthen = \"allow\"\nhide = [\"sayz\"]\n";
+        [[agents.rules]]\ntools = [\"hostile_look\"]\nthen = \"allow\"\nhide = [\"sayz\"]\n\
+        [[agents.rules]]\nwho = [\"token dsk\"]\nthen = \"refuse\"\n\
+        [[agents.rules]]\nthen = \"refuse\"\n[[agents.rules]]\nthen = \"allow\"\n";
     std::fs::write(&config, format!("{text}\n{vain}"))?;
     let (code, checked, _) = world.tandem_raw(&["check", "--json"]).await?;
     assert_eq!(code, 3, "{checked}");
-    for what in ["rule 3", "hostile_lok", "rule 4", "sayz"] {
+    for what in [
+        "rule 3",
+        "hostile_lok",
+        "rule 4",
+        "sayz",
+        "nobody is called \\\"token dsk\\\"",
+        "rule 7",
+        "no call reaches it: rule 6",
+    ] {
         assert!(checked.contains(what), "{what}: {checked}");
     }
     std::fs::write(&config, text)?;
@@ -161,9 +183,15 @@ async fn who_may_not_call_a_tool_neither_sees_it_nor_is_answered() -> Result<()>
         code == 0 && told.contains("hidden from them: says") && told.contains("no such field to hide: phone"),
         "{code} {told}"
     );
-    let (code, told, _) = world.tandem_raw(&["agent", "can", "anna", "tandem_why"]).await?;
+    let (code, told, _) = world.tandem_raw(&["agent", "can", "boss", "tandem_why"]).await?;
     assert!(code == 0 && told.contains("may call tandem_why, which reads"), "{code} {told}");
-    let (code, _, told) = world.tandem_raw(&["agent", "can", "anna", "hostile_lok"]).await?;
+    for (who, says) in [("token viewer", "their role is viewer"), ("token elsewhere", "none of theirs")] {
+        let (code, told, _) = world.tandem_raw(&["agent", "can", who, "hostile_look"]).await?;
+        assert!(code == 3 && told.contains(says), "{code} {told}");
+    }
+    let (code, _, told) = world.tandem_raw(&["agent", "can", "token blnd", "hostile_look"]).await?;
+    assert!(code == 4 && told.contains("token blind"), "{code} {told}");
+    let (code, _, told) = world.tandem_raw(&["agent", "can", "boss", "hostile_lok"]).await?;
     assert!(code == 4 && told.contains("look"), "{code} {told}");
     Ok(())
 }
@@ -223,7 +251,8 @@ async fn why_an_order_is_held_is_told_to_who_sees_its_flow() -> Result<()> {
     let masked = Mcp::new(&world, &admin, "masked", "reviewer", Value::Null).await?;
     let told = masked.got("tandem_why", json!({ "record": ids[1] })).await?;
     let code = order["CardCode"].as_str().unwrap_or_default();
-    assert!(!told["writes"].to_string().contains(code) && told["writes"].to_string().contains("NumAtCard"), "{told}");
+    let writes = told["writes"].to_string();
+    assert!(!writes.contains(code) && writes.contains("\"CardCode\"") && !writes.contains("\"value\""), "{told}");
     let flows = desk.got("tandem_flows", json!({})).await?;
     assert_eq!(
         (&flows["flows"][0]["flow"], &flows["flows"][1]["events"]["review"]),
