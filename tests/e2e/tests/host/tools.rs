@@ -14,7 +14,7 @@ fn hostile(more: &str) -> Setup {
         plugins: vec!["orders", "hostile"],
         more: format!(
             "[flows.hostile]\nplugin = \"hostile\"\nconnections = {{ b1 = \"erp\", s = \"crm\" }}\n\
-             limits = {{ cpu_ms = 800, memory_mb = 48, run_seconds = 3 }}\n\n[agents]\nmcp = true\n{more}\n"
+             limits = {{ cpu_ms = 800, memory_mb = 48, run_seconds = 20 }}\n\n[agents]\nmcp = true\n{more}\n"
         ),
         ..Setup::default()
     }
@@ -283,16 +283,24 @@ async fn without_agents_in_the_file_there_is_no_mcp() -> Result<()> {
 }
 
 #[tokio::test]
-async fn what_passes_is_told_as_passing_and_a_call_that_takes_too_long_ends() -> Result<()> {
+async fn what_passes_is_told_as_passing_with_who_cannot_be_reached() -> Result<()> {
     let (world, mcp) = asked(hostile("")).await?;
     world.b1_faults(json!([{ "path": "/b1s/v2/Items", "kind": "server-error", "times": 20 }])).await?;
     let why = mcp.refused("hostile_look", json!({ "act": "get" })).await?;
     assert!(why.starts_with("not now: "), "{why}");
-    world.b1_faults(json!([{ "path": "/b1s/v2/Items", "kind": { "latency": 8000 }, "times": 1 }])).await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_ends() -> Result<()> {
+    let setup = hostile("");
+    let more = setup.more.replace("run_seconds = 20", "run_seconds = 3");
+    let (world, mcp) = asked(Setup { more, ..setup }).await?;
+    world.b1_faults(json!([{ "path": "/b1s/v2/Items", "kind": { "latency": 12_000 }, "times": 1 }])).await?;
     let begun = std::time::Instant::now();
     let why = mcp.refused("hostile_look", json!({ "act": "get" })).await?;
-    assert!(why.contains("run_seconds") || why.starts_with("not now"), "{why}");
-    assert!(begun.elapsed() < Duration::from_secs(25));
+    assert!(why.contains("run_seconds"), "{why}");
+    assert!(begun.elapsed() < Duration::from_secs(11));
     Ok(())
 }
 
