@@ -14,7 +14,7 @@ fn hostile(more: &str) -> Setup {
         plugins: vec!["orders", "hostile"],
         more: format!(
             "[flows.hostile]\nplugin = \"hostile\"\nconnections = {{ b1 = \"erp\", s = \"crm\" }}\n\
-             limits = {{ cpu_ms = 800, memory_mb = 48, run_seconds = 20 }}\n\n[agents]\nmcp = true\n{more}\n"
+             limits = {{ cpu_ms = 800, memory_mb = 48, run_seconds = 8 }}\n\n[agents]\nmcp = true\n{more}\n"
         ),
         ..Setup::default()
     }
@@ -41,7 +41,8 @@ async fn a_tool_that_only_reads_can_do_nothing_else_whatever_its_plugin_was_gran
         ("wake", "nothing is written"),
         ("ask", "nothing is written"),
         ("elsewhere", "was not granted to hostile"),
-        ("loop", "cpu_ms"),
+        // What loops has little of a busy machine: then its time from start to end is over first.
+        ("loop", "` was broken: more than"),
         ("trap", "trapped"),
         ("flood", "the result of look has"),
         ("smuggle", "does not fit the schema"),
@@ -294,7 +295,7 @@ async fn what_passes_is_told_as_passing_with_who_cannot_be_reached() -> Result<(
 #[tokio::test]
 async fn a_call_that_takes_too_long_ends() -> Result<()> {
     let setup = hostile("");
-    let more = setup.more.replace("run_seconds = 20", "run_seconds = 3");
+    let more = setup.more.replace("run_seconds = 8", "run_seconds = 3");
     let (world, mcp) = asked(Setup { more, ..setup }).await?;
     world.b1_faults(json!([{ "path": "/b1s/v2/Items", "kind": { "latency": 12_000 }, "times": 1 }])).await?;
     let begun = std::time::Instant::now();
