@@ -67,20 +67,18 @@ const REACH: u32 = 20;
 
 /// See [`Store::runs_last`].
 pub(super) fn last(db: &Connection, flow: &str, events: u32) -> Result<Vec<RunId>> {
+    // What somebody asked stands for nothing that the flow does, and hides nothing of it, however much was asked.
     let mut ended = db.prepare_cached(
-        "SELECT id, (SELECT count(*) FROM run_events WHERE run = runs.id), \
-           (SELECT topic FROM events WHERE id = (SELECT min(event) FROM run_events WHERE run = runs.id)) FROM runs \
-         WHERE flow = ?1 AND finished_at IS NOT NULL AND error IS NULL ORDER BY id DESC LIMIT ?2",
+        "SELECT id, events, topic FROM ( \
+           SELECT id, (SELECT count(*) FROM run_events WHERE run = runs.id) AS events, \
+             (SELECT topic FROM events WHERE id = (SELECT min(event) FROM run_events WHERE run = runs.id)) AS topic FROM runs \
+           WHERE flow = ?1 AND finished_at IS NOT NULL AND error IS NULL) \
+         WHERE topic IS NULL OR substr(topic, 1, length(?3)) <> ?3 ORDER BY id DESC LIMIT ?2",
     )?;
-    // What somebody asked stands for nothing that the flow does.
-    let is_call = |topic: &Option<String>| topic.as_deref().is_some_and(|topic| topic.starts_with(TOOL));
-    let mut rows = ended.query(params![flow, events.saturating_mul(REACH)])?;
+    let mut rows = ended.query(params![flow, events.saturating_mul(REACH), TOOL])?;
     let mut topics: BTreeMap<Option<String>, VecDeque<(RunId, u32)>> = BTreeMap::new();
     while let Some(row) = rows.next()? {
-        let topic = row.get(2)?;
-        if !is_call(&topic) {
-            topics.entry(topic).or_default().push_back((RunId(row.get(0)?), row.get(1)?));
-        }
+        topics.entry(row.get(2)?).or_default().push_back((RunId(row.get(0)?), row.get(1)?));
     }
     let (mut found, mut total) = (Vec::new(), 0_u32);
     // One of each topic in turn.

@@ -1069,4 +1069,14 @@ async fn the_last_runs_of_a_flow_are_of_each_of_its_topics() {
     assert_eq!(last.iter().filter(|run| run.0 <= 3).count(), 3, "the echoes are many: {last:?}");
     assert!(last.is_sorted_by(|a, b| a.0 > b.0), "newest first: {last:?}");
     assert_eq!(store.runs_last("orders", 1_000).await.unwrap().len(), 43);
+    // What was asked of its tools since, more often than is looked back, is none of it.
+    for number in 0..60 {
+        let topic = format!("{TOOL}orders-of");
+        let asked = NewEvent { topic, ..event(&format!("call:{number}"), &format!("c{number}")) };
+        let verdict = Verdict::Done("asked".into());
+        let (release, journal) = ("r".into(), Vec::new());
+        let read = PastRead { event: asked, release, started_at: 1, verdict, journal, error: None };
+        store.keep_read(read).await.unwrap();
+    }
+    assert_eq!(store.runs_last("orders", 2).await.unwrap().len(), 2);
 }
