@@ -163,23 +163,21 @@ impl Gateway {
     pub async fn call(&self, caller: &Caller, client: &str, name: &str, input: Value) -> Result<Answered, Refused> {
         // Counted whatever comes of it: who is refused over and over is no less of a burden, and what is too often is not noted line by line.
         self.rates.call(&caller.who, now())?;
+        let said = caller.program.iter().map(String::as_str).chain(Some(client)).filter(|said| !said.is_empty());
+        let client: String = one_line(&said.collect::<Vec<_>>().join(", ")).chars().take(MOST_CLIENT).collect();
         let (tool, ruling) = match self.may(caller, name) {
             Ok(found) => found,
             Err(refused) => {
-                self.note(caller, name, &refused.to_string(), Fate::Refused).await;
+                self.note(caller, &client, name, &refused.to_string(), Fate::Refused).await;
                 return Err(refused);
             }
         };
         match tool {
-            Called::Own(own) => self.own(caller, own, input, &ruling.hides).await,
+            Called::Own(own) => self.own(caller, &client, own, input, &ruling.hides).await,
             Called::Theirs(flow, tool) => {
                 // Of who calls first, then of all: one who has many under way holds up nobody else.
                 let turns = async { (self.rates.turn(&caller.who).await, self.turns.clone().acquire_owned().await) };
                 let turns = tokio::time::timeout(TURN, turns).await.map_err(|_| Refused::Busy)?;
-                let said =
-                    caller.program.iter().map(String::as_str).chain(Some(client)).filter(|said| !said.is_empty());
-                let said = said.collect::<Vec<_>>().join(", ");
-                let client = one_line(&said).chars().take(MOST_CLIENT).collect();
                 let (who, releases, store) = (caller.who.clone(), self.releases.clone(), self.store.clone());
                 // What was begun is kept, also where nobody waits for it any more.
                 let call = tokio::spawn(async move {
@@ -199,6 +197,7 @@ impl Gateway {
     async fn own(
         &self,
         caller: &Caller,
+        client: &str,
         own: Own,
         input: Value,
         hides: &BTreeSet<String>,
@@ -215,7 +214,7 @@ impl Gateway {
         let answered = Question { config, releases, store, flows, caller, hides }.answered(own, input).await;
         let answered = answered.map_err(CallError::Store)?;
         let fate = if answered.is_ok() { Fate::Done } else { Fate::Failed };
-        self.note(caller, &format!("{PREFIX}_{}", tool.name), &asked, fate).await;
+        self.note(caller, client, &format!("{PREFIX}_{}", tool.name), &asked, fate).await;
         let result = answered.map_err(CallError::Refused)?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(Answered { result, event: None, calls: 0, took_ms, away_ms: 0 })
@@ -244,17 +243,14 @@ impl Gateway {
     }
 
     /// What has no event stands in the audit trail.
-    async fn note(&self, caller: &Caller, name: &str, why: &str, outcome: Fate) {
+    async fn note(&self, caller: &Caller, client: &str, name: &str, why: &str, outcome: Fate) {
+        let tool = format!("tool {}", one_line(name).chars().take(MOST_CLIENT).collect::<String>());
         let act = Act {
-            id: 0,
-            at: now(),
-            who: caller.who.clone(),
-            via: caller.via,
-            act: "tool.call".into(),
-            what: format!("tool {}", one_line(name).chars().take(MOST_CLIENT).collect::<String>()),
             why: Some(why.to_owned()),
             address: caller.address.clone(),
+            client: (!client.is_empty()).then(|| client.to_owned()),
             outcome,
+            ..Act::new(&caller.who, caller.via, "tool.call", tool)
         };
         if let Err(error) = self.store.act(act).await {
             tracing::warn!(%error, "a call is not noted");

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{BackupError, Step, Told, at};
 use crate::store::Millis;
+use crate::store::trail::Head;
 
 /// The manifest's name in the archive.
 const MANIFEST: &str = "manifest.json";
@@ -52,6 +53,9 @@ pub struct Manifest {
     /// Ids of the keys that its values are sealed with: the keys are not in it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+    /// The end of its audit trail: `tandem audit verify --head` finds it in any later one of the same host, unless that was changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audit: Option<Head>,
     /// What is in it.
     pub parts: Vec<Part>,
     /// Secrets and certificates, which are not: where `tandem.toml` says that each is kept.
@@ -107,6 +111,7 @@ impl Manifest {
             events: BTreeMap::new(),
             links: 0,
             keys: Vec::new(),
+            audit: None,
             parts: Vec::new(),
             left_out: Vec::new(),
         }

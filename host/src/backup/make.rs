@@ -57,6 +57,7 @@ pub async fn make(config: &Config, store: &dyn Store, folder: &Path, told: &Told
             events: by_flow(look.counts()?),
             links: look.links()?,
             keys: look.keys()?,
+            audit: look.trail_head()?,
             left_out: parts::left_out(&config),
             ..Manifest::new(made_at)
         };

@@ -10,6 +10,7 @@ use clap::Args;
 use indicatif::HumanBytes;
 use serde_json::{Value, json};
 
+use super::audit::{in_short, verified};
 use super::check;
 use super::output::Output;
 use super::running::Running;
@@ -117,6 +118,7 @@ async fn gather(config: Arc<Config>, options: &Options, facts: &mut Facts, hidde
         }
     }
     sizes(&config, facts);
+    audit_trail(&config, facts).await;
     running(&config, facts).await;
     match Parts::of(config.clone(), Access::Tool).await {
         Ok(parts) => {
@@ -143,6 +145,17 @@ fn sizes(config: &Config, facts: &mut Facts) {
     facts.state.extend(free.map(|free| ("free on its disk".to_owned(), HumanBytes(free).to_string())));
     let runs = if has_host(&path) { "runs" } else { "does not run" };
     facts.state.push(("host".into(), runs.into()));
+}
+
+/// Whether the chain of the audit trail holds, and its head.
+async fn audit_trail(config: &Config, facts: &mut Facts) {
+    let path = config.resolve(&config.store.path);
+    let Some(look) = copy::Look::at(&path).ok().filter(|look| look.format >= copy::CHAINED) else { return };
+    let verdict = tokio::task::spawn_blocking(move || verified(&look, Vec::new())).await;
+    match verdict.map_err(anyhow::Error::from).and_then(|verdict| Ok(verdict?)) {
+        Ok(verdict) => facts.state.push(("audit trail".into(), in_short(&verdict))),
+        Err(error) => facts.troubles.push(format!("the audit trail: {error:#}")),
+    }
 }
 
 /// What the host on this machine tells everybody.

@@ -67,7 +67,7 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         gone.events,
         gone.journals,
         gone.links,
-        gone.named_in + gone.errors + gone.named_in_links + gone.storage + gone.notes + gone.views,
+        gone.named_in + gone.errors + gone.named_in_links + gone.storage + gone.notes + gone.views + gone.acts,
         gone.stays.open_events.len() + gone.stays.open_named_in.len(),
     );
     note(store, "record.forget", what, "").await?;
@@ -182,6 +182,11 @@ fn tell(found: &Forgotten, goes: &str, config: &Config, output: &Output) {
         ("values in flows' storage", found.storage, "the person's values are taken out"),
         ("notes beside questions", found.notes, "removed, or the person's values are taken out"),
         ("views of the console", found.views, "removed"),
+        (
+            "lines of the audit trail",
+            found.acts,
+            "a hash takes the place of what tells of the person; who did what when stays, and can be checked as before",
+        ),
     ];
     let rows = rows.iter().filter(|(_, count, _)| *count > 0);
     let rows = rows.map(|(what, count, how)| vec![(*what).into(), count.to_string(), (*how).into()]).collect();
@@ -238,7 +243,7 @@ fn stays(stays: &Stays, config: &Config) -> Vec<(String, String)> {
     say(
         stays.acts,
         "lines of the audit trail",
-        "nobody changes what was done; they go by nothing but a new database".into(),
+        "they name it by its ids alone, and nobody changes what was done".into(),
     );
     say(
         stays.positions,

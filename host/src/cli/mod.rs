@@ -129,6 +129,9 @@ enum Command {
     /// Who may sign in to the console.
     #[command(subcommand)]
     Account(account::Command),
+    /// The audit trail: who did what. Say whether anything in it was changed; write it for others to check.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Whom the host tells when something is wrong.
     #[command(subcommand)]
     Alert(alert::Command),
@@ -290,6 +293,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Store(command) => store::run(&cli.config, command, &output).await,
         Command::Secret(command) => secret::run(command, &output),
         Command::Account(command) => account::run(&cli.config, command, &output).await,
+        Command::Audit(command) => audit::run(&cli.config, command, &output).await,
         Command::Alert(command) => alert::run(&cli.config, command, &output).await,
         Command::Tool(command) => tool::run(&cli.config, command, &output).await,
         Command::Agent(command) => agent::run(&cli.config, command, &output).await,

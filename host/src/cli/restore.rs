@@ -132,12 +132,15 @@ fn tell_files(files: &[(PathBuf, bool)], output: &Output) {
 }
 
 fn facts(manifest: &Manifest) -> Vec<Vec<String>> {
-    vec![
+    let mut facts = vec![
         vec!["made".into(), format!("{}, {} ago", manifest.made, ago(now() - manifest.made_at))],
         vec!["on".into(), format!("{}, of {}", manifest.machine, manifest.database.display())],
         vec!["by".into(), format!("tandem {}, format {}", manifest.tandem, manifest.format)],
         vec!["links".into(), manifest.links.to_string()],
-    ]
+    ];
+    let head = manifest.audit.iter();
+    facts.extend(head.map(|own| vec!["audit trail".into(), format!("until line {}, head {}", own.line, own.head)]));
+    facts
 }
 
 fn in_words(states: &BTreeMap<String, u64>) -> String {

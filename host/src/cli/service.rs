@@ -163,6 +163,9 @@ struct Host {
 /// How long what was asked over HTTP may take still when these parts end.
 const ANSWERS: Duration = Duration::from_secs(5);
 
+/// Between two times that the log says where the audit trail ends.
+const TELL_HEAD: Duration = Duration::from_secs(24 * 3_600);
+
 /// Between two looks whether the database still lies where it was opened.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -252,6 +255,7 @@ pub async fn serve(
     let manager = Manager::of_process();
     let pulse = Arc::new(Pulse::new(manager, store.clone()));
     let signs = tokio::spawn(guarded("signs of life", pulse.clone().run()));
+    let head = tokio::spawn(guarded("head of the audit trail", tell_head(store.clone())));
     let (mut before, mut refused): (Option<Setup>, Option<String>) = (None, None);
     loop {
         let (halt, stop) = watch::channel(false);
@@ -298,6 +302,7 @@ pub async fn serve(
     }
     log_out(&setup.connections, None).await;
     signs.abort();
+    head.abort();
     if let Ok(Some(gone)) = watching.await {
         // To close it would take the log away from the database that may lie there now.
         std::mem::forget(store);
@@ -305,6 +310,18 @@ pub async fn serve(
     }
     tracing::info!("tandem stopped");
     Ok(())
+}
+
+/// The end of the audit trail in the log, which often goes to another machine: there it shows later whether the trail was cut off.
+async fn tell_head(store: Arc<dyn Store>) {
+    loop {
+        match store.trail_head().await {
+            Ok(Some(own)) => tracing::info!(line = own.line, head = own.head, "the audit trail's end"),
+            Ok(None) => {}
+            Err(error) => tracing::warn!(%error, "the audit trail's end cannot be read"),
+        }
+        tokio::time::sleep(TELL_HEAD).await;
+    }
 }
 
 /// Gives back the sessions of connections that are used no more.

@@ -10,6 +10,7 @@ mod people;
 mod protection;
 mod search;
 pub mod sqlite;
+pub mod trail;
 
 use std::collections::BTreeMap;
 

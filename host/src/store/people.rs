@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::trail::{Head, Page};
 use super::{Millis, Result};
 
 /// What somebody may do: each may what those before may.
@@ -225,6 +226,26 @@ pub struct Act {
     pub address: Option<String>,
     /// What became of it.
     pub outcome: Fate,
+    /// With which program, as it calls itself or as the company's provider knows it.
+    pub client: Option<String>,
+}
+
+impl Act {
+    /// Somebody did something now, and it was done; the rest is none.
+    pub fn new(who: impl Into<String>, via: Via, act: impl Into<String>, what: impl Into<String>) -> Self {
+        Self {
+            id: 0,
+            at: crate::time::now(),
+            who: who.into(),
+            via,
+            act: act.into(),
+            what: what.into(),
+            why: None,
+            address: None,
+            outcome: Fate::Done,
+            client: None,
+        }
+    }
 }
 
 /// Which acts a person wants to see.
@@ -275,8 +296,12 @@ pub trait People: Send + Sync + 'static {
     /// Takes one back; false where there is none.
     async fn token_remove(&self, id: &str) -> Result<bool>;
 
-    /// Adds to the audit trail, which nobody changes.
+    /// Adds to the audit trail, which nobody changes: what somebody did is bound to all that was done before (`trail`).
     async fn act(&self, act: Act) -> Result<()>;
     /// The audit trail, newest first.
     async fn acts(&self, filter: ActFilter) -> Result<Vec<Act>>;
+    /// The audit trail as it is hashed, oldest first: at most so many lines behind one.
+    async fn trail(&self, after: i64, limit: u32) -> Result<Page>;
+    /// The newest line of it that has a hash.
+    async fn trail_head(&self) -> Result<Option<Head>>;
 }

@@ -171,6 +171,8 @@ pub struct Forgotten {
     pub notes: u64,
     /// Views of the console that look for the person.
     pub views: u64,
+    /// Lines of the audit trail of whose texts only a hash is left.
+    pub acts: u64,
     /// Values by which the person was looked for.
     pub values: u64,
     /// What stays, and why.
@@ -192,6 +194,7 @@ impl Forgotten {
             self.storage,
             self.notes,
             self.views,
+            self.acts,
         ];
         all.iter().all(|count| *count == 0)
     }
@@ -210,7 +213,7 @@ pub struct Stays {
     pub wakes: u64,
     /// Pairs of ids: without them the same record would be made a second time.
     pub links: u64,
-    /// Lines of the audit trail that name it: nobody changes what was done.
+    /// Lines of the audit trail that name it by its ids alone: nobody changes what was done.
     pub acts: u64,
     /// What the host keeps to tell people, and to go on from.
     pub positions: u64,

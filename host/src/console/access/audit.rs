@@ -65,12 +65,15 @@ pub struct Line {
     address: Option<String>,
     /// What became of it.
     outcome: Fate,
+    /// With which program, as it calls itself or as the company's provider knows it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client: Option<String>,
 }
 
 impl From<Act> for Line {
     fn from(act: Act) -> Self {
-        let Act { id, at, who, via, act, what, why, address, outcome } = act;
-        Self { id, at: iso(at), who, via, act, what, why, address, outcome }
+        let Act { id, at, who, via, act, what, why, address, outcome, client } = act;
+        Self { id, at: iso(at), who, via, act, what, why, address, outcome, client }
     }
 }
 
@@ -113,11 +116,12 @@ async fn file(
     let limit = filter.limit.unwrap_or(MOST_IN_A_FILE).clamp(1, MOST_IN_A_FILE);
     let filter = ActFilter { who: filter.who, q: filter.q, before: filter.before, limit };
     let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(["at", "who", "via", "act", "what", "why", "address", "outcome"]).map_err(Problem::failed)?;
+    csv.write_record(["at", "who", "via", "act", "what", "why", "address", "outcome", "client"])
+        .map_err(Problem::failed)?;
     for act in console.access.store.acts(filter).await? {
-        let (why, address) = (act.why.unwrap_or_default(), act.address.unwrap_or_default());
+        let [why, address, client] = [act.why, act.address, act.client].map(Option::unwrap_or_default);
         let at = iso(act.at);
-        let line = [&at, &act.who, act.via.word(), &act.act, &act.what, &why, &address, act.outcome.word()];
+        let line = [&at, &act.who, act.via.word(), &act.act, &act.what, &why, &address, act.outcome.word(), &client];
         csv.write_record(line.map(as_text)).map_err(Problem::failed)?;
     }
     let text = csv.into_inner().map_err(Problem::failed)?;

@@ -17,7 +17,6 @@ use crate::console::Console;
 use crate::console::body::Asked;
 use crate::console::problem::Problem;
 use crate::store::{Act, Fate, Via};
-use crate::time::now;
 
 /// What the browser keeps of a sign-in that has gone to the provider. Another site sends it back, so it is not strict.
 const BEGUN_COOKIE: &str = "tandem_oidc";
@@ -156,15 +155,10 @@ async fn back(
     let is_begun = pending.is_some();
     let to = pending.as_ref().map_or_else(|| "/".to_owned(), |pending| pending.to.clone());
     let line = |who: String, why: String, outcome| Act {
-        id: 0,
-        at: now(),
-        who,
-        via: Via::Session,
-        act: "session.begin".into(),
-        what: String::new(),
         why: Some(why),
         address: peer.map(|peer| peer.0.to_string()),
         outcome,
+        ..Act::new(who, Via::Session, "session.begin", "")
     };
     let mut name = None;
     match signed_in(access, sign_on, returned, pending, &mut name).await {

@@ -152,17 +152,7 @@ async fn sign_in(
     let right = access.passwords.is(kept, asked.password).await?;
     let address = peer.map(|peer| peer.0.to_string());
     let name: String = asked.name.chars().take(100).collect();
-    let act = |outcome| Act {
-        id: 0,
-        at: now(),
-        who: name.clone(),
-        via: Via::Session,
-        act: "session.begin".into(),
-        what: String::new(),
-        why: None,
-        address: address.clone(),
-        outcome,
-    };
+    let act = |outcome| Act { address: address.clone(), outcome, ..Act::new(&name, Via::Session, "session.begin", "") };
     let Some(account) = account.filter(|_| right) else {
         tracing::warn!(name, address, "somebody could not sign in to the console");
         access.store.act(act(Fate::Refused)).await?;

@@ -8,7 +8,6 @@ use axum::http::request::Parts;
 
 use crate::console::problem::Problem;
 use crate::store::{Act, Fate, Role, Session, Via};
-use crate::time::now;
 
 /// Where a request comes from: the other end of the connection, or what the stated proxy says it is.
 #[derive(Clone, Copy, Debug)]
@@ -81,17 +80,8 @@ impl Who {
 
     /// A line of the audit trail.
     pub fn act(&self, act: &str, what: impl Into<String>, outcome: Fate) -> Act {
-        Act {
-            id: 0,
-            at: now(),
-            who: self.name.clone(),
-            via: self.via,
-            act: act.to_owned(),
-            what: what.into(),
-            why: None,
-            address: self.address.map(|address| address.to_string()),
-            outcome,
-        }
+        let address = self.address.map(|address| address.to_string());
+        Act { address, outcome, ..Act::new(&self.name, self.via, act, what) }
     }
 }
 

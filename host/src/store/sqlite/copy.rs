@@ -6,8 +6,9 @@ use std::time::{Duration, Instant};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension, params};
 
-use super::{Keys, MIGRATIONS, Result, StoreError, events, lock_beside, migrate, sealing};
+use super::{Keys, MIGRATIONS, Result, StoreError, events, lock_beside, migrate, sealing, trail};
 use crate::disk::folder_of;
+use crate::store::trail::{Found, Head, Page};
 use crate::store::{Count, EventState, Millis};
 
 /// Names that the store keeps of itself and that are no keys: by this one a host goes on being the same in its orgs.
@@ -20,6 +21,9 @@ pub(super) const IN_DOUBT: Millis = 7 * 24 * 3_600_000;
 const OF_NOW: [&str; 3] = ["alerts", "backup", "reconcile"];
 /// Numbers that are left out where it is not known how many were given since: what an org or a person wrote down by number is never another event.
 const GAP: i64 = 1_000_000;
+
+/// The first format in which the audit trail has a chain.
+pub const CHAINED: i64 = trail::FORMAT;
 
 /// The newest format that this binary knows.
 pub fn format() -> i64 {
@@ -119,6 +123,26 @@ impl Look {
     pub fn keys(&self) -> Result<Vec<String>> {
         // Before format 10 nothing was sealed.
         if self.format < 10 { Ok(Vec::new()) } else { sealing::noted(&self.connection) }
+    }
+
+    /// The audit trail as it is hashed, oldest first: at most so many lines behind one. Before format 12 nothing of it was hashed.
+    pub fn trail(&self, after: i64, limit: u32) -> Result<Page> {
+        trail::page(&self.connection, after, limit)
+    }
+
+    /// The line of the audit trail before one.
+    pub fn trail_before(&self, line: i64) -> Result<Option<Found>> {
+        trail::before(&self.connection, line)
+    }
+
+    /// Numbers of the first line of the audit trail that was written since, and of the last one until then; none where there is no such line.
+    pub fn lines_between(&self, since: Millis, until: Millis) -> Result<Option<(i64, i64)>> {
+        trail::between(&self.connection, since, until)
+    }
+
+    /// The newest line of the audit trail that has a hash.
+    pub fn trail_head(&self) -> Result<Option<Head>> {
+        if self.format < trail::FORMAT { Ok(None) } else { trail::head(&self.connection) }
     }
 
     /// Tells the databases of one host from those of others, and names none; none where it was never asked for.

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::events::{EVENT_COLUMNS, event};
 use super::reducing::{Hashing, SECRET, replace_journal};
 use super::values::{self, Column, Key};
-use super::{Keys as Sealing, SqliteStore, packing, resealing, retention, runs, search};
+use super::{Keys as Sealing, SqliteStore, packing, resealing, retention, runs, search, trail};
 use crate::personal::{Keys, Values};
 use crate::store::*;
 
@@ -71,8 +71,17 @@ struct Survey {
     views: Vec<(String, String)>,
     wakes: u64,
     naming_wakes: u64,
-    acts: Vec<String>,
+    acts: Vec<NamedAct>,
     positions: u64,
+}
+
+/// A line of the audit trail that names the person.
+struct NamedAct {
+    id: i64,
+    /// As it is shown.
+    says: String,
+    /// It tells more of them than ids.
+    tells: bool,
 }
 
 impl Survey {
@@ -645,12 +654,18 @@ fn rest(db: &Connection, person: &Person, mut survey: Survey) -> Result<Survey> 
     for position in positions.query_map([], |row| row.get::<_, String>(0))? {
         survey.positions += u64::from(person.values.is_in(&position?));
     }
-    let mut acts = db.prepare("SELECT at, who, act, what, coalesce(why, '') FROM acts ORDER BY id")?;
-    for act in acts.query_map([], |row| Ok((row.get(0)?, [row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])))? {
-        let (at, [who, act, what, why]): (Millis, [String; 4]) = act?;
+    let mut acts = db.prepare(
+        "SELECT id, at, who, act, what, coalesce(why, '') FROM acts WHERE act NOT LIKE 'audit.%' ORDER BY id",
+    )?;
+    let texts =
+        |row: &rusqlite::Row<'_>| Ok::<_, rusqlite::Error>([row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?]);
+    for act in acts.query_map([], |row| Ok((row.get(0)?, row.get(1)?, texts(row)?)))? {
+        let (id, at, [who, act, what, why]): (i64, Millis, [String; 4]) = act?;
         let told = format!("{what} {why}");
-        if person.values.is_in(&told) || person.names(&told) {
-            survey.acts.push(format!("{} {who}: {act} {told}", crate::time::iso(at)));
+        let tells = person.values.is_in(&what) || person.values.is_in(&why);
+        if tells || person.names(&told) {
+            let says = format!("{} {who}: {act} {told}", crate::time::iso(at));
+            survey.acts.push(NamedAct { id, says, tells });
         }
     }
     Ok(survey)
@@ -784,7 +799,7 @@ impl Protection for SqliteStore {
             let about: BTreeSet<RunId> = dossier.calls.iter().map(|call| call.run).collect();
             let others = survey.runs.iter().map(|run| RunId(*run)).filter(|run| !about.contains(run));
             dossier.named_in_runs = others.collect();
-            dossier.acts = survey.acts;
+            dossier.acts = survey.acts.into_iter().map(|act| act.says).collect();
             Ok(dossier)
         };
         self.read(gather).await
@@ -818,6 +833,7 @@ impl Protection for SqliteStore {
             storage: survey.storage.len() as u64,
             notes: (survey.notes.len() + survey.own_notes.len()) as u64,
             views: survey.views.len() as u64,
+            acts: survey.acts.iter().filter(|act| act.tells).count() as u64,
             values: person.values.count() as u64,
             stays: Stays {
                 open_events: survey.open_events,
@@ -825,7 +841,7 @@ impl Protection for SqliteStore {
                 open_runs: survey.open_runs,
                 wakes: survey.wakes,
                 links: survey.own_links.len() as u64,
-                acts: survey.acts.len() as u64,
+                acts: survey.acts.iter().filter(|act| !act.tells).count() as u64,
                 positions: survey.positions,
                 kept_back,
             },
@@ -853,6 +869,11 @@ impl Protection for SqliteStore {
         self.hide(values::STORAGE, survey.storage, person.clone()).await?;
         self.hide(values::NOTES, survey.notes, person.clone()).await?;
         self.hide(values::ERRORS, survey.errors, person.clone()).await?;
+        let own = person.clone();
+        let mask =
+            move |db: &Connection, id: &i64| trail::mask(db, *id, "tandem forget", |text| own.values.is_in(text));
+        let telling = survey.acts.iter().filter(|act| act.tells).map(|act| act.id);
+        self.each(telling.collect(), mask).await?;
         let remove = |db: &Connection, (name, by): &(String, String)| {
             db.prepare_cached("DELETE FROM views WHERE name = ?1 AND by = ?2")?.execute([name, by])?;
             Ok(())

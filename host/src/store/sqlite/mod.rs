@@ -15,6 +15,7 @@ mod runs;
 pub(super) mod sealing;
 mod search;
 mod sightings;
+mod trail;
 mod values;
 mod wiping;
 mod writer;
@@ -51,6 +52,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("outside.sql"),
     include_str!("protect.sql"),
     include_str!("tools.sql"),
+    include_str!("trail.sql"),
 ];
 
 /// Finished events are kept at least so long, however full the store is: a source may tell one again.
@@ -247,6 +249,9 @@ fn migrate(connection: &mut Connection) -> Result<()> {
     }
     for step in &MIGRATIONS[found as usize..] {
         transaction.execute_batch(step)?;
+    }
+    if found < trail::FORMAT {
+        trail::chain_old(&transaction)?;
     }
     transaction.pragma_update(None, "user_version", known)?;
     transaction.commit()?;
@@ -793,3 +798,5 @@ fn grant(row: &Row<'_>) -> rusqlite::Result<Grant> {
 mod protection_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trail_tests;

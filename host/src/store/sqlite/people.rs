@@ -3,7 +3,8 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::SqliteStore;
+use super::{SqliteStore, trail};
+use crate::store::trail::{Head, Page};
 use crate::store::*;
 
 /// A session that nobody used for so long is over.
@@ -93,6 +94,7 @@ fn act(row: &Row<'_>) -> rusqlite::Result<Act> {
         why: row.get("why")?,
         address: row.get("address")?,
         outcome: Fate::ALL.into_iter().find(|own| own.word() == outcome).ok_or_else(|| unknown("fate", &outcome))?,
+        client: row.get("client")?,
     })
 }
 
@@ -283,23 +285,7 @@ impl People for SqliteStore {
     }
 
     async fn act(&self, act: Act) -> Result<()> {
-        let add = move |db: &Connection| {
-            db.execute(
-                "INSERT INTO acts (at, who, via, act, what, why, address, outcome) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-                params![
-                    act.at,
-                    act.who,
-                    act.via.word(),
-                    act.act,
-                    act.what,
-                    act.why,
-                    act.address,
-                    act.outcome.word()
-                ],
-            )?;
-            Ok(())
-        };
-        self.writer.run(add).await
+        self.writer.run(move |db| trail::add(db, &act)).await
     }
 
     async fn acts(&self, filter: ActFilter) -> Result<Vec<Act>> {
@@ -315,5 +301,12 @@ impl People for SqliteStore {
             Ok(rows)
         })
         .await
+    }
+    async fn trail(&self, after: i64, limit: u32) -> Result<Page> {
+        self.read(move |db| trail::page(db, after, limit)).await
+    }
+
+    async fn trail_head(&self) -> Result<Option<Head>> {
+        self.read(trail::head).await
     }
 }

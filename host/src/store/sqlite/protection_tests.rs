@@ -239,6 +239,10 @@ async fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_others_stay() 
         .await
         .unwrap();
     append(&store, vec![event("orders", "006B", order)]).await;
+    for why in [format!("Anna {NAME} asked for it"), "as agreed".into()] {
+        store.act(Act { why: Some(why), ..Act::new("boss", Via::Session, "review.note", "event 3") }).await.unwrap();
+    }
+    let head = store.trail_head().await.unwrap().unwrap().head;
     store.pack(&BTreeMap::new()).await.unwrap();
     assert!(all_bytes(&store, &at(&folder)).await.contains("maierhofer"));
     assert_eq!(store.dossier(whom(&store, "003A").await, silent()).await.unwrap().events.len(), 1);
@@ -260,6 +264,9 @@ async fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_others_stay() 
     assert_eq!(counted(&rehearsed), (1, 3, 2, 1, 1, 1), "{rehearsed:?}");
     let gone = forget(&store, "003A", Forget::ForGood).await;
     assert!(gone.wiped && gone.stays.open_named_in.is_empty() && gone.stays.links == 1, "{gone:?}");
+    assert_eq!((rehearsed.acts, gone.acts, gone.stays.acts), (1, 1, 0));
+    let verdict = crate::store::trail::verify(&store, vec![head.parse().unwrap()]).await.unwrap();
+    assert!(verdict.holds() && verdict.masked.len() == 1, "who did what stays, and can be checked: {verdict:?}");
     let left = all_bytes(&store, &at(&folder)).await;
     for planted in ["maierhofer", "anna@"] {
         let places: Vec<&str> = left

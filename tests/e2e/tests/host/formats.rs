@@ -83,6 +83,8 @@ async fn a_database_of_every_format_opens_and_its_host_goes_on() -> Result<()> {
         let explained = world.tandem_json(&["explain", &ids[0]]).await?.to_string();
         ensure!(explained.contains("CardCode") && explained.contains("order"), "format {format}: {explained}");
         ensure!(format_of(&database)? == now, "it is brought to this version's format");
+        let trail = world.tandem_json(&["audit", "verify"]).await?;
+        ensure!(trail["lines"].as_u64() > Some(0), "format {format}: {trail}");
         world.up().await?;
         world.win(&ids[4]).await?;
         world.until_all_told(&ids[4..], Duration::from_secs(60)).await?;
