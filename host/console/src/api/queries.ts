@@ -156,6 +156,12 @@ export const audit = (filter: { q?: string; who?: string }) =>
     initialPageParam: undefined as number | undefined,
     getNextPageParam: (last) => (last.more ? last.acts.at(-1)?.id : undefined),
   });
+/** The host goes through the whole trail for it. */
+export const auditChain = queryOptions({
+  queryKey: ['audit', 'chain'],
+  queryFn: ({ signal }) => api.get<T.AuditChain>('/audit/chain', {}, signal),
+  staleTime: 60_000,
+});
 
 const path = encodeURIComponent;
 

@@ -391,10 +391,26 @@ export interface Act {
   why?: string;
   address?: string;
   outcome: 'done' | 'refused' | 'failed';
+  /** With which program. */
+  client?: string;
 }
 export interface ActPage {
   acts: Act[];
   more: boolean;
+}
+/** Whether the audit trail is as it was written. */
+export interface AuditChain {
+  holds: boolean;
+  lines: number;
+  last_line?: number;
+  head?: string;
+  breaks: AuditBreak[];
+  breaks_more: number;
+}
+export interface AuditBreak {
+  line: number;
+  wrong: 'changed' | 'missing' | 'out-of-order' | 'without-hash' | 'taken-out' | 'head-not-found';
+  says: string;
 }
 
 // --- plugins and releases

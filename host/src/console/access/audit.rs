@@ -15,6 +15,7 @@ use super::Who;
 use crate::console::Console;
 use crate::console::body::Asked;
 use crate::console::problem::Problem;
+use crate::store::trail::{Break, verify};
 use crate::store::{Act, ActFilter, Fate, Role, Via};
 use crate::time::iso;
 
@@ -24,7 +25,7 @@ const MOST_IN_A_FILE: u32 = 100_000;
 
 /// All of this page.
 pub fn routes() -> OpenApiRouter<Arc<Console>> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(file))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(file)).routes(routes!(chain))
 }
 
 /// Which lines.
@@ -127,6 +128,38 @@ async fn file(
     let text = csv.into_inner().map_err(Problem::failed)?;
     let name = "attachment; filename=\"tandem-audit.csv\"";
     Ok(([(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CONTENT_DISPOSITION, name)], text).into_response())
+}
+
+/// Whether the audit trail is as it was written: each line is bound by a hash to all before it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AuditChain)]
+pub struct Chain {
+    /// No line was changed, and none is missing, as far as the trail itself shows that.
+    holds: bool,
+    /// How many lines there are.
+    lines: u64,
+    /// The newest line.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_line: Option<i64>,
+    /// Its hash: who keeps it elsewhere sees later whether the end was cut off (`tandem audit verify --head`).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    head: Option<String>,
+    /// Where the chain breaks.
+    breaks: Vec<Break>,
+    /// How many more of these there are.
+    breaks_more: u64,
+}
+
+/// Goes through the whole audit trail, and says whether its chain holds.
+#[utoipa::path(get, path = "/audit/chain", tag = "access",
+    responses((status = 200, body = Chain), (status = 401, body = Problem), (status = 403, body = Problem)))]
+async fn chain(State(console): State<Arc<Console>>, who: Who) -> Result<Json<Chain>, Problem> {
+    who.may_all(Role::Admin)?;
+    let verdict = verify(console.access.store.as_ref(), Vec::new()).await?;
+    let holds = verdict.holds();
+    let (last_line, head) = verdict.head.map(|head| (head.line, head.head)).unzip();
+    let (breaks, breaks_more) = (verdict.breaks, verdict.breaks_more);
+    Ok(Json(Chain { holds, lines: verdict.lines, last_line, head, breaks, breaks_more }))
 }
 
 /// A spreadsheet takes for a formula what begins like one.

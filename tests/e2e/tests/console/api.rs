@@ -95,6 +95,8 @@ async fn a_password_is_guessed_slowly_and_a_session_ends_with_what_it_may() -> R
     let trail = admin.get("/audit?q=session").await?;
     let refused = trail["acts"].as_array().into_iter().flatten().filter(|act| act["outcome"] == "refused").count();
     assert!(refused > 0, "{trail}");
+    let chain = admin.get("/audit/chain").await?;
+    assert!(chain["holds"] == true && chain["last_line"] == chain["lines"] && chain["breaks"] == json!([]), "{chain}");
     admin.ask(Method::DELETE, "/session", None).await?;
     assert_eq!(admin.ask(Method::GET, "/session", None).await?.0, 401, "signed out");
     let database = std::fs::read(world.folder().join("data/tandem.db"))?;
@@ -139,7 +141,7 @@ async fn a_viewer_changes_nothing_and_who_has_one_flow_sees_one() -> Result<()> 
         let (status, answer) = viewer.ask(method.clone(), &path, Some(body.clone())).await?;
         assert!([403, 404].contains(&status), "{method} {path}: {status} {answer}");
     }
-    for path in ["/accounts", "/tokens", "/audit", "/audit.csv"] {
+    for path in ["/accounts", "/tokens", "/audit", "/audit.csv", "/audit/chain"] {
         assert_eq!(viewer.ask(Method::GET, path, None).await?.0, 403, "{path}");
     }
     // It sees that there is a payload, and nothing of it.

@@ -1,4 +1,4 @@
-import { useInfiniteQuery } from '@tanstack/react-query';
+import { useInfiniteQuery, useQuery } from '@tanstack/react-query';
 import { useSaid, useSay } from '../../way/way.tsx';
 import { Button } from '@ui5/webcomponents-react/Button';
 import { Table } from '@ui5/webcomponents-react/Table';
@@ -8,7 +8,7 @@ import { TableHeaderRow } from '@ui5/webcomponents-react/TableHeaderRow';
 import { TableRow } from '@ui5/webcomponents-react/TableRow';
 import { Mark } from '../../parts/mark.tsx';
 import { useWords } from '../../words/words.ts';
-import { audit as auditQuery } from '../../api/queries.ts';
+import { auditChain, audit as auditQuery } from '../../api/queries.ts';
 import { Empty } from '../../parts/empty.tsx';
 import { search as searchIcon } from '../../parts/icons.ts';
 import { Loaded } from '../../parts/loaded.tsx';
@@ -17,6 +17,9 @@ import { Time } from '../../parts/time.tsx';
 import { WordsField } from '../../parts/words-field.tsx';
 
 const TONE = { done: 'good', refused: 'warn', failed: 'bad' } as const;
+
+/** Breaks that are named. */
+const SHOWN = 10;
 
 export function Audit() {
   const { t } = useWords();
@@ -38,6 +41,7 @@ export function Audit() {
       }
       flush
     >
+      <Chain />
       <Loaded query={query}>
         {() =>
           acts.length === 0 ? (
@@ -78,6 +82,7 @@ export function Audit() {
                         <div className="soft small">
                           {t(`audit.via.${act.via}`)}
                           {act.address && <> · {act.address}</>}
+                          {act.client && <> · {act.client}</>}
                         </div>
                       </div>
                     </TableCell>
@@ -107,5 +112,32 @@ export function Audit() {
         }
       </Loaded>
     </Card>
+  );
+}
+
+/** Whether anybody changed the trail; nothing while that is not known. */
+function Chain() {
+  const { t } = useWords();
+  const { data } = useQuery(auditChain);
+  if (!data) return null;
+  if (data.holds) {
+    return (
+      <p className="soft small chain">
+        <Mark tone="good">{t('audit.holds')}</Mark> {t('audit.holdsSays', { lines: data.lines })}
+      </p>
+    );
+  }
+  const { breaks } = data;
+  const more = breaks.length - SHOWN + data.breaks_more;
+  return (
+    <div className="small chain" role="alert">
+      <Mark tone="bad">{t('audit.broken')}</Mark> {t('audit.brokenSays')}
+      <ul>
+        {breaks.slice(0, SHOWN).map((own) => (
+          <li key={`${own.line} ${own.says}`}>{t(`audit.wrong.${own.wrong}`, { line: own.line })}</li>
+        ))}
+        {more > 0 && <li>{t('audit.brokenMore', { more })}</li>}
+      </ul>
+    </div>
   );
 }
