@@ -423,6 +423,33 @@ export function world(now = present()): World {
     });
   });
 
+  // A call of a tool that waits to be approved.
+  put({
+    row: row(20_346, 'orders', 'tandem.tool.change-order', '1047', 'review', now - 20 * MINUTE, {
+      reason:
+        'token desk calls orders_change-order (Change an order in B1); it would write: PATCH b1 /Orders(1047): DocDueDate 2026-12-04 -> 2026-12-11',
+      choices: ['approve 50a38e6a0025abbf', 'refuse'],
+    }),
+    kind: 'call-waits',
+    payload: { input: { doc_entry: 1047, doc_due_date: '2026-12-11' }, by: { who: 'token desk' } },
+    review: {
+      choices: [
+        { choice: 'approve 50a38e6a0025abbf', does: 'Do it, as it was rehearsed' },
+        { choice: 'refuse', does: 'Do not do it' },
+      ],
+      plan: [
+        {
+          call: 'PATCH b1 /Orders(1047)',
+          record: '1047',
+          fields: [{ name: 'DocDueDate', old: '2026-12-04', new: '2026-12-11' }],
+        },
+      ],
+      input: { doc_entry: 1047, doc_due_date: '2026-12-11' },
+      expires: iso(now + DAY),
+      candidates: [],
+    },
+  });
+
   // What was rejected.
   for (let n = 0; n < 14; n++) {
     put({

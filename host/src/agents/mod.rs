@@ -1,8 +1,8 @@
 //! What people's assistants and programs may do: the tools that the flows' plugins offer, each held to who calls and to what the operator allows. Whatever
 //! asks (MCP, the command line), a call passes here.
 
+mod hidden;
 mod own;
-mod policy;
 mod rates;
 
 use std::collections::BTreeSet;
@@ -15,15 +15,14 @@ use tokio::sync::Semaphore;
 
 use self::own::Question;
 pub use self::own::{Own, PREFIX};
-pub use self::policy::{Policy, Ruling};
 pub use self::rates::{Rates, TooOften};
 use crate::config::Config;
 use crate::engine::Flow;
-use crate::engine::calls::{self, Answered, CallError, Wanted};
+use crate::engine::calls::{self, Answered, CallError, Judged, Policy, Ruling, Stands, Wanted};
 use crate::plain::one_line;
 use crate::releases::Releases;
-use crate::sandbox::{CalledBy, Deed, Tool};
-use crate::store::{Act, Fate, Role, Store, Via};
+use crate::sandbox::{CalledBy, Deed, Tool, digest_of};
+use crate::store::{Act, EventId, Fate, Inbox, Millis, Role, Via};
 use crate::time::now;
 
 /// Who is shown the texts of customers' records.
@@ -50,6 +49,8 @@ pub struct Caller {
     pub via: Via,
     /// The program that calls for them, as the company's provider knows it, where it does.
     pub program: Option<String>,
+    /// Who made the token that they come with.
+    pub owner: Option<String>,
     /// Where from, where that is known.
     pub address: Option<String>,
 }
@@ -75,8 +76,19 @@ pub struct Offered {
 impl Offered {
     /// Whether what it answers may hold a field of that name, at whatever depth.
     pub fn gives(&self, field: &str) -> bool {
-        policy::has_field(&self.tool.output, field)
+        hidden::has_field(&self.tool.output, field)
     }
+}
+
+/// How a call stands that did more than read.
+#[derive(Clone, Debug)]
+pub struct Made {
+    /// How.
+    pub stands: Stands,
+    /// What is told of it.
+    pub told: Value,
+    /// When it was made.
+    pub at: Millis,
 }
 
 /// Why a call was not made, or gave nothing. The text is for who calls, be it a model.
@@ -122,7 +134,7 @@ pub struct Gateway {
     config: Arc<Config>,
     flows: Flows,
     releases: Arc<Releases>,
-    store: Arc<dyn Store>,
+    inbox: Arc<Inbox>,
     policy: Policy,
     rates: Rates,
     turns: Arc<Semaphore>,
@@ -130,10 +142,10 @@ pub struct Gateway {
 
 impl Gateway {
     /// Over flows as they are when somebody calls.
-    pub fn new(config: Arc<Config>, flows: Flows, releases: Arc<Releases>, store: Arc<dyn Store>) -> Self {
+    pub fn new(config: Arc<Config>, flows: Flows, releases: Arc<Releases>, inbox: Arc<Inbox>) -> Self {
         let own = &config.agents;
         let (policy, rates) = (Policy::of(own), Rates::new(own.calls_a_minute, own.calls_a_day));
-        Self { config, flows, releases, store, policy, rates, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { config, flows, releases, inbox, policy, rates, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// The flows that somebody sees.
@@ -151,21 +163,28 @@ impl Gateway {
         let flows = self.flows_of(caller);
         let mut offered = all_tools(flows.iter().map(Arc::as_ref));
         offered.retain_mut(|own| {
-            let ruling = self.policy.on(&caller.who, &own.name, own.tool.deed);
-            policy::hide_in_schema(&mut own.tool.output, &ruling.hides);
-            // What does more than read is called only once a person can see beforehand what it would do.
-            ruling.allowed && own.tool.deed == Deed::Reads
+            let call = Judged { who: &caller.who, tool: &own.name, deed: own.tool.deed };
+            hidden::hide_in_schema(&mut own.tool.output, &self.policy.hides(call));
+            self.policy.rulings(call).iter().any(Ruling::is_allowed)
         });
         offered
     }
 
-    /// Makes a call; its event tells it. `client` is what the program calls itself.
-    pub async fn call(&self, caller: &Caller, client: &str, name: &str, input: Value) -> Result<Answered, Refused> {
+    /// Makes a call; its event tells it. `client` is what the program calls itself; `once`: by which it knows the call, so that one which it makes again
+    /// is the same one.
+    pub async fn call(
+        &self,
+        caller: &Caller,
+        client: &str,
+        name: &str,
+        input: Value,
+        once: Option<String>,
+    ) -> Result<Answered, Refused> {
         // Counted whatever comes of it: who is refused over and over is no less of a burden, and what is too often is not noted line by line.
         self.rates.call(&caller.who, now())?;
         let said = caller.program.iter().map(String::as_str).chain(Some(client)).filter(|said| !said.is_empty());
         let client: String = one_line(&said.collect::<Vec<_>>().join(", ")).chars().take(MOST_CLIENT).collect();
-        let (tool, ruling) = match self.may(caller, name) {
+        let (tool, hides) = match self.may(caller, name, &input) {
             Ok(found) => found,
             Err(refused) => {
                 self.note(caller, &client, name, &refused.to_string(), Fate::Refused).await;
@@ -173,24 +192,90 @@ impl Gateway {
             }
         };
         match tool {
-            Called::Own(own) => self.own(caller, &client, own, input, &ruling.hides).await,
+            Called::Own(Own::Answer) => self.answer(caller, &client, input, once, &hides).await,
+            Called::Own(own) => self.own(caller, &client, own, input, &hides).await,
             Called::Theirs(flow, tool) => {
                 // Of who calls first, then of all: one who has many under way holds up nobody else.
                 let turns = async { (self.rates.turn(&caller.who).await, self.turns.clone().acquire_owned().await) };
                 let turns = tokio::time::timeout(TURN, turns).await.map_err(|_| Refused::Busy)?;
-                let (who, releases, store) = (caller.who.clone(), self.releases.clone(), self.store.clone());
+                let (by, via) = (called_by(caller, &client), caller.via);
+                let (releases, inbox) = (self.releases.clone(), self.inbox.clone());
+                let asked = digest_of(input.to_string().as_bytes());
                 // What was begun is kept, also where nobody waits for it any more.
                 let call = tokio::spawn(async move {
+                    let mut turns = Some(turns);
+                    let wanted = Wanted { tool: &tool, input, by, via, once };
+                    if flow.release.plugin.tool(&tool).is_some_and(|tool| tool.deed != Deed::Reads) {
+                        // It has its turn in the flow's queue.
+                        turns.take();
+                        return queued(&inbox, &flow, wanted).await;
+                    }
                     let _turns = turns;
-                    let wanted = Wanted { tool: &tool, input, by: CalledBy { who, client } };
-                    calls::read(releases.runtime(), store.as_ref(), &flow, wanted).await
+                    calls::read(releases.runtime(), inbox.store().as_ref(), &flow, wanted).await
                 });
                 let ended = call.await.map_err(|_| CallError::Refused("the host failed over it".into()))?;
                 let mut answered = ended?;
-                policy::hide(&mut answered.result, &ruling.hides);
+                self.note_call(caller, &client, name, &asked, &answered).await;
+                hide(&mut answered.result, &hides);
                 Ok(answered)
             }
         }
+    }
+
+    /// How a call stands that somebody made; none where it is no call of theirs, or of a flow that they do not see any more.
+    pub async fn call_of(&self, caller: &Caller, call: EventId) -> Result<Option<Made>, Refused> {
+        let told = calls::told_of(self.inbox.store().as_ref(), call, &caller.who).await?;
+        let Some(mut own) = told.filter(|own| caller.role >= LEAST && caller.sees(&own.flow)) else { return Ok(None) };
+        let hides =
+            self.policy.on(Judged { who: &caller.who, tool: &own.tool, deed: Deed::Writes }, &own.input, None).hides;
+        hidden::hide(&mut own.told, &hides);
+        if !hides.is_empty() {
+            hidden::hide_plan(&mut own.told);
+        }
+        Ok(Some(Made { stands: own.stands, told: own.told, at: own.at }))
+    }
+
+    /// Takes a call back that waits to be approved; of one that is further nothing changes. False where it is no call of theirs.
+    pub async fn withdraw(&self, caller: &Caller, call: EventId) -> Result<bool, Refused> {
+        let Some(own) = calls::told_of(self.inbox.store().as_ref(), call, &caller.who).await? else { return Ok(false) };
+        if own.stands == Stands::Waits && calls::refuse(self.inbox.store().as_ref(), call).await? {
+            self.inbox.ring(std::slice::from_ref(&own.flow));
+            self.note(caller, "", &own.tool, &format!("call {call} is taken back"), Fate::Done).await;
+        }
+        Ok(true)
+    }
+
+    /// Has a question of a flow answered.
+    async fn answer(
+        &self,
+        caller: &Caller,
+        client: &str,
+        input: Value,
+        once: Option<String>,
+        hides: &BTreeSet<String>,
+    ) -> Result<Answered, Refused> {
+        let tool = Own::Answer.tool().map_err(CallError::Refused)?;
+        let problems = tool.problems_of(&input);
+        if !problems.is_empty() {
+            return Err(CallError::Unfit(problems).into());
+        }
+        let store = self.inbox.store();
+        // Of what they do not see nothing is told, not even that it is there.
+        let id = EventId(input["event"].as_i64().unwrap_or_default());
+        let known = store.event(id).await.map_err(CallError::Store)?;
+        if !known.is_some_and(|event| caller.sees(&event.flow)) {
+            return Err(CallError::Refused(format!("there is no event {id}")).into());
+        }
+        let meant = calls::answer::meant(store, &input).await.map_err(CallError::Store)?;
+        let (question, _) = meant.map_err(CallError::Refused)?;
+        let (by, via) = (called_by(caller, client), caller.via);
+        let (began, asked) = (Instant::now(), digest_of(input.to_string().as_bytes()));
+        let wanted = Wanted { tool: Own::Answer.name(), input, by, via, once };
+        let call = calls::ask_to_answer(&self.inbox, &question, wanted).await?;
+        let mut answered = stands_of(&self.inbox, call, began).await?;
+        self.note_call(caller, client, calls::answer::NAME, &asked, &answered).await;
+        hide(&mut answered.result, hides);
+        Ok(answered)
     }
 
     /// What the host is asked itself. It has no event: that it was asked stands in the audit trail.
@@ -210,36 +295,63 @@ impl Gateway {
         }
         let asked: String = input.to_string().chars().take(MOST_ASKED).collect();
         let flows = self.flows_of(caller);
-        let (config, releases, store) = (&self.config, &self.releases, &self.store);
-        let answered = Question { config, releases, store, flows, caller, hides }.answered(own, input).await;
-        let answered = answered.map_err(CallError::Store)?;
+        let (config, releases, store) = (&self.config, &self.releases, self.inbox.store());
+        let answered = match own {
+            // Of calls of others nothing is told, not even that they are there.
+            Own::Call => {
+                let call = input["call"].as_i64().unwrap_or_default();
+                let made = self.call_of(caller, EventId(call)).await?;
+                made.map(|made| made.told).ok_or_else(|| format!("you made no call {call}"))
+            }
+            _ => {
+                let question = Question { config, releases, store, flows, caller, hides };
+                question.answered(own, input).await.map_err(CallError::Store)?
+            }
+        };
         let fate = if answered.is_ok() { Fate::Done } else { Fate::Failed };
         self.note(caller, client, &format!("{PREFIX}_{}", tool.name), &asked, fate).await;
         let result = answered.map_err(CallError::Refused)?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        Ok(Answered { result, event: None, calls: 0, took_ms, away_ms: 0 })
+        Ok(Answered { result, event: None, stands: None, calls: 0, took_ms, away_ms: 0 })
     }
 
     /// The tool that somebody calls by its whole name, if they may.
-    fn may(&self, caller: &Caller, name: &str) -> Result<(Called, Ruling), Refused> {
+    fn may(&self, caller: &Caller, name: &str, input: &Value) -> Result<(Called, BTreeSet<String>), Refused> {
         if caller.role < LEAST {
             return Err(Refused::Role { who: caller.who.clone(), role: caller.role });
         }
         let unknown = || Refused::Unknown(one_line(name).chars().take(MOST_CLIENT).collect());
         let (flow, tool) = name.split_once('_').ok_or_else(unknown)?;
         let (called, deed) = match Own::named(tool).filter(|_| flow == PREFIX) {
-            Some(own) => (Called::Own(own), Deed::Reads),
+            Some(own) => (Called::Own(own), own.deed()),
             None => {
                 let flow = self.flows_of(caller).into_iter().find(|own| own.name == flow).ok_or_else(unknown)?;
                 let deed = flow.release.plugin.tool(tool).ok_or_else(unknown)?.deed;
                 (Called::Theirs(flow, tool.to_owned()), deed)
             }
         };
-        let ruling = self.policy.on(&caller.who, name, deed);
-        if !ruling.allowed {
-            return Err(Refused::Policy { who: caller.who.clone(), tool: name.to_owned(), by: ruling.by });
+        let call = Judged { who: &caller.who, tool: name, deed };
+        let ruling = match self.policy.asks_for_rehearsal(call) {
+            // What a rehearsal shows decides once it was made: unless nothing that it shows could have the call made.
+            true => self.policy.rulings(call).into_iter().find(Ruling::is_allowed),
+            false => Some(self.policy.on(call, input, None)),
+        };
+        match ruling {
+            Some(ruling) if ruling.is_allowed() => Ok((called, self.policy.hides(call))),
+            ruling => {
+                let by = ruling.map_or_else(|| "no rule of [agents] allows it".to_owned(), |ruling| ruling.by);
+                Err(Refused::Policy { who: caller.who.clone(), tool: name.to_owned(), by })
+            }
         }
-        Ok((called, ruling))
+    }
+
+    /// A call that was made, by its event and by digests of what was asked and answered: the event may be gone one day, and changed by who can write the database.
+    async fn note_call(&self, caller: &Caller, client: &str, name: &str, asked: &str, answered: &Answered) {
+        let stands = answered.stands.map_or("answered", Stands::word);
+        let event = answered.event.map(|event| format!("event {event}, ")).unwrap_or_default();
+        let result = digest_of(answered.result.to_string().as_bytes());
+        let why = format!("{event}{stands}; input sha256 {asked}; result sha256 {result}");
+        self.note(caller, client, name, &why, Fate::Done).await;
     }
 
     /// What has no event stands in the audit trail.
@@ -252,10 +364,40 @@ impl Gateway {
             outcome,
             ..Act::new(&caller.who, caller.via, "tool.call", tool)
         };
-        if let Err(error) = self.store.act(act).await {
+        if let Err(error) = self.inbox.store().act(act).await {
             tracing::warn!(%error, "a call is not noted");
         }
     }
+}
+
+/// Takes out of what is told of a call what is hidden from who calls.
+fn hide(told: &mut Value, hides: &BTreeSet<String>) {
+    hidden::hide(told, hides);
+    if !hides.is_empty() {
+        hidden::hide_plan(told);
+    }
+}
+
+/// Who calls, as the call's event says it.
+fn called_by(caller: &Caller, client: &str) -> CalledBy {
+    CalledBy { who: caller.who.clone(), client: client.to_owned(), owner: caller.owner.clone() }
+}
+
+/// So long who calls waits for what does not only read, before they are told that it is under way.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A call that goes through the flow's queue.
+async fn queued(inbox: &Inbox, flow: &Flow, wanted: Wanted<'_>) -> Result<Answered, CallError> {
+    let began = Instant::now();
+    let call = calls::ask(inbox, flow, wanted).await?;
+    stands_of(inbox, call, began).await
+}
+
+/// How it stands after a while.
+async fn stands_of(inbox: &Inbox, call: EventId, began: Instant) -> Result<Answered, CallError> {
+    let (stands, result) = calls::told(inbox.store().as_ref(), call, PATIENCE).await?;
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Answered { result, event: Some(call), stands: Some(stands), calls: 0, took_ms, away_ms: 0 })
 }
 
 /// Why nobody of this role and with these flows calls a tool of that flow, whatever the rules say; none where they may.
@@ -269,8 +411,16 @@ pub fn out_of_reach(role: Role, flows: Option<&[String]>, flow: &str) -> Option<
 
 /// All tools that there are, whoever may call them: the host's own, and those of these flows.
 pub fn all_tools<'a>(flows: impl IntoIterator<Item = &'a Flow>) -> Vec<Offered> {
-    let own = Own::all().into_iter().map(|tool| (PREFIX.to_owned(), tool));
-    let of_flow = |flow: &'a Flow| flow.release.plugin.tools().iter().map(|tool| (flow.name.clone(), tool.clone()));
+    let told = |tool: &Tool| {
+        let mut told = tool.clone();
+        if tool.deed != Deed::Reads {
+            // How it stands is told before its result is there.
+            told.output = calls::wrapped(&tool.output);
+        }
+        told
+    };
+    let own = Own::all().into_iter().map(|tool| (PREFIX.to_owned(), told(&tool)));
+    let of_flow = |flow: &'a Flow| flow.release.plugin.tools().iter().map(move |tool| (flow.name.clone(), told(tool)));
     let mut offered: Vec<Offered> = Vec::new();
     for (flow, tool) in own.chain(flows.into_iter().flat_map(of_flow)) {
         let name = format!("{flow}_{}", tool.name);

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{Caller, policy};
+use super::{Caller, hidden};
 use crate::config::Config;
 use crate::engine::Flow;
+use crate::engine::calls::{answer, is_call_of_another, wrapped};
 use crate::engine::explain::{Outcome, Write, Written, explain};
 use crate::plain::{one_line, readable};
 use crate::releases::Releases;
-use crate::sandbox::Tool;
+use crate::sandbox::{Deed, Tool};
 use crate::store::{Event, EventFilter, EventState, Store, StoreError};
 use crate::time::iso;
 
@@ -39,10 +40,14 @@ pub enum Own {
     Reviews,
     /// How the flows are.
     Flows,
+    /// How a call stands that did more than read.
+    Call,
+    /// To answer a question of a flow.
+    Answer,
 }
 
 impl Own {
-    const ALL: [Self; 3] = [Self::Why, Self::Reviews, Self::Flows];
+    const ALL: [Self; 5] = [Self::Why, Self::Reviews, Self::Flows, Self::Call, Self::Answer];
 
     /// The one of that name, without what stands before it.
     pub fn named(name: &str) -> Option<Self> {
@@ -55,7 +60,14 @@ impl Own {
             Self::Why => "why",
             Self::Reviews => "reviews",
             Self::Flows => "flows",
+            Self::Call => "call",
+            Self::Answer => "answer",
         }
+    }
+
+    /// What it may do.
+    pub fn deed(self) -> Deed {
+        if self == Self::Answer { Deed::Writes } else { Deed::Reads }
     }
 
     /// All of them, as they are described to who calls.
@@ -116,7 +128,7 @@ impl Own {
             Self::Reviews => (
                 "Questions that wait for a person",
                 "What the flows cannot decide alone, newest first: the record, why it is asked about, and what may be answered. It answers nothing: a person does, \
-                 in the console, in Salesforce, or by `tandem review resolve`.",
+                 in the console, in Salesforce, or by `tandem review resolve`; tandem_answer proposes an answer to them.",
                 object(
                     json!({
                         "flow": text("only this flow"),
@@ -151,8 +163,29 @@ impl Own {
                     json!(["flows"]),
                 ),
             ),
+            Self::Call => (
+                "How a call stands",
+                "How a call of yours stands that did not only read: whether it waits for a person, is under way, was made and with which result, or was not made and why. \
+                 Ask it again after a while, not within seconds: a person approves in minutes or hours.",
+                object(json!({ "call": whole("the number that the call was answered with") }), json!(["call"])),
+                wrapped(&json!({ "description": "what the tool gave, as its own schema says" })),
+            ),
+            Self::Answer => (
+                answer::TITLE,
+                "Answers a question that tandem_reviews gives, with one of the choices that it offers. What that would bring about is rehearsed, and unless a rule \
+                 allows it at once a person approves it. Say in `why` what speaks for it: the person reads it. It approves no call that waits.",
+                object(
+                    json!({
+                        "event": whole("the event that asks, as tandem_reviews gives it"),
+                        "choice": text("one of its choices, to the letter"),
+                        "why": text("what speaks for it, for the person who approves"),
+                    }),
+                    json!(["event", "choice"]),
+                ),
+                object(json!({ "says": text("what was answered") }), json!(["says"])),
+            ),
         };
-        Tool::reading(self.name(), title, description, &input, &output)
+        Tool::own(self.name(), title, description, (&input, &output), self.deed())
     }
 }
 
@@ -192,6 +225,8 @@ impl Question<'_> {
                 Err(error) => Ok(Err(error.to_string())),
             },
             Own::Flows => self.state().await.map(Ok),
+            // These are the gateway's to say: see [`super::Gateway::own`].
+            Own::Call | Own::Answer => Ok(Err("it is asked otherwise".into())),
         }
     }
 
@@ -204,7 +239,7 @@ impl Question<'_> {
         }
         let field = wanted.field.as_deref().map(str::trim).filter(|field| !field.is_empty());
         let mut known = explain(self.store, Some(self.releases), self.config, record, field, LOOKED).await?;
-        known.events.retain(|event| self.caller.sees(&event.flow));
+        known.events.retain(|event| self.caller.sees(&event.flow) && !is_call_of_another(event, &self.caller.who));
         known.writes.retain(|write| self.caller.sees(&write.flow));
         // Links are shared by flows: who sees none of those that use them sees none of them.
         known.links.retain(|link| self.flows.iter().any(|flow| flow.bound.scope == link.scope));
@@ -226,7 +261,7 @@ impl Question<'_> {
             "writes": known.writes.iter().take(MOST).map(|write| self.written(write, field)).collect::<Vec<_>>(),
             "more": more,
         });
-        policy::hide(&mut told, self.hides);
+        hidden::hide(&mut told, self.hides);
         Ok(Ok(told))
     }
 
@@ -271,12 +306,13 @@ impl Question<'_> {
             let limit = most as u32 + 1;
             let filter =
                 EventFilter { flow: Some(flow.name.clone()), state: Some(EventState::Review), key: None, limit };
-            found.extend(self.store.events(filter).await?);
+            let own = self.store.events(filter).await?.into_iter();
+            found.extend(own.filter(|event| !is_call_of_another(event, &self.caller.who)));
         }
         found.sort_by_key(|event| std::cmp::Reverse(event.id));
         let more = found.len() > most;
         let mut questions: Value = found.iter().take(most).map(told).collect();
-        policy::hide(&mut questions, self.hides);
+        hidden::hide(&mut questions, self.hides);
         Ok(json!({ "questions": questions, "more": more }))
     }
 

@@ -5,13 +5,15 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::audit::user;
 use super::failure::{FOUND_PROBLEMS, Failure};
 use super::output::Output;
 use super::service::Parts;
-use crate::agents::{self, Offered, Own, PREFIX, Policy, Ruling};
+use crate::agents::{self, Offered, Own, PREFIX};
+use crate::config::Then;
+use crate::engine::calls::{Judged, Policy, Ruling};
 use crate::store::sqlite::Access;
 use crate::store::{Purpose, Role, Store};
 
@@ -23,11 +25,17 @@ pub enum Command {
         who: String,
         /// Such as `accounts_find-customer`.
         tool: String,
+        /// What it would be called with, a JSON object: where rules have conditions it decides between them.
+        input: Option<String>,
     },
 }
 
 pub async fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode> {
-    let Command::Can { who, tool } = command;
+    let Command::Can { who, tool, input } = command;
+    let input: Option<Value> = input
+        .map(|text| serde_json::from_str(&text))
+        .transpose()
+        .map_err(|error| Failure::WrongUsage(format!("the input of {tool} is not JSON: {error}")))?;
     let parts = Parts::open(config, Access::Tool).await?;
     let unknown = || {
         let flows = parts.config.flows.keys().map(String::as_str);
@@ -53,20 +61,33 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
         return Err(Failure::unknown("caller", &who, names.iter().map(String::as_str)).into());
     }
     let found = Offered { name: tool.clone(), flow: flow.to_owned(), tool: found };
-    let ruling = Policy::of(&parts.config.agents).on(&who, &tool, found.tool.deed);
-    let ruling = match known.and_then(|(role, flows)| agents::out_of_reach(role, flows.as_deref(), flow)) {
-        Some(by) => Ruling { allowed: false, by, ..ruling },
-        None => ruling,
+    let policy = Policy::of(&parts.config.agents);
+    let call = Judged { who: &who, tool: &tool, deed: found.tool.deed };
+    let mut rulings = match &input {
+        Some(input) if !policy.asks_for_rehearsal(call) => vec![policy.on(call, input, None)],
+        _ => policy.rulings(call),
     };
+    if let Some(by) = known.and_then(|(role, flows)| agents::out_of_reach(role, flows.as_deref(), flow)) {
+        rulings.truncate(1);
+        rulings.iter_mut().for_each(|own| (own.then, own.by) = (Then::Refuse, by.clone()));
+    }
+    let hides = rulings.last().map(|own| own.hides.clone()).unwrap_or_default();
     let (hidden, unknown): (Vec<&str>, Vec<&str>) =
-        ruling.hides.iter().map(String::as_str).partition(|name| found.gives(name));
+        hides.iter().map(String::as_str).partition(|name| found.gives(name));
+    let allowed = rulings.iter().any(Ruling::is_allowed);
     if output.is_json() {
+        let told =
+            rulings.iter().map(|own| json!({ "then": word(own), "by": own.by, "approved_by": approved_by(own) }));
         output.value(
-            &json!({ "who": who, "tool": tool, "allowed": ruling.allowed, "by": ruling.by, "hides": hidden, "not_there_to_hide": unknown }),
+            &json!({ "who": who, "tool": tool, "allowed": allowed, "rulings": told.collect::<Vec<_>>(), "hides": hidden, "not_there_to_hide": unknown }),
         );
     } else {
-        let word = if ruling.allowed { "may" } else { "may not" };
-        output.say(format!("{who} {word} call {tool}, which {}: {}", found.tool.deed, ruling.by));
+        for own in &rulings {
+            output.say(format!("{who} {} {tool}, which {}: {}", says(own), found.tool.deed, own.by));
+            if let Some(approved) = approved_by(own) {
+                output.say(format!("it is approved by {approved}, within {} hours", own.approval.hours));
+            }
+        }
         if !hidden.is_empty() {
             output.say(format!("hidden from them: {}", hidden.join(", ")));
         }
@@ -77,7 +98,33 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
             ));
         }
     }
-    Ok(if ruling.allowed { ExitCode::SUCCESS } else { ExitCode::from(FOUND_PROBLEMS) })
+    Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::from(FOUND_PROBLEMS) })
+}
+
+fn word(ruling: &Ruling) -> &'static str {
+    match ruling.then {
+        Then::Allow => "allow",
+        Then::Approve => "approve",
+        Then::Refuse => "refuse",
+    }
+}
+
+fn says(ruling: &Ruling) -> &'static str {
+    match ruling.then {
+        Then::Allow => "may call",
+        Then::Approve => "may, once a person has approved it, call",
+        Then::Refuse => "may not call",
+    }
+}
+
+/// Who approves, in words; none where nobody has to.
+fn approved_by(ruling: &Ruling) -> Option<String> {
+    let who = match ruling.approval.approvers.is_empty() {
+        true => "whoever answers reviews in the console or on this server".to_owned(),
+        false => ruling.approval.approvers.join(", "),
+    };
+    let but = if ruling.approval.own { "" } else { ", but not by who calls" };
+    (ruling.then == Then::Approve).then(|| format!("{who}{but}"))
 }
 
 /// Role and flows of who is called so; none where the host knows nobody of that name. The user of this server may all.

@@ -18,6 +18,7 @@ use crate::connections::oidc::{Provider, ProviderError};
 use crate::connections::{Connection, Connections, connect};
 use crate::console::tls;
 use crate::engine::Flow;
+use crate::engine::calls::Policy;
 use crate::releases::ReleaseError;
 use crate::sandbox::{LoadError, like};
 use crate::store::sqlite::Access;
@@ -187,6 +188,11 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
 
 /// A rule that speaks of no tool, or hides what none has: whoever wrote it believes that it holds.
 fn rules(config: &Config, flows: &[Flow], findings: &mut Vec<Finding>) {
+    for (place, why) in Policy::of(&config.agents).problems() {
+        let says = format!("its `when` cannot be read: {why}");
+        let mend = "such a rule refuses, or speaks of no call; write one like input.quantity <= 100.0";
+        findings.push(Finding::bad(format!("[agents] rule {}", place + 1), says, mend));
+    }
     let offered = agents::all_tools(flows);
     for (place, rule) in config.agents.rules.iter().enumerate() {
         let what = format!("[agents] rule {}", place + 1);
@@ -218,7 +224,7 @@ async fn callers(config: &Config, store: &dyn Store, findings: &mut Vec<Finding>
             findings.push(Finding::bad(&what, says, "put it before that one"));
         }
         let has_all = |patterns: &[String]| patterns.iter().any(|own| own == "*");
-        is_all = is_all.or((has_all(&rule.who) && has_all(&rule.tools)).then_some(place));
+        is_all = is_all.or((has_all(&rule.who) && has_all(&rule.tools) && rule.when.is_none()).then_some(place));
         for who in rule.who.iter().filter(|who| !known.iter().any(|own| like(who, own))) {
             let says = format!("nobody is called \"{who}\" here");
             let mend = "`token <name>` for a token for tools, or the name of an account; who comes from the provider is known once they have signed in";

@@ -7,13 +7,14 @@ use anyhow::Result;
 use clap::Subcommand;
 use serde_json::json;
 
-use super::audit::note;
+use super::audit::{note, user};
 use super::failure::{Failure, listed};
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::connections::salesforce::full_id;
+use crate::engine::calls::{Answerer, Policy, may_answer};
 use crate::store::sqlite::Access;
-use crate::store::{EventFilter, EventId, EventState};
+use crate::store::{Answered, EventFilter, EventId, EventState, Via};
 use crate::time::iso;
 
 #[derive(Subcommand)]
@@ -126,7 +127,20 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                     Failure::WrongUsage(format!("event {id} does not offer {choice:?}; it offers: {offers}")).into()
                 );
             }
-            if !store.retry(event.id, choose.clone(), crate::time::now()).await? {
+            let who = user();
+            let answerer = Answerer { who: &who, owner: None, via: Via::CommandLine };
+            let policy = Policy::of(&parts.config.agents);
+            if let Some(why) = choose.as_ref().and_then(|choice| may_answer(&policy, &event, answerer, choice)) {
+                return Err(Failure::WrongUsage(format!("event {id}: {why}")).into());
+            }
+            // What is asked and offered is looked at as it is when the answer is given.
+            let given = match &choose {
+                Some(choice) if event.state == EventState::Review => {
+                    store.answer(event.id, choice, crate::time::now()).await? == Answered::Given
+                }
+                _ => store.retry(event.id, choose.clone(), crate::time::now()).await?,
+            };
+            if !given {
                 let state = event.state.word();
                 if let Some(why) = event.kept.why() {
                     let told = format!("event {id} is {state}, and cannot be run again: {why}");

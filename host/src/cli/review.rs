@@ -7,13 +7,14 @@ use anyhow::Result;
 use clap::Subcommand;
 use serde_json::Value;
 
-use super::audit::note;
+use super::audit::{note, user};
 use super::failure::Failure;
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::console::choices;
+use crate::engine::calls::{Answerer, Planned, Policy, may_answer};
 use crate::store::sqlite::Access;
-use crate::store::{Answered, Event, EventFilter, EventId, EventState};
+use crate::store::{Answered, Event, EventFilter, EventId, EventState, Via};
 use crate::time::iso;
 
 #[derive(Subcommand)]
@@ -62,6 +63,8 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
             Ok(ExitCode::SUCCESS)
         }
         Command::Resolve { ids, choose } => {
+            let (policy, who) = (Policy::of(&parts.config.agents), user());
+            let answerer = Answerer { who: &who, owner: None, via: Via::CommandLine };
             // All or none: a choice that one of them does not offer changes nothing.
             for id in &ids {
                 let event = store.event(EventId(*id)).await?.ok_or_else(|| Failure::no_event(*id))?;
@@ -69,6 +72,8 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
                     format!("event {id} is {}, not in review", event.state.word())
                 } else if !event.choices.contains(&choose) {
                     format!("event {id} does not offer {choose:?}; it offers: {}", event.choices.join(", "))
+                } else if let Some(why) = may_answer(&policy, &event, answerer, &choose) {
+                    format!("event {id}: {why}")
                 } else {
                     continue;
                 };
@@ -106,6 +111,10 @@ fn show(event: &Event, output: &Output) {
     if event.state == EventState::Review {
         output.facts(&["choice", "what it does"], choices::rows(&event.choices));
     }
+    let plan: Vec<Planned> = serde_json::from_value(detail["plan"].clone()).unwrap_or_default();
+    if !plan.is_empty() {
+        output.facts(&["it would write", "field", "now", "then"], planned(&plan));
+    }
     let (columns, rows) = side_by_side(&detail);
     if !rows.is_empty() {
         let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
@@ -118,6 +127,23 @@ fn show(event: &Event, output: &Output) {
             state.word()
         ),
     });
+}
+
+/// What a call would write: each field a row, below what is done to which record.
+fn planned(plan: &[Planned]) -> Vec<Vec<String>> {
+    let text = |value: &Value| match value {
+        Value::String(text) => short(text, 60),
+        other => short(&other.to_string(), 60),
+    };
+    let mut rows = Vec::new();
+    for own in plan {
+        rows.push(vec![own.call.clone(), String::new(), String::new(), String::new()]);
+        rows.extend(own.fields.iter().map(|field| {
+            let old = field.old.as_ref().map(text).unwrap_or_default();
+            vec![String::new(), field.name.clone(), old, text(&field.new)]
+        }));
+    }
+    rows
 }
 
 /// Records of a question as columns, their fields as rows.

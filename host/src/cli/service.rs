@@ -473,7 +473,7 @@ impl Host {
         let programs = config.agents.mcp.then(|| {
             let engine = host.engine.clone();
             let flows = Box::new(move || engine.flows());
-            let gateway = Gateway::new(config.clone(), flows, releases.clone(), console.store.clone());
+            let gateway = Gateway::new(config.clone(), flows, releases.clone(), inbox.clone());
             console::for_programs(mcp::router(Arc::new(gateway)), mcp::PATH, &console)
         });
         let router = console::router(console)

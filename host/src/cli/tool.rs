@@ -14,7 +14,7 @@ use super::output::{Output, complain, short};
 use super::service::Parts;
 use crate::agents::{Caller, Gateway, Offered, Refused};
 use crate::store::sqlite::Access;
-use crate::store::{Role, Via};
+use crate::store::{Inbox, Role, Via};
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -32,6 +32,9 @@ pub enum Command {
         /// What it takes, a JSON object such as '{"text": "Miller"}'.
         #[arg(default_value = "{}")]
         input: String,
+        /// Of what writes: a name for this very call, by which one that is made again is the same one.
+        #[arg(long)]
+        once: Option<String>,
     },
 }
 
@@ -51,12 +54,12 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
             let gateway = gateway(&parts, flow_of(&parts, &tool)).await?;
             show(&found(&gateway, &tool)?, output);
         }
-        Command::Call { tool, input } => {
+        Command::Call { tool, input, once } => {
             let input: Value = serde_json::from_str(&input)
                 .with_context(|| format!("the input of {tool} is not JSON; write it like '{{\"text\": \"Miller\"}}'"))
                 .map_err(|error| Failure::WrongUsage(format!("{error:#}")))?;
             let gateway = gateway(&parts, flow_of(&parts, &tool)).await?;
-            let answered = match gateway.call(&caller(), "tandem tool call", &tool, input).await {
+            let answered = match gateway.call(&caller(), "tandem tool call", &tool, input, once).await {
                 Err(Refused::Unknown(_)) => return Err(unknown(&gateway, &tool)),
                 other => other?,
             };
@@ -125,7 +128,15 @@ fn flow_of<'a>(parts: &Parts, tool: &'a str) -> Option<&'a str> {
 
 /// Who calls from here: whoever may read this host's configuration and its secrets.
 pub fn caller() -> Caller {
-    Caller { who: user(), role: Role::Admin, flows: None, via: Via::CommandLine, program: None, address: None }
+    Caller {
+        who: user(),
+        role: Role::Admin,
+        flows: None,
+        via: Via::CommandLine,
+        program: None,
+        owner: None,
+        address: None,
+    }
 }
 
 /// What answers here, beside a running host or without one: all flows under what they run, or one of them. Who cannot run is told and left out.
@@ -139,5 +150,7 @@ pub async fn gateway(parts: &Parts, flow: Option<&str>) -> Result<Gateway> {
         }
     }
     let releases = parts.releases().await?.clone();
-    Ok(Gateway::new(parts.config.clone(), Box::new(move || flows.clone()), releases, parts.store.clone()))
+    // A running host looks at its queue every two seconds, whoever put something there.
+    let inbox = Arc::new(Inbox::new(parts.store.clone(), []));
+    Ok(Gateway::new(parts.config.clone(), Box::new(move || flows.clone()), releases, inbox))
 }

@@ -16,7 +16,8 @@ pub struct AgentsConfig {
     pub calls_a_minute: u32,
     /// Within a day of UTC, at most.
     pub calls_a_day: u32,
-    /// The first of them that speaks of who calls and of the tool decides; where none does, what only reads is allowed and all else is refused.
+    /// The first of them that speaks of who calls and of the tool decides; where none does, what only reads is allowed, what writes waits for a person who
+    /// approves it, and what destroys is refused.
     pub rules: Vec<RuleConfig>,
 }
 
@@ -47,8 +48,23 @@ pub struct RuleConfig {
     /// Of which tools: `<flow>_<tool>`, such as `orders_*`. Without it of all.
     #[serde(default = "anything")]
     pub tools: Vec<String>,
+    /// Only of calls of which this is so: an expression in the language of mapping rules, over `input` (what the tool is called with), `result` (what it
+    /// would answer, by a rehearsal; only of what does not read), `who`, `hour` (0 to 23, of this server's clock) and `weekday` (1 is Monday). Where that
+    /// cannot be told a rule that refuses speaks of the call, and one that allows or has it approved does not.
+    #[serde(default)]
+    pub when: Option<String>,
     /// What becomes of a call.
     pub then: Then,
+    /// Who may approve it, as the audit trail calls them; those who answer in Salesforce are `salesforce <username>`. Without it each person who answers
+    /// reviews, but nobody in Salesforce.
+    #[serde(default)]
+    pub approvers: Vec<String>,
+    /// Who calls may approve it, too.
+    #[serde(default)]
+    pub own: bool,
+    /// So long an approval is waited for.
+    #[serde(default = "a_day")]
+    pub hours: u32,
     /// Fields that are taken out of what is answered, wherever they stand in it.
     #[serde(default)]
     pub hide: Vec<String>,
@@ -60,6 +76,8 @@ pub struct RuleConfig {
 pub enum Then {
     /// It is made.
     Allow,
+    /// It is rehearsed, and made once a person who has seen what it would write says so.
+    Approve,
     /// It is not.
     Refuse,
 }
@@ -67,6 +85,14 @@ pub enum Then {
 fn anything() -> Vec<String> {
     vec!["*".into()]
 }
+
+/// Hours that an approval is waited for where no rule says.
+pub fn a_day() -> u32 {
+    24
+}
+
+/// Hours that an approval may be waited for: what was rehearsed longer ago says little.
+const MOST_HOURS: u32 = 24 * 30;
 
 impl Config {
     pub(super) fn check_agents(&self, section: &mut Section) {
@@ -110,6 +136,27 @@ impl Config {
                     "rules",
                     format!(": number {which} hides \"{field}\": name each field, as `tandem tool show` does"),
                 );
+            }
+            if rule.when.is_some() && !rule.hide.is_empty() {
+                section.tell(
+                    "rules",
+                    format!(": number {which} hides fields `when` something is so: what is hidden is known before anybody calls; make it two rules"),
+                );
+            }
+            if rule.then != Then::Approve && (!rule.approvers.is_empty() || rule.own || rule.hours != a_day()) {
+                section.tell(
+                    "rules",
+                    format!(": number {which} has nothing approved: remove `approvers`, `own` and `hours`, or write then = \"approve\""),
+                );
+            }
+            if rule.hours == 0 || rule.hours > MOST_HOURS {
+                section.tell(
+                    "rules",
+                    format!(": number {which} waits {} hours; 1 to {MOST_HOURS} are possible", rule.hours),
+                );
+            }
+            if rule.approvers.iter().any(|own| own.trim().is_empty()) {
+                section.tell("rules", format!(": number {which} has an approver without a name"));
             }
             if rule.then == Then::Refuse && !rule.hide.is_empty() {
                 section.tell("rules", format!(": number {which} hides fields of what it refuses: remove `hide`"));

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-pub use self::agents::{AgentsConfig, OauthConfig, RuleConfig, Then};
+pub use self::agents::{AgentsConfig, OauthConfig, RuleConfig, Then, a_day};
 pub use self::alerts::{AlertRules, AlertsConfig, ChannelConfig, ChannelKind, Encryption, Language, What};
 pub use self::backup::BackupConfig;
 pub use self::console::{ConsoleConfig, OidcConfig, RolesConfig, ServerTls};

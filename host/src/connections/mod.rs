@@ -32,6 +32,7 @@ pub use self::breaker::{Breaker, BreakerState, Outage};
 pub use self::clock::RemoteClock;
 pub use self::limit::Limit;
 pub use self::place::{Place, key_of};
+pub use self::salesforce::percent;
 pub use self::standing::Standing;
 pub use self::suspects::{Blame, Suspects};
 use crate::config::{Config, SecretError};

@@ -1,7 +1,7 @@
 //! What the answers to a question do, in the words of the Salesforce package's labels: `tests/package` keeps both the same.
 
 /// Answers of the flows that go with Tandem. A choice is given as its flow has worded it.
-const CHOICES: [(&str, &str); 17] = [
+const CHOICES: [(&str, &str); 18] = [
     ("retry", "Try again, once the cause is mended"),
     ("ignore", "Leave it as it is"),
     ("send anyway", "Send although over the limit"),
@@ -19,15 +19,21 @@ const CHOICES: [(&str, &str); 17] = [
     ("mark", "Mark it as gone in B1"),
     ("leave unmarked", "Leave the contact as it is"),
     ("unlink", "They do not belong together"),
+    ("refuse", "Do not do it"),
 ];
 
 /// `link with C20000`
 const LINK_WITH: &str = "link with ";
+/// `approve 0123456789abcdef`: what a call would write, by the digest of its rehearsal.
+const APPROVE: &str = "approve ";
 
 /// What a choice does; empty for one of a plugin of the company's own, which says it itself.
 pub fn does(choice: &str) -> String {
     if let Some(record) = choice.strip_prefix(LINK_WITH) {
         return format!("It is the same as {record}");
+    }
+    if choice.starts_with(APPROVE) {
+        return "Do it, as it was rehearsed".to_owned();
     }
     let own = CHOICES.iter().find(|(own, _)| *own == choice);
     own.map(|(_, does)| (*does).to_owned()).unwrap_or_default()

@@ -18,6 +18,7 @@ use super::Console;
 use super::access::Who;
 use super::problem::Problem;
 use crate::ending::guarded;
+use crate::engine::calls::{Answerer, may_answer};
 use crate::store::{Act, Answered, Event, EventId, Fate};
 
 /// Jobs that are remembered.
@@ -229,7 +230,7 @@ async fn work(console: &Console, job: &Mutex<Job>, who: &Who, task: &Task, event
     }
     let mut failures = 0;
     for event in events {
-        let failed = again(console, task, &event).await.err();
+        let failed = again(console, who, task, &event).await.err();
         if total <= EACH {
             let outcome = if failed.is_some() { Fate::Failed } else { Fate::Done };
             note(console, line(format!("event {} ({} {})", event.id, event.flow, event.key), outcome)).await;
@@ -256,9 +257,15 @@ async fn note(console: &Console, act: Act) {
     }
 }
 
-async fn again(console: &Console, task: &Task, event: &Target) -> Result<(), String> {
+async fn again(console: &Console, who: &Who, task: &Task, event: &Target) -> Result<(), String> {
     let now = crate::time::now();
     if let Some(choice) = &task.choice {
+        // A call that waits to be approved is not everybody's to approve.
+        let asked = console.store.event(event.id).await.map_err(|error| error.to_string())?;
+        let answerer = Answerer { who: &who.name, owner: who.owner.as_deref(), via: who.via };
+        if let Some(why) = asked.and_then(|asked| may_answer(console.engine.policy(), &asked, answerer, choice)) {
+            return Err(why);
+        }
         return match console.store.answer(event.id, choice, now).await.map_err(|error| error.to_string())? {
             Answered::Given => Ok(()),
             Answered::NotAsked(state) => Err(format!("it is {}, not in review", state.word())),

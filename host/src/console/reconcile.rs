@@ -537,6 +537,7 @@ mod tests {
             has_password: false,
             session: None,
             token: None,
+            owner: None,
             address: None,
         }
     }

@@ -19,6 +19,7 @@ use super::events::{EventRow, named, one};
 use super::jobs::{Job, Task};
 use super::problem::Problem;
 use super::story::dots;
+use crate::engine::calls::Planned;
 use crate::store::{Event, EventId, EventState, Fate, Note, Role, Search};
 use crate::time::iso;
 
@@ -47,6 +48,15 @@ pub struct Review {
     /// The record in Salesforce.
     #[serde(skip_serializing_if = "Option::is_none")]
     salesforce: Option<Map<String, Value>>,
+    /// What a call would write that waits to be approved, by its rehearsal.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    plan: Vec<Planned>,
+    /// What it is called with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    input: Option<Value>,
+    /// Until when an approval is waited for, ISO 8601.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expires: Option<String>,
     /// What it may be the same as.
     candidates: Vec<Map<String, Value>>,
     /// In somebody's words.
@@ -88,6 +98,12 @@ impl Review {
                 .collect(),
             b1: record(&detail["b1"]),
             salesforce: record(&detail["salesforce"]),
+            plan: match masked {
+                true => Vec::new(),
+                false => serde_json::from_value(detail["plan"].clone()).unwrap_or_default(),
+            },
+            input: Some(detail["input"].clone()).filter(|input| !masked && !input.is_null()),
+            expires: detail["expires"].as_i64().map(iso),
             candidates: detail["candidates"].as_array().into_iter().flatten().filter_map(record).collect(),
             note: note.note.filter(|_| !masked),
             assignee: note.assignee,

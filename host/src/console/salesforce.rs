@@ -15,9 +15,10 @@ use tokio::sync::{Notify, watch};
 
 use self::question::{leave_out, question};
 use crate::connections::{Call, CallError, Connection, Method, Outage, Pace, Standing};
+use crate::engine::calls::{Answerer, IN_SALESFORCE, may_answer};
 use crate::engine::{Engine, FlowStatus};
 use crate::reconcile::{Record as Compared, Together};
-use crate::store::{Answered, Event, EventFilter, EventId, EventState, Inbox, StoreError};
+use crate::store::{Act, Answered, Event, EventFilter, EventId, EventState, Fate, Inbox, StoreError, Via};
 use crate::time::{iso, now};
 
 /// How often the host looks at itself; that costs the org nothing.
@@ -306,7 +307,7 @@ impl Reporter {
     ) -> Result<(), Failed> {
         let rows = self
             .rows(&format!(
-                "SELECT Tandem_Key__c, Tandem_Answer__c, LastModifiedBy.Name FROM Tandem_Review__c WHERE Tandem_State__c = 'Open' AND Tandem_Answer__c != null AND Tandem_Key__c LIKE '{host}:%'"
+                "SELECT Tandem_Key__c, Tandem_Answer__c, LastModifiedBy.Name, LastModifiedBy.Username FROM Tandem_Review__c WHERE Tandem_State__c = 'Open' AND Tandem_Answer__c != null AND Tandem_Key__c LIKE '{host}:%'"
             ))
             .await?;
         for row in rows {
@@ -335,8 +336,25 @@ impl Reporter {
                 let outcome = format!("{answer} is none of the answers: {}", event.choices.join(", "));
                 let fields = json!({ "Tandem_Answer__c": null, "Tandem_Outcome__c": short(&outcome, SHORT) });
                 self.write_review(host, id, &fields).await?;
-            } else if self.inbox.store().answer(id, answer, now()).await? == Answered::Given {
+                continue;
+            }
+            // Without a username nobody is named: an approver's pattern has no blank.
+            let username = row["LastModifiedBy"]["Username"].as_str().unwrap_or("(nobody knows who)");
+            let named = format!("{IN_SALESFORCE}{username}");
+            if let Some(why) = may_answer(
+                self.engine.policy(),
+                &event,
+                Answerer { who: &named, owner: None, via: Via::Salesforce },
+                answer,
+            ) {
+                let fields = json!({ "Tandem_Answer__c": null, "Tandem_Outcome__c": short(&why, SHORT) });
+                self.write_review(host, id, &fields).await?;
+                self.note(&named, id, answer, Some(&why)).await;
+                continue;
+            }
+            if self.inbox.store().answer(id, answer, now()).await? == Answered::Given {
                 tracing::info!(connection = self.name, event = id.0, answer, who, "answered in the org");
+                self.note(&named, id, answer, None).await;
                 self.inbox.ring(std::slice::from_ref(&event.flow));
                 // Should the same event ask again, it is a question of its own.
                 open.remove(&id);
@@ -344,6 +362,18 @@ impl Reporter {
             }
         }
         Ok(())
+    }
+
+    /// Who answered what in the org stands in the audit trail, as what people do here does. `refused`: why they could not.
+    async fn note(&self, who: &str, event: EventId, answer: &str, refused: Option<&str>) {
+        let act = Act {
+            why: Some(refused.map_or_else(|| answer.to_owned(), |why| format!("{answer}: {why}"))),
+            outcome: if refused.is_some() { Fate::Refused } else { Fate::Done },
+            ..Act::new(who, Via::Salesforce, "review.answer", format!("event {event}"))
+        };
+        if let Err(error) = self.inbox.store().act(act).await {
+            tracing::error!(%error, "the audit trail lacks a line");
+        }
     }
 
     /// Shows what waits now, and closes what waits no more.

@@ -31,6 +31,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::Instrument;
 
+use self::calls::Staged;
 pub use self::candidates::FILES;
 use self::candidates::Files;
 pub use self::compare::{CompareError, Comparer, Comparison, OUTCOME, told};
@@ -52,6 +53,8 @@ const SWEEP: Duration = Duration::from_millis(500);
 const REBIND: Duration = Duration::from_secs(3);
 /// A flow looks at its queue at least so often: `tandem events retry` is another process and cannot ring.
 const LONGEST_SLEEP: Duration = Duration::from_secs(2);
+/// Between two looks at calls that nobody approved in time.
+const EXPIRES: Duration = Duration::from_secs(30);
 const PACK: Duration = Duration::from_secs(5);
 const PRUNE: Duration = Duration::from_secs(600);
 
@@ -84,6 +87,7 @@ pub struct Engine {
     /// The first look at each flow's files, until who goes on looking takes it.
     first: Mutex<BTreeMap<String, JoinSet<Files>>>,
     under_way: UnderWay,
+    policy: calls::Policy,
 }
 
 /// What each flow runs now, or would once it may; none of which nothing can be loaded yet.
@@ -108,6 +112,7 @@ impl Engine {
     ) -> Self {
         let status = config.flows.keys().map(|name| (name.clone(), FlowStatus::Starting)).collect();
         let running = watch::Sender::new(Running::new());
+        let policy = calls::Policy::of(&config.agents);
         Self {
             inbox,
             runtime: releases.runtime().clone(),
@@ -121,7 +126,13 @@ impl Engine {
             bound: Mutex::default(),
             first: Mutex::default(),
             under_way: UnderWay::default(),
+            policy,
         }
+    }
+
+    /// What the operator allows of calls of tools.
+    pub fn policy(&self) -> &calls::Policy {
+        &self.policy
     }
 
     /// Tells the steps of each run.
@@ -441,7 +452,25 @@ impl Engine {
         async {
             loop {
                 let limit = Duration::from_secs(flow.config.limits.run_seconds);
+                let is_call = calls::is_call(&run);
+                let staged = match is_call {
+                    true => self.staged(flow, &run, &recorded).await,
+                    false => Ok(Staged::Go(None)),
+                };
+                let approved = match staged {
+                    Ok(Staged::Go(approved)) => approved,
+                    Ok(Staged::Over(finish)) => {
+                        self.note_call(&run, &finish).await;
+                        return self.commit(run.id, finish).await;
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, "a call cannot be looked at; taking it up again");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                        continue;
+                    }
+                };
                 let journal = Journal::live(run.id, self.inbox.store().clone(), std::mem::take(&mut recorded));
+                let journal = journal.held_to(approved);
                 let told = journal.told();
                 let started = Instant::now();
                 let place = self.runtime.place(&flow.bound.flow).await;
@@ -449,7 +478,8 @@ impl Engine {
                 let _under_way = self.under_way.begin(run.id, &flow.name, limit);
                 let result = match place {
                     Ok(place) => {
-                        let (plugin, bound) = (&flow.release.plugin, flow.bound.clone());
+                        let bound = if is_call { calls::bound_of(flow) } else { flow.bound.clone() };
+                        let plugin = &flow.release.plugin;
                         self.runtime.run_at(place, plugin, bound, &run, journal).await
                     }
                     Err(error) => Err(error),
@@ -463,6 +493,13 @@ impl Engine {
                         recorded = self.journal_of(run.id).await;
                         continue;
                     }
+                    // What people ask for says nothing of how the flow is, and holds none of its work up.
+                    Ok(report) if is_call => {
+                        // It may be the one that was let through to try a flow that had failed.
+                        flow.breaker.succeeded();
+                        self.made(flow, &run, report).await
+                    }
+                    Err(error) if is_call => Finish { journal: told.take(), ..verdict::of_failure(flow, &run, &error) },
                     Ok(report) => {
                         flow.breaker.succeeded();
                         if report.trouble.too_large {
@@ -479,6 +516,9 @@ impl Engine {
                         Finish { journal: told.take(), ..verdict::of_failure(flow, &run, &error) }
                     }
                 };
+                if is_call {
+                    self.note_call(&run, &finish).await;
+                }
                 let told = self.traces.as_ref().map(|traces| (traces, finish.clone()));
                 self.commit(run.id, finish).await;
                 if let Some((traces, finish)) = told {
@@ -520,10 +560,18 @@ impl Engine {
     }
 
     async fn sweep(self: Arc<Self>, mut stop: watch::Receiver<bool>) {
+        let mut looked = None;
         while !*stop.borrow() {
             match self.inbox.store().sweep(crate::time::now()).await {
                 Ok(touched) => self.inbox.ring(&touched),
                 Err(error) => tracing::error!(%error, "cannot look at wake-ups and deadlines"),
+            }
+            if looked.is_none_or(|at: Instant| at.elapsed() >= EXPIRES) {
+                looked = Some(Instant::now());
+                match calls::expire(self.inbox.store().as_ref()).await {
+                    Ok(touched) => self.inbox.ring(&touched),
+                    Err(error) => tracing::error!(%error, "cannot look at calls that wait to be approved"),
+                }
             }
             tokio::select! { _ = tokio::time::sleep(SWEEP) => {} _ = stop.changed() => {} }
         }

@@ -8,6 +8,7 @@
 //! two-way (a table named after B1's field: `[account.CardName]`), with a direction and a conflict policy.
 
 mod budget;
+mod condition;
 mod countries;
 pub mod edit;
 mod lookups;
@@ -21,6 +22,7 @@ use cel::{Context, Env, IdedExpr, Value as Cel};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+pub use self::condition::Condition;
 use crate::config::Lines;
 
 /// The version of the file format this host writes and reads.

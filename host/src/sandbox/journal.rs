@@ -8,6 +8,7 @@ use std::time::Instant;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::approved::Approved;
 use super::canned::Canned;
 use super::past::Past;
 use super::{RunError, digest_of, paths};
@@ -68,6 +69,8 @@ pub struct Journal {
     /// Effects a dry run would have sent.
     captured: Vec<JournalEntry>,
     unread: Unread,
+    /// What alone it may do, where a person said so.
+    approved: Option<Approved>,
 }
 
 /// Entries that were noted and not written yet.
@@ -108,7 +111,14 @@ impl Journal {
             began: Instant::now(),
             captured: Vec::new(),
             unread: Unread::default(),
+            approved: None,
         }
+    }
+
+    /// The same for a run that may do what was approved, and nothing else.
+    pub fn held_to(mut self, approved: Option<Approved>) -> Self {
+        self.approved = approved;
+        self
     }
 
     /// For a rehearsal over the journal of a past run.
@@ -136,6 +146,7 @@ impl Journal {
             began: Instant::now(),
             captured: Vec::new(),
             unread: Unread::default(),
+            approved: None,
         }
     }
 
@@ -278,6 +289,23 @@ impl Journal {
     /// What was noted and not written yet: kept for whoever holds it, also of a run that ends without a report.
     pub fn told(&self) -> Told {
         self.pending.clone()
+    }
+
+    /// The next effect: an error for one that was not approved.
+    pub fn take_approved(&mut self, request: &str) -> Result<(), RunError> {
+        self.approved.as_mut().map_or(Ok(()), |approved| approved.take(request))
+    }
+
+    /// Effects that were approved and were not made.
+    pub fn unmade(&self) -> usize {
+        self.approved.as_ref().map_or(0, Approved::left)
+    }
+
+    /// What came of an effect: later ones may name what it made.
+    pub fn came_of_approved(&mut self, body: &str) {
+        if let Some(approved) = &mut self.approved {
+            approved.came(body);
+        }
     }
 
     /// The effects of a dry run, in order.

@@ -1,5 +1,6 @@
 //! Runs plugins: loads components, limits them, links the capabilities they were granted, journals every call.
 
+mod approved;
 mod bindings;
 mod cache;
 mod canned;
@@ -25,9 +26,10 @@ mod tools;
 mod trace;
 mod workers;
 
+pub use self::approved::Approved;
 pub use self::cache::Cache;
 pub use self::canned::{Canned, CannedAnswer, readable};
-pub use self::capabilities::was_denied;
+pub use self::capabilities::{may_be_done, was_denied};
 pub use self::compiler::Compiler;
 pub use self::description::{Description, Section, Timer};
 pub use self::grants::{Denied, Grants, HOST_SLOT, Permission, like};
@@ -63,6 +65,9 @@ pub enum RunError {
     /// The plugin did what it was not granted, where the contract has no word for a refusal.
     #[error("not allowed: {0}")]
     Denied(#[from] Denied),
+    /// It was about to do something else than what a person approved: nothing of that was done.
+    #[error("not what was approved: {0}")]
+    NotApproved(String),
     /// The plugin did not repeat what its journal says it did.
     #[error("the plugin is not repeatable: {0}")]
     Diverged(String),

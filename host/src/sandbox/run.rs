@@ -79,6 +79,8 @@ pub struct RunReport {
     pub trouble: Trouble,
     /// What a dry run read that the past run did not.
     pub unread: Unread,
+    /// Calls that a person approved and that it did not make.
+    pub unmade: usize,
 }
 
 /// What calls of a run met that is not the doing of their records alone.
@@ -450,6 +452,7 @@ impl RunState {
             wakes: std::mem::take(&mut state.wakes),
             trouble: state.trouble,
             unread: state.journal.take_unread(),
+            unmade: state.journal.unmade(),
         })
     }
 }

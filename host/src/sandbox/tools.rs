@@ -97,15 +97,25 @@ impl fmt::Debug for Tool {
 }
 
 impl Tool {
-    /// One that is not a plugin's, and only reads; held to the same bounds.
-    pub fn reading(name: &str, title: &str, description: &str, input: &Value, output: &Value) -> Result<Self, String> {
+    /// One that is not a plugin's; held to the same bounds. `schemas`: of its input and of its result.
+    pub fn own(
+        name: &str,
+        title: &str,
+        description: &str,
+        (input, output): (&Value, &Value),
+        deed: Deed,
+    ) -> Result<Self, String> {
         let raw = contract::Tool {
             name: name.into(),
             title: title.into(),
             description: description.into(),
             input: input.to_string(),
             output: output.to_string(),
-            deed: contract::Deed::Reads,
+            deed: match deed {
+                Deed::Reads => contract::Deed::Reads,
+                Deed::Writes => contract::Deed::Writes,
+                Deed::Destroys => contract::Deed::Destroys,
+            },
             key: None,
         };
         checked(vec![raw])?.pop().ok_or_else(|| format!("no tool {name}"))
@@ -249,6 +259,9 @@ pub struct CalledBy {
     /// The program that calls, as it calls itself; empty where it says nothing.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub client: String,
+    /// Who stands behind them, such as who made the token that they come with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
 }
 
 /// A run that is a call.

@@ -62,6 +62,11 @@ impl EventState {
         Self::ALL.into_iter().find(|state| *state as i64 == number)
     }
 
+    /// Nothing more becomes of it by itself.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Done | Self::Rejected | Self::Superseded)
+    }
+
     /// The word used in tables, JSON and metrics.
     pub fn word(self) -> &'static str {
         match self {

@@ -163,11 +163,13 @@ pub enum Via {
     Token,
     /// A command on the server.
     CommandLine,
+    /// A question answered in the org.
+    Salesforce,
 }
 
 impl Via {
     /// Every way.
-    pub const ALL: [Self; 3] = [Self::Session, Self::Token, Self::CommandLine];
+    pub const ALL: [Self; 4] = [Self::Session, Self::Token, Self::CommandLine, Self::Salesforce];
 
     /// The word stored and shown.
     pub fn word(self) -> &'static str {
@@ -175,6 +177,7 @@ impl Via {
             Self::Session => "session",
             Self::Token => "token",
             Self::CommandLine => "command-line",
+            Self::Salesforce => "salesforce",
         }
     }
 }

@@ -52,6 +52,27 @@ impl Mcp {
         Ok(answer)
     }
 
+    /// The answer of today's version to a program that knows tasks; `name` is what the request is about.
+    pub async fn ask_as_task(&self, method: &str, name: &str, params: Value) -> Result<Value> {
+        let mut params = params;
+        params["_meta"] = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientInfo": { "name": "tasks", "version": "1" },
+            "io.modelcontextprotocol/clientCapabilities": { "extensions": { "io.modelcontextprotocol/tasks": {} } },
+        });
+        let body = json!({ "jsonrpc": "2.0", "id": 1, "method": method, "params": params });
+        let request = self.client.post(format!("{}/mcp", self.base)).bearer_auth(&self.token).body(body.to_string());
+        let request = request
+            .header("content-type", "application/json")
+            .header("accept", "application/json, text/event-stream")
+            .header("mcp-protocol-version", "2026-07-28")
+            .header("mcp-method", method)
+            .header("mcp-name", name);
+        let text = request.send().await?.text().await?;
+        let last = text.lines().filter_map(|line| line.strip_prefix("data: ")).next_back().unwrap_or(&text);
+        serde_json::from_str(last).with_context(|| text.clone())
+    }
+
     /// The tools that are offered, by name.
     pub async fn tools(&self) -> Result<Vec<Value>> {
         let answer = self.ask("tools/list", json!({})).await?;

@@ -323,11 +323,21 @@ export interface Now {
   masked: boolean;
 }
 
+export interface Planned {
+  /** `PATCH b1 /Orders(7)`, or what else is done. */
+  call: string;
+  record?: string;
+  fields: { name: string; old?: unknown; new: unknown }[];
+}
 export interface Review {
   event: EventRow;
   choices: { choice: string; does: string }[];
   b1?: Fields;
   salesforce?: Fields;
+  /** What a call of a tool would write. */
+  plan?: Planned[];
+  input?: unknown;
+  expires?: string;
   candidates: Fields[];
   note?: string;
   assignee?: string;

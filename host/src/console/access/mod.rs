@@ -137,6 +137,7 @@ impl Access {
             has_password: false,
             session: None,
             token: Some(digest.to_owned()),
+            owner: Some(token.by),
             address: peer.map(|peer| peer.0),
         })
     }
@@ -168,6 +169,7 @@ impl Access {
             has_password: account.outside.is_none(),
             session: Some(session),
             token: None,
+            owner: None,
             address: peer.map(|peer| peer.0),
         })
     }

@@ -107,6 +107,7 @@ impl Programs {
                 flows: who.flows,
                 via: who.via,
                 program: None,
+                owner: who.owner,
                 address,
             });
         };
@@ -141,6 +142,7 @@ impl Programs {
             flows: account.flows.map(|flows| flows.into_iter().collect()),
             via: Via::Token,
             program: Some(told.client).filter(|client| !client.is_empty()),
+            owner: None,
             address: peer.map(|peer| peer.0.to_string()),
         };
         oauth.remember(digest, told.until, &caller);

@@ -192,6 +192,7 @@ pub(super) async fn begin(
         has_password: account.outside.is_none(),
         session: Some(session),
         token: None,
+        owner: None,
         address: peer.map(|peer| peer.0),
     };
     Ok((who, cookie_of(access, &value, LIFE / 1_000)))

@@ -40,6 +40,8 @@ pub struct Who {
     pub session: Option<Session>,
     /// Digest of the token they came with.
     pub token: Option<String>,
+    /// Who made that token.
+    pub owner: Option<String>,
     /// Where from.
     pub address: Option<IpAddr>,
 }

@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::connections::{
     Answer, Blame, Call, CallError, CallResult, Connection, Limit, Method, Pace, Part, pause_before_repeat,
 };
+use crate::sandbox::approved::says_twice;
 use crate::sandbox::bindings::v0_1::flow::tandem::plugin::http as contract;
 use crate::sandbox::journal::Known;
 use crate::sandbox::run::RunState;
@@ -24,7 +25,7 @@ const PLACES: usize = 4;
 const ROUNDS: u32 = 4;
 
 /// A well-formed Salesforce id that no record has: that of what a dry run would make.
-const NO_RECORD: &str = "000000000000000AAA";
+pub(in crate::sandbox) const NO_RECORD: &str = "000000000000000AAA";
 
 /// Request headers a plugin may set. All others are the host's.
 const OPEN_HEADERS: [&str; 6] = [
@@ -247,6 +248,9 @@ impl RunState {
                     Known::New => item.uncertain = self.repeated && item.asked.probe.is_some(),
                 }
             }
+            if item.effect() && !matches!(item.came, Some(Came::Denied(_))) {
+                self.journal.take_approved(&item.request)?;
+            }
             items.push(item);
         }
         if self.journal.is_dry() {
@@ -262,6 +266,9 @@ impl RunState {
                 self.bear(&item, error);
             }
             let came = item.told(came);
+            if let (true, Came::Sent(answer) | Came::Probed(answer)) = (item.effect(), &came) {
+                self.journal.came_of_approved(&answer.body);
+            }
             self.note((seq, place as u32), "http", &item.subject, item.request, &came)?;
             results.push(came);
         }
@@ -346,6 +353,9 @@ impl RunState {
         for body in call.atomic_with.iter().filter_map(|part| part.body.as_ref()).chain(&call.body) {
             serde_json::from_str::<serde::de::IgnoredAny>(body)
                 .map_err(|e| invalid(format!("the body is not JSON: {e}")))?;
+            if says_twice(body) {
+                return Err(invalid("the body has a name twice in one object".into()));
+            }
         }
         if size > bound.limits.request_bytes {
             return Err(Came::Failed(CallError::TooLarge(bound.limits.request_bytes)));
@@ -503,6 +513,15 @@ fn digest_of(asked: Asked) -> Result<Asked, RunError> {
 /// A call that never left the host, by its response as it stands in the journal.
 pub fn was_denied(response: &str) -> bool {
     matches!(serde_json::from_str(response), Ok(Came::Denied(_)))
+}
+
+/// A call that was carried out, or may have been, by its response as it stands in the journal.
+pub fn may_be_done(response: &str) -> bool {
+    match serde_json::from_str(response) {
+        Ok(Came::Denied(_)) => false,
+        Ok(Came::Failed(error)) => error.is_lost(),
+        _ => true,
+    }
 }
 
 /// The beginning of a text that may be of any length.

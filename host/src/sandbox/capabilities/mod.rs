@@ -5,4 +5,5 @@ mod outcome;
 mod pure;
 mod storage;
 
-pub use self::http::was_denied;
+pub(super) use self::http::NO_RECORD;
+pub use self::http::{may_be_done, was_denied};

@@ -157,7 +157,10 @@ fn due(db: &Connection, flow: &str, lane: Lane, max: u32, now: Millis) -> Result
              WHERE flow = ?1 AND lane = ?2 AND state = {READY} AND head = 1 AND due_at <= ?3 ORDER BY due_at, id LIMIT ?4"
         ))?
         .query_map(params![flow, lane as i64, now, max], |row| {
-            Ok(Candidate { event: event(row)?, cap: row.get(16)?, ran: row.get(17)? })
+            let event = event(row)?;
+            // A call of a tool is a run of its own, whatever became of it before.
+            let cap = if event.topic.starts_with(TOOL) { Some(1) } else { row.get(16)? };
+            Ok(Candidate { event, cap, ran: row.get(17)? })
         })?
         .collect::<rusqlite::Result<_>>()?;
     Ok(rows)
@@ -212,9 +215,12 @@ fn choose_head(db: &Connection, flow: &str, key: &str) -> Result<()> {
 
 /// What becomes of one event of a run.
 pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Millis) -> Result<()> {
-    let (flow, kind, key): (String, String, String) = db
-        .prepare_cached("SELECT flow, kind, key FROM events WHERE id = ?1")?
-        .query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    let (flow, kind, key, topic): (String, String, String, String) = db
+        .prepare_cached("SELECT flow, kind, key, topic FROM events WHERE id = ?1")?
+        .query_row([event.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+    // A call of a tool is about nothing but itself: it answers no question of the record's, and what happens to that answers none of its.
+    let others =
+        |db: &Connection| if topic.starts_with(TOOL) { Ok(Vec::new()) } else { questions(db, &flow, &kind, &key) };
     let mut end = db.prepare_cached(
         "UPDATE events SET state = ?2, reason = seal('events.reason', flow, topic, dedup, ?3), choices = ?4, finished_at = ?5, attempts = attempts + 1, \
          batch_max = NULL WHERE id = ?1",
@@ -224,7 +230,7 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             end.execute(params![event.0, DONE, what, None::<String>, now])?;
             // It saw the record as it is now: older questions about it are answered, and what was asked before an answer to an older one
             // is looked at again. What a run raised has nothing to look at: it waits for its answer.
-            for question in questions(db, &flow, &kind, &key)? {
+            for question in others(db)? {
                 if question.id < event {
                     supersede(db, question.id, now)?;
                 } else if question.ran {
@@ -240,7 +246,7 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
             // One open question per record, as it was found last, and one that an answer has led to; asked again for the same reason it
             // keeps its number and is told anew.
             let (same, others): (Vec<Asked>, Vec<Asked>) =
-                questions(db, &flow, &kind, &key)?.into_iter().partition(|other| other.reason == question.reason);
+                others(db)?.into_iter().partition(|other| other.reason == question.reason);
             // What a run raised is about something of its own.
             let is_over = |question: &Asked| question.id < event && question.ran && !question.answered;
             for question in others.into_iter().filter(is_over) {
@@ -266,7 +272,8 @@ pub(super) fn settle(db: &Connection, event: EventId, verdict: Verdict, now: Mil
                     let asked_already = format!("asked already, as event {open}");
                     end.execute(params![event.0, SUPERSEDED, asked_already, None::<String>, now])?;
                 }
-                None if let Some(answered) = answered(db, &flow, &kind, &key, &question.reason)?
+                None if !topic.starts_with(TOOL)
+                    && let Some(answered) = answered(db, &flow, &kind, &key, &question.reason)?
                     && answered < event =>
                 {
                     // What it read was read before anything was done about the answer.
@@ -337,7 +344,7 @@ struct Asked {
 fn questions(db: &Connection, flow: &str, kind: &str, key: &str) -> Result<Vec<Asked>> {
     let mut rows = db.prepare_cached(&format!(
         "SELECT id, {REASON}, resolution IS NOT NULL, ran FROM events WHERE flow = ?1 AND key = ?2 AND state = {REVIEW} \
-         AND (?3 = '' OR kind = '' OR kind = ?3)"
+         AND (?3 = '' OR kind = '' OR kind = ?3) AND topic NOT GLOB '{TOOL}*'"
     ))?;
     let rows = rows.query_map([flow, key, kind], |row| {
         let reason = row.get::<_, Option<String>>(1)?.unwrap_or_default();
@@ -351,7 +358,7 @@ fn answered(db: &Connection, flow: &str, kind: &str, key: &str, reason: &str) ->
     let first = db
         .prepare_cached(&format!(
             "SELECT min(id) FROM events WHERE flow = ?1 AND key = ?2 AND state = {READY} AND resolution IS NOT NULL \
-             AND (?3 = '' OR kind = '' OR kind = ?3) AND CASE WHEN json_valid({DETAIL}) THEN json_extract({DETAIL}, '$.decided.asked') END = ?4"
+             AND (?3 = '' OR kind = '' OR kind = ?3) AND topic NOT GLOB '{TOOL}*' AND CASE WHEN json_valid({DETAIL}) THEN json_extract({DETAIL}, '$.decided.asked') END = ?4"
         ))?
         .query_row([flow, key, kind, reason], |row| row.get::<_, Option<i64>>(0))?;
     Ok(first.map(EventId))

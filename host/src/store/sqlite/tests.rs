@@ -1080,3 +1080,31 @@ async fn the_last_runs_of_a_flow_are_of_each_of_its_topics() {
     }
     assert_eq!(store.runs_last("orders", 2).await.unwrap().len(), 2);
 }
+
+#[tokio::test]
+async fn a_call_of_a_tool_answers_no_question_of_its_record_and_none_answers_it() {
+    let (_folder, store) = store();
+    let call = |dedup: &str| NewEvent { kind: format!("tandem.call.{dedup}"), ..of(&format!("{TOOL}do"), "A", dedup) };
+    // A question of something that has no kind, and behind it two calls: each a run of its own, though both are due.
+    take(&store, vec![NewEvent { kind: String::new(), ..event("A", "1") }]).await.unwrap();
+    let asked = lease(&store, 10).await.unwrap();
+    store.finish(asked.id, each(&asked, &asks("which?"))).await.unwrap();
+    take(&store, vec![call("2"), call("3"), NewEvent { key: "B".into(), ..call("4") }]).await.unwrap();
+    let first = lease(&store, 10).await.unwrap();
+    assert_eq!(first.events.len(), 1, "alone");
+    store.finish(first.id, each(&first, &asks("approve it?"))).await.unwrap();
+    let other = lease(&store, 10).await.unwrap();
+    assert_eq!(other.events.len(), 1);
+    store.finish(other.id, done(&other)).await.unwrap();
+    let second = lease(&store, 10).await.unwrap();
+    store.finish(second.id, done(&second)).await.unwrap();
+    let question = asked.events[0].id;
+    assert_eq!(state(&store, question).await, EventState::Review, "a call that is done has not looked at it");
+    assert_eq!(state(&store, first.events[0].id).await, EventState::Review);
+    // And what happens to the record leaves the call where it is.
+    take(&store, vec![NewEvent { kind: String::new(), ..event("A", "5") }]).await.unwrap();
+    let later = lease(&store, 10).await.unwrap();
+    store.finish(later.id, done(&later)).await.unwrap();
+    assert_eq!(state(&store, question).await, EventState::Superseded);
+    assert_eq!(state(&store, first.events[0].id).await, EventState::Review);
+}

@@ -2,8 +2,8 @@
 
 use tandem_sdk::tools::{Asked, Offer, Offers, Refusal, reads, writes};
 use tandem_sdk::{
-    Deserialize, Error, JsonSchema, Link, Method, ReviewRequest, Serialize, events, http, json, links, request, review,
-    schedule, storage,
+    Deserialize, Error, JsonSchema, Link, Method, ReviewRequest, Serialize, events, http, json, links, random, request,
+    review, schedule, storage,
 };
 
 use crate::Hostile;
@@ -57,6 +57,10 @@ fn act(_: &Asked<'_, Settings>, deed: Deed) -> Result<Told, Refusal> {
         "get" => _ = http::send(&request("b1", Method::Get, "/Items?$top=1", None, ""))?,
         "elsewhere" => _ = http::send(&request("b1", Method::Get, "/Users", None, ""))?,
         "post" => _ = http::send(&request("b1", Method::Post, "/U_NOWHERE", Some(&json!({})), ""))?,
+        "chance" => {
+            let body = json!({ "Chance": random::bytes(8) });
+            _ = http::send(&request("b1", Method::Post, "/U_NOWHERE", Some(&body), ""))?;
+        }
         "storage" => {
             let kept = storage::set("told", "1").is_ok() && storage::get("told").is_some();
             told.says = format!("kept: {kept}");

@@ -13,6 +13,7 @@ import { Time } from '../../parts/time.tsx';
 import { Answers } from './answers.tsx';
 import { Beside } from './beside.tsx';
 import { Care } from './care.tsx';
+import { PlannedCard } from './planned.tsx';
 
 export default function Review() {
   const { t } = useWords();
@@ -67,6 +68,7 @@ export default function Review() {
               <Card title={t('review.question')}>
                 <p className="question">{review.event.reason ?? review.event.topic}</p>
               </Card>
+              <PlannedCard of={review} />
               <Beside of={review} />
               <Answers
                 of={review}

@@ -16,6 +16,8 @@ import LABEL_KEEP_SO from '@salesforce/label/c.Tandem_Choice_Keep_So';
 import LABEL_MARK from '@salesforce/label/c.Tandem_Choice_Mark';
 import LABEL_LEAVE_UNMARKED from '@salesforce/label/c.Tandem_Choice_Leave_Unmarked';
 import LABEL_UNLINK from '@salesforce/label/c.Tandem_Choice_Unlink';
+import LABEL_REFUSE from '@salesforce/label/c.Tandem_Choice_Refuse';
+import LABEL_APPROVE from '@salesforce/label/c.Tandem_Choice_Approve';
 import LABEL_LINK_WITH from '@salesforce/label/c.Tandem_Choice_Link_With';
 import { text } from 'c/tandemText';
 
@@ -36,14 +38,20 @@ const LABELS = {
     'keep it so': LABEL_KEEP_SO,
     mark: LABEL_MARK,
     'leave unmarked': LABEL_LEAVE_UNMARKED,
-    unlink: LABEL_UNLINK
+    unlink: LABEL_UNLINK,
+    refuse: LABEL_REFUSE
 };
 const LINK_WITH = 'link with ';
+/** What a call would write, by the digest of its rehearsal. */
+const APPROVE = 'approve ';
 
 /** The choice as it is shown; as its flow words it where that is a plugin of the company's own. */
 export function choiceLabel(choice) {
     if (choice.startsWith(LINK_WITH)) {
         return text(LABEL_LINK_WITH, choice.slice(LINK_WITH.length));
+    }
+    if (choice.startsWith(APPROVE)) {
+        return LABEL_APPROVE;
     }
     return Object.hasOwn(LABELS, choice) ? LABELS[choice] : choice;
 }

@@ -66,6 +66,9 @@ import SAID_CREDIT_READING from '@salesforce/label/c.Tandem_Said_credit_reading'
 import SAID_CREDIT_WRITING_ALERT from '@salesforce/label/c.Tandem_Said_credit_writing_alert';
 import SAID_FULFILMENT_READING_CASES from '@salesforce/label/c.Tandem_Said_fulfilment_reading_cases';
 import SAID_FULFILMENT_READING_DELIVERIES from '@salesforce/label/c.Tandem_Said_fulfilment_reading_deliveries';
+import SAID_HOST_CALL_CHANGED from '@salesforce/label/c.Tandem_Said_host_call_changed';
+import SAID_HOST_CALL_IN_PART from '@salesforce/label/c.Tandem_Said_host_call_in_part';
+import SAID_HOST_CALL_WAITS from '@salesforce/label/c.Tandem_Said_host_call_waits';
 import SAID_HOST_GAVE_UP from '@salesforce/label/c.Tandem_Said_host_gave_up';
 import SAID_HOST_NOT_TAKEN_UP from '@salesforce/label/c.Tandem_Said_host_not_taken_up';
 import SAID_HOST_PLUGIN_FAILED from '@salesforce/label/c.Tandem_Said_host_plugin_failed';
@@ -268,6 +271,9 @@ export const PHRASES = {
     'credit.writing_alert': SAID_CREDIT_WRITING_ALERT,
     'fulfilment.reading_cases': SAID_FULFILMENT_READING_CASES,
     'fulfilment.reading_deliveries': SAID_FULFILMENT_READING_DELIVERIES,
+    'host.call_changed': SAID_HOST_CALL_CHANGED,
+    'host.call_in_part': SAID_HOST_CALL_IN_PART,
+    'host.call_waits': SAID_HOST_CALL_WAITS,
     'host.gave_up': SAID_HOST_GAVE_UP,
     'host.not_taken_up': SAID_HOST_NOT_TAKEN_UP,
     'host.plugin_failed': SAID_HOST_PLUGIN_FAILED,

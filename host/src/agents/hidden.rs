@@ -1,54 +1,8 @@
-//! What the operator allows: rules of `[agents]`, of which the first that speaks of a call decides.
+//! What a caller does not see of an answer, and of the schema that tells of it.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-
-use crate::config::{AgentsConfig, RuleConfig, Then};
-use crate::sandbox::{Deed, like};
-
-/// See the module's words.
-#[derive(Clone, Debug, Default)]
-pub struct Policy {
-    rules: Vec<RuleConfig>,
-}
-
-/// What becomes of a call, and by what.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ruling {
-    /// It is made.
-    pub allowed: bool,
-    /// Which rule says so, in words.
-    pub by: String,
-    /// What is taken out of the answer.
-    pub hides: BTreeSet<String>,
-}
-
-impl Policy {
-    /// As `tandem.toml` has it.
-    pub fn of(config: &AgentsConfig) -> Self {
-        Self { rules: config.rules.clone() }
-    }
-
-    /// What becomes of the call of a tool, by its whole name.
-    pub fn on(&self, who: &str, tool: &str, deed: Deed) -> Ruling {
-        let speaks = |rule: &RuleConfig| {
-            rule.who.iter().any(|own| like(own, who)) && rule.tools.iter().any(|own| like(own, tool))
-        };
-        match self.rules.iter().enumerate().find(|(_, rule)| speaks(rule)) {
-            Some((place, rule)) => Ruling {
-                allowed: rule.then == Then::Allow,
-                by: format!("rule {} of [agents]", place + 1),
-                hides: rule.hide.iter().cloned().collect(),
-            },
-            None => Ruling {
-                allowed: deed == Deed::Reads,
-                by: "no rule of [agents] speaks of it, and then only what reads is allowed".into(),
-                hides: BTreeSet::new(),
-            },
-        }
-    }
-}
 
 /// Takes fields out of what is answered, wherever they stand.
 pub fn hide(value: &mut Value, hidden: &BTreeSet<String>) {
@@ -59,6 +13,16 @@ pub fn hide(value: &mut Value, hidden: &BTreeSet<String>) {
         }
         Value::Array(rows) => rows.iter_mut().for_each(|row| hide(row, hidden)),
         _ => {}
+    }
+}
+
+/// Takes out what a call would write, and the words that tell it: they have the names of both systems, not those of a tool, so that nothing of them can be
+/// hidden alone.
+pub fn hide_plan(told: &mut Value) {
+    if let Some(fields) = told.as_object_mut()
+        && fields.remove("plan").is_some()
+    {
+        fields.remove("why");
     }
 }
 
@@ -103,31 +67,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    fn rule(who: &str, tools: &str, then: Then, hide: &[&str]) -> RuleConfig {
-        RuleConfig {
-            who: vec![who.into()],
-            tools: vec![tools.into()],
-            then,
-            hide: hide.iter().map(|name| (*name).to_owned()).collect(),
-        }
-    }
-
-    #[test]
-    fn the_first_rule_that_speaks_of_a_call_decides_and_without_one_only_reading_is_allowed() {
-        let rules =
-            vec![rule("token desk", "orders_*", Then::Allow, &["phone"]), rule("token *", "*", Then::Refuse, &[])];
-        let policy = Policy { rules };
-        let allowed = |who: &str, tool: &str, deed| policy.on(who, tool, deed).allowed;
-        assert!(allowed("token desk", "orders_orders-of", Deed::Reads));
-        assert!(!allowed("token desk", "credit_credit-of", Deed::Reads), "the second one speaks of it");
-        assert!(!allowed("token other", "orders_orders-of", Deed::Reads));
-        assert!(allowed("anna", "orders_orders-of", Deed::Reads), "none speaks of her");
-        assert!(!allowed("anna", "orders_cancel-order", Deed::Destroys));
-        assert!(!allowed("anna", "orders_make-order", Deed::Writes));
-        let ruling = policy.on("token desk", "orders_x", Deed::Reads);
-        assert_eq!((ruling.by.as_str(), ruling.hides.contains("phone")), ("rule 1 of [agents]", true));
-    }
 
     #[test]
     fn what_is_hidden_is_neither_in_the_answer_nor_missed_by_who_holds_it_against_its_schema() {

@@ -1,106 +1,17 @@
-//! Calls of the tools that a flow's plugin offers. What only reads is asked at once, beside the queue: nothing waits for it, and it waits for nothing. What it
-//! read and what it answered is kept as a run like any other.
+//! A call of a tool that only reads: asked at once, beside the queue. Nothing waits for it, and it waits for nothing. What it read and what it answered is kept
+//! as a run like any other.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use serde::Serialize;
 use serde_json::Value;
 
-use super::Flow;
-use super::rehearsal::as_stored;
-use crate::config::Limits;
+use super::{Answered, CallError, Wanted, bound_of, event_of, tool_of};
 use crate::connections::BreakerState;
-use crate::plain::one_line;
-use crate::sandbox::{
-    Bound, CallPayload, CalledBy, Deed, Journal, MOST_INPUT, Outcome, RESULT, RunError, Runtime, Tool, Unknown,
-};
-use crate::store::{EventId, Haste, JournalEntry, Kept, NewEvent, PastRead, Run, RunId, Store, StoreError, Verdict};
-use crate::time::{fresh_trace, now};
-
-/// What kind of thing the key of a call's event names.
-const KIND: &str = "tandem.call";
-
-/// A call that is wanted.
-#[derive(Clone, Debug)]
-pub struct Wanted<'a> {
-    /// The tool's name.
-    pub tool: &'a str,
-    /// What it gets.
-    pub input: Value,
-    /// Who calls.
-    pub by: CalledBy,
-}
-
-/// What a call gave.
-#[derive(Clone, Debug, Serialize)]
-pub struct Answered {
-    /// As the tool's schema says.
-    pub result: Value,
-    /// The event that it is kept as; none where the host was asked itself.
-    pub event: Option<EventId>,
-    /// Calls to both systems.
-    pub calls: usize,
-    /// Milliseconds from beginning to end.
-    pub took_ms: u64,
-    /// Of these, those that were spent on calls to both systems.
-    pub away_ms: u64,
-}
-
-/// Why a call gave nothing. The text is for who calls, be it a model.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// No such tool.
-    #[error("the flow {flow} offers no tool {tool:?}; it offers: {}", list(.known))]
-    Unknown {
-        /// The flow.
-        flow: String,
-        /// What was asked for.
-        tool: String,
-        /// What there is.
-        known: Vec<String>,
-    },
-    /// An input that does not fit.
-    #[error("{}", .0.join("; "))]
-    Unfit(Vec<String>),
-    /// A tool that does more than read.
-    #[error("{0} {1}: it is not asked as what only reads is")]
-    NotARead(String, Deed),
-    /// What was asked for is not there, or cannot be done.
-    #[error("{0}")]
-    Refused(String),
-    /// It goes away by itself: after so many milliseconds, perhaps.
-    #[error("not now: {1}")]
-    Passing(u64, String),
-    /// The call into the plugin ended without an answer.
-    #[error("{}", .0.outside())]
-    Run(RunError),
-    /// The database.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-fn list(known: &[String]) -> String {
-    if known.is_empty() { "none".into() } else { known.join(", ") }
-}
-
-/// The tool that is wanted, held against what it takes.
-fn tool_of<'a>(flow: &'a Flow, wanted: &Wanted<'_>) -> Result<&'a Tool, CallError> {
-    let plugin = &flow.release.plugin;
-    let tool = plugin.tool(wanted.tool).ok_or_else(|| CallError::Unknown {
-        flow: flow.name.clone(),
-        tool: one_line(wanted.tool).chars().take(80).collect(),
-        known: plugin.tools().iter().map(|tool| tool.name.clone()).collect(),
-    })?;
-    let bytes = wanted.input.to_string().len();
-    if bytes > MOST_INPUT {
-        return Err(CallError::Unfit(vec![format!("the input has {bytes} bytes; at most {MOST_INPUT} are taken")]));
-    }
-    match tool.problems_of(&wanted.input) {
-        problems if problems.is_empty() => Ok(tool),
-        problems => Err(CallError::Unfit(problems)),
-    }
-}
+use crate::engine::Flow;
+use crate::engine::rehearsal::as_stored;
+use crate::sandbox::{Deed, Journal, Outcome, RESULT, RunError, Runtime, Unknown};
+use crate::store::{JournalEntry, Kept, NewEvent, PastRead, Run, RunId, Store, Verdict};
+use crate::time::now;
 
 /// Asks a tool that only reads.
 pub async fn read(
@@ -111,14 +22,15 @@ pub async fn read(
 ) -> Result<Answered, CallError> {
     let tool = tool_of(flow, &wanted)?;
     if tool.deed != Deed::Reads {
-        return Err(CallError::NotARead(tool.title.clone(), tool.deed));
+        let why = format!("{} {}: it is not asked as what only reads is", tool.title, tool.deed);
+        return Err(CallError::Refused(why));
     }
-    let event = event_of(flow, tool, wanted);
+    let event = event_of(&flow.name, tool.topic(), wanted, None);
     let (began, started_at) = (Instant::now(), now());
     let run = run_of(flow, &event);
     let journal = Journal::dry(&[], Unknown::Ask);
     let told = journal.told();
-    let ended = runtime.run(&flow.release.plugin, reading(flow), &run, journal).await;
+    let ended = runtime.run(&flow.release.plugin, bound_of(flow), &run, journal).await;
     let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     let (journal, outcome, error) = match ended {
         Ok(mut report) => (report.journal, report.outcomes.pop(), None),
@@ -142,23 +54,7 @@ pub async fn read(
     };
     let release = flow.release.digest.clone();
     let kept = store.keep_read(PastRead { event, release, started_at, verdict, journal, error }).await?;
-    Ok(Answered { result: answer?, event: Some(kept), calls, took_ms, away_ms })
-}
-
-/// What a call may use at most, whatever the flow's runs may: somebody waits for its answer, and it is kept.
-const MOST_SECONDS: u64 = 25;
-const MOST_BYTES: u64 = 8 << 20;
-const MOST_CALLS: u32 = 200;
-
-fn reading(flow: &Flow) -> Arc<Bound> {
-    let own = &flow.bound.limits;
-    let limits = Limits {
-        run_seconds: own.run_seconds.min(MOST_SECONDS),
-        run_bytes: own.run_bytes.min(MOST_BYTES),
-        host_calls: own.host_calls.min(MOST_CALLS),
-        ..own.clone()
-    };
-    Arc::new(Bound { limits, ..(*flow.bound).clone() })
+    Ok(Answered { result: answer?, event: Some(kept), stands: None, calls, took_ms, away_ms })
 }
 
 /// What passes is told with the connections that are down: who called cannot know them.
@@ -193,23 +89,6 @@ fn away(journal: &[JournalEntry]) -> (usize, u64) {
         by_call
     });
     (sent().count(), together.values().map(|took| u64::from(*took)).sum())
-}
-
-/// The event that a call is.
-fn event_of(flow: &Flow, tool: &Tool, wanted: Wanted<'_>) -> NewEvent {
-    let id = fresh_trace();
-    let payload = serde_json::to_string(&CallPayload { input: wanted.input, by: wanted.by }).unwrap_or_default();
-    NewEvent {
-        flow: flow.name.clone(),
-        topic: tool.topic(),
-        key: format!("call:{id}"),
-        kind: KIND.into(),
-        dedup: id.clone(),
-        payload,
-        trace: id,
-        haste: Haste::AtOnce,
-        held: None,
-    }
 }
 
 /// The run that goes through it.
