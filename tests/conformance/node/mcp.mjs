@@ -4,7 +4,7 @@ import { Client, StreamableHTTPClientTransport } from '@modelcontextprotocol/cli
 import { Client as ClientBefore } from '@modelcontextprotocol/sdk/client/index.js';
 import { StreamableHTTPClientTransport as TransportBefore } from '@modelcontextprotocol/sdk/client/streamableHttp.js';
 
-const { MCP: address, TOKEN: token, ITEM: item } = process.env;
+const { MCP: address, TOKEN: token, ITEM: item, OPPORTUNITY: opportunity } = process.env;
 const headers = (secret) => ({ requestInit: { headers: { Authorization: `Bearer ${secret}` } } });
 
 async function looks(client, transport, how) {
@@ -18,6 +18,11 @@ async function looks(client, transport, how) {
   const wrong = await call('inventory_stock-of', { item_code: 7 });
   assert.ok(wrong.isError && wrong.content[0].text.includes('item_code'), JSON.stringify(wrong));
   await assert.rejects(call('inventory_no-such-tool', {}), /no tool/);
+  // What writes waits for a person, and tells so.
+  const asked = await call('orders_send-again', { opportunity });
+  assert.equal(asked.structuredContent?.state, 'waits for approval', JSON.stringify(asked));
+  const stands = await call('tandem_call', { call: asked.structuredContent.call });
+  assert.ok(stands.structuredContent.plan.length > 0, JSON.stringify(stands));
   const many = await Promise.all(Array.from({ length: 20 }, () => call('inventory_stock-of', { item_code: item })));
   assert.ok(many.every((one) => !one.isError), JSON.stringify(many));
   const { resourceTemplates } = await client.listResourceTemplates();

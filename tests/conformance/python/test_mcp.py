@@ -37,6 +37,11 @@ async def looks(client):
         raise AssertionError("it has answered for a tool that is none")
     except MCPError as error:
         assert "no tool" in str(error), error
+    # What writes waits for a person, and tells so.
+    asked = await client.call_tool("orders_send-again", {"opportunity": os.environ["OPPORTUNITY"]})
+    assert not asked.is_error and asked.structured_content["state"] == "waits for approval", asked
+    stands = await client.call_tool("tandem_call", {"call": asked.structured_content["call"]})
+    assert stands.structured_content["plan"], stands
     # Many at once.
     many = await asyncio.gather(*[client.call_tool("inventory_stock-of", {"item_code": ITEM}) for _ in range(20)])
     assert not any(one.is_error for one in many), many

@@ -17,6 +17,7 @@ async fn asked() -> Result<(World, Vec<(&'static str, String)>)> {
         ("MCP", format!("{}/mcp", world.console)),
         ("TOKEN", mcp.token),
         ("ITEM", item.context("an item")?.to_owned()),
+        ("OPPORTUNITY", world.opportunities(1).await?.remove(0)),
         ("TANDEM", programs().join("tandem").display().to_string()),
         ("CONFIG", world.folder().join("tandem.toml").display().to_string()),
     ];

@@ -2,6 +2,7 @@
 
 mod alerts;
 mod all_flows;
+mod approvals;
 mod audit;
 mod backup;
 mod bad_input;

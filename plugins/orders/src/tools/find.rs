@@ -2,12 +2,12 @@
 
 use tandem_sdk::b1::{self, Read};
 use tandem_sdk::chain;
-use tandem_sdk::tools::{self, Asked, Offer, Offers, Refusal, reads};
+use tandem_sdk::tools::{self, Asked, Offer, Refusal, reads};
 use tandem_sdk::{Deserialize, Error, JsonSchema, Number, Serialize, Value, money, salesforce, text};
 
+use crate::beside;
 use crate::describe::Settings;
 use crate::linked::status_of;
-use crate::{Orders, beside};
 
 /// Orders of one answer, and where their lines are asked for, too.
 const MOST: usize = 20;
@@ -122,20 +122,17 @@ struct Line {
     status: String,
 }
 
-impl Offers for Orders {
-    type Settings = Settings;
-
-    fn tools() -> Vec<Offer<Settings>> {
-        vec![reads(
-            "orders-of",
-            "Orders of a customer, an opportunity or a number",
-            "Sales orders of SAP Business One by exactly one of card_code, opportunity, doc_num and num_at_card (the \
-             customer's own number), the newest 20: numbers, days, status and total; their lines where they are asked \
-             for. Ask it for what was ordered and when it is to be delivered. Several orders may have one number. \
-             It does not show drafts that await approval, nor what was delivered.",
-            orders_of,
-        )]
-    }
+/// Orders as B1 has them.
+pub fn offer() -> Offer<Settings> {
+    reads(
+        "orders-of",
+        "Orders of a customer, an opportunity or a number",
+        "Sales orders of SAP Business One by exactly one of card_code, opportunity, doc_num and num_at_card (the \
+         customer's own number), the newest 20: numbers, days, status and total; their lines where they are asked \
+         for. Ask it for what was ordered and when it is to be delivered. Several orders may have one number. \
+         It does not show drafts that await approval, nor what was delivered.",
+        orders_of,
+    )
 }
 
 /// Whose orders.
