@@ -14,6 +14,8 @@ mkdir -p "$out"
 
 # Plugins that come along: those that are flows.
 flows=(orders accounts catalogue credit fulfilment inventory invoices)
+# What the demo starts beside the program.
+simulators=(tandem-sim-b1 tandem-sim-salesforce)
 # Bytes of what is handed out at most, and of the program as it is unpacked, which is told where it has more.
 most=60000000
 
@@ -25,9 +27,15 @@ parts() {
   done
   cp -r wit "$1/wit"
   cp -r docs/*.md docs/flows docs/pictures "$1/docs/"
-  # The pages' pictures are for those who work on it; the guide shows its own.
-  rm -rf "$1/docs/pictures/console"
-  cp README.md CHANGELOG.md LICENSE "$1/"
+  cp -r docs/monitoring "$1/docs/"
+  # Pictures of pages are for those who work on them, but for those that a guide shows.
+  (cd "$1/docs" && find pictures/console -type f | while read -r picture; do
+    grep -qF "$picture" ./*.md || rm "$picture"
+  done)
+  cp CHANGELOG.md LICENSE "$1/"
+  cp scripts/dist-readme.md "$1/README.md"
+  # What is installed in the org, as it is in the repository: also what the simulated org of the demo has its fields from.
+  git archive HEAD salesforce-package | tar -x -C "$1"
   bill "$1/sbom" "$2"
   for workspace in host plugins; do
     cargo about generate --locked --config scripts/about.toml --target "$2" --manifest-path "$workspace/Cargo.toml" \

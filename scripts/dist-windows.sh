@@ -21,6 +21,11 @@ stage=$work/$name
 parts "$stage" "$target"
 split "target/$target/dist/tandem.exe" "$stage/tandem.exe" "$out/$name.debug" x86_64-w64-mingw32-objcopy
 unpacked "$stage/tandem.exe"
+# Two simulators, so that it can be tried without B1 and Salesforce.
+cargo build --quiet --locked --profile dist -p tandem-simulators --bins --target "$target"
+for simulator in "${simulators[@]}"; do
+  x86_64-w64-mingw32-objcopy --strip-all "target/$target/dist/$simulator.exe" "$stage/$simulator.exe"
+done
 # What the uninstaller takes away: these files, and folders that are empty then.
 (cd "$stage" && find . -type f -printf '%P\n' | LC_ALL=C sort | sed 's#/#\\#g; s#.*#Delete "$INSTDIR\\&"#') >"$work/files.nsh"
 (cd "$stage" && find . -mindepth 1 -depth -type d -printf '%P\n' | sed 's#/#\\#g; s#.*#RMDir "$INSTDIR\\&"#') >>"$work/files.nsh"

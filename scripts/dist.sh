@@ -20,6 +20,12 @@ stage=$work/$name
 parts "$stage" x86_64-unknown-linux-gnu
 split "$program" "$stage/tandem" "$out/$name.debug" objcopy
 unpacked "$stage/tandem"
+# Two simulators, so that it can be tried without B1 and Salesforce; who installs the .deb has both.
+cargo build --quiet --locked --profile dist -p tandem-simulators --bins
+for simulator in "${simulators[@]}"; do
+  objcopy --strip-all "target/dist/$simulator" "$stage/$simulator"
+  chmod 755 "$stage/$simulator"
+done
 
 # The oldest glibc that it runs with is what its symbols ask for, not what this machine has.
 glibc=$(objdump -T "$stage/tandem" | sed -n 's/.*GLIBC_\([0-9.]*\).*/\1/p' | sort -uV | tail -n 1)

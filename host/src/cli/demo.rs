@@ -53,6 +53,8 @@ pub struct Options {
 }
 
 const BUILT_PLUGINS: &str = "plugins/target/wasm32-unknown-unknown/release";
+/// By which a folder is known for a demo's, also where one came to nothing.
+const MARK: &str = ".demo";
 const PACKAGE: &str = "salesforce-package/force-app/main/default";
 /// Bytes of an answer.
 const LIMIT: u64 = 16 << 20;
@@ -164,7 +166,7 @@ fn prepare(options: &Options) -> Result<()> {
         given_or_found(&options.plugins, BUILT_PLUGINS, "plugins", "the plugins (`make plugins` builds them)")?;
     // Only ever a folder that a demo made.
     if options.folder.exists() {
-        if !options.folder.join("tandem.toml").is_file() {
+        if !["tandem.toml", MARK].iter().any(|file| options.folder.join(file).is_file()) {
             let folder = options.folder.display();
             let other = format!("{folder} is there and is not a demo's folder; name another with --folder");
             return Err(Failure::WrongUsage(other).into());
@@ -173,6 +175,7 @@ fn prepare(options: &Options) -> Result<()> {
             .with_context(|| format!("cannot clear {}", options.folder.display()))?;
     }
     std::fs::create_dir_all(options.folder.join("plugins"))?;
+    std::fs::write(options.folder.join(MARK), "")?;
     for plugin in PLUGINS {
         let file = format!("{plugin}.wasm");
         std::fs::copy(plugins.join(&file), options.folder.join("plugins").join(&file))
@@ -193,7 +196,10 @@ async fn start_simulators(options: &Options, package: &Path) -> Result<World> {
             .stdout(std::process::Stdio::null())
             .kill_on_drop(true)
             .spawn()
-            .with_context(|| format!("cannot start {}; build it with `make build`", program.display()))
+            .with_context(|| {
+                let where_from = "it comes with the archive (not with the .deb), and `make build` builds it";
+                format!("cannot start {}; {where_from}", program.display())
+            })
     };
     let (b1_file, salesforce_file) = (options.folder.join("b1.address"), options.folder.join("salesforce.address"));
     let package = package.display().to_string();

@@ -3,7 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::Flow;
+use crate::bare;
 use crate::sandbox::{Outcome, RunError, RunReport, Trouble};
 use crate::store::{Event, EventId, Finish, Question, Run, Verdict};
 use crate::time::{backoff, jitter, now};
@@ -151,12 +154,13 @@ fn pause_of(event: &Event) -> Duration {
 /// each event, with its own trace id from the Salesforce event on, is there at `debug`. `failed`: as what all of them failed by is told outside.
 fn tell(flow: &Flow, run: &Run, verdicts: &[(EventId, Verdict)], failed: Option<&str>) {
     let mut likes: BTreeMap<(&str, &str), Vec<(&Event, &str)>> = BTreeMap::new();
-    for (event, (_, verdict)) in run.events.iter().zip(verdicts) {
+    let asked: Vec<String> = verdicts.iter().map(|(_, verdict)| asked(verdict)).collect();
+    for ((event, (_, verdict)), asked) in run.events.iter().zip(verdicts).zip(&asked) {
         let (outcome, what) = match verdict {
             Verdict::Done(what) => ("done", what.as_str()),
             Verdict::Retry { why, .. } => ("retry", why.as_str()),
             Verdict::Wait { id, .. } => ("wait", id.as_str()),
-            Verdict::Review(question) => ("review", question.reason.as_str()),
+            Verdict::Review(_) => ("review", asked.as_str()),
             Verdict::Reject(why) => ("reject", why.as_str()),
         };
         let what = failed.unwrap_or(what);
@@ -178,6 +182,16 @@ fn tell(flow: &Flow, run: &Run, verdicts: &[(EventId, Verdict)], failed: Option<
             "ended"
         );
     }
+}
+
+/// What is asked, without the customer whom it is asked about: the keys of what was said, else the words that everybody uses. What a question says in full is in
+/// the database alone, from which a person can be forgotten.
+fn asked(verdict: &Verdict) -> String {
+    let Verdict::Review(question) = verdict else { return String::new() };
+    let detail: Value = serde_json::from_str(&question.detail).unwrap_or_default();
+    let keys: Vec<&str> =
+        detail["said"].as_array().into_iter().flatten().filter_map(|said| said["key"].as_str()).collect();
+    if keys.is_empty() { bare::words(&question.reason) } else { keys.join(" + ") }
 }
 
 #[cfg(test)]
@@ -214,6 +228,17 @@ mod tests {
 
     fn met(trouble: Trouble, down: bool, events: u32) -> Met {
         Met { trouble, down, events }
+    }
+
+    #[test]
+    fn what_is_asked_is_logged_without_whom_it_is_asked_about() {
+        let with = [("attempts", "5".to_owned()), ("why", "Anna Schmidt 12 is inactive".to_owned())];
+        let said = Question::say("host.gave_up", "gave up after {attempts} attempts: {why}", with);
+        assert_eq!(asked(&Verdict::Review(said)), "host.gave_up");
+        let plain = Question::retry_or_ignore("the business partner Anna Schmidt 12 (C00012) is inactive".into());
+        let told = asked(&Verdict::Review(plain));
+        assert!(told.contains("inactive") && !told.contains("Anna") && !told.contains("C00012"), "{told}");
+        assert_eq!(asked(&Verdict::Done("x".into())), "");
     }
 
     #[test]
