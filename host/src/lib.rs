@@ -3,6 +3,7 @@
 
 pub mod agents;
 pub mod alerts;
+pub mod assistants;
 pub mod backup;
 mod bare;
 pub mod checks;

@@ -21,8 +21,8 @@ use crate::engine::Flow;
 use crate::engine::calls::{self, Answered, CallError, Judged, Policy, Ruling, Stands, Wanted};
 use crate::plain::one_line;
 use crate::releases::Releases;
-use crate::sandbox::{CalledBy, Deed, Tool, digest_of};
-use crate::store::{Act, EventId, Fate, Inbox, Millis, Role, Via};
+use crate::sandbox::{CalledBy, Deed, Tool, digest_of, like};
+use crate::store::{Act, Event, EventId, Fate, Inbox, Millis, Role, Via};
 use crate::time::now;
 
 /// Who is shown the texts of customers' records.
@@ -53,11 +53,17 @@ pub struct Caller {
     pub owner: Option<String>,
     /// Where from, where that is known.
     pub address: Option<String>,
+    /// Patterns of the tools that they keep to, where the rules allow these, too; none: all that the rules allow.
+    pub tools: Option<Vec<String>>,
 }
 
 impl Caller {
     fn sees(&self, flow: &str) -> bool {
         self.flows.as_ref().is_none_or(|flows| flows.contains(flow))
+    }
+
+    fn keeps_to(&self, tool: &str) -> bool {
+        self.tools.as_ref().is_none_or(|tools| tools.iter().any(|own| like(own, tool)))
     }
 }
 
@@ -162,6 +168,7 @@ impl Gateway {
         }
         let flows = self.flows_of(caller);
         let mut offered = all_tools(flows.iter().map(Arc::as_ref));
+        offered.retain(|own| caller.keeps_to(&own.name));
         offered.retain_mut(|own| {
             let call = Judged { who: &caller.who, tool: &own.name, deed: own.tool.deed };
             hidden::hide_in_schema(&mut own.tool.output, &self.policy.hides(call));
@@ -278,6 +285,18 @@ impl Gateway {
         Ok(answered)
     }
 
+    /// A question that waits for a person, with the records on both sides, as somebody may see it who may ask for such questions.
+    pub fn question(&self, caller: &Caller, event: &Event) -> Result<Value, Refused> {
+        let (_, hides) = self.may(caller, &format!("{PREFIX}_{}", Own::Reviews.name()), &Value::Null)?;
+        if !caller.sees(&event.flow) {
+            return Err(Refused::Unknown(format!("event {}", event.id)));
+        }
+        let mut told = own::told(event);
+        told["detail"] = serde_json::from_str(&event.detail).unwrap_or_default();
+        hidden::hide(&mut told, &hides);
+        Ok(told)
+    }
+
     /// What the host is asked itself. It has no event: that it was asked stands in the audit trail.
     async fn own(
         &self,
@@ -321,6 +340,10 @@ impl Gateway {
             return Err(Refused::Role { who: caller.who.clone(), role: caller.role });
         }
         let unknown = || Refused::Unknown(one_line(name).chars().take(MOST_CLIENT).collect());
+        if !caller.keeps_to(name) {
+            let tool = one_line(name).chars().take(MOST_CLIENT).collect();
+            return Err(Refused::Policy { who: caller.who.clone(), tool, by: "its own `tools` do not name it".into() });
+        }
         let (flow, tool) = name.split_once('_').ok_or_else(unknown)?;
         let (called, deed) = match Own::named(tool).filter(|_| flow == PREFIX) {
             Some(own) => (Called::Own(own), own.deed()),

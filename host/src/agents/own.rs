@@ -335,7 +335,7 @@ impl Question<'_> {
     }
 }
 
-fn told(event: &Event) -> Value {
+pub(super) fn told(event: &Event) -> Value {
     json!({
         "event": event.id,
         "flow": event.flow,

@@ -12,13 +12,14 @@ use super::output::Output;
 use super::service::Parts;
 use crate::agents;
 use crate::alerts;
+use crate::assistants::{self, model::Model};
 use crate::checks::{self, CERTIFICATE, Finding, currencies};
 use crate::config::Config;
 use crate::connections::oidc::{Provider, ProviderError};
 use crate::connections::{Connection, Connections, connect};
 use crate::console::tls;
 use crate::engine::Flow;
-use crate::engine::calls::Policy;
+use crate::engine::calls::{Judged, Policy, Ruling};
 use crate::releases::ReleaseError;
 use crate::sandbox::{LoadError, like};
 use crate::store::sqlite::Access;
@@ -181,6 +182,7 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
     // What a plugin offers that cannot be loaded is not known.
     if ready.len() == config.flows.len() {
         rules(config, &ready, findings);
+        agents_of_ones_own(config, &ready, findings);
     }
     callers(config, parts.store.as_ref(), findings).await?;
     Ok(())
@@ -210,12 +212,52 @@ fn rules(config: &Config, flows: &[Flow], findings: &mut Vec<Finding>) {
     }
 }
 
+/// What agents of one's own need is there; their models are not asked, since that costs.
+fn agents_of_ones_own(config: &Config, flows: &[Flow], findings: &mut Vec<Finding>) {
+    let offered = agents::all_tools(flows);
+    for (name, agent) in &config.agents.own {
+        let what = format!("[agents.{name}]");
+        if !agent.enabled {
+            findings.push(Finding::good(what, "off: enabled = true sets it to work"));
+            continue;
+        }
+        if let Err(why) = Model::of(agent, &config.base) {
+            findings.push(Finding::bad(what, why, "give `key` as { env = … } or { file = … }; what else see left"));
+            continue;
+        }
+        let tools = agent.tools();
+        let is_there = |pattern: &&String| offered.iter().any(|own| like(pattern, &own.name));
+        let vain: Vec<&str> = tools.iter().filter(|own| !is_there(own)).map(String::as_str).collect();
+        // What comes along names tools of flows that not everybody has.
+        if (agent.tools.is_some() && !vain.is_empty()) || vain.len() == tools.len() {
+            let says = format!("it may call the tools \"{}\", and there are none", vain.join("\", \""));
+            findings.push(Finding::bad(what, says, "`tandem tool list` names them"));
+            continue;
+        }
+        let policy = Policy::of(&config.agents);
+        let who = assistants::who(name);
+        let may = |own: &&agents::Offered| {
+            let call = Judged { who: &who, tool: &own.name, deed: own.tool.deed };
+            tools.iter().any(|pattern| like(pattern, &own.name)) && policy.rulings(call).iter().any(Ruling::is_allowed)
+        };
+        findings.push(match offered.iter().filter(may).count() {
+            0 => Finding::bad(
+                what,
+                "the rules of [agents] allow it none of its tools",
+                format!("`tandem agent can \"{who}\" <tool>` says by which rule"),
+            ),
+            tools => Finding::good(what, format!("ready, with {tools} tools; `tandem agent ask {name} \"…\"` asks it")),
+        });
+    }
+}
+
 /// A rule that speaks of nobody who is known, or that no call reaches.
 async fn callers(config: &Config, store: &dyn Store, findings: &mut Vec<Finding>) -> Result<()> {
     let accounts = store.accounts().await?.into_iter().map(|own| own.name);
     let tools = store.tokens().await?.into_iter().filter(|own| own.purpose == Purpose::Tools);
     let tokens = tools.map(|own| format!("token {}", own.name));
-    let known: Vec<String> = accounts.chain(tokens).chain([user()]).collect();
+    let agents = config.agents.own.keys().map(|name| assistants::who(name));
+    let known: Vec<String> = accounts.chain(tokens).chain(agents).chain([user()]).collect();
     let mut is_all: Option<usize> = None;
     for (place, rule) in config.agents.rules.iter().enumerate() {
         let what = format!("[agents] rule {}", place + 1);
@@ -227,7 +269,7 @@ async fn callers(config: &Config, store: &dyn Store, findings: &mut Vec<Finding>
         is_all = is_all.or((has_all(&rule.who) && has_all(&rule.tools) && rule.when.is_none()).then_some(place));
         for who in rule.who.iter().filter(|who| !known.iter().any(|own| like(who, own))) {
             let says = format!("nobody is called \"{who}\" here");
-            let mend = "`token <name>` for a token for tools, or the name of an account; who comes from the provider is known once they have signed in";
+            let mend = "`token <name>` for a token for tools, `agent <name>` for an agent, or the name of an account; who comes from the provider is known once they have signed in";
             findings.push(Finding::soon(&what, says, mend));
         }
     }

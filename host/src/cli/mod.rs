@@ -138,7 +138,7 @@ enum Command {
     /// Ask what the flows' plugins can say of both systems, as they are now.
     #[command(subcommand)]
     Tool(tool::Command),
-    /// What people's assistants and programs may do.
+    /// Agents of one's own, and what people's assistants and programs may do.
     #[command(subcommand)]
     Agent(agent::Command),
     /// Serve the flows' tools to one program on this machine that speaks MCP over standard input and output.

@@ -15,6 +15,7 @@ use super::failure::Failure;
 use super::output::complain;
 use crate::agents::Gateway;
 use crate::alerts::{self, Alerts};
+use crate::assistants::Assistants;
 use crate::backup::Scheduled;
 use crate::checks::Running as Watched;
 use crate::config::{Config, FlowConfig, SalesforceConfig, Secret, SecretSource};
@@ -470,12 +471,12 @@ impl Host {
             host.tasks.spawn(guarded("comparison of both sides", reconciling.run(host.stop.clone())));
         }
         let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
-        let programs = config.agents.mcp.then(|| {
-            let engine = host.engine.clone();
-            let flows = Box::new(move || engine.flows());
-            let gateway = Gateway::new(config.clone(), flows, releases.clone(), inbox.clone());
-            console::for_programs(mcp::router(Arc::new(gateway)), mcp::PATH, &console)
-        });
+        let engine = host.engine.clone();
+        let flows = Box::new(move || engine.flows());
+        let gateway = Arc::new(Gateway::new(config.clone(), flows, releases.clone(), inbox.clone()));
+        let assistants = Assistants::of(config, &gateway, &inbox);
+        host.tasks.spawn(guarded("agents", assistants.run(host.stop.clone())));
+        let programs = config.agents.mcp.then(|| console::for_programs(mcp::router(gateway), mcp::PATH, &console));
         let router = console::router(console)
             .merge(programs.unwrap_or_else(|| console::without_programs(mcp::PATH)))
             .merge(b1::webhook::router(B1Webhook {

@@ -136,6 +136,7 @@ pub fn caller() -> Caller {
         program: None,
         owner: None,
         address: None,
+        tools: None,
     }
 }
 

@@ -1,12 +1,15 @@
 //! What people's assistants and programs may do: `[agents]`.
 
-use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::fmt;
 
-use super::{Config, Section};
+use serde::de::{MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+
+use super::{AgentConfig, Config, Section};
 
 /// `[agents]`
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct AgentsConfig {
     /// Programs that speak MCP reach the flows' tools at `/mcp`.
     pub mcp: bool,
@@ -19,11 +22,61 @@ pub struct AgentsConfig {
     /// The first of them that speaks of who calls and of the tool decides; where none does, what only reads is allowed, what writes waits for a person who
     /// approves it, and what destroys is refused.
     pub rules: Vec<RuleConfig>,
+    /// Agents of one's own, by name: `[agents.<name>]`.
+    pub own: BTreeMap<String, AgentConfig>,
 }
 
 impl Default for AgentsConfig {
     fn default() -> Self {
-        Self { mcp: false, oauth: None, calls_a_minute: 120, calls_a_day: 10_000, rules: Vec::new() }
+        Self {
+            mcp: false,
+            oauth: None,
+            calls_a_minute: 120,
+            calls_a_day: 10_000,
+            rules: Vec::new(),
+            own: BTreeMap::new(),
+        }
+    }
+}
+
+impl AgentsConfig {
+    /// Agents that are at work, by name.
+    pub fn at_work(&self) -> impl Iterator<Item = (&String, &AgentConfig)> {
+        self.own.iter().filter(|(_, own)| own.enabled)
+    }
+}
+
+impl<'de> Deserialize<'de> for AgentsConfig {
+    /// By hand: what is flattened forgets at which line it stood.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+
+        impl<'de> Visitor<'de> for Reader {
+            type Value = AgentsConfig;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a section")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AgentsConfig, A::Error> {
+                let mut read = AgentsConfig::default();
+                while let Some(key) = map.next_key::<String>()? {
+                    match key.as_str() {
+                        "mcp" => read.mcp = map.next_value()?,
+                        "oauth" => read.oauth = Some(map.next_value()?),
+                        "calls_a_minute" => read.calls_a_minute = map.next_value()?,
+                        "calls_a_day" => read.calls_a_day = map.next_value()?,
+                        "rules" => read.rules = map.next_value()?,
+                        _ => {
+                            read.own.insert(key, map.next_value()?);
+                        }
+                    }
+                }
+                Ok(read)
+            }
+        }
+
+        deserializer.deserialize_map(Reader)
     }
 }
 
@@ -42,7 +95,7 @@ pub struct OauthConfig {
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {
-    /// Of whom it speaks, as the audit trail calls them: an account, `token <name>`; `*` stands for any text. Without it of everybody.
+    /// Of whom it speaks, as the audit trail calls them: an account, `token <name>`, `agent <name>`; `*` stands for any text. Without it of everybody.
     #[serde(default = "anything")]
     pub who: Vec<String>,
     /// Of which tools: `<flow>_<tool>`, such as `orders_*`. Without it of all.

@@ -1,5 +1,6 @@
 //! `tandem.toml`: read once, checked whole, then trusted.
 
+mod agent;
 mod agents;
 mod alerts;
 mod backup;
@@ -22,6 +23,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+pub use self::agent::{AgentConfig, AgentKind, ModelApi};
 pub use self::agents::{AgentsConfig, OauthConfig, RuleConfig, Then, a_day};
 pub use self::alerts::{AlertRules, AlertsConfig, ChannelConfig, ChannelKind, Encryption, Language, What};
 pub use self::backup::BackupConfig;
@@ -567,6 +569,9 @@ impl Config {
         }
         self.check_reconcile(&mut problems.of(&["reconcile"]));
         self.check_agents(&mut problems.of(&["agents"]));
+        for (name, agent) in &self.agents.own {
+            self.check_agent(&mut problems.of(&["agents", name]), name, agent);
+        }
         if let Some(telemetry) = &self.telemetry {
             Self::check_telemetry(&mut problems.of(&["telemetry"]), telemetry);
         }

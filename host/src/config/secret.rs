@@ -98,6 +98,11 @@ impl Config {
             all.push((place("key"), channel.key.as_ref()));
             all.push((place("proxy"), of(channel.proxy.as_ref())));
         }
+        for (name, agent) in &self.agents.own {
+            let place = |key: &str| format!("[agents.{name}] {key}");
+            all.push((place("key"), agent.key.as_ref()));
+            all.push((place("proxy"), of(agent.proxy.as_ref())));
+        }
         all.into_iter().filter_map(|(place, secret)| Some((place, secret?))).collect()
     }
 }

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use super::{Engine, Flow, REBIND};
 use crate::releases::ReleaseError;
-use crate::store::{Finish, Question, Run, Verdict};
+use crate::store::{AGENT, Finish, Question, Run, Verdict};
 
 /// Runs recovered at once.
 const PARALLEL: usize = 4;
@@ -19,7 +19,11 @@ impl Engine {
     pub(super) async fn left_open(&self, mut stop: watch::Receiver<bool>) -> Vec<Run> {
         loop {
             match self.inbox.store().abandoned().await {
-                Ok(runs) => return runs,
+                // Those of agents of one's own are taken up by them.
+                Ok(mut runs) => {
+                    runs.retain(|run| !run.flow.starts_with(AGENT));
+                    return runs;
+                }
                 Err(error) => tracing::error!(%error, "cannot look for runs left open; trying again"),
             }
             if paused(AGAIN, &mut stop).await {

@@ -520,6 +520,8 @@ pub enum LinkWrite {
 
 /// Before the name of the tool, the topic of the event that a call of it is.
 pub const TOOL: &str = "tandem.tool.";
+/// Before the name of an agent of one's own: the flow of what it is asked. No flow has a colon in its name.
+pub const AGENT: &str = "agent:";
 /// The topic of the event that a wake-up becomes.
 pub const WAKE: &str = "timer.wake";
 

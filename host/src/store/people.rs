@@ -165,11 +165,13 @@ pub enum Via {
     CommandLine,
     /// A question answered in the org.
     Salesforce,
+    /// An agent of one's own.
+    Agent,
 }
 
 impl Via {
     /// Every way.
-    pub const ALL: [Self; 4] = [Self::Session, Self::Token, Self::CommandLine, Self::Salesforce];
+    pub const ALL: [Self; 5] = [Self::Session, Self::Token, Self::CommandLine, Self::Salesforce, Self::Agent];
 
     /// The word stored and shown.
     pub fn word(self) -> &'static str {
@@ -178,6 +180,7 @@ impl Via {
             Self::Token => "token",
             Self::CommandLine => "command-line",
             Self::Salesforce => "salesforce",
+            Self::Agent => "agent",
         }
     }
 }

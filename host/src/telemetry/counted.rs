@@ -37,12 +37,15 @@ const COUNTERS: [(&str, &str); 8] = [
     ("tandem_spans_lost_total", "Steps of traces that the collector of [telemetry] did not take"),
 ];
 /// Those with labels.
-const LABELLED: [(&str, &str); 5] = [
+const LABELLED: [(&str, &str); 8] = [
     ("tandem_outcomes_total", "What became of events in runs, by flow and outcome"),
     ("tandem_tool_calls_total", "Calls of tools that only read, by flow, tool and outcome (done, refused)"),
     ("tandem_found_total", "Changes of an org that no event told of, found by its sweep"),
     ("tandem_alerts_sent_total", "Messages that a channel took"),
     ("tandem_alerts_failed_total", "Messages that a channel did not take"),
+    ("tandem_agent_runs_total", "Runs of agents of one's own, by agent and outcome (answered, unanswered, later)"),
+    ("tandem_agent_model_calls_total", "Calls to the models of agents, by agent"),
+    ("tandem_agent_tokens_total", "Tokens that the models of agents read and wrote, by agent and way"),
 ];
 const GAUGES: [(&str, &str); 17] = [
     ("tandem_events", "Events of a flow as they stand now, by state"),

@@ -8,6 +8,7 @@ pub mod in_step;
 pub mod machine;
 pub mod mail;
 pub mod mcp;
+pub mod model;
 pub mod reconcile;
 
 use std::collections::{BTreeMap, HashMap};

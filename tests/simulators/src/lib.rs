@@ -9,6 +9,7 @@ pub mod company;
 pub mod faults;
 pub mod kept;
 pub mod log;
+pub mod model;
 pub mod records;
 pub mod salesforce;
 pub mod server;

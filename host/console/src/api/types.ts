@@ -395,7 +395,7 @@ export interface Act {
   id: number;
   at: string;
   who: string;
-  via: 'session' | 'token' | 'command-line';
+  via: 'session' | 'token' | 'command-line' | 'salesforce' | 'agent';
   act: string;
   what: string;
   why?: string;

@@ -109,6 +109,7 @@ impl Programs {
                 program: None,
                 owner: who.owner,
                 address,
+                tools: None,
             });
         };
         let digest = digest_of(token.as_bytes());
@@ -144,6 +145,7 @@ impl Programs {
             program: Some(told.client).filter(|client| !client.is_empty()),
             owner: None,
             address: peer.map(|peer| peer.0.to_string()),
+            tools: None,
         };
         oauth.remember(digest, told.until, &caller);
         Ok(caller)

@@ -1,5 +1,6 @@
 //! What the host promises whatever happens: kills, a full disk, bad input, another release, a plugin that breaks the rules.
 
+mod agents_own;
 mod alerts;
 mod all_flows;
 mod approvals;

@@ -4,34 +4,22 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::audit::user;
-use super::failure::{FOUND_PROBLEMS, Failure};
-use super::output::Output;
-use super::service::Parts;
 use crate::agents::{self, Offered, Own, PREFIX};
-use crate::config::Then;
+use crate::assistants;
+use crate::cli::audit::user;
+use crate::cli::failure::{FOUND_PROBLEMS, Failure};
+use crate::cli::output::Output;
+use crate::cli::service::Parts;
+use crate::config::{AgentConfig, Config, Then};
 use crate::engine::calls::{Judged, Policy, Ruling};
+use crate::sandbox::like;
 use crate::store::sqlite::Access;
 use crate::store::{Purpose, Role, Store};
 
-#[derive(Subcommand)]
-pub enum Command {
-    /// Say whether somebody may call a tool, and by which rule.
-    Can {
-        /// As the audit trail calls them: an account, or `token <name>`.
-        who: String,
-        /// Such as `accounts_find-customer`.
-        tool: String,
-        /// What it would be called with, a JSON object: where rules have conditions it decides between them.
-        input: Option<String>,
-    },
-}
-
-pub async fn run(config: &Path, command: Command, output: &Output) -> Result<ExitCode> {
-    let Command::Can { who, tool, input } = command;
+/// Says whether somebody may call a tool, and by which rule.
+pub async fn run(config: &Path, who: String, tool: String, input: Option<String>, output: &Output) -> Result<ExitCode> {
     let input: Option<Value> = input
         .map(|text| serde_json::from_str(&text))
         .transpose()
@@ -53,11 +41,12 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
         return Err(unknown().into());
     };
     // Whom the host does not know may come from the company's provider: of them rules alone are known.
-    let known = known_as(parts.store.as_ref(), &who).await?;
+    let known = known_as(&parts.config, parts.store.as_ref(), &who).await?;
     if known.is_none() && parts.config.agents.oauth.is_none() {
         let tokens = parts.store.tokens().await?.into_iter().map(|own| format!("token {}", own.name));
         let accounts = parts.store.accounts().await?.into_iter().map(|own| own.name);
-        let names: Vec<String> = tokens.chain(accounts).chain([user()]).collect();
+        let agents = parts.config.agents.own.keys().map(|name| assistants::who(name));
+        let names: Vec<String> = tokens.chain(accounts).chain(agents).chain([user()]).collect();
         return Err(Failure::unknown("caller", &who, names.iter().map(String::as_str)).into());
     }
     let found = Offered { name: tool.clone(), flow: flow.to_owned(), tool: found };
@@ -70,6 +59,13 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     if let Some(by) = known.and_then(|(role, flows)| agents::out_of_reach(role, flows.as_deref(), flow)) {
         rulings.truncate(1);
         rulings.iter_mut().for_each(|own| (own.then, own.by) = (Then::Refuse, by.clone()));
+    }
+    let agent = agent_of(&parts.config, &who);
+    if agent.is_some_and(|own| !own.tools().iter().any(|pattern| like(pattern, &tool))) {
+        rulings.truncate(1);
+        rulings
+            .iter_mut()
+            .for_each(|own| (own.then, own.by) = (Then::Refuse, format!("`tools` of its section do not name {tool}")));
     }
     let hides = rulings.last().map(|own| own.hides.clone()).unwrap_or_default();
     let (hidden, unknown): (Vec<&str>, Vec<&str>) =
@@ -127,8 +123,16 @@ fn approved_by(ruling: &Ruling) -> Option<String> {
     (ruling.then == Then::Approve).then(|| format!("{who}{but}"))
 }
 
+/// The agent of one's own that is called so.
+fn agent_of<'a>(config: &'a Config, who: &str) -> Option<&'a AgentConfig> {
+    config.agents.own.get(who.strip_prefix("agent ")?)
+}
+
 /// Role and flows of who is called so; none where the host knows nobody of that name. The user of this server may all.
-async fn known_as(store: &dyn Store, who: &str) -> Result<Option<(Role, Option<Vec<String>>)>> {
+async fn known_as(config: &Config, store: &dyn Store, who: &str) -> Result<Option<(Role, Option<Vec<String>>)>> {
+    if let Some(agent) = agent_of(config, who) {
+        return Ok(Some((Role::Reviewer, agent.flows.clone())));
+    }
     if who == user() {
         return Ok(Some((Role::Admin, None)));
     }

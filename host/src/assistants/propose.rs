@@ -1,0 +1,132 @@
+//! What an agent proposes to a person who has to decide: one of the answers that are offered, with reasons. It is written beside the question; who answers
+//! is a person, and whether they answered the same is counted.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::model::{Call, Shown};
+use super::steps::{About, Steps};
+use super::{REVIEW, flow_of};
+use crate::plain::readable;
+use crate::store::{EventFilter, EventId, Note, Result, Store};
+
+/// By what a model proposes.
+pub const TOOL: &str = "propose";
+/// Bytes of reasons.
+const MOST_REASONS: usize = 1_200;
+/// Letters of what stands beside a question, as its page takes them.
+const MOST_NOTE: usize = 2_000;
+/// Proposals that are counted.
+const COUNTED: u32 = 500;
+
+/// An answer that is proposed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// The event that asks.
+    pub event: EventId,
+    /// What it asked.
+    pub asked: String,
+    /// One of the answers that it offers.
+    pub choice: String,
+    /// Why.
+    pub reasons: String,
+}
+
+/// The tool, as a model is told of it.
+pub fn shown(about: &About) -> Shown {
+    Shown {
+        name: TOOL.into(),
+        description: "Proposes an answer to the question, for a person to confirm. Call it once, at the end: with it your work is done.".into(),
+        input: json!({
+            "type": "object",
+            "properties": {
+                "choice": { "type": "string", "enum": about.choices, "description": "one of the answers that are offered" },
+                "reasons": { "type": "string", "description": "why, in two or three sentences, with the values that decided" },
+            },
+            "required": ["choice", "reasons"],
+        }),
+    }
+}
+
+/// What a call of it proposes; what is wrong with it in words.
+pub fn proposal_of(about: &About, call: &Call) -> std::result::Result<Proposal, String> {
+    let text = |key: &str| call.input[key].as_str().map(str::trim).unwrap_or_default().to_owned();
+    let (choice, reasons) = (text("choice"), readable(text("reasons"), MOST_REASONS));
+    if !about.choices.contains(&choice) {
+        return Err(format!("choice must be one of: {}", about.choices.join(", ")));
+    }
+    if reasons.is_empty() {
+        return Err("reasons must say why".into());
+    }
+    Ok(Proposal { event: about.event, asked: about.asked.clone(), choice, reasons })
+}
+
+/// Writes it beside the question, once, and leaves what people have written there.
+pub async fn note(store: &dyn Store, agent: &str, proposal: &Proposal) -> Result<()> {
+    let text = format!("[agent {agent}] proposes: {}\n{}", proposal.choice, proposal.reasons);
+    let kept = store.notes(vec![proposal.event]).await?;
+    let mut note = kept.into_iter().next().map_or_else(Note::default, |(_, note)| note);
+    let before = note.note.take().unwrap_or_default();
+    if before.contains(&text) {
+        return Ok(());
+    }
+    let whole = if before.is_empty() { text } else { format!("{before}\n\n{text}") };
+    // What people wrote stays; what would not fit is in the agent's own run.
+    note.note = Some(if whole.chars().count() > MOST_NOTE { before } else { whole }).filter(|text| !text.is_empty());
+    store.note_put(proposal.event, note).await
+}
+
+/// A proposal, and what a person answered.
+#[derive(Clone, Debug, Serialize)]
+pub struct Hit {
+    /// The agent's run, by its event.
+    pub id: EventId,
+    /// What it proposed.
+    #[serde(flatten)]
+    pub proposal: Proposal,
+    /// What was answered to just this question; none: nothing yet, or nobody knows it any more.
+    pub answered: Option<String>,
+}
+
+impl Hit {
+    /// It is what a person answered; none where none has.
+    pub fn is_hit(&self) -> Option<bool> {
+        self.answered.as_ref().map(|answer| *answer == self.proposal.choice)
+    }
+}
+
+/// What an agent proposed, newest first, and what people answered.
+pub async fn hits(store: &dyn Store, agent: &str) -> Result<Vec<Hit>> {
+    let filter = EventFilter { flow: Some(flow_of(agent)), limit: COUNTED, ..EventFilter::default() };
+    let mut hits = Vec::new();
+    for event in store.events(filter).await?.into_iter().filter(|event| event.topic == REVIEW) {
+        let Some(proposal) = Steps::of(store, event.id).await?.proposal().cloned() else { continue };
+        let asked = store.event(proposal.event).await?;
+        let decided = asked.and_then(|asked| asked.decided());
+        // An answer to what it asked before, or asks now, is none to this.
+        let decided = decided.filter(|own| own.asked == proposal.asked && own.at >= event.created_at);
+        hits.push(Hit { id: event.id, answered: decided.map(|own| own.answer), proposal });
+    }
+    Ok(hits)
+}
+
+/// The hit rate in words.
+pub fn rate(hits: &[Hit]) -> String {
+    let answered = hits.iter().filter(|hit| hit.answered.is_some()).count();
+    let same = hits.iter().filter(|hit| hit.is_hit() == Some(true)).count();
+    match answered {
+        0 => format!("{} proposed, none of them answered yet", hits.len()),
+        _ => format!(
+            "{} proposed, {answered} answered, {same} of them as proposed ({} %)",
+            hits.len(),
+            same * 100 / answered
+        ),
+    }
+}
+
+/// For scripts.
+pub fn told(hits: &[Hit]) -> Value {
+    let answered = hits.iter().filter(|hit| hit.answered.is_some()).count();
+    let same = hits.iter().filter(|hit| hit.is_hit() == Some(true)).count();
+    json!({ "proposed": hits.len(), "answered": answered, "as_proposed": same, "proposals": hits })
+}
