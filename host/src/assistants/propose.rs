@@ -130,3 +130,72 @@ pub fn told(hits: &[Hit]) -> Value {
     let same = hits.iter().filter(|hit| hit.is_hit() == Some(true)).count();
     json!({ "proposed": hits.len(), "answered": answered, "as_proposed": same, "proposals": hits })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assistants::Start;
+    use crate::assistants::steps::{Came, Journal};
+    use crate::store::sqlite::{Access, SqliteStore};
+    use crate::store::{Findings, Finish, Haste, Intake, NewEvent, Question, Verdict};
+    use crate::time::now;
+
+    fn asks() -> NewEvent {
+        NewEvent {
+            flow: "orders".into(),
+            topic: "salesforce.Opportunity".into(),
+            key: "006A".into(),
+            kind: String::new(),
+            dedup: "1".into(),
+            payload: "{}".into(),
+            trace: "0".repeat(32),
+            haste: Haste::AtOnce,
+            held: Some(Question::retry_or_ignore("no quantity".into())),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_proposal_is_noted_once_beside_what_people_wrote_and_counts_by_their_answer() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(&folder.path().join("tandem.db"), Access::Host).unwrap();
+        store.append(Intake { events: vec![asks()], ..Intake::default() }).await.unwrap();
+        let asked = store.events(EventFilter { limit: 1, ..EventFilter::default() }).await.unwrap().remove(0);
+        let (event, question) = (asked.id, "no quantity".to_owned());
+        let start = Start::Review { event, asked: question.clone() }.event("helper", "event".into(), "1".into());
+        store.append(Intake { events: vec![start], ..Intake::default() }).await.unwrap();
+        let run = store.lease(&flow_of("helper"), "agent", 1, now()).await.unwrap().run().unwrap();
+        let proposal = Proposal { event, asked: question, choice: "ignore".into(), reasons: "It is empty.".into() };
+        let came = Came { told: String::new(), is_error: false, event: None, proposal: Some(proposal.clone()) };
+        let journal = Journal { store: &store, run: run.id };
+        journal.came(0, 0, json!({}), &came, 1).await.unwrap();
+        let verdicts = vec![(run.events[0].id, Verdict::Done("proposes".into()))];
+        store.finish(run.id, Finish { verdicts, ..Finish::default() }).await.unwrap();
+
+        let by_hand = Note { note: Some("ask Berta".into()), assignee: Some("berta".into()), due: Some(5) };
+        store.note_put(event, by_hand).await.unwrap();
+        for _ in 0..2 {
+            note(&store, "helper", &proposal).await.unwrap();
+        }
+        let kept = store.notes(vec![event]).await.unwrap().remove(0).1;
+        assert_eq!(kept.note.as_deref(), Some("ask Berta\n\n[agent helper] proposes: ignore\nIt is empty."));
+        assert_eq!((kept.assignee.as_deref(), kept.due), (Some("berta"), Some(5)));
+
+        let own = hits(&store, "helper").await.unwrap();
+        assert_eq!((own.len(), own[0].is_hit()), (1, None));
+        store.answer(event, "ignore", now()).await.unwrap();
+        let own = hits(&store, "helper").await.unwrap();
+        assert_eq!(
+            (own[0].is_hit(), rate(&own)),
+            (Some(true), "1 proposed, 1 answered, 1 of them as proposed (100 %)".into())
+        );
+    }
+
+    #[test]
+    fn only_what_is_offered_is_proposed_and_with_reasons() {
+        let about = About { event: EventId(1), asked: "why".into(), choices: vec!["retry".into(), "ignore".into()] };
+        let call = |input: Value| Call { id: "a".into(), tool: TOOL.into(), input, malformed: None };
+        assert!(proposal_of(&about, &call(json!({ "choice": "approve", "reasons": "so" }))).is_err());
+        assert!(proposal_of(&about, &call(json!({ "choice": "retry", "reasons": " " }))).is_err());
+        assert_eq!(proposal_of(&about, &call(json!({ "choice": "retry", "reasons": "so" }))).unwrap().choice, "retry");
+    }
+}

@@ -90,7 +90,7 @@ async fn begin(agent: &Agent, start: &Start) -> Step<Began> {
             }
         }
     };
-    let system = prompt::system(&agent.name, config.goal());
+    let system = prompt::system(&agent.name, config.goal(), now());
     Ok(Ok(Began { system, prompt, model: config.model.clone(), about }))
 }
 

@@ -297,6 +297,58 @@ async fn a_person_who_is_forgotten_is_nowhere_in_the_file_and_the_others_stay() 
 }
 
 #[tokio::test]
+async fn what_an_agent_was_told_of_a_person_and_said_of_them_is_forgotten_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder);
+    append(&store, vec![event("accounts", "003A", anna())]).await;
+    let of_her = store.lease("accounts", "digest", 10, crate::time::now()).await.unwrap().run().unwrap();
+    let finish = Finish {
+        verdicts: of_her.events.iter().map(|event| (event.id, done(event))).collect(),
+        links: vec![link("contact", "C1:17", "003A", anna())],
+        ..Finish::default()
+    };
+    store.finish(of_her.id, finish).await.unwrap();
+    let flow = format!("{AGENT}desk");
+    let question = json!({ "start": "question", "question": format!("What does Anna {NAME} owe?"), "by": "boss" });
+    append(&store, vec![event(&flow, "asked 1", question)]).await;
+    let entry = |seq, kind: &str, request: Value, response: Value| JournalEntry {
+        kind: kind.into(),
+        request: request.to_string(),
+        response: response.to_string(),
+        ..call(seq, "", Value::Null)
+    };
+    let found = json!({ "data": { "customers": [{ "card_name": format!("Anna {NAME}"), "email_address": "anna@maierhofer.example" }] } });
+    let journal = vec![
+        entry(
+            1,
+            "agent.model",
+            Value::Null,
+            json!({ "calls": [{ "tool": "accounts_find-customer", "input": { "text": format!("Anna {NAME}") } }] }),
+        ),
+        entry(
+            2,
+            "agent.tool",
+            json!({ "tool": "accounts_find-customer", "input": { "text": format!("Anna {NAME}") } }),
+            json!({ "told": found.to_string() }),
+        ),
+        entry(
+            3,
+            "agent.model",
+            Value::Null,
+            json!({ "text": format!("Anna {NAME} owes 5 EUR; write to anna@maierhofer.example.") }),
+        ),
+    ];
+    run(&store, &flow, journal, |_| Verdict::Done("answered after 1 rounds of calls".into())).await;
+    store.pack(&BTreeMap::new()).await.unwrap();
+    assert!(all_bytes(&store, &at(&folder)).await.contains("maierhofer"));
+    forget(&store, "003A", Forget::ForGood).await;
+    let left = all_bytes(&store, &at(&folder)).await;
+    let place = left.find("maierhofer").map(|at| &left[at.saturating_sub(80)..(at + 40).min(left.len())]);
+    assert_eq!(place, None);
+    assert!(left.contains("owes 5 eur"), "what names nobody stays");
+}
+
+#[tokio::test]
 async fn a_number_is_a_record_of_its_kind_and_nothing_else_that_bears_it() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(&folder);
