@@ -26,11 +26,6 @@ pub fn system(name: &str, goal: &str, now: Millis) -> String {
     )
 }
 
-/// What a person asks, or the clock.
-pub fn question(text: &str) -> String {
-    text.to_owned()
-}
-
 /// A question that waits for a person.
 pub fn review(told: &Value) -> String {
     format!(

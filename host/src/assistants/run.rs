@@ -71,7 +71,7 @@ pub async fn carry_out(agent: &Agent, run: &Run, stop: &watch::Receiver<bool>) -
 async fn begin(agent: &Agent, start: &Start) -> Step<Began> {
     let config = &agent.config;
     let (prompt, about) = match start {
-        Start::Question { question, .. } | Start::Schedule { question, .. } => (prompt::question(question), None),
+        Start::Question { question, .. } | Start::Schedule { question, .. } => (question.clone(), None),
         Start::Review { event, asked } => {
             let found = agent.inbox.store().event(*event).await?;
             let open = found.filter(|own| own.state == EventState::Review && own.reason.as_ref() == Some(asked));
