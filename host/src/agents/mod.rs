@@ -292,7 +292,10 @@ impl Gateway {
             return Err(Refused::Unknown(format!("event {}", event.id)));
         }
         let mut told = own::told(event);
-        told["detail"] = serde_json::from_str(&event.detail).unwrap_or_default();
+        // Both records have the names of their systems, not those of a tool: from whom something is hidden, all of them is.
+        if hides.is_empty() {
+            told["detail"] = serde_json::from_str(&event.detail).unwrap_or_default();
+        }
         hidden::hide(&mut told, &hides);
         Ok(told)
     }

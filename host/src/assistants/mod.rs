@@ -13,7 +13,7 @@ mod steps;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
@@ -29,7 +29,8 @@ use crate::agents::{Caller, Gateway};
 use crate::config::{AgentConfig, Config};
 use crate::plain::readable;
 use crate::store::{
-    AGENT, Event, EventId, Finish, Haste, Inbox, Intake, Leased, NewEvent, Role, Run, Store, StoreError, Verdict, Via,
+    AGENT, Event, EventId, Finish, Haste, Inbox, Intake, Leased, Millis, NewEvent, Role, Run, Store, StoreError,
+    Verdict, Via,
 };
 use crate::time::{fresh_trace, iso, now};
 
@@ -45,6 +46,9 @@ const RELEASE: &str = "agent";
 /// Between two looks for work, and after a store that did not answer.
 const LOOK: Duration = Duration::from_secs(1);
 const AGAIN: Duration = Duration::from_secs(5);
+/// Between two looks whether the flows run, and so long they are waited for: one that cannot run holds no agent up.
+const SOON: Duration = Duration::from_millis(200);
+const FLOWS: Duration = Duration::from_secs(60);
 /// What passes is waited for so long, so often; who asked by hand asks again by hand.
 const LATER: i64 = 600_000;
 const MOST_TRIES: u32 = 5;
@@ -170,8 +174,13 @@ impl Assistants {
         Self { agents: config.agents.at_work().map(agent).collect(), inbox: inbox.clone() }
     }
 
-    /// Until `stop` turns true. What is under way then is taken up by who comes next.
-    pub async fn run(self, mut stop: watch::Receiver<bool>) {
+    /// Until `stop` turns true. What is under way then is taken up by who comes next. `ready`: the flows are there whose tools are called; before, an agent
+    /// would be told that there are none.
+    pub async fn run(self, ready: impl Fn() -> bool, mut stop: watch::Receiver<bool>) {
+        let began = Instant::now();
+        while !self.agents.is_empty() && !ready() && began.elapsed() < FLOWS {
+            tokio::select! { () = tokio::time::sleep(SOON) => {} _ = stop.wait_for(|stop| *stop) => return }
+        }
         let mut left = loop {
             match self.inbox.store().abandoned().await {
                 Ok(runs) => break of_agents(runs),
@@ -241,7 +250,8 @@ impl Agent {
 
     async fn carry_out(&self, run: Run, stop: &watch::Receiver<bool>) {
         let ended = loop {
-            match run::carry_out(self, &run, stop).await {
+            // Apart from who waits for it: steps within calls within runs are deep.
+            match Box::pin(run::carry_out(self, &run, stop)).await {
                 Ok(ended) => break ended,
                 Err(error) => tracing::error!(agent = self.name, %error, "a step cannot be kept; trying again"),
             }
@@ -251,7 +261,7 @@ impl Agent {
         let outcome = match &ended {
             Ended::Answered(_) => "answered",
             Ended::Unanswered(_) => "unanswered",
-            Ended::Later(_) => "later",
+            Ended::Later(_) | Ended::Tomorrow(_) => "later",
             Ended::Stopped => return,
         };
         metrics::counter!("tandem_agent_runs_total", "agent" => self.name.clone(), "outcome" => outcome).increment(1);
@@ -269,6 +279,12 @@ async fn finish(store: &dyn Store, run: &Run, ended: Ended) {
         Ended::Stopped => return,
         Ended::Answered(text) => (Verdict::Done(readable(text, MOST_TOLD)), None),
         Ended::Unanswered(why) => unanswered(why),
+        // A question of a flow waits for its day; who asked by hand asks again, and so does the clock.
+        Ended::Tomorrow(why) if event.topic != REVIEW => unanswered(why),
+        Ended::Tomorrow(why) => {
+            let error = Some(why.clone());
+            (Verdict::Retry { due_at: next_day(now()), why, counts: false, batch_max: None }, error)
+        }
         Ended::Later(why) if event.topic == QUESTION || event.attempts >= MOST_TRIES => unanswered(why),
         Ended::Later(why) => {
             let error = Some(why.clone());
@@ -279,6 +295,12 @@ async fn finish(store: &dyn Store, run: &Run, ended: Ended) {
     if let Err(error) = store.finish(run.id, finish).await {
         tracing::error!(%error, run = run.id.0, "how an agent's run ended is not kept; it is taken up at the next start");
     }
+}
+
+/// When the next day of UTC begins.
+fn next_day(now: Millis) -> Millis {
+    const DAY: Millis = 86_400_000;
+    (now.div_euclid(DAY) + 1) * DAY
 }
 
 /// How a run stands, for scripts.

@@ -8,7 +8,7 @@ use super::model::{Call, Shown};
 use super::steps::{About, Steps};
 use super::{REVIEW, flow_of};
 use crate::plain::readable;
-use crate::store::{EventFilter, EventId, Note, Result, Store};
+use crate::store::{EventFilter, EventId, Millis, Note, Result, Store};
 
 /// By what a model proposes.
 pub const TOOL: &str = "propose";
@@ -30,6 +30,9 @@ pub struct Proposal {
     pub choice: String,
     /// Why.
     pub reasons: String,
+    /// When: what was answered before is no answer to it.
+    #[serde(default)]
+    pub at: Millis,
 }
 
 /// The tool, as a model is told of it.
@@ -58,7 +61,7 @@ pub fn proposal_of(about: &About, call: &Call) -> std::result::Result<Proposal, 
     if reasons.is_empty() {
         return Err("reasons must say why".into());
     }
-    Ok(Proposal { event: about.event, asked: about.asked.clone(), choice, reasons })
+    Ok(Proposal { event: about.event, asked: about.asked.clone(), choice, reasons, at: crate::time::now() })
 }
 
 /// Writes it beside the question, once, and leaves what people have written there.
@@ -104,7 +107,7 @@ pub async fn hits(store: &dyn Store, agent: &str) -> Result<Vec<Hit>> {
         let asked = store.event(proposal.event).await?;
         let decided = asked.and_then(|asked| asked.decided());
         // An answer to what it asked before, or asks now, is none to this.
-        let decided = decided.filter(|own| own.asked == proposal.asked && own.at >= event.created_at);
+        let decided = decided.filter(|own| own.asked == proposal.asked && own.at >= event.created_at.max(proposal.at));
         hits.push(Hit { id: event.id, answered: decided.map(|own| own.answer), proposal });
     }
     Ok(hits)
@@ -164,7 +167,8 @@ mod tests {
         let start = Start::Review { event, asked: question.clone() }.event("helper", "event".into(), "1".into());
         store.append(Intake { events: vec![start], ..Intake::default() }).await.unwrap();
         let run = store.lease(&flow_of("helper"), "agent", 1, now()).await.unwrap().run().unwrap();
-        let proposal = Proposal { event, asked: question, choice: "ignore".into(), reasons: "It is empty.".into() };
+        let proposal =
+            Proposal { event, asked: question, choice: "ignore".into(), reasons: "It is empty.".into(), at: 0 };
         let came = Came { told: String::new(), is_error: false, event: None, proposal: Some(proposal.clone()) };
         let journal = Journal { store: &store, run: run.id };
         journal.came(0, 0, json!({}), &came, 1).await.unwrap();

@@ -11,7 +11,10 @@ use super::model::{Call, Model, Said, Shown, Stop, Turn, Unanswered};
 use super::propose;
 use super::steps::{Began, Came, Journal, Steps};
 use super::{Agent, Start, prompt};
+use crate::agents::Refused;
+use crate::engine::calls::{CallError, answer};
 use crate::plain::readable;
+use crate::sandbox::digest_of;
 use crate::store::{Event, EventState, Run, StoreError};
 use crate::time::{backoff, now};
 
@@ -19,10 +22,15 @@ use crate::time::{backoff, now};
 const MOST_RESULT: usize = 24 << 10;
 /// Bytes of all that is sent to a model.
 const MOST_TALK: usize = 512 << 10;
+/// Tokens of one answer, whatever its server says.
+const MOST_TOKENS: u64 = 1_000_000_000;
 /// Tries to have one answer.
 const TRIES: u32 = 4;
 /// Letters of a tool's name that every model takes.
 const MOST_NAME: usize = 64;
+
+/// Where a question is none any more.
+const OVER: &str = "it is not asked any more: a person, or a later event, was faster";
 
 /// How a run ends, in words that hold nothing of anybody: they are shown to those, too, from whom customers' data is hidden.
 #[derive(Debug)]
@@ -33,6 +41,8 @@ pub enum Ended {
     Unanswered(String),
     /// It is to go on later, since something passes.
     Later(String),
+    /// It is to go on when there is a budget again.
+    Tomorrow(String),
     /// The host stops: it is taken up again.
     Stopped,
 }
@@ -76,9 +86,7 @@ async fn begin(agent: &Agent, start: &Start) -> Step<Began> {
             let found = agent.inbox.store().event(*event).await?;
             let open = found.filter(|own| own.state == EventState::Review && own.reason.as_ref() == Some(asked));
             let Some(open) = open else {
-                return Ok(Err(Ended::Answered(
-                    "it is not asked any more: a person, or a later event, was faster".into(),
-                )));
+                return Ok(Err(Ended::Answered(OVER.into())));
             };
             match agent.gateway.question(&agent.caller(None), &open) {
                 Ok(told) => {
@@ -108,10 +116,9 @@ struct Going<'a> {
 
 impl Going<'_> {
     async fn on(&self) -> Result<Ended, StoreError> {
-        let tools = self.tools();
         let mut talk = vec![Turn::Asked(self.began.prompt.clone())];
         for step in 0..self.agent.config.steps {
-            let said = match self.said(step, &talk, &tools).await? {
+            let said = match self.said(step, &talk, &self.tools()).await? {
                 Ok(said) => said,
                 Err(ended) => return Ok(ended),
             };
@@ -138,6 +145,10 @@ impl Going<'_> {
             for (item, call) in (0..).zip(&said.calls) {
                 let came = self.came(step, item, call).await?;
                 if let Some(proposal) = &came.proposal {
+                    // Somebody may have answered meanwhile, or something else is asked by now.
+                    if !self.is_asked_still(proposal).await? {
+                        return Ok(Ended::Answered(OVER.into()));
+                    }
                     propose::note(self.journal.store, &self.agent.name, proposal).await?;
                     return Ok(Ended::Answered(format!("proposes for event {}: {}", proposal.event, proposal.choice)));
                 }
@@ -146,6 +157,15 @@ impl Going<'_> {
             talk.push(Turn::Came(results));
         }
         Ok(Ended::Unanswered(format!("the model came to no answer within steps = {}", self.agent.config.steps)))
+    }
+
+    async fn is_asked_still(&self, proposal: &propose::Proposal) -> Result<bool, StoreError> {
+        let found = self.journal.store.event(proposal.event).await?;
+        Ok(found.is_some_and(|own| {
+            own.state == EventState::Review
+                && own.reason.as_ref() == Some(&proposal.asked)
+                && own.choices.contains(&proposal.choice)
+        }))
     }
 
     /// The tools that it is offered.
@@ -178,14 +198,17 @@ impl Going<'_> {
             }
             let began = Instant::now();
             let why = match self.ask(&body).await? {
-                Ok(said) => {
+                Ok(mut said) => {
+                    // Names of its own for the calls: each stands once in the whole talk, and every API takes them.
+                    for (place, call) in said.calls.iter_mut().enumerate() {
+                        call.id = format!("c{step}_{place}");
+                    }
                     self.journal.said(step, &said, began.elapsed().as_millis()).await?;
                     return Ok(Ok(said));
                 }
                 Err(Asked::Broke) => return Ok(Err(Ended::Stopped)),
-                Err(Asked::Budget(why) | Asked::Model(Unanswered::Ever(why))) => {
-                    return Ok(Err(Ended::Unanswered(why)));
-                }
+                Err(Asked::Budget(why)) => return Ok(Err(Ended::Tomorrow(why))),
+                Err(Asked::Model(Unanswered::Ever(why))) => return Ok(Err(Ended::Unanswered(why))),
                 Err(Asked::Model(Unanswered::Passing(why, after))) if try_ < TRIES => {
                     tracing::warn!(agent = self.agent.name, event = self.event.id.0, why, "the model is asked again");
                     after.unwrap_or_else(|| backoff(try_, Duration::from_secs(1), Duration::from_secs(20)))
@@ -223,30 +246,31 @@ impl Going<'_> {
             // What a failure cost nobody says: it stays counted as it might have.
             Err(unanswered) => return Ok(Err(Asked::Model(unanswered))),
         };
-        if said.read + said.written > 0 {
-            spent.and(said.read, said.written).keep(store, name).await?;
-            let tokens = |way: &'static str, tokens: u64| {
-                metrics::counter!("tandem_agent_tokens_total", "agent" => name.clone(), "way" => way).increment(tokens);
-            };
-            tokens("read", said.read);
-            tokens("written", said.written);
+        // What its server does not say stays counted as it might have been; what it says beyond all reason is bounded.
+        let used = |told: u64, might: u64| if told == 0 { might } else { told.min(MOST_TOKENS) };
+        let read = used(said.read, with.read.saturating_sub(spent.read));
+        let written = used(said.written, with.written.saturating_sub(spent.written));
+        spent.and(read, written).keep(store, name).await?;
+        for (way, tokens) in [("read", read), ("written", written)] {
+            metrics::counter!("tandem_agent_tokens_total", "agent" => name.clone(), "way" => way).increment(tokens);
         }
         Ok(Ok(said))
     }
 
     /// What comes of a call: what came of it before, or else it is made.
     async fn came(&self, step: u32, item: u32, call: &Call) -> Result<Came, StoreError> {
-        if let Some(came) = self.steps.came(step, item) {
+        let asked = json!({ "tool": call.tool, "input": call.input });
+        // Only of this very call: another one at its place has come to nothing yet.
+        if let Some(came) = self.steps.came(step, item, &asked) {
             return Ok(came.clone());
         }
         let began = Instant::now();
-        let came = self.make(step, item, call).await;
-        let asked = json!({ "tool": call.tool, "input": call.input });
+        let came = self.make(call).await?;
         self.journal.came(step, item, asked, &came, began.elapsed().as_millis()).await?;
         Ok(came)
     }
 
-    async fn make(&self, step: u32, item: u32, call: &Call) -> Came {
+    async fn make(&self, call: &Call) -> Result<Came, StoreError> {
         let failed = |why: String| Came {
             told: json!({ "error": why }).to_string(),
             is_error: true,
@@ -254,10 +278,10 @@ impl Going<'_> {
             proposal: None,
         };
         if let Some(why) = &call.malformed {
-            return failed(why.clone());
+            return Ok(failed(why.clone()));
         }
         if let (Some(about), propose::TOOL) = (&self.began.about, call.tool.as_str()) {
-            return match propose::proposal_of(about, call) {
+            return Ok(match propose::proposal_of(about, call) {
                 Ok(own) => Came {
                     told: json!({ "data": "proposed" }).to_string(),
                     is_error: false,
@@ -265,17 +289,24 @@ impl Going<'_> {
                     proposal: Some(own),
                 },
                 Err(why) => failed(why),
-            };
+            });
         }
-        // The same call however often the host is killed: it is known by its place in the run.
-        let once = format!("agent {} {step} {item}", self.event.id);
+        if self.began.about.is_some() && call.tool == answer::NAME {
+            return Ok(failed(format!("a person answers what you are asked about: call {}", propose::TOOL)));
+        }
+        // The same call however often the host is killed, and however often its model asks for it: it is known by what it is.
+        let asked = json!([call.tool, call.input]).to_string();
+        let once = format!("agent {} {}", self.event.id, digest_of(asked.as_bytes()));
         let caller = self.agent.caller(self.start.by());
-        match self.agent.gateway.call(&caller, "", &call.tool, call.input.clone(), Some(once)).await {
+        let called = Box::pin(self.agent.gateway.call(&caller, "", &call.tool, call.input.clone(), Some(once)));
+        match called.await {
             Ok(answered) => {
                 let told = prompt::data(&answered.result, MOST_RESULT);
-                Came { told, is_error: false, event: answered.event, proposal: None }
+                Ok(Came { told, is_error: false, event: answered.event, proposal: None })
             }
-            Err(refused) => failed(readable(refused.to_string(), 2_000)),
+            // What became of it is not known yet: it is the same call when it is made again.
+            Err(Refused::Call(CallError::Store(error))) => Err(error),
+            Err(refused) => Ok(failed(readable(refused.to_string(), 2_000))),
         }
     }
 }

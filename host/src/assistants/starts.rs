@@ -86,7 +86,8 @@ async fn clock(agent: &Agent, timer: &FlowTimer) -> Result<(), StoreError> {
     let source = format!("{} schedule", flow_of(&agent.name));
     let stored = store.position(&source).await?.and_then(|text| text.parse::<Millis>().ok());
     let keep = |at: Millis| Some((source.clone(), at.to_string()));
-    let Some(last) = stored.map(|last| last.min(now)) else {
+    // A clock that was ahead once silences nothing until then.
+    let Some(last) = stored.filter(|last| *last <= now) else {
         store.append(Intake { position: keep(now), ..Intake::default() }).await?;
         return Ok(());
     };

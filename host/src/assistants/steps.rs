@@ -62,7 +62,7 @@ pub struct Steps {
     /// The first.
     pub began: Option<Began>,
     said: BTreeMap<u32, Said>,
-    came: BTreeMap<(u32, u32), Came>,
+    came: BTreeMap<(u32, u32), (Value, Came)>,
 }
 
 impl Steps {
@@ -83,7 +83,9 @@ impl Steps {
             BEGAN => self.began = serde_json::from_str(&entry.response).ok().or(self.began.take()),
             SAID => self.said.extend(serde_json::from_str(&entry.response).ok().map(|said| (step, said))),
             CAME => {
-                self.came.extend(serde_json::from_str(&entry.response).ok().map(|came| ((step, entry.item), came)));
+                let asked = serde_json::from_str(&entry.request).unwrap_or_default();
+                let came = serde_json::from_str(&entry.response).ok();
+                self.came.extend(came.map(|came| ((step, entry.item), (asked, came))));
             }
             _ => {}
         }
@@ -94,9 +96,9 @@ impl Steps {
         self.said.get(&step)
     }
 
-    /// What came of that call.
-    pub fn came(&self, step: u32, item: u32) -> Option<&Came> {
-        self.came.get(&(step, item))
+    /// What came of that call, where it was this one.
+    pub fn came(&self, step: u32, item: u32, asked: &Value) -> Option<&Came> {
+        self.came.get(&(step, item)).filter(|(own, _)| own == asked).map(|(_, came)| came)
     }
 
     /// What it said last.
@@ -106,7 +108,7 @@ impl Steps {
 
     /// What it proposed.
     pub fn proposal(&self) -> Option<&Proposal> {
-        self.came.values().find_map(|came| came.proposal.as_ref())
+        self.came.values().find_map(|(_, came)| came.proposal.as_ref())
     }
 }
 

@@ -26,7 +26,7 @@ use crate::console::{self, Console, Live, Origin, Patience, SignOn};
 use crate::ending::guarded;
 use crate::engine::first_load::Loads;
 use crate::engine::fit::Schemas;
-use crate::engine::{Engine, Flow, Running, haste_of};
+use crate::engine::{Engine, Flow, FlowStatus, Running, haste_of};
 use crate::mcp;
 use crate::reconcile::{Scheduled as Reconciling, UnderWay};
 use crate::releases::{Release, Releases, short};
@@ -475,7 +475,9 @@ impl Host {
         let flows = Box::new(move || engine.flows());
         let gateway = Arc::new(Gateway::new(config.clone(), flows, releases.clone(), inbox.clone()));
         let assistants = Assistants::of(config, &gateway, &inbox);
-        host.tasks.spawn(guarded("agents", assistants.run(host.stop.clone())));
+        let engine = host.engine.clone();
+        let ready = move || engine.status().values().all(|own| *own != FlowStatus::Starting);
+        host.tasks.spawn(guarded("agents", assistants.run(ready, host.stop.clone())));
         let programs = config.agents.mcp.then(|| console::for_programs(mcp::router(gateway), mcp::PATH, &console));
         let router = console::router(console)
             .merge(programs.unwrap_or_else(|| console::without_programs(mcp::PATH)))

@@ -160,9 +160,16 @@ impl AgentConfig {
     pub fn tools(&self) -> Vec<String> {
         let own: &[&str] = match self.kind {
             AgentKind::Own => &[],
-            AgentKind::ReviewAssistant => {
-                &["tandem_*", "*_find-customer", "*_orders-of", "*_credit-of", "*_open-invoices", "*_stock-of"]
-            }
+            AgentKind::ReviewAssistant => &[
+                "tandem_why",
+                "tandem_reviews",
+                "tandem_flows",
+                "*_find-customer",
+                "*_orders-of",
+                "*_credit-of",
+                "*_open-invoices",
+                "*_stock-of",
+            ],
             AgentKind::OrderDesk => {
                 &["tandem_why", "*_find-customer", "*_orders-of", "*_deliveries-of", "*_open-invoices", "*_stock-of"]
             }

@@ -15,7 +15,7 @@ use super::Console;
 use crate::backup::Standing as Backups;
 use crate::connections::{Outage, Standing};
 use crate::engine::FlowStatus;
-use crate::store::Millis;
+use crate::store::{AGENT, Millis};
 use crate::time::seconds;
 
 /// All of them.
@@ -112,7 +112,8 @@ pub async fn figures(console: &Console) -> String {
     let now = crate::time::now();
     if let Ok(found) = console.store.oldest().await {
         let mut oldest: BTreeMap<String, Millis> = counted.flows().into_iter().map(|flow| (flow, now)).collect();
-        oldest.extend(found);
+        // What agents have before them waits for their budget, and for nobody's order.
+        oldest.extend(found.into_iter().filter(|(flow, _)| !flow.starts_with(AGENT)));
         for (flow, at) in oldest {
             metrics::gauge!("tandem_oldest_unfinished_seconds", "flow" => flow).set((now - at).max(0) as f64 / 1_000.0);
         }

@@ -61,7 +61,7 @@ impl FlowTimer {
     async fn look(&self, inbox: &Inbox) -> Result<Option<Millis>, StoreError> {
         let stored = inbox.store().position(&self.source()).await?.and_then(|text| text.parse::<Millis>().ok());
         // A position in the future was written while the clock was wrong: it must not silence the timer until then.
-        let Some(last) = stored.map(|last| last.min(now())) else {
+        let Some(last) = stored.filter(|last| *last <= now()) else {
             let start = now();
             inbox
                 .take(Intake {

@@ -24,8 +24,9 @@ const MOST_TEXT: usize = 64 << 10;
 const MOST_CALLS: usize = 16;
 /// Bytes of what a call of a tool is told with.
 const MOST_INPUT: usize = 64 << 10;
-/// Letters of a model's name for a call.
+/// Letters of a model's name for a call, and of a tool's name.
 const MOST_ID: usize = 200;
+const MOST_NAME: usize = 64;
 /// Letters of what its server says of a failure.
 const MOST_WORDS: usize = 300;
 /// So long a server may have itself waited for.
@@ -249,7 +250,12 @@ fn bounded(mut said: Said) -> Result<Said, Unanswered> {
         if call.id.is_empty() || call.id.len() > MOST_ID {
             call.id = format!("call_{place}");
         }
-        call.tool = call.tool.chars().filter(|c| c.is_ascii_graphic()).take(MOST_ID).collect();
+        // Sent back as it is known: APIs take names of these letters alone.
+        call.tool =
+            call.tool.chars().filter(|c| c.is_ascii_alphanumeric() || "_-".contains(*c)).take(MOST_NAME).collect();
+        if call.tool.is_empty() {
+            call.tool = "nameless".into();
+        }
         if call.malformed.is_none() && call.input.to_string().len() > MOST_INPUT {
             call.malformed = Some(format!("the input has more than {MOST_INPUT} bytes"));
         }
@@ -257,7 +263,12 @@ fn bounded(mut said: Said) -> Result<Said, Unanswered> {
             call.input = Value::Object(serde_json::Map::new());
         }
     }
-    Ok(said)
+    // What is kept of it is read again by whoever takes the run up.
+    let text = serde_json::to_string(&said).unwrap_or_default();
+    match serde_json::from_str::<Said>(&text) {
+        Ok(_) => Ok(said),
+        Err(_) => Err(Unanswered::Ever("the model's answer holds what is nested too deep".into())),
+    }
 }
 
 #[cfg(test)]

@@ -420,3 +420,44 @@ async fn the_review_assistant_proposes_a_person_answers_and_hits_are_counted() -
     }
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_model_asks_for_again_is_the_same_call_and_a_budget_that_is_used_up_waits_for_its_day() -> Result<()> {
+    let model = Model::start().await?;
+    let agents = agent(&model, "maker", "openai", "goal = \"Make orders.\"\ntools = [\"orders_create-order\"]")
+        + &agent(&model, "helper", "openai", "kind = \"review-assistant\"\ncalls_a_day = 1");
+    let rules = "[[agents.rules]]\nwho = [\"agent maker\"]\nthen = \"allow\"\n";
+    let world = world(setup(&["orders"], format!("{agents}{rules}"))).await?;
+    let make = json!({ "tool": "orders_create-order", "input": {
+        "card_code": customer(&world).await?, "num_at_card": "PO-TWICE", "doc_due_date": "2030-01-31",
+        "lines": [{ "item_code": item(&world).await?, "quantity": 1, "unit_price": 1 }],
+    } });
+    let twice = json!({ "text": "", "calls": [make, make] });
+    let asks_on = json!({ "text": "", "calls": [{ "tool": "tandem_flows", "input": {} }] });
+    model
+        .says(json!([
+            { "for": "Make it", "steps": [twice, twice, { "text": "It is made." }] },
+            { "for": "the quantity is 0", "steps": [asks_on, asks_on] },
+        ]))
+        .await?;
+    let told = ask(&world, "maker", "Make it").await?;
+    assert_eq!(told["answer"], "It is made.", "{told}");
+    let events = world.tandem_json(&["events", "list", "--flow", "orders", "--limit", "100"]).await?;
+    let calls = events.as_array().into_iter().flatten().filter(|own| own["topic"] == "tandem.tool.create-order");
+    assert_eq!(calls.count(), 1, "{events}");
+    // One call to its model is all that it has on a day: the question waits for the next, and is not given up.
+    let id = world.opportunities(1).await?.remove(0);
+    for line in world.lines(&id).await? {
+        world.change("OpportunityLineItem", line["Id"].as_str().unwrap_or_default(), json!({ "Quantity": 0 })).await?;
+    }
+    world.win(&id).await?;
+    world.until_state(&id, "Review").await?;
+    let waits = async |world: &World| -> Result<Option<Value>> {
+        let Ok(runs) = world.tandem_json(&["events", "list", "--flow", "agent:helper"]).await else { return Ok(None) };
+        let own = runs[0].clone();
+        Ok((own["state"] == "ready" && own["reason"].is_string()).then_some(own))
+    };
+    let own = world.until("the agent to wait for its day", MINUTE, waits).await?;
+    assert!(own["reason"].as_str().is_some_and(|why| why.contains("calls_a_day = 1")), "{own}");
+    Ok(())
+}

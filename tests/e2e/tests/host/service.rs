@@ -101,7 +101,8 @@ async fn a_database_that_stalls_for_a_while_ends_no_host() -> Result<()> {
     }
     other.execute_batch("ROLLBACK")?;
     manager.until("WATCHDOG=1").await?;
-    assert!(since.elapsed() < patience / 2, "{:?}", since.elapsed());
+    // Before a manager's patience would have been over, also on a busy machine.
+    assert!(since.elapsed() < patience, "{:?}", since.elapsed());
     Ok(())
 }
 
