@@ -425,13 +425,13 @@ export function world(now = present()): World {
 
   // A call of a tool that waits to be approved.
   put({
-    row: row(20_346, 'orders', 'tandem.tool.change-order', '1047', 'review', now - 20 * MINUTE, {
+    row: row(20_346, 'credit', 'tandem.tool.change-limit', 'C00042', 'review', now - 20 * MINUTE, {
       reason:
-        'token desk calls orders_change-order (Change an order in B1); it would write: PATCH b1 /Orders(1047): DocDueDate 2026-12-04 -> 2026-12-11',
+        "token desk calls credit_change-limit (Change a credit limit); it would write: PATCH b1 /BusinessPartners('C00042'): CreditLimit 50000 -> 60000",
       choices: ['approve 50a38e6a0025abbf', 'refuse'],
     }),
     kind: 'call-waits',
-    payload: { input: { doc_entry: 1047, doc_due_date: '2026-12-11' }, by: { who: 'token desk' } },
+    payload: { input: { card_code: 'C00042', credit_limit: 60000 }, by: { who: 'token desk' } },
     review: {
       choices: [
         { choice: 'approve 50a38e6a0025abbf', does: 'Do it, as it was rehearsed' },
@@ -439,12 +439,12 @@ export function world(now = present()): World {
       ],
       plan: [
         {
-          call: 'PATCH b1 /Orders(1047)',
-          record: '1047',
-          fields: [{ name: 'DocDueDate', old: '2026-12-04', new: '2026-12-11' }],
+          call: "PATCH b1 /BusinessPartners('C00042')",
+          record: 'C00042',
+          fields: [{ name: 'CreditLimit', old: 50000, new: 60000 }],
         },
       ],
-      input: { doc_entry: 1047, doc_due_date: '2026-12-11' },
+      input: { card_code: 'C00042', credit_limit: 60000 },
       expires: iso(now + DAY),
       candidates: [],
     },

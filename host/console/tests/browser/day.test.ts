@@ -68,6 +68,20 @@ test('the overview says first what needs a person, and leads there', async ({ pa
   await expect(page).toHaveURL(/flow=orders/);
 });
 
+test('what a call would write is shown field by field before anybody approves it', async ({ page }) => {
+  await signIn(page, 'operator', '/reviews?flow=credit');
+  await page
+    .getByRole('link', { name: /credit_change-limit/ })
+    .first()
+    .click();
+  const plan = page.getByRole('region', { name: 'What it would write' });
+  await expect(plan).toContainText("PATCH /BusinessPartners('C00042')");
+  await expect(plan.locator('del')).toHaveText('50000');
+  await expect(plan.locator('ins')).toHaveText('60000');
+  await expect(plan).toContainText('It waits for that until');
+  await expect(page.getByText('Do it, as it was rehearsed')).toBeVisible();
+});
+
 test('a review is compared, rehearsed and answered, and the next one is shown', async ({ page }) => {
   await signIn(page, 'sales-operations', '/reviews');
   await page.getByRole('link', { name: /Maxi-Teq GmbH may be the same/ }).click();
