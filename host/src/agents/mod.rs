@@ -233,12 +233,8 @@ impl Gateway {
     pub async fn call_of(&self, caller: &Caller, call: EventId) -> Result<Option<Made>, Refused> {
         let told = calls::told_of(self.inbox.store().as_ref(), call, &caller.who).await?;
         let Some(mut own) = told.filter(|own| caller.role >= LEAST && caller.sees(&own.flow)) else { return Ok(None) };
-        let hides =
-            self.policy.on(Judged { who: &caller.who, tool: &own.tool, deed: Deed::Writes }, &own.input, None).hides;
-        hidden::hide(&mut own.told, &hides);
-        if !hides.is_empty() {
-            hidden::hide_plan(&mut own.told);
-        }
+        let hides = self.policy.hides(Judged { who: &caller.who, tool: &own.tool, deed: Deed::Writes });
+        hide(&mut own.told, &hides);
         Ok(Some(Made { stands: own.stands, told: own.told, at: own.at }))
     }
 

@@ -109,26 +109,30 @@ async fn queue(
     // Without a key of the flow's it is in order with the same call.
     let key = key.unwrap_or_else(|| format!("call:{}", digest_of(text.as_bytes())));
     let store = inbox.store();
-    let filter = || EventFilter { flow: Some(flow.to_owned()), state: None, key: Some(key.clone()), limit: LOOKED };
     let same = |event: &Event| {
         let own = Payload::of(event).filter(|own| event.topic == topic && own.by.who == wanted.by.who);
         let Some(own) = own else { return false };
-        match (&own.once, &wanted.once) {
-            (None, None) => own.input == wanted.input && !event.state.is_over() && !expired(event),
-            _ => false,
+        own.once.is_none() && own.input == wanted.input && !event.state.is_over() && !expired(event)
+    };
+    let name = wanted.once.as_ref().map(|once| {
+        let name = digest_of(json!([wanted.by.who, topic, once]).to_string().as_bytes());
+        name.get(..NAME).unwrap_or(&name).to_owned()
+    });
+    // By the name that who calls has given it, or else by all that it says.
+    let known = match &name {
+        Some(name) => store.of_trace(name, 1).await?.pop(),
+        None => {
+            let filter =
+                EventFilter { flow: Some(flow.to_owned()), state: None, key: Some(key.clone()), limit: LOOKED };
+            store.events(filter).await?.into_iter().find(same)
         }
     };
-    if let Some(known) = store.events(filter()).await?.iter().find(|event| same(event)) {
+    if let Some(known) = known {
         return Ok(known.id);
     }
-    let mut event = event_of(flow, topic.clone(), wanted.clone(), Some(key.clone()));
+    let mut event = event_of(flow, topic.clone(), wanted.clone(), Some(key));
     // Two at the same moment are one: the database takes what has the same name once.
-    if let Some(once) = &wanted.once {
-        let name = digest_of(json!([wanted.by.who, topic, once]).to_string().as_bytes());
-        let name = name.get(..NAME).unwrap_or(&name).to_owned();
-        if let Some(known) = store.of_trace(&name, 1).await?.pop() {
-            return Ok(known.id);
-        }
+    if let Some(name) = name {
         (event.dedup, event.trace) = (name.clone(), name);
     }
     let trace = event.trace.clone();
@@ -177,8 +181,6 @@ pub struct Own {
     pub flow: String,
     /// The tool, by its whole name.
     pub tool: String,
-    /// What it was called with.
-    pub input: Value,
     /// When it was made.
     pub at: Millis,
     /// How it stands.
@@ -191,9 +193,9 @@ pub struct Own {
 pub async fn told_of(store: &dyn Store, id: EventId, who: &str) -> Result<Option<Own>, CallError> {
     let Some(event) = store.event(id).await? else { return Ok(None) };
     let own = whole_name(&event).zip(Payload::of(&event));
-    let Some((tool, payload)) = own.filter(|(_, own)| own.by.who == who) else { return Ok(None) };
+    let Some((tool, _)) = own.filter(|(_, own)| own.by.who == who) else { return Ok(None) };
     let (stands, told) = stands(store, &event).await?;
-    Ok(Some(Own { flow: event.flow, tool, input: payload.input, at: event.created_at, stands, told }))
+    Ok(Some(Own { flow: event.flow, tool, at: event.created_at, stands, told }))
 }
 
 /// A call that waits is not to be made; false where it waits no more.
