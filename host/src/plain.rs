@@ -26,6 +26,14 @@ pub fn readable(text: String, most: usize) -> String {
     }
 }
 
+/// The known name that was probably meant.
+pub fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
+    let (name, most) = (plain(name), (name.chars().count() / 3).max(1));
+    let distance = |known: &&'a str| (strsim::osa_distance(&name, &plain(known)), *known);
+    known.iter().map(distance).filter(|(distance, _)| *distance <= most).min().map(|(_, known)| known)
+}
+
 /// What a failure inside a plugin, or on its way in, is told as.
 pub fn cause(error: &impl std::fmt::Display) -> String {
     // Causes come in more than one line, and name functions as the plugin does.

@@ -520,6 +520,11 @@ pub async fn test(config: &Config, channel: &ChannelConfig) -> Result<Sent, Unse
     channel::send(channel, &config.base, &message, None, Arc::new(AtOnce)).await
 }
 
+/// The server that a channel's messages go to, as far as that is nobody's secret; none where it cannot be read.
+pub fn server(config: &Config, channel: &ChannelConfig) -> Option<String> {
+    channel::server(channel, &config.base)
+}
+
 /// Whether what a channel needs is there; nothing is sent.
 pub fn look(config: &Config, channel: &ChannelConfig) -> Result<(), Unsent> {
     channel::look(channel, &config.base)

@@ -65,23 +65,31 @@ impl Finding {
     }
 }
 
-/// Signs in to a connection, and looks at all that Tandem needs there.
-pub async fn look(name: &str, connection: &Connection, config: &Config, findings: &mut Vec<Finding>) {
+/// Signs in to a connection, and looks at all that Tandem needs there. The error that keeps it from being of use, where one does: a finding tells it, too.
+pub async fn look(
+    name: &str,
+    connection: &Connection,
+    config: &Config,
+    findings: &mut Vec<Finding>,
+) -> Result<(), CallError> {
     match connection {
         Connection::B1(b1) => company(name, b1, findings).await,
         Connection::Salesforce(_) => {
             let signed_in = salesforce(name, connection, findings).await;
-            if let (true, Some(own)) = (signed_in, config.salesforce.get(name)) {
+            let is_out = signed_in.as_ref().is_err_and(CallError::is_outage);
+            if let (false, Some(own)) = (is_out, config.salesforce.get(name)) {
                 events(name, connection, own, findings).await;
                 deliveries(name, connection, findings).await;
             }
+            signed_in
         }
     }
 }
 
-async fn company(name: &str, b1: &B1, findings: &mut Vec<Finding>) {
+async fn company(name: &str, b1: &B1, findings: &mut Vec<Finding>) -> Result<(), CallError> {
     let what = format!("connection {name}");
-    match b1.provisions().await {
+    let looked = b1.provisions().await;
+    match &looked {
         Ok(provisions) => {
             findings.push(Finding::good(&what, "logged in to B1"));
             for provision in provisions {
@@ -95,16 +103,16 @@ async fn company(name: &str, b1: &B1, findings: &mut Vec<Finding>) {
         }
         Err(error) => findings.push(Finding::bad(
             &what,
-            &error,
-            mend(&error, "url, company, user and password of this [b1] section"),
+            error,
+            mend(error, "url, company, user and password of this [b1] section"),
         )),
     }
     b1.log_out().await;
+    looked.map(drop)
 }
 
-/// True when it is signed in.
-async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Finding>) -> bool {
-    let Connection::Salesforce(org) = connection else { return false };
+async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Finding>) -> Result<(), CallError> {
+    let Connection::Salesforce(org) = connection else { return Ok(()) };
     let what = format!("connection {name}");
     let answered = connection.send(Call::get("/"), LIMIT).await;
     match &answered {
@@ -120,7 +128,7 @@ async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Find
             mend(error, "login_url, audience, client_id, user and key of this [salesforce] section"),
         )),
     }
-    !matches!(answered, Err(error) if error.is_outage())
+    answered.map(drop)
 }
 
 /// The package is there, and its permission set is assigned.

@@ -34,7 +34,8 @@ pub async fn run(config: &Path, command: Command, output: &Output) -> Result<Exi
     }
     let mut findings = Vec::new();
     for (own, channel) in channels.iter().filter(|(own, _)| name.as_ref().is_none_or(|name| name == *own)) {
-        let what = format!("channel {own}");
+        let at = alerts::server(&config, channel).map(|server| format!(" ({server})"));
+        let what = format!("channel {own}{}", at.unwrap_or_default());
         findings.push(match alerts::test(&config, channel).await {
             Ok(alerts::Sent { says, missed: None }) => Finding::good(what, format!("sent; the server says: {says}")),
             Ok(alerts::Sent { says, .. }) => Finding::bad(

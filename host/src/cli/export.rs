@@ -40,7 +40,10 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     let name: String = options.record.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let file = options.to.unwrap_or_else(|| format!("tandem-export-{name}.json").into());
     let text = serde_json::to_string_pretty(&readable(&dossier, &options.record))?;
-    write(&file, &text).with_context(|| file.display().to_string())?;
+    write(&file, &text).with_context(|| match file.exists() {
+        true => format!("{} is there, and is not written over: remove it, or name another with --to", file.display()),
+        false => format!("cannot write {}", file.display()),
+    })?;
     let who = parts.store.pseudonym(&options.record).await?;
     note(parts.store.as_ref(), "record.export", format!("record {who}"), "").await?;
     if output.is_json() {

@@ -701,6 +701,23 @@ impl Config {
     }
 }
 
+/// Bytes of a connection's name: it stands in addresses, in the log, and in the names of files.
+const MOST_NAME: usize = 60;
+
+/// Why a connection cannot be called so.
+pub fn connection_name(name: &str) -> Result<(), String> {
+    if name.trim().is_empty() || name.trim() != name || name.len() > MOST_NAME {
+        return Err(format!(
+            "a connection needs a name of at most {MOST_NAME} letters, such as erp, without spaces around it"
+        ));
+    }
+    let is_none = |c: &char| c.is_control() || r#"/\:*?"<>|"#.contains(*c);
+    match name.chars().find(is_none) {
+        Some(c) => Err(format!("a connection's name stands in addresses and in names of files, and has no {c:?}")),
+        None => Ok(()),
+    }
+}
+
 fn check_salesforce(section: &mut Section, name: &str, org: &SalesforceConfig) {
     section.named(name);
     section.url("login_url", &org.login_url);
@@ -787,10 +804,9 @@ impl Section<'_, '_> {
         self.problems.told.push(format!("{place}[{}]{space}{key}{what}", self.path.join(".")));
     }
 
-    /// A connection is called by something: its name stands in addresses and in the log.
     fn named(&mut self, name: &str) {
-        if name.trim().is_empty() || name.chars().any(char::is_control) {
-            self.tell("", ": a connection needs a name, such as erp");
+        if let Err(why) = connection_name(name) {
+            self.tell("", format_args!(": {why}"));
         }
     }
 

@@ -44,6 +44,23 @@ const SHOWN: [&str; 33] = [
     "url",
     "webhook_url",
 ];
+/// The same of `[alerts]`.
+const OF_ALERTS: [&str; 14] = [
+    "ca_file",
+    "credential",
+    "digest",
+    "dpapi",
+    "encryption",
+    "env",
+    "file",
+    "flows",
+    "kind",
+    "language",
+    "pin_sha256",
+    "server",
+    "time_zone",
+    "what",
+];
 /// What a flow's settings, and the tables of a flow, are called.
 const SETTINGS: &str = "settings";
 const CONNECTIONS: &str = "connections";
@@ -136,9 +153,11 @@ fn is_shown(key: &str, text: &str, path: &[String], known: &BTreeSet<String>) ->
     if path.iter().any(|part| part == SETTINGS) {
         return known.contains(text);
     }
-    // A webhook's address may be its own password.
-    let is_secret = path.first().is_some_and(|part| part == "alerts");
-    !is_secret && (SHOWN.contains(&key) || path.last().is_some_and(|part| part == CONNECTIONS))
+    // A webhook's address may be its own password; people's addresses are theirs.
+    if path.first().is_some_and(|part| part == "alerts") {
+        return OF_ALERTS.contains(&key);
+    }
+    SHOWN.contains(&key) || path.last().is_some_and(|part| part == CONNECTIONS)
 }
 
 /// An address without the user and the password that may stand in it, also where it lacks its `http://`.
@@ -158,7 +177,8 @@ mod tests {
             "[b1.erp]\nurl = \"https://b1:50000/b1s/v2\" # of Anna Schmidt\ncompany = \"SBO\"\nuser = \"anna\"\npassword = { env = \"B1_PASSWORD\" }\n\
              proxy = { url = \"anna:geheim@1@proxy:3128\" }\nsessions = 3\n[flows.orders]\nplugin = \"orders\"\nconnections = { b1 = \"erp\" }\n\
              settings = { mode = \"never\", owner = \"Anna Schmidt\", days = 3, \"Anna Schmidt\" = { \"Anna\" = \"x\" } }\n[console.oidc]\nissuer = \"https://login\"\nclient_id = \"x-geheim\"\n\
-             roles = { admin = [\"Anna Schmidt\"] }\nflows = { \"Anna Schmidt\" = [\"orders\"] }\n[alerts.team]\nkind = \"teams\"\nurl = \"https://hook/geheim\"\n",
+             roles = { admin = [\"Anna Schmidt\"] }\nflows = { \"Anna Schmidt\" = [\"orders\"] }\n[alerts.team]\nkind = \"teams\"\nurl = \"https://hook/geheim\"\n\
+             [alerts.mail]\nkind = \"smtp\"\nserver = \"anna@mail.intra:587\"\nto = [\"anna@intra\"]\nwhat = [\"outage\"]\n",
         )
         .unwrap();
         let mut known = BTreeSet::new();
@@ -178,6 +198,9 @@ mod tests {
             "mode = \"never\"",
             "b1 = \"erp\"",
             "days = 3",
+            "kind = \"teams\"",
+            "server = \"mail.intra:587\"",
+            "what = [\"outage\"]",
         ] {
             assert!(told.contains(there), "{there}: {told}");
         }

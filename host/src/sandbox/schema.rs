@@ -7,6 +7,8 @@ use jsonschema::paths::Location;
 use jsonschema::{Keyword, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
+use crate::plain::nearest;
+
 /// Bytes of a schema's text.
 const MOST_TEXT: usize = 64 << 10;
 /// Values in it, each counted wherever a reference repeats it.
@@ -327,14 +329,6 @@ fn unknown(kind: Kind, path: &str, name: &str, known: &[&str]) -> String {
     let meant = nearest(name, known).map(|near| format!("did you mean `{near}`? "));
     let known = if known.is_empty() { "there are none".to_owned() } else { format!("known: {}", known.join(", ")) };
     format!("unknown {} `{path}`; {}{known}", kind.part(), meant.unwrap_or_default())
-}
-
-/// The known name that was probably meant.
-fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
-    let plain = |text: &str| text.to_lowercase().replace(['-', ' '], "_");
-    let (name, most) = (plain(name), (name.chars().count() / 3).max(1));
-    let distance = |known: &&'a str| (strsim::osa_distance(&name, &plain(known)), *known);
-    known.iter().map(distance).filter(|(distance, _)| *distance <= most).min().map(|(_, known)| known)
 }
 
 /// `match.tax_id`, `price_lists.0`: as it stands in `settings`.

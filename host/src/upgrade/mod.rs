@@ -43,6 +43,16 @@ pub enum UpgradeError {
         /// What is wrong with it.
         why: String,
     },
+    /// Something else upgrades with it.
+    #[error(
+        "{path} is no archive: {mend}; what was unpacked from an archive is upgraded from the archive of the same version"
+    )]
+    NoArchive {
+        /// What was given.
+        path: PathBuf,
+        /// What it is for.
+        mend: String,
+    },
     /// A package manager put the program where it is.
     #[error("{0} was put there by the system's package manager, which is to know of another version: {1}")]
     Packaged(PathBuf, &'static str),

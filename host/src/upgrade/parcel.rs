@@ -56,6 +56,9 @@ impl Offered {
 pub fn offered(file: &Path, trust: &Trust, checksum: Option<&str>, beside: &Path) -> Result<Offered, UpgradeError> {
     let refused = |why: String| UpgradeError::Archive { path: file.to_owned(), why };
     let size = std::fs::metadata(file).map_err(at(file))?.len();
+    if let Some(mend) = installer(file) {
+        return Err(UpgradeError::NoArchive { path: file.to_owned(), mend });
+    }
     if size > MOST {
         return Err(refused(format!("it has {size} bytes, more than any release")));
     }
@@ -90,6 +93,18 @@ pub fn offered(file: &Path, trust: &Trust, checksum: Option<&str>, beside: &Path
     }
     let version = version_of(&folder.join(PROGRAM))?;
     Ok(Offered { version, vouched, entries, folder, _unpacked: unpacked })
+}
+
+/// What installs the file, where it is of the other kind that is handed out.
+fn installer(file: &Path) -> Option<String> {
+    let ending = file.extension()?.to_str()?;
+    match ending.to_ascii_lowercase().as_str() {
+        "deb" => {
+            Some(format!("`apt-get install ./{}` upgrades what a package has installed", file.file_name()?.to_str()?))
+        }
+        "exe" => Some("run it, and it upgrades what the installer has installed".to_owned()),
+        _ => None,
+    }
 }
 
 /// What was broken off before.
@@ -254,6 +269,10 @@ pub mod tests {
         assert!(matches!(unvouched, Err(UpgradeError::Unvouched(_))));
         let wrong = offered(&file, &none, Some("00"), folder.path());
         assert!(matches!(wrong, Err(UpgradeError::Checksum { .. })));
+        let package = folder.path().join("tandem_0.9.0_amd64.deb");
+        std::fs::write(&package, b"!<arch>").unwrap();
+        let told = offered(&package, &none, Some(&checksum(&package)), folder.path()).err().unwrap().to_string();
+        assert!(told.contains("apt-get install ./tandem_0.9.0_amd64.deb"), "{told}");
         let good = offered(&file, &none, Some(&checksum(&file).to_uppercase()), folder.path()).unwrap();
         assert_eq!((good.version.as_str(), &good.vouched), ("0.9.0", &Vouched::Checksum));
         assert_eq!(good.entries, BTreeSet::from(["plugins".to_owned(), "tandem".to_owned()]));

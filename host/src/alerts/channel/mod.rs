@@ -165,6 +165,14 @@ fn said(text: &str) -> String {
     one_line(&words.join(" ")).chars().take(MOST_SAID).collect()
 }
 
+/// Where it goes: the mail server, and of a webhook the host alone, since who knows the rest may write there.
+pub fn server(channel: &ChannelConfig, base: &Path) -> Option<String> {
+    match channel.kind {
+        ChannelKind::Smtp => channel.server.clone(),
+        _ => hook::url(channel, base).ok()?.host_str().map(str::to_owned),
+    }
+}
+
 /// Whether its secrets can be read; nothing is sent.
 pub fn look(channel: &ChannelConfig, base: &Path) -> Result<(), Unsent> {
     for secret in [&channel.password, &channel.key].into_iter().flatten() {

@@ -9,6 +9,7 @@ use dialoguer::theme::ColorfulTheme;
 use dialoguer::{Confirm, Input, MultiSelect, Password, Select};
 use toml::{Table, Value};
 
+use super::keys::Keys;
 use crate::cli::failure::Failure;
 use crate::cli::output::complain;
 use crate::config::{Secret, SecretSource};
@@ -17,6 +18,8 @@ use crate::config::{Secret, SecretSource};
 pub struct Asker {
     /// By key, such as `b1.url`.
     given: BTreeMap<String, Value>,
+    /// All that may be asked for.
+    keys: Option<Keys>,
     terminal: bool,
     theme: ColorfulTheme,
 }
@@ -48,7 +51,7 @@ impl Asker {
             flattened("", &table, &mut given);
         }
         let terminal = answers.is_none() && std::io::stdin().is_terminal();
-        Ok(Self { given, terminal, theme: ColorfulTheme::default() })
+        Ok(Self { given, keys: None, terminal, theme: ColorfulTheme::default() })
     }
 
     /// An answer that is known beforehand, such as an option of the command.
@@ -68,21 +71,36 @@ impl Asker {
 
     /// What was answered beforehand, where it was.
     pub fn known(&mut self, key: &str) -> Result<Option<String>> {
-        match self.given.remove(key) {
+        match self.take(key) {
             Some(Value::String(given)) => Ok(Some(given)),
             Some(_) => Err(wrong(key, "is to be a text")),
             None => Ok(None),
         }
     }
 
-    /// Keys that nothing asked for: misspelt, or of what was there already.
-    pub fn unused(&self) -> Vec<&str> {
-        self.given.keys().map(String::as_str).collect()
+    /// What was answered and nothing asked for, since it was there already.
+    pub fn unused(&self) -> &BTreeMap<String, Value> {
+        &self.given
+    }
+
+    /// Nothing but these will be asked for: whoever answers something else is told before anything is done.
+    pub fn expects(&mut self, keys: Keys) -> Result<()> {
+        let misspelt = keys.misspelt(&self.given);
+        self.keys = Some(keys);
+        if misspelt.is_empty() { Ok(()) } else { Err(Failure::WrongUsage(misspelt.join("\n")).into()) }
+    }
+
+    fn take(&mut self, key: &str) -> Option<Value> {
+        debug_assert!(
+            self.keys.as_ref().is_none_or(|keys| keys.has(key)),
+            "{key} is asked for, and keys.rs knows nothing of it"
+        );
+        self.given.remove(key)
     }
 
     /// A line. `proposed`: what stands without another answer.
     pub fn text(&mut self, key: &str, question: &str, proposed: Option<&str>) -> Result<String> {
-        match self.given.remove(key) {
+        match self.take(key) {
             Some(Value::String(given)) => return Ok(given),
             Some(Value::Integer(given)) => return Ok(given.to_string()),
             Some(_) => return Err(wrong(key, "is to be a text")),
@@ -100,7 +118,7 @@ impl Asker {
 
     /// What nobody may read: typed hidden, or where it lies. `kept`: what an empty answer leaves as it is.
     pub fn secret(&mut self, key: &str, question: &str, kept: Option<&SecretSource>) -> Result<SecretSource> {
-        match self.given.remove(key) {
+        match self.take(key) {
             Some(Value::String(_)) => {
                 return Err(wrong(
                     key,
@@ -123,7 +141,7 @@ impl Asker {
 
     /// Yes or no. `proposed` stands without another answer.
     pub fn yes(&mut self, key: &str, question: &str, proposed: bool) -> Result<bool> {
-        match self.given.remove(key) {
+        match self.take(key) {
             Some(Value::Boolean(given)) => return Ok(given),
             Some(_) => return Err(wrong(key, "is to be true or false")),
             None if !self.terminal => return Ok(proposed),
@@ -134,7 +152,7 @@ impl Asker {
 
     /// One of several; without a proposal somebody has to say.
     pub fn one(&mut self, key: &str, question: &str, choices: &[Choice], proposed: Option<usize>) -> Result<String> {
-        let given = match self.given.remove(key) {
+        let given = match self.take(key) {
             Some(Value::String(given)) => Some(given),
             Some(Value::Integer(given)) => Some(given.to_string()),
             Some(_) => return Err(wrong(key, "is to be one of what may be chosen")),
@@ -155,7 +173,7 @@ impl Asker {
 
     /// Any of several. `proposed` are chosen without another answer.
     pub fn many(&mut self, key: &str, question: &str, choices: &[Choice], proposed: &[&str]) -> Result<Vec<String>> {
-        match self.given.remove(key) {
+        match self.take(key) {
             Some(Value::Array(given)) => {
                 let texts = given.into_iter().map(|own| match own {
                     Value::String(own) => among(key, own, choices),
@@ -248,7 +266,7 @@ mod tests {
         assert_eq!(asker.many("flows.on", "Which?", &choices, &[]).unwrap(), ["orders"]);
         let said = asker.one("flows.orders.warehouse", "Which?", &choices, None).unwrap_err().to_string();
         assert!(said.contains("\"1\" is not there; there are orders, credit"), "{said}");
-        assert_eq!(asker.unused(), ["flows.orders.x"]);
+        assert_eq!(asker.unused().keys().collect::<Vec<_>>(), ["flows.orders.x"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::config::put::put_all;
 use crate::config::rewrite::section;
 use crate::config::section::{drop_secret, drop_secrets, fault, keep_secret, source};
 use crate::config::{Config, SecretSource};
-use crate::connections::{self, Connection};
+use crate::connections::{self, CallError, Connection};
 
 /// A file that names nothing yet.
 const HEAD: &str =
@@ -44,8 +44,8 @@ pub enum Tried {
     SignedIn(Box<Connection>, Vec<Finding>),
     /// Which key is at fault, why, and what helps.
     Not {
-        /// Such as `company`.
-        key: String,
+        /// Such as `company`; several where it may be any of them, none where it is the section.
+        keys: Vec<String>,
         /// What the system said.
         why: String,
         /// What helps.
@@ -91,16 +91,16 @@ impl Draft {
         let connection = match connections::one(name, &config) {
             Ok(connection) => connection,
             Err(error) => {
-                return Ok(Tried::Not { key: own.way.into(), why: error.to_string(), mend: String::new() });
+                return Ok(Tried::Not { keys: vec![own.way.into()], why: error.to_string(), mend: String::new() });
             }
         };
         let mut findings = Vec::new();
-        checks::look(name, &connection, &config, &mut findings).await;
-        let what = format!("connection {name}");
-        match findings.iter().find(|found| found.what == what && !found.good) {
-            Some(bad) => Ok(Tried::Not { key: own.way.into(), why: bad.says.clone(), mend: bad.mend.clone() }),
-            None => Ok(Tried::SignedIn(Box::new(connection), findings)),
-        }
+        let Err(error) = checks::look(name, &connection, &config, &mut findings).await else {
+            return Ok(Tried::SignedIn(Box::new(connection), findings));
+        };
+        let bad = findings.into_iter().find(|found| !found.good);
+        let (why, mend) = bad.map_or_else(|| (error.to_string(), String::new()), |bad| (bad.says, bad.mend));
+        Ok(Tried::Not { keys: own.to_blame(&error), why, mend })
     }
 
     /// Keeps a connection: its secret in a file of its own, then its section.
@@ -151,6 +151,20 @@ impl Draft {
 }
 
 impl Section {
+    /// The keys of which one is wrong, where the system could not be signed in to.
+    fn to_blame(&self, error: &CallError) -> Vec<String> {
+        let keys: &[&str] = match (self.kind, error) {
+            ("b1", CallError::SignIn(_)) => &["company", "user", self.way],
+            ("b1", _) => &["url"],
+            // OAuth's own words for a consumer key that the org does not know.
+            (_, CallError::SignIn(why)) if why.contains("invalid_client_id") => &["client_id"],
+            (_, CallError::SignIn(_)) if self.way == "private_key" => &["client_id", "username", self.way],
+            (_, CallError::SignIn(_)) => &["client_id", self.way],
+            _ => &["login_url"],
+        };
+        keys.iter().map(|key| (*key).to_owned()).collect()
+    }
+
     fn with(&self, secret: &Value) -> Map<String, Value> {
         let mut keys = self.keys.clone();
         keys.insert(self.way.to_owned(), secret.clone());
@@ -161,7 +175,8 @@ impl Section {
 /// What is wrong with a section, by its key.
 fn of_section(kind: &str, name: &str, why: &str) -> Tried {
     let (key, why) = fault(kind, name, why).unwrap_or_else(|| (String::new(), why.to_owned()));
-    Tried::Not { key, why, mend: String::new() }
+    let keys = if key.is_empty() { Vec::new() } else { vec![key] };
+    Tried::Not { keys, why, mend: String::new() }
 }
 
 #[cfg(test)]

@@ -105,6 +105,11 @@ const QUESTIONS: [Question; 6] = [
     },
 ];
 
+/// What is asked of a plugin's flow, by the names in a file of answers.
+pub fn settings_of(plugin: &str) -> impl Iterator<Item = &'static str> {
+    QUESTIONS.iter().filter(move |own| own.plugin == plugin).map(|own| own.setting)
+}
+
 /// Flows that expect several currencies in the org unless told, and how each calls the one.
 const CURRENCIES: [(&str, Option<&str>); 4] = [
     ("orders", Some("currency")),

@@ -5,6 +5,7 @@ mod ask;
 mod company;
 mod draft;
 mod flows;
+mod keys;
 mod org;
 mod server;
 mod system;
@@ -19,6 +20,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::ask::Asker;
 use self::draft::Draft;
+use self::keys::Keys;
 use super::account;
 use super::failure::Failure;
 use super::output::{Output, complain};
@@ -132,6 +134,7 @@ async fn converse(path: &Path, options: &Options, output: &Output) -> Result<Exi
         asker.knows(key, answer.as_deref());
     }
     let mut draft = Draft::of(path)?;
+    asker.expects(Keys::of(plugins(&draft.config, options)?))?;
     let b1 = company::set_up(&mut draft, &mut asker, output).await?;
     let org = org::set_up(&mut draft, &mut asker, output).await?;
     prepared(&draft.config, options, output).await?;
@@ -141,12 +144,23 @@ async fn converse(path: &Path, options: &Options, output: &Output) -> Result<Exi
     }
     flows::allow(path, &mut asker, output).await?;
     flows::rehearse(path, &mut asker, output).await?;
-    for key in asker.unused() {
-        complain(format_args!("nothing asked for {key}: is it misspelt, or there already?"));
-    }
+    let file = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+    keys::otherwise(asker.unused(), &file).iter().for_each(complain);
     tell_flows(&draft.config, output);
     output.say("next: `tandem check`, then `tandem service install`, or `tandem run` here; `tandem init` again goes on where something is missing");
     Ok(ExitCode::SUCCESS)
+}
+
+/// Plugins that are there, come along, or have a flow: what questions may be of.
+fn plugins(config: &Config, options: &Options) -> Result<Vec<String>> {
+    let folders = [Some(config.resolve(&config.host.plugins)), options.plugins_from.clone().or_else(shipped::folder)];
+    let mut names: Vec<String> =
+        config.flows.iter().flat_map(|(name, flow)| [name.clone(), flow.plugin.clone()]).collect();
+    for folder in folders.into_iter().flatten() {
+        let there = shipped::names_in(&folder);
+        names.extend(there.with_context(|| format!("cannot read the folder {}", folder.display()))?);
+    }
+    Ok(names)
 }
 
 /// What stands beside `tandem.toml`: the plugins folder, the database, and the console's first account.

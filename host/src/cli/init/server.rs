@@ -55,7 +55,7 @@ pub async fn server(asked: Asked<'_>, asker: &mut Asker, output: &Output) -> Res
         if url.scheme() == "http" || (by_environment && Proxies::from_environment().hop(&url).is_some()) {
             return Ok(Server { url: text, tls });
         }
-        match trusted(kind, &url, tls, base, asker, output).await? {
+        match trusted((kind, &key), &url, tls, base, asker, output).await? {
             Some(tls) => return Ok(Server { url: text, tls }),
             None => was = Some(Server { url: text, tls: TlsConfig::default() }),
         }
@@ -64,7 +64,7 @@ pub async fn server(asked: Asked<'_>, asker: &mut Asker, output: &Output) -> Res
 
 /// By what this server is trusted; none where another address is to be asked for.
 async fn trusted(
-    kind: &str,
+    (kind, key): (&str, &str),
     url: &Url,
     mut tls: TlsConfig,
     base: &Path,
@@ -81,7 +81,7 @@ async fn trusted(
         let own = match shown(url, &tls, base).await {
             Ok(own) => own,
             Err(why) => {
-                asker.again(&format!("{kind}: {url}"), &why, UNREACHED)?;
+                asker.again(key, &format!("{url}: {why}"), UNREACHED)?;
                 return Ok(None);
             }
         };

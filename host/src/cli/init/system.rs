@@ -7,7 +7,7 @@ use super::ask::Asker;
 use super::draft::{Draft, Section, Tried};
 use crate::checks::Finding;
 use crate::cli::output::Output;
-use crate::config::{Config, SecretSource};
+use crate::config::{Config, SecretSource, connection_name};
 use crate::connections::Connection;
 
 /// All that is asked of a system.
@@ -46,7 +46,7 @@ pub(super) struct SignedIn {
 pub(super) async fn signed_in<A: Answers>(draft: &mut Draft, asker: &mut Asker, output: &Output) -> Result<SignedIn> {
     let (name, mut was) = match A::known(&draft.config) {
         Some(known) => known,
-        None => (asker.text(&format!("{}.name", A::KIND), A::CALLED, Some(A::NAME))?, None),
+        None => (called::<A>(draft, asker)?, None),
     };
     // What stands in the file is tried as it stands.
     let mut section = was.as_ref().map(|own| section(&name, own, Map::new()));
@@ -61,8 +61,8 @@ pub(super) async fn signed_in<A: Answers>(draft: &mut Draft, asker: &mut Asker, 
                     output.say(format!("[{}.{name}] is {}", A::KIND, if is_new { "kept" } else { "there" }));
                     return Ok(SignedIn { section, connection: *connection, findings });
                 }
-                Tried::Not { key, why, mend } => {
-                    asker.again(&format!("{}.{key}", A::KIND), &why, &mend)?;
+                Tried::Not { keys, why, mend } => {
+                    asker.again(&any_of(A::KIND, &keys), &why, &mend)?;
                     output.say("what follows is asked again; Enter keeps an answer");
                 }
             }
@@ -70,6 +70,32 @@ pub(super) async fn signed_in<A: Answers>(draft: &mut Draft, asker: &mut Asker, 
         let answers = A::asked(was.as_ref(), draft, asker, output).await?;
         section = Some(self::section(&name, &answers, answers.keys()));
         (was, is_new) = (Some(answers), true);
+    }
+}
+
+/// What the connection is called.
+fn called<A: Answers>(draft: &Draft, asker: &mut Asker) -> Result<String> {
+    let key = format!("{}.name", A::KIND);
+    loop {
+        let name = asker.text(&key, A::CALLED, Some(A::NAME))?;
+        let is_taken = draft.config.b1.contains_key(&name) || draft.config.salesforce.contains_key(&name);
+        match connection_name(&name) {
+            Ok(()) if is_taken => {
+                asker.again(&key, &format!("the other system is called {name}"), "give it another name")?
+            }
+            Ok(()) => return Ok(name),
+            Err(why) => asker.again(&key, &why, "")?,
+        }
+    }
+}
+
+/// `b1.company, b1.user or b1.password`.
+fn any_of(kind: &str, keys: &[String]) -> String {
+    let named: Vec<String> = keys.iter().map(|key| format!("{kind}.{key}")).collect();
+    match named.split_last() {
+        None => kind.to_owned(),
+        Some((last, [])) => last.clone(),
+        Some((last, first)) => format!("{} or {last}", first.join(", ")),
     }
 }
 

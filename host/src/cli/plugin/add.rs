@@ -8,6 +8,7 @@ use clap::Args;
 use serde_json::json;
 
 use super::grant::confirmed_or;
+use super::reading;
 use crate::cli::audit::note;
 use crate::cli::failure::{FOUND_PROBLEMS, Failure};
 use crate::cli::output::{Output, short};
@@ -68,7 +69,9 @@ pub async fn run(parts: &Parts, options: Options, output: &Output) -> Result<Exi
 async fn list(parts: &Parts, from: &Path, known: &[String], output: &Output) -> Result<ExitCode> {
     let (mut data, mut rows) = (Vec::new(), Vec::new());
     let mut code = ExitCode::SUCCESS;
+    let progress = reading(known.len(), output);
     for name in known {
+        progress.set_message(name.clone());
         match parts.releases().await?.shipped(from, name).await {
             Ok(plugin) => {
                 let there = match &plugin.there {
@@ -92,7 +95,9 @@ async fn list(parts: &Parts, from: &Path, known: &[String], output: &Output) -> 
                 data.push(json!({ "name": name, "error": why }));
             }
         }
+        progress.inc(1);
     }
+    progress.finish_and_clear();
     let none = format!("no plugin in {}", from.display());
     output.rows(&data, &["plugin", "version", "digest", "plugins folder", "what it does"], rows, &none);
     Ok(code)

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use serde_json::json;
 
+use super::reading;
 use crate::cli::failure::FOUND_PROBLEMS;
 use crate::cli::output::{Output, short};
 use crate::cli::service::Parts;
@@ -21,7 +22,7 @@ pub async fn run(parts: &Parts, output: &Output) -> Result<ExitCode> {
     let mut data = Vec::new();
     let mut rows = Vec::new();
     let mut code = ExitCode::SUCCESS;
-    for Listed { name, flows, found } in listed(parts).await? {
+    for Listed { name, flows, found } in listed(parts, output).await? {
         match found {
             Ok((own, title)) => {
                 let missing = consent::missing(parts.store.as_ref(), &own).await?.len();
@@ -65,18 +66,22 @@ pub async fn run(parts: &Parts, output: &Output) -> Result<ExitCode> {
 }
 
 /// Every plugin in the folder and every mapping plugin of a flow.
-async fn listed(parts: &Parts) -> Result<Vec<Listed>> {
+async fn listed(parts: &Parts, output: &Output) -> Result<Vec<Listed>> {
     let releases = parts.releases().await?;
     let mut all = Vec::new();
     let names = shipped::names_in(&releases.folder)
         .with_context(|| format!("cannot read the plugins folder {}", releases.folder.display()))?;
+    let progress = reading(names.len(), output);
     for name in names {
+        progress.set_message(name.clone());
         let flows = parts.config.flows.iter().filter(|(_, flow)| flow.plugin == name);
         let flows = flows.map(|(flow, _)| flow.clone()).collect();
         let found = releases.plugin_file(&name).await.map_err(|error| error.to_string());
         let found = found.map(|plugin| (Code::of_plugin(&plugin), plugin.description.title.clone()));
         all.push(Listed { name, flows, found });
+        progress.inc(1);
     }
+    progress.finish_and_clear();
     for (flow, _) in parts.config.flows.iter().filter(|(_, own)| own.mapper.is_some()) {
         let found = match releases.of_files(flow, &parts.config).await {
             Ok(draft) => {

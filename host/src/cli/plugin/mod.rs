@@ -12,9 +12,11 @@ mod test;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use clap::Subcommand;
+use indicatif::{ProgressBar, ProgressStyle};
 use ring::rand::SecureRandom;
 
 pub use self::grant::{allow_plugin, codes_of, confirmed, confirmed_or, grant};
@@ -80,6 +82,16 @@ fn sandbox() -> Result<Runtime> {
         }
     };
     Runtime::new(cache, Compiler::apart()).map_err(|e| anyhow::anyhow!("the sandbox cannot start: {e:#}"))
+}
+
+/// A bar while plugins are read: each is compiled the first time, which takes some seconds.
+fn reading(count: usize, output: &Output) -> ProgressBar {
+    let style = ProgressStyle::with_template("reading plugins {bar:30} {pos}/{len} {msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = if output.is_json() { ProgressBar::hidden() } else { ProgressBar::new(count as u64) };
+    let bar = bar.with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
 }
 
 /// What vouches for the files there: chance, made on first use, that nobody else on this machine may read.

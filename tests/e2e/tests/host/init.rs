@@ -40,6 +40,9 @@ async fn a_file_of_answers_sets_all_up_and_what_is_wrong_in_it_names_its_key() -
         // Nobody has trusted the server's certificate.
         ("", vec!["b1.pin_sha256", fingerprint.as_str()]),
         ("ca_file = \"nowhere.pem\"", vec!["nowhere.pem"]),
+        // Told before anything is asked of anybody, each with what was meant.
+        ("pin = \"ab\"\nuzer = \"x\"", vec!["b1.pin", "nothing asks for b1.uzer; did you mean b1.user?"]),
+        ("name = \"../erp\"", vec!["b1.name", "has no '/'"]),
     ] {
         std::fs::write(&file, answers(&world, b1))?;
         let (code, output, errors) = world.tandem_raw(&arguments).await?;
@@ -52,17 +55,27 @@ async fn a_file_of_answers_sets_all_up_and_what_is_wrong_in_it_names_its_key() -
     let good = answers(&world, &format!("pin_sha256 = \"{fingerprint}\""));
     std::fs::write(&file, good.replace("client_id = \"tandem\"", "client_id = \"nobody\""))?;
     let (code, _, errors) = world.tandem_raw(&arguments).await?;
-    assert!(code != 0 && errors.contains("salesforce."), "{errors}");
+    assert!(code != 0 && errors.contains("salesforce.client_id"), "{errors}");
     let kept = std::fs::read_to_string(world.folder().join("tandem.toml"))?;
     assert!(kept.contains("[b1.erp]") && kept.contains(&fingerprint) && !kept.contains("[salesforce"), "{kept}");
+    // An address at which nobody is, is not the secret's fault.
+    std::fs::write(&file, good.replace(&world.salesforce, "http://127.0.0.1:9"))?;
+    let (code, _, errors) = world.tandem_raw(&arguments).await?;
+    assert!(code != 0 && errors.contains("salesforce.login_url") && !errors.contains("client_secret"), "{errors}");
     // It goes on where it was.
     std::fs::write(&file, good.replace("[\"01\"]", "[\"99\"]"))?;
     let (code, output, errors) = world.tandem_raw(&arguments).await?;
     assert!(output.contains("[b1.erp] is there") && output.contains("[salesforce.crm] is kept"), "{output}{errors}");
     assert!(code != 0 && errors.contains("flows.inventory.warehouses") && errors.contains("01"), "{errors}");
-    std::fs::write(&file, good)?;
+    std::fs::write(&file, &good)?;
     let output = world.tandem(&arguments).await?;
     assert!(output.contains("active flows: inventory, orders"), "{output}");
+    // The same again changes nothing and complains of nothing; what would be otherwise is told.
+    let (code, _, errors) = world.tandem_raw(&arguments).await?;
+    assert!(code == 0 && !errors.contains("was not asked for"), "{errors}");
+    std::fs::write(&file, good.replace("user = \"tandem\"", "user = \"manager\""))?;
+    let (code, _, errors) = world.tandem_raw(&arguments).await?;
+    assert!(code == 0 && errors.contains("b1.user = manager was not asked for: tandem.toml has tandem"), "{errors}");
     let mapping = std::fs::read_to_string(world.folder().join("orders.mapping.toml"))?;
     assert!(mapping.contains("BPL_IDAssignedToInvoice = \"2\"") && mapping.contains("NumAtCard"), "{mapping}");
     let kept = std::fs::read_to_string(world.folder().join("tandem.toml"))?;
