@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 target=x86_64-pc-windows-gnu
 lacks=()
 [ -d "$(rustc --print sysroot)/lib/rustlib/$target/lib" ] || lacks+=("Rust's $target")
-for program in x86_64-w64-mingw32-gcc makensis zip; do command -v $program >/dev/null || lacks+=($program); done
+for program in x86_64-w64-mingw32-gcc x86_64-w64-mingw32-windres makensis zip; do command -v $program >/dev/null || lacks+=($program); done
 if [ ${#lacks[@]} -gt 0 ]; then
   echo "dist: NOTICE: nothing for Windows is made: this machine lacks $(printf '%s, ' "${lacks[@]}" | sed 's/, $//')" >&2
   exit 0
@@ -14,7 +14,11 @@ fi
 . scripts/dist-parts.sh
 
 echo "dist: the program for Windows (a quarter of an hour, the first time)"
-cargo build --quiet --locked --profile dist -p tandem --bins --target "$target"
+# What Windows shows of it, in four numbers and in words.
+numbers=${version%%[-+]*}
+details=$PWD/target/tandem.res.o
+x86_64-w64-mingw32-windres -D VERSION="$version" -D NUMBERS="${numbers//./,},0" -I scripts scripts/windows-program.rc -O coff -o "$details"
+cargo rustc --quiet --locked --profile dist -p tandem --bin tandem --target "$target" -- -C link-arg="$details"
 name=tandem-$version-windows-x86_64
 fresh "$name"
 stage=$work/$name
@@ -32,7 +36,7 @@ done
 find "$stage" -exec touch --no-dereference --date="@$when" {} +
 rm -f "$out/$name.zip"
 (cd "$work" && find "$name" -print | LC_ALL=C sort | zip -q -9 -X "$OLDPWD/$out/$name.zip" -@)
-makensis -V2 -DVERSION="$version" -DSTAGE="$stage" -DFILES="$work/files.nsh" -DOUT="$PWD/$out/$name-setup.exe" scripts/windows-installer.nsi >/dev/null
+makensis -V2 -DVERSION="$version" -DNUMBERS="$numbers.0" -DSTAGE="$stage" -DFILES="$work/files.nsh" -DOUT="$PWD/$out/$name-setup.exe" scripts/windows-installer.nsi >/dev/null
 fits "$out/$name.zip" "$out/$name-setup.exe"
 sums
 ls -l "$out"

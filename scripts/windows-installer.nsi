@@ -11,6 +11,13 @@ ${UnStrStr}
 !define KEY "Software\Microsoft\Windows\CurrentVersion\Uninstall\Tandem"
 !define SERVICES "SYSTEM\CurrentControlSet\Services"
 
+VIProductVersion "${NUMBERS}"
+VIAddVersionKey /LANG=0 "ProductName" "Tandem"
+VIAddVersionKey /LANG=0 "CompanyName" "Tandem"
+VIAddVersionKey /LANG=0 "FileDescription" "Installs Tandem"
+VIAddVersionKey /LANG=0 "FileVersion" "${VERSION}"
+VIAddVersionKey /LANG=0 "ProductVersion" "${VERSION}"
+VIAddVersionKey /LANG=0 "LegalCopyright" "See LICENSE"
 Name "Tandem ${VERSION}"
 OutFile "${OUT}"
 InstallDir "$PROGRAMFILES64\Tandem"
