@@ -125,7 +125,7 @@ async fn salesforce(name: &str, connection: &Connection, findings: &mut Vec<Find
         Err(error) => findings.push(Finding::bad(
             &what,
             error,
-            mend(error, "login_url, audience, client_id, user and key of this [salesforce] section"),
+            mend(error, "login_url, audience, client_id and client_secret, or username and private_key, of this [salesforce] section"),
         )),
     }
     answered.map(drop)

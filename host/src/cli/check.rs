@@ -8,13 +8,14 @@ use std::sync::Arc;
 use anyhow::Result;
 
 use super::audit::user;
+use super::init::unlisted;
 use super::output::Output;
 use super::service::Parts;
 use crate::agents;
 use crate::alerts;
 use crate::assistants::{self, model::Model};
 use crate::checks::{self, CERTIFICATE, Finding, currencies};
-use crate::config::Config;
+use crate::config::{Config, FlowConfig};
 use crate::connections::oidc::{Provider, ProviderError};
 use crate::connections::{Connection, Connections, connect};
 use crate::console::tls;
@@ -168,6 +169,7 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
                     format!("ready: {} {}, release {}", description.name, description.version, flow.release.short());
                 findings.push(Finding::good(&what, says));
                 currency(&what, &flow, &config.flows[name].connections, connections, findings).await;
+                listed(&what, &flow, &config.flows[name], findings).await;
                 ready.push(flow);
             }
             Err(error) => {
@@ -187,6 +189,17 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
     }
     callers(config, parts.store.as_ref(), findings).await?;
     Ok(())
+}
+
+/// What the settings name is there in B1.
+async fn listed(what: &str, flow: &Flow, own: &FlowConfig, findings: &mut Vec<Finding>) {
+    let Some(b1) = flow.bound.slots.values().find(|own| own.kind() == "b1") else { return };
+    for says in unlisted(&own.plugin, &own.settings, b1).await {
+        findings.push(Finding::bad(what, says, "name one that is there, in this flow's settings"));
+    }
+    if let Connection::B1(b1) = b1.as_ref() {
+        b1.log_out().await;
+    }
 }
 
 /// A rule that speaks of no tool, or hides what none has: whoever wrote it believes that it holds.

@@ -22,10 +22,10 @@ use super::failure::Failure;
 use super::output::Output;
 use super::plugin::allow_plugin;
 use super::service::{self, Parts};
-use crate::config::Config;
+use crate::config::{Config, StoreConfig};
 use crate::connections::proxy::Proxies;
 use crate::connections::{Connection, transport};
-use crate::store::sqlite::Access;
+use crate::store::sqlite::{Access, has_host};
 
 /// Every flow, one of each plugin.
 pub const PLUGINS: [&str; 7] = ["orders", "accounts", "catalogue", "inventory", "fulfilment", "invoices", "credit"];
@@ -164,12 +164,15 @@ fn given_or_found(given: &Option<PathBuf>, here: &str, beside: &str, what: &str)
 fn prepare(options: &Options) -> Result<()> {
     let plugins =
         given_or_found(&options.plugins, BUILT_PLUGINS, "plugins", "the plugins (`make plugins` builds them)")?;
-    // Only ever a folder that a demo made.
+    // Only ever a folder that a demo made, and in which nothing runs.
     if options.folder.exists() {
-        if !["tandem.toml", MARK].iter().any(|file| options.folder.join(file).is_file()) {
-            let folder = options.folder.display();
-            let other = format!("{folder} is there and is not a demo's folder; name another with --folder");
-            return Err(Failure::WrongUsage(other).into());
+        let folder = options.folder.display();
+        let refused = |why: String| Err(Failure::WrongUsage(why).into());
+        if !options.folder.join(MARK).is_file() {
+            return refused(format!("{folder} is there and is not a demo's folder; name another with --folder"));
+        }
+        if has_host(&options.folder.join(StoreConfig::default().path)) {
+            return refused(format!("a host runs in {folder}: end it first, or name another folder with --folder"));
         }
         std::fs::remove_dir_all(&options.folder)
             .with_context(|| format!("cannot clear {}", options.folder.display()))?;

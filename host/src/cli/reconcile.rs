@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
@@ -15,6 +16,8 @@ use crate::reconcile::{Folder, Host, Progress, Since, run as compare};
 use crate::store::Millis;
 use crate::store::sqlite::{Access, has_host};
 
+/// What passes is waited out for so long: somebody sits there, and may ask again.
+const PATIENCE: Duration = Duration::from_secs(45);
 /// Differences that a table shows.
 const SHOWN: usize = 20;
 
@@ -47,10 +50,12 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         runs: has_host(&path),
         up: has_host(&path).then(|| since_when(&path)).flatten(),
         status: Default::default(),
+        patience: PATIENCE,
     };
     let bar = if output.is_json() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     let bar = bar.with_style(style);
+    bar.enable_steady_tick(Duration::from_millis(200));
     let told = |progress: Progress| {
         let Progress { flow, comparison, step, rows } = progress;
         bar.set_message(format!("{flow}: {comparison}: {}, {rows} records", step.words()));

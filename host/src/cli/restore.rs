@@ -36,6 +36,10 @@ pub struct Options {
 
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
     let Options { file, rehearse, with_configuration, yes } = options;
+    if file.is_dir() {
+        let why = format!("{} is a folder: name one of the backups in it, tandem-<time>.tar.zst", file.display());
+        return Err(Failure::WrongUsage(why).into());
+    }
     let config = if with_configuration { configuration(&file, config)? } else { Config::load(config)? };
     let (bar, told) = progress(output);
     if rehearse {

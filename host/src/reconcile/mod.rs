@@ -17,6 +17,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
@@ -116,6 +117,8 @@ pub struct Host {
     pub up: Option<Millis>,
     /// How its flows are, where this is that host.
     pub status: BTreeMap<String, FlowStatus>,
+    /// What passes is waited out for so long.
+    pub patience: Duration,
 }
 
 /// How far it is.
@@ -217,8 +220,9 @@ async fn compare(host: &Host, draft: &Draft, scope: &Scope, told: Told<'_>) -> R
         of_all: *of_all,
         ..Report::default()
     };
+    let gave_up = AtomicBool::new(false);
     for name in flows {
-        let work = FlowWork { host, draft, since: since.as_ref().map(|since| since.at), told };
+        let work = FlowWork { host, draft, since: since.as_ref().map(|since| since.at), told, gave_up: &gave_up };
         report.flows.push(work.flow(name).await?);
     }
     report.took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -240,6 +244,8 @@ struct FlowWork<'a> {
     draft: &'a Draft,
     since: Option<Millis>,
     told: Told<'a>,
+    /// A connection was waited for in vain.
+    gave_up: &'a AtomicBool,
 }
 
 impl FlowWork<'_> {
@@ -261,7 +267,11 @@ impl FlowWork<'_> {
         let description = &flow.release.plugin.description;
         report.title.clone_from(&description.title);
         report.plugin = format!("{} {}", description.name, description.version);
-        let reading = Reading::new(self.host.releases.runtime(), &flow, PATIENCE);
+        // What a flow before it waited for in vain is not waited for again.
+        let is_away = flow.bound.slots.values().any(|own| matches!(own.state(), BreakerState::Open(_)));
+        let patience =
+            if is_away && self.gave_up.load(Ordering::Relaxed) { Duration::ZERO } else { self.host.patience };
+        let reading = Reading::new(self.host.releases.runtime(), &flow, patience);
         let plan = match reading.plan().await {
             Ok(Some(plan)) if !plan.is_empty() => plan,
             Ok(Some(_)) => {
@@ -274,7 +284,7 @@ impl FlowWork<'_> {
                 return Ok(report);
             }
             Err(error) => {
-                (report.unsaid, report.failed) = (Some(error.to_string()), true);
+                (report.unsaid, report.failed) = (Some(self.why(&flow, &error)), true);
                 return Ok(report);
             }
         };
@@ -292,6 +302,20 @@ impl FlowWork<'_> {
             }
         }
         Ok(report)
+    }
+
+    /// Why something could not be read: of what passes, which connection is away, and since what.
+    fn why(&self, flow: &Flow, error: &ReadError) -> String {
+        let away = match error {
+            ReadError::Passing(..) => away(flow),
+            _ => Vec::new(),
+        };
+        if away.is_empty() {
+            return error.to_string();
+        }
+        self.gave_up.store(true, Ordering::Relaxed);
+        let away = away.iter().map(|own| format!("connection {} cannot be used: {}", own.connection, own.why));
+        away.collect::<Vec<_>>().join("; ")
     }
 
     async fn bound(&self, name: &str) -> Result<Flow, BindError> {
@@ -321,7 +345,7 @@ impl FlowWork<'_> {
             Ok(read) => read,
             Err(NotRead::Rows(side, error)) => {
                 let side = if side == Side::B1 { "B1" } else { "Salesforce" };
-                stated.not_whole = Some(format!("not all of {side} could be read: {error}"));
+                stated.not_whole = Some(format!("not all of {side} could be read: {}", self.why(flow, &error)));
                 let counts = work.tally.join(own.needs, By::LinkThenKey).await?;
                 (stated.salesforce, stated.b1) = (counts.salesforce, counts.b1);
                 return Ok(stated);
@@ -404,20 +428,7 @@ impl FlowWork<'_> {
             Some(FlowStatus::Held(why)) => Some(why.clone()),
             _ => None,
         };
-        let mut away = Vec::new();
-        for (slot, connection) in &flow.bound.slots {
-            if let BreakerState::Open(_) = connection.state() {
-                let connection_name = flow.bound.named.get(slot).cloned().unwrap_or_default();
-                let outage = connection.breaker().outage();
-                let lasts = outage.as_ref().map(|outage| outage.lasts()).unwrap_or_default();
-                let why = outage.map(|outage| outage.why().to_owned());
-                away.push(Away {
-                    connection: connection_name,
-                    why: why.unwrap_or_else(|| "it is left alone for a while".into()),
-                    since: now() - Millis::try_from(lasts.as_millis()).unwrap_or_default(),
-                });
-            }
-        }
+        let away = away(flow);
         Ok(Situation {
             held,
             away,
@@ -428,6 +439,22 @@ impl FlowWork<'_> {
             ..Situation::of(self.host.store.as_ref(), &flow.name).await?
         })
     }
+}
+
+/// Connections of a flow that are left alone since they cannot be used, and why.
+fn away(flow: &Flow) -> Vec<Away> {
+    let open = flow.bound.slots.iter().filter(|(_, own)| matches!(own.state(), BreakerState::Open(_)));
+    let told = open.map(|(slot, connection)| {
+        let outage = connection.breaker().outage();
+        let lasts = outage.as_ref().map(|outage| outage.lasts()).unwrap_or_default();
+        let why = outage.map(|outage| outage.why().to_owned());
+        Away {
+            connection: flow.bound.named.get(slot).cloned().unwrap_or_default(),
+            why: why.unwrap_or_else(|| "it is left alone for a while".into()),
+            since: now() - Millis::try_from(lasts.as_millis()).unwrap_or_default(),
+        }
+    });
+    told.collect()
 }
 
 fn difference(found: Found, reason: explain::Reason) -> Difference {

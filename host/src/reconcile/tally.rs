@@ -442,15 +442,33 @@ fn add_pair(lines: &mut Lines, salesforce: &Parts, b1: &Parts, agree: bool) {
         own
     };
     let (here, mut there) = (by_month(salesforce), by_month(b1));
+    // What left for another month, by what it is and its currency: what arrives there more or less than that was rounded.
+    let mut left: BTreeMap<(String, String), Decimal> = BTreeMap::new();
     for (name, own) in here {
         let line = lines.entry(name.clone()).or_default();
         match there.remove(&name) {
             Some(other) => line.rounding += other.b1 - own.b1,
-            None => line.other_month -= own.b1,
+            None => {
+                line.other_month -= own.b1;
+                *left.entry((name.0, name.1)).or_default() += own.b1;
+            }
         }
     }
-    for (name, other) in there {
-        lines.entry(name).or_default().other_month += other.b1;
+    // In their order: of several months each has its own, and the last one what is left.
+    let mut arriving = there.into_iter().peekable();
+    while let Some(((what, currency, month), other)) = arriving.next() {
+        let is_last = arriving.peek().is_none_or(|((own, of, _), _)| *own != what || *of != currency);
+        let arrives = match left.get_mut(&(what.clone(), currency.clone())) {
+            Some(left) if is_last => std::mem::take(left),
+            Some(left) => {
+                *left -= other.b1;
+                other.b1
+            }
+            None => other.b1,
+        };
+        let line = lines.entry((what, currency, month)).or_default();
+        line.other_month += arrives;
+        line.rounding += other.b1 - arrives;
     }
 }
 
@@ -550,15 +568,17 @@ mod tests {
             (money(row("S2", "2"), "2026-11", "100.00", "0"), None),
             (money(row("S3", "3"), "2026-11", "50.00", "0"), None),
             (money(row("S4", "4"), "2026-11", "7.00", "0"), None),
+            (money(row("S5", "5"), "2027-01", "12424.02", "0.01"), None),
         ];
         let b1 = vec![
             money(row("B1", "1"), "2026-10", "0.11", "0"),
             money(row("B2", "2"), "2026-12", "100.00", "0"),
             money(row("B3", "3"), "2026-11", "50.01", "0"),
+            money(row("B5", "5"), "2027-02", "12424.03", "0"),
         ];
         let (_folder, tally) = tally(salesforce, b1).await;
         let counts = tally.join(Needs::Both, By::LinkThenKey).await.unwrap();
-        assert_eq!(counts.in_step, 2, "a cent that is rounded, and another month");
+        assert_eq!(counts.in_step, 3, "a cent that is rounded, another month, and both");
         let line = |month: &str| counts.sums.iter().find(|sum| sum.month == month).unwrap();
         let all = |sum: &Sum| {
             [sum.salesforce, sum.b1, sum.difference, sum.other_month, sum.rounding, sum.differences]
@@ -567,6 +587,9 @@ mod tests {
         assert_eq!(all(line("2026-10")), ["0.1", "0.11", "0.01", "0", "0.01", "0"]);
         assert_eq!(all(line("2026-11")), ["157", "50.01", "-106.99", "-100", "0", "-6.99"]);
         assert_eq!(all(line("2026-12")), ["0", "100", "100", "100", "0", "0"]);
+        // What is in another month adds up to nothing, and the cent is told apart.
+        assert_eq!(all(line("2027-01")), ["12424.02", "0", "-12424.02", "-12424.02", "0", "0"]);
+        assert_eq!(all(line("2027-02")), ["0", "12424.03", "12424.03", "12424.02", "0.01", "0"]);
         let found = tally.differences(0, 10).await.unwrap();
         let fields = &found.iter().find(|(_, own)| own.kind == Kind::Differs).unwrap().1.fields;
         assert_eq!(fields[0], Field { field: "net EUR".into(), salesforce: "50.00".into(), b1: "50.01".into() });

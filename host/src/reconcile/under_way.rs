@@ -155,6 +155,7 @@ impl UnderWay {
             runs: true,
             up: Some(self.up),
             status: self.engine.status(),
+            patience: super::PATIENCE,
         };
         let told = |progress: Progress| {
             if let Some(run) = self.state().last.as_mut().filter(|run| run.began_at == began) {

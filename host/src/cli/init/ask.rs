@@ -208,7 +208,7 @@ fn among(key: &str, given: String, choices: &[Choice]) -> Result<String> {
     if choices.iter().any(|own| own.value == given) {
         return Ok(given);
     }
-    let all: Vec<&str> = choices.iter().map(|own| own.value.as_str()).collect();
+    let all: Vec<&str> = choices.iter().filter(|own| !own.value.is_empty()).map(|own| own.says.as_str()).collect();
     Err(wrong(key, &format!("= {given:?} is not there; there are {}", all.join(", "))))
 }
 

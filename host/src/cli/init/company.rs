@@ -8,21 +8,24 @@ use super::draft::Draft;
 use super::server::{Asked, Server, server};
 use super::system::{Answers, SignedIn, signed_in};
 use super::{made_in_b1, show};
-use crate::cli::output::Output;
+use crate::checks::Finding;
+use crate::cli::output::{Output, complain};
 use crate::config::section::tls;
 use crate::config::{B1Config, Config, SecretSource, TlsConfig};
 use crate::connections::Connection;
 
 /// Asks for the company until it is signed in, keeps it, and makes what is missing there on a yes.
-pub async fn set_up(draft: &mut Draft, asker: &mut Asker, output: &Output) -> Result<Connection> {
+/// With what still lacks.
+pub async fn set_up(draft: &mut Draft, asker: &mut Asker, output: &Output) -> Result<(Connection, Vec<Finding>)> {
     let SignedIn { section, connection, findings } = signed_in::<Company>(draft, asker, output).await?;
     show(&findings, output);
-    let is_missing = findings.iter().any(|found| !found.good);
+    let mut lacks: Vec<Finding> = findings.into_iter().filter(|found| !found.good).collect();
     const QUESTION: &str = "make what is missing in B1? It adds a user table and user fields, and takes the company for itself for some seconds";
-    if is_missing && asker.yes("b1.provision", QUESTION, true)? {
+    if !lacks.is_empty() && asker.yes("b1.provision", QUESTION, true)? {
         made_in_b1(&section.name, &connection).await?.iter().for_each(|line| output.say(line));
+        lacks.clear();
     }
-    Ok(connection)
+    Ok((connection, lacks))
 }
 
 /// All that is asked of a company.
@@ -90,6 +93,12 @@ impl Answers for Company {
 
 fn zone(was: Option<&str>, asker: &mut Asker) -> Result<String> {
     let own = iana_time_zone::get_timezone().ok().and_then(|name| super::zone(&name).ok());
+    if !asker.is_person() && !asker.has("b1.time_zone") && was.is_none() {
+        let zone = own.as_deref().unwrap_or("UTC");
+        complain(format_args!(
+            "B1's clock is taken to be in {zone}, as this machine's is; b1.time_zone says where it is"
+        ));
+    }
     loop {
         let proposed = was.or(own.as_deref()).unwrap_or("UTC");
         match super::zone(&asker.text("b1.time_zone", "time zone of B1's clock", Some(proposed))?) {

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::ask::{Asker, Choice};
 use super::draft::Draft;
-use crate::checks::currencies::are_several;
+use crate::checks::currencies;
 use crate::cli::backfill;
 use crate::cli::output::{Output, complain};
 use crate::cli::plugin::{codes_of, grant};
@@ -110,6 +110,11 @@ pub fn settings_of(plugin: &str) -> impl Iterator<Item = &'static str> {
     QUESTIONS.iter().filter(move |own| own.plugin == plugin).map(|own| own.setting)
 }
 
+/// Whether a question of that name takes several entries.
+pub fn are_several(setting: &str) -> bool {
+    QUESTIONS.iter().any(|own| own.setting == setting && own.several)
+}
+
 /// Flows that expect several currencies in the org unless told, and how each calls the one.
 const CURRENCIES: [(&str, Option<&str>); 4] = [
     ("orders", Some("currency")),
@@ -189,7 +194,7 @@ pub async fn choose(
             }
         }
         draft.put_with("flows", &plugin, &keys, files)?;
-        output.say(format!("[flows.{plugin}] is kept"));
+        output.say(format!("[flows.{plugin}] is written"));
     }
     Ok(())
 }
@@ -206,7 +211,7 @@ async fn mapping(config: &Path, plugin: &str, rules: Vec<Edit>) -> Result<Vec<u8
 /// The org's currency, where it has one alone.
 async fn one_currency(org: &Connection, asker: &mut Asker) -> Result<Option<String>> {
     let Connection::Salesforce(org) = org else { return Ok(None) };
-    match are_several(org).await {
+    match currencies::are_several(org).await {
         Ok(true) => return Ok(None),
         Ok(false) => {}
         Err(error) => {
@@ -255,6 +260,24 @@ async fn answered(question: &Question, b1: &Connection, asker: &mut Asker) -> Re
     Ok(value_of(&chosen))
 }
 
+/// What settings name that B1 has a list of and does not have in it: a line for each.
+pub async fn unlisted(plugin: &str, settings: &toml::Table, b1: &Connection) -> Vec<String> {
+    let mut told = Vec::new();
+    for question in QUESTIONS.iter().filter(|own| own.plugin == plugin && matches!(own.goes, Goes::Setting)) {
+        let Some(set) = settings.get(question.setting) else { continue };
+        // What cannot be read is told elsewhere.
+        let Ok(entries) = entries(&question.list, b1).await else { continue };
+        let written = |value: &toml::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let set = set.as_array().map_or_else(|| vec![written(set)], |all| all.iter().map(written).collect());
+        let known: Vec<String> = entries.iter().map(|(value, _)| text(value)).collect();
+        let missing = set.into_iter().filter(|own| !own.is_empty() && !known.contains(own));
+        told.extend(missing.map(|own| {
+            format!("settings.{} = {own:?}: B1 has no such entry; there are {}", question.setting, known.join(", "))
+        }));
+    }
+    told
+}
+
 fn text(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }
@@ -286,21 +309,27 @@ async fn entries(list: &List, b1: &Connection) -> Result<Vec<(Value, String)>, S
     Ok(if matches!(list, List::Branches) && open.len() < 2 { Vec::new() } else { open })
 }
 
-/// Shows what each flow's plugin asks for, and allows it on a yes.
-pub async fn allow(config: &Path, asker: &mut Asker, output: &Output) -> Result<()> {
+/// Shows what each flow's plugin asks for, and allows it on a yes. Those that wait for theirs.
+pub async fn allow(config: &Path, asker: &mut Asker, output: &Output) -> Result<Vec<String>> {
     let parts = Parts::open(config, Access::Tool).await?;
     let mut plugins: Vec<&str> = parts.config.flows.values().map(|own| own.plugin.as_str()).collect();
     plugins.sort_unstable();
     plugins.dedup();
+    let mut waiting = Vec::new();
     for plugin in plugins {
         for code in codes_of(&parts, plugin).await? {
-            if !consent::missing(parts.store.as_ref(), &code).await?.is_empty() {
-                let says = |question: &str| asker.yes(&format!("flows.{plugin}.grant"), question, false);
-                grant(&parts, &code, says, output).await?;
+            if consent::missing(parts.store.as_ref(), &code).await?.is_empty() {
+                continue;
+            }
+            let says = |question: &str| asker.yes(&format!("flows.{plugin}.grant"), question, false);
+            grant(&parts, &code, says, output).await?;
+            if !consent::missing(parts.store.as_ref(), &code).await?.is_empty() && !waiting.contains(&plugin.to_owned())
+            {
+                waiting.push(plugin.to_owned());
             }
         }
     }
-    Ok(())
+    Ok(waiting)
 }
 
 /// Says of each flow what its first load would come to, where somebody wants to know; nothing is written.

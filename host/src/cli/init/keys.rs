@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use toml::{Table, Value};
 
-use super::flows::settings_of;
+use super::flows::{are_several, settings_of};
 use crate::plain::nearest;
 
 const B1: [&str; 10] =
@@ -54,23 +54,80 @@ impl Keys {
         self.known.contains(key)
     }
 
-    /// What of a file of answers nothing will ask for: a line for each, with what was probably meant.
+    /// What of a file of answers cannot be used, whatever either system has: a line for each, with what was probably meant.
     pub fn misspelt(&self, given: &BTreeMap<String, Value>) -> Vec<String> {
-        let known: Vec<&str> = self.known.iter().map(String::as_str).collect();
+        let mut told: Vec<String> = given.iter().filter_map(|(key, answer)| self.problem(key, answer)).collect();
         let plugins: Vec<&str> = self.plugins.iter().map(String::as_str).collect();
-        let keys = given.keys().filter(|key| !self.known.contains(*key)).map(|key| {
-            let meant = nearest(key, &known).map(|near| format!("; did you mean {near}?"));
-            format!("nothing asks for {key}{}", meant.unwrap_or_default())
-        });
         let on = given.get(ON).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
-        let flows = on.filter(|name| !self.plugins.contains(*name)).map(|name| {
+        told.extend(on.filter(|name| !self.plugins.contains(*name)).map(|name| {
             let meant = match nearest(name, &plugins) {
                 Some(near) => format!("did you mean {near}?"),
                 None => format!("there are {}", plugins.join(", ")),
             };
             format!("{ON}: there is no plugin {name:?}; {meant}")
-        });
-        keys.chain(flows).collect()
+        }));
+        told
+    }
+
+    fn problem(&self, key: &str, answer: &Value) -> Option<String> {
+        if self.known.contains(key) {
+            let wanted = wanted(key);
+            return (!wanted.fits(answer)).then(|| format!("the answer {key} is to be {}", wanted.words()));
+        }
+        // What is meant is looked for among what stands beside it.
+        let (section, name) = key.rsplit_once('.').unwrap_or(("", key));
+        let beside: Vec<&str> = self
+            .known
+            .iter()
+            .filter_map(|own| own.strip_prefix(section)?.strip_prefix('.').filter(|own| !own.contains('.')))
+            .collect();
+        let meant = match nearest(name, &beside) {
+            Some(near) => format!("did you mean {section}.{near}?"),
+            None if !section.is_empty() && !beside.is_empty() => format!("[{section}] has {}", beside.join(", ")),
+            None => format!(
+                "there are [b1], [salesforce], [flows] and [flows.<plugin>] of {}",
+                self.plugins.iter().map(String::as_str).collect::<Vec<_>>().join(", ")
+            ),
+        };
+        Some(format!("nothing asks for {key}; {meant}"))
+    }
+}
+
+/// What an answer is written as.
+enum Wanted {
+    Text,
+    Truth,
+    List,
+    /// Said when it is asked for: what stands there may be the secret itself.
+    Secret,
+}
+
+fn wanted(key: &str) -> Wanted {
+    match key.rsplit('.').next().unwrap_or_default() {
+        "provision" | "grant" | "rehearse" => Wanted::Truth,
+        "on" => Wanted::List,
+        name if are_several(name) => Wanted::List,
+        _ if SECRETS.iter().any(|own| key.ends_with(own)) => Wanted::Secret,
+        _ => Wanted::Text,
+    }
+}
+
+impl Wanted {
+    fn fits(&self, answer: &Value) -> bool {
+        match self {
+            Self::Text => matches!(answer, Value::String(_) | Value::Integer(_)),
+            Self::Truth => answer.is_bool(),
+            Self::List => answer.is_array(),
+            Self::Secret => true,
+        }
+    }
+
+    fn words(&self) -> &'static str {
+        match self {
+            Self::Text | Self::Secret => "a text, such as \"x\"",
+            Self::Truth => "true or false",
+            Self::List => "a list, such as [\"x\"]",
+        }
     }
 }
 
@@ -145,6 +202,10 @@ mod tests {
         let bad = given(&[
             ("b1.pasword", "x".into()),
             ("flows.inventory.warehouse", "01".into()),
+            ("flows.inventory.warehouses", "01".into()),
+            ("flows.orders.series", 1.into()),
+            ("b1.provision", "yes".into()),
+            ("b1.url", true.into()),
             ("flows.on", list(&["order", "payroll"])),
             ("flows.payroll.grant", true.into()),
             ("colour", "red".into()),
@@ -153,10 +214,14 @@ mod tests {
         for words in [
             "b1.pasword; did you mean b1.password?",
             "flows.inventory.warehouse; did you mean flows.inventory.warehouses?",
+            "flows.orders.series; [flows.orders] has branch, grant, rehearse, warehouse",
             "\"order\"; did you mean orders?",
             "\"payroll\"; there are inventory, orders",
-            "nothing asks for flows.payroll.grant",
-            "nothing asks for colour",
+            "nothing asks for flows.payroll.grant; there are [b1]",
+            "nothing asks for colour; there are [b1]",
+            "b1.provision is to be true or false",
+            "flows.inventory.warehouses is to be a list",
+            "b1.url is to be a text",
         ] {
             assert!(told.contains(words), "{words}: {told}");
         }

@@ -18,11 +18,13 @@ use anyhow::{Context, Result};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
+pub use self::flows::unlisted;
+
 use self::ask::Asker;
 use self::draft::Draft;
 use self::keys::Keys;
 use super::account;
-use super::failure::Failure;
+use super::failure::{FOUND_PROBLEMS, Failure};
 use super::output::{Output, complain};
 use super::service::keys_of;
 use crate::checks::Finding;
@@ -135,20 +137,29 @@ async fn converse(path: &Path, options: &Options, output: &Output) -> Result<Exi
     }
     let mut draft = Draft::of(path)?;
     asker.expects(Keys::of(plugins(&draft.config, options)?))?;
-    let b1 = company::set_up(&mut draft, &mut asker, output).await?;
-    let org = org::set_up(&mut draft, &mut asker, output).await?;
+    let (b1, mut lacks) = company::set_up(&mut draft, &mut asker, output).await?;
+    let (org, of_org) = org::set_up(&mut draft, &mut asker, output).await?;
+    lacks.extend(of_org);
     prepared(&draft.config, options, output).await?;
     flows::choose(&mut draft, &b1, &org, &mut asker, output).await?;
     if let Connection::B1(b1) = &b1 {
         b1.log_out().await;
     }
-    flows::allow(path, &mut asker, output).await?;
+    let waiting = flows::allow(path, &mut asker, output).await?;
     flows::rehearse(path, &mut asker, output).await?;
     let file = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
     keys::otherwise(asker.unused(), &file).iter().for_each(complain);
     tell_flows(&draft.config, output);
+    for plugin in waiting {
+        complain(format_args!(
+            "{plugin} does nothing until it is allowed what it asks for: `tandem plugin grant {plugin}`"
+        ));
+    }
+    for Finding { what, says, mend, .. } in &lacks {
+        complain(format_args!("still open: {what}: {says}; {mend}"));
+    }
     output.say("next: `tandem check`, then `tandem service install`, or `tandem run` here; `tandem init` again goes on where something is missing");
-    Ok(ExitCode::SUCCESS)
+    Ok(if lacks.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(FOUND_PROBLEMS) })
 }
 
 /// Plugins that are there, come along, or have a flow: what questions may be of.

@@ -18,10 +18,11 @@ const SECRET: &str = "client_secret";
 const KEY: &str = "private_key";
 
 /// Asks for the org until it is signed in, keeps it, and says what lacks there.
-pub async fn set_up(draft: &mut Draft, asker: &mut Asker, output: &Output) -> Result<Connection> {
+/// With what still lacks.
+pub async fn set_up(draft: &mut Draft, asker: &mut Asker, output: &Output) -> Result<(Connection, Vec<Finding>)> {
     let SignedIn { section, connection, findings } = signed_in::<Org>(draft, asker, output).await?;
-    finished(&section, findings, draft, asker, output).await?;
-    Ok(connection)
+    let lacks = finished(&section, findings, draft, asker, output).await?;
+    Ok((connection, lacks))
 }
 
 /// All that is asked of an org.
@@ -137,11 +138,11 @@ async fn finished(
     draft: &Draft,
     asker: &mut Asker,
     output: &Output,
-) -> Result<()> {
+) -> Result<Vec<Finding>> {
     loop {
         show(&findings, output);
         if findings.iter().all(|found| found.good) {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let choices = [
             Choice::new("again", "look again: it is mended now"),
@@ -149,7 +150,8 @@ async fn finished(
         ];
         let proposed = if asker.is_person() { 0 } else { 1 };
         if asker.one("salesforce.lacking", "the org lacks something; what now?", &choices, Some(proposed))? == "later" {
-            return Ok(());
+            findings.retain(|found| !found.good);
+            return Ok(findings);
         }
         findings = match draft.tried(own).await? {
             Tried::SignedIn(_, findings) => findings,

@@ -58,7 +58,7 @@ pub(super) async fn signed_in<A: Answers>(draft: &mut Draft, asker: &mut Asker, 
                     if is_new {
                         draft.keep(&section)?;
                     }
-                    output.say(format!("[{}.{name}] is {}", A::KIND, if is_new { "kept" } else { "there" }));
+                    output.say(format!("[{}.{name}] is {}", A::KIND, if is_new { "written" } else { "there" }));
                     return Ok(SignedIn { section, connection: *connection, findings });
                 }
                 Tried::Not { keys, why, mend } => {

@@ -142,6 +142,18 @@ pub async fn run(path: &Path, options: Options, output: &Output) -> Result<ExitC
     forward(path, &place, &from, &options, output).await
 }
 
+/// The host whose program is changed: one that runs by hand is stopped by hand before.
+fn to_be_changed(options: &Options, place: &Place, config: &Config) -> Result<Host> {
+    let host = Host::of(&options.name, &place.program())?;
+    if host.service().is_none() && is_up(config) {
+        bail!(
+            "the host runs, and is no service named {}: stop it first, or name its service with --name",
+            options.name
+        );
+    }
+    Ok(host)
+}
+
 /// Checks, tries, asks, and puts another version in place.
 async fn forward(path: &Path, place: &Place, file: &Path, options: &Options, output: &Output) -> Result<ExitCode> {
     let config = Config::load(path)?;
@@ -153,6 +165,10 @@ async fn forward(path: &Path, place: &Place, file: &Path, options: &Options, out
     };
     let own = env!("CARGO_PKG_VERSION");
     output.say(format!("{}: tandem {}, {vouched}; this is {own}", file.display(), offered.version));
+    // Told before the trial, which takes a while; that alone goes beside any host.
+    if !options.rehearse {
+        to_be_changed(options, place, &config)?;
+    }
     let prepared = prepared(path, &offered, output).await?;
     if output.is_json() {
         output.value(&prepared);
@@ -169,13 +185,8 @@ async fn forward(path: &Path, place: &Place, file: &Path, options: &Options, out
         output.say("nothing was changed");
         return Ok(ExitCode::FAILURE);
     }
-    let mut host = Host::of(&options.name, &place.program())?;
-    if host.service().is_none() && is_up(&config) {
-        bail!(
-            "the host runs, and is no service named {}: stop it first, or name its service with --name",
-            options.name
-        );
-    }
+    // It may have been started meanwhile.
+    let mut host = to_be_changed(options, place, &config)?;
     let was_ready = host.service().is_some() && Running::of(&config)?.is("readyz").await;
     output.say("stopping the host: runs under way are finished first");
     host.stop(&config).await?;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use serde_json::json;
+use tandem_e2e::root;
 use tandem_e2e::{Setup, World};
 
 #[tokio::test]
@@ -224,5 +225,30 @@ async fn a_wrong_password_is_told_and_not_tried_again_and_again() -> Result<()> 
     tokio::time::sleep(Duration::from_secs(6)).await;
     let after = world.get(&format!("{}/admin/log", world.b1)).await?["calls"]["LOGIN"].as_u64().unwrap();
     assert!(after - before <= 2, "{} logins: a locked user is worse than a late order", after - before);
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_demo_takes_no_folder_that_is_not_a_demos_and_none_in_which_a_host_runs() -> Result<()> {
+    let mut world = World::new().await?;
+    world.up().await?;
+    let folder = world.folder().display().to_string();
+    let root = root();
+    let plugins = root.join("plugins/target/wasm32-unknown-unknown/release").display().to_string();
+    let package = root.join("salesforce-package/force-app/main/default").display().to_string();
+    let demo = ["demo", "--once", "--folder", &folder, "--plugins", &plugins, "--package", &package];
+    // A host's own folder, and then one that says that it is a demo's while something runs in it.
+    for (mark, why) in [(false, "is not a demo's folder"), (true, "a host runs in")] {
+        if mark {
+            std::fs::write(world.folder().join(".demo"), "")?;
+        }
+        let before = std::fs::read_dir(world.folder())?.count();
+        let (code, output, errors) = world.tandem_raw(&demo).await?;
+        assert!(code == 2 && errors.contains(why), "{code} {output}{errors}");
+        assert_eq!(std::fs::read_dir(world.folder())?.count(), before);
+    }
+    let id = world.opportunities(1).await?.remove(0);
+    world.win(&id).await?;
+    world.until_state(&id, "Synced").await?;
     Ok(())
 }

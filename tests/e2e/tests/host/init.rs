@@ -41,7 +41,10 @@ async fn a_file_of_answers_sets_all_up_and_what_is_wrong_in_it_names_its_key() -
         ("", vec!["b1.pin_sha256", fingerprint.as_str()]),
         ("ca_file = \"nowhere.pem\"", vec!["nowhere.pem"]),
         // Told before anything is asked of anybody, each with what was meant.
-        ("pin = \"ab\"\nuzer = \"x\"", vec!["b1.pin", "nothing asks for b1.uzer; did you mean b1.user?"]),
+        (
+            "pin = \"ab\"\nuzer = \"x\"",
+            vec!["nothing asks for b1.pin;", "nothing asks for b1.uzer; did you mean b1.user?"],
+        ),
         ("name = \"../erp\"", vec!["b1.name", "has no '/'"]),
     ] {
         std::fs::write(&file, answers(&world, b1))?;
@@ -65,11 +68,18 @@ async fn a_file_of_answers_sets_all_up_and_what_is_wrong_in_it_names_its_key() -
     // It goes on where it was.
     std::fs::write(&file, good.replace("[\"01\"]", "[\"99\"]"))?;
     let (code, output, errors) = world.tandem_raw(&arguments).await?;
-    assert!(output.contains("[b1.erp] is there") && output.contains("[salesforce.crm] is kept"), "{output}{errors}");
+    assert!(output.contains("[b1.erp] is there") && output.contains("[salesforce.crm] is written"), "{output}{errors}");
     assert!(code != 0 && errors.contains("flows.inventory.warehouses") && errors.contains("01"), "{errors}");
     std::fs::write(&file, &good)?;
     let output = world.tandem(&arguments).await?;
     assert!(output.contains("active flows: inventory, orders"), "{output}");
+    // What the settings name is held against B1's own list.
+    let config = world.folder().join("tandem.toml");
+    let text = std::fs::read_to_string(&config)?;
+    std::fs::write(&config, text.replace("warehouses = [\"01\"]", "warehouses = [\"99\"]"))?;
+    let (code, checked, _) = world.tandem_raw(&["check"]).await?;
+    assert!(code == 3 && checked.contains("B1 has no such entry; there are 01, 02"), "{checked}");
+    std::fs::write(&config, text)?;
     // The same again changes nothing and complains of nothing; what would be otherwise is told.
     let (code, _, errors) = world.tandem_raw(&arguments).await?;
     assert!(code == 0 && !errors.contains("was not asked for"), "{errors}");
@@ -189,7 +199,7 @@ mod at_a_terminal {
         }
         person.answers("its password", "tandem\r").await?;
         person.answers("time zone", "\r").await?;
-        person.until("[b1.erp] is kept").await?;
+        person.until("[b1.erp] is written").await?;
         person.answers("make what is missing", "y").await?;
         person.until("user table TANDEM (the ledger that makes a second order impossible) made").await?;
         person.answers("Salesforce connection be called", CTRL_C).await?;
