@@ -4,6 +4,7 @@ import { ROLES } from '../src/api/types.ts';
 import { now } from './clock.ts';
 import { iso, type Stored, type World } from './data.ts';
 import { gone, missing, note, ok, refuse, type Answer, type Asked, type MockState, type Path } from './answers.ts';
+import { AGENT_PATHS } from './agents.ts';
 import { kindsOf } from './kinds.ts';
 import { FLOW_PATHS } from './flows.ts';
 import { MAPPING_PATHS } from './mapping.ts';
@@ -46,6 +47,7 @@ const PATHS: readonly Path[] = [
   ...SETUP_PATHS,
   ...LOAD_PATHS,
   ...RECONCILE_PATHS,
+  ...AGENT_PATHS,
   ['GET', /^\/session$/, 'viewer', ({ sessions }, _, session) => ok(sessions.me(session))],
   ['DELETE', /^\/session$/, 'viewer', ({ sessions }, _, session) => (sessions.open.delete(session.id), gone)],
   ['POST', /^\/session\/password$/, 'viewer', changePassword],
@@ -87,6 +89,7 @@ const PATHS: readonly Path[] = [
   ['POST', /^\/reviews\/answer$/, 'reviewer', answerReviews],
   ['GET', /^\/reviews\/(\d+)$/, 'viewer', tellReview],
   ['PATCH', /^\/reviews\/(\d+)$/, 'reviewer', changeReview],
+  ['POST', /^\/reviews\/(\d+)\/change$/, 'reviewer', changeCall],
   ['GET', /^\/accounts$/, 'admin', ({ world }) => ok({ accounts: world.accounts.map(shownAccount) })],
   ['PUT', /^\/accounts\/(.+)$/, 'admin', putAccount],
   ['DELETE', /^\/accounts\/(.+)$/, 'admin', removeAccount],
@@ -501,6 +504,30 @@ function answerReviews(state: MockState, asked: Asked, session: Open): Answer {
       return undefined;
     }),
   );
+}
+
+function changeCall(state: MockState, asked: Asked, session: Open, id?: string): Answer {
+  const stored = find(state, session, id);
+  if (!stored?.review?.plan) return refuse(409, `Event ${id ?? ''} is no call that waits to be approved.`, '');
+  const { input } = asked.body as { input: Record<string, unknown> };
+  if (typeof input.credit_limit !== 'number') {
+    return refuse(422, '"credit_limit" is a required property', '', 'input');
+  }
+  const changed = structuredClone(stored);
+  const call = Math.max(...state.world.events.map(({ row }) => row.id)) + 1;
+  changed.row = { ...changed.row, id: call, key: String(input.card_code) };
+  const planned = changed.review?.plan?.[0]?.fields[0];
+  if (planned) planned.new = input.credit_limit;
+  changed.review = {
+    ...stored.review,
+    ...changed.review,
+    input,
+    changed: { by: session.account.name, call: stored.row.id },
+  };
+  finish(state, stored, 'Change a credit limit: a person made another call of it', 'done');
+  state.world.events.unshift(changed);
+  state.world.revision += 1;
+  return ok({ call });
 }
 
 function changeReview(state: MockState, asked: Asked, session: Open, id?: string): Answer {

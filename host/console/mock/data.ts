@@ -1,6 +1,7 @@
 // Believable data: a small company whose orders, accounts, catalogue, inventory, invoices, credit and fulfilment run. All of it
 // follows from a seed, so that two starts show the same.
 import type * as T from '../src/api/types.ts';
+import { agentWorld, type AgentWorld } from './agents.ts';
 import { now as present } from './clock.ts';
 import { reconcileOf, type ReconcileWorld } from './reconcile.ts';
 import { releasesOf, type FlowReleases, type Release } from './releases.ts';
@@ -30,6 +31,7 @@ export interface World {
   flows: Flow[];
   setup: SetupWorld;
   reconcile: ReconcileWorld;
+  agents: AgentWorld;
   comparisons: Map<string, { flow: string; release: string; before: Release; after: Release; began: number }>;
   /** How many were made since the start; names of what is made follow from it. */
   made: number;
@@ -558,6 +560,7 @@ export function world(now = present()): World {
     releases: releasesOf(now - 3 * DAY),
     flows: [...FLOWS],
     setup: setupOf(FLOWS),
+    agents: agentWorld(),
     reconcile: reconcileOf({ events, flows: FLOWS }, now),
     comparisons: new Map(),
     made: 0,

@@ -50,23 +50,12 @@ pub fn hide_in_schema(schema: &mut Value, hidden: &BTreeSet<String>) {
     }
 }
 
-/// Whether a schema speaks of a field of that name, at whatever depth.
-pub fn has_field(schema: &Value, name: &str) -> bool {
-    match schema {
-        Value::Object(keywords) => {
-            keywords.get("properties").is_some_and(|fields| fields.get(name).is_some())
-                || keywords.values().any(|part| has_field(part, name))
-        }
-        Value::Array(parts) => parts.iter().any(|part| has_field(part, name)),
-        _ => false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::engine::calls::rows::has_field;
 
     #[test]
     fn what_is_hidden_is_neither_in_the_answer_nor_missed_by_who_holds_it_against_its_schema() {

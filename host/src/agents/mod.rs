@@ -18,6 +18,7 @@ pub use self::own::{Own, PREFIX};
 pub use self::rates::{Rates, TooOften};
 use crate::config::Config;
 use crate::engine::Flow;
+use crate::engine::calls::rows::{self, About, Rows};
 use crate::engine::calls::{self, Answered, CallError, Judged, Policy, Ruling, Stands, Wanted};
 use crate::plain::one_line;
 use crate::releases::Releases;
@@ -82,7 +83,17 @@ pub struct Offered {
 impl Offered {
     /// Whether what it answers may hold a field of that name, at whatever depth.
     pub fn gives(&self, field: &str) -> bool {
-        hidden::has_field(&self.tool.output, field)
+        rows::has_field(&self.tool.output, field)
+    }
+
+    /// Whether what it takes or answers may hold a field of that name.
+    pub fn tells(&self, field: &str) -> bool {
+        rows::has_field(&self.tool.input, field) || self.gives(field)
+    }
+
+    /// Why it is not for who sees only some records; none where it is. See `rows` of a rule.
+    pub fn misses(&self, rows: &Rows) -> Option<String> {
+        misses(&self.name, &self.tool, rows)
     }
 }
 
@@ -172,7 +183,7 @@ impl Gateway {
         offered.retain_mut(|own| {
             let call = Judged { who: &caller.who, tool: &own.name, deed: own.tool.deed };
             hidden::hide_in_schema(&mut own.tool.output, &self.policy.hides(call));
-            self.policy.rulings(call).iter().any(Ruling::is_allowed)
+            self.policy.rulings(call).iter().any(Ruling::is_allowed) && own.misses(&self.policy.rows(call)).is_none()
         });
         offered
     }
@@ -191,7 +202,7 @@ impl Gateway {
         self.rates.call(&caller.who, now())?;
         let said = caller.program.iter().map(String::as_str).chain(Some(client)).filter(|said| !said.is_empty());
         let client: String = one_line(&said.collect::<Vec<_>>().join(", ")).chars().take(MOST_CLIENT).collect();
-        let (tool, hides) = match self.may(caller, name, &input) {
+        let (tool, Veil { hides, rows, about }) = match self.may(caller, name, &input) {
             Ok(found) => found,
             Err(refused) => {
                 self.note(caller, &client, name, &refused.to_string(), Fate::Refused).await;
@@ -221,8 +232,21 @@ impl Gateway {
                     calls::read(releases.runtime(), inbox.store().as_ref(), &flow, wanted).await
                 });
                 let ended = call.await.map_err(|_| CallError::Refused("the host failed over it".into()))?;
-                let mut answered = ended?;
+                let mut answered = match ended {
+                    // Its words may name what is not theirs, and whether there is such a thing.
+                    Err(CallError::Refused(_)) if about == About::Unsaid => {
+                        return Err(CallError::Refused(rows::NOTHING.into()).into());
+                    }
+                    ended => ended?,
+                };
                 self.note_call(caller, &client, name, &asked, &answered).await;
+                match answered.stands {
+                    None if !rows::keep(&mut answered.result, &rows, about) => {
+                        return Err(CallError::Refused(rows::NOTHING.into()).into());
+                    }
+                    None => {}
+                    Some(_) => keep_result(&mut answered.result, &rows),
+                }
                 hide(&mut answered.result, &hides);
                 Ok(answered)
             }
@@ -233,14 +257,25 @@ impl Gateway {
     pub async fn call_of(&self, caller: &Caller, call: EventId) -> Result<Option<Made>, Refused> {
         let told = calls::told_of(self.inbox.store().as_ref(), call, &caller.who).await?;
         let Some(mut own) = told.filter(|own| caller.role >= LEAST && caller.sees(&own.flow)) else { return Ok(None) };
-        let hides = self.policy.hides(Judged { who: &caller.who, tool: &own.tool, deed: Deed::Writes });
-        hide(&mut own.told, &hides);
+        let call = Judged { who: &caller.who, tool: &own.tool, deed: Deed::Writes };
+        keep_result(&mut own.told, &self.policy.rows(call));
+        hide(&mut own.told, &self.policy.hides(call));
         Ok(Some(Made { stands: own.stands, told: own.told, at: own.at }))
     }
 
     /// Takes a call back that waits to be approved; of one that is further nothing changes. False where it is no call of theirs.
     pub async fn withdraw(&self, caller: &Caller, call: EventId) -> Result<bool, Refused> {
-        let Some(own) = calls::told_of(self.inbox.store().as_ref(), call, &caller.who).await? else { return Ok(false) };
+        let Some(mut own) = calls::told_of(self.inbox.store().as_ref(), call, &caller.who).await? else {
+            return Ok(false);
+        };
+        let mut call = call;
+        // Of one that a person changed that is meant which it has become.
+        while let Some(other) = own.told["instead"].as_i64().map(EventId) {
+            match calls::told_of(self.inbox.store().as_ref(), other, &caller.who).await? {
+                Some(next) => (call, own) = (other, next),
+                None => break,
+            }
+        }
         if own.stands == Stands::Waits && calls::refuse(self.inbox.store().as_ref(), call).await? {
             self.inbox.ring(std::slice::from_ref(&own.flow));
             self.note(caller, "", &own.tool, &format!("call {call} is taken back"), Fate::Done).await;
@@ -283,7 +318,7 @@ impl Gateway {
 
     /// A question that waits for a person, with the records on both sides, as somebody may see it who may ask for such questions.
     pub fn question(&self, caller: &Caller, event: &Event) -> Result<Value, Refused> {
-        let (_, hides) = self.may(caller, &format!("{PREFIX}_{}", Own::Reviews.name()), &Value::Null)?;
+        let (_, Veil { hides, .. }) = self.may(caller, &format!("{PREFIX}_{}", Own::Reviews.name()), &Value::Null)?;
         if !caller.sees(&event.flow) {
             return Err(Refused::Unknown(format!("event {}", event.id)));
         }
@@ -334,7 +369,7 @@ impl Gateway {
     }
 
     /// The tool that somebody calls by its whole name, if they may.
-    fn may(&self, caller: &Caller, name: &str, input: &Value) -> Result<(Called, BTreeSet<String>), Refused> {
+    fn may(&self, caller: &Caller, name: &str, input: &Value) -> Result<(Called, Veil), Refused> {
         if caller.role < LEAST {
             return Err(Refused::Role { who: caller.who.clone(), role: caller.role });
         }
@@ -344,25 +379,34 @@ impl Gateway {
             return Err(Refused::Policy { who: caller.who.clone(), tool, by: "its own `tools` do not name it".into() });
         }
         let (flow, tool) = name.split_once('_').ok_or_else(unknown)?;
-        let (called, deed) = match Own::named(tool).filter(|_| flow == PREFIX) {
-            Some(own) => (Called::Own(own), own.deed()),
+        let (called, tool) = match Own::named(tool).filter(|_| flow == PREFIX) {
+            Some(own) => (Called::Own(own), own.tool().map_err(CallError::Refused)?),
             None => {
                 let flow = self.flows_of(caller).into_iter().find(|own| own.name == flow).ok_or_else(unknown)?;
-                let deed = flow.release.plugin.tool(tool).ok_or_else(unknown)?.deed;
-                (Called::Theirs(flow, tool.to_owned()), deed)
+                let tool = flow.release.plugin.tool(tool).ok_or_else(unknown)?.clone();
+                (Called::Theirs(flow, tool.name.clone()), tool)
             }
         };
-        let call = Judged { who: &caller.who, tool: name, deed };
+        let call = Judged { who: &caller.who, tool: name, deed: tool.deed };
         let ruling = match self.policy.asks_for_rehearsal(call) {
             // What a rehearsal shows decides once it was made: unless nothing that it shows could have the call made.
             true => self.policy.rulings(call).into_iter().find(Ruling::is_allowed),
             false => Some(self.policy.on(call, input, None)),
         };
+        let refused = |by: String| Refused::Policy { who: caller.who.clone(), tool: name.to_owned(), by };
         match ruling {
-            Some(ruling) if ruling.is_allowed() => Ok((called, self.policy.hides(call))),
+            Some(ruling) if ruling.is_allowed() => {
+                let (hides, rows) = (self.policy.hides(call), self.policy.rows(call));
+                let about = match misses(name, &tool, &rows) {
+                    Some(why) => Err(why),
+                    None if is_how_a_call_stands(name) => Ok(About::Theirs),
+                    None => rows::about(&tool, input, &rows),
+                };
+                let about = about.map_err(|why| refused(format!("{}: {why}", ruling.by)))?;
+                Ok((called, Veil { hides, rows, about }))
+            }
             ruling => {
-                let by = ruling.map_or_else(|| "no rule of [agents] allows it".to_owned(), |ruling| ruling.by);
-                Err(Refused::Policy { who: caller.who.clone(), tool: name.to_owned(), by })
+                Err(refused(ruling.map_or_else(|| "no rule of [agents] allows it".to_owned(), |ruling| ruling.by)))
             }
         }
     }
@@ -392,11 +436,51 @@ impl Gateway {
     }
 }
 
+/// Why a tool is not for who sees only some records; none where it is.
+fn misses(name: &str, tool: &Tool, rows: &Rows) -> Option<String> {
+    // What the host itself tells has the names of its events, by which no records are told apart.
+    let is_own = name.split_once('_').is_some_and(|(prefix, _)| prefix == PREFIX);
+    match is_how_a_call_stands(name) {
+        true => None,
+        false if is_own && !rows.is_empty() => Some("it tells of all records alike, and not all may be seen".into()),
+        false => rows::misses(tool, rows),
+    }
+}
+
+/// Whoever made a call may know how it stands: it was not made unless it was about what they see.
+fn is_how_a_call_stands(name: &str) -> bool {
+    name.split_once('_').is_some_and(|(prefix, own)| prefix == PREFIX && Own::named(own) == Some(Own::Call))
+}
+
+/// What of an answer who calls does not see.
+struct Veil {
+    /// Fields that are hidden.
+    hides: BTreeSet<String>,
+    /// Records that are not.
+    rows: Rows,
+    /// What the call is about.
+    about: About,
+}
+
 /// Takes out of what is told of a call what is hidden from who calls.
 fn hide(told: &mut Value, hides: &BTreeSet<String>) {
     hidden::hide(told, hides);
     if !hides.is_empty() {
         hidden::hide_plan(told);
+    }
+}
+
+/// Leaves of what is told of a call that was made only what is about records that may be seen; what it would write has the names of both systems.
+fn keep_result(told: &mut Value, rows: &Rows) {
+    if rows.is_empty() {
+        return;
+    }
+    hidden::hide_plan(told);
+    if let Some(result) = told.get_mut("result")
+        && !rows::keep(result, rows, About::Theirs)
+    {
+        *result = Value::Null;
+        told["why"] = rows::NOTHING.into();
     }
 }
 

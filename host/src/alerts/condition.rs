@@ -82,6 +82,13 @@ pub enum Condition {
         /// The flow.
         flow: String,
     },
+    /// A call of a tool waits to be approved.
+    Approval {
+        /// The flow.
+        flow: String,
+        /// The event of the call.
+        call: i64,
+    },
 }
 
 /// What ends on a day.
@@ -111,6 +118,7 @@ impl Condition {
             Self::Expiry { .. } => What::Expiry,
             Self::Error { .. } => What::Errors,
             Self::Reviews { .. } => What::Reviews,
+            Self::Approval { .. } => What::Approvals,
             Self::Differs { .. } | Self::NotCompared | Self::NotWhole { .. } => What::Reconcile,
         }
     }

@@ -17,20 +17,21 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 use tokio::sync::watch;
+use utoipa::ToSchema;
 
 pub use self::budget::Spent;
 use self::model::Stop;
-pub use self::propose::{Hit, hits, rate, told as hits_told};
+pub use self::propose::{Hit, Proposal, counts as hit_counts, hits, rate, told as hits_told};
 use self::run::Ended;
-pub use self::steps::Steps;
+use self::steps::Steps;
+pub use self::steps::{Step, steps_of};
 use crate::agents::{Caller, Gateway};
 use crate::config::{AgentConfig, Config};
 use crate::plain::readable;
 use crate::store::{
-    AGENT, Event, EventId, Finish, Haste, Inbox, Intake, Leased, Millis, NewEvent, Role, Run, Store, StoreError,
-    Verdict, Via,
+    AGENT, Event, EventFilter, EventId, Finish, Haste, Inbox, Intake, Leased, Millis, NewEvent, Role, Run, Store,
+    StoreError, Verdict, Via,
 };
 use crate::time::{fresh_trace, iso, now};
 
@@ -108,6 +109,14 @@ pub enum Start {
 impl Start {
     fn of(event: &Event) -> Option<Self> {
         serde_json::from_str(&event.payload).ok()
+    }
+
+    /// What is asked, in words.
+    fn asked(self) -> String {
+        match self {
+            Self::Question { question, .. } | Self::Schedule { question } => question,
+            Self::Review { asked, .. } => asked,
+        }
     }
 
     /// Who asked, where a person did: what they have asked for they do not approve.
@@ -303,17 +312,52 @@ fn next_day(now: Millis) -> Millis {
     (now.div_euclid(DAY) + 1) * DAY
 }
 
-/// How a run stands, for scripts.
-pub async fn told(store: &dyn Store, event: &Event) -> Result<Value, StoreError> {
+/// How a run stands.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = AgentRun)]
+pub struct Told {
+    /// Its number, by which its steps are asked for.
+    pub id: i64,
+    /// The agent.
+    pub agent: String,
+    /// `question`, `review` or `schedule`.
+    pub started_by: String,
+    /// What it was asked.
+    pub asked: String,
+    /// When, ISO 8601.
+    pub at: String,
+    /// `under way`, `answered` or `unanswered`.
+    pub state: &'static str,
+    /// What it answered.
+    pub answer: Option<String>,
+    /// What it waits for, or why there is no answer.
+    pub why: Option<String>,
+    /// What it proposed to a person who has to decide.
+    pub proposal: Option<Proposal>,
+}
+
+impl Told {
+    /// Nothing more comes of it.
+    pub fn is_over(&self) -> bool {
+        self.state != UNDER_WAY
+    }
+}
+
+const UNDER_WAY: &str = "under way";
+/// What a run that has an answer says of itself.
+pub const ANSWERED: &str = "answered";
+
+/// How a run stands.
+pub async fn told(store: &dyn Store, event: &Event) -> Result<Told, StoreError> {
     let steps = Steps::of(store, event.id).await?;
     let error = store.runs_of(event.id).await?.pop().and_then(|run| run.error);
     let reason = event.reason.clone().unwrap_or_default();
     let words = steps.last().filter(|said| said.calls.is_empty()).map(|said| readable(said.text.clone(), MOST_ANSWER));
     let (state, answer, why) = match (event.state.is_over(), error) {
-        (false, _) => ("under way", None, Some(reason)),
+        (false, _) => (UNDER_WAY, None, Some(reason)),
         (true, None) => {
             let proposed = steps.proposal().map(|own| format!("{} ({})", own.choice, own.reasons));
-            ("answered", Some(proposed.or(words).unwrap_or(reason)), None)
+            (ANSWERED, Some(proposed.or(words).unwrap_or(reason)), None)
         }
         // What it says when it refuses says why.
         (true, Some(_)) => match steps.last().filter(|said| said.stop == Stop::Refused).and(words) {
@@ -321,14 +365,43 @@ pub async fn told(store: &dyn Store, event: &Event) -> Result<Value, StoreError>
             _ => ("unanswered", None, Some(reason)),
         },
     };
-    Ok(json!({
-        "id": event.id,
-        "agent": event.flow.strip_prefix(AGENT),
-        "started_by": event.topic.strip_prefix("agent."),
-        "at": iso(event.created_at),
-        "state": state,
-        "answer": answer,
-        "why": why,
-        "proposal": steps.proposal(),
-    }))
+    Ok(Told {
+        id: event.id.0,
+        agent: event.flow.strip_prefix(AGENT).unwrap_or_default().to_owned(),
+        started_by: event.topic.strip_prefix("agent.").unwrap_or_default().to_owned(),
+        asked: Start::of(event).map(Start::asked).unwrap_or_default(),
+        at: iso(event.created_at),
+        state,
+        answer,
+        why,
+        proposal: steps.proposal().cloned(),
+    })
+}
+
+/// What agents were asked, the newest first.
+pub async fn runs(store: &dyn Store, agents: &[&str], limit: u32) -> Result<Vec<Told>, StoreError> {
+    let mut found: Vec<Event> = Vec::new();
+    for name in agents {
+        let filter = EventFilter { flow: Some(flow_of(name)), limit, ..EventFilter::default() };
+        found.extend(store.events(filter).await?);
+    }
+    found.sort_by_key(|event| std::cmp::Reverse(event.id));
+    found.truncate(limit as usize);
+    let mut all = Vec::new();
+    for event in &found {
+        all.push(told(store, event).await?);
+    }
+    Ok(all)
+}
+
+/// Letters of a question.
+pub const MOST_QUESTION: usize = 4_000;
+
+/// Why an agent cannot be asked that; none where it can.
+pub fn refuses(name: &str, agent: &AgentConfig, question: &str) -> Option<String> {
+    if !agent.enabled {
+        return Some(format!("the agent {name} is off: enabled = true in [agents.{name}] sets it to work"));
+    }
+    let is_fit = !question.trim().is_empty() && question.chars().count() <= MOST_QUESTION;
+    (!is_fit).then(|| format!("a question has 1 to {MOST_QUESTION} letters"))
 }

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::model::{Call, Shown};
 use super::steps::{About, Steps};
@@ -20,9 +21,10 @@ const MOST_NOTE: usize = 2_000;
 const COUNTED: u32 = 500;
 
 /// An answer that is proposed.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Proposal {
     /// The event that asks.
+    #[schema(value_type = i64)]
     pub event: EventId,
     /// What it asked.
     pub asked: String,
@@ -115,23 +117,27 @@ pub async fn hits(store: &dyn Store, agent: &str) -> Result<Vec<Hit>> {
 
 /// The hit rate in words.
 pub fn rate(hits: &[Hit]) -> String {
-    let answered = hits.iter().filter(|hit| hit.answered.is_some()).count();
-    let same = hits.iter().filter(|hit| hit.is_hit() == Some(true)).count();
+    let [proposed, answered, same] = counts(hits);
     match answered {
-        0 => format!("{} proposed, none of them answered yet", hits.len()),
+        0 => format!("{proposed} proposed, none of them answered yet"),
         _ => format!(
-            "{} proposed, {answered} answered, {same} of them as proposed ({} %)",
-            hits.len(),
+            "{proposed} proposed, {answered} answered, {same} of them as proposed ({} %)",
             same * 100 / answered
         ),
     }
 }
 
-/// For scripts.
-pub fn told(hits: &[Hit]) -> Value {
+/// How many there are, how many of them a person answered, and how many of these as proposed.
+pub fn counts(hits: &[Hit]) -> [usize; 3] {
     let answered = hits.iter().filter(|hit| hit.answered.is_some()).count();
     let same = hits.iter().filter(|hit| hit.is_hit() == Some(true)).count();
-    json!({ "proposed": hits.len(), "answered": answered, "as_proposed": same, "proposals": hits })
+    [hits.len(), answered, same]
+}
+
+/// For scripts.
+pub fn told(hits: &[Hit]) -> Value {
+    let [proposed, answered, same] = counts(hits);
+    json!({ "proposed": proposed, "answered": answered, "as_proposed": same, "proposals": hits })
 }
 
 #[cfg(test)]

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 use super::model::Said;
 use super::propose::Proposal;
+use crate::plain::readable;
 use crate::store::{CallState, Durability, EventId, JournalEntry, Result, RunId, Store};
-use crate::time::now;
+use crate::time::{iso, now};
 
 const BEGAN: &str = "agent.begin";
 const SAID: &str = "agent.model";
@@ -109,6 +111,58 @@ impl Steps {
     /// What it proposed.
     pub fn proposal(&self) -> Option<&Proposal> {
         self.came.values().find_map(|(_, came)| came.proposal.as_ref())
+    }
+}
+
+/// A step of a run, as a person reads it.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = AgentStep)]
+pub struct Step {
+    /// When, ISO 8601.
+    pub at: String,
+    /// `agent.begin`, `agent.model` or `agent.tool`.
+    pub step: String,
+    /// Of a tool: which, and what it was called with.
+    #[schema(value_type = Object)]
+    pub asked: Value,
+    /// What came of it.
+    #[schema(value_type = Object)]
+    pub came: Value,
+    /// In words.
+    pub says: String,
+    /// Milliseconds.
+    pub took_ms: Option<u32>,
+}
+
+/// Bytes of what a step says.
+const MOST_SAID: usize = 8_000;
+
+/// The steps of all runs that an event was in.
+pub async fn steps_of(store: &dyn Store, event: EventId) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for run in store.runs_of(event).await? {
+        steps.extend(store.journal_read(run.id).await?.iter().map(Step::of));
+    }
+    Ok(steps)
+}
+
+impl Step {
+    fn of(entry: &JournalEntry) -> Self {
+        let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
+        let (asked, came) = (read(&entry.request), read(&entry.response));
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let says = match entry.kind.as_str() {
+            BEGAN => text(&came["prompt"]),
+            SAID => {
+                let calls = came["calls"].as_array().into_iter().flatten();
+                let calls = calls.map(|call| format!("{} {}", text(&call["tool"]), call["input"]));
+                let words = Some(text(&came["text"])).filter(|words| !words.is_empty());
+                words.into_iter().chain(calls).collect::<Vec<_>>().join("\n")
+            }
+            _ => text(&came["told"]),
+        };
+        let says = readable(says, MOST_SAID);
+        Self { at: iso(entry.at), step: entry.kind.clone(), asked, came, says, took_ms: entry.took }
     }
 }
 

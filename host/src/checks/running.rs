@@ -14,6 +14,7 @@ use crate::backup::{Record, Standing as Backups};
 use crate::config::{AlertRules, B1Config, BackupConfig, Config};
 use crate::connections::{Call, Connection, Connections, Standing, certificate};
 use crate::disk;
+use crate::engine::calls::{self, WaitingCall};
 use crate::engine::kinds::{self, BareKind};
 use crate::engine::{Engine, FlowStatus};
 use crate::plain;
@@ -34,6 +35,8 @@ const SELDOM: Duration = Duration::from_secs(6 * 3_600);
 const SELDOM_AGAIN: Duration = Duration::from_secs(600);
 /// Kinds of errors that are told of, the newest.
 const MOST_KINDS: usize = 100;
+/// Calls that wait to be approved, of which each is told.
+const MOST_CALLS: usize = 50;
 /// Letters of a reason.
 const MOST_WORDS: usize = 300;
 /// A backup that is due may take so long, and another one may be under way.
@@ -99,6 +102,8 @@ struct Wrong {
     cut: bool,
     /// Open questions by flow: how many, and when the oldest was taken in.
     open: BTreeMap<String, (u64, Millis)>,
+    /// Calls that wait to be approved, the newest first.
+    calls: Vec<WaitingCall>,
 }
 
 impl Running {
@@ -238,6 +243,20 @@ impl Running {
                 found.sign(Condition::Reviews { flow: flow.clone() }, vec![flow.clone()], detail);
             }
         }
+        for (place, call) in wrong.calls.iter().enumerate() {
+            let condition = Condition::Approval { flow: call.flow.clone(), call: call.event.0 };
+            // Of very many the newest are told; of the others it is known only that they wait.
+            if place >= MOST_CALLS {
+                found.look.unknown.push(condition);
+                continue;
+            }
+            let words = format!("{} calls {}.", call.who, call.tool);
+            let words = Some(plain::one_line(&words).chars().take(MOST_WORDS).collect());
+            found.sign(condition, vec![call.flow.clone()], Detail { words, ..Detail::default() });
+        }
+        if wrong.cut {
+            found.look.partial.push(What::Approvals);
+        }
         found.errors(&wrong, now());
         Ok(())
     }
@@ -267,7 +286,8 @@ impl Running {
             is_known(&flow).then_some((flow, (events, at)))
         };
         let open = oldest.into_iter().filter_map(open).collect();
-        *wrong = Wrong { as_of: Some(as_of), kinds, cut: events.len() >= kinds::SCANNED as usize, open };
+        let calls = events.iter().filter(|event| is_known(&event.flow)).filter_map(calls::waiting).collect();
+        *wrong = Wrong { as_of: Some(as_of), kinds, cut: events.len() >= kinds::SCANNED as usize, open, calls };
         Ok(())
     }
 
@@ -501,7 +521,7 @@ impl Signs for Running {
         let read = self.waiting(&mut found).await;
         found.unread(read, &[What::Waiting]);
         let read = self.wrong(&mut found).await;
-        found.unread(read, &[What::Reviews, What::Errors]);
+        found.unread(read, &[What::Reviews, What::Approvals, What::Errors]);
         let read = self.backups(&mut found).await;
         found.unread(read, &[What::Backup]);
         let read = self.compared(&mut found).await;
@@ -530,7 +550,8 @@ impl Signs for Running {
             | Condition::Error { flow, .. }
             | Condition::Differs { flow }
             | Condition::NotWhole { flow }
-            | Condition::Reviews { flow } => config.flows.contains_key(flow),
+            | Condition::Reviews { flow }
+            | Condition::Approval { flow, .. } => config.flows.contains_key(flow),
             Condition::Calls { connection } | Condition::DailyLimit { connection } => {
                 config.salesforce.contains_key(connection)
             }

@@ -219,6 +219,11 @@ fn rules(config: &Config, flows: &[Flow], findings: &mut Vec<Finding>) {
             let says = format!("it speaks of the tools \"{pattern}\", and there is none");
             findings.push(Finding::bad(&what, says, "`tandem tool list` names them"));
         }
+        // A tool that tells no such field is refused to them.
+        for field in rule.rows.keys().filter(|field| !own.iter().any(|own| own.tells(field))) {
+            let says = format!("it tells records apart by \"{field}\", and no tool that it speaks of has such a field");
+            findings.push(Finding::bad(&what, says, "`tandem tool show <tool>` names what one takes and gives"));
+        }
         for field in rule.hide.iter().filter(|field| !own.iter().any(|own| own.gives(field))) {
             let says = format!("it hides \"{field}\", and no tool that it speaks of gives such a field");
             findings.push(Finding::bad(&what, says, "`tandem tool show <tool>` names what one gives"));

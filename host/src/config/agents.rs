@@ -121,6 +121,9 @@ pub struct RuleConfig {
     /// Fields that are taken out of what is answered, wherever they stand in it.
     #[serde(default)]
     pub hide: Vec<String>,
+    /// Only records of which these fields, as tools name them, have a value that fits one of the patterns: others are in no answer, and no call is about them.
+    #[serde(default)]
+    pub rows: BTreeMap<String, Vec<String>>,
 }
 
 /// What becomes of a call.
@@ -190,10 +193,18 @@ impl Config {
                     format!(": number {which} hides \"{field}\": name each field, as `tandem tool show` does"),
                 );
             }
-            if rule.when.is_some() && !rule.hide.is_empty() {
+            if let Some((field, _)) = rule.rows.iter().find(|(field, patterns)| {
+                field.trim().is_empty() || patterns.is_empty() || patterns.iter().any(|own| own.trim().is_empty())
+            }) {
                 section.tell(
                     "rules",
-                    format!(": number {which} hides fields `when` something is so: what is hidden is known before anybody calls; make it two rules"),
+                    format!(": number {which} lets nobody see a record: give `rows.{field}` its patterns"),
+                );
+            }
+            if rule.when.is_some() && !(rule.hide.is_empty() && rule.rows.is_empty()) {
+                section.tell(
+                    "rules",
+                    format!(": number {which} hides fields or records `when` something is so: what is hidden is known before anybody calls; make it two rules"),
                 );
             }
             if rule.then != Then::Approve && (!rule.approvers.is_empty() || rule.own || rule.hours != a_day()) {
@@ -211,8 +222,11 @@ impl Config {
             if rule.approvers.iter().any(|own| own.trim().is_empty()) {
                 section.tell("rules", format!(": number {which} has an approver without a name"));
             }
-            if rule.then == Then::Refuse && !rule.hide.is_empty() {
-                section.tell("rules", format!(": number {which} hides fields of what it refuses: remove `hide`"));
+            if rule.then == Then::Refuse && !(rule.hide.is_empty() && rule.rows.is_empty()) {
+                section.tell(
+                    "rules",
+                    format!(": number {which} hides fields or records of what it refuses: remove `hide` and `rows`"),
+                );
             }
         }
     }

@@ -157,6 +157,8 @@ pub enum What {
     Waiting,
     /// Questions are too many, or wait too long.
     Reviews,
+    /// A call of a tool waits to be approved.
+    Approvals,
     /// A new kind of error.
     Errors,
     /// A certificate or a secret ends soon.
@@ -175,7 +177,7 @@ pub enum What {
 
 impl What {
     /// Everything, the most pressing first.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Store,
         Self::Backup,
         Self::Outage,
@@ -185,6 +187,7 @@ impl What {
         Self::Expiry,
         Self::Errors,
         Self::Reconcile,
+        Self::Approvals,
         Self::Reviews,
         Self::Digest,
     ];
@@ -196,6 +199,7 @@ impl What {
             Self::Held => "held",
             Self::Waiting => "waiting",
             Self::Reviews => "reviews",
+            Self::Approvals => "approvals",
             Self::Reconcile => "reconcile",
             Self::Errors => "errors",
             Self::Expiry => "expiry",

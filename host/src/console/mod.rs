@@ -2,6 +2,7 @@
 //! its health ([`health`]); and the org's own view of the host ([`salesforce`]). Arrows run from the pages to what they share.
 
 mod access;
+mod agents;
 mod body;
 pub mod choices;
 mod events;
@@ -197,6 +198,7 @@ fn pages() -> (OpenApiRouter<Arc<Console>>, OpenApiRouter<Arc<Console>>) {
         setup::routes(),
         load::routes(),
         reconcile::routes(),
+        agents::routes(),
     ];
     let known = known.into_iter().fold(OpenApiRouter::new(), OpenApiRouter::merge);
     (access::session::open().merge(access::oidc::open()), known)

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -19,7 +20,9 @@ use super::events::{EventRow, named, one};
 use super::jobs::{Job, Task};
 use super::problem::Problem;
 use super::story::dots;
-use crate::engine::calls::Planned;
+use crate::engine::Flow;
+use crate::engine::calls::{Answerer, CallError, Changed, Planned, may_answer, told};
+use crate::sandbox::digest_of;
 use crate::store::{Event, EventId, EventState, Fate, Note, Role, Search};
 use crate::time::iso;
 
@@ -27,12 +30,18 @@ use crate::time::iso;
 const MOST: u32 = 200;
 /// Questions that are looked through for whose they are.
 const SCANNED: u32 = 5_000;
+/// So long whoever changes a call waits for its rehearsal.
+const REHEARSED: Duration = Duration::from_secs(8);
 /// Letters of a note.
 const LONGEST: usize = 2_000;
 
 /// All of this page.
 pub fn routes() -> OpenApiRouter<Arc<Console>> {
-    OpenApiRouter::new().routes(routes!(list)).routes(routes!(show, keep)).routes(routes!(answer))
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(show, keep))
+        .routes(routes!(answer))
+        .routes(routes!(change))
 }
 
 /// A question.
@@ -57,6 +66,9 @@ pub struct Review {
     /// Until when an approval is waited for, ISO 8601.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
+    /// The call that it was before a person changed it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    changed: Option<Changed>,
     /// What it may be the same as.
     candidates: Vec<Map<String, Value>>,
     /// In somebody's words.
@@ -104,6 +116,7 @@ impl Review {
             },
             input: Some(detail["input"].clone()).filter(|input| !masked && !input.is_null()),
             expires: detail["expires"].as_i64().map(iso),
+            changed: serde_json::from_value(detail["changed"].clone()).ok(),
             candidates: detail["candidates"].as_array().into_iter().flatten().filter_map(record).collect(),
             note: note.note.filter(|_| !masked),
             assignee: note.assignee,
@@ -268,4 +281,67 @@ async fn answer(
     let events = named(&console, &who, &asked.ids).await?;
     let task = Task { act: "review.answer", choice: Some(asked.choice), why: asked.why };
     Ok(Json(console.jobs.begin(console.clone(), who, task, events).await?))
+}
+
+/// What a call that waits to be approved is to be called with instead.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CallChange)]
+pub struct Change {
+    /// All of it, as the tool takes it.
+    #[schema(value_type = Object)]
+    input: Value,
+    /// Why, for the audit trail.
+    #[serde(default)]
+    why: Option<String>,
+}
+
+/// The call that was made of another one.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CallChanged)]
+pub struct ChangedTo {
+    /// Its event: a question of its own as soon as it was rehearsed.
+    call: i64,
+}
+
+/// Makes another call of one that waits to be approved, which is over then: who may approve it may. Nothing is written before that one is approved.
+#[utoipa::path(post, path = "/reviews/{id}/change", tag = "reviews", params(("id" = i64, Path)), request_body = Change,
+    responses((status = 200, body = ChangedTo), (status = 401, body = Problem), (status = 403, body = Problem), (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem)))]
+async fn change(
+    State(console): State<Arc<Console>>,
+    who: Who,
+    Path(id): Path<i64>,
+    Body(asked): Body<Change>,
+) -> Result<Json<ChangedTo>, Problem> {
+    who.may(Role::Reviewer)?;
+    let event = one(&console, &who, id).await?;
+    let answerer = Answerer { who: &who.name, owner: who.owner.as_deref(), via: who.via };
+    let approves = event.choices.iter().find_map(|own| may_answer(console.engine.policy(), &event, answerer, own));
+    if let Some(why) = approves {
+        return Err(Problem::refused(why));
+    }
+    let flow = console.engine.flows().into_iter().find(|own| own.name == event.flow);
+    let flow = flow.ok_or_else(|| Problem::conflict(format!("The flow {} does not run now.", event.flow)))?;
+    // What was begun is done and noted, also where nobody waits for it any more.
+    let work = tokio::spawn(async move { changed(&console, &who, &flow, &event, asked).await });
+    let call = work.await.map_err(|error| Problem::conflict(format!("The host failed over it: {error}.")))??;
+    Ok(Json(ChangedTo { call: call.0 }))
+}
+
+async fn changed(console: &Console, who: &Who, flow: &Flow, event: &Event, asked: Change) -> Result<EventId, Problem> {
+    let input = digest_of(asked.input.to_string().as_bytes());
+    let call = match console.engine.change_call(flow, event, asked.input, &who.name).await {
+        Ok(call) => call,
+        Err(CallError::Store(error)) => return Err(error.into()),
+        Err(CallError::Unfit(problems)) => return Err(Problem::field("input", problems.join("; "))),
+        Err(why) => return Err(Problem::conflict(why.to_string())),
+    };
+    let why = asked.why.map(|why| format!(": {why}")).unwrap_or_default();
+    let mut act = who.act("review.change", format!("event {}", event.id), Fate::Done);
+    act.why = Some(format!("call {call}, input sha256 {input}{why}"));
+    console.store.act(act).await?;
+    // What it would write is there in a moment, mostly.
+    if let Err(error) = told(console.store.as_ref(), call, REHEARSED).await {
+        tracing::warn!(%error, "how the changed call stands is not known yet");
+    }
+    Ok(call)
 }

@@ -189,6 +189,15 @@ pub trait Store: Memory + People + Findings + Protection {
     async fn retry(&self, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool>;
     /// Gives an answer to an event that is in review and offers it, as [`Store::retry`] does; else what keeps it from it.
     async fn answer(&self, event: EventId, choice: &str, now: Millis) -> Result<Answered>;
+    /// Ends a question that still offers just these `choices` by an answer that it does not offer, and takes another event in for it: both or neither.
+    async fn answer_by(
+        &self,
+        event: EventId,
+        choices: &[String],
+        answer: &str,
+        other: NewEvent,
+        now: Millis,
+    ) -> Result<Answered>;
     /// Grows with every event that enters or leaves review, whoever moved it.
     async fn questions_revision(&self) -> Result<u64>;
     /// How many events stand where.

@@ -58,6 +58,28 @@ export const kinds = (flow?: string) =>
     queryFn: async ({ signal }) => (await api.get<{ kinds: T.Kind[] }>('/kinds', { flow }, signal)).kinds,
   });
 
+export const agents = queryOptions({
+  queryKey: ['agents'],
+  queryFn: async ({ signal }) => (await api.get<{ agents: T.Agent[] }>('/agents', {}, signal)).agents,
+});
+
+const BUSY_MS = 1_000;
+
+/** Read again while one of them is under way. */
+export const agentRuns = (name: string) =>
+  queryOptions({
+    queryKey: ['agents', name, 'runs'],
+    queryFn: async ({ signal }) => (await api.get<{ runs: T.AgentRun[] }>(`/agents/${name}/runs`, {}, signal)).runs,
+    refetchInterval: (query) => query.state.data?.some((run) => run.state === 'under way') && BUSY_MS,
+  });
+
+export const agentRun = (name: string, id: number) =>
+  queryOptions({
+    queryKey: ['agents', name, 'runs', id],
+    queryFn: ({ signal }) => api.get<T.AgentRun & { steps: T.AgentStep[] }>(`/agents/${name}/runs/${id}`, {}, signal),
+    refetchInterval: (query) => query.state.data?.state === 'under way' && BUSY_MS,
+  });
+
 export const explain = (record: string, field: string) =>
   queryOptions({
     queryKey: ['explain', record, field],

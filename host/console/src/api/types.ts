@@ -338,11 +338,51 @@ export interface Review {
   plan?: Planned[];
   input?: unknown;
   expires?: string;
+  /** The call that it was before a person changed it. */
+  changed?: { by: string; call: number };
   candidates: Fields[];
   note?: string;
   assignee?: string;
   due?: string;
 }
+/** One of `[agents.<name>]`. */
+export interface Agent {
+  name: string;
+  enabled: boolean;
+  model: string;
+  tools: string[];
+  reviews: boolean;
+  schedule?: string;
+  today: {
+    calls: number;
+    calls_a_day: number;
+    tokens: number;
+    tokens_a_day: number;
+    money: number;
+    money_a_day?: number;
+  };
+  hits: { proposed: number; answered: number; as_proposed: number };
+}
+/** What an agent was asked. */
+export interface AgentRun {
+  id: number;
+  agent: string;
+  started_by: 'question' | 'review' | 'schedule';
+  asked: string;
+  at: string;
+  state: 'under way' | 'answered' | 'unanswered';
+  answer: string | null;
+  why: string | null;
+  proposal: { event: number; choice: string; reasons: string } | null;
+}
+export interface AgentStep {
+  at: string;
+  step: string;
+  asked: unknown;
+  says: string;
+  took_ms: number | null;
+}
+
 export interface ReviewPage {
   reviews: Review[];
   more: boolean;

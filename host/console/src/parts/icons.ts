@@ -3,6 +3,7 @@ export { default as accept } from '@ui5/webcomponents-icons/dist/v5/accept.js';
 export { default as access } from '@ui5/webcomponents-icons/dist/v5/key-user-settings.js';
 export { default as account } from '@ui5/webcomponents-icons/dist/v5/employee.js';
 export { default as add } from '@ui5/webcomponents-icons/dist/v5/add.js';
+export { default as agents } from '@ui5/webcomponents-icons/dist/v5/discussion.js';
 export { default as closed } from '@ui5/webcomponents-icons/dist/v5/slim-arrow-right.js';
 export { default as events } from '@ui5/webcomponents-icons/dist/v5/activity-items.js';
 export { default as explain } from '@ui5/webcomponents-icons/dist/v5/lightbulb.js';

@@ -26,6 +26,7 @@ const PAGES = [
   { to: '/kinds', name: 'kinds.title', icon: icons.kinds, least: 'viewer' },
   { to: '/explain', name: 'explain.title', icon: icons.explain, least: 'viewer' },
   { to: '/reconcile', name: 'reconcile.title', icon: icons.reconcile, least: 'viewer' },
+  { to: '/agents', name: 'agents.title', icon: icons.agents, least: 'reviewer' },
   { to: '/mapping', name: 'mapping.title', icon: icons.mapping, least: 'viewer' },
   { to: '/flows', name: 'flows.title', icon: icons.flows, least: 'viewer' },
   { to: '/setup', name: 'setup.title', icon: icons.setup, least: 'admin' },

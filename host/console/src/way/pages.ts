@@ -7,6 +7,7 @@ const LOADS: Record<Path, () => Promise<{ default: ComponentType }>> = {
   '/events': () => import('../pages/events/events.tsx'),
   '/events/$id': () => import('../pages/story/story.tsx'),
   '/kinds': () => import('../pages/kinds/kinds.tsx'),
+  '/agents': () => import('../pages/agents/agents.tsx'),
   '/explain': () => import('../pages/explain/explain.tsx'),
   '/reconcile': () => import('../pages/reconcile/reconcile.tsx'),
   '/reconcile/$id': () => import('../pages/reconcile/report.tsx'),

@@ -13,6 +13,7 @@ export interface Places {
   '/reconcile/$id/$place': object;
   '/reviews': { q?: string; flow?: string; assignee?: string };
   '/reviews/$id': object;
+  '/agents': { agent?: string; run?: string };
   '/flows': object;
   '/flows/$id': { tab?: string };
   '/flows/$id/$release': object;
@@ -36,6 +37,7 @@ const SAYS: { [P in Path]: readonly (keyof Places[P] & string)[] } = {
   '/reconcile/$id/$place': [],
   '/reviews': ['q', 'flow', 'assignee'],
   '/reviews/$id': [],
+  '/agents': ['agent', 'run'],
   '/flows': [],
   '/flows/$id': ['tab'],
   '/flows/$id/$release': [],

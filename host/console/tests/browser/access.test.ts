@@ -11,6 +11,8 @@ const PAGES = {
     '/explain?record=1042',
     '/reconcile',
     '/reviews',
+    '/agents',
+    '/agents?agent=order-desk&run=30002',
     '/flows',
     '/flows/orders',
     '/flows/orders?tab=settings',

@@ -80,6 +80,37 @@ test('what a call would write is shown field by field before anybody approves it
   await expect(plan.locator('ins')).toHaveText('60000');
   await expect(plan).toContainText('It waits for that until');
   await expect(page.getByText('Do it, as it was rehearsed')).toBeVisible();
+
+  // What is asked for may be changed: that is rehearsed, and asked about anew.
+  await plan.getByRole('button', { name: 'Change it …' }).click();
+  const dialog = dialogOf(page);
+  const input = dialog.getByRole('textbox');
+  const rehearse = dialog.getByRole('button', { name: 'Rehearse it' });
+  await expect(rehearse).toBeDisabled();
+  await input.fill('{ "card_code": ');
+  await expect(dialog).toContainText('This is no JSON object');
+  await input.fill('{ "card_code": "C00042" }');
+  await rehearse.click();
+  await expect(dialog).toContainText('"credit_limit" is a required property');
+  await input.fill('{ "card_code": "C00042", "credit_limit": 55000 }');
+  await rehearse.click();
+  await expect(plan.locator('ins')).toHaveText('55000');
+  await expect(plan).toContainText('Changed by');
+});
+
+test('an agent is asked, and says how it came to its answer', async ({ page }) => {
+  await signIn(page, 'sales-operations', '/agents');
+  const desk = page.getByRole('region', { name: 'order-desk' });
+  await expect(desk).toContainText('12 of 500 calls');
+  await expect(page.getByRole('region', { name: 'review-assistant' })).toContainText('31 of them as proposed (86 %)');
+  await desk.getByRole('textbox', { name: 'Your question' }).fill('When does order 10099 leave?');
+  await desk.getByRole('button', { name: 'Ask order-desk' }).click();
+  await expect(desk.getByRole('listitem').first()).toContainText('It is packed, and leaves today.');
+  // Its steps are open at once, and close again.
+  await expect(page).toHaveURL(/run=30003/);
+  await expect(desk.getByRole('list', { name: 'Steps of run 30003' })).toContainText('orders_orders-of');
+  await desk.getByRole('button', { name: 'Hide the steps: 30003' }).click();
+  await expect(desk.getByRole('list', { name: 'Steps of run 30003' })).toBeHidden();
 });
 
 test('a review is compared, rehearsed and answered, and the next one is shown', async ({ page }) => {

@@ -175,6 +175,13 @@ impl Tongue for German {
                 why: String::new(),
                 mend: "Beantworten: in der Konsole, in der Org oder mit `tandem review list`.",
             },
+            Condition::Approval { flow, call } => Phrases {
+                name: format!("Aufruf {call} von {flow}"),
+                begun: format!("Aufruf {call} des Ablaufs {flow} wartet auf Zustimmung"),
+                over: format!("Aufruf {call} des Ablaufs {flow} wartet nicht mehr"),
+                why: detail.words.clone().unwrap_or_default(),
+                mend: "Ansehen, was er schreiben würde, und zustimmen, ändern oder ablehnen: in der Konsole oder mit `tandem review show`.",
+            },
         }
     }
 
@@ -238,6 +245,7 @@ impl Tongue for German {
             What::Expiry => "Fristende",
             What::Errors => "neue Fehlerart",
             What::Reviews => "Prüfungen",
+            What::Approvals => "Aufruf, dem zuzustimmen ist",
             What::Reconcile => "Abweichung beider Seiten",
             What::Backup => "Sicherung",
             What::Digest => "Tagesübersicht",

@@ -175,6 +175,13 @@ impl Tongue for English {
                 why: String::new(),
                 mend: "Answer them: in the console, in the org, or by `tandem review list`.",
             },
+            Condition::Approval { flow, call } => Phrases {
+                name: format!("Call {call} of {flow}"),
+                begun: format!("Call {call} of the flow {flow} waits to be approved"),
+                over: format!("Call {call} of the flow {flow} waits no more"),
+                why: detail.words.clone().unwrap_or_default(),
+                mend: "Look at what it would write, and approve, change or refuse it: in the console, or by `tandem review show`.",
+            },
         }
     }
 
@@ -238,6 +245,7 @@ impl Tongue for English {
             What::Expiry => "expiry",
             What::Errors => "new kind of error",
             What::Reviews => "questions",
+            What::Approvals => "call to be approved",
             What::Reconcile => "difference of both sides",
             What::Backup => "backup",
             What::Digest => "digest",

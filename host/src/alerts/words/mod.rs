@@ -276,6 +276,7 @@ fn page(condition: &Condition, detail: &Detail) -> String {
         Condition::Held { flow } => format!("/flows/{flow}"),
         Condition::Oldest { flow } => format!("/events?flow={flow}"),
         Condition::Reviews { flow } => format!("/reviews?flow={flow}"),
+        Condition::Approval { call, .. } => format!("/reviews/{call}"),
         Condition::Error { flow, .. } => match detail.example {
             Some(event) => format!("/events/{event}"),
             None => format!("/kinds?flow={flow}"),
@@ -324,6 +325,7 @@ mod tests {
             Condition::Deliveries { connection: connection() },
             Condition::Error { flow: flow(), kind: "0123".into() },
             Condition::Reviews { flow: flow() },
+            Condition::Approval { flow: flow(), call: 7 },
             Condition::Differs { flow: flow() },
             Condition::NotCompared,
             Condition::NotWhole { flow: flow() },

@@ -70,12 +70,16 @@ pub async fn run(config: &Path, who: String, tool: String, input: Option<String>
     let hides = rulings.last().map(|own| own.hides.clone()).unwrap_or_default();
     let (hidden, unknown): (Vec<&str>, Vec<&str>) =
         hides.iter().map(String::as_str).partition(|name| found.gives(name));
+    let rows = policy.rows(call);
+    if let Some(why) = found.misses(&rows) {
+        rulings.iter_mut().for_each(|own| (own.then, own.by) = (Then::Refuse, format!("{}: {why}", own.by)));
+    }
     let allowed = rulings.iter().any(Ruling::is_allowed);
     if output.is_json() {
         let told =
             rulings.iter().map(|own| json!({ "then": word(own), "by": own.by, "approved_by": approved_by(own) }));
         output.value(
-            &json!({ "who": who, "tool": tool, "allowed": allowed, "rulings": told.collect::<Vec<_>>(), "hides": hidden, "not_there_to_hide": unknown }),
+            &json!({ "who": who, "tool": tool, "allowed": allowed, "rulings": told.collect::<Vec<_>>(), "hides": hidden, "not_there_to_hide": unknown, "rows": rows }),
         );
     } else {
         for own in &rulings {
@@ -86,6 +90,9 @@ pub async fn run(config: &Path, who: String, tool: String, input: Option<String>
         }
         if !hidden.is_empty() {
             output.say(format!("hidden from them: {}", hidden.join(", ")));
+        }
+        for (field, patterns) in rows.iter().filter(|_| allowed) {
+            output.say(format!("only records with {field} = {}", patterns.join(" or ")));
         }
         if !unknown.is_empty() {
             output.say(format!(

@@ -8,22 +8,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 use clap::Subcommand;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::audit::{note, user};
 use super::failure::{FAILED, Failure};
 use super::output::{Output, short};
 use super::service::Parts;
-use crate::assistants::{self, Spent, flow_of};
+use crate::assistants::{self, ANSWERED, Spent};
 use crate::config::AgentConfig;
 use crate::store::sqlite::{Access, has_host};
-use crate::store::{AGENT, Event, EventFilter, EventId};
-use crate::time::{iso, now};
+use crate::store::{AGENT, EventId};
+use crate::time::now;
 
 /// Between two looks whether an agent has answered.
 const LOOK: Duration = Duration::from_millis(200);
-/// Letters of a question.
-const MOST_QUESTION: usize = 4_000;
+/// Bytes of what a step says.
+const MOST_SAID: usize = 1_500;
 
 #[derive(Subcommand)]
 pub enum Command {
@@ -128,11 +128,8 @@ async fn list(parts: &Parts, output: &Output) -> Result<()> {
 
 async fn ask(parts: &Parts, name: &str, question: &str, wait: u64, output: &Output) -> Result<ExitCode> {
     let wrong = |why: String| Err(Failure::WrongUsage(why).into());
-    if !known(parts, name)?.enabled {
-        return wrong(format!("the agent {name} is off: enabled = true in [agents.{name}] sets it to work"));
-    }
-    if question.trim().is_empty() || question.chars().count() > MOST_QUESTION {
-        return wrong(format!("a question has 1 to {MOST_QUESTION} letters"));
+    if let Some(why) = assistants::refuses(name, known(parts, name)?, question) {
+        return wrong(why);
     }
     if !has_host(&parts.config.resolve(&parts.config.store.path)) {
         return wrong("no host runs on this database, and agents work in the host: `tandem run`".into());
@@ -153,16 +150,15 @@ async fn ask(parts: &Parts, name: &str, question: &str, wait: u64, output: &Outp
         let told = assistants::told(store, &event).await?;
         if output.is_json() {
             output.value(&told);
-        } else if let Some(answer) = told["answer"].as_str() {
+        } else if let Some(answer) = &told.answer {
             output.say(answer);
             output.say(format!("(run {id}; `tandem agent show {id}` tells its steps)"));
-        } else if is_over {
-            output.say(told["why"].as_str().unwrap_or("no answer"));
+        } else if told.is_over() {
+            output.say(told.why.as_deref().unwrap_or("no answer"));
         } else {
             output.say(format!("it is still at it; `tandem agent show {id}` tells how it goes"));
         }
-        let answered = told["state"] == "answered";
-        return Ok(if answered { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
+        return Ok(if told.state == ANSWERED { ExitCode::SUCCESS } else { ExitCode::from(FAILED) });
     }
 }
 
@@ -170,29 +166,13 @@ async fn runs(parts: &Parts, agent: Option<&str>, limit: u32, output: &Output) -
     if let Some(name) = agent {
         known(parts, name)?;
     }
-    let names = parts.config.agents.own.keys().filter(|name| agent.is_none_or(|own| own == name.as_str()));
-    let mut found: Vec<Event> = Vec::new();
-    for name in names {
-        let filter = EventFilter { flow: Some(flow_of(name)), limit, ..EventFilter::default() };
-        found.extend(parts.store.events(filter).await?);
-    }
-    found.sort_by_key(|event| std::cmp::Reverse(event.id));
-    found.truncate(limit as usize);
-    let mut told = Vec::new();
-    for event in &found {
-        told.push(assistants::told(parts.store.as_ref(), event).await?);
-    }
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let names = parts.config.agents.own.keys().map(String::as_str);
+    let names: Vec<&str> = names.filter(|name| agent.is_none_or(|own| own == *name)).collect();
+    let told = assistants::runs(parts.store.as_ref(), &names, limit).await?;
     let rows = told.iter().map(|own| {
-        let says = short(own["answer"].as_str().or(own["why"].as_str()).unwrap_or_default(), 90);
-        vec![
-            own["id"].to_string(),
-            text(&own["agent"]),
-            text(&own["started_by"]),
-            text(&own["at"]),
-            text(&own["state"]),
-            says,
-        ]
+        let says = short(own.answer.as_deref().or(own.why.as_deref()).unwrap_or_default(), 90);
+        let [agent, by, at] = [&own.agent, &own.started_by, &own.at].map(Clone::clone);
+        vec![own.id.to_string(), agent, by, at, own.state.to_owned(), says]
     });
     output.rows(
         &told,
@@ -207,44 +187,17 @@ async fn show(parts: &Parts, id: i64, output: &Output) -> Result<()> {
     let store = parts.store.as_ref();
     let event = store.event(EventId(id)).await?.filter(|event| event.flow.starts_with(AGENT));
     let event = event.ok_or_else(|| Failure::NotFound(format!("event {id} is nothing that an agent was asked")))?;
-    let mut told = assistants::told(store, &event).await?;
-    let mut steps = Vec::new();
-    for run in store.runs_of(event.id).await? {
-        for entry in store.journal_read(run.id).await? {
-            let read = |text: &str| serde_json::from_str::<Value>(text).unwrap_or_default();
-            let (asked, came) = (read(&entry.request), read(&entry.response));
-            steps.push(
-                json!({ "at": iso(entry.at), "step": entry.kind, "asked": asked, "came": came, "took_ms": entry.took }),
-            );
-        }
-    }
+    let told = assistants::told(store, &event).await?;
+    let steps = assistants::steps_of(store, event.id).await?;
     if output.is_json() {
-        told["steps"] = steps.into();
+        let mut told = serde_json::to_value(&told)?;
+        told["steps"] = serde_json::to_value(&steps)?;
         output.value(&told);
         return Ok(());
     }
-    output.say(format!(
-        "{} asked by {}, {}",
-        told["agent"].as_str().unwrap_or_default(),
-        told["started_by"].as_str().unwrap_or_default(),
-        told["state"].as_str().unwrap_or_default()
-    ));
-    let rows = steps.iter().map(|own| {
-        let says = match own["step"].as_str() {
-            Some("agent.begin") => own["came"]["prompt"].as_str().unwrap_or_default().to_owned(),
-            Some("agent.model") => {
-                let calls = own["came"]["calls"].as_array().into_iter().flatten();
-                let calls =
-                    calls.map(|call| format!("{} {}", call["tool"].as_str().unwrap_or_default(), call["input"]));
-                let text = own["came"]["text"].as_str().unwrap_or_default().to_owned();
-                Some(text).filter(|text| !text.is_empty()).into_iter().chain(calls).collect::<Vec<_>>().join("\n")
-            }
-            _ => own["came"]["told"].as_str().unwrap_or_default().to_owned(),
-        };
-        let step = own["step"].as_str().unwrap_or_default();
-        vec![own["at"].as_str().unwrap_or_default().to_owned(), step.to_owned(), crate::plain::readable(says, 1_500)]
-    });
+    output.say(format!("{} asked by {}, {}", told.agent, told.started_by, told.state));
+    let rows = steps.into_iter().map(|own| vec![own.at, own.step, crate::plain::readable(own.says, MOST_SAID)]);
     output.rows(&(), &["at", "step", "says"], rows.collect(), "nothing was done yet");
-    output.say(told["answer"].as_str().or(told["why"].as_str()).unwrap_or_default());
+    output.say(told.answer.or(told.why).unwrap_or_default());
     Ok(())
 }

@@ -3,16 +3,19 @@
 
 pub mod answer;
 mod answering;
+mod changing;
 mod plan;
 mod policy;
 mod queued;
 mod read;
+pub mod rows;
 mod staged;
 
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 
 pub use self::answering::{Answerer, may_answer};
 pub use self::plan::{Planned, PlannedField};
@@ -24,7 +27,7 @@ use super::Flow;
 use crate::config::Limits;
 use crate::plain::one_line;
 use crate::sandbox::{Bound, CalledBy, MOST_INPUT, RunError, Tool};
-use crate::store::{Event, EventId, NewEvent, StoreError, TOOL, Via};
+use crate::store::{Event, EventId, EventState, NewEvent, StoreError, TOOL, Via};
 
 /// A call that is wanted.
 #[derive(Clone, Debug)]
@@ -102,6 +105,17 @@ struct Payload {
     via: Option<Via>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     once: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    changed: Option<Changed>,
+}
+
+/// What a call was before a person made this one of it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize, ToSchema)]
+pub struct Changed {
+    /// Who did.
+    pub by: String,
+    /// The event of the call as it was made.
+    pub call: i64,
 }
 
 impl Payload {
@@ -113,6 +127,27 @@ impl Payload {
 /// The name of the tool whose call an event is, as its plugin knows it; none where it is none.
 fn tool_named(event: &Event) -> Option<&str> {
     event.topic.strip_prefix(TOOL)
+}
+
+/// A call that waits to be approved, without anything of what it would write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WaitingCall {
+    /// The flow.
+    pub flow: String,
+    /// Its event.
+    pub event: EventId,
+    /// Who calls, with the program that does.
+    pub who: String,
+    /// The tool, by its whole name.
+    pub tool: String,
+}
+
+/// The call that an event is, where it waits to be approved.
+pub fn waiting(event: &Event) -> Option<WaitingCall> {
+    let tool = whole_name(event).filter(|_| event.state == EventState::Review)?;
+    let detail: Value = serde_json::from_str(&event.detail).ok()?;
+    let who = detail["said"][0]["with"]["who"].as_str().filter(|_| detail["plan"].is_array())?;
+    Some(WaitingCall { flow: event.flow.clone(), event: event.id, who: who.to_owned(), tool })
 }
 
 /// Whether an event is a call that somebody else made: of those nobody is told by a tool.
@@ -153,7 +188,8 @@ fn kind_of(id: &str) -> String {
 fn event_of(flow: &str, topic: String, wanted: Wanted<'_>, key: Option<String>) -> NewEvent {
     let id = crate::time::fresh_trace();
     let Wanted { input, by, via, once, .. } = wanted;
-    let payload = serde_json::to_string(&Payload { input, by, via: Some(via), once }).unwrap_or_default();
+    let payload = Payload { input, by, via: Some(via), once, changed: None };
+    let payload = serde_json::to_string(&payload).unwrap_or_default();
     NewEvent {
         flow: flow.to_owned(),
         topic,

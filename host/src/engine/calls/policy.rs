@@ -1,6 +1,6 @@
 //! What the operator allows: rules of `[agents]`, of which the first that speaks of a call decides.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{Datelike, Local, Timelike};
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,8 @@ pub struct Ruling {
     pub by: String,
     /// What is taken out of the answer.
     pub hides: BTreeSet<String>,
+    /// Which records it tells of: by field, the patterns of which one has to fit; empty: all.
+    pub rows: BTreeMap<String, Vec<String>>,
     /// Who approves it, where somebody has to.
     pub approval: Approval,
 }
@@ -129,6 +131,11 @@ impl Policy {
         self.rulings(call).into_iter().flat_map(|ruling| ruling.hides).collect()
     }
 
+    /// Which records who calls is told of: as the rule without a condition says, whichever decides.
+    pub fn rows(&self, call: Judged<'_>) -> BTreeMap<String, Vec<String>> {
+        self.rulings(call).pop().map(|ruling| ruling.rows).unwrap_or_default()
+    }
+
     /// Whether a rehearsal has to be made before it is known what becomes of such a call.
     pub fn asks_for_rehearsal(&self, call: Judged<'_>) -> bool {
         let of_result = |rule: &Rule| matches!(&rule.when, Some(Ok(when)) if when.speaks_of(RESULT));
@@ -166,7 +173,7 @@ impl Policy {
 
 impl Rule {
     fn ruling(&self, place: usize, deed: Deed) -> Ruling {
-        let RuleConfig { then, approvers, own, hours, hide, .. } = &self.config;
+        let RuleConfig { then, approvers, own, hours, hide, rows, .. } = &self.config;
         let when = match &self.when {
             Some(Ok(when)) => format!(" (when {})", when.text()),
             _ => String::new(),
@@ -176,6 +183,7 @@ impl Rule {
             then: if *then == Then::Approve && deed == Deed::Reads { Then::Allow } else { *then },
             by: format!("rule {} of [agents]{when}", place + 1),
             hides: hide.iter().cloned().collect(),
+            rows: rows.clone(),
             approval: Approval { approvers: approvers.clone(), own: *own, hours: *hours },
         }
     }
@@ -191,6 +199,7 @@ fn without_rule(deed: Deed) -> Ruling {
         then,
         by: format!("no rule of [agents] speaks of it, and then {what}"),
         hides: BTreeSet::new(),
+        rows: BTreeMap::new(),
         approval: Approval { approvers: Vec::new(), own: false, hours: a_day() },
     }
 }
@@ -209,6 +218,7 @@ mod tests {
             own: false,
             hours: a_day(),
             hide: Vec::new(),
+            rows: BTreeMap::new(),
         }
     }
 

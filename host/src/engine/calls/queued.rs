@@ -4,7 +4,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Map, Value, json};
 
-use super::staged::{REFUSE, expired, result_of, was_made};
+use super::changing::instead_of;
+use super::staged::{CHANGE, REFUSE, expired, result_of, was_made};
 use super::{CallError, Payload, Wanted, answer, event_of, tool_named, tool_of, whole_name};
 use crate::engine::Flow;
 use crate::sandbox::digest_of;
@@ -14,7 +15,7 @@ use crate::store::{
 use crate::time::iso;
 
 /// Letters of the name of a call that whoever calls has named, as long as any trace.
-const NAME: usize = 32;
+pub(super) const NAME: usize = 32;
 /// Events of one key that are looked through for the same call.
 const LOOKED: u32 = 200;
 /// Between two looks at a call that is waited for.
@@ -74,6 +75,7 @@ pub fn wrapped(output: &Value) -> Value {
             "state": { "type": "string", "enum": words, "description": "how the call stands; ask tandem_call again while it is under way or waits for approval" },
             "call": { "type": "integer", "description": "its number, by which tandem_call tells how it stands" },
             "why": text("what it waits for, or why it was not made"),
+            "instead": { "type": "integer", "description": "the call that a person made of this one, which they changed before they approved it; tandem_call tells how it stands" },
             "expires": text("until when an approval is waited for, ISO 8601 UTC"),
             "plan": { "type": "array", "description": "what it would write, by a rehearsal", "items": { "type": "object", "properties": {
                 "call": text("what is done to which record"),
@@ -235,6 +237,11 @@ async fn stands(store: &dyn Store, event: &Event) -> Result<(Stands, Value), Cal
         }
         EventState::Rejected | EventState::Superseded => Stands::NotDone,
     };
+    if event.resolution.as_deref() == Some(CHANGE)
+        && let Some(other) = instead_of(store, event.id).await?
+    {
+        told.insert("instead".into(), json!(other));
+    }
     told.insert("state".into(), stands.word().into());
     told.insert("call".into(), json!(event.id));
     if stands != Stands::Done

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::plan::{Plan, beside};
 use super::policy::Approval;
-use super::{Judged, Payload, answer, bound_of, tool_named, whole_name};
+use super::{Judged, Payload, Ruling, answer, bound_of, rows, tool_named, whole_name};
 use crate::config::Then;
 use crate::engine::verdict::of_report;
 use crate::engine::{Engine, Flow};
@@ -20,19 +20,22 @@ const PLACE: u32 = u32::MAX;
 /// Answers to the question whether a call is to be made. The first goes on with the digest of the plan: who approves one approves no other.
 pub(super) const APPROVE: &str = "approve ";
 pub(super) const REFUSE: &str = "refuse";
+/// What a call is answered with of which a person made another one. It is not among the choices: it comes with an input.
+pub(super) const CHANGE: &str = "change";
 /// The answer that leaves a call as it is, however it came to be asked about.
 const IGNORE: &str = "ignore";
 /// What stands behind the title of a call that was not made, and of one that was in part.
 const NO_ANSWER: &str = ": no answer: ";
 const REFUSED: &str = ": refused by a person";
 const LATE: &str = ": nobody approved it in time";
+const CHANGED: &str = ": a person made another call of it";
 const PARTLY: &str = ": a part of it was written, and a person left it so";
 
 /// Whether a call that is over was made, by what became of it; none where only a part was.
 pub(super) fn was_made(reason: &str) -> Option<bool> {
     match reason {
         _ if reason.ends_with(PARTLY) => None,
-        _ => Some(!(reason.contains(NO_ANSWER) || reason.ends_with(REFUSED) || reason.ends_with(LATE))),
+        _ => Some(!(reason.contains(NO_ANSWER) || [REFUSED, LATE, CHANGED].iter().any(|own| reason.ends_with(own)))),
     }
 }
 
@@ -84,9 +87,17 @@ impl Engine {
         }
         let name = format!("{}_{}", flow.name, tool.name);
         let call = Judged { who: &payload.by.who, tool: &name, deed: tool.deed };
+        if let Err(why) = rows::about(tool, &payload.input, &self.policy().rows(call)) {
+            return Ok(left(not_answered(title, &format!("it is not allowed: {why}"))).await);
+        }
+        // What a person made of a call is asked about whatever the rules say of it: that was said when they changed it.
+        let then = |ruling: &Ruling| match ruling.then {
+            Then::Allow if payload.changed.is_some() => Then::Approve,
+            then => then,
+        };
         if !self.policy().asks_for_rehearsal(call) {
             let ruling = self.policy().on(call, &payload.input, None);
-            match ruling.then {
+            match then(&ruling) {
                 Then::Allow => return Ok(Staged::Go(None)),
                 Then::Refuse => {
                     return Ok(left(not_answered(title, &format!("it is not allowed: {}", ruling.by))).await);
@@ -119,7 +130,7 @@ impl Engine {
         };
         let ruling = self.policy().on(call, &payload.input, Some(&result));
         let approved = Approved::of(&report.captured);
-        match ruling.then {
+        match then(&ruling) {
             Then::Refuse => {
                 return Ok(left(not_answered(title, &format!("it is not allowed: {}", ruling.by))).await);
             }
@@ -190,7 +201,7 @@ impl Engine {
     }
 
     /// Whether a run of this call may have written something, be it an earlier one.
-    async fn has_written(&self, event: &Event) -> bool {
+    pub(super) async fn has_written(&self, event: &Event) -> bool {
         let runs = self.inbox.store().runs_of(event.id).await.unwrap_or_default();
         for run in runs {
             if wrote(&self.journal_of(run.id).await) {
@@ -265,6 +276,9 @@ impl Asked<'_> {
         detail.insert("plan".into(), json!(plan.done));
         detail.insert("input".into(), self.payload.input.clone());
         detail.insert("approval".into(), json!(self.approval));
+        if let Some(changed) = &self.payload.changed {
+            detail.insert("changed".into(), json!(changed));
+        }
         detail.insert("expires".into(), (now() + i64::from(self.approval.hours) * HOUR).into());
         Question {
             reason: asked.reason,
@@ -283,6 +297,7 @@ pub(super) fn is_approved(event: &Event, plan: &Plan) -> bool {
 pub(super) fn declined(event: &Event, title: &str) -> Option<Verdict> {
     match event.resolution.as_deref() {
         Some(REFUSE | IGNORE) => Some(Verdict::Done(format!("{title}{REFUSED}"))),
+        Some(CHANGE) => Some(Verdict::Done(format!("{title}{CHANGED}"))),
         _ if expired(event) => Some(Verdict::Done(format!("{title}{LATE}"))),
         _ => None,
     }

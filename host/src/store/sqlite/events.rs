@@ -387,6 +387,33 @@ pub(super) fn answer(db: &Connection, id: EventId, choice: String, now: Millis) 
     Ok(Answered::Given)
 }
 
+/// See [`Store::answer_by`].
+pub(super) fn answer_by(
+    db: &Connection,
+    id: EventId,
+    choices: &[String],
+    answer: String,
+    other: &NewEvent,
+    now: Millis,
+) -> Result<Answered> {
+    let asked = db
+        .prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1"))?
+        .query_row([id.0], event)
+        .optional()?;
+    let Some(asked) = asked else { return Ok(Answered::Gone) };
+    if asked.state != EventState::Review {
+        return Ok(Answered::NotAsked(asked.state));
+    }
+    if asked.choices != choices {
+        return Ok(Answered::NotOffered(asked.choices));
+    }
+    if !retry(db, id, Some(answer), now)? {
+        return Ok(Answered::Gone);
+    }
+    insert(db, other, Lane::Live, now)?;
+    Ok(Answered::Given)
+}
+
 /// See [`Store::retry`].
 pub(super) fn retry(db: &Connection, event: EventId, resolution: Option<String>, now: Millis) -> Result<bool> {
     // What was asked and answered stays known when it is over.

@@ -589,6 +589,23 @@ impl Store for SqliteStore {
         self.writer.run(move |db| events::answer(db, event, choice, now)).await
     }
 
+    async fn answer_by(
+        &self,
+        event: EventId,
+        choices: &[String],
+        answer: &str,
+        other: NewEvent,
+        now: Millis,
+    ) -> Result<Answered> {
+        let (choices, answer, place) = (choices.to_vec(), answer.to_owned(), self.place.clone());
+        self.writer
+            .run_with(Durability::Now, move |db| {
+                place.check()?;
+                events::answer_by(db, event, &choices, answer, &other, now)
+            })
+            .await
+    }
+
     async fn counts(&self) -> Result<Vec<Count>> {
         self.read(events::counts).await
     }

@@ -117,7 +117,7 @@ async fn a_viewer_changes_nothing_and_who_has_one_flow_sees_one() -> Result<()> 
     let body = json!({
         "act": "retry", "ids": [event], "choice": "retry", "role": "admin", "name": "x", "password": "lantern orbit gravel",
         "expires_at": "2027-01-01T00:00:00Z", "query": "", "shared": false, "old": "x", "new": "y", "permissions": 1, "text": "", "edits": [],
-        "section": "header", "way": "to-b1", "records": [], "b1": "U_X", "salesforce": "X__c",
+        "question": "x", "input": {}, "section": "header", "way": "to-b1", "records": [], "b1": "U_X", "salesforce": "X__c",
     });
     let company = json!({ "kind": "b1", "url": format!("{}/b1s/v2", world.b1), "company": "SBODEMO", "user": "tandem", "time_zone": "UTC" });
     for (method, path) in operations(&viewer).await?.into_iter().filter(|(method, _)| *method != Method::GET) {

@@ -226,3 +226,77 @@ async fn text_of_a_record_never_becomes_a_question_to_a_system() -> Result<()> {
     }
     Ok(())
 }
+
+/// Customers by their CardCode in what `accounts_find-customer` answers.
+fn codes(found: &Value) -> Vec<&str> {
+    found["customers"].as_array().into_iter().flatten().filter_map(|own| own["card_code"].as_str()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sees_some_customers_alone_is_told_of_no_other_by_any_tool() -> Result<()> {
+    let world = world().await?;
+    // The first two customers that have won something.
+    let ids = world.opportunities(2).await?;
+    for id in &ids {
+        world.win(id).await?;
+    }
+    for id in &ids {
+        world.until_state(id, "Synced").await?;
+    }
+    let orders = [world.orders_of(&ids[0]).await?.remove(0), world.orders_of(&ids[1]).await?.remove(0)];
+    let [own, other] = [&orders[0], &orders[1]].map(|order| order["CardCode"].as_str().unwrap_or_default());
+    ensure!(own != other && !own.is_empty());
+    let everybody = asked(&world, "accounts_find-customer", json!({ "text": "C" })).await?;
+    assert!(codes(&everybody).len() > 1, "{everybody}");
+
+    let file = world.folder().join("tandem.toml");
+    let text = std::fs::read_to_string(&file)?;
+    let rule = format!(
+        "[agents]\n[[agents.rules]]\ntools = [\"accounts_*\", \"credit_*\", \"orders_*\", \"tandem_*\", \"inventory_*\"]\nthen = \"allow\"\nrows = {{ card_code = [\"{own}\"] }}\n"
+    );
+    std::fs::write(&file, format!("{text}\n{rule}"))?;
+    let found = asked(&world, "accounts_find-customer", json!({ "text": "C" })).await?;
+    assert_eq!(codes(&found), [own], "{found}");
+    assert_eq!(asked(&world, "credit_credit-of", json!({ "card_code": own })).await?["card_code"], own);
+    let theirs = asked(&world, "orders_orders-of", json!({ "opportunity": ids[0] })).await?;
+    assert_eq!(theirs["orders"][0]["doc_entry"], orders[0]["DocEntry"], "{theirs}");
+    // Of another nothing is told, not even that there is such a one.
+    for (there, missing) in [
+        (json!({ "opportunity": ids[1] }), json!({ "opportunity": "006000000000000AAA" })),
+        (json!({ "doc_num": orders[1]["DocNum"] }), json!({ "doc_num": 999_999 })),
+        (json!({ "num_at_card": orders[1]["NumAtCard"] }), json!({ "num_at_card": "nowhere" })),
+    ] {
+        let [there, missing] = [there, missing].map(|input| refused(&world, "orders_orders-of", input));
+        let (there, missing) = (there.await?, missing.await?);
+        assert!(there.contains("nothing that you may see") && there == missing, "{there}\n{missing}");
+    }
+    let why = refused(&world, "accounts_find-customer", json!({ "text": other })).await?;
+    assert!(why.contains("nothing that you may see") && !why.contains(other), "{why}");
+    for (tool, input) in [
+        ("credit_credit-of", json!({ "card_code": other })),
+        ("orders_orders-of", json!({ "card_code": other })),
+        // What writes says whom it is about, and these do not.
+        ("orders_cancel-order", json!({ "doc_num": orders[1]["DocNum"] })),
+        ("orders_create-order", json!({ "card_code": other, "num_at_card": "x", "lines": [] })),
+        // By these records cannot be told apart.
+        ("inventory_stock-of", json!({ "item_code": "A" })),
+        ("tandem_why", json!({ "record": ids[1] })),
+        ("tandem_reviews", json!({})),
+    ] {
+        let (code, _, why) = world.tandem_raw(&["tool", "call", tool, &input.to_string()]).await?;
+        let words =
+            if tool.starts_with("tandem_") { "of all records alike".to_owned() } else { format!("card_code = {own}") };
+        assert!(code != 0 && why.contains(&words), "{tool}: {why}");
+    }
+    let listed = world.tandem_json(&["tool", "list"]).await?.to_string();
+    assert!(listed.contains("orders_create-order") && !listed.contains("cancel-order"), "{listed}");
+    assert!(!listed.contains("tandem_why") && listed.contains("tandem_call"), "{listed}");
+    let user = ["agent", "can", "token x", "orders_cancel-order"];
+    let (_, told, errors) = world.tandem_raw(&user).await?;
+    assert!(told.contains("tells no card_code") || errors.contains("token x"), "{told}{errors}");
+    // One that no tool can hold to is found before anybody relies on it.
+    std::fs::write(&file, format!("{text}\n{}", rule.replace("card_code", "cardcode")))?;
+    let (code, checked, _) = world.tandem_raw(&["check"]).await?;
+    assert!(code == 3 && checked.contains("tells records apart by \"cardcode\""), "{checked}");
+    Ok(())
+}

@@ -461,3 +461,95 @@ async fn what_a_model_asks_for_again_is_the_same_call_and_a_budget_that_is_used_
     assert!(own["reason"].as_str().is_some_and(|why| why.contains("calls_a_day = 1")), "{own}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn agents_are_asked_in_the_console_by_who_sees_all_that_they_see() -> Result<()> {
+    let model = Model::start().await?;
+    let agents = [
+        agent(&model, "desk", "openai", "kind = \"order-desk\"\nflows = [\"orders\"]"),
+        agent(&model, "all", "openai", "goal = \"Answer.\"\ntools = [\"tandem_why\"]"),
+        agent(&model, "clerk", "openai", "goal = \"Take orders.\"\ntools = [\"orders_*\"]"),
+    ]
+    .concat();
+    let (world, admin) = with_admin(setup(&["orders", "credit"], agents)).await?;
+    std::fs::write(world.folder().join("model.key"), KEY)?;
+    let (code, item) = (customer(&world).await?, item(&world).await?);
+    let make = json!({ "card_code": code, "num_at_card": "PO-ASKED", "doc_due_date": "2030-01-31",
+        "lines": [{ "item_code": item, "quantity": 1, "unit_price": 1 }] });
+    model
+        .says(json!([
+            { "for": "Where is", "steps": [{ "calls": [{ "tool": "orders_orders-of", "input": { "num_at_card": "PO-1" } }] }, { "text": "Nowhere." }] },
+            { "for": "Take it", "steps": [{ "calls": [{ "tool": "orders_create-order", "input": make }] }, { "text": "It waits." }] },
+        ]))
+        .await?;
+    let over = async |who: &tandem_e2e::console::Caller, name: &str, asked: Value| -> Result<Value> {
+        let began = Instant::now();
+        loop {
+            let told = who.get(&format!("/agents/{name}/runs/{}", asked["id"])).await?;
+            if told["state"] != "under way" {
+                return Ok(told);
+            }
+            ensure!(began.elapsed() < MINUTE, "{told}");
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let question = |text: &str| json!({ "question": text });
+    let berta = account(&admin, "berta", "reviewer", json!(["orders"])).await?;
+    let viewer = account(&admin, "vera", "viewer", Value::Null).await?;
+    let names = async |who: &tandem_e2e::console::Caller| -> Result<Vec<String>> {
+        let told = who.get("/agents").await?;
+        let agents = told["agents"].as_array().into_iter().flatten();
+        Ok(agents.filter_map(|own| own["name"].as_str().map(str::to_owned)).collect())
+    };
+    // Who has one flow sees whom that flow is all of; the others would tell of more.
+    assert_eq!(names(&admin).await?, ["all", "clerk", "desk"]);
+    assert_eq!(names(&berta).await?, ["desk"]);
+    for (who, path, status) in [
+        (&berta, "/agents/all/questions", 404),
+        (&viewer, "/agents/desk/questions", 403),
+        (&admin, "/agents/nobody/questions", 404),
+    ] {
+        assert_eq!(who.ask(reqwest::Method::POST, path, Some(question("Where is PO-1?"))).await?.0, status, "{path}");
+    }
+    for path in ["/agents/desk/runs", "/agents/desk/runs/1"] {
+        assert_eq!(viewer.ask(reqwest::Method::GET, path, None).await?.0, 403, "{path}");
+    }
+    let (status, why) = admin.ask(reqwest::Method::POST, "/agents/desk/questions", Some(question("  "))).await?;
+    assert!(status == 422 && why["field"] == "question", "{status} {why}");
+
+    let asked = berta.post("/agents/desk/questions", question("Where is PO-1?")).await?;
+    let told = over(&berta, "desk", asked.clone()).await?;
+    assert_eq!(
+        (&told["state"], &told["answer"], &told["asked"]),
+        (&json!("answered"), &json!("Nowhere."), &json!("Where is PO-1?"))
+    );
+    assert_eq!(told["steps"][1]["says"], "orders_orders-of {\"num_at_card\":\"PO-1\"}", "{told}");
+    // Under another agent's name it is not told.
+    assert_eq!(admin.ask(reqwest::Method::GET, &format!("/agents/all/runs/{}", asked["id"]), None).await?.0, 404);
+    let runs = berta.get("/agents/desk/runs").await?;
+    assert_eq!(runs["runs"].as_array().map(Vec::len), Some(1), "{runs}");
+    let desk = admin.get("/agents").await?["agents"][2].clone();
+    assert!(desk["today"]["calls"] == 2 && desk["enabled"] == true, "{desk}");
+
+    // What somebody had an agent do they do not approve, be it that they asked with a token.
+    let until = chrono::Utc::now() + chrono::TimeDelta::days(1);
+    let token = json!({ "name": "script", "role": "reviewer", "flows": Value::Null, "expires_at": until.to_rfc3339() });
+    let secret = admin.post("/tokens", token).await?["secret"].as_str().context("a secret")?.to_owned();
+    let asked = admin
+        .client
+        .post(format!("{}/agents/clerk/questions", admin.base))
+        .bearer_auth(secret)
+        .header("content-type", "application/json")
+        .body(question("Take it").to_string())
+        .send()
+        .await?;
+    ensure!(asked.status() == 200, "{}", asked.status());
+    let told = over(&admin, "clerk", serde_json::from_str(&asked.text().await?)?).await?;
+    ensure!(told["state"] == "answered", "{told}");
+    let review = admin.get("/reviews").await?["reviews"][0].clone();
+    let answer = json!({ "ids": [review["event"]["id"]], "choice": review["choices"][0]["choice"] });
+    let job = admin.post("/reviews/answer", answer.clone()).await?;
+    assert!(job["failed"].to_string().contains("somebody else approves it"), "{job}");
+    assert_eq!(berta.post("/reviews/answer", answer).await?["failed"], json!([]));
+    Ok(())
+}

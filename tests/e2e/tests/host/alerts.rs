@@ -326,3 +326,33 @@ async fn a_flow_that_is_taken_out_while_it_is_held_is_told_as_no_longer_looked_a
     assert_eq!(server.subjects("accounts").len(), 2, "{:?}", server.subjects("accounts"));
     Ok(())
 }
+
+#[tokio::test]
+async fn a_call_that_waits_to_be_approved_is_told_without_what_it_would_write() -> Result<()> {
+    let receiver = Receiver::start().await?;
+    let channel = "[alerts.own]\nkind = \"webhook\"\nurl = { file = \"own.url\" }\nkey = { file = \"own.key\" }\nwhat = [\"approvals\"]\n";
+    let mut world = world(format!("{RULES}{channel}")).await?;
+    std::fs::write(world.folder().join("own.url"), format!("http://{}/own/\n", receiver.address))?;
+    std::fs::write(world.folder().join("own.key"), "webhook-secret")?;
+    world.up().await?;
+    let partner = world.b1_records("BusinessPartners").await?.into_iter().find(|own| own["CardType"] == "cCustomer");
+    let item = world.b1_records("Items").await?.into_iter().find(|own| own["SalesItem"] == "tYES");
+    let (partner, item) = (partner.context("a customer")?, item.context("an item")?);
+    let input = json!({ "card_code": partner["CardCode"], "num_at_card": "PO-1", "doc_due_date": "2030-01-31",
+        "lines": [{ "item_code": item["ItemCode"], "quantity": 3, "unit_price": 7.5 }] });
+    let told = world.tandem_json(&["tool", "call", "orders_create-order", &input.to_string()]).await?;
+    let call = told["event"].clone();
+    assert_eq!(told["result"]["state"], "waits for approval", "{told}");
+    let first = async |_: &World| Ok(receiver.of("/own/").into_iter().next());
+    let (_, body) = world.until("the call to be told", PATIENCE, first).await?;
+    let words = format!("Call {call} of the flow orders waits to be approved");
+    assert!(body.contains(&words) && body.contains("orders_create-order"), "{body}");
+    assert!(body.contains(&format!("\"call\":{call}")), "{body}");
+    for hidden in [&partner["CardCode"], &item["ItemCode"], &json!("PO-1")] {
+        assert!(!body.contains(hidden.as_str().context("a text")?), "{hidden}: {body}");
+    }
+    world.tandem(&["review", "resolve", &call.to_string(), "--choose", "refuse"]).await?;
+    let over = async |_: &World| Ok(receiver.of("/own/").into_iter().find(|(_, body)| body.contains("waits no more")));
+    world.until("its end to be told", PATIENCE, over).await?;
+    Ok(())
+}

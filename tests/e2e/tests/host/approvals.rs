@@ -426,3 +426,95 @@ async fn the_command_line_approves_nothing_of_its_own_and_what_is_hidden_is_in_n
     assert!(!reviews.contains("unseen words") && !reviews.contains("by hand"), "{reviews}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_may_approve_a_call_may_change_it_and_only_what_they_made_of_it_is_done() -> Result<()> {
+    let (world, admin, mcp) = world("").await?;
+    let berta = account(&admin, "berta", "reviewer", Value::Null).await?;
+    let own = typed(&world).await?;
+    let entry = &own["DocEntry"];
+    let input = |quantity: f64| json!({ "doc_entry": entry, "lines": [{ "line_num": 0, "quantity": quantity }] });
+    let change = async |who: &Caller, call: i64, input: Value| {
+        who.ask(
+            reqwest::Method::POST,
+            &format!("/reviews/{call}/change"),
+            Some(json!({ "input": input, "why": "ours" })),
+        )
+        .await
+    };
+    let told = mcp.got("orders_change-order", input(50.0)).await?;
+    let (call, choice, _) = waiting(&admin, &told).await?;
+    // Who stands behind the caller may not, nor who may not answer; and what does not fit its tool is none.
+    assert_eq!(change(&admin, call, input(5.0)).await?.0, 403);
+    let viewer = account(&admin, "vera", "viewer", Value::Null).await?;
+    assert_eq!(change(&viewer, call, input(5.0)).await?.0, 403);
+    let (status, why) = change(&berta, call, json!({ "doc_entry": "x" })).await?;
+    assert!(status == 422 && why["error"].as_str().is_some_and(|why| why.contains("integer")), "{status} {why}");
+    let (status, why) = change(&berta, call, input(50.0)).await?;
+    assert!(status == 409 && why.to_string().contains("nothing of it is changed"), "{status} {why}");
+    assert_eq!(change(&berta, 999_999, input(5.0)).await?.0, 404);
+    assert_eq!(
+        admin.get(&format!("/reviews/{call}")).await?["choices"][0]["choice"],
+        json!(choice),
+        "it waits as before"
+    );
+
+    // What its tool refuses leaves the call as it was.
+    let (status, why) = change(&berta, call, json!({ "doc_entry": 999_999, "comments": "x" })).await?;
+    assert!(status == 409 && why.to_string().contains("DocEntry 999999"), "{status} {why}");
+    assert_eq!(admin.get(&format!("/reviews/{call}")).await?["choices"][0]["choice"], json!(choice));
+
+    let (status, changed) = change(&berta, call, input(5.0)).await?;
+    ensure!(status == 200, "{status} {changed}");
+    let other = changed["call"].as_i64().context("a number")?;
+    // The first is over, and says what became of it; its approval is worth nothing any more.
+    let told = ended(&mcp, call).await?;
+    assert!(told["state"] == "not done" && told["instead"] == json!(other), "{told}");
+    assert!(!answer(&berta, call, &choice).await?.as_array().is_none_or(Vec::is_empty));
+    assert_eq!(change(&berta, call, input(6.0)).await?.0, 409);
+    let told = mcp.got("tandem_call", json!({ "call": other })).await?;
+    let (_, choice, review) = waiting(&admin, &told).await?;
+    assert_eq!(review["changed"], json!({ "by": "berta", "call": call }), "{review}");
+    let fields = review["plan"][0]["fields"].as_array().context("fields")?;
+    let quantity = fields.iter().find(|own| own["name"] == "DocumentLines[0].Quantity").context("a quantity")?;
+    assert_eq!((quantity["old"].as_f64(), quantity["new"].as_f64()), (Some(2.0), Some(5.0)), "{review}");
+    assert_eq!(order(&world, entry).await?["DocumentLines"][0]["Quantity"].as_f64(), Some(2.0));
+    // It is still the first one's call: who made the token does not approve it, whoever changed it.
+    assert!(answer(&admin, other, &choice).await?.to_string().contains("somebody else approves it"));
+    assert_eq!(answer(&berta, other, &choice).await?, json!([]));
+    assert_eq!(ended(&mcp, other).await?["state"], "done");
+    assert_eq!(order(&world, entry).await?["DocumentLines"][0]["Quantity"].as_f64(), Some(5.0));
+    let audit = admin.get("/audit?limit=50").await?.to_string();
+    assert!(audit.contains("review.change") && audit.contains(&format!("call {other}")), "{audit}");
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_answers_and_changes_at_one_moment_one_counts_and_what_was_changed_is_asked_about_whatever_the_rules_say()
+-> Result<()> {
+    // Small changes are nobody's to approve.
+    let rules = "[[agents.rules]]\ntools = [\"orders_change-order\"]\nthen = \"allow\"\nwhen = \"input.lines[0].quantity < 10.0\"\n";
+    let (world, admin, mcp) = world(rules).await?;
+    let berta = account(&admin, "berta", "reviewer", Value::Null).await?;
+    let own = typed(&world).await?;
+    let entry = &own["DocEntry"];
+    let input = |quantity: f64| json!({ "doc_entry": entry, "lines": [{ "line_num": 0, "quantity": quantity }] });
+    let told = mcp.got("orders_change-order", input(50.0)).await?;
+    let (call, choice, _) = waiting(&admin, &told).await?;
+    let path = format!("/reviews/{call}/change");
+    let change =
+        async |quantity: f64| berta.ask(reqwest::Method::POST, &path, Some(json!({ "input": input(quantity) }))).await;
+    let refuse = async { berta.post("/reviews/answer", json!({ "ids": [call], "choice": "refuse" })).await };
+    let (one, other, refused) = tokio::join!(change(5.0), change(6.0), refuse);
+    let (one, other, refused) = (one?, other?, refused?);
+    let counted = [one.0 == 200, other.0 == 200, refused["failed"] == json!([])];
+    assert_eq!(counted.iter().filter(|counts| **counts).count(), 1, "{one:?} {other:?} {refused}");
+    assert!(!answer(&berta, call, &choice).await?.as_array().is_none_or(Vec::is_empty));
+    for (status, changed) in [one, other].into_iter().filter(|(status, _)| *status == 200) {
+        // A rule would let it pass: it was promised that somebody approves it.
+        let told = mcp.got("tandem_call", json!({ "call": changed["call"] })).await?;
+        assert!(status == 200 && told["state"] == "waits for approval", "{told}");
+    }
+    assert_eq!(order(&world, entry).await?["DocumentLines"][0]["Quantity"].as_f64(), Some(2.0));
+    Ok(())
+}
