@@ -114,6 +114,10 @@ pub fn subjects(batch: &Batch, settings: &Settings, outcomes: &mut Outcomes) -> 
                 accounts.entry(text(&payload, "AccountId").to_owned()).or_default().push(place);
             }
             look::TOPIC => accounts.entry(event.key.clone()).or_default().push(place),
+            topic if look::is_wanted(topic, &payload) => {
+                wanted.insert(place);
+                accounts.entry(event.key.clone()).or_default().push(place);
+            }
             look::NIGHT | look::NEXT => look::slice(place, &payload, event.resolution.as_deref(), outcomes),
             other => {
                 let why = format!("the accounts plugin does not take {other}");

@@ -17,6 +17,8 @@ pub const NIGHT: &str = "timer.partners";
 /// That of the others.
 pub const NEXT: &str = "timer.wake";
 
+/// In the payload of an account that needs a partner.
+const WANTED: &str = "wanted";
 /// Accounts of a slice: twenty reads of B1 and one of Salesforce.
 const SLICE: usize = 500;
 /// Milliseconds between two slices.
@@ -38,6 +40,16 @@ pub fn at(account: &str, why: &str) {
         &format!("{account}:{why}:{}", clock::now()),
         &json!({ "record": "salesforce.Account", "AccountId": account }),
     );
+}
+
+/// Has an account looked at next as one that needs a partner.
+pub fn wanted(account: &str) {
+    schedule::wake(clock::now(), account, &json!({ WANTED: true }).to_string());
+}
+
+/// Whether that is what an event is.
+pub fn is_wanted(topic: &str, payload: &Value) -> bool {
+    topic == NEXT && payload[WANTED] == true
 }
 
 /// Asks for one slice of the linked partners, those whose accounts' ids come after the payload's `after`.

@@ -300,3 +300,40 @@ async fn who_sees_some_customers_alone_is_told_of_no_other_by_any_tool() -> Resu
     assert!(code == 3 && checked.contains("tells records apart by \"cardcode\""), "{checked}");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_customer_is_made_of_an_account_once_when_somebody_asks_for_it() -> Result<()> {
+    let b1 = "poll_seconds = 1\ntime_zone = \"Europe/Berlin\"".into();
+    let more = "[agents]\n[[agents.rules]]\ntools = [\"accounts_make-customer\"]\nthen = \"allow\"\n".into();
+    let flows = vec![("accounts", "settings = { series = 11 }")];
+    let mut world = World::with(Setup { plugins: vec!["accounts"], flows, b1, more, ..Setup::default() }).await?;
+    world.up().await?;
+    let fields = json!({ "Name": "Seehafen Logistik GmbH", "BillingCity": "Bremen", "BillingPostalCode": "28195" });
+    let id = world.create("Account", fields).await?;
+    let account = async |world: &World| {
+        let all = world.records("Account").await?;
+        Ok(all.into_iter().find(|own| own["Id"] == json!(id)).filter(|own| own["Tandem_Card_Code__c"].is_string()))
+    };
+    // By itself it gets none: nothing needs one.
+    world.settled().await?;
+    assert_eq!(account(&world).await?, None);
+    let told = asked(&world, "accounts_make-customer", json!({ "account": id })).await?;
+    assert_eq!(
+        (&told["state"], &told["result"]["account_name"]),
+        (&json!("done"), &json!("Seehafen Logistik GmbH")),
+        "{told}"
+    );
+    let found = world.until("the account's customer", std::time::Duration::from_secs(60), account).await?;
+    let code = found["Tandem_Card_Code__c"].clone();
+    let partner = of(&world, "BusinessPartners", "CardCode", &code).await?;
+    assert_eq!((&partner["CardName"], &partner["CardType"]), (&json!("Seehafen Logistik GmbH"), &json!("cCustomer")));
+    // It has one: another is not made, whatever is asked.
+    let told = asked(&world, "accounts_make-customer", json!({ "account": id })).await?;
+    let why = told["why"].as_str().unwrap_or_default();
+    assert!(told["state"] == "not done" && why.contains(code.as_str().unwrap_or_default()), "{told}");
+    let same = world.b1_records("BusinessPartners").await?;
+    assert_eq!(same.iter().filter(|own| own["CardName"] == "Seehafen Logistik GmbH").count(), 1);
+    let told = asked(&world, "accounts_make-customer", json!({ "account": "001000000000000AAA" })).await?;
+    assert!(told["why"].as_str().is_some_and(|why| why.contains("there is no account")), "{told}");
+    Ok(())
+}

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use tandem_sdk::counterpart::{self, Accounts};
-use tandem_sdk::tools::{self, Asked, Offer, Offers, Refusal, reads};
+use tandem_sdk::tools::{self, Asked, Offer, Refusal, reads};
 use tandem_sdk::{Deserialize, JsonSchema, PERIODS, Serialize, Value, b1, clock, in_use, lists, matching, text};
 
 use crate::describe::Settings;
@@ -78,21 +78,18 @@ struct Customer {
     note: Option<String>,
 }
 
-impl Offers for crate::Accounts {
-    type Settings = Settings;
-
-    fn tools() -> Vec<Offer<Settings>> {
-        vec![reads(
-            "find-customer",
-            "Find a customer",
-            "Finds customers and leads of SAP Business One, at most 20, by CardCode or what it begins with, by words \
-             of the name (each of the first four must be in it), by tax id, by e-mail, or by telephone (its longest \
-             run of digits). Ask this first where another tool wants a card_code. Codes and names are found as \
-             written, in capitals, in small letters, and with a capital at the head of each word: B1 may tell capitals \
-             apart. Suppliers, contact persons, items and documents are not found.",
-            find,
-        )]
-    }
+/// See the module's words.
+pub fn offer() -> Offer<Settings> {
+    reads(
+        "find-customer",
+        "Find a customer",
+        "Finds customers and leads of SAP Business One, at most 20, by CardCode or what it begins with, by words \
+         of the name (each of the first four must be in it), by tax id, by e-mail, or by telephone (its longest \
+         run of digits). Ask this first where another tool wants a card_code. Codes and names are found as \
+         written, in capitals, in small letters, and with a capital at the head of each word: B1 may tell capitals \
+         apart. Suppliers, contact persons, items and documents are not found.",
+        find,
+    )
 }
 
 fn find(asked: &Asked<'_, Settings>, wanted: Wanted) -> Result<Found, Refusal> {
