@@ -391,3 +391,30 @@ async fn one_that_is_killed_leaves_nothing_half() -> Result<()> {
     assert_eq!(reports(&world).len(), 1, "what was broken off is gone");
     Ok(())
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_system_that_is_down_is_named_with_its_cause_in_each_flow_that_needs_it() -> Result<()> {
+    let world = World::with(setup()).await?;
+    let config = world.folder().join("tandem.toml");
+    let text_of = std::fs::read_to_string(&config)?;
+    // Nobody listens there.
+    let gone = text_of.replace(&format!("{}/b1s/v2", world.b1), "http://127.0.0.1:9/b1s/v2");
+    anyhow::ensure!(gone != text_of);
+    std::fs::write(&config, gone)?;
+    let (code, report) = reconcile(&world, &[]).await?;
+    assert_eq!(code, 1, "{report:#}");
+    let flows = report["flows"].as_array().context("flows")?;
+    assert_eq!(flows.len(), 6, "{report:#}");
+    for flow in flows {
+        // Of one that cannot even say what is compared it stands at the flow.
+        let of_flow = text(flow, "unsaid");
+        let told: Vec<&str> =
+            flow["comparisons"].as_array().into_iter().flatten().map(|own| text(own, "not_whole")).collect();
+        let told = if told.is_empty() { vec![of_flow] } else { told };
+        for why in told {
+            assert!(why.contains("connection erp cannot be used: unreachable"), "{flow:#}");
+            assert!(!why.contains("left alone"), "its cause, and not what follows from it: {why}");
+        }
+    }
+    Ok(())
+}
