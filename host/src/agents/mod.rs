@@ -476,11 +476,10 @@ fn keep_result(told: &mut Value, rows: &Rows) {
         return;
     }
     hidden::hide_plan(told);
-    if let Some(result) = told.get_mut("result")
-        && !rows::keep(result, rows, About::Theirs)
-    {
-        *result = Value::Null;
-        told["why"] = rows::NOTHING.into();
+    let Some(told) = told.as_object_mut() else { return };
+    if told.get_mut("result").is_some_and(|result| !rows::keep(result, rows, About::Theirs)) {
+        told.remove("result");
+        told.insert("why".into(), rows::NOTHING.into());
     }
 }
 

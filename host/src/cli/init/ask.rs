@@ -208,7 +208,9 @@ fn among(key: &str, given: String, choices: &[Choice]) -> Result<String> {
     if choices.iter().any(|own| own.value == given) {
         return Ok(given);
     }
-    let all: Vec<&str> = choices.iter().filter(|own| !own.value.is_empty()).map(|own| own.says.as_str()).collect();
+    // With its name, where what is said of it begins with what is to be written.
+    let shown = |own: &Choice| if own.says.starts_with(&own.value) { own.says.clone() } else { own.value.clone() };
+    let all: Vec<String> = choices.iter().filter(|own| !own.value.is_empty()).map(shown).collect();
     Err(wrong(key, &format!("= {given:?} is not there; there are {}", all.join(", "))))
 }
 
