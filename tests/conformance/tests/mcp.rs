@@ -37,3 +37,10 @@ async fn the_typescript_client_finds_and_calls_tools() -> Result<()> {
     let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
     node("mcp.mjs", &environment).await
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_protocols_public_suite_finds_nothing_wrong() -> Result<()> {
+    let (_world, environment) = asked().await?;
+    let environment: Vec<(&str, &str)> = environment.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    node("mcp-suite.mjs", &environment).await
+}
