@@ -169,7 +169,9 @@ fn prepare(options: &Options) -> Result<()> {
         let folder = options.folder.display();
         let refused = |why: String| Err(Failure::WrongUsage(why).into());
         if !options.folder.join(MARK).is_file() {
-            return refused(format!("{folder} is there and is not a demo's folder; name another with --folder"));
+            return refused(format!(
+                "{folder} is there and is not a demo's folder (it has no {MARK} in it): remove it where an older demo left it, or name another with --folder"
+            ));
         }
         if has_host(&options.folder.join(StoreConfig::default().path)) {
             return refused(format!("a host runs in {folder}: end it first, or name another folder with --folder"));
