@@ -210,8 +210,8 @@ impl Gateway {
             }
         };
         match tool {
-            Called::Own(Own::Answer) => self.answer(caller, &client, input, once, &hides).await,
-            Called::Own(own) => self.own(caller, &client, own, input, &hides).await,
+            Called::Own(Own::Answer, tool) => self.answer(caller, &client, (&tool, input), once, &hides).await,
+            Called::Own(own, tool) => self.own(caller, &client, (own, &tool), input, &hides).await,
             Called::Theirs(flow, tool) => {
                 // Of who calls first, then of all: one who has many under way holds up nobody else.
                 let turns = async { (self.rates.turn(&caller.who).await, self.turns.clone().acquire_owned().await) };
@@ -288,11 +288,10 @@ impl Gateway {
         &self,
         caller: &Caller,
         client: &str,
-        input: Value,
+        (tool, input): (&Tool, Value),
         once: Option<String>,
         hides: &BTreeSet<String>,
     ) -> Result<Answered, Refused> {
-        let tool = Own::Answer.tool().map_err(CallError::Refused)?;
         let problems = tool.problems_of(&input);
         if !problems.is_empty() {
             return Err(CallError::Unfit(problems).into());
@@ -336,12 +335,11 @@ impl Gateway {
         &self,
         caller: &Caller,
         client: &str,
-        own: Own,
+        (own, tool): (Own, &Tool),
         input: Value,
         hides: &BTreeSet<String>,
     ) -> Result<Answered, Refused> {
         let began = Instant::now();
-        let tool = own.tool().map_err(CallError::Refused)?;
         let problems = tool.problems_of(&input);
         if !problems.is_empty() {
             return Err(CallError::Unfit(problems).into());
@@ -379,14 +377,18 @@ impl Gateway {
             return Err(Refused::Policy { who: caller.who.clone(), tool, by: "its own `tools` do not name it".into() });
         }
         let (flow, tool) = name.split_once('_').ok_or_else(unknown)?;
-        let (called, tool) = match Own::named(tool).filter(|_| flow == PREFIX) {
-            Some(own) => (Called::Own(own), own.tool().map_err(CallError::Refused)?),
-            None => {
-                let flow = self.flows_of(caller).into_iter().find(|own| own.name == flow).ok_or_else(unknown)?;
-                let tool = flow.release.plugin.tool(tool).ok_or_else(unknown)?.clone();
-                (Called::Theirs(flow, tool.name.clone()), tool)
-            }
-        };
+        if let Some(own) = Own::named(tool).filter(|_| flow == PREFIX) {
+            let tool = own.tool().map_err(CallError::Refused)?;
+            let veil = self.veil(caller, name, &tool, input)?;
+            return Ok((Called::Own(own, Box::new(tool)), veil));
+        }
+        let flow = self.flows_of(caller).into_iter().find(|own| own.name == flow).ok_or_else(unknown)?;
+        let veil = self.veil(caller, name, flow.release.plugin.tool(tool).ok_or_else(unknown)?, input)?;
+        Ok((Called::Theirs(flow, tool.to_owned()), veil))
+    }
+
+    /// What somebody does not see of what a tool answers to that; an error where the operator does not allow them to call it so.
+    fn veil(&self, caller: &Caller, name: &str, tool: &Tool, input: &Value) -> Result<Veil, Refused> {
         let call = Judged { who: &caller.who, tool: name, deed: tool.deed };
         let ruling = match self.policy.asks_for_rehearsal(call) {
             // What a rehearsal shows decides once it was made: unless nothing that it shows could have the call made.
@@ -394,21 +396,18 @@ impl Gateway {
             false => Some(self.policy.on(call, input, None)),
         };
         let refused = |by: String| Refused::Policy { who: caller.who.clone(), tool: name.to_owned(), by };
-        match ruling {
-            Some(ruling) if ruling.is_allowed() => {
-                let (hides, rows) = (self.policy.hides(call), self.policy.rows(call));
-                let about = match misses(name, &tool, &rows) {
-                    Some(why) => Err(why),
-                    None if is_how_a_call_stands(name) => Ok(About::Theirs),
-                    None => rows::about(&tool, input, &rows),
-                };
-                let about = about.map_err(|why| refused(format!("{}: {why}", ruling.by)))?;
-                Ok((called, Veil { hides, rows, about }))
-            }
-            ruling => {
-                Err(refused(ruling.map_or_else(|| "no rule of [agents] allows it".to_owned(), |ruling| ruling.by)))
-            }
+        let Some(ruling) = ruling else { return Err(refused("no rule of [agents] allows it".into())) };
+        if !ruling.is_allowed() {
+            return Err(refused(ruling.by));
         }
+        let (hides, rows) = (self.policy.hides(call), self.policy.rows(call));
+        let about = match misses(name, tool, &rows) {
+            Some(why) => Err(why),
+            None if is_how_a_call_stands(name) => Ok(About::Theirs),
+            None => rows::about(tool, input, &rows),
+        };
+        let about = about.map_err(|why| refused(format!("{}: {why}", ruling.by)))?;
+        Ok(Veil { hides, rows, about })
     }
 
     /// A call that was made, by its event and by digests of what was asked and answered: the event may be gone one day, and changed by who can write the database.
@@ -539,7 +538,7 @@ pub fn all_tools<'a>(flows: impl IntoIterator<Item = &'a Flow>) -> Vec<Offered> 
 /// What is called.
 enum Called {
     /// The host itself.
-    Own(Own),
+    Own(Own, Box<Tool>),
     /// A flow's plugin, by the tool's name there.
     Theirs(Arc<Flow>, String),
 }

@@ -182,6 +182,12 @@ async fn flows(config: &Arc<Config>, connections: &Connections, findings: &mut V
             }
         }
     }
+    // One session served all of them.
+    for connection in connections.values() {
+        if let Connection::B1(b1) = connection.as_ref() {
+            b1.log_out().await;
+        }
+    }
     // What a plugin offers that cannot be loaded is not known.
     if ready.len() == config.flows.len() {
         rules(config, &ready, findings);
@@ -196,9 +202,6 @@ async fn listed(what: &str, flow: &Flow, own: &FlowConfig, findings: &mut Vec<Fi
     let Some(b1) = flow.bound.slots.values().find(|own| own.kind() == "b1") else { return };
     for says in unlisted(&own.plugin, &own.settings, b1).await {
         findings.push(Finding::bad(what, says, "name one that is there, in this flow's settings"));
-    }
-    if let Connection::B1(b1) = b1.as_ref() {
-        b1.log_out().await;
     }
 }
 

@@ -3,14 +3,14 @@
 use serde_json::{Value, json};
 
 use super::answer::TOPIC;
-use super::queued::NAME;
+use super::queued::name_of;
+use super::read::run_of;
 use super::staged::{CHANGE, expired};
 use super::{CallError, Changed, Judged, Payload, Wanted, bound_of, event_of, rows, tool_named, tool_of};
 use crate::config::Then;
-use crate::engine::rehearsal::as_stored;
 use crate::engine::{Engine, Flow};
-use crate::sandbox::{Journal, Outcome, Unknown, digest_of};
-use crate::store::{Answered, Event, EventId, EventState, Kept, Run, RunId, Store, StoreError, Via};
+use crate::sandbox::{Journal, Outcome, Unknown};
+use crate::store::{Answered, Event, EventId, EventState, Store, StoreError, Via};
 use crate::time::now;
 
 impl Engine {
@@ -60,16 +60,10 @@ impl Engine {
         let mut payload: Value = serde_json::from_str(&event.payload).unwrap_or_default();
         payload["changed"] = json!(Changed { by: by.to_owned(), call: waiting.id.0 });
         event.payload = payload.to_string();
-        (event.dedup, event.trace) = (name_of(waiting.id), name_of(waiting.id));
+        let name = changed_name(waiting.id);
+        (event.dedup, event.trace) = (name.clone(), name);
         // What its tool refuses is told to whoever changes it, and the call waits as before.
-        let run = Run {
-            id: RunId(0),
-            flow: flow.name.clone(),
-            release: flow.release.digest.clone(),
-            events: vec![as_stored(0, event.clone())],
-            repeated: false,
-            kept: Kept::Whole,
-        };
+        let run = run_of(flow, &event);
         let rehearsed =
             Box::pin(self.runtime.run(&flow.release.plugin, bound_of(flow), &run, Journal::dry(&[], Unknown::Ask)));
         match rehearsed.await.map_err(CallError::Run)?.outcomes.pop() {
@@ -89,11 +83,10 @@ impl Engine {
 
 /// The call that a person made of another one, where they did.
 pub(super) async fn instead_of(store: &dyn Store, call: EventId) -> Result<Option<EventId>, StoreError> {
-    Ok(store.of_trace(&name_of(call), 1).await?.pop().map(|event| event.id))
+    Ok(store.of_trace(&changed_name(call), 1).await?.pop().map(|event| event.id))
 }
 
 /// One call becomes one other.
-fn name_of(call: EventId) -> String {
-    let name = digest_of(format!("changed {call}").as_bytes());
-    name.get(..NAME).unwrap_or(&name).to_owned()
+fn changed_name(call: EventId) -> String {
+    name_of(&format!("changed {call}"))
 }

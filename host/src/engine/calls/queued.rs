@@ -15,7 +15,7 @@ use crate::store::{
 use crate::time::iso;
 
 /// Letters of the name of a call that whoever calls has named, as long as any trace.
-pub(super) const NAME: usize = 32;
+const NAME: usize = 32;
 /// Events of one key that are looked through for the same call.
 const LOOKED: u32 = 200;
 /// Between two looks at a call that is waited for.
@@ -116,10 +116,7 @@ async fn queue(
         let Some(own) = own else { return false };
         own.once.is_none() && own.input == wanted.input && !event.state.is_over() && !expired(event)
     };
-    let name = wanted.once.as_ref().map(|once| {
-        let name = digest_of(json!([wanted.by.who, topic, once]).to_string().as_bytes());
-        name.get(..NAME).unwrap_or(&name).to_owned()
-    });
+    let name = wanted.once.as_ref().map(|once| name_of(&json!([wanted.by.who, topic, once]).to_string()));
     // By the name that who calls has given it, or else by all that it says.
     let known = match &name {
         Some(name) => store.of_trace(name, 1).await?.pop(),
@@ -143,6 +140,12 @@ async fn queue(
     inbox.take(intake).await?;
     let found = store.of_trace(&trace, 1).await?.pop();
     found.map(|event| event.id).ok_or_else(|| CallError::Refused("the call was not taken in; make it again".into()))
+}
+
+/// By which a call is known that is the same one whenever it is made.
+pub(super) fn name_of(text: &str) -> String {
+    let name = digest_of(text.as_bytes());
+    name.get(..NAME).unwrap_or(&name).to_owned()
 }
 
 /// How a call stands, and what it gave, once it stands still or so much time is over.

@@ -92,7 +92,7 @@ fn away(journal: &[JournalEntry]) -> (usize, u64) {
 }
 
 /// The run that goes through it.
-fn run_of(flow: &Flow, event: &NewEvent) -> Run {
+pub(super) fn run_of(flow: &Flow, event: &NewEvent) -> Run {
     Run {
         id: RunId(0),
         flow: flow.name.clone(),

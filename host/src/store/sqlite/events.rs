@@ -370,21 +370,10 @@ fn supersede(db: &Connection, event: EventId, now: Millis) -> Result<()> {
     Ok(())
 }
 
-/// See [`Store::answer`]: what is asked and what is offered is looked at as it is when the answer is given.
+/// See [`Store::answer`].
 pub(super) fn answer(db: &Connection, id: EventId, choice: String, now: Millis) -> Result<Answered> {
-    let asked = db
-        .prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1"))?
-        .query_row([id.0], event)
-        .optional()?;
-    let Some(asked) = asked else { return Ok(Answered::Gone) };
-    if asked.state != EventState::Review {
-        return Ok(Answered::NotAsked(asked.state));
-    }
-    if !asked.choices.contains(&choice) {
-        return Ok(Answered::NotOffered(asked.choices));
-    }
-    retry(db, id, Some(choice), now)?;
-    Ok(Answered::Given)
+    let offers = choice.clone();
+    answered_where(db, id, |choices| choices.contains(&offers), choice, now)
 }
 
 /// See [`Store::answer_by`].
@@ -396,6 +385,21 @@ pub(super) fn answer_by(
     other: &NewEvent,
     now: Millis,
 ) -> Result<Answered> {
+    let answered = answered_where(db, id, |own| own == choices, answer, now)?;
+    if answered == Answered::Given {
+        insert(db, other, Lane::Live, now)?;
+    }
+    Ok(answered)
+}
+
+/// Gives an answer to a question whose choices are right: what is asked and what is offered is looked at as it is when the answer is given.
+fn answered_where(
+    db: &Connection,
+    id: EventId,
+    is_right: impl Fn(&[String]) -> bool,
+    answer: String,
+    now: Millis,
+) -> Result<Answered> {
     let asked = db
         .prepare_cached(&format!("SELECT {EVENT_COLUMNS} FROM events WHERE id = ?1"))?
         .query_row([id.0], event)
@@ -404,14 +408,10 @@ pub(super) fn answer_by(
     if asked.state != EventState::Review {
         return Ok(Answered::NotAsked(asked.state));
     }
-    if asked.choices != choices {
+    if !is_right(&asked.choices) {
         return Ok(Answered::NotOffered(asked.choices));
     }
-    if !retry(db, id, Some(answer), now)? {
-        return Ok(Answered::Gone);
-    }
-    insert(db, other, Lane::Live, now)?;
-    Ok(Answered::Given)
+    Ok(if retry(db, id, Some(answer), now)? { Answered::Given } else { Answered::Gone })
 }
 
 /// See [`Store::retry`].
