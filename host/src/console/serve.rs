@@ -4,11 +4,11 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::extract::{Request, State};
-use axum::http::StatusCode;
+use axum::http::header::CONNECTION;
+use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
@@ -26,8 +26,9 @@ use tokio_rustls::server::TlsStream;
 /// After a refusal of the system itself, such as for want of files.
 const AFTER_REFUSAL: Duration = Duration::from_secs(1);
 
-/// How long one that has just connected may take to ask, where it ends.
-const GREETING: Duration = Duration::from_millis(500);
+/// How long a connection may still ask once when the server ends: who has just connected, or keeps one open and asks in that moment,
+/// is answered instead of cut off.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 /// How much of the host a stranger may take.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +69,9 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(patience.connections));
-    let router = router.layer(from_fn_with_state(patience.request, in_time));
+    let router = router
+        .layer(from_fn_with_state(patience.request, in_time))
+        .layer(from_fn_with_state(stop.clone(), or_last));
     let acceptor = tls.map(TlsAcceptor::from);
     let mut half_open = HalfOpen { most: patience.half_open, all: VecDeque::new() };
     let mut open = JoinSet::new();
@@ -191,14 +194,13 @@ async fn converse(
 ) {
     let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
     http.http1().timer(TokioTimer::new()).header_read_timeout(patience.header);
-    let asked = Asked::default();
-    let router = router.layer(Extension(asked.clone()));
     let connection = http.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
     let mut connection = std::pin::pin!(connection);
     let conversation = async {
         let stopped = async {
             drop(stop.wait_for(|stop| *stop).await);
-            asked.or_not().await;
+            // What is on its way is answered, and told that it was the last: `or_last`.
+            tokio::time::sleep(FAREWELL).await;
         };
         let ended = tokio::select! {
             ended = connection.as_mut() => ended,
@@ -215,30 +217,20 @@ async fn converse(
     drop(place);
 }
 
-/// Whether anything was asked on a connection yet.
-#[derive(Clone, Default)]
-struct Asked(Arc<AtomicBool>);
-
-impl Asked {
-    /// Who has just connected has not asked yet, and is answered though it ends.
-    async fn or_not(&self) {
-        let asked = async {
-            while !self.0.load(Ordering::Relaxed) {
-                tokio::time::sleep(GREETING / 20).await;
-            }
-        };
-        let _ = tokio::time::timeout(GREETING, asked).await;
-    }
-}
-
 async fn in_time(State(patience): State<Duration>, request: Request, next: Next) -> Response {
-    if let Some(Asked(asked)) = request.extensions().get() {
-        asked.store(true, Ordering::Relaxed);
-    }
     match tokio::time::timeout(patience, next.run(request)).await {
         Ok(answer) => answer,
         Err(_) => (StatusCode::REQUEST_TIMEOUT, "the request did not come in time\n").into_response(),
     }
+}
+
+/// An answer, and that the connection ends with it where the server does.
+async fn or_last(State(stop): State<watch::Receiver<bool>>, request: Request, next: Next) -> Response {
+    let mut answer = next.run(request).await;
+    if *stop.borrow() {
+        answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    answer
 }
 
 #[cfg(test)]
@@ -311,6 +303,23 @@ mod tests {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        tokio::time::timeout(Duration::from_secs(4), ended).await.unwrap().unwrap();
+    }
+
+    #[tokio::test]
+    async fn who_keeps_a_connection_and_asks_while_it_ends_is_answered_and_told_that_it_was_the_last() {
+        let (address, stop, ended) = served(2).await;
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        let mut first = [0; 512];
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let read = stream.read(&mut first).await.unwrap();
+        assert!(first[..read].ends_with(b"ok"), "{}", String::from_utf8_lossy(&first));
+        stop.send_replace(true);
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        let mut last = String::new();
+        stream.read_to_string(&mut last).await.unwrap();
+        assert!(last.starts_with("HTTP/1.1 200") && last.contains("connection: close"), "{last}");
         tokio::time::timeout(Duration::from_secs(4), ended).await.unwrap().unwrap();
     }
 

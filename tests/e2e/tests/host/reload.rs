@@ -162,7 +162,12 @@ async fn nobody_waits_while_the_plugin_of_a_new_flow_is_compiled_and_a_stop_is_h
     let client = reqwest::Client::builder().timeout(Duration::from_secs(4)).no_proxy().build()?;
     while world.log().matches("tandem is up").count() < 2 {
         anyhow::ensure!(began.elapsed() < 4 * PATIENCE, "it is not taken up: {}", world.log_tail());
-        let told = client.get(format!("{}/healthz", world.console)).send().await;
+        let ask = || client.get(format!("{}/healthz", world.console)).send();
+        let told = match ask().await {
+            // A kept connection may end while it is asked on: a GET is asked again, and waits no longer for it.
+            Err(error) if !error.is_timeout() => ask().await,
+            told => told,
+        };
         anyhow::ensure!(told.is_ok(), "after {:?}: {told:?}", began.elapsed());
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
