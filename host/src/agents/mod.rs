@@ -17,6 +17,7 @@ use self::own::Question;
 pub use self::own::{Own, PREFIX};
 pub use self::rates::{Rates, TooOften};
 use crate::config::Config;
+use crate::connections::Connections;
 use crate::engine::Flow;
 use crate::engine::calls::rows::{self, About, Rows};
 use crate::engine::calls::{self, Answered, CallError, Judged, Policy, Ruling, Stands, Wanted};
@@ -149,6 +150,7 @@ pub type Flows = Box<dyn Fn() -> Vec<Arc<Flow>> + Send + Sync>;
 /// See the module's words.
 pub struct Gateway {
     config: Arc<Config>,
+    connections: Arc<Connections>,
     flows: Flows,
     releases: Arc<Releases>,
     inbox: Arc<Inbox>,
@@ -159,10 +161,16 @@ pub struct Gateway {
 
 impl Gateway {
     /// Over flows as they are when somebody calls.
-    pub fn new(config: Arc<Config>, flows: Flows, releases: Arc<Releases>, inbox: Arc<Inbox>) -> Self {
+    pub fn new(
+        config: Arc<Config>,
+        connections: Arc<Connections>,
+        flows: Flows,
+        releases: Arc<Releases>,
+        inbox: Arc<Inbox>,
+    ) -> Self {
         let own = &config.agents;
         let (policy, rates) = (Policy::of(own), Rates::new(own.calls_a_minute, own.calls_a_day));
-        Self { config, flows, releases, inbox, policy, rates, turns: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { config, connections, flows, releases, inbox, policy, rates, turns: Arc::new(Semaphore::new(AT_ONCE)) }
     }
 
     /// The flows that somebody sees.
@@ -213,9 +221,7 @@ impl Gateway {
             Called::Own(Own::Answer, tool) => self.answer(caller, &client, (&tool, input), once, &hides).await,
             Called::Own(own, tool) => self.own(caller, &client, (own, &tool), input, &hides).await,
             Called::Theirs(flow, tool) => {
-                // Of who calls first, then of all: one who has many under way holds up nobody else.
-                let turns = async { (self.rates.turn(&caller.who).await, self.turns.clone().acquire_owned().await) };
-                let turns = tokio::time::timeout(TURN, turns).await.map_err(|_| Refused::Busy)?;
+                let turns = self.turn(caller).await?;
                 let (by, via) = (called_by(caller, &client), caller.via);
                 let (releases, inbox) = (self.releases.clone(), self.inbox.clone());
                 let asked = digest_of(input.to_string().as_bytes());
@@ -330,6 +336,12 @@ impl Gateway {
         Ok(told)
     }
 
+    /// A place among the calls that ask both systems, of who calls first, then of all: one who has many under way holds up nobody else.
+    async fn turn(&self, caller: &Caller) -> Result<impl Send + 'static, Refused> {
+        let turns = async { (self.rates.turn(&caller.who).await, self.turns.clone().acquire_owned().await) };
+        tokio::time::timeout(TURN, turns).await.map_err(|_| Refused::Busy)
+    }
+
     /// What the host is asked itself. It has no event: that it was asked stands in the audit trail.
     async fn own(
         &self,
@@ -346,7 +358,8 @@ impl Gateway {
         }
         let asked: String = input.to_string().chars().take(MOST_ASKED).collect();
         let flows = self.flows_of(caller);
-        let (config, releases, store) = (&self.config, &self.releases, self.inbox.store());
+        let (config, connections, releases) = (&self.config, &self.connections, &self.releases);
+        let _turn = if own == Own::Reconcile { Some(self.turn(caller).await?) } else { None };
         let answered = match own {
             // Of calls of others nothing is told, not even that they are there.
             Own::Call => {
@@ -355,7 +368,8 @@ impl Gateway {
                 made.map(|made| made.told).ok_or_else(|| format!("you made no call {call}"))
             }
             _ => {
-                let question = Question { config, releases, store, flows, caller, hides };
+                let store = self.inbox.store();
+                let question = Question { config, connections, releases, store, flows, caller, hides };
                 question.answered(own, input).await.map_err(CallError::Store)?
             }
         };

@@ -1,17 +1,22 @@
-//! The host's own tools: why a record is as it is, which questions wait for a person, how the flows are. They read what the host knows, and neither system.
+//! The host's own tools: why a record is as it is, which questions wait for a person, how the flows are. They read what the host knows, and neither system;
+//! one reads both, and says whether they agree on a record.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{Caller, hidden};
 use crate::config::Config;
+use crate::connections::Connections;
 use crate::engine::Flow;
 use crate::engine::calls::{answer, is_call_of_another, wrapped};
 use crate::engine::explain::{Outcome, Write, Written, explain};
 use crate::plain::{one_line, readable};
+use crate::reconcile::report::{Difference, Field};
+use crate::reconcile::{self, ReconcileError};
 use crate::releases::Releases;
 use crate::sandbox::{Deed, Tool};
 use crate::store::{Event, EventFilter, EventState, Store, StoreError};
@@ -28,6 +33,8 @@ const LOOKED: u32 = 100;
 const QUESTIONS: u32 = 50;
 /// Bytes of a record's name.
 const NAME_BYTES: usize = 300;
+/// What passes is waited out for so long: who asks waits.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of a text of a call, and of a value.
 const TEXT_BYTES: usize = 1_000;
 
@@ -44,10 +51,12 @@ pub enum Own {
     Call,
     /// To answer a question of a flow.
     Answer,
+    /// What both systems have of a record now, and whether they agree.
+    Reconcile,
 }
 
 impl Own {
-    const ALL: [Self; 5] = [Self::Why, Self::Reviews, Self::Flows, Self::Call, Self::Answer];
+    const ALL: [Self; 6] = [Self::Why, Self::Reviews, Self::Flows, Self::Call, Self::Answer, Self::Reconcile];
 
     /// The one of that name, without what stands before it.
     pub fn named(name: &str) -> Option<Self> {
@@ -62,6 +71,7 @@ impl Own {
             Self::Flows => "flows",
             Self::Call => "call",
             Self::Answer => "answer",
+            Self::Reconcile => "reconcile",
         }
     }
 
@@ -184,6 +194,48 @@ impl Own {
                 ),
                 object(json!({ "says": text("what was answered") }), json!(["says"])),
             ),
+            Self::Reconcile => (
+                "Whether both systems agree on a record",
+                "Reads a record in B1 and in Salesforce as it is now, with its other half, compares them as the flows do, and says of each difference why it is there: \
+                 an order that is missing, double, or of another total; a price, stock or balance that is not what B1 has. It mends nothing. For what happened to it \
+                 ask tandem_why.",
+                object(
+                    json!({
+                        "record": text("a Salesforce id, or the DocEntry, CardCode or ItemCode of a B1 record"),
+                        "flow": text("only as this flow compares it"),
+                    }),
+                    json!(["record"]),
+                ),
+                object(
+                    json!({
+                        "record": text("as it was asked for"),
+                        "compared": rows(
+                            "each kind of thing that it is, or belongs to",
+                            json!({
+                                "flow": text("the flow"),
+                                "title": text("what is compared"),
+                                "salesforce": whole("records in Salesforce"),
+                                "b1": whole("records in B1"),
+                                "in_step": whole("pairs that agree"),
+                                "alone": { "type": "array", "items": { "type": "string" }, "description": "why records need none on the other side" },
+                                "differences": rows(
+                                    "what is not as it should be",
+                                    json!({
+                                        "kind": text("differs, missing in B1, missing in Salesforce, double in B1, double in Salesforce"),
+                                        "salesforce": text("id in Salesforce, or empty"),
+                                        "b1": text("key in B1, or empty"),
+                                        "fields": rows("what differs", json!({ "field": text("as people know it"), "salesforce": { "description": "Salesforce's; missing where something is hidden from who asks" }, "b1": { "description": "B1's; the same" } })),
+                                        "reason": text("why"),
+                                        "event": json!({ "type": ["integer", "null"], "description": "the event that tells it" }),
+                                    }),
+                                ),
+                            }),
+                        ),
+                        "not_read": rows("what could not be read, so that nothing is said of it", json!({ "flow": text("the flow"), "why": text("why") })),
+                    }),
+                    json!(["record", "compared", "not_read"]),
+                ),
+            ),
         };
         Tool::own(self.name(), title, description, (&input, &output), self.deed())
     }
@@ -191,8 +243,9 @@ impl Own {
 
 /// What is asked of the host itself.
 pub(super) struct Question<'a> {
-    pub config: &'a Config,
-    pub releases: &'a Releases,
+    pub config: &'a Arc<Config>,
+    pub connections: &'a Arc<Connections>,
+    pub releases: &'a Arc<Releases>,
     pub store: &'a Arc<dyn Store>,
     pub flows: Vec<Arc<Flow>>,
     pub caller: &'a Caller,
@@ -204,6 +257,12 @@ pub(super) struct Question<'a> {
 struct Record {
     record: String,
     field: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct OfFlow {
+    record: String,
+    flow: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -225,18 +284,17 @@ impl Question<'_> {
                 Err(error) => Ok(Err(error.to_string())),
             },
             Own::Flows => self.state().await.map(Ok),
+            Own::Reconcile => match serde_json::from_value(input) {
+                Ok(wanted) => Box::pin(self.reconcile(wanted)).await,
+                Err(error) => Ok(Err(error.to_string())),
+            },
             // These are the gateway's to say: see [`super::Gateway::own`].
             Own::Call | Own::Answer => Ok(Err("it is asked otherwise".into())),
         }
     }
 
     async fn why(&self, wanted: Record) -> Result<Result<Value, String>, StoreError> {
-        let record = wanted.record.trim();
-        if record.is_empty() || record.len() > NAME_BYTES {
-            return Ok(Err(
-                "record must be a Salesforce id, or the DocEntry, CardCode or ItemCode of a B1 record".into()
-            ));
-        }
+        let Some(record) = name_of(&wanted.record) else { return Ok(Err(NO_NAME.into())) };
         let field = wanted.field.as_deref().map(str::trim).filter(|field| !field.is_empty());
         let mut known = explain(self.store, Some(self.releases), self.config, record, field, LOOKED).await?;
         known.events.retain(|event| self.caller.sees(&event.flow) && !is_call_of_another(event, &self.caller.who));
@@ -263,6 +321,64 @@ impl Question<'_> {
         });
         hidden::hide(&mut told, self.hides);
         Ok(Ok(told))
+    }
+
+    async fn reconcile(&self, wanted: OfFlow) -> Result<Result<Value, String>, StoreError> {
+        let Some(record) = name_of(&wanted.record) else { return Ok(Err(NO_NAME.into())) };
+        let own = self.flows.iter().map(|flow| flow.name.clone());
+        let flows: Vec<String> = own.filter(|own| wanted.flow.as_ref().is_none_or(|flow| flow == own)).collect();
+        if let Some(flow) = wanted.flow.filter(|_| flows.is_empty()) {
+            return Ok(Err(format!("there is no flow {}", one_line(&flow))));
+        }
+        let (connections, releases) = (self.connections.clone(), self.releases.clone());
+        let host = reconcile::Host::beside(self.config.clone(), connections, releases, self.store.clone(), PATIENCE);
+        let report = match Box::pin(reconcile::one(&host, &flows, record)).await {
+            Ok(report) => report,
+            Err(ReconcileError::Store(error)) => return Err(error),
+            Err(error) => return Ok(Err(error.to_string())),
+        };
+        if report.flows.is_empty() {
+            return Ok(Err(reconcile::not_compared(record)));
+        }
+        let (mut compared, mut not_read) = (Vec::new(), Vec::new());
+        for flow in &report.flows {
+            let missed = flow.unsaid.iter().chain(flow.comparisons.iter().filter_map(|own| own.not_whole.as_ref()));
+            not_read.extend(missed.map(|why| json!({ "flow": flow.flow, "why": readable(why.clone(), TEXT_BYTES) })));
+            for own in flow.comparisons.iter().filter(|own| own.not_whole.is_none()) {
+                compared.push(json!({
+                    "flow": flow.flow,
+                    "title": own.title,
+                    "salesforce": own.salesforce,
+                    "b1": own.b1,
+                    "in_step": own.in_step,
+                    "alone": own.left_out.iter().map(|own| own.why.as_str()).collect::<Vec<_>>(),
+                    "differences": own.differences.iter().take(MOST).map(|own| self.differs(own)).collect::<Vec<_>>(),
+                }));
+            }
+        }
+        let mut told = json!({ "record": record, "compared": compared, "not_read": not_read });
+        hidden::hide(&mut told, self.hides);
+        Ok(Ok(told))
+    }
+
+    fn differs(&self, own: &Difference) -> Value {
+        let field = |own: &Field| {
+            let mut field = json!({ "field": own.field });
+            // Its names are people's, not those of a tool: from whom something is hidden, all values are.
+            if self.hides.is_empty() {
+                field["salesforce"] = short(own.salesforce.clone().into());
+                field["b1"] = short(own.b1.clone().into());
+            }
+            field
+        };
+        json!({
+            "kind": own.kind.words(),
+            "salesforce": own.salesforce,
+            "b1": own.b1,
+            "fields": own.fields.iter().take(MOST).map(field).collect::<Vec<_>>(),
+            "reason": own.reason,
+            "event": own.event,
+        })
     }
 
     fn written(&self, write: &Write, field: Option<&str>) -> Value {
@@ -333,6 +449,14 @@ impl Question<'_> {
             .collect();
         Ok(json!({ "flows": flows }))
     }
+}
+
+/// What is said where that is no name.
+const NO_NAME: &str = "record must be a Salesforce id, or the DocEntry, CardCode or ItemCode of a B1 record";
+
+/// The name of a record; none where it is none.
+fn name_of(text: &str) -> Option<&str> {
+    Some(text.trim()).filter(|name| !name.is_empty() && name.len() <= NAME_BYTES)
 }
 
 pub(super) fn told(event: &Event) -> Value {

@@ -12,9 +12,8 @@ use super::failure::{FAILED, FOUND_PROBLEMS, Failure};
 use super::output::{Output, short};
 use super::service::Parts;
 use crate::reconcile::report::{Difference, Report};
-use crate::reconcile::{Folder, Host, Progress, Since, run as compare};
-use crate::store::Millis;
-use crate::store::sqlite::{Access, has_host};
+use crate::reconcile::{Folder, Host, Progress, Since, not_compared, one, run as compare};
+use crate::store::sqlite::Access;
 
 /// What passes is waited out for so long: somebody sits there, and may ask again.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -28,6 +27,9 @@ pub struct Options {
     /// Only what was changed or dated since this day, such as 2026-01-31.
     #[arg(long, value_parser = day)]
     since: Option<String>,
+    /// Only this record: a Salesforce id, or the DocEntry, CardCode or ItemCode of a B1 record. No report of it is kept.
+    #[arg(long, conflicts_with = "since", value_name = "ID")]
+    record: Option<String>,
 }
 
 pub async fn run(config: &Path, options: Options, output: &Output) -> Result<ExitCode> {
@@ -41,17 +43,8 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     }
     let since = options.since.map(|day| Since::of(&day, &parts.config).map_err(|why| anyhow!("--since {day}: {why}")));
     let since = since.transpose()?;
-    let path = parts.config.resolve(&parts.config.store.path);
-    let host = Host {
-        config: parts.config.clone(),
-        connections,
-        releases: parts.releases().await?.clone(),
-        store: parts.store.clone(),
-        runs: has_host(&path),
-        up: has_host(&path).then(|| since_when(&path)).flatten(),
-        status: Default::default(),
-        patience: PATIENCE,
-    };
+    let releases = parts.releases().await?.clone();
+    let host = Host::beside(parts.config.clone(), connections, releases, parts.store.clone(), PATIENCE);
     let bar = if output.is_json() { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
     let style = ProgressStyle::with_template("{spinner} {msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
     let bar = bar.with_style(style);
@@ -61,9 +54,20 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
         bar.set_message(format!("{flow}: {comparison}: {}, {rows} records", step.words()));
         bar.tick();
     };
-    let report = compare(&host, &options.flows, since, &told).await;
+    let report = match &options.record {
+        Some(record) => {
+            bar.set_message(format!("reading {record} in both systems"));
+            let all = || parts.config.flows.keys().cloned().collect();
+            let flows = if options.flows.is_empty() { all() } else { options.flows.clone() };
+            one(&host, &flows, record.trim()).await
+        }
+        None => compare(&host, &options.flows, since, &told).await,
+    };
     bar.finish_and_clear();
     let report = report.context("comparing both sides")?;
+    if let Some(record) = options.record.as_ref().filter(|_| report.flows.is_empty()) {
+        return Err(Failure::NotFound(not_compared(record)).into());
+    }
     if output.is_json() {
         output.value(&report);
     } else {
@@ -141,14 +145,10 @@ fn show(report: &Report, folder: &Folder, output: &Output) {
         }
     }
     output.say(report.words());
+    if report.name.is_empty() {
+        return;
+    }
     output.say(format!("kept in {}", folder.path().join(&report.name).display()));
-}
-
-/// Since when a host runs: it takes its lock anew when it comes up.
-fn since_when(database: &Path) -> Option<Millis> {
-    let taken = std::fs::metadata(database.with_extension("lock")).and_then(|file| file.modified()).ok()?;
-    let since = taken.duration_since(std::time::UNIX_EPOCH).ok()?;
-    Millis::try_from(since.as_millis()).ok()
 }
 
 /// A day as `--since` takes it.

@@ -473,7 +473,8 @@ impl Host {
         let (routes, inbox) = (host.routes.clone(), host.inbox.clone());
         let engine = host.engine.clone();
         let flows = Box::new(move || engine.flows());
-        let gateway = Arc::new(Gateway::new(config.clone(), flows, releases.clone(), inbox.clone()));
+        let gateway =
+            Arc::new(Gateway::new(config.clone(), host.connections.clone(), flows, releases.clone(), inbox.clone()));
         let assistants = Assistants::of(config, &gateway, &inbox);
         let engine = host.engine.clone();
         let ready = move || engine.status().values().all(|own| *own != FlowStatus::Starting);

@@ -164,15 +164,22 @@ impl AgentConfig {
                 "tandem_why",
                 "tandem_reviews",
                 "tandem_flows",
+                "tandem_reconcile",
                 "*_find-customer",
                 "*_orders-of",
                 "*_credit-of",
                 "*_open-invoices",
                 "*_stock-of",
             ],
-            AgentKind::OrderDesk => {
-                &["tandem_why", "*_find-customer", "*_orders-of", "*_deliveries-of", "*_open-invoices", "*_stock-of"]
-            }
+            AgentKind::OrderDesk => &[
+                "tandem_why",
+                "tandem_reconcile",
+                "*_find-customer",
+                "*_orders-of",
+                "*_deliveries-of",
+                "*_open-invoices",
+                "*_stock-of",
+            ],
             AgentKind::DunningDraft => &["tandem_why", "*_find-customer", "*_open-invoices", "*_credit-of"],
         };
         self.tools.clone().unwrap_or_else(|| own.iter().map(|own| (*own).to_owned()).collect())

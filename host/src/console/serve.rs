@@ -69,9 +69,8 @@ pub async fn serve(
     mut stop: watch::Receiver<bool>,
 ) {
     let places = Arc::new(Semaphore::new(patience.connections));
-    let router = router
-        .layer(from_fn_with_state(patience.request, in_time))
-        .layer(from_fn_with_state(stop.clone(), or_last));
+    let router =
+        router.layer(from_fn_with_state(patience.request, in_time)).layer(from_fn_with_state(stop.clone(), or_last));
     let acceptor = tls.map(TlsAcceptor::from);
     let mut half_open = HalfOpen { most: patience.half_open, all: VecDeque::new() };
     let mut open = JoinSet::new();

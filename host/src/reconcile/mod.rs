@@ -9,13 +9,13 @@ mod page;
 mod record;
 pub mod report;
 mod scheduled;
+mod sides;
 mod since;
 mod tally;
 mod under_way;
 
 use std::collections::{BTreeMap, HashSet};
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -34,32 +34,23 @@ use self::explain::{Away, Situation};
 use self::files::Draft;
 use self::kept::Kept;
 use self::report::{Comparison, Difference, FlowReport, LeftOut, Reasons, Report, SHOWN, Why};
-use self::tally::{By, Counts, Found, Tally};
+use self::sides::{NotRead, Sides, What};
+use self::tally::{By, Counts, Found};
 use crate::config::Config;
 use crate::connections::{BreakerState, Connections};
 use crate::engine::reading::Reading;
 use crate::engine::{BindError, Flow, FlowStatus};
+use crate::plain::one_line;
 use crate::releases::{ReleaseError, Releases};
-use crate::sandbox::{Comparable, ReadError, ReadRow};
+use crate::sandbox::{Comparable, ReadError};
+use crate::store::sqlite::has_host;
 use crate::store::{Millis, Side, Store, StoreError};
 use crate::time::now;
 
 /// What passes is waited out for so long before a comparison is given up.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// Rows that are looked at once more in one go.
-const AGAIN: usize = 100;
-/// Rows that are looked at once more at most: where very much differs it is no moment's doing.
-const MOST_AGAIN: u64 = 5_000;
-/// Records of a page at first: where that is too much, it is halved.
-const PAGE: u32 = 1_000;
 /// Differences that are explained in one go.
 const EXPLAINED: u32 = 200;
-/// A clock of another machine may be so far behind: what was changed so shortly before is looked at once more.
-const SKEW: Millis = 120_000;
-/// Bytes of links that are looked at in one go.
-const LINK_BYTES: u64 = 64 << 20;
-/// Ids whose links are looked up in one go.
-const LINK_IDS: usize = 500;
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
@@ -119,6 +110,29 @@ pub struct Host {
     pub status: BTreeMap<String, FlowStatus>,
     /// What passes is waited out for so long.
     pub patience: Duration,
+}
+
+impl Host {
+    /// Beside a host that may run or not.
+    pub fn beside(
+        config: Arc<Config>,
+        connections: Arc<Connections>,
+        releases: Arc<Releases>,
+        store: Arc<dyn Store>,
+        patience: Duration,
+    ) -> Self {
+        let path = config.resolve(&config.store.path);
+        let runs = has_host(&path);
+        let up = runs.then(|| since_when(&path)).flatten();
+        Self { config, connections, releases, store, runs, up, status: BTreeMap::new(), patience }
+    }
+}
+
+/// When a running host took this database.
+fn since_when(database: &Path) -> Option<Millis> {
+    let taken = std::fs::metadata(database.with_extension("lock")).and_then(|file| file.modified()).ok()?;
+    let since = taken.duration_since(std::time::UNIX_EPOCH).ok()?;
+    Millis::try_from(since.as_millis()).ok()
 }
 
 /// How far it is.
@@ -208,6 +222,27 @@ pub async fn run(
     Ok(report)
 }
 
+/// Compares one record, by its id in either system, with its other half, in these flows. Nothing of it is kept.
+pub async fn one(host: &Host, flows: &[String], record: &str) -> Result<Report, ReconcileError> {
+    let (started, gave_up) = (Instant::now(), AtomicBool::new(false));
+    let work = FlowWork { host, what: What::One(record), told: &|_| {}, gave_up: &gave_up };
+    let mut report = Report { at: now(), tandem: env!("CARGO_PKG_VERSION").into(), ..Report::default() };
+    for name in flows {
+        report.flows.push(Box::pin(work.flow(name)).await?);
+    }
+    report.flows.retain(|flow| flow.failed || !flow.comparisons.is_empty());
+    report.took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(report)
+}
+
+/// What is said of a record that no flow compares.
+pub fn not_compared(record: &str) -> String {
+    format!(
+        "no flow compares a record {}: it may be misspelt, of a kind that needs nothing on the other side (such as an opportunity that is not won),          or another company's; a DocNum is none of its names, a DocEntry is",
+        one_line(record)
+    )
+}
+
 /// Reads, joins and explains all of it.
 async fn compare(host: &Host, draft: &Draft, scope: &Scope, told: Told<'_>) -> Result<Report, ReconcileError> {
     let started = Instant::now();
@@ -222,8 +257,9 @@ async fn compare(host: &Host, draft: &Draft, scope: &Scope, told: Told<'_>) -> R
     };
     let gave_up = AtomicBool::new(false);
     for name in flows {
-        let work = FlowWork { host, draft, since: since.as_ref().map(|since| since.at), told, gave_up: &gave_up };
-        report.flows.push(work.flow(name).await?);
+        let what = What::All(draft, since.as_ref().map(|since| since.at));
+        let work = FlowWork { host, what, told, gave_up: &gave_up };
+        report.flows.push(Box::pin(work.flow(name)).await?);
     }
     report.took_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
     Ok(report)
@@ -241,8 +277,7 @@ async fn keep(host: &Host, draft: Draft, report: &Report) -> Result<(), Reconcil
 /// The work on one flow.
 struct FlowWork<'a> {
     host: &'a Host,
-    draft: &'a Draft,
-    since: Option<Millis>,
+    what: What<'a>,
     told: Told<'a>,
     /// A connection was waited for in vain.
     gave_up: &'a AtomicBool,
@@ -292,10 +327,13 @@ impl FlowWork<'_> {
         let mut kept = Kept::default();
         for own in &plan {
             let stated = self.comparison(&flow, &reading, own, (&before, &mut kept)).await?;
-            report.comparisons.push(stated);
+            // Of one record most comparisons say nothing.
+            if matches!(self.what, What::All(..)) || stated.is_something() {
+                report.comparisons.push(stated);
+            }
         }
         // A part of it says nothing of the rest.
-        if self.since.is_none() {
+        if self.what.is_whole() {
             let kept = if report.missed().is_none() { kept } else { kept.and(&before) };
             if kept != *before {
                 kept.keep(self.host.store.as_ref(), name).await?;
@@ -332,9 +370,8 @@ impl FlowWork<'_> {
         kept: (&Arc<Kept>, &mut Kept),
     ) -> Result<Comparison, ReconcileError> {
         let began = now();
-        let tally = Tally::new(&self.draft.scratch())?;
-        let (store, draft) = (self.host.store.as_ref(), self.draft);
-        let work = Work { flow, reading, own, tally, store, draft, since: self.since, began };
+        let (store, what) = (self.host.store.as_ref(), self.what);
+        let work = Sides { flow, reading, own, tally: what.tally()?, store, what, began };
         let mut stated = Comparison { name: own.name.clone(), title: own.title.clone(), ..Comparison::default() };
         let progress = |step, rows| {
             let (flow, comparison) = (flow.name.clone(), own.title.clone());
@@ -365,7 +402,9 @@ impl FlowWork<'_> {
                 report::Kind::DoubleInB1 | report::Kind::DoubleInSalesforce => stated.double += count,
             }
         }
-        self.draft.sums(&flow.name, &stated).await?;
+        if let Some(draft) = self.what.draft() {
+            draft.sums(&flow.name, &stated).await?;
+        }
         progress(Step::Explaining, salesforce + b1);
         self.explain(flow, &work, &mut stated, kept).await?;
         Ok(stated)
@@ -374,7 +413,7 @@ impl FlowWork<'_> {
     async fn explain(
         &self,
         flow: &Flow,
-        work: &Work<'_>,
+        work: &Sides<'_>,
         stated: &mut Comparison,
         (before, kept): (&Arc<Kept>, &mut Kept),
     ) -> Result<(), ReconcileError> {
@@ -405,7 +444,9 @@ impl FlowWork<'_> {
                 }
                 told.push(difference(found, reason));
             }
-            self.draft.differences(&flow.name, &stated.name, &told).await?;
+            if let Some(draft) = self.what.draft() {
+                draft.differences(&flow.name, &stated.name, &told).await?;
+            }
             for own in told {
                 let kept = if own.why == Why::Unexplained { &mut open } else { &mut explained };
                 if kept.len() < SHOWN {
@@ -473,197 +514,5 @@ fn difference(found: Found, reason: explain::Reason) -> Difference {
         why: reason.why,
         reason: reason.words,
         event: reason.event,
-    }
-}
-
-/// Why rows are not all there.
-enum NotRead {
-    /// Those of a side.
-    Rows(Side, ReadError),
-    /// The host's own part.
-    Host(ReconcileError),
-}
-
-impl<E: Into<ReconcileError>> From<E> for NotRead {
-    fn from(error: E) -> Self {
-        Self::Host(error.into())
-    }
-}
-
-/// The work on one comparison.
-struct Work<'a> {
-    flow: &'a Flow,
-    reading: &'a Reading<'a>,
-    own: &'a Comparable,
-    tally: Tally,
-    store: &'a dyn Store,
-    draft: &'a Draft,
-    since: Option<Millis>,
-    began: Millis,
-}
-
-/// Pages without a row, one after the other, after which a side is given up.
-const MOST_EMPTY: u32 = 1_000;
-
-/// Where a plugin's pages have led, so that reading a side comes to an end whatever the plugin says: rows are bounded by the room that is left.
-#[derive(Default)]
-struct Way {
-    seen: HashSet<u64>,
-    empty: u32,
-}
-
-impl Way {
-    /// The next page begins there; why not, where that leads nowhere.
-    fn goes_on(&mut self, next: &str, rows: u64) -> Result<(), String> {
-        self.empty = if rows == 0 { self.empty + 1 } else { 0 };
-        let mut hasher = DefaultHasher::new();
-        next.hash(&mut hasher);
-        if !self.seen.insert(hasher.finish()) {
-            return Err(format!("the plugin goes on where it was ({next:?})"));
-        }
-        if self.empty > MOST_EMPTY {
-            return Err(format!("the plugin goes on without end: {MOST_EMPTY} pages held no row (now {next:?})"));
-        }
-        Ok(())
-    }
-}
-
-impl Work<'_> {
-    /// Reads both sides, joins them, and looks once more at what differs and was changed meanwhile. With it: how many that were not looked at again.
-    async fn read(&self, told: &(dyn Fn(Step, u64) + Sync)) -> Result<(Counts, u64), NotRead> {
-        let mut rows = 0;
-        for (side, step) in [(Side::Salesforce, Step::ReadingSalesforce), (Side::B1, Step::ReadingB1)] {
-            let (mut cursor, mut most) = (None::<String>, PAGE);
-            let mut way = Way::default();
-            loop {
-                told(step, rows);
-                let page = self.reading.page((&self.own.name, side), self.since, cursor.as_deref(), &mut most).await;
-                let page = page.map_err(|error| NotRead::Rows(side, error))?;
-                let found = page.rows.len() as u64;
-                rows += found;
-                self.take(side, page.rows).await?;
-                let Some(next) = page.next else { break };
-                way.goes_on(&next, found).map_err(|why| NotRead::Rows(side, ReadError::Failed(why)))?;
-                cursor = Some(next);
-            }
-        }
-        told(Step::Comparing, rows);
-        let by = if self.since.is_some() { By::LinkOrKey } else { By::LinkThenKey };
-        let counts = self.tally.join(self.own.needs, by).await?;
-        let (again, left) = self.look_again().await?;
-        if again == 0 {
-            return Ok((counts, left));
-        }
-        Ok((self.tally.join(self.own.needs, By::LinkThenKey).await?, left))
-    }
-
-    /// Rows with the other side's ids, where they are linked.
-    async fn take(&self, side: Side, rows: Vec<ReadRow>) -> Result<(), ReconcileError> {
-        self.draft.has_room()?;
-        let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
-        let linked = self.linked(side, &ids).await?;
-        self.tally.add(side, rows.into_iter().zip(linked).collect()).await
-    }
-
-    async fn linked(&self, side: Side, ids: &[String]) -> Result<Vec<Option<String>>, StoreError> {
-        let Some(kind) = &self.own.link_kind else { return Ok(vec![None; ids.len()]) };
-        let mut linked = Vec::with_capacity(ids.len());
-        for some in ids.chunks(LINK_IDS) {
-            let found = self.store.links_find(&self.flow.bound.scope, kind, side, some, LINK_BYTES).await?;
-            let found = found.ok_or_else(|| StoreError::Database("links of more than 64 MiB".into()))?;
-            linked.extend(
-                found
-                    .into_iter()
-                    .map(|link| link.map(|link| if side == Side::B1 { link.salesforce_id } else { link.b1_id })),
-            );
-        }
-        Ok(linked)
-    }
-
-    /// A company goes on working meanwhile: what differs and was changed since this began, or is not among what was changed since a day, is read anew. How
-    /// many were, and how many should have been and are too many.
-    async fn look_again(&self) -> Result<(u64, u64), NotRead> {
-        let (mut after, mut again) = (0, Vec::new());
-        let (mut read, mut left) = (0, 0);
-        loop {
-            let page = self.tally.differences(after, EXPLAINED).await?;
-            let Some((last, _)) = page.last() else { break };
-            after = *last;
-            for (_, found) in page.into_iter().filter(|(_, found)| self.may_be_over(found)) {
-                if read == MOST_AGAIN {
-                    left += 1;
-                    continue;
-                }
-                read += 1;
-                again.push(found);
-            }
-            while again.len() >= AGAIN {
-                self.anew(again.drain(..AGAIN).collect()).await?;
-            }
-        }
-        if !again.is_empty() {
-            self.anew(again).await?;
-        }
-        // Of a part it would be told that records are missing which only were not changed.
-        if left > 0 && self.since.is_some() {
-            let why = format!("too many differ to look again ({MOST_AGAIN} at most); compare without --since");
-            return Err(NotRead::Rows(Side::B1, ReadError::Failed(why)));
-        }
-        Ok((read, left))
-    }
-
-    fn may_be_over(&self, found: &Found) -> bool {
-        let mut both = [&found.salesforce, &found.b1].into_iter().flatten();
-        let alone = found.salesforce.is_none() || found.b1.is_none();
-        self.since.is_some() && alone
-            || both.any(|known| known.changed.is_none_or(|changed| changed >= self.began - SKEW))
-    }
-
-    async fn anew(&self, all: Vec<Found>) -> Result<(), NotRead> {
-        for side in [Side::Salesforce, Side::B1] {
-            let (mut ids, mut keys) = (Vec::new(), Vec::new());
-            for found in &all {
-                let (own, other) = match side {
-                    Side::Salesforce => (&found.salesforce, &found.b1),
-                    Side::B1 => (&found.b1, &found.salesforce),
-                };
-                match (own, other) {
-                    (Some(own), _) => ids.push(own.id.clone()),
-                    (None, Some(other)) => {
-                        ids.extend(other.linked.clone());
-                        keys.extend(Some(other.key.clone()).filter(|key| !key.is_empty()));
-                    }
-                    (None, None) => {}
-                }
-            }
-            if ids.is_empty() && keys.is_empty() {
-                continue;
-            }
-            let rows = self.reading.rows((&self.own.name, side), &ids, &keys).await;
-            let rows = rows.map_err(|error| NotRead::Rows(side, error))?;
-            self.tally.forget(side, ids, keys).await?;
-            self.take(side, rows).await?;
-        }
-        Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_side_comes_to_an_end_whatever_the_plugin_says_of_its_pages() {
-        let mut way = Way::default();
-        assert!(
-            (0..5_000).all(|page| way.goes_on(&page.to_string(), 1).is_ok()),
-            "rows are bounded by the room that is left"
-        );
-        let mut way = Way::default();
-        assert!(way.goes_on("a", 0).and_then(|()| way.goes_on("b", 0)).is_ok());
-        assert!(way.goes_on("a", 3).unwrap_err().contains("goes on where it was"), "a circle of two");
-        let mut way = Way::default();
-        let ended = (0..10_000).find_map(|page| way.goes_on(&page.to_string(), 0).err());
-        assert!(ended.unwrap_or_default().contains("without end"));
     }
 }

@@ -119,6 +119,11 @@ impl Comparison {
     pub fn all(&self) -> u64 {
         self.differing + self.missing_in_b1 + self.missing_in_salesforce + self.double
     }
+
+    /// There are such records, or they could not be read.
+    pub fn is_something(&self) -> bool {
+        self.salesforce + self.b1 > 0 || self.not_whole.is_some()
+    }
 }
 
 /// Records that need none on the other side.

@@ -150,7 +150,15 @@ pub struct Tally {
 impl Tally {
     /// Empty, in a file that is not there yet.
     pub fn new(file: &Path) -> Result<Self, ReconcileError> {
-        let db = Connection::open(file)?;
+        Self::over(Connection::open(file)?)
+    }
+
+    /// Empty, for few rows.
+    pub fn in_memory() -> Result<Self, ReconcileError> {
+        Self::over(Connection::open_in_memory()?)
+    }
+
+    fn over(db: Connection) -> Result<Self, ReconcileError> {
         db.execute_batch(SCHEMA)?;
         Ok(Self { db: Arc::new(Mutex::new(db)) })
     }

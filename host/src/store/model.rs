@@ -196,6 +196,14 @@ impl Side {
             Self::Salesforce => "salesforce",
         }
     }
+
+    /// The one that it is not.
+    pub fn other(self) -> Self {
+        match self {
+            Self::B1 => Self::Salesforce,
+            Self::Salesforce => Self::B1,
+        }
+    }
 }
 
 /// An event on its way in.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
+use tandem_e2e::console::with_admin;
 use tandem_e2e::in_step::text;
+use tandem_e2e::mcp::Mcp;
 use tandem_e2e::reconcile::{about, comparison, reconcile};
 use tandem_e2e::{Setup, World, programs, root};
 
@@ -416,5 +418,67 @@ async fn a_system_that_is_down_is_named_with_its_cause_in_each_flow_that_needs_i
             assert!(!why.contains("left alone"), "its cause, and not what follows from it: {why}");
         }
     }
+    Ok(())
+}
+
+/// One record, by whichever name it is known, from the command line and by an assistant's tool.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_record_is_compared_with_its_other_half_by_any_of_its_names() -> Result<()> {
+    let more =
+        "[agents]\nmcp = true\n[[agents.rules]]\nwho = [\"token masked\"]\nthen = \"allow\"\nhide = [\"CardCode\"]\n";
+    let setup = Setup { plugins: vec!["orders", "credit"], more: more.into(), ..Setup::default() };
+    let (mut world, admin) = with_admin(setup).await?;
+    let desk = Mcp::new(&world, &admin, "desk", "reviewer", Value::Null).await?;
+    let masked = Mcp::new(&world, &admin, "masked", "reviewer", Value::Null).await?;
+    world.tandem(&["backfill", "credit", "--yes"]).await?;
+    let ids = world.opportunities(2).await?;
+    world.win(&ids[0]).await?;
+    world.until_state(&ids[0], "Synced").await?;
+    world.settled().await?;
+    let order = world.orders_of(&ids[0]).await?.remove(0);
+    let (entry, code) = (order["DocEntry"].to_string(), text(&order, "CardCode").to_owned());
+    for name in [ids[0].as_str(), &ids[0][..15], &entry] {
+        let (code, report) = reconcile(&world, &["--record", name]).await?;
+        let own = of(&report, "orders");
+        assert_eq!((code, &own["in_step"], &own["differences"]), (0, &json!(1), &json!([])), "{name}: {report:#}");
+        let told = desk.got("tandem_reconcile", json!({ "record": name })).await?;
+        let own = &told["compared"][0];
+        assert_eq!([&own["flow"], &own["in_step"], &own["differences"]], [&json!("orders"), &json!(1), &json!([])]);
+    }
+    let told = desk.got("tandem_reconcile", json!({ "record": code })).await?;
+    let flows: Vec<&Value> = told["compared"].as_array().into_iter().flatten().map(|own| &own["flow"]).collect();
+    assert_eq!(flows, ["credit"], "{told}");
+    assert!(reports(&world).is_empty(), "nothing of it is kept");
+    // A second order of the same opportunity is seen from each of the three.
+    let line = &order["DocumentLines"][0];
+    let again = json!({ "CardCode": code, "DocDueDate": order["DocDueDate"], "U_SF_Id": ids[0],
+        "DocumentLines": [{ "ItemCode": line["ItemCode"], "Quantity": 1, "UnitPrice": 4711 }] });
+    let twin = world.b1_post("/Orders", again).await?["DocEntry"].to_string();
+    for name in [&ids[0], &entry, &twin] {
+        let told = desk.got("tandem_reconcile", json!({ "record": name, "flow": "orders" })).await?;
+        let own = &told["compared"][0];
+        assert_eq!((&own["salesforce"], &own["b1"]), (&json!(1), &json!(2)), "{name}: {told:#}");
+        assert!(own["differences"].to_string().contains("double in B1"), "{name}: {told:#}");
+    }
+    // What differs is not told to whom something is hidden; that it does is.
+    let line = world.lines(&ids[0]).await?.remove(0);
+    world.stop().await?;
+    world.change("OpportunityLineItem", text(&line, "Id"), json!({ "UnitPrice": 4712 })).await?;
+    let (_, shown, _) = world.tandem_raw(&["reconcile", "--record", &ids[0], "orders"]).await?;
+    assert!(shown.contains("differs") && shown.contains("double in B1") && !shown.contains("kept in"), "{shown}");
+    let input = json!({ "record": ids[0] }).to_string();
+    let (code, shown, _) = world.tandem_raw(&["tool", "call", "tandem_reconcile", &input]).await?;
+    assert!(code == 0 && shown.contains("net total"), "{code} {shown}");
+    world.up().await?;
+    let told = masked.got("tandem_reconcile", json!({ "record": twin })).await?.to_string();
+    assert!(!told.contains("4711") && told.contains("double in B1"), "{told}");
+    // What is not compared, and what is no name.
+    for name in [ids[1].as_str(), "no-such-thing", "'; drop", "999999999999"] {
+        let why = desk.refused("tandem_reconcile", json!({ "record": name })).await?;
+        assert!(why.contains("no flow compares"), "{name}: {why}");
+    }
+    assert!(desk.refused("tandem_reconcile", json!({ "record": " " })).await?.contains("must be"));
+    let (code, _, errors) = world.tandem_raw(&["reconcile", "--record", "no-such-thing"]).await?;
+    assert!(code == 4 && errors.contains("no flow compares"), "{code} {errors}");
     Ok(())
 }
