@@ -360,6 +360,11 @@ impl Gateway {
         let flows = self.flows_of(caller);
         let (config, connections, releases) = (&self.config, &self.connections, &self.releases);
         let _turn = if own == Own::Reconcile { Some(self.turn(caller).await?) } else { None };
+        let name = format!("{PREFIX}_{}", tool.name);
+        if own == Own::Reconcile {
+            // That both systems are read is noted also where nobody waits for the end of it.
+            self.note(caller, client, &name, &asked, Fate::Done).await;
+        }
         let answered = match own {
             // Of calls of others nothing is told, not even that they are there.
             Own::Call => {
@@ -374,7 +379,9 @@ impl Gateway {
             }
         };
         let fate = if answered.is_ok() { Fate::Done } else { Fate::Failed };
-        self.note(caller, client, &format!("{PREFIX}_{}", tool.name), &asked, fate).await;
+        if own != Own::Reconcile || answered.is_err() {
+            self.note(caller, client, &name, &asked, fate).await;
+        }
         let result = answered.map_err(CallError::Refused)?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         Ok(Answered { result, event: None, stands: None, calls: 0, took_ms, away_ms: 0 })

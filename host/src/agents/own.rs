@@ -15,7 +15,7 @@ use crate::engine::Flow;
 use crate::engine::calls::{answer, is_call_of_another, wrapped};
 use crate::engine::explain::{Outcome, Write, Written, explain};
 use crate::plain::{one_line, readable};
-use crate::reconcile::report::{Difference, Field};
+use crate::reconcile::report::{Difference, Field, Named};
 use crate::reconcile::{self, ReconcileError};
 use crate::releases::Releases;
 use crate::sandbox::{Deed, Tool};
@@ -35,6 +35,13 @@ const QUESTIONS: u32 = 50;
 const NAME_BYTES: usize = 300;
 /// What passes is waited out for so long: who asks waits.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// Reading both systems takes no longer, or is given up.
+const TAKES: Duration = Duration::from_secs(25);
+/// Fields of a difference, and bytes of a value of one.
+const FIELDS: usize = 10;
+const VALUE_BYTES: usize = 300;
+/// What is said of what could not be read to whom something is hidden.
+const NOT_READ: &str = "it could not be read";
 /// Bytes of a text of a call, and of a value.
 const TEXT_BYTES: usize = 1_000;
 
@@ -196,12 +203,12 @@ impl Own {
             ),
             Self::Reconcile => (
                 "Whether both systems agree on a record",
-                "Reads a record in B1 and in Salesforce as it is now, with its other half, compares them as the flows do, and says of each difference why it is there: \
-                 an order that is missing, double, or of another total; a price, stock or balance that is not what B1 has. It mends nothing. For what happened to it \
-                 ask tandem_why.",
+                "Reads a record in B1 and in Salesforce as it is now, with its other half and whatever goes by its key, compares them as the flows do, and says of each \
+                 difference why it is there: an order that is missing, double, or of another total; an account, a stock or a balance that is not what B1 has. Look at \
+                 `records` for what was read: one number may name several things. It mends nothing. For what happened to a record ask tandem_why.",
                 object(
                     json!({
-                        "record": text("a Salesforce id, or the DocEntry, CardCode or ItemCode of a B1 record"),
+                        "record": text("the id of its record in Salesforce (of anything: an opportunity, an account, a price book entry, an invoice), or of B1 the DocEntry of an order, the CardCode of a customer, the ItemCode of an item"),
                         "flow": text("only as this flow compares it"),
                     }),
                     json!(["record"]),
@@ -217,6 +224,7 @@ impl Own {
                                 "salesforce": whole("records in Salesforce"),
                                 "b1": whole("records in B1"),
                                 "in_step": whole("pairs that agree"),
+                                "records": rows("what was read", json!({ "system": text("salesforce or b1"), "id": text("its id there"), "record": text("what a person knows it by") })),
                                 "alone": { "type": "array", "items": { "type": "string" }, "description": "why records need none on the other side" },
                                 "differences": rows(
                                     "what is not as it should be",
@@ -229,6 +237,7 @@ impl Own {
                                         "event": json!({ "type": ["integer", "null"], "description": "the event that tells it" }),
                                     }),
                                 ),
+                                "more": json!({ "type": "boolean", "description": "there are more differences than are given" }),
                             }),
                         ),
                         "not_read": rows("what could not be read, so that nothing is said of it", json!({ "flow": text("the flow"), "why": text("why") })),
@@ -332,10 +341,11 @@ impl Question<'_> {
         }
         let (connections, releases) = (self.connections.clone(), self.releases.clone());
         let host = reconcile::Host::beside(self.config.clone(), connections, releases, self.store.clone(), PATIENCE);
-        let report = match Box::pin(reconcile::one(&host, &flows, record)).await {
-            Ok(report) => report,
-            Err(ReconcileError::Store(error)) => return Err(error),
-            Err(error) => return Ok(Err(error.to_string())),
+        let report = match tokio::time::timeout(TAKES, Box::pin(reconcile::one(&host, &flows, record))).await {
+            Ok(Ok(report)) => report,
+            Ok(Err(ReconcileError::Store(error))) => return Err(error),
+            Ok(Err(error)) => return Ok(Err(error.to_string())),
+            Err(_) => return Ok(Err("both systems took too long to answer; ask of one flow".into())),
         };
         if report.flows.is_empty() {
             return Ok(Err(reconcile::not_compared(record)));
@@ -343,7 +353,9 @@ impl Question<'_> {
         let (mut compared, mut not_read) = (Vec::new(), Vec::new());
         for flow in &report.flows {
             let missed = flow.unsaid.iter().chain(flow.comparisons.iter().filter_map(|own| own.not_whole.as_ref()));
-            not_read.extend(missed.map(|why| json!({ "flow": flow.flow, "why": readable(why.clone(), TEXT_BYTES) })));
+            // Words of a system, or of a plugin, may hold what is hidden.
+            let told = |why: &String| if self.is_open() { readable(why.clone(), TEXT_BYTES) } else { NOT_READ.into() };
+            not_read.extend(missed.map(|why| json!({ "flow": flow.flow, "why": told(why) })));
             for own in flow.comparisons.iter().filter(|own| own.not_whole.is_none()) {
                 compared.push(json!({
                     "flow": flow.flow,
@@ -351,8 +363,10 @@ impl Question<'_> {
                     "salesforce": own.salesforce,
                     "b1": own.b1,
                     "in_step": own.in_step,
-                    "alone": own.left_out.iter().map(|own| own.why.as_str()).collect::<Vec<_>>(),
-                    "differences": own.differences.iter().take(MOST).map(|own| self.differs(own)).collect::<Vec<_>>(),
+                    "records": own.records.iter().filter(|_| self.is_open()).map(named).collect::<Vec<_>>(),
+                    "alone": own.left_out.iter().filter(|_| self.is_open()).map(|own| readable(own.why.clone(), TEXT_BYTES)).collect::<Vec<_>>(),
+                    "differences": own.differences.iter().take(MOST).map(|own| self.differs(own, record)).collect::<Vec<_>>(),
+                    "more": own.all() > MOST as u64,
                 }));
             }
         }
@@ -361,22 +375,25 @@ impl Question<'_> {
         Ok(Ok(told))
     }
 
-    fn differs(&self, own: &Difference) -> Value {
-        let field = |own: &Field| {
-            let mut field = json!({ "field": own.field });
-            // Its names are people's, not those of a tool: from whom something is hidden, all values are.
-            if self.hides.is_empty() {
-                field["salesforce"] = short(own.salesforce.clone().into());
-                field["b1"] = short(own.b1.clone().into());
-            }
-            field
+    /// Nothing is hidden from who asks.
+    fn is_open(&self) -> bool {
+        self.hides.is_empty()
+    }
+
+    /// A difference. Its words are people's, not the names of a tool's fields: from whom something is hidden, all that a record holds is.
+    fn differs(&self, own: &Difference, asked: &str) -> Value {
+        let value = |text: &str| readable(text.to_owned(), VALUE_BYTES);
+        let field = |own: &Field| match self.is_open() {
+            true => json!({ "field": own.field, "salesforce": value(&own.salesforce), "b1": value(&own.b1) }),
+            false => json!({ "field": own.field }),
         };
+        let id = |id: &str| if self.is_open() || id == asked { id.to_owned() } else { String::new() };
         json!({
             "kind": own.kind.words(),
-            "salesforce": own.salesforce,
-            "b1": own.b1,
-            "fields": own.fields.iter().take(MOST).map(field).collect::<Vec<_>>(),
-            "reason": own.reason,
+            "salesforce": id(&own.salesforce),
+            "b1": id(&own.b1),
+            "fields": own.fields.iter().take(FIELDS).map(field).collect::<Vec<_>>(),
+            "reason": if self.is_open() { readable(own.reason.clone(), TEXT_BYTES) } else { own.why.words().to_owned() },
             "event": own.event,
         })
     }
@@ -449,6 +466,10 @@ impl Question<'_> {
             .collect();
         Ok(json!({ "flows": flows }))
     }
+}
+
+fn named(own: &Named) -> Value {
+    json!({ "system": own.side.word(), "id": own.id, "record": readable(own.label.clone(), VALUE_BYTES) })
 }
 
 /// What is said where that is no name.

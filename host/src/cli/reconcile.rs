@@ -27,7 +27,7 @@ pub struct Options {
     /// Only what was changed or dated since this day, such as 2026-01-31.
     #[arg(long, value_parser = day)]
     since: Option<String>,
-    /// Only this record: a Salesforce id, or the DocEntry, CardCode or ItemCode of a B1 record. No report of it is kept.
+    /// Only this record, by its Salesforce id, an order's DocEntry, a customer's CardCode or an item's ItemCode. No report of it is kept.
     #[arg(long, conflicts_with = "since", value_name = "ID")]
     record: Option<String>,
 }
@@ -73,7 +73,9 @@ pub async fn run(config: &Path, options: Options, output: &Output) -> Result<Exi
     } else {
         show(&report, &Folder::of(&parts.config), output);
     }
-    Ok(if report.unexplained() > 0 {
+    // Of one record nothing is kept: whether what was first seen stays is not looked at again.
+    let open = report.unexplained() + if options.record.is_some() { report.first_seen() } else { 0 };
+    Ok(if open > 0 {
         ExitCode::from(FOUND_PROBLEMS)
     } else if report.is_whole() && report.is_something() {
         ExitCode::SUCCESS
@@ -144,10 +146,17 @@ fn show(report: &Report, folder: &Folder, output: &Output) {
             output.say(format!("and {} more", differences - shown));
         }
     }
-    output.say(report.words());
     if report.name.is_empty() {
+        let records = report.comparisons().flat_map(|(flow, own)| {
+            own.records.iter().map(move |record| {
+                let words = [flow.flow.as_str(), &own.title, record.side.word(), &record.id, &record.label];
+                words.map(|word| short(word, 60)).to_vec()
+            })
+        });
+        output.rows(&(), &["flow", "what", "in", "id", "record"], records.collect(), "");
         return;
     }
+    output.say(report.words());
     output.say(format!("kept in {}", folder.path().join(&report.name).display()));
 }
 

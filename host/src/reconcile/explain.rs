@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::kept::Kept;
 use super::report::Why;
 use super::tally::Found;
-use crate::store::{Event, EventFilter, EventState, Millis, Store, StoreError};
+use crate::store::{Event, EventFilter, EventState, Millis, Store, StoreError, TOOL};
 use crate::time::iso;
 
 /// Clocks of two machines differ by so much.
@@ -122,6 +122,8 @@ impl Situation {
             }
             events.extend(newest);
         }
+        // A call of a tool is about nothing but itself.
+        events.retain(|event| !event.topic.starts_with(TOOL));
         events.sort_by_key(|event| std::cmp::Reverse(event.id));
         events.dedup_by_key(|event| event.id);
         Ok(self.reason(found, &events))
@@ -221,7 +223,7 @@ impl Situation {
                 read.is_none_or(|read| changed > read + SKEW) && newest.is_none_or(|newest| changed > newest)
             });
         (untold || taken || nothing_newer).then(|| {
-            let words = "seen for the first time, and it may be on its way: whether it stays is seen at another look";
+            let words = "no report has told of it yet, and it may be on its way: whether it stays is seen at another `tandem reconcile`";
             Reason::new(Why::FirstSeen, words.into())
         })
     }

@@ -49,6 +49,8 @@ use crate::time::now;
 
 /// What passes is waited out for so long before a comparison is given up.
 const PATIENCE: Duration = Duration::from_secs(300);
+/// Records that are named where one is asked for.
+const NAMED: u32 = 20;
 /// Differences that are explained in one go.
 const EXPLAINED: u32 = 200;
 
@@ -227,7 +229,7 @@ pub async fn one(host: &Host, flows: &[String], record: &str) -> Result<Report, 
     let (started, gave_up) = (Instant::now(), AtomicBool::new(false));
     let work = FlowWork { host, what: What::One(record), told: &|_| {}, gave_up: &gave_up };
     let mut report = Report { at: now(), tandem: env!("CARGO_PKG_VERSION").into(), ..Report::default() };
-    for name in flows {
+    for name in &Scope::of(&host.config, flows, None).flows {
         report.flows.push(Box::pin(work.flow(name)).await?);
     }
     report.flows.retain(|flow| flow.failed || !flow.comparisons.is_empty());
@@ -238,7 +240,8 @@ pub async fn one(host: &Host, flows: &[String], record: &str) -> Result<Report, 
 /// What is said of a record that no flow compares.
 pub fn not_compared(record: &str) -> String {
     format!(
-        "no flow compares a record {}: it may be misspelt, of a kind that needs nothing on the other side (such as an opportunity that is not won),          or another company's; a DocNum is none of its names, a DocEntry is",
+        "no flow compares a record {}: it may be misspelt, of a kind that needs nothing on the other side (such as an opportunity that is not won), or another \
+         company's; a record is asked for by its Salesforce id, an order by its DocEntry, a customer by its CardCode, an item by its ItemCode",
         one_line(record)
     )
 }
@@ -401,6 +404,9 @@ impl FlowWork<'_> {
                 report::Kind::MissingInSalesforce => stated.missing_in_salesforce += count,
                 report::Kind::DoubleInB1 | report::Kind::DoubleInSalesforce => stated.double += count,
             }
+        }
+        if let What::One(_) = self.what {
+            stated.records = work.tally.named(NAMED).await?;
         }
         if let Some(draft) = self.what.draft() {
             draft.sums(&flow.name, &stated).await?;

@@ -4,7 +4,7 @@ use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::store::Millis;
+use crate::store::{Millis, Side};
 
 /// Differences of a comparison that the report itself has; all of them stand in the files `differences.csv` and `differences.jsonl`.
 pub const SHOWN: usize = 1_000;
@@ -112,6 +112,20 @@ pub struct Comparison {
     pub differences: Vec<Difference>,
     /// So many more stand in `differences.csv` and `differences.jsonl`.
     pub more: u64,
+    /// Where one record was asked for: what was read for it.
+    #[serde(skip)]
+    pub records: Vec<Named>,
+}
+
+/// A record that was read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Named {
+    /// Where it is.
+    pub side: Side,
+    /// Its id there.
+    pub id: String,
+    /// What a person knows it by.
+    pub label: String,
 }
 
 impl Comparison {
@@ -348,6 +362,11 @@ impl Report {
     /// All differences.
     pub fn differences(&self) -> u64 {
         self.comparisons().map(|(_, own)| own.all()).sum()
+    }
+
+    /// Differences of which nobody knows yet whether they stay.
+    pub fn first_seen(&self) -> u64 {
+        self.comparisons().map(|(_, own)| own.first_seen).sum()
     }
 
     /// Those that nothing explains.

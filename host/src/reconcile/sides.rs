@@ -1,6 +1,6 @@
 //! Reading both sides of a comparison, row by row, into where they are joined: all records, those since a day, or one.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::files::Draft;
@@ -24,6 +24,8 @@ const SKEW: Millis = 120_000;
 const LINK_BYTES: u64 = 64 << 20;
 /// Ids whose links are looked up in one go.
 const LINK_IDS: usize = 500;
+/// Records that are looked at for one.
+const MOST_AROUND: usize = 200;
 
 /// Of which records both sides are read.
 #[derive(Clone, Copy)]
@@ -90,6 +92,68 @@ pub(super) struct Sides<'a> {
     pub began: Millis,
 }
 
+/// What one record leads to, on both sides.
+#[derive(Default)]
+struct Around {
+    salesforce: OnSide,
+    b1: OnSide,
+}
+
+#[derive(Default)]
+struct OnSide {
+    ids: Names,
+    keys: Names,
+    /// In the order in which a whole comparison reads them.
+    rows: BTreeMap<(usize, String), ReadRow>,
+}
+
+/// Where a row comes by its id: numbers by their size.
+fn order(id: &str) -> (usize, String) {
+    let is_number = id.bytes().all(|byte| byte.is_ascii_digit());
+    (if is_number { id.len() } else { 0 }, id.to_owned())
+}
+
+impl Around {
+    fn of(&mut self, side: Side) -> &mut OnSide {
+        match side {
+            Side::Salesforce => &mut self.salesforce,
+            Side::B1 => &mut self.b1,
+        }
+    }
+
+    /// What is to be read next: ids and keys of a side; none when all of it was.
+    fn next(&mut self) -> Option<(Side, Vec<String>, Vec<String>)> {
+        [Side::Salesforce, Side::B1].into_iter().find_map(|side| {
+            let own = self.of(side);
+            let (ids, keys) = (own.ids.next(), own.keys.next());
+            (!ids.is_empty() || !keys.is_empty()).then_some((side, ids, keys))
+        })
+    }
+
+    fn rows(&self) -> usize {
+        self.salesforce.rows.len() + self.b1.rows.len()
+    }
+}
+
+/// Names, each of which is asked for once.
+#[derive(Default)]
+struct Names {
+    known: BTreeSet<String>,
+    open: Vec<String>,
+}
+
+impl Names {
+    fn want(&mut self, name: String) {
+        if self.known.insert(name.clone()) {
+            self.open.push(name);
+        }
+    }
+
+    fn next(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.open)
+    }
+}
+
 /// Pages without a row, one after the other, after which a side is given up.
 const MOST_EMPTY: u32 = 1_000;
 
@@ -124,13 +188,13 @@ impl Sides<'_> {
                 self.read_one(record).await?;
                 Ok((self.tally.join(self.own.needs, By::LinkThenKey).await?, 0))
             }
-            What::All(draft, since) => self.read_all((draft, since), told).await,
+            What::All(_, since) => self.read_all(since, told).await,
         }
     }
 
     async fn read_all(
         &self,
-        (draft, since): (&Draft, Option<Millis>),
+        since: Option<Millis>,
         told: &(dyn Fn(Step, u64) + Sync),
     ) -> Result<(Counts, u64), NotRead> {
         let mut rows = 0;
@@ -143,7 +207,6 @@ impl Sides<'_> {
                 let page = page.map_err(|error| NotRead::Rows(side, error))?;
                 let found = page.rows.len() as u64;
                 rows += found;
-                draft.has_room()?;
                 self.take(side, page.rows).await?;
                 let Some(next) = page.next else { break };
                 way.goes_on(&next, found).map_err(|why| NotRead::Rows(side, ReadError::Failed(why)))?;
@@ -160,31 +223,56 @@ impl Sides<'_> {
         Ok((self.tally.join(self.own.needs, By::LinkThenKey).await?, left))
     }
 
-    /// A record, its other half, and whatever else goes by the same key: one too many is to be seen.
+    /// A record, its other half, and whatever else goes by the same key or is linked with one of them, as far as that leads: what is said of a record is
+    /// said by all that has to do with it.
     async fn read_one(&self, record: &str) -> Result<(), NotRead> {
+        let mut refused = None;
         // A code of B1 may have as many letters as a Salesforce id.
         let names = [(Side::Salesforce, full_id(record)), (Side::B1, Some(record.to_owned()))];
         for (side, id) in names {
-            let Some(id) = id.map(|id| vec![id]) else { continue };
-            let linked: Vec<String> = self.linked(side, &id).await?.into_iter().flatten().collect();
-            let rows = self.rows(side, &id, &[]).await?;
-            if rows.is_empty() && linked.is_empty() {
-                continue;
+            let Some(id) = id else { continue };
+            match self.read_around(side, id).await {
+                Ok(true) => return Ok(()),
+                Ok(false) => {}
+                // A system may refuse what is no name of its own.
+                Err(NotRead::Rows(side, error @ ReadError::Failed(_))) => refused = Some(NotRead::Rows(side, error)),
+                Err(other) => return Err(other),
             }
-            let mut keys = BTreeSet::new();
-            let mut learn = |rows: &[ReadRow]| {
-                keys.extend(rows.iter().map(|row| row.key.clone()).filter(|key| !key.is_empty()));
-                keys.iter().cloned().collect::<Vec<_>>()
-            };
-            let known = learn(&rows);
-            self.take(side, rows).await?;
-            let others = self.rows(side.other(), &linked, &known).await?;
-            let known = learn(&others);
-            self.take(side.other(), others).await?;
-            self.take(side, self.rows(side, &[], &known).await?).await?;
-            break;
         }
-        Ok(())
+        refused.map_or(Ok(()), Err)
+    }
+
+    /// Takes in what an id on one side leads to; false where that is nothing.
+    async fn read_around(&self, side: Side, id: String) -> Result<bool, NotRead> {
+        let mut around = Around::default();
+        around.of(side).ids.want(id.clone());
+        for linked in self.linked(side, std::slice::from_ref(&id)).await?.into_iter().flatten() {
+            around.of(side.other()).ids.want(linked);
+        }
+        // What names it, where it is not itself to be seen.
+        around.of(side.other()).keys.want(id);
+        while let Some((side, ids, keys)) = around.next() {
+            let rows = self.rows(side, &ids, &keys).await?;
+            let found: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+            for linked in self.linked(side, &found).await?.into_iter().flatten() {
+                around.of(side.other()).ids.want(linked);
+            }
+            for key in rows.iter().map(|row| &row.key).filter(|key| !key.is_empty()) {
+                around.of(side).keys.want(key.clone());
+                around.of(side.other()).keys.want(key.clone());
+            }
+            around.of(side).rows.extend(rows.into_iter().map(|row| (order(&row.id), row)));
+            if around.rows() > MOST_AROUND {
+                let why = format!("more than {MOST_AROUND} records go by its key or are linked with it");
+                return Err(NotRead::Rows(side, ReadError::Failed(why)));
+            }
+        }
+        let any = around.rows() > 0;
+        for side in [Side::Salesforce, Side::B1] {
+            let rows = std::mem::take(&mut around.of(side).rows).into_values().collect();
+            self.take(side, rows).await?;
+        }
+        Ok(any)
     }
 
     async fn rows(&self, side: Side, ids: &[String], keys: &[String]) -> Result<Vec<ReadRow>, NotRead> {
@@ -197,6 +285,9 @@ impl Sides<'_> {
 
     /// Rows with the other side's ids, where they are linked.
     async fn take(&self, side: Side, rows: Vec<ReadRow>) -> Result<(), ReconcileError> {
+        if let Some(draft) = self.what.draft() {
+            draft.has_room()?;
+        }
         let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
         let linked = self.linked(side, &ids).await?;
         self.tally.add(side, rows.into_iter().zip(linked).collect()).await

@@ -10,7 +10,7 @@ use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 
 use super::ReconcileError;
-use super::report::{Field, Kind, Sum};
+use super::report::{Field, Kind, Named, Sum};
 use crate::sandbox::{Amount, Compared, Needs, ReadRow, digest_of};
 use crate::store::{Millis, Side};
 
@@ -216,6 +216,19 @@ impl Tally {
                 }
             }
             Ok(all.commit()?)
+        })
+        .await
+    }
+
+    /// The rows as people know them, `most` of them.
+    pub async fn named(&self, most: u32) -> Result<Vec<Named>, ReconcileError> {
+        self.with(move |db| {
+            let mut list = db.prepare_cached("SELECT side, id, label FROM rows ORDER BY n LIMIT ?1")?;
+            let rows = list.query_map([most], |row| {
+                let side = if row.get::<_, i64>(0)? == number(Side::B1) { Side::B1 } else { Side::Salesforce };
+                Ok(Named { side, id: row.get(1)?, label: row.get(2)? })
+            })?;
+            Ok(rows.collect::<Result<_, _>>()?)
         })
         .await
     }

@@ -148,10 +148,13 @@ pub fn key(company: &str, card: &str, item: &str) -> String {
     format!("{company}:{card}:{item}")
 }
 
+/// Colons that a code may have: each way to read a key is looked up.
+const MOST_COLONS: usize = 10;
+
 /// `CardCode` and `ItemCode` of a key of that company: each way to read it, where one of them has a colon.
 pub fn named_by<'a>(company: &str, key: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     let own = key.strip_prefix(company).and_then(|rest| rest.strip_prefix(':')).unwrap_or_default();
-    own.match_indices(':').map(move |(at, _)| (&own[..at], &own[at + 1..]))
+    own.match_indices(':').take(MOST_COLONS).map(move |(at, _)| (&own[..at], &own[at + 1..]))
 }
 
 /// Its amount, as Salesforce has prices.

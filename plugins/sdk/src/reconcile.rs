@@ -311,8 +311,9 @@ impl Which<'_> {
                 Ok((rows, next))
             }
             Which::These { ids, keys } => {
+                // A number of more digits is the id of nothing, such as an item's bar code, and the Service Layer may refuse it: keys are of `Edm.Int32`.
                 let (select, numbers): (&str, Vec<i64>) =
-                    (select, ids.iter().filter_map(|id| id.parse().ok()).collect());
+                    (select, ids.iter().filter_map(|id| id.parse::<i32>().ok().map(i64::from)).collect());
                 let first = id.first().copied().unwrap_or_default();
                 let by_id = if *is_number {
                     Read::numbers(set, first, &numbers, select)

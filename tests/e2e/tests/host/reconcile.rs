@@ -426,11 +426,13 @@ async fn a_system_that_is_down_is_named_with_its_cause_in_each_flow_that_needs_i
 async fn a_record_is_compared_with_its_other_half_by_any_of_its_names() -> Result<()> {
     let more =
         "[agents]\nmcp = true\n[[agents.rules]]\nwho = [\"token masked\"]\nthen = \"allow\"\nhide = [\"CardCode\"]\n";
-    let setup = Setup { plugins: vec!["orders", "credit"], more: more.into(), ..Setup::default() };
+    let setup = Setup { plugins: vec!["orders", "accounts", "credit"], more: more.into(), ..Setup::default() };
     let (mut world, admin) = with_admin(setup).await?;
     let desk = Mcp::new(&world, &admin, "desk", "reviewer", Value::Null).await?;
     let masked = Mcp::new(&world, &admin, "masked", "reviewer", Value::Null).await?;
-    world.tandem(&["backfill", "credit", "--yes"]).await?;
+    for flow in ["accounts", "credit"] {
+        world.tandem(&["backfill", flow, "--yes"]).await?;
+    }
     let ids = world.opportunities(2).await?;
     world.win(&ids[0]).await?;
     world.until_state(&ids[0], "Synced").await?;
@@ -438,21 +440,22 @@ async fn a_record_is_compared_with_its_other_half_by_any_of_its_names() -> Resul
     let order = world.orders_of(&ids[0]).await?.remove(0);
     let (entry, code) = (order["DocEntry"].to_string(), text(&order, "CardCode").to_owned());
     for name in [ids[0].as_str(), &ids[0][..15], &entry] {
-        let (code, report) = reconcile(&world, &["--record", name]).await?;
+        let (exit, report) = reconcile(&world, &["--record", name]).await?;
         let own = of(&report, "orders");
-        assert_eq!((code, &own["in_step"], &own["differences"]), (0, &json!(1), &json!([])), "{name}: {report:#}");
+        assert_eq!((exit, &own["in_step"], &own["differences"]), (0, &json!(1), &json!([])), "{name}: {report:#}");
         let told = desk.got("tandem_reconcile", json!({ "record": name })).await?;
         let own = &told["compared"][0];
         assert_eq!([&own["flow"], &own["in_step"], &own["differences"]], [&json!("orders"), &json!(1), &json!([])]);
     }
     let told = desk.got("tandem_reconcile", json!({ "record": code })).await?;
     let flows: Vec<&Value> = told["compared"].as_array().into_iter().flatten().map(|own| &own["flow"]).collect();
-    assert_eq!(flows, ["credit"], "{told}");
+    assert_eq!(flows, ["accounts", "credit"], "{told}");
+    assert_eq!(told["compared"][0]["records"][1]["id"], json!(code), "{told}");
     assert!(reports(&world).is_empty(), "nothing of it is kept");
     // A second order of the same opportunity is seen from each of the three.
-    let line = &order["DocumentLines"][0];
+    let item = order["DocumentLines"][0]["ItemCode"].clone();
     let again = json!({ "CardCode": code, "DocDueDate": order["DocDueDate"], "U_SF_Id": ids[0],
-        "DocumentLines": [{ "ItemCode": line["ItemCode"], "Quantity": 1, "UnitPrice": 4711 }] });
+        "DocumentLines": [{ "ItemCode": item, "Quantity": 1, "UnitPrice": 4711 }] });
     let twin = world.b1_post("/Orders", again).await?["DocEntry"].to_string();
     for name in [&ids[0], &entry, &twin] {
         let told = desk.got("tandem_reconcile", json!({ "record": name, "flow": "orders" })).await?;
@@ -467,18 +470,41 @@ async fn a_record_is_compared_with_its_other_half_by_any_of_its_names() -> Resul
     let (_, shown, _) = world.tandem_raw(&["reconcile", "--record", &ids[0], "orders"]).await?;
     assert!(shown.contains("differs") && shown.contains("double in B1") && !shown.contains("kept in"), "{shown}");
     let input = json!({ "record": ids[0] }).to_string();
-    let (code, shown, _) = world.tandem_raw(&["tool", "call", "tandem_reconcile", &input]).await?;
-    assert!(code == 0 && shown.contains("net total"), "{code} {shown}");
+    let (exit, shown, _) = world.tandem_raw(&["tool", "call", "tandem_reconcile", &input]).await?;
+    assert!(exit == 0 && shown.contains("net total"), "{exit} {shown}");
     world.up().await?;
     let told = masked.got("tandem_reconcile", json!({ "record": twin })).await?.to_string();
     assert!(!told.contains("4711") && told.contains("double in B1"), "{told}");
+    let told = masked.got("tandem_reconcile", json!({ "record": ids[0] })).await?.to_string();
+    assert!(!told.contains(&code) && told.contains("double in B1"), "{told}");
+    // An order of what was never won, by the opportunity, though that is not itself to be seen.
+    world.stop().await?;
+    let again = json!({ "CardCode": code, "DocDueDate": order["DocDueDate"], "U_SF_Id": ids[1],
+        "DocumentLines": [{ "ItemCode": item, "Quantity": 1, "UnitPrice": 1 }] });
+    let alone = world.b1_post("/Orders", again).await?;
+    let (_, report) = reconcile(&world, &["--record", &ids[1]]).await?;
+    let own = about(of(&report, "orders"), &alone["DocEntry"].to_string()).context("the order")?;
+    assert_eq!(own["kind"], "missing-in-salesforce", "{report:#}");
+    // An account that carries another's code stays that of its partner by its link, for whomever of the three one asks.
+    let new = json!({ "CardCode": "C77777", "CardName": "New in B1", "CardType": "cCustomer" });
+    world.b1_post("/BusinessPartners", new).await?;
+    let accounts = world.records("Account").await?;
+    let account = accounts.iter().find(|own| text(own, "Tandem_Card_Code__c") == code).context("its account")?;
+    world.change("Account", text(account, "Id"), json!({ "Tandem_Card_Code__c": "C77777" })).await?;
+    for name in [text(account, "Id"), &code, "C77777"] {
+        let (_, report) = reconcile(&world, &["accounts", "--record", name]).await?;
+        let own = of(&report, "accounts");
+        assert_eq!([&own["salesforce"], &own["b1"], &own["missing_in_salesforce"]], [1, 2, 1], "{name}: {report:#}");
+        assert_eq!(about(own, "C77777").map(|own| &own["kind"]), Some(&json!("missing-in-salesforce")), "{report:#}");
+    }
+    world.up().await?;
     // What is not compared, and what is no name.
-    for name in [ids[1].as_str(), "no-such-thing", "'; drop", "999999999999"] {
+    for name in ["006000000000000AAA", "no-such-thing", "'; drop", "999999999999"] {
         let why = desk.refused("tandem_reconcile", json!({ "record": name })).await?;
         assert!(why.contains("no flow compares"), "{name}: {why}");
     }
     assert!(desk.refused("tandem_reconcile", json!({ "record": " " })).await?.contains("must be"));
-    let (code, _, errors) = world.tandem_raw(&["reconcile", "--record", "no-such-thing"]).await?;
-    assert!(code == 4 && errors.contains("no flow compares"), "{code} {errors}");
+    let (exit, _, errors) = world.tandem_raw(&["reconcile", "--record", "no-such-thing"]).await?;
+    assert!(exit == 4 && errors.contains("no flow compares"), "{exit} {errors}");
     Ok(())
 }
